@@ -1,0 +1,18 @@
+"""Model-agnostic explanations in scikit-learn's style."""
+
+from importlib.metadata import version
+
+from agnostix.exceptions import InfeasibleTargetError
+from agnostix.explainers import EntropicProjection
+from agnostix.explanation import Scenario, WhatIfCurves
+from agnostix.models import as_predictor
+
+__version__ = version("agnostix")
+
+__all__ = [
+    "EntropicProjection",
+    "InfeasibleTargetError",
+    "Scenario",
+    "WhatIfCurves",
+    "as_predictor",
+]

@@ -1,0 +1,96 @@
+"""What the command line accepts."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+_WHAT_IF = """\
+a scenario: "age=50,hours=35..40,sex=Female:0.5". Constraints are joined by commas: an average, a range for
+an average, or a level and its share (0.5 or 50%%, or a range of them); several levels of one column are
+joined by semicolons. A name that holds one of , = : ; stands in double quotes. Once per scenario."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors read like all others of the command."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.format_usage()}agnostix: error: {message}\n")
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        The arguments without the program's name; None takes them from the system.
+
+    Returns
+    -------
+    argparse.Namespace
+        ``command`` ("report" or "demo") and that command's options.
+
+    Raises
+    ------
+    SystemExit
+        Where there is nothing to run: status 0 after help or the version, 2 after a usage error.
+    """
+    parser = _Parser(
+        prog="agnostix",
+        description="What if the population were different? Explanations of a fitted model on a table.",
+    )
+    parser.add_argument("--version", action="version", version=f"agnostix {version('agnostix')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_report(commands)
+    _add_demo(commands)
+    return parser.parse_args(argv)
+
+
+def _add_report(commands: argparse._SubParsersAction[_Parser]) -> None:
+    report = commands.add_parser(
+        "report",
+        help="a what-if report on a fitted model and a table",
+        description="Write one offline page that answers: what if the population were different?",
+    )
+    report.add_argument(
+        "model", type=Path, metavar="MODEL", help="a fitted model: .skops, or .pkl, .pickle, .joblib"
+    )
+    report.add_argument("data", type=Path, metavar="DATA", help="the table: .csv with a header, or .parquet")
+    report.add_argument(
+        "--target", metavar="COLUMN", help="the outcome that was observed, for the model's quality"
+    )
+    report.add_argument("--what-if", action="append", default=[], metavar="SCENARIO", help=_WHAT_IF)
+    report.add_argument("--by", metavar="COLUMN", help="a column whose groups get a curve each")
+    report.add_argument("--weight", metavar="COLUMN", help="a numeric column of sample weights")
+    _add_output(report, "report.html")
+    report.add_argument(
+        "--trust-pickle", action="store_true", help="load a pickle, which runs the code that is in it"
+    )
+    report.add_argument(
+        "--trust-type", action="append", default=[], metavar="NAME", help="accept this type in a .skops file"
+    )
+    report.add_argument("--title", help="the title of the report")
+
+
+def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="the same report on a real table that scikit-learn ships",
+        description="Train a model on the diabetes table of scikit-learn, and report on it.",
+    )
+    _add_output(demo, "what-if.html")
+
+
+def _add_output(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path(name),
+        metavar="FILE",
+        help="where to write: .html, .json or .md (default: %(default)s)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")

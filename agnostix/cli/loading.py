@@ -1,0 +1,217 @@
+"""Models and tables from files, or the reason why not and the nearest way that works."""
+
+from __future__ import annotations
+
+import pickle
+import shlex
+from collections.abc import Callable, Collection
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from agnostix.cli.csv_lines import check_header, find_broken_line
+from agnostix.exceptions import DataError
+from agnostix.models import is_fitted
+
+_PICKLES = (".pkl", ".pickle", ".joblib")
+_TABLES = (".csv", ".parquet")
+
+
+class MissingExtraError(ImportError):
+    """A library that reads this kind of file is not installed."""
+
+
+class ModelFileError(ValueError):
+    """A file does not hold a model that can be used, or not one that was trusted."""
+
+
+def load_model(path: Path, *, trust_pickle: bool = False, trust_types: Collection[str] = ()) -> Any:
+    """Load a fitted model.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.skops`` file, or a pickle (``.pkl``, ``.pickle``, ``.joblib``).
+    trust_pickle : bool, default=False
+        Load pickles, which run the code that is in them.
+    trust_types : collection of str, default=()
+        Types in a ``.skops`` file that are accepted besides those known to be safe.
+
+    Returns
+    -------
+    object
+        A fitted object with a ``predict``.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is of another kind, is not trusted, cannot be read, or holds no fitted model.
+    FileNotFoundError
+        If there is no such file.
+    MissingExtraError
+        If skops is needed and not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix != ".skops" and suffix not in _PICKLES:
+        raise ModelFileError(
+            f"{path}: models are read from .skops, {', '.join(_PICKLES)}, not from {suffix or 'no suffix'!r}."
+        )
+    _check_exists(path)
+    if suffix == ".skops":
+        return _checked(_load_skops(path, frozenset(trust_types)), path)
+    if not trust_pickle:
+        raise ModelFileError(
+            f"{path} is a pickle, and loading one runs whatever code is in it. If you made the file, or "
+            "trust who did, add --trust-pickle. The safe way is to save the model as .skops: "
+            "skops.io.dump(model, 'model.skops')."
+        )
+    return _checked(_load_pickle(path), path)
+
+
+def untrusted_types(path: Path) -> list[str]:
+    """List the types in a ``.skops`` file that are not known to be safe, without loading it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ModelFileError
+        If the file cannot be read.
+    MissingExtraError
+        If skops is not installed.
+    """
+    _need("skops", path)
+    from skops.io import get_untrusted_types
+
+    return sorted(_read(lambda: get_untrusted_types(file=path), path, "Save it again with skops.io.dump."))
+
+
+def load_table(path: Path) -> pd.DataFrame:
+    """Load a table, its texts left as they are.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.csv`` file with a header, in UTF-8, or a ``.parquet`` file.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    DataError
+        If the file is of another kind, is empty, names a column twice, or has a broken line.
+    FileNotFoundError
+        If there is no such file.
+    MissingExtraError
+        If pyarrow is needed and not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _TABLES:
+        raise DataError(
+            f"{path}: tables are read from {' and '.join(_TABLES)}, not from {suffix or 'no suffix'!r}."
+        )
+    _check_exists(path)
+    table = _load_csv(path) if suffix == ".csv" else _load_parquet(path)
+    if min(table.shape) == 0:
+        raise DataError(
+            f"{path} has {table.shape[0]} rows and {table.shape[1]} columns; nothing to report on."
+        )
+    return table
+
+
+def _load_csv(path: Path) -> pd.DataFrame:
+    try:
+        check_header(path)
+        table = pd.read_csv(path, low_memory=False)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text in UTF-8 ({error}). Save it as UTF-8, or as .parquet.") from None
+    except pd.errors.ParserError as error:
+        raise find_broken_line(path) or DataError(f"{path} cannot be read: {error}") from None
+    # pandas pads a line that is too short in silence; such a line always lacks the last column.
+    if table.iloc[:, -1].isna().any() and (broken := find_broken_line(path)):
+        raise broken
+    return table
+
+
+def _load_parquet(path: Path) -> pd.DataFrame:
+    _need("pyarrow", path)
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as error:  # pyarrow's own errors are kinds of these
+        raise DataError(f"{path} cannot be read as Parquet: {error}") from None
+
+
+def _load_skops(path: Path, trusted: frozenset[str]) -> Any:
+    listed = untrusted_types(path)
+    unknown = [name for name in listed if name not in trusted]
+    if unknown:
+        raise ModelFileError(_review(path, unknown))
+    from skops.io import load
+
+    accepted = [name for name in listed if name in trusted]
+    return _read(lambda: load(path, trusted=accepted), path, "Save it again with skops.io.dump.")
+
+
+def _review(path: Path, unknown: list[str]) -> str:
+    shown = "\n".join(f"    {name if name.isprintable() else ascii(name)}" for name in unknown)
+    flags = " ".join(f"--trust-type {shlex.quote(name)}" for name in unknown)
+    types, them = (
+        ("a type that is", "it") if len(unknown) == 1 else (f"{len(unknown)} types that are", "them")
+    )
+    return (
+        f"{path} holds {types} not known to be safe. Review {them}:\n{shown}\n"
+        f"If you trust {them}, append to the command:\n    {flags}"
+    )
+
+
+def _load_pickle(path: Path) -> Any:
+    if path.suffix.lower() == ".joblib":
+        import joblib
+
+        return _read(lambda: joblib.load(path), path, "Save it again with joblib.dump.")
+    with path.open("rb") as file:
+        return _read(lambda: pickle.load(file), path, "If joblib wrote it, name it .joblib.")
+
+
+def _read(load: Callable[[], Any], path: Path, way_out: str) -> Any:
+    try:
+        return load()
+    except ModuleNotFoundError as error:
+        raise ModelFileError(
+            f"{path} needs the module {error.name!r}, which is not installed here."
+        ) from error
+    except Exception as error:  # a file can make its reader fail in any way
+        raise ModelFileError(f"{path} cannot be read: {type(error).__name__}: {error}. {way_out}") from error
+
+
+def _checked(model: Any, path: Path) -> Any:
+    kind = type(model).__name__
+    if not callable(getattr(model, "predict", None)):
+        raise ModelFileError(
+            f"{path} holds an object of type {kind}, which has no predict; a model is needed."
+        )
+    if not is_fitted(model):
+        raise ModelFileError(f"{path} holds a {kind} that is not fitted. Call its fit, and save it again.")
+    return model
+
+
+def _check_exists(path: Path) -> None:
+    if not path.is_file():
+        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{path} {kind}.")
+
+
+def _need(module: str, path: Path) -> None:
+    if find_spec(module) is None:
+        raise MissingExtraError(f"{path} needs {module}, which is not installed: pip install 'agnostix[cli]'")

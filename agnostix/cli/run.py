@@ -1,0 +1,204 @@
+"""The report command: from the two files to the page."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from agnostix.cli.constraints import parse_constraints
+from agnostix.cli.loading import load_model, load_table
+from agnostix.exceptions import DataError
+from agnostix.typing import Floats
+
+_FORMATS = (".html", ".json", ".md")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a report is made of, taken from a table.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_rows, n_columns)
+        The table without what is only the outcome or only a weight.
+    y : Series or None
+        The observed outcome.
+    sample_weight : ndarray of shape (n_rows,) or None
+        The weights of the rows.
+    """
+
+    X: pd.DataFrame
+    y: pd.Series | None
+    sample_weight: Floats | None
+
+
+def run_report(arguments: argparse.Namespace) -> Any:
+    """Make the report that the arguments ask for, and save it.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        As from ``parse_arguments``.
+
+    Returns
+    -------
+    WhatIfReport
+
+    Raises
+    ------
+    ValueError
+        If an argument, the model or the table cannot be used.
+    OSError
+        If a file cannot be read or written.
+    """
+    begin = time.perf_counter()
+    check_output(arguments.output)  # before the model runs, which may take long
+    scenarios = [parse_constraints(text) for text in arguments.what_if]
+    model = load_model(arguments.model, trust_pickle=arguments.trust_pickle, trust_types=arguments.trust_type)
+    inputs = split_table(load_table(arguments.data), model, arguments)
+
+    from agnostix.report import WhatIfReport  # the drawing libraries, not needed for an error above
+
+    report = WhatIfReport(
+        model,
+        inputs.X,
+        inputs.y,
+        what_if=scenarios,
+        by=arguments.by,
+        sample_weight=inputs.sample_weight,
+        title=arguments.title,
+        verbose=0 if arguments.quiet else 1,
+    )
+    report.save(arguments.output)
+    if not arguments.quiet:
+        print(_written(arguments, len(inputs.X), time.perf_counter() - begin))
+    return report
+
+
+def check_output(path: Path) -> None:
+    """Check that a report can be written there.
+
+    Parameters
+    ----------
+    path : Path
+        Where the report will go.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is not that of a format.
+    OSError
+        If it is a folder, or no file can be made beside it.
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise ValueError(
+            f"--output {path}: a report is written as {', '.join(_FORMATS)}, "
+            f"not as {path.suffix or 'no suffix'!r}."
+        )
+    if path.is_dir():
+        raise IsADirectoryError(f"--output {path} is a folder, not a file.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--output {path}: the folder {path.parent} does not exist.")
+    try:
+        # Asking for permissions is not enough: root has them all, even where nothing can be written.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"--output {path}: nothing can be written to the folder {path.parent} ({error.strerror})."
+        ) from None
+
+
+def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) -> Inputs:
+    """Take the outcome and the weights out of the table, and check that the model finds its columns.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table as loaded.
+    model : object
+        The fitted model.
+    arguments : argparse.Namespace
+        With ``data``, ``target``, ``by`` and ``weight``.
+
+    Returns
+    -------
+    Inputs
+
+    Raises
+    ------
+    DataError
+        If a column is missing or is not what it is used as; the message lists what is there.
+    """
+    for option, column in (
+        ("--target", arguments.target),
+        ("--by", arguments.by),
+        ("--weight", arguments.weight),
+    ):
+        if column is not None and column not in table.columns:
+            raise DataError(f"{option} {column!r} is not a column of {arguments.data}. {_has(table)}")
+    _check_model_columns(table, model, arguments)
+    used = {str(name) for name in getattr(model, "feature_names_in_", ())}
+    if arguments.by is not None and arguments.by == arguments.target:
+        raise DataError(f"--by {arguments.by!r} is the target too; groups are made by another column.")
+    sample_weight = None if arguments.weight is None else _weights(table[arguments.weight], arguments)
+    taken = [arguments.target] if arguments.target is not None else []
+    if arguments.weight is not None and arguments.weight not in used | {arguments.by, arguments.target}:
+        taken.append(arguments.weight)
+    y = None if arguments.target is None else table[arguments.target]
+    X = table.drop(columns=taken)
+    _check_width(X, model, arguments.data)
+    return Inputs(X, y, sample_weight)
+
+
+def _check_model_columns(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) -> None:
+    names = [str(name) for name in getattr(model, "feature_names_in_", ())]
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise DataError(
+            f"{arguments.data} lacks {len(missing)} of the {len(names)} columns that the model needs: "
+            f"{', '.join(missing)}. {_has(table)}"
+        )
+    if arguments.target in names:
+        raise DataError(
+            f"--target {arguments.target!r} is one of the columns that the model predicts from: "
+            f"{', '.join(names)}."
+        )
+
+
+def _check_width(X: pd.DataFrame, model: Any, path: Path) -> None:
+    """A model that was fitted on an array knows its columns only by their number."""
+    expected = getattr(model, "n_features_in_", None)
+    if hasattr(model, "feature_names_in_") or expected is None or expected == X.shape[1]:
+        return
+    raise DataError(
+        f"The model was fitted on {expected} columns without names, but {path} has {X.shape[1]} besides the "
+        f"target and the weights: {', '.join(map(str, X.columns))}. Keep only the model's own, in its order, "
+        "or fit the model on a DataFrame."
+    )
+
+
+def _weights(column: pd.Series, arguments: argparse.Namespace) -> Floats:
+    if not is_numeric_dtype(column) or is_bool_dtype(column):
+        raise DataError(
+            f"--weight {arguments.weight!r} is not numeric; {arguments.data} has {column.iloc[0]!r} "
+            "in its first row."
+        )
+    return column.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _has(table: pd.DataFrame) -> str:
+    return f"It has: {', '.join(map(str, table.columns))}."
+
+
+def _written(arguments: argparse.Namespace, n_rows: int, seconds: float) -> str:
+    size = arguments.output.stat().st_size / 1e6
+    return f"{arguments.output}: {arguments.model.name} on {n_rows:,} rows, {size:.2f} MB, {seconds:.1f} s"

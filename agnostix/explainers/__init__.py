@@ -1,0 +1,5 @@
+"""Explainers: one class, one file."""
+
+from agnostix.explainers.entropic import EntropicProjection
+
+__all__ = ["EntropicProjection"]

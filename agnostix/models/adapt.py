@@ -1,0 +1,170 @@
+"""Anything that predicts, as a Predictor."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from agnostix.models.predictor import Predictor, Task
+
+_RESPONSES = ("predict_proba", "decision_function", "predict")
+
+
+def as_predictor(
+    model: Any,
+    *,
+    task: Task | None = None,
+    output_names: list[str] | tuple[str, ...] | None = None,
+    output: str | None = None,
+) -> Predictor:
+    """Wrap a model so that every explainer can ask it.
+
+    Parameters
+    ----------
+    model : fitted estimator, Pipeline, callable or Predictor
+        A classifier is asked for ``predict_proba``, a regressor for
+        ``predict``; a callable takes a batch of rows and returns an array of
+        shape (n,) or (n, n_outputs).
+    task : {"classification", "regression"}, default=None
+        Needed only where the model cannot tell, as a plain callable, and
+        something depends on it, as a metric.
+    output_names : list of str, default=None
+        Names of the outputs; by default the classes, "prediction", or
+        "output_0", "output_1", ...
+    output : {"predict_proba", "decision_function", "predict"}, default=None
+        The method to ask, where another than the default is wanted.
+
+    Returns
+    -------
+    Predictor
+
+    Raises
+    ------
+    TypeError
+        If the model neither predicts nor can be called.
+    ValueError
+        If a parameter has a value that is not allowed, or the classifier lacks the method.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from agnostix import as_predictor
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> predictor = as_predictor(LogisticRegression(max_iter=1000).fit(X, y))
+    >>> predictor.predict(X.head(2)).shape, predictor.task
+    ((2, 3), 'classification')
+    """
+    if task not in (None, "classification", "regression"):
+        raise ValueError(
+            "The 'task' parameter of as_predictor must be 'classification', 'regression' or None, "
+            f"got {task!r}."
+        )
+    if output not in (None, *_RESPONSES):
+        raise ValueError(
+            f"The 'output' parameter of as_predictor must be one of {', '.join(_RESPONSES)} or None, "
+            f"got {output!r}."
+        )
+    names = None if output_names is None else tuple(str(name) for name in output_names)
+    if isinstance(model, Predictor):
+        return model
+    if hasattr(model, "predict"):
+        return _from_estimator(model, task, names, output)
+    owner = getattr(model, "__self__", None)
+    method = getattr(model, "__name__", "")
+    if owner is not None and hasattr(owner, "predict") and method in _RESPONSES:
+        return _from_estimator(owner, task, names, method)
+    if callable(model):
+        name = method or type(model).__name__
+        return Predictor(
+            model, name="function" if name == "<lambda>" else name, task=task, output_names=names
+        )
+    raise TypeError(
+        "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to answers, "
+        f"got {model!r}."
+    )
+
+
+def is_fitted(model: Any) -> bool:
+    """Tell whether an estimator can answer; callables and other objects always can.
+
+    Parameters
+    ----------
+    model : object
+        A model.
+
+    Returns
+    -------
+    bool
+    """
+    if not (hasattr(model, "fit") and hasattr(model, "get_params")):
+        return True
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return False
+    return True
+
+
+def _from_estimator(
+    model: Any, task: Task | None, names: tuple[str, ...] | None, output: str | None
+) -> Predictor:
+    name = _name_of(model)
+    if not is_fitted(model):
+        raise NotFittedError(
+            f"The model {name} is not fitted. Call its fit first, or hand it over with (X, y) to be fitted."
+        )
+    task = task or _task_of(model)
+    response = output or ("predict_proba" if task == "classification" else "predict")
+    if not hasattr(model, response):
+        other = next((r for r in _RESPONSES[:2] if hasattr(model, r)), None)
+        way_out = (
+            f"as_predictor(model, output={other!r})"
+            if other
+            else "wrap it in sklearn.calibration.CalibratedClassifierCV"
+        )
+        raise ValueError(f"The model {name} has no {response}. The nearest that works: {way_out}.")
+    columns = getattr(model, "feature_names_in_", None)
+    n_features = getattr(model, "n_features_in_", None)
+    return Predictor(
+        getattr(model, response),
+        name=name,
+        task=task,
+        response=response,
+        classes=_classes_of(model, response) if task == "classification" else None,
+        output_names=names,
+        columns=None if columns is None else tuple(str(column) for column in columns),
+        wants_array=columns is None and n_features is not None,
+    )
+
+
+def _task_of(model: Any) -> Task | None:
+    for test, task in ((is_classifier, "classification"), (is_regressor, "regression")):
+        try:
+            if test(model):
+                return cast(Task, task)
+        except (AttributeError, TypeError):  # an object without scikit-learn's tags
+            break
+    if hasattr(model, "predict_proba"):
+        return "classification"
+    return None
+
+
+def _classes_of(model: Any, response: str) -> tuple[Any, ...] | None:
+    classes = getattr(model, "classes_", None)
+    if classes is None or response == "predict":
+        return None
+    return tuple(getattr(label, "item", lambda label=label: label)() for label in classes)
+
+
+def _name_of(model: Any) -> str:
+    steps = getattr(model, "steps", None)
+    if steps:
+        return " > ".join(type(step).__name__ for _, step in steps if step not in (None, "passthrough"))
+    inner = getattr(model, "estimator", None) if type(model).__name__ == "FrozenEstimator" else None
+    return _name_of(inner) if inner is not None else type(model).__name__

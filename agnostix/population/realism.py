@@ -1,0 +1,79 @@
+"""How far a reweighting strains the rows that there are."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import stdtrit
+
+from agnostix.typing import Bools, Floats
+
+MIN_CARRIERS = 20.0
+"""Effective rows that must carry the part that moves."""
+_DEGREES_PER_ROW = 1.0 / 3.0
+"""Degrees of freedom per effective row: with it nominal 90 % covers .86 to .94 down to 20 % of the rows."""
+
+
+def statuses(infeasible: Bools, boundary: Bools, ess: Floats, carriers: Floats, min_ess: float) -> np.ndarray:
+    """One word a target.
+
+    Parameters
+    ----------
+    infeasible, boundary : ndarray of bool of shape (n_targets,)
+        Beyond, or on the edge of what the rows can reach.
+    ess, carriers : ndarray of shape (n_targets,)
+        Effective rows, and effective rows among those that gain weight.
+    min_ess : float
+        Effective rows below which support is thin.
+
+    Returns
+    -------
+    ndarray of str of shape (n_targets,)
+        "infeasible", "boundary", "thin" or "ok", the first that holds.
+    """
+    thin = (ess < min_ess) | (carriers < MIN_CARRIERS)
+    return np.select([infeasible, boundary, thin], ["infeasible", "boundary", "thin"], "ok").astype(object)
+
+
+def carriers_of(weights: Floats, base: Floats) -> float:
+    """Effective rows among those that gain weight.
+
+    Parameters
+    ----------
+    weights, base : ndarray of shape (n_rows,)
+        Each summing to 1.
+
+    Returns
+    -------
+    float
+        Infinite where none gains.
+    """
+    gain = np.maximum(weights - base, 0.0)
+    gained = gain.sum()
+    return float(gained**2 / (gain @ gain)) if gained > 1e-12 else np.inf
+
+
+def interval(
+    values: Floats,
+    errors: Floats,
+    ess: Floats,
+    confidence_level: float,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> tuple[Floats, Floats]:
+    """Confidence intervals by Student's t, its degrees of freedom a third of the effective rows.
+
+    Parameters
+    ----------
+    values, errors, ess : ndarray of shape (n_targets,)
+        Estimates, standard errors and effective rows.
+    confidence_level : float
+        Nominal coverage.
+    bounds : tuple of float
+        Where the interval is cut, since the quantity cannot lie beyond.
+
+    Returns
+    -------
+    low, high : ndarray of shape (n_targets,)
+    """
+    degrees = np.maximum(np.asarray(ess) * _DEGREES_PER_ROW, 1.0)
+    half = stdtrit(degrees, 0.5 + 0.5 * confidence_level) * errors
+    return np.clip(values - half, *bounds), np.clip(values + half, *bounds)

@@ -1,0 +1,248 @@
+"""One scenario: several conditions met at once, and all that follows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from agnostix.explanation import Scenario
+from agnostix.population.answers import Answers
+from agnostix.population.conditions import Condition, statistics_of
+from agnostix.population.infeasible import infeasible
+from agnostix.population.measure import N_BLOCKS, jackknife
+from agnostix.population.quantities import BlockQuantity, MeanQuantity, Quantity
+from agnostix.population.realism import carriers_of, interval, statuses
+from agnostix.population.sample import Sample
+from agnostix.population.settings import Settings
+from agnostix.population.statistic import Statistic, standardise
+from agnostix.population.sweep import present
+from agnostix.solvers.delta import Influence
+from agnostix.solvers.dual import Projection, project
+from agnostix.solvers.ranges import project_ranges
+from agnostix.typing import Floats
+
+
+def solve_scenario(
+    sample: Sample, conditions: list[Condition], answers: Answers, settings: Settings
+) -> Scenario:
+    """Reweight the rows so that all conditions hold, as little as possible.
+
+    Parameters
+    ----------
+    sample : Sample
+        The rows and what is measured.
+    conditions : list of Condition
+        What is wanted.
+    answers : Answers
+        Predictions and truth of all the table's rows.
+    settings : Settings
+        The user's choices.
+
+    Returns
+    -------
+    Scenario
+
+    Raises
+    ------
+    InfeasibleTargetError
+        If no reweighting of the rows meets the conditions.
+    """
+    columns = list(dict.fromkeys(c.feature for c in conditions if c.about == "column"))
+    sample = present(sample, columns, settings.missing)
+    statistics = statistics_of(conditions, sample, answers)
+    phi = np.column_stack([s.z for s in statistics])
+    low, high = (
+        np.array([s.to_z(getattr(c, end)) for s, c in zip(statistics, conditions, strict=True)])
+        for end in ("low", "high")
+    )
+    projection, held = project_ranges(phi, low, high, sample.base)
+    if projection.status == "infeasible":
+        target = np.where(np.isfinite(held), held, np.clip(0.0, low, high))
+        direction = np.zeros(target.size)
+        direction[np.isfinite(held)] = projection.xi[np.isfinite(held)]
+        raise infeasible(conditions, statistics, phi, target, direction)
+    return _tell(sample, conditions, statistics, phi, held, projection, settings)
+
+
+def _tell(
+    sample: Sample,
+    conditions: list[Condition],
+    statistics: list[Statistic],
+    phi: Floats,
+    held: Floats,
+    projection: Projection,
+    settings: Settings,
+) -> Scenario:
+    weights, base = projection.weights, sample.base
+    live = weights > 0
+    kl = float(weights[live] @ np.log(weights[live] / base[live]))
+    ess = float(1.0 / (weights @ weights))
+    binding = np.isfinite(held)
+    centred = np.where(live[:, None], phi[:, binding] - held[binding], 0.0)
+    influence = Influence.of(centred, weights, base)
+    status = statuses(
+        np.array([False]),
+        np.array([projection.status == "boundary"]),
+        np.array([ess]),
+        np.array([carriers_of(weights, base)]),
+        settings.min_ess_fraction * sample.base_ess,
+    )[0]
+    return Scenario(
+        weights=sample.table.to_user_order(sample.full(weights)) * sample.table.n_given,
+        conditions=_conditions(conditions, statistics, phi, projection),
+        outcomes=_outcomes(sample, phi[:, binding], held[binding], influence, ess, settings),
+        shifts=_shifts(sample, conditions, influence, ess, settings),
+        kl=max(kl, 0.0),
+        ess=ess,
+        ess_fraction=ess / sample.base_ess,
+        max_weight=float(weights.max() * base.size),
+        status=str(status),
+        gap=projection.gap,
+        n_rows=base.size,
+        confidence_level=settings.confidence_level,
+    )
+
+
+def _conditions(
+    conditions: list[Condition], statistics: list[Statistic], phi: Floats, projection: Projection
+) -> pd.DataFrame:
+    reached = projection.weights @ phi
+    return pd.DataFrame(
+        {
+            "feature": [c.feature for c in conditions],
+            "level": pd.Series([s.level for s in statistics], dtype=object),
+            "low": [c.low for c in conditions],
+            "high": [c.high for c in conditions],
+            "before": [s.mean for s in statistics],
+            "reached": [s.from_z(z) for s, z in zip(statistics, reached, strict=True)],
+            "multiplier": projection.xi,
+        }
+    )
+
+
+def _outcomes(
+    sample: Sample, phi: Floats, target: Floats, influence: Influence, ess: float, settings: Settings
+) -> pd.DataFrame:
+    rows = []
+    means = influence.errors(sample.outcomes)
+    j = 0
+    for quantity in sample.quantities:
+        if isinstance(quantity, MeanQuantity):
+            centre, unit = sample.centres[j], sample.scales[j]
+            value = centre + unit * float(influence.weights @ sample.outcomes[:, j])
+            parts = (centre, value, unit * means[0][j], unit * means[1][j])
+            j += 1
+        else:
+            parts = _other(sample, quantity, phi, target, influence)
+        rows.append(_outcome(quantity, parts, ess, settings))
+    names = pd.Series([row.pop("output") for row in rows], dtype=object)
+    frame = pd.DataFrame(rows)
+    frame.insert(1, "output", names)
+    return frame
+
+
+def _outcome(
+    quantity: Quantity, parts: tuple[float, float, float, float], ess: float, settings: Settings
+) -> dict[str, object]:
+    base, value, error, change_error = parts
+    level = settings.confidence_level
+    low, high = interval(np.array([value]), np.array([error]), np.array([ess]), level, quantity.bounds)
+    change_low, change_high = interval(
+        np.array([value - base]), np.array([change_error]), np.array([ess]), level
+    )
+    return {
+        "quantity": quantity.name,
+        "output": quantity.output,
+        "base": base,
+        "value": value,
+        "std_error": error,
+        "low": low[0],
+        "high": high[0],
+        "change": value - base,
+        "change_std_error": change_error,
+        "change_low": change_low[0],
+        "change_high": change_high[0],
+    }
+
+
+def _other(
+    sample: Sample, quantity: Quantity, phi: Floats, target: Floats, influence: Influence
+) -> tuple[float, float, float, float]:
+    full = sample.full(influence.weights)
+    if isinstance(quantity, BlockQuantity):
+        base = quantity.measure(sample.full(sample.base))
+        return base, quantity.measure(full), *_block_errors(sample, quantity, phi, target)
+    assert not isinstance(quantity, MeanQuantity)
+    base, psi_base = quantity.measure(sample.full(sample.base))
+    value, psi = quantity.measure(full)
+    error, change_error = influence.errors(sample.here(psi)[:, None], sample.here(psi_base)[:, None])
+    return base, value, float(error[0]), float(change_error[0])
+
+
+def _block_errors(
+    sample: Sample, quantity: BlockQuantity, phi: Floats, target: Floats
+) -> tuple[float, float]:
+    n_blocks = min(N_BLOCKS, sample.base.size)
+    block = np.arange(sample.base.size) % n_blocks
+    without = np.full((n_blocks, 2), np.nan)
+    for b in range(n_blocks):
+        kept = block != b
+        base = sample.base[kept] / sample.base[kept].sum()
+        projection = project(phi[kept], target, base)
+        if projection.status == "infeasible":
+            continue
+        weights = np.zeros((2, sample.base.size))
+        weights[0, kept], weights[1, kept] = projection.weights, base
+        moved, still = (quantity.measure(sample.full(w)) for w in weights)
+        without[b] = moved, moved - still
+    error, change_error = jackknife(without)
+    return float(error), float(change_error)
+
+
+def _shifts(
+    sample: Sample, conditions: list[Condition], influence: Influence, ess: float, settings: Settings
+) -> pd.DataFrame:
+    stated = {(c.feature, str(c.level)) for c in conditions}
+    parts = [_shift_of(sample, name, influence) for name in sample.table.columns]
+    frame = pd.concat([part for part in parts if part is not None], ignore_index=True)
+    low, high = interval(
+        frame["shift"].to_numpy(),
+        frame["std_error"].to_numpy(),
+        np.full(len(frame), ess),
+        settings.confidence_level,
+    )
+    keys = zip(frame["feature"], frame["level"], strict=True)
+    return frame.assign(low=low, high=high, stated=[(f, str(level)) in stated for f, level in keys])
+
+
+def _shift_of(sample: Sample, name: str, influence: Influence) -> pd.DataFrame | None:
+    """How a column's average or proportions moved, in standard deviations."""
+    column = sample.column(name)
+    if column.obstacle():
+        return None
+    there = ~column.missing
+    base = influence.base[there] / influence.base[there].sum()
+    share, base_share = influence.weights[there].sum(), influence.base[there].sum()
+    if share <= 0.0:
+        return None
+    levels = column.levels or (None,)
+    values = column.values[there]
+    psi = np.zeros((there.size, len(levels)))
+    means, scales = np.empty(len(levels)), np.empty(len(levels))
+    for j in range(len(levels)):
+        raw = (values == j).astype(float) if column.levels else np.asarray(values, dtype=float)
+        psi[there, j], means[j], scales[j] = standardise(raw, base)
+    shift = influence.weights @ psi / share
+    at_base = psi / base_share
+    psi = np.where(there[:, None], psi - shift, 0.0) / share
+    _, errors = influence.errors(psi, at_base)
+    return pd.DataFrame(
+        {
+            "feature": name,
+            "level": pd.Series(levels, dtype=object),
+            "before": means,
+            "after": means + scales * shift,
+            "shift": shift,
+            "std_error": errors,
+        }
+    )

@@ -1,0 +1,140 @@
+"""The observed rows, in an order of their own.
+
+Rows are sorted by a hash of all that they hold, so that every sum runs over
+them in the same order however the table was handed in: results are the same
+to the last bit for any order of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.exceptions import DataError
+from agnostix.population.column import Column
+from agnostix.typing import Codes, Floats
+from agnostix.utils.frames import columns as series_of
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with base weights.
+
+    Attributes
+    ----------
+    columns : dict of str to Column
+        By name, rows in the table's order.
+    base : ndarray of shape (n_rows,)
+        Base weights, summing to 1.
+    order : ndarray of int of shape (n_rows,)
+        The user's row at each of the table's places; rows of weight 0 are left out.
+    n_given : int
+        How many rows the user gave.
+    """
+
+    columns: dict[str, Column]
+    base: Floats
+    order: Codes
+    n_given: int
+
+    @classmethod
+    def read(cls, X: Any, sample_weight: Any, others: Iterable[np.ndarray]) -> Table:
+        """Take in a frame.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The rows.
+        sample_weight : array-like of shape (n_rows,) or None
+            Base weights; equal ones by default.
+        others : iterable of ndarray of shape (n_rows,) or (n_rows, n)
+            What else belongs to a row, such as the model's answers.
+
+        Returns
+        -------
+        Table
+        """
+        n_rows = X.shape[0]
+        if n_rows < 2:
+            raise DataError("X has a single row; a population needs at least two.")
+        weight = _checked_weight(sample_weight, n_rows)
+        columns = {name: Column.read(name, series) for name, series in series_of(X).items()}
+        keys = [column.values for column in columns.values()] + [weight]
+        for other in others:
+            keys.extend(other.T if other.ndim == 2 else [other])
+        order = np.argsort(_hash(keys), kind="stable")
+        order = order[weight[order] > 0]
+        base = weight[order]
+        in_order = {name: column.take(order) for name, column in columns.items()}
+        return cls(in_order, base / base.sum(), order, n_rows)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows carry weight."""
+        return self.base.size
+
+    def column(self, name: Any) -> Column:
+        """A column by name.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        Column
+
+        Raises
+        ------
+        ValueError
+            If there is no such column.
+        """
+        if name not in self.columns:
+            raise ValueError(f"There is no column {name!r}. The columns: {', '.join(self.columns)}.")
+        return self.columns[name]
+
+    def to_user_order(self, values: Floats) -> Floats:
+        """Put one value a row back into the order of the user's rows.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows,)
+            In the table's order.
+
+        Returns
+        -------
+        ndarray of shape (n_given,)
+            0 for rows of weight 0.
+        """
+        out = np.zeros(self.n_given)
+        out[self.order] = values
+        return out
+
+
+def _checked_weight(sample_weight: Any, n_rows: int) -> Floats:
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weight = np.asarray(sample_weight, dtype=float).ravel()
+    if weight.shape != (n_rows,):
+        raise DataError(
+            f"sample_weight must have one value for each of the {n_rows} rows, got {weight.size}."
+        )
+    if not np.isfinite(weight).all() or (weight < 0).any() or not (weight > 0).any():
+        raise DataError(
+            "sample_weight must be finite, nowhere negative and somewhere positive, got values from "
+            f"{np.nanmin(weight):g} to {np.nanmax(weight):g}, {int(np.isnan(weight).sum())} of them NaN."
+        )
+    return weight
+
+
+def _hash(keys: list[np.ndarray]) -> np.ndarray:
+    mixed = np.zeros(keys[0].size, dtype=np.uint64)
+    for key in keys:
+        mixed *= np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= pd.util.hash_array(np.ascontiguousarray(key))
+    return mixed

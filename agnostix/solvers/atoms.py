@@ -1,0 +1,242 @@
+"""Rows that share a value of one statistic, put together.
+
+A reweighting that depends on one statistic alone gives equal rows equal
+weights, so rows with the same value enter every sum together. A continuous
+statistic has no equal rows; there a few Chebyshev nodes per bin carry the same
+sums of every smooth function of the statistic, to rounding error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from agnostix.typing import Codes, Floats
+
+N_BINS = 256
+N_NODES = 8
+MAX_EXACT = 4_096
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """Points of a statistic with the sums of what sits on them.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_atoms,)
+        Values of the standardised statistic.
+    mass, first : ndarray of shape (n_atoms,), (n_atoms, n_outcomes)
+        Sums over the atom's rows of the base weight b, and of b times outcome.
+    mass_sq, first_sq, second_sq : ndarray of shape (n_atoms,), (n_atoms, n_outcomes), (n_atoms, n_outcomes)
+        Sums of b^2, of b^2 times outcome, and of b^2 times squared outcome.
+    row_mass, row_top : ndarray of shape (n_atoms,)
+        The mean (weighted by itself) and the largest base weight of the atom's rows.
+    extremes : tuple of float
+        Smallest and largest value of the statistic over the rows.
+    bin_widths : ndarray of shape (n_atoms,) or None
+        None where the points are the rows' own values; else the width of each node's bin.
+    """
+
+    points: Floats
+    mass: Floats
+    first: Floats
+    mass_sq: Floats
+    first_sq: Floats
+    second_sq: Floats
+    row_mass: Floats
+    row_top: Floats
+    extremes: tuple[float, float]
+    bin_widths: Floats | None = None
+
+    @cached_property
+    def mean(self) -> float:
+        """Base mean of the statistic."""
+        return float(self.mass @ self.points)
+
+    def reflect(self) -> Atoms:
+        """The same rows with the statistic's sign turned."""
+        low, high = self.extremes
+        return replace(self, points=-self.points, extremes=(-high, -low))
+
+
+def collapse(z: Floats, base: Floats, outcomes: Floats, *, exact: bool = False) -> Atoms:
+    """Put rows of an equal statistic together.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_rows,)
+        The standardised statistic.
+    base : ndarray of shape (n_rows,)
+        Base weights, summing to 1.
+    outcomes : ndarray of shape (n_rows, n_outcomes)
+        What is averaged.
+    exact : bool, default=False
+        Keep the rows' own values, however many differ.
+
+    Returns
+    -------
+    Atoms
+    """
+    uniform = bool(base.min() == base.max())
+    if uniform and not exact and z.size > MAX_EXACT and _mostly_distinct(z):
+        return _chebyshev(z, base, outcomes)
+    points, code = np.unique(z, return_inverse=True)
+    return _atoms(points, _Sums.of(code, points.size, base, outcomes))
+
+
+def collapse_levels(codes: Codes, points: Floats, base: Floats, outcomes: Floats) -> list[Atoms]:
+    """The indicators of all levels of a column, from one pass over its rows.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n_rows,)
+        Level of each row.
+    points : ndarray of shape (n_levels, 2)
+        The standardised indicator of each level, outside and inside.
+    base, outcomes : ndarray
+        As in `collapse`.
+
+    Returns
+    -------
+    list of Atoms
+        Two atoms a level: the rows outside it and inside.
+    """
+    sums = _Sums.of(codes, len(points), base, outcomes)
+    return [_atoms(points[j], sums.against(j)) for j in range(len(points))]
+
+
+@dataclass(frozen=True)
+class _Sums:
+    mass: Floats
+    first: Floats
+    mass_sq: Floats
+    first_sq: Floats
+    second_sq: Floats
+    row_top: Floats
+
+    @classmethod
+    def of(cls, code: Codes, size: int, base: Floats, outcomes: Floats) -> _Sums:
+        mass = np.bincount(code, base, size)
+        first, second = _moments(code, size, base, outcomes)
+        if base.min() == base.max():
+            b = base[0]
+            return cls(mass, first, b * mass, b * first, b * second, np.full(size, b))
+        row_top = np.zeros(size)
+        np.maximum.at(row_top, code, base)
+        square = base * base
+        first_sq, second_sq = _moments(code, size, square, outcomes)
+        return cls(mass, first, np.bincount(code, square, size), first_sq, second_sq, row_top)
+
+    def against(self, j: int) -> _Sums:
+        """All others, and the j-th."""
+        others = np.arange(self.mass.size) != j
+        sums = (self.mass, self.first, self.mass_sq, self.first_sq, self.second_sq)
+        pairs = (np.stack([part[others].sum(0), part[j]]) for part in sums)
+        return _Sums(*pairs, np.array([self.row_top[others].max(initial=0.0), self.row_top[j]]))
+
+
+def _moments(code: Codes, size: int, weight: Floats, outcomes: Floats) -> tuple[Floats, Floats]:
+    first = np.empty((size, outcomes.shape[1]))
+    second = np.empty_like(first)
+    for j, y in enumerate(outcomes.T):
+        weighted = weight * y
+        first[:, j] = np.bincount(code, weighted, size)
+        second[:, j] = np.bincount(code, weighted * y, size)
+    return first, second
+
+
+def _atoms(points: Floats, sums: _Sums) -> Atoms:
+    return Atoms(
+        points,
+        sums.mass,
+        sums.first,
+        sums.mass_sq,
+        sums.first_sq,
+        sums.second_sq,
+        sums.mass_sq / sums.mass,
+        sums.row_top,
+        (float(points.min()), float(points.max())),
+    )
+
+
+def _mostly_distinct(z: Floats) -> bool:
+    sample = _sample(z)
+    return np.unique(sample).size > 0.5 * sample.size
+
+
+def _sample(z: Floats) -> Floats:
+    return z[:: max(1, z.size // 2_048)]
+
+
+def _sums(code: np.ndarray, size: int, base: Floats, outcomes: Floats) -> tuple[Floats, Floats]:
+    first = np.empty((size, outcomes.shape[1]))
+    second = np.empty_like(first)
+    for j, y in enumerate(outcomes.T):
+        weighted = base * y
+        first[:, j] = np.bincount(code, weighted, size)
+        second[:, j] = np.bincount(code, weighted * y, size)
+    return first, second
+
+
+def _chebyshev(z: Floats, base: Floats, outcomes: Floats) -> Atoms:
+    """Spread every row over the nodes of its bin so that all polynomials keep their sums."""
+    extremes = float(z.min()), float(z.max())
+    grid = _Bins.spanning(z, extremes)
+    m = outcomes.shape[1]
+    moments = np.zeros((N_NODES, 1 + 2 * m, N_BINS))
+    for start in range(0, z.size, _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        _add_moments(moments, *grid.place(z[rows]), base[rows], outcomes[rows])
+    angle = np.pi * (np.arange(N_NODES) + 0.5) / N_NODES
+    transform = np.cos(np.outer(angle, np.arange(N_NODES))) * (2.0 / N_NODES)
+    transform[:, 0] *= 0.5
+    at_nodes = np.einsum("jk,kcb->bjc", transform, moments).reshape(N_BINS * N_NODES, 1 + 2 * m)
+    widths = np.diff(grid.edges)
+    points = (grid.edges[:-1, None] + 0.5 * widths[:, None] * (1.0 + np.cos(angle))).ravel()
+    mass, first, second = at_nodes[:, 0], at_nodes[:, 1 : 1 + m], at_nodes[:, 1 + m :]
+    b = base[0]
+    row_mass = np.full(points.size, b)
+    node_widths = np.repeat(widths, N_NODES)
+    return Atoms(
+        points, mass, first, b * mass, b * first, b * second, row_mass, row_mass, extremes, node_widths
+    )
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Bins of equal width on the inverse hyperbolic sine: narrow in the bulk, wide in the tails."""
+
+    centre: float
+    scale: float
+    first: float
+    step: float
+    edges: Floats
+
+    @classmethod
+    def spanning(cls, z: Floats, extremes: tuple[float, float]) -> _Bins:
+        quarter, centre, three = np.quantile(_sample(z), [0.25, 0.5, 0.75])
+        scale = (three - quarter) or 1.0
+        first, last = np.arcsinh((np.array(extremes) - centre) / scale)
+        edges = centre + scale * np.sinh(np.linspace(first, last, N_BINS + 1))
+        edges[0], edges[-1] = extremes
+        return cls(centre, scale, first, (last - first) / N_BINS, edges)
+
+    def place(self, z: Floats) -> tuple[Codes, Floats]:
+        """The bin of each value, and where in it, from -1 to 1."""
+        position = (np.arcsinh((z - self.centre) / self.scale) - self.first) / self.step
+        bins = np.clip(position.astype(np.intp), 0, N_BINS - 1)
+        left, width = self.edges[bins], np.diff(self.edges)[bins]
+        return bins, 2.0 * (z - left) / width - 1.0
+
+
+def _add_moments(moments: Floats, bins: Codes, s: Floats, base: Floats, outcomes: Floats) -> None:
+    columns = [base] + [base * y for y in outcomes.T] + [base * y * y for y in outcomes.T]
+    previous, current = s, np.ones_like(s)  # T_{-1} = T_1 = s, T_0 = 1
+    for k in range(N_NODES):
+        for c, column in enumerate(columns):
+            moments[k, c] += np.bincount(bins, column * current if k else column, N_BINS)
+        previous, current = current, 2.0 * s * current - previous if k else s

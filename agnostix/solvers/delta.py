@@ -1,0 +1,90 @@
+"""Errors of weighted means, row by row: the delta method for stated targets, with leverage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agnostix.typing import Floats
+
+_MAX_LEVERAGE = 1.0 - 1e-6
+
+
+@dataclass(frozen=True)
+class Influence:
+    """How each row's chance presence moves a projection.
+
+    Attributes
+    ----------
+    centred : ndarray of shape (n_rows, n_constraints)
+        Standardised statistics minus their targets.
+    weights, base : ndarray of shape (n_rows,)
+        Projected and base weights, each summing to 1.
+    inverse : ndarray of shape (n_constraints, n_constraints)
+        Of the statistics' weighted second moments.
+    inflated : ndarray of shape (n_rows,)
+        Weights over one minus leverage.
+    """
+
+    centred: Floats
+    weights: Floats
+    base: Floats
+    inverse: Floats
+    inflated: Floats
+
+    @classmethod
+    def of(cls, centred: Floats, weights: Floats, base: Floats) -> Influence:
+        """Prepare the parts that all outcomes share.
+
+        Parameters
+        ----------
+        centred : ndarray of shape (n_rows, n_constraints)
+            Standardised statistics minus their targets.
+        weights, base : ndarray of shape (n_rows,)
+            Projected and base weights, each summing to 1.
+
+        Returns
+        -------
+        Influence
+        """
+        moment = (centred * weights[:, None]).T @ centred
+        inverse = np.linalg.pinv(moment, rcond=1e-12, hermitian=True)
+        spread = ((centred @ inverse) * centred).sum(1)
+        leverage = np.minimum(weights * (1.0 + spread), _MAX_LEVERAGE)
+        return cls(centred, weights, base, inverse, weights / (1.0 - leverage))
+
+    def slopes(self, psi: Floats) -> Floats:
+        """Derivative of each outcome's weighted mean by each target.
+
+        Parameters
+        ----------
+        psi : ndarray of shape (n_rows, n_outcomes)
+            Outcomes, or influence values of a smooth function of the weights.
+
+        Returns
+        -------
+        ndarray of shape (n_constraints, n_outcomes)
+        """
+        own = psi - self.weights @ psi
+        return self.inverse @ ((self.centred * self.weights[:, None]).T @ own)
+
+    def errors(self, psi: Floats, psi_base: Floats | None = None) -> tuple[Floats, Floats]:
+        """Standard errors of weighted means and of their differences to the base means.
+
+        Parameters
+        ----------
+        psi : ndarray of shape (n_rows, n_outcomes)
+            Outcomes, or influence values at the projected weights.
+        psi_base : ndarray of shape (n_rows, n_outcomes), default=None
+            Influence values at the base weights; `psi` itself for plain outcomes.
+
+        Returns
+        -------
+        errors, change_errors : ndarray of shape (n_outcomes,)
+        """
+        psi_base = psi if psi_base is None else psi_base
+        residual = psi - self.weights @ psi - self.centred @ self.slopes(psi)
+        residual *= self.inflated[:, None]
+        at_base = (psi_base - self.base @ psi_base) * self.base[:, None]
+        return np.sqrt((residual**2).sum(0)), np.sqrt(((residual - at_base) ** 2).sum(0))

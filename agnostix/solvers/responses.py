@@ -1,0 +1,178 @@
+"""Mean outcomes under tilted weights, with their errors, slopes and realism.
+
+All sums run over atoms, for all targets and outcomes in a few matrix products.
+The error is that of the delta method for a stated target: with weights w,
+slope b of the outcome y on the statistic z and target t, row i contributes
+``w_i r_i / (1 - h_i)``, where ``r_i = (y_i - theta) - b (z_i - t)`` and the
+leverage is ``h_i = w_i (1 + (z_i - t)^2 / Var_w z)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import factorial
+
+import numpy as np
+
+from agnostix.solvers.atoms import N_NODES, Atoms
+from agnostix.solvers.tilt import EDGE, Tilts
+from agnostix.typing import Floats
+
+_MAX_CELLS = 500_000
+_MAX_LEVERAGE = 1.0 - 1e-6
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What the tilted weights say, one row per target.
+
+    Attributes
+    ----------
+    values, std_errors, slopes, change_errors : ndarray of shape (n_targets, n_outcomes)
+        Weighted mean of each outcome, its standard error, its derivative by
+        the standardised target, and the standard error of its difference to
+        the base mean.
+    kl, ess, max_weight, carriers : ndarray of shape (n_targets,)
+        Divergence in nats, effective rows, largest weight of a row (of weights
+        that sum to 1), and effective rows among those that gain weight.
+    """
+
+    values: Floats
+    std_errors: Floats
+    slopes: Floats
+    change_errors: Floats
+    kl: Floats
+    ess: Floats
+    max_weight: Floats
+    carriers: Floats
+
+
+def respond(atoms: Atoms, tilts: Tilts) -> Responses:
+    """Evaluate every outcome at every target.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        The statistic and the sums of the outcomes on it.
+    tilts : Tilts
+        Solved targets.
+
+    Returns
+    -------
+    Responses
+        NaN where a target is infeasible.
+    """
+    block = max(1, _MAX_CELLS // atoms.points.size)
+    starts = range(0, max(tilts.xi.size, 1), block)
+    parts = [_respond(atoms, tilts.targets[s : s + block], tilts.xi[s : s + block]) for s in starts]
+    if len(parts) == 1:
+        return parts[0]
+    return Responses(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Responses)))
+
+
+def interpolation_error(atoms: Atoms, tilts: Tilts) -> Floats:
+    """Bound the relative error of sums over nodes in the place of rows.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        The statistic.
+    tilts : Tilts
+        Solved targets.
+
+    Returns
+    -------
+    ndarray of shape (n_targets,)
+        0 where the atoms are the rows' own values, infinite where a multiplier is.
+    """
+    if atoms.bin_widths is None:
+        return np.zeros(tilts.xi.size)
+    mass = np.abs(atoms.mass)
+    ratio = density_ratio(atoms.points, tilts.xi, atoms.extremes, mass)
+    finite = np.isfinite(tilts.xi)
+    reach = np.abs(np.where(finite, tilts.xi, 0.0))[:, None] * atoms.bin_widths / 4.0
+    remainder = 2.0 * np.minimum(reach, 1.0) ** N_NODES / factorial(N_NODES) * np.exp(reach)
+    return np.where(finite, (ratio * remainder) @ mass, np.inf)
+
+
+def density_ratio(z: Floats, xi: Floats, extremes: tuple[float, float], mass: Floats) -> Floats:
+    """Tilted over base weight, for each multiplier and point.
+
+    Parameters
+    ----------
+    z, mass : ndarray of shape (n_points,)
+        Points and their base mass.
+    xi : ndarray of shape (n_targets,)
+        Multipliers; infinite ones keep the rows at the extreme.
+    extremes : tuple of float
+        Smallest and largest point; the exponent is taken from there, so that it never overflows.
+
+    Returns
+    -------
+    ndarray of shape (n_targets, n_points)
+    """
+    low, high = extremes
+    finite = np.where(np.isfinite(xi), xi, 0.0)
+    exponent = np.where(finite > 0, high, low)[:, None] - z
+    exponent *= -finite[:, None]
+    ratio = np.exp(exponent, out=exponent)
+    for j in np.flatnonzero(np.isinf(xi)):
+        ratio[j] = np.abs(z - (high if xi[j] > 0 else low)) <= EDGE
+    ratio /= (ratio @ mass)[:, None]
+    return ratio
+
+
+def _respond(atoms: Atoms, targets: Floats, xi: Floats) -> Responses:
+    ratio = density_ratio(atoms.points, xi, atoms.extremes, atoms.mass)
+    distance = atoms.points - targets[:, None]
+    moving = np.isfinite(xi)
+    variance = np.where(moving, (ratio * distance * distance) @ atoms.mass, np.inf)
+    values = ratio @ atoms.first
+    slopes = (ratio * distance) @ atoms.first / variance[:, None]
+    kl, ess, max_weight, carriers = _realism(atoms, ratio, xi)
+    leverage = ratio * atoms.row_mass * (1.0 + distance * distance / variance[:, None])
+    inflated = ratio / (1.0 - np.minimum(leverage, _MAX_LEVERAGE))
+    std_errors = _error(atoms, inflated, 0.0, values, slopes, distance)
+    change_errors = _error(atoms, inflated, 1.0, values, slopes, distance)
+    slopes[~moving] = np.nan
+    infeasible = np.isnan(xi)
+    result = Responses(values, std_errors, slopes, change_errors, kl, ess, max_weight, carriers)
+    for field in fields(result):
+        getattr(result, field.name)[infeasible] = np.nan
+    return result
+
+
+def _error(atoms: Atoms, g: Floats, base: float, values: Floats, slopes: Floats, distance: Floats) -> Floats:
+    """Root of the sum over rows of ``b^2 (g r - base y)^2``, from the sums of each atom.
+
+    With r = y - c and c = theta + slope * distance that is the sum of
+    ``b^2 (a y - g c)^2``, a = g - base, a polynomial in y; outcomes have base mean 0.
+    """
+    a = g - base
+    second = (a * a) @ atoms.second_sq
+    cross = (a * g) @ atoms.first_sq * values + (a * g * distance) @ atoms.first_sq * slopes
+    square = g * g
+    flat, tilted, curved = (
+        part @ atoms.mass_sq for part in (square, square * distance, square * distance * distance)
+    )
+    own = values**2 * flat[:, None] + 2.0 * values * slopes * tilted[:, None] + slopes**2 * curved[:, None]
+    return np.sqrt(np.maximum(second - 2.0 * cross + own, 0.0))
+
+
+def _realism(atoms: Atoms, ratio: Floats, xi: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    low, high = atoms.extremes
+    ess = 1.0 / ((ratio * ratio) @ atoms.mass_sq)
+    gain = np.maximum(ratio - 1.0, 0.0)
+    gained = gain @ atoms.mass
+    still = gained <= 0.0
+    carriers = np.where(still, np.inf, gained**2 / np.where(still, 1.0, (gain * gain) @ atoms.mass_sq))
+    per_row = ratio * atoms.row_top
+    if atoms.bin_widths is not None:
+        edge = np.where(xi > 0, high, low)
+        nearest = np.where(xi > 0, atoms.points.max(), atoms.points.min())
+        column = np.where(xi > 0, atoms.points.argmax(), atoms.points.argmin())
+        max_weight = per_row[np.arange(xi.size), column] * np.exp(xi * (edge - nearest))
+    else:
+        max_weight = per_row.max(1)
+    log_ratio = np.log(ratio, out=np.zeros_like(ratio), where=ratio > 0)
+    return (ratio * log_ratio) @ atoms.mass, ess, max_weight, carriers

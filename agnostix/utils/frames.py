@@ -1,0 +1,187 @@
+"""Tables of any make: pandas, polars or numpy, read through one door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from agnostix.exceptions import DataError
+
+
+def is_frame(X: Any) -> bool:
+    """Tell a data frame from an array.
+
+    Parameters
+    ----------
+    X : object
+        Anything.
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(nw.from_native(X, eager_only=True, pass_through=True), nw.DataFrame)
+
+
+def as_table(X: Any) -> Any:
+    """Check that X is a table and give arrays two dimensions.
+
+    Parameters
+    ----------
+    X : pandas or polars DataFrame, or array-like of shape (n_rows, n_columns)
+        The table.
+
+    Returns
+    -------
+    DataFrame or ndarray
+        The frame itself, or the array.
+
+    Raises
+    ------
+    DataError
+        If X is sparse, has not two dimensions, has no rows or no columns, or names a column twice.
+    """
+    if is_frame(X):
+        names = list(X.columns)
+        repeated = sorted({str(name) for name in names if names.count(name) > 1})
+        if repeated:
+            raise DataError(
+                f"X names columns twice: {', '.join(repeated)}. Rename or drop the repeated ones."
+            )
+        table = X
+    else:
+        if hasattr(X, "toarray"):
+            raise DataError("X is sparse; a table of rows is needed. Pass X.toarray(), or a DataFrame.")
+        table = np.asarray(X)
+        if table.ndim != 2:
+            raise DataError(
+                f"X must have two dimensions (rows, columns), got an array of shape {table.shape}. "
+                "Pass X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
+            )
+    if min(table.shape) == 0:
+        raise DataError(f"X must have at least one row and one column, got shape {tuple(table.shape)}.")
+    return table
+
+
+def column_names(X: Any) -> list[str]:
+    """Names of the columns; ``x0``, ``x1``, ... for arrays.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_rows, n_columns)
+        The table.
+
+    Returns
+    -------
+    list of str
+    """
+    if is_frame(X):
+        return [str(name) for name in X.columns]
+    return [f"x{j}" for j in range(X.shape[1])]
+
+
+def columns(X: Any) -> dict[str, Any]:
+    """The columns as pandas or polars Series.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_rows, n_columns)
+        The table; an array of objects gets the dtypes of its contents.
+
+    Returns
+    -------
+    dict of str to Series
+    """
+    if not is_frame(X):
+        X = pd.DataFrame(X, columns=column_names(X))
+        X = X.infer_objects()
+    return {str(name): X[name] for name in X.columns}
+
+
+def select(X: Any, names: list[str]) -> Any:
+    """Columns of a frame, in the order asked for.
+
+    Parameters
+    ----------
+    X : DataFrame
+        The table.
+    names : list of str
+        Which columns.
+
+    Returns
+    -------
+    DataFrame
+        Of the same library.
+    """
+    return X[list(names)]
+
+
+def kind_of(series: Any) -> str:
+    """What a column holds.
+
+    Parameters
+    ----------
+    series : Series
+        A column.
+
+    Returns
+    -------
+    {"numeric", "categorical", "date"}
+    """
+    dtype = nw.from_native(series, series_only=True).dtype
+    if dtype.is_numeric():
+        return "numeric"
+    return "date" if dtype.is_temporal() else "categorical"
+
+
+def to_floats(series: Any) -> np.ndarray:
+    """A numeric column as float64, missing values as NaN.
+
+    Parameters
+    ----------
+    series : Series
+        A column.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    column = nw.from_native(series, series_only=True)
+    if isinstance(series, pd.Series):
+        return column.to_native().to_numpy(dtype=float, na_value=np.nan)
+    return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=float)
+
+
+def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """A column of labels as codes, missing values as -1, and the labels that occur.
+
+    Parameters
+    ----------
+    series : Series
+        A column.
+
+    Returns
+    -------
+    codes : ndarray of int of shape (n_rows,)
+    levels : tuple
+        In the order of an ordered categorical or an Enum, else sorted by their text.
+    """
+    column = nw.from_native(series, series_only=True)
+    ordered = (
+        list(column.cat.get_categories().to_list())
+        if isinstance(column.dtype, nw.Categorical | nw.Enum)
+        else None
+    )
+    values = column.to_native().astype(object).to_numpy() if isinstance(series, pd.Series) else None
+    if values is None:
+        values = np.array(column.to_list(), dtype=object)
+    codes, found = pd.factorize(values, use_na_sentinel=True)
+    rank = {level: j for j, level in enumerate(ordered)} if ordered else {}
+    order = sorted(range(len(found)), key=lambda j: (rank.get(found[j], 0), str(found[j])))
+    place = np.empty(len(found) + 1, dtype=np.intp)
+    place[order] = np.arange(len(found))
+    place[-1] = -1
+    return place[codes], tuple(found[j] for j in order)
