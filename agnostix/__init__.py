@@ -6,6 +6,7 @@ from agnostix.exceptions import InfeasibleTargetError
 from agnostix.explainers import EntropicProjection
 from agnostix.explanation import Scenario, WhatIfCurves
 from agnostix.models import as_predictor
+from agnostix.report import WhatIfReport
 
 __version__ = version("agnostix")
 
@@ -14,5 +15,6 @@ __all__ = [
     "InfeasibleTargetError",
     "Scenario",
     "WhatIfCurves",
+    "WhatIfReport",
     "as_predictor",
 ]

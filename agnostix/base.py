@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import has_fit_parameter
 
 from agnostix.models import Predictor, as_predictor, is_fitted
 
@@ -36,6 +37,32 @@ class BaseExplainer(BaseEstimator):
             return params
         return {name: value for name, value in params.items() if not name.startswith("model__")}
 
+    def set_params(self, **params: Any) -> BaseExplainer:
+        """Set the explainer's parameters.
+
+        Parameters
+        ----------
+        **params : dict
+            By name; those of an unfitted model as ``model__<name>``.
+
+        Returns
+        -------
+        self : BaseExplainer
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or it is one of a fitted model.
+        """
+        inner = [name for name in params if name.startswith("model__")]
+        if inner and _is_shared(params.get("model", self.model)):
+            name = inner[0].removeprefix("model__")
+            raise ValueError(
+                f"The model of {type(self).__name__} is fitted, so its {name!r} cannot be set. "
+                "Pass an unfitted one, which fit will fit."
+            )
+        return super().set_params(**params)
+
     def __sklearn_clone__(self) -> BaseExplainer:
         params = {
             name: value if name == "model" and _is_shared(value) else clone(value, safe=False)
@@ -55,6 +82,11 @@ class BaseExplainer(BaseEstimator):
                 raise ValueError(
                     f"The 'model' of {type(self).__name__} is not fitted: {type(model).__name__}. "
                     "Fit it first, or pass y to fit."
+                )
+            if sample_weight is not None and not has_fit_parameter(model, "sample_weight"):
+                raise ValueError(
+                    f"The 'model' of {type(self).__name__} is not fitted, and {type(model).__name__}.fit "
+                    "takes no sample_weight. Fit it first, or leave sample_weight out."
                 )
             weight = {} if sample_weight is None else {"sample_weight": sample_weight}
             model = clone(model).fit(X, y, **weight)

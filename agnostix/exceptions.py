@@ -27,6 +27,10 @@ class InfeasibleTargetError(ValueError):
         return type(self), (self.args[0], self.nearest, self.reachable)
 
 
+class ConvergenceError(ArithmeticError):
+    """A solver did not reach the accuracy that is promised."""
+
+
 class ModelOutputError(ValueError):
     """The model's answer is not what an explanation can be built on."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _WHAT_IF = """\
 a scenario: "age=50,hours=35..40,sex=Female:0.5". Constraints are joined by commas: an average, a range for
@@ -14,7 +14,10 @@ joined by semicolons. A name that holds one of , = : ; stands in double quotes. 
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors read like all others of the command."""
+    """A parser whose errors read like all others of the command, and that guesses no option's name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.format_usage()}agnostix: error: {message}\n")

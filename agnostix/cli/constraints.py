@@ -96,9 +96,10 @@ class _Reader:
         if self._peek() == ":":
             self.at = start
             return self._shares(column)
-        if self._peek() == "=":
+        is_number = not quoted and _AMOUNT.match(name)
+        if self._peek() == "=" and not is_number:
             self._fail(f"':' and a share are expected after the level's name{_QUOTES}", self.at)
-        if quoted or not _AMOUNT.match(name):
+        if not is_number:
             self._fail(
                 f"a number is expected after '{column}=', got {name!r}; for a level, state its share, "
                 f"as in {column}={self.text[start : self.at].strip()}:0.5",

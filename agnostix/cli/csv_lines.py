@@ -23,7 +23,8 @@ def check_header(path: Path) -> None:
     ------
     DataError
         If the file is empty or has no rows, if two columns share a name, if the columns are not
-        separated by commas, or if the first row has more values than the header has names.
+        separated by commas, if the first row has more values than the header has names, or if
+        one of the two cannot be read.
     """
     rows = _rows(path)
     _, header = next(rows, (0, []))
@@ -47,45 +48,45 @@ def check_header(path: Path) -> None:
         raise _too_many(path, line, len(first), len(header))
 
 
-def find_broken_line(path: Path) -> DataError | None:
-    """Find the first line that has not as many values as the header has names.
+def check_lines(path: Path) -> None:
+    """Check that each line has as many values as the header has names.
 
     Parameters
     ----------
     path : Path
         A CSV file in UTF-8.
 
-    Returns
-    -------
-    DataError or None
-        The error to raise, which names the line; None if all lines fit.
+    Raises
+    ------
+    DataError
+        At the first line that has more or fewer, or that cannot be read.
     """
-    n_columns, last = 0, 0
-    try:
-        for line, row in _rows(path):
-            last = line
-            n_columns = n_columns or len(row)
-            if len(row) > n_columns:
-                return _too_many(path, line, len(row), n_columns)
-            if len(row) < n_columns:
-                return DataError(
-                    f"{path}, line {line}: {_values(len(row))}, but the header has {n_columns} columns. "
-                    f"{_MEND} A missing value is an empty place between commas."
-                )
-    except csv.Error as error:
-        return DataError(f"{path} cannot be read after line {last}: {error}. Is a double quote never closed?")
-    return None
+    rows = _rows(path)
+    _, header = next(rows, (0, []))
+    for line, row in rows:
+        if len(row) > len(header):
+            raise _too_many(path, line, len(row), len(header))
+        if len(row) < len(header):
+            raise DataError(
+                f"{path}, line {line}: {_values(len(row))}, but the header has {len(header)} columns. "
+                f"{_MEND} A missing value is an empty place between commas."
+            )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Each row with the number of the line that it begins on; blank lines are passed over, as by pandas."""
+    begin = 1
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
-        begin = 1
-        for row in reader:
-            if len(row) > 1 or (row and row[0].strip()):
-                yield begin, row
-            begin = reader.line_num + 1
+        try:
+            for row in reader:
+                if len(row) > 1 or (row and row[0].strip()):
+                    yield begin, row
+                begin = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(
+                f"{path}, line {begin}: {error}. Is a double quote here that is never closed?"
+            ) from None
 
 
 def _too_many(path: Path, line: int, n_values: int, n_columns: int) -> DataError:

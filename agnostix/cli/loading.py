@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from agnostix.cli.csv_lines import check_header, find_broken_line
+from agnostix.cli.csv_lines import check_header, check_lines
 from agnostix.exceptions import DataError
 from agnostix.models import is_fitted
 
@@ -137,10 +137,11 @@ def _load_csv(path: Path) -> pd.DataFrame:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not text in UTF-8 ({error}). Save it as UTF-8, or as .parquet.") from None
     except pd.errors.ParserError as error:
-        raise find_broken_line(path) or DataError(f"{path} cannot be read: {error}") from None
+        check_lines(path)  # finds the line as an editor counts, where pandas counts rows
+        raise DataError(f"{path} cannot be read: {error}") from None
     # pandas pads a line that is too short in silence; such a line always lacks the last column.
-    if table.iloc[:, -1].isna().any() and (broken := find_broken_line(path)):
-        raise broken
+    if table.iloc[:, -1].isna().any():
+        check_lines(path)
     return table
 
 
@@ -192,7 +193,9 @@ def _read(load: Callable[[], Any], path: Path, way_out: str) -> Any:
             f"{path} needs the module {error.name!r}, which is not installed here."
         ) from error
     except Exception as error:  # a file can make its reader fail in any way
-        raise ModelFileError(f"{path} cannot be read: {type(error).__name__}: {error}. {way_out}") from error
+        raise ModelFileError(
+            f"{path} cannot be read: {type(error).__name__}: {str(error).rstrip('.')}. {way_out}"
+        ) from error
 
 
 def _checked(model: Any, path: Path) -> Any:

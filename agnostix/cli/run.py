@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from agnostix.cli.constraints import parse_constraints
+from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
 from agnostix.exceptions import DataError
+from agnostix.population.column import Column
 from agnostix.typing import Floats
 
 _FORMATS = (".html", ".json", ".md")
@@ -51,6 +52,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
     Returns
     -------
     WhatIfReport
+        Saved; unless quiet, where it is and its first two findings are printed.
 
     Raises
     ------
@@ -64,6 +66,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
     scenarios = [parse_constraints(text) for text in arguments.what_if]
     model = load_model(arguments.model, trust_pickle=arguments.trust_pickle, trust_types=arguments.trust_type)
     inputs = split_table(load_table(arguments.data), model, arguments)
+    check_scenarios(scenarios, inputs.X, arguments.data)
 
     from agnostix.report import WhatIfReport  # the drawing libraries, not needed for an error above
 
@@ -75,11 +78,11 @@ def run_report(arguments: argparse.Namespace) -> Any:
         by=arguments.by,
         sample_weight=inputs.sample_weight,
         title=arguments.title,
-        verbose=0 if arguments.quiet else 1,
     )
     report.save(arguments.output)
     if not arguments.quiet:
         print(_written(arguments, len(inputs.X), time.perf_counter() - begin))
+        print(*report.summary["findings"][:2], sep="\n")
     return report
 
 
@@ -157,6 +160,35 @@ def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) 
     X = table.drop(columns=taken)
     _check_width(X, model, arguments.data)
     return Inputs(X, y, sample_weight)
+
+
+def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -> None:
+    """Check that the columns and levels of the scenarios are there, before the model runs.
+
+    Parameters
+    ----------
+    scenarios : list of dict
+        As from ``parse_constraints``.
+    X : DataFrame of shape (n_rows, n_columns)
+        The table.
+    path : Path
+        The file that it is from.
+
+    Raises
+    ------
+    ValueError
+        If a column or a level is not there; the message lists what is.
+    """
+    for name, wanted in (item for scenario in scenarios for item in scenario.items()):
+        if name not in X.columns:
+            raise DataError(f"--what-if: there is no column {name!r} in {path}. {_has(X)}")
+        column = Column.read(name, X[name])
+        if isinstance(wanted, dict) and column.kind == "categorical":
+            for level in wanted:
+                try:
+                    column.level_code(level)
+                except ValueError as error:
+                    raise DataError(f"--what-if: {error}") from None
 
 
 def _check_model_columns(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +18,7 @@ from agnostix.population import (
     Sample,
     Settings,
     Table,
+    baseline,
     default_metrics,
     joint_map,
     parse_conditions,
@@ -29,6 +32,9 @@ from agnostix.population.metrics import Metric
 from agnostix.population.truth import from_model, from_predictions, from_truth
 from agnostix.utils.frames import as_table
 from agnostix.utils.sklearn_compat import Interval, StrOptions, validate_data
+from agnostix.utils.threads import one_blas_thread
+
+_LOGGER = logging.getLogger("agnostix")
 
 
 class EntropicProjection(BaseExplainer):
@@ -65,6 +71,12 @@ class EntropicProjection(BaseExplainer):
         The model that was asked; only with a model.
     n_model_rows_ : int
         Rows that it was asked about.
+    table_ : Table
+        The rows, in an order of their own.
+    answers_ : Answers
+        Predictions and truth, in that order.
+    settings_ : Settings
+        The parameters, as they were in `fit`.
     n_features_in_ : int
         Columns seen in `fit`.
     feature_names_in_ : ndarray of str
@@ -165,11 +177,15 @@ class EntropicProjection(BaseExplainer):
         self._check_quantiles()
         table = as_table(X)
         validate_data(self, X=table, skip_check_array=True)
+        start = perf_counter()
         answers = self._ask(table, y, sample_weight, predictions)
+        if self.verbose:
+            seconds = perf_counter() - start
+            _LOGGER.info("asked the model about %d rows in %.2f s", self.n_model_rows_, seconds)
         others = [answers.predictions] + ([] if answers.truth is None else [answers.truth])
-        self._table = Table.read(table, sample_weight, others)
-        self._answers = answers.take(self._table.order)
-        self._settings = Settings(
+        self.table_ = Table.read(table, sample_weight, others)
+        self.answers_ = answers.take(self.table_.order)
+        self.settings_ = Settings(
             self.n_targets,
             (float(self.quantiles[0]), float(self.quantiles[1])),
             self.confidence_level,
@@ -178,12 +194,13 @@ class EntropicProjection(BaseExplainer):
         )
         return self
 
+    @one_blas_thread
     def explain(
         self,
         *,
         features: str | Sequence[str] | None = None,
         targets: Mapping[str, Any] | None = None,
-        metric: Metric | list[Metric] | None = None,
+        metric: Metric | Sequence[Metric] | None = None,
         by: str | None = None,
     ) -> WhatIfCurves:
         """Move one feature after the other, and follow the outcome.
@@ -219,9 +236,10 @@ class EntropicProjection(BaseExplainer):
         """
         check_is_fitted(self, "n_features_in_")
         names = self._names(features, targets)
-        sample = Sample.of(self._table, quantities_for(metric, self._answers))
+        sample = Sample.of(self.table_, quantities_for(metric, self.answers_))
         self._check_by(by)
-        frame, skipped = sweep_curves(sample, self._settings, names, targets, by)
+        targets = None if targets is None else {str(name): wanted for name, wanted in targets.items()}
+        frame, skipped = sweep_curves(sample, self.settings_, names, targets, by)
         return WhatIfCurves(
             frame,
             tuple((entry.feature, entry.group, entry.reason) for entry in skipped),
@@ -230,13 +248,15 @@ class EntropicProjection(BaseExplainer):
             {name: value for name, value in self.get_params(deep=False).items() if name != "model"},
         )
 
+    @one_blas_thread
     def rank(
         self,
         kl: float = 0.1,
         *,
-        metric: Metric | list[Metric] | None = None,
+        metric: Metric | Sequence[Metric] | None = None,
         features: str | Sequence[str] | None = None,
         by: str | None = None,
+        simultaneous: bool = True,
     ) -> pd.DataFrame:
         """Move every feature equally far, both ways, and compare what the outcome does.
 
@@ -247,6 +267,10 @@ class EntropicProjection(BaseExplainer):
             moves a normal average by 0.45 standard deviations.
         metric, features, by
             As in `explain`.
+        simultaneous : bool, default=True
+            Whether the intervals are so wide that all of them hold together at
+            the confidence level (Bonferroni), as they must where one looks for
+            the largest; False: each by itself.
 
         Returns
         -------
@@ -265,18 +289,42 @@ class EntropicProjection(BaseExplainer):
         check_is_fitted(self, "n_features_in_")
         if not (isinstance(kl, Real) and 0 < kl < np.inf):
             raise ValueError(f"The 'kl' parameter of rank must be a positive number, got {kl!r}.")
-        sample = Sample.of(self._table, quantities_for(metric, self._answers))
+        sample = Sample.of(self.table_, quantities_for(metric, self.answers_))
         self._check_by(by)
-        frame, _ = sweep_ranking(sample, self._settings, float(kl), self._names(features, None), by)
+        frame, _ = sweep_ranking(
+            sample, self.settings_, float(kl), self._names(features, None), by, simultaneous
+        )
         return frame
 
+    @one_blas_thread
+    def baseline(
+        self, *, metric: Metric | Sequence[Metric] | None = None, by: str | None = None
+    ) -> pd.DataFrame:
+        """Measure the data as they are.
+
+        Parameters
+        ----------
+        metric, by
+            As in `explain`.
+
+        Returns
+        -------
+        DataFrame
+            Columns group, quantity, output, value, std_error, low, high, n_rows.
+        """
+        check_is_fitted(self, "n_features_in_")
+        self._check_by(by)
+        sample = Sample.of(self.table_, quantities_for(metric, self.answers_))
+        return baseline(sample, self.settings_, by)
+
+    @one_blas_thread
     def what_if(
         self,
         constraints: Mapping[str, Any] | None = None,
         *,
         prediction: Any = None,
         error_rate: Any = None,
-        metric: Metric | list[Metric] | None = None,
+        metric: Metric | Sequence[Metric] | None = None,
     ) -> Scenario:
         """Answer one question about a population with several properties at once.
 
@@ -307,13 +355,15 @@ class EntropicProjection(BaseExplainer):
             If a column or level is unknown, or a target cannot be read.
         """
         check_is_fitted(self, "n_features_in_")
-        answers = self._answers
+        answers = self.answers_
         conditions = parse_conditions(constraints, prediction, error_rate, answers)
         wanted = default_metrics(answers) if metric is None else metric
         more = wanted if isinstance(wanted, list | tuple) else [wanted]
-        sample = Sample.of(self._table, quantities_for([None, *more], answers))
-        return solve_scenario(sample, conditions, answers, self._settings)
+        more = [one for one in more if one not in (None, "prediction", "outcome")]
+        sample = Sample.of(self.table_, quantities_for(["prediction", *more], answers))
+        return solve_scenario(sample, conditions, answers, self.settings_)
 
+    @one_blas_thread
     def joint(self, first: Any, second: Any, *, n_targets: int = 15) -> pd.DataFrame:
         """Move two averages at once, over a grid of both.
 
@@ -341,8 +391,8 @@ class EntropicProjection(BaseExplainer):
             raise ValueError(
                 f"The 'n_targets' parameter of joint must be an int of 2 or more, got {n_targets!r}."
             )
-        sample = Sample.of(self._table, quantities_for(None, self._answers))
-        return joint_map(sample, self._settings, first, second, int(n_targets))
+        sample = Sample.of(self.table_, quantities_for(None, self.answers_))
+        return joint_map(sample, self.settings_, first, second, int(n_targets))
 
     def _ask(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
         n_rows = table.shape[0]
@@ -377,14 +427,14 @@ class EntropicProjection(BaseExplainer):
             raise ValueError(
                 f"targets must be a mapping from columns, such as {{'age': [30, 40]}}, got {targets!r}."
             )
-        names = [features] if isinstance(features, str) else features
-        for name in [*(names or ()), *(targets or ())]:
-            self._table.column(name)
-        unused = [name for name in targets or () if names is not None and name not in names]
+        given = [features] if isinstance(features, str | Integral) else features
+        names = None if given is None else [self.table_.column(name).name for name in given]
+        moved = [self.table_.column(name).name for name in targets or ()]
+        unused = [name for name in moved if names is not None and name not in names]
         if unused:
             raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
-        return None if names is None else list(names)
+        return names
 
     def _check_by(self, by: str | None) -> None:
         if by is not None:
-            self._table.column(by)
+            self.table_.column(by)

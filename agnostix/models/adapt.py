@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from sklearn.base import is_classifier, is_regressor
@@ -72,13 +73,19 @@ def as_predictor(
         )
     names = None if output_names is None else tuple(str(name) for name in output_names)
     if isinstance(model, Predictor):
-        return model
+        if output not in (None, model.response):
+            raise ValueError(
+                f"The predictor answers by {model.response!r} already; wrap the model itself instead."
+            )
+        if task is None and names is None:
+            return model
+        return replace(model, task=task or model.task, output_names=names or model.output_names)
     if hasattr(model, "predict"):
         return _from_estimator(model, task, names, output)
     owner = getattr(model, "__self__", None)
     method = getattr(model, "__name__", "")
     if owner is not None and hasattr(owner, "predict") and method in _RESPONSES:
-        return _from_estimator(owner, task, names, method)
+        return _from_estimator(owner, task, names, output or method)
     if callable(model):
         name = method or type(model).__name__
         return Predictor(
@@ -122,13 +129,11 @@ def _from_estimator(
     task = task or _task_of(model)
     response = output or ("predict_proba" if task == "classification" else "predict")
     if not hasattr(model, response):
-        other = next((r for r in _RESPONSES[:2] if hasattr(model, r)), None)
-        way_out = (
-            f"as_predictor(model, output={other!r})"
-            if other
-            else "wrap it in sklearn.calibration.CalibratedClassifierCV"
+        other = next(r for r in ("predict_proba", "decision_function", "predict") if hasattr(model, r))
+        raise ValueError(
+            f"The model {name} has no {response}. The nearest that works: "
+            f"as_predictor(model, output={other!r})."
         )
-        raise ValueError(f"The model {name} has no {response}. The nearest that works: {way_out}.")
     columns = getattr(model, "feature_names_in_", None)
     n_features = getattr(model, "n_features_in_", None)
     return Predictor(
@@ -157,7 +162,7 @@ def _task_of(model: Any) -> Task | None:
 
 def _classes_of(model: Any, response: str) -> tuple[Any, ...] | None:
     classes = getattr(model, "classes_", None)
-    if classes is None or response == "predict":
+    if classes is None or response == "predict" or isinstance(classes, list):  # a list: several targets
         return None
     return tuple(getattr(label, "item", lambda label=label: label)() for label in classes)
 

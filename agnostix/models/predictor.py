@@ -11,7 +11,7 @@ import pandas as pd
 
 from agnostix.exceptions import DataError, ModelOutputError
 from agnostix.typing import Floats
-from agnostix.utils.frames import as_table, column_names, is_frame, select
+from agnostix.utils.frames import as_table, column_names, is_frame, select, to_array
 
 Task = Literal["classification", "regression"]
 
@@ -93,10 +93,8 @@ class Predictor:
                     f"X has {X.shape[1]} columns, but the model {self.name} was fitted on "
                     f"{len(self.columns)}: {', '.join(self.columns)}."
                 )
-            return pd.DataFrame(X, columns=list(self.columns))
-        if self.wants_array and is_frame(X):
-            return X.to_numpy()
-        return X
+            return pd.DataFrame(X, columns=list(self.columns)).infer_objects()
+        return to_array(X) if self.wants_array and is_frame(X) else X
 
     def names(self, n_outputs: int) -> tuple[str, ...]:
         """Names of the outputs.
@@ -137,16 +135,9 @@ class Predictor:
                 f"The model {self.name} answers several targets at once (a list of {len(answer)} arrays). "
                 "Wrap one of them in a function: lambda X: model.predict_proba(X)[0]."
             )
-        raw = np.asarray(answer)
-        try:
-            values = raw.astype(float)
-        except (TypeError, ValueError):
-            raise ModelOutputError(
-                f"The model {self.name} answers with values of type {raw.dtype}, for example "
-                f"{raw.ravel()[0]!r}; numbers are needed. Pass its predict_proba instead of its predict."
-            ) from None
-        values = values[:, None] if values.ndim == 1 else values
-        if values.ndim != 2 or values.shape[0] != n_rows:
+        raw = self._numbers(answer)
+        values = raw[:, None] if raw.ndim == 1 else raw
+        if values.ndim != 2 or values.shape[0] != n_rows or values.shape[1] == 0:
             raise ModelOutputError(
                 f"The model {self.name} was given {n_rows} rows and answered with an array of shape "
                 f"{raw.shape}; ({n_rows},) or ({n_rows}, n_outputs) is needed."
@@ -158,3 +149,21 @@ class Predictor:
                 f"first in row {bad[0]}. Find out why, or leave those rows out."
             )
         return values
+
+    def _numbers(self, answer: Any) -> Floats:
+        try:
+            raw = np.asarray(answer)
+            if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
+                raw = raw.astype(float)
+        except (TypeError, ValueError):
+            raise ModelOutputError(
+                f"The model {self.name} answers with something that is no table of numbers: a "
+                f"{type(answer).__name__} whose parts differ in length or kind."
+            ) from None
+        if raw.dtype.kind not in "biuf":
+            example = f", for example {raw.ravel()[0]!r}" if raw.size else ""
+            raise ModelOutputError(
+                f"The model {self.name} answers with values of type {raw.dtype}{example}; numbers are "
+                "needed. Pass its predict_proba instead of its predict."
+            )
+        return raw.astype(float)

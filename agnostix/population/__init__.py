@@ -1,6 +1,8 @@
 """A population: rows with weights, what is measured on them, and how they can be moved."""
 
 from agnostix.population.answers import Answers
+from agnostix.population.baseline import baseline
+from agnostix.population.companions import Companions
 from agnostix.population.conditions import Condition, parse_conditions
 from agnostix.population.curves import sweep_curves, sweep_ranking
 from agnostix.population.joint import joint_map
@@ -8,16 +10,20 @@ from agnostix.population.metrics import default_metrics, quantities_for
 from agnostix.population.sample import Sample
 from agnostix.population.scenario import solve_scenario
 from agnostix.population.settings import Settings
+from agnostix.population.sweep import movable
 from agnostix.population.table import Table
 
 __all__ = [
     "Answers",
+    "Companions",
     "Condition",
     "Sample",
     "Settings",
     "Table",
+    "baseline",
     "default_metrics",
     "joint_map",
+    "movable",
     "parse_conditions",
     "quantities_for",
     "solve_scenario",

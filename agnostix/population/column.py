@@ -103,6 +103,31 @@ class Column:
         """
         return Column(self.name, self.kind, self.values[rows], self.levels)
 
+    def number(self, value: Any) -> float:
+        """Find a value of a numeric column by itself or by its text.
+
+        Parameters
+        ----------
+        value : object
+            The value, or how it prints.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If no row has it.
+        """
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"Column {self.name!r} holds numbers, and {value!r} is none of them.") from None
+        if not (self.values == number).any():
+            raise ValueError(f"Column {self.name!r} has no row with the value {value!r}.")
+        return number
+
     def level_code(self, level: Any) -> int:
         """Find a level by itself or by its text.
 

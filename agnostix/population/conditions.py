@@ -13,7 +13,7 @@ from agnostix.population.answers import Answers
 from agnostix.population.sample import Sample
 from agnostix.population.statistic import Statistic
 
-_SUM_TOLERANCE = 1e-9
+_SUM_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _shares(feature: str, wanted: Mapping[Any, Any]) -> list[Condition]:
     least = sum(condition.low for condition in found)
     if least > 1.0 + _SUM_TOLERANCE:
         raise ValueError(
-            f"The proportions of {feature!r} sum to {least:g}, more than 1: "
+            f"The proportions of {feature!r} sum to {least:.12g}, more than 1: "
             + ", ".join(f"{condition.level} {condition.low:g}" for condition in found)
             + ". Lower them, or leave one level out: the others share what is left."
         )
@@ -137,7 +137,7 @@ def _check_whole(conditions: list[Condition], sample: Sample) -> None:
         most = sum(condition.high for condition in stated)
         if len(stated) == len(sample.column(feature).levels) and most < 1.0 - _SUM_TOLERANCE:
             raise ValueError(
-                f"The proportions of all {len(stated)} levels of {feature!r} sum to {most:g}, not to 1: "
+                f"The proportions of all {len(stated)} levels of {feature!r} sum to {most:.12g}, not to 1: "
                 + ", ".join(f"{condition.level} {condition.high:g}" for condition in stated)
                 + ". Raise them, or leave one level out: it takes what is left."
             )
@@ -193,7 +193,7 @@ def _moment(condition: Condition, sample: Sample) -> Statistic:
             f"level, as {{{condition.feature!r}: {{{example!r}: 0.5}}}}."
         )
     statistic = sample.statistic(column, _known(condition, column))
-    if statistic.level is not None and np.ptp(statistic.z) == 0.0:
+    if statistic.level is not None and statistic.is_constant:
         raise ValueError(f"Column {condition.feature!r} has no row with the value {condition.level!r}.")
     return statistic
 
@@ -204,12 +204,7 @@ def _known(condition: Condition, column: Any) -> Any:
         return None
     if column.levels:
         return column.levels[column.level_code(condition.level)]
-    try:
-        return float(condition.level)
-    except ValueError:
-        raise ValueError(
-            f"Column {condition.feature!r} holds numbers, and {condition.level!r} is none of them."
-        ) from None
+    return column.number(condition.level)
 
 
 def _outcome(condition: Condition, sample: Sample, answers: Answers) -> Statistic:
@@ -217,8 +212,8 @@ def _outcome(condition: Condition, sample: Sample, answers: Answers) -> Statisti
         values = answers.predictions[:, answers.output_names.index(condition.level)]
     else:
         values = _errors(answers)
-    statistic = Statistic.of(condition.feature, condition.level, sample.here(values), sample.base)
-    if np.ptp(statistic.z) == 0.0:
+    statistic = Statistic.of_numbers(condition.feature, condition.level, sample.here(values), sample.base)
+    if statistic.is_constant:
         raise DataError(f"The {statistic.label} is {statistic.mean:g} in every row, so it cannot be moved.")
     return statistic
 

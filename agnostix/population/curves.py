@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ from agnostix.population.measure import Course, course, move
 from agnostix.population.realism import interval
 from agnostix.population.sample import Sample
 from agnostix.population.settings import Settings
-from agnostix.population.sweep import Lever, Skipped, groups, levers, movable
+from agnostix.population.sweep import Lever, Skipped, groups, levers, lone, movable
 from agnostix.solvers.tilt import solve_kl
 from agnostix.typing import Floats
 
 Targets = Mapping[str, Any]
+
+_FAR = 1.0
+"""Nats beyond which the rows at the extreme count one by one."""
 
 
 def sweep_curves(
@@ -49,7 +53,7 @@ def sweep_curves(
     skipped : list of Skipped
     """
     rows = _Rows()
-    skipped: list[Skipped] = []
+    skipped = lone(sample, by)
     for group, part in groups(sample, by):
         for feature in _features(part, features, targets, by, group, skipped):
             for lever, taus, z in _grids(part, feature, settings, (targets or {}).get(feature)):
@@ -58,7 +62,12 @@ def sweep_curves(
 
 
 def sweep_ranking(
-    sample: Sample, settings: Settings, kl: float, features: Sequence[str] | None, by: str | None
+    sample: Sample,
+    settings: Settings,
+    kl: float,
+    features: Sequence[str] | None,
+    by: str | None,
+    simultaneous: bool,
 ) -> tuple[pd.DataFrame, list[Skipped]]:
     """Move each lever equally far, both ways, and compare what the quantities do.
 
@@ -74,6 +83,8 @@ def sweep_ranking(
         Which columns; None for all that can be moved.
     by : str or None
         A column whose groups are ranked apart.
+    simultaneous : bool
+        Whether the intervals are widened to hold together, by Bonferroni's rule.
 
     Returns
     -------
@@ -81,15 +92,25 @@ def sweep_ranking(
         One row for each lever, direction and quantity.
     skipped : list of Skipped
     """
-    rows = _Rows()
     skipped: list[Skipped] = []
-    for group, part in groups(sample, by):
-        for feature in _features(part, features, None, by, group, skipped):
-            for lever in levers(part, feature, settings.missing):
-                for sign in (-1, 1):
-                    gone = course(lever, solve_kl(lever.atoms, np.array([kl]), sign), settings)
-                    rows.add_change(gone, group, sign, settings)
+    gone = [
+        (_go(lever if kl <= _FAR else lever.exact(), kl, sign, settings), group, sign)
+        for group, part in groups(sample, by)
+        for feature in _features(part, features, None, by, group, skipped)
+        for lever in levers(part, feature, settings.missing)
+        for sign in (-1, 1)
+    ]
+    if simultaneous:
+        share = (1.0 - settings.confidence_level) / max(len(gone), 1)
+        settings = replace(settings, confidence_level=1.0 - share)
+    rows = _Rows()
+    for course_, group, sign in gone:
+        rows.add_change(course_, group, sign, settings)
     return rows.frame(_RANKING_COLUMNS), skipped
+
+
+def _go(lever: Lever, kl: float, sign: int, settings: Settings) -> Course:
+    return course(lever, solve_kl(lever.atoms, np.array([kl]), sign), settings)
 
 
 def _features(
@@ -102,15 +123,15 @@ def _features(
 ) -> Iterator[str]:
     if features is None and targets:
         features = list(targets)
-    free, left_out = movable(part, group)
     if features is None:
+        free, left_out = movable(part, group)
         skipped.extend(entry for entry in left_out if entry.feature != by)
         yield from (name for name in free if name != by)
         return
-    reasons = {entry.feature: entry for entry in left_out}
     for name in features:
-        if by is not None and name in reasons:  # constant in this group only
-            skipped.append(reasons[name])
+        obstacle = part.column(name).obstacle()
+        if obstacle and not part.table.column(name).obstacle():  # in this group only
+            skipped.append(Skipped(name, group, obstacle))
         else:
             yield name
 

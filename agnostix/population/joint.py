@@ -11,6 +11,7 @@ from agnostix.population.grid import default_targets
 from agnostix.population.quantities import MeanQuantity
 from agnostix.population.realism import carriers_of, interval, statuses
 from agnostix.population.sample import Sample
+from agnostix.population.scenario import off_target
 from agnostix.population.settings import Settings
 from agnostix.population.sweep import Lever, levers, present
 from agnostix.solvers.delta import Influence
@@ -41,7 +42,7 @@ def joint_map(
     DataFrame
         One row for each pair of targets and quantity.
     """
-    names = [place if isinstance(place, str) else place[0] for place in (first, second)]
+    names = [place[0] if isinstance(place, tuple) else place for place in (first, second)]
     sample = present(sample, names, settings.missing)
     one, two = (_lever(sample, place, settings) for place in (first, second))
     (_, z_one), (_, z_two) = (
@@ -67,7 +68,7 @@ def joint_map(
 
 
 def _lever(sample: Sample, place: Place, settings: Settings) -> Lever:
-    feature, levels = (place, None) if isinstance(place, str) else (place[0], [place[1]])
+    feature, levels = (place[0], [place[1]]) if isinstance(place, tuple) else (place, None)
     found = list(levers(sample, feature, settings.missing, levels))
     if len(found) != 1:
         options = ", ".join(repr(lever.statistic.level) for lever in found[:8])
@@ -87,7 +88,7 @@ def _cell(sample: Sample, centred: Floats, projection: Projection, settings: Set
         numbers = ("value", "std_error", "low", "high", "kl", "ess", "max_weight")
         return pd.DataFrame(named | dict.fromkeys(numbers, np.nan) | {"status": "infeasible"})
     live = weights > 0
-    influence = Influence.of(np.where(live[:, None], centred, 0.0), weights, sample.base)
+    influence = Influence.of(off_target(centred, live), weights, sample.base)
     values = sample.centres + sample.scales * (weights @ sample.outcomes)
     errors = sample.scales * influence.errors(sample.outcomes)[0]
     ess = 1.0 / (weights @ weights)

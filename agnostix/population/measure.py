@@ -13,7 +13,7 @@ from agnostix.population.sweep import Lever
 from agnostix.solvers.atoms import collapse
 from agnostix.solvers.delta import Influence
 from agnostix.solvers.responses import Responses, density_ratio, interpolation_error, respond
-from agnostix.solvers.tilt import Tilts, solve_targets
+from agnostix.solvers.tilt import EDGE, Tilts, solve_targets
 from agnostix.typing import Floats
 
 N_BLOCKS = 30
@@ -124,11 +124,12 @@ def course(lever: Lever, tilts: Tilts, settings: Settings) -> Course:
     """
     tilts, responses = _respond(lever, tilts)
     sample, statistic = lever.sample, lever.statistic
+    moving = np.abs(tilts.targets) > EDGE  # at the mean no row gains weight, except by rounding
     status = statuses(
         tilts.infeasible,
         tilts.boundary,
         responses.ess,
-        responses.carriers,
+        np.where(moving, responses.carriers, np.inf),
         settings.min_ess_fraction * sample.base_ess,
     )
     return Course(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ _REGRESSION = ("mean_absolute_error", "mean_squared_error", "root_mean_squared_e
 _PROBABILISTIC = ("log_loss", "brier_score")
 
 
-def quantities_for(metric: Metric | list[Metric] | None, answers: Answers) -> list[Quantity]:
+def quantities_for(metric: Metric | Sequence[Metric] | None, answers: Answers) -> list[Quantity]:
     """What is to be measured.
 
     Parameters
@@ -48,8 +48,10 @@ def quantities_for(metric: Metric | list[Metric] | None, answers: Answers) -> li
     -------
     list of Quantity
     """
-    wanted = metric if isinstance(metric, list | tuple) else [metric]
+    wanted: Sequence[Any] = metric if isinstance(metric, list | tuple) else [metric]
     found: list[Quantity] = []
+    if not wanted:
+        raise ValueError("The 'metric' parameter is an empty list: name at least one, or pass None.")
     for one in wanted:
         found.extend(_resolve(one, answers))
     return found
@@ -70,6 +72,8 @@ def default_metrics(answers: Answers) -> list[Metric]:
     """
     if answers.truth is None or not answers.predicted or answers.task is None:
         return []
+    if answers.task == "regression" and answers.predictions.shape[1] > 1:
+        return []
     if answers.task == "regression":
         return ["mean_absolute_error", "root_mean_squared_error", "r2"]
     names: list[Metric] = ["accuracy", "error_rate"]
@@ -83,6 +87,10 @@ def default_metrics(answers: Answers) -> list[Metric]:
 def _resolve(metric: Metric | None, answers: Answers) -> list[Quantity]:
     if metric is None or metric in ("prediction", "outcome"):
         return prediction_means(answers)
+    if not (isinstance(metric, str) or callable(metric)):
+        raise ValueError(
+            f"The 'metric' parameter must be a str, a callable, a list of these or None, got {metric!r}."
+        )
     _check_measurable(metric, answers)
     if callable(metric):
         return [_from_function(metric, answers)]
@@ -103,15 +111,16 @@ def _resolve(metric: Metric | None, answers: Answers) -> list[Quantity]:
 
 def _check_measurable(metric: Metric, answers: Answers) -> None:
     name = metric if isinstance(metric, str) else getattr(metric, "__name__", "metric")
-    if answers.truth is None:
-        raise DataError(f"The metric {name!r} compares predictions with the truth: pass y to fit.")
     if not answers.predicted:
         raise DataError(f"The metric {name!r} needs predictions: pass a model, or predictions to fit.")
-    if answers.task is None:
+    if answers.truth is None and answers.task is None:
         raise DataError(
-            f"The metric {name!r} needs to know whether the model classifies: pass "
-            "as_predictor(model, task='classification') or task='regression'."
+            f"The metric {name!r} compares predictions with the truth: pass y to fit. A function must also "
+            "say what it does, as as_predictor(function, task='classification'); recorded predictions of "
+            "classes need a column for each label of y."
         )
+    if answers.truth is None:
+        raise DataError(f"The metric {name!r} compares predictions with the truth: pass y to fit.")
 
 
 def _check_task(name: str, answers: Answers) -> None:

@@ -114,9 +114,10 @@ class Sample:
         Statistic
         """
         if level is None:
-            return Statistic.of(column.name, None, np.asarray(column.values, dtype=float), self.base)
+            values = np.asarray(column.values, dtype=float)
+            return Statistic.of_numbers(column.name, None, values, self.base)
         member = column.values == (column.level_code(level) if column.levels else float(level))
-        return Statistic.of(column.name, level, member.astype(float), self.base)
+        return Statistic.of_level(column.name, level, member, self.base)
 
     def full(self, weights: Floats) -> Floats:
         """Weights of these rows as weights of all the table's rows, 0 elsewhere.

@@ -19,7 +19,10 @@ from agnostix.population.sweep import present
 from agnostix.solvers.delta import Influence
 from agnostix.solvers.dual import Projection, project
 from agnostix.solvers.ranges import project_ranges
-from agnostix.typing import Floats
+from agnostix.solvers.tilt import EDGE
+from agnostix.typing import Bools, Floats
+
+_SHIFT_COLUMNS = ["feature", "level", "before", "after", "shift", "std_error", "low", "high", "stated"]
 
 
 def solve_scenario(
@@ -78,8 +81,7 @@ def _tell(
     kl = float(weights[live] @ np.log(weights[live] / base[live]))
     ess = float(1.0 / (weights @ weights))
     binding = np.isfinite(held)
-    centred = np.where(live[:, None], phi[:, binding] - held[binding], 0.0)
-    influence = Influence.of(centred, weights, base)
+    influence = Influence.of(off_target(phi[:, binding] - held[binding], live), weights, base)
     status = statuses(
         np.array([False]),
         np.array([projection.status == "boundary"]),
@@ -101,6 +103,25 @@ def _tell(
         n_rows=base.size,
         confidence_level=settings.confidence_level,
     )
+
+
+def off_target(centred: Floats, live: Bools) -> Floats:
+    """Statistics minus their targets, without what does not count.
+
+    Parameters
+    ----------
+    centred : ndarray of shape (n_rows, n_conditions)
+        Standardised statistics minus their targets.
+    live : ndarray of bool of shape (n_rows,)
+        Rows that carry weight.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_conditions)
+        0 for other rows, and where a row is on its target but for rounding, as on a face: nothing
+        can be regressed on rounding errors.
+    """
+    return np.where(live[:, None] & (np.abs(centred) > EDGE), centred, 0.0)
 
 
 def _conditions(
@@ -202,9 +223,12 @@ def _block_errors(
 def _shifts(
     sample: Sample, conditions: list[Condition], influence: Influence, ess: float, settings: Settings
 ) -> pd.DataFrame:
-    stated = {(c.feature, str(c.level)) for c in conditions}
-    parts = [_shift_of(sample, name, influence) for name in sample.table.columns]
-    frame = pd.concat([part for part in parts if part is not None], ignore_index=True)
+    stated = {(c.feature, str(c.level)) for c in conditions if c.about == "column"}
+    found = (_shift_of(sample, name, influence) for name in sample.table.columns)
+    parts = [part for part in found if part is not None]
+    if not parts:
+        return pd.DataFrame(columns=_SHIFT_COLUMNS)
+    frame = pd.concat(parts, ignore_index=True)
     low, high = interval(
         frame["shift"].to_numpy(),
         frame["std_error"].to_numpy(),

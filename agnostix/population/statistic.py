@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from agnostix.typing import Floats
+from agnostix.typing import Bools, Floats
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """A column's numbers, or a level's indicator, standardised on the base weights.
+    """A column's numbers, or the indicator of one of its values, standardised on the base weights.
 
     Attributes
     ----------
@@ -20,37 +21,73 @@ class Statistic:
         The column.
     level : object or None
         The level, None for a number.
-    z : ndarray of shape (n_rows,)
-        Standardised values.
+    values : ndarray of shape (n_rows,)
+        Numbers, or the indicator.
     mean, scale : float
-        Base mean and standard deviation, in the column's units.
+        Base mean and standard deviation, in the column's units; the scale is 1 where it is constant.
     """
 
     feature: str
     level: Any
-    z: Floats
+    values: Floats
     mean: float
     scale: float
 
     @classmethod
-    def of(cls, feature: str, level: Any, values: Floats, base: Floats) -> Statistic:
-        """Standardise.
+    def of_numbers(cls, feature: str, level: Any, values: Floats, base: Floats) -> Statistic:
+        """Standardise numbers.
 
         Parameters
         ----------
         feature : str
             The column.
         level : object or None
-            The level.
+            What it is the average of, where that is not the column.
         values, base : ndarray of shape (n_rows,)
-            Numbers or indicator, and base weights that sum to 1.
+            Numbers, and base weights that sum to 1.
 
         Returns
         -------
         Statistic
         """
         z, mean, scale = standardise(values, base)
-        return cls(feature, level, z, mean, scale)
+        found = cls(feature, level, values, mean, scale)
+        found.__dict__["z"] = z  # known already
+        return found
+
+    @classmethod
+    def of_level(cls, feature: str, level: Any, member: Bools, base: Floats) -> Statistic:
+        """Standardise an indicator.
+
+        Parameters
+        ----------
+        feature : str
+            The column.
+        level : object
+            The level.
+        member : ndarray of bool of shape (n_rows,)
+            Which rows have it.
+        base : ndarray of shape (n_rows,)
+            Base weights, summing to 1.
+
+        Returns
+        -------
+        Statistic
+        """
+        inside, outside = float(base[member].sum()), float(base[~member].sum())
+        mean = inside / (inside + outside)
+        return cls(feature, level, member, mean, float(np.sqrt(mean * (1.0 - mean))) or 1.0)
+
+    @cached_property
+    def z(self) -> Floats:
+        """Standardised values."""
+        low, high = self.to_z(0.0), self.to_z(1.0)
+        return np.where(self.values, high, low)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows have the same value, so that nothing can be moved."""
+        return bool(self.values.min() == self.values.max())
 
     @property
     def label(self) -> str:

@@ -94,17 +94,23 @@ def levers(
         return
     if column.kind == "numeric":
         for level in levels or ():
-            statistic = sample.statistic(column, level)
-            yield Lever(sample, statistic, collapse(statistic.z, sample.base, sample.outcomes))
+            value = sample.table.column(feature).number(level)
+            if (column.values == value).any():  # else it is in other groups only
+                statistic = sample.statistic(column, value)
+                yield Lever(sample, statistic, collapse(statistic.z, sample.base, sample.outcomes))
         return
     codes = np.asarray(column.values, dtype=np.intp)
-    statistics = [sample.statistic(column, level) for level in column.levels]
-    points = np.array([[s.to_z(0.0), s.to_z(1.0)] for s in statistics])
+    counts = np.bincount(codes, minlength=len(column.levels))
+    wanted = range(len(column.levels)) if levels is None else [column.level_code(level) for level in levels]
+    statistics = {
+        code: sample.statistic(column, column.levels[code])
+        for code in wanted
+        if 0 < counts[code] < codes.size
+    }
+    points = {code: np.array([s.to_z(0.0), s.to_z(1.0)]) for code, s in statistics.items()}
     atoms = collapse_levels(codes, points, sample.base, sample.outcomes)
-    wanted = range(len(statistics)) if levels is None else [column.level_code(level) for level in levels]
-    for code in wanted:
-        if 0.0 < atoms[code].mass[1] < 1.0:
-            yield Lever(sample, statistics[code], atoms[code])
+    for statistic, own in zip(statistics.values(), atoms, strict=True):
+        yield Lever(sample, statistic, own)
 
 
 def present(sample: Sample, features: Sequence[str], missing: Literal["raise", "omit"]) -> Sample:
@@ -141,7 +147,19 @@ def present(sample: Sample, features: Sequence[str], missing: Literal["raise", "
                 "Fill them in, or construct EntropicProjection(missing='omit') to use the rows that have it."
             )
         there &= ~sample.table.column(feature).missing
-    return sample.where(there)
+    n_left = int(sample.here(there).sum())
+    together = " and ".join(map(repr, features))
+    if n_left < 2:
+        raise DataError(f"Only {n_left} of {sample.base.size} rows have a value of {together}.")
+    left = sample.where(there)
+    for feature in features if len(features) > 1 else ():
+        obstacle = left.column(feature).obstacle()
+        if obstacle:
+            raise DataError(
+                f"Column {feature!r} cannot be moved in the {n_left} rows with a value of {together}: "
+                f"{obstacle}."
+            )
+    return left
 
 
 def movable(sample: Sample, group: Any) -> tuple[list[str], list[Skipped]]:
@@ -196,6 +214,10 @@ def groups(sample: Sample, by: str | None) -> Iterator[tuple[Any, Sample]]:
         yield None, sample
         return
     column = sample.table.column(by)
+    if column.kind == "date":
+        raise DataError(
+            f"by={by!r} holds dates, which make no groups. Turn it into labels first, such as years."
+        )
     values = np.unique(column.values[~column.missing])
     if values.size > _MAX_GROUPS:
         raise ValueError(
@@ -209,8 +231,30 @@ def groups(sample: Sample, by: str | None) -> Iterator[tuple[Any, Sample]]:
             yield label, sample.where(rows)
 
 
+def lone(sample: Sample, by: str | None) -> list[Skipped]:
+    """The groups of a single row, which cannot be reweighted.
+
+    Parameters
+    ----------
+    sample : Sample
+        The rows.
+    by : str or None
+        The column whose values are groups.
+
+    Returns
+    -------
+    list of Skipped
+    """
+    if by is None:
+        return []
+    column = sample.table.column(by)
+    values, counts = np.unique(column.values[~column.missing], return_counts=True)
+    labels = [column.levels[int(value)] if column.levels else value.item() for value in values[counts < 2]]
+    return [Skipped(column.name, label, "the group has a single row") for label in labels]
+
+
 def _too_many(column: Column) -> str | None:
-    n_rows, n_levels = column.values.size, len(column.levels)
+    n_rows, n_levels = column.values.size, np.unique(column.values).size if column.levels else 0
     if n_levels > _FEW_LEVELS and n_levels > 0.5 * n_rows:
         return f"almost every row has a level of its own ({n_levels} levels in {n_rows} rows)"
     return None

@@ -60,8 +60,10 @@ class Table:
         """
         n_rows = X.shape[0]
         if n_rows < 2:
-            raise DataError("X has a single row; a population needs at least two.")
+            raise DataError("X has a single row (n_samples=1); a population needs at least two.")
         weight = _checked_weight(sample_weight, n_rows)
+        if (weight > 0).sum() < 2:
+            raise DataError("A single row has a sample_weight above 0; a population needs at least two.")
         columns = {name: Column.read(name, series) for name, series in series_of(X).items()}
         keys = [column.values for column in columns.values()] + [weight]
         for other in others:
@@ -76,6 +78,11 @@ class Table:
     def n_rows(self) -> int:
         """How many rows carry weight."""
         return self.base.size
+
+    @property
+    def base_ess(self) -> float:
+        """Effective rows of the base weights."""
+        return float(1.0 / (self.base @ self.base))
 
     def column(self, name: Any) -> Column:
         """A column by name.
@@ -94,9 +101,9 @@ class Table:
         ValueError
             If there is no such column.
         """
-        if name not in self.columns:
+        if str(name) not in self.columns:
             raise ValueError(f"There is no column {name!r}. The columns: {', '.join(self.columns)}.")
-        return self.columns[name]
+        return self.columns[str(name)]
 
     def to_user_order(self, values: Floats) -> Floats:
         """Put one value a row back into the order of the user's rows.
@@ -124,10 +131,13 @@ def _checked_weight(sample_weight: Any, n_rows: int) -> Floats:
         raise DataError(
             f"sample_weight must have one value for each of the {n_rows} rows, got {weight.size}."
         )
-    if not np.isfinite(weight).all() or (weight < 0).any() or not (weight > 0).any():
+    lacking = int(np.isnan(weight).sum())
+    if lacking:
+        raise DataError(f"sample_weight misses {lacking} of {n_rows} values.")
+    if np.isinf(weight).any() or weight.min() < 0.0 or weight.max() <= 0.0:
         raise DataError(
-            "sample_weight must be finite, nowhere negative and somewhere positive, got values from "
-            f"{np.nanmin(weight):g} to {np.nanmax(weight):g}, {int(np.isnan(weight).sum())} of them NaN."
+            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from "
+            f"{weight.min():g} to {weight.max():g}."
         )
     return weight
 

@@ -31,7 +31,7 @@ def from_model(predictor: Predictor, predictions: Floats, y: Any) -> Answers:
     Answers
     """
     names = list(predictor.names(predictions.shape[1]))
-    if names == ["prediction"] and getattr(y, "name", None) is not None:
+    if names == ["prediction"] and getattr(y, "name", None) not in (None, ""):
         names = [str(y.name)]
     probabilities = predictor.task == "classification" and _is_distribution(predictions)
     classes = predictor.classes
@@ -41,6 +41,8 @@ def from_model(predictor: Predictor, predictions: Floats, y: Any) -> Answers:
         if predictor.task == "classification":
             if classes is None:
                 classes = tuple(sorted(set(values.tolist())))
+            if predictor.response == "predict":
+                _check_scores(predictor, predictions)
             truth = _codes(values, classes, max(predictions.shape[1], 2))
         elif predictor.task == "regression":
             truth = _numbers(values)
@@ -63,7 +65,12 @@ def from_predictions(predictions: Any, y: Any, n_rows: int) -> Answers:
     -------
     Answers
     """
-    values = np.asarray(predictions, dtype=float)
+    try:
+        values = np.asarray(predictions, dtype=float)
+    except (TypeError, ValueError):
+        raise DataError(
+            "predictions must be numbers: probabilities of classes rather than labels, for example."
+        ) from None
     matrix = values[:, None] if values.ndim == 1 else values
     if matrix.ndim != 2 or matrix.shape[0] != n_rows or not np.isfinite(matrix).all():
         raise DataError(
@@ -102,6 +109,8 @@ def from_truth(y: Any, n_rows: int) -> Answers:
     Answers
     """
     values = one_value_a_row(y, n_rows)
+    if values.dtype == object:
+        values = pd.Series(values).infer_objects().to_numpy()
     if values.dtype.kind in "fiu":
         name = str(getattr(y, "name", None) or "y")
         return Answers(values.astype(float)[:, None], (name,), predicted=False)
@@ -139,6 +148,15 @@ def one_value_a_row(y: Any, n_rows: int) -> np.ndarray:
     if lacking:
         raise DataError(f"y misses {lacking} of {n_rows} values. Leave those rows out of X and y.")
     return values
+
+
+def _check_scores(predictor: Predictor, labels: Floats) -> None:
+    """Labels can stand for scores of the second class only where 0.5 or 0 lies between the two."""
+    if not any(np.isin(labels, pair).all() for pair in ((0.0, 1.0), (-1.0, 1.0))):
+        raise DataError(
+            f"The model {predictor.name} is asked for labels, which cannot be compared with y unless they "
+            "are 0 and 1. Ask for its predict_proba or its decision_function, or leave y out."
+        )
 
 
 def _is_distribution(predictions: Floats) -> bool:

@@ -1,0 +1,5 @@
+"""Reports: a summary, then a page."""
+
+from agnostix.report.what_if_report import WhatIfReport
+
+__all__ = ["WhatIfReport"]

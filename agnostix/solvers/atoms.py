@@ -57,6 +57,11 @@ class Atoms:
         """Base mean of the statistic."""
         return float(self.mass @ self.points)
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Smallest and largest point; for nodes a little inside the extremes."""
+        return float(self.points.min()), float(self.points.max())
+
     def reflect(self) -> Atoms:
         """The same rows with the statistic's sign turned."""
         low, high = self.extremes
@@ -88,15 +93,16 @@ def collapse(z: Floats, base: Floats, outcomes: Floats, *, exact: bool = False) 
     return _atoms(points, _Sums.of(code, points.size, base, outcomes))
 
 
-def collapse_levels(codes: Codes, points: Floats, base: Floats, outcomes: Floats) -> list[Atoms]:
-    """The indicators of all levels of a column, from one pass over its rows.
+def collapse_levels(codes: Codes, points: dict[int, Floats], base: Floats, outcomes: Floats) -> list[Atoms]:
+    """The indicators of levels of a column, from one pass over its rows.
 
     Parameters
     ----------
     codes : ndarray of int of shape (n_rows,)
         Level of each row.
-    points : ndarray of shape (n_levels, 2)
-        The standardised indicator of each level, outside and inside.
+    points : dict of int to ndarray of shape (2,)
+        For each level wanted, which some but not all rows must have, its
+        standardised indicator outside and inside.
     base, outcomes : ndarray
         As in `collapse`.
 
@@ -105,8 +111,8 @@ def collapse_levels(codes: Codes, points: Floats, base: Floats, outcomes: Floats
     list of Atoms
         Two atoms a level: the rows outside it and inside.
     """
-    sums = _Sums.of(codes, len(points), base, outcomes)
-    return [_atoms(points[j], sums.against(j)) for j in range(len(points))]
+    sums = _Sums.of(codes, int(codes.max()) + 1, base, outcomes)
+    return [_atoms(ends, sums.against(code)) for code, ends in points.items()]
 
 
 @dataclass(frozen=True)
@@ -134,9 +140,10 @@ class _Sums:
     def against(self, j: int) -> _Sums:
         """All others, and the j-th."""
         others = np.arange(self.mass.size) != j
-        sums = (self.mass, self.first, self.mass_sq, self.first_sq, self.second_sq)
-        pairs = (np.stack([part[others].sum(0), part[j]]) for part in sums)
-        return _Sums(*pairs, np.array([self.row_top[others].max(initial=0.0), self.row_top[j]]))
+        parts = (self.mass, self.first, self.mass_sq, self.first_sq, self.second_sq)
+        mass, first, mass_sq, first_sq, second_sq = (np.stack([p[others].sum(0), p[j]]) for p in parts)
+        row_top = np.array([self.row_top[others].max(initial=0.0), self.row_top[j]])
+        return _Sums(mass, first, mass_sq, first_sq, second_sq, row_top)
 
 
 def _moments(code: Codes, size: int, weight: Floats, outcomes: Floats) -> tuple[Floats, Floats]:

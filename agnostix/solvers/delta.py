@@ -9,6 +9,7 @@ import numpy as np
 from agnostix.typing import Floats
 
 _MAX_LEVERAGE = 1.0 - 1e-6
+_CARRIES = 1e-12
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Influence:
         Of the statistics' weighted second moments.
     inflated : ndarray of shape (n_rows,)
         Weights over one minus leverage.
+    alone : bool
+        Whether a single row decides the answer, so that nothing is known of its spread.
     """
 
     centred: Floats
@@ -32,6 +35,7 @@ class Influence:
     base: Floats
     inverse: Floats
     inflated: Floats
+    alone: bool
 
     @classmethod
     def of(cls, centred: Floats, weights: Floats, base: Floats) -> Influence:
@@ -51,8 +55,10 @@ class Influence:
         moment = (centred * weights[:, None]).T @ centred
         inverse = np.linalg.pinv(moment, rcond=1e-12, hermitian=True)
         spread = ((centred @ inverse) * centred).sum(1)
-        leverage = np.minimum(weights * (1.0 + spread), _MAX_LEVERAGE)
-        return cls(centred, weights, base, inverse, weights / (1.0 - leverage))
+        leverage = weights * (1.0 + spread)
+        alone = bool(((leverage > _MAX_LEVERAGE) & (weights > _CARRIES)).any())
+        inflated = weights / (1.0 - np.minimum(leverage, _MAX_LEVERAGE))
+        return cls(centred, weights, base, inverse, inflated, alone)
 
     def slopes(self, psi: Floats) -> Floats:
         """Derivative of each outcome's weighted mean by each target.
@@ -82,7 +88,11 @@ class Influence:
         Returns
         -------
         errors, change_errors : ndarray of shape (n_outcomes,)
+            Infinite where a single row decides the answer.
         """
+        if self.alone:
+            unknown = np.full(psi.shape[1], np.inf)
+            return unknown, unknown
         psi_base = psi if psi_base is None else psi_base
         residual = psi - self.weights @ psi - self.centred @ self.slopes(psi)
         residual *= self.inflated[:, None]

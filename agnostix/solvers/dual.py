@@ -14,12 +14,13 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import qr
 
+from agnostix.exceptions import ConvergenceError
 from agnostix.solvers.hull import separate
 from agnostix.solvers.tilt import EDGE
 from agnostix.typing import Bools, Floats
 
 _MAX_ITER = 200
-_WIDE = 25.0
+_WIDE = 15.0
 """Spread of log-weights over the rows from which the target may lie on the hull's boundary."""
 
 
@@ -93,7 +94,7 @@ def _newton(centred: Floats, base: Floats, basis: Floats, start: Floats | None) 
         if state.exponent.max() < -EDGE * np.linalg.norm(eta):
             return _infeasible(centred, basis @ eta if reduced is not centred else eta, n_iter)
         step = _solve(state.hessian, -state.gradient)
-        moved = _line_search(reduced, base, eta, step, state)
+        moved = _line_search(reduced, base, eta, step, state) or _damped(reduced, base, eta, state)
         if moved is None:
             break
         eta, state = moved
@@ -101,11 +102,19 @@ def _newton(centred: Floats, base: Floats, basis: Floats, start: Floats | None) 
             break
     xi = eta if reduced is centred else basis @ eta
     gap = float(np.abs(state.weights @ centred).max())
-    if gap > EDGE or np.ptp(state.exponent) > _WIDE:
-        direction = separate(centred)
-        if direction is not None:
-            return _settle(centred, base, direction, n_iter)
-    return Projection("ok", state.weights, xi, gap, n_iter)
+    reached = Projection("ok", state.weights, xi, gap, n_iter)
+    if gap <= EDGE and np.ptp(state.exponent) <= _WIDE:
+        return reached
+    direction = separate(centred)
+    settled = reached if direction is None else _settle(centred, base, direction, n_iter)
+    if settled.status == "infeasible" and gap <= EDGE:  # closer to the hull than a linear program can see
+        return reached
+    if settled.status != "infeasible" and settled.gap > EDGE:
+        raise ConvergenceError(
+            f"The weights reach the targets only to {settled.gap:.1e} standard deviations, after {n_iter} "
+            "steps. Move the targets a little towards the data's averages."
+        )
+    return settled
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,20 @@ def _line_search(
         if np.abs(ahead.gradient).max() < 0.9 * np.abs(state.gradient).max() and slope >= -1e-8:
             return xi + size * step, ahead
         size *= 0.5
+    return None
+
+
+def _damped(centred: Floats, base: Floats, xi: Floats, state: _State) -> tuple[Floats, _State] | None:
+    """A step of Levenberg and Marquardt, for where one row has all weight and the dual no curvature."""
+    if np.abs(state.gradient).max() <= 1e-12:
+        return None
+    damping = np.linalg.norm(state.gradient) / (1.0 + np.linalg.norm(xi))
+    for _ in range(30):
+        step = -np.linalg.lstsq(state.hessian + damping * np.eye(xi.size), state.gradient, rcond=None)[0]
+        ahead = _State.at(centred, base, xi + step)
+        if ahead.value < state.value + 1e-4 * (state.gradient @ step):
+            return xi + step, ahead
+        damping *= 4.0
     return None
 
 

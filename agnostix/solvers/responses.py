@@ -20,6 +20,7 @@ from agnostix.typing import Floats
 
 _MAX_CELLS = 500_000
 _MAX_LEVERAGE = 1.0 - 1e-6
+_CARRIES = 1e-12
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,10 @@ def interpolation_error(atoms: Atoms, tilts: Tilts) -> Floats:
     if atoms.bin_widths is None:
         return np.zeros(tilts.xi.size)
     mass = np.abs(atoms.mass)
-    ratio = density_ratio(atoms.points, tilts.xi, atoms.extremes, mass)
     finite = np.isfinite(tilts.xi)
-    reach = np.abs(np.where(finite, tilts.xi, 0.0))[:, None] * atoms.bin_widths / 4.0
+    xi = np.where(finite, tilts.xi, 0.0)
+    ratio = density_ratio(atoms.points, xi, atoms.span, mass)
+    reach = np.minimum(np.abs(xi)[:, None] * atoms.bin_widths / 4.0, 700.0)
     remainder = 2.0 * np.minimum(reach, 1.0) ** N_NODES / factorial(N_NODES) * np.exp(reach)
     return np.where(finite, (ratio * remainder) @ mass, np.inf)
 
@@ -123,7 +125,7 @@ def density_ratio(z: Floats, xi: Floats, extremes: tuple[float, float], mass: Fl
 
 
 def _respond(atoms: Atoms, targets: Floats, xi: Floats) -> Responses:
-    ratio = density_ratio(atoms.points, xi, atoms.extremes, atoms.mass)
+    ratio = density_ratio(atoms.points, xi, atoms.span, atoms.mass)
     distance = atoms.points - targets[:, None]
     moving = np.isfinite(xi)
     variance = np.where(moving, (ratio * distance * distance) @ atoms.mass, np.inf)
@@ -134,6 +136,8 @@ def _respond(atoms: Atoms, targets: Floats, xi: Floats) -> Responses:
     inflated = ratio / (1.0 - np.minimum(leverage, _MAX_LEVERAGE))
     std_errors = _error(atoms, inflated, 0.0, values, slopes, distance)
     change_errors = _error(atoms, inflated, 1.0, values, slopes, distance)
+    alone = ((leverage > _MAX_LEVERAGE) & (ratio * atoms.mass > _CARRIES)).any(1)
+    std_errors[alone] = change_errors[alone] = np.inf  # one row decides: nothing is known of its spread
     slopes[~moving] = np.nan
     infeasible = np.isnan(xi)
     result = Responses(values, std_errors, slopes, change_errors, kl, ess, max_weight, carriers)

@@ -141,6 +141,7 @@ def _safeguarded_newton(q: Floats, mass: Floats, span: float, room: Floats) -> F
     wanted = np.log(span - room) - np.log(room)
     xi = np.zeros(room.size)
     low, high = np.zeros(room.size), np.full(room.size, np.inf)
+    stride = np.full(room.size, np.inf)
     open_ = np.arange(room.size)
     for _ in range(_MAX_ITER):
         x = xi[open_]
@@ -151,7 +152,9 @@ def _safeguarded_newton(q: Floats, mass: Floats, span: float, room: Floats) -> F
         with np.errstate(divide="ignore", invalid="ignore"):
             odds = np.log(span - mean) - np.log(mean)
             step = (wanted[open_] - odds) * mean * (span - mean) / (span * variance)
+            step[~(np.abs(step) <= 0.5 * stride[open_])] = np.nan  # does not settle: bisect
         ahead = _inside(x + step, low[open_], high[open_], x)
+        stride[open_] = np.where(np.isfinite(high[open_]), np.abs(ahead - x), np.inf)
         xi[open_] = ahead
         done = (np.abs(gap) <= 1e-14 * (1.0 + span)) & (np.abs(gap) <= 1e-10 * room[open_])
         done |= np.abs(ahead - x) <= 4e-16 * np.abs(x)
@@ -170,11 +173,12 @@ def _inside(guess: Floats, low: Floats, high: Floats, x: Floats) -> Floats:
 
 def _moments(q: Floats, mass: Floats, xi: Floats) -> tuple[Floats, Floats, Floats]:
     """Log-normaliser, mean and variance of q >= 0 under ``mass * exp(-xi q)``, for each xi >= 0."""
-    e = np.exp(-np.outer(xi, q)) * mass
+    nearest = q.min()  # above 0 for nodes, none of which is at the extreme
+    e = np.exp(-np.outer(xi, q - nearest)) * mass
     total = e.sum(1)
     mean = e @ q / total
     variance = e @ (q * q) / total - mean * mean
-    return np.log(total), mean, variance
+    return np.log(np.abs(total)) - xi * nearest, mean, variance
 
 
 def _roots_of_kl(q: Floats, mass: Floats, kl: Floats) -> Floats:

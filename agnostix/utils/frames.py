@@ -23,7 +23,10 @@ def is_frame(X: Any) -> bool:
     -------
     bool
     """
-    return isinstance(nw.from_native(X, eager_only=True, pass_through=True), nw.DataFrame)
+    if isinstance(X, pd.DataFrame):
+        return True
+    native = nw.from_native(X, eager_only=True, pass_through=True)
+    return isinstance(native, nw.DataFrame) and native.implementation.is_polars()
 
 
 def as_table(X: Any) -> Any:
@@ -45,8 +48,8 @@ def as_table(X: Any) -> Any:
         If X is sparse, has not two dimensions, has no rows or no columns, or names a column twice.
     """
     if is_frame(X):
-        names = list(X.columns)
-        repeated = sorted({str(name) for name in names if names.count(name) > 1})
+        names = [str(name) for name in X.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise DataError(
                 f"X names columns twice: {', '.join(repeated)}. Rename or drop the repeated ones."
@@ -55,7 +58,25 @@ def as_table(X: Any) -> Any:
     else:
         if hasattr(X, "toarray"):
             raise DataError("X is sparse; a table of rows is needed. Pass X.toarray(), or a DataFrame.")
-        table = np.asarray(X)
+        if type(X).__module__.split(".")[0] in (
+            "pyarrow",
+            "modin",
+            "cudf",
+            "dask",
+            "ibis",
+            "duckdb",
+            "pyspark",
+        ):
+            raise DataError(
+                f"X is a {type(X).__module__.split('.')[0]} {type(X).__name__}; pandas and polars frames and "
+                "arrays are read. Convert it, for example with X.to_pandas()."
+            )
+        if hasattr(X, "collect"):
+            raise DataError(f"X is a {type(X).__name__}, which holds no rows yet. Pass X.collect().")
+        try:
+            table = np.asarray(X)
+        except ValueError:
+            raise DataError("X must have rows of equal length; some are shorter than others.") from None
         if table.ndim != 2:
             raise DataError(
                 f"X must have two dimensions (rows, columns), got an array of shape {table.shape}. "
@@ -132,9 +153,34 @@ def kind_of(series: Any) -> str:
     {"numeric", "categorical", "date"}
     """
     dtype = nw.from_native(series, series_only=True).dtype
-    if dtype.is_numeric():
+    if dtype.is_numeric() or _is_sparse_numbers(series):
         return "numeric"
     return "date" if dtype.is_temporal() else "categorical"
+
+
+def to_array(X: Any) -> np.ndarray:
+    """A frame as an array, for a model that was fitted on one.
+
+    Parameters
+    ----------
+    X : DataFrame
+        The table.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+        Of float64, missing values as NaN, where all columns are numbers.
+    """
+    series = columns(X)
+    if all(kind_of(column) == "numeric" for column in series.values()):
+        return np.column_stack([to_floats(column) for column in series.values()])
+    return X.to_numpy()
+
+
+def _is_sparse_numbers(series: Any) -> bool:
+    return isinstance(getattr(series, "dtype", None), pd.SparseDtype) and pd.api.types.is_numeric_dtype(
+        series
+    )
 
 
 def to_floats(series: Any) -> np.ndarray:
@@ -170,11 +216,7 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
         In the order of an ordered categorical or an Enum, else sorted by their text.
     """
     column = nw.from_native(series, series_only=True)
-    ordered = (
-        list(column.cat.get_categories().to_list())
-        if isinstance(column.dtype, nw.Categorical | nw.Enum)
-        else None
-    )
+    ordered = list(column.cat.get_categories().to_list()) if isinstance(column.dtype, nw.Enum) else None
     values = column.to_native().astype(object).to_numpy() if isinstance(series, pd.Series) else None
     if values is None:
         values = np.array(column.to_list(), dtype=object)

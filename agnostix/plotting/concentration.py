@@ -1,0 +1,98 @@
+"""How few rows carry the weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.explanation import Scenario
+from agnostix.plotting.style import ACCENT, FAINT, MUTED, axes_for, house_style
+from agnostix.typing import Floats
+
+
+class WeightConcentrationDisplay:
+    """Share of the weight against the share of rows that hold it, the heaviest first.
+
+    The straight line is equal weights; the marks say how many rows hold half
+    of the weight, and nine tenths.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_rows,)
+        Weights of the rows.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from agnostix import EntropicProjection
+    >>> from agnostix.plotting import WeightConcentrationDisplay
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> scenario = EntropicProjection().fit(X, y).what_if({"petal length (cm)": 4.5})
+    >>> display = WeightConcentrationDisplay.from_explanation(scenario).plot()
+    >>> display.frame().columns.tolist()
+    ['share_of_rows', 'share_of_weight']
+    """
+
+    def __init__(self, weights: Floats) -> None:
+        self.weights = weights
+
+    @classmethod
+    def from_explanation(cls, scenario: Scenario) -> WeightConcentrationDisplay:
+        """Take a scenario's weights.
+
+        Parameters
+        ----------
+        scenario : Scenario
+            What `EntropicProjection.what_if` returned.
+
+        Returns
+        -------
+        WeightConcentrationDisplay
+        """
+        return cls(scenario.weights)
+
+    def frame(self) -> pd.DataFrame:
+        """The data behind the picture, at most 201 points of it.
+
+        Returns
+        -------
+        DataFrame
+        """
+        ordered = np.sort(self.weights)[::-1]
+        held = np.concatenate([[0.0], np.cumsum(ordered) / ordered.sum()])
+        at = np.unique(np.linspace(0, ordered.size, 201).round().astype(int))
+        return pd.DataFrame({"share_of_rows": at / ordered.size, "share_of_weight": held[at]})
+
+    def plot(self, ax: Any = None) -> WeightConcentrationDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; a new figure by default.
+
+        Returns
+        -------
+        self : WeightConcentrationDisplay
+        """
+        with house_style():
+            self.ax_, self.figure_ = axes_for(ax, 4.2, 3.4)
+            curve = self.frame()
+            self.ax_.plot([0, 1], [0, 1], color=FAINT, lw=1.5)
+            self.ax_.plot(curve["share_of_rows"], curve["share_of_weight"], color=ACCENT, lw=2)
+            for share in (0.5, 0.9):
+                rows = float(np.interp(share, curve["share_of_weight"], curve["share_of_rows"]))
+                self.ax_.plot([rows, rows, 0], [0, share, share], color=MUTED, lw=0.8, ls=":")
+                text = f"{share:.0%} of the weight:\n{rows:.0%} of the rows"
+                self.ax_.text(0.97, 0.6 * share - 0.24, text, ha="right", fontsize=9)
+            self.ax_.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="share of rows", ylabel="share of weight")
+        return self

@@ -1,0 +1,230 @@
+"""The outcome against a feature's average."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.explanation import WhatIfCurves
+from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, axes_for, house_style
+from agnostix.typing import Bools, Floats
+
+
+class WhatIfCurveDisplay:
+    """The outcome as a feature's average, or a level's proportion, moves.
+
+    The line is the outcome, the band its confidence interval; both fade where
+    few effective rows carry them. The dot marks the data as they are, the bars
+    below their own distribution.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        Rows of a `WhatIfCurves` frame: one feature, level, quantity and output.
+    distribution : DataFrame, default=None
+        Columns left, right, share; None draws none.
+    quantity_label : str, default=None
+        Name of the vertical axis.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from agnostix import EntropicProjection
+    >>> from agnostix.plotting import WhatIfCurveDisplay
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> curves = EntropicProjection().fit(X, y).explain(features="petal width (cm)")
+    >>> display = WhatIfCurveDisplay.from_explanation(curves, "petal width (cm)").plot()
+    >>> display.frame().shape
+    (41, 16)
+    """
+
+    def __init__(
+        self,
+        curve: pd.DataFrame,
+        distribution: pd.DataFrame | None = None,
+        quantity_label: str | None = None,
+    ) -> None:
+        self.curve = curve
+        self.distribution = distribution
+        self.quantity_label = quantity_label
+
+    @classmethod
+    def from_explanation(
+        cls,
+        curves: WhatIfCurves,
+        feature: str,
+        *,
+        level: Any = None,
+        output: str | None = None,
+        quantity: str | None = None,
+    ) -> WhatIfCurveDisplay:
+        """Take one curve, or one for each group, out of many.
+
+        Parameters
+        ----------
+        curves : WhatIfCurves
+            What `EntropicProjection.explain` returned.
+        feature : str
+            The column.
+        level : object, default=None
+            The level, for a column of labels.
+        output, quantity : str, default=None
+            Which outcome; the last output and the first quantity by default.
+
+        Returns
+        -------
+        WhatIfCurveDisplay
+        """
+        chosen = curves.sel(features=feature)
+        frame = chosen.frame
+        quantity = frame["quantity"].iloc[0] if quantity is None else quantity
+        frame = frame[frame["quantity"] == quantity]
+        output = frame["output"].iloc[-1] if output is None else output
+        frame = frame[frame["output"] == output] if output is not None else frame
+        levels = list(dict.fromkeys(frame["level"]))
+        if level is None and levels != [None]:
+            raise ValueError(
+                f"The feature {feature!r} holds labels: say which level, one of "
+                f"{', '.join(repr(known) for known in levels[:12])}."
+            )
+        if level is not None:
+            frame = frame[frame["level"] == level]
+        if frame.empty:
+            raise ValueError(
+                f"There is no curve of {feature!r} with level {level!r}, quantity {quantity!r} and output "
+                f"{output!r}."
+            )
+        distribution = chosen.distributions if level is None else None
+        return cls(frame.reset_index(drop=True), distribution, _label(quantity, output))
+
+    @classmethod
+    def from_explainer(
+        cls, explainer: Any, feature: str, *, level: Any = None, output: str | None = None, **explain: Any
+    ) -> WhatIfCurveDisplay:
+        """Compute the curve and take it.
+
+        Parameters
+        ----------
+        explainer : EntropicProjection
+            A fitted one.
+        feature : str
+            The column.
+        level : object, default=None
+            The level, for a column of labels.
+        output : str, default=None
+            Which output; the last by default.
+        **explain : dict
+            Passed to `explain`: targets, metric, by.
+
+        Returns
+        -------
+        WhatIfCurveDisplay
+        """
+        curves = explainer.explain(features=feature, **explain)
+        return cls.from_explanation(curves, feature, level=level, output=output)
+
+    def frame(self) -> pd.DataFrame:
+        """The data behind the picture.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return self.curve.copy()
+
+    def plot(self, ax: Any = None, *, factor: float = 1.0, suffix: str = "") -> WhatIfCurveDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; a new figure by default.
+        factor : float, default=1.0
+            The outcome is multiplied by it, for example to per cent.
+        suffix : str, default=""
+            Unit after the numbers of the vertical axis.
+
+        Returns
+        -------
+        self : WhatIfCurveDisplay
+        """
+        with house_style():
+            self.ax_, self.figure_ = axes_for(ax, 6.4, 3.4)
+            groups = list(dict.fromkeys(self.curve["group"]))
+            for j, group in enumerate(groups):
+                own = self.curve["group"].isna() if group is None else self.curve["group"] == group
+                self._draw(
+                    self.curve[own], factor, SERIES[j % len(SERIES)], None if group is None else str(group)
+                )
+            self._low, self._high = self.ax_.get_ylim()
+            if self.distribution is not None and len(self.distribution):
+                self._draw_distribution()
+            self._name_axes(suffix)
+            if len(groups) > 1:
+                self.ax_.legend(frameon=False)
+        return self
+
+    def _draw(self, curve: pd.DataFrame, factor: float, colour: str, label: str | None) -> None:
+        curve = curve.sort_values("target")
+        x, y, low, high = (curve[name].to_numpy(dtype=float) for name in ("target", "value", "low", "high"))
+        solid = (curve["status"] == "ok").to_numpy()
+        for part, weight in ((solid, 1.0), (~solid, 0.4)):
+            reach = _with_neighbours(part)
+            self.ax_.fill_between(
+                x, factor * low, factor * high, where=reach, color=colour, alpha=0.22 * weight, linewidth=0
+            )
+            line = np.where(reach, factor * y, np.nan)
+            self.ax_.plot(x, line, color=colour, alpha=weight, lw=2, label=label if weight == 1.0 else None)
+        at_mean = int(np.argmin(np.abs(curve["kl"].to_numpy(dtype=float))))
+        self.ax_.plot(x[at_mean], factor * y[at_mean], "o", color=colour, ms=6, zorder=4)
+
+    def _draw_distribution(self) -> None:
+        assert self.distribution is not None
+        bars: pd.DataFrame = self.distribution.groupby(["left", "right"])["share"].sum().reset_index()
+        targets = self.curve["target"].to_numpy(dtype=float)
+        low, high = self._low, self._high
+        floor, depth = low - 0.16 * (high - low), 0.13 * (high - low)
+        height = bars["share"] / bars["share"].max() * depth
+        self.ax_.bar(
+            bars["left"], height, bars["right"] - bars["left"], floor, align="edge", color=FAINT, linewidth=0
+        )
+        self.ax_.set_ylim(floor, high)
+        margin = 0.02 * np.ptp(targets)
+        self.ax_.set_xlim(targets.min() - margin, targets.max() + margin)
+
+    def _name_axes(self, suffix: str) -> None:
+        first = self.curve.iloc[0]
+        named = first["feature"] if first["level"] is None else f"{first['feature']} = {first['level']}"
+        what = "average" if first["level"] is None else "proportion"
+        self.ax_.set_xlabel(f"{what} of {named}", parse_math=False)
+        if self.quantity_label:
+            self.ax_.set_ylabel(self.quantity_label, color=INK, parse_math=False)
+        self.ax_.locator_params(axis="x", nbins=6)
+        self.ax_.grid(axis="y")
+        self.ax_.tick_params(length=3, color=MUTED)
+        self.ax_.set_yticks([tick for tick in self.ax_.get_yticks() if self._low <= tick <= self._high])
+        if suffix:
+            self.ax_.yaxis.set_major_formatter(lambda value, _: f"{value:g}{suffix}")
+
+
+def _label(quantity: str, output: str | None) -> str:
+    words = quantity.replace("_", " ")
+    if quantity in ("prediction", "outcome"):
+        words = f"mean {words}"
+    return words if output is None else f"{words} of {output}"
+
+
+def _with_neighbours(part: Bools) -> Floats:
+    """Points of a part and those next to them, so that parts meet."""
+    grown = part.copy()
+    grown[1:] |= part[:-1]
+    return grown if part.any() else part

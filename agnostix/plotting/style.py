@@ -1,0 +1,99 @@
+"""One look for all pictures: few colours, each with a meaning, that colour-blind readers can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+INK = "#1f2933"
+"""Text and marks that are read first."""
+MUTED = "#7b8794"
+"""Axes, and what is read second."""
+FAINT = "#d5dbe1"
+"""Grid, and the data behind."""
+ACCENT = "#0b6aa2"
+"""The outcome; what grows."""
+CONTRAST = "#c45a11"
+"""The other direction; what shrinks."""
+PAPER = "#fffffe"
+"""What is drawn on."""
+SERIES = (ACCENT, CONTRAST, "#3f7d3a", "#7a5195", "#8c6d1f", "#555f6b")
+"""Groups, in order."""
+
+_RC: dict[Any, Any] = {
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "axes.linewidth": 0.8,
+    "font.size": 10,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.7,
+    "figure.constrained_layout.use": True,
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "agnostix",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in the house's look; the user's settings are left as they are."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_RC):
+        yield
+
+
+def axes_for(ax: Any, width: float, height: float) -> tuple[Any, Any]:
+    """The axes given, or new ones on a figure of their own.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+        Where to draw.
+    width, height : float
+        Size of a new figure, in inches.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+    figure : matplotlib Figure
+    """
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        _, ax = plt.subplots(figsize=(width, height))
+    return ax, ax.figure
+
+
+def unit_of(values: Any) -> tuple[float, str]:
+    """A factor and a suffix that suit an outcome: per cent for shares, else as it is.
+
+    Parameters
+    ----------
+    values : array-like of float
+        All of the outcome's values.
+
+    Returns
+    -------
+    factor : float
+    suffix : str
+    """
+    import numpy as np
+
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    share = known.size > 0 and known.min() >= 0.0 and known.max() <= 1.0
+    return (100.0, " %") if share else (1.0, "")

@@ -1,0 +1,42 @@
+"""From the summary to a page."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from agnostix.report.words import Scale, number, percent, whole
+
+
+def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> str:
+    """Fill a template in.
+
+    Parameters
+    ----------
+    template : {"report.html", "report.md"}
+        Which.
+    summary : dict
+        What the report says.
+    figures : dict of str to str
+        SVG by name.
+
+    Returns
+    -------
+    str
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    folder = files("agnostix.report") / "templates"
+    parts = {name: Markup((folder / name).read_text("utf-8")) for name in ("report.css", "report.js")}
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent, "whole": whole}
+    scale = Scale(summary["outcome"]["share"], summary["outcome"]["decimals"])
+    drawn = {name: Markup(svg) for name, svg in figures.items()}
+    return environment.get_template(template).render(summary=summary, figures=drawn, scale=scale, parts=parts)

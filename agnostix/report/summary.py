@@ -1,0 +1,234 @@
+"""The report as plain data: what is written into the page, the JSON and the Markdown."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.report.findings import (
+    caveats,
+    curve_sentence,
+    headline_findings,
+    levels_sentence,
+    outcome_name,
+    outcome_scale,
+    quality_scale,
+    question,
+    scenario_sentence,
+)
+from agnostix.report.material import EQUAL_KL, Asked, Lever, Material
+from agnostix.report.words import Scale, percent, whole
+
+SCHEMA_VERSION = 1
+_N_COMPANIONS = 3
+_METRIC_NAMES = {"brier_score": "Brier score", "roc_auc": "ROC AUC", "r2": "R\u00b2"}
+
+
+def summarise(material: Material) -> dict[str, Any]:
+    """Put everything the report says into one dict of plain values.
+
+    Parameters
+    ----------
+    material : Material
+        Results.
+
+    Returns
+    -------
+    dict
+        Can be written as JSON.
+    """
+    from agnostix import __version__
+
+    scale = outcome_scale(material)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "agnostix_version": __version__,
+        "title": material.request.title or _title(material),
+        "outcome": {"name": outcome_name(material), "share": scale.share, "decimals": scale.decimals},
+        "identity": _identity(material),
+        "findings": headline_findings(material),
+        "equal_kl": EQUAL_KL,
+        "ranking": _records(material.ranking),
+        "features": [_feature(material, feature, scale) for feature in material.features],
+        "levers": [_lever(lever, material) for lever in material.levers],
+        "scenarios": [_scenario(asked, material) for asked in material.asked],
+        "baseline": _baseline(material),
+        "groups": _groups(material),
+        "quality": _quality(material),
+        "caveats": caveats(material),
+        "timings": dict(material.timings),
+    }
+
+
+def _title(material: Material) -> str:
+    return f"What if the population were different? {_model_name(material).split(' > ')[-1]}"
+
+
+def _model_name(material: Material) -> str:
+    from agnostix.models import as_predictor
+
+    return as_predictor(material.projection.model_).name
+
+
+def _identity(material: Material) -> list[tuple[str, str]]:
+    projection, request = material.projection, material.request
+    table = projection.table_
+    lines = [
+        ("Model", _model_name(material)),
+        ("Outcome", outcome_name(material)),
+        (
+            "Data",
+            f"{whole(table.n_given)} rows, {len(table.columns)} columns, "
+            f"fingerprint {_fingerprint(material)}",
+        ),
+        (
+            "Truth",
+            "known" if projection.answers_.truth is not None else "not given: nothing is said on quality",
+        ),
+        ("Cost", f"the model was asked about {whole(projection.n_model_rows_)} rows, once"),
+        ("Confidence", percent(request.confidence_level)),
+        ("Made", datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")),
+    ]
+    if request.sample_weight is not None:
+        lines.insert(3, ("Weights", f"{whole(table.base_ess)} effective rows"))
+    return lines
+
+
+def _fingerprint(material: Material) -> str:
+    digest = hashlib.sha256()
+    table = material.projection.table_
+    for name, column in table.columns.items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(column.values).tobytes())
+        digest.update("\x1f".join(map(str, column.levels)).encode())
+    return digest.hexdigest()[:12]
+
+
+def _feature(material: Material, feature: str, scale: Scale) -> dict[str, Any]:
+    frame = material.curves.frame
+    rows = frame[frame["feature"] == feature]
+    categorical = bool(material.projection.table_.column(feature).levels)
+    if categorical:
+        ranking = material.ranking[material.ranking["feature"] == feature]
+        sentence = levels_sentence(feature, ranking, scale)
+    else:
+        sentence = curve_sentence(feature, _whole(material, feature), outcome_name(material), scale)
+    return {
+        "name": feature,
+        "kind": "labels" if categorical else "number",
+        "sentence": sentence,
+        "points": len(rows),
+    }
+
+
+def _whole(material: Material, feature: str) -> pd.DataFrame:
+    """The feature's curve over all rows, also where the picture shows groups."""
+    return next(lever.curve for lever in material.levers if lever.feature == feature)
+
+
+def _lever(lever: Lever, material: Material) -> dict[str, Any]:
+    curve = lever.curve
+    base_ess = material.projection.table_.base_ess
+    others = [name if level is None else f"{name} = {level}" for name, level in lever.others]
+    strongest = np.argsort(-np.abs(lever.shifts), axis=1, kind="stable")[:, :_N_COMPANIONS]
+    moved = [
+        [[others[j], _round(lever.shifts[i, j], 2)] for j in row if abs(lever.shifts[i, j]) >= 0.05]
+        for i, row in enumerate(strongest)
+    ]
+    columns = {
+        name: [_round(v) for v in curve[name].to_numpy(dtype=float)]
+        for name in ("target", "value", "std_error", "low", "high", "slope", "kl", "max_weight")
+    }
+    ess = [_round(v) for v in curve["ess"].to_numpy(dtype=float) / base_ess]
+    return {
+        "feature": lever.feature,
+        "level": None if lever.level is None else str(lever.level),
+        "start": int(np.argmin(np.abs(curve["kl"].to_numpy(dtype=float)))),
+        **columns,
+        "ess_fraction": ess,
+        "status": curve["status"].tolist(),
+        "moved": moved,
+    }
+
+
+def _scenario(asked: Asked, material: Material) -> dict[str, Any]:
+    said = {"question": question(asked.constraints), "sentence": scenario_sentence(asked, material)}
+    scenario = asked.scenario
+    if scenario is None:
+        return said | {"problem": asked.problem, "outcomes": [], "shifts": [], "conditions": []}
+    return said | {
+        "problem": None,
+        "kl": _round(scenario.kl),
+        "ess_fraction": _round(scenario.ess_fraction),
+        "max_weight": _round(scenario.max_weight),
+        "status": scenario.status,
+        "n_rows": scenario.n_rows,
+        "outcomes": [_written(row, material) for row in _records(_shown(scenario.outcomes, material))],
+        "shifts": _records(scenario.shifts),
+        "conditions": _records(scenario.conditions),
+    }
+
+
+def _shown(outcomes: pd.DataFrame, material: Material) -> pd.DataFrame:
+    """Without the outputs that the report is not about."""
+    return outcomes[outcomes["output"].isna() | (outcomes["output"] == material.output)]
+
+
+def _baseline(material: Material) -> list[dict[str, Any]]:
+    return [_written(row, material) for row in _records(_shown(material.baseline, material))]
+
+
+def _groups(material: Material) -> list[dict[str, Any]]:
+    return [_written(row, material) for row in _records(material.groups)] if len(material.groups) else []
+
+
+def _written(row: dict[str, Any], material: Material) -> dict[str, Any]:
+    """A row of results with its numbers as text beside them."""
+    share = row["quantity"] in ("accuracy", "error_rate") or (
+        row["quantity"] == "prediction" and material.is_share
+    )
+    scale = Scale.fitting(
+        [row["value"]], (row["high"] - row["low"]) / 2.0 if row["high"] is not None else 0.0, share
+    )
+    name = (
+        outcome_name(material)
+        if row["quantity"] == "prediction"
+        else _METRIC_NAMES.get(row["quantity"], row["quantity"].replace("_", " "))
+    )
+    text = {
+        "name": name,
+        "value": scale.value(row["value"]),
+        "interval": scale.interval(row["low"], row["high"]),
+    }
+    if "base" in row:
+        text |= {"base": scale.value(row["base"]), "change": scale.change(row["change"])}
+    return row | {"text": text}
+
+
+def _quality(material: Material) -> dict[str, Any]:
+    if material.quality.empty:
+        return {}
+    scale = quality_scale(material)
+    metric = str(material.quality["quantity"].iloc[0])
+    return {"metric": metric, "share": scale.share, "ranking": _records(material.quality)}
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float | np.floating):
+        return _round(float(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
+
+
+def _round(value: float, digits: int = 6) -> float | None:
+    """Six significant digits, None for what JSON cannot hold."""
+    return float(f"{value:.{digits}g}") if np.isfinite(value) else None

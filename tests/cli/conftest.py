@@ -1,0 +1,71 @@
+"""A fitted model and a table with strings, as objects and as files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+
+def _people(n_rows: int = 400) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "age": rng.integers(18, 80, n_rows),
+            "hours": rng.normal(40, 8, n_rows).round(1),
+            "sex": rng.choice(["Female", "Male", "?"], n_rows, p=[0.4, 0.5, 0.1]),
+        }
+    )
+    score = 0.05 * (table["age"] - 48) + 0.1 * (table["hours"] - 40) + rng.logistic(size=n_rows)
+    table["income"] = np.where(score > 0, ">50K", "<=50K")
+    table["weight"] = rng.uniform(0.5, 2.0, n_rows).round(3)
+    return table
+
+
+@pytest.fixture(scope="session")
+def people() -> pd.DataFrame:
+    return _people()
+
+
+@pytest.fixture(scope="session")
+def model(people: pd.DataFrame):
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["sex"]), (StandardScaler(), ["age", "hours"])
+    )
+    return make_pipeline(columns, LogisticRegression()).fit(people[["age", "hours", "sex"]], people["income"])
+
+
+@pytest.fixture
+def files(tmp_path: Path, people: pd.DataFrame, model) -> SimpleNamespace:
+    """The model as .skops and the table as .csv, in a folder of their own."""
+    found = SimpleNamespace(folder=tmp_path, model=tmp_path / "model.skops", data=tmp_path / "people.csv")
+    skops.io.dump(model, found.model)
+    people.to_csv(found.data, index=False)
+    return found
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch):
+    """Make a library look as if it were not installed."""
+
+    def hide(name: str) -> None:
+        from agnostix.cli import demo, loading
+
+        for module in (demo, loading):
+            real = module.find_spec
+            monkeypatch.setattr(
+                module, "find_spec", lambda asked, real=real: None if asked == name else real(asked)
+            )
+        if name != "pyarrow":  # pandas holds on to it
+            monkeypatch.setitem(sys.modules, name, None)
+
+    return hide

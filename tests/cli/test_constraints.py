@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agnostix.cli.constraints import ConstraintSyntaxError, parse_constraints
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("age=50", {"age": 50.0}),
+        ("age=50,hours=35..40,sex=Female:0.5", {"age": 50.0, "hours": (35.0, 40.0), "sex": {"Female": 0.5}}),
+        ("sex=Female:0.5;Male:0.5", {"sex": {"Female": 0.5, "Male": 0.5}}),
+        ("sex=Female:0.4..0.6", {"sex": {"Female": (0.4, 0.6)}}),
+        ("sex=Female:50%", {"sex": {"Female": 0.5}}),
+        ("sex=Female:40%..60%;Male:12.5%", {"sex": {"Female": (0.4, 0.6), "Male": 0.125}}),
+        ("sex=Female:0;Male:1", {"sex": {"Female": 0.0, "Male": 1.0}}),
+        ("  age =  50 , sex = Not listed : 50 % ; Male : 0.1 .. 0.2 ",
+         {"age": 50.0, "sex": {"Not listed": 0.5, "Male": (0.1, 0.2)}}),
+        ("t=-5", {"t": -5.0}),
+        ("t=-5..-2.5", {"t": (-5.0, -2.5)}),
+        ("t=-1e3..+2.5E-1", {"t": (-1000.0, 0.25)}),
+        ("t=.5..1.", {"t": (0.5, 1.0)}),
+        ("t=1...5e1", {"t": (1.0, 5.0)}),
+        ("t=3..3", {"t": 3.0}),
+        ("hours-per-week=40", {"hours-per-week": 40.0}),
+        ("band=18.5-25:0.3;30 and over:10%", {"band": {"18.5-25": 0.3, "30 and over": 0.1}}),
+        ("grade=1:0.5;-2:0.25", {"grade": {"1": 0.5, "-2": 0.25}}),
+        ('"pay, net"=3', {"pay, net": 3.0}),
+        ('income="<=50K":0.5', {"income": {"<=50K": 0.5}}),
+        ('"a:b;c=d"="x""y":0.5', {"a:b;c=d": {'x"y': 0.5}}),
+        ('" padded "=1', {" padded ": 1.0}),
+    ],
+)  # fmt: skip
+def test_reads(text: str, expected: dict) -> None:
+    assert parse_constraints(text) == expected
+
+
+ERRORS = [
+    ("", 0, "a column's name is expected"),
+    ("age", 3, "'=' is expected after the column's name 'age'"),
+    ("age:5", 3, "'=' is expected after the column's name 'age'; a name that holds one of , = : ; stands in "
+                 "double quotes"),
+    ("=5", 0, "a column's name is expected"),
+    ("age=", 4, "a number, or a level and its share, is expected after 'age='"),
+    ("age==5", 4, "a number, or a level and its share, is expected after 'age='"),
+    ("age=fifty", 4, "a number is expected after 'age=', got 'fifty'; for a level, state its share, as in "
+                     "age=fifty:0.5"),
+    ("age=nan", 4, "a number is expected after 'age=', got 'nan'"),
+    ('sex="F"', 4, "a number is expected after 'sex=', got 'F'; for a level, state its share, as in "
+                   'sex="F":0.5'),
+    ("age=50years", 6, "',' is expected after a number"),
+    ("age=5 hours=4", 6, "',' is expected after a number"),
+    ("age=1e999", 4, "the number 1e999 is too large"),
+    ("age=50%", 4, "percent are for the share of a level, as in sex=Female:50%"),
+    ("age=40..35", 4, "the range runs downwards; the smaller bound comes first"),
+    ("age=40..", 8, "a number is expected"),
+    ("age=1,", 6, "a column's name is expected"),
+    ("age=1,,b=2", 6, "a column's name is expected"),
+    ("age=1;b=2", 5, "',' is expected before the next column, ';' before the next level; a name that holds "
+                     "one of , = : ; stands in double quotes"),
+    ("age=1,age=2", 6, "the column 'age' is stated twice; several levels of one column are joined by ';', as "
+                       "in sex=Female:0.5;Male:0.5"),
+    ("sex=F:", 6, "a share between 0 and 1 is expected"),
+    ("sex=F:half", 6, "a share between 0 and 1 is expected"),
+    ("sex=F:60", 6, "a share lies between 0 and 1; for percent write 60%"),
+    ("sex=F:-0.1", 6, "a share lies between 0 and 1"),
+    ("sex=F:120%", 6, "a share lies between 0 and 1"),
+    ("sex=F:40%..0.6", 6, "one bound is in percent and the other is not; write both alike"),
+    ("sex=F:0.6..0.4", 6, "the range runs downwards; the smaller bound comes first"),
+    ("sex=F:0.5;", 10, "a level's name is expected"),
+    ("sex=F:0.5;F:0.5", 10, "the level 'F' of 'sex' is stated twice"),
+    ("sex=F:0.5;M", 11, "':' and a share are expected after the level's name 'M'"),
+    ("income=<=50K:0.5", 8, "':' and a share are expected after the level's name; a name that holds one of "
+                            ", = : ; stands in double quotes"),
+    ('"age=5', 0, "this double quote is never closed"),
+    ('""=5', 0, "the name between the double quotes is empty"),
+    ('a"b"=5', 1, "a double quote stands only around a whole name"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "position", "message"), ERRORS)
+def test_an_error_points_to_its_place(text: str, position: int, message: str) -> None:
+    with pytest.raises(ConstraintSyntaxError) as caught:
+        parse_constraints(text)
+    first, shown, caret = str(caught.value).split("\n")
+    assert first.startswith(f"--what-if: {message}")
+    assert shown == f"    {text}"
+    assert caret == f"    {' ' * position}^"
+    assert caught.value.position == position
+
+
+def test_the_whole_message() -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_constraints("age=50,\thours=long")
+    assert str(caught.value) == (
+        "--what-if: a number is expected after 'hours=', got 'long'; for a level, state its share, as in "
+        "hours=long:0.5\n"
+        "    age=50, hours=long\n"
+        "                  ^"
+    )
+
+
+_names = st.text(min_size=1, max_size=8)
+_numbers = st.floats(-1e9, 1e9).map(lambda value: value + 0.0)
+_shares = st.floats(0, 1)
+
+
+def _bounds(values: st.SearchStrategy) -> st.SearchStrategy:
+    pairs = st.lists(values, min_size=2, max_size=2, unique=True).map(lambda pair: tuple(sorted(pair)))
+    return values | pairs
+
+
+_constraints = st.dictionaries(
+    _names,
+    _bounds(_numbers) | st.dictionaries(_names, _bounds(_shares), min_size=1, max_size=3),
+    min_size=1,
+    max_size=3,
+)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _written(wanted) -> str:
+    if isinstance(wanted, dict):
+        return ";".join(f"{_quoted(level)}:{_written(share)}" for level, share in wanted.items())
+    return "..".join(map(repr, wanted)) if isinstance(wanted, tuple) else repr(wanted)
+
+
+@given(_constraints)
+def test_what_is_written_is_read(constraints: dict) -> None:
+    text = ",".join(f"{_quoted(column)}={_written(wanted)}" for column, wanted in constraints.items())
+    assert parse_constraints(text) == constraints
+
+
+@given(st.text(alphabet='ab=:;,." %0123456789-+e\t', max_size=30))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        outcome = len(parse_constraints(text)) > 0
+    except ConstraintSyntaxError as error:
+        outcome = 0 <= error.position <= len(text)
+    assert outcome

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from agnostix.cli import main
+from agnostix.cli.demo import TARGET, diabetes, pipeline, write_model, write_table
+from agnostix.cli.loading import load_model, load_table
+
+
+def test_the_table() -> None:
+    X, y = diabetes()
+    assert X.shape == (442, 11)
+    assert X["sex"].value_counts().to_dict() == {"coded 1": 235, "coded 2": 207}
+    assert X["bmi_band"].cat.ordered
+    assert list(X["bmi_band"].cat.categories) == ["under 18.5", "18.5-25", "25-30", "30 and over"]
+    low = X.groupby("bmi_band", observed=True)["bmi"].min()
+    assert low["18.5-25"] >= 18.5
+    assert low["30 and over"] >= 30
+    assert y.name == TARGET
+    assert not X.isna().any(axis=None)
+
+
+def test_the_model_has_learned_something() -> None:
+    X, y = diabetes()
+    assert pipeline().fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.3
+
+
+@pytest.mark.parametrize("missing", [(), ("skops",), ("pyarrow",), ("skops", "pyarrow")])
+def test_model_and_table_come_back_from_their_files(
+    tmp_path: Path, without, missing: tuple[str, ...]
+) -> None:
+    for name in missing:
+        without(name)
+    X, y = diabetes()
+    model = pipeline().fit(X, y)
+    path, *flags = write_model(model, tmp_path)
+    data = write_table(X.assign(**{TARGET: y}), tmp_path)
+    assert Path(path).suffix == (".joblib" if "skops" in missing else ".skops")
+    assert data.suffix == (".csv" if "pyarrow" in missing else ".parquet")
+    table = load_table(data)
+    trusted = {"trust_pickle": "--trust-pickle" in flags, "trust_types": flags[1::2]}
+    assert load_model(Path(path), **trusted).predict(table) == pytest.approx(model.predict(X))
+    assert list(table["bmi_band"].astype(str)) == list(X["bmi_band"].astype(str))
+
+
+def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    page = tmp_path / "what-if.html"
+    assert main(["demo", "-o", str(page)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert re.search(rf"^{re.escape(str(page))}: model.skops on 133 rows, ", out, re.M)
+    html = page.read_text(encoding="utf-8")
+    assert "coded 1" in html
+    assert "30 and over" in html
+    assert len(html) < 2e6
+    assert list(tmp_path.iterdir()) == [page]
+
+
+def test_the_demo_in_another_format(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "what-if.json"
+    assert main(["demo", "-o", str(path), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_the_demo_checks_its_output_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(pd, "cut", lambda *_: pytest.fail("the table was loaded"))
+    path = tmp_path / "no" / "x.html"
+    assert main(["demo", "-o", str(path)]) == 2
+    message = f"agnostix: error: --output {path}: the folder {path.parent} does not exist.\n"
+    assert capsys.readouterr().err == message

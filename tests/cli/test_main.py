@@ -1,0 +1,196 @@
+"""The command as a user runs it: what is printed, what is written, and the exit status."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import joblib
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from agnostix.cli import main
+
+
+@pytest.fixture
+def report(files: SimpleNamespace, capsys: pytest.CaptureFixture):
+    """Run ``agnostix report`` on the files; gives status, stdout, stderr and the page."""
+
+    def run(*options: object, model: Path = files.model, data: Path = files.data) -> SimpleNamespace:
+        page = files.folder / "out.html"
+        status = main(["report", str(model), str(data), "-o", str(page), *map(str, options)])
+        out, err = capsys.readouterr()
+        return SimpleNamespace(status=status, out=out, err=err, page=page)
+
+    return run
+
+
+def _failed(ran: SimpleNamespace, message: str) -> None:
+    assert (ran.status, ran.err) == (2, f"agnostix: error: {message}\n")
+    assert not ran.page.exists()
+
+
+def test_a_whole_report(report, files: SimpleNamespace) -> None:
+    ran = report(
+        *("--target", "income", "--by", "sex", "--weight", "weight", "--title", "Pay & <b>hours</b>"),
+        *("--what-if", "age=50,hours=41..45", "--what-if", "sex=Female:50%;Male:50%"),
+    )
+    assert (ran.status, ran.err) == (0, "")
+    assert re.search(
+        rf"^{re.escape(str(ran.page))}: model.skops on 400 rows, \d\.\d\d MB, \d+\.\d s$", ran.out, re.M
+    )
+    html = ran.page.read_text(encoding="utf-8")
+    assert "Pay &amp; &lt;b&gt;hours&lt;/b&gt;" in html
+    assert html.rstrip().endswith("</html>")
+    assert len(html) < 2e6
+    assert sorted(path.name for path in files.folder.iterdir()) == ["model.skops", "out.html", "people.csv"]
+
+
+def test_quiet_prints_nothing(report) -> None:
+    ran = report("--quiet")
+    assert (ran.status, ran.out, ran.err) == (0, "", "")
+    assert ran.page.exists()
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".joblib"])
+def test_a_pickle_on_parquet(
+    report, model, people: pd.DataFrame, files: SimpleNamespace, suffix: str
+) -> None:
+    data, path = files.folder / "people.parquet", files.folder / f"m{suffix}"
+    people.to_parquet(data)
+    joblib.dump(model, path) if suffix == ".joblib" else path.write_bytes(pickle.dumps(model))
+    ran = report("--target", "income", "--trust-pickle", model=path, data=data)
+    assert (ran.status, ran.err) == (0, "")
+
+
+def test_markdown(report, files: SimpleNamespace) -> None:
+    path = files.folder / "r.md"
+    ran = report("--target", "income", "-o", path)
+    assert (ran.status, ran.err) == (0, "")
+    assert path.read_text(encoding="utf-8").startswith("# ")
+
+
+def test_a_pickle_needs_trust(report, files: SimpleNamespace) -> None:
+    path = files.folder / "m.pkl"
+    path.write_bytes(b"")
+    _failed(
+        report(model=path),
+        f"{path} is a pickle, and loading one runs whatever code is in it. If you made the file, or trust "
+        "who did, add --trust-pickle. The safe way is to save the model as .skops: "
+        "skops.io.dump(model, 'model.skops').",
+    )
+
+
+def test_a_scenario_that_cannot_be_read(report) -> None:
+    _failed(
+        report("--what-if", "age=50,hours=many"),
+        "--what-if: a number is expected after 'hours=', got 'many'; for a level, state its share, as in "
+        "hours=many:0.5\n    age=50,hours=many\n                 ^",
+    )
+
+
+def test_a_broken_line(report, files: SimpleNamespace) -> None:
+    lines = files.data.read_text().splitlines()
+    lines[7] += ",one too many"
+    files.data.write_text("\n".join(lines))
+    _failed(
+        report(),
+        f"{files.data}, line 8: 6 values, but the header has 5 columns. Mend the line (a text that holds a "
+        "comma stands in double quotes), or delete it.",
+    )
+
+
+def test_a_missing_column(report, files: SimpleNamespace, people: pd.DataFrame) -> None:
+    people.drop(columns="hours").to_csv(files.data, index=False)
+    _failed(
+        report(),
+        f"{files.data} lacks 1 of the 3 columns that the model needs: hours. "
+        "It has: age, sex, income, weight.",
+    )
+
+
+def test_a_missing_target(report, files: SimpleNamespace) -> None:
+    _failed(
+        report("--target", "pay"),
+        f"--target 'pay' is not a column of {files.data}. It has: age, hours, sex, income, weight.",
+    )
+
+
+def test_a_single_row(report, files: SimpleNamespace, people: pd.DataFrame) -> None:
+    people.head(1).to_csv(files.data, index=False)
+    ran = report("--target", "income")
+    assert ran.status == 2
+    assert "a single row" in ran.err
+
+
+def test_a_target_out_of_reach(report) -> None:
+    ran = report("--what-if", "age=500")
+    # That a scenario cannot be reached is a finding to be read in the report, and no reason to lose the rest.
+    assert (ran.status, ran.err) == (0, "")
+    assert "500" in ran.page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (ValueError("no good"), 2, "agnostix: error: no good\n"),
+        (NotFittedError("not fitted"), 2, "agnostix: error: not fitted\n"),
+        (FileNotFoundError(2, "No such file", "x"), 2, "agnostix: error: [Errno 2] No such file: 'x'\n"),
+        (KeyboardInterrupt(), 130, "agnostix: interrupted; nothing was written\n"),
+    ],
+)
+def test_errors_have_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    error: BaseException,
+    status: int,
+    message: str,
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("agnostix.cli.run.run_report", fail)
+    assert main(["report", "m.skops", "d.csv"]) == status
+    assert capsys.readouterr() == ("", message)
+
+
+def test_a_defect_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agnostix.cli.run.run_report", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["report", "m.skops", "d.csv"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["report", "m.skops"], "the following arguments are required: DATA"),
+        (["report", "m.skops", "d.csv", "--what"], "unrecognized arguments"),
+        (["show"], "argument COMMAND: invalid choice: 'show'"),
+        (["report", "m.skops", "d.csv", "--by"], "argument --by: expected one argument"),
+    ],
+)
+def test_usage_errors(capsys: pytest.CaptureFixture, argv: list[str], message: str) -> None:
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: agnostix")
+    assert f"\nagnostix: error: {message}" in err
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["report", "--help"], ["demo", "--help"]])
+def test_help(capsys: pytest.CaptureFixture, argv: list[str]) -> None:
+    assert main(argv) == 0
+    assert capsys.readouterr().out.startswith("usage: agnostix")
+
+
+def test_as_a_module() -> None:
+    command = [sys.executable, "-W", "error", "-m", "agnostix", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"agnostix {version('agnostix')}\n"

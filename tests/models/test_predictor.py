@@ -1,0 +1,226 @@
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from agnostix.exceptions import DataError, ModelOutputError
+from agnostix.models import as_predictor
+
+ROWS = np.arange(12.0).reshape(4, 3)
+FRAME = pd.DataFrame(ROWS, columns=["a", "b", "c"])
+Y = np.array([0, 1, 0, 1])
+
+
+def answering(answer):
+    def stub(X):
+        return answer
+
+    return as_predictor(stub)
+
+
+@pytest.fixture
+def on_frame():
+    return LinearRegression().fit(FRAME, Y)
+
+
+@pytest.fixture
+def on_array():
+    return LinearRegression().fit(ROWS, Y)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        FRAME,
+        FRAME[["c", "a", "b"]],
+        FRAME.assign(extra="x"),
+        FRAME.set_index(pd.Index(list("wxyz"))),
+        pl.from_pandas(FRAME),
+        pl.from_pandas(FRAME).select("c", "b", "a"),
+        ROWS,
+        ROWS.tolist(),
+    ],
+    ids=["frame", "reordered", "extra column", "other index", "polars", "polars reordered", "array", "list"],
+)
+def test_a_model_fitted_on_a_frame_answers_any_table_of_the_same_data(on_frame, table):
+    found = as_predictor(on_frame).predict(table)
+    assert found.shape == (4, 1)
+    np.testing.assert_array_equal(found[:, 0], on_frame.predict(FRAME))
+
+
+@pytest.mark.parametrize("table", [FRAME, pl.from_pandas(FRAME), ROWS], ids=["frame", "polars", "array"])
+def test_a_model_fitted_on_an_array_answers_any_table_of_the_same_data(on_array, table):
+    np.testing.assert_array_equal(as_predictor(on_array).predict(table)[:, 0], on_array.predict(ROWS))
+
+
+def test_a_model_fitted_on_an_array_is_handed_an_array(on_array):
+    assert isinstance(as_predictor(on_array).present(FRAME), np.ndarray)
+
+
+def test_missing_nullable_integers_reach_a_model_fitted_on_an_array_as_nan():
+    frame = FRAME.assign(a=pd.array([1, None, 3, 4], dtype="Int64"))
+    seen = []
+    model = LogisticRegression().fit(ROWS, Y)
+    model.predict_proba = lambda X: seen.append(X) or np.zeros((len(X), 2))
+    as_predictor(model).predict(frame)
+    np.testing.assert_array_equal(seen[0].astype(float)[:, 0], [1.0, np.nan, 3.0, 4.0])
+
+
+def test_a_model_fitted_on_a_frame_is_handed_its_own_columns_with_their_dtypes(on_frame):
+    given = FRAME.assign(a=FRAME.a.astype("float32"), c=FRAME.c.astype(int), z=0)[["z", "c", "b", "a"]]
+    shown = as_predictor(on_frame).present(given)
+    assert list(shown.columns) == ["a", "b", "c"]
+    assert shown.dtypes.astype(str).tolist() == ["float32", "float64", "int64"]
+    assert isinstance(as_predictor(on_frame).present(pl.from_pandas(given)), pl.DataFrame)
+
+
+def test_a_function_is_handed_the_table_as_it_is():
+    seen = []
+    predictor = as_predictor(lambda X: seen.append(X) or np.zeros(4))
+    for table in (FRAME, ROWS, pl.from_pandas(FRAME)):
+        predictor.predict(table)
+        assert seen[-1] is table
+
+
+def test_the_table_is_not_changed(on_frame):
+    before = FRAME.copy(deep=True)
+    as_predictor(on_frame).predict(FRAME)
+    pd.testing.assert_frame_equal(FRAME, before)
+
+
+def test_no_warning_about_feature_names_is_raised(on_frame, on_array):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for model in (on_frame, on_array):
+            for table in (FRAME, ROWS, pl.from_pandas(FRAME)):
+                as_predictor(model).predict(table)
+    assert caught == []
+
+
+def test_missing_columns_are_named(on_frame):
+    message = (
+        "X lacks 2 of the 3 columns that the model LinearRegression was fitted on: a, c. X has: b, other."
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        as_predictor(on_frame).predict(FRAME[["b"]].assign(other=1))
+
+
+def test_an_array_of_another_width_is_refused(on_frame):
+    message = "X has 2 columns, but the model LinearRegression was fitted on 3: a, b, c."
+    with pytest.raises(DataError, match=re.escape(message)):
+        as_predictor(on_frame).predict(ROWS[:, :2])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.arange(4),
+        np.arange(4.0)[:, None],
+        [0, 1, 2, 3],
+        pd.Series(range(4), index=list("wxyz")),
+        pd.DataFrame({"p": range(4)}),
+        pl.Series(range(4)),
+        np.arange(4, dtype=object),
+    ],
+    ids=["vector", "column", "list", "series", "frame", "polars series", "objects"],
+)
+def test_any_numeric_answer_becomes_a_matrix_of_floats(answer):
+    found = answering(answer).predict(ROWS)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, [[0.0], [1.0], [2.0], [3.0]])
+
+
+def test_true_and_false_are_one_and_zero():
+    np.testing.assert_array_equal(answering([True, False, True, False]).predict(ROWS)[:, 0], [1, 0, 1, 0])
+
+
+def test_the_answer_is_a_copy():
+    kept = np.zeros(4)
+    answering(kept).predict(ROWS)[:] = 1.0
+    assert not kept.any()
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 2), (4, 2, 2), ()])
+def test_an_answer_of_another_shape_is_refused(shape):
+    message = (
+        f"The model stub was given 4 rows and answered with an array of shape {shape}; "
+        "(4,) or (4, n_outputs) is needed."
+    )
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        answering(np.zeros(shape)).predict(ROWS)
+
+
+def test_an_answer_without_outputs_is_refused():
+    with pytest.raises(ModelOutputError, match=re.escape("array of shape (4, 0)")):
+        answering(np.zeros((4, 0))).predict(ROWS)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None])
+def test_an_answer_that_is_not_finite_names_the_rows(bad):
+    message = (
+        "The model stub answers NaN or infinity in 2 of 4 rows, first in row 1. "
+        "Find out why, or leave those rows out."
+    )
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        answering(np.array([[0.0, 1.0], [bad, 0.0], [0.0, 0.0], [bad, bad]], dtype=object)).predict(ROWS)
+
+
+def test_an_answer_in_words_is_refused():
+    message = (
+        "The model stub answers with values of type <U3, for example np.str_('yes'); numbers are needed. "
+        "Pass its predict_proba instead of its predict."
+    )
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        answering(np.array(["yes", "no", "no", "yes"])).predict(ROWS)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.array(["1", "0", "0", "1"]),
+        np.array(["1", "0", "0", "1"], dtype=object),
+        np.array(["2020-01-01"] * 4, dtype="M8[s]"),
+        np.ones(4, dtype=complex),
+        [[1.0, 2.0], [1.0], [1.0], [1.0]],
+    ],
+    ids=["digits in text", "digits in objects", "dates", "complex", "ragged"],
+)
+def test_an_answer_that_only_looks_like_numbers_is_refused(answer):
+    with pytest.raises(ModelOutputError, match="The model stub"):
+        answering(answer).predict(ROWS)
+
+
+def test_a_list_of_matrices_is_refused_with_the_way_out():
+    message = (
+        "The model stub answers several targets at once (a list of 3 arrays). "
+        "Wrap one of them in a function: lambda X: model.predict_proba(X)[0]."
+    )
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        answering([np.zeros((4, 2))] * 3).predict(ROWS)
+
+
+def test_an_error_of_the_model_comes_through():
+    def broken(X):
+        raise KeyError("no such city")
+
+    with pytest.raises(KeyError, match="no such city"):
+        as_predictor(broken).predict(ROWS)
+
+
+def test_outputs_are_named_by_classes_or_numbers():
+    frame = LogisticRegression().fit(FRAME, ["no", "yes", "no", "yes"])
+    assert as_predictor(frame).names(2) == ("no", "yes")
+    assert as_predictor(np.sum).names(1) == ("prediction",)
+    assert as_predictor(np.sum).names(3) == ("output_0", "output_1", "output_2")
+    assert as_predictor(np.sum, output_names=["low", "high"]).names(2) == ("low", "high")
+
+
+def test_names_of_another_number_are_refused():
+    message = "output_names has 1 names, but the model LogisticRegression gives 2 outputs."
+    model = LogisticRegression().fit(FRAME, Y)
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        as_predictor(model, output_names=["p"]).names(2)

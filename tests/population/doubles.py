@@ -1,0 +1,46 @@
+"""A small population of people, and models whose answer for a row depends on that row alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from agnostix import EntropicProjection
+
+
+def people(n=300, seed=0):
+    """Numbers that go together, a zero-inflated one, labels, booleans, and no missing values."""
+    rng = np.random.default_rng(seed)
+    age = rng.normal(40.0, 10.0, n)
+    return pd.DataFrame(
+        {
+            "age": age,
+            "hours": 0.3 * age + rng.normal(28.0, 5.0, n),
+            "gain": np.where(rng.random(n) < 0.9, 0.0, np.round(rng.exponential(5000.0, n))),
+            "sex": rng.choice(["Female", "Male"], n, p=[0.35, 0.65]),
+            "job": rng.choice(["clerk", "farmer", "teacher"], n, p=[0.5, 0.2, 0.3]),
+            "member": rng.random(n) < 0.3,
+        }
+    )
+
+
+def chance(X):
+    """A probability, the same bits for a row in any table."""
+    return 1.0 / (1.0 + np.exp(-0.06 * (X["age"].to_numpy() - 45.0) - 0.05 * (X["hours"].to_numpy() - 40.0)))
+
+
+def truth(X, seed=1):
+    """Labels drawn with the chance of each row."""
+    return (np.random.default_rng(seed).random(len(X)) < chance(X)).astype(int)
+
+
+def asked(X, y=None, weight=None, **params):
+    """A projection fitted on the chances as recorded predictions."""
+    return EntropicProjection(**params).fit(X, y, weight, predictions=chance(X))
+
+
+def of(frame, **named):
+    """Rows of a frame in which the columns have the values named."""
+    for column, value in named.items():
+        frame = frame[frame[column].map(lambda there, value=value: there is value or there == value)]
+    return frame

@@ -1,0 +1,346 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score
+
+from agnostix import EntropicProjection, as_predictor
+from tests.population.doubles import asked, chance, of, people, truth
+from tests.reference.entropic import slope_by_difference
+
+X = people()
+N = len(X)
+Y = truth(X)
+METRICS = ["prediction", "accuracy", "log_loss", "brier_score", "roc_auc"]
+SAME = ("value", "std_error", "low", "high")
+
+
+def assert_row_is_scenario(row, scenario, rel=1e-8):
+    outcome = of(scenario.outcomes, quantity=row["quantity"], output=row["output"]).iloc[0]
+    for name in SAME:
+        assert row[name] == pytest.approx(outcome[name], rel=rel, abs=1e-12), name
+    for name in ("kl", "ess", "max_weight"):
+        assert row[name] == pytest.approx(getattr(scenario, name), rel=rel, abs=1e-12), name
+    assert row["status"] == scenario.status
+
+
+@pytest.mark.parametrize("n", [300, 6000], ids=["rows", "nodes"])
+@pytest.mark.parametrize("target", [32.0, 40.5, 47.0, 58.0])
+def test_a_numeric_curve_at_a_target_is_what_if_at_that_target(n, target):
+    X = people(n)
+    projection = asked(X, truth(X))
+    curves = projection.explain(targets={"age": [target]}, metric=METRICS).frame
+    scenario = projection.what_if({"age": target}, metric=METRICS)
+    assert len(curves) == len(METRICS)
+    for _, row in curves.iterrows():
+        assert_row_is_scenario(row, scenario)
+
+
+@pytest.mark.parametrize(
+    ("feature", "level", "share"),
+    [("job", "farmer", 0.05), ("job", "farmer", 0.6), ("sex", "Male", 0.5), ("member", True, 0.9)],
+)
+def test_a_levels_curve_at_a_proportion_is_what_if_at_that_proportion(feature, level, share):
+    projection = asked(X, Y)
+    curves = projection.explain(targets={feature: {level: [share]}}, metric=METRICS).frame
+    scenario = projection.what_if({feature: {level: share}}, metric=METRICS)
+    for _, row in curves.iterrows():
+        assert_row_is_scenario(row, scenario)
+        assert row["level"] == level
+        assert row["target"] == pytest.approx(share, abs=1e-12)
+
+
+@pytest.mark.parametrize("target", [0.0, 6000.0])
+def test_a_zero_inflated_curve_is_what_if_even_at_its_extreme(target):
+    projection = asked(X)
+    row = projection.explain(targets={"gain": target}).frame.iloc[0]
+    assert_row_is_scenario(row, projection.what_if({"gain": target}))
+
+
+def test_the_share_of_a_number_can_be_moved_like_a_levels():
+    projection = asked(X)
+    row = projection.explain(targets={"gain": {0: [0.7]}}).frame.iloc[0]
+    scenario = projection.what_if({"gain": {0: 0.7}})
+    assert_row_is_scenario(row, scenario)
+    assert scenario.weights[X["gain"] == 0].sum() / N == pytest.approx(0.7, abs=1e-10)
+
+
+@pytest.mark.parametrize("weight", [None, np.random.default_rng(5).uniform(0.1, 2.0, N)], ids=["equal", "own"])
+def test_a_proportions_curve_is_a_straight_line_between_the_two_means(weight):
+    projection = asked(X, weight=weight)
+    shares = np.linspace(0.02, 0.98, 9)
+    values = projection.explain(targets={"sex": {"Female": shares}}).frame["value"]
+    women, w = X["sex"] == "Female", np.ones(N) if weight is None else weight
+    inside, outside = (np.average(chance(X)[rows], weights=w[rows]) for rows in (women, ~women))
+    np.testing.assert_allclose(values, shares * inside + (1 - shares) * outside, rtol=1e-10)
+
+
+def test_slopes_of_a_proportion_are_the_difference_of_the_two_means():
+    curves = asked(X).explain(targets={"sex": {"Female": [0.2, 0.6]}}).frame
+    women = X["sex"] == "Female"
+    expected = chance(X)[women].mean() - chance(X)[~women].mean()
+    np.testing.assert_allclose(curves["slope"], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("weight", [None, np.random.default_rng(5).uniform(0.1, 2.0, N)], ids=["equal", "own"])
+def test_every_curve_goes_through_the_datas_own_mean(weight):
+    metrics = [*METRICS, accuracy_score]
+    projection = asked(X, Y, weight, n_targets=5)
+    curves = projection.explain(metric=metrics, features=["age", "gain", "job"]).frame
+    still = curves[curves["tau"] == 0.0]
+    own = projection.baseline(metric=metrics).set_index("quantity")["value"]
+    assert len(still) == len(metrics) * 5
+    np.testing.assert_allclose(still["value"], own[still["quantity"]], rtol=1e-12)
+    np.testing.assert_allclose(still["kl"], 0.0, atol=1e-13)
+    assert (still["status"] == "ok").all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_datas_own_mean_is_never_thin_by_rounding(seed):
+    X = people(700 + seed, seed)
+    curves = asked(X, n_targets=3).explain(features=["age", "hours"]).frame
+    assert (curves.loc[curves["tau"] == 0.0, "status"] == "ok").all()
+
+
+def test_the_two_probabilities_of_a_binary_model_mirror_each_other():
+    both = np.column_stack([1.0 - chance(X), chance(X)])
+    curves = EntropicProjection(n_targets=7).fit(X, Y, predictions=both).explain().frame
+    no, yes = (of(curves, output=name).reset_index(drop=True) for name in ("0", "1"))
+    np.testing.assert_allclose(no["value"], 1.0 - yes["value"], rtol=1e-12)
+    np.testing.assert_allclose(no["std_error"], yes["std_error"], rtol=1e-9)
+    np.testing.assert_allclose(no["slope"], -yes["slope"], rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(no["low"], 1.0 - yes["high"], rtol=1e-9)
+
+
+def test_a_constant_model_never_changes_and_is_sure_of_it():
+    projection = EntropicProjection(as_predictor(lambda X: np.full(len(X), 0.3)), n_targets=5).fit(X)
+    curves = projection.explain().frame
+    assert (curves["value"] == 0.3).all()
+    assert (curves["std_error"] == 0.0).all()
+    assert (curves["slope"].fillna(0.0) == 0.0).all()
+    assert (projection.rank()["change"] == 0.0).all()
+    assert projection.what_if({"age": 50}).outcomes["change"][0] == 0.0
+
+
+def test_an_outcome_that_is_the_column_follows_its_target_exactly():
+    for n in (300, 6000):
+        X = people(n)
+        projection = EntropicProjection(n_targets=9).fit(X, predictions=2.0 * X["age"] + 1.0)
+        curves = projection.explain(features="age").frame
+        np.testing.assert_allclose(curves["value"], 2.0 * curves["target"] + 1.0, rtol=1e-10)
+        np.testing.assert_allclose(curves["slope"], 2.0, rtol=1e-8)
+        assert (curves["std_error"] < 1e-7 * X["age"].std()).all()
+
+
+@pytest.mark.parametrize("metric", ["prediction", "accuracy", "brier_score", "roc_auc"])
+@pytest.mark.parametrize("target", [36.0, 46.0])
+def test_slopes_are_those_of_the_curve(metric, target):
+    projection = asked(X, Y)
+
+    def value(at):
+        return projection.explain(targets={"age": [at]}, metric=metric).frame["value"][0]
+
+    slope = projection.explain(targets={"age": [target]}, metric=metric).frame["slope"][0]
+    assert slope == pytest.approx(slope_by_difference(value, target, 0.05), rel=1e-6)
+
+
+def test_a_target_beyond_the_range_is_infeasible_and_nothing_but_nan():
+    curves = asked(X, Y).explain(
+        targets={"age": [45.0, 500.0, -3.0], "job": {"clerk": [1.5]}}, metric=["prediction", "roc_auc"]
+    )
+    frame = curves.frame
+    beyond = frame["status"] == "infeasible"
+    assert frame.loc[beyond, "target"].tolist() == pytest.approx([500.0, -3.0, 500.0, -3.0, 1.5, 1.5])
+    numbers = ["value", "std_error", "low", "high", "slope", "kl", "ess", "max_weight"]
+    assert frame.loc[beyond, numbers].isna().all(axis=None)
+    assert frame.loc[~beyond, numbers].notna().all(axis=None)
+
+
+def test_a_target_on_the_extreme_rests_on_the_rows_there():
+    top = X["age"].idxmax()
+    row = asked(X).explain(targets={"age": [X["age"].max()]}).frame.iloc[0]
+    assert row["status"] == "boundary"
+    assert row["value"] == pytest.approx(chance(X)[top])
+    assert row["ess"] == pytest.approx(1.0)
+    assert row["kl"] == pytest.approx(np.log(N))
+    assert np.isnan(row["slope"])
+
+
+def test_a_rare_level_raised_tenfold_is_thin_however_many_rows_are_effective():
+    X = people(3000)
+    X["job"] = np.where(np.arange(3000) < 6, "pilot", X["job"])
+    curves = asked(X).explain(targets={"job": {"pilot": [0.02]}}).frame.iloc[0]
+    scenario = asked(X).what_if({"job": {"pilot": 0.02}})
+    for ess, status in ((curves["ess"], curves["status"]), (scenario.ess, scenario.status)):
+        assert ess > 0.2 * 3000
+        assert status == "thin"
+
+
+def test_few_effective_rows_are_thin_and_the_limit_is_the_parameters():
+    X = people(3000)
+    far = X["age"].mean() + 1.4 * X["age"].std()
+    for fraction, status in ((0.2, "thin"), (0.05, "ok")):
+        projection = asked(X, min_ess_fraction=fraction)
+        assert projection.explain(targets={"age": [far]}).frame["status"][0] == status
+        assert projection.what_if({"age": far}).status == status
+
+
+def test_a_wider_confidence_level_widens_every_interval():
+    narrow, wide = (
+        asked(X, Y, confidence_level=level, n_targets=5).explain(features="age").frame for level in (0.8, 0.99)
+    )
+    assert ((wide["high"] - wide["low"]) > (narrow["high"] - narrow["low"])).all()
+    np.testing.assert_array_equal(wide["std_error"], narrow["std_error"])
+
+
+def test_intervals_of_proportions_stay_between_0_and_1():
+    curves = asked(X, Y, confidence_level=0.9999999).explain(metric=["accuracy", "roc_auc"]).frame
+    assert curves["low"].min() >= 0.0
+    assert curves["high"].max() <= 1.0
+    assert (curves["high"] == 1.0).any()
+
+
+def test_groups_are_what_their_rows_alone_would_give():
+    curves = asked(X, Y, n_targets=5).explain(by="sex", metric=["prediction", "accuracy"])
+    assert set(curves.frame["group"]) == {"Female", "Male"}
+    assert "sex" not in set(curves.frame["feature"])
+    for sex in ("Female", "Male"):
+        rows = (X["sex"] == sex).to_numpy()
+        alone = asked(X[rows], Y[rows], n_targets=5).explain(metric=["prediction", "accuracy"])
+        found = of(curves.frame, group=sex).drop(columns="group").reset_index(drop=True)
+        expected = alone.frame.drop(columns="group")
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-7, check_dtype=False)
+        histogram = curves.distributions[curves.distributions["group"] == sex]
+        np.testing.assert_allclose(histogram["share"], alone.distributions["share"])
+
+
+def test_groups_of_numbers_and_of_booleans_keep_their_values():
+    X_ = X.assign(decade=(X["age"] // 20).astype(int))
+    assert sorted(set(asked(X_).explain(features="hours", by="member").frame["group"])) == [False, True]
+    groups = set(asked(X_).explain(features="hours", by="decade").frame["group"])
+    assert groups == set(X_["decade"].value_counts()[lambda count: count > 1].index)
+
+
+def test_what_cannot_be_moved_in_one_group_is_told():
+    X_ = X.assign(hours=np.where(X["sex"] == "Male", X["hours"], 20.0))
+    curves = asked(X_, n_targets=3).explain(by="sex")
+    assert curves.skipped == (("hours", "Female", "it is constant: every row has 20"),)
+    assert set(of(curves.frame, feature="hours")["group"]) == {"Male"}
+    asked_for = asked(X_, n_targets=3).explain(by="sex", features=["hours"])
+    assert asked_for.skipped == curves.skipped
+
+
+def test_a_group_of_one_row_is_told():
+    X_ = X.assign(job=np.where(np.arange(N) == 4, "pilot", X["job"]))
+    curves = asked(X_, n_targets=3).explain(by="job", features="age")
+    assert curves.skipped == (("job", "pilot", "the group has a single row"),)
+    assert set(curves.frame["group"]) == {"clerk", "farmer", "teacher"}
+
+
+def test_a_level_absent_from_a_group_is_left_out_there():
+    X_ = X[~((X["sex"] == "Male") & (X["job"] == "farmer"))]
+    curves = asked(X_, n_targets=3).explain(by="sex", features="job").frame
+    assert set(of(curves, group="Male")["level"]) == {"clerk", "teacher"}
+    assert set(of(curves, group="Female")["level"]) == {"clerk", "farmer", "teacher"}
+    shares = asked(X_).explain(by="sex", targets={"job": {"farmer": [0.5]}}).frame
+    assert shares["group"].tolist() == ["Female"]
+
+
+def test_levels_are_counted_within_the_group():
+    rng = np.random.default_rng(0)
+    town = np.where(np.arange(N) < 40, "small", rng.choice([f"town {j:02d}" for j in range(30)], N))
+    X_ = X.assign(town=town, early=np.where(np.arange(N) < 44, "yes", "no"))
+    curves = asked(X_, n_targets=3).explain(by="early")
+    assert of(curves.frame, feature="town", group="yes").shape[0] > 0
+    assert curves.skipped == ()
+
+
+
+@pytest.mark.parametrize("n", [300, 6000], ids=["rows", "nodes"])
+@pytest.mark.parametrize("kl", [0.1, 0.02, 1.4])
+def test_the_ranking_moves_everything_equally_far(kl, n):
+    X = people(n)
+    projection = asked(X)
+    ranking = projection.rank(kl)
+    assert len(ranking) == 2 * (3 + 2 + 3 + 2)
+    reached = ranking["status"] != "boundary"
+    np.testing.assert_allclose(ranking.loc[reached, "kl"], kl, rtol=1e-9)
+    assert (ranking.loc[~reached, "kl"] < kl).all()
+    assert (np.sign(ranking["target"] - ranking["start"]) == ranking["direction"].map({"up": 1, "down": -1})).all()
+    np.testing.assert_allclose(ranking["change"], ranking["value"] - ranking["base"], atol=1e-15)
+
+
+def test_a_row_of_the_ranking_is_what_if_at_its_target():
+    projection = asked(X, Y)
+    ranking = projection.rank(0.2, metric=["prediction", "roc_auc"], simultaneous=False)
+    for feature, level in (("age", None), ("gain", None), ("job", "farmer")):
+        for _, row in of(ranking, feature=feature, level=level).iterrows():
+            target = row["target"] if level is None else {level: row["target"]}
+            outcomes = projection.what_if({feature: target}, metric="roc_auc").outcomes
+            outcome = of(outcomes, quantity=row["quantity"]).iloc[0]
+            for own, other in (
+                ("base", "base"),
+                ("value", "value"),
+                ("low", "low"),
+                ("high", "high"),
+                ("std_error", "change_std_error"),
+                ("change_low", "change_low"),
+                ("change_high", "change_high"),
+            ):
+                assert row[own] == pytest.approx(outcome[other], rel=1e-6, abs=1e-12), own
+
+
+def test_where_even_the_extreme_is_near_the_ranking_says_boundary():
+    X_ = X.assign(member=np.arange(N) < 0.8 * N)
+    ranking = of(asked(X_).rank(0.5, features="member"), level=True, direction="up")
+    assert ranking["status"].tolist() == ["boundary"]
+    assert ranking["target"].iloc[0] == pytest.approx(1.0)
+    assert ranking["kl"].iloc[0] == pytest.approx(-np.log(0.8))
+
+
+@pytest.mark.parametrize("n", [300, 6000], ids=["rows", "nodes"])
+def test_farther_than_any_row_the_ranking_rests_on_the_extreme_row(n):
+    X = people(n)
+    ranking = asked(X).rank(50.0, features="age")
+    assert ranking["status"].tolist() == ["boundary", "boundary"]
+    np.testing.assert_allclose(ranking["target"], [X["age"].min(), X["age"].max()])
+    np.testing.assert_allclose(ranking["kl"], np.log(n))
+
+
+def test_simultaneous_intervals_are_wider_than_single_ones():
+    together, single = (asked(X).rank(simultaneous=both) for both in (True, False))
+    inside = (together["change_low"] < single["change_low"]) & (together["change_high"] > single["change_high"])
+    assert inside.all()
+    np.testing.assert_array_equal(together["std_error"], single["std_error"])
+    alone = asked(X).rank(features=["age"])
+    age = of(together, feature="age").reset_index(drop=True)
+    assert (alone["change_high"] < age["change_high"]).all()
+
+
+def test_the_ranking_within_groups_is_that_of_their_rows():
+    ranking = asked(X).rank(by="sex", features=["age", "job"], simultaneous=False)
+    rows = (X["sex"] == "Male").to_numpy()
+    alone = asked(X[rows]).rank(features=["age", "job"], simultaneous=False).drop(columns="group")
+    found = of(ranking, group="Male").drop(columns="group").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, alone, rtol=1e-7, check_dtype=False)
+
+
+def test_curves_have_the_documented_columns():
+    curves = asked(X, n_targets=3).explain()
+    assert list(curves.frame) == [
+        *("feature", "level", "group", "tau", "target", "quantity", "output", "value", "std_error"),
+        *("low", "high", "slope", "kl", "ess", "max_weight", "status"),
+    ]
+    assert len(curves) == 3 * (3 + 2 + 3 + 2)
+    assert curves.params["n_targets"] == 3
+    assert curves.n_model_rows == 0
+    assert curves.skipped == ()
+
+
+def test_only_what_is_asked_for_is_moved():
+    projection = asked(X, n_targets=3)
+    assert set(projection.explain(features="age").frame["feature"]) == {"age"}
+    assert set(projection.explain(targets={"hours": 40}).frame["feature"]) == {"hours"}
+    both = projection.explain(features=["age", "hours"], targets={"hours": [40, 41]}).frame
+    assert both["feature"].tolist() == ["age"] * 3 + ["hours"] * 2
+    assert both["tau"].isna().tolist() == [False] * 3 + [True] * 2
+    assert projection.explain(features=[]).frame.empty

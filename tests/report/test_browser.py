@@ -1,0 +1,121 @@
+"""The page as a browser shows it; the checks themselves are those of the continuous integration."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+pytestmark = pytest.mark.browser
+
+CHECKS = Path(__file__).parents[2] / ".ci" / "browser_check.py"
+HEAD = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+SLIDER = '<input type="range" id="whatif-target" min="0" max="4"><output id="whatif-value">2</output>'
+MOVES = """<script>
+  const slider = document.getElementById("whatif-target");
+  const shown = document.getElementById("whatif-value");
+  slider.addEventListener("input", () => { shown.textContent = slider.value * 3; });
+</script>"""
+GOOD = f"{HEAD}<style>:root {{ color-scheme: light dark; }}</style>{SLIDER}{MOVES}"
+
+
+@pytest.fixture(scope="module")
+def checks() -> Iterator[ModuleType]:
+    if not CHECKS.is_file():
+        pytest.skip(f"{CHECKS} is not part of this copy")
+    spec = importlib.util.spec_from_file_location("browser_check", CHECKS)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["browser_check"] = module  # a dataclass looks its module up
+    spec.loader.exec_module(module)
+    if module.find_browser() is None:
+        reason = f"none of {', '.join(module.BROWSERS)} is installed"
+        if os.environ.get("AGNOSTIX_REQUIRE_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    yield module
+    del sys.modules["browser_check"]
+
+
+def _page(folder: Path, html: str) -> Path:
+    path = folder / "page.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def test_the_page_of_the_demo(checks: ModuleType, tmp_path: Path) -> None:
+    found = checks.check_page(checks.make_demo(tmp_path), tmp_path)
+    assert found.problems == []
+    assert [path.name for path in found.files] == [
+        "wide-light.png",
+        "wide-dark.png",
+        "narrow-light.png",
+        "narrow-dark.png",
+        "print.pdf",
+    ]
+    assert all(path.stat().st_size > 10_000 for path in found.files)
+
+
+def test_a_level_that_is_a_script_is_shown_as_text(checks: ModuleType, tmp_path: Path) -> None:
+    from agnostix.report import WhatIfReport
+
+    evil = '<script>alert(1)</script><img src=x onerror="alert(2)">'
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"group": rng.choice([evil, "</script>", "plain"], 300), "age": rng.normal(40, 10, 300)})
+    y = pd.Series(np.where(X["age"] + rng.normal(0, 5, 300) > 40, evil, "plain"), name="</title>" + evil)
+    model = make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["group"]), remainder="passthrough"),
+        LogisticRegression(max_iter=1000),
+    ).fit(X, y)
+    page = tmp_path / "evil.html"
+    WhatIfReport(model, X, y, what_if=[{"group": {evil: 0.5}}], by="group", title=evil).save(page)
+    found = checks.check_page(page, tmp_path)
+    assert found.problems == []
+    with checks.Browser(checks.find_browser()) as browser:
+        browser.open(page, width=checks.WIDE)
+        assert "<script>alert(1)</script>" in browser.evaluate("document.body.innerText")
+
+
+def test_a_good_page_has_no_problems(checks: ModuleType, tmp_path: Path) -> None:
+    found = checks.check_page(_page(tmp_path, GOOD), tmp_path)
+    assert found.problems == []
+    assert found.facts["narrow-dark"]["slider"] == ["0", "6", "12"]
+    assert found.files[0].read_bytes().startswith(b"\x89PNG")
+    assert found.files[-1].read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    ("html", "problem"),
+    [
+        (GOOD + '<script>console.error("oops")</script>', "wide-light: console: ['oops']"),
+        (GOOD + "<script>nowhere()</script>", "exception: ReferenceError: nowhere is not defined"),
+        (GOOD + '<img src="http://localhost:9/x.png">', "requested http://localhost:9/x.png"),
+        (GOOD + '<link rel="stylesheet" href="style.css">', "/style.css"),
+        (GOOD + '<div style="width: 700px">wide</div>', "narrow-light: the page is 708 px wide"),
+        (HEAD + SLIDER + MOVES, "wide-dark: the page's ground has a lightness of 255"),
+        (GOOD.replace(MOVES, ""), "the slider does not move the number: ['2', '2', '2']"),
+        (GOOD.replace("whatif-value", "other"), "there is no #whatif-target or no #whatif-value"),
+    ],
+)
+def test_each_defect_is_seen(checks: ModuleType, tmp_path: Path, html: str, problem: str) -> None:
+    assert problem in "\n".join(checks.check_page(_page(tmp_path, html), tmp_path).problems)
+
+
+def test_a_dialog_is_an_error(checks: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(checks.BrowserError, match="the page opens a dialog: 1"):
+        checks.check_page(_page(tmp_path, GOOD + "<script>alert(1)</script>"), tmp_path)
+
+
+def test_a_program_that_is_no_browser(checks: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(checks.BrowserError, match="the browser ended"):
+        checks.check_page(_page(tmp_path, GOOD), tmp_path, program="/bin/true")
