@@ -84,7 +84,9 @@ class Companions:
         for lever in levers(self.sample, feature, self.settings.missing, levels):
             z = lever.statistic.to_z(targets[lever.statistic.level])
             measured = move(lever, z, self.settings).measured
-            shifts = np.column_stack([measured[j].values - measured[j].base for j in other])
+            shifts = np.empty((len(z), len(other)))
+            for place, j in enumerate(other):
+                shifts[:, place] = measured[j].values - measured[j].base
             yield lever.statistic.level, others, shifts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,10 @@ def summarise(material: Material) -> dict[str, Any]:
     dict
         Can be written as JSON.
     """
-    from agnostix import __version__
-
     scale = outcome_scale(material)
     return {
         "schema_version": SCHEMA_VERSION,
-        "agnostix_version": __version__,
+        "agnostix_version": version("agnostix"),
         "title": material.request.title or _title(material),
         "outcome": {"name": outcome_name(material), "share": scale.share, "decimals": scale.decimals},
         "identity": _identity(material),

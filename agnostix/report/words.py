@@ -107,7 +107,7 @@ class Scale:
         if not (np.isfinite(half) and half > 0.0):
             half = 0.01 * float(np.nanmax(np.abs(np.asarray(values, dtype=float)), initial=1e-9))
             half *= 100.0 if share else 1.0
-        decimals = int(np.clip(np.ceil(-np.log10(half)), 0, 6))
+        decimals = int(np.clip(np.ceil(-np.log10(half / 3.0)), 0, 6))
         return cls(share, min(decimals, 2) if share else decimals)
 
     @property
@@ -171,7 +171,7 @@ class Scale:
         if not np.isfinite(change):
             return DASH
         text = self._digits(self.factor * change)
-        sign = "" if text.startswith(MINUS) or float(self.factor * change) == 0.0 else "+"
+        sign = "+" if change > 0 and any(digit in text for digit in "123456789") else ""
         return sign + text + (" points" if self.share else "")
 
     def _digits(self, value: float) -> str:

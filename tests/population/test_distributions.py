@@ -1,0 +1,29 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from agnostix import EntropicProjection
+from tests.population.doubles import asked, of, people
+
+X = people()
+
+
+def test_histograms_are_the_shares_of_the_rows():
+    curves = asked(X, n_targets=3).explain()
+    histograms = curves.distributions
+    assert set(histograms["feature"]) == {"age", "hours", "gain"}
+    for name in ("age", "gain"):
+        bars = of(histograms, feature=name)
+        assert bars["share"].sum() == pytest.approx(1.0)
+        edges = np.append(bars["left"], bars["right"].iloc[-1])
+        counts, _ = np.histogram(X[name], edges)
+        np.testing.assert_allclose(bars["share"], counts / len(X))
+        assert len(bars) <= 41
+
+
+def test_histograms_of_whole_numbers_have_a_bar_for_each():
+    X_ = pd.DataFrame({"n": np.arange(60) % 5, "big": (np.arange(60) % 7) * 1000})
+    bars = EntropicProjection(n_targets=3).fit(X_, predictions=X_["n"]).explain().distributions
+    np.testing.assert_allclose(of(bars, feature="n")["left"], np.arange(5) - 0.5)
+    assert len(of(bars, feature="big")) <= 41
+    assert of(bars, feature="big")["share"].sum() == pytest.approx(1.0)

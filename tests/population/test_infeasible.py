@@ -1,0 +1,134 @@
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+from agnostix import InfeasibleTargetError
+from tests.population.doubles import asked, chance, people, truth
+from tests.reference.entropic import is_member, reachable_share
+
+X = people()
+N = len(X)
+Y = truth(X)
+# with a column that is another one in other units
+X2 = X.assign(months=12.0 * X["age"], rest=100.0 - X["age"] - X["hours"])
+
+
+def refused(projection, constraints=None, **stress):
+    with pytest.raises(InfeasibleTargetError) as caught:
+        projection.what_if(constraints, **stress)
+    return caught.value
+
+
+def ask_nearest(projection, error):
+    """Nearest is a mapping for `constraints`, or all arguments where the outcome is among them."""
+    if {"prediction", "error_rate"} & set(error.nearest):
+        return projection.what_if(**error.nearest)
+    return projection.what_if(error.nearest)
+
+
+def test_beyond_the_farthest_row_the_reason_and_the_nearest_are_told():
+    top, mean = X["age"].max(), X["age"].mean()
+    error = refused(asked(X), {"age": 200})
+    share = (top - mean) / (200 - mean) * 0.999
+    near = mean + share * (200 - mean)
+    assert str(error) == (
+        f"No row has age above {top:.6g}, so no reweighting of the rows has a mean of 200. The nearest that "
+        f"can be reached on the way there, {100 * share:.3g} % of it: age {near:.4g}."
+    )
+    assert error.reachable == pytest.approx(share, rel=1e-6)
+    assert error.nearest == {"age": pytest.approx(near, rel=1e-6)}
+    below = refused(asked(X), {"age": -5})
+    assert f"No row has age below {X['age'].min():.6g}, so" in str(below)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "stress"),
+    [
+        ({"age": 200}, {}),
+        ({"age": 200, "hours": 41}, {}),
+        ({"age": 60, "hours": 30}, {}),
+        ({"age": (200, 300)}, {}),
+        ({"age": (62, 70), "hours": (20, 31)}, {}),
+        ({"age": 64, "sex": {"Female": 0.5}, "job": {"clerk": 0.1}}, {}),
+        (None, {"prediction": 1.0}),
+        (None, {"prediction": (1.1, 1.2)}),
+        ({"age": 30}, {"prediction": 0.9}),
+        ({"age": 30, "job": {"clerk": 0.6}}, {"error_rate": 0.99, "prediction": 0.6}),
+    ],
+    ids=str,
+)
+def test_the_nearest_can_be_asked_for_and_lies_on_the_way(constraints, stress):
+    projection = asked(X, Y)
+    error = refused(projection, constraints, **stress)
+    assert 0.0 < error.reachable < 1.0
+    scenario = ask_nearest(projection, error)
+    assert scenario.gap <= 1e-9
+    assert scenario.status in ("ok", "thin")
+
+
+def test_a_point_outside_the_cloud_is_so_by_a_linear_program_too():
+    phi = X[["age", "hours"]].to_numpy()
+    start = phi.mean(0)
+    verdicts = []
+    for target in np.array([[60.0, 30.0], [60.0, 45.0], [25.0, 50.0], [25.0, 35.0], [45.0, 39.0]]):
+        inside = is_member(phi, target)
+        verdicts.append(inside)
+        if inside:
+            assert asked(X).what_if(dict(zip(("age", "hours"), target, strict=True))).gap <= 1e-9
+            continue
+        error = refused(asked(X), dict(zip(("age", "hours"), target, strict=True)))
+        assert "No row lies as far as the targets in the direction" in str(error)
+        assert error.reachable == pytest.approx(0.999 * reachable_share(phi, start, target), rel=1e-6)
+    assert set(verdicts) == {True, False}
+
+
+def test_targets_that_contradict_each_other_are_told_so():
+    error = refused(asked(X2), {"age": 45, "months": 500})
+    assert str(error).startswith("The targets contradict each other: ")
+    assert "*(age)" in str(error)
+    assert "*(months)" in str(error)
+    assert error.nearest == {}
+    assert str(error).endswith(" No part of the way there can be gone.")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [{"age": 45, "months": 540}, {"age": 45, "hours": 41, "rest": 14}, {"age": 45, "months": (500, 600)}],
+    ids=str,
+)
+def test_targets_that_say_the_same_twice_are_one_target(question):
+    found = asked(X2).what_if(question)
+    expected = asked(X2).what_if({k: question[k] for k in ("age", "hours") if k in question})
+    np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-8)
+    np.testing.assert_allclose(found.outcomes["std_error"], expected.outcomes["std_error"], rtol=1e-6)
+
+
+def test_the_error_survives_a_pickle():
+    error = refused(asked(X), {"age": 200, "sex": {"Female": 0.5}})
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, ValueError)
+    assert (str(again), again.nearest, again.reachable) == (str(error), error.nearest, error.reachable)
+    assert set(again.nearest) == {"age", "sex"}
+
+
+def test_a_prediction_that_no_row_has_is_told_with_the_farthest():
+    error = refused(asked(X), prediction=0.999)
+    top = chance(X).max()
+    assert re.match(rf"No row has prediction = prediction above {top:.6g}, so no", str(error))
+    assert set(error.nearest) == {"constraints", "prediction"}
+
+
+def test_an_infeasible_scenario_never_comes_back_as_uniform_weights():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        target = {"age": rng.uniform(0, 90), "hours": rng.uniform(20, 70)}
+        try:
+            scenario = asked(X).what_if(target)
+        except InfeasibleTargetError as error:
+            assert not is_member(X[["age", "hours"]], list(target.values()))
+            assert error.reachable < 1.0
+        else:
+            assert scenario.weights @ X["age"] / N == pytest.approx(target["age"], abs=1e-8)
+            assert scenario.weights @ X["hours"] / N == pytest.approx(target["hours"], abs=1e-8)

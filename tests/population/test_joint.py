@@ -1,0 +1,78 @@
+import re
+
+import numpy as np
+import pytest
+
+from tests.population.doubles import asked, of, people, truth
+
+X = people()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("age", "hours"), ("age", ("job", "farmer")), (("sex", "Male"), ("job", "clerk"))]
+)
+def test_a_cell_of_the_map_is_what_if_at_its_two_targets(first, second):
+    projection = asked(X, truth(X))
+    cells = projection.joint(first, second, n_targets=5)
+    assert len(cells) == 25
+    for _, cell in cells.iloc[[0, 4, 7, 12, 13, 24]].iterrows():
+        question = {}
+        for place, target in ((first, cell["first_target"]), (second, cell["second_target"])):
+            name, level = place if isinstance(place, tuple) else (place, None)
+            question[name] = target if level is None else {level: target}
+        if cell["status"] == "infeasible":
+            with pytest.raises(ValueError, match="No row lies as far"):
+                projection.what_if(question)
+            continue
+        scenario = projection.what_if(question)
+        outcome = scenario.outcomes.iloc[0]
+        for name in ("value", "std_error", "low", "high"):
+            assert cell[name] == pytest.approx(outcome[name], rel=1e-6)
+        for name in ("kl", "ess", "max_weight"):
+            assert cell[name] == pytest.approx(getattr(scenario, name), rel=1e-6, abs=1e-12)
+        assert cell["status"] == scenario.status
+
+
+def test_the_map_runs_through_the_default_targets_of_both():
+    projection = asked(X, n_targets=5)
+    cells = projection.joint("age", ("job", "farmer"), n_targets=5)
+    curves = projection.explain(features=["age", "job"]).frame
+    for column, curve in (
+        ("first_target", of(curves, feature="age")),
+        ("second_target", of(curves, level="farmer")),
+    ):
+        np.testing.assert_allclose(np.unique(cells[column]), curve["target"], rtol=1e-9)
+    assert cells[["first_target", "second_target"]].apply(tuple, axis=1).is_monotonic_increasing
+
+
+def test_cells_out_of_reach_are_nan_and_say_so():
+    X_ = X.assign(twin=X["age"] + 0.01 * X["hours"])
+    cells = asked(X_).joint("age", "twin", n_targets=3)
+    beyond = cells["status"] == "infeasible"
+    assert beyond.tolist() == [False, True, True, True, False, True, True, True, False]
+    numbers = ["value", "std_error", "low", "high", "kl", "ess", "max_weight"]
+    assert cells.loc[beyond, numbers].isna().all(axis=None)
+    assert cells.loc[~beyond, numbers].notna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "n_targets", "message"),
+    [
+        (
+            "job",
+            "age",
+            3,
+            "Column 'job' holds labels: say which one is moved, as ('job', level). "
+            "Its levels: 'clerk', 'farmer', 'teacher'.",
+        ),
+        (("job", "pilot"), "age", 3, "Column 'job' has no level 'pilot'. Its levels: 'clerk', 'farmer', 'teacher'."),
+        ("height", "age", 3, "There is no column 'height'. The columns: age, hours, gain, sex, job, member."),
+        ("hours", "age", 1, "The 'n_targets' parameter of joint must be an int of 2 or more, got 1."),
+        ("hours", "age", 2.5, "The 'n_targets' parameter of joint must be an int of 2 or more, got 2.5."),
+        (("age", "old"), "hours", 3, "Column 'age' holds numbers, and 'old' is none of them."),
+        (("gain", -1), "hours", 3, "Column 'gain' has no row with the value -1."),
+    ],
+)
+def test_a_map_that_cannot_be_drawn_is_refused_with_the_reason(first, second, n_targets, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        asked(X).joint(first, second, n_targets=n_targets)

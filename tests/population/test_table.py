@@ -1,0 +1,152 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agnostix.exceptions import DataError
+from agnostix.population import Table
+from agnostix.population.column import Column
+from agnostix.population.statistic import standardise
+from tests.population.doubles import people
+from tests.reference import entropic
+
+X = people(40)
+
+
+def refuses(message, kind=DataError):
+    return pytest.raises(kind, match=f"^{re.escape(message)}$")
+
+
+def read(X, weight=None, others=()):
+    return Table.read(X, weight, others)
+
+
+def test_the_order_of_the_table_does_not_depend_on_the_order_of_the_rows():
+    extra = np.random.default_rng(0).random(len(X))
+    expected = read(X, None, [extra])
+    for seed in range(3):
+        turned = np.random.default_rng(seed).permutation(len(X))
+        found = read(X.iloc[turned], None, [extra[turned]])
+        np.testing.assert_array_equal(turned[found.order], expected.order)
+        for name, column in expected.columns.items():
+            np.testing.assert_array_equal(found.columns[name].values, column.values)
+
+
+def test_rows_that_differ_only_in_what_else_belongs_to_them_have_an_order_too():
+    same = pd.DataFrame({"a": np.ones(50)})
+    extra = np.arange(50.0)
+    turned = np.random.default_rng(1).permutation(50)
+    first, second = read(same, None, [extra]), read(same, None, [extra[turned]])
+    np.testing.assert_array_equal(extra[first.order], extra[turned][second.order])
+    assert (np.diff(extra[first.order]) < 0).any()  # an order of its own, not that of the values
+
+
+def test_rows_of_weight_zero_are_left_out_and_come_back_as_zero():
+    weight = np.where(np.arange(len(X)) % 4 == 0, 0.0, 2.0)
+    table = read(X, weight)
+    assert table.n_rows == 30
+    assert table.base.sum() == pytest.approx(1.0)
+    back = table.to_user_order(table.base)
+    np.testing.assert_allclose(back, weight / weight.sum())
+
+
+def test_base_weights_may_come_in_any_unit():
+    weight = np.random.default_rng(0).random(len(X))
+    small, large = read(X, 1e-200 * weight), read(X, 1e200 * weight)
+    np.testing.assert_allclose(np.sort(small.base), np.sort(weight / weight.sum()))
+    np.testing.assert_allclose(np.sort(large.base), np.sort(weight / weight.sum()))
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.ones(39), "sample_weight must have one value for each of the 40 rows, got 39."),
+        (np.full(40, np.nan), "sample_weight misses 40 of 40 values."),
+        (np.r_[np.nan, np.ones(39)], "sample_weight misses 1 of 40 values."),
+        (
+            np.r_[-1.0, np.ones(39)],
+            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from -1 to 1.",
+        ),
+        (
+            np.r_[np.inf, np.ones(39)],
+            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from 1 to inf.",
+        ),
+        (
+            np.zeros(40),
+            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from 0 to 0.",
+        ),
+        (
+            np.r_[1.0, np.zeros(39)],
+            "A single row has a sample_weight above 0; a population needs at least two.",
+        ),
+    ],
+)
+def test_weights_that_are_none_are_refused_with_the_reason(weight, message):
+    with refuses(message):
+        read(X, weight)
+
+
+def test_a_single_row_is_no_population():
+    with refuses("X has a single row (n_samples=1); a population needs at least two."):
+        read(X.head(1))
+
+
+def test_an_infinite_value_has_no_average():
+    with refuses(
+        "Column 'age' holds infinite values, which have no average. "
+        "Replace them by missing values or by a bound."
+    ):
+        read(X.assign(age=np.r_[np.inf, X["age"][1:]]))
+
+
+def test_a_column_is_found_by_its_name_or_by_what_prints_like_it():
+    table = read(pd.DataFrame(np.arange(6.0).reshape(3, 2)))
+    assert table.column(1) is table.column("1")
+    with refuses("There is no column 2. The columns: 0, 1.", ValueError):
+        table.column(2)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "levels"),
+    [
+        ([1, 2, 1], "numeric", ()),
+        (["b", "a", "b"], "categorical", ("a", "b")),
+        ([True, False, True], "categorical", (False, True)),
+        (pd.Categorical(["low", "high", "low"], ["low", "high"], ordered=True), "categorical", ("low", "high")),
+        (pd.Categorical(["b", "a", "b"], ["z", "b", "a"]), "categorical", ("a", "b")),
+        (pd.Series(["b", None, "a"], dtype="string"), "categorical", ("a", "b")),
+        (pd.Series([1, None, 3], dtype="Int64"), "numeric", ()),
+        (pd.to_datetime(["2020-01-01", "2021-01-01", None]), "date", ()),
+    ],
+    ids=["int", "str", "bool", "ordered", "categories", "string", "Int64", "dates"],
+)
+def test_columns_are_numbers_labels_or_dates(values, kind, levels):
+    column = Column.read("c", pd.DataFrame({"c": values})["c"])
+    assert (column.kind, column.levels) == (kind, levels)
+
+
+def test_missing_values_are_known_in_numbers_and_in_labels():
+    numbers = Column.read("c", pd.Series([1.0, np.nan, 2.0]))
+    labels = Column.read("c", pd.Series(["x", None, "y"], dtype=object))
+    for column in (numbers, labels):
+        np.testing.assert_array_equal(column.missing, [False, True, False])
+        np.testing.assert_array_equal(column.take(np.array([1, 2])).missing, [True, False])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scale", [1e-150, 1e-5, 1.0, 1e150])
+def test_standardised_values_have_mean_0_and_deviation_1(scale, weighted):
+    rng = np.random.default_rng(0)
+    values = scale * rng.normal(3.0, 2.0, 200)
+    weight = rng.random(200) if weighted else np.ones(200)
+    z, mean, deviation = standardise(values, weight / weight.sum())
+    expected, base = entropic.standardise(values / scale, weight)
+    np.testing.assert_allclose(z, expected, rtol=1e-10, atol=1e-12)
+    assert base @ z == pytest.approx(0.0, abs=1e-15)
+    np.testing.assert_allclose(mean + deviation * z, values, rtol=1e-12)
+
+
+def test_a_constant_is_standardised_to_zeros():
+    z, mean, deviation = standardise(np.full(4, 7.0), np.full(4, 0.25))
+    assert (z.tolist(), mean, deviation) == ([0.0] * 4, 7.0, 1.0)

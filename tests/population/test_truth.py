@@ -1,0 +1,172 @@
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from agnostix import EntropicProjection, as_predictor
+from agnostix.exceptions import DataError
+from agnostix.population.truth import from_model, from_predictions, from_truth
+from tests.population.doubles import asked, chance, people, truth
+
+X = people(60)
+N = len(X)
+Y = truth(X)
+SHARES = np.column_stack([0.2 * chance(X), 0.8 * chance(X), 1.0 - chance(X)])
+
+
+def refuses(message):
+    return pytest.raises(DataError, match=f"^{re.escape(message)}$")
+
+
+def test_numbers_alone_are_the_outcome_under_their_own_name():
+    for y, name in (
+        (chance(X), "y"),
+        (pd.Series(chance(X), name="score"), "score"),
+        (pl.Series("score", chance(X)), "score"),
+        (pl.Series(chance(X)), "y"),
+        (pd.Series(chance(X), dtype="Float64"), "y"),
+        (np.array(chance(X).tolist(), dtype=object), "y"),
+        (chance(X)[:, None], "y"),
+    ):
+        answers = from_truth(y, N)
+        assert answers.output_names == (name,)
+        assert answers.predictions[:, 0].tolist() == chance(X).tolist()
+        assert not answers.predicted
+
+
+def test_labels_alone_are_the_outcome_as_one_share_each():
+    answers = from_truth(X["job"], N)
+    assert answers.output_names == ("clerk", "farmer", "teacher")
+    assert (answers.predictions.sum(1) == 1.0).all()
+    shares = EntropicProjection().fit(X, X["job"]).what_if({"age": 45}).outcomes
+    np.testing.assert_allclose(shares["base"], [(X["job"] == job).mean() for job in answers.output_names])
+    assert shares["value"].sum() == pytest.approx(1.0)
+    assert from_truth(Y == 1, N).output_names == ("False", "True")
+
+
+@pytest.mark.parametrize(
+    ("predictions", "y", "names", "task", "probabilities"),
+    [
+        (chance(X), None, ("prediction",), None, False),
+        (chance(X), Y, ("1",), "classification", True),
+        (chance(X), np.where(Y, "yes", "no"), ("yes",), "classification", True),
+        (SHARES, X["job"], ("clerk", "farmer", "teacher"), "classification", True),
+        (2.0 * SHARES / 3.0, X["job"], ("clerk", "farmer", "teacher"), "classification", False),
+        (chance(X), chance(X), ("prediction",), "regression", False),
+        (9.0 * chance(X), Y, ("prediction",), "regression", False),
+        (SHARES, None, ("output_0", "output_1", "output_2"), None, False),
+        (pd.DataFrame(SHARES, columns=list("abc")), None, ("a", "b", "c"), None, False),
+        (pl.DataFrame(SHARES, schema=["a", "b", "c"]), X["job"], ("a", "b", "c"), "classification", True),
+    ],
+)
+def test_recorded_predictions_are_understood_from_their_shape_and_y(predictions, y, names, task, probabilities):
+    answers = from_predictions(predictions, y, N)
+    assert (answers.output_names, answers.task, answers.probabilities) == (names, task, probabilities)
+    assert (answers.truth is not None) == (task is not None)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "message"),
+    [
+        (
+            chance(X)[:50],
+            "predictions must be finite numbers of shape (60,) or (60, n_outputs), got shape (50,) with 0 "
+            "values that are not finite.",
+        ),
+        (
+            np.where(Y, np.nan, 0.5),
+            "predictions must be finite numbers of shape (60,) or (60, n_outputs), got shape (60,) with "
+            f"{Y.sum()} values that are not finite.",
+        ),
+        (
+            np.ones((60, 2, 2)),
+            "predictions must be finite numbers of shape (60,) or (60, n_outputs), got shape (60, 2, 2) with "
+            "0 values that are not finite.",
+        ),
+        (
+            ["yes"] * 60,
+            "predictions must be numbers: probabilities of classes rather than labels, for example.",
+        ),
+    ],
+    ids=["length", "NaN", "dimensions", "labels"],
+)
+def test_predictions_that_are_none_are_refused_with_the_reason(predictions, message):
+    with refuses(message):
+        EntropicProjection().fit(X, predictions=predictions)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (Y[:50], "y must have one value for each of the 60 rows, got shape (50,)."),
+        (np.ones((60, 2)), "y must have one value for each of the 60 rows, got shape (60, 2)."),
+        (
+            np.where(np.arange(60) < 3, np.nan, 1.0),
+            "y misses 3 of 60 values. Leave those rows out of X and y.",
+        ),
+        (
+            pd.Series(np.where(np.arange(60) < 3, None, "a")),
+            "y misses 3 of 60 values. Leave those rows out of X and y.",
+        ),
+    ],
+    ids=["length", "columns", "NaN", "None"],
+)
+def test_a_y_that_is_none_is_refused_with_the_reason(y, message):
+    for ask in (
+        lambda: EntropicProjection().fit(X, y),
+        lambda: asked(X, y),
+        lambda: EntropicProjection(as_predictor(chance, task="regression")).fit(X, y),
+    ):
+        with refuses(message):
+            ask()
+
+
+def test_labels_of_a_regression_are_refused():
+    with refuses("y must hold numbers for a regression, got values such as 'clerk'."):
+        EntropicProjection(as_predictor(chance, task="regression")).fit(X, np.full(N, "clerk"))
+
+
+def test_a_label_that_the_model_does_not_know_is_refused():
+    numbers = X[["age", "hours"]]
+    model = LogisticRegression().fit(numbers, np.where(Y, "yes", "no"))
+    strange = np.where(np.arange(N) == 7, "maybe", np.where(Y, "yes", "no"))
+    with refuses("y holds the label 'maybe', which the model does not know. Its classes: 'no', 'yes'."):
+        EntropicProjection(model).fit(numbers, strange)
+
+
+def test_more_labels_than_a_function_gives_outputs_are_refused():
+    with refuses("y has 3 different labels, and the model tells 2 classes apart: clerk, farmer, teacher."):
+        EntropicProjection(as_predictor(chance, task="classification")).fit(X, X["job"])
+
+
+def test_labels_in_the_place_of_scores_are_refused_unless_they_are_0_and_1():
+    numbers = X[["age", "hours"]]
+    for labels, refused in (((0, 1), False), ((-1, 1), False), ((1, 2), True)):
+        y = np.where(Y, labels[1], labels[0])
+        model = LogisticRegression().fit(numbers, y)
+        projection = EntropicProjection(as_predictor(model, output="predict"))
+        if refused:
+            with pytest.raises(DataError, match="is asked for labels, which cannot be compared with y unless"):
+                projection.fit(numbers, y)
+            continue
+        outcomes = projection.fit(numbers, y).what_if({"age": 45}).outcomes.set_index("quantity")
+        assert outcomes["base"]["accuracy"] == pytest.approx(model.score(numbers, y))
+
+
+def test_a_single_output_bears_the_name_of_y():
+    predictor = as_predictor(chance)
+    values = chance(X)[:, None]
+    assert from_model(predictor, values, pd.Series(Y, name="rich")).output_names == ("rich",)
+    assert from_model(predictor, values, pl.Series(Y)).output_names == ("prediction",)
+    assert from_model(predictor, values, None).output_names == ("prediction",)
+
+
+def test_a_label_may_be_written_differently_from_the_models():
+    numbers = X[["age", "hours"]]
+    model = LogisticRegression().fit(numbers, Y)
+    for y in (Y.astype(float), Y.astype(str), Y.astype(bool)):
+        accuracy = EntropicProjection(model).fit(numbers, y).baseline(metric="accuracy")["value"][0]
+        assert accuracy == pytest.approx(model.score(numbers, Y))
