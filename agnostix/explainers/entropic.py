@@ -265,7 +265,11 @@ class EntropicProjection(BaseExplainer):
         kl : float, default=0.1
             How far, in nats of Kullback-Leibler divergence from the data. 0.1
             moves a normal average by 0.45 standard deviations.
-        metric, features, by
+        metric : str, callable or list, default=None
+            As in `explain`.
+        features : str or list of str, default=None
+            As in `explain`.
+        by : str, default=None
             As in `explain`.
         simultaneous : bool, default=True
             Whether the intervals are so wide that all of them hold together at
@@ -304,7 +308,9 @@ class EntropicProjection(BaseExplainer):
 
         Parameters
         ----------
-        metric, by
+        metric : str, callable or list, default=None
+            As in `explain`.
+        by : str, default=None
             As in `explain`.
 
         Returns

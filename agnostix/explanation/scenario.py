@@ -42,6 +42,18 @@ class Scenario:
         Rows that took part.
     confidence_level : float
         Nominal coverage of each interval.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from agnostix import EntropicProjection
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> scenario = EntropicProjection().fit(X, y).what_if({"petal width (cm)": 1.5})
+    >>> scenario.status, round(scenario.kl, 2), round(scenario.ess)
+    ('ok', 0.08, 129)
+    >>> scenario.conditions[["feature", "before", "reached"]].round(2)
+                feature  before  reached
+    0  petal width (cm)     1.2      1.5
     """
 
     weights: Floats

@@ -51,8 +51,10 @@ class Column:
         Raises
         ------
         DataError
-            If a number is infinite.
+            If a number is infinite or complex.
         """
+        if getattr(getattr(series, "dtype", None), "kind", "") == "c":
+            raise DataError(f"Complex data not supported: column {name!r} holds complex numbers.")
         kind = kind_of(series)
         if kind == "numeric":
             values = to_floats(series)

@@ -217,7 +217,12 @@ class _Rows:
 
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         columns = {name: self._column(name) for name in names}
-        return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()})
+        index = pd.RangeIndex(sum(self._sizes))
+        series = {
+            name: pd.Series(column, index=index, dtype=column.dtype, copy=False)
+            for name, column in columns.items()
+        }
+        return pd.DataFrame(series, index=index, copy=False)
 
     def _shared(self, gone: Course, group: Any) -> dict[str, Any]:
         statistic = gone.lever.statistic

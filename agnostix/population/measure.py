@@ -10,11 +10,11 @@ from agnostix.population.quantities import BlockQuantity, MeanQuantity, Quantity
 from agnostix.population.realism import interval, statuses
 from agnostix.population.settings import Settings
 from agnostix.population.sweep import Lever
-from agnostix.solvers.atoms import collapse
+from agnostix.solvers.atoms import Atoms, collapse
 from agnostix.solvers.delta import Influence
 from agnostix.solvers.responses import Responses, density_ratio, interpolation_error, respond
-from agnostix.solvers.tilt import EDGE, Tilts, solve_targets
-from agnostix.typing import Floats
+from agnostix.solvers.tilt import EDGE, Tilts, solve_kl, solve_targets
+from agnostix.typing import Bools, Floats
 
 N_BLOCKS = 30
 """Blocks of rows that are left out in turn, for the errors of metrics known only by their values."""
@@ -151,13 +151,23 @@ def _respond(lever: Lever, tilts: Tilts) -> tuple[Tilts, Responses]:
     if not untrusted.any():
         return tilts, responses
     exact = lever.exact().atoms
-    again = solve_targets(exact, tilts.targets[untrusted])
+    again = _solve_again(exact, tilts, untrusted)
     better = respond(exact, again)
-    xi = tilts.xi.copy()
-    xi[untrusted] = again.xi
+    targets, xi = tilts.targets.copy(), tilts.xi.copy()
+    targets[untrusted], xi[untrusted] = again.targets, again.xi
     for field in fields(Responses):
         getattr(responses, field.name)[untrusted] = getattr(better, field.name)
-    return replace(tilts, xi=xi), responses
+    return replace(tilts, targets=targets, xi=xi), responses
+
+
+def _solve_again(exact: Atoms, tilts: Tilts, which: Bools) -> Tilts:
+    """Some of the same questions, put to the rows' own values."""
+    if tilts.kl is None:
+        return solve_targets(exact, tilts.targets[which])
+    up, down = (solve_kl(exact, tilts.kl[which], sign) for sign in (1, -1))
+    upwards = tilts.xi[which] > 0
+    targets, xi = np.where(upwards, up.targets, down.targets), np.where(upwards, up.xi, down.xi)
+    return Tilts(targets, xi, tilts.kl[which])
 
 
 def _measure_all(lever: Lever, tilts: Tilts, responses: Responses) -> list[Measured]:
@@ -203,7 +213,9 @@ def _measure_smooth(lever: Lever, tilts: Tilts, quantity: SmoothQuantity) -> Mea
         psi = sample.here(psi)[:, None]
         centred = np.where(np.isfinite(xi), statistic.z - target, 0.0)[:, None]
         influence = Influence.of(centred, weights, sample.base)
-        error, change_error = influence.errors(psi, psi_base)
+        stated = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
+        drift = None if stated else (weights - sample.base) / xi
+        error, change_error = influence.errors(psi, psi_base, drift)
         slope = influence.slopes(psi)[0, 0] / statistic.scale if np.isfinite(xi) else np.nan
         parts[:, j] = value, error[0], slope, change_error[0]
     return Measured(quantity, base_value, *parts)
@@ -218,28 +230,34 @@ def _measure_blocks(lever: Lever, tilts: Tilts, quantity: BlockQuantity) -> Meas
     )
     n_blocks = min(N_BLOCKS, sample.base.size)
     block = np.arange(sample.base.size) % n_blocks  # the table's order is that of a hash: as good as random
-    without = np.full((n_blocks, tilts.xi.size + 1), np.nan)
-    for b in range(n_blocks):
-        without[b] = _without_block(lever, tilts.targets, quantity, block != b)
-    errors = jackknife(without[:, :-1])
-    change_errors = jackknife(without[:, :-1] - without[:, -1:])
+    without = np.stack([_without_block(lever, tilts, quantity, block != b) for b in range(n_blocks)])
+    errors, change_errors = jackknife(without[:, 0]), jackknife(without[:, 1] - without[:, 2])
     return Measured(quantity, base_value, values, errors, np.full(values.size, np.nan), change_errors)
 
 
-def _without_block(lever: Lever, targets: Floats, quantity: BlockQuantity, kept: np.ndarray) -> Floats:
+def _without_block(lever: Lever, tilts: Tilts, quantity: BlockQuantity, kept: np.ndarray) -> Floats:
+    """Values at the same targets, at what was stated (targets or divergences), and at the base weights."""
     sample, z = lever.sample, lever.statistic.z[kept]
     base = sample.base[kept] / sample.base[kept].sum()
     mean = base @ z
     atoms = collapse(z - mean, base, np.empty((z.size, 0)), exact=True)
-    tilts = solve_targets(atoms, targets - mean)
-    out = np.full(targets.size + 1, np.nan)
-    for j, xi in enumerate(np.append(tilts.xi, 0.0)):
+
+    def measured(xi: float) -> float:
         if np.isnan(xi):
-            continue
+            return np.nan
         weights = np.zeros(sample.base.size)
         weights[kept] = density_ratio(z - mean, np.array([xi]), atoms.extremes, base)[0] * base
-        out[j] = quantity.measure(sample.full(weights))
-    return out
+        return quantity.measure(sample.full(weights))
+
+    at_targets = [measured(xi) for xi in solve_targets(atoms, tilts.targets - mean).xi]
+    at_stated = at_targets
+    if tilts.kl is not None:
+        signs = np.where(tilts.xi > 0, 1, -1)
+        at_stated = [
+            measured(solve_kl(atoms, np.array([kl]), sign).xi[0])
+            for kl, sign in zip(tilts.kl, signs, strict=True)
+        ]
+    return np.array([at_targets, at_stated, [measured(0.0)] * tilts.xi.size])
 
 
 def jackknife(without: Floats) -> Floats:

@@ -174,7 +174,7 @@ def _codes(values: np.ndarray, classes: tuple[Any, ...], n_classes: int) -> Code
     by_text = {str(label): j for j, label in enumerate(classes)}
     codes = np.array([place.get(v, by_text.get(str(v), -1)) for v in values.tolist()], dtype=np.intp)
     if (codes < 0).any():
-        strange = values[int(np.flatnonzero(codes < 0)[0])]
+        strange = values.tolist()[int(np.flatnonzero(codes < 0)[0])]
         raise DataError(
             f"y holds the label {strange!r}, which the model does not know. Its classes: "
             f"{', '.join(repr(label) for label in classes[:10])}."
@@ -186,4 +186,6 @@ def _numbers(values: Any) -> Floats:
     try:
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise DataError(f"y must hold numbers for a regression, got values such as {values[0]!r}.") from None
+        raise DataError(
+            f"y must hold numbers for a regression, got values such as {values.tolist()[0]!r}."
+        ) from None

@@ -8,10 +8,11 @@ sums of every smooth function of the statistic, to rounding error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from agnostix.typing import Codes, Floats
 
@@ -19,6 +20,7 @@ N_BINS = 256
 N_NODES = 8
 MAX_EXACT = 4_096
 _CHUNK = 65_536
+_FEW_OUTCOMES = 2
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,6 @@ class Atoms:
     def span(self) -> tuple[float, float]:
         """Smallest and largest point; for nodes a little inside the extremes."""
         return float(self.points.min()), float(self.points.max())
-
-    def reflect(self) -> Atoms:
-        """The same rows with the statistic's sign turned."""
-        low, high = self.extremes
-        return replace(self, points=-self.points, extremes=(-high, -low))
 
 
 def collapse(z: Floats, base: Floats, outcomes: Floats, *, exact: bool = False) -> Atoms:
@@ -147,13 +144,16 @@ class _Sums:
 
 
 def _moments(code: Codes, size: int, weight: Floats, outcomes: Floats) -> tuple[Floats, Floats]:
-    first = np.empty((size, outcomes.shape[1]))
-    second = np.empty_like(first)
-    for j, y in enumerate(outcomes.T):
-        weighted = weight * y
-        first[:, j] = np.bincount(code, weighted, size)
-        second[:, j] = np.bincount(code, weighted * y, size)
-    return first, second
+    if outcomes.shape[1] <= _FEW_OUTCOMES:
+        first = np.empty((size, outcomes.shape[1]))
+        second = np.empty_like(first)
+        for j, y in enumerate(outcomes.T):
+            weighted = weight * y
+            first[:, j] = np.bincount(code, weighted, size)
+            second[:, j] = np.bincount(code, weighted * y, size)
+        return first, second
+    member = csc_array((weight, code, np.arange(code.size + 1)), shape=(size, code.size))
+    return member @ outcomes, member @ (outcomes * outcomes)
 
 
 def _atoms(points: Floats, sums: _Sums) -> Atoms:

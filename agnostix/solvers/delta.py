@@ -75,7 +75,9 @@ class Influence:
         own = psi - self.weights @ psi
         return self.inverse @ ((self.centred * self.weights[:, None]).T @ own)
 
-    def errors(self, psi: Floats, psi_base: Floats | None = None) -> tuple[Floats, Floats]:
+    def errors(
+        self, psi: Floats, psi_base: Floats | None = None, drift: Floats | None = None
+    ) -> tuple[Floats, Floats]:
         """Standard errors of weighted means and of their differences to the base means.
 
         Parameters
@@ -84,6 +86,8 @@ class Influence:
             Outcomes, or influence values at the projected weights.
         psi_base : ndarray of shape (n_rows, n_outcomes), default=None
             Influence values at the base weights; `psi` itself for plain outcomes.
+        drift : ndarray of shape (n_rows,), default=None
+            How each row moves the first target, where it is not stated but follows from the rows.
 
         Returns
         -------
@@ -97,4 +101,7 @@ class Influence:
         residual = psi - self.weights @ psi - self.centred @ self.slopes(psi)
         residual *= self.inflated[:, None]
         at_base = (psi_base - self.base @ psi_base) * self.base[:, None]
-        return np.sqrt((residual**2).sum(0)), np.sqrt(((residual - at_base) ** 2).sum(0))
+        change = residual - at_base
+        if drift is not None:
+            change += drift[:, None] * self.slopes(psi)[0]
+        return np.sqrt((residual**2).sum(0)), np.sqrt((change**2).sum(0))

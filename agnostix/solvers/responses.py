@@ -4,7 +4,9 @@ All sums run over atoms, for all targets and outcomes in a few matrix products.
 The error is that of the delta method for a stated target: with weights w,
 slope b of the outcome y on the statistic z and target t, row i contributes
 ``w_i r_i / (1 - h_i)``, where ``r_i = (y_i - theta) - b (z_i - t)`` and the
-leverage is ``h_i = w_i (1 + (z_i - t)^2 / Var_w z)``.
+leverage is ``h_i = w_i (1 + (z_i - t)^2 / Var_w z)``. Where the divergence is
+stated, the target moves with the rows: row i moves it by
+``(w_i - b_i) / xi``, and the change of the outcome by b times that.
 """
 
 from __future__ import annotations
@@ -65,7 +67,10 @@ def respond(atoms: Atoms, tilts: Tilts) -> Responses:
     """
     block = max(1, _MAX_CELLS // atoms.points.size)
     starts = range(0, max(tilts.xi.size, 1), block)
-    parts = [_respond(atoms, tilts.targets[s : s + block], tilts.xi[s : s + block]) for s in starts]
+    parts = [
+        _respond(atoms, tilts.targets[s : s + block], tilts.xi[s : s + block], tilts.kl is not None)
+        for s in starts
+    ]
     if len(parts) == 1:
         return parts[0]
     return Responses(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Responses)))
@@ -124,7 +129,7 @@ def density_ratio(z: Floats, xi: Floats, extremes: tuple[float, float], mass: Fl
     return ratio
 
 
-def _respond(atoms: Atoms, targets: Floats, xi: Floats) -> Responses:
+def _respond(atoms: Atoms, targets: Floats, xi: Floats, kl_stated: bool) -> Responses:
     ratio = density_ratio(atoms.points, xi, atoms.span, atoms.mass)
     distance = atoms.points - targets[:, None]
     moving = np.isfinite(xi)
@@ -134,8 +139,13 @@ def _respond(atoms: Atoms, targets: Floats, xi: Floats) -> Responses:
     kl, ess, max_weight, carriers = _realism(atoms, ratio, xi)
     leverage = ratio * atoms.row_mass * (1.0 + distance * distance / variance[:, None])
     inflated = ratio / (1.0 - np.minimum(leverage, _MAX_LEVERAGE))
-    std_errors = _error(atoms, inflated, 0.0, values, slopes, distance)
-    change_errors = _error(atoms, inflated, 1.0, values, slopes, distance)
+    along = inflated * distance
+    std_errors = _error(atoms, inflated, 0.0, values, slopes, along)
+    if kl_stated:  # the target follows from the rows, so it carries an error of its own
+        with np.errstate(divide="ignore", invalid="ignore"):
+            drift = np.where(xi[:, None] != 0.0, (ratio - 1.0) / xi[:, None], 0.0)
+        along = along - np.where(moving[:, None], drift, 0.0)
+    change_errors = _error(atoms, inflated, 1.0, values, slopes, along)
     alone = ((leverage > _MAX_LEVERAGE) & (ratio * atoms.mass > _CARRIES)).any(1)
     std_errors[alone] = change_errors[alone] = np.inf  # one row decides: nothing is known of its spread
     slopes[~moving] = np.nan
@@ -146,19 +156,16 @@ def _respond(atoms: Atoms, targets: Floats, xi: Floats) -> Responses:
     return result
 
 
-def _error(atoms: Atoms, g: Floats, base: float, values: Floats, slopes: Floats, distance: Floats) -> Floats:
-    """Root of the sum over rows of ``b^2 (g r - base y)^2``, from the sums of each atom.
+def _error(atoms: Atoms, g: Floats, base: float, values: Floats, slopes: Floats, along: Floats) -> Floats:
+    """Root of the sum over rows of ``b^2 (g (y - theta) - slope * along - base y)^2``.
 
-    With r = y - c and c = theta + slope * distance that is the sum of
-    ``b^2 (a y - g c)^2``, a = g - base, a polynomial in y; outcomes have base mean 0.
+    Written as ``b^2 (a y - g theta - slope * along)^2``, a = g - base, it is a polynomial
+    in y, summed from the sums of each atom; outcomes have base mean 0.
     """
     a = g - base
     second = (a * a) @ atoms.second_sq
-    cross = (a * g) @ atoms.first_sq * values + (a * g * distance) @ atoms.first_sq * slopes
-    square = g * g
-    flat, tilted, curved = (
-        part @ atoms.mass_sq for part in (square, square * distance, square * distance * distance)
-    )
+    cross = (a * g) @ atoms.first_sq * values + (a * along) @ atoms.first_sq * slopes
+    flat, tilted, curved = (part @ atoms.mass_sq for part in (g * g, g * along, along * along))
     own = values**2 * flat[:, None] + 2.0 * values * slopes * tilted[:, None] + slopes**2 * curved[:, None]
     return np.sqrt(np.maximum(second - 2.0 * cross + own, 0.0))
 

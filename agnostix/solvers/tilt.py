@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.exceptions import ConvergenceError
 from agnostix.solvers.atoms import Atoms
-from agnostix.typing import Bools, Floats
+from agnostix.typing import Bools, Codes, Floats
 
 EDGE = 1e-9
 """Distance from an extreme, in standard deviations, below which a target is on it."""
@@ -32,10 +33,13 @@ class Tilts:
         Means that are reached, in standard deviations from the base mean.
     xi : ndarray of shape (n_targets,)
         Multipliers; infinite on an extreme, NaN beyond it.
+    kl : ndarray of shape (n_targets,) or None
+        Divergences, where these were stated and the means follow from them.
     """
 
     targets: Floats
     xi: Floats
+    kl: Floats | None = None
 
     @property
     def infeasible(self) -> Bools:
@@ -63,19 +67,17 @@ def solve_targets(atoms: Atoms, targets: Floats) -> Tilts:
     Tilts
     """
     targets = np.asarray(targets, dtype=float)
-    xi = np.zeros(targets.size)
     low, high = atoms.extremes
     above = targets > atoms.mean
-    for side, sign, extreme in ((above, 1.0, high), (~above, -1.0, -low)):
-        if not side.any():
-            continue
-        room = extreme - sign * targets[side]
-        found = np.where(room < -EDGE, np.nan, np.inf)
-        inside = room > EDGE
-        facing = atoms if sign > 0 else atoms.reflect()
-        found[inside] = _solve_side(facing, room[inside])
-        xi[side] = sign * found
-    return Tilts(targets, xi)
+    room = np.where(above, high - targets, targets - low)
+    xi = np.where(room < -EDGE, np.nan, np.inf)
+    inside = np.flatnonzero(room > EDGE)
+    sides = _Sides.of(atoms)
+    block = max(1, _MAX_CELLS // atoms.points.size)
+    for start in range(0, inside.size, block):
+        part = inside[start : start + block]
+        xi[part] = _solve_room(sides, above[part].astype(np.intp), room[part])
+    return Tilts(targets, np.where(above, xi, -xi))
 
 
 def solve_kl(atoms: Atoms, kl: Floats, sign: int) -> Tilts:
@@ -94,14 +96,19 @@ def solve_kl(atoms: Atoms, kl: Floats, sign: int) -> Tilts:
     -------
     Tilts
         Infinite multipliers where the divergence is larger than that of
-        putting all weight on the extreme.
+        putting all weight on the extreme, or beyond what nodes can tell.
     """
-    facing = atoms if sign > 0 else atoms.reflect()
-    q = facing.extremes[1] - facing.points
-    xi = _roots_of_kl(q, facing.mass, np.atleast_1d(np.asarray(kl, dtype=float)))
-    moving = np.isfinite(xi)
-    distance = np.where(moving, _moments(q, facing.mass, np.where(moving, xi, 0.0))[1], 0.0)
-    return Tilts(sign * (facing.extremes[1] - distance), sign * xi)
+    kl = np.atleast_1d(np.asarray(kl, dtype=float))
+    sides = _Sides.of(atoms)
+    side = np.full(kl.size, int(sign > 0))
+    limit = largest_kl(atoms, sign) * (1.0 - 1e-9)
+    xi = np.where(kl >= limit, np.inf, 0.0)
+    moving = np.flatnonzero((kl > 0.0) & (kl < limit))
+    xi[moving] = _solve_kl(sides, side[moving], kl[moving])
+    finite = np.isfinite(xi)
+    room = np.where(finite, sides.moments(side, np.where(finite, xi, 0.0))[1], 0.0)
+    low, high = atoms.extremes
+    return Tilts(high - room if sign > 0 else low + room, sign * xi, kl)
 
 
 def largest_kl(atoms: Atoms, sign: int) -> float:
@@ -119,86 +126,105 @@ def largest_kl(atoms: Atoms, sign: int) -> float:
     float
         In nats; infinite where the atoms are nodes of bins.
     """
-    facing = atoms if sign > 0 else atoms.reflect()
-    on_edge = facing.mass[facing.extremes[1] - facing.points <= EDGE].sum()
+    on_edge = atoms.mass[np.abs(atoms.points - atoms.extremes[int(sign > 0)]) <= EDGE].sum()
     return float(-np.log(on_edge)) if on_edge > 0 else np.inf
 
 
-def _solve_side(atoms: Atoms, room: Floats) -> Floats:
-    """Multipliers >= 0 at which the mean distance to the upper extreme is `room`."""
-    q = atoms.extremes[1] - atoms.points
-    span = atoms.extremes[1] - atoms.extremes[0]
-    block = max(1, _MAX_CELLS // q.size)
-    parts = [
-        _safeguarded_newton(q, atoms.mass, span, room[start : start + block])
-        for start in range(0, room.size, block)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0)
+@dataclass(frozen=True)
+class _Sides:
+    """Distances q >= 0 of the points to the lower and to the upper extreme, with their sums.
+
+    Seen from the extreme it is tilted to, every problem is the same: weights
+    ``mass * exp(-xi q)`` with xi >= 0, which never overflow.
+    """
+
+    q: Floats
+    nearest: Floats
+    sums: Floats
+    span: float
+    are_nodes: bool
+
+    @classmethod
+    def of(cls, atoms: Atoms) -> _Sides:
+        low, high = atoms.extremes
+        q = np.stack([atoms.points - low, high - atoms.points])
+        sums = np.stack([np.ones_like(q[0]), q[0], q[0] ** 2, q[1], q[1] ** 2], axis=1) * atoms.mass[:, None]
+        return cls(q, q.min(1), sums, high - low, atoms.bin_widths is not None)
+
+    def moments(self, side: Codes, xi: Floats) -> tuple[Floats, Floats, Floats]:
+        """Log-normaliser, mean and variance of q for each multiplier."""
+        e = self.q[side]
+        e -= self.nearest[side][:, None]  # above 0 for nodes, none of which is at the extreme
+        e *= -xi[:, None]
+        sums = np.exp(e, out=e) @ self.sums
+        at = np.arange(xi.size)
+        mean = sums[at, 1 + 2 * side] / sums[:, 0]
+        variance = sums[at, 2 + 2 * side] / sums[:, 0] - mean * mean
+        return np.log(np.abs(sums[:, 0])) - xi * self.nearest[side], mean, variance
 
 
-def _safeguarded_newton(q: Floats, mass: Floats, span: float, room: Floats) -> Floats:
-    """Newton on the log-odds of the mean's place, inside a bracket that only shrinks."""
+class _Bracket:
+    """Roots of increasing functions: Newton's steps while they settle, halving where they do not."""
+
+    def __init__(self, start: Floats) -> None:
+        self.x = start
+        self._low, self._high = np.zeros(start.size), np.full(start.size, np.inf)
+        self._stride = np.full(start.size, np.inf)
+        self.open = np.arange(start.size)
+
+    def advance(self, too_far: Bools, step: Floats, done: Bools) -> None:
+        """Take one step of every open root; those done stay where they are."""
+        o = self.open
+        x = self.x[o]
+        low = self._low[o] = np.where(too_far, self._low[o], x)
+        high = self._high[o] = np.where(too_far, x, self._high[o])
+        bounded = np.isfinite(high)
+        middle = np.where(bounded, 0.5 * (low + np.where(bounded, high, low)), 2.0 * x + 1.0)
+        guess = x + step
+        good = np.isfinite(guess) & (guess >= low) & (guess <= high)
+        good &= np.where(bounded, np.abs(step) <= 0.5 * self._stride[o], guess <= 8.0 * x + 64.0)
+        ahead = np.where(done, x, np.where(good, guess, middle))
+        self._stride[o] = np.where(bounded, np.abs(ahead - x), np.inf)
+        self.x[o] = ahead
+        self.open = o[~(done | (np.abs(ahead - x) <= 4e-16 * np.abs(x)))]
+
+    def given_up(self, are_nodes: bool, what: str) -> Floats:
+        """The roots after the last step; an open one is beyond the nodes, and left to the rows."""
+        if self.open.size and not are_nodes:
+            raise ConvergenceError(f"{self.open.size} {what} were not reached in {_MAX_ITER} steps.")
+        self.x[self.open] = np.inf
+        return self.x
+
+
+def _solve_room(sides: _Sides, side: Codes, room: Floats) -> Floats:
+    """Multipliers at which the mean distance to the extreme is `room`, on the log-odds of its place."""
+    span = sides.span
     wanted = np.log(span - room) - np.log(room)
-    xi = np.zeros(room.size)
-    low, high = np.zeros(room.size), np.full(room.size, np.inf)
-    stride = np.full(room.size, np.inf)
-    open_ = np.arange(room.size)
+    enough = np.minimum(1e-14 * (1.0 + span), 1e-10 * room)
+    roots = _Bracket(np.zeros(room.size))
     for _ in range(_MAX_ITER):
-        x = xi[open_]
-        _, mean, variance = _moments(q, mass, x)
-        gap = room[open_] - mean  # > 0: tilted too far
-        low[open_] = np.where(gap < 0, x, low[open_])
-        high[open_] = np.where(gap > 0, x, high[open_])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            odds = np.log(span - mean) - np.log(mean)
-            step = (wanted[open_] - odds) * mean * (span - mean) / (span * variance)
-            step[~(np.abs(step) <= 0.5 * stride[open_])] = np.nan  # does not settle: bisect
-        ahead = _inside(x + step, low[open_], high[open_], x)
-        stride[open_] = np.where(np.isfinite(high[open_]), np.abs(ahead - x), np.inf)
-        xi[open_] = ahead
-        done = (np.abs(gap) <= 1e-14 * (1.0 + span)) & (np.abs(gap) <= 1e-10 * room[open_])
-        done |= np.abs(ahead - x) <= 4e-16 * np.abs(x)
-        open_ = open_[~done]
-        if open_.size == 0:
+        if roots.open.size == 0:
             break
-    return xi
+        o = roots.open
+        _, mean, variance = sides.moments(side[o], roots.x[o])
+        gap = room[o] - mean
+        rest = span - mean
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = (wanted[o] - np.log(rest / mean)) * mean * rest / (span * variance)
+        roots.advance(gap > 0, step, np.abs(gap) <= enough[o])
+    return roots.given_up(sides.are_nodes, "targets")
 
 
-def _inside(guess: Floats, low: Floats, high: Floats, x: Floats) -> Floats:
-    bounded = np.isfinite(high)
-    middle = np.where(bounded, 0.5 * (low + np.where(bounded, high, low)), 2.0 * x + 1.0)
-    good = np.isfinite(guess) & (guess >= low) & (guess <= high) & (bounded | (guess <= 8.0 * x + 64.0))
-    return np.where(good, guess, middle)
-
-
-def _moments(q: Floats, mass: Floats, xi: Floats) -> tuple[Floats, Floats, Floats]:
-    """Log-normaliser, mean and variance of q >= 0 under ``mass * exp(-xi q)``, for each xi >= 0."""
-    nearest = q.min()  # above 0 for nodes, none of which is at the extreme
-    e = np.exp(-np.outer(xi, q - nearest)) * mass
-    total = e.sum(1)
-    mean = e @ q / total
-    variance = e @ (q * q) / total - mean * mean
-    return np.log(np.abs(total)) - xi * nearest, mean, variance
-
-
-def _roots_of_kl(q: Floats, mass: Floats, kl: Floats) -> Floats:
-    """The multipliers at which the divergence, which grows with them, is `kl`."""
-    on_edge = mass[q <= EDGE].sum()
-    limit = -np.log(on_edge) * (1.0 - 1e-9) if on_edge > 0.0 else np.inf
-    xi = np.where(kl >= limit, np.inf, np.sqrt(2.0 * np.maximum(kl, 0.0)))
-    open_ = np.flatnonzero((kl > 0.0) & (kl < limit))
-    low, high = np.zeros(kl.size), np.full(kl.size, np.inf)
+def _solve_kl(sides: _Sides, side: Codes, kl: Floats) -> Floats:
+    """Multipliers at which the divergence, which grows with them, is `kl`."""
+    roots = _Bracket(np.sqrt(2.0 * kl))
     for _ in range(_MAX_ITER):
-        if open_.size == 0:
+        if roots.open.size == 0:
             break
-        x = xi[open_]
-        log_total, mean, variance = _moments(q, mass, x)
-        gap = -x * mean - log_total - kl[open_]
-        low[open_] = np.where(gap < 0, x, low[open_])
-        high[open_] = np.where(gap > 0, x, high[open_])
+        o = roots.open
+        log_total, mean, variance = sides.moments(side[o], roots.x[o])
+        gap = -roots.x[o] * mean - log_total - kl[o]
         with np.errstate(divide="ignore", invalid="ignore"):
-            guess = x - gap / (x * variance)
-        xi[open_] = _inside(guess, low[open_], high[open_], x)
-        done = (np.abs(gap) <= 1e-12 * kl[open_]) | (np.abs(xi[open_] - x) <= 4e-16 * x)
-        open_ = open_[~done]
-    return xi
+            step = -gap / (roots.x[o] * variance)
+        roots.advance(gap > 0, step, np.abs(gap) <= 1e-12 * kl[o])
+    return roots.given_up(sides.are_nodes, "divergences")

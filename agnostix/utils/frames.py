@@ -152,6 +152,8 @@ def kind_of(series: Any) -> str:
     -------
     {"numeric", "categorical", "date"}
     """
+    if _is_plain_numbers(series):
+        return "numeric"
     dtype = nw.from_native(series, series_only=True).dtype
     if dtype.is_numeric() or _is_sparse_numbers(series):
         return "numeric"
@@ -177,6 +179,12 @@ def to_array(X: Any) -> np.ndarray:
     return X.to_numpy()
 
 
+def _is_plain_numbers(series: Any) -> bool:
+    """Whether it is a pandas column of numpy numbers, which is read without further ado."""
+    dtype = getattr(series, "dtype", None)
+    return isinstance(series, pd.Series) and isinstance(dtype, np.dtype) and dtype.kind in "fiu"
+
+
 def _is_sparse_numbers(series: Any) -> bool:
     return isinstance(getattr(series, "dtype", None), pd.SparseDtype) and pd.api.types.is_numeric_dtype(
         series
@@ -195,6 +203,8 @@ def to_floats(series: Any) -> np.ndarray:
     -------
     ndarray of shape (n_rows,)
     """
+    if _is_plain_numbers(series):
+        return series.to_numpy().astype(float)
     column = nw.from_native(series, series_only=True)
     if isinstance(series, pd.Series):
         return column.to_native().to_numpy(dtype=float, na_value=np.nan)

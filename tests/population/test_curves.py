@@ -64,7 +64,9 @@ def test_the_share_of_a_number_can_be_moved_like_a_levels():
     assert scenario.weights[X["gain"] == 0].sum() / N == pytest.approx(0.7, abs=1e-10)
 
 
-@pytest.mark.parametrize("weight", [None, np.random.default_rng(5).uniform(0.1, 2.0, N)], ids=["equal", "own"])
+@pytest.mark.parametrize(
+    "weight", [None, np.random.default_rng(5).uniform(0.1, 2.0, N)], ids=["equal", "own"]
+)
 def test_a_proportions_curve_is_a_straight_line_between_the_two_means(weight):
     projection = asked(X, weight=weight)
     shares = np.linspace(0.02, 0.98, 9)
@@ -81,7 +83,9 @@ def test_slopes_of_a_proportion_are_the_difference_of_the_two_means():
     np.testing.assert_allclose(curves["slope"], expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("weight", [None, np.random.default_rng(5).uniform(0.1, 2.0, N)], ids=["equal", "own"])
+@pytest.mark.parametrize(
+    "weight", [None, np.random.default_rng(5).uniform(0.1, 2.0, N)], ids=["equal", "own"]
+)
 def test_every_curve_goes_through_the_datas_own_mean(weight):
     metrics = [*METRICS, accuracy_score]
     projection = asked(X, Y, weight, n_targets=5)
@@ -186,7 +190,8 @@ def test_few_effective_rows_are_thin_and_the_limit_is_the_parameters():
 
 def test_a_wider_confidence_level_widens_every_interval():
     narrow, wide = (
-        asked(X, Y, confidence_level=level, n_targets=5).explain(features="age").frame for level in (0.8, 0.99)
+        asked(X, Y, confidence_level=level, n_targets=5).explain(features="age").frame
+        for level in (0.8, 0.99)
     )
     assert ((wide["high"] - wide["low"]) > (narrow["high"] - narrow["low"])).all()
     np.testing.assert_array_equal(wide["std_error"], narrow["std_error"])
@@ -254,7 +259,6 @@ def test_levels_are_counted_within_the_group():
     assert curves.skipped == ()
 
 
-
 @pytest.mark.parametrize("n", [300, 6000], ids=["rows", "nodes"])
 @pytest.mark.parametrize("kl", [0.1, 0.02, 1.4])
 def test_the_ranking_moves_everything_equally_far(kl, n):
@@ -265,7 +269,9 @@ def test_the_ranking_moves_everything_equally_far(kl, n):
     reached = ranking["status"] != "boundary"
     np.testing.assert_allclose(ranking.loc[reached, "kl"], kl, rtol=1e-9)
     assert (ranking.loc[~reached, "kl"] < kl).all()
-    assert (np.sign(ranking["target"] - ranking["start"]) == ranking["direction"].map({"up": 1, "down": -1})).all()
+    assert (
+        np.sign(ranking["target"] - ranking["start"]) == ranking["direction"].map({"up": 1, "down": -1})
+    ).all()
     np.testing.assert_allclose(ranking["change"], ranking["value"] - ranking["base"], atol=1e-15)
 
 
@@ -277,16 +283,8 @@ def test_a_row_of_the_ranking_is_what_if_at_its_target():
             target = row["target"] if level is None else {level: row["target"]}
             outcomes = projection.what_if({feature: target}, metric="roc_auc").outcomes
             outcome = of(outcomes, quantity=row["quantity"]).iloc[0]
-            for own, other in (
-                ("base", "base"),
-                ("value", "value"),
-                ("low", "low"),
-                ("high", "high"),
-                ("std_error", "change_std_error"),
-                ("change_low", "change_low"),
-                ("change_high", "change_high"),
-            ):
-                assert row[own] == pytest.approx(outcome[other], rel=1e-6, abs=1e-12), own
+            for name in ("base", "value", "low", "high", "change"):
+                assert row[name] == pytest.approx(outcome[name], rel=1e-6, abs=1e-12), name
 
 
 def test_where_even_the_extreme_is_near_the_ranking_says_boundary():
@@ -308,7 +306,9 @@ def test_farther_than_any_row_the_ranking_rests_on_the_extreme_row(n):
 
 def test_simultaneous_intervals_are_wider_than_single_ones():
     together, single = (asked(X).rank(simultaneous=both) for both in (True, False))
-    inside = (together["change_low"] < single["change_low"]) & (together["change_high"] > single["change_high"])
+    inside = (together["change_low"] < single["change_low"]) & (
+        together["change_high"] > single["change_high"]
+    )
     assert inside.all()
     np.testing.assert_array_equal(together["std_error"], single["std_error"])
     alone = asked(X).rank(features=["age"])

@@ -27,3 +27,18 @@ def test_histograms_of_whole_numbers_have_a_bar_for_each():
     np.testing.assert_allclose(of(bars, feature="n")["left"], np.arange(5) - 0.5)
     assert len(of(bars, feature="big")) <= 41
     assert of(bars, feature="big")["share"].sum() == pytest.approx(1.0)
+
+
+def test_a_constant_has_one_bar():
+    X_ = X.assign(age=np.where(X["sex"] == "Male", X["age"], 20.25))
+    bars = asked(X_, n_targets=3).explain(by="sex").distributions
+    still = of(bars, feature="age", group="Female")
+    assert still[["left", "right", "share"]].to_numpy().tolist() == [[19.75, 20.75, pytest.approx(1.0)]]
+
+
+def test_bars_count_only_the_rows_that_have_a_value():
+    X_ = X.assign(age=X["age"].where(np.arange(len(X)) % 3 > 0))
+    bars = (
+        EntropicProjection(n_targets=3, missing="omit").fit(X_, predictions=X["age"]).explain().distributions
+    )
+    assert of(bars, feature="age")["share"].sum() == pytest.approx(2 / 3)

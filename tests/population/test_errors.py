@@ -7,7 +7,7 @@ from agnostix import EntropicProjection
 from agnostix.population.measure import jackknife
 from agnostix.population.metrics import quantities_for
 from tests.population.doubles import asked, chance, of, people, truth
-from tests.reference.entropic import delta_method, standardise
+from tests.reference.entropic import delta_method, divergence, standardise, tilted
 from tests.reference.what_if import errors_by_rows, influence_by_difference
 
 X = people()
@@ -182,3 +182,29 @@ def test_what_rests_on_a_single_row_has_no_error_to_offer():
     assert scenario.status == "boundary"
     assert np.isinf(scenario.outcomes["std_error"]).all()
     assert scenario.outcomes["low"][0] == -np.inf
+
+
+def far_by(z, base, kl):
+    """Weights at a stated divergence above the base weights, by bisection on the multiplier."""
+    low, high = 0.0, 50.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        weights = tilted(z, base, middle)
+        low, high = (middle, high) if divergence(weights, base) < kl else (low, middle)
+    return weights
+
+
+@pytest.mark.parametrize("outcome", ["chance", "noise"])
+def test_a_rankings_errors_are_about_those_of_leaving_out_rows_at_the_same_divergence(outcome):
+    X = people(120, 2)
+    y = chance(X) if outcome == "chance" else np.random.default_rng(9).normal(size=120)
+    row = EntropicProjection().fit(X, predictions=y).rank(0.1, features="age").iloc[1]
+    z = X["age"].to_numpy()
+    without = []
+    for i in range(120):
+        kept = np.arange(120) != i
+        base = np.ones(119) / 119
+        z_ = (z[kept] - z[kept].mean()) / z[kept].std()
+        without.append(far_by(z_, base, 0.1) @ y[kept] - y[kept].mean())
+    assert row["direction"] == "up"
+    assert row["std_error"] == pytest.approx(jackknife(np.array(without)[:, None])[0], rel=0.15)

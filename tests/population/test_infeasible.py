@@ -124,11 +124,9 @@ def test_an_infeasible_scenario_never_comes_back_as_uniform_weights():
     rng = np.random.default_rng(0)
     for _ in range(30):
         target = {"age": rng.uniform(0, 90), "hours": rng.uniform(20, 70)}
-        try:
-            scenario = asked(X).what_if(target)
-        except InfeasibleTargetError as error:
-            assert not is_member(X[["age", "hours"]], list(target.values()))
-            assert error.reachable < 1.0
+        if not is_member(X[["age", "hours"]], list(target.values())):
+            assert refused(asked(X), target).reachable < 1.0
         else:
+            scenario = asked(X).what_if(target)
             assert scenario.weights @ X["age"] / N == pytest.approx(target["age"], abs=1e-8)
             assert scenario.weights @ X["hours"] / N == pytest.approx(target["hours"], abs=1e-8)

@@ -65,7 +65,12 @@ def test_cells_out_of_reach_are_nan_and_say_so():
             "Column 'job' holds labels: say which one is moved, as ('job', level). "
             "Its levels: 'clerk', 'farmer', 'teacher'.",
         ),
-        (("job", "pilot"), "age", 3, "Column 'job' has no level 'pilot'. Its levels: 'clerk', 'farmer', 'teacher'."),
+        (
+            ("job", "pilot"),
+            "age",
+            3,
+            "Column 'job' has no level 'pilot'. Its levels: 'clerk', 'farmer', 'teacher'.",
+        ),
         ("height", "age", 3, "There is no column 'height'. The columns: age, hours, gain, sex, job, member."),
         ("hours", "age", 1, "The 'n_targets' parameter of joint must be an int of 2 or more, got 1."),
         ("hours", "age", 2.5, "The 'n_targets' parameter of joint must be an int of 2 or more, got 2.5."),

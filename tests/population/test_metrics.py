@@ -195,9 +195,9 @@ def _function(X):
             "mean_squared_error, root_mean_squared_error, r2.",
         ),
         (
-            lambda: EntropicProjection(as_predictor(lambda X: X["age"].to_numpy(), task="classification")).fit(
-                X, Y
-            ),
+            lambda: EntropicProjection(
+                as_predictor(lambda X: X["age"].to_numpy(), task="classification")
+            ).fit(X, Y),
             "log_loss",
             "The metric 'log_loss' needs probabilities, and the model gives scores.",
         ),

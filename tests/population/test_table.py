@@ -113,7 +113,11 @@ def test_a_column_is_found_by_its_name_or_by_what_prints_like_it():
         ([1, 2, 1], "numeric", ()),
         (["b", "a", "b"], "categorical", ("a", "b")),
         ([True, False, True], "categorical", (False, True)),
-        (pd.Categorical(["low", "high", "low"], ["low", "high"], ordered=True), "categorical", ("low", "high")),
+        (
+            pd.Categorical(["low", "high", "low"], ["low", "high"], ordered=True),
+            "categorical",
+            ("low", "high"),
+        ),
         (pd.Categorical(["b", "a", "b"], ["z", "b", "a"]), "categorical", ("a", "b")),
         (pd.Series(["b", None, "a"], dtype="string"), "categorical", ("a", "b")),
         (pd.Series([1, None, 3], dtype="Int64"), "numeric", ()),

@@ -62,7 +62,9 @@ def test_labels_alone_are_the_outcome_as_one_share_each():
         (pl.DataFrame(SHARES, schema=["a", "b", "c"]), X["job"], ("a", "b", "c"), "classification", True),
     ],
 )
-def test_recorded_predictions_are_understood_from_their_shape_and_y(predictions, y, names, task, probabilities):
+def test_recorded_predictions_are_understood_from_their_shape_and_y(
+    predictions, y, names, task, probabilities
+):
     answers = from_predictions(predictions, y, N)
     assert (answers.output_names, answers.task, answers.probabilities) == (names, task, probabilities)
     assert (answers.truth is not None) == (task is not None)
@@ -149,7 +151,9 @@ def test_labels_in_the_place_of_scores_are_refused_unless_they_are_0_and_1():
         model = LogisticRegression().fit(numbers, y)
         projection = EntropicProjection(as_predictor(model, output="predict"))
         if refused:
-            with pytest.raises(DataError, match="is asked for labels, which cannot be compared with y unless"):
+            with pytest.raises(
+                DataError, match="is asked for labels, which cannot be compared with y unless"
+            ):
                 projection.fit(numbers, y)
             continue
         outcomes = projection.fit(numbers, y).what_if({"age": 45}).outcomes.set_index("quantity")

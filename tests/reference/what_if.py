@@ -11,7 +11,9 @@ def means(x, weights):
     """Weighted means of columns, summed exactly."""
     x = np.asarray(x, dtype=float).reshape(len(weights), -1)
     total = math.fsum(weights)
-    return np.array([math.fsum(w * v for w, v in zip(weights, column, strict=True)) / total for column in x.T])
+    return np.array(
+        [math.fsum(w * v for w, v in zip(weights, column, strict=True)) / total for column in x.T]
+    )
 
 
 def errors_by_rows(y, phi, target, weights, base):

@@ -57,16 +57,6 @@ def test_levels_in_one_pass_are_each_levels_own_indicator(weighted):
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-14)
 
 
-def test_reflection_turns_points_and_extremes_and_keeps_the_sums():
-    z, base, outcomes = tied()
-    atoms = collapse(z, base, outcomes)
-    turned = atoms.reflect()
-    np.testing.assert_array_equal(turned.points, -atoms.points)
-    assert turned.extremes == (-z.max(), -z.min())
-    assert turned.mean == pytest.approx(-atoms.mean, abs=1e-15)
-    np.testing.assert_array_equal(turned.first, atoms.first)
-
-
 @pytest.mark.parametrize("draw", ["normal", "lognormal", "uniform", "standard_cauchy"])
 def test_nodes_keep_the_sum_of_every_polynomial_of_their_degree(draw):
     rng = np.random.default_rng(2)

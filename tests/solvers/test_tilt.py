@@ -185,15 +185,6 @@ def test_multipliers_grow_with_the_target(column):
     assert (np.diff(solve_targets(atoms_of(z, base), targets).xi) > 0).all()
 
 
-def test_reflection_turns_the_sign_of_the_multiplier(column):
-    z, base = column
-    targets = np.linspace(0.9 * z.min(), 0.9 * z.max(), 7)
-    atoms = atoms_of(z, base)
-    np.testing.assert_allclose(
-        solve_targets(atoms.reflect(), -targets).xi, -solve_targets(atoms, targets).xi, rtol=1e-9, atol=1e-14
-    )
-
-
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_stated_divergences_are_reached(column, sign):
     z, base = column

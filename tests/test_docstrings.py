@@ -1,0 +1,89 @@
+"""The public names' docstrings: complete, in numpydoc's form, with examples that run."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+from dataclasses import fields, is_dataclass
+
+import pytest
+from numpydoc.docscrape import ClassDoc
+from numpydoc.validate import validate
+
+import agnostix
+
+# Not asked for, as in scikit-learn: an extended summary, "See Also" and an example everywhere, names
+# of the returned values where one is returned, and a summary on the line after the quotes.
+UNASKED = {"ES01", "EX01", "GL01", "RT02", "SA01"}
+# A value's or a parameter's description may be left out where its type says it all.
+UNASKED |= {"RT03", "PR07"}
+
+
+def _own_methods(thing: type) -> list[str]:
+    """Public methods written here, not by scikit-learn."""
+    return [
+        name
+        for name, value in inspect.getmembers(thing, inspect.isroutine)
+        if not name.startswith("_") and str(getattr(value, "__module__", "")).startswith("agnostix")
+    ]
+
+
+def _public_names() -> list[str]:
+    names = []
+    for name in agnostix.__all__:
+        names.append(name)
+        thing = getattr(agnostix, name)
+        if inspect.isclass(thing):
+            names += [f"{name}.{method}" for method in _own_methods(thing)]
+    return names
+
+
+def _find(name: str) -> object:
+    thing: object = agnostix
+    for part in name.split("."):
+        thing = getattr(thing, part)
+    return thing
+
+
+def _is_error(name: str) -> bool:
+    thing = _find(name)
+    return inspect.isclass(thing) and issubclass(thing, Exception)
+
+
+def _is_result(name: str) -> bool:
+    """Made by this package and not by its user, who reads its attributes."""
+    return _is_error(name) or is_dataclass(_find(name))
+
+
+PUBLIC = _public_names()
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_docstring_is_complete_and_names_nothing_that_is_not_there(name):
+    thing = _find(name)
+    told = validate(f"{thing.__module__}.{thing.__qualname__}")["errors"]
+    unasked = UNASKED | {"PR01"} if _is_result(name) else UNASKED
+    assert [f"{code}: {message}" for code, message in told if code not in unasked] == []
+
+
+@pytest.mark.parametrize("name", [name for name in agnostix.__all__ if is_dataclass(_find(name))])
+def test_a_results_docstring_names_its_attributes_and_no_others(name):
+    told = ClassDoc(_find(name))["Attributes"]
+    names = [part.strip() for entry in told for part in entry.name.split(",")]
+    assert names == [field.name for field in fields(_find(name))]
+
+
+@pytest.mark.parametrize("name", [name for name in agnostix.__all__ if not _is_error(name)])
+def test_a_public_name_has_an_example_in_itself_or_in_one_of_its_methods(name):
+    thing = _find(name)
+    methods = _own_methods(thing) if inspect.isclass(thing) else []
+    parts = [thing, *(getattr(thing, method) for method in methods)]
+    finder = doctest.DocTestFinder(recurse=False)
+    assert any(found.examples for part in parts for found in finder.find(part, name))
+
+
+def test_the_public_names_are_all_looked_at():
+    assert {"EntropicProjection.what_if", "EntropicProjection.set_params", "WhatIfCurves.sel"} <= set(PUBLIC)
+    assert "as_predictor" in PUBLIC
+    assert "EntropicProjection.get_metadata_routing" not in PUBLIC
+    assert sorted(agnostix.__all__) == list(agnostix.__all__)
