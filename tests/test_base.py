@@ -73,7 +73,10 @@ def test_parameters_of_an_unfitted_estimator_are_shown_and_set():
 
 
 def test_parameters_of_a_fitted_model_cannot_be_set():
-    message = "The model of Explainer is fitted, so its 'C' cannot be set. Pass an unfitted one, which fit will fit."
+    message = (
+        "The model of Explainer is fitted, so its 'C' cannot be set. "
+        "Pass an unfitted one, which fit will fit."
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Explainer(FITTED).set_params(model__C=3.0)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -11,6 +11,9 @@ from agnostix.explanation import WhatIfCurves
 from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, axes_for, house_style
 from agnostix.typing import Bools, Floats
 
+_NO_MOVE = 1e-10
+"""Nats below which a target is the data's own average."""
+
 
 class WhatIfCurveDisplay:
     """The outcome as a feature's average, or a level's proportion, moves.
@@ -184,19 +187,30 @@ class WhatIfCurveDisplay:
             )
             line = np.where(reach, factor * y, np.nan)
             self.ax_.plot(x, line, color=colour, alpha=weight, lw=2, label=label if weight == 1.0 else None)
-        at_mean = int(np.argmin(np.abs(curve["kl"].to_numpy(dtype=float))))
-        self.ax_.plot(x[at_mean], factor * y[at_mean], "o", color=colour, ms=6, zorder=4)
+        as_it_is = (curve["kl"] < _NO_MOVE).to_numpy()
+        self.ax_.plot(x[as_it_is], factor * y[as_it_is], "o", color=colour, ms=6, zorder=4)
 
     def _draw_distribution(self) -> None:
         assert self.distribution is not None
-        bars: pd.DataFrame = self.distribution.groupby(["left", "right"])["share"].sum().reset_index()
         targets = self.curve["target"].to_numpy(dtype=float)
         low, high = self._low, self._high
         floor, depth = low - 0.16 * (high - low), 0.13 * (high - low)
-        height = bars["share"] / bars["share"].max() * depth
-        self.ax_.bar(
-            bars["left"], height, bars["right"] - bars["left"], floor, align="edge", color=FAINT, linewidth=0
-        )
+        groups = list(dict.fromkeys(self.curve["group"]))
+        for group, bars in self.distribution.groupby("group", sort=False, dropna=False):
+            alone = len(groups) == 1 or group not in groups
+            colour = FAINT if alone else SERIES[groups.index(group) % len(SERIES)]
+            width = bars["right"] - bars["left"]
+            density = bars["share"] / width
+            self.ax_.bar(
+                bars["left"],
+                density / density.max() * depth,
+                width,
+                floor,
+                align="edge",
+                color=colour,
+                alpha=1.0 if alone else 0.3,
+                linewidth=0,
+            )
         self.ax_.set_ylim(floor, high)
         margin = 0.02 * np.ptp(targets)
         self.ax_.set_xlim(targets.min() - margin, targets.max() + margin)

@@ -105,13 +105,13 @@ class WhatIfMapDisplay:
             image.set_rasterized(True)
             thin = self.grid[self.grid["status"].isin(["thin", "boundary"])]
             self.ax_.plot(thin["first_target"], thin["second_target"], ".", color=INK, ms=2, alpha=0.6)
-            start = self.grid.iloc[int(self.grid["kl"].argmin())]
+            start = self.grid[self.grid["kl"] < 1e-10]
             self.ax_.plot(start["first_target"], start["second_target"], "+", color=INK, ms=11, mew=2)
             self.colorbar_ = self.figure_.colorbar(image, ax=self.ax_)
             self.colorbar_.outline.set_edgecolor(MUTED)
-            self.colorbar_.set_label(f"mean of {self.grid['output'].iloc[0]}")
-            self.ax_.set_xlabel(f"average of {self.names[0]}")
-            self.ax_.set_ylabel(f"average of {self.names[1]}")
+            self.colorbar_.set_label(f"mean of {self.grid['output'].iloc[0]}", parse_math=False)
+            self.ax_.set_xlabel(f"average of {self.names[0]}", parse_math=False)
+            self.ax_.set_ylabel(f"average of {self.names[1]}", parse_math=False)
         return self
 
 

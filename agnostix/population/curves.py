@@ -20,9 +20,6 @@ from agnostix.typing import Floats
 
 Targets = Mapping[str, Any]
 
-_FAR = 1.0
-"""Nats beyond which the rows at the extreme count one by one."""
-
 
 def sweep_curves(
     sample: Sample,
@@ -93,24 +90,20 @@ def sweep_ranking(
     skipped : list of Skipped
     """
     skipped: list[Skipped] = []
+    both_ways = np.array([-1, 1])
     gone = [
-        (_go(lever if kl <= _FAR else lever.exact(), kl, sign, settings), group, sign)
+        (course(lever, solve_kl(lever.atoms, np.full(2, kl), both_ways), settings), group)
         for group, part in groups(sample, by)
         for feature in _features(part, features, None, by, group, skipped)
         for lever in levers(part, feature, settings.missing)
-        for sign in (-1, 1)
     ]
     if simultaneous:
-        share = (1.0 - settings.confidence_level) / max(len(gone), 1)
+        share = (1.0 - settings.confidence_level) / max(2 * len(gone), 1)
         settings = replace(settings, confidence_level=1.0 - share)
     rows = _Rows()
-    for course_, group, sign in gone:
-        rows.add_change(course_, group, sign, settings)
+    for course_, group in gone:
+        rows.add_changes(course_, group, settings)
     return rows.frame(_RANKING_COLUMNS), skipped
-
-
-def _go(lever: Lever, kl: float, sign: int, settings: Settings) -> Course:
-    return course(lever, solve_kl(lever.atoms, np.array([kl]), sign), settings)
 
 
 def _features(
@@ -185,6 +178,9 @@ _RANKING_COLUMNS = (
 )
 
 
+_DIRECTIONS = np.array(["down", "up"], dtype=object)
+
+
 class _Rows:
     """Columns that grow block by block."""
 
@@ -201,7 +197,7 @@ class _Rows:
             block |= {"slope": part.slopes, "max_weight": gone.max_weight}
             self._add(block, taus.size)
 
-    def add_change(self, gone: Course, group: Any, sign: int, settings: Settings) -> None:
+    def add_changes(self, gone: Course, group: Any, settings: Settings) -> None:
         for part in gone.measured:
             low, high = gone.interval(part, settings.confidence_level)
             change = part.values - part.base
@@ -209,11 +205,11 @@ class _Rows:
                 change, part.change_errors, gone.ess, settings.confidence_level
             )
             block = self._shared(gone, group)
-            block |= {"direction": "up" if sign > 0 else "down", "start": gone.lever.statistic.mean}
+            block |= {"direction": _DIRECTIONS, "start": gone.lever.statistic.mean}
             block |= {"quantity": part.quantity.name, "output": part.quantity.output, "base": part.base}
             block |= {"value": part.values, "low": low, "high": high, "change": change}
             block |= {"std_error": part.change_errors, "change_low": change_low, "change_high": change_high}
-            self._add(block, 1)
+            self._add(block, change.size)
 
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         columns = {name: self._column(name) for name in names}

@@ -51,24 +51,22 @@ def default_targets(
     above = np.linspace(0.0, 1.0, n_targets - n_below)[1:]
     taus = np.concatenate([below, [0.0], above])
     if statistic.level is not None:
-        sides = [_by_divergence(atoms, taus_, sign) for taus_, sign in ((below, -1), (above, 1))]
-    else:
-        ends = _ends(statistic.z, atoms, base, quantiles)
-        sides = [np.abs(below) * ends[0], above * ends[1]]
-    return taus, np.concatenate([sides[0], [0.0], sides[1]])
+        return taus, _by_divergence(atoms, taus)
+    low, high = _ends(statistic.z, atoms, base, quantiles)
+    return taus, np.where(taus < 0.0, -taus * low, taus * high)
 
 
-def _by_divergence(atoms: Atoms, taus: Floats, sign: int) -> Floats:
-    limit = min(MAX_KL, _SHORT_OF_EDGE * largest_kl(atoms, sign))
-    return solve_kl(atoms, taus * taus * limit, sign).targets
+def _by_divergence(atoms: Atoms, taus: Floats) -> Floats:
+    low, high = (min(MAX_KL, _SHORT_OF_EDGE * largest_kl(atoms, sign)) for sign in (-1, 1))
+    up = taus > 0.0
+    return solve_kl(atoms, taus * taus * np.where(up, high, low), np.where(up, 1, -1)).targets
 
 
 def _ends(z: Floats, atoms: Atoms, base: Floats, quantiles: tuple[float, float]) -> tuple[float, float]:
     low, high = _quantiles(z, base, quantiles)
     least, most = (_SHORT_OF_EXTREME * extreme for extreme in atoms.extremes)
-    one = np.array([-1.0])
-    low = max(low, least) if low < 0.0 else _by_divergence(atoms, one, -1)[0]
-    high = min(high, most) if high > 0.0 else _by_divergence(atoms, one, 1)[0]
+    low = max(low, least) if low < 0.0 else _by_divergence(atoms, np.array([-1.0]))[0]
+    high = min(high, most) if high > 0.0 else _by_divergence(atoms, np.array([1.0]))[0]
     return float(low), float(high)
 
 

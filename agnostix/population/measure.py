@@ -164,10 +164,7 @@ def _solve_again(exact: Atoms, tilts: Tilts, which: Bools) -> Tilts:
     """Some of the same questions, put to the rows' own values."""
     if tilts.kl is None:
         return solve_targets(exact, tilts.targets[which])
-    up, down = (solve_kl(exact, tilts.kl[which], sign) for sign in (1, -1))
-    upwards = tilts.xi[which] > 0
-    targets, xi = np.where(upwards, up.targets, down.targets), np.where(upwards, up.xi, down.xi)
-    return Tilts(targets, xi, tilts.kl[which])
+    return solve_kl(exact, tilts.kl[which], np.where(tilts.xi[which] > 0, 1, -1))
 
 
 def _measure_all(lever: Lever, tilts: Tilts, responses: Responses) -> list[Measured]:
@@ -252,11 +249,7 @@ def _without_block(lever: Lever, tilts: Tilts, quantity: BlockQuantity, kept: np
     at_targets = [measured(xi) for xi in solve_targets(atoms, tilts.targets - mean).xi]
     at_stated = at_targets
     if tilts.kl is not None:
-        signs = np.where(tilts.xi > 0, 1, -1)
-        at_stated = [
-            measured(solve_kl(atoms, np.array([kl]), sign).xi[0])
-            for kl, sign in zip(tilts.kl, signs, strict=True)
-        ]
+        at_stated = [measured(xi) for xi in solve_kl(atoms, tilts.kl, np.where(tilts.xi > 0, 1, -1)).xi]
     return np.array([at_targets, at_stated, [measured(0.0)] * tilts.xi.size])
 
 

@@ -14,7 +14,8 @@ from agnostix.population.quantities import BlockQuantity, MeanQuantity, Quantity
 from agnostix.population.realism import carriers_of, interval, statuses
 from agnostix.population.sample import Sample
 from agnostix.population.settings import Settings
-from agnostix.population.statistic import Statistic, standardise
+from agnostix.population.shifts import shifts
+from agnostix.population.statistic import Statistic
 from agnostix.population.sweep import present
 from agnostix.solvers.delta import Influence
 from agnostix.solvers.dual import Projection, project
@@ -93,7 +94,7 @@ def _tell(
         weights=sample.table.to_user_order(sample.full(weights)) * sample.table.n_given,
         conditions=_conditions(conditions, statistics, phi, projection),
         outcomes=_outcomes(sample, phi[:, binding], held[binding], influence, ess, settings),
-        shifts=_shifts(sample, conditions, influence, ess, settings),
+        shifts=shifts(sample, influence, _stated(conditions), ess, settings.confidence_level),
         kl=max(kl, 0.0),
         ess=ess,
         ess_fraction=ess / sample.base_ess,
@@ -122,6 +123,10 @@ def off_target(centred: Floats, live: Bools) -> Floats:
         can be regressed on rounding errors.
     """
     return np.where(live[:, None] & (np.abs(centred) > EDGE), centred, 0.0)
+
+
+def _stated(conditions: list[Condition]) -> set[tuple[str, str]]:
+    return {(c.feature, str(c.level)) for c in conditions if c.about == "column"}
 
 
 def _conditions(
@@ -218,55 +223,3 @@ def _block_errors(
         without[b] = moved, moved - still
     error, change_error = jackknife(without)
     return float(error), float(change_error)
-
-
-def _shifts(
-    sample: Sample, conditions: list[Condition], influence: Influence, ess: float, settings: Settings
-) -> pd.DataFrame:
-    stated = {(c.feature, str(c.level)) for c in conditions if c.about == "column"}
-    found = (_shift_of(sample, name, influence) for name in sample.table.columns)
-    parts = [part for part in found if part is not None]
-    if not parts:
-        return pd.DataFrame(columns=_SHIFT_COLUMNS)
-    frame = pd.concat(parts, ignore_index=True)
-    low, high = interval(
-        frame["shift"].to_numpy(),
-        frame["std_error"].to_numpy(),
-        np.full(len(frame), ess),
-        settings.confidence_level,
-    )
-    keys = zip(frame["feature"], frame["level"], strict=True)
-    return frame.assign(low=low, high=high, stated=[(f, str(level)) in stated for f, level in keys])
-
-
-def _shift_of(sample: Sample, name: str, influence: Influence) -> pd.DataFrame | None:
-    """How a column's average or proportions moved, in standard deviations."""
-    column = sample.column(name)
-    if column.obstacle():
-        return None
-    there = ~column.missing
-    base = influence.base[there] / influence.base[there].sum()
-    share, base_share = influence.weights[there].sum(), influence.base[there].sum()
-    if share <= 0.0:
-        return None
-    levels = column.levels or (None,)
-    values = column.values[there]
-    psi = np.zeros((there.size, len(levels)))
-    means, scales = np.empty(len(levels)), np.empty(len(levels))
-    for j in range(len(levels)):
-        raw = (values == j).astype(float) if column.levels else np.asarray(values, dtype=float)
-        psi[there, j], means[j], scales[j] = standardise(raw, base)
-    shift = influence.weights @ psi / share
-    at_base = psi / base_share
-    psi = np.where(there[:, None], psi - shift, 0.0) / share
-    _, errors = influence.errors(psi, at_base)
-    return pd.DataFrame(
-        {
-            "feature": name,
-            "level": pd.Series(levels, dtype=object),
-            "before": means,
-            "after": means + scales * shift,
-            "shift": shift,
-            "std_error": errors,
-        }
-    )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from typing import Any
 
 from agnostix.plotting import ShiftDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, house_style
-from agnostix.report.findings import outcome_name, outcome_scale, quality_scale
+from agnostix.report.findings import outcome_name, outcome_scale, quality_scale, question
 from agnostix.report.material import Material
 
 _VARIABLES = {
@@ -35,28 +36,32 @@ def draw_figures(material: Material) -> dict[str, str]:
     dict of str to str
         SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER".
     """
-    import matplotlib as mpl
-
-    with mpl.rc_context({"backend": "agg"}), house_style():
+    with house_style():
         scale = outcome_scale(material)
-        figures = {"ranking": _ranking(material.ranking, scale, outcome_name(material))}
+        figures = {
+            "ranking": _ranking(material.ranking, scale, f"Change of the {outcome_name(material)} by feature")
+        }
         if not material.quality.empty:
-            figures["quality"] = _ranking(material.quality, quality_scale(material), "model's error")
+            figures["quality"] = _ranking(
+                material.quality, quality_scale(material), "Change of the model's error by feature"
+            )
         for feature in material.features:
             figures[f"feature:{feature}"] = _feature(material, feature)
         for j, asked in enumerate(material.asked):
             if asked.scenario is not None:
                 display = ShiftDisplay.from_explanation(asked.scenario, max_features=10)
-                figures[f"scenario:{j}"] = _svg(display.plot(_axes(5.2, 3.2)), "What else moved")
-    return figures
+                figures[f"scenario:{j}"] = _svg(
+                    display.plot(_axes(5.2, 3.2)), f"What else moved: {question(asked.constraints)}"
+                )
+    return {name: _unique_ids(svg, f"figure-{j}") for j, (name, svg) in enumerate(figures.items())}
 
 
-def _ranking(ranking: Any, scale: Any, name: str, height: float | None = None) -> str:
+def _ranking(ranking: Any, scale: Any, title: str) -> str:
     n = min(12, len(ranking[["feature", "level"]].astype(str).drop_duplicates()))
-    ax = _axes(5.8, height or 0.9 + 0.32 * n)
+    ax = _axes(5.8, 0.9 + 0.32 * n)
     display = WhatIfRankingDisplay(ranking).plot(ax, factor=scale.factor)
     display.ax_.set_xlabel("change, in points" if scale.share else "change")
-    return _svg(display, f"Change of the {name} by feature")
+    return _svg(display, title)
 
 
 def _feature(material: Material, feature: str) -> str:
@@ -70,7 +75,7 @@ def _feature(material: Material, feature: str) -> str:
     ranked = (
         rows.assign(feature=rows["level"].astype(str), level=None) if rows["level"].nunique() > 2 else rows
     )
-    return _ranking(ranked, scale, "outcome")
+    return _ranking(ranked, scale, f"Change of the {outcome_name(material)} by level of {feature}")
 
 
 def _axes(width: float, height: float) -> Any:
@@ -80,31 +85,31 @@ def _axes(width: float, height: float) -> Any:
 
 
 def _svg(display: Any, title: str) -> str:
+    from markupsafe import escape
+
     buffer = io.StringIO()
     display.figure_.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(
-        r'<svg [^>]*viewBox="([^"]*)"[^>]*>', rf'<svg role="img" viewBox="\1">{_title(title)}', text, count=1
-    )
+    view = re.search(r'viewBox="([^"]*)"', text)
+    assert view is not None
+    inside = text[text.index(">") + 1 :]
+    text = f'<svg role="img" viewBox="{view[1]}"><title>{escape(title)}</title>{inside}'
+    return re.sub(r">\s+<", "><", _in_tags(text, _coloured))
+
+
+def _coloured(tag: str) -> str:
     for colour, name in _VARIABLES.items():
-        text = text.replace(colour, f"var(--{name})")
-    text = re.sub(r"font: (\d+(?:\.\d+)?)px [^;\"]*", r"font-size: \1px", text)
-    return _unique_ids(re.sub(r">\s+<", "><", text), title)
+        tag = tag.replace(colour, f"var(--{name})")
+    return re.sub(r"font: (\d+(?:\.\d+)?)px [^;\"]*", r"font-size: \1px", tag)
 
 
-def _title(title: str) -> str:
-    from markupsafe import escape
-
-    return f"<title>{escape(title)}</title>"
-
-
-def _unique_ids(svg: str, title: str) -> str:
+def _unique_ids(svg: str, prefix: str) -> str:
     """Prefix the identifiers, which one page must not hold twice."""
-    from hashlib import sha256
+    return _in_tags(svg, lambda tag: re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", tag))
 
-    prefix = sha256(title.encode()).hexdigest()[:6]
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
-    svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
+
+def _in_tags(svg: str, change: Callable[[str], str]) -> str:
+    """Change tags alone, never the text between them, which may be anything."""
+    return re.sub(r"<[^>]+>", lambda tag: change(tag[0]), svg)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.report.material import Asked, Material
-from agnostix.report.words import MINUS, Scale, listed, number, percent, realism
+from agnostix.report.words import MINUS, Scale, digits_apart, listed, number, percent, realism
 
 _N_FINDINGS = 3
 _HARDLY = 0.1
@@ -131,9 +131,10 @@ def _carried_along(material: Material, mover: Mapping[Any, Any], moved: Mapping[
 
 def _moved(row: Mapping[Any, Any]) -> str:
     if row["level"] is None:
+        digits = digits_apart([row["start"], row["target"]])
         return (
-            f"Among rows like these, reweighted to an average {row['feature']} of {number(row['target'])} "
-            f"instead of {number(row['start'])}"
+            f"Among rows like these, reweighted to an average {row['feature']} of "
+            f"{number(row['target'], digits)} instead of {number(row['start'], digits)}"
         )
     return (
         f"With {row['feature']} = {row['level']} in {percent(row['target'])} of the rows instead of "
@@ -204,23 +205,24 @@ def curve_sentence(feature: str, curve: pd.DataFrame, name: str, scale: Scale) -
     x, y = solid["target"].to_numpy(dtype=float), solid["value"].to_numpy(dtype=float)
     start = int(np.argmin(np.abs(solid["kl"].to_numpy(dtype=float))))
     slope = float(solid["slope"].iloc[start])
-    head = f"As the average moves from {number(x[0])} to {number(x[-1])}, the {name} "
-    here = f"Around the data's own average, {number(x[start])}"
+    digits = digits_apart(x)
+    head = f"As the average moves from {number(x[0], digits)} to {number(x[-1], digits)}, the {name} "
+    here = f"Around the data's own average, {number(x[start], digits)}"
     step = 10.0 ** np.floor(np.log10(max(np.ptp(x) / 4.0, 1e-300)))
     tail = f" {here}, an average higher by {number(step, 1)} goes with {_signed_change(step * slope, scale)}."
     return head + _course(x, y, float(np.nanmax(solid["std_error"])), scale) + "." + tail
 
 
 def _course(x: np.ndarray, y: np.ndarray, error: float, scale: Scale) -> str:
-    first, last = scale.value(y[0]), scale.value(y[-1])
+    first, last, digits = scale.value(y[0]), scale.value(y[-1]), digits_apart(x)
     top, bottom = int(y.argmax()), int(y.argmin())
     edges = (0, y.size - 1)
     if np.ptp(y) <= 2.0 * error:
         return f"stays near {scale.value(float(y.mean()))}"
     if top not in edges and y[top] - max(y[0], y[-1]) > 2.0 * error:
-        return f"rises from {first} to {scale.value(y[top])} at {number(x[top])} and falls to {last}"
+        return f"rises from {first} to {scale.value(y[top])} at {number(x[top], digits)} and falls to {last}"
     if bottom not in edges and min(y[0], y[-1]) - y[bottom] > 2.0 * error:
-        return f"falls from {first} to {scale.value(y[bottom])} at {number(x[bottom])} and rises to {last}"
+        return f"falls from {first} to {scale.value(y[bottom])} at {number(x[bottom], digits)} and rises to {last}"
     if abs(y[-1] - y[0]) <= 2.0 * error:
         return f"stays between {scale.value(y[bottom])} and {scale.value(y[top])}"
     return f"{'rises' if y[-1] > y[0] else 'falls'} from {first} to {last}"
@@ -323,8 +325,8 @@ def _share(wanted: Any) -> str:
 def _amount(wanted: Any) -> str:
     if isinstance(wanted, tuple | list):
         low, high = wanted
-        return f"between {low:g} and {high:g}"
-    return f"{wanted:g}"
+        return f"between {low:.12g} and {high:.12g}"
+    return f"{wanted:.12g}"
 
 
 def caveats(material: Material) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.exceptions import InfeasibleTargetError
+from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.explainers import EntropicProjection
 from agnostix.explanation import Scenario, WhatIfCurves
 from agnostix.population import Companions, Sample, default_metrics, movable
@@ -177,6 +177,9 @@ def gather(request: Request) -> Material:
     asked = [_ask(projection, constraints) for constraints in request.what_if]
     metrics = default_metrics(projection.answers_)
     compared = projection.rank(EQUAL_KL, metric=["prediction", *_error_metric(metrics)])
+    if compared.empty:
+        reasons = "; ".join(f"{name}: {reason}" for name, _, reason in _skipped(projection))
+        raise DataError(f"No column of X can be moved ({reasons}).")
     ranking = compared[compared["output"] == output].reset_index(drop=True)
     drawn = _by_change(ranking)[:MAX_FEATURES]
     curves = projection.explain(features=drawn)

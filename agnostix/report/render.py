@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from typing import Any
 
-from agnostix.report.words import Scale, number, percent, whole
+from agnostix.report.words import Scale, digits_apart, number, percent, whole
 
 
 def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> str:
@@ -36,7 +37,14 @@ def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "whole": whole}
+    environment.filters |= {"number": number, "percent": percent, "whole": whole, "md": _as_markdown}
+    environment.globals["digits_apart"] = digits_apart
     scale = Scale(summary["outcome"]["share"], summary["outcome"]["decimals"])
     drawn = {name: Markup(svg) for name, svg in figures.items()}
     return environment.get_template(template).render(summary=summary, figures=drawn, scale=scale, parts=parts)
+
+
+def _as_markdown(value: Any) -> str:
+    """A text whose signs mean themselves, on one line, also in a table's cell."""
+    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", " ", str(value))
+    return re.sub(r"([\\`*\[\]<>|#~&]|(?<!\w)_|_(?!\w))", r"\\\1", text)

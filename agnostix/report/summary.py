@@ -22,10 +22,11 @@ from agnostix.report.findings import (
     scenario_sentence,
 )
 from agnostix.report.material import EQUAL_KL, Asked, Lever, Material
-from agnostix.report.words import Scale, percent, whole
+from agnostix.report.words import Scale, is_known, percent, whole
 
 SCHEMA_VERSION = 1
 _N_COMPANIONS = 3
+_IN_UNITS_OF_COLUMN = ("target", "start", "before", "after", "reached")
 _METRIC_NAMES = {"brier_score": "Brier score", "roc_auc": "ROC AUC", "r2": "R\u00b2"}
 
 
@@ -139,7 +140,7 @@ def _lever(lever: Lever, material: Material) -> dict[str, Any]:
         for i, row in enumerate(strongest)
     ]
     columns = {
-        name: [_round(v) for v in curve[name].to_numpy(dtype=float)]
+        name: [_round(v, _digits_of(name)) for v in curve[name].to_numpy(dtype=float)]
         for name in ("target", "value", "std_error", "low", "high", "slope", "kl", "max_weight")
     }
     ess = [_round(v) for v in curve["ess"].to_numpy(dtype=float) / base_ess]
@@ -190,9 +191,8 @@ def _written(row: dict[str, Any], material: Material) -> dict[str, Any]:
     share = row["quantity"] in ("accuracy", "error_rate") or (
         row["quantity"] == "prediction" and material.is_share
     )
-    scale = Scale.fitting(
-        [row["value"]], (row["high"] - row["low"]) / 2.0 if row["high"] is not None else 0.0, share
-    )
+    known = is_known(row["low"]) and is_known(row["high"])
+    scale = Scale.fitting([row["value"]], (row["high"] - row["low"]) / 2.0 if known else 0.0, share)
     name = (
         outcome_name(material)
         if row["quantity"] == "prediction"
@@ -217,17 +217,25 @@ def _quality(material: Material) -> dict[str, Any]:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+    return [
+        {str(key): _plain(value, _digits_of(str(key))) for key, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, digits: int) -> Any:
     if isinstance(value, float | np.floating):
-        return _round(float(value))
+        return _round(float(value), digits)
     if isinstance(value, np.generic):
         return value.item()
     return value if value is None or isinstance(value, str | int | bool) else str(value)
 
 
+def _digits_of(name: str) -> int:
+    """Significant digits: more for what is in a column's units, which may lie far from 0."""
+    return 12 if name in _IN_UNITS_OF_COLUMN else 6
+
+
 def _round(value: float, digits: int = 6) -> float | None:
-    """Six significant digits, None for what JSON cannot hold."""
+    """Some significant digits, None for what JSON cannot hold."""
     return float(f"{value:.{digits}g}") if np.isfinite(value) else None

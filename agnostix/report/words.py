@@ -12,13 +12,28 @@ THIN_SPACE = "\u202f"
 DASH = "\u2013"
 
 
-def number(value: float, digits: int = 3) -> str:
+def is_known(value: float | None) -> bool:
+    """Tell a number that can be written from None, NaN and infinity.
+
+    Parameters
+    ----------
+    value : float or None
+        The number.
+
+    Returns
+    -------
+    bool
+    """
+    return value is not None and bool(np.isfinite(value))
+
+
+def number(value: float | None, digits: int = 3) -> str:
     """A number with a stated count of significant digits, never in powers of ten where avoidable.
 
     Parameters
     ----------
-    value : float
-        The number.
+    value : float or None
+        The number; a dash is written where it is not known.
     digits : int, default=3
         Significant digits.
 
@@ -26,48 +41,75 @@ def number(value: float, digits: int = 3) -> str:
     -------
     str
     """
-    if not np.isfinite(value):
+    if value is None or not is_known(value):
         return DASH
     if value == 0.0:
         return "0"
-    size = int(np.floor(np.log10(abs(value))))
-    if size >= 9 or size < -4:
+    size = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded number
+    if size >= max(9, digits) or size < -4:
         return f"{value:.{digits - 1}e}".replace("-", MINUS)
     text = f"{value:,.{max(digits - 1 - size, 0)}f}".replace(",", THIN_SPACE)
     return text.replace("-", MINUS)
 
 
-def whole(value: float) -> str:
+def digits_apart(values: Any, digits: int = 3) -> int:
+    """Significant digits at which numbers that are read side by side differ.
+
+    Parameters
+    ----------
+    values : array-like of float
+        The numbers, such as years, that may lie close together and far from 0.
+    digits : int, default=3
+        At least so many.
+
+    Returns
+    -------
+    int
+        Enough for two digits of what lies between the farthest of them, at most 12.
+    """
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    spread, largest = np.ptp(known) if known.size else 0.0, np.abs(known).max(initial=0.0)
+    if spread <= 0.0:
+        return digits
+    sizes = np.floor(np.log10([largest, spread]))
+    return int(np.clip(sizes[0] - sizes[1] + 2, digits, 12))
+
+
+def whole(value: float | None) -> str:
     """A count, its thousands set apart.
 
     Parameters
     ----------
-    value : float
+    value : float or None
         The count; rounded.
 
     Returns
     -------
     str
     """
-    return f"{value:,.0f}".replace(",", THIN_SPACE)
+    return f"{value:,.0f}".replace(",", THIN_SPACE) if is_known(value) else DASH
 
 
-def percent(share: float, decimals: int = 0) -> str:
+def percent(share: float | None, decimals: int = 0) -> str:
     """A share in per cent.
 
     Parameters
     ----------
-    share : float
+    share : float or None
         Between 0 and 1.
     decimals : int, default=0
-        Digits after the point; more are shown where it would print as 0 or 100.
+        Digits after the point; up to 4 are shown where it would print as 0 or 100.
 
     Returns
     -------
     str
     """
-    while decimals < 4 and 0.0 < share < 1.0 and float(f"{100 * share:.{decimals}f}") in (0.0, 100.0):
-        decimals += 1
+    if share is None or not is_known(share):
+        return DASH
+    if 5e-7 < share < 1.0 - 5e-7:
+        while decimals < 4 and float(f"{100 * share:.{decimals}f}") in (0.0, 100.0):
+            decimals += 1
     return f"{100 * share:.{decimals}f}".replace("-", MINUS) + THIN_SPACE + "%"
 
 
@@ -105,7 +147,8 @@ class Scale:
         """
         half = half_width * (100.0 if share else 1.0)
         if not (np.isfinite(half) and half > 0.0):
-            half = 0.01 * float(np.nanmax(np.abs(np.asarray(values, dtype=float)), initial=1e-9))
+            known = np.abs(np.asarray(values, dtype=float))
+            half = 0.01 * float(known[np.isfinite(known)].max(initial=1e-9))
             half *= 100.0 if share else 1.0
         decimals = int(np.clip(np.ceil(-np.log10(half / 3.0)), 0, 6))
         return cls(share, min(decimals, 2) if share else decimals)
@@ -120,55 +163,52 @@ class Scale:
         """Unit of a value."""
         return THIN_SPACE + "%" if self.share else ""
 
-    def value(self, value: float) -> str:
+    def value(self, value: float | None) -> str:
         """A value of the outcome.
 
         Parameters
         ----------
-        value : float
+        value : float or None
             In model output units.
 
         Returns
         -------
         str
         """
-        if not np.isfinite(value):
+        if value is None or not is_known(value):
             return DASH
         return self._digits(self.factor * value) + self.suffix
 
-    def interval(self, low: float, high: float) -> str:
+    def interval(self, low: float | None, high: float | None) -> str:
         """An interval of the outcome.
 
         Parameters
         ----------
-        low, high : float
+        low, high : float or None
             In model output units.
 
         Returns
         -------
         str
         """
-        if not (np.isfinite(low) and np.isfinite(high)):
+        if low is None or high is None or not (is_known(low) and is_known(high)):
             return DASH
-        joint = f" to {MINUS}" if high < 0 else DASH
-        last = (
-            self._digits(self.factor * high).lstrip(MINUS) if high < 0 else self._digits(self.factor * high)
-        )
-        return self._digits(self.factor * low) + joint + last + self.suffix
+        first, last = (self._digits(self.factor * end) for end in (low, high))
+        return first + (" to " if MINUS in first + last else DASH) + last + self.suffix
 
-    def change(self, change: float) -> str:
+    def change(self, change: float | None) -> str:
         """A difference between two values of the outcome, with its sign.
 
         Parameters
         ----------
-        change : float
+        change : float or None
             In model output units.
 
         Returns
         -------
         str
         """
-        if not np.isfinite(change):
+        if change is None or not is_known(change):
             return DASH
         text = self._digits(self.factor * change)
         sign = "+" if change > 0 and any(digit in text for digit in "123456789") else ""

@@ -98,10 +98,12 @@ class Influence:
             unknown = np.full(psi.shape[1], np.inf)
             return unknown, unknown
         psi_base = psi if psi_base is None else psi_base
-        residual = psi - self.weights @ psi - self.centred @ self.slopes(psi)
+        slopes = self.slopes(psi)
+        residual = psi - self.weights @ psi
+        residual -= (slopes.T @ self.centred.T).T
         residual *= self.inflated[:, None]
         at_base = (psi_base - self.base @ psi_base) * self.base[:, None]
         change = residual - at_base
         if drift is not None:
-            change += drift[:, None] * self.slopes(psi)[0]
+            change += drift[:, None] * slopes[0]
         return np.sqrt((residual**2).sum(0)), np.sqrt((change**2).sum(0))

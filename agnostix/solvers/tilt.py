@@ -80,8 +80,8 @@ def solve_targets(atoms: Atoms, targets: Floats) -> Tilts:
     return Tilts(targets, np.where(above, xi, -xi))
 
 
-def solve_kl(atoms: Atoms, kl: Floats, sign: int) -> Tilts:
-    """Go a stated divergence in one direction.
+def solve_kl(atoms: Atoms, kl: Floats, sign: int | Codes) -> Tilts:
+    """Go stated divergences from the base weights.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def solve_kl(atoms: Atoms, kl: Floats, sign: int) -> Tilts:
         The standardised statistic, of base mean 0.
     kl : ndarray of shape (n_targets,)
         Divergences from the base weights, in nats.
-    sign : {-1, 1}
-        Direction in which the mean moves.
+    sign : {-1, 1} or ndarray of these
+        Directions in which the mean moves.
 
     Returns
     -------
@@ -100,15 +100,16 @@ def solve_kl(atoms: Atoms, kl: Floats, sign: int) -> Tilts:
     """
     kl = np.atleast_1d(np.asarray(kl, dtype=float))
     sides = _Sides.of(atoms)
-    side = np.full(kl.size, int(sign > 0))
-    limit = largest_kl(atoms, sign) * (1.0 - 1e-9)
+    up = np.broadcast_to(sign, kl.shape) > 0
+    side = up.astype(np.intp)
+    limit = np.where(up, largest_kl(atoms, 1), largest_kl(atoms, -1)) * (1.0 - 1e-9)
     xi = np.where(kl >= limit, np.inf, 0.0)
     moving = np.flatnonzero((kl > 0.0) & (kl < limit))
     xi[moving] = _solve_kl(sides, side[moving], kl[moving])
     finite = np.isfinite(xi)
     room = np.where(finite, sides.moments(side, np.where(finite, xi, 0.0))[1], 0.0)
     low, high = atoms.extremes
-    return Tilts(high - room if sign > 0 else low + room, sign * xi, kl)
+    return Tilts(np.where(up, high - room, low + room), np.where(up, xi, -xi), kl)
 
 
 def largest_kl(atoms: Atoms, sign: int) -> float:
@@ -226,5 +227,5 @@ def _solve_kl(sides: _Sides, side: Codes, kl: Floats) -> Floats:
         gap = -roots.x[o] * mean - log_total - kl[o]
         with np.errstate(divide="ignore", invalid="ignore"):
             step = -gap / (roots.x[o] * variance)
-        roots.advance(gap > 0, step, np.abs(gap) <= 1e-12 * kl[o])
+        roots.advance(gap > 0, step, np.abs(gap) <= 1e-11 * kl[o])
     return roots.given_up(sides.are_nodes, "divergences")

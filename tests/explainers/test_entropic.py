@@ -72,8 +72,8 @@ def test_scikit_learns_checks_pass(estimator, check):
         ),
         (
             {"quantiles": "wide"},
-            "The 'quantiles' parameter of EntropicProjection must be an instance of 'tuple' or an instance of "
-            "'list'. Got 'wide' instead.",
+            "The 'quantiles' parameter of EntropicProjection must be an instance of 'tuple' or an instance "
+            "of 'list'. Got 'wide' instead.",
         ),
         (
             {"quantiles": (0.9, 0.1)},
@@ -120,7 +120,7 @@ def test_nothing_is_answered_before_fit(method):
 def test_there_must_be_one_outcome_and_one_only():
     with pytest.raises(ValueError, match=r"^There is no outcome: pass a model, predictions, or y\.$"):
         EntropicProjection().fit(X)
-    with pytest.raises(ValueError, match="^Pass either a model or predictions, not both: they answer"):
+    with pytest.raises(ValueError, match=r"^Pass either a model or predictions, not both: they answer"):
         EntropicProjection(chance).fit(X, predictions=chance(X))
 
 

@@ -66,11 +66,13 @@ def test_base_weights_may_come_in_any_unit():
         (np.r_[np.nan, np.ones(39)], "sample_weight misses 1 of 40 values."),
         (
             np.r_[-1.0, np.ones(39)],
-            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from -1 to 1.",
+            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from "
+            "-1 to 1.",
         ),
         (
             np.r_[np.inf, np.ones(39)],
-            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from 1 to inf.",
+            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from "
+            "1 to inf.",
         ),
         (
             np.zeros(40),

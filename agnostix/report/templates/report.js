@@ -3,12 +3,12 @@
   const summary = JSON.parse(document.getElementById("summary").textContent);
   const byId = (id) => document.getElementById(id);
   const { share, decimals } = summary.outcome;
-  const minus = (text) => text.replace("-", "\u2212");
+  const minus = (text) => (/[1-9]/.test(text) ? text.replace("-", "\u2212") : text.replace("-", ""));
   const digits = (x, n) => minus(x.toFixed(n));
   const significant = (x, n = 3) => {
     if (x === 0) return "0";
     const size = Math.floor(Math.log10(Math.abs(x)));
-    return minus(Math.abs(size) < 9 ? x.toFixed(Math.max(n - 1 - size, 0)) : x.toExponential(n - 1));
+    return minus(size < Math.max(9, n) && size > -5 ? x.toFixed(Math.max(n - 1 - size, 0)) : x.toExponential(n - 1));
   };
   const outcome = (x) => (x === null ? "\u2013" : share ? digits(100 * x, Math.max(decimals, 1)) + "\u202f%" : digits(x, decimals));
   const percent = (x) => digits(100 * x, 100 * x < 1 ? 2 : x < 0.1 ? 1 : 0) + "\u202f%";
@@ -17,10 +17,16 @@
   const nameOf = (lever) => (lever.level === null ? lever.feature : `${lever.feature} = ${lever.level}`);
 
   function readOut(lever, i) {
-    const average = lever.level === null ? significant(lever.target[i]) : percent(lever.target[i]);
-    const start = lever.level === null ? significant(lever.target[lever.start]) : percent(lever.target[lever.start]);
+    const size = (x) => Math.floor(Math.log10(x));
+    const spread = lever.target[lever.target.length - 1] - lever.target[0];
+    const largest = Math.max(...lever.target.map(Math.abs));
+    const n = spread > 0 ? Math.min(Math.max(size(largest) - size(spread) + 2, 3), 12) : 3;
+    const written = (x) => (lever.level === null ? significant(x, n) : percent(x));
+    const average = written(lever.target[i]);
+    const start = written(lever.target[lever.start]);
     byId("whatif-kind").textContent = lever.level === null ? "average" : "share";
     byId("whatif-average").textContent = average;
+    byId("whatif-target").setAttribute("aria-valuetext", average);
     byId("whatif-value").textContent = outcome(lever.value[i]);
     byId("whatif-interval").textContent = `(${outcome(lever.low[i])} to ${outcome(lever.high[i])})`;
     byId("whatif-change").textContent = i === lever.start
