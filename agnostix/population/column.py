@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -68,6 +69,12 @@ class Column:
             return cls(name, "date", np.zeros(len(series)))
         codes, levels = to_codes(series)
         return cls(name, "categorical", codes, levels)
+
+    @cached_property
+    def distinct(self) -> tuple[Codes, Codes]:
+        """A row of each distinct number, in increasing order, and which of them every row has."""
+        _, first, code = np.unique(self.values, return_index=True, return_inverse=True)
+        return first, code.ravel()
 
     @property
     def missing(self) -> Bools:

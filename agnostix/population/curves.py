@@ -214,11 +214,12 @@ class _Rows:
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         columns = {name: self._column(name) for name in names}
         index = pd.RangeIndex(sum(self._sizes))
-        series = {
-            name: pd.Series(column, index=index, dtype=column.dtype, copy=False)
+        objects = {  # else pandas would make labels and None its own strings
+            name: pd.Series(column, index=index, dtype=object, copy=False)
             for name, column in columns.items()
+            if column.dtype == object
         }
-        return pd.DataFrame(series, index=index, copy=False)
+        return pd.DataFrame(columns | objects, index=index, copy=False)
 
     def _shared(self, gone: Course, group: Any) -> dict[str, Any]:
         statistic = gone.lever.statistic

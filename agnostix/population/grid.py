@@ -63,14 +63,19 @@ def _by_divergence(atoms: Atoms, taus: Floats) -> Floats:
 
 
 def _ends(z: Floats, atoms: Atoms, base: Floats, quantiles: tuple[float, float]) -> tuple[float, float]:
-    low, high = _quantiles(z, base, quantiles)
+    low, high = _quantiles(z, atoms, base, quantiles)
     least, most = (_SHORT_OF_EXTREME * extreme for extreme in atoms.extremes)
     low = max(low, least) if low < 0.0 else _by_divergence(atoms, np.array([-1.0]))[0]
     high = min(high, most) if high > 0.0 else _by_divergence(atoms, np.array([1.0]))[0]
     return float(low), float(high)
 
 
-def _quantiles(z: Floats, base: Floats, quantiles: tuple[float, float]) -> Floats:
-    if base.min() == base.max():
-        return np.quantile(z, quantiles)
-    return np.quantile(z, quantiles, weights=base, method="inverted_cdf")
+def _quantiles(z: Floats, atoms: Atoms, base: Floats, quantiles: tuple[float, float]) -> Floats:
+    """The smallest values below which lies at least the stated share of the weight."""
+    if atoms.bin_widths is not None:
+        uniform = base.min() == base.max()
+        weights = None if uniform else base
+        return np.quantile(z, quantiles, weights=weights, method="inverted_cdf")
+    below = np.cumsum(atoms.mass)
+    place = np.searchsorted(below, np.array(quantiles) * below[-1] * (1.0 - 1e-12))
+    return atoms.points[np.minimum(place, below.size - 1)]

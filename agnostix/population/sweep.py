@@ -12,7 +12,7 @@ from agnostix.exceptions import DataError
 from agnostix.population.column import Column
 from agnostix.population.sample import Sample
 from agnostix.population.statistic import Statistic
-from agnostix.solvers.atoms import Atoms, collapse, collapse_levels
+from agnostix.solvers.atoms import Atoms, collapse, collapse_levels, is_spread
 
 _MAX_GROUPS = 20
 _FEW_LEVELS = 20
@@ -90,7 +90,9 @@ def levers(
     column = sample.column(feature)
     if column.kind == "numeric" and levels is None:
         statistic = sample.statistic(column)
-        yield Lever(sample, statistic, collapse(statistic.z, sample.base, sample.outcomes))
+        distinct = None if is_spread(statistic.z) else column.distinct
+        atoms = collapse(statistic.z, sample.base, sample.outcomes, distinct=distinct)
+        yield Lever(sample, statistic, atoms)
         return
     if column.kind == "numeric":
         for level in levels or ():
@@ -108,8 +110,8 @@ def levers(
         if 0 < counts[code] < codes.size
     }
     points = {code: np.array([s.to_z(0.0), s.to_z(1.0)]) for code, s in statistics.items()}
-    atoms = collapse_levels(codes, points, sample.base, sample.outcomes)
-    for statistic, own in zip(statistics.values(), atoms, strict=True):
+    found = collapse_levels(codes, points, sample.base, sample.outcomes)
+    for statistic, own in zip(statistics.values(), found, strict=True):
         yield Lever(sample, statistic, own)
 
 

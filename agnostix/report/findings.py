@@ -220,9 +220,11 @@ def _course(x: np.ndarray, y: np.ndarray, error: float, scale: Scale) -> str:
     if np.ptp(y) <= 2.0 * error:
         return f"stays near {scale.value(float(y.mean()))}"
     if top not in edges and y[top] - max(y[0], y[-1]) > 2.0 * error:
-        return f"rises from {first} to {scale.value(y[top])} at {number(x[top], digits)} and falls to {last}"
+        peak = f"{scale.value(y[top])} at {number(x[top], digits)}"
+        return f"rises from {first} to {peak} and falls to {last}"
     if bottom not in edges and min(y[0], y[-1]) - y[bottom] > 2.0 * error:
-        return f"falls from {first} to {scale.value(y[bottom])} at {number(x[bottom], digits)} and rises to {last}"
+        trough = f"{scale.value(y[bottom])} at {number(x[bottom], digits)}"
+        return f"falls from {first} to {trough} and rises to {last}"
     if abs(y[-1] - y[0]) <= 2.0 * error:
         return f"stays between {scale.value(y[bottom])} and {scale.value(y[top])}"
     return f"{'rises' if y[-1] > y[0] else 'falls'} from {first} to {last}"

@@ -65,7 +65,29 @@ class Atoms:
         return float(self.points.min()), float(self.points.max())
 
 
-def collapse(z: Floats, base: Floats, outcomes: Floats, *, exact: bool = False) -> Atoms:
+def is_spread(z: Floats) -> bool:
+    """Tell whether a statistic has so many different values that nodes serve better.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_rows,)
+        The standardised statistic.
+
+    Returns
+    -------
+    bool
+    """
+    return z.size > MAX_EXACT and _mostly_distinct(z)
+
+
+def collapse(
+    z: Floats,
+    base: Floats,
+    outcomes: Floats,
+    *,
+    distinct: tuple[Codes, Codes] | None = None,
+    exact: bool = False,
+) -> Atoms:
     """Put rows of an equal statistic together.
 
     Parameters
@@ -76,6 +98,9 @@ def collapse(z: Floats, base: Floats, outcomes: Floats, *, exact: bool = False) 
         Base weights, summing to 1.
     outcomes : ndarray of shape (n_rows, n_outcomes)
         What is averaged.
+    distinct : tuple of ndarray of int, default=None
+        A row of each distinct value, in increasing order, and which of them
+        every row has, where that is known already.
     exact : bool, default=False
         Keep the rows' own values, however many differ.
 
@@ -83,10 +108,12 @@ def collapse(z: Floats, base: Floats, outcomes: Floats, *, exact: bool = False) 
     -------
     Atoms
     """
-    uniform = bool(base.min() == base.max())
-    if uniform and not exact and z.size > MAX_EXACT and _mostly_distinct(z):
+    if distinct is not None:
+        points, code = z[distinct[0]], distinct[1]
+    elif not exact and is_spread(z) and base.min() == base.max():
         return _chebyshev(z, base, outcomes)
-    points, code = np.unique(z, return_inverse=True)
+    else:
+        points, code = np.unique(z, return_inverse=True)
     return _atoms(points, _Sums.of(code, points.size, base, outcomes))
 
 

@@ -21,6 +21,8 @@ EDGE = 1e-9
 """Distance from an extreme, in standard deviations, below which a target is on it."""
 _MAX_ITER = 200
 _MAX_CELLS = 1_000_000
+_NEAR = 1e-8
+"""Relative gap from which one more step of Newton's reaches rounding error."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ class _Bracket:
         self.open = np.arange(start.size)
 
     def advance(self, too_far: Bools, step: Floats, done: Bools) -> None:
-        """Take one step of every open root; those done stay where they are."""
+        """Take one step of every open root, the last one of those done: it squares what is left."""
         o = self.open
         x = self.x[o]
         low = self._low[o] = np.where(too_far, self._low[o], x)
@@ -184,7 +186,8 @@ class _Bracket:
         guess = x + step
         good = np.isfinite(guess) & (guess >= low) & (guess <= high)
         good &= np.where(bounded, np.abs(step) <= 0.5 * self._stride[o], guess <= 8.0 * x + 64.0)
-        ahead = np.where(done, x, np.where(good, guess, middle))
+        last = np.where(np.isfinite(guess), np.clip(guess, low, high), x)
+        ahead = np.where(done, last, np.where(good, guess, middle))
         self._stride[o] = np.where(bounded, np.abs(ahead - x), np.inf)
         self.x[o] = ahead
         self.open = o[~(done | (np.abs(ahead - x) <= 4e-16 * np.abs(x)))]
@@ -201,7 +204,7 @@ def _solve_room(sides: _Sides, side: Codes, room: Floats) -> Floats:
     """Multipliers at which the mean distance to the extreme is `room`, on the log-odds of its place."""
     span = sides.span
     wanted = np.log(span - room) - np.log(room)
-    enough = np.minimum(1e-14 * (1.0 + span), 1e-10 * room)
+    enough = _NEAR * np.minimum(1.0, np.minimum(room, span - room))
     roots = _Bracket(np.zeros(room.size))
     for _ in range(_MAX_ITER):
         if roots.open.size == 0:
@@ -227,5 +230,5 @@ def _solve_kl(sides: _Sides, side: Codes, kl: Floats) -> Floats:
         gap = -roots.x[o] * mean - log_total - kl[o]
         with np.errstate(divide="ignore", invalid="ignore"):
             step = -gap / (roots.x[o] * variance)
-        roots.advance(gap > 0, step, np.abs(gap) <= 1e-11 * kl[o])
+        roots.advance(gap > 0, step, np.abs(gap) <= _NEAR * kl[o])
     return roots.given_up(sides.are_nodes, "divergences")

@@ -1,0 +1,108 @@
+"""What holds for every Display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import agnostix.plotting as plotting
+from agnostix import EntropicProjection
+from agnostix.plotting import (
+    ShiftDisplay,
+    WeightConcentrationDisplay,
+    WhatIfCurveDisplay,
+    WhatIfMapDisplay,
+    WhatIfRankingDisplay,
+)
+
+WILD = "a_b^2 $x$ <script>"
+
+Maker = Callable[[EntropicProjection], Any]
+MAKERS: dict[str, Maker] = {
+    "WhatIfCurveDisplay": lambda p: WhatIfCurveDisplay.from_explainer(p, WILD),
+    "WhatIfRankingDisplay": WhatIfRankingDisplay.from_explainer,
+    "WhatIfMapDisplay": lambda p: WhatIfMapDisplay.from_explainer(p, WILD, "age", n_targets=5),
+    "ShiftDisplay": lambda p: ShiftDisplay.from_explanation(p.what_if({WILD: 0.3})),
+    "WeightConcentrationDisplay": lambda p: WeightConcentrationDisplay.from_explanation(
+        p.what_if({WILD: 0.3})
+    ),
+}
+
+
+@pytest.fixture(params=list(MAKERS))
+def display(request: pytest.FixtureRequest, projection: EntropicProjection) -> Any:
+    return MAKERS[request.param](projection)
+
+
+def test_every_display_is_in_this_battery() -> None:
+    assert sorted(MAKERS) == plotting.__all__
+
+
+def test_a_new_figure_is_made(display: Any) -> None:
+    assert display.plot() is display
+    assert display.figure_ is display.ax_.figure
+    assert plt.get_fignums() == [display.figure_.number]
+
+
+def test_axes_made_elsewhere_are_drawn_on_and_no_other(display: Any) -> None:
+    figure = Figure()
+    ax = figure.add_subplot()
+    assert display.plot(ax=ax).ax_ is ax
+    assert display.figure_ is figure
+    assert ax.has_data()
+    figure.draw_without_rendering()
+    assert plt.get_fignums() == []
+
+
+def test_axes_of_a_shared_figure(display: Any) -> None:
+    figure, (left, right) = plt.subplots(ncols=2)
+    display.plot(right)
+    assert display.figure_ is figure
+    assert not left.has_data()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_signs_in_names_are_shown_as_text(display: Any, own: bool) -> None:
+    display.plot(None if own else Figure().add_subplot())
+    display.figure_.draw_without_rendering()
+    axes = display.figure_.axes
+    texts = [
+        text
+        for ax in axes
+        for text in [ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels()]
+    ]
+    wild = [text for text in texts if "$" in text.get_text()]
+    assert all(not text.get_parse_math() for text in wild)
+    if not isinstance(display, WeightConcentrationDisplay):
+        assert any(WILD in text.get_text() for text in wild)
+
+
+def test_the_user_s_settings_are_neither_changed_nor_needed(display: Any) -> None:
+    with plt.rc_context({"font.size": 17.0, "text.color": "red", "axes.grid": True}):
+        before = dict(plt.rcParams)
+        display.plot()
+        display.figure_.draw_without_rendering()
+        assert dict(plt.rcParams) == before
+
+
+def test_the_frame_is_a_copy(display: Any) -> None:
+    first = display.frame()
+    kept = first.copy()
+    first.iloc[:, 0] = None
+    assert display.frame().equals(kept)
+
+
+def test_it_can_be_drawn_twice(display: Any) -> None:
+    first = display.plot().figure_
+    assert display.plot().figure_ is not first
+
+
+def test_nothing_that_is_drawn_is_nan(display: Any) -> None:
+    display.plot()
+    limits = [*display.ax_.get_xlim(), *display.ax_.get_ylim()]
+    assert np.isfinite(limits).all()
