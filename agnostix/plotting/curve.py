@@ -94,7 +94,7 @@ class WhatIfCurveDisplay:
         output = frame["output"].iloc[-1] if output is None else output
         frame = frame[frame["output"] == output] if output is not None else frame
         levels = list(dict.fromkeys(frame["level"]))
-        if level is None and levels != [None]:
+        if level is None and levels not in ([None], []):
             raise ValueError(
                 f"The feature {feature!r} holds labels: say which level, one of "
                 f"{', '.join(repr(known) for known in levels[:12])}."

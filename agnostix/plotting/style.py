@@ -76,24 +76,3 @@ def axes_for(ax: Any, width: float, height: float) -> tuple[Any, Any]:
 
         _, ax = plt.subplots(figsize=(width, height))
     return ax, ax.figure
-
-
-def unit_of(values: Any) -> tuple[float, str]:
-    """A factor and a suffix that suit an outcome: per cent for shares, else as it is.
-
-    Parameters
-    ----------
-    values : array-like of float
-        All of the outcome's values.
-
-    Returns
-    -------
-    factor : float
-    suffix : str
-    """
-    import numpy as np
-
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    share = known.size > 0 and known.min() >= 0.0 and known.max() <= 1.0
-    return (100.0, " %") if share else (1.0, "")

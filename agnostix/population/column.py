@@ -74,7 +74,7 @@ class Column:
     def distinct(self) -> tuple[Codes, Codes]:
         """A row of each distinct number, in increasing order, and which of them every row has."""
         _, first, code = np.unique(self.values, return_index=True, return_inverse=True)
-        return first, code.ravel()
+        return first, code.ravel().astype(np.int32)
 
     @property
     def missing(self) -> Bools:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agnostix import EntropicProjection
+from agnostix import EntropicProjection, as_predictor
 
 mpl.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
+import matplotlib.pyplot as plt
 
 WILD = "a_b^2 $x$ <script>"
 
@@ -40,7 +40,9 @@ def projection(people: pd.DataFrame) -> EntropicProjection:
         )
 
     y = model(people) + 0.05 * np.sin(np.arange(len(people)))
-    return EntropicProjection(model, n_targets=9).fit(people, pd.Series(y, name="out_$put$"))
+    return EntropicProjection(as_predictor(model, task="regression"), n_targets=9).fit(
+        people, pd.Series(y, name="out_$put$")
+    )
 
 
 @pytest.fixture(autouse=True)

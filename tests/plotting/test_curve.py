@@ -173,10 +173,10 @@ def test_an_unknown_level(projection: EntropicProjection) -> None:
 
 
 def test_an_unknown_output(projection: EntropicProjection) -> None:
-    with pytest.raises(ValueError, match="There is no curve of 'age' .* output 'other'"):
+    with pytest.raises(ValueError, match=r"There is no curve of 'age' .* output 'other'"):
         WhatIfCurveDisplay.from_explainer(projection, "age", output="other")
 
 
 def test_an_unknown_feature(projection: EntropicProjection) -> None:
-    with pytest.raises(KeyError, match="No feature 'height' here. There are: age"):
+    with pytest.raises(KeyError, match=r"No feature 'height' here\. There are: age"):
         WhatIfCurveDisplay.from_explanation(projection.explain(features="age"), "height")

@@ -10,13 +10,18 @@ from agnostix.plotting import style
 
 def test_settings_come_back_after_an_error() -> None:
     before = dict(mpl.rcParams)
-    with pytest.raises(RuntimeError), style.house_style():
-        assert mpl.rcParams["text.color"] == style.INK
-        raise RuntimeError
+    with pytest.raises(ZeroDivisionError):
+        _fail_in_style()
     assert dict(mpl.rcParams) == before
+
+
+def _fail_in_style() -> None:
+    with style.house_style():
+        assert mpl.rcParams["text.color"] == style.INK
+        1 / 0
 
 
 def test_the_colours_differ() -> None:
     colours = {style.INK, style.MUTED, style.FAINT, style.PAPER, *style.SERIES}
     assert len(colours) == 4 + len(style.SERIES)
-    assert style.ACCENT, style.CONTRAST == style.SERIES[:2]
+    assert style.SERIES[:2] == (style.ACCENT, style.CONTRAST)
