@@ -11,9 +11,9 @@ class InfeasibleTargetError(ValueError):
     Attributes
     ----------
     nearest : dict
-        The constraints moved back, on the straight line from the data's own
-        averages to the stated ones, to where they can be reached; ready for
-        ``what_if``. Empty where no part of the way can be gone.
+        The question moved back, on the straight line from the data's own
+        averages to the stated ones, to where it can be answered: arguments for
+        ``what_if(**error.nearest)``. Empty where no part of the way can be gone.
     reachable : float
         The share of the way that can be gone, between 0 and 1.
     """

@@ -356,7 +356,7 @@ class EntropicProjection(BaseExplainer):
         ------
         InfeasibleTargetError
             If no reweighting of the rows does it; its message says why and
-            what is the nearest that can be reached, its ``nearest`` holds that.
+            what is the nearest that can be reached: ``what_if(**error.nearest)``.
         ValueError
             If a column or level is unknown, or a target cannot be read.
         """

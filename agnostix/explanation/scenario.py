@@ -32,7 +32,7 @@ class Scenario:
     ess, ess_fraction : float
         Effective rows, and their share of those of the base weights.
     max_weight : float
-        Largest weight, where the mean is 1.
+        Largest weight, where the mean over the rows that took part is 1.
     status : {"ok", "thin", "boundary"}
         "thin" where few effective rows carry the answer; "boundary" where the
         targets leave only some of the rows any weight.

@@ -98,7 +98,8 @@ def sweep_ranking(
         for lever in levers(part, feature, settings.missing)
     ]
     if simultaneous:
-        share = (1.0 - settings.confidence_level) / max(2 * len(gone), 1)
+        n_intervals = sum(course_.targets.size * len(course_.measured) for course_, _ in gone)
+        share = (1.0 - settings.confidence_level) / max(n_intervals, 1)
         settings = replace(settings, confidence_level=1.0 - share)
     rows = _Rows()
     for course_, group in gone:

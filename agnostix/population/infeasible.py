@@ -94,4 +94,4 @@ def _as_arguments(conditions: list[Condition], values: list[float]) -> dict[str,
             outcome["error_rate"] = float(value)
         elif condition.about == "outcome":
             outcome.setdefault("prediction", {})[condition.level] = float(value)
-    return {"constraints": constraints, **outcome} if outcome else constraints
+    return ({"constraints": constraints} if constraints else {}) | outcome

@@ -147,9 +147,9 @@ def _respond(lever: Lever, tilts: Tilts) -> tuple[Tilts, Responses]:
     """Responses on the lever's atoms, or on the rows' own values where nodes are not as good."""
     untrusted = interpolation_error(lever.atoms, tilts) > _TRUSTED
     untrusted &= ~tilts.infeasible
-    responses = respond(lever.atoms, tilts)
     if not untrusted.any():
-        return tilts, responses
+        return tilts, respond(lever.atoms, tilts)
+    responses = respond(lever.atoms, replace(tilts, xi=np.where(untrusted, 0.0, tilts.xi)))
     exact = lever.exact().atoms
     again = _solve_again(exact, tilts, untrusted)
     better = respond(exact, again)

@@ -44,6 +44,8 @@ def project_ranges(
     for _ in range(max_rounds):
         projection = _project_some(phi, targets, base)
         if projection.status == "infeasible":
+            if (np.isnan(targets) | (low == high)).all():  # no end of a range is to blame
+                return projection, targets
             break
         ahead = _next(projection, phi, low, high, targets)
         if ahead is None:

@@ -213,7 +213,7 @@ def _solve_room(sides: _Sides, side: Codes, room: Floats) -> Floats:
         _, mean, variance = sides.moments(side[o], roots.x[o])
         gap = room[o] - mean
         rest = span - mean
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             step = (wanted[o] - np.log(rest / mean)) * mean * rest / (span * variance)
         roots.advance(gap > 0, step, np.abs(gap) <= enough[o])
     return roots.given_up(sides.are_nodes, "targets")

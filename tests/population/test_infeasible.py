@@ -23,9 +23,7 @@ def refused(projection, constraints=None, **stress):
 
 def ask_nearest(projection, error):
     """Nearest is a mapping for `constraints`, or all arguments where the outcome is among them."""
-    if {"prediction", "error_rate"} & set(error.nearest):
-        return projection.what_if(**error.nearest)
-    return projection.what_if(error.nearest)
+    return projection.what_if(**error.nearest)
 
 
 def test_beyond_the_farthest_row_the_reason_and_the_nearest_are_told():
@@ -38,7 +36,7 @@ def test_beyond_the_farthest_row_the_reason_and_the_nearest_are_told():
         f"can be reached on the way there, {100 * share:.3g} % of it: age {near:.4g}."
     )
     assert error.reachable == pytest.approx(share, rel=1e-6)
-    assert error.nearest == {"age": pytest.approx(near, rel=1e-6)}
+    assert error.nearest == {"constraints": {"age": pytest.approx(near, rel=1e-6)}}
     below = refused(asked(X), {"age": -5})
     assert f"No row has age below {X['age'].min():.6g}, so" in str(below)
 
@@ -110,14 +108,14 @@ def test_the_error_survives_a_pickle():
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, ValueError)
     assert (str(again), again.nearest, again.reachable) == (str(error), error.nearest, error.reachable)
-    assert set(again.nearest) == {"age", "sex"}
+    assert set(again.nearest["constraints"]) == {"age", "sex"}
 
 
 def test_a_prediction_that_no_row_has_is_told_with_the_farthest():
     error = refused(asked(X), prediction=0.999)
     top = chance(X).max()
     assert re.match(rf"No row has prediction = prediction above {top:.6g}, so no", str(error))
-    assert set(error.nearest) == {"constraints", "prediction"}
+    assert set(error.nearest) == {"prediction"}
 
 
 def test_an_infeasible_scenario_never_comes_back_as_uniform_weights():

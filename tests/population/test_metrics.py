@@ -226,7 +226,7 @@ def _function(X):
             "The 'metric' parameter is an empty list: name at least one, or pass None.",
         ),
     ],
-    ids=str,
+    ids=lambda value: "" if callable(value) else str(value)[:40],
 )
 def test_a_metric_that_cannot_be_had_is_refused_with_the_reason(fitted, metric, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
