@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.explanation import WhatIfCurves
-from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, axes_for, house_style
+from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, axes_for, house_style, shortened
 from agnostix.typing import Bools, Floats
 
 _NO_MOVE = 1e-10
@@ -166,7 +166,10 @@ class WhatIfCurveDisplay:
             for j, group in enumerate(groups):
                 own = self.curve["group"].isna() if group is None else self.curve["group"] == group
                 self._draw(
-                    self.curve[own], factor, SERIES[j % len(SERIES)], None if group is None else str(group)
+                    self.curve[own],
+                    factor,
+                    SERIES[j % len(SERIES)],
+                    None if group is None else shortened(str(group)),
                 )
             self._low, self._high = self.ax_.get_ylim()
             if self.distribution is not None and len(self.distribution):
@@ -219,9 +222,9 @@ class WhatIfCurveDisplay:
         first = self.curve.iloc[0]
         named = first["feature"] if first["level"] is None else f"{first['feature']} = {first['level']}"
         what = "average" if first["level"] is None else "proportion"
-        self.ax_.set_xlabel(f"{what} of {named}", parse_math=False)
+        self.ax_.set_xlabel(shortened(f"{what} of {named}", 60), parse_math=False)
         if self.quantity_label:
-            self.ax_.set_ylabel(self.quantity_label, color=INK, parse_math=False)
+            self.ax_.set_ylabel(shortened(self.quantity_label, 40), color=INK, parse_math=False)
         self.ax_.locator_params(axis="x", nbins=6)
         self.ax_.grid(axis="y")
         self.ax_.tick_params(length=3, color=MUTED)

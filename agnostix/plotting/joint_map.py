@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.style import INK, MUTED, axes_for, house_style
+from agnostix.plotting.style import INK, MUTED, axes_for, house_style, shortened
 
 
 class WhatIfMapDisplay:
@@ -109,9 +109,11 @@ class WhatIfMapDisplay:
             self.ax_.plot(start["first_target"], start["second_target"], "+", color=INK, ms=11, mew=2)
             self.colorbar_ = self.figure_.colorbar(image, ax=self.ax_)
             self.colorbar_.outline.set_edgecolor(MUTED)
-            self.colorbar_.set_label(f"mean of {self.grid['output'].iloc[0]}", parse_math=False)
-            self.ax_.set_xlabel(f"average of {self.names[0]}", parse_math=False)
-            self.ax_.set_ylabel(f"average of {self.names[1]}", parse_math=False)
+            self.colorbar_.set_label(
+                shortened(f"mean of {self.grid['output'].iloc[0]}", 50), parse_math=False
+            )
+            self.ax_.set_xlabel(shortened(f"average of {self.names[0]}", 60), parse_math=False)
+            self.ax_.set_ylabel(shortened(f"average of {self.names[1]}", 50), parse_math=False)
         return self
 
 

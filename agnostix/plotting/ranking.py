@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, axes_for, house_style
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, axes_for, house_style, shortened
 
 
 class WhatIfRankingDisplay:
@@ -122,7 +122,7 @@ class WhatIfRankingDisplay:
 
     def _name_axes(self, order: list[tuple[str, Any]], suffix: str) -> None:
         names = [feature if level is None else f"{feature} = {level}" for feature, level in order]
-        shown = [_short(name) for name in reversed(names)]
+        shown = [shortened(name) for name in reversed(names)]
         self.ax_.set_yticks(range(len(order)), shown, parse_math=False)
         self.ax_.set_ylim(-0.6, len(order) - 0.4)
         self.ax_.axvline(0.0, color=MUTED, lw=1)
@@ -154,7 +154,3 @@ class WhatIfRankingDisplay:
                 continue
             largest[key] = max(largest.get(key, 0.0), abs(change) if np.isfinite(change) else 0.0)
         return sorted(largest, key=lambda key: (-largest[key], str(key)))
-
-
-def _short(name: str, most: int = 34) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.explanation import Scenario
-from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER, axes_for, house_style
+from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER, axes_for, house_style, shortened
 
 
 class ShiftDisplay:
@@ -99,7 +99,7 @@ class ShiftDisplay:
                     shown["shift"][part], places[part], "o", color=ACCENT, mfc=face, ms=5.5, mew=1.5
                 )
             names = [
-                f if level is None else f"{f} = {level}"
+                shortened(f if level is None else f"{f} = {level}")
                 for f, level in zip(shown["feature"], shown["level"], strict=True)
             ]
             self.ax_.set_yticks(places, names, color=INK, parse_math=False)

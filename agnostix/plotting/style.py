@@ -76,3 +76,20 @@ def axes_for(ax: Any, width: float, height: float) -> tuple[Any, Any]:
 
         _, ax = plt.subplots(figsize=(width, height))
     return ax, ax.figure
+
+
+def shortened(name: str, most: int = 34) -> str:
+    """A name that leaves room for the picture.
+
+    Parameters
+    ----------
+    name : str
+        Of a feature, a level or an output.
+    most : int, default=34
+        Characters kept.
+
+    Returns
+    -------
+    str
+    """
+    return name if len(name) <= most else name[: most - 1] + "…"

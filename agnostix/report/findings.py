@@ -363,6 +363,10 @@ def caveats(material: Material) -> list[str]:
     )
     sentences += [f"Left out: {feature} \u2013 {reason}." for feature, _, reason in _skipped(material)]
     sentences += [
+        f"Left out: the group {group} of {by} \u2013 {reason}."
+        for by, group, reason in _skipped_groups(material)
+    ]
+    sentences += [
         f"Missing values: {name} lacks {share} of its values; what is said of it speaks of the other rows."
         for name, share in _missing(material)
     ]
@@ -406,6 +410,16 @@ def _signed(value: float) -> str:
 
 def _skipped(material: Material) -> list[tuple[str, Any, str]]:
     return [entry for entry in material.skipped if entry[1] is None]
+
+
+def _skipped_groups(material: Material) -> list[tuple[str, Any, str]]:
+    """Groups without a single curve."""
+    drawn = set(material.curves.frame["group"])
+    return [
+        entry
+        for entry in material.curves.skipped
+        if entry[0] == material.request.by and entry[1] is not None and entry[1] not in drawn
+    ]
 
 
 def _missing(material: Material) -> list[tuple[str, str]]:

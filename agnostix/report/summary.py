@@ -136,7 +136,7 @@ def _lever(lever: Lever, material: Material) -> dict[str, Any]:
     others = [name if level is None else f"{name} = {level}" for name, level in lever.others]
     strongest = np.argsort(-np.abs(lever.shifts), axis=1, kind="stable")[:, :_N_COMPANIONS]
     moved = [
-        [[others[j], _round(lever.shifts[i, j], 2)] for j in row if abs(lever.shifts[i, j]) >= 0.05]
+        [[others[j], _round(lever.shifts[i, j], 3)] for j in row if abs(lever.shifts[i, j]) >= 0.05]
         for i, row in enumerate(strongest)
     ]
     columns = {

@@ -148,9 +148,9 @@ class Scale:
         half = half_width * (100.0 if share else 1.0)
         if not (np.isfinite(half) and half > 0.0):
             known = np.abs(np.asarray(values, dtype=float))
-            half = 0.01 * float(known[np.isfinite(known)].max(initial=1e-9))
+            half = 0.01 * float(known[np.isfinite(known)].max(initial=0.0))
             half *= 100.0 if share else 1.0
-        decimals = int(np.clip(np.ceil(-np.log10(half / 3.0)), 0, 6))
+        decimals = int(np.clip(np.ceil(-np.log10(half / 3.0)), 0, 6)) if half > 0.0 else 2
         return cls(share, min(decimals, 2) if share else decimals)
 
     @property

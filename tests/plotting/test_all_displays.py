@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -88,6 +89,29 @@ def test_the_user_s_settings_are_neither_changed_nor_needed(display: Any) -> Non
         display.plot()
         display.figure_.draw_without_rendering()
         assert dict(plt.rcParams) == before
+
+
+@pytest.mark.parametrize("name", list(MAKERS))
+def test_long_names_leave_room_for_the_picture(name: str) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"y y " * 60: rng.normal(size=100), "age": rng.normal(size=100)})
+    X["x" * 200] = rng.choice(["z" * 200, "w" * 100], 100)
+    long = EntropicProjection(n_targets=5).fit(X, predictions=X.iloc[:, 0])
+    makers: dict[str, Maker] = {
+        "WhatIfCurveDisplay": lambda p: WhatIfCurveDisplay.from_explainer(p, "y y " * 60, by="x" * 200),
+        "WhatIfMapDisplay": lambda p: WhatIfMapDisplay.from_explainer(
+            p, "y y " * 60, ("x" * 200, "z" * 200), n_targets=3
+        ),
+        "ShiftDisplay": lambda p: ShiftDisplay.from_explanation(p.what_if({"y y " * 60: 0.1})),
+        "WeightConcentrationDisplay": lambda p: WeightConcentrationDisplay.from_explanation(
+            p.what_if({"y y " * 60: 0.1})
+        ),
+    }
+    display = (MAKERS | makers)[name](long).plot()
+    display.figure_.draw_without_rendering()
+    place = display.ax_.get_position()
+    assert place.width > 0.3
+    assert place.height > 0.3
 
 
 def test_the_frame_is_a_copy(display: Any) -> None:

@@ -18,7 +18,7 @@ def test_settings_come_back_after_an_error() -> None:
 def _fail_in_style() -> None:
     with style.house_style():
         assert mpl.rcParams["text.color"] == style.INK
-        1 / 0
+        raise ZeroDivisionError
 
 
 def test_the_colours_differ() -> None:

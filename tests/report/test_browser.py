@@ -86,6 +86,37 @@ def test_a_level_that_is_a_script_is_shown_as_text(checks: ModuleType, tmp_path:
         assert "<script>alert(1)</script>" in browser.evaluate("document.body.innerText")
 
 
+def test_the_slider_tells_its_average_in_words_and_in_numbers_that_differ(
+    checks: ModuleType, tmp_path: Path
+) -> None:
+    from agnostix import WhatIfReport, as_predictor
+
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"time": 1.6e9 + rng.normal(size=200)})
+    model = as_predictor(lambda X: -1e-3 * (X["time"].to_numpy() - 1.6e9), task="regression")
+    page = WhatIfReport(model, X).save(tmp_path / "page.html")
+    with checks.Browser(checks.find_browser()) as browser:
+        browser.open(page, width=checks.NARROW)
+        said = browser.evaluate(
+            """(() => {
+                const slider = document.getElementById("whatif-target");
+                return [0, 20, 21, 40].map((value) => {
+                    slider.value = value;
+                    slider.dispatchEvent(new Event("input", {bubbles: true}));
+                    return [slider.getAttribute("aria-valuetext"),
+                            document.getElementById("whatif-average").textContent,
+                            document.getElementById("whatif-value").textContent];
+                });
+            })()"""
+        )
+    assert [words for words, *_ in said] == [shown for _, shown, _ in said]
+    assert len({words for words, *_ in said}) == 4
+    assert all(words.startswith(("1\u202f600\u202f000", "1\u202f599\u202f999")) for words, *_ in said)
+    values = [float(value.replace("\u2212", "-")) for *_, value in said]
+    assert values == sorted(values, reverse=True)
+    assert not any(value == "\u22120" for *_, value in said)
+
+
 def test_a_good_page_has_no_problems(checks: ModuleType, tmp_path: Path) -> None:
     found = checks.check_page(_page(tmp_path, GOOD), tmp_path)
     assert found.problems == []

@@ -3,7 +3,8 @@
   const summary = JSON.parse(document.getElementById("summary").textContent);
   const byId = (id) => document.getElementById(id);
   const { share, decimals } = summary.outcome;
-  const minus = (text) => (/[1-9]/.test(text) ? text.replace("-", "\u2212") : text.replace("-", ""));
+  const grouped = (text) => text.replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u202f"));
+  const minus = (text) => grouped(text).replace(/^-/, /[1-9]/.test(text) ? "\u2212" : "").replace("e-", "e\u2212");
   const digits = (x, n) => minus(x.toFixed(n));
   const significant = (x, n = 3) => {
     if (x === 0) return "0";

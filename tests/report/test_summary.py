@@ -1,0 +1,183 @@
+"""The summary holds what the explainer says, in values that any JSON reader takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agnostix import EntropicProjection, WhatIfReport, as_predictor
+
+
+def _no_constant(name: str) -> Any:
+    raise AssertionError(f"{name} is no JSON")
+
+
+def _walk(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in _walk(item)]
+    if isinstance(value, list):
+        return [leaf for item in value for leaf in _walk(item)]
+    return [value]
+
+
+@pytest.mark.parametrize("name", ["binary", "regression", "multiclass"])
+def test_it_is_json(name: str, request: pytest.FixtureRequest) -> None:
+    report = request.getfixturevalue(name)
+    read = json.loads(report.json(), parse_constant=_no_constant)
+    assert read["schema_version"] == 1
+    assert json.loads(json.dumps(report.summary)) == read
+    assert {type(leaf) for leaf in _walk(read)} <= {str, int, float, bool, type(None)}
+
+
+def test_two_rows_have_infinite_errors_and_still_a_report() -> None:
+    X = pd.DataFrame({"a": [0.0, 1.0], "s": ["x", "y"]})
+    report = WhatIfReport(as_predictor(lambda X: X["a"].to_numpy(), task="regression"), X, [0.1, 0.9])
+    json.loads(report.json(), parse_constant=_no_constant)
+    assert "NaN" not in report.html()
+    assert "nan" not in report.markdown()
+
+
+def test_a_group_of_one_row(people: pd.DataFrame) -> None:
+    X = people.assign(group=["lonely"] + ["many"] * (len(people) - 1))
+    report = WhatIfReport(
+        as_predictor(lambda X: X["age"].to_numpy(), task="regression"), X, X["age"], by="group"
+    )
+    assert {row["group"] for row in report.summary["groups"]} == {"many"}
+    (left_out,) = [text for text in report.summary["caveats"] if "lonely" in text]
+    assert left_out.startswith("Left out: the group lonely of group – ")
+    assert left_out in report.markdown()
+    assert "lonely" in report.html()
+
+
+def test_the_ranking_is_the_explainer_s(regression: WhatIfReport, people: pd.DataFrame) -> None:
+    fresh = _fitted(regression).rank(0.1, metric=["prediction", "mean_absolute_error"])
+    own = fresh[fresh["quantity"] == "prediction"].reset_index(drop=True)
+    written = pd.DataFrame(regression.summary["ranking"])
+    assert written["feature"].tolist() == own["feature"].tolist()
+    for name in ("start", "target", "value", "low", "high", "change", "change_low", "change_high", "ess"):
+        np.testing.assert_allclose(written[name].astype(float), own[name].astype(float), rtol=1e-5)
+    quality = pd.DataFrame(regression.summary["quality"]["ranking"])
+    assert set(quality["quantity"]) == {"mean_absolute_error"}
+    error = fresh[fresh["quantity"] == "mean_absolute_error"]
+    np.testing.assert_allclose(quality["value"], error["value"], rtol=1e-5)
+
+
+def test_the_curves_are_the_explainer_s(binary: WhatIfReport, people: pd.DataFrame) -> None:
+    curves = _fitted(binary).explain(features=["age", "sex"]).sel(outputs=">50K").frame
+    for lever in binary.summary["levers"]:
+        if lever["feature"] not in ("age", "sex"):
+            continue
+        own = curves[(curves["feature"] == lever["feature"])]
+        own = own if lever["level"] is None else own[own["level"] == lever["level"]]
+        for name in ("target", "value", "std_error", "low", "high", "slope", "kl"):
+            np.testing.assert_allclose(lever[name], own[name].astype(float), rtol=1e-5, atol=1e-12)
+        np.testing.assert_allclose(lever["ess_fraction"], own["ess"] / len(people), rtol=1e-5)
+        assert lever["status"] == own["status"].tolist()
+        mean = people["age"].mean() if lever["level"] is None else (people["sex"] == lever["level"]).mean()
+        assert lever["target"][lever["start"]] == pytest.approx(mean)
+        assert lever["moved"][lever["start"]] == []
+
+
+def test_what_else_moved_is_that_of_a_scenario(binary: WhatIfReport) -> None:
+    (lever,) = [lever for lever in binary.summary["levers"] if lever["feature"] == "age"]
+    i = len(lever["target"]) - 5
+    shifts = _fitted(binary).what_if({"age": lever["target"][i]}).shifts
+    named = {
+        feature if level is None else f"{feature} = {level}": shift
+        for feature, level, shift in zip(shifts["feature"], shifts["level"], shifts["shift"], strict=True)
+    }
+    assert lever["moved"][i]
+    for name, by in lever["moved"][i]:
+        assert by == pytest.approx(named[name], abs=0.006)
+
+
+def test_scenarios_are_the_explainer_s(binary: WhatIfReport) -> None:
+    said = binary.summary["scenarios"]
+    own = _fitted(binary).what_if({"age": 45.0, "sex": {"Female": 0.5}})
+    assert said[0]["kl"] == pytest.approx(own.kl, rel=1e-5)
+    assert said[0]["ess_fraction"] == pytest.approx(own.ess_fraction, rel=1e-5)
+    assert said[0]["max_weight"] == pytest.approx(own.max_weight, rel=1e-5)
+    outcomes = own.outcomes.set_index("quantity")
+    for row in said[0]["outcomes"]:
+        for name in ("base", "value", "low", "high", "change"):
+            expected = outcomes.loc[row["quantity"], name]
+            expected = expected if np.isscalar(expected) else expected.iloc[-1]
+            assert row[name] == pytest.approx(expected, rel=1e-5, abs=1e-9)
+    assert {row["quantity"] for row in said[0]["outcomes"]} >= {
+        "prediction",
+        "accuracy",
+        "roc_auc",
+        "log_loss",
+    }
+    assert len(said[0]["shifts"]) == len(own.shifts)
+    assert said[0]["problem"] is None
+    assert said[2]["outcomes"] == []
+
+
+def test_the_baseline_and_the_groups(binary: WhatIfReport, people: pd.DataFrame, income: pd.Series) -> None:
+    by_name = {row["quantity"]: row for row in binary.summary["baseline"]}
+    model = binary._request.model
+    assert by_name["prediction"]["value"] == pytest.approx(model.predict_proba(people)[:, 1].mean(), rel=1e-5)
+    assert by_name["accuracy"]["value"] == pytest.approx(model.score(people, income), rel=1e-5)
+    groups = {(row["group"], row["quantity"]): row for row in binary.summary["groups"]}
+    for group in ("Female", "Male"):
+        own = people["sex"] == group
+        expected = 1.0 - model.score(people[own], income[own])
+        assert groups[group, "error_rate"]["value"] == pytest.approx(expected, rel=1e-5)
+        assert groups[group, "error_rate"]["n_rows"] == own.sum()
+
+
+def test_only_the_output_of_the_report_is_shown(binary: WhatIfReport, multiclass: WhatIfReport) -> None:
+    for report, output in ((binary, ">50K"), (multiclass, "mid")):
+        outputs = {row["output"] for part in ("ranking", "baseline") for row in report.summary[part]}
+        assert outputs == {output, None}
+        assert report.summary["outcome"]["name"] == f"mean predicted probability of {output}"
+
+
+def test_an_output_can_be_chosen(multiclass: WhatIfReport) -> None:
+    request = multiclass._request
+    report = WhatIfReport(request.model, request.X, request.y, output="old")
+    assert {row["output"] for row in report.summary["ranking"]} == {"old"}
+    with pytest.raises(ValueError) as caught:
+        _ = WhatIfReport(request.model, request.X, output="ancient").summary
+    assert str(caught.value) == "There is no output 'ancient'. The outputs: mid, new, old."
+
+
+def test_identity(binary: WhatIfReport, people: pd.DataFrame) -> None:
+    lines = dict(binary.summary["identity"])
+    assert (
+        lines["Model"] == "Pipeline: ColumnTransformer > LogisticRegression"
+        or "LogisticRegression" in lines["Model"]
+    )
+    assert lines["Data"].startswith("400 rows, 5 columns, fingerprint ")
+    assert lines["Cost"].startswith("the model was asked about 400 rows")
+    assert "Weights" not in lines
+
+
+def test_the_fingerprint_is_of_the_data_in_any_order(people: pd.DataFrame) -> None:
+    def fingerprint(X: pd.DataFrame) -> str:
+        model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+        return dict(WhatIfReport(model, X).summary["identity"])["Data"].split()[-1]
+
+    assert fingerprint(people) == fingerprint(people[::-1])
+    changed = people.copy()
+    changed.loc[3, "noise"] += 1e-9
+    assert fingerprint(people) != fingerprint(changed)
+
+
+def test_numbers_far_from_0_keep_their_digits() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"time": 1.6e9 + rng.normal(size=200)})
+    report = WhatIfReport(as_predictor(lambda X: X["time"].to_numpy() - 1.6e9, task="regression"), X)
+    targets = report.summary["levers"][0]["target"]
+    assert len(set(targets)) == len(targets)
+    assert "1\u202f600\u202f000\u202f000" in report.summary["findings"][0]
+
+
+def _fitted(report: WhatIfReport) -> EntropicProjection:
+    request = report._request
+    return EntropicProjection(request.model).fit(request.X, request.y)

@@ -1,0 +1,252 @@
+"""The report as an object: lazy, computed once, written whole or not at all; and what it takes in."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from agnostix import WhatIfReport, as_predictor
+from agnostix.exceptions import DataError
+from agnostix.report import what_if_report
+
+
+def _age(**more: object) -> object:
+    return as_predictor(lambda X: np.asarray(X["age"], dtype=float), task="regression", **more)
+
+
+class Counting:
+    """A model that counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, X: pd.DataFrame) -> np.ndarray:
+        self.calls += 1
+        return X["age"].to_numpy()
+
+
+def test_lazy_and_computed_once(people: pd.DataFrame) -> None:
+    model = Counting()
+    report = WhatIfReport(as_predictor(model, task="regression"), people)
+    assert model.calls == 0
+    first = report.summary
+    report.html()
+    report.markdown()
+    report.json()
+    assert report.summary is first
+    assert model.calls == 1
+    assert report.html() == report.html()
+
+
+def test_json_and_markdown_draw_nothing(people: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn(material: object) -> dict:
+        raise AssertionError
+
+    monkeypatch.setattr(what_if_report, "draw_figures", drawn)
+    report = WhatIfReport(_age(), people)
+    report.json()
+    report.markdown()
+    with pytest.raises(AssertionError):
+        report.html()
+
+
+def test_timings(people: pd.DataFrame) -> None:
+    def slow(X: pd.DataFrame) -> np.ndarray:
+        time.sleep(0.05)
+        return X["age"].to_numpy()
+
+    report = WhatIfReport(as_predictor(slow, task="regression"), people[["age"]])
+    assert report.timings["drawing"] == 0.0
+    report.html()
+    timings = report.timings
+    assert set(timings) == {"model", "solving", "drawing"}
+    assert timings["model"] >= 0.05
+    assert timings["solving"] > 0.0
+    assert timings["drawing"] > 0.0
+
+
+@pytest.mark.parametrize("ending", [".html", ".htm", ".HTML", ".json", ".md"])
+def test_the_ending_says_what_is_written(regression: WhatIfReport, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"report{ending}"
+    assert regression.save(path) == path
+    made = {
+        ".htm": regression.html,
+        ".html": regression.html,
+        ".json": regression.json,
+        ".md": regression.markdown,
+    }
+    assert path.read_text("utf-8") == made[ending.lower()]()
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_path_as_text(regression: WhatIfReport, tmp_path: Path) -> None:
+    assert regression.save(str(tmp_path / "a.md")) == tmp_path / "a.md"
+
+
+@pytest.mark.parametrize("name", ["report.pdf", "report", "html"])
+def test_another_ending(name: str, tmp_path: Path) -> None:
+    report = WhatIfReport(Counting(), None)
+    with pytest.raises(ValueError) as caught:
+        report.save(tmp_path / name)
+    assert str(caught.value) == f"The path must end in .html, .json or .md, got {str(tmp_path / name)!r}."
+
+
+def test_no_such_folder_is_said_before_anything_is_computed(tmp_path: Path) -> None:
+    report = WhatIfReport(Counting(), None)
+    with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere.* to write 'a\.html' in"):
+        report.save(tmp_path / "nowhere" / "a.html")
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_permissions_are_the_user_s(regression: WhatIfReport, tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        path = regression.save(tmp_path / "a.json")
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+@pytest.mark.parametrize("broken", ["chmod", "replace"])
+def test_what_was_there_stays_when_writing_fails(
+    regression: WhatIfReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    path = tmp_path / "a.html"
+    path.write_text("before")
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, broken, fail)
+    with pytest.raises(OSError, match="disk full"):
+        regression.save(path)
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.html"]
+
+
+def test_what_was_there_stays_when_the_text_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    path.write_text("before")
+    with pytest.raises(UnicodeEncodeError):
+        what_if_report._write_whole(path, "x" * 100_000 + "\ud800")
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.html"]
+
+
+def test_a_failing_model_leaves_the_old_page(people: pd.DataFrame, tmp_path: Path) -> None:
+    def broken(X: pd.DataFrame) -> np.ndarray:
+        raise RuntimeError("no such device")
+
+    path = tmp_path / "a.html"
+    path.write_text("before")
+    with pytest.raises(Exception, match="no such device"):
+        WhatIfReport(as_predictor(broken, task="regression"), people).save(path)
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.html"]
+
+
+def test_open_shows_the_page(
+    regression: WhatIfReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(what_if_report.webbrowser, "open", shown.append)
+    monkeypatch.setattr(what_if_report.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
+    path = regression.open()
+    assert shown == [path.as_uri()]
+    assert path.read_text("utf-8") == regression.html()
+
+
+def test_numpy_polars_and_pandas_say_the_same() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(200, 2))
+    names = ["x0", "x1"]
+    model = as_predictor(lambda X: np.asarray(X)[:, 0] ** 2, task="regression", output_names=["y"])
+    told = []
+    for X in (values, pl.DataFrame(values, schema=names), pd.DataFrame(values, columns=names)):
+        summary = json.loads(WhatIfReport(model, X, values[:, 0], what_if=[{"x1": 0.3}]).json())
+        del summary["timings"], summary["identity"]
+        told.append(summary)
+    assert told[0] == told[1] == told[2]
+
+
+def test_a_messy_table(people: pd.DataFrame) -> None:
+    n = len(people)
+    X = people.assign(
+        holes=np.where(np.arange(n) % 5 == 0, np.nan, people["noise"]),
+        some=np.where(np.arange(n) % 4 == 0, None, people["town"]),
+        day=pd.date_range("2020-01-01", periods=n),
+        same=1.0,
+        key=[f"id{j}" for j in range(n)],
+        empty=np.nan,
+    )
+    report = WhatIfReport(_age(), X, what_if=[{"holes": 0.2}])
+    told = " ".join(report.summary["caveats"])
+    for left_out in ("day", "same", "key", "empty"):
+        assert f"Left out: {left_out} – " in told
+    assert "holes lacks 20\u202f% of its values" in told
+    assert "some lacks 25\u202f% of its values" in told
+    assert "holes" in {feature["name"] for feature in report.summary["features"]}
+    assert "Left out: key" in report.html()
+    assert report.summary["scenarios"][0]["n_rows"] == n - n // 5
+
+
+def test_sixty_levels(people: pd.DataFrame) -> None:
+    levels = [f"v{j:02}" for j in range(60)]
+    X = people[["age"]].assign(many=np.resize(levels, len(people)))
+    report = WhatIfReport(_age(), X)
+    followed = [lever["level"] for lever in report.summary["levers"] if lever["feature"] == "many"]
+    assert len(followed) == 12
+    assert len({row["level"] for row in report.summary["ranking"] if row["feature"] == "many"}) == 60
+    assert "v59" in report.html()
+
+
+def test_base_weights(people: pd.DataFrame) -> None:
+    weights = np.where(people["sex"] == "Female", 3.0, 1.0)
+    report = WhatIfReport(_age(), people, sample_weight=weights)
+    mean = np.average(people["age"], weights=weights)
+    assert report.summary["baseline"][0]["value"] == pytest.approx(mean, rel=1e-5)
+    ess = weights.sum() ** 2 / (weights**2).sum()
+    assert dict(report.summary["identity"])["Weights"] == f"{ess:.0f} effective rows"
+
+
+def test_one_scenario_without_a_list(people: pd.DataFrame) -> None:
+    assert len(WhatIfReport(_age(), people, what_if={"age": 41}).summary["scenarios"]) == 1
+
+
+def test_groups(binary: WhatIfReport) -> None:
+    assert {row["group"] for row in binary.summary["groups"]} == {"Female", "Male"}
+    assert set(binary._material.curves.frame["group"]) == {"Female", "Male"}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"what_if": [{"height": 3}]}, "There is no column 'height'"),
+        ({"what_if": [{"sex": {"Other": 0.5}}]}, "Other"),
+        ({"what_if": [{"sex": {"Female": 0.5, "Male": 0.6}}]}, "sum"),
+        ({"by": "height"}, "There is no column 'height'"),
+    ],
+)
+def test_a_wrong_question_is_an_error(people: pd.DataFrame, more: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _ = WhatIfReport(_age(), people, **more).summary
+
+
+def test_nothing_that_can_be_moved() -> None:
+    X = pd.DataFrame({"age": np.ones(20)})
+    with pytest.raises(DataError, match=r"No column of X can be moved \(age: it is constant"):
+        _ = WhatIfReport(_age(), X).summary
+
+
+def test_a_title(people: pd.DataFrame) -> None:
+    assert WhatIfReport(_age(), people, title="Ours").summary["title"] == "Ours"
+    assert WhatIfReport(_age(), people).summary["title"].startswith("What if the population were different?")
