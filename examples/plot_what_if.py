@@ -10,7 +10,6 @@ mean prediction were higher: who would they be?
 # %%
 # A model and the rows that it is asked about, once.
 import matplotlib.pyplot as plt
-import pandas as pd
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import train_test_split
@@ -61,7 +60,6 @@ WeightConcentrationDisplay.from_explanation(scenario).plot()
 # The other way round: which patients would have a mean prediction of 180?
 reverse = projection.what_if(prediction=180)
 moved = reverse.shifts.assign(size=reverse.shifts["shift"].abs()).nlargest(5, "size")
-with pd.option_context("display.width", 120):
-    print(moved[["feature", "level", "before", "after", "shift", "low", "high"]].round(2).to_string(index=False))
+print(moved[["feature", "before", "after", "shift", "low", "high"]].round(2).to_string(index=False))
 
 plt.show()

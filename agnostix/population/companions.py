@@ -13,7 +13,7 @@ from agnostix.population.quantities import MeanQuantity
 from agnostix.population.sample import Sample
 from agnostix.population.settings import Settings
 from agnostix.population.statistic import standardise
-from agnostix.population.sweep import levers
+from agnostix.population.sweep import levers, movable
 from agnostix.population.table import Table
 from agnostix.typing import Floats
 
@@ -92,9 +92,9 @@ class Companions:
 
 def _followed(table: Table, most_levels: int) -> list[tuple[tuple[str, str | None], MeanQuantity]]:
     out: list[tuple[tuple[str, str | None], MeanQuantity]] = []
-    for name, column in table.columns.items():
-        if column.obstacle():
-            continue
+    free, _ = movable(Sample.of(table, []), None)
+    for name in free:
+        column = table.column(name)
         if column.kind == "numeric":
             there = ~column.missing
             z = np.zeros(table.n_rows)

@@ -41,7 +41,7 @@ def infeasible(
     message = _reason(statistics, phi, target, direction)
     reached = ", ".join(f"{s.label} {value:.4g}" for s, value in zip(statistics, near, strict=True))
     message += (
-        f" The nearest that can be reached on the way there, {100 * share:.3g} % of it: {reached}."
+        f" The nearest within reach, {100 * share:.3g} % of the way there: {reached}."
         if share > 1e-6
         else " No part of the way there can be gone."
     )
@@ -58,7 +58,7 @@ def _reason(statistics: list[Statistic], phi: Floats, target: Floats, direction:
             return f"The proportion of {s.label} must lie between 0 and 1, got {s.from_z(target[j]):.6g}."
         side, edge = ("above", high) if direction[j] > 0 else ("below", low)
         return (
-            f"No row has {s.label} {side} {edge:.6g}, so no reweighting of the rows has a mean of "
+            f"No row has {s.label} {side} {edge:.6g}, so no reweighting reaches an average of "
             f"{s.from_z(target[j]):.6g}."
         )
     heights = phi @ direction

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.report.material import Asked, Material
-from agnostix.report.words import MINUS, Scale, digits_apart, listed, number, percent, realism
+from agnostix.report.words import Scale, digits_apart, listed, number, percent, realism
 
 _N_FINDINGS = 3
 _HARDLY = 0.1
@@ -85,18 +85,22 @@ def headline_findings(material: Material) -> list[str]:
     """
     name, scale = outcome_name(material), outcome_scale(material)
     sentences = [
-        f"{_moved(row)}, the model's {name} is {scale.value(row['value'])} instead of "
-        f"{scale.value(row['base'])} ({scale.interval(row['low'], row['high'])}). "
+        f"{_moved(row)}, the model's {name} is {_instead(row, scale)}. "
         + realism(row["ess"] / material.projection.table_.base_ess)
-        for row in _telling_apart(material)
+        for row in telling_apart(material)
     ]
     if not sentences:
         sentences = [
-            f"No feature moves the {name} by more than chance would, when each is moved equally far "
-            "and all are looked at together."
+            f"No feature moves the {name} by more than chance could explain, when each is moved equally "
+            "far and all are judged together."
         ]
     sentences += _about_quality(material) + _about_the_rest(material, scale)
     return sentences
+
+
+def _instead(row: Mapping[Any, Any], scale: Scale) -> str:
+    interval = scale.interval(row["low"], row["high"])
+    return f"{scale.value(row['value'])} ({interval}) instead of {scale.value(row['base'])}"
 
 
 def _telling(ranking: pd.DataFrame, most: int) -> list[dict[Any, Any]]:
@@ -108,8 +112,19 @@ def _telling(ranking: pd.DataFrame, most: int) -> list[dict[Any, Any]]:
     return certain.loc[order].drop_duplicates("feature").head(most).to_dict("records")
 
 
-def _telling_apart(material: Material) -> list[dict[Any, Any]]:
-    """The same, without those that only echo a larger one: they hardly move but with it."""
+def telling_apart(material: Material) -> list[dict[Any, Any]]:
+    """The largest certain changes, without those that only echo a larger one.
+
+    Parameters
+    ----------
+    material : Material
+        Results.
+
+    Returns
+    -------
+    list of dict
+        Rows of the ranking.
+    """
     kept: list[dict[Any, Any]] = []
     for row in _telling(material.ranking, 4 * _N_FINDINGS):
         if not any(abs(_carried_along(material, earlier, row)) > _ECHO for earlier in kept):
@@ -119,22 +134,17 @@ def _telling_apart(material: Material) -> list[dict[Any, Any]]:
 
 def _carried_along(material: Material, mover: Mapping[Any, Any], moved: Mapping[Any, Any]) -> float:
     """How many standard deviations one average goes when another is moved as in the ranking."""
-    lever = next(
-        (v for v in material.levers if (v.feature, v.level) == (mover["feature"], mover["level"])), None
-    )
+    goes_along = material.goes_along(mover)
     level = None if moved["level"] is None else str(moved["level"])
-    if lever is None or (moved["feature"], level) not in lever.others:
-        return 0.0
-    nearest = int(np.argmin(np.abs(lever.curve["target"].to_numpy(dtype=float) - mover["target"])))
-    return float(lever.shifts[nearest, lever.others.index((moved["feature"], level))])
+    return goes_along.get((moved["feature"], level), 0.0)
 
 
 def _moved(row: Mapping[Any, Any]) -> str:
     if row["level"] is None:
         digits = digits_apart([row["start"], row["target"]])
         return (
-            f"Among rows like these, reweighted to an average {row['feature']} of "
-            f"{number(row['target'], digits)} instead of {number(row['start'], digits)}"
+            f"Reweighted so that {row['feature']} averages {number(row['target'], digits)} instead of "
+            f"{number(row['start'], digits)}"
         )
     return (
         f"With {row['feature']} = {row['level']} in {percent(row['target'])} of the rows instead of "
@@ -151,13 +161,13 @@ def _about_quality(material: Material) -> list[str]:
     word = _QUALITY_WORDS[str(material.quality["quantity"].iloc[0])]
     if not found:
         return [
-            f"The model's {word} stays what it is, {scale.value(_first_base(material))}, wherever we looked."
+            f"No feature moves the model's {word}, {scale.value(_first_base(material))}, upwards by more "
+            "than chance could explain, when each is moved equally far."
         ]
     row = found[0]
     return [
-        f"{_moved(row)}, the model's {word} is {scale.value(row['value'])} instead of "
-        f"{scale.value(row['base'])} ({scale.interval(row['low'], row['high'])}); in no direction do its "
-        "errors grow faster."
+        f"{_moved(row)}, the model's {word} is {_instead(row, scale)}; of the increases that are certain, "
+        "this is the largest."
     ]
 
 
@@ -209,7 +219,8 @@ def curve_sentence(feature: str, curve: pd.DataFrame, name: str, scale: Scale) -
     head = f"As the average moves from {number(x[0], digits)} to {number(x[-1], digits)}, the {name} "
     here = f"Around the data's own average, {number(x[start], digits)}"
     step = 10.0 ** np.floor(np.log10(max(np.ptp(x) / 4.0, 1e-300)))
-    tail = f" {here}, an average higher by {number(step, 1)} goes with {_signed_change(step * slope, scale)}."
+    change = _signed_change(step * slope, scale)
+    tail = f" {here}, raising it by {number(step, 1)} goes with a change of {change}."
     return head + _course(x, y, float(np.nanmax(solid["std_error"])), scale) + "." + tail
 
 
@@ -258,7 +269,7 @@ def levels_sentence(feature: str, ranking: pd.DataFrame, scale: Scale) -> str:
     order = up["change"].abs().sort_values(ascending=False, kind="stable").index
     certain = [r for r in up.loc[order].to_dict("records") if r["change_low"] > 0 or r["change_high"] < 0][:3]
     if not certain:
-        return f"No level of {feature} moves the outcome by more than chance would."
+        return f"No level of {feature} moves the outcome by more than chance could explain."
     parts = [
         f"{row['level']} ({scale.change(row['change'])} at {percent(row['target'])} instead of "
         f"{percent(row['start'])})"
@@ -284,12 +295,9 @@ def scenario_sentence(asked: Asked, material: Material) -> str:
     if asked.scenario is None:
         return f"This cannot be reached. {asked.problem}"
     outcomes = asked.scenario.outcomes
-    row = outcomes[outcomes["output"] == material.output].iloc[0]
+    row = outcomes[outcomes["output"] == material.output].iloc[0].to_dict()
     scale = Scale.fitting([row["value"]], float(row["high"] - row["low"]) / 2.0, material.is_share)
-    text = (
-        f"The {outcome_name(material)} is {scale.value(row['value'])} instead of {scale.value(row['base'])} "
-        f"({scale.interval(row['low'], row['high'])}). {realism(asked.scenario.ess_fraction)}"
-    )
+    text = f"The {outcome_name(material)} is {_instead(row, scale)}. {realism(asked.scenario.ess_fraction)}"
     if asked.scenario.status == "thin":
         text += " Support is thin: the interval may be too narrow."
     if asked.scenario.status == "boundary":
@@ -312,9 +320,11 @@ def question(constraints: Mapping[str, Any]) -> str:
     parts = []
     for feature, wanted in constraints.items():
         if isinstance(wanted, Mapping):
-            parts += [f"{feature} = {level} in {_share(share)}" for level, share in wanted.items()]
+            parts += [
+                f"{feature} = {level} in {_share(share)} of the rows" for level, share in wanted.items()
+            ]
         else:
-            parts.append(f"average {feature} {_amount(wanted)}")
+            parts.append(f"an average {feature} {_amount(wanted)}")
     return listed(parts, most=12)
 
 
@@ -328,101 +338,4 @@ def _amount(wanted: Any) -> str:
     if isinstance(wanted, tuple | list):
         low, high = wanted
         return f"between {low:.12g} and {high:.12g}"
-    return f"{wanted:.12g}"
-
-
-def caveats(material: Material) -> list[str]:
-    """How far the report may be trusted.
-
-    Parameters
-    ----------
-    material : Material
-        Results.
-
-    Returns
-    -------
-    list of str
-    """
-    sentences = [
-        "Not causal: a reweighted population differs in everything that goes along with what was moved. "
-        "It answers \u201cwhat if more rows were like these\u201d, not \u201cwhat if we changed "
-        "these rows\u201d."
-    ]
-    sentences += _dependence(material)
-    frame = material.curves.frame
-    thin = frame["status"].isin(["thin", "boundary"]).mean()
-    sentences.append(
-        f"Thin support: {percent(float(thin))} of the points on the curves rest on few effective rows (below "
-        "20\u202f% of the data, or fewer than 20 rows that carry the change). They are drawn faint; their "
-        "intervals may be too narrow."
-    )
-    sentences.append(
-        f"Intervals hold at {percent(material.request.confidence_level)} for the sampling of the rows, given "
-        "the model. Those in the findings and rankings hold together for all that was compared; those of "
-        "single curves and scenarios each by itself."
-    )
-    sentences += [f"Left out: {feature} \u2013 {reason}." for feature, _, reason in _skipped(material)]
-    sentences += [
-        f"Left out: the group {group} of {by} \u2013 {reason}."
-        for by, group, reason in _skipped_groups(material)
-    ]
-    sentences += [
-        f"Missing values: {name} lacks {share} of its values; what is said of it speaks of the other rows."
-        for name, share in _missing(material)
-    ]
-    sentences += [
-        f"Not reached: {question(asked.constraints)}. {asked.problem}"
-        for asked in material.asked
-        if asked.problem is not None
-    ]
-    return sentences
-
-
-def _dependence(material: Material) -> list[str]:
-    """The strongest companion of each of the features that matter most."""
-    out = []
-    for row in _telling_apart(material):
-        lever = next(
-            (v for v in material.levers if (v.feature, v.level) == (row["feature"], row["level"])), None
-        )
-        if lever is None or not lever.others:
-            continue
-        nearest = int(np.argmin(np.abs(lever.curve["target"].to_numpy(dtype=float) - row["target"])))
-        moved = lever.shifts[nearest]
-        j = int(np.argmax(np.abs(moved)))
-        other, level = lever.others[j]
-        if abs(moved[j]) < 0.1:
-            continue
-        out.append(
-            f"{_lever_name(row)} moved {other if level is None else f'the share of {other} = {level}'} by "
-            f"{_signed(moved[j])} standard deviations too"
-        )
-    return ["Dependence: " + "; ".join(out) + "."] if out else []
-
-
-def _lever_name(row: Mapping[Any, Any]) -> str:
-    return str(row["feature"]) if row["level"] is None else f"{row['feature']} = {row['level']}"
-
-
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else MINUS) + f"{abs(value):.2f}"
-
-
-def _skipped(material: Material) -> list[tuple[str, Any, str]]:
-    return [entry for entry in material.skipped if entry[1] is None]
-
-
-def _skipped_groups(material: Material) -> list[tuple[str, Any, str]]:
-    """Groups without a single curve."""
-    drawn = set(material.curves.frame["group"])
-    return [
-        entry
-        for entry in material.curves.skipped
-        if entry[0] == material.request.by and entry[1] is not None and entry[1] not in drawn
-    ]
-
-
-def _missing(material: Material) -> list[tuple[str, str]]:
-    table = material.projection.table_
-    shares = {name: float(table.base[column.missing].sum()) for name, column in table.columns.items()}
-    return [(name, percent(share)) for name, share in shares.items() if 0.0 < share < 1.0]
+    return f"of {wanted:.12g}"

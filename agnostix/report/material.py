@@ -154,6 +154,26 @@ class Material:
         """Features with a picture, what moves the outcome most first."""
         return list(dict.fromkeys(self.curves.frame["feature"]))
 
+    def goes_along(self, moved: Mapping[Any, Any]) -> dict[tuple[str, str | None], float]:
+        """What else moves when an average is moved as in a row of the ranking.
+
+        Parameters
+        ----------
+        moved : mapping
+            The row.
+
+        Returns
+        -------
+        dict of (feature, level) to float
+            Standard deviations; empty where the average is not followed.
+        """
+        key = (moved["feature"], moved["level"])
+        lever = next((v for v in self.levers if (v.feature, v.level) == key), None)
+        if lever is None:
+            return {}
+        distance = np.abs(lever.curve["target"].to_numpy(dtype=float) - moved["target"])
+        return dict(zip(lever.others, lever.shifts[int(distance.argmin())].tolist(), strict=True))
+
 
 @one_blas_thread
 def gather(request: Request) -> Material:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.report.caveats import caveats
 from agnostix.report.findings import (
-    caveats,
     curve_sentence,
     headline_findings,
     levels_sentence,
@@ -65,7 +65,7 @@ def summarise(material: Material) -> dict[str, Any]:
 
 
 def _title(material: Material) -> str:
-    return f"What if the population were different? {_model_name(material).split(' > ')[-1]}"
+    return f"What if the population were different? A report on {_model_name(material).split(' > ')[-1]}"
 
 
 def _model_name(material: Material) -> str:
@@ -120,7 +120,7 @@ def _feature(material: Material, feature: str, scale: Scale) -> dict[str, Any]:
     return {
         "name": feature,
         "kind": "labels" if categorical else "number",
-        "sentence": sentence,
+        "sentence": f"Over all rows: {sentence}" if material.request.by else sentence,
         "points": len(rows),
     }
 

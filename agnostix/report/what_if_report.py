@@ -65,7 +65,7 @@ class WhatIfReport:
     >>> model = LogisticRegression(max_iter=1000).fit(X, y)
     >>> report = WhatIfReport(model, X, y, output="2", what_if=[{"petal width (cm)": 1.5}])
     >>> report.summary["scenarios"][0]["question"]
-    'average petal width (cm) 1.5'
+    'an average petal width (cm) of 1.5'
     """
 
     def __init__(

@@ -32,8 +32,8 @@ def test_beyond_the_farthest_row_the_reason_and_the_nearest_are_told():
     share = (top - mean) / (200 - mean) * 0.999
     near = mean + share * (200 - mean)
     assert str(error) == (
-        f"No row has age above {top:.6g}, so no reweighting of the rows has a mean of 200. The nearest that "
-        f"can be reached on the way there, {100 * share:.3g} % of it: age {near:.4g}."
+        f"No row has age above {top:.6g}, so no reweighting reaches an average of 200. The nearest "
+        f"within reach, {100 * share:.3g} % of the way there: age {near:.4g}."
     )
     assert error.reachable == pytest.approx(share, rel=1e-6)
     assert error.nearest == {"constraints": {"age": pytest.approx(near, rel=1e-6)}}

@@ -29,8 +29,8 @@ def test_a_finding_holds_the_ranking_s_numbers(binary: WhatIfReport) -> None:
     row = max(binary.summary["ranking"], key=lambda row: abs(row["change"]))
     assert row["feature"] == "age"
     said = _numbers(first.split("Close to")[0].split("50K is")[1])
-    assert said[:2] == pytest.approx([100 * row["value"], 100 * row["base"]], abs=0.5)
-    assert said[2:4] == pytest.approx([100 * row["low"], 100 * row["high"]], abs=0.5)
+    wanted = [100 * row[name] for name in ("value", "low", "high", "base")]
+    assert said[:4] == pytest.approx(wanted, abs=0.5)
     moved = _numbers(first.split(", the model")[0])
     assert moved == pytest.approx([row["target"], row["start"]], rel=5e-3)
     share = row["ess"] / 400
@@ -89,7 +89,7 @@ def test_the_model_s_errors_where_they_grow(people: pd.DataFrame) -> None:
     (sentence,) = [text for text in report.summary["findings"] if "mean absolute error" in text]
     rank = pd.DataFrame(report.summary["quality"]["ranking"])
     worst = rank.loc[rank["change"].idxmax()]
-    value, base = _numbers(sentence.split("error is")[1])[:2]
+    value, _, _, base = _numbers(sentence.split("error is")[1])[:4]
     assert (value, base) == pytest.approx((worst["value"], worst["base"]), abs=0.05)
     assert "sex = " in sentence
 
@@ -149,7 +149,7 @@ def test_numbers_far_from_0_are_told_apart() -> None:
 def test_the_slope_is_that_of_the_data_s_own_average() -> None:
     x = np.linspace(10, 50, 41)
     sentence = curve_sentence("age", _curve(x, 2 * x), "outcome", SCALE)
-    assert "higher by 10 goes with +20" in sentence
+    assert "raising it by 10 goes with a change of +20" in sentence
 
 
 def test_levels_by_their_certain_changes(binary: WhatIfReport) -> None:
@@ -172,12 +172,12 @@ def test_levels_by_their_certain_changes(binary: WhatIfReport) -> None:
 @pytest.mark.parametrize(
     ("constraints", "text"),
     [
-        ({"age": 50}, "average age 50"),
-        ({"age": 1234567.0}, "average age 1234567"),
-        ({"age": 50, "hours": (35, 40.5)}, "average age 50 and average hours between 35 and 40.5"),
-        ({"sex": {"Female": 0.5}}, "sex = Female in 50\u202f%"),
-        ({"sex": {"Female": (0.2, 0.5)}}, "sex = Female in 20\u202f% to 50\u202f%"),
-        ({"a": 1, "b": 2, "c": 3}, "average a 1, average b 2 and average c 3"),
+        ({"age": 50}, "an average age of 50"),
+        ({"age": 1234567.0}, "an average age of 1234567"),
+        ({"age": 50, "hours": (35, 40.5)}, "an average age of 50 and an average hours between 35 and 40.5"),
+        ({"sex": {"Female": 0.5}}, "sex = Female in 50\u202f% of the rows"),
+        ({"sex": {"Female": (0.2, 0.5)}}, "sex = Female in 20\u202f% to 50\u202f% of the rows"),
+        ({"a": 1, "b": 2, "c": 3}, "an average a of 1, an average b of 2 and an average c of 3"),
     ],
 )
 def test_questions(constraints: dict, text: str) -> None:
@@ -188,7 +188,8 @@ def test_a_scenario_says_what_its_table_says(binary: WhatIfReport) -> None:
     reached = binary.summary["scenarios"][0]
     row = reached["outcomes"][0]
     assert row["text"]["value"] in reached["sentence"]
-    assert f"instead of {row['text']['base']} ({row['text']['interval']})" in reached["sentence"]
+    text = row["text"]
+    assert f"{text['value']} ({text['interval']}) instead of {text['base']}" in reached["sentence"]
 
 
 def test_what_cannot_be_reached_has_its_reason_twice(binary: WhatIfReport) -> None:
@@ -196,7 +197,7 @@ def test_what_cannot_be_reached_has_its_reason_twice(binary: WhatIfReport) -> No
     assert "No row has age above" in unreached["problem"]
     assert unreached["sentence"].endswith(unreached["problem"])
     assert any(
-        "average age 200" in text and unreached["problem"] in text for text in binary.summary["caveats"]
+        "an average age of 200" in text and unreached["problem"] in text for text in binary.summary["caveats"]
     )
 
 

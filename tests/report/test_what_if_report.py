@@ -192,8 +192,8 @@ def test_a_messy_table(people: pd.DataFrame) -> None:
     told = " ".join(report.summary["caveats"])
     for left_out in ("day", "same", "key", "empty"):
         assert f"Left out: {left_out} – " in told
-    assert "holes lacks 20\u202f% of its values" in told
-    assert "some lacks 25\u202f% of its values" in told
+    assert "holes is missing in 20\u202f% of the rows" in told
+    assert "some is missing in 25\u202f% of the rows" in told
     assert "holes" in {feature["name"] for feature in report.summary["features"]}
     assert "Left out: key" in report.html()
     assert report.summary["scenarios"][0]["n_rows"] == n - n // 5

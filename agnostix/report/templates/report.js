@@ -54,6 +54,7 @@
       const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
       for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
       svg.append(node);
+      return node;
     };
     svg.replaceChildren();
     const band = known.map((j, k) => point(j, highs[k])).concat(known.map((j, k) => point(j, lows[k])).reverse());
@@ -66,6 +67,15 @@
     make("circle", { cx: x(lever.target[lever.start]), cy: y(lever.value[lever.start]), r: 3.5, style: "fill: var(--muted)" });
     if (lever.value[i] !== null) make("circle", { cx: x(lever.target[i]), cy: y(lever.value[i]), r: 6, style: "fill: var(--contrast)" });
     make("line", { x1: 8, x2: 452, y1: 160, y2: 160, style: "stroke: var(--faint)" });
+    const ends = lever.level === null ? (v) => significant(v) : percent;
+    const write = (text, at) => {
+      const node = make("text", { ...at, "font-size": 11, style: "fill: var(--muted)" });
+      node.textContent = text;
+    };
+    write(ends(x0), { x: 8, y: 175 });
+    write(ends(x1), { x: 452, y: 175, "text-anchor": "end" });
+    write(outcome(y1), { x: 8, y: 10 });
+    write(outcome(y0), { x: 452, y: 154, "text-anchor": "end" });
   }
 
   if (levers.length) {
