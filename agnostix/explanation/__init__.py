@@ -1,6 +1,6 @@
 """Results: what explainers return."""
 
 from agnostix.explanation.scenario import Scenario
-from agnostix.explanation.what_if_curves import WhatIfCurves
+from agnostix.explanation.what_if_curves import Histogram, WhatIfCurves
 
-__all__ = ["Scenario", "WhatIfCurves"]
+__all__ = ["Histogram", "Scenario", "WhatIfCurves"]

@@ -4,9 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import pandas as pd
+
+from agnostix.typing import Floats
+
+
+class Histogram(NamedTuple):
+    """Share of the weight in bins of equal width.
+
+    Attributes
+    ----------
+    feature : str
+        The column.
+    group : object or None
+        In which group; None without groups.
+    edges : ndarray of shape (n_bins + 1,)
+        Of the bins, in the column's units.
+    share : ndarray of shape (n_bins,)
+        Of the base weight.
+    """
+
+    feature: str
+    group: Any
+    edges: Floats
+    share: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +46,8 @@ class WhatIfCurves:
         column's units, slopes in output units per unit of the column.
     skipped : tuple of (feature, group, reason)
         Features that were left out.
-    distributions : DataFrame
-        Histograms of the numeric features: feature, group, left, right, share.
+    histograms : tuple of Histogram
+        The data's own distribution of each numeric feature.
     n_model_rows : int
         Rows the model was asked about; curves cost none beyond fit's.
     params : dict
@@ -32,7 +56,7 @@ class WhatIfCurves:
 
     frame: pd.DataFrame
     skipped: tuple[tuple[str, Any, str], ...]
-    distributions: pd.DataFrame
+    histograms: tuple[Histogram, ...]
     n_model_rows: int
     params: dict[str, Any]
 
@@ -46,6 +70,18 @@ class WhatIfCurves:
         names = list(dict.fromkeys(self.frame["feature"]))
         shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
         return f"WhatIfCurves({len(names)} features: {shown}; {len(self.frame)} rows)"
+
+    @cached_property
+    def distributions(self) -> pd.DataFrame:
+        """The histograms as one table: feature, group, left, right, share."""
+        bins = [
+            (h.feature, h.group, h.edges[j], h.edges[j + 1], h.share[j])
+            for h in self.histograms
+            for j in range(h.share.size)
+        ]
+        names = ["feature", "group", "left", "right", "share"]
+        groups = pd.Series([row[1] for row in bins], dtype=object)
+        return pd.DataFrame(bins, columns=names).assign(group=groups)
 
     def to_frame(self) -> pd.DataFrame:
         """The curves as one table.
@@ -90,7 +126,7 @@ class WhatIfCurves:
         >>> len(curves.sel(features="petal width (cm)").frame)
         5
         """
-        frame, distributions = self.frame, self.distributions
+        frame, histograms = self.frame, self.histograms
         wanted = {"feature": features, "output": outputs, "quantity": quantities, "group": groups}
         for column, names in wanted.items():
             if names is None:
@@ -103,5 +139,5 @@ class WhatIfCurves:
                 raise KeyError(f"No {column} {unknown[0]!r} here. There are: {known}.")
             frame = frame[frame[column].isin(keep)]
             if column in ("feature", "group"):
-                distributions = distributions[distributions[column].isin(keep)]
-        return replace(self, frame=frame.reset_index(drop=True), distributions=distributions)
+                histograms = tuple(h for h in histograms if getattr(h, column) in keep)
+        return replace(self, frame=frame.reset_index(drop=True), histograms=histograms)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
+from agnostix.explanation import Histogram
 from agnostix.population.sample import Sample
 from agnostix.population.sweep import groups
 from agnostix.typing import Floats
@@ -12,7 +12,7 @@ from agnostix.typing import Floats
 _N_BINS = 40
 
 
-def histograms(sample: Sample, features: list[str], by: str | None) -> pd.DataFrame:
+def histograms(sample: Sample, features: list[str], by: str | None) -> tuple[Histogram, ...]:
     """Histograms of numeric features.
 
     Parameters
@@ -26,30 +26,14 @@ def histograms(sample: Sample, features: list[str], by: str | None) -> pd.DataFr
 
     Returns
     -------
-    DataFrame
-        Columns feature, group, left, right, share.
+    tuple of Histogram
     """
-    parts = [
-        (name, group, *_histogram(part, name))
+    return tuple(
+        Histogram(name, group, *_histogram(part, name))
         for group, part in groups(sample, by)
         for name in features
         if part.table.column(name).kind == "numeric"
-    ]
-    sizes = [share.size for *_, share in parts]
-    named = {
-        name: pd.Series(
-            [part[j] for part, size in zip(parts, sizes, strict=True) for _ in range(size)], dtype=object
-        )
-        for j, name in enumerate(("feature", "group"))
-    }
-    edges = [part[2] for part in parts]
-    numbers = {
-        "left": [e[:-1] for e in edges],
-        "right": [e[1:] for e in edges],
-        "share": [part[3] for part in parts],
-    }
-    empty = [np.empty(0)]
-    return pd.DataFrame(named | {name: np.concatenate(columns or empty) for name, columns in numbers.items()})
+    )
 
 
 def _histogram(part: Sample, name: str) -> tuple[Floats, Floats]:

@@ -181,16 +181,19 @@ class _Bracket:
         x = self.x[o]
         low = self._low[o] = np.where(too_far, self._low[o], x)
         high = self._high[o] = np.where(too_far, x, self._high[o])
-        bounded = np.isfinite(high)
-        middle = np.where(bounded, 0.5 * (low + np.where(bounded, high, low)), 2.0 * x + 1.0)
+        bounded = high < np.inf
+        middle = np.minimum(0.5 * (low + high), 2.0 * x + 1.0)
         guess = x + step
-        good = np.isfinite(guess) & (guess >= low) & (guess <= high)
-        good &= np.where(bounded, np.abs(step) <= 0.5 * self._stride[o], guess <= 8.0 * x + 64.0)
-        last = np.where(np.isfinite(guess), np.clip(guess, low, high), x)
-        ahead = np.where(done, last, np.where(good, guess, middle))
-        self._stride[o] = np.where(bounded, np.abs(ahead - x), np.inf)
+        settling = np.abs(step) <= np.where(bounded, 0.5 * self._stride[o], 7.0 * x + 64.0)
+        good = settling & (guess >= low) & (guess <= high)
+        ahead = np.where(good, guess, middle)
+        if done.any():
+            last = np.where(np.isfinite(step), np.minimum(np.maximum(guess, low), high), x)
+            ahead = np.where(done, last, ahead)
+        stride = np.abs(ahead - x)
+        self._stride[o] = np.where(bounded, stride, np.inf)
         self.x[o] = ahead
-        self.open = o[~(done | (np.abs(ahead - x) <= 4e-16 * np.abs(x)))]
+        self.open = o[~(done | (stride <= 4e-16 * x))]
 
     def given_up(self, are_nodes: bool, what: str) -> Floats:
         """The roots after the last step; an open one is beyond the nodes, and left to the rows."""
