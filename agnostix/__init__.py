@@ -3,8 +3,8 @@
 from importlib.metadata import version
 
 from agnostix.exceptions import InfeasibleTargetError
-from agnostix.explainers import EntropicProjection
-from agnostix.explanation import Scenario, WhatIfCurves
+from agnostix.explainers import EntropicProjection, OcclusionExplainer
+from agnostix.explanation import Explanation, Scenario, WhatIfCurves
 from agnostix.models import as_predictor
 from agnostix.report import WhatIfReport
 
@@ -12,7 +12,9 @@ __version__ = version("agnostix")
 
 __all__ = [
     "EntropicProjection",
+    "Explanation",
     "InfeasibleTargetError",
+    "OcclusionExplainer",
     "Scenario",
     "WhatIfCurves",
     "WhatIfReport",

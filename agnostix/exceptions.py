@@ -35,5 +35,9 @@ class ModelOutputError(ValueError):
     """The model's answer is not what an explanation can be built on."""
 
 
+class EngineError(RuntimeError):
+    """The model failed on perturbed rows; the message names the batch and the cause."""
+
+
 class DataError(ValueError):
     """The table cannot be used as it is."""

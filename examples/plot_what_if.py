@@ -38,7 +38,7 @@ WhatIfRankingDisplay.from_explainer(projection).plot()
 
 # %%
 # One average through its targets, and the same within each group.
-_, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
+_, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
 WhatIfCurveDisplay.from_explainer(projection, "bmi").plot(left)
 WhatIfCurveDisplay.from_explainer(projection, "bmi", by="sex").plot(right)
 

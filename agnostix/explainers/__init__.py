@@ -1,5 +1,6 @@
 """Explainers: one class, one file."""
 
 from agnostix.explainers.entropic import EntropicProjection
+from agnostix.explainers.occlusion import OcclusionExplainer
 
-__all__ = ["EntropicProjection"]
+__all__ = ["EntropicProjection", "OcclusionExplainer"]

@@ -142,8 +142,12 @@ class Predictor:
                 f"The model {self.name} was given {n_rows} rows and answered with an array of shape "
                 f"{raw.shape}; ({n_rows},) or ({n_rows}, n_outputs) is needed."
             )
-        bad = np.flatnonzero(~np.isfinite(values).all(1))
-        if bad.size:
+        with np.errstate(all="ignore"):
+            well = np.isfinite(values.sum())  # one pass tells; the search is for when it is not
+        if not well:
+            bad = np.flatnonzero(~np.isfinite(values).all(1))
+            if bad.size == 0:  # finite, and only their sum is not
+                return values
             raise ModelOutputError(
                 f"The model {self.name} answers NaN or infinity in {bad.size} of {n_rows} rows, "
                 f"first in row {bad[0]}. Find out why, or leave those rows out."

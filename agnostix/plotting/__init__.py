@@ -1,13 +1,23 @@
 """Displays in scikit-learn's shape: built from results, drawn by ``plot``, data in ``frame``."""
 
+from agnostix.plotting.bar import BarDisplay
+from agnostix.plotting.beeswarm import BeeswarmDisplay
 from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
+from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.ranking import WhatIfRankingDisplay
+from agnostix.plotting.scatter import ScatterDisplay
 from agnostix.plotting.shifts import ShiftDisplay
+from agnostix.plotting.waterfall import WaterfallDisplay
 
 __all__ = [
+    "BarDisplay",
+    "BeeswarmDisplay",
+    "HeatmapDisplay",
+    "ScatterDisplay",
     "ShiftDisplay",
+    "WaterfallDisplay",
     "WeightConcentrationDisplay",
     "WhatIfCurveDisplay",
     "WhatIfMapDisplay",

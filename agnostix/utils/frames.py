@@ -45,7 +45,7 @@ def as_table(X: Any) -> Any:
     Raises
     ------
     DataError
-        If X is sparse, has not two dimensions, has no rows or no columns, or names a column twice.
+        If X is sparse or complex, has not two dimensions, has no rows or no columns, or names a column twice.
     """
     if is_frame(X):
         names = [str(name) for name in X.columns]
@@ -77,6 +77,8 @@ def as_table(X: Any) -> Any:
             table = np.asarray(X)
         except ValueError:
             raise DataError("X must have rows of equal length; some are shorter than others.") from None
+        if table.dtype.kind == "c":
+            raise DataError("Complex data not supported: X holds complex numbers.")
         if table.ndim != 2:
             raise DataError(
                 f"X must have two dimensions (rows, columns), got an array of shape {table.shape}. "

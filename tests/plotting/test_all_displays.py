@@ -20,6 +20,7 @@ from agnostix.plotting import (
     WhatIfMapDisplay,
     WhatIfRankingDisplay,
 )
+from tests.plotting.test_attribution_displays import DISPLAYS
 
 WILD = "a_b^2 $x$ <script>"
 
@@ -41,7 +42,7 @@ def display(request: pytest.FixtureRequest, projection: EntropicProjection) -> A
 
 
 def test_every_display_is_in_this_battery() -> None:
-    assert sorted(MAKERS) == plotting.__all__
+    assert sorted([*MAKERS, *(display.__name__ for display in DISPLAYS)]) == plotting.__all__
 
 
 def test_a_new_figure_is_made(display: Any) -> None:

@@ -1,0 +1,5 @@
+"""The engine: plans in, answers out."""
+
+from agnostix.engine.run import Answered, cost, run
+
+__all__ = ["Answered", "cost", "run"]

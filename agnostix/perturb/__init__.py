@@ -1,0 +1,7 @@
+"""What is asked: players, masks, and the values that stand in for what is hidden."""
+
+from agnostix.perturb.plan import Plan, one_hidden_at_a_time
+from agnostix.perturb.players import Players
+from agnostix.perturb.tabular import Draws, TabularMasker
+
+__all__ = ["Draws", "Plan", "Players", "TabularMasker", "one_hidden_at_a_time"]

@@ -1,0 +1,324 @@
+"""All rows and features at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.explanation import Explanation
+from agnostix.plotting.attributions import (
+    check_most,
+    count_words,
+    diverging,
+    effect_words,
+    in_lines,
+    largest_first,
+    limits,
+    named,
+    output_index,
+    row_labels,
+    write_ticks,
+)
+from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style, shortened
+from agnostix.typing import Codes, Floats
+
+_ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}
+_MOST_CLUSTERED = 600
+"""Rows whose tree is built; others are put beside the most similar of these."""
+_MOST_NAMED = 25
+"""Rows up to which each is named."""
+_MOST_COLUMNS = 800
+"""Columns of the picture, of which a screen has not many more."""
+_LINE = 3.2
+"""Room for the output's line, in features."""
+_CLIPPED = 0.01
+"""Share of the cells that may lie beyond the ends of the palette."""
+
+
+class HeatmapDisplay:
+    """Rows side by side, features below each other, the output as a line on top.
+
+    Blue raises the output and orange lowers it, with paper at 0; the ends of the
+    palette leave out at most one cell in a hundred, and then the scale has a
+    point there. Beyond 800 rows, neighbours share a cell, which has their mean.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        A feature in a row, in each row: feature, row, value, output, base; in
+        model output units, features and rows in the order they are drawn in.
+    n_features : int, default=None
+        How many there are, drawn or not; those drawn by default.
+    output_name : str, default="output"
+        What is explained.
+    quantity_label : str, default="value"
+        Name of the scale.
+    rows_label : str, default="rows"
+        Name of the horizontal axis.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+    output_ax_ : matplotlib Axes
+        The line's, within `ax_`.
+    colorbar_ : matplotlib Colorbar
+        The scale.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from agnostix import OcclusionExplainer
+    >>> from agnostix.plotting import HeatmapDisplay
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> explainer = OcclusionExplainer(LinearRegression().fit(X, y), random_state=0).fit(X)
+    >>> display = HeatmapDisplay.from_explainer(explainer, X, order="output", max_features=3).plot()
+    >>> display.frame().shape
+    (1326, 5)
+    """
+
+    def __init__(
+        self,
+        cells: pd.DataFrame,
+        n_features: int | None = None,
+        output_name: str = "output",
+        quantity_label: str = "value",
+        rows_label: str = "rows",
+    ) -> None:
+        self.cells = cells
+        self.n_features = n_features
+        self.output_name = output_name
+        self.quantity_label = quantity_label
+        self.rows_label = rows_label
+
+    @classmethod
+    def from_explanation(
+        cls,
+        explanation: Explanation,
+        *,
+        output: str | int | None = None,
+        order: str = "cluster",
+        max_features: int = 12,
+    ) -> HeatmapDisplay:
+        """Take one output.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            What an explainer's `explain` returned.
+        output : str or int, default=None
+            Name or place of the output; by default the only one, or the last of two.
+        order : {"cluster", "output"}, default="cluster"
+            Rows with similar values side by side, by hierarchical clustering of
+            all features' values, or rows in the order of the output.
+        max_features : int, default=12
+            How many are drawn: those with the largest mean size.
+
+        Returns
+        -------
+        HeatmapDisplay
+        """
+        check_most(max_features)
+        if order not in _ORDERS:
+            raise ValueError(f"order must be one of {', '.join(map(repr, _ORDERS))}; got {order!r}.")
+        k = output_index(explanation, output)
+        values, outputs = explanation.values[:, :, k], explanation.outputs[:, k]
+        features = largest_first(values)
+        rows = _by_similarity(values, outputs) if order == "cluster" else np.argsort(outputs, kind="stable")
+        cells = _cells(explanation, features[:max_features], rows, k)
+        name = explanation.output_names[k]
+        count = f"{len(rows):,} rows" if len(rows) > 1 else "1 row"
+        rows_label = f"{count}, {_ORDERS[order]}" if len(rows) > 1 else count
+        return cls(cells, len(features), name, effect_words(explanation.kind, name), rows_label)
+
+    @classmethod
+    def from_explainer(
+        cls,
+        explainer: Any,
+        X: Any,
+        *,
+        output: str | int | None = None,
+        order: str = "cluster",
+        max_features: int = 12,
+        **explain: Any,
+    ) -> HeatmapDisplay:
+        """Explain rows and take them.
+
+        Parameters
+        ----------
+        explainer : BaseExplainer
+            A fitted one.
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            The rows.
+        output : str or int, default=None
+            Name or place of the output; by default the only one, or the last of two.
+        order : {"cluster", "output"}, default="cluster"
+            Rows with similar values side by side, or rows in the order of the output.
+        max_features : int, default=12
+            How many are drawn: those with the largest mean size.
+        **explain : dict
+            Passed to `explain`.
+
+        Returns
+        -------
+        HeatmapDisplay
+        """
+        explanation = explainer.explain(X, **explain)
+        return cls.from_explanation(explanation, output=output, order=order, max_features=max_features)
+
+    def frame(self) -> pd.DataFrame:
+        """The data behind the picture, features and rows in its order.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return self.cells.copy()
+
+    def plot(
+        self, ax: Any = None, *, factor: float = 1.0, suffix: str = "", cmap: Any = None
+    ) -> HeatmapDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; a new figure by default.
+        factor : float, default=1.0
+            All numbers are multiplied by it, for example to per cent.
+        suffix : str, default=""
+            Unit after the numbers.
+        cmap : str or matplotlib Colormap, default=None
+            A diverging palette; the house's own by default.
+
+        Returns
+        -------
+        self : HeatmapDisplay
+        """
+        with house_style():
+            names = list(dict.fromkeys(self.cells["feature"]))
+            self.ax_, self.figure_ = axes_for(ax, 7.2, max(2.0, 0.7 + 0.28 * (len(names) + _LINE)))
+            matrix = factor * self.cells["value"].to_numpy(dtype=float).reshape(len(names), -1)
+            self._draw(matrix, diverging() if cmap is None else cmap, suffix)
+            self._name_axes(names, matrix.shape[1])
+            self._draw_outputs(factor, suffix, *matrix.shape)
+        return self
+
+    def _draw(self, matrix: Floats, cmap: Any, suffix: str) -> None:
+        sizes = np.abs(matrix[np.isfinite(matrix)])
+        most = float(np.quantile(sizes, 1 - _CLIPPED, method="higher")) if sizes.size else 0.0
+        most = most or float(sizes.max(initial=0.0)) or 1.0
+        n_features, n_rows = matrix.shape
+        image = self.ax_.imshow(
+            np.ma.masked_invalid(_neighbours_together(matrix)),
+            cmap=cmap,
+            vmin=-most,
+            vmax=most,
+            aspect="auto",
+            interpolation="nearest",
+            extent=(-0.5, n_rows - 0.5, -0.5, n_features - 0.5),
+        )
+        extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+        beyond = extend[bool((matrix < -most).any()), bool((matrix > most).any())]
+        self.colorbar_ = self.figure_.colorbar(
+            image, ax=self.ax_, extend=beyond, aspect=30, fraction=0.06, pad=0.02
+        )
+        width = min(34, max(15, int(3.2 * (n_features + _LINE))))
+        self.colorbar_.outline.set_edgecolor(FAINT)
+        self.colorbar_.set_label(in_lines(self.quantity_label, width, 3), parse_math=False)
+        self.colorbar_.locator.set_params(nbins=6)
+        write_ticks(self.colorbar_.ax.yaxis, suffix)
+
+    def _draw_outputs(self, factor: float, suffix: str, n_features: int, n_rows: int) -> None:
+        """A line in room left above the features."""
+        outputs, base = (
+            factor * self.cells[name].to_numpy(dtype=float)[:n_rows] for name in ("output", "base")
+        )
+        whole = n_features + _LINE
+        self.ax_.set_ylim(-0.5, whole - 0.5)
+        self.output_ax_ = self.ax_.inset_axes((0.0, (n_features + 0.3) / whole, 1.0, (_LINE - 1.2) / whole))
+        places = np.arange(n_rows)
+        self.output_ax_.plot(places, base, color=MUTED, lw=0.8, ls="--")
+        look = {"lw": 0.6 if n_rows > _MOST_COLUMNS else 1.0, "marker": "o" if n_rows == 1 else None}
+        self.output_ax_.plot(places, outputs, color=INK, **look)
+        self.output_ax_.set_xlim(-0.5, n_rows - 0.5)
+        self.output_ax_.set_ylim(limits(outputs, base, margin=0.1))
+        self.output_ax_.set_xticks([])
+        self.output_ax_.spines["bottom"].set_visible(False)
+        self.output_ax_.locator_params(axis="y", nbins=3)
+        name = in_lines(self.output_name, 34, 1)
+        self.output_ax_.set_title(name, fontsize=10, fontweight="normal", pad=3, parse_math=False)
+        write_ticks(self.output_ax_.yaxis, suffix)
+
+    def _name_axes(self, names: list[str], n_rows: int) -> None:
+        self.ax_.set_yticks(range(len(names))[::-1], [named(n) for n in names], color=INK, parse_math=False)
+        self.ax_.tick_params(axis="y", length=0)
+        self.ax_.set_xticks([])
+        if n_rows <= _MOST_NAMED:
+            rows = [shortened(str(row), 16) for row in self.cells["row"].iloc[:n_rows]]
+            self.ax_.set_xticks(range(n_rows), rows, parse_math=False)
+            if sum(map(len, rows)) + n_rows > 60:
+                self.ax_.tick_params(axis="x", rotation=90)
+        for spine in self.ax_.spines.values():
+            spine.set_visible(False)
+        self.ax_.set_xlabel(self.rows_label, parse_math=False)
+        self.ax_.set_ylabel(count_words(len(names), self.n_features or len(names)), color=MUTED)
+
+
+def _neighbours_together(matrix: Floats) -> Floats:
+    """Means of neighbouring rows where there are more than a picture has columns."""
+    n_rows = matrix.shape[1]
+    if n_rows <= _MOST_COLUMNS:
+        return matrix
+    starts = np.linspace(0, n_rows, _MOST_COLUMNS + 1)[:-1].astype(int)
+    known = np.isfinite(matrix)
+    count = np.add.reduceat(known.astype(float), starts, axis=1)
+    sums = np.add.reduceat(np.where(known, matrix, 0.0), starts, axis=1)
+    return np.divide(sums, count, out=np.full(sums.shape, np.nan), where=count > 0)
+
+
+def _cells(explanation: Explanation, features: Any, rows: Any, k: int) -> pd.DataFrame:
+    labels = row_labels(explanation)
+    n_features = len(features)
+    return pd.DataFrame(
+        {
+            "feature": np.repeat([explanation.feature_names[j] for j in features], len(rows)),
+            "row": [labels[i] for i in rows] * n_features,
+            "value": explanation.values[np.ix_(rows, features, [k])][:, :, 0].T.ravel(),
+            "output": np.tile(explanation.outputs[rows, k], n_features),
+            "base": np.tile(explanation.base_values[rows, k], n_features),
+        }
+    )
+
+
+def _by_similarity(values: Floats, outputs: Floats) -> Codes:
+    """Rows in the order of the leaves of a tree, its end with the higher outputs to the right."""
+    from scipy.spatial.distance import cdist
+
+    values = np.nan_to_num(values)
+    by_output = np.argsort(outputs, kind="stable")
+    n_rows = len(by_output)
+    if n_rows < 3:
+        return by_output
+    spread = np.unique(np.linspace(0, n_rows - 1, min(n_rows, _MOST_CLUSTERED)).round().astype(int))
+    chosen = by_output[spread]
+    leaves = _leaves(values[chosen])
+    place = np.empty(len(chosen), dtype=int)
+    place[leaves] = np.arange(len(chosen))
+    nearest = np.arange(n_rows) if len(chosen) == n_rows else cdist(values, values[chosen]).argmin(axis=1)
+    if len(chosen) == n_rows:
+        nearest[chosen] = np.arange(n_rows)
+    order = np.lexsort((outputs, place[nearest]))
+    half = n_rows // 2
+    return order[::-1] if outputs[order[:half]].mean() > outputs[order[-half:]].mean() else order
+
+
+def _leaves(values: Floats) -> Codes:
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    return leaves_list(linkage(values, method="average", optimal_ordering=True))

@@ -1,0 +1,327 @@
+"""What one feature does, against its own value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from agnostix.explanation import Explanation
+from agnostix.plotting.attributions import (
+    MISSING,
+    dodge,
+    effect_words,
+    errors_of,
+    feature_index,
+    half_widths,
+    in_lines,
+    limits,
+    output_index,
+    own_columns,
+    row_labels,
+    value_words,
+    values_of,
+    write_ticks,
+)
+from agnostix.plotting.style import ACCENT, FAINT, MUTED, axes_for, house_style, shortened
+from agnostix.typing import Bools, Floats
+from agnostix.utils.frames import kind_of, to_codes, to_floats
+
+_MOST_LEVELS = 12
+"""Labels that have a place of their own."""
+_MOST_INTERVALS = 200
+"""Rows up to which intervals are drawn unless told otherwise."""
+
+
+class ScatterDisplay:
+    """One feature's values against the feature's own value: a dot for each row.
+
+    The bars below are the distribution of the rows. Labels have a place each;
+    rows without a value have one of their own, to the left. Intervals, where
+    drawn, are confidence intervals, dotted from end to end where the error is not known.
+
+    Parameters
+    ----------
+    dots : DataFrame
+        A row of the explanation in each: row, data, value, std_error, low, high;
+        all but data in model output units.
+    feature : str, default="feature"
+        Its name.
+    levels : tuple, default=None
+        Labels in their order, where the feature has labels.
+    quantity_label : str, default="value"
+        Name of the vertical axis.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from agnostix import OcclusionExplainer
+    >>> from agnostix.plotting import ScatterDisplay
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> explainer = OcclusionExplainer(LinearRegression().fit(X, y), random_state=0).fit(X)
+    >>> display = ScatterDisplay.from_explainer(explainer, X, "bmi").plot()
+    >>> display.frame().columns.tolist()
+    ['row', 'data', 'value', 'std_error', 'low', 'high']
+    """
+
+    def __init__(
+        self,
+        dots: pd.DataFrame,
+        feature: str = "feature",
+        levels: tuple[Any, ...] | None = None,
+        quantity_label: str = "value",
+    ) -> None:
+        self.dots = dots
+        self.feature = feature
+        self.levels = levels
+        self.quantity_label = quantity_label
+
+    @classmethod
+    def from_explanation(
+        cls,
+        explanation: Explanation,
+        feature: str | int,
+        *,
+        output: str | int | None = None,
+        confidence_level: float = 0.95,
+    ) -> ScatterDisplay:
+        """Take one feature and one output.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            What an explainer's `explain` returned.
+        feature : str or int
+            Name or place of the feature.
+        output : str or int, default=None
+            Name or place of the output; by default the only one, or the last of two.
+        confidence_level : float, default=0.95
+            Nominal coverage of each interval.
+
+        Returns
+        -------
+        ScatterDisplay
+        """
+        k, j = output_index(explanation, output), feature_index(explanation, feature)
+        name, column = explanation.feature_names[j], own_columns(explanation)[j]
+        if column is None:
+            raise ValueError(
+                f"The explanation's data has no column {name!r}, so that there is nothing to draw its values "
+                "against."
+            )
+        data, levels = _own_values(column)
+        values, errors = explanation.values[:, j, k], errors_of(explanation, k)[:, j]
+        half = half_widths(errors, confidence_level)
+        known = {"value": values, "std_error": errors, "low": values - half, "high": values + half}
+        dots = pd.DataFrame({"row": row_labels(explanation), "data": data, **known})
+        words = effect_words(explanation.kind, explanation.output_names[k])
+        return cls(dots, name, levels, words)
+
+    @classmethod
+    def from_explainer(
+        cls,
+        explainer: Any,
+        X: Any,
+        feature: str | int,
+        *,
+        output: str | int | None = None,
+        confidence_level: float = 0.95,
+        **explain: Any,
+    ) -> ScatterDisplay:
+        """Explain rows and take one feature.
+
+        Parameters
+        ----------
+        explainer : BaseExplainer
+            A fitted one.
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            The rows.
+        feature : str or int
+            Name or place of the feature.
+        output : str or int, default=None
+            Name or place of the output; by default the only one, or the last of two.
+        confidence_level : float, default=0.95
+            Nominal coverage of each interval.
+        **explain : dict
+            Passed to `explain`.
+
+        Returns
+        -------
+        ScatterDisplay
+        """
+        explanation = explainer.explain(X, **explain)
+        return cls.from_explanation(explanation, feature, output=output, confidence_level=confidence_level)
+
+    def frame(self) -> pd.DataFrame:
+        """The data behind the picture.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return self.dots.copy()
+
+    def plot(
+        self, ax: Any = None, *, intervals: bool | None = None, factor: float = 1.0, suffix: str = ""
+    ) -> ScatterDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; a new figure by default.
+        intervals : bool, default=None
+            Whether to draw them; by default for up to 200 rows.
+        factor : float, default=1.0
+            All values are multiplied by it, for example to per cent.
+        suffix : str, default=""
+            Unit after the numbers of the vertical axis.
+
+        Returns
+        -------
+        self : ScatterDisplay
+        """
+        with house_style():
+            self.ax_, self.figure_ = axes_for(ax, 6.4, 3.6)
+            y, low, high = (
+                factor * self.dots[name].to_numpy(dtype=float) for name in ("value", "low", "high")
+            )
+            intervals = len(y) <= _MOST_INTERVALS if intervals is None else intervals
+            ends = limits(y, [0.0], *((low, high) if intervals else ()))
+            x, missing = self._positions((y - ends[0]) / (ends[1] - ends[0]))
+            if intervals:
+                self._draw_intervals(x, low, high)
+            alpha = float(np.clip(30 / np.sqrt(len(y)), 0.25, 0.85))
+            self.ax_.scatter(x, y, s=14, color=ACCENT, alpha=alpha, linewidths=0, rasterized=len(y) > 2000)
+            self._draw_distribution(missing, *ends)
+            self._name_axes(*ends, suffix)
+        return self
+
+    def _numbers(self) -> Floats:
+        """The feature's own values along the axis; NaN where missing."""
+        if self.levels is not None:
+            place = {level: j for j, level in enumerate(self.levels)}
+            return np.array([place.get(value, np.nan) for value in self.dots["data"]], dtype=float)
+        if pd.api.types.is_datetime64_any_dtype(self.dots["data"]):
+            from matplotlib.dates import date2num
+
+            known = self.dots["data"].notna().to_numpy()
+            out = np.full(len(self.dots), np.nan)
+            out[known] = date2num(self.dots["data"].to_numpy()[known])
+            return out
+        return self.dots["data"].to_numpy(dtype=float)
+
+    def _positions(self, heights: Floats) -> tuple[Floats, Bools]:
+        """Where the dots stand: labels and missing values beside each other."""
+        self._own = self._numbers()
+        missing = ~np.isfinite(self._own)
+        if self.levels is None:
+            low, high = limits(self._own, margin=0.0)
+            self._span, room = high - low, 0.06 * (high - low)
+            self._left, crowded = low - 0.1 * self._span, missing
+        else:
+            self._span, room = 1.0, 0.7
+            self._left, crowded = -1.0, np.ones(len(missing), dtype=bool)
+        x = np.where(missing, self._left, self._own)
+        for place in np.unique(x[crowded]):
+            own = crowded & (x == place) & np.isfinite(heights)
+            x[own] += dodge(heights[own], heights[own], 60, room, 0.05 * room)
+        return x, missing
+
+    def _draw_intervals(self, x: Floats, low: Floats, high: Floats) -> None:
+        known = np.isfinite(low) & np.isfinite(high)
+        wide = known & (high > low)
+        look = {"color": ACCENT, "alpha": 0.3, "zorder": 0.95}
+        self.ax_.vlines(x[wide], low[wide], high[wide], lw=1.2, **look)
+        across = self.ax_.get_xaxis_transform()
+        if (~known).any():
+            self.ax_.vlines(x[~known], 0, 1, lw=0.8, ls=":", transform=across, **look)
+
+    def _draw_distribution(self, missing: Bools, low: float, high: float) -> None:
+        floor, depth = low - 0.16 * (high - low), 0.13 * (high - low)
+        known = self._own[~missing]
+        if self.levels is not None:
+            edges = np.arange(max(len(self.levels), 1) + 1) - 0.5
+        else:
+            n_bins = int(np.clip(2 * np.sqrt(known.size), 5, 40))
+            edges = np.linspace(*limits(known, margin=0.0), n_bins + 1)
+        counts = np.histogram(known, edges)[0].tolist()
+        centres, width = ((edges[1:] + edges[:-1]) / 2).tolist(), float(edges[1] - edges[0])
+        if missing.any():
+            counts, centres = [int(missing.sum()), *counts], [self._left, *centres]
+        heights = np.array(counts) / max(counts) * depth
+        width *= 0.7 if self.levels is not None else 1.0
+        self.ax_.bar(centres, heights, width, floor, color=FAINT, linewidth=0)
+        self.ax_.set_ylim(floor, high)
+        right = max(centres) + 0.5 * width + 0.02 * self._span
+        self.ax_.set_xlim(min(centres) - 0.5 * width - 0.02 * self._span, right)
+
+    def _name_axes(self, low: float, high: float, suffix: str) -> None:
+        self.ax_.axhline(0.0, color=MUTED, lw=1, zorder=0.9)
+        self.ax_.grid(axis="y")
+        self.ax_.tick_params(length=3, color=MUTED)
+        self.ax_.set_xlabel(in_lines(self.feature, 50), parse_math=False)
+        self.ax_.set_ylabel(in_lines(self.quantity_label, 30), parse_math=False)
+        self.ax_.set_yticks([tick for tick in self.ax_.get_yticks() if low <= tick <= high])
+        write_ticks(self.ax_.yaxis, suffix)
+        self._name_positions()
+        if not np.isfinite(self._own).all():
+            across = self.ax_.get_xaxis_transform()
+            look = {"color": MUTED, "fontsize": 9, "ha": "center", "va": "bottom", "transform": across}
+            self.ax_.text(self._left, 1.01, MISSING, **look)
+
+    def _name_positions(self) -> None:
+        if self.levels is not None:
+            self._name_levels()
+            return
+        if pd.api.types.is_datetime64_any_dtype(self.dots["data"]):
+            from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+            locator = AutoDateLocator(maxticks=7)
+            self.ax_.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))
+        else:
+            self.ax_.locator_params(axis="x", nbins=7)
+            write_ticks(self.ax_.xaxis, "")
+        known = self._own[np.isfinite(self._own)]
+        if 0 < known.size < self._own.size:  # no numbers where the missing values stand
+            formatter = self.ax_.xaxis.get_major_formatter()
+            inside = [tick for tick in self.ax_.get_xticks() if known.min() <= tick <= known.max()]
+            self.ax_.set_xticks(inside)
+            self.ax_.xaxis.set_major_formatter(formatter)
+
+    def _name_levels(self) -> None:
+        assert self.levels is not None
+        most = 24 if len(self.levels) < 4 else 16
+        names = [shortened(value_words(level), most) for level in self.levels]
+        self.ax_.set_xticks(range(len(names)), names, parse_math=False)
+        if sum(map(len, names)) > 66:
+            for text in self.ax_.get_xticklabels():
+                text.set(rotation=30, ha="right", rotation_mode="anchor")
+
+
+def _own_values(column: Any) -> tuple[Any, tuple[Any, ...] | None]:
+    """Numbers or dates, or labels and their order; rare labels are put together."""
+    if kind_of(column) == "numeric":
+        return to_floats(column), None
+    dtype = nw.from_native(column, series_only=True).dtype
+    if isinstance(dtype, nw.Date | nw.Datetime):
+        return pd.to_datetime(values_of(column), utc=True).tz_localize(None), None
+    codes, levels = to_codes(column)
+    if len(levels) > _MOST_LEVELS + 1:
+        counts = np.bincount(codes[codes >= 0], minlength=len(levels))
+        kept = np.sort(np.argsort(-counts, kind="stable")[:_MOST_LEVELS])
+        rest = f"{len(levels) - _MOST_LEVELS} other labels"
+        place = np.full(len(levels) + 1, _MOST_LEVELS)
+        place[kept], place[-1] = np.arange(_MOST_LEVELS), -1
+        codes, levels = place[codes], (*(levels[j] for j in kept), rest)
+    return pd.Series([None if code < 0 else levels[code] for code in codes], dtype=object), levels

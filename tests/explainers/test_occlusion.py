@@ -1,0 +1,1128 @@
+import pickle
+import re
+import tracemalloc
+from datetime import date, datetime
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn import config_context
+from sklearn.base import BaseEstimator, clone
+from sklearn.cluster import KMeans
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from agnostix import OcclusionExplainer, as_predictor
+from agnostix.exceptions import DataError, EngineError
+from tests.reference.occlusion import occlude
+
+DIABETES, PROGRESS = load_diabetes(return_X_y=True, as_frame=True)
+D, P = DIABETES.to_numpy(), PROGRESS.to_numpy()
+IRIS, SPECIES = load_iris(return_X_y=True)
+IS_LONG = (SPECIES > 0).astype(int)
+RNG = np.random.default_rng(0)
+
+
+class Curved:
+    """A model with products of columns, whose answer for a row depends on that row alone, to the bit."""
+
+    def __call__(self, X):
+        X = np.asarray(X, dtype=float)
+        first = X[:, 0] * X[:, 1] + X[:, 2] ** 2
+        return np.stack([first, X[:, 0] - 3.0 * X[:, 1] * X[:, 2], 0.5 * X[:, 2]], axis=1)
+
+
+class Counting:
+    """A model that counts what it is asked."""
+
+    def __init__(self, model):
+        self.model, self.sizes = model, []
+
+    def __call__(self, X):
+        self.sizes.append(X.shape[0])
+        return self.model(X)
+
+
+class RowSums:
+    """A model for tables of any width, whose name is the same in every run."""
+
+    def __call__(self, X):
+        return np.nansum(np.asarray(X).astype(float), axis=1)
+
+    def __repr__(self):
+        return "RowSums()"
+
+
+def explained(model, X, seen=None, weight=None, **params):
+    return OcclusionExplainer(model, random_state=0, **params).fit(X if seen is None else seen, None, weight)
+
+
+def same(one, other):
+    """The same to the last bit."""
+    for name in ("values", "std_errors", "base_values", "outputs"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+MODELS = {
+    "linear": (LinearRegression().fit(D, P).predict, D),
+    "neighbours": (KNeighborsRegressor(5).fit(D, P).predict, D),
+    "trees": (HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(D, P).predict, D),
+    "logistic": (
+        make_pipeline(StandardScaler(), LogisticRegression()).fit(IRIS, SPECIES).predict_proba,
+        IRIS,
+    ),
+    "forest": (RandomForestClassifier(5, random_state=0).fit(IRIS, SPECIES).predict_proba, IRIS),
+    "bayes": (GaussianNB().fit(IRIS, SPECIES).predict_proba, IRIS),
+    "curved": (Curved(), IRIS),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
+@pytest.mark.parametrize(("model", "X"), MODELS.values(), ids=MODELS)
+def test_values_are_those_of_a_plain_loop(model, X, weighted):
+    weight = np.random.default_rng(1).uniform(0.1, 5.0, len(X)) if weighted else None
+    explainer = explained(model, X, weight=weight, background_size=7)
+    exp = explainer.explain(X[::50])
+    drawn = [int(np.flatnonzero((row == X).all(1))[0]) for row in explainer.background_]
+    values, errors, base, outputs = occlude(
+        model, X[::50], explainer.background_, None if weight is None else weight[drawn]
+    )
+    unit = np.abs(outputs).max()
+    np.testing.assert_allclose(exp.values, values, rtol=0, atol=1e-12 * unit)
+    np.testing.assert_allclose(exp.std_errors, errors, rtol=1e-11, atol=1e-12 * unit)
+    np.testing.assert_allclose(exp.base_values, np.tile(base, (len(outputs), 1)), rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(exp.outputs, outputs) if model is MODELS["curved"][0] else None
+    np.testing.assert_allclose(exp.outputs, outputs, rtol=1e-12)
+
+
+def test_standard_errors_of_values_that_vary_are_those_of_the_loop():
+    exp = (explainer := explained(Curved(), IRIS, background_size=20)).explain(IRIS[:5])
+    errors = occlude(Curved(), IRIS[:5], explainer.background_)[1]
+    np.testing.assert_allclose(exp.std_errors, errors, rtol=1e-12, atol=1e-12)
+    assert (exp.std_errors[:, :3, 0] > 0).all()
+    np.testing.assert_array_equal(exp.std_errors[:, 3], 0.0)
+
+
+def test_standard_errors_tell_how_far_another_background_leads():
+    whole = explained(Curved(), IRIS, background_size=150).explain(IRIS[:3]).values
+    apart = []
+    for seed in range(200):
+        exp = OcclusionExplainer(Curved(), background_size=15, random_state=seed).fit(IRIS).explain(IRIS[:3])
+        varies = exp.std_errors > 0
+        apart.append((exp.values - whole)[varies] / exp.std_errors[varies])
+    share = np.mean(np.abs(np.concatenate(apart)) < 1.96)
+    assert 0.91 < share < 0.99
+
+
+def test_linear_models_are_explained_exactly():
+    model = LinearRegression().fit(DIABETES, PROGRESS)
+    exp = explained(model, DIABETES, background_size=1000).explain(DIABETES)
+    np.testing.assert_allclose(
+        exp.values[:, :, 0], model.coef_ * (D - D.mean(0)), rtol=0, atol=1e-11 * np.abs(P).max()
+    )
+    np.testing.assert_allclose(exp.values.sum(1), exp.outputs - exp.base_values, atol=1e-10)
+
+
+def test_sums_of_functions_add_up():
+    def model(X):
+        return np.sin(X[:, 0]) + np.exp(X[:, 1] / 4) + (X[:, 2] > 3) + 5.0
+
+    exp = explained(model, IRIS, background_size=30).explain(IRIS)
+    np.testing.assert_allclose(exp.values.sum(1), exp.outputs - exp.base_values, atol=1e-13)
+    np.testing.assert_array_equal(exp.values[:, 3], 0.0)
+
+
+def test_what_is_the_same_everywhere_is_exactly_zero():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    X[:, 1] = 0.1
+    exp = explained(Curved(), X, background_size=11).explain(X)
+    np.testing.assert_array_equal(exp.values[:, 1], 0.0)
+    np.testing.assert_array_equal(exp.std_errors[:, 1], 0.0)
+    assert np.abs(exp.values[:, 2]).min() > 0
+
+
+def test_a_feature_the_model_ignores_is_exactly_zero():
+    exp = explained(Curved(), IRIS, background_size=13).explain(IRIS)
+    np.testing.assert_array_equal(exp.values[:, 3], 0.0)
+    np.testing.assert_array_equal(exp.std_errors[:, 3], 0.0)
+
+
+@pytest.mark.parametrize("constant", [0.1, -7.0, 1e300])
+def test_a_constant_model_gives_zeros(constant):
+    exp = explained(lambda X: np.full(len(X), constant), IRIS, background_size=7).explain(IRIS[:9])
+    np.testing.assert_array_equal(exp.values, 0.0)
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+    np.testing.assert_allclose(exp.base_values, constant, rtol=1e-14)
+
+
+def test_binary_outputs_mirror():
+    model = LogisticRegression().fit(IRIS, IS_LONG)
+    exp = explained(model, IRIS).explain(IRIS)
+    np.testing.assert_allclose(exp.values[:, :, 0], -exp.values[:, :, 1], atol=1e-14)
+    np.testing.assert_allclose(exp.std_errors[:, :, 0], exp.std_errors[:, :, 1], atol=1e-10)
+    assert exp.output_names == ("0", "1")
+
+
+def test_groups_hide_together():
+    groups = {"sepal": ["x0", "x1"], "width too": ["x3"]}
+    explainer = explained(Curved(), IRIS, background_size=9, feature_groups=groups)
+    exp = explainer.explain(IRIS[::40])
+    values, errors, _, _ = occlude(Curved(), IRIS[::40], explainer.background_, groups=[[0, 1], [2], [3]])
+    assert exp.feature_names == ("sepal", "x2", "width too")
+    np.testing.assert_allclose(exp.values, values, atol=1e-12)
+    np.testing.assert_allclose(exp.std_errors, errors, atol=1e-12)
+
+
+def test_all_columns_in_one_group_explain_everything():
+    exp = explained(Curved(), IRIS, feature_groups={"all": ["x3", "x1", "x0", "x2"]}).explain(IRIS)
+    np.testing.assert_allclose(exp.values.sum(1), exp.outputs - exp.base_values, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "form", [np.asarray, list, tuple, lambda v: dict(zip("abcd", v, strict=True)), pd.Series]
+)
+def test_a_row_of_constants_stands_in(form):
+    fill = [5.5, 3.0, 4.0, 1.0]
+    frame = pd.DataFrame(IRIS, columns=list("abcd"))
+    X = frame if form not in (np.asarray, list, tuple) else IRIS
+    given = form(pd.Series(fill, index=list("abcd"))) if form is pd.Series else form(fill)
+    explainer = explained(Curved(), X, fill=given)
+    exp = explainer.explain(X[:6])
+    values, _, base, _ = occlude(Curved(), IRIS[:6], np.array([fill]))
+    np.testing.assert_allclose(exp.values, values, atol=1e-13)
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+    np.testing.assert_allclose(exp.base_values[0], base)
+    assert exp.n_model_rows == explainer.cost(X[:6]) == 6 * 5
+
+
+def test_constants_between_whole_numbers_are_kept():
+    X = np.arange(12).reshape(4, 3)
+    exp = explained(RowSums(), X, fill=[0.5, 0.25, 0.125]).explain(X)
+    np.testing.assert_array_equal(exp.values[:, :, 0], X - [0.5, 0.25, 0.125])
+
+
+@pytest.mark.parametrize(
+    ("fill", "got"),
+    [
+        ([1.0, 2.0], "[1.0, 2.0]"),
+        ([1.0, 2.0, 3.0, 4.0, 5.0], "[1.0, 2.0, 3.0, 4.0, 5.0]"),
+        ("mean", "'mean'"),
+        (0.0, "0.0"),
+        ({"x0": 1.0}, "{'x0': 1.0}"),
+        ({"x0": 1, "x1": 2, "x2": 3, "x4": 4}, "{'x0': 1, 'x1': 2, 'x2': 3, 'x4': 4}"),
+    ],
+)
+def test_constants_for_other_columns_are_refused(fill, got):
+    message = (
+        "The 'fill' parameter of OcclusionExplainer must be 'auto' or have a value for each of the 4 columns "
+        f"(x0, x1, x2, x3), got {got}."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explained(Curved(), IRIS, fill=fill)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "dtype"),
+    [
+        (pd.Series([1, 2, 3]), 0.5, "int64"),
+        (pd.Series([1.0, 2.0, 3.0]), "none", "float64"),
+        (pd.Series(["a", "b", "a"], dtype="category"), "c", "category"),
+        (pd.Series([1, 2, 3]), None, "int64"),
+        (pd.Series([1.0, 2.0, 3.0]), [1.0, 2.0], "float64"),
+        (pd.Series([True, False]), 2, "bool"),
+        (pl.Series([1, 2, 3]), 0.5, "Int64"),
+        (pl.Series(["a", "b"], dtype=pl.Enum(["a", "b"])), "c", "Enum(categories=['a', 'b'])"),
+    ],
+)
+def test_constants_that_a_column_cannot_hold_are_refused(column, value, dtype):
+    message = (
+        f"The 'fill' parameter of OcclusionExplainer has {value!r} for the column 'a', "
+        f"which its type {dtype} cannot hold."
+    )
+    table = pl.DataFrame({"a": column}) if isinstance(column, pl.Series) else column.to_frame("a")
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explained(lambda X: np.ones(len(X)), table, fill={"a": value})
+
+
+def test_constants_are_kept_in_single_precision():
+    X = pd.DataFrame({"a": np.array([1.0, 2.0], dtype=np.float32), "b": pd.array([1, None], dtype="Int64")})
+    one = explained(RowSums(), X, fill={"a": 0.1, "b": 7}).background_
+    pd.testing.assert_frame_equal(
+        one, pd.DataFrame({"a": np.float32([0.1]), "b": pd.array([7], dtype="Int64")})
+    )
+    one = explained(lambda X: np.ones(len(X)), X, fill={"a": np.nan, "b": None}).background_
+    assert one.isna().all(axis=None)
+    assert list(one.dtypes) == list(X.dtypes)
+
+
+def test_constants_stand_in_for_polars():
+    X = polars_frame(IRIS).with_columns(b=pl.Series(["x", "y", None] * 50, dtype=pl.Enum(["x", "y"])))
+    one = explained(lambda X: X["a"].to_numpy(), X, fill={"d": 0, "a": 1.5, "b": None, "c": 2}).background_
+    assert one.schema == X.schema
+    assert one.rows() == [(1.5, None, 2.0, 0.0)]
+
+
+def test_weights_count_rows():
+    weight = np.random.default_rng(2).integers(1, 4, 30)
+    one = explained(Curved(), IRIS[:30], weight=weight, background_size=30).explain(IRIS[100:104])
+    other = explained(Curved(), np.repeat(IRIS[:30], weight, axis=0), background_size=1000)
+    other = other.explain(IRIS[100:104])
+    np.testing.assert_allclose(one.values, other.values, atol=1e-12)
+    np.testing.assert_allclose(one.base_values, other.base_values, atol=1e-12)
+
+
+def test_rows_without_weight_do_not_matter():
+    weight = np.r_[np.ones(20), np.zeros(130)]
+    explainer = explained(Curved(), IRIS, weight=weight, background_size=150)
+    one = explainer.explain(IRIS[:3])
+    np.testing.assert_array_equal(explainer.background_, IRIS[:20])
+    other = explained(Curved(), IRIS[:20], background_size=20).explain(IRIS[:3])
+    np.testing.assert_allclose(one.values, other.values, atol=1e-12)
+    np.testing.assert_allclose(one.std_errors, other.std_errors, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "weight", [np.ones(3), np.r_[np.nan, np.ones(149)], np.r_[-1.0, np.ones(149)], np.ones((150, 2))]
+)
+def test_unusable_weights_are_refused(weight):
+    message = "sample_weight must have one finite value, 0 or more, for each of the 150 rows."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explained(Curved(), IRIS, weight=weight)
+
+
+def test_a_background_without_weight_is_refused():
+    with pytest.raises(DataError, match=r"^All rows drawn for the background have zero weight\. Raise"):
+        explained(Curved(), IRIS, weight=np.zeros(150))
+
+
+def test_a_background_larger_than_the_table_is_the_table():
+    explainer = explained(Curved(), IRIS, background_size=10_000)
+    np.testing.assert_array_equal(explainer.background_, IRIS)
+    assert explainer.explain(IRIS[:2]).extras["background_size"] == 150
+
+
+def test_the_background_is_drawn_without_replacement():
+    X = np.arange(200.0).reshape(100, 2)
+    drawn = explained(RowSums(), X, background_size=60).background_
+    assert np.unique(drawn, axis=0).shape == (60, 2)
+    assert np.isin(drawn[:, 0], X[:, 0]).all()
+
+
+def test_equal_background_rows_are_asked_once():
+    X = np.repeat([[0.0, 1.0, 2.0], [1.0, 1.0, 2.0], [2.0, 5.0, 2.0]], 10, axis=0)
+    model = Counting(Curved())
+    explainer = explained(model, X, background_size=30)
+    model.sizes.clear()
+    exp = explainer.explain(X[[0, 15]])
+    assert sum(model.sizes) == exp.n_model_rows == explainer.cost(X[[0, 15]]) == 2 * (1 + 3 + 2 + 1)
+    values, errors, _, _ = occlude(Curved(), X[[0, 15]], explainer.background_)
+    np.testing.assert_allclose(exp.values, values, atol=1e-12)
+    np.testing.assert_allclose(exp.std_errors, errors, atol=1e-12)
+
+
+@pytest.mark.parametrize("memory", [None, 0.01, 0])
+def test_the_cost_is_what_the_model_sees(memory):
+    model = Counting(Curved())
+    explainer = explained(model, IRIS, background_size=50)
+    model.sizes.clear()
+    with config_context(working_memory=memory) if memory is not None else config_context():
+        exp = explainer.explain(IRIS[:20])
+    assert exp.n_model_rows == explainer.cost(IRIS[:20]) == sum(model.sizes)
+    assert (len(model.sizes) == 1) == (memory is None)
+
+
+MEMORIES = [0, 0.001, 0.01, 0.05, 0.3, 1, 100, 5000]
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("size", [1, 33, 150])
+def test_any_working_memory_gives_the_same_bits(memory, size):
+    explainer = explained(Curved(), IRIS, background_size=size)
+    with config_context(working_memory=memory):
+        exp = explainer.explain(IRIS[:30])
+    same(exp, explainer.explain(IRIS[:30]))
+
+
+def test_long_backgrounds_give_the_same_bits_in_any_batch():
+    X = np.random.default_rng(3).normal(size=(9000, 3))
+    explainer = explained(RowSums(), X, background_size=9000)
+    whole = explainer.explain(X[:6])
+    same(whole[2], explainer.explain(X[2:3]))
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("given", ["parameter", "configuration"])
+def test_any_number_of_workers_gives_the_same_bits(backend, given):
+    alone = explained(Curved(), IRIS, background_size=33)
+    several = explained(Curved(), IRIS, background_size=33, n_jobs=2 if given == "parameter" else None)
+    with (
+        joblib.parallel_config(backend, n_jobs=2),
+        config_context(working_memory=0.05),
+    ):
+        exp = several.explain(IRIS)
+    same(exp, alone.explain(IRIS))
+
+
+def test_more_workers_than_batches_do_no_harm():
+    explainer = explained(Curved(), IRIS, n_jobs=2)
+    same(explainer.explain(IRIS[:1]), explained(Curved(), IRIS).explain(IRIS[:1]))
+
+
+@pytest.mark.parametrize("make", [np.asarray, lambda X: pd.DataFrame(X, columns=list("abcd"))])
+def test_subset_and_order_of_rows_do_not_matter(make):
+    X = make(IRIS)
+    explainer = explained(Curved(), X, background_size=33)
+    whole = explainer.explain(X)
+    rows = np.random.default_rng(4).permutation(150)[:40]
+    same(whole[rows], explainer.explain(make(IRIS[rows])))
+    same(whole[[7]], explainer.explain(make(IRIS[[7]])))
+
+
+def test_peak_memory_stays_within_the_working_memory():
+    X = np.random.default_rng(5).normal(size=(30, 784))
+    explainer = explained(RowSums(), X, background_size=30)
+    explainer.explain(X[:1])
+    with config_context(working_memory=8):
+        tracemalloc.start()
+        exp = explainer.explain(X)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    results = exp.values.nbytes * 8  # means, variances, values, errors and what they are made of
+    assert peak < 8 * 2**20 + results
+    assert exp.n_model_rows * 784 * 8 > 50 * peak
+
+
+def wide_answers(X):
+    return np.repeat(np.asarray(X)[:, :1], 1000, axis=1)
+
+
+def test_answers_of_many_outputs_count_towards_the_memory():
+    X = np.random.default_rng(6).normal(size=(200, 4))
+    explainer = explained(wide_answers, X, background_size=100)
+    tracemalloc.start()
+    with config_context(working_memory=16):
+        exp = explainer.explain(X[:20])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20 * 16 + 2 * 8 * 20 * 5 * 1000 * 4
+    assert exp.output_names == ("predicted",)
+
+
+def polars_frame(X):
+    return pl.DataFrame({name: X[:, j] for j, name in enumerate("abcd")})
+
+
+FORMS = {
+    "numpy": np.array,
+    "pandas": lambda X: pd.DataFrame(X, columns=list("abcd")),
+    "polars": polars_frame,
+}
+
+
+def copied(X):
+    return X.clone() if isinstance(X, pl.DataFrame) else X.copy()
+
+
+def equal(one, other):
+    return one.equals(other) if hasattr(one, "equals") else np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
+def test_the_table_is_not_changed(make):
+    X = make(IRIS)
+    before = copied(X)
+    explained(Curved(), X, background_size=20).explain(X)
+    assert equal(X, before)
+
+
+class Mutating:
+    """A model that leaves its input in ruins, after it has answered."""
+
+    def __call__(self, X):
+        answer = Curved()(X)
+        if isinstance(X, pd.DataFrame):
+            X.iloc[:, :] = np.nan
+        else:
+            X[:] = np.nan
+        return answer
+
+
+@pytest.mark.parametrize("make", [FORMS["numpy"], FORMS["pandas"]], ids=["numpy", "pandas"])
+@pytest.mark.parametrize("fill", ["auto", [5.0, 3.0, 4.0, 1.0]], ids=["rows", "constants"])
+def test_a_model_that_changes_its_input_changes_a_copy(make, fill):
+    X = make(IRIS)
+    if fill != "auto" and isinstance(X, pd.DataFrame):
+        fill = dict(zip("abcd", fill, strict=True))
+    before = copied(X)
+    explainer = explained(Mutating(), X, fill=fill, background_size=20)
+    one, again = explainer.explain(X[:5]), explainer.explain(X[:5])
+    assert equal(X, before)
+    same(one, again)
+    same(one, explained(Curved(), X, fill=fill, background_size=20).explain(X[:5]))
+
+
+@pytest.mark.parametrize("memory", [0.01, 100])
+def test_numpy_pandas_and_polars_give_the_same_bits(memory):
+    found = []
+    for make in FORMS.values():
+        X = make(IRIS)
+        with config_context(working_memory=memory):
+            found.append(explained(Curved(), X, background_size=33).explain(X[:30]))
+    same(found[0], found[1])
+    same(found[0], found[2])
+
+
+def test_a_model_fitted_on_an_array_sees_arrays():
+    model = RandomForestClassifier(5, random_state=0).fit(IRIS, SPECIES)
+    found = [
+        explained(model, make(IRIS), background_size=9).explain(make(IRIS)[:5]) for make in FORMS.values()
+    ]
+    same(found[0], found[1])
+    same(found[0], found[2])
+
+
+def mixed(n=120, seed=0):
+    """Every type of column that a real table has, with values missing."""
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(
+        {
+            "age": rng.normal(40.0, 10.0, n),
+            "children": pd.array(rng.integers(0, 4, n), dtype="Int64"),
+            "visits": rng.integers(0, 50, n),
+            "small": rng.normal(size=n).astype(np.float32),
+            "job": rng.choice(["clerk", "farmer", "teacher"], n),
+            "level": pd.Categorical(
+                rng.choice(["low", "mid", "high"], n), ["low", "mid", "high"], ordered=True
+            ),
+            "town": pd.Categorical(rng.choice(["Ulm", "Bonn"], n), ["Ulm", "Bonn", "Kiel"]),
+            "member": rng.random(n) < 0.4,
+            "since": pd.Timestamp("2015-01-01") + pd.to_timedelta(rng.integers(0, 3000, n), unit="D"),
+            "zoned": pd.Timestamp("2015-01-01", tz="Europe/Berlin")
+            + pd.to_timedelta(rng.integers(0, 9, n), unit="D"),
+            "anything": pd.Series(rng.choice(["a", "b"], n), dtype=object),
+        }
+    )
+    for j, name in enumerate(["age", "children", "job", "level", "since", "zoned", "anything"]):
+        X.loc[X.index[j::11], name] = None
+    X.index = X.index[::-1] * 3
+    return X
+
+
+M = mixed()
+BUYS = ((M["age"].fillna(40) > 42) ^ M["member"] ^ (M["town"] == "Ulm")).astype(int)
+
+
+class Watching(BaseEstimator):
+    """A transformer that refuses tables of other types than it was fitted on."""
+
+    def fit(self, X, y=None):
+        self.dtypes_ = X.dtypes
+        self.categories_ = {name: list(X[name].cat.categories) for name in X.select_dtypes("category")}
+        return self
+
+    def transform(self, X):
+        pd.testing.assert_series_equal(X.dtypes, self.dtypes_)
+        for name, categories in self.categories_.items():
+            assert list(X[name].cat.categories) == categories
+        return X
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "dtypes_")
+
+
+def days(X):
+    numbers = X.apply(lambda dates: (dates.dt.tz_localize(None) - pd.Timestamp("2015-01-01")).dt.days)
+    return numbers.to_numpy(dtype=float, na_value=np.nan)
+
+
+def objects(X):
+    """Labels with one kind of missing value."""
+    return X.astype(object).where(X.notna(), np.nan)
+
+
+def mixed_pipeline():
+    labels = make_pipeline(
+        FunctionTransformer(objects),
+        SimpleImputer(strategy="most_frequent"),
+        OneHotEncoder(handle_unknown="ignore"),
+    )
+    return make_pipeline(
+        Watching(),
+        make_column_transformer(
+            (SimpleImputer(), ["age", "children", "visits", "small", "member"]),
+            (labels, ["job", "level", "town", "anything"]),
+            (make_pipeline(FunctionTransformer(days), SimpleImputer()), ["since", "zoned"]),
+            sparse_threshold=0.0,
+        ),
+        StandardScaler(),
+        LogisticRegression(),
+    )
+
+
+@pytest.mark.parametrize("memory", [0.01, 100])
+def test_a_mixed_frame_keeps_its_types(memory):
+    model = mixed_pipeline().fit(M, BUYS)
+    explainer = explained(model, M, background_size=15)
+    with config_context(working_memory=memory):
+        exp = explainer.explain(M[:4])
+    drawn, own = explainer.background_, M[:4]
+    for i in range(4):
+        for j, name in enumerate(M.columns):
+            together = pd.concat([own.iloc[[i]]] * 15, ignore_index=True)
+            together[name] = drawn[name]
+            mean = model.predict_proba(together).mean(0)
+            np.testing.assert_allclose(
+                exp.values[i, j], model.predict_proba(own.iloc[[i]])[0] - mean, atol=1e-12, err_msg=name
+            )
+    assert exp.data is M[:4] or exp.data.equals(M[:4])
+    assert np.abs(exp.values[:, M.columns.get_loc("zoned")]).max() > 0
+    assert explainer.cost(own) == exp.n_model_rows <= 4 * (1 + 11 * 15)
+
+
+def test_labels_and_missing_values_are_merged():
+    model = mixed_pipeline().fit(M, BUYS)
+    explainer = explained(model, M, background_size=120)
+    counts = {name: M[name].nunique(dropna=False) for name in M.columns}
+    assert explainer.cost(M[:1]) == 1 + sum(counts.values())
+
+
+def test_large_integers_that_differ_are_not_merged():
+    X = pd.DataFrame({"id": [2**53, 2**53 + 1, 2**53 + 2], "a": [0.0, 0.0, 0.0]})
+    assert explained(lambda X: np.ones(len(X)), X).cost(X[:1]) == 1 + 3 + 1
+
+
+def test_boosting_sees_categories():
+    X = M[["age", "level", "town"]]
+    model = HistGradientBoostingClassifier(max_iter=10, categorical_features="from_dtype").fit(X, BUYS)
+    exp = explained(model, X, background_size=20).explain(X[:5])
+    assert np.abs(exp.values).max() > 0.01
+
+
+def test_polars_columns_keep_their_types():
+    n = 24
+    rng = np.random.default_rng(0)
+    X = pl.DataFrame(
+        {
+            "age": rng.normal(size=n),
+            "children": [None if j % 5 == 0 else j % 3 for j in range(n)],
+            "job": pl.Series(rng.choice(["clerk", "farmer"], n)).cast(pl.Categorical),
+            "level": pl.Series(rng.choice(["low", "high"], n), dtype=pl.Enum(["low", "high"])),
+            "name": [None if j % 7 == 0 else "ab"[j % 2] for j in range(n)],
+            "member": rng.random(n) < 0.5,
+            "born": [date(2000, 1, 1 + j % 9) if j % 4 else None for j in range(n)],
+            "seen": [datetime(2000, 1, 1 + j % 9, 3) for j in range(n)],
+        }
+    )
+    seen = []
+
+    def model(X):
+        seen.append(X.schema)
+        return X["age"].to_numpy() + (X["name"] == "a").fill_null(False).to_numpy() * X["member"].to_numpy()
+
+    explainer = explained(model, X, background_size=10)
+    exp = explainer.explain(X[:3])
+    assert all(schema == X.schema for schema in seen)
+    values = exp.values[:, :, 0]
+    for i in range(3):
+        row = pl.concat([X[i]] * 10)
+        for j, name in enumerate(X.columns):
+            mean = model(row.with_columns(explainer.background_[name])).mean()
+            assert values[i, j] == pytest.approx(model(X[i])[0] - mean, abs=1e-13)
+    assert np.abs(values[:, [0, 4, 5]]).max() > 0
+
+
+class Failing:
+    """A model that fails on the third table it sees."""
+
+    def __init__(self, how):
+        self.how, self.asked = how, 0
+
+    def __call__(self, X):
+        self.asked += 1
+        answer = np.asarray(X)[:, 0].copy()
+        if self.asked != 3:
+            return answer
+        if self.how == "raises":
+            raise ZeroDivisionError("no luck")
+        if self.how == "nan":
+            answer[1] = np.nan
+        if self.how == "outputs":
+            return np.ones((len(X), 2))
+        return answer[1:] if self.how == "short" else answer
+
+
+@pytest.mark.parametrize(
+    ("how", "cause"),
+    [
+        ("raises", "ZeroDivisionError: no luck"),
+        (
+            "nan",
+            "ModelOutputError: The model Failing answers NaN or infinity in 1 of 6 rows, first in row 1. "
+            "Find out why, or leave those rows out.",
+        ),
+        (
+            "short",
+            "ModelOutputError: The model Failing was given 6 rows and answered with an array of shape (5,); "
+            "(6,) or (6, n_outputs) is needed.",
+        ),
+    ],
+)
+def test_a_model_that_fails_midway_is_named_with_the_batch(how, cause):
+    X = np.arange(12.0).reshape(6, 2)
+    explainer = explained(Failing(how), X)
+    message = f"The model Failing failed on rows 0 to 0 under masks 1 to 1 (6 model rows): {cause}"
+    with (
+        config_context(working_memory=0),
+        pytest.raises(EngineError, match=f"^{re.escape(message)}$") as error,
+    ):
+        explainer.explain(X)
+    assert type(error.value.__cause__).__name__ == cause.split(":")[0]
+
+
+def test_a_model_with_more_outputs_midway_is_refused():
+    X = np.arange(12.0).reshape(6, 2)
+    explainer = explained(Failing("outputs"), X)
+    message = (
+        "The model Failing failed on rows 0 to 0 under masks 1 to 1 (6 model rows): "
+        "ModelOutputError: 2 outputs where 1 are expected."
+    )
+    with config_context(working_memory=0), pytest.raises(EngineError, match=f"^{re.escape(message)}$"):
+        explainer.explain(X)
+
+
+def fails_on_large_rows(X):
+    if np.asarray(X)[:, 0].max() > 90:
+        raise ZeroDivisionError("too large")
+    return np.asarray(X)[:, 0]
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_a_failure_in_a_worker_is_told_as_well(backend):
+    X = np.arange(200.0).reshape(100, 2)
+    explainer = explained(fails_on_large_rows, X, seen=X[:20], n_jobs=2)
+    message = "The model fails_on_large_rows failed on rows .* under masks .*: ZeroDivisionError: too large"
+    with (
+        joblib.parallel_config(backend),
+        config_context(working_memory=0.01),
+        pytest.raises(EngineError, match=message),
+    ):
+        explainer.explain(X)
+
+
+FRAME = pd.DataFrame(IRIS, columns=list("abcd"))
+
+
+@pytest.mark.parametrize(
+    ("seen", "X", "message"),
+    [
+        (
+            FRAME,
+            IRIS,
+            "The background is a DataFrame and X is an array. Pass both in the same form.",
+        ),
+        (
+            IRIS,
+            FRAME,
+            "The background is an array and X is a DataFrame. Pass both in the same form.",
+        ),
+        (
+            FRAME,
+            FRAME[["a", "b", "d"]],
+            "X must have the columns that fit saw (a, b, c, d), but it lacks c.",
+        ),
+        (
+            FRAME,
+            FRAME.assign(e=1.0),
+            "X must have the columns that fit saw (a, b, c, d), but it has e more.",
+        ),
+        (
+            FRAME,
+            FRAME[list("badc")],
+            "X must have the columns that fit saw (a, b, c, d), but it has them in another order.",
+        ),
+        (
+            FRAME,
+            FRAME.astype({"b": str}),
+            "Column 'b' has dtype str in X and float64 in the background. Convert one of them.",
+        ),
+        (
+            FRAME,
+            polars_frame(IRIS),
+            "Column 'a' has dtype Float64 in X and float64 in the background. Convert one of them.",
+        ),
+        (
+            FRAME,
+            FRAME[:0],
+            "X must have at least one row and one column, got shape (0, 4).",
+        ),
+        (
+            FRAME,
+            FRAME.set_axis(list("aacd"), axis=1),
+            "X names columns twice: a. Rename or drop the repeated ones.",
+        ),
+    ],
+)
+def test_tables_that_differ_from_the_background_are_refused(seen, X, message):
+    explainer = explained(RowSums(), seen)
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explainer.explain(X)
+
+
+def test_integers_meet_a_background_of_floats():
+    X = np.array([[1, 2], [3, 4]])
+    exp = explained(RowSums(), X, seen=np.array([[0.5, 0.25], [0.5, 0.75]])).explain(X)
+    np.testing.assert_array_equal(exp.values[:, :, 0], X - [0.5, 0.5])
+
+
+def classes():
+    return LogisticRegression(max_iter=1000).fit(IRIS, np.array(["rome", "oslo", "bern"])[SPECIES])
+
+
+@pytest.mark.parametrize(
+    ("outputs", "names"),
+    [
+        (None, ("bern", "oslo", "rome")),
+        ("oslo", ("oslo",)),
+        (["rome", "bern"], ("rome", "bern")),
+        (2, ("rome",)),
+        ([2, "bern"], ("rome", "bern")),
+        (np.array([0, 1]), ("bern", "oslo")),
+    ],
+)
+def test_outputs_are_chosen(outputs, names):
+    whole = explained(classes(), IRIS, background_size=9).explain(IRIS[:5])
+    places = [whole.output_names.index(name) for name in names]
+    at_once = explained(classes(), IRIS, background_size=9).explain(IRIS[:5], outputs=outputs)
+    before = explained(classes(), IRIS, background_size=9, outputs=outputs).explain(IRIS[:5])
+    for exp in (at_once, before):
+        assert exp.output_names == names
+        np.testing.assert_array_equal(exp.values, whole.values[:, :, places])
+        np.testing.assert_array_equal(exp.std_errors, whole.std_errors[:, :, places])
+        np.testing.assert_array_equal(exp.base_values, whole.base_values[:, places])
+        np.testing.assert_array_equal(exp.outputs, whole.outputs[:, places])
+
+
+def test_the_predicted_output_is_that_of_each_row():
+    whole = explained(classes(), IRIS, background_size=9).explain(IRIS[::25])
+    exp = explained(classes(), IRIS, background_size=9).explain(IRIS[::25], outputs="predicted")
+    best = whole.outputs.argmax(1)
+    assert exp.output_names == ("predicted",)
+    assert list(exp.extras["predicted"]) == [whole.output_names[j] for j in best]
+    assert len(set(best)) == 3
+    for i, j in enumerate(best):
+        np.testing.assert_array_equal(exp.values[i, :, 0], whole.values[i, :, j])
+        np.testing.assert_array_equal(exp.base_values[i, 0], whole.base_values[i, j])
+        np.testing.assert_array_equal(exp.outputs[i, 0], whole.outputs[i, j])
+
+
+def test_beyond_twenty_outputs_the_predicted_one_is_explained():
+    def many(n):
+        return lambda X: np.asarray(X)[:, :1] * np.cos(np.arange(n))
+
+    assert explained(many(20), IRIS, background_size=5).explain(IRIS[:4]).values.shape == (4, 4, 20)
+    exp = explained(many(21), IRIS, background_size=5).explain(IRIS[:4])
+    assert exp.values.shape == (4, 4, 1)
+    assert list(exp.extras["predicted"]) == ["output_0"] * 4
+    assert explained(many(21), IRIS, outputs=[20]).explain(IRIS[:1]).output_names == ("output_20",)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ("paris", "There is no output 'paris'. The outputs: bern, oslo, rome."),
+        (3, "There is no output 3. The outputs: bern, oslo, rome."),
+        (-1, "There is no output -1. The outputs: bern, oslo, rome."),
+        (True, "There is no output True. The outputs: bern, oslo, rome."),
+        (1.5, "There is no output 1.5. The outputs: bern, oslo, rome."),
+        ([], "The 'outputs' parameter must name at least one output, and none twice, got []."),
+        (
+            [0, "bern"],
+            "The 'outputs' parameter must name at least one output, and none twice, got [0, 'bern'].",
+        ),
+    ],
+)
+def test_unknown_outputs_are_refused_before_the_model_is_asked(outputs, message):
+    model = Counting(classes().predict_proba)
+    predictor = as_predictor(model, output_names=["bern", "oslo", "rome"])
+    explainer = explained(predictor, IRIS)
+    model.sizes.clear()
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        explainer.explain(IRIS, outputs=outputs)
+    assert model.sizes == []
+
+
+def test_names_of_outputs_come_from_the_model():
+    def names(model):
+        return explained(model, IRIS, background_size=5).explain(IRIS[:1]).output_names
+
+    assert names(LinearRegression().fit(IRIS, SPECIES)) == ("prediction",)
+    assert names(RowSums()) == ("prediction",)
+    assert names(Curved()) == ("output_0", "output_1", "output_2")
+    assert names(as_predictor(RowSums(), output_names=["total"])) == ("total",)
+
+
+def test_transform_gives_a_matrix():
+    explainer = explained(classes(), IRIS, background_size=9)
+    exp, matrix = explainer.explain(IRIS[:5]), explainer.transform(IRIS[:5])
+    np.testing.assert_array_equal(matrix, np.hstack([exp.values[:, :, j] for j in range(3)]))
+    assert list(explainer.get_feature_names_out()[:5]) == [
+        "bern: x0",
+        "bern: x1",
+        "bern: x2",
+        "bern: x3",
+        "oslo: x0",
+    ]
+    assert explainer.get_feature_names_out().shape == (12,)
+
+
+def test_transform_keeps_the_second_of_two_classes():
+    model = LogisticRegression().fit(FRAME, IS_LONG)
+    explainer = explained(model, FRAME, background_size=9)
+    np.testing.assert_array_equal(explainer.transform(FRAME), explainer.explain(FRAME).values[:, :, 1])
+    assert list(explainer.get_feature_names_out()) == list("abcd")
+
+
+@pytest.mark.parametrize(
+    ("model", "outputs", "kept", "names"),
+    [
+        (classes(), "predicted", [0], "x0 x1 x2 x3"),
+        (classes(), "oslo", [0], "x0 x1 x2 x3"),
+        (
+            classes(),
+            ["rome", 0],
+            [0, 1],
+            "rome: x0|rome: x1|rome: x2|rome: x3|bern: x0|bern: x1|bern: x2|bern: x3",
+        ),
+        (LogisticRegression().fit(IRIS, IS_LONG), 0, [0], "x0 x1 x2 x3"),
+        (LogisticRegression().fit(IRIS, IS_LONG), [1, 0], [0], "x0 x1 x2 x3"),
+        (LogisticRegression().fit(IRIS, IS_LONG), "predicted", [0], "x0 x1 x2 x3"),
+        (wide_answers, None, [0], "x0 x1 x2 x3"),
+    ],
+)
+def test_transform_gives_the_outputs_that_were_asked_for(model, outputs, kept, names):
+    explainer = explained(model, IRIS, background_size=5, outputs=outputs)
+    exp, matrix = explainer.explain(IRIS[::40]), explainer.transform(IRIS[::40])
+    np.testing.assert_array_equal(matrix, np.hstack([exp.values[:, :, j] for j in kept]))
+    assert list(explainer.get_feature_names_out()) == re.split(r"\|" if "|" in names else " ", names)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_set_output_gives_frames(library):
+    model = LinearRegression().fit(DIABETES, PROGRESS)
+    explainer = explained(model, DIABETES).set_output(transform=library)
+    out = explainer.transform(DIABETES[5:9])
+    assert isinstance(out, pd.DataFrame if library == "pandas" else pl.DataFrame)
+    assert list(out.columns) == list(DIABETES.columns)
+    np.testing.assert_array_equal(out.to_numpy(), explainer.explain(DIABETES[5:9]).values[:, :, 0])
+    if library == "pandas":
+        assert list(out.index) == [5, 6, 7, 8]
+    assert type(clone(explainer).fit(DIABETES).transform(DIABETES[:2])) is type(out)
+
+
+def test_explanations_are_clustered_in_a_pipeline():
+    model = RandomForestClassifier(5, random_state=0).fit(IRIS, SPECIES)
+    pipeline = make_pipeline(
+        OcclusionExplainer(model, background_size=10, random_state=0), KMeans(3, n_init=1, random_state=0)
+    )
+    found = pipeline.fit_predict(IRIS)
+    assert len(set(found)) == 3
+    np.testing.assert_array_equal(pipeline.predict(IRIS), found)
+    assert list(pipeline[:-1].get_feature_names_out()[:2]) == ["0: x0", "0: x1"]
+
+
+def test_clones_share_a_fitted_model_and_explain_alike():
+    model = classes()
+    explainer = OcclusionExplainer(model, background_size=9, random_state=3, outputs="oslo").fit(IRIS)
+    copy = clone(explainer)
+    assert copy.model is model
+    assert not hasattr(copy, "background_")
+    assert copy.get_params() == explainer.get_params()
+    names = "model method fill background_size feature_groups outputs n_jobs random_state verbose"
+    assert set(copy.get_params()) == set(names.split())
+    same(copy.fit(IRIS).explain(IRIS[:3]), explainer.explain(IRIS[:3]))
+
+
+def test_a_fitted_explainer_survives_pickling():
+    for model, X in ((classes(), IRIS), (mixed_pipeline().fit(M, BUYS), M)):
+        explainer = explained(model, X, background_size=9)
+        same(pickle.loads(pickle.dumps(explainer)).explain(X[:3]), explainer.explain(X[:3]))
+
+
+def test_an_unfitted_model_is_fitted():
+    model = LinearRegression()
+    explainer = OcclusionExplainer(model, random_state=0).fit(DIABETES, PROGRESS)
+    assert not hasattr(model, "coef_")
+    fitted = LinearRegression().fit(DIABETES, PROGRESS)
+    same(explainer.explain(DIABETES[:3]), explained(fitted, DIABETES).explain(DIABETES[:3]))
+    message = (
+        "The 'model' of OcclusionExplainer is not fitted: LinearRegression. Fit it first, or pass y to fit."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        OcclusionExplainer(model).fit(DIABETES)
+
+
+@pytest.mark.parametrize("method", ["explain", "transform", "cost"])
+def test_before_fit_nothing_is_explained(method):
+    with pytest.raises(NotFittedError):
+        getattr(OcclusionExplainer(RowSums()), method)(IRIS)
+
+
+def background(random_state):
+    return OcclusionExplainer(RowSums(), background_size=20, random_state=random_state).fit(IRIS).background_
+
+
+def test_an_int_repeats_the_draw():
+    np.testing.assert_array_equal(background(7), background(7))
+    assert not np.array_equal(background(7), background(8))
+
+
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
+def test_generators_are_drawn_from(make):
+    source = make(0)
+    first, second = background(source), background(source)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(background(make(0)), first)
+
+
+def test_without_a_seed_one_is_drawn_once():
+    explainer = OcclusionExplainer(Curved(), background_size=20).fit(IRIS)
+    same(explainer.explain(IRIS[:3]), explainer.explain(IRIS[:3]))
+    same(explainer.explain(IRIS[:3]), pickle.loads(pickle.dumps(explainer)).explain(IRIS[:3]))
+    assert not np.array_equal(background(None), background(None))
+
+
+def test_the_global_random_state_is_left_alone():
+    before = np.random.get_state()  # noqa: NPY002
+    for random_state in (None, 0, np.random.default_rng(0), np.random.RandomState(0)):
+        OcclusionExplainer(Curved(), random_state=random_state).fit(IRIS).explain(IRIS[:2])
+    after = np.random.get_state()  # noqa: NPY002
+    assert before[0] == after[0]
+    np.testing.assert_array_equal(before[1], after[1])
+    assert before[2:] == after[2:]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"method": "window"},
+            "The 'method' parameter of OcclusionExplainer must be a str among {'auto', 'features'}. "
+            "Got 'window' instead.",
+        ),
+        (
+            {"background_size": 0},
+            "The 'background_size' parameter of OcclusionExplainer must be an int in the range [1, inf). "
+            "Got 0 instead.",
+        ),
+        (
+            {"background_size": 10.0},
+            "The 'background_size' parameter of OcclusionExplainer must be an int in the range [1, inf). "
+            "Got 10.0 instead.",
+        ),
+        (
+            {"feature_groups": ["a"]},
+            "The 'feature_groups' parameter of OcclusionExplainer must be an instance of 'dict' or None. "
+            "Got ['a'] instead.",
+        ),
+        (
+            {"n_jobs": 1.5},
+            "The 'n_jobs' parameter of OcclusionExplainer must be an instance of 'int' or None. "
+            "Got 1.5 instead.",
+        ),
+        (
+            {"verbose": -1},
+            "The 'verbose' parameter of OcclusionExplainer must be an int in the range [0, inf), an instance "
+            "of 'bool' or an instance of 'numpy.bool'. Got -1 instead.",
+        ),
+    ],
+)
+def test_wrong_parameters_are_named_in_scikit_learns_words(params, message):
+    with pytest.raises(ValueError) as error:
+        OcclusionExplainer(RowSums(), **params).fit(IRIS)
+    assert str(error.value).replace("{'features', 'auto'}", "{'auto', 'features'}") == message
+
+
+def test_the_progress_is_shown_where_it_is_asked_for(capfd):
+    explained(RowSums(), IRIS).explain(IRIS)
+    assert capfd.readouterr() == ("", "")
+    explained(RowSums(), IRIS, verbose=1).explain(IRIS)
+    assert "batch" in capfd.readouterr().err
+
+
+def test_the_explanation_tells_how_it_was_made():
+    groups = {"sepal": ["x0", "x1"]}
+    exp = explained(RowSums(), IRIS, background_size=9, feature_groups=groups).explain(IRIS[:2])
+    assert (exp.kind, exp.method, exp.fidelity) == ("occlusion", "OcclusionExplainer", None)
+    assert exp.params == {
+        "method": "auto", "fill": "auto", "background_size": 9, "feature_groups": groups, "outputs": None,
+        "n_jobs": None, "random_state": 0, "verbose": 0,
+    }  # fmt: skip
+    assert exp.extras == {"background_size": 9}
+    np.testing.assert_array_equal(exp.data, IRIS[:2])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"fill": np.array([5.0, 3.0, 4.0, 1.0])},
+        {"fill": [np.float64(5.0), 3.0, 4.0, 1.0]},
+        {"outputs": [np.int64(0)]},
+        {"outputs": np.array([0])},
+        {"background_size": np.int64(5)},
+        {"feature_groups": {"sepal": np.array(["x0", "x1"])}},
+        {"feature_groups": {"sepal": ("x0", "x1")}},
+        {"n_jobs": np.int64(1)},
+    ],
+)
+def test_parameters_of_other_makes_are_told_as_plain_values(params):
+    exp = explained(RowSums(), IRIS, **params).explain(IRIS[:2])
+    assert set(params) <= set(exp.params)
+
+
+def test_a_series_of_constants_is_told_by_its_names():
+    frame = pd.DataFrame(IRIS, columns=list("abcd"))
+    exp = explained(RowSums(), frame, fill=frame.median()).explain(frame[:1])
+    assert exp.params["fill"] == frame.median().to_dict()
+
+
+def test_a_date_can_stand_in():
+    fill = {name: M[name].dropna().iloc[0] for name in M.columns}
+    exp = explained(mixed_pipeline().fit(M, BUYS), M, fill=fill).explain(M[:2])
+    assert exp.params["fill"]["since"] == repr(fill["since"])
+    assert exp.params["fill"]["children"] == fill["children"]
+
+
+REWORDED = {
+    "check_estimators_empty_data_messages": "the message names rows and columns, not features",
+    "check_n_features_in_after_fitting": "the message names the columns that are missing",
+    "check_fit2d_predict1d": "the message says which X.reshape to call",
+}
+
+
+@parametrize_with_checks([OcclusionExplainer(RowSums())], expected_failed_checks=lambda _: REWORDED)
+def test_scikit_learns_checks_pass(estimator, check):
+    check(estimator)
+
+
+def test_every_row_of_a_picture_as_a_table():
+    X, y = load_digits(return_X_y=True)
+    model = GaussianNB().fit(X, y)
+    exp = explained(model, X, background_size=20).explain(X[:10])
+    assert exp.values.shape == (10, 64, 10)
+    constant = np.flatnonzero(np.ptp(X, axis=0) == 0)
+    np.testing.assert_array_equal(exp.values[:, constant], 0.0)

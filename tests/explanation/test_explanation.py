@@ -1,0 +1,561 @@
+"""The result of explaining rows: validated, frozen, cut, put together, told as tables and HTML."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from dataclasses import FrozenInstanceError, fields, replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agnostix import Explanation
+
+N_ROWS, N_FEATURES, N_OUTPUTS = 5, 3, 2
+
+
+def made(**changes):
+    """Additive, with errors, a frame, and extras of both sorts."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(N_ROWS, N_FEATURES, N_OUTPUTS))
+    base = rng.normal(size=(1, N_OUTPUTS)) * np.ones((N_ROWS, 1))
+    data = pd.DataFrame(
+        {
+            "age": [20.0, 30.0, 40.0, np.nan, 60.0],
+            "town": pd.Categorical(["b", "a", "b", "a", None], categories=["b", "a"]),
+            "hours": [1, 2, 3, 4, 5],
+            "sex": ["f", "m", "f", "m", "f"],
+        },
+        index=list("vwxyz"),
+    )
+    told = {
+        "values": values,
+        "std_errors": rng.uniform(size=values.shape),
+        "base_values": base,
+        "outputs": base + values.sum(axis=1),
+        "data": data,
+        "feature_names": ("hours", "town", "age"),
+        "output_names": ("no", "yes"),
+        "row_names": tuple("vwxyz"),
+        "kind": "additive",
+        "method": "by hand",
+        "params": {"budget": np.int64(3), "groups": ("a", "b"), "tol": None},
+        "fidelity": {"r2": rng.uniform(size=(N_ROWS, N_OUTPUTS))},
+        "n_model_rows": np.int64(70),
+        "extras": {"raw": np.arange(N_ROWS * 2.0).reshape(N_ROWS, 2), "grid": np.arange(3), "note": "x"},
+    }
+    return Explanation(**{**told, **changes})
+
+
+def picture(**changes):
+    rng = np.random.default_rng(1)
+    told = {
+        "values": rng.normal(size=(2, 4, 6, 3)),
+        "base_values": np.zeros((2, 3)),
+        "outputs": np.ones((2, 3)),
+        "data": rng.uniform(size=(2, 4, 6, 1)),
+        "feature_names": (),
+        "output_names": ("a", "b", "c"),
+        "kind": "occlusion",
+        "method": "window",
+    }
+    return Explanation(**{**told, **changes})
+
+
+# Validation
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "shapley"}, "kind must be one of 'additive', 'surrogate', 'occlusion'; got 'shapley'."),
+        ({"values": np.zeros((5, 3))}, "(n_rows, n_features, n_outputs)"),
+        ({"values": [[["a"]]]}, "values must be an array of numbers"),
+        ({"std_errors": np.zeros((5, 3))}, "std_errors must have shape of values = (5, 3, 2)"),
+        ({"std_errors": np.full((5, 3, 2), np.nan)}, "std_errors hold NaN: they must be 0"),
+        ({"std_errors": np.full((5, 3, 2), -1.0)}, "std_errors hold negative numbers"),
+        ({"base_values": np.zeros(2)}, "base_values must have shape (n_rows, n_outputs) = (5, 2)"),
+        ({"outputs": np.zeros((5, 1))}, "outputs must have shape (n_rows, n_outputs) = (5, 2)"),
+        ({"feature_names": ("a", "b", "a")}, "feature_names must not repeat a name; repeated: 'a'."),
+        ({"feature_names": ("a", "b")}, "feature_names must have 3 entries"),
+        ({"feature_names": ("a", "b", 3)}, "feature_names must be a tuple of str"),
+        ({"feature_names": "abc"}, "feature_names must be a tuple of str"),
+        ({"output_names": ("a", "a")}, "output_names must not repeat a name"),
+        ({"row_names": ("a",)}, "row_names must have 5 entries"),
+        ({"row_names": "vwxyz"}, "row_names must be one name for each row"),
+        ({"data": pd.DataFrame({"a": [1.0]})}, "data must have 5 rows"),
+        ({"data": 3}, "data must be a DataFrame or an array"),
+        ({"params": {"masker": print}}, "params['masker'] must be plain"),
+        ({"params": {"deep": [{"x": {1: 2}}]}}, "params['deep'][0]['x'] must be plain"),
+        ({"extras": {"frame": pd.DataFrame()}}, "extras['frame'] must be plain"),
+        ({"fidelity": {"r2": np.zeros(5)}}, "fidelity['r2'] must have shape (n_rows, n_outputs) = (5, 2)"),
+    ],
+)
+def test_what_does_not_fit_is_said(changes, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        made(**changes)
+
+
+def test_a_count_of_rows_is_a_whole_number():
+    with pytest.raises(TypeError):
+        made(n_model_rows=1.5)
+
+
+def test_a_picture_has_no_feature_names():
+    assert picture().feature_names == ()
+    with pytest.raises(ValueError, match="feature_names must have 0 entries"):
+        picture(feature_names=("a", "b", "c", "d"))
+
+
+def test_nothing_can_be_changed_and_what_was_given_stays_writable():
+    values = np.zeros((1, 2, 1))
+    data = np.zeros((1, 2))
+    exp = Explanation(
+        values=values,
+        base_values=[[0]],
+        outputs=[[0]],
+        data=data,
+        feature_names=["a", "b"],
+        output_names=["y"],
+        kind="additive",
+        method="m",
+    )
+    for array in (exp.values, exp.base_values, exp.outputs, exp.data):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 1.0
+    with pytest.raises(FrozenInstanceError):
+        exp.values = values
+    values[...] = 0.0
+    data[...] = 0.0
+    assert exp.base_values.dtype == np.float64
+    assert exp.feature_names == ("a", "b")
+
+
+def test_a_frame_that_gets_another_column_later_leaves_the_explanation_alone():
+    data = pd.DataFrame({"hours": range(5)})
+    exp = made(data=data)
+    data["new"] = 1
+    assert list(exp.data.columns) == ["hours"]
+
+
+def test_params_become_plain_values():
+    assert made().params == {"budget": 3, "groups": ["a", "b"], "tol": None}
+    assert type(made().params["budget"]) is int
+    assert type(made().n_model_rows) is int
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda exp: pickle.loads(pickle.dumps(exp))])
+def test_copies_are_read_only_too(copied):
+    exp = copied(made())
+    assert not exp.values.flags.writeable
+    assert not exp.extras["raw"].flags.writeable
+    np.testing.assert_array_equal(exp.values, made().values)
+
+
+# Rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "places"),
+    [
+        (1, [1]),
+        (-1, [4]),
+        (np.int64(2), [2]),
+        (slice(1, 4), [1, 2, 3]),
+        (slice(None, None, -2), [4, 2, 0]),
+        ([3, 0, 3], [3, 0, 3]),
+        (np.array([-2, 1]), [3, 1]),
+        ([True, False, False, True, False], [0, 3]),
+        (pd.Series([False, False, False, False, True]), [4]),
+        ([], []),
+        (np.zeros(5, dtype=bool), []),
+    ],
+)
+def test_rows_are_taken_from_everything_that_goes_by_row(rows, places):
+    exp = made()
+    part = exp[rows]
+    assert len(part) == len(places)
+    for name in ("values", "std_errors", "base_values", "outputs"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(exp, name)[places])
+    np.testing.assert_array_equal(part.extras["raw"], exp.extras["raw"][places])
+    np.testing.assert_array_equal(part.fidelity["r2"], exp.fidelity["r2"][places])
+    assert part.extras["grid"].size == 3
+    assert part.extras["note"] == "x"
+    assert part.row_names == tuple("vwxyz"[j] for j in places)
+    assert part.n_model_rows == 70
+    pd.testing.assert_frame_equal(part.data, exp.data.iloc[places])
+
+
+@pytest.mark.parametrize("rows", [2, [0, 3], [], slice(1, 3)])
+def test_rows_of_polars_frames_and_of_arrays(rows):
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame({"hours": range(5), "town": list("abcde")})
+    part = made(data=frame)[rows]
+    assert isinstance(part.data, pl.DataFrame)
+    places = np.atleast_1d(np.arange(5)[rows if rows != [] else slice(0)])
+    assert part.data["hours"].to_list() == list(places)
+    assert made(data=np.arange(15).reshape(5, 3))[rows].data[:, 0].tolist() == list(3 * places)
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "message"),
+    [
+        (5, IndexError, "Row 5 is out of range: there are 5 rows."),
+        ([0, -6], IndexError, "Row -6 is out of range"),
+        ([True, False], IndexError, "A mask must have one entry for each of the 5 rows"),
+        ("v", TypeError, "Rows are chosen by"),
+        ((0, 1), TypeError, "Rows are chosen by"),
+        ([0.5], TypeError, "Rows are chosen by"),
+        ([[0]], TypeError, "Rows are chosen by"),
+    ],
+)
+def test_rows_that_are_not_there(rows, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        made()[rows]
+
+
+def test_rows_one_after_the_other():
+    assert [part.row_names for part in made()] == [(name,) for name in "vwxyz"]
+    assert [len(part) for part in picture()] == [1, 1]
+
+
+@given(st.lists(st.integers(-5, 4), max_size=9), st.lists(st.integers(0, 8), max_size=5))
+@settings(max_examples=50, deadline=None)
+def test_taking_rows_twice_is_taking_them_once(first, second):
+    second = [j for j in second if j < len(first)]
+    twice = made()[first][second]
+    once = made()[[first[j] for j in second]]
+    np.testing.assert_array_equal(twice.values, once.values)
+    assert twice.row_names == once.row_names
+
+
+# Outputs and features
+
+
+def test_outputs_are_selected_by_name_and_place():
+    exp = made()
+    for chosen in (exp.sel(outputs="yes"), exp.sel(outputs=1), exp.sel(outputs=[-1])):
+        assert chosen.output_names == ("yes",)
+        np.testing.assert_array_equal(chosen.values, exp.values[..., [1]])
+        np.testing.assert_array_equal(chosen.outputs, exp.outputs[:, [1]])
+        np.testing.assert_array_equal(chosen.fidelity["r2"], exp.fidelity["r2"][:, [1]])
+        assert chosen.check_additivity() <= 1e-12
+    assert exp.sel(outputs=("yes", "no")).output_names == ("yes", "no")
+
+
+def test_features_are_selected_and_a_frame_stays_whole():
+    chosen = made().sel(features=["age", 0], outputs=0)
+    assert chosen.feature_names == ("age", "hours")
+    np.testing.assert_array_equal(chosen.values, made().values[:, [2, 0], :1])
+    np.testing.assert_array_equal(chosen.std_errors, made().std_errors[:, [2, 0], :1])
+    assert list(chosen.data.columns) == ["age", "town", "hours", "sex"]
+
+
+def test_an_arrays_columns_follow_the_features():
+    exp = made(data=np.arange(15.0).reshape(5, 3)).sel(features=["age", "hours"])
+    np.testing.assert_array_equal(exp.data[0], [2.0, 0.0])
+    np.testing.assert_array_equal(exp[0].to_frame()["data_value"], [2.0, 2.0, 0.0, 0.0])
+    whole = made(data=np.arange(20.0).reshape(5, 4)).sel(features="age")
+    assert whole.data.shape == (5, 4)
+    assert set(whole.to_frame()["data_value"]) == {None}
+
+
+@pytest.mark.parametrize("wanted", ["maybe", 2, -3, True, 0.0, ["yes", "maybe"]])
+def test_an_output_that_is_not_there(wanted):
+    with pytest.raises(KeyError, match="There are 2: no, yes"):
+        made().sel(outputs=wanted)
+
+
+def test_features_selected_twice_or_in_a_picture():
+    with pytest.raises(ValueError, match="must not repeat"):
+        made().sel(features=[0, "hours"])
+    with pytest.raises(ValueError, match="no named features"):
+        picture().sel(features=0)
+    assert picture().sel(outputs="b").values.shape == (2, 4, 6, 1)
+
+
+# Rows put together
+
+
+@pytest.mark.parametrize("how", ["mean_abs", "mean", "max_abs"])
+def test_aggregates_equal_plain_formulas(how):
+    exp = made()
+    table = exp.aggregate(how=how)
+    assert list(table.index) == ["hours", "town", "age"]
+    assert table.columns.names == ["statistic", "output"]
+    numbers = exp.values if how == "mean" else np.abs(exp.values)
+    expected = numbers.max(axis=0) if how == "max_abs" else numbers.mean(axis=0)
+    np.testing.assert_allclose(table["value"], expected, rtol=1e-14)
+    if how == "max_abs":
+        assert table["std_error"].isna().all(axis=None)
+    else:
+        np.testing.assert_allclose(table["std_error"], numbers.std(axis=0, ddof=1) / np.sqrt(5), rtol=1e-13)
+
+
+def test_groups_in_the_order_of_the_categories_with_missing_labels_last():
+    table = made().aggregate(by="town")
+    assert table.index.names == ["town", "feature"]
+    keys = list(dict.fromkeys(table.index.get_level_values(0)))
+    assert keys[:2] == ["b", "a"]
+    assert pd.isna(keys[2])
+    pd.testing.assert_frame_equal(table.loc["b"], made()[[0, 2]].aggregate())
+    assert table["std_error"].iloc[-3:].isna().all(axis=None)  # one row has no spread
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array([2, 10, 2, 10, 2]), pd.Series([2, 10, 2, 10, 2], index=list("vwxyz"))]
+)
+def test_groups_by_labels(labels):
+    table = made().aggregate(by=labels, how="mean")
+    assert table.index.names == ["group", "feature"]
+    assert list(dict.fromkeys(table.index.get_level_values(0))) == [2, 10]
+    pd.testing.assert_frame_equal(table.loc[10], made()[[1, 3]].aggregate(how="mean"))
+
+
+def test_groups_of_polars_columns():
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame(
+        {
+            "level": pl.Series(["low", "high", "low", None, "high"], dtype=pl.Enum(["low", "high"])),
+            "sex": ["m", "f", "m", "f", "m"],
+        }
+    )
+    exp = made(data=frame)
+    keys = [key for key in dict.fromkeys(exp.aggregate(by="level").index.get_level_values(0)) if key == key]
+    assert keys == ["low", "high"]
+    pd.testing.assert_frame_equal(exp.aggregate(by="sex").loc["f"], exp[[1, 3]].aggregate())
+
+
+def test_groups_of_an_arrays_columns_are_found_by_the_features_names():
+    exp = made(data=np.array([[0, 1, 2]] * 3 + [[1, 1, 2]] * 2))
+    pd.testing.assert_frame_equal(exp.aggregate(by="hours").loc[1], exp[3:].aggregate())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"how": "median"}, "how must be one of 'mean_abs', 'mean', 'max_abs'; got 'median'."),
+        ({"by": "place"}, "by='place' is no column of data. Columns: age, town, hours, sex."),
+        ({"by": [1, 2]}, "by must have one label for each of the 5 rows; got (2,)."),
+        ({"by": np.zeros((5, 2))}, "by must have one dimension"),
+    ],
+)
+def test_questions_that_do_not_fit(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        made().aggregate(**arguments)
+
+
+def test_there_is_nothing_to_aggregate():
+    with pytest.raises(ValueError, match="no rows"):
+        made()[[]].aggregate()
+    with pytest.raises(ValueError, match="pictures"):
+        picture().aggregate()
+    with pytest.raises(ValueError, match="since data is no table"):
+        made(data=None).aggregate(by="town")
+
+
+def test_padding_is_no_value():
+    values = made().values.copy()
+    values[0, 2] = np.nan
+    values[:, 1] = np.nan
+    exp = made(values=values, std_errors=None)
+    table = exp.aggregate(how="mean")["value"]
+    np.testing.assert_allclose(table.loc["age"], values[1:, 2].mean(axis=0))
+    assert table.loc["town"].isna().all()
+    assert exp.aggregate(how="max_abs")["value"].loc["town"].isna().all()
+
+
+# Additivity
+
+
+def test_additivity_holds_and_the_largest_gap_comes_back():
+    assert 0.0 <= made().check_additivity() <= 1e-14
+    assert made()[[]].check_additivity() == 0.0
+
+
+def test_the_worst_row_is_named():
+    outputs = made().outputs.copy()
+    outputs[3, 1] += 0.5
+    outputs[1, 0] -= 0.1
+    with pytest.raises(ValueError, match=r"row 'y', output 'yes': .* a gap of 0\.5\."):
+        made(outputs=outputs).check_additivity()
+    with pytest.raises(ValueError, match="row 3,"):
+        made(outputs=outputs, row_names=None).check_additivity()
+    assert made(outputs=outputs).check_additivity(rtol=0.6) == pytest.approx(0.5)
+
+
+def test_the_gap_is_relative_to_large_outputs_and_nan_is_a_gap():
+    exp = made(base_values=np.full((5, 2), 1e9), outputs=1e9 + made().values.sum(axis=1) + 1.0)
+    assert exp.check_additivity() == pytest.approx(1.0)
+    outputs = made().outputs.copy()
+    outputs[2, 0] = np.nan
+    with pytest.raises(ValueError, match="row 'x'"):
+        made(outputs=outputs).check_additivity()
+
+
+@pytest.mark.parametrize("kind", ["occlusion", "surrogate"])
+def test_other_kinds_are_not_additive(kind):
+    with pytest.raises(ValueError, match=f"kind '{kind}'.*Only kind 'additive' can be checked"):
+        made(kind=kind).check_additivity()
+
+
+def test_pictures_sum_over_their_points():
+    values = np.random.default_rng(0).normal(size=(2, 4, 6, 3))
+    exp = picture(kind="additive", values=values, outputs=values.sum(axis=(1, 2)))
+    assert exp.check_additivity() <= 1e-13
+
+
+# Tables
+
+
+def test_a_long_table_has_one_row_for_each_number():
+    exp = made()
+    frame = exp.to_frame()
+    assert list(frame) == ["row", "feature", "output", "value", "std_error", "data_value"]
+    assert len(frame) == 5 * 3 * 2
+    for row, feature, output, value, error, told in frame.itertuples(index=False):
+        place = "vwxyz".index(row), exp.feature_names.index(feature), exp.output_names.index(output)
+        assert exp.values[place] == value
+        assert exp.std_errors[place] == error
+        own = exp.data.loc[row, feature]
+        assert told == own or (pd.isna(told) and pd.isna(own))
+
+
+def test_a_long_table_without_errors_data_or_names():
+    frame = made(std_errors=None, data=None, row_names=None).to_frame()
+    assert frame["std_error"].isna().all()
+    assert frame["std_error"].dtype == float
+    assert set(frame["data_value"]) == {None}
+    assert frame["row"].tolist() == np.repeat(range(5), 6).tolist()
+
+
+def test_numbers_stay_numbers():
+    exp = made().sel(features=["hours", "age"])
+    assert exp.to_frame()["data_value"].dtype == float
+    assert made().to_frame()["data_value"].dtype == object
+
+
+def test_features_that_are_groups_have_no_value():
+    exp = made(feature_names=("hours", "place", "age"))
+    told = exp.to_frame().groupby("feature")["data_value"]
+    assert told.get_group("place").isna().all()
+    assert told.get_group("hours").tolist() == np.repeat(range(1, 6), 2).tolist()
+
+
+def test_a_wide_table_has_one_row_for_each_row():
+    exp = made()
+    frame = exp.to_frame(layout="wide")
+    assert frame.columns.names == ["feature", "output"]
+    assert frame.index.tolist() == list("vwxyz")
+    np.testing.assert_array_equal(frame["town", "yes"], exp.values[:, 1, 1])
+    single = exp.sel(outputs="no").to_frame(layout="wide")
+    assert list(single) == ["hours", "town", "age"]
+    np.testing.assert_array_equal(single, exp.values[..., 0])
+    single.iloc[0, 0] = 9.0  # the user's own
+
+
+def test_rows_named_by_pairs():
+    exp = made(row_names=tuple((j, "a") for j in range(5)))
+    assert exp.to_frame(layout="wide").index[1] == (1, "a")
+    assert exp.to_frame()["row"].iloc[6] == (1, "a")
+
+
+def test_layouts_and_pictures():
+    with pytest.raises(ValueError, match="layout must be 'long' or 'wide'; got 'tall'"):
+        made().to_frame(layout="tall")
+    with pytest.raises(ValueError, match="to_frame needs one number for each feature"):
+        picture().to_frame()
+    assert made()[[]].to_frame().empty
+    assert made()[[]].to_frame(layout="wide").shape == (0, 6)
+
+
+# Words
+
+
+def test_repr_tells_the_shape():
+    assert repr(made()) == (
+        "Explanation('by hand', additive: 5 rows x 3 features x 2 outputs (no, yes), with standard errors)"
+    )
+    assert (
+        repr(picture()[0]) == "Explanation('window', occlusion: 1 row x 4 x 6 points x 3 outputs (a, b, c))"
+    )
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open, self.tags, self.cells = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1] in ("td", "th"):
+            self.cells.append(data)
+
+
+def _read(exp):
+    reader = _Reader()
+    reader.feed(exp._repr_html_())
+    assert reader.open == []
+    return reader
+
+
+def test_html_shows_the_largest_features_with_errors():
+    exp = made()
+    reader = _read(exp[0])
+    order = np.argsort(-np.abs(exp.values[0]).max(axis=1))
+    assert reader.cells[:3] == ["feature", "no", "yes"]
+    assert reader.cells[3::3] == [exp.feature_names[j] for j in order]
+    value, error = exp.values[0, order[0], 0], exp.std_errors[0, order[0], 0]
+    assert reader.cells[4] == f"{value:.4g} ± {error:.2g}"
+    mean = exp.aggregate().loc[_read(exp).cells[3]]
+    assert _read(exp).cells[4] == f"{mean['value', 'no']:.4g} ± {mean['std_error', 'no']:.2g}"
+
+
+def test_html_stays_small():
+    exp = made(
+        values=np.ones((5, 40, 30)),
+        std_errors=None,
+        base_values=np.zeros((5, 30)),
+        outputs=np.zeros((5, 30)),
+        fidelity=None,
+        feature_names=[f"f{j}" for j in range(40)],
+        output_names=[f"o{j}" for j in range(30)],
+    )
+    reader = _read(exp)
+    assert reader.tags.count("tr") == 11
+    assert len(reader.cells) == 11 * 7
+    assert "10 of 40 features; 6 of 30 outputs" in exp._repr_html_()
+    assert "±" not in exp[0]._repr_html_()
+
+
+def test_html_escapes_every_name():
+    evil = "<script>alert('1')</script>&\""
+    exp = made(feature_names=(evil, "b", "c"), output_names=(evil, "x"), method=evil)
+    page = exp._repr_html_()
+    assert "<script" not in page
+    assert set(_read(exp).tags) <= {"div", "p", "b", "table", "thead", "tbody", "tr", "th", "td"}
+    assert evil in _read(exp).cells
+
+
+@pytest.mark.parametrize(
+    "exp", [picture(), made()[[]], made(feature_names=(), values=np.zeros((5, 0, 2)), std_errors=None)]
+)
+def test_html_without_a_table(exp):
+    assert "table" not in _read(exp).tags
+
+
+def test_every_field_can_be_replaced():
+    exp = made()
+    assert next(field.name for field in fields(exp)) == "values"
+    assert replace(exp, method="other").method == "other"

@@ -1,0 +1,197 @@
+"""What shap's own plots take."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agnostix import Explanation
+
+
+@pytest.fixture
+def shap():
+    return pytest.importorskip("shap", reason="shap is not installed")
+
+
+@pytest.fixture
+def plt():
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    yield plt
+    plt.close("all")
+
+
+def frame():
+    rng = np.random.default_rng(0)
+    n = 40
+    return pd.DataFrame(
+        {
+            "age": np.where(np.arange(n) == 3, np.nan, rng.normal(40, 10, n)),
+            "town": pd.Categorical(rng.choice(["b", "a", "c"], n), categories=["c", "b", "a"], ordered=True),
+            "sex": rng.choice(["f", "m"], n).astype(object),
+            "hours": rng.integers(1, 60, n),
+            "since": pd.to_datetime("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, n), unit="D"),
+            "member": rng.random(n) < 0.5,
+        }
+    )
+
+
+def made(data, names=("age", "town", "sex", "hours", "since", "member"), outputs=("no", "yes"), errors=True):
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(len(data), len(names), len(outputs)))
+    base = np.tile(rng.normal(size=len(outputs)), (len(data), 1))
+    return Explanation(
+        values=values,
+        std_errors=np.abs(values) / 10 if errors else None,
+        base_values=base,
+        outputs=base + values.sum(axis=1),
+        data=data,
+        feature_names=names,
+        output_names=outputs,
+        kind="additive",
+        method="by hand",
+    )
+
+
+def with_gaps():
+    data = frame()
+    data.loc[0, "town"] = np.nan
+    data.loc[1, "sex"] = None
+    return data
+
+
+def test_one_output_loses_its_axis(shap):
+    exp = made(frame())
+    told = exp.to_shap(output="yes")
+    np.testing.assert_array_equal(told.values, exp.values[..., 1])
+    np.testing.assert_array_equal(told.base_values, exp.base_values[:, 1])
+    np.testing.assert_array_equal(told.error_std, exp.std_errors[..., 1])
+    assert list(told.feature_names) == list(exp.feature_names)
+    assert told.output_names == "yes"
+    np.testing.assert_array_equal(exp.to_shap(output=1).values, told.values)
+    assert exp.sel(outputs="no").to_shap().shape == (40, 6)
+
+
+def test_all_outputs_keep_theirs(shap):
+    exp = made(frame(), outputs=("a", "b", "c"), errors=False)
+    told = exp.to_shap()
+    assert told.shape == (40, 6, 3)
+    assert told.base_values.shape == (40, 3)
+    assert told.error_std is None
+    assert told.output_names == ["a", "b", "c"]
+    np.testing.assert_array_equal(told[:, :, "b"].values, exp.values[..., 1])
+    np.testing.assert_array_equal(told[2, :, 1].base_values, exp.base_values[2, 1])
+    np.testing.assert_allclose(told.values.sum(axis=1) + told.base_values, exp.outputs)
+
+
+def test_columns_become_numbers_and_stay_readable(shap):
+    told = made(with_gaps()).to_shap(output=0)
+    data = with_gaps()
+    assert told.data.dtype == float
+    np.testing.assert_array_equal(told.data[:, 0], data["age"])
+    np.testing.assert_array_equal(told.data[1:, 1], data["town"].cat.codes[1:])
+    assert np.isnan(told.data[0, 1])
+    assert told.display_data[0, 1] == "missing"
+    assert told.display_data[2, 1] == data["town"][2]
+    assert told.display_data[2, 3] == data["hours"][2]
+    assert (np.diff(told.data[np.argsort(data["since"], kind="stable"), 4]) >= 0).all()
+
+
+def test_numbers_need_no_text(shap):
+    told = made(frame()[["age", "hours"]], ("age", "hours")).to_shap(output=0)
+    assert told.display_data is None
+    array = frame()[["age", "hours"]].to_numpy()
+    np.testing.assert_array_equal(made(array, ("age", "hours")).to_shap(output=0).data, array)
+
+
+def test_groups_of_columns_have_no_value(shap):
+    told = made(frame(), ("age", "home")).to_shap(output=0)
+    assert not told.data[:, 1].any()
+    assert set(told.display_data[:, 1]) == {"…"}
+    assert made(frame(), ("home", "work")).to_shap(output=0).data is None
+
+
+def test_what_shap_gets_is_its_own(shap):
+    exp = made(frame())
+    told = exp.to_shap(output=0)
+    told.values[...] = 0.0
+    told.base_values[...] = 0.0
+    assert np.abs(exp.values).min() > 0.0
+
+
+DATA = {
+    "mixed": frame,
+    "missing labels": with_gaps,
+    "numbers": lambda: frame()[["age", "hours"]],
+    "array": lambda: frame()[["age", "hours"]].to_numpy(),
+    "groups": lambda: frame()[["age"]],
+}
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("plot", ["waterfall", "beeswarm", "bar", "bar of a row", "scatter", "heatmap"])
+@pytest.mark.parametrize("selected", ["output", "by shap"])
+@pytest.mark.filterwarnings("default:::shap", "ignore::DeprecationWarning", "ignore::FutureWarning",
+                            "ignore::PendingDeprecationWarning")  # fmt: skip
+def test_the_plots_of_shap_draw_it(shap, plt, data, plot, selected):
+    table = DATA[data]()
+    names = (
+        ("age", "hours")
+        if data in ("numbers", "array")
+        else ("age", "town", "sex", "hours", "since", "member")
+    )
+    names = ("age", "home") if data == "groups" else names
+    exp = made(table, names)
+    told = exp.to_shap(output="yes") if selected == "output" else exp.to_shap()[:, :, "yes"]
+    if plot == "scatter":
+        for j in range(len(names)):
+            shap.plots.scatter(told[:, j], show=False)
+            shap.plots.scatter(told[:, j], color=told, show=False)
+        return
+    kind, told = (
+        ("bar", told[0]) if plot == "bar of a row" else (plot, told[0] if plot == "waterfall" else told)
+    )
+    getattr(shap.plots, kind)(told, show=False)
+    labels = " ".join(text.get_text() for axes in plt.gcf().axes for text in axes.get_yticklabels())
+    assert all(name in labels for name in names)
+
+
+def test_polars_columns(shap):
+    pl = pytest.importorskip("polars")
+    data = pl.DataFrame({"age": [1.0, None], "town": pl.Series(["a", "b"], dtype=pl.Enum(["b", "a"]))})
+    told = made(data, ("age", "town")).to_shap(output=0)
+    np.testing.assert_array_equal(told.data, [[1.0, 1.0], [np.nan, 0.0]])
+    assert told.display_data[:, 1].tolist() == ["a", "b"]
+
+
+def test_pictures_keep_their_points(shap):
+    rng = np.random.default_rng(0)
+    exp = Explanation(
+        values=rng.normal(size=(2, 4, 6, 3)),
+        base_values=np.zeros((2, 3)),
+        outputs=np.ones((2, 3)),
+        data=rng.uniform(size=(2, 4, 6, 1)),
+        feature_names=(),
+        output_names=("a", "b", "c"),
+        kind="occlusion",
+        method="window",
+    )
+    assert exp.to_shap().shape == (2, 4, 6, 3)
+    assert exp.to_shap(output="b").shape == (2, 4, 6)
+
+
+def test_without_shap_the_message_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "shap", None)
+    with pytest.raises(ImportError, match=r"to_shap needs the package shap.*pip install shap"):
+        made(frame()).to_shap()
+
+
+def test_an_output_that_is_not_there():
+    with pytest.raises(KeyError, match="There are 2: no, yes"):
+        made(frame()).to_shap(output="maybe")

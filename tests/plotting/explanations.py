@@ -1,0 +1,64 @@
+"""Explanations made by hand, for tests of pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex
+
+from agnostix import Explanation
+
+WILD = "a_b^2 $x$ <script>"
+
+
+def make(values: Any, **given: Any) -> Explanation:
+    """One that adds up unless told otherwise, from values of shape (n_rows, n_features) or more."""
+    values = np.asarray(values, dtype=float)
+    values = values[:, :, None] if values.ndim == 2 else values
+    base = np.full((values.shape[0], values.shape[2]), 0.5)
+    known: dict[str, Any] = {
+        "base_values": base,
+        "outputs": base + np.nansum(values, axis=1),
+        "feature_names": tuple(f"x{j}" for j in range(values.shape[1])),
+        "output_names": tuple(f"out_$put$ {j}" for j in range(values.shape[2])),
+        "kind": "additive",
+        "method": "by hand",
+    }
+    return Explanation(values=values, **(known | given))
+
+
+def people(n_rows: int = 60, **given: Any) -> Explanation:
+    """Numbers, missing ones, labels and a name with signs; two outputs that mirror each other."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame(
+        {
+            "age": rng.normal(40, 10, n_rows).round(1),
+            "hours": np.where(np.arange(n_rows) % 5 == 2, np.nan, rng.integers(10, 60, n_rows)),
+            "town": rng.choice(["north", "south", "west"], n_rows),
+            WILD: rng.normal(size=n_rows),
+        }
+    )
+    own = [0.02 * (data["age"] - 40), 0.01 * (data["hours"].fillna(30) - 35)]
+    own += [0.1 * (data["town"] == "west") - 0.03, 0.01 * data[WILD]]
+    values = np.stack(own, axis=1)
+    errors = np.abs(rng.normal(0.02, 0.005, values.shape))
+    known = {
+        "std_errors": np.stack([errors, errors], axis=2),
+        "data": data,
+        "feature_names": tuple(data.columns),
+        "output_names": ("no", "out_$put$"),
+    }
+    return make(np.stack([-values, values], axis=2), **(known | given))
+
+
+def intervals(ax: Any, colour: str) -> dict[float, tuple[float, float]]:
+    """Horizontal lines of a colour by their height, dotted ones as infinite."""
+    found = {}
+    for line in ax.lines:
+        x, y = line.get_xdata(), line.get_ydata()
+        if len(x) == 2 and y[0] == y[1] and to_hex(line.get_color()) == colour:
+            dotted = line.get_linestyle() == ":"
+            found[round(float(y[0]), 9)] = (-np.inf, np.inf) if dotted else (float(x[0]), float(x[1]))
+    return found

@@ -1,0 +1,216 @@
+"""What holds for every Display of an explanation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from numpydoc.validate import validate
+
+from agnostix import Explanation, OcclusionExplainer, as_predictor
+from agnostix.plotting import (
+    BarDisplay,
+    BeeswarmDisplay,
+    HeatmapDisplay,
+    ScatterDisplay,
+    WaterfallDisplay,
+)
+from agnostix.plotting.attributions import limits, named, number_words, value_words
+from tests.plotting.explanations import WILD, make, people
+
+MAKERS: dict[str, Callable[..., Any]] = {
+    "waterfall": WaterfallDisplay.from_explanation,
+    "bar of a row": lambda exp, **given: BarDisplay.from_explanation(exp, row=0, **given),
+    "bar": BarDisplay.from_explanation,
+    "beeswarm": BeeswarmDisplay.from_explanation,
+    "scatter": lambda exp, **given: ScatterDisplay.from_explanation(exp, -1, **given),
+    "heatmap": HeatmapDisplay.from_explanation,
+}
+DISPLAYS = [BarDisplay, BeeswarmDisplay, HeatmapDisplay, ScatterDisplay, WaterfallDisplay]
+
+
+@pytest.fixture(params=list(MAKERS))
+def maker(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    return MAKERS[request.param]
+
+
+@pytest.fixture
+def display(maker: Callable[..., Any]) -> Any:
+    return maker(people())
+
+
+def _texts(figure: Any) -> list[Any]:
+    """All that is written and seen."""
+    axes = [*figure.axes, *(child for ax in figure.axes for child in ax.child_axes)]
+    found = []
+    for ax in axes:
+        found += [ax.xaxis.label, ax.yaxis.label, ax.title, ax._left_title, *ax.texts]
+        for axis, limits_ in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
+            found += [text for tick, text in ticks if limits_[0] <= tick <= limits_[1]]
+    return [text for text in found if text.get_text() and text.get_visible()]
+
+
+def test_a_new_figure_is_made_and_a_given_one_is_used(display: Any) -> None:
+    assert display.plot() is display
+    assert plt.get_fignums() == [display.figure_.number]
+    ax = Figure().add_subplot()
+    assert display.plot(ax=ax).ax_ is ax
+    assert display.figure_ is ax.figure
+    assert len(plt.get_fignums()) == 1
+    figure, (left, right) = plt.subplots(ncols=2)
+    display.plot(right)
+    assert display.figure_ is figure
+    assert not left.has_data()
+
+
+def test_signs_in_names_are_shown_as_text(display: Any) -> None:
+    display.plot().figure_.draw_without_rendering()
+    wild = [text for text in _texts(display.figure_) if "$" in text.get_text()]
+    assert any(WILD in text.get_text() for text in wild)
+    assert any("out_$put$" in text.get_text() for text in wild)
+    assert all(not text.get_parse_math() for text in wild)
+
+
+def test_the_user_s_settings_are_neither_changed_nor_needed(display: Any) -> None:
+    with plt.rc_context({"font.size": 17.0, "text.color": "red", "axes.grid": True}):
+        before = dict(plt.rcParams)
+        display.plot().figure_.draw_without_rendering()
+        assert dict(plt.rcParams) == before
+
+
+def test_the_frame_is_a_copy(display: Any) -> None:
+    first = display.frame()
+    kept = first.copy()
+    first.insert(0, "more", 0)
+    pd.testing.assert_frame_equal(display.frame(), kept)
+    display.plot(Figure().add_subplot(), factor=100.0)
+    pd.testing.assert_frame_equal(display.frame(), kept)
+
+
+def test_long_names_leave_room_and_nothing_is_cut(maker: Callable[..., Any]) -> None:
+    names = ("y y " * 60, "x" * 200)
+    data = pd.DataFrame({names[0]: [1.0, 2.0] * 20, names[1]: ["z" * 200, "w" * 100] * 20})
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    exp = make(values, data=data, feature_names=names, output_names=("o" * 200,), kind="occlusion")
+    figure = maker(exp).plot().figure_
+    figure.draw_without_rendering()
+    place = figure.axes[0].get_position()
+    assert place.width > 0.3
+    assert place.height > 0.3
+    width, height = figure.bbox.width, figure.bbox.height
+    for text in _texts(figure):
+        box = text.get_window_extent()
+        assert -1 <= box.x0 <= box.x1 <= width + 1, text.get_text()
+        assert -1 <= box.y0 <= box.y1 <= height + 1, text.get_text()
+
+
+@pytest.mark.parametrize("n_features", [1, 3, 300])
+def test_nothing_is_cut_however_many_features(maker: Callable[..., Any], n_features: int) -> None:
+    values = 1e5 * np.random.default_rng(0).normal(size=(40, n_features))
+    errors = np.full((40, n_features, 1), 1e4)
+    exp = make(values, std_errors=errors, data=values, kind="occlusion")
+    figure = maker(exp).plot().figure_
+    figure.draw_without_rendering()
+    for text in _texts(figure):
+        box = text.get_window_extent()
+        assert -1 <= box.x0 <= box.x1 <= figure.bbox.width + 1, text.get_text()
+        assert -1 <= box.y0 <= box.y1 <= figure.bbox.height + 1, text.get_text()
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 60])
+def test_it_is_drawn_for_few_rows_and_tables_of_any_make(maker: Callable[..., Any], n_rows: int) -> None:
+    for frame in (people(n_rows).data, np.random.default_rng(0).normal(size=(n_rows, 4))):
+        display = maker(people(n_rows, data=frame)).plot(Figure().add_subplot())
+        display.figure_.draw_without_rendering()
+        assert np.isfinite([*display.ax_.get_xlim(), *display.ax_.get_ylim()]).all()
+
+
+def test_large_and_small_numbers_are_drawn(maker: Callable[..., Any]) -> None:
+    for size in (1e-12, 1e12):
+        values = size * np.random.default_rng(0).normal(size=(30, 2))
+        exp = make(
+            values, base_values=np.zeros((30, 1)), outputs=values.sum(axis=1, keepdims=True), data=values
+        )
+        figure = maker(exp).plot().figure_
+        figure.draw_without_rendering()
+
+
+def test_the_unit_stands_after_the_numbers(display: Any) -> None:
+    display.plot(factor=100.0, suffix=" %").figure_.draw_without_rendering()
+    assert any(text.get_text().endswith(" %") for text in _texts(display.figure_))
+
+
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "waterfall"])
+def test_the_axis_names_what_a_value_is(name: str) -> None:
+    for kind, words in (
+        ("additive", "contribution to out_$put$"),
+        ("surrogate", "contribution to the surrogate of out_$put$"),
+        ("occlusion", "effect on out_$put$"),
+    ):
+        label = MAKERS[name](people(kind=kind)).quantity_label
+        assert label.removeprefix("mean size of the ") == words
+
+
+@pytest.mark.parametrize("name", list(MAKERS))
+def test_they_are_made_from_a_real_explainer(name: str, people: pd.DataFrame) -> None:
+    def model(X: pd.DataFrame) -> np.ndarray:
+        return X["age"].to_numpy() / 100 + 0.2 * (X["sex"] == "Female").to_numpy()
+
+    explainer = OcclusionExplainer(as_predictor(model, task="regression"), random_state=0).fit(people)
+    exp: Explanation = explainer.explain(people.head(30))
+    X = people.head(30)
+    displays = {
+        "waterfall": lambda: WaterfallDisplay.from_explainer(explainer, X),
+        "bar of a row": lambda: BarDisplay.from_explainer(explainer, X, row=0),
+        "bar": lambda: BarDisplay.from_explainer(explainer, X),
+        "beeswarm": lambda: BeeswarmDisplay.from_explainer(explainer, X),
+        "scatter": lambda: ScatterDisplay.from_explainer(explainer, X, -1),
+        "heatmap": lambda: HeatmapDisplay.from_explainer(explainer, X),
+    }
+    pd.testing.assert_frame_equal(displays[name]().frame(), MAKERS[name](exp).frame())
+
+
+@pytest.mark.parametrize("public", DISPLAYS, ids=lambda public: public.__name__)
+def test_docstrings_are_complete(public: type) -> None:
+    unasked = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}
+    methods = [name for name, _ in inspect.getmembers(public, callable) if not name.startswith("_")]
+    for name in ["", *methods]:
+        told = validate(".".join(filter(None, [public.__module__, public.__name__, name])))["errors"]
+        assert [error for error in told if error[0] not in unasked] == []
+
+
+def test_numbers_share_their_decimals() -> None:
+    assert number_words([0.1234, -0.05, 0.0], signed=True) == ["+0.123", "−0.050", "0.000"]
+    assert number_words([12345.6, -1.2]) == ["12,346", "−1"]
+    assert number_words([1.5e-9, 0.0], signed=True) == ["+1.50e−09", "0.00e+00"]
+    assert number_words([0.0, -0.0]) == ["0.00", "0.00"]
+    assert number_words([np.inf, -np.inf, 1.0]) == ["∞", "−∞", "1.00"]
+    assert number_words([]) == []
+
+
+def test_values_are_words_and_names_leave_room_for_them() -> None:
+    told = {"39": 39.0, "−0.1235": -0.12346, "1.235e+08": 123456789.0, "7": 7, "True": True, "a b": "a\nb"}
+    for words, value in told.items():
+        assert value_words(value) == words
+    for nothing in (None, np.nan, pd.NA, pd.NaT):
+        assert value_words(nothing) == "missing"
+    assert value_words(pd.Timestamp("2020-03-01")) == "2020-03-01"
+    assert value_words(np.float32(2.0)) == "2"
+    assert named("age", "39") == "age = 39"
+    assert named("a" * 60, "39") == "a" * 28 + "… = 39"
+    assert len(named("a" * 60, "b" * 60)) == 34
+    assert named("a", "b" * 60) == "a = " + "b" * 29 + "…"
+
+
+def test_limits_leave_room_for_what_is_known() -> None:
+    assert limits([0.0, 1.0], [np.inf, np.nan], margin=0.1) == pytest.approx((-0.1, 1.1))
+    for nothing in ([], [np.nan], [0.0], [5.0, 5.0]):
+        low, high = limits(nothing)
+        assert low < high

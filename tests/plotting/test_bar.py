@@ -1,0 +1,157 @@
+"""Bars: of a row, over rows, by group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from agnostix.plotting import BarDisplay
+from agnostix.plotting.style import ACCENT, CONTRAST, INK, SERIES
+from tests.plotting.explanations import intervals, make, people
+
+
+def _plot(display: BarDisplay, **plot: Any) -> Axes:
+    return display.plot(Figure().add_subplot(), **plot).ax_
+
+
+def _bars(ax: Axes) -> list[tuple[float, float, str]]:
+    """Height, length and colour of each bar, from top to bottom."""
+    bars = [
+        (round(bar.get_y() + bar.get_height() / 2, 9), bar.get_width(), to_hex(bar.get_facecolor()))
+        for bar in ax.patches
+    ]
+    return sorted(bars, reverse=True)
+
+
+def test_bars_of_a_row_have_signs_and_the_row_s_data() -> None:
+    exp = people()
+    display = BarDisplay.from_explanation(exp, row=2)
+    frame = display.frame()
+    assert dict(zip(frame["feature"], frame["value"], strict=True)) == dict(
+        zip(exp.feature_names, exp.values[2, :, 1], strict=True)
+    )
+    assert frame["value"].abs().is_monotonic_decreasing
+    ax = _plot(display, factor=100.0)
+    bars = _bars(ax)
+    assert [length for _, length, _ in bars] == pytest.approx(list(100 * frame["value"]))
+    assert [colour for *_, colour in bars] == [ACCENT if v >= 0 else CONTRAST for v in frame["value"]]
+    ends = [intervals(ax, INK)[place] for place, *_ in bars]
+    np.testing.assert_allclose(ends, 100 * frame[["low", "high"]])
+    assert "hours = missing" in [text.get_text() for text in ax.get_yticklabels()]
+
+
+def test_over_rows_bars_are_the_mean_size_as_aggregated() -> None:
+    exp = people()
+    frame = BarDisplay.from_explanation(exp).frame().set_index("feature")
+    sizes = np.abs(exp.values[:, :, 1])
+    np.testing.assert_allclose(frame.loc[list(exp.feature_names), "value"], sizes.mean(axis=0))
+    errors = sizes.std(axis=0, ddof=1) / np.sqrt(len(exp))
+    np.testing.assert_allclose(frame.loc[list(exp.feature_names), "std_error"], errors)
+    assert frame["value"].is_monotonic_decreasing
+    np.testing.assert_allclose(frame["high"] - frame["value"], 1.959963984540054 * frame["std_error"])
+    ax = _plot(BarDisplay.from_explanation(exp))
+    assert [length for _, length, _ in _bars(ax)] == pytest.approx(list(frame["value"]))
+    assert ax.get_xlim()[0] == 0.0
+    assert ax.get_xlabel().replace("\n", " ") == "mean size of the contribution to out_$put$"
+
+
+def test_the_only_row_is_drawn_as_a_row() -> None:
+    frame = BarDisplay.from_explanation(people()[[3]]).frame()
+    assert frame["data"].notna().all()
+
+
+@pytest.mark.parametrize("make_table", [lambda data: data, lambda data: pl.DataFrame(data.to_dict("list"))])
+def test_each_group_has_a_bar_of_each_feature(make_table: Any) -> None:
+    exp = people(data=make_table(people().data))
+    towns = people().data["town"].to_numpy()
+    display = BarDisplay.from_explanation(exp, by="town")
+    frame = display.frame()
+    assert len(frame) == 3 * 4
+    for group, own in frame.groupby("group"):
+        expected = np.abs(exp.values[towns == group, :, 1]).mean(axis=0)
+        np.testing.assert_allclose(own.set_index("feature").loc[list(exp.feature_names), "value"], expected)
+    ax = _plot(display)
+    bars = _bars(ax)
+    assert [length for _, length, _ in bars] == pytest.approx(list(frame["value"]))
+    assert [colour for *_, colour in bars] == [*SERIES[:3]] * 4
+    legend = ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["north", "south", "west"]
+
+
+def test_groups_by_labels_of_the_rows_and_rows_without_one() -> None:
+    exp = make([[1.0], [2.0], [4.0], [6.0], [3.0]])
+    frame = BarDisplay.from_explanation(exp, by=["$a$", "$a$", "b", "b", None]).frame()
+    assert dict(zip(frame["group"], frame["value"], strict=True)) == {"$a$": 1.5, "b": 5.0, "missing": 3.0}
+    display = BarDisplay.from_explanation(exp, by=["$a$", "$a$", "b", "b", None])
+    ax = _plot(display)
+    ax.figure.draw_without_rendering()
+    assert not any(text.get_parse_math() for text in ax.get_legend().get_texts())
+    # One row tells nothing of the others: its interval has no end.
+    assert sorted(intervals(ax, INK).values())[0] == (-np.inf, np.inf)
+
+
+def test_groups_of_intervals() -> None:
+    exp = people()
+    frame = BarDisplay.from_explanation(exp, by=pd.cut(exp.data["age"], [0, 35, 45, 100])).frame()
+    assert frame["group"].astype(str).unique().tolist() == ["(0, 35]", "(35, 45]", "(45, 100]"]
+
+
+def test_too_many_groups_and_other_bad_questions() -> None:
+    exp = people()
+    with pytest.raises(ValueError, match="groups and at most 6 can be told apart; pass coarser labels"):
+        BarDisplay.from_explanation(exp, by="age")
+    with pytest.raises(ValueError, match="no column of data"):
+        BarDisplay.from_explanation(exp, by="county")
+    with pytest.raises(ValueError, match="pass row= or by=, not both"):
+        BarDisplay.from_explanation(exp, by="town", row=1)
+    with pytest.raises(ValueError, match="max_features"):
+        BarDisplay.from_explanation(exp, max_features=0)
+
+
+def test_no_more_than_asked_for_are_drawn_and_the_others_are_counted() -> None:
+    rng = np.random.default_rng(0)
+    display = BarDisplay.from_explanation(make(rng.normal(size=(20, 300))))
+    ax = _plot(display)
+    assert len(ax.patches) == 12
+    assert ax.get_ylabel() == "12 of 300 features"
+    assert len(display.frame()) == 300
+    assert _plot(BarDisplay.from_explanation(people())).get_ylabel() == ""
+
+
+def test_errors_that_are_not_known_keep_the_scale() -> None:
+    exp = make([[0.2, -0.1]], std_errors=[[[np.inf], [0.01]]])
+    ax = _plot(BarDisplay.from_explanation(exp))
+    ax.figure.draw_without_rendering()
+    assert intervals(ax, INK)[1.0] == (-np.inf, np.inf)
+    assert -0.3 < ax.get_xlim()[0] < ax.get_xlim()[1] < 0.3
+
+
+def test_values_of_nothing_and_features_that_rows_do_not_have() -> None:
+    ax = _plot(BarDisplay.from_explanation(make(np.zeros((5, 2)))))
+    assert np.diff(ax.get_xlim()) > 0
+    values = np.array([[0.1, np.nan, np.nan], [0.3, 0.4, np.nan]])
+    display = BarDisplay.from_explanation(make(values))
+    assert display.frame()["feature"].tolist() == ["x1", "x0"]
+    assert display.frame()["value"].tolist() == pytest.approx([0.4, 0.2])
+    assert len(_bars(_plot(display))) == 2
+    by_group = BarDisplay.from_explanation(make(values), by=["a", "b"])
+    assert by_group.frame()["value"].isna().sum() == 1
+    assert len(_bars(_plot(by_group))) == 3
+
+
+def test_a_row_asked_for_by_place_is_explained_alone() -> None:
+    class Explainer:
+        def explain(self, X: Any) -> Any:
+            return make(np.asarray(X, dtype=float))
+
+    X = np.arange(6.0).reshape(3, 2)
+    assert BarDisplay.from_explainer(Explainer(), X, row=1).frame()["value"].tolist() == [3.0, 2.0]
+    over = BarDisplay.from_explainer(Explainer(), X, by=[0, 0, 1]).frame()
+    assert over["value"].tolist() == [2.0, 5.0, 1.0, 4.0]

@@ -1,0 +1,234 @@
+"""The waterfall: the way from base to output, what is summed, what is not explained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from agnostix.plotting import WaterfallDisplay
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK
+from tests.plotting.explanations import intervals, make, people
+
+Z = 1.959963984540054
+
+
+def _plot(display: WaterfallDisplay, **plot: Any) -> Axes:
+    return display.plot(Figure().add_subplot(), **plot).ax_
+
+
+def _bars(ax: Axes) -> dict[float, tuple[float, float, str]]:
+    """Left end, right end and colour of each bar by its height."""
+    found = {}
+    for bar in ax.patches:
+        left, right = sorted([bar.get_x(), bar.get_x() + bar.get_width()])
+        found[round(bar.get_y() + bar.get_height() / 2, 9)] = (left, right, to_hex(bar.get_facecolor()))
+    return found
+
+
+def test_bars_and_intervals_are_the_frame() -> None:
+    display = WaterfallDisplay.from_explanation(people(), row=3)
+    ax = _plot(display, factor=100.0)
+    bars, lines = _bars(ax), intervals(ax, INK)
+    frame = display.frame()
+    assert len(bars) == len(frame) - 2
+    for j, step in enumerate(frame.to_dict("records")):
+        if step["step"] in ("base", "output"):
+            continue
+        place = len(frame) - 1 - j
+        left, right = sorted([100 * step["start"], 100 * step["end"]])
+        assert bars[place][:2] == pytest.approx((left, right))
+        assert bars[place][2] == (ACCENT if step["value"] > 0 else CONTRAST)
+        half = 100 * Z * step["std_error"]
+        assert lines[place] == pytest.approx((100 * step["end"] - half, 100 * step["end"] + half))
+
+
+def test_it_leads_from_the_base_value_to_the_output() -> None:
+    exp = people()
+    frame = WaterfallDisplay.from_explanation(exp, row=7, output="out_$put$").frame()
+    assert frame["step"].tolist() == ["base", *["feature"] * 4, "output"]
+    assert frame["value"].iloc[0] == exp.base_values[7, 1]
+    assert frame["end"].iloc[-1] == exp.outputs[7, 1]
+    np.testing.assert_allclose(frame["start"].iloc[1:-1], frame["end"].iloc[:-2])
+    assert frame["end"].iloc[-2] == pytest.approx(exp.outputs[7, 1])
+    assert frame["value"].iloc[1:-1].abs().is_monotonic_decreasing
+
+
+def test_the_ends_are_dots() -> None:
+    exp = people()
+    dots = [line for line in _plot(WaterfallDisplay.from_explanation(exp)).lines if line.get_marker() == "o"]
+    assert [float(dot.get_xdata()[0]) for dot in dots] == [exp.base_values[0, 1], exp.outputs[0, 1]]
+
+
+def test_the_rest_is_summed_and_its_error_is_never_too_small() -> None:
+    values, errors = np.arange(1.0, 7.0)[None], np.full((1, 6, 1), 0.5)
+    frame = WaterfallDisplay.from_explanation(make(values, std_errors=errors), max_features=2).frame()
+    assert frame["label"].tolist() == ["base value", "x5", "x4", "4 other features", "output"]
+    assert frame["value"].iloc[3] == 10.0
+    assert frame["std_error"].iloc[3] == 2.0
+
+
+def test_one_other_feature_is_shown_itself() -> None:
+    frame = WaterfallDisplay.from_explanation(make([[1.0, 2.0, 3.0]]), max_features=2).frame()
+    assert frame["step"].tolist() == ["base", "feature", "feature", "feature", "output"]
+
+
+@pytest.mark.parametrize("kind", ["occlusion", "surrogate"])
+def test_what_the_sum_does_not_explain_has_its_own_bar(kind: str) -> None:
+    exp = make([[0.2, -0.1]], outputs=[[0.9]], kind=kind)
+    display = WaterfallDisplay.from_explanation(exp)
+    rest = display.frame().iloc[-2]
+    assert (rest["step"], rest["label"]) == ("remainder", "not explained by the sum")
+    assert rest["value"] == pytest.approx(0.3)
+    assert rest["end"] == pytest.approx(0.9)
+    assert _bars(_plot(display))[1.0] == (pytest.approx(0.6), pytest.approx(0.9), FAINT)
+
+
+def test_a_remainder_of_nothing_is_told_too_unless_the_kind_promises_it() -> None:
+    for kind, told in (("occlusion", True), ("surrogate", True), ("additive", False)):
+        steps = WaterfallDisplay.from_explanation(make([[0.2, -0.1]], kind=kind)).frame()["step"]
+        assert ("remainder" in set(steps)) is told
+
+
+def test_an_additive_explanation_that_does_not_add_up_is_not_drawn_as_if_it_did() -> None:
+    frame = WaterfallDisplay.from_explanation(make([[0.2, -0.1]], outputs=[[0.9]])).frame()
+    assert frame["step"].iloc[-2] == "remainder"
+
+
+def test_numbers_stand_beside_the_bars_with_their_margins() -> None:
+    exp = make([[0.25, -0.125]], std_errors=[[[0.05], [0.0]]])
+    texts = [text.get_text() for text in _plot(WaterfallDisplay.from_explanation(exp)).texts]
+    assert texts == ["0.500", "+0.250", "−0.125", "0.625", "± 0.098"]
+
+
+def test_names_stand_with_the_values_as_they_were_given() -> None:
+    exp = people()
+    labels = [t.get_text() for t in _plot(WaterfallDisplay.from_explanation(exp, row=2)).get_yticklabels()]
+    data = exp.data.iloc[2]
+    assert f"town = {data['town']}" in labels
+    assert f"age = {data['age']:g}" in labels
+    assert "hours = missing" in labels
+
+
+@pytest.mark.parametrize("data", [np.array([[3.0, np.nan]]), pl.DataFrame({"x1": [None], "x0": [3.0]})])
+def test_values_are_found_in_tables_of_any_make(data: Any) -> None:
+    frame = WaterfallDisplay.from_explanation(make([[2.0, 1.0]], data=data)).frame()
+    assert frame["data"].tolist() == [None, "3", "missing", None]
+
+
+def test_a_frame_s_index_does_not_matter() -> None:
+    data = pd.DataFrame({"x0": [1.0, 2.0], "x1": [3.0, 4.0]}, index=[1.0, 0.0])
+    frame = WaterfallDisplay.from_explanation(make([[2.0, 1.0]] * 2, data=data), row=1).frame()
+    assert frame["data"].tolist() == [None, "2", "4", None]
+
+
+def test_groups_of_columns_have_no_value_of_their_own() -> None:
+    data = pd.DataFrame({"a": [1.0], "b": [2.0], "c": [3.0]})
+    exp = make([[0.2, 0.1]], data=data, feature_names=("both", "c"))
+    labels = [t.get_text() for t in _plot(WaterfallDisplay.from_explanation(exp)).get_yticklabels()]
+    assert labels[1:3] == ["both", "c = 3"]
+
+
+def test_rows_have_places_and_names() -> None:
+    exp = make([[1.0], [2.0], [3.0]], row_names=("Ann", "Bob", "Cy"))
+    for row, value in ((0, 1.0), (-1, 3.0), (np.int64(1), 2.0), ("Bob", 2.0)):
+        assert WaterfallDisplay.from_explanation(exp, row=row).frame()["value"].iloc[1] == value
+    for row, reason in ((3, "no row 3; there are 0 to 2"), ("Di", "no row named 'Di'")):
+        with pytest.raises(ValueError, match=reason):
+            WaterfallDisplay.from_explanation(exp, row=row)
+    with pytest.raises(ValueError, match="rows have no names here"):
+        WaterfallDisplay.from_explanation(make([[1.0]]), row="Ann")
+
+
+def test_outputs_have_places_and_names() -> None:
+    exp = make(np.arange(3.0)[None, None] + 1.0, output_names=("a", "b", "c"))
+    for output, value in (("b", 2.0), (0, 1.0), (-1, 3.0)):
+        assert WaterfallDisplay.from_explanation(exp, output=output).frame()["value"].iloc[1] == value
+    with pytest.raises(ValueError, match="3 outputs: say which with output=, one of 'a', 'b', 'c'"):
+        WaterfallDisplay.from_explanation(exp)
+    with pytest.raises(ValueError, match="no output 'd'; there are 'a', 'b', 'c'"):
+        WaterfallDisplay.from_explanation(exp, output="d")
+    two = exp.sel(outputs=["a", "b"])
+    assert WaterfallDisplay.from_explanation(two).frame()["value"].iloc[1] == 2.0
+    assert _plot(WaterfallDisplay.from_explanation(two)).get_xlabel() == "b"
+
+
+def test_of_a_row_that_is_asked_for_by_place_no_other_is_explained() -> None:
+    asked = []
+
+    class Explainer:
+        def explain(self, X: Any, outputs: Any = None) -> Any:
+            asked.append((len(X), outputs))
+            return make(np.asarray(X, dtype=float)[:, :, None])
+
+    X = np.arange(8.0).reshape(4, 2)
+    for table in (X, X.tolist(), pd.DataFrame(X, index=[3, 2, 1, 0]), pl.DataFrame(X)):
+        display = WaterfallDisplay.from_explainer(Explainer(), table, row=-1, outputs="a")
+        assert display.frame()["value"].iloc[1:3].tolist() == [7.0, 6.0]
+    assert asked == [(1, "a")] * 4
+
+
+def test_a_row_that_is_asked_for_by_name_is_found_among_all() -> None:
+    class Explainer:
+        def explain(self, X: Any) -> Any:
+            return make(np.asarray(X, dtype=float), row_names=("Ann", "Bob"))
+
+    display = WaterfallDisplay.from_explainer(Explainer(), [[1.0], [2.0]], row="Bob")
+    assert display.frame()["value"].iloc[1] == 2.0
+
+
+def test_an_error_that_is_not_known_is_dotted_and_keeps_the_scale() -> None:
+    exp = make([[0.2, 0.1]], std_errors=[[[np.inf], [0.01]]])
+    ax = _plot(WaterfallDisplay.from_explanation(exp))
+    ax.figure.draw_without_rendering()
+    assert intervals(ax, INK)[2.0] == (-np.inf, np.inf)
+    assert "± ∞" in [text.get_text() for text in ax.texts]
+    low, high = ax.get_xlim()
+    assert 0.4 < low < high < 0.9
+
+
+def test_the_bound_of_many_errors_does_not_squeeze_the_picture() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(1, 300))
+    display = WaterfallDisplay.from_explanation(make(values, std_errors=np.full((1, 300, 1), 1.0)))
+    ax = _plot(display)
+    assert len(ax.patches) == 11
+    frame = display.frame()
+    assert frame["std_error"].iloc[-2] == 290.0
+    low, high = ax.get_xlim()
+    assert high - low < 1.2 * (np.ptp(frame[["start", "end"]].to_numpy()) + 4 * Z)
+
+
+def test_values_of_nothing_and_one_feature() -> None:
+    for values in ([[0.0, 0.0]], [[0.1]]):
+        ax = _plot(WaterfallDisplay.from_explanation(make(values)))
+        ax.figure.draw_without_rendering()
+        assert np.isfinite(ax.get_xlim()).all()
+        assert np.diff(ax.get_xlim()) > 0
+
+
+def test_features_that_a_row_does_not_have_are_left_out() -> None:
+    exp = make([[0.1, np.nan, 0.2], [0.1, 0.3, 0.2]])
+    frame = WaterfallDisplay.from_explanation(exp).frame()
+    assert frame["label"].tolist() == ["base value", "x2", "x0", "output"]
+
+
+def test_bad_questions() -> None:
+    exp = make([[0.1]])
+    with pytest.raises(ValueError, match="max_features must be at least 1, got 0"):
+        WaterfallDisplay.from_explanation(exp, max_features=0)
+    with pytest.raises(ValueError, match=r"between 0 and 1, got 95"):
+        WaterfallDisplay.from_explanation(exp, confidence_level=95)
+    points = make(
+        np.zeros((1, 4, 4, 1)), feature_names=(), base_values=[[0.5]], outputs=[[0.5]], output_names=("y",)
+    )
+    with pytest.raises(ValueError, match=r"n_features, n_outputs\), got \(1, 4, 4, 1\)"):
+        WaterfallDisplay.from_explanation(points)
+    with pytest.raises(ValueError, match="has no rows"):
+        WaterfallDisplay.from_explanation(exp[[]])
