@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
 from agnostix.explanation import storage
+from agnostix.explanation.checks import (
+    checked_data,
+    checked_errors,
+    checked_extra,
+    checked_floats,
+    checked_names,
+    checked_row_names,
+    counted,
+    plain_value,
+)
 from agnostix.explanation.html import explanation_html
 from agnostix.explanation.interop import explanation_to_shap
-from agnostix.typing import Bools, Codes, Floats
+from agnostix.explanation.selection import (
+    find_places,
+    in_order,
+    label_series,
+    object_array,
+    over_rows,
+    row_places,
+    take_rows,
+)
+from agnostix.typing import Codes, Floats
 from agnostix.utils.frames import columns, is_frame, kind_of, to_floats
 
 KINDS = ("additive", "surrogate", "occlusion")
@@ -109,7 +127,7 @@ class Explanation:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {self.kind!r}.")
-        values = _floats("values", self.values)
+        values = checked_floats("values", self.values)
         if values.ndim not in (3, 4):
             raise ValueError(
                 "values must have shape (n_rows, n_features, n_outputs), or "
@@ -118,25 +136,27 @@ class Explanation:
             )
         by_output = (values.shape[0], values.shape[-1])
         self._set("values", values)
-        self._set("std_errors", _std_errors(self.std_errors, values.shape))
+        self._set("std_errors", checked_errors(self.std_errors, values.shape))
         for name in ("base_values", "outputs"):
-            self._set(name, _floats(name, getattr(self, name), by_output, "(n_rows, n_outputs)"))
+            self._set(name, checked_floats(name, getattr(self, name), by_output, "(n_rows, n_outputs)"))
         n_features = values.shape[1] if values.ndim == 3 else 0
-        self._set("feature_names", _names("feature_names", self.feature_names, n_features))
-        self._set("output_names", _names("output_names", self.output_names, values.shape[-1]))
-        self._set("row_names", _row_names(self.row_names, len(self)))
-        self._set("data", _rows_of_data(self.data, len(self)))
-        self._set("params", {key: _plain(f"params[{key!r}]", value) for key, value in self.params.items()})
+        self._set("feature_names", checked_names("feature_names", self.feature_names, n_features))
+        self._set("output_names", checked_names("output_names", self.output_names, values.shape[-1]))
+        self._set("row_names", checked_row_names(self.row_names, len(self)))
+        self._set("data", checked_data(self.data, len(self)))
+        self._set(
+            "params", {key: plain_value(f"params[{key!r}]", value) for key, value in self.params.items()}
+        )
         if self.fidelity is not None:
             self._set(
                 "fidelity",
                 {
-                    key: _floats(f"fidelity[{key!r}]", value, by_output, "(n_rows, n_outputs)")
+                    key: checked_floats(f"fidelity[{key!r}]", value, by_output, "(n_rows, n_outputs)")
                     for key, value in self.fidelity.items()
                 },
             )
         self._set("n_model_rows", operator.index(self.n_model_rows))
-        self._set("extras", {key: _extra(key, value) for key, value in self.extras.items()})
+        self._set("extras", {key: checked_extra(key, value) for key, value in self.extras.items()})
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -156,17 +176,17 @@ class Explanation:
     def _shape_in_words(self) -> str:
         *height_width, n_outputs = self.values.shape[1:]
         middle = (
-            _counted(height_width[0], "feature")
+            counted(height_width[0], "feature")
             if len(height_width) == 1
             else "{} x {} points".format(*height_width)
         )
-        return f"{_counted(len(self), 'row')} x {middle} x {_counted(n_outputs, 'output')}"
+        return f"{counted(len(self), 'row')} x {middle} x {counted(n_outputs, 'output')}"
 
     def _repr_html_(self) -> str:
         return explanation_html(self)
 
     def __getitem__(self, rows: Any) -> Explanation:
-        index = _row_index(rows, len(self))
+        index = row_places(rows, len(self))
         n_rows = len(self)
 
         def kept(value: Any) -> Any:
@@ -179,7 +199,7 @@ class Explanation:
             std_errors=kept(self.std_errors),
             base_values=self.base_values[index],
             outputs=self.outputs[index],
-            data=_take_rows(self.data, index),
+            data=take_rows(self.data, index),
             row_names=None if self.row_names is None else tuple(self.row_names[i] for i in index),
             fidelity=None if self.fidelity is None else {k: v[index] for k, v in self.fidelity.items()},
             extras={key: kept(value) for key, value in self.extras.items()},
@@ -219,11 +239,11 @@ class Explanation:
         """
         chosen = self
         if outputs is not None:
-            chosen = chosen._with_outputs(_places("output", outputs, self.output_names))
+            chosen = chosen._with_outputs(find_places("output", outputs, self.output_names))
         if features is not None:
             if self.values.ndim == 4:
                 raise ValueError("A picture explained point by point has no named features to select.")
-            chosen = chosen._with_features(_places("feature", features, self.feature_names))
+            chosen = chosen._with_features(find_places("feature", features, self.feature_names))
         return chosen
 
     def _with_outputs(self, places: list[int]) -> Explanation:
@@ -315,7 +335,7 @@ class Explanation:
         return pd.concat(blocks, names=names)
 
     def _aggregated(self, rows: Codes, how: str) -> pd.DataFrame:
-        value, error = _over_rows(self.values[rows], how)
+        value, error = over_rows(self.values[rows], how)
         outputs = pd.Index(self.output_names, name="output", dtype=object)
         pairs = pd.MultiIndex.from_product([["value", "std_error"], outputs], names=["statistic", "output"])
         index = pd.Index(self.feature_names, name="feature", dtype=object)
@@ -331,11 +351,11 @@ class Explanation:
                     f"by={by!r} is no column of data. Columns: {known}. Or give an array of labels."
                 )
             labels = found[by]
-        labels = _labels(labels)
+        labels = label_series(labels)
         if labels.shape != (len(self),):
             raise ValueError(f"by must have one label for each of the {len(self)} rows; got {labels.shape}.")
         grouped = labels.groupby(labels, dropna=False, observed=True)
-        return [(key, np.asarray(rows)) for key, rows in _in_order(grouped)]
+        return [(key, np.asarray(rows)) for key, rows in in_order(grouped)]
 
     def check_additivity(self, rtol: float = 1e-8) -> float:
         """Check that base values and values sum to the outputs.
@@ -441,8 +461,8 @@ class Explanation:
         return pd.DataFrame(
             {
                 "row": labels.iloc[place].reset_index(drop=True),
-                "feature": np.tile(np.repeat(_objects(self.feature_names), n_outputs), n_rows),
-                "output": np.tile(_objects(self.output_names), n_rows * n_features),
+                "feature": np.tile(np.repeat(object_array(self.feature_names), n_outputs), n_rows),
+                "output": np.tile(object_array(self.output_names), n_rows * n_features),
                 "value": self.values.ravel(),
                 "std_error": errors.ravel(),
                 "data_value": np.repeat(self._data_values().ravel(), n_outputs),
@@ -458,7 +478,7 @@ class Explanation:
         told = np.full((len(self), len(own)), None, dtype=object)
         for j, column in enumerate(own):
             if column is not None:
-                told[:, j] = _objects(column.to_list())
+                told[:, j] = object_array(column.to_list())
         return told
 
     def to_shap(self, output: str | int | None = None) -> Any:
@@ -569,177 +589,3 @@ _NOT_ADDITIVE = {
         "Only kind 'additive' can be checked."
     ),
 }
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()  # the caller's own array stays as writable as it was
-    view.flags.writeable = False
-    return view
-
-
-def _floats(name: str, value: Any, shape: tuple[int, ...] | None = None, axes: str = "") -> Floats:
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of numbers: {error}.") from None
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"{name} must have shape {axes} = {shape}, as values have; got {array.shape}.")
-    return _read_only(array)
-
-
-def _std_errors(value: Any, shape: tuple[int, ...]) -> Floats | None:
-    if value is None:
-        return None
-    errors = _floats("std_errors", value, shape, "of values")
-    if not (errors >= 0).all():
-        what = "NaN" if np.isnan(errors).any() else "negative numbers"
-        raise ValueError(
-            f"std_errors hold {what}: they must be 0 where a value is exact, and None where nothing was "
-            "sampled."
-        )
-    return errors
-
-
-def _names(what: str, names: Any, n: int) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{what} must be a tuple of str; got {names!r}.")
-    told = tuple(str(name) for name in names)
-    if len(told) != n:
-        raise ValueError(f"{what} must have {n} entries, as values have along their axis; got {len(told)}.")
-    repeated = sorted({name for name in told if told.count(name) > 1}) if len(set(told)) < n else []
-    if repeated:
-        raise ValueError(f"{what} must not repeat a name; repeated: {', '.join(map(repr, repeated))}.")
-    return told
-
-
-def _row_names(names: Any, n_rows: int) -> tuple[Hashable, ...] | None:
-    if names is None:
-        return None
-    if isinstance(names, str):
-        raise ValueError(f"row_names must be one name for each row; got the text {names!r}.")
-    told = tuple(names)
-    if len(told) != n_rows:
-        raise ValueError(f"row_names must have {n_rows} entries, one for each row; got {len(told)}.")
-    return told
-
-
-def _rows_of_data(data: Any, n_rows: int) -> Any:
-    if data is None:
-        return None
-    if isinstance(data, pd.DataFrame):
-        table: Any = data.copy(deep=False)
-    else:
-        table = data if is_frame(data) else _read_only(np.asarray(data))
-    if table.ndim == 0 if isinstance(table, np.ndarray) else False:
-        raise ValueError(f"data must be a DataFrame or an array of rows; got a {type(data).__name__}.")
-    if len(table) != n_rows:
-        raise ValueError(f"data must have {n_rows} rows, as values have; got {len(table)}.")
-    return table
-
-
-def _plain(where: str, value: Any) -> Any:
-    """Numbers, text, None, and lists and dicts of them, as Python's own types."""
-    if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
-        return value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(f"{where}[{j}]", entry) for j, entry in enumerate(value)]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {str(key): _plain(f"{where}[{key!r}]", entry) for key, entry in value.items()}
-    raise ValueError(
-        f"{where} must be plain: a number, text, None, or a list or dict (with text as keys) of them; "
-        f"got a {type(value).__name__}."
-    )
-
-
-def _extra(key: str, value: Any) -> Any:
-    return _read_only(value) if isinstance(value, np.ndarray) else _plain(f"extras[{key!r}]", value)
-
-
-def _row_index(rows: Any, n_rows: int) -> Codes:
-    if isinstance(rows, slice):
-        return np.arange(n_rows)[rows]
-    index = np.asarray(rows)
-    if index.size == 0 and index.ndim == 1 and index.dtype.kind != "b":
-        return np.empty(0, dtype=np.intp)
-    if isinstance(rows, tuple) or index.ndim > 1 or index.dtype.kind not in "biu":
-        raise TypeError(
-            f"Rows are chosen by an int, a slice, a list of ints or a mask; got {rows!r}. "
-            "Outputs and features are chosen with sel."
-        )
-    if index.dtype.kind == "b":
-        if index.shape != (n_rows,):
-            raise IndexError(f"A mask must have one entry for each of the {n_rows} rows; got {index.shape}.")
-        return np.flatnonzero(index)
-    index = np.atleast_1d(index).astype(np.intp)
-    outside = index[(index < -n_rows) | (index >= n_rows)]
-    if outside.size:
-        raise IndexError(f"Row {outside[0]} is out of range: there are {_counted(n_rows, 'row')}.")
-    return index % max(n_rows, 1)
-
-
-def _take_rows(data: Any, index: Codes) -> Any:
-    if data is None or isinstance(data, np.ndarray):
-        return None if data is None else data[index]
-    return data.iloc[index] if isinstance(data, pd.DataFrame) else data[index]
-
-
-def _places(what: str, wanted: Any, names: Sequence[str]) -> list[int]:
-    listed = [wanted] if isinstance(wanted, str) or not np.iterable(wanted) else list(wanted)
-    return [_place(what, one, names) for one in listed]
-
-
-def _place(what: str, wanted: Any, names: Sequence[str]) -> int:
-    if isinstance(wanted, str) and wanted in names:
-        return list(names).index(wanted)
-    is_place = isinstance(wanted, int | np.integer) and not isinstance(wanted, bool)
-    if is_place and -len(names) <= wanted < len(names):
-        return int(wanted) % len(names)
-    known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    raise KeyError(f"No {what} {wanted!r} here. There are {len(names)}: {known}.")
-
-
-def _objects(values: Any) -> np.ndarray:
-    """An array of objects of one dimension, even where the objects have lengths of their own."""
-    return np.fromiter(values, dtype=object, count=len(values))
-
-
-def _over_rows(values: Floats, how: str) -> tuple[Floats, Floats]:
-    """Statistic over rows and its standard error, each of shape (n_features, n_outputs); NaN is no value."""
-    there = ~np.isnan(values)
-    n = there.sum(axis=0)
-    numbers = np.where(there, values if how == "mean" else np.abs(values), 0.0)
-    unknown = np.full(n.shape, np.nan)
-    if how == "max_abs":
-        return np.where(n > 0, numbers.max(axis=0), np.nan), unknown
-    mean = np.divide(numbers.sum(axis=0), n, out=unknown.copy(), where=n > 0)
-    spread = np.where(there, numbers - mean, 0.0)
-    squares = np.einsum("ijk,ijk->jk", spread, spread)
-    return mean, np.sqrt(np.divide(squares, n * (n - 1.0), out=unknown, where=n > 1))
-
-
-def _labels(labels: Any) -> pd.Series:
-    """Labels of groups as a pandas Series that knows the order of its categories."""
-    if isinstance(labels, pd.Series):
-        return labels.reset_index(drop=True)
-    if hasattr(labels, "to_list") and not isinstance(labels, np.ndarray | pd.Index):  # polars
-        column, told = nw.from_native(labels, series_only=True), labels.to_list()
-        if not isinstance(column.dtype, nw.Enum):
-            return pd.Series(told)
-        return pd.Series(pd.Categorical(told, categories=column.cat.get_categories().to_list(), ordered=True))
-    array = labels if isinstance(labels, pd.Index | pd.api.extensions.ExtensionArray) else np.asarray(labels)
-    if array.ndim != 1:
-        raise ValueError(f"by must have one dimension, a label for each row; got shape {array.shape}.")
-    return pd.Series(array)
-
-
-def _in_order(grouped: Any) -> list[tuple[Any, Bools]]:
-    """Keys and rows of each group, in the order of the keys."""
-    number = grouped.ngroup().to_numpy()
-    keys = [key for key, _ in grouped]
-    return [(key, np.flatnonzero(number == j)) for j, key in enumerate(keys)]

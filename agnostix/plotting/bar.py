@@ -10,26 +10,17 @@ import pandas as pd
 
 from agnostix.explanation import Explanation
 from agnostix.plotting.attributions import (
-    MISSING,
     check_most,
-    count_words,
-    draw_interval,
-    effect_words,
     errors_of,
     half_widths,
-    in_lines,
-    is_missing,
     largest_first,
-    limits,
-    named,
     one_row_of,
     output_index,
     own_columns,
     row_index,
-    value_words,
     values_of,
-    write_ticks,
 )
+from agnostix.plotting.marks import draw_interval, limits, write_ticks
 from agnostix.plotting.style import (
     CONTRAST,
     FAINT,
@@ -39,6 +30,15 @@ from agnostix.plotting.style import (
     axes_for,
     house_style,
     shortened,
+)
+from agnostix.plotting.words import (
+    MISSING,
+    count_words,
+    effect_words,
+    in_lines,
+    is_missing,
+    named,
+    value_words,
 )
 
 

@@ -10,22 +10,17 @@ import pandas as pd
 from agnostix.explanation import Explanation
 from agnostix.plotting.attributions import (
     check_most,
-    count_words,
-    dodge,
-    effect_words,
     errors_of,
-    in_lines,
     largest_first,
-    limits,
-    named,
     output_index,
     own_columns,
     ranks,
     row_labels,
     values_of,
-    write_ticks,
 )
+from agnostix.plotting.marks import dodge, limits, write_ticks
 from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style
+from agnostix.plotting.words import count_words, effect_words, in_lines, named
 from agnostix.typing import Floats
 
 

@@ -8,20 +8,10 @@ import numpy as np
 import pandas as pd
 
 from agnostix.explanation import Explanation
-from agnostix.plotting.attributions import (
-    check_most,
-    count_words,
-    diverging,
-    effect_words,
-    in_lines,
-    largest_first,
-    limits,
-    named,
-    output_index,
-    row_labels,
-    write_ticks,
-)
+from agnostix.plotting.attributions import check_most, largest_first, output_index, row_labels
+from agnostix.plotting.marks import diverging, limits, write_ticks
 from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style, shortened
+from agnostix.plotting.words import count_words, effect_words, in_lines, named
 from agnostix.typing import Codes, Floats
 
 _ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}

@@ -10,22 +10,17 @@ import pandas as pd
 
 from agnostix.explanation import Explanation
 from agnostix.plotting.attributions import (
-    MISSING,
-    dodge,
-    effect_words,
     errors_of,
     feature_index,
     half_widths,
-    in_lines,
-    limits,
     output_index,
     own_columns,
     row_labels,
-    value_words,
     values_of,
-    write_ticks,
 )
+from agnostix.plotting.marks import dodge, limits, write_ticks
 from agnostix.plotting.style import ACCENT, FAINT, MUTED, axes_for, house_style, shortened
+from agnostix.plotting.words import MISSING, effect_words, in_lines, value_words
 from agnostix.typing import Bools, Floats
 from agnostix.utils.frames import kind_of, to_codes, to_floats
 

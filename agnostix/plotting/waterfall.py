@@ -11,22 +11,16 @@ import pandas as pd
 from agnostix.explanation import Explanation
 from agnostix.plotting.attributions import (
     check_most,
-    draw_interval,
     errors_of,
     half_widths,
-    in_lines,
     largest_first,
-    limits,
-    named,
-    number_words,
     one_row_of,
     output_index,
     own_columns,
     row_index,
-    value_words,
     values_of,
-    write_ticks,
 )
+from agnostix.plotting.marks import draw_interval, limits, write_ticks
 from agnostix.plotting.style import (
     ACCENT,
     CONTRAST,
@@ -36,6 +30,7 @@ from agnostix.plotting.style import (
     axes_for,
     house_style,
 )
+from agnostix.plotting.words import in_lines, named, number_words, value_words
 from agnostix.typing import Floats
 
 _NO_REMAINDER = 1e-6

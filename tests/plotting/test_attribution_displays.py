@@ -21,7 +21,8 @@ from agnostix.plotting import (
     ScatterDisplay,
     WaterfallDisplay,
 )
-from agnostix.plotting.attributions import limits, named, number_words, value_words
+from agnostix.plotting.marks import limits
+from agnostix.plotting.words import named, number_words, value_words
 from tests.plotting.explanations import WILD, make, people
 
 MAKERS: dict[str, Callable[..., Any]] = {

@@ -1,0 +1,131 @@
+"""Ticks, intervals, limits, dots beside each other, and the diverging palette."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from agnostix.plotting.style import ACCENT, CONTRAST, INK, PAPER
+from agnostix.plotting.words import _FROM, _LETTERS, _number_words
+from agnostix.typing import Floats
+
+
+def write_ticks(axis: Any, suffix: str) -> None:
+    """Write an axis' numbers in full, with as many decimals as their distance needs.
+
+    Parameters
+    ----------
+    axis : matplotlib Axis
+        Of values.
+    suffix : str
+        Unit after the numbers.
+    """
+    axis.set_major_formatter(lambda value, _: _tick_words(value, axis.get_majorticklocs()) + suffix)
+
+
+def _tick_words(value: float, ticks: Floats) -> str:
+    largest = np.abs(ticks).max(initial=abs(value))
+    size, letter = next((pair for pair in _LETTERS if largest >= _FROM[pair[1]]), (1.0, ""))
+    value, ticks = value / size, ticks / size
+    step = float(np.diff(ticks).min()) if len(ticks) > 1 else abs(value)
+    if not step >= 1e-6 or abs(value) >= 1e7:
+        return f"{value:.4g}{letter}".replace("-", "−")
+    exact = (d for d in range(9) if abs(round(step, d) - step) < 1e-6 * step)
+    return _number_words(value, f",.{next(exact, 9)}f") + (letter if value else "")
+
+
+def draw_interval(ax: Any, place: float, low: float, high: float) -> None:
+    """Draw a horizontal interval that is seen on bars too; dotted across where it has no end.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where.
+    place : float
+        How high.
+    low, high : float
+        Its ends; equal where the value is exact, and then nothing is drawn.
+    """
+    from matplotlib.patheffects import withStroke
+
+    if not np.isfinite([low, high]).all():
+        ax.plot([0, 1], [place, place], color=INK, lw=1, ls=":", transform=ax.get_yaxis_transform())
+    elif high > low:
+        halo = [withStroke(linewidth=3, foreground=PAPER, alpha=0.75)]
+        look = {"color": INK, "lw": 1.3, "solid_capstyle": "butt", "zorder": 3}
+        ax.plot([low, high], [place, place], path_effects=halo, **look)
+
+
+def limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
+    """Where an axis begins and ends so that all marks have room.
+
+    Parameters
+    ----------
+    *marks : array-like of float
+        What is drawn; infinite and unknown numbers are left out.
+    margin : float, default=0.05
+        Room at both ends, as a share of the range.
+
+    Returns
+    -------
+    low, high : float
+    """
+    known = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in marks])
+    known = known[np.isfinite(known)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        low, high = low - 0.05 * (abs(low) or 1.0), high + 0.05 * (abs(high) or 1.0)
+    room = margin * (high - low)
+    return float(low - room), float(high + room)
+
+
+def dodge(
+    positions: Floats, order: Floats, n_bins: int = 110, room: float = 0.8, step: float = 0.045
+) -> Floats:
+    """Move dots that would cover each other apart, the same way each time.
+
+    Dots in one bin are stacked around the middle, from those first in order
+    to those last; tall stacks are pressed together.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n_dots,)
+        Along the axis, from 0 to 1.
+    order : ndarray of shape (n_dots,)
+        Within a stack; NaN comes last.
+    n_bins : int, default=110
+        Dots that have room side by side.
+    room : float, default=0.8
+        Highest stack.
+    step : float, default=0.045
+        Distance of two dots, where there is room.
+
+    Returns
+    -------
+    ndarray of shape (n_dots,)
+        Offset across the axis.
+    """
+    bins = np.clip((positions * n_bins).astype(int), 0, n_bins - 1)
+    sorted_dots = np.lexsort((positions, order, bins))
+    counts = np.bincount(bins, minlength=n_bins)
+    first = np.cumsum(counts) - counts
+    own_bin = bins[sorted_dots]
+    place = np.arange(bins.size) - first[own_bin] - (counts[own_bin] - 1) / 2
+    offsets = np.empty(bins.size)
+    offsets[sorted_dots] = place * min(step, room / max(counts.max(initial=1), 1))
+    return offsets
+
+
+def diverging() -> Any:
+    """The house's palette around 0: what shrinks, paper, what grows.
+
+    Returns
+    -------
+    matplotlib Colormap
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    ends = ("#7a3306", CONTRAST, PAPER, ACCENT, "#063d5e")
+    stops = (0.0, 0.2, 0.5, 0.8, 1.0)
+    return LinearSegmentedColormap.from_list("agnostix_diverging", list(zip(stops, ends, strict=True)))
