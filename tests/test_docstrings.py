@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import doctest
 import inspect
+from configparser import ConfigParser
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import pytest
 from numpydoc.docscrape import ClassDoc
@@ -12,11 +14,9 @@ from numpydoc.validate import validate
 
 import agnostix
 
-# Not asked for, as in scikit-learn: an extended summary, "See Also" and an example everywhere, names
-# of the returned values where one is returned, and a summary on the line after the quotes.
-UNASKED = {"ES01", "EX01", "GL01", "RT02", "SA01"}
-# A value's or a parameter's description may be left out where its type says it all.
-UNASKED |= {"RT03", "PR07"}
+SETTINGS = ConfigParser()
+SETTINGS.read(Path(__file__).parents[1] / "setup.cfg")
+UNASKED = set(SETTINGS["tool:numpydoc_validation"]["checks"].split()) - {"all"}
 
 
 def _own_methods(thing: type) -> list[str]:
