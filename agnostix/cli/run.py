@@ -52,7 +52,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
     Returns
     -------
     WhatIfReport
-        Saved; unless quiet, where it is and its first two findings are printed.
+        Saved; unless quiet, where it is, its first two findings and its scenarios are printed.
 
     Raises
     ------
@@ -83,6 +83,8 @@ def run_report(arguments: argparse.Namespace) -> Any:
     if not arguments.quiet:
         print(_written(arguments, len(inputs.X), time.perf_counter() - begin))
         print(*report.summary["findings"][:2], sep="\n")
+        for scenario in report.summary["scenarios"]:
+            print(f"What if {scenario['question']}? {scenario['sentence']}")
     return report
 
 

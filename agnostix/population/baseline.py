@@ -46,7 +46,9 @@ def baseline(sample: Sample, settings: Settings, by: str | None = None) -> pd.Da
 def _row(sample: Sample, quantity: Quantity, settings: Settings) -> tuple[Any, ...]:
     value, error = _value_and_error(sample, quantity)
     values, errors, ess = (np.array([part]) for part in (value, error, sample.base_ess))
-    low, high = interval(values, errors, ess, settings.confidence_level, quantity.bounds)
+    low, high = interval(
+        values, errors, ess, settings.confidence_level, quantity.bounds, counts=quantity.counts
+    )
     return quantity.name, quantity.output, value, error, low[0], high[0]
 
 

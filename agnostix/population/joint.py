@@ -93,7 +93,9 @@ def _cell(sample: Sample, centred: Floats, projection: Projection, settings: Set
     errors = sample.scales * influence.errors(sample.outcomes)[0]
     ess = 1.0 / (weights @ weights)
     bounds = [
-        interval(values[[j]], errors[[j]], np.array([ess]), settings.confidence_level, q.bounds)
+        interval(
+            values[[j]], errors[[j]], np.array([ess]), settings.confidence_level, q.bounds, counts=q.counts
+        )
         for j, q in enumerate(means)
     ]
     status = statuses(

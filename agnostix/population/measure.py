@@ -84,7 +84,10 @@ class Course:
         -------
         low, high : ndarray of shape (n_targets,)
         """
-        return interval(part.values, part.std_errors, self.ess, confidence_level, part.quantity.bounds)
+        quantity = part.quantity
+        return interval(
+            part.values, part.std_errors, self.ess, confidence_level, quantity.bounds, counts=quantity.counts
+        )
 
 
 def move(lever: Lever, targets: Floats, settings: Settings) -> Course:

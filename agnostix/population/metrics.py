@@ -140,7 +140,7 @@ def _mean_loss(name: str, answers: Answers) -> MeanQuantity:
     assert truth is not None
     if name in ("accuracy", "error_rate"):
         right = (answers.decided == truth).astype(float)
-        return MeanQuantity(name, None, right if name == "accuracy" else 1.0 - right, UNIT)
+        return MeanQuantity(name, None, right if name == "accuracy" else 1.0 - right, UNIT, counts=True)
     if name == "mean_absolute_error":
         return MeanQuantity(name, None, np.abs(truth - answers.predictions[:, 0]), POSITIVE)
     if name == "mean_squared_error":

@@ -36,12 +36,15 @@ class MeanQuantity:
         What is averaged.
     bounds : tuple of float
         Between which it lies by definition.
+    counts : bool
+        Whether it is a share of rows, each of which is either 0 or 1.
     """
 
     name: str
     output: str | None
     rows: Floats
     bounds: tuple[float, float] = ANY
+    counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class SmoothQuantity:
     measure: Callable[[Floats], tuple[float, Floats]]
     bounds: tuple[float, float] = ANY
     output: None = None
+    counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class BlockQuantity:
     measure: Callable[[Floats], float]
     bounds: tuple[float, float] = ANY
     output: None = None
+    counts: bool = False
 
 
 Quantity: TypeAlias = MeanQuantity | SmoothQuantity | BlockQuantity

@@ -7,6 +7,7 @@ from scipy.special import stdtrit
 
 from agnostix.typing import Bools, Floats
 
+_NONE = 1e-9
 MIN_CARRIERS = 20.0
 """Effective rows that must carry the part that moves."""
 _DEGREES_PER_ROW = 1.0 / 3.0
@@ -58,8 +59,13 @@ def interval(
     ess: Floats,
     confidence_level: float,
     bounds: tuple[float, float] = (-np.inf, np.inf),
+    *,
+    counts: bool = False,
 ) -> tuple[Floats, Floats]:
     """Confidence intervals by Student's t, its degrees of freedom a third of the effective rows.
+
+    A share of rows that is 0 or 1 has no spread to go by; there the binomial
+    bound for as many rows as are effective holds.
 
     Parameters
     ----------
@@ -69,6 +75,8 @@ def interval(
         Nominal coverage.
     bounds : tuple of float
         Where the interval is cut, since the quantity cannot lie beyond.
+    counts : bool, default=False
+        Whether the quantity is a share of rows.
 
     Returns
     -------
@@ -76,4 +84,9 @@ def interval(
     """
     degrees = np.maximum(np.asarray(ess) * _DEGREES_PER_ROW, 1.0)
     half = stdtrit(degrees, 0.5 + 0.5 * confidence_level) * errors
-    return np.clip(values - half, *bounds), np.clip(values + half, *bounds)
+    low, high = np.clip(values - half, *bounds), np.clip(values + half, *bounds)
+    if counts:
+        far = 1.0 - (0.5 - 0.5 * confidence_level) ** (1.0 / np.maximum(ess, 1.0))
+        high = np.where(values <= _NONE, np.maximum(high, far), high)
+        low = np.where(values >= 1.0 - _NONE, np.minimum(low, 1.0 - far), low)
+    return low, high

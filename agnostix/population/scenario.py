@@ -172,7 +172,8 @@ def _outcome(
 ) -> dict[str, object]:
     base, value, error, change_error = parts
     level = settings.confidence_level
-    low, high = interval(np.array([value]), np.array([error]), np.array([ess]), level, quantity.bounds)
+    values, errors, rows = (np.array([part]) for part in (value, error, ess))
+    low, high = interval(values, errors, rows, level, quantity.bounds, counts=quantity.counts)
     change_low, change_high = interval(
         np.array([value - base]), np.array([change_error]), np.array([ess]), level
     )

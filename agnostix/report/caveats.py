@@ -97,10 +97,11 @@ def _thin_support(material: Material) -> str:
     thin = float(material.curves.frame["status"].isin(["thin", "boundary"]).mean())
     if thin == 0.0:
         return "Thin support: every point on the curves rests on enough effective rows."
+    within = "" if material.request.by is None else f", drawn within each group of {material.request.by},"
     return (
-        f"Thin support: {percent(thin)} of the points on the curves rest on few effective rows (fewer than "
-        f"20{THIN_SPACE}% of the data's, or fewer than 20 among those that gain weight). They are drawn "
-        "faint; their intervals may be too narrow."
+        f"Thin support: {percent(thin)} of the points on the curves{within} rest on few effective rows "
+        f"(fewer than 20{THIN_SPACE}% of the data's, or fewer than 20 among those that gain weight). They "
+        "are drawn faint; their intervals may be too narrow."
     )
 
 

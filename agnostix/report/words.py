@@ -249,6 +249,7 @@ def realism(ess_fraction: float) -> str:
     -------
     str
     """
+    ess_fraction = min(ess_fraction, 1.0)  # unequal base weights may be evened out
     shown = percent(ess_fraction)
     if ess_fraction >= 0.5:
         return f"Close to the data: {shown} effective rows."

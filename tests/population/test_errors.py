@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
@@ -208,3 +209,17 @@ def test_a_rankings_errors_are_about_those_of_leaving_out_rows_at_the_same_diver
         without.append(far_by(z_, base, 0.1) @ y[kept] - y[kept].mean())
     assert row["direction"] == "up"
     assert row["std_error"] == pytest.approx(jackknife(np.array(without)[:, None])[0], rel=0.15)
+
+
+@pytest.mark.parametrize(("truth", "ends"), [(0, ("high", "low")), (1, ("low", "high"))])
+def test_a_share_of_none_or_all_of_the_rows_has_the_binomial_bound(truth, ends):
+    n, level = 40, 0.95
+    table = pd.DataFrame({"x": np.linspace(0.0, 1.0, n)})
+    y = np.tile([0, 1], n // 2)
+    right = np.column_stack([1.0 - y, y])
+    projection = EntropicProjection().fit(table, y, predictions=right if truth else right[:, ::-1])
+    found = projection.baseline(metric="accuracy").iloc[0]
+    far = 1.0 - (0.5 - 0.5 * level) ** (1.0 / n)
+    wide, tight = ends
+    assert [found["value"], found[tight]] == pytest.approx([truth, truth], abs=1e-12)
+    assert found[wide] == pytest.approx(far if truth == 0 else 1.0 - far)
