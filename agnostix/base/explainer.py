@@ -33,7 +33,7 @@ class BaseExplainer(BaseEstimator):
         dict
         """
         params = super().get_params(deep=deep)
-        if not _is_shared(self.model):
+        if not is_fitted(self.model):
             return params
         return {name: value for name, value in params.items() if not name.startswith("model__")}
 
@@ -55,7 +55,7 @@ class BaseExplainer(BaseEstimator):
             If there is no such parameter, or it is one of a fitted model.
         """
         inner = [name for name in params if name.startswith("model__")]
-        if inner and _is_shared(params.get("model", self.model)):
+        if inner and is_fitted(params.get("model", self.model)):
             name = inner[0].removeprefix("model__")
             raise ValueError(
                 f"The model of {type(self).__name__} is fitted, so its {name!r} cannot be set. "
@@ -65,7 +65,7 @@ class BaseExplainer(BaseEstimator):
 
     def __sklearn_clone__(self) -> BaseExplainer:
         params = {
-            name: value if name == "model" and _is_shared(value) else clone(value, safe=False)
+            name: value if name == "model" and is_fitted(value) else clone(value, safe=False)
             for name, value in self.get_params(deep=False).items()
         }
         copy = type(self)(**params)
@@ -92,7 +92,3 @@ class BaseExplainer(BaseEstimator):
             model = clone(model).fit(X, y, **weight)
         self.model_ = model
         return as_predictor(model)
-
-
-def _is_shared(model: Any) -> bool:
-    return is_fitted(model)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.population.measure import N_BLOCKS, jackknife
+from agnostix.population.measure import blocks_of, jackknife
 from agnostix.population.quantities import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.population.realism import interval
 from agnostix.population.sample import Sample
@@ -71,7 +71,6 @@ def _error(psi: Floats, base: Floats) -> float:
 
 
 def _block_error(sample: Sample, quantity: BlockQuantity) -> float:
-    n_blocks = min(N_BLOCKS, sample.base.size)
-    block = np.arange(sample.base.size) % n_blocks
+    block, n_blocks = blocks_of(sample.base.size)
     without = [quantity.measure(sample.full(np.where(block != b, sample.base, 0.0))) for b in range(n_blocks)]
     return float(jackknife(np.array(without)[:, None])[0])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from agnostix.population.grid import default_targets
 from agnostix.population.quantities import MeanQuantity
-from agnostix.population.realism import carriers_of, interval, statuses
+from agnostix.population.realism import Strain, interval
 from agnostix.population.sample import Sample
 from agnostix.population.scenario import off_target
 from agnostix.population.settings import Settings
@@ -91,24 +91,17 @@ def _cell(sample: Sample, centred: Floats, projection: Projection, settings: Set
     influence = Influence.of(off_target(centred, live), weights, sample.base)
     values = sample.centres + sample.scales * (weights @ sample.outcomes)
     errors = sample.scales * influence.errors(sample.outcomes)[0]
-    ess = 1.0 / (weights @ weights)
+    on_edge = projection.status == "boundary"
+    strain = Strain.of(weights, sample.base, on_edge, settings.min_ess_fraction * sample.base_ess)
+    ess = np.array([strain.ess])
     bounds = [
-        interval(
-            values[[j]], errors[[j]], np.array([ess]), settings.confidence_level, q.bounds, counts=q.counts
-        )
+        interval(values[[j]], errors[[j]], ess, settings.confidence_level, q.bounds, counts=q.counts)
         for j, q in enumerate(means)
     ]
-    status = statuses(
-        np.array([False]),
-        np.array([projection.status == "boundary"]),
-        np.array([ess]),
-        np.array([carriers_of(weights, sample.base)]),
-        settings.min_ess_fraction * sample.base_ess,
-    )[0]
     return pd.DataFrame(
         named
         | {"value": values, "std_error": errors}
         | {"low": [low[0] for low, _ in bounds], "high": [high[0] for _, high in bounds]}
-        | {"kl": max(float(weights[live] @ np.log(weights[live] / sample.base[live])), 0.0), "ess": ess}
-        | {"max_weight": weights.max() * sample.base.size, "status": status}
+        | {"kl": strain.kl, "ess": strain.ess}
+        | {"max_weight": strain.max_weight, "status": strain.status}
     )

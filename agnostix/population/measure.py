@@ -14,7 +14,7 @@ from agnostix.solvers.atoms import Atoms, collapse
 from agnostix.solvers.delta import Influence
 from agnostix.solvers.responses import Responses, density_ratio, interpolation_error, respond
 from agnostix.solvers.tilt import EDGE, Tilts, solve_kl, solve_targets
-from agnostix.typing import Bools, Floats
+from agnostix.typing import Bools, Codes, Floats
 
 N_BLOCKS = 30
 """Blocks of rows that are left out in turn, for the errors of metrics known only by their values."""
@@ -228,8 +228,7 @@ def _measure_blocks(lever: Lever, tilts: Tilts, quantity: BlockQuantity) -> Meas
     values = np.array(
         [np.nan if np.isnan(xi) else quantity.measure(sample.full(_weights(lever, xi))) for xi in tilts.xi]
     )
-    n_blocks = min(N_BLOCKS, sample.base.size)
-    block = np.arange(sample.base.size) % n_blocks  # the table's order is that of a hash: as good as random
+    block, n_blocks = blocks_of(sample.base.size)
     without = np.stack([_without_block(lever, tilts, quantity, block != b) for b in range(n_blocks)])
     errors, change_errors = jackknife(without[:, 0]), jackknife(without[:, 1] - without[:, 2])
     return Measured(quantity, base_value, values, errors, np.full(values.size, np.nan), change_errors)
@@ -254,6 +253,25 @@ def _without_block(lever: Lever, tilts: Tilts, quantity: BlockQuantity, kept: np
     if tilts.kl is not None:
         at_stated = [measured(xi) for xi in solve_kl(atoms, tilts.kl, np.where(tilts.xi > 0, 1, -1)).xi]
     return np.array([at_targets, at_stated, [measured(0.0)] * tilts.xi.size])
+
+
+def blocks_of(n_rows: int) -> tuple[Codes, int]:
+    """Share rows out among the blocks that are left out in turn.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many there are, in a table's order: that of a hash, as good as random.
+
+    Returns
+    -------
+    block : ndarray of int of shape (n_rows,)
+        The block of each row.
+    n_blocks : int
+        How many blocks there are.
+    """
+    n_blocks = min(N_BLOCKS, n_rows)
+    return np.arange(n_rows) % n_blocks, n_blocks
 
 
 def jackknife(without: Floats) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import stdtrit
 
@@ -51,6 +53,48 @@ def carriers_of(weights: Floats, base: Floats) -> float:
     gain = np.maximum(weights - base, 0.0)
     gained = gain.sum()
     return float(gained**2 / (gain @ gain)) if gained > 1e-12 else np.inf
+
+
+@dataclass(frozen=True)
+class Strain:
+    """How far one reweighting goes from the base weights.
+
+    Attributes
+    ----------
+    kl, ess, max_weight : float
+        Divergence in nats, effective rows, largest weight where the mean is 1.
+    status : {"ok", "thin", "boundary"}
+        One word for it.
+    """
+
+    kl: float
+    ess: float
+    max_weight: float
+    status: str
+
+    @classmethod
+    def of(cls, weights: Floats, base: Floats, boundary: bool, min_ess: float) -> Strain:
+        """Measure.
+
+        Parameters
+        ----------
+        weights, base : ndarray of shape (n_rows,)
+            Each summing to 1.
+        boundary : bool
+            Whether the targets are on the edge of what the rows can reach.
+        min_ess : float
+            Effective rows below which support is thin.
+
+        Returns
+        -------
+        Strain
+        """
+        live = weights > 0
+        kl = float(weights[live] @ np.log(weights[live] / base[live]))
+        ess = float(1.0 / (weights @ weights))
+        carriers = np.array([carriers_of(weights, base)])
+        status = statuses(np.array([False]), np.array([boundary]), np.array([ess]), carriers, min_ess)[0]
+        return cls(max(kl, 0.0), ess, float(weights.max() * base.size), str(status))
 
 
 def interval(

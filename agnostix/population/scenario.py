@@ -9,9 +9,9 @@ from agnostix.explanation import Scenario
 from agnostix.population.answers import Answers
 from agnostix.population.conditions import Condition, statistics_of
 from agnostix.population.infeasible import infeasible
-from agnostix.population.measure import N_BLOCKS, jackknife
+from agnostix.population.measure import blocks_of, jackknife
 from agnostix.population.quantities import BlockQuantity, MeanQuantity, Quantity
-from agnostix.population.realism import carriers_of, interval, statuses
+from agnostix.population.realism import Strain, interval
 from agnostix.population.sample import Sample
 from agnostix.population.settings import Settings
 from agnostix.population.shifts import shifts
@@ -79,27 +79,20 @@ def _tell(
 ) -> Scenario:
     weights, base = projection.weights, sample.base
     live = weights > 0
-    kl = float(weights[live] @ np.log(weights[live] / base[live]))
-    ess = float(1.0 / (weights @ weights))
+    on_edge = projection.status == "boundary"
+    strain = Strain.of(weights, base, on_edge, settings.min_ess_fraction * sample.base_ess)
     binding = np.isfinite(held)
     influence = Influence.of(off_target(phi[:, binding] - held[binding], live), weights, base)
-    status = statuses(
-        np.array([False]),
-        np.array([projection.status == "boundary"]),
-        np.array([ess]),
-        np.array([carriers_of(weights, base)]),
-        settings.min_ess_fraction * sample.base_ess,
-    )[0]
     return Scenario(
         weights=sample.table.to_user_order(sample.full(weights)) * sample.table.n_given,
         conditions=_conditions(conditions, statistics, phi, projection),
-        outcomes=_outcomes(sample, phi[:, binding], held[binding], influence, ess, settings),
-        shifts=shifts(sample, influence, _stated(conditions), ess, settings.confidence_level),
-        kl=max(kl, 0.0),
-        ess=ess,
-        ess_fraction=ess / sample.base_ess,
-        max_weight=float(weights.max() * base.size),
-        status=str(status),
+        outcomes=_outcomes(sample, phi[:, binding], held[binding], influence, strain.ess, settings),
+        shifts=shifts(sample, influence, _stated(conditions), strain.ess, settings.confidence_level),
+        kl=strain.kl,
+        ess=strain.ess,
+        ess_fraction=strain.ess / sample.base_ess,
+        max_weight=strain.max_weight,
+        status=strain.status,
         gap=projection.gap,
         n_rows=base.size,
         confidence_level=settings.confidence_level,
@@ -209,8 +202,7 @@ def _other(
 def _block_errors(
     sample: Sample, quantity: BlockQuantity, phi: Floats, target: Floats
 ) -> tuple[float, float]:
-    n_blocks = min(N_BLOCKS, sample.base.size)
-    block = np.arange(sample.base.size) % n_blocks
+    block, n_blocks = blocks_of(sample.base.size)
     without = np.full((n_blocks, 2), np.nan)
     for b in range(n_blocks):
         kept = block != b

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.models import as_predictor
 from agnostix.report.caveats import caveats
 from agnostix.report.findings import (
     curve_sentence,
@@ -69,8 +70,6 @@ def _title(material: Material) -> str:
 
 
 def _model_name(material: Material) -> str:
-    from agnostix.models import as_predictor
-
     return as_predictor(material.projection.model_).name
 
 

@@ -206,16 +206,6 @@ def _sample(z: Floats) -> Floats:
     return z[:: max(1, z.size // 2_048)]
 
 
-def _sums(code: np.ndarray, size: int, base: Floats, outcomes: Floats) -> tuple[Floats, Floats]:
-    first = np.empty((size, outcomes.shape[1]))
-    second = np.empty_like(first)
-    for j, y in enumerate(outcomes.T):
-        weighted = base * y
-        first[:, j] = np.bincount(code, weighted, size)
-        second[:, j] = np.bincount(code, weighted * y, size)
-    return first, second
-
-
 def _chebyshev(z: Floats, base: Floats, outcomes: Floats) -> Atoms:
     """Spread every row over the nodes of its bin so that all polynomials keep their sums."""
     extremes = float(z.min()), float(z.max())
