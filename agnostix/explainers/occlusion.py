@@ -12,12 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base import AttributionExplainer
 from agnostix.base.outputs import select_outputs
-from agnostix.engine import Answered, cost, run
+from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
+from agnostix.models import Predictor
 from agnostix.perturb import Plan, Players, TabularMasker, one_hidden_at_a_time
 from agnostix.typing import Floats
-from agnostix.utils.frames import as_table, column_names, is_frame
+from agnostix.utils.frames import as_table, column_names, is_frame, take_rows
 from agnostix.utils.seeds import seed_of
 from agnostix.utils.sklearn_compat import Interval, StrOptions, validate_data
 
@@ -95,6 +96,7 @@ class OcclusionExplainer(AttributionExplainer):
     True
     """
 
+    _doc_page = "occlusion.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
         "method": [StrOptions({"auto", "features"})],
@@ -154,11 +156,11 @@ class OcclusionExplainer(AttributionExplainer):
         self._validate_params()
         table = as_table(X)
         validate_data(self, X=table, skip_check_array=True)
-        self._predictor = self._fit_predictor(table, y, sample_weight)
+        predictor = self._fit_predictor(table, y, sample_weight)
         self.players_ = Players.of(column_names(table), self.feature_groups)
         self.background_, weights = self._draw(table, sample_weight)
         self._masker = TabularMasker(self.background_, weights, self.players_)
-        answers = self._predictor.predict(_rows(self.background_, np.arange(weights.size)))  # a copy
+        self._predictor, answers = predictor.trial(self.background_)
         self.base_values_ = weights @ answers
         self.output_names_ = self._predictor.names(answers.shape[1])
         self.is_binary_ = self._predictor.task == "classification" and answers.shape[1] == 2
@@ -191,17 +193,10 @@ class OcclusionExplainer(AttributionExplainer):
         self._masker.check(table)
         wanted = self.outputs if outputs is None else outputs
         select_outputs(wanted, self.output_names_, np.zeros((1, len(self.output_names_))))  # before it costs
-        answered = run(
-            self._predictor,
-            self._masker,
-            self._plan(),
-            table,
-            n_outputs=len(self.output_names_),
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
-        which, names = select_outputs(wanted, self.output_names_, answered.means[:, 0])
-        return self._explanation(table, answered, which, names)
+        (answered,) = self._run().answer(self._plan(), table)
+        means, variances = answered.found
+        which, names = select_outputs(wanted, self.output_names_, means[:, 0])
+        return self._explanation(table, means, variances, answered.n_model_rows, which, names)
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about, before anything runs.
@@ -216,17 +211,38 @@ class OcclusionExplainer(AttributionExplainer):
         int
         """
         check_is_fitted(self)
-        return cost(self._plan(), self._masker, as_table(X).shape[0])
+        return self._run().cost(self._plan(), as_table(X).shape[0])
+
+    def _recognised(self, predictor: Predictor) -> Predictor:
+        predictor, answers = predictor.trial(self.background_)
+        base = self._masker.weights @ answers if answers.shape[1] == len(self.output_names_) else answers[0]
+        if base.shape != self.base_values_.shape or not np.allclose(base, self.base_values_, rtol=1e-6):
+            raise ValueError(
+                f"attach got another model than fit: {predictor.name} answers the background with "
+                f"{np.array2string(base, precision=6)} on average, and the one at fit with "
+                f"{np.array2string(self.base_values_, precision=6)}. Fit a new explainer for it."
+            )
+        return predictor
 
     def _plan(self) -> Plan:
         return one_hidden_at_a_time(len(self.players_.names))
 
+    def _run(self) -> Run:
+        n_outputs = len(self.output_names_)
+        return Run(self._predictor, self._masker, n_outputs, MeanAndVariance(), self.n_jobs, self.verbose)
+
     def _explanation(
-        self, table: Any, answered: Answered, which: np.ndarray, names: tuple[str, ...]
+        self,
+        table: Any,
+        means: Floats,
+        variances: Floats,
+        n_model_rows: int,
+        which: np.ndarray,
+        names: tuple[str, ...],
     ) -> Explanation:
-        own = answered.means[:, :1]
-        values = np.take_along_axis(own - answered.means[:, 1:], which[:, None, :], axis=2)
-        spread = np.take_along_axis(answered.variances[:, 1:], which[:, None, :], axis=2)
+        own = means[:, :1]
+        values = np.take_along_axis(own - means[:, 1:], which[:, None, :], axis=2)
+        spread = np.take_along_axis(variances[:, 1:], which[:, None, :], axis=2)
         square = float(self._masker.weights @ self._masker.weights)
         errors = np.sqrt(spread * square / (1.0 - square)) if square < 1.0 else np.zeros_like(values)
         rows = np.arange(which.shape[0])[:, None]
@@ -247,7 +263,7 @@ class OcclusionExplainer(AttributionExplainer):
             method="OcclusionExplainer",
             params=self._told_params(),
             fidelity=None,
-            n_model_rows=answered.n_model_rows,
+            n_model_rows=n_model_rows,
             extras=extras,
         )
 
@@ -270,7 +286,7 @@ class OcclusionExplainer(AttributionExplainer):
         if not weights[rows].any():
             raise DataError("All rows drawn for the background have zero weight. Raise background_size.")
         rows = rows[weights[rows] > 0]
-        return _rows(table, rows), weights[rows] / weights[rows].sum()
+        return _as_background(table, rows), weights[rows] / weights[rows].sum()
 
 
 def _plain(value: Any) -> Any:
@@ -283,10 +299,9 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 
-def _rows(table: Any, rows: np.ndarray) -> Any:
-    if isinstance(table, pd.DataFrame):
-        return table.iloc[rows].reset_index(drop=True)
-    return table[rows]
+def _as_background(table: Any, rows: np.ndarray) -> Any:
+    drawn = take_rows(table, rows)
+    return drawn.reset_index(drop=True) if isinstance(drawn, pd.DataFrame) else drawn
 
 
 def _constant_row(fill: Any, table: Any) -> Any:

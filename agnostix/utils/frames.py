@@ -23,8 +23,8 @@ def is_frame(X: Any) -> bool:
     -------
     bool
     """
-    if isinstance(X, pd.DataFrame):
-        return True
+    if isinstance(X, pd.DataFrame | np.ndarray):
+        return isinstance(X, pd.DataFrame)
     native = nw.from_native(X, eager_only=True, pass_through=True)
     return isinstance(native, nw.DataFrame) and native.implementation.is_polars()
 
@@ -140,6 +140,78 @@ def select(X: Any, names: list[str]) -> Any:
         Of the same library.
     """
     return X[list(names)]
+
+
+def take_rows(X: Any, rows: Any) -> Any:
+    """Rows of a table, in the order asked for.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_rows, ...)
+        The table.
+    rows : ndarray of int of shape (n,)
+        Which rows.
+
+    Returns
+    -------
+    DataFrame or ndarray of shape (n, ...)
+        Of the same make, a copy; a pandas index is kept.
+    """
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+
+
+def copied(X: Any) -> Any:
+    """A copy that may be written to.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray
+        The table.
+
+    Returns
+    -------
+    DataFrame or ndarray
+        Of the same make; polars frames, which nobody can write to, as they are.
+    """
+    return X.copy() if isinstance(X, pd.DataFrame | np.ndarray) else X
+
+
+def locked(X: Any) -> Any:
+    """The table in a form whose receiver cannot write into it.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray
+        The table.
+
+    Returns
+    -------
+    DataFrame or ndarray
+        A view of an array that may only be read; of a pandas frame a shallow copy.
+    """
+    if isinstance(X, pd.DataFrame):
+        return X.copy(deep=False)
+    if isinstance(X, np.ndarray):
+        X = X.view()
+        X.flags.writeable = False
+    return X
+
+
+def same_table(one: Any, other: Any) -> bool:
+    """Tell whether two tables of one make hold the same, missing values included.
+
+    Parameters
+    ----------
+    one, other : DataFrame or ndarray
+        The tables.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(one, np.ndarray):
+        one, other = pd.DataFrame(one), pd.DataFrame(other)
+    return bool(one.equals(other))
 
 
 def kind_of(series: Any) -> str:
