@@ -97,6 +97,12 @@ class Reading:
         )
 
     @property
+    def surely(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The values that surely raise the answer, and those that surely lower it, as far as is written."""
+        shown = self.shown
+        return self.values[shown["low"] > 0], self.values[shown["high"] < 0]
+
+    @property
     def gap(self) -> float:
         """What is to be explained."""
         return self.output - self.base

@@ -101,7 +101,7 @@ def explanation_title(reading: Reading) -> str:
 
 
 def explanation_sentences(reading: Reading) -> list[str]:
-    """What an explanation says, most important first.
+    """What an explanation says: how far the way is, what goes along it and what against.
 
     Parameters
     ----------
@@ -112,16 +112,37 @@ def explanation_sentences(reading: Reading) -> list[str]:
     -------
     list of str
     """
-    shown = reading.shown
-    up, down = shown["low"] > 0, shown["high"] < 0
-    hardly = (shown["value"] == 0) & ~up & ~down
-    values = reading.values
+    up, down = reading.surely
+    sampled = (pd.concat([up, down])["std_error"] > 0).any()
+    told = f", with {percent(reading.confidence_level)} intervals" if sampled else ""
+    first, second = (told, "") if len(up) else ("", told)
     return [
         _between(reading),
-        _pushing("raises", values[up], reading),
-        _pushing("lowers", values[down], reading),
-        *_unsure(values[~(up | down | hardly)]),
-        *_hardly(values[hardly], reading.scale),
+        _pushing(f"raises it most{first}", up, reading.scale) if len(up) else "Nothing surely raises it.",
+        _pushing(f"lowers it most{second}", down, reading.scale)
+        if len(down)
+        else "Nothing surely lowers it.",
+    ]
+
+
+def explanation_remarks(reading: Reading) -> list[str]:
+    """What is not claimed, and whether the parts add up.
+
+    Parameters
+    ----------
+    reading : Reading
+        The explanation.
+
+    Returns
+    -------
+    list of str
+    """
+    shown, values = reading.shown, reading.values
+    unsure = (shown["low"] <= 0) & (shown["high"] >= 0)
+    hardly = shown["value"] == 0
+    return [
+        *_unsure(values[unsure & ~hardly]),
+        *_hardly(values[unsure & hardly], reading.scale),
         _sum(reading),
     ]
 
@@ -138,13 +159,9 @@ def _between(reading: Reading) -> str:
     return answer + to_explain if reading.in_own_units else to_explain
 
 
-def _pushing(verb: str, values: pd.DataFrame, reading: Reading) -> str:
-    if values.empty:
-        return f"Nothing surely {verb} it."
-    parts = [_with_interval(step, reading.scale) for step in values.head(_N_NAMED).to_dict("records")]
-    sampled = (values["std_error"].head(_N_NAMED) > 0).any()
-    intervals = f" ({percent(reading.confidence_level)} intervals)" if sampled else ""
-    return f"What {verb} it most{intervals}: {listed(parts)}."
+def _pushing(what: str, values: pd.DataFrame, scale: Scale) -> str:
+    parts = [_with_interval(step, scale) for step in values.head(_N_NAMED).to_dict("records")]
+    return f"What {what}: {listed(parts)}."
 
 
 def _with_interval(step: dict[Any, Any], scale: Scale) -> str:
@@ -281,8 +298,8 @@ def _how_near(single: SingleRow) -> list[str]:
     names = listed([named(name, most=_ROOM) for name in differing], most=4)
     return [
         f"The nearest, {row_name(single.nearest[0])}, differs in {names}: a distance of "
-        f"{number(near.distances[0], 2)}, where 1 is as far as can be; the median of all "
-        f"{whole(near.n_compared)} is {number(near.median, 2)}."
+        f"{number(near.distances[0], 2)} (1 is as far as can be; half of the {whole(near.n_compared)} rows "
+        f"are at least {number(near.median, 2)} away)."
     ]
 
 

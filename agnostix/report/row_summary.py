@@ -11,6 +11,7 @@ from agnostix.report.reading import Reading
 from agnostix.report.row_findings import (
     answer_sentence,
     explanation_note,
+    explanation_remarks,
     explanation_sentences,
     explanation_title,
     nearest_sentences,
@@ -101,6 +102,7 @@ def _explanation(reading: Reading) -> dict[str, Any]:
         "method": explanation.method,
         "kind": explanation.kind,
         "sentences": explanation_sentences(reading),
+        "remarks": explanation_remarks(reading),
         "note": explanation_note(reading),
         "unit": "points" if reading.in_shares else "effect",
         "output": rounded(reading.output),
