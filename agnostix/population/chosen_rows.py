@@ -129,7 +129,7 @@ def row_position(row: Hashable, n_rows: int, labels: pd.Index | None) -> int:
         shown = ", ".join(map(str, bearing[:_N_EXAMPLES])) + (", ..." if len(bearing) > _N_EXAMPLES else "")
         raise DataError(f"{len(bearing)} rows have the label {row!r}. Give a position: {shown}.")
     known = "" if labels is None else f", labels are {', '.join(map(repr, labels[:_N_EXAMPLES].tolist()))}"
-    more = ", ..." if labels is not None and n_rows > _N_EXAMPLES else ""
+    more = " and others" if labels is not None and n_rows > _N_EXAMPLES else ""
     raise DataError(f"There is no row {row!r}: positions run from 0 to {n_rows - 1}{known}{more}.")
 
 

@@ -272,7 +272,7 @@ def _in_data(single: SingleRow, material: Material) -> str:
     name = row_name(row)[0].upper() + row_name(row)[1:]
     where = _columns(len(single.compared), len(material.projection.table_.columns))
     if row.is_new and n == 0:
-        return f"{name} is not in the data: no row of theirs is equal to it in {where}."
+        return f"{name} is not in the data: no row there is equal to it in {where}."
     if row.is_new:
         return f"{name} is in the data: {_rows_are(n, '')} equal to it in {where}."
     return f"{name} is one of the data's own; {_rows_are(n, 'other ')} equal to it in {where}."

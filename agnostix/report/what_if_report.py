@@ -82,8 +82,8 @@ class WhatIfReport:
     Single rows are explained too, and the real rows nearest to them found:
 
     >>> report = WhatIfReport(model, X, y, output="2", rows=[100])
-    >>> report.summary["rows"][0]["sentence"]
-    ''
+    >>> report.summary["rows"][0]["nearest"]["sentences"][0]
+    "Row 100 is one of the data's own; no other row is equal to it in all 4 columns."
     """
 
     def __init__(
