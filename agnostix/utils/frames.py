@@ -285,6 +285,29 @@ def to_floats(series: Any) -> np.ndarray:
     return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=float)
 
 
+def to_numbers(series: Any) -> np.ndarray:
+    """A column of numbers or dates as float64, missing values as NaN.
+
+    Parameters
+    ----------
+    series : Series
+        A column.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Dates and durations in the ticks of their type, counted from an origin of its own.
+    """
+    if kind_of(series) == "numeric":
+        return to_floats(series)
+    if not isinstance(series, pd.Series):
+        return to_floats(series.to_physical())
+    is_span = nw.from_native(series, series_only=True).dtype == nw.Duration
+    ticks = pd.to_timedelta(series) if is_span else pd.to_datetime(series, utc=True).dt.tz_localize(None)
+    numbers = ticks.to_numpy(dtype="timedelta64[ns]" if is_span else "datetime64[ns]")
+    return np.where(np.isnat(numbers), np.nan, numbers.astype(np.int64).astype(float))
+
+
 def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     """A column of labels as codes, missing values as -1, and the labels that occur.
 
