@@ -34,17 +34,18 @@ def check_same_bits_for_any_n_jobs_and_backend(explainer: Any) -> None:
     X = numbers()
     expected = answers(fitted(explainer, ProbabilityModel(), X, n_jobs=1), X)
     for name, backend in _backends().items():
-        with backend, config_context(working_memory=0.005):
+        with backend(), config_context(working_memory=0.005):
             found = answers(fitted(explainer, ProbabilityModel(), X, n_jobs=2), X)
         assert_same(found, expected, f"n_jobs=2 ({name}) instead of 1")
 
 
-def _backends() -> dict[str, AbstractContextManager[Any]]:
-    found: dict[str, AbstractContextManager[Any]] = {
-        name: parallel_config(backend=name, n_jobs=2) for name in ("threading", "loky")
+def _backends() -> dict[str, Callable[[], AbstractContextManager[Any]]]:
+    """What makes each the backend: joblib's own contexts hold from the moment they are made."""
+    found: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+        name: partial(parallel_config, backend=name, n_jobs=2) for name in ("threading", "loky")
     }
-    dask = {"dask": _dask()} if _importable("dask.distributed") else {}
-    return {"default": nullcontext()} | found | dask
+    dask = {"dask": _dask} if _importable("dask.distributed") else {}
+    return {"default": nullcontext} | found | dask
 
 
 def _importable(name: str) -> bool:

@@ -97,12 +97,20 @@ def check_no_worker_left(explainer: Any) -> None:
     for backend in ("threading", "loky"):
         with parallel_config(backend=backend, n_jobs=2), config_context(working_memory=0.001):
             with suppress(ValueError, RuntimeError, ArithmeticError):
-                answers(fitted(explainer, model, marked if is_population(explainer) else X, n_jobs=2), marked)
+                _ask_about_marked(explainer, model, X, marked, 2)
             if backend == "threading":
                 _assert_gone(before)
             found = answers(fitted(explainer, model, X, n_jobs=2), X)
         assert_same(found, expected, f"the run after one that broke off ({backend})")
     _assert_interrupted(explainer, X, marked)
+
+
+def _ask_about_marked(explainer: Any, model: Any, X: Any, marked: Any, n_jobs: int) -> None:
+    """Rows are met in explain, a population in fit."""
+    if is_population(explainer):
+        fitted(explainer, model, marked, n_jobs=n_jobs)
+    else:
+        fitted(explainer, model, X, n_jobs=n_jobs).explain(marked)
 
 
 def _assert_gone(before: set[threading.Thread]) -> None:
@@ -115,8 +123,7 @@ def _assert_gone(before: set[threading.Thread]) -> None:
 def _assert_interrupted(explainer: Any, X: Any, marked: Any) -> None:
     model = RaisingModel(InteractionModel(), error=KeyboardInterrupt)
     try:
-        own = fitted(explainer, model, marked if is_population(explainer) else X, n_jobs=1)
-        own.explain(marked)
+        _ask_about_marked(explainer, model, X, marked, 1)
     except KeyboardInterrupt:
         return
     raise AssertionError("an interruption is swallowed")
