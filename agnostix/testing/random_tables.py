@@ -34,7 +34,7 @@ def random_table(case: Case, rng: np.random.Generator) -> Any:
         kinds = rng.choice(list(_MIXED), case.n_columns)
         columns = [_MIXED[kind](rng, n_rows) for kind in kinds]
         return in_form(case.form, dict(zip(_names(case), columns, strict=True)))
-    kinds = rng.integers(3, size=case.n_columns)
+    kinds = rng.choice(3, size=case.n_columns, p=[0.5, 0.35, 0.15])
     numbers = [_numbers(int(kind), rng, n_rows) for kind in kinds]
     return in_form(
         case.form, {name: pd.Series(column) for name, column in zip(_names(case), numbers, strict=True)}
