@@ -1,6 +1,8 @@
 """Every check can fail: each catches an explainer that breaks its word."""
 
 import inspect
+import re
+from pathlib import Path
 from unittest import SkipTest
 
 import pytest
@@ -157,6 +159,13 @@ def test_every_check_that_is_written_is_run():
     assert written == set(CHECKS)
     assert len(CHECKS) == len({check.__name__ for check in CHECKS})
     assert all(inspect.getdoc(check) for check in CHECKS)
+
+
+def test_every_check_is_on_the_page_about_them():
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `(check_\w+)` \| ([RP ]+) \|", page, re.MULTILINE))
+    populations = {check.__name__ for check in checks_for(EntropicProjection(None))}
+    assert told == {check.__name__: "R P" if check.__name__ in populations else "R" for check in CHECKS}
 
 
 def test_a_subclass_that_breaks_nothing_passes():
