@@ -16,7 +16,7 @@ MAX_COLUMNS, MAX_FITTED, MAX_EXPLAINED = 5, 12, 6
 class Case:
     """One case of `check_case`.
 
-    Attributes
+    Parameters
     ----------
     form : str
         "numpy", "pandas" or "polars": the same numbers in each; "mixed objects", "mixed pandas" or "mixed

@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,10 @@ def _backends() -> dict[str, Callable[[], AbstractContextManager[Any]]]:
 
 def _importable(name: str) -> bool:
     try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
+        import_module(name)
+    except ImportError:
         return False
+    return True
 
 
 @contextmanager
