@@ -23,7 +23,6 @@ EXPLAINERS = [
 
 EXPECTED = {
     "EntropicProjection": {
-        "check_peak_memory": "curves hold forty numbers for each row at once, whatever the working memory",
         "check_mutating_model": "the model is given the table itself, and what it writes there is read",
     },
 }
