@@ -48,6 +48,7 @@ class BackgroundExplainer(AttributionExplainer):
     def _checked_table(self, X: Any, outputs: Any) -> tuple[Any, Any]:
         """The table to be explained and the outputs that are wanted, checked before anything costs."""
         check_is_fitted(self)
+        self._check_has_model()
         table = as_table(X)
         self._masker.check(table)
         wanted = self.outputs if outputs is None else outputs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
@@ -91,9 +90,7 @@ class BaseExplainer(BaseEstimator):
         """
         check_is_fitted(self)
         twin = copy(self)
-        twin.model = twin.model_ = None
-        if self._predictor is not None:
-            twin._predictor = replace(self._predictor, function=_Detached(type(self).__name__), masked=None)
+        twin.model = twin.model_ = twin._predictor = None
         return twin
 
     def attach(self, model: Any) -> BaseExplainer:
@@ -118,6 +115,12 @@ class BaseExplainer(BaseEstimator):
         self.model = self.model_ = model
         self._predictor = predictor
         return self
+
+    def _check_has_model(self) -> None:
+        if self._predictor is None:
+            raise NotFittedError(
+                f"This {type(self).__name__} was stored without its model. Call attach(model) first."
+            )
 
     def _recognised(self, predictor: Predictor) -> Predictor:
         """The predictor, if it answers as the one did at fit; each explainer knows what it remembers."""
@@ -147,13 +150,3 @@ class BaseExplainer(BaseEstimator):
         self.model_ = model
         self._predictor = as_predictor(model)
         return self._predictor
-
-
-@dataclass(frozen=True)
-class _Detached:
-    """Stands where the model was."""
-
-    explainer: str
-
-    def __call__(self, X: Any) -> Any:
-        raise NotFittedError(f"This {self.explainer} was stored without its model. Call attach(model) first.")

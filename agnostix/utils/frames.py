@@ -171,9 +171,9 @@ def copied(X: Any) -> Any:
     Returns
     -------
     DataFrame or ndarray
-        Of the same make; polars frames, which nobody can write to, as they are.
+        Of the same make; of a polars frame, whose columns nobody can write into, a clone.
     """
-    return X.copy() if isinstance(X, pd.DataFrame | np.ndarray) else X
+    return X.copy() if isinstance(X, pd.DataFrame | np.ndarray) else X.clone()
 
 
 def locked(X: Any) -> Any:
@@ -187,14 +187,15 @@ def locked(X: Any) -> Any:
     Returns
     -------
     DataFrame or ndarray
-        A view of an array that may only be read; of a pandas frame a shallow copy.
+        A view of an array that may only be read; of a frame a shallow copy.
     """
     if isinstance(X, pd.DataFrame):
         return X.copy(deep=False)
-    if isinstance(X, np.ndarray):
-        X = X.view()
-        X.flags.writeable = False
-    return X
+    if not isinstance(X, np.ndarray):
+        return X.clone()
+    view = X.view()
+    view.flags.writeable = False
+    return view
 
 
 def same_table(one: Any, other: Any) -> bool:

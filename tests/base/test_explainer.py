@@ -12,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 
 from agnostix import EntropicProjection, OcclusionExplainer
 from agnostix.base import BaseExplainer, doc_link
-from agnostix.exceptions import EngineError
 from agnostix.models import Predictor, as_predictor
 
 RNG = np.random.default_rng(0)
@@ -132,7 +131,7 @@ def test_an_explainer_is_stored_without_its_model():
         pickle.dumps(explainer)
     twin = pickle.loads(pickle.dumps(explainer.without_model()))
     message = "This OcclusionExplainer was stored without its model. Call attach(model) first."
-    with pytest.raises(EngineError, match=re.escape(message)):
+    with pytest.raises(NotFittedError, match=f"^{re.escape(message)}$"):
         twin.explain(X[:3])
     model = Unpicklable()
     assert twin.attach(model) is twin

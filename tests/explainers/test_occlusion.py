@@ -25,7 +25,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from agnostix import OcclusionExplainer, as_predictor
 from agnostix.exceptions import DataError, EngineError
@@ -1121,18 +1120,6 @@ def test_a_date_can_stand_in():
     exp = explained(mixed_pipeline().fit(M, BUYS), M, fill=fill).explain(M[:2])
     assert exp.params["fill"]["since"] == repr(fill["since"])
     assert exp.params["fill"]["children"] == fill["children"]
-
-
-REWORDED = {
-    "check_estimators_empty_data_messages": "the message names rows and columns, not features",
-    "check_n_features_in_after_fitting": "the message names the columns that are missing",
-    "check_fit2d_predict1d": "the message says which X.reshape to call",
-}
-
-
-@parametrize_with_checks([OcclusionExplainer(RowSums())], expected_failed_checks=lambda _: REWORDED)
-def test_scikit_learns_checks_pass(estimator, check):
-    check(estimator)
 
 
 def test_every_row_of_a_picture_as_a_table():

@@ -1,0 +1,43 @@
+"""Random cases over every explainer: how many of them break a promise.
+
+Each example is a small table of numbers or of any types, a model double, and a way to cut up the work, drawn
+from a seed; ``python benchmarks/battery.py --examples 1 --first SEED`` runs a single one again.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from argparse import ArgumentParser
+from typing import Any
+
+from _clock import print_table, shown
+
+from agnostix.testing import all_explainers, check_random_case
+
+
+def main() -> None:
+    """Run them and print the table."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=10_000, help="for each explainer")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    args = parser.parse_args()
+    warnings.simplefilter("error")
+    seeds = range(args.first, args.first + args.examples)
+    rows = [_row(name, explainer(None), seeds) for name, explainer in all_explainers()]
+    print_table("Random cases", ["explainer", "examples", "failures", "wall"], rows)
+
+
+def _row(name: str, explainer: Any, seeds: range) -> list[str]:
+    start, failures = time.perf_counter(), 0
+    for seed in seeds:
+        try:
+            check_random_case(explainer, seed)
+        except AssertionError as error:
+            failures += 1
+            print(f"{name}, seed {seed}: {error}", flush=True)
+    return [name, f"{len(seeds):,}", f"{failures:,}", shown(time.perf_counter() - start)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The battery over every explainer of the package, and random cases on each."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import agnostix
+from agnostix import OcclusionExplainer
+from agnostix.testing import (
+    all_explainers,
+    check_case,
+    check_random_case,
+    parametrize_with_explainer_checks,
+    random_case,
+)
+from tests.common.strategies import cases
+
+# Each as it comes, and some with parameters that lead elsewhere.
+EXPLAINERS = [
+    *(explainer(None) for _, explainer in all_explainers()),
+    OcclusionExplainer(None, background_size=7),
+]
+
+
+@parametrize_with_explainer_checks(EXPLAINERS)
+def test_explainers_keep_their_word(explainer, check):
+    check(explainer)
+
+
+@pytest.mark.parametrize("explainer", EXPLAINERS, ids=str)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(case=cases())
+def test_random_cases_keep_their_word(explainer, case):
+    check_case(explainer, case)
+
+
+@pytest.mark.parametrize("seed", [0, np.random.default_rng(3)])
+def test_a_seed_or_a_generator_draws_the_case(seed):
+    check_random_case(OcclusionExplainer(None), seed)
+    assert random_case(np.random.default_rng(1)) == random_case(np.random.default_rng(1))
+
+
+def test_every_explainer_is_public():
+    found = all_explainers()
+    assert [name for name, explainer in found if getattr(agnostix, name, None) is not explainer] == []
+    assert {name for name, _ in found} <= set(agnostix.__all__)
+    assert [name for name, _ in found] == sorted(name for name, _ in found)
+    assert {"EntropicProjection", "OcclusionExplainer"} <= {name for name, _ in found}
+
+
+def test_bases_are_no_explainers():
+    assert not {"BaseExplainer", "AttributionExplainer"} & {name for name, _ in all_explainers()}
