@@ -21,10 +21,13 @@ class Draws:
         One background row for each distinct set of hidden values.
     weights : ndarray of shape (n_draws,)
         Their weights, summing to 1.
+    which : ndarray of int of shape (n_background,)
+        For each row of the background the draw that stands for it.
     """
 
     rows: Codes
     weights: Floats
+    which: Codes
 
 
 @dataclass(frozen=True)
@@ -81,3 +84,25 @@ class MaskBlock:
         weights = np.concatenate([part.weights for part in self.draws])
         shape = (len(self.draws), self.n_draws)
         return sparse.csr_array((weights, np.arange(self.n_draws), self.starts), shape=shape)
+
+    def averaging_by(self, groups: Codes, weights: Floats) -> sparse.csr_array:
+        """Weights of the draws in the means of groups of background rows.
+
+        Parameters
+        ----------
+        groups : ndarray of int of shape (n_background,)
+            The group of each row, from 0 without gaps.
+        weights : ndarray of shape (n_background,)
+            Weights of the rows.
+
+        Returns
+        -------
+        csr_array of shape (n_masks * n_groups, n_draws)
+            Each row sums to 1.
+        """
+        order = np.argsort(groups, kind="stable")
+        share = (weights / np.bincount(groups, weights)[groups])[order]
+        places = [start + part.which[order] for start, part in zip(self.starts, self.draws, strict=False)]
+        ends = np.cumsum(np.tile(np.bincount(groups), len(self.draws)))
+        entries = (np.tile(share, len(self.draws)), np.concatenate(places), np.concatenate([[0], ends]))
+        return sparse.csr_array(entries, shape=(ends.size, self.n_draws))

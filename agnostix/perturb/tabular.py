@@ -58,7 +58,9 @@ class TabularMasker:
         -------
         list of Draws
         """
-        whole, every = Draws(np.zeros(1, dtype=np.intp), np.ones(1)), Draws(self._places, self.weights)
+        none = np.zeros_like(self._places)
+        whole = Draws(none[:1], np.ones(1), none)
+        every = Draws(self._places, self.weights, self._places)
         hidden = self._hidden_columns(masks)
         keys = hidden.astype(np.uint64) @ self._keys.T
         found = []
@@ -202,7 +204,7 @@ class TabularMasker:
 
     def _merged(self, keys: Codes) -> Draws:
         first, which = first_of_each(keys)
-        return Draws(first, np.bincount(which, self.weights, first.size))
+        return Draws(first, np.bincount(which, self.weights, first.size), which)
 
 
 def _check_arrays(X: Any, background: Any) -> None:

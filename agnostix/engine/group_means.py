@@ -1,0 +1,69 @@
+"""Means over groups of background rows, from which errors can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agnostix.perturb import MaskBlock
+from agnostix.typing import Codes, Floats
+
+
+@dataclass(frozen=True)
+class GroupMeans:
+    """Keep the mean over each group of background rows.
+
+    Attributes
+    ----------
+    groups : ndarray of int of shape (n_background,)
+        The group of each row, from 0 without gaps.
+    weights : ndarray of shape (n_background,)
+        Weights of the rows.
+    """
+
+    groups: Codes
+    weights: Floats
+
+    @property
+    def kept(self) -> int:
+        """Groups."""
+        return int(self.groups.max()) + 1
+
+    def of(self, answers: Floats, block: MaskBlock) -> Floats:
+        """Average over the draws of each mask, group by group.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (n_draws, n_rows, n_outputs)
+            The model's.
+        block : MaskBlock
+            What was asked.
+
+        Returns
+        -------
+        ndarray of shape (n_masks, n_groups, n_rows, n_outputs)
+            In model output units.
+        """
+        n_draws, n_rows, n_outputs = answers.shape
+        flat = answers.reshape(n_draws, n_rows * n_outputs)
+        apart, middle = np.empty_like(flat), flat[block.heaviest]
+        for span, reference in zip(block.spans, middle, strict=True):
+            np.subtract(flat[span], reference, out=apart[span])  # so that equal answers average to themselves
+        means = block.averaging_by(self.groups, self.weights) @ apart
+        means = means.reshape(len(block.draws), self.kept, -1) + middle[:, None]
+        return means.reshape(len(block.draws), self.kept, n_rows, n_outputs)
+
+    def finish(self, collected: Floats) -> tuple[Floats, ...]:
+        """Put rows first.
+
+        Parameters
+        ----------
+        collected : ndarray of shape (n_masks, n_groups, n_rows, n_outputs)
+            What `of` gave for all masks.
+
+        Returns
+        -------
+        tuple of one ndarray of shape (n_rows, n_masks, n_groups, n_outputs)
+        """
+        return (collected.transpose(2, 0, 1, 3),)
