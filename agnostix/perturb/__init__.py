@@ -1,7 +1,17 @@
 """What is asked: players, masks, and the values that stand in for what is hidden."""
 
+from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pairs
 from agnostix.perturb.plan import Plan, one_hidden_at_a_time
 from agnostix.perturb.players import Players
 from agnostix.perturb.tabular import Draws, TabularMasker
 
-__all__ = ["Draws", "Plan", "Players", "TabularMasker", "one_hidden_at_a_time"]
+__all__ = [
+    "Coalitions",
+    "Draws",
+    "Plan",
+    "Players",
+    "TabularMasker",
+    "all_coalitions",
+    "leverage_pairs",
+    "one_hidden_at_a_time",
+]

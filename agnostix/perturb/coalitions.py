@@ -1,20 +1,22 @@
-"""Coalitions to ask about: all of them, or pairs of complements in an order whose every prefix is a design."""
+"""Coalitions to ask about: all of them, or pairs of complements, every prefix of which is a design."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 
+from agnostix.perturb.same_size import SameSize, n_pairs_of_size
 from agnostix.typing import Bools, Codes, Floats
 
 MAX_PLAYERS_EXACT = 20
 """Players up to which all coalitions can be listed."""
-_MAX_LISTED = 200_000
-"""Coalitions of a size up to which they are drawn by their rank in a list."""
-_FIRST_BLOCK = 16
+_CANDIDATES = 32
+"""Coalitions among which the one most unlike those before is taken."""
+_MAX_CELLS = 2_000_000
+"""Most candidates times pairs before times players in one comparison; there are fewer candidates then."""
+_MAX_COMPARED = 4096
+"""Pairs after which the next are taken as they come: comparing would cost more than it brings."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def leverage_pairs(n_players: int, n_pairs: int, seed: int) -> Coalitions:
     full coalition, ``2 * n_players`` evaluations, they determine the values, and equal one pass of
     antithetic permutation sampling. What follows is leverage score sampling without replacement [1]_: the
     sizes in turn, their order in each turn at random, a size left out once all of its coalitions are in.
+    Each is the one among some drawn at random that is most unlike those before it.
     A longer draw of the same seed begins with the shorter one.
 
     Parameters
@@ -151,6 +154,13 @@ def leverage_pairs(n_players: int, n_pairs: int, seed: int) -> Coalitions:
     ValueError
         If there are not so many pairs.
 
+    Notes
+    -----
+    With x = 2 mask - 1 the likeness of two pairs is the fourth power of their product x'x. Summed over all
+    pairs of a design it equals the squares of sum_j x_ja x_jb x_jc x_jd over all players a, b, c, d: how far
+    interactions of three players are mistaken for the values of single ones, which is the first error that
+    pairs do not cancel. The products are whole numbers, so that no rounding decides.
+
     References
     ----------
     .. [1] C. Musco, R. T. Witter, "Provably accurate Shapley value estimation via leverage score sampling",
@@ -166,13 +176,7 @@ def leverage_pairs(n_players: int, n_pairs: int, seed: int) -> Coalitions:
     chain = _chain(n_players, seed)
     if n_pairs < n_players:
         return Coalitions(chain[:n_pairs])
-    masks = np.empty((n_pairs, n_players), dtype=bool)
-    masks[: n_players - 1] = chain
-    turns = _turns(n_players, n_pairs - len(chain), seed)
-    for size in np.unique(turns):
-        places = np.flatnonzero(turns == size)
-        masks[len(chain) + places] = _draw(n_players, int(size), places.size, chain, seed)
-    return Coalitions(masks)
+    return Coalitions(_continued(chain, _turns(n_players, n_pairs - len(chain), seed), seed))
 
 
 def _chain(d: int, seed: int) -> Bools:
@@ -190,11 +194,6 @@ def _kept_side(masks: Bools) -> Bools:
     return masks ^ other[:, None]
 
 
-def _n_pairs_of(d: int, size: int) -> int:
-    """Pairs whose kept side has this size."""
-    return comb(d, size) // (2 if 2 * size == d else 1)
-
-
 def _turns(d: int, n: int, seed: int) -> Codes:
     """Sizes of the pairs after the chain, in order.
 
@@ -203,13 +202,12 @@ def _turns(d: int, n: int, seed: int) -> Codes:
     """
     sizes = np.arange(1, d // 2 + 1)
     rates = np.where(2 * sizes == d, 1, 2)
-    left = [_n_pairs_of(d, int(s)) - int(r) for s, r in zip(sizes, rates, strict=True)]
+    left = [n_pairs_of_size(d, int(s)) - int(r) for s, r in zip(sizes, rates, strict=True)]
     counts = _enough(left, rates, n)
-    rng = [np.random.default_rng([seed, 1, int(s)]) for s in sizes]
     size = np.repeat(sizes, counts)
     when = np.concatenate([(np.arange(c) + 0.5) / r for c, r in zip(counts, rates, strict=True)])
-    tie = np.concatenate([g.random(c) for g, c in zip(rng, counts, strict=True)])
-    return size[np.lexsort((tie, when))[:n]]
+    tie = [np.random.default_rng([seed, 1, int(s)]).random(c) for s, c in zip(sizes, counts, strict=True)]
+    return size[np.lexsort((np.concatenate(tie), when))[:n]]
 
 
 def _enough(left: list[int], rates: Codes, n: int) -> list[int]:
@@ -220,52 +218,30 @@ def _enough(left: list[int], rates: Codes, n: int) -> list[int]:
     return [min(c, int(r) * rounds) for c, r in zip(left, rates, strict=True)]
 
 
-def _draw(d: int, size: int, n: int, chain: Bools, seed: int) -> Bools:
-    """Distinct coalitions of one size that are not in the chain."""
-    seen = {mask.tobytes() for mask in chain[chain.sum(1) == size]}
-    rng = np.random.default_rng([seed, 2, size])
-    stream = _listed(d, size, rng) if _n_pairs_of(d, size) <= _MAX_LISTED else _unlisted(d, size, rng)
-    found: list[Bools] = []
-    for mask in stream:
-        key = mask.tobytes()
-        if key not in seen:
-            seen.add(key)
-            found.append(mask)
-            if len(found) == n:
-                break
-    return np.array(found)
-
-
-def _listed(d: int, size: int, rng: np.random.Generator) -> Iterator[Bools]:
-    """All coalitions of a size in random order."""
-    ranks = rng.permutation(_n_pairs_of(d, size))
-    start, step = 0, _FIRST_BLOCK
-    while start < ranks.size:
-        yield from _unrank(ranks[start : start + step], d, size)
-        start, step = start + step, 2 * step
-
-
-def _unrank(ranks: Codes, d: int, size: int) -> Bools:
-    """Coalitions by their rank in lexical order, in which those with the first player come first."""
-    masks = np.zeros((ranks.size, d), dtype=bool)
-    rank, wanted = ranks.copy(), np.full(ranks.size, size)
-    for player in range(d):
-        rest = d - 1 - player
-        with_it = np.array([comb(rest, k - 1) if k else 0 for k in range(size + 1)])[wanted]
-        masks[:, player] = rank < with_it
-        rank -= np.where(masks[:, player], 0, with_it)
-        wanted -= masks[:, player]
+def _continued(chain: Bools, turns: Codes, seed: int) -> Bools:
+    """The chain, and a coalition of the size whose turn it is, again and again."""
+    start, d = chain.shape
+    masks = np.vstack([chain, np.zeros((turns.size, d), dtype=bool)])
+    signs = 2.0 * masks - 1.0
+    stock = {int(s): SameSize(d, int(s), chain[chain.sum(1) == s]) for s in np.unique(turns)}
+    rng = np.random.default_rng([seed, 2])
+    for k, size in enumerate(turns, start=start):
+        offered = stock[int(size)].offer(_n_candidates(k, d), rng)
+        masks[k] = stock[int(size)].take(_most_unlike(offered, signs[:k]))
+        signs[k] = 2.0 * masks[k] - 1.0
     return masks
 
 
-def _unlisted(d: int, size: int, rng: np.random.Generator) -> Iterator[Bools]:
-    """Coalitions of a size without end, some of them again."""
-    half, step = 2 * size == d, _FIRST_BLOCK
-    while True:
-        keys = rng.random((step, d))
-        if half:
-            keys[:, 0] = -1.0
-        masks = np.zeros((step, d), dtype=bool)
-        np.put_along_axis(masks, np.argpartition(keys, size - 1, axis=1)[:, :size], True, axis=1)
-        yield from masks
-        step = min(2 * step, 4096)
+def _n_candidates(n_before: int, d: int) -> int:
+    """Among how many the next coalition is chosen."""
+    if n_before >= _MAX_COMPARED:
+        return 1
+    return min(_CANDIDATES, max(1, _MAX_CELLS // (n_before * d)))
+
+
+def _most_unlike(offered: Bools, signs: Floats) -> int:
+    """Which coalition has the least likeness with all before."""
+    if len(offered) == 1:
+        return 0
+    products = (2.0 * offered - 1.0) @ signs.T
+    return int(np.square(np.square(products)).sum(1).argmin())

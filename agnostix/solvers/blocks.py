@@ -34,16 +34,13 @@ def multiply(matrix: Floats, columns: Floats) -> Floats:
     return result
 
 
-@one_blas_thread
-def squared_norms(matrix: Floats, columns: Floats) -> Floats:
-    """Squared length of each product, with the bits of each column its own.
+def sums_of_squares(columns: Floats) -> Floats:
+    """Squared length of each column, with the bits of each its own.
 
     Parameters
     ----------
-    matrix : ndarray of shape (n_results, n_terms)
-        The operator.
     columns : ndarray of shape (n_terms, n_columns)
-        Right-hand sides.
+        Vectors.
 
     Returns
     -------
@@ -51,7 +48,7 @@ def squared_norms(matrix: Floats, columns: Floats) -> Floats:
     """
     result = np.empty(columns.shape[1])
     for part, block in _blocks(columns):
-        result[part] = np.square(matrix @ block).sum(0)[: part.stop - part.start]
+        result[part] = np.square(block).sum(0)[: part.stop - part.start]
     return result
 
 

@@ -9,7 +9,6 @@ vector of ones, and that is solved for by an orthogonal factorisation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
