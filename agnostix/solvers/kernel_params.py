@@ -18,6 +18,7 @@ _GAMMAS = (0.01, 0.1, 0.6)
 _FIRST_POWERS = (1.0,)
 _POWERS = (0.0, 0.5, 1.0, 1.25)
 _RHOS = np.r_[0.0, 10.0 ** np.arange(-3.0, 14.25, 0.5)]
+_N_LEARNED = 3
 _EXACT = 1e-10
 """Share of its size that a column must leave over to have something to say about the kernel."""
 
@@ -40,6 +41,8 @@ class KernelParams:
     spread : float
         Mean over the learning columns of their noise variance, in units of the mean squared difference;
         infinite where nothing was left to tell it.
+    spent : float
+        Degrees of freedom of each game that learning from it took: gamma, power and rho, shared by all.
     """
 
     scales: Floats
@@ -47,6 +50,7 @@ class KernelParams:
     gamma: float
     power: float
     spread: float
+    spent: float
 
     def __post_init__(self) -> None:
         self.scales.flags.writeable = False
@@ -103,7 +107,9 @@ def learn_kernel(design: PairDesign, differences: Floats, delta: Floats) -> Kern
     if regression.dof >= 2 and telling.shape[1]:
         best = _search(regression, telling)
     kriging = Kriging.of(regression, best.scales, best.rho)
-    return KernelParams(best.scales, best.rho, best.gamma, best.power, _spread(regression, kriging, data))
+    spread = _spread(regression, kriging, data)
+    spent = _N_LEARNED / max(1, telling.shape[1])
+    return KernelParams(best.scales, best.rho, best.gamma, best.power, spread, spent)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 The data z = [y; Delta] are an additive game, free; a random game of covariance rho K; and noise of the
 relative variances that the pair regression weights by, none of it in Delta. With L0 the regression, F its
-contrasts, M the covariance of values and differences under K and U diag(lambda) U' = F' K F,
+contrasts and M the covariance of values and differences under K,
 
-    L = L0 + (M - L0 K) F U diag(rho / (1 + rho lambda)) U' F',
+    L = L0 + rho (M - L0 K) F (1 + rho F' K F)^-1 F',
 
-which is universal kriging [1]_ with the constraint as exact as the regression has it.
+which is universal kriging [1]_ with the constraint as exact as the regression has it. The matrix that is
+inverted is the identity and more, so that its Cholesky factor always exists.
 
 References
 ----------
@@ -19,8 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import cholesky, solve_triangular
 
-from agnostix.solvers.odd_kernel import Spectrum, value_covariances, value_variances
+from agnostix.solvers.odd_kernel import LARGEST, covariances, projected, value_covariances, value_variances
 from agnostix.solvers.pair_regression import PairRegression
 from agnostix.typing import Floats
 
@@ -67,17 +69,18 @@ class Kriging:
         noise = np.square(plain) @ regression.noise
         if rho == 0.0 or regression.dof == 0:
             return cls(_efficient(plain), regression.contrasts.T, noise)
-        spectrum = Spectrum.of(regression, scales)
+        kernel = covariances(regression.signs, scales)
+        inner = projected(regression, kernel)
+        rho = min(rho, LARGEST / float(np.linalg.norm(inner)))
+        root = cholesky(np.eye(regression.dof) + rho * inner, lower=True)
+        whitener = solve_triangular(root, regression.contrasts.T, lower=True)
         shared = value_covariances(regression.signs > 0.0, scales)
-        explained = plain @ spectrum.kernel
-        loads = (shared - explained) @ spectrum.modes
-        gains = rho / (1.0 + rho * spectrum.strengths)
-        matrix = plain + (loads * gains) @ spectrum.modes.T
+        explained = plain @ kernel
+        loads = whitener @ (shared - explained).T
         before = value_variances(scales)
-        unexplained = before + ((explained - 2.0 * shared) * plain).sum(1) - np.square(loads) @ gains
-        factors = rho * np.maximum(unexplained, _FLOOR * before) + noise
-        whitener = spectrum.modes.T / np.sqrt(1.0 + rho * spectrum.strengths)[:, None]
-        return cls(_efficient(matrix), whitener, factors)
+        left = before + ((explained - 2.0 * shared) * plain).sum(1) - rho * np.square(loads).sum(0)
+        factors = rho * np.maximum(left, _FLOOR * before) + noise
+        return cls(_efficient(plain + rho * (loads.T @ whitener)), whitener, factors)
 
 
 def _efficient(matrix: Floats) -> Floats:

@@ -1,9 +1,11 @@
 """A random game whose differences between complements covary the more, the more alike the coalitions are.
 
 With importance scales c_i, C their sum and h the sum of those by which S and T differ, differences covary as
-K(S, T) = (exp(-h) - exp(-(C - h))) / (1 - exp(-C)): 1 where S = T, -1 where they are complements. Players of
-large scale interact more. As the scales tend to 0 what is left beside the linear part is a random
-interaction of three players, then of five.
+(exp(-h) - exp(-(C - h))) / (1 - exp(-C)): 1 where S = T, -1 where they are complements. With g = C - 2 h
+this is sinh(g / 2) / sinh(C / 2). Its linear part is an additive game, which is fitted freely anyway: it is
+left out here, lest it drown the rest in rounding where the scales are small. What is left are random
+interactions of three players and of five, the more of five the larger the scales, and the more of those
+players whose scales are large.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from agnostix.solvers.owen import column_values, prior_variances
 from agnostix.solvers.pair_regression import PairRegression
 from agnostix.typing import Bools, Floats
 
-LARGEST = 1e13
-"""Ratio of the kernel's largest mode to the noise, above which rounding would be what is fitted."""
+LARGEST = 1e12
+"""Norm of the kernel in units of the noise, above which rounding would be what is fitted."""
+_SMALL = 0.5
 
 
 def covariances(signs: Floats, scales: Floats) -> Floats:
-    """Covariances of the differences of pairs.
+    """Covariances of the differences of pairs, without the linear part.
 
     Parameters
     ----------
@@ -33,16 +36,16 @@ def covariances(signs: Floats, scales: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (n_pairs, n_pairs)
-        Equal to sinh(g / 2) / sinh(C / 2) with g = C - 2 h, in a form that neither overflows nor cancels.
     """
-    total = scales.sum()
-    g = (signs * scales) @ signs.T
-    size = np.abs(g)
-    return np.sign(g) * np.exp((size - total) / 2.0) * (np.expm1(-size) / np.expm1(-total))
+    x = (signs * scales) @ signs.T / 2.0
+    half = scales.sum() / 2.0
+    size = np.abs(x)
+    wide = np.exp(size - half) * (np.expm1(-2.0 * size) / np.expm1(-2.0 * half)) - 2.0 * size * _slope(half)
+    return np.where(size < _SMALL, 2.0 * _slope(half) * _sinh_less_linear(x), np.sign(x) * wide)
 
 
 def value_covariances(masks: Bools, scales: Floats) -> Floats:
-    """Covariances of the Shapley values with the differences of pairs.
+    """Covariances of the Shapley values with the differences of pairs, without the linear part.
 
     Parameters
     ----------
@@ -56,11 +59,12 @@ def value_covariances(masks: Bools, scales: Floats) -> Floats:
     ndarray of shape (n_players, n_pairs)
     """
     both = column_values(masks, scales) - column_values(~masks, scales)
-    return both.T * (-0.5 / np.expm1(-scales.sum()))
+    linear = _slope(scales.sum() / 2.0) * scales * (2.0 * masks - 1.0)
+    return (both * (-0.5 / np.expm1(-scales.sum())) - linear).T
 
 
 def value_variances(scales: Floats) -> Floats:
-    """Variances of the Shapley values before anything is known.
+    """Variances of the Shapley values before anything is known, without the linear part.
 
     Parameters
     ----------
@@ -71,24 +75,52 @@ def value_variances(scales: Floats) -> Floats:
     -------
     ndarray of shape (n_players,)
     """
-    return prior_variances(scales) * (-0.5 / np.expm1(-scales.sum()))
+    return prior_variances(scales) * (-0.5 / np.expm1(-scales.sum())) - _slope(scales.sum() / 2.0) * scales
+
+
+def _slope(half: float) -> float:
+    """Of the linear part: 1 / (2 sinh(half))."""
+    return float(-np.exp(-half) / np.expm1(-2.0 * half))
+
+
+def _sinh_less_linear(x: Floats) -> Floats:
+    """sinh(x) - x by its series, for small x."""
+    square = np.square(np.where(np.abs(x) < _SMALL, x, 0.0))
+    total = np.ones_like(square)
+    for k in (12, 10, 8, 6, 4):
+        total = 1.0 + square / (k * (k + 1)) * total
+    return x * square / 6.0 * total
+
+
+def projected(regression: PairRegression, kernel: Floats) -> Floats:
+    """The kernel beside what an additive game explains, in units of the noise.
+
+    Parameters
+    ----------
+    regression : PairRegression
+        The design.
+    kernel : ndarray of shape (n_pairs + 1, n_pairs + 1)
+        Covariances, those with the pair of the full and the empty coalition last.
+
+    Returns
+    -------
+    ndarray of shape (dof, dof)
+    """
+    return regression.contrasts.T @ (kernel @ regression.contrasts)
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The kernel on a design, beside what an additive game explains and in units of the noise.
+    """The kernel on a design, in independent parts.
 
     Attributes
     ----------
-    kernel : ndarray of shape (n_pairs + 1, n_pairs + 1)
-        Covariances, the pair of the full and the empty coalition last.
     modes : ndarray of shape (n_pairs + 1, dof)
         Combinations of the data that are independent of each other, and of variance 1 in the noise.
     strengths : ndarray of shape (dof,)
         Variances of the modes under the kernel.
     """
 
-    kernel: Floats
     modes: Floats
     strengths: Floats
 
@@ -108,12 +140,11 @@ class Spectrum:
         Spectrum
         """
         kernel = covariances(regression.signs, scales)
-        free = regression.contrasts
-        strengths, rotation = np.linalg.eigh(free.T @ (kernel @ free))
-        return cls(kernel, free @ rotation, np.maximum(strengths, 0.0))
+        strengths, rotation = np.linalg.eigh(projected(regression, kernel))
+        return cls(regression.contrasts @ rotation, np.maximum(strengths, 0.0))
 
     def likelihoods(self, data: Floats, rhos: Floats) -> Floats:
-        """Restricted log-likelihood of each strength of the kernel beside the noise.
+        """Restricted log-likelihood of each variance of the kernel.
 
         Parameters
         ----------
@@ -131,4 +162,4 @@ class Spectrum:
         spread = 1.0 + rhos[:, None] * self.strengths
         scale = (1.0 / spread) @ squares
         fit = -0.5 * (self.strengths.size * np.log(scale).sum(1) + data.shape[1] * np.log(spread).sum(1))
-        return np.where(rhos * self.strengths[-1] <= LARGEST, fit, -np.inf)
+        return np.where(rhos * np.linalg.norm(self.strengths) <= LARGEST, fit, -np.inf)

@@ -31,6 +31,8 @@ class ShapleyOperator:
         every pair, since the values are exact then.
     params : KernelParams
         The kernel.
+    spent : float
+        Degrees of freedom that went into learning the kernel from the same games.
 
     Examples
     --------
@@ -49,14 +51,15 @@ class ShapleyOperator:
     whitener: Floats
     factors: Floats
     params: KernelParams
+    spent: float = 0.0
 
     @property
-    def dof(self) -> int:
+    def dof(self) -> float:
         """Degrees of freedom of Student's distribution for intervals about the values.
 
         At least 1: without any left over, a game's scale is guessed from others'.
         """
-        return max(1, self.whitener.shape[0])
+        return max(1.0, self.whitener.shape[0] - self.spent)
 
     def apply(self, differences: Floats, delta: Floats) -> Floats:
         """Estimate values.
@@ -99,16 +102,15 @@ class ShapleyOperator:
 
     def _noise(self, data: Floats) -> Floats:
         """Noise variance of each game."""
-        n_dof = self.whitener.shape[0]
-        if n_dof:
-            return sums_of_squares(multiply(self.whitener, data)) / n_dof
+        if self.whitener.shape[0]:
+            return sums_of_squares(multiply(self.whitener, data)) / self.dof
         size = sums_of_squares(data[:-1]) / (data.shape[0] - 1)
         known = np.isfinite(self.params.spread)
         return self.params.spread * size if known else np.where(size > 0.0, np.inf, 0.0)
 
 
 @one_blas_thread
-def build_operator(design: PairDesign, params: KernelParams) -> ShapleyOperator:
+def build_operator(design: PairDesign, params: KernelParams, own: bool = False) -> ShapleyOperator:
     """Build the operator of a design under a kernel.
 
     Parameters
@@ -118,14 +120,17 @@ def build_operator(design: PairDesign, params: KernelParams) -> ShapleyOperator:
         the kernel is not used.
     params : KernelParams
         From `learn_kernel`, on this design, another or a longer one.
+    own : bool, default=False
+        Whether the kernel was learned from the very games that will be solved. Their errors then make up
+        for the degrees of freedom that this took.
 
     Returns
     -------
     ShapleyOperator
     """
     regression = PairRegression.of(design)
-    if regression.n_pairs == 2 ** (regression.n_players - 1) - 1:
-        exact = Kriging.of(regression, params.scales, 0.0)
-        return ShapleyOperator(exact.matrix, exact.whitener, np.zeros(regression.n_players), params)
-    kriging = Kriging.of(regression, params.scales, params.rho if params.is_on else 0.0)
-    return ShapleyOperator(kriging.matrix, kriging.whitener, kriging.factors, params)
+    complete = regression.n_pairs == 2 ** (regression.n_players - 1) - 1
+    rho = params.rho if params.is_on and not complete else 0.0
+    kriging = Kriging.of(regression, params.scales, rho)
+    factors = np.zeros_like(kriging.factors) if complete else kriging.factors
+    return ShapleyOperator(kriging.matrix, kriging.whitener, factors, params, params.spent if own else 0.0)
