@@ -67,13 +67,10 @@ class Kriging:
         """
         plain = regression.matrix
         noise = np.square(plain) @ regression.noise
-        if rho == 0.0 or regression.dof == 0:
+        if rho == 0.0:
             return cls(_efficient(plain), regression.contrasts.T, noise)
         kernel = covariances(regression.signs, scales)
-        inner = projected(regression, kernel)
-        rho = min(rho, LARGEST / float(np.linalg.norm(inner)))
-        root = cholesky(np.eye(regression.dof) + rho * inner, lower=True)
-        whitener = solve_triangular(root, regression.contrasts.T, lower=True)
+        rho, whitener = _whitened(regression, kernel, rho)
         shared = value_covariances(regression.signs > 0.0, scales)
         explained = plain @ kernel
         loads = whitener @ (shared - explained).T
@@ -81,6 +78,16 @@ class Kriging:
         left = before + ((explained - 2.0 * shared) * plain).sum(1) - rho * np.square(loads).sum(0)
         factors = rho * np.maximum(left, _FLOOR * before) + noise
         return cls(_efficient(plain + rho * (loads.T @ whitener)), whitener, factors)
+
+
+def _whitened(regression: PairRegression, kernel: Floats, rho: float) -> tuple[float, Floats]:
+    """The kernel's variance, at most what rounding allows, and combinations that are white under it."""
+    if regression.dof == 0:
+        return rho, regression.contrasts.T
+    inner = projected(regression, kernel)
+    rho = min(rho, LARGEST / float(np.linalg.norm(inner)))
+    root = cholesky(np.eye(regression.dof) + rho * inner, lower=True)
+    return rho, solve_triangular(root, regression.contrasts.T, lower=True)
 
 
 def _efficient(matrix: Floats) -> Floats:
