@@ -21,6 +21,8 @@ from agnostix.typing import Bools, Floats
 LARGEST = 1e12
 """Norm of the kernel in units of the noise, above which rounding would be what is fitted."""
 _SMALL = 0.5
+_ROWS = 128
+"""Rows of a kernel made at once, lest what comes between takes more memory than the kernel."""
 
 
 def covariances(signs: Floats, scales: Floats) -> Floats:
@@ -37,11 +39,12 @@ def covariances(signs: Floats, scales: Floats) -> Floats:
     -------
     ndarray of shape (n_pairs, n_pairs)
     """
-    x = (signs * scales) @ signs.T / 2.0
     half = scales.sum() / 2.0
-    size = np.abs(x)
-    wide = np.exp(size - half) * (np.expm1(-2.0 * size) / np.expm1(-2.0 * half)) - 2.0 * size * _slope(half)
-    return np.where(size < _SMALL, 2.0 * _slope(half) * _sinh_less_linear(x), np.sign(x) * wide)
+    result = np.empty((len(signs), len(signs)))
+    for start in range(0, len(signs), _ROWS):
+        rows = slice(start, start + _ROWS)
+        result[rows] = _sinh_less_linear((signs[rows] * scales) @ signs.T / 2.0, half)
+    return result
 
 
 def value_covariances(masks: Bools, scales: Floats) -> Floats:
@@ -83,8 +86,15 @@ def _slope(half: float) -> float:
     return float(-np.exp(-half) / np.expm1(-2.0 * half))
 
 
-def _sinh_less_linear(x: Floats) -> Floats:
-    """sinh(x) - x by its series, for small x."""
+def _sinh_less_linear(x: Floats, half: float) -> Floats:
+    """(sinh(x) - x) / sinh(half) for x up to half in size, without overflow or cancellation."""
+    size = np.abs(x)
+    wide = np.exp(size - half) * (np.expm1(-2.0 * size) / np.expm1(-2.0 * half)) - 2.0 * size * _slope(half)
+    return np.where(size < _SMALL, 2.0 * _slope(half) * _series(x), np.sign(x) * wide)
+
+
+def _series(x: Floats) -> Floats:
+    """sinh(x) - x for small x; nothing to rely on elsewhere."""
     square = np.square(np.where(np.abs(x) < _SMALL, x, 0.0))
     total = np.ones_like(square)
     for k in (12, 10, 8, 6, 4):

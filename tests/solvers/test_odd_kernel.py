@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agnostix.perturb import all_coalitions, leverage_pairs
+from agnostix.solvers import odd_kernel
 from agnostix.solvers.odd_kernel import (
     _SMALL,
     LARGEST,
     Spectrum,
-    _sinh_less_linear,
+    _series,
     covariances,
     projected,
     value_covariances,
@@ -51,6 +52,14 @@ def test_values_covary_as_the_definition_says(scales):
     np.testing.assert_allclose(value_variances(np.array(scales)), variances, atol=1e-14)
 
 
+def test_a_large_kernel_is_made_in_parts(monkeypatch):
+    signs = 2.0 * all_coalitions(5) - 1.0
+    scales = np.array([0.4, 1.0, 0.2, 0.7, 3.0])
+    whole = covariances(signs, scales)
+    monkeypatch.setattr(odd_kernel, "_ROWS", 7)
+    np.testing.assert_allclose(covariances(signs, scales), whole, atol=1e-15)
+
+
 def test_small_scales_leave_interactions_of_three():
     scales = 1e-4 * np.array([1.0, 2.0, 0.5, 3.0, 1.5])
     signs = 2.0 * all_coalitions(5) - 1.0
@@ -73,7 +82,7 @@ def test_never_a_number_that_is_none(d, size, seed):
 
 def test_the_series_meets_the_formula():
     x = np.array([-_SMALL, 0.3, _SMALL]) * 0.999999
-    np.testing.assert_allclose(_sinh_less_linear(x), np.sinh(x) - x, rtol=1e-13)
+    np.testing.assert_allclose(_series(x), np.sinh(x) - x, rtol=1e-13)
 
 
 def test_likelihoods_are_the_textbooks_up_to_a_constant():
