@@ -1,6 +1,7 @@
 """What is asked: players, masks, and the values that stand in for what is hidden."""
 
 from agnostix.perturb.background import Background
+from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pairs
 from agnostix.perturb.draws import Draws, MaskBlock
 from agnostix.perturb.masker import Builder, Composition, Masker
 from agnostix.perturb.plan import Plan, one_hidden_at_a_time
@@ -10,6 +11,7 @@ from agnostix.perturb.tabular import TabularMasker
 __all__ = [
     "Background",
     "Builder",
+    "Coalitions",
     "Composition",
     "Draws",
     "MaskBlock",
@@ -17,5 +19,7 @@ __all__ = [
     "Plan",
     "Players",
     "TabularMasker",
+    "all_coalitions",
+    "leverage_pairs",
     "one_hidden_at_a_time",
 ]

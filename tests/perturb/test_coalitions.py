@@ -1,0 +1,165 @@
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agnostix.perturb import Coalitions, all_coalitions, leverage_pairs
+from agnostix.perturb.coalitions import _most_unlike, n_pairs_of_all
+from agnostix.perturb.same_size import SameSize, n_pairs_of_size
+
+
+def as_pairs(masks):
+    """Each pair as the set of its two sides."""
+    return {frozenset([tuple(mask), tuple(~mask)]) for mask in masks}
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_all_coalitions_are_binary_digits_and_complements_lie_opposite(d):
+    masks = all_coalitions(d)
+    assert masks.dtype == bool
+    expected = [[(j >> i) % 2 == 1 for i in range(d)] for j in range(2**d)]
+    np.testing.assert_array_equal(masks, expected)
+    np.testing.assert_array_equal(masks[::-1], ~masks)
+
+
+@pytest.mark.parametrize("d", [0, 21])
+def test_too_many_to_list(d):
+    message = f"n_players between 1 and 20, got {d}; draw some with leverage_pairs."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        all_coalitions(d)
+
+
+@pytest.mark.parametrize("d", range(2, 11))
+def test_all_pairs_can_be_drawn_and_each_comes_once(d):
+    n = n_pairs_of_all(d)
+    masks = leverage_pairs(d, n, seed=3).masks
+    assert len(as_pairs(masks)) == n == 2 ** (d - 1) - 1
+
+
+@pytest.mark.parametrize(("d", "n"), [(20, 300), (60, 500), (1000, 1100)])
+def test_pairs_are_distinct_where_most_sizes_are_too_many_to_list(d, n):
+    masks = leverage_pairs(d, n, seed=0).masks
+    assert len({mask.tobytes() for mask in np.vstack([masks, ~masks])}) == 2 * n
+    sizes = masks.sum(1)
+    assert sizes.min() == 1
+    assert sizes.max() == d // 2
+
+
+@given(st.integers(2, 14), st.integers(0, 2**40), st.data())
+def test_a_shorter_draw_begins_a_longer_one(d, seed, data):
+    n = min(n_pairs_of_all(d), 40)
+    short = data.draw(st.integers(0, n))
+    longer = leverage_pairs(d, n, seed)
+    np.testing.assert_array_equal(leverage_pairs(d, short, seed).masks, longer.prefix(short).masks)
+
+
+def test_a_seed_decides_everything_and_no_global_state_is_touched():
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    one, two = leverage_pairs(12, 60, 7), leverage_pairs(12, 60, 7)
+    np.testing.assert_array_equal(one.masks, two.masks)
+    assert (one.masks != leverage_pairs(12, 60, 8).masks).any()
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+@given(st.integers(2, 30), st.integers(0, 1000))
+def test_first_come_the_prefixes_of_a_permutation(d, seed):
+    masks = leverage_pairs(d, d - 1, seed).masks
+    sides = [frozenset(np.flatnonzero(side)) for mask in masks for side in (mask, ~mask)]
+    current = next(side for side in sides if len(side) == 1)
+    for size in range(2, d):
+        current = next(side for side in sides if len(side) == size and side > current)
+    assert len(current) == max(1, d - 1)
+
+
+@pytest.mark.parametrize(("d", "n"), [(9, 60), (10, 60), (24, 200), (60, 400)])
+def test_sizes_come_equally_often_until_they_are_used_up(d, n):
+    coalitions = leverage_pairs(d, n, seed=1)
+    count = np.bincount(coalitions.sizes, minlength=d // 2 + 1)[1:]
+    per_size = count / np.where(2 * np.arange(1, d // 2 + 1) == d, 0.5, 1.0)
+    full = count == [n_pairs_of_size(d, s) for s in range(1, d // 2 + 1)]
+    assert np.ptp(per_size[~full]) <= 2
+    assert (per_size[full] <= per_size[~full].max()).all()
+
+
+def test_weights_give_each_size_its_total():
+    d = 6
+    coalitions = leverage_pairs(d, 20, seed=0)
+    both = np.vstack([coalitions.masks, ~coalitions.masks]).sum(1)
+    weights = np.r_[coalitions.weights(), coalitions.weights()]
+    for s in range(1, d):
+        assert weights[both == s].sum() == pytest.approx(1 / (s * (d - s)))
+
+
+def test_evaluations_count_the_empty_and_the_full_coalition():
+    coalitions = leverage_pairs(5, 7, seed=0)
+    assert (coalitions.n_pairs, coalitions.n_players, coalitions.n_evaluations) == (7, 5, 16)
+    assert isinstance(coalitions.prefix(3), Coalitions)
+
+
+def test_each_is_the_most_unlike_of_those_offered():
+    rng = np.random.default_rng(0)
+    offered, before = rng.random((6, 7)) < 0.4, rng.random((5, 7)) < 0.4
+    likeness = [
+        sum(sum((1 if a == b else -1) for a, b in zip(one, other, strict=True)) ** 4 for other in before)
+        for one in offered
+    ]
+    assert _most_unlike(offered, 2.0 * before - 1.0) == likeness.index(min(likeness))
+
+
+def test_likeness_is_how_far_three_players_are_mistaken_for_one():
+    x = 2.0 * leverage_pairs(5, 9, seed=0).masks - 1.0
+    moments = np.einsum("ja,jb,jc,jd->abcd", x, x, x, x)
+    assert (np.square(moments)).sum() == pytest.approx(((x @ x.T) ** 4).sum())
+
+
+def test_comparing_spreads_pairs_more_evenly_than_chance():
+    def likeness(masks):
+        x = 2.0 * masks - 1.0
+        return ((x @ x.T) ** 4).sum()
+
+    chosen, chance = [], []
+    for seed in range(5):
+        coalitions = leverage_pairs(12, 80, seed)
+        rng = np.random.default_rng(seed)
+        drawn = np.array([rng.permutation(mask) for mask in coalitions.masks])
+        chosen.append(likeness(coalitions.masks))
+        chance.append(likeness(drawn))
+    assert max(chosen) < min(chance)
+
+
+@pytest.mark.parametrize(("d", "size"), [(6, 2), (6, 3), (30, 15)])
+def test_taken_coalitions_are_not_offered_again(d, size):
+    rng = np.random.default_rng(0)
+    taken = np.zeros((1, d), dtype=bool)
+    taken[0, :size] = True
+    stock, seen = SameSize(d, size, taken), {taken[0].tobytes()}
+    for _ in range(min(9, n_pairs_of_size(d, size) - 1)):
+        offered = stock.offer(3, rng)
+        assert {int(mask.sum()) for mask in offered} == {size}
+        assert not seen & {mask.tobytes() for mask in offered}
+        if 2 * size == d:
+            assert offered[:, 0].all()
+        seen.add(stock.take(len(offered) - 1).tobytes())
+    assert len(seen) == min(10, n_pairs_of_size(d, size))
+
+
+def test_pairs_of_a_size():
+    assert [n_pairs_of_size(6, s) for s in (1, 2, 3)] == [6, 15, 10]
+    assert sum(n_pairs_of_size(9, s) for s in range(1, 5)) == n_pairs_of_all(9)
+    assert n_pairs_of_size(40, 20) == math.comb(40, 20) // 2
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((1, 0, 0), "n_players must be at least 2, got 1."),
+        ((4, 8, 0), "n_pairs must be between 0 and 7, as many as 4 players have, got 8."),
+        ((4, -1, 0), "n_pairs must be between 0 and 7, as many as 4 players have, got -1."),
+    ],
+)
+def test_what_cannot_be_drawn(args, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        leverage_pairs(*args)

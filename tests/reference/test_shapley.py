@@ -1,0 +1,42 @@
+"""The reference itself against closed forms."""
+
+import numpy as np
+import pytest
+
+from tests.reference import shapley as ref
+
+
+def test_unanimity_shares_equally():
+    np.testing.assert_allclose(
+        ref.shapley(ref.unanimity({0, 2, 3}), 5), [1 / 3, 0, 1 / 3, 1 / 3, 0], atol=1e-15
+    )
+
+
+def test_gloves():
+    np.testing.assert_allclose(ref.shapley(ref.glove, 3), [2 / 3, 1 / 6, 1 / 6], atol=1e-15)
+
+
+def test_airport():
+    costs = [1.0, 2.0, 2.5, 7.0, 7.5]
+    np.testing.assert_allclose(ref.shapley(ref.airport(costs), 5), ref.airport_values(costs), atol=1e-14)
+
+
+@pytest.mark.parametrize("players", [{1}, {0, 2}, {0, 1, 3}, {0, 1, 2, 3}, {0, 1, 2, 3, 4}])
+def test_characters_of_even_order_give_nothing_and_of_odd_order_equal_shares(players):
+    expected = np.zeros(5)
+    if len(players) % 2:
+        expected[list(players)] = -2.0 / len(players)
+    np.testing.assert_allclose(ref.shapley(ref.character(players), 5), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("present", "absent"), [({0}, set()), (set(), {1, 2}), ({0, 3}, {1}), ({1, 2}, {0, 3, 4})]
+)
+def test_leaves(present, absent):
+    expected = ref.leaf_values(present, absent, 5)
+    np.testing.assert_allclose(ref.shapley(ref.leaf(present, absent), 5), expected, atol=1e-15)
+
+
+def test_a_pass_of_permutations_is_exact_for_two_player_games():
+    pairs = ref.unanimity({0, 3})
+    np.testing.assert_allclose(ref.permutation_pass(pairs, [2, 0, 1, 3]), ref.shapley(pairs, 4), atol=1e-15)

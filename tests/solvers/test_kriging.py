@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agnostix.perturb import all_coalitions, leverage_pairs
+from agnostix.perturb.coalitions import n_pairs_of_all
+from agnostix.solvers.kriging import Kriging
+from agnostix.solvers.pair_regression import PairRegression
+from agnostix.solvers.shapley_exact import exact_operator
+from tests.reference import shapley as ref
+
+
+def rows_of(regression):
+    return [frozenset(np.flatnonzero(row > 0).tolist()) for row in regression.signs]
+
+
+@pytest.mark.parametrize("rho", [0.1, 5.0, 300.0])
+@pytest.mark.parametrize(
+    ("scales", "n"), [([0.5, 1.0, 0.2], 3), ([0.5, 0.0, 0.2, 0.9], 6), ([0.3, 0.1, 0.8, 0.4, 2.0], 9)]
+)
+def test_weights_and_variances_are_the_textbooks(scales, n, rho):
+    regression = PairRegression.of(leverage_pairs(len(scales), n, seed=2))
+    found = Kriging.of(regression, np.array(scales), rho)
+    weights, variances = ref.kriging(rows_of(regression), scales, rho, regression.noise)
+    np.testing.assert_allclose(found.matrix, weights, atol=1e-9)
+    np.testing.assert_allclose(found.factors, variances, rtol=1e-8, atol=1e-10)
+
+
+def test_without_a_kernel_it_is_the_regression_with_its_own_variance():
+    design = leverage_pairs(6, 14, seed=0)
+    regression = PairRegression.of(design)
+    found = Kriging.of(regression, np.ones(6), 0.0)
+    np.testing.assert_allclose(found.matrix, regression.matrix, atol=1e-14)
+    x, w = regression.signs[:-1], 1.0 / regression.noise[:-1]
+    inverse = np.linalg.inv(x.T @ (w[:, None] * x))
+    ones = inverse.sum(1)
+    np.testing.assert_allclose(
+        found.factors, np.diag(inverse - np.outer(ones, ones) / ones.sum()), atol=1e-12
+    )
+    data = np.random.default_rng(0).normal(size=15)
+    residuals = data[:-1] - x @ (found.matrix @ data)
+    assert np.square(found.whitener @ data).sum() == pytest.approx(w @ residuals**2)
+
+
+def test_a_vanishing_kernel_tends_to_none():
+    regression = PairRegression.of(leverage_pairs(6, 14, seed=0))
+    none, small = (Kriging.of(regression, np.ones(6), rho) for rho in (0.0, 1e-9))
+    np.testing.assert_allclose(small.matrix, none.matrix, atol=1e-8)
+    np.testing.assert_allclose(small.factors, none.factors, atol=1e-8)
+
+
+def test_games_drawn_from_the_model_miss_as_far_as_it_says():
+    d, rho, rng = 6, 40.0, np.random.default_rng(0)
+    scales = np.array([0.2, 0.9, 0.1, 0.5, 0.3, 0.6])
+    design = leverage_pairs(d, 14, seed=1)
+    regression = PairRegression.of(design)
+    kernel, masks = ref.odd_kernel(scales), all_coalitions(d)
+    every = [frozenset(np.flatnonzero(mask).tolist()) for mask in masks]
+    covariance = rho * np.array([[kernel(s, t) for t in every] for s in every])
+    games = np.linalg.cholesky(covariance + 1e-10 * np.eye(64)) @ rng.normal(size=(64, 4000))
+    odd = (games - games[::-1]) / 4.0
+    codes = (regression.signs > 0) @ (1 << np.arange(d))
+    noise = np.sqrt(regression.noise)[:, None] * rng.normal(size=(15, 4000))
+    data = odd[codes] - odd[63 - codes] + noise
+    found = Kriging.of(regression, scales, rho)
+    missed = np.square(found.matrix @ data - exact_operator(masks) @ odd).mean(1)
+    np.testing.assert_allclose(missed, found.factors, rtol=0.1)
+    assert np.square(found.whitener @ data).mean() == pytest.approx(1.0, rel=0.05)
+
+
+@settings(max_examples=60)
+@given(st.integers(2, 12), st.integers(0, 60), st.floats(-4, 2), st.floats(-3, 30), st.integers(0, 1000))
+def test_always_numbers_and_always_efficient(d, more, size, rho, seed):
+    rng = np.random.default_rng(seed)
+    n = min(d - 1 + more, n_pairs_of_all(d))
+    scales = 10.0**size * rng.exponential(size=d) * (rng.random(d) < 0.6)
+    scales[0] = 10.0**size
+    regression = PairRegression.of(leverage_pairs(d, n, seed))
+    found = Kriging.of(regression, scales, 10.0**rho)
+    assert np.isfinite(found.matrix).all()
+    assert np.isfinite(found.whitener).all()
+    assert (found.factors > 0.0).all()
+    np.testing.assert_allclose(found.matrix.sum(0), np.r_[np.zeros(n), 1.0], atol=1e-12)
+    np.testing.assert_allclose(found.matrix @ regression.signs, np.eye(d), atol=1e-6)
