@@ -16,6 +16,7 @@ STOREYS = [
     {"utils"},
     {"models", "perturb", "solvers", "explanation"},
     {"population", "engine", "base"},
+    {"games"},
     {"explainers"},
     {"plotting", "metrics", "testing"},
     {"report"},

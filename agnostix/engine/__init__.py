@@ -1,6 +1,7 @@
 """The engine: plans in, answers out."""
 
+from agnostix.engine.group_means import GroupMeans
 from agnostix.engine.run import Answered, Run
 from agnostix.engine.summary import MeanAndVariance, Summary
 
-__all__ = ["Answered", "MeanAndVariance", "Run", "Summary"]
+__all__ = ["Answered", "GroupMeans", "MeanAndVariance", "Run", "Summary"]

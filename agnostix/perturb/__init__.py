@@ -6,6 +6,7 @@ from agnostix.perturb.draws import Draws, MaskBlock
 from agnostix.perturb.masker import Builder, Composition, Masker
 from agnostix.perturb.plan import Plan, one_hidden_at_a_time
 from agnostix.perturb.players import Players
+from agnostix.perturb.questions import Questions
 from agnostix.perturb.tabular import TabularMasker
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Masker",
     "Plan",
     "Players",
+    "Questions",
     "TabularMasker",
     "all_coalitions",
     "leverage_pairs",

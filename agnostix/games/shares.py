@@ -1,0 +1,90 @@
+"""What the engine keeps of a row's answers where players' shares are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agnostix.engine import GroupMeans
+from agnostix.games.solver import Solver
+from agnostix.games.worths import WorthScale
+from agnostix.perturb import MaskBlock, Questions
+from agnostix.typing import Floats
+
+_COPIES = 5
+"""Times the means are held at once while a game is solved."""
+
+
+@dataclass(frozen=True)
+class ShareSummary:
+    """From answers to Shapley values and the variances of both of their errors.
+
+    The results, row by row and in explained units: values, variances of the coalitions' sampling and of the
+    background's, each of shape (n_rows, n_varying, n_outputs); worths of all players, of none, and the
+    answers themselves, of shape (n_rows, n_outputs).
+
+    Attributes
+    ----------
+    questions : Questions
+        What is asked.
+    means : GroupMeans
+        How answers are averaged.
+    scale : WorthScale
+        How averages become worths.
+    empty : ndarray of shape (n_groups, n_outputs) or None
+        Mean predictions of the background, by group; None where they are asked about for each row.
+    solver : Solver
+        How worths become values.
+    """
+
+    questions: Questions
+    means: GroupMeans
+    scale: WorthScale
+    empty: Floats | None
+    solver: Solver
+
+    @property
+    def kept(self) -> int:
+        """Numbers that are held of each mask and output."""
+        return self.means.kept * _COPIES
+
+    def of(self, answers: Floats, block: MaskBlock) -> Floats:
+        """Average by groups.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (n_draws, n_rows, n_outputs)
+            The model's.
+        block : MaskBlock
+            What was asked.
+
+        Returns
+        -------
+        ndarray of shape (n_masks, n_groups, n_rows, n_outputs)
+        """
+        return self.means.of(answers, block)
+
+    def finish(self, collected: Floats) -> tuple[Floats, ...]:
+        """Solve the rows' games.
+
+        Parameters
+        ----------
+        collected : ndarray of shape (n_masks, n_groups, n_rows, n_outputs)
+            Mean predictions under all masks.
+
+        Returns
+        -------
+        tuple of six ndarray
+            As the class says.
+        """
+        worths = self.scale.of(collected)
+        full, rest = worths[0], worths[1:]
+        if self.empty is None:
+            empty, rest = rest[0], rest[1:]
+        else:
+            empty = np.broadcast_to(self.scale.of(self.empty[None, :, None])[0], full.shape)
+        values, variances = self.solver.solve(full, empty, rest)
+        by_player = (values[:, 0], variances, self.scale.spread(values))
+        shares = (np.ascontiguousarray(array.transpose(1, 0, 2)) for array in by_player)
+        return (*shares, full[0], np.array(empty[0]), collected[0, 0])

@@ -1,0 +1,78 @@
+"""Which coalitions of a row's players are asked about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from agnostix.perturb.coalitions import Coalitions, all_coalitions
+from agnostix.typing import Bools, Codes
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Coalitions of the players that differ between a row and what stands in for it.
+
+    The full coalition is asked about first; the empty one is known, or comes second.
+
+    Attributes
+    ----------
+    varying : ndarray of bool of shape (n_players,)
+        The players that differ; the others keep their values.
+    coalitions : Coalitions or None
+        Pairs of coalitions of the varying players; None for all coalitions.
+    asks_empty : bool
+        Whether the empty coalition is asked about too.
+    """
+
+    varying: Bools
+    coalitions: Coalitions | None
+    asks_empty: bool
+
+    @property
+    def players(self) -> Codes:
+        """Places of the varying players."""
+        return np.flatnonzero(self.varying)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every coalition is asked about."""
+        return self.coalitions is None
+
+    @property
+    def n_evaluations(self) -> int:
+        """Coalitions a row, the empty and the full one included."""
+        return 2**self.players.size if self.coalitions is None else self.coalitions.n_evaluations
+
+    @cached_property
+    def masks(self) -> Bools:
+        """The masks in order, of shape (n_masks, n_players)."""
+        t = self.players.size
+        asked = [np.ones((1, t), dtype=bool)]
+        if self.asks_empty:
+            asked.append(np.zeros((1, t), dtype=bool))
+        if self.coalitions is not None:
+            kept = self.coalitions.masks
+            asked.append(np.stack([kept, ~kept], axis=1).reshape(-1, t))
+        elif t > 1:
+            asked.append(all_coalitions(t)[1:-1])
+        masks = np.ones((sum(part.shape[0] for part in asked), self.varying.size), dtype=bool)
+        masks[:, self.varying] = np.concatenate(asked)
+        return masks
+
+    def stages(self, n_pairs: list[int]) -> tuple[Bools, ...]:
+        """The masks cut where so many pairs are complete.
+
+        Parameters
+        ----------
+        n_pairs : list of int
+            Ascending; the last one all.
+
+        Returns
+        -------
+        tuple of ndarray of bool
+        """
+        ends = [1 + int(self.asks_empty) + 2 * n for n in n_pairs]
+        return tuple(np.split(self.masks, ends[:-1]))
