@@ -37,11 +37,10 @@ from _clock import (
 from _data import add_adult_argument, adult, described
 from _engine_peers import peers
 from _engine_workers import workers
-from sklearn.compose import make_column_selector, make_column_transformer
+from _models import pipeline
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OrdinalEncoder
+from sklearn.pipeline import Pipeline
 
 from agnostix import OcclusionExplainer, as_predictor
 
@@ -114,7 +113,7 @@ def _percent(wall: np.ndarray, inside: np.ndarray) -> str:
 def frame(args: Namespace) -> None:
     """A Pipeline on a frame, against one plain call on the same distinct rows."""
     table, rich = adult(args.adult)
-    model = _pipeline(table[:20_000], rich[:20_000])
+    model = pipeline(table[:20_000], rich[:20_000])
     rows, background = table.tail(50 if args.quick else 500), table[:20_000]
     asked = _asked(model, rows, background)
     distinct = asked.drop_duplicates(ignore_index=True)
@@ -134,13 +133,6 @@ def frame(args: Namespace) -> None:
             ]
         ],
     )
-
-
-def _pipeline(table: pd.DataFrame, rich: np.ndarray) -> Pipeline:
-    labels = make_column_selector(dtype_exclude="number")
-    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    encode = make_column_transformer((codes, labels), remainder="passthrough")
-    return make_pipeline(encode, HistGradientBoostingClassifier(random_state=0)).fit(table, rich)
 
 
 def _asked(model: Pipeline, rows: pd.DataFrame, background: pd.DataFrame) -> pd.DataFrame:
