@@ -22,13 +22,13 @@ def adult(args: Namespace) -> None:
     """Adult as numeric codes: mean normalised squared errors, and what shap's are of them."""
     for setting in adult_settings(args, 2 if args.quick else 6):
         seeds = range(args.seeds or (2 if args.quick else 20))
-        found = {m: _errors(setting, m, seeds) for m in BUDGETS}
+        found = {m: _errors(setting, m, seeds, args.kernel) for m in BUDGETS}
         means = {m: {name: values.mean() for name, values in errors.items()} for m, errors in found.items()}
         size = f"{len(setting.rows)} rows x {len(seeds)} designs"
         print_table(
             f"{setting.name}: mean normalised squared error over {size}",
             ("", *(head for m in BUDGETS for head in (f"m={m:,}", "shap / it"))),
-            [(name, *_beside(means.values(), name, SHAP)) for name in (OURS, *PEERS)],
+            [(name, *_beside(means.values(), name, SHAP)) for name in means[BUDGETS[0]]],
         )
         game, m = setting.games[0], BUDGETS[0]
         apart = np.abs(shap_kernel(game, m, 0) - shap_on_the_model(game, m, 0)).max()
@@ -40,21 +40,21 @@ def baseline(args: Namespace) -> None:
     settings = mean_baseline_settings(10 if args.quick else 50)
     seeds = range(args.seeds or (2 if args.quick else 5))
     for multiple in args.multiples:
-        _print_baseline(settings, multiple, seeds)
+        _print_baseline(settings, multiple, seeds, args.kernel)
     doubts = ", ".join(f"{setting.name} {doubt(setting):.0e}" for setting in settings)
     print("\nTreeSHAP, the truth, is apart from enumeration (at 60 columns its sum from the model's) by at")
     print(f"most, relative to a row's largest value: {doubts}.")
 
 
-def _print_baseline(settings: list[Setting], multiple: int, seeds: range) -> None:
-    found = [_errors(setting, multiple * setting.n_players, seeds) for setting in settings]
+def _print_baseline(settings: list[Setting], multiple: int, seeds: range, kernels: list[str]) -> None:
+    found = [_errors(setting, multiple * setting.n_players, seeds, kernels) for setting in settings]
     medians = [{name: np.median(values) for name, values in errors.items()} for errors in found]
     heads = [f"{setting.name}, m={multiple * setting.n_players}" for setting in settings]
     size = f"{len(settings[0].rows)} rows x {len(seeds)} designs"
     print_table(
         f"Mean baseline, m={multiple}d: median normalised squared error over {size}",
         ("", *(text for head in heads for text in (head, "leverage / it"))),
-        [(name, *_beside(medians, name, LEVERAGE)) for name in (OURS, *PEERS)],
+        [(name, *_beside(medians, name, LEVERAGE)) for name in medians[0]],
     )
 
 
@@ -77,8 +77,8 @@ def smallest(args: Namespace) -> None:
         )
 
 
-def _errors(setting: Setting, m: int, seeds: range) -> dict[str, np.ndarray]:
-    calls = {OURS: partial(ours, setting, m)}
+def _errors(setting: Setting, m: int, seeds: range, kernels: list[str]) -> dict[str, np.ndarray]:
+    calls = {f"{OURS}, kernel={kernel}": partial(ours, setting, m, kernel=kernel) for kernel in kernels}
     calls |= {name: partial(theirs, estimator, setting, m) for name, estimator in PEERS.items()}
     return {name: np.array([setting.errors(call(seed)) for seed in seeds]) for name, call in calls.items()}
 

@@ -29,11 +29,9 @@ def coverage(args: Namespace) -> None:
         ("", "1.96 errors", "Student", "worst row", "rms error / rms stated", "left out"),
         lines,
     )
+    print("\nStudent: its quantile with pairs + 1 - d degrees of freedom; the worst row is by it. Left out:")
     print(
-        "\nStudent: its quantile with pairs + 1 - d degrees of freedom; the worst row is by it. Left out are"
-    )
-    print(
-        f"values below {NOTHING:.0e} of the spread of the row's values, and errors that are, made and stated."
+        f"values below {NOTHING:.0e} of the spread of their row, and errors below it, both made and stated."
     )
 
 

@@ -50,6 +50,12 @@ def main() -> None:
     parser.add_argument(
         "--multiples", type=int, nargs="+", default=[8], help="budgets of baseline, in players (default: 8)"
     )
+    parser.add_argument(
+        "--kernel",
+        nargs="+",
+        default=["auto"],
+        help="ours in adult and baseline, each a line (auto)",
+    )
     args = parser.parse_args()
     for name in args.only or _TABLES:
         _TABLES[name](args)
