@@ -30,9 +30,7 @@ def coverage(args: Namespace) -> None:
         lines,
     )
     print("\nStudent: its quantile with pairs + 1 - d degrees of freedom; the worst row is by it. Left out:")
-    print(
-        f"values below {NOTHING:.0e} of the spread of their row, and errors below it, both made and stated."
-    )
+    print(f"values below {NOTHING:.0e} of the spread of their row, and errors below it, made and stated.")
 
 
 def background(args: Namespace) -> None:
