@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import has_fit_parameter
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from agnostix.base.doc_link import page_address
 from agnostix.models import Predictor, as_predictor, is_fitted
 
 
@@ -19,6 +23,9 @@ class BaseExplainer(BaseEstimator):
     """
 
     model: Any
+    _predictor: Any = None
+    _doc_page = ""
+    _doc_link_module = "agnostix"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the explainer's parameters.
@@ -74,6 +81,53 @@ class BaseExplainer(BaseEstimator):
                 setattr(copy, state, getattr(self, state))
         return copy
 
+    def without_model(self) -> BaseExplainer:
+        """Leave the model out, to store a fitted explainer whose model cannot be.
+
+        Returns
+        -------
+        BaseExplainer
+            A fitted copy that pickles and cannot explain before `attach` gives it a model.
+        """
+        check_is_fitted(self)
+        twin = copy(self)
+        twin.model = twin.model_ = None
+        if self._predictor is not None:
+            twin._predictor = replace(self._predictor, function=_Detached(type(self).__name__), masked=None)
+        return twin
+
+    def attach(self, model: Any) -> BaseExplainer:
+        """Give a model to a fitted explainer that was stored without.
+
+        Parameters
+        ----------
+        model : fitted estimator, Pipeline, callable or Predictor
+            The one that the explainer was fitted with.
+
+        Returns
+        -------
+        self : BaseExplainer
+
+        Raises
+        ------
+        ValueError
+            If the model does not answer as the one did that the explainer was fitted with.
+        """
+        check_is_fitted(self)
+        predictor = self._recognised(as_predictor(model))
+        self.model = self.model_ = model
+        self._predictor = predictor
+        return self
+
+    def _recognised(self, predictor: Predictor) -> Predictor:
+        """The predictor, if it answers as the one did at fit; each explainer knows what it remembers."""
+        return predictor
+
+    def _get_doc_link(self) -> str:
+        """Where the "?" of the HTML representation leads."""
+        own = type(self).__module__.split(".")[0] == self._doc_link_module
+        return page_address(self._doc_page) if own and self._doc_page else ""
+
     def _fit_predictor(self, X: Any, y: Any, sample_weight: Any = None) -> Predictor:
         """The model, fitted first if it is not, ready to be asked."""
         model = self.model
@@ -91,4 +145,15 @@ class BaseExplainer(BaseEstimator):
             weight = {} if sample_weight is None else {"sample_weight": sample_weight}
             model = clone(model).fit(X, y, **weight)
         self.model_ = model
-        return as_predictor(model)
+        self._predictor = as_predictor(model)
+        return self._predictor
+
+
+@dataclass(frozen=True)
+class _Detached:
+    """Stands where the model was."""
+
+    explainer: str
+
+    def __call__(self, X: Any) -> Any:
+        raise NotFittedError(f"This {self.explainer} was stored without its model. Call attach(model) first.")

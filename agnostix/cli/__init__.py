@@ -6,6 +6,7 @@ import sys
 
 from agnostix.cli.arguments import parse_arguments
 from agnostix.cli.loading import MissingExtraError
+from agnostix.exceptions import EngineError
 
 __all__ = ["main"]
 
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
             run_report(arguments)
     except SystemExit as stop:  # argparse has printed what it had to say
         return stop.code if isinstance(stop.code, int) else 2
-    except (ValueError, OSError, MissingExtraError) as error:
+    except (ValueError, OSError, EngineError, MissingExtraError) as error:
         print(f"agnostix: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

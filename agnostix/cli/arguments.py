@@ -11,6 +11,9 @@ _WHAT_IF = """\
 a scenario: "age=50,hours=35..40,sex=Female:0.5". Constraints are joined by commas: an average, a range for
 an average, or a level and its share (0.5 or 50%%, or a range of them); several levels of one column are
 joined by semicolons. A name that holds one of , = : ; stands in double quotes. Once per scenario."""
+_ROW = """\
+a row to explain by itself: its position, counted from 0, or its label where a parquet table has labels that
+are texts. Once per row."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,6 +69,7 @@ def _add_report(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--target", metavar="COLUMN", help="the outcome that was observed, for the model's quality"
     )
     report.add_argument("--what-if", action="append", default=[], metavar="SCENARIO", help=_WHAT_IF)
+    _add_row(report)
     report.add_argument("--by", metavar="COLUMN", help="a column whose groups get a curve each")
     report.add_argument("--weight", metavar="COLUMN", help="a numeric column of sample weights")
     _add_output(report, "report.html")
@@ -84,7 +88,12 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="the same report on a real table that scikit-learn ships",
         description="Train a model on the diabetes table of scikit-learn, and report on it.",
     )
+    _add_row(demo)
     _add_output(demo, "what-if.html")
+
+
+def _add_row(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--row", action="append", default=[], metavar="ROW", help=_ROW)
 
 
 def _add_output(parser: argparse.ArgumentParser, name: str) -> None:

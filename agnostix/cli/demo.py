@@ -21,6 +21,7 @@ from agnostix.cli.loading import untrusted_types
 from agnostix.cli.run import check_output, run_report
 
 TARGET = "progression"
+ROW = "0"
 SCENARIOS = ("bmi=24.5,blood_pressure=90..93", "bmi_band=30 and over:10%")
 
 # The source describes its columns s1 to s6 by these names, s5 only as "possibly log of serum triglycerides".
@@ -42,7 +43,7 @@ def run_demo(arguments: argparse.Namespace) -> Any:
     Parameters
     ----------
     arguments : argparse.Namespace
-        With ``output`` and ``quiet``.
+        With ``row``, ``output`` and ``quiet``.
 
     Returns
     -------
@@ -64,6 +65,8 @@ def run_demo(arguments: argparse.Namespace) -> Any:
         command = ["report", *model, str(data), "--target", TARGET, "--by", "sex"]
         for scenario in SCENARIOS:
             command += ["--what-if", scenario]
+        for row in arguments.row or [ROW]:
+            command += ["--row", row]
         command += ["--title", "Diabetes: what if the patients were different?"]
         command += ["--output", str(arguments.output), *["--quiet"][: arguments.quiet]]
         return run_report(parse_arguments(command))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
 from agnostix.exceptions import DataError
+from agnostix.population import ChosenRows
+from agnostix.population.chosen_rows import row_labels
 from agnostix.population.column import Column
 from agnostix.typing import Floats
 
@@ -52,7 +55,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
     Returns
     -------
     WhatIfReport
-        Saved; unless quiet, where it is, its first two findings and its scenarios are printed.
+        Saved; unless quiet, where it is, its first two findings, its scenarios and rows are printed.
 
     Raises
     ------
@@ -67,6 +70,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
     model = load_model(arguments.model, trust_pickle=arguments.trust_pickle, trust_types=arguments.trust_type)
     inputs = split_table(load_table(arguments.data), model, arguments)
     check_scenarios(scenarios, inputs.X, arguments.data)
+    rows = find_rows(arguments.row, inputs.X)
 
     from agnostix.report import WhatIfReport  # the drawing libraries, not needed for an error above
 
@@ -78,6 +82,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         by=arguments.by,
         sample_weight=inputs.sample_weight,
         title=arguments.title,
+        rows=rows,
     )
     report.save(arguments.output)
     if not arguments.quiet:
@@ -85,6 +90,8 @@ def run_report(arguments: argparse.Namespace) -> Any:
         print(*report.summary["findings"][:2], sep="\n")
         for scenario in report.summary["scenarios"]:
             print(f"What if {scenario['question']}? {scenario['sentence']}")
+        for row in report.summary["rows"]:
+            print(row["sentence"], *(" ".join(part["sentences"]) for part in row["explanations"]))
     return report
 
 
@@ -191,6 +198,35 @@ def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -
                     column.level_code(level)
                 except ValueError as error:
                     raise DataError(f"--what-if: {error}") from None
+
+
+def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:
+    """Find the rows that are to be explained, before the model runs.
+
+    Parameters
+    ----------
+    texts : list of str
+        A label of the table, where it has any that are texts; else a position.
+    X : DataFrame of shape (n_rows, n_columns)
+        The table.
+
+    Returns
+    -------
+    list of int
+        Positions.
+
+    Raises
+    ------
+    DataError
+        If there is no such row, or it is asked for twice.
+    """
+    labels = row_labels(X)
+    known = set() if labels is None else set(labels)
+    asked = [text if text in known or not re.fullmatch(r"[+-]?\d+", text) else int(text) for text in texts]
+    try:
+        return [position for position in ChosenRows.read(asked, X).positions if position is not None]
+    except DataError as error:
+        raise DataError(f"--row: {error}") from None
 
 
 def _check_model_columns(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) -> None:

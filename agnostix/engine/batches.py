@@ -13,55 +13,151 @@ MAX_BYTES = 256 * 2**20
 """Working memory, unless scikit-learn's was raised."""
 BATCH_BYTES = 32 * 2**20
 """A batch's share of it: larger ones leave the processor's caches, smaller ones ask the model too often."""
+MERGED_NUMBERS = 2**17
+"""Answers of one row among which equal perturbed rows are looked for, whatever the working memory."""
 _SKLEARN_DEFAULT = 1024 * 2**20
 _COPIES = 4
 """Times a built row is held at once: built, converted by the model, its answers, our sums."""
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Some masks of some rows.
+class Demand:
+    """What a stage of a plan asks of the memory.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows to be explained.
+    n_draws : ndarray of int of shape (n_masks,)
+        Model rows that each mask takes for one row.
+    width : int
+        Numbers in a row.
+    n_outputs : int
+        The model's.
+    kept : int
+        Numbers that are kept of each mask and output.
+    merges : bool
+        Whether equal perturbed rows are looked for.
+    """
+
+    n_rows: int
+    n_draws: Codes
+    width: int
+    n_outputs: int
+    kept: int
+    merges: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a stage is cut.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows that go together.
+    masks : tuple of slice
+        Masks that go together, all of them in order.
+    most : int
+        Cells in one call of the model.
+    fits : bool
+        Whether each part is one call.
+    """
+
+    n_rows: int
+    masks: tuple[slice, ...]
+    most: int
+    fits: bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some rows under some parts of the masks: what a worker does in one go.
 
     Attributes
     ----------
     rows : slice
-        Of the table.
-    masks : slice
-        Of the plan.
+        Of the rows.
+    parts : slice
+        Of the layout's masks.
     """
 
     rows: slice
-    masks: slice
+    parts: slice
 
 
-def cut(n_rows: int, n_draws: Codes, n_columns: int, n_workers: int) -> list[Batch]:
-    """Cut a plan for a table into batches.
+def lay_out(demand: Demand, n_workers: int) -> Layout:
+    """Say which rows and which masks go together.
 
     Parameters
     ----------
-    n_rows : int
-        Rows of the table.
-    n_draws : ndarray of int of shape (n_masks,)
-        Model rows that each mask takes for one row.
-    n_columns : int
-        Width of the table, or of the model's answers where they are wider.
+    demand : Demand
+        What is asked.
     n_workers : int
         How many share the memory.
 
     Returns
     -------
-    list of Batch
-        Every mask of every row once.
+    Layout
     """
     room = min(_budget() // n_workers, BATCH_BYTES)
-    most = max(1, room // (_COPIES * 8 * max(n_columns, 1)))
-    if int(n_draws.sum()) <= most:
-        n = max(1, most // int(n_draws.sum()))
-        whole = slice(0, n_draws.size)
-        return [Batch(slice(start, min(start + n, n_rows)), whole) for start in range(0, n_rows, n)]
+    most = max(1, room // (_COPIES * 8 * max(demand.width, demand.n_outputs, 1)))
+    held = 8 * demand.n_draws.size * demand.kept * demand.n_outputs
+    n_rows = min(demand.n_rows, max(1, room // held), -(-demand.n_rows // n_workers))
+    if demand.merges:
+        masks = _mask_slices(demand.n_draws, max(1, MERGED_NUMBERS // demand.n_outputs))
+        biggest = max(int(demand.n_draws[part].sum()) for part in masks)
+        n_rows = min(n_rows, max(1, most // biggest))
+    else:
+        n_rows = min(n_rows, max(1, most // int(demand.n_draws.max())))
+        masks = _mask_slices(demand.n_draws, most // n_rows)
+        biggest = max(int(demand.n_draws[part].sum()) for part in masks)
+    return Layout(n_rows, tuple(masks), most, n_rows * biggest <= most)
+
+
+def tasks_of(layout: Layout, n_rows: int, n_workers: int) -> list[Task]:
+    """Share the work out: by rows, and where those are few by masks too.
+
+    Parameters
+    ----------
+    layout : Layout
+        How it is cut.
+    n_rows : int
+        Rows in all.
+    n_workers : int
+        How many there are to work.
+
+    Returns
+    -------
+    list of Task
+        Each row's tasks follow each other.
+    """
+    starts = range(0, n_rows, layout.n_rows)
+    n_parts = len(layout.masks)
+    pieces = np.array_split(np.arange(n_parts), min(n_parts, -(-n_workers // len(starts))))
     return [
-        Batch(slice(row, row + 1), masks) for row in range(n_rows) for masks in _mask_slices(n_draws, most)
+        Task(slice(start, min(start + layout.n_rows, n_rows)), slice(piece[0], piece[-1] + 1))
+        for start in starts
+        for piece in pieces
     ]
+
+
+def shares(tasks: list[Task], n_workers: int) -> list[list[Task]]:
+    """One contiguous share of the tasks for each worker.
+
+    Parameters
+    ----------
+    tasks : list of Task
+        All of them.
+    n_workers : int
+        How many workers there are.
+
+    Returns
+    -------
+    list of list of Task
+    """
+    parts = np.array_split(np.arange(len(tasks)), max(1, min(n_workers, len(tasks))))
+    return [[tasks[j] for j in part] for part in parts]
 
 
 def _mask_slices(n_draws: Codes, most: int) -> list[slice]:
@@ -78,21 +174,3 @@ def _budget() -> int:
     """Bytes: scikit-learn's working memory where that was set, else 256 MB."""
     stated = int(get_config()["working_memory"] * 2**20)
     return MAX_BYTES if stated == _SKLEARN_DEFAULT else stated
-
-
-def shares(batches: list[Batch], n_workers: int) -> list[list[Batch]]:
-    """One contiguous share of the batches for each worker.
-
-    Parameters
-    ----------
-    batches : list of Batch
-        All of them.
-    n_workers : int
-        How many workers there are.
-
-    Returns
-    -------
-    list of list of Batch
-    """
-    parts = np.array_split(np.arange(len(batches)), max(1, min(n_workers, len(batches))))
-    return [[batches[j] for j in part] for part in parts]

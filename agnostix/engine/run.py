@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,156 +12,178 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
-from agnostix.engine.batches import Batch, cut, shares
-from agnostix.exceptions import EngineError, ModelOutputError
+from agnostix.engine.batches import Demand, Task, lay_out, shares, tasks_of
+from agnostix.engine.progress import Marks, followed
+from agnostix.engine.summary import Summary
+from agnostix.engine.work import Done, Job, Worker
+from agnostix.exceptions import EngineError
 from agnostix.models import Predictor
-from agnostix.perturb import Draws, Plan, TabularMasker
-from agnostix.typing import Floats
+from agnostix.perturb import MaskBlock, Masker, Plan
+from agnostix.typing import Bools, Codes, Floats
+
+KeepGoing = Callable[[int, tuple[Floats, ...]], Bools]
+"""From a stage's number and its results to a mask of the rows that go on to the next."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What the model said to a plan, averaged over what stood in for the hidden values.
+    """What a stage of a plan has come to.
 
     Attributes
     ----------
-    means : ndarray of shape (n_rows, n_masks, n_outputs)
-        Weighted means over the draws, in model output units.
-    variances : ndarray of shape (n_rows, n_masks, n_outputs)
-        Weighted variances over the draws.
+    rows : ndarray of int of shape (n_rows,)
+        The rows that the stage was put to.
+    found : tuple of ndarray of n_rows rows
+        The results of the summary.
     n_model_rows : int
         Rows that the model was asked about.
     """
 
-    means: Floats
-    variances: Floats
+    rows: Codes
+    found: tuple[Floats, ...]
     n_model_rows: int
 
 
-def cost(plan: Plan, masker: TabularMasker, n_rows: int) -> int:
-    """Model rows that a plan takes, before anything runs.
-
-    Parameters
-    ----------
-    plan : Plan
-        The masks.
-    masker : TabularMasker
-        What stands in for hidden values.
-    n_rows : int
-        Rows to be explained.
-
-    Returns
-    -------
-    int
-    """
-    return n_rows * sum(part.rows.size for part in masker.draws(plan))
-
-
-def run(
-    predictor: Predictor,
-    masker: TabularMasker,
-    plan: Plan,
-    X: Any,
-    *,
-    n_outputs: int,
-    n_jobs: int | None = None,
-    verbose: int = 0,
-) -> Answered:
-    """Put a plan to the model for every row of a table.
+@dataclass(frozen=True)
+class Run:
+    """A model, what stands in for hidden values, and how the work is done.
 
     Parameters
     ----------
     predictor : Predictor
         The model.
-    masker : TabularMasker
+    masker : Masker
         What stands in for hidden values.
-    plan : Plan
-        The masks.
-    X : DataFrame or ndarray of shape (n_rows, n_columns)
-        The table; not changed.
     n_outputs : int
         How many the model has; another number in its answers is an error.
+    summary : Summary
+        What is kept of the answers.
     n_jobs : int, default=None
-        Workers, as in joblib; the model is sent to each once.
+        Workers, as in joblib; the model is sent to each once a stage.
     verbose : int, default=0
         1 shows the progress.
-
-    Returns
-    -------
-    Answered
-
-    Raises
-    ------
-    EngineError
-        If the model fails or answers what cannot be used: names the batch and the cause.
     """
-    draws = masker.draws(plan)
-    n_workers = effective_n_jobs(n_jobs)
-    sizes = np.array([part.rows.size for part in draws])
-    batches = cut(X.shape[0], sizes, max(X.shape[1], n_outputs), n_workers)
-    job = _Job(predictor, masker, plan, draws, X, n_outputs)
-    parts = shares(batches, n_workers)
-    if len(parts) == 1:
-        found: Iterable[list[tuple[Floats, Floats]]] = [_work(job, parts[0], verbose)]
-    else:
-        found = Parallel(n_jobs=n_jobs)(delayed(_work)(job, part, 0) for part in parts)
-    answered = [pair for part in found for pair in part]
-    shape = (X.shape[0], plan.n_masks, n_outputs)
-    means, variances = np.empty(shape), np.empty(shape)
-    for batch, (mean, variance) in zip(batches, answered, strict=True):
-        means[batch.rows, batch.masks] = mean
-        variances[batch.rows, batch.masks] = variance
-    return Answered(means, variances, X.shape[0] * int(sizes.sum()))
-
-
-@dataclass(frozen=True)
-class _Job:
-    """All that a worker needs, sent once."""
 
     predictor: Predictor
-    masker: TabularMasker
-    plan: Plan
-    draws: list[Draws]
-    X: Any
+    masker: Masker
     n_outputs: int
+    summary: Summary
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    def cost(self, plan: Plan, n_rows: int) -> int:
+        """Model rows that a plan takes at most, before anything runs.
+
+        Parameters
+        ----------
+        plan : Plan
+            The masks.
+        n_rows : int
+            Rows to be explained.
+
+        Returns
+        -------
+        int
+        """
+        return n_rows * sum(part.rows.size for part in self.masker.draws(plan.masks))
+
+    def answer(self, plan: Plan, X: Any, keep_going: KeepGoing | None = None) -> list[Answered]:
+        """Put a plan to the model for every row of a table; rows that are alike are put once.
+
+        Parameters
+        ----------
+        plan : Plan
+            The masks.
+        X : DataFrame or ndarray of n_rows rows
+            The table; not changed.
+        keep_going : callable, default=None
+            Which rows go on after a stage; it sees one of each kind. None: all.
+
+        Returns
+        -------
+        list of Answered
+            One for each stage that was put to any row.
+
+        Raises
+        ------
+        EngineError
+            If the model fails, answers what cannot be used, or a worker dies: names batch and cause.
+        """
+        first, which = self.masker.distinct(X)
+        going = np.arange(first.size)
+        answered: list[Answered] = []
+        for number, masks in enumerate(plan.stages):
+            stage = self._stage(masks, X, first[going])
+            place = np.full(first.size, -1)
+            place[going] = np.arange(going.size)
+            rows = np.flatnonzero(place[which] >= 0)
+            found = tuple(array[place[which[rows]]] for array in stage.found)
+            answered.append(Answered(rows, found, stage.n_model_rows))
+            if keep_going is not None:
+                going = going[keep_going(number, stage.found)]
+            if going.size == 0:
+                break
+        return answered
+
+    def _stage(self, masks: Bools, X: Any, rows: Codes) -> Answered:
+        draws = self.masker.draws(masks)
+        n_draws = np.array([part.rows.size for part in draws])
+        width, merges = self.masker.width(X), self.masker.merges
+        demand = Demand(rows.size, n_draws, width, self.n_outputs, self.summary.kept, merges)
+        n_workers = effective_n_jobs(self.n_jobs)
+        layout = lay_out(demand, n_workers)
+        blocks = [MaskBlock(part, masks[part], tuple(draws[part])) for part in layout.masks]
+        job = Job(self.predictor, self.masker, blocks, layout, X, rows, self.n_outputs, self.summary)
+        tasks = tasks_of(layout, rows.size, n_workers)
+        done = self._done(job, tasks, n_workers)
+        found = _joined(job, done)
+        return Answered(rows, found, sum(one.n_model_rows for one in done))
+
+    def _done(self, job: Job, tasks: list[Task], n_workers: int) -> list[Done]:
+        parts = shares(tasks, n_workers)
+        if len(parts) == 1:
+            worker = Worker(job)
+            return [worker.do(task) for task in tqdm(tasks, disable=not self.verbose, unit="batch")]
+        with followed(len(parts), len(tasks), self.verbose) as marks:
+            try:
+                pool = Parallel(n_jobs=self.n_jobs)
+                found = pool(delayed(_share)(job, part, marks, j) for j, part in enumerate(parts))
+            except BrokenExecutor as error:
+                raise EngineError(_who_died(job, parts, marks, error)) from error
+        return [one for share in found for one in share]
 
 
-def _work(job: _Job, batches: list[Batch], verbose: int) -> list[tuple[Floats, Floats]]:
-    return [_answer(job, batch) for batch in tqdm(batches, disable=not verbose, unit="batch")]
+def _share(job: Job, tasks: list[Task], marks: Marks, number: int) -> list[Done]:
+    worker, written = Worker(job), marks.open()
+    done = []
+    for task in tasks:
+        written[number, 0] = 1
+        done.append(worker.do(task))
+        written[number] += (-1, 1)
+    return done
 
 
-def _answer(job: _Job, batch: Batch) -> tuple[Floats, Floats]:
-    rows = np.arange(batch.rows.start, batch.rows.stop)
-    draws = job.draws[batch.masks]
-    table = job.masker.build(job.X, rows, job.plan.masks[batch.masks], draws)
-    try:
-        answers = job.predictor.predict(table)
-        if answers.shape[1] != job.n_outputs:
-            raise ModelOutputError(f"{answers.shape[1]} outputs where {job.n_outputs} are expected.")
-    except Exception as error:
-        raise EngineError(
-            f"The model {job.predictor.name} failed on rows {rows[0]} to {rows[-1]} under masks "
-            f"{batch.masks.start} to {batch.masks.stop - 1} ({table.shape[0]} model rows): "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    return _averages(answers, rows.size, draws)
+def _who_died(job: Job, parts: list[list[Task]], marks: Marks, error: BaseException) -> str:
+    written = marks.open()
+    at_work = [job.told(part[n]) for part, (busy, n) in zip(parts, written, strict=True) if busy]
+    where = " or ".join(at_work) or "its first batch"
+    cause = " ".join(str(error).split())
+    return (
+        f"A worker died while the model {job.predictor.name} was asked about {where}: "
+        f"{type(error).__name__}: {cause} If memory ran out, lower n_jobs or scikit-learn's working_memory."
+    )
 
 
-def _averages(answers: Floats, n_rows: int, draws: list[Draws]) -> tuple[Floats, Floats]:
-    """Weighted means and variances over the draws, each mask by itself, in one order of summing."""
-    n_outputs = answers.shape[1]
-    means = np.empty((n_rows, len(draws), n_outputs))
-    variances = np.zeros_like(means)
-    start = 0
-    for j, part in enumerate(draws):
-        size = n_rows * part.rows.size
-        block = np.ascontiguousarray(answers[start : start + size])
-        block = block.reshape(n_rows, part.rows.size, n_outputs)
-        start += size
-        apart = block - block[:, :1]  # from the first draw, so that equal answers average to themselves
-        weights = part.weights[:, None]
-        mean = (apart * weights).sum(axis=1)  # einsum's order of summing depends on how many rows there are
-        means[:, j] = block[:, 0] + mean
-        apart -= mean[:, None]
-        variances[:, j] = (apart * apart * weights).sum(axis=1)
-    return means, variances
+def _joined(job: Job, done: list[Done]) -> tuple[Floats, ...]:
+    """Results of all tasks, those of one row's tasks put together first."""
+    found, waiting, n_masks = [], [], sum(len(block.draws) for block in job.blocks)
+    for one in done:
+        if one.found is not None:
+            found.append(one.found)
+            continue
+        assert one.collected is not None
+        waiting.append(one.collected)
+        if sum(part.shape[0] for part in waiting) == n_masks:
+            found.append(job.summary.finish(np.concatenate(waiting)))
+            waiting = []
+    return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))

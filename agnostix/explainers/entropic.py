@@ -119,6 +119,7 @@ class EntropicProjection(BaseExplainer):
     True
     """
 
+    _doc_page = "what_if.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
         "n_targets": [Interval(Integral, 3, None, closed="left")],

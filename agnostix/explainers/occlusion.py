@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.base import AttributionExplainer
-from agnostix.base.outputs import select_outputs
-from agnostix.engine import Answered, cost, run
-from agnostix.exceptions import DataError
+from agnostix.base import BackgroundExplainer
+from agnostix.engine import MeanAndVariance, Run
 from agnostix.explanation import Explanation
-from agnostix.perturb import Plan, Players, TabularMasker, one_hidden_at_a_time
-from agnostix.typing import Floats
-from agnostix.utils.frames import as_table, column_names, is_frame
-from agnostix.utils.seeds import seed_of
-from agnostix.utils.sklearn_compat import Interval, StrOptions, validate_data
+from agnostix.perturb import Background, Plan, one_hidden_at_a_time
+from agnostix.utils.frames import as_table
+from agnostix.utils.sklearn_compat import Interval, StrOptions
 
 
-class OcclusionExplainer(AttributionExplainer):
+class OcclusionExplainer(BackgroundExplainer):
     """Say what each feature does to a prediction, by hiding it.
 
     The value of a feature is the prediction of the row less the mean
@@ -95,6 +90,7 @@ class OcclusionExplainer(AttributionExplainer):
     True
     """
 
+    _doc_page = "occlusion.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
         "method": [StrOptions({"auto", "features"})],
@@ -151,17 +147,7 @@ class OcclusionExplainer(AttributionExplainer):
         ValueError
             If the rows, the fill or a group cannot be used.
         """
-        self._validate_params()
-        table = as_table(X)
-        validate_data(self, X=table, skip_check_array=True)
-        self._predictor = self._fit_predictor(table, y, sample_weight)
-        self.players_ = Players.of(column_names(table), self.feature_groups)
-        self.background_, weights = self._draw(table, sample_weight)
-        self._masker = TabularMasker(self.background_, weights, self.players_)
-        answers = self._predictor.predict(_rows(self.background_, np.arange(weights.size)))  # a copy
-        self.base_values_ = weights @ answers
-        self.output_names_ = self._predictor.names(answers.shape[1])
-        self.is_binary_ = self._predictor.task == "classification" and answers.shape[1] == 2
+        self._learn_background(X, y, sample_weight)
         return self
 
     def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
@@ -186,22 +172,27 @@ class OcclusionExplainer(AttributionExplainer):
         EngineError
             If the model fails.
         """
-        check_is_fitted(self)
-        table = as_table(X)
-        self._masker.check(table)
-        wanted = self.outputs if outputs is None else outputs
-        select_outputs(wanted, self.output_names_, np.zeros((1, len(self.output_names_))))  # before it costs
-        answered = run(
-            self._predictor,
-            self._masker,
-            self._plan(),
-            table,
-            n_outputs=len(self.output_names_),
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
+        table, wanted = self._checked_table(X, outputs)
+        (answered,) = self._run().answer(self._plan(), table)
+        means, variances = answered.found
+        which, names, extras = self._picked(wanted, means[:, 0])
+        across, rows = which[:, None, :], np.arange(which.shape[0])[:, None]
+        own = means[:, :1]
+        spread = np.take_along_axis(variances[:, 1:], across, axis=2)
+        return Explanation(
+            values=np.take_along_axis(own - means[:, 1:], across, axis=2),
+            std_errors=np.sqrt(spread * self._share_per_draw()),
+            base_values=self.base_values_[which],
+            outputs=own[:, 0][rows, which],
+            data=table,
+            feature_names=self.players_.names,
+            output_names=names,
+            kind="occlusion",
+            method="OcclusionExplainer",
+            params=self._told_params(),
+            n_model_rows=answered.n_model_rows,
+            extras=extras,
         )
-        which, names = select_outputs(wanted, self.output_names_, answered.means[:, 0])
-        return self._explanation(table, answered, which, names)
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about, before anything runs.
@@ -216,122 +207,21 @@ class OcclusionExplainer(AttributionExplainer):
         int
         """
         check_is_fitted(self)
-        return cost(self._plan(), self._masker, as_table(X).shape[0])
+        return self._run().cost(self._plan(), as_table(X).shape[0])
 
     def _plan(self) -> Plan:
         return one_hidden_at_a_time(len(self.players_.names))
 
-    def _explanation(
-        self, table: Any, answered: Answered, which: np.ndarray, names: tuple[str, ...]
-    ) -> Explanation:
-        own = answered.means[:, :1]
-        values = np.take_along_axis(own - answered.means[:, 1:], which[:, None, :], axis=2)
-        spread = np.take_along_axis(answered.variances[:, 1:], which[:, None, :], axis=2)
+    def _run(self) -> Run:
+        n_outputs = len(self.output_names_)
+        return Run(self._predictor, self._masker, n_outputs, MeanAndVariance(), self.n_jobs, self.verbose)
+
+    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
+        if isinstance(self.fill, str) and self.fill == "auto":
+            return Background.drawn(table, self.background_size, self.random_state, sample_weight)
+        return Background.constant(self.fill, table, "OcclusionExplainer")
+
+    def _share_per_draw(self) -> float:
+        """From the variance over draws to that of their mean; a single row is a choice and has none."""
         square = float(self._masker.weights @ self._masker.weights)
-        errors = np.sqrt(spread * square / (1.0 - square)) if square < 1.0 else np.zeros_like(values)
-        rows = np.arange(which.shape[0])[:, None]
-        base = np.broadcast_to(self.base_values_, own[:, 0].shape)
-        extras: dict[str, Any] = {"background_size": int(self._masker.weights.size)}
-        if names == ("predicted",):
-            extras["predicted"] = np.array([self.output_names_[j] for j in which[:, 0]])
-        return Explanation(
-            values=values,
-            std_errors=errors,
-            base_values=base[rows, which],
-            outputs=own[:, 0][rows, which],
-            data=table,
-            feature_names=self.players_.names,
-            output_names=names,
-            row_names=None,
-            kind="occlusion",
-            method="OcclusionExplainer",
-            params=self._told_params(),
-            fidelity=None,
-            n_model_rows=answered.n_model_rows,
-            extras=extras,
-        )
-
-    def _told_params(self) -> dict[str, Any]:
-        """Parameters as plain values."""
-        params = self.get_params(deep=False)
-        return {name: _plain(value) for name, value in params.items() if name != "model"}
-
-    def _draw(self, table: Any, sample_weight: Any) -> tuple[Any, Floats]:
-        if not (isinstance(self.fill, str) and self.fill == "auto"):
-            return _constant_row(self.fill, table), np.ones(1)
-        n_rows = table.shape[0]
-        size = min(self.background_size, n_rows)
-        rows = np.sort(np.random.default_rng(seed_of(self.random_state)).permutation(n_rows)[:size])
-        weights = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=float).ravel()
-        if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < 0).any():
-            raise DataError(
-                f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows."
-            )
-        if not weights[rows].any():
-            raise DataError("All rows drawn for the background have zero weight. Raise background_size.")
-        rows = rows[weights[rows] > 0]
-        return _rows(table, rows), weights[rows] / weights[rows].sum()
-
-
-def _plain(value: Any) -> Any:
-    """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
-    if isinstance(value, Mapping | pd.Series):
-        return {str(name): _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(entry) for entry in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, str | int | float | None) else repr(value)
-
-
-def _rows(table: Any, rows: np.ndarray) -> Any:
-    if isinstance(table, pd.DataFrame):
-        return table.iloc[rows].reset_index(drop=True)
-    return table[rows]
-
-
-def _constant_row(fill: Any, table: Any) -> Any:
-    """One row of the table's form and types."""
-    names = column_names(table)
-    if isinstance(fill, Mapping | pd.Series):
-        given = {str(name): value for name, value in fill.items()}
-    else:
-        values = list(fill) if isinstance(fill, list | tuple) else list(np.ravel(fill))
-        given = dict(zip(names, values, strict=True)) if len(values) == len(names) else {}
-    if set(given) != set(names):
-        raise DataError(
-            f"The 'fill' parameter of OcclusionExplainer must be 'auto' or have a value for each of the "
-            f"{len(names)} columns ({', '.join(names)}), got {fill!r}."
-        )
-    if not is_frame(table):
-        row = np.empty((1, len(names)), dtype=object)
-        row[0] = [given[name] for name in names]
-        return row if table.dtype == object else np.array(row.tolist())
-    make = _pandas_value if isinstance(table, pd.DataFrame) else _polars_value
-    return type(table)({name: _one_value(given[str(name)], table[name], make) for name in table.columns})
-
-
-def _one_value(value: Any, column: Any, make: Callable[[Any, Any], Any]) -> Any:
-    """A constant in a column's own type, which must be able to hold it."""
-    try:
-        return make(value, column)
-    except Exception as error:
-        raise DataError(
-            f"The 'fill' parameter of OcclusionExplainer has {value!r} for the column {str(column.name)!r}, "
-            f"which its type {column.dtype} cannot hold."
-        ) from error
-
-
-def _pandas_value(value: Any, column: pd.Series) -> pd.Series:
-    labels = getattr(column.dtype, "categories", None)
-    if labels is not None and not (pd.isna(value) or value in labels):
-        raise ValueError("not one of the labels")
-    one = pd.Series([value]).astype(column.dtype)
-    if one.isna()[0] != pd.isna(value):
-        raise ValueError("missing")
-    if not pd.api.types.is_float_dtype(one) and not one.isna()[0] and one[0] != value:
-        raise ValueError("another value")
-    return one
-
-
-def _polars_value(value: Any, column: Any) -> Any:
-    return type(column)([value], dtype=column.dtype)
+        return square / (1.0 - square) if square < 1.0 else 0.0

@@ -31,10 +31,9 @@ from agnostix.explanation.selection import (
     object_array,
     over_rows,
     row_places,
-    take_rows,
 )
 from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import columns, is_frame, kind_of, to_floats
+from agnostix.utils.frames import columns, is_frame, kind_of, take_rows, to_floats
 
 KINDS = ("additive", "surrogate", "occlusion")
 AGGREGATES = ("mean_abs", "mean", "max_abs")
@@ -199,7 +198,7 @@ class Explanation:
             std_errors=kept(self.std_errors),
             base_values=self.base_values[index],
             outputs=self.outputs[index],
-            data=take_rows(self.data, index),
+            data=None if self.data is None else take_rows(self.data, index),
             row_names=None if self.row_names is None else tuple(self.row_names[i] for i in index),
             fidelity=None if self.fidelity is None else {k: v[index] for k, v in self.fidelity.items()},
             extras={key: kept(value) for key, value in self.extras.items()},

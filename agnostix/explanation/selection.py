@@ -35,12 +35,6 @@ def row_places(rows: Any, n_rows: int) -> Codes:
     return index % max(n_rows, 1)
 
 
-def take_rows(data: Any, index: Codes) -> Any:
-    if data is None or isinstance(data, np.ndarray):
-        return None if data is None else data[index]
-    return data.iloc[index] if isinstance(data, pd.DataFrame) else data[index]
-
-
 def find_places(what: str, wanted: Any, names: Sequence[str]) -> list[int]:
     listed = [wanted] if isinstance(wanted, str) or not np.iterable(wanted) else list(wanted)
     return [find_place(what, one, names) for one in listed]

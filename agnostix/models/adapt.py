@@ -28,7 +28,11 @@ def as_predictor(
     model : fitted estimator, Pipeline, callable or Predictor
         A classifier is asked for ``predict_proba``, a regressor for
         ``predict``; a callable takes a batch of rows and returns an array of
-        shape (n,) or (n, n_outputs).
+        shape (n,) or (n, n_outputs). A callable that can hide parts of a row
+        where the model lives has a method ``predict_masked(x, masks, fill,
+        labels)`` too, which gets one row, masks of shape (n_masks, n_players),
+        the rows that fill in and the player of each place, and returns an
+        array of shape (n_masks, n_fill, n_outputs).
     task : {"classification", "regression"}, default=None
         Needed only where the model cannot tell, as a plain callable, and
         something depends on it, as a metric.
@@ -89,7 +93,11 @@ def as_predictor(
     if callable(model):
         name = method or type(model).__name__
         return Predictor(
-            model, name="function" if name == "<lambda>" else name, task=task, output_names=names
+            model,
+            name="function" if name == "<lambda>" else name,
+            task=task,
+            output_names=names,
+            masked=getattr(model, "predict_masked", None),
         )
     raise TypeError(
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to answers, "

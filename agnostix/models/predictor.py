@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from agnostix.exceptions import DataError, ModelOutputError
-from agnostix.typing import Floats
-from agnostix.utils.frames import as_table, column_names, is_frame, select, to_array
+from agnostix.typing import Bools, Codes, Floats
+from agnostix.utils.frames import (
+    as_table,
+    column_names,
+    copied,
+    is_frame,
+    locked,
+    same_table,
+    select,
+    to_array,
+)
 
 Task = Literal["classification", "regression"]
+
+
+def wants_to_write(error: ValueError) -> bool:
+    """Tell whether a model failed since it may not write into its input.
+
+    Parameters
+    ----------
+    error : ValueError
+        How it failed.
+
+    Returns
+    -------
+    bool
+    """
+    return "read-only" in str(error)
 
 
 @dataclass(frozen=True)
@@ -38,6 +63,12 @@ class Predictor:
         The columns it was fitted on; None if it was fitted on an array or cannot tell.
     wants_array : bool
         Whether frames are handed to it as arrays, since it was fitted on one.
+    masked : callable or None
+        For a model that puts masked rows together itself, where it lives: from
+        (x, masks, fill, labels) to an array of shape (n_masks, n_fill) or
+        (n_masks, n_fill, n_outputs); see `ask_masked`.
+    copies : bool
+        Whether the model gets a copy of each table, since it changes what it is given.
     """
 
     function: Callable[[Any], Any]
@@ -48,6 +79,8 @@ class Predictor:
     output_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     wants_array: bool = False
+    masked: Callable[[Any, Bools, Any, Codes], Any] | None = None
+    copies: bool = False
 
     def predict(self, X: Any) -> Floats:
         """Ask the model, and check its answer.
@@ -69,9 +102,97 @@ class Predictor:
         ModelOutputError
             If the answer is not numeric, has another number of rows, or is NaN or infinite somewhere.
         """
-        X = as_table(X)
-        answer = self.function(self.present(X))
-        return self._checked(answer, X.shape[0])
+        table = as_table(X)
+        try:
+            return self.ask(locked(table)).copy()
+        except ValueError as error:
+            if not wants_to_write(error):
+                raise
+            return self.ask(copied(table)).copy()
+
+    def ask(self, table: Any) -> Floats:
+        """Ask the model about a table that is known to be one, and check its answer.
+
+        Parameters
+        ----------
+        table : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_outputs)
+            In model output units.
+
+        Raises
+        ------
+        DataError, ModelOutputError
+            As `predict`.
+        """
+        answer = self.function(self.present(copied(table) if self.copies else table))
+        return self._checked(answer, table.shape[0])
+
+    def ask_masked(self, x: Any, masks: Bools, fill: Any, labels: Codes) -> Floats:
+        """Ask the model about one row with parts of it hidden, which it composes itself.
+
+        Parameters
+        ----------
+        x : ndarray
+            The row, of any shape.
+        masks : ndarray of bool of shape (n_masks, n_players)
+            True where the row's own values stay.
+        fill : ndarray of shape (n_fill, *x.shape)
+            What stands in.
+        labels : ndarray of int, of x's shape or of its leading axes
+            The player to which each place belongs.
+
+        Returns
+        -------
+        ndarray of shape (n_masks, n_fill, n_outputs)
+            In model output units.
+
+        Raises
+        ------
+        ModelOutputError
+            As `predict`.
+        """
+        assert self.masked is not None
+        shape = (masks.shape[0], fill.shape[0])
+        answer = np.asarray(self.masked(x, masks, fill, labels))
+        if answer.shape[:2] != shape or answer.ndim > 3:
+            raise ModelOutputError(
+                f"The model {self.name} was given {shape[0]} masks and {shape[1]} rows to fill in, and "
+                f"answered with an array of shape {answer.shape}; {shape} or "
+                f"({shape[0]}, {shape[1]}, n_outputs) is needed."
+            )
+        n_rows = shape[0] * shape[1]
+        return self._checked(answer.reshape(n_rows, *answer.shape[2:]), n_rows).reshape(*shape, -1)
+
+    def trial(self, table: Any) -> tuple[Predictor, Floats]:
+        """Ask about a small table, and see whether the model changes what it is given.
+
+        Parameters
+        ----------
+        table : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table; it stays as it is.
+
+        Returns
+        -------
+        predictor : Predictor
+            One that hands out copies, where the model changes its input; then a warning says so.
+        answers : ndarray of shape (n_rows, n_outputs)
+            In model output units.
+        """
+        given = copied(table)
+        answers = np.array(self.ask(given))
+        if self.copies or same_table(given, table):
+            return self, answers
+        warnings.warn(
+            f"The model {self.name} changes the table it is given. It gets a copy of its own each time, "
+            "which costs time and memory.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return replace(self, copies=True), answers
 
     def present(self, X: Any) -> Any:
         """The table as the model was trained on it: its own columns, in its order.
@@ -170,4 +291,4 @@ class Predictor:
                 f"The model {self.name} answers with values of type {raw.dtype}{example}; numbers are "
                 "needed. Pass its predict_proba instead of its predict."
             )
-        return raw.astype(float)
+        return raw.astype(float, copy=False)

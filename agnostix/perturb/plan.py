@@ -6,25 +6,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.exceptions import DataError
 from agnostix.typing import Bools
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Masks that are put to every row, frozen before anything runs.
+    """Masks that are put to every row, in stages, frozen before anything runs.
 
     Attributes
     ----------
-    masks : ndarray of bool of shape (n_masks, n_players)
-        True where the row's own values stay.
+    stages : tuple of ndarray of bool of shape (n_masks_of_the_stage, n_players)
+        True where the row's own values stay. A later stage is put only to the rows
+        that an explainer has not settled by then.
     """
 
-    masks: Bools
+    stages: tuple[Bools, ...]
+
+    def __post_init__(self) -> None:
+        if len({stage.shape[1] for stage in self.stages}) != 1:
+            raise DataError("A plan needs at least one stage, and all of its stages the same players.")
+
+    @property
+    def masks(self) -> Bools:
+        """All of them, in order, of shape (n_masks, n_players)."""
+        return np.concatenate(self.stages)
 
     @property
     def n_masks(self) -> int:
-        """Questions a row."""
-        return self.masks.shape[0]
+        """Questions a row, over all stages."""
+        return sum(stage.shape[0] for stage in self.stages)
 
 
 def one_hidden_at_a_time(n_players: int) -> Plan:
@@ -38,6 +49,6 @@ def one_hidden_at_a_time(n_players: int) -> Plan:
     Returns
     -------
     Plan
-        Of n_players + 1 masks.
+        One stage of n_players + 1 masks.
     """
-    return Plan(np.vstack([np.ones(n_players, dtype=bool), ~np.eye(n_players, dtype=bool)]))
+    return Plan((np.vstack([np.ones(n_players, dtype=bool), ~np.eye(n_players, dtype=bool)]),))

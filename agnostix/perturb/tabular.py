@@ -10,26 +10,17 @@ import numpy as np
 import pandas as pd
 
 from agnostix.exceptions import DataError
-from agnostix.perturb.plan import Plan
+from agnostix.perturb.column_buffer import ColumnBuffer
+from agnostix.perturb.draws import Draws
+from agnostix.perturb.gatherer import Gatherer
+from agnostix.perturb.identity import distinct_rows, first_of_each, keys_of, table_codes
+from agnostix.perturb.masker import Builder, Composition
 from agnostix.perturb.players import Players
 from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import column_names, columns, is_frame, kind_of, to_codes, to_floats
+from agnostix.utils.frames import column_names, is_frame, take_rows
 
-
-@dataclass(frozen=True)
-class Draws:
-    """Background rows that differ in what a mask hides, with their weights.
-
-    Attributes
-    ----------
-    rows : ndarray of int of shape (n_draws,)
-        One background row for each distinct set of hidden values.
-    weights : ndarray of shape (n_draws,)
-        Their weights, summing to 1.
-    """
-
-    rows: Codes
-    weights: Floats
+AGREEMENT = 0.05
+"""Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +44,113 @@ class TabularMasker:
     @cached_property
     def _codes(self) -> Codes:
         """The background's values as codes, equal where the values are."""
-        series = columns(self.background).values()
-        return np.column_stack([_coded(column) for column in series])
+        return table_codes(self.background)
 
-    def draws(self, plan: Plan) -> list[Draws]:
+    def draws(self, masks: Bools) -> list[Draws]:
         """For each mask, background rows merged where they agree in all that it hides.
 
         Parameters
         ----------
-        plan : Plan
+        masks : ndarray of bool of shape (n_masks, n_players)
             The masks.
 
         Returns
         -------
         list of Draws
         """
-        return [self._merged(mask) for mask in plan.masks]
+        whole, every = Draws(np.zeros(1, dtype=np.intp), np.ones(1)), Draws(self._places, self.weights)
+        hidden = self._hidden_columns(masks)
+        keys = hidden.astype(np.uint64) @ self._keys.T
+        found = []
+        for gone, key in zip(hidden, keys, strict=True):
+            if not gone.any():
+                found.append(whole)
+            else:
+                found.append(every if (gone & self._all_differ).any() else self._merged(key))
+        return found
+
+    def distinct(self, X: Any) -> tuple[Codes, Codes]:
+        """Find rows that say the same.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        tuple of ndarray of int
+            The first row of each kind, and for every row its place there.
+        """
+        return distinct_rows(X)
+
+    @cached_property
+    def merges(self) -> bool:
+        """Whether two background rows agree in a column so often that looking for equal cells pays."""
+        n_rows, n_columns = self._codes.shape
+        alike = sum(float((np.unique(c, return_counts=True)[1] ** 2.0).sum()) - n_rows for c in self._codes.T)
+        return n_rows > 1 and alike >= AGREEMENT * n_rows * (n_rows - 1) * n_columns
+
+    def width(self, X: Any) -> int:
+        """Numbers in a row.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        int
+        """
+        return int(X.shape[1])
+
+    def builder(self, X: Any, rows: Codes, room: int) -> Builder:
+        """Make a builder of perturbed rows.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+        rows : ndarray of int of shape (n,)
+            Which of its rows.
+        room : int
+            Cells that are built at once at most; 0 where that is not known beforehand.
+
+        Returns
+        -------
+        Builder
+        """
+        own = take_rows(X, rows)
+        if is_frame(X):
+            return Gatherer(own, self.background, self.players, self.merges)
+        common = np.result_type(X.dtype, self.background.dtype)
+        own, background = own.astype(common, copy=False), self.background.astype(common, copy=False)
+        if room and not self.merges:
+            return ColumnBuffer(own, background, self.players, room)
+        return Gatherer(own, background, self.players, self.merges)
+
+    def compose(self, X: Any, row: int) -> Composition | None:
+        """A row in pieces, for a model that puts masked rows together itself.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+        row : int
+            Which row.
+
+        Returns
+        -------
+        Composition or None
+            None for anything but an array of numbers.
+        """
+        if is_frame(X) or X.dtype.kind not in "biuf" or self.background.dtype.kind not in "biuf":
+            return None
+        labels = np.empty(X.shape[1], dtype=np.intp)
+        for player, positions in enumerate(self.players.columns):
+            labels[list(positions)] = player
+        return Composition(X[row], self.background, labels)
 
     def check(self, X: Any) -> None:
         """Check that a table has the background's columns and types.
@@ -99,73 +181,28 @@ class TabularMasker:
         for name in X.columns:
             _check_types(str(name), X[name].dtype, self.background[name].dtype)
 
-    def build(self, X: Any, rows: Codes, masks: Bools, draws: list[Draws]) -> Any:
-        """The model's input for some rows under some masks.
+    @cached_property
+    def _places(self) -> Codes:
+        return np.arange(self.weights.size)
 
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-        rows : ndarray of int of shape (n,)
-            Which rows.
-        masks : ndarray of bool of shape (n_masks, n_players)
-            Which masks.
-        draws : list of Draws
-            One for each mask.
+    @cached_property
+    def _keys(self) -> Codes:
+        return keys_of(self._codes)
 
-        Returns
-        -------
-        DataFrame or ndarray
-            For each mask, for each row, one row for each draw, in this order.
-        """
-        sizes = np.array([rows.size * part.rows.size for part in draws])
-        ends = np.cumsum(sizes)
-        spans = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-        X = X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
-        own = np.concatenate([np.repeat(np.arange(rows.size), part.rows.size) for part in draws])
-        if not is_frame(X):
-            return self._build_array(X, own, rows.size, masks, draws, spans)
-        return self._build_frame(X, own, rows.size, masks, draws, spans)
+    @cached_property
+    def _all_differ(self) -> Bools:
+        """Columns in which no two background rows agree."""
+        return np.array([np.unique(codes).size == codes.size for codes in self._codes.T])
 
-    def _merged(self, mask: Bools) -> Draws:
-        hidden = [column for player in np.flatnonzero(~mask) for column in self.players.columns[player]]
-        if not hidden:
-            return Draws(np.zeros(1, dtype=np.intp), np.ones(1))
-        _, first, which = np.unique(self._codes[:, hidden], axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        weights = np.bincount(which.ravel(), self.weights, first.size)
-        return Draws(first[order], weights[order])
-
-    def _build_array(
-        self, X: Any, own: Codes, n: int, masks: Bools, draws: list[Draws], spans: list[slice]
-    ) -> Any:
-        out = X[own].astype(np.result_type(X.dtype, self.background.dtype), copy=False)
-        for mask, part, span in zip(masks, draws, spans, strict=True):
-            block = out[span].reshape(n, part.rows.size, out.shape[1])
-            for player in np.flatnonzero(~mask):
-                for column in self.players.columns[player]:
-                    block[:, :, column] = self.background[part.rows, column]
-        return out
-
-    def _build_frame(
-        self, X: Any, own: Codes, n: int, masks: Bools, draws: list[Draws], spans: list[slice]
-    ) -> Any:
-        """Column by column, each taken out of the table's own values followed by the background's."""
-        taken: dict[Any, Any] = {}
-        names = list(X.columns)
+    def _hidden_columns(self, masks: Bools) -> Bools:
+        hidden = np.empty((masks.shape[0], self._codes.shape[1]), dtype=bool)
         for player, positions in enumerate(self.players.columns):
-            index = own
-            for mask, part, span in zip(masks, draws, spans, strict=True):
-                if not mask[player]:
-                    index = own.copy() if index is own else index
-                    index[span] = np.tile(len(X) + part.rows, n)
-            for position in positions:
-                name = names[position]
-                taken[name] = _take(X[name], self.background[name], index)
-        ordered = {name: taken[name] for name in names}
-        if isinstance(X, pd.DataFrame):
-            return pd.DataFrame(ordered, copy=False)
-        return type(X)(ordered)
+            hidden[:, positions] = ~masks[:, [player]]
+        return hidden
+
+    def _merged(self, keys: Codes) -> Draws:
+        first, which = first_of_each(keys)
+        return Draws(first, np.bincount(which, self.weights, first.size))
 
 
 def _check_arrays(X: Any, background: Any) -> None:
@@ -188,21 +225,3 @@ def _check_types(name: str, given: Any, own: Any) -> None:
     raise DataError(
         f"Column {name!r} has {what} {shown[0]} in X and {shown[1]} in the background. Convert one of them."
     )
-
-
-def _take(own: Any, background: Any, index: Codes) -> Any:
-    if isinstance(own, pd.Series):
-        if isinstance(own.dtype, pd.CategoricalDtype):  # equal, but perhaps in another order
-            own = own.cat.set_categories(background.cat.categories)
-        both = pd.concat([own, background], ignore_index=True)
-        return both.take(index).reset_index(drop=True)
-    return own.clone().append(background).gather(index)
-
-
-def _coded(column: Any) -> Codes:
-    if kind_of(column) != "numeric":
-        return to_codes(column)[0]
-    numbers = np.asarray(column)
-    if numbers.dtype.kind not in "iu":  # as floats, large integers that differ would look alike
-        numbers = to_floats(column)
-    return np.unique(numbers, return_inverse=True)[1].ravel()

@@ -9,8 +9,11 @@ from typing import Any
 
 from agnostix.plotting import ShiftDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, house_style
-from agnostix.report.findings import outcome_name, outcome_scale, quality_scale, question
+from agnostix.report.findings import answer_name, outcome_name, outcome_scale, quality_scale, question
 from agnostix.report.material import Material
+from agnostix.report.reading import Reading
+from agnostix.report.row_findings import row_name
+from agnostix.report.row_summary import readings
 
 _VARIABLES = {
     INK: "ink",
@@ -34,7 +37,7 @@ def draw_figures(material: Material) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER".
+        SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "row:NUMBER:EXPLAINER".
     """
     with house_style():
         scale = outcome_scale(material)
@@ -53,6 +56,10 @@ def draw_figures(material: Material) -> dict[str, str]:
                 figures[f"scenario:{j}"] = _svg(
                     display.plot(_axes(5.2, 3.2)), f"What else moved: {question(asked.constraints)}"
                 )
+        for i, single in enumerate(material.rows):
+            for j, reading in enumerate(readings(single, material)):
+                title = f"Why {row_name(single.row)}, by {reading.explanation.method}"
+                figures[f"row:{i}:{j}"] = _svg(_waterfall(reading, answer_name(material)), title)
     return {name: _unique_ids(svg, f"figure-{j}") for j, (name, svg) in enumerate(figures.items())}
 
 
@@ -76,6 +83,15 @@ def _feature(material: Material, feature: str) -> str:
         rows.assign(feature=rows["level"].astype(str), level=None) if rows["level"].nunique() > 2 else rows
     )
     return _ranking(ranked, scale, f"Change of the {outcome_name(material)} by level of {feature}")
+
+
+def _waterfall(reading: Reading, name: str) -> Any:
+    display, scale = reading.display, reading.scale
+    display.output_name = f"{name}, in the explainer's own units" if reading.in_own_units else name
+    height = 0.9 + 0.31 * len(display.steps)
+    display.plot(_axes(5.0, height), factor=scale.factor, suffix=" %" if scale.share else "")
+    display.ax_.locator_params(axis="x", nbins=3)
+    return display
 
 
 def _axes(width: float, height: float) -> Any:

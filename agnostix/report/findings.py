@@ -30,11 +30,24 @@ def outcome_name(material: Material) -> str:
     -------
     str
     """
+    return f"mean {answer_name(material)}"
+
+
+def answer_name(material: Material) -> str:
+    """The outcome of a single row in words.
+
+    Parameters
+    ----------
+    material : Material
+        Results.
+
+    Returns
+    -------
+    str
+    """
     if material.is_share:
-        return f"mean predicted probability of {material.output}"
-    if material.output == "prediction":
-        return "mean prediction"
-    return f"mean prediction of {material.output}"
+        return f"predicted probability of {material.output}"
+    return "prediction" if material.output == "prediction" else f"prediction of {material.output}"
 
 
 def outcome_scale(material: Material) -> Scale:

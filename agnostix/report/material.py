@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.explainers import EntropicProjection
 from agnostix.explanation import Scenario, WhatIfCurves
 from agnostix.population import Companions, Sample, default_metrics, movable
+from agnostix.report.request import Request
+from agnostix.report.single_rows import SingleRow, check_explainers, choose_rows, gather_rows
 from agnostix.utils.threads import one_blas_thread
 
 EQUAL_KL = 0.1
@@ -22,37 +24,6 @@ MAX_FEATURES = 24
 """Features with a picture of their own, those that move the outcome most."""
 MAX_LEVELS = 12
 """Levels of a column that are followed, the most frequent."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for.
-
-    Attributes
-    ----------
-    model, X, y, sample_weight : object
-        As for `EntropicProjection`.
-    what_if : sequence of mapping
-        Scenarios.
-    by : str or None
-        A column whose groups get a curve each.
-    output : str or None
-        Which output the report is about.
-    title : str or None
-        Heading of the page.
-    confidence_level : float
-        Of every interval.
-    """
-
-    model: Any
-    X: Any
-    y: Any = None
-    sample_weight: Any = None
-    what_if: Sequence[Mapping[str, Any]] = ()
-    by: str | None = None
-    output: str | None = None
-    title: str | None = None
-    confidence_level: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -128,7 +99,9 @@ class Material:
     skipped : tuple of (feature, group, reason)
         Columns that cannot be moved.
     timings : dict of str to float
-        Seconds for the model and for solving.
+        Seconds for the model, for solving, and for single rows where there are any.
+    rows : list of SingleRow
+        Rows explained one by one.
     """
 
     request: Request
@@ -143,6 +116,7 @@ class Material:
     asked: list[Asked]
     skipped: tuple[tuple[str, Any, str], ...]
     timings: dict[str, float] = field(default_factory=dict)
+    rows: list[SingleRow] = field(default_factory=list)
 
     @property
     def is_share(self) -> bool:
@@ -188,11 +162,24 @@ def gather(request: Request) -> Material:
     -------
     Material
     """
+    chosen = choose_rows(request.rows, request.X)
+    check_explainers(request.explainers)
     start = time.perf_counter()
     projection = EntropicProjection(
         request.model, confidence_level=request.confidence_level, missing="omit"
     ).fit(request.X, request.y, request.sample_weight)
     fitted = time.perf_counter()
+    material = _solved(request, projection)
+    solved = time.perf_counter()
+    timings = {"model": fitted - start, "solving": solved - fitted}
+    if chosen is None:
+        return replace(material, timings=timings)
+    rows = gather_rows(request, chosen, projection, material.output)
+    return replace(material, timings=timings | {"rows": time.perf_counter() - solved}, rows=rows)
+
+
+def _solved(request: Request, projection: EntropicProjection) -> Material:
+    """All about populations."""
     output = _output(projection, request.output)
     asked = [_ask(projection, constraints) for constraints in request.what_if]
     metrics = default_metrics(projection.answers_)
@@ -217,7 +204,6 @@ def gather(request: Request) -> Material:
         _levers(projection, curves),
         asked,
         _skipped(projection),
-        {"model": fitted - start, "solving": time.perf_counter() - fitted},
     )
 
 

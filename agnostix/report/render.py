@@ -8,6 +8,11 @@ from typing import Any
 
 from agnostix.report.words import Scale, digits_apart, number, percent, whole
 
+_N_VALUES = 20
+"""Features of a single row in its table."""
+_N_COLUMNS = 40
+"""Columns in which a row is shown beside those nearest to it."""
+
 
 def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> str:
     """Fill a template in.
@@ -38,7 +43,7 @@ def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> s
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "percent": percent, "whole": whole, "md": _as_markdown}
-    environment.globals["digits_apart"] = digits_apart
+    environment.globals |= {"digits_apart": digits_apart, "n_values": _N_VALUES, "n_columns": _N_COLUMNS}
     scale = Scale(summary["outcome"]["share"], summary["outcome"]["decimals"])
     drawn = {name: Markup(svg) for name, svg in figures.items()}
     return environment.get_template(template).render(summary=summary, figures=drawn, scale=scale, parts=parts)

@@ -23,11 +23,12 @@ from agnostix.report.findings import (
     scenario_sentence,
 )
 from agnostix.report.material import EQUAL_KL, Asked, Lever, Material
+from agnostix.report.plain import digits_of, records, rounded
+from agnostix.report.row_summary import summarise_row
 from agnostix.report.words import Scale, is_known, percent, whole
 
 SCHEMA_VERSION = 1
 _N_COMPANIONS = 3
-_IN_UNITS_OF_COLUMN = ("target", "start", "before", "after", "reached")
 _METRIC_NAMES = {"brier_score": "Brier score", "roc_auc": "ROC AUC", "r2": "R\u00b2"}
 
 
@@ -53,13 +54,14 @@ def summarise(material: Material) -> dict[str, Any]:
         "identity": _identity(material),
         "findings": headline_findings(material),
         "equal_kl": EQUAL_KL,
-        "ranking": _records(material.ranking),
+        "ranking": records(material.ranking),
         "features": [_feature(material, feature, scale) for feature in material.features],
         "levers": [_lever(lever, material) for lever in material.levers],
         "scenarios": [_scenario(asked, material) for asked in material.asked],
         "baseline": _baseline(material),
         "groups": _groups(material),
         "quality": _quality(material),
+        "rows": [summarise_row(single, material) for single in material.rows],
         "caveats": caveats(material),
         "timings": dict(material.timings),
     }
@@ -88,13 +90,21 @@ def _identity(material: Material) -> list[tuple[str, str]]:
             "Truth",
             "known" if projection.answers_.truth is not None else "not given: nothing is said on quality",
         ),
-        ("Cost", f"the model was asked about {whole(projection.n_model_rows_)} rows, once"),
+        ("Cost", _cost(material)),
         ("Confidence", percent(request.confidence_level)),
         ("Made", datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")),
     ]
     if request.sample_weight is not None:
         lines.insert(3, ("Weights", f"{whole(table.base_ess)} effective rows"))
     return lines
+
+
+def _cost(material: Material) -> str:
+    said = f"the model was asked about {whole(material.projection.n_model_rows_)} rows, once"
+    if not material.rows:
+        return said
+    explaining = sum(explanation.n_model_rows for explanation in material.rows[0].explanations)
+    return f"{said}, and about {whole(len(material.rows) + explaining)} more to explain single rows"
 
 
 def _fingerprint(material: Material) -> str:
@@ -135,14 +145,14 @@ def _lever(lever: Lever, material: Material) -> dict[str, Any]:
     others = [name if level is None else f"{name} = {level}" for name, level in lever.others]
     strongest = np.argsort(-np.abs(lever.shifts), axis=1, kind="stable")[:, :_N_COMPANIONS]
     moved = [
-        [[others[j], _round(lever.shifts[i, j], 3)] for j in row if abs(lever.shifts[i, j]) >= 0.05]
+        [[others[j], rounded(lever.shifts[i, j], 3)] for j in row if abs(lever.shifts[i, j]) >= 0.05]
         for i, row in enumerate(strongest)
     ]
     columns = {
-        name: [_round(v, _digits_of(name)) for v in curve[name].to_numpy(dtype=float)]
+        name: [rounded(v, digits_of(name)) for v in curve[name].to_numpy(dtype=float)]
         for name in ("target", "value", "std_error", "low", "high", "slope", "kl", "max_weight")
     }
-    ess = [_round(v) for v in curve["ess"].to_numpy(dtype=float) / base_ess]
+    ess = [rounded(v) for v in curve["ess"].to_numpy(dtype=float) / base_ess]
     return {
         "feature": lever.feature,
         "level": None if lever.level is None else str(lever.level),
@@ -161,14 +171,14 @@ def _scenario(asked: Asked, material: Material) -> dict[str, Any]:
         return said | {"problem": asked.problem, "outcomes": [], "shifts": [], "conditions": []}
     return said | {
         "problem": None,
-        "kl": _round(scenario.kl),
-        "ess_fraction": _round(scenario.ess_fraction),
-        "max_weight": _round(scenario.max_weight),
+        "kl": rounded(scenario.kl),
+        "ess_fraction": rounded(scenario.ess_fraction),
+        "max_weight": rounded(scenario.max_weight),
         "status": scenario.status,
         "n_rows": scenario.n_rows,
-        "outcomes": [_written(row, material) for row in _records(_shown(scenario.outcomes, material))],
-        "shifts": _records(scenario.shifts),
-        "conditions": _records(scenario.conditions),
+        "outcomes": [_written(row, material) for row in records(_shown(scenario.outcomes, material))],
+        "shifts": records(scenario.shifts),
+        "conditions": records(scenario.conditions),
     }
 
 
@@ -178,11 +188,11 @@ def _shown(outcomes: pd.DataFrame, material: Material) -> pd.DataFrame:
 
 
 def _baseline(material: Material) -> list[dict[str, Any]]:
-    return [_written(row, material) for row in _records(_shown(material.baseline, material))]
+    return [_written(row, material) for row in records(_shown(material.baseline, material))]
 
 
 def _groups(material: Material) -> list[dict[str, Any]]:
-    return [_written(row, material) for row in _records(material.groups)] if len(material.groups) else []
+    return [_written(row, material) for row in records(material.groups)] if len(material.groups) else []
 
 
 def _written(row: dict[str, Any], material: Material) -> dict[str, Any]:
@@ -212,29 +222,4 @@ def _quality(material: Material) -> dict[str, Any]:
         return {}
     scale = quality_scale(material)
     metric = str(material.quality["quantity"].iloc[0])
-    return {"metric": metric, "share": scale.share, "ranking": _records(material.quality)}
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(key): _plain(value, _digits_of(str(key))) for key, value in row.items()}
-        for row in frame.to_dict("records")
-    ]
-
-
-def _plain(value: Any, digits: int) -> Any:
-    if isinstance(value, float | np.floating):
-        return _round(float(value), digits)
-    if isinstance(value, np.generic):
-        return value.item()
-    return value if value is None or isinstance(value, str | int | bool) else str(value)
-
-
-def _digits_of(name: str) -> int:
-    """Significant digits: more for what is in a column's units, which may lie far from 0."""
-    return 12 if name in _IN_UNITS_OF_COLUMN else 6
-
-
-def _round(value: float, digits: int = 6) -> float | None:
-    """Some significant digits, None for what JSON cannot hold."""
-    return float(f"{value:.{digits}g}") if np.isfinite(value) else None
+    return {"metric": metric, "share": scale.share, "ranking": records(material.quality)}

@@ -12,9 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from agnostix.base import AttributionExplainer
 from agnostix.report.figures import draw_figures
-from agnostix.report.material import Material, Request, gather
+from agnostix.report.material import Material, gather
 from agnostix.report.render import render
+from agnostix.report.request import Request
 from agnostix.report.summary import summarise
 
 
@@ -48,13 +50,23 @@ class WhatIfReport:
         Heading of the page.
     confidence_level : float, default=0.95
         Nominal coverage of every interval.
+    rows : int, label, sequence of them, or DataFrame, default=None
+        Single rows to explain, at most 20: positions in `X`, counted from 0;
+        labels of a pandas index, which are no whole numbers; or new rows with
+        the columns of `X`.
+    explainers : sequence of AttributionExplainer, default=None
+        What explains them, each in a part of its own. One that is not fitted is
+        cloned, and fitted on the columns of `X` that the model uses. By default
+        an `OcclusionExplainer` with 100 background rows.
+    random_state : int, RandomState, Generator or None, default=0
+        Of the background that the default explainer draws.
 
     Attributes
     ----------
     summary : dict
         All that the report says, as plain values.
     timings : dict of str to float
-        Seconds spent on the model, on solving, and on drawing.
+        Seconds spent on the model, on solving, on single rows if any, and on drawing.
 
     Examples
     --------
@@ -66,6 +78,12 @@ class WhatIfReport:
     >>> report = WhatIfReport(model, X, y, output="2", what_if=[{"petal width (cm)": 1.5}])
     >>> report.summary["scenarios"][0]["question"]
     'an average petal width (cm) of 1.5'
+
+    Single rows are explained too, and the real rows nearest to them found:
+
+    >>> report = WhatIfReport(model, X, y, output="2", rows=[100])
+    >>> report.summary["rows"][0]["nearest"]["sentences"][0]
+    "Row 100 is one of the data's own; no other row is equal to it in all 4 columns."
     """
 
     def __init__(
@@ -80,9 +98,25 @@ class WhatIfReport:
         sample_weight: Any = None,
         title: str | None = None,
         confidence_level: float = 0.95,
+        rows: Any = None,
+        explainers: Sequence[AttributionExplainer] | None = None,
+        random_state: Any = 0,
     ) -> None:
         scenarios = [what_if] if isinstance(what_if, Mapping) else list(what_if)
-        self._request = Request(model, X, y, sample_weight, scenarios, by, output, title, confidence_level)
+        self._request = Request(
+            model,
+            X,
+            y,
+            sample_weight,
+            scenarios,
+            by,
+            output,
+            title,
+            confidence_level,
+            rows,
+            explainers,
+            random_state,
+        )
         self._drawing = 0.0
 
     @cached_property
@@ -103,7 +137,7 @@ class WhatIfReport:
 
     @property
     def timings(self) -> dict[str, float]:
-        """Seconds spent on the model, on solving, and on drawing so far."""
+        """Seconds spent on the model, on solving, on single rows if any, and on drawing so far."""
         return {**self._material.timings, "drawing": self._drawing}
 
     def html(self) -> str:

@@ -153,6 +153,25 @@ class Scale:
         decimals = int(np.clip(np.ceil(-np.log10(half / 3.0)), 0, 6)) if half > 0.0 else 2
         return cls(share, min(decimals, 2) if share else decimals)
 
+    @classmethod
+    def of_parts(cls, parts: Any, share: bool) -> Scale:
+        """Three digits of the largest of some parts, as in the pictures of them.
+
+        Parameters
+        ----------
+        parts : array-like of float
+            In model output units.
+        share : bool
+            Whether the outcome is a share.
+
+        Returns
+        -------
+        Scale
+        """
+        known = np.abs(np.asarray(parts, dtype=float)) * (100.0 if share else 1.0)
+        largest = float(known[np.isfinite(known)].max(initial=0.0))
+        return cls(share, int(np.clip(2 - np.floor(np.log10(largest)), 0, 9)) if largest > 0.0 else 2)
+
     @property
     def factor(self) -> float:
         """What the outcome is multiplied by."""
@@ -213,6 +232,23 @@ class Scale:
         text = self._digits(self.factor * change)
         sign = "+" if change > 0 and any(digit in text for digit in "123456789") else ""
         return sign + text + (" points" if self.share else "")
+
+    def change_interval(self, low: float | None, high: float | None) -> str:
+        """An interval of a difference, each end with its sign.
+
+        Parameters
+        ----------
+        low, high : float or None
+            In model output units.
+
+        Returns
+        -------
+        str
+        """
+        if low is None or high is None or not (is_known(low) and is_known(high)):
+            return DASH
+        first, last = (self.change(end).removesuffix(" points") for end in (low, high))
+        return f"{first} to {last}"
 
     def _digits(self, value: float) -> str:
         text = f"{value:,.{self.decimals}f}".replace(",", THIN_SPACE).replace("-", MINUS)

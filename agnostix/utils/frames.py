@@ -23,8 +23,8 @@ def is_frame(X: Any) -> bool:
     -------
     bool
     """
-    if isinstance(X, pd.DataFrame):
-        return True
+    if isinstance(X, pd.DataFrame | np.ndarray):
+        return isinstance(X, pd.DataFrame)
     native = nw.from_native(X, eager_only=True, pass_through=True)
     return isinstance(native, nw.DataFrame) and native.implementation.is_polars()
 
@@ -142,6 +142,78 @@ def select(X: Any, names: list[str]) -> Any:
     return X[list(names)]
 
 
+def take_rows(X: Any, rows: Any) -> Any:
+    """Rows of a table, in the order asked for.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_rows, ...)
+        The table.
+    rows : ndarray of int of shape (n,)
+        Which rows.
+
+    Returns
+    -------
+    DataFrame or ndarray of shape (n, ...)
+        Of the same make, a copy; a pandas index is kept.
+    """
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+
+
+def copied(X: Any) -> Any:
+    """A copy that may be written to.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray
+        The table.
+
+    Returns
+    -------
+    DataFrame or ndarray
+        Of the same make; polars frames, which nobody can write to, as they are.
+    """
+    return X.copy() if isinstance(X, pd.DataFrame | np.ndarray) else X
+
+
+def locked(X: Any) -> Any:
+    """The table in a form whose receiver cannot write into it.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray
+        The table.
+
+    Returns
+    -------
+    DataFrame or ndarray
+        A view of an array that may only be read; of a pandas frame a shallow copy.
+    """
+    if isinstance(X, pd.DataFrame):
+        return X.copy(deep=False)
+    if isinstance(X, np.ndarray):
+        X = X.view()
+        X.flags.writeable = False
+    return X
+
+
+def same_table(one: Any, other: Any) -> bool:
+    """Tell whether two tables of one make hold the same, missing values included.
+
+    Parameters
+    ----------
+    one, other : DataFrame or ndarray
+        The tables.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(one, np.ndarray):
+        one, other = pd.DataFrame(one), pd.DataFrame(other)
+    return bool(one.equals(other))
+
+
 def kind_of(series: Any) -> str:
     """What a column holds.
 
@@ -211,6 +283,29 @@ def to_floats(series: Any) -> np.ndarray:
     if isinstance(series, pd.Series):
         return column.to_native().to_numpy(dtype=float, na_value=np.nan)
     return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=float)
+
+
+def to_numbers(series: Any) -> np.ndarray:
+    """A column of numbers or dates as float64, missing values as NaN.
+
+    Parameters
+    ----------
+    series : Series
+        A column.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Dates and durations in the ticks of their type, counted from an origin of its own.
+    """
+    if kind_of(series) == "numeric":
+        return to_floats(series)
+    if not isinstance(series, pd.Series):
+        return to_floats(series.to_physical())
+    is_span = nw.from_native(series, series_only=True).dtype == nw.Duration
+    ticks = pd.to_timedelta(series) if is_span else pd.to_datetime(series, utc=True).dt.tz_localize(None)
+    numbers = ticks.to_numpy(dtype="timedelta64[ns]" if is_span else "datetime64[ns]")
+    return np.where(np.isnat(numbers), np.nan, numbers.astype(np.int64).astype(float))
 
 
 def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:

@@ -1,4 +1,6 @@
+import pickle
 import re
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from agnostix.base import BaseExplainer
+from agnostix import EntropicProjection, OcclusionExplainer
+from agnostix.base import BaseExplainer, doc_link
+from agnostix.exceptions import EngineError
 from agnostix.models import Predictor, as_predictor
 
 RNG = np.random.default_rng(0)
@@ -110,3 +114,70 @@ def test_an_unfitted_model_needs_y():
         Explainer(LinearRegression()).fit(X)
     with pytest.raises(NotFittedError):
         as_predictor(LinearRegression())
+
+
+class Unpicklable:
+    """A model that nobody can store."""
+
+    def __call__(self, X):
+        return np.asarray(X)[:, 0] + 1.0
+
+    def __reduce__(self):
+        raise TypeError("cannot be stored")
+
+
+def test_an_explainer_is_stored_without_its_model():
+    explainer = OcclusionExplainer(Unpicklable(), random_state=0).fit(X)
+    with pytest.raises(TypeError, match="cannot be stored"):
+        pickle.dumps(explainer)
+    twin = pickle.loads(pickle.dumps(explainer.without_model()))
+    message = "This OcclusionExplainer was stored without its model. Call attach(model) first."
+    with pytest.raises(EngineError, match=re.escape(message)):
+        twin.explain(X[:3])
+    model = Unpicklable()
+    assert twin.attach(model) is twin
+    assert twin.model is twin.model_ is model
+    np.testing.assert_array_equal(twin.explain(X[:3]).values, explainer.explain(X[:3]).values)
+    assert isinstance(explainer.model, Unpicklable)  # the original keeps its own
+
+
+def test_another_model_is_not_attached():
+    explainer = OcclusionExplainer(double, random_state=0).fit(X)
+    message = (
+        r"attach got another model than fit: \<lambda\> answers the background with \[.*\] on average, and "
+        r"the one at fit with \[.*\]. Fit a new explainer for it."
+    ).replace(r"\<lambda\>", "function")
+    for model in (lambda X: X[:, 0] + 1.0, lambda X: np.ones((len(X), 2))):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            explainer.without_model().attach(model)
+
+
+@pytest.mark.parametrize("method", ["without_model", "attach"])
+def test_an_explainer_without_a_fit_has_nothing_to_store(method):
+    explainer = OcclusionExplainer(double)
+    with pytest.raises(NotFittedError):
+        explainer.attach(double) if method == "attach" else explainer.without_model()
+
+
+@pytest.mark.parametrize(
+    ("explainer", "page"),
+    [(OcclusionExplainer(double), "occlusion.md"), (EntropicProjection(double), "what_if.md")],
+)
+def test_the_documentation_is_linked_where_it_is(explainer, page):
+    address = re.search(r'href="([^"]+)"', explainer._repr_html_()).group(1)
+    assert address.endswith(page)
+    with urlopen(address) as found:
+        assert type(explainer).__name__ in found.read().decode()
+
+
+def test_pages_are_found_in_an_installation_too(monkeypatch, tmp_path):
+    folder = tmp_path / "share" / "doc" / "agnostix"
+    folder.mkdir(parents=True)
+    (folder / "lately.md").write_text("found")
+    monkeypatch.setattr(doc_link.sysconfig, "get_path", lambda name: str(tmp_path))
+    assert doc_link.page_address("lately.md") == (folder / "lately.md").as_uri()
+    assert doc_link.page_address("never.md") == ""
+
+
+def test_others_explainers_have_no_link_into_this_documentation():
+    assert Explainer(double)._get_doc_link() == ""

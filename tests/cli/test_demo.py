@@ -57,8 +57,16 @@ def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     html = page.read_text(encoding="utf-8")
     assert "coded 1" in html
     assert "30 and over" in html
+    assert "<h3>Row 0</h3>" in html
     assert len(html) < 2e6
     assert list(tmp_path.iterdir()) == [page]
+
+
+def test_the_demo_explains_the_rows_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "what-if.json"
+    assert main(["demo", "-o", str(path), "--quiet", "--row", "5", "--row", "132"]) == 0
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    assert [row["position"] for row in rows] == [5, 132]
 
 
 def test_the_demo_in_another_format(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -16,6 +16,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from agnostix.cli import main
+from agnostix.exceptions import EngineError
 
 
 @pytest.fixture
@@ -50,6 +51,19 @@ def test_a_whole_report(report, files: SimpleNamespace) -> None:
     assert html.rstrip().endswith("</html>")
     assert len(html) < 2e6
     assert sorted(path.name for path in files.folder.iterdir()) == ["model.skops", "out.html", "people.csv"]
+
+
+def test_rows_are_explained_and_told(report) -> None:
+    ran = report("--target", "income", "--row", "17", "--row", "3")
+    assert (ran.status, ran.err) == (0, "")
+    told = [line for line in ran.out.splitlines() if line.startswith("The model gives row ")]
+    assert [line.split()[4] for line in told] == ["17", "3"]
+    assert all("The mean prediction of 100 background rows is " in line for line in told)
+    assert '<section id="rows">' in ran.page.read_text(encoding="utf-8")
+
+
+def test_a_row_that_is_not_there(report) -> None:
+    _failed(report("--row", "400"), "--row: There is no row 400: positions run from 0 to 399.")
 
 
 def test_quiet_prints_nothing(report) -> None:
@@ -140,6 +154,7 @@ def test_a_target_out_of_reach(report) -> None:
     ("error", "status", "message"),
     [
         (ValueError("no good"), 2, "agnostix: error: no good\n"),
+        (EngineError("the model failed"), 2, "agnostix: error: the model failed\n"),
         (NotFittedError("not fitted"), 2, "agnostix: error: not fitted\n"),
         (FileNotFoundError(2, "No such file", "x"), 2, "agnostix: error: [Errno 2] No such file: 'x'\n"),
         (KeyboardInterrupt(), 130, "agnostix: interrupted; nothing was written\n"),

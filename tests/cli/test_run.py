@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from agnostix.cli.arguments import parse_arguments
-from agnostix.cli.run import check_output, run_report, split_table
+from agnostix.cli.run import check_output, find_rows, run_report, split_table
 from agnostix.exceptions import DataError
 
 PLACE = "It has: age, hours, sex, income, weight."
@@ -177,3 +177,33 @@ def test_the_report_as_json(files: SimpleNamespace) -> None:
     options = ("--target", "income", "--what-if", "age=50", "-o", str(path), "--quiet")
     report = run_report(_arguments(*options, model=files.model, data=files.data))
     assert json.loads(path.read_text()) == json.loads(report.json())
+
+
+@pytest.mark.parametrize(
+    ("texts", "positions"), [([], []), (["17"], [17]), (["0", "399"], [0, 399]), (["007"], [7])]
+)
+def test_rows_by_position(people: pd.DataFrame, texts: list[str], positions: list[int]) -> None:
+    assert find_rows(texts, people) == positions
+
+
+def test_rows_by_label_where_labels_are_texts(people: pd.DataFrame) -> None:
+    table = people.set_axis([f"p{j}" if j else "17" for j in range(len(people))], axis=0)
+    assert find_rows(["p3", "17", "18"], table) == [3, 0, 18]
+    turned = people.set_axis(people.index[::-1], axis=0)
+    assert find_rows(["17"], turned) == [17]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["400"], "--row: There is no row 400: positions run from 0 to 399."),
+        (["-1"], "--row: There is no row -1: positions run from 0 to 399."),
+        (["Ann"], "--row: There is no row 'Ann': positions run from 0 to 399."),
+        (["1.5"], "--row: There is no row '1.5': positions run from 0 to 399."),
+        (["3", "03"], "--row: The row 3 is asked for twice."),
+    ],
+)
+def test_rows_that_are_not_there(people: pd.DataFrame, texts: list[str], message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        find_rows(texts, people)
+    assert str(caught.value) == message

@@ -1,13 +1,22 @@
+import os
 import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix.engine import cost, run
+from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import EngineError
 from agnostix.models import as_predictor
 from agnostix.perturb import Plan, Players, TabularMasker, one_hidden_at_a_time
@@ -15,7 +24,7 @@ from agnostix.perturb import Plan, Players, TabularMasker, one_hidden_at_a_time
 RNG = np.random.default_rng(0)
 X, BACKGROUND = RNG.normal(size=(9, 3)), RNG.integers(0, 3, (8, 3)).astype(float)
 WEIGHTS = RNG.dirichlet(np.ones(8))
-MASKS = Plan(np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype=bool))
+MASKS = Plan((np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype=bool),))
 
 
 def answers(X):
@@ -29,6 +38,24 @@ PREDICTOR = as_predictor(answers)
 
 def masker_of(background=BACKGROUND, weights=WEIGHTS, groups=None):
     return TabularMasker(background, weights, Players.of(["x0", "x1", "x2"], groups))
+
+
+@dataclass
+class Found:
+    means: np.ndarray
+    variances: np.ndarray
+    n_model_rows: int
+
+
+def run(predictor, masker, plan, X, *, n_outputs, **how):
+    answered = Run(predictor, masker, n_outputs, MeanAndVariance(), **how).answer(plan, X)
+    means = np.concatenate([one.found[0] for one in answered], axis=1)
+    variances = np.concatenate([one.found[1] for one in answered], axis=1)
+    return Found(means, variances, sum(one.n_model_rows for one in answered))
+
+
+def cost(plan, masker, n_rows):
+    return Run(PREDICTOR, masker, 2, MeanAndVariance()).cost(plan, n_rows)
 
 
 def by_loops(X, background, weights, masks):
@@ -52,7 +79,7 @@ def test_means_and_variances_are_those_of_loops(memory):
     np.testing.assert_allclose(found.variances, variances, rtol=0, atol=1e-13)
     np.testing.assert_array_equal(found.means[:, 0], answers(X))
     np.testing.assert_array_equal(found.variances[:, [0, 4]], 0.0)
-    assert found.n_model_rows == cost(MASKS, masker_of(), 9)
+    assert found.n_model_rows < cost(MASKS, masker_of(), 9)  # the row as it is comes up twice
 
 
 @settings(max_examples=60, deadline=None)
@@ -60,7 +87,7 @@ def test_means_and_variances_are_those_of_loops(memory):
 def test_no_cut_of_the_work_changes_a_bit(data):
     n, n_background = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 40))
     rng = np.random.default_rng(data.draw(st.integers(0, 100)))
-    masks = Plan(rng.random((data.draw(st.integers(1, 6)), 3)) < 0.5)
+    masks = Plan((rng.random((data.draw(st.integers(1, 6)), 3)) < 0.5,))
     masker = masker_of(rng.normal(size=(n_background, 3)).round(1), rng.dirichlet(np.ones(n_background)))
     X = rng.normal(size=(n, 3))
     whole = run(PREDICTOR, masker, masks, X, n_outputs=2)
@@ -85,7 +112,7 @@ def test_the_layout_of_the_answers_changes_no_bit(order, n_outputs, n_background
     rng = np.random.default_rng(0)
     masker = masker_of(rng.normal(size=(n_background, 3)), rng.dirichlet(np.ones(n_background)))
     X = rng.normal(size=(5, 3))
-    plan = Plan(np.zeros((1, 3), dtype=bool))
+    plan = Plan((np.zeros((1, 3), dtype=bool),))
     whole = run(as_predictor(model), masker, plan, X, n_outputs=n_outputs)
     alone = run(as_predictor(model), masker, plan, X[3:4], n_outputs=n_outputs)
     np.testing.assert_array_equal(alone.means, whole.means[3:4])
@@ -124,7 +151,7 @@ def test_the_batch_that_failed_is_named():
 
 def test_another_number_of_outputs_is_an_error():
     message = (
-        f"The model answers failed on rows 0 to 8 under masks 0 to 5 ({cost(MASKS, masker_of(), 9)} model "
+        f"The model answers failed on rows 0 to 8 under masks 0 to 5 ({9 * 20} model "
         "rows): ModelOutputError: 2 outputs where 3 are expected."
     )
     with pytest.raises(EngineError, match=f"^{re.escape(message)}$"):
@@ -151,7 +178,280 @@ def test_frames_and_arrays_give_the_same_bits():
 def test_a_first_draw_far_from_the_others_costs_no_digits():
     background = np.array([[1e9, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
     masker = masker_of(background, np.array([1e-40, 0.5, 0.5]))
-    plan = Plan(np.zeros((1, 3), dtype=bool))
+    plan = Plan((np.zeros((1, 3), dtype=bool),))
     found = run(as_predictor(lambda X: X[:, 0]), masker, plan, X, n_outputs=1)
     np.testing.assert_allclose(found.means, 1.5, rtol=1e-6)
     np.testing.assert_allclose(found.variances, 0.25, rtol=1e-6)
+
+
+def test_equal_rows_are_put_to_the_model_once():
+    seen = []
+
+    def watching(given):
+        seen.append(len(given))
+        return answers(given)
+
+    again = X[[3, 0, 3, 3, 5, 0]]
+    found = run(as_predictor(watching), masker_of(), MASKS, again, n_outputs=2)
+    alone = run(PREDICTOR, masker_of(), MASKS, X[[3, 0, 5]], n_outputs=2)
+    assert found.n_model_rows == sum(seen) == alone.n_model_rows
+    whole = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
+    np.testing.assert_array_equal(found.means, whole.means[[3, 0, 3, 3, 5, 0]])
+    np.testing.assert_array_equal(found.variances, whole.variances[[3, 0, 3, 3, 5, 0]])
+
+
+STAGED = Plan((MASKS.masks[:2], MASKS.masks[2:5], MASKS.masks[5:]))
+
+
+def test_stages_without_a_rule_are_put_to_all_rows():
+    one, staged = (run(PREDICTOR, masker_of(), plan, X, n_outputs=2) for plan in (MASKS, STAGED))
+    np.testing.assert_array_equal(one.means, staged.means)
+    np.testing.assert_array_equal(one.variances, staged.variances)
+
+
+def test_later_stages_are_put_to_the_rows_that_go_on():
+    asked = []
+
+    def large_ones(number, found):
+        asked.append((number, found[0].shape))
+        return found[0][:, 0, 0] > (0.0, 0.5, 9e9)[number]
+
+    again = X[[0, 1, 2, 3, 4, 5, 6, 7, 8, 0]]
+    stages = Run(PREDICTOR, masker_of(), 2, MeanAndVariance()).answer(STAGED, again, large_ones)
+    first = answers(again)[:, 0]
+    assert [number for number, _ in asked] == [0, 1, 2][: len(stages)]
+    np.testing.assert_array_equal(stages[0].rows, np.arange(10))
+    np.testing.assert_array_equal(stages[1].rows, np.flatnonzero(first > 0))
+    assert asked[1][1] == ((answers(X)[:, 0] > 0).sum(), 3, 2)
+    whole = run(PREDICTOR, masker_of(), MASKS, again, n_outputs=2)
+    np.testing.assert_array_equal(stages[1].found[0], whole.means[stages[1].rows, 2:5])
+
+
+def test_a_plan_ends_where_no_row_goes_on():
+    found = Run(PREDICTOR, masker_of(), 2, MeanAndVariance()).answer(
+        STAGED, X, lambda number, found: np.zeros(len(found[0]), dtype=bool)
+    )
+    assert len(found) == 1
+
+
+class Composes:
+    """A model that puts masked rows together itself."""
+
+    def __init__(self, shape=None):
+        self.shape, self.masked = shape, 0
+
+    def __call__(self, given):
+        raise AssertionError("rows were built")
+
+    def predict_masked(self, x, masks, fill, labels):
+        self.masked += 1
+        rows = np.where(masks[:, labels][:, None], x, fill)
+        told = answers(rows.reshape(-1, x.size)).reshape(*rows.shape[:2], 2)
+        return told if self.shape is None else np.ones(self.shape)
+
+
+@pytest.mark.parametrize("groups", [None, {"g": ["x2", "x0"]}])
+def test_a_model_that_composes_rows_gets_masks_instead(groups):
+    masker = masker_of(groups=groups)
+    masks = Plan((MASKS.masks[:, : len(masker.players.names)],))
+    model = Composes()
+    found = run(as_predictor(model), masker, masks, X, n_outputs=2)
+    built = run(PREDICTOR, masker, masks, X, n_outputs=2)
+    np.testing.assert_array_equal(found.means, built.means)
+    np.testing.assert_array_equal(found.variances, built.variances)
+    assert model.masked == 9
+    assert found.n_model_rows == 9 * masks.n_masks * 8
+
+
+def test_a_composed_answer_of_another_shape_is_an_error():
+    message = (
+        "The model Composes failed on rows 0 to 0 under masks 0 to 5 (48 model rows): ModelOutputError: "
+        "The model Composes was given 6 masks and 8 rows to fill in, and answered with an array of shape "
+        "(8, 6); (6, 8) or (6, 8, n_outputs) is needed."
+    )
+    with pytest.raises(EngineError, match=f"^{re.escape(message)}$"):
+        run(as_predictor(Composes((8, 6))), masker_of(), MASKS, X, n_outputs=2)
+
+
+CONTINUOUS = RNG.normal(size=(8, 3))
+
+
+def clips(given):
+    """Writes where it may, as numpy code does that was never shown a table of which it was not the owner."""
+    given[given < 0.0] = 0.0
+    return answers(given)
+
+
+def writes_through(given):
+    """Writes where it may not, as compiled code can."""
+    told = answers(given)
+    if given.flags.owndata:
+        return told
+    base = given
+    while base.base is not None:
+        base = base.base
+    base[:] = 0.0
+    return told
+
+
+@pytest.mark.parametrize("background", [BACKGROUND, CONTINUOUS], ids=["merged", "in one buffer"])
+@pytest.mark.parametrize("memory", [0.002, 100])
+def test_a_model_that_writes_into_its_input_gets_copies(background, memory):
+    before = X.copy(), background.copy()
+    with config_context(working_memory=memory):
+        found = run(as_predictor(clips), masker_of(background), MASKS, X, n_outputs=2)
+        clipped = run(
+            as_predictor(lambda given: answers(np.maximum(given, 0.0))),
+            masker_of(background),
+            MASKS,
+            X,
+            n_outputs=2,
+        )
+    np.testing.assert_array_equal(found.means, clipped.means)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(background, before[1])
+
+
+@pytest.mark.parametrize("memory", [0.002, 100])
+def test_a_model_that_writes_past_the_lock_is_found_out(memory):
+    with config_context(working_memory=memory):
+        found = run(as_predictor(writes_through), masker_of(CONTINUOUS), MASKS, X, n_outputs=2)
+        plain = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2)
+    np.testing.assert_array_equal(found.means, plain.means)
+
+
+def a_column(given):
+    """Its answer is a piece of its input."""
+    return given[:, 1]
+
+
+@pytest.mark.parametrize("background", [BACKGROUND, CONTINUOUS], ids=["merged", "in one buffer"])
+def test_answers_that_are_a_piece_of_the_input_are_read_and_not_written(background):
+    found = run(as_predictor(a_column), masker_of(background), MASKS, X, n_outputs=1)
+    expected = background.T[1] @ WEIGHTS
+    np.testing.assert_allclose(found.means[:, 2], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("n_rows", [1, 2, 9])
+def test_workers_change_no_bit(backend, n_rows):
+    whole = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X[:n_rows], n_outputs=2)
+    with parallel_config(backend), config_context(working_memory=0.004):
+        found = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X[:n_rows], n_outputs=2, n_jobs=2)
+    np.testing.assert_array_equal(found.means, whole.means)
+    np.testing.assert_array_equal(found.variances, whole.variances)
+    assert found.n_model_rows == whole.n_model_rows
+
+
+class Travels:
+    """Counts how often it is packed."""
+
+    packed = 0
+
+    def __call__(self, given):
+        return answers(given)
+
+    def __reduce__(self):
+        Travels.packed += 1
+        return Travels, ()
+
+
+def test_the_model_is_sent_to_each_worker_once():
+    Travels.packed = 0
+    with parallel_config("loky"), config_context(working_memory=0):
+        run(as_predictor(Travels()), masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)
+    assert Travels.packed == 2
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_progress_counts_the_batches(n_jobs, capfd):
+    with parallel_config("threading"), config_context(working_memory=0.002):
+        run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=n_jobs, verbose=1)
+    bar = capfd.readouterr().err
+    done, total = re.findall(r"(\d+)/(\d+)", bar)[-1]
+    assert done == total
+    assert int(total) > 1
+
+
+def workers_of(pid):
+    """Processes that a process has started, but for those that look after temporary files (Linux)."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            command = (stat.parent / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z" and "resource_tracker" not in command:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def dies(given):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_is_named_with_its_batch():
+    with parallel_config("loky"), config_context(working_memory=0.002):
+        run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)  # the pool is there
+        with pytest.raises(EngineError) as error:
+            run(as_predictor(dies), masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)
+    told = str(error.value)
+    assert re.match(
+        r"A worker died while the model dies was asked about rows \d to \d under masks 0 to 5", told
+    )
+    assert "SIGKILL" in told
+    assert told.endswith("If memory ran out, lower n_jobs or scikit-learn's working_memory.")
+    with parallel_config("loky"):
+        found = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)
+    np.testing.assert_array_equal(
+        found.means, run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2).means
+    )
+
+
+INTERRUPTED = """
+    import os
+    import time
+    import numpy as np
+    from sklearn import config_context
+    from agnostix import OcclusionExplainer
+
+    os.environ["MAIN_PROCESS"] = str(os.getpid())
+
+    def slow(X):
+        if os.environ["MAIN_PROCESS"] != str(os.getpid()):
+            os.write(1, b"asked\\n")
+            time.sleep(0.2)
+        return X[:, 0]
+
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    explainer = OcclusionExplainer(slow, random_state=0, n_jobs=2).fit(X)
+    try:
+        with config_context(working_memory=0.001):
+            explainer.explain(X)
+    except KeyboardInterrupt:
+        os.write(1, b"interrupted\\n")
+        time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_an_interrupted_run_leaves_no_worker_behind():
+    command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            while process.stdout.readline().strip() != "asked":
+                assert process.poll() is None
+            workers = len(workers_of(process.pid))
+            process.send_signal(signal.SIGINT)
+            while process.stdout.readline().strip() != "interrupted":
+                assert process.poll() is None
+            for _ in range(100):
+                left = workers_of(process.pid)
+                if not left:
+                    break
+                time.sleep(0.1)
+        finally:
+            process.kill()
+    assert workers >= 2
+    assert not left

@@ -9,6 +9,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from agnostix.exceptions import DataError, ModelOutputError
 from agnostix.models import as_predictor
+from agnostix.utils.frames import same_table
 
 ROWS = np.arange(12.0).reshape(4, 3)
 FRAME = pd.DataFrame(ROWS, columns=["a", "b", "c"])
@@ -83,7 +84,7 @@ def test_a_function_is_handed_the_table_as_it_is():
     predictor = as_predictor(lambda X: seen.append(X) or np.zeros(4))
     for table in (FRAME, ROWS, pl.from_pandas(FRAME)):
         predictor.predict(table)
-        assert seen[-1] is table
+        assert same_table(seen[-1], table)
 
 
 def test_the_table_is_not_changed(on_frame):
@@ -224,3 +225,73 @@ def test_names_of_another_number_are_refused():
     model = LogisticRegression().fit(FRAME, Y)
     with pytest.raises(ModelOutputError, match=re.escape(message)):
         as_predictor(model, output_names=["p"]).names(2)
+
+
+def doubles_in_place(X):
+    """A model that works on its input."""
+    if isinstance(X, pd.DataFrame):
+        X["a"] = X["a"] * 2
+        X["more"] = 1
+        return X["a"].to_numpy()
+    X *= 2
+    return X[:, 0]
+
+
+@pytest.mark.parametrize("table", [FRAME, ROWS], ids=["frame", "array"])
+def test_a_model_that_works_in_place_leaves_its_callers_table(table):
+    before = table.copy()
+    np.testing.assert_array_equal(as_predictor(doubles_in_place).predict(table)[:, 0], [0, 6, 12, 18])
+    assert same_table(table, before)
+
+
+@pytest.mark.parametrize("table", [FRAME, ROWS], ids=["frame", "array"])
+def test_a_trial_finds_a_model_that_changes_its_input(table):
+    before = table.copy()
+    message = (
+        "The model doubles_in_place changes the table it is given. It gets a copy of its own each time, "
+        "which costs time and memory."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        predictor, answers = as_predictor(doubles_in_place).trial(table)
+    np.testing.assert_array_equal(answers[:, 0], [0, 6, 12, 18])
+    assert predictor.copies
+    predictor.ask(table)
+    assert same_table(table, before)
+    again, _ = predictor.trial(table)  # told once
+    assert again.copies
+
+
+@pytest.mark.parametrize("table", [FRAME, ROWS, pl.from_pandas(FRAME)], ids=["pandas", "numpy", "polars"])
+def test_a_trial_leaves_other_models_alone(table):
+    predictor = as_predictor(lambda X: np.asarray(X)[:, 0])
+    same, answers = predictor.trial(table)
+    assert same is predictor
+    np.testing.assert_array_equal(answers[:, 0], ROWS[:, 0])
+
+
+def test_a_callable_that_composes_rows_is_recognised():
+    class Composes:
+        def __call__(self, X):
+            return X[:, 0]
+
+        def predict_masked(self, x, masks, fill, labels):
+            return np.where(masks[:, labels][:, None], x, fill)[..., 0]
+
+    predictor = as_predictor(Composes())
+    masks = np.array([[True, False], [False, True]])
+    told = predictor.ask_masked(ROWS[0], masks, ROWS[1:], np.array([0, 1, 1]))
+    np.testing.assert_array_equal(told[:, :, 0], [[0, 0, 0], [3, 6, 9]])
+    assert as_predictor(lambda X: X).masked is None
+
+
+@pytest.mark.parametrize("answer", [np.full((2, 3), np.nan), np.zeros((3, 2)), np.zeros((2, 3, 1, 1))])
+def test_a_composed_answer_is_checked(answer):
+    class Composes:
+        def __call__(self, X):
+            return X[:, 0]
+
+        def predict_masked(self, x, masks, fill, labels):
+            return answer
+
+    with pytest.raises(ModelOutputError):
+        as_predictor(Composes()).ask_masked(ROWS[0], np.ones((2, 1), bool), ROWS[1:], np.zeros(3, int))

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agnostix.exceptions import DataError
-from agnostix.perturb import Plan, Players, TabularMasker, one_hidden_at_a_time
+from agnostix.perturb import MaskBlock, Plan, Players, TabularMasker, one_hidden_at_a_time
 
 
 def masker_of(background, weights=None, groups=None):
@@ -18,27 +20,28 @@ def masker_of(background, weights=None, groups=None):
     return TabularMasker(background, weights, Players.of(names, groups))
 
 
-def built(masker, X, rows, plan):
-    return masker.build(X, np.asarray(rows), plan.masks, masker.draws(plan))
+def built(masker, X, rows, plan, room=10_000):
+    block = MaskBlock(slice(0, plan.n_masks), plan.masks, tuple(masker.draws(plan.masks)))
+    return masker.builder(X, np.asarray(rows), room).build(block, slice(None))
 
 
 def test_draws_that_agree_in_what_is_hidden_are_merged():
     background = np.array([[1.0, 5.0], [2.0, 5.0], [1.0, 6.0], [1.0, 5.0]])
     masker = masker_of(background, [0.1, 0.2, 0.3, 0.4])
-    nothing, first, second = masker.draws(one_hidden_at_a_time(2))
+    nothing, first, second = masker.draws(one_hidden_at_a_time(2).masks)
     assert (list(nothing.rows), list(nothing.weights)) == ([0], [1.0])
     assert list(first.rows) == [0, 1]
     np.testing.assert_allclose(first.weights, [0.8, 0.2])
     assert list(second.rows) == [0, 2]
     np.testing.assert_allclose(second.weights, [0.7, 0.3])
-    (both,) = masker.draws(Plan(np.zeros((1, 2), dtype=bool)))
+    (both,) = masker.draws(np.zeros((1, 2), dtype=bool))
     assert list(both.rows) == [0, 1, 2]
     np.testing.assert_allclose(both.weights, [0.5, 0.2, 0.3])
 
 
 def test_groups_are_merged_together():
     masker = masker_of(np.array([[1.0, 5.0], [2.0, 5.0], [1.0, 5.0]]), groups={"g": ["x0", "x1"]})
-    assert list(masker.draws(one_hidden_at_a_time(1))[1].rows) == [0, 1]
+    assert list(masker.draws(one_hidden_at_a_time(1).masks)[1].rows) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -70,16 +73,17 @@ def test_groups_are_merged_together():
 def test_equal_values_of_any_type_are_merged_and_others_are_not(values, distinct):
     frame = pl.DataFrame if isinstance(values, pl.Series) else pd.DataFrame
     masker = masker_of(frame({"a": values}))
-    assert list(masker.draws(one_hidden_at_a_time(1))[1].rows) == distinct
+    assert list(masker.draws(one_hidden_at_a_time(1).masks)[1].rows) == distinct
 
 
-def test_rows_come_by_mask_then_row_then_draw():
+@pytest.mark.parametrize("room", [0, 100], ids=["gathered", "in one buffer"])
+def test_rows_come_by_mask_then_draw_then_row(room):
     background = np.array([[10.0, 20.0], [11.0, 21.0]])
     X = np.arange(8.0).reshape(4, 2)
-    out = built(masker_of(background), X, [1, 3], one_hidden_at_a_time(2))
+    out = built(masker_of(background), X, [1, 3], one_hidden_at_a_time(2), room)
     np.testing.assert_array_equal(
         out,
-        [[2, 3], [6, 7], [10, 3], [11, 3], [10, 7], [11, 7], [2, 20], [2, 21], [6, 20], [6, 21]],
+        [[2, 3], [6, 7], [10, 3], [10, 7], [11, 3], [11, 7], [2, 20], [6, 20], [2, 21], [6, 21]],
     )
     np.testing.assert_array_equal(X, np.arange(8.0).reshape(4, 2))
 
@@ -92,7 +96,7 @@ def test_frames_are_built_as_arrays_are(frame, groups):
     names, rows = list("abc"), [2, 5, 3]
     arrays = masker_of(background, groups=groups and {"g": ["x2", "x0"]})
     frames = masker_of(frame(dict(zip(names, background.T, strict=True))), groups=groups)
-    plan = Plan(rng.random((7, len(arrays.players.names))) < 0.5)
+    plan = Plan((rng.random((7, len(arrays.players.names))) < 0.5,))
     out = built(frames, frame(dict(zip(names, X.T, strict=True))), rows, plan)
     assert list(out.columns) == names
     np.testing.assert_array_equal(out.to_numpy(), built(arrays, X, rows, plan))
@@ -220,4 +224,84 @@ def test_categories_in_another_order_become_those_of_the_background():
     X = FRAME.assign(b=FRAME["b"].cat.reorder_categories(["y", "x"]))
     out = built(masker_of(FRAME), X, [0, 1], one_hidden_at_a_time(2))
     assert list(out["b"].cat.categories) == ["x", "y"]
-    assert list(out["b"].astype(str)) == list("xyxxyyxyxy")
+    assert list(out["b"].astype(str)) == list("xyxyxyxxyy")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000))
+def test_a_buffer_used_again_holds_what_a_new_one_would(seed):
+    rng = np.random.default_rng(seed)
+    n_columns = int(rng.integers(1, 6))
+    background = rng.normal(size=(5, n_columns)).round(int(rng.integers(0, 3)))
+    masker = masker_of(background, groups={"g": ["x0"]})
+    X = rng.normal(size=(4, n_columns))
+    builder = masker.builder(X, np.array([2, 0]), 1000)
+    for _ in range(4):
+        plan = Plan((rng.random((3, n_columns)) < rng.random(),))
+        block = MaskBlock(slice(0, 3), plan.masks, tuple(masker.draws(plan.masks)))
+        again = builder.build(block, slice(None))
+        np.testing.assert_array_equal(again, built(masker, X, [2, 0], plan, room=0))
+
+
+def test_a_buffer_may_be_read_and_not_written():
+    X = np.random.default_rng(0).normal(size=(9, 2))
+    table = built(masker_of(X), X, [1, 3], one_hidden_at_a_time(2))
+    with pytest.raises(ValueError, match="read-only"):
+        table[0, 0] = 0.0
+
+
+def test_a_buffer_that_was_written_to_all_the_same_is_found_out():
+    X = np.random.default_rng(0).normal(size=(9, 2))
+    masker, plan = masker_of(X), one_hidden_at_a_time(2)
+    builder = masker.builder(X, np.array([1, 3]), 1000)
+    block = MaskBlock(slice(0, 3), plan.masks, tuple(masker.draws(plan.masks)))
+    table = builder.build(block, slice(None))
+    assert builder.is_whole(table)
+    before = table.copy()
+    builder._memory[:] *= 2.0  # as compiled code does that looks at no flags
+    assert not builder.is_whole(table)
+    np.testing.assert_array_equal(builder.build(block, slice(None)), before)
+
+
+def in_loops(X, background, rows, masks, draws):
+    """Cells as tuples, by mask, draw and row."""
+    cells = []
+    for mask, part in zip(masks, draws, strict=True):
+        for draw in part.rows:
+            for row in rows:
+                cells.append((row, tuple(np.where(mask, X[row], background[draw]))))
+    return cells
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10_000))
+def test_cells_are_merged_where_all_their_values_agree_and_nowhere_else(seed):
+    rng = np.random.default_rng(seed)
+    n_columns = int(rng.integers(1, 5))
+    background = rng.integers(0, 3, (6, n_columns)).astype(float)
+    X = rng.integers(0, 3, (5, n_columns)).astype(float)
+    X[rng.random(X.shape) < 0.1] = 7.5
+    masker, plan = masker_of(background), Plan((rng.random((5, n_columns)) < 0.5,))
+    draws = tuple(masker.draws(plan.masks))
+    block = MaskBlock(slice(0, 5), plan.masks, draws)
+    first, which = masker.builder(X, np.arange(5), 0).distinct(block)
+    cells = in_loops(X, background, range(5), plan.masks, draws)
+    expected = {cell: place for place, cell in reversed(list(enumerate(cells)))}
+    assert [first[place] for place in which] == [expected[cell] for cell in cells]
+
+
+def test_a_background_without_repeated_values_is_not_searched():
+    rng = np.random.default_rng(0)
+    assert not masker_of(rng.normal(size=(50, 4))).merges
+    assert not masker_of(np.zeros((1, 4))).merges
+    assert masker_of(np.column_stack([rng.normal(size=(50, 3)), rng.integers(0, 2, 50)])).merges
+
+
+def test_a_row_in_pieces_says_whose_each_column_is():
+    X = np.arange(6.0).reshape(2, 3)
+    piece = masker_of(X, groups={"g": ["x0", "x2"]}).compose(X, 1)
+    np.testing.assert_array_equal(piece.x, [3.0, 4.0, 5.0])
+    np.testing.assert_array_equal(piece.fill, X)
+    np.testing.assert_array_equal(piece.labels, [0, 1, 0])
+    frame = pd.DataFrame(X)
+    assert masker_of(frame).compose(frame, 1) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -115,6 +116,40 @@ def test_the_slider_tells_its_average_in_words_and_in_numbers_that_differ(
     values = [float(value.replace("\u2212", "-")) for *_, value in said]
     assert values == sorted(values, reverse=True)
     assert not any(value == "\u22120" for *_, value in said)
+
+
+def test_single_rows_and_their_nearest_come_as_csv(checks: ModuleType, tmp_path: Path) -> None:
+    from agnostix import WhatIfReport, as_predictor
+
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"age": rng.normal(40, 10, 60), "town": rng.choice(["=1+1", "b, c"], 60)})
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    report = WhatIfReport(model, X, rows=[7, 3])
+    with checks.Browser(checks.find_browser()) as browser:
+        browser.open(report.save(tmp_path / "page.html"), width=checks.NARROW)
+        assert browser.evaluate("document.documentElement.scrollWidth") == checks.NARROW
+        texts = browser.evaluate(
+            """(async () => {
+                const kept = [];
+                const make = URL.createObjectURL;
+                URL.createObjectURL = (blob) => { kept.push(blob.text()); return make(blob); };
+                HTMLAnchorElement.prototype.click = () => {};
+                for (const name of ["rows", "nearest"]) {
+                    document.querySelector(`button[data-table="${name}"]`).click();
+                }
+                return Promise.all(kept);
+            })()"""
+        )
+    values, nearest = (pd.read_csv(io.StringIO(text)) for text in texts)
+    told = report.summary["rows"]
+    assert values["row"].tolist() == ["Row 7", "Row 7", "Row 3", "Row 3"]
+    assert values["feature"].tolist() == ["age", "town"] * 2
+    expected = [value["std_error"] for row in told for value in row["explanations"][0]["values"]]
+    np.testing.assert_allclose(values["std_error"], expected)
+    assert {"position", "method", "data", "value", "low", "high", "base_value", "output"} <= set(values)
+    assert nearest["rank"].tolist() == [*range(6)] * 2
+    assert nearest["position"].tolist()[:6] == [7, *(near["position"] for near in told[0]["nearest"]["rows"])]
+    assert set(nearest["town"]) == {"'=1+1", "b, c"}
 
 
 def test_a_good_page_has_no_problems(checks: ModuleType, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from agnostix.utils.frames import (
     select,
     to_codes,
     to_floats,
+    to_numbers,
 )
 
 DATES = [datetime.date(2024, 1, 2), datetime.date(2024, 1, 1)]
@@ -281,3 +282,38 @@ def test_codes_point_at_the_label_of_each_row():
         codes, levels = to_codes(series)
         assert [levels[c] for c in codes] == values.tolist()
         assert sorted(set(values)) == list(levels)
+
+
+DAY = 24 * 3600 * 10**9
+MOMENTS = ["2020-01-01", None, "2020-01-03"]
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pd.Series(pd.to_datetime(MOMENTS)),
+        pd.Series(pd.to_datetime(MOMENTS)).dt.tz_localize("Europe/Berlin"),
+        pd.Series(pd.to_datetime(MOMENTS)).astype("date32[pyarrow]"),
+        pd.Series(pd.to_datetime(MOMENTS)).astype("timestamp[ns][pyarrow]"),
+        pd.Series(pd.to_timedelta(["1D", None, "3D"])),
+        pd.Series(pd.to_timedelta(["1D", None, "3D"])).astype("duration[ns][pyarrow]"),
+    ],
+    ids=lambda series: str(series.dtype),
+)
+def test_dates_and_durations_are_numbers(series):
+    numbers = to_numbers(series)
+    assert numbers.dtype == float
+    assert np.isnan(numbers).tolist() == [False, True, False]
+    assert numbers[2] - numbers[0] == 2 * DAY
+
+
+def test_dates_of_polars_are_numbers_in_ticks_of_their_own():
+    series = pl.Series("day", [datetime.date(2020, 1, 1), None, datetime.date(2020, 1, 3)])
+    for made, step in ((series, 2), (series.cast(pl.Datetime("us")), 2 * DAY // 1000)):
+        numbers = to_numbers(made)
+        assert np.isnan(numbers).tolist() == [False, True, False]
+        assert numbers[2] - numbers[0] == step
+
+
+def test_numbers_stay_what_they_are():
+    np.testing.assert_array_equal(to_numbers(pd.Series([1, 2])), [1.0, 2.0])

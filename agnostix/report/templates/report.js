@@ -109,6 +109,12 @@
       slope: lever.slope[i], kl: lever.kl[i], ess_fraction: lever.ess_fraction[i], max_weight: lever.max_weight[i], status: lever.status[i],
     }))),
     scenarios: () => summary.scenarios.flatMap((s) => flat(s.outcomes).map((row) => ({ question: s.question, ...row, kl: s.kl, ess_fraction: s.ess_fraction, status: s.status }))),
+    rows: () => summary.rows.flatMap((row) => row.explanations.flatMap((part) => flat(part.values).map((value) => ({
+      row: row.name, position: row.position, method: part.method, ...value, base_value: part.base_value, output: part.output, confidence_level: part.confidence_level,
+    })))),
+    nearest: () => summary.rows.flatMap((row) => [{ ...row, distance: 0 }, ...row.nearest.rows].map((near, rank) => ({
+      row: row.name, rank, position: near.position, label: near.label, distance: near.distance, prediction: near.prediction, truth: near.truth, ...near.values,
+    }))),
     shifts: () => summary.scenarios.flatMap((s) => s.shifts.map((row) => ({ question: s.question, ...row }))),
   };
   const cell = (value) => {

@@ -1,0 +1,203 @@
+"""What a worker does: build, ask, check, average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from agnostix.engine.batches import Layout, Task
+from agnostix.engine.summary import Summary
+from agnostix.exceptions import EngineError, ModelOutputError
+from agnostix.models import Predictor, wants_to_write
+from agnostix.perturb import Builder, Composition, MaskBlock, Masker
+from agnostix.typing import Codes, Floats
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs, sent once.
+
+    Attributes
+    ----------
+    predictor : Predictor
+        The model.
+    masker : Masker
+        What stands in for hidden values.
+    blocks : list of MaskBlock
+        The masks, in the layout's parts.
+    layout : Layout
+        How the work is cut.
+    X : DataFrame or ndarray of n_all_rows rows
+        The table.
+    rows : ndarray of int of shape (n_rows,)
+        Its rows that are asked about.
+    n_outputs : int
+        The model's.
+    summary : Summary
+        What is kept of the answers.
+    """
+
+    predictor: Predictor
+    masker: Masker
+    blocks: list[MaskBlock]
+    layout: Layout
+    X: Any
+    rows: Codes
+    n_outputs: int
+    summary: Summary
+
+    def told(self, task: Task) -> str:
+        """Name a task's rows and masks.
+
+        Parameters
+        ----------
+        task : Task
+            Which.
+
+        Returns
+        -------
+        str
+        """
+        blocks = self.blocks[task.parts]
+        return _told(self.rows[task.rows], blocks[0].places.start, blocks[-1].places.stop)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task's outcome.
+
+    Attributes
+    ----------
+    collected : ndarray of shape (n_masks, kept, n_rows, n_outputs), or None
+        What was kept, where the task has only some of the masks.
+    found : tuple of ndarray of n_rows rows, or None
+        The results, where it has all.
+    n_model_rows : int
+        Rows that the model was asked about.
+    """
+
+    collected: Floats | None
+    found: tuple[Floats, ...] | None
+    n_model_rows: int
+
+
+class Worker:
+    """Does tasks of a job one after the other.
+
+    Parameters
+    ----------
+    job : Job
+        What is to be done.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._predictor = job.predictor
+
+    def do(self, task: Task) -> Done:
+        """Ask the model about a task's rows under its masks.
+
+        Parameters
+        ----------
+        task : Task
+            Which.
+
+        Returns
+        -------
+        Done
+
+        Raises
+        ------
+        EngineError
+            If the model fails or answers what cannot be used.
+        """
+        job, rows = self._job, self._job.rows[task.rows]
+        room = job.layout.most if job.layout.fits else 0
+        builder = job.masker.builder(job.X, rows, room)
+        pieces = self._pieces(rows)
+        parts, n_model_rows = [], 0
+        for block in job.blocks[task.parts]:
+            if pieces is None:
+                answers, n_asked = self._built(builder, block, rows)
+            else:
+                answers, n_asked = self._composed(pieces, block, rows)
+            parts.append(job.summary.of(answers, block))
+            n_model_rows += n_asked
+        collected = np.concatenate(parts)
+        if len(parts) < len(job.blocks):
+            return Done(collected, None, n_model_rows)
+        return Done(None, job.summary.finish(collected), n_model_rows)
+
+    def _built(self, builder: Builder, block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
+        """Answers to a block by (draw, row, output), and how many were asked for."""
+        shape = (block.n_draws, rows.size, self._job.n_outputs)
+        distinct = builder.distinct(block)
+        n_cells = block.n_draws * rows.size if distinct is None else distinct[0].size
+        answers = []
+        for start in range(0, n_cells, self._job.layout.most):
+            part = slice(start, min(start + self._job.layout.most, n_cells))
+            cells = part if distinct is None else distinct[0][part]
+            try:
+                answers.append(self._ask(builder, builder.build(block, cells)))
+            except Exception as error:
+                told = np.arange(part.start, part.stop) if distinct is None else distinct[0][part]
+                raise self._failure(error, block, rows, told, told.size) from error
+        whole = answers[0] if len(answers) == 1 else np.concatenate(answers)
+        return (whole if distinct is None else whole[distinct[1]]).reshape(shape), n_cells
+
+    def _ask(self, builder: Builder, table: Any) -> Floats:
+        try:
+            answers = self._predictor.ask(table)
+        except ValueError as error:
+            if self._predictor.copies or not wants_to_write(error):
+                raise
+            self._predictor = replace(self._predictor, copies=True)
+            answers = self._predictor.ask(table)
+        if not builder.is_whole(table):
+            self._predictor = replace(self._predictor, copies=True)
+        return self._checked(answers)
+
+    def _pieces(self, rows: Codes) -> list[Composition] | None:
+        """The rows for a model that composes them itself, where it can and they can be."""
+        if self._predictor.masked is None:
+            return None
+        pieces = [self._job.masker.compose(self._job.X, row) for row in rows]
+        return None if None in pieces else [piece for piece in pieces if piece is not None]
+
+    def _composed(self, pieces: list[Composition], block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
+        answers = np.empty((block.n_draws, rows.size, self._job.n_outputs))
+        n_asked = 0
+        for j, piece in enumerate(pieces):
+            try:
+                every = self._predictor.ask_masked(piece.x, block.masks, piece.fill, piece.labels)
+                self._checked(every[0])
+            except Exception as error:
+                told = np.arange(block.n_draws) * rows.size + j
+                n_asked = len(block.draws) * piece.fill.shape[0]
+                raise self._failure(error, block, rows, told, n_asked) from error
+            n_asked += every.shape[0] * every.shape[1]
+            for mask, span in enumerate(block.spans):
+                answers[span, j] = every[mask, block.draws[mask].rows]
+        return answers, n_asked
+
+    def _checked(self, answers: Floats) -> Floats:
+        if answers.shape[1] != self._job.n_outputs:
+            raise ModelOutputError(f"{answers.shape[1]} outputs where {self._job.n_outputs} are expected.")
+        return answers
+
+    def _failure(
+        self, error: Exception, block: MaskBlock, rows: Codes, cells: Codes, n_model_rows: int
+    ) -> EngineError:
+        draws, places = np.divmod(cells, rows.size)
+        masks = block.places.start + np.searchsorted(block.starts, draws, side="right") - 1
+        where = _told(rows[np.unique(places)], masks[0], masks[-1] + 1)
+        return EngineError(
+            f"The model {self._predictor.name} failed on {where} ({n_model_rows} model rows): "
+            f"{type(error).__name__}: {error}"
+        )
+
+
+def _told(rows: Codes, start: int, stop: int) -> str:
+    return f"rows {rows[0]} to {rows[-1]} under masks {start} to {stop - 1}"

@@ -1,0 +1,83 @@
+"""What stands in for the values that a mask hides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from agnostix.typing import Bools, Codes, Floats
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Background rows that differ in what a mask hides, with their weights.
+
+    Attributes
+    ----------
+    rows : ndarray of int of shape (n_draws,)
+        One background row for each distinct set of hidden values.
+    weights : ndarray of shape (n_draws,)
+        Their weights, summing to 1.
+    """
+
+    rows: Codes
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class MaskBlock:
+    """Some neighbouring masks of a plan and the draws of each: what is asked, and averaged, together.
+
+    Attributes
+    ----------
+    places : slice
+        Of the masks in their stage.
+    masks : ndarray of bool of shape (n_masks, n_players)
+        True where the row's own values stay.
+    draws : tuple of Draws
+        One for each mask.
+    """
+
+    places: slice
+    masks: Bools
+    draws: tuple[Draws, ...]
+
+    @cached_property
+    def starts(self) -> Codes:
+        """Where each mask's draws start, and where the last ones end."""
+        return np.cumsum([0, *(part.rows.size for part in self.draws)])
+
+    @property
+    def n_draws(self) -> int:
+        """Draws of all masks."""
+        return int(self.starts[-1])
+
+    @cached_property
+    def spans(self) -> tuple[slice, ...]:
+        """Each mask's share of the draws."""
+        return tuple(slice(*pair) for pair in zip(self.starts, self.starts[1:], strict=False))
+
+    @cached_property
+    def rows(self) -> Codes:
+        """Background rows of all draws, of shape (n_draws,)."""
+        return np.concatenate([part.rows for part in self.draws])
+
+    @cached_property
+    def heaviest(self) -> Codes:
+        """The draw of most weight under each mask, of shape (n_masks,)."""
+        within = [part.weights.argmax() for part in self.draws]
+        return self.starts[:-1] + np.array(within, dtype=np.intp)
+
+    @cached_property
+    def averaging(self) -> sparse.csr_array:
+        """Weights of the draws as a matrix of shape (n_masks, n_draws).
+
+        A sparse product adds draw after draw, each column for itself, so that
+        the bits of an average do not depend on what else is averaged with it.
+        """
+        weights = np.concatenate([part.weights for part in self.draws])
+        shape = (len(self.draws), self.n_draws)
+        return sparse.csr_array((weights, np.arange(self.n_draws), self.starts), shape=shape)

@@ -1,0 +1,80 @@
+"""What the engine asks of a masker, whatever it masks: tables, pictures, texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agnostix.perturb.draws import Draws, MaskBlock
+from agnostix.perturb.players import Players
+from agnostix.typing import Bools, Codes, Floats
+
+
+@dataclass(frozen=True)
+class Composition:
+    """One row in pieces, for a model that puts masked rows together itself.
+
+    Attributes
+    ----------
+    x : ndarray
+        The row, of any shape.
+    fill : ndarray of shape (n_fill, *x.shape)
+        What stands in: the background rows.
+    labels : ndarray of int, of x's shape or of its leading axes
+        The player to which each place belongs.
+    """
+
+    x: Any
+    fill: Any
+    labels: Codes
+
+
+class Builder(Protocol):
+    """Tables for some rows under the masks of a block.
+
+    Cells, which are perturbed rows, are counted by draw (mask after mask),
+    then by row.
+    """
+
+    def distinct(self, block: MaskBlock) -> tuple[Codes, Codes] | None:
+        """First cell of each kind and the kind of every cell; None where no two are alike."""
+
+    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
+        """The model's input for some cells."""
+
+    def is_whole(self, table: Any) -> bool:
+        """Whether the model has left the table as it was."""
+
+
+class Masker(Protocol):
+    """Hides players of rows behind something else."""
+
+    @property
+    def players(self) -> Players:
+        """What is hidden as one."""
+
+    @property
+    def weights(self) -> Floats:
+        """Of the background's rows."""
+
+    def check(self, X: Any) -> None:
+        """Raise DataError where X cannot be masked."""
+
+    def draws(self, masks: Bools) -> list[Draws]:
+        """What stands in under each mask."""
+
+    def distinct(self, X: Any) -> tuple[Codes, Codes]:
+        """First row of each kind, and the kind of every row."""
+
+    @property
+    def merges(self) -> bool:
+        """Whether perturbed rows are often alike, so that looking for it pays."""
+
+    def width(self, X: Any) -> int:
+        """Numbers in a row."""
+
+    def builder(self, X: Any, rows: Codes, room: int) -> Builder:
+        """A builder of tables of at most `room` cells for some rows of X."""
+
+    def compose(self, X: Any, row: int) -> Composition | None:
+        """A row in pieces, or None where it is no array of numbers."""

@@ -1,0 +1,240 @@
+"""Results on single rows: what the model says of each, why, and which real rows are like it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from agnostix.base import AttributionExplainer
+from agnostix.exceptions import DataError
+from agnostix.explainers import EntropicProjection, OcclusionExplainer
+from agnostix.explanation import Explanation
+from agnostix.models import Predictor, as_predictor, is_fitted
+from agnostix.population import ChosenRows, Neighbours, find_neighbours
+from agnostix.population.chosen_rows import row_labels
+from agnostix.report.request import Request
+from agnostix.typing import Codes
+from agnostix.utils.frames import as_table, column_names, columns, is_frame, select
+
+MAX_ROWS = 20
+"""Rows that one page explains."""
+
+
+@dataclass(frozen=True)
+class KnownRow:
+    """One row, and what is known of it.
+
+    Attributes
+    ----------
+    number : int
+        Its position in the data, or its place among the new rows.
+    is_new : bool
+        Whether it was given beside the data.
+    label : object or None
+        Its label, where rows have labels.
+    values : dict of str to object
+        The row itself, by column.
+    prediction : float
+        The model's answer, of the output that the report is about.
+    truth : object or None
+        What is true, where it is known.
+    """
+
+    number: int
+    is_new: bool
+    label: Any
+    values: dict[str, Any]
+    prediction: float
+    truth: Any
+
+
+@dataclass(frozen=True)
+class SingleRow:
+    """A row that was asked for.
+
+    Attributes
+    ----------
+    row : KnownRow
+        The row.
+    explanations : list of Explanation
+        One from each explainer, of this row and output alone; the cost is that of all rows together.
+    neighbours : Neighbours
+        How near the nearest real rows are.
+    nearest : list of KnownRow
+        These rows.
+    compared : tuple of str
+        Columns in which rows were compared: those that the model uses, where it tells.
+    """
+
+    row: KnownRow
+    explanations: list[Explanation]
+    neighbours: Neighbours
+    nearest: list[KnownRow]
+    compared: tuple[str, ...]
+
+
+def choose_rows(rows: Any, X: Any) -> ChosenRows | None:
+    """Read which rows are asked for, before anything costs.
+
+    Parameters
+    ----------
+    rows : object
+        As for `WhatIfReport`.
+    X : DataFrame or array-like of shape (n_rows, n_columns)
+        The population.
+
+    Returns
+    -------
+    ChosenRows or None
+        None where no row is asked for.
+
+    Raises
+    ------
+    DataError
+        If there is no such row, it is asked for twice, there are too many, or new rows do not fit.
+    """
+    if rows is None or (np.ndim(rows) > 0 and len(rows) == 0):
+        return None
+    chosen = ChosenRows.read(rows, as_table(X))
+    if len(chosen.positions) > MAX_ROWS:
+        raise DataError(
+            f"rows asks for {len(chosen.positions)} rows, and a page holds at most {MAX_ROWS}. Explain more "
+            "by an explainer itself: OcclusionExplainer(model).fit(X).explain(rows)."
+        )
+    return chosen
+
+
+def check_explainers(explainers: Any) -> list[AttributionExplainer] | None:
+    """Read which explainers speak of single rows.
+
+    Parameters
+    ----------
+    explainers : AttributionExplainer, sequence of them, or None
+        As for `WhatIfReport`.
+
+    Returns
+    -------
+    list of AttributionExplainer or None
+
+    Raises
+    ------
+    TypeError
+        If one is something else.
+    """
+    if explainers is None:
+        return None
+    listed = [explainers] if isinstance(explainers, AttributionExplainer) else list(explainers)
+    for one in listed:
+        if not isinstance(one, AttributionExplainer):
+            raise TypeError(
+                "The 'explainers' parameter of WhatIfReport must be a list of explainers of single rows, "
+                f"such as OcclusionExplainer(model), got {one!r} in it."
+            )
+    return listed
+
+
+def gather_rows(
+    request: Request, chosen: ChosenRows, projection: EntropicProjection, output: str
+) -> list[SingleRow]:
+    """Explain each row, and find the real rows that are like it.
+
+    Parameters
+    ----------
+    request : Request
+        With ``X``, ``y``, ``sample_weight``, ``explainers`` and ``random_state``.
+    chosen : ChosenRows
+        The rows.
+    projection : EntropicProjection
+        Fitted.
+    output : str
+        The output that the report is about.
+
+    Returns
+    -------
+    list of SingleRow
+    """
+    X, predictor = as_table(request.X), as_predictor(projection.model_)
+    place = projection.answers_.output_names.index(output)
+    predictions = predictor.predict(chosen.table)[:, place]
+    compared = _used(X, predictor)
+    explainers = _fitted(request, projection, compared)
+    with_weight = projection.table_.order
+    neighbours = find_neighbours(compared, _used(chosen.table, predictor), with_weight, chosen.positions)
+    explanations = [_explain(explainer, chosen.table, place) for explainer in explainers]
+    known = _KnownRows(X, request.y, projection, place)
+    return [
+        SingleRow(
+            known.asked(chosen, j, float(predictions[j])),
+            [explanation[j] for explanation in explanations],
+            neighbours[j],
+            known.at(neighbours[j].positions),
+            tuple(column_names(compared)),
+        )
+        for j in range(len(chosen.positions))
+    ]
+
+
+class _KnownRows:
+    """The data's rows, by position."""
+
+    def __init__(self, X: Any, y: Any, projection: EntropicProjection, place: int) -> None:
+        self.X = X
+        self.truth = None if y is None else np.asarray(y).reshape(-1)
+        self.labels = row_labels(X)
+        self.predictions = projection.table_.to_user_order(projection.answers_.predictions[:, place])
+
+    def at(self, positions: Codes) -> list[KnownRow]:
+        values = _values(_rows(self.X, positions))
+        return [
+            KnownRow(j, False, self._label(j), row, float(self.predictions[j]), self._truth(j))
+            for j, row in zip(positions.tolist(), values, strict=True)
+        ]
+
+    def asked(self, chosen: ChosenRows, j: int, prediction: float) -> KnownRow:
+        position = chosen.positions[j]
+        (values,) = _values(_rows(chosen.table, [j]))
+        number, truth = (j, None) if position is None else (position, self._truth(position))
+        return KnownRow(number, position is None, chosen.labels[j], values, prediction, truth)
+
+    def _label(self, position: int) -> Any:
+        return None if self.labels is None else self.labels[position]
+
+    def _truth(self, position: int) -> Any:
+        return None if self.truth is None else self.truth[position]
+
+
+def _fitted(request: Request, projection: EntropicProjection, X: Any) -> list[Any]:
+    """The explainers; those that are not fitted are, on the columns that the model uses."""
+    explainers: list[Any] | None = check_explainers(request.explainers)
+    if explainers is None:
+        explainers = [OcclusionExplainer(projection.model_, random_state=request.random_state)]
+    return [
+        one if is_fitted(one) else clone(one).fit(X, request.y, request.sample_weight) for one in explainers
+    ]
+
+
+def _explain(explainer: Any, rows: Any, place: int) -> Explanation:
+    names = getattr(explainer, "feature_names_in_", None)
+    if names is not None and is_frame(rows):
+        rows = select(rows, [str(name) for name in names])
+    return explainer.explain(rows, outputs=place)
+
+
+def _used(X: Any, predictor: Predictor) -> Any:
+    """The columns that the model was fitted on; all where it cannot tell."""
+    if predictor.columns is None or not is_frame(X):
+        return X
+    return select(X, [name for name in column_names(X) if name in predictor.columns])
+
+
+def _rows(table: Any, rows: Any) -> Any:
+    return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
+
+
+def _values(table: Any) -> list[dict[str, Any]]:
+    """Each row's values by column."""
+    found = {name: series.to_list() for name, series in columns(table).items()}
+    return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]

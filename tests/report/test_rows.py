@@ -1,0 +1,442 @@
+"""The part on single rows: the explainer's numbers, sentences that claim no more, the nearest real rows."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy.stats import norm
+from sklearn.linear_model import LogisticRegression
+
+from agnostix import Explanation, OcclusionExplainer, WhatIfReport, as_predictor
+from agnostix.base import AttributionExplainer
+from agnostix.exceptions import DataError
+from agnostix.report.reading import Reading
+from agnostix.report.row_findings import explanation_note, explanation_remarks, explanation_sentences
+from agnostix.report.words import Scale
+from tests.reference import gower
+from tests.report.conftest import pipeline
+
+
+@pytest.fixture(scope="module")
+def rows(people: pd.DataFrame, income: pd.Series) -> WhatIfReport:
+    """Two rows explained, of a model that was fitted on three of five columns."""
+    model = pipeline(LogisticRegression(), ["age", "noise"], ["sex"])
+    model.fit(people[["age", "noise", "sex"]], income)
+    return WhatIfReport(model, people, income, rows=[7, 3], title="Rows", confidence_level=0.9)
+
+
+class Halves(AttributionExplainer):
+    """An explainer that this package does not know: two features share the answer."""
+
+    def __init__(self, model: object = None, factor: float = 1.0) -> None:
+        self.model = model
+        self.factor = factor
+
+    def fit(self, X: pd.DataFrame, y: object = None, sample_weight: object = None) -> Halves:
+        self.columns_ = list(X.columns)
+        return self
+
+    def explain(self, X: pd.DataFrame, *, outputs: object = None) -> Explanation:
+        answers = self.factor * as_predictor(self.model).predict(X)[:, [outputs]]
+        half = answers[:, None, :] / 2.0
+        return Explanation(
+            values=np.concatenate([half, half], axis=1),
+            base_values=np.zeros_like(answers),
+            outputs=answers,
+            feature_names=("left", "right"),
+            output_names=("asked for",),
+            kind="additive",
+            method="Halves",
+            n_model_rows=len(X),
+            fidelity={"r2": np.full_like(answers, 0.5)},
+        )
+
+
+def _reading(
+    values: list[float], errors: list[float] | None, kind: str = "occlusion", **more: object
+) -> Reading:
+    n = len(values)
+    explanation = Explanation(
+        values=np.reshape(values, (1, n, 1)),
+        std_errors=None if errors is None else np.reshape(errors, (1, n, 1)),
+        base_values=[[more.get("base", 0.2)]],
+        outputs=[[more.get("output", 0.7)]],
+        data=np.arange(float(n))[None],
+        feature_names=tuple("abcdefgh"[:n]),
+        output_names=("yes",),
+        kind=kind,
+        method="ByHand",
+        n_model_rows=1234,
+        extras={"background_size": 50},
+    )
+    return Reading(explanation, more.get("prediction", 0.7), more.get("share", True), 0.95, 1)
+
+
+def test_the_values_are_the_explainer_s(rows: WhatIfReport, people: pd.DataFrame) -> None:
+    own = people[["age", "noise", "sex"]]
+    explainer = OcclusionExplainer(rows._request.model, random_state=0).fit(own)
+    expected = explainer.explain(own.iloc[[7, 3]], outputs=1)
+    for i, row in enumerate(rows.summary["rows"]):
+        (part,) = row["explanations"]
+        assert part["method"] == "OcclusionExplainer"
+        assert part["base_value"] == pytest.approx(expected.base_values[i, 0], rel=1e-5)
+        assert part["output"] == row["prediction"] == pytest.approx(expected.outputs[i, 0], rel=1e-5)
+        assert part["n_model_rows"] == expected.n_model_rows
+        assert (part["n_rows_together"], part["background_size"], part["confidence_level"]) == (2, 100, 0.9)
+        written = {value["feature"]: value for value in part["values"]}
+        assert set(written) == {"age", "noise", "sex"}
+        for j, name in enumerate(own):
+            value, error = expected.values[i, j, 0], expected.std_errors[i, j, 0]
+            assert written[name]["value"] == pytest.approx(value, rel=1e-5)
+            assert written[name]["std_error"] == pytest.approx(error, rel=1e-5)
+            assert written[name]["low"] == pytest.approx(value - norm.ppf(0.95) * error, rel=1e-4, abs=1e-8)
+        sizes = [abs(value["value"]) for value in part["values"]]
+        assert sizes == sorted(sizes, reverse=True)
+        assert written["age"]["data"] == pytest.approx(people["age"].iloc[[7, 3][i]])
+        assert part["sum_of_values"] == pytest.approx(expected.values[i].sum(), rel=1e-5)
+
+
+def test_the_nearest_are_those_of_plain_loops(rows: WhatIfReport, people: pd.DataFrame) -> None:
+    own = people[["age", "noise", "sex"]]
+    told = list(zip(*(own[name].to_list() for name in own), strict=True))
+    columns = [own[name].to_list() for name in own]
+    model, y = rows._request.model, rows._request.y
+    for row, position in zip(rows.summary["rows"], (7, 3), strict=True):
+        expected = gower.nearest(told[position], told, columns, 5, position)
+        assert row["nearest"]["columns"] == ["age", "noise", "sex"]
+        assert [near["position"] for near in row["nearest"]["rows"]] == [j for j, _ in expected]
+        for near, (j, distance) in zip(row["nearest"]["rows"], expected, strict=True):
+            assert near["distance"] == pytest.approx(distance, rel=1e-5)
+            assert near["prediction"] == pytest.approx(model.predict_proba(people)[j, 1], rel=1e-5)
+            assert near["truth"] == y[j]
+            assert near["values"]["town"] == people["town"][j]
+            assert set(near["differs"]) <= {"age", "noise", "sex"}
+            assert ("sex" in near["differs"]) == (people["sex"][j] != people["sex"][position])
+
+
+def test_the_answer_the_truth_and_whether_it_is_in_the_data(rows: WhatIfReport, income: pd.Series) -> None:
+    row = rows.summary["rows"][0]
+    assert (row["name"], row["position"], row["label"]) == ("Row 7", 7, None)
+    assert re.fullmatch(
+        r"The model gives row 7 a predicted probability of >50K of [\d.]+\u202f%; the truth is "
+        rf"{income[7]}\.",
+        row["sentence"],
+    )
+    told = row["nearest"]["sentences"]
+    assert told[0] == (
+        "Row 7 is one of the data's own; no other row is equal to it in the 3 columns that the model uses."
+    )
+    assert told[1].startswith(f"The nearest, row {row['nearest']['rows'][0]['position']}, differs in ")
+    n = sum(near["truth"] == ">50K" for near in row["nearest"]["rows"])
+    assert told[2].endswith(f"; the truth is >50K for {n} of 5.")
+
+
+def test_all_is_on_the_page_and_in_the_markdown(rows: WhatIfReport) -> None:
+    page, plain = rows.html(), re.sub(r"\\([^\w\s])", r"\1", rows.markdown())
+    seen = re.sub(r"<[^>]+>", "", page.split('<section id="rows">')[1].split("</section>")[0])
+    seen = " ".join(seen.replace("&gt;", ">").replace("&lt;", "<").replace("&#39;", "'").split())
+    for row in rows.summary["rows"]:
+        (part,) = row["explanations"]
+        said = [row["sentence"], part["note"], " ".join(part["sentences"]), " ".join(part["remarks"])]
+        for text in [*said, " ".join(row["nearest"]["sentences"])]:
+            assert " ".join(text.split()) in seen
+            assert text in plain
+        for value in part["values"]:
+            assert value["text"]["interval"] in seen
+            assert f"| {value['text']['value']} | {value['text']['interval']} |" in plain
+        for near in row["nearest"]["rows"]:
+            assert near["name"] in seen
+            assert near["name"] in plain
+    assert page.index('id="quality"') < page.index('id="rows"') < page.index('id="trust"')
+    assert "Single rows (CSV)" in page
+    assert "<title>Why row 7, by OcclusionExplainer</title>" in page
+    tables = [line for line in plain.split("## Why these rows?")[1].splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in tables} == {5, 8}
+
+
+def test_without_rows_there_is_nothing_of_it(regression: WhatIfReport) -> None:
+    assert regression.summary["rows"] == []
+    assert 'id="rows"' not in regression.html()
+    assert "Why this row?" not in regression.markdown()
+    assert "single rows" not in dict(regression.summary["identity"])["Cost"]
+    assert WhatIfReport(regression._request.model, regression._request.X, rows=[]).summary["rows"] == []
+
+
+def test_the_cost_is_told(rows: WhatIfReport) -> None:
+    n = rows.summary["rows"][0]["explanations"][0]["n_model_rows"]
+    told = dict(rows.summary["identity"])["Cost"]
+    assert told == f"the model was asked about 400 rows, once, and about {n + 2} more to explain single rows"
+    assert f"Cost: {n} model rows for 2 rows together, with 100 background rows" in rows.markdown()
+
+
+def test_the_seed_is_the_report_s(people: pd.DataFrame) -> None:
+    model = as_predictor(lambda X: X["age"].to_numpy() * X["noise"].to_numpy(), task="regression")
+
+    def told(**more: object) -> object:
+        return WhatIfReport(model, people, rows=[0], **more).summary["rows"]
+
+    assert told() == told(random_state=0)
+    assert told() != told(random_state=1)
+    assert told(random_state=1) == told(explainers=[OcclusionExplainer(model, random_state=1)])
+
+
+def test_an_explainer_that_is_not_known_brings_its_own_part(people: pd.DataFrame) -> None:
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    halves = Halves(model)
+    report = WhatIfReport(model, people, rows=[5], explainers=[halves, OcclusionExplainer(model)])
+    own, other = report.summary["rows"][0]["explanations"]
+    assert not hasattr(halves, "columns_")
+    assert (own["method"], own["kind"], other["kind"]) == ("Halves", "additive", "occlusion")
+    assert own["title"] == "How do the features share the way to it?"
+    assert own["remarks"] == [
+        f"The parts add up to the {own['values'][0]['text']['value'][0]}"
+        f"{abs(people['age'][5]):.1f} to be explained."
+    ]
+    assert "The values are exact: nothing was drawn at random. Fidelity: r2 0.500." in own["note"]
+    assert {value["text"]["interval"] for value in own["values"]} == {"exact"}
+    page = report.html()
+    assert "Why row 5, by Halves" in page
+    assert '<span class="note">Halves</span>' in page
+
+
+def test_an_explainer_that_is_fitted_is_asked_as_it_is(people: pd.DataFrame) -> None:
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    explainer = OcclusionExplainer(model, background_size=7, random_state=3).fit(people[["age", "sex"]])
+    report = WhatIfReport(model, people, rows=[5], explainers=explainer)
+    (part,) = report.summary["rows"][0]["explanations"]
+    assert part["background_size"] == 7
+    assert {value["feature"] for value in part["values"]} == {"age", "sex"}
+
+
+def test_other_units_are_said_to_be_others(binary: WhatIfReport) -> None:
+    asked = binary._request
+    report = WhatIfReport(asked.model, asked.X, rows=[0], explainers=[Halves(asked.model, factor=-40.0)])
+    (part,) = report.summary["rows"][0]["explanations"]
+    assert part["unit"] == "effect"
+    assert part["sentences"][0].startswith("The model's answer is \u2212")
+    assert " in the explainer's own units. The base value is 0.0; " in part["sentences"][0]
+    (figure,) = re.findall(r"<title>Why row 0.*?</svg>", report.html(), re.DOTALL)
+    assert "explainer's own units" in html.unescape(re.sub(r"<[^>]*>", " ", figure))
+    assert "\u202f%" in report.summary["rows"][0]["sentence"]
+
+
+def test_no_explainer_leaves_the_answer_and_the_nearest(people: pd.DataFrame) -> None:
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    (row,) = WhatIfReport(model, people, rows=[5], explainers=[]).summary["rows"]
+    assert row["explanations"] == []
+    assert len(row["nearest"]["rows"]) == 5
+
+
+def test_what_is_claimed_is_what_can_be_read() -> None:
+    reading = _reading([0.3, -0.1, 0.08, 0.0001, 0.0], [0.05, 0.02, 0.05, 0.0001, 0.0])
+    assert explanation_sentences(reading) == [
+        "The mean prediction of 50 background rows is 20.0\u202f%; +50.0 points are to be explained.",
+        "What raises it most, with 95\u202f% intervals: a = 0 (+30.0 points, +20.2 to +39.8).",
+        "What lowers it most: b = 1 (\u221210.0 points, \u221213.9 to \u22126.1).",
+    ]
+    assert explanation_remarks(reading) == [
+        "Not told apart from 0: c; its interval contains it.",
+        "Hardly any effect, below 0.05 points: d and e.",
+        "The parts do not add up: their sum is +28.0 points instead of +50.0 points. Hidden one at a time, "
+        "features show less than all at once, as where two say the same.",
+    ]
+
+
+def test_nothing_is_claimed_of_a_model_that_says_nothing() -> None:
+    reading = _reading([0.0, 1e-17], [0.0, 1e-18], base=0.7)
+    assert explanation_sentences(reading)[1:] == ["Nothing surely raises it.", "Nothing surely lowers it."]
+    assert explanation_remarks(reading)[0].startswith("Hardly any effect, below")
+    assert explanation_remarks(reading)[-1] == "The parts add up to the 0.0 points to be explained."
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([0.3, 0.1], "Hidden one at a time, features show less than all at once, as where two say the same."),
+        (
+            [0.5, 0.1],
+            "Hidden one at a time, features show more than all at once, as where two count only together.",
+        ),
+        ([-0.3, 0.1], "Hidden one at a time, features need not show what all of them do at once."),
+    ],
+)
+def test_why_parts_do_not_add_up(values: list[float], why: str) -> None:
+    (*_, told) = explanation_remarks(_reading(values, [0.01, 0.01]))
+    assert told.endswith(why)
+
+
+def test_parts_that_add_up() -> None:
+    assert explanation_remarks(_reading([0.4, 0.1], [0.01, 0.01])) == [
+        "The parts add up to the +50.0 points to be explained."
+    ]
+
+
+def test_an_error_that_is_not_known_claims_nothing() -> None:
+    reading = _reading([0.4, 0.1], [np.inf, 0.01])
+    assert explanation_sentences(reading)[1] == (
+        "What raises it most, with 95\u202f% intervals: b = 1 (+10.0 points, +8.0 to +12.0)."
+    )
+    assert explanation_remarks(reading)[0] == "Not told apart from 0: a; its interval contains it."
+
+
+def test_a_simpler_model_is_said_to_be_one() -> None:
+    reading = _reading([0.4, 0.05], [0.01, 0.01], kind="surrogate")
+    assert explanation_remarks(reading) == [
+        "The values lead to 65.0\u202f%, the simpler model's answer, where the model's is 70.0\u202f%."
+    ]
+    assert explanation_note(reading) == (
+        "The values tell of a simpler model that was fitted near the row, not of the model itself. Intervals "
+        "have 95\u202f% confidence, each by itself; they cover what was drawn, not another model. Cost: "
+        "1\u202f234 model rows, with 50 background rows, by ByHand."
+    )
+
+
+def test_signs_and_digits_are_those_of_the_picture() -> None:
+    reading = _reading([0.3, -0.1], [0.05, 0.02])
+    drawn = reading.display.plot(factor=100.0)
+    texts = [text.get_text() for text in drawn.ax_.texts]
+    for value, margin in ((0.3, 0.05), (-0.1, 0.02)):
+        assert reading.scale.change(value).removesuffix(" points") in texts
+        assert f"± {100 * margin * norm.ppf(0.975):.1f}" in texts
+    drawn.figure_.clear()
+
+
+def test_scale_of_parts() -> None:
+    assert Scale.of_parts([0.312, -0.05], True).value(0.5) == "50.0\u202f%"
+    assert Scale.of_parts([3120.0], False).value(1.5) == "2"
+    assert Scale.of_parts([0.0, np.inf], False).value(1.5) == "1.50"
+    assert Scale(True, 1).change_interval(-0.05, 0.1) == "\u22125.0 to +10.0"
+    assert Scale(True, 1).change_interval(-np.inf, 0.1) == "\u2013"
+
+
+def test_several_outputs_speak_of_the_report_s(multiclass: WhatIfReport) -> None:
+    asked = multiclass._request
+    report = WhatIfReport(asked.model, asked.X, asked.y, output="old", rows=[2])
+    (row,) = report.summary["rows"]
+    expected = asked.model.predict_proba(asked.X)[2, list(asked.model.classes_).index("old")]
+    assert row["prediction"] == pytest.approx(expected, rel=1e-5)
+    assert "a predicted probability of old of" in row["sentence"]
+    assert "predicted probability of old</text>" in report.html()
+
+
+def test_new_rows_with_labels(people: pd.DataFrame) -> None:
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    new = people.iloc[[4, 5]].assign(age=[35, 200], town=[people["town"][4], "elsewhere"])
+    new.index = ["Ann", "<Bob>"]
+    report = WhatIfReport(model, people, people["age"].round(), rows=new)
+    first, second = report.summary["rows"]
+    assert (first["name"], first["position"], first["truth"]) == ("New row 0, labelled Ann", None, None)
+    assert second["name"] == "New row 1, labelled <Bob>"
+    assert second["prediction"] == 200.0
+    assert second["nearest"]["sentences"][0] == (
+        "New row 1 is not in the data: no row there is equal to it in all 5 columns."
+    )
+    assert "the truth runs from " in second["nearest"]["sentences"][2]
+    assert "<Bob>" not in report.html()
+    known = WhatIfReport(model, people, rows=people.iloc[[4]]).summary["rows"][0]
+    assert known["nearest"]["sentences"][0] == (
+        "New row 0 is in the data: one row is equal to it in all 5 columns."
+    )
+    assert known["nearest"]["rows"][0]["distance"] == 0.0
+    assert known["nearest"]["rows"][0]["differs"] == []
+
+
+def test_labels_name_rows_and_their_neighbours(people: pd.DataFrame) -> None:
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    X = people.set_axis([f"p{j}" for j in range(len(people))], axis=0)
+    (row,) = WhatIfReport(model, X, rows=["p9"]).summary["rows"]
+    assert (row["name"], row["position"], row["label"]) == ("Row 9, labelled p9", 9, "p9")
+    assert all(near["label"] == f"p{near['position']}" for near in row["nearest"]["rows"])
+
+
+def test_rows_of_weight_0_are_explained_and_are_nobody_s_neighbours(people: pd.DataFrame) -> None:
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    weight = np.where(np.arange(len(people)) < 200, 0.0, 1.0)
+    (row,) = WhatIfReport(model, people, rows=[3], sample_weight=weight).summary["rows"]
+    assert row["prediction"] == pytest.approx(people["age"][3], rel=1e-5)
+    assert row["nearest"]["n_compared"] == 200
+    assert min(near["position"] for near in row["nearest"]["rows"]) >= 200
+
+
+def test_a_messy_table_is_json(people: pd.DataFrame) -> None:
+    n = len(people)
+    X = people.assign(
+        holes=np.where(np.arange(n) % 5 == 0, np.nan, people["noise"]),
+        day=pd.date_range("2020-01-01", periods=n),
+        some=pd.array([None, 1] * (n // 2), dtype="Int64"),
+        flag=people["age"] > 40,
+    )
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    report = WhatIfReport(model, X, rows=[0, 1])
+    first, second = json.loads(report.json())["rows"]
+    assert first["values"]["holes"] is None
+    assert first["text"]["values"]["holes"] == "missing"
+    assert (first["values"]["some"], second["values"]["some"]) == (None, 1)
+    assert second["text"]["values"]["day"] == "2020-01-02"
+    assert first["values"]["flag"] is bool(X["flag"][0])
+    assert "NaN" not in report.html()
+
+
+def test_polars_and_pandas_say_the_same(people: pd.DataFrame) -> None:
+    model = as_predictor(lambda X: np.asarray(X["age"], dtype=float), task="regression")
+    told = [WhatIfReport(model, X, rows=[2]).summary["rows"] for X in (people, pl.from_pandas(people))]
+    assert told[0] == told[1]
+
+
+def test_a_wide_table_is_cut_on_the_page_and_whole_in_the_json() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(100, 60)), columns=[f"c{j}" for j in range(60)])
+    model = as_predictor(lambda X: X["c0"].to_numpy() + X["c59"].to_numpy(), task="regression")
+    report = WhatIfReport(model, X, rows=[1])
+    (row,) = report.summary["rows"]
+    assert len(row["explanations"][0]["values"]) == len(row["values"]) == 60
+    page = report.html().split('id="rows"')[1].split("</section>")[0]
+    assert "The 20 largest of 60; all are in the CSV." in page
+    assert "The first 40 of 60 columns are shown; all are in the JSON." in page
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "message"),
+    [
+        ({"rows": [400]}, DataError, "There is no row 400: positions run from 0 to 399."),
+        ({"rows": ["x"]}, DataError, "There is no row 'x': positions run from 0 to 399."),
+        ({"rows": [1, 1]}, DataError, "The row 1 is asked for twice."),
+        (
+            {"rows": range(21)},
+            DataError,
+            "rows asks for 21 rows, and a page holds at most 20. Explain more by an explainer itself: "
+            "OcclusionExplainer(model).fit(X).explain(rows).",
+        ),
+        (
+            {"rows": pd.DataFrame({"age": [1.0]})},
+            DataError,
+            "rows must have the columns of X (age, echo, noise, sex, town), but it lacks echo, noise, sex, "
+            "town.",
+        ),
+        (
+            {"explainers": [3]},
+            TypeError,
+            "The 'explainers' parameter of WhatIfReport must be a list of explainers of single rows, such as "
+            "OcclusionExplainer(model), got 3 in it.",
+        ),
+    ],
+)
+def test_bad_input_is_refused_before_the_model_runs(
+    people: pd.DataFrame, more: dict, kind: type, message: str
+) -> None:
+    def never(X: pd.DataFrame) -> np.ndarray:
+        raise AssertionError
+
+    with pytest.raises(kind) as caught:
+        _ = WhatIfReport(as_predictor(never, task="regression"), people, **more).summary
+    assert str(caught.value) == message
+
+
+def test_timings_tell_of_rows(rows: WhatIfReport) -> None:
+    assert set(rows.timings) == {"model", "solving", "rows", "drawing"}
