@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,41 @@ def interleave(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, n
     return {name: np.array(taken) for name, taken in times.items()}
 
 
+class ModelClock:
+    """A model's function, the time spent in it and the rows that it was given."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew."""
+        self.taken, self.rows = 0.0, 0
+
+    def __call__(self, X: Any) -> Any:
+        start = time.perf_counter()
+        answers = self.function(X)
+        self.taken += time.perf_counter() - start
+        self.rows += len(X)
+        return answers
+
+
+def interleave_inside(
+    cases: dict[str, tuple[ModelClock, Callable[[], Any]]], repeats: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Time calls in turn: for each the wall times, and what of them was spent in the model."""
+    inside: dict[str, list[float]] = {name: [] for name in cases}
+    calls = {name: partial(_noted, *case, inside[name]) for name, case in cases.items()}
+    walls = interleave(calls, repeats)
+    return {name: (walls[name], np.array(inside[name][1:])) for name in cases}
+
+
+def _noted(clock: ModelClock, call: Callable[[], Any], inside: list[float]) -> None:
+    clock.forget()
+    call()
+    inside.append(clock.taken)
+
+
 def peak_mb(call: Callable[[], Any]) -> tuple[Any, float]:
     """Call with tracemalloc on: the result, and the peak above what was held before, in MB."""
     gc.collect()
@@ -48,7 +84,9 @@ def peak_mb(call: Callable[[], Any]) -> tuple[Any, float]:
 
 def peak_rss_mb() -> float:
     """The most memory that this process held, ever or since `forget_peak`, in MB (Linux)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
+    # not getrusage, whose maximum a new process inherits from the one that started it
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / MB
 
 
 def rss_mb() -> float:
@@ -87,4 +125,5 @@ def shown(taken: float) -> str:
 
 def median_ratio(slow: np.ndarray, fast: np.ndarray) -> str:
     """The median over rounds of how many times longer the one took than the other."""
-    return f"{np.median(slow / fast):.1f}"
+    ratio = np.median(slow / fast)
+    return f"{ratio:.1f}" if ratio >= 10.0 else f"{ratio:.2f}"

@@ -1,117 +1,213 @@
-"""How much of the time the engine leaves to the model, and how much memory it takes.
+"""What the engine adds to the model's own time, beside peers on the same masked rows, and what it holds.
 
-Feature occlusion is the client: every column of every row hidden behind 100 background rows. The
-model's own time is measured by a clock around its call, in the same run.
+Feature occlusion is the client: every column of every row hidden behind 100 background rows.
+
+- share: how much of the wall time is spent inside the model, by a clock around its call.
+- frame: a Pipeline on a frame of strings and numbers, against one plain call of its `predict_proba`
+  on a frame of all distinct perturbed rows, built beforehand.
+- peers: captum's FeatureAblation and shap's masks, on the same masked rows of the same model.
+- memory: 784 columns, by tracemalloc and by the resident set, each in a fresh process.
+- workers: two loky workers against one, on two slow models.
+
+Every time is a median of rounds in which each side takes its turn; one thread; nothing is asserted.
 """
 
-# ruff: noqa: E402
 from __future__ import annotations
 
-import os
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-
-import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import Any
 
+import _one_thread  # noqa: F401
 import numpy as np
 import pandas as pd
-from _clock import peak_mb, print_table, shown
+from _clock import (
+    ModelClock,
+    forget_peak,
+    in_a_process,
+    interleave,
+    interleave_inside,
+    median_ratio,
+    peak_mb,
+    peak_rss_mb,
+    print_table,
+    rss_mb,
+    shown,
+)
 from _data import add_adult_argument, adult, described
-from sklearn.compose import make_column_selector, make_column_transformer
+from _engine_peers import peers
+from _engine_workers import workers
+from _models import pipeline
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder
+from sklearn.pipeline import Pipeline
 
 from agnostix import OcclusionExplainer, as_predictor
 
 
-class Clock:
-    """A model, and the time spent in it."""
-
-    def __init__(self, function: Any) -> None:
-        self.function = function
-        self.taken = 0.0
-
-    def __call__(self, X: Any) -> Any:
-        start = time.perf_counter()
-        answers = self.function(X)
-        self.taken += time.perf_counter() - start
-        return answers
-
-
 def main() -> None:
-    """Run all tables."""
-    parser = ArgumentParser(description=__doc__)
+    """Run all tables, or those named."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
     add_adult_argument(parser)
+    parser.add_argument("--repeats", type=int, help="rounds (default: 7)")
+    parser.add_argument("--quick", action="store_true", help="a trial: a tenth of the rows, 3 rounds")
+    parser.add_argument("--only", choices=_TABLES, action="append", help="leave out the other tables")
     args = parser.parse_args()
+    args.repeats = args.repeats or (3 if args.quick else 7)
+    for name in args.only or _TABLES:
+        _TABLES[name](args)
+
+
+def _models(X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    return {
+        "logistic regression": LogisticRegression().fit(X, y),
+        "boosted trees": HistGradientBoostingClassifier(random_state=0).fit(X, y),
+    }
+
+
+def _data(args: Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows to explain, what happened in them, and the background."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(1_000, 20))
-    y = X[:, 0] + X[:, 1] * X[:, 2] > 0
-    rows = [
-        _share("logistic regression, 20 columns, 1,000 rows", LogisticRegression().fit(X, y), X),
-        _share(
-            "boosted trees, 20 columns, 1,000 rows",
-            HistGradientBoostingClassifier(random_state=0).fit(X, y),
-            X,
-        ),
-        _adult(args),
-    ]
+    X, background = rng.normal(size=(1_000, 20)), rng.normal(size=(100, 20))
+    return (X[:100] if args.quick else X), X[:, 0] + X[:, 1] * X[:, 2] > 0, background
+
+
+# Share of the time ------------------------------------------------------------------------------
+
+
+def share(args: Namespace) -> None:
+    """How much of the wall time is the model's."""
+    X, _, background = _data(args)
+    clocks, cases = {}, {}
+    for name, model in _models(*_training()).items():
+        clocks[name] = ModelClock(model.predict_proba)
+        explainer = _occlusion(clocks[name], background)
+        cases[name] = (clocks[name], partial(explainer.explain, X))
+    taken = interleave_inside(cases, args.repeats)
     print_table(
-        "Share of the wall time inside the model",
-        ["", "model rows", "wall", "in the model", "share"],
+        f"Inside the model: {len(X):,} rows x 20 columns x {len(background)} background rows",
+        ("", "model rows", "wall", "in the model", "share"),
+        [
+            (name, f"{clocks[name].rows:,}", *map(shown, map(np.median, pair)), _percent(*pair))
+            for name, pair in taken.items()
+        ],
+    )
+
+
+def _training() -> tuple[np.ndarray, np.ndarray]:
+    X = np.random.default_rng(1).normal(size=(5_000, 20))
+    return X, X[:, 0] + X[:, 1] * X[:, 2] > 0
+
+
+def _occlusion(function: Any, background: Any) -> OcclusionExplainer:
+    return OcclusionExplainer(as_predictor(function, task="classification"), random_state=0).fit(background)
+
+
+def _percent(wall: np.ndarray, inside: np.ndarray) -> str:
+    return f"{np.median(inside / wall):.0%}"
+
+
+# A frame of strings and numbers -------------------------------------------------------------------
+
+
+def frame(args: Namespace) -> None:
+    """A Pipeline on a frame, against one plain call on the same distinct rows."""
+    table, rich = adult(args.adult)
+    model = pipeline(table[:20_000], rich[:20_000])
+    rows, background = table.tail(50 if args.quick else 500), table[:20_000]
+    asked = _asked(model, rows, background)
+    distinct = asked.drop_duplicates(ignore_index=True)
+    explainer = OcclusionExplainer(model, random_state=0).fit(background)
+    times = interleave(
+        {"explain": partial(explainer.explain, rows), "plain": partial(model.predict_proba, distinct)},
+        args.repeats,
+    )
+    print_table(
+        f"A Pipeline on {described(args.adult)}: {len(rows)} rows, strings and numbers, 100 background rows",
+        ("", "model rows", "wall", "x plain call"),
+        [
+            (name, f"{n:,}", shown(np.median(times[key])), median_ratio(times[key], times["plain"]))
+            for name, key, n in [
+                ("explain", "explain", len(asked)),
+                ("one plain predict_proba on the distinct perturbed rows", "plain", len(distinct)),
+            ]
+        ],
+    )
+
+
+def _asked(model: Pipeline, rows: pd.DataFrame, background: pd.DataFrame) -> pd.DataFrame:
+    """All rows that an explanation puts to the model, as one frame of the same types."""
+    batches: list[pd.DataFrame] = []
+
+    def noted(X: pd.DataFrame) -> np.ndarray:
+        batches.append(X.copy())
+        return model.predict_proba(X)
+
+    explainer = _occlusion(noted, background)
+    batches.clear()
+    explainer.explain(rows)
+    asked = pd.concat(batches, ignore_index=True)
+    assert (asked.dtypes == rows.dtypes).all()
+    return asked
+
+
+# Memory ------------------------------------------------------------------------------------------
+
+
+def memory(args: Namespace) -> None:
+    """What is held above inputs and result at 784 columns."""
+    n_rows = 20 if args.quick else 500
+    rows = []
+    for line, n_outputs in {"1 output": 1, "10 outputs": 10}.items():
+        traced, held = in_a_process(_traced, n_rows, n_outputs)
+        resident = in_a_process(_resident, n_rows, n_outputs)
+        rows.append((line, *(f"{size:.0f} MB" for size in (held, traced - held, resident - held))))
+    print_table(
+        f"Memory: 784 columns x 100 background rows x {n_rows} rows, above the inputs",
+        ("", "the result", "more than it, tracemalloc", "more than it, resident set"),
         rows,
     )
-    _memory(rng)
 
 
-def _share(title: str, model: Any, X: Any) -> list[str]:
-    clock = Clock(model.predict_proba)
-    predictor = as_predictor(clock, task="classification")
-    explainer = OcclusionExplainer(predictor, random_state=0).fit(X)
-    taken = []
-    for _ in range(5):
-        clock.taken, start = 0.0, time.perf_counter()
-        exp = explainer.explain(X)
-        taken.append((time.perf_counter() - start, clock.taken))
-    wall, inside = sorted(taken)[2]
-    return [title, f"{exp.n_model_rows:,}", shown(wall), shown(inside), f"{inside / wall:.0%}"]
+def _table(n_rows: int, n_outputs: int, n_columns: int = 784) -> tuple[OcclusionExplainer, np.ndarray]:
+    X = np.random.default_rng(0).normal(size=(n_rows, n_columns))
+    return OcclusionExplainer(_first_columns(n_outputs), random_state=0).fit(X), X
 
 
-def _adult(args: Any) -> list[str]:
-    table, rich = adult(args.adult)
-    labels = make_column_selector(dtype_exclude="number")
-    encode = make_column_transformer(
-        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), labels),
-        remainder="passthrough",
-    )
-    model = make_pipeline(encode, HistGradientBoostingClassifier(random_state=0)).fit(
-        table[:20_000], rich[:20_000]
-    )
-    rows = table.tail(500)
-    line = _share(f"Pipeline on {described(args.adult)}, 500 rows", model, rows)
-    n = int(line[1].replace(",", ""))
-    same = pd.concat([rows] * (n // len(rows) + 1), ignore_index=True)[:n]
-    start = time.perf_counter()
-    model.predict_proba(same)
-    line[0] += f" (one plain call on as many rows: {shown(time.perf_counter() - start)})"
-    return line
+def _first_columns(n_outputs: int) -> Any:
+    """A model that holds nothing itself beyond its answer."""
+    return lambda X: X[:, :n_outputs]
 
 
-def _memory(rng: np.random.Generator) -> None:
-    X = rng.normal(size=(500, 784))
-    explainer = OcclusionExplainer(lambda X: X[:, :3].sum(1), random_state=0).fit(X)
-    exp, peak = peak_mb(lambda: explainer.explain(X))
-    held = (exp.values.nbytes + exp.std_errors.nbytes) / 1e6
-    print_table(
-        "Memory: 784 columns x 100 background rows x 500 rows",
-        ["model rows", "peak above the inputs", "of which the result"],
-        [[f"{exp.n_model_rows:,}", f"{peak:.0f} MB", f"{held:.0f} MB"]],
-    )
+def _traced(n_rows: int, n_outputs: int) -> tuple[float, float]:
+    explainer, X = _table(n_rows, n_outputs)
+    exp, peak = peak_mb(partial(explainer.explain, X))
+    return peak, (exp.values.nbytes + exp.std_errors.nbytes) / 1e6
 
+
+def _resident(n_rows: int, n_outputs: int) -> float:
+    explainer, X = _table(n_rows, n_outputs)
+    small, few = _table(10, n_outputs, 10)
+    small.explain(few)  # what is loaded on first use is not held for these rows
+    forget_peak()
+    before = rss_mb()
+    explainer.explain(X)
+    return peak_rss_mb() - before
+
+
+def _peers(args: Namespace) -> None:
+    X, _, background = _data(args)
+    for name, model in _models(*_training()).items():
+        peers(name, model.predict_proba, X, background, args.repeats)
+
+
+_TABLES = {
+    "share": share,
+    "frame": frame,
+    "peers": _peers,
+    "memory": memory,
+    "workers": lambda args: workers(args.repeats, args.quick),
+}
 
 if __name__ == "__main__":
     main()

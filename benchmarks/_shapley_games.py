@@ -1,0 +1,205 @@
+"""Games with known Shapley values: models, rows and backgrounds, and the truth about them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from math import comb
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shap
+from _data import adult, described
+from shapiq.datasets import load_california_housing
+from sklearn.datasets import load_diabetes
+from sklearn.ensemble import HistGradientBoostingClassifier
+from xgboost import XGBRegressor
+
+CHUNK = 200_000
+"""Rows a model is asked about at once."""
+MOST_TABLED = 14
+"""Players up to which a game is asked about all its coalitions once, and read from the table after."""
+
+
+@dataclass(frozen=True)
+class Game:
+    """The mean answer over the background, as a function of the columns that keep the row's values.
+
+    Attributes
+    ----------
+    predict : callable
+        From an array of shape (n, n_players) to one of shape (n,).
+    row : ndarray of shape (n_players,)
+        What is explained.
+    background : ndarray of shape (n_background, n_players)
+        What stands in.
+    """
+
+    predict: Callable[[np.ndarray], np.ndarray]
+    row: np.ndarray
+    background: np.ndarray
+
+    @property
+    def n_players(self) -> int:
+        """Columns."""
+        return self.row.size
+
+    def __call__(self, masks: np.ndarray) -> np.ndarray:
+        """Values of coalitions, bools of shape (n_coalitions, n_players)."""
+        masks = np.atleast_2d(masks).astype(bool)
+        if self.n_players <= MOST_TABLED:
+            return self.table[masks @ (1 << np.arange(self.n_players))]
+        return self.ask(masks)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """Values of all coalitions; player i is bit i of the index."""
+        return self.ask(_all_coalitions(self.n_players))
+
+    def ask(self, masks: np.ndarray) -> np.ndarray:
+        """Values of coalitions, by asking the model."""
+        n = max(1, CHUNK // len(self.background))
+        parts = [self._means(masks[start : start + n]) for start in range(0, len(masks), n)]
+        return np.concatenate(parts)
+
+    def _means(self, masks: np.ndarray) -> np.ndarray:
+        rows = np.where(masks[:, None, :], self.row, self.background)
+        answers = self.predict(rows.reshape(-1, self.n_players))
+        return answers.reshape(len(masks), -1).mean(axis=1)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A model, rows to be explained, a background, other rows to learn from, and the truth.
+
+    Attributes
+    ----------
+    name : str
+        For headings.
+    predict : callable
+        From an array of shape (n, n_players) to one of shape (n,).
+    rows : ndarray of shape (n_rows, n_players)
+        Explained.
+    background : ndarray of shape (n_background, n_players)
+        What stands in.
+    others : ndarray of shape (n_others, n_players)
+        Rows that an explainer may learn from; none of those that are explained.
+    truth : ndarray of shape (n_rows, n_players)
+        Shapley values.
+    games : list of Game
+        One a row.
+    """
+
+    name: str
+    predict: Callable[[np.ndarray], np.ndarray]
+    rows: np.ndarray
+    background: np.ndarray
+    others: np.ndarray
+    truth: np.ndarray
+    games: list[Game]
+
+    @property
+    def n_players(self) -> int:
+        """Columns."""
+        return self.rows.shape[1]
+
+    def errors(self, values: np.ndarray) -> np.ndarray:
+        """Normalised squared error of each row."""
+        return ((values - self.truth) ** 2).sum(axis=1) / (self.truth**2).sum(axis=1)
+
+
+def exact_values(table: np.ndarray) -> np.ndarray:
+    """Shapley values out of the values of all coalitions, by the definition."""
+    d = int(np.log2(table.size))
+    masks = _all_coalitions(d)
+    sizes = masks.sum(axis=1)
+    share = np.array([1.0 / (d * comb(d - 1, size)) for size in range(d)])
+    values = np.empty(d)
+    for i in range(d):
+        without = np.flatnonzero(~masks[:, i])
+        values[i] = share[sizes[without]] @ (table[without | (1 << i)] - table[without])
+    return values
+
+
+def _all_coalitions(d: int) -> np.ndarray:
+    return (np.arange(2**d)[:, None] >> np.arange(d) & 1).astype(bool)
+
+
+# UCI Adult ---------------------------------------------------------------------------------------
+
+
+def adult_settings(args: Namespace, n_rows: int) -> list[Setting]:
+    """14 columns as numeric codes: 100 background rows, and the row of their means alone."""
+    X, predict = adult_model(args)
+    rows, others = X[-n_rows:], X[:20_000]
+    drawn = np.random.default_rng(0).permutation(len(others))[:100]
+    backgrounds = {"100 background rows": others[drawn], "mean baseline": others.mean(0, keepdims=True)}
+    return [
+        _enumerated(f"{described(args.adult)}, {words}", predict, rows, background, others)
+        for words, background in backgrounds.items()
+    ]
+
+
+def adult_model(args: Namespace) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """The table as numeric codes, and boosted trees fitted on its first 20,000 rows."""
+    table, rich = adult(args.adult)
+    X = np.column_stack([_codes(table[name]) for name in table])
+    model = HistGradientBoostingClassifier(random_state=0).fit(X[:20_000], rich[:20_000])
+    return X, lambda rows: model.predict_proba(rows)[:, 1]
+
+
+def _codes(column: pd.Series) -> np.ndarray:
+    numeric = pd.api.types.is_numeric_dtype(column)
+    return column.to_numpy(float) if numeric else pd.factorize(column, sort=True)[0].astype(float)
+
+
+def _enumerated(
+    name: str, predict: Callable, rows: np.ndarray, background: np.ndarray, others: np.ndarray
+) -> Setting:
+    games = [Game(predict, row, background) for row in rows]
+    truth = np.array([exact_values(game.table) for game in games])
+    return Setting(name, predict, rows, background, others, truth, games)
+
+
+# One row of means as the background -------------------------------------------------------------
+
+
+def mean_baseline_settings(n_rows: int) -> list[Setting]:
+    """Boosted trees on four tables; the truth is that of interventional TreeSHAP."""
+    tables = {
+        "California": load_california_housing,
+        "Diabetes": lambda: load_diabetes(return_X_y=True, as_frame=True),
+        "corrgroups60": shap.datasets.corrgroups60,
+        "independentlinear60": shap.datasets.independentlinear60,
+    }
+    return [_with_mean_baseline(name, *load(), n_rows) for name, load in tables.items()]
+
+
+def _with_mean_baseline(name: str, table: Any, y: Any, n_rows: int) -> Setting:
+    X = np.asarray(table, dtype=np.float32).astype(float)  # the trees compare in single precision
+    baseline = X.mean(axis=0, keepdims=True).astype(np.float32).astype(float)
+    model = XGBRegressor(n_estimators=100, max_depth=4, n_jobs=1, random_state=0).fit(X, np.asarray(y))
+    order = np.random.default_rng(0).permutation(len(X))
+    rows, others = X[order[:n_rows]], X[order[n_rows:]]
+    trees = shap.TreeExplainer(model, data=baseline, feature_perturbation="interventional")
+    truth = np.asarray(trees.shap_values(rows), dtype=float)
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        return model.predict(rows).astype(float)
+
+    games = [Game(predict, row, baseline) for row in rows]
+    return Setting(name, predict, rows, baseline, others, truth, games)
+
+
+def doubt(setting: Setting) -> float:
+    """How far the truth is from a second one, of the row's largest value: enumeration, or the sum alone."""
+    scale = np.abs(setting.truth).max(axis=1)
+    if setting.n_players <= MOST_TABLED:
+        again = np.array([exact_values(game.table) for game in setting.games])
+        return float((np.abs(again - setting.truth).max(axis=1) / scale).max())
+    ends = np.array([[False], [True]]) & np.ones(setting.n_players, dtype=bool)
+    sums = np.array([np.diff(game(ends))[0] for game in setting.games])
+    return float((np.abs(setting.truth.sum(axis=1) - sums) / scale).max())
