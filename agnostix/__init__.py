@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from agnostix.exceptions import InfeasibleTargetError
-from agnostix.explainers import EntropicProjection, OcclusionExplainer
+from agnostix.explainers import EntropicProjection, KernelShapExplainer, OcclusionExplainer
 from agnostix.explanation import Explanation, Scenario, WhatIfCurves
 from agnostix.models import as_predictor
 from agnostix.report import WhatIfReport
@@ -14,6 +14,7 @@ __all__ = [
     "EntropicProjection",
     "Explanation",
     "InfeasibleTargetError",
+    "KernelShapExplainer",
     "OcclusionExplainer",
     "Scenario",
     "WhatIfCurves",

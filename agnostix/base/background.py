@@ -14,8 +14,11 @@ from agnostix.base.outputs import select_outputs
 from agnostix.models import Predictor
 from agnostix.perturb import Background, Players, TabularMasker
 from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import as_table, column_names
+from agnostix.utils.frames import as_table, column_names, is_frame
 from agnostix.utils.sklearn_compat import validate_data
+
+_N_SHOWN = 2
+"""Rows on which a model is tried where a masker has no background."""
 
 
 class BackgroundExplainer(AttributionExplainer):
@@ -25,6 +28,7 @@ class BackgroundExplainer(AttributionExplainer):
     """
 
     feature_groups: Any
+    masker: Any = None
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         raise NotImplementedError
@@ -32,24 +36,41 @@ class BackgroundExplainer(AttributionExplainer):
     def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """All that does not depend on the method: parameters, model, players, background. Gives the table."""
         self._validate_params()
-        table = as_table(X)
-        validate_data(self, X=table, skip_check_array=True)
+        table = self._as_rows(X)
         predictor = self._fit_predictor(table, y, sample_weight)
-        self.players_ = Players.of(column_names(table), self.feature_groups)
-        background = self._choose_background(table, sample_weight)
-        self.background_, self._is_sample = background.rows, background.is_sample
-        self._masker = TabularMasker(self.background_, background.weights, self.players_)
-        self._predictor, self._background_answers = predictor.trial(self.background_)
-        self.base_values_ = self._masker.weights @ self._background_answers
-        self.output_names_ = self._predictor.names(self.base_values_.size)
-        self.is_binary_ = self._predictor.task == "classification" and self.base_values_.size == 2
+        if self.masker is None:
+            validate_data(self, X=table, skip_check_array=True)
+            players = Players.of(column_names(table), self.feature_groups)
+            background = self._choose_background(table, sample_weight)
+            self._masker: Any = TabularMasker(background.rows, background.weights, players)
+            self._is_sample = background.is_sample
+        else:
+            self._masker, self._is_sample = self.masker, False
+            self._masker.check(table)
+            self.n_features_in_ = self._masker.width(table)
+        self.players_ = self._masker.players
+        self._ask_background(predictor, table)
         return table
+
+    def _ask_background(self, predictor: Predictor, table: Any) -> None:
+        """What the model answers where nothing of a row is known, if the masker has rows for it."""
+        self.background_ = getattr(self._masker, "background", None)
+        shown = table[:_N_SHOWN] if self.background_ is None else self.background_
+        self._predictor, answers = predictor.trial(shown)
+        self._background_answers = None if self.background_ is None else answers
+        self.base_values_: Any = None if self.background_ is None else self._masker.weights @ answers
+        n_outputs = answers.shape[1]
+        self.output_names_ = self._predictor.names(n_outputs)
+        self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
+
+    def _as_rows(self, X: Any) -> Any:
+        return as_table(X) if self.masker is None or is_frame(X) else np.asarray(X)
 
     def _checked_table(self, X: Any, outputs: Any) -> tuple[Any, Any]:
         """The table to be explained and the outputs that are wanted, checked before anything costs."""
         check_is_fitted(self)
         self._check_has_model()
-        table = as_table(X)
+        table = self._as_rows(X)
         self._masker.check(table)
         wanted = self.outputs if outputs is None else outputs
         select_outputs(wanted, self.output_names_, np.zeros((1, len(self.output_names_))))
@@ -64,6 +85,8 @@ class BackgroundExplainer(AttributionExplainer):
         return which, names, extras
 
     def _recognised(self, predictor: Predictor) -> Predictor:
+        if self.background_ is None:
+            return predictor
         predictor, answers = predictor.trial(self.background_)
         base = self._masker.weights @ answers
         if base.shape != self.base_values_.shape or not np.allclose(base, self.base_values_, rtol=1e-6):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.perturb import MaskBlock
-from agnostix.typing import Codes, Floats
+from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,26 @@ class GroupMeans:
     def kept(self) -> int:
         """Groups."""
         return int(self.groups.max()) + 1
+
+    def of_rows(self, answers: Floats) -> Floats:
+        """Average the answers to the background itself.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (n_background, n_outputs)
+            The model's.
+
+        Returns
+        -------
+        ndarray of shape (n_groups, n_outputs)
+            In model output units.
+        """
+        return np.stack([self._mean(answers, self.groups == group) for group in range(self.kept)])
+
+    def _mean(self, answers: Floats, members: Bools) -> Floats:
+        own, share = answers[members], self.weights[members] / self.weights[members].sum()
+        middle = own[share.argmax()]
+        return middle + (share[:, None] * (own - middle)).sum(axis=0)
 
     def of(self, answers: Floats, block: MaskBlock) -> Floats:
         """Average over the draws of each mask, group by group.

@@ -168,7 +168,9 @@ class Predictor:
         return self._checked(answer.reshape(n_rows, *answer.shape[2:]), n_rows).reshape(*shape, -1)
 
     def trial(self, table: Any) -> tuple[Predictor, Floats]:
-        """Ask about a small table, and see whether the model changes what it is given.
+        """Ask about a small table, and see whether the model changes it, or its mind.
+
+        The model is asked twice. A warning says so where the answers differ.
 
         Parameters
         ----------
@@ -184,6 +186,7 @@ class Predictor:
         """
         given = copied(table)
         answers = np.array(self.ask(given))
+        self._check_repeats(answers, self.ask(copied(table)))
         if self.copies or same_table(given, table):
             return self, answers
         warnings.warn(
@@ -239,6 +242,17 @@ class Predictor:
         if self.classes is not None and len(self.classes) == n_outputs:
             return tuple(str(label) for label in self.classes)
         return ("prediction",) if n_outputs == 1 else tuple(f"output_{j}" for j in range(n_outputs))
+
+    def _check_repeats(self, answers: Floats, again: Floats) -> None:
+        if answers.shape == again.shape and np.allclose(answers, again, rtol=1e-5, atol=1e-8):
+            return
+        apart = np.abs(answers - again).max() if answers.shape == again.shape else np.inf
+        warnings.warn(
+            f"The model {self.name} answers the same rows differently each time, by up to {apart:.3g}. "
+            "Explanations of it cannot be repeated, and their standard errors do not tell of this.",
+            UserWarning,
+            stacklevel=3,
+        )
 
     def _found(self, given: list[str]) -> list[str]:
         assert self.columns is not None

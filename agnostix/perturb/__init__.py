@@ -1,12 +1,13 @@
 """What is asked: players, masks, and the values that stand in for what is hidden."""
 
 from agnostix.perturb.background import Background
-from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pairs
+from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pairs, n_pairs_of_all
 from agnostix.perturb.draws import Draws, MaskBlock
 from agnostix.perturb.masker import Builder, Composition, Masker
 from agnostix.perturb.plan import Plan, one_hidden_at_a_time
 from agnostix.perturb.players import Players
 from agnostix.perturb.questions import Questions
+from agnostix.perturb.segments import SegmentMasker
 from agnostix.perturb.tabular import TabularMasker
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "Plan",
     "Players",
     "Questions",
+    "SegmentMasker",
     "TabularMasker",
     "all_coalitions",
     "leverage_pairs",
+    "n_pairs_of_all",
     "one_hidden_at_a_time",
 ]

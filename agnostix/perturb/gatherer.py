@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from agnostix.perturb.draws import MaskBlock
-from agnostix.perturb.identity import first_of_each, keys_of, value_codes
+from agnostix.perturb.identity import as_series, first_of_each, joined_column, keys_of, value_codes
 from agnostix.perturb.players import Players
 from agnostix.typing import Codes
-from agnostix.utils.frames import column_names, columns, is_frame
+from agnostix.utils.frames import column_names, is_frame
 
 
 class Gatherer:
@@ -35,7 +35,7 @@ class Gatherer:
         self._make = type(own)
         self._is_frame = is_frame(own)
         self._names = list(own.columns) if self._is_frame else column_names(own)
-        self._both = [_joined(own, background, j) for j in range(own.shape[1])]
+        self._both = [joined_column(own, background, j) for j in range(own.shape[1])]
         self._columns = players.columns
         self._merges = merges
 
@@ -120,20 +120,7 @@ class Gatherer:
     @cached_property
     def _keys(self) -> Any:
         """A number of 64 bits for each value of each column, the rows' own before the background's."""
-        series = [both if self._is_frame else pd.Series(both) for both in self._both]
-        return keys_of(np.column_stack([value_codes(column) for column in series]))
-
-
-def _joined(own: Any, background: Any, position: int) -> Any:
-    """A column of the rows, followed by that of the background."""
-    if not is_frame(own):
-        return np.concatenate([own[:, position], background[:, position]])
-    one, two = (list(columns(table).values())[position] for table in (own, background))
-    if not isinstance(one, pd.Series):
-        return one.clone().append(two)
-    if isinstance(one.dtype, pd.CategoricalDtype):  # equal, but perhaps in another order
-        one = one.cat.set_categories(two.cat.categories)
-    return pd.concat([one, two], ignore_index=True)
+        return keys_of(np.column_stack([value_codes(as_series(both)) for both in self._both]))
 
 
 def _take(both: Any, index: Codes) -> Any:

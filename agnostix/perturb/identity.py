@@ -51,6 +51,45 @@ def table_codes(X: Any) -> Codes:
     return np.column_stack([value_codes(column) for column in columns(X).values()])
 
 
+def as_series(column: Any) -> Any:
+    """A column of an array as a Series, which knows what it holds.
+
+    Parameters
+    ----------
+    column : Series or ndarray of shape (n_rows,)
+        The column.
+
+    Returns
+    -------
+    Series
+    """
+    return pd.Series(column).infer_objects() if isinstance(column, np.ndarray) else column
+
+
+def joined_column(one: Any, other: Any, position: int) -> Any:
+    """A column of a table, followed by that of another of the same make.
+
+    Parameters
+    ----------
+    one, other : DataFrame or ndarray
+        The tables.
+    position : int
+        Of the column.
+
+    Returns
+    -------
+    Series or ndarray
+    """
+    if not is_frame(one):
+        return np.concatenate([one[:, position], other[:, position]])
+    first, second = (list(columns(table).values())[position] for table in (one, other))
+    if not isinstance(first, pd.Series):
+        return first.clone().append(second)
+    if isinstance(first.dtype, pd.CategoricalDtype):  # equal, but perhaps in another order
+        first = first.cat.set_categories(second.cat.categories)
+    return pd.concat([first, second], ignore_index=True)
+
+
 def distinct_rows(X: Any) -> tuple[Codes, Codes]:
     """Find rows that say the same.
 

@@ -60,6 +60,9 @@ class Masker(Protocol):
     def check(self, X: Any) -> None:
         """Raise DataError where X cannot be masked."""
 
+    def varying(self, X: Any) -> Bools:
+        """Players that differ between each row and what stands in, of shape (n_rows, n_players)."""
+
     def draws(self, masks: Bools) -> list[Draws]:
         """What stands in under each mask."""
 

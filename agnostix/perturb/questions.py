@@ -62,17 +62,34 @@ class Questions:
         masks[:, self.varying] = np.concatenate(asked)
         return masks
 
-    def stages(self, n_pairs: list[int]) -> tuple[Bools, ...]:
-        """The masks cut where so many pairs are complete.
-
-        Parameters
-        ----------
-        n_pairs : list of int
-            Ascending; the last one all.
+    def prefixes(self) -> list[Questions]:
+        """Questions of ever more pairs, doubling, of which these are the last.
 
         Returns
         -------
-        tuple of ndarray of bool
+        list of Questions
+            Only these, where every coalition is asked about.
         """
-        ends = [1 + int(self.asks_empty) + 2 * n for n in n_pairs]
-        return tuple(np.split(self.masks, ends[:-1]))
+        if self.coalitions is None:
+            return [self]
+        n, most = max(self.players.size, 2), self.coalitions.n_pairs
+        ends = []
+        while n < most:
+            ends.append(n)
+            n *= 2
+        shorter = [Questions(self.varying, self.coalitions.prefix(end), self.asks_empty) for end in ends]
+        return [*shorter, self]
+
+    def stages(self, prefixes: list[Questions]) -> tuple[Bools, ...]:
+        """The masks, cut where those of each prefix end.
+
+        Parameters
+        ----------
+        prefixes : list of Questions
+            From `prefixes`.
+
+        Returns
+        -------
+        tuple of ndarray of bool of shape (n_masks_of_the_stage, n_players)
+        """
+        return tuple(np.split(self.masks, [prefix.masks.shape[0] for prefix in prefixes[:-1]]))

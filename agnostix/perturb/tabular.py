@@ -13,7 +13,15 @@ from agnostix.exceptions import DataError
 from agnostix.perturb.column_buffer import ColumnBuffer
 from agnostix.perturb.draws import Draws
 from agnostix.perturb.gatherer import Gatherer
-from agnostix.perturb.identity import distinct_rows, first_of_each, keys_of, table_codes
+from agnostix.perturb.identity import (
+    as_series,
+    distinct_rows,
+    first_of_each,
+    joined_column,
+    keys_of,
+    table_codes,
+    value_codes,
+)
 from agnostix.perturb.masker import Builder, Composition
 from agnostix.perturb.players import Players
 from agnostix.typing import Bools, Codes, Floats
@@ -70,6 +78,26 @@ class TabularMasker:
             else:
                 found.append(every if (gone & self._all_differ).any() else self._merged(key))
         return found
+
+    def varying(self, X: Any) -> Bools:
+        """Find players that differ between each row and the background.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows, n_players)
+            False where the row agrees with every background row in all of the player's columns.
+        """
+        differs = np.ones((X.shape[0], self._codes.shape[1]), dtype=bool)
+        for column in np.flatnonzero((self._codes == self._codes[0]).all(axis=0)):
+            codes = value_codes(as_series(joined_column(X, self.background, int(column))))
+            differs[:, column] = codes[: X.shape[0]] != codes[-1]
+        players = [differs[:, list(positions)].any(axis=1) for positions in self.players.columns]
+        return np.stack(players, axis=1)
 
     def distinct(self, X: Any) -> tuple[Codes, Codes]:
         """Find rows that say the same.

@@ -211,7 +211,9 @@ def same_table(one: Any, other: Any) -> bool:
     bool
     """
     if isinstance(one, np.ndarray):
-        one, other = pd.DataFrame(one), pd.DataFrame(other)
+        if one.shape != other.shape:
+            return False
+        one, other = (pd.DataFrame(part.reshape(len(part), -1)) for part in (one, other))
     return bool(one.equals(other))
 
 

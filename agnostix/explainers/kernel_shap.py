@@ -1,0 +1,405 @@
+"""Shapley values of any model, in the space of its user's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from agnostix.base import BackgroundExplainer
+from agnostix.engine import GroupMeans
+from agnostix.exceptions import DataError
+from agnostix.explanation import Explanation
+from agnostix.games import (
+    ExactSolver,
+    OwnKernelSolver,
+    RowShares,
+    SampledSolver,
+    Session,
+    Solver,
+    WorthScale,
+)
+from agnostix.perturb import Background, Questions, leverage_pairs, n_pairs_of_all
+from agnostix.perturb.medoids import medoids
+from agnostix.solvers.kernel_params import MAX_LEARNING_DOF, KernelParams, learn_kernel
+from agnostix.solvers.shapley_operator import build_operator
+from agnostix.typing import Bools, Codes, Floats
+from agnostix.utils.frames import take_rows
+from agnostix.utils.seeds import seed_of
+from agnostix.utils.sklearn_compat import Interval, StrOptions
+
+EXACT_PLAYERS = 12
+"""Players up to which budget="auto" asks about every coalition."""
+N_PILOTS = 8
+"""Rows from which fit learns a kernel."""
+N_GROUPS = 20
+"""Parts of the background that are left out in turn for its error."""
+MOST_PAIRS = 2048
+"""Pairs up to which a kernel is learned at fit; beyond, factorising costs more than it brings."""
+MOST_OWN_PAIRS = 256
+"""Pairs up to which each row gets a kernel of its own where none can be learned at fit."""
+
+
+class KernelShapExplainer(BackgroundExplainer):
+    """Share a prediction out among the features, with an error bar on each share.
+
+    The Shapley value of a feature is the mean, over all orders in which the
+    features of a row can be made known, of what the mean prediction changes by
+    when this one is; what is not known yet is taken from background rows. The
+    values of a row add up to its prediction less the mean one.
+
+    Parameters
+    ----------
+    model : fitted estimator, Pipeline or callable
+        What is explained. An unfitted estimator is fitted on (X, y).
+    budget : "auto" or int, default="auto"
+        Coalitions of features that are evaluated for each row, the empty and
+        the full one included; an int is never exceeded. All of them are
+        evaluated, and the values are exact, where the budget suffices.
+        "auto": all for up to 12 features, else the larger of 512 and 8 times
+        the number of features.
+    tol : float, default=None
+        Where coalitions are sampled, stop a row as soon as no standard error
+        of the sampling is larger than this share of the row's largest value
+        less its smallest. None spends the budget.
+    kernel : {"auto", "pooled", "row", "none"}, default="auto"
+        The model of interactions that improves on the regression: learned
+        once, in `fit`, from 8 pilot rows; for each row from its own answers;
+        or none. "auto" decides from counts alone: "pooled" for tables up to
+        2,048 pairs of coalitions, "row" for others up to 256, else "none".
+    background : {"sample", "medoids", "all"}, default="sample"
+        The rows that stand in for what is not known: drawn without
+        replacement from those seen in `fit`; real rows in the middle of
+        clusters, weighted by the clusters' sizes; or all rows, as all that
+        there are. The last two add no error of their own.
+    background_size : int, default=100
+        How many rows; all where there are fewer.
+    feature_groups : mapping from str to list of str, default=None
+        Columns that are known together, such as those of one label.
+    masker : Masker, default=None
+        What hides features, instead of a background of rows; for pictures,
+        whose features are segments, `agnostix.perturb.SegmentMasker`.
+    link : {"identity", "logit"}, default="identity"
+        Applied to the mean prediction of a coalition: values in model output
+        units, or in log-odds.
+    outputs : None, "predicted", name, index or list of these, default=None
+        Outputs to explain; None: all up to 20, else the predicted one.
+    n_jobs : int, default=None
+        Workers for the model, as in joblib.
+    random_state : int, RandomState, Generator or None, default=None
+        Of the background and the coalitions; None draws a seed once, in `fit`.
+    verbose : int, default=0
+        1 shows the progress.
+
+    Attributes
+    ----------
+    background_ : DataFrame or ndarray of shape (n_background, n_columns)
+        The rows that stand in; None with a masker of its own kind.
+    base_values_ : ndarray of shape (n_outputs,)
+        The model's mean prediction of the background, in model output units.
+    budget_ : int
+        Coalitions a row, for rows in which all features vary.
+    kernel_ : str
+        "exact", "pooled", "row" or "none".
+    n_model_rows_ : int
+        Rows that the model was asked about in `fit`.
+    output_names_ : tuple of str
+        Names of all of the model's outputs.
+    players_ : Players
+        Names and columns of what is known together.
+    n_features_in_ : int
+        Columns seen in `fit`.
+    feature_names_in_ : ndarray of str
+        Their names, if all are strings.
+
+    Notes
+    -----
+    A feature that is equal in the row and in all of the background is no
+    player, and its value is exactly 0. ``extras`` of the result tells both
+    parts of the error (``coalition_std_errors``, ``background_std_errors``),
+    the ``evaluations`` of each row, the ``forecast`` of those that `tol`
+    takes, and ``background_size_to_halve_error``.
+
+    References
+    ----------
+    .. [1] Lundberg, S. M., Lee, S.-I. (2017). A unified approach to
+       interpreting model predictions. NeurIPS.
+       https://doi.org/10.48550/arXiv.1705.07874
+    .. [2] Musco, C., Witter, R. T. (2025). Provably accurate Shapley value
+       estimation via leverage score sampling. ICLR.
+       https://doi.org/10.48550/arXiv.2410.01917
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import HistGradientBoostingRegressor
+    >>> from agnostix import KernelShapExplainer
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(X, y)
+    >>> explainer = KernelShapExplainer(model, background_size=20, random_state=0).fit(X)
+    >>> exp = explainer.explain(X.head(2))
+    >>> exp.values.shape
+    (2, 10, 1)
+    >>> exp.check_additivity() < 1e-8
+    True
+    """
+
+    _doc_page = "shapley.md"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "model": "no_validation",
+        "budget": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="neither"), None],
+        "kernel": [StrOptions({"auto", "pooled", "row", "none"})],
+        "background": [StrOptions({"sample", "medoids", "all"})],
+        "background_size": [Interval(Integral, 1, None, closed="left")],
+        "feature_groups": [dict, None],
+        "masker": "no_validation",
+        "link": [StrOptions({"identity", "logit"})],
+        "outputs": "no_validation",
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state", np.random.Generator],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        budget: int | str = "auto",
+        tol: float | None = None,
+        kernel: str = "auto",
+        background: str = "sample",
+        background_size: int = 100,
+        feature_groups: Mapping[str, Sequence[str]] | None = None,
+        masker: Any = None,
+        link: str = "identity",
+        outputs: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.budget = budget
+        self.tol = tol
+        self.kernel = kernel
+        self.background = background
+        self.background_size = background_size
+        self.feature_groups = feature_groups
+        self.masker = masker
+        self.link = link
+        self.outputs = outputs
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KernelShapExplainer:
+        """Draw the background, choose the coalitions, and learn how features interact.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows to draw from.
+        y : array-like of shape (n_rows,), default=None
+            Needed only for an unfitted model.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, kept by those that are drawn.
+
+        Returns
+        -------
+        self : KernelShapExplainer
+
+        Raises
+        ------
+        ValueError
+            If the rows, a group, the budget or the link cannot be used.
+        """
+        self._seed = seed_of(self.random_state)
+        table = self._learn_background(X, y, sample_weight)
+        n_players = len(self.players_.names)
+        self._groups = self._grouped()
+        self._kernel_params: KernelParams | None = None
+        self.n_model_rows_ = 2 * self._masker.weights.size
+        self.budget_ = self._checked_budget(n_players)
+        every = self._questions(np.ones(n_players, dtype=bool))
+        self.kernel_ = self._chosen_kernel(every, table.shape[0])
+        if every.coalitions is not None and self.kernel_ in ("pooled", "none"):
+            self._kernel_params = self._learned_kernel(every, table)
+        return self
+
+    def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
+        """Share out the predictions of rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows to be explained, with the columns and types seen in `fit`.
+        outputs : None, "predicted", name, index or list of these, default=None
+            As in the constructor, and before it.
+
+        Returns
+        -------
+        Explanation
+            Of kind "additive".
+
+        Raises
+        ------
+        ValueError
+            If the columns or types differ from those seen in `fit`, an output
+            is unknown, or a mean prediction has no log-odds.
+        EngineError
+            If the model fails.
+        """
+        table, wanted = self._checked_table(X, outputs)
+        shares = RowShares.empty(table.shape[0], len(self.players_.names), len(self.output_names_))
+        session = self._session()
+        for questions, rows in self._by_pattern(table):
+            if self.tol is None or questions.is_exact:
+                session.play(questions, self._solver(questions), table, rows, shares)
+            else:
+                session.play_until(self.tol, questions, self._solver, table, rows, shares)
+        return self._explanation(table, wanted, shares)
+
+    def cost(self, X: Any) -> int:
+        """Count the rows that the model will be asked about at most, before anything runs.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows to be explained.
+
+        Returns
+        -------
+        int
+        """
+        check_is_fitted(self)
+        table = self._as_rows(X)
+        self._masker.check(table)
+        session = self._session()
+        return sum(session.cost(questions, rows.size) for questions, rows in self._by_pattern(table))
+
+    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
+        if self.background == "all":
+            return Background.whole(table, sample_weight)
+        if self.background == "medoids":
+            return medoids(table, self.background_size, self._seed, sample_weight)
+        return Background.drawn(table, self.background_size, self._seed, sample_weight)
+
+    def _grouped(self) -> Codes:
+        """The part of the background to which each of its rows belongs; one part where it is no sample."""
+        n_rows = self._masker.weights.size
+        if not self._is_sample:
+            return np.zeros(n_rows, dtype=np.intp)
+        order = np.random.default_rng([self._seed, 1]).permutation(n_rows)
+        return np.argsort(order) % min(N_GROUPS, n_rows)
+
+    def _checked_budget(self, n_players: int) -> int:
+        if self.budget == "auto":
+            return 2**n_players if n_players <= EXACT_PLAYERS else max(512, 8 * n_players)
+        least = min(2 * n_players + 2, 2**n_players)
+        if self.budget < least:
+            raise DataError(
+                f"The 'budget' parameter of KernelShapExplainer must be 'auto' or at least {least} for "
+                f"{n_players} players, got {self.budget}. Or put columns together in feature_groups."
+            )
+        return int(self.budget)
+
+    def _questions(self, varying: Bools) -> Questions:
+        n_players = int(varying.sum())
+        exact = 2**n_players <= self.budget_ or (self.budget == "auto" and n_players <= EXACT_PLAYERS)
+        coalitions = None
+        if not exact:
+            n_pairs = min((self.budget_ - 2) // 2, n_pairs_of_all(n_players))
+            coalitions = leverage_pairs(n_players, n_pairs, self._seed)
+        return Questions(varying, coalitions, asks_empty=self.base_values_ is None)
+
+    def _by_pattern(self, table: Any) -> Iterator[tuple[Questions, Codes]]:
+        """Rows in which the same players vary, and what is asked of them."""
+        patterns, which = np.unique(self._masker.varying(table), axis=0, return_inverse=True)
+        for number, varying in enumerate(patterns):
+            yield self._questions(varying), np.flatnonzero(which.ravel() == number)
+
+    def _chosen_kernel(self, every: Questions, n_rows: int) -> str:
+        """What the design, the rows and the parameter say, in words: never the clock or the rows' values."""
+        if every.coalitions is None:
+            return "exact"
+        if self.kernel != "auto":
+            return self.kernel
+        n_pairs = every.coalitions.n_pairs
+        if self.background_ is not None and n_rows >= N_PILOTS:
+            return "pooled" if n_pairs <= MOST_PAIRS else "none"
+        return "row" if n_pairs <= MOST_OWN_PAIRS else "none"
+
+    def _learned_kernel(self, every: Questions, table: Any) -> KernelParams:
+        """The kernel of pilot rows; with "none" only how much the regression leaves over."""
+        assert every.coalitions is not None
+        order = np.random.default_rng([self._seed, 2]).permutation(table.shape[0])
+        n_pairs = min(every.coalitions.n_pairs, every.players.size - 1 + MAX_LEARNING_DOF)
+        asked = Questions(every.varying, every.coalitions.prefix(n_pairs), every.asks_empty)
+        assert asked.coalitions is not None
+        session = self._session()
+        worths, n_model_rows = session.ask(asked, take_rows(table, np.sort(order[:N_PILOTS])))
+        self.n_model_rows_ += n_model_rows
+        empty = worths[1] if every.asks_empty else session.worth_of_none
+        rest = worths[1 + int(every.asks_empty) :]
+        differences = (rest[0::2] - rest[1::2]).reshape(n_pairs, -1)
+        params = learn_kernel(asked.coalitions, differences, (worths[0] - empty).ravel())
+        return params if self.kernel_ == "pooled" else replace(params, rho=0.0)
+
+    def _solver(self, questions: Questions) -> Solver:
+        if questions.coalitions is None:
+            return ExactSolver(questions.players.size)
+        if self._kernel_params is None:
+            return OwnKernelSolver(questions.coalitions)
+        params = self._kernel_params.restrict(questions.varying)
+        return SampledSolver(build_operator(questions.coalitions, params))
+
+    def _session(self) -> Session:
+        means = GroupMeans(self._groups, self._masker.weights)
+        scale = WorthScale(self.link, np.bincount(self._groups, self._masker.weights))
+        empty = None if self._background_answers is None else means.of_rows(self._background_answers)
+        n_outputs = len(self.output_names_)
+        return Session(
+            self._predictor, self._masker, n_outputs, means, scale, empty, self.n_jobs, self.verbose
+        )
+
+    def _explanation(self, table: Any, wanted: Any, shares: RowShares) -> Explanation:
+        which, names, extras = self._picked(wanted, shares.answers)
+        across, rows = which[:, None, :], np.arange(which.shape[0])[:, None]
+        sampled = np.take_along_axis(shares.coalition_variances, across, axis=2)
+        drawn = np.take_along_axis(shares.background_variances, across, axis=2)
+        extras |= {
+            "coalition_std_errors": np.sqrt(sampled),
+            "background_std_errors": np.sqrt(drawn),
+            "evaluations": shares.evaluations,
+            "forecast": shares.forecast,
+            "kernel": self.kernel_,
+            "background_size_to_halve_error": self._size_to_halve(sampled, drawn),
+        }
+        if self.link != "identity":
+            extras["raw_outputs"] = shares.answers[rows, which]
+        return Explanation(
+            values=np.take_along_axis(shares.values, across, axis=2),
+            std_errors=np.sqrt(sampled + drawn),
+            base_values=shares.base_values[rows, which],
+            outputs=shares.outputs[rows, which],
+            data=table,
+            feature_names=self.players_.names,
+            output_names=names,
+            kind="additive",
+            method="KernelShapExplainer",
+            params=self._told_params(),
+            n_model_rows=shares.n_model_rows,
+            extras=extras,
+        )
+
+    def _size_to_halve(self, sampled: Floats, drawn: Floats) -> int | None:
+        """Background rows with which the errors would be half as large; None if no number would do."""
+        of_coalitions, of_background = float(sampled.sum()), float(drawn.sum())
+        left = (of_coalitions + of_background) / 4.0 - of_coalitions
+        if of_background == 0.0 or left <= 0.0:
+            return None
+        return int(np.ceil(self._masker.weights.size * of_background / left))
