@@ -30,7 +30,7 @@ from agnostix.solvers.shapley_operator import build_operator
 from agnostix.typing import Bools, Codes, Floats
 from agnostix.utils.frames import take_rows
 from agnostix.utils.seeds import seed_of
-from agnostix.utils.sklearn_compat import Interval, StrOptions
+from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions
 
 EXACT_PLAYERS = 12
 """Players up to which budget="auto" asks about every coalition."""
@@ -157,7 +157,7 @@ class KernelShapExplainer(BackgroundExplainer):
         "background": [StrOptions({"sample", "medoids", "all"})],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": [dict, None],
-        "masker": "no_validation",
+        "masker": [HasMethods(["check", "draws", "builder", "varying"]), None],
         "link": [StrOptions({"identity", "logit"})],
         "outputs": "no_validation",
         "n_jobs": [Integral, None],
@@ -224,10 +224,13 @@ class KernelShapExplainer(BackgroundExplainer):
         self._kernel_params: KernelParams | None = None
         self.n_model_rows_ = 2 * self._masker.weights.size
         self.budget_ = self._checked_budget(n_players)
+        self._known: list[tuple[Questions, Solver]] = []
         every = self._questions(np.ones(n_players, dtype=bool))
         self.kernel_ = self._chosen_kernel(every, table.shape[0])
         if every.coalitions is not None and self.kernel_ in ("pooled", "none"):
             self._kernel_params = self._learned_kernel(every, table)
+        prefixes = [every] if self.tol is None else every.prefixes()
+        self._known = [(prefix, self._solver(prefix)) for prefix in prefixes]
         return self
 
     def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
@@ -308,6 +311,8 @@ class KernelShapExplainer(BackgroundExplainer):
         return int(self.budget)
 
     def _questions(self, varying: Bools) -> Questions:
+        if self._known and varying.all():
+            return self._known[-1][0]
         n_players = int(varying.sum())
         exact = 2**n_players <= self.budget_ or (self.budget == "auto" and n_players <= EXACT_PLAYERS)
         coalitions = None
@@ -350,6 +355,9 @@ class KernelShapExplainer(BackgroundExplainer):
         return params if self.kernel_ == "pooled" else replace(params, rho=0.0)
 
     def _solver(self, questions: Questions) -> Solver:
+        for known, solver in self._known:
+            if known.varying.all() and questions.varying.all() and known.masks.shape == questions.masks.shape:
+                return solver
         if questions.coalitions is None:
             return ExactSolver(questions.players.size)
         if self._kernel_params is None:
@@ -396,10 +404,9 @@ class KernelShapExplainer(BackgroundExplainer):
             extras=extras,
         )
 
-    def _size_to_halve(self, sampled: Floats, drawn: Floats) -> int | None:
-        """Background rows with which the errors would be half as large; None if no number would do."""
-        of_coalitions, of_background = float(sampled.sum()), float(drawn.sum())
+    def _size_to_halve(self, sampled: Floats, drawn: Floats) -> Floats:
+        """Background rows with which each row's errors would be half as large; infinite if none would do."""
+        of_coalitions, of_background = sampled.sum(axis=(1, 2)), drawn.sum(axis=(1, 2))
         left = (of_coalitions + of_background) / 4.0 - of_coalitions
-        if of_background == 0.0 or left <= 0.0:
-            return None
-        return int(np.ceil(self._masker.weights.size * of_background / left))
+        factor = np.divide(of_background, left, out=np.full(left.shape, np.inf), where=left > 0.0)
+        return np.ceil(self._masker.weights.size * factor)

@@ -12,7 +12,7 @@ from agnostix.games.worths import WorthScale
 from agnostix.perturb import MaskBlock, Questions
 from agnostix.typing import Floats
 
-_COPIES = 5
+_COPIES = 8
 """Times the means are held at once while a game is solved."""
 
 
@@ -86,5 +86,7 @@ class ShareSummary:
             empty = np.broadcast_to(self.scale.of(self.empty[None, :, None])[0], full.shape)
         values, variances = self.solver.solve(full, empty, rest)
         by_player = (values[:, 0], variances, self.scale.spread(values))
-        shares = (np.ascontiguousarray(array.transpose(1, 0, 2)) for array in by_player)
-        return (*shares, full[0], np.array(empty[0]), collected[0, 0])
+        by_row = (array.transpose(1, 0, 2) for array in by_player)
+        return tuple(
+            array.copy() for array in (*by_row, full[0], empty[0], collected[0, 0])
+        )  # let go of the rest

@@ -78,8 +78,8 @@ class SegmentMasker:
         """
         if X.ndim not in (3, 4) or X.shape[1:3] != self.labels.shape or X.dtype.kind not in "biuf":
             raise DataError(
-                f"X must be numbers of shape (n_rows, {self.labels.shape[0]}, {self.labels.shape[1]}), as the "
-                "labels of SegmentMasker are, or with channels as a last axis; "
+                f"X must be numbers of shape (n_rows, {self.labels.shape[0]}, {self.labels.shape[1]}), as "
+                "the labels of SegmentMasker are, or with channels as a last axis; "
                 f"got {X.dtype} of shape {X.shape}."
             )
 
