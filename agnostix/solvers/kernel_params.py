@@ -14,7 +14,7 @@ from agnostix.utils.threads import one_blas_thread
 
 MAX_LEARNING_DOF = 128
 """Degrees of freedom that are enough to learn a kernel from; more pairs than these take are left aside."""
-_GAMMAS = (0.01, 0.1, 0.6)
+_GAMMAS = (0.01, 0.1, 0.6, 2.0)
 _FIRST_POWERS = (1.0,)
 _POWERS = (0.0, 0.5, 1.0, 1.25)
 _RHOS = np.r_[0.0, 10.0 ** np.arange(-3.0, 14.25, 0.5)]
