@@ -63,6 +63,9 @@ class KernelParams:
     def restrict(self, players: Codes) -> KernelParams:
         """The same kernel in games of some of the players.
 
+        Interactions keep their variances, and rho falls with the share of the kernel that is left, since it
+        is that of a kernel of diagonal 1.
+
         Parameters
         ----------
         players : ndarray of int or bool
@@ -72,7 +75,9 @@ class KernelParams:
         -------
         KernelParams
         """
-        return replace(self, scales=self.scales[players])
+        some = self.scales[players]
+        left = np.expm1(-some.sum()) / np.expm1(-self.scales.sum())
+        return replace(self, scales=some, rho=float(self.rho * left))
 
 
 @one_blas_thread
