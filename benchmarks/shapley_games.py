@@ -102,10 +102,17 @@ def _measure_plain(games: Games, times: int, n: int, seed: int, errors: Errors) 
     rng = np.random.default_rng([seed, times])
     errors["permutations", times] += _normalised(_permutations(games, n, rng), games.truth, tested)
     if n >= 2 * games.n_players - 1:
-        design = _plain_leverage(games.n_players, n, rng)
-        found = PairRegression.of(design).matrix @ np.vstack(games.asked(design.masks))
+        found = _by_leverage(games, _plain_leverage(games.n_players, n, rng))
         errors["leverage", times] += _normalised(found, games.truth, tested)
         errors["leverage there", times] += _normalised(found, games.truth, slice(OWN.start, None, OWN.step))
+
+
+def _by_leverage(games: Games, design: Coalitions) -> np.ndarray:
+    """The regression on plain draws; infinite where they happen not to determine the values."""
+    try:
+        return PairRegression.of(design).matrix @ np.vstack(games.asked(design.masks))
+    except ValueError:
+        return np.full_like(games.truth, np.inf)
 
 
 def _permutations(games: Games, n_pairs: int, rng: np.random.Generator) -> np.ndarray:

@@ -14,7 +14,7 @@ from agnostix.utils.threads import one_blas_thread
 
 MAX_LEARNING_DOF = 128
 """Degrees of freedom that are enough to learn a kernel from; more pairs than these take are left aside."""
-_GAMMAS = (0.01, 0.1, 0.6)
+_GAMMAS = (0.01, 0.1, 0.6, 2.0)
 _FIRST_POWERS = (1.0,)
 _POWERS = (0.0, 0.5, 1.0, 1.25)
 _RHOS = np.r_[0.0, 10.0 ** np.arange(-3.0, 14.25, 0.5)]
@@ -63,6 +63,9 @@ class KernelParams:
     def restrict(self, players: Codes) -> KernelParams:
         """The same kernel in games of some of the players.
 
+        Interactions keep their variances, and rho falls with the share of the kernel that is left, since it
+        is that of a kernel of diagonal 1.
+
         Parameters
         ----------
         players : ndarray of int or bool
@@ -72,7 +75,9 @@ class KernelParams:
         -------
         KernelParams
         """
-        return replace(self, scales=self.scales[players])
+        some = self.scales[players]
+        left = np.expm1(-some.sum()) / np.expm1(-self.scales.sum())
+        return replace(self, scales=some, rho=float(self.rho * left))
 
 
 @one_blas_thread

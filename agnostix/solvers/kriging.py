@@ -85,7 +85,8 @@ def _whitened(regression: PairRegression, kernel: Floats, rho: float) -> tuple[f
     if regression.dof == 0:
         return rho, regression.contrasts.T
     inner = projected(regression, kernel)
-    rho = min(rho, LARGEST / float(np.linalg.norm(inner)))
+    size = float(np.linalg.norm(inner))
+    rho = LARGEST / size if rho * size > LARGEST else rho
     root = cholesky(np.eye(regression.dof) + rho * inner, lower=True)
     return rho, solve_triangular(root, regression.contrasts.T, lower=True)
 

@@ -78,7 +78,8 @@ def value_variances(scales: Floats) -> Floats:
     -------
     ndarray of shape (n_players,)
     """
-    return prior_variances(scales) * (-0.5 / np.expm1(-scales.sum())) - _slope(scales.sum() / 2.0) * scales
+    full = prior_variances(scales) * (-0.5 / np.expm1(-scales.sum()))
+    return np.maximum(full - _slope(scales.sum() / 2.0) * scales, 0.0)
 
 
 def _slope(half: float) -> float:

@@ -8,6 +8,7 @@ from agnostix.solvers import kernel_params
 from agnostix.solvers.kernel_params import KernelParams, learn_kernel
 from agnostix.solvers.odd_kernel import Spectrum
 from agnostix.solvers.pair_regression import PairRegression
+from tests.reference import shapley as ref
 
 D = 8
 
@@ -117,11 +118,21 @@ def test_learning_takes_three_degrees_of_freedom_from_all_games_together():
     assert learn_kernel(design, y[:, :1], delta[:1]).spent == 3.0
 
 
-def test_fewer_players_keep_their_scales():
-    params = KernelParams(np.array([0.1, 0.0, 0.3]), 4.0, 0.2, 1.0, 0.5, 3.0)
-    some = params.restrict(np.array([0, 2]))
-    np.testing.assert_array_equal(some.scales, [0.1, 0.3])
-    assert some.is_on
+def test_fewer_players_keep_their_scales_and_the_variances_of_their_interactions():
+    params = KernelParams(np.array([0.1, 0.0, 0.3, 0.5]), 4.0, 0.2, 1.0, 0.5, 3.0)
+    some = params.restrict(np.array([0, 2, 3]))
+    np.testing.assert_array_equal(some.scales, [0.1, 0.3, 0.5])
+    assert some.rho == 4.0
+    fewer = params.restrict(np.array([0, 2]))
+    own, full = ref.odd_kernel([0.1, 0.3]), 1.0 - np.exp(-0.9)
+    apart, together = ref.product_kernel([0.1, 0.3])(set(), {0}), ref.product_kernel([0.1, 0.3])(set(), {1})
+    expected = 4.0 * (apart - together) / full
+    assert fewer.rho * own(frozenset(), frozenset({0})) == pytest.approx(expected)
+    assert fewer.is_on
     assert not params.restrict(np.array([1])).is_on
+
+
+def test_scales_cannot_be_changed():
+    params = KernelParams(np.array([0.1, 0.3]), 4.0, 0.2, 1.0, 0.5, 3.0)
     with pytest.raises(ValueError, match="read-only"):
         params.scales[0] = 1.0

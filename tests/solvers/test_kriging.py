@@ -69,6 +69,12 @@ def test_games_drawn_from_the_model_miss_as_far_as_it_says():
     assert np.square(found.whitener @ data).mean() == pytest.approx(1.0, rel=0.05)
 
 
+def test_a_kernel_of_two_players_is_additive_and_changes_nothing():
+    regression = PairRegression.of(leverage_pairs(6, 14, seed=0))
+    found = Kriging.of(regression, np.array([1.0, 0.0, 0.5, 0.0, 0.0, 0.0]), 1e9)
+    np.testing.assert_allclose(found.matrix, regression.matrix, atol=1e-6)
+
+
 @settings(max_examples=60)
 @given(st.integers(2, 12), st.integers(0, 60), st.floats(-4, 2), st.floats(-3, 30), st.integers(0, 1000))
 def test_always_numbers_and_always_efficient(d, more, size, rho, seed):
