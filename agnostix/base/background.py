@@ -34,8 +34,7 @@ class BackgroundExplainer(AttributionExplainer):
         raise NotImplementedError
 
     def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        """All that does not depend on the method: parameters, model, players, background. Gives the table."""
-        self._validate_params()
+        """All that does not depend on the method: model, players, background. Gives the table."""
         table = self._as_rows(X)
         predictor = self._fit_predictor(table, y, sample_weight)
         if self.masker is None:

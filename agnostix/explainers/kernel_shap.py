@@ -217,6 +217,7 @@ class KernelShapExplainer(BackgroundExplainer):
         ValueError
             If the rows, a group, the budget or the link cannot be used.
         """
+        self._validate_params()
         self._seed = seed_of(self.random_state)
         table = self._learn_background(X, y, sample_weight)
         n_players = len(self.players_.names)

@@ -147,6 +147,7 @@ class OcclusionExplainer(BackgroundExplainer):
         ValueError
             If the rows, the fill or a group cannot be used.
         """
+        self._validate_params()
         self._learn_background(X, y, sample_weight)
         return self
 

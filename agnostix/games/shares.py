@@ -12,8 +12,8 @@ from agnostix.games.worths import WorthScale
 from agnostix.perturb import MaskBlock, Questions
 from agnostix.typing import Floats
 
-_COPIES = 8
-"""Times the means are held at once while a game is solved."""
+_COPIES = 10
+"""Times the means are held at once while a game is solved, and what is built beside them."""
 
 
 @dataclass(frozen=True)
