@@ -113,9 +113,15 @@ class Worker:
         EngineError
             If the model fails or answers what cannot be used.
         """
+        collected, n_model_rows = self._collected(task)
+        if task.parts.stop - task.parts.start < len(self._job.blocks):
+            return Done(collected, None, n_model_rows)
+        return Done(None, self._job.summary.finish(collected), n_model_rows)
+
+    def _collected(self, task: Task) -> tuple[Floats, int]:
+        """What is kept, of shape (n_masks, kept, n_rows, n_outputs), and how many answers there were."""
         job, rows = self._job, self._job.rows[task.rows]
-        room = job.layout.most if job.layout.fits else 0
-        builder = job.masker.builder(job.X, rows, room)
+        builder = job.masker.builder(job.X, rows, job.layout.most if job.layout.fits else 0)
         pieces = self._pieces(rows)
         parts, n_model_rows = [], 0
         for block in job.blocks[task.parts]:
@@ -125,10 +131,7 @@ class Worker:
                 answers, n_asked = self._composed(pieces, block, rows)
             parts.append(job.summary.of(answers, block))
             n_model_rows += n_asked
-        collected = np.concatenate(parts)
-        if len(parts) < len(job.blocks):
-            return Done(collected, None, n_model_rows)
-        return Done(None, job.summary.finish(collected), n_model_rows)
+        return np.concatenate(parts), n_model_rows
 
     def _built(self, builder: Builder, block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
         """Answers to a block by (draw, row, output), and how many were asked for."""

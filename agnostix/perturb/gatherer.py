@@ -74,13 +74,15 @@ class Gatherer:
         draw, row = np.divmod(cells, self._n_rows)
         mask = np.repeat(np.arange(len(block.draws)), np.diff(block.starts))[draw]
         other = self._n_rows + block.rows[draw]
-        taken: list[Any] = [None] * len(self._both)
+        n_columns = len(self._both)
+        room = None if self._is_frame else np.empty((n_columns, row.size), dtype=self._both[0].dtype)
+        taken: Any = [None] * n_columns if room is None else room
         for player, positions in enumerate(self._columns):
             own = block.masks[:, player]
             index = row if own.all() else np.where(own[mask], row, other)
             for position in positions:
                 taken[position] = _take(self._both[position], index)
-        return self._table(taken)
+        return taken.T if room is not None else self._frame(taken)
 
     def is_whole(self, table: Any) -> bool:
         """Say that nothing else holds the table, so that it may be written to.
@@ -97,9 +99,7 @@ class Gatherer:
         """
         return True
 
-    def _table(self, taken: list[Any]) -> Any:
-        if not self._is_frame:
-            return np.stack(taken).T
+    def _frame(self, taken: list[Any]) -> Any:
         named = dict(zip(self._names, taken, strict=True))
         return pd.DataFrame(named, copy=False) if self._make is pd.DataFrame else self._make(named)
 

@@ -70,14 +70,11 @@ class TabularMasker:
         whole = Draws(none[:1], np.ones(1), none)
         every = Draws(self._places, self.weights, self._places)
         hidden = self._hidden_columns(masks)
-        keys = hidden.astype(np.uint64) @ self._keys.T
-        found = []
-        for gone, key in zip(hidden, keys, strict=True):
-            if not gone.any():
-                found.append(whole)
-            else:
-                found.append(every if (gone & self._all_differ).any() else self._merged(key))
-        return found
+        apart = (hidden & self._all_differ).any(axis=1)
+        return [
+            (every if apart[j] else self._merged(gone)) if gone.any() else whole
+            for j, gone in enumerate(hidden)
+        ]
 
     def varying(self, X: Any) -> Bools:
         """Find players that differ between each row and the background.
@@ -230,8 +227,8 @@ class TabularMasker:
             hidden[:, positions] = ~masks[:, [player]]
         return hidden
 
-    def _merged(self, keys: Codes) -> Draws:
-        first, which = first_of_each(keys)
+    def _merged(self, hidden: Bools) -> Draws:
+        first, which = first_of_each(self._keys[:, hidden].sum(axis=1))
         return Draws(first, np.bincount(which, self.weights, first.size), which)
 
 
