@@ -16,8 +16,8 @@ BATCH_BYTES = 32 * 2**20
 MERGED_NUMBERS = 2**17
 """Answers of one row among which equal perturbed rows are looked for, whatever the working memory."""
 _SKLEARN_DEFAULT = 1024 * 2**20
-_COPIES = 4
-"""Times a built row is held at once: built, converted by the model, its answers, our sums."""
+_COPIES = 5
+"""Times a built row is held at once: built, converted by the model, its answers, our sums, what is kept."""
 
 
 @dataclass(frozen=True)

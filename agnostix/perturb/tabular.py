@@ -70,7 +70,7 @@ class TabularMasker:
         whole = Draws(none[:1], np.ones(1), none)
         every = Draws(self._places, self.weights, self._places)
         hidden = self._hidden_columns(masks)
-        apart = (hidden & self._all_differ).any(axis=1)
+        apart = (hidden & self._all_differ).sum(axis=1) > 0
         return [
             (every if apart[j] else self._merged(gone)) if gone.any() else whole
             for j, gone in enumerate(hidden)

@@ -47,7 +47,7 @@ def test_calls_stay_within_their_share_of_the_memory(memory, width, n_workers):
     with config_context(working_memory=memory):
         layout = lay_out(demand(40, [1] + [30] * 20, width), n_workers)
     room = memory * 2**20 / n_workers
-    assert layout.most == 1 or layout.most * width * 8 * 4 <= room
+    assert layout.most == 1 or layout.most * width * 8 * 5 <= room
     biggest = max(np.array([1] + [30] * 20)[part].sum() for part in layout.masks)
     assert layout.fits == (layout.n_rows * biggest <= layout.most)
     assert layout.fits or layout.n_rows == 1
@@ -56,13 +56,13 @@ def test_calls_stay_within_their_share_of_the_memory(memory, width, n_workers):
 def test_many_rows_under_one_mask_go_before_few_rows_under_many():
     with config_context(working_memory=1):
         layout = lay_out(demand(10_000, [1, 9, 9, 4, 5], 4), 1)
-    most = 2**20 // (4 * 8 * 4)
+    most = 2**20 // (5 * 8 * 4)
     assert layout.n_rows == most // 9
     assert layout.masks == (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 5))
 
 
 def test_few_rows_go_under_many_masks():
-    with config_context(working_memory=4 * 8 * 10 / 2**20):
+    with config_context(working_memory=5 * 8 * 10 / 2**20):
         layout = lay_out(demand(1, [1, 5, 4, 1, 20, 2], 1, kept=1), 1)
     assert layout.masks == (slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 6))
     assert not layout.fits
@@ -87,15 +87,15 @@ def test_where_equal_rows_are_looked_for_no_setting_changes_which(n_outputs):
 
 
 def test_without_a_setting_256_mb_and_parts_that_suit_the_caches():
-    most = BATCH_BYTES // (4 * 8 * 10)
+    most = BATCH_BYTES // (5 * 8 * 10)
     assert lay_out(demand(10_000, [1000], 10), 1).most == most
     with config_context(working_memory=100_000):
         assert lay_out(demand(10_000, [1000], 10), 1).most == most
-    assert lay_out(demand(10_000, [1000], 10), 64).most == MAX_BYTES // 64 // (4 * 8 * 10)
+    assert lay_out(demand(10_000, [1000], 10), 64).most == MAX_BYTES // 64 // (5 * 8 * 10)
 
 
 def test_wide_answers_make_batches_small():
-    assert lay_out(demand(9, [10], 10, 1000), 1).most == BATCH_BYTES // (4 * 8 * 1000)
+    assert lay_out(demand(9, [10], 10, 1000), 1).most == BATCH_BYTES // (5 * 8 * 1000)
 
 
 def test_a_single_row_is_shared_by_masks():

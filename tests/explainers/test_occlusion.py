@@ -659,7 +659,7 @@ def test_polars_columns_keep_their_types():
 
 
 class Failing:
-    """A model that fails on the third table it sees."""
+    """A model that fails on the fourth table it sees: the second after two in fit."""
 
     def __init__(self, how):
         self.how, self.asked = how, 0
@@ -667,7 +667,7 @@ class Failing:
     def __call__(self, X):
         self.asked += 1
         answer = np.asarray(X)[:, 0].copy()
-        if self.asked != 3:
+        if self.asked != 4:
             return answer
         if self.how == "raises":
             raise ZeroDivisionError("no luck")
@@ -699,7 +699,7 @@ def test_a_model_that_fails_midway_is_named_with_the_batch(how, cause):
     explainer = explained(Failing(how), X)
     message = f"The model Failing failed on rows 0 to 0 under masks 1 to 1 (6 model rows): {cause}"
     with (
-        config_context(working_memory=6 * 4 * 8 * 2 / 2**20),
+        config_context(working_memory=6 * 5 * 8 * 2 / 2**20),
         pytest.raises(EngineError, match=f"^{re.escape(message)}$") as error,
     ):
         explainer.explain(X)
@@ -714,7 +714,7 @@ def test_a_model_with_more_outputs_midway_is_refused():
         "ModelOutputError: 2 outputs where 1 are expected."
     )
     with (
-        config_context(working_memory=6 * 4 * 8 * 2 / 2**20),
+        config_context(working_memory=6 * 5 * 8 * 2 / 2**20),
         pytest.raises(EngineError, match=f"^{re.escape(message)}$"),
     ):
         explainer.explain(X)
