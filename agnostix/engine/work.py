@@ -123,15 +123,20 @@ class Worker:
         job, rows = self._job, self._job.rows[task.rows]
         builder = job.masker.builder(job.X, rows, job.layout.most if job.layout.fits else 0)
         pieces = self._pieces(rows)
-        parts, n_model_rows = [], 0
-        for block in job.blocks[task.parts]:
+        blocks = job.blocks[task.parts]
+        first, n_masks = blocks[0].places.start, blocks[-1].places.stop - blocks[0].places.start
+        collected, n_model_rows = np.empty(0), 0
+        for block in blocks:
             if pieces is None:
                 answers, n_asked = self._built(builder, block, rows)
             else:
                 answers, n_asked = self._composed(pieces, block, rows)
-            parts.append(job.summary.of(answers, block))
+            kept = job.summary.of(answers, block)
+            if block is blocks[0]:
+                collected = np.empty((n_masks, *kept.shape[1:]))
+            collected[block.places.start - first : block.places.stop - first] = kept
             n_model_rows += n_asked
-        return np.concatenate(parts), n_model_rows
+        return collected, n_model_rows
 
     def _built(self, builder: Builder, block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
         """Answers to a block by (draw, row, output), and how many were asked for."""
