@@ -19,7 +19,7 @@ from agnostix.testing.tables import numbers
 
 MEMORIES = (0.0005, 0.005, 0.05, 2000.0)
 """Working memories in MB: a row at a time, some, many, everything at once."""
-ROOM, ROOM_FOR_POPULATIONS = 4.0, 12.0
+ROOM, ROOM_FOR_POPULATIONS = 10.0, 12.0
 """Working memory in MB under which the peak is measured; all of the work at once would take more."""
 
 
