@@ -12,8 +12,10 @@ from agnostix.games.worths import WorthScale
 from agnostix.perturb import MaskBlock, Questions
 from agnostix.typing import Floats
 
-_COPIES = 10
-"""Times the means are held at once while a game is solved, and what is built beside them."""
+_COPIES = 2
+"""Times the means are held at once: those of all rows, and what is made of those that are being solved."""
+_SOLVED_NUMBERS = 2**15
+"""Means of the rows that are solved together."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ class ShareSummary:
         tuple of six ndarray
             As the class says.
         """
+        n_rows = max(1, _SOLVED_NUMBERS * collected.shape[2] // collected.size)
+        starts = range(0, collected.shape[2], n_rows)
+        found = [self._solved(collected[:, :, start : start + n_rows]) for start in starts]
+        return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
+
+    def _solved(self, collected: Floats) -> tuple[Floats, ...]:
         worths = self.scale.of(collected)
         full, rest = worths[0], worths[1:]
         if self.empty is None:

@@ -85,6 +85,11 @@ class SampledSolver:
 
     operator: ShapleyOperator
 
+    @cached_property
+    def _scale(self) -> float:
+        """Student's quantile in units of the normal one."""
+        return float(stats.t.ppf(_LEVEL, self.operator.dof) / stats.norm.ppf(_LEVEL))
+
     def solve(self, full: Floats, empty: Floats, rest: Floats) -> tuple[Floats, Floats]:
         """Solve.
 
@@ -107,11 +112,9 @@ class SampledSolver:
         values = self.operator.apply(flat, (full - empty).ravel())
         first = np.ascontiguousarray(differences[:, 0]).reshape(differences.shape[0], -1)
         variances = self.operator.variances(first, (full - empty)[0].ravel())
-        scale = stats.t.ppf(_LEVEL, self.operator.dof) / stats.norm.ppf(_LEVEL)
-        n_players = values.shape[0]
-        return values.reshape(n_players, *full.shape), variances.reshape(
-            n_players, *full.shape[1:]
-        ) * scale**2
+        shape = (values.shape[0], *full.shape)
+        variances = variances.reshape(shape[0], *shape[2:]) * self._scale**2
+        return values.reshape(shape), variances
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Worths of coalitions, with the whole background and with parts of it left out."""
+"""Worths of coalitions, with the whole background and with parts of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class WorthScale:
 
     @property
     def n_versions(self) -> int:
-        """The whole, and with each group left out in turn."""
+        """The whole, and one for each group where there are several."""
         return 1 + (self.shares.size if self.shares.size > 1 else 0)
 
     def of(self, means: Floats) -> Floats:
@@ -44,7 +44,8 @@ class WorthScale:
         Returns
         -------
         ndarray of shape (n_coalitions, n_versions, ...)
-            In explained units: first with the whole background, then with each group left out.
+            In explained units: first with the whole background, then with each group alone where values are
+            linear in the means, or with each group left out.
 
         Raises
         ------
@@ -58,10 +59,11 @@ class WorthScale:
         worths[:, 0] = linked(self.link, whole)
         for version in range(1, self.n_versions):
             share = self.shares[version - 1]
-            without = whole + share / (1.0 - share) * (whole - means[:, version - 1])
-            if self.link == "logit":
-                without = np.clip(without, _CERTAIN, 1.0 - _CERTAIN)
-            worths[:, version] = linked(self.link, without)
+            if self.link == "identity":  # all that follows is linear: the group alone tells as much
+                worths[:, version] = means[:, version - 1]
+            else:
+                without = whole + share / (1.0 - share) * (whole - means[:, version - 1])
+                worths[:, version] = linked(self.link, np.clip(without, _CERTAIN, 1.0 - _CERTAIN))
         return worths
 
     def spread(self, versions: Floats) -> Floats:
@@ -79,6 +81,7 @@ class WorthScale:
         """
         variance = np.zeros_like(versions[:, 0])
         for version in range(1, self.n_versions):
-            left = 1.0 - self.shares[version - 1]
-            variance += left * np.square(versions[:, version] - versions[:, 0])
+            share = self.shares[version - 1]
+            factor = share**2 / (1.0 - share) if self.link == "identity" else 1.0 - share
+            variance += factor * np.square(versions[:, version] - versions[:, 0])
         return variance

@@ -100,6 +100,16 @@ class MaskBlock:
         csr_array of shape (n_masks * n_groups, n_draws)
             Each row sums to 1.
         """
+        if id(groups) not in self._averages:
+            self._averages[id(groups)] = self._averaged_by(groups, weights)
+        return self._averages[id(groups)]
+
+    @cached_property
+    def _averages(self) -> dict[int, sparse.csr_array]:
+        """What `averaging_by` has made, for groups that its caller keeps."""
+        return {}
+
+    def _averaged_by(self, groups: Codes, weights: Floats) -> sparse.csr_array:
         order = np.argsort(groups, kind="stable")
         share = (weights / np.bincount(groups, weights)[groups])[order]
         places = [start + part.which[order] for start, part in zip(self.starts, self.draws, strict=False)]
