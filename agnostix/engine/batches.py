@@ -100,7 +100,7 @@ def lay_out(demand: Demand, n_workers: int) -> Layout:
     -------
     Layout
     """
-    room = min(_budget() // n_workers, BATCH_BYTES)
+    room = min(working_memory() // n_workers, BATCH_BYTES)
     most = max(1, room // (_COPIES * 8 * max(demand.width, demand.n_outputs, 1)))
     held = 8 * demand.n_draws.size * demand.kept * demand.n_outputs
     n_rows = min(demand.n_rows, max(1, room // held), -(-demand.n_rows // n_workers))
@@ -170,7 +170,13 @@ def _mask_slices(n_draws: Codes, most: int) -> list[slice]:
     return [*out, slice(start, n_draws.size)]
 
 
-def _budget() -> int:
-    """Bytes: scikit-learn's working memory where that was set, else 256 MB."""
+def working_memory() -> int:
+    """What all workers together may hold: scikit-learn's setting where it was made, else 256 MB.
+
+    Returns
+    -------
+    int
+        In bytes.
+    """
     stated = int(get_config()["working_memory"] * 2**20)
     return MAX_BYTES if stated == _SKLEARN_DEFAULT else stated

@@ -60,7 +60,7 @@ class Session:
     def worth_of_none(self) -> Floats:
         """Worths of the empty coalition with the whole background, of shape (n_outputs,)."""
         assert self.empty is not None
-        return self.scale.of(self.empty[None])[0, 0]
+        return self.scale.whole(self.empty[None])[0]
 
     def cost(self, questions: Questions, n_rows: int) -> int:
         """Model rows at most.
@@ -98,7 +98,7 @@ class Session:
         whole = GroupMeans(np.zeros_like(self.means.groups), self.means.weights)
         (answered,) = self._run(whole).answer(Plan((questions.masks,)), table)
         scale = WorthScale(self.scale.link, np.ones(1))
-        return scale.of(answered.found[0].transpose(1, 2, 0, 3))[:, 0], answered.n_model_rows
+        return scale.whole(answered.found[0].transpose(1, 2, 0, 3)), answered.n_model_rows
 
     def play(self, questions: Questions, solver: Solver, table: Any, rows: Codes, shares: RowShares) -> None:
         """Ask about all coalitions and solve.

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.engine import GroupMeans
-from agnostix.games.solver import Solver
+from agnostix.engine import GroupMeans, working_memory
+from agnostix.games.solver import Solver, Worths
 from agnostix.games.worths import WorthScale
 from agnostix.perturb import MaskBlock, Questions
 from agnostix.typing import Floats
 
 _COPIES = 2
 """Times the means are held at once: those of all rows, and what is made of those that are being solved."""
-_SOLVED_NUMBERS = 2**15
-"""Means of the rows that are solved together."""
+_SOLVED_BYTES = 2**22
+"""Means of the rows that are solved together, where the working memory is not short."""
 
 
 @dataclass(frozen=True)
@@ -80,21 +81,25 @@ class ShareSummary:
         tuple of six ndarray
             As the class says.
         """
-        n_rows = max(1, _SOLVED_NUMBERS * collected.shape[2] // collected.size)
+        room = min(_SOLVED_BYTES, working_memory() // 16)
+        n_rows = max(1, room * collected.shape[2] // collected.nbytes)
         starts = range(0, collected.shape[2], n_rows)
         found = [self._solved(collected[:, :, start : start + n_rows]) for start in starts]
         return tuple(np.concatenate(arrays) for arrays in zip(*found, strict=True))
 
-    def _solved(self, collected: Floats) -> tuple[Floats, ...]:
-        worths = self.scale.of(collected)
-        full, rest = worths[0], worths[1:]
+    def _solved(self, means: Floats) -> tuple[Floats, ...]:
+        whole = self._split(self.scale.whole(means), self.scale.whole)
+        versions = (
+            self._split(self.scale.versions(means), self.scale.versions) if self.scale.is_sample else None
+        )
+        values, variances, others = self.solver.solve(whole, versions)
+        spread = np.zeros_like(values) if others is None else self.scale.spread(values, others)
+        by_row = (array.transpose(1, 0, 2) for array in (values, variances, spread))
+        return tuple(array.copy() for array in (*by_row, whole.full, whole.empty, means[0, 0]))
+
+    def _split(self, worths: Floats, of: Callable[[Floats], Floats]) -> Worths:
+        """All players first; none next, where that was asked about; then the rest."""
         if self.empty is None:
-            empty, rest = rest[0], rest[1:]
-        else:
-            empty = np.broadcast_to(self.scale.of(self.empty[None, :, None])[0], full.shape)
-        values, variances = self.solver.solve(full, empty, rest)
-        by_player = (values[:, 0], variances, self.scale.spread(values))
-        by_row = (array.transpose(1, 0, 2) for array in by_player)
-        return tuple(
-            array.copy() for array in (*by_row, full[0], empty[0], collected[0, 0])
-        )  # let go of the rest
+            return Worths(worths[0], worths[1], worths[2:])
+        empty = of(self.empty[None])[0]
+        return Worths(worths[0], np.broadcast_to(empty[..., None, :], worths[0].shape), worths[1:])

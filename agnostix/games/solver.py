@@ -20,14 +20,36 @@ _LEVEL = 0.975
 """Where Student's and the normal distribution are made to agree."""
 
 
+@dataclass(frozen=True)
+class Worths:
+    """What coalitions are worth, in explained units.
+
+    Attributes
+    ----------
+    full, empty : ndarray of shape (...)
+        All players, and none.
+    rest : ndarray of shape (n_coalitions, ...)
+        The coalitions between, in the order in which they were asked about.
+    """
+
+    full: Floats
+    empty: Floats
+    rest: Floats
+
+    def differences(self) -> tuple[Floats, Floats]:
+        """Kept sides of pairs less their complements, and all less none, with games as columns."""
+        apart = self.rest[0::2] - self.rest[1::2]
+        return apart.reshape(apart.shape[0], -1), (self.full - self.empty).ravel()
+
+
 class Solver(Protocol):
     """Turns worths into Shapley values."""
 
-    def solve(self, full: Floats, empty: Floats, rest: Floats) -> tuple[Floats, Floats]:
-        """Values and the variances of what sampling coalitions makes of them.
+    def solve(self, whole: Worths, versions: Worths | None) -> tuple[Floats, Floats, Floats | None]:
+        """Values, variances of what sampling coalitions makes of them, and the values of other versions.
 
-        `full` and `empty` have shape (n_versions, n_rows, n_outputs), `rest` (n_coalitions, n_versions,
-        n_rows, n_outputs); values come by (player, version, row, output), variances without versions.
+        `whole` has worths by (row, output), `versions` by (group, row, output); the results have the players
+        before that.
         """
 
 
@@ -48,29 +70,32 @@ class ExactSolver:
         """Without the empty coalition, from which worths are counted."""
         return exact_operator(all_coalitions(self.n_players))[:, 1:]
 
-    def solve(self, full: Floats, empty: Floats, rest: Floats) -> tuple[Floats, Floats]:
+    def solve(self, whole: Worths, versions: Worths | None) -> tuple[Floats, Floats, Floats | None]:
         """Solve.
 
         Parameters
         ----------
-        full, empty : ndarray of shape (n_versions, n_rows, n_outputs)
-            Worths of all players and of none.
-        rest : ndarray of shape (2**n_players - 2, n_versions, n_rows, n_outputs)
-            Worths of the coalitions between.
+        whole : Worths
+            By row and output.
+        versions : Worths or None
+            By group, row and output.
 
         Returns
         -------
-        values : ndarray of shape (n_players, n_versions, n_rows, n_outputs)
-            In explained units.
-        variances : ndarray of shape (n_players, n_rows, n_outputs)
-            Zeros.
+        values, variances : ndarray of shape (n_players, n_rows, n_outputs)
+            In explained units and their squares; the variances are zeros.
+        versions : ndarray of shape (n_players, n_groups, n_rows, n_outputs) or None
+            Values.
         """
-        shape = (self.n_players, *full.shape)
+        values = self._values(whole)
+        return values, np.zeros_like(values), None if versions is None else self._values(versions)
+
+    def _values(self, worths: Worths) -> Floats:
+        shape = (self.n_players, *worths.full.shape)
         if self.n_players == 0:
-            return np.zeros(shape), np.zeros((0, *full.shape[1:]))
-        worths = np.concatenate([rest, full[None]]) - empty
-        values = multiply(self._matrix, worths.reshape(worths.shape[0], -1)).reshape(shape)
-        return values, np.zeros((self.n_players, *full.shape[1:]))
+            return np.zeros(shape)
+        counted = np.concatenate([worths.rest, worths.full[None]]) - worths.empty
+        return multiply(self._matrix, counted.reshape(counted.shape[0], -1)).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -90,31 +115,30 @@ class SampledSolver:
         """Student's quantile in units of the normal one."""
         return float(stats.t.ppf(_LEVEL, self.operator.dof) / stats.norm.ppf(_LEVEL))
 
-    def solve(self, full: Floats, empty: Floats, rest: Floats) -> tuple[Floats, Floats]:
+    def solve(self, whole: Worths, versions: Worths | None) -> tuple[Floats, Floats, Floats | None]:
         """Solve.
 
         Parameters
         ----------
-        full, empty : ndarray of shape (n_versions, n_rows, n_outputs)
-            Worths of all players and of none.
-        rest : ndarray of shape (2 * n_pairs, n_versions, n_rows, n_outputs)
-            Worths of each pair's kept side and of its complement.
+        whole : Worths
+            By row and output.
+        versions : Worths or None
+            By group, row and output.
 
         Returns
         -------
-        values : ndarray of shape (n_players, n_versions, n_rows, n_outputs)
-            In explained units.
-        variances : ndarray of shape (n_players, n_rows, n_outputs)
-            Scaled so that 1.96 roots of them are Student's interval.
+        values, variances : ndarray of shape (n_players, n_rows, n_outputs)
+            In explained units and their squares; 1.96 roots of the variances are Student's interval.
+        versions : ndarray of shape (n_players, n_groups, n_rows, n_outputs) or None
+            Values.
         """
-        differences = rest[0::2] - rest[1::2]
-        flat = differences.reshape(differences.shape[0], -1)
-        values = self.operator.apply(flat, (full - empty).ravel())
-        first = np.ascontiguousarray(differences[:, 0]).reshape(differences.shape[0], -1)
-        variances = self.operator.variances(first, (full - empty)[0].ravel())
-        shape = (values.shape[0], *full.shape)
-        variances = variances.reshape(shape[0], *shape[2:]) * self._scale**2
-        return values.reshape(shape), variances
+        data = whole.differences()
+        values = self.operator.apply(*data).reshape(-1, *whole.full.shape)
+        variances = self.operator.variances(*data).reshape(values.shape) * self._scale**2
+        if versions is None:
+            return values, variances, None
+        others = self.operator.apply(*versions.differences())
+        return values, variances, others.reshape(-1, *versions.full.shape)
 
 
 @dataclass(frozen=True)
@@ -129,28 +153,35 @@ class OwnKernelSolver:
 
     coalitions: Coalitions
 
-    def solve(self, full: Floats, empty: Floats, rest: Floats) -> tuple[Floats, Floats]:
+    def solve(self, whole: Worths, versions: Worths | None) -> tuple[Floats, Floats, Floats | None]:
         """Solve row by row.
 
         Parameters
         ----------
-        full, empty : ndarray of shape (n_versions, n_rows, n_outputs)
-            Worths of all players and of none.
-        rest : ndarray of shape (2 * n_pairs, n_versions, n_rows, n_outputs)
-            Worths of each pair's kept side and of its complement.
+        whole : Worths
+            By row and output.
+        versions : Worths or None
+            By group, row and output.
 
         Returns
         -------
-        values : ndarray of shape (n_players, n_versions, n_rows, n_outputs)
-            In explained units.
-        variances : ndarray of shape (n_players, n_rows, n_outputs)
-            Scaled so that 1.96 roots of them are Student's interval.
+        values, variances : ndarray of shape (n_players, n_rows, n_outputs)
+            In explained units and their squares; 1.96 roots of the variances are Student's interval.
+        versions : ndarray of shape (n_players, n_groups, n_rows, n_outputs) or None
+            Values.
         """
-        found = [self._row(full[:, [r]], empty[:, [r]], rest[:, :, [r]]) for r in range(full.shape[1])]
-        values, variances = zip(*found, strict=True)
-        return np.concatenate(values, axis=2), np.concatenate(variances, axis=1)
+        found = [self._row(whole, versions, slice(row, row + 1)) for row in range(whole.full.shape[0])]
+        values, variances, others = zip(*found, strict=True)
+        joined = None if versions is None else np.concatenate(others, axis=2)
+        return np.concatenate(values, axis=1), np.concatenate(variances, axis=1), joined
 
-    def _row(self, full: Floats, empty: Floats, rest: Floats) -> tuple[Floats, Floats]:
-        differences = rest[0::2, 0, 0] - rest[1::2, 0, 0]
-        params = learn_kernel(self.coalitions, differences, (full - empty)[0, 0])
-        return SampledSolver(build_operator(self.coalitions, params, own=True)).solve(full, empty, rest)
+    def _row(
+        self, whole: Worths, versions: Worths | None, row: slice
+    ) -> tuple[Floats, Floats, Floats | None]:
+        own = Worths(whole.full[row], whole.empty[row], whole.rest[:, row])
+        params = learn_kernel(self.coalitions, *own.differences())
+        solver = SampledSolver(build_operator(self.coalitions, params, own=True))
+        if versions is None:
+            return solver.solve(own, None)
+        parts = Worths(versions.full[:, row], versions.empty[:, row], versions.rest[:, :, row])
+        return solver.solve(own, parts)

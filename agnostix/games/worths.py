@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -29,12 +30,12 @@ class WorthScale:
     shares: Floats
 
     @property
-    def n_versions(self) -> int:
-        """The whole, and one for each group where there are several."""
-        return 1 + (self.shares.size if self.shares.size > 1 else 0)
+    def is_sample(self) -> bool:
+        """Whether there are groups to tell an error from."""
+        return self.shares.size > 1
 
-    def of(self, means: Floats) -> Floats:
-        """Worths of coalitions.
+    def whole(self, means: Floats) -> Floats:
+        """Worths with the whole background.
 
         Parameters
         ----------
@@ -43,45 +44,65 @@ class WorthScale:
 
         Returns
         -------
-        ndarray of shape (n_coalitions, n_versions, ...)
-            In explained units: first with the whole background, then with each group alone where values are
-            linear in the means, or with each group left out.
+        ndarray of shape (n_coalitions, ...)
+            In explained units.
 
         Raises
         ------
         DataError
             If a mean has no log-odds and these are asked for.
         """
-        whole = means[:, 0].copy()
-        for group in range(1, self.shares.size):
-            whole += self.shares[group] * (means[:, group] - means[:, 0])
-        worths = np.empty((means.shape[0], self.n_versions, *means.shape[2:]))
-        worths[:, 0] = linked(self.link, whole)
-        for version in range(1, self.n_versions):
-            share = self.shares[version - 1]
-            if self.link == "identity":  # all that follows is linear: the group alone tells as much
-                worths[:, version] = means[:, version - 1]
-            else:
-                without = whole + share / (1.0 - share) * (whole - means[:, version - 1])
-                worths[:, version] = linked(self.link, np.clip(without, _CERTAIN, 1.0 - _CERTAIN))
-        return worths
+        return linked(self.link, self._mean(means))
 
-    def spread(self, versions: Floats) -> Floats:
-        """Variance of what is computed from worths, over draws of the background: a jackknife over groups.
+    def versions(self, means: Floats) -> Floats:
+        """Worths from which the background's error is told.
 
         Parameters
         ----------
-        versions : ndarray of shape (n_values, n_versions, ...)
-            Results, first with the whole background.
+        means : ndarray of shape (n_coalitions, n_groups, ...)
+            Mean predictions, in model output units.
+
+        Returns
+        -------
+        ndarray shaped as means
+            In explained units: with each group alone where values are linear in the means, which tells as
+            much as leaving it out; else with each group left out.
+        """
+        if self.link == "identity":
+            return means
+        whole = self._mean(means)
+        without = np.empty_like(means)
+        for group, share in enumerate(self.shares):
+            without[:, group] = whole + share / (1.0 - share) * (whole - means[:, group])
+        return linked(self.link, np.clip(without, _CERTAIN, 1.0 - _CERTAIN))
+
+    def spread(self, values: Floats, versions: Floats) -> Floats:
+        """Variance of values over draws of the background: a jackknife over its groups.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_values, ...)
+            From the worths of the whole.
+        versions : ndarray of shape (n_values, n_groups, ...)
+            From those of `versions`.
 
         Returns
         -------
         ndarray of shape (n_values, ...)
-            Zeros where the background is no sample.
         """
-        variance = np.zeros_like(versions[:, 0])
-        for version in range(1, self.n_versions):
-            share = self.shares[version - 1]
-            factor = share**2 / (1.0 - share) if self.link == "identity" else 1.0 - share
-            variance += factor * np.square(versions[:, version] - versions[:, 0])
+        variance = np.zeros_like(values)
+        for group, factor in enumerate(self._factors):
+            variance += factor * np.square(versions[:, group] - values)
         return variance
+
+    @cached_property
+    def _factors(self) -> Floats:
+        alone = self.link == "identity"
+        return self.shares**2 / (1.0 - self.shares) if alone else 1.0 - self.shares
+
+    def _mean(self, means: Floats) -> Floats:
+        """From the first group, so that equal means average to themselves; group by group."""
+        whole = means[:, 0].copy()
+        for group in range(1, self.shares.size):
+            whole += self.shares[group] * (means[:, group] - means[:, 0])
+        return whole
