@@ -21,10 +21,12 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=10_000, help="for each explainer")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--only", action="append", help="an explainer's name; all if not given")
     args = parser.parse_args()
     warnings.simplefilter("error")
     seeds = range(args.first, args.first + args.examples)
-    rows = [_row(name, explainer(None), seeds) for name, explainer in all_explainers()]
+    chosen = [(name, kind) for name, kind in all_explainers() if name in (args.only or [name])]
+    rows = [_row(name, kind(None), seeds) for name, kind in chosen]
     print_table("Random cases", ["explainer", "examples", "failures", "wall"], rows)
 
 
