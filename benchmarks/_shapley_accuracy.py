@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 from _clock import print_table
-from _shapley_games import Setting, adult_settings, doubt, mean_baseline_settings
+from _shapley_games import Setting, adult_settings, mean_baseline_settings
 from _shapley_peers import PEERS, ours, shap_kernel, shap_on_the_model, theirs
 
 OURS = "agnostix, KernelShapExplainer"
@@ -41,9 +41,9 @@ def baseline(args: Namespace) -> None:
     seeds = range(args.seeds or (2 if args.quick else 5))
     for multiple in args.multiples:
         _print_baseline(settings, multiple, seeds, args.kernel)
-    doubts = ", ".join(f"{setting.name} {doubt(setting):.0e}" for setting in settings)
-    print("\nTreeSHAP, the truth, is apart from enumeration (at 60 columns its sum from the model's) by at")
-    print(f"most, relative to a row's largest value: {doubts}.")
+    doubts = ", ".join(f"{setting.name} {setting.doubt:.0e}" for setting in settings)
+    print("\nTreeSHAP is apart from the truth, which is enumerated (at 60 columns its sum from the model's),")
+    print(f"by at most, relative to a row's largest value: {doubts}.")
 
 
 def _print_baseline(settings: list[Setting], multiple: int, seeds: range, kernels: list[str]) -> None:
