@@ -40,12 +40,12 @@ def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
         If the weights cannot be used.
     """
     weights = checked_weights(sample_weight, table.shape[0])
-    rows = np.sort(np.random.default_rng([seed, 3]).permutation(table.shape[0])[:_MOST_ROWS])
+    order = np.random.default_rng([seed, 3]).permutation(np.flatnonzero(weights))
+    rows = np.sort(order[:_MOST_ROWS])
     points, weights = _points(take_rows(table, rows)), weights[rows]
-    n_distinct = np.unique(points[weights > 0], axis=0).shape[0]
-    clusters = KMeans(max(1, min(size, n_distinct)), n_init=1, random_state=seed % 2**32)
+    n_distinct = np.unique(points, axis=0).shape[0]
+    clusters = KMeans(min(size, n_distinct), n_init=1, random_state=seed % 2**32)
     distances = clusters.fit(points, sample_weight=weights).transform(points)
-    distances[weights == 0] = np.inf
     middles, which = np.unique(distances.argmin(axis=0), return_inverse=True)
     found = np.bincount(clusters.labels_, weights, clusters.n_clusters)
     total = np.zeros(table.shape[0])
