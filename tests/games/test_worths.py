@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import logit
+
+from agnostix.exceptions import DataError
+from agnostix.games import WorthScale
+
+RNG = np.random.default_rng(0)
+
+
+@given(st.integers(1, 6), st.sampled_from(["identity", "logit"]), st.integers(0, 1000))
+def test_worths_are_those_of_weighted_means_with_a_group_left_out(n_groups, link, seed):
+    rng = np.random.default_rng(seed)
+    shares, means = rng.dirichlet(np.full(n_groups, 5.0)), rng.uniform(0.1, 0.9, (4, n_groups, 3))
+    scale = WorthScale(link, shares)
+    worths = scale.of(means)
+    apply = logit if link == "logit" else np.asarray
+    assert worths.shape == (4, scale.n_versions, 3)
+    assert scale.n_versions == (1 if n_groups == 1 else 1 + n_groups)
+    np.testing.assert_allclose(worths[:, 0], apply(np.einsum("g,cgk->ck", shares, means)), atol=1e-12)
+    for group in range(scale.n_versions - 1):
+        left = np.delete(shares, group)
+        mean = np.einsum("g,cgk->ck", left / left.sum(), np.delete(means, group, axis=1))
+        np.testing.assert_allclose(worths[:, 1 + group], apply(mean), atol=1e-10)
+
+
+def test_equal_means_are_their_own_mean():
+    shares = np.full(7, 1 / 7)
+    np.testing.assert_array_equal(WorthScale("identity", shares).of(np.full((1, 7, 1), 0.1)), 0.1)
+
+
+def test_the_mean_of_the_whole_must_have_log_odds_and_those_without_a_group_are_kept_in_bounds():
+    scale = WorthScale("logit", np.array([0.5, 0.5]))
+    worths = scale.of(np.array([[[0.0], [0.5]]]))
+    np.testing.assert_allclose(worths[0, :, 0], [logit(0.25), 0.0, logit(1e-15)], rtol=1e-12)
+    worths = scale.of(np.array([[[1.0], [0.5]]]))
+    np.testing.assert_allclose(worths[0, :, 0], [logit(0.75), 0.0, logit(1.0 - 1e-15)], rtol=1e-3)
+    with pytest.raises(DataError, match="^link='logit' needs mean predictions between 0 and 1"):
+        scale.of(np.zeros((1, 2, 1)))
+
+
+def test_the_spread_of_a_mean_is_its_textbook_variance():
+    values = RNG.normal(size=30)
+    scale = WorthScale("identity", np.full(30, 1 / 30))
+    spread = scale.spread(scale.of(values.reshape(1, 30, 1)))
+    np.testing.assert_allclose(spread, [[values.var(ddof=1) / 30]], rtol=1e-12)
+
+
+def test_the_spread_of_a_weighted_mean_is_that_of_its_parts():
+    shares, means = np.array([0.5, 0.3, 0.2]), np.array([1.0, 4.0, -2.0])
+    scale = WorthScale("identity", shares)
+    whole = shares @ means
+    expected = sum(s**2 / (1.0 - s) * (m - whole) ** 2 for s, m in zip(shares, means, strict=True))
+    np.testing.assert_allclose(scale.spread(scale.of(means.reshape(1, 3, 1))), [[expected]], rtol=1e-12)
+
+
+def test_one_group_is_no_sample():
+    scale = WorthScale("identity", np.ones(1))
+    np.testing.assert_array_equal(scale.spread(RNG.normal(size=(3, 1, 2))), np.zeros((3, 2)))
