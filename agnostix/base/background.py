@@ -58,7 +58,7 @@ class BackgroundExplainer(AttributionExplainer):
         self._predictor, answers = predictor.trial(shown)
         self._background_answers = None if self.background_ is None else answers
         self.base_values_: Any = None if self.background_ is None else self._masker.weights @ answers
-        n_outputs = answers.shape[1]
+        self._n_tried, n_outputs = answers.shape
         self.output_names_ = self._predictor.names(n_outputs)
         self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
 

@@ -17,6 +17,7 @@ from sklearn.linear_model import LinearRegression
 from agnostix import KernelShapExplainer
 from agnostix.exceptions import DataError
 from agnostix.perturb import SegmentMasker
+from agnostix.testing import CountingModel
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(40, 9)).round(1)
@@ -328,6 +329,17 @@ def test_many_segments_are_sampled_within_the_budget(kernel, used, tol):
     same(exp[[3, 1]], explainer.explain(X[[3, 1]]))
     pairs = exp.values[:, :8] - exp.values[:, 8:]  # of two pixels in one term, which share its gain
     assert (np.abs(pairs).max(axis=1) < np.abs(exp.values).sum(axis=1)).all()
+
+
+@pytest.mark.parametrize("n_rows", [1, 9])
+@pytest.mark.parametrize("kernel", ["pooled", "row"])
+def test_what_fit_asks_about_pictures_is_counted(n_rows, kernel):
+    X = np.random.default_rng(5).random((n_rows, 4, 4))
+    model = CountingModel(lambda X: np.abs(X[:, :2] * X[:, 2:] - 0.3).sum(axis=(1, 2)))
+    masker = SegmentMasker(np.arange(16).reshape(4, 4))
+    explainer = KernelShapExplainer(model, masker=masker, budget=60, kernel=kernel).fit(X)
+    n_learning = min(n_rows, 8) * 60 if kernel == "pooled" else 0
+    assert model.n_rows == explainer.n_model_rows_ == 2 * min(n_rows, 2) + n_learning
 
 
 def test_pictures_go_through_pickle_and_clone():
