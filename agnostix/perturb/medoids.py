@@ -54,7 +54,7 @@ def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
 
 
 def _points(table: Any) -> Floats:
-    """Numbers by their standard deviation, missing ones at the mean and marked; a column for each label."""
+    """Numbers by their standard deviation, missing and infinite ones at the mean and marked; labels apart."""
     parts = []
     for column in columns(table).values():
         if kind_of(column) == "categorical":
@@ -62,9 +62,10 @@ def _points(table: Any) -> Floats:
             parts.append((codes[:, None] == np.arange(-1, len(levels))) / np.sqrt(2.0))
             continue
         numbers = to_numbers(column)
-        missing = np.isnan(numbers)
+        missing = ~np.isfinite(numbers)
         own = numbers[~missing]
         scale = own.std() if own.size and own.std() > 0 else 1.0
         middle = own.mean() if own.size else 0.0
-        parts.append(np.stack([np.where(missing, 0.0, (numbers - middle) / scale), missing], axis=1))
+        placed = np.where(missing, middle, numbers)
+        parts.append(np.stack([(placed - middle) / scale, missing], axis=1))
     return np.hstack(parts)

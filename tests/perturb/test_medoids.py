@@ -105,11 +105,12 @@ def test_rows_of_any_types_are_real_ones(form, size):
         assert is_row_of(as_rows[0].iloc[i], real)
 
 
-def test_missing_values_are_a_place_of_their_own():
-    X = np.array([[1.0], [1.0], [np.nan], [np.nan], [1.0]])
+@pytest.mark.parametrize("missing", [np.nan, np.inf])
+def test_missing_values_are_a_place_of_their_own(missing):
+    X = np.array([[1.0], [1.0], [missing], [missing], [1.0]])
     background = medoids(X, 2, 0, None)
-    order = np.argsort(np.isnan(background.rows[:, 0]))
-    np.testing.assert_array_equal(background.rows[order, 0], [1.0, np.nan])
+    order = np.argsort(~np.isfinite(background.rows[:, 0]))
+    np.testing.assert_array_equal(background.rows[order, 0], [1.0, missing])
     np.testing.assert_allclose(background.weights[order], [0.6, 0.4], rtol=1e-14)
 
 
