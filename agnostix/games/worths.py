@@ -51,14 +51,15 @@ class WorthScale:
         DataError
             If a mean has no log-odds and these are asked for.
         """
-        whole = means[:, 0].copy()
-        for group in range(1, self.shares.size):
-            whole += self.shares[group] * (means[:, group] - means[:, 0])
+        middle = means[:, self.shares.argmax()]
+        whole = middle.copy()
+        for group, share in enumerate(self.shares):
+            whole += share * (means[:, group] - middle)
         worths = np.empty((means.shape[0], self.n_versions, *means.shape[2:]))
         worths[:, 0] = linked(self.link, whole)
         for version in range(1, self.n_versions):
-            share = self.shares[version - 1]
-            without = whole + share / (1.0 - share) * (whole - means[:, version - 1])
+            odds = self.shares[version - 1] / self._left(version)
+            without = whole + odds * (whole - means[:, version - 1])
             if self.link == "logit":
                 without = np.clip(without, _CERTAIN, 1.0 - _CERTAIN)
             worths[:, version] = linked(self.link, without)
@@ -79,6 +80,9 @@ class WorthScale:
         """
         variance = np.zeros_like(versions[:, 0])
         for version in range(1, self.n_versions):
-            left = 1.0 - self.shares[version - 1]
-            variance += left * np.square(versions[:, version] - versions[:, 0])
+            variance += self._left(version) * np.square(versions[:, version] - versions[:, 0])
         return variance
+
+    def _left(self, version: int) -> float:
+        """Weight of the other groups, above 0 however small they are."""
+        return float(np.delete(self.shares, version - 1).sum())

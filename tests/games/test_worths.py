@@ -37,7 +37,7 @@ def test_the_mean_of_the_whole_must_have_log_odds_and_those_without_a_group_are_
     np.testing.assert_allclose(worths[0, :, 0], [logit(0.25), 0.0, logit(1e-15)], rtol=1e-12)
     worths = scale.of(np.array([[[1.0], [0.5]]]))
     np.testing.assert_allclose(worths[0, :, 0], [logit(0.75), 0.0, logit(1.0 - 1e-15)], rtol=1e-3)
-    with pytest.raises(DataError, match="^link='logit' needs mean predictions between 0 and 1"):
+    with pytest.raises(DataError, match=r"^link='logit' needs mean predictions between 0 and 1"):
         scale.of(np.zeros((1, 2, 1)))
 
 
@@ -59,3 +59,14 @@ def test_the_spread_of_a_weighted_mean_is_that_of_its_parts():
 def test_one_group_is_no_sample():
     scale = WorthScale("identity", np.ones(1))
     np.testing.assert_array_equal(scale.spread(RNG.normal(size=(3, 1, 2))), np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("heavy", [0, 1, 2])
+@pytest.mark.parametrize("link", ["identity", "logit"])
+def test_a_group_that_has_all_the_weight_leaves_errors_that_are_numbers(heavy, link):
+    shares = np.full(3, 1e-20)
+    shares[heavy] = 1.0
+    scale = WorthScale(link, shares)
+    worths = scale.of(RNG.uniform(0.2, 0.8, (5, 3, 1)))
+    assert np.isfinite(worths).all()
+    assert (scale.spread(worths) < 1e-15).all()
