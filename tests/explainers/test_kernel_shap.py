@@ -56,7 +56,10 @@ def people(n, seed):
     """Rows of labelled's arguments, with values missing."""
     rng = np.random.default_rng(seed)
     choices = ["clerk", "farmer", None], ["low", "high", None], [False, True], [date(2019, 5, 1), None]
-    ages = [None if gone else float(age) for age, gone in zip(rng.integers(20, 60, n), rng.random(n) < 0.3, strict=True)]
+    ages = [
+        None if gone else float(age)
+        for age, gone in zip(rng.integers(20, 60, n), rng.random(n) < 0.3, strict=True)
+    ]
     return [[age, *(pool[rng.integers(len(pool))] for pool in choices)] for age in ages]
 
 
@@ -150,9 +153,9 @@ def test_exact_values_are_those_of_shaps_trees(task):
     assert np.abs(told).max() > 0.05
 
 
-def of_game(game, scale=1.0):
+def of_game(game):
     """A model whose answer to a row of zeros and ones is the worth of the coalition of its ones."""
-    return lambda X: np.array([scale * game(frozenset(np.flatnonzero(row).tolist())) for row in np.asarray(X)])
+    return lambda X: np.array([game(frozenset(np.flatnonzero(row).tolist())) for row in np.asarray(X)])
 
 
 def shares(game, d, **params):
@@ -290,7 +293,10 @@ GROUPS = "The group 'g' of feature_groups "
             {"g": ["x0", "x9"]},
             GROUPS + "names the column 'x9', which is not there. The columns: x0, x1, x2, x3, x4.",
         ),
-        ({"g": ["x0"], "h": ["x1", "x0"]}, "The column 'x0' is in two groups of feature_groups, 'g' and 'h'."),
+        (
+            {"g": ["x0"], "h": ["x1", "x0"]},
+            "The column 'x0' is in two groups of feature_groups, 'g' and 'h'.",
+        ),
         ({"g": ["x0", "x0"]}, GROUPS + "names the column 'x0' twice."),
         ({"g": []}, GROUPS + "must be a list of columns, got []."),
     ],
@@ -407,7 +413,9 @@ def test_wrong_parameters_are_named_in_scikit_learns_words(params, message):
     ],
 )
 def test_words_that_are_not_known_are_refused(name, allowed):
-    message = rf"^The '{name}' parameter of KernelShapExplainer must be a str among \{{(.*)\}}\. Got 'mean' in"
+    message = (
+        rf"^The '{name}' parameter of KernelShapExplainer must be a str among \{{(.*)\}}\. Got 'mean' in"
+    )
     with pytest.raises(ValueError, match=message) as error:
         explained(curved, ROWS, **{name: "mean"})
     assert set(re.findall(r"'(\w+)'", re.search(message, str(error.value))[1])) == allowed

@@ -51,7 +51,9 @@ def root_mean_square(values):
 # Both parts of the errors.
 
 
-@pytest.mark.parametrize("params", [{"background": "all"}, {"background": "medoids"}, {"background_size": 300}])
+@pytest.mark.parametrize(
+    "params", [{"background": "all"}, {"background": "medoids"}, {"background_size": 300}]
+)
 def test_all_coalitions_make_no_error_of_their_own(params):
     exp = fitted(curved, ROWS, **params).explain(ROWS[:3])
     np.testing.assert_array_equal(exp.extras["coalition_std_errors"], 0.0)
@@ -88,7 +90,9 @@ def test_background_errors_are_those_of_a_jackknife(link, weighted):
     for i in (0, 1):
         answers = ref.masked_answers(lambda rows: chances(np.array(rows)), ROWS[20 + i], ROWS[:12])
         variance = ref.background_variance(answers, weight, logit if link == "logit" else float)
-        np.testing.assert_allclose(exp.extras["background_std_errors"][i] ** 2, variance, rtol=1e-10, atol=1e-25)
+        np.testing.assert_allclose(
+            exp.extras["background_std_errors"][i] ** 2, variance, rtol=1e-10, atol=1e-25
+        )
     np.testing.assert_array_equal(exp.std_errors, exp.extras["background_std_errors"])
 
 
@@ -135,7 +139,7 @@ def test_background_errors_tell_how_far_another_background_leads(link):
     ],
 )
 def test_coalition_errors_tell_how_far_more_coalitions_lead(model, kernel, ratio):
-    """Over 12 designs; were errors off by a factor of 2, the bounds about what was measured would be passed."""
+    """Over 12 designs; were errors off by a factor of 2, a bound about what was measured would be passed."""
     rows, seen = WIDE[:5, :8], WIDE[20:26, :8]
     truth = fitted(model, seen, background="all").explain(rows).values
     away, told = [], []

@@ -90,7 +90,11 @@ def test_numpy_pandas_and_polars_give_the_same_bits(params):
     names = [f"x{j}" for j in range(9)]
     found = [
         fitted(Tangled(), make(ROWS), **params).explain(make(ROWS[:5]))
-        for make in (np.array, lambda X: pd.DataFrame(X, columns=names), lambda X: pl.DataFrame(X, schema=names))
+        for make in (
+            np.array,
+            lambda X: pd.DataFrame(X, columns=names),
+            lambda X: pl.DataFrame(X, schema=names),
+        )
     ]
     same(found[0], found[1])
     same(found[0], found[2])
@@ -100,12 +104,17 @@ def test_numpy_pandas_and_polars_give_the_same_bits(params):
 def test_a_seed_decides_everything(params):
     same(fitted(Tangled(), ROWS, **params).explain(ROWS), fitted(Tangled(), ROWS, **params).explain(ROWS))
     other = KernelShapExplainer(Tangled(), background_size=10, random_state=1, **params).fit(ROWS)
-    assert np.abs(other.explain(ROWS).values - fitted(Tangled(), ROWS, **params).explain(ROWS).values).max() > 1e-3
+    assert (
+        np.abs(other.explain(ROWS).values - fitted(Tangled(), ROWS, **params).explain(ROWS).values).max()
+        > 1e-3
+    )
 
 
 def test_another_seed_asks_about_other_coalitions():
     found = [
-        KernelShapExplainer(Tangled(), background="all", budget=64, random_state=seed).fit(ROWS).explain(ROWS[:3])
+        KernelShapExplainer(Tangled(), background="all", budget=64, random_state=seed)
+        .fit(ROWS)
+        .explain(ROWS[:3])
         for seed in (0, 1)
     ]
     assert np.abs(found[0].values - found[1].values).max() > 1e-6
@@ -128,7 +137,9 @@ def test_values_mix_as_models_do_under_one_design():
         return np.abs(X[:, 1] * X[:, 2] - X[:, 3])
 
     parts = [fitted(model, ROWS, budget=64, kernel="none").explain(ROWS[:9]) for model in (first, second)]
-    mixed = fitted(lambda X: 2.0 * first(X) - 0.5 * second(X), ROWS, budget=64, kernel="none").explain(ROWS[:9])
+    mixed = fitted(lambda X: 2.0 * first(X) - 0.5 * second(X), ROWS, budget=64, kernel="none").explain(
+        ROWS[:9]
+    )
     np.testing.assert_allclose(
         mixed.values, 2.0 * parts[0].values - 0.5 * parts[1].values, rtol=0, atol=1e-12
     )
@@ -141,7 +152,9 @@ def test_outputs_mix_as_models_do_under_one_kernel(kernel):
         return np.stack([first, second, 2.0 * first - 0.5 * second], axis=1)
 
     values = fitted(model, ROWS, budget=64, kernel=kernel).explain(ROWS[:9]).values
-    np.testing.assert_allclose(values[..., 2], 2.0 * values[..., 0] - 0.5 * values[..., 1], rtol=0, atol=1e-11)
+    np.testing.assert_allclose(
+        values[..., 2], 2.0 * values[..., 0] - 0.5 * values[..., 1], rtol=0, atol=1e-11
+    )
 
 
 @ways
@@ -161,7 +174,7 @@ def test_an_explainer_without_its_model_gets_it_back(params):
 
 def test_another_model_is_not_attached():
     bare = fitted(Tangled(), ROWS).without_model()
-    with pytest.raises(ValueError, match="^attach got another model than fit: "):
+    with pytest.raises(ValueError, match=r"^attach got another model than fit: "):
         bare.attach(lambda X: Tangled()(X) + 0.1)
 
 
@@ -211,7 +224,7 @@ def test_the_explanation_tells_how_it_was_made():
 # Pictures.
 
 LABELS = np.array([[7, 7, 3, 3], [7, 7, 3, 3], [7, 5, 5, 5]])
-SEGMENTS = [LABELS == name for name in (3, 5, 7)]
+SEGMENTS = [name == LABELS for name in (3, 5, 7)]
 
 
 def look(X):
@@ -244,11 +257,14 @@ def pictures(form):
     rng = np.random.default_rng(4)
     if form == "grey":
         return rng.random((3, 3, 4))
-    return rng.integers(0, 256, (3, 3, 4, 3)).astype(np.uint8) if form == "uint8" else rng.random((3, 3, 4, 2))
+    return (
+        rng.integers(0, 256, (3, 3, 4, 3)).astype(np.uint8) if form == "uint8" else rng.random((3, 3, 4, 2))
+    )
 
 
 def by_hand(picture, fill):
     """Values of three segments, over all their orders; a hidden pixel has the fill's colour."""
+
     def worth(*shown):
         mask = np.isin(LABELS, shown).reshape(3, 4, *[1] * (picture.ndim - 2))
         return look(np.where(mask, picture, fill)[None])[0]
@@ -361,8 +377,8 @@ def test_pictures_go_through_pickle_and_clone():
 )
 def test_pictures_of_another_size_are_refused(X, got):
     message = (
-        "X must be numbers of shape (n_rows, 3, 4), as the labels of SegmentMasker are, or with channels as a "
-        f"last axis; got {got}."
+        "X must be numbers of shape (n_rows, 3, 4), as the labels of SegmentMasker are, or with channels as "
+        f"a last axis; got {got}."
     )
     explainer = KernelShapExplainer(look, masker=SegmentMasker(LABELS))
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
@@ -371,3 +387,26 @@ def test_pictures_of_another_size_are_refused(X, got):
     for ask in (explainer.explain, explainer.cost):
         with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
             ask(X)
+
+
+@pytest.mark.parametrize("X", [np.zeros((0, 3, 4)), np.zeros(4), 3.0])
+def test_no_pictures_are_refused(X):
+    message = f"X must be an array of at least one row, got shape {np.shape(X)}."
+    explainer = KernelShapExplainer(look, masker=SegmentMasker(LABELS))
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explainer.fit(X)
+    explainer.fit(pictures("grey"))
+    for ask in (explainer.explain, explainer.cost):
+        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+            ask(X)
+
+
+def test_groups_beside_a_masker_are_refused():
+    message = (
+        "The 'feature_groups' parameter of KernelShapExplainer must be None where a masker says what is "
+        "hidden together, got {'a': ['x0']}. Give the groups to the masker."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        KernelShapExplainer(look, masker=SegmentMasker(LABELS), feature_groups={"a": ["x0"]}).fit(
+            pictures("grey")
+        )

@@ -307,7 +307,7 @@ def test_unusable_weights_are_refused(weight):
 def test_a_background_without_weight_is_refused():
     message = "All rows drawn for the background have zero weight. Raise background_size."
     drawn = OcclusionExplainer(Curved(), background_size=1, random_state=0).fit(IRIS).background_
-    weight = (IRIS != drawn).any(axis=1).astype(float)
+    weight = (drawn != IRIS).any(axis=1).astype(float)
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         explained(Curved(), IRIS, weight=weight, background_size=1)
 

@@ -45,7 +45,9 @@ def test_games_of_some_rows_are_put_where_they_belong(empty, rows):
         np.testing.assert_allclose(shares.values[row], played * values, rtol=0, atol=1e-14)
         np.testing.assert_allclose(shares.background_variances[row], played * variances, rtol=0, atol=1e-14)
         np.testing.assert_allclose(shares.answers[row], played * model(X[[row]])[0], rtol=0, atol=1e-15)
-        np.testing.assert_allclose(shares.base_values[row], played * (WEIGHTS @ model(BACKGROUND)), atol=1e-15)
+        np.testing.assert_allclose(
+            shares.base_values[row], played * (WEIGHTS @ model(BACKGROUND)), atol=1e-15
+        )
         assert shares.evaluations[row] == shares.forecast[row] == 8 * played
     np.testing.assert_array_equal(shares.outputs, shares.answers)
     np.testing.assert_array_equal(shares.coalition_variances, 0.0)

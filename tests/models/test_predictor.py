@@ -290,8 +290,8 @@ class Answering:
 )
 def test_a_model_that_changes_its_mind_is_told_of(first, second, apart):
     message = (
-        f"The model Answering answers the same rows differently each time, by up to {apart}. Explanations of it "
-        "cannot be repeated, and their standard errors do not tell of this."
+        f"The model Answering answers the same rows differently each time, by up to {apart}. Explanations of "
+        "it cannot be repeated, and their standard errors do not tell of this."
     )
     predictor = as_predictor(Answering(np.array(first), np.array(second)))
     with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):

@@ -21,8 +21,8 @@ def test_log_odds():
 def test_a_mean_without_log_odds_is_named(mean, shown):
     message = (
         "link='logit' needs mean predictions between 0 and 1, both excluded; one is "
-        f"{shown}. Use link='identity', or a model whose probabilities are never certain, such as one that is "
-        "calibrated."
+        f"{shown}. Use link='identity', or a model whose probabilities are never certain, such as one "
+        "that is calibrated."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         linked("logit", np.array([0.5, mean]))
