@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base.attribution import AttributionExplainer
 from agnostix.base.outputs import select_outputs
+from agnostix.exceptions import DataError
 from agnostix.models import Predictor
 from agnostix.perturb import Background, Players, TabularMasker
 from agnostix.typing import Codes, Floats
@@ -44,6 +45,7 @@ class BackgroundExplainer(AttributionExplainer):
             self._masker: Any = TabularMasker(background.rows, background.weights, players)
             self._is_sample = background.is_sample
         else:
+            self._check_players_are_its_own()
             self._masker, self._is_sample = self.masker, False
             self._masker.check(table)
             self.n_features_in_ = self._masker.width(table)
@@ -58,12 +60,24 @@ class BackgroundExplainer(AttributionExplainer):
         self._predictor, answers = predictor.trial(shown)
         self._background_answers = None if self.background_ is None else answers
         self.base_values_: Any = None if self.background_ is None else self._masker.weights @ answers
-        n_outputs = answers.shape[1]
+        self._n_tried, n_outputs = answers.shape
         self.output_names_ = self._predictor.names(n_outputs)
         self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
 
+    def _check_players_are_its_own(self) -> None:
+        if self.feature_groups is not None:
+            raise DataError(
+                f"The 'feature_groups' parameter of {type(self).__name__} must be None where a masker says "
+                f"what is hidden together, got {self.feature_groups!r}. Give the groups to the masker."
+            )
+
     def _as_rows(self, X: Any) -> Any:
-        return as_table(X) if self.masker is None or is_frame(X) else np.asarray(X)
+        if self.masker is None or is_frame(X):
+            return as_table(X)
+        rows = np.asarray(X)
+        if rows.ndim < 2 or rows.shape[0] == 0:
+            raise DataError(f"X must be an array of at least one row, got shape {rows.shape}.")
+        return rows
 
     def _checked_table(self, X: Any, outputs: Any) -> tuple[Any, Any]:
         """The table to be explained and the outputs that are wanted, checked before anything costs."""

@@ -223,7 +223,7 @@ class KernelShapExplainer(BackgroundExplainer):
         n_players = len(self.players_.names)
         self._groups = self._grouped()
         self._kernel_params: KernelParams | None = None
-        self.n_model_rows_ = 2 * self._masker.weights.size
+        self.n_model_rows_ = 2 * self._n_tried
         self.budget_ = self._checked_budget(n_players)
         self._known: list[tuple[Questions, Solver]] = []
         every = self._questions(np.ones(n_players, dtype=bool))

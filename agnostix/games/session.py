@@ -10,10 +10,10 @@ import numpy as np
 
 from agnostix.engine import GroupMeans, Run
 from agnostix.games.row_shares import RowShares
+from agnostix.games.scale import WorthScale
 from agnostix.games.shares import ShareSummary
 from agnostix.games.solver import Solver
 from agnostix.games.stopping import Stopping, last_stages, relative_errors
-from agnostix.games.worths import WorthScale
 from agnostix.models import Predictor
 from agnostix.perturb import Masker, Plan, Questions
 from agnostix.typing import Codes, Floats

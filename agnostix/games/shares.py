@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.engine import GroupMeans, working_memory
-from agnostix.games.solver import Solver, Worths
-from agnostix.games.worths import WorthScale
+from agnostix.games.scale import WorthScale
+from agnostix.games.solver import Solver
+from agnostix.games.worths import Worths
 from agnostix.perturb import MaskBlock, Questions
 from agnostix.typing import Floats
 

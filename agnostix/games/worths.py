@@ -1,108 +1,29 @@
-"""Worths of coalitions, with the whole background and with parts of it."""
+"""What coalitions are worth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
-import numpy as np
-
-from agnostix.solvers.links import linked
 from agnostix.typing import Floats
-
-_CERTAIN = 1e-15
-"""How near to 0 or 1 a mean without a group is let come, where its log-odds are taken for an error only."""
 
 
 @dataclass(frozen=True)
-class WorthScale:
-    """From means over groups of background rows to worths.
+class Worths:
+    """What coalitions are worth, in explained units.
 
     Attributes
     ----------
-    link : {"identity", "logit"}
-        Applied to the mean over the whole background.
-    shares : ndarray of shape (n_groups,)
-        Weight of each group, summing to 1; a single group is no sample.
+    full, empty : ndarray of shape (...)
+        All players, and none.
+    rest : ndarray of shape (n_coalitions, ...)
+        The coalitions between, in the order in which they were asked about.
     """
 
-    link: str
-    shares: Floats
+    full: Floats
+    empty: Floats
+    rest: Floats
 
-    @property
-    def is_sample(self) -> bool:
-        """Whether there are groups to tell an error from."""
-        return self.shares.size > 1
-
-    def whole(self, means: Floats) -> Floats:
-        """Worths with the whole background.
-
-        Parameters
-        ----------
-        means : ndarray of shape (n_coalitions, n_groups, ...)
-            Mean predictions, in model output units.
-
-        Returns
-        -------
-        ndarray of shape (n_coalitions, ...)
-            In explained units.
-
-        Raises
-        ------
-        DataError
-            If a mean has no log-odds and these are asked for.
-        """
-        return linked(self.link, self._mean(means))
-
-    def versions(self, means: Floats) -> Floats:
-        """Worths from which the background's error is told.
-
-        Parameters
-        ----------
-        means : ndarray of shape (n_coalitions, n_groups, ...)
-            Mean predictions, in model output units.
-
-        Returns
-        -------
-        ndarray shaped as means
-            In explained units: with each group alone where values are linear in the means, which tells as
-            much as leaving it out; else with each group left out.
-        """
-        if self.link == "identity":
-            return means
-        whole = self._mean(means)
-        without = np.empty_like(means)
-        for group, share in enumerate(self.shares):
-            without[:, group] = whole + share / (1.0 - share) * (whole - means[:, group])
-        return linked(self.link, np.clip(without, _CERTAIN, 1.0 - _CERTAIN))
-
-    def spread(self, values: Floats, versions: Floats) -> Floats:
-        """Variance of values over draws of the background: a jackknife over its groups.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_values, ...)
-            From the worths of the whole.
-        versions : ndarray of shape (n_values, n_groups, ...)
-            From those of `versions`.
-
-        Returns
-        -------
-        ndarray of shape (n_values, ...)
-        """
-        variance = np.zeros_like(values)
-        for group, factor in enumerate(self._factors):
-            variance += factor * np.square(versions[:, group] - values)
-        return variance
-
-    @cached_property
-    def _factors(self) -> Floats:
-        alone = self.link == "identity"
-        return self.shares**2 / (1.0 - self.shares) if alone else 1.0 - self.shares
-
-    def _mean(self, means: Floats) -> Floats:
-        """From the first group, so that equal means average to themselves; group by group."""
-        whole = means[:, 0].copy()
-        for group in range(1, self.shares.size):
-            whole += self.shares[group] * (means[:, group] - means[:, 0])
-        return whole
+    def differences(self) -> tuple[Floats, Floats]:
+        """Kept sides of pairs less their complements, and all less none, with games as columns."""
+        apart = self.rest[0::2] - self.rest[1::2]
+        return apart.reshape(apart.shape[0], -1), (self.full - self.empty).ravel()

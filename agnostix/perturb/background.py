@@ -135,13 +135,15 @@ def checked_weights(sample_weight: Any, n_rows: int) -> Floats:
     Raises
     ------
     DataError
-        If they are of another number, negative or not finite.
+        If they are of another number, negative or not finite, or none is above 0.
     """
     weights = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=float).ravel()
     if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise DataError(
             f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows."
         )
+    if not weights.any():
+        raise DataError(f"sample_weight must be above 0 for at least one of the {n_rows} rows.")
     return weights
 
 

@@ -40,12 +40,12 @@ def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
         If the weights cannot be used.
     """
     weights = checked_weights(sample_weight, table.shape[0])
-    rows = np.sort(np.random.default_rng([seed, 3]).permutation(table.shape[0])[:_MOST_ROWS])
+    order = np.random.default_rng([seed, 3]).permutation(np.flatnonzero(weights))
+    rows = np.sort(order[:_MOST_ROWS])
     points, weights = _points(take_rows(table, rows)), weights[rows]
-    n_distinct = np.unique(points[weights > 0], axis=0).shape[0]
-    clusters = KMeans(max(1, min(size, n_distinct)), n_init=1, random_state=seed % 2**32)
+    n_distinct = np.unique(points, axis=0).shape[0]
+    clusters = KMeans(min(size, n_distinct), n_init=1, random_state=seed % 2**32)
     distances = clusters.fit(points, sample_weight=weights).transform(points)
-    distances[weights == 0] = np.inf
     middles, which = np.unique(distances.argmin(axis=0), return_inverse=True)
     found = np.bincount(clusters.labels_, weights, clusters.n_clusters)
     total = np.zeros(table.shape[0])
@@ -54,7 +54,7 @@ def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
 
 
 def _points(table: Any) -> Floats:
-    """Numbers by their standard deviation, missing ones at the mean and marked; a column for each label."""
+    """Numbers by their standard deviation, missing and infinite ones at the mean and marked; labels apart."""
     parts = []
     for column in columns(table).values():
         if kind_of(column) == "categorical":
@@ -62,9 +62,10 @@ def _points(table: Any) -> Floats:
             parts.append((codes[:, None] == np.arange(-1, len(levels))) / np.sqrt(2.0))
             continue
         numbers = to_numbers(column)
-        missing = np.isnan(numbers)
+        missing = ~np.isfinite(numbers)
         own = numbers[~missing]
         scale = own.std() if own.size and own.std() > 0 else 1.0
         middle = own.mean() if own.size else 0.0
-        parts.append(np.stack([np.where(missing, 0.0, (numbers - middle) / scale), missing], axis=1))
+        placed = np.where(missing, middle, numbers)
+        parts.append(np.stack([(placed - middle) / scale, missing], axis=1))
     return np.hstack(parts)

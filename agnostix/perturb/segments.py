@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,8 @@ class SegmentMasker:
                 "The 'labels' of SegmentMasker must be whole numbers of shape (height, width), got "
                 f"{labels.dtype} of shape {labels.shape}."
             )
-        if not (isinstance(self.fill, str) and self.fill == "mean") and not np.isscalar(self.fill):
+        is_mean = isinstance(self.fill, str) and self.fill == "mean"
+        if not is_mean and (isinstance(self.fill, bool) or not isinstance(self.fill, Real)):
             raise DataError(f"The 'fill' of SegmentMasker must be 'mean' or a number, got {self.fill!r}.")
         names, places = np.unique(labels, return_inverse=True)
         object.__setattr__(self, "labels", places.reshape(labels.shape))
@@ -64,7 +66,7 @@ class SegmentMasker:
         return False
 
     def check(self, X: Any) -> None:
-        """Check that X are pictures of the labels' size.
+        """Check that X are pictures of the labels' size, whose type can hold the colour.
 
         Parameters
         ----------
@@ -81,6 +83,10 @@ class SegmentMasker:
                 f"X must be numbers of shape (n_rows, {self.labels.shape[0]}, {self.labels.shape[1]}), as "
                 "the labels of SegmentMasker are, or with channels as a last axis; "
                 f"got {X.dtype} of shape {X.shape}."
+            )
+        if not self._is_held(X.dtype):
+            raise DataError(
+                f"The 'fill' of SegmentMasker is {self.fill!r}, which pictures of type {X.dtype} cannot hold."
             )
 
     def varying(self, X: Any) -> Bools:
@@ -180,10 +186,18 @@ class SegmentMasker:
         fill = np.broadcast_to(self._colours(X[[row]]), X[[row]].shape)
         return Composition(X[row], fill, self.labels)
 
+    def _is_held(self, dtype: np.dtype) -> bool:
+        """Whether pixels of a type can have the colour; decimals may be rounded."""
+        if isinstance(self.fill, str) or dtype.kind == "f":
+            return True
+        with np.errstate(invalid="ignore"):
+            return bool(np.asarray(self.fill).astype(dtype) == self.fill)
+
     def _colours(self, X: Any) -> Any:
         """What hidden pixels get, of a shape that broadcasts to X's and of its type."""
         if isinstance(self.fill, str):
-            return X.mean(axis=(1, 2), keepdims=True).astype(X.dtype)
+            own = np.ascontiguousarray(X)  # in other layouts the bits of a mean depend on the other pictures
+            return own.mean(axis=(1, 2), keepdims=True).astype(X.dtype)
         return np.full((1,) * X.ndim, self.fill).astype(X.dtype)
 
 

@@ -8,8 +8,6 @@ from scipy.special import logit
 from agnostix.exceptions import DataError
 from agnostix.typing import Floats
 
-LINKS = ("identity", "logit")
-
 
 def linked(link: str, means: Floats) -> Floats:
     """Apply a link to mean predictions.

@@ -305,7 +305,16 @@ def test_unusable_weights_are_refused(weight):
 
 
 def test_a_background_without_weight_is_refused():
-    with pytest.raises(DataError, match=r"^All rows drawn for the background have zero weight\. Raise"):
+    message = "All rows drawn for the background have zero weight. Raise background_size."
+    drawn = OcclusionExplainer(Curved(), background_size=1, random_state=0).fit(IRIS).background_
+    weight = (drawn != IRIS).any(axis=1).astype(float)
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explained(Curved(), IRIS, weight=weight, background_size=1)
+
+
+def test_weights_of_nothing_are_refused():
+    message = "sample_weight must be above 0 for at least one of the 150 rows."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         explained(Curved(), IRIS, weight=np.zeros(150))
 
 

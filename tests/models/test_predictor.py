@@ -269,6 +269,46 @@ def test_a_trial_leaves_other_models_alone(table):
     np.testing.assert_array_equal(answers[:, 0], ROWS[:, 0])
 
 
+class Answering:
+    """A model that gives one prepared answer after the other, and keeps what it was asked."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def __call__(self, X):
+        self.asked.append(X)
+        return self.answers[len(self.asked) - 1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "apart"),
+    [
+        ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.5, 4.0], "0.5"),
+        ([1e6, 0.0, 0.0, 0.0], [1e6 + 1234.0, 0.0, 0.0, 0.0], "1.23e+03"),
+        (np.ones((4, 1)), np.ones((4, 2)), "inf"),
+    ],
+)
+def test_a_model_that_changes_its_mind_is_told_of(first, second, apart):
+    message = (
+        f"The model Answering answers the same rows differently each time, by up to {apart}. Explanations of "
+        "it cannot be repeated, and their standard errors do not tell of this."
+    )
+    predictor = as_predictor(Answering(np.array(first), np.array(second)))
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        same, answers = predictor.trial(ROWS)
+    assert same is predictor
+    np.testing.assert_array_equal(answers, np.reshape(first, (4, 1)))
+
+
+@pytest.mark.parametrize("table", [FRAME, ROWS, pl.from_pandas(FRAME)], ids=["pandas", "numpy", "polars"])
+def test_a_model_is_asked_twice_about_equal_copies_and_may_round(table):
+    model = Answering(np.full(4, 3.0), np.full(4, 3.0 * (1.0 + 1e-6)))
+    _, answers = as_predictor(model).trial(table)
+    np.testing.assert_array_equal(answers, 3.0)
+    assert len(model.asked) == 2
+    assert all(asked is not table and same_table(asked, table) for asked in model.asked)
+
+
 def test_a_callable_that_composes_rows_is_recognised():
     class Composes:
         def __call__(self, X):

@@ -29,6 +29,46 @@ def shapley(game, d):
     return np.array(values)
 
 
+def masked_answers(ask, row, background, groups=None):
+    """What a model answers for each coalition of columns known of a row, the others a background row's.
+
+    `ask` maps a list of rows, each a list of values, to (n,) or (n, n_outputs); `groups` are lists of the
+    positions of columns that are known together. Gives (n_background, n_outputs) by coalition of groups.
+    """
+    groups = [[j] for j in range(len(row))] if groups is None else groups
+    answers = {}
+    for coalition in subsets(range(len(groups))):
+        known = {column for group in coalition for column in groups[group]}
+        mixed = [[row[j] if j in known else other[j] for j in range(len(row))] for other in background]
+        answers[coalition] = np.asarray(ask(mixed), dtype=float).reshape(len(background), -1)
+    return answers
+
+
+def masked_values(answers, weights=None, link=float):
+    """Values of (player, output) from `masked_answers`: a coalition's worth is the link of the mean."""
+    d, (n, n_outputs) = max(map(len, answers)), answers[frozenset()].shape
+    weights = np.ones(n) if weights is None else weights
+    worths = {
+        coalition: [
+            link(math.fsum(w * a for w, a in zip(weights, column, strict=True)) / math.fsum(weights))
+            for column in told.T
+        ]
+        for coalition, told in answers.items()
+    }
+    return np.stack([shapley(lambda s, k=k: worths[s][k], d) for k in range(n_outputs)], axis=1)
+
+
+def background_variance(answers, weights=None, link=float):
+    """The jackknife that leaves out one background row after the other, each as its weight's share."""
+    n = len(answers[frozenset()])
+    weights = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
+    whole, variance = masked_values(answers, weights, link), 0.0
+    for i in range(n):
+        left = np.where(np.arange(n) == i, 0.0, weights)
+        variance += (1.0 - weights[i] / weights.sum()) * (masked_values(answers, left, link) - whole) ** 2
+    return variance
+
+
 def table_game(table):
     """A game by its worths in the order of binary codes, the first player's digit the lowest."""
     return lambda coalition: float(table[sum(1 << i for i in coalition)])

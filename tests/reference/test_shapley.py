@@ -40,3 +40,20 @@ def test_leaves(present, absent):
 def test_a_pass_of_permutations_is_exact_for_two_player_games():
     pairs = ref.unanimity({0, 3})
     np.testing.assert_allclose(ref.permutation_pass(pairs, [2, 0, 1, 3]), ref.shapley(pairs, 4), atol=1e-15)
+
+
+def test_a_linear_model_behind_a_background():
+    answers = ref.masked_answers(
+        lambda rows: np.array(rows) @ [1.0, -2.0, 4.0], [1, 1, 1], [[0, 1, 0], [2, 3, 0]]
+    )
+    np.testing.assert_allclose(ref.masked_values(answers, [1.0, 3.0])[:, 0], [-0.5, 3.0, 4.0], atol=1e-15)
+    np.testing.assert_allclose(
+        ref.background_variance(answers)[:, 0], [1.0, 4.0, 0.0], atol=1e-15
+    )  # that of a mean of two
+
+
+def test_columns_that_are_known_together_behind_a_background():
+    answers = ref.masked_answers(
+        lambda rows: [a * b + c for a, b, c in rows], [2, 3, 4], [[0, 0, 0]], [[1, 0], [2]]
+    )
+    np.testing.assert_array_equal(ref.masked_values(answers)[:, 0], [6.0, 4.0])

@@ -1,0 +1,59 @@
+"""Values from all coalitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from agnostix.games.worths import Worths
+from agnostix.perturb import all_coalitions
+from agnostix.solvers.blocks import multiply
+from agnostix.solvers.shapley_exact import exact_operator
+from agnostix.typing import Floats
+
+
+@dataclass(frozen=True)
+class ExactSolver:
+    """All coalitions are known.
+
+    Attributes
+    ----------
+    n_players : int
+        Players that vary.
+    """
+
+    n_players: int
+
+    @cached_property
+    def _matrix(self) -> Floats:
+        """Without the empty coalition, from which worths are counted."""
+        return exact_operator(all_coalitions(self.n_players))[:, 1:]
+
+    def solve(self, whole: Worths, versions: Worths | None) -> tuple[Floats, Floats, Floats | None]:
+        """Solve.
+
+        Parameters
+        ----------
+        whole : Worths
+            By row and output.
+        versions : Worths or None
+            By group, row and output.
+
+        Returns
+        -------
+        values, variances : ndarray of shape (n_players, n_rows, n_outputs)
+            In explained units and their squares; the variances are zeros.
+        versions : ndarray of shape (n_players, n_groups, n_rows, n_outputs) or None
+            Values.
+        """
+        values = self._values(whole)
+        return values, np.zeros_like(values), None if versions is None else self._values(versions)
+
+    def _values(self, worths: Worths) -> Floats:
+        shape = (self.n_players, *worths.full.shape)
+        if self.n_players == 0:
+            return np.zeros(shape)
+        counted = np.concatenate([worths.rest, worths.full[None]]) - worths.empty
+        return multiply(self._matrix, counted.reshape(counted.shape[0], -1)).reshape(shape)

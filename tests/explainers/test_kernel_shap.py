@@ -1,0 +1,468 @@
+"""Values of KernelShapExplainer against plain loops, shap's trees and closed forms; links; bad input."""
+
+import itertools
+import re
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+
+from agnostix import KernelShapExplainer
+from agnostix.exceptions import DataError
+from agnostix.perturb import Players, TabularMasker
+from tests.reference import shapley as ref
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(40, 5))
+KERNELS = ["auto", "pooled", "row", "none"]
+
+
+def explained(model, X, seen=None, weight=None, **params):
+    """Fitted on `seen`, by default on X itself, and asked about X."""
+    explainer = KernelShapExplainer(model, random_state=0, **params)
+    return explainer.fit(X if seen is None else seen, None, weight).explain(X)
+
+
+def curved(X):
+    """Three outputs with interactions, each row's by itself to the last bit."""
+    X = np.asarray(X, dtype=float)
+    first = X[:, 0] * X[:, 1] * X[:, 2] + X[:, 3] ** 2
+    return np.stack([first, np.sin(X[:, 0] + X[:, 4]) * X[:, 3], X[:, 1] - np.abs(X[:, 2] * X[:, 4])], axis=1)
+
+
+def chances(X):
+    """Probabilities of two classes, each row's by itself to the last bit."""
+    X = np.asarray(X, dtype=float)
+    p = expit(X[:, 0] * X[:, 1] - X[:, 2] + 0.5 * X[:, 3])
+    return np.stack([1.0 - p, p], axis=1)
+
+
+def labelled(age, job, level, member, since):
+    """An answer to columns of every type, with interactions of three."""
+    pay = {"clerk": 1.0, "farmer": 2.5, None: -1.0}[job] * (1.0 + member)
+    rank = {"low": 0.0, "high": 3.0, None: 0.5}[level]
+    year = 0.0 if since is None else since.year - 2020
+    return [pay * (0.5 if age is None else age / 40.0) + rank * member, year * rank + pay]
+
+
+def people(n, seed):
+    """Rows of labelled's arguments, with values missing."""
+    rng = np.random.default_rng(seed)
+    choices = ["clerk", "farmer", None], ["low", "high", None], [False, True], [date(2019, 5, 1), None]
+    ages = [
+        None if gone else float(age)
+        for age, gone in zip(rng.integers(20, 60, n), rng.random(n) < 0.3, strict=True)
+    ]
+    return [[age, *(pool[rng.integers(len(pool))] for pool in choices)] for age in ages]
+
+
+COLUMNS = ["age", "job", "level", "member", "since"]
+
+
+def pandas_frame(rows):
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    types = {"age": float, "level": pd.CategoricalDtype(["low", "high"]), "member": bool}
+    return frame.astype(types | {"since": "datetime64[ns]"})
+
+
+def polars_frame(rows):
+    types = [pl.Float64, pl.String, pl.Enum(["low", "high"]), pl.Boolean, pl.Date]
+    return pl.DataFrame(rows, schema=dict(zip(COLUMNS, types, strict=True)), orient="row")
+
+
+def asked_pandas(X):
+    pd.testing.assert_series_equal(X.dtypes, pandas_frame(people(3, 0)).dtypes)
+    rows = X.astype(object).where(X.notna(), None).to_numpy()
+    return [labelled(*row) for row in rows]
+
+
+def asked_polars(X):
+    assert X.schema == polars_frame([]).schema
+    return [labelled(*row) for row in X.rows()]
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
+@pytest.mark.parametrize("groups", [None, {"some": ["x3", "x0"]}], ids=["columns", "groups"])
+def test_exact_values_are_those_of_a_plain_loop(weighted, groups):
+    weight = np.random.default_rng(1).uniform(0.1, 5.0, 40) if weighted else None
+    exp = explained(curved, ROWS, weight=weight, background="all", feature_groups=groups)
+    places = None if groups is None else [[3, 0], [1], [2], [4]]
+    for i in range(0, 40, 13):
+        answers = ref.masked_answers(lambda rows: curved(np.array(rows)), ROWS[i], ROWS, places)
+        np.testing.assert_allclose(exp.values[i], ref.masked_values(answers, weight), rtol=0, atol=1e-13)
+        np.testing.assert_array_equal(exp.outputs[i], curved(ROWS[[i]])[0])
+        base = np.average(curved(ROWS), axis=0, weights=weight)
+        np.testing.assert_allclose(exp.base_values[i], base, rtol=0, atol=1e-14)
+    assert exp.feature_names == (("some", "x1", "x2", "x4") if groups else ("x0", "x1", "x2", "x3", "x4"))
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
+@pytest.mark.parametrize("groups", [None, {"person": ["age", "member"]}], ids=["columns", "groups"])
+@pytest.mark.parametrize(
+    ("frame", "model"), [(pandas_frame, asked_pandas), (polars_frame, asked_polars)], ids=["pandas", "polars"]
+)
+def test_exact_values_of_mixed_frames_are_those_of_a_plain_loop(frame, model, groups, weighted):
+    seen, rows = people(12, 1), people(4, 2)
+    weight = np.arange(1.0, 13.0) if weighted else None
+    explainer = KernelShapExplainer(model, background="all", feature_groups=groups)
+    exp = explainer.fit(frame(seen), None, weight).explain(frame(rows))
+    places = None if groups is None else [[0, 3], [1], [2], [4]]
+    for i, row in enumerate(rows):
+        answers = ref.masked_answers(lambda mixed: [labelled(*one) for one in mixed], row, seen, places)
+        np.testing.assert_allclose(exp.values[i], ref.masked_values(answers, weight), rtol=0, atol=1e-13)
+    assert exp.n_model_rows < 4 * 2 ** (4 if groups else 5) * 12
+
+
+def test_a_drawn_background_is_the_one_that_stands_in():
+    explainer = KernelShapExplainer(curved, background_size=7, random_state=0).fit(ROWS)
+    exp = explainer.explain(ROWS[:2])
+    answers = ref.masked_answers(lambda rows: curved(np.array(rows)), ROWS[1], explainer.background_)
+    np.testing.assert_allclose(exp.values[1], ref.masked_values(answers), rtol=0, atol=1e-13)
+    assert explainer.background_.shape == (7, 5)
+
+
+def test_a_masker_of_your_own_brings_its_background():
+    masker = TabularMasker(ROWS[:6], np.arange(1.0, 7.0) / 21.0, Players.of([f"x{j}" for j in range(5)]))
+    exp = explained(curved, ROWS[20:23], seen=ROWS, masker=masker)
+    same = explained(curved, ROWS[20:23], seen=ROWS[:6], weight=np.arange(1.0, 7.0), background="all")
+    np.testing.assert_array_equal(exp.values, same.values)
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_exact_values_are_those_of_shaps_trees(task):
+    shap = pytest.importorskip("shap", reason="shap is not installed")
+    X = np.random.default_rng(3).integers(0, 6, (150, 6)).astype(float)  # exact in single precision
+    y = X[:, 0] * X[:, 1] - X[:, 2] * (X[:, 3] > 2) + X[:, 4]
+    if task == "regression":
+        model = RandomForestRegressor(8, max_depth=5, random_state=0).fit(X, y)
+    else:
+        model = RandomForestClassifier(8, max_depth=5, random_state=0).fit(X, np.digitize(y, [0, 8]))
+    told = shap.TreeExplainer(model, data=X[:30], feature_perturbation="interventional").shap_values(X[40:48])
+    exp = explained(model, X[40:48], seen=X[:30], background="all")
+    np.testing.assert_allclose(exp.values, told.reshape(exp.values.shape), rtol=0, atol=1e-6)
+    assert np.abs(told).max() > 0.05
+
+
+def of_game(game):
+    """A model whose answer to a row of zeros and ones is the worth of the coalition of its ones."""
+    return lambda X: np.array([game(frozenset(np.flatnonzero(row).tolist())) for row in np.asarray(X)])
+
+
+def shares(game, d, **params):
+    """The explanation of the row of ones before that of zeros."""
+    return explained(of_game(game), np.ones((1, d)), seen=np.zeros((1, d)), background="all", **params)
+
+
+def spread_equally(players, d, total=1.0):
+    values = np.zeros(d)
+    values[list(players)] = total / len(players)
+    return values
+
+
+GAMES = {
+    "unanimity": (ref.unanimity({0, 2, 3}), spread_equally({0, 2, 3}, 7)),
+    "gloves": (ref.glove, np.array([2 / 3, 1 / 6, 1 / 6, 0.0, 0.0, 0.0, 0.0])),
+    "airport": (ref.airport([1, 2, 2.5, 4, 7, 7.5, 9]), ref.airport_values([1, 2, 2.5, 4, 7, 7.5, 9])),
+    "even character": (ref.character({0, 2, 3, 5}), np.zeros(7)),
+    "odd character": (ref.character({1, 4, 6}), spread_equally({1, 4, 6}, 7, -2.0)),
+    "leaf": (ref.leaf({0, 3}, {1}), ref.leaf_values({0, 3}, {1}, 7)),
+    "everyone": (ref.unanimity(set(range(7))), np.full(7, 1 / 7)),
+}
+
+
+@pytest.mark.parametrize(("game", "values"), GAMES.values(), ids=GAMES)
+def test_exact_values_are_closed_forms(game, values):
+    exp = shares(game, 7)
+    np.testing.assert_allclose(exp.values[0, :, 0], values, rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+    assert exp.extras["evaluations"].tolist() == [128]
+
+
+@pytest.mark.parametrize("kernel", ["row", "none"])
+@pytest.mark.parametrize(("game", "values"), GAMES.values(), ids=GAMES)
+def test_sampled_values_are_near_closed_forms_and_say_how_near(game, values, kernel):
+    exp = shares(game, 7, budget=80, kernel=kernel)
+    away = np.abs(exp.values[0, :, 0] - values)
+    assert away.max() <= 0.25 * np.abs(values).max() + 1e-12
+    assert (away <= 5.0 * exp.std_errors[0, :, 0] + 1e-14).all()
+    assert exp.std_errors.max() <= np.abs(values).max() + 1e-12
+
+
+def test_interactions_of_even_numbers_of_players_cancel_in_pairs():
+    exp = shares(ref.character({0, 2, 3, 5}), 7, budget=16)
+    np.testing.assert_allclose(exp.values, 0.0, atol=1e-14)
+
+
+@pytest.mark.parametrize("budget", ["auto", 14])
+def test_a_product_before_zeros_is_shared_equally(budget):
+    row = np.array([[2.0, -3.0, 0.5, 7.0, 1.5, 4.0]])
+    exp = explained(lambda X: X.prod(axis=1), row, seen=np.zeros((1, 6)), background="all", budget=budget)
+    bound = 1e-13 if budget == "auto" else 5.0 * exp.std_errors.max()
+    np.testing.assert_allclose(exp.values, row.prod() / 6, rtol=0, atol=bound)
+    np.testing.assert_allclose(exp.values.sum(), row.prod(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("d", [3, 4, 9, 13])
+def test_linear_models_and_interactions_of_two_are_exact_from_the_least_budget(d, kernel):
+    rng = np.random.default_rng(d)
+    X, w = rng.normal(size=(12, d)), rng.normal(size=d)
+    pairs = [(i, j, rng.normal()) for i, j in itertools.combinations(range(d), 2)]
+
+    def model(X):
+        twos = sum(c * X[:, i] * X[:, j] for i, j, c in pairs)
+        return np.stack([X @ w, np.sin(X).sum(axis=1), twos], axis=1)
+
+    exp = explained(model, X, background="all", budget=min(2 * d + 2, 2**d), kernel=kernel)
+    middle = X.mean(axis=0)
+    np.testing.assert_allclose(exp.values[:, :, 0], w * (X - middle), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(exp.values[:, :, 1], np.sin(X) - np.sin(X).mean(axis=0), rtol=0, atol=1e-10)
+    expected = np.zeros_like(X)
+    for i, j, c in pairs:  # half of the gain alone and half of the gain last, averaged over the background
+        both, cross = X[:, i] * X[:, j], (X[:, i] * X[:, j]).mean()
+        with_i, with_j = X[:, i] * middle[j], middle[i] * X[:, j]
+        expected[:, i] += c * (with_i - cross + both - with_j) / 2.0
+        expected[:, j] += c * (with_j - cross + both - with_i) / 2.0
+    np.testing.assert_allclose(exp.values[:, :, 2], expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("budget", ["auto", 12])
+def test_a_logistic_regression_is_linear_in_log_odds(budget):
+    y = (ROWS[:, 0] - ROWS[:, 1] + 0.3 * ROWS[:, 2] > 0).astype(int)
+    model = LogisticRegression().fit(ROWS, y)
+    exp = explained(model, ROWS[:9], seen=ROWS[[20]], background="all", link="logit", budget=budget)
+    values = model.coef_[0] * (ROWS[:9] - ROWS[20])
+    np.testing.assert_allclose(exp.values[:, :, 1], values, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(exp.values[:, :, 0], -values, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(exp.outputs[:, 1], model.decision_function(ROWS[:9]), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(exp.extras["raw_outputs"], model.predict_proba(ROWS[:9]), rtol=1e-13)
+
+
+def test_the_link_is_that_of_the_mean():
+    explainer = KernelShapExplainer(chances, background="all", link="logit").fit(ROWS)
+    exp = explainer.explain(ROWS[:3])
+    answers = ref.masked_answers(lambda rows: chances(np.array(rows)), ROWS[2], ROWS)
+    np.testing.assert_allclose(exp.values[2], ref.masked_values(answers, None, logit), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(exp.base_values[0], logit(chances(ROWS).mean(axis=0)), rtol=1e-13)
+    np.testing.assert_allclose(explainer.base_values_, chances(ROWS).mean(axis=0), rtol=1e-13)
+
+
+def test_without_a_link_answers_are_not_told_twice():
+    assert "raw_outputs" not in explained(chances, ROWS[:2], seen=ROWS).extras
+
+
+def test_mean_predictions_without_log_odds_are_refused():
+    message = (
+        "link='logit' needs mean predictions between 0 and 1, both excluded; one is 1. Use link='identity', "
+        "or a model whose probabilities are never certain, such as one that is calibrated."
+    )
+    X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    explainer = KernelShapExplainer(lambda X: X[:, 0], link="logit", background="all").fit(X)
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explainer.explain(X[1:2])
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("budget", ["auto", 40])
+def test_probabilities_cancel_over_classes(kernel, budget):
+    X = np.random.default_rng(5).normal(size=(60, 8))
+    model = LogisticRegression().fit(X, np.digitize(X[:, 0] * X[:, 1] + X[:, 2], [-1.0, 0.5]))
+    exp = explained(model, X[:9], seen=X, budget=budget, kernel=kernel, background_size=15)
+    np.testing.assert_allclose(exp.values.sum(axis=2), 0.0, atol=1e-13)
+    assert exp.values.shape == (9, 8, 3)
+    assert np.abs(exp.values).max() > 0.1
+
+
+GROUPS = "The group 'g' of feature_groups "
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (
+            {"g": ["x0", "x9"]},
+            GROUPS + "names the column 'x9', which is not there. The columns: x0, x1, x2, x3, x4.",
+        ),
+        (
+            {"g": ["x0"], "h": ["x1", "x0"]},
+            "The column 'x0' is in two groups of feature_groups, 'g' and 'h'.",
+        ),
+        ({"g": ["x0", "x0"]}, GROUPS + "names the column 'x0' twice."),
+        ({"g": []}, GROUPS + "must be a list of columns, got []."),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(groups, message):
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explained(curved, ROWS, feature_groups=groups)
+
+
+@pytest.mark.parametrize(("n_players", "least"), [(2, 4), (3, 8), (4, 10), (5, 12)])
+def test_a_budget_too_small_is_told_the_smallest_that_works(n_players, least):
+    X = ROWS[:, :n_players]
+    message = (
+        f"The 'budget' parameter of KernelShapExplainer must be 'auto' or at least {least} for {n_players} "
+        f"players, got {least - 1}. Or put columns together in feature_groups."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        KernelShapExplainer(lambda X: X.prod(axis=1), budget=least - 1).fit(X)
+    exp = explained(lambda X: X.prod(axis=1), X, budget=least)
+    assert (exp.extras["evaluations"] == least).all()
+
+
+def test_columns_put_together_make_a_budget_suffice():
+    groups = {"a": ["x0", "x1"], "b": ["x2", "x3"]}
+    exp = explained(curved, ROWS[:2], seen=ROWS, budget=8, feature_groups=groups, background="all")
+    assert exp.extras["evaluations"].tolist() == [8, 8]
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+
+
+@pytest.mark.parametrize("budget", [2, "auto"])
+def test_a_single_player_has_all(budget):
+    exp = explained(lambda X: X[:, 0] ** 2, ROWS[:, :1], budget=budget, background="all")
+    squares = ROWS[:, 0] ** 2
+    np.testing.assert_allclose(exp.values[:, 0, 0], squares - squares.mean(), rtol=0, atol=1e-14)
+
+
+def test_an_empty_table_is_no_background():
+    message = "X must have at least one row and one column, got shape (0, 5)."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        KernelShapExplainer(curved).fit(ROWS[:0])
+
+
+@pytest.mark.parametrize("background", ["sample", "all", "medoids"])
+def test_a_background_without_weight_is_refused(background):
+    message = "sample_weight must be above 0 for at least one of the 40 rows."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explained(curved, ROWS, weight=np.zeros(40), background=background)
+
+
+def test_other_columns_than_the_backgrounds_are_refused():
+    frame = pd.DataFrame(ROWS, columns=list("abcde"))
+    explainer = KernelShapExplainer(curved, background_size=5).fit(frame)
+    message = "X must have the columns that fit saw (a, b, c, d, e), but it lacks e."
+    for ask in (explainer.explain, explainer.cost):
+        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+            ask(frame[list("abcd")])
+
+
+def test_an_unseen_label_is_passed_to_the_model():
+    def model(X):
+        return (X["a"] == "new").to_numpy().astype(float) * (1.0 + X["b"].to_numpy())
+
+    seen = pd.DataFrame({"a": ["old", "older"], "b": [0.0, 2.0]})
+    exp = explained(model, pd.DataFrame({"a": ["new"], "b": [1.0]}), seen=seen, background="all")
+    np.testing.assert_allclose(exp.values[0, :, 0], [2.0, 0.0], atol=1e-15)
+
+
+class Moody:
+    """A model that answers each time a little more."""
+
+    def __init__(self):
+        self.n_asked = 0
+
+    def __call__(self, X):
+        self.n_asked += 1
+        return X[:, 0] + 0.25 * self.n_asked
+
+
+def test_a_model_that_changes_its_mind_is_told_of():
+    message = (
+        "The model Moody answers the same rows differently each time, by up to 0.25. Explanations of it "
+        "cannot be repeated, and their standard errors do not tell of this."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        KernelShapExplainer(Moody(), background_size=5).fit(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"budget": 1}, "must be a str among {'auto'} or an int in the range [2, inf). Got 1 instead."),
+        (
+            {"budget": 40.0},
+            "must be a str among {'auto'} or an int in the range [2, inf). Got 40.0 instead.",
+        ),
+        ({"tol": 0.0}, "must be a float in the range (0.0, inf) or None. Got 0.0 instead."),
+        ({"background_size": 0}, "must be an int in the range [1, inf). Got 0 instead."),
+        ({"feature_groups": ["x0"]}, "must be an instance of 'dict' or None. Got ['x0'] instead."),
+    ],
+)
+def test_wrong_parameters_are_named_in_scikit_learns_words(params, message):
+    (name,) = params
+    with pytest.raises(ValueError) as error:
+        explained(curved, ROWS, **params)
+    assert str(error.value) == f"The {name!r} parameter of KernelShapExplainer {message}"
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("kernel", {"auto", "pooled", "row", "none"}),
+        ("link", {"identity", "logit"}),
+        ("background", {"sample", "medoids", "all"}),
+    ],
+)
+def test_words_that_are_not_known_are_refused(name, allowed):
+    message = (
+        rf"^The '{name}' parameter of KernelShapExplainer must be a str among \{{(.*)\}}\. Got 'mean' in"
+    )
+    with pytest.raises(ValueError, match=message) as error:
+        explained(curved, ROWS, **{name: "mean"})
+    assert set(re.findall(r"'(\w+)'", re.search(message, str(error.value))[1])) == allowed
+
+
+# Axioms, over random games on tables of zeros and ones.
+
+
+@st.composite
+def table_games(draw):
+    """A player count, a background and a model that looks up whole-number worths."""
+    d = draw(st.integers(2, 5))
+    seed, n = draw(st.integers(0, 10_000)), draw(st.integers(1, 4))
+    rng = np.random.default_rng(seed)
+    return d, rng.integers(0, 2, (n, d)).astype(float), rng.integers(-4, 5, (2**d, 2)).astype(float)
+
+
+def looked_up(table):
+    return lambda X: table[(np.asarray(X) @ 2 ** np.arange(X.shape[1])).astype(int)]
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(table_games(), st.sampled_from(["auto", "least"]))
+def test_values_add_up_and_mix_as_models_do(case, budget):
+    d, background, table = case
+    budget = "auto" if budget == "auto" else min(2 * d + 2, 2**d)
+    third = np.column_stack([table, 2.0 * table[:, 0] - 3.0 * table[:, 1]])
+    exp = explained(looked_up(third), np.ones((1, d)), seen=background, background="all", budget=budget)
+    np.testing.assert_allclose(exp.values.sum(axis=1), exp.outputs - exp.base_values, atol=1e-12)
+    np.testing.assert_array_equal(exp.outputs[0], third[-1])
+    np.testing.assert_allclose(
+        exp.values[..., 2], 2.0 * exp.values[..., 0] - 3.0 * exp.values[..., 1], atol=1e-11
+    )
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(table_games())
+def test_players_that_do_alike_get_alike_and_those_who_do_nothing_nothing(case):
+    d, background, table = case
+    background[:, 1] = background[:, 0]  # so that the first two stand in alike
+
+    def model(X):
+        alike = np.asarray(X).copy()
+        alike[:, 0], alike[:, 1] = X[:, 0] * X[:, 1], X[:, 0] + X[:, 1] > 0
+        alike[:, 2:3] = 0.0
+        return looked_up(table)(alike)
+
+    exp = explained(model, np.ones((1, d)), seen=background, background="all")
+    np.testing.assert_allclose(exp.values[:, 0], exp.values[:, 1], atol=1e-13)
+    np.testing.assert_allclose(exp.values[:, 2:3], 0.0, atol=1e-13)

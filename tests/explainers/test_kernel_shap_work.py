@@ -1,0 +1,412 @@
+"""How KernelShapExplainer does its work: whatever is asked together gives the same; copies; pictures."""
+
+import pickle
+import re
+import tracemalloc
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+
+from agnostix import KernelShapExplainer
+from agnostix.exceptions import DataError
+from agnostix.perturb import SegmentMasker
+from agnostix.testing import CountingModel
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(40, 9)).round(1)
+WAYS = {
+    "exact": {},
+    "pooled": {"budget": 64},
+    "row": {"budget": 64, "kernel": "row"},
+    "none": {"budget": 64, "kernel": "none"},
+    "tolerance": {"budget": 300, "tol": 0.02},
+    "logit": {"budget": 64, "link": "logit"},
+}
+ways = pytest.mark.parametrize("params", WAYS.values(), ids=WAYS)
+
+
+class Tangled:
+    """Chances with interactions of many columns, each row's by itself to the last bit."""
+
+    def __call__(self, X):
+        X = np.asarray(X, dtype=float)
+        total = X[:, 0] * X[:, 1] * X[:, 2]
+        for j in range(X.shape[1]):
+            total = total + np.abs(X[:, j] - 0.3 * X[:, j - 1]) / 9.0
+        p = 1.0 / (1.0 + np.exp(-total))
+        return np.stack([p, 1.0 - p], axis=1)
+
+
+def fitted(model, seen, **params):
+    return KernelShapExplainer(model, background_size=10, random_state=0, **params).fit(seen)
+
+
+def same(one, other):
+    """The same to the last bit."""
+    for name in ("values", "std_errors", "base_values", "outputs"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    for name in ("coalition_std_errors", "background_std_errors", "evaluations", "forecast"):
+        np.testing.assert_array_equal(one.extras[name], other.extras[name])
+
+
+@ways
+def test_subset_and_order_of_rows_do_not_matter(params):
+    explainer = fitted(Tangled(), ROWS, **params)
+    rows = np.random.default_rng(1).permutation(40)[:11]
+    whole = explainer.explain(ROWS)
+    same(whole[rows], explainer.explain(ROWS[rows]))
+    same(whole[[7]], explainer.explain(ROWS[[7]]))
+
+
+@ways
+@pytest.mark.parametrize("memory", [0, 0.05, 1])
+def test_any_working_memory_gives_the_same_bits(params, memory):
+    explainer = fitted(Tangled(), ROWS, **params)
+    with config_context(working_memory=memory):
+        exp = explainer.explain(ROWS[:4])
+        same(exp, fitted(Tangled(), ROWS, **params).explain(ROWS[:4]))
+    same(exp, explainer.explain(ROWS[:4]))
+
+
+@ways
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_any_number_of_workers_gives_the_same_bits(params, backend):
+    alone = fitted(Tangled(), ROWS, **params).explain(ROWS[:9])
+    with joblib.parallel_config(backend), config_context(working_memory=0.3):
+        exp = fitted(Tangled(), ROWS, n_jobs=2, **params).explain(ROWS[:9])
+    same(exp, alone)
+    assert exp.n_model_rows == alone.n_model_rows
+
+
+@ways
+def test_numpy_pandas_and_polars_give_the_same_bits(params):
+    names = [f"x{j}" for j in range(9)]
+    found = [
+        fitted(Tangled(), make(ROWS), **params).explain(make(ROWS[:5]))
+        for make in (
+            np.array,
+            lambda X: pd.DataFrame(X, columns=names),
+            lambda X: pl.DataFrame(X, schema=names),
+        )
+    ]
+    same(found[0], found[1])
+    same(found[0], found[2])
+
+
+@ways
+def test_a_seed_decides_everything(params):
+    same(fitted(Tangled(), ROWS, **params).explain(ROWS), fitted(Tangled(), ROWS, **params).explain(ROWS))
+    other = KernelShapExplainer(Tangled(), background_size=10, random_state=1, **params).fit(ROWS)
+    assert (
+        np.abs(other.explain(ROWS).values - fitted(Tangled(), ROWS, **params).explain(ROWS).values).max()
+        > 1e-3
+    )
+
+
+def test_another_seed_asks_about_other_coalitions():
+    found = [
+        KernelShapExplainer(Tangled(), background="all", budget=64, random_state=seed)
+        .fit(ROWS)
+        .explain(ROWS[:3])
+        for seed in (0, 1)
+    ]
+    assert np.abs(found[0].values - found[1].values).max() > 1e-6
+    np.testing.assert_array_equal(found[0].base_values, found[1].base_values)
+
+
+def test_columns_in_another_order_change_nothing_but_their_order():
+    order = np.random.default_rng(2).permutation(9)
+    back = np.argsort(order)
+    one = fitted(Tangled(), ROWS, background="all").explain(ROWS[:6])
+    other = fitted(lambda X: Tangled()(X[:, back]), ROWS[:, order], background="all").explain(ROWS[:6, order])
+    np.testing.assert_allclose(other.values, one.values[:, order], rtol=0, atol=1e-13)
+
+
+def test_values_mix_as_models_do_under_one_design():
+    def first(X):
+        return np.tanh(X.sum(axis=1)) * X[:, 0]
+
+    def second(X):
+        return np.abs(X[:, 1] * X[:, 2] - X[:, 3])
+
+    parts = [fitted(model, ROWS, budget=64, kernel="none").explain(ROWS[:9]) for model in (first, second)]
+    mixed = fitted(lambda X: 2.0 * first(X) - 0.5 * second(X), ROWS, budget=64, kernel="none").explain(
+        ROWS[:9]
+    )
+    np.testing.assert_allclose(
+        mixed.values, 2.0 * parts[0].values - 0.5 * parts[1].values, rtol=0, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("kernel", ["pooled", "row", "none"])
+def test_outputs_mix_as_models_do_under_one_kernel(kernel):
+    def model(X):
+        first, second = np.tanh(X.sum(axis=1)) * X[:, 0], np.abs(X[:, 1] * X[:, 2] - X[:, 3])
+        return np.stack([first, second, 2.0 * first - 0.5 * second], axis=1)
+
+    values = fitted(model, ROWS, budget=64, kernel=kernel).explain(ROWS[:9]).values
+    np.testing.assert_allclose(
+        values[..., 2], 2.0 * values[..., 0] - 0.5 * values[..., 1], rtol=0, atol=1e-11
+    )
+
+
+@ways
+def test_a_pickled_explainer_says_the_same(params):
+    explainer = fitted(Tangled(), ROWS, **params)
+    same(pickle.loads(pickle.dumps(explainer)).explain(ROWS[:5]), explainer.explain(ROWS[:5]))
+
+
+@ways
+def test_an_explainer_without_its_model_gets_it_back(params):
+    explainer = fitted(Tangled(), ROWS, **params)
+    bare = explainer.without_model()
+    with pytest.raises(NotFittedError):
+        bare.explain(ROWS[:5])
+    same(bare.attach(Tangled()).explain(ROWS[:5]), explainer.explain(ROWS[:5]))
+
+
+def test_another_model_is_not_attached():
+    bare = fitted(Tangled(), ROWS).without_model()
+    with pytest.raises(ValueError, match=r"^attach got another model than fit: "):
+        bare.attach(lambda X: Tangled()(X) + 0.1)
+
+
+def test_a_clone_shares_the_model_and_nothing_that_was_learned():
+    model = LinearRegression().fit(ROWS, ROWS[:, 0])
+    explainer = fitted(model, ROWS, budget=64, tol=0.1)
+    copy = clone(explainer)
+    assert copy.model is model
+    assert copy.get_params() == explainer.get_params()
+    with pytest.raises(NotFittedError):
+        copy.explain(ROWS)
+    same(copy.fit(ROWS).explain(ROWS[:3]), explainer.explain(ROWS[:3]))
+
+
+def test_rows_that_are_alike_are_asked_about_once():
+    explainer = fitted(Tangled(), ROWS, budget=64)
+    one, three = explainer.explain(ROWS[:2]), explainer.explain(ROWS[[0, 1, 0, 0]])
+    assert three.n_model_rows == one.n_model_rows
+    same(three, one[[0, 1, 0, 0]])
+
+
+def test_peak_memory_stays_within_the_working_memory():
+    X = np.random.default_rng(3).normal(size=(60, 200))
+    explainer = fitted(lambda X: np.abs(X).max(axis=1), X, budget=600, kernel="none")
+    explainer.explain(X[:1])
+    with config_context(working_memory=8):
+        tracemalloc.start()
+        exp = explainer.explain(X)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    results = 8 * exp.values.nbytes
+    assert peak < 8 * 2**20 + results
+    assert exp.n_model_rows * 200 * 8 > 25 * peak
+
+
+def test_the_explanation_tells_how_it_was_made():
+    exp = fitted(Tangled(), ROWS, budget=64, feature_groups={"a": ["x0", "x3"]}).explain(ROWS[:2])
+    assert (exp.kind, exp.method, exp.fidelity) == ("additive", "KernelShapExplainer", None)
+    assert exp.params == {
+        "budget": 64, "tol": None, "kernel": "auto", "background": "sample", "background_size": 10,
+        "feature_groups": {"a": ["x0", "x3"]}, "masker": None, "link": "identity", "outputs": None,
+        "n_jobs": None, "random_state": 0, "verbose": 0,
+    }  # fmt: skip
+    np.testing.assert_array_equal(exp.data, ROWS[:2])
+
+
+# Pictures.
+
+LABELS = np.array([[7, 7, 3, 3], [7, 7, 3, 3], [7, 5, 5, 5]])
+SEGMENTS = [name == LABELS for name in (3, 5, 7)]
+
+
+def look(X):
+    """Two answers to pictures, grey or in colour, each picture's by itself to the last bit."""
+    X = np.asarray(X, dtype=float).reshape(*X.shape[:3], -1)
+    shades = []
+    for part in SEGMENTS:
+        total = np.ones(len(X))
+        for row, column in np.argwhere(part):
+            for channel in range(X.shape[3]):
+                total = total + X[:, row, column, channel]
+        shades.append(np.sqrt(total))
+    return np.stack([shades[0] * shades[1] * shades[2], shades[0] - 2.0 * shades[2]], axis=1)
+
+
+class Composing:
+    """The same model, which puts the pictures together itself."""
+
+    def __call__(self, X):
+        return look(X)
+
+    def predict_masked(self, x, masks, fill, labels):
+        shown = masks[:, labels]
+        shown = shown.reshape(shown.shape[0], 1, *shown.shape[1:], *[1] * (x.ndim - shown.ndim + 1))
+        mixed = np.where(shown, x, fill)
+        return look(mixed.reshape(-1, *x.shape)).reshape(*mixed.shape[:2], -1)
+
+
+def pictures(form):
+    rng = np.random.default_rng(4)
+    if form == "grey":
+        return rng.random((3, 3, 4))
+    return (
+        rng.integers(0, 256, (3, 3, 4, 3)).astype(np.uint8) if form == "uint8" else rng.random((3, 3, 4, 2))
+    )
+
+
+def by_hand(picture, fill):
+    """Values of three segments, over all their orders; a hidden pixel has the fill's colour."""
+
+    def worth(*shown):
+        mask = np.isin(LABELS, shown).reshape(3, 4, *[1] * (picture.ndim - 2))
+        return look(np.where(mask, picture, fill)[None])[0]
+
+    values = []
+    for own, one, other in ((3, 5, 7), (5, 3, 7), (7, 3, 5)):
+        gains = (
+            2.0 * (worth(own) - worth()), worth(own, one) - worth(one), worth(own, other) - worth(other),
+            2.0 * (worth(own, one, other) - worth(one, other)),
+        )  # fmt: skip
+        values.append(sum(gains) / 6.0)
+    return np.array(values), worth()
+
+
+@pytest.mark.parametrize("form", ["grey", "colour", "uint8"])
+@pytest.mark.parametrize("fill", ["mean", 0, 2])
+def test_segments_of_pictures_share_what_the_model_says(form, fill):
+    X = pictures(form)
+    exp = KernelShapExplainer(look, masker=SegmentMasker(LABELS, fill=fill)).fit(X).explain(X)
+    assert exp.feature_names == ("segment 3", "segment 5", "segment 7")
+    for i, picture in enumerate(X):
+        colour = picture.mean(axis=(0, 1)) if fill == "mean" else fill
+        values, base = by_hand(picture, np.asarray(colour).astype(X.dtype))
+        np.testing.assert_allclose(exp.values[i], values, rtol=0, atol=1e-11 * np.abs(values).max())
+        np.testing.assert_allclose(exp.base_values[i], base, rtol=1e-13)
+    np.testing.assert_array_equal(exp.outputs, look(X))
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+    assert exp.n_model_rows == 3 * 8
+
+
+@pytest.mark.parametrize("form", ["grey", "colour", "uint8"])
+@pytest.mark.parametrize("fill", ["mean", 2])
+@pytest.mark.parametrize("memory", [0, 100])
+def test_a_model_that_composes_pictures_gives_the_same_bits(form, fill, memory):
+    X, masker = pictures(form), SegmentMasker(LABELS, fill=fill)
+    with config_context(working_memory=memory):
+        composed = KernelShapExplainer(Composing(), masker=masker).fit(X).explain(X)
+    same(composed, KernelShapExplainer(look, masker=masker).fit(X).explain(X))
+
+
+def test_the_layout_of_pictures_and_the_pictures_beside_change_no_bit():
+    X = np.random.default_rng(6).random((9, 3, 4, 3))
+    explainer = KernelShapExplainer(look, masker=SegmentMasker(LABELS)).fit(X)
+    exp = explainer.explain(X)
+    same(explainer.explain(np.asfortranarray(X)), exp)
+    same(explainer.explain(np.asfortranarray(X)[[4]]), exp[[4]])
+
+
+def test_segments_that_have_the_colour_already_are_no_players():
+    X = pictures("grey")
+    X[0, LABELS == 5] = 0.5
+    X[1] = 0.5
+    exp = KernelShapExplainer(look, masker=SegmentMasker(LABELS, fill=0.5)).fit(X).explain(X)
+    assert exp.extras["evaluations"].tolist() == [4, 1, 8]
+    np.testing.assert_array_equal(exp.values[0, 1], 0.0)
+    np.testing.assert_array_equal(exp.values[1], 0.0)
+    np.testing.assert_array_equal(exp.base_values[1], exp.outputs[1])
+    assert np.abs(exp.values[2]).min() > 0
+
+
+@pytest.mark.parametrize(("kernel", "used"), [("auto", "row"), ("pooled", "pooled"), ("none", "none")])
+@pytest.mark.parametrize("tol", [None, 0.1])
+def test_many_segments_are_sampled_within_the_budget(kernel, used, tol):
+    labels = np.arange(16).reshape(4, 4)
+    X = np.random.default_rng(5).random((9, 4, 4))
+
+    def model(X):
+        return np.abs(X[:, :2] * X[:, 2:] - 0.3).sum(axis=(1, 2))
+
+    explainer = KernelShapExplainer(
+        model, masker=SegmentMasker(labels), budget=200, kernel=kernel, tol=tol, random_state=0
+    ).fit(X)
+    exp = explainer.explain(X)
+    assert explainer.kernel_ == used
+    assert (exp.extras["evaluations"] <= 200).all()
+    assert exp.n_model_rows == exp.extras["evaluations"].sum()
+    np.testing.assert_allclose(exp.values.sum(axis=1), exp.outputs - exp.base_values, rtol=0, atol=1e-12)
+    same(exp[[3, 1]], explainer.explain(X[[3, 1]]))
+    pairs = exp.values[:, :8] - exp.values[:, 8:]  # of two pixels in one term, which share its gain
+    assert (np.abs(pairs).max(axis=1) < np.abs(exp.values).sum(axis=1)).all()
+
+
+@pytest.mark.parametrize("n_rows", [1, 9])
+@pytest.mark.parametrize("kernel", ["pooled", "row"])
+def test_what_fit_asks_about_pictures_is_counted(n_rows, kernel):
+    X = np.random.default_rng(5).random((n_rows, 4, 4))
+    model = CountingModel(lambda X: np.abs(X[:, :2] * X[:, 2:] - 0.3).sum(axis=(1, 2)))
+    masker = SegmentMasker(np.arange(16).reshape(4, 4))
+    explainer = KernelShapExplainer(model, masker=masker, budget=60, kernel=kernel).fit(X)
+    n_learning = min(n_rows, 8) * 60 if kernel == "pooled" else 0
+    assert model.n_rows == explainer.n_model_rows_ == 2 * min(n_rows, 2) + n_learning
+
+
+def test_pictures_go_through_pickle_and_clone():
+    X = pictures("colour")
+    explainer = KernelShapExplainer(Composing(), masker=SegmentMasker(LABELS), random_state=0)
+    exp = explainer.fit(X).explain(X)
+    same(clone(explainer).fit(X).explain(X), exp)
+    same(pickle.loads(pickle.dumps(explainer)).explain(X), exp)
+
+
+@pytest.mark.parametrize(
+    ("X", "got"),
+    [
+        (np.zeros((2, 4, 4)), "float64 of shape (2, 4, 4)"),
+        (np.zeros((3, 4)), "float64 of shape (3, 4)"),
+        (np.zeros((2, 3, 4, 3, 1)), "float64 of shape (2, 3, 4, 3, 1)"),
+        (np.full((2, 3, 4), "a"), "<U1 of shape (2, 3, 4)"),
+    ],
+)
+def test_pictures_of_another_size_are_refused(X, got):
+    message = (
+        "X must be numbers of shape (n_rows, 3, 4), as the labels of SegmentMasker are, or with channels as "
+        f"a last axis; got {got}."
+    )
+    explainer = KernelShapExplainer(look, masker=SegmentMasker(LABELS))
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explainer.fit(X)
+    explainer.fit(pictures("grey"))
+    for ask in (explainer.explain, explainer.cost):
+        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+            ask(X)
+
+
+@pytest.mark.parametrize("X", [np.zeros((0, 3, 4)), np.zeros(4), 3.0])
+def test_no_pictures_are_refused(X):
+    message = f"X must be an array of at least one row, got shape {np.shape(X)}."
+    explainer = KernelShapExplainer(look, masker=SegmentMasker(LABELS))
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explainer.fit(X)
+    explainer.fit(pictures("grey"))
+    for ask in (explainer.explain, explainer.cost):
+        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+            ask(X)
+
+
+def test_groups_beside_a_masker_are_refused():
+    message = (
+        "The 'feature_groups' parameter of KernelShapExplainer must be None where a masker says what is "
+        "hidden together, got {'a': ['x0']}. Give the groups to the masker."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        KernelShapExplainer(look, masker=SegmentMasker(LABELS), feature_groups={"a": ["x0"]}).fit(
+            pictures("grey")
+        )

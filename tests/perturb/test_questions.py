@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agnostix.perturb import Questions, leverage_pairs
+
+varying = st.lists(st.booleans(), min_size=1, max_size=7).map(lambda flags: np.array(flags, dtype=bool))
+
+
+def sampled(varies, n_pairs, asks_empty=False):
+    return Questions(varies, leverage_pairs(int(varies.sum()), n_pairs, seed=0), asks_empty)
+
+
+@given(varying, st.booleans())
+def test_every_coalition_of_those_that_vary_is_asked_about_once(varies, asks_empty):
+    questions = Questions(varies, None, asks_empty)
+    masks = questions.masks
+    assert masks[0].all()
+    assert masks[:, ~varies].all()
+    assert questions.is_exact
+    t = int(varies.sum())
+    asked = {tuple(mask) for mask in masks[:, varies].tolist()}
+    full, empty = (True,) * t, (False,) * t
+    n_asked = max(2**t, 1) if asks_empty and t else max(2**t - 1, 1)
+    assert len(asked) == n_asked
+    assert full in asked
+    assert (empty in asked) == (asks_empty or t == 0)
+    assert questions.n_evaluations == 2**t
+    if asks_empty:
+        assert not masks[1, varies].any()
+    codes = [sum(2**i for i, known in enumerate(mask) if known) for mask in masks[1 + asks_empty :, varies]]
+    assert codes == list(range(1, 2**t - 1))
+
+
+@given(st.integers(3, 7), st.booleans(), st.data())
+def test_pairs_are_asked_about_side_by_side(t, asks_empty, data):
+    varies = np.array([True] * t + [False] * data.draw(st.integers(0, 3)))
+    varies = varies[data.draw(st.permutations(range(varies.size)))]
+    questions = sampled(varies, data.draw(st.integers(t - 1, 2 ** (t - 1) - 1)), asks_empty)
+    masks = questions.masks
+    assert masks[:, ~varies].all()
+    assert masks[0].all()
+    rest = masks[1 + asks_empty :, varies]
+    np.testing.assert_array_equal(rest[0::2], questions.coalitions.masks)
+    np.testing.assert_array_equal(rest[1::2], ~questions.coalitions.masks)
+    assert questions.n_evaluations == masks.shape[0] + (not asks_empty)
+    assert not questions.is_exact
+    np.testing.assert_array_equal(questions.players, [j for j, one in enumerate(varies) if one])
+
+
+@pytest.mark.parametrize("asks_empty", [False, True])
+@pytest.mark.parametrize(("n_pairs", "ends"), [(31, [6, 12, 24, 31]), (24, [6, 12, 24]), (6, [6]), (5, [5])])
+def test_prefixes_double_and_end_with_all(n_pairs, ends, asks_empty):
+    varies = np.array([True, False, True, True, True, True, True])
+    questions = sampled(varies, n_pairs, asks_empty)
+    prefixes = questions.prefixes()
+    assert [prefix.coalitions.n_pairs for prefix in prefixes] == ends
+    assert prefixes[-1] is questions
+    for prefix in prefixes:
+        np.testing.assert_array_equal(prefix.masks, questions.masks[: prefix.masks.shape[0]])
+    stages = questions.stages(prefixes)
+    np.testing.assert_array_equal(np.concatenate(stages), questions.masks)
+    assert np.cumsum([len(stage) for stage in stages]).tolist() == [len(one.masks) for one in prefixes]
+
+
+def test_all_coalitions_are_one_stage():
+    questions = Questions(np.ones(3, dtype=bool), None, asks_empty=True)
+    assert questions.prefixes() == [questions]
+    (stage,) = questions.stages([questions])
+    np.testing.assert_array_equal(stage, questions.masks)
