@@ -252,6 +252,17 @@ def test_shares_are_read_from_the_explanation(binary: WhatIfReport) -> None:
     n = len(exp.feature_names)
     assert f"with 40 background rows and {2**n} coalitions of this row's features, by" in part["note"]
     assert "Why row 7, by KernelShapExplainer" in report.html()
+    more = explainer.n_model_rows_ + exp.n_model_rows + 1
+    assert f"and about {more} more to explain" in dict(report.summary["identity"])["Cost"]
+
+
+def test_what_a_fitted_explainer_cost_before_is_not_counted(binary: WhatIfReport) -> None:
+    asked = binary._request
+    used = asked.X[list(asked.model.feature_names_in_)]
+    explainer = KernelShapExplainer(asked.model, background_size=40, random_state=0).fit(used)
+    report = WhatIfReport(asked.model, asked.X, rows=[7], explainers=[explainer])
+    more = explainer.explain(used.iloc[[7]]).n_model_rows + 1
+    assert f"and about {more} more to explain" in dict(report.summary["identity"])["Cost"]
 
 
 def test_log_odds_are_called_by_their_name(binary: WhatIfReport) -> None:
