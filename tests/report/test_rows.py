@@ -313,6 +313,14 @@ def test_what_makes_the_error_of_shares(
     assert "with 50 background rows and 64 coalitions of this row's features, by ByHand." in note
 
 
+def test_a_caption_speaks_of_intervals_only_where_there_are_any(binary: WhatIfReport) -> None:
+    asked = binary._request
+    for background, n in (("sample", 1), ("all", 0)):
+        explainer = KernelShapExplainer(asked.model, background=background, random_state=0)
+        page = WhatIfReport(asked.model, asked.X[:60], rows=[7], explainers=[explainer]).html()
+        assert page.count("A line through the end of a bar is its interval.") == n
+
+
 def test_exact_shares_speak_of_the_background_as_it_is() -> None:
     note = explanation_note(_reading([0.4, 0.1], [0.0, 0.0], kind="additive"))
     assert "The values are exact for the background rows as they are. Cost" in note
