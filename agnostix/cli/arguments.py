@@ -15,6 +15,11 @@ _ROW = """\
 a row to explain by itself: its position, counted from 0, or its label where a parquet table has labels that
 are texts. Once per row."""
 
+_EXPLAIN = """\
+what explains the rows: "occlusion" hides each feature in turn; "shapley" shares the prediction out
+among them and asks the model more often (default: %(default)s)"""
+EXPLAINERS = ("occlusion", "shapley")
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors read like all others of the command, and that guesses no option's name."""
@@ -94,6 +99,7 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_row(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--row", action="append", default=[], metavar="ROW", help=_ROW)
+    parser.add_argument("--explain", choices=EXPLAINERS, default=EXPLAINERS[0], help=_EXPLAIN)
 
 
 def _add_output(parser: argparse.ArgumentParser, name: str) -> None:

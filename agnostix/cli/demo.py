@@ -43,7 +43,7 @@ def run_demo(arguments: argparse.Namespace) -> Any:
     Parameters
     ----------
     arguments : argparse.Namespace
-        With ``row``, ``output`` and ``quiet``.
+        With ``row``, ``explain``, ``output`` and ``quiet``.
 
     Returns
     -------
@@ -67,6 +67,7 @@ def run_demo(arguments: argparse.Namespace) -> Any:
             command += ["--what-if", scenario]
         for row in arguments.row or [ROW]:
             command += ["--row", row]
+        command += ["--explain", arguments.explain]
         command += ["--title", "Diabetes: what if the patients were different?"]
         command += ["--output", str(arguments.output), *["--quiet"][: arguments.quiet]]
         return run_report(parse_arguments(command))

@@ -17,12 +17,14 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
 from agnostix.exceptions import DataError
+from agnostix.explainers import KernelShapExplainer, OcclusionExplainer
 from agnostix.population import ChosenRows
 from agnostix.population.chosen_rows import row_labels
 from agnostix.population.column import Column
 from agnostix.typing import Floats
 
 _FORMATS = (".html", ".json", ".md")
+_EXPLAINERS: dict[str, Any] = {"occlusion": OcclusionExplainer, "shapley": KernelShapExplainer}
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         sample_weight=inputs.sample_weight,
         title=arguments.title,
         rows=rows,
+        explainers=[_EXPLAINERS[arguments.explain](model, random_state=0)],
     )
     report.save(arguments.output)
     if not arguments.quiet:

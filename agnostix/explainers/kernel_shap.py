@@ -119,10 +119,15 @@ class KernelShapExplainer(BackgroundExplainer):
     Notes
     -----
     A feature that is equal in the row and in all of the background is no
-    player, and its value is exactly 0. ``extras`` of the result tells both
-    parts of the error (``coalition_std_errors``, ``background_std_errors``),
-    the ``evaluations`` of each row, the ``forecast`` of those that `tol`
-    takes, and ``background_size_to_halve_error``.
+    player, and its value is exactly 0. Values, errors, ``base_values`` and
+    ``outputs`` of the result are in model output units, or in log-odds;
+    1.96 standard errors to each side are a 95 % interval.
+
+    ``extras`` of the result tells both parts of the error
+    (``coalition_std_errors``, ``background_std_errors``), the ``evaluations``
+    of each row, the ``forecast`` of those that `tol` takes, the ``kernel``,
+    ``background_size``, the ``background_size_to_halve_error``, and for log-odds the
+    model's own answers (``raw_outputs``).
 
     References
     ----------

@@ -112,7 +112,7 @@ def all_coalitions(n_players: int) -> Bools:
 
 
 def n_pairs_of_all(n_players: int) -> int:
-    """Pairs of complements there are, without that of the empty and the full coalition.
+    """Count pairs of complements, without that of the empty and the full coalition.
 
     Parameters
     ----------

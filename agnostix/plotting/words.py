@@ -59,7 +59,7 @@ def in_lines(text: str, width: int = 40, most: int = 2) -> str:
     -------
     str
     """
-    lines = wrap(text, width)
+    lines = wrap(text, width, break_on_hyphens=False)
     if len(lines) > most:
         lines = [*lines[: most - 1], shortened(f"{lines[most - 1]} {lines[most]}", width)]
     return "\n".join(lines)

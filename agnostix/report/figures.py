@@ -87,7 +87,7 @@ def _feature(material: Material, feature: str) -> str:
 
 def _waterfall(reading: Reading, name: str) -> Any:
     display, scale = reading.display, reading.scale
-    display.output_name = f"{name}, in the explainer's own units" if reading.in_own_units else name
+    display.output_name = f"{name}, in {reading.units}" if reading.units else name
     height = 0.9 + 0.31 * len(display.steps)
     display.plot(_axes(5.0, height), factor=scale.factor, suffix=" %" if scale.share else "")
     display.ax_.locator_params(axis="x", nbins=3)

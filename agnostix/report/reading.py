@@ -53,7 +53,19 @@ class Reading:
     @property
     def in_own_units(self) -> bool:
         """Whether it is explained in other units than the model's, such as log-odds."""
-        return not np.isclose(self.output, self.prediction, rtol=1e-4, atol=1e-9)
+        return self.in_log_odds or not np.isclose(self.output, self.prediction, rtol=1e-4, atol=1e-9)
+
+    @property
+    def in_log_odds(self) -> bool:
+        """Whether it is explained in log-odds, as its parameters say."""
+        return self.explanation.params.get("link") == "logit"
+
+    @property
+    def units(self) -> str:
+        """What it is explained in; empty for the model's own units."""
+        if self.in_log_odds:
+            return "log-odds"
+        return "the explainer's own units" if self.in_own_units else ""
 
     @property
     def in_shares(self) -> bool:

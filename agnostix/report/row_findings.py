@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from agnostix.plotting.words import named, value_words
 from agnostix.report.findings import answer_name
 from agnostix.report.material import Material
 from agnostix.report.reading import Reading
-from agnostix.report.single_rows import KnownRow, SingleRow
+from agnostix.report.single_rows import KnownRow
 from agnostix.report.words import Scale, listed, number, percent, whole
 
 _N_NAMED = 3
-_ROOM = 60
+ROOM = 60
 """Characters of a feature and its value in a sentence."""
 _TITLES = {
     "occlusion": "What does it owe to each feature?",
@@ -28,8 +29,17 @@ _ABOUT = {
         "background rows and all else kept. It answers \u201cwhat if the model had not known this\u201d, "
         "not \u201cwhat if this were different\u201d."
     ),
-    "additive": "Each feature has its share of the way from the base value to the model's answer.",
+    "additive": (
+        "Each feature has its share of the way from the base value to the model's answer; what features do "
+        "only together is divided among them. A share says what the model relies on here, not \u201cwhat if "
+        "this were different\u201d."
+    ),
     "surrogate": "The values tell of a simpler model that was fitted near the row, not of the model itself.",
+}
+
+_DRAWN = {
+    "coalition_std_errors": "the choice of coalitions",
+    "background_std_errors": "the draw of the background rows",
 }
 
 
@@ -148,15 +158,26 @@ def explanation_remarks(reading: Reading) -> list[str]:
 
 
 def _between(reading: Reading) -> str:
-    scale, explanation = reading.scale, reading.explanation
-    n_background = explanation.extras.get("background_size")
-    answer = f"The model's answer is {scale.value(reading.output)} in the explainer's own units. "
-    start = f"The base value is {scale.value(reading.base)}"
-    if n_background is not None:
-        many = f"{whole(n_background)} background rows" if n_background > 1 else "the one background row"
-        start = f"The mean prediction of {many} is {scale.value(reading.base)}"
-    to_explain = f"{start}; {scale.change(reading.gap)} are to be explained."
-    return answer + to_explain if reading.in_own_units else to_explain
+    scale = reading.scale
+    base, output = scale.value(reading.base), scale.value(reading.output)
+    if reading.in_log_odds:
+        mean = float(expit(reading.base))
+        known = f"{_base_name(reading)}, {Scale.of_parts([mean], reading.share).value(mean)}, is {base}"
+        start = f"In log-odds the model's answer is {output}, and {known}"
+    elif reading.in_own_units:
+        start = f"The model's answer is {output} in {reading.units}. The base value is {base}"
+    else:
+        name = _base_name(reading)
+        start = f"{name[0].upper()}{name[1:]} is {base}"
+    return f"{start}; {scale.change(reading.gap)} are to be explained."
+
+
+def _base_name(reading: Reading) -> str:
+    n_background = reading.explanation.extras.get("background_size")
+    if n_background is None:
+        return "the base value"
+    many = f"{whole(n_background)} background rows" if n_background > 1 else "the one background row"
+    return f"the mean prediction of {many}"
 
 
 def _pushing(what: str, values: pd.DataFrame, scale: Scale) -> str:
@@ -168,7 +189,7 @@ def _with_interval(step: dict[Any, Any], scale: Scale) -> str:
     text = scale.change(step["value"])
     if step["std_error"] > 0:
         text += f", {scale.change_interval(step['low'], step['high'])}"
-    return f"{named(step['label'], step['data'], _ROOM)} ({text})"
+    return f"{named(step['label'], step['data'], ROOM)} ({text})"
 
 
 def _unsure(values: pd.DataFrame) -> list[str]:
@@ -186,7 +207,7 @@ def _hardly(values: pd.DataFrame, scale: Scale) -> list[str]:
 
 
 def _names(values: pd.DataFrame) -> str:
-    return listed([named(str(label), most=_ROOM) for label in values["label"]], most=4)
+    return listed([named(str(label), most=ROOM) for label in values["label"]], most=4)
 
 
 def _sum(reading: Reading) -> str:
@@ -225,8 +246,6 @@ def explanation_note(reading: Reading) -> str:
     str
     """
     explanation = reading.explanation
-    size = explanation.extras.get("background_size")
-    background = "" if size is None else f", with {whole(size)} background row{'' if size == 1 else 's'}"
     together = "" if reading.n_together == 1 else f" for {reading.n_together} rows together"
     fidelity = [f"{name} {number(float(v[0, 0]))}" for name, v in (explanation.fidelity or {}).items()]
     return " ".join(
@@ -234,91 +253,39 @@ def explanation_note(reading: Reading) -> str:
             _ABOUT[explanation.kind],
             _covered(reading),
             *([f"Fidelity: {listed(fidelity)}."] if fidelity else []),
-            f"Cost: {whole(explanation.n_model_rows)} model rows{together}{background}, by "
+            f"Cost: {whole(explanation.n_model_rows)} model rows{together}{_used(reading)}, by "
             f"{explanation.method}.",
         ]
     )
 
 
+def _used(reading: Reading) -> str:
+    """How many rows stood in, and how many coalitions were asked about."""
+    extras = reading.explanation.extras
+    size, evaluations = extras.get("background_size"), extras.get("evaluations")
+    used = [] if size is None else [f"{whole(size)} background row{'' if size == 1 else 's'}"]
+    used += [] if evaluations is None else [f"{whole(np.max(evaluations))} coalitions of this row's features"]
+    return f", with {listed(used)}" if used else ""
+
+
 def _covered(reading: Reading) -> str:
+    extras = reading.explanation.extras
     if not (reading.values["std_error"] > 0).any():
-        return "The values are exact: nothing was drawn at random."
-    drawn = "the draw of the background rows" if reading.explanation.kind == "occlusion" else "what was drawn"
+        is_given = extras.get("background_size", 1) > 1
+        why = " for the background rows as they are." if is_given else ": nothing was drawn at random."
+        return f"The values are exact{why}"
     level = percent(reading.confidence_level)
-    return f"Intervals have {level} confidence, each by itself; they cover {drawn}, not another model."
+    covered = f"Intervals have {level} confidence, each by itself; they cover {_drawn(reading)}, not another "
+    enough = float(np.max(extras.get("background_size_to_halve_error", np.inf)))
+    rows = f"{whole(float(f'{enough:.2g}'))} background rows"
+    more = f" With about {rows} they would be half as wide." if np.isfinite(enough) else ""
+    return f"{covered}model.{more}"
 
 
-def nearest_sentences(single: SingleRow, material: Material, scale: Scale) -> list[str]:
-    """Whether a row is in the data, and what is known of the real rows nearest to it.
-
-    Parameters
-    ----------
-    single : SingleRow
-        The row.
-    material : Material
-        Results.
-    scale : Scale
-        How predictions are written.
-
-    Returns
-    -------
-    list of str
-    """
-    return [_in_data(single, material), *_how_near(single), _said_of_them(single, material, scale)]
-
-
-def _in_data(single: SingleRow, material: Material) -> str:
-    n, row = single.neighbours.n_equal, single.row
-    name = row_name(row)[0].upper() + row_name(row)[1:]
-    where = _columns(len(single.compared), len(material.projection.table_.columns))
-    if row.is_new and n == 0:
-        return f"{name} is not in the data: no row there is equal to it in {where}."
-    if row.is_new:
-        return f"{name} is in the data: {_rows_are(n, '')} equal to it in {where}."
-    return f"{name} is one of the data's own; {_rows_are(n, 'other ')} equal to it in {where}."
-
-
-def _rows_are(n: int, other: str) -> str:
-    if n == 0:
-        return f"no {other}row is"
-    return f"one {other}row is" if n == 1 else f"{whole(n)} {other}rows are"
-
-
-def _columns(n: int, n_all: int) -> str:
-    if n == n_all:
-        return f"all {n} columns" if n > 1 else "the only column"
-    return f"the {n} columns that the model uses" if n > 1 else "the one column that the model uses"
-
-
-def _how_near(single: SingleRow) -> list[str]:
-    near = single.neighbours
-    if near.distances[0] == 0.0:
-        return []
-    differing = [name for name, part in zip(single.compared, near.parts[0], strict=True) if part > 0]
-    names = listed([named(name, most=_ROOM) for name in differing], most=4)
-    return [
-        f"The nearest, {row_name(single.nearest[0])}, differs in {names}: a distance of "
-        f"{number(near.distances[0], 2)} (1 is as far as can be; half of the {whole(near.n_compared)} rows "
-        f"are at least {number(near.median, 2)} away)."
-    ]
-
-
-def _said_of_them(single: SingleRow, material: Material, scale: Scale) -> str:
-    rows = single.nearest
-    answers = [row.prediction for row in rows]
-    low, high = scale.value(min(answers)), scale.value(max(answers))
-    given = low if low == high else scale.interval(min(answers), max(answers))
-    them = "it" if len(rows) == 1 else f"the {len(rows)} nearest"
-    return f"The model gives {them} {given}{_truth_of_them(rows, material)}."
-
-
-def _truth_of_them(rows: list[KnownRow], material: Material) -> str:
-    truths = [row.truth for row in rows]
-    if truths[0] is None:
-        return ""
-    if material.projection.answers_.task == "classification":
-        n = sum(str(truth) == material.output for truth in truths)
-        return f"; the truth is {material.output} for {n} of {len(truths)}"
-    numbers = np.asarray(truths, dtype=float)
-    low, high = value_words(numbers.min()), value_words(numbers.max())
-    return f"; the truth is {low}" if low == high else f"; the truth runs from {low} to {high}"
+def _drawn(reading: Reading) -> str:
+    """What makes the errors that the intervals cover."""
+    if reading.explanation.kind == "occlusion":
+        return _DRAWN["background_std_errors"]
+    extras = reading.explanation.extras
+    known = [words for name, words in _DRAWN.items() if np.any(extras.get(name, 0.0) > 0.0)]
+    return listed(known) if known else "what was drawn"

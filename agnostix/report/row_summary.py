@@ -6,6 +6,7 @@ from typing import Any
 
 from agnostix.plotting.words import is_missing, value_words
 from agnostix.report.material import Material
+from agnostix.report.nearest_findings import nearest_sentences
 from agnostix.report.plain import plain, rounded
 from agnostix.report.reading import Reading
 from agnostix.report.row_findings import (
@@ -14,7 +15,6 @@ from agnostix.report.row_findings import (
     explanation_remarks,
     explanation_sentences,
     explanation_title,
-    nearest_sentences,
     row_heading,
 )
 from agnostix.report.single_rows import KnownRow, SingleRow
@@ -104,7 +104,7 @@ def _explanation(reading: Reading) -> dict[str, Any]:
         "sentences": explanation_sentences(reading),
         "remarks": explanation_remarks(reading),
         "note": explanation_note(reading),
-        "unit": "points" if reading.in_shares else "effect",
+        "unit": "points" if reading.in_shares else "log-odds" if reading.in_log_odds else "effect",
         "output": rounded(reading.output),
         "base_value": rounded(reading.base),
         "sum_of_values": rounded(reading.total),

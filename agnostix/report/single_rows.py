@@ -67,6 +67,8 @@ class SingleRow:
         These rows.
     compared : tuple of str
         Columns in which rows were compared: those that the model uses, where it tells.
+    n_learning : int
+        Model rows that fitting the explainers took, as far as they tell; for all rows together.
     """
 
     row: KnownRow
@@ -74,6 +76,7 @@ class SingleRow:
     neighbours: Neighbours
     nearest: list[KnownRow]
     compared: tuple[str, ...]
+    n_learning: int
 
 
 def choose_rows(rows: Any, X: Any) -> ChosenRows | None:
@@ -160,7 +163,7 @@ def gather_rows(
     place = projection.answers_.output_names.index(output)
     predictions = predictor.predict(chosen.table)[:, place]
     compared = _used(X, predictor)
-    explainers = _fitted(request, projection, compared)
+    explainers, n_learning = _fitted(request, projection, compared)
     with_weight = projection.table_.order
     neighbours = find_neighbours(compared, _used(chosen.table, predictor), with_weight, chosen.positions)
     explanations = [_explain(explainer, chosen.table, place) for explainer in explainers]
@@ -172,6 +175,7 @@ def gather_rows(
             neighbours[j],
             known.at(neighbours[j].positions),
             tuple(column_names(compared)),
+            n_learning,
         )
         for j in range(len(chosen.positions))
     ]
@@ -206,14 +210,16 @@ class _KnownRows:
         return None if self.truth is None else self.truth[position]
 
 
-def _fitted(request: Request, projection: EntropicProjection, X: Any) -> list[Any]:
-    """The explainers; those that are not fitted are, on the columns that the model uses."""
+def _fitted(request: Request, projection: EntropicProjection, X: Any) -> tuple[list[Any], int]:
+    """The explainers, those that are not fitted on the columns that the model uses, and what that cost."""
     explainers: list[Any] | None = check_explainers(request.explainers)
     if explainers is None:
         explainers = [OcclusionExplainer(projection.model_, random_state=request.random_state)]
-    return [
+    fitted = [
         one if is_fitted(one) else clone(one).fit(X, request.y, request.sample_weight) for one in explainers
     ]
+    learned = [now for one, now in zip(explainers, fitted, strict=True) if now is not one]
+    return fitted, sum(getattr(one, "n_model_rows_", 0) for one in learned)
 
 
 def _explain(explainer: Any, rows: Any, place: int) -> Explanation:

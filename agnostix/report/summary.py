@@ -103,7 +103,8 @@ def _cost(material: Material) -> str:
     said = f"the model was asked about {whole(material.projection.n_model_rows_)} rows, once"
     if not material.rows:
         return said
-    explaining = sum(explanation.n_model_rows for explanation in material.rows[0].explanations)
+    first = material.rows[0]
+    explaining = first.n_learning + sum(explanation.n_model_rows for explanation in first.explanations)
     return f"{said}, and about {whole(len(material.rows) + explaining)} more to explain single rows"
 
 

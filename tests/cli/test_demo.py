@@ -69,6 +69,14 @@ def test_the_demo_explains_the_rows_asked_for(tmp_path: Path) -> None:
     assert [row["position"] for row in rows] == [5, 132]
 
 
+def test_the_demo_passes_on_what_explains(tmp_path: Path) -> None:
+    path = tmp_path / "what-if.json"
+    assert main(["demo", "-o", str(path), "--quiet", "--explain", "shapley"]) == 0
+    (row,) = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    (part,) = row["explanations"]
+    assert (part["method"], part["kind"], len(part["values"])) == ("KernelShapExplainer", "additive", 11)
+
+
 def test_the_demo_in_another_format(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     path = tmp_path / "what-if.json"
     assert main(["demo", "-o", str(path), "--quiet"]) == 0

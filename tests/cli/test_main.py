@@ -16,6 +16,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from agnostix.cli import main
+from agnostix.cli.arguments import EXPLAINERS
 from agnostix.exceptions import EngineError
 
 
@@ -60,6 +61,15 @@ def test_rows_are_explained_and_told(report) -> None:
     assert [line.split()[4] for line in told] == ["17", "3"]
     assert all("The mean prediction of 100 background rows is " in line for line in told)
     assert '<section id="rows">' in ran.page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("explainer", EXPLAINERS)
+def test_rows_are_explained_by_what_was_chosen(report, explainer: str) -> None:
+    ran = report("--row", "17", "--explain", explainer)
+    method = {"occlusion": "OcclusionExplainer", "shapley": "KernelShapExplainer"}[explainer]
+    page = ran.page.read_text(encoding="utf-8")
+    assert f"<title>Why row 17, by {method}</title>" in page
+    assert len(re.findall(r"<title>Why row ", page)) == 1
 
 
 def test_a_row_that_is_not_there(report) -> None:

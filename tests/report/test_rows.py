@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.special import logit
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
-from agnostix import Explanation, OcclusionExplainer, WhatIfReport, as_predictor
+from agnostix import Explanation, KernelShapExplainer, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.base import AttributionExplainer
 from agnostix.exceptions import DataError
 from agnostix.report.reading import Reading
@@ -61,7 +62,7 @@ class Halves(AttributionExplainer):
 def _reading(
     values: list[float], errors: list[float] | None, kind: str = "occlusion", **more: object
 ) -> Reading:
-    n = len(values)
+    n, extras = len(values), {"background_size": 50} | more.get("extras", {})
     explanation = Explanation(
         values=np.reshape(values, (1, n, 1)),
         std_errors=None if errors is None else np.reshape(errors, (1, n, 1)),
@@ -73,7 +74,8 @@ def _reading(
         kind=kind,
         method="ByHand",
         n_model_rows=1234,
-        extras={"background_size": 50},
+        extras=extras,
+        params=more.get("params", {}),
     )
     return Reading(explanation, more.get("prediction", 0.7), more.get("share", True), 0.95, 1)
 
@@ -224,6 +226,106 @@ def test_other_units_are_said_to_be_others(binary: WhatIfReport) -> None:
     (figure,) = re.findall(r"<title>Why row 0.*?</svg>", report.html(), re.DOTALL)
     assert "explainer's own units" in html.unescape(re.sub(r"<[^>]*>", " ", figure))
     assert "\u202f%" in report.summary["rows"][0]["sentence"]
+
+
+def test_shares_are_read_from_the_explanation(binary: WhatIfReport) -> None:
+    asked = binary._request
+    explainer = KernelShapExplainer(asked.model, background_size=40, random_state=0)
+    report = WhatIfReport(asked.model, asked.X, asked.y, rows=[7], explainers=[explainer])
+    (row,) = report.summary["rows"]
+    (part,) = row["explanations"]
+    used = asked.X[list(asked.model.feature_names_in_)]
+    exp = explainer.fit(used, asked.y).explain(used.iloc[[7]], outputs=1)
+    told = {value["feature"]: value for value in part["values"]}
+    for name, value, error in zip(
+        exp.feature_names, exp.values[0, :, 0], exp.std_errors[0, :, 0], strict=True
+    ):
+        assert told[name]["value"] == pytest.approx(value, rel=1e-5)
+        assert told[name]["high"] == pytest.approx(value + norm.ppf(0.975) * error, rel=1e-4)
+    assert (part["kind"], part["unit"]) == ("additive", "points")
+    assert part["title"] == "How do the features share the way to it?"
+    assert part["sentences"][0].startswith("The mean prediction of 40 background rows is ")
+    (total,) = part["remarks"][-1:]
+    assert total.startswith("The parts add up to the ")
+    assert "what features do only together is divided among them." in part["note"]
+    assert "they cover the draw of the background rows, not another model." in part["note"]
+    n = len(exp.feature_names)
+    assert f"with 40 background rows and {2**n} coalitions of this row's features, by" in part["note"]
+    assert "Why row 7, by KernelShapExplainer" in report.html()
+    more = explainer.n_model_rows_ + exp.n_model_rows + 1
+    assert f"and about {more} more to explain" in dict(report.summary["identity"])["Cost"]
+
+
+def test_what_a_fitted_explainer_cost_before_is_not_counted(binary: WhatIfReport) -> None:
+    asked = binary._request
+    used = asked.X[list(asked.model.feature_names_in_)]
+    explainer = KernelShapExplainer(asked.model, background_size=40, random_state=0).fit(used)
+    report = WhatIfReport(asked.model, asked.X, rows=[7], explainers=[explainer])
+    more = explainer.explain(used.iloc[[7]]).n_model_rows + 1
+    assert f"and about {more} more to explain" in dict(report.summary["identity"])["Cost"]
+
+
+def test_log_odds_are_called_by_their_name(binary: WhatIfReport) -> None:
+    asked = binary._request
+    explainer = KernelShapExplainer(asked.model, link="logit", random_state=0)
+    report = WhatIfReport(asked.model, asked.X, rows=[7], explainers=[explainer])
+    (row,) = report.summary["rows"]
+    (part,) = row["explanations"]
+    assert part["unit"] == "log-odds"
+    assert part["output"] == pytest.approx(logit(row["prediction"]), abs=1e-4)
+    assert part["sentences"][0].startswith("In log-odds the model's answer is ")
+    page = report.html()
+    assert "own units" not in page
+    (figure,) = re.findall(r"<title>Why row 7.*?</svg>", page, re.DOTALL)
+    assert "log-odds" in html.unescape(re.sub(r"<[^>]*>", " ", figure))
+
+
+def test_log_odds_that_equal_the_probability_are_still_log_odds() -> None:
+    same = 0.6590460684074068
+    more = {"base": logit(0.25), "output": same, "prediction": same, "params": {"link": "logit"}}
+    reading = _reading([same - logit(0.25)], [0.0], kind="additive", **more)
+    assert logit(same) == pytest.approx(same)
+    assert explanation_sentences(reading)[0] == (
+        "In log-odds the model's answer is 0.66, and the mean prediction of 50 background rows, "
+        "25.0\u202f%, is \u22121.10; +1.76 are to be explained."
+    )
+
+
+@pytest.mark.parametrize(
+    ("coalitions", "background", "enough", "told"),
+    [
+        (0.1, 0.1, np.inf, "they cover the choice of coalitions and the draw of the background rows, not"),
+        (0.1, 0.0, np.inf, "they cover the choice of coalitions, not another model. Cost"),
+        (0.0, 0.1, 1234.0, "model. With about 1\u202f200 background rows they would be half as wide. Cost"),
+    ],
+)
+def test_what_makes_the_error_of_shares(
+    coalitions: float, background: float, enough: float, told: str
+) -> None:
+    extras = {
+        "coalition_std_errors": np.full((1, 2, 1), coalitions),
+        "background_std_errors": np.full((1, 2, 1), background),
+        "background_size_to_halve_error": np.array([enough]),
+        "evaluations": np.array([64]),
+    }
+    note = explanation_note(_reading([0.4, 0.1], [0.2, 0.2], kind="additive", extras=extras))
+    assert told in note
+    assert "with 50 background rows and 64 coalitions of this row's features, by ByHand." in note
+
+
+def test_a_caption_speaks_of_intervals_only_where_there_are_any(binary: WhatIfReport) -> None:
+    asked = binary._request
+    for background, n in (("sample", 1), ("all", 0)):
+        explainer = KernelShapExplainer(asked.model, background=background, random_state=0)
+        page = WhatIfReport(asked.model, asked.X[:60], rows=[7], explainers=[explainer]).html()
+        assert page.count("A line through the end of a bar is its interval.") == n
+
+
+def test_exact_shares_speak_of_the_background_as_it_is() -> None:
+    note = explanation_note(_reading([0.4, 0.1], [0.0, 0.0], kind="additive"))
+    assert "The values are exact for the background rows as they are. Cost" in note
+    alone = _reading([0.4, 0.1], [0.0, 0.0], kind="additive", extras={"background_size": 1})
+    assert "The values are exact: nothing was drawn at random. Cost" in explanation_note(alone)
 
 
 def test_no_explainer_leaves_the_answer_and_the_nearest(people: pd.DataFrame) -> None:

@@ -1,0 +1,23 @@
+"""Words in pictures."""
+
+from __future__ import annotations
+
+import pytest
+
+from agnostix.plotting.words import in_lines
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("predicted probability of True, in log-odds", 40, "predicted probability of True, in\nlog-odds"),
+        ("hours", 40, "hours"),
+        ("a b c", 4, "a b\nc"),
+    ],
+)
+def test_a_label_breaks_between_words_and_not_within(text: str, width: int, lines: str) -> None:
+    assert in_lines(text, width) == lines
+
+
+def test_a_label_that_is_too_long_is_shortened() -> None:
+    assert in_lines("one two three four", 7) == "one two\nthree …"
