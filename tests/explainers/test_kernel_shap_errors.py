@@ -5,7 +5,8 @@ import pytest
 from scipy.special import expit, logit
 
 from agnostix import KernelShapExplainer
-from agnostix.perturb import n_pairs_of_all
+from agnostix.perturb import leverage_pairs, n_pairs_of_all
+from agnostix.solvers.shapley_operator import build_operator
 from tests.reference import shapley as ref
 
 RNG = np.random.default_rng(0)
@@ -274,6 +275,37 @@ def test_players_that_do_not_vary_are_zero_and_cost_nothing(budget):
         assert (away <= 5.0 * exp.std_errors[i] + 1e-13).all()
 
 
+@pytest.mark.parametrize(("n_varying", "n_evaluations"), [(12, 4096), (13, 512)])
+def test_auto_asks_about_all_coalitions_of_few_players_that_vary(n_varying, n_evaluations):
+    X = np.random.default_rng(0).normal(size=(2, 14))
+    X[1, n_varying:] = X[0, n_varying:]
+    exp = fitted(lambda X: X.prod(axis=1), X[:1], kernel="none").explain(X[1:])
+    assert exp.extras["evaluations"].tolist() == [n_evaluations]
+
+
+def test_the_kernel_of_players_that_vary_is_their_part_of_the_whole():
+    def model(X):  # the first players are in all interactions
+        return np.tanh(2.0 * X[:, 0] * X[:, 1]) * (1.0 + X[:, 6:].sum(axis=1)) + 0.01 * np.sin(X.sum(axis=1))
+
+    seen, X = WIDE[20:26].copy(), WIDE[:1].copy()
+    seen[:, 2] = X[0, 2] = 0.5
+    explainer = fitted(model, seen, budget=64, background="all", kernel="pooled")
+    exp = explainer.explain(np.vstack([X, X + (np.arange(9) == 2)]))
+    varying = np.arange(9) != 2
+    answers = ref.masked_answers(lambda rows: model(np.array(rows)), X[0], seen)
+    pairs = leverage_pairs(8, 31, 0)
+    sides = [
+        [frozenset(np.flatnonzero(varying)[side]) | {2} for side in (mask, ~mask)] for mask in pairs.masks
+    ]
+    worth = {coalition: told.mean() for coalition, told in answers.items()}
+    differences = np.array([[worth[kept] - worth[other]] for kept, other in sides])
+    delta = np.array([worth[frozenset(range(9))] - worth[frozenset()]])
+    operator = build_operator(pairs, explainer._kernel_params.restrict(varying))
+    expected = operator.apply(differences, delta)[:, 0]
+    np.testing.assert_allclose(exp.values[0, varying, 0], expected, rtol=0, atol=1e-12)
+    assert exp.extras["evaluations"].tolist() == [64, 64]
+
+
 def test_a_row_that_is_the_background_has_no_players():
     seen = np.repeat(WIDE[:1], 3, axis=0)
     exp = fitted(tangled, seen).explain(WIDE[:1])
@@ -315,13 +347,13 @@ def test_a_kernel_learned_at_fit_serves_all_stages():
     np.testing.assert_array_equal(exp.std_errors[there], same.std_errors[there])
 
 
-@pytest.mark.parametrize("kernel", ["pooled", "row", "none"])
-def test_rows_stop_at_the_first_stage_that_is_near_enough(kernel):
-    tol = 0.05
+@pytest.mark.parametrize(("kernel", "tol"), [("pooled", 0.00095), ("row", 0.002), ("none", 0.02)])
+def test_rows_stop_as_soon_as_they_are_near_enough_or_are_forecast(kernel, tol):
     _, exp = at_stages(kernel, tol)
     errors = (exp.extras["coalition_std_errors"].max(axis=1) / np.ptp(exp.values, axis=1)).max(axis=1)
     evaluations, forecast = exp.extras["evaluations"], exp.extras["forecast"]
     kept = errors <= tol
+    assert 0 < kept.sum() < 12
     assert (evaluations[~kept] == 400).all()
     np.testing.assert_array_equal(forecast[kept], evaluations[kept])
     np.testing.assert_array_equal(forecast[~kept], np.ceil(400 * (errors[~kept] / tol) ** 2))
