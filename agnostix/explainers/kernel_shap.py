@@ -82,7 +82,9 @@ class KernelShapExplainer(BackgroundExplainer):
         Columns that are known together, such as those of one label.
     masker : Masker, default=None
         What hides features, instead of a background of rows; for pictures,
-        whose features are segments, `agnostix.perturb.SegmentMasker`.
+        whose features are segments, `agnostix.perturb.SegmentMasker`. Its own
+        rows, weights and groups hold then, not those of the parameters above,
+        and add no error.
     link : {"identity", "logit"}, default="identity"
         Applied to the mean prediction of a coalition: values in model output
         units, or in log-odds.
