@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.typing import Codes
-from agnostix.utils.frames import columns, is_frame, kind_of, to_codes, to_floats
+from agnostix.utils.frames import column_at, columns, is_frame, kind_of, to_codes, to_floats
 
 
 def value_codes(column: Any) -> Codes:
@@ -82,7 +82,7 @@ def joined_column(one: Any, other: Any, position: int) -> Any:
     """
     if not is_frame(one):
         return np.concatenate([one[:, position], other[:, position]])
-    first, second = (list(columns(table).values())[position] for table in (one, other))
+    first, second = (column_at(table, position) for table in (one, other))
     if not isinstance(first, pd.Series):
         return first.clone().append(second)
     if isinstance(first.dtype, pd.CategoricalDtype):  # equal, but perhaps in another order

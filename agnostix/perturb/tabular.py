@@ -25,7 +25,7 @@ from agnostix.perturb.identity import (
 from agnostix.perturb.masker import Builder, Composition
 from agnostix.perturb.players import Players
 from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import column_names, is_frame, take_rows
+from agnostix.utils.frames import column_at, column_names, is_frame, take_rows
 
 AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""
@@ -205,8 +205,9 @@ class TabularMasker:
         if not is_frame(X):
             _check_arrays(X, self.background)
             return
-        for name in X.columns:
-            _check_types(str(name), X[name].dtype, self.background[name].dtype)
+        for position, name in enumerate(own):
+            given, seen = (column_at(table, position).dtype for table in (X, self.background))
+            _check_types(name, given, seen)
 
     @cached_property
     def _places(self) -> Codes:

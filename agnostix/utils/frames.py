@@ -124,6 +124,24 @@ def columns(X: Any) -> dict[str, Any]:
     return {str(name): X[name] for name in X.columns}
 
 
+def column_at(X: Any, position: int) -> Any:
+    """One column of a frame, by its place.
+
+    Parameters
+    ----------
+    X : DataFrame
+        The table.
+    position : int
+        From 0.
+
+    Returns
+    -------
+    Series
+        Of the same library.
+    """
+    return X.iloc[:, position] if isinstance(X, pd.DataFrame) else X.to_series(position)
+
+
 def select(X: Any, names: list[str]) -> Any:
     """Columns of a frame, in the order asked for.
 

@@ -146,6 +146,11 @@ def test_columns_may_have_names_of_other_types():
     np.testing.assert_array_equal(out, [[1, 3], [1, 3], [2, 3], [1, 3], [1, 4]])
 
 
+def test_the_model_sees_the_names_that_fit_saw():
+    background, X = pd.DataFrame({0: [1.0], 1: [2.0]}), pd.DataFrame({"0": [3.0], "1": [4.0]})
+    assert list(built(masker_of(background), X, [0], one_hidden_at_a_time(2)).columns) == [0, 1]
+
+
 FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Categorical(["x", "y"])})
 
 
@@ -214,6 +219,7 @@ def test_a_table_that_differs_is_refused(background, X, message):
         (np.array([["a"]]), np.array([["abc"]])),
         (np.array([["a", 1]], dtype=object), np.array([["a", "b"]])),
         (FRAME, FRAME.assign(b=FRAME["b"].cat.reorder_categories(["y", "x"]))),
+        (pd.DataFrame({0: [1.0]}), pd.DataFrame({"0": [2.0]})),
     ],
 )
 def test_a_table_that_fits_is_taken(background, X):
