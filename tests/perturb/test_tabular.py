@@ -1,4 +1,5 @@
 import re
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -62,7 +63,15 @@ def test_groups_are_merged_together():
         (pd.Series([True, None, True], dtype="boolean"), [0, 1]),
         (pd.Series([2**53, 2**53 + 1]), [0, 1]),
         (pd.Series([2**63, 2**63 + 1, 2**63], dtype="uint64"), [0, 1]),
+        (pd.Series([2**60, 2**60 + 1, None], dtype="Int64"), [0, 1, 2]),
+        (pd.Series([0.0, -0.0, 0.0]), [0, 1]),
+        (pd.Series([0.0, -0.0, None, None], dtype="Float64"), [0, 1, 2]),
+        (pd.Series([0.5, 0.0, 0.5], dtype=pd.SparseDtype(float)), [0, 1]),
+        (pd.Series([0.0, -0.0, 0.0], dtype=object), [0, 1]),
         (pl.Series([1, None, 1, 3]), [0, 1, 3]),
+        (pl.Series([2**60, 2**60 + 1, None]), [0, 1, 2]),
+        (pl.Series([0, 1, None], dtype=pl.Datetime("ns")), [0, 1, 2]),
+        (pl.Series([Decimal("1.00000000000000000001"), Decimal("1.00000000000000000002")]), [0, 1]),
         (pl.Series(["a", None, "a"], dtype=pl.Categorical), [0, 1]),
         (pl.Series([None, pd.Timestamp("2020-01-01").date(), None]), [0, 1]),
         (pl.Series([pd.Timestamp("2020-01-01 03:00").time(), None, None]), [0, 1]),
