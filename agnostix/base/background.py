@@ -103,7 +103,7 @@ class BackgroundExplainer(AttributionExplainer):
         if self.background_ is None:
             return predictor
         predictor, answers = predictor.trial(self.background_)
-        known = self._background_answers
+        known: Any = self._background_answers
         is_like = answers.shape == known.shape
         apart = np.abs(answers - known).max(axis=1) if is_like else np.full(len(answers), np.inf)
         if apart.max() > _SAME * np.abs(known).max():
