@@ -320,3 +320,32 @@ def test_a_row_in_pieces_says_whose_each_column_is():
     np.testing.assert_array_equal(piece.labels, [0, 1, 0])
     frame = pd.DataFrame(X)
     assert masker_of(frame).compose(frame, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "got"),
+    [
+        ([1.0], "shape (1,) and a sum of 1"),
+        ([1.0, 3.0], "shape (2,) and a sum of 4"),
+        ([-1.0, 2.0], "shape (2,) and a sum of 1"),
+        ([np.nan, 1.0], "shape (2,) and a sum of nan"),
+    ],
+)
+def test_weights_that_are_not_the_backgrounds_are_refused(weights, got):
+    message = (
+        "The 'weights' of TabularMasker must be one number for each of the 2 background rows, 0 or more, "
+        f"that add up to 1; got {got}."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        masker_of(np.eye(2), weights)
+
+
+@pytest.mark.parametrize("columns", [((0,), (1,)), ((0,), (1, 2, 2)), ((0,), (1,), (3,))])
+def test_players_that_leave_columns_to_chance_are_refused(columns):
+    players = Players(tuple("abc"[: len(columns)]), columns)
+    message = (
+        "The 'players' of TabularMasker must have each of the background's 3 columns once, got the places "
+        f"{sorted(sum(columns, ()))}. Players.of makes them from the columns' names."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        TabularMasker(np.eye(3), np.full(3, 1 / 3), players)
