@@ -143,17 +143,16 @@ class Worker:
         shape = (block.n_draws, rows.size, self._job.n_outputs)
         distinct = builder.distinct(block)
         n_cells = block.n_draws * rows.size if distinct is None else distinct[0].size
-        answers = []
+        answers = np.empty((n_cells, self._job.n_outputs))  # a copy: the model may write its next ones there
         for start in range(0, n_cells, self._job.layout.most):
             part = slice(start, min(start + self._job.layout.most, n_cells))
             cells = part if distinct is None else distinct[0][part]
             try:
-                answers.append(self._ask(builder, builder.build(block, cells)))
+                answers[part] = self._ask(builder, builder.build(block, cells))
             except Exception as error:
                 told = np.arange(part.start, part.stop) if distinct is None else distinct[0][part]
                 raise self._failure(error, block, rows, told, told.size) from error
-        whole = answers[0] if len(answers) == 1 else np.concatenate(answers)
-        return (whole if distinct is None else whole[distinct[1]]).reshape(shape), n_cells
+        return (answers if distinct is None else answers[distinct[1]]).reshape(shape), n_cells
 
     def _ask(self, builder: Builder, table: Any) -> Floats:
         try:

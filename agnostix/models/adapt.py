@@ -76,6 +76,11 @@ def as_predictor(
             f"got {output!r}."
         )
     names = None if output_names is None else tuple(str(name) for name in output_names)
+    if names is not None and (isinstance(output_names, str) or len(set(names)) < len(names)):
+        raise ValueError(
+            "The 'output_names' parameter of as_predictor must be a list of names, none twice, "
+            f"got {output_names!r}."
+        )
     if isinstance(model, Predictor):
         if output not in (None, model.response):
             raise ValueError(

@@ -157,7 +157,8 @@ class Predictor:
         """
         assert self.masked is not None
         shape = (masks.shape[0], fill.shape[0])
-        answer = np.asarray(self.masked(x, masks, fill, labels))
+        own = (copied(part) for part in (x, masks, fill, labels))  # which it may write to
+        answer = np.asarray(self.masked(*own))
         if answer.shape[:2] != shape or answer.ndim > 3:
             raise ModelOutputError(
                 f"The model {self.name} was given {shape[0]} masks and {shape[1]} rows to fill in, and "

@@ -161,13 +161,30 @@ def _constant_row(fill: Any, table: Any, owner: str) -> Any:
             f"{len(names)} columns ({', '.join(names)}), got {fill!r}."
         )
     if not is_frame(table):
-        row = np.empty((1, len(names)), dtype=object)
-        row[0] = [given[name] for name in names]
-        return row if table.dtype == object else np.array(row.tolist())
+        return _constant_array([given[name] for name in names], table.dtype, owner)
     make = _pandas_value if isinstance(table, pd.DataFrame) else _polars_value
     return type(table)(
         {name: _one_value(given[str(name)], table[name], make, owner) for name in table.columns}
     )
+
+
+def _constant_array(values: list[Any], dtype: np.dtype, owner: str) -> Any:
+    """One row of a type, or where that is of whole numbers and cannot hold it, of decimals."""
+    if dtype.kind == "O":
+        row = np.empty((1, len(values)), dtype=object)
+        row[0] = values
+        return row
+    try:
+        row = np.array([values], dtype=dtype if dtype.kind == "f" else None)
+    except (TypeError, ValueError):
+        row = np.array([values], dtype=object)
+    if dtype.kind in "biuf" and row.dtype.kind not in "biuf":
+        raise DataError(
+            f"The 'fill' parameter of {owner} must have numbers for an array of type {dtype}, got {values!r}."
+        )
+    with np.errstate(invalid="ignore"):
+        held = row.astype(dtype) if dtype.kind in "biu" else row
+    return held if np.array_equal(held, row) else row
 
 
 def _one_value(value: Any, column: Any, make: Callable[[Any, Any], Any], owner: str) -> Any:

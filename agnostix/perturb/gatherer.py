@@ -34,7 +34,7 @@ class Gatherer:
         self._n_rows = own.shape[0]
         self._make = type(own)
         self._is_frame = is_frame(own)
-        self._names = list(own.columns) if self._is_frame else column_names(own)
+        self._names = list(background.columns) if self._is_frame else column_names(own)
         self._both = [joined_column(own, background, j) for j in range(own.shape[1])]
         self._columns = players.columns
         self._merges = merges

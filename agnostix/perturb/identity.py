@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from agnostix.typing import Codes
-from agnostix.utils.frames import columns, is_frame, kind_of, to_codes, to_floats
+from agnostix.utils.frames import (
+    column_at,
+    columns,
+    is_float,
+    is_frame,
+    kind_of,
+    to_codes,
+    to_floats,
+    to_ticks,
+)
 
 
 def value_codes(column: Any) -> Codes:
@@ -28,12 +37,21 @@ def value_codes(column: Any) -> Codes:
         known: dict[Hashable, int] = {}
         keys = (_key(value) for value in column)
         return np.fromiter((known.setdefault(key, len(known)) for key in keys), np.intp, len(column))
-    if kind_of(column) != "numeric":
-        return to_codes(column)[0]
-    numbers = np.asarray(column)
-    if numbers.dtype.kind not in "iu":  # as floats, large integers that differ would look alike
-        numbers = to_floats(column)
+    numbers = _numbers(column)
+    if numbers is None:
+        return to_codes(to_ticks(column))[0]
     return np.unique(numbers, return_inverse=True)[1].ravel()
+
+
+def _numbers(column: Any) -> Codes | None:
+    """Whole numbers that are equal where the values are; None for what has to be compared as it is."""
+    if kind_of(column) != "numeric":
+        return None
+    if is_float(column):
+        floats = to_floats(column)
+        return np.where(np.isnan(floats), np.nan, floats).view(np.int64)  # which -0.0 and 0.0 do not share
+    numbers = np.asarray(column)
+    return numbers if numbers.dtype.kind in "iu" else None  # with gaps, large ones would be rounded
 
 
 def table_codes(X: Any) -> Codes:
@@ -82,7 +100,7 @@ def joined_column(one: Any, other: Any, position: int) -> Any:
     """
     if not is_frame(one):
         return np.concatenate([one[:, position], other[:, position]])
-    first, second = (list(columns(table).values())[position] for table in (one, other))
+    first, second = (column_at(table, position) for table in (one, other))
     if not isinstance(first, pd.Series):
         return first.clone().append(second)
     if isinstance(first.dtype, pd.CategoricalDtype):  # equal, but perhaps in another order
@@ -161,6 +179,8 @@ def keys_of(codes: Codes, first_place: int = 1) -> Codes:
 def _key(value: Any) -> Any:
     if value is None or (isinstance(value, float) and value != value):
         return type(value)
+    if isinstance(value, float):
+        return type(value), value.hex()  # which -0.0 and 0.0 do not share
     try:
         hash(value)
     except TypeError:

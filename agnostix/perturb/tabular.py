@@ -25,10 +25,13 @@ from agnostix.perturb.identity import (
 from agnostix.perturb.masker import Builder, Composition
 from agnostix.perturb.players import Players
 from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import column_names, is_frame, take_rows
+from agnostix.utils.frames import column_at, column_names, is_frame, take_rows
 
 AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""
+
+_ROUNDING = 1e-8
+"""How far from 1 the sum of weights may be."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,32 @@ class TabularMasker:
     weights : ndarray of shape (n_background,)
         Their weights, summing to 1.
     players : Players
-        What is hidden as one.
+        What is hidden as one; each column belongs to one player.
+
+    Raises
+    ------
+    DataError
+        If the weights or the players are not those of the background.
     """
 
     background: Any
     weights: Floats
     players: Players
+
+    def __post_init__(self) -> None:
+        n_rows, n_columns = self.background.shape
+        weights = np.asarray(self.weights)
+        if weights.shape != (n_rows,) or not (weights >= 0).all() or abs(weights.sum() - 1.0) > _ROUNDING:
+            raise DataError(
+                f"The 'weights' of TabularMasker must be one number for each of the {n_rows} background rows"
+                f", 0 or more, that add up to 1; got shape {weights.shape} and a sum of {weights.sum():.6g}."
+            )
+        places = sorted(place for positions in self.players.columns for place in positions)
+        if places != list(range(n_columns)):
+            raise DataError(
+                f"The 'players' of TabularMasker must have each of the background's {n_columns} columns once,"
+                f" got the places {places}. Players.of makes them from the columns' names."
+            )
 
     @cached_property
     def _codes(self) -> Codes:
@@ -205,8 +228,9 @@ class TabularMasker:
         if not is_frame(X):
             _check_arrays(X, self.background)
             return
-        for name in X.columns:
-            _check_types(str(name), X[name].dtype, self.background[name].dtype)
+        for position, name in enumerate(own):
+            given, seen = (column_at(table, position).dtype for table in (X, self.background))
+            _check_types(name, given, seen)
 
     @cached_property
     def _places(self) -> Codes:

@@ -124,6 +124,24 @@ def columns(X: Any) -> dict[str, Any]:
     return {str(name): X[name] for name in X.columns}
 
 
+def column_at(X: Any, position: int) -> Any:
+    """One column of a frame, by its place.
+
+    Parameters
+    ----------
+    X : DataFrame
+        The table.
+    position : int
+        From 0.
+
+    Returns
+    -------
+    Series
+        Of the same library.
+    """
+    return X.iloc[:, position] if isinstance(X, pd.DataFrame) else X.to_series(position)
+
+
 def select(X: Any, names: list[str]) -> Any:
     """Columns of a frame, in the order asked for.
 
@@ -237,6 +255,23 @@ def kind_of(series: Any) -> str:
     return "date" if dtype.is_temporal() else "categorical"
 
 
+def is_float(series: Any) -> bool:
+    """Tell a column of floating-point numbers from any other.
+
+    Parameters
+    ----------
+    series : Series
+        A column.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(series, pd.Series):
+        return pd.api.types.is_float_dtype(series.dtype)
+    return bool(series.dtype.is_float())
+
+
 def to_array(X: Any) -> np.ndarray:
     """A frame as an array, for a model that was fitted on one.
 
@@ -304,11 +339,27 @@ def to_numbers(series: Any) -> np.ndarray:
     if kind_of(series) == "numeric":
         return to_floats(series)
     if not isinstance(series, pd.Series):
-        return to_floats(series.to_physical())
+        return to_floats(to_ticks(series))
     is_span = nw.from_native(series, series_only=True).dtype == nw.Duration
     ticks = pd.to_timedelta(series) if is_span else pd.to_datetime(series, utc=True).dt.tz_localize(None)
     numbers = ticks.to_numpy(dtype="timedelta64[ns]" if is_span else "datetime64[ns]")
     return np.where(np.isnat(numbers), np.nan, numbers.astype(np.int64).astype(float))
+
+
+def to_ticks(series: Any) -> Any:
+    """A polars column of dates, times or durations as whole numbers, which lose nothing; others as they are.
+
+    Parameters
+    ----------
+    series : Series
+        A column.
+
+    Returns
+    -------
+    Series
+    """
+    is_polars_date = not isinstance(series, pd.Series) and kind_of(series) == "date"
+    return series.to_physical() if is_polars_date else series
 
 
 def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:

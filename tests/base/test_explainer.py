@@ -143,10 +143,15 @@ def test_an_explainer_is_stored_without_its_model():
 def test_another_model_is_not_attached():
     explainer = OcclusionExplainer(double, random_state=0).fit(X)
     message = (
-        r"attach got another model than fit: \<lambda\> answers the background with \[.*\] on average, and "
+        r"attach got another model than fit: \<lambda\> answers row \d+ of the background with \[.*\], and "
         r"the one at fit with \[.*\]. Fit a new explainer for it."
     ).replace(r"\<lambda\>", "function")
-    for model in (lambda X: X[:, 0] + 1.0, lambda X: np.ones((len(X), 2))):
+    same_mean = double(X).mean()
+    for model in (
+        lambda X: X[:, 0] + 1.0,
+        lambda X: np.ones((len(X), 2)),
+        lambda X: np.full(len(X), same_mean),
+    ):
         with pytest.raises(ValueError, match=f"^{message}$"):
             explainer.without_model().attach(model)
 

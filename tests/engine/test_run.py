@@ -320,6 +320,26 @@ def test_a_model_that_writes_past_the_lock_is_found_out(memory):
     np.testing.assert_array_equal(found.means, plain.means)
 
 
+class AnswersInItsOwnArray:
+    """Writes all of its answers into the same place."""
+
+    def __init__(self):
+        self.room = np.empty((1000, 2))
+
+    def __call__(self, given):
+        found = self.room[: len(given)]
+        found[:] = answers(given)
+        return found
+
+
+@pytest.mark.parametrize("memory", [1e-4, 256])
+def test_a_model_may_answer_in_its_own_array_again(memory):
+    expected = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
+    with config_context(working_memory=memory):
+        found = run(as_predictor(AnswersInItsOwnArray()), masker_of(), MASKS, X, n_outputs=2)
+    np.testing.assert_array_equal(found.means, expected.means)
+
+
 def a_column(given):
     """Its answer is a piece of its input."""
     return given[:, 1]

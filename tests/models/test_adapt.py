@@ -285,3 +285,12 @@ def test_an_output_that_does_not_exist_is_refused():
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         as_predictor(np.sum, output="logits")
+
+
+@pytest.mark.parametrize("names", ["ab", ["a", "a"], [1, "1"]])
+def test_names_that_do_not_tell_outputs_apart_are_refused(names):
+    message = (
+        f"The 'output_names' parameter of as_predictor must be a list of names, none twice, got {names!r}."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        as_predictor(len, output_names=names)

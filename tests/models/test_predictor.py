@@ -324,6 +324,24 @@ def test_a_callable_that_composes_rows_is_recognised():
     assert as_predictor(lambda X: X).masked is None
 
 
+def test_a_model_that_composes_rows_in_place_leaves_the_pieces():
+    class Composes:
+        def __call__(self, X):
+            return X[:, 0]
+
+        def predict_masked(self, x, masks, fill, labels):
+            told = np.where(masks[:, labels][:, None], x, fill)[..., 0]
+            for part in (x, masks, fill, labels):
+                part[...] = 0
+            return told
+
+    pieces = (ROWS[0] + 1.0, np.array([[True, True], [False, True]]), ROWS[1:] + 1.0, np.array([0, 1, 1]))
+    before = [part.copy() for part in pieces]
+    as_predictor(Composes()).ask_masked(*pieces)
+    for part, kept in zip(pieces, before, strict=True):
+        np.testing.assert_array_equal(part, kept)
+
+
 @pytest.mark.parametrize("answer", [np.full((2, 3), np.nan), np.zeros((3, 2)), np.zeros((2, 3, 1, 1))])
 def test_a_composed_answer_is_checked(answer):
     class Composes:

@@ -97,3 +97,32 @@ def test_a_draw_of_rows_without_weight_is_refused():
     message = "All rows drawn for the background have zero weight. Raise background_size."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         Background.drawn(TABLE, 1, 0, (np.arange(20) != place).astype(float))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill", "expected"),
+    [
+        ("float32", [0, 1.5], "float32"),
+        ("float64", [0, None], "float64"),
+        ("int32", [0, 7.0], "int32"),
+        ("int32", [0, 0.5], "float64"),
+        ("int32", [0, np.nan], "float64"),
+        ("uint8", [0, 300], "int64"),
+        ("bool", [True, False], "bool"),
+        ("object", [None, "a"], "object"),
+        ("<U1", ["a", "bc"], "<U2"),
+    ],
+)
+def test_constants_are_of_the_tables_type_where_it_holds_them(dtype, fill, expected):
+    row = Background.constant(fill, np.zeros((3, 2)).astype(dtype), "Owner").rows
+    assert (row.shape, row.dtype) == ((1, 2), np.dtype(expected))
+    assert [value if value == value else None for value in row[0].tolist()] == [
+        value if value == value else None for value in fill
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "bool"])
+def test_a_constant_that_is_no_number_is_refused(dtype):
+    message = f"The 'fill' parameter of Owner must have numbers for an array of type {dtype}, got ['a', 0]."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        Background.constant(["a", 0], np.zeros((3, 2)).astype(dtype), "Owner")

@@ -18,7 +18,9 @@ def test_objects_that_are_equal_but_not_the_same_stay_apart():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.lists(st.sampled_from([0.0, 1.5, -2.0, float("nan")]), min_size=3, max_size=3), min_size=1)
+    st.lists(
+        st.lists(st.sampled_from([0.0, -0.0, 1.5, -2.0, float("nan")]), min_size=3, max_size=3), min_size=1
+    )
 )
 def test_rows_are_the_same_in_any_form(rows):
     X = np.array(rows)

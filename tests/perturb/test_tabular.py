@@ -1,4 +1,5 @@
 import re
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -62,7 +63,15 @@ def test_groups_are_merged_together():
         (pd.Series([True, None, True], dtype="boolean"), [0, 1]),
         (pd.Series([2**53, 2**53 + 1]), [0, 1]),
         (pd.Series([2**63, 2**63 + 1, 2**63], dtype="uint64"), [0, 1]),
+        (pd.Series([2**60, 2**60 + 1, None], dtype="Int64"), [0, 1, 2]),
+        (pd.Series([0.0, -0.0, 0.0]), [0, 1]),
+        (pd.Series([0.0, -0.0, None, None], dtype="Float64"), [0, 1, 2]),
+        (pd.Series([0.5, 0.0, 0.5], dtype=pd.SparseDtype(float)), [0, 1]),
+        (pd.Series([0.0, -0.0, 0.0], dtype=object), [0, 1]),
         (pl.Series([1, None, 1, 3]), [0, 1, 3]),
+        (pl.Series([2**60, 2**60 + 1, None]), [0, 1, 2]),
+        (pl.Series([0, 1, None], dtype=pl.Datetime("ns")), [0, 1, 2]),
+        (pl.Series([Decimal("1.00000000000000000001"), Decimal("1.00000000000000000002")]), [0, 1]),
         (pl.Series(["a", None, "a"], dtype=pl.Categorical), [0, 1]),
         (pl.Series([None, pd.Timestamp("2020-01-01").date(), None]), [0, 1]),
         (pl.Series([pd.Timestamp("2020-01-01 03:00").time(), None, None]), [0, 1]),
@@ -146,6 +155,11 @@ def test_columns_may_have_names_of_other_types():
     np.testing.assert_array_equal(out, [[1, 3], [1, 3], [2, 3], [1, 3], [1, 4]])
 
 
+def test_the_model_sees_the_names_that_fit_saw():
+    background, X = pd.DataFrame({0: [1.0], 1: [2.0]}), pd.DataFrame({"0": [3.0], "1": [4.0]})
+    assert list(built(masker_of(background), X, [0], one_hidden_at_a_time(2)).columns) == [0, 1]
+
+
 FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Categorical(["x", "y"])})
 
 
@@ -214,6 +228,7 @@ def test_a_table_that_differs_is_refused(background, X, message):
         (np.array([["a"]]), np.array([["abc"]])),
         (np.array([["a", 1]], dtype=object), np.array([["a", "b"]])),
         (FRAME, FRAME.assign(b=FRAME["b"].cat.reorder_categories(["y", "x"]))),
+        (pd.DataFrame({0: [1.0]}), pd.DataFrame({"0": [2.0]})),
     ],
 )
 def test_a_table_that_fits_is_taken(background, X):
@@ -305,3 +320,32 @@ def test_a_row_in_pieces_says_whose_each_column_is():
     np.testing.assert_array_equal(piece.labels, [0, 1, 0])
     frame = pd.DataFrame(X)
     assert masker_of(frame).compose(frame, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "got"),
+    [
+        ([1.0], "shape (1,) and a sum of 1"),
+        ([1.0, 3.0], "shape (2,) and a sum of 4"),
+        ([-1.0, 2.0], "shape (2,) and a sum of 1"),
+        ([np.nan, 1.0], "shape (2,) and a sum of nan"),
+    ],
+)
+def test_weights_that_are_not_the_backgrounds_are_refused(weights, got):
+    message = (
+        "The 'weights' of TabularMasker must be one number for each of the 2 background rows, 0 or more, "
+        f"that add up to 1; got {got}."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        masker_of(np.eye(2), weights)
+
+
+@pytest.mark.parametrize("columns", [((0,), (1,)), ((0,), (1, 2, 2)), ((0,), (1,), (3,))])
+def test_players_that_leave_columns_to_chance_are_refused(columns):
+    players = Players(tuple("abc"[: len(columns)]), columns)
+    message = (
+        "The 'players' of TabularMasker must have each of the background's 3 columns once, got the places "
+        f"{sorted(sum(columns, ()))}. Players.of makes them from the columns' names."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        TabularMasker(np.eye(3), np.full(3, 1 / 3), players)
