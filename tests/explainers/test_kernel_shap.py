@@ -404,6 +404,19 @@ def test_wrong_parameters_are_named_in_scikit_learns_words(params, message):
     assert str(error.value) == f"The {name!r} parameter of KernelShapExplainer {message}"
 
 
+def test_a_masker_without_all_that_is_asked_of_it_is_refused():
+    class Half:
+        def check(self, X):
+            pass
+
+    message = (
+        "The 'masker' parameter of KernelShapExplainer must be an object implementing 'builder', 'check', "
+        "'compose', 'distinct', 'draws', 'varying' and 'width' or None."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)} Got "):
+        KernelShapExplainer(np.sum, masker=Half()).fit(ROWS)
+
+
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
