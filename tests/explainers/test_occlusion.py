@@ -888,6 +888,8 @@ def test_unknown_outputs_are_refused_before_the_model_is_asked(outputs, message)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         explainer.explain(IRIS, outputs=outputs)
     assert model.sizes == []
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        explained(predictor, IRIS, outputs=outputs)
 
 
 def test_names_of_outputs_come_from_the_model():
