@@ -341,7 +341,7 @@ def test_an_empty_table_is_no_background():
 
 @pytest.mark.parametrize("background", ["sample", "all", "medoids"])
 def test_a_background_without_weight_is_refused(background):
-    message = "sample_weight must be above 0 for at least one of the 40 rows."
+    message = "sample_weight is zero for all of the 40 rows; at least one must be above it."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         explained(curved, ROWS, weight=np.zeros(40), background=background)
 

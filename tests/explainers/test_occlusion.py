@@ -313,7 +313,7 @@ def test_a_background_without_weight_is_refused():
 
 
 def test_weights_of_nothing_are_refused():
-    message = "sample_weight must be above 0 for at least one of the 150 rows."
+    message = "sample_weight is zero for all of the 150 rows; at least one must be above it."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         explained(Curved(), IRIS, weight=np.zeros(150))
 
