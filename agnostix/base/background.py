@@ -64,6 +64,7 @@ class BackgroundExplainer(AttributionExplainer):
         self.base_values_: Any = None if self.background_ is None else self._masker.weights @ answers
         self._n_tried, n_outputs = answers.shape
         self.output_names_ = self._predictor.names(n_outputs)
+        select_outputs(self.outputs, self.output_names_, answers)  # or an error, before more is asked
         self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
 
     def _check_players_are_its_own(self) -> None:

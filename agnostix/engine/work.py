@@ -143,15 +143,20 @@ class Worker:
         shape = (block.n_draws, rows.size, self._job.n_outputs)
         distinct = builder.distinct(block)
         n_cells = block.n_draws * rows.size if distinct is None else distinct[0].size
-        answers = np.empty((n_cells, self._job.n_outputs))  # a copy: the model may write its next ones there
+        answers = np.empty((0, self._job.n_outputs))
         for start in range(0, n_cells, self._job.layout.most):
             part = slice(start, min(start + self._job.layout.most, n_cells))
             cells = part if distinct is None else distinct[0][part]
             try:
-                answers[part] = self._ask(builder, builder.build(block, cells))
+                found = self._ask(builder, builder.build(block, cells))
             except Exception as error:
                 told = np.arange(part.start, part.stop) if distinct is None else distinct[0][part]
                 raise self._failure(error, block, rows, told, told.size) from error
+            if found.shape[0] == n_cells:
+                answers = found
+            else:  # copied, since the model may write its next answers there
+                answers = answers if start else np.empty((n_cells, self._job.n_outputs))
+                answers[part] = found
         return (answers if distinct is None else answers[distinct[1]]).reshape(shape), n_cells
 
     def _ask(self, builder: Builder, table: Any) -> Floats:

@@ -42,6 +42,7 @@ MOST_PAIRS = 2048
 """Pairs up to which a kernel is learned at fit; beyond, factorising costs more than it brings."""
 MOST_OWN_PAIRS = 256
 """Pairs up to which each row gets a kernel of its own where none can be learned at fit."""
+_MASKER_METHODS = ["builder", "check", "compose", "distinct", "draws", "varying", "width"]
 
 
 class KernelShapExplainer(BackgroundExplainer):
@@ -164,7 +165,7 @@ class KernelShapExplainer(BackgroundExplainer):
         "background": [StrOptions({"sample", "medoids", "all"})],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": [dict, None],
-        "masker": [HasMethods(["check", "draws", "builder", "varying"]), None],
+        "masker": [HasMethods(_MASKER_METHODS), None],
         "link": [StrOptions({"identity", "logit"})],
         "outputs": "no_validation",
         "n_jobs": [Integral, None],

@@ -143,7 +143,7 @@ def checked_weights(sample_weight: Any, n_rows: int) -> Floats:
             f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows."
         )
     if not weights.any():
-        raise DataError(f"sample_weight must be above zero for at least one of the {n_rows} rows.")
+        raise DataError(f"sample_weight is zero for all of the {n_rows} rows; at least one must be above it.")
     return weights
 
 

@@ -7,7 +7,8 @@ contrasts and M the covariance of values and differences under K,
     L = L0 + rho (M - L0 K) F (1 + rho F' K F)^-1 F',
 
 which is universal kriging [1]_ with the constraint as exact as the regression has it. The matrix that is
-inverted is the identity and more, so that its Cholesky factor always exists.
+inverted is the identity and more, and rho at most so large that rounding leaves it so: its Cholesky factor
+always exists.
 
 References
 ----------
@@ -26,6 +27,9 @@ from agnostix.solvers.odd_kernel import LARGEST, covariances, projected, value_c
 from agnostix.solvers.pair_regression import PairRegression
 from agnostix.typing import Floats
 
+_EPS = np.finfo(float).eps
+_MOST_ROUNDING = 0.1
+"""What rounding may add to the matrix that is inverted: less than would make it indefinite."""
 _FLOOR = 1e-14
 """Share of a value's prior variance below which what is left of it is rounding."""
 
@@ -85,8 +89,9 @@ def _whitened(regression: PairRegression, kernel: Floats, rho: float) -> tuple[f
     if regression.dof == 0:
         return rho, regression.contrasts.T
     inner = projected(regression, kernel)
-    size = float(np.linalg.norm(inner))
-    rho = LARGEST / size if rho * size > LARGEST else rho
+    rounding = _EPS * np.linalg.norm(kernel) * np.square(regression.contrasts).sum() / regression.dof
+    most = min(LARGEST / max(np.linalg.norm(inner), _EPS**2), _MOST_ROUNDING / max(rounding, _EPS**2))
+    rho = min(rho, float(most))
     root = cholesky(np.eye(regression.dof) + rho * inner, lower=True)
     return rho, solve_triangular(root, regression.contrasts.T, lower=True)
 

@@ -341,7 +341,7 @@ def test_an_empty_table_is_no_background():
 
 @pytest.mark.parametrize("background", ["sample", "all", "medoids"])
 def test_a_background_without_weight_is_refused(background):
-    message = "sample_weight must be above zero for at least one of the 40 rows."
+    message = "sample_weight is zero for all of the 40 rows; at least one must be above it."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         explained(curved, ROWS, weight=np.zeros(40), background=background)
 
@@ -402,6 +402,19 @@ def test_wrong_parameters_are_named_in_scikit_learns_words(params, message):
     with pytest.raises(ValueError) as error:
         explained(curved, ROWS, **params)
     assert str(error.value) == f"The {name!r} parameter of KernelShapExplainer {message}"
+
+
+def test_a_masker_without_all_that_is_asked_of_it_is_refused():
+    class Half:
+        def check(self, X):
+            pass
+
+    message = (
+        "The 'masker' parameter of KernelShapExplainer must be an object implementing 'builder', 'check', "
+        "'compose', 'distinct', 'draws', 'varying' and 'width' or None."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)} Got "):
+        KernelShapExplainer(np.sum, masker=Half()).fit(ROWS)
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,7 @@ def test_a_background_without_weight_is_refused():
 
 
 def test_weights_of_nothing_are_refused():
-    message = "sample_weight must be above zero for at least one of the 150 rows."
+    message = "sample_weight is zero for all of the 150 rows; at least one must be above it."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         explained(Curved(), IRIS, weight=np.zeros(150))
 
@@ -888,6 +888,8 @@ def test_unknown_outputs_are_refused_before_the_model_is_asked(outputs, message)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         explainer.explain(IRIS, outputs=outputs)
     assert model.sizes == []
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        explained(predictor, IRIS, outputs=outputs)
 
 
 def test_names_of_outputs_come_from_the_model():

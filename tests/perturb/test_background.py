@@ -83,7 +83,7 @@ def test_unusable_weights_are_refused(weight):
 
 
 def test_weights_of_nothing_are_refused():
-    message = "sample_weight must be above zero for at least one of the 20 rows."
+    message = "sample_weight is zero for all of the 20 rows; at least one must be above it."
     for make in (
         lambda: Background.whole(TABLE, np.zeros(20)),
         lambda: Background.drawn(TABLE, 5, 0, np.zeros(20)),

@@ -155,6 +155,6 @@ def test_weights_are_checked():
     message = "sample_weight must have one finite value, 0 or more, for each of the 60 rows."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         medoids(CLOUDS, 3, 0, np.ones(59))
-    message = "sample_weight must be above zero for at least one of the 60 rows."
+    message = "sample_weight is zero for all of the 60 rows; at least one must be above it."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         medoids(CLOUDS, 3, 0, np.zeros(60))
