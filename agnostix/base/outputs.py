@@ -56,3 +56,23 @@ def _position(one: Any, names: Sequence[str]) -> int:
     if str(one) in names:
         return list(names).index(str(one))
     raise ValueError(f"There is no output {one!r}. The outputs: {', '.join(names)}.")
+
+
+def picked(values: Floats, which: Codes) -> Floats:
+    """The chosen outputs of each row.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, ..., n_outputs)
+        Something of each output.
+    which : ndarray of int of shape (n_rows, n_selected)
+        Positions of the outputs, for each row.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, ..., n_selected)
+    """
+    if which.shape[1] == values.shape[-1] and (which == np.arange(which.shape[1])).all():
+        return values
+    between = (1,) * (values.ndim - 2)
+    return np.take_along_axis(values, which.reshape(which.shape[0], *between, which.shape[1]), axis=-1)

@@ -11,7 +11,7 @@ from agnostix.typing import Codes
 
 MAX_BYTES = 256 * 2**20
 """Working memory, unless scikit-learn's was raised."""
-BATCH_BYTES = 32 * 2**20
+BATCH_BYTES = 40 * 2**20
 """A batch's share of it: larger ones leave the processor's caches, smaller ones ask the model too often."""
 MERGED_NUMBERS = 2**17
 """Answers of one row among which equal perturbed rows are looked for, whatever the working memory."""

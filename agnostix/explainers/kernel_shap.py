@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base import BackgroundExplainer
+from agnostix.base.outputs import picked
 from agnostix.engine import GroupMeans
 from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
@@ -385,9 +386,8 @@ class KernelShapExplainer(BackgroundExplainer):
 
     def _explanation(self, table: Any, wanted: Any, shares: RowShares) -> Explanation:
         which, names, extras = self._picked(wanted, shares.answers)
-        across, rows = which[:, None, :], np.arange(which.shape[0])[:, None]
-        sampled = np.take_along_axis(shares.coalition_variances, across, axis=2)
-        drawn = np.take_along_axis(shares.background_variances, across, axis=2)
+        sampled = picked(shares.coalition_variances, which)
+        drawn = picked(shares.background_variances, which)
         extras |= {
             "coalition_std_errors": np.sqrt(sampled),
             "background_std_errors": np.sqrt(drawn),
@@ -397,12 +397,12 @@ class KernelShapExplainer(BackgroundExplainer):
             "background_size_to_halve_error": self._size_to_halve(sampled, drawn),
         }
         if self.link != "identity":
-            extras["raw_outputs"] = shares.answers[rows, which]
+            extras["raw_outputs"] = picked(shares.answers, which)
         return Explanation(
-            values=np.take_along_axis(shares.values, across, axis=2),
+            values=picked(shares.values, which),
             std_errors=np.sqrt(sampled + drawn),
-            base_values=shares.base_values[rows, which],
-            outputs=shares.outputs[rows, which],
+            base_values=picked(shares.base_values, which),
+            outputs=picked(shares.outputs, which),
             data=table,
             feature_names=self.players_.names,
             output_names=names,

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base import BackgroundExplainer
+from agnostix.base.outputs import picked
 from agnostix.engine import MeanAndVariance, Run
 from agnostix.explanation import Explanation
 from agnostix.perturb import Background, Plan, one_hidden_at_a_time
@@ -177,14 +178,12 @@ class OcclusionExplainer(BackgroundExplainer):
         (answered,) = self._run().answer(self._plan(), table)
         means, variances = answered.found
         which, names, extras = self._picked(wanted, means[:, 0])
-        across, rows = which[:, None, :], np.arange(which.shape[0])[:, None]
-        own = means[:, :1]
-        spread = np.take_along_axis(variances[:, 1:], across, axis=2)
+        values, spread = means[:, :1] - means[:, 1:], variances[:, 1:] * self._share_per_draw()
         return Explanation(
-            values=np.take_along_axis(own - means[:, 1:], across, axis=2),
-            std_errors=np.sqrt(spread * self._share_per_draw()),
+            values=picked(values, which),
+            std_errors=picked(np.sqrt(spread), which),
             base_values=self.base_values_[which],
-            outputs=own[:, 0][rows, which],
+            outputs=picked(means[:, 0], which),
             data=table,
             feature_names=self.players_.names,
             output_names=names,

@@ -29,6 +29,16 @@ class Draws:
     weights: Floats
     which: Codes
 
+    @cached_property
+    def averaging(self) -> sparse.csr_array:
+        """The weights as a matrix of one row; draws that many masks share have it once."""
+        return _averaging(self.weights, np.array([0, self.weights.size]))
+
+
+def _averaging(weights: Floats, starts: Codes) -> sparse.csr_array:
+    shape = (starts.size - 1, weights.size)
+    return sparse.csr_array((weights, np.arange(weights.size), starts), shape=shape)
+
 
 @dataclass(frozen=True)
 class MaskBlock:
@@ -81,9 +91,9 @@ class MaskBlock:
         A sparse product adds draw after draw, each column for itself, so that
         the bits of an average do not depend on what else is averaged with it.
         """
-        weights = np.concatenate([part.weights for part in self.draws])
-        shape = (len(self.draws), self.n_draws)
-        return sparse.csr_array((weights, np.arange(self.n_draws), self.starts), shape=shape)
+        if len(self.draws) == 1:
+            return self.draws[0].averaging
+        return _averaging(np.concatenate([part.weights for part in self.draws]), self.starts)
 
     def averaging_by(self, groups: Codes, weights: Floats) -> sparse.csr_array:
         """Weights of the draws in the means of groups of background rows.

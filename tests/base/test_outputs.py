@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from agnostix.base.outputs import select_outputs
+from agnostix.base.outputs import picked, select_outputs
 
 NAMES = ("bern", "oslo", "rome")
 ANSWERS = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]])
@@ -63,3 +63,16 @@ def test_none_and_twice_are_refused(wanted):
     message = f"The 'outputs' parameter must name at least one output, and none twice, got {wanted!r}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         select_outputs(wanted, NAMES, ANSWERS)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (5, 4, 3), (5, 2, 4, 3)])
+@pytest.mark.parametrize("n", [1, 3])
+def test_each_rows_outputs_are_picked(shape, n):
+    rng = np.random.default_rng(0)
+    values, which = rng.normal(size=shape), rng.integers(0, 3, (5, n))
+    found = picked(values, which)
+    assert found.shape == (*shape[:-1], n)
+    for row in range(5):
+        np.testing.assert_array_equal(found[row], values[row][..., which[row]])
+    np.testing.assert_array_equal(picked(values, np.tile([0, 1, 2], (5, 1))), values)
+    np.testing.assert_array_equal(picked(values, np.tile([2, 0, 1], (5, 1))), values[..., [2, 0, 1]])
