@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from _clock import interleave, median_ratio, print_table, seconds, shown
 from joblib import Parallel, delayed
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.svm import SVC
 
 from agnostix import OcclusionExplainer, as_predictor
 from agnostix.explanation import Explanation
@@ -19,7 +19,7 @@ from agnostix.explanation import Explanation
 def workers(repeats: int, quick: bool) -> None:
     """Wall times with one and two workers, the machine's own ratio, and whether bits agree."""
     X = np.random.default_rng(0).normal(size=(2_000, 20))
-    rows = X[: 10 if quick else 100]
+    rows = X[: 10 if quick else 200]
     start = seconds(partial(Parallel(n_jobs=2), [delayed(_awake)() for _ in range(2)]))
     lines = []
     for name, model in _slow_models(X).items():
@@ -39,17 +39,8 @@ def _awake() -> None:
 
 def _slow_models(X: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     forest = RandomForestClassifier(200, random_state=0, n_jobs=1).fit(X, X[:, 0] * X[:, 1] > 0)
-    rng = np.random.default_rng(1)
-    sizes = (X.shape[1], 600, 600, 2)
-    layers = [rng.normal(size=pair) / np.sqrt(pair[0]) for pair in pairwise(sizes)]
-    return {"random forest, 200 trees": forest.predict_proba, "neural network": partial(_network, layers)}
-
-
-def _network(layers: list[np.ndarray], X: np.ndarray) -> np.ndarray:
-    """Dense layers of fixed weights."""
-    for layer in layers[:-1]:
-        X = np.tanh(X @ layer)
-    return X @ layers[-1]
+    machine = SVC().fit(X[:200], X[:200, 0] * X[:200, 1] > 0)
+    return {"random forest, 200 trees": forest.predict_proba, "support vectors": machine.decision_function}
 
 
 def _lines(name: str, model: Any, background: np.ndarray, rows: np.ndarray, repeats: int) -> list[list[str]]:
