@@ -65,14 +65,10 @@ class GroupMeans:
         ndarray of shape (n_masks, n_groups, n_rows, n_outputs)
             In model output units.
         """
-        n_draws, n_rows, n_outputs = answers.shape
-        flat = answers.reshape(n_draws, n_rows * n_outputs)
-        apart, middle = np.empty_like(flat), flat[block.heaviest]
-        for span, reference in zip(block.spans, middle, strict=True):
-            np.subtract(flat[span], reference, out=apart[span])  # so that equal answers average to themselves
+        apart, middle = block.counted(answers)
         means = block.averaging_by(self.groups, self.weights) @ apart
         means = means.reshape(len(block.draws), self.kept, -1) + middle[:, None]
-        return means.reshape(len(block.draws), self.kept, n_rows, n_outputs)
+        return means.reshape(len(block.draws), self.kept, *answers.shape[1:])
 
     def finish(self, collected: Floats) -> tuple[Floats, ...]:
         """Put rows first.

@@ -54,18 +54,13 @@ class MeanAndVariance:
         -------
         ndarray of shape (n_masks, 2, n_rows, n_outputs)
         """
-        n_draws, n_rows, n_outputs = answers.shape
-        flat = answers.reshape(n_draws, n_rows * n_outputs)
-        apart, middle = np.empty_like(flat), flat[block.heaviest]
-        for span, reference in zip(block.spans, middle, strict=True):
-            # so that equal answers average to themselves, and vary by exactly 0
-            np.subtract(flat[span], reference, out=apart[span])
+        apart, middle = block.counted(answers)
         mean = block.averaging @ apart
         np.multiply(apart, apart, out=apart)
-        found = np.empty((len(block.draws), 2, n_rows * n_outputs))
+        found = np.empty((len(block.draws), 2, middle.shape[1]))
         np.add(mean, middle, out=found[:, 0])
         found[:, 1] = np.maximum(block.averaging @ apart - mean * mean, 0.0)
-        return found.reshape(len(block.draws), 2, n_rows, n_outputs)
+        return found.reshape(len(block.draws), 2, *answers.shape[1:])
 
     def finish(self, collected: Floats) -> tuple[Floats, ...]:
         """Put rows first.

@@ -84,6 +84,29 @@ class MaskBlock:
         within = [part.weights.argmax() for part in self.draws]
         return self.starts[:-1] + np.array(within, dtype=np.intp)
 
+    def counted(self, answers: Floats) -> tuple[Floats, Floats]:
+        """Count answers from that to each mask's heaviest draw.
+
+        So that equal answers average to themselves, and vary by exactly 0.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (n_draws, n_rows, n_outputs)
+            The model's.
+
+        Returns
+        -------
+        apart : ndarray of shape (n_draws, n_rows * n_outputs)
+            Differences, a copy.
+        middle : ndarray of shape (n_masks, n_rows * n_outputs)
+            What they are counted from.
+        """
+        flat = answers.reshape(self.n_draws, -1)
+        apart, middle = np.empty_like(flat), flat[self.heaviest]
+        for span, reference in zip(self.spans, middle, strict=True):
+            np.subtract(flat[span], reference, out=apart[span])
+        return apart, middle
+
     @cached_property
     def averaging(self) -> sparse.csr_array:
         """Weights of the draws as a matrix of shape (n_masks, n_draws).
