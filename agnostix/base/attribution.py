@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -12,7 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.base.explainer import BaseExplainer
 from agnostix.base.outputs import select_outputs
 from agnostix.explanation import Explanation
-from agnostix.typing import Floats
+from agnostix.models import Predictor
+from agnostix.typing import Codes, Floats
+
+_SAME = 1e-5
+"""Share of the largest answer by which those of one model may differ, as in single precision they do."""
 
 
 class AttributionExplainer(TransformerMixin, BaseExplainer):
@@ -24,6 +30,8 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     """
 
     outputs: Any
+    _shown: Any = None
+    _shown_answers: Any = None
 
     def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
         """Explain rows; each explainer says how."""
@@ -81,3 +89,58 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         if self.is_binary_ and len(selected) == 2:
             return [selected.index(names[1])], [names[1]]
         return list(range(len(selected))), selected
+
+    def _try_model(self, predictor: Predictor, shown: Any, known_again: bool) -> Floats:
+        """Show some rows to the model: it is known by its answers, and so are the names of its outputs."""
+        self._predictor, answers = predictor.trial(shown)
+        self._shown, self._shown_answers = (shown, answers) if known_again else (None, None)
+        self._n_tried, n_outputs = answers.shape
+        self.output_names_ = self._predictor.names(n_outputs)
+        select_outputs(self.outputs, self.output_names_, answers)  # or an error, before more is asked
+        self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
+        return answers
+
+    def _wanted(self, outputs: Any) -> Any:
+        """The outputs that are wanted, checked before anything costs."""
+        wanted = self.outputs if outputs is None else outputs
+        select_outputs(wanted, self.output_names_, np.zeros((1, len(self.output_names_))))
+        return wanted
+
+    def _picked(self, wanted: Any, answers: Floats) -> tuple[Codes, tuple[str, ...], dict[str, Any]]:
+        """Places and names of the wanted outputs of each row, and what `extras` tells of them."""
+        which, names = select_outputs(wanted, self.output_names_, answers)
+        extras: dict[str, Any] = {}
+        if names == ("predicted",):
+            extras["predicted"] = np.array([self.output_names_[j] for j in which[:, 0]])
+        return which, names, extras
+
+    def _recognised(self, predictor: Predictor) -> Predictor:
+        if self._shown is None:
+            return predictor
+        predictor, answers = predictor.trial(self._shown)
+        known = self._shown_answers
+        is_like = answers.shape == known.shape
+        apart = np.abs(answers - known).max(axis=1) if is_like else np.full(len(answers), np.inf)
+        if apart.max() > _SAME * np.abs(known).max():
+            row = int(apart.argmax())
+            raise ValueError(
+                f"attach got another model than fit: {predictor.name} answers row {row} of those it was "
+                f"shown with {np.array2string(answers[row], precision=6)}, and the one at fit with "
+                f"{np.array2string(known[row], precision=6)}. Fit a new explainer for it."
+            )
+        return predictor
+
+    def _told_params(self) -> dict[str, Any]:
+        """Parameters as plain values."""
+        params = self.get_params(deep=False)
+        return {name: _plain(value) for name, value in params.items() if name != "model"}
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
+    if isinstance(value, Mapping | pd.Series):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(entry) for entry in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int | float | None) else repr(value)

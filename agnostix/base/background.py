@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base.attribution import AttributionExplainer
-from agnostix.base.outputs import select_outputs
 from agnostix.exceptions import DataError
 from agnostix.models import Predictor
 from agnostix.perturb import Background, Players, TabularMasker
@@ -20,8 +17,6 @@ from agnostix.utils.sklearn_compat import validate_data
 
 _N_SHOWN = 2
 """Rows on which a model is tried where a masker has no background."""
-_SAME = 1e-5
-"""Share of the largest answer by which those of one model may differ, as in single precision they do."""
 
 
 class BackgroundExplainer(AttributionExplainer):
@@ -58,14 +53,11 @@ class BackgroundExplainer(AttributionExplainer):
     def _ask_background(self, predictor: Predictor, table: Any) -> None:
         """What the model answers where nothing of a row is known, if the masker has rows for it."""
         self.background_ = getattr(self._masker, "background", None)
-        shown = table[:_N_SHOWN] if self.background_ is None else self.background_
-        self._predictor, answers = predictor.trial(shown)
-        self._background_answers = None if self.background_ is None else answers
-        self.base_values_: Any = None if self.background_ is None else self._masker.weights @ answers
-        self._n_tried, n_outputs = answers.shape
-        self.output_names_ = self._predictor.names(n_outputs)
-        select_outputs(self.outputs, self.output_names_, answers)  # or an error, before more is asked
-        self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
+        is_known = self.background_ is not None
+        shown = self.background_ if is_known else table[:_N_SHOWN]
+        answers = self._try_model(predictor, shown, known_again=is_known)
+        self._background_answers = answers if is_known else None
+        self.base_values_: Any = self._masker.weights @ answers if is_known else None
 
     def _check_players_are_its_own(self) -> None:
         if self.feature_groups is not None:
@@ -88,45 +80,8 @@ class BackgroundExplainer(AttributionExplainer):
         self._check_has_model()
         table = self._as_rows(X)
         self._masker.check(table)
-        wanted = self.outputs if outputs is None else outputs
-        select_outputs(wanted, self.output_names_, np.zeros((1, len(self.output_names_))))
-        return table, wanted
+        return table, self._wanted(outputs)
 
     def _picked(self, wanted: Any, answers: Floats) -> tuple[Codes, tuple[str, ...], dict[str, Any]]:
-        """Places and names of the wanted outputs of each row, and what `extras` tells of them."""
-        which, names = select_outputs(wanted, self.output_names_, answers)
-        extras: dict[str, Any] = {"background_size": int(self._masker.weights.size)}
-        if names == ("predicted",):
-            extras["predicted"] = np.array([self.output_names_[j] for j in which[:, 0]])
-        return which, names, extras
-
-    def _recognised(self, predictor: Predictor) -> Predictor:
-        if self.background_ is None:
-            return predictor
-        predictor, answers = predictor.trial(self.background_)
-        known: Any = self._background_answers
-        is_like = answers.shape == known.shape
-        apart = np.abs(answers - known).max(axis=1) if is_like else np.full(len(answers), np.inf)
-        if apart.max() > _SAME * np.abs(known).max():
-            row = int(apart.argmax())
-            raise ValueError(
-                f"attach got another model than fit: {predictor.name} answers row {row} of the background "
-                f"with {np.array2string(answers[row], precision=6)}, and the one at fit with "
-                f"{np.array2string(known[row], precision=6)}. Fit a new explainer for it."
-            )
-        return predictor
-
-    def _told_params(self) -> dict[str, Any]:
-        """Parameters as plain values."""
-        params = self.get_params(deep=False)
-        return {name: _plain(value) for name, value in params.items() if name != "model"}
-
-
-def _plain(value: Any) -> Any:
-    """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
-    if isinstance(value, Mapping | pd.Series):
-        return {str(name): _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(entry) for entry in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, str | int | float | None) else repr(value)
+        which, names, extras = super()._picked(wanted, answers)
+        return which, names, {"background_size": int(self._masker.weights.size)} | extras
