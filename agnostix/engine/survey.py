@@ -14,7 +14,6 @@ from agnostix.engine.pool import carry_out
 from agnostix.exceptions import EngineError
 from agnostix.models import Predictor
 from agnostix.typing import Floats
-from agnostix.utils.frames import locked
 
 
 class Inquiry(Protocol):
@@ -189,7 +188,7 @@ class _Worker:
         inquiry = self._job.inquiry
         table = inquiry.build(item, part)
         try:
-            return self._asker.ask(locked(table), lambda _: True)
+            return self._asker.ask(table, lambda _: True)  # nobody else holds it
         except Exception as error:
             raise EngineError(
                 f"The model {self._job.predictor.name} failed on {inquiry.told(item, part)} "
