@@ -5,6 +5,7 @@ from agnostix.engine.group_means import GroupMeans
 from agnostix.engine.run import Answered, Run
 from agnostix.engine.summary import MeanAndVariance, Summary
 from agnostix.engine.survey import Inquiry, Rows, Survey
+from agnostix.engine.table_rows import TableRows
 
 __all__ = [
     "Answered",
@@ -15,5 +16,6 @@ __all__ = [
     "Run",
     "Summary",
     "Survey",
+    "TableRows",
     "working_memory",
 ]

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from agnostix.exceptions import DataError
 from agnostix.perturb.coding import Coding, column_of
 from agnostix.perturb.drawing import Drawing, as_dtype
-from agnostix.typing import Codes, Floats
+from agnostix.typing import Bools, Codes, Floats
 from agnostix.utils.frames import to_numbers
 
 _BELOW_ONE = 1.0 - 1e-9
@@ -48,8 +48,11 @@ class Feature(Protocol):
     def centres(self, X: Any) -> Any:
         """Trace of each row of X."""
 
-    def told(self, X: Any, centres: Any) -> list[str]:
+    def told(self, centres: Any) -> list[str]:
         """What is true of each row, in words; empty where only its value could be said."""
+
+    def is_unseen(self, centres: Any) -> Bools:
+        """Whether each row's value is one that is never drawn."""
 
     def drawn(self, u: Floats) -> Drawn:
         """Values as they were seen in fit."""
@@ -107,13 +110,25 @@ class BinnedFeature:
         """
         return self.coding.codes(X)
 
-    def told(self, X: Any, centres: Codes) -> list[str]:
+    def is_unseen(self, centres: Codes) -> Bools:
+        """Whether each row is in a bin in which none was in fit.
+
+        Parameters
+        ----------
+        centres : ndarray of int of shape (n_rows,)
+            From `centres`.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows,)
+        """
+        return np.append(self.seen, 0.0)[centres.astype(np.intp)] == 0.0
+
+    def told(self, centres: Codes) -> list[str]:
         """The bin of each row in words.
 
         Parameters
         ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            Not used.
         centres : ndarray of int of shape (n_rows,)
             From `centres`.
 
@@ -276,13 +291,25 @@ class ScaledFeature:
             )
         return self._scaled(numbers)
 
-    def told(self, X: Any, centres: Floats) -> list[str]:
+    def is_unseen(self, centres: Floats) -> Bools:
+        """Never, but for a constant that the row has not.
+
+        Parameters
+        ----------
+        centres : ndarray of shape (n_rows,)
+            From `centres`.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows,)
+        """
+        return (centres != 0.0) & (self.sd == 0)
+
+    def told(self, centres: Floats) -> list[str]:
         """Nothing: the value says it all.
 
         Parameters
         ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            Not used.
         centres : ndarray of shape (n_rows,)
             From `centres`.
 

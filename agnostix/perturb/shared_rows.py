@@ -22,16 +22,23 @@ class SharedRows:
     ----------
     neighbourhood : Neighbourhood
         What is drawn.
+    start : int, default=0
+        Draws that are left out, from the first on.
     """
 
-    def __init__(self, neighbourhood: Neighbourhood) -> None:
+    def __init__(self, neighbourhood: Neighbourhood, start: int = 0) -> None:
         self._neighbourhood = neighbourhood
+        self._start = start
         self._span = slice(0, 0)
         self._drawn: list[Drawn] = []
 
     @property
     def n_rows(self) -> int:
         """Draws."""
+        return self._n_drawn - self._start
+
+    @property
+    def _n_drawn(self) -> int:
         return self._neighbourhood.points.n_points
 
     @property
@@ -51,10 +58,11 @@ class SharedRows:
         -------
         DataFrame or ndarray of shape (n, n_columns)
         """
+        part = self._place(part)
         if part.start < self._span.start or part.stop > self._span.stop:
             size = self._neighbourhood.points.size
             start = part.start // size * size
-            stop = max(part.stop, min(start + self._chunk(), self.n_rows))
+            stop = max(part.stop, min(start + self._chunk(), self._n_drawn))
             self._span = slice(start, stop)
             self._drawn = self._neighbourhood.shared(self._span)
         start = self._span.start
@@ -72,10 +80,11 @@ class SharedRows:
         -------
         str
         """
+        part = self._place(part)
         return f"draws {part.start} to {part.stop - 1} of the neighbourhood"
 
     def traces(self) -> Traces:
-        """What a surrogate sees of all draws.
+        """What a surrogate sees of all draws, those that are left out included.
 
         Returns
         -------
@@ -85,11 +94,14 @@ class SharedRows:
         parts = [[one.trace for one in self._neighbourhood.shared(span)] for span in self._chunks()]
         return Traces.of(features, [np.concatenate(same) for same in zip(*parts, strict=True)], weighted=True)
 
+    def _place(self, part: slice) -> slice:
+        return slice(part.start + self._start, part.stop + self._start)
+
     def _chunk(self) -> int:
         """Draws that are made at once: whole blocks."""
         size = self._neighbourhood.points.size
         return max(1, CHUNK_NUMBERS // (self.width * size)) * size
 
     def _chunks(self) -> Iterator[slice]:
-        for start in range(0, self.n_rows, self._chunk()):
-            yield slice(start, min(start + self._chunk(), self.n_rows))
+        for start in range(0, self._n_drawn, self._chunk()):
+            yield slice(start, min(start + self._chunk(), self._n_drawn))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import qmc
@@ -58,6 +58,20 @@ class SobolBlocks:
         """
         size = 2 ** int(np.log2(n_points // MIN_BLOCKS))
         return cls(n_dims, size, n_points // size, seed)
+
+    def longer(self, factor: int) -> SobolBlocks:
+        """So many times as many blocks, the first of them the same.
+
+        Parameters
+        ----------
+        factor : int
+            How many times.
+
+        Returns
+        -------
+        SobolBlocks
+        """
+        return replace(self, n_blocks=self.n_blocks * factor)
 
     @property
     def n_points(self) -> int:

@@ -200,7 +200,7 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Categorical(["x", "y"])})
         (
             FRAME,
             FRAME.assign(b=pd.Categorical(["x", "z"])),
-            "Column 'b' has the categories 'x', 'z' in X and 'x', 'y' in the background. "
+            "Column 'b' has the categories 'x', 'z' in X and 'x', 'y' in what fit saw. "
             "Convert one of them.",
         ),
         (
