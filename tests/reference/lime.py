@@ -286,23 +286,22 @@ def ridge_of_moments(total, mean_z, mean_zz, mean_f, mean_zf, mean_ff, row_z, ro
     d = len(mean_z)
     system, right = np.zeros((d + 1, d + 1)), np.zeros(d + 1)
     means, row = [1.0, *mean_z], [1.0, *row_z]
-    crossed = [mean_f, *mean_zf]
+    # Answers are counted from the row's, so that R2 keeps its digits where the row has most of the weight.
+    crossed = [mean_f - row_f, *(zf - row_f * z for zf, z in zip(mean_zf, mean_z, strict=True))]
     for i in range(d + 1):
-        right[i] = total * crossed[i] + row[i] * row_f
+        right[i] = total * crossed[i]
         for j in range(d + 1):
             second = mean_zz[i - 1][j - 1] if i and j else means[i] * means[j]
             system[i, j] = total * second + row[i] * row[j]
         if i:
             system[i, i] += alpha
     solution = np.linalg.lstsq(system, right, rcond=1e-14)[0]
-    explained = solution @ right + alpha * solution[1:] @ solution[1:]
-    mean = (total * mean_f + row_f) / (total + 1.0)
-    squares = total * mean_ff + row_f**2
     # The residual is squares - 2 s'r + s'Gs with G = system - penalty, and (G + penalty) s = r.
-    left = squares - explained
-    spread = squares - (total + 1.0) * mean**2
-    r2 = 1.0 - left / spread if spread > 1e-14 * squares else 1.0
-    return Fit(solution[1:], solution[0], r2, solution @ row)
+    squares = total * (mean_ff - 2.0 * row_f * mean_f + row_f**2)
+    left = squares - solution @ right - alpha * solution[1:] @ solution[1:]
+    spread = squares - (total * crossed[0]) ** 2 / (total + 1.0)
+    r2 = 1.0 - left / spread if spread > 1e-14 * (total * mean_ff + row_f**2) else 1.0
+    return Fit(solution[1:], solution[0] + row_f, r2, solution @ row + row_f)
 
 
 def independent_seconds(alphas):
