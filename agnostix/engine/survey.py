@@ -19,6 +19,9 @@ from agnostix.typing import Floats
 class Inquiry(Protocol):
     """What is asked, item by item, and what becomes of the answers to each."""
 
+    def opened(self) -> Inquiry:
+        """One for a worker alone, which may keep things from call to call."""
+
     @property
     def n_items(self) -> int:
         """How many items there are."""
@@ -42,6 +45,9 @@ class Inquiry(Protocol):
 
 class Rows(Protocol):
     """A long table that is built part by part."""
+
+    def opened(self) -> Rows:
+        """One for a worker alone, which may keep things from call to call."""
 
     @property
     def n_rows(self) -> int:
@@ -132,6 +138,9 @@ class _InParts:
     rows: Rows
     length: int
 
+    def opened(self) -> _InParts:
+        return _InParts(self.rows.opened(), self.length)
+
     @property
     def n_items(self) -> int:
         return -(-self.rows.n_rows // self.length)
@@ -174,23 +183,23 @@ class _Job:
 class _Worker:
     def __init__(self, job: _Job) -> None:
         self._job = job
+        self._inquiry = job.inquiry.opened()
         self._asker = Asker(job.predictor, job.n_outputs)
 
     def do(self, item: int) -> tuple[Floats, ...]:
-        inquiry, size = self._job.inquiry, self._job.inquiry.size(item)
+        size = self._inquiry.size(item)
         answers = np.empty((size, self._job.n_outputs))
         for start in range(0, size, self._job.most):
             part = slice(start, min(start + self._job.most, size))
             answers[part] = self._asked(item, part)
-        return inquiry.digest(item, answers)
+        return self._inquiry.digest(item, answers)
 
     def _asked(self, item: int, part: slice) -> Floats:
-        inquiry = self._job.inquiry
-        table = inquiry.build(item, part)
+        table = self._inquiry.build(item, part)
         try:
             return self._asker.ask(table, lambda _: True)  # nobody else holds it
         except Exception as error:
             raise EngineError(
-                f"The model {self._job.predictor.name} failed on {inquiry.told(item, part)} "
+                f"The model {self._job.predictor.name} failed on {self._inquiry.told(item, part)} "
                 f"({part.stop - part.start} model rows): {type(error).__name__}: {error}"
             ) from error

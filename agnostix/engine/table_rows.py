@@ -27,6 +27,15 @@ class TableRows:
     rows: Codes
     width: int
 
+    def opened(self) -> TableRows:
+        """Keeps nothing.
+
+        Returns
+        -------
+        TableRows
+        """
+        return self
+
     @property
     def n_rows(self) -> int:
         """How many there are."""

@@ -98,7 +98,7 @@ class LimeExplainer(AttributionExplainer):
     feature_selection : str, default="auto"
         How `max_features` are chosen: "forward_selection", "highest_weights", "lasso_path", or
         "auto": the first up to six features, beyond them the second.
-    score : {"coef_x", "coef"}, default="coef_x"
+    values : {"coef_x", "coef"}, default="coef_x"
         "coef_x" multiplies a coefficient by the row's own value, so that values
         add up to the surrogate's answer. It makes a difference for numbers
         that are not cut into bins: their "coef" is per standard deviation.
@@ -137,17 +137,19 @@ class LimeExplainer(AttributionExplainer):
     -----
     Standard errors come from the spread between independent blocks of draws,
     and speak of the draws alone: not of how well the surrogate fits, which
-    ``fidelity["r2"]`` of the result tells (weighted, on the draws and the row
-    itself), nor of the choice of features where `max_features` is set.
+    ``fidelity["r2"]`` of the result tells (weighted, on the draws), nor of the
+    choice of features where `max_features` is set. Values that were not seen in
+    `fit` are never drawn: their effect is what the row's own answer has beyond
+    what the surrogate makes of the other features.
 
-    ``extras`` of the result has the ``surrogate_outputs`` for the rows, the
-    errors of R2 (``r2_std_errors``), the row's bins in words
-    (``conditions``), whether a value was ``unseen`` in `fit` (then its effect
-    rests on the row's own answer alone), ``n_samples`` and
-    ``effective_samples`` of each row, the ``kernel_width``; with
-    `max_features` which were ``selected``; with `stability` the ``margin`` of the choice
-    in standard errors and whether it is ``stable``; without bins the
-    ``coefficients`` per standard deviation and their ``coefficient_std_errors``.
+    ``extras`` of the result has the ``surrogate_outputs`` for the rows and
+    their ``surrogate_std_errors``, the errors of R2 (``r2_std_errors``), the
+    row's bins in words (``conditions``), whether a value was ``unseen`` in
+    `fit`, ``n_samples`` and ``effective_samples`` of each row, the
+    ``kernel_width``; with `max_features` which were ``selected``; with
+    `stability` the ``margin`` of the choice in standard errors and whether it
+    is ``stable``; without bins the ``coefficients`` per standard deviation and
+    their ``coefficient_std_errors``.
 
     References
     ----------
@@ -187,7 +189,7 @@ class LimeExplainer(AttributionExplainer):
         "radius": [Interval(Real, 0, None, closed="neither")],
         "surrogate": [StrOptions({"ridge", "klasso", "tree"}), HasMethods(["fit", "predict"])],
         "feature_selection": [StrOptions(set(_SELECTIONS))],
-        "score": [StrOptions({"coef_x", "coef"})],
+        "values": [StrOptions({"coef_x", "coef"})],
         "stability": [Interval(Real, 0.5, 1, closed="neither"), None],
         "feature_groups": [dict, None],
         "outputs": "no_validation",
@@ -208,7 +210,7 @@ class LimeExplainer(AttributionExplainer):
         radius: float = 1.0,
         surrogate: Any = "ridge",
         feature_selection: str = "auto",
-        score: str = "coef_x",
+        values: str = "coef_x",
         stability: float | None = None,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
         outputs: Any = None,
@@ -225,7 +227,7 @@ class LimeExplainer(AttributionExplainer):
         self.radius = radius
         self.surrogate = surrogate
         self.feature_selection = feature_selection
-        self.score = score
+        self.values = values
         self.stability = stability
         self.feature_groups = feature_groups
         self.outputs = outputs
@@ -415,9 +417,9 @@ class LimeExplainer(AttributionExplainer):
         """What is said of each row beside its fit."""
         features = self._vicinity.neighbourhood.features
         centres = self._vicinity.neighbourhood.centres(kinds)
-        pairs = list(zip(features, centres.T, strict=True))
-        told = {"unseen": np.stack([feature.is_unseen(one) for feature, one in pairs], axis=1)}
+        pairs = zip(features, centres.T, strict=True)
         words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
+        told = {"unseen": self._vicinity.neighbourhood.fixed(centres)[1]}
         return told | ({"conditions": words} if (words != "").any() else {})
 
     def _explanation(
@@ -427,10 +429,11 @@ class LimeExplainer(AttributionExplainer):
         parts = fits.effects * fits.own_design[:, :, None]
         base = fits.output - parts.sum(axis=1)
         values, errors = fits.effects, fits.std_errors
-        if self.score == "coef_x":
+        if self.values == "coef_x":
             values, errors = parts, errors * np.abs(fits.own_design)[:, :, None]
         extras |= told | {
             "surrogate_outputs": picked(fits.output, which),
+            "surrogate_std_errors": picked(fits.output_std_errors, which),
             "r2_std_errors": picked(fits.r2_std_errors, which),
             "n_samples": fits.n_draws,
             "effective_samples": fits.effective,

@@ -25,14 +25,16 @@ class Drawing(Protocol):
 
 @dataclass(frozen=True)
 class TruncatedNormals:
-    """Normal distributions with the mean and spread of each bin, cut off at its least and largest value.
+    """Normal distributions with the mean and spread of each bin, cut off at its ends.
 
     Attributes
     ----------
-    mean, sd, low, high : ndarray of shape (n_codes,)
-        Of the values in each bin; a bin of one value, or of none but missing ones, is a point.
+    mean, sd : ndarray of shape (n_codes,)
+        Of the values in each bin.
+    low, high : ndarray of shape (n_codes,)
+        Its ends; where they are equal, or missing, the bin is a point.
     dtype : dtype
-        Of the column; whole numbers are rounded to.
+        Of the column.
     """
 
     mean: Floats
@@ -42,7 +44,9 @@ class TruncatedNormals:
     dtype: Any
 
     @classmethod
-    def of(cls, numbers: Floats, codes: Codes, weights: Floats, n_codes: int, dtype: Any) -> TruncatedNormals:
+    def of(
+        cls, numbers: Floats, codes: Codes, weights: Floats, edges: Floats, dtype: Any
+    ) -> TruncatedNormals:
         """Measure the bins.
 
         Parameters
@@ -50,11 +54,11 @@ class TruncatedNormals:
         numbers : ndarray of shape (n_rows,)
             Values.
         codes : ndarray of int of shape (n_rows,)
-            Their bins.
+            Their bins, the one of missing values last.
         weights : ndarray of shape (n_rows,)
             Their weights.
-        n_codes : int
-            Bins, also empty ones.
+        edges : ndarray of shape (n_edges,)
+            Between the bins; the first and the last end at the least and the largest value.
         dtype : dtype
             Of the column.
 
@@ -62,10 +66,10 @@ class TruncatedNormals:
         -------
         TruncatedNormals
         """
+        n_codes, there = edges.size + 2, numbers[~np.isnan(numbers)]
+        ends = (there.min(), there.max()) if there.size else (np.nan, np.nan)
+        low, high = np.array([ends[0], *edges, np.nan]), np.array([*edges, ends[1], np.nan])
         total = np.maximum(np.bincount(codes, weights, n_codes), np.finfo(float).tiny)
-        low, high = np.full(n_codes, np.inf), np.full(n_codes, -np.inf)
-        np.minimum.at(low, codes, numbers)
-        np.maximum.at(high, codes, numbers)
         mean = np.bincount(codes, weights * numbers, n_codes) / total
         spread = np.bincount(codes, weights * (numbers - mean[codes]) ** 2, n_codes) / total
         return cls(mean, np.sqrt(spread) + _NARROW, low, high, np.dtype(dtype))
@@ -91,24 +95,7 @@ class TruncatedNormals:
             numbers = np.clip(drawn, self.low[codes], self.high[codes])
         points = ~(self.low < self.high)
         numbers = np.where(points[codes], self.low[codes], numbers)
-        return [as_dtype(numbers, self.dtype)]
-
-
-def as_dtype(numbers: Floats, dtype: Any) -> Any:
-    """Numbers in the type of a column; rounded where it has whole ones.
-
-    Parameters
-    ----------
-    numbers : ndarray of shape (n,)
-        The numbers.
-    dtype : dtype
-        The type.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-    """
-    return (np.rint(numbers) if dtype.kind in "iu" else numbers).astype(dtype, copy=False)
+        return [numbers.astype(self.dtype, copy=False)]
 
 
 @dataclass(frozen=True)

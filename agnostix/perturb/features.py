@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from agnostix.exceptions import DataError
 from agnostix.perturb.coding import Coding, column_of
-from agnostix.perturb.drawing import Drawing, as_dtype
+from agnostix.perturb.drawing import Drawing
 from agnostix.typing import Bools, Codes, Floats
 from agnostix.utils.frames import to_numbers
 
@@ -388,5 +388,10 @@ class ScaledFeature:
         return (numbers - self.mean) / (self.sd or 1.0)
 
     def _drawn(self, z: Floats) -> Drawn:
-        column = as_dtype(self.mean + self.sd * z, self.dtype)
+        column = _as_dtype(self.mean + self.sd * z, self.dtype)
         return Drawn([column], z if self.dtype.kind == "f" else self._scaled(column.astype(float)))
+
+
+def _as_dtype(numbers: Floats, dtype: Any) -> Any:
+    """Numbers in the type of a column; rounded where it has whole ones."""
+    return (np.rint(numbers) if dtype.kind in "iu" else numbers).astype(dtype, copy=False)

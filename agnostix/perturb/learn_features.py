@@ -20,6 +20,9 @@ from agnostix.perturb.tempering import tempered
 from agnostix.typing import Codes, Floats
 from agnostix.utils.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
 
+POINT_SHARE = 0.05
+"""Share of a column's rows from which on a repeated number is a point mass."""
+
 
 @dataclass(frozen=True)
 class FeatureLearner:
@@ -118,9 +121,10 @@ class FeatureLearner:
         return BinnedFeature(positions, coding, seen, drawing, seen)
 
     def _drawing(self, positions: tuple[int, ...], coding: Coding, codes: Codes, dtype: Any) -> Drawing:
-        if dtype is not None:
+        if isinstance(coding, NumberCoding) and dtype is not None and dtype.kind == "f":
             numbers = to_numbers(column_of(self.table, positions[0]))
-            return TruncatedNormals.of(numbers, codes, self.weights, coding.n_codes, dtype)
+            if not self._has_points(numbers):
+                return TruncatedNormals.of(numbers, codes, self.weights, coding.edges, dtype)
         if isinstance(coding, LevelCoding):
             places = np.arange(coding.n_codes)
             return Resampling.of(self._part(coding.levels, positions), places, places, np.ones(places.size))
@@ -128,6 +132,15 @@ class FeatureLearner:
         if isinstance(coding, NumberCoding):
             order_by = to_numbers(column_of(self.table, positions[0]))
         return Resampling.of(self._part(self.table, positions), codes, order_by, self.weights)
+
+    def _has_points(self, numbers: Floats) -> bool:
+        """Whether some number is seen so often that a smooth distribution would miss it."""
+        there = ~np.isnan(numbers)
+        _, which = np.unique(numbers[there], return_inverse=True)
+        if which.size == 0:
+            return False
+        held = np.bincount(which.ravel(), self.weights[there])
+        return bool(held.max() >= POINT_SHARE * held.sum())
 
     def _part(self, table: Any, positions: tuple[int, ...]) -> Any:
         if not is_frame(table):

@@ -37,11 +37,6 @@ class Neighbourhood:
         """Columns."""
         return int(self.like.shape[1])
 
-    @property
-    def varies(self) -> Bools:
-        """Features of which more than one value was seen, of shape (n_features,)."""
-        return np.array([one.varies for one in self.features])
-
     def centres(self, X: Any) -> Floats:
         """Bins and numbers of rows.
 
@@ -55,6 +50,26 @@ class Neighbourhood:
         ndarray of shape (n_rows, n_features)
         """
         return np.stack([np.asarray(one.centres(X), dtype=float) for one in self.features], axis=1)
+
+    def fixed(self, centres: Floats) -> tuple[Bools, Bools]:
+        """Features of which draws tell nothing.
+
+        Parameters
+        ----------
+        centres : ndarray of shape (n_rows, n_features)
+            From `centres`.
+
+        Returns
+        -------
+        idle : ndarray of bool of shape (n_rows, n_features)
+            All draws have the row's value.
+        unseen : ndarray of bool of shape (n_rows, n_features)
+            No draw has it.
+        """
+        pairs = zip(self.features, centres.T, strict=True)
+        unseen = np.stack([one.is_unseen(own) for one, own in pairs], axis=1)
+        varies = np.array([one.varies for one in self.features])
+        return ~varies & ~unseen, unseen
 
     def shared(self, part: slice) -> list[Drawn]:
         """Draws that serve all rows.

@@ -34,8 +34,14 @@ class OwnDraws:
     _known: dict[tuple[int, float], Drawn] = field(default_factory=dict, repr=False)
     _points: Any = field(default=None, repr=False)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_known": {}, "_points": None}
+    def opened(self) -> OwnDraws:
+        """One for a worker alone, since it keeps what it has drawn.
+
+        Returns
+        -------
+        OwnDraws
+        """
+        return OwnDraws(self.neighbourhood, self.how, self.scale)
 
     def draw(self, centre: Floats) -> list[Drawn]:
         """All draws near a row.

@@ -32,6 +32,15 @@ class SharedRows:
         self._span = slice(0, 0)
         self._drawn: list[Drawn] = []
 
+    def opened(self) -> SharedRows:
+        """One for a worker alone, since it keeps what it has drawn.
+
+        Returns
+        -------
+        SharedRows
+        """
+        return SharedRows(self._neighbourhood, self._start)
+
     @property
     def n_rows(self) -> int:
         """Draws."""

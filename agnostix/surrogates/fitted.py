@@ -51,19 +51,20 @@ class FittedSurrogate:
         moments = Moments.of(problem)
         chosen, margin = choose(self.selection, problem, moments, most, tests)
         effects, errors = np.zeros(chosen.shape), np.zeros(chosen.shape)
-        level = np.empty(chosen.shape[1])
+        level, output_errors = np.empty(chosen.shape[1]), np.empty(chosen.shape[1])
         for output in range(chosen.shape[1]):
             features = np.flatnonzero(chosen[:, output])
             effects[features, output], level[output] = self._fitted(problem, features, output, None)
-            errors[features, output] = self._error(problem, features, output)
+            errors[features, output], output_errors[output] = self._errors(problem, features, output)
         own = level + problem.own_design @ effects
         mean = replace(moments, level=level + moments.mean @ effects)  # the regressor's own intercept
-        r2, r2_errors = r2_of(problem, moments, residuals(problem, mean, effects), own)
+        r2, r2_errors = r2_of(problem, moments, residuals(problem, mean, effects))
         return LocalFit(
             effects=effects,
             std_errors=errors,
             own_design=problem.own_design,
             output=problem.own_answers + own,
+            output_std_errors=output_errors,
             r2=r2,
             r2_std_errors=r2_errors,
             selected=chosen,
@@ -71,23 +72,29 @@ class FittedSurrogate:
             effective=problem.effective,
         )
 
-    def _error(self, problem: Problem, features: Codes, output: int) -> Floats:
+    def _errors(self, problem: Problem, features: Codes, output: int) -> tuple[Floats, float]:
+        """Of the effects, and of the answer for the row."""
         n_blocks = problem.n_blocks
         if not n_blocks:
-            return np.zeros(features.size)
+            return np.zeros(features.size), 0.0
         number = np.arange(problem.n_draws) // (problem.n_draws // n_blocks)
-        left = [self._fitted(problem, features, output, number != b)[0] for b in range(n_blocks)]
-        return np.sqrt((n_blocks - 1) * np.var(left, axis=0))
+        left = [self._fitted(problem, features, output, number != b) for b in range(n_blocks)]
+        effects = np.array([found for found, _ in left])
+        outputs = np.array([level for _, level in left]) + effects @ problem.own_design[features]
+        scale = np.sqrt(n_blocks - 1)
+        return scale * np.std(effects, axis=0), float(scale * np.std(outputs))
 
     def _fitted(
         self, problem: Problem, features: Codes, output: int, kept: Bools | None
     ) -> tuple[Floats, float]:
-        """Effects and intercept from all draws or some, and the row itself."""
+        """Effects and intercept from all draws or some."""
         rows = slice(None) if kept is None else kept
-        design = np.vstack([problem.design[features].T[rows], problem.own_design[features]])
-        answers = np.append(problem.differences[rows, output], 0.0)
-        weights = np.append(problem.weights[rows], 1.0)
-        found = clone(self.regressor).fit(design, answers, sample_weight=weights)
+        if not features.size:
+            return np.zeros(0), float(
+                np.average(problem.differences[rows, output], weights=problem.weights[rows])
+            )
+        design, answers = problem.design[features].T[rows], problem.differences[rows, output]
+        found = clone(self.regressor).fit(design, answers, sample_weight=problem.weights[rows])
         if not hasattr(found, "coef_"):
             raise DataError(
                 "The 'surrogate' of LimeExplainer must have coef_ once it is fitted, and "

@@ -76,7 +76,7 @@ def influences(problem: Problem, moments: Moments, features: Codes, ridge: float
     """
     scores = problem.by_block(weighted, moments.mean)[:, features]
     n_blocks, n, n_columns = scores.shape
-    flat = scores.transpose(1, 0, 2).reshape(n, -1)
+    flat = scores.transpose(1, 0, 2).reshape(n, n_blocks * n_columns)
     moved = solved(moments, features, ridge, flat)
     return moved.reshape(n, n_blocks, n_columns).transpose(1, 0, 2)
 
@@ -103,7 +103,7 @@ def standard_error(moved: Floats, n_draws: int, n_fitted: int) -> Floats:
     return np.sqrt(factor * np.square(apart).sum(axis=0))
 
 
-def r2_of(problem: Problem, moments: Moments, rest: Floats, own: Floats) -> tuple[Floats, Floats]:
+def r2_of(problem: Problem, moments: Moments, rest: Floats) -> tuple[Floats, Floats]:
     """Weighted R2 of any surrogate, and its standard error.
 
     Parameters
@@ -114,8 +114,6 @@ def r2_of(problem: Problem, moments: Moments, rest: Floats, own: Floats) -> tupl
         Its moments.
     rest : ndarray of shape (n_draws, n_outputs)
         Residuals.
-    own : ndarray of shape (n_outputs,)
-        The surrogate's answer for the row, counted from the model's.
 
     Returns
     -------
@@ -123,7 +121,7 @@ def r2_of(problem: Problem, moments: Moments, rest: Floats, own: Floats) -> tupl
         1 and 0 for answers that do not vary.
     """
     lost = problem.weights[:, None] * rest**2
-    total, power = lost.sum(axis=0) + own**2, moments.power
+    total, power = lost.sum(axis=0), moments.power
     varies = power > 0
     room = np.where(varies, power, 1.0)
     r2 = np.where(varies, 1.0 - total / room, 1.0)
@@ -132,3 +130,29 @@ def r2_of(problem: Problem, moments: Moments, rest: Floats, own: Floats) -> tupl
     spread = problem.weights[:, None] * (problem.differences - moments.level) ** 2
     moved = (lost - (1.0 - r2) * spread).reshape(problem.n_blocks, -1, r2.size).sum(axis=1) / room
     return r2, np.where(varies, standard_error(moved, problem.n_draws, 1), 0.0)
+
+
+def output_influences(
+    problem: Problem, moments: Moments, features: Codes, weighted: Floats, moved: Floats
+) -> Floats:
+    """How much each block moves the surrogate's answer for the row.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was drawn.
+    moments : Moments
+        Its moments.
+    features : ndarray of int of shape (n,)
+        Those that have effects.
+    weighted : ndarray of shape (n_draws, n_columns)
+        Residuals times weights.
+    moved : ndarray of shape (n_blocks, n, n_columns)
+        From `influences`.
+
+    Returns
+    -------
+    ndarray of shape (n_blocks, n_columns)
+    """
+    level = weighted.reshape(problem.n_blocks, -1, weighted.shape[1]).sum(axis=1) / moments.total
+    return level + np.einsum("f,bfc->bc", (problem.own_design - moments.mean)[features], moved)

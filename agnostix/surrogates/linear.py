@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.surrogates.least_squares import influences, r2_of, residuals, solved, standard_error
+from agnostix.surrogates.least_squares import (
+    influences,
+    output_influences,
+    r2_of,
+    residuals,
+    solved,
+    standard_error,
+)
 from agnostix.surrogates.local_fit import LocalFit
 from agnostix.surrogates.moments import Moments
 from agnostix.surrogates.problem import Problem
@@ -56,18 +63,21 @@ class LinearSurrogate:
             cells = features[:, None], outputs
             effects[cells] = solved(moments, features, self.ridge, moments.cross[cells])
         rest = residuals(problem, moments, effects)
-        errors = np.zeros(chosen.shape)
+        errors, output_errors = np.zeros(chosen.shape), np.zeros(chosen.shape[1])
         for features, outputs in groups if problem.n_blocks else []:
             weighted = problem.weights[:, None] * rest[:, outputs]
             moved = influences(problem, moments, features, self.ridge, weighted)
             errors[features[:, None], outputs] = standard_error(moved, problem.n_draws, features.size + 1)
+            parts = output_influences(problem, moments, features, weighted, moved)
+            output_errors[outputs] = standard_error(parts, problem.n_draws, features.size + 1)
         own = moments.level + (problem.own_design - moments.mean) @ effects
-        r2, r2_errors = r2_of(problem, moments, rest, own)
+        r2, r2_errors = r2_of(problem, moments, rest)
         return LocalFit(
             effects=effects,
             std_errors=errors,
             own_design=problem.own_design,
             output=problem.own_answers + own,
+            output_std_errors=output_errors,
             r2=r2,
             r2_std_errors=r2_errors,
             selected=chosen,

@@ -23,6 +23,8 @@ class LocalFit:
         By what effects are multiplied for the row itself.
     output : ndarray of shape (n_outputs,)
         What the surrogate answers for the row.
+    output_std_errors : ndarray of shape (n_outputs,)
+        Of `output`.
     r2 : ndarray of shape (n_outputs,)
         Share of the answers' weighted variance that it tells.
     r2_std_errors : ndarray of shape (n_outputs,)
@@ -40,6 +42,7 @@ class LocalFit:
     std_errors: Floats
     own_design: Floats
     output: Floats
+    output_std_errors: Floats
     r2: Floats
     r2_std_errors: Floats
     selected: Bools

@@ -19,7 +19,7 @@ class Moments:
     Attributes
     ----------
     total : float
-        Sum of the weights, the row's own included.
+        Sum of the weights.
     mean : ndarray of shape (n_features,)
         Of the design.
     level : ndarray of shape (n_outputs,)
@@ -46,20 +46,19 @@ class Moments:
         Parameters
         ----------
         problem : Problem
-            Draws and the row itself.
+            What was drawn.
 
         Returns
         -------
         Moments
         """
-        weights, own = problem.weights, problem.own_design
-        root = np.sqrt(weights)
+        root = np.sqrt(problem.weights)
         scaled = problem.design * root
         answers = problem.differences * root[:, None]
-        total = float(weights.sum()) + 1.0
-        mean = (scaled @ root + own) / total
+        total = float(problem.weights.sum())
+        mean = scaled @ root / total
         level = root @ answers / total
-        gram = scaled @ scaled.T + np.outer(own, own) - total * np.outer(mean, mean)
+        gram = scaled @ scaled.T - total * np.outer(mean, mean)
         cross = scaled @ answers - total * np.outer(mean, level)
         power = np.square(answers).sum(axis=0) - total * level**2
         return cls(total, mean, level, gram, cross, np.maximum(power, 0.0))

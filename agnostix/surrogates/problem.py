@@ -12,7 +12,7 @@ from agnostix.typing import Floats
 
 @dataclass(frozen=True)
 class Problem:
-    """Draws with weights, and the row itself as one more of weight 1.
+    """Draws with weights; the row itself is where answers are counted from, and no draw.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Problem:
 
     @property
     def n_draws(self) -> int:
-        """Draws, without the row itself."""
+        """How many there are."""
         return self.weights.size
 
     @cached_property

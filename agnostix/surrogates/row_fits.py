@@ -21,7 +21,7 @@ class RowFits:
         Effects and their errors.
     own_design : ndarray of shape (n_rows, n_features)
         By what effects are multiplied for the rows themselves.
-    output, r2, r2_std_errors, margin : ndarray of shape (n_rows, n_outputs)
+    output, output_std_errors, r2, r2_std_errors, margin : ndarray of shape (n_rows, n_outputs)
         The surrogates' answers for the rows, how well they fit, and how sure the choice of features is.
     selected : ndarray of bool of shape (n_rows, n_features, n_outputs)
         Features that are used.
@@ -35,6 +35,7 @@ class RowFits:
     std_errors: Floats
     own_design: Floats
     output: Floats
+    output_std_errors: Floats
     r2: Floats
     r2_std_errors: Floats
     selected: Bools

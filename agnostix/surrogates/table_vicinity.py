@@ -109,7 +109,8 @@ class TableVicinity:
         """
         centres = self.neighbourhood.centres(X)
         if self.own is not None:
-            near = OwnFits(recipe, self.own, centres, own_answers, rows)
+            fixed = self.neighbourhood.fixed(centres)
+            near = OwnFits(recipe, self.own, centres, own_answers, fixed, rows)
             return RowFits.of(survey.answer(near), self.n_draws), rows.size * self.n_draws
         fits = self._shared(survey, recipe, centres, own_answers, rows)
         wider, n_asked = self, 0
@@ -148,7 +149,7 @@ class TableVicinity:
     ) -> RowFits:
         assert self.traces is not None
         assert self.answers is not None
-        idle = ~self.neighbourhood.varies
+        fixed = self.neighbourhood.fixed(centres)
         n_blocks = self.neighbourhood.points.n_blocks
-        near = SharedFits(recipe, self.traces, self.answers, n_blocks, centres, own_answers, idle, rows)
+        near = SharedFits(recipe, self.traces, self.answers, n_blocks, centres, own_answers, fixed, rows)
         return RowFits.of(survey.answer(near), self.n_draws)

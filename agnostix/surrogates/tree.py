@@ -11,13 +11,13 @@ from agnostix.surrogates.least_squares import r2_of, standard_error
 from agnostix.surrogates.local_fit import LocalFit
 from agnostix.surrogates.moments import Moments
 from agnostix.surrogates.problem import Problem
-from agnostix.surrogates.selection import Selection, choose
-from agnostix.typing import Codes, Floats
+from agnostix.surrogates.selection import Selection, alike, choose
+from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)
 class TreeSurrogate:
-    """A regression tree of few leaves.
+    """A regression tree of few leaves, one for all outputs that use the same features.
 
     The effect of a feature is the sum of the changes of the node's mean at splits on it along the row's path;
     errors are those of these means, for the splits that were made.
@@ -34,7 +34,7 @@ class TreeSurrogate:
     selection: Selection
 
     def fit(self, problem: Problem, most: int | None, tests: bool) -> LocalFit:
-        """Grow a tree for each output.
+        """Grow it.
 
         Parameters
         ----------
@@ -52,18 +52,22 @@ class TreeSurrogate:
         moments = Moments.of(problem)
         chosen, margin = choose(self.selection, problem, moments, most, tests)
         effects, errors = np.zeros(chosen.shape), np.zeros(chosen.shape)
-        rest, own = np.empty(problem.answers.shape), np.empty(chosen.shape[1])
-        for output in range(chosen.shape[1]):
-            features = np.flatnonzero(chosen[:, output])
-            grown = self._grown(problem.only(output), features)
-            effects[features, output], errors[features, output] = grown[:2]
-            rest[:, output], own[output] = grown[2:]
-        r2, r2_errors = r2_of(problem, moments, rest, own)
+        rest, own = np.empty(problem.answers.shape), np.empty((2, chosen.shape[1]))
+        for outputs in alike(chosen):
+            features = np.flatnonzero(chosen[:, outputs[0]])
+            path, rest[:, outputs] = self._grown(problem, moments, features, outputs)
+            means, moved = _node_means(problem, path.inside, outputs)
+            found, parts = path.steps(means[None])[0], path.steps(moved)
+            effects[features[:, None], outputs] = found
+            errors[features[:, None], outputs] = _error(problem, parts, path)
+            own[:, outputs] = means[-1], _error(problem, moved[:, -1], path)
+        r2, r2_errors = r2_of(problem, moments, rest)
         return LocalFit(
             effects=effects,
             std_errors=errors,
             own_design=np.ones(problem.own_design.size),
-            output=problem.own_answers + own,
+            output=problem.own_answers + own[0],
+            output_std_errors=own[1],
             r2=r2,
             r2_std_errors=r2_errors,
             selected=chosen,
@@ -71,29 +75,63 @@ class TreeSurrogate:
             effective=problem.effective,
         )
 
-    def _grown(self, problem: Problem, features: Codes) -> tuple[Floats, Floats, Floats, float]:
-        """Effects, their errors, residuals, and the answer for the row, of a problem of one output."""
-        design = np.vstack([problem.design[features].T, problem.own_design[features]])
-        answers = np.append(problem.differences[:, 0], 0.0)
-        weights = np.append(problem.weights, 1.0)
+    def _grown(
+        self, problem: Problem, moments: Moments, features: Codes, outputs: Codes
+    ) -> tuple[_Path, Floats]:
+        """The row's path in one tree for some outputs, and what that tree leaves over."""
+        answers = problem.differences[:, outputs]
+        if not features.size:
+            return _Path(np.ones((problem.n_draws, 1), dtype=bool), np.empty(0, dtype=np.intp), 0), (
+                answers - moments.level[outputs]
+            )
+        spread = np.sqrt(moments.power[outputs] / moments.total)
+        scale = np.where(spread > 0, spread, 1.0)
+        design = problem.design[features].T
         tree = DecisionTreeRegressor(max_leaf_nodes=self.max_leaf_nodes, random_state=0)
-        tree.fit(design, answers, sample_weight=weights)
-        inside = tree.decision_path(design).toarray().astype(bool)
-        path = np.flatnonzero(inside[-1])
-        means, moved = _node_means(problem, inside[:, path], answers, weights)
-        effects, parts = np.zeros(features.size), np.zeros((moved.shape[0], features.size))
-        for k, split in enumerate(tree.tree_.feature[path[:-1]]):
-            effects[split] += means[k + 1] - means[k]
-            parts[:, split] += moved[:, k + 1] - moved[:, k]
-        errors = standard_error(parts, problem.n_draws, path.size) if problem.n_blocks else 0.0 * effects
-        predicted = tree.predict(design)
-        return effects, errors, problem.differences[:, 0] - predicted[:-1], float(predicted[-1])
+        tree.fit(design, answers / scale, sample_weight=problem.weights)
+        nodes = np.flatnonzero(tree.decision_path(problem.own_design[None, features]).toarray()[0])
+        inside = tree.decision_path(design).toarray()[:, nodes].astype(bool)
+        predicted = tree.predict(design).reshape(answers.shape)
+        return _Path(inside, tree.tree_.feature[nodes[:-1]], features.size), answers - predicted * scale
 
 
-def _node_means(problem: Problem, inside: Floats, answers: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted mean answer in each node, and how much each block moves it."""
-    room = weights @ inside
-    means = (weights * answers) @ inside / room
-    scores = (weights[:, None] * inside * (answers[:, None] - means) / room)[:-1]
+@dataclass(frozen=True)
+class _Path:
+    """Nodes from the root to the row's leaf.
+
+    Attributes
+    ----------
+    inside : ndarray of bool of shape (n_draws, n_nodes)
+        Which draws are in each.
+    splits : ndarray of int of shape (n_nodes - 1,)
+        Features at which the path turns.
+    n_features : int
+        Of the tree.
+    """
+
+    inside: Bools
+    splits: Codes
+    n_features: int
+
+    def steps(self, means: Floats) -> Floats:
+        """From (n, n_nodes, n_outputs) means of nodes to (n, n_features, n_outputs) changes along the path."""
+        found = np.zeros((means.shape[0], self.n_features, means.shape[2]))
+        for k, split in enumerate(self.splits):
+            found[:, split] += means[:, k + 1] - means[:, k]
+        return found
+
+
+def _error(problem: Problem, parts: Floats, path: _Path) -> Floats:
+    if not problem.n_blocks:
+        return np.zeros(parts.shape[1:])
+    return standard_error(parts, problem.n_draws, path.splits.size + 1)
+
+
+def _node_means(problem: Problem, inside: Bools, outputs: Codes) -> tuple[Floats, Floats]:
+    """Weighted mean answers in each node, and how much each block moves them."""
+    answers, weighted = problem.differences[:, outputs], problem.weights[:, None] * inside
+    room = weighted.sum(axis=0)
+    means = weighted.T @ answers / room[:, None]
     n_blocks = max(problem.n_blocks, 1)
-    return means, scores.reshape(n_blocks, -1, means.size).sum(axis=1)
+    scores = (weighted / room)[:, :, None] * (answers[:, None, :] - means)
+    return means, scores.reshape(n_blocks, -1, *means.shape).sum(axis=1)

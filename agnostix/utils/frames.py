@@ -413,6 +413,7 @@ def assembled(like: Any, columns: dict[int, Any]) -> Any:
         return table
     if not isinstance(like, pd.DataFrame):
         return type(like)(dict(zip(like.columns, in_order, strict=True)), schema=like.schema)
-    frame = pd.DataFrame(dict(enumerate(in_order)))
+    kept = [pd.Series(column, dtype=column.dtype) for column in in_order]  # or texts would change their type
+    frame = pd.DataFrame(dict(enumerate(kept)))
     frame.columns = like.columns
     return frame
