@@ -139,8 +139,9 @@ class LimeExplainer(AttributionExplainer):
     and speak of the draws alone: not of how well the surrogate fits, which
     ``fidelity["r2"]`` of the result tells (weighted, on the draws), nor of the
     choice of features where `max_features` is set. Values that were not seen in
-    `fit` are never drawn: their effect is what the row's own answer has beyond
-    what the surrogate makes of the other features.
+    `fit` are in no draw: their effect is the mean change of the model's
+    answers when they are put into some of the draws, for which it is asked
+    again.
 
     ``extras`` of the result has the ``surrogate_outputs`` for the rows and
     their ``surrogate_std_errors``, the errors of R2 (``r2_std_errors``), the
@@ -330,8 +331,9 @@ class LimeExplainer(AttributionExplainer):
         int
         """
         check_is_fitted(self)
-        n_rows = as_table(X).shape[0]
-        return n_rows + self._vicinity.cost(n_rows)
+        table = as_table(X)
+        check_alike(table, self._vicinity.neighbourhood.like)
+        return int(table.shape[0]) + self._vicinity.cost(table)
 
     def _check_together(self) -> None:
         """Refuse parameters that do not go together, and say which do."""
@@ -419,7 +421,7 @@ class LimeExplainer(AttributionExplainer):
         centres = self._vicinity.neighbourhood.centres(kinds)
         pairs = zip(features, centres.T, strict=True)
         words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
-        told = {"unseen": self._vicinity.neighbourhood.fixed(centres)[1]}
+        told = {"unseen": self._vicinity.neighbourhood.unseen(centres)}
         return told | ({"conditions": words} if (words != "").any() else {})
 
     def _explanation(

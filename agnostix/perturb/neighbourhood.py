@@ -51,8 +51,13 @@ class Neighbourhood:
         """
         return np.stack([np.asarray(one.centres(X), dtype=float) for one in self.features], axis=1)
 
-    def fixed(self, centres: Floats) -> tuple[Bools, Bools]:
-        """Features of which draws tell nothing.
+    @property
+    def varies(self) -> Bools:
+        """Features of which more than one value is drawn, of shape (n_features,)."""
+        return np.array([one.varies for one in self.features])
+
+    def unseen(self, centres: Floats) -> Bools:
+        """Values that are never drawn.
 
         Parameters
         ----------
@@ -61,15 +66,10 @@ class Neighbourhood:
 
         Returns
         -------
-        idle : ndarray of bool of shape (n_rows, n_features)
-            All draws have the row's value.
-        unseen : ndarray of bool of shape (n_rows, n_features)
-            No draw has it.
+        ndarray of bool of shape (n_rows, n_features)
         """
         pairs = zip(self.features, centres.T, strict=True)
-        unseen = np.stack([one.is_unseen(own) for one, own in pairs], axis=1)
-        varies = np.array([one.varies for one in self.features])
-        return ~varies & ~unseen, unseen
+        return np.stack([one.is_unseen(own) for one, own in pairs], axis=1)
 
     def shared(self, part: slice) -> list[Drawn]:
         """Draws that serve all rows.

@@ -48,7 +48,7 @@ class Recipe:
         centre: Floats,
         answers: Floats,
         own_answers: Floats,
-        fixed: tuple[Bools, Bools],
+        free: Bools,
         n_blocks: int,
         row: int,
     ) -> LocalFit:
@@ -64,9 +64,8 @@ class Recipe:
             The model's.
         own_answers : ndarray of shape (n_outputs,)
             The model's, to the row itself.
-        fixed : tuple of two ndarray of bool of shape (n_features,)
-            Features of which the draws, and the row, have one value; and those of which the row has a
-            value that is never drawn.
+        free : ndarray of bool of shape (n_features,)
+            Features that some draws share with the row and others do not.
         n_blocks : int
             Of the draws.
         row : int
@@ -77,12 +76,9 @@ class Recipe:
         LocalFit
         """
         design, own, squares = traces.design(centre)
-        idle, unseen = fixed
-        free = ~(idle | unseen)
-        weights = np.ones(traces.n_draws)
         if self.kernel is not None:
             self.kernel.check(squares, traces.log_weights, int(free.sum()), row)
-            weights = self.kernel.weights(squares, traces.log_weights)
+        weights = self._weights(traces, squares)
         scale = np.where(traces.is_binned, 1.0, self.radius or 1.0)
         start = np.zeros_like(own) if self.radius is None else np.where(traces.is_binned, 0.0, own)
         if self.radius is not None:
@@ -91,7 +87,28 @@ class Recipe:
             design = design[free]
         problem = Problem(design, weights, answers, ((own - start) / scale)[free], own_answers, n_blocks)
         fit = self.surrogate.fit(problem, self.most, self.tests)
-        return _with_unseen(_whole(fit, free, scale, own), unseen, own_answers)
+        return _whole(fit, free, scale, own)
+
+    def weights(self, traces: Traces, centre: Floats) -> Floats:
+        """Weigh draws near a row.
+
+        Parameters
+        ----------
+        traces : Traces
+            What was drawn.
+        centre : ndarray of shape (n_features,)
+            The row's bins and numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_draws,)
+        """
+        return self._weights(traces, traces.design(centre)[2])
+
+    def _weights(self, traces: Traces, squares: Floats) -> Floats:
+        if self.kernel is None:
+            return np.ones(traces.n_draws)
+        return self.kernel.weights(squares, traces.log_weights)
 
 
 def _whole(fit: LocalFit, free: Bools, scale: Floats, own: Floats) -> LocalFit:
@@ -101,26 +118,6 @@ def _whole(fit: LocalFit, free: Bools, scale: Floats, own: Floats) -> LocalFit:
     effects[free], errors[free], selected[free] = fit.effects, fit.std_errors, fit.selected
     by = scale[:, None]
     return replace(fit, effects=effects / by, std_errors=errors / by, own_design=own, selected=selected)
-
-
-def _with_unseen(fit: LocalFit, unseen: Bools, own_answers: Floats) -> LocalFit:
-    """What the row's own answer has beyond the surrogate falls to the values that are never drawn."""
-    if not unseen.any():
-        return fit
-    effects, errors, selected = fit.effects.copy(), fit.std_errors.copy(), fit.selected.copy()
-    share = (unseen.sum() * fit.own_design[unseen])[:, None]
-    effects[unseen] = (own_answers - fit.output) / share
-    errors[unseen] = fit.output_std_errors / np.abs(share)
-    selected[unseen] = True
-    exact = np.zeros_like(fit.output)
-    return replace(
-        fit,
-        effects=effects,
-        std_errors=errors,
-        selected=selected,
-        output=own_answers,
-        output_std_errors=exact,
-    )
 
 
 @dataclass(frozen=True)
@@ -141,7 +138,7 @@ class SharedFits:
         Each row's bins and numbers.
     own_answers : ndarray of shape (n_items, n_outputs)
         The model's, to the rows themselves.
-    fixed : tuple of two ndarray of bool of shape (n_items, n_features)
+    free : ndarray of bool of shape (n_items, n_features)
         As for `Recipe.fit`, row by row.
     rows : ndarray of int of shape (n_items,)
         Places of the rows, for messages.
@@ -153,7 +150,7 @@ class SharedFits:
     n_blocks: int
     centres: Floats
     own_answers: Floats
-    fixed: tuple[Bools, Bools]
+    free: Bools
     rows: Codes
     width: int = 1
 
@@ -181,7 +178,7 @@ class SharedFits:
             self.centres[item],
             self.answers,
             self.own_answers[item],
-            (self.fixed[0][item], self.fixed[1][item]),
+            self.free[item],
             self.n_blocks,
             int(self.rows[item]),
         ).arrays()
@@ -204,7 +201,7 @@ class OwnFits:
         Each row's bins and numbers.
     own_answers : ndarray of shape (n_items, n_outputs)
         The model's, to the rows themselves.
-    fixed : tuple of two ndarray of bool of shape (n_items, n_features)
+    free : ndarray of bool of shape (n_items, n_features)
         As for `Recipe.fit`, row by row.
     rows : ndarray of int of shape (n_items,)
         Places of the rows, for messages.
@@ -216,21 +213,21 @@ class OwnFits:
         draws: OwnDraws,
         centres: Floats,
         own_answers: Floats,
-        fixed: tuple[Bools, Bools],
+        free: Bools,
         rows: Codes,
     ) -> None:
         self._recipe = recipe
         self._draws = draws
         self._centres = centres
         self._own_answers = own_answers
-        self._fixed = fixed
+        self._free = free
         self._rows = rows
         self._at: tuple[int, list[Drawn]] = (-1, [])
 
     def opened(self) -> OwnFits:
         """One for a worker alone, since it keeps what it has drawn."""
         draws = self._draws.opened()
-        return OwnFits(self._recipe, draws, self._centres, self._own_answers, self._fixed, self._rows)
+        return OwnFits(self._recipe, draws, self._centres, self._own_answers, self._free, self._rows)
 
     @property
     def _neighbourhood(self) -> Neighbourhood:
@@ -261,7 +258,7 @@ class OwnFits:
             self._centres[item],
             answers,
             self._own_answers[item],
-            (self._fixed[0][item], self._fixed[1][item]),
+            self._free[item],
             self._neighbourhood.points.n_blocks,
             int(self._rows[item]),
         ).arrays()

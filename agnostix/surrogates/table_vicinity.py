@@ -12,6 +12,7 @@ from agnostix.engine import Survey
 from agnostix.perturb import Neighbourhood, OwnDraws, SharedRows, Traces
 from agnostix.surrogates.near_rows import OwnFits, Recipe, SharedFits
 from agnostix.surrogates.row_fits import RowFits
+from agnostix.surrogates.unseen import UnseenContrasts
 from agnostix.typing import Bools, Codes, Floats
 
 MOST_DOUBLINGS = 4
@@ -67,21 +68,23 @@ class TableVicinity:
         answers = found if self.answers is None else np.concatenate([self.answers, found])
         return replace(self, traces=rows.traces(), answers=answers)
 
-    def cost(self, n_rows: int) -> int:
+    def cost(self, X: Any) -> int:
         """Model rows that draws take at most.
 
         Parameters
         ----------
-        n_rows : int
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
             Rows to be explained.
 
         Returns
         -------
         int
         """
+        unseen = self.neighbourhood.unseen(self.neighbourhood.centres(X))
+        extra = UnseenContrasts.cost(self.neighbourhood, int(unseen.sum()))
         if self.own is not None:
-            return n_rows * self.n_draws
-        return 0 if self.stability is None else self.n_draws * (2**MOST_DOUBLINGS - 1)
+            return extra + X.shape[0] * self.n_draws
+        return extra + (0 if self.stability is None else self.n_draws * (2**MOST_DOUBLINGS - 1))
 
     def fits(
         self, survey: Survey, recipe: Recipe, X: Any, own_answers: Floats, rows: Codes
@@ -108,22 +111,37 @@ class TableVicinity:
             Rows that the model was asked about.
         """
         centres = self.neighbourhood.centres(X)
+        unseen = self.neighbourhood.unseen(centres)
+        free = self.neighbourhood.varies & ~unseen
         if self.own is not None:
-            fixed = self.neighbourhood.fixed(centres)
-            near = OwnFits(recipe, self.own, centres, own_answers, fixed, rows)
-            return RowFits.of(survey.answer(near), self.n_draws), rows.size * self.n_draws
-        fits = self._shared(survey, recipe, centres, own_answers, rows)
-        wider, n_asked = self, 0
+            near = OwnFits(recipe, self.own, centres, own_answers, free, rows)
+            fits, n_asked = RowFits.of(survey.answer(near), self.n_draws), rows.size * self.n_draws
+        else:
+            fits, n_asked = self._shared_fits(survey, recipe, centres, own_answers, free, rows)
+        if unseen.any():
+            contrasts = self._contrasts(recipe, X, centres, unseen, rows)
+            _put_contrasts(fits, contrasts, survey.answer(contrasts))
+            n_asked += contrasts.n_model_rows
+        return fits, n_asked
+
+    def _contrasts(
+        self, recipe: Recipe, X: Any, centres: Floats, unseen: Bools, rows: Codes
+    ) -> UnseenContrasts:
+        return UnseenContrasts.of(recipe, self.neighbourhood, self.own, X, centres, unseen, rows)
+
+    def _shared_fits(
+        self, survey: Survey, recipe: Recipe, centres: Floats, own_answers: Floats, free: Bools, rows: Codes
+    ) -> tuple[RowFits, int]:
+        fits = self._shared(survey, recipe, centres, own_answers, free, rows)
+        wider = self
         for _ in range(MOST_DOUBLINGS if self.stability is not None else 0):
             unsure = np.flatnonzero(wider.is_unsure(fits))
             if unsure.size == 0:
                 break
             wider = wider._doubled(survey)
-            n_asked = wider.n_draws - self.n_draws
-            fits.put(
-                unsure, wider._shared(survey, recipe, centres[unsure], own_answers[unsure], rows[unsure])
-            )
-        return fits, n_asked
+            of = (part[unsure] for part in (centres, own_answers, free, rows))
+            fits.put(unsure, wider._shared(survey, recipe, *of))
+        return fits, wider.n_draws - self.n_draws
 
     def is_unsure(self, fits: RowFits) -> Bools:
         """Rows in which another feature might as well have been chosen.
@@ -145,11 +163,20 @@ class TableVicinity:
         return replace(self, neighbourhood=replace(self.neighbourhood, points=points)).asked(survey)
 
     def _shared(
-        self, survey: Survey, recipe: Recipe, centres: Floats, own_answers: Floats, rows: Codes
+        self, survey: Survey, recipe: Recipe, centres: Floats, own_answers: Floats, free: Bools, rows: Codes
     ) -> RowFits:
         assert self.traces is not None
         assert self.answers is not None
-        fixed = self.neighbourhood.fixed(centres)
         n_blocks = self.neighbourhood.points.n_blocks
-        near = SharedFits(recipe, self.traces, self.answers, n_blocks, centres, own_answers, fixed, rows)
+        near = SharedFits(recipe, self.traces, self.answers, n_blocks, centres, own_answers, free, rows)
         return RowFits.of(survey.answer(near), self.n_draws)
+
+
+def _put_contrasts(fits: RowFits, contrasts: UnseenContrasts, found: list[tuple[Floats, ...]]) -> None:
+    """Give the effects of values that were never seen their place among the others."""
+    for (row, feature), (effect, error) in zip(contrasts.pairs, found, strict=True):
+        own = fits.own_design[row, feature]
+        fits.effects[row, feature], fits.std_errors[row, feature] = effect / own, error / abs(own)
+        fits.selected[row, feature] = True
+        fits.output[row] += effect
+        fits.output_std_errors[row] = np.hypot(fits.output_std_errors[row], error)

@@ -114,7 +114,7 @@ class _Path:
     n_features: int
 
     def steps(self, means: Floats) -> Floats:
-        """From (n, n_nodes, n_outputs) means of nodes to (n, n_features, n_outputs) changes along the path."""
+        """From means (n, n_nodes, n_outputs) to changes along the path (n, n_features, n_outputs)."""
         found = np.zeros((means.shape[0], self.n_features, means.shape[2]))
         for k, split in enumerate(self.splits):
             found[:, split] += means[:, k + 1] - means[:, k]

@@ -417,3 +417,21 @@ def assembled(like: Any, columns: dict[int, Any]) -> Any:
     frame = pd.DataFrame(dict(enumerate(kept)))
     frame.columns = like.columns
     return frame
+
+
+def taken(column: Any, places: Any) -> Any:
+    """Values of a column, in the order asked for.
+
+    Parameters
+    ----------
+    column : Series or ndarray of shape (n_rows,)
+        The column.
+    places : ndarray of int of shape (n,)
+        Which values.
+
+    Returns
+    -------
+    Series or array of shape (n,)
+        As `assembled` takes it.
+    """
+    return column.array[places] if isinstance(column, pd.Series) else column[places]

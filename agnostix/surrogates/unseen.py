@@ -1,0 +1,167 @@
+"""Effects of values that no draw has: draws with the row's own value put in, and the same without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from agnostix.perturb import Neighbourhood, OwnDraws, Traces
+from agnostix.perturb.features import Drawn
+from agnostix.perturb.identity import joined_column
+from agnostix.surrogates.least_squares import standard_error
+from agnostix.surrogates.near_rows import Recipe
+from agnostix.typing import Codes, Floats
+from agnostix.utils.frames import assembled, take_rows, taken
+
+SIZE = 32
+"""Draws that are taken from the start of each block."""
+
+
+@dataclass
+class UnseenContrasts:
+    """One contrast for each row and feature whose value was never seen.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What the draws weigh.
+    neighbourhood : Neighbourhood
+        What is drawn; blocks are cut short.
+    own : OwnDraws or None
+        How draws near each row are made; None where all rows share them.
+    X : DataFrame or ndarray of shape (n_rows, n_columns)
+        The rows.
+    centres : ndarray of shape (n_rows, n_features)
+        Their bins and numbers.
+    pairs : ndarray of int of shape (n_items, 2)
+        Places of rows and features.
+    rows : ndarray of int of shape (n_rows,)
+        Places of the rows, for messages.
+    """
+
+    recipe: Recipe
+    neighbourhood: Neighbourhood
+    own: OwnDraws | None
+    X: Any
+    centres: Floats
+    pairs: Codes
+    rows: Codes
+    _kept: tuple[int, list[Drawn], Any] = field(default=(-1, [], None), repr=False)
+
+    def opened(self) -> UnseenContrasts:
+        """One for a worker alone, since it keeps what it has drawn."""
+        return replace(self, own=None if self.own is None else self.own.opened())
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        neighbourhood: Neighbourhood,
+        own: OwnDraws | None,
+        X: Any,
+        centres: Floats,
+        unseen: Any,
+        rows: Codes,
+    ) -> UnseenContrasts:
+        """Cut the blocks short.
+
+        Parameters
+        ----------
+        recipe, neighbourhood, own, X, centres, rows
+            As the attributes.
+        unseen : ndarray of bool of shape (n_rows, n_features)
+            Which values no draw has.
+
+        Returns
+        -------
+        UnseenContrasts
+        """
+        points = neighbourhood.points
+        few = replace(neighbourhood, points=replace(points, size=min(points.size, SIZE)))
+        near = None if own is None else OwnDraws(few, own.how, own.scale)
+        return cls(recipe, few, near, X, centres, np.argwhere(unseen), rows)
+
+    @classmethod
+    def cost(cls, neighbourhood: Neighbourhood, n_items: int) -> int:
+        """Rows that so many contrasts take.
+
+        Parameters
+        ----------
+        neighbourhood : Neighbourhood
+            What is drawn, with whole blocks.
+        n_items : int
+            How many.
+
+        Returns
+        -------
+        int
+        """
+        points = neighbourhood.points
+        return 2 * n_items * points.n_blocks * min(points.size, SIZE)
+
+    @property
+    def n_items(self) -> int:
+        """Contrasts."""
+        return self.pairs.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.neighbourhood.width
+
+    @property
+    def n_model_rows(self) -> int:
+        """Rows that all contrasts take."""
+        return self.cost(self.neighbourhood, self.n_items)
+
+    def size(self, item: int) -> int:
+        """Draws without and with the value."""
+        return 2 * self.neighbourhood.points.n_points
+
+    def build(self, item: int, part: slice) -> Any:
+        """Draws, then the same with the row's value."""
+        return take_rows(self._made(item)[1], np.arange(part.start, part.stop))
+
+    def digest(self, item: int, answers: Floats) -> tuple[Floats, ...]:
+        """Weighted mean of the differences, and its error."""
+        row, _ = self.pairs[item]
+        without, given = np.split(answers, 2)
+        traces = [one.trace for one in self._made(item)[0]]
+        near = Traces.of(self.neighbourhood.features, traces, weighted=self.own is None)
+        weights = self.recipe.weights(near, self.centres[row])
+        share = (weights / weights.sum())[:, None]
+        effect = (share * (given - without)).sum(axis=0)
+        parts = share * (given - without - effect)
+        n_blocks = self.neighbourhood.points.n_blocks
+        moved = parts.reshape(n_blocks, -1, effect.size).sum(axis=1)
+        return effect, standard_error(moved, weights.size, 1)
+
+    def told(self, item: int, part: slice) -> str:
+        """Name the row and the draws."""
+        return f"draws {part.start} to {part.stop - 1} around row {self.rows[self.pairs[item][0]]}"
+
+    def _made(self, item: int) -> tuple[list[Drawn], Any]:
+        """Draws, and the table of them without and with the row's value."""
+        if self._kept[0] != item:
+            drawn = self._drawn(self.pairs[item][0])
+            self._kept = (item, drawn, self._twice(drawn, *self.pairs[item]))
+        return self._kept[1:]
+
+    def _twice(self, drawn: list[Drawn], row: int, feature: int) -> Any:
+        base, own = self.neighbourhood.table(drawn), take_rows(self.X, np.array([row]))
+        n = self.neighbourhood.points.n_points
+        again = np.tile(np.arange(n), 2)
+        given = np.where(np.arange(2 * n) < n, again, n)
+        replaced = self.neighbourhood.features[feature].positions
+        columns = {}
+        for position in range(self.width):
+            both = joined_column(base, own, position)
+            columns[position] = taken(both, given if position in replaced else again)
+        return assembled(self.neighbourhood.like, columns)
+
+    def _drawn(self, row: int) -> list[Drawn]:
+        if self.own is not None:
+            return self.own.draw(self.centres[row])
+        return self.neighbourhood.shared(slice(0, self.neighbourhood.points.n_points))
