@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ["matplotlib", "cvxpy", "torch", "jinja2", "skops", "polars"]
+HEAVY = ["matplotlib", "cvxpy", "torch", "jinja2", "skops", "polars", "skimage"]
 
 
 def _loaded_by(statement: str) -> set[str]:

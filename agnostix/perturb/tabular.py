@@ -25,7 +25,7 @@ from agnostix.perturb.identity import (
 from agnostix.perturb.masker import Builder, Composition
 from agnostix.perturb.players import Players
 from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import column_at, column_names, is_frame, take_rows
+from agnostix.utils.frames import as_table, column_at, column_names, is_frame, take_rows
 
 AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""
@@ -71,6 +71,102 @@ class TabularMasker:
                 f"The 'players' of TabularMasker must have each of the background's {n_columns} columns once,"
                 f" got the places {places}. Players.of makes them from the columns' names."
             )
+
+    @property
+    def same_players(self) -> bool:
+        """True: columns are the same in every row."""
+        return True
+
+    def read(self, X: Any) -> Any:
+        """Check that a table has the background's columns and types.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            The table to be explained.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_rows, n_columns)
+
+        Raises
+        ------
+        DataError
+            If it does not.
+        """
+        table = as_table(X)
+        self._check(table)
+        return table
+
+    def unmasked(self, X: Any) -> Any:
+        """The table itself.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_rows, n_columns)
+        """
+        return X
+
+    def data(self, X: Any) -> Any:
+        """The table itself.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_rows, n_columns)
+        """
+        return X
+
+    def players_of(self, X: Any) -> Players:
+        """Always its own.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        Players
+        """
+        return self.players
+
+    def present(self, X: Any) -> Bools:
+        """Every player in every row.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows, n_players)
+        """
+        return np.ones((X.shape[0], len(self.players.names)), dtype=bool)
+
+    def extras(self, X: Any) -> dict[str, Any]:
+        """Nothing: columns have their names.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        dict
+        """
+        return {}
 
     @cached_property
     def _codes(self) -> Codes:
@@ -202,19 +298,20 @@ class TabularMasker:
             labels[list(positions)] = player
         return Composition(X[row], self.background, labels)
 
-    def check(self, X: Any) -> None:
-        """Check that a table has the background's columns and types.
+    @cached_property
+    def _places(self) -> Codes:
+        return np.arange(self.weights.size)
 
-        Parameters
-        ----------
-        X : DataFrame or ndarray
-            The table to be explained.
+    @cached_property
+    def _keys(self) -> Codes:
+        return keys_of(self._codes)
 
-        Raises
-        ------
-        DataError
-            If it does not.
-        """
+    @cached_property
+    def _all_differ(self) -> Bools:
+        """Columns in which no two background rows agree."""
+        return np.array([np.unique(codes).size == codes.size for codes in self._codes.T])
+
+    def _check(self, X: Any) -> None:
         if is_frame(X) != is_frame(self.background):
             kinds = ("a DataFrame", "an array") if is_frame(self.background) else ("an array", "a DataFrame")
             raise DataError(f"The background is {kinds[0]} and X is {kinds[1]}. Pass both in the same form.")
@@ -231,19 +328,6 @@ class TabularMasker:
         for position, name in enumerate(own):
             given, seen = (column_at(table, position).dtype for table in (X, self.background))
             _check_types(name, given, seen)
-
-    @cached_property
-    def _places(self) -> Codes:
-        return np.arange(self.weights.size)
-
-    @cached_property
-    def _keys(self) -> Codes:
-        return keys_of(self._codes)
-
-    @cached_property
-    def _all_differ(self) -> Bools:
-        """Columns in which no two background rows agree."""
-        return np.array([np.unique(codes).size == codes.size for codes in self._codes.T])
 
     def _hidden_columns(self, masks: Bools) -> Bools:
         hidden = np.empty((masks.shape[0], self._codes.shape[1]), dtype=bool)
