@@ -93,10 +93,10 @@ class KernelShapExplainer(BackgroundExplainer):
     feature_groups : mapping from str to list of str, default=None
         Columns that are known together, such as those of one label.
     masker : Masker, default=None
-        What hides features, instead of a background of rows; for pictures,
-        whose features are segments, `agnostix.perturb.SegmentMasker`. Its own
-        rows, weights and groups hold then, not those of the parameters above,
-        and add no error.
+        What hides features, instead of a background of rows:
+        `agnostix.perturb.SegmentMasker` segments of pictures,
+        `agnostix.perturb.TextMasker` words of texts. Its own rows, weights and
+        groups hold then, not those of the parameters above, and add no error.
     link : {"identity", "logit"}, default="identity"
         Applied to the mean prediction of a coalition: values in model output
         units, or in log-odds.
@@ -116,9 +116,10 @@ class KernelShapExplainer(BackgroundExplainer):
     base_values_ : ndarray of shape (n_outputs,)
         The model's mean prediction of the background, in model output units.
     budget_ : int
-        Coalitions a row, for rows in which all features vary.
+        Coalitions a row, for rows in which all features vary; where each row
+        has features of its own, for the row of `fit` with the most.
     kernel_ : str
-        "exact", "pooled", "row" or "none".
+        "exact", "pooled", "row" or "none", for the same rows.
     n_model_rows_ : int
         Rows that the model was asked about in `fit`.
     output_names_ : tuple of str
@@ -137,11 +138,17 @@ class KernelShapExplainer(BackgroundExplainer):
     ``outputs`` of the result are in model output units, or in log-odds;
     1.96 standard errors to each side are a 95 % interval.
 
+    Where each row has features of its own, as words of texts are, rows may have
+    more of them than any in `fit`; budget and kernel go by each row's number,
+    and values of features that a row does not have are NaN. `transform`, which
+    needs the same columns in every row, is refused then.
+
     ``extras`` of the result tells both parts of the error
     (``coalition_std_errors``, ``background_std_errors``), the ``evaluations``
-    of each row, the ``forecast`` of those that `tol` takes, the ``kernel``,
-    ``background_size``, the ``background_size_to_halve_error``, and for log-odds the
-    model's own answers (``raw_outputs``).
+    of each row, the ``forecast`` of those that `tol` takes, the ``kernel``
+    (of each row, where each has features of its own), ``background_size``, the
+    ``background_size_to_halve_error``, for log-odds the model's own answers
+    (``raw_outputs``), and what a masker tells of its players.
 
     References
     ----------

@@ -9,6 +9,7 @@ from agnostix.perturb.players import Players
 from agnostix.perturb.questions import Questions
 from agnostix.perturb.segments import SegmentMasker
 from agnostix.perturb.tabular import TabularMasker
+from agnostix.perturb.text_masker import TextMasker
 
 __all__ = [
     "Background",
@@ -23,6 +24,7 @@ __all__ = [
     "Questions",
     "SegmentMasker",
     "TabularMasker",
+    "TextMasker",
     "all_coalitions",
     "leverage_pairs",
     "n_pairs_of_all",

@@ -87,7 +87,7 @@ def slic(picture: Any, n_segments: int) -> Any:
        state-of-the-art superpixel methods. IEEE TPAMI, 34(11).
        https://doi.org/10.1109/TPAMI.2012.120
     """
-    return _skimage("slic").slic(_as_rgb(picture), n_segments, compactness=10.0, sigma=1.0, start_label=0)
+    return _skimage("slic").slic(_as_rgb(picture), n_segments, compactness=10.0, start_label=0)
 
 
 def quickshift(picture: Any) -> Any:

@@ -49,7 +49,7 @@ class SegmentMasker:
     Notes
     -----
     Channels are the last axis. Pictures keep their units and type: whole
-    numbers are rounded. "slic" (compactness 10, sigma 1) and "quickshift"
+    numbers are rounded. "slic" (compactness 10) and "quickshift"
     (kernel_size 4, max_dist 200, ratio 0.2, as in lime) see each picture
     stretched to 0 to 1, so that its units do not matter, and anything but
     three channels as shades of grey.
