@@ -160,8 +160,9 @@ def test_what_holds_of_any_pictures(X, fill, n, data):
     np.testing.assert_array_equal(whole[shown], np.broadcast_to(X, whole.shape)[shown])
     least, most = X.astype(float).min(), X.astype(float).max()
     if fill != 1:  # a mean is never beyond what it is the mean of, and is rounded once
-        assert whole.min() >= least - 1e-9 * abs(least)
-        assert whole.max() <= most + 1e-9 * abs(most)
+        rounding = 1e-9 * np.abs(X.astype(float)).max()
+        assert whole.min() >= least - rounding
+        assert whole.max() <= most + rounding
     changed = np.zeros(present.shape, dtype=bool)
     for player in range(n_players):
         hidden = built(masker, X, np.arange(n_players)[None] != player)
