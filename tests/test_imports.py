@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ["matplotlib", "cvxpy", "torch", "jinja2", "skops", "polars"]
+HEAVY = ["matplotlib", "cvxpy", "torch", "jinja2", "skops", "polars", "skimage"]
 
 
 def _loaded_by(statement: str) -> set[str]:
@@ -26,3 +26,31 @@ def test_nothing_heavy_is_imported(statement: str) -> None:
 
 def test_a_heavy_import_would_be_seen() -> None:
     assert "jinja2" in _loaded_by("import jinja2")
+
+
+OPTIONAL = """
+import sys
+sys.modules["skimage"] = None
+import numpy as np
+from agnostix import KernelShapExplainer
+from agnostix.perturb import SegmentMasker, TextMasker
+pictures = np.arange(32.0).reshape(2, 4, 4)
+for segments in ("grid", np.eye(4, dtype=int), lambda picture: np.eye(4, dtype=int)):
+    masker = SegmentMasker(segments, n_segments=4)
+    KernelShapExplainer(lambda X: X.mean(axis=(1, 2)), masker=masker).fit(pictures).explain(pictures)
+TextMasker().read(["a b"])
+for segments in ("slic", "quickshift"):
+    try:
+        SegmentMasker(segments).read(pictures)
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_pictures_and_texts_need_scikit_image_only_where_it_cuts() -> None:
+    done = subprocess.run([sys.executable, "-c", OPTIONAL], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        f"SegmentMasker({name!r}) needs scikit-image, which is not installed: pip install 'agnostix[images]'."
+        " Without it: segments='grid', or a map of your own."
+        for name in ("slic", "quickshift")
+    ]

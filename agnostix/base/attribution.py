@@ -49,8 +49,14 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         -------
         ndarray of shape (n_rows, n_features * n_outputs)
             In model output units; all features of the first output come first.
+
+        Raises
+        ------
+        ValueError
+            If each row has features of its own, as words of texts are.
         """
         check_is_fitted(self)
+        self._columns_out()  # or an error, before anything costs
         values = self.explain(X).values[:, :, self._kept_outputs()[0]]
         return values.transpose(0, 2, 1).reshape(values.shape[0], -1)
 
@@ -73,14 +79,21 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         -------
         ndarray of str
             The features; with several outputs "output: feature".
+
+        Raises
+        ------
+        ValueError
+            If each row has features of its own, as words of texts are.
         """
         check_is_fitted(self)
-        outputs = self._kept_outputs()[1]
+        names, outputs = self._columns_out(), self._kept_outputs()[1]
         if len(outputs) == 1:
-            return np.array(self.players_.names, dtype=object)
-        return np.array(
-            [f"{output}: {name}" for output in outputs for name in self.players_.names], dtype=object
-        )
+            return np.array(names, dtype=object)
+        return np.array([f"{output}: {name}" for output in outputs for name in names], dtype=object)
+
+    def _columns_out(self) -> tuple[str, ...]:
+        """The features, which are the same in every row."""
+        return self.players_.names
 
     def _kept_outputs(self) -> tuple[list[int], list[str]]:
         """Places among the explained outputs, and names: all, but of two classes the second."""

@@ -12,7 +12,7 @@ from agnostix.exceptions import DataError
 from agnostix.models import Predictor
 from agnostix.perturb import Background, Players, TabularMasker
 from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import as_table, column_names, is_frame
+from agnostix.utils.frames import as_table, column_names
 from agnostix.utils.sklearn_compat import validate_data
 
 _N_SHOWN = 2
@@ -33,8 +33,13 @@ class BackgroundExplainer(AttributionExplainer):
 
     def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """All that does not depend on the method: model, players, background. Gives the table."""
-        table = self._as_rows(X)
-        predictor = self._fit_predictor(table, y, sample_weight)
+        if self.masker is None:
+            table = shown = as_table(X)
+        else:
+            self._check_players_are_its_own()
+            table = self.masker.read(X)
+            shown = self.masker.unmasked(table)
+        predictor = self._fit_predictor(shown, y, sample_weight)
         if self.masker is None:
             validate_data(self, X=table, skip_check_array=True)
             players = Players.of(column_names(table), self.feature_groups)
@@ -42,19 +47,17 @@ class BackgroundExplainer(AttributionExplainer):
             self._masker: Any = TabularMasker(background.rows, background.weights, players)
             self._is_sample = background.is_sample
         else:
-            self._check_players_are_its_own()
             self._masker, self._is_sample = self.masker, False
-            self._masker.check(table)
-            self.n_features_in_ = self._masker.width(table)
-        self.players_ = self._masker.players
-        self._ask_background(predictor, table)
+            self.n_features_in_ = int(np.prod(shown.shape[1:]))
+        self.players_ = self._masker.players_of(table)
+        self._ask_background(predictor, shown)
         return table
 
-    def _ask_background(self, predictor: Predictor, table: Any) -> None:
+    def _ask_background(self, predictor: Predictor, rows: Any) -> None:
         """What the model answers where nothing of a row is known, if the masker has rows for it."""
         self.background_ = getattr(self._masker, "background", None)
         is_known = self.background_ is not None
-        shown = self.background_ if is_known else table[:_N_SHOWN]
+        shown = self.background_ if is_known else rows[:_N_SHOWN]
         answers = self._try_model(predictor, shown, known_again=is_known)
         self._background_answers = answers if is_known else None
         self.base_values_: Any = self._masker.weights @ answers if is_known else None
@@ -66,21 +69,33 @@ class BackgroundExplainer(AttributionExplainer):
                 f"what is hidden together, got {self.feature_groups!r}. Give the groups to the masker."
             )
 
-    def _as_rows(self, X: Any) -> Any:
-        if self.masker is None or is_frame(X):
-            return as_table(X)
-        rows = np.asarray(X)
-        if rows.ndim < 2 or rows.shape[0] == 0:
-            raise DataError(f"X must be an array of at least one row, got shape {rows.shape}.")
-        return rows
+    def _read(self, X: Any) -> Any:
+        """The rows to be explained, with the players that those seen in `fit` had if all have the same."""
+        table = self._masker.read(X)
+        if not self._masker.same_players:
+            return table
+        n_given, n_seen = (len(part.names) for part in (self._masker.players_of(table), self.players_))
+        if n_given != n_seen:
+            raise DataError(
+                f"The rows of X have {n_given} features where those seen in fit had {n_seen}. Pass rows of "
+                "their size, or fit again."
+            )
+        return table
 
     def _checked_table(self, X: Any, outputs: Any) -> tuple[Any, Any]:
         """The table to be explained and the outputs that are wanted, checked before anything costs."""
         check_is_fitted(self)
         self._check_has_model()
-        table = self._as_rows(X)
-        self._masker.check(table)
-        return table, self._wanted(outputs)
+        return self._read(X), self._wanted(outputs)
+
+    def _columns_out(self) -> tuple[str, ...]:
+        if not self._masker.same_players:
+            raise DataError(
+                f"{type(self).__name__} cannot put its values into columns: the masker gives each row "
+                "features of its own, so that a column would mean something else in every row. Use "
+                "explain(X).values; or, for pictures, SegmentMasker('grid') or one label map for all."
+            )
+        return super()._columns_out()
 
     def _picked(self, wanted: Any, answers: Floats) -> tuple[Codes, tuple[str, ...], dict[str, Any]]:
         which, names, extras = super()._picked(wanted, answers)

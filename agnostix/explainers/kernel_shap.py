@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ from agnostix.games import (
     Solver,
     WorthScale,
 )
-from agnostix.perturb import Background, Questions, leverage_pairs, n_pairs_of_all
+from agnostix.perturb import Background, Coalitions, Questions, leverage_pairs, n_pairs_of_all
 from agnostix.perturb.medoids import medoids
 from agnostix.solvers.kernel_params import MAX_LEARNING_DOF, KernelParams, learn_kernel
 from agnostix.solvers.shapley_operator import build_operator
@@ -43,7 +44,16 @@ MOST_PAIRS = 2048
 """Pairs up to which a kernel is learned at fit; beyond, factorising costs more than it brings."""
 MOST_OWN_PAIRS = 256
 """Pairs up to which each row gets a kernel of its own where none can be learned at fit."""
-_MASKER_METHODS = ["builder", "check", "compose", "distinct", "draws", "varying", "width"]
+_MASKER_METHODS = [
+    "builder", "compose", "data", "distinct", "draws", "extras",
+    "players_of", "present", "read", "unmasked", "varying", "width",
+]  # fmt: skip
+
+_FEWER = {
+    True: "Or put columns together in feature_groups.",
+    False: "Or have a masker that makes fewer of them.",
+}
+"""The way out where there are too many players, by whether they are columns."""
 
 
 class KernelShapExplainer(BackgroundExplainer):
@@ -83,10 +93,10 @@ class KernelShapExplainer(BackgroundExplainer):
     feature_groups : mapping from str to list of str, default=None
         Columns that are known together, such as those of one label.
     masker : Masker, default=None
-        What hides features, instead of a background of rows; for pictures,
-        whose features are segments, `agnostix.perturb.SegmentMasker`. Its own
-        rows, weights and groups hold then, not those of the parameters above,
-        and add no error.
+        What hides features, instead of a background of rows:
+        `agnostix.perturb.SegmentMasker` segments of pictures,
+        `agnostix.perturb.TextMasker` words of texts. Its own rows, weights and
+        groups hold then, not those of the parameters above, and add no error.
     link : {"identity", "logit"}, default="identity"
         Applied to the mean prediction of a coalition: values in model output
         units, or in log-odds.
@@ -106,9 +116,10 @@ class KernelShapExplainer(BackgroundExplainer):
     base_values_ : ndarray of shape (n_outputs,)
         The model's mean prediction of the background, in model output units.
     budget_ : int
-        Coalitions a row, for rows in which all features vary.
+        Coalitions a row, for rows in which all features vary; where each row
+        has features of its own, for the row of `fit` with the most.
     kernel_ : str
-        "exact", "pooled", "row" or "none".
+        "exact", "pooled", "row" or "none", for the same rows.
     n_model_rows_ : int
         Rows that the model was asked about in `fit`.
     output_names_ : tuple of str
@@ -127,11 +138,17 @@ class KernelShapExplainer(BackgroundExplainer):
     ``outputs`` of the result are in model output units, or in log-odds;
     1.96 standard errors to each side are a 95 % interval.
 
+    Where each row has features of its own, as words of texts are, rows may have
+    more of them than any in `fit`; budget and kernel go by each row's number,
+    and values of features that a row does not have are NaN. `transform`, which
+    needs the same columns in every row, is refused then.
+
     ``extras`` of the result tells both parts of the error
     (``coalition_std_errors``, ``background_std_errors``), the ``evaluations``
-    of each row, the ``forecast`` of those that `tol` takes, the ``kernel``,
-    ``background_size``, the ``background_size_to_halve_error``, and for log-odds the
-    model's own answers (``raw_outputs``).
+    of each row, the ``forecast`` of those that `tol` takes, the ``kernel``
+    (of each row, where each has features of its own), ``background_size``, the
+    ``background_size_to_halve_error``, for log-odds the model's own answers
+    (``raw_outputs``), and what a masker tells of its players.
 
     References
     ----------
@@ -227,20 +244,22 @@ class KernelShapExplainer(BackgroundExplainer):
             If the rows, a group, the budget or the link cannot be used.
         """
         self._validate_params()
+        self._check_kernel()
         self._seed = seed_of(self.random_state)
         table = self._learn_background(X, y, sample_weight)
         n_players = len(self.players_.names)
         self._groups = self._grouped()
         self._kernel_params: KernelParams | None = None
         self.n_model_rows_ = 2 * self._n_tried
-        self.budget_ = self._checked_budget(n_players)
+        self.budget_ = self._budget_for(n_players)
         self._known: list[tuple[Questions, Solver]] = []
-        every = self._questions(np.ones(n_players, dtype=bool))
+        every = self._questions(np.ones(n_players, dtype=bool), {})
         self.kernel_ = self._chosen_kernel(every, table.shape[0])
-        if every.coalitions is not None and self.kernel_ in ("pooled", "none"):
+        learns = self._masker.same_players and self.kernel_ in ("pooled", "none")
+        if every.coalitions is not None and learns:
             self._kernel_params = self._learned_kernel(every, table)
         prefixes = [every] if self.tol is None else every.prefixes()
-        self._known = [(prefix, self._solver(prefix)) for prefix in prefixes]
+        self._known = [(prefix, self._solver(prefix, self.kernel_)) for prefix in prefixes]
         return self
 
     def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
@@ -267,14 +286,16 @@ class KernelShapExplainer(BackgroundExplainer):
             If the model fails.
         """
         table, wanted = self._checked_table(X, outputs)
-        shares = RowShares.empty(table.shape[0], len(self.players_.names), len(self.output_names_))
-        session = self._session()
+        shares = RowShares.empty(self._masker.present(table), len(self.output_names_))
+        session, kernels = self._session(), np.empty(table.shape[0], dtype="<U6")
         for questions, rows in self._by_pattern(table):
+            kernels[rows] = kernel = self._kernel_of(questions)
             if self.tol is None or questions.is_exact:
-                session.play(questions, self._solver(questions), table, rows, shares)
+                session.play(questions, self._solver(questions, kernel), table, rows, shares)
             else:
-                session.play_until(self.tol, questions, self._solver, table, rows, shares)
-        return self._explanation(table, wanted, shares)
+                solver_of = partial(self._solver, kernel=kernel)
+                session.play_until(self.tol, questions, solver_of, table, rows, shares)
+        return self._explanation(table, wanted, shares, kernels)
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about at most, before anything runs.
@@ -289,9 +310,7 @@ class KernelShapExplainer(BackgroundExplainer):
         int
         """
         check_is_fitted(self)
-        table = self._as_rows(X)
-        self._masker.check(table)
-        session = self._session()
+        table, session = self._read(X), self._session()
         return sum(session.cost(questions, rows.size) for questions, rows in self._by_pattern(table))
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
@@ -309,33 +328,49 @@ class KernelShapExplainer(BackgroundExplainer):
         order = np.random.default_rng([self._seed, 1]).permutation(n_rows)
         return np.argsort(order) % min(N_GROUPS, n_rows)
 
-    def _checked_budget(self, n_players: int) -> int:
+    def _check_kernel(self) -> None:
+        if self.kernel == "pooled" and self.masker is not None and not self.masker.same_players:
+            raise DataError(
+                "The 'kernel' parameter of KernelShapExplainer must be 'auto', 'row' or 'none' with a masker "
+                "that gives each row features of its own, got 'pooled'."
+            )
+
+    def _budget_for(self, n_players: int) -> int:
+        """Coalitions of rows with so many players."""
         if self.budget == "auto":
             return 2**n_players if n_players <= EXACT_PLAYERS else max(512, 8 * n_players)
         least = min(2 * n_players + 2, 2**n_players)
         if self.budget < least:
             raise DataError(
                 f"The 'budget' parameter of KernelShapExplainer must be 'auto' or at least {least} for "
-                f"{n_players} players, got {self.budget}. Or put columns together in feature_groups."
+                f"{n_players} players, got {self.budget}. {_FEWER[self.masker is None]}"
             )
         return int(self.budget)
 
-    def _questions(self, varying: Bools) -> Questions:
-        if self._known and varying.all():
+    def _questions(self, varying: Bools, designs: dict[int, Coalitions | None]) -> Questions:
+        if self._known and np.array_equal(varying, self._known[-1][0].varying):
             return self._known[-1][0]
         n_players = int(varying.sum())
-        exact = 2**n_players <= self.budget_ or (self.budget == "auto" and n_players <= EXACT_PLAYERS)
-        coalitions = None
-        if not exact:
-            n_pairs = min((self.budget_ - 2) // 2, n_pairs_of_all(n_players))
-            coalitions = leverage_pairs(n_players, n_pairs, self._seed)
-        return Questions(varying, coalitions, asks_empty=self.base_values_ is None)
+        if n_players not in designs:
+            designs[n_players] = self._design(n_players)
+        return Questions(varying, designs[n_players], asks_empty=self.base_values_ is None)
+
+    def _design(self, n_players: int) -> Coalitions | None:
+        """Pairs of coalitions for rows in which so many players vary; None for all coalitions."""
+        budget = self.budget_ if self._masker.same_players else self._budget_for(n_players)
+        if 2**n_players <= budget or (self.budget == "auto" and n_players <= EXACT_PLAYERS):
+            return None
+        n_pairs = min((budget - 2) // 2, n_pairs_of_all(n_players))
+        return leverage_pairs(n_players, n_pairs, self._seed)
 
     def _by_pattern(self, table: Any) -> Iterator[tuple[Questions, Codes]]:
         """Rows in which the same players vary, and what is asked of them."""
         patterns, which = np.unique(self._masker.varying(table), axis=0, return_inverse=True)
+        if not self._masker.same_players:
+            self._budget_for(int(patterns.sum(axis=1).max()))  # or an error, before anything costs
+        designs: dict[int, Coalitions | None] = {}
         for number, varying in enumerate(patterns):
-            yield self._questions(varying), np.flatnonzero(which.ravel() == number)
+            yield self._questions(varying, designs), np.flatnonzero(which.ravel() == number)
 
     def _chosen_kernel(self, every: Questions, n_rows: int) -> str:
         """What the design, the rows and the parameter say, in words: never the clock or the rows' values."""
@@ -347,6 +382,10 @@ class KernelShapExplainer(BackgroundExplainer):
         if self.background_ is not None and n_rows >= N_PILOTS:
             return "pooled" if n_pairs <= MOST_PAIRS else "none"
         return "row" if n_pairs <= MOST_OWN_PAIRS else "none"
+
+    def _kernel_of(self, questions: Questions) -> str:
+        """That of all rows, or, where each has players of its own, that of those which are asked this."""
+        return self.kernel_ if self._masker.same_players else self._chosen_kernel(questions, n_rows=0)
 
     def _learned_kernel(self, every: Questions, table: Any) -> KernelParams:
         """The kernel of pilot rows; with "none" only how much the regression leaves over."""
@@ -364,15 +403,18 @@ class KernelShapExplainer(BackgroundExplainer):
         params = learn_kernel(asked.coalitions, differences, (worths[0] - empty).ravel())
         return params if self.kernel_ == "pooled" else replace(params, rho=0.0)
 
-    def _solver(self, questions: Questions) -> Solver:
+    def _solver(self, questions: Questions, kernel: str) -> Solver:
         for known, solver in self._known:
             if known.varying.all() and questions.varying.all() and known.masks.shape == questions.masks.shape:
                 return solver
         if questions.coalitions is None:
             return ExactSolver(questions.players.size)
-        if self._kernel_params is None:
+        if kernel == "row":
             return OwnKernelSolver(questions.coalitions)
-        params = self._kernel_params.restrict(questions.varying)
+        if self._kernel_params is None:
+            params = KernelParams.none(questions.players.size)
+        else:
+            params = self._kernel_params.restrict(questions.varying)
         return SampledSolver(build_operator(questions.coalitions, params))
 
     def _session(self) -> Session:
@@ -384,7 +426,7 @@ class KernelShapExplainer(BackgroundExplainer):
             self._predictor, self._masker, n_outputs, means, scale, empty, self.n_jobs, self.verbose
         )
 
-    def _explanation(self, table: Any, wanted: Any, shares: RowShares) -> Explanation:
+    def _explanation(self, table: Any, wanted: Any, shares: RowShares, kernels: Any) -> Explanation:
         which, names, extras = self._picked(wanted, shares.answers)
         sampled = picked(shares.coalition_variances, which)
         drawn = picked(shares.background_variances, which)
@@ -393,9 +435,10 @@ class KernelShapExplainer(BackgroundExplainer):
             "background_std_errors": np.sqrt(drawn),
             "evaluations": shares.evaluations,
             "forecast": shares.forecast,
-            "kernel": self.kernel_,
+            "kernel": self.kernel_ if self._masker.same_players else kernels,
             "background_size_to_halve_error": self._size_to_halve(sampled, drawn),
         }
+        extras |= self._masker.extras(table)
         if self.link != "identity":
             extras["raw_outputs"] = picked(shares.answers, which)
         return Explanation(
@@ -403,8 +446,8 @@ class KernelShapExplainer(BackgroundExplainer):
             std_errors=np.sqrt(sampled + drawn),
             base_values=picked(shares.base_values, which),
             outputs=picked(shares.outputs, which),
-            data=table,
-            feature_names=self.players_.names,
+            data=self._masker.data(table),
+            feature_names=self._masker.players_of(table).names,
             output_names=names,
             kind="additive",
             method="KernelShapExplainer",

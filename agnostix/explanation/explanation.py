@@ -53,7 +53,7 @@ class Explanation:
     values : ndarray of shape (n_rows, n_features, n_outputs)
         In explained units (those of `outputs`). Pictures that were explained
         point by point have shape (n_rows, height, width, n_outputs). NaN only
-        where a row has fewer features than others (segments of a picture).
+        where a row has fewer features than others (segments of a picture, words of a text).
     std_errors : ndarray shaped as values, or None
         Standard errors of the values, 0 where a value is exact, never NaN; None
         where nothing was sampled.

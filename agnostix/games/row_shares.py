@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.typing import Codes, Floats
+from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass
@@ -16,7 +16,7 @@ class RowShares:
     Attributes
     ----------
     values : ndarray of shape (n_rows, n_players, n_outputs)
-        In explained units.
+        In explained units; NaN where a row has no such player.
     coalition_variances, background_variances : ndarray shaped as values
         Of the errors that sampling coalitions and the background make.
     outputs, base_values, answers : ndarray of shape (n_rows, n_outputs)
@@ -40,19 +40,23 @@ class RowShares:
     n_model_rows: int = 0
 
     @classmethod
-    def empty(cls, n_rows: int, n_players: int, n_outputs: int) -> RowShares:
-        """Zeros everywhere: a player that does not vary has no share.
+    def empty(cls, present: Bools, n_outputs: int) -> RowShares:
+        """Zeros for all players that are there: one that does not vary has no share.
 
         Parameters
         ----------
-        n_rows, n_players, n_outputs : int
-            How many.
+        present : ndarray of bool of shape (n_rows, n_players)
+            The players that each row has.
+        n_outputs : int
+            The model's.
 
         Returns
         -------
         RowShares
         """
-        values, sampled, drawn = np.zeros((3, n_rows, n_players, n_outputs))
+        n_rows = present.shape[0]
+        values, sampled, drawn = np.zeros((3, *present.shape, n_outputs))
+        values[~present] = np.nan
         outputs, base, answers = np.zeros((3, n_rows, n_outputs))
         n_asked, forecast = np.zeros(n_rows, dtype=np.intp), np.zeros(n_rows)
         return cls(values, sampled, drawn, outputs, base, answers, n_asked, forecast)

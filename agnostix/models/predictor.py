@@ -204,7 +204,7 @@ class Predictor:
         Parameters
         ----------
         X : DataFrame or ndarray
-            The table.
+            The table; texts may be an array of one dimension.
 
         Returns
         -------
@@ -213,9 +213,10 @@ class Predictor:
         if self.columns is not None:
             if is_frame(X):
                 return select(X, self._found(column_names(X)))
-            if X.shape[1] != len(self.columns):
+            n_columns = 1 if X.ndim == 1 else X.shape[1]
+            if n_columns != len(self.columns):
                 raise DataError(
-                    f"X has {X.shape[1]} columns, but the model {self.name} was fitted on "
+                    f"X has {n_columns} columns, but the model {self.name} was fitted on "
                     f"{len(self.columns)}: {', '.join(self.columns)}."
                 )
             return pd.DataFrame(X, columns=list(self.columns)).infer_objects()

@@ -14,6 +14,7 @@ from agnostix.perturb.segments import SegmentMasker
 from agnostix.perturb.shared_rows import SharedRows
 from agnostix.perturb.sobol import SobolBlocks
 from agnostix.perturb.tabular import TabularMasker
+from agnostix.perturb.text_masker import TextMasker
 from agnostix.perturb.traces import Traces
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "SharedRows",
     "SobolBlocks",
     "TabularMasker",
+    "TextMasker",
     "Traces",
     "all_coalitions",
     "leverage_pairs",

@@ -40,6 +40,23 @@ def _averaging(weights: Floats, starts: Codes) -> sparse.csr_array:
     return sparse.csr_array((weights, np.arange(weights.size), starts), shape=shape)
 
 
+def sure_draws(n_masks: int) -> list[Draws]:
+    """Draws of what stands in under every mask alike, with nothing left to chance.
+
+    Parameters
+    ----------
+    n_masks : int
+        How many masks.
+
+    Returns
+    -------
+    list of Draws
+        One for each mask.
+    """
+    only = np.zeros(1, dtype=np.intp)
+    return [Draws(only, np.ones(1), only)] * n_masks
+
+
 @dataclass(frozen=True)
 class MaskBlock:
     """Some neighbouring masks of a plan and the draws of each: what is asked, and averaged, together.

@@ -47,21 +47,42 @@ class Builder(Protocol):
 
 
 class Masker(Protocol):
-    """Hides players of rows behind something else."""
+    """Hides players of rows behind something else.
 
-    @property
-    def players(self) -> Players:
-        """What is hidden as one."""
+    `read` turns what a user passes into rows, once; all other methods take such rows. They have a `shape`,
+    whose first entry counts them, and an array of places picks some of them. What a row's players are
+    depends on that row alone. Where rows have different numbers of players, the first ones are there, and
+    the others are filled up to the most that any of the given rows has.
+    """
 
     @property
     def weights(self) -> Floats:
         """Of the background's rows."""
 
-    def check(self, X: Any) -> None:
-        """Raise DataError where X cannot be masked."""
+    @property
+    def same_players(self) -> bool:
+        """Whether a player is the same in every row, so that its values can be a column."""
+
+    def read(self, X: Any) -> Any:
+        """Rows that can be masked; DataError where X cannot be."""
+
+    def unmasked(self, X: Any) -> Any:
+        """The rows as the model is shown them, nothing hidden."""
+
+    def data(self, X: Any) -> Any:
+        """The rows as an Explanation holds them."""
+
+    def players_of(self, X: Any) -> Players:
+        """What is hidden as one, as many as the row with the most has."""
+
+    def present(self, X: Any) -> Bools:
+        """Players that each row has, of shape (n_rows, n_players)."""
 
     def varying(self, X: Any) -> Bools:
         """Players that differ between each row and what stands in, of shape (n_rows, n_players)."""
+
+    def extras(self, X: Any) -> dict[str, Any]:
+        """What an Explanation has to tell of the rows' players, so that they can be drawn."""
 
     def draws(self, masks: Bools) -> list[Draws]:
         """What stands in under each mask."""

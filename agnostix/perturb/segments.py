@@ -1,30 +1,61 @@
-"""Hiding segments of pictures behind a colour."""
+"""Hiding segments of pictures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from agnostix.exceptions import DataError
-from agnostix.perturb.draws import Draws, MaskBlock
+from agnostix.perturb.draws import Draws, MaskBlock, sure_draws
+from agnostix.perturb.fills import as_type, blur_fill, check_fill, is_fill, mean_fill, segment_mean_fill
 from agnostix.perturb.masker import Composition
+from agnostix.perturb.pictures import Pictures, as_pixels
 from agnostix.perturb.players import Players
+from agnostix.perturb.segmenters import as_map, grid, numbered, quickshift, slic
 from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)
 class SegmentMasker:
-    """Segments of pictures as players; what is hidden gets a colour.
+    """Segments of pictures as players; what is hidden gets another colour.
 
     Parameters
     ----------
-    labels : array-like of int of shape (height, width)
-        The segment of each pixel; any whole numbers.
-    fill : float or "mean", default="mean"
-        The colour, in the pictures' own units; "mean" is each picture's own mean, by channel.
+    segments : {"grid", "slic", "quickshift"}, array-like of int or callable, default="grid"
+        How pictures are cut. "grid": into nearly square cells. "slic" and
+        "quickshift": along the edges of each picture, with scikit-image
+        (``pip install 'agnostix[images]'``). An array of shape (height, width):
+        the segment of each pixel, any whole numbers, for all pictures. A
+        callable: from one picture to such an array.
+    fill : {"mean", "segment_mean", "blur"}, float or sequence of float, default="mean"
+        What hidden pixels get: the picture's mean or their own segment's mean,
+        by channel; the blurred picture; one number, or one for each channel, in
+        the pictures' own units. The default leaves nothing of a picture but its
+        mean colour where all is hidden, so that values share out all of it; a
+        mosaic of segments' means, or a blurred picture, can still be recognised.
+    n_segments : int, default=50
+        About how many segments; used by "grid" and "slic".
+    sigma : float, default=10.0
+        Standard deviation of the blur, in pixels.
+
+    Raises
+    ------
+    DataError
+        If a parameter cannot be used.
+
+    Notes
+    -----
+    Channels are the last axis. Pictures keep their units and type: whole
+    numbers are rounded. "slic" (compactness 10) and "quickshift"
+    (kernel_size 4, max_dist 200, ratio 0.2, as in lime) see each picture
+    stretched to 0 to 1, so that its units do not matter, and anything but
+    three channels as shades of grey.
+
+    With a callable, "slic" or "quickshift" each picture has segments of its
+    own, and as many as it has: values of segments that it does not have are NaN.
 
     Examples
     --------
@@ -32,32 +63,37 @@ class SegmentMasker:
     >>> from agnostix import KernelShapExplainer
     >>> from agnostix.perturb import SegmentMasker
     >>> pictures = np.random.default_rng(0).random((2, 4, 4))
-    >>> quarters = np.repeat(np.repeat([[0, 1], [2, 3]], 2, axis=0), 2, axis=1)
-    >>> explainer = KernelShapExplainer(lambda x: x[:, :2, :2].sum((1, 2)), masker=SegmentMasker(quarters))
+    >>> masker = SegmentMasker("grid", n_segments=4)
+    >>> explainer = KernelShapExplainer(lambda x: x[:, :2, :2].sum((1, 2)), masker=masker)
     >>> exp = explainer.fit(pictures).explain(pictures)
     >>> exp.feature_names, bool(np.abs(exp.values[:, 1:]).max() < 1e-12)
     (('segment 0', 'segment 1', 'segment 2', 'segment 3'), True)
+    >>> exp.extras["segments"][0]
+    array([[0, 0, 1, 1],
+           [0, 0, 1, 1],
+           [2, 2, 3, 3],
+           [2, 2, 3, 3]])
     """
 
-    labels: Any
+    segments: Any = "grid"
     fill: Any = "mean"
-    players: Players = field(init=False)
-    weights: Floats = field(init=False)
+    n_segments: int = 50
+    sigma: float = 10.0
+    weights: Floats = field(init=False, repr=False)
+    _names: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        labels = np.asarray(self.labels)
-        if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "iu":
+        _check_number("n_segments", self.n_segments, Integral, "a whole number of at least 1", 1)
+        _check_number("sigma", self.sigma, Real, "a number above 0", np.nextafter(0.0, 1.0))
+        if not is_fill(self.fill):
             raise DataError(
-                "The 'labels' of SegmentMasker must be whole numbers of shape (height, width), got "
-                f"{labels.dtype} of shape {labels.shape}."
+                "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', a number, or one number "
+                f"for each channel, got {self.fill!r}."
             )
-        is_mean = isinstance(self.fill, str) and self.fill == "mean"
-        if not is_mean and (isinstance(self.fill, bool) or not isinstance(self.fill, Real)):
-            raise DataError(f"The 'fill' of SegmentMasker must be 'mean' or a number, got {self.fill!r}.")
-        names, places = np.unique(labels, return_inverse=True)
-        object.__setattr__(self, "labels", places.reshape(labels.shape))
-        segments = tuple(f"segment {name}" for name in names)
-        object.__setattr__(self, "players", Players(segments, ((),) * len(segments)))
+        labels = as_map(self.segments)
+        if labels is not None:
+            object.__setattr__(self, "segments", labels)
+        object.__setattr__(self, "_names", None if labels is None else np.unique(labels))
         object.__setattr__(self, "weights", np.ones(1))
 
     @property
@@ -65,47 +101,120 @@ class SegmentMasker:
         """False: masks of pictures that differ give pictures that differ."""
         return False
 
-    def check(self, X: Any) -> None:
-        """Check that X are pictures of the labels' size, whose type can hold the colour.
+    @property
+    def same_players(self) -> bool:
+        """Whether all pictures are cut alike."""
+        return self._names is not None or self._is("grid")
+
+    def read(self, X: Any) -> Pictures:
+        """Check pictures, cut them into segments, and make what stands in.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, height, width) or (n_rows, height, width, n_channels)
+        X : array-like of shape (n_rows, height, width) or (n_rows, height, width, n_channels)
             The pictures.
+
+        Returns
+        -------
+        Pictures
 
         Raises
         ------
         DataError
-            If they are not.
+            If they are no finite numbers, have another shape than the segments,
+            or cannot hold the fill.
         """
-        if X.ndim not in (3, 4) or X.shape[1:3] != self.labels.shape or X.dtype.kind not in "biuf":
-            raise DataError(
-                f"X must be numbers of shape (n_rows, {self.labels.shape[0]}, {self.labels.shape[1]}), as "
-                "the labels of SegmentMasker are, or with channels as a last axis; "
-                f"got {X.dtype} of shape {X.shape}."
-            )
-        if not self._is_held(X.dtype):
-            raise DataError(
-                f"The 'fill' of SegmentMasker is {self.fill!r}, which pictures of type {X.dtype} cannot hold."
-            )
+        pixels = as_pixels(X)
+        check_fill(self.fill, pixels)
+        labels = self._labels(pixels)
+        return Pictures(pixels, labels, self._filled(pixels, labels))
 
-    def varying(self, X: Any) -> Bools:
-        """Segments of each picture that are not of the colour already.
+    def unmasked(self, X: Pictures) -> Any:
+        """The pictures' pixels.
 
         Parameters
         ----------
-        X : ndarray of n_rows pictures
+        X : Pictures
+            The pictures.
+
+        Returns
+        -------
+        ndarray of n_rows pictures
+        """
+        return X.pixels
+
+    def data(self, X: Pictures) -> Any:
+        """The pictures' pixels.
+
+        Parameters
+        ----------
+        X : Pictures
+            The pictures.
+
+        Returns
+        -------
+        ndarray of n_rows pictures
+        """
+        return X.pixels
+
+    def players_of(self, X: Pictures) -> Players:
+        """Segments by number, or by label where there is one map for all pictures.
+
+        Parameters
+        ----------
+        X : Pictures
+            The pictures.
+
+        Returns
+        -------
+        Players
+        """
+        names = range(X.present.shape[1]) if self._names is None else self._names
+        segments = tuple(f"segment {name}" for name in names)
+        return Players(segments, ((),) * len(segments))
+
+    def present(self, X: Pictures) -> Bools:
+        """Segments that each picture has.
+
+        Parameters
+        ----------
+        X : Pictures
             The pictures.
 
         Returns
         -------
         ndarray of bool of shape (n_rows, n_segments)
         """
-        differs = (self._colours(X) != X).reshape(*X.shape[:3], -1).any(axis=3)
-        found = np.zeros((X.shape[0], len(self.players.names)), dtype=bool)
-        row, *pixel = np.nonzero(differs)
-        found[row, self.labels[tuple(pixel)]] = True
-        return found
+        return X.present
+
+    def varying(self, X: Pictures) -> Bools:
+        """Segments of each picture that are not as what stands in already.
+
+        Parameters
+        ----------
+        X : Pictures
+            The pictures.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows, n_segments)
+        """
+        return X.varying
+
+    def extras(self, X: Pictures) -> dict[str, Any]:
+        """Where the segments are.
+
+        Parameters
+        ----------
+        X : Pictures
+            The pictures.
+
+        Returns
+        -------
+        dict
+            "segments": ndarray of int of shape (n_rows, height, width), each pixel's player.
+        """
+        return {"segments": np.broadcast_to(X.labels, X.shape[:3])}
 
     def draws(self, masks: Bools) -> list[Draws]:
         """One for each mask: a colour is no draw.
@@ -119,29 +228,28 @@ class SegmentMasker:
         -------
         list of Draws
         """
-        only = np.zeros(1, dtype=np.intp)
-        return [Draws(only, np.ones(1), only)] * masks.shape[0]
+        return sure_draws(masks.shape[0])
 
-    def distinct(self, X: Any) -> tuple[Codes, Codes]:
+    def distinct(self, X: Pictures) -> tuple[Codes, Codes]:
         """Every picture is taken for one of a kind.
 
         Parameters
         ----------
-        X : ndarray of n_rows pictures
+        X : Pictures
             The pictures.
 
         Returns
         -------
         tuple of ndarray of int
         """
-        return np.arange(X.shape[0]), np.arange(X.shape[0])
+        return np.arange(len(X)), np.arange(len(X))
 
-    def width(self, X: Any) -> int:
+    def width(self, X: Pictures) -> int:
         """Numbers in a picture.
 
         Parameters
         ----------
-        X : ndarray of n_rows pictures
+        X : Pictures
             The pictures.
 
         Returns
@@ -150,12 +258,12 @@ class SegmentMasker:
         """
         return int(np.prod(X.shape[1:]))
 
-    def builder(self, X: Any, rows: Codes, room: int) -> _SegmentBuilder:
+    def builder(self, X: Pictures, rows: Codes, room: int) -> _SegmentBuilder:
         """Make a builder of pictures with segments hidden.
 
         Parameters
         ----------
-        X : ndarray of n_rows pictures
+        X : Pictures
             The pictures.
         rows : ndarray of int of shape (n,)
             Which of them.
@@ -166,15 +274,14 @@ class SegmentMasker:
         -------
         Builder
         """
-        own = X[rows]
-        return _SegmentBuilder(own, self._colours(own), self.labels)
+        return _SegmentBuilder(X[rows])
 
-    def compose(self, X: Any, row: int) -> Composition:
+    def compose(self, X: Pictures, row: int) -> Composition:
         """A picture in pieces.
 
         Parameters
         ----------
-        X : ndarray of n_rows pictures
+        X : Pictures
             The pictures.
         row : int
             Which of them.
@@ -183,29 +290,45 @@ class SegmentMasker:
         -------
         Composition
         """
-        fill = np.broadcast_to(self._colours(X[[row]]), X[[row]].shape)
-        return Composition(X[row], fill, self.labels)
+        own = X[[row]]
+        return Composition(own.pixels[0], np.broadcast_to(own.fill, own.shape), own.labels[0])
 
-    def _is_held(self, dtype: np.dtype) -> bool:
-        """Whether pixels of a type can have the colour; decimals may be rounded."""
-        if isinstance(self.fill, str) or dtype.kind == "f":
-            return True
-        with np.errstate(invalid="ignore"):
-            return bool(np.asarray(self.fill).astype(dtype) == self.fill)
+    def _is(self, word: str) -> bool:
+        return isinstance(self.segments, str) and self.segments == word
 
-    def _colours(self, X: Any) -> Any:
-        """What hidden pixels get, of a shape that broadcasts to X's and of its type."""
-        if isinstance(self.fill, str):
-            own = np.ascontiguousarray(X)  # in other layouts the bits of a mean depend on the other pictures
-            return own.mean(axis=(1, 2), keepdims=True).astype(X.dtype)
-        return np.full((1,) * X.ndim, self.fill).astype(X.dtype)
+    def _labels(self, pixels: Any) -> Codes:
+        """The segments of each picture, or of all."""
+        shape = pixels.shape[1:3]
+        if self._names is not None:
+            return numbered(self.segments, shape, "The 'segments' of SegmentMasker")[None]
+        if self._is("grid"):
+            return grid(shape[0], shape[1], self.n_segments)[None]
+        where = "What the 'segments' of SegmentMasker gives for row {} of X"
+        return np.stack(
+            [numbered(self._cut(picture), shape, where.format(i)) for i, picture in enumerate(pixels)]
+        )
+
+    def _cut(self, picture: Any) -> Any:
+        if self._is("slic"):
+            return slic(picture, self.n_segments)
+        return quickshift(picture) if self._is("quickshift") else self.segments(picture.copy())
+
+    def _filled(self, pixels: Any, labels: Codes) -> Any:
+        """What stands in, picture by picture, so that its bits do not depend on the others."""
+        if not isinstance(self.fill, str):
+            colour = as_type(np.asarray(self.fill), pixels.dtype)
+            return np.broadcast_to(colour, (1, 1, 1, *pixels.shape[3:]))
+        if self.fill == "mean":
+            return np.stack([mean_fill(picture) for picture in pixels])
+        if self.fill == "blur":
+            return np.stack([blur_fill(picture, self.sigma) for picture in pixels])
+        maps = np.broadcast_to(labels, pixels.shape[:3])
+        return np.stack([segment_mean_fill(*pair) for pair in zip(pixels, maps, strict=True)])
 
 
 @dataclass(frozen=True)
 class _SegmentBuilder:
-    own: Any
-    colours: Any
-    labels: Codes
+    own: Pictures
 
     def distinct(self, block: MaskBlock) -> None:
         """Nothing is merged."""
@@ -213,13 +336,15 @@ class _SegmentBuilder:
 
     def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
         """Pictures by mask, then by row."""
-        n_rows = self.own.shape[0]
+        n_rows = len(self.own)
         mask, row = np.divmod(np.arange(block.n_draws * n_rows)[cells], n_rows)
-        shown = block.masks[mask][:, self.labels]
-        shown = shown.reshape(*shown.shape, *[1] * (self.own.ndim - 3))
-        colours = self.colours if self.colours.shape[0] == 1 else self.colours[row]
-        return np.where(shown, self.own[row], colours)
+        return self.own.masked(block.masks[mask], row)
 
     def is_whole(self, table: Any) -> bool:
         """Nothing else holds the pictures."""
         return True
+
+
+def _check_number(name: str, value: Any, kind: Any, allowed: str, least: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < np.inf:
+        raise DataError(f"The {name!r} of SegmentMasker must be {allowed}, got {value!r}.")

@@ -25,7 +25,7 @@ from agnostix.perturb.identity import (
 from agnostix.perturb.masker import Builder, Composition
 from agnostix.perturb.players import Players
 from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import is_frame, take_rows
+from agnostix.utils.frames import as_table, is_frame, take_rows
 
 AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""
@@ -71,6 +71,102 @@ class TabularMasker:
                 f"The 'players' of TabularMasker must have each of the background's {n_columns} columns once,"
                 f" got the places {places}. Players.of makes them from the columns' names."
             )
+
+    @property
+    def same_players(self) -> bool:
+        """True: columns are the same in every row."""
+        return True
+
+    def read(self, X: Any) -> Any:
+        """Check that a table has the background's columns and types.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            The table to be explained.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_rows, n_columns)
+
+        Raises
+        ------
+        DataError
+            If it does not.
+        """
+        table = as_table(X)
+        check_alike(table, self.background)
+        return table
+
+    def unmasked(self, X: Any) -> Any:
+        """The table itself.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_rows, n_columns)
+        """
+        return X
+
+    def data(self, X: Any) -> Any:
+        """The table itself.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_rows, n_columns)
+        """
+        return X
+
+    def players_of(self, X: Any) -> Players:
+        """Always its own.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        Players
+        """
+        return self.players
+
+    def present(self, X: Any) -> Bools:
+        """Every player in every row.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows, n_players)
+        """
+        return np.ones((X.shape[0], len(self.players.names)), dtype=bool)
+
+    def extras(self, X: Any) -> dict[str, Any]:
+        """Nothing: columns have their names.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        dict
+        """
+        return {}
 
     @cached_property
     def _codes(self) -> Codes:
@@ -201,21 +297,6 @@ class TabularMasker:
         for player, positions in enumerate(self.players.columns):
             labels[list(positions)] = player
         return Composition(X[row], self.background, labels)
-
-    def check(self, X: Any) -> None:
-        """Check that a table has the background's columns and types.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray
-            The table to be explained.
-
-        Raises
-        ------
-        DataError
-            If it does not.
-        """
-        check_alike(X, self.background)
 
     @cached_property
     def _places(self) -> Codes:

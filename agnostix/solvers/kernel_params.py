@@ -55,6 +55,21 @@ class KernelParams:
     def __post_init__(self) -> None:
         self.scales.flags.writeable = False
 
+    @classmethod
+    def none(cls, n_players: int) -> KernelParams:
+        """No kernel, and nothing learned from other games.
+
+        Parameters
+        ----------
+        n_players : int
+            How many play.
+
+        Returns
+        -------
+        KernelParams
+        """
+        return cls(np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, spread=np.inf, spent=0.0)
+
     @property
     def is_on(self) -> bool:
         """Whether the kernel does anything."""

@@ -406,12 +406,13 @@ def test_wrong_parameters_are_named_in_scikit_learns_words(params, message):
 
 def test_a_masker_without_all_that_is_asked_of_it_is_refused():
     class Half:
-        def check(self, X):
+        def read(self, X):
             pass
 
     message = (
-        "The 'masker' parameter of KernelShapExplainer must be an object implementing 'builder', 'check', "
-        "'compose', 'distinct', 'draws', 'varying' and 'width' or None."
+        "The 'masker' parameter of KernelShapExplainer must be an object implementing 'builder', 'compose', "
+        "'data', 'distinct', 'draws', 'extras', 'players_of', 'present', 'read', 'unmasked', 'varying' and "
+        "'width' or None."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)} Got "):
         KernelShapExplainer(np.sum, masker=Half()).fit(ROWS)

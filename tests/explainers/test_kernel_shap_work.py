@@ -287,7 +287,7 @@ def test_segments_of_pictures_share_what_the_model_says(form, fill):
     assert exp.feature_names == ("segment 3", "segment 5", "segment 7")
     for i, picture in enumerate(X):
         colour = picture.mean(axis=(0, 1)) if fill == "mean" else fill
-        values, base = by_hand(picture, np.asarray(colour).astype(X.dtype))
+        values, base = by_hand(picture, np.rint(colour) if form == "uint8" else colour)
         np.testing.assert_allclose(exp.values[i], values, rtol=0, atol=1e-11 * np.abs(values).max())
         np.testing.assert_allclose(exp.base_values[i], base, rtol=1e-13)
     np.testing.assert_array_equal(exp.outputs, look(X))
@@ -366,38 +366,14 @@ def test_pictures_go_through_pickle_and_clone():
     same(pickle.loads(pickle.dumps(explainer)).explain(X), exp)
 
 
-@pytest.mark.parametrize(
-    ("X", "got"),
-    [
-        (np.zeros((2, 4, 4)), "float64 of shape (2, 4, 4)"),
-        (np.zeros((3, 4)), "float64 of shape (3, 4)"),
-        (np.zeros((2, 3, 4, 3, 1)), "float64 of shape (2, 3, 4, 3, 1)"),
-        (np.full((2, 3, 4), "a"), "<U1 of shape (2, 3, 4)"),
-    ],
-)
-def test_pictures_of_another_size_are_refused(X, got):
-    message = (
-        "X must be numbers of shape (n_rows, 3, 4), as the labels of SegmentMasker are, or with channels as "
-        f"a last axis; got {got}."
-    )
+@pytest.mark.parametrize("X", [np.zeros((2, 3)), np.zeros((0, 3, 4)), np.full((1, 3, 4), np.nan), "abc"])
+def test_what_is_no_picture_is_refused_wherever_it_is_passed(X):
     explainer = KernelShapExplainer(look, masker=SegmentMasker(LABELS))
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(DataError, match=r"^X must (be numbers of shape|hold finite numbers)"):
         explainer.fit(X)
     explainer.fit(pictures("grey"))
-    for ask in (explainer.explain, explainer.cost):
-        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-            ask(X)
-
-
-@pytest.mark.parametrize("X", [np.zeros((0, 3, 4)), np.zeros(4), 3.0])
-def test_no_pictures_are_refused(X):
-    message = f"X must be an array of at least one row, got shape {np.shape(X)}."
-    explainer = KernelShapExplainer(look, masker=SegmentMasker(LABELS))
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-        explainer.fit(X)
-    explainer.fit(pictures("grey"))
-    for ask in (explainer.explain, explainer.cost):
-        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    for ask in (explainer.explain, explainer.cost, explainer.transform):
+        with pytest.raises(DataError, match=r"^X must (be numbers of shape|hold finite numbers)"):
             ask(X)
 
 

@@ -34,7 +34,7 @@ def told(row):
 @pytest.mark.parametrize("empty", [True, False], ids=["known", "asked"])
 @pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [3, 1]])
 def test_games_of_some_rows_are_put_where_they_belong(empty, rows):
-    shares = RowShares.empty(5, 3, 2)
+    shares = RowShares.empty(np.ones((5, 3), dtype=bool), 2)
     session = session_of(empty=empty)
     questions = ALL if empty else Questions(ALL.varying, None, asks_empty=True)
     session.play(questions, ExactSolver(3), X, np.array(rows), shares)
@@ -56,7 +56,7 @@ def test_games_of_some_rows_are_put_where_they_belong(empty, rows):
 
 
 def test_groups_are_left_out_as_wholes():
-    shares = RowShares.empty(5, 3, 2)
+    shares = RowShares.empty(np.ones((5, 3), dtype=bool), 2)
     groups = [0, 1, 1, 0, 2, 2]
     session_of(groups).play(ALL, ExactSolver(3), X, np.arange(5), shares)
     answers = told(X[2])
@@ -80,7 +80,7 @@ def test_a_kernel_is_learned_from_worths_of_the_whole_background():
 
 
 def test_shares_of_players_that_do_not_play_stay_zero():
-    shares = RowShares.empty(3, 4, 1)
+    shares = RowShares.empty(np.ones((3, 4), dtype=bool), 1)
     rows = np.array([2, 0])
     by_player, by_row = np.arange(1.0, 5.0).reshape(2, 2, 1), np.array([[7.0], [8.0]])
     solved = (by_player, 10.0 * by_player, 100.0 * by_player, by_row, 2.0 * by_row, 3.0 * by_row)

@@ -149,7 +149,7 @@ def test_types_and_categories_of_frames_stay():
 def test_columns_may_have_names_of_other_types():
     X = pd.DataFrame({0: [1.0, 2.0], "b": [3.0, 4.0]})
     masker = masker_of(X)
-    masker.check(X)
+    masker.read(X)
     out = built(masker, X, [0], one_hidden_at_a_time(2))
     assert list(out.columns) == [0, "b"]
     np.testing.assert_array_equal(out, [[1, 3], [1, 3], [2, 3], [1, 3], [1, 4]])
@@ -200,8 +200,7 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Categorical(["x", "y"])})
         (
             FRAME,
             FRAME.assign(b=pd.Categorical(["x", "z"])),
-            "Column 'b' has the categories 'x', 'z' in X and 'x', 'y' in what fit saw. "
-            "Convert one of them.",
+            "Column 'b' has the categories 'x', 'z' in X and 'x', 'y' in what fit saw. Convert one of them.",
         ),
         (
             np.ones((2, 1)),
@@ -217,7 +216,7 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Categorical(["x", "y"])})
 )
 def test_a_table_that_differs_is_refused(background, X, message):
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-        masker_of(background).check(X)
+        masker_of(background).read(X)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +231,7 @@ def test_a_table_that_differs_is_refused(background, X, message):
     ],
 )
 def test_a_table_that_fits_is_taken(background, X):
-    masker_of(background).check(X)
+    masker_of(background).read(X)
 
 
 def test_categories_in_another_order_become_those_of_the_background():
