@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.plotting.style import ACCENT, CONTRAST, INK, PAPER
-from agnostix.plotting.words import _FROM, _LETTERS, _number_words
+from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, PAPER
+from agnostix.plotting.words import _FROM, _LETTERS, _number_words, in_lines
 from agnostix.typing import Floats
 
 
@@ -78,6 +78,25 @@ def limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
         low, high = low - 0.05 * (abs(low) or 1.0), high + 0.05 * (abs(high) or 1.0)
     room = margin * (high - low)
     return float(low - room), float(high + room)
+
+
+def write_fidelity(ax: Any, words: str, is_poor: bool, width: int = 48) -> None:
+    """Write above a picture how far it may be believed.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where.
+    words : str
+        What is said; nothing is written where it is empty.
+    is_poor : bool
+        Whether it is a warning.
+    width : int, default=48
+        Characters of a line.
+    """
+    if words:
+        look = {"loc": "left", "fontsize": 9, "fontweight": "normal", "color": CONTRAST if is_poor else MUTED}
+        ax.set_title(in_lines(words, width, 3), **look, parse_math=False)
 
 
 def dodge(

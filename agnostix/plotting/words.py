@@ -139,6 +139,32 @@ def named(feature: str, value: Any = None, most: int = 34) -> str:
     return f"{shortened(feature, most - 3 - len(kept))} = {kept}"
 
 
+def called(feature: str, value: str | None, said: str | None, most: int = 34) -> str:
+    """What a feature is called in one row: what is said of it there, else its name with its value.
+
+    Parameters
+    ----------
+    feature : str
+        Its name, which is shortened first where it is part of what is said.
+    value : str or None
+        Its value, as words.
+    said : str or None
+        What is said of it, such as "28 < age <= 37".
+    most : int, default=34
+        Characters kept.
+
+    Returns
+    -------
+    str
+    """
+    if said is None:
+        return named(feature, value, most)
+    said, feature = " ".join(said.split()), " ".join(feature.split())
+    if len(said) > most and feature in said:
+        said = said.replace(feature, shortened(feature, max(most - len(said) + len(feature), most // 3)), 1)
+    return shortened(said, most)
+
+
 def number_words(numbers: Any, *, signed: bool = False, like: Any = None) -> list[str]:
     """Numbers with equally many decimals, so that they can be read as a column.
 

@@ -53,6 +53,27 @@ def people(n_rows: int = 60, **given: Any) -> Explanation:
     return make(np.stack([-values, values], axis=2), **(known | given))
 
 
+def surrogate(r2: float = 0.9, r2_error: float = 0.02, n_rows: int = 2, **given: Any) -> Explanation:
+    """Rows of `people` as a surrogate tells of them: conditions, an answer beside the model's, R²."""
+    exp = people(n_rows)
+    conditions = [
+        ["age > 40.5", "hours missing", f"town = {town}", f"{WILD} <= 0"] for town in exp.data["town"]
+    ]
+    shape = (n_rows, 2)
+    known = {
+        "kind": "surrogate",
+        "outputs": exp.outputs + np.array([-0.125, 0.125]),
+        "fidelity": {"r2": np.full(shape, r2)},
+        "extras": {
+            "surrogate_outputs": exp.outputs,
+            "r2_std_errors": np.full(shape, r2_error),
+            "conditions": np.array(conditions),
+        },
+    }
+    known["extras"] |= given.pop("extras", {})
+    return people(n_rows, **(known | given))
+
+
 def intervals(ax: Any, colour: str) -> dict[float, tuple[float, float]]:
     """Horizontal lines of a colour by their height, dotted ones as infinite."""
     found = {}

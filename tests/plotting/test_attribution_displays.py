@@ -23,7 +23,7 @@ from agnostix.plotting import (
 )
 from agnostix.plotting.marks import limits
 from agnostix.plotting.words import named, number_words, value_words
-from tests.plotting.explanations import WILD, make, people
+from tests.plotting.explanations import WILD, make, people, surrogate
 
 MAKERS: dict[str, Callable[..., Any]] = {
     "waterfall": WaterfallDisplay.from_explanation,
@@ -118,6 +118,16 @@ def test_nothing_is_cut_however_many_features(maker: Callable[..., Any], n_featu
     errors = np.full((40, n_features, 1), 1e4)
     exp = make(values, std_errors=errors, data=values, kind="occlusion")
     figure = maker(exp).plot().figure_
+    figure.draw_without_rendering()
+    for text in _texts(figure):
+        box = text.get_window_extent()
+        assert -1 <= box.x0 <= box.x1 <= figure.bbox.width + 1, text.get_text()
+        assert -1 <= box.y0 <= box.y1 <= figure.bbox.height + 1, text.get_text()
+
+
+@pytest.mark.parametrize("r2", [0.9, 0.1, np.nan])
+def test_nothing_is_cut_of_a_surrogate(maker: Callable[..., Any], r2: float) -> None:
+    figure = maker(surrogate(r2)).plot().figure_
     figure.draw_without_rendering()
     for text in _texts(figure):
         box = text.get_window_extent()
