@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from agnostix.explanation import Explanation
+from agnostix.plotting.attributions import errors_of, half_widths, largest_first
 from agnostix.typing import Floats
 
 
@@ -52,6 +54,30 @@ def values_in_row(explanation: Explanation, i: int, k: int) -> Floats:
     if np.shape(selected) == explanation.values.shape:
         values[~np.asarray(selected)[i, :, k]] = np.nan
     return values
+
+
+def intervals_in_row(explanation: Explanation, i: int, k: int, confidence_level: float) -> pd.DataFrame:
+    """The values of a row that there are, with their intervals, the largest first.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of any kind.
+    i, k : int
+        Places of the row and of the output.
+    confidence_level : float
+        Nominal coverage of each interval.
+
+    Returns
+    -------
+    DataFrame
+        Columns place (of the feature), value, std_error, low, high.
+    """
+    values, errors = values_in_row(explanation, i, k), errors_of(explanation, k)[i]
+    places = largest_first(values[None])
+    half = half_widths(errors[places], confidence_level)
+    found = pd.DataFrame({"place": places, "value": values[places], "std_error": errors[places]})
+    return found.assign(low=found["value"] - half, high=found["value"] + half)
 
 
 def surrogate_output(explanation: Explanation, i: int, k: int) -> float:

@@ -65,19 +65,21 @@ def in_lines(text: str, width: int = 40, most: int = 2) -> str:
     return "\n".join(lines)
 
 
-def count_words(n_shown: int, n_features: int) -> str:
+def count_words(n_shown: int, n_features: int, what: str = "features") -> str:
     """A note that not all features are drawn; empty where they are.
 
     Parameters
     ----------
     n_shown, n_features : int
         Drawn, and there.
+    what : str, default="features"
+        What they are.
 
     Returns
     -------
     str
     """
-    return f"{n_shown} of {n_features} features" if n_shown < n_features else ""
+    return f"{n_shown} of {n_features} {what}" if n_shown < n_features else ""
 
 
 def is_missing(value: Any) -> bool:
