@@ -19,6 +19,8 @@ from agnostix.plotting import (
     BeeswarmDisplay,
     HeatmapDisplay,
     ScatterDisplay,
+    SegmentsDisplay,
+    TextDisplay,
     WaterfallDisplay,
 )
 from agnostix.plotting.marks import limits
@@ -188,7 +190,9 @@ def test_they_are_made_from_a_real_explainer(name: str, people: pd.DataFrame) ->
     pd.testing.assert_frame_equal(displays[name]().frame(), MAKERS[name](exp).frame())
 
 
-@pytest.mark.parametrize("public", DISPLAYS, ids=lambda public: public.__name__)
+@pytest.mark.parametrize(
+    "public", [*DISPLAYS, SegmentsDisplay, TextDisplay], ids=lambda public: public.__name__
+)
 def test_docstrings_are_complete(public: type) -> None:
     unasked = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}
     methods = [name for name, _ in inspect.getmembers(public, callable) if not name.startswith("_")]
