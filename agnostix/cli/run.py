@@ -94,7 +94,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         for scenario in report.summary["scenarios"]:
             print(f"What if {scenario['question']}? {scenario['sentence']}")
         for row in report.summary["rows"]:
-            print(row["sentence"], *(" ".join(part["sentences"]) for part in row["explanations"]))
+            print(row["sentence"], *(_told(part) for part in row["explanations"]))
     return report
 
 
@@ -270,6 +270,13 @@ def _weights(column: pd.Series, arguments: argparse.Namespace) -> Floats:
 
 def _has(table: pd.DataFrame) -> str:
     return f"It has: {', '.join(map(str, table.columns))}."
+
+
+def _told(part: dict[str, Any]) -> str:
+    """What an explanation says, beginning with how far it may be believed."""
+    fidelity = part["fidelity"]
+    first = [] if fidelity is None else [fidelity["sentence"], *fidelity["warnings"]]
+    return " ".join([*first, *part["sentences"]])
 
 
 def _written(arguments: argparse.Namespace, n_rows: int, seconds: float) -> str:

@@ -27,7 +27,7 @@ from agnostix.plotting.words import called, in_lines, number_words
 
 _DIGIT = 6.6
 """Room of a character among the numbers, in points."""
-_FILLS = {"base": PAPER, "surrogate": FAINT, "output": INK}
+_FILLS = {"base": PAPER, "surrogate": MUTED, "output": INK}
 """What fills the dots."""
 _SUMS = ("others", "remainder")
 """Steps with bounds for errors, which may be so wide that the picture leaves out their ends."""

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from agnostix.plotting.words import named, value_words
+from agnostix.plotting.words import called, value_words
+from agnostix.report.fidelity_findings import fidelity_note
 from agnostix.report.findings import answer_name
 from agnostix.report.material import Material
 from agnostix.report.reading import Reading
@@ -34,7 +35,11 @@ _ABOUT = {
         "only together is divided among them. A share says what the model relies on here, not \u201cwhat if "
         "this were different\u201d."
     ),
-    "surrogate": "The values tell of a simpler model that was fitted near the row, not of the model itself.",
+    "surrogate": (
+        "A value is what the feature, as it is in this row, adds to the answer of a simpler model: a "
+        "weighted sum that was fitted to the model's answers to rows made near this one, the nearer ones "
+        "counting more. It tells of the model only as far as the two agree."
+    ),
 }
 
 _DRAWN = {
@@ -153,12 +158,15 @@ def explanation_remarks(reading: Reading) -> list[str]:
     return [
         *_unsure(values[unsure & ~hardly]),
         *_hardly(values[unsure & hardly], reading.scale),
-        _sum(reading),
+        *_left_out(reading),
+        *([] if reading.is_surrogate else [_sum(reading)]),
     ]
 
 
 def _between(reading: Reading) -> str:
     scale = reading.scale
+    if reading.is_surrogate:
+        return _from_intercept(reading)
     base, output = scale.value(reading.base), scale.value(reading.output)
     if reading.in_log_odds:
         mean = float(expit(reading.base))
@@ -170,6 +178,17 @@ def _between(reading: Reading) -> str:
         name = _base_name(reading)
         start = f"{name[0].upper()}{name[1:]} is {base}"
     return f"{start}; {scale.change(reading.gap)} are to be explained."
+
+
+def _from_intercept(reading: Reading) -> str:
+    scale = reading.scale
+    is_told = reading.values["said"].notna().all()
+    where = ", its answer where none of these conditions holds," if is_told and len(reading.values) else ""
+    unit = f" in {reading.units}" if reading.units else ""
+    return (
+        f"Its intercept{where} is {scale.value(reading.base)}{unit}; the values lead from there to its "
+        f"answer for the row, {scale.change(reading.gap)} in all."
+    )
 
 
 def _base_name(reading: Reading) -> str:
@@ -189,7 +208,11 @@ def _with_interval(step: dict[Any, Any], scale: Scale) -> str:
     text = scale.change(step["value"])
     if step["std_error"] > 0:
         text += f", {scale.change_interval(step['low'], step['high'])}"
-    return f"{named(step['label'], step['data'], ROOM)} ({text})"
+    return f"{_called(step)} ({text})"
+
+
+def _called(step: dict[Any, Any]) -> str:
+    return called(step["label"], step["data"], step["said"], ROOM)
 
 
 def _unsure(values: pd.DataFrame) -> list[str]:
@@ -207,17 +230,20 @@ def _hardly(values: pd.DataFrame, scale: Scale) -> list[str]:
 
 
 def _names(values: pd.DataFrame) -> str:
-    return listed([named(str(label), most=ROOM) for label in values["label"]], most=4)
+    steps = values.assign(data=None).to_dict("records")
+    return listed([_called(step) for step in steps], most=4)
+
+
+def _left_out(reading: Reading) -> list[str]:
+    names = [called(name, None, None, ROOM) for name in reading.left_out]
+    many = len(reading.values)
+    held = f"The simpler model was held to {whole(many)} feature{'' if many == 1 else 's'}"
+    return [f"{held}; left out: {listed(names, most=4)}."] if names else []
 
 
 def _sum(reading: Reading) -> str:
     scale, kind = reading.scale, reading.explanation.kind
     total, gap = reading.total, reading.gap
-    if kind == "surrogate":
-        return (
-            f"The values lead to {scale.value(reading.base + total)}, the simpler model's answer, where the "
-            f"model's is {scale.value(reading.output)}."
-        )
     if scale.change(total - gap) == scale.change(0.0):
         return f"The parts add up to the {scale.change(gap)} to be explained."
     said = f"The parts do not add up: their sum is {scale.change(total)} instead of {scale.change(gap)}."
@@ -247,12 +273,14 @@ def explanation_note(reading: Reading) -> str:
     """
     explanation = reading.explanation
     together = "" if reading.n_together == 1 else f" for {reading.n_together} rows together"
-    fidelity = [f"{name} {number(float(v[0, 0]))}" for name, v in (explanation.fidelity or {}).items()]
+    fidelity = {} if reading.fidelity else explanation.fidelity or {}
+    told = [f"{name} {number(float(v[0, 0]))}" for name, v in fidelity.items()]
     return " ".join(
         [
             _ABOUT[explanation.kind],
             _covered(reading),
-            *([f"Fidelity: {listed(fidelity)}."] if fidelity else []),
+            *([fidelity_note()] if reading.fidelity else []),
+            *([f"Fidelity: {listed(told)}."] if told else []),
             f"Cost: {whole(explanation.n_model_rows)} model rows{together}{_used(reading)}, by "
             f"{explanation.method}.",
         ]
@@ -270,6 +298,8 @@ def _used(reading: Reading) -> str:
 
 def _covered(reading: Reading) -> str:
     extras = reading.explanation.extras
+    if not (reading.values["std_error"] > 0).any() and reading.is_surrogate:
+        return "The values have no error: the simpler model meets every answer near the row."
     if not (reading.values["std_error"] > 0).any():
         is_given = extras.get("background_size", 1) > 1
         why = " for the background rows as they are." if is_given else ": nothing was drawn at random."
@@ -286,6 +316,8 @@ def _drawn(reading: Reading) -> str:
     """What makes the errors that the intervals cover."""
     if reading.explanation.kind == "occlusion":
         return _DRAWN["background_std_errors"]
+    if reading.is_surrogate:
+        return "the draw of the rows near it"
     extras = reading.explanation.extras
     known = [words for name, words in _DRAWN.items() if np.any(extras.get(name, 0.0) > 0.0)]
     return listed(known) if known else "what was drawn"

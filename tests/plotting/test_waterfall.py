@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from agnostix.plotting import BarDisplay, WaterfallDisplay
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, PAPER
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
 from agnostix.plotting.words import called
 from tests.plotting.explanations import intervals, make, people, surrogate
 
@@ -126,7 +126,7 @@ def test_a_surrogate_s_way_ends_at_its_own_answer_and_the_gap_leads_to_the_model
     assert [float(dots[place].get_xdata()[0]) for place in (7.0, 2.0, 0.0)] == pytest.approx(
         [0.5, reached, exp.outputs[1, 1]]
     )
-    assert [dots[place].get_markerfacecolor() for place in (7.0, 2.0, 0.0)] == [PAPER, FAINT, INK]
+    assert [dots[place].get_markerfacecolor() for place in (7.0, 2.0, 0.0)] == [PAPER, MUTED, INK]
 
 
 def test_a_surrogate_that_says_what_the_model_says_has_a_gap_of_nothing() -> None:
