@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from agnostix.exceptions import InfeasibleTargetError
-from agnostix.explainers import EntropicProjection, KernelShapExplainer, OcclusionExplainer
+from agnostix.explainers import EntropicProjection, KernelShapExplainer, LimeExplainer, OcclusionExplainer
 from agnostix.explanation import Explanation, Scenario, WhatIfCurves
 from agnostix.models import as_predictor
 from agnostix.report import WhatIfReport
@@ -15,6 +15,7 @@ __all__ = [
     "Explanation",
     "InfeasibleTargetError",
     "KernelShapExplainer",
+    "LimeExplainer",
     "OcclusionExplainer",
     "Scenario",
     "WhatIfCurves",

@@ -16,7 +16,7 @@ STOREYS = [
     {"utils"},
     {"models", "perturb", "solvers", "explanation"},
     {"population", "engine", "base"},
-    {"games"},
+    {"games", "surrogates"},
     {"explainers"},
     {"plotting", "metrics", "testing"},
     {"report"},

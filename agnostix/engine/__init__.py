@@ -4,5 +4,18 @@ from agnostix.engine.batches import working_memory
 from agnostix.engine.group_means import GroupMeans
 from agnostix.engine.run import Answered, Run
 from agnostix.engine.summary import MeanAndVariance, Summary
+from agnostix.engine.survey import Inquiry, Rows, Survey
+from agnostix.engine.table_rows import TableRows
 
-__all__ = ["Answered", "GroupMeans", "MeanAndVariance", "Run", "Summary", "working_memory"]
+__all__ = [
+    "Answered",
+    "GroupMeans",
+    "Inquiry",
+    "MeanAndVariance",
+    "Rows",
+    "Run",
+    "Summary",
+    "Survey",
+    "TableRows",
+    "working_memory",
+]

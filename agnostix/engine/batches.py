@@ -100,8 +100,8 @@ def lay_out(demand: Demand, n_workers: int) -> Layout:
     -------
     Layout
     """
-    room = min(working_memory() // n_workers, BATCH_BYTES)
-    most = max(1, room // (_COPIES * 8 * max(demand.width, demand.n_outputs, 1)))
+    room = _room(n_workers)
+    most = batch_rows(demand.width, demand.n_outputs, n_workers)
     held = 8 * demand.n_draws.size * demand.kept * demand.n_outputs
     n_rows = min(demand.n_rows, max(1, room // held), -(-demand.n_rows // n_workers))
     if demand.merges:
@@ -113,6 +113,30 @@ def lay_out(demand: Demand, n_workers: int) -> Layout:
         masks = _mask_slices(demand.n_draws, most // n_rows)
         biggest = max(int(demand.n_draws[part].sum()) for part in masks)
     return Layout(n_rows, tuple(masks), most, n_rows * biggest <= most)
+
+
+def batch_rows(width: int, n_outputs: int, n_workers: int) -> int:
+    """Rows in one call of the model at most.
+
+    Parameters
+    ----------
+    width : int
+        Numbers in a row.
+    n_outputs : int
+        The model's.
+    n_workers : int
+        How many share the memory.
+
+    Returns
+    -------
+    int
+    """
+    return max(1, _room(n_workers) // (_COPIES * 8 * max(width, n_outputs, 1)))
+
+
+def _room(n_workers: int) -> int:
+    """Bytes that a worker's batch may take."""
+    return min(working_memory() // n_workers, BATCH_BYTES)
 
 
 def tasks_of(layout: Layout, n_rows: int, n_workers: int) -> list[Task]:
@@ -140,24 +164,6 @@ def tasks_of(layout: Layout, n_rows: int, n_workers: int) -> list[Task]:
         for start in starts
         for piece in pieces
     ]
-
-
-def shares(tasks: list[Task], n_workers: int) -> list[list[Task]]:
-    """One contiguous share of the tasks for each worker.
-
-    Parameters
-    ----------
-    tasks : list of Task
-        All of them.
-    n_workers : int
-        How many workers there are.
-
-    Returns
-    -------
-    list of list of Task
-    """
-    parts = np.array_split(np.arange(len(tasks)), max(1, min(n_workers, len(tasks))))
-    return [[tasks[j] for j in part] for part in parts]
 
 
 def _mask_slices(n_draws: Codes, most: int) -> list[slice]:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.utils.parallel import Parallel, delayed
-from tqdm.auto import tqdm
 
-from agnostix.engine.batches import Demand, Task, lay_out, shares, tasks_of
-from agnostix.engine.progress import Marks, followed
+from agnostix.engine.batches import Demand, lay_out, tasks_of
+from agnostix.engine.pool import carry_out
 from agnostix.engine.summary import Summary
-from agnostix.engine.work import Done, Job, Worker
-from agnostix.exceptions import EngineError
+from agnostix.engine.work import Done, Job
 from agnostix.models import Predictor
 from agnostix.perturb import MaskBlock, Masker, Plan
 from agnostix.typing import Bools, Codes, Floats
@@ -135,43 +131,9 @@ class Run:
         blocks = [MaskBlock(part, masks[part], tuple(draws[part])) for part in layout.masks]
         job = Job(self.predictor, self.masker, blocks, layout, X, rows, self.n_outputs, self.summary)
         tasks = tasks_of(layout, rows.size, n_workers)
-        done = self._done(job, tasks, n_workers)
+        done = carry_out(job, tasks, self.n_jobs, self.verbose)
         found = _joined(job, done)
         return Answered(rows, found, sum(one.n_model_rows for one in done))
-
-    def _done(self, job: Job, tasks: list[Task], n_workers: int) -> list[Done]:
-        parts = shares(tasks, n_workers)
-        if len(parts) == 1:
-            worker = Worker(job)
-            return [worker.do(task) for task in tqdm(tasks, disable=not self.verbose, unit="batch")]
-        with followed(len(parts), len(tasks), self.verbose) as marks:
-            try:
-                pool = Parallel(n_jobs=self.n_jobs)
-                found = pool(delayed(_share)(job, part, marks, j) for j, part in enumerate(parts))
-            except BrokenExecutor as error:
-                raise EngineError(_who_died(job, parts, marks, error)) from error
-        return [one for share in found for one in share]
-
-
-def _share(job: Job, tasks: list[Task], marks: Marks, number: int) -> list[Done]:
-    worker, written = Worker(job), marks.open()
-    done = []
-    for task in tasks:
-        written[number, 0] = 1
-        done.append(worker.do(task))
-        written[number] += (-1, 1)
-    return done
-
-
-def _who_died(job: Job, parts: list[list[Task]], marks: Marks, error: BaseException) -> str:
-    written = marks.open()
-    at_work = [job.told(part[n]) for part, (busy, n) in zip(parts, written, strict=True) if busy]
-    where = " or ".join(at_work) or "its first batch"
-    cause = " ".join(str(error).split())
-    return (
-        f"A worker died while the model {job.predictor.name} was asked about {where}: "
-        f"{type(error).__name__}: {cause} If memory ran out, lower n_jobs or scikit-learn's working_memory."
-    )
 
 
 def _joined(job: Job, done: list[Done]) -> tuple[Floats, ...]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from agnostix.engine.asker import Asker
 from agnostix.engine.batches import Layout, Task
 from agnostix.engine.summary import Summary
-from agnostix.exceptions import EngineError, ModelOutputError
-from agnostix.models import Predictor, wants_to_write
+from agnostix.exceptions import EngineError
+from agnostix.models import Predictor
 from agnostix.perturb import Builder, Composition, MaskBlock, Masker
 from agnostix.typing import Codes, Floats
 
@@ -47,6 +48,15 @@ class Job:
     rows: Codes
     n_outputs: int
     summary: Summary
+
+    def worker(self) -> Worker:
+        """Make somebody who does its tasks.
+
+        Returns
+        -------
+        Worker
+        """
+        return Worker(self)
 
     def told(self, task: Task) -> str:
         """Name a task's rows and masks.
@@ -94,7 +104,7 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._predictor = job.predictor
+        self._asker = Asker(job.predictor, job.n_outputs)
 
     def do(self, task: Task) -> Done:
         """Ask the model about a task's rows under its masks.
@@ -148,7 +158,7 @@ class Worker:
             part = slice(start, min(start + self._job.layout.most, n_cells))
             cells = part if distinct is None else distinct[0][part]
             try:
-                found = self._ask(builder, builder.build(block, cells))
+                found = self._asker.ask(builder.build(block, cells), builder.is_whole)
             except Exception as error:
                 told = np.arange(part.start, part.stop) if distinct is None else distinct[0][part]
                 raise self._failure(error, block, rows, told, told.size) from error
@@ -159,21 +169,9 @@ class Worker:
                 answers[part] = found
         return (answers if distinct is None else answers[distinct[1]]).reshape(shape), n_cells
 
-    def _ask(self, builder: Builder, table: Any) -> Floats:
-        try:
-            answers = self._predictor.ask(table)
-        except ValueError as error:
-            if self._predictor.copies or not wants_to_write(error):
-                raise
-            self._predictor = replace(self._predictor, copies=True)
-            answers = self._predictor.ask(table)
-        if not builder.is_whole(table):
-            self._predictor = replace(self._predictor, copies=True)
-        return self._checked(answers)
-
     def _pieces(self, rows: Codes) -> list[Composition] | None:
         """The rows for a model that composes them itself, where it can and they can be."""
-        if self._predictor.masked is None:
+        if self._job.predictor.masked is None:
             return None
         pieces = [self._job.masker.compose(self._job.X, row) for row in rows]
         return None if None in pieces else [piece for piece in pieces if piece is not None]
@@ -183,8 +181,8 @@ class Worker:
         n_asked = 0
         for j, piece in enumerate(pieces):
             try:
-                every = self._predictor.ask_masked(piece.x, block.masks, piece.fill, piece.labels)
-                self._checked(every[0])
+                every = self._job.predictor.ask_masked(piece.x, block.masks, piece.fill, piece.labels)
+                self._asker.checked(every[0])
             except Exception as error:
                 told = np.arange(block.n_draws) * rows.size + j
                 n_asked = len(block.draws) * piece.fill.shape[0]
@@ -194,11 +192,6 @@ class Worker:
                 answers[span, j] = every[mask, block.draws[mask].rows]
         return answers, n_asked
 
-    def _checked(self, answers: Floats) -> Floats:
-        if answers.shape[1] != self._job.n_outputs:
-            raise ModelOutputError(f"{answers.shape[1]} outputs where {self._job.n_outputs} are expected.")
-        return answers
-
     def _failure(
         self, error: Exception, block: MaskBlock, rows: Codes, cells: Codes, n_model_rows: int
     ) -> EngineError:
@@ -206,7 +199,7 @@ class Worker:
         masks = block.places.start + np.searchsorted(block.starts, draws, side="right") - 1
         where = _told(rows[np.unique(places)], masks[0], masks[-1] + 1)
         return EngineError(
-            f"The model {self._predictor.name} failed on {where} ({n_model_rows} model rows): "
+            f"The model {self._job.predictor.name} failed on {where} ({n_model_rows} model rows): "
             f"{type(error).__name__}: {error}"
         )
 

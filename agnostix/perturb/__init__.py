@@ -3,12 +3,18 @@
 from agnostix.perturb.background import Background
 from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pairs, n_pairs_of_all
 from agnostix.perturb.draws import Draws, MaskBlock
+from agnostix.perturb.learn_features import FeatureLearner
 from agnostix.perturb.masker import Builder, Composition, Masker
+from agnostix.perturb.neighbourhood import Neighbourhood
+from agnostix.perturb.own_draws import OwnDraws
 from agnostix.perturb.plan import Plan, one_hidden_at_a_time
 from agnostix.perturb.players import Players
 from agnostix.perturb.questions import Questions
 from agnostix.perturb.segments import SegmentMasker
+from agnostix.perturb.shared_rows import SharedRows
+from agnostix.perturb.sobol import SobolBlocks
 from agnostix.perturb.tabular import TabularMasker
+from agnostix.perturb.traces import Traces
 
 __all__ = [
     "Background",
@@ -16,13 +22,19 @@ __all__ = [
     "Coalitions",
     "Composition",
     "Draws",
+    "FeatureLearner",
     "MaskBlock",
     "Masker",
+    "Neighbourhood",
+    "OwnDraws",
     "Plan",
     "Players",
     "Questions",
     "SegmentMasker",
+    "SharedRows",
+    "SobolBlocks",
     "TabularMasker",
+    "Traces",
     "all_coalitions",
     "leverage_pairs",
     "n_pairs_of_all",

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from agnostix.exceptions import DataError
+from agnostix.perturb.alike import check_alike
 from agnostix.perturb.column_buffer import ColumnBuffer
 from agnostix.perturb.draws import Draws
 from agnostix.perturb.gatherer import Gatherer
@@ -25,7 +25,7 @@ from agnostix.perturb.identity import (
 from agnostix.perturb.masker import Builder, Composition
 from agnostix.perturb.players import Players
 from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import column_at, column_names, is_frame, take_rows
+from agnostix.utils.frames import is_frame, take_rows
 
 AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""
@@ -215,22 +215,7 @@ class TabularMasker:
         DataError
             If it does not.
         """
-        if is_frame(X) != is_frame(self.background):
-            kinds = ("a DataFrame", "an array") if is_frame(self.background) else ("an array", "a DataFrame")
-            raise DataError(f"The background is {kinds[0]} and X is {kinds[1]}. Pass both in the same form.")
-        own, given = column_names(self.background), column_names(X)
-        if own != given:
-            missing = [name for name in own if name not in given]
-            extra = [name for name in given if name not in own]
-            what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra)} more"
-            what = what if missing or extra else "has them in another order"
-            raise DataError(f"X must have the columns that fit saw ({', '.join(own)}), but it {what}.")
-        if not is_frame(X):
-            _check_arrays(X, self.background)
-            return
-        for position, name in enumerate(own):
-            given, seen = (column_at(table, position).dtype for table in (X, self.background))
-            _check_types(name, given, seen)
+        check_alike(X, self.background)
 
     @cached_property
     def _places(self) -> Codes:
@@ -254,25 +239,3 @@ class TabularMasker:
     def _merged(self, hidden: Bools) -> Draws:
         first, which = first_of_each(self._keys[:, hidden].sum(axis=1))
         return Draws(first, np.bincount(which, self.weights, first.size), which)
-
-
-def _check_arrays(X: Any, background: Any) -> None:
-    texts = [part.dtype.kind in "SU" for part in (X, background)]
-    if texts[0] != texts[1] and object not in (X.dtype, background.dtype):
-        raise DataError(
-            f"X holds values of type {X.dtype} and the background of type {background.dtype}. "
-            "Convert one of them."
-        )
-
-
-def _check_types(name: str, given: Any, own: Any) -> None:
-    if given == own:
-        return
-    if isinstance(given, pd.CategoricalDtype) and isinstance(own, pd.CategoricalDtype):
-        what = "the categories"
-        shown = [", ".join(map(repr, dtype.categories)) for dtype in (given, own)]
-    else:
-        what, shown = "dtype", [str(given), str(own)]
-    raise DataError(
-        f"Column {name!r} has {what} {shown[0]} in X and {shown[1]} in the background. Convert one of them."
-    )

@@ -66,7 +66,7 @@ def _of_one_batch(double: type) -> tuple[str, ...]:
 
 
 def _assert_batch_named(own: Any, marked: Any, where: str, words: tuple[str, ...]) -> None:
-    with refused(where, "mask", *words, kinds=(ValueError, RuntimeError)):
+    with refused(where, *words, kinds=(ValueError, RuntimeError)):
         try:
             own.explain(marked)
         except Exception as error:

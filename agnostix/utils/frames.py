@@ -388,3 +388,32 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     place[order] = np.arange(len(found))
     place[-1] = -1
     return place[codes], tuple(found[j] for j in order)
+
+
+def assembled(like: Any, columns: dict[int, Any]) -> Any:
+    """A table made of columns.
+
+    Parameters
+    ----------
+    like : DataFrame or ndarray of shape (n, n_columns)
+        What it is to be like: its library, its names, its type.
+    columns : dict of int to Series or array of shape (n_rows,)
+        Each column by its place.
+
+    Returns
+    -------
+    DataFrame or ndarray of shape (n_rows, n_columns)
+        A table of its own; of an array column by column in memory.
+    """
+    in_order = [columns[place] for place in range(like.shape[1])]
+    if isinstance(like, np.ndarray):
+        table = np.empty((len(in_order[0]), len(in_order)), dtype=like.dtype, order="F")
+        for place, column in enumerate(in_order):
+            table[:, place] = column
+        return table
+    if not isinstance(like, pd.DataFrame):
+        return type(like)(dict(zip(like.columns, in_order, strict=True)), schema=like.schema)
+    kept = [pd.Series(column, dtype=column.dtype) for column in in_order]  # or texts would change their type
+    frame = pd.DataFrame(dict(enumerate(kept)))
+    frame.columns = like.columns
+    return frame

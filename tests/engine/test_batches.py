@@ -9,9 +9,9 @@ from agnostix.engine.batches import (
     Demand,
     Task,
     lay_out,
-    shares,
     tasks_of,
 )
+from agnostix.engine.pool import shares
 
 
 def demand(n_rows, draws, width=5, n_outputs=1, kept=2, merges=False):

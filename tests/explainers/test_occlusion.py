@@ -757,12 +757,12 @@ FRAME = pd.DataFrame(IRIS, columns=list("abcd"))
         (
             FRAME,
             IRIS,
-            "The background is a DataFrame and X is an array. Pass both in the same form.",
+            "fit saw a DataFrame and X is an array. Pass both in the same form.",
         ),
         (
             IRIS,
             FRAME,
-            "The background is an array and X is a DataFrame. Pass both in the same form.",
+            "fit saw an array and X is a DataFrame. Pass both in the same form.",
         ),
         (
             FRAME,
@@ -782,12 +782,12 @@ FRAME = pd.DataFrame(IRIS, columns=list("abcd"))
         (
             FRAME,
             FRAME.astype({"b": str}),
-            "Column 'b' has dtype str in X and float64 in the background. Convert one of them.",
+            "Column 'b' has dtype str in X and float64 in what fit saw. Convert one of them.",
         ),
         (
             FRAME,
             polars_frame(IRIS),
-            "Column 'a' has dtype Float64 in X and float64 in the background. Convert one of them.",
+            "Column 'a' has dtype Float64 in X and float64 in what fit saw. Convert one of them.",
         ),
         (
             FRAME,

@@ -169,12 +169,12 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Categorical(["x", "y"])})
         (
             FRAME,
             FRAME.to_numpy(),
-            "The background is a DataFrame and X is an array. Pass both in the same form.",
+            "fit saw a DataFrame and X is an array. Pass both in the same form.",
         ),
         (
             FRAME.to_numpy(),
             FRAME,
-            "The background is an array and X is a DataFrame. Pass both in the same form.",
+            "fit saw an array and X is a DataFrame. Pass both in the same form.",
         ),
         (FRAME, FRAME[["b"]], "X must have the columns that fit saw (a, b), but it lacks a."),
         (
@@ -195,23 +195,23 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Categorical(["x", "y"])})
         (
             FRAME,
             FRAME.astype({"a": int}),
-            "Column 'a' has dtype int64 in X and float64 in the background. Convert one of them.",
+            "Column 'a' has dtype int64 in X and float64 in what fit saw. Convert one of them.",
         ),
         (
             FRAME,
             FRAME.assign(b=pd.Categorical(["x", "z"])),
-            "Column 'b' has the categories 'x', 'z' in X and 'x', 'y' in the background. "
+            "Column 'b' has the categories 'x', 'z' in X and 'x', 'y' in what fit saw. "
             "Convert one of them.",
         ),
         (
             np.ones((2, 1)),
             np.array([["a"]]),
-            "X holds values of type <U1 and the background of type float64. Convert one of them.",
+            "X holds values of type <U1 and what fit saw is of type float64. Convert one of them.",
         ),
         (
             np.array([["a"]]),
             np.ones((2, 1)),
-            "X holds values of type float64 and the background of type <U1. Convert one of them.",
+            "X holds values of type float64 and what fit saw is of type <U1. Convert one of them.",
         ),
     ],
 )

@@ -1,0 +1,464 @@
+"""A simple model near each row: LIME with errors, for whole tables at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from agnostix.base import AttributionExplainer
+from agnostix.base.outputs import picked
+from agnostix.engine import Survey, TableRows
+from agnostix.exceptions import DataError
+from agnostix.explanation import Explanation
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, Players, SobolBlocks
+from agnostix.perturb.alike import check_alike
+from agnostix.perturb.background import checked_weights
+from agnostix.perturb.features import ScaledFeature
+from agnostix.perturb.identity import distinct_rows
+from agnostix.surrogates import (
+    AutoSelection,
+    FittedSurrogate,
+    ForwardSelection,
+    HighestWeights,
+    Kernel,
+    LassoPath,
+    LinearSurrogate,
+    Recipe,
+    RowFits,
+    Selection,
+    Surrogate,
+    TableVicinity,
+    TreeSurrogate,
+)
+from agnostix.typing import Floats
+from agnostix.utils.frames import as_table, column_names, take_rows
+from agnostix.utils.seeds import seed_of
+from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions, validate_data
+
+N_SHOWN = 20
+"""Rows of fit by which a model is known again."""
+WIDTH_PER_ROOT = 0.75
+"""Width of the kernel, times the root of the number of features."""
+RIDGE = 1.0
+"""Penalty of the default surrogate on squared effects."""
+TREE_LEAVES = 8
+"""Leaves of a tree as surrogate."""
+_SELECTIONS: dict[str, Selection] = {
+    "auto": AutoSelection(),
+    "forward_selection": ForwardSelection(),
+    "highest_weights": HighestWeights(),
+    "lasso_path": LassoPath(),
+}
+
+
+class LimeExplainer(AttributionExplainer):
+    """Fit a simple model near each row, and say how well it fits.
+
+    Rows are drawn feature by feature, as they were seen in `fit`, and the
+    model is asked about them. Near a row, its answers are regressed on
+    whether each feature of a draw is in the row's own bin (quartiles of
+    numbers, levels of labels) or not, draws that share more bins with the row
+    weighing more. The value of a feature is its coefficient, in model output
+    units: what the answer changes, in the mean, when the feature enters the
+    row's bin.
+
+    Parameters
+    ----------
+    model : fitted estimator, Pipeline or callable
+        What is explained. An unfitted estimator is fitted on (X, y).
+    n_samples : int, default=5000
+        Draws at most, 32 or more: the largest blocks of a power of two that
+        leave at least 16 of them.
+    max_features : int, default=None
+        Features that the surrogate may use; None for all.
+    discretizer : {"auto", "quartile", "decile", "entropy"} or None, default="auto"
+        How numbers are cut into bins. "entropy" takes the splits of a tree
+        on each column, and needs y in `fit`; None leaves them as numbers, in
+        standard deviations from the mean. "auto" is "quartile", and None for
+        ``sampling="local"``.
+    sampling : {"kernel", "local", "tilted"}, default="kernel"
+        "kernel" draws once for all rows and weighs the draws by their
+        distance from each. "local" draws around each row, `radius` standard
+        deviations wide. "tilted" draws for each row as the kernel would
+        weigh, so that none is wasted.
+    kernel_width : float, default=None
+        None for 0.75 times the root of the number of features.
+    radius : float, default=1.0
+        For ``sampling="local"``, in standard deviations of each column. A
+        small one gives the gradient.
+    surrogate : {"ridge", "klasso", "tree"} or regressor, default="ridge"
+        "klasso" chooses `max_features` on the lasso's path and fits them by least
+        squares; "tree" is a regression tree of 8 leaves, whose splits on the
+        row's path are added up by feature. Any regressor that has ``coef_``
+        and takes weights will do; it is fitted 17 times or more for each row.
+    feature_selection : str, default="auto"
+        How `max_features` are chosen: "forward_selection", "highest_weights", "lasso_path", or
+        "auto": the first up to six features, beyond them the second.
+    values : {"coef_x", "coef"}, default="coef_x"
+        "coef_x" multiplies a coefficient by the row's own value, so that values
+        add up to the surrogate's answer. It makes a difference for numbers
+        that are not cut into bins: their "coef" is per standard deviation.
+    stability : float, default=None
+        Confidence, above 0.5 and below 1, with which each chosen feature must
+        lead the next best; draws are doubled, up to four times, for rows where
+        it does not.
+    feature_groups : mapping from str to list of str, default=None
+        Columns that are drawn together, from rows that were seen, and are one
+        feature, such as those of one label.
+    outputs : None, "predicted", name, index or list of these, default=None
+        Outputs to explain; None: all up to 20, else the predicted one.
+    n_jobs : int, default=None
+        Workers, as in joblib.
+    random_state : int, RandomState, Generator or None, default=None
+        Of the draws; None draws a seed once, in `fit`.
+    verbose : int, default=0
+        1 shows the progress.
+
+    Attributes
+    ----------
+    kernel_width_ : float
+        The width that is used.
+    n_model_rows_ : int
+        Rows that the model was asked about in `fit`.
+    output_names_ : tuple of str
+        Names of all of the model's outputs.
+    players_ : Players
+        Names and columns of the features.
+    n_features_in_ : int
+        Columns seen in `fit`.
+    feature_names_in_ : ndarray of str
+        Their names, if all are strings.
+
+    Notes
+    -----
+    Standard errors come from the spread between independent blocks of draws,
+    and speak of the draws alone: not of how well the surrogate fits, which
+    ``fidelity["r2"]`` of the result tells (weighted, on the draws), nor of the
+    choice of features where `max_features` is set. Values that were not seen in
+    `fit` are never drawn: their effect is what the row's own answer has beyond
+    what the surrogate makes of the other features.
+
+    ``extras`` of the result has the ``surrogate_outputs`` for the rows and
+    their ``surrogate_std_errors``, the errors of R2 (``r2_std_errors``), the
+    row's bins in words (``conditions``), whether a value was ``unseen`` in
+    `fit`, ``n_samples`` and ``effective_samples`` of each row, the
+    ``kernel_width``; with `max_features` which were ``selected``; with
+    `stability` the ``margin`` of the choice in standard errors and whether it
+    is ``stable``; without bins the ``coefficients`` per standard deviation and
+    their ``coefficient_std_errors``.
+
+    References
+    ----------
+    .. [1] Ribeiro, M. T., Singh, S., Guestrin, C. (2016). "Why should I trust
+       you?" Explaining the predictions of any classifier. KDD.
+       https://doi.org/10.1145/2939672.2939778
+    .. [2] Garreau, D., von Luxburg, U. (2020). Looking deeper into tabular
+       LIME. https://doi.org/10.48550/arXiv.2008.11092
+    .. [3] Tan, Z., Tian, Y., Li, J. (2023). GLIME: general, stable and local
+       LIME explanation. NeurIPS. https://doi.org/10.48550/arXiv.2311.15722
+    .. [4] Zhou, Z., Hooker, G., Wang, F. (2021). S-LIME: stabilized-LIME for
+       model explanation. KDD. https://doi.org/10.1145/3447548.3467274
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import HistGradientBoostingRegressor
+    >>> from agnostix import LimeExplainer
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(X, y)
+    >>> explainer = LimeExplainer(model, random_state=0).fit(X)
+    >>> exp = explainer.explain(X.head(3))
+    >>> exp.values.shape, exp.n_model_rows
+    ((3, 10, 1), 3)
+    >>> exp.fidelity["r2"].shape
+    (3, 1)
+    """
+
+    _doc_page = "lime.md"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "model": "no_validation",
+        "n_samples": [Interval(Integral, 32, None, closed="left")],
+        "max_features": [Interval(Integral, 1, None, closed="left"), None],
+        "discretizer": [StrOptions({"auto", "quartile", "decile", "entropy"}), None],
+        "sampling": [StrOptions({"kernel", "local", "tilted"})],
+        "kernel_width": [Interval(Real, 0, None, closed="neither"), None],
+        "radius": [Interval(Real, 0, None, closed="neither")],
+        "surrogate": [StrOptions({"ridge", "klasso", "tree"}), HasMethods(["fit", "predict"])],
+        "feature_selection": [StrOptions(set(_SELECTIONS))],
+        "values": [StrOptions({"coef_x", "coef"})],
+        "stability": [Interval(Real, 0.5, 1, closed="neither"), None],
+        "feature_groups": [dict, None],
+        "outputs": "no_validation",
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state", np.random.Generator],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        n_samples: int = 5000,
+        max_features: int | None = None,
+        discretizer: str | None = "auto",
+        sampling: str = "kernel",
+        kernel_width: float | None = None,
+        radius: float = 1.0,
+        surrogate: Any = "ridge",
+        feature_selection: str = "auto",
+        values: str = "coef_x",
+        stability: float | None = None,
+        feature_groups: Mapping[str, Sequence[str]] | None = None,
+        outputs: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.n_samples = n_samples
+        self.max_features = max_features
+        self.discretizer = discretizer
+        self.sampling = sampling
+        self.kernel_width = kernel_width
+        self.radius = radius
+        self.surrogate = surrogate
+        self.feature_selection = feature_selection
+        self.values = values
+        self.stability = stability
+        self.feature_groups = feature_groups
+        self.outputs = outputs
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> LimeExplainer:
+        """Learn the columns, and ask the model about the draws that all rows share.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows that tell how values are spread.
+        y : array-like of shape (n_rows,), default=None
+            Needed for an unfitted model, and for ``discretizer="entropy"``.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows; one of weight 2 counts as two.
+
+        Returns
+        -------
+        self : LimeExplainer
+
+        Raises
+        ------
+        ValueError
+            If the rows, a group or the parameters together cannot be used.
+        EngineError
+            If the model fails.
+        """
+        self._validate_params()
+        self._check_together()
+        table = as_table(X)
+        predictor = self._fit_predictor(table, y, sample_weight)
+        validate_data(self, X=table, skip_check_array=True)
+        self.players_ = Players.of(column_names(table), self.feature_groups)
+        self._check_most(len(self.players_.names))
+        self.kernel_width_ = float(self.kernel_width or WIDTH_PER_ROOT * np.sqrt(len(self.players_.names)))
+        neighbourhood = self._learned(table, y, sample_weight)
+        self._try_model(predictor, neighbourhood.like, known_again=True)
+        vicinity = TableVicinity(neighbourhood, self._own_draws(neighbourhood), self.stability)
+        self._vicinity = vicinity.asked(self._survey())
+        shared = self._vicinity.answers
+        self.n_model_rows_ = 2 * self._n_tried + (0 if shared is None else shared.shape[0])
+        return self
+
+    def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
+        """Fit the surrogate near each row.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows to be explained, with the columns and types seen in `fit`.
+        outputs : None, "predicted", name, index or list of these, default=None
+            As in the constructor, and before it.
+
+        Returns
+        -------
+        Explanation
+            Of kind "surrogate"; ``base_values`` are what the surrogate says where no feature is
+            in the row's bin, or all numbers are at their mean.
+
+        Raises
+        ------
+        ValueError
+            If the columns or types differ from those seen in `fit`, an output is
+            unknown, or the kernel leaves too few draws near a row.
+        EngineError
+            If the model fails.
+        """
+        check_is_fitted(self)
+        self._check_has_model()
+        table = as_table(X)
+        check_alike(table, self._vicinity.neighbourhood.like)
+        wanted = self._wanted(outputs)
+        first, which = distinct_rows(table)
+        survey, kinds = self._survey(), take_rows(table, first)
+        own = survey.ask(TableRows(table, first, table.shape[1]))
+        fits, n_asked = self._vicinity.fits(survey, self._recipe(), kinds, own, first)
+        told = self._told(kinds)
+        return self._explanation(
+            table,
+            wanted,
+            own[which],
+            fits.take(which),
+            {name: entry[which] for name, entry in told.items()},
+            first.size + n_asked,
+        )
+
+    def cost(self, X: Any) -> int:
+        """Count the rows that the model will be asked about at most, before anything runs.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows to be explained.
+
+        Returns
+        -------
+        int
+        """
+        check_is_fitted(self)
+        n_rows = as_table(X).shape[0]
+        return n_rows + self._vicinity.cost(n_rows)
+
+    def _check_together(self) -> None:
+        """Refuse parameters that do not go together, and say which do."""
+        if self.sampling == "local" and self.discretizer not in ("auto", None):
+            raise DataError(
+                f"The 'discretizer' of LimeExplainer must be 'auto' or None with sampling='local', got "
+                f"{self.discretizer!r}: draws around a row are not cut into bins. Or use sampling='tilted'."
+            )
+        if self.stability is not None and self.max_features is None:
+            raise DataError(
+                "The 'stability' of LimeExplainer says how sure the choice of features must be, and with "
+                "max_features=None none is left out. Set max_features."
+            )
+        if self.stability is not None and self.sampling != "kernel":
+            raise DataError(
+                f"The 'stability' of LimeExplainer needs sampling='kernel', got {self.sampling!r}. Raise "
+                "n_samples instead."
+            )
+
+    def _check_most(self, n_features: int) -> None:
+        if self.max_features is not None and self.max_features > n_features:
+            raise DataError(
+                f"The 'max_features' of LimeExplainer must be at most {n_features}, as many as there are, or "
+                f"None for all; got {self.max_features}."
+            )
+
+    def _learned(self, table: Any, y: Any, sample_weight: Any) -> Neighbourhood:
+        weights = checked_weights(sample_weight, table.shape[0])
+        rows = np.flatnonzero(weights > 0)
+        seen = table if rows.size == weights.size else take_rows(table, rows)
+        labels = None if y is None else np.asarray(y)[rows]
+        how = self.discretizer
+        if how == "auto":
+            how = None if self.sampling == "local" else "quartile"
+        features = FeatureLearner(seen, weights[rows], how, labels, "LimeExplainer").learn(self.players_)
+        for feature in features if self.sampling == "local" else []:
+            self._check_moves(feature)
+        like = take_rows(seen, np.arange(min(N_SHOWN, rows.size)))
+        points = SobolBlocks.of(len(features), self.n_samples, seed_of(self.random_state))
+        return Neighbourhood(like, tuple(features), points)
+
+    def _check_moves(self, feature: Any) -> None:
+        """See that whole numbers can leave the row's own value."""
+        if not isinstance(feature, ScaledFeature) or feature.dtype.kind == "f" or not feature.varies:
+            return
+        if self.radius * feature.sd < 0.5:
+            raise DataError(
+                f"The 'radius' of LimeExplainer is {self.radius:g}, which moves the whole numbers of column "
+                f"{feature.name!r} by {self.radius * feature.sd:.2g}, and hardly any to another. Raise it to "
+                f"{0.5 / feature.sd:.2g} or more, or make the column one of floats."
+            )
+
+    def _own_draws(self, neighbourhood: Neighbourhood) -> OwnDraws | None:
+        if self.sampling == "kernel":
+            return None
+        if self.sampling == "local":
+            return OwnDraws(neighbourhood, "local", self.radius)
+        return OwnDraws(neighbourhood, "tilted", self.kernel_width_)
+
+    def _survey(self) -> Survey:
+        return Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            surrogate=self._surrogate(),
+            kernel=None if self.sampling == "tilted" else Kernel(self.kernel_width_),
+            radius=self.radius if self.sampling == "local" else None,
+            most=self.max_features,
+            tests=self.stability is not None,
+        )
+
+    def _surrogate(self) -> Surrogate:
+        selection = _SELECTIONS[self.feature_selection]
+        if not isinstance(self.surrogate, str):
+            return FittedSurrogate(self.surrogate, selection)
+        if self.surrogate == "tree":
+            return TreeSurrogate(TREE_LEAVES, selection)
+        if self.surrogate == "klasso":
+            return LinearSurrogate(0.0, LassoPath())
+        return LinearSurrogate(RIDGE, selection)
+
+    def _told(self, kinds: Any) -> dict[str, np.ndarray]:
+        """What is said of each row beside its fit."""
+        features = self._vicinity.neighbourhood.features
+        centres = self._vicinity.neighbourhood.centres(kinds)
+        pairs = zip(features, centres.T, strict=True)
+        words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
+        told = {"unseen": self._vicinity.neighbourhood.fixed(centres)[1]}
+        return told | ({"conditions": words} if (words != "").any() else {})
+
+    def _explanation(
+        self, table: Any, wanted: Any, own: Floats, fits: RowFits, told: dict[str, Any], n_model_rows: int
+    ) -> Explanation:
+        which, names, extras = self._picked(wanted, own)
+        parts = fits.effects * fits.own_design[:, :, None]
+        base = fits.output - parts.sum(axis=1)
+        values, errors = fits.effects, fits.std_errors
+        if self.values == "coef_x":
+            values, errors = parts, errors * np.abs(fits.own_design)[:, :, None]
+        extras |= told | {
+            "surrogate_outputs": picked(fits.output, which),
+            "surrogate_std_errors": picked(fits.output_std_errors, which),
+            "r2_std_errors": picked(fits.r2_std_errors, which),
+            "n_samples": fits.n_draws,
+            "effective_samples": fits.effective,
+            "kernel_width": self.kernel_width_,
+        }
+        if self.max_features is not None:
+            extras["selected"] = picked(fits.selected, which)
+        if self.stability is not None:
+            extras["margin"] = picked(fits.margin, which)
+            extras["stable"] = ~self._vicinity.is_unsure(fits)
+        if "conditions" not in told or (told["conditions"] == "").any():
+            extras["coefficients"] = picked(fits.effects, which)
+            extras["coefficient_std_errors"] = picked(fits.std_errors, which)
+        return Explanation(
+            values=picked(values, which),
+            std_errors=picked(errors, which),
+            base_values=picked(base, which),
+            outputs=picked(own, which),
+            data=table,
+            feature_names=self.players_.names,
+            output_names=names,
+            kind="surrogate",
+            method="LimeExplainer",
+            params=self._told_params(),
+            fidelity={"r2": picked(fits.r2, which)},
+            n_model_rows=n_model_rows,
+            extras=extras,
+        )

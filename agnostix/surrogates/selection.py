@@ -1,0 +1,275 @@
+"""Which features a surrogate uses where it may not use all, and how sure that choice is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from sklearn.linear_model import lars_path_gram
+
+from agnostix.surrogates.least_squares import influences, residuals, solved, standard_error
+from agnostix.surrogates.moments import Moments
+from agnostix.surrogates.problem import Problem
+from agnostix.typing import Bools, Codes, Floats
+
+_LEAST = 1e-10
+"""Share of a feature's variance that must be left for it to be told from those chosen before."""
+_FEW = 6
+"""Features up to which the greedy choice is the usual one."""
+_SLIGHT = 0.01
+"""Ridge of the fit whose effects are ranked."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Features of one output.
+
+    Attributes
+    ----------
+    features : ndarray of int of shape (n,)
+        Ascending.
+    margin : float
+        Least lead of a chosen feature over the next best, in standard errors; infinite where not asked for.
+    """
+
+    features: Codes
+    margin: float
+
+
+class Selection(Protocol):
+    """A way to choose."""
+
+    def choose(self, problem: Problem, moments: Moments, most: int, tests: bool) -> Choice:
+        """Choose for a problem of one output, at most so many."""
+
+
+@dataclass(frozen=True)
+class ForwardSelection:
+    """The feature that raises R2 most, one after the other."""
+
+    def choose(self, problem: Problem, moments: Moments, most: int, tests: bool) -> Choice:
+        """Choose greedily, by sweeping chosen features out of the products.
+
+        Parameters
+        ----------
+        problem : Problem
+            What was drawn, with one output.
+        moments : Moments
+            Its moments.
+        most : int
+            How many.
+        tests : bool
+            Whether the margin is told.
+
+        Returns
+        -------
+        Choice
+        """
+        gram, cross = moments.gram.copy(), moments.cross[:, 0].copy()
+        least = _LEAST * np.diag(gram)
+        free, margin = np.ones(cross.size, dtype=bool), np.inf
+        chosen: list[int] = []
+        for _ in range(most):
+            room = np.diag(gram)
+            usable = free & (room > least)
+            gain = np.where(usable, np.abs(cross) / np.sqrt(np.where(usable, room, 1.0)), -1.0)
+            best = int(np.where(free, gain, -np.inf).argmax())
+            if tests and usable.sum() > 1:
+                scale = np.where(usable, 1.0 / np.sqrt(np.where(usable, room, 1.0)), 0.0)
+                margin = min(margin, _lead(problem, moments, chosen, gain, scale))
+            chosen.append(best)
+            free[best] = False
+            if usable[best]:
+                swept = gram[:, best] / gram[best, best]
+                cross = cross - swept * cross[best]
+                gram = gram - np.outer(swept, gram[best])
+        return Choice(np.sort(chosen), margin)
+
+
+@dataclass(frozen=True)
+class LassoPath:
+    """The last set on the lasso's path, from its dense end, that is small enough."""
+
+    def choose(self, problem: Problem, moments: Moments, most: int, tests: bool) -> Choice:
+        """Choose by the path.
+
+        Parameters
+        ----------
+        problem : Problem
+            What was drawn, with one output.
+        moments : Moments
+            Its moments.
+        most : int
+            How many at most.
+        tests : bool
+            Whether the margin is told.
+
+        Returns
+        -------
+        Choice
+        """
+        cross, there = moments.cross[:, 0], np.flatnonzero(np.diag(moments.gram) > 0)
+        gram = moments.gram[there[:, None], there]
+        path = np.zeros((cross.size, 1))
+        if there.size:
+            _, _, found = lars_path_gram(cross[there], gram, n_samples=1, method="lasso")
+            path = np.zeros((cross.size, found.shape[1]))
+            path[there] = found
+        sizes = np.count_nonzero(path, axis=0)
+        knot = int(np.flatnonzero(sizes <= most)[-1])
+        margin = np.inf
+        for step in range(knot if tests else 0):
+            entered = (path[:, step + 1] != 0) & (path[:, step] == 0)
+            idle = (path[:, step] == 0) & (np.diag(moments.gram) > 0)
+            if entered.any() and idle.sum() > 1:
+                left = np.abs(cross - moments.gram @ path[:, step])
+                gain = np.where(idle, left, -1.0)
+                lead = _lead_of(problem, moments, path[:, step], gain, np.ones(cross.size))
+                margin = min(margin, lead)
+        return Choice(np.flatnonzero(path[:, knot]), margin)
+
+
+@dataclass(frozen=True)
+class HighestWeights:
+    """The features with the largest products of effect and own value in a fit of all."""
+
+    def choose(self, problem: Problem, moments: Moments, most: int, tests: bool) -> Choice:
+        """Choose by the size of effects.
+
+        Parameters
+        ----------
+        problem : Problem
+            What was drawn, with one output.
+        moments : Moments
+            Its moments.
+        most : int
+            How many.
+        tests : bool
+            Whether the margin is told.
+
+        Returns
+        -------
+        Choice
+        """
+        every = np.arange(moments.mean.size)
+        effects = solved(moments, every, _SLIGHT, moments.cross)
+        products = effects[:, 0] * problem.own_design
+        order = np.argsort(-np.abs(products), kind="stable")
+        margin = np.inf
+        if tests and problem.n_blocks:
+            rest = residuals(problem, moments, effects)
+            moved = influences(problem, moments, every, _SLIGHT, problem.weights[:, None] * rest)[:, :, 0]
+            sides = np.sign(products) * problem.own_design
+            last, next_one = order[most - 1], order[most]
+            gap = abs(products[last]) - abs(products[next_one])
+            margin = _ratio(gap, moved[:, last] * sides[last] - moved[:, next_one] * sides[next_one], problem)
+        return Choice(np.sort(order[:most]), margin)
+
+
+@dataclass(frozen=True)
+class AutoSelection:
+    """Greedy up to six features, by size beyond."""
+
+    def choose(self, problem: Problem, moments: Moments, most: int, tests: bool) -> Choice:
+        """Choose by whichever is usual for so many.
+
+        Parameters
+        ----------
+        problem : Problem
+            What was drawn, with one output.
+        moments : Moments
+            Its moments.
+        most : int
+            How many.
+        tests : bool
+            Whether the margin is told.
+
+        Returns
+        -------
+        Choice
+        """
+        how: Selection = ForwardSelection() if most <= _FEW else HighestWeights()
+        return how.choose(problem, moments, most, tests)
+
+
+def choose(
+    selection: Selection, problem: Problem, moments: Moments, most: int | None, tests: bool
+) -> tuple[Bools, Floats]:
+    """Choose for every output.
+
+    Parameters
+    ----------
+    selection : Selection
+        How.
+    problem : Problem
+        What was drawn.
+    moments : Moments
+        Its moments.
+    most : int or None
+        Features at most; None for all.
+    tests : bool
+        Whether the margin is told.
+
+    Returns
+    -------
+    chosen : ndarray of bool of shape (n_features, n_outputs)
+    margin : ndarray of shape (n_outputs,)
+        Infinite where all are chosen.
+    """
+    d, n_outputs = moments.cross.shape
+    margin = np.full(n_outputs, np.inf)
+    if most is None or most >= d:
+        return np.ones((d, n_outputs), dtype=bool), margin
+    chosen = np.zeros((d, n_outputs), dtype=bool)
+    for output in range(n_outputs):
+        choice = selection.choose(problem.only(output), moments.only(output), most, tests)
+        chosen[choice.features, output], margin[output] = True, choice.margin
+    return chosen, margin
+
+
+def alike(chosen: Bools) -> list[Codes]:
+    """Outputs that use the same features, together.
+
+    Parameters
+    ----------
+    chosen : ndarray of bool of shape (n_features, n_outputs)
+        Which they use.
+
+    Returns
+    -------
+    list of ndarray of int
+    """
+    if chosen.all():
+        return [np.arange(chosen.shape[1])]
+    _, which = np.unique(chosen, axis=1, return_inverse=True)
+    return [np.flatnonzero(which.ravel() == number) for number in range(which.max() + 1)]
+
+
+def _lead(problem: Problem, moments: Moments, chosen: list[int], gain: Floats, scale: Floats) -> float:
+    effects = np.zeros(moments.mean.size)
+    if chosen:
+        features = np.array(chosen)
+        effects[features] = solved(moments, features, 0.0, moments.cross[features])[:, 0]
+    return _lead_of(problem, moments, effects, gain, scale)
+
+
+def _lead_of(problem: Problem, moments: Moments, effects: Floats, gain: Floats, scale: Floats) -> float:
+    """By how many standard errors the best candidate leads, each correlation taken with its own sign."""
+    if not problem.n_blocks:
+        return np.inf
+    best, second = np.argsort(-gain, kind="stable")[:2]
+    rest = residuals(problem, moments, effects[:, None])
+    blocks = problem.by_block(problem.weights[:, None] * rest, moments.mean)[:, :, 0]
+    total = blocks.sum(axis=0)
+    sides = np.sign(total) * scale
+    return _ratio(
+        gain[best] - gain[second], blocks[:, best] * sides[best] - blocks[:, second] * sides[second], problem
+    )
+
+
+def _ratio(gap: float, parts: Floats, problem: Problem) -> float:
+    error = float(standard_error(parts, problem.n_draws, 1))
+    if error > 0:
+        return float(gap / error)
+    return np.inf if gap > 0 else 0.0

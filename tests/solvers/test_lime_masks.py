@@ -1,0 +1,53 @@
+import math
+
+import numpy as np
+import pytest
+
+from agnostix.solvers.lime_masks import MaskLaw, mask_weights
+from tests.reference import lime as ref
+
+LAWS = ["bernoulli", "sizes"]
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("width", [0.05, 0.25, 3.0])
+@pytest.mark.parametrize("d", [1, 2, 3, 10, 200, 1000])
+def test_weights_are_sums_over_sizes_in_whole_numbers(d, width, law):
+    expected = ref.mask_alphas(d, width, law)
+    np.testing.assert_allclose(mask_weights(d, width, law), expected, rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("d", [2, 3, 7])
+def test_a_law_tells_the_moments_of_all_masks(d, law):
+    masks = MaskLaw.of(d, 0.25, law)
+    cells = list(ref.mask_law(d, 0.25, law))
+    z, weights = np.array([z for _, z in cells]), np.array([w for w, _ in cells])
+    covariance = np.cov(z.T, aweights=weights, ddof=0)
+    assert masks.n_players == d
+    assert masks.weight == pytest.approx(weights.sum(), abs=1e-15)
+    assert masks.alpha == pytest.approx(np.average(z[:, 0], weights=weights), abs=1e-15)
+    assert masks.apart == pytest.approx(covariance[0, 0] - covariance[0, 1], abs=1e-15)
+    assert masks.together == pytest.approx(covariance[0].sum(), abs=1e-15)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_variance_of_a_thousand_players_keeps_its_digits(law):
+    masks, d = MaskLaw.of(1000, 0.25, law), 1000
+    sizes = [math.comb(d, k) / 2**d if law == "bernoulli" else float(k < d) / d for k in range(d + 1)]
+    weights = [s * ref.mask_kernel(d - k, d) for k, s in enumerate(sizes)]
+    mean = math.fsum(k * w for k, w in enumerate(weights)) / math.fsum(weights)
+    variance = math.fsum((k - mean) ** 2 * w for k, w in enumerate(weights)) / math.fsum(weights)
+    assert masks.together == pytest.approx(variance / d, rel=1e-13)
+
+
+def test_words_left_out_one_of_one_leave_none():
+    masks = MaskLaw.of(1, 0.25, "sizes")
+    assert (masks.alpha, masks.apart, masks.together) == (0.0, 0.0, 0.0)
+    assert masks.weight == pytest.approx(math.exp(-8.0))
+
+
+def test_a_kernel_so_narrow_that_weights_vanish_still_has_a_law():
+    masks = MaskLaw.of(1, 1e-3, "sizes")
+    assert masks.weight == 0.0
+    assert masks.chances.tolist() == [1.0, 0.0]
