@@ -6,20 +6,26 @@ from typing import Any
 
 import numpy as np
 
+_BY_BOTH = (
+    "selected",
+    "coefficients",
+    "coefficient_std_errors",
+    "coalition_std_errors",
+    "background_std_errors",
+)
 _FEATURE_AXES = {
     "conditions": 1,
     "words": 1,
-    "selected": 1,
-    "coalition_std_errors": 1,
-    "background_std_errors": 1,
+    "unseen": 1,
+    **dict.fromkeys(_BY_BOTH, 1),
 }
 _OUTPUT_AXES = {
     "surrogate_outputs": 1,
+    "surrogate_std_errors": 1,
     "r2_std_errors": 1,
+    "margin": 1,
     "raw_outputs": 1,
-    "selected": 2,
-    "coalition_std_errors": 2,
-    "background_std_errors": 2,
+    **dict.fromkeys(_BY_BOTH, 2),
 }
 
 

@@ -52,7 +52,7 @@ def values_in_row(explanation: Explanation, i: int, k: int) -> Floats:
     values: Floats = np.array(explanation.values[i, :, k])
     selected: Any = explanation.extras.get("selected")
     if np.shape(selected) == explanation.values.shape:
-        values[~np.asarray(selected)[i, :, k]] = np.nan
+        values[~np.asarray(selected)[i, :, k] & (values == 0.0)] = np.nan
     return values
 
 
@@ -99,6 +99,25 @@ def surrogate_output(explanation: Explanation, i: int, k: int) -> float:
     if told is not None:
         return float(told[i, k])
     return float(explanation.base_values[i, k] + np.nansum(explanation.values[i, :, k]))
+
+
+def surrogate_error(explanation: Explanation, i: int, k: int) -> float:
+    """Standard error of what a surrogate answers for its row.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of kind "surrogate".
+    i, k : int
+        Places of the row and of the output.
+
+    Returns
+    -------
+    float
+        In explained units; NaN where it is not told.
+    """
+    told = explanation.extras.get("surrogate_std_errors")
+    return float("nan") if told is None else float(told[i, k])
 
 
 def check_same_features(explanation: Explanation) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from agnostix.explanation import Explanation
 from agnostix.plotting.attributions import errors_of, half_widths, largest_first, own_columns, values_of
-from agnostix.plotting.in_row import said_in_row, surrogate_output, values_in_row
+from agnostix.plotting.in_row import said_in_row, surrogate_error, surrogate_output, values_in_row
 from agnostix.plotting.words import value_words
 from agnostix.typing import Floats
 
@@ -17,7 +17,7 @@ ENDS = ("base", "surrogate", "output")
 """Steps that are answers and not moves from one to the next."""
 _NO_REMAINDER = 1e-6
 """Share of the numbers involved below which an additive explanation does add up."""
-_NAMES = {"surrogate": ("surrogate's intercept", "model's answer")}
+_NAMES = {"surrogate": ("surrogate's base value", "model's answer")}
 """What the first and the last step are called, by kind of explanation."""
 
 
@@ -80,8 +80,9 @@ def _moves(explanation: Explanation, i: int, k: int, max_features: int) -> list[
     if explanation.kind == "occlusion" or abs(remainder) > _NO_REMAINDER * size:
         steps.append(_step("remainder", "not explained by the sum", remainder, errors[order].sum()))
     if is_surrogate:
-        steps.append(_step("surrogate", "surrogate's answer", end, 0.0))
-        steps.append(_step("gap", "gap to the model", output - end, np.nan))
+        error = surrogate_error(explanation, i, k)
+        steps.append(_step("surrogate", "surrogate's answer", end, error))
+        steps.append(_step("gap", "gap to the model", output - end, error))
     return steps
 
 

@@ -49,8 +49,8 @@ class WaterfallDisplay:
     steps : DataFrame
         From top to bottom: step ("base", "feature", "others", "remainder",
         "surrogate", "gap" or "output"), label, said (a feature's condition or word in
-        the row; None without one), data, value, std_error (NaN for a gap), low, high,
-        start, end; in model output units.
+        the row; None without one), data, value, std_error (NaN where it is not told),
+        low, high, start, end; in model output units.
     output_name : str, default="output"
         What is explained.
     fidelity : str, default=""
@@ -217,13 +217,15 @@ class WaterfallDisplay:
         elif step["step"] == "others":
             fill["alpha"] = 0.55
         self.ax_.barh(place, end - start, 0.56, left=start, **fill)
-        if step["step"] != "gap":
+        if not np.isnan(step["std_error"]):
             draw_interval(self.ax_, place, *_reach(step))
 
     def _draw_ends(self, drawn: pd.DataFrame) -> None:
         for end in drawn[drawn["step"].isin(ENDS)].to_dict("records"):
             look = {"color": INK, "mfc": _FILLS[end["step"]], "ms": 5.5, "mew": 1.5, "zorder": 4}
             self.ax_.plot(end["value"], end["place"], "o", **look)
+            if not np.isnan(end["std_error"]):
+                draw_interval(self.ax_, end["place"], end["low"], end["high"])
 
     def _draw_links(self, drawn: pd.DataFrame) -> None:
         """Where one bar ends, the next begins."""
@@ -247,7 +249,7 @@ class WaterfallDisplay:
         bars = ~drawn["step"].isin(ENDS).to_numpy()
         texts = _value_texts(drawn, bars)
         half = (drawn["high"] - drawn["low"]).to_numpy() / 2
-        uncertain = bars & (half > 0)
+        uncertain = half > 0
         margins = number_words(half[uncertain], like=[*drawn["value"][bars], *half[uncertain]])
         width = _DIGIT * max(map(len, texts)) + 6
         for place, text, heavy in zip(drawn["place"], texts, ~bars, strict=True):

@@ -146,6 +146,11 @@ class Reading:
         return self.end - self.base
 
     @property
+    def adds_up(self) -> bool:
+        """Whether the values sum to what is to be explained, as far as is written."""
+        return self.scale.change(self.total - self.gap) == self.scale.change(0.0)
+
+    @property
     def total(self) -> float:
         """Sum of all values."""
         return float(self.values["value"].sum())

@@ -9,16 +9,14 @@ import pandas as pd
 from scipy.special import expit
 
 from agnostix.plotting.words import called, value_words
-from agnostix.report.fidelity_findings import fidelity_note
 from agnostix.report.findings import answer_name
 from agnostix.report.material import Material
 from agnostix.report.reading import Reading
 from agnostix.report.single_rows import KnownRow
-from agnostix.report.words import Scale, listed, number, percent, whole
+from agnostix.report.surrogate_findings import base_sentence, fidelity_note, surrogate_remarks
+from agnostix.report.words import ROOM, Scale, listed, number, percent, whole
 
 _N_NAMED = 3
-ROOM = 60
-"""Characters of a feature and its value in a sentence."""
 _TITLES = {
     "occlusion": "What does it owe to each feature?",
     "additive": "How do the features share the way to it?",
@@ -158,15 +156,15 @@ def explanation_remarks(reading: Reading) -> list[str]:
     return [
         *_unsure(values[unsure & ~hardly]),
         *_hardly(values[unsure & hardly], reading.scale),
-        *_left_out(reading),
-        *([] if reading.is_surrogate else [_sum(reading)]),
+        *surrogate_remarks(reading),
+        *([] if reading.is_surrogate and reading.adds_up else [_sum(reading)]),
     ]
 
 
 def _between(reading: Reading) -> str:
     scale = reading.scale
     if reading.is_surrogate:
-        return _from_intercept(reading)
+        return base_sentence(reading)
     base, output = scale.value(reading.base), scale.value(reading.output)
     if reading.in_log_odds:
         mean = float(expit(reading.base))
@@ -178,17 +176,6 @@ def _between(reading: Reading) -> str:
         name = _base_name(reading)
         start = f"{name[0].upper()}{name[1:]} is {base}"
     return f"{start}; {scale.change(reading.gap)} are to be explained."
-
-
-def _from_intercept(reading: Reading) -> str:
-    scale = reading.scale
-    is_told = reading.values["said"].notna().all()
-    where = ", its answer where none of these conditions holds," if is_told and len(reading.values) else ""
-    unit = f" in {reading.units}" if reading.units else ""
-    return (
-        f"Its intercept{where} is {scale.value(reading.base)}{unit}; the values lead from there to its "
-        f"answer for the row, {scale.change(reading.gap)} in all."
-    )
 
 
 def _base_name(reading: Reading) -> str:
@@ -234,17 +221,10 @@ def _names(values: pd.DataFrame) -> str:
     return listed([_called(step) for step in steps], most=4)
 
 
-def _left_out(reading: Reading) -> list[str]:
-    names = [called(name, None, None, ROOM) for name in reading.left_out]
-    many = len(reading.values)
-    held = f"The simpler model was held to {whole(many)} feature{'' if many == 1 else 's'}"
-    return [f"{held}; left out: {listed(names, most=4)}."] if names else []
-
-
 def _sum(reading: Reading) -> str:
     scale, kind = reading.scale, reading.explanation.kind
     total, gap = reading.total, reading.gap
-    if scale.change(total - gap) == scale.change(0.0):
+    if reading.adds_up:
         return f"The parts add up to the {scale.change(gap)} to be explained."
     said = f"The parts do not add up: their sum is {scale.change(total)} instead of {scale.change(gap)}."
     return f"{said} {_hidden_alone(total, gap)}" if kind == "occlusion" else said
@@ -288,11 +268,13 @@ def explanation_note(reading: Reading) -> str:
 
 
 def _used(reading: Reading) -> str:
-    """How many rows stood in, and how many coalitions were asked about."""
+    """How many rows stood in or were drawn, and how many coalitions were asked about."""
     extras = reading.explanation.extras
     size, evaluations = extras.get("background_size"), extras.get("evaluations")
     used = [] if size is None else [f"{whole(size)} background row{'' if size == 1 else 's'}"]
     used += [] if evaluations is None else [f"{whole(np.max(evaluations))} coalitions of this row's features"]
+    drawn = extras.get("n_samples")
+    used += [] if drawn is None else [f"{whole(np.max(drawn))} drawn rows near it"]
     return f", with {listed(used)}" if used else ""
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from agnostix.plotting.words import is_missing, value_words
-from agnostix.report.fidelity_findings import fidelity_sentence, fidelity_warnings
 from agnostix.report.material import Material
 from agnostix.report.nearest_findings import nearest_sentences
 from agnostix.report.plain import plain, rounded
@@ -21,6 +20,7 @@ from agnostix.report.row_findings import (
     row_heading,
 )
 from agnostix.report.single_rows import KnownRow, SingleRow
+from agnostix.report.surrogate_findings import fidelity_sentence, fidelity_warnings
 from agnostix.report.words import Scale
 
 

@@ -30,21 +30,26 @@ def by_row_and_feature() -> np.ndarray:
     return np.array([[f"{name} of {i}" for name in "abcd"] for i in range(N_ROWS)])
 
 
-@pytest.mark.parametrize("name", ["conditions", "words"])
+@pytest.mark.parametrize("name", ["conditions", "words", "unseen"])
 def test_what_goes_by_feature_follows_the_features(name: str) -> None:
     exp = made(**{name: by_row_and_feature()})
     assert exp.sel(features=["d", "a"])[1].extras[name].tolist() == [["d of 1", "a of 1"]]
     assert exp.sel(outputs="z").extras[name].tolist() == exp.extras[name].tolist()
 
 
-@pytest.mark.parametrize("name", ["surrogate_outputs", "r2_std_errors", "raw_outputs"])
+@pytest.mark.parametrize(
+    "name", ["surrogate_outputs", "surrogate_std_errors", "r2_std_errors", "margin", "raw_outputs"]
+)
 def test_what_goes_by_output_follows_the_outputs(name: str) -> None:
     exp = made(**{name: np.arange(6.0).reshape(N_ROWS, N_OUTPUTS)})
     assert exp.sel(outputs=["z", "x"]).extras[name].tolist() == [[2.0, 0.0], [5.0, 3.0]]
     assert exp.sel(features="a").extras[name].shape == (N_ROWS, N_OUTPUTS)
 
 
-@pytest.mark.parametrize("name", ["selected", "coalition_std_errors", "background_std_errors"])
+@pytest.mark.parametrize(
+    "name",
+    ["selected", "coefficients", "coefficient_std_errors", "coalition_std_errors", "background_std_errors"],
+)
 def test_what_goes_by_both_follows_both(name: str) -> None:
     array = np.arange(24.0).reshape(N_ROWS, N_FEATURES, N_OUTPUTS)
     chosen = made(**{name: array}).sel(outputs=["y", "x"], features=["c"]).extras[name]

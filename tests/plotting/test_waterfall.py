@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from agnostix.plotting import BarDisplay, WaterfallDisplay
+from agnostix.plotting.in_row import values_in_row
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
 from agnostix.plotting.words import called
 from tests.plotting.explanations import intervals, make, people, surrogate
@@ -107,7 +109,7 @@ def test_a_surrogate_s_way_ends_at_its_own_answer_and_the_gap_leads_to_the_model
     frame = display.frame().set_index("step")
     assert frame.index.tolist() == ["base", *["feature"] * 4, "surrogate", "gap", "output"]
     assert frame["label"].iloc[[0, -3, -2, -1]].tolist() == [
-        "surrogate's intercept",
+        "surrogate's base value",
         "surrogate's answer",
         "gap to the model",
         "model's answer",
@@ -127,6 +129,20 @@ def test_a_surrogate_s_way_ends_at_its_own_answer_and_the_gap_leads_to_the_model
         [0.5, reached, exp.outputs[1, 1]]
     )
     assert [dots[place].get_markerfacecolor() for place in (7.0, 2.0, 0.0)] == [PAPER, MUTED, INK]
+
+
+def test_the_error_of_a_surrogate_s_answer_is_that_of_the_gap_too() -> None:
+    exp = surrogate(extras={"surrogate_std_errors": np.full((2, 2), 0.03)})
+    display = WaterfallDisplay.from_explanation(exp)
+    frame = display.frame().set_index("step")
+    for step in ("surrogate", "gap"):
+        assert frame.loc[step, "std_error"] == 0.03
+        assert frame.loc[step, "high"] - frame.loc[step, "value"] == pytest.approx(0.03 * Z)
+    ax = _plot(display)
+    reached, lines = frame.loc["surrogate", "value"], intervals(ax, INK)
+    assert lines[2.0] == pytest.approx((reached - 0.03 * Z, reached + 0.03 * Z))
+    assert lines[1.0] == pytest.approx((exp.outputs[0, 1] - 0.03 * Z, exp.outputs[0, 1] + 0.03 * Z))
+    assert sum(text.get_text() == f"± {0.03 * Z:.3f}" for text in ax.texts) == 2
 
 
 def test_a_surrogate_that_says_what_the_model_says_has_a_gap_of_nothing() -> None:
@@ -168,6 +184,7 @@ def test_features_that_the_surrogate_was_not_given_are_left_out() -> None:
     exp = make(
         values, kind="surrogate", extras={"selected": selected}, fidelity={"r2": np.full((1, 2), 0.95)}
     )
+    assert not np.isnan(values_in_row(replace(exp, values=values + 0.1), 0, 0)).any()
     for output, names in ((0, ["x1", "x0"]), (1, ["x2", "x1"])):
         display = WaterfallDisplay.from_explanation(exp, output=output)
         frame = display.frame()

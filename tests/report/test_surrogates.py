@@ -13,7 +13,6 @@ import pytest
 
 from agnostix import Explanation, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.base import AttributionExplainer
-from agnostix.report.fidelity_findings import fidelity_note, fidelity_sentence, fidelity_warnings
 from agnostix.report.reading import Reading
 from agnostix.report.row_findings import (
     explanation_note,
@@ -21,6 +20,7 @@ from agnostix.report.row_findings import (
     explanation_sentences,
     explanation_title,
 )
+from agnostix.report.surrogate_findings import fidelity_note, fidelity_sentence, fidelity_warnings
 
 CONDITIONS = ["28 < age <= 37", "hours <= 40", "job = clerk"]
 
@@ -107,7 +107,7 @@ def test_how_far_it_may_be_believed_and_what_both_say() -> None:
 
 def test_the_way_begins_at_the_intercept_and_ends_at_the_simpler_model_s_answer() -> None:
     assert explanation_sentences(_read()) == [
-        "Its intercept, its answer where none of these conditions holds, is 20.0\u202f%; the values lead "
+        "Its base value, its answer where none of these conditions holds, is 20.0\u202f%; the values lead "
         "from there to its answer for the row, +21.0 points in all.",
         "What raises it most, with 95\u202f% intervals: 28 < age <= 37 (+30.0 points, +26.1 to +33.9).",
         "What lowers it most: hours <= 40 (\u221210.0 points, \u221213.9 to \u22126.1).",
@@ -118,10 +118,10 @@ def test_the_way_begins_at_the_intercept_and_ends_at_the_simpler_model_s_answer(
     assert reading.gap == pytest.approx(reading.total)
 
 
-def test_without_conditions_an_intercept_is_no_more_than_that() -> None:
+def test_without_conditions_a_base_value_is_no_more_than_that() -> None:
     reading = _read(extras={"conditions": None})
     first, raises, _ = explanation_sentences(reading)
-    assert first.startswith("Its intercept is 20.0\u202f%; the values lead")
+    assert first.startswith("Its base value is 20.0\u202f%; the values lead")
     assert "most, with 95\u202f% intervals: age = 31 (+30.0 points" in raises
 
 
@@ -202,6 +202,43 @@ def test_the_note_says_what_a_value_is_what_intervals_cover_and_what_words_mean(
     )
 
 
+def test_the_draws_are_counted() -> None:
+    note = explanation_note(_read(extras={"n_samples": np.array([4096])}))
+    assert note.endswith("Cost: 5\u202f000 model rows, with 4\u202f096 drawn rows near it, by ByHand.")
+
+
+def test_the_base_of_a_tree_is_its_mean() -> None:
+    first = explanation_sentences(_read(params={"surrogate": "tree"}))[0]
+    assert first.startswith("Its base value, its mean answer near the row, is 20.0\u202f%; the values lead")
+
+
+def test_coefficients_that_do_not_add_up_are_said_not_to() -> None:
+    reading = _read(extras={"surrogate_outputs": np.array([[0.61]])})
+    assert explanation_sentences(reading)[0].endswith(
+        "; from there it is a way to its answer for the row, +41.0 points in all."
+    )
+    assert explanation_remarks(reading)[-1] == (
+        "The parts do not add up: their sum is +21.0 points instead of +41.0 points."
+    )
+
+
+@pytest.mark.parametrize(
+    ("unseen", "told"),
+    [
+        ([True, False, False], "A value that was never seen: age. What is credited to it"),
+        ([True, False, True], "Values that were never seen: age and job. What is credited to them"),
+    ],
+)
+def test_values_that_were_never_seen_are_named(unseen: list[bool], told: str) -> None:
+    reading = _read(extras={"unseen": np.array([unseen])})
+    assert explanation_remarks(reading)[-1] == (
+        f"{told} is what the model's own answer has beyond the simpler model's."
+    )
+    assert explanation_remarks(_read(extras={"unseen": np.array([[False] * 3])})) == explanation_remarks(
+        _read()
+    )
+
+
 def test_other_units_are_named() -> None:
     reading = Reading(_surrogate(outputs=[[45.0]]), 0.45, True, 0.95, 1)
     assert "is 0.2 in the explainer's own units; the values" in explanation_sentences(reading)[0]
@@ -244,7 +281,7 @@ def test_on_the_page_fidelity_stands_first_and_warnings_are_marked(report: WhatI
     assert section.count('<p class="warning">') == len(near["fidelity"]["warnings"])
     assert "<td>age &lt;near&gt; 0</td>" in section
     assert "<near>" not in page.split('<script id="summary"')[0]
-    assert "From the simpler model's intercept, the open dot, to its answer, the grey one" in section
+    assert "From the simpler model's base value, the open dot, to its answer, the grey one" in section
     assert section.count("From the base value, the open dot, to the answer, the filled one.") == 1
     figure = re.findall(r"<title>Why row 7, by Nearby.*?</svg>", page, re.DOTALL)[0]
     seen = html.unescape(re.sub(r"<[^>]*>", " ", figure))
