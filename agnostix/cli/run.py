@@ -17,14 +17,18 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
 from agnostix.exceptions import DataError
-from agnostix.explainers import KernelShapExplainer, OcclusionExplainer
+from agnostix.explainers import KernelShapExplainer, LimeExplainer, OcclusionExplainer
 from agnostix.population import ChosenRows
 from agnostix.population.chosen_rows import row_labels
 from agnostix.population.column import Column
 from agnostix.typing import Floats
 
 _FORMATS = (".html", ".json", ".md")
-_EXPLAINERS: dict[str, Any] = {"occlusion": OcclusionExplainer, "shapley": KernelShapExplainer}
+_EXPLAINERS: dict[str, Any] = {
+    "occlusion": OcclusionExplainer,
+    "shapley": KernelShapExplainer,
+    "lime": LimeExplainer,
+}
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ def fidelity_warnings(reading: Reading) -> list[str]:
     if told is None or told.is_constant:
         return []
     poor = (
-        "Do not rely on the values below: near this row the model does not behave like a simple one. "
-        f"{_what_is_missed(told)} Occlusion and Shapley values ask the model itself."
+        f"Do not rely on the values alone: the simpler model {_what_is_missed(told)}. Occlusion and Shapley "
+        "values ask the model itself."
     )
     gap = reading.scale.change(abs(told.output - told.surrogate_output)).lstrip("+")
     apart = f"For the row itself the two answers lie {gap} apart, farther than any feature's value reaches."
@@ -116,10 +116,10 @@ def _share(told: Fidelity) -> str:
 
 def _what_is_missed(told: Fidelity) -> str:
     if told.r2 < 0.0:
-        return "The simpler model does worse than one same answer for all rows near it."
+        return "does worse than one same answer for all rows near this one"
     if told.r2 < ROUGH:
-        return "The simpler model misses more than half of how the answers vary."
-    return "The simpler model may miss more than half of how the answers vary, as far as the interval tells."
+        return "misses more than half of how the answers vary near the row"
+    return "may miss more than half of how the answers vary near the row, as far as its interval tells"
 
 
 def _meaning_of_base(reading: Reading) -> str:

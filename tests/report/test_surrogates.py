@@ -128,13 +128,12 @@ def test_without_conditions_a_base_value_is_no_more_than_that() -> None:
 @pytest.mark.parametrize(
     ("r2", "error", "missed"),
     [
-        (0.31, 0.02, "The simpler model misses more than half of how the answers vary."),
-        (-0.2, 0.02, "The simpler model does worse than one same answer for all rows near it."),
+        (0.31, 0.02, "misses more than half of how the answers vary near the row"),
+        (-0.2, 0.02, "does worse than one same answer for all rows near this one"),
         (
             0.6,
             0.1,
-            "The simpler model may miss more than half of how the answers vary, as far as the interval "
-            "tells.",
+            "may miss more than half of how the answers vary near the row, as far as its interval tells",
         ),
     ],
 )
@@ -142,8 +141,8 @@ def test_a_simpler_model_that_does_not_follow_is_warned_of(r2: float, error: flo
     reading = _read(r2=r2, r2_error=error)
     assert "follows them poorly: it accounts for " in fidelity_sentence(reading)
     assert fidelity_warnings(reading) == [
-        "Do not rely on the values below: near this row the model does not behave like a simple one. "
-        f"{missed} Occlusion and Shapley values ask the model itself."
+        f"Do not rely on the values alone: the simpler model {missed}. Occlusion and Shapley values ask the "
+        "model itself."
     ]
 
 
