@@ -38,7 +38,7 @@ def extras_of_features(extras: dict[str, Any], places: list[int], n_features: in
     if "segments" in kept:
         kept["segments"] = _pointing(np.asarray(kept["segments"]), places, n_features)
     if "spans" in kept:
-        spans = np.array(kept["spans"])
+        spans = np.array(kept["spans"], dtype=int)
         spans[..., 2] = _pointing(spans[..., 2], places, n_features)
         spans[spans[..., 2] < 0] = -1
         kept["spans"] = spans

@@ -42,9 +42,10 @@ def check_pictures(explanation: Explanation) -> None:
             f"{np.asarray(segments).dtype} of shape {np.shape(segments)}."
         )
     n_features = len(explanation.feature_names)
-    if segments.max(initial=-1) >= n_features:
+    largest = int(segments.max()) if segments.size else -1
+    if largest >= n_features:
         raise ValueError(
-            f"extras['segments'] names feature {segments.max()}, and there are {n_features}, counted from 0."
+            f"extras['segments'] names feature {largest}, and there are {n_features}, counted from 0."
         )
     data: Any = explanation.data
     if data is not None and (np.ndim(data) not in (3, 4) or data.shape[1:3] != segments.shape[1:]):

@@ -135,7 +135,7 @@ class SegmentsDisplay:
         places = output_indices(explanation, outputs)
         check_pictures(explanation)
         i = row_index(explanation, row)
-        labels = np.asarray(explanation.extras["segments"][i])
+        labels = np.asarray(explanation.extras["segments"][i], dtype=int)
         names = explanation.output_names
         parts = [_of_output(explanation, i, k, labels, confidence_level) for k in places]
         told = {names[k]: Fidelity.of(explanation, i, k, confidence_level) for k in places}

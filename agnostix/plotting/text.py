@@ -157,7 +157,7 @@ class TextDisplay:
         k = output_index(explanation, output)
         check_texts(explanation)
         i = row_index(explanation, row)
-        spans = np.asarray(explanation.extras["spans"][i])
+        spans = np.asarray(explanation.extras["spans"][i], dtype=int)
         chunks = read_chunks(str(explanation.data[i]), spans, len(explanation.feature_names))
         told = Fidelity.of(explanation, i, k, confidence_level)
         return cls(

@@ -200,6 +200,15 @@ def test_pictures_of_any_make_are_drawn(shape: tuple[int, ...], dtype: Any) -> N
     from_explanation(picture(data=data)).plot().figure_.canvas.draw()
 
 
+def test_segments_of_any_whole_numbers() -> None:
+    for dtype in (np.uint8, np.int32):
+        segments = picture().extras["segments"].astype(dtype)
+        frame = from_explanation(picture(extras={"segments": segments})).frame()
+        assert frame["n_pixels"].tolist() == [14, 6, 4]
+        kept = picture(extras={"segments": segments}).sel(features=["segment 2"])
+        assert from_explanation(kept).frame()["n_pixels"].tolist() == [4]
+
+
 def test_without_its_picture_there_are_the_segments() -> None:
     painted = _painted(_plot(from_explanation(picture(data=None))).ax_)
     np.testing.assert_allclose(painted[0, 0], diverging(pale=True)(1.0)[:3])
