@@ -17,8 +17,9 @@ are texts. Once per row."""
 
 _EXPLAIN = """\
 what explains the rows: "occlusion" hides each feature in turn; "shapley" shares the prediction out
-among them and asks the model more often (default: %(default)s)"""
-EXPLAINERS = ("occlusion", "shapley")
+among them and asks the model more often; "lime" fits a simpler model near each row, and says how far
+that one may be believed (default: %(default)s)"""
+EXPLAINERS = ("occlusion", "shapley", "lime")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -17,14 +17,18 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
 from agnostix.exceptions import DataError
-from agnostix.explainers import KernelShapExplainer, OcclusionExplainer
+from agnostix.explainers import KernelShapExplainer, LimeExplainer, OcclusionExplainer
 from agnostix.population import ChosenRows
 from agnostix.population.chosen_rows import row_labels
 from agnostix.population.column import Column
 from agnostix.typing import Floats
 
 _FORMATS = (".html", ".json", ".md")
-_EXPLAINERS: dict[str, Any] = {"occlusion": OcclusionExplainer, "shapley": KernelShapExplainer}
+_EXPLAINERS: dict[str, Any] = {
+    "occlusion": OcclusionExplainer,
+    "shapley": KernelShapExplainer,
+    "lime": LimeExplainer,
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         for scenario in report.summary["scenarios"]:
             print(f"What if {scenario['question']}? {scenario['sentence']}")
         for row in report.summary["rows"]:
-            print(row["sentence"], *(" ".join(part["sentences"]) for part in row["explanations"]))
+            print(row["sentence"], *(_told(part) for part in row["explanations"]))
     return report
 
 
@@ -270,6 +274,13 @@ def _weights(column: pd.Series, arguments: argparse.Namespace) -> Floats:
 
 def _has(table: pd.DataFrame) -> str:
     return f"It has: {', '.join(map(str, table.columns))}."
+
+
+def _told(part: dict[str, Any]) -> str:
+    """What an explanation says, beginning with how far it may be believed."""
+    fidelity = part["fidelity"]
+    first = [] if fidelity is None else [fidelity["sentence"], *fidelity["warnings"]]
+    return " ".join([*first, *part["sentences"]])
 
 
 def _written(arguments: argparse.Namespace, n_rows: int, seconds: float) -> str:

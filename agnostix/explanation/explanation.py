@@ -22,6 +22,7 @@ from agnostix.explanation.checks import (
     counted,
     plain_value,
 )
+from agnostix.explanation.extras import extras_of_features, extras_of_outputs
 from agnostix.explanation.html import explanation_html
 from agnostix.explanation.interop import explanation_to_shap
 from agnostix.explanation.selection import (
@@ -207,9 +208,11 @@ class Explanation:
     def sel(self, *, outputs: Any = None, features: Any = None) -> Explanation:
         """Select outputs and features, by name or by place.
 
-        Fidelity follows the outputs; `extras` stay whole. Of additive values the
-        features that are left out take their share of the sum with them. A frame
-        in `data` keeps all of its columns, an array those of the features.
+        Fidelity follows the outputs, and so do those `extras` of this package's
+        explainers that go by output or by feature; segments and spans point to the
+        features that are kept, or to none (-1). Of additive values the features that
+        are left out take their share of the sum with them. A frame in `data` keeps
+        all of its columns, an array those of the features.
 
         Parameters
         ----------
@@ -254,6 +257,7 @@ class Explanation:
             outputs=self.outputs[:, places],
             output_names=tuple(self.output_names[j] for j in places),
             fidelity=None if self.fidelity is None else {k: v[:, places] for k, v in self.fidelity.items()},
+            extras=extras_of_outputs(self.extras, places, len(self.output_names)),
         )
 
     def _with_features(self, places: list[int]) -> Explanation:
@@ -264,6 +268,7 @@ class Explanation:
             std_errors=None if self.std_errors is None else self.std_errors[:, places],
             data=self.data[:, places] if by_place else self.data,
             feature_names=tuple(self.feature_names[j] for j in places),
+            extras=extras_of_features(self.extras, places, len(self.feature_names)),
         )
 
     def _columns(self) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.ranking import WhatIfRankingDisplay
 from agnostix.plotting.scatter import ScatterDisplay
+from agnostix.plotting.segments import SegmentsDisplay
 from agnostix.plotting.shifts import ShiftDisplay
+from agnostix.plotting.text import TextDisplay
 from agnostix.plotting.waterfall import WaterfallDisplay
 
 __all__ = [
@@ -16,7 +18,9 @@ __all__ = [
     "BeeswarmDisplay",
     "HeatmapDisplay",
     "ScatterDisplay",
+    "SegmentsDisplay",
     "ShiftDisplay",
+    "TextDisplay",
     "WaterfallDisplay",
     "WeightConcentrationDisplay",
     "WhatIfCurveDisplay",

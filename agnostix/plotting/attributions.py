@@ -16,7 +16,7 @@ from agnostix.typing import Floats
 from agnostix.utils.frames import columns, kind_of, to_codes, to_floats
 
 
-def output_index(explanation: Explanation, output: str | int | None) -> int:
+def output_index(explanation: Explanation, output: Any, asked_by: str = "output") -> int:
     """Which output is drawn: the one asked for, the only one, or of two the last.
 
     Parameters
@@ -25,6 +25,8 @@ def output_index(explanation: Explanation, output: str | int | None) -> int:
         Of a table.
     output : str, int or None
         Name or place.
+    asked_by : str, default="output"
+        The parameter that says which.
 
     Returns
     -------
@@ -46,13 +48,40 @@ def output_index(explanation: Explanation, output: str | int | None) -> int:
     known = ", ".join(repr(name) for name in names[:20]) + (", ..." if len(names) > 20 else "")
     if output is None:
         if len(names) > 2:
-            raise ValueError(f"There are {len(names)} outputs: say which with output=, one of {known}.")
+            raise ValueError(f"There are {len(names)} outputs: say which with {asked_by}=, one of {known}.")
         return len(names) - 1
     if isinstance(output, str):
         if output not in names:
             raise ValueError(f"There is no output {output!r}; there are {known}.")
         return names.index(output)
     return _place(output, len(names), "output", known)
+
+
+def output_indices(explanation: Explanation, outputs: Any) -> list[int]:
+    """Which outputs are drawn side by side.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Whose values have features.
+    outputs : str, int, sequence of them or None
+        Names or places; None as for one output.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    ValueError
+        As for one output, or if one is asked for twice.
+    """
+    if outputs is None or isinstance(outputs, str | Integral):
+        return [output_index(explanation, outputs, "outputs")]
+    places = [output_index(explanation, output, "outputs") for output in outputs]
+    if not places or len(set(places)) < len(places):
+        raise ValueError(f"outputs must name one output or several different ones, got {outputs!r}.")
+    return places
 
 
 def row_index(explanation: Explanation, row: Hashable) -> int:

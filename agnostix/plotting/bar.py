@@ -20,7 +20,9 @@ from agnostix.plotting.attributions import (
     row_index,
     values_of,
 )
-from agnostix.plotting.marks import draw_interval, limits, write_ticks
+from agnostix.plotting.fidelity import Fidelity, fidelity_over_rows
+from agnostix.plotting.in_row import check_same_features, said_in_row, values_in_row
+from agnostix.plotting.marks import draw_interval, limits, write_fidelity, write_ticks
 from agnostix.plotting.style import (
     CONTRAST,
     FAINT,
@@ -33,11 +35,11 @@ from agnostix.plotting.style import (
 )
 from agnostix.plotting.words import (
     MISSING,
+    called,
     count_words,
     effect_words,
     in_lines,
     is_missing,
-    named,
     value_words,
 )
 
@@ -48,17 +50,24 @@ class BarDisplay:
     The line through a bar's end is the confidence interval, dotted where the
     error is not known. Values of one row have a sign, which the colour repeats;
     sizes have none. Over rows it is the interval of the mean over rows like
-    these, from how much they differ; see `Explanation.aggregate`.
+    these, from how much they differ; see `Explanation.aggregate`. Bars of a
+    surrogate's row are named by what it says of the row, such as
+    "28 < age <= 37", and above them stands how far it may be believed.
 
     Parameters
     ----------
     bars : DataFrame
-        A feature, or a feature in a group, in each row: feature, group (None
-        without groups), data (None over rows), value, std_error, low, high; in model output units.
+        A feature, or a feature in a group, in each row: feature, said (its condition
+        or word in the row; None without one), group (None without groups), data (None
+        over rows), value, std_error, low, high; in model output units.
     max_features : int, default=12
         How many are drawn: those with the largest value.
     quantity_label : str, default="value"
         Name of the horizontal axis.
+    fidelity : str, default=""
+        How far it may be believed, written above.
+    is_poor : bool, default=False
+        Whether that is a warning.
 
     Attributes
     ----------
@@ -80,10 +89,19 @@ class BarDisplay:
     ['s1', 's5', 'bmi']
     """
 
-    def __init__(self, bars: pd.DataFrame, max_features: int = 12, quantity_label: str = "value") -> None:
+    def __init__(
+        self,
+        bars: pd.DataFrame,
+        max_features: int = 12,
+        quantity_label: str = "value",
+        fidelity: str = "",
+        is_poor: bool = False,
+    ) -> None:
         self.bars = bars
         self.max_features = max_features
         self.quantity_label = quantity_label
+        self.fidelity = fidelity
+        self.is_poor = is_poor
 
     @classmethod
     def from_explanation(
@@ -126,13 +144,15 @@ class BarDisplay:
         if row is None and by is None and len(explanation) == 1:
             row = 0
         if row is not None:
-            bars = _of_row(explanation, row_index(explanation, row), k)
+            i = row_index(explanation, row)
+            bars, told = _of_row(explanation, i, k), Fidelity.of(explanation, i, k, confidence_level)
+            fidelity, is_poor = (told.words, told.is_poor) if told else ("", False)
         else:
-            bars = _of_rows(explanation, k, by)
-            words = f"mean size of the {words}"
+            bars, words = _of_rows(explanation, k, by), f"mean size of the {words}"
+            fidelity, is_poor = fidelity_over_rows(explanation, k, confidence_level), False
         half = half_widths(bars["std_error"], confidence_level)
         bars = bars.assign(low=bars["value"] - half, high=bars["value"] + half)
-        return cls(bars.reset_index(drop=True), max_features, words)
+        return cls(bars.reset_index(drop=True), max_features, words, fidelity, is_poor)
 
     @classmethod
     def from_explainer(
@@ -224,6 +244,7 @@ class BarDisplay:
             self._draw(drawn, shown, groups)
             self._name_axes(drawn, shown, suffix)
             self.ax_.set_ylabel(note, color=MUTED)
+            write_fidelity(self.ax_, self.fidelity, self.is_poor)
             if len(groups) > 1:
                 self._name_groups(groups)
         return self
@@ -240,8 +261,8 @@ class BarDisplay:
             draw_interval(self.ax_, place, bar["low"], bar["high"])
 
     def _name_axes(self, drawn: pd.DataFrame, shown: list[str], suffix: str) -> None:
-        data = dict(zip(drawn["feature"], drawn["data"], strict=True))
-        names = [named(feature, data[feature]) for feature in shown]
+        told = drawn.drop_duplicates("feature").set_index("feature")
+        names = [called(feature, *told.loc[feature, ["data", "said"]]) for feature in shown]
         self.ax_.set_yticks(range(len(shown))[::-1], names, color=INK, parse_math=False)
         self.ax_.set_ylim(-0.6, len(shown) - 0.4)
         low, high = limits(drawn[["value", "low", "high"]], [0.0])
@@ -270,13 +291,14 @@ class BarDisplay:
 
 
 def _of_row(explanation: Explanation, i: int, k: int) -> pd.DataFrame:
-    values = explanation.values[i, :, k]
-    own = own_columns(explanation)
+    values = values_in_row(explanation, i, k)
+    own, said = own_columns(explanation), said_in_row(explanation, i)
     order = largest_first(values[None])
     data = [None if own[j] is None else value_words(values_of(own[j], slice(i, i + 1))[0]) for j in order]
     return pd.DataFrame(
         {
             "feature": [explanation.feature_names[j] for j in order],
+            "said": pd.Series([said[j] for j in order], dtype=object),
             "group": pd.Series([None] * len(order), dtype=object),
             "data": pd.Series(data, dtype=object),
             "value": values[order],
@@ -286,6 +308,7 @@ def _of_row(explanation: Explanation, i: int, k: int) -> pd.DataFrame:
 
 
 def _of_rows(explanation: Explanation, k: int, by: Any) -> pd.DataFrame:
+    check_same_features(explanation)
     output = explanation.output_names[k]
     sizes = explanation.aggregate(by)
     keys = [(None, key) if by is None else key for key in sizes.index]
@@ -299,6 +322,7 @@ def _of_rows(explanation: Explanation, k: int, by: Any) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "feature": [feature for _, feature in keys],
+            "said": pd.Series([None] * len(keys), dtype=object),
             "group": pd.Series(groups, dtype=object),
             "data": pd.Series([None] * len(keys), dtype=object),
             "value": sizes["value"][output].to_numpy(),

@@ -18,6 +18,7 @@ from agnostix.plotting.attributions import (
     row_labels,
     values_of,
 )
+from agnostix.plotting.in_row import check_same_features
 from agnostix.plotting.marks import dodge, limits, write_ticks
 from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style
 from agnostix.plotting.words import count_words, effect_words, in_lines, named
@@ -92,6 +93,7 @@ class BeeswarmDisplay:
         BeeswarmDisplay
         """
         check_most(max_features)
+        check_same_features(explanation)
         k = output_index(explanation, output)
         values = np.asarray(explanation.values[:, :, k], dtype=float)
         errors = errors_of(explanation, k)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from agnostix.explanation import Explanation
 from agnostix.plotting.attributions import check_most, largest_first, output_index, row_labels
+from agnostix.plotting.in_row import check_same_features
 from agnostix.plotting.marks import diverging, limits, write_ticks
 from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style, shortened
 from agnostix.plotting.words import count_words, effect_words, in_lines, named
@@ -116,6 +117,7 @@ class HeatmapDisplay:
         check_most(max_features)
         if order not in _ORDERS:
             raise ValueError(f"order must be one of {', '.join(map(repr, _ORDERS))}; got {order!r}.")
+        check_same_features(explanation)
         k = output_index(explanation, output)
         values, outputs = explanation.values[:, :, k], explanation.outputs[:, k]
         features = largest_first(values)

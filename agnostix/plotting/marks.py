@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.plotting.style import ACCENT, CONTRAST, INK, PAPER
-from agnostix.plotting.words import _FROM, _LETTERS, _number_words
+from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, PAPER
+from agnostix.plotting.words import _FROM, _LETTERS, _number_words, in_lines
 from agnostix.typing import Floats
 
 
@@ -80,6 +80,28 @@ def limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
     return float(low - room), float(high + room)
 
 
+def write_fidelity(ax: Any, words: str, is_poor: bool, width: int = 48, heading: str = "") -> None:
+    """Write above a picture how far it may be believed.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where.
+    words : str
+        What is said; nothing is written where it is empty.
+    is_poor : bool
+        Whether it is a warning.
+    width : int, default=48
+        Characters of a line.
+    heading : str, default=""
+        What stands above it.
+    """
+    text = "\n".join(filter(None, [heading, in_lines(words, width, 3)]))
+    if text:
+        colour = CONTRAST if is_poor else INK if heading else MUTED
+        ax.set_title(text, loc="left", fontsize=9, fontweight="normal", color=colour, parse_math=False)
+
+
 def dodge(
     positions: Floats, order: Floats, n_bins: int = 110, room: float = 0.8, step: float = 0.045
 ) -> Floats:
@@ -117,8 +139,66 @@ def dodge(
     return offsets
 
 
-def diverging() -> Any:
+def colours_of(values: Any, cmap: Any) -> Any:
+    """Colours of values around 0, which is the middle of the palette, with the largest value at its end.
+
+    Parameters
+    ----------
+    values : Series of float
+        What is coloured.
+    cmap : str or matplotlib Colormap
+        A diverging palette.
+
+    Returns
+    -------
+    matplotlib ScalarMappable
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    most = float(values.abs().max()) if len(values) else 0.0
+    return ScalarMappable(Normalize(-(most or 1.0), most or 1.0), cmap)
+
+
+def contains_0(numbers: Any) -> Any:
+    """Whether the interval of a value that has one contains 0.
+
+    Parameters
+    ----------
+    numbers : DataFrame
+        With low and high.
+
+    Returns
+    -------
+    Series of bool
+    """
+    return (numbers["low"] <= 0) & (numbers["high"] >= 0) & (numbers["high"] > numbers["low"])
+
+
+def text_colour(fill: Any) -> str:
+    """The house's dark or bright letters, whichever can be read better on a colour.
+
+    Parameters
+    ----------
+    fill : tuple of float
+        Red, green and blue, from 0 to 1.
+
+    Returns
+    -------
+    str
+    """
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in fill[:3]]
+    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    return INK if luminance > 0.25 else PAPER
+
+
+def diverging(pale: bool = False) -> Any:
     """The house's palette around 0: what shrinks, paper, what grows.
+
+    Parameters
+    ----------
+    pale : bool, default=False
+        Whether its dark ends are left out, so that what lies below can be seen.
 
     Returns
     -------
@@ -126,6 +206,8 @@ def diverging() -> Any:
     """
     from matplotlib.colors import LinearSegmentedColormap
 
+    if pale:
+        return LinearSegmentedColormap.from_list("agnostix_pale", [CONTRAST, PAPER, ACCENT])
     ends = ("#7a3306", CONTRAST, PAPER, ACCENT, "#063d5e")
     stops = (0.0, 0.2, 0.5, 0.8, 1.0)
     return LinearSegmentedColormap.from_list("agnostix_diverging", list(zip(stops, ends, strict=True)))

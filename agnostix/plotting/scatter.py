@@ -18,6 +18,7 @@ from agnostix.plotting.attributions import (
     row_labels,
     values_of,
 )
+from agnostix.plotting.in_row import check_same_features
 from agnostix.plotting.marks import dodge, limits, write_ticks
 from agnostix.plotting.style import ACCENT, FAINT, MUTED, axes_for, house_style, shortened
 from agnostix.plotting.words import MISSING, effect_words, in_lines, value_words
@@ -107,6 +108,7 @@ class ScatterDisplay:
         -------
         ScatterDisplay
         """
+        check_same_features(explanation)
         k, j = output_index(explanation, output), feature_index(explanation, feature)
         name, column = explanation.feature_names[j], own_columns(explanation)[j]
         if column is None:

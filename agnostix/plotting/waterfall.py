@@ -9,35 +9,26 @@ import numpy as np
 import pandas as pd
 
 from agnostix.explanation import Explanation
-from agnostix.plotting.attributions import (
-    check_most,
-    errors_of,
-    half_widths,
-    largest_first,
-    one_row_of,
-    output_index,
-    own_columns,
-    row_index,
-    values_of,
-)
-from agnostix.plotting.marks import draw_interval, limits, write_ticks
+from agnostix.plotting.attributions import check_most, one_row_of, output_index, row_index
+from agnostix.plotting.fidelity import Fidelity
+from agnostix.plotting.marks import draw_interval, limits, write_fidelity, write_ticks
+from agnostix.plotting.steps import ENDS, steps_of_row
 from agnostix.plotting.style import (
     ACCENT,
     CONTRAST,
     FAINT,
     INK,
     MUTED,
+    PAPER,
     axes_for,
     house_style,
 )
-from agnostix.plotting.words import in_lines, named, number_words, value_words
-from agnostix.typing import Floats
+from agnostix.plotting.words import called, in_lines, number_words
 
-_NO_REMAINDER = 1e-6
-"""Share of the numbers involved below which an additive explanation does add up."""
 _DIGIT = 6.6
 """Room of a character among the numbers, in points."""
-_ENDS = ("base", "output")
+_FILLS = {"base": PAPER, "surrogate": MUTED, "output": INK}
+"""What fills the dots."""
 _SUMS = ("others", "remainder")
 """Steps with bounds for errors, which may be so wide that the picture leaves out their ends."""
 
@@ -49,15 +40,23 @@ class WaterfallDisplay:
     through its end is the confidence interval of its value, dotted where the
     error is not known. Beside it stands the value, with half the interval's width.
     Unless the explanation is additive, its values need not sum to the output,
-    and what is missing is a bar of its own.
+    and what is missing is a bar of its own. A surrogate's way ends at its own
+    answer, a grey dot, from which the gap leads to the model's; above it stands
+    how far the surrogate may be believed.
 
     Parameters
     ----------
     steps : DataFrame
-        From top to bottom: step ("base", "feature", "others", "remainder" or
-        "output"), label, data, value, std_error, low, high, start, end; in model output units.
+        From top to bottom: step ("base", "feature", "others", "remainder",
+        "surrogate", "gap" or "output"), label, said (a feature's condition or word in
+        the row; None without one), data, value, std_error (NaN where it is not told),
+        low, high, start, end; in model output units.
     output_name : str, default="output"
         What is explained.
+    fidelity : str, default=""
+        How far it may be believed, written above.
+    is_poor : bool, default=False
+        Whether that is a warning.
 
     Attributes
     ----------
@@ -79,9 +78,13 @@ class WaterfallDisplay:
     ['base value', 's5', 's2', 's1', 'bp', '6 other features', 'not explained by the sum', 'output']
     """
 
-    def __init__(self, steps: pd.DataFrame, output_name: str = "output") -> None:
+    def __init__(
+        self, steps: pd.DataFrame, output_name: str = "output", fidelity: str = "", is_poor: bool = False
+    ) -> None:
         self.steps = steps
         self.output_name = output_name
+        self.fidelity = fidelity
+        self.is_poor = is_poor
 
     @classmethod
     def from_explanation(
@@ -115,9 +118,10 @@ class WaterfallDisplay:
         """
         check_most(max_features)
         k, i = output_index(explanation, output), row_index(explanation, row)
-        base, end = float(explanation.base_values[i, k]), float(explanation.outputs[i, k])
-        steps = _steps(explanation, i, k, max_features)
-        return cls(_with_ends(steps, base, end, confidence_level), explanation.output_names[k])
+        steps = steps_of_row(explanation, i, k, max_features, confidence_level)
+        told = Fidelity.of(explanation, i, k, confidence_level)
+        fidelity, is_poor = (told.words, told.is_poor) if told else ("", False)
+        return cls(steps, explanation.output_names[k], fidelity, is_poor)
 
     @classmethod
     def from_explainer(
@@ -195,11 +199,12 @@ class WaterfallDisplay:
             drawn["place"] = np.arange(len(drawn))[::-1]
             self._draw_ends(drawn)
             for step in drawn.to_dict("records"):
-                if step["step"] not in _ENDS:
+                if step["step"] not in ENDS:
                     self._draw(step)
             self._draw_links(drawn)
             self._name_axes(drawn, suffix)
             self._write_numbers(drawn)
+            write_fidelity(self.ax_, self.fidelity, self.is_poor)
         return self
 
     def _draw(self, step: dict[Any, Any]) -> None:
@@ -207,17 +212,20 @@ class WaterfallDisplay:
         place, start, end = step["place"], step["start"], step["end"]
         colour = ACCENT if step["value"] >= 0 else CONTRAST
         fill: dict[str, Any] = {"color": colour, "linewidth": 0}
-        if step["step"] == "remainder":
+        if step["step"] in ("remainder", "gap"):
             fill = {"facecolor": FAINT, "edgecolor": MUTED, "linewidth": 0.8}
         elif step["step"] == "others":
             fill["alpha"] = 0.55
         self.ax_.barh(place, end - start, 0.56, left=start, **fill)
-        draw_interval(self.ax_, place, *_reach(step))
+        if not np.isnan(step["std_error"]):
+            draw_interval(self.ax_, place, *_reach(step))
 
     def _draw_ends(self, drawn: pd.DataFrame) -> None:
-        for end in drawn[drawn["step"].isin(_ENDS)].to_dict("records"):
-            face = INK if end["step"] == "output" else "none"
-            self.ax_.plot(end["value"], end["place"], "o", color=INK, mfc=face, ms=5.5, mew=1.5, zorder=4)
+        for end in drawn[drawn["step"].isin(ENDS)].to_dict("records"):
+            look = {"color": INK, "mfc": _FILLS[end["step"]], "ms": 5.5, "mew": 1.5, "zorder": 4}
+            self.ax_.plot(end["value"], end["place"], "o", **look)
+            if not np.isnan(end["std_error"]):
+                draw_interval(self.ax_, end["place"], end["low"], end["high"])
 
     def _draw_links(self, drawn: pd.DataFrame) -> None:
         """Where one bar ends, the next begins."""
@@ -225,7 +233,7 @@ class WaterfallDisplay:
         self.ax_.vlines(ends[:-1], places[1:], places[:-1], color=MUTED, lw=0.7, zorder=0.9)
 
     def _name_axes(self, drawn: pd.DataFrame, suffix: str) -> None:
-        names = [named(label, data) for label, data in zip(drawn["label"], drawn["data"], strict=True)]
+        names = [called(*told) for told in drawn[["label", "data", "said"]].itertuples(index=False)]
         self.ax_.set_yticks(drawn["place"], names, color=INK, parse_math=False)
         self.ax_.set_ylim(-0.6, len(drawn) - 0.4)
         self.ax_.set_xlabel(in_lines(self.output_name), parse_math=False)
@@ -238,10 +246,10 @@ class WaterfallDisplay:
 
     def _write_numbers(self, drawn: pd.DataFrame) -> None:
         """A column of values and one of half widths, to the right of the picture."""
-        bars = ~drawn["step"].isin(_ENDS).to_numpy()
+        bars = ~drawn["step"].isin(ENDS).to_numpy()
         texts = _value_texts(drawn, bars)
         half = (drawn["high"] - drawn["low"]).to_numpy() / 2
-        uncertain = bars & (half > 0)
+        uncertain = half > 0
         margins = number_words(half[uncertain], like=[*drawn["value"][bars], *half[uncertain]])
         width = _DIGIT * max(map(len, texts)) + 6
         for place, text, heavy in zip(drawn["place"], texts, ~bars, strict=True):
@@ -262,47 +270,6 @@ class WaterfallDisplay:
             parse_math=False,
             **look,
         )
-
-
-def _steps(explanation: Explanation, i: int, k: int, max_features: int) -> list[dict[str, Any]]:
-    """The way from the base value to the output of row i and output k, without its ends."""
-    values, errors = explanation.values[i, :, k], errors_of(explanation, k)[i]
-    names, own = explanation.feature_names, own_columns(explanation)
-    order = largest_first(values[None])
-    n_shown = max_features if len(order) > max_features + 1 else len(order)
-    shown, rest = order[:n_shown], order[n_shown:]
-    steps = [_feature(names[j], own[j], i, values[j], errors[j]) for j in shown]
-    if len(rest):
-        steps.append(_step("others", f"{len(rest)} other features", values[rest].sum(), errors[rest].sum()))
-    ends = [explanation.base_values[i, k], explanation.outputs[i, k]]
-    remainder = ends[1] - ends[0] - values[order].sum()
-    size = np.abs([*ends, *values[order]]).max()
-    if explanation.kind != "additive" or abs(remainder) > _NO_REMAINDER * size:
-        steps.append(_step("remainder", "not explained by the sum", remainder, errors[order].sum()))
-    return steps
-
-
-def _step(step: str, label: str, value: float, std_error: float, data: str | None = None) -> dict[str, Any]:
-    return {"step": step, "label": label, "data": data, "value": value, "std_error": std_error}
-
-
-def _feature(name: str, column: Any, row: int, value: float, std_error: float) -> dict[str, Any]:
-    data = None if column is None else value_words(values_of(column, slice(row, row + 1))[0])
-    return _step("feature", name, value, std_error, data)
-
-
-def _with_ends(steps: list[dict[str, Any]], base: float, end: float, confidence_level: float) -> pd.DataFrame:
-    """The steps between base value and output, where each begins and ends, and their intervals."""
-    table = [_step("base", "base value", base, 0.0), *steps, _step("output", "output", end, 0.0)]
-    frame = pd.DataFrame(table).assign(data=pd.Series([row["data"] for row in table], dtype=object))
-    half = half_widths(frame["std_error"], confidence_level)
-    reached: Floats = np.cumsum(frame["value"].to_numpy()[:-1])
-    return frame.assign(
-        low=frame["value"] - half,
-        high=frame["value"] + half,
-        start=[base, *reached[:-1], end],
-        end=[*reached, end],
-    )
 
 
 def _reach(steps: Any) -> tuple[Any, Any]:

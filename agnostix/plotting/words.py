@@ -65,19 +65,21 @@ def in_lines(text: str, width: int = 40, most: int = 2) -> str:
     return "\n".join(lines)
 
 
-def count_words(n_shown: int, n_features: int) -> str:
+def count_words(n_shown: int, n_features: int, what: str = "features") -> str:
     """A note that not all features are drawn; empty where they are.
 
     Parameters
     ----------
     n_shown, n_features : int
         Drawn, and there.
+    what : str, default="features"
+        What they are.
 
     Returns
     -------
     str
     """
-    return f"{n_shown} of {n_features} features" if n_shown < n_features else ""
+    return f"{n_shown} of {n_features} {what}" if n_shown < n_features else ""
 
 
 def is_missing(value: Any) -> bool:
@@ -137,6 +139,32 @@ def named(feature: str, value: Any = None, most: int = 34) -> str:
         return shortened(feature, most)
     kept = shortened(value, max(most - 3 - len(feature), most // 2))
     return f"{shortened(feature, most - 3 - len(kept))} = {kept}"
+
+
+def called(feature: str, value: str | None, said: str | None, most: int = 34) -> str:
+    """What a feature is called in one row: what is said of it there, else its name with its value.
+
+    Parameters
+    ----------
+    feature : str
+        Its name, which is shortened first where it is part of what is said.
+    value : str or None
+        Its value, as words.
+    said : str or None
+        What is said of it, such as "28 < age <= 37".
+    most : int, default=34
+        Characters kept.
+
+    Returns
+    -------
+    str
+    """
+    if said is None:
+        return named(feature, value, most)
+    said, feature = " ".join(said.split()), " ".join(feature.split())
+    if len(said) > most and feature in said:
+        said = said.replace(feature, shortened(feature, max(most - len(said) + len(feature), most // 3)), 1)
+    return shortened(said, most)
 
 
 def number_words(numbers: Any, *, signed: bool = False, like: Any = None) -> list[str]:

@@ -6,9 +6,9 @@ import numpy as np
 
 from agnostix.plotting.words import named, value_words
 from agnostix.report.material import Material
-from agnostix.report.row_findings import ROOM, row_name
+from agnostix.report.row_findings import row_name
 from agnostix.report.single_rows import KnownRow, SingleRow
-from agnostix.report.words import Scale, listed, number, whole
+from agnostix.report.words import ROOM, Scale, listed, number, whole
 
 
 def nearest_sentences(single: SingleRow, material: Material, scale: Scale) -> list[str]:

@@ -10,6 +10,9 @@ import pandas as pd
 
 from agnostix.explanation import Explanation
 from agnostix.plotting import WaterfallDisplay
+from agnostix.plotting.fidelity import Fidelity
+from agnostix.plotting.in_row import surrogate_output
+from agnostix.plotting.steps import ENDS
 from agnostix.report.words import Scale
 
 _NOTHING = 1e-9
@@ -49,6 +52,29 @@ class Reading:
     def base(self) -> float:
         """Where the way to it begins, in explained units."""
         return float(self.explanation.base_values[0, 0])
+
+    @property
+    def is_surrogate(self) -> bool:
+        """Whether the values are those of a simpler model beside the explained one."""
+        return self.explanation.kind == "surrogate"
+
+    @property
+    def end(self) -> float:
+        """Where the values lead: a simpler model's answer, or the model's own."""
+        return surrogate_output(self.explanation, 0, 0) if self.is_surrogate else self.output
+
+    @cached_property
+    def fidelity(self) -> Fidelity | None:
+        """How far a simpler model may be believed, where it tells."""
+        return Fidelity.of(self.explanation, 0, 0, self.confidence_level)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Features that the row has, and that a simpler model was not given."""
+        there = self.explanation.values[0, :, 0]
+        used = set(self.values["label"])
+        names = zip(self.explanation.feature_names, there, strict=True)
+        return [name for name, value in names if np.isfinite(value) and name not in used]
 
     @property
     def in_own_units(self) -> bool:
@@ -91,7 +117,7 @@ class Reading:
     def scale(self) -> Scale:
         """How its numbers are written: with the digits of the picture."""
         steps = self.display.frame()
-        parts = steps.loc[~steps["step"].isin(["base", "output"]), "value"].to_numpy()
+        parts = steps.loc[~steps["step"].isin(ENDS), "value"].to_numpy()
         is_idle = np.abs(parts).max(initial=0.0) <= self.rounding
         return Scale.of_parts([self.base, self.output] if is_idle else parts, self.in_shares)
 
@@ -117,7 +143,12 @@ class Reading:
     @property
     def gap(self) -> float:
         """What is to be explained."""
-        return self.output - self.base
+        return self.end - self.base
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the values sum to what is to be explained, as far as is written."""
+        return self.scale.change(self.total - self.gap) == self.scale.change(0.0)
 
     @property
     def total(self) -> float:

@@ -8,16 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from agnostix.plotting.words import named, value_words
+from agnostix.plotting.words import called, value_words
 from agnostix.report.findings import answer_name
 from agnostix.report.material import Material
 from agnostix.report.reading import Reading
 from agnostix.report.single_rows import KnownRow
-from agnostix.report.words import Scale, listed, number, percent, whole
+from agnostix.report.surrogate_findings import base_sentence, fidelity_note, surrogate_remarks
+from agnostix.report.words import ROOM, Scale, listed, number, percent, whole
 
 _N_NAMED = 3
-ROOM = 60
-"""Characters of a feature and its value in a sentence."""
 _TITLES = {
     "occlusion": "What does it owe to each feature?",
     "additive": "How do the features share the way to it?",
@@ -34,7 +33,11 @@ _ABOUT = {
         "only together is divided among them. A share says what the model relies on here, not \u201cwhat if "
         "this were different\u201d."
     ),
-    "surrogate": "The values tell of a simpler model that was fitted near the row, not of the model itself.",
+    "surrogate": (
+        "A value is what the feature, as it is in this row, adds to the answer of a simpler model: a "
+        "weighted sum that was fitted to the model's answers to rows made near this one, the nearer ones "
+        "counting more. It tells of the model only as far as the two agree."
+    ),
 }
 
 _DRAWN = {
@@ -153,12 +156,15 @@ def explanation_remarks(reading: Reading) -> list[str]:
     return [
         *_unsure(values[unsure & ~hardly]),
         *_hardly(values[unsure & hardly], reading.scale),
-        _sum(reading),
+        *surrogate_remarks(reading),
+        *([] if reading.is_surrogate and reading.adds_up else [_sum(reading)]),
     ]
 
 
 def _between(reading: Reading) -> str:
     scale = reading.scale
+    if reading.is_surrogate:
+        return base_sentence(reading)
     base, output = scale.value(reading.base), scale.value(reading.output)
     if reading.in_log_odds:
         mean = float(expit(reading.base))
@@ -189,7 +195,11 @@ def _with_interval(step: dict[Any, Any], scale: Scale) -> str:
     text = scale.change(step["value"])
     if step["std_error"] > 0:
         text += f", {scale.change_interval(step['low'], step['high'])}"
-    return f"{named(step['label'], step['data'], ROOM)} ({text})"
+    return f"{_called(step)} ({text})"
+
+
+def _called(step: dict[Any, Any]) -> str:
+    return called(step["label"], step["data"], step["said"], ROOM)
 
 
 def _unsure(values: pd.DataFrame) -> list[str]:
@@ -207,18 +217,14 @@ def _hardly(values: pd.DataFrame, scale: Scale) -> list[str]:
 
 
 def _names(values: pd.DataFrame) -> str:
-    return listed([named(str(label), most=ROOM) for label in values["label"]], most=4)
+    steps = values.assign(data=None).to_dict("records")
+    return listed([_called(step) for step in steps], most=4)
 
 
 def _sum(reading: Reading) -> str:
     scale, kind = reading.scale, reading.explanation.kind
     total, gap = reading.total, reading.gap
-    if kind == "surrogate":
-        return (
-            f"The values lead to {scale.value(reading.base + total)}, the simpler model's answer, where the "
-            f"model's is {scale.value(reading.output)}."
-        )
-    if scale.change(total - gap) == scale.change(0.0):
+    if reading.adds_up:
         return f"The parts add up to the {scale.change(gap)} to be explained."
     said = f"The parts do not add up: their sum is {scale.change(total)} instead of {scale.change(gap)}."
     return f"{said} {_hidden_alone(total, gap)}" if kind == "occlusion" else said
@@ -247,12 +253,14 @@ def explanation_note(reading: Reading) -> str:
     """
     explanation = reading.explanation
     together = "" if reading.n_together == 1 else f" for {reading.n_together} rows together"
-    fidelity = [f"{name} {number(float(v[0, 0]))}" for name, v in (explanation.fidelity or {}).items()]
+    fidelity = {} if reading.fidelity else explanation.fidelity or {}
+    told = [f"{name} {number(float(v[0, 0]))}" for name, v in fidelity.items()]
     return " ".join(
         [
             _ABOUT[explanation.kind],
             _covered(reading),
-            *([f"Fidelity: {listed(fidelity)}."] if fidelity else []),
+            *([fidelity_note()] if reading.fidelity else []),
+            *([f"Fidelity: {listed(told)}."] if told else []),
             f"Cost: {whole(explanation.n_model_rows)} model rows{together}{_used(reading)}, by "
             f"{explanation.method}.",
         ]
@@ -260,16 +268,20 @@ def explanation_note(reading: Reading) -> str:
 
 
 def _used(reading: Reading) -> str:
-    """How many rows stood in, and how many coalitions were asked about."""
+    """How many rows stood in or were drawn, and how many coalitions were asked about."""
     extras = reading.explanation.extras
     size, evaluations = extras.get("background_size"), extras.get("evaluations")
     used = [] if size is None else [f"{whole(size)} background row{'' if size == 1 else 's'}"]
     used += [] if evaluations is None else [f"{whole(np.max(evaluations))} coalitions of this row's features"]
+    drawn = extras.get("n_samples")
+    used += [] if drawn is None else [f"{whole(np.max(drawn))} drawn rows near it"]
     return f", with {listed(used)}" if used else ""
 
 
 def _covered(reading: Reading) -> str:
     extras = reading.explanation.extras
+    if not (reading.values["std_error"] > 0).any() and reading.is_surrogate:
+        return "The values have no error: the simpler model meets every answer near the row."
     if not (reading.values["std_error"] > 0).any():
         is_given = extras.get("background_size", 1) > 1
         why = " for the background rows as they are." if is_given else ": nothing was drawn at random."
@@ -286,6 +298,8 @@ def _drawn(reading: Reading) -> str:
     """What makes the errors that the intervals cover."""
     if reading.explanation.kind == "occlusion":
         return _DRAWN["background_std_errors"]
+    if reading.is_surrogate:
+        return "the draw of the rows near it"
     extras = reading.explanation.extras
     known = [words for name, words in _DRAWN.items() if np.any(extras.get(name, 0.0) > 0.0)]
     return listed(known) if known else "what was drawn"

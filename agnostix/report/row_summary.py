@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from agnostix.plotting.words import is_missing, value_words
 from agnostix.report.material import Material
 from agnostix.report.nearest_findings import nearest_sentences
@@ -18,6 +20,7 @@ from agnostix.report.row_findings import (
     row_heading,
 )
 from agnostix.report.single_rows import KnownRow, SingleRow
+from agnostix.report.surrogate_findings import fidelity_sentence, fidelity_warnings
 from agnostix.report.words import Scale
 
 
@@ -101,6 +104,7 @@ def _explanation(reading: Reading) -> dict[str, Any]:
         "title": explanation_title(reading),
         "method": explanation.method,
         "kind": explanation.kind,
+        "fidelity": _fidelity(reading),
         "sentences": explanation_sentences(reading),
         "remarks": explanation_remarks(reading),
         "note": explanation_note(reading),
@@ -115,6 +119,7 @@ def _explanation(reading: Reading) -> dict[str, Any]:
         "values": [
             {
                 "feature": step["label"],
+                "said": step["said"],
                 "data": _value(own[step["label"]]),
                 **{name: rounded(step[name]) for name in ("value", "std_error", "low", "high")},
                 "text": _written(step, reading.scale),
@@ -124,9 +129,24 @@ def _explanation(reading: Reading) -> dict[str, Any]:
     }
 
 
+def _fidelity(reading: Reading) -> dict[str, Any] | None:
+    """How far a simpler model may be believed; None of what tells of the model itself."""
+    if not reading.is_surrogate:
+        return None
+    told = reading.fidelity
+    numbers = (np.nan,) * 3 if told is None else (told.r2, told.low, told.high)
+    return {
+        "sentence": fidelity_sentence(reading),
+        "warnings": fidelity_warnings(reading),
+        "surrogate_output": rounded(reading.end),
+        **{name: rounded(value) for name, value in zip(("r2", "low", "high"), numbers, strict=True)},
+    }
+
+
 def _written(step: dict[Any, Any], scale: Scale) -> dict[str, str]:
     exact = step["std_error"] == 0.0
     return {
+        "name": step["said"] or step["label"],
         "data": step["data"] or "",
         "value": scale.change(step["value"]).removesuffix(" points"),
         "interval": "exact" if exact else scale.change_interval(step["low"], step["high"]),

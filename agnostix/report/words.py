@@ -10,6 +10,8 @@ import numpy as np
 MINUS = "\u2212"
 THIN_SPACE = "\u202f"
 DASH = "\u2013"
+ROOM = 60
+"""Characters of a feature and its value in a sentence."""
 
 
 def is_known(value: float | None) -> bool:

@@ -66,10 +66,23 @@ def test_rows_are_explained_and_told(report) -> None:
 @pytest.mark.parametrize("explainer", EXPLAINERS)
 def test_rows_are_explained_by_what_was_chosen(report, explainer: str) -> None:
     ran = report("--row", "17", "--explain", explainer)
-    method = {"occlusion": "OcclusionExplainer", "shapley": "KernelShapExplainer"}[explainer]
+    method = {
+        "occlusion": "OcclusionExplainer",
+        "shapley": "KernelShapExplainer",
+        "lime": "LimeExplainer",
+    }[explainer]
     page = ran.page.read_text(encoding="utf-8")
     assert f"<title>Why row 17, by {method}</title>" in page
     assert len(re.findall(r"<title>Why row ", page)) == 1
+
+
+def test_of_a_simpler_model_it_is_told_first_how_far_it_may_be_believed(report) -> None:
+    ran = report("--row", "17", "--explain", "lime")
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("The model gives row ")]
+    said = "A simpler model, fitted to the model's answers near the row, follows them "
+    assert line.index(said) < line.index(
+        "Its base value, its answer where none of these conditions holds, is "
+    )
 
 
 def test_a_row_that_is_not_there(report) -> None:

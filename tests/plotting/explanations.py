@@ -53,6 +53,73 @@ def people(n_rows: int = 60, **given: Any) -> Explanation:
     return make(np.stack([-values, values], axis=2), **(known | given))
 
 
+def surrogate(r2: float = 0.9, r2_error: float = 0.02, n_rows: int = 2, **given: Any) -> Explanation:
+    """Rows of `people` as a surrogate tells of them: conditions, an answer beside the model's, R²."""
+    exp = people(n_rows)
+    conditions = [
+        ["age > 40.5", "hours missing", f"town = {town}", f"{WILD} <= 0"] for town in exp.data["town"]
+    ]
+    shape = (n_rows, 2)
+    known = {
+        "kind": "surrogate",
+        "outputs": exp.outputs + np.array([-0.125, 0.125]),
+        "fidelity": {"r2": np.full(shape, r2)},
+        "extras": {
+            "surrogate_outputs": exp.outputs,
+            "r2_std_errors": np.full(shape, r2_error),
+            "conditions": np.array(conditions),
+        },
+    }
+    known["extras"] |= given.pop("extras", {})
+    return people(n_rows, **(known | given))
+
+
+TEXT = "Good, good film.\nBut <script>alert(1)</script> long & too\tlong."
+_TOKENS = {
+    "good": ["Good", "good"],
+    "film": ["film"],
+    "script": ["script", "script"],
+    "long": ["long", "long"],
+}
+
+
+def text(values: Any = (0.3, 0.01, -0.1, -0.2), error: float = 0.02, **given: Any) -> Explanation:
+    """One text of four words, of which "film" is unsure; as spans an explainer would give them."""
+    spans = []
+    for place, (word, tokens) in enumerate(_TOKENS.items()):
+        start = 0
+        for token in tokens:
+            start = TEXT.index(token, start)
+            spans.append((start, start + len(word), place))
+            start += len(word)
+    known = {
+        "std_errors": np.full((1, 4, 1), error),
+        "data": np.array([TEXT]),
+        "output_names": (f"praise {WILD}",),
+        "extras": {"words": np.array([list(_TOKENS)]), "spans": np.array([[*spans, (-1, -1, -1)]])},
+    }
+    known["extras"] |= given.pop("extras", {})
+    return make([values], **(known | given))
+
+
+def picture(values: Any = ((0.3, -0.2, 0.01, np.nan),), error: float = 0.02, **given: Any) -> Explanation:
+    """Pictures of 4 x 6 pixels in three segments, of which the third is unsure; the fourth is not there."""
+    values = np.asarray(values, dtype=float)
+    values = values if values.ndim == 3 else values[:, :, None]
+    segments = np.zeros((len(values), 4, 6), dtype=int)
+    segments[:, :2, 3:] = 1
+    segments[:, 2:, 4:] = 2
+    known = {
+        "std_errors": np.full(values.shape, error),
+        "data": np.random.default_rng(0).random((len(values), 4, 6)),
+        "feature_names": tuple(f"segment {j}" for j in range(values.shape[1])),
+        "output_names": tuple(f"c{j} {WILD}" for j in range(values.shape[2])),
+        "extras": {"segments": segments},
+    }
+    known["extras"] |= given.pop("extras", {})
+    return make(values, **(known | given))
+
+
 def intervals(ax: Any, colour: str) -> dict[float, tuple[float, float]]:
     """Horizontal lines of a colour by their height, dotted ones as infinite."""
     found = {}

@@ -19,11 +19,13 @@ from agnostix.plotting import (
     BeeswarmDisplay,
     HeatmapDisplay,
     ScatterDisplay,
+    SegmentsDisplay,
+    TextDisplay,
     WaterfallDisplay,
 )
 from agnostix.plotting.marks import limits
 from agnostix.plotting.words import named, number_words, value_words
-from tests.plotting.explanations import WILD, make, people
+from tests.plotting.explanations import WILD, make, people, surrogate
 
 MAKERS: dict[str, Callable[..., Any]] = {
     "waterfall": WaterfallDisplay.from_explanation,
@@ -125,6 +127,16 @@ def test_nothing_is_cut_however_many_features(maker: Callable[..., Any], n_featu
         assert -1 <= box.y0 <= box.y1 <= figure.bbox.height + 1, text.get_text()
 
 
+@pytest.mark.parametrize("r2", [0.9, 0.1, np.nan])
+def test_nothing_is_cut_of_a_surrogate(maker: Callable[..., Any], r2: float) -> None:
+    figure = maker(surrogate(r2)).plot().figure_
+    figure.draw_without_rendering()
+    for text in _texts(figure):
+        box = text.get_window_extent()
+        assert -1 <= box.x0 <= box.x1 <= figure.bbox.width + 1, text.get_text()
+        assert -1 <= box.y0 <= box.y1 <= figure.bbox.height + 1, text.get_text()
+
+
 @pytest.mark.parametrize("n_rows", [1, 2, 60])
 def test_it_is_drawn_for_few_rows_and_tables_of_any_make(maker: Callable[..., Any], n_rows: int) -> None:
     for frame in (people(n_rows).data, np.random.default_rng(0).normal(size=(n_rows, 4))):
@@ -178,7 +190,9 @@ def test_they_are_made_from_a_real_explainer(name: str, people: pd.DataFrame) ->
     pd.testing.assert_frame_equal(displays[name]().frame(), MAKERS[name](exp).frame())
 
 
-@pytest.mark.parametrize("public", DISPLAYS, ids=lambda public: public.__name__)
+@pytest.mark.parametrize(
+    "public", [*DISPLAYS, SegmentsDisplay, TextDisplay], ids=lambda public: public.__name__
+)
 def test_docstrings_are_complete(public: type) -> None:
     unasked = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}
     methods = [name for name, _ in inspect.getmembers(public, callable) if not name.startswith("_")]

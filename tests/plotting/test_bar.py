@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from agnostix.plotting import BarDisplay
+from agnostix.plotting import BarDisplay, BeeswarmDisplay, HeatmapDisplay, ScatterDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, SERIES
-from tests.plotting.explanations import intervals, make, people
+from tests.plotting.explanations import intervals, make, people, surrogate
 
 
 def _plot(display: BarDisplay, **plot: Any) -> Axes:
@@ -45,6 +45,39 @@ def test_bars_of_a_row_have_signs_and_the_row_s_data() -> None:
     ends = [intervals(ax, INK)[place] for place, *_ in bars]
     np.testing.assert_allclose(ends, 100 * frame[["low", "high"]])
     assert "hours = missing" in [text.get_text() for text in ax.get_yticklabels()]
+
+
+def test_conditions_name_the_bars_of_a_surrogate_s_row() -> None:
+    exp = surrogate()
+    display = BarDisplay.from_explanation(exp, row=1)
+    frame = display.frame().set_index("feature")
+    assert frame.loc["age", "said"] == "age > 40.5"
+    assert frame.loc["age", "data"] == "38.7"
+    assert frame.loc[list(exp.feature_names), "value"].tolist() == exp.values[1, :, 1].tolist()
+    labels = [text.get_text() for text in _plot(display).get_yticklabels()]
+    assert labels == frame["said"].tolist()
+    over = BarDisplay.from_explanation(exp)
+    assert over.frame()["said"].isna().all()
+    assert {text.get_text() for text in _plot(over).get_yticklabels()} == set(exp.feature_names)
+
+
+def test_words_name_the_bars_of_a_text_and_texts_are_not_put_together() -> None:
+    words = np.array([["good", "film", ""], ["bad", "film", "too"]])
+    exp = make([[0.2, 0.1, np.nan], [0.2, 0.1, 0.3]], extras={"words": words})
+    own = BarDisplay.from_explanation(exp, row=0)
+    assert own.frame()["said"].tolist() == ["good", "film"]
+    assert [text.get_text() for text in _plot(own).get_yticklabels()] == ["good", "film"]
+    message = (
+        "The features are words, and differ from row to row, so that rows cannot be put together: "
+        "draw one row, with TextDisplay, or with row= where there is one."
+    )
+    for display in (BarDisplay, BeeswarmDisplay, HeatmapDisplay):
+        with pytest.raises(ValueError) as caught:
+            display.from_explanation(exp)
+        assert str(caught.value) == message
+    with pytest.raises(ValueError, match="draw one row, with TextDisplay"):
+        ScatterDisplay.from_explanation(exp, 0)
+    BarDisplay.from_explanation(make(exp.values[:, :2], extras={"words": np.tile(["a", "b"], (2, 1))}))
 
 
 def test_over_rows_bars_are_the_mean_size_as_aggregated() -> None:

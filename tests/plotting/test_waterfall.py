@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from agnostix.plotting import WaterfallDisplay
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK
-from tests.plotting.explanations import intervals, make, people
+from agnostix.plotting import BarDisplay, WaterfallDisplay
+from agnostix.plotting.in_row import values_in_row
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
+from agnostix.plotting.words import called
+from tests.plotting.explanations import intervals, make, people, surrogate
 
 Z = 1.959963984540054
 
@@ -79,9 +82,8 @@ def test_one_other_feature_is_shown_itself() -> None:
     assert frame["step"].tolist() == ["base", "feature", "feature", "feature", "output"]
 
 
-@pytest.mark.parametrize("kind", ["occlusion", "surrogate"])
-def test_what_the_sum_does_not_explain_has_its_own_bar(kind: str) -> None:
-    exp = make([[0.2, -0.1]], outputs=[[0.9]], kind=kind)
+def test_what_the_sum_does_not_explain_has_its_own_bar() -> None:
+    exp = make([[0.2, -0.1]], outputs=[[0.9]], kind="occlusion")
     display = WaterfallDisplay.from_explanation(exp)
     rest = display.frame().iloc[-2]
     assert (rest["step"], rest["label"]) == ("remainder", "not explained by the sum")
@@ -91,7 +93,7 @@ def test_what_the_sum_does_not_explain_has_its_own_bar(kind: str) -> None:
 
 
 def test_a_remainder_of_nothing_is_told_too_unless_the_kind_promises_it() -> None:
-    for kind, told in (("occlusion", True), ("surrogate", True), ("additive", False)):
+    for kind, told in (("occlusion", True), ("surrogate", False), ("additive", False)):
         steps = WaterfallDisplay.from_explanation(make([[0.2, -0.1]], kind=kind)).frame()["step"]
         assert ("remainder" in set(steps)) is told
 
@@ -99,6 +101,96 @@ def test_a_remainder_of_nothing_is_told_too_unless_the_kind_promises_it() -> Non
 def test_an_additive_explanation_that_does_not_add_up_is_not_drawn_as_if_it_did() -> None:
     frame = WaterfallDisplay.from_explanation(make([[0.2, -0.1]], outputs=[[0.9]])).frame()
     assert frame["step"].iloc[-2] == "remainder"
+
+
+def test_a_surrogate_s_way_ends_at_its_own_answer_and_the_gap_leads_to_the_model_s() -> None:
+    exp = surrogate()
+    display = WaterfallDisplay.from_explanation(exp, row=1)
+    frame = display.frame().set_index("step")
+    assert frame.index.tolist() == ["base", *["feature"] * 4, "surrogate", "gap", "output"]
+    assert frame["label"].iloc[[0, -3, -2, -1]].tolist() == [
+        "surrogate's base value",
+        "surrogate's answer",
+        "gap to the model",
+        "model's answer",
+    ]
+    reached = exp.base_values[1, 1] + exp.values[1, :, 1].sum()
+    assert frame.loc["surrogate", "value"] == pytest.approx(reached)
+    assert frame.loc["output", "value"] == exp.outputs[1, 1]
+    assert frame.loc["gap", ["value", "start", "end"]].tolist() == pytest.approx(
+        [0.125, reached, exp.outputs[1, 1]]
+    )
+    assert frame.loc["gap", ["std_error", "low", "high"]].isna().all()
+    ax = _plot(display)
+    assert _bars(ax)[1.0] == (pytest.approx(reached), pytest.approx(reached + 0.125), FAINT)
+    assert set(intervals(ax, INK)) == {3.0, 4.0, 5.0, 6.0}
+    dots = {float(line.get_ydata()[0]): line for line in ax.lines if line.get_marker() == "o"}
+    assert [float(dots[place].get_xdata()[0]) for place in (7.0, 2.0, 0.0)] == pytest.approx(
+        [0.5, reached, exp.outputs[1, 1]]
+    )
+    assert [dots[place].get_markerfacecolor() for place in (7.0, 2.0, 0.0)] == [PAPER, MUTED, INK]
+
+
+def test_the_error_of_a_surrogate_s_answer_is_that_of_the_gap_too() -> None:
+    exp = surrogate(extras={"surrogate_std_errors": np.full((2, 2), 0.03)})
+    display = WaterfallDisplay.from_explanation(exp)
+    frame = display.frame().set_index("step")
+    for step in ("surrogate", "gap"):
+        assert frame.loc[step, "std_error"] == 0.03
+        assert frame.loc[step, "high"] - frame.loc[step, "value"] == pytest.approx(0.03 * Z)
+    ax = _plot(display)
+    reached, lines = frame.loc["surrogate", "value"], intervals(ax, INK)
+    assert lines[2.0] == pytest.approx((reached - 0.03 * Z, reached + 0.03 * Z))
+    assert lines[1.0] == pytest.approx((exp.outputs[0, 1] - 0.03 * Z, exp.outputs[0, 1] + 0.03 * Z))
+    assert sum(text.get_text() == f"± {0.03 * Z:.3f}" for text in ax.texts) == 2
+
+
+def test_a_surrogate_that_says_what_the_model_says_has_a_gap_of_nothing() -> None:
+    frame = WaterfallDisplay.from_explanation(make([[0.25, -0.125]], kind="surrogate")).frame()
+    assert frame["value"].tolist() == [0.5, 0.25, -0.125, 0.625, 0.0, 0.625]
+
+
+def test_of_a_surrogate_without_some_features_the_rest_of_the_sum_is_told() -> None:
+    exp = surrogate().sel(features=["town", "age"])
+    frame = WaterfallDisplay.from_explanation(exp).frame().set_index("step")
+    left_out = surrogate().values[0, [1, 3], 1].sum()
+    assert frame.loc["remainder", "value"] == pytest.approx(left_out)
+    assert frame.loc["surrogate", "value"] == pytest.approx(surrogate().extras["surrogate_outputs"][0, 1])
+    assert set(frame.loc["feature", "said"]) == {"age > 40.5", f"town = {exp.data['town'][0]}"}
+
+
+def test_conditions_take_the_place_of_values() -> None:
+    display = WaterfallDisplay.from_explanation(surrogate())
+    frame = display.frame()
+    labels = [text.get_text() for text in _plot(display).get_yticklabels()]
+    told = frame.set_index("label")["said"]
+    assert told["age"] == "age > 40.5"
+    assert told["hours"] == "hours missing"
+    assert frame.set_index("label")["data"]["age"] == "41.3"
+    assert labels[1:5] == frame["said"].iloc[1:5].tolist()
+
+
+def test_a_long_name_is_shortened_within_its_condition() -> None:
+    name = "the number of hours in an ordinary week"
+    assert called(name, "40", f"28.5 < {name} <= 37.5") == "28.5 < the number of hour… <= 37.5"
+    assert called("job", "clerk", "job = " + "c" * 60) == "job = " + "c" * 27 + "…"
+    assert called("a", "1", None) == "a = 1"
+    assert called("a", None, "a\n b") == "a b"
+
+
+def test_features_that_the_surrogate_was_not_given_are_left_out() -> None:
+    selected = np.array([[[True, False], [True, True], [False, True]]])
+    values = np.where(selected, [[[0.1], [-0.2], [0.3]]], 0.0)
+    exp = make(
+        values, kind="surrogate", extras={"selected": selected}, fidelity={"r2": np.full((1, 2), 0.95)}
+    )
+    assert not np.isnan(values_in_row(replace(exp, values=values + 0.1), 0, 0)).any()
+    for output, names in ((0, ["x1", "x0"]), (1, ["x2", "x1"])):
+        display = WaterfallDisplay.from_explanation(exp, output=output)
+        frame = display.frame()
+        assert frame.loc[frame["step"] == "feature", "label"].tolist() == names
+        assert display.fidelity == ("R² 0.95 with 2 of 3 features: the surrogate follows the model closely")
+        assert BarDisplay.from_explanation(exp, output=output).frame()["feature"].tolist() == names
 
 
 def test_numbers_stand_beside_the_bars_with_their_margins() -> None:

@@ -387,18 +387,6 @@ def test_an_error_that_is_not_known_claims_nothing() -> None:
     assert explanation_remarks(reading)[0] == "Not told apart from 0: a; its interval contains it."
 
 
-def test_a_simpler_model_is_said_to_be_one() -> None:
-    reading = _reading([0.4, 0.05], [0.01, 0.01], kind="surrogate")
-    assert explanation_remarks(reading) == [
-        "The values lead to 65.0\u202f%, the simpler model's answer, where the model's is 70.0\u202f%."
-    ]
-    assert explanation_note(reading) == (
-        "The values tell of a simpler model that was fitted near the row, not of the model itself. Intervals "
-        "have 95\u202f% confidence, each by itself; they cover what was drawn, not another model. Cost: "
-        "1\u202f234 model rows, with 50 background rows, by ByHand."
-    )
-
-
 def test_signs_and_digits_are_those_of_the_picture() -> None:
     reading = _reading([0.3, -0.1], [0.05, 0.02])
     drawn = reading.display.plot(factor=100.0)

@@ -110,7 +110,7 @@
     }))),
     scenarios: () => summary.scenarios.flatMap((s) => flat(s.outcomes).map((row) => ({ question: s.question, ...row, kl: s.kl, ess_fraction: s.ess_fraction, status: s.status }))),
     rows: () => summary.rows.flatMap((row) => row.explanations.flatMap((part) => flat(part.values).map((value) => ({
-      row: row.name, position: row.position, method: part.method, ...value, base_value: part.base_value, output: part.output, confidence_level: part.confidence_level,
+      row: row.name, position: row.position, method: part.method, ...value, base_value: part.base_value, surrogate_output: part.fidelity?.surrogate_output, r2: part.fidelity?.r2, output: part.output, confidence_level: part.confidence_level,
     })))),
     nearest: () => summary.rows.flatMap((row) => [{ ...row, distance: 0 }, ...row.nearest.rows].map((near, rank) => ({
       row: row.name, rank, position: near.position, label: near.label, distance: near.distance, prediction: near.prediction, truth: near.truth, ...near.values,

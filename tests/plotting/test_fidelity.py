@@ -1,0 +1,142 @@
+"""How far a surrogate may be believed: numbers, thresholds, words, and where they stand in pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from scipy.stats import norm
+
+from agnostix import Explanation
+from agnostix.plotting import BarDisplay, WaterfallDisplay
+from agnostix.plotting.fidelity import Fidelity, fidelity_over_rows, r2_words
+from agnostix.plotting.style import CONTRAST, MUTED
+from tests.plotting.explanations import make, people, surrogate
+
+
+def _one(r2: float, error: float = 0.0, output: float = 0.75, **given: Any) -> Explanation:
+    """A surrogate that says 0.75 in one row of two features."""
+    extras = {"r2_std_errors": np.array([[error]])} | given.pop("extras", {})
+    return make(
+        [[0.5, -0.25]], outputs=[[output]], kind="surrogate", fidelity={"r2": [[r2]]}, extras=extras, **given
+    )
+
+
+def _of(*asked: float, **given: Any) -> Fidelity:
+    told = Fidelity.of(_one(*asked, **given), 0, 0)
+    assert told is not None
+    return told
+
+
+def test_the_interval_is_normal_and_ends_at_1() -> None:
+    told = Fidelity.of(_one(0.95, 0.04), 0, 0, confidence_level=0.9)
+    assert told is not None
+    assert (told.r2, told.low, told.high) == (0.95, pytest.approx(0.95 - 0.04 * norm.ppf(0.95)), 1.0)
+    assert (told.surrogate_output, told.output, told.largest) == (0.75, 0.75, 0.5)
+    assert (told.n_used, told.n_features) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("r2", "error", "follows"),
+    [
+        (1.0, 0.0, "closely"),
+        (0.8, 0.0, "closely"),
+        (0.9, 0.06, "roughly"),
+        (0.79, 0.0, "roughly"),
+        (0.5, 0.0, "roughly"),
+        (0.6, 0.06, "poorly"),
+        (0.49, 0.0, "poorly"),
+        (-0.3, 0.0, "poorly"),
+        (0.9, np.inf, "poorly"),
+    ],
+)
+def test_it_is_judged_by_the_lower_end_of_the_interval(r2: float, error: float, follows: str) -> None:
+    told = _of(r2, error)
+    assert told.follows == follows
+    assert told.is_poor is (follows == "poorly")
+
+
+@pytest.mark.parametrize(
+    ("r2", "error", "words"),
+    [
+        (0.9, 0.05, "R² 0.90 (0.80 to 1.00): the surrogate follows the model closely"),
+        (0.998, 0.0005, "R² 0.998 (0.997 to 0.999): the surrogate follows the model closely"),
+        (0.9, 0.0, "R² 0.90: the surrogate follows the model closely"),
+        (-0.2, 0.1, "R² −0.20 (−0.40 to 0.00): the surrogate follows the model poorly"),
+        (0.9, np.inf, "R² 0.90, of unknown error: the surrogate follows the model poorly"),
+        (np.nan, 0.0, "The model is constant near the row."),
+    ],
+)
+def test_words(r2: float, error: float, words: str) -> None:
+    assert _of(r2, error).words == words
+
+
+def test_a_model_that_is_constant_is_not_followed_poorly() -> None:
+    told = _of(np.nan)
+    assert told.is_constant
+    assert not told.is_poor
+
+
+def test_answers_farther_apart_than_any_value_reaches() -> None:
+    assert not _of(0.9, 0.0, 1.25).is_off
+    assert _of(0.9, 0.0, 1.2501).is_off
+    assert _of(0.9, 0.0, 0.2).is_off
+
+
+def test_an_r2_that_is_not_1_is_not_written_so() -> None:
+    assert [r2_words(r2) for r2 in (1.0, 0.998, 0.9999, 0.99999, -0.001, 0.5)] == [
+        "1.00",
+        "0.998",
+        "0.9999",
+        "1.0000",
+        "0.00",
+        "0.50",
+    ]
+
+
+@pytest.mark.parametrize(
+    "exp", [people(), make([[0.5]], kind="surrogate"), make([[0.5]], fidelity={"r2": [[0.5]]})]
+)
+def test_nothing_is_said_where_nothing_is_told(exp: Explanation) -> None:
+    assert Fidelity.of(exp, 0, 0) is None
+    assert fidelity_over_rows(exp, 0) == ""
+    assert _title(WaterfallDisplay.from_explanation(exp)) == ("", False)
+    assert _title(BarDisplay.from_explanation(exp)) == ("", False)
+
+
+def test_outputs_that_are_selected_keep_their_own() -> None:
+    exp = surrogate(fidelity={"r2": np.array([[0.1, 0.9], [0.2, 0.8]])})
+    told = Fidelity.of(exp.sel(outputs="out_$put$"), 1, 0)
+    assert told is not None
+    assert told.r2 == 0.8
+    assert told.surrogate_output == pytest.approx(exp.extras["surrogate_outputs"][1, 1])
+
+
+def _title(display: Any) -> tuple[str, bool]:
+    """What stands above a picture, and whether as a warning."""
+    ax = display.plot(Figure().add_subplot()).ax_
+    colour = to_hex(ax._left_title.get_color())
+    assert colour in (MUTED, CONTRAST) or not ax.get_title(loc="left")
+    return ax.get_title(loc="left").replace("\n", " "), colour == CONTRAST
+
+
+@pytest.mark.parametrize("display", [BarDisplay, WaterfallDisplay])
+def test_it_stands_above_the_picture_of_a_row(display: Any) -> None:
+    for r2, follows in ((0.9, "closely"), (0.3, "poorly")):
+        exp = surrogate(r2)
+        title, warns = _title(display.from_explanation(exp, row=1, confidence_level=0.9))
+        low, high = r2 - 0.02 * norm.ppf(0.95), r2 + 0.02 * norm.ppf(0.95)
+        assert title == f"R² {r2:.2f} ({low:.2f} to {high:.2f}): the surrogate follows the model {follows}"
+        assert warns is (follows == "poorly")
+
+
+def test_over_rows_it_is_a_range_and_the_poor_are_counted() -> None:
+    r2 = np.array([[0.9, 0.9], [0.2, 0.7], [np.nan, np.nan], [0.4, 0.6]])
+    exp = surrogate(r2_error=0.0, n_rows=4, fidelity={"r2": r2})
+    assert _title(BarDisplay.from_explanation(exp))[0] == "R² 0.60 to 0.90, median 0.70"
+    told = _title(BarDisplay.from_explanation(exp, output="no"))[0]
+    assert told == "R² 0.20 to 0.90, median 0.40; poor for 2 of 4 rows"
+    assert fidelity_over_rows(exp[[2]], 0) == "The model is constant near all rows."

@@ -1,0 +1,347 @@
+"""Texts in colours: where words stand, what colours say, and nothing of a text is taken for HTML."""
+
+from __future__ import annotations
+
+import re
+from html import escape, unescape
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from scipy.stats import norm
+
+from agnostix.plotting import TextDisplay
+from agnostix.plotting.marks import diverging, text_colour
+from agnostix.plotting.passage import Piece, read_chunks, set_in_lines, width_of
+from agnostix.plotting.style import CONTRAST, INK, PAPER
+from tests.plotting.explanations import TEXT, WILD, make, text
+
+from_explanation = TextDisplay.from_explanation
+VALUES = {"good": 0.3, "film": 0.01, "script": -0.1, "long": -0.2}
+
+
+def _plot(display: TextDisplay, **plot: Any) -> TextDisplay:
+    return display.plot(Figure(figsize=(6, 3)).add_subplot(), **plot)
+
+
+def test_the_frame_has_the_numbers_and_how_often_a_word_occurs() -> None:
+    frame = from_explanation(text(), confidence_level=0.9).frame()
+    assert list(frame) == ["word", "n_occurrences", "value", "std_error", "low", "high"]
+    assert dict(zip(frame["word"], frame["value"], strict=True)) == VALUES
+    assert frame["word"].tolist() == ["good", "long", "script", "film"]
+    assert frame["n_occurrences"].tolist() == [2, 2, 2, 1]
+    np.testing.assert_allclose(frame["high"] - frame["low"], 2 * 0.02 * norm.ppf(0.95))
+
+
+def test_words_that_are_not_there_are_left_out_and_words_without_names_bear_their_feature_s() -> None:
+    frame = from_explanation(text((0.3, np.nan, -0.1, -0.2))).frame()
+    assert frame["word"].tolist() == ["good", "long", "script"]
+    exp = text()
+    extras = {"spans": exp.extras["spans"]}
+    unnamed = make(exp.values, data=exp.data, extras=extras)
+    assert from_explanation(unnamed).frame()["word"].tolist() == ["x0", "x3", "x2", "x1"]
+
+
+# Where words stand
+
+
+def test_pieces_are_the_text_and_know_their_words() -> None:
+    spans = text().extras["spans"][0]
+    chunks = read_chunks(TEXT, spans, 4)
+    assert "".join(piece.text for chunk in chunks for piece in chunk) == TEXT
+    assert chunks[0] == [Piece("Good", 0), Piece(",", -1)]
+    assert chunks[5] == [Piece("\n", -1)]
+    words = {piece.text.lower(): piece.place for chunk in chunks for piece in chunk if piece.place >= 0}
+    assert words == {word: place for place, word in enumerate(VALUES)}
+
+
+@given(st.text(alphabet="ab \n\r\t<\u2028é", max_size=60), st.integers(1, 12), st.data())
+@settings(max_examples=200, deadline=None)
+def test_lines_hold_all_of_a_text_in_its_order_and_none_is_too_long(
+    words: str, width: int, data: st.DataObject
+) -> None:
+    ends = st.integers(0, len(words))
+    spans = data.draw(st.lists(st.tuples(ends, ends, st.integers(0, 2)), max_size=5))
+    spans = np.array([(min(a, b), max(a, b), place) for a, b, place in spans] or [(-1, -1, -1)])
+    chunks = read_chunks(words, spans, 3)
+    assert "".join(piece.text for chunk in chunks for piece in chunk) == words
+    lines = set_in_lines(chunks, float(width), len)
+    assert re.sub(r"\s", "", "".join(one.piece.text for one in lines)) == re.sub(r"\s", "", words)
+    assert [one.line for one in lines] == sorted(one.line for one in lines)
+    reached = {}
+    for one in lines:
+        assert one.x == reached.get(one.line, 0)
+        assert one.width == len(one.piece.text)
+        reached[one.line] = one.x + one.width
+    assert all(end <= width for end in reached.values())
+
+
+def test_lines_are_broken_at_spaces_and_longer_words_within() -> None:
+    spans = np.array([(0, 2, 0), (3, 5, 1)])
+    told = set_in_lines(read_chunks("ab-cd ef abcdefgh", spans, 2), 5.0, len)
+    assert [(one.piece.text, one.piece.place, one.line) for one in told[:4]] == [
+        ("ab", 0, 0),
+        ("-", -1, 0),
+        ("cd", 1, 0),
+        ("ef", -1, 1),
+    ]
+    lines = ["".join(one.piece.text for one in told if one.line == line) for line in range(4)]
+    assert lines == ["ab-cd", "ef ", "abcde", "fgh"]
+
+
+def test_lines_of_the_text_are_kept() -> None:
+    told = set_in_lines(read_chunks("a\n\nb\r\nc", np.array([(-1, -1, -1)]), 1), 9.0, len)
+    assert [(one.piece.text, one.line) for one in told] == [("a", 0), ("b", 2), ("c", 3)]
+
+
+def test_widths_count_spaces_and_add_up() -> None:
+    assert width_of("") == 0.0
+    assert 0.2 < width_of(" ") < 0.5
+    assert width_of("good film") == pytest.approx(
+        width_of("good") + width_of(" ") + width_of("film"), abs=0.02
+    )
+    assert width_of("a\x00") == width_of("a\ufffd")
+
+
+def test_words_stand_side_by_side_in_the_picture_and_stay_within() -> None:
+    display = from_explanation(text(data=np.array([TEXT]))).plot()
+    display.figure_.draw_without_rendering()
+    written = [t for t in display.ax_.texts if t.get_text().strip()]
+    assert "".join(t.get_text() for t in written) == re.sub(r"\s", "", TEXT)
+    place = display.ax_.get_window_extent()
+    rows: dict[float, list[Any]] = {}
+    for one in written:
+        box = one.get_window_extent()
+        assert place.x0 - 2 <= box.x0
+        assert box.x1 <= place.x1 + 2
+        rows.setdefault(round(one.get_position()[1], 6), []).append(box)
+    assert len(rows) == 2
+    for boxes in rows.values():
+        for left, right in pairwise(boxes):
+            assert right.x0 > left.x1 - 3
+
+
+def test_a_figure_of_its_own_is_as_high_as_the_text_needs() -> None:
+    short = from_explanation(text()).plot()
+    long = _long(40).plot()
+    for display, n_lines in ((short, 2), (long, 40)):
+        display.figure_.draw_without_rendering()
+        box = display.ax_.get_window_extent()
+        height = 72 * box.height / display.figure_.dpi
+        assert height == pytest.approx(n_lines * 11 * 1.65 + 58, abs=2)
+        assert display.ax_.get_ylim()[1] == pytest.approx(height, abs=0.5)
+
+
+def _long(n_lines: int) -> TextDisplay:
+    words = "\n".join(["good film"] * n_lines)
+    spans = np.array([[(10 * j, 10 * j + 4, 0) for j in range(n_lines)]])
+    return from_explanation(text(data=np.array([words]), extras={"spans": spans}))
+
+
+def test_in_given_axes_letters_get_smaller_before_a_text_is_cut() -> None:
+    sizes, cut = [], []
+    for n_lines in (3, 8, 200):
+        ax = Figure(figsize=(5, 3)).add_subplot()
+        display = _long(n_lines).plot(ax)
+        sizes.append({t.get_fontsize() for t in ax.texts}.pop())
+        cut.append("the text is cut off" in display.colorbar_.ax.get_xlabel())
+        lowest = min(t.get_position()[1] for t in ax.texts)
+        assert lowest > 55
+    assert sizes[0] == 11 > sizes[1] > sizes[2] == 6
+    assert cut == [False, False, True]
+
+
+def test_a_long_text_is_cut_after_60_lines() -> None:
+    display = _long(100).plot()
+    assert len({t.get_position()[1] for t in display.ax_.texts}) == 60
+    assert "the text is cut off" in display.colorbar_.ax.get_xlabel()
+
+
+# What colours say
+
+
+def test_words_have_the_colours_of_their_values() -> None:
+    display = _plot(from_explanation(text()), factor=100.0, suffix=" %")
+    palette = diverging(pale=True)
+    fills = [to_hex(patch.get_facecolor()) for patch in display.ax_.patches]
+    order = ["good", "good", "film", "script", "script", "long", "long"]
+    assert fills == [to_hex(palette(0.5 + 0.5 * VALUES[word] / 0.3)) for word in order]
+    letters = {t.get_text(): t.get_color() for t in display.ax_.texts}
+    assert letters["Good"] == PAPER
+    assert letters["film"] == INK
+    assert display.colorbar_.mappable.get_clim() == (-30.0, 30.0)
+    assert _plot(from_explanation(text()), cmap="PuOr").colorbar_.cmap.name == "PuOr"
+
+
+def test_words_whose_interval_contains_0_are_dotted_and_it_is_said() -> None:
+    for error, n in ((0.02, 1), (0.001, 0), (np.inf, 7)):
+        display = _plot(from_explanation(text(error=error)))
+        (dots,) = (child for child in display.ax_.collections if isinstance(child, LineCollection))
+        assert len(dots.get_segments()) == n
+        label = display.colorbar_.ax.get_xlabel().replace("\n", " ")
+        assert label == f"contribution to praise {WILD}" + ("; dotted: the interval contains 0" if n else "")
+
+
+def test_only_the_strongest_are_coloured_where_that_is_asked_for() -> None:
+    display = _plot(from_explanation(text(), max_features=1))
+    assert len(display.ax_.patches) == 2
+    assert "; 1 of 4 words" in display.colorbar_.ax.get_xlabel()
+    assert len(display.frame()) == 4
+
+
+def test_values_of_nothing_and_texts_of_nothing() -> None:
+    _plot(from_explanation(text((0.0, 0.0, 0.0, 0.0)))).figure_.draw_without_rendering()
+    nothing = text(
+        (np.nan,) * 4, data=np.array([""]), extras={"spans": np.full((1, 1, 3), -1)}, outputs=[[0.5]]
+    )
+    display = from_explanation(nothing).plot()
+    display.figure_.draw_without_rendering()
+    assert len(display.frame()) == 0
+    assert "<p" in display.html()
+
+
+def test_how_far_a_surrogate_may_be_believed_stands_above() -> None:
+    exp = text(kind="surrogate", fidelity={"r2": [[0.3]]})
+    display = _plot(from_explanation(exp))
+    assert display.ax_.get_title(loc="left") == "R² 0.30: the surrogate follows the model poorly"
+    assert to_hex(display.ax_._left_title.get_color()) == CONTRAST
+    assert f'color:{CONTRAST}">R² 0.30: the surrogate follows the model poorly<' in display.html()
+
+
+def test_letters_can_be_read_on_any_colour() -> None:
+    palette = diverging(pale=True)
+
+    def luminance(colour: Any) -> float:
+        c = np.array([int(colour[j : j + 2], 16) / 255 for j in (1, 3, 5)])
+        return float(
+            np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+        )
+
+    for place in np.linspace(0, 1, 21):
+        fill = palette(place)
+        dark, bright = sorted([luminance(to_hex(fill)), luminance(text_colour(fill))])
+        assert (bright + 0.05) / (dark + 0.05) > 3.6
+
+
+# HTML
+
+
+class _Page(HTMLParser):
+    """Elements, and all text that is seen."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, Any]]] = []
+        self.seen = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.seen += data
+
+
+def test_nothing_of_a_text_is_taken_for_html() -> None:
+    display = from_explanation(text(extras={"words": np.array([["<script>", '" onx="', "<b>", "</p>"]])}))
+    page = _Page(display.html())
+    assert {tag for tag, _ in page.elements} == {"div", "p", "span"}
+    assert TEXT in page.seen
+    assert "<script" not in display.html()
+    assert all(set(attributes) <= {"style", "title"} for _, attributes in page.elements)
+    titles = [attributes["title"] for _, attributes in page.elements if "title" in attributes]
+    assert titles[0].startswith("<script>: +0.300 (")
+    assert display._repr_html_() == display.html()
+
+
+def test_words_of_the_html_have_colours_values_and_intervals() -> None:
+    display = from_explanation(text(), confidence_level=0.9)
+    page = _Page(display.html(factor=100.0, suffix=" %"))
+    words = [attributes for tag, attributes in page.elements if "title" in attributes]
+    assert len(words) == 7
+    half = 100 * 0.02 * norm.ppf(0.95)
+    assert words[0]["title"] == f"good: +30.0 % (+{30 - half:.1f} to +{30 + half:.1f}), 2 times"
+    assert words[2]["title"] == f"film: +1.0 % (−{half - 1:.1f} to +{1 + half:.1f})"
+    assert f"background:{to_hex(diverging(pale=True)(1.0))};color:{PAPER}" in words[0]["style"]
+    assert ["dotted" in word["style"] for word in words] == [False, False, True, False, False, False, False]
+    assert "−30.0 %0.0 %+30.0 %" in page.seen
+    assert f"contribution to praise {WILD}; dotted: the interval contains 0" in page.seen
+    assert escape(WILD) in display.html()
+
+
+def test_exact_values_have_no_interval() -> None:
+    page = _Page(from_explanation(text(std_errors=None)).html())
+    assert [a["title"] for _, a in page.elements if "title" in a][2] == "film: +0.010"
+    assert unescape("dotted") not in page.seen
+
+
+# Bad questions
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            {"extras": {"spans": np.zeros((1, 3))}},
+            "extras['spans'] must be whole numbers of shape (n_rows, n_tokens, 3), a start, an end and a "
+            "feature for each token, got float64 of shape (1, 3).",
+        ),
+        (
+            {"extras": {"spans": np.array([[(0, 90, 1)]])}},
+            "extras['spans'] has a word from character 0 to 90, and the text has 63: they must be those of "
+            "the texts in data.",
+        ),
+        (
+            {"extras": {"spans": np.array([[(0, 4, 4)]])}},
+            "extras['spans'] names feature 4, and there are 4, counted from 0.",
+        ),
+        (
+            {"data": None},
+            "TextDisplay needs the texts: data must be an array of str of shape (n_rows,), got None.",
+        ),
+        (
+            {"data": np.zeros((1, 4))},
+            "TextDisplay needs the texts: data must be an array of str of shape (n_rows,), got a ndarray of "
+            "shape (1, 4).",
+        ),
+    ],
+)
+def test_words_that_are_not_those_of_the_text(more: dict, message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        from_explanation(text(**more))
+    assert str(caught.value) == message
+
+
+def test_bad_questions() -> None:
+    with pytest.raises(ValueError) as caught:
+        from_explanation(make([[0.1, 0.2]]))
+    assert str(caught.value) == (
+        "TextDisplay needs the places of words in texts, and extras['spans'] is not there. Rows of tables "
+        "are drawn by WaterfallDisplay and BarDisplay, pictures by SegmentsDisplay."
+    )
+    with pytest.raises(ValueError, match="max_features must be at least 1, got 0"):
+        from_explanation(text(), max_features=0)
+    with pytest.raises(ValueError, match="There is no row 1; there are 0 to 0"):
+        from_explanation(text(), row=1)
+    with pytest.raises(ValueError, match="There is no output 'x'"):
+        from_explanation(text(), output="x")
+
+
+def test_a_text_asked_for_by_place_is_explained_alone() -> None:
+    asked = []
+
+    class Explainer:
+        def explain(self, X: Any, **more: Any) -> Any:
+            asked.append((list(X), more))
+            return text()
+
+    display = TextDisplay.from_explainer(Explainer(), ["a", TEXT], row=-1, max_features=2, outputs=0)
+    assert asked == [([TEXT], {"outputs": 0})]
+    assert display.max_features == 2
