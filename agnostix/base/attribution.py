@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base.explainer import BaseExplainer
 from agnostix.base.outputs import select_outputs
+from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
 from agnostix.models import Predictor
 from agnostix.typing import Codes, Floats
@@ -30,6 +31,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     """
 
     outputs: Any
+    _same_players: bool = True
     _shown: Any = None
     _shown_answers: Any = None
 
@@ -92,7 +94,13 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         return np.array([f"{output}: {name}" for output in outputs for name in names], dtype=object)
 
     def _columns_out(self) -> tuple[str, ...]:
-        """The features, which are the same in every row."""
+        """The features, if they are the same in every row."""
+        if not self._same_players:
+            raise DataError(
+                f"{type(self).__name__} cannot put its values into columns: the masker gives each row "
+                "features of its own, so that a column would mean something else in every row. Use "
+                "explain(X).values; or, for pictures, SegmentMasker('grid') or one label map for all."
+            )
         return self.players_.names
 
     def _kept_outputs(self) -> tuple[list[int], list[str]]:

@@ -11,6 +11,7 @@ from agnostix.base.attribution import AttributionExplainer
 from agnostix.exceptions import DataError
 from agnostix.models import Predictor
 from agnostix.perturb import Background, Players, TabularMasker
+from agnostix.perturb.masker import read_alike
 from agnostix.typing import Codes, Floats
 from agnostix.utils.frames import as_table, column_names
 from agnostix.utils.sklearn_compat import validate_data
@@ -50,6 +51,7 @@ class BackgroundExplainer(AttributionExplainer):
             self._masker, self._is_sample = self.masker, False
             self.n_features_in_ = int(np.prod(shown.shape[1:]))
         self.players_ = self._masker.players_of(table)
+        self._same_players = self._masker.same_players
         self._ask_background(predictor, shown)
         return table
 
@@ -71,31 +73,13 @@ class BackgroundExplainer(AttributionExplainer):
 
     def _read(self, X: Any) -> Any:
         """The rows to be explained, with the players that those seen in `fit` had if all have the same."""
-        table = self._masker.read(X)
-        if not self._masker.same_players:
-            return table
-        n_given, n_seen = (len(part.names) for part in (self._masker.players_of(table), self.players_))
-        if n_given != n_seen:
-            raise DataError(
-                f"The rows of X have {n_given} features where those seen in fit had {n_seen}. Pass rows of "
-                "their size, or fit again."
-            )
-        return table
+        return read_alike(self._masker, X, self.players_)
 
     def _checked_table(self, X: Any, outputs: Any) -> tuple[Any, Any]:
         """The table to be explained and the outputs that are wanted, checked before anything costs."""
         check_is_fitted(self)
         self._check_has_model()
         return self._read(X), self._wanted(outputs)
-
-    def _columns_out(self) -> tuple[str, ...]:
-        if not self._masker.same_players:
-            raise DataError(
-                f"{type(self).__name__} cannot put its values into columns: the masker gives each row "
-                "features of its own, so that a column would mean something else in every row. Use "
-                "explain(X).values; or, for pictures, SegmentMasker('grid') or one label map for all."
-            )
-        return super()._columns_out()
 
     def _picked(self, wanted: Any, answers: Floats) -> tuple[Codes, tuple[str, ...], dict[str, Any]]:
         which, names, extras = super()._picked(wanted, answers)

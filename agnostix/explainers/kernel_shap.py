@@ -26,6 +26,7 @@ from agnostix.games import (
     WorthScale,
 )
 from agnostix.perturb import Background, Coalitions, Questions, leverage_pairs, n_pairs_of_all
+from agnostix.perturb.masker import MASKER_METHODS
 from agnostix.perturb.medoids import medoids
 from agnostix.solvers.kernel_params import MAX_LEARNING_DOF, KernelParams, learn_kernel
 from agnostix.solvers.shapley_operator import build_operator
@@ -44,10 +45,6 @@ MOST_PAIRS = 2048
 """Pairs up to which a kernel is learned at fit; beyond, factorising costs more than it brings."""
 MOST_OWN_PAIRS = 256
 """Pairs up to which each row gets a kernel of its own where none can be learned at fit."""
-_MASKER_METHODS = [
-    "builder", "compose", "data", "distinct", "draws", "extras",
-    "players_of", "present", "read", "unmasked", "varying", "width",
-]  # fmt: skip
 
 _FEWER = {
     True: "Or put columns together in feature_groups.",
@@ -183,7 +180,7 @@ class KernelShapExplainer(BackgroundExplainer):
         "background": [StrOptions({"sample", "medoids", "all"})],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": [dict, None],
-        "masker": [HasMethods(_MASKER_METHODS), None],
+        "masker": [HasMethods(MASKER_METHODS), None],
         "link": [StrOptions({"identity", "logit"})],
         "outputs": "no_validation",
         "n_jobs": [Integral, None],

@@ -11,36 +11,46 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base import AttributionExplainer
 from agnostix.base.outputs import picked
-from agnostix.engine import Survey, TableRows
+from agnostix.engine import Survey
 from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, Players, SobolBlocks
-from agnostix.perturb.alike import check_alike
 from agnostix.perturb.background import checked_weights
 from agnostix.perturb.features import ScaledFeature
-from agnostix.perturb.identity import distinct_rows
+from agnostix.perturb.masker import MASKER_METHODS
 from agnostix.surrogates import (
     AutoSelection,
     FittedSurrogate,
     ForwardSelection,
+    Found,
     HighestWeights,
     Kernel,
     LassoPath,
     LinearSurrogate,
+    MaskVicinity,
     Recipe,
     RowFits,
     Selection,
     Surrogate,
     TableVicinity,
     TreeSurrogate,
+    Vicinity,
 )
-from agnostix.typing import Floats
+from agnostix.typing import Codes
 from agnostix.utils.frames import as_table, column_names, take_rows
 from agnostix.utils.seeds import seed_of
 from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions, validate_data
 
 N_SHOWN = 20
-"""Rows of fit by which a model is known again."""
+"""Rows of a table by which a model is known again."""
+N_MASKED = 2
+"""The same, of rows that are masked, which may be large."""
+N_DRAWS = 5000
+"""Draws near the rows of a table."""
+N_MASKS = 1000
+"""Masks for a picture or a text."""
+MASK_WIDTH = 0.25
+"""Width of the kernel on masks."""
 WIDTH_PER_ROOT = 0.75
 """Width of the kernel, times the root of the number of features."""
 RIDGE = 1.0
@@ -70,9 +80,9 @@ class LimeExplainer(AttributionExplainer):
     ----------
     model : fitted estimator, Pipeline or callable
         What is explained. An unfitted estimator is fitted on (X, y).
-    n_samples : int, default=5000
+    n_samples : int or "auto", default="auto"
         Draws at most, 32 or more: the largest blocks of a power of two that
-        leave at least 16 of them.
+        leave at least 16 of them. "auto" is 5000, and 1000 with a masker.
     max_features : int, default=None
         Features that the surrogate may use; None for all.
     discretizer : {"auto", "quartile", "decile", "entropy"} or None, default="auto"
@@ -86,7 +96,9 @@ class LimeExplainer(AttributionExplainer):
         deviations wide. "tilted" draws for each row as the kernel would
         weigh, so that none is wasted.
     kernel_width : float, default=None
-        None for 0.75 times the root of the number of features.
+        None for 0.75 times the root of the number of features, on the Euclidean distance of
+        bins or standard deviations; with a masker 0.25, on the cosine
+        distance of masks.
     radius : float, default=1.0
         For ``sampling="local"``, in standard deviations of each column. A
         small one gives the gradient.
@@ -109,6 +121,11 @@ class LimeExplainer(AttributionExplainer):
     feature_groups : mapping from str to list of str, default=None
         Columns that are drawn together, from rows that were seen, and are one
         feature, such as those of one label.
+    masker : SegmentMasker, TextMasker or other Masker, default=None
+        For pictures and texts: what is hidden together, and what stands in. Masks
+        are then drawn near each row, and features are what a mask hides or
+        not; where there are no more masks than `n_samples`, all are asked
+        about, and errors are 0.
     outputs : None, "predicted", name, index or list of these, default=None
         Outputs to explain; None: all up to 20, else the predicted one.
     n_jobs : int, default=None
@@ -182,7 +199,7 @@ class LimeExplainer(AttributionExplainer):
     _doc_page = "lime.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
-        "n_samples": [Interval(Integral, 32, None, closed="left")],
+        "n_samples": [StrOptions({"auto"}), Interval(Integral, 32, None, closed="left")],
         "max_features": [Interval(Integral, 1, None, closed="left"), None],
         "discretizer": [StrOptions({"auto", "quartile", "decile", "entropy"}), None],
         "sampling": [StrOptions({"kernel", "local", "tilted"})],
@@ -193,6 +210,7 @@ class LimeExplainer(AttributionExplainer):
         "values": [StrOptions({"coef_x", "coef"})],
         "stability": [Interval(Real, 0.5, 1, closed="neither"), None],
         "feature_groups": [dict, None],
+        "masker": [HasMethods(MASKER_METHODS), None],
         "outputs": "no_validation",
         "n_jobs": [Integral, None],
         "random_state": ["random_state", np.random.Generator],
@@ -203,7 +221,7 @@ class LimeExplainer(AttributionExplainer):
         self,
         model: Any,
         *,
-        n_samples: int = 5000,
+        n_samples: int | str = "auto",
         max_features: int | None = None,
         discretizer: str | None = "auto",
         sampling: str = "kernel",
@@ -214,6 +232,7 @@ class LimeExplainer(AttributionExplainer):
         values: str = "coef_x",
         stability: float | None = None,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
+        masker: Any = None,
         outputs: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -231,6 +250,7 @@ class LimeExplainer(AttributionExplainer):
         self.values = values
         self.stability = stability
         self.feature_groups = feature_groups
+        self.masker = masker
         self.outputs = outputs
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -261,18 +281,9 @@ class LimeExplainer(AttributionExplainer):
         """
         self._validate_params()
         self._check_together()
-        table = as_table(X)
-        predictor = self._fit_predictor(table, y, sample_weight)
-        validate_data(self, X=table, skip_check_array=True)
-        self.players_ = Players.of(column_names(table), self.feature_groups)
-        self._check_most(len(self.players_.names))
-        self.kernel_width_ = float(self.kernel_width or WIDTH_PER_ROOT * np.sqrt(len(self.players_.names)))
-        neighbourhood = self._learned(table, y, sample_weight)
-        self._try_model(predictor, neighbourhood.like, known_again=True)
-        vicinity = TableVicinity(neighbourhood, self._own_draws(neighbourhood), self.stability)
-        self._vicinity = vicinity.asked(self._survey())
-        shared = self._vicinity.answers
-        self.n_model_rows_ = 2 * self._n_tried + (0 if shared is None else shared.shape[0])
+        learn = self._table_vicinity if self.masker is None else self._mask_vicinity
+        self._vicinity: Vicinity = learn(X, y, sample_weight)
+        self.n_model_rows_ = 2 * self._n_tried + self._vicinity.n_shared
         return self
 
     def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
@@ -301,22 +312,10 @@ class LimeExplainer(AttributionExplainer):
         """
         check_is_fitted(self)
         self._check_has_model()
-        table = as_table(X)
-        check_alike(table, self._vicinity.neighbourhood.like)
+        rows = self._vicinity.read(X)
         wanted = self._wanted(outputs)
-        first, which = distinct_rows(table)
-        survey, kinds = self._survey(), take_rows(table, first)
-        own = survey.ask(TableRows(table, first, table.shape[1]))
-        fits, n_asked = self._vicinity.fits(survey, self._recipe(), kinds, own, first)
-        told = self._told(kinds)
-        return self._explanation(
-            table,
-            wanted,
-            own[which],
-            fits.take(which),
-            {name: entry[which] for name, entry in told.items()},
-            first.size + n_asked,
-        )
+        found = self._vicinity.found(self._survey(), self._recipe(), rows)
+        return self._explanation(rows, wanted, found)
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about at most, before anything runs.
@@ -331,12 +330,12 @@ class LimeExplainer(AttributionExplainer):
         int
         """
         check_is_fitted(self)
-        table = as_table(X)
-        check_alike(table, self._vicinity.neighbourhood.like)
-        return int(table.shape[0]) + self._vicinity.cost(table)
+        return self._vicinity.cost(self._vicinity.read(X))
 
     def _check_together(self) -> None:
         """Refuse parameters that do not go together, and say which do."""
+        if self.masker is not None:
+            self._check_with_masker()
         if self.sampling == "local" and self.discretizer not in ("auto", None):
             raise DataError(
                 f"The 'discretizer' of LimeExplainer must be 'auto' or None with sampling='local', got "
@@ -353,12 +352,60 @@ class LimeExplainer(AttributionExplainer):
                 "n_samples instead."
             )
 
+    def _check_with_masker(self) -> None:
+        for name, needed in (("feature_groups", None), ("stability", None), ("discretizer", "auto")):
+            given = getattr(self, name)
+            if given != needed:
+                raise DataError(
+                    f"The {name!r} parameter of LimeExplainer must be {needed!r} with a masker, which says "
+                    f"what is hidden together, got {given!r}."
+                )
+        if self.sampling == "local":
+            raise DataError(
+                "The 'sampling' of LimeExplainer must be 'kernel' or 'tilted' with a masker, got 'local': "
+                "what is hidden has no distance from the row."
+            )
+        if self.masker.weights.size > 1:
+            raise DataError(
+                f"The 'masker' of LimeExplainer must have one thing that stands in for what is hidden, and "
+                f"this has {self.masker.weights.size} background rows. Use KernelShapExplainer, or a "
+                "background of one row."
+            )
+
     def _check_most(self, n_features: int) -> None:
         if self.max_features is not None and self.max_features > n_features:
             raise DataError(
                 f"The 'max_features' of LimeExplainer must be at most {n_features}, as many as there are, or "
                 f"None for all; got {self.max_features}."
             )
+
+    def _table_vicinity(self, X: Any, y: Any, sample_weight: Any) -> TableVicinity:
+        """Learn the columns, and ask about the draws that all rows share."""
+        table = as_table(X)
+        predictor = self._fit_predictor(table, y, sample_weight)
+        validate_data(self, X=table, skip_check_array=True)
+        self.players_, self._same_players = Players.of(column_names(table), self.feature_groups), True
+        n_features = len(self.players_.names)
+        self._check_most(n_features)
+        self.kernel_width_ = float(self.kernel_width or WIDTH_PER_ROOT * np.sqrt(n_features))
+        near = self._learned(table, y, sample_weight)
+        self._try_model(predictor, near.like, known_again=True)
+        vicinity = TableVicinity(self.players_, near, self._own_draws(near), self.stability)
+        return vicinity.asked(self._survey())
+
+    def _mask_vicinity(self, X: Any, y: Any, sample_weight: Any) -> MaskVicinity:
+        """See that rows can be masked, and that the model answers."""
+        rows = self.masker.read(X)
+        shown = self.masker.unmasked(rows)
+        predictor = self._fit_predictor(shown, y, sample_weight)
+        self.n_features_in_ = int(np.prod(shown.shape[1:]))
+        self.players_, self._same_players = self.masker.players_of(rows), self.masker.same_players
+        self._check_most(len(self.players_.names))
+        self.kernel_width_ = float(self.kernel_width or MASK_WIDTH)
+        self._try_model(predictor, shown[:N_MASKED], known_again=True)
+        n_draws = N_MASKS if self.n_samples == "auto" else int(self.n_samples)
+        tilted, seed = self.sampling == "tilted", seed_of(self.random_state)
+        return MaskVicinity(self.masker, self.players_, self.kernel_width_, n_draws, tilted, seed)
 
     def _learned(self, table: Any, y: Any, sample_weight: Any) -> Neighbourhood:
         weights = checked_weights(sample_weight, table.shape[0])
@@ -372,7 +419,8 @@ class LimeExplainer(AttributionExplainer):
         for feature in features if self.sampling == "local" else []:
             self._check_moves(feature)
         like = take_rows(seen, np.arange(min(N_SHOWN, rows.size)))
-        points = SobolBlocks.of(len(features), self.n_samples, seed_of(self.random_state))
+        n_draws = N_DRAWS if self.n_samples == "auto" else int(self.n_samples)
+        points = SobolBlocks.of(len(features), n_draws, seed_of(self.random_state))
         return Neighbourhood(like, tuple(features), points)
 
     def _check_moves(self, feature: Any) -> None:
@@ -415,25 +463,32 @@ class LimeExplainer(AttributionExplainer):
             return LinearSurrogate(0.0, LassoPath())
         return LinearSurrogate(RIDGE, selection)
 
-    def _told(self, kinds: Any) -> dict[str, np.ndarray]:
-        """What is said of each row beside its fit."""
-        features = self._vicinity.neighbourhood.features
-        centres = self._vicinity.neighbourhood.centres(kinds)
-        pairs = zip(features, centres.T, strict=True)
-        words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
-        told = {"unseen": self._vicinity.neighbourhood.unseen(centres)}
-        return told | ({"conditions": words} if (words != "").any() else {})
-
-    def _explanation(
-        self, table: Any, wanted: Any, own: Floats, fits: RowFits, told: dict[str, Any], n_model_rows: int
-    ) -> Explanation:
-        which, names, extras = self._picked(wanted, own)
+    def _explanation(self, rows: Any, wanted: Any, found: Found) -> Explanation:
+        which, names, extras = self._picked(wanted, found.answers)
+        fits = found.fits
         parts = fits.effects * fits.own_design[:, :, None]
-        base = fits.output - parts.sum(axis=1)
         values, errors = fits.effects, fits.std_errors
         if self.values == "coef_x":
             values, errors = parts, errors * np.abs(fits.own_design)[:, :, None]
-        extras |= told | {
+        return Explanation(
+            values=picked(np.where(found.present[:, :, None], values, np.nan), which),
+            std_errors=picked(errors, which),
+            base_values=picked(fits.output - parts.sum(axis=1), which),
+            outputs=picked(found.answers, which),
+            data=self._vicinity.data(rows),
+            feature_names=self._vicinity.players_of(rows).names,
+            output_names=names,
+            kind="surrogate",
+            method="LimeExplainer",
+            params=self._told_params(),
+            fidelity={"r2": picked(fits.r2, which)},
+            n_model_rows=found.n_model_rows,
+            extras=extras | found.extras | self._told(fits, which, found.extras),
+        )
+
+    def _told(self, fits: RowFits, which: Codes, extras: dict[str, Any]) -> dict[str, Any]:
+        """What is said of the fits."""
+        told = {
             "surrogate_outputs": picked(fits.output, which),
             "surrogate_std_errors": picked(fits.output_std_errors, which),
             "r2_std_errors": picked(fits.r2_std_errors, which),
@@ -442,25 +497,10 @@ class LimeExplainer(AttributionExplainer):
             "kernel_width": self.kernel_width_,
         }
         if self.max_features is not None:
-            extras["selected"] = picked(fits.selected, which)
+            told["selected"] = picked(fits.selected, which)
         if self.stability is not None:
-            extras["margin"] = picked(fits.margin, which)
-            extras["stable"] = ~self._vicinity.is_unsure(fits)
-        if "conditions" not in told or (told["conditions"] == "").any():
-            extras["coefficients"] = picked(fits.effects, which)
-            extras["coefficient_std_errors"] = picked(fits.std_errors, which)
-        return Explanation(
-            values=picked(values, which),
-            std_errors=picked(errors, which),
-            base_values=picked(base, which),
-            outputs=picked(own, which),
-            data=table,
-            feature_names=self.players_.names,
-            output_names=names,
-            kind="surrogate",
-            method="LimeExplainer",
-            params=self._told_params(),
-            fidelity={"r2": picked(fits.r2, which)},
-            n_model_rows=n_model_rows,
-            extras=extras,
-        )
+            told["margin"] = picked(fits.margin, which)
+        if self.masker is None and ("conditions" not in extras or (extras["conditions"] == "").any()):
+            told["coefficients"] = picked(fits.effects, which)
+            told["coefficient_std_errors"] = picked(fits.std_errors, which)
+        return told

@@ -4,6 +4,7 @@ from agnostix.perturb.background import Background
 from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pairs, n_pairs_of_all
 from agnostix.perturb.draws import Draws, MaskBlock
 from agnostix.perturb.learn_features import FeatureLearner
+from agnostix.perturb.mask_draws import MaskDraws
 from agnostix.perturb.masker import Builder, Composition, Masker
 from agnostix.perturb.neighbourhood import Neighbourhood
 from agnostix.perturb.own_draws import OwnDraws
@@ -25,6 +26,7 @@ __all__ = [
     "Draws",
     "FeatureLearner",
     "MaskBlock",
+    "MaskDraws",
     "Masker",
     "Neighbourhood",
     "OwnDraws",

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agnostix.exceptions import DataError
 from agnostix.perturb.draws import Draws, MaskBlock
+from agnostix.perturb.mask_draws import Law
 from agnostix.perturb.players import Players
 from agnostix.typing import Bools, Codes, Floats
+
+MASKER_METHODS = [
+    "builder", "compose", "data", "distinct", "draws", "extras",
+    "players_of", "present", "read", "unmasked", "varying", "width",
+]  # fmt: skip
+"""What an object must have to be taken for a masker."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,10 @@ class Masker(Protocol):
         """Of the background's rows."""
 
     @property
+    def mask_law(self) -> Law:
+        """How masks near a row are drawn: each player kept with chance 1/2, or any number left out."""
+
+    @property
     def same_players(self) -> bool:
         """Whether a player is the same in every row, so that its values can be a column."""
 
@@ -102,3 +114,35 @@ class Masker(Protocol):
 
     def compose(self, X: Any, row: int) -> Composition | None:
         """A row in pieces, or None where it is no array of numbers."""
+
+
+def read_alike(masker: Masker, X: Any, players: Players) -> Any:
+    """Read rows that have the players of those seen in fit, if all rows have the same.
+
+    Parameters
+    ----------
+    masker : Masker
+        What reads.
+    X : object
+        What it reads.
+    players : Players
+        Those seen in fit.
+
+    Returns
+    -------
+    object
+        The rows.
+
+    Raises
+    ------
+    DataError
+        If they cannot be read, or have other players.
+    """
+    rows = masker.read(X)
+    n_given, n_seen = (len(part.names) for part in (masker.players_of(rows), players))
+    if masker.same_players and n_given != n_seen:
+        raise DataError(
+            f"The rows of X have {n_given} features where those seen in fit had {n_seen}. Pass rows of "
+            "their size, or fit again."
+        )
+    return rows

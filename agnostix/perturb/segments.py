@@ -11,6 +11,7 @@ import numpy as np
 from agnostix.exceptions import DataError
 from agnostix.perturb.draws import Draws, MaskBlock, sure_draws
 from agnostix.perturb.fills import as_type, blur_fill, check_fill, is_fill, mean_fill, segment_mean_fill
+from agnostix.perturb.mask_draws import Law
 from agnostix.perturb.masker import Composition
 from agnostix.perturb.pictures import Pictures, as_pixels
 from agnostix.perturb.players import Players
@@ -100,6 +101,11 @@ class SegmentMasker:
     def merges(self) -> bool:
         """False: masks of pictures that differ give pictures that differ."""
         return False
+
+    @property
+    def mask_law(self) -> Law:
+        """Each segment is kept with chance 1/2."""
+        return "bernoulli"
 
     @property
     def same_players(self) -> bool:

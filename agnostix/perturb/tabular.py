@@ -22,6 +22,7 @@ from agnostix.perturb.identity import (
     table_codes,
     value_codes,
 )
+from agnostix.perturb.mask_draws import Law
 from agnostix.perturb.masker import Builder, Composition
 from agnostix.perturb.players import Players
 from agnostix.typing import Bools, Codes, Floats
@@ -71,6 +72,11 @@ class TabularMasker:
                 f"The 'players' of TabularMasker must have each of the background's {n_columns} columns once,"
                 f" got the places {places}. Players.of makes them from the columns' names."
             )
+
+    @property
+    def mask_law(self) -> Law:
+        """Each column is kept with chance 1/2."""
+        return "bernoulli"
 
     @property
     def same_players(self) -> bool:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from agnostix.exceptions import DataError
 from agnostix.perturb.draws import Draws, MaskBlock, sure_draws
+from agnostix.perturb.mask_draws import Law
 from agnostix.perturb.players import Players
 from agnostix.perturb.texts import Texts
 from agnostix.typing import Bools, Codes, Floats
@@ -99,6 +100,11 @@ class TextMasker:
     def merges(self) -> bool:
         """False: masks that differ give texts that differ, but for rare ones."""
         return False
+
+    @property
+    def mask_law(self) -> Law:
+        """Any number of words is left out, as in lime."""
+        return "sizes"
 
     @property
     def same_players(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -57,3 +57,43 @@ class LocalFit:
         tuple of ndarray
         """
         return tuple(np.asarray(getattr(self, one.name)) for one in fields(self))
+
+    def widened(self, free: Bools) -> LocalFit:
+        """The same with features that have no effect.
+
+        Parameters
+        ----------
+        free : ndarray of bool of shape (n_all_features,)
+            Those that the fit has.
+
+        Returns
+        -------
+        LocalFit
+        """
+        if free.all():
+            return self
+        shape = (free.size, self.output.size)
+        effects, errors, selected = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
+        effects[free], errors[free], selected[free] = self.effects, self.std_errors, self.selected
+        own = np.ones(free.size)
+        own[free] = self.own_design
+        return replace(self, effects=effects, std_errors=errors, selected=selected, own_design=own)
+
+    def per_unit(self, units: Floats, own_design: Floats) -> LocalFit:
+        """The same on a design in other units.
+
+        Parameters
+        ----------
+        units : ndarray of shape (n_features,)
+            Each feature's unit now, in the new ones.
+        own_design : ndarray of shape (n_features,)
+            The row's, in the new ones.
+
+        Returns
+        -------
+        LocalFit
+        """
+        by = units[:, None]
+        return replace(
+            self, effects=self.effects / by, std_errors=self.std_errors / by, own_design=own_design
+        )

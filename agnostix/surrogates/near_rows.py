@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,7 @@ class Recipe:
             design = design[free]
         problem = Problem(design, weights, answers, ((own - start) / scale)[free], own_answers, n_blocks)
         fit = self.surrogate.fit(problem, self.most, self.tests)
-        return _whole(fit, free, scale, own)
+        return fit.widened(free).per_unit(scale, own)
 
     def weights(self, traces: Traces, centre: Floats) -> Floats:
         """Weigh draws near a row.
@@ -109,15 +109,6 @@ class Recipe:
         if self.kernel is None:
             return np.ones(traces.n_draws)
         return self.kernel.weights(squares, traces.log_weights)
-
-
-def _whole(fit: LocalFit, free: Bools, scale: Floats, own: Floats) -> LocalFit:
-    """A fit with all features, in standard deviations and bins."""
-    shape = (free.size, fit.output.size)
-    effects, errors, selected = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
-    effects[free], errors[free], selected[free] = fit.effects, fit.std_errors, fit.selected
-    by = scale[:, None]
-    return replace(fit, effects=effects / by, std_errors=errors / by, own_design=own, selected=selected)
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,54 @@ class RowFits:
         -------
         RowFits
         """
+        return cls.stacked([np.stack(arrays) for arrays in zip(*fits, strict=True)], n_draws)
+
+    @classmethod
+    def stacked(cls, arrays: Sequence[Floats], n_draws: int) -> RowFits:
+        """The same from stacks.
+
+        Parameters
+        ----------
+        arrays : sequence of ndarray of n_rows rows
+            Those of `LocalFit.arrays`, stacked.
+        n_draws : int
+            Draws of each row.
+
+        Returns
+        -------
+        RowFits
+        """
         names = [one.name for one in fields(LocalFit)]
-        stacked = [np.stack(arrays) for arrays in zip(*fits, strict=True)]
-        return cls(**dict(zip(names, stacked, strict=True)), n_draws=np.full(len(fits), n_draws))
+        own = dict(zip(names, arrays, strict=True))
+        return cls(**own, n_draws=np.full(arrays[0].shape[0], n_draws))
+
+    @classmethod
+    def empty(cls, n_rows: int, n_features: int, n_outputs: int) -> RowFits:
+        """Room for fits.
+
+        Parameters
+        ----------
+        n_rows, n_features, n_outputs : int
+            The shape.
+
+        Returns
+        -------
+        RowFits
+        """
+        cells, by_output = (n_rows, n_features, n_outputs), (n_rows, n_outputs)
+        return cls(
+            effects=np.zeros(cells),
+            std_errors=np.zeros(cells),
+            own_design=np.ones((n_rows, n_features)),
+            output=np.zeros(by_output),
+            output_std_errors=np.zeros(by_output),
+            r2=np.zeros(by_output),
+            r2_std_errors=np.zeros(by_output),
+            selected=np.zeros(cells, dtype=bool),
+            margin=np.zeros(by_output),
+            effective=np.zeros(n_rows),
+            n_draws=np.zeros(n_rows, dtype=int),
+        )
 
     def take(self, rows: Codes) -> RowFits:
         """Some rows, in the order asked for.

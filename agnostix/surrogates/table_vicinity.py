@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from agnostix.engine import Survey
-from agnostix.perturb import Neighbourhood, OwnDraws, SharedRows, Traces
+from agnostix.engine import Survey, TableRows
+from agnostix.perturb import Neighbourhood, OwnDraws, Players, SharedRows, Traces
+from agnostix.perturb.alike import check_alike
+from agnostix.perturb.identity import distinct_rows
 from agnostix.surrogates.near_rows import OwnFits, Recipe, SharedFits
 from agnostix.surrogates.row_fits import RowFits
 from agnostix.surrogates.unseen import UnseenContrasts
+from agnostix.surrogates.vicinity import Found
 from agnostix.typing import Bools, Codes, Floats
+from agnostix.utils.frames import as_table, take_rows
 
 MOST_DOUBLINGS = 4
 """Times that the draws are doubled at most while the choice of features is not sure."""
@@ -25,6 +29,8 @@ class TableVicinity:
 
     Attributes
     ----------
+    players : Players
+        The features.
     neighbourhood : Neighbourhood
         What is drawn.
     own : OwnDraws or None
@@ -37,6 +43,7 @@ class TableVicinity:
         The model's, to the shared draws.
     """
 
+    players: Players
     neighbourhood: Neighbourhood
     own: OwnDraws | None
     stability: float | None
@@ -47,6 +54,40 @@ class TableVicinity:
     def n_draws(self) -> int:
         """Draws for a row, and of those that are shared."""
         return self.neighbourhood.points.n_points
+
+    @property
+    def n_shared(self) -> int:
+        """Draws that were asked about once, for all rows."""
+        return 0 if self.answers is None else self.answers.shape[0]
+
+    def read(self, X: Any) -> Any:
+        """Check that a table is of the kind that was seen in fit.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            The table.
+
+        Returns
+        -------
+        DataFrame or ndarray
+
+        Raises
+        ------
+        DataError
+            If it is not.
+        """
+        table = as_table(X)
+        check_alike(table, self.neighbourhood.like)
+        return table
+
+    def data(self, rows: Any) -> Any:
+        """The table itself."""
+        return rows
+
+    def players_of(self, rows: Any) -> Players:
+        """The features, whatever the rows."""
+        return self.players
 
     def asked(self, survey: Survey) -> TableVicinity:
         """Put the shared draws to the model, where there are any.
@@ -68,28 +109,26 @@ class TableVicinity:
         answers = found if self.answers is None else np.concatenate([self.answers, found])
         return replace(self, traces=rows.traces(), answers=answers)
 
-    def cost(self, X: Any) -> int:
-        """Model rows that draws take at most.
+    def cost(self, rows: Any) -> int:
+        """Model rows that fitting near rows takes at most.
 
         Parameters
         ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
+        rows : DataFrame or ndarray of shape (n_rows, n_columns)
             Rows to be explained.
 
         Returns
         -------
         int
         """
-        unseen = self.neighbourhood.unseen(self.neighbourhood.centres(X))
-        extra = UnseenContrasts.cost(self.neighbourhood, int(unseen.sum()))
+        unseen = self.neighbourhood.unseen(self.neighbourhood.centres(rows))
+        extra = rows.shape[0] + UnseenContrasts.cost(self.neighbourhood, int(unseen.sum()))
         if self.own is not None:
-            return extra + X.shape[0] * self.n_draws
+            return extra + rows.shape[0] * self.n_draws
         return extra + (0 if self.stability is None else self.n_draws * (2**MOST_DOUBLINGS - 1))
 
-    def fits(
-        self, survey: Survey, recipe: Recipe, X: Any, own_answers: Floats, rows: Codes
-    ) -> tuple[RowFits, int]:
-        """Fit a surrogate near each row.
+    def found(self, survey: Survey, recipe: Recipe, rows: Any) -> Found:
+        """Fit near each row; rows that are alike once.
 
         Parameters
         ----------
@@ -97,19 +136,35 @@ class TableVicinity:
             The model.
         recipe : Recipe
             What is fitted.
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The rows.
-        own_answers : ndarray of shape (n_rows, n_outputs)
-            The model's, to them.
-        rows : ndarray of int of shape (n_rows,)
-            Their places, for messages.
+        rows : DataFrame or ndarray of shape (n_rows, n_columns)
+            From `read`.
 
         Returns
         -------
-        fits : RowFits
-        n_model_rows : int
-            Rows that the model was asked about.
+        Found
         """
+        first, which = distinct_rows(rows)
+        kinds = take_rows(rows, first)
+        answers = survey.ask(TableRows(rows, first, rows.shape[1]))
+        fits, n_asked = self._fits(survey, recipe, kinds, answers, first)
+        extras = {name: entry[which] for name, entry in self._extras(kinds).items()}
+        if self.stability is not None:
+            extras["stable"] = ~self._is_unsure(fits)[which]
+        present = np.ones((which.size, len(self.players.names)), dtype=bool)
+        return Found(answers[which], fits.take(which), present, extras, first.size + n_asked)
+
+    def _extras(self, kinds: Any) -> dict[str, Any]:
+        """What is said of each row beside its fit."""
+        features, centres = self.neighbourhood.features, self.neighbourhood.centres(kinds)
+        pairs = zip(features, centres.T, strict=True)
+        words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
+        told = {"unseen": self.neighbourhood.unseen(centres)}
+        return told | ({"conditions": words} if (words != "").any() else {})
+
+    def _fits(
+        self, survey: Survey, recipe: Recipe, X: Any, own_answers: Floats, rows: Codes
+    ) -> tuple[RowFits, int]:
+        """Surrogates near distinct rows, and how many model rows they took."""
         centres = self.neighbourhood.centres(X)
         unseen = self.neighbourhood.unseen(centres)
         free = self.neighbourhood.varies & ~unseen
@@ -135,7 +190,7 @@ class TableVicinity:
         fits = self._shared(survey, recipe, centres, own_answers, free, rows)
         wider = self
         for _ in range(MOST_DOUBLINGS if self.stability is not None else 0):
-            unsure = np.flatnonzero(wider.is_unsure(fits))
+            unsure = np.flatnonzero(wider._is_unsure(fits))
             if unsure.size == 0:
                 break
             wider = wider._doubled(survey)
@@ -143,18 +198,8 @@ class TableVicinity:
             fits.put(unsure, wider._shared(survey, recipe, *of))
         return fits, wider.n_draws - self.n_draws
 
-    def is_unsure(self, fits: RowFits) -> Bools:
-        """Rows in which another feature might as well have been chosen.
-
-        Parameters
-        ----------
-        fits : RowFits
-            The rows.
-
-        Returns
-        -------
-        ndarray of bool of shape (n_rows,)
-        """
+    def _is_unsure(self, fits: RowFits) -> Bools:
+        """Rows in which another feature might as well have been chosen."""
         n_blocks = fits.n_draws / self.neighbourhood.points.size
         return fits.margin.min(axis=1) < student.ppf(self.stability, n_blocks - 1)
 

@@ -1,0 +1,174 @@
+"""Rows with some of their players hidden, and the surrogates that are fitted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agnostix.engine import Run, Survey
+from agnostix.perturb import MaskBlock, MaskDraws, Masker, Plan, Players
+from agnostix.perturb.masker import read_alike
+from agnostix.solvers.lime_masks import MaskLaw
+from agnostix.surrogates.near_rows import Recipe
+from agnostix.surrogates.problem import Problem
+from agnostix.surrogates.row_fits import RowFits
+from agnostix.surrogates.vicinity import Found
+from agnostix.typing import Bools, Codes, Floats
+from agnostix.utils.threads import one_blas_thread
+
+
+@dataclass(frozen=True)
+class MaskVicinity:
+    """Masks over the players of rows, weighted by the share that stays.
+
+    Attributes
+    ----------
+    masker : Masker
+        What hides.
+    players : Players
+        Those of the rows that were seen in fit.
+    width : float
+        Of the kernel on cosine distances.
+    n_draws : int
+        Masks for a row at most.
+    tilted : bool
+        Whether masks are drawn as the kernel would weigh them.
+    seed : int
+        Of the masks.
+    """
+
+    masker: Masker
+    players: Players
+    width: float
+    n_draws: int
+    tilted: bool
+    seed: int
+
+    @property
+    def n_shared(self) -> int:
+        """Nothing is asked before rows are known."""
+        return 0
+
+    def read(self, X: Any) -> Any:
+        """Rows as the masker has them.
+
+        Parameters
+        ----------
+        X : object
+            What it reads.
+
+        Returns
+        -------
+        object
+
+        Raises
+        ------
+        DataError
+            If it cannot, or the rows have other players than those seen in fit.
+        """
+        return read_alike(self.masker, X, self.players)
+
+    def data(self, rows: Any) -> Any:
+        """The rows as an Explanation holds them."""
+        return self.masker.data(rows)
+
+    def players_of(self, rows: Any) -> Players:
+        """Their players."""
+        return self.masker.players_of(rows)
+
+    def cost(self, rows: Any) -> int:
+        """Model rows that masks take at most."""
+        return sum(
+            (1 + self._masks(int(varying.sum())).masks.shape[0]) * places.size
+            for varying, places in self._patterns(rows)
+        )
+
+    def found(self, survey: Survey, recipe: Recipe, rows: Any) -> Found:
+        """Fit near each row, those in which the same players vary together.
+
+        Parameters
+        ----------
+        survey : Survey
+            The model.
+        recipe : Recipe
+            What is fitted.
+        rows : object
+            From `read`.
+
+        Returns
+        -------
+        Found
+        """
+        present = self.masker.present(rows)
+        n_rows, n_players = present.shape
+        fits = RowFits.empty(n_rows, n_players, survey.n_outputs)
+        answers, n_model_rows = np.empty((n_rows, survey.n_outputs)), 0
+        for varying, places in self._patterns(rows):
+            drawn = self._masks(int(varying.sum()))
+            masks = np.ones((1 + drawn.masks.shape[0], n_players), dtype=bool)
+            masks[1:, varying] = drawn.masks
+            summary = _FitSummary(recipe, drawn, self._weights(drawn), varying)
+            run = Run(survey.predictor, self.masker, survey.n_outputs, summary, survey.n_jobs, survey.verbose)
+            (answered,) = run.answer(Plan((masks,)), rows[places])
+            own, *arrays = answered.found
+            answers[places] = own
+            fits.put(places, RowFits.stacked(arrays, len(masks) - 1))
+            n_model_rows += answered.n_model_rows
+        return Found(answers, fits, present, self.masker.extras(rows), n_model_rows)
+
+    def _patterns(self, rows: Any) -> Iterator[tuple[Bools, Codes]]:
+        patterns, which = np.unique(self.masker.varying(rows), axis=0, return_inverse=True)
+        for number, varying in enumerate(patterns):
+            yield varying, np.flatnonzero(which.ravel() == number)
+
+    def _masks(self, n_players: int) -> MaskDraws:
+        if n_players == 0:
+            return MaskDraws(np.ones((1, 0), dtype=bool), np.ones(1), 0)
+        law = self.masker.mask_law
+        if not self.tilted:
+            return MaskDraws.of(n_players, self.n_draws, law, self.seed)
+        chances = MaskLaw.of(n_players, self.width, law).chances
+        return MaskDraws.by_size(n_players, self.n_draws, chances, self.seed)
+
+    def _weights(self, drawn: MaskDraws) -> Floats:
+        if self.tilted or drawn.masks.shape[1] == 0:
+            return drawn.weights
+        distances = 1.0 - np.sqrt(drawn.masks.mean(axis=1))
+        return drawn.weights * np.exp(-(distances**2) / (2.0 * self.width**2))
+
+
+@dataclass(frozen=True)
+class _FitSummary:
+    """Fits near each row once all of its answers are in; those to the row itself come first."""
+
+    recipe: Recipe
+    drawn: MaskDraws
+    weights: Floats
+    varying: Bools
+    kept: int = 1
+
+    def of(self, answers: Floats, block: MaskBlock) -> Floats:
+        """Keep every answer."""
+        return answers[:, None]
+
+    @one_blas_thread
+    def finish(self, collected: Floats) -> tuple[Floats, ...]:
+        """From (n_masks, 1, n_rows, n_outputs) to the rows' own answers and the fields of their fits."""
+        own, answers = collected[0, 0], collected[1:, 0]
+        design, weights = self.drawn.masks.T.astype(float), self.weights
+        fits = []
+        for place in range(own.shape[0]):
+            problem = Problem(
+                np.ascontiguousarray(design),
+                weights,
+                np.ascontiguousarray(answers[:, place]),
+                np.ones(design.shape[0]),
+                own[place],
+                self.drawn.n_blocks,
+            )
+            fit = self.recipe.surrogate.fit(problem, self.recipe.most, tests=False)
+            fits.append((own[place], *fit.widened(self.varying).arrays()))
+        return tuple(np.stack(arrays) for arrays in zip(*fits, strict=True))
