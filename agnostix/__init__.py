@@ -3,7 +3,14 @@
 from importlib.metadata import version
 
 from agnostix.exceptions import InfeasibleTargetError
-from agnostix.explainers import EntropicProjection, KernelShapExplainer, LimeExplainer, OcclusionExplainer
+from agnostix.explainers import (
+    EntropicProjection,
+    KernelShapExplainer,
+    LimeExplainer,
+    OcclusionExplainer,
+    lime_exact,
+    submodular_pick,
+)
 from agnostix.explanation import Explanation, Scenario, WhatIfCurves
 from agnostix.models import as_predictor
 from agnostix.report import WhatIfReport
@@ -21,4 +28,6 @@ __all__ = [
     "WhatIfCurves",
     "WhatIfReport",
     "as_predictor",
+    "lime_exact",
+    "submodular_pick",
 ]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import is_frame, take_rows
+from agnostix.utils.frames import column_values, take_rows
 
 _NARROW = 1e-11
 """Added to the spread within a bin, so that it can be divided by."""
@@ -158,7 +157,4 @@ class Resampling:
         """
         place = np.searchsorted(self.ends, codes + within, side="right")
         taken = take_rows(self.rows, np.minimum(place, self.ends.size - 1))
-        positions = range(self.rows.shape[1])
-        if isinstance(taken, pd.DataFrame):
-            return [taken.iloc[:, j].array for j in positions]
-        return [taken.to_series(j) if is_frame(taken) else taken[:, j] for j in positions]
+        return [column_values(taken, j) for j in range(self.rows.shape[1])]

@@ -147,15 +147,25 @@ class TableVicinity:
         kinds = take_rows(rows, first)
         answers = survey.ask(TableRows(rows, first, rows.shape[1]))
         fits, n_asked = self._fits(survey, recipe, kinds, answers, first)
-        extras = {name: entry[which] for name, entry in self._extras(kinds).items()}
+        extras = {name: entry[which] for name, entry in self.extras(kinds).items()}
         if self.stability is not None:
             extras["stable"] = ~self._is_unsure(fits)[which]
         present = np.ones((which.size, len(self.players.names)), dtype=bool)
         return Found(answers[which], fits.take(which), present, extras, first.size + n_asked)
 
-    def _extras(self, kinds: Any) -> dict[str, Any]:
-        """What is said of each row beside its fit."""
-        features, centres = self.neighbourhood.features, self.neighbourhood.centres(kinds)
+    def extras(self, rows: Any) -> dict[str, Any]:
+        """What is said of each row beside its fit.
+
+        Parameters
+        ----------
+        rows : DataFrame or ndarray of shape (n_rows, n_columns)
+            From `read`.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+        features, centres = self.neighbourhood.features, self.neighbourhood.centres(rows)
         pairs = zip(features, centres.T, strict=True)
         words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
         told = {"unseen": self.neighbourhood.unseen(centres)}

@@ -419,6 +419,27 @@ def assembled(like: Any, columns: dict[int, Any]) -> Any:
     return frame
 
 
+def column_values(X: Any, position: int) -> Any:
+    """The values of a column.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_rows, n_columns)
+        The table.
+    position : int
+        Of the column.
+
+    Returns
+    -------
+    Series or array of shape (n_rows,)
+        As `assembled` takes it.
+    """
+    if not is_frame(X):
+        return X[:, position]
+    column = column_at(X, position)
+    return column.array if isinstance(column, pd.Series) else column
+
+
 def taken(column: Any, places: Any) -> Any:
     """Values of a column, in the order asked for.
 
