@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -19,7 +21,16 @@ def as_predictor(
     *,
     task: Task | None = None,
     output_names: list[str] | tuple[str, ...] | None = None,
-    output: str | None = None,
+    output: Any = None,
+    activation: str = "auto",
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    layout: str = "HWC",
+    value_range: str = "auto",
+    device: str = "auto",
+    precision: str = "fp32",
+    compiled: bool = False,
+    batch_size: int | None = None,
 ) -> Predictor:
     """Wrap a model so that every explainer can ask it.
 
@@ -39,8 +50,27 @@ def as_predictor(
     output_names : list of str, default=None
         Names of the outputs; by default the classes, "prediction", or
         "output_0", "output_1", ...
-    output : {"predict_proba", "decision_function", "predict"}, default=None
-        The method to ask, where another than the default is wanted.
+    output : {"predict_proba", "decision_function", "predict"}, int or str, default=None
+        The method to ask, where another than the default is wanted; of a torch
+        module that answers with a tuple or a dict, the entry.
+    activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
+        What is made of a torch module's answers. "auto" is softmax where it gives
+        several numbers a row that are no probabilities already, unless `task`
+        is "regression".
+    mean, std : sequence of float, default=None
+        A torch module's own normalisation, by channel, of pictures from 0 to 1.
+    layout : {"HWC", "CHW"}, default="HWC"
+        Where the channels of pictures are; a torch module gets CHW.
+    value_range : {"auto", "0-1", "0-255"}, default="auto"
+        Of pictures for a torch module; "auto" is 0-255 for uint8, and else 0-1.
+    device : str, default="auto"
+        Where a torch module runs; "auto" is where it is. Elsewhere, a copy runs.
+    precision : {"fp32", "bf16", "fp16"}, default="fp32"
+        Of a torch module's inner arithmetic.
+    compiled : bool, default=False
+        Whether a torch module is compiled first.
+    batch_size : int, default=None
+        Rows that a torch module gets at once; None decides by their shape.
 
     Returns
     -------
@@ -70,16 +100,31 @@ def as_predictor(
             "The 'task' parameter of as_predictor must be 'classification', 'regression' or None, "
             f"got {task!r}."
         )
+    names = _checked_names(output_names)
+    if _is_torch_module(model):
+        from agnostix.models.torch_model import TorchModel
+
+        raw = activation == "auto" and task == "regression"
+        asked = TorchModel(
+            model,
+            activation="none" if raw else activation,
+            mean=mean,
+            std=std,
+            layout=layout,
+            value_range=value_range,
+            device=device,
+            precision=precision,
+            output=output,
+            compiled=compiled,
+            batch_size=batch_size,
+        )
+        return Predictor(
+            asked, name=asked.__name__, task=task, output_names=names, masked=asked.predict_masked
+        )
     if output not in (None, *_RESPONSES):
         raise ValueError(
             f"The 'output' parameter of as_predictor must be one of {', '.join(_RESPONSES)} or None, "
             f"got {output!r}."
-        )
-    names = None if output_names is None else tuple(str(name) for name in output_names)
-    if names is not None and (isinstance(output_names, str) or len(set(names)) < len(names)):
-        raise ValueError(
-            "The 'output_names' parameter of as_predictor must be a list of names, none twice, "
-            f"got {output_names!r}."
         )
     if isinstance(model, Predictor):
         if output not in (None, model.response):
@@ -108,6 +153,22 @@ def as_predictor(
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to answers, "
         f"got {model!r}."
     )
+
+
+def _checked_names(output_names: Any) -> tuple[str, ...] | None:
+    names = None if output_names is None else tuple(str(name) for name in output_names)
+    if names is not None and (isinstance(output_names, str) or len(set(names)) < len(names)):
+        raise ValueError(
+            "The 'output_names' parameter of as_predictor must be a list of names, none twice, "
+            f"got {output_names!r}."
+        )
+    return names
+
+
+def _is_torch_module(model: Any) -> bool:
+    """Whether it is one; torch is not imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
 
 
 def is_fitted(model: Any) -> bool:

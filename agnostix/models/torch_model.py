@@ -1,0 +1,326 @@
+"""torch modules as functions from pictures or tables to answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from agnostix.exceptions import DataError, ModelOutputError
+from agnostix.typing import Bools, Codes, Floats
+
+ACTIVATIONS = ("auto", "softmax", "sigmoid", "none")
+LAYOUTS = ("HWC", "CHW")
+RANGES = ("auto", "0-1", "0-255")
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+CPU_NUMBERS = 2 * 3 * 224 * 224
+"""Numbers in a batch on a processor: larger ones leave its caches."""
+GPU_NUMBERS = 256 * 3 * 224 * 224
+"""Numbers in a batch on a GPU, as far as its memory goes."""
+GPU_BYTES_PER_NUMBER = 600
+"""What a network is taken to hold on a GPU for each number of its input."""
+_PROBABILITY_ROUNDING = 1e-3
+_MOST_TRIED = 256
+
+
+@dataclass(frozen=True)
+class TorchModel:
+    """A torch module that is asked with arrays.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Run in evaluation mode; its flags are put back afterwards.
+    activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
+        What is made of its answers. "auto" is softmax where it gives several numbers
+        that are no probabilities already.
+    mean, std : sequence of float, default=None
+        The network's own normalisation, by channel, on pictures from 0 to 1.
+    layout : {"HWC", "CHW"}, default="HWC"
+        Where the channels of the pictures that come in are; the module gets CHW.
+    value_range : {"auto", "0-1", "0-255"}, default="auto"
+        Of the pictures; "auto" is 0-255 for uint8, and else 0-1.
+    device : str, default="auto"
+        "auto" is where the module's parameters are.
+    precision : {"fp32", "bf16", "fp16"}, default="fp32"
+        Of the network's inner arithmetic.
+    output : int, str or None, default=None
+        Which entry of a tuple or dict the module's answer is.
+    compiled : bool, default=False
+        Whether the module is compiled by torch first.
+    batch_size : int, default=None
+        None: by a rule from the shape of the rows.
+    """
+
+    module: Any
+    activation: str = "auto"
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    layout: str = "HWC"
+    value_range: str = "auto"
+    device: str = "auto"
+    precision: str = "fp32"
+    output: Any = None
+    compiled: bool = False
+    batch_size: int | None = None
+    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("activation", ACTIVATIONS),
+            ("layout", LAYOUTS),
+            ("value_range", RANGES),
+            ("precision", tuple(PRECISIONS)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise DataError(
+                    f"The {name!r} parameter of as_predictor must be one of {', '.join(map(repr, allowed))}, "
+                    f"got {getattr(self, name)!r}."
+                )
+        if (self.mean is None) != (self.std is None):
+            raise DataError("as_predictor needs both mean and std of a network's normalisation, or neither.")
+        if str(self.device).startswith("cuda") and not torch.cuda.is_available():
+            raise DataError(
+                f"The 'device' parameter of as_predictor is {self.device!r}, and torch finds no CUDA here. "
+                "Use device='auto' or 'cpu'."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_made": {}}
+
+    @property
+    def __name__(self) -> str:
+        return type(self.module).__name__
+
+    def __call__(self, X: Any) -> Floats:
+        """Ask about rows.
+
+        Parameters
+        ----------
+        X : ndarray of n_rows rows
+            Pictures in the layout that was said, grey ones without channels, or a table of numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_outputs)
+        """
+        rows = np.asarray(X)
+        size = self._size(rows.shape[1:])
+        return self._in_batches(rows.shape[0], size, lambda part: self._prepared(rows[part]))
+
+    def predict_masked(self, x: Any, masks: Bools, fill: Any, labels: Codes) -> Floats:
+        """Ask about one row with parts hidden, which is put together where the module is.
+
+        Parameters
+        ----------
+        x : ndarray
+            The row.
+        masks : ndarray of bool of shape (n_masks, n_players)
+            True where the row's own values stay.
+        fill : ndarray of shape (n_fill, *x.shape)
+            What stands in.
+        labels : ndarray of int, of x's shape or of its leading axes
+            The player to which each place belongs.
+
+        Returns
+        -------
+        ndarray of shape (n_masks, n_fill, n_outputs)
+        """
+        own, others = self._prepared(x[None]), self._prepared(fill)
+        shown = torch.as_tensor(np.ascontiguousarray(masks), device=own.device)
+        where = torch.as_tensor(self._spread(labels, x), device=own.device)
+        size = self._size(x.shape)
+
+        def composed(other: Any) -> Callable[[slice], Any]:
+            return lambda part: torch.where(self._over(shown[part][:, where], own), own, other)
+
+        answers = [self._in_batches(masks.shape[0], size, composed(other)) for other in others]
+        return np.stack(answers, axis=1)
+
+    def tune(self, x: Any, sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> TorchModel:
+        """Measure which batch size is the fastest, and keep it.
+
+        Parameters
+        ----------
+        x : ndarray
+            A row as those that will be asked about.
+        sizes : sequence of int, default=(1, 2, 4, ..., 256)
+            What is tried, in this order, until one takes twice the best time a row.
+
+        Returns
+        -------
+        TorchModel
+            With `batch_size` set.
+        """
+        from time import perf_counter
+
+        best, found = np.inf, 1
+        for size in sizes:
+            rows = np.repeat(np.asarray(x)[None], min(size, _MOST_TRIED), axis=0)
+            tried = replace(self, batch_size=size)
+            tried(rows[:size])
+            start = perf_counter()
+            tried(rows)
+            each = (perf_counter() - start) / rows.shape[0]
+            if each < best:
+                best, found = each, size
+            elif each > 2.0 * best:
+                break
+        return replace(self, batch_size=found)
+
+    def _prepared(self, rows: Any) -> Any:
+        """Rows as the module takes them, where it lives."""
+        rows = np.asarray(rows)
+        self._check(rows)
+        batch = torch.as_tensor(np.ascontiguousarray(rows)).to(self._device)
+        is_bytes = batch.dtype == torch.uint8
+        batch = batch.to(torch.float32)
+        if batch.ndim < 3:
+            return batch
+        if batch.ndim == 3:
+            batch = batch[:, None]
+        elif self.layout == "HWC":
+            batch = batch.permute(0, 3, 1, 2)
+        if self.value_range == "0-255" or (self.value_range == "auto" and is_bytes):
+            batch = batch / 255.0
+        if self.mean is not None:
+            mean, std = (self._by_channel(values, batch) for values in (self.mean, self.std))
+            batch = (batch - mean) / std
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def _check(self, rows: Any) -> None:
+        if rows.dtype.kind not in "biuf":
+            raise DataError(f"The module {self.__name__} takes numbers, got rows of type {rows.dtype}.")
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            bad = np.flatnonzero(~np.isfinite(rows.reshape(rows.shape[0], -1)).all(axis=1))[0]
+            raise DataError(
+                f"Row {bad} has values that are NaN or infinite, of which the module {self.__name__} would "
+                "make answers that mean nothing. Fill them first."
+            )
+
+    def _by_channel(self, values: Any, batch: Any) -> Any:
+        given = torch.as_tensor(values, dtype=torch.float32, device=batch.device).reshape(1, -1, 1, 1)
+        if given.shape[1] not in (1, batch.shape[1]):
+            raise DataError(
+                f"mean and std of as_predictor have {given.shape[1]} channels, and the pictures have "
+                f"{batch.shape[1]}. With channels first, pass layout='CHW'; grey pictures for a network of "
+                "colours can be repeated: np.repeat(pictures[..., None], 3, axis=-1)."
+            )
+        return given
+
+    def _spread(self, labels: Codes, x: Any) -> Codes:
+        """Labels with channels first, as the module's input; one for all channels where they have none."""
+        labels = np.ascontiguousarray(labels)
+        if labels.ndim == 3 and self.layout == "HWC":
+            return np.ascontiguousarray(labels.transpose(2, 0, 1))
+        return labels[None] if x.ndim >= 2 and labels.ndim == 2 else labels
+
+    def _over(self, shown: Any, own: Any) -> Any:
+        return shown if shown.ndim == own.ndim else shown.reshape(shown.shape[0], *own.shape[1:])
+
+    def _in_batches(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
+        """Answers batch by batch; where memory runs out, batches are halved."""
+        found, start = [], 0
+        with torch.inference_mode(), _evaluating(self._runner):
+            while start < n_rows:
+                part = slice(start, min(start + size, n_rows))
+                try:
+                    found.append(self._answers(make(part)))
+                except RuntimeError as error:
+                    if not _is_out_of_memory(error):
+                        raise
+                    if size == 1:
+                        raise ModelOutputError(
+                            f"Memory runs out for the module {self.__name__} with a single row. Use smaller "
+                            "pictures, precision='bf16', or another device."
+                        ) from error
+                    size = max(1, size // 2)
+                    continue
+                start = part.stop
+        return np.concatenate(found)
+
+    def _answers(self, batch: Any) -> Floats:
+        kind = PRECISIONS[self.precision]
+        with torch.autocast(batch.device.type, dtype=kind, enabled=kind is not None):
+            answer = self._runner(batch)
+        return self._activated(self._one(answer).float()).cpu().numpy().astype(float)
+
+    def _one(self, answer: Any) -> Any:
+        """The tensor of shape (n,) or (n, n_outputs) among what a module gives."""
+        if isinstance(answer, torch.Tensor):
+            if answer.ndim > 2 and answer[0].numel() != answer.shape[1]:
+                raise ModelOutputError(
+                    f"The module {self.__name__} answers with a tensor of shape {tuple(answer.shape)}; (n,) "
+                    "or (n, n_outputs) is needed. Wrap it in a module that pools or picks."
+                )
+            return answer.reshape(answer.shape[0], -1)
+        parts = answer if isinstance(answer, dict) else dict(enumerate(answer))
+        if self.output is None or self.output not in parts:
+            known = ", ".join(repr(name) for name in parts)
+            raise ModelOutputError(
+                f"The module {self.__name__} answers with a {type(answer).__name__} ({known}). Say which "
+                f"entry is meant: as_predictor(module, output={next(iter(parts))!r})."
+            )
+        return self._one(parts[self.output])
+
+    def _activated(self, answers: Any) -> Any:
+        if self.activation == "softmax" or (self.activation == "auto" and _are_logits(answers)):
+            return torch.softmax(answers, dim=1)
+        return torch.sigmoid(answers) if self.activation == "sigmoid" else answers
+
+    @property
+    def _device(self) -> Any:
+        if self.device != "auto":
+            return torch.device(self.device)
+        parameter = next(self.module.parameters(), None)
+        return torch.device("cpu") if parameter is None else parameter.device
+
+    @property
+    def _runner(self) -> Any:
+        """The module on its device, compiled where that is asked for."""
+        if "runner" not in self._made:
+            parameter = next(self.module.parameters(), None)
+            elsewhere = parameter is not None and parameter.device != self._device
+            module = deepcopy(self.module).to(self._device) if elsewhere else self.module
+            self._made["runner"] = torch.compile(module) if self.compiled else module
+        return self._made["runner"]
+
+    def _size(self, shape: tuple[int, ...]) -> int:
+        """Rows in a batch."""
+        if self.batch_size is not None:
+            return self.batch_size
+        numbers = int(np.prod(shape))
+        if self._device.type != "cuda":
+            return max(1, CPU_NUMBERS // numbers)
+        free = torch.cuda.mem_get_info(self._device)[0]
+        return max(1, min(GPU_NUMBERS, free // GPU_BYTES_PER_NUMBER) // numbers)
+
+
+def _are_logits(answers: Any) -> bool:
+    """Whether several numbers a row are no probabilities already."""
+    if answers.shape[1] < 2:
+        return False
+    is_share = (answers >= 0).all() and ((answers.sum(dim=1) - 1.0).abs() < _PROBABILITY_ROUNDING).all()
+    return not bool(is_share)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    words = str(error).lower()
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in words or "allocate" in words
+
+
+@contextmanager
+def _evaluating(module: Any) -> Iterator[None]:
+    """Evaluation mode, and every part's own mode afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
