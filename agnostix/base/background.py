@@ -32,23 +32,28 @@ class BackgroundExplainer(AttributionExplainer):
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         raise NotImplementedError
 
+    def _own_masker(self, X: Any) -> Any:
+        """What hides parts of rows that are no tables; None for tables."""
+        return self.masker
+
     def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """All that does not depend on the method: model, players, background. Gives the table."""
-        if self.masker is None:
+        masker = self._own_masker(X)
+        if masker is None:
             table = shown = as_table(X)
         else:
             self._check_players_are_its_own()
-            table = self.masker.read(X)
-            shown = self.masker.unmasked(table)
+            table = masker.read(X)
+            shown = masker.unmasked(table)
         predictor = self._fit_predictor(shown, y, sample_weight)
-        if self.masker is None:
+        if masker is None:
             validate_data(self, X=table, skip_check_array=True)
             players = Players.of(column_names(table), self.feature_groups)
             background = self._choose_background(table, sample_weight)
             self._masker: Any = TabularMasker(background.rows, background.weights, players)
             self._is_sample = background.is_sample
         else:
-            self._masker, self._is_sample = self.masker, False
+            self._masker, self._is_sample = masker, False
             self.n_features_in_ = int(np.prod(shown.shape[1:]))
         self.players_ = self._masker.players_of(table)
         self._same_players = self._masker.same_players

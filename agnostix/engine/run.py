@@ -125,6 +125,8 @@ class Run:
         draws = self.masker.draws(masks)
         n_draws = np.array([part.rows.size for part in draws])
         width, merges = self.masker.width(X), self.masker.merges
+        if self._is_composed(X, rows):  # elsewhere: what is held here are masks
+            width, merges = masks.shape[1], False
         demand = Demand(rows.size, n_draws, width, self.n_outputs, self.summary.kept, merges)
         n_workers = effective_n_jobs(self.n_jobs)
         layout = lay_out(demand, n_workers)
@@ -134,6 +136,10 @@ class Run:
         done = carry_out(job, tasks, self.n_jobs, self.verbose)
         found = _joined(job, done)
         return Answered(rows, found, sum(one.n_model_rows for one in done))
+
+    def _is_composed(self, X: Any, rows: Codes) -> bool:
+        """Whether the model puts masked rows together itself."""
+        return self.predictor.masked is not None and self.masker.compose(X, int(rows[0])) is not None
 
 
 def _joined(job: Job, done: list[Done]) -> tuple[Floats, ...]:

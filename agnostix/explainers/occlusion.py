@@ -12,10 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.base import BackgroundExplainer
 from agnostix.base.outputs import picked
 from agnostix.engine import MeanAndVariance, Run
+from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
-from agnostix.perturb import Background, Plan, one_hidden_at_a_time
-from agnostix.utils.frames import as_table
-from agnostix.utils.sklearn_compat import Interval, StrOptions
+from agnostix.perturb import Background, Plan, SegmentMasker, Windows, one_hidden_at_a_time
+from agnostix.perturb.masker import MASKER_METHODS
+from agnostix.utils.frames import is_frame
+from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions
 
 
 class OcclusionExplainer(BackgroundExplainer):
@@ -94,10 +96,13 @@ class OcclusionExplainer(BackgroundExplainer):
     _doc_page = "occlusion.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
-        "method": [StrOptions({"auto", "features"})],
+        "method": [StrOptions({"auto", "features", "segments", "window"})],
+        "window": [Interval(Integral, 1, None, closed="left"), tuple],
+        "stride": [Interval(Integral, 1, None, closed="left"), tuple],
         "fill": "no_validation",
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": [dict, None],
+        "masker": [HasMethods(MASKER_METHODS), None],
         "outputs": "no_validation",
         "n_jobs": [Integral, None],
         "random_state": ["random_state", np.random.Generator],
@@ -109,9 +114,12 @@ class OcclusionExplainer(BackgroundExplainer):
         model: Any,
         *,
         method: str = "auto",
+        window: Any = 16,
+        stride: Any = 8,
         fill: Any = "auto",
         background_size: int = 100,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
+        masker: Any = None,
         outputs: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -119,9 +127,12 @@ class OcclusionExplainer(BackgroundExplainer):
     ) -> None:
         self.model = model
         self.method = method
+        self.window = window
+        self.stride = stride
         self.fill = fill
         self.background_size = background_size
         self.feature_groups = feature_groups
+        self.masker = masker
         self.outputs = outputs
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -174,22 +185,32 @@ class OcclusionExplainer(BackgroundExplainer):
         EngineError
             If the model fails.
         """
-        table, wanted = self._checked_table(X, outputs)
-        (answered,) = self._run().answer(self._plan(), table)
+        rows, wanted = self._checked_table(X, outputs)
+        (answered,) = self._run().answer(self._plan(), rows)
         means, variances = answered.found
         which, names, extras = self._picked(wanted, means[:, 0])
-        values, spread = means[:, :1] - means[:, 1:], variances[:, 1:] * self._share_per_draw()
+        n_hidden = self._n_hidden
+        values = picked(means[:, :1] - means[:, 1 : 1 + n_hidden], which)
+        errors = picked(np.sqrt(variances[:, 1 : 1 + n_hidden] * self._share_per_draw()), which)
+        base = picked(means[:, -1], which) if self.base_values_ is None else self.base_values_[which]
+        features = self._masker.players_of(rows).names
+        if self._windows is not None:
+            extras["windows"] = values
+            values, errors, features = self._windows.spread(values), None, ()
+        elif self.base_values_ is None:
+            extras |= self._masker.extras(rows)
+            values = np.where(self._masker.present(rows)[:, :, None], values, np.nan)
         return Explanation(
-            values=picked(values, which),
-            std_errors=picked(np.sqrt(spread), which),
-            base_values=self.base_values_[which],
+            values=values,
+            std_errors=errors,
+            base_values=base,
             outputs=picked(means[:, 0], which),
-            data=table,
-            feature_names=self.players_.names,
+            data=self._masker.data(rows),
+            feature_names=features,
             output_names=names,
             kind="occlusion",
             method="OcclusionExplainer",
-            params=self._told_params(),
+            params=self._told_params() | {"method": self.method_},
             n_model_rows=answered.n_model_rows,
             extras=extras,
         )
@@ -207,10 +228,50 @@ class OcclusionExplainer(BackgroundExplainer):
         int
         """
         check_is_fitted(self)
-        return self._run().cost(self._plan(), as_table(X).shape[0])
+        return self._run().cost(self._plan(), len(self._read(X)))
+
+    @property
+    def _n_hidden(self) -> int:
+        """Things that are hidden, one after the other."""
+        return len(self.players_.names) if self._windows is None else self._windows.n_windows
 
     def _plan(self) -> Plan:
-        return one_hidden_at_a_time(len(self.players_.names))
+        """The row as it is, each thing hidden; and all of it, where that is not known already."""
+        if self._windows is None:
+            (masks,) = one_hidden_at_a_time(len(self.players_.names)).stages
+        else:
+            masks = np.vstack([np.ones((1, len(self.players_.names)), dtype=bool), self._windows.masks])
+        if self.base_values_ is None:
+            masks = np.vstack([masks, np.zeros((1, masks.shape[1]), dtype=bool)])
+        return Plan((masks,))
+
+    def _own_masker(self, X: Any) -> Any:
+        """What hides parts of pictures; None for tables."""
+        self._windows: Windows | None = None
+        self.method_ = self._chosen_method(X)
+        if self.method_ == "features":
+            return None
+        if self.method_ == "segments":
+            if not self.masker.same_players:
+                raise DataError("segments")
+            return self.masker
+        pictures = np.asarray(X)
+        if pictures.ndim not in (3, 4):
+            raise DataError(
+                "method='window' of OcclusionExplainer needs pictures of shape (n_rows, height, width) or "
+                f"(n_rows, height, width, n_channels), got shape {pictures.shape}."
+            )
+        height, width = pictures.shape[1:3]
+        self._windows = Windows((height, width), _pair(self.window), _pair(self.stride))
+        fill = "mean" if isinstance(self.fill, str) and self.fill == "auto" else self.fill
+        return SegmentMasker(self._windows.cells, fill=fill)
+
+    def _chosen_method(self, X: Any) -> str:
+        if self.method != "auto":
+            return self.method
+        if self.masker is not None:
+            return "segments"
+        return "window" if not is_frame(X) and np.ndim(X) > 2 else "features"
 
     def _run(self) -> Run:
         n_outputs = len(self.output_names_)
@@ -225,3 +286,8 @@ class OcclusionExplainer(BackgroundExplainer):
         """From the variance over draws to that of their mean; a single row is a choice and has none."""
         square = float(self._masker.weights @ self._masker.weights)
         return square / (1.0 - square) if square < 1.0 else 0.0
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    """Height and width; one number is both."""
+    return (int(size), int(size)) if np.ndim(size) == 0 else (int(size[0]), int(size[1]))

@@ -17,6 +17,7 @@ from agnostix.perturb.sobol import SobolBlocks
 from agnostix.perturb.tabular import TabularMasker
 from agnostix.perturb.text_masker import TextMasker
 from agnostix.perturb.traces import Traces
+from agnostix.perturb.windows import Windows
 
 __all__ = [
     "Background",
@@ -39,6 +40,7 @@ __all__ = [
     "TabularMasker",
     "TextMasker",
     "Traces",
+    "Windows",
     "all_coalitions",
     "leverage_pairs",
     "n_pairs_of_all",
