@@ -3,6 +3,7 @@
 from agnostix.engine.batches import working_memory
 from agnostix.engine.group_means import GroupMeans
 from agnostix.engine.run import Answered, Run
+from agnostix.engine.soft_masks import SoftMasks
 from agnostix.engine.summary import MeanAndVariance, Summary
 from agnostix.engine.survey import Inquiry, Rows, Survey
 from agnostix.engine.table_rows import TableRows
@@ -14,6 +15,7 @@ __all__ = [
     "MeanAndVariance",
     "Rows",
     "Run",
+    "SoftMasks",
     "Summary",
     "Survey",
     "TableRows",

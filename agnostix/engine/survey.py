@@ -195,8 +195,11 @@ class _Worker:
         return self._inquiry.digest(item, answers)
 
     def _asked(self, item: int, part: slice) -> Floats:
-        table = self._inquiry.build(item, part)
+        fading = getattr(self._inquiry, "faded", None)
         try:
+            if fading is not None and self._job.predictor.faded is not None:
+                return self._asker.checked(self._job.predictor.ask_faded(fading(item, part)))
+            table = self._inquiry.build(item, part)
             return self._asker.ask(table, lambda _: True)  # nobody else holds it
         except Exception as error:
             raise EngineError(

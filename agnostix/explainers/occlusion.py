@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,12 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base import BackgroundExplainer
 from agnostix.base.outputs import picked
-from agnostix.engine import MeanAndVariance, Run
+from agnostix.engine import MeanAndVariance, Run, SoftMasks, Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
-from agnostix.perturb import Background, Plan, SegmentMasker, Windows, one_hidden_at_a_time
+from agnostix.perturb import Background, Fades, Plan, SegmentMasker, Windows, one_hidden_at_a_time
 from agnostix.perturb.masker import MASKER_METHODS
 from agnostix.utils.frames import is_frame
+from agnostix.utils.seeds import seed_of
 from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions
 
 
@@ -96,8 +97,11 @@ class OcclusionExplainer(BackgroundExplainer):
     _doc_page = "occlusion.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
-        "method": [StrOptions({"auto", "features", "segments", "window"})],
+        "method": [StrOptions({"auto", "features", "rise", "segments", "window"})],
         "window": [Interval(Integral, 1, None, closed="left"), tuple],
+        "n_masks": [Interval(Integral, 32, None, closed="left")],
+        "n_cells": [Interval(Integral, 2, None, closed="left")],
+        "share": [Interval(Real, 0, 1, closed="neither")],
         "stride": [Interval(Integral, 1, None, closed="left"), tuple],
         "fill": "no_validation",
         "background_size": [Interval(Integral, 1, None, closed="left")],
@@ -116,6 +120,9 @@ class OcclusionExplainer(BackgroundExplainer):
         method: str = "auto",
         window: Any = 16,
         stride: Any = 8,
+        n_masks: int = 4000,
+        n_cells: int = 7,
+        share: float = 0.5,
         fill: Any = "auto",
         background_size: int = 100,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
@@ -129,6 +136,9 @@ class OcclusionExplainer(BackgroundExplainer):
         self.method = method
         self.window = window
         self.stride = stride
+        self.n_masks = n_masks
+        self.n_cells = n_cells
+        self.share = share
         self.fill = fill
         self.background_size = background_size
         self.feature_groups = feature_groups
@@ -186,6 +196,8 @@ class OcclusionExplainer(BackgroundExplainer):
             If the model fails.
         """
         rows, wanted = self._checked_table(X, outputs)
+        if self._fades is not None:
+            return self._faded(rows, wanted)
         (answered,) = self._run().answer(self._plan(), rows)
         means, variances = answered.found
         which, names, extras = self._picked(wanted, means[:, 0])
@@ -215,6 +227,32 @@ class OcclusionExplainer(BackgroundExplainer):
             extras=extras,
         )
 
+    def _faded(self, rows: Any, wanted: Any) -> Explanation:
+        """Maps from soft masks."""
+        assert self._fades is not None
+        pictures = self._masker.unmasked(rows)
+        survey = Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
+        own = survey.ask(TableRows(pictures, np.arange(len(pictures)), int(np.prod(pictures.shape[1:]))))
+        which, names, extras = self._picked(wanted, own)
+        composed = self._predictor.faded is not None
+        found = survey.answer(SoftMasks(self._fades, pictures, rows.fill, which, composed))
+        values, errors, base = (np.stack(part) for part in zip(*found, strict=True))
+        n_masks = self._fades.points.n_points
+        return Explanation(
+            values=values,
+            std_errors=errors,
+            base_values=base,
+            outputs=picked(own, which),
+            data=self._masker.data(rows),
+            feature_names=(),
+            output_names=names,
+            kind="occlusion",
+            method="OcclusionExplainer",
+            params=self._told_params() | {"method": self.method_},
+            n_model_rows=len(pictures) * (1 + n_masks),
+            extras=extras | {"n_masks": n_masks},
+        )
+
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about, before anything runs.
 
@@ -228,7 +266,10 @@ class OcclusionExplainer(BackgroundExplainer):
         int
         """
         check_is_fitted(self)
-        return self._run().cost(self._plan(), len(self._read(X)))
+        n_rows = len(self._read(X))
+        if self._fades is not None:
+            return n_rows * (1 + self._fades.points.n_points)
+        return self._run().cost(self._plan(), n_rows)
 
     @property
     def _n_hidden(self) -> int:
@@ -248,6 +289,7 @@ class OcclusionExplainer(BackgroundExplainer):
     def _own_masker(self, X: Any) -> Any:
         """What hides parts of pictures; None for tables."""
         self._windows: Windows | None = None
+        self._fades: Fades | None = None
         self.method_ = self._chosen_method(X)
         if self.method_ == "features":
             return None
@@ -258,12 +300,16 @@ class OcclusionExplainer(BackgroundExplainer):
         pictures = np.asarray(X)
         if pictures.ndim not in (3, 4):
             raise DataError(
-                "method='window' of OcclusionExplainer needs pictures of shape (n_rows, height, width) or "
-                f"(n_rows, height, width, n_channels), got shape {pictures.shape}."
+                f"method={self.method_!r} of OcclusionExplainer needs pictures of shape (n_rows, height, "
+                f"width) or (n_rows, height, width, n_channels), got shape {pictures.shape}."
             )
-        height, width = pictures.shape[1:3]
-        self._windows = Windows((height, width), _pair(self.window), _pair(self.stride))
+        shape = (pictures.shape[1], pictures.shape[2])
         fill = "mean" if isinstance(self.fill, str) and self.fill == "auto" else self.fill
+        if self.method_ == "rise":
+            seed = seed_of(self.random_state)
+            self._fades = Fades.of(shape, self.n_cells, self.share, self.n_masks, seed)
+            return SegmentMasker(np.zeros(shape, dtype=int), fill=fill)
+        self._windows = Windows(shape, _pair(self.window), _pair(self.stride))
         return SegmentMasker(self._windows.cells, fill=fill)
 
     def _chosen_method(self, X: Any) -> str:

@@ -119,7 +119,12 @@ def as_predictor(
             batch_size=batch_size,
         )
         return Predictor(
-            asked, name=asked.__name__, task=task, output_names=names, masked=asked.predict_masked
+            asked,
+            name=asked.__name__,
+            task=task,
+            output_names=names,
+            masked=asked.predict_masked,
+            faded=asked.predict_faded,
         )
     if output not in (None, *_RESPONSES):
         raise ValueError(
@@ -148,6 +153,7 @@ def as_predictor(
             task=task,
             output_names=names,
             masked=getattr(model, "predict_masked", None),
+            faded=getattr(model, "predict_faded", None),
         )
     raise TypeError(
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to answers, "

@@ -67,6 +67,9 @@ class Predictor:
         For a model that puts masked rows together itself, where it lives: from
         (x, masks, fill, labels) to an array of shape (n_masks, n_fill) or
         (n_masks, n_fill, n_outputs); see `ask_masked`.
+    faded : callable or None
+        The same for soft masks: from (x, fill, grids, shifts, down, right) to an array of
+        shape (n_masks,) or (n_masks, n_outputs); see `ask_faded`.
     copies : bool
         Whether the model gets a copy of each table, since it changes what it is given.
     """
@@ -80,6 +83,7 @@ class Predictor:
     columns: tuple[str, ...] | None = None
     wants_array: bool = False
     masked: Callable[[Any, Bools, Any, Codes], Any] | None = None
+    faded: Callable[..., Any] | None = None
     copies: bool = False
 
     def predict(self, X: Any) -> Floats:
@@ -167,6 +171,28 @@ class Predictor:
             )
         n_rows = shape[0] * shape[1]
         return self._checked(answer.reshape(n_rows, *answer.shape[2:]), n_rows).reshape(*shape, -1)
+
+    def ask_faded(self, rows: Any) -> Floats:
+        """Ask the model about one picture under soft masks, which it composes itself.
+
+        Parameters
+        ----------
+        rows : FadedRows
+            The picture in pieces.
+
+        Returns
+        -------
+        ndarray of shape (n_masks, n_outputs)
+            In model output units.
+
+        Raises
+        ------
+        ModelOutputError
+            As `predict`.
+        """
+        assert self.faded is not None
+        answer = self.faded(rows.x, rows.fill, rows.grids, rows.shifts, rows.down, rows.right)
+        return self._checked(answer, rows.grids.shape[0])
 
     def trial(self, table: Any) -> tuple[Predictor, Floats]:
         """Ask about a small table, and see whether the model changes it, or its mind.

@@ -142,6 +142,40 @@ class TorchModel:
         answers = [self._in_batches(masks.shape[0], size, composed(other)) for other in others]
         return np.stack(answers, axis=1)
 
+    def predict_faded(
+        self, x: Any, fill: Any, grids: Floats, shifts: Codes, down: Floats, right: Floats
+    ) -> Floats:
+        """Ask about one picture under soft masks, which is put together where the module is.
+
+        Parameters
+        ----------
+        x : ndarray of shape (height, width) or (height, width, n_channels)
+            The picture, in the layout "HWC".
+        fill : ndarray of x's shape
+            What stands in.
+        grids : ndarray of shape (n_masks, n_cells, n_cells)
+            1 where the picture shows.
+        shifts : ndarray of int of shape (n_masks, 2)
+            Of each grid, down and to the right.
+        down, right : ndarray of shape (n_shifts, n_pixels, n_cells)
+            Weights of a grid's rows and columns in those of pixels, for each shift.
+
+        Returns
+        -------
+        ndarray of shape (n_masks, n_outputs)
+        """
+        own, other = self._prepared(x[None]), self._prepared(np.broadcast_to(fill, x.shape)[None])
+        cells, along, across = (
+            torch.as_tensor(part, dtype=torch.float32, device=own.device) for part in (grids, down, right)
+        )
+        places = torch.as_tensor(np.ascontiguousarray(shifts), device=own.device)
+
+        def composed(part: slice) -> Any:
+            masks = along[places[part, 0]] @ cells[part] @ across[places[part, 1]].transpose(1, 2)
+            return torch.lerp(other, own, masks[:, None])
+
+        return self._in_batches(grids.shape[0], self._size(x.shape), composed)
+
     def tune(self, x: Any, sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> TorchModel:
         """Measure which batch size is the fastest, and keep it.
 

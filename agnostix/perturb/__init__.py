@@ -3,6 +3,7 @@
 from agnostix.perturb.background import Background
 from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pairs, n_pairs_of_all
 from agnostix.perturb.draws import Draws, MaskBlock
+from agnostix.perturb.fades import FadedRows, Fades
 from agnostix.perturb.learn_features import FeatureLearner
 from agnostix.perturb.mask_draws import MaskDraws
 from agnostix.perturb.masker import Builder, Composition, Masker
@@ -25,6 +26,8 @@ __all__ = [
     "Coalitions",
     "Composition",
     "Draws",
+    "FadedRows",
+    "Fades",
     "FeatureLearner",
     "MaskBlock",
     "MaskDraws",

@@ -33,8 +33,8 @@ class Windows:
         for axis, name in enumerate(("high", "wide")):
             if self.size[axis] > self.shape[axis]:
                 raise DataError(
-                    f"The 'window' of OcclusionExplainer is {self.size[axis]} pixels {name}, and the pictures "
-                    f"are {self.shape[axis]}. Use a window of {self.shape[axis]} or less."
+                    f"The 'window' of OcclusionExplainer is {self.size[axis]} pixels {name}, and the "
+                    f"pictures are {self.shape[axis]}. Use a window of {self.shape[axis]} or less."
                 )
             if self.stride[axis] > self.size[axis]:
                 raise DataError(
