@@ -14,8 +14,17 @@ from agnostix.base.outputs import picked
 from agnostix.engine import MeanAndVariance, Run, SoftMasks, Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
-from agnostix.perturb import Background, Fades, Plan, SegmentMasker, Windows, one_hidden_at_a_time
+from agnostix.perturb import (
+    Background,
+    Fades,
+    LearnedMask,
+    Plan,
+    SegmentMasker,
+    Windows,
+    one_hidden_at_a_time,
+)
 from agnostix.perturb.masker import MASKER_METHODS
+from agnostix.typing import Floats
 from agnostix.utils.frames import is_frame
 from agnostix.utils.seeds import seed_of
 from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions
@@ -97,11 +106,12 @@ class OcclusionExplainer(BackgroundExplainer):
     _doc_page = "occlusion.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
-        "method": [StrOptions({"auto", "features", "rise", "segments", "window"})],
+        "method": [StrOptions({"auto", "features", "mask", "rise", "segments", "window"})],
         "window": [Interval(Integral, 1, None, closed="left"), tuple],
         "n_masks": [Interval(Integral, 32, None, closed="left")],
         "n_cells": [Interval(Integral, 2, None, closed="left")],
         "share": [Interval(Real, 0, 1, closed="neither")],
+        "learned_mask": [LearnedMask, None],
         "stride": [Interval(Integral, 1, None, closed="left"), tuple],
         "fill": "no_validation",
         "background_size": [Interval(Integral, 1, None, closed="left")],
@@ -123,6 +133,7 @@ class OcclusionExplainer(BackgroundExplainer):
         n_masks: int = 4000,
         n_cells: int = 7,
         share: float = 0.5,
+        learned_mask: LearnedMask | None = None,
         fill: Any = "auto",
         background_size: int = 100,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
@@ -139,6 +150,7 @@ class OcclusionExplainer(BackgroundExplainer):
         self.n_masks = n_masks
         self.n_cells = n_cells
         self.share = share
+        self.learned_mask = learned_mask
         self.fill = fill
         self.background_size = background_size
         self.feature_groups = feature_groups
@@ -196,8 +208,10 @@ class OcclusionExplainer(BackgroundExplainer):
             If the model fails.
         """
         rows, wanted = self._checked_table(X, outputs)
-        if self._fades is not None:
+        if self.method_ == "rise":
             return self._faded(rows, wanted)
+        if self.method_ == "mask":
+            return self._learned(rows, wanted)
         (answered,) = self._run().answer(self._plan(), rows)
         means, variances = answered.found
         which, names, extras = self._picked(wanted, means[:, 0])
@@ -208,7 +222,8 @@ class OcclusionExplainer(BackgroundExplainer):
         features = self._masker.players_of(rows).names
         if self._windows is not None:
             extras["windows"] = values
-            values, errors, features = self._windows.spread(values), None, ()
+            values, features = self._windows.spread(values), ()
+            errors = np.zeros_like(values)
         elif self.base_values_ is None:
             extras |= self._masker.extras(rows)
             values = np.where(self._masker.present(rows)[:, :, None], values, np.nan)
@@ -230,28 +245,72 @@ class OcclusionExplainer(BackgroundExplainer):
     def _faded(self, rows: Any, wanted: Any) -> Explanation:
         """Maps from soft masks."""
         assert self._fades is not None
-        pictures = self._masker.unmasked(rows)
-        survey = Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
-        own = survey.ask(TableRows(pictures, np.arange(len(pictures)), int(np.prod(pictures.shape[1:]))))
+        pictures, own = self._own_answers(rows)
         which, names, extras = self._picked(wanted, own)
         composed = self._predictor.faded is not None
-        found = survey.answer(SoftMasks(self._fades, pictures, rows.fill, which, composed))
+        found = self._survey().answer(SoftMasks(self._fades, pictures, rows.fill, which, composed))
         values, errors, base = (np.stack(part) for part in zip(*found, strict=True))
         n_masks = self._fades.points.n_points
+        told = {"n_masks": n_masks, "n_model_rows": len(pictures) * (1 + n_masks)}
+        return self._map(rows, names, values, errors, base, picked(own, which), extras | told)
+
+    def _learned(self, rows: Any, wanted: Any) -> Explanation:
+        """Masks that are learned, one for each picture and output."""
+        pictures, own = self._own_answers(rows)
+        which, names, extras = self._picked(wanted, own)
+        module: Any = self._predictor.function
+        fills = np.broadcast_to(rows.fill, pictures.shape)
+        found = [
+            [module.learn_mask(x, fill, int(output), self._mask_search, self._seed) for output in outputs]
+            for x, fill, outputs in zip(pictures, fills, which, strict=True)
+        ]
+        masks = np.stack([np.stack([one.mask for one in row], axis=-1) for row in found])
+        shown, hidden = (
+            np.array([[getattr(one, name) for one in row] for row in found]) for name in ("shown", "hidden")
+        )
+        n_rows = len(pictures) + sum(one.n_model_rows for row in found for one in row)
+        told = {"shown": shown, "hidden": hidden, "n_model_rows": n_rows}
+        return self._map(rows, names, masks, None, hidden, picked(own, which), extras | told)
+
+    def _map(
+        self,
+        rows: Any,
+        names: tuple[str, ...],
+        values: Floats,
+        errors: Floats | None,
+        base: Floats,
+        outputs: Floats,
+        told: dict[str, Any],
+    ) -> Explanation:
+        """An explanation point by point."""
+        n_model_rows = told.pop("n_model_rows")
         return Explanation(
             values=values,
             std_errors=errors,
             base_values=base,
-            outputs=picked(own, which),
+            outputs=outputs,
             data=self._masker.data(rows),
             feature_names=(),
             output_names=names,
             kind="occlusion",
             method="OcclusionExplainer",
             params=self._told_params() | {"method": self.method_},
-            n_model_rows=len(pictures) * (1 + n_masks),
-            extras=extras | {"n_masks": n_masks},
+            n_model_rows=n_model_rows,
+            extras=told,
         )
+
+    @property
+    def _mask_search(self) -> LearnedMask:
+        return LearnedMask() if self.learned_mask is None else self.learned_mask
+
+    def _survey(self) -> Survey:
+        return Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
+
+    def _own_answers(self, rows: Any) -> tuple[Any, Floats]:
+        """The pictures, and the model's answers to them."""
+        pictures = self._masker.unmasked(rows)
+        table = TableRows(pictures, np.arange(len(pictures)), int(np.prod(pictures.shape[1:])))
+        return pictures, self._survey().ask(table)
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about, before anything runs.
@@ -269,6 +328,8 @@ class OcclusionExplainer(BackgroundExplainer):
         n_rows = len(self._read(X))
         if self._fades is not None:
             return n_rows * (1 + self._fades.points.n_points)
+        if self.method_ == "mask":
+            return n_rows * (1 + len(self.output_names_) * (2 * self._mask_search.n_steps + 2))
         return self._run().cost(self._plan(), n_rows)
 
     @property
@@ -305,9 +366,10 @@ class OcclusionExplainer(BackgroundExplainer):
             )
         shape = (pictures.shape[1], pictures.shape[2])
         fill = "mean" if isinstance(self.fill, str) and self.fill == "auto" else self.fill
+        self._seed = seed_of(self.random_state)
         if self.method_ == "rise":
-            seed = seed_of(self.random_state)
-            self._fades = Fades.of(shape, self.n_cells, self.share, self.n_masks, seed)
+            self._fades = Fades.of(shape, self.n_cells, self.share, self.n_masks, self._seed)
+        if self.method_ in ("rise", "mask"):
             return SegmentMasker(np.zeros(shape, dtype=int), fill=fill)
         self._windows = Windows(shape, _pair(self.window), _pair(self.stride))
         return SegmentMasker(self._windows.cells, fill=fill)

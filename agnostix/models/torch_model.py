@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from agnostix.exceptions import DataError, ModelOutputError
+from agnostix.models.torch_masks import MaskFound, search
 from agnostix.typing import Bools, Codes, Floats
 
 ACTIVATIONS = ("auto", "softmax", "sigmoid", "none")
@@ -176,6 +177,30 @@ class TorchModel:
 
         return self._in_batches(grids.shape[0], self._size(x.shape), composed)
 
+    def learn_mask(self, x: Any, fill: Any, output: int, how: Any, seed: int) -> MaskFound:
+        """Search for a mask of one picture by gradients; those of the module's parameters stay as they are.
+
+        Parameters
+        ----------
+        x : ndarray of shape (height, width) or (height, width, n_channels)
+            The picture.
+        fill : ndarray that broadcasts to x
+            What stands in.
+        output : int
+            Whose score counts.
+        how : LearnedMask
+            What is searched for.
+        seed : int
+            Of the jitter.
+
+        Returns
+        -------
+        MaskFound
+        """
+        own, other = self._prepared(x[None]), self._prepared(np.broadcast_to(fill, x.shape)[None])
+        with torch.enable_grad(), _evaluating(self._runner):
+            return search(lambda batch: self._tensor(batch)[:, output], own, other, how, seed)
+
     def tune(self, x: Any, sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> TorchModel:
         """Measure which batch size is the fastest, and keep it.
 
@@ -211,7 +236,7 @@ class TorchModel:
         """Rows as the module takes them, where it lives."""
         rows = np.asarray(rows)
         self._check(rows)
-        batch = torch.as_tensor(np.ascontiguousarray(rows)).to(self._device)
+        batch = torch.as_tensor(np.array(rows, order="C")).to(self._device)
         is_bytes = batch.dtype == torch.uint8
         batch = batch.to(torch.float32)
         if batch.ndim < 3:
@@ -279,10 +304,14 @@ class TorchModel:
         return np.concatenate(found)
 
     def _answers(self, batch: Any) -> Floats:
+        return self._tensor(batch).cpu().numpy().astype(float)
+
+    def _tensor(self, batch: Any) -> Any:
+        """Answers where the module is, of shape (n, n_outputs)."""
         kind = PRECISIONS[self.precision]
         with torch.autocast(batch.device.type, dtype=kind, enabled=kind is not None):
             answer = self._runner(batch)
-        return self._activated(self._one(answer).float()).cpu().numpy().astype(float)
+        return self._activated(self._one(answer).float())
 
     def _one(self, answer: Any) -> Any:
         """The tensor of shape (n,) or (n, n_outputs) among what a module gives."""

@@ -5,6 +5,7 @@ from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pai
 from agnostix.perturb.draws import Draws, MaskBlock
 from agnostix.perturb.fades import FadedRows, Fades
 from agnostix.perturb.learn_features import FeatureLearner
+from agnostix.perturb.learned_mask import LearnedMask
 from agnostix.perturb.mask_draws import MaskDraws
 from agnostix.perturb.masker import Builder, Composition, Masker
 from agnostix.perturb.neighbourhood import Neighbourhood
@@ -29,6 +30,7 @@ __all__ = [
     "FadedRows",
     "Fades",
     "FeatureLearner",
+    "LearnedMask",
     "MaskBlock",
     "MaskDraws",
     "Masker",
