@@ -212,10 +212,10 @@ class OcclusionExplainer(BackgroundExplainer):
             return self._faded(rows, wanted)
         if self.method_ == "mask":
             return self._learned(rows, wanted)
-        (answered,) = self._run().answer(self._plan(), rows)
+        (answered,) = self._run().answer(self._plan(rows), rows)
         means, variances = answered.found
         which, names, extras = self._picked(wanted, means[:, 0])
-        n_hidden = self._n_hidden
+        n_hidden = means.shape[1] - 1 - (self.base_values_ is None)
         values = picked(means[:, :1] - means[:, 1 : 1 + n_hidden], which)
         errors = picked(np.sqrt(variances[:, 1 : 1 + n_hidden] * self._share_per_draw()), which)
         base = picked(means[:, -1], which) if self.base_values_ is None else self.base_values_[which]
@@ -325,24 +325,21 @@ class OcclusionExplainer(BackgroundExplainer):
         int
         """
         check_is_fitted(self)
-        n_rows = len(self._read(X))
+        rows = self._read(X)
+        n_rows = len(rows)
         if self._fades is not None:
             return n_rows * (1 + self._fades.points.n_points)
         if self.method_ == "mask":
             return n_rows * (1 + len(self.output_names_) * (2 * self._mask_search.n_steps + 2))
-        return self._run().cost(self._plan(), n_rows)
+        return self._run().cost(self._plan(rows), n_rows)
 
-    @property
-    def _n_hidden(self) -> int:
-        """Things that are hidden, one after the other."""
-        return len(self.players_.names) if self._windows is None else self._windows.n_windows
-
-    def _plan(self) -> Plan:
+    def _plan(self, rows: Any) -> Plan:
         """The row as it is, each thing hidden; and all of it, where that is not known already."""
+        n_players = len(self._masker.players_of(rows).names)
         if self._windows is None:
-            (masks,) = one_hidden_at_a_time(len(self.players_.names)).stages
+            (masks,) = one_hidden_at_a_time(n_players).stages
         else:
-            masks = np.vstack([np.ones((1, len(self.players_.names)), dtype=bool), self._windows.masks])
+            masks = np.vstack([np.ones((1, n_players), dtype=bool), self._windows.masks])
         if self.base_values_ is None:
             masks = np.vstack([masks, np.zeros((1, masks.shape[1]), dtype=bool)])
         return Plan((masks,))
@@ -355,8 +352,6 @@ class OcclusionExplainer(BackgroundExplainer):
         if self.method_ == "features":
             return None
         if self.method_ == "segments":
-            if not self.masker.same_players:
-                raise DataError("segments")
             return self.masker
         pictures = np.asarray(X)
         if pictures.ndim not in (3, 4):
