@@ -1,4 +1,4 @@
-"""What the model would say without a feature: columns hidden behind those of other rows."""
+"""What the model would say without a feature, or without a part of a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base import BackgroundExplainer
-from agnostix.base.outputs import picked
+from agnostix.base.outputs import picked, select_outputs
 from agnostix.engine import MeanAndVariance, Run, SoftMasks, Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
@@ -24,55 +24,94 @@ from agnostix.perturb import (
     one_hidden_at_a_time,
 )
 from agnostix.perturb.masker import MASKER_METHODS
+from agnostix.perturb.pictures import as_pixels
 from agnostix.typing import Floats
 from agnostix.utils.frames import is_frame
 from agnostix.utils.seeds import seed_of
 from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions
 
+_TOLD = ("shown", "hidden")
+"""What is told of a learned mask."""
+
 
 class OcclusionExplainer(BackgroundExplainer):
-    """Say what each feature does to a prediction, by hiding it.
+    """Say what each feature of a row, or part of a picture, does to a prediction, by hiding it.
 
-    The value of a feature is the prediction of the row less the mean
+    In tables, the value of a feature is the prediction of the row less the mean
     prediction of the same row with the feature taken from background rows, in
     model output units. For a model that is a sum of functions of single
     features these are exact, and add up to the prediction less the mean one;
     where features work together, each is credited with what needs it.
 
+    In pictures, another colour stands in for what is hidden, and each pixel
+    has a value: by windows that slide over the picture, by soft random masks
+    (RISE), or by a mask that is searched for with gradients; segments have one
+    value each.
+
     Parameters
     ----------
-    model : fitted estimator, Pipeline or callable
-        What is explained. An unfitted estimator is fitted on (X, y).
-    method : {"auto", "features"}, default="auto"
-        "features" hides the columns of a table; "auto" chooses it for tables.
-    fill : "auto", mapping or array-like of shape (n_columns,), default="auto"
-        What stands in for hidden values: rows drawn from those seen in `fit`,
-        or one row of constants, for a DataFrame a mapping from its columns.
+    model : fitted estimator, Pipeline, torch module or callable
+        What is explained. An unfitted estimator is fitted on (X, y). How a torch
+        module takes its pictures is said to `as_predictor`, which composes
+        masked pictures where the module lives.
+    method : {"auto", "features", "window", "segments", "rise", "mask"}, default="auto"
+        "features" hides the columns of a table, one or one group at a time.
+        "window" hides each position of a window; a pixel's value is the mean
+        over the windows that cover it. "segments" hides the segments of
+        `masker`. "rise" hides random parts softly; a pixel's value is the mean
+        answer where it shows less the mean answer. "mask" learns a mask, 1
+        where the picture counts, through a torch module's gradients. "auto" is
+        "segments" with a masker, "features" for tables, "window" for pictures.
+    window : int or tuple (height, width), default=16
+        Pixels that "window" hides at once.
+    stride : int or tuple (down, right), default=8
+        Pixels from one window to the next, no more than the window has. The
+        last windows are cut at the border.
+    n_masks : int, default=4000
+        Soft masks at most, for "rise": the largest blocks of a power of two
+        that leave at least 16 of them.
+    n_cells : int, default=7
+        Cells of a soft mask's grid, down and to the right.
+    share : float, default=0.5
+        Chance that a cell of a soft mask shows the picture.
+    learned_mask : LearnedMask, default=None
+        What "mask" searches for; None for ``LearnedMask()``.
+    fill : "auto", str, mapping or array-like, default="auto"
+        What stands in for hidden values. Tables: rows drawn from those seen in
+        `fit`, or one row of constants, for a DataFrame a mapping from its
+        columns. Pictures: "mean", which "auto" chooses, for the mean colour;
+        "blur"; a number, or one for each channel, in the pictures' own units.
+        A masker has its own.
     background_size : int, default=100
-        Rows drawn in `fit`, without replacement; all where there are fewer.
+        Rows of a table drawn in `fit`, without replacement; all where there are fewer.
     feature_groups : mapping from str to list of str, default=None
         Columns that are hidden together, such as those of one label.
+    masker : SegmentMasker, TextMasker or other Masker, default=None
+        For "segments": what is hidden together, and what stands in; None for a
+        grid of 50 cells.
     outputs : None, "predicted", name, index or list of these, default=None
         Outputs to explain; None: all up to 20, else the predicted one.
     n_jobs : int, default=None
         Workers for the model, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
-        Of the background; None draws a seed once, in `fit`.
+        Of the background, the soft masks and the search; None draws a seed once, in `fit`.
     verbose : int, default=0
         1 shows the progress.
 
     Attributes
     ----------
+    method_ : str
+        The method in use.
     background_ : DataFrame or ndarray of shape (n_background, n_columns)
-        The rows that stand in.
+        The rows that stand in; None for pictures.
     base_values_ : ndarray of shape (n_outputs,)
-        The model's mean prediction of the background.
+        The model's mean prediction of the background; None for pictures.
     output_names_ : tuple of str
         Names of all of the model's outputs.
     players_ : Players
         Names and columns of what is hidden as one.
     n_features_in_ : int
-        Columns seen in `fit`.
+        Columns seen in `fit`, or numbers in a picture.
     feature_names_in_ : ndarray of str
         Their names, if all are strings.
 
@@ -80,12 +119,25 @@ class OcclusionExplainer(BackgroundExplainer):
     -----
     Background rows that agree in what is hidden are put to the model once.
     Standard errors speak of the draw of the background: the spread over its
-    rows, as if each were drawn anew; 0 for a single row of constants.
+    rows, as if each were drawn anew; 0 for a single row of constants, for
+    windows and for segments. Those of "rise" come from independent blocks of
+    masks; a learned mask has none.
+
+    Maps have shape (n_rows, height, width, n_outputs). ``base_values`` are the
+    answers where all of a picture is hidden, with "rise" the mean answer under
+    its masks. ``extras`` hold, with "window", the effect of each window, of shape
+    (n_rows, n_windows, n_outputs); with "mask", the score where only the mask is
+    "shown" and that where it is "hidden", of shape (n_rows, n_outputs).
 
     References
     ----------
     .. [1] Zeiler, M. D., Fergus, R. (2014). Visualizing and understanding
        convolutional networks. ECCV. https://doi.org/10.1007/978-3-319-10590-1_53
+    .. [2] Petsiuk, V., Das, A., Saenko, K. (2018). RISE: Randomized input
+       sampling for explanation of black-box models. BMVC.
+       https://doi.org/10.48550/arXiv.1806.07421
+    .. [3] Fong, R., Vedaldi, A. (2017). Interpretable explanations of black
+       boxes by meaningful perturbation. ICCV. https://doi.org/10.1109/ICCV.2017.371
 
     Examples
     --------
@@ -101,6 +153,15 @@ class OcclusionExplainer(BackgroundExplainer):
     >>> expected = model.coef_ * (X.head(3) - X.mean())
     >>> bool(abs(exp.values[:, :, 0] - expected.to_numpy()).max() < 1e-9)
     True
+
+    A picture whose upper left corner is all that counts:
+
+    >>> import numpy as np
+    >>> pictures = np.random.default_rng(0).random((1, 8, 8))
+    >>> explainer = OcclusionExplainer(lambda X: X[:, :4, :4].sum((1, 2)), window=4, stride=4, fill=0)
+    >>> exp = explainer.fit(pictures).explain(pictures)
+    >>> exp.values.shape, bool(exp.values[0, 0, 0, 0] > 1), bool(abs(exp.values[0, 4:]).max() < 1e-12)
+    ((1, 8, 8, 1), True, True)
     """
 
     _doc_page = "occlusion.md"
@@ -161,12 +222,13 @@ class OcclusionExplainer(BackgroundExplainer):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OcclusionExplainer:
-        """Draw the background and ask the model about it.
+        """Draw the background, or the masks, and try the model.
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows to draw from.
+        X : DataFrame or array-like of shape (n_rows, n_columns), or pictures
+            Rows to draw from; pictures are of shape (n_rows, height, width) or
+            (n_rows, height, width, n_channels).
         y : array-like of shape (n_rows,), default=None
             Needed only for an unfitted model.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -179,26 +241,29 @@ class OcclusionExplainer(BackgroundExplainer):
         Raises
         ------
         ValueError
-            If the rows, the fill or a group cannot be used.
+            If the rows, the fill, a window, a masker or a group cannot be used, or a mask is to be
+            learned from a model without gradients.
         """
         self._validate_params()
         self._learn_background(X, y, sample_weight)
+        self._check_has_gradients()
         return self
 
     def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
-        """Hide each feature of each row.
+        """Hide each feature of each row, or parts of each picture.
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows to be explained, with the columns and types seen in `fit`.
+        X : DataFrame or array-like of shape (n_rows, n_columns), or pictures
+            Rows to be explained, with the columns and types seen in `fit`, or pictures of the same size.
         outputs : None, "predicted", name, index or list of these, default=None
             As in the constructor, and before it.
 
         Returns
         -------
         Explanation
-            Of kind "occlusion"; ``base_values`` are the mean predictions of the background.
+            Of kind "occlusion"; ``base_values`` are the mean predictions of the background,
+            or the answers where all of a picture is hidden.
 
         Raises
         ------
@@ -237,7 +302,7 @@ class OcclusionExplainer(BackgroundExplainer):
             output_names=names,
             kind="occlusion",
             method="OcclusionExplainer",
-            params=self._told_params() | {"method": self.method_},
+            params=self._told_params(),
             n_model_rows=answered.n_model_rows,
             extras=extras,
         )
@@ -245,32 +310,31 @@ class OcclusionExplainer(BackgroundExplainer):
     def _faded(self, rows: Any, wanted: Any) -> Explanation:
         """Maps from soft masks."""
         assert self._fades is not None
-        pictures, own = self._own_answers(rows)
+        pictures, own = self._answers(self._masker.unmasked(rows))
         which, names, extras = self._picked(wanted, own)
         composed = self._predictor.faded is not None
         found = self._survey().answer(SoftMasks(self._fades, pictures, rows.fill, which, composed))
         values, errors, base = (np.stack(part) for part in zip(*found, strict=True))
         n_masks = self._fades.points.n_points
-        told = {"n_masks": n_masks, "n_model_rows": len(pictures) * (1 + n_masks)}
-        return self._map(rows, names, values, errors, base, picked(own, which), extras | told)
+        n_rows = len(pictures) * (1 + n_masks)
+        told = extras | {"n_masks": n_masks}
+        return self._map(rows, names, values, errors, base, picked(own, which), told, n_rows)
 
     def _learned(self, rows: Any, wanted: Any) -> Explanation:
         """Masks that are learned, one for each picture and output."""
-        pictures, own = self._own_answers(rows)
+        pictures, own = self._answers(self._masker.unmasked(rows))
         which, names, extras = self._picked(wanted, own)
+        fills, hidden_all = self._answers(np.broadcast_to(rows.fill, pictures.shape))
         module: Any = self._predictor.function
-        fills = np.broadcast_to(rows.fill, pictures.shape)
         found = [
             [module.learn_mask(x, fill, int(output), self._mask_search, self._seed) for output in outputs]
             for x, fill, outputs in zip(pictures, fills, which, strict=True)
         ]
         masks = np.stack([np.stack([one.mask for one in row], axis=-1) for row in found])
-        shown, hidden = (
-            np.array([[getattr(one, name) for one in row] for row in found]) for name in ("shown", "hidden")
-        )
-        n_rows = len(pictures) + sum(one.n_model_rows for row in found for one in row)
-        told = {"shown": shown, "hidden": hidden, "n_model_rows": n_rows}
-        return self._map(rows, names, masks, None, hidden, picked(own, which), extras | told)
+        told = {name: np.array([[getattr(one, name) for one in row] for row in found]) for name in _TOLD}
+        n_rows = 2 * len(pictures) + which.size * self._mask_search.cost
+        base = picked(hidden_all, which)
+        return self._map(rows, names, masks, None, base, picked(own, which), extras | told, n_rows)
 
     def _map(
         self,
@@ -281,9 +345,9 @@ class OcclusionExplainer(BackgroundExplainer):
         base: Floats,
         outputs: Floats,
         told: dict[str, Any],
+        n_model_rows: int,
     ) -> Explanation:
         """An explanation point by point."""
-        n_model_rows = told.pop("n_model_rows")
         return Explanation(
             values=values,
             std_errors=errors,
@@ -294,7 +358,7 @@ class OcclusionExplainer(BackgroundExplainer):
             output_names=names,
             kind="occlusion",
             method="OcclusionExplainer",
-            params=self._told_params() | {"method": self.method_},
+            params=self._told_params(),
             n_model_rows=n_model_rows,
             extras=told,
         )
@@ -306,9 +370,8 @@ class OcclusionExplainer(BackgroundExplainer):
     def _survey(self) -> Survey:
         return Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
 
-    def _own_answers(self, rows: Any) -> tuple[Any, Floats]:
-        """The pictures, and the model's answers to them."""
-        pictures = self._masker.unmasked(rows)
+    def _answers(self, pictures: Any) -> tuple[Any, Floats]:
+        """Pictures, and the model's answers to them."""
         table = TableRows(pictures, np.arange(len(pictures)), int(np.prod(pictures.shape[1:])))
         return pictures, self._survey().ask(table)
 
@@ -330,7 +393,10 @@ class OcclusionExplainer(BackgroundExplainer):
         if self._fades is not None:
             return n_rows * (1 + self._fades.points.n_points)
         if self.method_ == "mask":
-            return n_rows * (1 + len(self.output_names_) * (2 * self._mask_search.n_steps + 2))
+            which, _ = select_outputs(
+                self.outputs, self.output_names_, np.zeros((1, len(self.output_names_)))
+            )
+            return n_rows * (2 + which.shape[1] * self._mask_search.cost)
         return self._run().cost(self._plan(rows), n_rows)
 
     def _plan(self, rows: Any) -> Plan:
@@ -345,43 +411,96 @@ class OcclusionExplainer(BackgroundExplainer):
         return Plan((masks,))
 
     def _own_masker(self, X: Any) -> Any:
-        """What hides parts of pictures; None for tables."""
+        """What hides parts of pictures, or of whatever a masker knows; None for tables."""
         self._windows: Windows | None = None
         self._fades: Fades | None = None
+        self._shape: tuple[int, ...] | None = None
         self.method_ = self._chosen_method(X)
-        if self.method_ == "features":
-            return None
-        if self.method_ == "segments":
+        if self.method_ == "features" or self.masker is not None:
             return self.masker
-        pictures = np.asarray(X)
-        if pictures.ndim not in (3, 4):
-            raise DataError(
-                f"method={self.method_!r} of OcclusionExplainer needs pictures of shape (n_rows, height, "
-                f"width) or (n_rows, height, width, n_channels), got shape {pictures.shape}."
-            )
-        shape = (pictures.shape[1], pictures.shape[2])
-        fill = "mean" if isinstance(self.fill, str) and self.fill == "auto" else self.fill
+        self._shape = self._pixels(X).shape[1:]
+        if self.method_ == "segments":
+            return SegmentMasker(fill=self._fill)
+        shape = (self._shape[0], self._shape[1])
         self._seed = seed_of(self.random_state)
         if self.method_ == "rise":
             self._fades = Fades.of(shape, self.n_cells, self.share, self.n_masks, self._seed)
         if self.method_ in ("rise", "mask"):
-            return SegmentMasker(np.zeros(shape, dtype=int), fill=fill)
-        self._windows = Windows(shape, _pair(self.window), _pair(self.stride))
-        return SegmentMasker(self._windows.cells, fill=fill)
+            return SegmentMasker(np.zeros(shape, dtype=int), fill=self._fill)
+        self._windows = Windows(shape, _pair("window", self.window), _pair("stride", self.stride))
+        return SegmentMasker(self._windows.cells, fill=self._fill)
 
     def _chosen_method(self, X: Any) -> str:
-        if self.method != "auto":
-            return self.method
-        if self.masker is not None:
-            return "segments"
-        return "window" if not is_frame(X) and np.ndim(X) > 2 else "features"
+        if self.masker is None:
+            return ("window" if _n_axes(X) > 2 else "features") if self.method == "auto" else self.method
+        if self.method not in ("auto", "segments"):
+            raise DataError(
+                f"The 'masker' parameter of OcclusionExplainer must be None with method={self.method!r}. Use "
+                "method='segments'."
+            )
+        if not self._is_auto_fill:
+            raise DataError(
+                "The 'fill' parameter of OcclusionExplainer must be 'auto' with a masker, which has its own, "
+                f"got {self.fill!r}. Give the fill to the masker."
+            )
+        return "segments"
+
+    def _pixels(self, X: Any) -> Any:
+        """Pictures, checked."""
+        if _n_axes(X) == 2:
+            raise DataError(
+                f"method={self.method_!r} of OcclusionExplainer needs pictures of shape (n_rows, height, "
+                "width) or (n_rows, height, width, n_channels), got a table. Use method='features'."
+            )
+        return as_pixels(X)
+
+    def _read(self, X: Any) -> Any:
+        if self._shape is not None and (shape := self._pixels(X).shape[1:]) != self._shape:
+            raise DataError(
+                f"X has pictures of shape {shape}, and OcclusionExplainer was fitted on pictures of shape "
+                f"{self._shape}. Resize them, or fit again."
+            )
+        return super()._read(X)
+
+    def _columns_out(self) -> tuple[str, ...]:
+        if self.method_ in ("window", "rise", "mask"):
+            raise DataError(
+                f"OcclusionExplainer cannot put its values into columns with method={self.method_!r}: they "
+                "are maps of pixels. Use explain(X).values, or method='segments'."
+            )
+        return super()._columns_out()
+
+    def _check_has_gradients(self) -> None:
+        if self.method_ == "mask" and not hasattr(self._predictor.function, "learn_mask"):
+            raise DataError(
+                "method='mask' of OcclusionExplainer needs gradients, which it takes through a torch module, "
+                f"and the model is {self._predictor.name}. Use method='rise' or 'window', which only ask."
+            )
+
+    def _told_params(self) -> dict[str, Any]:
+        """With what was chosen in place of "auto" and None."""
+        told = super()._told_params() | {"method": self.method_}
+        if self._shape is not None and self._is_auto_fill:
+            told["fill"] = self._fill
+        if self.method_ == "mask":
+            told["learned_mask"] = repr(self._mask_search)
+        return told
+
+    @property
+    def _is_auto_fill(self) -> bool:
+        return isinstance(self.fill, str) and self.fill == "auto"
+
+    @property
+    def _fill(self) -> Any:
+        """Of pictures."""
+        return "mean" if self._is_auto_fill else self.fill
 
     def _run(self) -> Run:
         n_outputs = len(self.output_names_)
         return Run(self._predictor, self._masker, n_outputs, MeanAndVariance(), self.n_jobs, self.verbose)
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        if isinstance(self.fill, str) and self.fill == "auto":
+        if self._is_auto_fill:
             return Background.drawn(table, self.background_size, self.random_state, sample_weight)
         return Background.constant(self.fill, table, "OcclusionExplainer")
 
@@ -391,6 +510,19 @@ class OcclusionExplainer(BackgroundExplainer):
         return square / (1.0 - square) if square < 1.0 else 0.0
 
 
-def _pair(size: Any) -> tuple[int, int]:
+def _pair(name: str, size: Any) -> tuple[int, int]:
     """Height and width; one number is both."""
-    return (int(size), int(size)) if np.ndim(size) == 0 else (int(size[0]), int(size[1]))
+    pair = (size, size) if isinstance(size, Integral) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(one, int | np.integer) and one >= 1 for one in pair):
+        raise DataError(
+            f"The {name!r} parameter of OcclusionExplainer must be one whole number of pixels, or two, down "
+            f"and to the right, all 1 or more, got {size!r}."
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def _n_axes(X: Any) -> int:
+    """Of a table or pictures, of one size or not."""
+    if is_frame(X):
+        return 2
+    return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X, dtype=object).ndim

@@ -13,9 +13,10 @@ from torch.nn import functional
 from agnostix.typing import Floats
 
 _POWER = 3.0
+_START = 0.5
 _LEAST = 1e-6
-_FIRM = 10.0
-"""How firmly areas are held at the end of a search, times the score's range."""
+_LOOSE, _FIRM = 1.0, 100.0
+"""Price of a mask that has not the asked area, at the first and at the last step."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,11 @@ class MaskFound:
         The score where only the mask is shown.
     hidden : float
         The score where the mask is hidden.
-    n_model_rows : int
-        Pictures that the module was asked about.
     """
 
     mask: Floats
     shown: float
     hidden: float
-    n_model_rows: int
 
 
 def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: int) -> MaskFound:
@@ -59,45 +57,45 @@ def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: in
     MaskFound
     """
     height, width = own.shape[-2:]
-    cells = torch.zeros((1, 1, how.n_cells, how.n_cells), device=own.device, requires_grad=True)
+    cells = torch.full((1, 1, how.n_cells, how.n_cells), _START, device=own.device, requires_grad=True)
     optimiser = torch.optim.Adam([cells], lr=how.learning_rate)
     random = np.random.default_rng([seed, 4])
-    target = _target(height * width, how.size, own.device)
-    n_scores = 0
+    bell = _bell(how.n_cells, how.sigma, own.device)
+    target = _target(how.n_cells**2, how.size, own.device)
     for step in range(how.n_steps):
-        mask = _enlarged(cells, height, width)
+        grid = bell @ cells @ bell.T
         shift = tuple(int(one) for one in random.integers(-how.jitter, how.jitter + 1, 2))
-        shown, hidden = _scores(score, own, other, mask, how, shift)
-        n_scores += (shown is not None) + (hidden is not None)
-        loss = _loss(shown, hidden, mask, how, target, step / how.n_steps)
+        shown, hidden = _scores(score, own, other, _enlarged(grid, height, width), how, shift)
+        loss = _loss(shown, hidden, grid, how, target, step / how.n_steps)
         (cells.grad,) = torch.autograd.grad(loss, [cells])
         optimiser.step()
+        with torch.no_grad():
+            cells.clamp_(0.0, 1.0)
     with torch.no_grad():
-        mask = _final(_enlarged(cells, height, width), how)
+        mask = _final(_enlarged(bell @ cells @ bell.T, height, width), how)
         both = torch.cat([torch.lerp(other, own, mask), torch.lerp(own, other, mask)])
-        ends = score(both).tolist()
-    return MaskFound(mask[0, 0].cpu().numpy().astype(float), ends[0], ends[1], n_scores + 2)
+        shown, hidden = score(both).tolist()
+    return MaskFound(mask[0, 0].cpu().numpy().astype(float), shown, hidden)
 
 
 def _scores(score: Any, own: Any, other: Any, mask: Any, how: Any, shift: tuple[int, ...]) -> tuple[Any, Any]:
     """Of the picture where only the mask is shown, and of that where it is hidden, as far as needed."""
-    wants_shown = how.objective in ("preserve", "both") or (how.objective == "area" and not how.destroy)
-    wants_hidden = how.objective in ("delete", "both") or (how.objective == "area" and how.destroy)
     mixed = []
-    if wants_shown:
+    if how.shows:
         mixed.append(torch.lerp(other, own, mask))
-    if wants_hidden:
+    if how.hides:
         mixed.append(torch.lerp(own, other, mask))
     found = score(torch.roll(torch.cat(mixed), shift, dims=(2, 3)))
-    return (found[0] if wants_shown else None), (found[-1] if wants_hidden else None)
+    return (found[0] if how.shows else None), (found[-1] if how.hides else None)
 
 
-def _loss(shown: Any, hidden: Any, mask: Any, how: Any, target: Any, progress: float) -> Any:
+def _loss(shown: Any, hidden: Any, grid: Any, how: Any, target: Any, progress: float) -> Any:
+    price = how.smoothness * _variation(grid)
     if how.objective == "area":
-        aim = hidden if how.destroy else -shown
-        ordered = torch.sort(mask.flatten()).values
-        return aim + _FIRM * (0.1 + progress) * ((ordered - target) ** 2).mean()
-    price = how.area * mask.mean() + how.smoothness * _variation(mask)
+        ordered = torch.sort(grid.flatten()).values
+        firmness = _LOOSE * (_FIRM / _LOOSE) ** progress
+        return (hidden if how.destroy else -shown) + firmness * ((ordered - target) ** 2).mean() + price
+    price = price + how.area * grid.mean()
     if how.objective == "delete":
         return hidden + price
     if how.objective == "preserve":
@@ -105,20 +103,25 @@ def _loss(shown: Any, hidden: Any, mask: Any, how: Any, target: Any, progress: f
     return hidden - torch.log(torch.clamp(shown, min=_LEAST)) + price
 
 
-def _variation(mask: Any) -> Any:
-    down, right = mask.diff(dim=2).abs() ** _POWER, mask.diff(dim=3).abs() ** _POWER
+def _variation(grid: Any) -> Any:
+    down, right = grid.diff(dim=2).abs() ** _POWER, grid.diff(dim=3).abs() ** _POWER
     return down.mean() + right.mean()
 
 
-def _enlarged(cells: Any, height: int, width: int) -> Any:
-    return functional.interpolate(
-        torch.sigmoid(cells), size=(height, width), mode="bilinear", align_corners=False
-    )
+def _bell(n_cells: int, sigma: float, device: Any) -> Any:
+    """Gaussian weights of cells in each cell, along an axis, of sum 1."""
+    places = torch.arange(n_cells, device=device, dtype=torch.float32)
+    weights = torch.exp(-0.5 * ((places[:, None] - places) / max(sigma, _LEAST)) ** 2)
+    return weights / weights.sum(dim=1, keepdim=True)
 
 
-def _target(n_pixels: int, size: float, device: Any) -> Any:
-    """The mask's values in order: ones on a share of the pixels."""
-    return (torch.arange(n_pixels, device=device) >= round(n_pixels * (1.0 - size))).float()
+def _enlarged(grid: Any, height: int, width: int) -> Any:
+    return functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _target(n_cells: int, size: float, device: Any) -> Any:
+    """The mask's values in order: ones on a share of the cells."""
+    return (torch.arange(n_cells, device=device) >= round(n_cells * (1.0 - size))).float()
 
 
 def _final(mask: Any, how: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from agnostix.exceptions import DataError
 
 OBJECTIVES = ("delete", "preserve", "area", "both")
+_LEAST = {"area": 0, "smoothness": 0, "sigma": 0, "n_cells": 2, "jitter": 0, "n_steps": 1}
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ class LearnedMask:
     objective: str = "delete"
     size: float = 0.1
     destroy: bool = False
-    area: float = 0.3
-    smoothness: float = 0.2
+    area: float = 0.08
+    smoothness: float = 8.0
     n_cells: int = 28
+    sigma: float = 1.0
     jitter: int = 4
     n_steps: int = 300
     learning_rate: float = 0.1
@@ -80,7 +82,7 @@ class LearnedMask:
             )
         if not 0.0 < self.size < 1.0:
             raise DataError(f"The 'size' of LearnedMask must be above 0 and below 1, got {self.size!r}.")
-        for name, least in (("area", 0), ("smoothness", 0), ("n_cells", 2), ("jitter", 0), ("n_steps", 1)):
+        for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise DataError(
                     f"The {name!r} of LearnedMask must be {least} or more, got {getattr(self, name)!r}."
@@ -89,3 +91,18 @@ class LearnedMask:
             raise DataError(
                 f"The 'learning_rate' of LearnedMask must be above 0, got {self.learning_rate!r}."
             )
+
+    @property
+    def shows(self) -> bool:
+        """Whether the search asks about the picture where only the mask is shown."""
+        return self.objective in ("preserve", "both") or (self.objective == "area" and not self.destroy)
+
+    @property
+    def hides(self) -> bool:
+        """Whether the search asks about the picture where the mask is hidden."""
+        return self.objective in ("delete", "both") or (self.objective == "area" and self.destroy)
+
+    @property
+    def cost(self) -> int:
+        """Rows that the model is asked about for one mask."""
+        return self.n_steps * (self.shows + self.hides) + 2
