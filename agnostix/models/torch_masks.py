@@ -15,8 +15,8 @@ from agnostix.typing import Floats
 _POWER = 3.0
 _START = 0.5
 _LEAST = 1e-6
-_LOOSE, _FIRM = 1.0, 100.0
-"""Price of a mask that has not the asked area, at the first and at the last step."""
+_SOFT, _SHARP = 2.0, 40.0
+"""How steep the edges of a mask of a given area are, at the first and at the last step."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +56,40 @@ def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: in
     -------
     MaskFound
     """
-    height, width = own.shape[-2:]
     cells = torch.full((1, 1, how.n_cells, how.n_cells), _START, device=own.device, requires_grad=True)
     optimiser = torch.optim.Adam([cells], lr=how.learning_rate)
     random = np.random.default_rng([seed, 4])
     bell = _bell(how.n_cells, how.sigma, own.device)
-    target = _target(how.n_cells**2, how.size, own.device)
     for step in range(how.n_steps):
         grid = bell @ cells @ bell.T
+        mask = _mask(grid, own, how, step / how.n_steps)
         shift = tuple(int(one) for one in random.integers(-how.jitter, how.jitter + 1, 2))
-        shown, hidden = _scores(score, own, other, _enlarged(grid, height, width), how, shift)
-        loss = _loss(shown, hidden, grid, how, target, step / how.n_steps)
+        loss = _loss(*_scores(score, own, other, mask, how, shift), grid, how)
         (cells.grad,) = torch.autograd.grad(loss, [cells])
         optimiser.step()
         with torch.no_grad():
             cells.clamp_(0.0, 1.0)
     with torch.no_grad():
-        mask = _final(_enlarged(bell @ cells @ bell.T, height, width), how)
+        mask = _mask(bell @ cells @ bell.T, own, how, None)
         both = torch.cat([torch.lerp(other, own, mask), torch.lerp(own, other, mask)])
         shown, hidden = score(both).tolist()
     return MaskFound(mask[0, 0].cpu().numpy().astype(float), shown, hidden)
+
+
+def _mask(grid: Any, own: Any, how: Any, progress: float | None) -> Any:
+    """Of the picture's size; of a given area at the end, where progress is None."""
+    size = own.shape[-2:]
+    mask = functional.interpolate(grid, size=size, mode="bilinear", align_corners=False)
+    if how.objective != "area":
+        return mask
+    n_outside = round(mask.numel() * (1.0 - how.size))
+    ordered = torch.sort(mask.flatten(), stable=True)
+    if progress is None:
+        chosen = torch.ones_like(ordered.values)
+        chosen[ordered.indices[:n_outside]] = 0.0
+        return chosen.reshape(mask.shape)
+    steepness = _SOFT * (_SHARP / _SOFT) ** progress
+    return torch.sigmoid(steepness * (mask - ordered.values[n_outside]))
 
 
 def _scores(score: Any, own: Any, other: Any, mask: Any, how: Any, shift: tuple[int, ...]) -> tuple[Any, Any]:
@@ -89,12 +103,10 @@ def _scores(score: Any, own: Any, other: Any, mask: Any, how: Any, shift: tuple[
     return (found[0] if how.shows else None), (found[-1] if how.hides else None)
 
 
-def _loss(shown: Any, hidden: Any, grid: Any, how: Any, target: Any, progress: float) -> Any:
+def _loss(shown: Any, hidden: Any, grid: Any, how: Any) -> Any:
     price = how.smoothness * _variation(grid)
     if how.objective == "area":
-        ordered = torch.sort(grid.flatten()).values
-        firmness = _LOOSE * (_FIRM / _LOOSE) ** progress
-        return (hidden if how.destroy else -shown) + firmness * ((ordered - target) ** 2).mean() + price
+        return (hidden if how.destroy else -shown) + price
     price = price + how.area * grid.mean()
     if how.objective == "delete":
         return hidden + price
@@ -113,23 +125,3 @@ def _bell(n_cells: int, sigma: float, device: Any) -> Any:
     places = torch.arange(n_cells, device=device, dtype=torch.float32)
     weights = torch.exp(-0.5 * ((places[:, None] - places) / max(sigma, _LEAST)) ** 2)
     return weights / weights.sum(dim=1, keepdim=True)
-
-
-def _enlarged(grid: Any, height: int, width: int) -> Any:
-    return functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
-
-
-def _target(n_cells: int, size: float, device: Any) -> Any:
-    """The mask's values in order: ones on a share of the cells."""
-    return (torch.arange(n_cells, device=device) >= round(n_cells * (1.0 - size))).float()
-
-
-def _final(mask: Any, how: Any) -> Any:
-    """For an area exactly so many pixels, the strongest."""
-    if how.objective != "area":
-        return mask
-    flat = mask.flatten()
-    chosen = torch.zeros_like(flat)
-    n_chosen = flat.numel() - round(flat.numel() * (1.0 - how.size))
-    chosen[torch.argsort(flat, descending=True, stable=True)[:n_chosen]] = 1.0
-    return chosen.reshape(mask.shape)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from agnostix.exceptions import DataError, ModelOutputError
+from agnostix.models.torch_input import TorchInput
 from agnostix.models.torch_masks import MaskFound, search
 from agnostix.typing import Bools, Codes, Floats
 
@@ -27,6 +28,7 @@ GPU_BYTES_PER_NUMBER = 600
 """What a network is taken to hold on a GPU for each number of its input."""
 _PROBABILITY_ROUNDING = 1e-3
 _MOST_TRIED = 256
+_NO_MEMORY = ("out of memory", "allocate memory")
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class TorchModel:
     module : torch.nn.Module
         Run in evaluation mode; its flags are put back afterwards.
     activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
-        What is made of its answers. "auto" is softmax where it gives several numbers
-        that are no probabilities already.
+        What is made of its answers. "auto" is softmax where the first that it gives are
+        several numbers that are no probabilities already.
     mean, std : sequence of float, default=None
         The network's own normalisation, by channel, on pictures from 0 to 1.
     layout : {"HWC", "CHW"}, default="HWC"
@@ -134,7 +136,7 @@ class TorchModel:
         """
         own, others = self._prepared(x[None]), self._prepared(fill)
         shown = torch.as_tensor(np.ascontiguousarray(masks), device=own.device)
-        where = torch.as_tensor(self._spread(labels, x), device=own.device)
+        where = torch.as_tensor(self._input.spread(labels, x), device=own.device)
         size = self._size(x.shape)
 
         def composed(other: Any) -> Callable[[slice], Any]:
@@ -165,6 +167,7 @@ class TorchModel:
         -------
         ndarray of shape (n_masks, n_outputs)
         """
+        self._input.check_channels_are_last(x)
         own, other = self._prepared(x[None]), self._prepared(np.broadcast_to(fill, x.shape)[None])
         cells, along, across = (
             torch.as_tensor(part, dtype=torch.float32, device=own.device) for part in (grids, down, right)
@@ -197,6 +200,7 @@ class TorchModel:
         -------
         MaskFound
         """
+        self._input.check_channels_are_last(x)
         own, other = self._prepared(x[None]), self._prepared(np.broadcast_to(fill, x.shape)[None])
         with torch.enable_grad(), _evaluating(self._runner):
             return search(lambda batch: self._tensor(batch)[:, output], own, other, how, seed)
@@ -232,52 +236,13 @@ class TorchModel:
                 break
         return replace(self, batch_size=found)
 
+    @property
+    def _input(self) -> TorchInput:
+        return TorchInput(self.__name__, self.mean, self.std, self.layout, self.value_range)
+
     def _prepared(self, rows: Any) -> Any:
         """Rows as the module takes them, where it lives."""
-        rows = np.asarray(rows)
-        self._check(rows)
-        batch = torch.as_tensor(np.array(rows, order="C")).to(self._device)
-        is_bytes = batch.dtype == torch.uint8
-        batch = batch.to(torch.float32)
-        if batch.ndim < 3:
-            return batch
-        if batch.ndim == 3:
-            batch = batch[:, None]
-        elif self.layout == "HWC":
-            batch = batch.permute(0, 3, 1, 2)
-        if self.value_range == "0-255" or (self.value_range == "auto" and is_bytes):
-            batch = batch / 255.0
-        if self.mean is not None:
-            mean, std = (self._by_channel(values, batch) for values in (self.mean, self.std))
-            batch = (batch - mean) / std
-        return batch.contiguous(memory_format=torch.channels_last)
-
-    def _check(self, rows: Any) -> None:
-        if rows.dtype.kind not in "biuf":
-            raise DataError(f"The module {self.__name__} takes numbers, got rows of type {rows.dtype}.")
-        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-            bad = np.flatnonzero(~np.isfinite(rows.reshape(rows.shape[0], -1)).all(axis=1))[0]
-            raise DataError(
-                f"Row {bad} has values that are NaN or infinite, of which the module {self.__name__} would "
-                "make answers that mean nothing. Fill them first."
-            )
-
-    def _by_channel(self, values: Any, batch: Any) -> Any:
-        given = torch.as_tensor(values, dtype=torch.float32, device=batch.device).reshape(1, -1, 1, 1)
-        if given.shape[1] not in (1, batch.shape[1]):
-            raise DataError(
-                f"mean and std of as_predictor have {given.shape[1]} channels, and the pictures have "
-                f"{batch.shape[1]}. With channels first, pass layout='CHW'; grey pictures for a network of "
-                "colours can be repeated: np.repeat(pictures[..., None], 3, axis=-1)."
-            )
-        return given
-
-    def _spread(self, labels: Codes, x: Any) -> Codes:
-        """Labels with channels first, as the module's input; one for all channels where they have none."""
-        labels = np.ascontiguousarray(labels)
-        if labels.ndim == 3 and self.layout == "HWC":
-            return np.ascontiguousarray(labels.transpose(2, 0, 1))
-        return labels[None] if x.ndim >= 2 and labels.ndim == 2 else labels
+        return self._input.made(rows, self._device)
 
     def _over(self, shown: Any, own: Any) -> Any:
         return shown if shown.ndim == own.ndim else shown.reshape(shown.shape[0], *own.shape[1:])
@@ -332,7 +297,9 @@ class TorchModel:
         return self._one(parts[self.output])
 
     def _activated(self, answers: Any) -> Any:
-        if self.activation == "softmax" or (self.activation == "auto" and _are_logits(answers)):
+        if self.activation == "auto" and "logits" not in self._made:
+            self._made["logits"] = _are_logits(answers)
+        if self.activation == "softmax" or (self.activation == "auto" and self._made["logits"]):
             return torch.softmax(answers, dim=1)
         return torch.sigmoid(answers) if self.activation == "sigmoid" else answers
 
@@ -374,7 +341,7 @@ def _are_logits(answers: Any) -> bool:
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
     words = str(error).lower()
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in words or "allocate" in words
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in words for sign in _NO_MEMORY)
 
 
 @contextmanager

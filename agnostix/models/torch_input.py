@@ -1,0 +1,145 @@
+"""Rows as a torch module takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from agnostix.exceptions import DataError
+from agnostix.typing import Codes
+
+_BRIGHTEST = 2.0
+"""Pictures that go from 0 to 1 reach no more, cubic resizing and a little noise included."""
+
+
+@dataclass(frozen=True)
+class TorchInput:
+    """How arrays become a module's input.
+
+    Attributes
+    ----------
+    name : str
+        The module's.
+    mean, std : sequence of float or None
+        Its own normalisation, by channel, on pictures from 0 to 1.
+    layout : {"HWC", "CHW"}
+        Where the channels of the pictures that come in are.
+    value_range : {"auto", "0-1", "0-255"}
+        Of the pictures.
+    """
+
+    name: str
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    layout: str
+    value_range: str
+
+    def made(self, rows: Any, device: Any) -> Any:
+        """Tables as they are, pictures with channels first and normalised, on a device.
+
+        Parameters
+        ----------
+        rows : ndarray of n_rows rows
+            A table, or pictures.
+        device : torch.device
+            Where to.
+
+        Returns
+        -------
+        tensor of float32
+
+        Raises
+        ------
+        DataError
+            If they are no finite numbers, or do not fit the normalisation.
+        """
+        rows = np.asarray(rows)
+        self._check(rows)
+        batch = torch.as_tensor(np.array(rows, order="C")).to(device)
+        is_bytes = batch.dtype == torch.uint8
+        batch = batch.to(torch.float32)
+        if batch.ndim < 3:
+            return batch
+        if batch.ndim == 3:
+            batch = batch[:, None]
+        elif self.layout == "HWC":
+            batch = batch.permute(0, 3, 1, 2)
+        if self.value_range == "0-255" or (self.value_range == "auto" and is_bytes):
+            batch = batch / 255.0
+        if self.mean is not None:
+            self._check_range(batch)
+            mean, std = (self._by_channel(values, batch) for values in (self.mean, self.std))
+            batch = (batch - mean) / std
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def spread(self, labels: Codes, x: Any) -> Codes:
+        """Labels of a row's places, as those of the module's input.
+
+        Parameters
+        ----------
+        labels : ndarray of int, of x's shape or of its leading axes
+            The player of each place.
+        x : ndarray
+            The row.
+
+        Returns
+        -------
+        ndarray of int
+            With channels first; one for all channels where they have none of their own.
+        """
+        labels = np.ascontiguousarray(labels)
+        if labels.ndim < x.ndim:
+            self.check_channels_are_last(x)
+        if labels.ndim == 3 and self.layout == "HWC":
+            return np.ascontiguousarray(labels.transpose(2, 0, 1))
+        return labels[None] if labels.ndim == 2 else labels
+
+    def check_channels_are_last(self, x: Any) -> None:
+        """Check that parts of a picture can be hidden.
+
+        Parameters
+        ----------
+        x : ndarray of shape (height, width) or (height, width, n_channels)
+            The picture.
+
+        Raises
+        ------
+        DataError
+            If channels come first.
+        """
+        if x.ndim == 3 and self.layout == "CHW":
+            raise DataError(
+                "Parts of pictures are hidden with channels last: transpose the pictures to (n_rows, height, "
+                "width, n_channels), and use layout='HWC'."
+            )
+
+    def _check(self, rows: Any) -> None:
+        if rows.dtype.kind not in "biuf":
+            raise DataError(f"The module {self.name} takes numbers, got rows of type {rows.dtype}.")
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            bad = np.flatnonzero(~np.isfinite(rows.reshape(rows.shape[0], -1)).all(axis=1))[0]
+            raise DataError(
+                f"Row {bad} has values that are NaN or infinite, of which the module {self.name} would "
+                "make answers that mean nothing. Fill them first."
+            )
+
+    def _check_range(self, batch: Any) -> None:
+        if (highest := float(batch.max())) > _BRIGHTEST:
+            raise DataError(
+                f"The module {self.name} is normalised by mean and std on pictures from 0 to 1, and these "
+                f"reach {highest:.6g}. Decimal pictures from 0 to 255 need value_range='0-255'."
+            )
+
+    def _by_channel(self, values: Any, batch: Any) -> Any:
+        given = torch.as_tensor(values, dtype=torch.float32, device=batch.device).reshape(1, -1, 1, 1)
+        if given.shape[1] not in (1, batch.shape[1]):
+            raise DataError(
+                f"mean and std of as_predictor have {given.shape[1]} channels, and the pictures have "
+                f"{batch.shape[1]}. With channels first, pass layout='CHW'; grey pictures for a network of "
+                "colours can be repeated: np.repeat(pictures[..., None], 3, axis=-1)."
+            )
+        return given

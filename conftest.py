@@ -1,0 +1,5 @@
+"""Modules that import what is optional are not collected where it is not installed."""
+
+from importlib.util import find_spec
+
+collect_ignore_glob = [] if find_spec("torch") else ["agnostix/models/torch_*.py"]
