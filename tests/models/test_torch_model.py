@@ -196,8 +196,8 @@ def test_an_entry_of_a_tuple_or_a_dict_is_picked():
         (
             nn.Conv2d(3, 2, 1),
             None,
-            "The module Conv2d answers with a tensor of shape (5, 2, 6, 8); (n,) or (n, n_outputs) is needed. "
-            "Wrap it in a module that pools or picks.",
+            "The module Conv2d answers with a tensor of shape (5, 2, 6, 8); (n,) or (n, n_outputs) is "
+            "needed. Wrap it in a module that pools or picks.",
         ),
     ],
 )
@@ -299,7 +299,7 @@ def test_memory_that_runs_out_for_one_row_is_an_error():
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
-    with pytest.raises(RuntimeError, match="^no luck$"):
+    with pytest.raises(RuntimeError, match=r"^no luck$"):
         TorchModel(Hungry(0, "no luck"))(np.zeros((3, 2, 2, 1)))
 
 
@@ -335,6 +335,7 @@ def test_half_precision_is_close():
     assert (half != full).any()
 
 
+@pytest.mark.filterwarnings("default")
 def test_a_compiled_module_answers_alike():
     module = small()
     try:
@@ -361,8 +362,8 @@ def test_cuda_that_is_not_there():
     with pytest.raises(DataError) as error:
         as_predictor(small(), device="cuda")
     assert message_of(error) == (
-        "The 'device' parameter of as_predictor is 'cuda', and torch finds no CUDA here. Use device='auto' or "
-        "'cpu'."
+        "The 'device' parameter of as_predictor is 'cuda', and torch finds no CUDA here. Use device='auto' "
+        "or 'cpu'."
     )
 
 
@@ -413,20 +414,20 @@ def test_wrong_parameters_are_named(params, message):
         ),
         (
             PICTURES[..., :2],
-            "mean and std of as_predictor have 3 channels, and the pictures have 2. With channels first, pass "
-            "layout='CHW'; grey pictures for a network of colours can be repeated: "
+            "mean and std of as_predictor have 3 channels, and the pictures have 2. With channels first, "
+            "pass layout='CHW'; grey pictures for a network of colours can be repeated: "
             "np.repeat(pictures[..., None], 3, axis=-1).",
         ),
         (
             PICTURES[..., 0],
-            "mean and std of as_predictor have 3 channels, and the pictures have 1. With channels first, pass "
-            "layout='CHW'; grey pictures for a network of colours can be repeated: "
+            "mean and std of as_predictor have 3 channels, and the pictures have 1. With channels first, "
+            "pass layout='CHW'; grey pictures for a network of colours can be repeated: "
             "np.repeat(pictures[..., None], 3, axis=-1).",
         ),
         (
             np.full((1, 6, 8, 3), 255.0),
-            "The module Sequential is normalised by mean and std on pictures from 0 to 1, and these reach 255. "
-            "Decimal pictures from 0 to 255 need value_range='0-255'.",
+            "The module Sequential is normalised by mean and std on pictures from 0 to 1, and these reach "
+            "255. Decimal pictures from 0 to 255 need value_range='0-255'.",
         ),
         (
             np.array([["a"]]),

@@ -1,0 +1,302 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import config_context
+from sklearn.linear_model import LinearRegression
+
+from agnostix import Explanation, OcclusionExplainer
+from agnostix.exceptions import DataError
+from agnostix.perturb import LearnedMask, SegmentMasker
+from tests.reference.pictures import occlude_windows, rise, soft_mask
+
+RNG = np.random.default_rng(0)
+GREY = RNG.random((3, 7, 9))
+COLOUR = RNG.random((3, 7, 9, 3))
+BYTES = RNG.integers(0, 256, (3, 7, 9, 3)).astype(np.uint8)
+FORMS = {"grey": GREY, "colour": COLOUR, "bytes": BYTES}
+forms = pytest.mark.parametrize("X", FORMS.values(), ids=FORMS)
+
+
+class Bent:
+    """A model of pictures with two outputs, one of which has products of pixels."""
+
+    def __init__(self, shape):
+        self.weights = np.random.default_rng(1).normal(size=(*shape, 2)) / 10
+
+    def __call__(self, X):
+        X = np.asarray(X, dtype=float)
+        places = tuple(range(1, X.ndim))
+        sums = np.stack([(X * self.weights[..., k]).sum(axis=places) for k in (0, 1)], axis=1)
+        return np.stack([sums[:, 0] + 1.0, sums[:, 0] * sums[:, 1]], axis=1)
+
+
+def explained(X, model=None, **params):
+    return OcclusionExplainer(model or Bent(X.shape[1:]), random_state=0, **params).fit(X).explain(X)
+
+
+def same(one, other):
+    for name in ("values", "std_errors", "base_values", "outputs"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+@forms
+@pytest.mark.parametrize(("window", "stride"), [(3, 2), ((2, 4), (2, 3)), (7, 7), (1, 1)])
+def test_windows_agree_with_a_plain_loop(X, window, stride):
+    model = Bent(X.shape[1:])
+    exp = explained(X, model, method="window", window=window, stride=stride)
+    pair, step = np.broadcast_to(window, 2), np.broadcast_to(stride, 2)
+    for i, picture in enumerate(X):
+        mean = picture.mean((0, 1))
+        values, effects = occlude_windows(model, picture, np.rint(mean) if X is BYTES else mean, pair, step)
+        unit = np.abs(effects).max()
+        np.testing.assert_allclose(exp.values[i], values, atol=1e-12 * unit)
+        np.testing.assert_allclose(exp.extras["windows"][i], effects, atol=1e-12 * unit)
+    np.testing.assert_allclose(exp.outputs, model(X), rtol=1e-12)
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+    assert (exp.kind, exp.feature_names, exp.output_names) == ("occlusion", (), ("output_0", "output_1"))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_windows_of_any_size_agree_with_a_plain_loop(data):
+    shape = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+    window = tuple(data.draw(st.integers(1, length)) for length in shape)
+    stride = tuple(data.draw(st.integers(1, length)) for length in window)
+    X = np.random.default_rng(data.draw(st.integers(0, 99))).random((1, *shape))
+    model = Bent(shape)
+    exp = explained(X, model, method="window", window=window, stride=stride, fill=0.25)
+    values, _ = occlude_windows(model, X[0], 0.25, window, stride)
+    np.testing.assert_allclose(exp.values[0], values, atol=1e-12)
+
+
+@pytest.mark.parametrize("fill", ["auto", "mean", "blur", 0, 0.5, [0.1, 0.2, 0.3]])
+def test_fills(fill):
+    model = Bent(COLOUR.shape[1:])
+    exp = explained(COLOUR, model, window=4, stride=3, fill=fill)
+    standing = SegmentMasker(np.zeros((7, 9), dtype=int), fill="mean" if fill == "auto" else fill).read(
+        COLOUR
+    )
+    for i, picture in enumerate(COLOUR):
+        other = standing.fill[i if len(standing.fill) > 1 else 0]
+        values, _ = occlude_windows(model, picture, np.broadcast_to(other, picture.shape), (4, 4), (3, 3))
+        np.testing.assert_allclose(exp.values[i], values, atol=1e-12)
+        hidden = model(np.broadcast_to(other, picture.shape)[None])[0]
+        np.testing.assert_allclose(exp.base_values[i], hidden, atol=1e-12)
+    assert exp.params["fill"] == ("mean" if fill == "auto" else fill)
+
+
+def test_a_linear_model_of_pixels_has_the_closed_form():
+    """With windows of one pixel, the pixel's weight times how far it is from the fill."""
+    weights = RNG.normal(size=(7, 9))
+    exp = explained(GREY, lambda X: (X * weights).sum(axis=(1, 2)), window=1, stride=1, fill=0.5)
+    np.testing.assert_allclose(exp.values[..., 0], weights * (GREY - 0.5), atol=1e-12)
+    np.testing.assert_allclose(exp.values.sum(axis=(1, 2)) + exp.base_values, exp.outputs, atol=1e-12)
+
+
+@forms
+def test_rise_is_its_formula_written_out(X):
+    model = Bent(X.shape[1:])
+    explainer = OcclusionExplainer(
+        model, method="rise", n_masks=64, n_cells=3, share=0.4, random_state=3
+    ).fit(X)
+    exp = explainer.explain(X)
+    fades = explainer._fades
+    masks = np.array([soft_mask(*drawn, 7, 9) for drawn in zip(*fades.drawn(slice(0, 64)), strict=True)])
+    for i, picture in enumerate(X):
+        fill = picture.mean((0, 1))
+        fill = np.rint(fill) if X is BYTES else fill
+        mixed = fill + masks.reshape(64, 7, 9, *[1] * (X.ndim - 3)) * (picture - fill)
+        scores = model(np.rint(mixed) if X is BYTES else mixed)
+        unit = np.abs(scores).max()
+        for k in range(2):
+            expected = rise(scores[:, k], masks, 0.4)
+            np.testing.assert_allclose(exp.values[i, ..., k], expected, atol=1e-12 * unit)
+        np.testing.assert_allclose(exp.base_values[i], scores.mean(axis=0), atol=1e-12 * unit)
+    assert (exp.std_errors > 0).all()
+    assert exp.extras["n_masks"] == 64
+    assert exp.n_model_rows == explainer.cost(X) == 3 * 65
+
+
+def test_rise_is_drawn_from_the_seed():
+    one, two = (explained(GREY, method="rise", n_masks=64) for _ in range(2))
+    same(one, two)
+    other = (
+        OcclusionExplainer(Bent((7, 9)), method="rise", n_masks=64, random_state=1).fit(GREY).explain(GREY)
+    )
+    assert (other.values != one.values).any()
+
+
+@pytest.mark.parametrize("method", ["window", "rise", "segments"])
+def test_results_do_not_depend_on_workers_memory_or_other_rows(method):
+    params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
+    explainer = OcclusionExplainer(Bent((7, 9)), random_state=0, **params).fit(GREY)
+    whole = explainer.explain(GREY)
+    same(explainer.explain(GREY[[2, 0]]), whole[[2, 0]])
+    with config_context(working_memory=0.01):
+        same(explainer.explain(GREY), whole)
+    same(explained(GREY, n_jobs=2, **params), whole)
+
+
+@pytest.mark.parametrize("method", ["window", "rise", "segments"])
+def test_outputs_are_chosen(method):
+    params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
+    whole = explained(GREY, **params)
+    one = explained(GREY, outputs="output_1", **params)
+    np.testing.assert_array_equal(one.values[..., 0], whole.values[..., 1])
+    predicted = explained(GREY, outputs="predicted", **params)
+    top = whole.outputs.argmax(axis=1)
+    for i, k in enumerate(top):
+        np.testing.assert_array_equal(predicted.values[i, ..., 0], whole.values[i, ..., k])
+    assert predicted.extras["predicted"].tolist() == [f"output_{k}" for k in top]
+
+
+@pytest.mark.parametrize("method", ["window", "rise"])
+def test_a_map_is_stored_and_brought_back(method, tmp_path):
+    exp = explained(GREY, method=method, window=(3, 2), stride=2, n_masks=64)
+    exp.save(tmp_path / "map.zip")
+    again = Explanation.load(tmp_path / "map.zip")
+    same(again, exp)
+    assert again.params == exp.params
+    assert exp.params["window"] == [3, 2]
+
+
+def test_segments_have_one_value_each():
+    exp = explained(GREY, masker=SegmentMasker("grid", n_segments=4))
+    assert (exp.params["method"], exp.values.shape) == ("segments", (3, 4, 2))
+    labels = exp.extras["segments"]
+    model = Bent((7, 9))
+    for i, picture in enumerate(GREY):
+        for j in range(4):
+            hidden = np.where(labels[i] == j, picture.mean(), picture)
+            expected = model(picture[None])[0] - model(hidden[None])[0]
+            np.testing.assert_allclose(exp.values[i, j], expected, atol=1e-12)
+
+
+def test_segments_without_a_masker_are_a_grid_with_the_own_fill():
+    one = explained(GREY, method="segments", fill=0.5)
+    other = explained(GREY, masker=SegmentMasker("grid", fill=0.5))
+    np.testing.assert_array_equal(one.values, other.values)
+
+
+def test_pictures_get_windows_and_tables_features():
+    assert explained(np.tile(GREY, (1, 3, 2))).params["method"] == "window"
+    table = RNG.random((9, 3))
+    assert explained(table, lambda X: X[:, 0]).params["method"] == "features"
+
+
+def test_segments_are_columns():
+    explainer = OcclusionExplainer(Bent((7, 9)), masker=SegmentMasker("grid", n_segments=4)).fit(GREY)
+    assert explainer.transform(GREY).shape == (3, 8)
+    assert explainer.get_feature_names_out()[0] == "output_0: segment 0"
+
+
+@pytest.mark.parametrize("method", ["window", "rise"])
+@pytest.mark.parametrize("ask", [lambda e: e.transform(GREY), lambda e: e.get_feature_names_out()])
+def test_maps_are_no_columns(method, ask):
+    explainer = OcclusionExplainer(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
+    message = (
+        f"OcclusionExplainer cannot put its values into columns with method='{method}': they are maps of "
+        "pixels. Use explain(X).values, or method='segments'."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        ask(explainer)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"window": 8},
+            "The 'window' of OcclusionExplainer is 8 pixels high, and the pictures are 7. Use a window of 7 "
+            "or less.",
+        ),
+        (
+            {"window": 3},
+            "The 'stride' of OcclusionExplainer is 8 pixels, and the window is 3 high, so that some pixels "
+            "would never be hidden. Use a stride of 3 or less.",
+        ),
+        (
+            {"window": (3, 2, 1)},
+            "The 'window' parameter of OcclusionExplainer must be one whole number of pixels, or two, down "
+            "and to the right, all 1 or more, got (3, 2, 1).",
+        ),
+        (
+            {"window": 3, "stride": (2, 0.5)},
+            "The 'stride' parameter of OcclusionExplainer must be one whole number of pixels, or two, down "
+            "and to the right, all 1 or more, got (2, 0.5).",
+        ),
+        (
+            {"method": "rise", "fill": "noise"},
+            "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', a number, or one number for "
+            "each channel, got 'noise'.",
+        ),
+        (
+            {"method": "rise", "masker": SegmentMasker()},
+            "The 'masker' parameter of OcclusionExplainer must be None with method='rise'. Use "
+            "method='segments'.",
+        ),
+        (
+            {"fill": 0, "masker": SegmentMasker()},
+            "The 'fill' parameter of OcclusionExplainer must be 'auto' with a masker, which has its own, got "
+            "0. Give the fill to the masker.",
+        ),
+        (
+            {"method": "mask"},
+            "method='mask' of OcclusionExplainer needs gradients, which it takes through a torch module, and "
+            "the model is Bent. Use method='rise' or 'window', which only ask.",
+        ),
+        (
+            {"method": "rise", "feature_groups": {"a": ["b"]}},
+            "The 'feature_groups' parameter of OcclusionExplainer must be None where a masker says what is "
+            "hidden together, got {'a': ['b']}. Give the groups to the masker.",
+        ),
+    ],
+)
+def test_what_cannot_be_is_named(params, message):
+    with pytest.raises(DataError) as error:
+        OcclusionExplainer(Bent((7, 9)), **params).fit(GREY)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("method", ["window", "rise", "segments", "mask"])
+def test_tables_have_no_parts_of_pictures(method):
+    table = RNG.random((9, 3))
+    message = (
+        f"method='{method}' of OcclusionExplainer needs pictures of shape (n_rows, height, width) or "
+        "(n_rows, height, width, n_channels), got a table. Use method='features'."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        OcclusionExplainer(LinearRegression().fit(table, table[:, 0]), method=method).fit(table)
+
+
+@pytest.mark.parametrize("method", ["window", "rise", "segments"])
+def test_pictures_of_another_shape_than_in_fit(method):
+    explainer = OcclusionExplainer(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
+    message = (
+        "X has pictures of shape (9, 7), and OcclusionExplainer was fitted on pictures of shape (7, 9). "
+        "Resize them, or fit again."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        explainer.explain(GREY.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"objective": "keep"},
+            "The 'objective' of LearnedMask must be one of 'delete', 'preserve', 'area', 'both', got 'keep'.",
+        ),
+        ({"size": 1.0}, "The 'size' of LearnedMask must be above 0 and below 1, got 1.0."),
+        ({"n_cells": 1}, "The 'n_cells' of LearnedMask must be 2 or more, got 1."),
+        ({"sigma": -1.0}, "The 'sigma' of LearnedMask must be 0 or more, got -1.0."),
+        ({"learning_rate": 0}, "The 'learning_rate' of LearnedMask must be above 0, got 0."),
+    ],
+)
+def test_searches_that_cannot_be(params, message):
+    with pytest.raises(DataError) as error:
+        LearnedMask(**params)
+    assert str(error.value) == message

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
+from agnostix.perturb import LearnedMask  # noqa: E402
+
+RNG = np.random.default_rng(0)
+PICTURES = RNG.random((3, 13, 11, 3))
+BYTES = RNG.integers(0, 256, PICTURES.shape).astype(np.uint8)
+MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 9 * 7, 4)
+    )
+
+
+PREDICTOR = as_predictor(network(), mean=MEAN, std=STD)
+
+
+def answers(X):
+    """The same network, which is handed pictures that are put together already."""
+    return PREDICTOR.function(X)
+
+
+def explained(model, X=PICTURES, **params):
+    return OcclusionExplainer(model, random_state=0, **params).fit(X).explain(X)
+
+
+@pytest.mark.parametrize("method", ["window", "segments", "rise"])
+def test_pictures_put_together_by_the_module_are_those_built_before(method):
+    params = {"method": method, "window": (4, 5), "stride": (3, 2), "n_masks": 64}
+    found, built = (explained(model, **params) for model in (PREDICTOR, answers))
+    for name in ("values", "std_errors", "base_values", "outputs"):
+        np.testing.assert_allclose(getattr(found, name), getattr(built, name), atol=1e-6)
+    assert found.n_model_rows == built.n_model_rows
+
+
+def test_bytes_need_not_be_whole_under_soft_masks():
+    found, built = (explained(model, BYTES, method="rise", n_masks=64) for model in (PREDICTOR, answers))
+    np.testing.assert_allclose(found.values, built.values, atol=2e-3 * np.abs(built.outputs).max())
+
+
+@pytest.mark.parametrize(("window", "stride"), [((4, 5), (3, 2)), ((5, 5), (5, 5)), ((13, 11), (1, 1))])
+def test_windows_are_captums(window, stride):
+    captum = pytest.importorskip("captum.attr")
+    exp = explained(PREDICTOR, window=window, stride=stride, fill=0.0)
+    module = PREDICTOR.function.module
+    ready = torch.tensor((PICTURES - MEAN) / STD, dtype=torch.float32).permute(0, 3, 1, 2)
+    empty = (-torch.tensor(MEAN) / torch.tensor(STD)).reshape(1, 3, 1, 1).expand(1, 3, 13, 11)
+    for k in range(4):
+        peer = captum.Occlusion(lambda x, k=k: torch.softmax(module(x), 1)[:, k])
+        with torch.no_grad():
+            found = peer.attribute(ready, (3, *window), strides=(3, *stride), baselines=empty)
+        np.testing.assert_allclose(exp.values[..., k], found[:, 0].numpy(), atol=1e-5)
+
+
+class Quarter(nn.Module):
+    """Reads the upper left quarter alone: the share of it that is bright."""
+
+    def forward(self, x):
+        return torch.sigmoid(8.0 * x[:, 0, :8, :8].mean(dim=(1, 2)) - 4.0)
+
+
+BRIGHT = np.ones((1, 16, 16))
+SEARCH = {"n_cells": 8, "jitter": 0, "n_steps": 80, "sigma": 0.5, "smoothness": 0.0}
+
+
+def learned(**params):
+    predictor = as_predictor(Quarter(), activation="none")
+    search = LearnedMask(**(SEARCH | params))
+    return explained(predictor, BRIGHT, method="mask", learned_mask=search, fill=0.0)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"objective": "delete", "area": 0.3},
+        {"objective": "preserve", "area": 0.3},
+        {"objective": "area", "size": 0.25},
+        {"objective": "area", "size": 0.25, "destroy": True},
+        {"objective": "both", "area": 0.3},
+    ],
+    ids=["delete", "preserve", "area", "destroy", "both"],
+)
+def test_the_mask_finds_the_quarter_that_a_network_reads(params):
+    exp = learned(**params)
+    mask = exp.values[0, ..., 0]
+    assert (mask.min() >= 0) & (mask.max() <= 1)
+    assert mask[:7, :7].mean() > 0.8
+    assert mask[9:].max() < 0.1
+    assert mask[:, 9:].max() < 0.1
+    assert exp.extras["shown"][0, 0] > 0.8
+    assert exp.extras["hidden"][0, 0] < 0.2
+    np.testing.assert_allclose(exp.outputs, 1 / (1 + np.exp(-4)), atol=1e-6)
+    np.testing.assert_allclose(exp.base_values, 1 / (1 + np.exp(4)), atol=1e-6)
+    assert exp.std_errors is None
+
+
+@pytest.mark.parametrize("size", [0.1, 0.25, 0.6])
+def test_an_area_is_held(size):
+    assert abs(learned(objective="area", size=size).values.mean() - size) < 0.02
+
+
+def test_what_is_told_of_a_mask_is_what_the_model_answers():
+    exp = explained(PREDICTOR, method="mask", learned_mask=LearnedMask(n_steps=5, n_cells=4), fill=0.3)
+    for k in range(4):
+        mask = exp.values[..., k][..., None]
+        shown, hidden = mask * PICTURES + (1 - mask) * 0.3, (1 - mask) * PICTURES + mask * 0.3
+        np.testing.assert_allclose(exp.extras["shown"][:, k], answers(shown)[:, k], atol=1e-5)
+        np.testing.assert_allclose(exp.extras["hidden"][:, k], answers(hidden)[:, k], atol=1e-5)
+
+
+@pytest.mark.parametrize(("objective", "each"), [("delete", 1), ("area", 1), ("both", 2)])
+def test_the_cost_of_masks_is_known_before(objective, each):
+    asked = []
+    module = network()
+    module.register_forward_hook(lambda _, given, __: asked.append(len(given[0])))
+    search = LearnedMask(objective=objective, n_steps=5, n_cells=4)
+    explainer = OcclusionExplainer(module, method="mask", learned_mask=search, outputs=[0, 2]).fit(PICTURES)
+    asked.clear()
+    exp = explainer.explain(PICTURES)
+    assert exp.n_model_rows == explainer.cost(PICTURES) == sum(asked) == 3 * (2 + 2 * (5 * each + 2))
+
+
+def test_masks_are_drawn_from_the_seed_and_told():
+    params = {"method": "mask", "learned_mask": LearnedMask(n_steps=5, n_cells=4), "outputs": 0}
+    one, two = (explained(PREDICTOR, **params) for _ in range(2))
+    np.testing.assert_array_equal(one.values, two.values)
+    assert one.params["learned_mask"].startswith("LearnedMask(objective='delete'")

@@ -1,0 +1,79 @@
+"""Windows and soft masks over pictures written a second time: plain loops, pixel by pixel.
+
+Nothing here imports the package.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def occlude_windows(model, picture, fill, size, stride):
+    """Mean effect of the windows that cover each pixel, and the effect of each window, row by row.
+
+    `model` maps pictures of shape (n, ...) to (n, n_outputs); windows begin at the first corner, and those
+    that reach over the border are cut there; there are as many as it takes to cover all pixels.
+    """
+    height, width = picture.shape[:2]
+    own = model(picture[None])[0]
+    total = np.zeros((height, width, own.size))
+    count = np.zeros((height, width, 1))
+    effects = []
+    for top in starts(height, size[0], stride[0]):
+        for left in starts(width, size[1], stride[1]):
+            hidden = picture.copy()
+            for y in range(top, min(top + size[0], height)):
+                for x in range(left, min(left + size[1], width)):
+                    hidden[y, x] = fill if np.ndim(fill) < 2 else fill[y, x]
+            effect = own - model(hidden[None])[0]
+            effects.append(effect)
+            for y in range(top, min(top + size[0], height)):
+                for x in range(left, min(left + size[1], width)):
+                    total[y, x] += effect
+                    count[y, x] += 1
+    return total / count, np.array(effects)
+
+
+def starts(length, size, stride):
+    """First pixels of the windows along an axis."""
+    found = [0]
+    while found[-1] + size < length:
+        found.append(found[-1] + stride)
+    return found
+
+
+def soft_mask(grid, shift, height, width):
+    """A grid enlarged by linear interpolation to one cell more than the picture, and cut out at a shift.
+
+    A pixel's value is interpolated between the centres of the four cells around it; beyond the outermost
+    centres that of the outermost cells holds.
+    """
+    n = len(grid)
+    tall, wide = math.ceil(height / n) * (n + 1), math.ceil(width / n) * (n + 1)
+    mask = np.empty((height, width))
+    for y in range(height):
+        for x in range(width):
+            down = between((y + shift[0] + 0.5) * n / tall - 0.5, n)
+            right = between((x + shift[1] + 0.5) * n / wide - 0.5, n)
+            mask[y, x] = math.fsum(
+                grid[i][j] * first * second for i, first in down.items() for j, second in right.items()
+            )
+    return mask
+
+
+def between(place, n):
+    """Cells around a place, and their weights."""
+    place = min(max(place, 0.0), n - 1.0)
+    low = min(int(place), n - 2)
+    return {low: 1.0 - (place - low), low + 1: place - low}
+
+
+def rise(scores, masks, share):
+    """RISE's formula with scores counted from their mean, in which the masks' own mean drops out."""
+    mean = sum(scores) / len(scores)
+    total = np.zeros(masks[0].shape)
+    for score, mask in zip(scores, masks, strict=True):
+        total += (score - mean) * (mask - share)
+    return total / (len(scores) * share)
