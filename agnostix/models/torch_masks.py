@@ -13,10 +13,13 @@ from torch.nn import functional
 from agnostix.typing import Floats
 
 _POWER = 3.0
-_START = 0.5
+_START, _EDGE = 0.6, 0.5
+"""What the grid holds at first, all of it inside, and where a mask that has a price ends."""
 _LEAST = 1e-6
-_SOFT, _SHARP = 2.0, 40.0
-"""How steep the edges of a mask of a given area are, at the first and at the last step."""
+_STEEP = 10.0
+"""Of the slope by which gradients pass the edge of a mask."""
+_SHRINKING = 0.7
+"""Share of the steps in which a mask of a given area shrinks to it from the whole picture."""
 
 
 @dataclass(frozen=True)
@@ -64,32 +67,43 @@ def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: in
         grid = bell @ cells @ bell.T
         mask = _mask(grid, own, how, step / how.n_steps)
         shift = tuple(int(one) for one in random.integers(-how.jitter, how.jitter + 1, 2))
-        loss = _loss(*_scores(score, own, other, mask, how, shift), grid, how)
+        loss = _loss(*_scores(score, own, other, mask, how, shift), mask, grid, how)
         (cells.grad,) = torch.autograd.grad(loss, [cells])
         optimiser.step()
-        with torch.no_grad():
-            cells.clamp_(0.0, 1.0)
+        if how.objective != "area":  # whose edge lies where it must
+            cells.data.clamp_(0.0, 1.0)
     with torch.no_grad():
-        mask = _mask(bell @ cells @ bell.T, own, how, None)
+        mask = _mask(bell @ cells @ bell.T, own, how, 1.0)
         both = torch.cat([torch.lerp(other, own, mask), torch.lerp(own, other, mask)])
         shown, hidden = score(both).tolist()
     return MaskFound(mask[0, 0].cpu().numpy().astype(float), shown, hidden)
 
 
-def _mask(grid: Any, own: Any, how: Any, progress: float | None) -> Any:
-    """Of the picture's size; of a given area at the end, where progress is None."""
-    size = own.shape[-2:]
-    mask = functional.interpolate(grid, size=size, mode="bilinear", align_corners=False)
-    if how.objective != "area":
-        return mask
-    n_outside = round(mask.numel() * (1.0 - how.size))
-    ordered = torch.sort(mask.flatten(), stable=True)
-    if progress is None:
-        chosen = torch.ones_like(ordered.values)
-        chosen[ordered.indices[:n_outside]] = 0.0
-        return chosen.reshape(mask.shape)
-    steepness = _SOFT * (_SHARP / _SOFT) ** progress
-    return torch.sigmoid(steepness * (mask - ordered.values[n_outside]))
+def _mask(grid: Any, own: Any, how: Any, progress: float) -> Any:
+    """1 inside and 0 outside, of the picture's size; gradients pass as if its edge were a slope."""
+    field = functional.interpolate(grid, size=own.shape[-2:], mode="bilinear", align_corners=False)
+    inside, edge = (
+        _highest(field.detach(), how, progress) if how.objective == "area" else (field > _EDGE, _EDGE)
+    )
+    slope = torch.sigmoid(_STEEP * (field - edge))
+    return _softened(inside.float(), how.n_cells) + slope - slope.detach()
+
+
+def _highest(field: Any, how: Any, progress: float) -> tuple[Any, Any]:
+    """The highest places, a share of all that shrinks, and where they end."""
+    share = how.size ** min(1.0, progress / _SHRINKING)
+    ordered = torch.sort(field.flatten(), stable=True)
+    n_outside = round(field.numel() * (1.0 - share))
+    inside = torch.ones_like(ordered.values)
+    inside[ordered.indices[:n_outside]] = 0.0
+    return inside.reshape(field.shape), ordered.values[min(n_outside, field.numel() - 1)]
+
+
+def _softened(mask: Any, n_cells: int) -> Any:
+    """Edges about as wide as a cell: networks see hard ones, which are in no picture."""
+    reach = [max(0, round(length / n_cells) // 2) for length in mask.shape[-2:]]
+    padded = functional.pad(mask, (reach[1], reach[1], reach[0], reach[0]), mode="replicate")
+    return functional.avg_pool2d(padded, [2 * one + 1 for one in reach], stride=1)
 
 
 def _scores(score: Any, own: Any, other: Any, mask: Any, how: Any, shift: tuple[int, ...]) -> tuple[Any, Any]:
@@ -103,11 +117,11 @@ def _scores(score: Any, own: Any, other: Any, mask: Any, how: Any, shift: tuple[
     return (found[0] if how.shows else None), (found[-1] if how.hides else None)
 
 
-def _loss(shown: Any, hidden: Any, grid: Any, how: Any) -> Any:
+def _loss(shown: Any, hidden: Any, mask: Any, grid: Any, how: Any) -> Any:
     price = how.smoothness * _variation(grid)
     if how.objective == "area":
         return (hidden if how.destroy else -shown) + price
-    price = price + how.area * grid.mean()
+    price = price + how.area * mask.mean()
     if how.objective == "delete":
         return hidden + price
     if how.objective == "preserve":

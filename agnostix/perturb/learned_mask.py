@@ -14,31 +14,34 @@ _LEAST = {"area": 0, "smoothness": 0, "sigma": 0, "n_cells": 2, "jitter": 0, "n_
 class LearnedMask:
     """How `OcclusionExplainer(method="mask")` searches for a mask.
 
-    The mask m is 1 where the picture counts and 0 elsewhere. It lives on a
-    coarse grid and is enlarged smoothly, so that it cannot fool a network with
-    single pixels. With P(m) the score of the picture where only m is shown,
-    and D(m) that where m is hidden:
+    The mask m is 1 where the picture counts and 0 elsewhere. It is where a
+    coarse, smooth grid is high, so that it cannot fool a network with single
+    pixels, and its edges are softened over a cell; gradients pass as if the
+    edge were a slope. With P(m) the score of the picture where only m is
+    shown, and D(m) that where m is hidden:
 
     - "delete" minimises D(m) + area * mean(m) + smoothness * variation(m);
     - "preserve" minimises -P(m) + area * mean(m) + smoothness * variation(m);
     - "area" maximises P(m), or with ``destroy=True`` minimises D(m), among masks
-      that are 1 on a share `size` of the pixels and else 0;
+      of a share `size` of the pixels;
     - "both" minimises D(m) - log P(m) + area * mean(m) + smoothness * variation(m).
 
     Parameters
     ----------
     objective : {"delete", "preserve", "area", "both"}, default="delete"
         What is searched for.
-    size : float, default=0.1
+    size : float, default=0.3
         Share of the pixels, for "area".
     destroy : bool, default=False
         Whether "area" looks for the pixels without which the score falls.
-    area : float, default=0.3
-        Price of the mask's mean.
-    smoothness : float, default=0.2
-        Price of its variation: the mean of differences between neighbours, to the power of 3.
+    area : float, default=1.0
+        Price of the whole picture, in units of the score.
+    smoothness : float, default=8.0
+        Price of its variation: the mean of differences between neighbouring cells, to the power of 3.
     n_cells : int, default=28
         Of the grid, down and to the right.
+    sigma : float, default=1.0
+        Standard deviation of the Gaussian that smooths the grid, in cells.
     jitter : int, default=4
         Pixels by which the picture is moved at random at each step, at most.
     n_steps : int, default=300
@@ -50,6 +53,14 @@ class LearnedMask:
     ------
     DataError
         If a parameter cannot be used.
+
+    Notes
+    -----
+    The literature lets m take any value between. A faint mask of the whole
+    picture then often keeps its score, and nothing of it is left when it is
+    made one of 0 and 1; here the search knows of no others, and the scores that
+    are told are those of the mask that is given. The score should be a
+    probability, or `area` in its units; "both" needs one above 0.
 
     References
     ----------
@@ -64,9 +75,9 @@ class LearnedMask:
     """
 
     objective: str = "delete"
-    size: float = 0.1
+    size: float = 0.3
     destroy: bool = False
-    area: float = 0.08
+    area: float = 1.0
     smoothness: float = 8.0
     n_cells: int = 28
     sigma: float = 1.0
