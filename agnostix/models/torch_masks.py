@@ -68,10 +68,10 @@ def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: in
         mask = _mask(grid, own, how, step / how.n_steps)
         shift = tuple(int(one) for one in random.integers(-how.jitter, how.jitter + 1, 2))
         loss = _loss(*_scores(score, own, other, mask, how, shift), mask, grid, how)
-        (cells.grad,) = torch.autograd.grad(loss, [cells])
+        (slopes,) = torch.autograd.grad(loss, [cells])
+        cells.grad = slopes - slopes.mean() if how.objective == "area" else slopes
         optimiser.step()
-        if how.objective != "area":  # whose edge lies where it must
-            cells.data.clamp_(0.0, 1.0)
+        cells.data.clamp_(0.0, 1.0)
     with torch.no_grad():
         mask = _mask(bell @ cells @ bell.T, own, how, 1.0)
         both = torch.cat([torch.lerp(other, own, mask), torch.lerp(own, other, mask)])

@@ -6,6 +6,7 @@ from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
+from agnostix.plotting.pixels import PixelsDisplay
 from agnostix.plotting.ranking import WhatIfRankingDisplay
 from agnostix.plotting.scatter import ScatterDisplay
 from agnostix.plotting.segments import SegmentsDisplay
@@ -17,6 +18,7 @@ __all__ = [
     "BarDisplay",
     "BeeswarmDisplay",
     "HeatmapDisplay",
+    "PixelsDisplay",
     "ScatterDisplay",
     "SegmentsDisplay",
     "ShiftDisplay",

@@ -77,6 +77,24 @@ def as_grey(picture: Any) -> Floats:
     return np.nan_to_num(shown, nan=1.0)
 
 
+def as_colours(picture: Any) -> Floats:
+    """A picture in red, green and blue from 0 to 1, whatever its numbers are.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (height, width) or (height, width, n_channels)
+        As for `as_grey`; anything but three or four channels becomes shades of grey.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3)
+    """
+    shown = np.asarray(picture)
+    if shown.ndim == 3 and shown.shape[2] in (3, 4):
+        return np.nan_to_num(_from_0_to_1(shown)[..., :3], nan=1.0)
+    return np.repeat(as_grey(shown)[..., None], 3, axis=2)
+
+
 def _from_0_to_1(picture: Any) -> Floats:
     numbers = picture.astype(float)
     if picture.dtype == np.uint8:

@@ -12,14 +12,13 @@ from agnostix.explanation import Explanation
 from agnostix.plotting.attributions import check_most, one_row_of, output_indices, row_index
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.in_row import intervals_in_row
-from agnostix.plotting.marks import colours_of, contains_0, diverging, write_fidelity, write_ticks
+from agnostix.plotting.marks import colours_of, contains_0, diverging, write_fidelity
+from agnostix.plotting.panels import draw_scale, frame_picture, panels_for
 from agnostix.plotting.pictures import as_grey, check_pictures, hatch, outlines
-from agnostix.plotting.style import FAINT, INK, MUTED, house_style, shortened
-from agnostix.plotting.words import count_words, effect_words, in_lines
+from agnostix.plotting.style import INK, MUTED, house_style, shortened
+from agnostix.plotting.words import count_words, effect_words
 from agnostix.typing import Codes, Floats
 
-_N_ABREAST = 4
-"""Panels beside each other at most."""
 _LEAST_GREY = 0.72
 """How dark the picture is at most, so that colours stay colours on it."""
 
@@ -227,7 +226,7 @@ class SegmentsDisplay:
         """
         with house_style():
             outputs = list(dict.fromkeys(self.segments["output"]))
-            self.axes_ = self._panels(ax, len(outputs))
+            self.axes_ = panels_for(ax, len(outputs), self.labels.shape)
             self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
             cmap = diverging(pale=True) if cmap is None else cmap
             colours = colours_of(factor * self.segments["value"], cmap)
@@ -238,25 +237,8 @@ class SegmentsDisplay:
                 unsure = "hatched: the interval contains 0" if contains_0(drawn).any() else ""
                 count = count_words(len(drawn), len(own), "segments")
                 self._name(panel, output, "; ".join(filter(None, [count, unsure])))
-            self._draw_scale(colours, suffix)
+            self.colorbar_ = draw_scale(self.axes_, colours, self.quantity_label, suffix)
         return self
-
-    def _panels(self, ax: Any, n: int) -> list[Any]:
-        if ax is not None:
-            panels = list(np.ravel(ax))
-            if len(panels) != n:
-                raise ValueError(f"ax must be {n} axes, one for each output, got {len(panels)}.")
-            return panels
-        import matplotlib.pyplot as plt
-
-        n_down, size = -(-n // _N_ABREAST), 4.2 if n == 1 else 2.9
-        n_across = -(-n // n_down)
-        height = size * self.labels.shape[0] / self.labels.shape[1] + 0.8
-        figsize = (size * n_across + 1.1, height * n_down)
-        _, grid = plt.subplots(n_down, n_across, squeeze=False, figsize=figsize)
-        for unused in grid.flat[n:]:
-            unused.set_axis_off()
-        return list(grid.flat[:n])
 
     def _draw(self, panel: Any, drawn: pd.DataFrame, factor: float, colours: Any) -> None:
         from matplotlib.collections import LineCollection
@@ -275,23 +257,11 @@ class SegmentsDisplay:
 
     def _name(self, panel: Any, output: str, note: str) -> None:
         """What is drawn, how far it may be believed, and what is not written in colours."""
-        panel.set_xticks([])
-        panel.set_yticks([])
-        for spine in panel.spines.values():
-            spine.set(visible=True, color=FAINT)
+        frame_picture(panel)
         told, several = self.fidelity.get(output), len(self.axes_) > 1
         words, is_poor = (told.r2_words if several else told.words, told.is_poor) if told else ("", False)
         write_fidelity(panel, words, is_poor, heading=shortened(output) if several else "")
         panel.set_xlabel(note, color=MUTED, fontsize=9)
-
-    def _draw_scale(self, colours: Any, suffix: str) -> None:
-        self.colorbar_ = self.figure_.colorbar(
-            colours, ax=self.axes_, aspect=28, shrink=0.8, fraction=0.06, pad=0.02
-        )
-        self.colorbar_.outline.set_edgecolor(FAINT)
-        self.colorbar_.set_label(in_lines(self.quantity_label, 34, 3), parse_math=False)
-        self.colorbar_.locator.set_params(nbins=6)
-        write_ticks(self.colorbar_.ax.yaxis, suffix)
 
 
 def _of_output(

@@ -94,8 +94,8 @@ def test_the_mask_finds_the_quarter_that_a_network_reads(params):
     mask = exp.values[0, ..., 0]
     assert (mask.min() >= 0) & (mask.max() <= 1)
     assert mask[:7, :7].mean() > 0.8
-    assert mask[9:].max() < 0.2
-    assert mask[:, 9:].max() < 0.2
+    assert mask[9:].max() < 0.25
+    assert mask[:, 9:].max() < 0.25
     assert exp.extras["shown"][0, 0] > 0.8
     assert exp.extras["hidden"][0, 0] < 0.2
     np.testing.assert_allclose(exp.outputs, 1 / (1 + np.exp(-4)), atol=1e-6)

@@ -120,6 +120,23 @@ def picture(values: Any = ((0.3, -0.2, 0.01, np.nan),), error: float = 0.02, **g
     return make(values, **(known | given))
 
 
+def pixels(n_outputs: int = 1, **given: Any) -> Explanation:
+    """Two pictures of 4 x 6 pixels that were explained point by point."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(2, 4, 6, n_outputs))
+    known = {
+        "std_errors": np.abs(rng.normal(size=values.shape)),
+        "base_values": np.zeros((2, n_outputs)),
+        "outputs": np.ones((2, n_outputs)),
+        "data": rng.random((2, 4, 6, 3)),
+        "feature_names": (),
+        "output_names": tuple(f"c{j} {WILD}" for j in range(n_outputs)),
+        "kind": "occlusion",
+        "method": "by hand",
+    }
+    return Explanation(**({"values": values} | known | given))
+
+
 def intervals(ax: Any, colour: str) -> dict[float, tuple[float, float]]:
     """Horizontal lines of a colour by their height, dotted ones as infinite."""
     found = {}

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 import agnostix.plotting as plotting
 from agnostix import EntropicProjection
 from agnostix.plotting import (
+    PixelsDisplay,
     SegmentsDisplay,
     ShiftDisplay,
     TextDisplay,
@@ -22,7 +23,7 @@ from agnostix.plotting import (
     WhatIfMapDisplay,
     WhatIfRankingDisplay,
 )
-from tests.plotting.explanations import picture, text
+from tests.plotting.explanations import picture, pixels, text
 from tests.plotting.test_attribution_displays import DISPLAYS
 
 WILD = "a_b^2 $x$ <script>"
@@ -37,6 +38,7 @@ MAKERS: dict[str, Maker] = {
         p.what_if({WILD: 0.3})
     ),
     "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture()),
+    "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels()),
     "TextDisplay": lambda p: TextDisplay.from_explanation(text()),
 }
 
@@ -113,6 +115,7 @@ def test_long_names_leave_room_for_the_picture(name: str) -> None:
             p.what_if({"y y " * 60: 0.1})
         ),
         "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture(output_names=("o" * 200,))),
+        "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels(output_names=("o" * 200,))),
         "TextDisplay": lambda p: TextDisplay.from_explanation(text(output_names=("o" * 200,))),
     }
     display = (MAKERS | makers)[name](long).plot()

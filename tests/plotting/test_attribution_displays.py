@@ -18,6 +18,7 @@ from agnostix.plotting import (
     BarDisplay,
     BeeswarmDisplay,
     HeatmapDisplay,
+    PixelsDisplay,
     ScatterDisplay,
     SegmentsDisplay,
     TextDisplay,
@@ -191,7 +192,7 @@ def test_they_are_made_from_a_real_explainer(name: str, people: pd.DataFrame) ->
 
 
 @pytest.mark.parametrize(
-    "public", [*DISPLAYS, SegmentsDisplay, TextDisplay], ids=lambda public: public.__name__
+    "public", [*DISPLAYS, PixelsDisplay, SegmentsDisplay, TextDisplay], ids=lambda public: public.__name__
 )
 def test_docstrings_are_complete(public: type) -> None:
     unasked = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}

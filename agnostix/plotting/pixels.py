@@ -1,0 +1,233 @@
+"""A picture with the value of each pixel laid over it, or cut out by a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.explanation import Explanation
+from agnostix.plotting.attributions import one_row_of, row_index
+from agnostix.plotting.marks import colours_of, diverging
+from agnostix.plotting.panels import draw_scale, frame_picture, panels_for
+from agnostix.plotting.pictures import as_colours, as_grey
+from agnostix.plotting.style import MUTED, PAPER, house_style, shortened
+from agnostix.plotting.words import effect_words
+from agnostix.typing import Floats
+
+_LEAST_GREY = 0.72
+"""How dark the picture is at most, so that colours stay colours on it."""
+
+
+class PixelsDisplay:
+    """A picture, pale and grey, in the colours of its pixels' values; or cut out by its masks.
+
+    Blue raises the output and orange lowers it, with paper at 0, which is where
+    the scale has its middle whatever the values are; all outputs share one scale.
+    A pixel's shade follows the picture below it; the scale has the colours as
+    they are where it is white. Of learned masks, which are 1 where the picture
+    counts and else 0, the part that counts is shown in its own colours.
+
+    Parameters
+    ----------
+    values : ndarray of shape (height, width, n_outputs)
+        In model output units; of masks from 0 to 1.
+    picture : ndarray of shape (height, width) or (height, width, n_channels)
+        The picture, from 0 to 255 where its type is uint8.
+    output_names : sequence of str
+        Names of the outputs.
+    std_errors : ndarray of shape (height, width, n_outputs), default=None
+        Of the values.
+    quantity_label : str, default="value"
+        Name of the scale.
+    are_masks : bool, default=False
+        Whether the values are masks, which are drawn as cut-outs.
+    notes : dict of str to str, default=None
+        What is written below each output.
+
+    Attributes
+    ----------
+    axes_ : list of matplotlib Axes
+        Where it was drawn, one for each output.
+    ax_ : matplotlib Axes
+        The first of them.
+    figure_ : matplotlib Figure
+        Its figure.
+    colorbar_ : matplotlib Colorbar or None
+        The scale; None for masks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnostix import OcclusionExplainer
+    >>> from agnostix.plotting import PixelsDisplay
+    >>> pictures = np.random.default_rng(0).random((1, 8, 8))
+    >>> explainer = OcclusionExplainer(lambda X: X[:, :4, :4].sum((1, 2)), window=4, stride=4, fill=0)
+    >>> display = PixelsDisplay.from_explainer(explainer.fit(pictures), pictures).plot()
+    >>> display.frame().shape, int(display.frame()["row"].max())
+    ((64, 5), 7)
+    """
+
+    def __init__(
+        self,
+        values: Floats,
+        picture: Any,
+        output_names: Sequence[str],
+        std_errors: Floats | None = None,
+        quantity_label: str = "value",
+        are_masks: bool = False,
+        notes: dict[str, str] | None = None,
+    ) -> None:
+        self.values = values
+        self.picture = picture
+        self.output_names = output_names
+        self.std_errors = std_errors
+        self.quantity_label = quantity_label
+        self.are_masks = are_masks
+        self.notes = notes or {}
+
+    @classmethod
+    def from_explanation(
+        cls,
+        explanation: Explanation,
+        *,
+        row: Hashable = 0,
+        outputs: str | int | Sequence[str | int] | None = None,
+    ) -> PixelsDisplay:
+        """Take one picture.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            What an explainer's `explain` returned, of pictures point by point.
+        row : int or hashable, default=0
+            Place of the picture, or its name, which is no integer.
+        outputs : str, int or sequence of them, default=None
+            Names or places of outputs, side by side; all by default.
+
+        Returns
+        -------
+        PixelsDisplay
+
+        Raises
+        ------
+        ValueError
+            If values are not those of pixels, or there is no such output.
+        """
+        if explanation.values.ndim != 4:
+            raise ValueError(
+                "PixelsDisplay needs a value for each pixel, and these are of features. Pictures in segments "
+                "are drawn by SegmentsDisplay, rows of tables by WaterfallDisplay and BarDisplay."
+            )
+        explanation = explanation if outputs is None else explanation.sel(outputs=outputs)
+        i, names, extras = row_index(explanation, row), explanation.output_names, explanation.extras
+        values, errors = explanation.values[i], explanation.std_errors
+        picture = np.ones(values.shape[:2]) if explanation.data is None else explanation.data[i]
+        are_masks = "shown" in extras
+        notes = _scores(extras, i, names) if are_masks else {}
+        label = effect_words(explanation.kind, names[0] if len(names) == 1 else "the output")
+        return cls(values, picture, names, None if errors is None else errors[i], label, are_masks, notes)
+
+    @classmethod
+    def from_explainer(
+        cls, explainer: Any, X: Any, *, row: Hashable = 0, outputs: Any = None, **explain: Any
+    ) -> PixelsDisplay:
+        """Explain one picture and take it.
+
+        Parameters
+        ----------
+        explainer : BaseExplainer
+            A fitted one.
+        X : array-like of shape (n_rows, height, width) or (n_rows, height, width, n_channels)
+            The pictures; where `row` is a place, only that one is explained.
+        row : int or hashable, default=0
+            Place of the picture, or its name, which is no integer.
+        outputs : str, int or sequence of them, default=None
+            As for `explain`; all that is explained is drawn side by side.
+        **explain : dict
+            Passed to `explain`.
+
+        Returns
+        -------
+        PixelsDisplay
+        """
+        X, row = one_row_of(X, row)
+        return cls.from_explanation(explainer.explain(X, outputs=outputs, **explain), row=row)
+
+    def frame(self) -> pd.DataFrame:
+        """The data behind the picture: of each output all pixels, row by row.
+
+        Returns
+        -------
+        DataFrame
+            Columns output, row, column, value, std_error (NaN where it is not known).
+        """
+        height, width, n = self.values.shape
+        errors = np.full(self.values.shape, np.nan) if self.std_errors is None else self.std_errors
+        return pd.DataFrame(
+            {
+                "output": np.repeat(np.array(self.output_names, dtype=object), height * width),
+                "row": np.tile(np.repeat(np.arange(height), width), n),
+                "column": np.tile(np.arange(width), n * height),
+                "value": self.values.transpose(2, 0, 1).ravel(),
+                "std_error": errors.transpose(2, 0, 1).ravel(),
+            }
+        )
+
+    def plot(
+        self, ax: Any = None, *, factor: float = 1.0, suffix: str = "", cmap: Any = None
+    ) -> PixelsDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or sequence of them, one for each output, default=None
+            Where; a new figure by default.
+        factor : float, default=1.0
+            All numbers of the scale are multiplied by it, for example to per cent.
+        suffix : str, default=""
+            Unit after the numbers of the scale.
+        cmap : str or matplotlib Colormap, default=None
+            A diverging palette; the house's own by default.
+
+        Returns
+        -------
+        self : PixelsDisplay
+        """
+        with house_style():
+            self.axes_ = panels_for(ax, len(self.output_names), self.values.shape)
+            self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+            numbers = factor * self.values
+            colours = colours_of(pd.Series(numbers.ravel()), diverging(pale=True) if cmap is None else cmap)
+            for k, (panel, output) in enumerate(zip(self.axes_, self.output_names, strict=True)):
+                painted = self._cut_out(k) if self.are_masks else self._coloured(numbers[..., k], colours)
+                panel.imshow(painted, interpolation="nearest")
+                self._name(panel, output)
+            label = self.quantity_label
+            self.colorbar_ = None if self.are_masks else draw_scale(self.axes_, colours, label, suffix)
+        return self
+
+    def _coloured(self, numbers: Floats, colours: Any) -> Floats:
+        shade = _LEAST_GREY + (1.0 - _LEAST_GREY) * as_grey(self.picture)
+        return colours.to_rgba(numbers)[..., :3] * shade[..., None]
+
+    def _cut_out(self, k: int) -> Floats:
+        """What the mask leaves, on paper."""
+        from matplotlib.colors import to_rgb
+
+        mask = self.values[..., k, None]
+        return mask * as_colours(self.picture) + (1.0 - mask) * np.array(to_rgb(PAPER))
+
+    def _name(self, panel: Any, output: str) -> None:
+        frame_picture(panel)
+        if len(self.axes_) > 1 or self.are_masks:
+            panel.set_title(shortened(output), parse_math=False)
+        panel.set_xlabel(self.notes.get(output, ""), color=MUTED, fontsize=9)
+
+
+def _scores(extras: Any, i: int, names: tuple[str, ...]) -> dict[str, str]:
+    """What masks do."""
+    scores = zip(names, extras["shown"][i], extras["hidden"][i], strict=True)
+    return {name: f"shown alone: {shown:.3g}; hidden: {hidden:.3g}" for name, shown, hidden in scores}

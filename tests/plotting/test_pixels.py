@@ -1,0 +1,108 @@
+"""Values of pixels laid over pictures, and cut-outs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from agnostix.plotting import PixelsDisplay
+from agnostix.plotting.style import ACCENT, CONTRAST, PAPER
+from tests.plotting.explanations import make, picture, pixels
+
+VALUES = np.zeros((1, 4, 6, 1))
+VALUES[0, 0, 0], VALUES[0, 1, 2], VALUES[0, 3, 5] = 2.0, -2.0, 1.0
+WHITE = {"data": np.full((1, 4, 6), 255, dtype=np.uint8), "std_errors": None}
+
+
+def one(values: Any = VALUES, **given: Any) -> Any:
+    values = np.asarray(values, dtype=float)
+    ends = {"base_values": np.zeros((1, values.shape[3])), "outputs": np.ones((1, values.shape[3]))}
+    return pixels(values.shape[3], values=values, **(WHITE | ends | given))
+
+
+def painted(display: PixelsDisplay, k: int = 0) -> Any:
+    return np.asarray(display.axes_[k].images[0].get_array())
+
+
+def test_the_frame_has_every_pixel_of_every_output() -> None:
+    exp = pixels(2)
+    frame = PixelsDisplay.from_explanation(exp, row=1).frame()
+    assert len(frame) == 48
+    for k, name in enumerate(exp.output_names):
+        own = frame[frame["output"] == name]
+        for told in own.itertuples():
+            assert told.value == exp.values[1, told.row, told.column, k]
+            assert told.std_error == exp.std_errors[1, told.row, told.column, k]
+    assert PixelsDisplay.from_explanation(one()).frame()["std_error"].isna().all()
+
+
+def test_colours_are_those_of_the_values_on_white() -> None:
+    shown = painted(PixelsDisplay.from_explanation(one()).plot())
+    for place, colour in {(0, 0): ACCENT, (1, 2): CONTRAST, (2, 2): PAPER}.items():
+        np.testing.assert_allclose(shown[place], to_rgb(colour), atol=0.01)
+
+
+def test_0_is_the_middle_of_a_scale_that_all_outputs_share() -> None:
+    exp = one(np.concatenate([VALUES, 3 * VALUES + 1], axis=3))
+    display = PixelsDisplay.from_explanation(exp).plot(factor=100, suffix=" %")
+    assert (display.colorbar_.vmin, display.colorbar_.vmax) == (-700, 700)
+    assert len(display.axes_) == 2
+    np.testing.assert_allclose(painted(display)[2, 2], to_rgb(PAPER), atol=0.01)
+
+
+def test_the_picture_is_seen_below() -> None:
+    data = np.zeros((1, 4, 6), dtype=np.uint8)
+    data[0, :, 3:] = 255
+    shown = painted(PixelsDisplay.from_explanation(one(np.zeros((1, 4, 6, 1)), data=data)).plot())
+    assert (shown[:, :3] < shown[:, 3:]).all()
+
+
+def test_masks_are_cut_out_and_say_what_they_do() -> None:
+    rng = np.random.default_rng(0)
+    data, mask = rng.random((1, 4, 6, 3)), rng.random((1, 4, 6, 1))
+    extras = {"shown": np.array([[0.75]]), "hidden": np.array([[0.123456]])}
+    display = PixelsDisplay.from_explanation(one(mask, data=data, extras=extras)).plot()
+    expected = mask[0] * data[0] + (1 - mask[0]) * np.array(to_rgb(PAPER))
+    np.testing.assert_allclose(painted(display), expected, atol=1e-12)
+    assert display.ax_.get_xlabel() == "shown alone: 0.75; hidden: 0.123"
+    assert display.colorbar_ is None
+
+
+@pytest.mark.parametrize("data", [None, np.zeros((1, 4, 6, 2)), np.zeros((1, 4, 6, 4)), np.zeros((1, 4, 6))])
+@pytest.mark.parametrize("extras", [{}, {"shown": np.ones((1, 1)), "hidden": np.ones((1, 1))}])
+def test_pictures_of_any_channels(data: Any, extras: Any) -> None:
+    PixelsDisplay.from_explanation(one(data=data, extras=extras)).plot().figure_.draw_without_rendering()
+
+
+def test_outputs_are_chosen() -> None:
+    exp = pixels(3)
+    display = PixelsDisplay.from_explanation(exp, outputs=[2, 0]).plot()
+    assert list(display.output_names) == [exp.output_names[2], exp.output_names[0]]
+    with pytest.raises(ValueError, match=r"^ax must be 3 axes, one for each output, got 2\.$"):
+        PixelsDisplay.from_explanation(exp).plot(plt.subplots(ncols=2)[1])
+
+
+def test_one_picture_is_explained() -> None:
+    asked = []
+
+    class Explainer:
+        def explain(self, X: Any, outputs: Any = None, **more: Any) -> Any:
+            asked.append((np.shape(X), outputs, more))
+            return one()
+
+    PixelsDisplay.from_explainer(Explainer(), np.zeros((5, 4, 6)), row=2, outputs="a", batch=3)
+    assert asked == [((1, 4, 6), "a", {"batch": 3})]
+
+
+@pytest.mark.parametrize("exp", [make([[0.1, 0.2]]), picture()], ids=["table", "segments"])
+def test_features_are_no_pixels(exp: Any) -> None:
+    with pytest.raises(ValueError) as caught:
+        PixelsDisplay.from_explanation(exp)
+    assert str(caught.value) == (
+        "PixelsDisplay needs a value for each pixel, and these are of features. Pictures in segments are "
+        "drawn by SegmentsDisplay, rows of tables by WaterfallDisplay and BarDisplay."
+    )
