@@ -54,3 +54,35 @@ def test_pictures_and_texts_need_scikit_image_only_where_it_cuts() -> None:
         " Without it: segments='grid', or a map of your own."
         for name in ("slic", "quickshift")
     ]
+
+
+WITHOUT_TORCH = """
+import sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NoTorch())
+import numpy as np
+from agnostix import OcclusionExplainer
+pictures = np.arange(32.0).reshape(2, 4, 4)
+for method in ("window", "segments", "rise", "mask"):
+    explainer = OcclusionExplainer(
+        lambda X: X.mean(axis=(1, 2)), method=method, window=2, stride=1, n_masks=32, n_cells=2
+    )
+    try:
+        print(explainer.fit(pictures).explain(pictures).values.shape)
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_pictures_need_torch_only_where_a_module_is_explained() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "(2, 4, 4, 1)",
+        "(2, 16, 1)",
+        "(2, 4, 4, 1)",
+        "method='mask' of OcclusionExplainer needs gradients, which it takes through a torch module, and the "
+        "model is function. Use method='rise' or 'window', which only ask.",
+    ]
