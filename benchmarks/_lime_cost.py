@@ -83,7 +83,7 @@ def adult(args: Namespace) -> None:
     walls["lime"] = walls["lime"] + build / n_rows
     lines = []
     for name, (_, inside) in taken.items():
-        ratio = f"1/{np.median(walls['lime'] / walls[name]):.1f}"
+        ratio = "1" if name == "lime" else f"1/{np.median(walls['lime'] / walls[name]):.1f}"
         called = "lime.LimeTabularExplainer" if name == "lime" else f"agnostix, sampling={name!r}"
         cells = [shown(np.median(one)) for one in (walls[name], inside / few[name])]
         asked = ASKED if name == "kernel" else ""

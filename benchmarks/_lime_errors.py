@@ -53,10 +53,10 @@ def spread(args: Namespace) -> None:
         ),
         lines,
     )
+    print(f"\n{n_theirs} seeds of lime and of independent draws under our least squares, {n_ours} of ours,")
     print(
-        f"\n{n_theirs} seeds of lime and of independent draws under our least squares, {n_ours} of ours, with"
+        f"with {BLOCKS.n_points:,} draws in {BLOCKS.n_blocks} blocks. Ratios are medians over coefficients."
     )
-    print(f"{BLOCKS.n_points:,} draws in {BLOCKS.n_blocks} blocks. Ratios are medians over coefficients.")
 
 
 def errors(args: Namespace) -> None:
@@ -82,12 +82,8 @@ def errors(args: Namespace) -> None:
     worst = max(of_coefficients, key=lambda name: abs(np.log(medians[name])))
     chance, coverage = 1.0 / np.sqrt(2.0 * (n_seeds - 1)), np.sqrt(LEVEL * (1 - LEVEL) / n_seeds)
     print(f"\nWorst median of coefficients: {medians[worst]:.2f} ({worst}). Intervals are about the mean")
-    print(
-        f"over seeds; Student's has {FREEDOM} degrees of freedom. An sd over {n_seeds} seeds is itself known"
-    )
-    print(
-        f"to {chance:.0%}, by which ratios of values spread, and the coverage of one value to {coverage:.3f}."
-    )
+    print(f"over seeds; Student's has {FREEDOM} degrees of freedom. An sd over {n_seeds} seeds is known to")
+    print(f"{chance:.0%}, by which ratios of values spread, and the coverage of one value to {coverage:.3f}.")
     print(f"Left out: what hardly moves, {NOTHING:.0e} of the most.")
 
 
