@@ -13,7 +13,7 @@ from agnostix.typing import Codes, Floats
 from agnostix.utils.frames import is_frame, take_rows
 
 _NARROW = 1e-11
-"""Added to the spread within a bin, so that it can be divided by."""
+"""Added to the spread within a bin, so that it can be divided by: a share of the column's range."""
 
 
 class Drawing(Protocol):
@@ -72,7 +72,7 @@ class TruncatedNormals:
         total = np.maximum(np.bincount(codes, weights, n_codes), np.finfo(float).tiny)
         mean = np.bincount(codes, weights * numbers, n_codes) / total
         spread = np.bincount(codes, weights * (numbers - mean[codes]) ** 2, n_codes) / total
-        return cls(mean, np.sqrt(spread) + _NARROW, low, high, np.dtype(dtype))
+        return cls(mean, np.sqrt(spread) + _NARROW * (ends[1] - ends[0]), low, high, np.dtype(dtype))
 
     def columns(self, codes: Codes, within: Floats) -> list[Any]:
         """Invert the distribution functions.
