@@ -148,13 +148,14 @@ class HighestWeights:
         """
         every = np.arange(moments.mean.size)
         effects = solved(moments, every, _SLIGHT, moments.cross)
-        products = effects[:, 0] * problem.own_design
+        own = problem.own_design + problem.origin
+        products = effects[:, 0] * own
         order = np.argsort(-np.abs(products), kind="stable")
         margin = np.inf
         if tests and problem.n_blocks:
             rest = residuals(problem, moments, effects)
             moved = influences(problem, moments, every, _SLIGHT, problem.weights[:, None] * rest)[:, :, 0]
-            sides = np.sign(products) * problem.own_design
+            sides = np.sign(products) * own
             last, next_one = order[most - 1], order[most]
             gap = abs(products[last]) - abs(products[next_one])
             margin = _ratio(gap, moved[:, last] * sides[last] - moved[:, next_one] * sides[next_one], problem)
