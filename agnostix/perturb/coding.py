@@ -164,11 +164,8 @@ class LevelCoding:
         if code < 0:
             return f"{self.name} not seen in fit"
         value = column_of(self.levels, self.position).to_list()[code]
-        return (
-            f"{self.name} missing"
-            if pd.api.types.is_scalar(value) and pd.isna(value)
-            else f"{self.name} = {value}"
-        )
+        is_missing = pd.api.types.is_scalar(value) and pd.isna(value)
+        return f"{self.name} missing" if is_missing else f"{self.name} = {value}"
 
 
 @dataclass(frozen=True)
