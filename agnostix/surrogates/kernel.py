@@ -75,9 +75,9 @@ def _counting(squares: Floats, log_weights: Floats, width: float) -> float:
     """Draws that count: by how even the weights are, and by how much they are beside the row's own 1."""
     weights = Kernel(width).weights(squares, log_weights)
     total, largest = weights.sum(), weights.max()
-    return (
-        float(min(total, (total / largest) ** 2 / np.square(weights / largest).sum())) if total > 0 else 0.0
-    )
+    if total == 0:
+        return 0.0
+    return float(min(total, (total / largest) ** 2 / np.square(weights / largest).sum()))
 
 
 def _narrowest(squares: Floats, log_weights: Floats, width: float, needed: float) -> float | None:

@@ -41,8 +41,8 @@ def test_few_draws_need_a_quarter_of_them():
 
 
 TOO_FEW = (
-    "The 'kernel_width' of LimeExplainer is {}, which leaves weight for {} of {} draws around row 3, where {} "
-    "features need {}. {} Or use sampling='tilted', which draws near the row instead."
+    "The 'kernel_width' of LimeExplainer is {}, which leaves weight for {} of {} draws around row 3, where "
+    "{} features need {}. {} Or use sampling='tilted', which draws near the row instead."
 )
 LEAST = "The least that works for it is {}."
 CASES = {
