@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from agnostix.base import AttributionExplainer
 from agnostix.base.outputs import picked
@@ -408,6 +408,7 @@ class LimeExplainer(AttributionExplainer):
         return MaskVicinity(self.masker, self.players_, self.kernel_width_, n_draws, tilted, seed)
 
     def _learned(self, table: Any, y: Any, sample_weight: Any) -> Neighbourhood:
+        check_consistent_length(table, y)
         weights = checked_weights(sample_weight, table.shape[0])
         rows = np.flatnonzero(weights > 0)
         seen = table if rows.size == weights.size else take_rows(table, rows)

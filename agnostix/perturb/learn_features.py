@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.multiclass import type_of_target
 
 from agnostix.exceptions import DataError
 from agnostix.perturb.coding import Coding, JointCoding, LevelCoding, NumberCoding, column_of
@@ -170,14 +171,23 @@ class FeatureLearner:
     def _edges(self, numbers: Floats, there: Any) -> Floats:
         weights = self.weights[there]
         if self.discretizer == "entropy":
-            if self.labels is None:
-                raise DataError(
-                    f"The 'discretizer' of {self.owner} is 'entropy', which needs the classes: pass y to "
-                    "fit, or use 'quartile'."
-                )
-            return entropy_edges(numbers, weights, self.labels[there])
+            return entropy_edges(numbers, weights, self._classes()[there])
         assert self.discretizer is not None
         return quantile_edges(numbers, weights, N_BINS[self.discretizer])
+
+    def _classes(self) -> Any:
+        """The labels, if they are classes."""
+        if self.labels is None:
+            raise DataError(
+                f"The 'discretizer' of {self.owner} is 'entropy', which needs the classes: pass y to "
+                "fit, or use 'quartile'."
+            )
+        if type_of_target(self.labels).startswith("continuous"):
+            raise DataError(
+                f"The 'discretizer' of {self.owner} is 'entropy', which needs classes, and y is of numbers. "
+                "Cut y into classes, or use 'quartile'."
+            )
+        return self.labels
 
     def _plain(self, column: Any) -> Any:
         """The type of a column of floats or whole numbers without gaps; None for any other."""

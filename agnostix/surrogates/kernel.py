@@ -66,7 +66,7 @@ class Kernel:
         way = "Raise n_samples." if narrowest is None else f"The least that works for it is {narrowest:.3g}."
         raise DataError(
             f"The 'kernel_width' of LimeExplainer is {self.width:.3g}, which leaves weight for "
-            f"{found:.2g} of {squares.size} draws around row {row}, where {n_features} features need "
+            f"{found:.3g} of {squares.size} draws around row {row}, where {n_features} features need "
             f"{needed:.0f}. {way} Or use sampling='tilted', which draws near the row instead."
         )
 
@@ -74,8 +74,10 @@ class Kernel:
 def _counting(squares: Floats, log_weights: Floats, width: float) -> float:
     """Draws that count: by how even the weights are, and by how much they are beside the row's own 1."""
     weights = Kernel(width).weights(squares, log_weights)
-    total = weights.sum()
-    return 0.0 if total == 0 else float(min(total, total**2 / np.square(weights).sum()))
+    total, largest = weights.sum(), weights.max()
+    if total == 0:
+        return 0.0
+    return float(min(total, (total / largest) ** 2 / np.square(weights / largest).sum()))
 
 
 def _narrowest(squares: Floats, log_weights: Floats, width: float, needed: float) -> float | None:

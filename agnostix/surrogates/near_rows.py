@@ -85,9 +85,11 @@ class Recipe:
             design = (design - start[:, None]) / scale[:, None]
         if not free.all():
             design = design[free]
-        problem = Problem(design, weights, answers, ((own - start) / scale)[free], own_answers, n_blocks)
+        near, origin = ((own - start) / scale)[free], (start / scale)[free]
+        problem = Problem(design, weights, answers, near, own_answers, n_blocks, origin)
         fit = self.surrogate.fit(problem, self.most, self.tests)
-        return fit.widened(free).per_unit(scale, own)
+        whole = fit.widened(free)
+        return whole if self.surrogate.gives_parts else whole.per_unit(scale, own)
 
     def weights(self, traces: Traces, centre: Floats) -> Floats:
         """Weigh draws near a row.

@@ -109,13 +109,7 @@ class LassoPath:
         -------
         Choice
         """
-        cross, there = moments.cross[:, 0], np.flatnonzero(np.diag(moments.gram) > 0)
-        gram = moments.gram[there[:, None], there]
-        path = np.zeros((cross.size, 1))
-        if there.size:
-            _, _, found = lars_path_gram(cross[there], gram, n_samples=1, method="lasso")
-            path = np.zeros((cross.size, found.shape[1]))
-            path[there] = found
+        cross, path = moments.cross[:, 0], _path(moments)
         sizes = np.count_nonzero(path, axis=0)
         knot = int(np.flatnonzero(sizes <= most)[-1])
         margin = np.inf
@@ -154,13 +148,14 @@ class HighestWeights:
         """
         every = np.arange(moments.mean.size)
         effects = solved(moments, every, _SLIGHT, moments.cross)
-        products = effects[:, 0] * problem.own_design
+        own = problem.own_design + problem.origin
+        products = effects[:, 0] * own
         order = np.argsort(-np.abs(products), kind="stable")
         margin = np.inf
         if tests and problem.n_blocks:
             rest = residuals(problem, moments, effects)
             moved = influences(problem, moments, every, _SLIGHT, problem.weights[:, None] * rest)[:, :, 0]
-            sides = np.sign(products) * problem.own_design
+            sides = np.sign(products) * own
             last, next_one = order[most - 1], order[most]
             gap = abs(products[last]) - abs(products[next_one])
             margin = _ratio(gap, moved[:, last] * sides[last] - moved[:, next_one] * sides[next_one], problem)
@@ -244,6 +239,19 @@ def alike(chosen: Bools) -> list[Codes]:
         return [np.arange(chosen.shape[1])]
     _, which = np.unique(chosen, axis=1, return_inverse=True)
     return [np.flatnonzero(which.ravel() == number) for number in range(which.max() + 1)]
+
+
+def _path(moments: Moments) -> Floats:
+    """Effects at each knot of the lasso, found in units in which its tolerances fit."""
+    cross, there = moments.cross[:, 0], np.flatnonzero(np.diag(moments.gram) > 0)
+    unit = np.abs(cross[there]).max(initial=0.0)
+    if unit == 0:
+        return np.zeros((cross.size, 1))
+    gram = moments.gram[there[:, None], there] / moments.total
+    _, _, found = lars_path_gram(cross[there] / unit, gram, n_samples=1, method="lasso")
+    path = np.zeros((cross.size, found.shape[1]))
+    path[there] = found * (unit / moments.total)
+    return path
 
 
 def _lead(problem: Problem, moments: Moments, chosen: list[int], gain: Floats, scale: Floats) -> float:
