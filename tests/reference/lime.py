@@ -16,6 +16,7 @@ from scipy.integrate import quad
 from scipy.special import ndtr, ndtri
 
 Bin = namedtuple("Bin", "p mean sd lo hi")
+Seen = namedtuple("Seen", "p values")
 Fit = namedtuple("Fit", "coefficients intercept r2 prediction")
 
 # ---------------------------------------------------------------- bins and their truncated normal laws
@@ -53,11 +54,27 @@ def between_edges(column, edges):
     ]
 
 
+def seen_bins(column, edges):
+    """Share and values of each bin, for columns whose values are drawn as they were seen."""
+    sorted_in = [[x for x in column if bin_of(x, edges) == b] for b in range(len(edges) + 1)]
+    return [Seen(len(inside) / len(column), inside) for inside in sorted_in]
+
+
+def seen_levels(column):
+    """The same, each distinct value a bin of its own, in the order in which they first occur."""
+    levels = list(dict.fromkeys(column))
+    return [Seen(column.count(level) / len(column), [level]) for level in levels]
+
+
 def expectation(function, one, breaks=()):
     """Mean of a function under a bin's truncated normal law, by quadrature; a bin of one value is a point.
 
+    Of values drawn as they were seen, their mean.
+
     The density is scaled by its own largest value in the bin, and left out below exp(-72) of that.
     """
+    if isinstance(one, Seen):
+        return math.fsum(function(x) for x in one.values) / len(one.values)
     if one.lo == one.hi or one.sd == 0.0:
         return float(function(min(max(one.mean, one.lo), one.hi)))
     a, b = (one.lo - one.mean) / one.sd, (one.hi - one.mean) / one.sd
@@ -131,7 +148,7 @@ def weighted_r2(y, fitted, weights):
 
 
 def fit(z, y, weights, alpha=1.0):
-    """The surrogate on samples of which the first is the explained row, of weight 0 where it is not counted."""
+    """The surrogate on samples of which the first is the row, of weight 0 where it is not counted."""
     coefficients, intercept = ridge(z, y, weights, alpha)
     fitted = intercept + z @ coefficients
     return Fit(coefficients, intercept, weighted_r2(y, fitted, weights), fitted[0])
@@ -278,9 +295,7 @@ def mean_weight(columns, row_bins, r):
     return math.prod(tilted(q, r)[1] for q in row_masses(columns, row_bins))
 
 
-def ridge_of_moments(
-    total, mean_z, mean_zz, mean_f, mean_zf, mean_ff, row_z, row_f, alpha=1.0, counted=True
-):
+def ridge_of_moments(total, mean_z, mean_zz, mean_f, mean_zf, mean_ff, row_z, row_f, alpha=1.0, counted=True):
     """The surrogate on samples of weight `total` known by their moments, and the row itself, of weight 1.
 
     The moments are weighted means of z (d,), z z' (d, d), f, z f (d,) and f f. One (d + 1) system. Where the
@@ -340,6 +355,16 @@ def enumerated(f, columns, row_bins, r):
             continue
         z = [1.0 if b == row_bins[j] else 0.0 for j, b in enumerate(cell)]
         yield share * r ** (len(z) - sum(z)), z, f(cell)
+
+
+def enumerated_draws(columns, row_bins, r):
+    """All rows that can be drawn of columns drawn as they were seen: weight, z and values of each."""
+    places = [[(b, x) for b, one in enumerate(bins) for x in dict.fromkeys(one.values)] for bins in columns]
+    for cell in product(*places):
+        parts = zip(columns, cell, strict=True)
+        share = math.prod(bins[b].p * bins[b].values.count(x) / len(bins[b].values) for bins, (b, x) in parts)
+        z = [float(b == own) for (b, _), own in zip(cell, row_bins, strict=True)]
+        yield share * r ** (len(z) - sum(z)), z, [x for _, x in cell]
 
 
 def enumerated_moments(f, columns, row_bins, r):

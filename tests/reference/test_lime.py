@@ -84,6 +84,20 @@ def test_bounds_may_be_the_edges():
     assert (second.mean, second.p) == (2.75, 0.5)
 
 
+def test_values_as_they_were_seen():
+    first, second = ref.seen_bins([1.0, 5.0, 1.0, 2.0], [1.5])
+    assert (first, second) == (ref.Seen(0.5, [1.0, 1.0]), ref.Seen(0.5, [5.0, 2.0]))
+    assert ref.seen_levels(["b", "a", "b", "b"]) == [ref.Seen(0.75, ["b"]), ref.Seen(0.25, ["a"])]
+    assert ref.expectation(lambda x: x**2, second) == 14.5
+    assert ref.interval_mass(second, 2.0, 5.0) == 0.5
+    draws = list(ref.enumerated_draws([[first, second], ref.seen_levels([7, 7])], [1, 0], 0.7))
+    assert draws == [
+        (0.5 * 0.7, [0.0, 1.0], [1.0, 7]),
+        (0.25, [1.0, 1.0], [5.0, 7]),
+        (0.25, [1.0, 1.0], [2.0, 7]),
+    ]
+
+
 @pytest.mark.parametrize(
     ("mean", "sd", "lo", "hi"),
     [(0.0, 1.0, -1.0, 2.0), (3.0, 0.5, 2.9, 9.0), (0.0, 1.0, 5.0, 7.0), (0, 1, -90, 90)],
