@@ -498,14 +498,15 @@ def mask_kernel(off, d, width=0.25):
 def mask_alphas(d, width=0.25, law="bernoulli", up_to=2):
     """Mean of the weight times z_1 ... z_p, p = 0, ..., by sums over sizes in whole numbers.
 
-    Pictures: each player is there with chance 1/2. Texts: 1 to d players are away, each number alike likely.
+    Pictures: each player is there with chance 1/2. Texts: 1 to d players are away, each number alike likely;
+    but one player alone is there with chance 1/2.
     """
     alphas = []
     for p in range(up_to + 1):
         terms = []
         for off in range(d + 1):
             ways = math.comb(d - p, off) if p <= d else 0
-            if law == "bernoulli":
+            if law == "bernoulli" or d == 1:
                 terms.append(ways / 2**d * mask_kernel(off, d, width))
             elif off:
                 terms.append(ways / math.comb(d, off) / d * mask_kernel(off, d, width))
@@ -518,7 +519,9 @@ def mask_law(d, width=0.25, law="bernoulli"):
     for off in range(d + 1):
         for away in combinations(range(d), off):
             z = [0.0 if j in away else 1.0 for j in range(d)]
-            share = 1.0 / 2**d if law == "bernoulli" else (1.0 / d / math.comb(d, off) if off else 0.0)
+            share = 1.0 / d / math.comb(d, off) if off else 0.0
+            if law == "bernoulli" or d == 1:
+                share = 1.0 / 2**d
             yield share * mask_kernel(off, d, width), z
 
 
