@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -468,13 +469,15 @@ class LimeExplainer(AttributionExplainer):
         which, names, extras = self._picked(wanted, found.answers)
         fits = found.fits
         parts = fits.effects * fits.own_design[:, :, None]
+        # One after another, so that places for features that only other rows have change no bit.
+        total = reduce(np.add, np.moveaxis(parts, 1, 0))
         values, errors = fits.effects, fits.std_errors
         if self.values == "coef_x":
             values, errors = parts, errors * np.abs(fits.own_design)[:, :, None]
         return Explanation(
             values=picked(np.where(found.present[:, :, None], values, np.nan), which),
             std_errors=picked(errors, which),
-            base_values=picked(fits.output - parts.sum(axis=1), which),
+            base_values=picked(fits.output - total, which),
             outputs=picked(found.answers, which),
             data=self._vicinity.data(rows),
             feature_names=self._vicinity.players_of(rows).names,
