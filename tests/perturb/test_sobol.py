@@ -45,12 +45,23 @@ def test_each_block_has_as_many_points_in_every_box_of_two_columns():
             assert len(set(cells)) == 64
 
 
-def test_points_lie_inside_the_cube_in_the_middle_of_their_cells():
-    points = every(SobolBlocks(5, 1024, 16, seed=1))
-    assert points.min() >= 2.0**-31
-    assert points.max() <= 1.0 - 2.0**-31
-    odd = points * 2.0**31
-    np.testing.assert_array_equal(odd % 2, 1.0)
+@pytest.mark.parametrize("d", [5, 40])
+def test_points_lie_inside_the_cube(d):
+    points = every(SobolBlocks(d, 1024, 16, seed=1))
+    assert points.min() > 0.0
+    assert points.max() < 1.0
+
+
+def test_pairs_of_columns_are_more_even_than_chance():
+    def apart(points):
+        bins = np.floor(4 * points).astype(int)
+        same = np.stack([bins == k for k in range(4)], axis=2).reshape(len(points), -1).astype(float)
+        return np.abs(same.T @ same / len(points) - np.outer(same.mean(0), same.mean(0)))
+
+    blocks = SobolBlocks(30, 256, 16, seed=4)
+    ours = [apart(block).max() for block in every(blocks).reshape(16, 256, 30)]
+    rng = np.random.default_rng(0)
+    assert max(ours) < min(apart(rng.random((256, 30))).max() for _ in range(16))
 
 
 def test_every_column_is_even_over_scrambles():
@@ -81,11 +92,6 @@ def test_more_blocks_begin_alike(factor):
     longer = blocks.longer(factor)
     assert (longer.n_points, longer.size) == (factor * 256, 16)
     np.testing.assert_array_equal(longer.points(slice(0, 256)), every(blocks))
-
-
-def test_shorter_blocks_begin_alike():
-    whole, short = SobolBlocks(4, 64, 16, seed=3), SobolBlocks(4, 8, 16, seed=3)
-    np.testing.assert_array_equal(every(whole).reshape(16, 64, 4)[:, :8], every(short).reshape(16, 8, 4))
 
 
 def test_a_seed_decides_everything_and_no_global_state_is_touched():
