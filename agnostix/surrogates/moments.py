@@ -61,7 +61,7 @@ class Moments:
         mean = scaled @ root / total
         level = problem.weights @ problem.differences / total
         answers = (problem.differences - level) * root[:, None]
-        power = np.square(answers).sum(axis=0)
+        power = np.einsum("nc,nc->c", answers, answers)
         varies = power > (_ROUNDING * level) ** 2 * total
         gram = scaled @ scaled.T - total * np.outer(mean, mean)
         cross = scaled @ answers - np.outer(mean, root @ answers)

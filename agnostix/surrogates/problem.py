@@ -87,4 +87,4 @@ class Problem:
         d, size = self.design.shape[0], self.n_draws // self.n_blocks
         apart = errors.reshape(self.n_blocks, size, -1)
         products = self.design.reshape(d, self.n_blocks, size).transpose(1, 0, 2) @ apart
-        return products - mean[:, None] * apart.sum(axis=1)[:, None, :]
+        return products - mean[:, None] * (np.ones(size) @ apart)[:, None, :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,22 +69,25 @@ class ForwardSelection:
         """
         gram, cross = moments.gram.copy(), moments.cross[:, 0].copy()
         least = _LEAST * np.diag(gram)
-        free, margin = np.ones(cross.size, dtype=bool), np.inf
+        free = np.ones(cross.size, dtype=bool)
         chosen: list[int] = []
+        steps: list[tuple[Floats, Floats]] = []
         for _ in range(most):
             room = np.diag(gram)
             usable = free & (room > least)
             gain = np.where(usable, np.abs(cross) / np.sqrt(np.where(usable, room, 1.0)), -1.0)
             best = int(np.where(free, gain, -np.inf).argmax())
-            if tests and usable.sum() > 1:
-                scale = np.where(usable, 1.0 / np.sqrt(np.where(usable, room, 1.0)), 0.0)
-                margin = min(margin, _lead(problem, moments, chosen, gain, scale))
+            steps.append((gain, np.where(usable, 1.0 / np.sqrt(np.where(usable, room, 1.0)), 0.0)))
             chosen.append(best)
             free[best] = False
             if usable[best]:
                 swept = gram[:, best] / gram[best, best]
                 cross = cross - swept * cross[best]
                 gram = gram - np.outer(swept, gram[best])
+        margin = np.inf
+        for step, (gain, scale) in enumerate(steps if tests else []):
+            rivals = _against_left_out(gain, chosen, chosen[step])
+            margin = min(margin, _lead(problem, moments, chosen[:step], rivals, scale))
         return Choice(np.sort(chosen), margin)
 
 
@@ -112,16 +116,17 @@ class LassoPath:
         cross, path = moments.cross[:, 0], _path(moments)
         sizes = np.count_nonzero(path, axis=0)
         knot = int(np.flatnonzero(sizes <= most)[-1])
-        margin = np.inf
+        margin, final = np.inf, np.flatnonzero(path[:, knot])
         for step in range(knot if tests else 0):
             entered = (path[:, step + 1] != 0) & (path[:, step] == 0)
             idle = (path[:, step] == 0) & (np.diag(moments.gram) > 0)
             if entered.any() and idle.sum() > 1:
                 left = np.abs(cross - moments.gram @ path[:, step])
                 gain = np.where(idle, left, -1.0)
+                gain = _against_left_out(gain, final, int(np.where(entered, left, -1.0).argmax()))
                 lead = _lead_of(problem, moments, path[:, step], gain, np.ones(cross.size))
                 margin = min(margin, lead)
-        return Choice(np.flatnonzero(path[:, knot]), margin)
+        return Choice(final, margin)
 
 
 @dataclass(frozen=True)
@@ -254,6 +259,13 @@ def _path(moments: Moments) -> Floats:
     return path
 
 
+def _against_left_out(gain: Floats, final: Sequence[int] | Codes, best: int) -> Floats:
+    """Gains of the feature that was chosen and of those that never are: others are no rivals of the set."""
+    rivals = gain.copy()
+    rivals[np.setdiff1d(final, best)] = -1.0
+    return rivals
+
+
 def _lead(problem: Problem, moments: Moments, chosen: list[int], gain: Floats, scale: Floats) -> float:
     effects = np.zeros(moments.mean.size)
     if chosen:
@@ -267,6 +279,8 @@ def _lead_of(problem: Problem, moments: Moments, effects: Floats, gain: Floats, 
     if not problem.n_blocks:
         return np.inf
     best, second = np.argsort(-gain, kind="stable")[:2]
+    if gain[second] < 0:
+        return np.inf
     rest = residuals(problem, moments, effects[:, None])
     blocks = problem.by_block(problem.weights[:, None] * rest, moments.mean)[:, :, 0]
     total = blocks.sum(axis=0)
