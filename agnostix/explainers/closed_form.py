@@ -92,7 +92,7 @@ def lime_exact(
         moments, n_asked = _tree_moments(explainer, vicinity, bins, r), 0
         _put(fits, explainer, vicinity, bins, r, moments)
     there = np.ones_like(unseen)
-    found = Found(answers, fits, there, vicinity.extras(rows), rows.shape[0] + n_asked)
+    found = Found(answers, fits, there, vicinity.extras(bins), rows.shape[0] + n_asked)
     exp = explainer._explanation(rows, wanted, found)
     return replace(exp, method="lime_exact", fidelity=None if moments.square is None else exp.fidelity)
 

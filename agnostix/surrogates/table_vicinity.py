@@ -146,36 +146,35 @@ class TableVicinity:
         first, which = distinct_rows(rows)
         kinds = take_rows(rows, first)
         answers = survey.ask(TableRows(rows, first, rows.shape[1]))
-        fits, n_asked = self._fits(survey, recipe, kinds, answers, first)
-        extras = {name: entry[which] for name, entry in self.extras(kinds).items()}
+        centres = self.neighbourhood.centres(kinds)
+        fits, n_asked = self._fits(survey, recipe, kinds, centres, answers, first)
+        extras = {name: entry[which] for name, entry in self.extras(centres).items()}
         if self.stability is not None:
             extras["stable"] = ~self._is_unsure(fits)[which]
         present = np.ones((which.size, len(self.players.names)), dtype=bool)
         return Found(answers[which], fits.take(which), present, extras, first.size + n_asked)
 
-    def extras(self, rows: Any) -> dict[str, Any]:
+    def extras(self, centres: Floats) -> dict[str, Any]:
         """What is said of each row beside its fit.
 
         Parameters
         ----------
-        rows : DataFrame or ndarray of shape (n_rows, n_columns)
-            From `read`.
+        centres : ndarray of shape (n_rows, n_features)
+            Bins and numbers of the rows.
 
         Returns
         -------
         dict of str to ndarray
         """
-        features, centres = self.neighbourhood.features, self.neighbourhood.centres(rows)
-        pairs = zip(features, centres.T, strict=True)
+        pairs = zip(self.neighbourhood.features, centres.T, strict=True)
         words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
         told = {"unseen": self.neighbourhood.unseen(centres)}
         return told | ({"conditions": words} if (words != "").any() else {})
 
     def _fits(
-        self, survey: Survey, recipe: Recipe, X: Any, own_answers: Floats, rows: Codes
+        self, survey: Survey, recipe: Recipe, X: Any, centres: Floats, own_answers: Floats, rows: Codes
     ) -> tuple[RowFits, int]:
         """Surrogates near distinct rows, and how many model rows they took."""
-        centres = self.neighbourhood.centres(X)
         unseen = self.neighbourhood.unseen(centres)
         free = self.neighbourhood.varies & ~unseen
         if self.own is not None:
