@@ -18,7 +18,7 @@ from agnostix.perturb import learn_features, tempering
 
 COLUMNS = ("native-country", "occupation", "workclass")
 BOUNDS = (0.0, 0.001, 0.01, 0.05)
-SETTINGS = (None, 1.0, 1.1, 1.25, 1.5, 2.0)
+SETTINGS = (None, 1.15, 1.3, 1.5, 2.0)
 """Factors by which other variances may grow; None draws all values as often as they are seen."""
 N_EACH = 12
 """Rows for each column and each range of shares."""
