@@ -225,13 +225,14 @@ def test_coefficients_that_do_not_add_up_are_said_not_to() -> None:
     ("unseen", "told"),
     [
         ([True, False, False], "A value that was never seen: age. What is credited to it"),
-        ([True, False, True], "Values that were never seen: age and job. What is credited to them"),
+        ([True, False, True], "Values that were never seen: age and job. What is credited to each"),
     ],
 )
 def test_values_that_were_never_seen_are_named(unseen: list[bool], told: str) -> None:
     reading = _read(extras={"unseen": np.array([unseen])})
     assert explanation_remarks(reading)[-1] == (
-        f"{told} is what the model's own answer has beyond the simpler model's."
+        f"{told} is how far the model's answers to the rows near this one change, in the mean, when the "
+        "value is put into them."
     )
     assert explanation_remarks(_read(extras={"unseen": np.array([[False] * 3])})) == explanation_remarks(
         _read()
