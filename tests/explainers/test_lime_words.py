@@ -27,7 +27,8 @@ def test_a_surrogate_that_takes_no_weights_is_refused():
     explainer = LimeExplainer(_first_column, surrogate=KNeighborsRegressor())
     told = (
         "The 'surrogate' of LimeExplainer must take sample_weight in fit, since draws weigh differently, and "
-        "KNeighborsRegressor does not. Pass 'ridge', 'klasso', 'tree' or a linear regressor that takes weights."
+        "KNeighborsRegressor does not. Pass 'ridge', 'klasso', 'tree' or a linear regressor that takes "
+        "weights."
     )
     with pytest.raises(ValueError, match="sample_weight") as caught:
         explainer.fit(np.eye(3))
