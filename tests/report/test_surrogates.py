@@ -206,6 +206,12 @@ def test_the_draws_are_counted() -> None:
     assert note.endswith("Cost: 5\u202f000 model rows, with 4\u202f096 drawn rows near it, by ByHand.")
 
 
+def test_rows_that_were_drawn_for_all_are_no_cost_of_this_one() -> None:
+    note = explanation_note(_read(n_model_rows=1, extras={"n_samples": np.array([4096])}))
+    told = "Cost: 1 model row, with 4\u202f096 drawn rows that were asked about before, by ByHand."
+    assert note.endswith(told)
+
+
 def test_the_base_of_a_tree_is_its_mean() -> None:
     first = explanation_sentences(_read(params={"surrogate": "tree"}))[0]
     assert first.startswith("Its base value, its mean answer near the row, is 20.0\u202f%; the values lead")
