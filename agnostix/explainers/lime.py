@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
 from agnostix.base import AttributionExplainer
 from agnostix.base.outputs import picked
@@ -337,6 +337,12 @@ class LimeExplainer(AttributionExplainer):
         """Refuse parameters that do not go together, and say which do."""
         if self.masker is not None:
             self._check_with_masker()
+        if not isinstance(self.surrogate, str) and not has_fit_parameter(self.surrogate, "sample_weight"):
+            raise DataError(
+                "The 'surrogate' of LimeExplainer must take sample_weight in fit, since draws weigh "
+                f"differently, and {type(self.surrogate).__name__} does not. Pass 'ridge', 'klasso', 'tree' "
+                "or a linear regressor that takes weights."
+            )
         if self.sampling == "local" and self.discretizer not in ("auto", None):
             raise DataError(
                 f"The 'discretizer' of LimeExplainer must be 'auto' or None with sampling='local', got "

@@ -165,7 +165,7 @@ class FeatureLearner:
             return NumberCoding(position, name, edges, tuple(f"{edge:.5g}" for edge in edges))
         edges = snapped(edges, numbers[there])
         values = column.to_list()
-        words = tuple(str(values[int(np.flatnonzero(numbers == edge)[0])]) for edge in edges)
+        words = tuple(_said(values[int(np.flatnonzero(numbers == edge)[0])]) for edge in edges)
         return NumberCoding(position, name, edges, words)
 
     def _edges(self, numbers: Floats, there: Any) -> Floats:
@@ -202,3 +202,8 @@ class FeatureLearner:
     @cached_property
     def _names(self) -> list[str]:
         return column_names(self.table)
+
+
+def _said(value: Any) -> str:
+    """A value at which a bin ends; of a day's start the day."""
+    return str(value).removesuffix(" 00:00:00")

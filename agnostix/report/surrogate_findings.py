@@ -143,8 +143,8 @@ def _unseen(reading: Reading) -> list[str]:
         return []
     names = np.array(reading.explanation.feature_names)[np.asarray(unseen)[0]]
     told = listed([called(name, None, None, ROOM) for name in names], most=4)
-    what, them = ("A value that was", "it") if len(names) == 1 else ("Values that were", "them")
+    what, each = ("A value that was", "it") if len(names) == 1 else ("Values that were", "each")
     return [
-        f"{what} never seen: {told}. What is credited to {them} is what the model's own answer has beyond "
-        "the simpler model's."
+        f"{what} never seen: {told}. What is credited to {each} is how far the model's answers to the rows "
+        "near this one change, in the mean, when the value is put into them."
     ]
