@@ -148,7 +148,10 @@ def _put(
         weight = np.ones_like(weight)
     ridge = RIDGE if explainer.surrogate == "ridge" else 0.0
     exact = surrogate_of(alpha, weight, vicinity.n_draws, moments, ridge)
-    fits.effects[:], fits.output[:] = exact.coefficients, exact.outputs
+    rare = (vicinity.contrasted(bins) & (alpha > 0))[..., None]
+    freed = surrogate_of(alpha, weight, vicinity.n_draws, moments, 0.0).coefficients - exact.coefficients
+    fits.effects[:] = exact.coefficients + np.where(rare, freed, 0.0)
+    fits.output[:] = exact.outputs + np.where(rare, freed, 0.0).sum(axis=1)
     fits.r2[:] = np.nan if exact.r2 is None else exact.r2
     fits.selected[:] = True
     fits.n_draws[:] = vicinity.n_draws

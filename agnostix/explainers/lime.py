@@ -156,15 +156,20 @@ class LimeExplainer(AttributionExplainer):
     Standard errors come from the spread between independent blocks of draws,
     and speak of the draws alone: not of how well the surrogate fits, which
     ``fidelity["r2"]`` of the result tells (weighted, on the draws), nor of the
-    choice of features where `max_features` is set. Values that were not seen in
-    `fit` are in no draw: their effect is the mean change of the model's
-    answers when they are put into some of the draws, for which it is asked
-    again.
+    choice of features where `max_features` is set. They do not speak of the
+    penalty either, which takes from effects of bins that few draws are in: a
+    share of 1 / (1 + n), if n draws count that are in the bin.
+
+    Labels that no draw has, or so few that the penalty would take more than
+    half, are left out of the regression, and shown beside the features that
+    were chosen: their effect is the mean change of the model's answers when
+    they are put into some of the draws, for which it is asked again.
 
     ``extras`` of the result has the ``surrogate_outputs`` for the rows and
     their ``surrogate_std_errors``, the errors of R2 (``r2_std_errors``), the
     row's bins in words (``conditions``), whether a value was ``unseen`` in
-    `fit`, ``n_samples`` and ``effective_samples`` of each row, the
+    `fit` and whether its effect was found by putting it into draws
+    (``contrasted``), ``n_samples`` and ``effective_samples`` of each row, the
     ``kernel_width``; with `max_features` which were ``selected``; with
     `stability` the ``margin`` of the choice in standard errors and whether it
     is ``stable``; without bins the ``coefficients`` per standard deviation and
@@ -397,7 +402,9 @@ class LimeExplainer(AttributionExplainer):
         self.kernel_width_ = float(self.kernel_width or WIDTH_PER_ROOT * np.sqrt(n_features))
         near = self._learned(table, y, sample_weight)
         self._try_model(predictor, near.like, known_again=True)
-        vicinity = TableVicinity(self.players_, near, self._own_draws(near), self.stability)
+        vicinity = TableVicinity(
+            self.players_, near, self._own_draws(near), self.kernel_width_, self.stability
+        )
         return vicinity.asked(self._survey())
 
     def _mask_vicinity(self, X: Any, y: Any, sample_weight: Any) -> MaskVicinity:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, Traces
 from agnostix.perturb.features import Drawn
-from agnostix.surrogates.kernel import Kernel
+from agnostix.surrogates.kernel import Kernel, varies_enough
 from agnostix.surrogates.local_fit import LocalFit
 from agnostix.surrogates.problem import Problem
 from agnostix.surrogates.surrogate import Surrogate
@@ -76,8 +77,6 @@ class Recipe:
         LocalFit
         """
         design, own, squares = traces.design(centre)
-        if self.kernel is not None:
-            self.kernel.check(squares, traces.log_weights, int(free.sum()), row)
         weights = self._weights(traces, squares)
         scale = np.where(traces.is_binned, 1.0, self.radius or 1.0)
         start = np.zeros_like(own) if self.radius is None else np.where(traces.is_binned, 0.0, own)
@@ -85,6 +84,7 @@ class Recipe:
             design = (design - start[:, None]) / scale[:, None]
         if not free.all():
             design = design[free]
+        self._check(design, squares, traces.log_weights, row)
         near, origin = ((own - start) / scale)[free], (start / scale)[free]
         problem = Problem(design, weights, answers, near, own_answers, n_blocks, origin)
         fit = self.surrogate.fit(problem, self.most, self.tests)
@@ -106,6 +106,15 @@ class Recipe:
         ndarray of shape (n_draws,)
         """
         return self._weights(traces, traces.design(centre)[2])
+
+    def _check(self, design: Floats, squares: Floats, log_weights: Floats, row: int) -> None:
+        if self.kernel is not None:
+            self.kernel.check(squares, log_weights, design, row)
+        elif not varies_enough(design, np.ones(squares.size)):
+            raise DataError(
+                f"The 'kernel_width' of LimeExplainer is too small for row {row}: hardly any of its "
+                f"{squares.size} draws differs from it in one of its features. Raise it, or n_samples."
+            )
 
     def _weights(self, traces: Traces, squares: Floats) -> Floats:
         if self.kernel is None:

@@ -12,6 +12,7 @@ from agnostix.engine import Survey, TableRows
 from agnostix.perturb import Neighbourhood, OwnDraws, Players, SharedRows, Traces
 from agnostix.perturb.alike import check_alike
 from agnostix.perturb.identity import distinct_rows
+from agnostix.surrogates.kernel import ENOUGH
 from agnostix.surrogates.near_rows import OwnFits, Recipe, SharedFits
 from agnostix.surrogates.row_fits import RowFits
 from agnostix.surrogates.unseen import UnseenContrasts
@@ -35,6 +36,8 @@ class TableVicinity:
         What is drawn.
     own : OwnDraws or None
         How draws near each row are made; None where all rows share them.
+    width : float
+        Of the kernel.
     stability : float or None
         How sure the choice of features must be; draws are doubled for rows where it is less.
     traces : Traces or None
@@ -46,6 +49,7 @@ class TableVicinity:
     players: Players
     neighbourhood: Neighbourhood
     own: OwnDraws | None
+    width: float
     stability: float | None
     traces: Traces | None = None
     answers: Floats | None = None
@@ -121,8 +125,8 @@ class TableVicinity:
         -------
         int
         """
-        unseen = self.neighbourhood.unseen(self.neighbourhood.centres(rows))
-        extra = rows.shape[0] + UnseenContrasts.cost(self.neighbourhood, int(unseen.sum()))
+        contrasted = self.contrasted(self.neighbourhood.centres(rows))
+        extra = rows.shape[0] + UnseenContrasts.cost(self.neighbourhood, int(contrasted.sum()))
         if self.own is not None:
             return extra + rows.shape[0] * self.n_draws
         return extra + (0 if self.stability is None else self.n_draws * (2**MOST_DOUBLINGS - 1))
@@ -154,6 +158,28 @@ class TableVicinity:
         present = np.ones((which.size, len(self.players.names)), dtype=bool)
         return Found(answers[which], fits.take(which), present, extras, first.size + n_asked)
 
+    def contrasted(self, centres: Floats) -> Bools:
+        """Values of which draws would tell less than the penalty of the surrogate, or nothing.
+
+        Parameters
+        ----------
+        centres : ndarray of shape (n_rows, n_features)
+            Bins and numbers of the rows.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows, n_features)
+        """
+        share = self.neighbourhood.shares_of_levels(centres)
+        factor = np.exp(-0.5 / self.width**2)
+        near = share + (1.0 - share) * factor
+        is_tilted = self.own is not None and self.own.how == "tilted"
+        total = self.n_draws * (1.0 if is_tilted else np.nanprod(near, axis=1, keepdims=True))
+        chance = np.divide(share, near, out=np.zeros_like(near), where=near > 0)
+        return self.neighbourhood.unseen(centres) | (
+            (chance < 0.5) & (total * chance < ENOUGH) & ~np.isnan(share)
+        )
+
     def extras(self, centres: Floats) -> dict[str, Any]:
         """What is said of each row beside its fit.
 
@@ -168,30 +194,30 @@ class TableVicinity:
         """
         pairs = zip(self.neighbourhood.features, centres.T, strict=True)
         words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
-        told = {"unseen": self.neighbourhood.unseen(centres)}
+        told = {"unseen": self.neighbourhood.unseen(centres), "contrasted": self.contrasted(centres)}
         return told | ({"conditions": words} if (words != "").any() else {})
 
     def _fits(
         self, survey: Survey, recipe: Recipe, X: Any, centres: Floats, own_answers: Floats, rows: Codes
     ) -> tuple[RowFits, int]:
         """Surrogates near distinct rows, and how many model rows they took."""
-        unseen = self.neighbourhood.unseen(centres)
-        free = self.neighbourhood.varies & ~unseen
+        contrasted = self.contrasted(centres)
+        free = self.neighbourhood.varies & ~contrasted
         if self.own is not None:
             near = OwnFits(recipe, self.own, centres, own_answers, free, rows)
             fits, n_asked = RowFits.of(survey.answer(near), self.n_draws), rows.size * self.n_draws
         else:
             fits, n_asked = self._shared_fits(survey, recipe, centres, own_answers, free, rows)
-        if unseen.any():
-            contrasts = self._contrasts(recipe, X, centres, unseen, rows)
+        if contrasted.any():
+            contrasts = self._contrasts(recipe, X, centres, contrasted, rows)
             _put_contrasts(fits, contrasts, survey.answer(contrasts))
             n_asked += contrasts.n_model_rows
         return fits, n_asked
 
     def _contrasts(
-        self, recipe: Recipe, X: Any, centres: Floats, unseen: Bools, rows: Codes
+        self, recipe: Recipe, X: Any, centres: Floats, contrasted: Bools, rows: Codes
     ) -> UnseenContrasts:
-        return UnseenContrasts.of(recipe, self.neighbourhood, self.own, X, centres, unseen, rows)
+        return UnseenContrasts.of(recipe, self.neighbourhood, self.own, X, centres, contrasted, rows)
 
     def _shared_fits(
         self, survey: Survey, recipe: Recipe, centres: Floats, own_answers: Floats, free: Bools, rows: Codes
