@@ -112,7 +112,7 @@ class MaskVicinity:
             masks[1:, varying] = drawn.masks
             summary = _FitSummary(recipe, drawn, _weights(recipe, drawn, int(places[0])), varying)
             run = Run(survey.predictor, self.masker, survey.n_outputs, summary, survey.n_jobs, survey.verbose)
-            (answered,) = run.answer(Plan((masks,)), rows[places])
+            (answered,) = run.answer(Plan((masks,)), rows[places], places=places)
             own, *arrays = answered.found
             answers[places] = own
             fits.put(places, RowFits.stacked(arrays, len(masks) - 1))

@@ -1,7 +1,9 @@
 """LIME's limit for models that are sums, against closed forms in plain loops and against draws."""
 
+import math
 import pickle
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -120,9 +123,61 @@ def test_additive_models_are_taken_apart(how):
     )
     np.testing.assert_allclose(exp.outputs[:, 0], additive(ROWS), rtol=1e-12)
     assert (exp.kind, exp.method) == ("surrogate", "lime_exact")
-    # The rows; 20 known ones as they are, and with each column's values; 64 nodes in each bin of a smooth
-    # column, and of the others all values that differ.
-    assert exp.n_model_rows == 5 + 20 * 5 + 2 * 4 * 64 + np.unique(X[:, 2]).size + np.unique(X[:, 3]).size
+    # The rows; 20 known ones as they are, and with each column's values; 32 nodes in each bin of a smooth
+    # column and in both of its halves, and of other columns all values that differ.
+    assert exp.n_model_rows == 5 + 20 * 5 + 2 * 4 * 96 + np.unique(X[:, 2]).size + np.unique(X[:, 3]).size
+
+
+JUMPS = [[(-0.7, 1.0), (0.31, -2.0), (0.33, 2.0)], [(1.5, 3.0), (9.0, -1.0)], [(-1.0, 0.5)], [(2.0, 1.0)]]
+
+
+def stepped(t):
+    """Jumps at thresholds, as sums of stumps have them."""
+    t = np.asarray(t)
+    return sum(height * (t[:, j] > at) for j, steps in enumerate(JUMPS) for at, height in steps)
+
+
+@pytest.mark.parametrize("sampling", ["kernel", "tilted"])
+def test_functions_that_jump_are_followed_to_their_jumps(sampling):
+    model = CountingModel(stepped)
+    explainer = LimeExplainer(model, sampling=sampling, random_state=0).fit(X)
+    model.sizes.clear()
+    exp = lime_exact(explainer, ROWS, additive=True)
+    assert model.n_rows == exp.n_model_rows < 20_000
+
+    def moments(b, r, _):
+        contrasts, mean, spread = [], 0.0, 0.0
+        for steps, bins, own in zip(JUMPS, COLUMNS, b, strict=True):
+            # A sum of steps as boxes that do not meet, so that their squares add up too.
+            ends = [-math.inf, *(at for at, _ in steps), math.inf]
+            levels = [sum(height for _, height in steps[:k]) for k in range(len(steps) + 1)]
+            boxes = list(zip(pairwise(ends), levels, strict=True))
+            one, level = ref.sum_of_boxes([({0: sides}, v) for sides, v in boxes], [bins], [own], r)
+            square = ref.sum_of_boxes([({0: sides}, v**2) for sides, v in boxes], [bins], [own], r)[1]
+            contrasts.append(one[0])
+            mean += level
+            spread += square - level**2
+        return contrasts, mean, mean**2 + spread
+
+    check(exp, explainer, COLUMNS, [bins_of(row) for row in ROWS], moments)
+
+
+def test_a_function_that_jumps_everywhere_comes_to_an_end():
+    def rough(t):
+        return np.sin(1e9 * np.asarray(t)[:, 0]) + np.asarray(t)[:, 1]
+
+    exp = lime_exact(LimeExplainer(rough, random_state=0).fit(X), ROWS, additive=True)
+    assert exp.n_model_rows < 500_000
+    assert (np.abs(exp.values[:, 0]) < 0.02).all()
+
+
+def test_sums_of_boosted_stumps_are_as_drawn():
+    model = HistGradientBoostingRegressor(max_depth=1, max_iter=60, random_state=0).fit(X, Y)
+    explainer = LimeExplainer(model, n_samples=200_000, random_state=0).fit(X)
+    drawn = explainer.explain(ROWS)
+    exact = lime_exact(explainer, ROWS, additive=True)
+    assert (np.abs(drawn.values - exact.values) <= 6.0 * drawn.std_errors + 1e-9).all()
+    assert drawn.std_errors.max() < 1e-3
 
 
 def test_linear_models_by_the_means_of_bins():
