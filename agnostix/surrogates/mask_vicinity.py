@@ -142,7 +142,7 @@ def _weights(recipe: Recipe, drawn: MaskDraws, row: int) -> Floats:
     squares = (1.0 - np.sqrt(drawn.masks.mean(axis=1))) ** 2
     there = drawn.weights > 0
     logs = np.log(drawn.weights, where=there, out=np.full(there.size, -np.inf))
-    recipe.kernel.check(squares, logs, n_players, row)
+    recipe.kernel.check(squares, logs, drawn.masks.T.astype(float), row)
     return recipe.kernel.weights(squares, logs)
 
 
