@@ -137,7 +137,7 @@ class MaskVicinity:
 def _weights(recipe: Recipe, drawn: MaskDraws, row: int) -> Floats:
     """Weigh masks by the kernel, if there is one, and see that it leaves enough of them."""
     n_players = drawn.masks.shape[1]
-    if recipe.kernel is None or n_players == 0:
+    if recipe.kernel is None or n_players < 2:  # one player there or not: what it does needs no kernel
         return drawn.weights
     squares = (1.0 - np.sqrt(drawn.masks.mean(axis=1))) ** 2
     there = drawn.weights > 0
