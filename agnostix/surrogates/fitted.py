@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import has_fit_parameter
 
 from agnostix.exceptions import DataError
 from agnostix.surrogates.least_squares import r2_of, residuals
@@ -95,11 +94,6 @@ class FittedSurrogate:
         if not features.size:
             return np.zeros(0), float(
                 np.average(problem.differences[rows, output], weights=problem.weights[rows])
-            )
-        if not has_fit_parameter(self.regressor, "sample_weight"):
-            raise DataError(
-                "The 'surrogate' of LimeExplainer must take sample_weight in fit, and "
-                f"{type(self.regressor).__name__} does not. Pass 'ridge', 'klasso', 'tree' or one that does."
             )
         design, answers = problem.design[features].T[rows], problem.differences[rows, output]
         found = clone(self.regressor).fit(design, answers, sample_weight=problem.weights[rows])

@@ -174,7 +174,7 @@ def test_conditions_in_words():
     exp = fitted(typed, MIXED).explain(MIXED.iloc[:2])
     words = exp.extras["conditions"]
     assert words.shape == (2, 5)
-    assert words[1].tolist()[1:] == ["t = many", "k <= 1", "day <= 2024-01-03 00:00:00", "s = odd"]
+    assert words[1].tolist()[1:] == ["t = many", "k <= 1", "day <= 2024-01-03", "s = odd"]
     assert "coefficients" not in exp.extras
     mixed = fitted(lambda X: X["x"].to_numpy(), MIXED[["x", "s"]], discretizer=None).explain(
         MIXED[["x", "s"]][:2]

@@ -34,7 +34,7 @@ def says(message, kind=DataError):
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("n_samples", 31, "an int in the range [32, inf)"),
+        ("n_samples", 31, "a str among {'auto'} or an int in the range [32, inf)"),
         ("max_features", 0, "an int in the range [1, inf) or None"),
         ("kernel_width", 0.0, "a float in the range (0.0, inf) or None"),
         ("radius", -1.0, "a float in the range (0.0, inf)"),
@@ -191,8 +191,9 @@ def test_numbers_in_groups_need_bins():
         ),
         (
             LassoLars(),
-            "The 'surrogate' of LimeExplainer must take sample_weight in fit, and LassoLars does not. Pass "
-            "'ridge', 'klasso', 'tree' or one that does.",
+            "The 'surrogate' of LimeExplainer must take sample_weight in fit, since draws weigh differently, "
+            "and LassoLars does not. Pass 'ridge', 'klasso', 'tree' or a linear regressor that takes "
+            "weights.",
         ),
     ],
 )

@@ -172,10 +172,10 @@ def test_additive_models_are_told_exactly_without_a_penalty(kind, sampling):
 def test_a_text_of_one_word_is_told_by_it(surrogate):
     exp = LimeExplainer(TextModel([(3.0, {0})]), masker=TextMasker(), surrogate=surrogate).fit(["w0"])
     exp = exp.explain(["w0"])
-    fit = limit([(3.0, {0})], 1, 1000, "sizes", 1.0 if surrogate == "ridge" else 0.0)
-    np.testing.assert_allclose(exp.values[0, 0, 0], fit.coefficients[0], atol=1e-10)
-    np.testing.assert_allclose(exp.fidelity["r2"][0, 0], fit.r2, atol=1e-10)
-    assert (exp.values[0, 0, 0] == pytest.approx(3.0)) == (surrogate == "klasso")
+    kept = 250.0  # 1000 draws, half of them with the word: their squares about the mean
+    expected = 3.0 * (kept / (kept + 1.0) if surrogate == "ridge" else 1.0)
+    np.testing.assert_allclose(exp.values[0, 0, 0], expected, atol=1e-10)
+    assert exp.fidelity["r2"][0, 0] > 0.9999
 
 
 @kinds

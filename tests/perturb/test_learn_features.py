@@ -132,8 +132,8 @@ def test_rare_levels_are_asked_about_more_often():
 def test_edges_of_days_are_days_that_occur():
     days = pd.to_datetime(["2024-01-01"] * 3 + ["2024-01-08", "2024-01-09", "2024-03-01"])
     coding = one(frame(x=days)).coding
-    assert coding.told(0) == "x <= 2024-01-01 00:00:00"
-    assert coding.told(coding.n_codes - 2) == "x > 2024-01-08 00:00:00"
+    assert coding.told(0) == "x <= 2024-01-01"
+    assert coding.told(coding.n_codes - 2) == "x > 2024-01-08"
     polars = one(pl.DataFrame({"x": [dt.date(2024, 1, d) for d in (1, 2, 3, 4, 5)]})).coding
     assert [polars.told(c) for c in (1, 4)] == ["2024-01-02 < x <= 2024-01-03", "x missing"]
 

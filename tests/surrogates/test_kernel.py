@@ -5,6 +5,7 @@ import pytest
 
 from agnostix.exceptions import DataError
 from agnostix.surrogates import Kernel
+from agnostix.surrogates.kernel import varies_enough
 
 RNG = np.random.default_rng(0)
 SQUARES = RNG.integers(0, 9, size=400).astype(float)
@@ -18,6 +19,11 @@ def test_weights_are_those_of_a_normal_kernel():
     np.testing.assert_allclose(Kernel(0.7).weights(SQUARES, LOGS), expected, rtol=1e-13)
 
 
+def design(n_features, n_draws=400):
+    """Features that vary in any few draws."""
+    return np.random.default_rng(1).normal(scale=9.0, size=(n_features, n_draws))
+
+
 def counting(width, squares=SQUARES, logs=LOGS):
     weights = Kernel(width).weights(squares, logs)
     return min(weights.sum(), weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
@@ -27,17 +33,17 @@ def counting(width, squares=SQUARES, logs=LOGS):
 def test_the_width_that_is_told_works_and_hardly_a_narrower_one(n_features):
     squares = SQUARES + 3.0
     with pytest.raises(DataError) as error:
-        Kernel(0.05).check(squares, LOGS, n_features, 7)
+        Kernel(0.05).check(squares, LOGS, design(n_features), 7)
     told = float(re.search(r"The least that works for it is (\S+)\.", str(error.value))[1])
-    Kernel(told).check(squares, LOGS, n_features, 7)
+    Kernel(told).check(squares, LOGS, design(n_features), 7)
     assert counting(told, squares) >= n_features + 1
     assert counting(0.98 * told, squares) < n_features + 1
 
 
 def test_few_draws_need_a_quarter_of_them():
-    Kernel(5.0).check(np.zeros(40), np.zeros(40), 500, 0)
+    Kernel(5.0).check(np.zeros(40), np.zeros(40), design(500, 40), 0)
     with pytest.raises(DataError, match="need 10"):
-        Kernel(0.01).check(np.r_[np.zeros(9), np.full(31, 9.0)], np.zeros(40), 500, 0)
+        Kernel(0.01).check(np.r_[np.zeros(9), np.full(31, 9.0)], np.zeros(40), design(500, 40), 0)
 
 
 TOO_FEW = (
@@ -66,11 +72,35 @@ CASES = {
 def test_a_kernel_that_leaves_too_few_draws(case):
     squares, width, n_features, told = CASES[case]
     with pytest.raises(DataError, match=f"^{re.escape(TOO_FEW.format(*told))}$"):
-        Kernel(width).check(squares, np.zeros(squares.size), n_features, 3)
+        Kernel(width).check(squares, np.zeros(squares.size), design(n_features, squares.size), 3)
 
 
 def test_weights_that_no_kernel_evens_out():
     logs = np.r_[0.0, np.full(399, -80.0)]
     message = TOO_FEW.format(1, 1, 400, 10, 11, "Raise n_samples.")
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-        Kernel(1.0).check(np.zeros(400), logs, 10, 3)
+        Kernel(1.0).check(np.zeros(400), logs, design(10), 3)
+
+
+def test_features_that_hardly_vary_are_told_apart_from_few_draws():
+    flips = np.repeat([0.0, 1.0], [200, 200])
+    one = 1.0 - flips[None]
+    message = re.escape(
+        "The 'kernel_width' of LimeExplainer is 0.2, which leaves weight for 200 of 400 draws around row 3, "
+        "of which hardly any differs from the row in one of its features. The least that works for it is "
+    )
+    with pytest.raises(DataError, match=f"^{message}") as error:
+        Kernel(0.2).check(flips, np.zeros(400), one, 3)
+    told = float(re.search(r"works for it is (\S+)\.", str(error.value))[1])
+    Kernel(told).check(flips, np.zeros(400), one, 3)
+    outside = 200 * np.exp(-0.5 / told**2)  # and 200 inside: squares about the mean of 1 at least
+    assert 1.0 <= outside * 200 / (200 + outside) < 1.1
+
+
+def test_a_feature_varies_enough_by_its_weighted_squares():
+    weights = np.array([0.5, 2.0, 1.0])
+    for rows, enough in ([[0.0, 1.0, 1.0]], False), ([[0.0, 3.0, 0.0]], True), ([[5.0] * 3], False):
+        mean = np.average(rows[0], weights=weights)
+        assert (sum(w * (x - mean) ** 2 for w, x in zip(weights, rows[0], strict=True)) >= 1.0) == enough
+        assert varies_enough(np.array(rows), weights) == enough
+    assert not varies_enough(np.ones((1, 3)), np.zeros(3))

@@ -8,7 +8,7 @@ from agnostix.engine import Survey
 from agnostix.models import as_predictor
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, Players, SobolBlocks
 from agnostix.surrogates import ForwardSelection, Kernel, LinearSurrogate, Recipe
-from agnostix.surrogates.unseen import SIZE, UnseenContrasts
+from agnostix.surrogates.unseen import UnseenContrasts
 from tests.surrogates.problems import spread
 
 RNG = np.random.default_rng(0)
@@ -78,13 +78,14 @@ def test_a_contrast_is_the_weighted_mean_of_paired_differences(how):
         np.testing.assert_allclose(error, spread(list(blocks), 512, 1), rtol=1e-9)
 
 
-def test_draws_are_the_first_of_each_block():
+def test_draws_come_without_and_then_with_the_value():
     found, hood, _ = contrasts("kernel", n=2048)
-    whole = hood.table(hood.shared(slice(0, 2048)))
-    first = np.arange(2048).reshape(16, 128)[:, :SIZE].ravel()
-    pd.testing.assert_frame_equal(
-        found.build(0, slice(0, 512)), whole.iloc[first].reset_index(drop=True), check_index_type=False
-    )
+    whole = found.build(0, slice(0, 1024))
+    drawn = found.neighbourhood.table(found.neighbourhood.shared(slice(0, 512)))
+    pd.testing.assert_frame_equal(whole.iloc[:512], drawn)
+    changed = [name for name in whole if not whole[name][512:].reset_index(drop=True).equals(drawn[name])]
+    places = hood.features[found.pairs[0][1]].positions
+    assert changed == [whole.columns[place] for place in places]
 
 
 @pytest.mark.parametrize(("n", "taken"), [(64, 64), (512, 512), (5000, 19 * 32)])
