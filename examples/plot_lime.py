@@ -44,8 +44,8 @@ WaterfallDisplay.from_explanation(exp, row=7).plot()
 BarDisplay.from_explanation(exp).plot()
 
 # %%
-# All of these surrogates follow poorly: a sum of conditions, four to a column,
-# is too simple for this forest. Numbers that are not cut into bins do better
+# Nearly all of these surrogates follow poorly: a sum of conditions, four to a
+# column, is too simple for this forest. Numbers that are not cut into bins do better
 # here, and a small tree better still.
 for settings in ({}, {"discretizer": None}, {"discretizer": None, "surrogate": "tree"}):
     other = LimeExplainer(model, random_state=0, **settings).fit(X[:300]).explain(patients)
