@@ -237,11 +237,22 @@ def test_coefficients_that_do_not_add_up_are_said_not_to() -> None:
 def test_values_that_were_never_seen_are_named(unseen: list[bool], told: str) -> None:
     reading = _read(extras={"unseen": np.array([unseen])})
     assert explanation_remarks(reading)[-1] == (
-        f"{told} is how far the model's answers to the rows near this one change, in the mean, when the "
-        "value is put into them."
+        f"{told} is how far the model's answers to rows near this one change, in the mean, when the value "
+        "is put into them."
     )
     assert explanation_remarks(_read(extras={"unseen": np.array([[False] * 3])})) == explanation_remarks(
         _read()
+    )
+
+
+def test_values_that_are_too_rare_are_named_apart_from_those_never_seen() -> None:
+    unseen, contrasted = np.array([[True, False, False]]), np.array([[True, False, True]])
+    remarks = explanation_remarks(_read(extras={"unseen": unseen, "contrasted": contrasted}))[-2:]
+    assert remarks[0].startswith("A value that was never seen: age. What is credited to it is how far")
+    assert remarks[1] == (
+        "A value that was too rare to be in enough of the draws: job. What is credited to it is "
+        "how far the model's answers to rows near this one change, in the mean, when the value is put into "
+        "them."
     )
 
 
