@@ -414,7 +414,7 @@ def assembled(like: Any, columns: dict[int, Any]) -> Any:
     if not isinstance(like, pd.DataFrame):
         return type(like)(dict(zip(like.columns, in_order, strict=True)), schema=like.schema)
     kept = [column.copy() for column in in_order]
-    texts = {j: pd.Series(one, dtype=object) for j, one in enumerate(kept) if one.dtype == object}
+    texts = {j: pd.Series(one, dtype=object) for j, one in enumerate(kept) if one.dtype.name == "object"}
     frame = pd.DataFrame(dict(enumerate(kept)) | texts, copy=False)  # or texts would change their type
     frame.columns = like.columns
     return frame
