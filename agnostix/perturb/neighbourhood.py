@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.perturb.coding import NumberCoding
 from agnostix.perturb.features import BinnedFeature, Drawn, Feature
 from agnostix.perturb.sobol import SobolBlocks
 from agnostix.typing import Bools, Floats
@@ -72,8 +71,8 @@ class Neighbourhood:
         pairs = zip(self.features, centres.T, strict=True)
         return np.stack([one.is_unseen(own) for one, own in pairs], axis=1)
 
-    def shares_of_levels(self, centres: Floats) -> Floats:
-        """How often the rows' own labels, or combinations of columns, were seen.
+    def shares_of_bins(self, centres: Floats) -> Floats:
+        """How often the rows' own bins were seen.
 
         Parameters
         ----------
@@ -83,11 +82,11 @@ class Neighbourhood:
         Returns
         -------
         ndarray of shape (n_rows, n_features)
-            Of bins of numbers, NaN.
+            NaN for numbers without bins.
         """
         shares = np.full(centres.shape, np.nan)
         for j, one in enumerate(self.features):
-            if isinstance(one, BinnedFeature) and not isinstance(one.coding, NumberCoding):
+            if isinstance(one, BinnedFeature):
                 shares[:, j] = np.append(one.seen, 0.0)[centres[:, j].astype(np.intp)]
         return shares
 

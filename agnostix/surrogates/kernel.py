@@ -11,8 +11,8 @@ from agnostix.exceptions import DataError
 from agnostix.typing import Floats
 
 _STEPS = 60
-ENOUGH = 1.0
-"""Weighted sum of squares of a feature, at which a penalty of 1 halves its effect."""
+ENOUGH, PLENTY = 1.0, 10.0
+"""Weighted sums of squares of a feature at which a penalty of 1 halves its effect, or takes a tenth."""
 _WIDEST = 1e6
 
 
@@ -64,16 +64,18 @@ class Kernel:
         needed = min(design.shape[0] + 1.0, squares.size / 4.0)
         weights = self.weights(squares, log_weights)
         found = _counting(weights)
-        if found >= needed and varies_enough(design, weights):
+        well = weighted_squares(design, np.exp(log_weights)) >= PLENTY
+        design = design[well]  # what hardly varies in any draw is no fault of the kernel's
+        if found >= needed and (weighted_squares(design, weights) >= ENOUGH).all():
             return
 
         def is_enough(width: float) -> bool:
             wider = Kernel(width).weights(squares, log_weights)
-            return _counting(wider) >= needed and varies_enough(design, wider)
+            return _counting(wider) >= needed and bool((weighted_squares(design, wider) >= ENOUGH).all())
 
         narrowest = _narrowest(is_enough, self.width)
         way = "Raise n_samples." if narrowest is None else f"The least that works for it is {narrowest:.3g}."
-        what = f"where {design.shape[0]} features need {needed:.0f}"
+        what = f"where {well.size} features need {needed:.0f}"
         if found >= needed:
             what = "of which hardly any differs from the row in one of its features"
         raise DataError(
@@ -83,8 +85,8 @@ class Kernel:
         )
 
 
-def varies_enough(design: Floats, weights: Floats) -> bool:
-    """Tell whether draws say more of every feature than a penalty of 1 does against them.
+def weighted_squares(design: Floats, weights: Floats) -> Floats:
+    """How much features vary over draws: what stands against a penalty.
 
     Parameters
     ----------
@@ -95,13 +97,14 @@ def varies_enough(design: Floats, weights: Floats) -> bool:
 
     Returns
     -------
-    bool
+    ndarray of shape (n_features,)
+        Weighted sums of squares about the mean.
     """
     total = weights.sum()
     if total == 0:
-        return False
+        return np.zeros(design.shape[0])
     mean = design @ weights / total
-    return bool(((np.square(design) @ weights - total * mean**2) >= ENOUGH).all())
+    return np.square(design) @ weights - total * mean**2
 
 
 def _counting(weights: Floats) -> float:

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, Traces
 from agnostix.perturb.features import Drawn
-from agnostix.surrogates.kernel import Kernel, varies_enough
+from agnostix.surrogates.kernel import Kernel
 from agnostix.surrogates.local_fit import LocalFit
 from agnostix.surrogates.problem import Problem
 from agnostix.surrogates.surrogate import Surrogate
@@ -110,11 +109,6 @@ class Recipe:
     def _check(self, design: Floats, squares: Floats, log_weights: Floats, row: int) -> None:
         if self.kernel is not None:
             self.kernel.check(squares, log_weights, design, row)
-        elif not varies_enough(design, np.ones(squares.size)):
-            raise DataError(
-                f"The 'kernel_width' of LimeExplainer is too small for row {row}: hardly any of its "
-                f"{squares.size} draws differs from it in one of its features. Raise it, or n_samples."
-            )
 
     def _weights(self, traces: Traces, squares: Floats) -> Floats:
         if self.kernel is None:

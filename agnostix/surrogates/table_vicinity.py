@@ -9,10 +9,11 @@ import numpy as np
 from scipy.stats import t as student
 
 from agnostix.engine import Survey, TableRows
+from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, Players, SharedRows, Traces
 from agnostix.perturb.alike import check_alike
 from agnostix.perturb.identity import distinct_rows
-from agnostix.surrogates.kernel import ENOUGH
+from agnostix.surrogates.kernel import ENOUGH, PLENTY
 from agnostix.surrogates.near_rows import OwnFits, Recipe, SharedFits
 from agnostix.surrogates.row_fits import RowFits
 from agnostix.surrogates.unseen import UnseenContrasts
@@ -170,15 +171,32 @@ class TableVicinity:
         -------
         ndarray of bool of shape (n_rows, n_features)
         """
-        share = self.neighbourhood.shares_of_levels(centres)
-        factor = np.exp(-0.5 / self.width**2)
-        near = share + (1.0 - share) * factor
+        share = self.neighbourhood.shares_of_bins(centres)
+        chance, weight = self._near(share)
         is_tilted = self.own is not None and self.own.how == "tilted"
-        total = self.n_draws * (1.0 if is_tilted else np.nanprod(near, axis=1, keepdims=True))
+        total = self.n_draws * (1.0 if is_tilted else weight)
+        thin = (share < 0.5) & (total * chance < ENOUGH) & (self.n_draws * share < PLENTY)
+        return thin | self.neighbourhood.unseen(centres)
+
+    def _near(self, share: Floats) -> tuple[Floats, Floats]:
+        """Chance of the rows' own bins under the kernel, and mean weight of a draw."""
+        near = share + (1.0 - share) * np.exp(-0.5 / self.width**2)
         chance = np.divide(share, near, out=np.zeros_like(near), where=near > 0)
-        return self.neighbourhood.unseen(centres) | (
-            (chance < 0.5) & (total * chance < ENOUGH) & ~np.isnan(share)
-        )
+        return chance, np.nanprod(near, axis=1, keepdims=True)
+
+    def _check_tilted(self, centres: Floats, rows: Codes) -> None:
+        """See that draws near rows leave their bins, where those that were seen did."""
+        share = self.neighbourhood.shares_of_bins(centres)
+        chance, _ = self._near(share)
+        held = self.n_draws * chance * (1.0 - chance) < ENOUGH
+        held &= self.n_draws * share * (1.0 - share) >= PLENTY
+        if held.any():
+            row, feature = np.argwhere(held)[0]
+            raise DataError(
+                f"The 'kernel_width' of LimeExplainer is {self.width:.3g}, under which hardly any of "
+                f"{self.n_draws} draws near row {rows[row]} leaves its bin of "
+                f"{self.players.names[feature]!r}. Raise it, or n_samples."
+            )
 
     def extras(self, centres: Floats) -> dict[str, Any]:
         """What is said of each row beside its fit.
@@ -204,6 +222,8 @@ class TableVicinity:
         contrasted = self.contrasted(centres)
         free = self.neighbourhood.varies & ~contrasted
         if self.own is not None:
+            if self.own.how == "tilted":
+                self._check_tilted(centres, rows)
             near = OwnFits(recipe, self.own, centres, own_answers, free, rows)
             fits, n_asked = RowFits.of(survey.answer(near), self.n_draws), rows.size * self.n_draws
         else:
