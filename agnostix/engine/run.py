@@ -83,7 +83,9 @@ class Run:
         """
         return n_rows * sum(part.rows.size for part in self.masker.draws(plan.masks))
 
-    def answer(self, plan: Plan, X: Any, keep_going: KeepGoing | None = None) -> list[Answered]:
+    def answer(
+        self, plan: Plan, X: Any, keep_going: KeepGoing | None = None, places: Codes | None = None
+    ) -> list[Answered]:
         """Put a plan to the model for every row of a table; rows that are alike are put once.
 
         Parameters
@@ -94,6 +96,8 @@ class Run:
             The table; not changed.
         keep_going : callable, default=None
             Which rows go on after a stage; it sees one of each kind. None: all.
+        places : ndarray of int of shape (n_rows,), default=None
+            What the rows are called in errors, where X is some of a table's rows; None: as they come.
 
         Returns
         -------
@@ -106,10 +110,11 @@ class Run:
             If the model fails, answers what cannot be used, or a worker dies: names batch and cause.
         """
         first, which = self.masker.distinct(X)
+        named = np.arange(which.size) if places is None else places
         going = np.arange(first.size)
         answered: list[Answered] = []
         for number, masks in enumerate(plan.stages):
-            stage = self._stage(masks, X, first[going])
+            stage = self._stage(masks, X, first[going], named)
             place = np.full(first.size, -1)
             place[going] = np.arange(going.size)
             rows = np.flatnonzero(place[which] >= 0)
@@ -121,7 +126,7 @@ class Run:
                 break
         return answered
 
-    def _stage(self, masks: Bools, X: Any, rows: Codes) -> Answered:
+    def _stage(self, masks: Bools, X: Any, rows: Codes, named: Codes) -> Answered:
         draws = self.masker.draws(masks)
         n_draws = np.array([part.rows.size for part in draws])
         width, merges = self.masker.width(X), self.masker.merges
@@ -131,7 +136,7 @@ class Run:
         n_workers = effective_n_jobs(self.n_jobs)
         layout = lay_out(demand, n_workers)
         blocks = [MaskBlock(part, masks[part], tuple(draws[part])) for part in layout.masks]
-        job = Job(self.predictor, self.masker, blocks, layout, X, rows, self.n_outputs, self.summary)
+        job = Job(self.predictor, self.masker, blocks, layout, X, rows, named, self.n_outputs, self.summary)
         tasks = tasks_of(layout, rows.size, n_workers)
         done = carry_out(job, tasks, self.n_jobs, self.verbose)
         found = _joined(job, done)

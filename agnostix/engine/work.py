@@ -34,6 +34,8 @@ class Job:
         The table.
     rows : ndarray of int of shape (n_rows,)
         Its rows that are asked about.
+    named : ndarray of int of shape (n_all_rows,)
+        What the table's rows are called in errors.
     n_outputs : int
         The model's.
     summary : Summary
@@ -46,6 +48,7 @@ class Job:
     layout: Layout
     X: Any
     rows: Codes
+    named: Codes
     n_outputs: int
     summary: Summary
 
@@ -71,7 +74,7 @@ class Job:
         str
         """
         blocks = self.blocks[task.parts]
-        return _told(self.rows[task.rows], blocks[0].places.start, blocks[-1].places.stop)
+        return _told(self.named[self.rows[task.rows]], blocks[0].places.start, blocks[-1].places.stop)
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ class Worker:
     ) -> EngineError:
         draws, places = np.divmod(cells, rows.size)
         masks = block.places.start + np.searchsorted(block.starts, draws, side="right") - 1
-        where = _told(rows[np.unique(places)], masks[0], masks[-1] + 1)
+        where = _told(self._job.named[rows[np.unique(places)]], masks[0], masks[-1] + 1)
         return EngineError(
             f"The model {self._job.predictor.name} failed on {where} ({n_model_rows} model rows): "
             f"{type(error).__name__}: {error}"

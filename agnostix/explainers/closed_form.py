@@ -92,7 +92,7 @@ def lime_exact(
         moments, n_asked = _tree_moments(explainer, vicinity, bins, r), 0
         _put(fits, explainer, vicinity, bins, r, moments)
     there = np.ones_like(unseen)
-    found = Found(answers, fits, there, vicinity.extras(rows), rows.shape[0] + n_asked)
+    found = Found(answers, fits, there, vicinity.extras(bins), rows.shape[0] + n_asked)
     exp = explainer._explanation(rows, wanted, found)
     return replace(exp, method="lime_exact", fidelity=None if moments.square is None else exp.fidelity)
 
@@ -121,7 +121,7 @@ def _checked(explainer: Any) -> TableVicinity:
 
 def _tree_moments(explainer: LimeExplainer, vicinity: TableVicinity, bins: Codes, r: float) -> Moments:
     model = explainer.model_
-    if not isinstance(model, TREES + FORESTS):
+    if type(model) not in TREES + FORESTS:  # what a subclass answers need not be its leaves
         raise DataError(
             "lime_exact opens decision trees, random forests and extra trees of scikit-learn, got "
             f"{type(model).__name__}. Pass additive=True if it is a sum of functions of single features, or "
@@ -148,7 +148,10 @@ def _put(
         weight = np.ones_like(weight)
     ridge = RIDGE if explainer.surrogate == "ridge" else 0.0
     exact = surrogate_of(alpha, weight, vicinity.n_draws, moments, ridge)
-    fits.effects[:], fits.output[:] = exact.coefficients, exact.outputs
+    rare = (vicinity.contrasted(bins) & (alpha > 0))[..., None]
+    freed = surrogate_of(alpha, weight, vicinity.n_draws, moments, 0.0).coefficients - exact.coefficients
+    fits.effects[:] = exact.coefficients + np.where(rare, freed, 0.0)
+    fits.output[:] = exact.outputs + np.where(rare, freed, 0.0).sum(axis=1)
     fits.r2[:] = np.nan if exact.r2 is None else exact.r2
     fits.selected[:] = True
     fits.n_draws[:] = vicinity.n_draws

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
 from agnostix.base import AttributionExplainer
 from agnostix.base.outputs import picked
@@ -155,15 +156,20 @@ class LimeExplainer(AttributionExplainer):
     Standard errors come from the spread between independent blocks of draws,
     and speak of the draws alone: not of how well the surrogate fits, which
     ``fidelity["r2"]`` of the result tells (weighted, on the draws), nor of the
-    choice of features where `max_features` is set. Values that were not seen in
-    `fit` are in no draw: their effect is the mean change of the model's
-    answers when they are put into some of the draws, for which it is asked
-    again.
+    choice of features where `max_features` is set. They do not speak of the
+    penalty either, which takes from effects of bins that few draws are in: a
+    share of 1 / (1 + n), if n draws count that are in the bin.
+
+    Labels that no draw has, or so few that the penalty would take more than
+    half, are left out of the regression, and shown beside the features that
+    were chosen: their effect is the mean change of the model's answers when
+    they are put into some of the draws, for which it is asked again.
 
     ``extras`` of the result has the ``surrogate_outputs`` for the rows and
     their ``surrogate_std_errors``, the errors of R2 (``r2_std_errors``), the
     row's bins in words (``conditions``), whether a value was ``unseen`` in
-    `fit`, ``n_samples`` and ``effective_samples`` of each row, the
+    `fit` and whether its effect was found by putting it into draws
+    (``contrasted``), ``n_samples`` and ``effective_samples`` of each row, the
     ``kernel_width``; with `max_features` which were ``selected``; with
     `stability` the ``margin`` of the choice in standard errors and whether it
     is ``stable``; without bins the ``coefficients`` per standard deviation and
@@ -336,6 +342,12 @@ class LimeExplainer(AttributionExplainer):
         """Refuse parameters that do not go together, and say which do."""
         if self.masker is not None:
             self._check_with_masker()
+        if not isinstance(self.surrogate, str) and not has_fit_parameter(self.surrogate, "sample_weight"):
+            raise DataError(
+                "The 'surrogate' of LimeExplainer must take sample_weight in fit, since draws weigh "
+                f"differently, and {type(self.surrogate).__name__} does not. Pass 'ridge', 'klasso', 'tree' "
+                "or a linear regressor that takes weights."
+            )
         if self.sampling == "local" and self.discretizer not in ("auto", None):
             raise DataError(
                 f"The 'discretizer' of LimeExplainer must be 'auto' or None with sampling='local', got "
@@ -390,7 +402,9 @@ class LimeExplainer(AttributionExplainer):
         self.kernel_width_ = float(self.kernel_width or WIDTH_PER_ROOT * np.sqrt(n_features))
         near = self._learned(table, y, sample_weight)
         self._try_model(predictor, near.like, known_again=True)
-        vicinity = TableVicinity(self.players_, near, self._own_draws(near), self.stability)
+        vicinity = TableVicinity(
+            self.players_, near, self._own_draws(near), self.kernel_width_, self.stability
+        )
         return vicinity.asked(self._survey())
 
     def _mask_vicinity(self, X: Any, y: Any, sample_weight: Any) -> MaskVicinity:
@@ -408,6 +422,7 @@ class LimeExplainer(AttributionExplainer):
         return MaskVicinity(self.masker, self.players_, self.kernel_width_, n_draws, tilted, seed)
 
     def _learned(self, table: Any, y: Any, sample_weight: Any) -> Neighbourhood:
+        check_consistent_length(table, y)
         weights = checked_weights(sample_weight, table.shape[0])
         rows = np.flatnonzero(weights > 0)
         seen = table if rows.size == weights.size else take_rows(table, rows)
@@ -467,13 +482,15 @@ class LimeExplainer(AttributionExplainer):
         which, names, extras = self._picked(wanted, found.answers)
         fits = found.fits
         parts = fits.effects * fits.own_design[:, :, None]
+        # One after another, so that places for features that only other rows have change no bit.
+        total = reduce(np.add, np.moveaxis(parts, 1, 0))
         values, errors = fits.effects, fits.std_errors
         if self.values == "coef_x":
             values, errors = parts, errors * np.abs(fits.own_design)[:, :, None]
         return Explanation(
             values=picked(np.where(found.present[:, :, None], values, np.nan), which),
             std_errors=picked(errors, which),
-            base_values=picked(fits.output - parts.sum(axis=1), which),
+            base_values=picked(fits.output - total, which),
             outputs=picked(found.answers, which),
             data=self._vicinity.data(rows),
             feature_names=self._vicinity.players_of(rows).names,

@@ -118,8 +118,11 @@ def _named(explanation: Explanation) -> tuple[np.ndarray, Codes]:
         return features, np.tile(np.arange(d), (n_rows, 1))
     words = explanation.extras["conditions"].astype(object)
     words = np.where(words == "", features, words)
-    places, names = pd.factorize(words.ravel())
-    return np.asarray(names, dtype=object), places.reshape(n_rows, d)
+    # Two groups may be told in the same words, as "a combination not seen in fit".
+    known, _ = pd.factorize(words.ravel())
+    places, _ = pd.factorize(known * d + np.tile(np.arange(d), n_rows))
+    first = np.unique(places, return_index=True)[1]
+    return words.ravel()[first], places.reshape(n_rows, d)
 
 
 def _largest(sizes: Floats, n: int) -> Bools:
@@ -134,7 +137,8 @@ def _greedy(shown: Bools, importance: Floats, n_picks: int) -> tuple[Codes, Code
     first = np.full(importance.size, -1)
     rows: list[int] = []
     while len(rows) < min(n_picks, shown.shape[0]):
-        gain = shown @ np.where(first < 0, importance, 0.0)
+        # Row by row, and not as a product, whose last bits depend on where a row stands.
+        gain = (shown * np.where(first < 0, importance, 0.0)).sum(axis=1)
         best = int(gain.argmax())
         if gain[best] <= 0:
             break

@@ -117,7 +117,8 @@ class Session:
             Where the result goes.
         """
         summary = self._summary(questions, solver)
-        (answered,) = self._run(summary).answer(Plan((questions.masks,)), take_rows(table, rows))
+        plan, some = Plan((questions.masks,)), take_rows(table, rows)
+        (answered,) = self._run(summary).answer(plan, some, places=rows)
         n_evaluations = questions.n_evaluations
         shares.put(rows, questions.players, answered.found, n_evaluations, np.full(rows.size, n_evaluations))
         shares.n_model_rows += answered.n_model_rows
@@ -157,7 +158,7 @@ class Session:
             self._staged(Stopping(tol, summaries), plan, table, rows[start : start + n_rows], shares)
 
     def _staged(self, stopping: Stopping, plan: Plan, table: Any, rows: Codes, shares: RowShares) -> None:
-        stages = self._run(self.means).answer(plan, take_rows(table, rows), stopping.keep_going)
+        stages = self._run(self.means).answer(plan, take_rows(table, rows), stopping.keep_going, rows)
         last = last_stages([stage.rows for stage in stages], rows.size)
         for number in range(len(stages)):
             stopped = np.flatnonzero(last == number)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from agnostix.perturb.identity import as_series, joined_column, value_codes
 from agnostix.typing import Codes, Floats
@@ -163,7 +164,8 @@ class LevelCoding:
         if code < 0:
             return f"{self.name} not seen in fit"
         value = column_of(self.levels, self.position).to_list()[code]
-        return f"{self.name} missing" if value is None or value != value else f"{self.name} = {value}"
+        is_missing = pd.api.types.is_scalar(value) and pd.isna(value)
+        return f"{self.name} missing" if is_missing else f"{self.name} = {value}"
 
 
 @dataclass(frozen=True)

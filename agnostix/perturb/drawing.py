@@ -12,7 +12,7 @@ from agnostix.typing import Codes, Floats
 from agnostix.utils.frames import column_values, take_rows
 
 _NARROW = 1e-11
-"""Added to the spread within a bin, so that it can be divided by."""
+"""Added to the spread within a bin, so that it can be divided by: a share of its width."""
 
 
 class Drawing(Protocol):
@@ -71,7 +71,7 @@ class TruncatedNormals:
         total = np.maximum(np.bincount(codes, weights, n_codes), np.finfo(float).tiny)
         mean = np.bincount(codes, weights * numbers, n_codes) / total
         spread = np.bincount(codes, weights * (numbers - mean[codes]) ** 2, n_codes) / total
-        return cls(mean, np.sqrt(spread) + _NARROW, low, high, np.dtype(dtype))
+        return cls(mean, np.sqrt(spread) + _NARROW * (high - low), low, high, np.dtype(dtype))
 
     def columns(self, codes: Codes, within: Floats) -> list[Any]:
         """Invert the distribution functions.
@@ -87,7 +87,7 @@ class TruncatedNormals:
         -------
         list of one ndarray of shape (n,)
         """
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             first, last = ((end - self.mean) / self.sd for end in (self.low, self.high))
             start, room = ndtr(first), ndtr(last) - ndtr(first)
             drawn = self.mean[codes] + self.sd[codes] * ndtri(start[codes] + within * room[codes])

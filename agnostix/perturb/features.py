@@ -393,5 +393,9 @@ class ScaledFeature:
 
 
 def _as_dtype(numbers: Floats, dtype: Any) -> Any:
-    """Numbers in the type of a column; rounded where it has whole ones."""
-    return (np.rint(numbers) if dtype.kind in "iu" else numbers).astype(dtype, copy=False)
+    """Numbers in the type of a column; rounded where it has whole ones, up to its ends."""
+    if dtype.kind not in "iu":
+        return numbers.astype(dtype, copy=False)
+    ends = np.iinfo(dtype)
+    largest = np.nextafter(float(ends.max) + 1.0, 0.0)  # the type's own may be no float
+    return np.clip(np.rint(numbers), ends.min, np.floor(largest)).astype(dtype)

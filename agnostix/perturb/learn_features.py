@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.multiclass import type_of_target
 
 from agnostix.exceptions import DataError
 from agnostix.perturb.coding import Coding, JointCoding, LevelCoding, NumberCoding, column_of
@@ -164,20 +165,29 @@ class FeatureLearner:
             return NumberCoding(position, name, edges, tuple(f"{edge:.5g}" for edge in edges))
         edges = snapped(edges, numbers[there])
         values = column.to_list()
-        words = tuple(str(values[int(np.flatnonzero(numbers == edge)[0])]) for edge in edges)
+        words = tuple(_said(values[int(np.flatnonzero(numbers == edge)[0])]) for edge in edges)
         return NumberCoding(position, name, edges, words)
 
     def _edges(self, numbers: Floats, there: Any) -> Floats:
         weights = self.weights[there]
         if self.discretizer == "entropy":
-            if self.labels is None:
-                raise DataError(
-                    f"The 'discretizer' of {self.owner} is 'entropy', which needs the classes: pass y to "
-                    "fit, or use 'quartile'."
-                )
-            return entropy_edges(numbers, weights, self.labels[there])
+            return entropy_edges(numbers, weights, self._classes()[there])
         assert self.discretizer is not None
         return quantile_edges(numbers, weights, N_BINS[self.discretizer])
+
+    def _classes(self) -> Any:
+        """The labels, if they are classes."""
+        if self.labels is None:
+            raise DataError(
+                f"The 'discretizer' of {self.owner} is 'entropy', which needs the classes: pass y to "
+                "fit, or use 'quartile'."
+            )
+        if type_of_target(self.labels).startswith("continuous"):
+            raise DataError(
+                f"The 'discretizer' of {self.owner} is 'entropy', which needs classes, and y is of numbers. "
+                "Cut y into classes, or use 'quartile'."
+            )
+        return self.labels
 
     def _plain(self, column: Any) -> Any:
         """The type of a column of floats or whole numbers without gaps; None for any other."""
@@ -192,3 +202,8 @@ class FeatureLearner:
     @cached_property
     def _names(self) -> list[str]:
         return column_names(self.table)
+
+
+def _said(value: Any) -> str:
+    """A value at which a bin ends; of a day's start the day."""
+    return str(value).removesuffix(" 00:00:00")

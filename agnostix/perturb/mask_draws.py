@@ -12,7 +12,8 @@ from agnostix.perturb.sobol import SobolBlocks
 from agnostix.typing import Bools, Floats
 
 Law = Literal["bernoulli", "sizes"]
-"""Each player kept with chance 1/2, or 1 to d players left out, each number alike likely."""
+"""Each player kept with chance 1/2, or 1 to d players left out, each number alike likely; but one player
+alone is kept with chance 1/2, since nothing could be learned of it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _numbers_of_masks(masks: Bools) -> Floats:
 def _chances(masks: Bools, law: Law) -> Floats:
     """Of each of all masks."""
     d = masks.shape[1]
-    if law == "bernoulli":
+    if law == "bernoulli" or d == 1:
         return np.full(masks.shape[0], 0.5**d)
     kept = masks.sum(axis=1)
     return np.where(kept < d, 1.0 / (d * _numbers_of_masks(masks)[kept]), 0.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.perturb.features import Drawn, Feature
+from agnostix.perturb.features import BinnedFeature, Drawn, Feature
 from agnostix.perturb.sobol import SobolBlocks
 from agnostix.typing import Bools, Floats
 from agnostix.utils.frames import assembled
@@ -70,6 +70,25 @@ class Neighbourhood:
         """
         pairs = zip(self.features, centres.T, strict=True)
         return np.stack([one.is_unseen(own) for one, own in pairs], axis=1)
+
+    def shares_of_bins(self, centres: Floats) -> Floats:
+        """How often the rows' own bins were seen.
+
+        Parameters
+        ----------
+        centres : ndarray of shape (n_rows, n_features)
+            From `centres`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_features)
+            NaN for numbers without bins.
+        """
+        shares = np.full(centres.shape, np.nan)
+        for j, one in enumerate(self.features):
+            if isinstance(one, BinnedFeature):
+                shares[:, j] = np.append(one.seen, 0.0)[centres[:, j].astype(np.intp)]
+        return shares
 
     def shared(self, part: slice) -> list[Drawn]:
         """Draws that serve all rows.

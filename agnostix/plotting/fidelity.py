@@ -139,7 +139,8 @@ def fidelity_over_rows(explanation: Explanation, k: int, confidence_level: float
         return "The model is constant near all rows." if any(found) else ""
     r2 = np.array([one.r2 for one in known])
     n_poor = sum(one.is_poor for one in known)
-    poor = f"; poor for {n_poor} of {len(found)} rows" if n_poor else ""
+    many = f"all {n_poor}" if n_poor == len(found) else f"{n_poor} of {len(found)}"
+    poor = f"; poor for {many} rows" if n_poor else ""
     return f"R² {r2_words(r2.min())} to {r2_words(r2.max())}, median {r2_words(float(np.median(r2)))}{poor}"
 
 

@@ -57,7 +57,7 @@ def house_style() -> Iterator[None]:
 
 
 def axes_for(ax: Any, width: float, height: float) -> tuple[Any, Any]:
-    """The axes given, or new ones on a figure of their own.
+    """The axes given, or new ones on a figure of their own; their grid lies below what is drawn.
 
     Parameters
     ----------
@@ -75,6 +75,7 @@ def axes_for(ax: Any, width: float, height: float) -> tuple[Any, Any]:
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=(width, height))
+    ax.set_axisbelow(True)
     return ax, ax.figure
 
 

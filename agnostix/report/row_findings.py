@@ -252,6 +252,7 @@ def explanation_note(reading: Reading) -> str:
     str
     """
     explanation = reading.explanation
+    n_asked = explanation.n_model_rows
     together = "" if reading.n_together == 1 else f" for {reading.n_together} rows together"
     fidelity = {} if reading.fidelity else explanation.fidelity or {}
     told = [f"{name} {number(float(v[0, 0]))}" for name, v in fidelity.items()]
@@ -261,7 +262,7 @@ def explanation_note(reading: Reading) -> str:
             _covered(reading),
             *([fidelity_note()] if reading.fidelity else []),
             *([f"Fidelity: {listed(told)}."] if told else []),
-            f"Cost: {whole(explanation.n_model_rows)} model rows{together}{_used(reading)}, by "
+            f"Cost: {whole(n_asked)} model row{'' if n_asked == 1 else 's'}{together}{_used(reading)}, by "
             f"{explanation.method}.",
         ]
     )
@@ -274,7 +275,10 @@ def _used(reading: Reading) -> str:
     used = [] if size is None else [f"{whole(size)} background row{'' if size == 1 else 's'}"]
     used += [] if evaluations is None else [f"{whole(np.max(evaluations))} coalitions of this row's features"]
     drawn = extras.get("n_samples")
-    used += [] if drawn is None else [f"{whole(np.max(drawn))} drawn rows near it"]
+    if drawn is not None:
+        shared = np.max(drawn) > reading.explanation.n_model_rows
+        where = "that were asked about before" if shared else "near it"
+        used.append(f"{whole(np.max(drawn))} drawn rows {where}")
     return f", with {listed(used)}" if used else ""
 
 

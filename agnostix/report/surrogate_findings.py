@@ -106,7 +106,7 @@ def surrogate_remarks(reading: Reading) -> list[str]:
     -------
     list of str
     """
-    return [*_left_out(reading), *_unseen(reading)] if reading.is_surrogate else []
+    return [*_left_out(reading), *_put_in(reading)] if reading.is_surrogate else []
 
 
 def _share(told: Fidelity) -> str:
@@ -137,14 +137,29 @@ def _left_out(reading: Reading) -> list[str]:
     return [f"{held}; left out: {listed(names, most=4)}."] if names else []
 
 
-def _unseen(reading: Reading) -> list[str]:
-    unseen: Any = reading.explanation.extras.get("unseen")
-    if np.shape(unseen) != reading.explanation.values.shape[:2] or not np.any(unseen):
-        return []
-    names = np.array(reading.explanation.feature_names)[np.asarray(unseen)[0]]
-    told = listed([called(name, None, None, ROOM) for name in names], most=4)
-    what, them = ("A value that was", "it") if len(names) == 1 else ("Values that were", "them")
+def _put_in(reading: Reading) -> list[str]:
+    """Values of which draws do not tell enough, and what is credited to them instead."""
+    unseen, contrasted = _told(reading, "unseen"), _told(reading, "contrasted")
     return [
-        f"{what} never seen: {told}. What is credited to {them} is what the model's own answer has beyond "
-        "the simpler model's."
+        *_credited(reading, unseen, "never seen"),
+        *_credited(reading, contrasted & ~unseen, "too rare to be in enough of the draws"),
+    ]
+
+
+def _told(reading: Reading, name: str) -> Any:
+    """Of which features something is told."""
+    told: Any = reading.explanation.extras.get(name)
+    shape = reading.explanation.values.shape[:2]
+    return np.asarray(told)[0] if np.shape(told) == shape else np.zeros(shape[1], dtype=bool)
+
+
+def _credited(reading: Reading, which: Any, why: str) -> list[str]:
+    names = np.array(reading.explanation.feature_names)[which]
+    if not names.size:
+        return []
+    told = listed([called(name, None, None, ROOM) for name in names], most=4)
+    what, each = ("A value that was", "it") if len(names) == 1 else ("Values that were", "each")
+    return [
+        f"{what} {why}: {told}. What is credited to {each} is how far the model's answers to rows near this "
+        "one change, in the mean, when the value is put into them."
     ]

@@ -15,7 +15,8 @@ import numpy as np
 from agnostix.typing import Floats
 
 Law = Literal["bernoulli", "sizes"]
-"""Each player kept with chance 1/2, or 1 to d players left out, each number alike likely."""
+"""Each player kept with chance 1/2, or 1 to d players left out, each number alike likely; but one player
+alone is kept with chance 1/2, since nothing could be learned of it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def mask_weights(d: int, width: float, law: Law) -> Floats:
 
 def _sizes(d: int, law: Law) -> Floats:
     """Chance of keeping 0, 1, ..., d, before masks are weighted."""
-    if law == "sizes":
+    if law == "sizes" and d > 1:
         return np.append(np.full(d, 1.0 / d), 0.0)
     # Whole numbers of any size: no logarithm of a factorial, whose last digits would show in the variance.
     ways = 1

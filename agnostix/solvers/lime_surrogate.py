@@ -17,7 +17,7 @@ from agnostix.solvers.lime_moments import Moments
 from agnostix.typing import Floats
 
 _TINY = 1e-200
-"""Stands for a variance of 0 where one is divided by."""
+"""Stands for a variance or a weight of 0 where one is divided by."""
 
 _NO_SPREAD = 1e-14
 """Answers whose variance is less than this share of their mean square are all alike, up to rounding."""
@@ -66,7 +66,7 @@ def surrogate_of(
     ExactSurrogate
     """
     variance = (alpha * (1.0 - alpha))[..., None]
-    penalty = (ridge / (n * weight))[:, None, None]
+    penalty = (ridge / np.maximum(n * weight, _TINY))[:, None, None]
     varies = variance > 0.0
     coefficients = np.where(varies, moments.kappa / np.maximum(variance + penalty, _TINY), 0.0)
     return _told(coefficients, variance * coefficients, alpha, moments)
@@ -86,7 +86,7 @@ def mask_surrogate(law: MaskLaw, n: float, moments: Moments, ridge: float = 1.0)
     -------
     ExactSurrogate
     """
-    penalty = ridge / (n * law.weight)
+    penalty = ridge / max(n * law.weight, _TINY)
     across, along = (1.0 / max(value + penalty, _TINY) for value in (law.apart, law.together))
     coefficients = exchangeable(moments.kappa, across, along)
     alpha = np.full(moments.kappa.shape[:2], law.alpha)

@@ -15,7 +15,7 @@ from agnostix.perturb.drawing import Resampling, TruncatedNormals
 from agnostix.perturb.features import BinnedFeature
 from agnostix.perturb.identity import distinct_rows
 from agnostix.solvers.lime_moments import Moments, additive_moments
-from agnostix.solvers.truncnorm import truncnorm_nodes
+from agnostix.surrogates.bin_means import smooth_means
 from agnostix.typing import Codes, Floats
 from agnostix.utils.frames import assembled, column_values, take_rows
 
@@ -60,7 +60,7 @@ class Values:
 
 
 def values_of(feature: BinnedFeature) -> Values:
-    """All values that a feature can be drawn with; of smooth distributions the nodes of a quadrature.
+    """All values that a feature can be drawn with, where they are those that were seen.
 
     Parameters
     ----------
@@ -72,24 +72,13 @@ def values_of(feature: BinnedFeature) -> Values:
     Values
     """
     drawing = feature.drawing
-    if isinstance(drawing, Resampling):
-        first, which = distinct_rows(drawing.rows)
-        codes = np.ceil(drawing.ends).astype(np.intp) - 1
-        before = np.where(np.append(True, codes[1:] != codes[:-1]), codes, np.roll(drawing.ends, 1))
-        weights = np.bincount(which, drawing.ends - before)
-        kept = take_rows(drawing.rows, first)
-        return Values([column_values(kept, j) for j in range(kept.shape[1])], codes[first], weights)
-    assert isinstance(drawing, TruncatedNormals)
-    parts = []
-    for code in np.flatnonzero(feature.seen):
-        ends = drawing.low[code], drawing.high[code]
-        if ends[0] < ends[1]:
-            nodes, mass = truncnorm_nodes(drawing.mean[code], drawing.sd[code], *ends)
-        else:
-            nodes, mass = np.array([ends[0]]), np.ones(1)
-        parts.append((nodes.astype(drawing.dtype), np.full(nodes.size, code), mass))
-    numbers, codes, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Values([numbers], codes, weights)
+    assert isinstance(drawing, Resampling)
+    first, which = distinct_rows(drawing.rows)
+    codes = np.ceil(drawing.ends).astype(np.intp) - 1
+    before = np.where(np.append(True, codes[1:] != codes[:-1]), codes, np.roll(drawing.ends, 1))
+    weights = np.bincount(which, drawing.ends - before)
+    kept = take_rows(drawing.rows, first)
+    return Values([column_values(kept, j) for j in range(kept.shape[1])], codes[first], weights)
 
 
 @dataclass(frozen=True)
@@ -132,11 +121,10 @@ class AdditiveParts:
         means, squares, shares = [], [], []
         for place, feature in enumerate(self.neighbourhood.features):
             assert isinstance(feature, BinnedFeature)
-            values = values_of(feature)
-            effects = self._with(place, values.columns) - start
-            n_asked += effects.shape[0]
-            means.append(values.mean_by_bin(effects, feature.seen.size))
-            squares.append(values.mean_by_bin(effects**2, feature.seen.size))
+            by_bin, n_more = self._by_bin(place, feature, start)
+            n_asked += n_more
+            means.append(by_bin[:, 0])
+            squares.append(by_bin[:, 1])
             shares.append(feature.seen)
         found = additive_moments(means, shares, bins, r, squares)
         assert found.square is not None
@@ -161,11 +149,20 @@ class AdditiveParts:
         n_model_rows : int
         """
         feature: Any = self.neighbourhood.features[place]
-        values = values_of(feature)
         own = [column_values(take_rows(X, rows), position) for position in feature.positions]
-        given, seen = self._with(place, own), self._with(place, values.columns)
-        by_bin = values.mean_by_bin(seen, feature.seen.size)
-        return given - feature.seen @ by_bin, given.shape[0] + seen.shape[0]
+        given = self._with(place, own)
+        by_bin, n_asked = self._by_bin(place, feature, 0.0)
+        return given - feature.seen @ by_bin[:, 0], given.shape[0] + n_asked
+
+    def _by_bin(self, place: int, feature: BinnedFeature, start: Floats | float) -> tuple[Floats, int]:
+        """Means of what a feature changes, and of its square, in each bin; and the rows that they take."""
+        if isinstance(feature.drawing, TruncatedNormals):
+            codes = np.flatnonzero(feature.seen)
+            return smooth_means(feature.drawing, codes, lambda x: self._with(place, [x]) - start)
+        values = values_of(feature)
+        effects = self._with(place, values.columns) - start
+        powers = [values.mean_by_bin(part, feature.seen.size) for part in (effects, effects**2)]
+        return np.stack(powers, axis=1), effects.shape[0]
 
     def _check(self) -> tuple[Floats, int]:
         """The answer where the model is taken apart; its parts must add up at the other known rows."""

@@ -12,7 +12,12 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree import (
+    DecisionTreeClassifier,
+    DecisionTreeRegressor,
+    ExtraTreeClassifier,
+    ExtraTreeRegressor,
+)
 
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood
@@ -24,7 +29,7 @@ from agnostix.solvers.truncnorm import truncnorm_cdf
 from agnostix.surrogates.exact import values_of
 from agnostix.typing import Codes, Floats
 
-TREES = (DecisionTreeClassifier, DecisionTreeRegressor)
+TREES = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
 FORESTS = (RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
@@ -31,6 +31,8 @@ class FittedSurrogate:
 
     regressor: Any
     selection: Selection
+
+    gives_parts: ClassVar[bool] = False
 
     def fit(self, problem: Problem, most: int | None, tests: bool) -> LocalFit:
         """Fit all outputs, and each again without each of the blocks.

@@ -103,6 +103,27 @@ def standard_error(moved: Floats, n_draws: int, n_fitted: int) -> Floats:
     return np.sqrt(factor * np.square(apart).sum(axis=0))
 
 
+def block_sums(problem: Problem, weights: Floats, columns: Floats) -> Floats:
+    """Weighted sums over the draws of each block, as products, which are faster than sums of few columns.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was drawn.
+    weights : ndarray of shape (n_draws,)
+        What draws count.
+    columns : ndarray of shape (n_draws, n_columns)
+        What is added up.
+
+    Returns
+    -------
+    ndarray of shape (n_blocks, n_columns)
+    """
+    n_blocks = problem.n_blocks
+    rows = weights.reshape(n_blocks, 1, -1)
+    return (rows @ columns.reshape(n_blocks, rows.shape[2], -1))[:, 0]
+
+
 def r2_of(problem: Problem, moments: Moments, rest: Floats) -> tuple[Floats, Floats]:
     """Weighted R2 of any surrogate, and its standard error.
 
@@ -120,15 +141,15 @@ def r2_of(problem: Problem, moments: Moments, rest: Floats) -> tuple[Floats, Flo
     tuple of two ndarray of shape (n_outputs,)
         1 and 0 for answers that do not vary.
     """
-    lost = problem.weights[:, None] * rest**2
-    total, power = lost.sum(axis=0), moments.power
+    lost, power = rest**2, moments.power
+    total = problem.weights @ lost
     varies = power > 0
     room = np.where(varies, power, 1.0)
     r2 = np.where(varies, 1.0 - total / room, 1.0)
     if not problem.n_blocks:
         return r2, np.zeros_like(r2)
-    spread = problem.weights[:, None] * (problem.differences - moments.level) ** 2
-    moved = (lost - (1.0 - r2) * spread).reshape(problem.n_blocks, -1, r2.size).sum(axis=1) / room
+    spread = (problem.differences - moments.level) ** 2
+    moved = block_sums(problem, problem.weights, lost - (1.0 - r2) * spread) / room
     return r2, np.where(varies, standard_error(moved, problem.n_draws, 1), 0.0)
 
 
@@ -154,5 +175,5 @@ def output_influences(
     -------
     ndarray of shape (n_blocks, n_columns)
     """
-    level = weighted.reshape(problem.n_blocks, -1, weighted.shape[1]).sum(axis=1) / moments.total
+    level = block_sums(problem, np.ones(problem.n_draws), weighted) / moments.total
     return level + np.einsum("f,bfc->bc", (problem.own_design - moments.mean)[features], moved)

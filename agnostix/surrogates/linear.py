@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class LinearSurrogate:
 
     ridge: float
     selection: Selection
+
+    gives_parts: ClassVar[bool] = False
 
     def fit(self, problem: Problem, most: int | None, tests: bool) -> LocalFit:
         """Fit all outputs.

@@ -110,9 +110,9 @@ class MaskVicinity:
             drawn = self._masks(int(varying.sum()))
             masks = np.ones((1 + drawn.masks.shape[0], n_players), dtype=bool)
             masks[1:, varying] = drawn.masks
-            summary = _FitSummary(recipe, drawn, self._weights(drawn), varying)
+            summary = _FitSummary(recipe, drawn, _weights(recipe, drawn, int(places[0])), varying)
             run = Run(survey.predictor, self.masker, survey.n_outputs, summary, survey.n_jobs, survey.verbose)
-            (answered,) = run.answer(Plan((masks,)), rows[places])
+            (answered,) = run.answer(Plan((masks,)), rows[places], places=places)
             own, *arrays = answered.found
             answers[places] = own
             fits.put(places, RowFits.stacked(arrays, len(masks) - 1))
@@ -133,11 +133,17 @@ class MaskVicinity:
         chances = MaskLaw.of(n_players, self.width, law).chances
         return MaskDraws.by_size(n_players, self.n_draws, chances, self.seed)
 
-    def _weights(self, drawn: MaskDraws) -> Floats:
-        if self.tilted or drawn.masks.shape[1] == 0:
-            return drawn.weights
-        distances = 1.0 - np.sqrt(drawn.masks.mean(axis=1))
-        return drawn.weights * np.exp(-(distances**2) / (2.0 * self.width**2))
+
+def _weights(recipe: Recipe, drawn: MaskDraws, row: int) -> Floats:
+    """Weigh masks by the kernel, if there is one, and see that it leaves enough of them."""
+    n_players = drawn.masks.shape[1]
+    if recipe.kernel is None or n_players < 2:  # one player there or not: what it does needs no kernel
+        return drawn.weights
+    squares = (1.0 - np.sqrt(drawn.masks.mean(axis=1))) ** 2
+    there = drawn.weights > 0
+    logs = np.log(drawn.weights, where=there, out=np.full(there.size, -np.inf))
+    recipe.kernel.check(squares, logs, drawn.masks.T.astype(float), row)
+    return recipe.kernel.weights(squares, logs)
 
 
 @dataclass(frozen=True)

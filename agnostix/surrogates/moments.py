@@ -9,6 +9,9 @@ import numpy as np
 from agnostix.surrogates.problem import Problem
 from agnostix.typing import Floats
 
+_ROUNDING = 1e-13
+"""Spread, as a share of the mean answer, below which answers do not vary."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -54,14 +57,15 @@ class Moments:
         """
         root = np.sqrt(problem.weights)
         scaled = problem.design * root
-        answers = problem.differences * root[:, None]
         total = float(problem.weights.sum())
         mean = scaled @ root / total
-        level = root @ answers / total
+        level = problem.weights @ problem.differences / total
+        answers = (problem.differences - level) * root[:, None]
+        power = np.einsum("nc,nc->c", answers, answers)
+        varies = power > (_ROUNDING * level) ** 2 * total
         gram = scaled @ scaled.T - total * np.outer(mean, mean)
-        cross = scaled @ answers - total * np.outer(mean, level)
-        power = np.square(answers).sum(axis=0) - total * level**2
-        return cls(total, mean, level, gram, cross, np.maximum(power, 0.0))
+        cross = scaled @ answers - np.outer(mean, root @ answers)
+        return cls(total, mean, level, gram, np.where(varies, cross, 0.0), np.where(varies, power, 0.0))
 
     def only(self, output: int) -> Moments:
         """The same with one output.

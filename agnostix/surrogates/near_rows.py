@@ -76,8 +76,6 @@ class Recipe:
         LocalFit
         """
         design, own, squares = traces.design(centre)
-        if self.kernel is not None:
-            self.kernel.check(squares, traces.log_weights, int(free.sum()), row)
         weights = self._weights(traces, squares)
         scale = np.where(traces.is_binned, 1.0, self.radius or 1.0)
         start = np.zeros_like(own) if self.radius is None else np.where(traces.is_binned, 0.0, own)
@@ -85,9 +83,12 @@ class Recipe:
             design = (design - start[:, None]) / scale[:, None]
         if not free.all():
             design = design[free]
-        problem = Problem(design, weights, answers, ((own - start) / scale)[free], own_answers, n_blocks)
+        self._check(design, squares, traces.log_weights, row)
+        near, origin = ((own - start) / scale)[free], (start / scale)[free]
+        problem = Problem(design, weights, answers, near, own_answers, n_blocks, origin)
         fit = self.surrogate.fit(problem, self.most, self.tests)
-        return fit.widened(free).per_unit(scale, own)
+        whole = fit.widened(free)
+        return whole if self.surrogate.gives_parts else whole.per_unit(scale, own)
 
     def weights(self, traces: Traces, centre: Floats) -> Floats:
         """Weigh draws near a row.
@@ -104,6 +105,10 @@ class Recipe:
         ndarray of shape (n_draws,)
         """
         return self._weights(traces, traces.design(centre)[2])
+
+    def _check(self, design: Floats, squares: Floats, log_weights: Floats, row: int) -> None:
+        if self.kernel is not None:
+            self.kernel.check(squares, log_weights, design, row)
 
     def _weights(self, traces: Traces, squares: Floats) -> Floats:
         if self.kernel is None:

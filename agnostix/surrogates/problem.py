@@ -28,6 +28,8 @@ class Problem:
         The model's.
     n_blocks : int
         Independent blocks of equal length that the draws are; 0 where they are all that there are.
+    origin : ndarray of shape (n_features,) or 0
+        What is left out of `design` and `own_design`, where they are counted from the row.
     """
 
     design: Floats
@@ -36,6 +38,7 @@ class Problem:
     own_design: Floats
     own_answers: Floats
     n_blocks: int
+    origin: Floats | float = 0.0
 
     @property
     def n_draws(self) -> int:
@@ -84,4 +87,4 @@ class Problem:
         d, size = self.design.shape[0], self.n_draws // self.n_blocks
         apart = errors.reshape(self.n_blocks, size, -1)
         products = self.design.reshape(d, self.n_blocks, size).transpose(1, 0, 2) @ apart
-        return products - mean[:, None] * apart.sum(axis=1)[:, None, :]
+        return products - mean[:, None] * (np.ones(size) @ apart)[:, None, :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,22 +69,25 @@ class ForwardSelection:
         """
         gram, cross = moments.gram.copy(), moments.cross[:, 0].copy()
         least = _LEAST * np.diag(gram)
-        free, margin = np.ones(cross.size, dtype=bool), np.inf
+        free = np.ones(cross.size, dtype=bool)
         chosen: list[int] = []
+        steps: list[tuple[Floats, Floats]] = []
         for _ in range(most):
             room = np.diag(gram)
             usable = free & (room > least)
             gain = np.where(usable, np.abs(cross) / np.sqrt(np.where(usable, room, 1.0)), -1.0)
             best = int(np.where(free, gain, -np.inf).argmax())
-            if tests and usable.sum() > 1:
-                scale = np.where(usable, 1.0 / np.sqrt(np.where(usable, room, 1.0)), 0.0)
-                margin = min(margin, _lead(problem, moments, chosen, gain, scale))
+            steps.append((gain, np.where(usable, 1.0 / np.sqrt(np.where(usable, room, 1.0)), 0.0)))
             chosen.append(best)
             free[best] = False
             if usable[best]:
                 swept = gram[:, best] / gram[best, best]
                 cross = cross - swept * cross[best]
                 gram = gram - np.outer(swept, gram[best])
+        margin = np.inf
+        for step, (gain, scale) in enumerate(steps if tests else []):
+            rivals = _against_left_out(gain, chosen, chosen[step])
+            margin = min(margin, _lead(problem, moments, chosen[:step], rivals, scale))
         return Choice(np.sort(chosen), margin)
 
 
@@ -109,25 +113,20 @@ class LassoPath:
         -------
         Choice
         """
-        cross, there = moments.cross[:, 0], np.flatnonzero(np.diag(moments.gram) > 0)
-        gram = moments.gram[there[:, None], there]
-        path = np.zeros((cross.size, 1))
-        if there.size:
-            _, _, found = lars_path_gram(cross[there], gram, n_samples=1, method="lasso")
-            path = np.zeros((cross.size, found.shape[1]))
-            path[there] = found
+        cross, path = moments.cross[:, 0], _path(moments)
         sizes = np.count_nonzero(path, axis=0)
         knot = int(np.flatnonzero(sizes <= most)[-1])
-        margin = np.inf
+        margin, final = np.inf, np.flatnonzero(path[:, knot])
         for step in range(knot if tests else 0):
             entered = (path[:, step + 1] != 0) & (path[:, step] == 0)
             idle = (path[:, step] == 0) & (np.diag(moments.gram) > 0)
             if entered.any() and idle.sum() > 1:
                 left = np.abs(cross - moments.gram @ path[:, step])
                 gain = np.where(idle, left, -1.0)
+                gain = _against_left_out(gain, final, int(np.where(entered, left, -1.0).argmax()))
                 lead = _lead_of(problem, moments, path[:, step], gain, np.ones(cross.size))
                 margin = min(margin, lead)
-        return Choice(np.flatnonzero(path[:, knot]), margin)
+        return Choice(final, margin)
 
 
 @dataclass(frozen=True)
@@ -154,13 +153,14 @@ class HighestWeights:
         """
         every = np.arange(moments.mean.size)
         effects = solved(moments, every, _SLIGHT, moments.cross)
-        products = effects[:, 0] * problem.own_design
+        own = problem.own_design + problem.origin
+        products = effects[:, 0] * own
         order = np.argsort(-np.abs(products), kind="stable")
         margin = np.inf
         if tests and problem.n_blocks:
             rest = residuals(problem, moments, effects)
             moved = influences(problem, moments, every, _SLIGHT, problem.weights[:, None] * rest)[:, :, 0]
-            sides = np.sign(products) * problem.own_design
+            sides = np.sign(products) * own
             last, next_one = order[most - 1], order[most]
             gap = abs(products[last]) - abs(products[next_one])
             margin = _ratio(gap, moved[:, last] * sides[last] - moved[:, next_one] * sides[next_one], problem)
@@ -246,6 +246,26 @@ def alike(chosen: Bools) -> list[Codes]:
     return [np.flatnonzero(which.ravel() == number) for number in range(which.max() + 1)]
 
 
+def _path(moments: Moments) -> Floats:
+    """Effects at each knot of the lasso, found in units in which its tolerances fit."""
+    cross, there = moments.cross[:, 0], np.flatnonzero(np.diag(moments.gram) > 0)
+    unit = np.abs(cross[there]).max(initial=0.0)
+    if unit == 0:
+        return np.zeros((cross.size, 1))
+    gram = moments.gram[there[:, None], there] / moments.total
+    _, _, found = lars_path_gram(cross[there] / unit, gram, n_samples=1, method="lasso")
+    path = np.zeros((cross.size, found.shape[1]))
+    path[there] = found * (unit / moments.total)
+    return path
+
+
+def _against_left_out(gain: Floats, final: Sequence[int] | Codes, best: int) -> Floats:
+    """Gains of the feature that was chosen and of those that never are: others are no rivals of the set."""
+    rivals = gain.copy()
+    rivals[np.setdiff1d(final, best)] = -1.0
+    return rivals
+
+
 def _lead(problem: Problem, moments: Moments, chosen: list[int], gain: Floats, scale: Floats) -> float:
     effects = np.zeros(moments.mean.size)
     if chosen:
@@ -259,6 +279,8 @@ def _lead_of(problem: Problem, moments: Moments, effects: Floats, gain: Floats, 
     if not problem.n_blocks:
         return np.inf
     best, second = np.argsort(-gain, kind="stable")[:2]
+    if gain[second] < 0:
+        return np.inf
     rest = residuals(problem, moments, effects[:, None])
     blocks = problem.by_block(problem.weights[:, None] * rest, moments.mean)[:, :, 0]
     total = blocks.sum(axis=0)

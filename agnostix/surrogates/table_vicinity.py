@@ -9,9 +9,11 @@ import numpy as np
 from scipy.stats import t as student
 
 from agnostix.engine import Survey, TableRows
+from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, Players, SharedRows, Traces
 from agnostix.perturb.alike import check_alike
 from agnostix.perturb.identity import distinct_rows
+from agnostix.surrogates.kernel import ENOUGH, PLENTY
 from agnostix.surrogates.near_rows import OwnFits, Recipe, SharedFits
 from agnostix.surrogates.row_fits import RowFits
 from agnostix.surrogates.unseen import UnseenContrasts
@@ -35,6 +37,8 @@ class TableVicinity:
         What is drawn.
     own : OwnDraws or None
         How draws near each row are made; None where all rows share them.
+    width : float
+        Of the kernel.
     stability : float or None
         How sure the choice of features must be; draws are doubled for rows where it is less.
     traces : Traces or None
@@ -46,6 +50,7 @@ class TableVicinity:
     players: Players
     neighbourhood: Neighbourhood
     own: OwnDraws | None
+    width: float
     stability: float | None
     traces: Traces | None = None
     answers: Floats | None = None
@@ -121,8 +126,8 @@ class TableVicinity:
         -------
         int
         """
-        unseen = self.neighbourhood.unseen(self.neighbourhood.centres(rows))
-        extra = rows.shape[0] + UnseenContrasts.cost(self.neighbourhood, int(unseen.sum()))
+        contrasted = self.contrasted(self.neighbourhood.centres(rows))
+        extra = rows.shape[0] + UnseenContrasts.cost(self.neighbourhood, int(contrasted.sum()))
         if self.own is not None:
             return extra + rows.shape[0] * self.n_draws
         return extra + (0 if self.stability is None else self.n_draws * (2**MOST_DOUBLINGS - 1))
@@ -146,53 +151,93 @@ class TableVicinity:
         first, which = distinct_rows(rows)
         kinds = take_rows(rows, first)
         answers = survey.ask(TableRows(rows, first, rows.shape[1]))
-        fits, n_asked = self._fits(survey, recipe, kinds, answers, first)
-        extras = {name: entry[which] for name, entry in self.extras(kinds).items()}
+        centres = self.neighbourhood.centres(kinds)
+        fits, n_asked = self._fits(survey, recipe, kinds, centres, answers, first)
+        extras = {name: entry[which] for name, entry in self.extras(centres).items()}
         if self.stability is not None:
             extras["stable"] = ~self._is_unsure(fits)[which]
         present = np.ones((which.size, len(self.players.names)), dtype=bool)
         return Found(answers[which], fits.take(which), present, extras, first.size + n_asked)
 
-    def extras(self, rows: Any) -> dict[str, Any]:
+    def contrasted(self, centres: Floats) -> Bools:
+        """Values of which draws would tell less than the penalty of the surrogate, or nothing.
+
+        Parameters
+        ----------
+        centres : ndarray of shape (n_rows, n_features)
+            Bins and numbers of the rows.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows, n_features)
+        """
+        share = self.neighbourhood.shares_of_bins(centres)
+        chance, weight = self._near(share)
+        is_tilted = self.own is not None and self.own.how == "tilted"
+        total = self.n_draws * (1.0 if is_tilted else weight)
+        thin = (share < 0.5) & (total * chance < ENOUGH) & (self.n_draws * share < PLENTY)
+        return thin | self.neighbourhood.unseen(centres)
+
+    def _near(self, share: Floats) -> tuple[Floats, Floats]:
+        """Chance of the rows' own bins under the kernel, and mean weight of a draw."""
+        near = share + (1.0 - share) * np.exp(-0.5 / self.width**2)
+        chance = np.divide(share, near, out=np.zeros_like(near), where=near > 0)
+        return chance, np.nanprod(near, axis=1, keepdims=True)
+
+    def _check_tilted(self, centres: Floats, rows: Codes) -> None:
+        """See that draws near rows leave their bins, where those that were seen did."""
+        share = self.neighbourhood.shares_of_bins(centres)
+        chance, _ = self._near(share)
+        held = self.n_draws * chance * (1.0 - chance) < ENOUGH
+        held &= self.n_draws * share * (1.0 - share) >= PLENTY
+        if held.any():
+            row, feature = np.argwhere(held)[0]
+            raise DataError(
+                f"The 'kernel_width' of LimeExplainer is {self.width:.3g}, under which hardly any of "
+                f"{self.n_draws} draws near row {rows[row]} leaves its bin of "
+                f"{self.players.names[feature]!r}. Raise it, or n_samples."
+            )
+
+    def extras(self, centres: Floats) -> dict[str, Any]:
         """What is said of each row beside its fit.
 
         Parameters
         ----------
-        rows : DataFrame or ndarray of shape (n_rows, n_columns)
-            From `read`.
+        centres : ndarray of shape (n_rows, n_features)
+            Bins and numbers of the rows.
 
         Returns
         -------
         dict of str to ndarray
         """
-        features, centres = self.neighbourhood.features, self.neighbourhood.centres(rows)
-        pairs = zip(features, centres.T, strict=True)
+        pairs = zip(self.neighbourhood.features, centres.T, strict=True)
         words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
-        told = {"unseen": self.neighbourhood.unseen(centres)}
+        told = {"unseen": self.neighbourhood.unseen(centres), "contrasted": self.contrasted(centres)}
         return told | ({"conditions": words} if (words != "").any() else {})
 
     def _fits(
-        self, survey: Survey, recipe: Recipe, X: Any, own_answers: Floats, rows: Codes
+        self, survey: Survey, recipe: Recipe, X: Any, centres: Floats, own_answers: Floats, rows: Codes
     ) -> tuple[RowFits, int]:
         """Surrogates near distinct rows, and how many model rows they took."""
-        centres = self.neighbourhood.centres(X)
-        unseen = self.neighbourhood.unseen(centres)
-        free = self.neighbourhood.varies & ~unseen
+        contrasted = self.contrasted(centres)
+        free = self.neighbourhood.varies & ~contrasted
         if self.own is not None:
+            if self.own.how == "tilted":
+                self._check_tilted(centres, rows)
             near = OwnFits(recipe, self.own, centres, own_answers, free, rows)
             fits, n_asked = RowFits.of(survey.answer(near), self.n_draws), rows.size * self.n_draws
         else:
             fits, n_asked = self._shared_fits(survey, recipe, centres, own_answers, free, rows)
-        if unseen.any():
-            contrasts = self._contrasts(recipe, X, centres, unseen, rows)
+        if contrasted.any():
+            contrasts = self._contrasts(recipe, X, centres, contrasted, rows)
             _put_contrasts(fits, contrasts, survey.answer(contrasts))
             n_asked += contrasts.n_model_rows
         return fits, n_asked
 
     def _contrasts(
-        self, recipe: Recipe, X: Any, centres: Floats, unseen: Bools, rows: Codes
+        self, recipe: Recipe, X: Any, centres: Floats, contrasted: Bools, rows: Codes
     ) -> UnseenContrasts:
-        return UnseenContrasts.of(recipe, self.neighbourhood, self.own, X, centres, unseen, rows)
+        return UnseenContrasts.of(recipe, self.neighbourhood, self.own, X, centres, contrasted, rows)
 
     def _shared_fits(
         self, survey: Survey, recipe: Recipe, centres: Floats, own_answers: Floats, free: Bools, rows: Codes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
@@ -32,6 +33,8 @@ class TreeSurrogate:
 
     max_leaf_nodes: int
     selection: Selection
+
+    gives_parts: ClassVar[bool] = True
 
     def fit(self, problem: Problem, most: int | None, tests: bool) -> LocalFit:
         """Grow it.

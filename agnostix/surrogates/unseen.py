@@ -1,4 +1,4 @@
-"""Effects of values that no draw has: draws with the row's own value put in, and the same without."""
+"""Effects of values that no draw has, or hardly any: draws with the row's own put in, and without."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, Traces
 from agnostix.perturb.features import Drawn
 from agnostix.perturb.identity import joined_column
@@ -21,7 +22,7 @@ SIZE = 32
 
 @dataclass
 class UnseenContrasts:
-    """One contrast for each row and feature whose value was never seen.
+    """One contrast for each row and feature of whose value draws do not tell enough.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class UnseenContrasts:
         own: OwnDraws | None,
         X: Any,
         centres: Floats,
-        unseen: Any,
+        contrasted: Any,
         rows: Codes,
     ) -> UnseenContrasts:
         """Cut the blocks short.
@@ -71,8 +72,8 @@ class UnseenContrasts:
         ----------
         recipe, neighbourhood, own, X, centres, rows
             As the attributes.
-        unseen : ndarray of bool of shape (n_rows, n_features)
-            Which values no draw has.
+        contrasted : ndarray of bool of shape (n_rows, n_features)
+            Which values.
 
         Returns
         -------
@@ -81,7 +82,7 @@ class UnseenContrasts:
         points = neighbourhood.points
         few = replace(neighbourhood, points=replace(points, size=min(points.size, SIZE)))
         near = None if own is None else OwnDraws(few, own.how, own.scale)
-        return cls(recipe, few, near, X, centres, np.argwhere(unseen), rows)
+        return cls(recipe, few, near, X, centres, np.argwhere(contrasted), rows)
 
     @classmethod
     def cost(cls, neighbourhood: Neighbourhood, n_items: int) -> int:
@@ -122,15 +123,22 @@ class UnseenContrasts:
 
     def build(self, item: int, part: slice) -> Any:
         """Draws, then the same with the row's value."""
-        return take_rows(self._made(item)[1], np.arange(part.start, part.stop))
+        columns = {place: column[part] for place, column in self._made(item)[1].items()}
+        return assembled(self.neighbourhood.like, columns)
 
     def digest(self, item: int, answers: Floats) -> tuple[Floats, ...]:
         """Weighted mean of the differences, and its error."""
-        row, _ = self.pairs[item]
+        row, feature = self.pairs[item]
         without, given = np.split(answers, 2)
         traces = [one.trace for one in self._made(item)[0]]
         near = Traces.of(self.neighbourhood.features, traces, weighted=self.own is None)
-        weights = self.recipe.weights(near, self.centres[row])
+        others = traces[feature] != self.centres[row, feature]
+        weights = self.recipe.weights(near, self.centres[row]) * others
+        if weights.sum() == 0:
+            raise DataError(
+                f"The 'kernel_width' of LimeExplainer leaves no weight for any draw around row "
+                f"{self.rows[row]}. Raise it."
+            )
         share = (weights / weights.sum())[:, None]
         effect = (share * (given - without)).sum(axis=0)
         parts = share * (given - without - effect)
@@ -143,13 +151,13 @@ class UnseenContrasts:
         return f"draws {part.start} to {part.stop - 1} around row {self.rows[self.pairs[item][0]]}"
 
     def _made(self, item: int) -> tuple[list[Drawn], Any]:
-        """Draws, and the table of them without and with the row's value."""
+        """Draws, and the columns of them without and with the row's value."""
         if self._kept[0] != item:
             drawn = self._drawn(self.pairs[item][0])
             self._kept = (item, drawn, self._twice(drawn, *self.pairs[item]))
         return self._kept[1:]
 
-    def _twice(self, drawn: list[Drawn], row: int, feature: int) -> Any:
+    def _twice(self, drawn: list[Drawn], row: int, feature: int) -> dict[int, Any]:
         base, own = self.neighbourhood.table(drawn), take_rows(self.X, np.array([row]))
         n = self.neighbourhood.points.n_points
         again = np.tile(np.arange(n), 2)
@@ -159,7 +167,7 @@ class UnseenContrasts:
         for position in range(self.width):
             both = joined_column(base, own, position)
             columns[position] = taken(both, given if position in replaced else again)
-        return assembled(self.neighbourhood.like, columns)
+        return columns
 
     def _drawn(self, row: int) -> list[Drawn]:
         if self.own is not None:

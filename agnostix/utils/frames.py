@@ -413,8 +413,9 @@ def assembled(like: Any, columns: dict[int, Any]) -> Any:
         return table
     if not isinstance(like, pd.DataFrame):
         return type(like)(dict(zip(like.columns, in_order, strict=True)), schema=like.schema)
-    kept = [pd.Series(column, dtype=column.dtype) for column in in_order]  # or texts would change their type
-    frame = pd.DataFrame(dict(enumerate(kept)))
+    kept = [column.copy() for column in in_order]
+    texts = {j: pd.Series(one, dtype=object) for j, one in enumerate(kept) if one.dtype.name == "object"}
+    frame = pd.DataFrame(dict(enumerate(kept)) | texts, copy=False)  # or texts would change their type
     frame.columns = like.columns
     return frame
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from agnostix import EntropicProjection, OcclusionExplainer
+from agnostix import EntropicProjection, LimeExplainer, OcclusionExplainer
 from agnostix.base import BaseExplainer, doc_link
 from agnostix.models import Predictor, as_predictor
 
@@ -165,7 +165,11 @@ def test_an_explainer_without_a_fit_has_nothing_to_store(method):
 
 @pytest.mark.parametrize(
     ("explainer", "page"),
-    [(OcclusionExplainer(double), "occlusion.md"), (EntropicProjection(double), "what_if.md")],
+    [
+        (OcclusionExplainer(double), "occlusion.md"),
+        (EntropicProjection(double), "what_if.md"),
+        (LimeExplainer(double), "lime.md"),
+    ],
 )
 def test_the_documentation_is_linked_where_it_is(explainer, page):
     address = re.search(r'href="([^"]+)"', explainer._repr_html_()).group(1)

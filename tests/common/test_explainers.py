@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 import agnostix
-from agnostix import OcclusionExplainer
+from agnostix import LimeExplainer, OcclusionExplainer
 from agnostix.testing import (
     all_explainers,
     check_case,
@@ -20,9 +20,13 @@ EXPLAINERS = [
     *(explainer(None) for _, explainer in all_explainers()),
     OcclusionExplainer(None, background_size=7),
 ]
+LIMES = [
+    LimeExplainer(None, n_samples=400, sampling="tilted"),
+    LimeExplainer(None, n_samples=300, surrogate="tree"),
+]
 
 
-@parametrize_with_explainer_checks(EXPLAINERS)
+@parametrize_with_explainer_checks([*EXPLAINERS, *LIMES])
 def test_explainers_keep_their_word(explainer, check):
     check(explainer)
 
@@ -31,6 +35,13 @@ def test_explainers_keep_their_word(explainer, check):
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(case=cases())
 def test_random_cases_keep_their_word(explainer, case):
+    check_case(explainer, case)
+
+
+@pytest.mark.parametrize("explainer", LIMES, ids=str)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(case=cases())
+def test_other_ways_to_draw_and_to_fit_keep_their_word(explainer, case):
     check_case(explainer, case)
 
 
@@ -45,7 +56,7 @@ def test_every_explainer_is_public():
     assert [name for name, explainer in found if getattr(agnostix, name, None) is not explainer] == []
     assert {name for name, _ in found} <= set(agnostix.__all__)
     assert [name for name, _ in found] == sorted(name for name, _ in found)
-    assert {"EntropicProjection", "OcclusionExplainer"} <= {name for name, _ in found}
+    assert {"EntropicProjection", "LimeExplainer", "OcclusionExplainer"} <= {name for name, _ in found}
 
 
 def test_bases_are_no_explainers():

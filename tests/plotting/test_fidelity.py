@@ -139,4 +139,5 @@ def test_over_rows_it_is_a_range_and_the_poor_are_counted() -> None:
     assert _title(BarDisplay.from_explanation(exp))[0] == "R² 0.60 to 0.90, median 0.70"
     told = _title(BarDisplay.from_explanation(exp, output="no"))[0]
     assert told == "R² 0.20 to 0.90, median 0.40; poor for 2 of 4 rows"
+    assert fidelity_over_rows(exp[[1, 3]], 0).endswith("; poor for all 2 rows")
     assert fidelity_over_rows(exp[[2]], 0) == "The model is constant near all rows."

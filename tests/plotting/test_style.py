@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
 
 from agnostix.plotting import style
 
@@ -25,3 +26,10 @@ def test_the_colours_differ() -> None:
     colours = {style.INK, style.MUTED, style.FAINT, style.PAPER, *style.SERIES}
     assert len(colours) == 4 + len(style.SERIES)
     assert style.SERIES[:2] == (style.ACCENT, style.CONTRAST)
+
+
+def test_the_grid_lies_below_what_is_drawn_on_any_axes() -> None:
+    ax = Figure().add_subplot()
+    ax.set_axisbelow(False)
+    assert style.axes_for(ax, 1.0, 1.0) == (ax, ax.figure)
+    assert ax.get_axisbelow() is True

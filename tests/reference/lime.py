@@ -16,6 +16,7 @@ from scipy.integrate import quad
 from scipy.special import ndtr, ndtri
 
 Bin = namedtuple("Bin", "p mean sd lo hi")
+Seen = namedtuple("Seen", "p values")
 Fit = namedtuple("Fit", "coefficients intercept r2 prediction")
 
 # ---------------------------------------------------------------- bins and their truncated normal laws
@@ -53,11 +54,27 @@ def between_edges(column, edges):
     ]
 
 
+def seen_bins(column, edges):
+    """Share and values of each bin, for columns whose values are drawn as they were seen."""
+    sorted_in = [[x for x in column if bin_of(x, edges) == b] for b in range(len(edges) + 1)]
+    return [Seen(len(inside) / len(column), inside) for inside in sorted_in]
+
+
+def seen_levels(column):
+    """The same, each distinct value a bin of its own, in the order in which they first occur."""
+    levels = list(dict.fromkeys(column))
+    return [Seen(column.count(level) / len(column), [level]) for level in levels]
+
+
 def expectation(function, one, breaks=()):
     """Mean of a function under a bin's truncated normal law, by quadrature; a bin of one value is a point.
 
+    Of values drawn as they were seen, their mean.
+
     The density is scaled by its own largest value in the bin, and left out below exp(-72) of that.
     """
+    if isinstance(one, Seen):
+        return math.fsum(function(x) for x in one.values) / len(one.values)
     if one.lo == one.hi or one.sd == 0.0:
         return float(function(min(max(one.mean, one.lo), one.hi)))
     a, b = (one.lo - one.mean) / one.sd, (one.hi - one.mean) / one.sd
@@ -131,7 +148,7 @@ def weighted_r2(y, fitted, weights):
 
 
 def fit(z, y, weights, alpha=1.0):
-    """The surrogate on samples of which the first is the explained row."""
+    """The surrogate on samples of which the first is the row, of weight 0 where it is not counted."""
     coefficients, intercept = ridge(z, y, weights, alpha)
     fitted = intercept + z @ coefficients
     return Fit(coefficients, intercept, weighted_r2(y, fitted, weights), fitted[0])
@@ -278,12 +295,13 @@ def mean_weight(columns, row_bins, r):
     return math.prod(tilted(q, r)[1] for q in row_masses(columns, row_bins))
 
 
-def ridge_of_moments(total, mean_z, mean_zz, mean_f, mean_zf, mean_ff, row_z, row_f, alpha=1.0):
+def ridge_of_moments(total, mean_z, mean_zz, mean_f, mean_zf, mean_ff, row_z, row_f, alpha=1.0, counted=True):
     """The surrogate on samples of weight `total` known by their moments, and the row itself, of weight 1.
 
-    The moments are weighted means of z (d,), z z' (d, d), f, z f (d,) and f f. One (d + 1) system.
+    The moments are weighted means of z (d,), z z' (d, d), f, z f (d,) and f f. One (d + 1) system. Where the
+    row is not counted, its weight is 0; lime counts it.
     """
-    d = len(mean_z)
+    d, own = len(mean_z), float(counted)
     system, right = np.zeros((d + 1, d + 1)), np.zeros(d + 1)
     means, row = [1.0, *mean_z], [1.0, *row_z]
     # Answers are counted from the row's, so that R2 keeps its digits where the row has most of the weight.
@@ -292,15 +310,15 @@ def ridge_of_moments(total, mean_z, mean_zz, mean_f, mean_zf, mean_ff, row_z, ro
         right[i] = total * crossed[i]
         for j in range(d + 1):
             second = mean_zz[i - 1][j - 1] if i and j else means[i] * means[j]
-            system[i, j] = total * second + row[i] * row[j]
+            system[i, j] = total * second + own * row[i] * row[j]
         if i:
             system[i, i] += alpha
     solution = np.linalg.lstsq(system, right, rcond=1e-14)[0]
     # The residual is squares - 2 s'r + s'Gs with G = system - penalty, and (G + penalty) s = r.
     squares = total * (mean_ff - 2.0 * row_f * mean_f + row_f**2)
     left = squares - solution @ right - alpha * solution[1:] @ solution[1:]
-    spread = squares - (total * crossed[0]) ** 2 / (total + 1.0)
-    r2 = 1.0 - left / spread if spread > 1e-14 * (total * mean_ff + row_f**2) else 1.0
+    spread = squares - (total * crossed[0]) ** 2 / (total + own)
+    r2 = 1.0 - left / spread if spread > 1e-14 * (total * mean_ff + own * row_f**2) else 1.0
     return Fit(solution[1:], solution[0] + row_f, r2, solution @ row + row_f)
 
 
@@ -310,7 +328,9 @@ def independent_seconds(alphas):
     return [[alphas[i] if i == j else alphas[i] * alphas[j] for j in range(d)] for i in range(d)]
 
 
-def binned_ridge(columns, row_bins, n, mean_f, contrasts, mean_ff, row_f, alpha=1.0, width=None):
+def binned_ridge(
+    columns, row_bins, n, mean_f, contrasts, mean_ff, row_f, alpha=1.0, width=None, counted=True
+):
     """The surrogate of n draws in the limit, from E~f and the contrasts E~[f | z_j = 1] - E~[f | z_j = 0]."""
     r = flip_weight(len(columns), width)
     alphas = [tilted(q, r)[0] for q in row_masses(columns, row_bins)]
@@ -318,7 +338,7 @@ def binned_ridge(columns, row_bins, n, mean_f, contrasts, mean_ff, row_f, alpha=
     total = n * mean_weight(columns, row_bins, r)
     seconds = independent_seconds(alphas)
     return ridge_of_moments(
-        total, alphas, seconds, mean_f, crossed, mean_ff, [1.0] * len(alphas), row_f, alpha
+        total, alphas, seconds, mean_f, crossed, mean_ff, [1.0] * len(alphas), row_f, alpha, counted
     )
 
 
@@ -335,6 +355,16 @@ def enumerated(f, columns, row_bins, r):
             continue
         z = [1.0 if b == row_bins[j] else 0.0 for j, b in enumerate(cell)]
         yield share * r ** (len(z) - sum(z)), z, f(cell)
+
+
+def enumerated_draws(columns, row_bins, r):
+    """All rows that can be drawn of columns drawn as they were seen: weight, z and values of each."""
+    places = [[(b, x) for b, one in enumerate(bins) for x in dict.fromkeys(one.values)] for bins in columns]
+    for cell in product(*places):
+        parts = zip(columns, cell, strict=True)
+        share = math.prod(bins[b].p * bins[b].values.count(x) / len(bins[b].values) for bins, (b, x) in parts)
+        z = [float(b == own) for (b, _), own in zip(cell, row_bins, strict=True)]
+        yield share * r ** (len(z) - sum(z)), z, [x for _, x in cell]
 
 
 def enumerated_moments(f, columns, row_bins, r):
@@ -446,13 +476,15 @@ def gaussian_quadratic(slopes, curves, row_z, width):
     return beta, mean, mean**2 + spread
 
 
-def gaussian_ridge(row_z, width, n, beta, mean_f, mean_ff, row_f, alpha=1.0):
+def gaussian_ridge(row_z, width, n, beta, mean_f, mean_ff, row_f, alpha=1.0, counted=True):
     """The surrogate of n normal draws in the limit, from the slopes without penalty and E~f."""
     means, variance, weight = gaussian_law(row_z, width)
     d = len(row_z)
     seconds = [[means[i] * means[j] + (variance if i == j else 0.0) for j in range(d)] for i in range(d)]
     crossed = [m * mean_f + variance * b for m, b in zip(means, beta, strict=True)]
-    return ridge_of_moments(n * weight, means, seconds, mean_f, crossed, mean_ff, row_z, row_f, alpha)
+    return ridge_of_moments(
+        n * weight, means, seconds, mean_f, crossed, mean_ff, row_z, row_f, alpha, counted
+    )
 
 
 # ---------------------------------------------------------------- pictures and texts
@@ -466,14 +498,15 @@ def mask_kernel(off, d, width=0.25):
 def mask_alphas(d, width=0.25, law="bernoulli", up_to=2):
     """Mean of the weight times z_1 ... z_p, p = 0, ..., by sums over sizes in whole numbers.
 
-    Pictures: each player is there with chance 1/2. Texts: 1 to d players are away, each number alike likely.
+    Pictures: each player is there with chance 1/2. Texts: 1 to d players are away, each number alike likely;
+    but one player alone is there with chance 1/2.
     """
     alphas = []
     for p in range(up_to + 1):
         terms = []
         for off in range(d + 1):
             ways = math.comb(d - p, off) if p <= d else 0
-            if law == "bernoulli":
+            if law == "bernoulli" or d == 1:
                 terms.append(ways / 2**d * mask_kernel(off, d, width))
             elif off:
                 terms.append(ways / math.comb(d, off) / d * mask_kernel(off, d, width))
@@ -486,7 +519,9 @@ def mask_law(d, width=0.25, law="bernoulli"):
     for off in range(d + 1):
         for away in combinations(range(d), off):
             z = [0.0 if j in away else 1.0 for j in range(d)]
-            share = 1.0 / 2**d if law == "bernoulli" else (1.0 / d / math.comb(d, off) if off else 0.0)
+            share = 1.0 / d / math.comb(d, off) if off else 0.0
+            if law == "bernoulli" or d == 1:
+                share = 1.0 / 2**d
             yield share * mask_kernel(off, d, width), z
 
 
@@ -518,10 +553,12 @@ def mask_coefficients(covariances, alphas):
     return [(k - shared) / (a1 - a2) for k in covariances]
 
 
-def mask_ridge(d, n, mean_f, mean_zf, mean_ff, row_f, alpha=1.0, width=0.25, law="bernoulli"):
-    """The surrogate of n masks in the limit and of the full mask, the row itself."""
+def mask_ridge(d, n, mean_f, mean_zf, mean_ff, row_f, alpha=1.0, width=0.25, law="bernoulli", counted=True):
+    """The surrogate of n masks in the limit and of the full mask, the row itself, where it is counted."""
     alphas = mask_alphas(d, width, law)
     a1, a2 = alphas[1] / alphas[0], alphas[2] / alphas[0]
     seconds = [[a1 if i == j else a2 for j in range(d)] for i in range(d)]
     total = n * alphas[0]
-    return ridge_of_moments(total, [a1] * d, seconds, mean_f, mean_zf, mean_ff, [1.0] * d, row_f, alpha)
+    return ridge_of_moments(
+        total, [a1] * d, seconds, mean_f, mean_zf, mean_ff, [1.0] * d, row_f, alpha, counted
+    )

@@ -84,6 +84,20 @@ def test_bounds_may_be_the_edges():
     assert (second.mean, second.p) == (2.75, 0.5)
 
 
+def test_values_as_they_were_seen():
+    first, second = ref.seen_bins([1.0, 5.0, 1.0, 2.0], [1.5])
+    assert (first, second) == (ref.Seen(0.5, [1.0, 1.0]), ref.Seen(0.5, [5.0, 2.0]))
+    assert ref.seen_levels(["b", "a", "b", "b"]) == [ref.Seen(0.75, ["b"]), ref.Seen(0.25, ["a"])]
+    assert ref.expectation(lambda x: x**2, second) == 14.5
+    assert ref.interval_mass(second, 2.0, 5.0) == 0.5
+    draws = list(ref.enumerated_draws([[first, second], ref.seen_levels([7, 7])], [1, 0], 0.7))
+    assert draws == [
+        (0.5 * 0.7, [0.0, 1.0], [1.0, 7]),
+        (0.25, [1.0, 1.0], [5.0, 7]),
+        (0.25, [1.0, 1.0], [2.0, 7]),
+    ]
+
+
 @pytest.mark.parametrize(
     ("mean", "sd", "lo", "hi"),
     [(0.0, 1.0, -1.0, 2.0), (3.0, 0.5, 2.9, 9.0), (0.0, 1.0, 5.0, 7.0), (0, 1, -90, 90)],
@@ -266,13 +280,16 @@ def test_a_tree_is_a_sum_of_boxes(at):
 
 # ---------------------------------------------------------------- binary design: the row's own sample
 
+counted_or_not = pytest.mark.parametrize("counted", [True, False])
 
+
+@counted_or_not
 @pytest.mark.parametrize("n", [0.5, 20.0, 5000.0])
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 30.0])
-def test_the_row_is_one_more_sample(n, alpha):
+def test_the_row_is_one_more_sample(n, alpha, counted):
     row_bins, answers, row_answer = (1, 0, 2), table_of(THREE), 3.0
     cells = list(ref.enumerated(lambda c: answers[c], THREE, row_bins, R))
-    weights = np.array([1.0, *(n * w for w, _, _ in cells)])
+    weights = np.array([float(counted), *(n * w for w, _, _ in cells)])
     z, y = np.array([[1.0] * 3, *(z for _, z, _ in cells)]), np.array([row_answer, *(y for _, _, y in cells)])
     expected = ref.fit(z, y, weights, alpha)
     total, mean, crossed, square = ref.enumerated_moments(lambda c: answers[c], THREE, row_bins, R)
@@ -287,6 +304,7 @@ def test_the_row_is_one_more_sample(n, alpha):
         [1.0] * 3,
         row_answer,
         alpha,
+        counted,
     )
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-9)
@@ -367,16 +385,17 @@ def test_linear_and_quadratic_models_by_stein(row_z):
         assert beta[j] == pytest.approx(slopes[j] + 2.0 * curves[j] * row_z[j] / (1.0 + width**2))
 
 
+@counted_or_not
 @pytest.mark.parametrize("row_z", [[0.0, 0.0], [1.5, -0.7]])
 @pytest.mark.parametrize("n", [3.0, 1000.0])
-def test_the_row_is_one_more_sample_without_bins(row_z, n):
+def test_the_row_is_one_more_sample_without_bins(row_z, n, counted):
     slopes, curves, width = [1.0, -2.0], [0.5, 0.25], 1.1
     grid, shares = hermite_cells(2, n=80)
     z = np.vstack([row_z, grid])
-    weights = np.r_[1.0, n * shares * np.exp(-((grid - row_z) ** 2).sum(1) / (2.0 * width**2))]
+    weights = np.r_[float(counted), n * shares * np.exp(-((grid - row_z) ** 2).sum(1) / (2.0 * width**2))]
     y = z @ slopes + z**2 @ curves
     beta, mean, square = ref.gaussian_quadratic(slopes, curves, row_z, width)
-    found = ref.gaussian_ridge(row_z, width, n, beta, mean, square, y[0])
+    found = ref.gaussian_ridge(row_z, width, n, beta, mean, square, y[0], counted=counted)
     for one, other in zip(found, ref.fit(z, y, weights), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-7)
 
@@ -456,9 +475,10 @@ def test_products_of_masks(members, law):
     )
 
 
+@counted_or_not
 @pytest.mark.parametrize("law", ["bernoulli", "sizes"])
 @pytest.mark.parametrize("n", [2.0, 1000.0])
-def test_the_full_mask_is_one_more_sample(law, n):
+def test_the_full_mask_is_one_more_sample(law, n, counted):
     d = 4
 
     def f(z):
@@ -466,8 +486,8 @@ def test_the_full_mask_is_one_more_sample(law, n):
 
     cells = list(ref.mask_law(d, law=law))
     z = np.array([[1.0] * d, *(z for _, z in cells)])
-    weights = np.array([1.0, *(n * w for w, _ in cells)])
+    weights = np.array([float(counted), *(n * w for w, _ in cells)])
     _, mean, crossed, square = ref.mask_moments(f, d, law=law)
-    found = ref.mask_ridge(d, n, mean, crossed, square, f([1.0] * d), law=law)
+    found = ref.mask_ridge(d, n, mean, crossed, square, f([1.0] * d), law=law, counted=counted)
     for one, other in zip(found, ref.fit(z, np.array([f(one) for one in z]), weights), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-10)

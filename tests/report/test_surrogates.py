@@ -206,6 +206,12 @@ def test_the_draws_are_counted() -> None:
     assert note.endswith("Cost: 5\u202f000 model rows, with 4\u202f096 drawn rows near it, by ByHand.")
 
 
+def test_rows_that_were_drawn_for_all_are_no_cost_of_this_one() -> None:
+    note = explanation_note(_read(n_model_rows=1, extras={"n_samples": np.array([4096])}))
+    told = "Cost: 1 model row, with 4\u202f096 drawn rows that were asked about before, by ByHand."
+    assert note.endswith(told)
+
+
 def test_the_base_of_a_tree_is_its_mean() -> None:
     first = explanation_sentences(_read(params={"surrogate": "tree"}))[0]
     assert first.startswith("Its base value, its mean answer near the row, is 20.0\u202f%; the values lead")
@@ -225,16 +231,28 @@ def test_coefficients_that_do_not_add_up_are_said_not_to() -> None:
     ("unseen", "told"),
     [
         ([True, False, False], "A value that was never seen: age. What is credited to it"),
-        ([True, False, True], "Values that were never seen: age and job. What is credited to them"),
+        ([True, False, True], "Values that were never seen: age and job. What is credited to each"),
     ],
 )
 def test_values_that_were_never_seen_are_named(unseen: list[bool], told: str) -> None:
     reading = _read(extras={"unseen": np.array([unseen])})
     assert explanation_remarks(reading)[-1] == (
-        f"{told} is what the model's own answer has beyond the simpler model's."
+        f"{told} is how far the model's answers to rows near this one change, in the mean, when the value "
+        "is put into them."
     )
     assert explanation_remarks(_read(extras={"unseen": np.array([[False] * 3])})) == explanation_remarks(
         _read()
+    )
+
+
+def test_values_that_are_too_rare_are_named_apart_from_those_never_seen() -> None:
+    unseen, contrasted = np.array([[True, False, False]]), np.array([[True, False, True]])
+    remarks = explanation_remarks(_read(extras={"unseen": unseen, "contrasted": contrasted}))[-2:]
+    assert remarks[0].startswith("A value that was never seen: age. What is credited to it is how far")
+    assert remarks[1] == (
+        "A value that was too rare to be in enough of the draws: job. What is credited to it is "
+        "how far the model's answers to rows near this one change, in the mean, when the value is put into "
+        "them."
     )
 
 

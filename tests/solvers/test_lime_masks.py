@@ -41,13 +41,15 @@ def test_the_variance_of_a_thousand_players_keeps_its_digits(law):
     assert masks.together == pytest.approx(variance / d, rel=1e-13)
 
 
-def test_words_left_out_one_of_one_leave_none():
+def test_one_word_alone_is_kept_as_often_as_left_out():
     masks = MaskLaw.of(1, 0.25, "sizes")
-    assert (masks.alpha, masks.apart, masks.together) == (0.0, 0.0, 0.0)
-    assert masks.weight == pytest.approx(math.exp(-8.0))
+    assert masks.weight == pytest.approx((1.0 + math.exp(-8.0)) / 2.0)
+    assert masks.alpha == pytest.approx(1.0 / (1.0 + math.exp(-8.0)))
+    assert masks.together == pytest.approx(masks.alpha * (1.0 - masks.alpha))
+    assert masks.apart == 0.0
 
 
 def test_a_kernel_so_narrow_that_weights_vanish_still_has_a_law():
-    masks = MaskLaw.of(1, 1e-3, "sizes")
+    masks = MaskLaw.of(2, 1e-3, "sizes")
     assert masks.weight == 0.0
-    assert masks.chances.tolist() == [1.0, 0.0]
+    assert masks.chances.tolist() == [0.0, 1.0, 0.0]

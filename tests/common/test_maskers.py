@@ -1,0 +1,255 @@
+"""What the battery asks of tables, asked of explainers of pictures and texts."""
+
+import random
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from joblib import parallel_config
+from sklearn import config_context
+
+from agnostix import KernelShapExplainer, LimeExplainer
+from agnostix.exceptions import EngineError
+from agnostix.perturb import SegmentMasker, TextMasker
+from agnostix.testing import CountingModel
+from agnostix.testing.asking import assert_same, told
+from agnostix.testing.cutting import peak_mb
+from agnostix.testing.life import assert_counted
+from agnostix.testing.values import assert_errors, assert_zero
+
+TEXTS = [
+    " ".join(f"w{j}" for j in range(start, start + n)) for start, n in ((0, 12), (5, 3), (7, 20), (5, 3))
+]
+PICTURES = np.random.default_rng(0).random((4, 9, 8, 3))
+PICTURES[3] = PICTURES[1]
+EXPLAINERS = [
+    LimeExplainer(None, random_state=0),
+    LimeExplainer(None, random_state=0, sampling="tilted", surrogate="klasso"),
+    KernelShapExplainer(None, random_state=0),
+]
+explainers = pytest.mark.parametrize("explainer", EXPLAINERS, ids=lambda one: str(one).replace(" ", ""))
+
+
+class Scores:
+    """Numbers of texts or pictures, each by itself: shares of three classes that sum to 1."""
+
+    def __call__(self, X):
+        found = [[1.0 + one * one for one in self.numbers(x)] for x in X]
+        return np.array([[one / sum(row) for one in row] for row in found])
+
+    def numbers(self, x):
+        if isinstance(x, str):
+            known = sorted(int(word[1:]) for word in x.split() if word[:1] == "w")
+            return float(len(known)), sum(j % 3 for j in known) * 0.5, float(known[:2] == [5, 6])
+        channels = np.ascontiguousarray(x, dtype=float).reshape(-1, 3)
+        return tuple(float(one) for one in channels[:36].sum(0) - channels[36:].sum(0))
+
+
+KINDS = {
+    "texts": (TextMasker(), TEXTS),
+    "grid": (SegmentMasker(n_segments=12), PICTURES),
+    "cut": (SegmentMasker(lambda x: np.arange(72).reshape(9, 8) % (5 if x[0, 0, 0] < 0.5 else 14)), PICTURES),
+}
+kinds = pytest.mark.parametrize(("masker", "X"), KINDS.values(), ids=KINDS)
+
+
+def fitted(explainer, masker, X, model=None, **parameters):
+    given = explainer.get_params(deep=False) | {"model": model or Scores(), "masker": masker}
+    return type(explainer)(**(given | parameters)).fit(X)
+
+
+@explainers
+@kinds
+def test_what_is_told_makes_sense(explainer, masker, X):
+    exp = fitted(explainer, masker, X).explain(X)
+    there = ~np.isnan(exp.values)
+    assert (there.any(axis=2) == masker.present(masker.read(X))).all()
+    assert_errors(exp)
+    whole = [name for name in ("base_values", "outputs") if np.isnan(getattr(exp, name)).any()]
+    assert whole == []
+    mirrored = exp.values[there.all(axis=2)]
+    np.testing.assert_allclose(mirrored.sum(axis=1), 0.0, atol=1e-8)
+    np.testing.assert_allclose(exp.base_values.sum(axis=1), 1.0, atol=1e-8)
+
+
+@explainers
+@kinds
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_workers_change_no_bit(explainer, masker, X, backend):
+    if backend == "loky" and masker is KINDS["cut"][0]:
+        pytest.skip("a lambda is not sent to other processes")
+    own = fitted(explainer, masker, X)
+    expected = told(own.explain(X))
+    with parallel_config(backend=backend):
+        assert_same(told(own.set_params(n_jobs=2).explain(X)), expected, backend)
+
+
+@explainers
+@kinds
+def test_the_same_seed_is_the_same_bits(explainer, masker, X):
+    first, again = (told(fitted(explainer, masker, X).explain(X)) for _ in range(2))
+    assert_same(again, first, "fitted again")
+    own = fitted(explainer, masker, X, random_state=None)
+    assert_same(told(own.explain(X)), told(own.explain(X)), "explained again")
+
+
+@explainers
+@kinds
+def test_global_random_states_are_left_alone(explainer, masker, X):
+    at_first = np.random.get_state(), random.getstate()  # noqa: NPY002
+    found = []
+    try:
+        for seed in (1, 2):
+            np.random.seed(seed)  # noqa: NPY002
+            random.seed(seed)
+            found.append(told(fitted(explainer, masker, X).explain(X)))
+            fitted(explainer, masker, X, random_state=None).explain(X)
+            assert np.random.random() == np.random.RandomState(seed).random()  # noqa: NPY002
+            assert random.random() == random.Random(seed).random()
+    finally:
+        np.random.set_state(at_first[0])  # noqa: NPY002
+        random.setstate(at_first[1])
+    assert_same(found[0], found[1], "another global random state")
+
+
+@explainers
+@kinds
+def test_what_it_costs_is_known_before_and_counted(explainer, masker, X):
+    model = CountingModel(Scores())
+    own = fitted(explainer, masker, X, model)
+    model.sizes.clear()
+    bound = own.cost(X)
+    assert model.n_rows == 0
+    assert_counted(own.explain(X), model.n_rows, bound)
+
+
+@explainers
+@kinds
+@pytest.mark.parametrize("value", [0.1, -7.0])
+def test_nothing_matters_to_a_constant_model(explainer, masker, X, value):
+    exp = fitted(explainer, masker, X, lambda X: np.full(len(X), value)).explain(X)
+    rounding = 1e-12 * abs(value) if exp.kind == "surrogate" else 0.0
+    for row in range(4):
+        n = int(masker.present(masker.read(X))[row].sum())
+        assert_zero(exp[[row]].sel(features=exp.feature_names[:n]), rounding, "under a constant model")
+    np.testing.assert_allclose(exp.base_values, value, rtol=1e-12)
+
+
+@explainers
+@kinds
+def test_inputs_stay_as_they_are(explainer, masker, X):
+    given = X.copy()
+    own = fitted(explainer, masker, given)
+    own.explain(given)
+    assert np.array_equal(given, X)
+    if isinstance(given, np.ndarray):
+        assert given.flags.writeable
+        locked = X.copy()
+        locked.flags.writeable = False
+        assert_same(told(own.explain(locked)), told(own.explain(X)), "a read-only array")
+
+
+def writing(model):
+    """A model that spoils what it is given, once it has looked at it."""
+
+    def spoiling(X):
+        answers = model(X)
+        X[:] = X[::-1].copy()
+        X[0] = "spoilt" if X.dtype == object else 0.5
+        return answers
+
+    return spoiling
+
+
+@explainers
+@kinds
+@pytest.mark.filterwarnings("ignore:The model spoiling changes the table")
+def test_a_model_that_writes_into_its_input_changes_nothing(explainer, masker, X):
+    expected = told(fitted(explainer, masker, X).explain(X))
+    found = told(fitted(explainer, masker, X, writing(Scores())).explain(X))
+    assert_same(found, expected, "a model that writes")
+
+
+class Failing:
+    """Scores, until pictures or texts of a mark are met: then something else."""
+
+    def __init__(self, how):
+        self.how = how
+
+    def __call__(self, X):
+        answers = Scores()(X)
+        if not any("w26" in x if isinstance(x, str) else (x == -9.0).any() for x in X):
+            return answers
+        if self.how == "raises":
+            raise ArithmeticError("this row cannot be answered")
+        return (
+            answers * np.nan if self.how == "NaN" else answers[:-1] if self.how == "rows" else answers[:, :2]
+        )
+
+
+@explainers
+@kinds
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("raises", "ArithmeticError: this row cannot be answered"),
+        ("NaN", "NaN"),
+        ("rows", "rows and answered with an array of shape"),
+        ("outputs", "2 outputs where 3 are expected"),
+    ],
+)
+def test_a_model_that_fails_is_named_with_its_row(explainer, masker, X, n_jobs, how, words):
+    marked = X.copy()
+    if isinstance(marked, np.ndarray):
+        marked[2, 1] = -9.0
+    own = fitted(explainer, masker, X[:2], Failing(how), n_jobs=n_jobs)
+    with (
+        parallel_config(backend="threading"),
+        config_context(working_memory=0.001),
+        pytest.raises(EngineError) as given,
+    ):
+        own.explain(marked)
+    message = str(given.value)
+    assert message.startswith("The model Failing failed on ")
+    assert words in message
+    first, last = re.search(r"\brows (\d+) to (\d+)", message).groups()
+    assert int(first) <= 2 <= int(last)
+    assert masker is not KINDS["texts"][0] or first == last  # no other text has as many words
+
+
+@explainers
+def test_pictures_of_other_types_are_the_same_pictures(explainer):
+    whole = np.rint(PICTURES * 255)
+    masker = SegmentMasker(n_segments=12, fill=7)
+    expected = told(fitted(explainer, masker, whole).explain(whole))
+    for other in (whole.astype(np.uint8), np.asfortranarray(whole), whole.tolist(), whole.astype(np.float32)):
+        found = told(fitted(explainer, masker, other).explain(other))
+        found["outputs"], expected["outputs"] = (
+            np.round(found["outputs"], 12),
+            np.round(expected["outputs"], 12),
+        )
+        assert_same(found, expected, f"{type(other)}")
+
+
+@explainers
+def test_texts_in_any_container_are_the_same_texts(explainer):
+    own = fitted(explainer, TextMasker(), TEXTS)
+    expected = told(own.explain(TEXTS))
+    frame = pd.DataFrame({"review": TEXTS}, index=list("abcd"))
+    others = [np.array(TEXTS), np.array(TEXTS, dtype=object), frame["review"], frame, pl.Series(TEXTS)]
+    for other in [*others, pl.DataFrame({"review": TEXTS}), tuple(TEXTS)]:
+        assert_same(told(own.explain(other)), expected, f"{type(other)}")
+
+
+@explainers
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_memory_is_kept_to_what_is_allowed(explainer, n_jobs):
+    X, masker = np.random.default_rng(0).random((40, 24, 24, 3)), SegmentMasker(n_segments=20)
+    room = 16.0
+    with parallel_config(backend="threading"), config_context(working_memory=room):
+        own = fitted(explainer, masker, X, lambda X: X[:, 3, 4, 0] * X[:, 20, 2, 1], n_jobs=n_jobs)
+        own.explain(X)  # what is imported and set up once is not counted
+        assert peak_mb(lambda: own.explain(X)) <= room

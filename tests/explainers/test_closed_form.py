@@ -1,0 +1,683 @@
+"""LIME's limit for models that are sums, against closed forms in plain loops and against draws."""
+
+import math
+import pickle
+import re
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
+
+from agnostix import Explanation, LimeExplainer, lime_exact
+from agnostix.exceptions import DataError
+from agnostix.perturb import SegmentMasker
+from agnostix.testing import CountingModel
+from tests.reference import lime as ref
+
+PARTS = [np.sin, lambda x: 0.2 * x**2, lambda x: np.exp(x / 3.0), lambda x: 0.5 * (x - 2.0) ** 2]
+
+
+def table(n=240):
+    """A normal and a skewed column, one with 40 % at -1, whole numbers from 0 to 5."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 4))
+    X[:, 1] = np.exp(X[:, 1])
+    X[:, 2] = np.where(rng.random(n) < 0.4, -1.0, X[:, 2] ** 2)
+    X[:, 3] = rng.integers(0, 6, n)
+    return X
+
+
+X = table()
+ROWS = X[[0, 3, 8, 40, 111]]
+EDGES = [ref.quartile_edges(column) for column in X.T]
+COLUMNS = [
+    ref.between_edges(column, edges) if j < 2 else ref.seen_bins(column.tolist(), edges)
+    for j, (column, edges) in enumerate(zip(X.T, EDGES, strict=True))
+]
+Y = X[:, 0] * X[:, 2] + (X[:, 1] > 1.0) * (X[:, 3] > 2.5)
+CLASSES = np.digitize(Y, [0.0, 0.8])
+
+
+def additive(table):
+    return sum(part(column) for part, column in zip(PARTS, np.asarray(table, dtype=float).T, strict=True))
+
+
+def bins_of(row):
+    return [ref.bin_of(x, edges) for x, edges in zip(row, EDGES, strict=True)]
+
+
+def additive_moments(parts, columns, row_bins, r):
+    """Contrasts, E~f, and E~[f f] since the parts are independent."""
+    contrasts, mean = ref.additive(parts, columns, row_bins, r)
+    spread = 0.0
+    for f, bins, b in zip(parts, columns, row_bins, strict=True):
+        own = ref.additive([f], [bins], [b], r)[1]
+        spread += ref.additive([lambda x, f=f: f(x) ** 2], [bins], [b], r)[1] - own**2
+    return contrasts, mean, mean**2 + spread
+
+
+def tree_moments(model, columns, row_bins, r, output):
+    """The same of leaves; of several trees E~[f f] is not known."""
+    trees = getattr(model, "estimators_", [model])
+    boxes = [(sides, v[output]) for tree in trees for sides, v in ref.tree_boxes(tree.tree_)]
+    contrasts, mean = ref.sum_of_boxes(boxes, columns, row_bins, r)
+    square = ref.sum_of_boxes([(sides, v**2) for sides, v in boxes], columns, row_bins, r)[1]
+    n = len(trees)
+    return contrasts / n, mean / n, square if n == 1 else None
+
+
+def check(exp, explainer, columns, bins, moments):
+    """All that is told of each row is the reference's."""
+    r = ref.flip_weight(len(columns), explainer.kernel_width_)
+    penalty = 1.0 if explainer.surrogate == "ridge" else 0.0
+    for i, row_bins in enumerate(bins):
+        n = exp.extras["n_samples"][i]
+        if explainer.sampling == "tilted":  # draws of weight 1 each
+            n = n / ref.mean_weight(columns, row_bins, r)
+        for k in range(exp.outputs.shape[1]):
+            contrasts, mean, square = moments(row_bins, r, k)
+            args = (columns, row_bins, n, mean, contrasts, square or 0.0, exp.outputs[i, k], penalty)
+            fit = ref.binned_ridge(*args, explainer.kernel_width_, counted=False)
+            np.testing.assert_allclose(exp.values[i, :, k], fit.coefficients, atol=1e-8)
+            np.testing.assert_allclose(exp.base_values[i, k], fit.intercept, atol=1e-8)
+            np.testing.assert_allclose(exp.extras["surrogate_outputs"][i, k], fit.prediction, atol=1e-8)
+            if square is not None:
+                np.testing.assert_allclose(exp.fidelity["r2"][i, k], fit.r2, atol=1e-8)
+    for name in ("std_errors", "surrogate_std_errors", "r2_std_errors"):
+        assert not (exp.std_errors if name == "std_errors" else exp.extras[name]).any()
+
+
+hows = pytest.mark.parametrize(
+    "how",
+    [{}, {"sampling": "tilted"}, {"surrogate": "klasso"}, {"kernel_width": 0.4}, {"n_samples": 50}],
+    ids=lambda how: next(iter(how), "plain"),
+)
+
+
+@hows
+def test_additive_models_are_taken_apart(how):
+    explainer = LimeExplainer(additive, random_state=0, **how).fit(X)
+    exp = lime_exact(explainer, ROWS, additive=True)
+    check(
+        exp,
+        explainer,
+        COLUMNS,
+        [bins_of(row) for row in ROWS],
+        lambda b, r, _: additive_moments(PARTS, COLUMNS, b, r),
+    )
+    np.testing.assert_allclose(exp.outputs[:, 0], additive(ROWS), rtol=1e-12)
+    assert (exp.kind, exp.method) == ("surrogate", "lime_exact")
+    # The rows; 20 known ones as they are, and with each column's values; 32 nodes in each bin of a smooth
+    # column and in both of its halves, and of other columns all values that differ.
+    assert exp.n_model_rows == 5 + 20 * 5 + 2 * 4 * 96 + np.unique(X[:, 2]).size + np.unique(X[:, 3]).size
+
+
+JUMPS = [[(-0.7, 1.0), (0.31, -2.0), (0.33, 2.0)], [(1.5, 3.0), (9.0, -1.0)], [(-1.0, 0.5)], [(2.0, 1.0)]]
+
+
+def stepped(t):
+    """Jumps at thresholds, as sums of stumps have them."""
+    t = np.asarray(t)
+    return sum(height * (t[:, j] > at) for j, steps in enumerate(JUMPS) for at, height in steps)
+
+
+@pytest.mark.parametrize("sampling", ["kernel", "tilted"])
+def test_functions_that_jump_are_followed_to_their_jumps(sampling):
+    model = CountingModel(stepped)
+    explainer = LimeExplainer(model, sampling=sampling, random_state=0).fit(X)
+    model.sizes.clear()
+    exp = lime_exact(explainer, ROWS, additive=True)
+    assert model.n_rows == exp.n_model_rows < 20_000
+
+    def moments(b, r, _):
+        contrasts, mean, spread = [], 0.0, 0.0
+        for steps, bins, own in zip(JUMPS, COLUMNS, b, strict=True):
+            # A sum of steps as boxes that do not meet, so that their squares add up too.
+            ends = [-math.inf, *(at for at, _ in steps), math.inf]
+            levels = [sum(height for _, height in steps[:k]) for k in range(len(steps) + 1)]
+            boxes = list(zip(pairwise(ends), levels, strict=True))
+            one, level = ref.sum_of_boxes([({0: sides}, v) for sides, v in boxes], [bins], [own], r)
+            square = ref.sum_of_boxes([({0: sides}, v**2) for sides, v in boxes], [bins], [own], r)[1]
+            contrasts.append(one[0])
+            mean += level
+            spread += square - level**2
+        return contrasts, mean, mean**2 + spread
+
+    check(exp, explainer, COLUMNS, [bins_of(row) for row in ROWS], moments)
+
+
+def test_a_function_that_jumps_everywhere_comes_to_an_end():
+    def rough(t):
+        return np.sin(1e9 * np.asarray(t)[:, 0]) + np.asarray(t)[:, 1]
+
+    exp = lime_exact(LimeExplainer(rough, random_state=0).fit(X), ROWS, additive=True)
+    assert exp.n_model_rows < 500_000
+    assert (np.abs(exp.values[:, 0]) < 0.02).all()
+
+
+def test_sums_of_boosted_stumps_are_as_drawn():
+    model = HistGradientBoostingRegressor(max_depth=1, max_iter=60, random_state=0).fit(X, Y)
+    explainer = LimeExplainer(model, n_samples=200_000, random_state=0).fit(X)
+    drawn = explainer.explain(ROWS)
+    exact = lime_exact(explainer, ROWS, additive=True)
+    assert (np.abs(drawn.values - exact.values) <= 6.0 * drawn.std_errors + 1e-9).all()
+    assert drawn.std_errors.max() < 1e-3
+
+
+def test_linear_models_by_the_means_of_bins():
+    slopes = np.array([1.0, -2.0, 0.5, 3.0])
+    model = LinearRegression().fit(X, X @ slopes)
+    explainer = LimeExplainer(model, random_state=0).fit(X)
+    exp = lime_exact(explainer, ROWS, additive=True)
+    parts = [lambda x, a=a: a * x for a in model.coef_]
+    moved = model.intercept_
+
+    def moments(b, r, _):
+        contrasts, mean, square = additive_moments(parts, COLUMNS, b, r)
+        return contrasts, mean + moved, square + 2.0 * moved * mean + moved**2
+
+    check(exp, explainer, COLUMNS, [bins_of(row) for row in ROWS], moments)
+
+
+@hows
+@pytest.mark.parametrize("kind", [DecisionTreeRegressor, DecisionTreeClassifier, ExtraTreeRegressor])
+def test_trees_are_opened(how, kind):
+    model = kind(max_leaf_nodes=9, random_state=0).fit(X, CLASSES if kind is DecisionTreeClassifier else Y)
+    explainer = LimeExplainer(model, random_state=0, **how).fit(X)
+    exp = lime_exact(explainer, ROWS)
+    check(
+        exp,
+        explainer,
+        COLUMNS,
+        [bins_of(row) for row in ROWS],
+        lambda b, r, k: tree_moments(model, COLUMNS, b, r, k),
+    )
+    assert exp.n_model_rows == 5
+
+
+@pytest.mark.parametrize(
+    "kind", [RandomForestRegressor, RandomForestClassifier, ExtraTreesRegressor, ExtraTreesClassifier]
+)
+def test_forests_are_opened(kind):
+    y = CLASSES if "Classifier" in kind.__name__ else Y
+    model = kind(n_estimators=4, max_leaf_nodes=7, random_state=0).fit(X, y)
+    explainer = LimeExplainer(model, random_state=0).fit(X)
+    exp = lime_exact(explainer, ROWS)
+    check(
+        exp,
+        explainer,
+        COLUMNS,
+        [bins_of(row) for row in ROWS],
+        lambda b, r, k: tree_moments(model, COLUMNS, b, r, k),
+    )
+    assert exp.fidelity is None
+
+
+def test_a_column_that_never_varies_has_exactly_nothing():
+    wide = np.c_[X, np.full(len(X), 5.0)]
+    model = DecisionTreeRegressor(max_leaf_nodes=9, random_state=0).fit(wide, Y)
+    explainer = LimeExplainer(model, random_state=0).fit(wide)
+    assert (lime_exact(explainer, wide[:9]).values[:, 4] == 0.0).all()
+    explainer = LimeExplainer(lambda t: additive(t[:, :4]) + t[:, 4], random_state=0).fit(wide)
+    assert (lime_exact(explainer, wide[:9], additive=True).values[:, 4] == 0.0).all()
+
+
+# ---------------------------------------------------------------- every row that can be drawn, by brute force
+
+
+def brute(f, columns, row_bins, r, n, penalty, row):
+    """The surrogate on all rows that can be drawn, and not on the row itself."""
+    draws = list(ref.enumerated_draws(columns, row_bins, r))
+    z = np.array([[1.0] * len(columns), *(z for _, z, _ in draws)])
+    y = f(np.array([row, *(x for _, _, x in draws)], dtype=float))
+    weights = np.array([0.0, *(n * w for w, _, _ in draws)])
+    return ref.fit(z, y, weights, penalty), np.ptp(y[1:])
+
+
+def same_fit(exp, row, fit, spread):
+    np.testing.assert_allclose(exp.values[row, :, 0], fit.coefficients, atol=1e-9)
+    np.testing.assert_allclose(exp.base_values[row, 0], fit.intercept, atol=1e-9)
+    np.testing.assert_allclose(exp.extras["surrogate_outputs"][row, 0], fit.prediction, atol=1e-9)
+    if exp.fidelity is not None:
+        r2 = fit.r2 if spread > 1e-6 else 1.0
+        np.testing.assert_allclose(exp.fidelity["r2"][row, 0], r2, atol=1e-8)
+
+
+small_tables = st.integers(1, 3).flatmap(
+    lambda d: st.lists(
+        st.lists(st.sampled_from([-1.0, 0.0, 0.1, 2.0]), min_size=d, max_size=d), min_size=2, max_size=12
+    )
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(values=small_tables, seed=st.integers(0, 1000), n_leaves=st.integers(2, 4), width=st.floats(0.3, 3.0))
+def test_trees_on_small_tables_by_brute_force(values, seed, n_leaves, width):
+    small = np.array(values)
+    y = np.random.default_rng(seed).normal(size=len(small))
+    model = DecisionTreeRegressor(max_leaf_nodes=n_leaves, random_state=0).fit(small, y)
+    explainer = LimeExplainer(model, n_samples=64, kernel_width=width, random_state=0).fit(small)
+    check_brute(lime_exact(explainer, small), explainer, small, model.predict)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(values=small_tables, seed=st.integers(0, 1000), width=st.floats(0.3, 3.0))
+def test_sums_of_any_functions_on_small_tables_by_brute_force(values, seed, width):
+    small = np.array(values)
+    factors = np.random.default_rng(seed).normal(size=(2, small.shape[1]))
+
+    def model(t):
+        return np.cos(3.0 * t) @ factors[0] + np.asarray(t) @ factors[1] + 1.0
+
+    explainer = LimeExplainer(model, n_samples=64, kernel_width=width, random_state=0).fit(small)
+    check_brute(lime_exact(explainer, small, additive=True), explainer, small, model)
+
+
+def check_brute(exp, explainer, small, f):
+    edges = [ref.quartile_edges(column) for column in small.T]
+    columns = [ref.seen_bins(column.tolist(), e) for column, e in zip(small.T, edges, strict=True)]
+    r = ref.flip_weight(small.shape[1], explainer.kernel_width)
+    for row in (0, len(small) - 1):
+        row_bins = [ref.bin_of(x, e) for x, e in zip(small[row], edges, strict=True)]
+        same_fit(exp, row, *brute(f, columns, row_bins, r, 64, 1.0, small[row]))
+
+
+def test_thresholds_are_compared_in_single_precision_as_trees_do():
+    small = np.array([[0.1], [0.1], [0.2], [0.3], [0.7]])
+    model = DecisionTreeRegressor(max_depth=1, random_state=0).fit(small, [0.0, 0.0, 1.0, 1.0, 1.0])
+    model.tree_.threshold[0] = 0.1  # in single precision the value 0.1 is above it
+    assert model.predict([[0.1]]).tolist() == [1.0]
+    explainer = LimeExplainer(model, n_samples=64, random_state=0).fit(small)
+    exp = lime_exact(explainer, small)
+    np.testing.assert_allclose(exp.values, 0.0, atol=1e-12)
+    np.testing.assert_allclose(exp.base_values, 1.0, atol=1e-12)
+
+
+# ---------------------------------------------------------------- frames
+
+
+def frame(n=90):
+    rng = np.random.default_rng(5)
+    return pd.DataFrame(
+        {
+            "town": rng.choice(["bern", "oslo", "rome"], n, p=[0.5, 0.3, 0.2]),
+            "rooms": rng.integers(1, 5, n),
+            "size": rng.choice([20.0, 35.5, 60.0], n),
+            "member": rng.random(n) < 0.3,
+        }
+    )
+
+
+PRICE = {"bern": 3.0, "oslo": 1.0, "rome": -2.0, "paris": 9.0}
+
+
+def priced(t):
+    t = t.to_pandas() if isinstance(t, pl.DataFrame) else t
+    plain = [PRICE[town] + 0.01 * (size - 30.0) ** 2 for town, size in zip(t["town"], t["size"], strict=True)]
+    return np.array(plain) + 0.5 * t["rooms"].to_numpy() ** 2 - 1.5 * t["member"].to_numpy()
+
+
+FRAME_PARTS = [PRICE.get, lambda x: 0.5 * x**2, lambda x: 0.01 * (x - 30.0) ** 2, lambda x: -1.5 * x]
+
+
+@pytest.mark.parametrize("make", [lambda t: t, lambda t: pl.DataFrame(t.to_dict(orient="list"))])
+def test_labels_and_whole_numbers_of_frames(make):
+    t = frame()
+    edges = {name: ref.quartile_edges(t[name].to_numpy()) for name in ("rooms", "size")}
+    columns = [
+        ref.seen_bins(t[name].tolist(), edges[name]) if name in edges else ref.seen_levels(t[name].tolist())
+        for name in t
+    ]
+    levels = {name: list(dict.fromkeys(t[name])) for name in ("town", "member")}
+    bins = [
+        [ref.bin_of(row[c], edges[c]) if c in edges else levels[c].index(row[c]) for c in t]
+        for _, row in t.head(6).iterrows()
+    ]
+    explainer = LimeExplainer(priced, random_state=0).fit(make(t))
+    exp = lime_exact(explainer, make(t)[:6], additive=True)
+    check(exp, explainer, columns, bins, lambda b, r, _: additive_moments(FRAME_PARTS, columns, b, r))
+    assert exp.feature_names == tuple(t)
+    assert exp.extras["conditions"][0, 0] == f"town = {t['town'][0]}"
+
+
+def test_groups_are_one_function():
+    t = frame()
+
+    def together(t):
+        return np.where(t["member"], 1.0, -1.0) * t["size"] + t["rooms"]
+
+    groups = {"deal": ["size", "member"]}
+    explainer = LimeExplainer(together, feature_groups=groups, random_state=0).fit(t)
+    exp = lime_exact(explainer, t.head(6), additive=True)
+    pairs = list(zip(t["size"], t["member"], strict=True))
+    rooms, sizes = (ref.quartile_edges(t[name].to_numpy()) for name in ("rooms", "size"))
+    cells = [(ref.bin_of(size, sizes), member) for size, member in pairs]
+    known = list(dict.fromkeys(cells))
+    deals = [[p for p, c in zip(pairs, cells, strict=True) if c == cell] for cell in known]
+    own = {
+        "town": ref.seen_levels(t["town"].tolist()),
+        "rooms": ref.seen_bins(t["rooms"].tolist(), rooms),
+        "deal": [ref.Seen(len(inside) / len(t), inside) for inside in deals],
+    }
+    parts = {
+        "town": lambda _: 0.0,
+        "rooms": lambda x: x,
+        "deal": lambda pair: pair[0] if pair[1] else -pair[0],
+    }
+    towns = list(dict.fromkeys(t["town"]))
+    bins = []
+    for i in range(6):
+        place = {
+            "town": towns.index(t["town"][i]),
+            "rooms": ref.bin_of(t["rooms"][i], rooms),
+            "deal": known.index(cells[i]),
+        }
+        bins.append([place[name] for name in exp.feature_names])
+    columns, functions = ([mapping[name] for name in exp.feature_names] for mapping in (own, parts))
+    check(exp, explainer, columns, bins, lambda b, r, _: additive_moments(functions, columns, b, r))
+
+
+def test_values_that_were_not_seen_have_what_they_change():
+    t = frame()
+    rows = t.head(3).copy()
+    rows.loc[0, "town"] = "paris"
+    model = CountingModel(priced)
+    explainer = LimeExplainer(model, random_state=0).fit(t)
+    before = model.n_rows
+    exp = lime_exact(explainer, rows, additive=True)
+    assert model.n_rows - before == exp.n_model_rows
+    seen = lime_exact(explainer, t.head(3), additive=True)
+    np.testing.assert_array_equal(exp.values[1:], seen.values[1:])
+    mean = np.mean([PRICE[town] for town in t["town"]])
+    np.testing.assert_allclose(exp.values[0, 0, 0], 9.0 - mean, atol=1e-10)
+    total = exp.base_values[0, 0] + exp.values[0, :, 0].sum()
+    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(total, abs=1e-10)
+    assert exp.extras["unseen"].tolist() == [[True] + [False] * 3] + [[False] * 4] * 2
+    drawn = explainer.explain(rows)
+    assert (np.abs(drawn.values - exp.values) <= 5.0 * drawn.std_errors + 1e-9).all()
+    off = np.abs(drawn.extras["surrogate_outputs"] - exp.extras["surrogate_outputs"])
+    assert (off <= 5.0 * drawn.extras["surrogate_std_errors"] + 1e-9).all()
+
+
+def test_columns_in_another_order_and_more_than_the_model_has():
+    t = pd.DataFrame(X, columns=list("abcd"))
+    y = Y + 2.0 * (t["b"] > 1.5)
+    model = DecisionTreeRegressor(max_leaf_nodes=9, random_state=0).fit(t[["c", "a", "b"]], y)
+    explainer = LimeExplainer(model, random_state=0).fit(t)
+    exp = lime_exact(explainer, t.head(5))
+    assert (exp.values[:, 3] == 0.0).all()
+    assert (exp.values[:, :3] != 0.0).any(axis=(0, 2)).all()
+    drawn = explainer.explain(t.head(5))
+    assert (np.abs(drawn.values - exp.values) <= 5.0 * drawn.std_errors + 1e-9).all()
+    plain = t[["c", "a", "b"]]
+    alone = LimeExplainer(model, random_state=0, kernel_width=explainer.kernel_width_).fit(plain)
+    # A column that is not used changes the weight of all samples, and nothing else.
+    again = lime_exact(alone.set_params(surrogate="klasso"), plain.head(5))
+    both = lime_exact(explainer.set_params(surrogate="klasso"), t.head(5))
+    np.testing.assert_allclose(again.values, both.values[:, [2, 0, 1]], atol=1e-10)
+
+
+@pytest.mark.parametrize("make", [lambda t: t, lambda t: pl.DataFrame(t.to_dict(orient="list"))])
+def test_trees_of_frames_with_whole_numbers_and_booleans(make):
+    t = frame().drop(columns="town")
+    y = t["rooms"] * t["member"] + 0.1 * t["size"]
+    model = DecisionTreeRegressor(max_leaf_nodes=8, random_state=0).fit(t, y)
+    explainer = LimeExplainer(model, random_state=0, n_samples=512).fit(make(t))
+    exp = lime_exact(explainer, make(t)[:5])
+    edges = {name: ref.quartile_edges(t[name].to_numpy()) for name in ("rooms", "size")}
+    columns = [ref.seen_bins(t[name].tolist(), edges[name]) for name in edges]
+    columns.append(ref.seen_levels(t["member"].tolist()))
+    members = list(dict.fromkeys(t["member"]))
+    for i in range(5):
+        row = t.iloc[i]
+        row_bins = [ref.bin_of(row[name], edges[name]) for name in edges] + [members.index(row["member"])]
+        args = (columns, row_bins, ref.flip_weight(3), exp.extras["n_samples"][i], 1.0, row.astype(float))
+        same_fit(exp, i, *brute(lambda x: model.predict(pd.DataFrame(x, columns=list(t))), *args))
+
+
+def test_a_row_that_weighs_2_is_two():
+    weights = np.random.default_rng(0).integers(1, 3, len(X))
+    model = DecisionTreeRegressor(max_leaf_nodes=9, random_state=0).fit(X, Y)
+    weighted, repeated = (
+        LimeExplainer(model, random_state=0).fit(rows, sample_weight=w)
+        for rows, w in ((X, weights), (np.repeat(X, weights, axis=0), None))
+    )
+    one, other = lime_exact(weighted, ROWS), lime_exact(repeated, ROWS)
+    np.testing.assert_allclose(one.values, other.values, atol=1e-10)
+    weighted, repeated = (
+        LimeExplainer(additive, random_state=0).fit(rows, sample_weight=w)
+        for rows, w in ((X, weights), (np.repeat(X, weights, axis=0), None))
+    )
+    one, other = (lime_exact(explainer, ROWS, additive=True) for explainer in (weighted, repeated))
+    np.testing.assert_allclose(one.values, other.values, atol=1e-10)
+
+
+# ---------------------------------------------------------------- beside draws
+
+
+@pytest.mark.parametrize("surrogate", ["ridge", "klasso"])
+@pytest.mark.parametrize("sampling", ["kernel", "tilted"])
+def test_draws_are_within_their_errors(sampling, surrogate):
+    """All classes of 20 rows: none far off, and on the whole as far as they say."""
+    model = DecisionTreeClassifier(max_leaf_nodes=12, random_state=0).fit(X, CLASSES)
+    explainer = LimeExplainer(model, sampling=sampling, surrogate=surrogate, random_state=1).fit(X)
+    exact, drawn = lime_exact(explainer, X[:20]), explainer.explain(X[:20])
+    np.testing.assert_array_equal(exact.outputs, drawn.outputs)
+    for name in ("n_samples", "conditions", "unseen"):
+        np.testing.assert_array_equal(exact.extras[name], drawn.extras[name])
+    within(drawn.values - exact.values, drawn.std_errors)
+    told, errors = ({k: e.extras[k] for k in e.extras} for e in (exact, drawn))
+    within(errors["surrogate_outputs"] - told["surrogate_outputs"], errors["surrogate_std_errors"])
+    within(drawn.fidelity["r2"] - exact.fidelity["r2"], errors["r2_std_errors"])
+
+
+def within(off, errors):
+    assert (np.abs(off) <= 6.0 * errors).all()
+    assert 0.5 < np.sqrt(np.mean(np.square(off / errors))) < 1.5
+
+
+def test_labels_drawn_around_a_row_are_drawn_as_for_all():
+    t = frame()[["town", "member"]]
+
+    def model(t):
+        return np.array([PRICE[town] for town in t["town"]]) + t["member"].to_numpy()
+
+    around = LimeExplainer(model, sampling="local", random_state=0).fit(t)
+    exact, drawn = lime_exact(around, t.head(5), additive=True), around.explain(t.head(5))
+    assert (np.abs(drawn.values - exact.values) <= 5.0 * drawn.std_errors + 1e-9).all()
+
+
+# ---------------------------------------------------------------- what is asked and told
+
+
+def test_outputs_are_chosen_as_in_explain():
+    model = DecisionTreeClassifier(max_leaf_nodes=9, random_state=0).fit(X, CLASSES)
+    explainer = LimeExplainer(model, random_state=0).fit(X)
+    whole = lime_exact(explainer, ROWS)
+    assert whole.output_names == ("0", "1", "2")
+    one = lime_exact(explainer, ROWS, outputs="2")
+    np.testing.assert_array_equal(one.values, whole.values[:, :, 2:])
+    predicted = lime_exact(explainer, ROWS, outputs="predicted")
+    best = model.predict(ROWS)
+    np.testing.assert_array_equal(predicted.values[:, :, 0], whole.values[np.arange(5), :, best])
+    assert predicted.extras["predicted"].tolist() == [str(label) for label in best]
+
+
+def test_rows_are_explained_each_by_itself():
+    for model, told in ((additive, True), (DecisionTreeRegressor(max_leaf_nodes=9).fit(X, Y), False)):
+        explainer = LimeExplainer(model, random_state=0).fit(X)
+        whole = lime_exact(explainer, X[:70], additive=told)
+        some = lime_exact(explainer, X[[60, 3]], additive=told)
+        np.testing.assert_array_equal(some.values, whole.values[[60, 3]])
+        np.testing.assert_array_equal(some.base_values, whole.base_values[[60, 3]])
+
+
+def test_several_outputs_are_taken_apart_together():
+    def two(t):
+        return np.c_[additive(t), 2.0 - additive(t)]
+
+    exp = lime_exact(LimeExplainer(two, random_state=0).fit(X), ROWS, additive=True)
+    np.testing.assert_allclose(exp.values[:, :, 0], -exp.values[:, :, 1], atol=1e-12)
+    np.testing.assert_allclose(exp.fidelity["r2"][:, 0], exp.fidelity["r2"][:, 1], atol=1e-10)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_results_are_stored_and_explainers_pickled(tmp_path, n_jobs):
+    model = RandomForestRegressor(3, max_depth=3, random_state=0).fit(X, Y)
+    explainer = LimeExplainer(model, random_state=0, n_jobs=n_jobs).fit(X)
+    exp = lime_exact(pickle.loads(pickle.dumps(explainer)), ROWS)
+    exp.save(tmp_path / "exact.npz")
+    loaded = Explanation.load(tmp_path / "exact.npz")
+    np.testing.assert_array_equal(loaded.values, exp.values)
+    np.testing.assert_array_equal(loaded.values, lime_exact(explainer, ROWS).values)
+    assert loaded.fidelity is None
+    assert (loaded.extras["effective_samples"] == np.inf).all()
+
+
+def test_a_model_in_single_precision_is_additive_all_the_same():
+    def rough(t):
+        return additive(t).astype(np.float32)
+
+    exact = lime_exact(LimeExplainer(additive, random_state=0).fit(X), ROWS, additive=True)
+    exp = lime_exact(LimeExplainer(rough, random_state=0).fit(X), ROWS, additive=True)
+    np.testing.assert_allclose(exp.values, exact.values, atol=1e-5)
+
+
+# ---------------------------------------------------------------- no, and why
+
+
+def product(t):
+    t = np.asarray(t, dtype=float)
+    return t[:, 0] * t[:, 1]
+
+
+def gappy():
+    t = X.copy()
+    t[::7, 0] = np.nan
+    return t
+
+
+def refused(message, explainer, rows, error=DataError, **told):
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        lime_exact(explainer, rows, **told)
+
+
+NO_FORM = "lime_exact has no closed form for a LimeExplainer with "
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"discretizer": None}, "numbers without bins; use discretizer='quartile'"),
+        ({"sampling": "local"}, "numbers without bins; use discretizer='quartile'"),
+        ({"surrogate": "tree"}, "surrogate='tree'; use 'ridge'"),
+        ({"surrogate": Ridge()}, "surrogate=Ridge(); use 'ridge'"),
+        ({"max_features": 2}, "max_features=2; use None"),
+    ],
+)
+def test_explainers_without_a_closed_form(parameters, reason):
+    explainer = LimeExplainer(additive, random_state=0, **parameters).fit(X)
+    refused(f"{NO_FORM}{reason}.", explainer, ROWS, additive=True)
+
+
+def test_maskers_have_no_closed_form():
+    pictures = np.random.default_rng(0).random((2, 4, 4))
+    masker = SegmentMasker(n_segments=4)
+    explainer = LimeExplainer(lambda x: x.sum((1, 2)), masker=masker).fit(pictures)
+    refused(f"{NO_FORM}a masker.", explainer, pictures)
+
+
+def test_what_is_no_fitted_explainer():
+    refused(
+        "lime_exact takes a fitted LimeExplainer, got LinearRegression().", LinearRegression(), X, TypeError
+    )
+    message = (
+        "This LimeExplainer instance is not fitted yet. Call 'fit' with appropriate arguments before using "
+        "this estimator."
+    )
+    refused(message, LimeExplainer(additive), X, NotFittedError)
+    bare = LimeExplainer(additive, random_state=0).fit(X).without_model()
+    with pytest.raises(ValueError, match="attach") as given:
+        bare.explain(X)
+    refused(str(given.value), bare, X, type(given.value), additive=True)
+
+
+def test_models_that_are_no_sum():
+    explainer = LimeExplainer(product, random_state=0).fit(X)
+    with pytest.raises(DataError) as given:
+        lime_exact(explainer, ROWS, additive=True)
+    shown = X[:20]
+    built = product(np.c_[shown[:, 0], np.full(20, X[0, 1])]) + X[0, 0] * (shown[:, 1] - X[0, 1])
+    row = np.abs(built - product(shown)).argmax()
+    assert str(given.value) == (
+        "lime_exact was told additive=True, but the model product is no sum of functions of single features: "
+        f"where its parts add up to {built[row]:.6g}, it answers {product(shown)[row]:.6g}. Use "
+        "LimeExplainer.explain, or feature_groups for what acts together."
+    )
+
+
+class Doubled(DecisionTreeRegressor):
+    """A tree whose answers are not what its leaves hold."""
+
+    def predict(self, X, check_input=True):
+        return 2.0 * super().predict(X, check_input)
+
+
+def test_models_that_are_no_trees():
+    scaled = make_pipeline(StandardScaler(), DecisionTreeRegressor()).fit(X, Y)
+    doubled = Doubled(max_depth=2).fit(X, Y)
+    for model, name in ((scaled, "Pipeline"), (additive, "function"), (doubled, "Doubled")):
+        refused(
+            "lime_exact opens decision trees, random forests and extra trees of scikit-learn, got "
+            f"{name}. Pass additive=True if it is a sum of functions of single features, or use "
+            "LimeExplainer.explain.",
+            LimeExplainer(model, random_state=0).fit(X),
+            ROWS,
+        )
+
+
+def test_trees_that_cannot_be_followed():
+    t = pd.DataFrame(X, columns=list("abcd"))
+    tree = DecisionTreeRegressor(max_leaf_nodes=20, random_state=0)
+    fitted = tree.fit(t, Y)
+    refused(
+        "lime_exact reads trees on single columns, and feature_groups has some together. Use "
+        "LimeExplainer.explain.",
+        LimeExplainer(fitted, feature_groups={"both": ["a", "b"]}, random_state=0).fit(t),
+        t.head(3),
+    )
+    missing = DecisionTreeRegressor(max_leaf_nodes=20, random_state=0).fit(gappy(), Y)
+    refused(
+        "Column 'x0' has missing values, which lime_exact cannot follow through trees. Use "
+        "LimeExplainer.explain.",
+        LimeExplainer(missing, random_state=0).fit(gappy()),
+        ROWS,
+    )
+    refused(
+        "Row 2 has a value of 'x0' that was not seen in fit, which lime_exact cannot follow through trees. "
+        "Use LimeExplainer.explain.",
+        LimeExplainer(missing, random_state=0).fit(X),
+        np.array([X[0], X[1], [np.nan, 1.0, 1.0, 1.0]]),
+    )
+    twice = DecisionTreeRegressor(max_depth=2, random_state=0).fit(X, np.c_[Y, -Y])
+    refused(
+        "lime_exact reads trees of one target, and this model has several.",
+        LimeExplainer(twice, random_state=0).fit(X),
+        ROWS,
+    )

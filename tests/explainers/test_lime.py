@@ -1,0 +1,444 @@
+"""LimeExplainer on tables of all kinds: what is drawn, asked, told, and what changes nothing."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from joblib import parallel_config
+from scipy.stats import t as student
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from agnostix import LimeExplainer
+from agnostix.testing import CountingModel
+from tests.reference import lime as ref
+
+RNG = np.random.default_rng(0)
+N = 200
+TABLE = RNG.normal(size=(N, 3))
+COLUMNS = [ref.between_edges(column, ref.quartile_edges(column)) for column in TABLE.T]
+SAMPLINGS = pytest.mark.parametrize("sampling", ["kernel", "tilted", "local"])
+
+
+def tangled(X):
+    X = np.asarray(X)
+    return np.stack([np.sin(X[:, 0]) * X[:, 1] + X[:, 2], X[:, 0] ** 2], axis=1)
+
+
+def fitted(model, seen=TABLE, **params):
+    weights = params.pop("sample_weight", None)
+    params = {"random_state": 0, "n_samples": 1024, **params}
+    return LimeExplainer(model, **params).fit(seen, sample_weight=weights)
+
+
+def same(one, other):
+    for name in ("values", "std_errors", "base_values", "outputs"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    for name in one.extras:
+        np.testing.assert_array_equal(one.extras[name], other.extras[name], err_msg=name)
+    np.testing.assert_array_equal(one.fidelity["r2"], other.fidelity["r2"])
+
+
+def shrunk(contrast, q, d, n, unseen=0, sampling="kernel"):
+    """A contrast of a column whose own bin has share q, beside quartiles in all others, under the ridge."""
+    r = ref.flip_weight(d)
+    alpha, mass = ref.tilted(q, r)
+    total = n * mass * ref.tilted(0.25, r)[1] ** (d - 1 - unseen) * r**unseen if sampling == "kernel" else n
+    return contrast * alpha * (1.0 - alpha) / (alpha * (1.0 - alpha) + 1.0 / total)
+
+
+# ---------------------------------------------------------------- kinds of columns
+
+
+@pytest.mark.parametrize("discretizer", ["quartile", None])
+@SAMPLINGS
+def test_a_constant_column_has_no_value(sampling, discretizer):
+    if (sampling, discretizer) == ("local", "quartile"):
+        return
+    seen = np.column_stack([TABLE, np.full(N, 7.0)])
+    exp = fitted(lambda X: X[:, 0] * X[:, 3], seen, sampling=sampling, discretizer=discretizer).explain(
+        seen[:4]
+    )
+    np.testing.assert_array_equal(exp.values[:, 3], 0.0)
+    np.testing.assert_array_equal(exp.std_errors[:, 3], 0.0)
+    assert not exp.extras["unseen"].any()
+
+
+@pytest.mark.parametrize("discretizer", ["quartile", None])
+@pytest.mark.parametrize("value", [8.0, 5.0])
+def test_another_value_than_the_constant_one(value, discretizer):
+    seen = np.column_stack([TABLE, np.full(N, 7.0)])
+    row = np.r_[TABLE[0], value][None]
+    exp = fitted(lambda X: X[:, 0] + 2.0 * X[:, 3], seen, discretizer=discretizer).explain(row)
+    if discretizer and value < 7.0:
+        assert not exp.extras["unseen"].any()  # it is in the constant's bin, which ends at it
+        return
+    assert exp.extras["unseen"].tolist() == [[False, False, False, True]]
+    np.testing.assert_allclose(exp.values[0, 3], 2.0 * (value - 7.0), atol=1e-12)
+    np.testing.assert_allclose(exp.std_errors[0, 3], 0.0, atol=1e-12)
+
+
+@SAMPLINGS
+def test_values_drawn_are_values_seen_where_columns_have_point_masses(sampling):
+    counts, zeros = RNG.poisson(2.0, size=N), np.where(np.arange(N) % 3, TABLE[:, 0], 0.0)
+    seen = np.column_stack([counts, zeros, TABLE[:, 2]])
+    asked = []
+
+    def recording(X):
+        asked.append(X.copy())
+        return X.sum(axis=1)
+
+    discretizer = "auto" if sampling == "local" else "decile"
+    fitted(recording, seen, sampling=sampling, discretizer=discretizer).explain(seen[:3])
+    drawn = np.concatenate([part for part in asked if len(part) > 100])
+    if sampling == "local":
+        assert len(np.unique(drawn[:, 0])) > 500
+        return
+    assert set(drawn[:, 0]) == set(counts)
+    assert set(drawn[:, 1]) <= set(zeros)
+    assert len(np.unique(drawn[:, 2])) > 900
+
+
+@pytest.mark.parametrize("sampling", ["kernel", "tilted"])
+def test_missing_values_are_a_bin(sampling):
+    seen = TABLE.copy()
+    seen[::4, 0] = np.nan
+    exp = fitted(
+        lambda X: 3.0 * np.isnan(X[:, 0]) + X[:, 1], seen, sampling=sampling, n_samples=8192
+    ).explain(seen[[0, 1]])
+    there = ref.tilted(0.25, ref.flip_weight(3))[0]
+    assert 0.0 < there < 1.0
+    missing = shrunk(3.0, 0.25, 3, 8192, sampling=sampling)
+    assert exp.values[0, 0, 0] == pytest.approx(missing, abs=5.0 * exp.std_errors[0, 0, 0] + 1e-3)
+    # Outside one of the four bins of the others a value is missing in 0.25 / (1 - 0.75 / 4) of draws.
+    own = 0.75 / 4
+    other = shrunk(-3.0 * 0.25 / (1.0 - own), own, 3, 8192, sampling=sampling)
+    assert exp.values[1, 0, 0] == pytest.approx(other, abs=5.0 * exp.std_errors[1, 0, 0] + 2e-2)
+    assert exp.extras["conditions"][0, 0] == "x0 missing"
+
+
+MIXED = pd.DataFrame(
+    {
+        "x": TABLE[:, 0],
+        "t": pd.Categorical(
+            np.where(np.arange(N) % 4 == 0, "few", "many"), categories=["few", "many", "new"]
+        ),
+        "k": np.arange(N) % 7,
+        "day": [dt.datetime(2024, 1, 1) + dt.timedelta(days=j % 9) for j in range(N)],
+        "s": np.where(np.arange(N) % 2, "odd", "even"),
+    }
+)
+LEVELS = {"few": 1.0, "many": 0.0, "new": 5.0}
+
+
+def typed(table):
+    """Insists on the types that it was shown."""
+    if isinstance(table, pl.DataFrame):
+        table = table.to_pandas().astype({"t": "category"})
+    else:
+        assert list(table.dtypes) == list(MIXED.dtypes)
+    level = table["t"].astype(str).map(LEVELS).to_numpy()
+    day = (table["day"] - pd.Timestamp("2024-01-01")).dt.days.to_numpy()
+    return (
+        level + table["x"].to_numpy() + (table["s"] == "odd").to_numpy() * table["k"].to_numpy() + 0.1 * day
+    )
+
+
+@pytest.mark.parametrize("sampling", ["kernel", "tilted"])
+def test_a_level_never_seen_has_its_contrast(sampling):
+    rows = MIXED.iloc[:3].copy()
+    rows["t"] = pd.Categorical(["new", "few", "new"], categories=MIXED["t"].cat.categories)
+    model = CountingModel(typed)
+    explainer = fitted(model, MIXED, sampling=sampling)
+    before = model.n_rows
+    assert before == explainer.n_model_rows_
+    most = explainer.cost(rows)
+    exp = explainer.explain(rows)
+    assert exp.n_model_rows == model.n_rows - before == most
+    np.testing.assert_array_equal(
+        exp.extras["unseen"], [[False, j != 1, False, False, False] for j in range(3)]
+    )
+    assert exp.extras["conditions"][0, 1] == "t not seen in fit"
+    # Seen levels hold 1 for a quarter of the rows, and 0.
+    for row in (0, 2):
+        assert exp.values[row, 1, 0] == pytest.approx(4.75, abs=4.0 * exp.std_errors[row, 1, 0])
+        assert 0.0 < exp.std_errors[row, 1, 0] < 0.05
+        added = exp.base_values[row, 0] + exp.values[row, :, 0].sum()
+        assert exp.extras["surrogate_outputs"][row, 0] == pytest.approx(added)
+
+
+def test_conditions_in_words():
+    exp = fitted(typed, MIXED).explain(MIXED.iloc[:2])
+    words = exp.extras["conditions"]
+    assert words.shape == (2, 5)
+    assert words[1].tolist()[1:] == ["t = many", "k <= 1", "day <= 2024-01-03", "s = odd"]
+    assert "coefficients" not in exp.extras
+    mixed = fitted(lambda X: X["x"].to_numpy(), MIXED[["x", "s"]], discretizer=None).explain(
+        MIXED[["x", "s"]][:2]
+    )
+    assert mixed.extras["conditions"].tolist() == [["", "s = even"], ["", "s = odd"]]
+    assert "coefficients" in mixed.extras
+    assert "conditions" not in fitted(tangled, discretizer=None).explain(TABLE[:2]).extras
+
+
+def test_columns_of_one_label_are_drawn_together():
+    hot = np.eye(3)[RNG.integers(0, 3, size=N)]
+    seen = pd.DataFrame(np.column_stack([hot, TABLE[:, 0]]), columns=["a", "b", "c", "x"])
+
+    def insists(table):
+        assert (table[["a", "b", "c"]].sum(axis=1) == 1.0).all()
+        return (table[["a", "b", "c"]].to_numpy() @ [0.0, 1.0, 4.0]) + table["x"].to_numpy()
+
+    explainer = fitted(insists, seen, feature_groups={"label": ["a", "b", "c"]}, n_samples=8192)
+    exp = explainer.explain(seen.iloc[:5])
+    assert exp.feature_names == ("label", "x")
+    assert explainer.kernel_width_ == pytest.approx(0.75 * np.sqrt(2.0))
+    shares, answers = hot.mean(axis=0), np.array([0.0, 1.0, 4.0])
+    for row in range(5):
+        own = int(hot[row].argmax())
+        others = np.delete(np.arange(3), own)
+        contrast = answers[own] - np.average(answers[others], weights=shares[others])
+        expected = shrunk(contrast, shares[own], 2, 8192)
+        assert exp.values[row, 0, 0] == pytest.approx(expected, abs=4.5 * exp.std_errors[row, 0, 0] + 1e-3)
+        assert exp.extras["conditions"][row, 0].count(" and ") == 2
+
+
+def test_a_combination_never_seen_has_its_contrast():
+    seen = pd.DataFrame({"a": [0, 0, 1, 1] * 20, "b": [0, 0, 1, 1] * 20, "x": RNG.normal(size=80)})
+    explainer = fitted(
+        lambda t: (t["a"] * 10 + t["b"]).to_numpy() * 1.0, seen, feature_groups={"ab": ["a", "b"]}
+    )
+    exp = explainer.explain(pd.DataFrame({"a": [1], "b": [0], "x": [0.0]}))
+    assert exp.extras["unseen"].tolist() == [[True, False]]
+    assert exp.values[0, 0, 0] == pytest.approx(10.0 - 5.5, abs=4.0 * exp.std_errors[0, 0, 0] + 1e-9)
+
+
+@SAMPLINGS
+def test_a_weight_is_so_many_rows(sampling):
+    weights = RNG.integers(1, 4, size=N)
+    often = np.repeat(TABLE, weights, axis=0)
+    one = fitted(lambda X: X @ [1.0, 2.0, 3.0], sampling=sampling, sample_weight=weights).explain(TABLE[:5])
+    other = fitted(lambda X: X @ [1.0, 2.0, 3.0], often, sampling=sampling).explain(TABLE[:5])
+    np.testing.assert_allclose(one.values, other.values, atol=1e-6)
+    np.testing.assert_allclose(one.std_errors, other.std_errors, atol=1e-6)
+
+
+def test_rows_of_no_weight_are_not_there():
+    weights = np.repeat([1.0, 0.0], N // 2)
+    spoilt = TABLE.copy()
+    spoilt[N // 2 :] = np.inf
+    one = fitted(tangled, spoilt, sample_weight=weights).explain(TABLE[:5])
+    same(one, fitted(tangled, TABLE[: N // 2]).explain(TABLE[:5]))
+
+
+@pytest.mark.parametrize("how", ["decile", "entropy"])
+def test_other_bins(how):
+    y = TABLE[:, 0] > 0.3
+    explainer = LimeExplainer(tangled, discretizer=how, n_samples=512, random_state=0).fit(TABLE, y)
+    words = explainer.explain(TABLE).extras["conditions"]
+    n_bins = [len(set(column)) for column in words.T]
+    assert n_bins == [10, 10, 10] if how == "decile" else n_bins[0] >= 2
+    if how == "entropy":
+        split = (TABLE[~y, 0].max() + TABLE[y, 0].min()) / 2.0
+        assert f"x0 > {split:.5g}" in words[:, 0] or f"x0 <= {split:.5g}" in words[:, 0]
+
+
+# ---------------------------------------------------------------- choices and their stability
+
+
+@pytest.mark.parametrize("how", ["forward_selection", "highest_weights", "lasso_path", "auto"])
+@pytest.mark.parametrize("surrogate", ["ridge", "klasso", "tree"])
+def test_at_most_so_many_features_are_used(how, surrogate):
+    exp = fitted(tangled, max_features=2, feature_selection=how, surrogate=surrogate).explain(TABLE[:6])
+    selected = exp.extras["selected"]
+    assert selected.shape == (6, 3, 2)
+    assert (selected.sum(axis=1) <= 2).all()
+    assert (selected.sum(axis=1) == 2).all() or how == "lasso_path" or surrogate == "klasso"
+    assert not exp.values[~selected].any()
+    assert "margin" not in exp.extras
+    whole = fitted(tangled, surrogate=surrogate, max_features=3).explain(TABLE[:6])
+    assert whole.extras["selected"].all()
+    assert (whole.fidelity["r2"] >= exp.fidelity["r2"] - 0.02).all()
+
+
+def unsure(X):
+    return X[:, 0] + 0.97 * X[:, 1] + 0.1 * X[:, 2] ** 3
+
+
+def test_draws_are_doubled_until_the_choice_is_stable():
+    model = CountingModel(unsure)
+    explainer = fitted(model, max_features=1, stability=0.99, n_samples=512)
+    before = model.n_rows
+    exp = explainer.explain(TABLE[:40])
+    n, stable, margin = (exp.extras[name] for name in ("n_samples", "stable", "margin"))
+    assert margin.shape == (40, 1)
+    assert stable.shape == (40,)
+    assert set(n) <= {512 * 2**k for k in range(5)}
+    assert len(set(n)) >= 3
+    assert stable[n < 512 * 16].all()
+    np.testing.assert_array_equal(stable, margin[:, 0] >= student.ppf(0.99, n / 32 - 1))
+    assert exp.n_model_rows == model.n_rows - before == 40 + n.max() - 512
+    assert explainer.cost(TABLE[:40]) == 40 + 15 * 512
+    for rows in ([int(n.argmax())], [3, 0], list(range(40))[::-1]):
+        part = explainer.explain(TABLE[rows])
+        for name in ("values", "std_errors"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(exp, name)[rows])
+        np.testing.assert_array_equal(part.extras["n_samples"], n[rows])
+
+
+def test_a_choice_that_is_clear_needs_no_more_draws():
+    exp = fitted(lambda X: 9.0 * X[:, 0] + X[:, 1], max_features=1, stability=0.95).explain(TABLE[:5])
+    np.testing.assert_array_equal(exp.extras["n_samples"], 1024)
+    assert exp.extras["stable"].all()
+    assert exp.extras["selected"][:, 0].all()
+
+
+def test_values_never_seen_do_not_unsettle_the_choice():
+    row = np.array([[9.0, np.nan, 0.1]])
+    exp = fitted(
+        lambda X: np.nan_to_num(X @ [5.0, 1.0, 1.0], nan=3.0), max_features=1, stability=0.95
+    ).explain(row)
+    assert exp.extras["unseen"].tolist() == [[False, True, False]]
+    assert exp.extras["selected"][0, :, 0].tolist() == [True, True, False]
+
+
+# ---------------------------------------------------------------- counts
+
+
+@SAMPLINGS
+def test_model_rows_are_counted(sampling):
+    model = CountingModel(tangled)
+    explainer = fitted(model, sampling=sampling)
+    assert model.n_rows == explainer.n_model_rows_
+    before, rows = model.n_rows, TABLE[[0, 1, 1, 0, 5]]
+    exp = explainer.explain(rows)
+    assert exp.n_model_rows == model.n_rows - before
+    assert exp.n_model_rows == (3 if sampling == "kernel" else 3 * 1025)
+    assert exp.n_model_rows <= explainer.cost(rows)
+    np.testing.assert_array_equal(exp.values[1], exp.values[2])
+
+
+@pytest.mark.parametrize(("asked_for", "drawn"), [(32, 32), (1000, 992), (5000, 4864)])
+def test_draws_are_whole_blocks(asked_for, drawn):
+    exp = fitted(tangled, n_samples=asked_for, kernel_width=3.0).explain(TABLE[:1])
+    assert exp.extras["n_samples"].tolist() == [drawn]
+
+
+# ---------------------------------------------------------------- what changes nothing
+
+
+@SAMPLINGS
+def test_a_seed_decides_every_bit(sampling):
+    explainer = fitted(tangled, sampling=sampling)
+    exp = explainer.explain(TABLE[:6])
+    same(explainer.explain(TABLE[:6]), exp)
+    same(clone(explainer).fit(TABLE).explain(TABLE[:6]), exp)
+    other = fitted(tangled, sampling=sampling, random_state=1).explain(TABLE[:6])
+    assert (other.values != exp.values).mean() > 0.9
+    free = LimeExplainer(tangled, sampling=sampling, n_samples=64).fit(TABLE)
+    same(free.explain(TABLE[:2]), free.explain(TABLE[:2]))
+
+
+@SAMPLINGS
+def test_rows_do_not_depend_on_each_other(sampling):
+    explainer = fitted(tangled, sampling=sampling)
+    exp = explainer.explain(TABLE[:6])
+    for rows in ([2], [5, 0], [3, 3, 1]):
+        same(explainer.explain(TABLE[rows]), exp[rows])
+
+
+@SAMPLINGS
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_workers_change_no_bit(sampling, backend):
+    exp = fitted(tangled, sampling=sampling, n_samples=256).explain(TABLE[:5])
+    with parallel_config(backend):
+        same(fitted(tangled, sampling=sampling, n_samples=256, n_jobs=2).explain(TABLE[:5]), exp)
+
+
+def test_workers_change_no_contrast():
+    rows = MIXED.iloc[:4].copy()
+    rows["t"] = pd.Categorical(["new"] * 4, categories=MIXED["t"].cat.categories)
+    with parallel_config("threading"):
+        one, other = (fitted(typed, MIXED, n_jobs=n).explain(rows) for n in (1, 2))
+    same(one, other)
+
+
+@SAMPLINGS
+def test_tables_of_floats_are_explained_alike(sampling):
+    exp = fitted(tangled, sampling=sampling).explain(TABLE[:4])
+    for make in (
+        lambda X: pd.DataFrame(X, columns=["x0", "x1", "x2"]),
+        lambda X: pl.DataFrame(X, schema=["x0", "x1", "x2"]),
+    ):
+        other = fitted(lambda X: tangled(X.to_numpy()), make(TABLE), sampling=sampling).explain(
+            make(TABLE[:4])
+        )
+        same(exp, other)
+
+
+@pytest.mark.parametrize("sampling", ["kernel", "tilted"])
+@pytest.mark.parametrize("surrogate", ["ridge", "klasso", "tree"])
+def test_mixed_tables_are_explained(sampling, surrogate):
+    pandas = fitted(typed, MIXED, sampling=sampling, surrogate=surrogate).explain(MIXED.iloc[:4])
+    table = pl.from_pandas(MIXED.astype({"t": "str"}))
+    polars = fitted(typed, table, sampling=sampling, surrogate=surrogate).explain(table[:4])
+    np.testing.assert_allclose(pandas.values, polars.values, atol=1e-9)
+    added = pandas.base_values + pandas.values.sum(axis=1)
+    np.testing.assert_allclose(added, pandas.extras["surrogate_outputs"], rtol=1e-9)
+    assert (pandas.fidelity["r2"] > 0.3).all()
+
+
+def test_a_constant_model_has_no_values():
+    for sampling in ("kernel", "tilted", "local"):
+        exp = fitted(lambda X: np.full(len(X), 0.1), sampling=sampling).explain(TABLE[:3])
+        for found in (exp.values, exp.std_errors, exp.extras["surrogate_std_errors"]):
+            assert not found.any()
+        np.testing.assert_array_equal(exp.base_values, 0.1)
+        np.testing.assert_array_equal(exp.fidelity["r2"], 1.0)
+
+
+def test_a_model_that_knows_the_row_alone_is_told_completely_by_a_constant():
+    row = TABLE[:1]
+    exp = fitted(lambda X: np.where((row == X).all(axis=1), 0.3, 0.7)).explain(row)
+    assert exp.outputs == 0.3
+    np.testing.assert_allclose(exp.extras["surrogate_outputs"], 0.7, rtol=1e-12)
+    assert not exp.values.any()
+    np.testing.assert_array_equal(exp.fidelity["r2"], 1.0)
+
+
+# ---------------------------------------------------------------- outputs
+
+
+def test_outputs_of_a_classifier():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    model = LogisticRegression(max_iter=1000).fit(X, y)
+    explainer = fitted(model, X)
+    exp = explainer.explain(X.iloc[[0, 60, 140]])
+    assert exp.output_names == ("0", "1", "2")
+    np.testing.assert_allclose(exp.values.sum(axis=2), 0.0, atol=1e-9)
+    np.testing.assert_allclose(exp.base_values.sum(axis=1), 1.0, atol=1e-9)
+    predicted = explainer.explain(X.iloc[[0, 60, 140]], outputs="predicted")
+    for row in range(3):
+        np.testing.assert_array_equal(predicted.values[row, :, 0], exp.values[row, :, row])
+        for name in ("surrogate_outputs", "r2_std_errors"):
+            assert predicted.extras[name][row, 0] == exp.extras[name][row, row]
+    one = explainer.explain(X.iloc[[0, 60, 140]], outputs="1")
+    np.testing.assert_array_equal(one.values[:, :, 0], exp.values[:, :, 1])
+    assert exp.kind == "surrogate"
+    assert exp.method == "LimeExplainer"
+
+
+def test_values_are_features_for_a_pipeline():
+    explainer = fitted(lambda X: X[:, 0], TABLE)
+    np.testing.assert_array_equal(
+        explainer.transform(TABLE[:4]), explainer.explain(TABLE[:4]).values[:, :, 0]
+    )
+    assert list(explainer.get_feature_names_out()) == ["x0", "x1", "x2"]
+
+
+def test_coefficients_and_parts_are_the_same_where_all_is_in_bins():
+    one, other = (fitted(tangled, values=values).explain(TABLE[:4]) for values in ("coef_x", "coef"))
+    same(one, other)

@@ -1,0 +1,330 @@
+"""Values of LimeExplainer against the plain algorithm on the same draws, and against its limits."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from agnostix import LimeExplainer
+from tests.reference import lime as ref
+
+RNG = np.random.default_rng(0)
+N = 200
+TABLE = np.column_stack(
+    [RNG.normal(size=N), np.exp(RNG.normal(size=N)), RNG.uniform(size=N), RNG.gamma(2.0, size=N)]
+)
+ROW = TABLE[3]
+EDGES = [ref.quartile_edges(column) for column in TABLE.T]
+COLUMNS = [ref.between_edges(column, e) for column, e in zip(TABLE.T, EDGES, strict=True)]
+ROW_BINS = [ref.bin_of(x, e) for x, e in zip(ROW, EDGES, strict=True)]
+SLOPES = np.array([1.0, -2.0, 3.0, 0.5])
+R = ref.flip_weight(4)
+
+
+class Recording:
+    """A model that keeps what it is asked."""
+
+    def __init__(self, model):
+        self.model, self.asked = model, []
+
+    def __call__(self, X):
+        self.asked.append(np.array(X, dtype=float))
+        return self.model(X)
+
+
+def fitted(model, seen=TABLE, **params):
+    return LimeExplainer(model, **{"random_state": 0, **params}).fit(seen)
+
+
+def draws_of(model, n_samples, row=ROW, **params):
+    """An explanation of a row, and the draws that the model was asked about."""
+    recording = Recording(model)
+    explainer = fitted(recording, n_samples=n_samples, **params)
+    exp = explainer.explain(row[None])
+    n = int(exp.extras["n_samples"][0])
+    biggest = max(recording.asked, key=len)
+    assert len(biggest) == n  # few enough to be asked at once
+    return exp, biggest
+
+
+def tangled(X):
+    return np.sin(2.0 * X[:, 0]) * X[:, 1] + X[:, 2] * X[:, 3] + (X[:, 0] > 0.3)
+
+
+# ---------------------------------------------------------------- the plain algorithm on the same draws
+
+
+def in_bins(draws, row_bins=ROW_BINS):
+    cut = zip(draws.T, EDGES, row_bins, strict=True)
+    return np.stack([[ref.bin_of(x, e) == b for x in column] for column, e, b in cut], axis=1).astype(float)
+
+
+@pytest.mark.parametrize("kernel_width", [None, 0.8])
+def test_values_are_those_of_the_plain_algorithm(kernel_width):
+    exp, draws = draws_of(tangled, 1000, kernel_width=kernel_width)
+    z, y = in_bins(draws), tangled(draws)
+    weights = ref.flip_weights(z, kernel_width)
+    coefficients, intercept = ref.ridge(z, y, weights)
+    np.testing.assert_allclose(exp.values[0, :, 0], coefficients, atol=1e-9)
+    assert exp.base_values[0, 0] == pytest.approx(intercept, abs=1e-9)
+    told = intercept + coefficients.sum()
+    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(told, abs=1e-9)
+    assert exp.fidelity["r2"][0, 0] == pytest.approx(
+        ref.weighted_r2(y, intercept + z @ coefficients, weights)
+    )
+    assert exp.outputs[0, 0] == tangled(ROW[None])[0]
+    assert exp.extras["effective_samples"][0] == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+    assert exp.extras["kernel_width"] == pytest.approx(kernel_width or ref.kernel_width(4))
+
+
+@pytest.mark.parametrize("how", ["forward_selection", "highest_weights", "lasso_path", "auto"])
+@pytest.mark.parametrize("surrogate", ["ridge", "klasso"])
+@pytest.mark.parametrize("k", [1, 3])
+def test_choices_are_those_of_the_plain_algorithm(how, surrogate, k):
+    exp, draws = draws_of(tangled, 1000, max_features=k, feature_selection=how, surrogate=surrogate)
+    z, y = np.vstack([np.ones(4), in_bins(draws)]), np.r_[0.0, tangled(draws)]
+    weights = np.r_[0.0, ref.flip_weights(z[1:])]
+    plain = ref.forward_selection if how == "auto" else getattr(ref, how)
+    chosen = sorted((ref.lasso_path if surrogate == "klasso" else plain)(z, y, weights, k))
+    assert np.flatnonzero(exp.extras["selected"][0, :, 0]).tolist() == chosen
+    coefficients, intercept = ref.ridge(z[:, chosen], y, weights, 1.0 if surrogate == "ridge" else 0.0)
+    np.testing.assert_allclose(exp.values[0, chosen, 0], coefficients, atol=1e-9)
+    assert exp.base_values[0, 0] == pytest.approx(intercept, abs=1e-9)
+    left = np.setdiff1d(np.arange(4), chosen)
+    assert not exp.values[0, left].any()
+    assert not exp.std_errors[0, left].any()
+
+
+def test_many_features_are_ranked_by_default():
+    seen = RNG.normal(size=(N, 9))
+    model = Recording(lambda X: X @ np.arange(9.0) + X[:, 0] * X[:, 8])
+    exp = [
+        fitted(model, seen, n_samples=1000, max_features=7, feature_selection=how).explain(seen[:2])
+        for how in ("auto", "highest_weights")
+    ]
+    np.testing.assert_array_equal(exp[0].values, exp[1].values)
+
+
+@pytest.mark.parametrize("values", ["coef_x", "coef"])
+def test_numbers_without_bins(values):
+    exp, draws = draws_of(tangled, 1000, discretizer=None, values=values)
+    mean, sd = TABLE.mean(axis=0), TABLE.std(axis=0)
+    z = (np.vstack([ROW, draws]) - mean) / sd
+    weights = np.r_[0.0, ref.distance_weights(z)[1:]]
+    coefficients, intercept = ref.ridge(z, np.r_[0.0, tangled(draws)], weights)
+    np.testing.assert_allclose(exp.extras["coefficients"][0, :, 0], coefficients, atol=1e-9)
+    expected = coefficients * (z[0] if values == "coef_x" else 1.0)
+    np.testing.assert_allclose(exp.values[0, :, 0], expected, atol=1e-9)
+    errors = exp.extras["coefficient_std_errors"][0, :, 0] * (np.abs(z[0]) if values == "coef_x" else 1.0)
+    np.testing.assert_allclose(exp.std_errors[0, :, 0], errors, rtol=1e-12)
+    assert exp.base_values[0, 0] == pytest.approx(intercept, abs=1e-9)
+    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(intercept + coefficients @ z[0], abs=1e-9)
+
+
+@pytest.mark.parametrize("radius", [1.0, 0.1])
+def test_draws_around_the_row(radius):
+    exp, draws = draws_of(tangled, 1000, sampling="local", radius=radius)
+    sd = TABLE.std(axis=0)
+    steps = np.vstack([np.zeros(4), (draws - ROW) / (radius * sd)])
+    weights = np.r_[0.0, ref.distance_weights(steps * radius)[1:]]
+    coefficients, intercept = ref.ridge(steps, np.r_[0.0, tangled(draws)], weights)
+    np.testing.assert_allclose(exp.extras["coefficients"][0, :, 0], coefficients / radius, atol=1e-8)
+    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(intercept, abs=1e-8)
+    own = (ROW - TABLE.mean(axis=0)) / sd
+    np.testing.assert_allclose(exp.values[0, :, 0], coefficients / radius * own, atol=1e-8)
+
+
+def test_tilted_draws_weigh_the_same():
+    exp, draws = draws_of(tangled, 1000, sampling="tilted")
+    z = in_bins(draws)
+    coefficients, intercept = ref.ridge(z, tangled(draws), np.ones(len(z)))
+    np.testing.assert_allclose(exp.values[0, :, 0], coefficients, atol=1e-9)
+    assert exp.base_values[0, 0] == pytest.approx(intercept, abs=1e-9)
+    assert exp.extras["effective_samples"][0] == pytest.approx(len(draws))
+
+
+@pytest.mark.parametrize("discretizer", ["quartile", None])
+def test_a_tree_adds_up_to_its_own_answer(discretizer):
+    exp, draws = draws_of(tangled, 1000, surrogate="tree", discretizer=discretizer)
+    mean, sd = TABLE.mean(axis=0), TABLE.std(axis=0)
+    z, own = (in_bins(draws), np.ones(4)) if discretizer else ((draws - mean) / sd, (ROW - mean) / sd)
+    weights = ref.distance_weights(np.vstack([own, z]))[1:]
+    tree = DecisionTreeRegressor(max_leaf_nodes=8, random_state=0).fit(
+        z, tangled(draws), sample_weight=weights
+    )
+    told = tree.predict(own[None])[0]
+    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(told, abs=1e-6)
+    assert exp.base_values[0, 0] == pytest.approx(np.average(tangled(draws), weights=weights), abs=1e-9)
+    assert exp.base_values[0, 0] + exp.values[0].sum() == pytest.approx(told, abs=1e-6)
+    node, parts = 0, np.zeros(4)
+    inner = tree.tree_
+    while inner.children_left[node] != -1:
+        j = inner.feature[node]
+        after = (inner.children_left if own[j] <= inner.threshold[node] else inner.children_right)[node]
+        parts[j] += inner.value[after].item() - inner.value[node].item()
+        node = after
+    np.testing.assert_allclose(exp.values[0, :, 0], parts, atol=1e-6)
+
+
+def test_a_regressor_of_ones_own():
+    exp, other = (
+        fitted(tangled, n_samples=1000, surrogate=s, max_features=2).explain(TABLE[:3])
+        for s in (Ridge(1.0, tol=1e-12), "ridge")
+    )
+    for name in ("values", "base_values"):
+        np.testing.assert_allclose(getattr(exp, name), getattr(other, name), atol=1e-8)
+    np.testing.assert_allclose(exp.std_errors, other.std_errors, rtol=0.15, atol=1e-12)
+
+
+# ---------------------------------------------------------------- limits in closed form
+
+
+def sides_of(exp, contrasts, mean, n, sampling):
+    """Values, intercept and answer in the limit: each contrast shrunk by the ridge alone."""
+    alphas = [ref.tilted(q, R)[0] for q in ref.row_masses(COLUMNS, ROW_BINS)]
+    total = n * (ref.mean_weight(COLUMNS, ROW_BINS, R) if sampling == "kernel" else 1.0)
+    effects = np.array(ref.without_row(contrasts, alphas, total, 1.0))
+    intercept = mean - np.dot(alphas, effects)
+    return effects, intercept, intercept + effects.sum()
+
+
+def agrees(exp, expected, least=0.0):
+    """Values and the surrogate's answer are within errors of what is expected, jointly."""
+    effects, _, told = expected
+    z = (exp.values[0, :, 0] - effects) / np.maximum(exp.std_errors[0, :, 0], least)
+    assert np.abs(z).max() < 4.5
+    assert np.sqrt((z**2).mean()) < 3.0
+    error = max(exp.extras["surrogate_std_errors"][0, 0], least)
+    assert abs(exp.extras["surrogate_outputs"][0, 0] - told) < 3.0 * error
+
+
+def parts_of(x):
+    return [np.sin(x[0]), x[1] ** 2, np.exp(x[2]), -3.0 * x[3]]
+
+
+@pytest.mark.parametrize("sampling", ["kernel", "tilted"])
+@pytest.mark.parametrize("kind", ["linear", "additive", "box", "misaligned", "tree"])
+def test_values_come_to_their_limits(kind, sampling):
+    tree = DecisionTreeRegressor(max_leaf_nodes=9, random_state=0).fit(TABLE, tangled(TABLE))
+    inside = {k: (COLUMNS[k][ROW_BINS[k]].lo, COLUMNS[k][ROW_BINS[k]].hi) for k in (0, 2, 3)}
+    across = {0: (-0.4, 0.9), 1: (0.5, math.inf), 3: (-math.inf, 2.5)}
+
+    def box(sides):
+        return lambda X: (
+            np.prod([(X[:, k] > lo) & (X[:, k] <= hi) for k, (lo, hi) in sides.items()], axis=0) * 1.0
+        )
+
+    model, limit = {
+        "linear": (lambda X: X @ SLOPES, lambda: ref.linear(SLOPES, COLUMNS, ROW_BINS, R)),
+        "additive": (
+            lambda X: sum(parts_of(X.T)),
+            lambda: ref.additive(
+                [math.sin, lambda x: x**2, math.exp, lambda x: -3.0 * x], COLUMNS, ROW_BINS, R
+            ),
+        ),
+        "box": (box(inside), lambda: ref.aligned_box([0, 2, 3], COLUMNS, ROW_BINS, R)),
+        "misaligned": (box(across), lambda: ref.box(across, COLUMNS, ROW_BINS, R)),
+        "tree": (tree.predict, lambda: ref.sum_of_boxes(ref.tree_boxes(tree.tree_), COLUMNS, ROW_BINS, R)),
+    }[kind]
+    exp = fitted(model, n_samples=16384, sampling=sampling).explain(ROW[None])
+    contrasts, mean = limit()
+    agrees(exp, sides_of(exp, np.ravel(contrasts), float(np.ravel(mean)[0]), 16384, sampling), least=1e-5)
+
+
+@pytest.mark.parametrize("sampling", ["kernel", "tilted"])
+@pytest.mark.parametrize("curves", [[0.0] * 4, [0.5, -0.2, 0.0, 1.0]])
+def test_numbers_without_bins_come_to_their_limits(sampling, curves):
+    mean, sd = TABLE.mean(axis=0), TABLE.std(axis=0)
+    own, width = (ROW - mean) / sd, ref.kernel_width(4)
+
+    def model(X):
+        z = (X - mean) / sd
+        return z @ SLOPES + z**2 @ curves
+
+    exp = fitted(model, n_samples=16384, sampling=sampling, discretizer=None, values="coef").explain(
+        ROW[None]
+    )
+    beta, level, _ = ref.gaussian_quadratic(SLOPES, curves, own, width)
+    means, variance, weight = ref.gaussian_law(own, width)
+    total = 16384 * (weight if sampling == "kernel" else 1.0)
+    effects = np.array(beta) * variance / (variance + 1.0 / total)
+    intercept = level - np.dot(means, effects)
+    agrees(exp, (effects, intercept, intercept + effects @ own), least=2e-5)
+
+
+def test_tilted_draws_agree_with_the_kernel():
+    exps = [
+        fitted(tangled, n_samples=8192, sampling=s, surrogate="klasso").explain(TABLE[:10])
+        for s in ("kernel", "tilted")
+    ]
+    gap = np.abs(exps[0].values - exps[1].values) / np.hypot(exps[0].std_errors, exps[1].std_errors)
+    assert gap.max() < 4.5
+    assert np.sqrt((gap**2).mean()) < 1.5
+    told = [exp.extras["surrogate_outputs"] for exp in exps]
+    errors = [exp.extras["surrogate_std_errors"] for exp in exps]
+    assert (np.abs(told[0] - told[1]) / np.hypot(*errors)).max() < 4.5
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_diabetes])
+def test_a_small_radius_gives_the_gradient(load):
+    X, y = load(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    model = LogisticRegression(max_iter=1000).fit(X, y > np.median(y) if load is load_diabetes else y)
+    exp = fitted(
+        lambda Z: model.predict_proba(Z)[:, 1], X, sampling="local", radius=1e-3, values="coef"
+    ).explain(X[:5])
+    chances = model.predict_proba(X[:5])[:, 1]
+    gradient = (chances * (1.0 - chances))[:, None] * model.coef_
+    for found, expected in zip(exp.values[:, :, 0], gradient, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(exp.extras["surrogate_outputs"][:, 0], chances, rtol=1e-5)
+    np.testing.assert_allclose(exp.fidelity["r2"], 1.0, atol=1e-4)
+
+
+def test_errors_are_the_spread_over_seeds():
+    """Of each coefficient; the median over all of them is within 20 %."""
+    rows = TABLE[:8]
+    exps = [fitted(tangled, n_samples=512, random_state=seed).explain(rows) for seed in range(30)]
+    spread = np.std([exp.values for exp in exps], axis=0, ddof=1)
+    told = np.sqrt(np.mean([exp.std_errors**2 for exp in exps], axis=0))
+    assert np.median(told / spread) == pytest.approx(1.0, abs=0.2)
+    outputs = np.std([exp.extras["surrogate_outputs"] for exp in exps], axis=0, ddof=1)
+    told = np.sqrt(np.mean([exp.extras["surrogate_std_errors"] ** 2 for exp in exps], axis=0))
+    assert np.median(told / outputs) == pytest.approx(1.0, abs=0.25)
+
+
+# ---------------------------------------------------------------- the peer
+
+
+def smooth(load):
+    """Columns of which no value holds 5 % of the rows, and a model of them."""
+    X, y = load(return_X_y=True)
+    counts = [np.unique(column, return_counts=True)[1].max() for column in X.T]
+    X = X[:, np.array(counts) < 0.05 * len(X)]
+    tree = DecisionTreeRegressor(max_leaf_nodes=12, random_state=0).fit(X, y)
+    scale = X.std(axis=0)
+    return X, lambda Z: tree.predict(Z) / y.std() + np.tanh((Z - X.mean(axis=0)) / scale).sum(axis=1)
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_diabetes, load_wine])
+def test_the_peer_agrees(load):
+    tabular = pytest.importorskip("lime.lime_tabular")
+    X, model = smooth(load)
+    assert X.shape[1] >= 6
+    rows = X[[3, 70, 150]]
+    exp = fitted(model, X, n_samples=5000).explain(rows)
+    found = np.empty((6, *exp.values.shape[:2]))
+    for seed in range(6):
+        peer = tabular.LimeTabularExplainer(X, mode="regression", random_state=seed, feature_selection="none")
+        for i, row in enumerate(rows):
+            told = peer.explain_instance(row, model, num_samples=5000, num_features=X.shape[1])
+            found[seed, i] = [value for _, value in sorted(told.local_exp[1])]
+    error = np.hypot(exp.std_errors[:, :, 0], found.std(axis=0, ddof=1).mean() / np.sqrt(6))
+    z = (exp.values[:, :, 0] - found.mean(axis=0)) / error
+    assert np.abs(z).max() < 5.0
+    assert np.sqrt((z**2).mean()) < 1.6
+    assert np.abs(exp.values).max() > 10.0 * error.max()

@@ -1,0 +1,35 @@
+"""What LimeExplainer says: of rows in their conditions, of what it cannot use in its errors."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.neighbors import KNeighborsRegressor
+
+from agnostix import LimeExplainer
+
+
+def _first_column(X):
+    return np.asarray(X)[:, 0].astype(float)
+
+
+@pytest.mark.parametrize(
+    ("hour", "ends"), [("", "2020-01-02 < since <= 2020-01-03"), (" 06:00", "2020-01-02 06:00:00 <")]
+)
+def test_days_are_said_without_their_midnight(hour, ends):
+    days = pd.to_datetime([f"2020-01-0{day}{hour}" for day in (1, 2, 3, 4, 5)])
+    X = pd.DataFrame({"since": days})
+    explainer = LimeExplainer(lambda X: X["since"].dt.day, n_samples=32, random_state=0).fit(X)
+    (told,) = explainer.explain(X.iloc[[2]]).extras["conditions"][0]
+    assert told.startswith(ends)
+
+
+def test_a_surrogate_that_takes_no_weights_is_refused():
+    explainer = LimeExplainer(_first_column, surrogate=KNeighborsRegressor())
+    told = (
+        "The 'surrogate' of LimeExplainer must take sample_weight in fit, since draws weigh differently, and "
+        "KNeighborsRegressor does not. Pass 'ridge', 'klasso', 'tree' or a linear regressor that takes "
+        "weights."
+    )
+    with pytest.raises(ValueError, match="sample_weight") as caught:
+        explainer.fit(np.eye(3))
+    assert str(caught.value) == told

@@ -1,0 +1,198 @@
+"""Rows that show together what matters, against plain loops and against all sets of rows."""
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LinearRegression
+
+from agnostix import Explanation, KernelShapExplainer, LimeExplainer, OcclusionExplainer, submodular_pick
+from agnostix.exceptions import DataError
+from agnostix.perturb import SegmentMasker, TextMasker
+from tests.reference import picking as ref
+
+
+def make(values, **given):
+    """An explanation by hand, of values of shape (n_rows, n_features) or more."""
+    values = np.asarray(values, dtype=float)
+    values = values[:, :, None] if values.ndim == 2 else values
+    n_rows, d, n_outputs = values.shape
+    known = {
+        "base_values": np.zeros((n_rows, n_outputs)),
+        "outputs": np.zeros((n_rows, n_outputs)),
+        "feature_names": tuple(f"x{j}" for j in range(d)),
+        "output_names": tuple(f"out {k}" for k in range(n_outputs)),
+        "kind": "surrogate",
+        "method": "by hand",
+    }
+    return Explanation(values=values, **(known | given))
+
+
+def told(pick):
+    """Importance and the row that shows it first, by name."""
+    table = pick.importance
+    return {name: (size, row) for name, size, row in table.itertuples(index=False)}
+
+
+def check(exp, names, n_picks, most):
+    """All of a pick is as in plain loops."""
+    pick = submodular_pick(exp, n_picks, max_features=most)
+    shown, weight = ref.shown_by(exp.values.tolist(), names, most), ref.importance(exp.values.tolist(), names)
+    rows = ref.greedy(shown, weight, n_picks)
+    assert pick.rows.tolist() == rows
+    total = math.fsum(weight.values())
+    expected = [ref.worth(rows[: k + 1], shown, weight) / total for k in range(len(rows))]
+    np.testing.assert_allclose(pick.coverage, expected, rtol=1e-12)
+    np.testing.assert_array_equal(pick.explanation.values, exp.values[rows])
+    assert list(pick.importance) == ["feature", "importance", "row"]
+    assert pick.importance["importance"].is_monotonic_decreasing
+    assert set(told(pick)) == set(weight)
+    for name, (size, row) in told(pick).items():
+        assert size == pytest.approx(weight[name], rel=1e-12)
+        assert row == next((r for r in rows if name in shown[r]), -1)
+    return pick, shown, weight
+
+
+numbers = st.sampled_from([-3.0, -1.0, -0.25, 0.0, 0.0, 0.5, 1.0, 2.0, np.nan])
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    n_rows=st.integers(1, 8),
+    d=st.integers(1, 6),
+    n_outputs=st.integers(1, 2),
+    n_picks=st.integers(1, 9),
+    most=st.integers(1, 4),
+    data=st.data(),
+)
+def test_rows_are_those_of_plain_loops(n_rows, d, n_outputs, n_picks, most, data):
+    size = n_rows * d * n_outputs
+    values = np.array(data.draw(st.lists(numbers, min_size=size, max_size=size)))
+    exp = make(values.reshape(n_rows, d, n_outputs))
+    check(exp, [exp.feature_names] * n_rows, n_picks, most)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), n_picks=st.integers(1, 4), most=st.integers(1, 3))
+def test_no_set_of_rows_shows_much_more(seed, n_picks, most):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(7, 9)) * rng.exponential(size=9) * (rng.random((7, 9)) < 0.4)
+    exp = make(values)
+    if not values.any():
+        return
+    pick, shown, weight = check(exp, [exp.feature_names] * 7, n_picks, most)
+    most_shown = ref.best(shown, weight, n_picks) / math.fsum(weight.values())
+    assert (1.0 - 1.0 / math.e) * most_shown <= pick.coverage[-1] <= most_shown + 1e-12
+
+
+def test_each_condition_is_a_feature():
+    t = pd.DataFrame({"a": np.arange(24.0), "b": ["x", "y", "y"] * 8})
+
+    def model(t):
+        return t["a"].to_numpy() + 3.0 * (t["b"] == "x").to_numpy()
+
+    exp = LimeExplainer(model, random_state=0).fit(t).explain(t)
+    names = exp.extras["conditions"].tolist()
+    pick, _, _ = check(exp, names, 6, 1)
+    assert {"b = x", "b = y", "a <= 5.75"} <= set(told(pick))
+    np.testing.assert_array_equal(pick.explanation.extras["conditions"], exp.extras["conditions"][pick.rows])
+
+
+def test_features_without_bins_go_by_their_names():
+    exp = make([[1.0, 2.0], [3.0, 1.0]], extras={"conditions": np.array([["", "b = u"], ["", "b = v"]])})
+    pick, _, _ = check(exp, [["x0", "b = u"], ["x0", "b = v"]], 2, 2)
+    assert told(pick) == {"x0": (2.0, 0), "b = u": (math.sqrt(2.0), 0), "b = v": (1.0, 1)}
+
+
+def test_two_features_in_the_same_words_are_two():
+    words = np.array([["a combination not seen in fit"] * 2, ["p = 1", "q = 1"]])
+    pick = submodular_pick(make([[4.0, 9.0], [1.0, 1.0]], extras={"conditions": words}), 2)
+    assert pick.importance["importance"].tolist() == [3.0, 2.0, 1.0, 1.0]
+    assert pick.importance["feature"].tolist()[:2] == ["a combination not seen in fit"] * 2
+
+
+@pytest.mark.parametrize("n_rows", [2, 7, 14, 26, 35, 46, 55, 67])
+@pytest.mark.parametrize("d", [3, 9, 17, 33, 131])
+def test_of_rows_that_show_alike_the_first_is_picked(n_rows, d):
+    row = np.random.default_rng(d).random(d)
+    pick = submodular_pick(make(np.tile(row, (n_rows, 1))), 3, max_features=d)
+    assert pick.rows.tolist() == [0]
+    assert pick.coverage[0] == pytest.approx(1.0)
+
+
+def test_outputs_are_added_up_whatever_their_signs():
+    values = [[[1.0, -1.0], [1.5, 0.0]], [[0.0, 0.0], [0.0, 0.25]]]
+    pick = submodular_pick(make(values), 1, max_features=1)
+    assert told(pick) == {"x0": (math.sqrt(2.0), 0), "x1": (math.sqrt(1.75), -1)}
+
+
+def test_rows_end_where_nothing_is_left_to_show():
+    exp = make(np.diag([1.0, 0.0, 4.0]), row_names=("u", "v", "w"))
+    pick = submodular_pick(exp, 50)
+    assert pick.rows.tolist() == [2, 0]
+    assert pick.explanation.row_names == ("w", "u")
+    np.testing.assert_allclose(pick.coverage, [2.0 / 3.0, 1.0])
+
+
+def test_where_nothing_matters_no_row_is_picked():
+    pick = submodular_pick(make([[0.0, np.nan], [0.0, 0.0]]))
+    assert pick.rows.tolist() == []
+    assert pick.coverage.tolist() == []
+    assert len(pick.explanation) == 0
+    assert pick.importance["row"].tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("kind", [KernelShapExplainer, OcclusionExplainer])
+def test_explanations_without_conditions_go_by_columns(kind):
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    model = LinearRegression().fit(X, X @ [3.0, -2.0, 1.0, 0.0])
+    exp = kind(model).fit(X).explain(X)
+    check(exp, [exp.feature_names] * 30, 4, 1)
+
+
+def test_counts_of_numpy_are_counts():
+    exp = make(np.eye(3))
+    assert submodular_pick(exp, np.int64(2), max_features=np.int32(1)).rows.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.0, True, "3", None])
+@pytest.mark.parametrize("name", ["n_picks", "max_features"])
+def test_counts_that_are_none(name, wrong):
+    message = f"The {name!r} of submodular_pick must be a whole number above 0, got {wrong!r}."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        submodular_pick(make(np.eye(2)), **{name: wrong})
+
+
+def of_pictures():
+    pictures = np.random.default_rng(0).random((2, 4, 4))
+    explainer = KernelShapExplainer(lambda x: x.sum((1, 2)), masker=SegmentMasker(n_segments=4))
+    return explainer.fit(pictures).explain(pictures)
+
+
+def of_texts():
+    explainer = LimeExplainer(lambda texts: [float(len(text)) for text in texts], masker=TextMasker())
+    return explainer.fit(["a b c"]).explain(["a b c"])
+
+
+def of_points():
+    told = {"base_values": [[0.0]], "outputs": [[0.0]], "feature_names": (), "output_names": ("y",)}
+    return Explanation(values=np.zeros((1, 2, 2, 1)), kind="occlusion", method="by hand", **told)
+
+
+@pytest.mark.parametrize("made", [of_pictures, of_texts, of_points])
+def test_rows_with_features_of_their_own_are_refused(made):
+    message = (
+        "submodular_pick needs features that are the same in every row, as columns of a table are; the "
+        "segments of a picture and the words of a text are each row's own."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        submodular_pick(made())
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(DataError, match=r"^The explanation has no rows to pick from\.$"):
+        submodular_pick(make(np.eye(2))[[]])

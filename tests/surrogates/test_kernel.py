@@ -1,0 +1,114 @@
+import re
+
+import numpy as np
+import pytest
+
+from agnostix.exceptions import DataError
+from agnostix.surrogates import Kernel
+from agnostix.surrogates.kernel import weighted_squares
+
+RNG = np.random.default_rng(0)
+SQUARES = RNG.integers(0, 9, size=400).astype(float)
+LOGS = np.log(RNG.uniform(0.5, 1.5, size=400))
+
+
+def test_weights_are_those_of_a_normal_kernel():
+    expected = [
+        np.exp(log) * np.exp(-square / (2.0 * 0.7**2)) for square, log in zip(SQUARES, LOGS, strict=True)
+    ]
+    np.testing.assert_allclose(Kernel(0.7).weights(SQUARES, LOGS), expected, rtol=1e-13)
+
+
+def design(n_features, n_draws=400):
+    """Features that vary in any few draws."""
+    return np.random.default_rng(1).normal(scale=9.0, size=(n_features, n_draws))
+
+
+def counting(width, squares=SQUARES, logs=LOGS):
+    weights = Kernel(width).weights(squares, logs)
+    return min(weights.sum(), weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
+
+
+@pytest.mark.parametrize("n_features", [3, 20, 80])
+def test_the_width_that_is_told_works_and_hardly_a_narrower_one(n_features):
+    squares = SQUARES + 3.0
+    with pytest.raises(DataError) as error:
+        Kernel(0.05).check(squares, LOGS, design(n_features), 7)
+    told = float(re.search(r"The least that works for it is (\S+)\.", str(error.value))[1])
+    Kernel(told).check(squares, LOGS, design(n_features), 7)
+    assert counting(told, squares) >= n_features + 1
+    assert counting(0.98 * told, squares) < n_features + 1
+
+
+def test_few_draws_need_a_quarter_of_them():
+    Kernel(5.0).check(np.zeros(40), np.zeros(40), design(500, 40), 0)
+    with pytest.raises(DataError, match="need 10"):
+        Kernel(0.01).check(np.r_[np.zeros(9), np.full(31, 9.0)], np.zeros(40), design(500, 40), 0)
+
+
+TOO_FEW = (
+    "The 'kernel_width' of LimeExplainer is {}, which leaves weight for {} of {} draws around row 3, where "
+    "{} features need {}. {} Or use sampling='tilted', which draws near the row instead."
+)
+LEAST = "The least that works for it is {}."
+CASES = {
+    "four of the same": (
+        np.repeat([0.0, 4.0], [4, 396]),
+        0.2,
+        10,
+        ("0.2", 4, 400, 10, 11, LEAST.format(0.708)),
+    ),
+    "all far away": (np.full(400, 2000.0), 0.2, 10, ("0.2", 0, 400, 10, 11, LEAST.format(16.8))),
+    "many features": (
+        np.repeat([0.0, 9.0], [150, 1850]),
+        0.1,
+        200,
+        ("0.1", 150, 2000, 200, 201, LEAST.format(1.13)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_kernel_that_leaves_too_few_draws(case):
+    squares, width, n_features, told = CASES[case]
+    with pytest.raises(DataError, match=f"^{re.escape(TOO_FEW.format(*told))}$"):
+        Kernel(width).check(squares, np.zeros(squares.size), design(n_features, squares.size), 3)
+
+
+def test_weights_that_no_kernel_evens_out():
+    logs = np.r_[0.0, np.full(399, -80.0)]
+    message = TOO_FEW.format(1, 1, 400, 10, 11, "Raise n_samples.")
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        Kernel(1.0).check(np.zeros(400), logs, design(10), 3)
+
+
+def test_features_that_hardly_vary_are_told_apart_from_few_draws():
+    flips = np.repeat([0.0, 1.0], [200, 200])
+    one = 1.0 - flips[None]
+    message = re.escape(
+        "The 'kernel_width' of LimeExplainer is 0.2, which leaves weight for 200 of 400 draws around row 3, "
+        "of which hardly any differs from the row in one of its features. The least that works for it is "
+    )
+    with pytest.raises(DataError, match=f"^{message}") as error:
+        Kernel(0.2).check(flips, np.zeros(400), one, 3)
+    told = float(re.search(r"works for it is (\S+)\.", str(error.value))[1])
+    Kernel(told).check(flips, np.zeros(400), one, 3)
+    outside = 200 * np.exp(-0.5 / told**2)  # and 200 inside: squares about the mean of 1 at least
+    assert 1.0 <= outside * 200 / (200 + outside) < 1.1
+
+
+def test_a_feature_that_hardly_varies_anyway_is_no_fault_of_the_kernel():
+    rare = np.r_[np.zeros(399), 1.0][None]
+    Kernel(0.5).check(np.zeros(400), np.zeros(400), rare, 3)
+
+
+def test_features_vary_by_their_weighted_squares():
+    weights = np.array([0.5, 2.0, 1.0])
+    rows = np.array([[0.0, 1.0, 1.0], [0.0, 3.0, 0.0], [5.0] * 3])
+    means = [np.average(row, weights=weights) for row in rows]
+    expected = [
+        sum(w * (x - mean) ** 2 for w, x in zip(weights, row, strict=True))
+        for row, mean in zip(rows, means, strict=True)
+    ]
+    np.testing.assert_allclose(weighted_squares(rows, weights), expected, atol=1e-12)
+    assert weighted_squares(rows, np.zeros(3)).tolist() == [0.0] * 3
