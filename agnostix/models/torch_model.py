@@ -20,8 +20,11 @@ ACTIVATIONS = ("auto", "softmax", "sigmoid", "none")
 LAYOUTS = ("HWC", "CHW")
 RANGES = ("auto", "0-1", "0-255")
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-CPU_NUMBERS = 2 * 3 * 224 * 224
-"""Numbers in a batch on a processor: larger ones leave its caches."""
+CPU_BYTES = 20_000_000
+"""Of the largest tensor inside a network on a processor: much larger ones are asked of the system
+anew each time, and leave its caches."""
+CPU_ROWS = 256
+"""In a batch on a processor, however small the network."""
 GPU_NUMBERS = 256 * 3 * 224 * 224
 """Numbers in a batch on a GPU, as far as its memory goes."""
 GPU_BYTES_PER_NUMBER = 600
@@ -113,7 +116,7 @@ class TorchModel:
         ndarray of shape (n_rows, n_outputs)
         """
         rows = np.asarray(X)
-        size = self._size(rows.shape[1:])
+        size = self._size(self._prepared(rows[:1]))
         return self._in_batches(rows.shape[0], size, lambda part: self._prepared(rows[part]))
 
     def predict_masked(self, x: Any, masks: Bools, fill: Any, labels: Codes) -> Floats:
@@ -135,12 +138,12 @@ class TorchModel:
         ndarray of shape (n_masks, n_fill, n_outputs)
         """
         own, others = self._prepared(x[None]), self._prepared(fill)
-        shown = torch.as_tensor(np.ascontiguousarray(masks), device=own.device)
+        shown = torch.as_tensor(np.ascontiguousarray(masks), dtype=torch.float32, device=own.device)
         where = torch.as_tensor(self._input.spread(labels, x), device=own.device)
-        size = self._size(x.shape)
+        size = self._size(own)
 
         def composed(other: Any) -> Callable[[slice], Any]:
-            return lambda part: torch.where(self._over(shown[part][:, where], own), own, other)
+            return lambda part: torch.lerp(other, own, self._over(_looked_up(shown[part], where), own))
 
         answers = [self._in_batches(masks.shape[0], size, composed(other)) for other in others]
         return np.stack(answers, axis=1)
@@ -178,7 +181,7 @@ class TorchModel:
             masks = along[places[part, 0]] @ cells[part] @ across[places[part, 1]].transpose(1, 2)
             return torch.lerp(other, own, masks[:, None])
 
-        return self._in_batches(grids.shape[0], self._size(x.shape), composed)
+        return self._in_batches(grids.shape[0], self._size(own), composed)
 
     def learn_mask(self, x: Any, fill: Any, output: int, how: Any, seed: int) -> MaskFound:
         """Search for a mask of one picture by gradients; those of the module's parameters stay as they are.
@@ -273,10 +276,13 @@ class TorchModel:
 
     def _tensor(self, batch: Any) -> Any:
         """Answers where the module is, of shape (n, n_outputs)."""
-        kind = PRECISIONS[self.precision]
-        with torch.autocast(batch.device.type, dtype=kind, enabled=kind is not None):
+        with self._autocast(batch):
             answer = self._runner(batch)
         return self._activated(self._one(answer).float())
+
+    def _autocast(self, batch: Any) -> Any:
+        kind = PRECISIONS[self.precision]
+        return torch.autocast(batch.device.type, dtype=kind, enabled=kind is not None)
 
     def _one(self, answer: Any) -> Any:
         """The tensor of shape (n,) or (n, n_outputs) among what a module gives."""
@@ -311,24 +317,64 @@ class TorchModel:
         return torch.device("cpu") if parameter is None else parameter.device
 
     @property
-    def _runner(self) -> Any:
-        """The module on its device, compiled where that is asked for."""
-        if "runner" not in self._made:
+    def _module(self) -> Any:
+        """The module on its device."""
+        if "module" not in self._made:
             parameter = next(self.module.parameters(), None)
             elsewhere = parameter is not None and parameter.device != self._device
-            module = deepcopy(self.module).to(self._device) if elsewhere else self.module
-            self._made["runner"] = torch.compile(module) if self.compiled else module
+            self._made["module"] = deepcopy(self.module).to(self._device) if elsewhere else self.module
+        return self._made["module"]
+
+    @property
+    def _runner(self) -> Any:
+        """The same, compiled where that is asked for."""
+        if "runner" not in self._made:
+            self._made["runner"] = torch.compile(self._module) if self.compiled else self._module
         return self._made["runner"]
 
-    def _size(self, shape: tuple[int, ...]) -> int:
-        """Rows in a batch."""
+    def _size(self, row: Any) -> int:
+        """Rows in a batch, by one that is ready for the module."""
         if self.batch_size is not None:
             return self.batch_size
-        numbers = int(np.prod(shape))
-        if self._device.type != "cuda":
-            return max(1, CPU_NUMBERS // numbers)
+        numbers = row[0].numel()
+        if row.device.type != "cuda":
+            return max(1, min(CPU_ROWS, CPU_BYTES // self._bytes_inside(row)))
         free = torch.cuda.mem_get_info(self._device)[0]
         return max(1, min(GPU_NUMBERS, free // GPU_BYTES_PER_NUMBER) // numbers)
+
+    def _bytes_inside(self, row: Any) -> int:
+        """Of such a row where the network is widest."""
+        known = self._made.setdefault("largest", {})
+        if row.shape not in known:
+            known[row.shape] = _largest_output(self._module, row, self._autocast(row))
+        return int(known[row.shape])
+
+
+def _looked_up(masks: Any, where: Any) -> Any:
+    """Of each place its player's entry, of shape (n_masks, *where.shape)."""
+    return masks.index_select(1, where.flatten()).reshape(masks.shape[0], *where.shape)
+
+
+def _largest_output(module: Any, row: Any, autocast: Any) -> int:
+    """Bytes of the largest tensor that a part of the module makes of a row."""
+    found = [row.nbytes]
+
+    def note(_part: Any, _inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            found.append(output.nbytes)
+
+    parts = [part for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
+    hooks = [part.register_forward_hook(note) for part in parts]
+    try:
+        with torch.inference_mode(), _evaluating(module), autocast:
+            module(row)
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(found)
 
 
 def _are_logits(answers: Any) -> bool:

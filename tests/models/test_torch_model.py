@@ -303,11 +303,16 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory():
         TorchModel(Hungry(0, "no luck"))(np.zeros((3, 2, 2, 1)))
 
 
-def test_batches_follow_from_the_shape_of_the_rows():
+def test_batches_follow_from_the_largest_tensor_inside():
     module = Hungry(10**9)
-    as_predictor(module).ask(np.zeros((5, 224, 224, 3), dtype=np.uint8))
-    as_predictor(module).ask(np.zeros((300, 28, 28)))
-    assert module.sizes == [2, 2, 1, 300]
+    as_predictor(module).ask(np.zeros((20, 8, 8)))
+    as_predictor(module).ask(np.zeros((300, 4, 4)))
+    wide = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 3, padding=1), torch.nn.AvgPool2d(224), Hungry(10**9))
+    as_predictor(wide).ask(np.zeros((3, 224, 224, 3), dtype=np.uint8))  # 64 x 224 x 224 x 4 bytes: 12.8 MB
+    assert module.sizes == [1, 20, 1, 256, 44]
+    assert wide[2].sizes == [1, 1, 1, 1]
+    as_predictor(wide, precision="bf16").ask(np.zeros((3, 224, 224, 3), dtype=np.uint8))
+    assert wide[2].sizes[4:] == [1, 3]
 
 
 def test_tune_fixes_a_batch_size_and_changes_no_answer():
