@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from agnostix.exceptions import DataError, ModelOutputError
 from agnostix.models.torch_input import TorchInput
 from agnostix.models.torch_masks import MaskFound, search
+from agnostix.models.torch_modes import evaluating
 from agnostix.typing import Bools, Codes, Floats
 
 ACTIVATIONS = ("auto", "softmax", "sigmoid", "none")
@@ -205,7 +205,7 @@ class TorchModel:
         """
         self._input.check_channels_are_last(x)
         own, other = self._prepared(x[None]), self._prepared(np.broadcast_to(fill, x.shape)[None])
-        with torch.enable_grad(), _evaluating(self._runner):
+        with torch.enable_grad(), evaluating(self._runner):
             return search(lambda batch: self._tensor(batch)[:, output], own, other, how, seed)
 
     def tune(self, x: Any, sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> TorchModel:
@@ -253,7 +253,7 @@ class TorchModel:
     def _in_batches(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
         """Answers batch by batch; where memory runs out, batches are halved."""
         found, start = [], 0
-        with torch.inference_mode(), _evaluating(self._runner):
+        with torch.inference_mode(), evaluating(self._runner):
             while start < n_rows:
                 part = slice(start, min(start + size, n_rows))
                 try:
@@ -366,7 +366,7 @@ def _largest_output(module: Any, row: Any, autocast: Any) -> int:
     parts = [part for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
     hooks = [part.register_forward_hook(note) for part in parts]
     try:
-        with torch.inference_mode(), _evaluating(module), autocast:
+        with torch.inference_mode(), evaluating(module), autocast:
             module(row)
     except RuntimeError as error:
         if not _is_out_of_memory(error):
@@ -388,15 +388,3 @@ def _are_logits(answers: Any) -> bool:
 def _is_out_of_memory(error: RuntimeError) -> bool:
     words = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or any(sign in words for sign in _NO_MEMORY)
-
-
-@contextmanager
-def _evaluating(module: Any) -> Iterator[None]:
-    """Evaluation mode, and every part's own mode afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
