@@ -152,9 +152,11 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         return predictor
 
     def _told_params(self) -> dict[str, Any]:
-        """Parameters as plain values."""
+        """Parameters as plain values; of the model how it is asked, where that was chosen."""
         params = self.get_params(deep=False)
-        return {name: _plain(value) for name, value in params.items() if name != "model"}
+        told = {name: _plain(value) for name, value in params.items() if name != "model"}
+        asked = self._predictor.told_params
+        return told | ({"model": asked} if asked else {})
 
 
 def _plain(value: Any) -> Any:

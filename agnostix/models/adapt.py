@@ -52,19 +52,24 @@ def as_predictor(
         "output_0", "output_1", ...
     output : {"predict_proba", "decision_function", "predict"}, int or str, default=None
         The method to ask, where another than the default is wanted; of a torch
-        module that answers with a tuple or a dict, the entry.
+        module that answers with a tuple or a dict, the entry, or a method of
+        its own by one of these names.
     activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
         What is made of a torch module's answers. "auto" is softmax where it gives
         several numbers a row that are no probabilities already, unless `task`
-        is "regression".
+        is "regression"; the first answers decide, and others that contradict
+        them are an error. One number a row is left as it is: say "sigmoid" for a
+        logit. The ``params`` of explanations tell what was done.
     mean, std : sequence of float, default=None
         A torch module's own normalisation, by channel, of pictures from 0 to 1.
     layout : {"HWC", "CHW"}, default="HWC"
         Where the channels of pictures are; a torch module gets CHW.
     value_range : {"auto", "0-1", "0-255"}, default="auto"
-        Of pictures for a torch module; "auto" is 0-255 for uint8, and else 0-1.
+        Of pictures for a torch module; "auto" is 0-255 for uint8, 0-1 for decimals
+        and bool, and an error for other whole numbers.
     device : str, default="auto"
-        Where a torch module runs; "auto" is where it is. Elsewhere, a copy runs.
+        Where a torch module runs, as torch calls it; "auto" is where it is. Elsewhere, a
+        copy runs, of what it is when it is first asked.
     precision : {"fp32", "bf16", "fp16"}, default="fp32"
         Of a torch module's inner arithmetic.
     compiled : bool, default=False
@@ -101,31 +106,20 @@ def as_predictor(
             f"got {task!r}."
         )
     names = _checked_names(output_names)
-    if _is_torch_module(model):
-        from agnostix.models.torch_model import TorchModel
-
-        raw = activation == "auto" and task == "regression"
-        asked = TorchModel(
-            model,
-            activation="none" if raw else activation,
-            mean=mean,
-            std=std,
-            layout=layout,
-            value_range=value_range,
-            device=device,
-            precision=precision,
-            output=output,
-            compiled=compiled,
-            batch_size=batch_size,
-        )
-        return Predictor(
-            asked,
-            name=asked.__name__,
-            task=task,
-            output_names=names,
-            masked=asked.predict_masked,
-            faded=asked.predict_faded,
-        )
+    of_torch = {
+        "activation": activation,
+        "mean": mean,
+        "std": std,
+        "layout": layout,
+        "value_range": value_range,
+        "device": device,
+        "precision": precision,
+        "compiled": compiled,
+        "batch_size": batch_size,
+    }
+    if _is_torch_module(model) and not (output in _RESPONSES and hasattr(model, output)):
+        return _from_module(model, task, names, output, of_torch)
+    _check_no_module_is_meant(model, of_torch)
     if output not in (None, *_RESPONSES):
         raise ValueError(
             f"The 'output' parameter of as_predictor must be one of {', '.join(_RESPONSES)} or None, "
@@ -139,7 +133,7 @@ def as_predictor(
         if task is None and names is None:
             return model
         return replace(model, task=task or model.task, output_names=names or model.output_names)
-    if hasattr(model, "predict"):
+    if hasattr(model, "predict") or (output is not None and hasattr(model, output)):
         return _from_estimator(model, task, names, output)
     owner = getattr(model, "__self__", None)
     method = getattr(model, "__name__", "")
@@ -147,18 +141,49 @@ def as_predictor(
         return _from_estimator(owner, task, names, output or method)
     if callable(model):
         name = method or type(model).__name__
-        return Predictor(
-            model,
-            name="function" if name == "<lambda>" else name,
-            task=task,
-            output_names=names,
-            masked=getattr(model, "predict_masked", None),
-            faded=getattr(model, "predict_faded", None),
-        )
+        return _from_callable(model, "function" if name == "<lambda>" else name, task, names)
     raise TypeError(
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to answers, "
         f"got {model!r}."
     )
+
+
+def _from_module(
+    module: Any, task: Task | None, names: tuple[str, ...] | None, output: Any, params: dict[str, Any]
+) -> Predictor:
+    from agnostix.models.torch_model import TorchModel
+
+    if params["activation"] == "auto" and task == "regression":
+        params = params | {"activation": "none"}
+    asked = TorchModel(module, output=output, **params)
+    return _from_callable(asked, asked.__name__, task, names)
+
+
+def _from_callable(model: Any, name: str, task: Task | None, names: tuple[str, ...] | None) -> Predictor:
+    return Predictor(
+        model,
+        name=name,
+        task=task,
+        output_names=names,
+        masked=getattr(model, "predict_masked", None),
+        faded=getattr(model, "predict_faded", None),
+    )
+
+
+def _check_no_module_is_meant(model: Any, of_torch: dict[str, Any]) -> None:
+    """What only a torch module could heed is an error elsewhere."""
+    defaults = as_predictor.__kwdefaults__ or {}
+    given = [repr(name) for name, value in of_torch.items() if not _is(value, defaults[name])]
+    if given:
+        raise ValueError(
+            f"as_predictor takes {', '.join(given)} for torch modules alone, and the model is of type "
+            f"{type(model).__name__}. Pass the module itself, or leave "
+            f"{'them' if len(given) > 1 else 'it'} out."
+        )
+
+
+def _is(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and value == default
 
 
 def _checked_names(output_names: Any) -> tuple[str, ...] | None:

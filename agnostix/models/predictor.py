@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -82,16 +82,21 @@ class Predictor:
     output_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     wants_array: bool = False
-    masked: Callable[[Any, Bools, Any, Codes], Any] | None = None
-    faded: Callable[..., Any] | None = None
+    masked: Callable[[Any, Bools, Any, Codes], Any] | None = field(default=None, repr=False)
+    faded: Callable[..., Any] | None = field(default=None, repr=False)
     copies: bool = False
+
+    @property
+    def told_params(self) -> dict[str, Any]:
+        """What explanations tell of how the model is asked; empty where nothing was chosen."""
+        return dict(getattr(self.function, "told_params", {}))
 
     def predict(self, X: Any) -> Floats:
         """Ask the model, and check its answer.
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_rows, n_columns)
+        X : DataFrame or array of shape (n_rows, n_columns), or ndarray of n_rows pictures
             The table; columns that the model was not fitted on are left out.
 
         Returns
@@ -106,7 +111,7 @@ class Predictor:
         ModelOutputError
             If the answer is not numeric, has another number of rows, or is NaN or infinite somewhere.
         """
-        table = as_table(X)
+        table = X if isinstance(X, np.ndarray) and X.ndim > 2 else as_table(X)
         try:
             return self.ask(locked(table)).copy()
         except ValueError as error:
@@ -318,6 +323,9 @@ class Predictor:
         return values
 
     def _numbers(self, answer: Any) -> Floats:
+        if hasattr(answer, "detach"):  # a tensor, of a type or from a place that numpy may not know
+            answer = answer.detach().cpu()
+            answer = answer.double() if answer.is_floating_point() else answer
         try:
             raw = np.asarray(answer)
             if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from agnostix.exceptions import DataError
+from agnostix.models.torch_failures import channels_hint
 from agnostix.typing import Codes
 
 _BRIGHTEST = 2.0
-"""Pictures that go from 0 to 1 reach no more, cubic resizing and a little noise included."""
+_DARKEST = -1.0
+"""Pictures that go from 0 to 1 reach no further, cubic resizing and a little noise included."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,10 @@ class TorchInput:
             If they are no finite numbers, or do not fit the normalisation.
         """
         rows = np.asarray(rows)
-        self._check(rows)
-        batch = torch.as_tensor(np.array(rows, order="C")).to(device)
-        is_bytes = batch.dtype == torch.uint8
-        batch = batch.to(torch.float32)
+        self.check(rows)
+        is_bytes = rows.dtype == np.uint8
+        rows = np.array(rows, dtype=np.uint8 if is_bytes else np.float32, order="C")
+        batch = torch.as_tensor(rows).to(device).to(torch.float32)
         if batch.ndim < 3:
             return batch
         if batch.ndim == 3:
@@ -117,9 +119,39 @@ class TorchInput:
                 "width, n_channels), and use layout='HWC'."
             )
 
-    def _check(self, rows: Any) -> None:
+    def check(self, rows: Any) -> None:
+        """Check rows before anything is made of them.
+
+        Parameters
+        ----------
+        rows : ndarray of n_rows rows
+            A table, or pictures.
+
+        Raises
+        ------
+        DataError
+            If they are no finite numbers, of another shape, or whole numbers of an unknown range.
+        """
         if rows.dtype.kind not in "biuf":
-            raise DataError(f"The module {self.name} takes numbers, got rows of type {rows.dtype}.")
+            raise DataError(
+                f"The module {self.name} takes numbers, got rows of type {rows.dtype}. Encode what is no "
+                "number first, or put the encoding into a function with the module."
+            )
+        if not 2 <= rows.ndim <= 4 or 0 in rows.shape:
+            raise DataError(
+                f"The module {self.name} takes tables, or pictures of shape (n_rows, height, width) or with "
+                f"channels, at least one of each, got shape {rows.shape}."
+            )
+        if (
+            rows.ndim > 2
+            and rows.dtype.kind in "iu"
+            and rows.dtype != np.uint8
+            and self.value_range == "auto"
+        ):
+            raise DataError(
+                f"Pictures of type {rows.dtype} may go from 0 to anything. Pass X.astype(np.uint8), or "
+                "value_range='0-255', or decimal pictures from 0 to 1."
+            )
         if rows.dtype.kind == "f" and not np.isfinite(rows).all():
             bad = np.flatnonzero(~np.isfinite(rows.reshape(rows.shape[0], -1)).all(axis=1))[0]
             raise DataError(
@@ -128,10 +160,16 @@ class TorchInput:
             )
 
     def _check_range(self, batch: Any) -> None:
-        if (highest := float(batch.max())) > _BRIGHTEST:
+        lowest, highest = float(batch.min()), float(batch.max())
+        if highest > _BRIGHTEST:
             raise DataError(
                 f"The module {self.name} is normalised by mean and std on pictures from 0 to 1, and these "
                 f"reach {highest:.6g}. Decimal pictures from 0 to 255 need value_range='0-255'."
+            )
+        if lowest < _DARKEST:
+            raise DataError(
+                f"The module {self.name} is normalised by mean and std on pictures from 0 to 1, and these "
+                f"go down to {lowest:.6g}. Leave mean and std out if they are normalised already."
             )
 
     def _by_channel(self, values: Any, batch: Any) -> Any:
@@ -139,7 +177,6 @@ class TorchInput:
         if given.shape[1] not in (1, batch.shape[1]):
             raise DataError(
                 f"mean and std of as_predictor have {given.shape[1]} channels, and the pictures have "
-                f"{batch.shape[1]}. With channels first, pass layout='CHW'; grey pictures for a network of "
-                "colours can be repeated: np.repeat(pictures[..., None], 3, axis=-1)."
+                f"{batch.shape[1]}.{channels_hint(given.shape[1], batch)}"
             )
         return given

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 
-from agnostix.exceptions import DataError, ModelOutputError
+from agnostix.models.torch_answers import TorchAnswers
+from agnostix.models.torch_failures import (
+    check_passes_gradients,
+    failures_named,
+    is_out_of_memory,
+    without_memory,
+)
 from agnostix.models.torch_input import TorchInput
 from agnostix.models.torch_masks import MaskFound, search
 from agnostix.models.torch_modes import evaluating
+from agnostix.models.torch_params import PRECISIONS, check_params, normalisation
 from agnostix.typing import Bools, Codes, Floats
+from agnostix.utils.frames import is_frame, to_array
 
-ACTIVATIONS = ("auto", "softmax", "sigmoid", "none")
-LAYOUTS = ("HWC", "CHW")
-RANGES = ("auto", "0-1", "0-255")
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 CPU_BYTES = 20_000_000
 """Of the largest tensor inside a network on a processor: much larger ones are asked of the system
 anew each time, and leave its caches."""
@@ -29,9 +34,7 @@ GPU_NUMBERS = 256 * 3 * 224 * 224
 """Numbers in a batch on a GPU, as far as its memory goes."""
 GPU_BYTES_PER_NUMBER = 600
 """What a network is taken to hold on a GPU for each number of its input."""
-_PROBABILITY_ROUNDING = 1e-3
 _MOST_TRIED = 256
-_NO_MEMORY = ("out of memory", "allocate memory")
 
 
 @dataclass(frozen=True)
@@ -77,31 +80,27 @@ class TorchModel:
     _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("activation", ACTIVATIONS),
-            ("layout", LAYOUTS),
-            ("value_range", RANGES),
-            ("precision", tuple(PRECISIONS)),
-        ):
-            if getattr(self, name) not in allowed:
-                raise DataError(
-                    f"The {name!r} parameter of as_predictor must be one of {', '.join(map(repr, allowed))}, "
-                    f"got {getattr(self, name)!r}."
-                )
-        if (self.mean is None) != (self.std is None):
-            raise DataError("as_predictor needs both mean and std of a network's normalisation, or neither.")
-        if str(self.device).startswith("cuda") and not torch.cuda.is_available():
-            raise DataError(
-                f"The 'device' parameter of as_predictor is {self.device!r}, and torch finds no CUDA here. "
-                "Use device='auto' or 'cpu'."
-            )
+        check_params(self)
+        for name, values in zip(("mean", "std"), normalisation(self.mean, self.std), strict=True):
+            object.__setattr__(self, name, values)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_made": {}}
+        known = {name: self._made[name] for name in ("are_probabilities",) if name in self._made}
+        return self.__dict__ | {"_made": known}
 
     @property
     def __name__(self) -> str:
         return type(self.module).__name__
+
+    @property
+    def told_params(self) -> dict[str, Any]:
+        """What explanations tell of it."""
+        return {
+            "activation": self._answered.applied,
+            "device": str(self._device),
+            "precision": self.precision,
+            "compiled": self.compiled,
+        }
 
     def __call__(self, X: Any) -> Floats:
         """Ask about rows.
@@ -115,7 +114,8 @@ class TorchModel:
         -------
         ndarray of shape (n_rows, n_outputs)
         """
-        rows = np.asarray(X)
+        rows = to_array(X) if is_frame(X) else np.asarray(X)
+        self._input.check(rows)
         size = self._size(self._prepared(rows[:1]))
         return self._in_batches(rows.shape[0], size, lambda part: self._prepared(rows[part]))
 
@@ -204,9 +204,20 @@ class TorchModel:
         MaskFound
         """
         self._input.check_channels_are_last(x)
-        own, other = self._prepared(x[None]), self._prepared(np.broadcast_to(fill, x.shape)[None])
-        with torch.enable_grad(), evaluating(self._runner):
-            return search(lambda batch: self._tensor(batch)[:, output], own, other, how, seed)
+
+        def score(batch: Any) -> Any:
+            answers = self._tensor(batch)[:, output]
+            check_passes_gradients(self.__name__, batch, answers)
+            return answers
+
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(self._runner):
+            own, other = self._prepared(x[None]), self._prepared(np.broadcast_to(fill, x.shape)[None])
+            try:
+                return search(score, own, other, how, seed)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise without_memory(self.__name__) from error
 
     def tune(self, x: Any, sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> TorchModel:
         """Measure which batch size is the fastest, and keep it.
@@ -259,13 +270,10 @@ class TorchModel:
                 try:
                     found.append(self._answers(make(part)))
                 except RuntimeError as error:
-                    if not _is_out_of_memory(error):
+                    if not is_out_of_memory(error):
                         raise
                     if size == 1:
-                        raise ModelOutputError(
-                            f"Memory runs out for the module {self.__name__} with a single row. Use smaller "
-                            "pictures, precision='bf16', or another device."
-                        ) from error
+                        raise without_memory(self.__name__) from error
                     size = max(1, size // 2)
                     continue
                 start = part.stop
@@ -276,53 +284,40 @@ class TorchModel:
 
     def _tensor(self, batch: Any) -> Any:
         """Answers where the module is, of shape (n, n_outputs)."""
-        with self._autocast(batch):
-            answer = self._runner(batch)
-        return self._activated(self._one(answer).float())
+        with self._autocast(batch), failures_named(self.module, batch):
+            given = self._runner(batch.to(self._kind))
+        return self._answered.made(given, batch.shape[0])
 
     def _autocast(self, batch: Any) -> Any:
         kind = PRECISIONS[self.precision]
         return torch.autocast(batch.device.type, dtype=kind, enabled=kind is not None)
 
-    def _one(self, answer: Any) -> Any:
-        """The tensor of shape (n,) or (n, n_outputs) among what a module gives."""
-        if isinstance(answer, torch.Tensor):
-            if answer.ndim > 2 and answer[0].numel() != answer.shape[1]:
-                raise ModelOutputError(
-                    f"The module {self.__name__} answers with a tensor of shape {tuple(answer.shape)}; (n,) "
-                    "or (n, n_outputs) is needed. Wrap it in a module that pools or picks."
-                )
-            return answer.reshape(answer.shape[0], -1)
-        parts = answer if isinstance(answer, dict) else dict(enumerate(answer))
-        if self.output is None or self.output not in parts:
-            known = ", ".join(repr(name) for name in parts)
-            raise ModelOutputError(
-                f"The module {self.__name__} answers with a {type(answer).__name__} ({known}). Say which "
-                f"entry is meant: as_predictor(module, output={next(iter(parts))!r})."
-            )
-        return self._one(parts[self.output])
+    @property
+    def _answered(self) -> TorchAnswers:
+        return TorchAnswers(self.module, self.output, self.activation, self._made)
 
-    def _activated(self, answers: Any) -> Any:
-        if self.activation == "auto" and "logits" not in self._made:
-            self._made["logits"] = _are_logits(answers)
-        if self.activation == "softmax" or (self.activation == "auto" and self._made["logits"]):
-            return torch.softmax(answers, dim=1)
-        return torch.sigmoid(answers) if self.activation == "sigmoid" else answers
+    @property
+    def _kind(self) -> Any:
+        """The type of the module's own numbers."""
+        kinds = (own.dtype for own in self._own_tensors() if own.is_floating_point())
+        return next(kinds, torch.float32)
+
+    def _own_tensors(self) -> Iterator[Any]:
+        return chain(self.module.parameters(), self.module.buffers())
 
     @property
     def _device(self) -> Any:
         if self.device != "auto":
-            return torch.device(self.device)
-        parameter = next(self.module.parameters(), None)
-        return torch.device("cpu") if parameter is None else parameter.device
+            return torch.empty(0, device=self.device).device  # with its number, as tensors have it
+        return next((own.device for own in self._own_tensors()), torch.device("cpu"))
 
     @property
     def _module(self) -> Any:
         """The module on its device."""
         if "module" not in self._made:
-            parameter = next(self.module.parameters(), None)
-            elsewhere = parameter is not None and parameter.device != self._device
-            self._made["module"] = deepcopy(self.module).to(self._device) if elsewhere else self.module
+            is_elsewhere = any(own.device != self._device for own in self._own_tensors())
+            away = self.device != "auto" and is_elsewhere
+            self._made["module"] = deepcopy(self.module).to(self._device) if away else self.module
         return self._made["module"]
 
     @property
@@ -346,7 +341,9 @@ class TorchModel:
         """Of such a row where the network is widest."""
         known = self._made.setdefault("largest", {})
         if row.shape not in known:
-            known[row.shape] = _largest_output(self._module, row, self._autocast(row))
+            with failures_named(self.module, row):
+                ready = row.to(self._kind)
+                known[row.shape] = _largest_output(self._module, ready, self._autocast(row))
         return int(known[row.shape])
 
 
@@ -369,22 +366,9 @@ def _largest_output(module: Any, row: Any, autocast: Any) -> int:
         with torch.inference_mode(), evaluating(module), autocast:
             module(row)
     except RuntimeError as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     finally:
         for hook in hooks:
             hook.remove()
     return max(found)
-
-
-def _are_logits(answers: Any) -> bool:
-    """Whether several numbers a row are no probabilities already."""
-    if answers.shape[1] < 2:
-        return False
-    is_share = (answers >= 0).all() and ((answers.sum(dim=1) - 1.0).abs() < _PROBABILITY_ROUNDING).all()
-    return not bool(is_share)
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    words = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in words for sign in _NO_MEMORY)

@@ -249,7 +249,7 @@ def test_modes_hooks_and_gradients_are_left_as_found(method):
 def test_modes_are_left_as_found_when_a_module_fails():
     module = mixed_modes()
     found = modes(module)
-    with pytest.raises(RuntimeError, match="expected input"):
+    with pytest.raises(DataError, match=r"^The module Sequential takes pictures of 3 channels, got 2\.$"):
         TorchModel(module)(PICTURES[..., :2])
     assert modes(module) == found
 
@@ -419,15 +419,17 @@ def test_wrong_parameters_are_named(params, message):
         ),
         (
             PICTURES[..., :2],
-            "mean and std of as_predictor have 3 channels, and the pictures have 2. With channels first, "
-            "pass layout='CHW'; grey pictures for a network of colours can be repeated: "
-            "np.repeat(pictures[..., None], 3, axis=-1).",
+            "mean and std of as_predictor have 3 channels, and the pictures have 2.",
+        ),
+        (
+            PICTURES.transpose(0, 3, 1, 2),
+            "mean and std of as_predictor have 3 channels, and the pictures have 8. If channels come first, "
+            "put them last: X.transpose(0, 2, 3, 1).",
         ),
         (
             PICTURES[..., 0],
-            "mean and std of as_predictor have 3 channels, and the pictures have 1. With channels first, "
-            "pass layout='CHW'; grey pictures for a network of colours can be repeated: "
-            "np.repeat(pictures[..., None], 3, axis=-1).",
+            "mean and std of as_predictor have 3 channels, and the pictures have 1. Grey pictures can be "
+            "repeated for a network of colours: np.repeat(X.reshape(*X.shape[:3], 1), 3, axis=3).",
         ),
         (
             np.full((1, 6, 8, 3), 255.0),
@@ -436,7 +438,25 @@ def test_wrong_parameters_are_named(params, message):
         ),
         (
             np.array([["a"]]),
-            "The module Sequential takes numbers, got rows of type <U1.",
+            "The module Sequential takes numbers, got rows of type <U1. Encode what is no number first, or "
+            "put "
+            "the encoding into a function with the module.",
+        ),
+        (
+            np.full((1, 6, 8, 3), -1.5),
+            "The module Sequential is normalised by mean and std on pictures from 0 to 1, and these go down "
+            "to "
+            "-1.5. Leave mean and std out if they are normalised already.",
+        ),
+        (
+            BYTES.astype(np.uint16),
+            "Pictures of type uint16 may go from 0 to anything. Pass X.astype(np.uint8), or "
+            "value_range='0-255', or decimal pictures from 0 to 1.",
+        ),
+        (
+            PICTURES[:0],
+            "The module Sequential takes tables, or pictures of shape (n_rows, height, width) or with "
+            "channels, at least one of each, got shape (0, 6, 8, 3).",
         ),
     ],
 )

@@ -1,0 +1,161 @@
+"""What is made of the answers of a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from agnostix.exceptions import ModelOutputError
+
+_ROUNDING = 1e-3
+"""How far probabilities may sum to something else than 1, in single precision."""
+
+
+@dataclass(frozen=True)
+class TorchAnswers:
+    """From what a module gives to numbers of shape (n, n_outputs).
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        Which.
+    output : int, str or None
+        Which entry of a tuple or dict the answer is.
+    activation : {"auto", "softmax", "sigmoid", "none"}
+        What is made of it.
+    known : dict
+        Under "are_probabilities" what the first answers were; kept from call to call.
+    """
+
+    module: Any
+    output: Any
+    activation: str
+    known: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The module's."""
+        return type(self.module).__name__
+
+    @property
+    def applied(self) -> str:
+        """The activation in use; "auto" where no answer has been seen that tells."""
+        if self.activation != "auto" or "are_probabilities" not in self.known:
+            return self.activation
+        return "none" if self.known["are_probabilities"] else "softmax"
+
+    def made(self, given: Any, n_rows: int) -> Any:
+        """Numbers for each row.
+
+        Parameters
+        ----------
+        given : object
+            What the module gives.
+        n_rows : int
+            Rows that it was asked about.
+
+        Returns
+        -------
+        tensor of shape (n_rows, n_outputs)
+            Of float32, or the module's own type where that is finer.
+
+        Raises
+        ------
+        ModelOutputError
+            If there is no such tensor in it, or probabilities turn out to be none.
+        """
+        answers = self._matrix(self._entry(given), n_rows)
+        are_probabilities = self._decided(answers) if self.activation == "auto" else None
+        answers = answers.to(torch.promote_types(answers.dtype, torch.float32))
+        if self.activation == "softmax" or are_probabilities is False:
+            return torch.softmax(answers, dim=1)
+        return torch.sigmoid(answers) if self.activation == "sigmoid" else answers
+
+    def _entry(self, given: Any) -> Any:
+        """The tensor that is meant."""
+        if isinstance(given, torch.Tensor):
+            if self.output is not None:
+                raise ModelOutputError(
+                    f"The 'output' parameter of as_predictor is {self.output!r}, and the module {self.name} "
+                    "answers with one tensor. Leave output out."
+                )
+            return given
+        parts = _parts(given)
+        if not parts:
+            raise ModelOutputError(
+                f"The module {self.name} answers with {_kind(given)}; a tensor is needed, or a tuple or dict "
+                "that has one. Wrap the module in one that gives it."
+            )
+        if self.output not in parts:
+            known = ", ".join(repr(name) for name in parts)
+            raise ModelOutputError(
+                f"The module {self.name} answers with a {type(given).__name__} ({known}). Say which "
+                f"entry is meant: as_predictor(module, output={next(iter(parts))!r})."
+            )
+        if not isinstance(parts[self.output], torch.Tensor):
+            raise ModelOutputError(
+                f"Entry {self.output!r} of what the module {self.name} answers with is "
+                f"{_kind(parts[self.output])}; a tensor is needed. Wrap the module in one that gives it."
+            )
+        return parts[self.output]
+
+    def _matrix(self, answers: Any, n_rows: int) -> Any:
+        if n_rows == 1 and answers.ndim < 2:  # some modules squeeze away the axis of a single row
+            answers = answers.reshape(1, -1)
+        shape = tuple(answers.shape)
+        if answers.is_complex():
+            raise ModelOutputError(f"The module {self.name} answers with complex numbers; pass a real part.")
+        if answers.ndim == 0 or shape[0] != n_rows:
+            raise ModelOutputError(
+                f"The module {self.name} was given {n_rows} rows and answers with a tensor of shape {shape}; "
+                f"({n_rows},) or ({n_rows}, n_outputs) is needed."
+            )
+        if answers.ndim > 2 and answers[0].numel() != shape[1]:
+            raise ModelOutputError(
+                f"The module {self.name} answers with a tensor of shape {shape}; (n,) "
+                "or (n, n_outputs) is needed. Wrap it in a module that pools or picks."
+            )
+        return answers.flatten(1) if answers.ndim > 1 else answers[:, None]
+
+    def _decided(self, answers: Any) -> bool | None:
+        """Whether they are probabilities, as the first ones were; None where there is nothing to decide."""
+        answers = answers[answers.isfinite().all(dim=1)].detach()
+        if answers.shape[1] < 2 or len(answers) == 0:
+            return None
+        are_now = self._are_probabilities(answers)
+        if self.known.setdefault("are_probabilities", are_now) and not are_now:
+            raise ModelOutputError(
+                f"The module {self.name} answered with probabilities at first, and now with numbers from "
+                f"{float(answers.min()):.6g} to {float(answers.max()):.6g}, which are none. Say what they "
+                "are: as_predictor(module, activation='softmax') for logits, activation='none' to leave "
+                "them as they are."
+            )
+        return bool(self.known["are_probabilities"])
+
+    def _are_probabilities(self, answers: Any) -> bool:
+        """Of one class each, or, where the module ends in a sigmoid, of several at once."""
+        if not bool((answers >= 0).all() & (answers <= 1 + _ROUNDING).all()):
+            return False
+        if isinstance(list(self.module.modules())[-1], torch.nn.Sigmoid):
+            return True
+        eps = torch.finfo(answers.dtype).eps if answers.is_floating_point() else 0.0
+        apart = (answers.sum(dim=1, dtype=torch.float32) - 1.0).abs()
+        return bool((apart < max(_ROUNDING, 2.0 * eps)).all())
+
+
+def _parts(given: Any) -> dict[Any, Any]:
+    """What can be picked, by name and place; empty where there is nothing."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    if not isinstance(given, tuple | list):
+        return {}
+    return getattr(given, "_asdict", dict)() | dict(enumerate(given))
+
+
+def _kind(given: Any) -> str:
+    if isinstance(given, tuple | list | Mapping) and len(given) == 0:
+        return f"an empty {type(given).__name__}"
+    return "None" if given is None else f"something of type {type(given).__name__}"

@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
+from agnostix.exceptions import DataError, ModelOutputError  # noqa: E402
+from agnostix.perturb import LearnedMask  # noqa: E402
+
+PICTURES = np.random.default_rng(0).random((2, 6, 8, 3))
+CONV = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+GREY = (
+    " Grey pictures can be repeated for a network of colours: "
+    "np.repeat(X.reshape(*X.shape[:3], 1), 3, axis=3)."
+)
+
+
+@pytest.mark.parametrize(
+    ("module", "X", "message"),
+    [
+        (CONV, PICTURES[..., 0], "takes pictures of 3 channels, got 1." + GREY),
+        (CONV, PICTURES[..., :1], "takes pictures of 3 channels, got 1." + GREY),
+        (CONV, PICTURES[..., :2], "takes pictures of 3 channels, got 2."),
+        (
+            CONV,
+            PICTURES.transpose(0, 3, 1, 2),
+            "takes pictures of 3 channels, got 8. If channels come first, put them last: X.transpose(0, 2, "
+            "3, 1).",
+        ),
+        (CONV, PICTURES[:, 0, 0], "takes pictures of 3 channels, got a table of 3 columns."),
+        (
+            nn.Sequential(nn.Linear(4, 2)),
+            PICTURES[:, 0, 0],
+            "takes 4 numbers a row, by its first linear layer, got rows of 3.",
+        ),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(4, 2)),
+            PICTURES,
+            "takes 4 numbers a row, by its first linear layer, got rows of 144.",
+        ),
+        (
+            nn.Sequential(nn.Embedding(9, 2), nn.Flatten()),
+            np.ones((2, 3), dtype=int),
+            "looks numbers up in a table (Embedding), which must be whole, and rows come to it as float32. "
+            "Wrap "
+            "it in a module that calls x.long() on them.",
+        ),
+    ],
+)
+def test_rows_that_a_module_cannot_take_are_named(module, X, message):
+    with pytest.raises(DataError) as error:
+        as_predictor(module).ask(X)
+    assert str(error.value) == f"The module Sequential {message}"
+    assert isinstance(error.value.__cause__, RuntimeError)
+
+
+def test_the_repetition_that_is_advised_works():
+    for grey in (PICTURES[..., 0], PICTURES[..., :1]):
+        X = np.repeat(grey.reshape(*grey.shape[:3], 1), 3, axis=3)
+        assert as_predictor(CONV).ask(X).shape == (2, 2)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("method", ["window", "segments", "rise", "mask"])
+def test_modules_of_any_precision_are_asked_in_it(kind, method):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(96, 2))
+    search = LearnedMask(n_steps=2, n_cells=4)
+    found, single = (
+        OcclusionExplainer(
+            one, method=method, window=4, stride=2, n_masks=32, learned_mask=search, random_state=0
+        )
+        .fit(PICTURES)
+        .explain(PICTURES)
+        for one in (module.to(kind), module.float())
+    )
+    np.testing.assert_allclose(found.outputs, single.outputs, atol=1e-6 if kind == torch.float64 else 5e-3)
+    assert found.values.shape == single.values.shape
+
+
+class Detached(nn.Module):
+    """Asks without gradients."""
+
+    @torch.no_grad()
+    def forward(self, x):
+        return x.mean(dim=(2, 3))
+
+
+class Hungry(nn.Module):
+    """Has no memory for gradients."""
+
+    def forward(self, x):
+        if torch.is_grad_enabled():
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: not enough memory")
+        return x.mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "message"),
+    [
+        (
+            Detached(),
+            DataError,
+            "No gradients pass through the module Detached, and method='mask' of OcclusionExplainer needs "
+            "them. "
+            "Use method='rise' or 'window', which only ask.",
+        ),
+        (
+            Hungry(),
+            ModelOutputError,
+            "Memory runs out for the module Hungry with a single row. Use smaller pictures, "
+            "precision='bf16', or "
+            "another device.",
+        ),
+    ],
+)
+def test_why_no_mask_can_be_learned_is_told(module, kind, message):
+    explainer = OcclusionExplainer(module.train(), method="mask", fill=0.5).fit(PICTURES)
+    with pytest.raises(kind) as error:
+        explainer.explain(PICTURES)
+    assert str(error.value) == message
+    assert module.training
+
+
+@pytest.mark.parametrize("around", [torch.inference_mode, torch.no_grad])
+def test_masks_are_learned_whatever_the_mode_of_torch(around):
+    search = LearnedMask(n_steps=3, n_cells=4)
+    explainer = OcclusionExplainer(CONV, method="mask", learned_mask=search, random_state=0).fit(PICTURES)
+    with around():
+        found = explainer.explain(PICTURES)
+    np.testing.assert_array_equal(found.values, explainer.explain(PICTURES).values)
+
+
+def test_a_module_that_cannot_be_compiled_is_named(monkeypatch):
+    from torch._dynamo.exc import TorchRuntimeError
+
+    def compiled(module):
+        def fails(x):
+            raise TorchRuntimeError("no compiler.\nmore lines")
+
+        module.forward = fails
+        return module
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    with pytest.raises(ModelOutputError) as error:
+        as_predictor(Detached(), compiled=True, batch_size=1).ask(PICTURES)
+    assert str(error.value) == "torch cannot compile the module Detached: no compiler. Use compiled=False."
