@@ -165,8 +165,8 @@ class Predictor:
         answer = np.asarray(self.masked(*own))
         if answer.shape[:3] != shape or answer.ndim > 4:
             raise ModelOutputError(
-                f"The model {self.name} was given {shape[0]} rows under {shape[1]} masks, with {shape[2]} rows to "
-                f"fill in, and answered with an array of shape {answer.shape}; {shape} or "
+                f"The model {self.name} was given {shape[0]} rows under {shape[1]} masks, with {shape[2]} "
+                f"rows to fill in, and answered with an array of shape {answer.shape}; {shape} or "
                 f"({shape[0]}, {shape[1]}, {shape[2]}, n_outputs) is needed."
             )
         n_rows = int(np.prod(shape))
