@@ -38,6 +38,8 @@ class Demand:
         Numbers that are kept of each mask and output.
     merges : bool
         Whether equal perturbed rows are looked for.
+    whole : int, default=0
+        Numbers in a row that is held besides, for a model that puts masked rows together itself.
     """
 
     n_rows: int
@@ -46,6 +48,7 @@ class Demand:
     n_outputs: int
     kept: int
     merges: bool
+    whole: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def lay_out(demand: Demand, n_workers: int) -> Layout:
     room = _room(n_workers)
     most = batch_rows(demand.width, demand.n_outputs, n_workers)
     held = 8 * demand.n_draws.size * demand.kept * demand.n_outputs
+    held += _COPIES * 8 * demand.whole
     n_rows = min(demand.n_rows, max(1, room // held), -(-demand.n_rows // n_workers))
     if demand.merges:
         masks = _mask_slices(demand.n_draws, max(1, MERGED_NUMBERS // demand.n_outputs))

@@ -129,10 +129,10 @@ class Run:
     def _stage(self, masks: Bools, X: Any, rows: Codes, named: Codes) -> Answered:
         draws = self.masker.draws(masks)
         n_draws = np.array([part.rows.size for part in draws])
-        width, merges = self.masker.width(X), self.masker.merges
-        if self._is_composed(X, rows):  # elsewhere: what is held here are masks
-            width, merges = masks.shape[1], False
-        demand = Demand(rows.size, n_draws, width, self.n_outputs, self.summary.kept, merges)
+        width, merges, whole = self.masker.width(X), self.masker.merges, 0
+        if self._is_composed(X, rows):  # elsewhere: what is held here are rows in pieces, and masks
+            width, merges, whole = masks.shape[1], False, width
+        demand = Demand(rows.size, n_draws, width, self.n_outputs, self.summary.kept, merges, whole)
         n_workers = effective_n_jobs(self.n_jobs)
         layout = lay_out(demand, n_workers)
         blocks = [MaskBlock(part, masks[part], tuple(draws[part])) for part in layout.masks]
@@ -144,7 +144,7 @@ class Run:
 
     def _is_composed(self, X: Any, rows: Codes) -> bool:
         """Whether the model puts masked rows together itself."""
-        return self.predictor.masked is not None and self.masker.compose(X, int(rows[0])) is not None
+        return self.predictor.masked is not None and self.masker.compose(X, rows[:1]) is not None
 
 
 def _joined(job: Job, done: list[Done]) -> tuple[Floats, ...]:

@@ -172,27 +172,24 @@ class Worker:
                 answers[part] = found
         return (answers if distinct is None else answers[distinct[1]]).reshape(shape), n_cells
 
-    def _pieces(self, rows: Codes) -> list[Composition] | None:
+    def _pieces(self, rows: Codes) -> Composition | None:
         """The rows for a model that composes them itself, where it can and they can be."""
         if self._job.predictor.masked is None:
             return None
-        pieces = [self._job.masker.compose(self._job.X, row) for row in rows]
-        return None if None in pieces else [piece for piece in pieces if piece is not None]
+        return self._job.masker.compose(self._job.X, rows)
 
-    def _composed(self, pieces: list[Composition], block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
+    def _composed(self, pieces: Composition, block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
         answers = np.empty((block.n_draws, rows.size, self._job.n_outputs))
-        n_asked = 0
-        for j, piece in enumerate(pieces):
-            try:
-                every = self._job.predictor.ask_masked(piece.x, block.masks, piece.fill, piece.labels)
-                self._asker.checked(every[0])
-            except Exception as error:
-                told = np.arange(block.n_draws) * rows.size + j
-                n_asked = len(block.draws) * piece.fill.shape[0]
-                raise self._failure(error, block, rows, told, n_asked) from error
-            n_asked += every.shape[0] * every.shape[1]
-            for mask, span in enumerate(block.spans):
-                answers[span, j] = every[mask, block.draws[mask].rows]
+        n_asked = rows.size * len(block.draws) * pieces.fill.shape[1]
+        try:
+            every = self._job.predictor.ask_masked(pieces.x, block.masks, pieces.fill, pieces.labels)
+            self._asker.checked(every[0, 0])
+        except Exception as error:
+            raise self._failure(
+                error, block, rows, np.arange(answers.shape[0] * rows.size), n_asked
+            ) from error
+        for mask, span in enumerate(block.spans):
+            answers[span] = every[:, mask, block.draws[mask].rows].swapaxes(0, 1)
         return answers, n_asked
 
     def _failure(

@@ -39,11 +39,12 @@ def as_predictor(
     model : fitted estimator, Pipeline, callable or Predictor
         A classifier is asked for ``predict_proba``, a regressor for
         ``predict``; a callable takes a batch of rows and returns an array of
-        shape (n,) or (n, n_outputs). A callable that can hide parts of a row
-        where the model lives has a method ``predict_masked(x, masks, fill,
-        labels)`` too, which gets one row, masks of shape (n_masks, n_players),
-        the rows that fill in and the player of each place, and returns an
-        array of shape (n_masks, n_fill, n_outputs).
+        shape (n,) or (n, n_outputs). A callable that can hide parts of rows
+        where the model lives has a method ``predict_masked(X, masks, fill,
+        labels)`` too, which gets rows, masks of shape (n_masks, n_players),
+        what fills in, of shape (n_rows or 1, n_fill, ...), and the player of
+        each place, of shape (n_rows or 1, ...), and returns an array of shape
+        (n_rows, n_masks, n_fill, n_outputs).
     task : {"classification", "regression"}, default=None
         Needed only where the model cannot tell, as a plain callable, and
         something depends on it, as a metric.

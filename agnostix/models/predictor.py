@@ -65,8 +65,8 @@ class Predictor:
         Whether frames are handed to it as arrays, since it was fitted on one.
     masked : callable or None
         For a model that puts masked rows together itself, where it lives: from
-        (x, masks, fill, labels) to an array of shape (n_masks, n_fill) or
-        (n_masks, n_fill, n_outputs); see `ask_masked`.
+        (X, masks, fill, labels) to an array of shape (n_rows, n_masks, n_fill) or
+        (n_rows, n_masks, n_fill, n_outputs); see `ask_masked`.
     faded : callable or None
         The same for soft masks: from (x, fill, grids, shifts, down, right) to an array of
         shape (n_masks,) or (n_masks, n_outputs); see `ask_faded`.
@@ -140,23 +140,23 @@ class Predictor:
         answer = self.function(self.present(copied(table) if self.copies else table))
         return self._checked(answer, table.shape[0])
 
-    def ask_masked(self, x: Any, masks: Bools, fill: Any, labels: Codes) -> Floats:
-        """Ask the model about one row with parts of it hidden, which it composes itself.
+    def ask_masked(self, X: Any, masks: Bools, fill: Any, labels: Codes) -> Floats:
+        """Ask the model about rows with parts of them hidden, which it composes itself.
 
         Parameters
         ----------
-        x : ndarray
-            The row, of any shape.
+        X : ndarray of shape (n_rows, ...)
+            The rows, of any shape.
         masks : ndarray of bool of shape (n_masks, n_players)
-            True where the row's own values stay.
-        fill : ndarray of shape (n_fill, *x.shape)
-            What stands in.
-        labels : ndarray of int, of x's shape or of its leading axes
-            The player to which each place belongs.
+            True where a row's own values stay.
+        fill : ndarray of shape (n_rows or 1, n_fill, ...)
+            What stands in, for each row or for all.
+        labels : ndarray of int of shape (n_rows or 1, ...)
+            The player to which each place of a row belongs, or of its leading axes.
 
         Returns
         -------
-        ndarray of shape (n_masks, n_fill, n_outputs)
+        ndarray of shape (n_rows, n_masks, n_fill, n_outputs)
             In model output units.
 
         Raises
@@ -165,17 +165,17 @@ class Predictor:
             As `predict`.
         """
         assert self.masked is not None
-        shape = (masks.shape[0], fill.shape[0])
-        own = (copied(part) for part in (x, masks, fill, labels))  # which it may write to
+        shape = (X.shape[0], masks.shape[0], fill.shape[1])
+        own = (copied(part) for part in (X, masks, fill, labels))  # which it may write to
         answer = np.asarray(self.masked(*own))
-        if answer.shape[:2] != shape or answer.ndim > 3:
+        if answer.shape[:3] != shape or answer.ndim > 4:
             raise ModelOutputError(
-                f"The model {self.name} was given {shape[0]} masks and {shape[1]} rows to fill in, and "
-                f"answered with an array of shape {answer.shape}; {shape} or "
-                f"({shape[0]}, {shape[1]}, n_outputs) is needed."
+                f"The model {self.name} was given {shape[0]} rows under {shape[1]} masks, with {shape[2]} "
+                f"rows to fill in, and answered with an array of shape {answer.shape}; {shape} or "
+                f"({shape[0]}, {shape[1]}, {shape[2]}, n_outputs) is needed."
             )
-        n_rows = shape[0] * shape[1]
-        return self._checked(answer.reshape(n_rows, *answer.shape[2:]), n_rows).reshape(*shape, -1)
+        n_rows = int(np.prod(shape))
+        return self._checked(answer.reshape(n_rows, *answer.shape[3:]), n_rows).reshape(*shape, -1)
 
     def ask_faded(self, rows: Any) -> Floats:
         """Ask the model about one picture under soft masks, which it composes itself.

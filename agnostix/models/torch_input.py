@@ -78,15 +78,15 @@ class TorchInput:
             batch = (batch - mean) / std
         return batch.contiguous(memory_format=torch.channels_last)
 
-    def spread(self, labels: Codes, x: Any) -> Codes:
-        """Labels of a row's places, as those of the module's input.
+    def spread(self, labels: Codes, X: Any) -> Codes:
+        """Labels of rows' places, as those of the module's input.
 
         Parameters
         ----------
-        labels : ndarray of int, of x's shape or of its leading axes
+        labels : ndarray of int, of X's axes or the leading ones
             The player of each place.
-        x : ndarray
-            The row.
+        X : ndarray of shape (n_rows, ...)
+            The rows.
 
         Returns
         -------
@@ -94,11 +94,11 @@ class TorchInput:
             With channels first; one for all channels where they have none of their own.
         """
         labels = np.ascontiguousarray(labels)
-        if labels.ndim < x.ndim:
-            self.check_channels_are_last(x)
-        if labels.ndim == 3 and self.layout == "HWC":
-            return np.ascontiguousarray(labels.transpose(2, 0, 1))
-        return labels[None] if labels.ndim == 2 else labels
+        if labels.ndim < X.ndim:
+            self.check_channels_are_last(X[0])
+        if labels.ndim == 4 and self.layout == "HWC":
+            return np.ascontiguousarray(labels.transpose(0, 3, 1, 2))
+        return labels[:, None] if labels.ndim == 3 else labels
 
     def check_channels_are_last(self, x: Any) -> None:
         """Check that parts of a picture can be hidden.

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from agnostix.models.torch_answers import TorchAnswers
+from agnostix.models.torch_cells import MaskedCells
 from agnostix.models.torch_failures import (
     check_passes_gradients,
     failures_named,
@@ -119,34 +120,31 @@ class TorchModel:
         size = self._size(self._prepared(rows[:1]))
         return self._in_batches(rows.shape[0], size, lambda part: self._prepared(rows[part]))
 
-    def predict_masked(self, x: Any, masks: Bools, fill: Any, labels: Codes) -> Floats:
-        """Ask about one row with parts hidden, which is put together where the module is.
+    def predict_masked(self, X: Any, masks: Bools, fill: Any, labels: Codes) -> Floats:
+        """Ask about rows with parts hidden, which are put together where the module is.
 
         Parameters
         ----------
-        x : ndarray
-            The row.
+        X : ndarray of shape (n_rows, ...)
+            The rows.
         masks : ndarray of bool of shape (n_masks, n_players)
-            True where the row's own values stay.
-        fill : ndarray of shape (n_fill, *x.shape)
+            True where a row's own values stay.
+        fill : ndarray of shape (n_rows or 1, n_fill, ...)
             What stands in.
-        labels : ndarray of int, of x's shape or of its leading axes
-            The player to which each place belongs.
+        labels : ndarray of int of shape (n_rows or 1, ...)
+            The player to which each place of a row belongs, or of its leading axes.
 
         Returns
         -------
-        ndarray of shape (n_masks, n_fill, n_outputs)
+        ndarray of shape (n_rows, n_masks, n_fill, n_outputs)
         """
-        own, others = self._prepared(x[None]), self._prepared(fill)
+        own = self._prepared(X)
+        others = self._prepared(fill.reshape(-1, *fill.shape[2:])).unflatten(0, fill.shape[:2])
         shown = torch.as_tensor(np.ascontiguousarray(masks), dtype=torch.float32, device=own.device)
-        where = torch.as_tensor(self._input.spread(labels, x), device=own.device)
-        size = self._size(own)
-
-        def composed(other: Any) -> Callable[[slice], Any]:
-            return lambda part: torch.lerp(other, own, self._over(_looked_up(shown[part], where), own))
-
-        answers = [self._in_batches(masks.shape[0], size, composed(other)) for other in others]
-        return np.stack(answers, axis=1)
+        where = torch.as_tensor(self._input.spread(labels, X), device=own.device)
+        cells = MaskedCells(own, others, shown, where)
+        answers = self._in_batches(int(np.prod(cells.shape)), self._size(own[:1]), cells.built)
+        return answers.reshape(*cells.shape, -1)
 
     def predict_faded(
         self, x: Any, fill: Any, grids: Floats, shifts: Codes, down: Floats, right: Floats
@@ -258,9 +256,6 @@ class TorchModel:
         """Rows as the module takes them, where it lives."""
         return self._input.made(rows, self._device)
 
-    def _over(self, shown: Any, own: Any) -> Any:
-        return shown if shown.ndim == own.ndim else shown.reshape(shown.shape[0], *own.shape[1:])
-
     def _in_batches(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
         """Answers batch by batch; where memory runs out, batches are halved."""
         found, start = [], 0
@@ -345,11 +340,6 @@ class TorchModel:
                 ready = row.to(self._kind)
                 known[row.shape] = _largest_output(self._module, ready, self._autocast(row))
         return int(known[row.shape])
-
-
-def _looked_up(masks: Any, where: Any) -> Any:
-    """Of each place its player's entry, of shape (n_masks, *where.shape)."""
-    return masks.index_select(1, where.flatten()).reshape(masks.shape[0], *where.shape)
 
 
 def _largest_output(module: Any, row: Any, autocast: Any) -> int:

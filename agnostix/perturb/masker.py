@@ -20,16 +20,16 @@ MASKER_METHODS = [
 
 @dataclass(frozen=True)
 class Composition:
-    """One row in pieces, for a model that puts masked rows together itself.
+    """Rows in pieces, for a model that puts masked rows together itself.
 
     Attributes
     ----------
-    x : ndarray
-        The row, of any shape.
-    fill : ndarray of shape (n_fill, *x.shape)
-        What stands in: the background rows.
-    labels : ndarray of int, of x's shape or of its leading axes
-        The player to which each place belongs.
+    x : ndarray of shape (n_rows, ...)
+        The rows, of any shape.
+    fill : ndarray of shape (n_rows or 1, n_fill, ...)
+        What stands in: the background rows, of each row or of all.
+    labels : ndarray of int of shape (n_rows or 1, ...)
+        The player to which each place of a row belongs, or of its leading axes.
     """
 
     x: Any
@@ -112,8 +112,8 @@ class Masker(Protocol):
     def builder(self, X: Any, rows: Codes, room: int) -> Builder:
         """A builder of tables of at most `room` cells for some rows of X."""
 
-    def compose(self, X: Any, row: int) -> Composition | None:
-        """A row in pieces, or None where it is no array of numbers."""
+    def compose(self, X: Any, rows: Codes) -> Composition | None:
+        """Some rows in pieces, or None where they are no array of numbers."""
 
 
 def read_alike(masker: Masker, X: Any, players: Players) -> Any:

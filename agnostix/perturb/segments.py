@@ -282,22 +282,23 @@ class SegmentMasker:
         """
         return _SegmentBuilder(X[rows])
 
-    def compose(self, X: Pictures, row: int) -> Composition:
-        """A picture in pieces.
+    def compose(self, X: Pictures, rows: Codes) -> Composition:
+        """Pictures in pieces.
 
         Parameters
         ----------
         X : Pictures
             The pictures.
-        row : int
+        rows : ndarray of int
             Which of them.
 
         Returns
         -------
         Composition
         """
-        own = X[[row]]
-        return Composition(own.pixels[0], np.broadcast_to(own.fill, own.shape), own.labels[0])
+        own = X[rows]
+        fill = np.broadcast_to(own.fill, (own.fill.shape[0], *own.shape[1:]))
+        return Composition(own.pixels, fill[:, None], own.labels)
 
     def _is(self, word: str) -> bool:
         return isinstance(self.segments, str) and self.segments == word

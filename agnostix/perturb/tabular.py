@@ -282,15 +282,15 @@ class TabularMasker:
             return ColumnBuffer(own, background, self.players, room)
         return Gatherer(own, background, self.players, self.merges)
 
-    def compose(self, X: Any, row: int) -> Composition | None:
-        """A row in pieces, for a model that puts masked rows together itself.
+    def compose(self, X: Any, rows: Codes) -> Composition | None:
+        """Rows in pieces, for a model that puts masked rows together itself.
 
         Parameters
         ----------
         X : DataFrame or ndarray of shape (n_rows, n_columns)
             The table.
-        row : int
-            Which row.
+        rows : ndarray of int
+            Which rows.
 
         Returns
         -------
@@ -302,7 +302,7 @@ class TabularMasker:
         labels = np.empty(X.shape[1], dtype=np.intp)
         for player, positions in enumerate(self.players.columns):
             labels[list(positions)] = player
-        return Composition(X[row], self.background, labels)
+        return Composition(X[rows], self.background[None], labels[None])
 
     @cached_property
     def _places(self) -> Codes:

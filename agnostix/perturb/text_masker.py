@@ -281,14 +281,14 @@ class TextMasker:
         """
         return _TextBuilder(X[rows], self._stand_in)
 
-    def compose(self, X: Texts, row: int) -> None:
+    def compose(self, X: Texts, rows: Codes) -> None:
         """A text is no array of numbers.
 
         Parameters
         ----------
         X : Texts
             The texts.
-        row : int
+        rows : ndarray of int
             Which of them.
         """
         return

@@ -243,10 +243,10 @@ class Composes:
     def __call__(self, given):
         raise AssertionError("rows were built")
 
-    def predict_masked(self, x, masks, fill, labels):
-        self.masked += 1
-        rows = np.where(masks[:, labels][:, None], x, fill)
-        told = answers(rows.reshape(-1, x.size)).reshape(*rows.shape[:2], 2)
+    def predict_masked(self, X, masks, fill, labels):
+        self.masked += len(X)
+        rows = np.where(masks[:, labels[0]][None, :, None], X[:, None, None], fill[:, None])
+        told = answers(rows.reshape(-1, X.shape[1])).reshape(*rows.shape[:3], 2)
         return told if self.shape is None else np.ones(self.shape)
 
 
@@ -265,9 +265,9 @@ def test_a_model_that_composes_rows_gets_masks_instead(groups):
 
 def test_a_composed_answer_of_another_shape_is_an_error():
     message = (
-        "The model Composes failed on rows 0 to 0 under masks 0 to 5 (48 model rows): ModelOutputError: "
-        "The model Composes was given 6 masks and 8 rows to fill in, and answered with an array of shape "
-        "(8, 6); (6, 8) or (6, 8, n_outputs) is needed."
+        "The model Composes failed on rows 0 to 8 under masks 0 to 5 (432 model rows): ModelOutputError: "
+        "The model Composes was given 9 rows under 6 masks, with 8 rows to fill in, and answered with an "
+        "array of shape (8, 6); (9, 6, 8) or (9, 6, 8, n_outputs) is needed."
     )
     with pytest.raises(EngineError, match=f"^{re.escape(message)}$"):
         run(as_predictor(Composes((8, 6))), masker_of(), MASKS, X, n_outputs=2)

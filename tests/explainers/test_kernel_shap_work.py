@@ -246,11 +246,11 @@ class Composing:
     def __call__(self, X):
         return look(X)
 
-    def predict_masked(self, x, masks, fill, labels):
-        shown = masks[:, labels]
-        shown = shown.reshape(shown.shape[0], 1, *shown.shape[1:], *[1] * (x.ndim - shown.ndim + 1))
-        mixed = np.where(shown, x, fill)
-        return look(mixed.reshape(-1, *x.shape)).reshape(*mixed.shape[:2], -1)
+    def predict_masked(self, X, masks, fill, labels):
+        shown = np.moveaxis(masks[:, labels], 0, 1)[:, :, None]
+        shown = shown.reshape(*shown.shape, *[1] * (X.ndim + 2 - shown.ndim))
+        mixed = np.where(shown, X[:, None, None], fill[:, None])
+        return look(mixed.reshape(-1, *X.shape[1:])).reshape(*mixed.shape[:3], -1)
 
 
 def pictures(form):

@@ -247,10 +247,12 @@ class Composing:
     def __call__(self, X):
         return linear(X)
 
-    def predict_masked(self, x, masks, fill, labels):
-        self.n_masks += len(masks)
-        mixed = np.where(masks[:, labels][:, None, ..., None], x, fill)
-        return linear(mixed.reshape(-1, *x.shape)).reshape(mixed.shape[:2])
+    def predict_masked(self, X, masks, fill, labels):
+        self.n_masks += len(X) * len(masks)
+        shown = np.moveaxis(masks[:, labels], 0, 1)[:, :, None]
+        shown = shown.reshape(*shown.shape, *[1] * (X.ndim + 2 - shown.ndim))
+        mixed = np.where(shown, X[:, None, None], fill[:, None])
+        return linear(mixed.reshape(-1, *X.shape[1:])).reshape(*mixed.shape[:3])
 
 
 @pytest.mark.parametrize("fill", ["mean", "segment_mean", "blur", 0.25])

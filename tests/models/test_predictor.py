@@ -314,13 +314,14 @@ def test_a_callable_that_composes_rows_is_recognised():
         def __call__(self, X):
             return X[:, 0]
 
-        def predict_masked(self, x, masks, fill, labels):
-            return np.where(masks[:, labels][:, None], x, fill)[..., 0]
+        def predict_masked(self, X, masks, fill, labels):
+            return np.where(masks[:, labels[0]][None, :, None], X[:, None, None], fill[:, None])[..., 0]
 
     predictor = as_predictor(Composes())
     masks = np.array([[True, False], [False, True]])
-    told = predictor.ask_masked(ROWS[0], masks, ROWS[1:], np.array([0, 1, 1]))
-    np.testing.assert_array_equal(told[:, :, 0], [[0, 0, 0], [3, 6, 9]])
+    told = predictor.ask_masked(ROWS[:2], masks, ROWS[None, 1:], np.array([[0, 1, 1]]))
+    np.testing.assert_array_equal(told[0, :, :, 0], [[0, 0, 0], [3, 6, 9]])
+    np.testing.assert_array_equal(told[1, :, :, 0], [[3, 3, 3], [3, 6, 9]])
     assert as_predictor(lambda X: X).masked is None
 
 
@@ -329,27 +330,30 @@ def test_a_model_that_composes_rows_in_place_leaves_the_pieces():
         def __call__(self, X):
             return X[:, 0]
 
-        def predict_masked(self, x, masks, fill, labels):
-            told = np.where(masks[:, labels][:, None], x, fill)[..., 0]
-            for part in (x, masks, fill, labels):
+        def predict_masked(self, X, masks, fill, labels):
+            told = np.zeros((len(X), len(masks), fill.shape[1]))
+            for part in (X, masks, fill, labels):
                 part[...] = 0
             return told
 
-    pieces = (ROWS[0] + 1.0, np.array([[True, True], [False, True]]), ROWS[1:] + 1.0, np.array([0, 1, 1]))
+    masks = np.array([[True, True], [False, True]])
+    pieces = (ROWS[:1] + 1.0, masks, ROWS[None, 1:] + 1.0, np.array([[0, 1, 1]]))
     before = [part.copy() for part in pieces]
     as_predictor(Composes()).ask_masked(*pieces)
     for part, kept in zip(pieces, before, strict=True):
         np.testing.assert_array_equal(part, kept)
 
 
-@pytest.mark.parametrize("answer", [np.full((2, 3), np.nan), np.zeros((3, 2)), np.zeros((2, 3, 1, 1))])
+@pytest.mark.parametrize("answer", [np.full((1, 2, 3), np.nan), np.zeros((2, 3)), np.zeros((1, 2, 3, 1, 1))])
 def test_a_composed_answer_is_checked(answer):
     class Composes:
         def __call__(self, X):
             return X[:, 0]
 
-        def predict_masked(self, x, masks, fill, labels):
+        def predict_masked(self, X, masks, fill, labels):
             return answer
 
     with pytest.raises(ModelOutputError):
-        as_predictor(Composes()).ask_masked(ROWS[0], np.ones((2, 1), bool), ROWS[1:], np.zeros(3, int))
+        as_predictor(Composes()).ask_masked(
+            ROWS[:1], np.ones((2, 1), bool), ROWS[None, 1:], np.zeros((1, 3), int)
+        )

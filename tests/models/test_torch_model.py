@@ -494,22 +494,30 @@ def test_masks_put_together_by_the_module_are_those_built_before(X, by_channel):
     labels = np.broadcast_to(CELLS[..., None], X.shape[1:]).copy() if by_channel else CELLS
     if by_channel:
         labels[..., 1] = 3 - labels[..., 1]
-    fill = X[1:4]
-    found = predictor.function.predict_masked(X[0], MASKS, fill, labels)
-    shown = MASKS[:, labels] if by_channel else MASKS[:, labels][..., None]
-    built = np.stack([predictor.ask(np.where(shown, X[0], other)) for other in fill], axis=1)
-    np.testing.assert_allclose(found, built, atol=1e-6)
+    rows, fill = X[:2], np.stack([X[1:4], X[2:5]])
+    labels = np.stack([labels, (labels + 1) % 4])
+    found = predictor.function.predict_masked(rows, MASKS, fill, labels)
+    for i, own in enumerate(rows):
+        shown = MASKS[:, labels[i]] if by_channel else MASKS[:, labels[i]][..., None]
+        built = np.stack([predictor.ask(np.where(shown, own, other)) for other in fill[i]], axis=1)
+        np.testing.assert_allclose(found[i], built, atol=1e-6)
+        alone = predictor.function.predict_masked(rows[[i]], MASKS, fill[[i]], labels[[i]])[0]
+        np.testing.assert_allclose(found[i], alone, atol=1e-6)
+    shared = predictor.function.predict_masked(rows, MASKS, fill[:1], labels[:1])
+    np.testing.assert_allclose(shared[0], found[0], atol=1e-6)
+    of_last = predictor.function.predict_masked(rows[1:], MASKS, fill[:1], labels[:1])
+    np.testing.assert_allclose(shared[1:], of_last, atol=1e-6)
 
 
 def test_masked_grey_pictures_and_tables():
     grey = PICTURES[..., 0]
     module = small(n_channels=1)
-    found = TorchModel(module).predict_masked(grey[0], MASKS, grey[1:2], CELLS)[:, 0]
+    found = TorchModel(module).predict_masked(grey[:1], MASKS, grey[None, 1:2], CELLS[None])[0, :, 0]
     built = TorchModel(module)(np.where(MASKS[:, CELLS], grey[0], grey[1]))
     np.testing.assert_allclose(found, built, atol=1e-6)
     row, other = RNG.random((2, 4))
     mlp = nn.Linear(4, 2)
-    found = TorchModel(mlp).predict_masked(row, MASKS, other[None], np.arange(4))[:, 0]
+    found = TorchModel(mlp).predict_masked(row[None], MASKS, other[None, None], np.arange(4)[None])[0, :, 0]
     np.testing.assert_allclose(found, TorchModel(mlp)(np.where(MASKS, row, other)), atol=1e-6)
 
 

@@ -127,12 +127,13 @@ def test_each_picture_is_cut_and_filled_by_itself(X, fill):
 def test_pieces_are_put_together_to_the_same(X, fill, segments):
     masker = SegmentMasker(segments, fill=fill)
     rows = masker.read(X)
-    piece = masker.compose(rows, 2)
+    piece = masker.compose(rows, np.array([2, 0]))
     masks = MASKS[:, : rows.labels.max() + 1]
     whole = masker.builder(rows, np.array([2]), 100).build(block_of(masker, masks), slice(0, 4))
-    shown = masks[:, piece.labels].reshape(4, 2, 3, *[1] * (X.ndim - 3))
-    assert piece.fill.shape == (1, *X.shape[1:])
-    np.testing.assert_array_equal(np.where(shown, piece.x, piece.fill), whole)
+    shown = masks[:, piece.labels[0]].reshape(4, 2, 3, *[1] * (X.ndim - 3))
+    assert piece.fill.shape[1:] == (1, *X.shape[1:])
+    np.testing.assert_array_equal(piece.x, X[[2, 0]])
+    np.testing.assert_array_equal(np.where(shown, piece.x[0], piece.fill[0]), whole)
 
 
 PICTURES = st.sampled_from([np.uint8, np.float64, np.int16]).flatmap(
@@ -384,8 +385,8 @@ def test_colours_of_other_channels_are_refused(X, fill, told):
 @pytest.mark.parametrize("fill", [0, 255, 7.0, np.float32(3), np.int64(4)])
 def test_whole_numbers_of_any_make_are_colours(fill):
     masker = SegmentMasker(LABELS, fill=fill)
-    masked = masker.compose(masker.read(FORMS["bytes"]), 0).fill
-    np.testing.assert_array_equal(masked, np.full((1, 2, 3, 3), int(fill), dtype=np.uint8))
+    masked = masker.compose(masker.read(FORMS["bytes"]), np.array([0])).fill
+    np.testing.assert_array_equal(masked, np.full((1, 1, 2, 3, 3), int(fill), dtype=np.uint8))
 
 
 SHAPES = (

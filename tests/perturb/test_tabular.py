@@ -311,14 +311,14 @@ def test_a_background_without_repeated_values_is_not_searched():
     assert masker_of(np.column_stack([rng.normal(size=(50, 3)), rng.integers(0, 2, 50)])).merges
 
 
-def test_a_row_in_pieces_says_whose_each_column_is():
+def test_rows_in_pieces_say_whose_each_column_is():
     X = np.arange(6.0).reshape(2, 3)
-    piece = masker_of(X, groups={"g": ["x0", "x2"]}).compose(X, 1)
-    np.testing.assert_array_equal(piece.x, [3.0, 4.0, 5.0])
-    np.testing.assert_array_equal(piece.fill, X)
-    np.testing.assert_array_equal(piece.labels, [0, 1, 0])
+    piece = masker_of(X, groups={"g": ["x0", "x2"]}).compose(X, np.array([1, 0]))
+    np.testing.assert_array_equal(piece.x, X[[1, 0]])
+    np.testing.assert_array_equal(piece.fill, X[None])
+    np.testing.assert_array_equal(piece.labels, [[0, 1, 0]])
     frame = pd.DataFrame(X)
-    assert masker_of(frame).compose(frame, 1) is None
+    assert masker_of(frame).compose(frame, np.array([1])) is None
 
 
 @pytest.mark.parametrize(

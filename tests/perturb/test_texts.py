@@ -157,7 +157,7 @@ def test_what_the_engine_asks_of_it():
     assert not masker.same_players
     assert masker.width(rows) == 64
     assert masker.width(masker.read(["a", "b" * 100])) == 100
-    assert masker.compose(rows, 0) is None
+    assert masker.compose(rows, np.array([0])) is None
     for draw in masker.draws(np.ones((2, 2), dtype=bool)):
         assert (draw.rows.tolist(), draw.weights.tolist(), draw.which.tolist()) == ([0], [1.0], [0])
 
