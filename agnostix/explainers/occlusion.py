@@ -417,6 +417,7 @@ class OcclusionExplainer(BackgroundExplainer):
         self._shape: tuple[int, ...] | None = None
         self.method_ = self._chosen_method(X)
         if self.method_ == "features" or self.masker is not None:
+            self._check_is_table(X)
             return self.masker
         self._shape = self._pixels(X).shape[1:]
         if self.method_ == "segments":
@@ -444,6 +445,13 @@ class OcclusionExplainer(BackgroundExplainer):
                 f"got {self.fill!r}. Give the fill to the masker."
             )
         return "segments"
+
+    def _check_is_table(self, X: Any) -> None:
+        if self.method_ == "features" and (n_axes := _n_axes(X)) > 2:
+            raise DataError(
+                f"method='features' of OcclusionExplainer needs a table, got {n_axes} dimensions, as "
+                "pictures have. Use method='window' or 'segments'."
+            )
 
     def _pixels(self, X: Any) -> Any:
         """Pictures, checked."""
@@ -525,4 +533,7 @@ def _n_axes(X: Any) -> int:
     """Of a table or pictures, of one size or not."""
     if is_frame(X):
         return 2
-    return int(X.ndim) if hasattr(X, "ndim") else np.asarray(X, dtype=object).ndim
+    if hasattr(X, "ndim"):
+        return int(X.ndim)
+    is_list = isinstance(X, list | tuple) and len(X) > 0
+    return 1 + _n_axes(X[0]) if is_list else np.ndim(X)

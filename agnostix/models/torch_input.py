@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from agnostix.exceptions import DataError
 from agnostix.models.torch_failures import channels_hint
 from agnostix.typing import Codes
+from agnostix.utils.frames import is_frame, to_array
 
 _BRIGHTEST = 2.0
 _DARKEST = -1.0
@@ -59,8 +61,7 @@ class TorchInput:
         DataError
             If they are no finite numbers, or do not fit the normalisation.
         """
-        rows = np.asarray(rows)
-        self.check(rows)
+        rows = self.read(rows)
         is_bytes = rows.dtype == np.uint8
         rows = np.array(rows, dtype=np.uint8 if is_bytes else np.float32, order="C")
         batch = torch.as_tensor(rows).to(device).to(torch.float32)
@@ -118,6 +119,29 @@ class TorchInput:
                 "Parts of pictures are hidden with channels last: transpose the pictures to (n_rows, height, "
                 "width, n_channels), and use layout='HWC'."
             )
+
+    def read(self, X: Any) -> Any:
+        """Rows as an array, checked.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of n_rows rows
+            A table, or pictures.
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        DataError
+            As `check`.
+        """
+        rows = to_array(X) if is_frame(X) else np.asarray(X)
+        if rows.dtype == object and all(isinstance(one, Real | np.bool_) for one in rows.flat):
+            rows = rows.astype(float)  # frames of several types come as objects
+        self.check(rows)
+        return rows
 
     def check(self, rows: Any) -> None:
         """Check rows before anything is made of them.

@@ -24,7 +24,6 @@ from agnostix.models.torch_masks import MaskFound, search
 from agnostix.models.torch_modes import evaluating
 from agnostix.models.torch_params import PRECISIONS, check_params, normalisation
 from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import is_frame, to_array
 
 CPU_BYTES = 20_000_000
 """Of the largest tensor inside a network on a processor: much larger ones are asked of the system
@@ -115,8 +114,7 @@ class TorchModel:
         -------
         ndarray of shape (n_rows, n_outputs)
         """
-        rows = to_array(X) if is_frame(X) else np.asarray(X)
-        self._input.check(rows)
+        rows = self._input.read(X)
         size = self._size(self._prepared(rows[:1]))
         return self._in_batches(rows.shape[0], size, lambda part: self._prepared(rows[part]))
 

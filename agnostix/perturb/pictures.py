@@ -10,6 +10,7 @@ import numpy as np
 
 from agnostix.exceptions import DataError
 from agnostix.typing import Bools, Codes
+from agnostix.utils.frames import unreadable
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ def as_pixels(X: Any) -> Any:
         pixels = np.asarray(X)
     except ValueError:
         raise DataError("X must be pictures of one size; pass those of another size by themselves.") from None
+    except (RuntimeError, TypeError) as error:
+        raise unreadable(X, error) from error
     if pixels.ndim not in (3, 4) or 0 in pixels.shape or pixels.dtype.kind not in "biuf":
         raise DataError(
             "X must be numbers of shape (n_rows, height, width) or (n_rows, height, width, n_channels), "

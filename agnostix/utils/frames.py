@@ -77,8 +77,16 @@ def as_table(X: Any) -> Any:
             table = np.asarray(X)
         except ValueError:
             raise DataError("X must have rows of equal length; some are shorter than others.") from None
+        except (RuntimeError, TypeError) as error:
+            raise unreadable(X, error) from error
         if table.dtype.kind == "c":
             raise DataError("Complex data not supported: X holds complex numbers.")
+        if table.ndim > 2:
+            raise DataError(
+                f"X must have two dimensions (rows, columns), got an array of shape {table.shape}. Pictures "
+                "are explained with method='window' of OcclusionExplainer, or with masker=SegmentMasker() of "
+                "LimeExplainer and KernelShapExplainer."
+            )
         if table.ndim != 2:
             raise DataError(
                 f"X must have two dimensions (rows, columns), got an array of shape {table.shape}. "
@@ -87,6 +95,26 @@ def as_table(X: Any) -> Any:
     if min(table.shape) == 0:
         raise DataError(f"X must have at least one row and one column, got shape {tuple(table.shape)}.")
     return table
+
+
+def unreadable(X: Any, error: Exception) -> DataError:
+    """The error where numpy makes no array of something, as of tensors that are elsewhere.
+
+    Parameters
+    ----------
+    X : object
+        What it is.
+    error : Exception
+        What numpy says.
+
+    Returns
+    -------
+    DataError
+    """
+    return DataError(
+        f"X is a {type(X).__name__} of which numpy makes no array ({str(error).rstrip('.')}). Of a torch "
+        "tensor, pass X.detach().cpu().float().numpy()."
+    )
 
 
 def column_names(X: Any) -> list[str]:

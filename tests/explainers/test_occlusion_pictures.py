@@ -300,3 +300,29 @@ def test_searches_that_cannot_be(params, message):
     with pytest.raises(DataError) as error:
         LearnedMask(**params)
     assert str(error.value) == message
+
+
+def test_features_of_pictures_are_refused():
+    with pytest.raises(DataError) as error:
+        OcclusionExplainer(lambda X: X.mean(axis=(1, 2)), method="features").fit(np.zeros((2, 4, 4)))
+    assert str(error.value) == (
+        "method='features' of OcclusionExplainer needs a table, got 3 dimensions, as pictures have. Use "
+        "method='window' or 'segments'."
+    )
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 3), (6, 4, 3)])
+@pytest.mark.parametrize("method", ["auto", "window", "segments", "rise"])
+def test_pictures_of_several_sizes_are_refused_whatever_the_method(shape, method):
+    pictures = [np.zeros((6, 6, 3)), np.zeros(shape)]
+    with pytest.raises(DataError) as error:
+        OcclusionExplainer(lambda X: X.mean(axis=(1, 2, 3)), method=method, window=2, stride=2).fit(pictures)
+    assert str(error.value) == "X must be pictures of one size; pass those of another size by themselves."
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_a_list_of_pictures_is_one_of_pictures(kind):
+    pictures = np.random.default_rng(0).random((2, 4, 4))
+    explainer = OcclusionExplainer(lambda X: X.mean(axis=(1, 2)), window=2, stride=2).fit(kind(pictures))
+    found = explainer.explain(kind(pictures))
+    np.testing.assert_array_equal(found.values, explainer.explain(pictures).values)

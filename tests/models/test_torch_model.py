@@ -2,6 +2,8 @@ import pickle
 import re
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,12 +14,23 @@ from torch import nn  # noqa: E402
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor  # noqa: E402
 from agnostix.exceptions import DataError, EngineError, ModelOutputError  # noqa: E402
+from agnostix.models.torch_input import TorchInput  # noqa: E402
 from agnostix.models.torch_model import TorchModel  # noqa: E402
 from agnostix.perturb import Fades, SegmentMasker  # noqa: E402
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.random((5, 6, 8, 3))
 BYTES = RNG.integers(0, 256, (5, 6, 8, 3)).astype(np.uint8)
+ORDERS = {
+    "negative strides": PICTURES[:, ::-1, ::-1],
+    "every second": PICTURES[:, :, ::2],
+    "Fortran": np.asfortranarray(PICTURES),
+    "channels first": np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1),
+    "big endian": PICTURES.astype(">f8"),
+    "half": PICTURES.astype(np.float16),
+    "long": PICTURES.astype(np.longdouble),
+    "truths": PICTURES > 0.5,
+}
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
 
 
@@ -539,3 +552,80 @@ def test_explainers_of_segments_agree_with_a_plain_function(explainer):
     )
     np.testing.assert_allclose(found.values, plain.values, atol=1e-5)
     np.testing.assert_allclose(found.std_errors, plain.std_errors, atol=1e-5)
+
+
+def test_pictures_may_be_predicted_outright():
+    np.testing.assert_array_equal(
+        as_predictor(small()).predict(PICTURES), as_predictor(small()).ask(PICTURES)
+    )
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_tensors_that_numpy_cannot_read_are_named(kind):
+    X = torch.tensor(PICTURES, dtype=kind, requires_grad=True)
+    with pytest.raises(
+        DataError, match=r"Of a torch tensor, pass X\.detach\(\)\.cpu\(\)\.float\(\)\.numpy\(\)\.$"
+    ):
+        OcclusionExplainer(small(), window=2, stride=2).fit(X)
+    ready = X.detach().cpu().float().numpy()
+    assert OcclusionExplainer(small(), window=2, stride=2).fit(ready).explain(ready).values.shape[0] == 5
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_functions_may_answer_with_tensors(kind):
+    weights = torch.ones(3, dtype=kind, requires_grad=True)
+    predictor = as_predictor(lambda X: torch.tensor(X, dtype=kind) @ weights)
+    np.testing.assert_allclose(predictor.predict(np.eye(3)), np.ones((3, 1)))
+
+
+@pytest.mark.parametrize("X", ORDERS.values(), ids=ORDERS)
+def test_the_layout_in_memory_changes_nothing(X):
+    module = small()
+    np.testing.assert_array_equal(
+        as_predictor(module).ask(X), as_predictor(module).ask(np.array(X, dtype=float, order="C"))
+    )
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_frames_of_numbers_and_truths_are_tables(make):
+    columns = {"a": [0.5, 1.5], "b": [1, 2], "c": [True, False]}
+    found = raw(nn.Flatten()).ask(make(columns))
+    np.testing.assert_array_equal(found, [[0.5, 1, 1], [1.5, 2, 0]])
+
+
+MANY = np.random.default_rng(1).random((2, 16, 12, 3))
+
+
+@pytest.mark.parametrize(
+    ("explainer", "small_plan", "large_plan"),
+    [
+        (OcclusionExplainer, {"window": 4, "stride": 4}, {"window": 4, "stride": 1}),
+        (OcclusionExplainer, {"method": "rise", "n_masks": 32}, {"method": "rise", "n_masks": 256}),
+        (
+            OcclusionExplainer,
+            {"masker": SegmentMasker(n_segments=4)},
+            {"masker": SegmentMasker(n_segments=64)},
+        ),
+        (LimeExplainer, {"n_samples": 32}, {"n_samples": 512}),
+        (KernelShapExplainer, {"budget": 64}, {"budget": 512}),
+    ],
+)
+def test_a_picture_crosses_once_however_many_masks_there_are(monkeypatch, explainer, small_plan, large_plan):
+    crossed = []
+    made = TorchInput.made
+
+    def counted(self, rows, device):
+        crossed.append(len(rows))
+        return made(self, rows, device)
+
+    counts = []
+    for plan in (small_plan, large_plan):
+        masked = {} if explainer is OcclusionExplainer else {"masker": SegmentMasker(n_segments=16)}
+        own = explainer(small(), random_state=0, **masked, **plan).fit(MANY)
+        monkeypatch.setattr(TorchInput, "made", counted)
+        crossed.clear()
+        exp = own.explain(MANY)
+        monkeypatch.undo()
+        counts.append((sum(crossed), exp.n_model_rows))
+    assert counts[0][0] == counts[1][0] <= 6 * len(MANY)
+    assert counts[1][1] > 4 * counts[0][1]

@@ -47,7 +47,33 @@ def test_columns_named_twice_are_refused(names):
         as_table(pd.DataFrame(np.zeros((2, 3)), columns=names))
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 2, 2), ()])
+def test_pictures_are_no_table():
+    with pytest.raises(DataError) as error:
+        as_table(np.zeros((2, 4, 4)))
+    assert str(error.value) == (
+        "X must have two dimensions (rows, columns), got an array of shape (2, 4, 4). Pictures are explained "
+        "with method='window' of OcclusionExplainer, or with masker=SegmentMasker() of LimeExplainer and "
+        "KernelShapExplainer."
+    )
+
+
+class Elsewhere:
+    """Gives numpy nothing."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("it is on another device.")
+
+
+def test_what_numpy_cannot_read_is_named():
+    with pytest.raises(DataError) as error:
+        as_table(Elsewhere())
+    assert str(error.value) == (
+        "X is a Elsewhere of which numpy makes no array (it is on another device). Of a torch tensor, pass "
+        "X.detach().cpu().float().numpy()."
+    )
+
+
+@pytest.mark.parametrize("shape", [(3,), ()])
 def test_an_array_of_another_dimension_is_refused(shape):
     message = (
         f"X must have two dimensions (rows, columns), got an array of shape {shape}. "
