@@ -180,16 +180,18 @@ class Worker:
 
     def _composed(self, pieces: Composition, block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
         answers = np.empty((block.n_draws, rows.size, self._job.n_outputs))
-        n_asked = rows.size * len(block.draws) * pieces.fill.shape[1]
+        n_asked = rows.size * block.n_draws
         try:
-            every = self._job.predictor.ask_masked(pieces.x, block.masks, pieces.fill, pieces.labels)
-            self._asker.checked(every[0, 0])
+            for masks, drawn in _alike(block):
+                fill = pieces.fill[:, drawn]
+                every = self._job.predictor.ask_masked(pieces.x, block.masks[masks], fill, pieces.labels)
+                self._asker.checked(every[0, 0])
+                for place, mask in enumerate(masks):
+                    answers[block.spans[mask]] = every[:, place].swapaxes(0, 1)
         except Exception as error:
             raise self._failure(
                 error, block, rows, np.arange(answers.shape[0] * rows.size), n_asked
             ) from error
-        for mask, span in enumerate(block.spans):
-            answers[span] = every[:, mask, block.draws[mask].rows].swapaxes(0, 1)
         return answers, n_asked
 
     def _failure(
@@ -206,3 +208,11 @@ class Worker:
 
 def _told(rows: Codes, start: int, stop: int) -> str:
     return f"rows {rows[0]} to {rows[-1]} under masks {start} to {stop - 1}"
+
+
+def _alike(block: MaskBlock) -> list[tuple[list[int], Codes]]:
+    """Masks that need the same of what stands in, and what that is."""
+    found: dict[bytes, tuple[list[int], Codes]] = {}
+    for mask, draws in enumerate(block.draws):
+        found.setdefault(draws.rows.tobytes(), ([], draws.rows))[0].append(mask)
+    return list(found.values())
