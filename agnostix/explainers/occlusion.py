@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base import BackgroundExplainer
 from agnostix.base.outputs import picked, select_outputs
-from agnostix.engine import MeanAndVariance, Run, SoftMasks, Survey, TableRows
+from agnostix.engine import InpaintedWindows, MeanAndVariance, Run, SoftMasks, Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
 from agnostix.perturb import (
@@ -23,6 +23,7 @@ from agnostix.perturb import (
     Windows,
     one_hidden_at_a_time,
 )
+from agnostix.perturb.fills import is_stack
 from agnostix.perturb.masker import MASKER_METHODS
 from agnostix.perturb.pictures import as_pixels
 from agnostix.typing import Floats
@@ -80,10 +81,17 @@ class OcclusionExplainer(BackgroundExplainer):
         What stands in for hidden values. Tables: rows drawn from those seen in
         `fit`, or one row of constants, for a DataFrame a mapping from its
         columns. Pictures: "mean", which "auto" chooses, for the mean colour;
-        "blur"; a number, or one for each channel, in the pictures' own units.
-        A masker has its own.
+        "blur"; a number, or one for each channel, in the pictures' own units;
+        "inpaint", for what the pixels around suggest, by noisy linear
+        interpolation [4]_; "draws" for pictures seen in `fit`, "noise" for noise
+        with the mean and spread of each channel, or an array of pictures, over
+        which answers are averaged. "rise" and "mask" have one picture stand in,
+        and no "inpaint". A masker has its own.
+    sigma : float, default=10.0
+        Standard deviation of "blur", in pixels.
     background_size : int, default=100
-        Rows of a table drawn in `fit`, without replacement; all where there are fewer.
+        Rows of a table, or pictures, drawn in `fit`, without replacement; all
+        where there are fewer. Pictures of noise; one for "rise" and "mask".
     feature_groups : mapping from str to list of str, default=None
         Columns that are hidden together, such as those of one label.
     masker : SegmentMasker, TextMasker or other Masker, default=None
@@ -119,9 +127,11 @@ class OcclusionExplainer(BackgroundExplainer):
     -----
     Background rows that agree in what is hidden are put to the model once.
     Standard errors speak of the draw of the background: the spread over its
-    rows, as if each were drawn anew; 0 for a single row of constants, for
-    windows and for segments. Those of "rise" come from independent blocks of
-    masks; a learned mask has none.
+    rows, as if each were drawn anew; 0 for a single row of constants, and where
+    one picture stands in. With several, those of a pixel under "window" are the
+    mean errors of the windows that cover it, as if these erred together: at
+    most. Those of "rise" come from independent blocks of masks; a learned mask
+    has none.
 
     Maps have shape (n_rows, height, width, n_outputs). ``base_values`` are the
     answers where all of a picture is hidden, with "rise" the mean answer under
@@ -138,6 +148,8 @@ class OcclusionExplainer(BackgroundExplainer):
        https://doi.org/10.48550/arXiv.1806.07421
     .. [3] Fong, R., Vedaldi, A. (2017). Interpretable explanations of black
        boxes by meaningful perturbation. ICCV. https://doi.org/10.1109/ICCV.2017.371
+    .. [4] Rong, Y., et al. (2022). A consistent and efficient evaluation strategy
+       for attribution methods. ICML. https://doi.org/10.48550/arXiv.2202.00449
 
     Examples
     --------
@@ -175,6 +187,7 @@ class OcclusionExplainer(BackgroundExplainer):
         "learned_mask": [LearnedMask, None],
         "stride": [Interval(Integral, 1, None, closed="left"), tuple],
         "fill": "no_validation",
+        "sigma": [Interval(Real, 0, None, closed="neither")],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": [dict, None],
         "masker": [HasMethods(MASKER_METHODS), None],
@@ -196,6 +209,7 @@ class OcclusionExplainer(BackgroundExplainer):
         share: float = 0.5,
         learned_mask: LearnedMask | None = None,
         fill: Any = "auto",
+        sigma: float = 10.0,
         background_size: int = 100,
         feature_groups: Mapping[str, Sequence[str]] | None = None,
         masker: Any = None,
@@ -213,6 +227,7 @@ class OcclusionExplainer(BackgroundExplainer):
         self.share = share
         self.learned_mask = learned_mask
         self.fill = fill
+        self.sigma = sigma
         self.background_size = background_size
         self.feature_groups = feature_groups
         self.masker = masker
@@ -277,8 +292,7 @@ class OcclusionExplainer(BackgroundExplainer):
             return self._faded(rows, wanted)
         if self.method_ == "mask":
             return self._learned(rows, wanted)
-        (answered,) = self._run().answer(self._plan(rows), rows)
-        means, variances = answered.found
+        means, variances, n_model_rows = self._inpainted(rows) if self._inpaints else self._hidden(rows)
         which, names, extras = self._picked(wanted, means[:, 0])
         n_hidden = means.shape[1] - 1 - (self.base_values_ is None)
         values = picked(means[:, :1] - means[:, 1 : 1 + n_hidden], which)
@@ -288,7 +302,7 @@ class OcclusionExplainer(BackgroundExplainer):
         if self._windows is not None:
             extras["windows"] = values
             values, features = self._windows.spread(values), ()
-            errors = np.zeros_like(values)
+            errors = self._windows.spread(errors)
         elif self.base_values_ is None:
             extras |= self._masker.extras(rows)
             values = np.where(self._masker.present(rows)[:, :, None], values, np.nan)
@@ -303,9 +317,25 @@ class OcclusionExplainer(BackgroundExplainer):
             kind="occlusion",
             method="OcclusionExplainer",
             params=self._told_params(),
-            n_model_rows=answered.n_model_rows,
+            n_model_rows=n_model_rows,
             extras=extras,
         )
+
+    def _hidden(self, rows: Any) -> tuple[Floats, Floats, int]:
+        """Means and variances over what stands in, by row, mask and output, and model rows."""
+        (answered,) = self._run().answer(self._plan(rows), rows)
+        means, variances = answered.found
+        return means, variances, answered.n_model_rows
+
+    def _inpainted(self, rows: Any) -> tuple[Floats, Floats, int]:
+        """The same where each window is filled in from what is around it."""
+        assert self._windows is not None
+        pictures, own = self._answers(self._masker.unmasked(rows))
+        (found,) = zip(
+            *self._survey().answer(InpaintedWindows(self._windows, pictures, self._seed)), strict=True
+        )
+        means = np.concatenate([own[:, None], np.stack(found)], axis=1)
+        return means, np.zeros_like(means), means.shape[0] * means.shape[1]
 
     def _faded(self, rows: Any, wanted: Any) -> Explanation:
         """Maps from soft masks."""
@@ -313,7 +343,7 @@ class OcclusionExplainer(BackgroundExplainer):
         pictures, own = self._answers(self._masker.unmasked(rows))
         which, names, extras = self._picked(wanted, own)
         composed = self._predictor.faded is not None
-        found = self._survey().answer(SoftMasks(self._fades, pictures, rows.fill, which, composed))
+        found = self._survey().answer(SoftMasks(self._fades, pictures, rows.fill[:, 0], which, composed))
         values, errors, base = (np.stack(part) for part in zip(*found, strict=True))
         n_masks = self._fades.points.n_points
         n_rows = len(pictures) * (1 + n_masks)
@@ -324,7 +354,7 @@ class OcclusionExplainer(BackgroundExplainer):
         """Masks that are learned, one for each picture and output."""
         pictures, own = self._answers(self._masker.unmasked(rows))
         which, names, extras = self._picked(wanted, own)
-        fills, hidden_all = self._answers(np.broadcast_to(rows.fill, pictures.shape))
+        fills, hidden_all = self._answers(np.broadcast_to(rows.fill[:, 0], pictures.shape))
         module: Any = self._predictor.function
         found = [
             [module.learn_mask(x, fill, int(output), self._mask_search, self._seed) for output in outputs]
@@ -397,6 +427,9 @@ class OcclusionExplainer(BackgroundExplainer):
                 self.outputs, self.output_names_, np.zeros((1, len(self.output_names_)))
             )
             return n_rows * (2 + which.shape[1] * self._mask_search.cost)
+        if self._inpaints:
+            assert self._windows is not None
+            return n_rows * (2 + self._windows.n_windows)
         return self._run().cost(self._plan(rows), n_rows)
 
     def _plan(self, rows: Any) -> Plan:
@@ -419,17 +452,45 @@ class OcclusionExplainer(BackgroundExplainer):
         if self.method_ == "features" or self.masker is not None:
             self._check_is_table(X)
             return self.masker
-        self._shape = self._pixels(X).shape[1:]
-        if self.method_ == "segments":
-            return SegmentMasker(fill=self._fill)
+        pixels = self._pixels(X)
+        self._shape = pixels.shape[1:]
         shape = (self._shape[0], self._shape[1])
         self._seed = seed_of(self.random_state)
+        if self.method_ == "segments":
+            return self._filling(pixels, "grid")
         if self.method_ == "rise":
             self._fades = Fades.of(shape, self.n_cells, self.share, self.n_masks, self._seed)
         if self.method_ in ("rise", "mask"):
-            return SegmentMasker(np.zeros(shape, dtype=int), fill=self._fill)
+            return self._checked_single(self._filling(pixels, np.zeros(shape, dtype=int)))
         self._windows = Windows(shape, _pair("window", self.window), _pair("stride", self.stride))
-        return SegmentMasker(self._windows.cells, fill=self._fill)
+        return self._filling(pixels, self._windows.cells)
+
+    def _filling(self, pixels: Any, segments: Any) -> SegmentMasker:
+        """What hides parts of pictures, with the fill that was asked for."""
+        fill, n_draws = self._fill, self.background_size
+        if isinstance(fill, str) and fill == "draws":
+            fill = Background.drawn(pixels, self.background_size, self._seed, None).rows
+        elif self._inpaints:
+            fill = "mean"  # of nothing but a picture that is hidden altogether
+        if self.method_ in ("rise", "mask"):
+            n_draws = 1
+        return SegmentMasker(segments, fill, sigma=self.sigma, n_draws=n_draws, random_state=self._seed)
+
+    def _checked_single(self, masker: SegmentMasker) -> SegmentMasker:
+        """Soft masks need one picture that stands in, whatever the mask."""
+        n_fill = masker.weights.size
+        if n_fill > 1 or (isinstance(self._fill, str) and self._fill == "inpaint"):
+            got = f"{n_fill} pictures" if n_fill > 1 else "'inpaint', which depends on what is hidden"
+            raise DataError(
+                f"method={self.method_!r} of OcclusionExplainer has one picture stand in, and the fill is "
+                f"{got}. Use fill='blur', 'mean' or 'noise', or one picture: background_size=1."
+            )
+        return masker
+
+    @property
+    def _inpaints(self) -> bool:
+        """Whether windows are filled in from what is around them."""
+        return self.method_ == "window" and isinstance(self._fill, str) and self._fill == "inpaint"
 
     def _chosen_method(self, X: Any) -> str:
         if self.masker is None:
@@ -490,6 +551,8 @@ class OcclusionExplainer(BackgroundExplainer):
         told = super()._told_params() | {"method": self.method_}
         if self._shape is not None and self._is_auto_fill:
             told["fill"] = self._fill
+        elif is_stack(self.fill):
+            told["fill"] = f"{len(self.fill)} pictures"
         if self.method_ == "mask":
             told["learned_mask"] = repr(self._mask_search)
         return told

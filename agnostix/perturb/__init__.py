@@ -4,6 +4,7 @@ from agnostix.perturb.background import Background
 from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pairs, n_pairs_of_all
 from agnostix.perturb.draws import Draws, MaskBlock
 from agnostix.perturb.fades import FadedRows, Fades
+from agnostix.perturb.inpainting import Inpainter
 from agnostix.perturb.learn_features import FeatureLearner
 from agnostix.perturb.learned_mask import LearnedMask
 from agnostix.perturb.mask_draws import MaskDraws
@@ -30,6 +31,7 @@ __all__ = [
     "FadedRows",
     "Fades",
     "FeatureLearner",
+    "Inpainter",
     "LearnedMask",
     "MaskBlock",
     "MaskDraws",

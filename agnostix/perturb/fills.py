@@ -11,7 +11,7 @@ from scipy import ndimage
 from agnostix.exceptions import DataError
 from agnostix.typing import Codes, Floats
 
-FILLS = ("mean", "segment_mean", "blur")
+FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
 
 
 def is_fill(fill: Any) -> bool:
@@ -20,7 +20,7 @@ def is_fill(fill: Any) -> bool:
     Parameters
     ----------
     fill : object
-        One of `FILLS`, a number, or one number for each channel.
+        One of `FILLS`, a number, one number for each channel, or an array of pictures.
 
     Returns
     -------
@@ -28,9 +28,27 @@ def is_fill(fill: Any) -> bool:
     """
     if isinstance(fill, str):
         return fill in FILLS
+    if is_stack(fill):
+        return True
     is_list = isinstance(fill, list | tuple) or (isinstance(fill, np.ndarray) and fill.ndim == 1)
     numbers = list(fill) if is_list else [fill]
     return bool(numbers) and all(isinstance(one, Real) and not isinstance(one, bool) for one in numbers)
+
+
+def is_stack(fill: Any) -> bool:
+    """Tell whether it is pictures.
+
+    Parameters
+    ----------
+    fill : object
+        Whatever.
+
+    Returns
+    -------
+    bool
+    """
+    is_array = isinstance(fill, np.ndarray) and fill.ndim in (3, 4)
+    return is_array and fill.size > 0 and fill.dtype.kind in "biuf" and bool(np.isfinite(fill).all())
 
 
 def check_fill(fill: Any, pixels: Any) -> None:
@@ -51,7 +69,9 @@ def check_fill(fill: Any, pixels: Any) -> None:
     if isinstance(fill, str):
         return
     colour = np.asarray(fill)
-    if colour.ndim and colour.shape != pixels.shape[3:]:
+    if is_stack(fill):
+        _check_stack(colour, pixels)
+    elif colour.ndim and colour.shape != pixels.shape[3:]:
         has = f"{pixels.shape[3]} channels" if pixels.ndim == 4 else "no channels"
         raise DataError(
             f"The 'fill' of SegmentMasker has {colour.size} numbers, and pictures of shape "
@@ -59,7 +79,8 @@ def check_fill(fill: Any, pixels: Any) -> None:
         )
     if not _is_held(colour, pixels.dtype):
         raise DataError(
-            f"The 'fill' of SegmentMasker is {fill!r}, which pictures of type {pixels.dtype} cannot hold."
+            f"The 'fill' of SegmentMasker is {'pictures of values' if is_stack(fill) else repr(fill)}, which "
+            f"pictures of type {pixels.dtype} cannot hold."
         )
 
 
@@ -115,6 +136,32 @@ def blur_fill(picture: Any, sigma: float) -> Any:
     return as_type(origin + ndimage.gaussian_filter(picture - origin, wide), picture.dtype)
 
 
+def noise_fills(picture: Any, n_draws: int, seed: int) -> Any:
+    """Normal noise with the mean and the spread of each channel, cut off at its extremes.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (height, width) or (height, width, n_channels)
+        A picture.
+    n_draws : int
+        How many.
+    seed : int
+        Of the noise, which is the same for all pictures of a shape, but for its mean and spread.
+
+    Returns
+    -------
+    ndarray of shape (n_draws, *picture.shape)
+    """
+    noise = [np.random.default_rng([seed, 6, draw]).standard_normal(picture.shape) for draw in range(n_draws)]
+    values = picture.astype(float)
+    low, high = (
+        bound.reshape(1, 1, -1) for bound in (_by_channel(values, np.min), _by_channel(values, np.max))
+    )
+    mean, spread = _by_channel(values, np.mean), _by_channel(values, np.std)
+    found = np.stack(noise).reshape(n_draws, *picture.shape[:2], -1) * spread + mean
+    return as_type(np.clip(found, low, high).reshape(n_draws, *picture.shape), picture.dtype)
+
+
 def as_type(values: Floats, dtype: np.dtype) -> Any:
     """Numbers as a picture's type, rounded where it has no decimals.
 
@@ -130,6 +177,19 @@ def as_type(values: Floats, dtype: np.dtype) -> Any:
     ndarray
     """
     return (values if dtype.kind == "f" else np.rint(values)).astype(dtype)
+
+
+def _by_channel(values: Floats, of: Any) -> Floats:
+    """A number for each channel."""
+    return np.asarray(of(values.reshape(-1, *values.shape[2:]), axis=0)).reshape(-1)
+
+
+def _check_stack(fill: Any, pixels: Any) -> None:
+    if fill.shape[1:] != pixels.shape[1:]:
+        raise DataError(
+            f"The 'fill' of SegmentMasker has pictures of shape {fill.shape[1:]}, and X has pictures of "
+            f"shape {pixels.shape[1:]}. Resize them."
+        )
 
 
 def _means(picture: Any, labels: Codes) -> Floats:

@@ -23,8 +23,8 @@ class Pictures:
         The pictures.
     labels : ndarray of int of shape (n_rows, height, width), or (1, height, width) for all alike
         The segment of each pixel, from 0 without gaps in each picture.
-    fill : ndarray of the pixels' type and number of axes
-        What stands in; axes of length 1 hold for all rows or places.
+    fill : ndarray of the pixels' type, of shape (n_rows, n_fill, ...) with the pixels' further axes
+        What stands in, `n_fill` pictures for each; axes of length 1 hold for all rows or places.
     """
 
     pixels: Any
@@ -52,12 +52,15 @@ class Pictures:
     @property
     def varying(self) -> Bools:
         """Segments that what stands in would change, of shape (n_rows, n_segments)."""
-        row, *place = np.nonzero((self.fill != self.pixels).reshape(*self.shape[:3], -1).any(axis=3))
+        differs = np.zeros(self.shape[:3], dtype=bool)
+        for draw in range(self.fill.shape[1]):
+            differs |= (self.fill[:, draw] != self.pixels).reshape(*self.shape[:3], -1).any(axis=3)
+        row, *place = np.nonzero(differs)
         found = np.zeros(self.present.shape, dtype=bool)
         found[row, self.labels[(row if self.labels.shape[0] > 1 else 0, *place)]] = True
         return found
 
-    def masked(self, masks: Bools, rows: Codes) -> Any:
+    def masked(self, masks: Bools, rows: Codes, draws: Codes) -> Any:
         """Pictures with segments hidden.
 
         Parameters
@@ -66,6 +69,8 @@ class Pictures:
             True where a segment stays.
         rows : ndarray of int of shape (n,)
             The picture under each mask.
+        draws : ndarray of int of shape (n,)
+            Which of the pictures that stand in does so.
 
         Returns
         -------
@@ -77,7 +82,8 @@ class Pictures:
         else:
             shown = np.take_along_axis(masks, own.labels.reshape(rows.size, -1), axis=1)
         shown = shown.reshape(*own.shape[:3], *[1] * (len(own.shape) - 3))
-        return np.where(shown, own.pixels, own.fill)
+        others = own.fill[np.arange(rows.size) if own.fill.shape[0] > 1 else 0, draws]
+        return np.where(shown, own.pixels, others)
 
 
 def as_pixels(X: Any) -> Any:

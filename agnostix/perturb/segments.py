@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 
 from agnostix.exceptions import DataError
-from agnostix.perturb.draws import Draws, MaskBlock, sure_draws
-from agnostix.perturb.fills import as_type, blur_fill, check_fill, is_fill, mean_fill, segment_mean_fill
+from agnostix.perturb.draws import Draws, MaskBlock
+from agnostix.perturb.fills import (
+    as_type,
+    blur_fill,
+    check_fill,
+    is_fill,
+    is_stack,
+    mean_fill,
+    noise_fills,
+    segment_mean_fill,
+)
+from agnostix.perturb.inpainting import inpaint_fill
 from agnostix.perturb.mask_draws import Law
 from agnostix.perturb.masker import Composition
 from agnostix.perturb.pictures import Pictures, as_pixels
@@ -31,16 +41,25 @@ class SegmentMasker:
         (``pip install 'agnostix[images]'``). An array of shape (height, width):
         the segment of each pixel, any whole numbers, for all pictures. A
         callable: from one picture to such an array.
-    fill : {"mean", "segment_mean", "blur"}, float or sequence of float, default="mean"
-        What hidden pixels get: the picture's mean or their own segment's mean,
-        by channel; the blurred picture; one number, or one for each channel, in
-        the pictures' own units. The default leaves nothing of a picture but its
+    fill : str, float, sequence of float or array of pictures, default="mean"
+        What hidden pixels get. "mean", "segment_mean": the picture's mean or
+        their own segment's, by channel. "blur": the blurred picture. "inpaint":
+        what the pixels around their segment suggest, by noisy linear
+        interpolation [1]_. "noise": `n_draws` pictures of noise with the mean and
+        spread of each channel. A number, or one for each channel, in the
+        pictures' own units. An array of shape (n_fill, height, width) or
+        (n_fill, height, width, n_channels): other pictures, as many answers
+        being averaged. The default leaves nothing of a picture but its
         mean colour where all is hidden, so that values share out all of it; a
         mosaic of segments' means, or a blurred picture, can still be recognised.
     n_segments : int, default=50
         About how many segments; used by "grid" and "slic".
     sigma : float, default=10.0
         Standard deviation of the blur, in pixels.
+    n_draws : int, default=10
+        Pictures of noise.
+    random_state : int, default=0
+        Of the noise, that of "inpaint" included: the same for all pictures.
 
     Raises
     ------
@@ -55,8 +74,16 @@ class SegmentMasker:
     stretched to 0 to 1, so that its units do not matter, and anything but
     three channels as shades of grey.
 
+    "inpaint" takes a segment to be hidden alone: where its neighbours are hidden
+    too, what they were can still be seen at its edges.
+
     With a callable, "slic" or "quickshift" each picture has segments of its
     own, and as many as it has: values of segments that it does not have are NaN.
+
+    References
+    ----------
+    .. [1] Rong, Y., et al. (2022). A consistent and efficient evaluation strategy
+       for attribution methods. ICML. https://doi.org/10.48550/arXiv.2202.00449
 
     Examples
     --------
@@ -80,22 +107,33 @@ class SegmentMasker:
     fill: Any = "mean"
     n_segments: int = 50
     sigma: float = 10.0
+    n_draws: int = 10
+    random_state: int = 0
     weights: Floats = field(init=False, repr=False)
     _names: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _check_number("n_segments", self.n_segments, Integral, "a whole number of at least 1", 1)
         _check_number("sigma", self.sigma, Real, "a number above 0", np.nextafter(0.0, 1.0))
+        _check_number("n_draws", self.n_draws, Integral, "a whole number of at least 1", 1)
+        _check_number("random_state", self.random_state, Integral, "a whole number of at least 0", 0)
         if not is_fill(self.fill):
+            got = (
+                f"an array of shape {self.fill.shape}"
+                if isinstance(self.fill, np.ndarray)
+                else repr(self.fill)
+            )
             raise DataError(
-                "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', a number, or one number "
-                f"for each channel, got {self.fill!r}."
+                "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', 'inpaint', 'noise', a "
+                "number, one number for each channel, or an array of pictures of shape (n_fill, height, "
+                f"width) or (n_fill, height, width, n_channels), got {got}."
             )
         labels = as_map(self.segments)
         if labels is not None:
             object.__setattr__(self, "segments", labels)
         object.__setattr__(self, "_names", None if labels is None else np.unique(labels))
-        object.__setattr__(self, "weights", np.ones(1))
+        n_fill = len(self.fill) if is_stack(self.fill) else self.n_draws if self._fills_with("noise") else 1
+        object.__setattr__(self, "weights", np.full(n_fill, 1.0 / n_fill))
 
     @property
     def merges(self) -> bool:
@@ -223,7 +261,7 @@ class SegmentMasker:
         return {"segments": np.broadcast_to(X.labels, X.shape[:3])}
 
     def draws(self, masks: Bools) -> list[Draws]:
-        """One for each mask: a colour is no draw.
+        """Every picture that stands in, where a mask hides anything.
 
         Parameters
         ----------
@@ -234,7 +272,10 @@ class SegmentMasker:
         -------
         list of Draws
         """
-        return sure_draws(masks.shape[0])
+        every = np.arange(self.weights.size)
+        none = np.zeros_like(every)
+        hidden, whole = Draws(every, self.weights, every), Draws(none[:1], np.ones(1), none)
+        return [whole if mask.all() else hidden for mask in masks]
 
     def distinct(self, X: Pictures) -> tuple[Codes, Codes]:
         """Every picture is taken for one of a kind.
@@ -297,8 +338,8 @@ class SegmentMasker:
         Composition
         """
         own = X[rows]
-        fill = np.broadcast_to(own.fill, (own.fill.shape[0], *own.shape[1:]))
-        return Composition(own.pixels, fill[:, None], own.labels)
+        fill = np.broadcast_to(own.fill, (*own.fill.shape[:2], *own.shape[1:]))
+        return Composition(own.pixels, fill, own.labels)
 
     def _is(self, word: str) -> bool:
         return isinstance(self.segments, str) and self.segments == word
@@ -320,17 +361,30 @@ class SegmentMasker:
             return slic(picture, self.n_segments)
         return quickshift(picture) if self._is("quickshift") else self.segments(picture.copy())
 
+    def _fills_with(self, word: str) -> bool:
+        return isinstance(self.fill, str) and self.fill == word
+
     def _filled(self, pixels: Any, labels: Codes) -> Any:
         """What stands in, picture by picture, so that its bits do not depend on the others."""
+        if is_stack(self.fill):
+            return as_type(self.fill, pixels.dtype)[None]
         if not isinstance(self.fill, str):
             colour = as_type(np.asarray(self.fill), pixels.dtype)
-            return np.broadcast_to(colour, (1, 1, 1, *pixels.shape[3:]))
-        if self.fill == "mean":
-            return np.stack([mean_fill(picture) for picture in pixels])
-        if self.fill == "blur":
-            return np.stack([blur_fill(picture, self.sigma) for picture in pixels])
+            return np.broadcast_to(colour, (1, 1, 1, 1, *pixels.shape[3:]))
         maps = np.broadcast_to(labels, pixels.shape[:3])
-        return np.stack([segment_mean_fill(*pair) for pair in zip(pixels, maps, strict=True)])
+        return np.stack([self._stand_ins(*pair) for pair in zip(pixels, maps, strict=True)])
+
+    def _stand_ins(self, picture: Any, labels: Codes) -> Any:
+        """Of one picture, of shape (n_fill, ...)."""
+        if self.fill == "noise":
+            return noise_fills(picture, self.n_draws, self.random_state)
+        if self.fill == "mean":
+            return mean_fill(picture)[None]
+        if self.fill == "blur":
+            return blur_fill(picture, self.sigma)[None]
+        if self.fill == "inpaint":
+            return inpaint_fill(picture, labels, self.random_state)[None]
+        return segment_mean_fill(picture, labels)[None]
 
 
 @dataclass(frozen=True)
@@ -344,8 +398,9 @@ class _SegmentBuilder:
     def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
         """Pictures by mask, then by row."""
         n_rows = len(self.own)
-        mask, row = np.divmod(np.arange(block.n_draws * n_rows)[cells], n_rows)
-        return self.own.masked(block.masks[mask], row)
+        draw, row = np.divmod(np.arange(block.n_draws * n_rows)[cells], n_rows)
+        mask = np.searchsorted(block.starts, draw, side="right") - 1
+        return self.own.masked(block.masks[mask], row, block.rows[draw])
 
     def is_whole(self, table: Any) -> bool:
         """Nothing else holds the pictures."""

@@ -64,6 +64,21 @@ class Windows:
         both = hidden[0][:, None, :, None] & hidden[1][None, :, None, :]
         return ~both.reshape(self.n_windows, -1)
 
+    def hidden(self, part: slice) -> Bools:
+        """Pixels that some of the windows hide, and after the last window those of the whole picture.
+
+        Parameters
+        ----------
+        part : slice
+            Which; `n_windows` is the whole picture.
+
+        Returns
+        -------
+        ndarray of bool of shape (n, height, width)
+        """
+        masks = np.vstack([self.masks, np.zeros((1, self.masks.shape[1]), dtype=bool)])
+        return ~masks[part][:, self.cells]
+
     def spread(self, effects: Floats) -> Floats:
         """The mean effect of the windows that cover each pixel.
 

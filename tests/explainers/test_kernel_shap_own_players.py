@@ -124,7 +124,7 @@ def linear(X):
 def test_a_segment_of_a_linear_model_has_what_hiding_it_takes(fill):
     X, masker = of_bands(3, 20, 12, 14), SegmentMasker(bands, fill=fill, sigma=1.0)
     exp = KernelShapExplainer(linear, masker=masker, random_state=0).fit(X[:1]).explain(X)
-    fills = np.broadcast_to(masker.read(X).fill, X.shape)
+    fills = np.broadcast_to(masker.read(X).fill[:, 0], X.shape)
     assert exp.values.shape == (4, 20, 1)
     for i, n in enumerate([3, 20, 12, 14]):
         gain = (FACTORS * (X[i] - fills[i])).sum(axis=2)

@@ -223,7 +223,10 @@ def test_a_segment_of_a_linear_model_has_what_hiding_it_takes(segments, fill):
         pytest.importorskip("skimage", reason="scikit-image is not installed")
     masker = SegmentMasker(segments, fill=fill, n_segments=6, sigma=1.0)
     rows = masker.read(COLOURED)
-    fills, labels = np.broadcast_to(rows.fill, COLOURED.shape), np.broadcast_to(rows.labels, (2, 12, 10))
+    fills, labels = (
+        np.broadcast_to(rows.fill[:, 0], COLOURED.shape),
+        np.broadcast_to(rows.labels, (2, 12, 10)),
+    )
     explainer = LimeExplainer(linear, masker=masker, surrogate="klasso", random_state=0).fit(COLOURED)
     exp = explainer.explain(COLOURED)
     present = masker.present(rows)

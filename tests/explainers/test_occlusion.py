@@ -979,8 +979,8 @@ def test_clones_share_a_fitted_model_and_explain_alike():
     assert not hasattr(copy, "background_")
     assert copy.get_params() == explainer.get_params()
     names = (
-        "model method window stride n_masks n_cells share learned_mask fill background_size feature_groups "
-        "masker outputs n_jobs random_state verbose"
+        "model method window stride n_masks n_cells share learned_mask fill sigma background_size "
+        "feature_groups masker outputs n_jobs random_state verbose"
     )
     assert set(copy.get_params()) == set(names.split())
     same(copy.fit(IRIS).explain(IRIS[:3]), explainer.explain(IRIS[:3]))
@@ -1104,8 +1104,9 @@ def test_the_explanation_tells_how_it_was_made():
     assert (exp.kind, exp.method, exp.fidelity) == ("occlusion", "OcclusionExplainer", None)
     assert exp.params == {
         "method": "features", "window": 16, "stride": 8, "n_masks": 4000, "n_cells": 7, "share": 0.5,
-        "learned_mask": None, "fill": "auto", "background_size": 9, "feature_groups": groups, "masker": None,
-        "outputs": None, "n_jobs": None, "random_state": 0, "verbose": 0,
+        "learned_mask": None, "fill": "auto", "sigma": 10.0, "background_size": 9,
+        "feature_groups": groups, "masker": None, "outputs": None, "n_jobs": None, "random_state": 0,
+        "verbose": 0,
     }  # fmt: skip
     assert exp.extras == {"background_size": 9}
     np.testing.assert_array_equal(exp.data, IRIS[:2])

@@ -80,7 +80,7 @@ def test_fills(fill):
         COLOUR
     )
     for i, picture in enumerate(COLOUR):
-        other = standing.fill[i if len(standing.fill) > 1 else 0]
+        other = standing.fill[i if len(standing.fill) > 1 else 0, 0]
         values, _ = occlude_windows(model, picture, np.broadcast_to(other, picture.shape), (4, 4), (3, 3))
         np.testing.assert_allclose(exp.values[i], values, atol=1e-12)
         hidden = model(np.broadcast_to(other, picture.shape)[None])[0]
@@ -229,9 +229,10 @@ def test_maps_are_no_columns(method, ask):
             "and to the right, all 1 or more, got (2, 0.5).",
         ),
         (
-            {"method": "rise", "fill": "noise"},
-            "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', a number, or one number for "
-            "each channel, got 'noise'.",
+            {"method": "rise", "fill": "grey"},
+            "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', 'inpaint', 'noise', a "
+            "number, one number for each channel, or an array of pictures of shape (n_fill, height, width) "
+            "or (n_fill, height, width, n_channels), got 'grey'.",
         ),
         (
             {"method": "rise", "masker": SegmentMasker()},

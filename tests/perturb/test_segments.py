@@ -328,12 +328,25 @@ def test_segments_that_are_none_are_refused(segments, got):
 
 
 @pytest.mark.parametrize(
-    "fill", ["median", None, [], np.zeros((1, 3)), True, [True, False], ["a"], [[1.0], [1.0, 2.0]]]
+    "fill",
+    [
+        "median",
+        None,
+        [],
+        np.zeros((1, 3)),
+        True,
+        [True, False],
+        ["a"],
+        [[1.0], [1.0, 2.0]],
+        np.full((2, 3, 3), np.nan),
+    ],
 )
 def test_fills_that_are_none_are_refused(fill):
+    got = f"an array of shape {fill.shape}" if isinstance(fill, np.ndarray) else repr(fill)
     message = (
-        "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', a number, or one number for "
-        f"each channel, got {fill!r}."
+        "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', 'inpaint', 'noise', a number, "
+        "one number for each channel, or an array of pictures of shape (n_fill, height, width) or (n_fill, "
+        f"height, width, n_channels), got {got}."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         SegmentMasker(LABELS, fill=fill)

@@ -1,0 +1,175 @@
+"""What stands in for hidden parts of pictures."""
+
+import re
+
+import numpy as np
+import pytest
+
+from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
+from agnostix.exceptions import DataError
+from agnostix.perturb import Inpainter, SegmentMasker
+from agnostix.perturb.fills import noise_fills
+from tests.reference.pictures import occlude_windows
+
+RNG = np.random.default_rng(5)
+PICTURES = RNG.random((6, 7, 9, 3))
+WEIGHTS = RNG.normal(size=(7, 9, 3))
+LABELS = np.add.outer(np.arange(7) // 4 * 3, np.arange(9) // 3)
+
+
+def linear(X):
+    return (X * WEIGHTS).reshape(len(X), -1).sum(axis=1)
+
+
+def bent(X):
+    told = linear(np.asarray(X, dtype=float))
+    return np.stack([np.tanh(told), told**2], axis=1)
+
+
+def explained(model=bent, **params):
+    explainer = OcclusionExplainer(model, random_state=0, **params)
+    return explainer.fit(PICTURES).explain(PICTURES[:2])
+
+
+def drawn(n):
+    """The pictures that a background of n is made of."""
+    explainer = OcclusionExplainer(linear, method="segments", fill="draws", background_size=n, random_state=0)
+    return explainer.fit(PICTURES)._masker.fill
+
+
+def test_pictures_of_the_data_stand_in_each_in_turn():
+    exp = explained(method="segments", fill="draws", background_size=4)
+    others = drawn(4)
+    assert len(others) == 4
+    assert all((other == PICTURES).all(axis=(1, 2, 3)).any() for other in others)
+    grid = exp.extras["segments"][0]
+    for i, picture in enumerate(PICTURES[:2]):
+        for segment in range(exp.values.shape[1]):
+            hidden = (grid == segment)[..., None]
+            answers = bent(np.where(hidden, others, picture))
+            np.testing.assert_allclose(exp.values[i, segment], exp.outputs[i] - answers.mean(0), atol=1e-12)
+            np.testing.assert_allclose(exp.std_errors[i, segment], answers.std(0, ddof=1) / 2.0, atol=1e-12)
+        np.testing.assert_allclose(exp.base_values[i], bent(others).mean(0), atol=1e-12)
+    assert exp.params["fill"] == "draws"
+    assert exp.extras["background_size"] == 4
+    assert exp.n_model_rows == 2 * (1 + 4 * exp.values.shape[1] + 4)
+
+
+@pytest.mark.parametrize("fill", ["draws", "noise", "array"])
+def test_windows_average_over_all_that_stands_in(fill):
+    given = PICTURES[2:5] if fill == "array" else fill
+    exp = explained(window=3, stride=2, fill=given, background_size=3)
+    for i, picture in enumerate(PICTURES[:2]):
+        others = {"draws": drawn(3), "array": PICTURES[2:5]}.get(fill)
+        others = noise_fills(picture, 3, 0) if others is None else others
+        found = [occlude_windows(bent, picture, other, (3, 3), (2, 2))[0] for other in others]
+        np.testing.assert_allclose(exp.values[i], np.mean(found, axis=0), atol=1e-12)
+        most = np.std(found, axis=0, ddof=1) / np.sqrt(3)
+        assert (exp.std_errors[i] >= most - 1e-12).all()
+    assert exp.params["fill"] == ("3 pictures" if fill == "array" else fill)
+
+
+def test_of_a_linear_model_the_error_is_that_of_the_mean_picture():
+    exp = explained(linear, window=1, stride=1, fill="draws", background_size=5)
+    others = drawn(5)
+    gap = (PICTURES[:2] - others.mean(axis=0)) * WEIGHTS
+    np.testing.assert_allclose(exp.values[..., 0], gap.sum(axis=-1), atol=1e-12)
+    spread = (others * WEIGHTS).sum(axis=-1).std(axis=0, ddof=1) / np.sqrt(5)
+    np.testing.assert_allclose(exp.std_errors[..., 0], np.stack([spread, spread]), atol=1e-12)
+
+
+def test_windows_are_filled_in_from_what_is_around_them():
+    exp = explained(window=(3, 4), stride=2, fill="inpaint")
+    for i, picture in enumerate(PICTURES[:2]):
+        inpainter = Inpainter(picture, 0)
+        places = [(a, b) for a in range(0, 5, 2) for b in range(0, 7, 2)]
+        effects = []
+        for down, right in places:
+            hidden = np.zeros((7, 9), dtype=bool)
+            hidden[down : down + 3, right : right + 4] = True
+            effects.append(exp.outputs[i] - bent(inpainter.filled(hidden)[None])[0])
+        np.testing.assert_allclose(exp.extras["windows"][i], effects, atol=1e-12)
+        gone = bent(inpainter.filled(np.ones((7, 9), dtype=bool))[None])[0]
+        np.testing.assert_allclose(exp.base_values[i], gone, atol=1e-12)
+    assert (exp.std_errors == 0).all()
+    assert exp.params["fill"] == "inpaint"
+    explainer = OcclusionExplainer(bent, window=(3, 4), stride=2, fill="inpaint").fit(PICTURES)
+    assert explainer.cost(PICTURES[:2]) == exp.n_model_rows == 2 * (2 + len(places))
+
+
+def test_segments_are_filled_in_as_if_alone():
+    exp = explained(method="segments", masker=SegmentMasker(LABELS, "inpaint"))
+    inpainter = Inpainter(PICTURES[0], 0)
+    for segment in range(6):
+        answer = bent(inpainter.filled(segment == LABELS)[None])[0]
+        np.testing.assert_allclose(exp.values[0, segment], exp.outputs[0] - answer, atol=1e-12)
+
+
+@pytest.mark.parametrize("fill", ["draws", "noise", "inpaint"])
+@pytest.mark.parametrize("method", ["window", "segments"])
+def test_neither_workers_nor_other_rows_change_a_bit(fill, method):
+    params = {"method": method, "window": 3, "stride": 2, "fill": fill, "background_size": 3}
+    exp = explained(**params)
+    again = explained(**params, n_jobs=2)
+    explainer = OcclusionExplainer(bent, random_state=0, **params).fit(PICTURES)
+    alone = explainer.explain(PICTURES[[1]])
+    for name in ("values", "std_errors", "base_values"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(exp, name))
+        np.testing.assert_array_equal(getattr(alone, name)[0], getattr(exp, name)[1])
+
+
+def test_soft_masks_take_one_picture_of_noise_and_any_blur():
+    exp = explained(method="rise", n_masks=32, n_cells=2, fill="noise")
+    other = noise_fills(PICTURES[0], 1, 0)[0]
+    same = explained(method="rise", n_masks=32, n_cells=2, fill=other[None])
+    np.testing.assert_allclose(exp.values[0], same.values[0], atol=1e-12)
+    sharp, soft = (explained(method="rise", n_masks=32, n_cells=2, fill="blur", sigma=s) for s in (0.1, 3.0))
+    assert np.abs(sharp.values).max() < 0.1 * np.abs(soft.values).max()
+
+
+@pytest.mark.parametrize(
+    ("fill", "got"),
+    [
+        ("draws", "6 pictures"),
+        (PICTURES[:2], "2 pictures"),
+        ("inpaint", "'inpaint', which depends on what is hidden"),
+    ],
+    ids=["draws", "array", "inpaint"],
+)
+@pytest.mark.parametrize("method", ["rise", "mask"])
+def test_soft_masks_refuse_fills_that_are_many(method, fill, got):
+    message = (
+        f"method='{method}' of OcclusionExplainer has one picture stand in, and the fill is {got}. Use "
+        "fill='blur', 'mean' or 'noise', or one picture: background_size=1."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        OcclusionExplainer(bent, method=method, fill=fill).fit(PICTURES)
+
+
+def test_pictures_of_another_size_cannot_stand_in():
+    message = (
+        "The 'fill' of SegmentMasker has pictures of shape (7, 8, 3), and X has pictures of shape (7, 9, 3). "
+        "Resize them."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        OcclusionExplainer(bent, window=3, stride=2, fill=PICTURES[:2, :, :8]).fit(PICTURES)
+    with pytest.raises(DataError, match="which pictures of type uint8 cannot hold"):
+        OcclusionExplainer(bent, window=3, stride=2, fill=PICTURES[:2]).fit((255 * PICTURES).astype(np.uint8))
+
+
+def test_kernel_shap_averages_over_pictures_and_lime_says_no():
+    masker = SegmentMasker(LABELS, PICTURES[2:5])
+    exp = KernelShapExplainer(linear, masker=masker).fit(PICTURES).explain(PICTURES[:1])
+    gap = ((PICTURES[0] - PICTURES[2:5].mean(axis=0)) * WEIGHTS).sum(axis=-1)
+    expected = [gap[segment == LABELS].sum() for segment in range(6)]
+    np.testing.assert_allclose(exp.values[0, :, 0], expected, atol=1e-9)
+    for fill in ("noise", "inpaint"):
+        told = (
+            KernelShapExplainer(linear, masker=SegmentMasker(LABELS, fill))
+            .fit(PICTURES)
+            .explain(PICTURES[:1])
+        )
+        assert told.check_additivity() < 1e-9
+    with pytest.raises(DataError, match="this has 3 background rows"):
+        LimeExplainer(linear, masker=masker).fit(PICTURES)
+    assert LimeExplainer(linear, masker=SegmentMasker(LABELS, "inpaint")).fit(PICTURES).explain(PICTURES[:1])
