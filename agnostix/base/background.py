@@ -32,13 +32,13 @@ class BackgroundExplainer(AttributionExplainer):
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         raise NotImplementedError
 
-    def _own_masker(self, X: Any) -> Any:
+    def _own_masker(self, X: Any, sample_weight: Any) -> Any:
         """What hides parts of rows that are no tables; None for tables."""
         return self.masker
 
     def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """All that does not depend on the method: model, players, background. Gives the table."""
-        masker = self._own_masker(X)
+        masker = self._own_masker(X, sample_weight)
         if masker is None:
             table = shown = as_table(X)
         else:

@@ -131,7 +131,7 @@ class Run:
         n_draws = np.array([part.rows.size for part in draws])
         width, merges, whole = self.masker.width(X), self.masker.merges, 0
         if self._is_composed(X, rows):  # elsewhere: what is held here are rows in pieces, and masks
-            width, merges, whole = masks.shape[1], False, width
+            width, merges, whole = masks.shape[1], False, width * self.masker.weights.size
         demand = Demand(rows.size, n_draws, width, self.n_outputs, self.summary.kept, merges, whole)
         n_workers = effective_n_jobs(self.n_jobs)
         layout = lay_out(demand, n_workers)

@@ -78,8 +78,8 @@ class OcclusionExplainer(BackgroundExplainer):
     learned_mask : LearnedMask, default=None
         What "mask" searches for; None for ``LearnedMask()``.
     fill : "auto", str, mapping or array-like, default="auto"
-        What stands in for hidden values. Tables: rows drawn from those seen in
-        `fit`, or one row of constants, for a DataFrame a mapping from its
+        What stands in for hidden values. Tables: "draws", which "auto" chooses,
+        for rows drawn from those seen in `fit`, or one row of constants, for a DataFrame a mapping from its
         columns. Pictures: "mean", which "auto" chooses, for the mean colour;
         "blur"; a number, or one for each channel, in the pictures' own units;
         "inpaint", for what the pixels around suggest, by noisy linear
@@ -111,7 +111,7 @@ class OcclusionExplainer(BackgroundExplainer):
     method_ : str
         The method in use.
     background_ : DataFrame or ndarray of shape (n_background, n_columns)
-        The rows that stand in; None for pictures.
+        The rows that stand in, or the pictures that "draws" has drawn; else None for pictures.
     base_values_ : ndarray of shape (n_outputs,)
         The model's mean prediction of the background; None for pictures.
     output_names_ : tuple of str
@@ -136,7 +136,8 @@ class OcclusionExplainer(BackgroundExplainer):
     Maps have shape (n_rows, height, width, n_outputs). ``base_values`` are the
     answers where all of a picture is hidden, with "rise" the mean answer under
     its masks. ``extras`` hold, with "window", the effect of each window, of shape
-    (n_rows, n_windows, n_outputs); with "mask", the score where only the mask is
+    (n_rows, n_windows, n_outputs); where one picture stands in whatever is
+    hidden, the "fill", with axes of length 1 where it is even; with "mask", the score where only the mask is
     "shown" and that where it is "hidden", of shape (n_rows, n_outputs).
 
     References
@@ -261,6 +262,8 @@ class OcclusionExplainer(BackgroundExplainer):
         """
         self._validate_params()
         self._learn_background(X, y, sample_weight)
+        if self._shape is not None and isinstance(self._fill, str) and self._fill == "draws":
+            self.background_ = self._masker.fill
         self._check_has_gradients()
         return self
 
@@ -300,7 +303,7 @@ class OcclusionExplainer(BackgroundExplainer):
         base = picked(means[:, -1], which) if self.base_values_ is None else self.base_values_[which]
         features = self._masker.players_of(rows).names
         if self._windows is not None:
-            extras["windows"] = values
+            extras |= {"windows": values} | ({} if self._inpaints else self._masker.told_fill(rows))
             values, features = self._windows.spread(values), ()
             errors = self._windows.spread(errors)
         elif self.base_values_ is None:
@@ -347,7 +350,7 @@ class OcclusionExplainer(BackgroundExplainer):
         values, errors, base = (np.stack(part) for part in zip(*found, strict=True))
         n_masks = self._fades.points.n_points
         n_rows = len(pictures) * (1 + n_masks)
-        told = extras | {"n_masks": n_masks}
+        told = extras | {"n_masks": n_masks} | self._masker.told_fill(rows)
         return self._map(rows, names, values, errors, base, picked(own, which), told, n_rows)
 
     def _learned(self, rows: Any, wanted: Any) -> Explanation:
@@ -362,6 +365,7 @@ class OcclusionExplainer(BackgroundExplainer):
         ]
         masks = np.stack([np.stack([one.mask for one in row], axis=-1) for row in found])
         told = {name: np.array([[getattr(one, name) for one in row] for row in found]) for name in _TOLD}
+        told |= self._masker.told_fill(rows)
         n_rows = 2 * len(pictures) + which.size * self._mask_search.cost
         base = picked(hidden_all, which)
         return self._map(rows, names, masks, None, base, picked(own, which), extras | told, n_rows)
@@ -443,7 +447,7 @@ class OcclusionExplainer(BackgroundExplainer):
             masks = np.vstack([masks, np.zeros((1, masks.shape[1]), dtype=bool)])
         return Plan((masks,))
 
-    def _own_masker(self, X: Any) -> Any:
+    def _own_masker(self, X: Any, sample_weight: Any) -> Any:
         """What hides parts of pictures, or of whatever a masker knows; None for tables."""
         self._windows: Windows | None = None
         self._fades: Fades | None = None
@@ -457,24 +461,26 @@ class OcclusionExplainer(BackgroundExplainer):
         shape = (self._shape[0], self._shape[1])
         self._seed = seed_of(self.random_state)
         if self.method_ == "segments":
-            return self._filling(pixels, "grid")
+            return self._filling(pixels, "grid", sample_weight)
         if self.method_ == "rise":
             self._fades = Fades.of(shape, self.n_cells, self.share, self.n_masks, self._seed)
         if self.method_ in ("rise", "mask"):
-            return self._checked_single(self._filling(pixels, np.zeros(shape, dtype=int)))
+            return self._checked_single(self._filling(pixels, np.zeros(shape, dtype=int), sample_weight))
         self._windows = Windows(shape, _pair("window", self.window), _pair("stride", self.stride))
-        return self._filling(pixels, self._windows.cells)
+        return self._filling(pixels, self._windows.cells, sample_weight)
 
-    def _filling(self, pixels: Any, segments: Any) -> SegmentMasker:
+    def _filling(self, pixels: Any, segments: Any, sample_weight: Any) -> SegmentMasker:
         """What hides parts of pictures, with the fill that was asked for."""
-        fill, n_draws = self._fill, self.background_size
+        fill, weights = self._fill, None
+        n_draws = 1 if self.method_ in ("rise", "mask") else self.background_size
         if isinstance(fill, str) and fill == "draws":
-            fill = Background.drawn(pixels, self.background_size, self._seed, None).rows
+            drawn = Background.drawn(pixels, self.background_size, self._seed, sample_weight)
+            fill, weights = drawn.rows, drawn.weights
         elif self._inpaints:
-            fill = "mean"  # of nothing but a picture that is hidden altogether
-        if self.method_ in ("rise", "mask"):
-            n_draws = 1
-        return SegmentMasker(segments, fill, sigma=self.sigma, n_draws=n_draws, random_state=self._seed)
+            fill = "mean"  # stands for nothing: windows are filled in one by one
+        return SegmentMasker(
+            segments, fill, sigma=self.sigma, n_draws=n_draws, random_state=self._seed, weights=weights
+        )
 
     def _checked_single(self, masker: SegmentMasker) -> SegmentMasker:
         """Soft masks need one picture that stands in, whatever the mask."""
@@ -571,7 +577,7 @@ class OcclusionExplainer(BackgroundExplainer):
         return Run(self._predictor, self._masker, n_outputs, MeanAndVariance(), self.n_jobs, self.verbose)
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        if self._is_auto_fill:
+        if self._is_auto_fill or (isinstance(self.fill, str) and self.fill == "draws"):
             return Background.drawn(table, self.background_size, self.random_state, sample_weight)
         return Background.constant(self.fill, table, "OcclusionExplainer")
 

@@ -136,13 +136,13 @@ def blur_fill(picture: Any, sigma: float) -> Any:
     return as_type(origin + ndimage.gaussian_filter(picture - origin, wide), picture.dtype)
 
 
-def noise_fills(picture: Any, n_draws: int, seed: int) -> Any:
-    """Normal noise with the mean and the spread of each channel, cut off at its extremes.
+def noise_fills(pixels: Any, n_draws: int, seed: int) -> Any:
+    """Normal noise with the mean and the spread of each picture's channels, cut off at their extremes.
 
     Parameters
     ----------
-    picture : ndarray of shape (height, width) or (height, width, n_channels)
-        A picture.
+    pixels : ndarray of shape (n_rows, height, width) or (n_rows, height, width, n_channels)
+        The pictures.
     n_draws : int
         How many.
     seed : int
@@ -150,16 +150,32 @@ def noise_fills(picture: Any, n_draws: int, seed: int) -> Any:
 
     Returns
     -------
-    ndarray of shape (n_draws, *picture.shape)
+    ndarray of shape (n_rows, n_draws, *pixels.shape[1:])
     """
-    noise = [np.random.default_rng([seed, 6, draw]).standard_normal(picture.shape) for draw in range(n_draws)]
-    values = picture.astype(float)
-    low, high = (
-        bound.reshape(1, 1, -1) for bound in (_by_channel(values, np.min), _by_channel(values, np.max))
-    )
-    mean, spread = _by_channel(values, np.mean), _by_channel(values, np.std)
-    found = np.stack(noise).reshape(n_draws, *picture.shape[:2], -1) * spread + mean
-    return as_type(np.clip(found, low, high).reshape(n_draws, *picture.shape), picture.dtype)
+    out = np.empty((pixels.shape[0], n_draws, *pixels.shape[1:]), dtype=pixels.dtype)
+    spans = [_span(picture) for picture in pixels]
+    for draw in range(n_draws):
+        noise = np.random.default_rng([seed, 6, draw]).standard_normal(pixels.shape[1:])
+        for row, (low, high, mean, spread) in enumerate(spans):
+            out[row, draw] = as_type(np.clip(noise * spread + mean, low, high), pixels.dtype)
+    return out
+
+
+def by_channel(values: Floats, of: Any) -> Floats:
+    """A number for each channel.
+
+    Parameters
+    ----------
+    values : ndarray of shape (height, width) or (height, width, n_channels)
+        A picture.
+    of : callable
+        From an array and an axis to numbers, as `numpy.mean`.
+
+    Returns
+    -------
+    ndarray of shape () or (n_channels,)
+    """
+    return np.asarray(of(values.reshape(-1, *values.shape[2:]), axis=0))
 
 
 def as_type(values: Floats, dtype: np.dtype) -> Any:
@@ -179,9 +195,10 @@ def as_type(values: Floats, dtype: np.dtype) -> Any:
     return (values if dtype.kind == "f" else np.rint(values)).astype(dtype)
 
 
-def _by_channel(values: Floats, of: Any) -> Floats:
-    """A number for each channel."""
-    return np.asarray(of(values.reshape(-1, *values.shape[2:]), axis=0)).reshape(-1)
+def _span(picture: Any) -> tuple[Floats, ...]:
+    """Least, largest, mean and standard deviation of each channel."""
+    values = picture.astype(float)
+    return tuple(by_channel(values, of) for of in (np.min, np.max, np.mean, np.std))
 
 
 def _check_stack(fill: Any, pixels: Any) -> None:

@@ -8,11 +8,11 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from agnostix.perturb.fills import as_type
+from agnostix.perturb.fills import as_type, by_channel
 from agnostix.typing import Bools, Codes, Floats
 
 NOISE = 0.01
-"""Standard deviation of what is added, as a share of the picture's range."""
+"""Standard deviation of what is added, as a share of each channel's range."""
 _NEAR = [
     (-1, 0, 2.0),
     (1, 0, 2.0),
@@ -43,7 +43,7 @@ class Inpainter:
     def __init__(self, picture: Any, seed: int) -> None:
         self.picture = picture
         self._values = picture.reshape(*picture.shape[:2], -1).astype(float)
-        low, high = self._values.min(), self._values.max()
+        low, high = by_channel(self._values, np.min), by_channel(self._values, np.max)
         noise = np.random.default_rng([seed, 7]).standard_normal(picture.shape)
         self._noise = NOISE * (high - low) * noise.reshape(self._values.shape)
         self._bounds = (low, high)
@@ -67,7 +67,7 @@ class Inpainter:
         return as_type(out.reshape(self.picture.shape), self.picture.dtype)
 
     def values(self, hidden: Bools) -> Floats:
-        """What is filled in.
+        """What is filled in, within the range of each channel.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Inpainter:
         Returns
         -------
         ndarray of shape (n_hidden, n_channels)
-            Row by row, within the picture's range.
+            Row by row.
         """
         if hidden.all():
             smooth = np.broadcast_to(self._values.mean(axis=(0, 1)), (hidden.size, self._values.shape[2]))

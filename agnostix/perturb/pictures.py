@@ -23,13 +23,13 @@ class Pictures:
         The pictures.
     labels : ndarray of int of shape (n_rows, height, width), or (1, height, width) for all alike
         The segment of each pixel, from 0 without gaps in each picture.
-    fill : ndarray of the pixels' type, of shape (n_rows, n_fill, ...) with the pixels' further axes
-        What stands in, `n_fill` pictures for each; axes of length 1 hold for all rows or places.
+    standing : ndarray, or callable
+        The `fill`, or a function from pixels to it, where it is too much to be kept for all rows.
     """
 
     pixels: Any
     labels: Codes
-    fill: Any
+    standing: Any
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,7 +40,16 @@ class Pictures:
         return int(self.pixels.shape[0])
 
     def __getitem__(self, rows: Any) -> Pictures:
-        return Pictures(self.pixels[rows], _picked(self.labels, rows), _picked(self.fill, rows))
+        standing = self.standing if callable(self.standing) else _picked(self.standing, rows)
+        return Pictures(self.pixels[rows], _picked(self.labels, rows), standing)
+
+    @cached_property
+    def fill(self) -> Any:
+        """What stands in, of the pixels' type, with an axis of fills after that of the rows.
+
+        Axes of length 1 hold for all rows or places.
+        """
+        return self.standing(self.pixels) if callable(self.standing) else self.standing
 
     @cached_property
     def present(self) -> Bools:
@@ -52,13 +61,16 @@ class Pictures:
     @property
     def varying(self) -> Bools:
         """Segments that what stands in would change, of shape (n_rows, n_segments)."""
-        differs = np.zeros(self.shape[:3], dtype=bool)
-        for draw in range(self.fill.shape[1]):
-            differs |= (self.fill[:, draw] != self.pixels).reshape(*self.shape[:3], -1).any(axis=3)
-        row, *place = np.nonzero(differs)
+        row, *place = np.nonzero(np.stack([self[[i]]._differing for i in range(len(self))]))
         found = np.zeros(self.present.shape, dtype=bool)
         found[row, self.labels[(row if self.labels.shape[0] > 1 else 0, *place)]] = True
         return found
+
+    @property
+    def _differing(self) -> Bools:
+        """Pixels of a single picture that any fill would change, of shape (height, width)."""
+        apart = (self.fill != self.pixels[:, None])[0]
+        return apart.reshape(*apart.shape[:3], -1).any(axis=(0, 3))
 
     def masked(self, masks: Bools, rows: Codes, draws: Codes) -> Any:
         """Pictures with segments hidden.
@@ -82,7 +94,7 @@ class Pictures:
         else:
             shown = np.take_along_axis(masks, own.labels.reshape(rows.size, -1), axis=1)
         shown = shown.reshape(*own.shape[:3], *[1] * (len(own.shape) - 3))
-        others = own.fill[np.arange(rows.size) if own.fill.shape[0] > 1 else 0, draws]
+        others = self.fill[rows if self.fill.shape[0] > 1 else 0, draws]
         return np.where(shown, own.pixels, others)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -27,6 +28,9 @@ from agnostix.perturb.pictures import Pictures, as_pixels
 from agnostix.perturb.players import Players
 from agnostix.perturb.segmenters import as_map, grid, numbered, quickshift, slic
 from agnostix.typing import Bools, Codes, Floats
+
+_ROUNDING = 1e-9
+"""How far the weights' sum may be from 1."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class SegmentMasker:
         Pictures of noise.
     random_state : int, default=0
         Of the noise, that of "inpaint" included: the same for all pictures.
+    weights : ndarray of shape (n_fill,), default=None
+        Of an array of pictures as the fill, adding up to 1; None for equal ones.
 
     Raises
     ------
@@ -109,7 +115,7 @@ class SegmentMasker:
     sigma: float = 10.0
     n_draws: int = 10
     random_state: int = 0
-    weights: Floats = field(init=False, repr=False)
+    weights: Any = field(default=None, repr=False)
     _names: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -133,7 +139,7 @@ class SegmentMasker:
             object.__setattr__(self, "segments", labels)
         object.__setattr__(self, "_names", None if labels is None else np.unique(labels))
         n_fill = len(self.fill) if is_stack(self.fill) else self.n_draws if self._fills_with("noise") else 1
-        object.__setattr__(self, "weights", np.full(n_fill, 1.0 / n_fill))
+        object.__setattr__(self, "weights", _checked_weights(self.weights, n_fill))
 
     @property
     def merges(self) -> bool:
@@ -171,7 +177,7 @@ class SegmentMasker:
         pixels = as_pixels(X)
         check_fill(self.fill, pixels)
         labels = self._labels(pixels)
-        return Pictures(pixels, labels, self._filled(pixels, labels))
+        return Pictures(pixels, labels, self._standing(pixels, labels))
 
     def unmasked(self, X: Pictures) -> Any:
         """The pictures' pixels.
@@ -246,7 +252,7 @@ class SegmentMasker:
         return X.varying
 
     def extras(self, X: Pictures) -> dict[str, Any]:
-        """Where the segments are.
+        """Where the segments are, and what stands in for them.
 
         Parameters
         ----------
@@ -256,9 +262,27 @@ class SegmentMasker:
         Returns
         -------
         dict
-            "segments": ndarray of int of shape (n_rows, height, width), each pixel's player.
+            "segments": ndarray of int of shape (n_rows, height, width), each pixel's player; and
+            where one picture stands in, "fill", with axes of length 1 where it is even.
         """
-        return {"segments": np.broadcast_to(X.labels, X.shape[:3])}
+        return {"segments": np.broadcast_to(X.labels, X.shape[:3])} | self.told_fill(X)
+
+    def told_fill(self, X: Pictures) -> dict[str, Any]:
+        """What stands in, where it is one picture.
+
+        Parameters
+        ----------
+        X : Pictures
+            The pictures.
+
+        Returns
+        -------
+        dict
+            "fill": ndarray of n_rows pictures, with axes of length 1 where they are even; or nothing.
+        """
+        if self.weights.size > 1:
+            return {}
+        return {"fill": np.broadcast_to(X.fill[:, 0], (len(X), *X.fill.shape[2:]))}
 
     def draws(self, masks: Bools) -> list[Draws]:
         """Every picture that stands in, where a mask hides anything.
@@ -364,8 +388,10 @@ class SegmentMasker:
     def _fills_with(self, word: str) -> bool:
         return isinstance(self.fill, str) and self.fill == word
 
-    def _filled(self, pixels: Any, labels: Codes) -> Any:
+    def _standing(self, pixels: Any, labels: Codes) -> Any:
         """What stands in, picture by picture, so that its bits do not depend on the others."""
+        if self._fills_with("noise"):
+            return partial(noise_fills, n_draws=self.n_draws, seed=self.random_state)
         if is_stack(self.fill):
             return as_type(self.fill, pixels.dtype)[None]
         if not isinstance(self.fill, str):
@@ -376,8 +402,6 @@ class SegmentMasker:
 
     def _stand_ins(self, picture: Any, labels: Codes) -> Any:
         """Of one picture, of shape (n_fill, ...)."""
-        if self.fill == "noise":
-            return noise_fills(picture, self.n_draws, self.random_state)
         if self.fill == "mean":
             return mean_fill(picture)[None]
         if self.fill == "blur":
@@ -405,6 +429,16 @@ class _SegmentBuilder:
     def is_whole(self, table: Any) -> bool:
         """Nothing else holds the pictures."""
         return True
+
+
+def _checked_weights(weights: Any, n_fill: int) -> Floats:
+    found = np.full(n_fill, 1.0 / n_fill) if weights is None else np.asarray(weights, dtype=float)
+    if found.shape != (n_fill,) or not (found > 0).all() or abs(found.sum() - 1.0) > _ROUNDING:
+        raise DataError(
+            f"The 'weights' of SegmentMasker must be None or one number above 0 for each of the {n_fill} "
+            f"pictures that stand in, adding up to 1; got shape {found.shape} and a sum of {found.sum():.6g}."
+        )
+    return found
 
 
 def _check_number(name: str, value: Any, kind: Any, allowed: str, least: float) -> None:

@@ -1,14 +1,17 @@
 """What stands in for hidden parts of pictures."""
 
+import pickle
 import re
 
 import numpy as np
 import pytest
+from sklearn import config_context
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
 from agnostix.exceptions import DataError
 from agnostix.perturb import Inpainter, SegmentMasker
 from agnostix.perturb.fills import noise_fills
+from agnostix.testing.cutting import peak_mb
 from tests.reference.pictures import occlude_windows
 
 RNG = np.random.default_rng(5)
@@ -61,7 +64,7 @@ def test_windows_average_over_all_that_stands_in(fill):
     exp = explained(window=3, stride=2, fill=given, background_size=3)
     for i, picture in enumerate(PICTURES[:2]):
         others = {"draws": drawn(3), "array": PICTURES[2:5]}.get(fill)
-        others = noise_fills(picture, 3, 0) if others is None else others
+        others = noise_fills(picture[None], 3, 0)[0] if others is None else others
         found = [occlude_windows(bent, picture, other, (3, 3), (2, 2))[0] for other in others]
         np.testing.assert_allclose(exp.values[i], np.mean(found, axis=0), atol=1e-12)
         most = np.std(found, axis=0, ddof=1) / np.sqrt(3)
@@ -120,7 +123,7 @@ def test_neither_workers_nor_other_rows_change_a_bit(fill, method):
 
 def test_soft_masks_take_one_picture_of_noise_and_any_blur():
     exp = explained(method="rise", n_masks=32, n_cells=2, fill="noise")
-    other = noise_fills(PICTURES[0], 1, 0)[0]
+    other = noise_fills(PICTURES[:1], 1, 0)[0, 0]
     same = explained(method="rise", n_masks=32, n_cells=2, fill=other[None])
     np.testing.assert_allclose(exp.values[0], same.values[0], atol=1e-12)
     sharp, soft = (explained(method="rise", n_masks=32, n_cells=2, fill="blur", sigma=s) for s in (0.1, 3.0))
@@ -144,6 +147,63 @@ def test_soft_masks_refuse_fills_that_are_many(method, fill, got):
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         OcclusionExplainer(bent, method=method, fill=fill).fit(PICTURES)
+
+
+@pytest.mark.parametrize("method", ["window", "segments"])
+def test_weights_of_rows_are_kept_by_the_pictures_that_are_drawn(method):
+    given = np.array([0.0, 1.0, 2.0, 0.0, 3.0, 0.0])
+    explainer = OcclusionExplainer(linear, method=method, window=1, stride=1, fill="draws")
+    exp = explainer.fit(PICTURES, sample_weight=given).explain(PICTURES[:2])
+    np.testing.assert_array_equal(explainer.background_, PICTURES[[1, 2, 4]])
+    middle = np.average(PICTURES, axis=0, weights=given)
+    np.testing.assert_allclose(exp.base_values[:, 0], linear(middle[None])[0], atol=1e-12)
+    gap = ((PICTURES[:2] - middle) * WEIGHTS).sum(axis=-1)
+    if method == "window":
+        np.testing.assert_allclose(exp.values[..., 0], gap, atol=1e-12)
+    else:
+        np.testing.assert_allclose(exp.values.sum(axis=(1, 2)), gap.sum(axis=(1, 2)), atol=1e-12)
+
+
+@pytest.mark.parametrize("fill", ["auto", "blur", "noise", 0.25, PICTURES[3:4]], ids=str)
+@pytest.mark.parametrize("method", ["window", "segments", "rise"])
+def test_the_one_picture_that_stands_in_is_told(fill, method):
+    params = {"window": 7, "stride": 7, "n_masks": 32, "n_cells": 2, "background_size": 1}
+    exp = explained(method=method, fill=fill, **params)
+    told = np.broadcast_to(exp.extras["fill"], (2, 7, 9, 3))
+    if method != "rise":
+        np.testing.assert_allclose(exp.base_values, bent(told), atol=1e-12)
+    np.testing.assert_array_equal(exp[[1]].extras["fill"], exp.extras["fill"][[1]])
+
+
+@pytest.mark.parametrize("params", [{"fill": "draws"}, {"fill": "inpaint"}, {"fill": PICTURES[:2]}], ids=str)
+def test_what_is_many_or_goes_by_the_window_is_not_told_as_one(params):
+    assert "fill" not in explained(window=3, stride=2, **params).extras
+
+
+def test_rows_of_tables_are_drawn_by_that_name_too():
+    table = RNG.random((30, 3))
+    one, two = (
+        OcclusionExplainer(lambda X: X[:, 0] * X[:, 1], fill=fill, random_state=1).fit(table).explain(table)
+        for fill in ("auto", "draws")
+    )
+    np.testing.assert_array_equal(one.values, two.values)
+
+
+@pytest.mark.parametrize("kind", [OcclusionExplainer, KernelShapExplainer])
+def test_noise_is_not_made_for_all_pictures_at_once(kind):
+    X = RNG.random((12, 32, 32, 3))
+    masker = SegmentMasker(n_segments=4, fill="noise", n_draws=20)
+    explainer = kind(lambda X: X[:, 3, 4, 0], masker=masker).fit(X[:2])
+    with config_context(working_memory=1.0):
+        explainer.explain(X[:2])  # what is imported and set up once is not counted
+        assert peak_mb(lambda: explainer.explain(X)) < 12 * 20 * X[0].nbytes / 2**20 / 2
+
+
+def test_drawn_pictures_go_with_an_explainer_that_is_stored():
+    explainer = OcclusionExplainer(bent, window=3, stride=2, fill="draws", random_state=0).fit(PICTURES)
+    again = pickle.loads(pickle.dumps(explainer.without_model())).attach(bent)
+    expected = explainer.explain(PICTURES[:1])
+    np.testing.assert_array_equal(again.explain(PICTURES[:1]).values, expected.values)
 
 
 def test_pictures_of_another_size_cannot_stand_in():

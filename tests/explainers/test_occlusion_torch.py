@@ -42,6 +42,18 @@ def test_pictures_put_together_by_the_module_are_those_built_before(method):
     assert found.n_model_rows == built.n_model_rows
 
 
+@pytest.mark.parametrize("X", [PICTURES, BYTES], ids=["decimals", "bytes"])
+@pytest.mark.parametrize("fill", ["noise", "inpaint", "draws", "array"])
+@pytest.mark.parametrize("method", ["window", "segments"])
+def test_what_stands_in_is_the_same_for_the_module(method, fill, X):
+    given = X[1:] if fill == "array" else fill
+    params = {"method": method, "window": (4, 5), "stride": (3, 2), "fill": given, "background_size": 2}
+    found, built = (explained(model, X, **params) for model in (PREDICTOR, answers))
+    for name in ("values", "std_errors", "base_values", "outputs"):
+        np.testing.assert_allclose(getattr(found, name), getattr(built, name), atol=1e-6)
+    assert found.n_model_rows == built.n_model_rows
+
+
 def test_bytes_need_not_be_whole_under_soft_masks():
     found, built = (explained(model, BYTES, method="rise", n_masks=64) for model in (PREDICTOR, answers))
     np.testing.assert_allclose(found.values, built.values, atol=2e-3 * np.abs(built.outputs).max())

@@ -81,17 +81,17 @@ def test_each_segment_is_filled_as_if_hidden_alone():
 
 def test_noise_has_the_mean_and_spread_of_each_channel():
     picture = np.stack([RNG.normal(100, 10, (80, 90)), RNG.normal(50, 3, (80, 90))], axis=-1)
-    found = noise_fills(picture, 4, 0)
+    found = noise_fills(picture[None], 4, 0)[0]
     assert found.shape == (4, 80, 90, 2)
     np.testing.assert_allclose(found.mean(axis=(1, 2)), np.tile([100, 50], (4, 1)), atol=0.5)
     np.testing.assert_allclose(found.std(axis=(1, 2)), np.tile([10, 3], (4, 1)), rtol=0.03)
     assert found.min() >= picture.min()
     assert found[..., 0].max() <= picture[..., 0].max()
-    np.testing.assert_array_equal(noise_fills(picture, 2, 0), found[:2])
-    assert not np.allclose(noise_fills(picture, 1, 1), found[:1])
+    np.testing.assert_array_equal(noise_fills(picture[None], 2, 0)[0], found[:2])
+    assert not np.allclose(noise_fills(picture[None], 1, 1)[0], found[:1])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_noise_of_an_even_picture_is_even(dtype):
     picture = np.full((3, 4, 3), 7, dtype=dtype)
-    np.testing.assert_array_equal(noise_fills(picture, 3, 0), np.full((3, 3, 4, 3), 7, dtype=dtype))
+    np.testing.assert_array_equal(noise_fills(picture[None], 3, 0), np.full((1, 3, 3, 4, 3), 7, dtype=dtype))

@@ -10,6 +10,7 @@ from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import DataError
 from agnostix.models import as_predictor
 from agnostix.perturb import MaskBlock, Plan, SegmentMasker
+from agnostix.perturb.fills import noise_fills
 
 RNG = np.random.default_rng(0)
 LABELS = np.array([[4, 4, -1], [4, 9, 9]])
@@ -201,7 +202,7 @@ def test_segments_of_the_colour_do_not_vary(X):
     assert found.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 1], [1, 1, 1], [1, 1, 1]]
 
 
-@pytest.mark.parametrize("fill", ["mean", "segment_mean", "blur"])
+@pytest.mark.parametrize("fill", ["mean", "segment_mean", "blur", "inpaint", "noise"])
 @pytest.mark.parametrize("shade", [0.1, 1 / 3, 1e9 + 0.1])
 def test_an_even_picture_has_nothing_to_hide(fill, shade):
     X = np.full((2, 5, 7, 3), shade)
@@ -225,6 +226,55 @@ def test_a_colour_has_a_number_for_each_channel():
     whole = built(masker, X)
     check_built(whole, X, [LABELS] * 5, MASKS, [1, 2, 3])
     assert whole[5].tolist() == [[[1, 2, 3]] * 3] * 2
+
+
+STACK = np.random.default_rng(4).random((3, 2, 3, 4))
+
+
+@pytest.mark.parametrize("fill", ["noise", "stack"])
+def test_every_picture_that_stands_in_has_its_turn(fill):
+    X = FORMS["colour"]
+    masker = SegmentMasker(LABELS, STACK if fill == "stack" else fill, n_draws=3, random_state=2)
+    rows = masker.read(X)
+    block = block_of(masker)
+    assert [len(part.rows) for part in block.draws] == [1, 3, 3, 3]
+    others = [STACK] * 5 if fill == "stack" else noise_fills(X, 3, 2)
+    cells = [(mask, draw) for mask in range(4) for draw in block.draws[mask].rows]
+    whole = masker.builder(rows, np.arange(5), 0).build(block, slice(0, 50)).reshape(10, 5, *X.shape[1:])
+    for found, (mask, draw) in zip(whole, cells, strict=True):
+        shown = MASKS[mask][np.searchsorted([-1, 4, 9], LABELS)][..., None]
+        for i in range(5):
+            np.testing.assert_array_equal(found[i], np.where(shown, X[i], others[i][draw]))
+    some = masker.builder(rows, np.array([3, 0]), 0).build(block, np.array([19, 4]))
+    np.testing.assert_array_equal(some, [whole[9, 0], whole[2, 3]])
+    assert masker.varying(rows).all()
+
+
+def test_a_segment_varies_where_any_picture_that_stands_in_differs():
+    X = np.zeros((2, 2, 3))
+    X[1, 0, 2] = 1.0
+    fill = np.zeros((2, 2, 3))
+    fill[1, 1, 1] = 1.0
+    masker = SegmentMasker(LABELS, fill)
+    assert masker.varying(masker.read(X)).tolist() == [[False, False, True], [True, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("weights", "got"),
+    [
+        ([0.5, 0.5], "shape (2,) and a sum of 1"),
+        ([0.5, 0.3, 0.1], "shape (3,) and a sum of 0.9"),
+        ([1.0, 0.5, -0.5], "shape (3,) and a sum of 1"),
+        ([np.nan] * 3, "shape (3,) and a sum of nan"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights, got):
+    message = (
+        "The 'weights' of SegmentMasker must be None or one number above 0 for each of the 3 pictures that "
+        f"stand in, adding up to 1; got {got}."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker(LABELS, STACK, weights=weights)
 
 
 def test_what_the_engine_asks_of_it():
