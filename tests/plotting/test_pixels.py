@@ -157,3 +157,14 @@ def test_features_are_no_pixels(exp: Any) -> None:
         "PixelsDisplay needs a value for each pixel, and these are of features. Pictures in segments are "
         "drawn by SegmentsDisplay, rows of tables by WaterfallDisplay and BarDisplay."
     )
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_headings_and_notes_are_within_the_figure_at_once(n: int) -> None:
+    extras = {"shown": np.ones((1, n)), "hidden": np.ones((1, n))}
+    masks, data = np.ones((1, 64, 64, n)), np.ones((1, 64, 64))
+    figure = PixelsDisplay.from_explanation(one(masks, data=data, extras=extras)).plot().figure_
+    figure.canvas.draw()
+    for panel in figure.axes:
+        box = panel.get_tightbbox()
+        assert (box.y0 >= 0) & (box.y1 <= figure.bbox.y1)
