@@ -605,4 +605,4 @@ def _n_axes(X: Any) -> int:
     if hasattr(X, "ndim"):
         return int(X.ndim)
     is_list = isinstance(X, list | tuple) and len(X) > 0
-    return 1 + _n_axes(X[0]) if is_list else np.ndim(X)
+    return 1 + _n_axes(X[0]) if is_list else np.asarray(X, dtype=object).ndim

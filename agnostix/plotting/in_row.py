@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,25 @@ def values_in_row(explanation: Explanation, i: int, k: int) -> Floats:
     if np.shape(selected) == explanation.values.shape:
         values[~np.asarray(selected)[i, :, k] & (values == 0.0)] = np.nan
     return values
+
+
+def named_in_row(explanation: Explanation, i: int) -> Explanation:
+    """The explanation with its output named as row i's own, where it is another for each row.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of any kind.
+    i : int
+        Place of the row.
+
+    Returns
+    -------
+    Explanation
+    """
+    if "predicted" not in explanation.extras:
+        return explanation
+    return replace(explanation, output_names=(str(explanation.extras["predicted"][i]),))
 
 
 def intervals_in_row(explanation: Explanation, i: int, k: int, confidence_level: float) -> pd.DataFrame:

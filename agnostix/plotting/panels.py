@@ -44,7 +44,7 @@ def panels_for(ax: Any, n: int, shape: tuple[int, ...]) -> list[Any]:
 
     n_down, size = -(-n // _N_ABREAST), 4.2 if n == 1 else 2.9
     n_across = -(-n // n_down)
-    height = size * shape[0] / shape[1] + 0.8
+    height = size * shape[0] / shape[1] + 1.2  # room for a heading and two lines below
     figsize = (size * n_across + 1.1, height * n_down)
     _, grid = plt.subplots(n_down, n_across, squeeze=False, figsize=figsize)
     for unused in grid.flat[n:]:

@@ -1,4 +1,4 @@
-"""A picture with the value of each pixel laid over it, or cut out by a mask."""
+"""A picture with the value of each pixel laid over it, or with what a mask leaves in its own colours."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ import numpy as np
 import pandas as pd
 
 from agnostix.explanation import Explanation
-from agnostix.plotting.attributions import one_row_of, row_index
+from agnostix.plotting.attributions import half_widths, one_row_of, row_index
+from agnostix.plotting.in_row import named_in_row
 from agnostix.plotting.marks import colours_of, diverging
 from agnostix.plotting.panels import draw_scale, frame_picture, panels_for
-from agnostix.plotting.pictures import as_colours, as_grey
-from agnostix.plotting.style import MUTED, PAPER, house_style, shortened
+from agnostix.plotting.pictures import as_colours, as_grey, hatch, outlines
+from agnostix.plotting.style import ACCENT, INK, MUTED, house_style, shortened
 from agnostix.plotting.words import effect_words
-from agnostix.typing import Floats
+from agnostix.typing import Bools, Floats
 
 _LEAST_GREY = 0.72
 """How dark the picture is at most, so that colours stay colours on it."""
+_EDGE = 0.5
+"""Of a mask, where its outline is drawn."""
 
 
 class PixelsDisplay:
-    """A picture, pale and grey, in the colours of its pixels' values; or cut out by its masks.
+    """A picture, pale and grey, in the colours of its pixels' values, or with what masks leave of it.
 
     Blue raises the output and orange lowers it, with paper at 0, which is where
     the scale has its middle whatever the values are; all outputs share one scale.
     A pixel's shade follows the picture below it; the scale has the colours as
-    they are where it is white. Of learned masks, which are 1 where the picture
-    counts and else 0, the part that counts is shown in its own colours.
+    they are where it is white. Pixels whose interval contains 0 are hatched: which
+    way they pull, if at all, is not known. Of learned masks, which are 1 where the
+    picture counts and else 0, the part that counts is shown in its own colours, outlined.
 
     Parameters
     ----------
@@ -43,9 +47,11 @@ class PixelsDisplay:
     quantity_label : str, default="value"
         Name of the scale.
     are_masks : bool, default=False
-        Whether the values are masks, which are drawn as cut-outs.
+        Whether the values are masks, which say what is drawn in its own colours.
     notes : dict of str to str, default=None
         What is written below each output.
+    margins : ndarray of shape (height, width, n_outputs), default=None
+        Half the width of each value's interval; None where there are none.
 
     Attributes
     ----------
@@ -79,6 +85,7 @@ class PixelsDisplay:
         quantity_label: str = "value",
         are_masks: bool = False,
         notes: dict[str, str] | None = None,
+        margins: Floats | None = None,
     ) -> None:
         self.values = values
         self.picture = picture
@@ -87,6 +94,7 @@ class PixelsDisplay:
         self.quantity_label = quantity_label
         self.are_masks = are_masks
         self.notes = notes or {}
+        self.margins = margins
 
     @classmethod
     def from_explanation(
@@ -95,6 +103,7 @@ class PixelsDisplay:
         *,
         row: Hashable = 0,
         outputs: str | int | Sequence[str | int] | None = None,
+        confidence_level: float = 0.95,
     ) -> PixelsDisplay:
         """Take one picture.
 
@@ -106,6 +115,8 @@ class PixelsDisplay:
             Place of the picture, or its name, which is no integer.
         outputs : str, int or sequence of them, default=None
             Names or places of outputs, side by side; all by default.
+        confidence_level : float, default=0.95
+            Nominal coverage of each interval.
 
         Returns
         -------
@@ -114,7 +125,7 @@ class PixelsDisplay:
         Raises
         ------
         ValueError
-            If values are not those of pixels, or there is no such output.
+            If values are not those of pixels, there is no such output, or the level is not between 0 and 1.
         """
         if explanation.values.ndim != 4:
             raise ValueError(
@@ -122,17 +133,27 @@ class PixelsDisplay:
                 "are drawn by SegmentsDisplay, rows of tables by WaterfallDisplay and BarDisplay."
             )
         explanation = explanation if outputs is None else explanation.sel(outputs=outputs)
-        i, names, extras = row_index(explanation, row), explanation.output_names, explanation.extras
-        values, errors = explanation.values[i], explanation.std_errors
+        i, extras = row_index(explanation, row), explanation.extras
+        names = named_in_row(explanation, i).output_names
+        values = explanation.values[i]
+        errors = None if explanation.std_errors is None else explanation.std_errors[i]
+        margins = None if errors is None else half_widths(errors, confidence_level)
         picture = np.ones(values.shape[:2]) if explanation.data is None else explanation.data[i]
         are_masks = "shown" in extras
         notes = _scores(extras, i, names) if are_masks else {}
         label = effect_words(explanation.kind, names[0] if len(names) == 1 else "the output")
-        return cls(values, picture, names, None if errors is None else errors[i], label, are_masks, notes)
+        return cls(values, picture, names, errors, label, are_masks, notes, margins)
 
     @classmethod
     def from_explainer(
-        cls, explainer: Any, X: Any, *, row: Hashable = 0, outputs: Any = None, **explain: Any
+        cls,
+        explainer: Any,
+        X: Any,
+        *,
+        row: Hashable = 0,
+        outputs: Any = None,
+        confidence_level: float = 0.95,
+        **explain: Any,
     ) -> PixelsDisplay:
         """Explain one picture and take it.
 
@@ -146,6 +167,8 @@ class PixelsDisplay:
             Place of the picture, or its name, which is no integer.
         outputs : str, int or sequence of them, default=None
             As for `explain`; all that is explained is drawn side by side.
+        confidence_level : float, default=0.95
+            Nominal coverage of each interval.
         **explain : dict
             Passed to `explain`.
 
@@ -154,7 +177,8 @@ class PixelsDisplay:
         PixelsDisplay
         """
         X, row = one_row_of(X, row)
-        return cls.from_explanation(explainer.explain(X, outputs=outputs, **explain), row=row)
+        explanation = explainer.explain(X, outputs=outputs, **explain)
+        return cls.from_explanation(explanation, row=row, confidence_level=confidence_level)
 
     def frame(self) -> pd.DataFrame:
         """The data behind the picture: of each output all pixels, row by row.
@@ -201,33 +225,53 @@ class PixelsDisplay:
             self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
             numbers = factor * self.values
             colours = colours_of(pd.Series(numbers.ravel()), diverging(pale=True) if cmap is None else cmap)
-            for k, (panel, output) in enumerate(zip(self.axes_, self.output_names, strict=True)):
-                painted = self._cut_out(k) if self.are_masks else self._coloured(numbers[..., k], colours)
-                panel.imshow(painted, interpolation="nearest")
-                self._name(panel, output)
+            for k, panel in enumerate(self.axes_):
+                if self.are_masks:
+                    self._cut_out(panel, self.values[..., k])
+                else:
+                    self._colour(panel, colours.to_rgba(numbers[..., k]), self._unsure(k))
+                self._name(panel, k)
             label = self.quantity_label
             self.colorbar_ = None if self.are_masks else draw_scale(self.axes_, colours, label, suffix)
         return self
 
-    def _coloured(self, numbers: Floats, colours: Any) -> Floats:
-        shade = _LEAST_GREY + (1.0 - _LEAST_GREY) * as_grey(self.picture)
-        return colours.to_rgba(numbers)[..., :3] * shade[..., None]
+    def _colour(self, panel: Any, colours: Floats, unsure: Bools) -> None:
+        """The picture in colours, hatched where it is unsure."""
+        from matplotlib.colors import to_rgba
 
-    def _cut_out(self, k: int) -> Floats:
-        """What the mask leaves, on paper."""
-        from matplotlib.colors import to_rgb
+        panel.imshow(colours[..., :3] * self._shade, interpolation="nearest")
+        hatch(panel, unsure, to_rgba(INK, 0.35))
 
-        mask = self.values[..., k, None]
-        return mask * as_colours(self.picture) + (1.0 - mask) * np.array(to_rgb(PAPER))
+    def _cut_out(self, panel: Any, mask: Floats) -> None:
+        """What the mask leaves, outlined and in its own colours; what it hides is pale and grey."""
+        from matplotlib.collections import LineCollection
 
-    def _name(self, panel: Any, output: str) -> None:
+        shown = mask[..., None]
+        painted = shown * as_colours(self.picture) + (1.0 - shown) * self._shade
+        panel.imshow(painted, interpolation="nearest")
+        panel.add_collection(LineCollection(outlines(mask > _EDGE), colors=ACCENT, linewidths=1.2))
+
+    @property
+    def _shade(self) -> Floats:
+        return (_LEAST_GREY + (1.0 - _LEAST_GREY) * as_grey(self.picture))[..., None]
+
+    def _unsure(self, k: int) -> Bools:
+        """Pixels that have an interval which contains 0."""
+        if self.margins is None:
+            return np.zeros(self.values.shape[:2], dtype=bool)
+        margins = self.margins[..., k]
+        return (margins > 0) & (np.abs(self.values[..., k]) <= margins)
+
+    def _name(self, panel: Any, k: int) -> None:
         frame_picture(panel)
+        output = self.output_names[k]
         if len(self.axes_) > 1 or self.are_masks:
             panel.set_title(shortened(output), parse_math=False)
-        panel.set_xlabel(self.notes.get(output, ""), color=MUTED, fontsize=9)
+        unsure = "hatched: the interval contains 0" if self._unsure(k).any() else ""
+        panel.set_xlabel(self.notes.get(output, unsure), color=MUTED, fontsize=9)
 
 
 def _scores(extras: Any, i: int, names: tuple[str, ...]) -> dict[str, str]:
     """What masks do."""
     scores = zip(names, extras["shown"][i], extras["hidden"][i], strict=True)
-    return {name: f"shown alone: {shown:.3g}; hidden: {hidden:.3g}" for name, shown, hidden in scores}
+    return {name: f"shown alone: {shown:.3g}\nhidden: {hidden:.3g}" for name, shown, hidden in scores}

@@ -11,7 +11,7 @@ import pandas as pd
 from agnostix.explanation import Explanation
 from agnostix.plotting.attributions import check_most, one_row_of, output_indices, row_index
 from agnostix.plotting.fidelity import Fidelity
-from agnostix.plotting.in_row import intervals_in_row
+from agnostix.plotting.in_row import intervals_in_row, named_in_row
 from agnostix.plotting.marks import colours_of, contains_0, diverging, write_fidelity
 from agnostix.plotting.panels import draw_scale, frame_picture, panels_for
 from agnostix.plotting.pictures import as_grey, check_pictures, hatch, outlines
@@ -134,6 +134,7 @@ class SegmentsDisplay:
         places = output_indices(explanation, outputs)
         check_pictures(explanation)
         i = row_index(explanation, row)
+        explanation = named_in_row(explanation, i)
         labels = np.asarray(explanation.extras["segments"][i], dtype=int)
         names = explanation.output_names
         parts = [_of_output(explanation, i, k, labels, confidence_level) for k in places]
@@ -260,7 +261,11 @@ class SegmentsDisplay:
         frame_picture(panel)
         told, several = self.fidelity.get(output), len(self.axes_) > 1
         words, is_poor = (told.r2_words if several else told.words, told.is_poor) if told else ("", False)
-        write_fidelity(panel, words, is_poor, heading=shortened(output) if several else "")
+        heading = shortened(output) if several else ""
+        if words:
+            write_fidelity(panel, words, is_poor, heading=heading)
+        elif heading:
+            panel.set_title(heading, parse_math=False)
         panel.set_xlabel(note, color=MUTED, fontsize=9)
 
 

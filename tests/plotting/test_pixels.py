@@ -1,4 +1,4 @@
-"""Values of pixels laid over pictures, and cut-outs."""
+"""Values of pixels laid over pictures, and what masks leave of them."""
 
 from __future__ import annotations
 
@@ -61,15 +61,66 @@ def test_the_picture_is_seen_below() -> None:
     assert (shown[:, :3] < shown[:, 3:]).all()
 
 
-def test_masks_are_cut_out_and_say_what_they_do() -> None:
+def test_masks_leave_the_colours_of_what_counts_and_say_what_they_do() -> None:
     rng = np.random.default_rng(0)
     data, mask = rng.random((1, 4, 6, 3)), rng.random((1, 4, 6, 1))
     extras = {"shown": np.array([[0.75]]), "hidden": np.array([[0.123456]])}
     display = PixelsDisplay.from_explanation(one(mask, data=data, extras=extras)).plot()
-    expected = mask[0] * data[0] + (1 - mask[0]) * np.array(to_rgb(PAPER))
+    grey = data[0] @ [0.299, 0.587, 0.114]
+    expected = mask[0] * data[0] + (1 - mask[0]) * (0.72 + 0.28 * grey)[..., None]
     np.testing.assert_allclose(painted(display), expected, atol=1e-12)
-    assert display.ax_.get_xlabel() == "shown alone: 0.75; hidden: 0.123"
+    assert display.ax_.get_xlabel() == "shown alone: 0.75\nhidden: 0.123"
     assert display.colorbar_ is None
+
+
+def test_masks_are_outlined() -> None:
+    mask = np.zeros((1, 4, 6, 1))
+    mask[0, 1:3, 2:5] = 1.0
+    mask[0, 0, 0] = 0.4
+    extras = {"shown": np.array([[0.75]]), "hidden": np.array([[0.1]])}
+    display = PixelsDisplay.from_explanation(one(mask, extras=extras)).plot()
+    lines = {tuple(map(tuple, line)) for line in display.ax_.collections[0].get_segments()}
+    assert lines == {
+        ((1.5, 0.5), (1.5, 2.5)),
+        ((4.5, 0.5), (4.5, 2.5)),
+        ((1.5, 0.5), (4.5, 0.5)),
+        ((1.5, 2.5), (4.5, 2.5)),
+    }
+    assert not PixelsDisplay.from_explanation(one()).plot().ax_.collections
+
+
+def hatched(display: PixelsDisplay) -> set[tuple[int, int]]:
+    """Pixels whose middle lies within the hatching."""
+    paths = [path for drawn in display.ax_.collections for path in drawn.get_paths()]
+    inside = [path.contains_point((j, i)) for path in paths for i in range(4) for j in range(6)]
+    return {divmod(place % 24, 6) for place in np.flatnonzero(inside).tolist()}
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"), [(0.95, {(1, 2), (2, 2)}), (0.99, {(0, 0), (1, 2), (2, 2)}), (0.5, {(2, 2)})]
+)
+def test_pixels_whose_interval_contains_0_are_hatched(level: float, expected: set[tuple[int, int]]) -> None:
+    errors = np.zeros(VALUES.shape)
+    errors[0, 0, 0], errors[0, 1, 2], errors[0, 3, 5], errors[0, 2, 2] = 0.9, 1.9, 0.1, 0.1
+    display = PixelsDisplay.from_explanation(one(std_errors=errors), confidence_level=level).plot()
+    assert hatched(display) == expected
+    assert display.ax_.get_xlabel() == "hatched: the interval contains 0"
+
+
+def test_values_without_errors_or_with_none_are_not_hatched() -> None:
+    for errors in (None, np.zeros(VALUES.shape)):
+        display = PixelsDisplay.from_explanation(one(std_errors=errors)).plot()
+        assert not hatched(display)
+        assert display.ax_.get_xlabel() == ""
+    with pytest.raises(ValueError, match=r"^confidence_level must be between 0 and 1, got 95\.$"):
+        PixelsDisplay.from_explanation(pixels(), confidence_level=95)
+
+
+def test_the_predicted_output_has_the_name_of_the_rows_own() -> None:
+    exp = pixels(output_names=("predicted",), extras={"predicted": np.array(["cat", "dog"])})
+    display = PixelsDisplay.from_explanation(exp, row=1)
+    assert (display.output_names, display.quantity_label) == (("dog",), "effect on dog")
+    assert set(display.frame()["output"]) == {"dog"}
 
 
 @pytest.mark.parametrize("data", [None, np.zeros((1, 4, 6, 2)), np.zeros((1, 4, 6, 4)), np.zeros((1, 4, 6))])
@@ -106,3 +157,14 @@ def test_features_are_no_pixels(exp: Any) -> None:
         "PixelsDisplay needs a value for each pixel, and these are of features. Pictures in segments are "
         "drawn by SegmentsDisplay, rows of tables by WaterfallDisplay and BarDisplay."
     )
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_headings_and_notes_are_within_the_figure_at_once(n: int) -> None:
+    extras = {"shown": np.ones((1, n)), "hidden": np.ones((1, n))}
+    masks, data = np.ones((1, 64, 64, n)), np.ones((1, 64, 64))
+    figure = PixelsDisplay.from_explanation(one(masks, data=data, extras=extras)).plot().figure_
+    figure.canvas.draw()
+    for panel in figure.axes:
+        box = panel.get_tightbbox()
+        assert (box.y0 >= 0) & (box.y1 <= figure.bbox.y1)

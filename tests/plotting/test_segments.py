@@ -13,11 +13,11 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from agnostix.plotting import SegmentsDisplay
+from agnostix.plotting import PixelsDisplay, SegmentsDisplay
 from agnostix.plotting.marks import diverging
 from agnostix.plotting.pictures import as_grey, outlines
 from agnostix.plotting.style import ACCENT, CONTRAST, PAPER
-from tests.plotting.explanations import make, picture
+from tests.plotting.explanations import make, picture, pixels
 
 from_explanation = SegmentsDisplay.from_explanation
 
@@ -169,6 +169,23 @@ def test_how_far_a_surrogate_may_be_believed_stands_above() -> None:
     both = from_explanation(exp, outputs=[0, 1]).plot().axes_
     assert [panel.get_title(loc="left").split("\n")[1] for panel in both] == ["R² 0.90", "R² 0.30"]
     assert [to_hex(panel._left_title.get_color()) == CONTRAST for panel in both] == [False, True]
+
+
+def test_headings_are_those_of_the_maps_of_pixels() -> None:
+    displays = [
+        from_explanation(picture(np.ones((1, 3, 2))), outputs=[0, 1]),
+        PixelsDisplay.from_explanation(pixels(2)),
+    ]
+    one, other = (display.plot().ax_._left_title for display in displays)
+    assert one.get_text() == other.get_text()
+    assert one.get_fontproperties() == other.get_fontproperties()
+
+
+def test_the_predicted_output_has_the_name_of_the_rows_own() -> None:
+    exp = picture(np.full((2, 3, 1), 0.1), output_names=("predicted",), extras={"predicted": ["cat", "dog"]})
+    display = from_explanation(exp, row=1)
+    assert display.quantity_label == "contribution to dog"
+    assert set(display.frame()["output"]) == {"dog"}
 
 
 def test_numbers_of_any_range_are_shown() -> None:
