@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agnostix.exceptions import DataError
 
 OBJECTIVES = ("delete", "preserve", "area", "both")
-_LEAST = {"area": 0, "smoothness": 0, "sigma": 0, "n_cells": 2, "jitter": 0, "n_steps": 1}
+_LEAST = {"area": 0, "smoothness": 0, "sigma": 0, "n_cells": 2, "jitter": 0, "noise": 0, "n_steps": 1}
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ class LearnedMask:
     area: float = 1.0
     smoothness: float = 8.0
     n_cells: int = 28
-    sigma: float = 1.0
-    jitter: int = 4
+    sigma: float = 2.0
+    jitter: float = 1.0
+    noise: float = 2.0
     n_steps: int = 300
     learning_rate: float = 0.1
 
@@ -115,5 +116,5 @@ class LearnedMask:
 
     @property
     def cost(self) -> int:
-        """Rows that the model is asked about for one mask."""
-        return self.n_steps * (self.shows + self.hides) + 2
+        """Rows that the model is asked about for one mask, at most."""
+        return self.n_steps * (self.shows + self.hides) + 4
