@@ -76,8 +76,9 @@ def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: in
         whole, empty = score(torch.cat([own, other])).tolist()
     if how.objective == "both" and whole <= 0.0:
         raise DataError(
-            "The objective 'both' of LearnedMask takes the logarithm of a score, which must be above 0, and the "
-            f"picture's is {whole:.4g}. Use objective='area', or as_predictor(module, activation='softmax')."
+            "The objective 'both' of LearnedMask takes the logarithm of a score, which must be above 0, and "
+            f"the picture's is {whole:.4g}. Use objective='area', or as_predictor(module, "
+            "activation='softmax')."
         )
     fall = abs(whole - empty)
     if fall <= _LEAST * abs(whole):
@@ -136,8 +137,8 @@ def _shift(how: Any, own: Any, random: np.random.Generator) -> tuple[int, ...]:
 
 def _warn_of_nothing_to_hide(score: float) -> None:
     warnings.warn(
-        f"The score is {score:.4g} both for a picture and for what stands in: a mask has nothing to keep or to "
-        "hide, and is left empty. Use another fill, or other outputs.",
+        f"The score is {score:.4g} both for a picture and for what stands in: a mask has nothing to keep or "
+        "to hide, and is left empty. Use another fill, or other outputs.",
         UserWarning,
         stacklevel=2,
     )

@@ -44,8 +44,8 @@ def explained(module, X=WHITE, seed=0, fill=0.0, **params):
 @pytest.mark.parametrize(("size", "least"), [(0.25, 6.0), (0.5, 3.0)])
 def test_a_mask_of_an_area_holds_the_pixels_of_most_weight(size, least, destroy, noise):
     exp = explained(Weighted(LEVELS), objective="area", size=size, destroy=destroy, noise=noise)
-    np.testing.assert_array_equal(exp.values[0, ..., 0], LEVELS >= least)
-    kept = LEVELS[LEVELS >= least].sum()
+    np.testing.assert_array_equal(exp.values[0, ..., 0], least <= LEVELS)
+    kept = LEVELS[least <= LEVELS].sum()
     np.testing.assert_allclose([exp.extras["shown"][0, 0], exp.extras["hidden"][0, 0]], [kept, 160 - kept])
 
 
@@ -53,11 +53,11 @@ def test_a_mask_of_an_area_holds_the_pixels_of_most_weight(size, least, destroy,
 @pytest.mark.parametrize("level", [0.5, 2.0, 4.0])
 def test_a_mask_that_has_a_price_holds_the_pixels_that_are_worth_it(objective, level):
     exp = explained(Weighted(LEVELS), objective=objective, area=64 * level / 160)
-    np.testing.assert_array_equal(exp.values[0, ..., 0], LEVELS > level)
+    np.testing.assert_array_equal(exp.values[0, ..., 0], level < LEVELS)
 
 
 def test_a_mask_of_both_holds_the_pixels_that_are_worth_it_twice():
-    """Where 144 of 160 are shown, a pixel's weight counts 1 / 160 in what is hidden, and 1 / 144 in the logarithm."""
+    """Where 144 of 160 are shown, a weight counts 1 / 160 in what is hidden and 1 / 144 in the logarithm."""
     price = 64 * 2.0 * (1 / 160 + 1 / 144)
     exp = explained(Weighted(LEVELS), objective="both", area=price)
     np.testing.assert_array_equal(exp.values[0, ..., 0], LEVELS > 2.0)
@@ -92,8 +92,8 @@ def test_the_module_is_left_as_it_was():
 
 def test_a_score_that_never_moves_has_an_empty_mask():
     message = (
-        r"The score is 2 both for a picture and for what stands in: a mask has nothing to keep or to hide, and "
-        r"is left empty\. Use another fill, or other outputs\."
+        r"The score is 2 both for a picture and for what stands in: a mask has nothing to keep or to "
+        r"hide, and is left empty\. Use another fill, or other outputs\."
     )
     with pytest.warns(UserWarning, match=message):
         exp = explained(Weighted(0 * LEVELS, shift=2.0), objective="area")

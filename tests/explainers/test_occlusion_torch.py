@@ -69,7 +69,7 @@ class Quarter(nn.Module):
 
 
 BRIGHT = np.ones((1, 16, 16))
-SEARCH = {"n_cells": 8, "jitter": 0, "n_steps": 80, "sigma": 0.5, "smoothness": 0.0}
+SEARCH = {"n_cells": 8, "jitter": 0, "n_steps": 160, "sigma": 0.5, "smoothness": 0.0}
 
 
 def learned(**params):
