@@ -366,7 +366,7 @@ class OcclusionExplainer(BackgroundExplainer):
         masks = np.stack([np.stack([one.mask for one in row], axis=-1) for row in found])
         told = {name: np.array([[getattr(one, name) for one in row] for row in found]) for name in _TOLD}
         told |= self._masker.told_fill(rows)
-        n_rows = 2 * len(pictures) + which.size * self._mask_search.cost
+        n_rows = 2 * len(pictures) + sum(one.n_rows for row in found for one in row)
         base = picked(hidden_all, which)
         return self._map(rows, names, masks, None, base, picked(own, which), extras | told, n_rows)
 

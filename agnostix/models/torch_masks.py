@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from agnostix.exceptions import DataError
 from agnostix.typing import Floats
 
 _POWER = 3.0
@@ -20,6 +22,8 @@ _STEEP = 10.0
 """Of the slope by which gradients pass the edge of a mask."""
 _SHRINKING = 0.7
 """Share of the steps in which a mask of a given area shrinks to it from the whole picture."""
+_SETTLED = 0.8
+"""Share of the steps after which nothing is added at random, and the best mask is kept."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,14 @@ class MaskFound:
         The score where only the mask is shown.
     hidden : float
         The score where the mask is hidden.
+    n_rows : int
+        Pictures that the module was asked about.
     """
 
     mask: Floats
     shown: float
     hidden: float
+    n_rows: int
 
 
 def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: int) -> MaskFound:
@@ -53,40 +60,98 @@ def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: in
     how : LearnedMask
         What is searched for.
     seed : int
-        Of the jitter.
+        Of the jitter, and of what is added to the grid.
 
     Returns
     -------
     MaskFound
+        With a mask of 0 alone, and a warning, where the score is the same for both pictures.
+
+    Raises
+    ------
+    DataError
+        If a score is 0 or less for the picture, and its logarithm is needed.
     """
-    cells = torch.full((1, 1, how.n_cells, how.n_cells), _START, device=own.device, requires_grad=True)
-    optimiser = torch.optim.Adam([cells], lr=how.learning_rate)
-    random = np.random.default_rng([seed, 4])
-    bell = _bell(how.n_cells, how.sigma, own.device)
-    for step in range(how.n_steps):
-        grid = bell @ cells @ bell.T
-        mask = _mask(grid, own, how, step / how.n_steps)
-        shift = tuple(int(one) for one in random.integers(-how.jitter, how.jitter + 1, 2))
-        loss = _loss(*_scores(score, own, other, mask, how, shift), mask, grid, how)
-        (slopes,) = torch.autograd.grad(loss, [cells])
-        cells.grad = slopes - slopes.mean() if how.objective == "area" else slopes
-        optimiser.step()
-        cells.data.clamp_(0.0, 1.0)
     with torch.no_grad():
-        mask = _mask(bell @ cells @ bell.T, own, how, 1.0)
+        whole, empty = score(torch.cat([own, other])).tolist()
+    if how.objective == "both" and whole <= 0.0:
+        raise DataError(
+            "The objective 'both' of LearnedMask takes the logarithm of a score, which must be above 0, and "
+            f"the picture's is {whole:.4g}. Use objective='area', or as_predictor(module, "
+            "activation='softmax')."
+        )
+    fall = abs(whole - empty)
+    if fall <= _LEAST * abs(whole):
+        _warn_of_nothing_to_hide(whole)
+        return MaskFound(np.zeros(own.shape[-2:]), empty, whole, 2)
+    mask = _best(score, own, other, how, fall, np.random.default_rng([seed, 4]))
+    with torch.no_grad():
         both = torch.cat([torch.lerp(other, own, mask), torch.lerp(own, other, mask)])
         shown, hidden = score(both).tolist()
-    return MaskFound(mask[0, 0].cpu().numpy().astype(float), shown, hidden)
+    return MaskFound(mask[0, 0].cpu().numpy().astype(float), shown, hidden, how.cost)
 
 
-def _mask(grid: Any, own: Any, how: Any, progress: float) -> Any:
-    """1 inside and 0 outside, of the picture's size; gradients pass as if its edge were a slope."""
+def _best(
+    score: Callable[[Any], Any], own: Any, other: Any, how: Any, fall: float, random: np.random.Generator
+) -> Any:
+    """The mask of least loss among those of the last steps."""
+    cells = torch.full((1, 1, how.n_cells, how.n_cells), _START, device=own.device, requires_grad=True)
+    optimiser = torch.optim.Adam([cells], lr=how.learning_rate)
+    bell = _bell(how.n_cells, how.sigma, own.device)
+    least, best = np.inf, None
+    for step in range(how.n_steps):
+        progress = (step + 1) / how.n_steps
+        noise = _noise(how, progress, random, own.device)
+        mask, slope = _mask(bell @ (cells + noise) @ bell.T, own, how, progress)
+        scores = _scores(score, own, other, mask, how, _shift(how, own, random))
+        loss = _loss(*scores, mask, bell @ cells @ bell.T, how, fall)
+        cells.grad = _gradient(loss, cells, slope, how)
+        if progress >= _SETTLED and (best is None or loss.item() < least):
+            least, best = loss.item(), mask.detach()
+        optimiser.step()
+        cells.data.clamp_(0.0, 1.0)
+    return best
+
+
+def _gradient(loss: Any, cells: Any, slope: Any, how: Any) -> Any:
+    """Of the loss; with an area that is given, less what moves the edge, so that places compete at it."""
+    if how.objective != "area":
+        return torch.autograd.grad(loss, [cells])[0]
+    (of_loss,) = torch.autograd.grad(loss, [cells], retain_graph=True)
+    (of_area,) = torch.autograd.grad(slope.sum(), [cells])
+    return of_loss - of_area * (of_loss.sum() / of_area.sum().clamp(min=_LEAST))
+
+
+def _noise(how: Any, progress: float, random: np.random.Generator, device: Any) -> Any:
+    """What is added to the grid, less and less, so that masks far from the best one are tried."""
+    drawn = random.standard_normal((1, 1, how.n_cells, how.n_cells))
+    spread = how.noise * max(0.0, 1.0 - progress / _SETTLED)
+    return torch.as_tensor(spread * drawn, dtype=torch.float32, device=device)
+
+
+def _shift(how: Any, own: Any, random: np.random.Generator) -> tuple[int, ...]:
+    """Pixels by which the picture is moved."""
+    most = [round(how.jitter * length / how.n_cells) for length in own.shape[-2:]]
+    return tuple(int(random.integers(-one, one + 1)) for one in most)
+
+
+def _warn_of_nothing_to_hide(score: float) -> None:
+    warnings.warn(
+        f"The score is {score:.4g} both for a picture and for what stands in: a mask has nothing to keep or "
+        "to hide, and is left empty. Use another fill, or other outputs.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _mask(grid: Any, own: Any, how: Any, progress: float) -> tuple[Any, Any]:
+    """1 inside and 0 outside, of the picture's size; and the slope by which gradients pass its edge."""
     field = functional.interpolate(grid, size=own.shape[-2:], mode="bilinear", align_corners=False)
     inside, edge = (
         _highest(field.detach(), how, progress) if how.objective == "area" else (field > _EDGE, _EDGE)
     )
     slope = torch.sigmoid(_STEEP * (field - edge))
-    return _softened(inside.float(), how.n_cells) + slope - slope.detach()
+    return _softened(inside.float(), how.n_cells) + (slope - slope.detach()), slope
 
 
 def _highest(field: Any, how: Any, progress: float) -> tuple[Any, Any]:
@@ -117,16 +182,16 @@ def _scores(score: Any, own: Any, other: Any, mask: Any, how: Any, shift: tuple[
     return (found[0] if how.shows else None), (found[-1] if how.hides else None)
 
 
-def _loss(shown: Any, hidden: Any, mask: Any, grid: Any, how: Any) -> Any:
+def _loss(shown: Any, hidden: Any, mask: Any, grid: Any, how: Any, fall: float) -> Any:
     price = how.smoothness * _variation(grid)
     if how.objective == "area":
-        return (hidden if how.destroy else -shown) + price
+        return (hidden if how.destroy else -shown) / fall + price
     price = price + how.area * mask.mean()
     if how.objective == "delete":
-        return hidden + price
+        return hidden / fall + price
     if how.objective == "preserve":
-        return -shown + price
-    return hidden - torch.log(torch.clamp(shown, min=_LEAST)) + price
+        return -shown / fall + price
+    return hidden / fall - torch.log(torch.clamp(shown, min=_LEAST)) + price
 
 
 def _variation(grid: Any) -> Any:
