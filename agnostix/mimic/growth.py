@@ -100,9 +100,7 @@ class Growth:
         answers = material.answers[rows]
         return np.eye(answers.shape[1])[answers.argmax(axis=1)] if self.targets == "hard" else answers
 
-    def _read(
-        self, material: Material, inner: object, ranks: dict[int, Floats]
-    ) -> RuleTree:
+    def _read(self, material: Material, inner: object, ranks: dict[int, Floats]) -> RuleTree:
         """scikit-learn's arrays as ours; rows are counted later."""
         nodes = inner.__getstate__()["nodes"]  # type: ignore[attr-defined]
         values = inner.value[:, :, 0]  # type: ignore[attr-defined]
@@ -118,7 +116,9 @@ class Growth:
             feature=feature,
             threshold=np.where(is_leaf | by_level, np.nan, cuts),
             levels=tuple(
-                frozenset(seen_order(ranks[f])[: int(np.floor(min(cut, 1e9))) + 1].tolist()) if own else NO_LEVELS
+                frozenset(seen_order(ranks[f])[: int(np.floor(min(cut, 1e9))) + 1].tolist())
+                if own
+                else NO_LEVELS
                 for own, f, cut in zip(by_level, feature.tolist(), nodes["threshold"], strict=True)
             ),
             missing_left=nodes["missing_go_to_left"].astype(bool) & ~is_leaf,
@@ -149,7 +149,6 @@ class Grown:
     tree: RuleTree
     estimator: DecisionTreeRegressor
     ranks: dict[int, Floats]
-
 
     def reduced(self, splits: Bools) -> Grown:
         """The tree with fewer splits.
