@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils import ClassifierTags, RegressorTags, Tags
+from sklearn.utils import ClassifierTags, RegressorTags, Tags, assert_all_finite
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
@@ -253,6 +253,7 @@ class MimicTree(AttributionExplainer):
         """
         self._validate_params()
         table = as_table(X)
+        y = self._checked_truth(table, y)
         predictor = self._fit_predictor(table, y)
         validate_data(self, X=table, skip_check_array=True)
         self.players_ = Players.of(column_names(table), None)
@@ -505,6 +506,18 @@ class MimicTree(AttributionExplainer):
         except (TypeError, ValueError):  # which fit says
             task = None
         return task or "regression"
+
+    def _checked_truth(self, table: Any, y: Any) -> Any:
+        """The truth, even where it is not needed; an unfitted model may take one of several columns."""
+        if y is None:
+            return None
+        check_consistent_length(table, y)
+        if np.ndim(y) == 2 and np.shape(y)[1] > 1 and not is_fitted(self.model):
+            return y
+        truth = column_or_1d(y, warn=True)
+        if truth.dtype.kind == "f":
+            assert_all_finite(truth, input_name="y")
+        return truth
 
     def _check_rows(self, n_rows: int) -> None:
         if n_rows < 2:
