@@ -14,7 +14,7 @@ from agnostix.mimic.rule_tree import NO_LEVELS, RuleTree
 from agnostix.typing import Bools, Codes, Floats
 from agnostix.utils.sklearn_compat import with_nodes
 
-SPARE = 1.5
+SPARE = 2.0
 """Leaves that are grown at first, over those that are wanted, where rows are drawn."""
 
 
@@ -41,7 +41,7 @@ class Growth:
     output_names: tuple[str, ...]
 
     def grown(self, material: Material, rows: Codes) -> Grown:
-        """Grow on some rows; splits that part no given rows are passed over.
+        """Grow on some rows; a node whose split parts no given rows becomes a leaf.
 
         Parameters
         ----------
@@ -75,12 +75,14 @@ class Growth:
         return max(2, int(SPARE * self.max_leaf_nodes) if drawn else self.max_leaf_nodes)
 
     def _splits(self, tree: RuleTree) -> Bools:
-        """The first splits, in the order in which they were made, that give enough leaves with given rows."""
+        """The first splits that part given rows, in the order in which they were made, for enough leaves."""
         inner = np.flatnonzero(tree.left >= 0)
-        in_order = inner[np.argsort(tree.left[inner])]  # nodes are counted as they are made
-        parts = np.minimum(tree.n_real[tree.left[in_order]], tree.n_real[tree.right[in_order]]) > 0
-        found = np.zeros(tree.n_nodes, dtype=bool)
-        found[in_order[np.cumsum(parts) < self.max_leaf_nodes]] = True
+        found, reached = np.zeros(tree.n_nodes, dtype=bool), np.zeros(tree.n_nodes, dtype=bool)
+        reached[0] = True
+        for node in inner[np.argsort(tree.left[inner])]:  # nodes are counted as they are made
+            sides = [tree.left[node], tree.right[node]]
+            if reached[node] and tree.n_real[sides].all() and found.sum() < self.max_leaf_nodes - 1:
+                found[node] = reached[sides] = True
         return found
 
     def wanted(self, material: Material, rows: Codes) -> Floats:
@@ -156,7 +158,7 @@ class Grown:
         Parameters
         ----------
         splits : ndarray of bool of shape (n_nodes,)
-            Nodes that go on splitting; one to one of whose sides no given row goes gives way to the other side.
+            Nodes that go on splitting, if those above them do.
 
         Returns
         -------
@@ -167,9 +169,6 @@ class Grown:
         nodes["left_child"], nodes["right_child"] = tree.left, tree.right
         leaf = tree.left < 0
         nodes["feature"][leaf], nodes["threshold"][leaf] = -2, -2.0
-        nodes["n_node_samples"] = tree.n_real + tree.n_synthetic
-        nodes["weighted_n_node_samples"] = tree.weight
-        nodes["impurity"] = tree.loss / tree.weight / len(tree.output_names)
         own = tree.values[:, 1:] if self.estimator.n_outputs_ < tree.values.shape[1] else tree.values
         return replace(self, tree=tree, estimator=with_nodes(self.estimator, nodes, own, tree.depth))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,38 @@ class Material:
     parent: Codes
     n_real: int
     classification: bool
+
+    @classmethod
+    def given(
+        cls, features: tuple[RuleFeature, ...], numbers: Floats, answers: Floats, classification: bool
+    ) -> Material:
+        """Given rows alone, all of one part.
+
+        Parameters
+        ----------
+        features, numbers, answers, classification
+            As the attributes.
+
+        Returns
+        -------
+        Material
+        """
+        n = numbers.shape[0]
+        return cls(features, numbers, answers, np.zeros(n, dtype=np.intp), np.arange(n), n, classification)
+
+    def divided(self, part: Codes) -> Material:
+        """The same with its rows in parts.
+
+        Parameters
+        ----------
+        part : ndarray of int of shape (n_rows,)
+            Of each row.
+
+        Returns
+        -------
+        Material
+        """
+        return replace(self, fold=part)
 
     @property
     def is_real(self) -> Bools:

@@ -18,38 +18,25 @@ def reduced(tree: RuleTree, splits: Bools) -> tuple[RuleTree, Codes]:
     tree : RuleTree
         Which.
     splits : ndarray of bool of shape (n_nodes,)
-        Nodes that go on splitting. One of them to one of whose sides no given row goes gives way to the other
-        side, and the drawn rows on that side are forgotten.
+        Nodes that go on splitting, if those above them do.
 
     Returns
     -------
     tree : RuleTree
-        The smaller one; what is told of its nodes are sums and means over its leaves.
+        The smaller one.
     kept : ndarray of int
         Its nodes' places in the larger one.
     """
-    kept, left, right, here = [_heir(tree, splits, 0)], [-1], [-1], 0
+    kept, left, right, here = [0], [-1], [-1], 0
     while here < len(kept):
         node = kept[here]
         if splits[node] and tree.left[node] >= 0:
             left[here], right[here] = len(kept), len(kept) + 1
-            kept += [_heir(tree, splits, int(side[node])) for side in (tree.left, tree.right)]
+            kept += [int(tree.left[node]), int(tree.right[node])]
             left += [-1, -1]
             right += [-1, -1]
         here += 1
-    smaller = _taken(tree, np.array(kept), np.array(left), np.array(right))
-    return _summed(smaller), np.array(kept)
-
-
-def _heir(tree: RuleTree, splits: Bools, node: int) -> int:
-    """A node, or the one below that takes its place since no given row turns off on the way."""
-    while splits[node] and tree.left[node] >= 0:
-        sides = [int(side[node]) for side in (tree.left, tree.right)]
-        held = [side for side in sides if tree.n_real[side] > 0]
-        if len(held) != 1:
-            break
-        node = held[0]
-    return node
+    return _taken(tree, np.array(kept), np.array(left), np.array(right)), np.array(kept)
 
 
 def _taken(tree: RuleTree, kept: Codes, left: Codes, right: Codes) -> RuleTree:
@@ -68,20 +55,6 @@ def _taken(tree: RuleTree, kept: Codes, left: Codes, right: Codes) -> RuleTree:
         weight=tree.weight[kept],
         loss=tree.loss[kept],
     )
-
-
-def _summed(tree: RuleTree) -> RuleTree:
-    """What is told of inner nodes, out of what is told of leaves."""
-    leaf = tree.left < 0
-    weight = summed_up(tree, np.where(leaf, tree.weight, 0.0))
-    sums = summed_up(tree, np.where(leaf, tree.weight, 0.0)[:, None] * tree.values)
-    values = np.where(leaf[:, None], tree.values, sums / weight[:, None])
-    loss = np.where(leaf, tree.loss, 0.0)
-    for node in np.flatnonzero(~leaf)[::-1]:
-        for side in (tree.left[node], tree.right[node]):
-            loss[node] += loss[side] + weight[side] * ((values[side] - values[node]) ** 2).sum()
-    counts = [summed_up(tree, np.where(leaf, kind, 0)) for kind in (tree.n_real, tree.n_synthetic)]
-    return replace(tree, values=values, n_real=counts[0], n_synthetic=counts[1], weight=weight, loss=loss)
 
 
 def summed_up(tree: RuleTree, counts: Codes) -> Codes:
