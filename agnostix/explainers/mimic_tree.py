@@ -32,6 +32,7 @@ from agnostix.mimic import (
     GivenAlone,
     Growth,
     Material,
+    RuleExports,
     RuleFeature,
     RuleTree,
     SmoothedBootstrap,
@@ -68,7 +69,7 @@ def _has_probabilities(explainer: Any) -> bool:
     return explainer._task() == "classification"
 
 
-class MimicTree(AttributionExplainer):
+class MimicTree(RuleExports, AttributionExplainer):
     """Copy a model with a tree of few rules, and say how faithful the copy is.
 
     The tree is grown best first on the model's own answers, to the rows given
@@ -260,7 +261,9 @@ class MimicTree(AttributionExplainer):
         self._like = take_rows(table, np.arange(min(N_SHOWN, table.shape[0])))
         self._check_rows(table.shape[0])
         features = [RuleFeature.learn(name, column) for name, column in columns(table).items()]
-        numbers = np.column_stack([one.read(col) for one, col in zip(features, columns(table).values(), strict=True)])
+        numbers = np.column_stack(
+            [one.read(col) for one, col in zip(features, columns(table).values(), strict=True)]
+        )
         self._try_model(predictor, self._shown_rows(), known_again=True)
         self._check_outputs()
         self._seed = seed_of(self.random_state)
@@ -429,6 +432,9 @@ class MimicTree(AttributionExplainer):
             | self._words(leaf),
         )
 
+    def _check_fitted(self) -> None:
+        check_is_fitted(self)
+
     def cost(self, X: Any) -> int:
         """Count the rows that `explain` will ask the model about at most.
 
@@ -564,7 +570,9 @@ class MimicTree(AttributionExplainer):
         )
         return order[np.sort(np.random.default_rng([self._seed, 4]).permutation(order.size)[:room])]
 
-    def _material(self, features: tuple[RuleFeature, ...], table: Any, numbers: Floats) -> tuple[Material, Asking]:
+    def _material(
+        self, features: tuple[RuleFeature, ...], table: Any, numbers: Floats
+    ) -> tuple[Material, Asking]:
         """Ask about the given rows."""
         first, which = distinct_rows(table)
         survey = self._survey()

@@ -3,6 +3,7 @@
 from agnostix.mimic.condition import Condition
 from agnostix.mimic.contributions import Contributions
 from agnostix.mimic.copying import Copy, Division, copied, with_truth
+from agnostix.mimic.exports import RuleExports
 from agnostix.mimic.fidelity import Fidelity, is_probabilities, measured
 from agnostix.mimic.growth import Growth
 from agnostix.mimic.material import Material
@@ -27,6 +28,7 @@ __all__ = [
     "GivenAlone",
     "Growth",
     "Material",
+    "RuleExports",
     "RuleFeature",
     "RuleTree",
     "SmoothedBootstrap",

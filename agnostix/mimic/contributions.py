@@ -112,7 +112,9 @@ class _Moments:
         place = np.full(tree.n_nodes, -1)
         place[leaves] = np.arange(leaves.size)
         alone = material.parent[rows] < 0
-        clusters = np.unique(np.where(alone, material.n_real + rows, material.parent[rows]), return_inverse=True)[1]
+        clusters = np.unique(
+            np.where(alone, material.n_real + rows, material.parent[rows]), return_inverse=True
+        )[1]
         shape = (int(clusters.max()) + 1, leaves.size)
         cell = clusters.ravel() * leaves.size + place[at]
         weights, off = material.weights(rows), wanted - tree.values[at]

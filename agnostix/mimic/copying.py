@@ -152,7 +152,10 @@ def copied(material: Material, ways: list[Way], division: Division, selection: s
     """
     tested = [np.flatnonzero(division.part == part) for part, _ in division.tests]
     trials = [
-        [_tried(way, material, left_out, rows) for rows, (_, left_out) in zip(tested, division.tests, strict=True)]
+        [
+            _tried(way, material, left_out, rows)
+            for rows, (_, left_out) in zip(tested, division.tests, strict=True)
+        ]
         for way in ways
     ]
     chosen = best_way([Scores.joined([trial.scores() for trial in own]) for own in trials], selection)

@@ -72,5 +72,7 @@ def _split(tree: RuleTree, node: int) -> dict[str, Any]:
 
 
 def _told(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_told(one) for one in value]
     plain = plain_value(value)
     return str(plain) if isinstance(plain, date | timedelta) else plain

@@ -51,12 +51,10 @@ def _lines(tree: RuleTree, answers: Sequence[Any], node: int, indent: str) -> li
     if tree.left[node] < 0:
         return [f"{indent}return {python_value(answers[node])}"]
     sides = [int(tree.left[node]), int(tree.right[node])]
-    n_left, n_right = (_n_leaves(tree, side) for side in sides)
-    question = _question(tree, node)
-    if n_left > n_right:
-        question, sides = f"not ({question})", sides[::-1]
-    inner = _lines(tree, answers, sides[0], indent + "    ")
-    return [f"{indent}if {question}:", *inner, *_lines(tree, answers, sides[1], indent)]
+    goes_left = _n_leaves(tree, sides[0]) <= _n_leaves(tree, sides[1])
+    first, second = sides if goes_left else sides[::-1]
+    inner = _lines(tree, answers, first, indent + "    ")
+    return [f"{indent}if {_question(tree, node, goes_left)}:", *inner, *_lines(tree, answers, second, indent)]
 
 
 def _n_leaves(tree: RuleTree, node: int) -> int:
@@ -65,17 +63,17 @@ def _n_leaves(tree: RuleTree, node: int) -> int:
     return _n_leaves(tree, int(tree.left[node])) + _n_leaves(tree, int(tree.right[node]))
 
 
-def _question(tree: RuleTree, node: int) -> str:
-    """What is true of the rows that go left."""
-    feature, missing = tree.features[tree.feature[node]], bool(tree.missing_left[node])
+def _question(tree: RuleTree, node: int, goes_left: bool) -> str:
+    """What is true of the rows that go to a side."""
+    feature, missing = tree.features[tree.feature[node]], bool(tree.missing_left[node]) == goes_left
     value = f"row[{feature.name!r}]"
     if feature.levels is not None:
-        left = tree.levels[node]
-        named = [k for k in range(len(feature.levels)) if (k in left) != missing]
-        labels = "".join(f"{python_value(feature.levels[k])}, " for k in named).strip()
-        return f"{value} {'not in' if missing else 'in'} ({labels})"
+        side = [(k in tree.levels[node]) == goes_left for k in range(len(feature.levels))]
+        named = [label for label, own in zip(feature.levels, side, strict=True) if own != missing]
+        told = ", ".join(python_value(label) for label in named) + ("," if len(named) == 1 else "")
+        return f"{value} {'not in' if missing else 'in'} ({told})"
     cut = float(tree.threshold[node])
     if np.isinf(cut):
-        return "True" if missing else f"not is_missing({value})"
-    compared = f"{value} <= {python_value(moment(feature, cut))}"
+        return str(missing) if goes_left == missing else f"{'' if missing else 'not '}is_missing({value})"
+    compared = f"{value} {'<=' if goes_left else '>'} {python_value(moment(feature, cut))}"
     return f"is_missing({value}) or {compared}" if missing else f"not is_missing({value}) and {compared}"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agnostix.mimic.rule_feature import RuleFeature
 from agnostix.mimic.rule_tree import RuleTree
 
 _BRANCH, _LAST, _DOWN, _GAP = "├─ ", "└─ ", "│  ", "   "
+_MOST_LABELS = 3
+"""Labels that are always listed, rather than those of the other side."""
 
 
 def tree_text(tree: RuleTree, told: Sequence[str]) -> str:
@@ -46,9 +49,9 @@ def split_words(tree: RuleTree, node: int) -> tuple[str, str]:
     feature, missing = tree.features[tree.feature[node]], bool(tree.missing_left[node])
     gaps = (" or missing" if missing else "", "" if missing else " or missing") if feature.gaps else ("", "")
     if feature.levels is not None:
-        left = tree.levels[node]
-        sides = [[k for k in range(len(feature.levels)) if (k in left) == own] for own in (True, False)]
-        left_words, right_words = (_labels(feature.name, feature.told(side), side) for side in sides)
+        left, every = tree.levels[node], range(len(feature.levels))
+        sides = ([k for k in every if k in left], [k for k in every if k not in left])
+        left_words, right_words = (_labels(feature, own, other) for own, other in (sides, sides[::-1]))
         return left_words + gaps[0], right_words + gaps[1]
     cut = float(tree.threshold[node])
     if cut == float("inf"):
@@ -56,8 +59,14 @@ def split_words(tree: RuleTree, node: int) -> tuple[str, str]:
     return f"{feature.name} <= {feature.said(cut)}{gaps[0]}", f"{feature.name} > {feature.said(cut)}{gaps[1]}"
 
 
-def _labels(name: str, told: str, side: list[int]) -> str:
-    return f"{name} {told}" if side else f"{name} never seen"
+def _labels(feature: RuleFeature, own: list[int], other: list[int]) -> str:
+    """A side by its labels, or by those of the other side where these are fewer."""
+    if not own:
+        return f"{feature.name} never seen"
+    if other and len(own) > max(len(other), _MOST_LABELS):
+        told = feature.told(other)
+        return f"{feature.name} " + (f"not {told}" if told.startswith("in") else f"not {told[2:]}")
+    return f"{feature.name} {feature.told(own)}"
 
 
 def _below(tree: RuleTree, told: Sequence[str], node: int, indent: str) -> list[str]:

@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 
+from agnostix import MimicTree, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.mimic import RuleFeature
 from agnostix.mimic.export_json import tree_values
@@ -200,3 +203,73 @@ def test_dates_of_polars_are_cut_at_dates():
 
 def test_features_know_that_values_were_missing():
     assert RuleFeature.learn("a", pd.Series([1.0, np.nan])).gaps
+
+
+def test_sides_with_many_labels_are_told_by_the_others():
+    table = pd.DataFrame({"c": list("abcdef")})
+    tree = random_tree(table, 2, 0)
+    tree = replace(tree, levels=(frozenset({4}), *tree.levels[1:]), missing_left=np.zeros(3, dtype=bool))
+    assert tree_text(tree, list("012")) == "├─ c = e: 1\n└─ c not e: 2"
+    tree = replace(tree, levels=(frozenset({0, 1, 2, 3}), *tree.levels[1:]))
+    assert tree_text(tree, list("012")) == "├─ c not in {e, f}: 1\n└─ c in {e, f}: 2"
+
+
+@pytest.fixture(scope="module")
+def mimic():
+    table = table_of(300, 1)
+    y = np.where(table["a"].fillna(0) > 0.3, "it's", np.where(table["c"].isna(), 'so "so"', "no"))
+
+    def model(X):
+        told = np.where(X["a"].fillna(0) > 0.3, 0, np.where(X["c"].isna(), 1, 2))
+        return np.eye(3)[told] * 0.7 + 0.1
+
+    predictor = as_predictor(model, task="classification", output_names=["it's", 'so "so"', "no"])
+    fitted = MimicTree(predictor, max_leaf_nodes=6, random_state=0).fit(table)
+    assert (fitted.predict(table) == y).mean() > 0.95
+    return fitted
+
+
+def test_a_copy_leaves_with_its_labels(mimic):
+    table = with_unseen(table_of(80, 2))
+    told = mimic.predict(table).tolist()
+    assert by_sql(mimic.to_sql(), table) == told
+    with sqlite3.connect(":memory:") as base:
+        table.to_sql("t", base, index=False)
+        names = [column[0] for column in base.execute(mimic.to_sql(table="t")).description]
+        assert names == [*table.columns, "prediction"]
+        assert [row[-1] for row in base.execute(mimic.to_sql(table="t"))] == told
+    base.close()
+    rows, room = table.astype(object).to_dict("records"), {}
+    exec(mimic.to_python(name="say"), room)
+    assert [room["say"](row) for row in rows] == told
+    assert [walk(json.loads(mimic.to_json()), row) for row in rows] == told
+    assert len(re.findall("fidelity [01]", mimic.to_text())) == len(mimic.leaves_)
+
+
+def test_a_copy_leaves_with_its_probabilities(mimic):
+    table = with_unseen(table_of(80, 3))
+    for k, name in enumerate(mimic.output_names_):
+        assert by_sql(mimic.to_sql(output=name), table) == mimic.predict_proba(table)[:, k].tolist()
+    room = {}
+    exec(mimic.to_python(output="no"), room)
+    told = [room["predict"](row) for row in table.astype(object).to_dict("records")]
+    assert told == mimic.predict_proba(table)[:, 2].tolist()
+
+
+def test_what_cannot_leave_is_named(mimic):
+    message = """The 'output' must be one of "it's", 'so "so"', 'no' or None, got 'yes'."""
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        mimic.to_sql(output="yes")
+    with pytest.raises(DataError, match="must be a Python name, got 'a b'"):
+        mimic.to_python(name="a b")
+    with pytest.raises(NotFittedError):
+        MimicTree(LinearRegression()).to_text()
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    two = MimicTree(lambda X: X[:, :2], max_leaf_nodes=3, random_state=0).fit(X)
+    message = (
+        "The tree answers with several numbers a row: say which by output=, one of 'output_0', 'output_1'."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        two.to_sql()
+    assert json.loads(two.to_json())["nodes"][0]["answer"] == two.rule_tree_.values[0].tolist()
+    assert "rmse" in two.to_text()
