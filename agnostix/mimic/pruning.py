@@ -7,6 +7,9 @@ import numpy as np
 from agnostix.mimic.rule_tree import RuleTree
 from agnostix.typing import Bools, Codes, Floats
 
+ROUNDING = 1e-14
+"""Share of the mean square of all answers up to which a split gains nothing but rounding."""
+
 
 def weakest_links(tree: RuleTree) -> Floats:
     """The price of a leaf at which each split is given up, along the cost-complexity path.
@@ -19,7 +22,7 @@ def weakest_links(tree: RuleTree) -> Floats:
     Returns
     -------
     ndarray of shape (n_nodes,)
-        In units of loss over the weight of all rows; infinite at leaves.
+        In units of loss over the weight of all rows, and no less than rounding; infinite at leaves.
 
     References
     ----------
@@ -28,7 +31,8 @@ def weakest_links(tree: RuleTree) -> Floats:
        https://doi.org/10.1201/9781315139470
     """
     price, loss = np.full(tree.n_nodes, np.inf), tree.loss / tree.weight[0]
-    splits, paid = tree.left >= 0, 0.0
+    splits = tree.left >= 0
+    paid = ROUNDING * float(loss[0] + (tree.values[0] ** 2).sum())
     while splits.any():
         below, leaves = _below(tree, splits, loss)
         room = np.maximum(leaves - 1, 1)
