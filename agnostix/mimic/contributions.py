@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -82,7 +83,7 @@ class Contributions:
 def _steps(tree: RuleTree, leaf: int) -> dict[int, list[tuple[int, int]]]:
     """For each feature on the path to a leaf its splits, as nodes above and below."""
     path, found = tree.path(leaf), dict[int, list[tuple[int, int]]]()
-    for above, below in zip(path, path[1:], strict=False):
+    for above, below in itertools.pairwise(path):
         found.setdefault(int(tree.feature[above]), []).append((above, below))
     return found
 
@@ -112,7 +113,9 @@ class _Moments:
         place = np.full(tree.n_nodes, -1)
         place[leaves] = np.arange(leaves.size)
         alone = material.parent[rows] < 0
-        clusters = np.unique(np.where(alone, material.n_real + rows, material.parent[rows]), return_inverse=True)[1]
+        clusters = np.unique(
+            np.where(alone, material.n_real + rows, material.parent[rows]), return_inverse=True
+        )[1]
         shape = (int(clusters.max()) + 1, leaves.size)
         cell = clusters.ravel() * leaves.size + place[at]
         weights, off = material.weights(rows), wanted - tree.values[at]

@@ -85,9 +85,10 @@ def measured(
     counts = n / inflation
     hits = float((answers.argmax(1) == copies.argmax(1)).mean()) if labelled else None
     low, high = (None, None) if hits is None else clopper_pearson(hits * counts, counts)
-    pooled, by_output = r2_of(answers, copies, inflation), [
-        r2_of(answers[:, [k]], copies[:, [k]], inflation) for k in range(answers.shape[1])
-    ]
+    pooled, by_output = (
+        r2_of(answers, copies, inflation),
+        [r2_of(answers[:, [k]], copies[:, [k]], inflation) for k in range(answers.shape[1])],
+    )
     kl = divergence(answers, copies) if labelled and is_probabilities(answers) else None
     return Fidelity(
         label=hits,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
@@ -25,8 +26,8 @@ class Growth:
     Attributes
     ----------
     targets : {"soft", "hard"}
-        The answers themselves, or their labels as zeros and ones. Squared error on either is the Gini index, of
-        probabilities or of labels.
+        The answers themselves, or their labels as zeros and ones. Squared error on either is the Gini index,
+        of probabilities or of labels.
     max_leaf_nodes : int
         Leaves at most.
     min_samples_leaf : int
@@ -102,12 +103,10 @@ class Growth:
         answers = material.answers[rows]
         return np.eye(answers.shape[1])[answers.argmax(axis=1)] if self.targets == "hard" else answers
 
-    def _read(
-        self, material: Material, inner: object, ranks: dict[int, Floats]
-    ) -> RuleTree:
+    def _read(self, material: Material, inner: Any, ranks: dict[int, Floats]) -> RuleTree:
         """scikit-learn's arrays as ours; rows are counted later."""
-        nodes = inner.__getstate__()["nodes"]  # type: ignore[attr-defined]
-        values = inner.value[:, :, 0]  # type: ignore[attr-defined]
+        nodes = inner.__getstate__()["nodes"]
+        values = inner.value[:, :, 0]
         is_leaf = nodes["left_child"] < 0
         feature = np.where(is_leaf, -1, nodes["feature"])
         by_level = np.isin(feature, list(ranks))
@@ -120,7 +119,9 @@ class Growth:
             feature=feature,
             threshold=np.where(is_leaf | by_level, np.nan, cuts),
             levels=tuple(
-                frozenset(seen_order(ranks[f])[: int(np.floor(min(cut, 1e9))) + 1].tolist()) if own else NO_LEVELS
+                frozenset(seen_order(ranks[f])[: int(np.floor(min(cut, 1e9))) + 1].tolist())
+                if own
+                else NO_LEVELS
                 for own, f, cut in zip(by_level, feature.tolist(), nodes["threshold"], strict=True)
             ),
             missing_left=nodes["missing_go_to_left"].astype(bool) & ~is_leaf,
@@ -151,7 +152,6 @@ class Grown:
     tree: RuleTree
     estimator: DecisionTreeRegressor
     ranks: dict[int, Floats]
-
 
     def reduced(self, splits: Bools) -> Grown:
         """The tree with fewer splits.

@@ -22,7 +22,7 @@ def weakest_links(tree: RuleTree) -> Floats:
     Returns
     -------
     ndarray of shape (n_nodes,)
-        In units of loss over the weight of all rows, and no less than rounding; infinite at leaves.
+        In units of loss over the weight of all rows; 0 where it is but rounding, infinite at leaves.
 
     References
     ----------
@@ -31,12 +31,13 @@ def weakest_links(tree: RuleTree) -> Floats:
        https://doi.org/10.1201/9781315139470
     """
     price, loss = np.full(tree.n_nodes, np.inf), tree.loss / tree.weight[0]
-    splits = tree.left >= 0
-    paid = ROUNDING * float(loss[0] + (tree.values[0] ** 2).sum())
+    splits, paid = tree.left >= 0, 0.0
+    rounding = ROUNDING * float(loss[0] + (tree.values[0] ** 2).sum())
     while splits.any():
         below, leaves = _below(tree, splits, loss)
         room = np.maximum(leaves - 1, 1)
         cost = np.where(splits, (loss - below) / room, np.inf)
+        cost[cost <= rounding] = 0.0
         paid = max(paid, float(cost.min()))
         for node in np.flatnonzero(cost <= paid):
             gone = splits & _under(tree, int(node))

@@ -86,7 +86,9 @@ def _redrawn(copy: Copy, seed: int, k: int) -> Codes:
     rng = np.random.default_rng([seed, 3, k])
     given = np.unique(copy.rows[copy.rows < copy.material.n_real])
     counts = np.zeros(copy.material.n_real + 1, dtype=np.intp)
-    counts[: copy.material.n_real] = np.bincount(rng.choice(given, given.size), minlength=copy.material.n_real)
+    counts[: copy.material.n_real] = np.bincount(
+        rng.choice(given, given.size), minlength=copy.material.n_real
+    )
     counts[-1] = 1  # where a parent of -1 points to
     return np.repeat(copy.rows, counts[copy.material.parent[copy.rows]])
 

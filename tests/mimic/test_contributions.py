@@ -22,7 +22,9 @@ def test_values_and_errors_are_those_of_plain_loops(kind, n_real, n):
     kin = [int(parent) if parent >= 0 else 1000 + k for k, parent in enumerate(one.parent)]
     for k, leaf in enumerate(tree.leaves):
         for j in range(2):
-            expected = reference.contributions(leaf, tree.feature, tree.left, tree.right, tree.values[:, j], 8)
+            expected = reference.contributions(
+                leaf, tree.feature, tree.left, tree.right, tree.values[:, j], 8
+            )
             np.testing.assert_allclose(found.values[k, :, j], expected, atol=1e-12)
             asked = {int(tree.feature[node]) for node in tree.path(leaf)[:-1]}
             for place in range(8):

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import agnostix.mimic.copying as copying
 from agnostix.mimic import (
     Division,
     DrawnOnce,
@@ -16,6 +15,7 @@ from agnostix.mimic import (
     leaves_frame,
     stability_of,
 )
+from agnostix.mimic import division as dividing
 from tests.mimic.materials import material
 from tests.reference import mimic as reference
 
@@ -33,7 +33,7 @@ def rows(n=400, n_real=120, seed=0):
 
 def copy_of(one, crossed, monkeypatch=None):
     if monkeypatch is not None and not crossed:
-        monkeypatch.setattr(copying, "SET_ASIDE_FROM", 0)
+        monkeypatch.setattr(dividing, "SET_ASIDE_FROM", 0)
     division = Division.of(one.n_real, 0)
     one = one.divided(np.where(one.parent >= 0, division.part[one.parent], -1))
     assert division.crossed is crossed
@@ -78,7 +78,7 @@ def test_parts_take_turns_or_are_set_aside(monkeypatch):
 
 @pytest.mark.parametrize("crossed", [True, False])
 def test_leaves_and_sizes_are_told_by_rows_that_trees_did_not_see(crossed, monkeypatch):
-    copy, division, one = copy_of(rows(), crossed, monkeypatch)
+    copy, _division, one = copy_of(rows(), crossed, monkeypatch)
     told, tree = leaves_frame(copy, ["p", "q", "r"]), copy.grown.tree
     assert list(told.index) == list(tree.leaves)
     real = tree.apply_read(one.numbers[: one.n_real])
@@ -94,7 +94,9 @@ def test_leaves_and_sizes_are_told_by_rows_that_trees_did_not_see(crossed, monke
             assert row["fidelity"] == hits / inside.size
         if share == 1.0:
             np.testing.assert_allclose(
-                [row["fidelity_low"], row["fidelity_high"]], reference.clopper_pearson(hits, inside.size), atol=1e-9
+                [row["fidelity_low"], row["fidelity_high"]],
+                reference.clopper_pearson(hits, inside.size),
+                atol=1e-9,
             )
         np.testing.assert_allclose(row["mean b"], one.answers[: one.n_real][real == leaf, 1].mean())
         np.testing.assert_allclose(row["sd b"], one.answers[: one.n_real][real == leaf, 1].std())
@@ -117,7 +119,7 @@ def test_what_is_set_aside_is_grown_on_by_nothing(monkeypatch):
 
 
 def test_trees_grown_again_are_compared():
-    copy, _, one = copy_of(rows(), True)
+    copy, _, _one = copy_of(rows(), True)
     found = stability_of(copy, 4, seed=0)
     assert found.n_refits == found.leaves.size == 4
     assert 0.5 < found.agreement <= 1.0

@@ -26,7 +26,14 @@ def test_measures_are_those_of_plain_loops(seed):
     answers, copies = shares(seed), shares(seed + 10)
     copies[0] = [1.0, 0.0, 0.0]
     found = measured(answers, copies, True, "given")
-    assert found.label == sum(max(range(3), key=lambda k: a[k]) == max(range(3), key=lambda k: c[k]) for a, c in zip(answers, copies, strict=True)) / 40
+    assert (
+        found.label
+        == sum(
+            max(range(3), key=lambda k: a[k]) == max(range(3), key=lambda k: c[k])
+            for a, c in zip(answers, copies, strict=True)
+        )
+        / 40
+    )
     np.testing.assert_allclose(found.r2, reference.r2(answers, copies))
     np.testing.assert_allclose(found.kl, reference.divergence(answers, copies, SMALLEST))
     for k in range(3):

@@ -61,7 +61,9 @@ def numbers_and_shares(n=200, n_outputs=3, seed=0):
 def test_soft_targets_are_a_regression_on_probabilities(n_outputs):
     X, one = numbers_and_shares(n_outputs=n_outputs)
     tree = Growth("soft", 10, 1, ("p", "q", "r")[:n_outputs]).grown(one, np.arange(200)).tree
-    own = DecisionTreeRegressor(max_leaf_nodes=10, random_state=0).fit(X.to_numpy(), one.answers[:, 1:] if n_outputs == 2 else one.answers)
+    own = DecisionTreeRegressor(max_leaf_nodes=10, random_state=0).fit(
+        X.to_numpy(), one.answers[:, 1:] if n_outputs == 2 else one.answers
+    )
     expected = own.predict(X.to_numpy()).reshape(200, -1)
     np.testing.assert_allclose(tree.values[tree.apply(X)][:, -expected.shape[1] :], expected, atol=1e-12)
     np.testing.assert_allclose(tree.values.sum(axis=1), 1.0)
@@ -71,7 +73,9 @@ def test_soft_targets_are_a_regression_on_probabilities(n_outputs):
 def test_hard_targets_are_a_classification_by_the_gini_index(n_outputs):
     X, one = numbers_and_shares(n_outputs=n_outputs)
     tree = Growth("hard", 10, 1, ("p", "q", "r")[:n_outputs]).grown(one, np.arange(200)).tree
-    own = DecisionTreeClassifier(max_leaf_nodes=10, random_state=0).fit(X.to_numpy(), one.answers.argmax(axis=1))
+    own = DecisionTreeClassifier(max_leaf_nodes=10, random_state=0).fit(
+        X.to_numpy(), one.answers.argmax(axis=1)
+    )
     np.testing.assert_allclose(tree.values[tree.apply(X)], own.predict_proba(X.to_numpy()), atol=1e-12)
 
 

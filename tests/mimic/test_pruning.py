@@ -1,4 +1,4 @@
-"""The cost-complexity path, against scikit-learn's and a walk in plain loops; who stands in; what is chosen."""
+"""The cost-complexity path against scikit-learn and plain loops; who stands in; what is chosen."""
 
 import numpy as np
 import pandas as pd
@@ -6,9 +6,11 @@ import pytest
 from sklearn.tree import DecisionTreeRegressor
 
 from agnostix.mimic import Growth, ranked
+from agnostix.mimic.choice import best_way, price_steps, smallest
 from agnostix.mimic.pruning import stand_ins, weakest_links
 from agnostix.mimic.reduction import reduced
-from agnostix.mimic.trials import Scores, Trial, best_way, price_steps, smallest
+from agnostix.mimic.scores import Scores
+from agnostix.mimic.trial import Trial
 from tests.mimic.materials import TABLES, material
 from tests.reference import mimic as reference
 
@@ -24,7 +26,9 @@ def test_prices_are_those_of_scikit_learn_and_of_plain_loops(seed):
     tree, steps = own.tree, price_steps(weakest_links(own.tree))[0]
     path = reference.pruning_path(tree.left, tree.right, tree.loss / tree.weight[0])
     np.testing.assert_allclose(steps[1:], [price for price, _ in path], rtol=1e-9)
-    sizes = [1 + int((np.isfinite(weakest_links(tree)) & (weakest_links(tree) > step)).sum()) for step in steps]
+    sizes = [
+        1 + int((np.isfinite(weakest_links(tree)) & (weakest_links(tree) > step)).sum()) for step in steps
+    ]
     assert sizes == [tree.leaves.size, *(leaves for _, leaves in path)]
     full = DecisionTreeRegressor(max_leaf_nodes=14, random_state=0)
     theirs = full.cost_complexity_pruning_path(ranked(one.numbers, own.ranks), one.answers).ccp_alphas
@@ -41,7 +45,9 @@ def test_a_smaller_tree_answers_as_the_stand_ins_of_the_larger(seed):
         found = small.tree.values[small.tree.apply(X)]
         expected = own.tree.values[stand_ins(own.tree, splits)[own.tree.apply(X)]]
         np.testing.assert_array_equal(found, expected)
-        np.testing.assert_array_equal(small.tree.apply(X), small.estimator.apply(ranked(one.numbers, small.ranks)))
+        np.testing.assert_array_equal(
+            small.tree.apply(X), small.estimator.apply(ranked(one.numbers, small.ranks))
+        )
         assert small.tree.leaves.size == 1 + splits.sum()
         np.testing.assert_array_equal(reduced(own.tree, splits)[0].loss[0], own.tree.loss[0])
 
@@ -78,6 +84,8 @@ def test_a_tree_is_pruned_to_where_others_are_as_good():
 
 
 def test_kin_are_averaged_with_the_row_they_were_drawn_from():
-    found = scores([1, 0, 1, 1], [1.0, 2.0, 3.0, 4.0]).within(np.array([0, 1, 1, 0]), np.array([1.0, 1.0, 2.0, 1.0]))
+    found = scores([1, 0, 1, 1], [1.0, 2.0, 3.0, 4.0]).within(
+        np.array([0, 1, 1, 0]), np.array([1.0, 1.0, 2.0, 1.0])
+    )
     np.testing.assert_allclose(found.hits, [1.0, 2 / 3])
     np.testing.assert_allclose(found.losses, [2.5, 8 / 3])

@@ -46,7 +46,9 @@ def test_numbers_move_by_a_share_of_their_spread_and_some_come_from_other_rows()
     found, parents = drawn(X, 40_000)
     step = found["x"].to_numpy() - X["x"].to_numpy()[parents]
     near = np.abs(step) < 4 * 0.15 * X["x"].std()
-    assert np.mean(near) == pytest.approx(1 - 0.15 * 0.67, abs=0.01)  # another row is as near by chance in a third
+    assert np.mean(near) == pytest.approx(
+        1 - 0.15 * 0.67, abs=0.01
+    )  # another row is as near by chance in a third
     inner = np.sort(np.abs(step))[int(0.5 * 0.85 * step.size)]
     assert inner == pytest.approx(0.15 * X["x"].std() * 0.6745, rel=0.2)
 
@@ -55,7 +57,7 @@ def test_points_and_levels_stay_where_they_are():
     rng = np.random.default_rng(0)
     gain = np.where(rng.random(500) < 0.8, 0.0, rng.exponential(1000.0, 500))
     X = pd.DataFrame({"gain": gain, "flag": rng.integers(0, 2, 500).astype(float)})
-    found, parents = drawn(X)
+    found, _parents = drawn(X)
     assert set(found["flag"]) == {0.0, 1.0}
     assert np.mean(found["gain"] == 0.0) == pytest.approx(0.8, abs=0.04)
     assert not QueryColumn.learn(X, 0).moves[gain == 0.0].any()
@@ -87,7 +89,9 @@ def test_rows_are_drawn_within_leaves_most_where_there_are_fewest():
     first = growth.grown(one, one.without({2}, drawn=False)).tree
     leaf = first.apply_read(more.numbers)
     np.testing.assert_array_equal(leaf[more.n_real :], leaf[more.parent[more.n_real :]])
-    held, new = (np.bincount(part)[first.leaves] for part in (leaf[one.without({2}, drawn=False)], leaf[more.n_real :]))
+    held, new = (
+        np.bincount(part)[first.leaves] for part in (leaf[one.without({2}, drawn=False)], leaf[more.n_real :])
+    )
     assert 300 < more.fold.size - 60 <= 400
     assert np.ptp(held + new) < np.ptp(held) + 40
     assert new[held.argmin()] >= new[held.argmax()]
@@ -100,7 +104,9 @@ def test_a_sampler_of_ones_own():
     assert (more.fold[30:] == -1).all()
     assert more.without({0}, drawn=True).size == 24 + 7
     np.testing.assert_array_equal(more.answers[30:, 0], AdditiveModel()(more.numbers[30:]))
-    with pytest.raises(DataError, match=r"^The 'synthetic' sampler of MimicTree was asked for 7 rows and gave 3. It"):
+    with pytest.raises(
+        DataError, match=r"^The 'synthetic' sampler of MimicTree was asked for 7 rows and gave 3. It"
+    ):
         asking(X).sampled(one, 7, lambda n, rng: X[:3])
     with pytest.raises(DataError, match="in the same form"):
         asking(X).sampled(one, 7, lambda n, rng: pd.DataFrame(X[:7]))

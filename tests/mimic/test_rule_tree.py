@@ -65,7 +65,9 @@ def test_what_is_told_of_nodes_is_counted_from_their_rows():
         assert tree.n_real[node] == sum(k < 50 for k in rows) > 0
         assert tree.n_synthetic[node] == sum(k >= 50 for k in rows)
         np.testing.assert_allclose(tree.weight[node], weights[rows].sum())
-        np.testing.assert_allclose(tree.values[node], np.average(own.answers[rows], axis=0, weights=weights[rows]))
+        np.testing.assert_allclose(
+            tree.values[node], np.average(own.answers[rows], axis=0, weights=weights[rows])
+        )
         np.testing.assert_allclose(tree.loss[node], reference.squares(rows, own.answers, weights), atol=1e-9)
 
 
@@ -101,7 +103,12 @@ def test_labels_that_were_not_seen_go_where_missing_ones_do():
         ("job", ["a", "b", "c"], [1.0, 0.0, 1.0], ["job = b", "job in {a, c}"]),
         ("job", ["a", "b", None], [1.0, 0.0, 0.0], ["job = b or missing", "job = a"]),
         ("on", [True, True, False], [1.0, 1.0, 0.0], ["on = False", "on = True"]),
-        ("day", pd.to_datetime(["2020-01-01", "2020-01-03"]), [0.0, 1.0], ["day <= 2020-01-02", "day > 2020-01-02"]),
+        (
+            "day",
+            pd.to_datetime(["2020-01-01", "2020-01-03"]),
+            [0.0, 1.0],
+            ["day <= 2020-01-02", "day > 2020-01-02"],
+        ),
         ("span", pd.to_timedelta([1, 3], "D"), [0.0, 1.0], ["span <= 2 days", "span > 2 days"]),
     ],
 )
@@ -127,11 +134,15 @@ def test_a_number_between_two_bounds_is_told_at_once():
 @pytest.mark.parametrize("value", [np.inf, 1e39])
 def test_numbers_that_single_precision_cannot_hold_are_refused(value):
     feature = RuleFeature.learn("x", pd.Series([1.0, 2.0]))
-    with pytest.raises(DataError, match=r"^Column 'x' holds infinite values, or numbers beyond 3.403e\+38, which"):
+    with pytest.raises(
+        DataError, match=r"^Column 'x' holds infinite values, or numbers beyond 3.403e\+38, which"
+    ):
         feature.read(pd.Series([value]))
 
 
 def test_columns_without_any_value_are_never_asked_about():
-    X = pd.DataFrame({"gone": [np.nan] * 20, "x": np.arange(20.0), "none": pd.Series([None] * 20, dtype=object)})
+    X = pd.DataFrame(
+        {"gone": [np.nan] * 20, "x": np.arange(20.0), "none": pd.Series([None] * 20, dtype=object)}
+    )
     one, _ = grown(X, leaves=8, n_outputs=1)
     assert set(one.tree.feature) == {-1, 1}

@@ -7,7 +7,7 @@ from itertools import combinations
 
 
 def leaf_of(row, feature, threshold, levels, missing_left, left, right):
-    """Walk down: numbers up to the threshold go left, labels of the set, missing values where they are sent."""
+    """Walk down: numbers up to the threshold go left, labels of the set, missing values where sent."""
     node = 0
     while left[node] >= 0:
         value = row[feature[node]]
@@ -112,7 +112,11 @@ def r2(answers, copies):
     """One less the squares left over, over those there were, over all outputs."""
     n, n_outputs = len(answers), len(answers[0])
     means = [math.fsum(row[j] for row in answers) / n for j in range(n_outputs)]
-    lost = math.fsum((c - a) ** 2 for one, other in zip(answers, copies, strict=True) for a, c in zip(one, other, strict=True))
+    lost = math.fsum(
+        (c - a) ** 2
+        for one, other in zip(answers, copies, strict=True)
+        for a, c in zip(one, other, strict=True)
+    )
     spread = math.fsum((row[j] - means[j]) ** 2 for row in answers for j in range(n_outputs))
     return 1 - lost / spread
 
