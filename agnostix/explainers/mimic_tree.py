@@ -25,14 +25,6 @@ from agnostix.mimic import (
     Contributions,
     CopyPlan,
     Fidelity,
-<<<<<<< HEAD
-    GivenAlone,
-    Growth,
-    Material,
-    RuleExports,
-    RuleFeature,
-=======
->>>>>>> mimic
     RuleTree,
     Stability,
     frontier_frame,
@@ -61,7 +53,7 @@ def _has_probabilities(explainer: Any) -> bool:
     return explainer._task() == "classification" and getattr(explainer, "_are_probabilities", True)
 
 
-class MimicTree(RuleExports, AttributionExplainer):
+class MimicTree(AttributionExplainer):
     """Copy a model with a tree of few rules, and say how faithful the copy is.
 
     The tree is grown best first on the model's own answers, to the rows given
@@ -252,13 +244,6 @@ class MimicTree(RuleExports, AttributionExplainer):
         self.players_ = Players.of(column_names(table), None)
         self._like = take_rows(table, np.arange(min(N_SHOWN, table.shape[0])))
         self._check_rows(table.shape[0])
-<<<<<<< HEAD
-        features = [RuleFeature.learn(name, column) for name, column in columns(table).items()]
-        numbers = np.column_stack(
-            [one.read(col) for one, col in zip(features, columns(table).values(), strict=True)]
-        )
-=======
->>>>>>> mimic
         self._try_model(predictor, self._shown_rows(), known_again=True)
         self._check_outputs()
         self._seed = seed_of(self.random_state)
@@ -423,9 +408,6 @@ class MimicTree(RuleExports, AttributionExplainer):
             | self._words(leaf),
         )
 
-    def _check_fitted(self) -> None:
-        check_is_fitted(self)
-
     def cost(self, X: Any) -> int:
         """Count the rows that `explain` will ask the model about at most.
 
@@ -562,57 +544,6 @@ class MimicTree(RuleExports, AttributionExplainer):
             classification=self._copied_task == "classification",
             seed=self._seed,
         )
-<<<<<<< HEAD
-        return order[np.sort(np.random.default_rng([self._seed, 4]).permutation(order.size)[:room])]
-
-    def _material(
-        self, features: tuple[RuleFeature, ...], table: Any, numbers: Floats
-    ) -> tuple[Material, Asking]:
-        """Ask about the given rows."""
-        first, which = distinct_rows(table)
-        survey = self._survey()
-        answers = survey.ask(TableRows(table, first, table.shape[1]))[which]
-        self.n_model_rows_ = 2 * self._n_tried + first.size
-        labelled = self._copied_task == "classification"
-        material = Material.given(features, numbers, answers, labelled)
-        return material, Asking(survey, SmoothedBootstrap(table), self._seed)
-
-    def _ways(self, material: Material, asking: Asking, division: Division) -> list[Way]:
-        """Ways to grow, the plainest first."""
-        kinds = [self.targets] if self.targets != "auto" else ["soft"]
-        if self.targets == "auto" and material.classification and is_probabilities(material.answers):
-            kinds.append("hard")
-        own = {kind: self._growth(kind) for kind in kinds}
-        sources = self._sources(material, asking, division, own[kinds[0]])
-        return [Way(kind, name, own[kind], source) for name, source in sources.items() for kind in kinds]
-
-    def _growth(self, targets: str) -> Growth:
-        return Growth(targets, int(self.max_leaf_nodes), int(self.min_samples_leaf), self.output_names_)
-
-    def _sources(
-        self, material: Material, asking: Asking, division: Division, growth: Growth
-    ) -> dict[str, Source]:
-        n_drawn = min(max(FEWEST, material.n_real), MOST)
-        if self.max_queries is not None:
-            n_drawn = int(self.max_queries) - self.n_model_rows_
-        if self.synthetic == "none" or n_drawn <= 0:
-            return {"none": GivenAlone()}
-        if self.synthetic == "leaf":
-            source = DrawnInLeaves(asking, growth, n_drawn // division.n_trees)
-            return {"leaf": source}
-        if callable(self.synthetic):
-            drawn = asking.sampled(material, n_drawn, self.synthetic)
-            self.n_model_rows_ += n_drawn
-            return {"callable": DrawnOnce(drawn)}
-        drawn = asking.resampled(material, n_drawn)
-        self.n_model_rows_ += n_drawn
-        plain: dict[str, Source] = {"none": GivenAlone()} if self.synthetic == "auto" else {}
-        return plain | {"bootstrap": DrawnOnce(drawn)}
-
-    def _selection(self) -> str:
-        return self.selection if self._copied_task == "classification" else "r2"
-=======
->>>>>>> mimic
 
     def _keep(self) -> None:
         """What is told of the copy."""

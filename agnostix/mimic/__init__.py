@@ -3,15 +3,11 @@
 from agnostix.mimic.asking import Asking
 from agnostix.mimic.condition import Condition
 from agnostix.mimic.contributions import Contributions
-<<<<<<< HEAD
-from agnostix.mimic.copying import Copy, Division, copied, with_truth
-from agnostix.mimic.exports import RuleExports
-=======
 from agnostix.mimic.copy_plan import CopyPlan
 from agnostix.mimic.copying import Copy, copied, with_truth
 from agnostix.mimic.division import Division
 from agnostix.mimic.drawn_in_leaves import DrawnInLeaves
->>>>>>> mimic
+from agnostix.mimic.exports import RuleExports
 from agnostix.mimic.fidelity import Fidelity, is_probabilities, measured
 from agnostix.mimic.growth import Growth
 from agnostix.mimic.material import Material
