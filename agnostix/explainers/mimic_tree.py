@@ -25,6 +25,7 @@ from agnostix.mimic import (
     Contributions,
     CopyPlan,
     Fidelity,
+    RuleExports,
     RuleTree,
     Stability,
     frontier_frame,
@@ -53,7 +54,7 @@ def _has_probabilities(explainer: Any) -> bool:
     return explainer._task() == "classification" and getattr(explainer, "_are_probabilities", True)
 
 
-class MimicTree(AttributionExplainer):
+class MimicTree(RuleExports, AttributionExplainer):
     """Copy a model with a tree of few rules, and say how faithful the copy is.
 
     The tree is grown best first on the model's own answers, to the rows given
@@ -407,6 +408,9 @@ class MimicTree(AttributionExplainer):
             }
             | self._words(leaf),
         )
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self)
 
     def cost(self, X: Any) -> int:
         """Count the rows that `explain` will ask the model about at most.
