@@ -149,8 +149,8 @@ def _poor_leaves(mimic: MimicTree) -> list[str]:
     speak, are = ("speak", "They are") if len(poor) > 1 else ("speaks", "It is")
     share = percent(float(poor["coverage"].sum()), 1)
     return [
-        f"{many}, for {share} of the rows, {speak} for the model in less than {percent(_POOR_LEAF)} of the cases "
-        f"that were tested. {are} marked."
+        f"{many}, for {share} of the rows, {speak} for the model in less than {percent(_POOR_LEAF)} of the "
+        f"cases that were tested. {are} marked."
     ]
 
 
@@ -174,8 +174,9 @@ def _note(mimic: MimicTree) -> str:
         "all of them.",
         "held out": f"Measured on {whole(found.n_rows)} rows that were set aside.",
     }
-    return (
-        f"{ways.get(found.source, '')} The rules copy the model, and not the truth: where the model is wrong, "
-        f"so are they. \u201cClosely\u201d is a share of at least {percent(CLOSE)}, \u201croughly\u201d of at "
-        f"least {percent(ROUGH)}, by the lower end of its interval."
-    ).strip()
+    words = (
+        "The rules copy the model, and not the truth: where the model is wrong, so are they. "
+        f"\u201cClosely\u201d is a share of at least {percent(CLOSE)}, \u201croughly\u201d of at least "
+        f"{percent(ROUGH)}, by the lower end of its interval."
+    )
+    return f"{ways.get(found.source, '')} {words}".strip()

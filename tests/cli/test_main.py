@@ -232,3 +232,11 @@ def test_as_a_module() -> None:
     command = [sys.executable, "-W", "error", "-m", "agnostix", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"agnostix {version('agnostix')}\n"
+
+
+def test_the_model_is_written_as_rules(report, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = report("--mimic", "4")
+    assert ran.summary["rules"]["sentence"] in capsys.readouterr().out
+    assert 2 <= len(ran.summary["rules"]["leaves"]) <= 4
+    assert report("--mimic").summary["rules"]
+    assert report().summary["rules"] == {}
