@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from agnostix.mimic.rule_tree import RuleTree
-from agnostix.typing import Bools, Codes, Floats
+from agnostix.typing import Bools, Codes
 
 
 def reduced(tree: RuleTree, splits: Bools) -> tuple[RuleTree, Codes]:

@@ -13,6 +13,8 @@ from agnostix.typing import Bools, Codes, Floats
 from agnostix.utils.frames import columns
 
 NO_LEVELS: frozenset[int] = frozenset()
+_MOST_LABELS = 3
+"""Labels that are always listed, rather than those of the other side."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,31 @@ class RuleTree:
         told = [one.told(self.features[one.feature]) for one in self.conditions(node)]
         return " and ".join(f"({one})" if one.endswith(" or missing") else one for one in told) or "any row"
 
+    def sides(self, node: int) -> tuple[str, str]:
+        """What a split asks, as said of its two sides.
+
+        Parameters
+        ----------
+        node : int
+            One that splits.
+
+        Returns
+        -------
+        tuple of str
+            Of the left side and of the right one. Many labels are told by those of the other side.
+        """
+        feature, missing = self.features[self.feature[node]], bool(self.missing_left[node])
+        gaps = [" or missing" if feature.gaps and own else "" for own in (missing, not missing)]
+        if feature.levels is not None:
+            left, every = self.levels[node], range(len(feature.levels))
+            own, other = [k for k in every if k in left], [k for k in every if k not in left]
+            return _labels(feature, own, other) + gaps[0], _labels(feature, other, own) + gaps[1]
+        cut = float(self.threshold[node])
+        if np.isinf(cut):
+            return f"{feature.name} not missing", f"{feature.name} missing"
+        said = feature.said(cut)
+        return f"{feature.name} <= {said}{gaps[0]}", f"{feature.name} > {said}{gaps[1]}"
+
     def _goes_left(self, node: int, numbers: Floats) -> Bools:
         missing = np.isnan(numbers)
         if self.features[self.feature[node]].levels is None:
@@ -211,3 +238,13 @@ class RuleTree:
             return condition.among(side, missing)
         cut = float(self.threshold[node])
         return condition.bounded(*((-np.inf, cut) if goes_left else (cut, np.inf)), missing)
+
+
+def _labels(feature: RuleFeature, own: list[int], other: list[int]) -> str:
+    """A side by its labels, or by those of the other side where these are fewer."""
+    if not own:
+        return f"{feature.name} never seen"
+    if other and len(own) > max(len(other), _MOST_LABELS):
+        told = feature.told(other)
+        return f"{feature.name} not " + told.removeprefix("= ")
+    return f"{feature.name} {feature.told(own)}"
