@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar
@@ -23,23 +22,12 @@ from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.explanation import Explanation
 from agnostix.mimic import (
-    Asking,
     Contributions,
-    Division,
-    DrawnInLeaves,
-    DrawnOnce,
+    CopyPlan,
     Fidelity,
-    GivenAlone,
-    Growth,
-    Material,
     RuleExports,
-    RuleFeature,
     RuleTree,
-    SmoothedBootstrap,
-    Source,
     Stability,
-    Way,
-    copied,
     frontier_frame,
     is_probabilities,
     leaves_frame,
@@ -53,20 +41,17 @@ from agnostix.perturb import Players
 from agnostix.perturb.alike import check_alike
 from agnostix.perturb.identity import distinct_rows
 from agnostix.typing import Floats
-from agnostix.utils.frames import as_table, column_names, columns, take_rows
-from agnostix.utils.order import own_order
+from agnostix.utils.frames import as_table, column_names, take_rows
 from agnostix.utils.seeds import seed_of
 from agnostix.utils.sklearn_compat import Interval, StrOptions, validate_data
 
 N_SHOWN = 20
 """Rows by which a model is known again."""
-FEWEST, MOST = 4000, 20_000
-"""Rows that are drawn by default: as many as are given, and within these bounds."""
 
 
 def _has_probabilities(explainer: Any) -> bool:
     """Whether the model is a classifier that gives probabilities, as far as can be told."""
-    return explainer._task() == "classification"
+    return explainer._task() == "classification" and getattr(explainer, "_are_probabilities", True)
 
 
 class MimicTree(RuleExports, AttributionExplainer):
@@ -115,8 +100,8 @@ class MimicTree(RuleExports, AttributionExplainer):
     rule_tree_ : RuleTree
         The rules.
     estimator_ : DecisionTreeRegressor
-        The same tree in scikit-learn's form, in which labels are ranks and, of a binary classifier, the second
-        class alone is answered.
+        The same tree in scikit-learn's form, in which labels are ranks and, of a binary classifier,
+        the second class alone is answered.
     fidelity_ : Fidelity
         How faithful the tree is: ``label`` with its interval, ``r2`` with its error, ``kl``.
     leaves_ : DataFrame
@@ -260,19 +245,11 @@ class MimicTree(RuleExports, AttributionExplainer):
         self.players_ = Players.of(column_names(table), None)
         self._like = take_rows(table, np.arange(min(N_SHOWN, table.shape[0])))
         self._check_rows(table.shape[0])
-        features = [RuleFeature.learn(name, column) for name, column in columns(table).items()]
-        numbers = np.column_stack(
-            [one.read(col) for one, col in zip(features, columns(table).values(), strict=True)]
-        )
         self._try_model(predictor, self._shown_rows(), known_again=True)
         self._check_outputs()
         self._seed = seed_of(self.random_state)
-        order = self._asked(own_order(list(numbers.T)))
-        material, asking = self._material(tuple(features), take_rows(table, order), numbers[order])
-        division = Division.of(material.n_real, self._seed)
-        material = material.divided(division.part)
-        ways = self._ways(material, asking, division)
-        self._copy = copied(material, ways, division, self._selection())
+        self._copy, n_asked = self._plan().copied(table)
+        self.n_model_rows_ = 2 * self._n_tried + n_asked
         self._keep()
         return self
 
@@ -518,7 +495,8 @@ class MimicTree(RuleExports, AttributionExplainer):
         if y is None:
             return None
         check_consistent_length(table, y)
-        if np.ndim(y) == 2 and np.shape(y)[1] > 1 and not is_fitted(self.model):
+        shape = np.asarray(y).shape
+        if len(shape) == 2 and shape[1] > 1 and not is_fitted(self.model):
             return y
         truth = column_or_1d(y, warn=True)
         if truth.dtype.kind == "f":
@@ -557,77 +535,30 @@ class MimicTree(RuleExports, AttributionExplainer):
             classes = self._predictor.classes
             self.classes_ = np.array(self.output_names_ if classes is None else classes)
 
-    def _asked(self, order: np.ndarray) -> np.ndarray:
-        """The given rows that the model is asked about."""
-        room = order.size if self.max_queries is None else int(self.max_queries) - 2 * self._n_tried
-        if room >= order.size:
-            return order
-        warnings.warn(
-            f"max_queries={self.max_queries} is less than the {order.size} rows of X take, so {room} of them, "
-            "drawn at random, are all that MimicTree learns from. Raise max_queries, or leave it out.",
-            UserWarning,
-            stacklevel=3,
+    def _plan(self) -> CopyPlan:
+        return CopyPlan(
+            survey=self._survey(),
+            targets=self.targets,
+            synthetic=self.synthetic,
+            selection=self.selection,
+            max_leaf_nodes=int(self.max_leaf_nodes),
+            min_samples_leaf=int(self.min_samples_leaf),
+            max_queries=None if self.max_queries is None else int(self.max_queries) - 2 * self._n_tried,
+            output_names=self.output_names_,
+            classification=self._copied_task == "classification",
+            seed=self._seed,
         )
-        return order[np.sort(np.random.default_rng([self._seed, 4]).permutation(order.size)[:room])]
-
-    def _material(
-        self, features: tuple[RuleFeature, ...], table: Any, numbers: Floats
-    ) -> tuple[Material, Asking]:
-        """Ask about the given rows."""
-        first, which = distinct_rows(table)
-        survey = self._survey()
-        answers = survey.ask(TableRows(table, first, table.shape[1]))[which]
-        self.n_model_rows_ = 2 * self._n_tried + first.size
-        labelled = self._copied_task == "classification"
-        material = Material.given(features, numbers, answers, labelled)
-        return material, Asking(survey, SmoothedBootstrap(table), self._seed)
-
-    def _ways(self, material: Material, asking: Asking, division: Division) -> list[Way]:
-        """Ways to grow, the plainest first."""
-        kinds = [self.targets] if self.targets != "auto" else ["soft"]
-        if self.targets == "auto" and material.classification and is_probabilities(material.answers):
-            kinds.append("hard")
-        own = {kind: self._growth(kind) for kind in kinds}
-        sources = self._sources(material, asking, division, own[kinds[0]])
-        return [Way(kind, name, own[kind], source) for name, source in sources.items() for kind in kinds]
-
-    def _growth(self, targets: str) -> Growth:
-        return Growth(targets, int(self.max_leaf_nodes), int(self.min_samples_leaf), self.output_names_)
-
-    def _sources(
-        self, material: Material, asking: Asking, division: Division, growth: Growth
-    ) -> dict[str, Source]:
-        n_drawn = min(max(FEWEST, material.n_real), MOST)
-        if self.max_queries is not None:
-            n_drawn = int(self.max_queries) - self.n_model_rows_
-        if self.synthetic == "none" or n_drawn <= 0:
-            return {"none": GivenAlone()}
-        if self.synthetic == "leaf":
-            source = DrawnInLeaves(asking, growth, n_drawn // division.n_trees)
-            return {"leaf": source}
-        if callable(self.synthetic):
-            drawn = asking.sampled(material, n_drawn, self.synthetic)
-            self.n_model_rows_ += n_drawn
-            return {"callable": DrawnOnce(drawn)}
-        drawn = asking.resampled(material, n_drawn)
-        self.n_model_rows_ += n_drawn
-        plain: dict[str, Source] = {"none": GivenAlone()} if self.synthetic == "auto" else {}
-        return plain | {"bootstrap": DrawnOnce(drawn)}
-
-    def _selection(self) -> str:
-        return self.selection if self._copied_task == "classification" else "r2"
 
     def _keep(self) -> None:
         """What is told of the copy."""
         copy = self._copy
-        if copy.way.synthetic == "leaf":
-            self.n_model_rows_ += copy.n_drawn
+        self._are_probabilities = is_probabilities(copy.material.answers)
         self.rule_tree_: RuleTree = copy.grown.tree
         self.estimator_: DecisionTreeRegressor = copy.grown.estimator
         self.targets_, self.synthetic_ = copy.way.targets, copy.way.synthetic
         self.fidelity_ = copy.fidelity
         labelled = self._copied_task == "classification"
-        self.leaves_: pd.DataFrame = leaves_frame(copy, self.classes_ if labelled else None)
+        self.leaves_: pd.DataFrame = leaves_frame(copy, list(self.classes_) if labelled else None)
         self.frontier_: pd.DataFrame = frontier_frame(copy, labelled)
         wanted = copy.way.growth.wanted(copy.material, copy.rows)
         self._contributions = Contributions.of(self.rule_tree_, copy.material, copy.rows, wanted)

@@ -1,8 +1,12 @@
 """Trees that copy a model."""
 
+from agnostix.mimic.asking import Asking
 from agnostix.mimic.condition import Condition
 from agnostix.mimic.contributions import Contributions
-from agnostix.mimic.copying import Copy, Division, copied, with_truth
+from agnostix.mimic.copy_plan import CopyPlan
+from agnostix.mimic.copying import Copy, copied, with_truth
+from agnostix.mimic.division import Division
+from agnostix.mimic.drawn_in_leaves import DrawnInLeaves
 from agnostix.mimic.exports import RuleExports
 from agnostix.mimic.fidelity import Fidelity, is_probabilities, measured
 from agnostix.mimic.growth import Growth
@@ -11,16 +15,17 @@ from agnostix.mimic.ordering import ranked
 from agnostix.mimic.queries import SmoothedBootstrap
 from agnostix.mimic.rule_feature import RuleFeature
 from agnostix.mimic.rule_tree import RuleTree
-from agnostix.mimic.sources import Asking, DrawnInLeaves, DrawnOnce, GivenAlone, Source
+from agnostix.mimic.sources import DrawnOnce, GivenAlone, Source
 from agnostix.mimic.stability import Stability, stability_of
 from agnostix.mimic.tables import frontier_frame, leaves_frame
-from agnostix.mimic.trials import Way
+from agnostix.mimic.way import Way
 
 __all__ = [
     "Asking",
     "Condition",
     "Contributions",
     "Copy",
+    "CopyPlan",
     "Division",
     "DrawnInLeaves",
     "DrawnOnce",

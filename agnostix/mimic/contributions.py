@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -82,7 +83,7 @@ class Contributions:
 def _steps(tree: RuleTree, leaf: int) -> dict[int, list[tuple[int, int]]]:
     """For each feature on the path to a leaf its splits, as nodes above and below."""
     path, found = tree.path(leaf), dict[int, list[tuple[int, int]]]()
-    for above, below in zip(path, path[1:], strict=False):
+    for above, below in itertools.pairwise(path):
         found.setdefault(int(tree.feature[above]), []).append((above, below))
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
@@ -25,8 +26,8 @@ class Growth:
     Attributes
     ----------
     targets : {"soft", "hard"}
-        The answers themselves, or their labels as zeros and ones. Squared error on either is the Gini index, of
-        probabilities or of labels.
+        The answers themselves, or their labels as zeros and ones. Squared error on either is the Gini index,
+        of probabilities or of labels.
     max_leaf_nodes : int
         Leaves at most.
     min_samples_leaf : int
@@ -102,10 +103,10 @@ class Growth:
         answers = material.answers[rows]
         return np.eye(answers.shape[1])[answers.argmax(axis=1)] if self.targets == "hard" else answers
 
-    def _read(self, material: Material, inner: object, ranks: dict[int, Floats]) -> RuleTree:
+    def _read(self, material: Material, inner: Any, ranks: dict[int, Floats]) -> RuleTree:
         """scikit-learn's arrays as ours; rows are counted later."""
-        nodes = inner.__getstate__()["nodes"]  # type: ignore[attr-defined]
-        values = inner.value[:, :, 0]  # type: ignore[attr-defined]
+        nodes = inner.__getstate__()["nodes"]
+        values = inner.value[:, :, 0]
         is_leaf = nodes["left_child"] < 0
         feature = np.where(is_leaf, -1, nodes["feature"])
         by_level = np.isin(feature, list(ranks))

@@ -7,6 +7,9 @@ import numpy as np
 from agnostix.mimic.rule_tree import RuleTree
 from agnostix.typing import Bools, Codes, Floats
 
+ROUNDING = 1e-14
+"""Share of the mean square of all answers up to which a split gains nothing but rounding."""
+
 
 def weakest_links(tree: RuleTree) -> Floats:
     """The price of a leaf at which each split is given up, along the cost-complexity path.
@@ -19,7 +22,7 @@ def weakest_links(tree: RuleTree) -> Floats:
     Returns
     -------
     ndarray of shape (n_nodes,)
-        In units of loss over the weight of all rows; infinite at leaves.
+        In units of loss over the weight of all rows; 0 where it is but rounding, infinite at leaves.
 
     References
     ----------
@@ -29,10 +32,12 @@ def weakest_links(tree: RuleTree) -> Floats:
     """
     price, loss = np.full(tree.n_nodes, np.inf), tree.loss / tree.weight[0]
     splits, paid = tree.left >= 0, 0.0
+    rounding = ROUNDING * float(loss[0] + (tree.values[0] ** 2).sum())
     while splits.any():
         below, leaves = _below(tree, splits, loss)
         room = np.maximum(leaves - 1, 1)
         cost = np.where(splits, (loss - below) / room, np.inf)
+        cost[cost <= rounding] = 0.0
         paid = max(paid, float(cost.min()))
         for node in np.flatnonzero(cost <= paid):
             gone = splits & _under(tree, int(node))

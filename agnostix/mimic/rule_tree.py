@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,7 +137,7 @@ class RuleTree:
         ndarray of int of shape (n_rows,)
         """
         found = np.zeros(numbers.shape[0], dtype=np.intp)
-        for node in np.flatnonzero(self.left >= 0):
+        for node in np.flatnonzero(self.left >= 0).tolist():
             rows = np.flatnonzero(found == node)
             goes_left = self._goes_left(node, numbers[rows, self.feature[node]])
             found[rows] = np.where(goes_left, self.left[node], self.right[node])
@@ -173,7 +174,7 @@ class RuleTree:
             In the order in which columns are first asked about.
         """
         path, found = self.path(node), dict[int, Condition]()
-        for one, following in zip(path, path[1:], strict=False):
+        for one, following in itertools.pairwise(path):
             place = int(self.feature[one])
             so_far = found.get(place) or Condition.any_of(place, self.features[place])
             found[place] = self._narrowed(so_far, one, following == self.left[one])

@@ -144,7 +144,8 @@ class TreeDisplay:
             self.ax_.set(xlim=(0, 1), ylim=(n - 0.3, -1.2), xticks=[], yticks=[])
             self.ax_.spines[:].set_visible(False)
             self._draw_branches()
-            for place, line in enumerate(self.lines.itertuples()):
+            lines: Any = self.lines.itertuples()
+            for place, line in enumerate(lines):
                 self._write(line.depth * _STEP + 0.004, place, shortened(line.words, 84 - 3 * line.depth))
                 if line.is_leaf:
                     self._draw_leaf(place, line)
