@@ -555,12 +555,12 @@ class MimicTree(RuleExports, AttributionExplainer):
         self._are_probabilities = is_probabilities(copy.material.answers)
         self.rule_tree_: RuleTree = copy.grown.tree
         self.estimator_: DecisionTreeRegressor = copy.grown.estimator
-        self.targets_, self.synthetic_ = copy.way.targets, copy.way.synthetic
+        self.targets_, self.synthetic_ = copy.growth.targets, copy.synthetic
         self.fidelity_ = copy.fidelity
         labelled = self._copied_task == "classification"
         self.leaves_: pd.DataFrame = leaves_frame(copy, list(self.classes_) if labelled else None)
         self.frontier_: pd.DataFrame = frontier_frame(copy, labelled)
-        wanted = copy.way.growth.wanted(copy.material, copy.rows)
+        wanted = copy.growth.wanted(copy.material, copy.rows)
         self._contributions = Contributions.of(self.rule_tree_, copy.material, copy.rows, wanted)
 
     def _survey(self) -> Survey:

@@ -126,9 +126,7 @@ class CopyPlan:
 
     def _ways(self, given: Material, sources: dict[str, Source]) -> list[Way]:
         kinds = self._kinds(given)
-        return [
-            Way(kind, name, self._growth(kind), source) for name, source in sources.items() for kind in kinds
-        ]
+        return [Way(name, self._growth(kind), source) for name, source in sources.items() for kind in kinds]
 
     def _growth(self, targets: str) -> Growth:
         return Growth(targets, self.max_leaf_nodes, self.min_samples_leaf, self.output_names)

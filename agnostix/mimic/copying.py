@@ -9,7 +9,7 @@ import numpy as np
 from agnostix.mimic.choice import best_way, price_steps, smallest
 from agnostix.mimic.division import Division
 from agnostix.mimic.fidelity import Fidelity, measured
-from agnostix.mimic.growth import Grown
+from agnostix.mimic.growth import Grown, Growth
 from agnostix.mimic.material import Material
 from agnostix.mimic.pruning import weakest_links
 from agnostix.mimic.scores import Scores
@@ -24,8 +24,10 @@ class Copy:
 
     Attributes
     ----------
-    way : Way
+    growth : Growth
         How it was grown.
+    synthetic : str
+        Which rows were drawn.
     grown : Grown
         The tree.
     material : Material
@@ -46,7 +48,8 @@ class Copy:
         Drawn rows of all trees that were tried and of this one, each tree's own.
     """
 
-    way: Way
+    growth: Growth
+    synthetic: str
     grown: Grown
     material: Material
     rows: Codes
@@ -102,7 +105,8 @@ def copied(material: Material, ways: list[Way], division: Division, selection: s
     labelled = material.classification
     fidelity = measured(material.answers[order], copies, labelled, division.source, division.inflation)
     return Copy(
-        way=ways[chosen],
+        growth=ways[chosen].growth,
+        synthetic=ways[chosen].synthetic,
         grown=whole.reduced(prices > price),
         material=more,
         rows=rows,
@@ -156,7 +160,7 @@ def grown_again(copy: Copy, rows: Codes) -> Grown:
     -------
     Grown
     """
-    grown = copy.way.growth.grown(copy.material, rows)
+    grown = copy.growth.grown(copy.material, rows)
     return grown.reduced(weakest_links(grown.tree) > copy.price)
 
 

@@ -14,8 +14,6 @@ class Way:
 
     Attributes
     ----------
-    targets : {"soft", "hard"}
-        What the tree is to answer.
     synthetic : str
         Which rows are drawn.
     growth : Growth
@@ -24,7 +22,6 @@ class Way:
         On what.
     """
 
-    targets: str
     synthetic: str
     growth: Growth
     source: Source

@@ -23,7 +23,7 @@ from tests.reference import mimic as reference
 def ways(one):
     growths = {kind: Growth(kind, 8, 1, ("a", "b", "c")) for kind in ("soft", "hard")}
     sources = {"none": GivenAlone(), "bootstrap": DrawnOnce(one)}
-    return [Way(kind, name, growths[kind], source) for name, source in sources.items() for kind in growths]
+    return [Way(name, growths[kind], source) for name, source in sources.items() for kind in growths]
 
 
 def rows(n=400, n_real=120, seed=0):
