@@ -16,7 +16,7 @@ STOREYS = [
     {"utils"},
     {"models", "perturb", "solvers", "explanation"},
     {"population", "engine", "base"},
-    {"games", "surrogates"},
+    {"games", "surrogates", "mimic"},
     {"explainers"},
     {"plotting", "metrics", "testing"},
     {"report"},

@@ -20,6 +20,7 @@ what explains the rows: "occlusion" hides each feature in turn; "shapley" shares
 among them and asks the model more often; "lime" fits a simpler model near each row, and says how far
 that one may be believed (default: %(default)s)"""
 EXPLAINERS = ("occlusion", "shapley", "lime")
+_LEAVES = 16
 
 
 class _Parser(argparse.ArgumentParser):
@@ -101,6 +102,14 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _add_row(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--row", action="append", default=[], metavar="ROW", help=_ROW)
     parser.add_argument("--explain", choices=EXPLAINERS, default=EXPLAINERS[0], help=_EXPLAIN)
+    parser.add_argument(
+        "--mimic",
+        type=int,
+        nargs="?",
+        const=_LEAVES,
+        metavar="LEAVES",
+        help="write the model as rules too, of so many leaves at most (without a number: %(const)s)",
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser, name: str) -> None:

@@ -43,7 +43,7 @@ def run_demo(arguments: argparse.Namespace) -> Any:
     Parameters
     ----------
     arguments : argparse.Namespace
-        With ``row``, ``explain``, ``output`` and ``quiet``.
+        With ``row``, ``explain``, ``mimic``, ``output`` and ``quiet``.
 
     Returns
     -------
@@ -68,6 +68,8 @@ def run_demo(arguments: argparse.Namespace) -> Any:
         for row in arguments.row or [ROW]:
             command += ["--row", row]
         command += ["--explain", arguments.explain]
+        if arguments.mimic is not None:
+            command += ["--mimic", str(arguments.mimic)]
         command += ["--title", "Diabetes: what if the patients were different?"]
         command += ["--output", str(arguments.output), *["--quiet"][: arguments.quiet]]
         return run_report(parse_arguments(command))

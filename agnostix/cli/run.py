@@ -17,7 +17,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
 from agnostix.exceptions import DataError
-from agnostix.explainers import KernelShapExplainer, LimeExplainer, OcclusionExplainer
+from agnostix.explainers import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
 from agnostix.population import ChosenRows
 from agnostix.population.chosen_rows import row_labels
 from agnostix.population.column import Column
@@ -90,6 +90,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         title=arguments.title,
         rows=rows,
         explainers=[_EXPLAINERS[arguments.explain](model, random_state=0)],
+        mimic=mimic_of(model, arguments.mimic),
     )
     report.save(arguments.output)
     if not arguments.quiet:
@@ -97,9 +98,30 @@ def run_report(arguments: argparse.Namespace) -> Any:
         print(*report.summary["findings"][:2], sep="\n")
         for scenario in report.summary["scenarios"]:
             print(f"What if {scenario['question']}? {scenario['sentence']}")
+        if report.summary["rules"]:
+            print(report.summary["rules"]["sentence"])
         for row in report.summary["rows"]:
             print(row["sentence"], *(_told(part) for part in row["explanations"]))
     return report
+
+
+def mimic_of(model: Any, max_leaf_nodes: int | None) -> MimicTree | None:
+    """The tree whose rules are told, if any are.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        What it copies.
+    max_leaf_nodes : int or None
+        Leaves at most.
+
+    Returns
+    -------
+    MimicTree or None
+    """
+    if max_leaf_nodes is None:
+        return None
+    return MimicTree(model, max_leaf_nodes=max_leaf_nodes, random_state=0)
 
 
 def check_output(path: Path) -> None:

@@ -21,11 +21,14 @@ class TableRows:
         Which of its rows.
     width : int
         Numbers in a row.
+    name : str
+        What they are called in errors.
     """
 
     table: Any
     rows: Codes
     width: int
+    name: str = "rows"
 
     def opened(self) -> TableRows:
         """Keeps nothing.
@@ -67,4 +70,4 @@ class TableRows:
         -------
         str
         """
-        return f"rows {self.rows[part.start]} to {self.rows[part.stop - 1]}"
+        return f"{self.name} {self.rows[part.start]} to {self.rows[part.stop - 1]}"

@@ -4,25 +4,31 @@ from agnostix.plotting.bar import BarDisplay
 from agnostix.plotting.beeswarm import BeeswarmDisplay
 from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
+from agnostix.plotting.frontier import FrontierDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
+from agnostix.plotting.leaves import LeavesDisplay
 from agnostix.plotting.pixels import PixelsDisplay
 from agnostix.plotting.ranking import WhatIfRankingDisplay
 from agnostix.plotting.scatter import ScatterDisplay
 from agnostix.plotting.segments import SegmentsDisplay
 from agnostix.plotting.shifts import ShiftDisplay
 from agnostix.plotting.text import TextDisplay
+from agnostix.plotting.tree import TreeDisplay
 from agnostix.plotting.waterfall import WaterfallDisplay
 
 __all__ = [
     "BarDisplay",
     "BeeswarmDisplay",
+    "FrontierDisplay",
     "HeatmapDisplay",
+    "LeavesDisplay",
     "PixelsDisplay",
     "ScatterDisplay",
     "SegmentsDisplay",
     "ShiftDisplay",
     "TextDisplay",
+    "TreeDisplay",
     "WaterfallDisplay",
     "WeightConcentrationDisplay",
     "WhatIfCurveDisplay",

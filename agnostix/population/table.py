@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from agnostix.exceptions import DataError
 from agnostix.population.column import Column
 from agnostix.typing import Codes, Floats
 from agnostix.utils.frames import columns as series_of
+from agnostix.utils.order import own_order
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Table:
         keys = [column.values for column in columns.values()] + [weight]
         for other in others:
             keys.extend(other.T if other.ndim == 2 else [other])
-        order = np.argsort(_hash(keys), kind="stable")
+        order = own_order(keys)
         order = order[weight[order] > 0]
         base = weight[order]
         in_order = {name: column.take(order) for name, column in columns.items()}
@@ -140,11 +140,3 @@ def _checked_weight(sample_weight: Any, n_rows: int) -> Floats:
             f"{weight.min():g} to {weight.max():g}."
         )
     return weight
-
-
-def _hash(keys: list[np.ndarray]) -> np.ndarray:
-    mixed = np.zeros(keys[0].size, dtype=np.uint64)
-    for key in keys:
-        mixed *= np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= pd.util.hash_array(np.ascontiguousarray(key))
-    return mixed

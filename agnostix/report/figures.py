@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from agnostix.plotting import ShiftDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
+from agnostix.explainers import MimicTree
+from agnostix.plotting import ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, house_style
 from agnostix.report.findings import answer_name, outcome_name, outcome_scale, quality_scale, question
 from agnostix.report.material import Material
@@ -37,7 +38,8 @@ def draw_figures(material: Material) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "row:NUMBER:EXPLAINER".
+        SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "rules",
+        "row:NUMBER:EXPLAINER".
     """
     with house_style():
         scale = outcome_scale(material)
@@ -56,6 +58,8 @@ def draw_figures(material: Material) -> dict[str, str]:
                 figures[f"scenario:{j}"] = _svg(
                     display.plot(_axes(5.2, 3.2)), f"What else moved: {question(asked.constraints)}"
                 )
+        if material.mimic is not None:
+            figures["rules"] = _rules(material.mimic)
         for i, single in enumerate(material.rows):
             for j, reading in enumerate(readings(single, material)):
                 title = f"Why {row_name(single.row)}, by {reading.explanation.method}"
@@ -83,6 +87,12 @@ def _feature(material: Material, feature: str) -> str:
         rows.assign(feature=rows["level"].astype(str), level=None) if rows["level"].nunique() > 2 else rows
     )
     return _ranking(ranked, scale, f"Change of the {outcome_name(material)} by level of {feature}")
+
+
+def _rules(mimic: MimicTree) -> str:
+    display = TreeDisplay.from_estimator(mimic)
+    display.title = ""  # the sentence above it says that
+    return _svg(display.plot(_axes(10.5, 0.9 + 0.3 * len(display.lines))), "The model written as rules")
 
 
 def _waterfall(reading: Reading, name: str) -> Any:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from agnostix.exceptions import DataError, InfeasibleTargetError
-from agnostix.explainers import EntropicProjection
+from agnostix.explainers import EntropicProjection, MimicTree
 from agnostix.explanation import Scenario, WhatIfCurves
 from agnostix.population import Companions, Sample, default_metrics, movable
 from agnostix.report.request import Request
+from agnostix.report.rules import check_mimic, gather_rules
 from agnostix.report.single_rows import SingleRow, check_explainers, choose_rows, gather_rows
 from agnostix.utils.threads import one_blas_thread
 
@@ -99,9 +100,11 @@ class Material:
     skipped : tuple of (feature, group, reason)
         Columns that cannot be moved.
     timings : dict of str to float
-        Seconds for the model, for solving, and for single rows where there are any.
+        Seconds for the model, for solving, and for rules and single rows where there are any.
     rows : list of SingleRow
         Rows explained one by one.
+    mimic : MimicTree or None
+        The tree whose rules are told, fitted.
     """
 
     request: Request
@@ -117,6 +120,7 @@ class Material:
     skipped: tuple[tuple[str, Any, str], ...]
     timings: dict[str, float] = field(default_factory=dict)
     rows: list[SingleRow] = field(default_factory=list)
+    mimic: MimicTree | None = None
 
     @property
     def is_share(self) -> bool:
@@ -164,6 +168,7 @@ def gather(request: Request) -> Material:
     """
     chosen = choose_rows(request.rows, request.X)
     check_explainers(request.explainers)
+    check_mimic(request.mimic)
     start = time.perf_counter()
     projection = EntropicProjection(
         request.model, confidence_level=request.confidence_level, missing="omit"
@@ -172,10 +177,14 @@ def gather(request: Request) -> Material:
     material = _solved(request, projection)
     solved = time.perf_counter()
     timings = {"model": fitted - start, "solving": solved - fitted}
+    if request.mimic is not None:
+        material = replace(material, mimic=gather_rules(request, projection))
+        timings["rules"] = time.perf_counter() - solved
     if chosen is None:
         return replace(material, timings=timings)
+    begun = time.perf_counter()
     rows = gather_rows(request, chosen, projection, material.output)
-    return replace(material, timings=timings | {"rows": time.perf_counter() - solved}, rows=rows)
+    return replace(material, timings=timings | {"rows": time.perf_counter() - begun}, rows=rows)
 
 
 def _solved(request: Request, projection: EntropicProjection) -> Material:

@@ -31,6 +31,8 @@ class Request:
         What explains them, as for `WhatIfReport`.
     random_state : int, RandomState, Generator or None
         Of the explainer that is used by default.
+    mimic : object
+        The tree whose rules are told, as for `WhatIfReport`.
     """
 
     model: Any
@@ -45,3 +47,4 @@ class Request:
     rows: Any = None
     explainers: Any = None
     random_state: Any = 0
+    mimic: Any = None

@@ -162,10 +162,12 @@ def gather_rows(
     X, predictor = as_table(request.X), as_predictor(projection.model_)
     place = projection.answers_.output_names.index(output)
     predictions = predictor.predict(chosen.table)[:, place]
-    compared = _used(X, predictor)
+    compared = used_columns(X, predictor)
     explainers, n_learning = _fitted(request, projection, compared)
     with_weight = projection.table_.order
-    neighbours = find_neighbours(compared, _used(chosen.table, predictor), with_weight, chosen.positions)
+    neighbours = find_neighbours(
+        compared, used_columns(chosen.table, predictor), with_weight, chosen.positions
+    )
     explanations = [_explain(explainer, chosen.table, place) for explainer in explainers]
     known = _KnownRows(X, request.y, projection, place)
     return [
@@ -229,8 +231,20 @@ def _explain(explainer: Any, rows: Any, place: int) -> Explanation:
     return explainer.explain(rows, outputs=place)
 
 
-def _used(X: Any, predictor: Predictor) -> Any:
-    """The columns that the model was fitted on; all where it cannot tell."""
+def used_columns(X: Any, predictor: Predictor) -> Any:
+    """The columns that a model was fitted on; all where it cannot tell.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_rows, n_columns)
+        A table.
+    predictor : Predictor
+        The model.
+
+    Returns
+    -------
+    DataFrame or ndarray
+    """
     if predictor.columns is None or not is_frame(X):
         return X
     return select(X, [name for name in column_names(X) if name in predictor.columns])

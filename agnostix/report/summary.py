@@ -25,6 +25,7 @@ from agnostix.report.findings import (
 from agnostix.report.material import EQUAL_KL, Asked, Lever, Material
 from agnostix.report.plain import digits_of, records, rounded
 from agnostix.report.row_summary import summarise_row
+from agnostix.report.rules import summarise_rules
 from agnostix.report.words import Scale, is_known, percent, whole
 
 SCHEMA_VERSION = 1
@@ -61,6 +62,7 @@ def summarise(material: Material) -> dict[str, Any]:
         "baseline": _baseline(material),
         "groups": _groups(material),
         "quality": _quality(material),
+        "rules": summarise_rules(material.mimic),
         "rows": [summarise_row(single, material) for single in material.rows],
         "caveats": caveats(material),
         "timings": dict(material.timings),
@@ -101,6 +103,8 @@ def _identity(material: Material) -> list[tuple[str, str]]:
 
 def _cost(material: Material) -> str:
     said = f"the model was asked about {whole(material.projection.n_model_rows_)} rows, once"
+    if material.mimic is not None:
+        said += f", about {whole(material.mimic.n_model_rows_)} for a tree that copies it"
     if not material.rows:
         return said
     first = material.rows[0]

@@ -60,6 +60,10 @@ class WhatIfReport:
         an `OcclusionExplainer` with 100 background rows.
     random_state : int, RandomState, Generator or None, default=0
         Of the background that the default explainer draws.
+    mimic : MimicTree, default=None
+        A tree whose rules are told, in a part of their own that begins with how
+        far they may be believed. One that is not fitted is cloned, and fitted on
+        the columns of `X` that the model uses.
 
     Attributes
     ----------
@@ -101,6 +105,7 @@ class WhatIfReport:
         rows: Any = None,
         explainers: Sequence[AttributionExplainer] | None = None,
         random_state: Any = 0,
+        mimic: Any = None,
     ) -> None:
         scenarios = [what_if] if isinstance(what_if, Mapping) else list(what_if)
         self._request = Request(
@@ -116,6 +121,7 @@ class WhatIfReport:
             rows,
             explainers,
             random_state,
+            mimic,
         )
         self._drawing = 0.0
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
+import numpy as np
+from sklearn.tree._tree import Tree
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -14,7 +17,48 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import validate_data
 
-__all__ = ["HasMethods", "Interval", "InvalidParameterError", "StrOptions", "invalid_values", "validate_data"]
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "InvalidParameterError",
+    "StrOptions",
+    "invalid_values",
+    "validate_data",
+    "with_nodes",
+]
+
+
+def with_nodes(estimator: Any, nodes: np.ndarray, values: np.ndarray, depth: int) -> Any:
+    """A fitted decision tree regressor with other nodes.
+
+    Parameters
+    ----------
+    estimator : DecisionTreeRegressor
+        Fitted; not changed.
+    nodes : structured ndarray of shape (n_nodes,)
+        As the state of its tree holds them.
+    values : ndarray of shape (n_nodes, n_outputs)
+        Its answers.
+    depth : int
+        Splits on the longest path.
+
+    Returns
+    -------
+    DecisionTreeRegressor
+    """
+    n_outputs = estimator.n_outputs_
+    tree = Tree(estimator.n_features_in_, np.ones(n_outputs, dtype=np.intp), n_outputs)
+    tree.__setstate__(
+        {
+            "max_depth": depth,
+            "node_count": nodes.size,
+            "nodes": nodes,
+            "values": np.ascontiguousarray(values.reshape(nodes.size, n_outputs, 1)),
+        }
+    )
+    other = copy(estimator)
+    other.tree_ = tree
+    return other
 
 
 def invalid_values(constraints: list[Any]) -> list[Any]:

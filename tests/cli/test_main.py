@@ -232,3 +232,11 @@ def test_as_a_module() -> None:
     command = [sys.executable, "-W", "error", "-m", "agnostix", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"agnostix {version('agnostix')}\n"
+
+
+def test_the_model_is_written_as_rules(report) -> None:
+    ran = report("--mimic", "4")
+    assert (ran.status, ran.err) == (0, "")
+    assert "\nA tree of " in ran.out
+    assert '<section id="rules">' in ran.page.read_text(encoding="utf-8")
+    assert "A tree of " not in report().out

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 import agnostix
-from agnostix import LimeExplainer, OcclusionExplainer
+from agnostix import LimeExplainer, MimicTree, OcclusionExplainer
 from agnostix.testing import (
     all_explainers,
     check_case,
@@ -19,6 +19,7 @@ from tests.common.strategies import cases
 EXPLAINERS = [
     *(explainer(None) for _, explainer in all_explainers()),
     OcclusionExplainer(None, background_size=7),
+    MimicTree(None, synthetic="leaf", max_leaf_nodes=4, max_queries=200),
 ]
 LIMES = [
     LimeExplainer(None, n_samples=400, sampling="tilted"),

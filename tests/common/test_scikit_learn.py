@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from agnostix import MimicTree
 from agnostix.testing import AdditiveModel, all_explainers
 
 
@@ -28,6 +29,10 @@ ESTIMATORS = [
 
 
 def expected(explainer):
+    if isinstance(explainer, MimicTree):
+        return REWORDED_FOR_ROWS | {
+            "check_regressors_train": "it copies the double, not the truth of the check"
+        }
     return REWORDED_FOR_ROWS if hasattr(explainer, "transform") else REWORDED
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from agnostix import Explanation
+from agnostix import Explanation, MimicTree, as_predictor
 
 WILD = "a_b^2 $x$ <script>"
 
@@ -146,3 +147,18 @@ def intervals(ax: Any, colour: str) -> dict[float, tuple[float, float]]:
             dotted = line.get_linestyle() == ":"
             found[round(float(y[0]), 9)] = (-np.inf, np.inf) if dotted else (float(x[0]), float(x[1]))
     return found
+
+
+@cache
+def copied(task: str = "classification") -> MimicTree:
+    """A tree that copies a model of numbers and labels with signs in their names."""
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({WILD: rng.normal(size=200), "town": rng.choice(["<b>", "$a$", "ok", "x_y"], 200)})
+
+    def model(X: pd.DataFrame) -> Any:
+        share = 0.1 + 0.5 * (X[WILD].to_numpy() > 0.2) + 0.3 * (X["town"] == "$a$").to_numpy()
+        return share if task == "regression" else np.column_stack([1.0 - share, share])
+
+    names = ["out_$put$ 0", "out_$put$ 1"] if task == "classification" else None
+    predictor = as_predictor(model, task=task, output_names=names)
+    return MimicTree(predictor, max_leaf_nodes=5, random_state=0).fit(table)

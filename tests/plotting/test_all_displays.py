@@ -14,16 +14,19 @@ from matplotlib.figure import Figure
 import agnostix.plotting as plotting
 from agnostix import EntropicProjection
 from agnostix.plotting import (
+    FrontierDisplay,
+    LeavesDisplay,
     PixelsDisplay,
     SegmentsDisplay,
     ShiftDisplay,
     TextDisplay,
+    TreeDisplay,
     WeightConcentrationDisplay,
     WhatIfCurveDisplay,
     WhatIfMapDisplay,
     WhatIfRankingDisplay,
 )
-from tests.plotting.explanations import picture, pixels, text
+from tests.plotting.explanations import copied, picture, pixels, text
 from tests.plotting.test_attribution_displays import DISPLAYS
 
 WILD = "a_b^2 $x$ <script>"
@@ -40,6 +43,9 @@ MAKERS: dict[str, Maker] = {
     "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture()),
     "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels()),
     "TextDisplay": lambda p: TextDisplay.from_explanation(text()),
+    "TreeDisplay": lambda p: TreeDisplay.from_estimator(copied()),
+    "FrontierDisplay": lambda p: FrontierDisplay.from_estimator(copied()),
+    "LeavesDisplay": lambda p: LeavesDisplay.from_estimator(copied()),
 }
 
 
@@ -83,11 +89,11 @@ def test_signs_in_names_are_shown_as_text(display: Any, own: bool) -> None:
     texts = [
         text
         for ax in axes
-        for text in [ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels()]
+        for text in [ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels(), *ax.texts]
     ]
     wild = [text for text in texts if "$" in text.get_text()]
     assert all(not text.get_parse_math() for text in wild)
-    if not isinstance(display, WeightConcentrationDisplay):
+    if not isinstance(display, WeightConcentrationDisplay | FrontierDisplay):
         assert any(WILD in " ".join(text.get_text().split()) for text in wild)
 
 

@@ -109,6 +109,7 @@
       slope: lever.slope[i], kl: lever.kl[i], ess_fraction: lever.ess_fraction[i], max_weight: lever.max_weight[i], status: lever.status[i],
     }))),
     scenarios: () => summary.scenarios.flatMap((s) => flat(s.outcomes).map((row) => ({ question: s.question, ...row, kl: s.kl, ess_fraction: s.ess_fraction, status: s.status }))),
+    rules: () => flat(summary.rules.leaves),
     rows: () => summary.rows.flatMap((row) => row.explanations.flatMap((part) => flat(part.values).map((value) => ({
       row: row.name, position: row.position, method: part.method, ...value, base_value: part.base_value, surrogate_output: part.fidelity?.surrogate_output, r2: part.fidelity?.r2, output: part.output, confidence_level: part.confidence_level,
     })))),

@@ -1,0 +1,84 @@
+"""What trials say of ways to grow and of sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from agnostix.mimic.scores import Scores
+from agnostix.mimic.trial import Trial
+from agnostix.typing import Floats
+
+
+def price_steps(prices: Floats) -> tuple[Floats, Floats]:
+    """The sizes of a tree along its cost-complexity path.
+
+    Parameters
+    ----------
+    prices : ndarray of shape (n_nodes,)
+        From `weakest_links`.
+
+    Returns
+    -------
+    steps : ndarray of shape (n_sizes,)
+        Prices up to which splits are given up, from the largest tree to the root alone.
+    between : ndarray of shape (n_sizes,)
+        For each a price halfway to the next, by ratio: at which other trees are of like size.
+    """
+    steps = np.unique(np.append(prices[np.isfinite(prices)], 0.0))
+    return steps, np.append(np.sqrt(steps[:-1] * steps[1:]), np.inf)
+
+
+def smallest(tree_prices: Floats, trials: Iterable[Trial]) -> float:
+    """The price of the smallest tree that is as good as the best of its path.
+
+    As good: by labels and by squared distances within one standard error,
+    that of the difference on the same rows. Rows drawn near a row that a tree
+    was grown without tell of it too, which makes these errors small enough to
+    be of use where few rows are given.
+
+    Parameters
+    ----------
+    tree_prices : ndarray of shape (n_nodes,)
+        Of the tree that is to be made smaller.
+    trials : iterable of Trial
+        Of other trees that were grown in the same way.
+
+    Returns
+    -------
+    float
+        Splits up to it are to be given up.
+    """
+    steps, between = price_steps(tree_prices)
+    tried = list(trials)
+    found = [Scores.joined([trial.scores_nearby(price) for trial in tried]) for price in between]
+    by_labels = found[int(np.argmax([one.hits.mean() for one in found]))]
+    by_answers = found[int(np.argmin([one.losses.mean() for one in found]))]
+    good = [one.is_as_good(by_labels)[0] and one.is_as_good(by_answers)[1] for one in found]
+    return float(steps[max(np.flatnonzero(good), default=0)])
+
+
+def best_way(found: list[Scores], selection: str) -> int:
+    """Which way to grow comes nearest to the model.
+
+    By labels: of those that are not worse than the best by more than one
+    standard error, which labels cannot tell apart, the one whose answers are nearest.
+
+    Parameters
+    ----------
+    found : list of Scores
+        Of each, on the same rows.
+    selection : {"label", "r2"}
+        What counts.
+
+    Returns
+    -------
+    int
+        The first of those that are alike.
+    """
+    places = list(range(len(found)))
+    if selection == "label":
+        best = found[int(np.argmax([one.hits.mean() for one in found]))]
+        places = [k for k in places if found[k].is_as_good(best)[0]]
+    return min(places, key=lambda k: float(found[k].losses.mean()))

@@ -1,0 +1,261 @@
+"""A tree of rules as an outline: every split in words, and at each leaf what is said there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.plotting.style import (
+    ACCENT,
+    CONTRAST,
+    FAINT,
+    INK,
+    MUTED,
+    SERIES,
+    axes_for,
+    house_style,
+    shortened,
+)
+
+_ROW, _MARGIN = 0.3, 0.9
+"""Height of a line, and of what is above and below all, in inches."""
+_WIDTH = 10.5
+_STEP = 0.018
+"""Indentation, as a share of the width."""
+_BAR = (0.575, 0.70)
+_LABEL, _ROWS = 0.71, 0.865
+_FIDELITY = (0.885, 0.99)
+_POOR = 0.8
+"""Fidelity below is marked."""
+
+
+class TreeDisplay:
+    """A tree that copies a model, line by line, from all rows at the top.
+
+    Each line is one side of a split. Bars at the leaves are the tree's
+    probabilities of all classes, or for numbers its answer on a common scale;
+    beside them stand its label, the share of the given rows that come there, and
+    the share of rows with the model's label, with its interval. Leaves whose
+    fidelity is below 0.8 are marked in orange.
+
+    Parameters
+    ----------
+    lines : DataFrame
+        A node in each row, in the order of drawing: node, depth, words, is_leaf; at
+        leaves label, coverage, fidelity, fidelity_low, fidelity_high (NaN where unknown).
+    values : ndarray of shape (n_lines, n_outputs)
+        The tree's answers, in model output units.
+    output_names : sequence of str
+        Names of the outputs.
+    title : str, default=""
+        What stands above.
+    is_classifier : bool, default=True
+        Whether the answers are scores of classes.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from agnostix import MimicTree
+    >>> from agnostix.plotting import TreeDisplay
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> forest = RandomForestClassifier(10, random_state=0).fit(X, y)
+    >>> mimic = MimicTree(forest, max_leaf_nodes=4, random_state=0).fit(X)
+    >>> display = TreeDisplay.from_estimator(mimic).plot()
+    >>> int(display.frame()["is_leaf"].sum()) == len(mimic.leaves_)
+    True
+    """
+
+    def __init__(
+        self,
+        lines: pd.DataFrame,
+        values: Any,
+        output_names: Sequence[str],
+        title: str = "",
+        is_classifier: bool = True,
+    ) -> None:
+        self.lines = lines
+        self.values = values
+        self.output_names = output_names
+        self.title = title
+        self.is_classifier = is_classifier
+
+    @classmethod
+    def from_estimator(cls, estimator: Any) -> TreeDisplay:
+        """Take a fitted `MimicTree`.
+
+        Parameters
+        ----------
+        estimator : MimicTree
+            A fitted one.
+
+        Returns
+        -------
+        TreeDisplay
+        """
+        tree, leaves = estimator.rule_tree_, estimator.leaves_
+        lines = pd.DataFrame(_outline(tree, 0, 0, "all rows"), columns=["node", "depth", "words", "is_leaf"])
+        told = leaves.reindex(columns=["label", "coverage", "fidelity", "fidelity_low", "fidelity_high"])
+        lines = lines.join(told, on="node")
+        return cls(
+            lines,
+            tree.values[lines["node"].to_numpy()],
+            tree.output_names,
+            fidelity_words(estimator.fidelity_, len(leaves)),
+            "label" in leaves,
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """The data behind the picture.
+
+        Returns
+        -------
+        DataFrame
+            The lines, with each output's answer in a column "value NAME".
+        """
+        answers = {f"value {name}": self.values[:, k] for k, name in enumerate(self.output_names)}
+        return self.lines.assign(**answers)
+
+    def plot(self, ax: Any = None) -> TreeDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where; a new figure by default, 0.3 inches high for each line.
+
+        Returns
+        -------
+        self : TreeDisplay
+        """
+        with house_style():
+            n = len(self.lines)
+            self.ax_, self.figure_ = axes_for(ax, _WIDTH, _ROW * n + _MARGIN)
+            self.ax_.set(xlim=(0, 1), ylim=(n - 0.3, -1.2), xticks=[], yticks=[])
+            self.ax_.spines[:].set_visible(False)
+            self._draw_branches()
+            lines: Any = self.lines.itertuples()
+            for place, line in enumerate(lines):
+                self._write(line.depth * _STEP + 0.004, place, shortened(line.words, 84 - 3 * line.depth))
+                if line.is_leaf:
+                    self._draw_leaf(place, line)
+            self._write_heads()
+        return self
+
+    def _draw_branches(self) -> None:
+        """From each split down to its two sides."""
+        depth = self.lines["depth"].to_numpy()
+        for place in range(1, depth.size):
+            x = (depth[place] - 1) * _STEP + 0.012
+            above = int(np.flatnonzero(depth[:place] == depth[place] - 1)[-1])
+            self.ax_.plot([x, x, x + 0.008], [above + 0.38, place, place], color=FAINT, lw=1.0)
+
+    def _draw_leaf(self, place: int, line: Any) -> None:
+        self._draw_shares(place) if self.is_classifier else self._draw_number(place)
+        if self.is_classifier:
+            self._write(_LABEL, place, shortened(str(line.label), 16), weight="bold")
+        self._write(_ROWS, place, f"{100 * line.coverage:.1f} %", ha="right", color=MUTED)
+        if np.isfinite(line.fidelity):
+            self._draw_fidelity(place, line)
+
+    def _draw_shares(self, place: int) -> None:
+        start, width = _BAR[0], _BAR[1] - _BAR[0]
+        for k, share in enumerate(np.clip(self.values[place], 0.0, 1.0)):
+            colour = SERIES[k] if k < len(SERIES) else FAINT
+            self.ax_.barh(place, width * share, left=start, height=0.5, color=colour)
+            start += width * share
+
+    def _draw_number(self, place: int) -> None:
+        """Each output's answer on a scale that is common to all leaves."""
+        at = self.values[self.lines["is_leaf"].to_numpy()]
+        low, high = at.min(axis=0), at.max(axis=0)
+        where = (self.values[place] - low) / np.where(high > low, high - low, 1.0)
+        self.ax_.plot(_BAR, [place, place], color=FAINT, lw=1.0)
+        for k, share in enumerate(where):
+            x = _BAR[0] + (_BAR[1] - _BAR[0]) * share
+            self.ax_.plot(x, place, "o", color=SERIES[k % len(SERIES)], ms=5)
+        self._write(
+            _LABEL, place, ", ".join(f"{value:.4g}" for value in self.values[place][:2]), weight="bold"
+        )
+
+    def _draw_fidelity(self, place: int, line: Any) -> None:
+        colour = CONTRAST if line.fidelity < _POOR else ACCENT
+        low, high, dot = (self._along(end) for end in (line.fidelity_low, line.fidelity_high, line.fidelity))
+        self.ax_.plot([low, high], [place, place], color=colour, lw=1.3)
+        self.ax_.plot(dot, place, "o", color=colour, ms=4.5)
+
+    def _along(self, share: float) -> float:
+        """Where a fidelity is drawn."""
+        return _FIDELITY[0] + (_FIDELITY[1] - _FIDELITY[0]) * share
+
+    def _write(self, x: float, y: float, words: str, **look: Any) -> None:
+        style = {"va": "center", "fontsize": 9, "color": INK, "parse_math": False} | look
+        self.ax_.text(x, y, words, **style)
+
+    def _write_heads(self) -> None:
+        look = {"color": MUTED, "fontsize": 8.5}
+        what = "probabilities" if self.is_classifier else "answer"
+        self._write(_BAR[0], -0.85, what, **look)
+        self._write(_LABEL, -0.85, "says", **look)
+        self._write(_ROWS, -0.85, "rows", ha="right", **look)
+        if self.lines["fidelity"].notna().any():
+            self._write(sum(_FIDELITY) / 2, -0.85, "fidelity, 0 to 1", ha="center", **look)
+            for end in (0.0, 0.5, 1.0):
+                x, n = self._along(end), len(self.lines)
+                self.ax_.plot([x, x], [-0.5, n - 0.5], color=FAINT, lw=0.6, zorder=0)
+        if self.title:
+            self.ax_.set_title(shortened(self.title, 110), parse_math=False)
+        if self.is_classifier:
+            self._write_classes()
+
+    def _write_classes(self) -> None:
+        """Which colour is which class, below."""
+        from matplotlib.patches import Patch
+
+        named = list(self.output_names)[: len(SERIES)]
+        patches = [Patch(color=SERIES[k], label=shortened(str(name), 24)) for k, name in enumerate(named)]
+        self.ax_.legend(
+            handles=patches, loc="upper left", bbox_to_anchor=(0.0, 0.0), ncols=6, frameon=False, fontsize=8.5
+        )
+
+
+def fidelity_words(fidelity: Any, n_leaves: int) -> str:
+    """How faithful a copy is, in a line.
+
+    Parameters
+    ----------
+    fidelity : Fidelity
+        Of `MimicTree`.
+    n_leaves : int
+        Of the tree.
+
+    Returns
+    -------
+    str
+    """
+    leaves = f"{n_leaves} leaves: " if n_leaves > 1 else "1 leaf: "
+    r2 = f"R² {fidelity.r2:.2f} ± {1.96 * fidelity.r2_std_error:.2f}"
+    if fidelity.label is None:
+        return leaves + r2
+    interval = f"{100 * fidelity.label_low:.1f} to {100 * fidelity.label_high:.1f} %"
+    return f"{leaves}says the model's label for {100 * fidelity.label:.1f} % of rows ({interval}); {r2}"
+
+
+def _outline(tree: Any, node: int, depth: int, words: str) -> list[tuple[int, int, str, bool]]:
+    """Nodes as lines, each before what is below it."""
+    is_leaf = bool(tree.left[node] < 0)
+    lines = [(node, depth, words, is_leaf)]
+    if not is_leaf:
+        for side, told in zip((tree.left[node], tree.right[node]), tree.sides(node), strict=True):
+            lines += _outline(tree, int(side), depth + 1, told)
+    return lines

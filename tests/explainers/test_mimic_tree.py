@@ -1,0 +1,365 @@
+"""MimicTree as a classifier, a regressor and an explainer."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree._tree import Tree
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from agnostix import MimicTree, as_predictor
+from agnostix.exceptions import DataError
+from agnostix.testing import AdditiveModel, CountingModel, ProbabilityModel
+from agnostix.testing.tables import mixed, mixed_polars, numbers
+
+EXPECTED = {
+    "check_estimators_empty_data_messages": "the message names rows and columns, not features",
+    "check_n_features_in_after_fitting": "the message names the columns that are missing",
+    "check_fit2d_predict1d": "the message says which X.reshape to call",
+    "check_estimators_pickle": "the check puts missing values into X, which the model inside refuses",
+    "check_requires_y_none": "the message says that it is the model inside that needs y",
+}
+
+
+@parametrize_with_checks(
+    [MimicTree(LogisticRegression()), MimicTree(Ridge())], expected_failed_checks=lambda _: EXPECTED
+)
+def test_scikit_learns_checks_pass(estimator, check):
+    check(estimator)
+
+
+def iris(model=None, **kw):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    model = (model or RandomForestClassifier(15, random_state=0)).fit(X, y)
+    return MimicTree(model, random_state=0, **kw).fit(X), X, y
+
+
+def test_a_classifier_answers_as_scikit_learns_tree_does():
+    mimic, X, y = iris()
+    assert is_classifier(mimic)
+    assert not is_regressor(mimic)
+    proba, labels = mimic.predict_proba(X), mimic.predict(X)
+    np.testing.assert_array_equal(proba, mimic.estimator_.predict(X.to_numpy()))
+    np.testing.assert_array_equal(labels, mimic.classes_[proba.argmax(axis=1)])
+    np.testing.assert_array_equal(mimic.classes_, [0, 1, 2])
+    assert mimic.score(X, y) == accuracy_score(y, labels) > 0.9
+    assert isinstance(mimic.tree_, Tree)
+    np.testing.assert_array_equal(mimic.apply(X), mimic.tree_.apply(X.to_numpy(dtype=np.float32)))
+    np.testing.assert_allclose(mimic.feature_importances_.sum(), 1.0)
+    path = mimic.decision_path(X.head(3))
+    assert path.shape == (3, mimic.tree_.node_count)
+    for k, leaf in enumerate(mimic.apply(X.head(3))):
+        assert sorted(path[k].indices) == sorted(mimic.rule_tree_.path(leaf))
+    assert set(mimic.apply(X)) == set(mimic.leaves_.index)
+
+
+def test_a_regressor_answers_numbers():
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    mimic = MimicTree(RandomForestRegressor(10, random_state=0).fit(X, y), random_state=0).fit(X)
+    assert is_regressor(mimic)
+    assert not is_classifier(mimic)
+    assert mimic.predict(X).shape == (442,)
+    assert mimic.score(X, y) == r2_score(y, mimic.predict(X))
+    assert not hasattr(mimic, "predict_proba")
+    assert not hasattr(mimic, "classes_")
+    assert mimic.fidelity_.label is None
+    assert "fidelity" not in mimic.leaves_
+    assert list(mimic.frontier_.columns) == ["leaves", "price", "r2", "r2_std_error", "chosen"]
+    told = mimic.fidelity(X, y)
+    assert told.accuracy_model == r2_score(y, mimic.model.predict(X))
+    assert told.accuracy_tree == mimic.score(X, y)
+    assert told.accuracy_both is None
+
+
+def test_several_numbers_at_once():
+    X = numbers(60)
+    mimic = MimicTree(LinearRegression().fit(X, X[:, :2] * [1.0, -2.0]), random_state=0).fit(X)
+    assert mimic.predict(X).shape == (60, 2)
+    assert mimic.output_names_ == ("output_0", "output_1")
+
+
+@pytest.mark.parametrize("labels", [np.array(["no", "yes"]), np.array([False, True]), np.array([3, 7])])
+def test_labels_keep_their_type(labels):
+    X = numbers(80)
+    y = labels[(X[:, 0] > 0.2).astype(int)]
+    mimic = MimicTree(LogisticRegression(), random_state=0).fit(X, y)
+    assert mimic.predict(X).dtype.kind == y.dtype.kind
+    np.testing.assert_array_equal(mimic.classes_, mimic.model_.classes_)
+    assert mimic.score(X, y) > 0.85
+    np.testing.assert_allclose(mimic.predict_proba(X).sum(axis=1), 1.0)
+
+
+def test_fidelity_to_given_rows_is_counted():
+    mimic, X, y = iris()
+    told = mimic.fidelity(X, y)
+    model, tree = mimic.model.predict(X), mimic.predict(X)
+    assert told.label == np.mean(model == tree)
+    assert told.accuracy_model == np.mean(model == y)
+    assert told.accuracy_tree == np.mean(tree == y)
+    assert told.accuracy_both == np.mean((model == y) & (tree == y))
+    assert (told.source, told.n_rows, mimic.fidelity_.source) == ("given", 150, "cross-fitted")
+    assert mimic.fidelity(X).accuracy_model is None
+
+
+def test_the_interval_is_of_fewer_rows_than_there_are():
+    mimic, _, _ = iris()
+    assert mimic.fidelity_.n_effective == pytest.approx(150 / 2.25)
+    assert mimic.fidelity_.label_low < mimic.fidelity_.label < mimic.fidelity_.label_high
+
+
+def test_of_many_rows_some_are_set_aside():
+    X = numbers(5000)
+    y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(int)
+    model = HistGradientBoostingClassifier(max_iter=10, random_state=0).fit(X[:500], y[:500])
+    mimic = MimicTree(model, max_leaf_nodes=6, random_state=0).fit(X)
+    assert (mimic.fidelity_.source, mimic.fidelity_.n_rows, mimic.fidelity_.n_effective) == (
+        "held out",
+        1000,
+        1000,
+    )
+
+
+@pytest.mark.parametrize("selection", ["label", "r2"])
+def test_intervals_hold_the_fidelity_to_fresh_rows(selection):
+    held = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(200, 4))
+        model = LogisticRegression().fit(X, (X @ [1.0, -1.0, 0.5, 0.0] + rng.normal(size=200) > 0))
+        rows, fresh = rng.normal(size=(150, 4)), rng.normal(size=(5000, 4))
+        mimic = MimicTree(model, selection=selection, max_queries=1200, random_state=seed).fit(rows)
+        true = mimic.fidelity(fresh).label
+        held += mimic.fidelity_.label_low <= true <= mimic.fidelity_.label_high
+    assert held >= 10
+
+
+def test_drawn_rows_help_where_few_are_given():
+    X, y = load_wine(return_X_y=True)
+    order = np.random.default_rng(0).permutation(178)
+    rows, fresh = X[order[:90]], X[order[90:]]
+    model = RandomForestClassifier(50, random_state=0).fit(rows, y[order[:90]])
+    plain, drawn = (
+        MimicTree(model, targets="soft", synthetic=kind, random_state=0).fit(rows).fidelity(fresh)
+        for kind in ("none", "bootstrap")
+    )
+    assert drawn.r2 > plain.r2 + 0.03
+
+
+@pytest.mark.parametrize(
+    "synthetic", ["none", "bootstrap", "leaf", "auto", lambda n, rng: rng.normal(size=(n, 4))]
+)
+@pytest.mark.parametrize("max_queries", [None, 300, 60])
+def test_the_model_is_asked_no_more_than_is_allowed(synthetic, max_queries):
+    X, model = numbers(40), CountingModel(ProbabilityModel())
+    mimic = MimicTree(model, synthetic=synthetic, max_queries=max_queries, random_state=0)
+    if max_queries == 60 or (max_queries == 300 and synthetic == "none"):
+        warnings.simplefilter("ignore", UserWarning)
+    mimic.fit(X)
+    assert model.n_rows == mimic.n_model_rows_ <= (max_queries or 4080)
+
+
+def test_fewer_queries_than_rows_are_said_and_some_rows_are_used():
+    X = numbers(100)
+    mimic = MimicTree(AdditiveModel(), max_queries=40, random_state=0)
+    words = r"^max_queries is less than the 100 rows of X take, so 36 of them, drawn at random, are all that"
+    with pytest.warns(UserWarning, match=words):
+        mimic.fit(X)
+    assert mimic.leaves_["n_real"].sum() == 36
+    assert mimic.synthetic_ == "none"
+
+
+@pytest.mark.parametrize("make", [mixed, mixed_polars, lambda n: mixed(n).to_numpy()])
+def test_rows_in_another_order_give_the_same_bits(make):
+    X, order = make(60), np.random.default_rng(0).permutation(60)
+    turned = X.iloc[order] if isinstance(X, pd.DataFrame) else X[order]
+
+    def model(X):
+        age = X["age"] if not isinstance(X, np.ndarray) else X[:, 0]
+        return np.asarray(age, dtype=float)
+
+    found = [MimicTree(model, random_state=0, n_jobs=jobs).fit(one) for one, jobs in ((X, 1), (turned, 2))]
+    one, other = (own.rule_tree_ for own in found)
+    for name in ("feature", "threshold", "values", "n_real", "left"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert found[0].fidelity_.r2 == found[1].fidelity_.r2
+    pd.testing.assert_frame_equal(found[0].leaves_, found[1].leaves_)
+
+
+def test_alike_rows_are_asked_about_once():
+    model = CountingModel(ProbabilityModel())
+    MimicTree(model, synthetic="none", random_state=0).fit(np.tile(numbers(10), (5, 1)))
+    assert model.n_rows == 10 + 2 * 20
+
+
+def test_paths_are_told_and_their_parts_add_up():
+    mimic, X, _ = iris()
+    exp = mimic.explain(X.iloc[[0, 70, 140]])
+    assert (exp.kind, exp.method, exp.n_model_rows) == ("surrogate", "MimicTree", 3)
+    np.testing.assert_allclose(exp.base_values[0], mimic.rule_tree_.values[0])
+    np.testing.assert_allclose(
+        exp.base_values + exp.values.sum(axis=1), mimic.predict_proba(X.iloc[[0, 70, 140]])
+    )
+    np.testing.assert_array_equal(exp.extras["surrogate_outputs"], mimic.predict_proba(X.iloc[[0, 70, 140]]))
+    np.testing.assert_array_equal(exp.outputs, mimic.model.predict_proba(X.iloc[[0, 70, 140]]))
+    assert list(exp.extras["rule"]) == list(mimic.leaves_.loc[exp.extras["leaf"], "rule"])
+    for rule, conditions, values in zip(
+        exp.extras["rule"], exp.extras["conditions"], exp.values, strict=True
+    ):
+        told = [one for one in conditions if one]
+        assert sorted(rule.split(" and ")) == sorted(told)
+        assert (values[conditions == ""] == 0).all()
+    np.testing.assert_array_equal(exp.fidelity["r2"][0], mimic.fidelity_.r2_outputs)
+    one = mimic.explain(X.head(2), outputs="virginica" if "virginica" in mimic.output_names_ else 2)
+    np.testing.assert_array_equal(one.values[:, :, 0], mimic.explain(X.head(2)).values[:, :, 2])
+
+
+def test_labels_in_words_and_strange_ones():
+    X = pd.DataFrame({"a 'col'": list("uvwx") * 20, "n": np.arange(80.0)})
+    y = X["a 'col'"].isin(["u", "x"]).astype(int)
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    model = make_pipeline(encoder, LogisticRegression()).fit(X[["a 'col'"]], y)
+    mimic = MimicTree(model, max_leaf_nodes=2, random_state=0).fit(X)
+    assert sorted(mimic.leaves_["rule"]) == ["a 'col' in {u, x}", "a 'col' in {v, w}"]
+    strange = pd.DataFrame({"a 'col'": ["z", None], "n": [0.0, 1.0]})
+    assert len(set(mimic.apply(strange))) == 1
+
+
+def test_polars_and_pandas_are_copied_alike():
+    X = mixed(80).drop(columns="since")
+
+    def model(X):
+        return np.asarray(X["age"], dtype=float) + (np.asarray(X["job"]) == "clerk") * 20.0
+
+    frame = pl.from_pandas(X.assign(town=X["town"].astype(str)))
+    one = MimicTree(model, random_state=0).fit(X)
+    other = MimicTree(model, random_state=0).fit(frame)
+    assert list(one.leaves_["rule"]) == list(other.leaves_["rule"])
+
+
+def test_it_pickles_clones_and_is_stable():
+    mimic, X, _ = iris()
+    again = pickle.loads(pickle.dumps(mimic))
+    np.testing.assert_array_equal(again.predict_proba(X), mimic.predict_proba(X))
+    found = mimic.stability(3)
+    assert (found.n_refits, list(found.used.index)) == (3, list(X.columns))
+    assert found.agreement == again.stability(3).agreement > 0.8
+    twin = clone(mimic)
+    assert twin.model is mimic.model
+    assert not hasattr(twin, "rule_tree_")
+
+
+def test_without_its_model_it_still_predicts():
+    mimic, X, _ = iris()
+    parted = pickle.loads(pickle.dumps(mimic.without_model()))
+    np.testing.assert_array_equal(parted.predict(X), mimic.predict(X))
+    assert is_classifier(parted)
+
+
+def test_a_single_class_is_one_leaf():
+    X, y = load_iris(return_X_y=True)
+    mimic = MimicTree(DummyClassifier(strategy="constant", constant=1).fit(X, y), random_state=0).fit(X)
+    assert len(mimic.leaves_) == 1
+    assert mimic.leaves_["rule"].iloc[0] == "any row"
+    assert (mimic.fidelity_.label, mimic.fidelity_.label_high, mimic.fidelity_.r2) == (1.0, 1.0, 1.0)
+    assert set(mimic.predict(X)) == {1}
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 7])
+def test_fewer_rows_than_leaves(n_rows):
+    mimic = MimicTree(AdditiveModel(), synthetic="none", random_state=0).fit(numbers(n_rows))
+    assert 1 <= len(mimic.leaves_) <= n_rows
+
+
+def test_one_leaf_is_the_mean():
+    X = numbers(30)
+    mimic = MimicTree(AdditiveModel(), max_leaf_nodes=1, synthetic="none", random_state=0).fit(X)
+    assert list(mimic.leaves_["rule"]) == ["any row"]
+    np.testing.assert_allclose(mimic.predict(X), AdditiveModel()(X).mean())
+    assert mimic.tree_.node_count == 1
+    assert (mimic.explain(X).values == 0).all()
+
+
+def test_many_labels_that_say_nothing():
+    X = pd.DataFrame({"id": [f"row {k}" for k in range(200)], "n": np.random.default_rng(0).normal(size=200)})
+    mimic = MimicTree(lambda X: np.asarray(X["n"], dtype=float), max_leaf_nodes=8, random_state=0).fit(X)
+    fresh = pd.DataFrame(
+        {"id": [f"other {k}" for k in range(200)], "n": np.random.default_rng(1).normal(size=200)}
+    )
+    assert mimic.fidelity(fresh).r2 > 0.8
+
+
+def test_a_column_without_values_is_left_alone():
+    X = pd.DataFrame({"gone": [np.nan] * 50, "n": np.arange(50.0)})
+    mimic = MimicTree(lambda X: np.asarray(X["n"], dtype=float), random_state=0).fit(X)
+    assert not mimic.leaves_["rule"].str.contains("gone").any()
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "message"),
+    [
+        (
+            AdditiveModel(),
+            {"targets": "hard"},
+            "The 'targets' of MimicTree is 'hard', which is for classifiers, and the model AdditiveModel is "
+            "none. Use 'soft' or 'auto'.",
+        ),
+        (
+            as_predictor(AdditiveModel(), task="classification"),
+            {},
+            "The model AdditiveModel is a classifier that answers with one number a row, and MimicTree needs "
+            "one for each class. Pass its predict_proba, or lambda X: np.column_stack([1 - p(X), p(X)]) as a "
+            "classification model, or say as_predictor(model, task='regression') to copy the number itself.",
+        ),
+    ],
+)
+def test_what_cannot_be_copied_is_said(model, params, message):
+    with pytest.raises(DataError) as given:
+        MimicTree(model, **params).fit(numbers())
+    assert str(given.value) == message
+
+
+def test_a_single_row_is_refused():
+    words = (
+        "X has a single row (n_samples=1), and MimicTree needs at least two: rows to grow a tree on, and "
+        "others to measure it by."
+    )
+    with pytest.raises(DataError) as given:
+        MimicTree(AdditiveModel()).fit(numbers(1))
+    assert str(given.value) == words
+
+
+def test_one_refit_cannot_be_compared():
+    mimic = MimicTree(AdditiveModel(), random_state=0).fit(numbers())
+    with pytest.raises(
+        DataError, match=r"^The 'n' of stability must be 2 or more, since trees are compared; got 1.$"
+    ):
+        mimic.stability(1)
+
+
+def test_scores_of_classes_are_copied_as_they_are():
+    X, y = load_iris(return_X_y=True)
+    model = as_predictor(LinearSVC(dual=False).fit(X, y), output="decision_function")
+    mimic = MimicTree(model, random_state=0).fit(X)
+    assert (mimic.targets_, mimic.fidelity_.kl) == ("soft", None)
+    assert mimic.fidelity(X).label > 0.8
+    assert not hasattr(mimic, "predict_proba")
+
+
+def test_a_tree_copies_a_tree():
+    X, y = load_iris(return_X_y=True)
+    model = DecisionTreeClassifier(max_leaf_nodes=4, random_state=0).fit(X, y)
+    mimic = MimicTree(model, random_state=0).fit(X)
+    assert mimic.fidelity(X).label == 1.0

@@ -1,0 +1,91 @@
+"""The cost-complexity path against scikit-learn and plain loops; who stands in; what is chosen."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.tree import DecisionTreeRegressor
+
+from agnostix.mimic import Growth, ranked
+from agnostix.mimic.choice import best_way, price_steps, smallest
+from agnostix.mimic.pruning import stand_ins, weakest_links
+from agnostix.mimic.reduction import reduced
+from agnostix.mimic.scores import Scores
+from agnostix.mimic.trial import Trial
+from tests.mimic.materials import TABLES, material
+from tests.reference import mimic as reference
+
+
+def grown(seed, leaves=14, n=150):
+    one = material(TABLES["pandas"](n), seed=seed)
+    return Growth("soft", leaves, 1, ("a", "b")).grown(one, np.arange(n)), one
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_prices_are_those_of_scikit_learn_and_of_plain_loops(seed):
+    own, one = grown(seed)
+    tree, steps = own.tree, price_steps(weakest_links(own.tree))[0]
+    path = reference.pruning_path(tree.left, tree.right, tree.loss / tree.weight[0])
+    np.testing.assert_allclose(steps[1:], [price for price, _ in path], rtol=1e-9)
+    sizes = [
+        1 + int((np.isfinite(weakest_links(tree)) & (weakest_links(tree) > step)).sum()) for step in steps
+    ]
+    assert sizes == [tree.leaves.size, *(leaves for _, leaves in path)]
+    full = DecisionTreeRegressor(max_leaf_nodes=14, random_state=0)
+    theirs = full.cost_complexity_pruning_path(ranked(one.numbers, own.ranks), one.answers).ccp_alphas
+    np.testing.assert_allclose(steps, theirs * 2, rtol=1e-9)  # which are means over two outputs
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_smaller_tree_answers_as_the_stand_ins_of_the_larger(seed):
+    own, one = grown(seed)
+    X, prices = TABLES["pandas"](150), weakest_links(own.tree)
+    for step in price_steps(prices)[0]:
+        splits = (own.tree.left >= 0) & (prices > step)
+        small = own.reduced(splits)
+        found = small.tree.values[small.tree.apply(X)]
+        expected = own.tree.values[stand_ins(own.tree, splits)[own.tree.apply(X)]]
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(
+            small.tree.apply(X), small.estimator.apply(ranked(one.numbers, small.ranks))
+        )
+        assert small.tree.leaves.size == 1 + splits.sum()
+        np.testing.assert_array_equal(reduced(own.tree, splits)[0].loss[0], own.tree.loss[0])
+
+
+def scores(hits, losses):
+    return Scores(np.array(hits, dtype=float), np.array(losses, dtype=float))
+
+
+def test_what_labels_cannot_tell_apart_is_told_by_answers():
+    first = scores([1, 1, 1, 1, 1, 1, 1, 0], [0.5] * 8)
+    near = scores([1, 1, 1, 1, 1, 1, 0, 0], [0.1] * 8)  # one label in eight: a standard error
+    far = scores([1, 1, 0, 0, 0, 0, 0, 0], [0.0] * 8)
+    assert best_way([first, near, far], "label") == 1
+    assert best_way([first, near, far], "r2") == 2
+    assert best_way([first, far], "label") == 0
+    assert best_way([near, near], "label") == 0
+
+
+def test_a_tree_is_pruned_to_where_others_are_as_good():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=400)
+    X = pd.DataFrame({"x": x, "noise": rng.normal(size=400)})
+    one = material(X)
+    steep = np.where(x > 0.5, 5.0, 0.0)[:, None] + rng.normal(size=(400, 1))
+    one = type(one)(one.features, one.numbers, steep, one.fold, one.parent, 400, False)
+    growth = Growth("soft", 12, 1, ("y",))
+    whole = growth.grown(one, np.arange(400)).tree
+    trials = []
+    for part in range(5):
+        rows, test = np.flatnonzero(one.fold != part), np.flatnonzero(one.fold == part)
+        trials.append(Trial.of(growth.grown(one, rows).tree, one, test, drawn=True))
+    prices = weakest_links(whole)
+    assert 1 + int((np.isfinite(prices) & (prices > smallest(prices, trials))).sum()) == 2
+
+
+def test_kin_are_averaged_with_the_row_they_were_drawn_from():
+    found = scores([1, 0, 1, 1], [1.0, 2.0, 3.0, 4.0]).within(
+        np.array([0, 1, 1, 0]), np.array([1.0, 1.0, 2.0, 1.0])
+    )
+    np.testing.assert_allclose(found.hits, [1.0, 2 / 3])
+    np.testing.assert_allclose(found.losses, [2.5, 8 / 3])

@@ -1,0 +1,112 @@
+"""Drawn rows: of the table's make, near the rows they are made from, and of their parts alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agnostix.engine import Survey
+from agnostix.exceptions import DataError
+from agnostix.mimic import Asking, DrawnInLeaves, Growth, SmoothedBootstrap
+from agnostix.mimic.query_column import QueryColumn
+from agnostix.models import as_predictor
+from agnostix.perturb.alike import check_alike
+from agnostix.testing import AdditiveModel
+from agnostix.testing.tables import mixed, mixed_polars, numbers
+from agnostix.utils.frames import columns, kind_of, to_codes, to_floats
+from tests.mimic.materials import material
+
+MAKES = {"pandas": mixed, "polars": mixed_polars, "objects": lambda n: mixed(n).to_numpy()}
+
+
+def drawn(X, n=2000, seed=0, groups=None):
+    rng = np.random.default_rng(seed)
+    parents = rng.integers(len(X), size=n)
+    groups = np.zeros(len(X), dtype=int) if groups is None else groups
+    return SmoothedBootstrap(X).draw(parents, groups, rng), parents
+
+
+@pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
+def test_types_levels_and_gaps_are_respected(make):
+    X = make(60)
+    found, _ = drawn(X)
+    check_alike(found, X)
+    for (name, given), new in zip(columns(X).items(), columns(found).values(), strict=True):
+        if kind_of(given) == "categorical":
+            assert set(to_codes(new)[1]) <= set(to_codes(given)[1])
+        if kind_of(given) == "numeric":
+            own, more = to_floats(given), to_floats(new)
+            assert np.nanmin(own) <= np.nanmin(more) <= np.nanmax(more) <= np.nanmax(own)
+            assert np.isnan(more).any() == np.isnan(own).any()
+            if (own[~np.isnan(own)] % 1 == 0).all():
+                assert set(more[~np.isnan(more)]) <= set(np.arange(np.nanmin(own), np.nanmax(own) + 1)), name
+
+
+def test_numbers_move_by_a_share_of_their_spread_and_some_come_from_other_rows():
+    X = pd.DataFrame({"x": np.random.default_rng(0).normal(50, 4, 3000)})
+    found, parents = drawn(X, 40_000)
+    step = found["x"].to_numpy() - X["x"].to_numpy()[parents]
+    near = np.abs(step) < 4 * 0.15 * X["x"].std()
+    assert np.mean(near) == pytest.approx(
+        1 - 0.15 * 0.67, abs=0.01
+    )  # another row is as near by chance in a third
+    inner = np.sort(np.abs(step))[int(0.5 * 0.85 * step.size)]
+    assert inner == pytest.approx(0.15 * X["x"].std() * 0.6745, rel=0.2)
+
+
+def test_points_and_levels_stay_where_they_are():
+    rng = np.random.default_rng(0)
+    gain = np.where(rng.random(500) < 0.8, 0.0, rng.exponential(1000.0, 500))
+    X = pd.DataFrame({"gain": gain, "flag": rng.integers(0, 2, 500).astype(float)})
+    found, _parents = drawn(X)
+    assert set(found["flag"]) == {0.0, 1.0}
+    assert np.mean(found["gain"] == 0.0) == pytest.approx(0.8, abs=0.04)
+    assert not QueryColumn.learn(X, 0).moves[gain == 0.0].any()
+    assert QueryColumn.learn(X, 0).moves[gain > 0.0].all()
+
+
+def test_values_come_from_the_part_of_the_row_they_are_made_from():
+    groups = np.arange(60) % 3
+    X = pd.DataFrame({f"c{k}": pd.Series([f"{g}/{k}/{i}" for i, g in enumerate(groups)]) for k in range(4)})
+    found, parents = drawn(X, groups=groups)
+    for name in X.columns:
+        assert [value[0] for value in found[name]] == [str(groups[parent]) for parent in parents]
+    swapped = np.mean(found["c0"].to_numpy() != X["c0"].to_numpy()[parents])
+    assert swapped == pytest.approx(0.15 * 19 / 20, abs=0.03)
+
+
+def asking(X):
+    survey = Survey(as_predictor(AdditiveModel()), 1)
+    return Asking(survey, SmoothedBootstrap(X), 0)
+
+
+def test_rows_are_drawn_within_leaves_most_where_there_are_fewest():
+    X = numbers(60)
+    one = material(pd.DataFrame(X), n_outputs=1)
+    growth = Growth("soft", 4, 1, ("y",))
+    more, rows = DrawnInLeaves(asking(X), growth, 400).rows(one, {2})
+    assert (more.fold[rows] != 2).all()
+    assert (more.fold[more.n_real :] != 2).all()
+    first = growth.grown(one, one.without({2}, drawn=False)).tree
+    leaf = first.apply_read(more.numbers)
+    np.testing.assert_array_equal(leaf[more.n_real :], leaf[more.parent[more.n_real :]])
+    held, new = (
+        np.bincount(part)[first.leaves] for part in (leaf[one.without({2}, drawn=False)], leaf[more.n_real :])
+    )
+    assert 300 < more.fold.size - 60 <= 400
+    assert np.ptp(held + new) < np.ptp(held) + 40
+    assert new[held.argmin()] >= new[held.argmax()]
+
+
+def test_a_sampler_of_ones_own():
+    X = numbers(30)
+    one = material(pd.DataFrame(X), n_outputs=1)
+    more = asking(X).sampled(one, 7, lambda n, rng: rng.normal(size=(n, 4)))
+    assert (more.fold[30:] == -1).all()
+    assert more.without({0}, drawn=True).size == 24 + 7
+    np.testing.assert_array_equal(more.answers[30:, 0], AdditiveModel()(more.numbers[30:]))
+    with pytest.raises(
+        DataError, match=r"^The 'synthetic' sampler of MimicTree was asked for 7 rows and gave 3. It"
+    ):
+        asking(X).sampled(one, 7, lambda n, rng: X[:3])
+    with pytest.raises(DataError, match="in the same form"):
+        asking(X).sampled(one, 7, lambda n, rng: pd.DataFrame(X[:7]))

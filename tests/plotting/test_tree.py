@@ -1,0 +1,82 @@
+"""Pictures of trees that copy a model."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from agnostix.plotting import FrontierDisplay, LeavesDisplay, TreeDisplay
+from agnostix.plotting.tree import fidelity_words
+from tests.plotting.explanations import copied
+
+TASKS = pytest.mark.parametrize("task", ["classification", "regression"])
+
+
+@TASKS
+def test_every_node_has_a_line_below_its_parent(task: str) -> None:
+    mimic = copied(task)
+    tree = mimic.rule_tree_
+    frame = TreeDisplay.from_estimator(mimic).frame()
+    assert sorted(frame["node"]) == list(range(tree.n_nodes))
+    assert frame["words"][0] == "all rows"
+    place = {node: k for k, node in enumerate(frame["node"])}
+    for node in np.flatnonzero(tree.left >= 0):
+        sides = (int(tree.left[node]), int(tree.right[node]))
+        assert place[node] < place[sides[0]] < place[sides[1]]
+        assert tuple(frame["words"][place[side]] for side in sides) == tree.sides(int(node))
+        assert {frame["depth"][place[side]] for side in sides} == {frame["depth"][place[node]] + 1}
+    told = frame.loc[frame["is_leaf"]].set_index("node")
+    np.testing.assert_array_equal(told["coverage"], mimic.leaves_["coverage"].loc[told.index])
+    for k, name in enumerate(tree.output_names):
+        np.testing.assert_array_equal(told[f"value {name}"], tree.values[told.index, k])
+
+
+@TASKS
+def test_all_lines_are_written_and_apart(task: str) -> None:
+    display = TreeDisplay.from_estimator(copied(task)).plot()
+    display.figure_.draw_without_rendering()
+    words = set(display.lines["words"])
+    boxes = [text.get_window_extent() for text in display.ax_.texts if text.get_text() in words]
+    assert len(boxes) == len(display.lines)
+    boxes.sort(key=lambda box: -box.y0)
+    assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
+
+
+def test_bars_are_the_shares_of_the_classes() -> None:
+    display = TreeDisplay.from_estimator(copied()).plot()
+    widths = np.array([bar.get_width() for bar in display.ax_.patches]).reshape(-1, 2)
+    at = display.values[display.lines["is_leaf"].to_numpy()]
+    np.testing.assert_allclose(widths / widths.sum(axis=1, keepdims=True), at, atol=1e-12)
+
+
+def test_the_frontier_marks_what_was_chosen() -> None:
+    mimic = copied()
+    display = FrontierDisplay.from_estimator(mimic).plot()
+    lines = {line.get_label(): line for line in display.ax_.lines}
+    np.testing.assert_array_equal(lines["share of equal labels"].get_ydata(), mimic.frontier_["fidelity"])
+    np.testing.assert_array_equal(lines["R² of the answers"].get_ydata(), mimic.frontier_["r2"])
+    chosen = mimic.frontier_.loc[mimic.frontier_["chosen"], "leaves"].item()
+    assert display.ax_.get_title(loc="right") == f"chosen: {chosen}"
+    of_numbers = FrontierDisplay.from_estimator(copied("regression")).plot()
+    assert len(of_numbers.ax_.get_legend().texts) == 1
+
+
+def test_leaves_come_the_worst_first() -> None:
+    mimic = copied()
+    display = LeavesDisplay.from_estimator(mimic).plot()
+    frame = display.frame()
+    assert frame["fidelity"].is_monotonic_increasing
+    assert sorted(frame.index) == sorted(mimic.leaves_.index)
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert [label.rsplit("→", 1)[1].strip() for label in labels] == [str(one) for one in frame["label"]]
+    of_numbers = LeavesDisplay.from_estimator(copied("regression")).plot()
+    assert of_numbers.frame()["rmse"].is_monotonic_decreasing
+    assert of_numbers.ax_.get_xlabel() == "root mean squared error"
+
+
+def test_fidelity_in_words() -> None:
+    told = fidelity_words(copied().fidelity_, 3)
+    assert told.startswith("3 leaves: says the model's label for ")
+    assert fidelity_words(copied("regression").fidelity_, 1).startswith("1 leaf: R² ")

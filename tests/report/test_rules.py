@@ -1,0 +1,111 @@
+"""The model written as rules, on the page."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agnostix import MimicTree, WhatIfReport, as_predictor
+from agnostix.report.rules import summarise_rules
+
+RNG = np.random.default_rng(3)
+X = pd.DataFrame({"age <b>": RNG.normal(40, 10, 300), "town": RNG.choice(["n", "s"], 300)})
+
+
+def follows(X: Any) -> Any:
+    share = np.where(X["age <b>"] > 40, 0.9, 0.2) - 0.1 * (X["town"] == "s")
+    return np.column_stack([1 - share, share])
+
+
+def wild(X: Any) -> Any:
+    """No tree of few leaves can follow it."""
+    share = 0.5 + 0.45 * np.sin(50 * X["age <b>"].to_numpy())
+    return np.column_stack([1 - share, share])
+
+
+def report_of(function: Any, **params: Any) -> WhatIfReport:
+    model = as_predictor(function, task="classification", output_names=["no", "yes"])
+    return WhatIfReport(model, X, mimic=MimicTree(model, random_state=0, **params))
+
+
+@pytest.fixture(scope="module")
+def close() -> WhatIfReport:
+    return report_of(follows, max_leaf_nodes=4)
+
+
+@pytest.fixture(scope="module")
+def poor() -> WhatIfReport:
+    return report_of(wild, max_leaf_nodes=3)
+
+
+def test_fidelity_comes_first_and_every_leaf_is_told(close: WhatIfReport) -> None:
+    rules, mimic = close.summary["rules"], close._material.mimic
+    assert mimic is not None
+    found = mimic.fidelity_
+    assert found.label is not None
+    told = f"{100 * found.label:.1f}"
+    assert rules["sentence"].startswith(
+        f"A tree of {len(mimic.leaves_)} rules says what the model says for {told}"
+    )
+    assert rules["sentence"].endswith("It follows the model closely.")
+    assert rules["warnings"] == []
+    assert [leaf["rule"] for leaf in rules["leaves"]] == mimic.leaves_["rule"].tolist()
+    assert rules["text"] == mimic.to_text()
+    cost = dict(close.summary["identity"])["Cost"]
+    assert cost.endswith("for a tree that copies it")
+    assert "rules" in close.timings
+
+
+def test_low_fidelity_is_a_warning_in_words(poor: WhatIfReport) -> None:
+    rules = poor.summary["rules"]
+    assert rules["sentence"].endswith("It follows the model poorly.")
+    assert rules["warnings"][0].startswith(
+        "Do not take these rules for the model: they miss more than half of how its answers vary."
+    )
+    assert any("Saying the commonest label for every row" in warning for warning in rules["warnings"])
+    assert any("of the rules, for" in warning for warning in rules["warnings"])
+
+
+def test_the_page_escapes_names_and_draws_the_tree(close: WhatIfReport) -> None:
+    page = close.html()
+    section = page[page.index('<section id="rules">') : page.index('<section id="trust">')]
+    assert "Can the model be written as rules?" in section
+    assert "age &lt;b&gt;" in section
+    assert "<b>" not in section
+    assert '<svg role="img"' in section
+    assert 'data-table="rules"' in page
+    assert json.loads(close.json())["rules"]["leaves"]
+
+
+def test_markdown_has_the_tree_as_text(close: WhatIfReport) -> None:
+    written = close.markdown()
+    assert "## Can the model be written as rules?" in written
+    assert close.summary["rules"]["text"] in written
+
+
+def test_without_a_copy_nothing_is_said() -> None:
+    assert summarise_rules(None) == {}
+    model = as_predictor(follows, task="classification", output_names=["no", "yes"])
+    report = WhatIfReport(model, X)
+    assert report.summary["rules"] == {}
+    assert '<section id="rules">' not in report.html()
+
+
+def test_numbers_have_no_labels() -> None:
+    model = as_predictor(lambda X: X["age <b>"].to_numpy() ** 2, task="regression")
+    report = WhatIfReport(model, X, mimic=MimicTree(model, max_leaf_nodes=4, random_state=0).fit(X))
+    assert report.summary["rules"]["sentence"].startswith(
+        "A tree of 4 rules, asked about rows that it was not grown on, accounts for "
+    )
+    assert "off by (rmse)" in report.html()
+
+
+def test_anything_else_is_refused() -> None:
+    message = "The 'mimic' parameter of WhatIfReport must be a MimicTree, or None, got 3."
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        _ = WhatIfReport(lambda X: np.zeros(len(X)), X, mimic=3).summary
