@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from agnostix.exceptions import DataError
 from agnostix.typing import Floats
 
 _POWER = 3.0
 _START, _EDGE = 0.6, 0.5
 """What the grid holds at first, all of it inside, and where a mask that has a price ends."""
-_LEAST = 1e-6
+_LEAST, _BEND = 1e-6, 0.01
 _STEEP = 10.0
 """Of the slope by which gradients pass the edge of a mask."""
 _SHRINKING = 0.7
@@ -66,34 +65,23 @@ def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: in
     -------
     MaskFound
         With a mask of 0 alone, and a warning, where the score is the same for both pictures.
-
-    Raises
-    ------
-    DataError
-        If a score is 0 or less for the picture, and its logarithm is needed.
     """
     with torch.no_grad():
         whole, empty = score(torch.cat([own, other])).tolist()
-    if how.objective == "both" and whole <= 0.0:
-        raise DataError(
-            "The objective 'both' of LearnedMask takes the logarithm of a score, which must be above 0, and "
-            f"the picture's is {whole:.4g}. Use objective='area', or as_predictor(module, "
-            "activation='softmax')."
-        )
     fall = abs(whole - empty)
     if fall <= _LEAST * abs(whole):
         _warn_of_nothing_to_hide(whole)
         return MaskFound(np.zeros(own.shape[-2:]), empty, whole, 2)
-    mask = _best(score, own, other, how, fall, np.random.default_rng([seed, 4]))
+    mask = _best(
+        lambda batch: (score(batch) - empty) / fall, own, other, how, np.random.default_rng([seed, 4])
+    )
     with torch.no_grad():
         both = torch.cat([torch.lerp(other, own, mask), torch.lerp(own, other, mask)])
         shown, hidden = score(both).tolist()
     return MaskFound(mask[0, 0].cpu().numpy().astype(float), shown, hidden, how.cost)
 
 
-def _best(
-    score: Callable[[Any], Any], own: Any, other: Any, how: Any, fall: float, random: np.random.Generator
-) -> Any:
+def _best(score: Callable[[Any], Any], own: Any, other: Any, how: Any, random: np.random.Generator) -> Any:
     """The mask of least loss among those of the last steps."""
     cells = torch.full((1, 1, how.n_cells, how.n_cells), _START, device=own.device, requires_grad=True)
     optimiser = torch.optim.Adam([cells], lr=how.learning_rate)
@@ -104,7 +92,7 @@ def _best(
         noise = _noise(how, progress, random, own.device)
         mask, slope = _mask(bell @ (cells + noise) @ bell.T, own, how, progress)
         scores = _scores(score, own, other, mask, how, _shift(how, own, random))
-        loss = _loss(*scores, mask, bell @ cells @ bell.T, how, fall)
+        loss = _loss(*scores, mask, bell @ cells @ bell.T, how)
         cells.grad = _gradient(loss, cells, slope, how)
         if progress >= _SETTLED and (best is None or loss.item() < least):
             least, best = loss.item(), mask.detach()
@@ -182,16 +170,22 @@ def _scores(score: Any, own: Any, other: Any, mask: Any, how: Any, shift: tuple[
     return (found[0] if how.shows else None), (found[-1] if how.hides else None)
 
 
-def _loss(shown: Any, hidden: Any, mask: Any, grid: Any, how: Any, fall: float) -> Any:
+def _loss(shown: Any, hidden: Any, mask: Any, grid: Any, how: Any) -> Any:
     price = how.smoothness * _variation(grid)
     if how.objective == "area":
-        return (hidden if how.destroy else -shown) / fall + price
+        return (_logarithm(hidden) if how.destroy else -_logarithm(shown)) + price
     price = price + how.area * mask.mean()
     if how.objective == "delete":
-        return hidden / fall + price
+        return hidden + price
     if how.objective == "preserve":
-        return -shown / fall + price
-    return hidden / fall - torch.log(torch.clamp(shown, min=_LEAST)) + price
+        return -shown + price
+    return hidden - _logarithm(shown) + price
+
+
+def _logarithm(share: Any) -> Any:
+    """Which has a slope where a probability is nearly 0; a line below a hundredth, and for shares below 0."""
+    bent = torch.log(torch.clamp(share, min=_BEND))
+    return bent + torch.clamp(share / _BEND - 1.0, max=0.0)
 
 
 def _variation(grid: Any) -> Any:

@@ -18,15 +18,17 @@ class LearnedMask:
     coarse, smooth grid is high, so that it cannot fool a network with single
     pixels, and its edges are softened over a cell; gradients pass as if the
     edge were a slope. With P(m) the score of the picture where only m is
-    shown, and D(m) that where m is hidden, both in units of the distance
-    between the picture's score and that of what stands in:
+    shown, and D(m) that where m is hidden, both counted from the score of what
+    stands in, in units of its distance from the picture's:
 
     - "delete" minimises D(m) + area * mean(m) + smoothness * variation(m);
     - "preserve" minimises -P(m) + area * mean(m) + smoothness * variation(m);
-    - "area" maximises P(m), or with ``destroy=True`` minimises D(m), less
-      smoothness * variation(m), among masks of a share `size` of the pixels;
-    - "both" minimises D(m) - log P(m) + area * mean(m) + smoothness * variation(m),
-      with the score itself in the logarithm.
+    - "area" minimises -log P(m) + smoothness * variation(m), or with
+      ``destroy=True`` log D(m) + smoothness * variation(m), among masks of a
+      share `size` of the pixels;
+    - "both" minimises D(m) - log P(m) + area * mean(m) + smoothness * variation(m).
+
+    Below 0.01 a line goes on in place of the logarithm, so that any score will do.
 
     Parameters
     ----------
@@ -72,7 +74,8 @@ class LearnedMask:
       The scores that are told are those of the mask that is given.
     - A mask of an area is the highest places of the grid, from all of them to that many as the steps
       go on, in place of a penalty on its sorted values; what all places at its edge gain alike is
-      taken off the gradient.
+      taken off the gradient. The logarithm changes no best mask, but has a slope where a network is
+      sure that it sees nothing.
     - The grid is shaken by noise, and the mask of least loss in the last fifth of the steps is given.
     - [3]_ trains a network that makes masks of all pictures; here one picture has its own.
     - Scores are put in units of what hiding all of the picture changes, so that `area` means the same for

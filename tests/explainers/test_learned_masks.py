@@ -8,7 +8,6 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
-from agnostix.exceptions import DataError  # noqa: E402
 from agnostix.perturb import LearnedMask  # noqa: E402
 
 LEVELS = np.random.default_rng(0).permutation(np.repeat([0.0, 1.0, 3.0, 6.0], 16)).reshape(8, 8)
@@ -100,15 +99,6 @@ def test_a_score_that_never_moves_has_an_empty_mask():
     assert (exp.values == 0).all()
     assert exp.extras["shown"] == exp.extras["hidden"] == exp.outputs == 2.0
     assert exp.n_model_rows == 4
-
-
-def test_the_logarithm_of_a_score_needs_one_above_0():
-    with pytest.raises(DataError) as error:
-        explained(Weighted(LEVELS, shift=-161.0), objective="both")
-    assert str(error.value) == (
-        "The objective 'both' of LearnedMask takes the logarithm of a score, which must be above 0, and the "
-        "picture's is -1. Use objective='area', or as_predictor(module, activation='softmax')."
-    )
 
 
 @pytest.mark.parametrize("n_steps", [1, 2])
