@@ -83,8 +83,9 @@ class MimicTree(AttributionExplainer):
         Rows that `fit` asks the model about at most, given ones included. None: all of X, and as many
         drawn rows, at least 8000 and at most 20000. Where X has more rows than that, some are drawn.
     selection : {"label", "r2"}, default="label"
-        What decides between ways to grow: the share of equal labels (where
-        they differ by no more than a standard error, R2), or R2 of the answers. Regressors go by R2.
+        What decides between ways to grow: the share of equal labels (and R2
+        between those that differ by no more than two standard errors), or R2 of the answers.
+        Regressors go by R2.
     min_samples_leaf : int, default=1
         Rows in a leaf at least, drawn ones included.
     random_state : int, RandomState, Generator or None, default=None
