@@ -82,10 +82,11 @@ class MimicTree(RuleExports, AttributionExplainer):
         and "bootstrap".
     max_queries : int, default=None
         Rows that `fit` asks the model about at most, given ones included. None: all of X, and as many
-        drawn rows, at least 4000 and at most 20000. Where X has more rows than that, some are drawn.
+        drawn rows, at least 8000 and at most 20000. Where X has more rows than that, some are drawn.
     selection : {"label", "r2"}, default="label"
-        What decides between ways to grow: the share of equal labels (where
-        they differ by no more than a standard error, R2), or R2 of the answers. Regressors go by R2.
+        What decides between ways to grow: the share of equal labels (and R2
+        between those that differ by no more than two standard errors), or R2 of the answers.
+        Regressors go by R2.
     min_samples_leaf : int, default=1
         Rows in a leaf at least, drawn ones included.
     random_state : int, RandomState, Generator or None, default=None
@@ -140,11 +141,11 @@ class MimicTree(RuleExports, AttributionExplainer):
     than new ones, often more sharply, and then fidelity to its answers to new rows is another as
     well: ``fidelity(X)`` tells it.
 
-    Given rows weigh half of what drawn rows do. Splits to one side of which no given
-    row goes are dropped. Of the cost-complexity path the smallest tree is kept that is as good as
-    the best by labels and by squared error, within one standard error of the difference. Labels
-    of a column are ordered by the first principal component of their mean
-    answers. Missing values go where scikit-learn's trees send them, and so do labels that `fit` did not see.
+    Given rows weigh a quarter of what drawn rows do, and every leaf has some. Of the
+    cost-complexity path the smallest tree is kept that is as good as the best by labels and by
+    squared error, within one standard error of the difference. Labels of a column are ordered by
+    the first principal component of their mean answers. Missing values go where scikit-learn's
+    trees send them, and so do labels that `fit` did not see.
 
     ``extras`` of an explanation has the ``surrogate_outputs``, the ``leaf`` and the whole ``rule`` of
     each row, its ``conditions`` by feature, and the errors of R2

@@ -10,6 +10,9 @@ from agnostix.mimic.scores import Scores
 from agnostix.mimic.trial import Trial
 from agnostix.typing import Floats
 
+SURE = 2.0
+"""Standard errors by which one way to grow must be better than another to be chosen by labels."""
+
 
 def price_steps(prices: Floats) -> tuple[Floats, Floats]:
     """The sizes of a tree along its cost-complexity path.
@@ -59,16 +62,21 @@ def smallest(tree_prices: Floats, trials: Iterable[Trial]) -> float:
     return float(steps[max(np.flatnonzero(good), default=0)])
 
 
-def best_way(found: list[Scores], selection: str) -> int:
+def best_way(trials: list[list[Trial]], kinds: list[str], selection: str) -> int:
     """Which way to grow comes nearest to the model.
 
-    By labels: of those that are not worse than the best by more than one
-    standard error, which labels cannot tell apart, the one whose answers are nearest.
+    By labels: of those that are not worse than the best by more than two
+    standard errors, which labels cannot tell apart, the one whose answers are nearest.
+    Between ways that draw the same rows, rows drawn near those that are tested tell
+    of the answers too: a model has often been fitted on given rows, and is
+    surer of them than of others.
 
     Parameters
     ----------
-    found : list of Scores
-        Of each, on the same rows.
+    trials : list of list of Trial
+        For each way its trees, tested by the same given rows.
+    kinds : list of str
+        For each way which rows are drawn.
     selection : {"label", "r2"}
         What counts.
 
@@ -77,8 +85,14 @@ def best_way(found: list[Scores], selection: str) -> int:
     int
         The first of those that are alike.
     """
+    found = [Scores.joined([trial.scores() for trial in own]) for own in trials]
     places = list(range(len(found)))
     if selection == "label":
         best = found[int(np.argmax([one.hits.mean() for one in found]))]
-        places = [k for k in places if found[k].is_as_good(best)[0]]
-    return min(places, key=lambda k: float(found[k].losses.mean()))
+        places = [k for k in places if found[k].is_as_good(best, SURE)[0]]
+    nearby = [Scores.joined([trial.scores_nearby(-1.0) for trial in own]).losses.mean() for own in trials]
+    firsts = [
+        min((k for k in places if kinds[k] == kind), key=lambda k: float(nearby[k]))
+        for kind in dict.fromkeys(kinds[k] for k in places)
+    ]
+    return min(firsts, key=lambda k: float(found[k].losses.mean()))

@@ -26,7 +26,7 @@ from agnostix.typing import Codes
 from agnostix.utils.frames import columns, take_rows
 from agnostix.utils.order import own_order
 
-FEWEST, MOST = 4000, 20_000
+FEWEST, MOST = 8000, 20_000
 """Rows that are drawn by default: as many as are given, and within these bounds."""
 
 

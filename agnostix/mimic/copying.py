@@ -12,7 +12,6 @@ from agnostix.mimic.fidelity import Fidelity, measured
 from agnostix.mimic.growth import Grown, Growth
 from agnostix.mimic.material import Material
 from agnostix.mimic.pruning import weakest_links
-from agnostix.mimic.scores import Scores
 from agnostix.mimic.trial import Trial
 from agnostix.mimic.way import Way
 from agnostix.typing import Codes, Floats
@@ -90,14 +89,15 @@ def copied(material: Material, ways: list[Way], division: Division, selection: s
         ]
         for way in ways
     ]
-    chosen = best_way([Scores.joined([trial.scores() for trial in own]) for own in trials], selection)
+    kinds = [way.synthetic for way in ways]
+    chosen = best_way(trials, kinds, selection)
     more, rows = ways[chosen].source.rows(material, division.set_aside)
     whole = ways[chosen].growth.grown(more, rows)
     prices = weakest_links(whole.tree)
     price = smallest(prices, trials[chosen])
     if division.crossed:
         telling, order = trials[chosen], np.concatenate(tested)
-        copies = np.concatenate([_crossed(trials, k, selection) for k in range(len(tested))])
+        copies = np.concatenate([_crossed(trials, k, kinds, selection) for k in range(len(tested))])
     else:
         order = np.flatnonzero(division.part == 0)
         telling = [Trial.of(whole.tree, more, order, drawn=False)]
@@ -124,10 +124,10 @@ def _tried(way: Way, material: Material, left_out: set[int], rows: Codes) -> Tri
     return Trial.of(way.growth.grown(more, grown_on).tree, more, rows, drawn=True)
 
 
-def _crossed(trials: list[list[Trial]], k: int, selection: str) -> Floats:
+def _crossed(trials: list[list[Trial]], k: int, kinds: list[str], selection: str) -> Floats:
     """What is answered to a part where the other parts choose."""
     others = [[trial for j, trial in enumerate(own) if j != k] for own in trials]
-    way = best_way([Scores.joined([trial.scores() for trial in own]) for own in others], selection)
+    way = best_way(others, kinds, selection)
     trial = trials[way][k]
     return trial.copies(smallest(trial.prices, others[way]))
 

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
+from agnostix.mimic.best_first import BestFirst
 from agnostix.mimic.material import Material
 from agnostix.mimic.ordering import level_ranks, ranked, seen_order
 from agnostix.mimic.reduction import reduced, summed_up
 from agnostix.mimic.rule_tree import NO_LEVELS, RuleTree
 from agnostix.typing import Bools, Codes, Floats
 from agnostix.utils.sklearn_compat import with_nodes
-
-SPARE = 2.0
-"""Leaves that are grown at first, over those that are wanted, where rows are drawn."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Growth:
     output_names: tuple[str, ...]
 
     def grown(self, material: Material, rows: Codes) -> Grown:
-        """Grow on some rows; a node whose split parts no given rows becomes a leaf.
+        """Grow on some rows.
 
         Parameters
         ----------
@@ -62,29 +60,15 @@ class Growth:
             for place, feature in enumerate(material.features)
             if feature.levels is not None
         }
-        estimator = DecisionTreeRegressor(
-            max_leaf_nodes=self._room(material, rows), min_samples_leaf=self.min_samples_leaf, random_state=0
-        )
-        fitted_to = answers[:, 1:] if material.binary else answers
-        estimator.fit(ranked(numbers, ranks), fitted_to, sample_weight=weights)
-        tree = _counted(self._read(material, estimator.tree_, ranks), material, rows)
-        return Grown(tree, estimator, ranks).reduced(self._splits(tree))
-
-    def _room(self, material: Material, rows: Codes) -> int:
-        """Leaves to begin with: more than are wanted, where some may be without given rows."""
-        drawn = bool((rows >= material.n_real).any())
-        return max(2, int(SPARE * self.max_leaf_nodes) if drawn else self.max_leaf_nodes)
-
-    def _splits(self, tree: RuleTree) -> Bools:
-        """The first splits that part given rows, in the order in which they were made, for enough leaves."""
-        inner = np.flatnonzero(tree.left >= 0)
-        found, reached = np.zeros(tree.n_nodes, dtype=bool), np.zeros(tree.n_nodes, dtype=bool)
-        reached[0] = True
-        for node in inner[np.argsort(tree.left[inner])]:  # nodes are counted as they are made
-            sides = [tree.left[node], tree.right[node]]
-            if reached[node] and tree.n_real[sides].all() and found.sum() < self.max_leaf_nodes - 1:
-                found[node] = reached[sides] = True
-        return found
+        estimator = BestFirst(
+            numbers=ranked(numbers, ranks),
+            answers=answers[:, 1:] if material.binary else answers,
+            weights=weights,
+            real=rows < material.n_real,
+            max_leaf_nodes=self.max_leaf_nodes,
+            min_samples_leaf=self.min_samples_leaf,
+        ).grown()
+        return Grown(_counted(self._read(material, estimator.tree_, ranks), material, rows), estimator, ranks)
 
     def wanted(self, material: Material, rows: Codes) -> Floats:
         """What the tree is to answer.

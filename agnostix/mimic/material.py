@@ -9,7 +9,7 @@ import numpy as np
 from agnostix.mimic.rule_feature import RuleFeature
 from agnostix.typing import Bools, Codes, Floats
 
-QUERY_SHARE = 2.0
+QUERY_SHARE = 4.0
 """What all drawn rows weigh together, over what all given rows do."""
 
 

@@ -74,13 +74,15 @@ class Scores:
         """
         return cls(np.concatenate([one.hits for one in parts]), np.concatenate([one.losses for one in parts]))
 
-    def is_as_good(self, best: Scores) -> tuple[bool, bool]:
-        """Whether it falls behind others by no more than the standard error of the difference.
+    def is_as_good(self, best: Scores, n_errors: float = 1.0) -> tuple[bool, bool]:
+        """Whether it falls behind others by no more than standard errors of the difference.
 
         Parameters
         ----------
         best : Scores
             The others, of the same rows.
+        n_errors : float, default=1.0
+            How many of them.
 
         Returns
         -------
@@ -88,7 +90,7 @@ class Scores:
             By labels, and by squared distances.
         """
         pairs = (best.hits - self.hits, self.losses - best.losses)
-        labels, answers = (bool(lost.mean() <= _error(lost) + 1e-15) for lost in pairs)
+        labels, answers = (bool(lost.mean() <= n_errors * _error(lost) + 1e-15) for lost in pairs)
         return labels, answers
 
 

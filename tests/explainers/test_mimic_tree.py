@@ -168,7 +168,7 @@ def test_the_model_is_asked_no_more_than_is_allowed(synthetic, max_queries):
     if max_queries == 60 or (max_queries == 300 and synthetic == "none"):
         warnings.simplefilter("ignore", UserWarning)
     mimic.fit(X)
-    assert model.n_rows == mimic.n_model_rows_ <= (max_queries or 4080)
+    assert model.n_rows == mimic.n_model_rows_ <= (max_queries or 8080)
 
 
 def test_fewer_queries_than_rows_are_said_and_some_rows_are_used():

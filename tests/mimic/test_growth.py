@@ -9,7 +9,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from agnostix.mimic import Growth, Material
 from agnostix.mimic.ordering import level_ranks, ranked, seen_order
-from tests.mimic.materials import material, read
+from tests.mimic.materials import TABLES, material, read
 from tests.reference import mimic as reference
 
 
@@ -79,23 +79,55 @@ def test_hard_targets_are_a_classification_by_the_gini_index(n_outputs):
     np.testing.assert_allclose(tree.values[tree.apply(X)], own.predict_proba(X.to_numpy()), atol=1e-12)
 
 
-def test_drawn_rows_weigh_twice_as_much_as_given_ones_together():
+def test_drawn_rows_weigh_four_times_as_much_as_given_ones_together():
     one = material(pd.DataFrame({"x": np.arange(50.0)}), n_real=10)
     weights = one.weights(np.arange(50))
     assert (weights[:10] == 1.0).all()
-    np.testing.assert_allclose(weights[10:].sum(), 20.0)
+    np.testing.assert_allclose(weights[10:].sum(), 40.0)
     np.testing.assert_array_equal(one.weights(np.arange(10)), np.ones(10))
 
 
-def test_a_node_whose_split_parts_no_given_rows_is_a_leaf():
-    X = pd.DataFrame({"x": [0.0, 1.0, *np.linspace(2, 9, 40)]})
+def drawn_beyond(given, n_drawn=40):
+    """Answers that jump where no row is given, and a little where some are."""
+    X = pd.DataFrame({"x": [*given, *np.linspace(2, 9, n_drawn)]})
     features, numbers = read(X)
     answers = (numbers > 5).astype(float) * 10 + (numbers > 0.5)
-    given = Material.given(features, numbers[:2], answers[:2], False)
-    one = given.joined(numbers[2:], answers[2:], np.full(40, -1))
+    n = len(given)
+    own = Material.given(features, numbers[:n], answers[:n], False)
+    return own.joined(numbers[n:], answers[n:], np.full(n_drawn, -1))
+
+
+def test_splits_beyond_all_given_rows_give_way_to_those_among_them():
+    one = drawn_beyond([0.0, 1.0])
     tree = Growth("soft", 8, 1, ("y",)).grown(one, np.arange(42)).tree
-    assert (tree.n_real[tree.leaves] > 0).all()
-    assert tree.n_nodes == 1  # the first split, at 5, leaves no given row on the right
+    assert tree.n_real[tree.leaves].tolist() == [1, 1]
+    assert tree.threshold[0] == pytest.approx(0.5)  # the best split is at 5
+    np.testing.assert_allclose(tree.values[tree.leaves[0]], 0.0)
+    weights = one.weights(np.arange(42))
+    np.testing.assert_allclose(
+        tree.values[tree.leaves[1], 0], np.average(one.answers[1:, 0], weights=weights[1:])
+    )
+
+
+def test_given_rows_that_are_alike_are_one_leaf():
+    tree = Growth("soft", 8, 1, ("y",)).grown(drawn_beyond([1.0, 1.0, 1.0]), np.arange(43)).tree
+    assert tree.n_nodes == 1
+
+
+@pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("seed", range(4))
+def test_all_leaves_have_given_rows_and_tell_of_all_of_theirs(make, seed):
+    X, n_real = make(200), 15
+    one = material(X, n_real, seed=seed)
+    own = Growth("soft", 12, 1, ("a", "b")).grown(one, np.arange(200))
+    tree, at, weights = own.tree, own.tree.apply(X), one.weights(np.arange(200))
+    assert set(at[:n_real]) == set(tree.leaves)
+    for leaf in tree.leaves:
+        np.testing.assert_allclose(
+            tree.values[leaf], np.average(one.answers[at == leaf], axis=0, weights=weights[at == leaf])
+        )
+    np.testing.assert_array_equal(at, own.estimator.apply(ranked(one.numbers, own.ranks)))
+    np.testing.assert_allclose(tree.loss[0], reference.squares(range(200), one.answers, weights))
 
 
 @pytest.mark.parametrize("leaves", [1, 2, 5])

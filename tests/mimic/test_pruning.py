@@ -56,14 +56,36 @@ def scores(hits, losses):
     return Scores(np.array(hits, dtype=float), np.array(losses, dtype=float))
 
 
+class Tried:
+    """A trial whose scores are known."""
+
+    def __init__(self, hits, given, nearby):
+        self._hits, self._given, self._nearby = hits, given, nearby
+
+    def scores(self):
+        return scores(self._hits, [self._given] * len(self._hits))
+
+    def scores_nearby(self, price):
+        return scores(self._hits, [self._nearby] * len(self._hits))
+
+
 def test_what_labels_cannot_tell_apart_is_told_by_answers():
-    first = scores([1, 1, 1, 1, 1, 1, 1, 0], [0.5] * 8)
-    near = scores([1, 1, 1, 1, 1, 1, 0, 0], [0.1] * 8)  # one label in eight: a standard error
-    far = scores([1, 1, 0, 0, 0, 0, 0, 0], [0.0] * 8)
-    assert best_way([first, near, far], "label") == 1
-    assert best_way([first, near, far], "r2") == 2
-    assert best_way([first, far], "label") == 0
-    assert best_way([near, near], "label") == 0
+    first = [Tried([1] * 15 + [0], 0.5, 0.5)]
+    near = [Tried([1] * 13 + [0] * 3, 0.1, 0.1)]  # two labels of sixteen: 1.46 standard errors
+    far = [Tried([1] * 5 + [0] * 11, 0.0, 0.0)]
+    assert best_way([first, near, far], ["none"] * 3, "label") == 1
+    assert best_way([first, near, far], ["none"] * 3, "r2") == 2
+    assert best_way([first, far], ["none"] * 2, "label") == 0
+    assert best_way([near, near], ["none"] * 2, "label") == 0
+    assert near[0].scores().is_as_good(first[0].scores()) == (False, True)
+    assert near[0].scores().is_as_good(first[0].scores(), 2.0) == (True, True)
+
+
+def test_rows_drawn_nearby_tell_between_ways_that_draw_the_same():
+    one, other = [Tried([1] * 4, 0.1, 0.5)], [Tried([1] * 4, 0.2, 0.3)]
+    assert best_way([one, other], ["bootstrap"] * 2, "label") == 1
+    assert best_way([one, other], ["none", "bootstrap"], "label") == 0
+    assert best_way([one, one, other], ["none", "bootstrap", "bootstrap"], "r2") == 0
 
 
 def test_a_tree_is_pruned_to_where_others_are_as_good():
