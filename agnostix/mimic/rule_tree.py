@@ -207,13 +207,17 @@ class RuleTree:
         Returns
         -------
         tuple of str
-            Of the left side and of the right one. Many labels are told by those of the other side.
+            Of the left side and of the right one, among what the splits above admit. Many labels are told by
+            those of the other side.
         """
         feature, missing = self.features[self.feature[node]], bool(self.missing_left[node])
         gaps = [" or missing" if feature.gaps and own else "" for own in (missing, not missing)]
         if feature.levels is not None:
-            left, every = self.levels[node], range(len(feature.levels))
-            own, other = [k for k in every if k in left], [k for k in every if k not in left]
+            place = int(self.feature[node])
+            before = [one.levels for one in self.conditions(node) if one.feature == place]
+            admitted = before[0] or () if before else range(len(feature.levels))
+            own = [k for k in admitted if k in self.levels[node]]
+            other = [k for k in admitted if k not in self.levels[node]]
             return _labels(feature, own, other) + gaps[0], _labels(feature, other, own) + gaps[1]
         cut = float(self.threshold[node])
         if np.isinf(cut):

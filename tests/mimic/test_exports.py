@@ -273,3 +273,18 @@ def test_what_cannot_leave_is_named(mimic):
         two.to_sql()
     assert json.loads(two.to_json())["nodes"][0]["answer"] == two.rule_tree_.values[0].tolist()
     assert "rmse" in two.to_text()
+
+
+def test_text_tells_labels_that_splits_above_admit():
+    table = pd.DataFrame({"c": list("abcd")})
+    tree = replace(
+        random_tree(table, 3, 0),
+        feature=np.array([0, 0, -1, -1, -1]),
+        levels=(frozenset({0, 1}), frozenset({1, 2}), *[frozenset()] * 3),
+        missing_left=np.zeros(5, dtype=bool),
+        left=np.array([1, 3, -1, -1, -1]),
+        right=np.array([2, 4, -1, -1, -1]),
+    )
+    assert (
+        tree_text(tree, list("01234")) == "├─ c in {a, b}\n│  ├─ c = b: 3\n│  └─ c = a: 4\n└─ c in {c, d}: 2"
+    )
