@@ -59,6 +59,12 @@ class Reading:
         return self.explanation.kind == "surrogate"
 
     @property
+    def rule(self) -> str | None:
+        """The path of the row in a simpler model that holds for all rows; None for one near the row."""
+        told = self.explanation.extras.get("rule") if self.is_surrogate else None
+        return None if told is None else str(told[0])
+
+    @property
     def end(self) -> float:
         """Where the values lead: a simpler model's answer, or the model's own."""
         return surrogate_output(self.explanation, 0, 0) if self.is_surrogate else self.output

@@ -21,6 +21,7 @@ _TITLES = {
     "occlusion": "What does it owe to each feature?",
     "additive": "How do the features share the way to it?",
     "surrogate": "What does a simpler model near it say?",
+    "copy": "What does a copy of the model say?",
 }
 _ABOUT = {
     "occlusion": (
@@ -37,6 +38,11 @@ _ABOUT = {
         "A value is what the feature, as it is in this row, adds to the answer of a simpler model: a "
         "weighted sum that was fitted to the model's answers to rows made near this one, the nearer ones "
         "counting more. It tells of the model only as far as the two agree."
+    ),
+    "copy": (
+        "A value is what the splits on a feature add along the row's path through a tree that copies the "
+        "model: the mean answer after each less that before it. It tells of the model only as far as the two "
+        "agree, and a feature that is not on the path has none."
     ),
 }
 
@@ -110,7 +116,7 @@ def explanation_title(reading: Reading) -> str:
     -------
     str
     """
-    return _TITLES[reading.explanation.kind]
+    return _TITLES[_sort(reading)]
 
 
 def explanation_sentences(reading: Reading) -> list[str]:
@@ -258,7 +264,7 @@ def explanation_note(reading: Reading) -> str:
     told = [f"{name} {number(float(v[0, 0]))}" for name, v in fidelity.items()]
     return " ".join(
         [
-            _ABOUT[explanation.kind],
+            _ABOUT[_sort(reading)],
             _covered(reading),
             *([fidelity_note()] if reading.fidelity else []),
             *([f"Fidelity: {listed(told)}."] if told else []),
@@ -303,7 +309,12 @@ def _drawn(reading: Reading) -> str:
     if reading.explanation.kind == "occlusion":
         return _DRAWN["background_std_errors"]
     if reading.is_surrogate:
-        return "the draw of the rows near it"
+        return "the draw of the rows near it" if reading.rule is None else "the draw of the rows in its nodes"
     extras = reading.explanation.extras
     known = [words for name, words in _DRAWN.items() if np.any(extras.get(name, 0.0) > 0.0)]
     return listed(known) if known else "what was drawn"
+
+
+def _sort(reading: Reading) -> str:
+    """The kind of an explanation, with copies of the whole model apart from models near a row."""
+    return reading.explanation.kind if reading.rule is None else "copy"

@@ -67,13 +67,15 @@ def gather_rules(request: Request, projection: EntropicProjection) -> MimicTree 
     return fitted
 
 
-def summarise_rules(mimic: MimicTree | None) -> dict[str, Any]:
+def summarise_rules(mimic: MimicTree | None, is_weighted: bool = False) -> dict[str, Any]:
     """What the page says of them.
 
     Parameters
     ----------
     mimic : MimicTree or None
         Fitted.
+    is_weighted : bool, default=False
+        Whether the page is about rows with weights, which a tree does not take.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def summarise_rules(mimic: MimicTree | None) -> dict[str, Any]:
         "warnings": _warnings(mimic),
         "leaves": [_leaf(row) for row in records(mimic.leaves_.reset_index())],
         "text": mimic.to_text(),
-        "note": _note(mimic),
+        "note": _note(mimic) + (" Here all rows count alike, whatever their weights." if is_weighted else ""),
         "is_classifier": "label" in mimic.leaves_,
         "n_model_rows": mimic.n_model_rows_,
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
 
 from agnostix.base import AttributionExplainer
 from agnostix.exceptions import DataError
@@ -218,10 +219,20 @@ def _fitted(request: Request, projection: EntropicProjection, X: Any) -> tuple[l
     if explainers is None:
         explainers = [OcclusionExplainer(projection.model_, random_state=request.random_state)]
     fitted = [
-        one if is_fitted(one) else clone(one).fit(X, request.y, request.sample_weight) for one in explainers
+        one if is_fitted(one) else _fit(clone(one), X, request.y, request.sample_weight) for one in explainers
     ]
     learned = [now for one, now in zip(explainers, fitted, strict=True) if now is not one]
     return fitted, sum(getattr(one, "n_model_rows_", 0) for one in learned)
+
+
+def _fit(explainer: Any, X: Any, y: Any, sample_weight: Any) -> Any:
+    if has_fit_parameter(explainer, "sample_weight"):
+        return explainer.fit(X, y, sample_weight)
+    if sample_weight is not None:
+        raise DataError(
+            f"{type(explainer).__name__} takes no sample_weight. Leave the weights out, or hand it over fitted."
+        )
+    return explainer.fit(X, y)
 
 
 def _explain(explainer: Any, rows: Any, place: int) -> Explanation:

@@ -62,7 +62,7 @@ def summarise(material: Material) -> dict[str, Any]:
         "baseline": _baseline(material),
         "groups": _groups(material),
         "quality": _quality(material),
-        "rules": summarise_rules(material.mimic),
+        "rules": summarise_rules(material.mimic, material.request.sample_weight is not None),
         "rows": [summarise_row(single, material) for single in material.rows],
         "caveats": caveats(material),
         "timings": dict(material.timings),

@@ -32,6 +32,11 @@ def fidelity_sentence(reading: Reading) -> str:
             "simpler model to follow."
         )
     how = "" if told is None else f" follows them {told.follows}: it {_share(told)}, and"
+    if reading.rule is not None:
+        return (
+            f"A tree of rules, fitted to the model's answers to all rows,{how} says {own} for the row "
+            f"itself, where the model says {answer}."
+        )
     return (
         f"A simpler model, fitted to the model's answers near the row,{how} says {own} for the row itself, "
         f"where the model says {answer}."
@@ -54,8 +59,8 @@ def fidelity_warnings(reading: Reading) -> list[str]:
     if told is None or told.is_constant:
         return []
     poor = (
-        f"Do not rely on the values alone: the simpler model {_what_is_missed(told)}. Occlusion and Shapley "
-        "values ask the model itself."
+        f"Do not rely on the values alone: the simpler model {_what_is_missed(told, _where(reading))}. "
+        "Occlusion and Shapley values ask the model itself."
     )
     gap = reading.scale.change(abs(told.output - told.surrogate_output)).lstrip("+")
     apart = f"For the row itself the two answers lie {gap} apart, farther than any feature's value reaches."
@@ -106,6 +111,8 @@ def surrogate_remarks(reading: Reading) -> list[str]:
     -------
     list of str
     """
+    if reading.rule is not None:
+        return [f"Its rule: {reading.rule}."]
     return [*_left_out(reading), *_put_in(reading)] if reading.is_surrogate else []
 
 
@@ -114,16 +121,23 @@ def _share(told: Fidelity) -> str:
     return f"accounts for {share} of how they vary, {told.r2_words}"
 
 
-def _what_is_missed(told: Fidelity) -> str:
+def _where(reading: Reading) -> str:
+    return "near the row" if reading.rule is None else "over all rows"
+
+
+def _what_is_missed(told: Fidelity, where: str) -> str:
     if told.r2 < 0.0:
-        return "does worse than one same answer for all rows near this one"
+        near = " near this one" if where == "near the row" else ""
+        return f"does worse than one same answer for all rows{near}"
     if told.r2 < ROUGH:
-        return "misses more than half of how the answers vary near the row"
-    return "may miss more than half of how the answers vary near the row, as far as its interval tells"
+        return f"misses more than half of how the answers vary {where}"
+    return f"may miss more than half of how the answers vary {where}, as far as its interval tells"
 
 
 def _meaning_of_base(reading: Reading) -> str:
     """What a simpler model's base value is, where its parameters and its conditions tell."""
+    if reading.rule is not None:
+        return ", its mean answer to all rows,"
     if reading.explanation.params.get("surrogate") == "tree":
         return ", its mean answer near the row,"
     is_told = len(reading.values) > 0 and reading.values["said"].notna().all()

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from agnostix import MimicTree, WhatIfReport, as_predictor
+from agnostix.exceptions import DataError
 from agnostix.report.rules import summarise_rules
 
 RNG = np.random.default_rng(3)
@@ -109,3 +110,28 @@ def test_anything_else_is_refused() -> None:
     message = "The 'mimic' parameter of WhatIfReport must be a MimicTree, or None, got 3."
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         _ = WhatIfReport(lambda X: np.zeros(len(X)), X, mimic=3).summary
+
+
+def test_a_row_is_told_by_its_rule() -> None:
+    model = as_predictor(follows, task="classification", output_names=["no", "yes"])
+    mimic = MimicTree(model, max_leaf_nodes=4, random_state=0)
+    (row,) = WhatIfReport(model, X, rows=[3], explainers=[mimic]).summary["rows"]
+    (part,) = row["explanations"]
+    assert part["title"] == "What does a copy of the model say?"
+    assert part["fidelity"]["sentence"].startswith(
+        "A tree of rules, fitted to the model's answers to all rows, "
+    )
+    assert any(remark.startswith("Its rule: ") for remark in part["remarks"])
+    told = " ".join([part["note"], *part["sentences"], part["fidelity"]["sentence"]])
+    assert "near" not in told
+    assert "its mean answer to all rows" in told
+
+
+def test_weights_that_a_tree_does_not_take_are_told_or_refused() -> None:
+    model = as_predictor(follows, task="classification", output_names=["no", "yes"])
+    mimic, weights = MimicTree(model, max_leaf_nodes=4, random_state=0), np.full(300, 2.0)
+    report = WhatIfReport(model, X, sample_weight=weights, mimic=mimic)
+    assert report.summary["rules"]["note"].endswith("Here all rows count alike, whatever their weights.")
+    message = "MimicTree takes no sample_weight. Leave the weights out, or hand it over fitted."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        _ = WhatIfReport(model, X, sample_weight=weights, rows=[3], explainers=[mimic]).summary
