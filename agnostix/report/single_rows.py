@@ -230,7 +230,8 @@ def _fit(explainer: Any, X: Any, y: Any, sample_weight: Any) -> Any:
         return explainer.fit(X, y, sample_weight)
     if sample_weight is not None:
         raise DataError(
-            f"{type(explainer).__name__} takes no sample_weight. Leave the weights out, or hand it over fitted."
+            f"{type(explainer).__name__} takes no sample_weight. Leave the weights out, or hand it over "
+            "fitted."
         )
     return explainer.fit(X, y)
 
