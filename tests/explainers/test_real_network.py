@@ -48,7 +48,7 @@ def test_half_precision_says_the_same(module, cat):
 
 
 def test_without_the_mask_that_is_learned_the_cat_is_not_seen(module, cat):
-    search = LearnedMask(objective="area", size=0.4, destroy=True, n_steps=30)
+    search = LearnedMask(objective="area", size=0.4, destroy=True, n_steps=60, noise=0.0)
     explainer = OcclusionExplainer(
         predictor_of(module),
         method="mask",
