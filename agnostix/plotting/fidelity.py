@@ -12,6 +12,8 @@ from agnostix.plotting.in_row import surrogate_output, values_in_row
 
 CLOSE, ROUGH = 0.8, 0.5
 """Least R² of a surrogate that follows its model closely, and of one that does so roughly."""
+POOR_LEAF = 0.8
+"""Share of equal labels below which a leaf does not speak for the model."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Fidelity:
     @property
     def follows(self) -> str:
         """Whether it follows the model "closely", "roughly" or "poorly", by the lower end of the interval."""
-        return "closely" if self.low >= CLOSE else "roughly" if self.low >= ROUGH else "poorly"
+        return how_closely(self.low)
 
     @property
     def is_poor(self) -> bool:
@@ -114,6 +116,21 @@ class Fidelity:
             return "The model is constant near the row."
         held = f" with {self.n_used} of {self.n_features} features" if self.n_used < self.n_features else ""
         return f"{self.r2_words}{held}: the surrogate follows the model {self.follows}"
+
+
+def how_closely(low: float) -> str:
+    """In a word how a simpler model follows the model.
+
+    Parameters
+    ----------
+    low : float
+        Lower end of the interval of its R².
+
+    Returns
+    -------
+    {"closely", "roughly", "poorly"}
+    """
+    return "closely" if low >= CLOSE else "roughly" if low >= ROUGH else "poorly"
 
 
 def fidelity_over_rows(explanation: Explanation, k: int, confidence_level: float = 0.95) -> str:

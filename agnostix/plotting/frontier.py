@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.plotting.attributions import half_widths
 from agnostix.plotting.marks import limits, write_ticks
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, axes_for, house_style
+from agnostix.plotting.tree import LEVEL
 
 
 class FrontierDisplay:
@@ -82,7 +84,7 @@ class FrontierDisplay:
         """
         with house_style():
             self.ax_, self.figure_ = axes_for(ax, 6.4, 3.8)
-            half = 1.96 * self.sizes["r2_std_error"]
+            half = half_widths(self.sizes["r2_std_error"], LEVEL)
             r2 = self.sizes["r2"]
             self._draw("R² of the answers", r2, r2 - half, r2 + half, CONTRAST)
             if "fidelity" in self.sizes:

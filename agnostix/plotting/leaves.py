@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.plotting.fidelity import POOR_LEAF
 from agnostix.plotting.marks import write_ticks
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, axes_for, house_style, shortened
 
-_POOR = 0.8
-"""Fidelity below is marked."""
 _MOST = 68
 """Characters of a rule."""
 
@@ -114,7 +113,7 @@ class LeavesDisplay:
     def _draw(self, place: int, leaf: Any, name: str) -> None:
         if not np.isfinite(leaf[name]):
             return
-        colour = CONTRAST if name == "fidelity" and leaf[name] < _POOR else ACCENT
+        colour = CONTRAST if name == "fidelity" and leaf[name] < POOR_LEAF else ACCENT
         if name == "fidelity":
             ends = [leaf["fidelity_low"], leaf["fidelity_high"]]
             self.ax_.plot(ends, [place, place], color=colour, lw=1.4)

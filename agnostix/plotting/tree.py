@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.plotting.attributions import half_widths
+from agnostix.plotting.fidelity import POOR_LEAF
 from agnostix.plotting.style import (
     ACCENT,
     CONTRAST,
@@ -23,13 +25,13 @@ from agnostix.plotting.style import (
 _ROW, _MARGIN = 0.3, 0.9
 """Height of a line, and of what is above and below all, in inches."""
 _WIDTH = 10.5
+LEVEL = 0.95
+"""Of the intervals that `MimicTree` tells."""
 _STEP = 0.018
 """Indentation, as a share of the width."""
 _BAR = (0.575, 0.70)
 _LABEL, _ROWS = 0.71, 0.865
 _FIDELITY = (0.885, 0.99)
-_POOR = 0.8
-"""Fidelity below is marked."""
 
 
 class TreeDisplay:
@@ -189,7 +191,7 @@ class TreeDisplay:
         )
 
     def _draw_fidelity(self, place: int, line: Any) -> None:
-        colour = CONTRAST if line.fidelity < _POOR else ACCENT
+        colour = CONTRAST if line.fidelity < POOR_LEAF else ACCENT
         low, high, dot = (self._along(end) for end in (line.fidelity_low, line.fidelity_high, line.fidelity))
         self.ax_.plot([low, high], [place, place], color=colour, lw=1.3)
         self.ax_.plot(dot, place, "o", color=colour, ms=4.5)
@@ -244,7 +246,7 @@ def fidelity_words(fidelity: Any, n_leaves: int) -> str:
     str
     """
     leaves = f"{n_leaves} leaves: " if n_leaves > 1 else "1 leaf: "
-    r2 = f"R² {fidelity.r2:.2f} ± {1.96 * fidelity.r2_std_error:.2f}"
+    r2 = f"R² {fidelity.r2:.2f} ± {half_widths(fidelity.r2_std_error, LEVEL):.2f}"
     if fidelity.label is None:
         return leaves + r2
     interval = f"{100 * fidelity.label_low:.1f} to {100 * fidelity.label_high:.1f} %"

@@ -6,19 +6,16 @@ from typing import Any
 
 from sklearn.base import clone
 
-from agnostix.exceptions import DataError
 from agnostix.explainers import EntropicProjection, MimicTree
 from agnostix.models import as_predictor, is_fitted
-from agnostix.plotting.fidelity import CLOSE, ROUGH
+from agnostix.plotting.attributions import half_widths
+from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely
+from agnostix.plotting.tree import LEVEL
 from agnostix.report.plain import records
 from agnostix.report.request import Request
 from agnostix.report.single_rows import used_columns
 from agnostix.report.words import percent, whole
 from agnostix.utils.frames import as_table
-
-_Z = 1.959964
-_POOR_LEAF = 0.8
-"""Fidelity of a leaf below which it is named."""
 
 
 def check_mimic(mimic: Any) -> None:
@@ -51,18 +48,11 @@ def gather_rules(request: Request, projection: EntropicProjection) -> MimicTree 
     Returns
     -------
     MimicTree or None
-
-    Raises
-    ------
-    DataError
-        If the population has a single row.
     """
     mimic: Any = request.mimic
     if mimic is None or is_fitted(mimic):
         return mimic
     table = used_columns(as_table(request.X), as_predictor(projection.model_))
-    if table.shape[0] < 2:
-        raise DataError("The 'mimic' of WhatIfReport needs two rows or more to learn from.")
     fitted: MimicTree = clone(mimic).fit(table, request.y)
     return fitted
 
@@ -101,7 +91,7 @@ def _sentence(mimic: MimicTree) -> str:
     low, high = _interval(mimic)
     ends = f"{percent(max(low, 0.0))} to {percent(high)}"
     share = f"for {percent(max(found.r2, 0.0))} of how its answers vary ({ends})"
-    follows = f"It follows the model {_how(low)}."
+    follows = f"It follows the model {how_closely(low)}."
     if found.label is None:
         return f"{tree}, asked about rows that it was not grown on, accounts {share}. {follows}"
     ends = f"{percent(found.label_low, 1)} to {percent(found.label_high, 1)}"
@@ -112,12 +102,8 @@ def _sentence(mimic: MimicTree) -> str:
 
 
 def _interval(mimic: MimicTree) -> tuple[float, float]:
-    half = _Z * mimic.fidelity_.r2_std_error
+    half = float(half_widths(mimic.fidelity_.r2_std_error, LEVEL))
     return mimic.fidelity_.r2 - half, min(1.0, mimic.fidelity_.r2 + half)
-
-
-def _how(low: float) -> str:
-    return "closely" if low >= CLOSE else "roughly" if low >= ROUGH else "poorly"
 
 
 def _warnings(mimic: MimicTree) -> list[str]:
@@ -144,14 +130,14 @@ def _poor_leaves(mimic: MimicTree) -> list[str]:
     """Leaves that do not speak for the model."""
     if "fidelity" not in mimic.leaves_:
         return []
-    poor = mimic.leaves_[mimic.leaves_["fidelity"] < _POOR_LEAF]
+    poor = mimic.leaves_[mimic.leaves_["fidelity"] < POOR_LEAF]
     if not len(poor):
         return []
     many = f"{whole(len(poor))} of the rules" if len(poor) > 1 else "One of the rules"
     speak, are = ("speak", "They are") if len(poor) > 1 else ("speaks", "It is")
     share = percent(float(poor["coverage"].sum()), 1)
     return [
-        f"{many}, for {share} of the rows, {speak} for the model in less than {percent(_POOR_LEAF)} of the "
+        f"{many}, for {share} of the rows, {speak} for the model in less than {percent(POOR_LEAF)} of the "
         f"cases that were tested. {are} marked."
     ]
 
@@ -164,7 +150,7 @@ def _leaf(row: dict[str, Any]) -> dict[str, Any]:
         "coverage": percent(row["coverage"], 1),
         "fidelity": percent(row["fidelity"], 1) if known else "not tested",
         "interval": " to ".join(percent(row[f"fidelity_{end}"], 1) for end in ("low", "high") if known),
-        "is_poor": bool(known and row["fidelity"] < _POOR_LEAF),
+        "is_poor": bool(known and row["fidelity"] < POOR_LEAF),
     }
     return row | {"text": text}
 
