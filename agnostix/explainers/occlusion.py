@@ -262,7 +262,7 @@ class OcclusionExplainer(BackgroundExplainer):
         """
         self._validate_params()
         self._learn_background(X, y, sample_weight)
-        if self._shape is not None and isinstance(self._fill, str) and self._fill == "draws":
+        if self._shape is not None and self._fills_with("draws"):
             self.background_ = self._masker.fill
         self._check_has_gradients()
         return self
@@ -309,20 +309,8 @@ class OcclusionExplainer(BackgroundExplainer):
         elif self.base_values_ is None:
             extras |= self._masker.extras(rows)
             values = np.where(self._masker.present(rows)[:, :, None], values, np.nan)
-        return Explanation(
-            values=values,
-            std_errors=errors,
-            base_values=base,
-            outputs=picked(means[:, 0], which),
-            data=self._masker.data(rows),
-            feature_names=features,
-            output_names=names,
-            kind="occlusion",
-            method="OcclusionExplainer",
-            params=self._told_params(),
-            n_model_rows=n_model_rows,
-            extras=extras,
-        )
+        outputs = picked(means[:, 0], which)
+        return self._told(rows, names, values, errors, base, outputs, extras, n_model_rows, features)
 
     def _hidden(self, rows: Any) -> tuple[Floats, Floats, int]:
         """Means and variances over what stands in, by row, mask and output, and model rows."""
@@ -333,7 +321,8 @@ class OcclusionExplainer(BackgroundExplainer):
     def _inpainted(self, rows: Any) -> tuple[Floats, Floats, int]:
         """The same where each window is filled in from what is around it."""
         assert self._windows is not None
-        pictures, own = self._answers(self._masker.unmasked(rows))
+        pictures = self._masker.unmasked(rows)
+        own = self._answers(pictures)
         (found,) = zip(
             *self._survey().answer(InpaintedWindows(self._windows, pictures, self._seed)), strict=True
         )
@@ -343,7 +332,8 @@ class OcclusionExplainer(BackgroundExplainer):
     def _faded(self, rows: Any, wanted: Any) -> Explanation:
         """Maps from soft masks."""
         assert self._fades is not None
-        pictures, own = self._answers(self._masker.unmasked(rows))
+        pictures = self._masker.unmasked(rows)
+        own = self._answers(pictures)
         which, names, extras = self._picked(wanted, own)
         composed = self._predictor.faded is not None
         found = self._survey().answer(SoftMasks(self._fades, pictures, rows.fill[:, 0], which, composed))
@@ -351,13 +341,15 @@ class OcclusionExplainer(BackgroundExplainer):
         n_masks = self._fades.points.n_points
         n_rows = len(pictures) * (1 + n_masks)
         told = extras | {"n_masks": n_masks} | self._masker.told_fill(rows)
-        return self._map(rows, names, values, errors, base, picked(own, which), told, n_rows)
+        return self._told(rows, names, values, errors, base, picked(own, which), told, n_rows)
 
     def _learned(self, rows: Any, wanted: Any) -> Explanation:
         """Masks that are learned, one for each picture and output."""
-        pictures, own = self._answers(self._masker.unmasked(rows))
+        pictures = self._masker.unmasked(rows)
+        own = self._answers(pictures)
         which, names, extras = self._picked(wanted, own)
-        fills, hidden_all = self._answers(np.broadcast_to(rows.fill[:, 0], pictures.shape))
+        fills = np.broadcast_to(rows.fill[:, 0], pictures.shape)
+        hidden_all = self._answers(fills)
         module: Any = self._predictor.function
         found = [
             [module.learn_mask(x, fill, int(output), self._mask_search, self._seed) for output in outputs]
@@ -368,9 +360,9 @@ class OcclusionExplainer(BackgroundExplainer):
         told |= self._masker.told_fill(rows)
         n_rows = 2 * len(pictures) + sum(one.n_rows for row in found for one in row)
         base = picked(hidden_all, which)
-        return self._map(rows, names, masks, None, base, picked(own, which), extras | told, n_rows)
+        return self._told(rows, names, masks, None, base, picked(own, which), extras | told, n_rows)
 
-    def _map(
+    def _told(
         self,
         rows: Any,
         names: tuple[str, ...],
@@ -380,15 +372,16 @@ class OcclusionExplainer(BackgroundExplainer):
         outputs: Floats,
         told: dict[str, Any],
         n_model_rows: int,
+        features: tuple[str, ...] = (),
     ) -> Explanation:
-        """An explanation point by point."""
+        """An explanation, of points unless features are named."""
         return Explanation(
             values=values,
             std_errors=errors,
             base_values=base,
             outputs=outputs,
             data=self._masker.data(rows),
-            feature_names=(),
+            feature_names=features,
             output_names=names,
             kind="occlusion",
             method="OcclusionExplainer",
@@ -404,10 +397,10 @@ class OcclusionExplainer(BackgroundExplainer):
     def _survey(self) -> Survey:
         return Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
 
-    def _answers(self, pictures: Any) -> tuple[Any, Floats]:
-        """Pictures, and the model's answers to them."""
+    def _answers(self, pictures: Any) -> Floats:
+        """The model's answers to pictures."""
         table = TableRows(pictures, np.arange(len(pictures)), int(np.prod(pictures.shape[1:])))
-        return pictures, self._survey().ask(table)
+        return self._survey().ask(table)
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about, before anything runs.
@@ -473,7 +466,7 @@ class OcclusionExplainer(BackgroundExplainer):
         """What hides parts of pictures, with the fill that was asked for."""
         fill, weights = self._fill, None
         n_draws = 1 if self.method_ in ("rise", "mask") else self.background_size
-        if isinstance(fill, str) and fill == "draws":
+        if self._fills_with("draws"):
             drawn = Background.drawn(pixels, self.background_size, self._seed, sample_weight)
             fill, weights = drawn.rows, drawn.weights
         elif self._inpaints:
@@ -485,7 +478,7 @@ class OcclusionExplainer(BackgroundExplainer):
     def _checked_single(self, masker: SegmentMasker) -> SegmentMasker:
         """Soft masks need one picture that stands in, whatever the mask."""
         n_fill = masker.weights.size
-        if n_fill > 1 or (isinstance(self._fill, str) and self._fill == "inpaint"):
+        if n_fill > 1 or self._fills_with("inpaint"):
             got = f"{n_fill} pictures" if n_fill > 1 else "'inpaint', which depends on what is hidden"
             raise DataError(
                 f"method={self.method_!r} of OcclusionExplainer has one picture stand in, and the fill is "
@@ -496,7 +489,7 @@ class OcclusionExplainer(BackgroundExplainer):
     @property
     def _inpaints(self) -> bool:
         """Whether windows are filled in from what is around them."""
-        return self.method_ == "window" and isinstance(self._fill, str) and self._fill == "inpaint"
+        return self.method_ == "window" and self._fills_with("inpaint")
 
     def _chosen_method(self, X: Any) -> str:
         if self.masker is None:
@@ -563,9 +556,12 @@ class OcclusionExplainer(BackgroundExplainer):
             told["learned_mask"] = repr(self._mask_search)
         return told
 
+    def _fills_with(self, word: str) -> bool:
+        return isinstance(self.fill, str) and self.fill == word
+
     @property
     def _is_auto_fill(self) -> bool:
-        return isinstance(self.fill, str) and self.fill == "auto"
+        return self._fills_with("auto")
 
     @property
     def _fill(self) -> Any:
@@ -577,7 +573,7 @@ class OcclusionExplainer(BackgroundExplainer):
         return Run(self._predictor, self._masker, n_outputs, MeanAndVariance(), self.n_jobs, self.verbose)
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        if self._is_auto_fill or (isinstance(self.fill, str) and self.fill == "draws"):
+        if self._is_auto_fill or self._fills_with("draws"):
             return Background.drawn(table, self.background_size, self.random_state, sample_weight)
         return Background.constant(self.fill, table, "OcclusionExplainer")
 
