@@ -125,6 +125,8 @@ class TorchAnswers:
         answers = answers[answers.isfinite().all(dim=1)].detach()
         if answers.shape[1] < 2 or len(answers) == 0:
             return None
+        if self.known.get("are_probabilities") is False:
+            return False
         are_now = self._are_probabilities(answers)
         if self.known.setdefault("are_probabilities", are_now) and not are_now:
             raise ModelOutputError(
