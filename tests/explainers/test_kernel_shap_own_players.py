@@ -23,6 +23,7 @@ from agnostix.perturb import SegmentMasker, TextMasker
 from agnostix.testing import CountingModel
 from tests.reference import shapley as ref
 from tests.reference import texts as ref_texts
+from tests.reference.pictures import put_together
 
 WORDS = [f"w{j}" for j in range(150)]
 SCORES = dict(zip(WORDS, np.random.default_rng(0).normal(size=150).round(3).tolist(), strict=True))
@@ -146,9 +147,7 @@ class Composing:
         return linear(X)
 
     def predict_masked(self, X, masks, fill, labels):
-        shown = np.moveaxis(masks[:, labels], 0, 1)[:, :, None]
-        shown = shown.reshape(*shown.shape, *[1] * (X.ndim + 2 - shown.ndim))
-        mixed = np.where(shown, X[:, None, None], fill[:, None])
+        mixed = put_together(X, masks, fill, labels)
         return linear(mixed.reshape(-1, *X.shape[1:])).reshape(*mixed.shape[:3])
 
 

@@ -18,6 +18,7 @@ from agnostix import KernelShapExplainer
 from agnostix.exceptions import DataError
 from agnostix.perturb import SegmentMasker
 from agnostix.testing import CountingModel
+from tests.reference.pictures import put_together
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(40, 9)).round(1)
@@ -247,9 +248,7 @@ class Composing:
         return look(X)
 
     def predict_masked(self, X, masks, fill, labels):
-        shown = np.moveaxis(masks[:, labels], 0, 1)[:, :, None]
-        shown = shown.reshape(*shown.shape, *[1] * (X.ndim + 2 - shown.ndim))
-        mixed = np.where(shown, X[:, None, None], fill[:, None])
+        mixed = put_together(X, masks, fill, labels)
         return look(mixed.reshape(-1, *X.shape[1:])).reshape(*mixed.shape[:3], -1)
 
 

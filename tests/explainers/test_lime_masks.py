@@ -20,6 +20,7 @@ from agnostix.exceptions import DataError
 from agnostix.perturb import Players, SegmentMasker, TabularMasker, TextMasker
 from agnostix.testing import CountingModel
 from tests.reference import lime as ref
+from tests.reference.pictures import put_together
 
 LAW = {"picture": "bernoulli", "text": "sizes"}
 PICTURES = 1.0 + np.random.default_rng(0).random((3, 8, 8))  # nowhere 0, which stands in
@@ -252,9 +253,7 @@ class Composing:
 
     def predict_masked(self, X, masks, fill, labels):
         self.n_masks += len(X) * len(masks)
-        shown = np.moveaxis(masks[:, labels], 0, 1)[:, :, None]
-        shown = shown.reshape(*shown.shape, *[1] * (X.ndim + 2 - shown.ndim))
-        mixed = np.where(shown, X[:, None, None], fill[:, None])
+        mixed = put_together(X, masks, fill, labels)
         return linear(mixed.reshape(-1, *X.shape[1:])).reshape(*mixed.shape[:3])
 
 

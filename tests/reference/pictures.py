@@ -102,3 +102,10 @@ def inpainted(picture, hidden):
                 right[k] += share * values[place]
     values[hidden] = np.linalg.solve(left, right)
     return values.reshape(picture.shape)
+
+
+def put_together(X, masks, fill, labels):
+    """Rows under masks with what stands in, of shape (n_rows, n_masks, n_fill, ...)."""
+    shown = np.moveaxis(masks[:, labels], 0, 1)[:, :, None]
+    shown = shown.reshape(*shown.shape, *[1] * (X.ndim + 2 - shown.ndim))
+    return np.where(shown, X[:, None, None], fill[:, None])
