@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base.explainer import BaseExplainer
 from agnostix.base.outputs import select_outputs
+from agnostix.core.explanation import Explanation
+from agnostix.core.models import Predictor
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.explanation import Explanation
-from agnostix.models import Predictor
-from agnostix.typing import Codes, Floats
 
 _SAME = 1e-5
 """Share of the largest answer by which those of one model may differ, as in single precision they do."""

@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.base.doc_link import page_address
-from agnostix.models import Predictor, as_predictor, is_fitted
+from agnostix.core.models import Predictor, as_predictor, is_fitted
 
 
 class BaseExplainer(BaseEstimator):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats
 
 MAX_OUTPUTS = 20
 """Outputs up to which all are explained by default; beyond, the predicted one."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.perturb import Inpainter, Windows
-from agnostix.typing import Floats
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.base import BackgroundExplainer
 from agnostix.base.outputs import picked, select_outputs
+from agnostix.core.explanation import Explanation
+from agnostix.core.frames import is_frame
+from agnostix.core.seeds import seed_of
+from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.typing import Floats
 from agnostix.engine import InpaintedWindows, MeanAndVariance, Run, SoftMasks, Survey, TableRows
 from agnostix.exceptions import DataError
-from agnostix.explanation import Explanation
 from agnostix.perturb import (
     Background,
     Fades,
@@ -26,10 +30,6 @@ from agnostix.perturb import (
 from agnostix.perturb.fills import is_stack
 from agnostix.perturb.masker import MASKER_METHODS
 from agnostix.perturb.pictures import as_pixels
-from agnostix.typing import Floats
-from agnostix.utils.frames import is_frame
-from agnostix.utils.seeds import seed_of
-from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions
 
 _TOLD = ("shown", "hidden")
 """What is told of a learned mask."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.threads import one_blas_thread
+from agnostix.core.typing import Codes, Floats
 from agnostix.mimic.material import Material
 from agnostix.mimic.rule_tree import RuleTree
-from agnostix.typing import Codes, Floats
-from agnostix.utils.threads import one_blas_thread
 
 
 @dataclass(frozen=True)

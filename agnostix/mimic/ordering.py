@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agnostix.typing import Codes, Floats
-from agnostix.utils.threads import one_blas_thread
+from agnostix.core.threads import one_blas_thread
+from agnostix.core.typing import Codes, Floats
 
 
 @one_blas_thread

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from agnostix.core.frames import column_at, column_names, is_frame
 from agnostix.exceptions import DataError
-from agnostix.utils.frames import column_at, column_names, is_frame
 
 
 def check_alike(X: Any, seen: Any) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.frames import column_names, is_frame, take_rows
+from agnostix.core.seeds import seed_of
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import column_names, is_frame, take_rows
-from agnostix.utils.seeds import seed_of
 
 
 @dataclass(frozen=True)

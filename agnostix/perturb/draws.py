@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from agnostix.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)

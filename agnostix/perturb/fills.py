@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.typing import Codes, Floats
 
 FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
 

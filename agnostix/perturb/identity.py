@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.typing import Codes
-from agnostix.utils.frames import (
+from agnostix.core.frames import (
     column_at,
     columns,
     is_float,
@@ -19,6 +18,7 @@ from agnostix.utils.frames import (
     to_floats,
     to_ticks,
 )
+from agnostix.core.typing import Codes
 
 
 def value_codes(column: Any) -> Codes:

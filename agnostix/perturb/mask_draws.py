@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Floats
 from agnostix.perturb.coalitions import all_coalitions
 from agnostix.perturb.sobol import SobolBlocks
-from agnostix.typing import Bools, Floats
 
 Law = Literal["bernoulli", "sizes"]
 """Each player kept with chance 1/2, or 1 to d players left out, each number alike likely; but one player

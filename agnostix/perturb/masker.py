@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb.draws import Draws, MaskBlock
 from agnostix.perturb.mask_draws import Law
 from agnostix.perturb.players import Players
-from agnostix.typing import Bools, Codes, Floats
 
 MASKER_METHODS = [
     "builder", "compose", "data", "distinct", "draws", "extras",

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import assembled
+from agnostix.core.typing import Bools, Floats
 from agnostix.perturb.features import BinnedFeature, Drawn, Feature
 from agnostix.perturb.sobol import SobolBlocks
-from agnostix.typing import Bools, Floats
-from agnostix.utils.frames import assembled
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import unreadable
+from agnostix.core.typing import Bools, Codes
 from agnostix.exceptions import DataError
-from agnostix.typing import Bools, Codes
-from agnostix.utils.frames import unreadable
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.typing import Bools
 from agnostix.exceptions import DataError
-from agnostix.typing import Bools
 
 
 @dataclass(frozen=True)

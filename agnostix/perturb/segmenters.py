@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.typing import Codes, Floats
 
 CUTS = ("grid", "slic", "quickshift")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb.draws import Draws, MaskBlock
 from agnostix.perturb.fills import (
@@ -27,7 +28,6 @@ from agnostix.perturb.masker import Composition
 from agnostix.perturb.pictures import Pictures, as_pixels
 from agnostix.perturb.players import Players
 from agnostix.perturb.segmenters import as_map, grid, numbered, quickshift, slic
-from agnostix.typing import Bools, Codes, Floats
 
 _ROUNDING = 1e-9
 """How far the weights' sum may be from 1."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import as_table, is_frame, take_rows
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb.alike import check_alike
 from agnostix.perturb.column_buffer import ColumnBuffer
@@ -25,8 +27,6 @@ from agnostix.perturb.identity import (
 from agnostix.perturb.mask_draws import Law
 from agnostix.perturb.masker import Builder, Composition
 from agnostix.perturb.players import Players
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import as_table, is_frame, take_rows
 
 AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""

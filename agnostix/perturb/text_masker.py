@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb.draws import Draws, MaskBlock, sure_draws
 from agnostix.perturb.mask_draws import Law
 from agnostix.perturb.players import Players
 from agnostix.perturb.texts import Texts
-from agnostix.typing import Bools, Codes, Floats
 
 _UNKNOWN = "UNKWORDZ"
 """What stands for words at their places where nothing else is said, as in lime."""

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.frames import column_at, is_frame
+from agnostix.core.typing import Bools, Codes
 from agnostix.exceptions import DataError
 from agnostix.perturb.tokens import Tokens
-from agnostix.typing import Bools, Codes
-from agnostix.utils.frames import column_at, is_frame
 
 
 @dataclass(frozen=True)

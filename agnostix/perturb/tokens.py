@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.typing import Bools, Codes
+from agnostix.core.typing import Bools, Codes
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import WhatIfCurves
+from agnostix.core.explanation import WhatIfCurves
+from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, axes_for, house_style, shortened
-from agnostix.typing import Bools, Floats
 
 _NO_MOVE = 1e-10
 """Nats below which a target is the data's own average."""

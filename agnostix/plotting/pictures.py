@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.explanation import Explanation
-from agnostix.typing import Bools, Codes, Floats
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Bools, Codes, Floats
 
 _LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue."""

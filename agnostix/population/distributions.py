@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from agnostix.explanation import Histogram
+from agnostix.core.explanation import Histogram
+from agnostix.core.typing import Floats
 from agnostix.population.sample import Sample
 from agnostix.population.sweep import groups
-from agnostix.typing import Floats
 
 _N_BINS = 40
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.typing import Bools, Floats
+from agnostix.core.typing import Bools, Floats
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csc_array
 
-from agnostix.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats
 
 N_BINS = 256
 N_NODES = 8

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 _MAX_LEVERAGE = 1.0 - 1e-6
 _CARRIES = 1e-12

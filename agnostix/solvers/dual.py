@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 from scipy.linalg import qr
 
+from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.solvers.hull import separate
 from agnostix.solvers.tilt import EDGE
-from agnostix.typing import Bools, Floats
 
 _MAX_ITER = 200
 _WIDE = 15.0

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agnostix.core.threads import one_blas_thread
+from agnostix.core.typing import Codes, Floats
 from agnostix.solvers.kriging import Kriging
 from agnostix.solvers.odd_kernel import Spectrum
 from agnostix.solvers.pair_regression import PairDesign, PairRegression
-from agnostix.typing import Codes, Floats
-from agnostix.utils.threads import one_blas_thread
 
 MAX_LEARNING_DOF = 128
 """Degrees of freedom that are enough to learn a kernel from; more pairs than these take are left aside."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import assembled, column_values, take_rows
+from agnostix.core.typing import Codes, Floats
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood
@@ -16,8 +18,6 @@ from agnostix.perturb.features import BinnedFeature
 from agnostix.perturb.identity import distinct_rows
 from agnostix.solvers.lime_moments import Moments, additive_moments
 from agnostix.surrogates.bin_means import smooth_means
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import assembled, column_values, take_rows
 
 _SAME = 1e-6
 """Share of the largest answer by which parts may miss the whole, as in single precision they do."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.surrogates.moments import Moments
 from agnostix.surrogates.problem import Problem
-from agnostix.typing import Codes, Floats
 
 
 def solved(moments: Moments, features: Codes, ridge: float, right: Floats) -> Floats:

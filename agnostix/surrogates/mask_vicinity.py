@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.threads import one_blas_thread
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine import Run, Survey
 from agnostix.perturb import MaskBlock, MaskDraws, Masker, Plan, Players
 from agnostix.perturb.masker import read_alike
@@ -16,8 +18,6 @@ from agnostix.surrogates.near_rows import Recipe
 from agnostix.surrogates.problem import Problem
 from agnostix.surrogates.row_fits import RowFits
 from agnostix.surrogates.vicinity import Found
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.threads import one_blas_thread
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.surrogates.local_fit import LocalFit
-from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from agnostix.core.frames import as_table, take_rows
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, Players, SharedRows, Traces
@@ -18,8 +20,6 @@ from agnostix.surrogates.near_rows import OwnFits, Recipe, SharedFits
 from agnostix.surrogates.row_fits import RowFits
 from agnostix.surrogates.unseen import UnseenContrasts
 from agnostix.surrogates.vicinity import Found
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import as_table, take_rows
 
 MOST_DOUBLINGS = 4
 """Times that the draws are doubled at most while the choice of features is not sure."""

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 
 from agnostix.base import AttributionExplainer
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
 from agnostix.perturb import Players
 
 X, Y = load_iris(return_X_y=True)

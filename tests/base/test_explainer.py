@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from agnostix import EntropicProjection, LimeExplainer, OcclusionExplainer
 from agnostix.base import BaseExplainer, doc_link
-from agnostix.models import Predictor, as_predictor
+from agnostix.core.models import Predictor, as_predictor
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
 
+from agnostix.core.models import as_predictor
 from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import EngineError
-from agnostix.models import as_predictor
 from agnostix.perturb import Plan, Players, TabularMasker, one_hidden_at_a_time
 
 RNG = np.random.default_rng(0)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from agnostix.core.models import as_predictor
 from agnostix.engine import GroupMeans
 from agnostix.games import ExactSolver, RowShares, Session, WorthScale
-from agnostix.models import as_predictor
 from agnostix.perturb import Players, Questions, TabularMasker, leverage_pairs
 from tests.reference import shapley as ref
 

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from scipy.stats import chi2_contingency
 
+from agnostix.core.frames import column_names
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, Players, SharedRows, SobolBlocks, Traces
-from agnostix.utils.frames import column_names
 
 RNG = np.random.default_rng(0)
 N = 120

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from agnostix.core.models import as_predictor
 from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import DataError
-from agnostix.models import as_predictor
 from agnostix.perturb import MaskBlock, Plan, SegmentMasker
 from agnostix.perturb.fills import noise_fills
 

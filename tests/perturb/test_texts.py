@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 
+from agnostix.core.models import as_predictor
 from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import DataError
-from agnostix.models import as_predictor
 from agnostix.perturb import MaskBlock, Plan, TextMasker
 from tests.reference import texts as ref
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+from agnostix.core.models import as_predictor
 from agnostix.engine import Survey
-from agnostix.models import as_predictor
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, Players, SharedRows, SobolBlocks
 from agnostix.surrogates import (
     FittedSurrogate,

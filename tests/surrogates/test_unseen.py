@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from agnostix.core.models import as_predictor
 from agnostix.engine import Survey
-from agnostix.models import as_predictor
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, Players, SobolBlocks
 from agnostix.surrogates import ForwardSelection, Kernel, LinearSurrogate, Recipe
 from agnostix.surrogates.unseen import UnseenContrasts
