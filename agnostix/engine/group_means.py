@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.masking import MaskBlock
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.perturb import MaskBlock
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
+from agnostix.core.masking import MaskBlock
 from agnostix.core.typing import Floats
-from agnostix.perturb import MaskBlock
 
 
 class Summary(Protocol):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.base import BaseExplainer
+from agnostix.core.base import BaseExplainer
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data

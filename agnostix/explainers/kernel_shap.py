@@ -11,10 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.base import BackgroundExplainer
-from agnostix.base.outputs import picked
+from agnostix.core.base import BackgroundExplainer
+from agnostix.core.base.outputs import picked
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import take_rows
+from agnostix.core.masking import Background
+from agnostix.core.masking.masker import MASKER_METHODS
+from agnostix.core.masking.medoids import medoids
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
@@ -29,9 +32,7 @@ from agnostix.games import (
     Solver,
     WorthScale,
 )
-from agnostix.perturb import Background, Coalitions, Questions, leverage_pairs, n_pairs_of_all
-from agnostix.perturb.masker import MASKER_METHODS
-from agnostix.perturb.medoids import medoids
+from agnostix.perturb import Coalitions, Questions, leverage_pairs, n_pairs_of_all
 from agnostix.solvers.kernel_params import MAX_LEARNING_DOF, KernelParams, learn_kernel
 from agnostix.solvers.shapley_operator import build_operator
 

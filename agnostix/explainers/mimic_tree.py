@@ -16,10 +16,13 @@ from sklearn.utils import ClassifierTags, RegressorTags, Tags, assert_all_finite
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from agnostix.base import AttributionExplainer
-from agnostix.base.outputs import picked
+from agnostix.core.base import AttributionExplainer
+from agnostix.core.base.outputs import picked
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import as_table, column_names, take_rows
+from agnostix.core.masking import Players
+from agnostix.core.masking.alike import check_alike
+from agnostix.core.masking.identity import distinct_rows
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
@@ -41,9 +44,6 @@ from agnostix.mimic import (
     stability_of,
     with_truth,
 )
-from agnostix.perturb import Players
-from agnostix.perturb.alike import check_alike
-from agnostix.perturb.identity import distinct_rows
 
 N_SHOWN = 20
 """Rows by which a model is known again."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import columns, take_rows
+from agnostix.core.masking.identity import distinct_rows
 from agnostix.core.order import own_order
 from agnostix.core.typing import Codes
 from agnostix.engine import Survey, TableRows
@@ -24,7 +25,6 @@ from agnostix.mimic.queries import SmoothedBootstrap
 from agnostix.mimic.rule_feature import RuleFeature
 from agnostix.mimic.sources import DrawnOnce, GivenAlone, Source
 from agnostix.mimic.way import Way
-from agnostix.perturb.identity import distinct_rows
 
 FEWEST, MOST = 8000, 20_000
 """Rows that are drawn by default: as many as are given, and within these bounds."""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from agnostix.core.masking.masker import Law
 from agnostix.core.typing import Bools, Floats
 from agnostix.perturb.coalitions import all_coalitions
 from agnostix.perturb.sobol import SobolBlocks
-
-Law = Literal["bernoulli", "sizes"]
-"""Each player kept with chance 1/2, or 1 to d players left out, each number alike likely; but one player
-alone is kept with chance 1/2, since nothing could be learned of it otherwise."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from agnostix.base import AttributionExplainer
+from agnostix.core.base import AttributionExplainer
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import as_table, column_names, columns, is_frame, select
 from agnostix.core.models import Predictor, as_predictor, is_fitted

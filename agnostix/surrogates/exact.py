@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import assembled, column_values, take_rows
+from agnostix.core.masking.identity import distinct_rows
 from agnostix.core.typing import Codes, Floats
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood
 from agnostix.perturb.drawing import Resampling, TruncatedNormals
 from agnostix.perturb.features import BinnedFeature
-from agnostix.perturb.identity import distinct_rows
 from agnostix.solvers.lime_moments import Moments, additive_moments
 from agnostix.surrogates.bin_means import smooth_means
 

@@ -9,12 +9,13 @@ import numpy as np
 from scipy.stats import t as student
 
 from agnostix.core.frames import as_table, take_rows
+from agnostix.core.masking import Players
+from agnostix.core.masking.alike import check_alike
+from agnostix.core.masking.identity import distinct_rows
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
-from agnostix.perturb import Neighbourhood, OwnDraws, Players, SharedRows, Traces
-from agnostix.perturb.alike import check_alike
-from agnostix.perturb.identity import distinct_rows
+from agnostix.perturb import Neighbourhood, OwnDraws, SharedRows, Traces
 from agnostix.surrogates.kernel import ENOUGH, PLENTY
 from agnostix.surrogates.near_rows import OwnFits, Recipe, SharedFits
 from agnostix.surrogates.row_fits import RowFits

@@ -5,8 +5,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from agnostix.core.masking import Background
 from agnostix.exceptions import DataError
-from agnostix.perturb import Background
 
 TABLE = np.arange(40.0).reshape(20, 2)
 WEIGHTS = np.arange(20.0)

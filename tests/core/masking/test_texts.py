@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 
+from agnostix.core.masking import MaskBlock, Plan, TextMasker
 from agnostix.core.models import as_predictor
 from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import DataError
-from agnostix.perturb import MaskBlock, Plan, TextMasker
 from tests.reference import texts as ref
 
 TEXTS = ["The cat saw the cat.", "dogs", "  well, well -- it's a_b 3 times: été "]

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from agnostix import EntropicProjection, LimeExplainer, OcclusionExplainer
-from agnostix.base import BaseExplainer, doc_link
+from agnostix.core.base import BaseExplainer, doc_link
 from agnostix.core.models import Predictor, as_predictor
 
 RNG = np.random.default_rng(0)

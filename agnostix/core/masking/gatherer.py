@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import column_names, is_frame
+from agnostix.core.masking.draws import MaskBlock
+from agnostix.core.masking.identity import as_series, first_of_each, joined_column, keys_of, value_codes
+from agnostix.core.masking.players import Players
 from agnostix.core.typing import Codes
-from agnostix.perturb.draws import MaskBlock
-from agnostix.perturb.identity import as_series, first_of_each, joined_column, keys_of, value_codes
-from agnostix.perturb.players import Players
 
 
 class Gatherer:

@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
+from agnostix.core.masking import Plan, one_hidden_at_a_time
 from agnostix.exceptions import DataError
-from agnostix.perturb import Plan, one_hidden_at_a_time
 
 
 def test_first_nothing_is_hidden_and_then_each_player_in_turn():

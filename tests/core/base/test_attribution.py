@@ -5,9 +5,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 
-from agnostix.base import AttributionExplainer
+from agnostix.core.base import AttributionExplainer
 from agnostix.core.explanation import Explanation
-from agnostix.perturb import Players
+from agnostix.core.masking import Players
 
 X, Y = load_iris(return_X_y=True)
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.base.attribution import AttributionExplainer
+from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.frames import as_table, column_names
+from agnostix.core.masking import Background, Players, TabularMasker
+from agnostix.core.masking.masker import read_alike
 from agnostix.core.models import Predictor
 from agnostix.core.sklearn_compat import validate_data
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.perturb import Background, Players, TabularMasker
-from agnostix.perturb.masker import read_alike
 
 _N_SHOWN = 2
 """Rows on which a model is tried where a masker has no background."""

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from agnostix.base.doc_link import page_address
+from agnostix.core.base.doc_link import page_address
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.masking.draws import Draws, MaskBlock, sure_draws
+from agnostix.core.masking.masker import Law
+from agnostix.core.masking.players import Players
+from agnostix.core.masking.texts import Texts
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.perturb.draws import Draws, MaskBlock, sure_draws
-from agnostix.perturb.mask_draws import Law
-from agnostix.perturb.players import Players
-from agnostix.perturb.texts import Texts
 
 _UNKNOWN = "UNKWORDZ"
 """What stands for words at their places where nothing else is said, as in lime."""
@@ -64,7 +64,7 @@ class TextMasker:
     Examples
     --------
     >>> from agnostix import KernelShapExplainer
-    >>> from agnostix.perturb import TextMasker
+    >>> from agnostix.maskers import TextMasker
     >>> def praise(texts):
     ...     return [text.count("good") - text.count("bad") for text in texts]
     >>> texts = ["good food, good beer", "bad service"]

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import column_at, is_frame
+from agnostix.core.masking.tokens import Tokens
 from agnostix.core.typing import Bools, Codes
 from agnostix.exceptions import DataError
-from agnostix.perturb.tokens import Tokens
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from agnostix.core.frames import columns, kind_of, take_rows, to_codes, to_numbers
+from agnostix.core.masking.background import Background, checked_weights
 from agnostix.core.typing import Floats
-from agnostix.perturb.background import Background, checked_weights
 
 _MOST_ROWS = 5_000
 """Rows that are clustered at most."""

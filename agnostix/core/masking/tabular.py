@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import as_table, is_frame, take_rows
-from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.exceptions import DataError
-from agnostix.perturb.alike import check_alike
-from agnostix.perturb.column_buffer import ColumnBuffer
-from agnostix.perturb.draws import Draws
-from agnostix.perturb.gatherer import Gatherer
-from agnostix.perturb.identity import (
+from agnostix.core.masking.alike import check_alike
+from agnostix.core.masking.column_buffer import ColumnBuffer
+from agnostix.core.masking.draws import Draws
+from agnostix.core.masking.gatherer import Gatherer
+from agnostix.core.masking.identity import (
     as_series,
     distinct_rows,
     first_of_each,
@@ -24,9 +22,10 @@ from agnostix.perturb.identity import (
     table_codes,
     value_codes,
 )
-from agnostix.perturb.mask_draws import Law
-from agnostix.perturb.masker import Builder, Composition
-from agnostix.perturb.players import Players
+from agnostix.core.masking.masker import Builder, Composition, Law
+from agnostix.core.masking.players import Players
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.exceptions import DataError
 
 AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""

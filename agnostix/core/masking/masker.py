@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from agnostix.core.masking.draws import Draws, MaskBlock
+from agnostix.core.masking.players import Players
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.perturb.draws import Draws, MaskBlock
-from agnostix.perturb.mask_draws import Law
-from agnostix.perturb.players import Players
+
+Law = Literal["bernoulli", "sizes"]
+"""Each player kept with chance 1/2, or 1 to d players left out, each number alike likely; but one player
+alone is kept with chance 1/2, since nothing could be learned of it otherwise."""
 
 MASKER_METHODS = [
     "builder", "compose", "data", "distinct", "draws", "extras",

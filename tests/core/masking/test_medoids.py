@@ -5,8 +5,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from agnostix.core.masking.medoids import medoids
 from agnostix.exceptions import DataError
-from agnostix.perturb.medoids import medoids
 
 RNG = np.random.default_rng(0)
 MIDDLES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from agnostix.base.outputs import picked, select_outputs
+from agnostix.core.base.outputs import picked, select_outputs
 
 NAMES = ("bern", "oslo", "rome")
 ANSWERS = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]])

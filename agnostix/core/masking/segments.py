@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.exceptions import DataError
-from agnostix.perturb.draws import Draws, MaskBlock
-from agnostix.perturb.fills import (
+from agnostix.core.masking.draws import Draws, MaskBlock
+from agnostix.core.masking.fills import (
     as_type,
     blur_fill,
     check_fill,
@@ -22,12 +20,13 @@ from agnostix.perturb.fills import (
     noise_fills,
     segment_mean_fill,
 )
-from agnostix.perturb.inpainting import inpaint_fill
-from agnostix.perturb.mask_draws import Law
-from agnostix.perturb.masker import Composition
-from agnostix.perturb.pictures import Pictures, as_pixels
-from agnostix.perturb.players import Players
-from agnostix.perturb.segmenters import as_map, grid, numbered, quickshift, slic
+from agnostix.core.masking.inpainting import inpaint_fill
+from agnostix.core.masking.masker import Composition, Law
+from agnostix.core.masking.pictures import Pictures, as_pixels
+from agnostix.core.masking.players import Players
+from agnostix.core.masking.segmenters import as_map, grid, numbered, quickshift, slic
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.exceptions import DataError
 
 _ROUNDING = 1e-9
 """How far the weights' sum may be from 1."""
@@ -95,7 +94,7 @@ class SegmentMasker:
     --------
     >>> import numpy as np
     >>> from agnostix import KernelShapExplainer
-    >>> from agnostix.perturb import SegmentMasker
+    >>> from agnostix.maskers import SegmentMasker
     >>> pictures = np.random.default_rng(0).random((2, 4, 4))
     >>> masker = SegmentMasker("grid", n_segments=4)
     >>> explainer = KernelShapExplainer(lambda x: x[:, :2, :2].sum((1, 2)), masker=masker)

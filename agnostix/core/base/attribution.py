@@ -11,8 +11,8 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.base.explainer import BaseExplainer
-from agnostix.base.outputs import select_outputs
+from agnostix.core.base.explainer import BaseExplainer
+from agnostix.core.base.outputs import select_outputs
 from agnostix.core.explanation import Explanation
 from agnostix.core.models import Predictor
 from agnostix.core.typing import Codes, Floats

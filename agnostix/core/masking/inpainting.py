@@ -8,8 +8,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from agnostix.core.masking.fills import as_type, by_channel
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.perturb.fills import as_type, by_channel
 
 NOISE = 0.01
 """Standard deviation of what is added, as a share of each channel's range."""

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from agnostix.core.masking import MaskBlock, Plan, SegmentMasker
+from agnostix.core.masking.fills import noise_fills
 from agnostix.core.models import as_predictor
 from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import DataError
-from agnostix.perturb import MaskBlock, Plan, SegmentMasker
-from agnostix.perturb.fills import noise_fills
 
 RNG = np.random.default_rng(0)
 LABELS = np.array([[4, 4, -1], [4, 9, 9]])

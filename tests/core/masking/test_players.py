@@ -2,8 +2,8 @@ import re
 
 import pytest
 
+from agnostix.core.masking import Players
 from agnostix.exceptions import DataError
-from agnostix.perturb import Players
 
 NAMES = ["a", "b", "c", "d"]
 

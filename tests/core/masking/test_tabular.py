@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agnostix.core.masking import MaskBlock, Plan, Players, TabularMasker, one_hidden_at_a_time
 from agnostix.exceptions import DataError
-from agnostix.perturb import MaskBlock, Plan, Players, TabularMasker, one_hidden_at_a_time
 
 
 def masker_of(background, weights=None, groups=None):

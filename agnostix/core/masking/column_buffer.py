@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.masking.draws import MaskBlock
+from agnostix.core.masking.players import Players
 from agnostix.core.typing import Bools, Codes
-from agnostix.perturb.draws import MaskBlock
-from agnostix.perturb.players import Players
 
 _WATCHED = 16
 """Cells that are looked at again after the model has seen them."""

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from agnostix.perturb import Inpainter, SegmentMasker
-from agnostix.perturb.fills import noise_fills
-from agnostix.perturb.inpainting import NOISE, inpaint_fill
+from agnostix.core.masking import Inpainter, SegmentMasker
+from agnostix.core.masking.fills import noise_fills
+from agnostix.core.masking.inpainting import NOISE, inpaint_fill
 from tests.reference.pictures import inpainted
 
 RNG = np.random.default_rng(8)
