@@ -126,7 +126,7 @@ class HeatmapDisplay:
         name = explanation.output_names[k]
         count = f"{len(rows):,} rows" if len(rows) > 1 else "1 row"
         rows_label = f"{count}, {_ORDERS[order]}" if len(rows) > 1 else count
-        return cls(cells, len(features), name, effect_words(explanation.kind, name), rows_label)
+        return cls(cells, len(features), name, effect_words(explanation, name), rows_label)
 
     @classmethod
     def from_explainer(
