@@ -294,6 +294,30 @@ def has_order(column: Any) -> bool:
     return isinstance(dtype, nw.Enum | nw.Boolean)
 
 
+def ends_of(explanation: Explanation) -> tuple[Floats, Floats]:
+    """Base values and outputs, where values start and where they lead.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of rows.
+
+    Returns
+    -------
+    base_values, outputs : ndarray of shape (n_rows, n_outputs)
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    base, outputs = explanation.base_values, explanation.outputs
+    if base is None or outputs is None:
+        name = "base_values" if base is None else "outputs"
+        raise ValueError(f"This picture starts at the base value and leads to the output; {name} is None.")
+    return base, outputs
+
+
 def errors_of(explanation: Explanation, output: int) -> Floats:
     """Standard errors of one output; 0 where nothing was sampled.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.explanation.intervals import half_widths
+from agnostix.plotting.attributions import ends_of
 from agnostix.plotting.in_row import surrogate_dof, surrogate_output, values_in_row
 from agnostix.plotting.words import is_surrogate
 
@@ -75,7 +76,7 @@ class Fidelity:
             low=r2 - half,
             high=min(r2 + half, 1.0),
             surrogate_output=surrogate_output(explanation, i, k),
-            output=float(explanation.outputs[i, k]),
+            output=float(ends_of(explanation)[1][i, k]),
             largest=float(np.nanmax(np.abs(values), initial=0.0)),
             n_used=int(np.isfinite(values).sum()),
             n_features=int(np.isfinite(explanation.values[i, :, k]).sum()),

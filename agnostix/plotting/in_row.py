@@ -12,7 +12,7 @@ from agnostix.core.explanation import Explanation
 from agnostix.core.explanation.detail import expand
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.typing import Floats
-from agnostix.plotting.attributions import errors_of, largest_first
+from agnostix.plotting.attributions import ends_of, errors_of, largest_first
 
 
 def said_in_row(explanation: Explanation, i: int) -> list[str | None]:
@@ -120,7 +120,7 @@ def surrogate_output(explanation: Explanation, i: int, k: int) -> float:
     told = explanation.extras.get("surrogate_outputs")
     if told is not None:
         return float(told.array[i, k])
-    return float(explanation.base_values[i, k] + np.nansum(explanation.values[i, :, k]))
+    return float(ends_of(explanation)[0][i, k] + np.nansum(explanation.values[i, :, k]))
 
 
 def surrogate_error(explanation: Explanation, i: int, k: int) -> float:
@@ -160,7 +160,7 @@ def surrogate_dof(explanation: Explanation, i: int, k: int) -> float:
     told = explanation.extras.get(DEGREES_OF_FREEDOM)
     if told is None or not set(told.dims) <= {"row", "output"}:
         return float("inf")
-    return float(np.broadcast_to(expand(told, ("row", "output")), explanation.outputs.shape)[i, k])
+    return float(np.broadcast_to(expand(told, ("row", "output")), ends_of(explanation)[1].shape)[i, k])
 
 
 def check_same_features(explanation: Explanation) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.explanation.intervals import half_widths
 from agnostix.core.typing import Floats
-from agnostix.plotting.attributions import errors_of, largest_first, own_columns, values_of
+from agnostix.plotting.attributions import ends_of, errors_of, largest_first, own_columns, values_of
 from agnostix.plotting.in_row import (
     said_in_row,
     surrogate_dof,
@@ -52,7 +52,7 @@ def steps_of_row(
         if is_surrogate(explanation)
         else ("base value", "output")
     )
-    base, output = explanation.base_values[i, k], explanation.outputs[i, k]
+    base, output = (array[i, k] for array in ends_of(explanation))
     steps = _moves(explanation, i, k, max_features, confidence_level)
     table = [_step("base", names[0], base, 0.0), *steps, _step("output", names[1], output, 0.0)]
     texts = {name: pd.Series([row[name] for row in table], dtype=object) for name in ("said", "data")}
@@ -84,7 +84,7 @@ def _moves(
         half = (below[rest].sum(), above[rest].sum())
         total = values[rest].sum(), errors[rest].sum()
         steps.append(_step("others", f"{len(rest)} other features", *total, half))
-    base, output = float(explanation.base_values[i, k]), float(explanation.outputs[i, k])
+    base, output = (float(array[i, k]) for array in ends_of(explanation))
     of_surrogate = is_surrogate(explanation)
     end = surrogate_output(explanation, i, k) if of_surrogate else output
     remainder = end - base - values[order].sum()
