@@ -1,4 +1,4 @@
-"""Anything that predicts, as a Predictor."""
+"""Wraps models of any make as a Predictor."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ def as_predictor(
     compiled: bool = False,
     batch_size: int | None = None,
 ) -> Predictor:
-    """Wrap a model so that every explainer can ask it.
+    """Wrap a model for use by every explainer.
 
     Parameters
     ----------
-    model : fitted estimator, Pipeline, callable or Predictor
-        A classifier is asked for ``predict_proba``, a regressor for
-        ``predict``; a callable takes a batch of rows and returns an array of
-        shape (n,) or (n, n_outputs). A callable that can hide parts of rows
-        where the model lives has a method ``predict_masked(X, masks, fill,
-        labels)`` too, which gets rows, masks of shape (n_masks, n_players),
-        what fills in, of shape (n_rows or 1, n_fill, ...), and the player of
-        each place, of shape (n_rows or 1, ...), and returns an array of shape
-        (n_rows, n_masks, n_fill, n_outputs).
+    model : fitted estimator, Pipeline, torch module, callable or Predictor
+        Classifiers predict with ``predict_proba``, regressors with ``predict``. A callable takes a
+        batch of rows and returns an array of shape (n,) or (n, n_outputs). A callable that composes
+        masked rows itself, for example on a GPU, also has a method ``predict_masked(x, masks, fill,
+        segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
+        (n_rows or 1, n_fill, ...), and the segment of each value, of shape (n_rows or 1, ...). It
+        returns an array of shape (n_rows, n_masks, n_fill, n_outputs). For ``method="rise"`` the
+        masks are a `SoftMaskBatch` and segments is None: ``masks.to_array()`` has shape (n_masks,
+        height, width), with values between 0 and 1, and ``masks.compose(x[0], fill[0, 0])`` gives
+        the masked images. See `agnostix.core.models.capabilities.MaskComposer`.
     task : {"classification", "regression"}, default=None
         Needed only where the model cannot tell, as a plain callable, and
         something depends on it, as a metric.
@@ -142,7 +143,8 @@ def as_predictor(
         return _from_estimator(owner, task, names, output or method)
     if callable(model):
         name = method or type(model).__name__
-        return _from_callable(model, "function" if name == "<lambda>" else name, task, names)
+        name = "function" if name == "<lambda>" else name
+        return Predictor(model, name=name, task=task, output_names=names)
     raise TypeError(
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to answers, "
         f"got {model!r}."
@@ -156,19 +158,8 @@ def _from_module(
 
     if params["activation"] == "auto" and task == "regression":
         params = params | {"activation": "none"}
-    asked = TorchModel(module, output=output, **params)
-    return _from_callable(asked, asked.__name__, task, names)
-
-
-def _from_callable(model: Any, name: str, task: Task | None, names: tuple[str, ...] | None) -> Predictor:
-    return Predictor(
-        model,
-        name=name,
-        task=task,
-        output_names=names,
-        masked=getattr(model, "predict_masked", None),
-        faded=getattr(model, "predict_faded", None),
-    )
+    model = TorchModel(module, output=output, **params)
+    return Predictor(model, name=model.__name__, task=task, output_names=names)
 
 
 def _check_no_module_is_meant(model: Any, of_torch: dict[str, Any]) -> None:
