@@ -61,7 +61,7 @@ class SoftMaskSampler:
         grids, offsets = self.sample(masks)
         (rows, columns), (height, width) = self.interpolation, self.cell_shape
         by_offset = np.zeros((height * width, self.n_cells, self.n_cells, scores.shape[1]))
-        np.add.at(by_offset, offsets @ [width, 1], grids[..., None] * scores[:, None, None])
+        np.add.at(by_offset, offsets[:, 0] * width + offsets[:, 1], grids[..., None] * scores[:, None, None])
         by_offset = by_offset.reshape(height, width, *by_offset.shape[1:])
         along_rows = np.einsum("abijc,bxj->aixc", by_offset, columns, optimize=True)
         return np.einsum("ayi,aixc->yxc", rows, along_rows, optimize=True)

@@ -247,9 +247,9 @@ def test_maps_are_no_columns(method, ask):
         ),
         (
             {"method": "mask"},
-            "method='mask' of OcclusionExplainer needs gradients, and the model is Bent. Pass a torch module, "
-            "or wrap one with as_predictor(module). Or use method='rise' or 'window', which need predictions "
-            "alone.",
+            "method='mask' of OcclusionExplainer needs gradients, and the model is Bent. Pass a torch "
+            "module, or wrap one with as_predictor(module). Or use method='rise' or 'window', which need "
+            "predictions alone.",
         ),
         (
             {"method": "rise", "feature_groups": {"a": ["b"]}},

@@ -69,7 +69,7 @@ class TorchInput:
         if self.value_range == "0-255" or (self.value_range == "auto" and is_bytes):
             batch = batch / 255.0
         if self.mean is not None:
-            self._check_range(batch)
+            self._check_range(batch.detach())
             mean, std = (self._by_channel(values, batch) for values in (self.mean, self.std))
             batch = (batch - mean) / std
         return batch.contiguous(memory_format=torch.channels_last)

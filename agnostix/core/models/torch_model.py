@@ -334,7 +334,7 @@ class TorchModel:
                 f"The module {self.__name__} has {outputs.shape[1]} outputs, got outputs from "
                 f"{selected.min()} to {selected.max()}. Number them from 0 to {outputs.shape[1] - 1}."
             )
-        columns = torch.as_tensor(np.ascontiguousarray(selected), device=outputs.device)
+        columns = torch.as_tensor(selected, dtype=torch.int64, device=outputs.device)
         # Rows do not interact in evaluation mode, so the gradient of a sum over rows has each row's own.
         sums = outputs.gather(1, columns).sum(dim=0)
         last = len(sums) - 1
@@ -442,4 +442,4 @@ def _select(outputs: Any, n_rows: int) -> Codes:
             f"The 'outputs' of gradients must be an int, or ints of shape ({n_rows},) or "
             f"({n_rows}, n_selected) for {n_rows} rows, got {outputs!r}."
         )
-    return np.broadcast_to(selected, (n_rows,)) if selected.ndim == 0 else selected
+    return np.full(n_rows, selected) if selected.ndim == 0 else selected.copy()
