@@ -18,7 +18,7 @@ the exceptions that it applied. An entry has patterns of the case and of the key
 
     {"case": "mimic/*", "key": "frontier_/*", "change": "has a column more", "why": "..."}
 
-Recording all cases takes about half a minute on one core and 15 megabytes. `--only 'lime/*'` takes a part of
+Recording all cases takes about a minute on one core and 20 megabytes. `--only 'lime/*'` takes a part of
 them, `--no-pictures` leaves out the drawing, `--n-jobs 2` must not change anything. Recordings are not
 committed.
 

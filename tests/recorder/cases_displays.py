@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from tests.recorder import cases_lime, cases_mimic, cases_what_if, inputs
 from tests.recorder.adapter import make, public
 from tests.recorder.cases_results import MAPS, TABLES, results
@@ -55,6 +58,7 @@ def _attributions() -> None:
     )
     for feature in ("hours", "grade", "town", "joined", "member"):
         CASES.add(f"scatter of a column/{feature}", lambda f=feature: _from("ScatterDisplay", "shapley", f))
+    CASES.add("scatter of many labels/occlusion", _many_labels)
     CASES.add("beeswarm few/shapley", lambda: _from("BeeswarmDisplay", "shapley", output=0, max_features=3))
     CASES.add("beeswarm many rows/lime", _many)
     CASES.add("bar from an explainer/occlusion", lambda: _from_explainer("BarDisplay"))
@@ -62,6 +66,19 @@ def _attributions() -> None:
     CASES.add("heatmap from an explainer/occlusion", lambda: _from_explainer("HeatmapDisplay"))
     CASES.add("scatter from an explainer/occlusion", lambda: _from_explainer("ScatterDisplay", "age"))
     CASES.add("beeswarm from an explainer/occlusion", lambda: _from_explainer("BeeswarmDisplay"))
+
+
+def _many_labels() -> Any:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"city": [f"city number {k}" for k in rng.integers(0, 30, 150)], "x": rng.normal(size=150)}
+    )
+
+    def model(X: Any) -> Any:
+        return X["city"].str.len().to_numpy() + X["city"].str[-1].astype(int).to_numpy() * X["x"].to_numpy()
+
+    exp = make("OcclusionExplainer", model, random_state=0, background_size=20).fit(table).explain(table)
+    return {"display": public("ScatterDisplay").from_explanation(exp, "city")}
 
 
 def _many() -> Any:
@@ -89,15 +106,15 @@ def _pictures_and_texts() -> None:
             f"segments few/{name}",
             lambda n=name: _from("SegmentsDisplay", n, row=1, outputs=[0], max_features=3),
         )
-    CASES.add("text/words", lambda: _from("TextDisplay", "words") | {"html": _html(0)})
+    CASES.add("text/words", lambda: _from("TextDisplay", "words", output=0) | {"html": _html(0)})
     CASES.add(
         "text few/words",
-        lambda: _from("TextDisplay", "words", row=1, output=0, max_features=2) | {"html": _html(1)},
+        lambda: _from("TextDisplay", "words", row=2, output=1, max_features=2) | {"html": _html(1)},
     )
 
 
 def _html(row: int) -> str:
-    return public("TextDisplay").from_explanation(results()["words"], row=row).html()
+    return public("TextDisplay").from_explanation(results()["words"], row=row, output=0).html()
 
 
 def _trees() -> None:

@@ -65,6 +65,18 @@ def _tables() -> None:
         "width": {"kernel_width": 0.8},
         "coefficients": {"discretizer": None, "values": "coef"},
         "stability": {"max_features": 2, "stability": 0.9, "n_samples": 256},
+        "stability by weights": {
+            "max_features": 2,
+            "stability": 0.8,
+            "n_samples": 256,
+            "feature_selection": "highest_weights",
+        },
+        "stability of the path": {
+            "max_features": 2,
+            "stability": 0.8,
+            "n_samples": 256,
+            "surrogate": "klasso",
+        },
         "all samples": {"n_samples": "auto"},
         "seed": {"random_state": 5},
         "many features": {"max_features": 8, "wide": True},

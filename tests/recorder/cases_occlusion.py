@@ -69,6 +69,32 @@ def _tables() -> None:
     CASES.add("frame/labels of rows", lambda: explained(inputs.forest(), inputs.frame()[:4], inputs.frame()))
     CASES.add("frame/polars", _polars)
     CASES.add("people/transform", _transformed)
+    for output in ("decision_function", "predict"):
+        CASES.add(f"frame/{output}", lambda o=output: _by_response(o))
+    CASES.add("frame/names of outputs", lambda: explained(_named(), X[:4], X))
+    CASES.add("rows/objects", lambda: explained(_of_objects, _objects()[:4], _objects()))
+
+
+def _by_response(output: str) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    X, y = inputs.frame(), inputs.numbers()[:, 0] + inputs.numbers()[:, 1] ** 2 > 0.5
+    model = public("as_predictor")(LogisticRegression().fit(X, y.astype(int)), output=output)
+    return explained(model, X[:4], X, background_size=30)
+
+
+def _named() -> Any:
+    return public("as_predictor")(inputs.several, task="regression", output_names=["one", "two", "three"])
+
+
+def _objects() -> np.ndarray:
+    """Numbers and labels in an array of objects."""
+    return inputs.dateless()[["age", "town", "member"]].to_numpy(dtype=object)
+
+
+def _of_objects(X: Any) -> np.ndarray:
+    known = {"north": 1.0, "south": 3.0, "west": 4.0}
+    return np.array([0.1 * age * (1 + member) + known.get(town, 0.0) for age, town, member in X])
 
 
 def _unfitted() -> Any:

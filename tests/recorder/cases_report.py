@@ -1,4 +1,4 @@
-"""Reports: what they say as data and as Markdown."""
+"""Reports: what they say as data, as Markdown and as a page."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ CASES = Cases("report")
 
 
 def told(report: Any) -> dict[str, Any]:
-    """The summary and the Markdown, without times and the date."""
+    """The summary, the Markdown and the page, without times and the date."""
     summary = json.loads(report.json())
     summary.pop("timings")
     summary["identity"] = [line for line in summary["identity"] if line[0] != "Made"]
     markdown = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d [A-Z+\-0-9]+", "DATE", report.markdown())
     markdown = re.sub(r"\d+(\.\d+)? (milli)?seconds?", "SECONDS", markdown)
-    return {"summary": summary, "markdown": markdown.splitlines()}
+    page = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d [A-Z+\-0-9]+", "DATE", report.html())
+    page = re.sub(r"[\d.,]+ (milli)?seconds?", "SECONDS", page)
+    # The page holds the summary too, on a line of its own.
+    lines = [line for line in page.splitlines() if '"timings": {' not in line]
+    return {"summary": summary, "markdown": markdown.splitlines(), "page": lines}
 
 
 def _report(model: Any, y: Any, **params: Any) -> Any:
@@ -45,6 +49,7 @@ def _add() -> None:
         "approval new rows",
         lambda: _report(inputs.approval(), inputs.approved(), rows=inputs.people()[:2].assign(age=[25, 71])),
     )
+    CASES.add("labels of rows", _labelled)
     for name, explainer in {
         "occlusion": lambda: make(
             "OcclusionExplainer", inputs.approval(), random_state=0, background_size=30
@@ -82,6 +87,13 @@ def _add() -> None:
             rows=[1],
             mimic=_tree(inputs.classes()),
         ),
+    )
+
+
+def _labelled() -> Any:
+    report = public("WhatIfReport")
+    return told(
+        report(inputs.forest(), inputs.frame(), inputs.smooth(inputs.numbers()), rows=["row 5", "row 99"])
     )
 
 

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tests.recorder import inputs
 from tests.recorder.adapter import make, public, read_aggregate
 from tests.recorder.registry import Cases
@@ -85,6 +87,38 @@ def _add() -> None:
     for name in ("shapley", "shapley of log-odds", "shapley of an array"):
         CASES.add(f"{name}/additivity is small", lambda n=name: bool(results()[n].check_additivity() < 1e-8))
         CASES.add(f"{name}/to_shap", lambda n=name: _shap(results()[n]))
+
+
+def _of_polars() -> Any:
+    import polars as pl
+
+    people = inputs.people().assign(grade=inputs.people()["grade"].astype(str))
+    table = pl.from_pandas(people)
+
+    def model(X: Any) -> Any:
+        return X["age"].to_numpy() * 0.1 + X["hours"].fill_null(30).fill_nan(30).to_numpy()
+
+    return make("OcclusionExplainer", model, random_state=0, background_size=20).fit(table).explain(table[:5])
+
+
+def _of_dtypes() -> Any:
+    people = inputs.people()
+    table = pd.DataFrame(
+        {
+            "whole": people["age"].astype("Int64").where(people["age"] > 25),
+            "small": people["age"].astype("int8"),
+            "single": people["income"].astype("float32"),
+            "text": people["town"].astype("string"),
+            "flag": people["member"].astype("boolean"),
+            "zone": people["joined"].dt.tz_localize("Europe/Berlin"),
+            "span": people["joined"] - people["joined"].min(),
+        }
+    )
+
+    def model(X: Any) -> Any:
+        return X["small"].to_numpy() * 0.1 + (X["text"] == "north").fillna(False).to_numpy(dtype=float)
+
+    return make("OcclusionExplainer", model, random_state=0, background_size=20).fit(table).explain(table[:5])
 
 
 def _stored(exp: Any) -> Any:

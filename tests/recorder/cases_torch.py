@@ -114,6 +114,41 @@ def _pictures() -> None:
         )
     CASES.add("pictures/channels first", _channels_first)
 
+    for name, module in {"probabilities": _softmax, "dict": _dict, "pair": _pair}.items():
+        CASES.add(f"answers/{name}", lambda m=module: _answers(m()))
+
+
+def _softmax() -> Any:
+    from torch import nn
+
+    return nn.Sequential(network(), nn.Softmax(dim=1)), None
+
+
+def _dict() -> Any:
+    from torch import nn
+
+    class Named(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return {"logits": network()(x), "other": x}
+
+    return Named(), "logits"
+
+
+def _pair() -> Any:
+    from torch import nn
+
+    class Pair(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x, network()(x)
+
+    return Pair(), 1
+
+
+def _answers(made: Any) -> Any:
+    module, output = made
+    known = public("as_predictor")(module, output=output)
+    return {"predict": known.predict(inputs.colour()), "task": known.task, "name": known.name}
+
 
 def _channels_first() -> Any:
     X = np.moveaxis(inputs.colour(), 3, 1) / 255.0

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tests.recorder import inputs
 from tests.recorder.adapter import make, public
@@ -124,11 +125,92 @@ def _scenarios() -> None:
         CASES.add(f"approval/infeasible {name}", lambda p=params: _refused(**p))
 
 
-def _refused(**params: Any) -> Any:
+def _edges() -> None:
+    people = inputs.people()
+    for name, params in {
+        "oldest": {"constraints": {"age": int(people["age"].max())}},
+        "nearly the oldest": {"constraints": {"age": float(people["age"].max()) - 1e-6}},
+        "one town": {"constraints": {"town": {"north": 1.0}}},
+        "all labels": {"constraints": {"grade": {"low": 0.2, "mid": 0.3, "high": 0.5}}},
+        "labels that contradict": {"constraints": {"grade": {"low": 0.5, "mid": 0.5, "high": 0.5}}},
+        "too many of a label": {"constraints": {"town": {"north": 1.2}}},
+        "old and without errors": {"constraints": {"age": 78}, "error_rate": 0.0},
+        "old and refused": {"constraints": {"age": 76}, "prediction": 0.01},
+        "ranges": {"constraints": {"age": (50, 60), "income": (20_000, 60_000), "gains": (0, 50)}},
+        "ranges out of reach": {"constraints": {"age": (79.5, 90), "income": (10, 20)}},
+        "own metric": {"constraints": {"age": 55}, "metric": [own_metric, "f1_macro"]},
+    }.items():
+        CASES.add(f"approval/edge {name}", lambda p=params: _refused(**p))
+    for kl in (2.0, 9.0):
+        CASES.add(
+            f"approval/rank at {kl}",
+            lambda k=kl: fitted("approval").rank(k, features=["age", "gains", "member"]),
+        )
+    for name, constraints in {
+        "copies": {"x0": 0.5, "copy": 0.5},
+        "copies that contradict": {"x0": 0.5, "copy": 0.2},
+        "far corner": {"x0": 2.0, "x1": -2.5},
+        "three": {"x0": 0.3, "x1": -0.3, "x4": 0.5},
+    }.items():
+        CASES.add(f"numbers/what_if {name}", lambda c=constraints: _refused("numbers", constraints=c))
+    CASES.add(
+        "numbers/levels of a number", lambda: fitted("approval").explain(targets={"gains": {0.0: [0.3, 0.9]}})
+    )
+    CASES.add("labels/explain", lambda: _of_labels().explain(features=["age", "town"]))
+    CASES.add("labels/what_if", lambda: _of_labels().what_if({"age": 50}))
+    CASES.add("predictions with labels/what_if", lambda: _recorded(inputs.approved()).what_if({"age": 50}))
+    CASES.add(
+        "predictions with labels/rank",
+        lambda: _recorded(inputs.approved()).rank(metric="log_loss", features=["age"]),
+    )
+    CASES.add("predictions with numbers/what_if", lambda: _recorded_numbers().what_if({"age": 50}))
+    CASES.add("many rows/explain", lambda: _many().explain())
+    CASES.add("many rows/rank", lambda: _many().rank(0.4))
+    CASES.add("many rows/what_if", lambda: _many().what_if({"a": 0.5, "b": 1.5}))
+    CASES.add("many rows/joint", lambda: _many().joint("a", "b", n_targets=3))
+
+
+@cache
+def _many() -> Any:
+    rng = np.random.default_rng(9)
+    X = pd.DataFrame(
+        {"a": rng.normal(size=9000), "b": rng.lognormal(size=9000), "c": rng.standard_t(3, 9000)}
+    )
+    return make("EntropicProjection", lambda table: inputs.smooth(table.to_numpy()), n_targets=9).fit(X)
+
+
+@cache
+def _of_labels() -> Any:
+    return make("EntropicProjection", n_targets=5, missing="omit").fit(inputs.people(), inputs.approved())
+
+
+def _recorded(y: Any) -> Any:
+    answers = inputs.approval().predict_proba(inputs.people())
+    return make("EntropicProjection", n_targets=5).fit(inputs.people(), y, predictions=answers)
+
+
+def _recorded_numbers() -> Any:
+    answers = inputs.spender().predict(inputs.people())
+    return make("EntropicProjection", n_targets=5).fit(
+        inputs.people(), inputs.spending(), predictions=answers
+    )
+
+
+@cache
+def _of_numbers() -> Any:
+    X = inputs.frame().assign(copy=inputs.frame()["x0"])
+    return make("EntropicProjection", lambda table: inputs.several(table.to_numpy()[:, :6]), n_targets=5).fit(
+        X
+    )
+
+
+def _refused(kind: str = "approval", **params: Any) -> Any:
     try:
-        return fitted("approval").what_if(**params)
+        return (_of_numbers() if kind == "numbers" else fitted(kind)).what_if(**params)
     except public("InfeasibleTargetError") as error:
         return {"message": str(error), "nearest": error.nearest}
+    except ValueError as error:
+        return {"refused": type(error).__name__}
 
 
 def _maps() -> None:
@@ -155,4 +237,5 @@ def _selected() -> Any:
 
 _curves()
 _scenarios()
+_edges()
 _maps()

@@ -128,7 +128,7 @@ def compare_values(one: Any, other: Any, allowed: float) -> str:
     """How two leaves differ, in words; nothing where they agree."""
     numbers = [_as_numbers(value) for value in (one, other)]
     if numbers[0] is None or numbers[1] is None:
-        return "" if _plain(one) == _plain(other) else f"{_short(one)} -> {_short(other)}"
+        return _compare_plain(_plain(one), _plain(other))
     a, b = numbers
     if a.shape != b.shape:
         return f"shape {a.shape} -> {b.shape}"
@@ -150,6 +150,16 @@ def compare_values(one: Any, other: Any, allowed: float) -> str:
     )
 
 
+def _compare_plain(one: Any, other: Any) -> str:
+    if one == other:
+        return ""
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        places = [place for place, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]]
+        first = places[0]
+        return f"{len(places)} of {len(one)} differ, [{first}]: {_short(one[first], other[first])}"
+    return _short(one, other)
+
+
 def _as_numbers(value: Any) -> np.ndarray | None:
     if isinstance(value, np.ndarray):
         return value
@@ -160,9 +170,14 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 
-def _short(value: Any) -> str:
-    text = repr(_plain(value))
-    return text if len(text) <= 160 else text[:157] + "..."
+def _short(one: Any, other: Any) -> str:
+    """Both in a few words, from a little before the first letter that differs."""
+    texts = [repr(value) for value in (one, other)]
+    pairs = enumerate(zip(*texts, strict=False))
+    same = next((place for place, pair in pairs if pair[0] != pair[1]), min(map(len, texts)))
+    start = max(0, same - 30)
+    shown = [text[start : start + 120] + ("..." if len(text) > start + 120 else "") for text in texts]
+    return " -> ".join("..." * (start > 0) + text for text in shown)
 
 
 def _is_outputs(key: str) -> bool:
