@@ -2,4 +2,4 @@
 
 from importlib.util import find_spec
 
-collect_ignore_glob = [] if find_spec("torch") else ["agnostix/models/torch_*.py", "docs/pictures.md"]
+collect_ignore_glob = [] if find_spec("torch") else ["agnostix/core/models/torch_*.py", "docs/pictures.md"]

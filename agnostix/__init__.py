@@ -2,6 +2,8 @@
 
 from importlib.metadata import version
 
+from agnostix.core.explanation import Explanation, Scenario, WhatIfCurves
+from agnostix.core.models import as_predictor
 from agnostix.exceptions import InfeasibleTargetError
 from agnostix.explainers import (
     EntropicProjection,
@@ -12,8 +14,6 @@ from agnostix.explainers import (
     lime_exact,
     submodular_pick,
 )
-from agnostix.explanation import Explanation, Scenario, WhatIfCurves
-from agnostix.models import as_predictor
 from agnostix.report import WhatIfReport
 
 __version__ = version("agnostix")

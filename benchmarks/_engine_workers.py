@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.svm import SVC
 
 from agnostix import OcclusionExplainer, as_predictor
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
 
 
 def workers(repeats: int, quick: bool) -> None:

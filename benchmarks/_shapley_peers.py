@@ -13,7 +13,7 @@ from _shapley_games import Game, Setting
 from shapiq import KernelSHAP
 
 from agnostix import KernelShapExplainer, as_predictor
-from agnostix.perturb import Players, TabularMasker
+from agnostix.core.masking import Players, TabularMasker
 
 Estimator = Callable[[Game, int, int], np.ndarray]
 """From a game, a budget and a seed to one value a player."""

@@ -36,7 +36,7 @@ from scipy.stats import t
 from skimage import data, transform
 
 from agnostix import OcclusionExplainer, as_predictor
-from agnostix.models.predictor import Predictor
+from agnostix.core.models.predictor import Predictor
 
 CAT, MEAN, STD = 285, 0.498, 0.502
 WINDOW, STRIDE = 32, 16

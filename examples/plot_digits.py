@@ -21,7 +21,8 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor
-from agnostix.perturb import LearnedMask, SegmentMasker
+from agnostix.maskers import SegmentMasker
+from agnostix.perturb import LearnedMask
 from agnostix.plotting import PixelsDisplay, SegmentsDisplay
 
 X, y = mnist_data()

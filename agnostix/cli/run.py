@@ -16,12 +16,12 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.explainers import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
 from agnostix.population import ChosenRows
 from agnostix.population.chosen_rows import row_labels
 from agnostix.population.column import Column
-from agnostix.typing import Floats
 
 _FORMATS = (".html", ".json", ".md")
 _EXPLAINERS: dict[str, Any] = {

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from agnostix.core.models import Predictor, wants_to_write
+from agnostix.core.typing import Floats
 from agnostix.exceptions import ModelOutputError
-from agnostix.models import Predictor, wants_to_write
-from agnostix.typing import Floats
 
 
 class Asker:

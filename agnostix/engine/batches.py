@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn import get_config
 
-from agnostix.typing import Codes
+from agnostix.core.typing import Codes
 
 MAX_BYTES = 256 * 2**20
 """Working memory, unless scikit-learn's was raised."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.perturb import MaskBlock
-from agnostix.typing import Bools, Codes, Floats
+from agnostix.core.masking import MaskBlock
+from agnostix.core.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)

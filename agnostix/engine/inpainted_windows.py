@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.perturb import Inpainter, Windows
-from agnostix.typing import Floats
+from agnostix.core.masking import Inpainter
+from agnostix.core.typing import Floats
+from agnostix.perturb import Windows
 
 
 @dataclass(frozen=True)

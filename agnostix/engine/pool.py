@@ -10,9 +10,9 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
+from agnostix.core.models import Predictor
 from agnostix.engine.progress import Marks, followed
 from agnostix.exceptions import EngineError
-from agnostix.models import Predictor
 
 
 class Worker(Protocol):

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from joblib import effective_n_jobs
 
+from agnostix.core.masking import MaskBlock, Masker, Plan
+from agnostix.core.models import Predictor
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine.batches import Demand, lay_out, tasks_of
 from agnostix.engine.pool import carry_out
 from agnostix.engine.summary import Summary
 from agnostix.engine.work import Done, Job
-from agnostix.models import Predictor
-from agnostix.perturb import MaskBlock, Masker, Plan
-from agnostix.typing import Bools, Codes, Floats
 
 KeepGoing = Callable[[int, tuple[Floats, ...]], Bools]
 """From a stage's number and its results to a mask of the rows that go on to the next."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.perturb import FadedRows, Fades
-from agnostix.typing import Codes, Floats
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from agnostix.perturb import MaskBlock
-from agnostix.typing import Floats
+from agnostix.core.masking import MaskBlock
+from agnostix.core.typing import Floats
 
 
 class Summary(Protocol):

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 from joblib import effective_n_jobs
 
+from agnostix.core.models import Predictor
+from agnostix.core.typing import Floats
 from agnostix.engine.asker import Asker
 from agnostix.engine.batches import batch_rows
 from agnostix.engine.pool import carry_out
 from agnostix.exceptions import EngineError
-from agnostix.models import Predictor
-from agnostix.typing import Floats
 
 
 class Inquiry(Protocol):

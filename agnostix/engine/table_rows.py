@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from agnostix.typing import Codes
-from agnostix.utils.frames import take_rows
+from agnostix.core.frames import take_rows
+from agnostix.core.typing import Codes
 
 
 @dataclass(frozen=True)

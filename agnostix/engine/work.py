@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.masking import Builder, Composition, MaskBlock, Masker
+from agnostix.core.models import Predictor
+from agnostix.core.typing import Codes, Floats
 from agnostix.engine.asker import Asker
 from agnostix.engine.batches import Layout, Task
 from agnostix.engine.summary import Summary
 from agnostix.exceptions import EngineError
-from agnostix.models import Predictor
-from agnostix.perturb import Builder, Composition, MaskBlock, Masker
-from agnostix.typing import Codes, Floats
 
 
 @dataclass(frozen=True)

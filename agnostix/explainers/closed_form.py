@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from agnostix.core.explanation import Explanation
+from agnostix.core.frames import column_names, is_frame
+from agnostix.core.typing import Bools, Codes
 from agnostix.engine import TableRows
 from agnostix.exceptions import DataError
 from agnostix.explainers.lime import RIDGE, LimeExplainer
-from agnostix.explanation import Explanation
 from agnostix.perturb.features import BinnedFeature
 from agnostix.solvers.lime_moments import Moments, boxes_moments, row_shares, tilted
 from agnostix.solvers.lime_surrogate import surrogate_of
 from agnostix.surrogates import Found, RowFits, TableVicinity
 from agnostix.surrogates.exact import AdditiveParts
 from agnostix.surrogates.exact_trees import FORESTS, TREES, TreeParts
-from agnostix.typing import Bools, Codes
-from agnostix.utils.frames import column_names, is_frame
 
 
 def lime_exact(

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-from agnostix.base import BaseExplainer
+from agnostix.core.base import BaseExplainer
 
 
 def all_explainers() -> list[tuple[str, type[BaseExplainer]]]:

@@ -12,8 +12,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.base import BaseExplainer
-from agnostix.explanation import Scenario, WhatIfCurves
+from agnostix.core.base import BaseExplainer
+from agnostix.core.explanation import Scenario, WhatIfCurves
+from agnostix.core.frames import as_table
+from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
+from agnostix.core.threads import one_blas_thread
 from agnostix.population import (
     Sample,
     Settings,
@@ -30,9 +33,6 @@ from agnostix.population import (
 from agnostix.population.distributions import histograms
 from agnostix.population.metrics import Metric
 from agnostix.population.truth import from_model, from_predictions, from_truth
-from agnostix.utils.frames import as_table
-from agnostix.utils.sklearn_compat import Interval, StrOptions, validate_data
-from agnostix.utils.threads import one_blas_thread
 
 _LOGGER = logging.getLogger("agnostix")
 

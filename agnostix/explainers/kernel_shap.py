@@ -11,11 +11,18 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.base import BackgroundExplainer
-from agnostix.base.outputs import picked
+from agnostix.core.base import BackgroundExplainer
+from agnostix.core.base.outputs import picked
+from agnostix.core.explanation import Explanation
+from agnostix.core.frames import take_rows
+from agnostix.core.masking import Background
+from agnostix.core.masking.masker import MASKER_METHODS
+from agnostix.core.masking.medoids import medoids
+from agnostix.core.seeds import seed_of
+from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine import GroupMeans
 from agnostix.exceptions import DataError
-from agnostix.explanation import Explanation
 from agnostix.games import (
     ExactSolver,
     OwnKernelSolver,
@@ -25,15 +32,9 @@ from agnostix.games import (
     Solver,
     WorthScale,
 )
-from agnostix.perturb import Background, Coalitions, Questions, leverage_pairs, n_pairs_of_all
-from agnostix.perturb.masker import MASKER_METHODS
-from agnostix.perturb.medoids import medoids
+from agnostix.perturb import Coalitions, Questions, leverage_pairs, n_pairs_of_all
 from agnostix.solvers.kernel_params import MAX_LEARNING_DOF, KernelParams, learn_kernel
 from agnostix.solvers.shapley_operator import build_operator
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import take_rows
-from agnostix.utils.seeds import seed_of
-from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions
 
 EXACT_PLAYERS = 12
 """Players up to which budget="auto" asks about every coalition."""

@@ -10,15 +10,20 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
-from agnostix.base import AttributionExplainer
-from agnostix.base.outputs import picked
+from agnostix.core.base import AttributionExplainer
+from agnostix.core.base.outputs import picked
+from agnostix.core.explanation import Explanation
+from agnostix.core.frames import as_table, column_names, take_rows
+from agnostix.core.masking import Players
+from agnostix.core.masking.background import checked_weights
+from agnostix.core.masking.masker import MASKER_METHODS
+from agnostix.core.seeds import seed_of
+from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions, validate_data
+from agnostix.core.typing import Codes
 from agnostix.engine import Survey
 from agnostix.exceptions import DataError
-from agnostix.explanation import Explanation
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, Players, SobolBlocks
-from agnostix.perturb.background import checked_weights
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
 from agnostix.perturb.features import ScaledFeature
-from agnostix.perturb.masker import MASKER_METHODS
 from agnostix.surrogates import (
     AutoSelection,
     FittedSurrogate,
@@ -37,10 +42,6 @@ from agnostix.surrogates import (
     TreeSurrogate,
     Vicinity,
 )
-from agnostix.typing import Codes
-from agnostix.utils.frames import as_table, column_names, take_rows
-from agnostix.utils.seeds import seed_of
-from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions, validate_data
 
 N_SHOWN = 20
 """Rows of a table by which a model is known again."""

@@ -16,11 +16,19 @@ from sklearn.utils import ClassifierTags, RegressorTags, Tags, assert_all_finite
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from agnostix.base import AttributionExplainer
-from agnostix.base.outputs import picked
+from agnostix.core.base import AttributionExplainer
+from agnostix.core.base.outputs import picked
+from agnostix.core.explanation import Explanation
+from agnostix.core.frames import as_table, column_names, take_rows
+from agnostix.core.masking import Players
+from agnostix.core.masking.alike import check_alike
+from agnostix.core.masking.identity import distinct_rows
+from agnostix.core.models import as_predictor, is_fitted
+from agnostix.core.seeds import seed_of
+from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
+from agnostix.core.typing import Floats
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
-from agnostix.explanation import Explanation
 from agnostix.mimic import (
     Contributions,
     CopyPlan,
@@ -36,14 +44,6 @@ from agnostix.mimic import (
     stability_of,
     with_truth,
 )
-from agnostix.models import as_predictor, is_fitted
-from agnostix.perturb import Players
-from agnostix.perturb.alike import check_alike
-from agnostix.perturb.identity import distinct_rows
-from agnostix.typing import Floats
-from agnostix.utils.frames import as_table, column_names, take_rows
-from agnostix.utils.seeds import seed_of
-from agnostix.utils.sklearn_compat import Interval, StrOptions, validate_data
 
 N_SHOWN = 20
 """Rows by which a model is known again."""

@@ -9,27 +9,20 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.base import BackgroundExplainer
-from agnostix.base.outputs import picked, select_outputs
+from agnostix.core.base import BackgroundExplainer
+from agnostix.core.base.outputs import picked, select_outputs
+from agnostix.core.explanation import Explanation
+from agnostix.core.frames import is_frame
+from agnostix.core.masking import Background, Plan, SegmentMasker, one_hidden_at_a_time
+from agnostix.core.masking.fills import is_stack
+from agnostix.core.masking.masker import MASKER_METHODS
+from agnostix.core.masking.pictures import as_pixels
+from agnostix.core.seeds import seed_of
+from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.typing import Floats
 from agnostix.engine import InpaintedWindows, MeanAndVariance, Run, SoftMasks, Survey, TableRows
 from agnostix.exceptions import DataError
-from agnostix.explanation import Explanation
-from agnostix.perturb import (
-    Background,
-    Fades,
-    LearnedMask,
-    Plan,
-    SegmentMasker,
-    Windows,
-    one_hidden_at_a_time,
-)
-from agnostix.perturb.fills import is_stack
-from agnostix.perturb.masker import MASKER_METHODS
-from agnostix.perturb.pictures import as_pixels
-from agnostix.typing import Floats
-from agnostix.utils.frames import is_frame
-from agnostix.utils.seeds import seed_of
-from agnostix.utils.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.perturb import Fades, LearnedMask, Windows
 
 _TOLD = ("shown", "hidden")
 """What is told of a learned mask."""

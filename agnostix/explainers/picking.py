@@ -8,9 +8,9 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.explanation import Explanation
-from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)

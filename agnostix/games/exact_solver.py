@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.games.worths import Worths
 from agnostix.perturb import all_coalitions
 from agnostix.solvers.blocks import multiply
 from agnostix.solvers.shapley_exact import exact_operator
-from agnostix.typing import Floats
 
 
 @dataclass(frozen=True)

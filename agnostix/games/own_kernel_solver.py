@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.games.sampled_solver import SampledSolver
 from agnostix.games.worths import Worths
 from agnostix.perturb import Coalitions
 from agnostix.solvers.kernel_params import learn_kernel
 from agnostix.solvers.shapley_operator import build_operator
-from agnostix.typing import Floats
 
 
 @dataclass(frozen=True)

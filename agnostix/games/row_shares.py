@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 
 
 @dataclass

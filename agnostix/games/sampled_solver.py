@@ -7,9 +7,9 @@ from functools import cached_property
 
 from scipy import stats
 
+from agnostix.core.typing import Floats
 from agnostix.games.worths import Worths
 from agnostix.solvers.shapley_operator import ShapleyOperator
-from agnostix.typing import Floats
 
 _LEVEL = 0.975
 """Where Student's and the normal distribution are made to agree."""

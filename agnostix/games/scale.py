@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from agnostix.core.typing import Floats, Numbers
 from agnostix.solvers.links import linked
-from agnostix.typing import Floats
 
 _CERTAIN = 1e-15
 """How near to 0 or 1 a mean without a group is let come, where its log-odds are taken for an error only."""
@@ -27,7 +27,7 @@ class WorthScale:
     """
 
     link: str
-    shares: Floats
+    shares: Numbers
 
     @property
     def is_sample(self) -> bool:

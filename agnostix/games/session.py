@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import take_rows
+from agnostix.core.masking import Masker, Plan
+from agnostix.core.models import Predictor
+from agnostix.core.typing import Codes, Floats
 from agnostix.engine import GroupMeans, Run
 from agnostix.games.row_shares import RowShares
 from agnostix.games.scale import WorthScale
 from agnostix.games.shares import ShareSummary
 from agnostix.games.solver import Solver
 from agnostix.games.stopping import Stopping, last_stages, relative_errors
-from agnostix.models import Predictor
-from agnostix.perturb import Masker, Plan, Questions
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import take_rows
+from agnostix.perturb import Questions
 
 _STAGED_BYTES = 64 * 2**20
 """Mean predictions that are kept at once while rows may still go on."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.masking import MaskBlock
+from agnostix.core.typing import Floats
 from agnostix.engine import GroupMeans, working_memory
 from agnostix.games.scale import WorthScale
 from agnostix.games.solver import Solver
 from agnostix.games.worths import Worths
-from agnostix.perturb import MaskBlock, Questions
-from agnostix.typing import Floats
+from agnostix.perturb import Questions
 
 _COPIES = 2
 """Times the means are held at once: those of all rows, and what is made of those that are being solved."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from agnostix.core.typing import Floats
 from agnostix.games.worths import Worths
-from agnostix.typing import Floats
 
 
 class Solver(Protocol):

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.games.shares import ShareSummary
-from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass

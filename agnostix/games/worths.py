@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 
 @dataclass(frozen=True)

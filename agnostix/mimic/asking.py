@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import as_table, columns
+from agnostix.core.masking.alike import check_alike
+from agnostix.core.typing import Codes
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.mimic.material import Material
 from agnostix.mimic.queries import SmoothedBootstrap
-from agnostix.perturb.alike import check_alike
-from agnostix.typing import Codes
-from agnostix.utils.frames import as_table, columns
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.sklearn_compat import with_nodes
+from agnostix.core.sklearn_compat import with_nodes
+from agnostix.core.typing import Bools, Codes, Floats
 
 SPARE = 2.0
 """Leaves that scikit-learn's tree gets at first, over those that are wanted, where rows are drawn."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.mimic.scores import Scores
 from agnostix.mimic.trial import Trial
-from agnostix.typing import Floats
 
 SURE = 2.0
 """Standard errors by which one way to grow must be better than another to be chosen by labels."""

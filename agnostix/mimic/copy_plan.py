@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import columns, take_rows
+from agnostix.core.masking.identity import distinct_rows
+from agnostix.core.order import own_order
+from agnostix.core.typing import Codes
 from agnostix.engine import Survey, TableRows
 from agnostix.mimic.asking import Asking
 from agnostix.mimic.copying import Copy, copied
@@ -21,10 +25,6 @@ from agnostix.mimic.queries import SmoothedBootstrap
 from agnostix.mimic.rule_feature import RuleFeature
 from agnostix.mimic.sources import DrawnOnce, GivenAlone, Source
 from agnostix.mimic.way import Way
-from agnostix.perturb.identity import distinct_rows
-from agnostix.typing import Codes
-from agnostix.utils.frames import columns, take_rows
-from agnostix.utils.order import own_order
 
 FEWEST, MOST = 8000, 20_000
 """Rows that are drawn by default: as many as are given, and within these bounds."""

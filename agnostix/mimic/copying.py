@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.mimic.choice import best_way, price_steps, smallest
 from agnostix.mimic.division import Division
 from agnostix.mimic.fidelity import Fidelity, measured
@@ -14,7 +15,6 @@ from agnostix.mimic.material import Material
 from agnostix.mimic.pruning import weakest_links
 from agnostix.mimic.trial import Trial
 from agnostix.mimic.way import Way
-from agnostix.typing import Codes, Floats
 
 
 @dataclass(frozen=True)

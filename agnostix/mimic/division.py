@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.typing import Codes
+from agnostix.core.typing import Codes
 
 N_PARTS = 5
 """Parts into which given rows are divided."""

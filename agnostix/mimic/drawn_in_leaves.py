@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.frames import take_rows
+from agnostix.core.typing import Codes
 from agnostix.mimic.asking import Asking
 from agnostix.mimic.growth import Growth
 from agnostix.mimic.material import Material
-from agnostix.typing import Codes
-from agnostix.utils.frames import take_rows
 
 TRIES = 4
 """Rows that are drawn near a leaf for each that is wanted in it."""

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import rel_entr
 from scipy.stats import beta
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 LEVEL = 0.95
 """Of all intervals."""

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
+from agnostix.core.sklearn_compat import with_nodes
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.mimic.best_first import BestFirst
 from agnostix.mimic.material import Material
 from agnostix.mimic.ordering import level_ranks, ranked, seen_order
 from agnostix.mimic.reduction import reduced, summed_up
 from agnostix.mimic.rule_tree import NO_LEVELS, RuleTree
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.sklearn_compat import with_nodes
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.mimic.rule_feature import RuleFeature
-from agnostix.typing import Bools, Codes, Floats
 
 QUERY_SHARE = 4.0
 """What all drawn rows weigh together, over what all given rows do."""

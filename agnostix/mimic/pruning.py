@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.mimic.rule_tree import RuleTree
-from agnostix.typing import Bools, Codes, Floats
 
 ROUNDING = 1e-14
 """Share of the mean square of all answers up to which a split gains nothing but rounding."""

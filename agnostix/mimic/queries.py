@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import assembled
+from agnostix.core.typing import Codes
 from agnostix.mimic.query_column import QueryColumn
-from agnostix.typing import Codes
-from agnostix.utils.frames import assembled
 
 SWAPS = 0.15
 """Share of values that are taken from another row."""

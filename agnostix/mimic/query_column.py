@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.frames import column_values, kind_of, taken, to_floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.coding import column_of
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import column_values, kind_of, taken, to_floats
 
 JITTER = 0.15
 """Standard deviation by which numbers are moved, in those of their column."""

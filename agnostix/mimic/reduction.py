@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes
 from agnostix.mimic.rule_tree import RuleTree
-from agnostix.typing import Bools, Codes
 
 
 def reduced(tree: RuleTree, splits: Bools) -> tuple[RuleTree, Codes]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.frames import kind_of, to_codes, to_numbers
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.typing import Floats
-from agnostix.utils.frames import kind_of, to_codes, to_numbers
 
 LARGEST = float(np.finfo(np.float32).max)
 """Numbers beyond are none to a tree, which compares in single precision."""

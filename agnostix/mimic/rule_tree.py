@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import columns
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.mimic.condition import Condition
 from agnostix.mimic.rule_feature import RuleFeature
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import columns
 
 NO_LEVELS: frozenset[int] = frozenset()
 _MOST_LABELS = 3

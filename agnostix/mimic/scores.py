@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats
 
 
 @dataclass(frozen=True)

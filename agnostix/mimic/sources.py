@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from agnostix.core.typing import Codes
 from agnostix.mimic.material import Material
-from agnostix.typing import Codes
 
 
 class Source(Protocol):

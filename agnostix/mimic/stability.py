@@ -8,10 +8,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from agnostix.core.typing import Codes
 from agnostix.mimic.copying import Copy, grown_again
 from agnostix.mimic.fidelity import r2_of
 from agnostix.mimic.rule_tree import RuleTree
-from agnostix.typing import Codes
 
 
 @dataclass(frozen=True)

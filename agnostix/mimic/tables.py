@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.mimic.copying import Copy
 from agnostix.mimic.fidelity import clopper_pearson
-from agnostix.typing import Codes, Floats
 
 
 def leaves_frame(copy: Copy, classes: Sequence[Any] | None) -> pd.DataFrame:

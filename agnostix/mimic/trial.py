@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.mimic.material import Material
 from agnostix.mimic.pruning import stand_ins, weakest_links
 from agnostix.mimic.rule_tree import RuleTree
 from agnostix.mimic.scores import Scores
-from agnostix.typing import Codes, Floats
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.same_size import SameSize, n_pairs_of_size
-from agnostix.typing import Bools, Codes, Floats
 
 MAX_PLAYERS_EXACT = 20
 """Players up to which all coalitions can be listed."""

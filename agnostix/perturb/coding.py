@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from agnostix.perturb.identity import as_series, joined_column, value_codes
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import column_at, is_frame, to_numbers
+from agnostix.core.frames import column_at, is_frame, to_numbers
+from agnostix.core.masking.identity import as_series, joined_column, value_codes
+from agnostix.core.typing import Codes, Floats
 
 
 def column_of(X: Any, position: int) -> Any:

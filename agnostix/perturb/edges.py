@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
-from agnostix.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats
 
 N_BINS = {"quartile": 4, "decile": 10}
 _ENTROPY_DEPTH = 3

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.perturb.sobol import SobolBlocks
-from agnostix.typing import Codes, Floats
 
 
 @dataclass(frozen=True)

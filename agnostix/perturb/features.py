@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.special import ndtri
 
+from agnostix.core.frames import to_numbers
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb.coding import Coding, column_of
 from agnostix.perturb.drawing import Drawing
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import to_numbers
 
 _BELOW_ONE = 1.0 - 1e-9
 """Shares within a bin stay below 1, also after rounding."""

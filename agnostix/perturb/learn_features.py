@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
+from agnostix.core.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
+from agnostix.core.masking.identity import first_of_each, value_codes
+from agnostix.core.masking.players import Players
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb.coding import Coding, JointCoding, LevelCoding, NumberCoding, column_of
 from agnostix.perturb.drawing import Drawing, Resampling, TruncatedNormals
 from agnostix.perturb.edges import N_BINS, entropy_edges, quantile_edges, snapped
 from agnostix.perturb.features import BinnedFeature, Feature, ScaledFeature
-from agnostix.perturb.identity import first_of_each, value_codes
-from agnostix.perturb.players import Players
 from agnostix.perturb.tempering import tempered
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
 
 POINT_SHARE = 0.05
 """Share of a column's rows from which on a repeated number is a point mass."""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from agnostix.core.masking.masker import Law
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.coalitions import all_coalitions
 from agnostix.perturb.sobol import SobolBlocks
-from agnostix.typing import Bools, Floats
-
-Law = Literal["bernoulli", "sizes"]
-"""Each player kept with chance 1/2, or 1 to d players left out, each number alike likely; but one player
-alone is kept with chance 1/2, since nothing could be learned of it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ class MaskDraws:
         return cls(kept_by_size(u[:, 1:], kept), np.ones(len(u)), points.n_blocks)
 
 
-def kept_by_size(u: Floats, kept: Floats) -> Bools:
+def kept_by_size(u: Floats, kept: Codes) -> Bools:
     """Masks that keep so many players, those with the smallest numbers.
 
     Parameters

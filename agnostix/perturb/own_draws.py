@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from agnostix.core.typing import Floats
 from agnostix.perturb.features import BinnedFeature, Drawn
 from agnostix.perturb.neighbourhood import Neighbourhood
 from agnostix.perturb.traces import Traces
-from agnostix.typing import Floats
 
 KEPT_BYTES = 64 * 2**20
 """Draws of bins that are kept, since many rows are in each."""

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes
 from agnostix.perturb.coalitions import Coalitions, all_coalitions
-from agnostix.typing import Bools, Codes
 
 
 @dataclass(frozen=True)

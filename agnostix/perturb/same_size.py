@@ -6,7 +6,7 @@ from math import comb
 
 import numpy as np
 
-from agnostix.typing import Bools, Codes
+from agnostix.core.typing import Bools, Codes
 
 _MAX_LISTED = 20_000
 """Coalitions of a size up to which all are listed and crossed off; beyond, they are drawn and compared."""

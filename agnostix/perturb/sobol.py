@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import qmc
 
-from agnostix.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats
 
 MIN_BLOCKS = 16
 """Blocks at least, whose spread tells the error."""

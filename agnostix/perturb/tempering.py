@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 MOST_BY_POWER, MOST = 1.15, 1.3
 """Largest factors by which weights may raise the variance of other averages: by the power, and in all."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.features import BinnedFeature, Feature
-from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)

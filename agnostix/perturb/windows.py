@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)

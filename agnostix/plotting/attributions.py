@@ -11,9 +11,9 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from scipy.stats import norm, rankdata
 
-from agnostix.explanation import Explanation
-from agnostix.typing import Floats
-from agnostix.utils.frames import columns, kind_of, to_codes, to_floats
+from agnostix.core.explanation import Explanation
+from agnostix.core.frames import columns, kind_of, to_codes, to_floats
+from agnostix.core.typing import Floats
 
 
 def output_index(explanation: Explanation, output: Any, asked_by: str = "output") -> int:

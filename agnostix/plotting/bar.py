@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
 from agnostix.plotting.attributions import (
     check_most,
     errors_of,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Floats
 from agnostix.plotting.attributions import (
     check_most,
     errors_of,
@@ -22,7 +23,6 @@ from agnostix.plotting.in_row import check_same_features
 from agnostix.plotting.marks import dodge, limits, write_ticks
 from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style
 from agnostix.plotting.words import count_words, effect_words, in_lines, named
-from agnostix.typing import Floats
 
 
 class BeeswarmDisplay:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Scenario
+from agnostix.core.explanation import Scenario
+from agnostix.core.typing import Floats
 from agnostix.plotting.style import ACCENT, FAINT, MUTED, axes_for, house_style
-from agnostix.typing import Floats
 
 
 class WeightConcentrationDisplay:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
 from agnostix.plotting.attributions import half_widths
 from agnostix.plotting.in_row import surrogate_output, values_in_row
 

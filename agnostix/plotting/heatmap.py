@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Codes, Floats
 from agnostix.plotting.attributions import check_most, largest_first, output_index, row_labels
 from agnostix.plotting.in_row import check_same_features
 from agnostix.plotting.marks import diverging, limits, write_ticks
 from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style, shortened
 from agnostix.plotting.words import count_words, effect_words, in_lines, named
-from agnostix.typing import Codes, Floats
 
 _ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}
 _MOST_CLUSTERED = 600

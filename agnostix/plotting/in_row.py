@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Floats
 from agnostix.plotting.attributions import errors_of, half_widths, largest_first
-from agnostix.typing import Floats
 
 
 def said_in_row(explanation: Explanation, i: int) -> list[str | None]:

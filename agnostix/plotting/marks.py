@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, PAPER
 from agnostix.plotting.words import _FROM, _LETTERS, _number_words, in_lines
-from agnostix.typing import Floats
 
 
 def write_ticks(axis: Any, suffix: str) -> None:

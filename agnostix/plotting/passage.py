@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.explanation import Explanation
-from agnostix.typing import Codes
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Codes
 
 _CHUNK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]|[^\S\n\r\v\f\x85\u2028\u2029]+|\S+")
 """The end of a line, spaces, or what stands between spaces."""

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import half_widths, one_row_of, row_index
 from agnostix.plotting.in_row import named_in_row
 from agnostix.plotting.marks import colours_of, diverging
@@ -16,7 +17,6 @@ from agnostix.plotting.panels import draw_scale, frame_picture, panels_for
 from agnostix.plotting.pictures import as_colours, as_grey, hatch, outlines
 from agnostix.plotting.style import ACCENT, INK, MUTED, house_style, shortened
 from agnostix.plotting.words import effect_words
-from agnostix.typing import Bools, Floats
 
 _LEAST_GREY = 0.72
 """How dark the picture is at most, so that colours stay colours on it."""

@@ -8,7 +8,9 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
+from agnostix.core.frames import kind_of, to_codes, to_floats
+from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import (
     errors_of,
     feature_index,
@@ -22,8 +24,6 @@ from agnostix.plotting.in_row import check_same_features
 from agnostix.plotting.marks import dodge, limits, write_ticks
 from agnostix.plotting.style import ACCENT, FAINT, MUTED, axes_for, house_style, shortened
 from agnostix.plotting.words import MISSING, effect_words, in_lines, value_words
-from agnostix.typing import Bools, Floats
-from agnostix.utils.frames import kind_of, to_codes, to_floats
 
 _MOST_LEVELS = 12
 """Labels that have a place of their own."""

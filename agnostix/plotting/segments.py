@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Codes, Floats
 from agnostix.plotting.attributions import check_most, one_row_of, output_indices, row_index
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.in_row import intervals_in_row, named_in_row
@@ -17,7 +18,6 @@ from agnostix.plotting.panels import draw_scale, frame_picture, panels_for
 from agnostix.plotting.pictures import as_grey, check_pictures, hatch, outlines
 from agnostix.plotting.style import INK, MUTED, house_style, shortened
 from agnostix.plotting.words import count_words, effect_words
-from agnostix.typing import Codes, Floats
 
 _LEAST_GREY = 0.72
 """How dark the picture is at most, so that colours stay colours on it."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Scenario
+from agnostix.core.explanation import Scenario
 from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER, axes_for, house_style, shortened
 
 

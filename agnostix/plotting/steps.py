@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Floats
 from agnostix.plotting.attributions import errors_of, half_widths, largest_first, own_columns, values_of
 from agnostix.plotting.in_row import said_in_row, surrogate_error, surrogate_output, values_in_row
 from agnostix.plotting.words import value_words
-from agnostix.typing import Floats
 
 ENDS = ("base", "surrogate", "output")
 """Steps that are answers and not moves from one to the next."""

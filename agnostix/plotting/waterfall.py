@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
 from agnostix.plotting.attributions import check_most, one_row_of, output_index, row_index
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.marks import draw_interval, limits, write_fidelity, write_ticks

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from agnostix.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats
 
 Task = Literal["classification", "regression"]
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.typing import Floats
 from agnostix.population.measure import blocks_of, jackknife
 from agnostix.population.quantities import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.population.realism import interval
 from agnostix.population.sample import Sample
 from agnostix.population.settings import Settings
 from agnostix.population.sweep import groups
-from agnostix.typing import Floats
 
 
 def baseline(sample: Sample, settings: Settings, by: str | None = None) -> pd.DataFrame:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.frames import column_names, is_frame
 from agnostix.exceptions import DataError
-from agnostix.utils.frames import column_names, is_frame
 
 _N_EXAMPLES = 3
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from agnostix.core.frames import kind_of, to_codes, to_floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.frames import kind_of, to_codes, to_floats
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.population.measure import move
 from agnostix.population.quantities import MeanQuantity
 from agnostix.population.sample import Sample
@@ -15,7 +16,6 @@ from agnostix.population.settings import Settings
 from agnostix.population.statistic import standardise
 from agnostix.population.sweep import levers, movable
 from agnostix.population.table import Table
-from agnostix.typing import Floats
 
 
 @dataclass(frozen=True)

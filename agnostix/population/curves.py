@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.typing import Floats
 from agnostix.population.grid import default_targets
 from agnostix.population.measure import Course, course, move
 from agnostix.population.realism import interval
@@ -16,7 +17,6 @@ from agnostix.population.sample import Sample
 from agnostix.population.settings import Settings
 from agnostix.population.sweep import Lever, Skipped, groups, levers, lone, movable
 from agnostix.solvers.tilt import solve_kl
-from agnostix.typing import Floats
 
 Targets = Mapping[str, Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.population.statistic import Statistic
 from agnostix.solvers.atoms import Atoms
 from agnostix.solvers.tilt import largest_kl, solve_kl
-from agnostix.typing import Floats
 
 MAX_KL = 0.5
 """Nats up to which a proportion, or a column whose quantile is no further than its mean, is moved."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.exceptions import InfeasibleTargetError
 from agnostix.population.conditions import Condition
 from agnostix.population.statistic import Statistic
 from agnostix.solvers.hull import reachable_share
-from agnostix.typing import Floats
 
 _SHORT_OF_HULL = 1.0 - 1e-3
 

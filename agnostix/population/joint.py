@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.typing import Floats
 from agnostix.population.grid import default_targets
 from agnostix.population.quantities import MeanQuantity
 from agnostix.population.realism import Strain, interval
@@ -16,7 +17,6 @@ from agnostix.population.settings import Settings
 from agnostix.population.sweep import Lever, levers, present
 from agnostix.solvers.delta import Influence
 from agnostix.solvers.dual import Projection, project
-from agnostix.typing import Floats
 
 Place = str | tuple[str, Any]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.population.quantities import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.population.realism import interval, statuses
 from agnostix.population.settings import Settings
@@ -14,7 +15,6 @@ from agnostix.solvers.atoms import Atoms, collapse
 from agnostix.solvers.delta import Influence
 from agnostix.solvers.responses import Responses, density_ratio, interpolation_error, respond
 from agnostix.solvers.tilt import EDGE, Tilts, solve_kl, solve_targets
-from agnostix.typing import Bools, Codes, Floats
 
 N_BLOCKS = 30
 """Blocks of rows that are left out in turn, for the errors of metrics known only by their values."""

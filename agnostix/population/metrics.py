@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
+from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 from agnostix.population.answers import Answers
 from agnostix.population.quantities import (
@@ -23,7 +24,6 @@ from agnostix.population.quantities import (
     roc_auc,
     root_mean_squared_error,
 )
-from agnostix.typing import Bools, Floats
 
 Metric = str | Callable[..., float]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import columns, kind_of, to_codes, to_numbers
+from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
+from agnostix.core.typing import Codes, Floats
 
 _BLOCK = 1 << 22
 """Distances that are held at once."""

@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.population.answers import Answers
-from agnostix.typing import Floats
 
 UNIT = (0.0, 1.0)
 POSITIVE = (0.0, np.inf)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from agnostix.typing import Bools, Floats
+from agnostix.core.typing import Bools, Floats
 
 _NONE = 1e-9
 MIN_CARRIERS = 20.0

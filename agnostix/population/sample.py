@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Floats
 from agnostix.population.column import Column
 from agnostix.population.quantities import MeanQuantity, Quantity
 from agnostix.population.statistic import Statistic, standardise
 from agnostix.population.table import Table
-from agnostix.typing import Bools, Floats
 
 
 @dataclass(frozen=True)

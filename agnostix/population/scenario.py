@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Scenario
+from agnostix.core.explanation import Scenario
+from agnostix.core.typing import Bools, Floats
 from agnostix.population.answers import Answers
 from agnostix.population.conditions import Condition, statistics_of
 from agnostix.population.infeasible import infeasible
@@ -21,7 +22,6 @@ from agnostix.solvers.delta import Influence
 from agnostix.solvers.dual import Projection, project
 from agnostix.solvers.ranges import project_ranges
 from agnostix.solvers.tilt import EDGE
-from agnostix.typing import Bools, Floats
 
 _SHIFT_COLUMNS = ["feature", "level", "before", "after", "shift", "std_error", "low", "high", "stated"]
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.typing import Bools, Floats
 from agnostix.population.column import Column
 from agnostix.population.realism import interval
 from agnostix.population.sample import Sample
 from agnostix.population.statistic import Statistic
 from agnostix.solvers.delta import Influence
-from agnostix.typing import Bools, Floats
 
 _MAX_CELLS = 500_000
 

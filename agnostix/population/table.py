@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import columns as series_of
+from agnostix.core.order import own_order
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.population.column import Column
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import columns as series_of
-from agnostix.utils.order import own_order
 
 
 @dataclass(frozen=True)

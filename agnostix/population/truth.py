@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.frames import column_names, is_frame
+from agnostix.core.models import Predictor
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.models import Predictor
 from agnostix.population.answers import Answers
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import column_names, is_frame
 
 
 def from_model(predictor: Predictor, predictions: Floats, y: Any) -> Answers:

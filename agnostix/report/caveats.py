@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agnostix.models import as_predictor
+from agnostix.core.models import as_predictor
 from agnostix.report.findings import question, telling_apart
 from agnostix.report.material import Material
 from agnostix.report.words import MINUS, THIN_SPACE, listed, percent

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation import Scenario, WhatIfCurves
+from agnostix.core.threads import one_blas_thread
 from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.explainers import EntropicProjection, MimicTree
-from agnostix.explanation import Scenario, WhatIfCurves
 from agnostix.population import Companions, Sample, default_metrics, movable
 from agnostix.report.request import Request
 from agnostix.report.rules import check_mimic, gather_rules
 from agnostix.report.single_rows import SingleRow, check_explainers, choose_rows, gather_rows
-from agnostix.utils.threads import one_blas_thread
 
 EQUAL_KL = 0.1
 """Nats by which features are moved where they are compared."""

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from agnostix.explanation import Explanation
+from agnostix.core.explanation import Explanation
 from agnostix.plotting import WaterfallDisplay
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.in_row import surrogate_output

@@ -6,8 +6,9 @@ from typing import Any
 
 from sklearn.base import clone
 
+from agnostix.core.frames import as_table
+from agnostix.core.models import as_predictor, is_fitted
 from agnostix.explainers import EntropicProjection, MimicTree
-from agnostix.models import as_predictor, is_fitted
 from agnostix.plotting.attributions import half_widths
 from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely
 from agnostix.plotting.tree import LEVEL
@@ -15,7 +16,6 @@ from agnostix.report.plain import records
 from agnostix.report.request import Request
 from agnostix.report.single_rows import used_columns
 from agnostix.report.words import percent, whole
-from agnostix.utils.frames import as_table
 
 
 def check_mimic(mimic: Any) -> None:

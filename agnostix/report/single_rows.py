@@ -9,16 +9,16 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from agnostix.base import AttributionExplainer
+from agnostix.core.base import AttributionExplainer
+from agnostix.core.explanation import Explanation
+from agnostix.core.frames import as_table, column_names, columns, is_frame, select
+from agnostix.core.models import Predictor, as_predictor, is_fitted
+from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
 from agnostix.explainers import EntropicProjection, OcclusionExplainer
-from agnostix.explanation import Explanation
-from agnostix.models import Predictor, as_predictor, is_fitted
 from agnostix.population import ChosenRows, Neighbours, find_neighbours
 from agnostix.population.chosen_rows import row_labels
 from agnostix.report.request import Request
-from agnostix.typing import Codes
-from agnostix.utils.frames import as_table, column_names, columns, is_frame, select
 
 MAX_ROWS = 20
 """Rows that one page explains."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.models import as_predictor
+from agnostix.core.models import as_predictor
 from agnostix.report.caveats import caveats
 from agnostix.report.findings import (
     curve_sentence,

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from agnostix.base import AttributionExplainer
+from agnostix.core.base import AttributionExplainer
 from agnostix.report.figures import draw_figures
 from agnostix.report.material import Material, gather
 from agnostix.report.render import render

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from agnostix.typing import Floats
-from agnostix.utils.threads import one_blas_thread
+from agnostix.core.threads import one_blas_thread
+from agnostix.core.typing import Floats
 
 WIDTH = 64
 """Right-hand sides in a product; the last one is padded with zeros."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 
 def nearest_in_ranges(phi: Floats, low: Floats, high: Floats, base: Floats) -> Floats | None:

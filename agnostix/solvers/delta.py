@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 _MAX_LEVERAGE = 1.0 - 1e-6
 _CARRIES = 1e-12
@@ -53,7 +53,7 @@ class Influence:
         Influence
         """
         moment = (centred * weights[:, None]).T @ centred
-        inverse = np.linalg.pinv(moment, rcond=1e-12, hermitian=True)
+        inverse = np.asarray(np.linalg.pinv(moment, rcond=1e-12, hermitian=True), dtype=np.float64)
         spread = ((centred @ inverse) * centred).sum(1)
         leverage = weights * (1.0 + spread)
         alone = bool(((leverage > _MAX_LEVERAGE) & (weights > _CARRIES)).any())

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
+from agnostix.core.typing import Floats
 from agnostix.solvers.odd_kernel import LARGEST, covariances, projected, value_covariances, value_variances
 from agnostix.solvers.pair_regression import PairRegression
-from agnostix.typing import Floats
 
 _EPS = np.finfo(float).eps
 _MOST_ROUNDING = 0.1

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 Law = Literal["bernoulli", "sizes"]
 """Each player kept with chance 1/2, or 1 to d players left out, each number alike likely; but one player

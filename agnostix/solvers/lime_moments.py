@@ -17,9 +17,9 @@ from functools import reduce
 
 import numpy as np
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.solvers.blocks import WIDTH, multiply
 from agnostix.solvers.boxes import Boxes
-from agnostix.typing import Codes, Floats
 
 _MAX_CELLS = 1_000_000
 

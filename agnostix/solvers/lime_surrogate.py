@@ -12,9 +12,9 @@ from functools import reduce
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.solvers.lime_masks import MaskLaw
 from agnostix.solvers.lime_moments import Moments
-from agnostix.typing import Floats
 
 _TINY = 1e-200
 """Stands for a variance or a weight of 0 where one is divided by."""

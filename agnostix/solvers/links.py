@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logit
 
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.typing import Floats
 
 
 def linked(link: str, means: Floats) -> Floats:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Floats
 from agnostix.solvers.owen import column_values, prior_variances
 from agnostix.solvers.pair_regression import PairRegression
-from agnostix.typing import Bools, Floats
 
 LARGEST = 1e12
 """Norm of the kernel in units of the noise, above which rounding would be what is fitted."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import roots_legendre
 
-from agnostix.typing import Bools, Floats
+from agnostix.core.typing import Bools, Floats
 
 _MAX_CELLS = 1_000_000
 

@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
-from agnostix.typing import Bools, Floats
-from agnostix.utils.threads import one_blas_thread
+from agnostix.core.threads import one_blas_thread
+from agnostix.core.typing import Bools, Floats
 
 
 class PairDesign(Protocol):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.solvers.dual import Projection, project
-from agnostix.typing import Floats
 
 _MAX_ROUNDS = 25
 _SLACK = 1e-9

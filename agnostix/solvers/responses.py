@@ -16,9 +16,9 @@ from math import factorial
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.solvers.atoms import N_NODES, Atoms
 from agnostix.solvers.tilt import EDGE, Tilts
-from agnostix.typing import Floats
 
 _MAX_CELLS = 500_000
 _MAX_LEVERAGE = 1.0 - 1e-6

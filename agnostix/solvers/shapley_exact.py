@@ -6,7 +6,7 @@ from math import comb
 
 import numpy as np
 
-from agnostix.typing import Bools, Floats
+from agnostix.core.typing import Bools, Floats
 
 
 def exact_operator(masks: Bools) -> Floats:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.threads import one_blas_thread
+from agnostix.core.typing import Floats
 from agnostix.solvers.blocks import multiply, sums_of_squares
 from agnostix.solvers.kernel_params import KernelParams
 from agnostix.solvers.kriging import Kriging
 from agnostix.solvers.pair_regression import PairDesign, PairRegression
-from agnostix.typing import Floats
-from agnostix.utils.threads import one_blas_thread
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import ConvergenceError
 from agnostix.solvers.atoms import Atoms
-from agnostix.typing import Bools, Codes, Floats
 
 EDGE = 1e-9
 """Distance from an extreme, in standard deviations, below which a target is on it."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.drawing import TruncatedNormals
 from agnostix.solvers.truncnorm import truncnorm_cdf, truncnorm_nodes
-from agnostix.typing import Bools, Codes, Floats
 
 _N_NODES = 32
 _SAME = 1e-10

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import assembled, column_values, take_rows
+from agnostix.core.masking.identity import distinct_rows
+from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood
 from agnostix.perturb.drawing import Resampling, TruncatedNormals
 from agnostix.perturb.features import BinnedFeature
-from agnostix.perturb.identity import distinct_rows
 from agnostix.solvers.lime_moments import Moments, additive_moments
 from agnostix.surrogates.bin_means import smooth_means
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import assembled, column_values, take_rows
 
 _SAME = 1e-6
 """Share of the largest answer by which parts may miss the whole, as in single precision they do."""
@@ -39,7 +39,7 @@ class Values:
 
     columns: list[Any]
     codes: Codes
-    weights: Floats
+    weights: Numbers
 
     def mean_by_bin(self, numbers: Floats, n_codes: int) -> Floats:
         """Mean of a function in each bin.

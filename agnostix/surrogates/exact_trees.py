@@ -19,6 +19,7 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood
 from agnostix.perturb.coding import NumberCoding
@@ -27,7 +28,6 @@ from agnostix.perturb.features import BinnedFeature
 from agnostix.solvers.boxes import Boxes
 from agnostix.solvers.truncnorm import truncnorm_cdf
 from agnostix.surrogates.exact import values_of
-from agnostix.typing import Codes, Floats
 
 TREES = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
 FORESTS = (RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor)

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import clone
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.surrogates.least_squares import r2_of, residuals
 from agnostix.surrogates.local_fit import LocalFit
 from agnostix.surrogates.moments import Moments
 from agnostix.surrogates.problem import Problem
 from agnostix.surrogates.selection import Selection, choose
-from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.typing import Floats
 
 _STEPS = 60
 ENOUGH, PLENTY = 1.0, 10.0

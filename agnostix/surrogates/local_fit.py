@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from agnostix.typing import Bools, Floats
+from agnostix.core.typing import Bools, Floats
 
 
 @dataclass(frozen=True)

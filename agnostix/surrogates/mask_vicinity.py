@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.masking import MaskBlock, Masker, Plan, Players
+from agnostix.core.masking.masker import read_alike
+from agnostix.core.threads import one_blas_thread
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine import Run, Survey
-from agnostix.perturb import MaskBlock, MaskDraws, Masker, Plan, Players
-from agnostix.perturb.masker import read_alike
+from agnostix.perturb import MaskDraws
 from agnostix.solvers.lime_masks import MaskLaw
 from agnostix.surrogates.near_rows import Recipe
 from agnostix.surrogates.problem import Problem
 from agnostix.surrogates.row_fits import RowFits
 from agnostix.surrogates.vicinity import Found
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.threads import one_blas_thread
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.surrogates.problem import Problem
-from agnostix.typing import Floats
 
 _ROUNDING = 1e-13
 """Spread, as a share of the mean answer, below which answers do not vary."""

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.threads import one_blas_thread
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb import Neighbourhood, OwnDraws, Traces
 from agnostix.perturb.features import Drawn
 from agnostix.surrogates.kernel import Kernel
 from agnostix.surrogates.local_fit import LocalFit
 from agnostix.surrogates.problem import Problem
 from agnostix.surrogates.surrogate import Surrogate
-from agnostix.typing import Bools, Codes, Floats
-from agnostix.utils.threads import one_blas_thread
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from sklearn.linear_model import lars_path_gram
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.surrogates.least_squares import influences, residuals, solved, standard_error
 from agnostix.surrogates.moments import Moments
 from agnostix.surrogates.problem import Problem
-from agnostix.typing import Bools, Codes, Floats
 
 _LEAST = 1e-10
 """Share of a feature's variance that must be left for it to be told from those chosen before."""

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.surrogates.least_squares import r2_of, standard_error
 from agnostix.surrogates.local_fit import LocalFit
 from agnostix.surrogates.moments import Moments
 from agnostix.surrogates.problem import Problem
 from agnostix.surrogates.selection import Selection, alike, choose
-from agnostix.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)

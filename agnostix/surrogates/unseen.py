@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.frames import assembled, take_rows, taken
+from agnostix.core.masking.identity import joined_column
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, Traces
 from agnostix.perturb.features import Drawn
-from agnostix.perturb.identity import joined_column
 from agnostix.surrogates.least_squares import standard_error
 from agnostix.surrogates.near_rows import Recipe
-from agnostix.typing import Codes, Floats
-from agnostix.utils.frames import assembled, take_rows, taken
 
 SIZE = 32
 """Draws that are taken from the start of each block."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agnostix.core.masking import Players
+from agnostix.core.typing import Bools, Floats
 from agnostix.engine import Survey
-from agnostix.perturb import Players
 from agnostix.surrogates.near_rows import Recipe
 from agnostix.surrogates.row_fits import RowFits
-from agnostix.typing import Bools, Floats
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from agnostix.utils.frames import column_names, columns, kind_of, to_floats
+from agnostix.core.frames import column_names, columns, kind_of, to_floats
 
 Answers = dict[str, np.ndarray]
 

@@ -12,10 +12,10 @@ from joblib import parallel_config
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 
+from agnostix.core.sklearn_compat import InvalidParameterError, invalid_values
 from agnostix.testing.asking import answers, assert_same, fitted, is_population, refused, with_model
 from agnostix.testing.doubles import AdditiveModel, InteractionModel, NanModel, RaisingModel, WrongRowsModel
 from agnostix.testing.tables import named, numbers
-from agnostix.utils.sklearn_compat import InvalidParameterError, invalid_values
 
 MARKER = -999.0
 BAD_ROW = 3

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.typing import Floats
 from agnostix.testing.case import Case
 from agnostix.testing.tables import polars_or_skip
-from agnostix.typing import Floats
 
 _LABELS = ("clerk", "farmer", "teacher", "")
 

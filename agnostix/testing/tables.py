@@ -9,7 +9,7 @@ from unittest import SkipTest
 import numpy as np
 import pandas as pd
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 
 def polars() -> ModuleType | None:

@@ -7,10 +7,10 @@ from unittest import SkipTest
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.testing.asking import answers, assert_same, fitted, is_population, refused, told
 from agnostix.testing.doubles import ConstantModel, IgnoringModel, InteractionModel, ProbabilityModel
 from agnostix.testing.tables import named, numbers
-from agnostix.typing import Floats
 
 ROUNDING = 1e-8
 """Up to which sums must agree, relative to the larger of 1 and what is summed up to."""

@@ -11,8 +11,8 @@ from joblib import parallel_config
 from sklearn import config_context
 
 from agnostix import KernelShapExplainer, LimeExplainer
+from agnostix.core.masking import SegmentMasker, TextMasker
 from agnostix.exceptions import EngineError
-from agnostix.perturb import SegmentMasker, TextMasker
 from agnostix.testing import CountingModel
 from agnostix.testing.asking import assert_same, told
 from agnostix.testing.cutting import peak_mb

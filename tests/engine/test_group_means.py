@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agnostix.core.masking import MaskBlock, Players, TabularMasker
 from agnostix.engine import GroupMeans
-from agnostix.perturb import MaskBlock, Players, TabularMasker
 
 RNG = np.random.default_rng(0)
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from agnostix.core.models import as_predictor
 from agnostix.engine import SoftMasks, Survey
-from agnostix.models import as_predictor
 from agnostix.perturb import Fades
 from tests.reference.pictures import rise, soft_mask
 

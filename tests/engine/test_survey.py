@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
 
+from agnostix.core.models import as_predictor
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import EngineError
-from agnostix.models import as_predictor
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(50, 3))

@@ -25,8 +25,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
 
 from agnostix import Explanation, LimeExplainer, lime_exact
+from agnostix.core.masking import SegmentMasker
 from agnostix.exceptions import DataError
-from agnostix.perturb import SegmentMasker
 from agnostix.testing import CountingModel
 from tests.reference import lime as ref
 

@@ -1,4 +1,4 @@
-from agnostix.base import BaseExplainer
+from agnostix.core.base import BaseExplainer
 from agnostix.explainers import EntropicProjection, OcclusionExplainer, all_explainers, discovery
 
 

@@ -15,8 +15,8 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import KernelShapExplainer
+from agnostix.core.masking import Players, TabularMasker
 from agnostix.exceptions import DataError
-from agnostix.perturb import Players, TabularMasker
 from tests.reference import shapley as ref
 
 RNG = np.random.default_rng(0)

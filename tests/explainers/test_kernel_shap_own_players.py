@@ -18,8 +18,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 
 from agnostix import Explanation, KernelShapExplainer
+from agnostix.core.masking import SegmentMasker, TextMasker
 from agnostix.exceptions import DataError
-from agnostix.perturb import SegmentMasker, TextMasker
 from agnostix.testing import CountingModel
 from tests.reference import shapley as ref
 from tests.reference import texts as ref_texts

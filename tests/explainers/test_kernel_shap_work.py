@@ -15,8 +15,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
 from agnostix import KernelShapExplainer
+from agnostix.core.masking import SegmentMasker
 from agnostix.exceptions import DataError
-from agnostix.perturb import SegmentMasker
 from agnostix.testing import CountingModel
 from tests.reference.pictures import put_together
 

@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 
 from agnostix import Explanation, LimeExplainer
+from agnostix.core.masking import Players, SegmentMasker, TabularMasker, TextMasker
 from agnostix.exceptions import DataError
-from agnostix.perturb import Players, SegmentMasker, TabularMasker, TextMasker
 from agnostix.testing import CountingModel
 from tests.reference import lime as ref
 from tests.reference.pictures import put_together

@@ -8,9 +8,9 @@ import pytest
 from sklearn import config_context
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
+from agnostix.core.masking import Inpainter, SegmentMasker
+from agnostix.core.masking.fills import noise_fills
 from agnostix.exceptions import DataError
-from agnostix.perturb import Inpainter, SegmentMasker
-from agnostix.perturb.fills import noise_fills
 from agnostix.testing.cutting import peak_mb
 from tests.reference.pictures import occlude_windows
 

@@ -8,8 +8,9 @@ from sklearn import config_context
 from sklearn.linear_model import LinearRegression
 
 from agnostix import Explanation, OcclusionExplainer
+from agnostix.core.masking import SegmentMasker
 from agnostix.exceptions import DataError
-from agnostix.perturb import LearnedMask, SegmentMasker
+from agnostix.perturb import LearnedMask
 from tests.reference.pictures import occlude_windows, rise, soft_mask
 
 RNG = np.random.default_rng(0)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
 from agnostix import Explanation, KernelShapExplainer, LimeExplainer, OcclusionExplainer, submodular_pick
+from agnostix.core.masking import SegmentMasker, TextMasker
 from agnostix.exceptions import DataError
-from agnostix.perturb import SegmentMasker, TextMasker
 from tests.reference import picking as ref
 
 

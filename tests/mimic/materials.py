@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from agnostix.core.frames import columns
 from agnostix.mimic import Growth, Material, RuleFeature
 from agnostix.testing.tables import mixed, mixed_polars
-from agnostix.utils.frames import columns
 
 TABLES = {"pandas": mixed, "polars": mixed_polars}
 

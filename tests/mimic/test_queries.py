@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from agnostix.core.frames import columns, kind_of, to_codes, to_floats
+from agnostix.core.masking.alike import check_alike
+from agnostix.core.models import as_predictor
 from agnostix.engine import Survey
 from agnostix.exceptions import DataError
 from agnostix.mimic import Asking, DrawnInLeaves, Growth, SmoothedBootstrap
 from agnostix.mimic.query_column import QueryColumn
-from agnostix.models import as_predictor
-from agnostix.perturb.alike import check_alike
 from agnostix.testing import AdditiveModel
 from agnostix.testing.tables import mixed, mixed_polars, numbers
-from agnostix.utils.frames import columns, kind_of, to_codes, to_floats
 from tests.mimic.materials import material
 
 MAKES = {"pandas": mixed, "polars": mixed_polars, "objects": lambda n: mixed(n).to_numpy()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from agnostix.core.frames import columns
 from agnostix.mimic import RuleFeature, RuleTree
-from agnostix.utils.frames import columns
 
 
 def table_of(n_rows: int, seed: int, hostile: bool = False) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest, truncnorm
 
+from agnostix.core.frames import to_numbers
 from agnostix.perturb.drawing import Resampling, TruncatedNormals
-from agnostix.utils.frames import to_numbers
 from tests.reference import lime as ref
 
 RNG = np.random.default_rng(0)

@@ -8,13 +8,14 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from agnostix.core.frames import column_names
+from agnostix.core.masking import Players
 from agnostix.exceptions import DataError
-from agnostix.perturb import FeatureLearner, Players
+from agnostix.perturb import FeatureLearner
 from agnostix.perturb.coding import JointCoding, LevelCoding, NumberCoding
 from agnostix.perturb.drawing import Resampling, TruncatedNormals
 from agnostix.perturb.features import BinnedFeature, ScaledFeature
 from agnostix.perturb.tempering import tempered
-from agnostix.utils.frames import column_names
 from tests.reference import lime as ref
 
 N = 200

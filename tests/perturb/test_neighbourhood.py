@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 from scipy.stats import chi2_contingency
 
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, Players, SharedRows, SobolBlocks, Traces
-from agnostix.utils.frames import column_names
+from agnostix.core.frames import column_names
+from agnostix.core.masking import Players
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows, SobolBlocks, Traces
 
 RNG = np.random.default_rng(0)
 N = 120

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from agnostix import KernelShapExplainer, LimeExplainer
-from agnostix.perturb import SegmentMasker, TextMasker
+from agnostix.core.masking import SegmentMasker, TextMasker
 from agnostix.plotting import SegmentsDisplay, TextDisplay
 
 PICTURES = np.random.default_rng(0).random((2, 18, 12, 3))

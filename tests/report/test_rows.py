@@ -15,7 +15,7 @@ from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import Explanation, KernelShapExplainer, OcclusionExplainer, WhatIfReport, as_predictor
-from agnostix.base import AttributionExplainer
+from agnostix.core.base import AttributionExplainer
 from agnostix.exceptions import DataError
 from agnostix.report.reading import Reading
 from agnostix.report.row_findings import explanation_note, explanation_remarks, explanation_sentences

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from agnostix import Explanation, OcclusionExplainer, WhatIfReport, as_predictor
-from agnostix.base import AttributionExplainer
+from agnostix.core.base import AttributionExplainer
 from agnostix.report.reading import Reading
 from agnostix.report.row_findings import (
     explanation_note,

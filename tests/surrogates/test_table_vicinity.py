@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from agnostix.core.masking import Players
+from agnostix.core.models import as_predictor
 from agnostix.engine import Survey
-from agnostix.models import as_predictor
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, Players, SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
 from agnostix.surrogates import ForwardSelection, Kernel, LinearSurrogate, Recipe, TableVicinity
 from agnostix.surrogates.table_vicinity import MOST_DOUBLINGS
 from agnostix.surrogates.unseen import UnseenContrasts

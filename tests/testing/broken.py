@@ -16,7 +16,7 @@ from sklearn import get_config
 from sklearn.exceptions import NotFittedError
 
 from agnostix import Explanation, OcclusionExplainer, as_predictor
-from agnostix.utils.frames import is_frame
+from agnostix.core.frames import is_frame
 
 
 def broken(by, base):

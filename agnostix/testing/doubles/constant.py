@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.typing import Floats
+from agnostix.core.typing import Floats
 
 
 @dataclass(frozen=True)

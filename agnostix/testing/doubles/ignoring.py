@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from agnostix.core.typing import Floats
 from agnostix.testing.doubles.interaction import interaction
 from agnostix.testing.doubles.reading import number_columns
-from agnostix.typing import Floats
 
 
 @dataclass(frozen=True)

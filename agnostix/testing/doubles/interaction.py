@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from agnostix.core.typing import Floats
 from agnostix.testing.doubles.reading import number_columns, weighted_sum
-from agnostix.typing import Floats
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from agnostix.core.frames import columns, is_frame, kind_of, to_codes, to_floats
+from agnostix.core.typing import Floats
 from agnostix.testing.doubles.reading import weighted_sum
-from agnostix.typing import Floats
-from agnostix.utils.frames import columns, is_frame, kind_of, to_codes, to_floats
 
 _MISSING = -1.5
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from agnostix.utils.frames import is_frame
+from agnostix.core.frames import is_frame
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.typing import Floats
 from agnostix.testing.doubles.reading import number_columns, weighted_sum
-from agnostix.typing import Floats
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.typing import Bools, Floats
-from agnostix.utils.frames import columns, is_frame, to_floats
+from agnostix.core.frames import columns, is_frame, to_floats
+from agnostix.core.typing import Bools, Floats
 
 COEFFICIENTS = (1.0, -2.0, 0.5, 3.0)
 """Of the columns in turn, the fifth having that of the first again."""

@@ -1,0 +1,1 @@
+"""What two or more slices share: results, models, frames and their types."""

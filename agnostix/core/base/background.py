@@ -1,0 +1,91 @@
+"""What explainers share that hide values of a row behind those of background rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from agnostix.core.base.attribution import AttributionExplainer
+from agnostix.core.frames import as_table, column_names
+from agnostix.core.masking import Background, Players, TabularMasker
+from agnostix.core.masking.masker import read_alike
+from agnostix.core.models import Predictor
+from agnostix.core.sklearn_compat import validate_data
+from agnostix.core.typing import Codes, Floats
+from agnostix.exceptions import DataError
+
+_N_SHOWN = 2
+"""Rows on which a model is tried where a masker has no background."""
+
+
+class BackgroundExplainer(AttributionExplainer):
+    """Base of the explainers that ask the model about mixtures of rows.
+
+    A subclass says in `_choose_background` which rows stand in.
+    """
+
+    feature_groups: Any
+    masker: Any = None
+
+    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
+        raise NotImplementedError
+
+    def _own_masker(self, X: Any, sample_weight: Any) -> Any:
+        """What hides parts of rows that are no tables; None for tables."""
+        return self.masker
+
+    def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """All that does not depend on the method: model, players, background. Gives the table."""
+        masker = self._own_masker(X, sample_weight)
+        if masker is None:
+            table = shown = as_table(X)
+        else:
+            self._check_players_are_its_own()
+            table = masker.read(X)
+            shown = masker.unmasked(table)
+        predictor = self._fit_predictor(shown, y, sample_weight)
+        if masker is None:
+            validate_data(self, X=table, skip_check_array=True)
+            players = Players.of(column_names(table), self.feature_groups)
+            background = self._choose_background(table, sample_weight)
+            self._masker: Any = TabularMasker(background.rows, background.weights, players)
+            self._is_sample = background.is_sample
+        else:
+            self._masker, self._is_sample = masker, False
+            self.n_features_in_ = int(np.prod(shown.shape[1:]))
+        self.players_ = self._masker.players_of(table)
+        self._same_players = self._masker.same_players
+        self._ask_background(predictor, shown)
+        return table
+
+    def _ask_background(self, predictor: Predictor, rows: Any) -> None:
+        """What the model answers where nothing of a row is known, if the masker has rows for it."""
+        self.background_ = getattr(self._masker, "background", None)
+        is_known = self.background_ is not None
+        shown = self.background_ if is_known else rows[:_N_SHOWN]
+        answers = self._try_model(predictor, shown, known_again=is_known)
+        self._background_answers = answers if is_known else None
+        self.base_values_: Any = self._masker.weights @ answers if is_known else None
+
+    def _check_players_are_its_own(self) -> None:
+        if self.feature_groups is not None:
+            raise DataError(
+                f"The 'feature_groups' parameter of {type(self).__name__} must be None where a masker says "
+                f"what is hidden together, got {self.feature_groups!r}. Give the groups to the masker."
+            )
+
+    def _read(self, X: Any) -> Any:
+        """The rows to be explained, with the players that those seen in `fit` had if all have the same."""
+        return read_alike(self._masker, X, self.players_)
+
+    def _checked_table(self, X: Any, outputs: Any) -> tuple[Any, Any]:
+        """The table to be explained and the outputs that are wanted, checked before anything costs."""
+        check_is_fitted(self)
+        self._check_has_model()
+        return self._read(X), self._wanted(outputs)
+
+    def _picked(self, wanted: Any, answers: Floats) -> tuple[Codes, tuple[str, ...], dict[str, Any]]:
+        which, names, extras = super()._picked(wanted, answers)
+        return which, names, {"background_size": int(self._masker.weights.size)} | extras

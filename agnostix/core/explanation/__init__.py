@@ -1,0 +1,7 @@
+"""Results: what explainers return."""
+
+from agnostix.core.explanation.explanation import Explanation
+from agnostix.core.explanation.scenario import Scenario
+from agnostix.core.explanation.what_if_curves import Histogram, WhatIfCurves
+
+__all__ = ["Explanation", "Histogram", "Scenario", "WhatIfCurves"]

@@ -1,0 +1,102 @@
+"""What an explanation is made of, checked and made read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.frames import is_frame
+from agnostix.core.typing import Floats
+
+
+def counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()  # the caller's own array stays as writable as it was
+    view.flags.writeable = False
+    return view
+
+
+def checked_floats(name: str, value: Any, shape: tuple[int, ...] | None = None, axes: str = "") -> Floats:
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers: {error}.") from None
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} must have shape {axes} = {shape}, as values have; got {array.shape}.")
+    return read_only(array)
+
+
+def checked_errors(value: Any, shape: tuple[int, ...]) -> Floats | None:
+    if value is None:
+        return None
+    errors = checked_floats("std_errors", value, shape, "of values")
+    if not (errors >= 0).all():
+        what = "NaN" if np.isnan(errors).any() else "negative numbers"
+        raise ValueError(
+            f"std_errors hold {what}: they must be 0 where a value is exact, and None where nothing was "
+            "sampled."
+        )
+    return errors
+
+
+def checked_names(what: str, names: Any, n: int) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{what} must be a tuple of str; got {names!r}.")
+    told = tuple(str(name) for name in names)
+    if len(told) != n:
+        raise ValueError(f"{what} must have {n} entries, as values have along their axis; got {len(told)}.")
+    repeated = sorted({name for name in told if told.count(name) > 1}) if len(set(told)) < n else []
+    if repeated:
+        raise ValueError(f"{what} must not repeat a name; repeated: {', '.join(map(repr, repeated))}.")
+    return told
+
+
+def checked_row_names(names: Any, n_rows: int) -> tuple[Hashable, ...] | None:
+    if names is None:
+        return None
+    if isinstance(names, str):
+        raise ValueError(f"row_names must be one name for each row; got the text {names!r}.")
+    told = tuple(names)
+    if len(told) != n_rows:
+        raise ValueError(f"row_names must have {n_rows} entries, one for each row; got {len(told)}.")
+    return told
+
+
+def checked_data(data: Any, n_rows: int) -> Any:
+    if data is None:
+        return None
+    if isinstance(data, pd.DataFrame):
+        table: Any = data.copy(deep=False)
+    else:
+        table = data if is_frame(data) else read_only(np.asarray(data))
+    if table.ndim == 0 if isinstance(table, np.ndarray) else False:
+        raise ValueError(f"data must be a DataFrame or an array of rows; got a {type(data).__name__}.")
+    if len(table) != n_rows:
+        raise ValueError(f"data must have {n_rows} rows, as values have; got {len(table)}.")
+    return table
+
+
+def plain_value(where: str, value: Any) -> Any:
+    """Numbers, text, None, and lists and dicts of them, as Python's own types."""
+    if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [plain_value(f"{where}[{j}]", entry) for j, entry in enumerate(value)]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {str(key): plain_value(f"{where}[{key!r}]", entry) for key, entry in value.items()}
+    raise ValueError(
+        f"{where} must be plain: a number, text, None, or a list or dict (with text as keys) of them; "
+        f"got a {type(value).__name__}."
+    )
+
+
+def checked_extra(key: str, value: Any) -> Any:
+    return read_only(value) if isinstance(value, np.ndarray) else plain_value(f"extras[{key!r}]", value)

@@ -1,0 +1,349 @@
+"""Explanations in files: a .npz archive with ``explanation.json`` in it, and nothing that could be executed.
+
+Arrays are members of their own; all else is in the JSON, where what JSON does not know is a dict with
+the key ``"$"`` that names its kind.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import reprlib
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.explanation import frame_storage
+
+T = TypeVar("T")
+
+SCHEMA = 1
+"""Raised when files change so that older versions would read them wrongly."""
+FORMAT = "agnostix.Explanation"
+TEXT = "explanation.json"
+
+
+def write(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
+    """Write fields to a file, which is there completely or not at all.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where.
+    fields : dict
+        Arrays, plain values, frames.
+
+    Raises
+    ------
+    TypeError
+        If something cannot be written without pickle.
+    """
+    target = Path(path)
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    try:
+        with zipfile.ZipFile(part, "w") as archive:
+            writer = Writer(archive)
+            told = {name: writer.node(name, value) for name, value in fields.items()}
+            head = {"format": FORMAT, "schema": SCHEMA, "agnostix": version("agnostix"), "fields": told}
+            writer.member(TEXT, json.dumps(head, allow_nan=False).encode(), zipfile.ZIP_DEFLATED)
+        os.replace(part, target)
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
+
+
+def read(path: str | os.PathLike[str], build: Callable[..., T]) -> T:
+    """Read what `write` wrote.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where.
+    build : callable
+        Takes the fields.
+
+    Returns
+    -------
+    object
+        What `build` returned.
+
+    Raises
+    ------
+    ValueError
+        If the file is something else, is damaged or cut off, or of a later schema.
+    """
+    with open(path, "rb") as file:
+        start = file.read(4)
+        if start != b"PK\x03\x04":
+            what = "is empty" if not start else "is no .npz archive"
+            raise ValueError(f"{os.fspath(path)} {what}, so Explanation.save did not write it.")
+        file.seek(0)
+        try:
+            archive = zipfile.ZipFile(file)
+            broken = archive.testzip()  # one reading more; what is read afterwards is what was written
+        except Exception as error:  # zipfile meets damage with errors of many kinds
+            broken = str(error)
+        if broken is not None:
+            raise ValueError(
+                f"{os.fspath(path)} is damaged or was cut off while it was written or copied ({broken})."
+            )
+        with archive:
+            return _built(archive, path, build)
+
+
+def _built(archive: zipfile.ZipFile, path: str | os.PathLike[str], build: Callable[..., T]) -> T:
+    name = os.fspath(path)
+    try:
+        head = json.loads(archive.read(TEXT)) if TEXT in archive.namelist() else None
+    except ValueError:
+        head = None
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise ValueError(f"{name} is an archive, but not one that Explanation.save wrote.")
+    if not isinstance(head.get("schema"), int) or head["schema"] > SCHEMA:
+        raise ValueError(
+            f"{name} was written by agnostix {head.get('agnostix')} in form {head.get('schema')}; "
+            f"agnostix {version('agnostix')} reads forms up to {SCHEMA}. Install a later agnostix to read it."
+        )
+    reader, fields = Reader(archive), dict[str, Any]()
+    try:
+        for field, node in head["fields"].items():
+            fields[field] = reader.value(node)
+        return build(**fields)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} says that Explanation.save wrote it, but does not hold what it should: {error!r}."
+        ) from error
+
+
+class Writer:
+    """Turns values into nodes of the JSON, and their arrays into members of the archive.
+
+    Parameters
+    ----------
+    archive : ZipFile
+        Opened for writing.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.names: set[str] = set()
+
+    def member(self, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> None:
+        """Add a file to the archive, with no time in it: equal content makes equal files.
+
+        Parameters
+        ----------
+        name : str
+            Of the file.
+        content : bytes
+            What is in it.
+        compression : int, default=ZIP_STORED
+            One of zipfile's.
+        """
+        self.archive.writestr(zipfile.ZipInfo(name), content, compress_type=compression)
+
+    def name(self, where: str, ending: str) -> str:
+        """A name for a member that no other has.
+
+        Parameters
+        ----------
+        where : str
+            Place of the value.
+        ending : str
+            Of the file.
+
+        Returns
+        -------
+        str
+        """
+        plain = re.sub(r"[^A-Za-z0-9_.-]", "_", where)
+        name, count = plain + ending, 1
+        while name in self.names:
+            name, count = f"{plain}~{count}{ending}", count + 1
+        self.names.add(name)
+        return name
+
+    def node(self, where: str, value: Any) -> Any:
+        """A value as JSON.
+
+        Parameters
+        ----------
+        where : str
+            Its place, for names and messages.
+        value : object
+            The value.
+
+        Returns
+        -------
+        object
+            What `json.dumps` takes.
+        """
+        if (
+            value is None
+            or type(value) in (bool, int, str)
+            or (type(value) is float and math.isfinite(value))
+        ):
+            return value
+        if isinstance(value, np.ndarray):
+            return self.array(where, value)
+        if type(value) is list:
+            return [self.node(where, entry) for entry in value]
+        if type(value) is dict and "$" not in value and all(type(key) is str for key in value):
+            return {key: self.node(f"{where}.{key}", entry) for key, entry in value.items()}
+        if frame_storage.is_storable(value):
+            return frame_storage.encode(self, where, value)
+        for tag, kind in _KINDS.items():
+            if kind.holds(value):
+                return {"$": tag, "of": self.node(where, kind.encode(value))}
+        raise TypeError(
+            f"{where} holds a {type(value).__name__} ({reprlib.repr(value)}), which cannot be written "
+            "without pickle. Convert it, or leave it out: dataclasses.replace(explanation, data=None)."
+        )
+
+    def array(self, where: str, array: np.ndarray) -> dict[str, Any]:
+        """An array as a member, or, where it holds objects, as JSON.
+
+        Parameters
+        ----------
+        where : str
+            Its place.
+        array : ndarray
+            The array.
+
+        Returns
+        -------
+        dict
+        """
+        if array.dtype.hasobject or array.dtype.kind not in "biufcmMSUV":
+            cells = [self.node(where, value) for value in array.ravel().tolist()]
+            return {"$": "objects", "of": cells, "shape": list(array.shape)}
+        name = self.name(where, ".npy")
+        with self.archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as file:
+            np.lib.format.write_array(file, array, allow_pickle=False)
+        return {"$": "array", "of": name}
+
+
+class Reader:
+    """Turns nodes of the JSON back into values.
+
+    Parameters
+    ----------
+    archive : ZipFile
+        Opened for reading.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+
+    def value(self, node: Any) -> Any:
+        """The value that a node stands for.
+
+        Parameters
+        ----------
+        node : object
+            What `json.loads` gave.
+
+        Returns
+        -------
+        object
+        """
+        if isinstance(node, list):
+            return [self.value(entry) for entry in node]
+        if not isinstance(node, dict):
+            return node
+        if "$" not in node:
+            return {key: self.value(entry) for key, entry in node.items()}
+        tag = node["$"]
+        if tag == "array":
+            with self.archive.open(node["of"]) as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
+        if tag == "objects":
+            cells = [self.value(entry) for entry in node["of"]]
+            return np.fromiter(cells, dtype=object, count=len(cells)).reshape(node["shape"])
+        if tag in _KINDS:
+            return _KINDS[tag].decode(self.value(node["of"]))
+        return frame_storage.decode(self, node)
+
+
+class _Kind(NamedTuple):
+    """How values of a kind are told by simpler ones."""
+
+    holds: Callable[[Any], bool]
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+def _of(*types: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, types)
+
+
+def _time(value: Any) -> list[Any]:
+    zone = getattr(value, "tz", None)
+    return [int(value.asm8.view("i8")), value.unit, None if zone is None else frame_storage.zone_name(zone)]
+
+
+def _timestamp(told: list[Any]) -> pd.Timestamp:
+    count, unit, zone = told
+    moment = pd.Timestamp(np.datetime64(count, unit))
+    return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
+
+
+def _iso(value: Any) -> list[Any]:
+    return [value.isoformat(), value.fold]
+
+
+def _folded(kind: Any, told: list[Any]) -> Any:
+    return kind.fromisoformat(told[0]).replace(fold=told[1])
+
+
+def _bytes_of(value: np.generic) -> list[str]:
+    return [value.dtype.str, value.tobytes().hex()]
+
+
+# The first that holds is taken: pandas' dates are dates of the standard library too.
+_KINDS: dict[str, _Kind] = {
+    "NaT": _Kind(lambda value: value is pd.NaT, lambda value: None, lambda told: pd.NaT),
+    "NA": _Kind(lambda value: value is pd.NA, lambda value: None, lambda told: pd.NA),
+    "timestamp": _Kind(_of(pd.Timestamp), _time, _timestamp),
+    "timedelta64": _Kind(
+        _of(pd.Timedelta), lambda v: _time(v)[:2], lambda told: pd.Timedelta(np.timedelta64(told[0], told[1]))
+    ),
+    "interval": _Kind(
+        _of(pd.Interval),
+        lambda v: [v.left, v.right, v.closed],
+        lambda told: pd.Interval(told[0], told[1], closed=told[2]),
+    ),
+    "period": _Kind(
+        _of(pd.Period),
+        lambda v: [v.ordinal, v.freqstr],
+        lambda told: pd.Period(ordinal=told[0], freq=told[1]),
+    ),
+    "str": _Kind(_of(np.str_), str, np.str_),
+    "bytes": _Kind(_of(bytes), lambda v: bytes(v).hex(), bytes.fromhex),
+    "numpy": _Kind(
+        lambda v: isinstance(v, np.generic) and v.dtype.kind in "biufcmM",
+        _bytes_of,
+        lambda told: np.frombuffer(bytes.fromhex(told[1]), dtype=told[0])[0],
+    ),
+    "float": _Kind(_of(float), lambda v: repr(float(v)), float),
+    "datetime": _Kind(_of(datetime), _iso, lambda told: _folded(datetime, told)),
+    "date": _Kind(_of(date), lambda v: v.isoformat(), date.fromisoformat),
+    "time": _Kind(_of(time), _iso, lambda told: _folded(time, told)),
+    "timedelta": _Kind(
+        _of(timedelta), lambda v: [v.days, v.seconds, v.microseconds], lambda told: timedelta(*told)
+    ),
+    "decimal": _Kind(_of(Decimal), str, Decimal),
+    "tuple": _Kind(_of(tuple), list, tuple),
+    "dict": _Kind(_of(dict), lambda v: [list(pair) for pair in v.items()], dict),
+}

@@ -1,0 +1,107 @@
+"""Perturbed rows of an array, written in place: from mask to mask only the columns that change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.masking.draws import MaskBlock
+from agnostix.core.masking.players import Players
+from agnostix.core.typing import Bools, Codes
+
+_WATCHED = 16
+"""Cells that are looked at again after the model has seen them."""
+
+
+class ColumnBuffer:
+    """Builder for arrays, column by column in one buffer that the model may read but not write.
+
+    Parameters
+    ----------
+    own : ndarray of shape (n_rows, n_columns)
+        The rows.
+    background : ndarray of shape (n_background, n_columns)
+        What stands in, of the same type.
+    players : Players
+        What is hidden as one.
+    room : int
+        Cells that are built at once, at most.
+    """
+
+    def __init__(self, own: Any, background: Any, players: Players, room: int) -> None:
+        self._own = np.ascontiguousarray(own.T)
+        self._background = np.ascontiguousarray(background.T)
+        self._columns = players.columns
+        self._memory = np.empty(own.shape[1] * room, dtype=own.dtype)
+        self._last: MaskBlock | None = None
+        self._watched = b""
+
+    def distinct(self, block: MaskBlock) -> None:
+        """Nothing is merged here."""
+        return
+
+    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
+        """All cells of a block.
+
+        Parameters
+        ----------
+        block : MaskBlock
+            The masks.
+        cells : slice
+            All of them.
+
+        Returns
+        -------
+        ndarray of shape (n_draws * n_rows, n_columns)
+            Read-only and column-major, good until the next call.
+        """
+        n_columns, n_rows = self._own.shape
+        n_cells = block.n_draws * n_rows
+        store = self._memory[: n_columns * n_cells].reshape(n_columns, block.n_draws, n_rows)
+        for mask, player in np.argwhere(self._stale(block)):
+            self._write(store, block, mask, player)
+        self._last = block
+        table = store.reshape(n_columns, n_cells).T
+        self._watched = table[self._places(n_cells)].tobytes()
+        table.flags.writeable = False
+        return table
+
+    def is_whole(self, table: Any) -> bool:
+        """Look at some cells again; what has been written to is built anew the next time.
+
+        Parameters
+        ----------
+        table : ndarray of shape (n_cells, n_columns)
+            What `build` gave.
+
+        Returns
+        -------
+        bool
+        """
+        if table.dtype == object:
+            return True
+        whole = table[self._places(table.shape[0])].tobytes() == self._watched
+        if not whole:
+            self._last = None
+        return whole
+
+    def _places(self, n_cells: int) -> slice:
+        return slice(0, n_cells, -(-n_cells // _WATCHED))
+
+    def _stale(self, block: MaskBlock) -> Bools:
+        """Which players' columns under which masks differ from what the buffer holds."""
+        last = self._last
+        if last is None or not np.array_equal(last.starts, block.starts):
+            return np.ones_like(block.masks)
+        pairs = zip(last.draws, block.draws, strict=True)
+        moved = np.array([one is not two and not np.array_equal(one.rows, two.rows) for one, two in pairs])
+        return (last.masks != block.masks) | (~block.masks & moved[:, None])
+
+    def _write(self, store: Any, block: MaskBlock, mask: int, player: int) -> None:
+        span = block.spans[mask]
+        for column in self._columns[player]:
+            if block.masks[mask, player]:
+                store[column, span] = self._own[column]
+            else:
+                store[column, span] = self._background[column, block.draws[mask].rows][:, None]

@@ -1,0 +1,71 @@
+"""Few real rows in place of many: the ones in the middle of clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.cluster import KMeans
+
+from agnostix.core.frames import columns, kind_of, take_rows, to_codes, to_numbers
+from agnostix.core.masking.background import Background, checked_weights
+from agnostix.core.typing import Floats
+
+_MOST_ROWS = 5_000
+"""Rows that are clustered at most."""
+
+
+def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
+    """Cluster rows and keep the one nearest to each cluster's middle.
+
+    Parameters
+    ----------
+    table : DataFrame or ndarray of shape (n_rows, n_columns)
+        The rows.
+    size : int
+        How many clusters; all rows where there are fewer.
+    seed : int
+        Of the clustering, and of the 5,000 rows that are clustered where there are more.
+    sample_weight : array-like of shape (n_rows,) or None
+        Weights of the rows.
+
+    Returns
+    -------
+    Background
+        Weighted by the clusters' weights, and no sample: its choice makes no error that could be told.
+
+    Raises
+    ------
+    DataError
+        If the weights cannot be used.
+    """
+    weights = checked_weights(sample_weight, table.shape[0])
+    order = np.random.default_rng([seed, 3]).permutation(np.flatnonzero(weights))
+    rows = np.sort(order[:_MOST_ROWS])
+    points, weights = _points(take_rows(table, rows)), weights[rows]
+    n_distinct = np.unique(points, axis=0).shape[0]
+    clusters = KMeans(min(size, n_distinct), n_init=1, random_state=seed % 2**32)
+    distances = clusters.fit(points, sample_weight=weights).transform(points)
+    middles, which = np.unique(distances.argmin(axis=0), return_inverse=True)
+    found = np.bincount(clusters.labels_, weights, clusters.n_clusters)
+    total = np.zeros(table.shape[0])
+    total[rows[middles]] = np.bincount(which, found, middles.size)
+    return Background.whole(table, total)
+
+
+def _points(table: Any) -> Floats:
+    """Numbers by their standard deviation, missing and infinite ones at the mean and marked; labels apart."""
+    parts = []
+    for column in columns(table).values():
+        if kind_of(column) == "categorical":
+            codes, levels = to_codes(column)
+            parts.append((codes[:, None] == np.arange(-1, len(levels))) / np.sqrt(2.0))
+            continue
+        numbers = to_numbers(column)
+        missing = ~np.isfinite(numbers)
+        own = numbers[~missing]
+        scale = own.std() if own.size and own.std() > 0 else 1.0
+        middle = own.mean() if own.size else 0.0
+        placed = np.where(missing, middle, numbers)
+        parts.append(np.stack([(placed - middle) / scale, missing], axis=1))
+    return np.hstack(parts)

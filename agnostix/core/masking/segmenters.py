@@ -1,0 +1,167 @@
+"""Ways to cut a picture into segments; each picture by itself, and the same way each time."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.typing import Codes, Floats
+from agnostix.exceptions import DataError
+
+CUTS = ("grid", "slic", "quickshift")
+
+
+def as_map(segments: Any) -> Codes | None:
+    """The segments of all pictures, where there is one map for them.
+
+    Parameters
+    ----------
+    segments : str, callable or array-like of int of shape (height, width)
+        As `SegmentMasker` takes it.
+
+    Returns
+    -------
+    ndarray of int of shape (height, width), or None
+
+    Raises
+    ------
+    DataError
+        If it is neither a map nor a way to cut pictures.
+    """
+    if callable(segments) or (isinstance(segments, str) and segments in CUTS):
+        return None
+    labels = np.asarray(segments)
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "iu":
+        got = repr(segments) if labels.ndim == 0 else f"{labels.dtype} of shape {labels.shape}"
+        raise DataError(
+            "The 'segments' of SegmentMasker must be 'grid', 'slic', 'quickshift', whole numbers of shape "
+            f"(height, width), or a function from a picture to them, got {got}."
+        )
+    return labels
+
+
+def grid(height: int, width: int, n_segments: int) -> Codes:
+    """Cut into rows and columns of cells that are nearly square.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the picture, in pixels.
+    n_segments : int
+        About how many cells.
+
+    Returns
+    -------
+    ndarray of int of shape (height, width)
+    """
+    n_down = int(np.clip(round((n_segments * height / width) ** 0.5), 1, min(height, n_segments)))
+    n_across = int(np.clip(round(n_segments / n_down), 1, width))
+    down, across = np.arange(height) * n_down // height, np.arange(width) * n_across // width
+    return down[:, None] * n_across + across
+
+
+def slic(picture: Any, n_segments: int) -> Any:
+    """Cut into clusters of near pixels of like colour (SLIC [1]_).
+
+    Parameters
+    ----------
+    picture : ndarray of shape (height, width) or (height, width, n_channels)
+        A picture in any units.
+    n_segments : int
+        About how many.
+
+    Returns
+    -------
+    ndarray of int of shape (height, width)
+
+    Raises
+    ------
+    ImportError
+        If scikit-image is not installed.
+
+    References
+    ----------
+    .. [1] Achanta, R., et al. (2012). SLIC superpixels compared to
+       state-of-the-art superpixel methods. IEEE TPAMI, 34(11).
+       https://doi.org/10.1109/TPAMI.2012.120
+    """
+    return _skimage("slic").slic(_as_rgb(picture), n_segments, compactness=10.0, start_label=0)
+
+
+def quickshift(picture: Any) -> Any:
+    """Cut at the modes of colour and place (quick shift [1]_), with the settings of lime [2]_.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (height, width) or (height, width, n_channels)
+        A picture in any units.
+
+    Returns
+    -------
+    ndarray of int of shape (height, width)
+
+    Raises
+    ------
+    ImportError
+        If scikit-image is not installed.
+
+    References
+    ----------
+    .. [1] Vedaldi, A., Soatto, S. (2008). Quick shift and kernel methods for
+       mode seeking. ECCV. https://doi.org/10.1007/978-3-540-88693-8_52
+    .. [2] Ribeiro, M. T., Singh, S., Guestrin, C. (2016). "Why should I trust
+       you?" KDD. https://doi.org/10.1145/2939672.2939778
+    """
+    settings = {"kernel_size": 4, "max_dist": 200, "ratio": 0.2, "rng": 0}
+    return _skimage("quickshift").quickshift(_as_rgb(picture), **settings)
+
+
+def numbered(labels: Any, shape: tuple[int, ...], where: str) -> Codes:
+    """Segments counted from 0, in the order of their labels.
+
+    Parameters
+    ----------
+    labels : array-like of int
+        Any whole numbers.
+    shape : tuple of int
+        Height and width of the picture.
+    where : str
+        What made the labels, for the message.
+
+    Returns
+    -------
+    ndarray of int of shape (height, width)
+
+    Raises
+    ------
+    DataError
+        If they are no whole numbers, or of another shape.
+    """
+    found = np.asarray(labels)
+    if found.shape != shape or found.dtype.kind not in "iu":
+        raise DataError(
+            f"{where} must be whole numbers of the picture's shape {shape}, got {found.dtype} of shape "
+            f"{found.shape}."
+        )
+    return np.unique(found, return_inverse=True)[1].reshape(shape)
+
+
+def _as_rgb(picture: Any) -> Floats:
+    """From 0 to 1 in three channels, so that segments do not depend on the units."""
+    channels = picture.reshape(*picture.shape[:2], -1).astype(float)
+    if channels.shape[2] != 3:
+        channels = channels.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    low, high = channels.min(), channels.max()
+    return (channels - low) / (high - low if high > low else 1.0)
+
+
+def _skimage(name: str) -> Any:
+    try:
+        return import_module("skimage.segmentation")
+    except ImportError as error:
+        raise ImportError(
+            f"SegmentMasker({name!r}) needs scikit-image, which is not installed: "
+            "pip install 'agnostix[images]'. Without it: segments='grid', or a map of your own."
+        ) from error

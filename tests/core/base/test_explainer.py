@@ -1,0 +1,191 @@
+import pickle
+import re
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from agnostix import EntropicProjection, LimeExplainer, OcclusionExplainer
+from agnostix.core.base import BaseExplainer, doc_link
+from agnostix.core.models import Predictor, as_predictor
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 2))
+Y = (X[:, 0] > 0).astype(int)
+
+
+class Explainer(BaseExplainer):
+    """The least that an explainer has."""
+
+    def __init__(self, model=None, *, size=3):
+        self.model = model
+        self.size = size
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.predictor_ = self._fit_predictor(X, y, sample_weight)
+        return self
+
+
+def double(X):
+    return X[:, 0]
+
+
+FITTED = LogisticRegression(C=2.0).fit(X, Y)
+SHARED = {
+    "fitted": FITTED,
+    "fitted pipeline": make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y),
+    "function": double,
+    "predictor": as_predictor(FITTED),
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("model", SHARED.values(), ids=SHARED)
+def test_what_can_answer_already_is_shared_by_clones(model):
+    copy = clone(Explainer(model, size=5))
+    assert copy.model is model
+    assert copy.size == 5
+
+
+def test_an_unfitted_estimator_is_cloned():
+    model = LogisticRegression(C=7.0)
+    copy = clone(Explainer(model))
+    assert copy.model is not model
+    assert copy.model.C == 7.0
+
+
+@pytest.mark.parametrize("model", SHARED.values(), ids=SHARED)
+def test_parameters_of_what_can_answer_are_hidden(model):
+    explainer = Explainer(model)
+    assert explainer.get_params() == {"model": model, "size": 3}
+    assert explainer.get_params(deep=False) == {"model": model, "size": 3}
+
+
+def test_parameters_of_an_unfitted_estimator_are_shown_and_set():
+    explainer = Explainer(LogisticRegression(C=7.0))
+    assert explainer.get_params()["model__C"] == 7.0
+    explainer.set_params(model__C=0.1, size=8)
+    assert (explainer.model.C, explainer.size) == (0.1, 8)
+    explainer.set_params(model=LogisticRegression(), model__C=0.2)
+    assert explainer.model.C == 0.2
+
+
+def test_parameters_of_a_fitted_model_cannot_be_set():
+    message = (
+        "The model of Explainer is fitted, so its 'C' cannot be set. "
+        "Pass an unfitted one, which fit will fit."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Explainer(FITTED).set_params(model__C=3.0)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Explainer(LogisticRegression()).set_params(model=FITTED, model__C=3.0)
+    assert FITTED.C == 2.0
+
+
+def test_an_unknown_parameter_is_refused_as_by_scikit_learn():
+    with pytest.raises(ValueError, match="Invalid parameter 'sise' for estimator Explainer"):
+        Explainer(FITTED).set_params(sise=3)
+
+
+def test_a_fitted_model_is_taken_as_it_is():
+    explainer = Explainer(FITTED).fit(X)
+    assert explainer.model_ is FITTED
+    assert isinstance(explainer.predictor_, Predictor)
+    np.testing.assert_array_equal(explainer.predictor_.predict(X), FITTED.predict_proba(X))
+
+
+def test_an_unfitted_model_is_fitted_on_a_copy_with_the_weights():
+    model, weight = LinearRegression(), RNG.random(40)
+    explainer = Explainer(model).fit(X, Y, weight)
+    assert explainer.model is model
+    assert not hasattr(model, "coef_")
+    np.testing.assert_array_equal(explainer.model_.coef_, LinearRegression().fit(X, Y, weight).coef_)
+
+
+def test_an_unfitted_model_needs_y():
+    message = "The 'model' of Explainer is not fitted: LinearRegression. Fit it first, or pass y to fit."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Explainer(LinearRegression()).fit(X)
+    with pytest.raises(NotFittedError):
+        as_predictor(LinearRegression())
+
+
+class Unpicklable:
+    """A model that nobody can store."""
+
+    def __call__(self, X):
+        return np.asarray(X)[:, 0] + 1.0
+
+    def __reduce__(self):
+        raise TypeError("cannot be stored")
+
+
+def test_an_explainer_is_stored_without_its_model():
+    explainer = OcclusionExplainer(Unpicklable(), random_state=0).fit(X)
+    with pytest.raises(TypeError, match="cannot be stored"):
+        pickle.dumps(explainer)
+    twin = pickle.loads(pickle.dumps(explainer.without_model()))
+    message = "This OcclusionExplainer was stored without its model. Call attach(model) first."
+    with pytest.raises(NotFittedError, match=f"^{re.escape(message)}$"):
+        twin.explain(X[:3])
+    model = Unpicklable()
+    assert twin.attach(model) is twin
+    assert twin.model is twin.model_ is model
+    np.testing.assert_array_equal(twin.explain(X[:3]).values, explainer.explain(X[:3]).values)
+    assert isinstance(explainer.model, Unpicklable)  # the original keeps its own
+
+
+def test_another_model_is_not_attached():
+    explainer = OcclusionExplainer(double, random_state=0).fit(X)
+    message = (
+        r"attach got another model than fit: \<lambda\> answers row \d+ of those it was shown with \[.*\], "
+        r"and the one at fit with \[.*\]. Fit a new explainer for it."
+    ).replace(r"\<lambda\>", "function")
+    same_mean = double(X).mean()
+    for model in (
+        lambda X: X[:, 0] + 1.0,
+        lambda X: np.ones((len(X), 2)),
+        lambda X: np.full(len(X), same_mean),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            explainer.without_model().attach(model)
+
+
+@pytest.mark.parametrize("method", ["without_model", "attach"])
+def test_an_explainer_without_a_fit_has_nothing_to_store(method):
+    explainer = OcclusionExplainer(double)
+    with pytest.raises(NotFittedError):
+        explainer.attach(double) if method == "attach" else explainer.without_model()
+
+
+@pytest.mark.parametrize(
+    ("explainer", "page"),
+    [
+        (OcclusionExplainer(double), "occlusion.md"),
+        (EntropicProjection(double), "what_if.md"),
+        (LimeExplainer(double), "lime.md"),
+    ],
+)
+def test_the_documentation_is_linked_where_it_is(explainer, page):
+    address = re.search(r'href="([^"]+)"', explainer._repr_html_()).group(1)
+    assert address.endswith(page)
+    with urlopen(address) as found:
+        assert type(explainer).__name__ in found.read().decode()
+
+
+def test_pages_are_found_in_an_installation_too(monkeypatch, tmp_path):
+    folder = tmp_path / "share" / "doc" / "agnostix"
+    folder.mkdir(parents=True)
+    (folder / "lately.md").write_text("found")
+    monkeypatch.setattr(doc_link.sysconfig, "get_path", lambda name: str(tmp_path))
+    assert doc_link.page_address("lately.md") == (folder / "lately.md").as_uri()
+    assert doc_link.page_address("never.md") == ""
+
+
+def test_others_explainers_have_no_link_into_this_documentation():
+    assert Explainer(double)._get_doc_link() == ""

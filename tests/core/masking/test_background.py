@@ -1,0 +1,128 @@
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from agnostix.core.masking import Background
+from agnostix.exceptions import DataError
+
+TABLE = np.arange(40.0).reshape(20, 2)
+WEIGHTS = np.arange(20.0)
+FORMS = {
+    "numpy": np.array,
+    "pandas": lambda X: pd.DataFrame(X, columns=["a", "b"], index=range(100, 100 + len(X))),
+    "polars": lambda X: pl.DataFrame(X, schema=["a", "b"]),
+}
+forms = pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
+
+
+@forms
+def test_the_whole_is_all_rows_and_no_sample(make):
+    background = Background.whole(make(TABLE), None)
+    assert type(background.rows) is type(make(TABLE))
+    np.testing.assert_array_equal(np.asarray(background.rows), TABLE)
+    np.testing.assert_array_equal(background.weights, np.full(20, 0.05))
+    assert not background.is_sample
+
+
+@forms
+def test_rows_are_drawn_without_replacement_and_keep_order_and_weights(make):
+    background = Background.drawn(make(TABLE), 7, 3, WEIGHTS + 1.0)
+    rows = np.asarray(background.rows)
+    places = (rows[:, 0] / 2).astype(int)
+    assert (np.diff(places) > 0).all()
+    np.testing.assert_array_equal(rows, TABLE[places])
+    np.testing.assert_allclose(background.weights, (places + 1.0) / (places + 1.0).sum(), rtol=1e-14)
+    assert background.is_sample
+    again = Background.drawn(make(TABLE), 7, 3, None)
+    np.testing.assert_array_equal(np.asarray(again.rows), rows)
+    other = Background.drawn(make(TABLE), 7, 4, None)
+    assert not np.array_equal(np.asarray(other.rows), rows)
+
+
+def test_every_row_is_drawn_as_often_as_any_other():
+    counts = np.zeros(20)
+    for seed in range(400):
+        counts[(Background.drawn(TABLE, 5, seed, None).rows[:, 0] / 2).astype(int)] += 1
+    assert counts.min() > 100 - 4 * np.sqrt(75)
+    assert counts.max() < 100 + 4 * np.sqrt(75)
+
+
+@pytest.mark.parametrize("size", [20, 1000])
+def test_a_draw_of_all_rows_still_stands_for_more(size):
+    background = Background.drawn(TABLE, size, 0, None)
+    np.testing.assert_array_equal(background.rows, TABLE)
+    assert background.is_sample
+
+
+@pytest.mark.parametrize("how", ["whole", "drawn"])
+def test_rows_without_weight_are_left_out(how):
+    weight = np.where(np.arange(20) % 2, 2.0, 0.0)
+    background = Background.whole(TABLE, weight) if how == "whole" else Background.drawn(TABLE, 20, 0, weight)
+    np.testing.assert_array_equal(background.rows, TABLE[1::2])
+    np.testing.assert_array_equal(background.weights, np.full(10, 0.1))
+
+
+def test_labels_of_rows_are_forgotten():
+    frame = FORMS["pandas"](TABLE)
+    assert list(Background.whole(frame, None).rows.index) == list(range(20))
+    assert list(Background.drawn(frame, 4, 0, None).rows.index) == list(range(4))
+    assert frame.index[0] == 100
+
+
+@pytest.mark.parametrize(
+    "weight", [np.ones(3), np.r_[np.nan, np.ones(19)], np.r_[-1.0, np.ones(19)], np.r_[np.inf, np.ones(19)]]
+)
+def test_unusable_weights_are_refused(weight):
+    message = "sample_weight must have one finite value, 0 or more, for each of the 20 rows."
+    for make in (lambda: Background.whole(TABLE, weight), lambda: Background.drawn(TABLE, 5, 0, weight)):
+        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+            make()
+
+
+def test_weights_of_nothing_are_refused():
+    message = "sample_weight is zero for all of the 20 rows; at least one must be above it."
+    for make in (
+        lambda: Background.whole(TABLE, np.zeros(20)),
+        lambda: Background.drawn(TABLE, 5, 0, np.zeros(20)),
+    ):
+        with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+            make()
+
+
+def test_a_draw_of_rows_without_weight_is_refused():
+    (place,) = (Background.drawn(TABLE, 1, 0, None).rows[:, 0] / 2).astype(int)
+    message = "All rows drawn for the background have zero weight. Raise background_size."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        Background.drawn(TABLE, 1, 0, (np.arange(20) != place).astype(float))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill", "expected"),
+    [
+        ("float32", [0, 1.5], "float32"),
+        ("float64", [0, None], "float64"),
+        ("int32", [0, 7.0], "int32"),
+        ("int32", [0, 0.5], "float64"),
+        ("int32", [0, np.nan], "float64"),
+        ("uint8", [0, 300], "int64"),
+        ("bool", [True, False], "bool"),
+        ("object", [None, "a"], "object"),
+        ("<U1", ["a", "bc"], "<U2"),
+    ],
+)
+def test_constants_are_of_the_tables_type_where_it_holds_them(dtype, fill, expected):
+    row = Background.constant(fill, np.zeros((3, 2)).astype(dtype), "Owner").rows
+    assert (row.shape, row.dtype) == ((1, 2), np.dtype(expected))
+    assert [value if value == value else None for value in row[0].tolist()] == [
+        value if value == value else None for value in fill
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "bool"])
+def test_a_constant_that_is_no_number_is_refused(dtype):
+    message = f"The 'fill' parameter of Owner must have numbers for an array of type {dtype}, got ['a', 0]."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        Background.constant(["a", 0], np.zeros((3, 2)).astype(dtype), "Owner")

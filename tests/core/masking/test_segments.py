@@ -1,0 +1,518 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from agnostix.core.masking import MaskBlock, Plan, SegmentMasker
+from agnostix.core.masking.fills import noise_fills
+from agnostix.core.models import as_predictor
+from agnostix.engine import MeanAndVariance, Run
+from agnostix.exceptions import DataError
+
+RNG = np.random.default_rng(0)
+LABELS = np.array([[4, 4, -1], [4, 9, 9]])
+MASKS = np.array([[1, 1, 1], [0, 0, 0], [1, 0, 1], [0, 1, 0]], dtype=bool)
+"""Over the segments -1, 4 and 9."""
+FORMS = {
+    "grey": RNG.random((5, 2, 3)),
+    "colour": RNG.random((5, 2, 3, 4)),
+    "single": RNG.random((5, 2, 3)).astype(np.float32),
+    "bytes": RNG.integers(0, 256, (5, 2, 3, 3)).astype(np.uint8),
+    "switches": RNG.random((5, 2, 3)) < 0.5,
+}
+FILLS = ["mean", "segment_mean", "blur", 1]
+forms = pytest.mark.parametrize("X", FORMS.values(), ids=FORMS)
+fills = pytest.mark.parametrize("fill", FILLS)
+
+
+def halves(picture):
+    """A segment for each shade that is brighter than the one before it, from a picture alone."""
+    grey = picture.reshape(*picture.shape[:2], -1)[..., 0].astype(float)
+    return np.searchsorted(np.quantile(grey, [0.3, 0.6]), grey) * 7
+
+
+def block_of(masker, masks=MASKS):
+    return MaskBlock(slice(0, len(masks)), masks, tuple(masker.draws(masks)))
+
+
+def built(masker, X, masks=MASKS):
+    """Every picture under every mask, mask by mask."""
+    rows = masker.read(X)
+    builder = masker.builder(rows, np.arange(len(rows)), 0)
+    return builder.build(block_of(masker, masks), slice(0, len(masks) * len(rows)))
+
+
+def smoothed(channel, sigma):
+    """A Gaussian blur, sum by sum, beyond the edges mirrored; truncated where scipy's is."""
+    reach = int(4.0 * sigma + 0.5)
+    steps = range(-reach, reach + 1)
+    weights = np.exp(-0.5 * (np.array(steps) / sigma) ** 2)
+    weights /= weights.sum()
+    for _ in range(2):
+        n = len(channel)
+        mirror = [*range(n), *range(n - 1, -1, -1)]
+        channel = sum(
+            weight * channel[[mirror[(j + step) % (2 * n)] for j in range(n)]]
+            for weight, step in zip(weights, steps, strict=True)
+        ).T
+    return channel
+
+
+def stand_in(picture, labels, place, fill):
+    """What a pixel gets, channel by channel, as numbers with decimals."""
+    picture = picture.astype(float)
+    if fill == "mean":
+        return picture.mean(axis=(0, 1))
+    if fill == "segment_mean":
+        return picture[labels == labels[place]].mean(axis=0)
+    if fill == "blur":
+        channels = picture.reshape(*picture.shape[:2], -1)
+        blurred = np.stack([smoothed(channel, 0.8) for channel in np.moveaxis(channels, 2, 0)], axis=2)
+        return blurred.reshape(picture.shape)[place]
+    return np.asarray(fill, dtype=float)
+
+
+def by_hand(picture, labels, mask, fill):
+    """A picture pixel by pixel."""
+    mixed, names = picture.copy(), np.unique(labels).tolist()
+    for place in np.ndindex(labels.shape):
+        if not mask[names.index(labels[place])]:
+            colour = stand_in(picture, labels, place, fill)
+            mixed[place] = colour if picture.dtype.kind == "f" else np.rint(colour)
+    return mixed
+
+
+def check_built(whole, X, maps, masks, fill):
+    assert (whole.dtype, whole.shape) == (X.dtype, (len(masks) * len(X), *X.shape[1:]))
+    rtol = {"float64": 1e-13, "float32": 1e-6}.get(str(X.dtype), 0.0)
+    for cell, picture in enumerate(whole):
+        mask, row = divmod(cell, len(X))
+        expected = by_hand(X[row], maps[row], masks[mask], fill)
+        np.testing.assert_allclose(picture.astype(float), expected.astype(float), rtol=rtol)
+
+
+@forms
+@fills
+def test_pictures_are_built_as_pixel_by_pixel(X, fill):
+    masker = SegmentMasker(LABELS, fill=fill, sigma=0.8)
+    whole = built(masker, X)
+    check_built(whole, X, [LABELS] * 5, MASKS, fill)
+    builder, block = masker.builder(masker.read(X), np.array([3, 0]), 100), block_of(masker)
+    some = builder.build(block, slice(0, 8))
+    np.testing.assert_array_equal(some, whole.reshape(4, 5, *X.shape[1:])[:, [3, 0]].reshape(some.shape))
+    np.testing.assert_array_equal(builder.build(block, slice(3, 6)), some[3:6])
+    np.testing.assert_array_equal(builder.build(block, np.array([7, 0])), some[[7, 0]])
+    assert builder.distinct(block) is None
+
+
+@pytest.mark.parametrize("X", [FORMS["grey"], FORMS["bytes"]])
+@fills
+def test_each_picture_is_cut_and_filled_by_itself(X, fill):
+    masker = SegmentMasker(halves, fill=fill, sigma=0.8)
+    rows = masker.read(X)
+    maps = [halves(picture) for picture in X]
+    check_built(built(masker, X), X, maps, MASKS, fill)
+    for i in range(5):
+        np.testing.assert_array_equal(rows.labels[i], maps[i] // 7)
+        alone = masker.read(X[[i]])
+        np.testing.assert_array_equal(alone.labels[0], rows.labels[i])
+        np.testing.assert_array_equal(alone.fill, rows[[i]].fill)
+
+
+@forms
+@fills
+@pytest.mark.parametrize("segments", [LABELS, halves], ids=["one map", "own maps"])
+def test_pieces_are_put_together_to_the_same(X, fill, segments):
+    masker = SegmentMasker(segments, fill=fill)
+    rows = masker.read(X)
+    piece = masker.compose(rows, np.array([2, 0]))
+    masks = MASKS[:, : rows.labels.max() + 1]
+    whole = masker.builder(rows, np.array([2]), 100).build(block_of(masker, masks), slice(0, 4))
+    shown = masks[:, piece.labels[0]].reshape(4, 2, 3, *[1] * (X.ndim - 3))
+    assert piece.fill.shape[1:] == (1, *X.shape[1:])
+    np.testing.assert_array_equal(piece.x, X[[2, 0]])
+    np.testing.assert_array_equal(np.where(shown, piece.x[0], piece.fill[0]), whole)
+
+
+PICTURES = st.sampled_from([np.uint8, np.float64, np.int16]).flatmap(
+    lambda dtype: arrays(
+        dtype,
+        st.tuples(*[st.integers(1, 4)] * 3),
+        elements=st.integers(0, 100) if dtype != np.float64 else st.floats(-1e3, 1e3),
+    )
+)
+
+
+@given(X=PICTURES, fill=st.sampled_from(FILLS), n=st.integers(1, 20), data=st.data())
+def test_what_holds_of_any_pictures(X, fill, n, data):
+    masker = SegmentMasker("grid", fill=fill, n_segments=n, sigma=1.5)
+    rows = masker.read(X)
+    present = masker.present(rows)
+    assert present.all()
+    n_players = len(masker.players_of(rows).names)
+    assert (np.unique(rows.labels) == np.arange(n_players)).all()
+    masks = data.draw(arrays(bool, (3, n_players)))
+    masks[0] = True
+    whole = built(masker, X, masks).reshape(3, *X.shape)
+    np.testing.assert_array_equal(whole[0], X)
+    shown = masks[:, np.broadcast_to(rows.labels, X.shape)]
+    np.testing.assert_array_equal(whole[shown], np.broadcast_to(X, whole.shape)[shown])
+    least, most = X.astype(float).min(), X.astype(float).max()
+    if fill != 1:  # a mean is never beyond what it is the mean of, and is rounded once
+        rounding = 1e-9 * np.abs(X.astype(float)).max()
+        assert whole.min() >= least - rounding
+        assert whole.max() <= most + rounding
+    changed = np.zeros(present.shape, dtype=bool)
+    for player in range(n_players):
+        hidden = built(masker, X, np.arange(n_players)[None] != player)
+        changed[:, player] = (hidden != X).reshape(len(X), -1).any(axis=1)
+    np.testing.assert_array_equal(masker.varying(rows), changed)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "n", "down", "across"),
+    [
+        (8, 8, 16, 4, 4), (224, 224, 50, 7, 7), (10, 40, 16, 2, 8), (3, 3, 100, 3, 3), (1, 9, 4, 1, 4),
+        (9, 1, 4, 4, 1), (5, 7, 1, 1, 1), (1000, 1, 3, 3, 1),
+    ],
+)  # fmt: skip
+def test_a_grid_has_cells_of_nearly_one_size(height, width, n, down, across):
+    labels = SegmentMasker("grid", n_segments=n).read(np.zeros((1, height, width))).labels[0]
+    assert labels.max() + 1 == down * across
+    sizes = np.bincount(labels.ravel())
+    assert sizes.min() >= (height // down) * (width // across)
+    assert sizes.max() <= -(-height // down) * -(-width // across)
+    for name in range(down * across):
+        rows, columns = np.nonzero(labels == name)
+        assert rows.size == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+
+
+@forms
+def test_segments_of_the_colour_do_not_vary(X):
+    X = X.copy()
+    X[0, 0, :2] = X[0, 1, 0] = X[1] = 1
+    X[0, 0, 2] = X[0, 1, 1:] = X[2:] = 0
+    X[2, 0, 2] = 1
+    X[3, 1, 1] = 1  # one of two pixels
+    masker = SegmentMasker(LABELS, fill=1)
+    found = masker.varying(masker.read(X))
+    assert found.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 1], [1, 1, 1], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("fill", ["mean", "segment_mean", "blur", "inpaint", "noise"])
+@pytest.mark.parametrize("shade", [0.1, 1 / 3, 1e9 + 0.1])
+def test_an_even_picture_has_nothing_to_hide(fill, shade):
+    X = np.full((2, 5, 7, 3), shade)
+    X[..., 1] = 0.7
+    masker = SegmentMasker(fill=fill)
+    assert not masker.varying(masker.read(X)).any()
+    masker = SegmentMasker(lambda picture: np.eye(5, 7, dtype=int), fill=fill)
+    assert not masker.varying(masker.read(X.astype(np.float32))).any()
+
+
+def test_one_channel_that_differs_is_enough():
+    X = np.zeros((1, 2, 3, 3))
+    X[0, 0, 2, 1] = 0.5
+    masker = SegmentMasker(LABELS, fill=0)
+    assert masker.varying(masker.read(X)).tolist() == [[True, False, False]]
+
+
+def test_a_colour_has_a_number_for_each_channel():
+    masker = SegmentMasker(LABELS, fill=[1, 2, 3])
+    X = FORMS["bytes"]
+    whole = built(masker, X)
+    check_built(whole, X, [LABELS] * 5, MASKS, [1, 2, 3])
+    assert whole[5].tolist() == [[[1, 2, 3]] * 3] * 2
+
+
+STACK = np.random.default_rng(4).random((3, 2, 3, 4))
+
+
+@pytest.mark.parametrize("fill", ["noise", "stack"])
+def test_every_picture_that_stands_in_has_its_turn(fill):
+    X = FORMS["colour"]
+    masker = SegmentMasker(LABELS, STACK if fill == "stack" else fill, n_draws=3, random_state=2)
+    rows = masker.read(X)
+    block = block_of(masker)
+    assert [len(part.rows) for part in block.draws] == [1, 3, 3, 3]
+    others = [STACK] * 5 if fill == "stack" else noise_fills(X, 3, 2)
+    cells = [(mask, draw) for mask in range(4) for draw in block.draws[mask].rows]
+    whole = masker.builder(rows, np.arange(5), 0).build(block, slice(0, 50)).reshape(10, 5, *X.shape[1:])
+    for found, (mask, draw) in zip(whole, cells, strict=True):
+        shown = MASKS[mask][np.searchsorted([-1, 4, 9], LABELS)][..., None]
+        for i in range(5):
+            np.testing.assert_array_equal(found[i], np.where(shown, X[i], others[i][draw]))
+    some = masker.builder(rows, np.array([3, 0]), 0).build(block, np.array([19, 4]))
+    np.testing.assert_array_equal(some, [whole[9, 0], whole[2, 3]])
+    assert masker.varying(rows).all()
+
+
+def test_a_segment_varies_where_any_picture_that_stands_in_differs():
+    X = np.zeros((2, 2, 3))
+    X[1, 0, 2] = 1.0
+    fill = np.zeros((2, 2, 3))
+    fill[1, 1, 1] = 1.0
+    masker = SegmentMasker(LABELS, fill)
+    assert masker.varying(masker.read(X)).tolist() == [[False, False, True], [True, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("weights", "got"),
+    [
+        ([0.5, 0.5], "shape (2,) and a sum of 1"),
+        ([0.5, 0.3, 0.1], "shape (3,) and a sum of 0.9"),
+        ([1.0, 0.5, -0.5], "shape (3,) and a sum of 1"),
+        ([np.nan] * 3, "shape (3,) and a sum of nan"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights, got):
+    message = (
+        "The 'weights' of SegmentMasker must be None or one number above 0 for each of the 3 pictures that "
+        f"stand in, adding up to 1; got {got}."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker(LABELS, STACK, weights=weights)
+
+
+def test_what_the_engine_asks_of_it():
+    masker, X = SegmentMasker(LABELS), FORMS["colour"]
+    rows = masker.read(np.concatenate([X, X]))
+    assert masker.players_of(rows).names == ("segment -1", "segment 4", "segment 9")
+    assert masker.present(rows).tolist() == [[True] * 3] * 10
+    assert masker.weights.tolist() == [1.0]
+    assert not masker.merges
+    assert masker.same_players
+    assert masker.width(rows) == 24
+    assert rows.shape == (10, 2, 3, 4)
+    first, which = masker.distinct(rows)
+    assert first.tolist() == which.tolist() == list(range(10))
+    for draw in masker.draws(MASKS):
+        assert (draw.rows.tolist(), draw.weights.tolist(), draw.which.tolist()) == ([0], [1.0], [0])
+    np.testing.assert_array_equal(masker.data(rows), masker.unmasked(rows))
+    np.testing.assert_array_equal(masker.extras(rows)["segments"], [[[1, 1, 0], [1, 2, 2]]] * 10)
+
+
+def bands(picture):
+    """As many segments as the first pixel says."""
+    return np.arange(picture.size).reshape(picture.shape) % int(picture[0, 0])
+
+
+def of_bands(*counts):
+    X = np.random.default_rng(3).random((len(counts), 3, 4))
+    X[:, 0, 0] = counts
+    return X
+
+
+def test_pictures_have_as_many_segments_as_they_have():
+    masker = SegmentMasker(bands, fill=0.0)
+    rows = masker.read(of_bands(2, 5, 3))
+    assert not masker.same_players
+    assert masker.players_of(rows).names == tuple(f"segment {j}" for j in range(5))
+    assert masker.present(rows).tolist() == [[1, 1, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
+    assert masker.varying(rows).tolist() == masker.present(rows).tolist()
+    some = rows[np.array([2, 0])]
+    assert len(masker.players_of(some).names) == 3
+    assert masker.present(some).tolist() == [[1, 1, 1], [1, 1, 0]]
+    np.testing.assert_array_equal(masker.extras(some)["segments"], rows.labels[[2, 0]])
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_some_pictures_are_asked_about_by_masks_of_their_own_players(n_jobs):
+    """A later call with fewer segments than an earlier one has narrower masks."""
+    masker, rng = SegmentMasker(bands, fill=0.5), np.random.default_rng(1)
+    X = of_bands(3, 6, 3, 4)
+    rows = masker.read(X)
+    predictor = as_predictor(lambda X: np.asarray(X)[:, 1:].sum(axis=(1, 2)))
+    for chosen in ([0, 2], [1], [3]):
+        some = rows[np.array(chosen)]
+        masks = rng.random((7, len(masker.players_of(some).names))) < 0.5
+        (found,) = Run(predictor, masker, 1, MeanAndVariance(), n_jobs).answer(Plan((masks,)), some)
+        expected = [[by_hand(X[i], bands(X[i]), mask, 0.5)[1:].sum() for mask in masks] for i in chosen]
+        np.testing.assert_allclose(found.found[0][..., 0], expected, rtol=1e-13)
+        assert found.n_model_rows == 7 * len(chosen)
+
+
+def test_a_function_cannot_change_the_pictures_that_it_is_given():
+    def blots(picture):
+        picture[:] = 0
+        return LABELS
+
+    masker = SegmentMasker(blots)
+    np.testing.assert_array_equal(masker.read(FORMS["grey"]).pixels, FORMS["grey"])
+
+
+def test_lists_and_other_layouts_are_read_to_the_same_bits():
+    X = FORMS["colour"]
+    masker = SegmentMasker(LABELS)
+    plain = masker.read(X)
+    for other in (X.tolist(), np.asfortranarray(X), X[::-1][::-1]):
+        read = masker.read(other)
+        np.testing.assert_array_equal(read.fill, plain.fill)
+        np.testing.assert_array_equal(read.pixels, X)
+
+
+WAYS = (
+    "The 'segments' of SegmentMasker must be 'grid', 'slic', 'quickshift', whole numbers of shape (height, "
+    "width), or a function from a picture to them, got "
+)
+
+
+@pytest.mark.parametrize(
+    ("segments", "got"),
+    [
+        ([0, 1], "int64 of shape (2,)"),
+        ([[0.0, 1.0]], "float64 of shape (1, 2)"),
+        ([[True, False]], "bool of shape (1, 2)"),
+        (np.zeros((0, 3), dtype=int), "int64 of shape (0, 3)"),
+        (np.zeros((1, 2, 3), dtype=int), "int64 of shape (1, 2, 3)"),
+        ("felzenszwalb", "'felzenszwalb'"),
+        (None, "None"),
+    ],
+)
+def test_segments_that_are_none_are_refused(segments, got):
+    with pytest.raises(DataError, match=f"^{re.escape(WAYS + got)}.$"):
+        SegmentMasker(segments)
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        "median",
+        None,
+        [],
+        np.zeros((1, 3)),
+        True,
+        [True, False],
+        ["a"],
+        [[1.0], [1.0, 2.0]],
+        np.full((2, 3, 3), np.nan),
+    ],
+)
+def test_fills_that_are_none_are_refused(fill):
+    got = f"an array of shape {fill.shape}" if isinstance(fill, np.ndarray) else repr(fill)
+    message = (
+        "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', 'inpaint', 'noise', a number, "
+        "one number for each channel, or an array of pictures of shape (n_fill, height, width) or (n_fill, "
+        f"height, width, n_channels), got {got}."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker(LABELS, fill=fill)
+
+
+@pytest.mark.parametrize("n_segments", [0, -1, 2.0, None, True])
+def test_numbers_of_segments_that_are_none_are_refused(n_segments):
+    message = f"The 'n_segments' of SegmentMasker must be a whole number of at least 1, got {n_segments!r}."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker(n_segments=n_segments)
+
+
+@pytest.mark.parametrize("sigma", [0, -1.0, np.inf, np.nan, None, "wide", True])
+def test_widths_of_a_blur_that_are_none_are_refused(sigma):
+    message = f"The 'sigma' of SegmentMasker must be a number above 0, got {sigma!r}."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker(sigma=sigma)
+
+
+@pytest.mark.parametrize("fill", [-1, 256, 0.5, np.nan, [0, 1, 300]])
+def test_colours_that_pictures_cannot_hold_are_refused(fill):
+    message = f"The 'fill' of SegmentMasker is {fill!r}, which pictures of type uint8 cannot hold."
+    masker = SegmentMasker(LABELS, fill=fill)
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        masker.read(FORMS["bytes"])
+    masker.read(FORMS["bytes"].astype(np.float32))
+
+
+def test_a_colour_beyond_single_precision_is_refused():
+    message = "The 'fill' of SegmentMasker is 1e+300, which pictures of type float32 cannot hold."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker(LABELS, fill=1e300).read(FORMS["single"])
+
+
+@pytest.mark.parametrize(
+    ("X", "fill", "told"),
+    [
+        (FORMS["bytes"], [0, 1], "has 2 numbers, and pictures of shape (2, 3, 3) have 3 channels"),
+        (FORMS["colour"], (0.0,), "has 1 numbers, and pictures of shape (2, 3, 4) have 4 channels"),
+        (FORMS["grey"], [0.5], "has 1 numbers, and pictures of shape (2, 3) have no channels"),
+    ],
+)
+def test_colours_of_other_channels_are_refused(X, fill, told):
+    message = f"The 'fill' of SegmentMasker {told}."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker(LABELS, fill=fill).read(X)
+
+
+@pytest.mark.parametrize("fill", [0, 255, 7.0, np.float32(3), np.int64(4)])
+def test_whole_numbers_of_any_make_are_colours(fill):
+    masker = SegmentMasker(LABELS, fill=fill)
+    masked = masker.compose(masker.read(FORMS["bytes"]), np.array([0])).fill
+    np.testing.assert_array_equal(masked, np.full((1, 1, 2, 3, 3), int(fill), dtype=np.uint8))
+
+
+SHAPES = (
+    "X must be numbers of shape (n_rows, height, width) or (n_rows, height, width, n_channels), at least one "
+    "of each, got "
+)
+
+
+@pytest.mark.parametrize(
+    ("X", "got"),
+    [
+        (np.zeros((0, 3, 4)), "float64 of shape (0, 3, 4)"),
+        (np.zeros((1, 3, 4, 0)), "float64 of shape (1, 3, 4, 0)"),
+        (np.zeros((3, 4)), "float64 of shape (3, 4)"),
+        (np.zeros((2, 3, 4, 3, 1)), "float64 of shape (2, 3, 4, 3, 1)"),
+        (np.full((2, 3, 4), "a"), "<U1 of shape (2, 3, 4)"),
+        (np.zeros((2, 3, 4), dtype=object), "object of shape (2, 3, 4)"),
+        (np.zeros((2, 3, 4), dtype=complex), "complex128 of shape (2, 3, 4)"),
+        (np.zeros(4), "float64 of shape (4,)"),
+        (3.0, "float64 of shape ()"),
+    ],
+)
+def test_what_is_no_picture_is_refused(X, got):
+    with pytest.raises(DataError, match=f"^{re.escape(SHAPES + got)}.$"):
+        SegmentMasker().read(X)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_pictures_with_gaps_are_refused(bad):
+    X = FORMS["colour"].copy()
+    X[3, 1, 2, 0] = bad
+    message = "X must hold finite numbers, but row 3 has NaN or infinity. Fill these in, or leave it out."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker().read(X)
+
+
+def test_pictures_of_several_sizes_are_refused():
+    message = "X must be pictures of one size; pass those of another size by themselves."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker().read([np.zeros((2, 3)), np.zeros((3, 3))])
+
+
+def test_a_map_of_another_size_is_refused():
+    message = (
+        "The 'segments' of SegmentMasker must be whole numbers of the picture's shape (4, 4), got int64 of "
+        "shape (2, 3)."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker(LABELS).read(np.zeros((2, 4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("map_of", "got"),
+    [
+        (lambda picture: picture.T > 1, "bool of shape (3, 2)"),
+        (lambda picture: picture, "float64 of shape (2, 3)"),
+        (lambda picture: 1, "int64 of shape ()"),
+    ],
+)
+def test_maps_that_a_function_gets_wrong_are_refused(map_of, got):
+    message = (
+        "What the 'segments' of SegmentMasker gives for row 0 of X must be whole numbers of the picture's "
+        f"shape (2, 3), got {got}."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SegmentMasker(map_of).read(FORMS["grey"])

@@ -1,0 +1,271 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+
+from agnostix.core.masking import MaskBlock, Plan, TextMasker
+from agnostix.core.models import as_predictor
+from agnostix.engine import MeanAndVariance, Run
+from agnostix.exceptions import DataError
+from tests.reference import texts as ref
+
+TEXTS = ["The cat saw the cat.", "dogs", "  well, well -- it's a_b 3 times: été "]
+
+
+def block_of(masker, masks):
+    return MaskBlock(slice(0, len(masks)), masks, tuple(masker.draws(masks)))
+
+
+def built(masker, X, masks):
+    """Every text under every mask, mask by mask."""
+    rows = masker.read(X)
+    builder = masker.builder(rows, np.arange(len(rows)), 0)
+    assert builder.distinct(block_of(masker, masks)) is None
+    found = builder.build(block_of(masker, masks), slice(0, len(masks) * len(rows)))
+    assert builder.is_whole(found)
+    return found
+
+
+TEXT = st.text(st.sampled_from("ab_Ä3 ,.\n'"), max_size=30).filter(ref.words_of)
+
+
+@given(
+    X=st.lists(TEXT, min_size=1, max_size=4),
+    bow=st.booleans(),
+    mask_token=st.sampled_from([None, "", "[MASK]", "a"]),
+    data=st.data(),
+)
+def test_words_are_hidden_as_character_by_character(X, bow, mask_token, data):
+    masker = TextMasker(bow=bow, mask_token=mask_token)
+    rows = masker.read(X)
+    names = masker.players_of(rows).names
+    expected = [ref.players_of(text, bow) for text in X]
+    assert names == tuple(f"word {j}" for j in range(max(map(len, expected))))
+    masks = np.array(data.draw(st.lists(st.lists(st.booleans(), min_size=len(names), max_size=len(names)),
+                                        min_size=1, max_size=4)))  # fmt: skip
+    stand_in = ("" if bow else "UNKWORDZ") if mask_token is None else mask_token
+    by_hand = [ref.hidden(text, mask, bow, stand_in) for mask in masks.tolist() for text in X]
+    assert built(masker, X, masks).tolist() == by_hand
+    for text, players, present, varying in zip(
+        X, expected, masker.present(rows), masker.varying(rows), strict=True
+    ):
+        assert present.tolist() == [j < len(players) for j in range(len(names))]
+        words = [text[slice(*places[0])] for places in players]
+        assert varying[: len(players)].tolist() == [word != stand_in for word in words]
+        assert not varying[len(players) :].any()
+
+
+@given(X=st.lists(TEXT, min_size=1, max_size=4), bow=st.booleans())
+def test_words_and_their_places_are_told(X, bow):
+    masker = TextMasker(bow=bow)
+    rows = masker.read(X)
+    extras = masker.extras(rows)
+    assert extras["words"].dtype.kind == "U"
+    n_tokens = max(len(ref.words_of(text)) for text in X)
+    assert extras["words"].shape == masker.present(rows).shape
+    assert extras["spans"].shape == (len(X), n_tokens, 3)
+    assert extras["spans"].dtype.kind == "i"
+    for text, words, spans in zip(X, extras["words"], extras["spans"], strict=True):
+        players = ref.players_of(text, bow)
+        told = [text[slice(*places[0])] for places in players]
+        assert words.tolist() == told + [""] * (len(words) - len(told))
+        owners = {place: j for j, places in enumerate(players) for place in places}
+        by_hand = [[start, stop, owners[start, stop]] for start, stop, _ in ref.words_of(text)]
+        assert spans.tolist() == by_hand + [[-1] * 3] * (n_tokens - len(by_hand))
+
+
+def test_words_are_counted_as_they_first_occur_and_capitals_count():
+    rows = TextMasker().read(TEXTS)
+    assert rows.words.tolist() == [
+        ["The", "cat", "saw", "the", "", "", ""],
+        ["dogs", "", "", "", "", "", ""],
+        ["well", "it", "s", "a_b", "3", "times", "été"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({}, "The  saw the ."),
+        ({"bow": False}, "The UNKWORDZ saw the cat."),
+        ({"mask_token": "_"}, "The _ saw the _."),
+        ({"bow": False, "mask_token": "[MASK]"}, "The [MASK] saw the cat."),
+        ({"bow": False, "mask_token": ""}, "The  saw the cat."),
+    ],
+)
+def test_what_stands_where_the_second_word_was(how, expected):
+    masker = TextMasker(**how)
+    n_players = len(masker.players_of(masker.read(TEXTS[:1])).names)
+    assert built(masker, TEXTS[:1], np.arange(n_players)[None] != 1).tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [(r"\s+", ["a-b", "c"]), (r"", list("a-b  c")), (r"(-)|(\s)", ["a", "b", "c"]), ("x", ["a-b  c"])],
+)
+def test_words_are_what_a_pattern_leaves(pattern, words):
+    masker = TextMasker(pattern=pattern, bow=False, mask_token="")
+    rows = masker.read(["a-b  c"])
+    assert rows.words.tolist() == [words]
+    assert built(masker, ["a-b  c"], np.ones((1, len(words)), dtype=bool)).tolist() == ["a-b  c"]
+
+
+FORMS = {
+    "list": list,
+    "tuple": tuple,
+    "objects": lambda texts: np.array(texts, dtype=object),
+    "strings": np.array,
+    "series": lambda texts: pd.Series(texts, index=[7, 7, 7]),
+    "strings of pandas": lambda texts: pd.Series(texts, dtype="string"),
+    "frame": lambda texts: pd.DataFrame({"text": texts}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_texts_are_read_in_many_forms(form):
+    check_read(form(TEXTS))
+
+
+def test_texts_are_read_from_polars():
+    pl = pytest.importorskip("polars")
+    check_read(pl.Series(TEXTS))
+    check_read(pl.DataFrame({"text": TEXTS}))
+
+
+def check_read(X):
+    masker = TextMasker()
+    rows = masker.read(X)
+    assert rows.shape == (3,)
+    assert masker.unmasked(rows).dtype == object
+    assert [type(text) for text in masker.unmasked(rows)] == [str] * 3
+    assert masker.unmasked(rows).tolist() == masker.data(rows).tolist() == TEXTS
+    assert masker.data(rows).dtype.kind == "U"
+    np.testing.assert_array_equal(rows.words, masker.read(TEXTS).words)
+
+
+def test_what_the_engine_asks_of_it():
+    masker = TextMasker()
+    rows = masker.read(["b a", "c", "b a", "d", "c"])
+    first, which = masker.distinct(rows)
+    assert (first.tolist(), which.tolist()) == ([0, 1, 3], [0, 1, 0, 2, 1])
+    assert masker.weights.tolist() == [1.0]
+    assert not masker.merges
+    assert not masker.same_players
+    assert masker.width(rows) == 64
+    assert masker.width(masker.read(["a", "b" * 100])) == 100
+    assert masker.compose(rows, np.array([0])) is None
+    for draw in masker.draws(np.ones((2, 2), dtype=bool)):
+        assert (draw.rows.tolist(), draw.weights.tolist(), draw.which.tolist()) == ([0], [1.0], [0])
+
+
+def test_some_cells_are_built_as_all_are():
+    masker, masks = TextMasker(), np.random.default_rng(0).random((5, 7)) < 0.5
+    rows, block = masker.read(TEXTS), block_of(masker, masks)
+    whole = built(masker, TEXTS, masks).reshape(5, 3)
+    builder = masker.builder(rows, np.array([2, 0]), 0)
+    cells = whole[:, [2, 0]].ravel()
+    assert builder.build(block, slice(3, 8)).tolist() == cells[3:8].tolist()
+    assert builder.build(block, np.array([9, 0, 4])).tolist() == cells[[9, 0, 4]].tolist()
+
+
+@pytest.mark.parametrize("vectorizer", [CountVectorizer, TfidfVectorizer, HashingVectorizer])
+def test_scikit_learns_vectorizers_take_what_is_built(vectorizer):
+    masks = np.array([[1, 1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 0, 1, 0]], dtype=bool)
+    texts = built(TextMasker(), TEXTS, masks)
+    of_list = vectorizer().fit(TEXTS).transform(texts.tolist())
+    assert (vectorizer().fit(TEXTS).transform(texts) != of_list).nnz == 0
+
+
+def n_letters(texts):
+    return [[len(text), text.count("a")] for text in texts]
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_some_texts_are_asked_about_by_masks_of_their_own_players(n_jobs):
+    """A later call with fewer words than an earlier one has narrower masks."""
+    X, masker, rng = ["a bb a", "c a dd eee", "b", "xx y zz yy"], TextMasker(), np.random.default_rng(1)
+    rows = masker.read(X)
+    for chosen in ([1, 3], [0], [2]):
+        some = rows[np.array(chosen)]
+        masks = rng.random((6, len(masker.players_of(some).names))) < 0.5
+        run = Run(as_predictor(n_letters), masker, 2, MeanAndVariance(), n_jobs)
+        (found,) = run.answer(Plan((masks,)), some)
+        expected = [n_letters([ref.hidden(X[i], mask, True, "") for mask in masks]) for i in chosen]
+        np.testing.assert_array_equal(found.found[0], expected)
+        np.testing.assert_array_equal(found.found[1], 0.0)
+        assert found.n_model_rows == 6 * len(chosen)
+
+
+NO_TEXTS = (
+    "X must be texts: at least one, in a list, an array of one dimension, a Series, or a DataFrame of one "
+    "column; got "
+)
+
+
+@pytest.mark.parametrize(
+    ("X", "got"),
+    [
+        ("one text", "a str"),
+        ([], "an empty list"),
+        (np.array([], dtype=str), "a ndarray of shape (0,)"),
+        (np.array([["a"]]), "a ndarray of shape (1, 1)"),
+        (np.array("a"), "a ndarray of shape ()"),
+        (pd.DataFrame({"a": ["x"], "b": ["y"]}), "a DataFrame of shape (1, 2)"),
+        (3.0, "a float"),
+        ({"a": "b"}, "a dict"),
+    ],
+)
+def test_what_are_no_texts_is_refused(X, got):
+    with pytest.raises(DataError, match=f"^{re.escape(NO_TEXTS + got)}.$"):
+        TextMasker().read(X)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (3, "3, of type int"),
+        (b"abc", "b'abc', of type bytes"),
+        (None, "a missing value, of type NoneType"),
+        (np.nan, "a missing value, of type float"),
+        (["a"], "['a'], of type list"),
+    ],
+)
+def test_rows_that_are_no_text_are_named(value, told):
+    message = f"Row 1 of X is no text but {told}. Convert it, or leave it out."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        TextMasker().read(["a", value])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("", "''"), (" .,!", "' .,!'"), ("-" * 41, repr("-" * 37 + "..."))]
+)
+def test_texts_without_words_are_named(text, shown):
+    message = (
+        f"Row 2 of X has no word that could be hidden: {shown}, split at the pattern '\\\\W+' of TextMasker. "
+        "Leave it out, or pass another pattern."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        TextMasker().read(["a", "b", text])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        (
+            {"pattern": "("},
+            "The 'pattern' of TextMasker must be a regular expression, got '(': missing ), unterminated "
+            "subpattern at position 0.",
+        ),
+        ({"pattern": None}, "The 'pattern' of TextMasker must be a str, got None."),
+        ({"bow": "yes"}, "The 'bow' of TextMasker must be True or False, got 'yes'."),
+        ({"bow": None}, "The 'bow' of TextMasker must be True or False, got None."),
+        ({"mask_token": 0}, "The 'mask_token' of TextMasker must be a str or None, got 0."),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(parameter, message):
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        TextMasker(**parameter)

@@ -1,0 +1,359 @@
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from agnostix.core.frames import same_table
+from agnostix.core.models import as_predictor
+from agnostix.exceptions import DataError, ModelOutputError
+
+ROWS = np.arange(12.0).reshape(4, 3)
+FRAME = pd.DataFrame(ROWS, columns=["a", "b", "c"])
+Y = np.array([0, 1, 0, 1])
+
+
+def answering(answer):
+    def stub(X):
+        return answer
+
+    return as_predictor(stub)
+
+
+@pytest.fixture
+def on_frame():
+    return LinearRegression().fit(FRAME, Y)
+
+
+@pytest.fixture
+def on_array():
+    return LinearRegression().fit(ROWS, Y)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        FRAME,
+        FRAME[["c", "a", "b"]],
+        FRAME.assign(extra="x"),
+        FRAME.set_index(pd.Index(list("wxyz"))),
+        pl.from_pandas(FRAME),
+        pl.from_pandas(FRAME).select("c", "b", "a"),
+        ROWS,
+        ROWS.tolist(),
+    ],
+    ids=["frame", "reordered", "extra column", "other index", "polars", "polars reordered", "array", "list"],
+)
+def test_a_model_fitted_on_a_frame_answers_any_table_of_the_same_data(on_frame, table):
+    found = as_predictor(on_frame).predict(table)
+    assert found.shape == (4, 1)
+    np.testing.assert_array_equal(found[:, 0], on_frame.predict(FRAME))
+
+
+@pytest.mark.parametrize("table", [FRAME, pl.from_pandas(FRAME), ROWS], ids=["frame", "polars", "array"])
+def test_a_model_fitted_on_an_array_answers_any_table_of_the_same_data(on_array, table):
+    np.testing.assert_array_equal(as_predictor(on_array).predict(table)[:, 0], on_array.predict(ROWS))
+
+
+def test_a_model_fitted_on_an_array_is_handed_an_array(on_array):
+    assert isinstance(as_predictor(on_array).present(FRAME), np.ndarray)
+
+
+def test_missing_nullable_integers_reach_a_model_fitted_on_an_array_as_nan():
+    frame = FRAME.assign(a=pd.array([1, None, 3, 4], dtype="Int64"))
+    seen = []
+    model = LogisticRegression().fit(ROWS, Y)
+    model.predict_proba = lambda X: seen.append(X) or np.zeros((len(X), 2))
+    as_predictor(model).predict(frame)
+    np.testing.assert_array_equal(seen[0].astype(float)[:, 0], [1.0, np.nan, 3.0, 4.0])
+
+
+def test_a_model_fitted_on_a_frame_is_handed_its_own_columns_with_their_dtypes(on_frame):
+    given = FRAME.assign(a=FRAME.a.astype("float32"), c=FRAME.c.astype(int), z=0)[["z", "c", "b", "a"]]
+    shown = as_predictor(on_frame).present(given)
+    assert list(shown.columns) == ["a", "b", "c"]
+    assert shown.dtypes.astype(str).tolist() == ["float32", "float64", "int64"]
+    assert isinstance(as_predictor(on_frame).present(pl.from_pandas(given)), pl.DataFrame)
+
+
+def test_a_function_is_handed_the_table_as_it_is():
+    seen = []
+    predictor = as_predictor(lambda X: seen.append(X) or np.zeros(4))
+    for table in (FRAME, ROWS, pl.from_pandas(FRAME)):
+        predictor.predict(table)
+        assert same_table(seen[-1], table)
+
+
+def test_the_table_is_not_changed(on_frame):
+    before = FRAME.copy(deep=True)
+    as_predictor(on_frame).predict(FRAME)
+    pd.testing.assert_frame_equal(FRAME, before)
+
+
+def test_no_warning_about_feature_names_is_raised(on_frame, on_array):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for model in (on_frame, on_array):
+            for table in (FRAME, ROWS, pl.from_pandas(FRAME)):
+                as_predictor(model).predict(table)
+    assert caught == []
+
+
+def test_missing_columns_are_named(on_frame):
+    message = (
+        "X lacks 2 of the 3 columns that the model LinearRegression was fitted on: a, c. X has: b, other."
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        as_predictor(on_frame).predict(FRAME[["b"]].assign(other=1))
+
+
+def test_an_array_of_another_width_is_refused(on_frame):
+    message = "X has 2 columns, but the model LinearRegression was fitted on 3: a, b, c."
+    with pytest.raises(DataError, match=re.escape(message)):
+        as_predictor(on_frame).predict(ROWS[:, :2])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.arange(4),
+        np.arange(4.0)[:, None],
+        [0, 1, 2, 3],
+        pd.Series(range(4), index=list("wxyz")),
+        pd.DataFrame({"p": range(4)}),
+        pl.Series(range(4)),
+        np.arange(4, dtype=object),
+    ],
+    ids=["vector", "column", "list", "series", "frame", "polars series", "objects"],
+)
+def test_any_numeric_answer_becomes_a_matrix_of_floats(answer):
+    found = answering(answer).predict(ROWS)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, [[0.0], [1.0], [2.0], [3.0]])
+
+
+def test_true_and_false_are_one_and_zero():
+    np.testing.assert_array_equal(answering([True, False, True, False]).predict(ROWS)[:, 0], [1, 0, 1, 0])
+
+
+def test_the_answer_is_a_copy():
+    kept = np.zeros(4)
+    answering(kept).predict(ROWS)[:] = 1.0
+    assert not kept.any()
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 2), (4, 2, 2), ()])
+def test_an_answer_of_another_shape_is_refused(shape):
+    message = (
+        f"The model stub was given 4 rows and answered with an array of shape {shape}; "
+        "(4,) or (4, n_outputs) is needed."
+    )
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        answering(np.zeros(shape)).predict(ROWS)
+
+
+def test_an_answer_without_outputs_is_refused():
+    with pytest.raises(ModelOutputError, match=re.escape("array of shape (4, 0)")):
+        answering(np.zeros((4, 0))).predict(ROWS)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None])
+def test_an_answer_that_is_not_finite_names_the_rows(bad):
+    message = (
+        "The model stub answers NaN or infinity in 2 of 4 rows, first in row 1. "
+        "Find out why, or leave those rows out."
+    )
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        answering(np.array([[0.0, 1.0], [bad, 0.0], [0.0, 0.0], [bad, bad]], dtype=object)).predict(ROWS)
+
+
+def test_an_answer_in_words_is_refused():
+    message = (
+        "The model stub answers with values of type <U3, for example np.str_('yes'); numbers are needed. "
+        "Pass its predict_proba instead of its predict."
+    )
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        answering(np.array(["yes", "no", "no", "yes"])).predict(ROWS)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.array(["1", "0", "0", "1"]),
+        np.array(["1", "0", "0", "1"], dtype=object),
+        np.array(["2020-01-01"] * 4, dtype="M8[s]"),
+        np.ones(4, dtype=complex),
+        [[1.0, 2.0], [1.0], [1.0], [1.0]],
+    ],
+    ids=["digits in text", "digits in objects", "dates", "complex", "ragged"],
+)
+def test_an_answer_that_only_looks_like_numbers_is_refused(answer):
+    with pytest.raises(ModelOutputError, match="The model stub"):
+        answering(answer).predict(ROWS)
+
+
+def test_a_list_of_matrices_is_refused_with_the_way_out():
+    message = (
+        "The model stub answers several targets at once (a list of 3 arrays). "
+        "Wrap one of them in a function: lambda X: model.predict_proba(X)[0]."
+    )
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        answering([np.zeros((4, 2))] * 3).predict(ROWS)
+
+
+def test_an_error_of_the_model_comes_through():
+    def broken(X):
+        raise KeyError("no such city")
+
+    with pytest.raises(KeyError, match="no such city"):
+        as_predictor(broken).predict(ROWS)
+
+
+def test_outputs_are_named_by_classes_or_numbers():
+    frame = LogisticRegression().fit(FRAME, ["no", "yes", "no", "yes"])
+    assert as_predictor(frame).names(2) == ("no", "yes")
+    assert as_predictor(np.sum).names(1) == ("prediction",)
+    assert as_predictor(np.sum).names(3) == ("output_0", "output_1", "output_2")
+    assert as_predictor(np.sum, output_names=["low", "high"]).names(2) == ("low", "high")
+
+
+def test_names_of_another_number_are_refused():
+    message = "output_names has 1 names, but the model LogisticRegression gives 2 outputs."
+    model = LogisticRegression().fit(FRAME, Y)
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        as_predictor(model, output_names=["p"]).names(2)
+
+
+def doubles_in_place(X):
+    """A model that works on its input."""
+    if isinstance(X, pd.DataFrame):
+        X["a"] = X["a"] * 2
+        X["more"] = 1
+        return X["a"].to_numpy()
+    X *= 2
+    return X[:, 0]
+
+
+@pytest.mark.parametrize("table", [FRAME, ROWS], ids=["frame", "array"])
+def test_a_model_that_works_in_place_leaves_its_callers_table(table):
+    before = table.copy()
+    np.testing.assert_array_equal(as_predictor(doubles_in_place).predict(table)[:, 0], [0, 6, 12, 18])
+    assert same_table(table, before)
+
+
+@pytest.mark.parametrize("table", [FRAME, ROWS], ids=["frame", "array"])
+def test_a_trial_finds_a_model_that_changes_its_input(table):
+    before = table.copy()
+    message = (
+        "The model doubles_in_place changes the table it is given. It gets a copy of its own each time, "
+        "which costs time and memory."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        predictor, answers = as_predictor(doubles_in_place).trial(table)
+    np.testing.assert_array_equal(answers[:, 0], [0, 6, 12, 18])
+    assert predictor.copies
+    predictor.ask(table)
+    assert same_table(table, before)
+    again, _ = predictor.trial(table)  # told once
+    assert again.copies
+
+
+@pytest.mark.parametrize("table", [FRAME, ROWS, pl.from_pandas(FRAME)], ids=["pandas", "numpy", "polars"])
+def test_a_trial_leaves_other_models_alone(table):
+    predictor = as_predictor(lambda X: np.asarray(X)[:, 0])
+    same, answers = predictor.trial(table)
+    assert same is predictor
+    np.testing.assert_array_equal(answers[:, 0], ROWS[:, 0])
+
+
+class Answering:
+    """A model that gives one prepared answer after the other, and keeps what it was asked."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def __call__(self, X):
+        self.asked.append(X)
+        return self.answers[len(self.asked) - 1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "apart"),
+    [
+        ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.5, 4.0], "0.5"),
+        ([1e6, 0.0, 0.0, 0.0], [1e6 + 1234.0, 0.0, 0.0, 0.0], "1.23e+03"),
+        (np.ones((4, 1)), np.ones((4, 2)), "inf"),
+    ],
+)
+def test_a_model_that_changes_its_mind_is_told_of(first, second, apart):
+    message = (
+        f"The model Answering answers the same rows differently each time, by up to {apart}. Explanations of "
+        "it cannot be repeated, and their standard errors do not tell of this."
+    )
+    predictor = as_predictor(Answering(np.array(first), np.array(second)))
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        same, answers = predictor.trial(ROWS)
+    assert same is predictor
+    np.testing.assert_array_equal(answers, np.reshape(first, (4, 1)))
+
+
+@pytest.mark.parametrize("table", [FRAME, ROWS, pl.from_pandas(FRAME)], ids=["pandas", "numpy", "polars"])
+def test_a_model_is_asked_twice_about_equal_copies_and_may_round(table):
+    model = Answering(np.full(4, 3.0), np.full(4, 3.0 * (1.0 + 1e-6)))
+    _, answers = as_predictor(model).trial(table)
+    np.testing.assert_array_equal(answers, 3.0)
+    assert len(model.asked) == 2
+    assert all(asked is not table and same_table(asked, table) for asked in model.asked)
+
+
+def test_a_callable_that_composes_rows_is_recognised():
+    class Composes:
+        def __call__(self, X):
+            return X[:, 0]
+
+        def predict_masked(self, X, masks, fill, labels):
+            return np.where(masks[:, labels[0]][None, :, None], X[:, None, None], fill[:, None])[..., 0]
+
+    predictor = as_predictor(Composes())
+    masks = np.array([[True, False], [False, True]])
+    told = predictor.ask_masked(ROWS[:2], masks, ROWS[None, 1:], np.array([[0, 1, 1]]))
+    np.testing.assert_array_equal(told[0, :, :, 0], [[0, 0, 0], [3, 6, 9]])
+    np.testing.assert_array_equal(told[1, :, :, 0], [[3, 3, 3], [3, 6, 9]])
+    assert as_predictor(lambda X: X).masked is None
+
+
+def test_a_model_that_composes_rows_in_place_leaves_the_pieces():
+    class Composes:
+        def __call__(self, X):
+            return X[:, 0]
+
+        def predict_masked(self, X, masks, fill, labels):
+            told = np.zeros((len(X), len(masks), fill.shape[1]))
+            for part in (X, masks, fill, labels):
+                part[...] = 0
+            return told
+
+    masks = np.array([[True, True], [False, True]])
+    pieces = (ROWS[:1] + 1.0, masks, ROWS[None, 1:] + 1.0, np.array([[0, 1, 1]]))
+    before = [part.copy() for part in pieces]
+    as_predictor(Composes()).ask_masked(*pieces)
+    for part, kept in zip(pieces, before, strict=True):
+        np.testing.assert_array_equal(part, kept)
+
+
+@pytest.mark.parametrize("answer", [np.full((1, 2, 3), np.nan), np.zeros((2, 3)), np.zeros((1, 2, 3, 1, 1))])
+def test_a_composed_answer_is_checked(answer):
+    class Composes:
+        def __call__(self, X):
+            return X[:, 0]
+
+        def predict_masked(self, X, masks, fill, labels):
+            return answer
+
+    with pytest.raises(ModelOutputError):
+        as_predictor(Composes()).ask_masked(
+            ROWS[:1], np.ones((2, 1), bool), ROWS[None, 1:], np.zeros((1, 3), int)
+        )

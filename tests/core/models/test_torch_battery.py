@@ -1,0 +1,41 @@
+"""The battery over explainers whose models are hidden in torch modules."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from agnostix.testing.checks import checks_for  # noqa: E402
+from tests.core.models.hosted import TorchLime, TorchOcclusion, TorchShap  # noqa: E402
+
+EXPLAINERS = (TorchOcclusion(None), TorchShap(None), TorchLime(None))
+NOT_MEANT = {
+    "check_frames_keep_their_types": "modules take arrays of numbers",
+    "check_no_feature_name_warning": "a Pipeline is no module",
+    "check_input_unchanged": "modules take arrays of numbers",
+    "check_pickle_round_trip": "its table holds labels",
+    "check_without_model_and_attach": "the model that is attached is not hidden in a module",
+    "check_clone_shares_fitted_model": "its model is an estimator",
+    "check_explanation_storage": "its table holds labels",
+    "check_failing_model_is_named": "the module's name is told",
+}
+"""Checks whose models cannot be hidden in a module, and why."""
+
+
+@pytest.mark.parametrize(
+    ("explainer", "check"),
+    [
+        pytest.param(explainer, check, id=f"{type(explainer).__name__}-{check.__name__}")
+        for explainer in EXPLAINERS
+        for check in checks_for(explainer)
+        if check.__name__ not in NOT_MEANT
+    ],
+)
+def test_explainers_of_modules_keep_their_word(explainer, check):
+    check(explainer)
+
+
+def test_the_modules_are_asked_by_masks_where_rows_are_arrays():
+    own = TorchOcclusion(lambda X: X.sum(axis=1)).fit(np.eye(4))
+    assert own._predictor.masked is not None
+    assert own.explain(np.eye(4)).params["model"]["precision"] == "fp32"

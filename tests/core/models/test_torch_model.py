@@ -1,0 +1,631 @@
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor  # noqa: E402
+from agnostix.core.models.torch_input import TorchInput  # noqa: E402
+from agnostix.core.models.torch_model import TorchModel  # noqa: E402
+from agnostix.exceptions import DataError, EngineError, ModelOutputError  # noqa: E402
+from agnostix.perturb import Fades, SegmentMasker  # noqa: E402
+
+RNG = np.random.default_rng(0)
+PICTURES = RNG.random((5, 6, 8, 3))
+BYTES = RNG.integers(0, 256, (5, 6, 8, 3)).astype(np.uint8)
+ORDERS = {
+    "negative strides": PICTURES[:, ::-1, ::-1],
+    "every second": PICTURES[:, :, ::2],
+    "Fortran": np.asfortranarray(PICTURES),
+    "channels first": np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1),
+    "big endian": PICTURES.astype(">f8"),
+    "half": PICTURES.astype(np.float16),
+    "long": PICTURES.astype(np.longdouble),
+    "truths": PICTURES > 0.5,
+}
+MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
+
+
+class Linear:
+    """A linear function of pixels, in numpy: (n, height, width, n_channels) to (n, n_outputs)."""
+
+    def __init__(self, weights):
+        self.weights = weights
+
+    def __call__(self, X):
+        return np.tensordot(np.asarray(X, dtype=float), self.weights, axes=3)
+
+
+def linear(weights):
+    """The same as a module, on channels first."""
+    layer = nn.Linear(weights[..., 0].size, weights.shape[-1], bias=False)
+    flat = weights.transpose(2, 0, 1, 3).reshape(-1, weights.shape[-1]).T
+    layer.weight.data = torch.tensor(flat, dtype=torch.float32)
+    return nn.Sequential(nn.Flatten(), layer)
+
+
+WEIGHTS = RNG.normal(size=(6, 8, 3, 2)) / 10
+HOST = Linear(WEIGHTS)
+
+
+def small(n_channels=3, n_outputs=4, seed=0):
+    """A network whose answers depend on the mode it is in."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(n_channels, 5, 3),
+        nn.BatchNorm2d(5),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(5, n_outputs),
+    )
+
+
+def raw(module, **params):
+    return as_predictor(module, activation="none", **params)
+
+
+class Answers(nn.Module):
+    """Answers with whatever a function makes of the pictures' sums."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def forward(self, x):
+        return self.make(x.sum(dim=(1, 2, 3)))
+
+
+def message_of(error):
+    return str(error.value)
+
+
+def test_a_linear_module_answers_as_numpy_does():
+    np.testing.assert_allclose(raw(linear(WEIGHTS)).ask(PICTURES), HOST(PICTURES), atol=1e-5)
+
+
+@pytest.mark.parametrize("value_range", ["auto", "0-1", "0-255"])
+@pytest.mark.parametrize(("X", "scale"), [(PICTURES, 1), (PICTURES.astype(np.float32), 1), (BYTES, 255)])
+def test_pictures_are_normalised_by_channel(X, scale, value_range):
+    if value_range != "auto" and (value_range == "0-255") != (scale == 255):
+        X, scale = X / scale if scale == 255 else 255 * X, 256 - scale
+    found = raw(linear(WEIGHTS), mean=MEAN, std=STD, value_range=value_range).ask(X)
+    np.testing.assert_allclose(found, HOST((X / scale - MEAN) / STD), atol=1e-4)
+
+
+def test_bytes_without_a_normalisation_go_from_0_to_1():
+    np.testing.assert_allclose(raw(linear(WEIGHTS)).ask(BYTES), HOST(BYTES / 255), atol=1e-5)
+
+
+def test_channels_may_come_first():
+    first = np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2))
+    found = raw(linear(WEIGHTS), mean=MEAN, std=STD, layout="CHW").ask(first)
+    np.testing.assert_allclose(found, HOST((PICTURES - MEAN) / STD), atol=1e-4)
+
+
+def test_grey_pictures_have_one_channel():
+    grey = PICTURES[..., 0]
+    weights = WEIGHTS[:, :, :1]
+    np.testing.assert_allclose(raw(linear(weights)).ask(grey), Linear(weights)(grey[..., None]), atol=1e-5)
+
+
+def test_tables_go_to_a_module_as_they_are():
+    torch.manual_seed(0)
+    mlp = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    X = RNG.normal(size=(30, 4))
+    predictor = as_predictor(mlp, task="regression")
+    first, second = (layer.weight.detach().numpy().astype(float) for layer in (mlp[0], mlp[2]))
+    biases = [layer.bias.detach().numpy().astype(float) for layer in (mlp[0], mlp[2])]
+    expected = np.tanh(X @ first.T + biases[0]) @ second.T + biases[1]
+    np.testing.assert_allclose(predictor.ask(X), expected, atol=1e-5)
+    exp = OcclusionExplainer(predictor, random_state=0).fit(X).explain(X[:3])
+    host = OcclusionExplainer(predictor.ask, random_state=0).fit(X).explain(X[:3])
+    np.testing.assert_allclose(exp.values, host.values, atol=1e-6)
+
+
+LOGITS = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, 0.0]])
+SHARES = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+
+
+class Table(nn.Module):
+    """Answers with a table that it holds, whatever it is asked."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.register_buffer("table", torch.tensor(table, dtype=torch.float32))
+
+    def forward(self, x):
+        return self.table[: len(x)]
+
+
+@pytest.mark.parametrize(
+    ("activation", "given", "expected"),
+    [
+        ("auto", LOGITS, SHARES),
+        ("auto", SHARES, SHARES),
+        ("auto", LOGITS[:, :1], LOGITS[:, :1]),
+        ("softmax", SHARES, np.exp(SHARES) / np.exp(SHARES).sum(axis=1, keepdims=True)),
+        ("sigmoid", LOGITS, 1 / (1 + np.exp(-LOGITS))),
+        ("none", LOGITS, LOGITS),
+    ],
+)
+def test_what_is_made_of_answers(activation, given, expected):
+    predictor = as_predictor(Table(given), activation=activation)
+    np.testing.assert_allclose(predictor.ask(np.zeros((2, 3))), expected, atol=1e-6)
+
+
+def test_regression_leaves_answers_as_they_are():
+    np.testing.assert_array_equal(
+        as_predictor(Table(LOGITS), task="regression").ask(np.zeros((2, 3))), LOGITS
+    )
+
+
+def test_what_the_first_answers_are_holds_for_all_that_follow():
+    predictor = as_predictor(Answers(lambda sums: torch.stack([sums, 1.0 - sums], dim=1)), batch_size=1)
+    found = predictor.ask(np.array([7.0, 0.25]).reshape(2, 1, 1, 1))
+    np.testing.assert_allclose(found[1], np.exp([0.25, 0.75]) / np.exp([0.25, 0.75]).sum(), atol=1e-6)
+
+
+TUPLE = Answers(lambda sums: (torch.stack([sums, sums], 1), sums))
+DICT = Answers(lambda sums: {"logits": sums, "aux": 2 * sums})
+
+
+def test_an_entry_of_a_tuple_or_a_dict_is_picked():
+    sums = PICTURES.sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(as_predictor(TUPLE, output=1).ask(PICTURES)[:, 0], sums, rtol=1e-5)
+    np.testing.assert_allclose(as_predictor(DICT, output="aux").ask(PICTURES)[:, 0], 2 * sums, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("module", "output", "message"),
+    [
+        (
+            TUPLE,
+            None,
+            "The module Answers answers with a tuple (0, 1). Say which entry is meant: as_predictor(module, "
+            "output=0).",
+        ),
+        (
+            DICT,
+            None,
+            "The module Answers answers with a dict ('logits', 'aux'). Say which entry is meant: "
+            "as_predictor(module, output='logits').",
+        ),
+        (
+            DICT,
+            "loss",
+            "The module Answers answers with a dict ('logits', 'aux'). Say which entry is meant: "
+            "as_predictor(module, output='logits').",
+        ),
+        (
+            nn.Conv2d(3, 2, 1),
+            None,
+            "The module Conv2d answers with a tensor of shape (5, 2, 6, 8); (n,) or (n, n_outputs) is "
+            "needed. Wrap it in a module that pools or picks.",
+        ),
+    ],
+)
+def test_answers_that_are_no_matrix(module, output, message):
+    with pytest.raises(ModelOutputError) as error:
+        as_predictor(module, output=output).ask(PICTURES)
+    assert message_of(error).endswith(message)
+
+
+def test_answers_with_places_of_length_one_are_a_matrix():
+    module = nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1))
+    assert raw(module).ask(PICTURES).shape == (5, 2)
+
+
+def modes(module):
+    return [part.training for part in module.modules()]
+
+
+def mixed_modes():
+    module = small().train()
+    module[1].eval()
+    return module
+
+
+@pytest.mark.parametrize("method", ["__call__", "learn"])
+def test_modes_hooks_and_gradients_are_left_as_found(method):
+    module = mixed_modes()
+    calls = []
+    module[2].register_forward_hook(lambda *_: calls.append(1))
+    for parameter in module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    module[0].weight.requires_grad_(False)
+    found = modes(module)
+    stored = {name: value.clone() for name, value in module.state_dict().items()}
+    if method == "learn":
+        OcclusionExplainer(raw(module), method="mask", outputs=0).fit(PICTURES[:1]).explain(PICTURES[:1])
+    else:
+        first, second = (raw(module).ask(PICTURES) for _ in range(2))
+        np.testing.assert_array_equal(first, second)  # evaluation mode: nothing drops out
+    assert modes(module) == found
+    assert len(module[2]._forward_hooks) == 1
+    assert calls
+    assert all((parameter.grad == 1).all() for parameter in module.parameters())
+    assert [parameter.requires_grad for parameter in module.parameters()] == [False] + [True] * 5
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(value, stored[name], rtol=0, atol=0)
+
+
+def test_modes_are_left_as_found_when_a_module_fails():
+    module = mixed_modes()
+    found = modes(module)
+    with pytest.raises(DataError, match=r"^The module Sequential takes pictures of 3 channels, got 2\.$"):
+        TorchModel(module)(PICTURES[..., :2])
+    assert modes(module) == found
+
+
+def test_a_module_without_parts_that_differ_by_mode_is_not_copied():
+    module = small()
+    model = TorchModel(module)
+    model(PICTURES)
+    assert model._runner is module
+
+
+class Hungry(nn.Module):
+    """Runs out of memory where it gets more rows than it can hold."""
+
+    def __init__(self, most, message="CUDA out of memory. Tried to allocate 20.00 MiB."):
+        super().__init__()
+        self.most, self.message, self.sizes = most, message, []
+
+    def forward(self, x):
+        self.sizes.append(len(x))
+        if len(x) > self.most:
+            raise RuntimeError(self.message)
+        return x.sum(dim=(1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["CUDA out of memory. Tried to allocate 2 MiB.", "DefaultCPUAllocator: can't allocate memory: ..."],
+)
+def test_batches_are_halved_where_memory_runs_out(message):
+    module = Hungry(2, message)
+    X = RNG.random((11, 2, 2, 1))
+    found = as_predictor(module, batch_size=8).ask(X)
+    np.testing.assert_allclose(found[:, 0], X.sum(axis=(1, 2, 3)), rtol=1e-6)
+    assert module.sizes == [8, 4, 2, 2, 2, 2, 2, 1]
+
+
+def test_memory_that_runs_out_for_one_row_is_an_error():
+    module = Hungry(0)
+    with pytest.raises(ModelOutputError) as error:
+        TorchModel(module, batch_size=4)(np.zeros((3, 2, 2, 1)))
+    assert message_of(error) == (
+        "Memory runs out for the module Hungry with a single row. Use smaller pictures, precision='bf16', or "
+        "another device."
+    )
+    assert module.sizes == [3, 2, 1]
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory():
+    with pytest.raises(RuntimeError, match=r"^no luck$"):
+        TorchModel(Hungry(0, "no luck"))(np.zeros((3, 2, 2, 1)))
+
+
+def test_batches_follow_from_the_largest_tensor_inside():
+    module = Hungry(10**9)
+    as_predictor(module).ask(np.zeros((20, 8, 8)))
+    as_predictor(module).ask(np.zeros((300, 4, 4)))
+    wide = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 3, padding=1), torch.nn.AvgPool2d(224), Hungry(10**9))
+    as_predictor(wide).ask(np.zeros((3, 224, 224, 3), dtype=np.uint8))  # 64 x 224 x 224 x 4 bytes: 12.8 MB
+    assert module.sizes == [1, 20, 1, 256, 44]
+    assert wide[2].sizes == [1, 1, 1, 1]
+    as_predictor(wide, precision="bf16").ask(np.zeros((3, 224, 224, 3), dtype=np.uint8))
+    assert wide[2].sizes[4:] == [1, 3]
+
+
+def test_tune_fixes_a_batch_size_and_changes_no_answer():
+    model = TorchModel(small())
+    tuned = model.tune(PICTURES[0], sizes=(1, 4))
+    assert tuned.batch_size in (1, 4)
+    np.testing.assert_allclose(tuned(PICTURES), model(PICTURES), atol=1e-6)
+    assert as_predictor(tuned).masked is not None
+
+
+@settings(max_examples=20, deadline=None)
+@given(size=st.integers(1, 7), n_rows=st.integers(1, 9), seed=st.integers(0, 99))
+def test_answers_do_not_depend_on_the_batch(size, n_rows, seed):
+    X = np.random.default_rng(seed).random((n_rows, 6, 8, 3))
+    module = small(seed=seed)
+    np.testing.assert_allclose(
+        as_predictor(module, batch_size=size).ask(X), as_predictor(module).ask(X), atol=1e-6
+    )
+
+
+def test_half_precision_is_close():
+    module = small()
+    full, half = (as_predictor(module, precision=kind).ask(PICTURES) for kind in ("fp32", "bf16"))
+    np.testing.assert_allclose(half, full, atol=0.02)
+    assert (half != full).any()
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_compiled_module_answers_alike():
+    module = small()
+    try:
+        found = as_predictor(module, compiled=True).ask(PICTURES)
+    except Exception as error:
+        pytest.skip(f"no compiler here: {type(error).__name__}")
+    np.testing.assert_allclose(found, as_predictor(module).ask(PICTURES), atol=1e-5)
+
+
+def test_a_model_survives_pickling():
+    predictor = as_predictor(small(), mean=MEAN, std=STD)
+    before = predictor.ask(PICTURES)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(predictor)).ask(PICTURES), before)
+
+
+def test_a_fitted_explainer_survives_pickling():
+    explainer = OcclusionExplainer(small(), window=4, stride=2).fit(PICTURES)
+    again = pickle.loads(pickle.dumps(explainer))
+    np.testing.assert_array_equal(again.explain(PICTURES).values, explainer.explain(PICTURES).values)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA")
+def test_cuda_that_is_not_there():
+    with pytest.raises(DataError) as error:
+        as_predictor(small(), device="cuda")
+    assert message_of(error) == (
+        "The 'device' parameter of as_predictor is 'cuda', and torch finds no CUDA here. Use device='auto' "
+        "or 'cpu'."
+    )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_answers_as_the_processor_does():
+    module = small()
+    there = as_predictor(module, device="cuda")
+    np.testing.assert_allclose(there.ask(PICTURES), as_predictor(module).ask(PICTURES), atol=1e-4)
+    assert next(module.parameters()).device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"activation": "relu"},
+            "The 'activation' parameter of as_predictor must be one of 'auto', 'softmax', 'sigmoid', 'none', "
+            "got 'relu'.",
+        ),
+        (
+            {"layout": "NHWC"},
+            "The 'layout' parameter of as_predictor must be one of 'HWC', 'CHW', got 'NHWC'.",
+        ),
+        (
+            {"value_range": 255},
+            "The 'value_range' parameter of as_predictor must be one of 'auto', '0-1', '0-255', got 255.",
+        ),
+        (
+            {"precision": "fp8"},
+            "The 'precision' parameter of as_predictor must be one of 'fp32', 'bf16', 'fp16', got 'fp8'.",
+        ),
+        ({"mean": MEAN}, "as_predictor needs both mean and std of a network's normalisation, or neither."),
+    ],
+)
+def test_wrong_parameters_are_named(params, message):
+    with pytest.raises(DataError) as error:
+        as_predictor(small(), **params)
+    assert message_of(error) == message
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            np.where(np.arange(5)[:, None, None, None] == 2, np.nan, PICTURES),
+            "Row 2 has values that are NaN or infinite, of which the module Sequential would make answers "
+            "that mean nothing. Fill them first.",
+        ),
+        (
+            PICTURES[..., :2],
+            "mean and std of as_predictor have 3 channels, and the pictures have 2.",
+        ),
+        (
+            PICTURES.transpose(0, 3, 1, 2),
+            "mean and std of as_predictor have 3 channels, and the pictures have 8. If channels come first, "
+            "put them last: X.transpose(0, 2, 3, 1).",
+        ),
+        (
+            PICTURES[..., 0],
+            "mean and std of as_predictor have 3 channels, and the pictures have 1. Grey pictures can be "
+            "repeated for a network of colours: np.repeat(X.reshape(*X.shape[:3], 1), 3, axis=3).",
+        ),
+        (
+            np.full((1, 6, 8, 3), 255.0),
+            "The module Sequential is normalised by mean and std on pictures from 0 to 1, and these reach "
+            "255. Decimal pictures from 0 to 255 need value_range='0-255'.",
+        ),
+        (
+            np.array([["a"]]),
+            "The module Sequential takes numbers, got rows of type <U1. Encode what is no number first, or "
+            "put "
+            "the encoding into a function with the module.",
+        ),
+        (
+            np.full((1, 6, 8, 3), -1.5),
+            "The module Sequential is normalised by mean and std on pictures from 0 to 1, and these go down "
+            "to "
+            "-1.5. Leave mean and std out if they are normalised already.",
+        ),
+        (
+            BYTES.astype(np.uint16),
+            "Pictures of type uint16 may go from 0 to anything. Pass X.astype(np.uint8), or "
+            "value_range='0-255', or decimal pictures from 0 to 1.",
+        ),
+        (
+            PICTURES[:0],
+            "The module Sequential takes tables, or pictures of shape (n_rows, height, width) or with "
+            "channels, at least one of each, got shape (0, 6, 8, 3).",
+        ),
+    ],
+)
+def test_pictures_that_do_not_fit(X, message):
+    with pytest.raises(DataError) as error:
+        TorchModel(small(), mean=MEAN, std=STD)(X)
+    assert message_of(error) == message
+
+
+def test_pictures_of_several_sizes():
+    pictures = [PICTURES[0], PICTURES[1, :4]]
+    with pytest.raises(DataError, match=r"^X must be pictures of one size; pass those of another size by th"):
+        OcclusionExplainer(small(), method="window").fit(pictures)
+
+
+def test_parts_are_hidden_with_channels_last():
+    first = np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2))
+    explainer = OcclusionExplainer(as_predictor(small(), layout="CHW"), window=2, stride=2).fit(first)
+    message = (
+        "Parts of pictures are hidden with channels last: transpose the pictures to (n_rows, height, width, "
+        "n_channels), and use layout='HWC'."
+    )
+    with pytest.raises(EngineError, match=re.escape(message)):
+        explainer.explain(first[:1])
+
+
+MASKS = RNG.random((7, 4)) < 0.5
+CELLS = np.arange(2).repeat(3)[:, None] * 2 + np.arange(2).repeat(4)
+
+
+@pytest.mark.parametrize("X", [PICTURES, BYTES], ids=["decimal", "bytes"])
+@pytest.mark.parametrize("by_channel", [False, True])
+def test_masks_put_together_by_the_module_are_those_built_before(X, by_channel):
+    predictor = as_predictor(small(), mean=MEAN, std=STD)
+    labels = np.broadcast_to(CELLS[..., None], X.shape[1:]).copy() if by_channel else CELLS
+    if by_channel:
+        labels[..., 1] = 3 - labels[..., 1]
+    rows, fill = X[:2], np.stack([X[1:4], X[2:5]])
+    labels = np.stack([labels, (labels + 1) % 4])
+    found = predictor.function.predict_masked(rows, MASKS, fill, labels)
+    for i, own in enumerate(rows):
+        shown = MASKS[:, labels[i]] if by_channel else MASKS[:, labels[i]][..., None]
+        built = np.stack([predictor.ask(np.where(shown, own, other)) for other in fill[i]], axis=1)
+        np.testing.assert_allclose(found[i], built, atol=1e-6)
+        alone = predictor.function.predict_masked(rows[[i]], MASKS, fill[[i]], labels[[i]])[0]
+        np.testing.assert_allclose(found[i], alone, atol=1e-6)
+    shared = predictor.function.predict_masked(rows, MASKS, fill[:1], labels[:1])
+    np.testing.assert_allclose(shared[0], found[0], atol=1e-6)
+    of_last = predictor.function.predict_masked(rows[1:], MASKS, fill[:1], labels[:1])
+    np.testing.assert_allclose(shared[1:], of_last, atol=1e-6)
+
+
+def test_masked_grey_pictures_and_tables():
+    grey = PICTURES[..., 0]
+    module = small(n_channels=1)
+    found = TorchModel(module).predict_masked(grey[:1], MASKS, grey[None, 1:2], CELLS[None])[0, :, 0]
+    built = TorchModel(module)(np.where(MASKS[:, CELLS], grey[0], grey[1]))
+    np.testing.assert_allclose(found, built, atol=1e-6)
+    row, other = RNG.random((2, 4))
+    mlp = nn.Linear(4, 2)
+    found = TorchModel(mlp).predict_masked(row[None], MASKS, other[None, None], np.arange(4)[None])[0, :, 0]
+    np.testing.assert_allclose(found, TorchModel(mlp)(np.where(MASKS, row, other)), atol=1e-6)
+
+
+def test_soft_masks_put_together_by_the_module_are_those_built_before():
+    fades = Fades.of((6, 8), 3, 0.5, 64, 0)
+    model = TorchModel(small(), mean=MEAN, std=STD)
+    rows = fades.rows(PICTURES[0], PICTURES[0].mean((0, 1), keepdims=True), slice(3, 40))
+    found = model.predict_faded(rows.x, rows.fill, rows.grids, rows.shifts, rows.down, rows.right)
+    np.testing.assert_allclose(found, model(rows.built()), atol=1e-5)
+
+
+@pytest.mark.parametrize("explainer", [KernelShapExplainer, LimeExplainer])
+def test_explainers_of_segments_agree_with_a_plain_function(explainer):
+    masker = SegmentMasker("grid", n_segments=4)
+    params = {"masker": masker, "random_state": 0}
+    found, plain = (
+        explainer(model, **params).fit(PICTURES).explain(PICTURES[:2])
+        for model in (raw(linear(WEIGHTS)), HOST)
+    )
+    np.testing.assert_allclose(found.values, plain.values, atol=1e-5)
+    np.testing.assert_allclose(found.std_errors, plain.std_errors, atol=1e-5)
+
+
+def test_pictures_may_be_predicted_outright():
+    np.testing.assert_array_equal(
+        as_predictor(small()).predict(PICTURES), as_predictor(small()).ask(PICTURES)
+    )
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_tensors_that_numpy_cannot_read_are_named(kind):
+    X = torch.tensor(PICTURES, dtype=kind, requires_grad=True)
+    with pytest.raises(
+        DataError, match=r"Of a torch tensor, pass X\.detach\(\)\.cpu\(\)\.float\(\)\.numpy\(\)\.$"
+    ):
+        OcclusionExplainer(small(), window=2, stride=2).fit(X)
+    ready = X.detach().cpu().float().numpy()
+    assert OcclusionExplainer(small(), window=2, stride=2).fit(ready).explain(ready).values.shape[0] == 5
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+def test_functions_may_answer_with_tensors(kind):
+    weights = torch.ones(3, dtype=kind, requires_grad=True)
+    predictor = as_predictor(lambda X: torch.tensor(X, dtype=kind) @ weights)
+    np.testing.assert_allclose(predictor.predict(np.eye(3)), np.ones((3, 1)))
+
+
+@pytest.mark.parametrize("X", ORDERS.values(), ids=ORDERS)
+def test_the_layout_in_memory_changes_nothing(X):
+    module = small()
+    np.testing.assert_array_equal(
+        as_predictor(module).ask(X), as_predictor(module).ask(np.array(X, dtype=float, order="C"))
+    )
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_frames_of_numbers_and_truths_are_tables(make):
+    columns = {"a": [0.5, 1.5], "b": [1, 2], "c": [True, False]}
+    found = raw(nn.Flatten()).ask(make(columns))
+    np.testing.assert_array_equal(found, [[0.5, 1, 1], [1.5, 2, 0]])
+
+
+MANY = np.random.default_rng(1).random((2, 16, 12, 3))
+
+
+@pytest.mark.parametrize(
+    ("explainer", "small_plan", "large_plan"),
+    [
+        (OcclusionExplainer, {"window": 4, "stride": 4}, {"window": 4, "stride": 1}),
+        (OcclusionExplainer, {"method": "rise", "n_masks": 32}, {"method": "rise", "n_masks": 256}),
+        (
+            OcclusionExplainer,
+            {"masker": SegmentMasker(n_segments=4)},
+            {"masker": SegmentMasker(n_segments=64)},
+        ),
+        (LimeExplainer, {"n_samples": 32}, {"n_samples": 512}),
+        (KernelShapExplainer, {"budget": 64}, {"budget": 512}),
+    ],
+)
+def test_a_picture_crosses_once_however_many_masks_there_are(monkeypatch, explainer, small_plan, large_plan):
+    crossed = []
+    made = TorchInput.made
+
+    def counted(self, rows, device):
+        crossed.append(len(rows))
+        return made(self, rows, device)
+
+    counts = []
+    for plan in (small_plan, large_plan):
+        masked = {} if explainer is OcclusionExplainer else {"masker": SegmentMasker(n_segments=16)}
+        own = explainer(small(), random_state=0, **masked, **plan).fit(MANY)
+        monkeypatch.setattr(TorchInput, "made", counted)
+        crossed.clear()
+        exp = own.explain(MANY)
+        monkeypatch.undo()
+        counts.append((sum(crossed), exp.n_model_rows))
+    assert counts[0][0] == counts[1][0] <= 6 * len(MANY)
+    assert counts[1][1] > 4 * counts[0][1]

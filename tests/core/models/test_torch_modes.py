@@ -1,0 +1,85 @@
+from threading import Event, Thread
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
+from agnostix.core.models import torch_modes  # noqa: E402
+from agnostix.core.models.torch_modes import evaluating  # noqa: E402
+
+X = np.zeros((1, 3))
+PICTURES = np.random.default_rng(0).random((3, 6, 6))
+
+
+class Gate(nn.Module):
+    """Says whether it is in training; what stands at its gates waits."""
+
+    def __init__(self):
+        super().__init__()
+        self.arrived, self.open = Event(), Event()
+
+    def forward(self, x):
+        before = self.training
+        self.arrived.set()
+        assert self.open.wait(30)
+        return torch.full((len(x), 1), float(before or self.training))
+
+
+def ask(predictor, found):
+    found.append(predictor.ask(X)[0, 0])
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["same", "shared part"])
+def test_threads_that_ask_a_module_at_once_all_find_it_evaluating(wrapped):
+    gate = Gate().train()
+    found = []
+    first = Thread(target=ask, args=(as_predictor(gate), found))
+    first.start()
+    assert gate.arrived.wait(30)
+    with evaluating(nn.Sequential(gate) if wrapped else gate):
+        gate.open.set()
+        first.join(30)
+        assert not gate.training  # the first has left, and the second is still there
+    assert found == [0.0]
+    assert gate.training
+
+
+def test_one_that_comes_while_another_asks_puts_the_first_mode_back():
+    gate = Gate().train()
+    with evaluating(gate):
+        gate.open.set()
+        assert as_predictor(gate).ask(X) == 0.0
+        assert not gate.training
+    assert gate.training
+
+
+def test_each_part_gets_its_own_mode_back_and_nothing_is_kept():
+    module = nn.Sequential(nn.Linear(2, 2).eval(), nn.Sequential(nn.ReLU()).train()).train()
+    module[0].eval()
+    found = [part.training for part in module.modules()]
+    with evaluating(module):
+        assert not any(part.training for part in module.modules())
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), evaluating(module):
+        module(torch.zeros(1, 3))
+    assert [part.training for part in module.modules()] == found == [True, False, True, True]
+    assert not torch_modes._MODES._found
+    assert not torch_modes._MODES._n_askers
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_any_number_of_workers_leaves_the_mode_and_gives_the_same_values(backend):
+    from joblib import parallel_config
+
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.Dropout(0.5), nn.Linear(8, 3)).train()
+    alone, shared = (
+        OcclusionExplainer(module, window=2, stride=1, n_jobs=n_jobs).fit(PICTURES) for n_jobs in (1, 2)
+    )
+    with parallel_config(backend):
+        found = shared.explain(PICTURES).values
+    np.testing.assert_allclose(found, alone.explain(PICTURES).values, atol=1e-6)
+    assert all(part.training for part in module.modules())

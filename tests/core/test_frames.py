@@ -1,0 +1,345 @@
+import datetime
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import scipy.sparse
+
+from agnostix.core.frames import (
+    as_table,
+    column_names,
+    columns,
+    is_frame,
+    kind_of,
+    select,
+    to_codes,
+    to_floats,
+    to_numbers,
+)
+from agnostix.exceptions import DataError
+
+DATES = [datetime.date(2024, 1, 2), datetime.date(2024, 1, 1)]
+
+
+def test_frames_are_told_from_arrays():
+    assert is_frame(pd.DataFrame({"a": [1]}))
+    assert is_frame(pl.DataFrame({"a": [1]}))
+    for other in (np.zeros((2, 2)), [[1, 2]], pd.Series([1]), {"a": [1]}, None):
+        assert not is_frame(other)
+
+
+def test_a_table_comes_through_as_itself():
+    for table in (pd.DataFrame({"a": [1]}), pl.DataFrame({"a": [1]}), np.zeros((2, 2))):
+        assert as_table(table) is table
+    np.testing.assert_array_equal(as_table([[1, 2], [3, 4]]), [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "b", "a"], [1, "b", "1"], ["a", "a", "a"]], ids=["text", "number and text", "thrice"]
+)
+def test_columns_named_twice_are_refused(names):
+    twice = "a" if "a" in names else "1"
+    message = f"X names columns twice: {twice}. Rename or drop the repeated ones."
+    with pytest.raises(DataError, match=re.escape(message)):
+        as_table(pd.DataFrame(np.zeros((2, 3)), columns=names))
+
+
+def test_pictures_are_no_table():
+    with pytest.raises(DataError) as error:
+        as_table(np.zeros((2, 4, 4)))
+    assert str(error.value) == (
+        "X must have two dimensions (rows, columns), got an array of shape (2, 4, 4). Pictures are explained "
+        "with method='window' of OcclusionExplainer, or with masker=SegmentMasker() of LimeExplainer and "
+        "KernelShapExplainer."
+    )
+
+
+class Elsewhere:
+    """Gives numpy nothing."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("it is on another device.")
+
+
+def test_what_numpy_cannot_read_is_named():
+    with pytest.raises(DataError) as error:
+        as_table(Elsewhere())
+    assert str(error.value) == (
+        "X is a Elsewhere of which numpy makes no array (it is on another device). Of a torch tensor, pass "
+        "X.detach().cpu().float().numpy()."
+    )
+
+
+@pytest.mark.parametrize("shape", [(3,), ()])
+def test_an_array_of_another_dimension_is_refused(shape):
+    message = (
+        f"X must have two dimensions (rows, columns), got an array of shape {shape}. "
+        "Pass X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        as_table(np.zeros(shape))
+
+
+def test_a_series_is_refused():
+    with pytest.raises(DataError, match=re.escape("got an array of shape (3,)")):
+        as_table(pd.Series([1, 2, 3]))
+
+
+@pytest.mark.parametrize("make", [scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array])
+def test_a_sparse_matrix_is_refused(make):
+    message = "X is sparse; a table of rows is needed. Pass X.toarray(), or a DataFrame."
+    with pytest.raises(DataError, match=re.escape(message)):
+        as_table(make(np.eye(2)))
+
+
+@pytest.mark.parametrize(
+    ("table", "shape"),
+    [
+        (np.zeros((0, 3)), (0, 3)),
+        (np.zeros((3, 0)), (3, 0)),
+        (pd.DataFrame({"a": []}), (0, 1)),
+        (pd.DataFrame(index=range(2)), (2, 0)),
+        (pl.DataFrame({"a": []}), (0, 1)),
+        (pl.DataFrame(), (0, 0)),
+    ],
+)
+def test_an_empty_table_is_refused(table, shape):
+    message = f"X must have at least one row and one column, got shape {shape}."
+    with pytest.raises(DataError, match=re.escape(message)):
+        as_table(table)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [pl.LazyFrame({"a": [1]}), pa.table({"a": [1, 2], "b": [3, 4]}), [[1, 2], [3]]],
+    ids=["lazy", "arrow", "ragged"],
+)
+def test_other_tables_are_refused_as_data_or_read(table):
+    try:
+        found = as_table(table)
+    except DataError:
+        return
+    assert list(columns(found)) == ["a", "b"]
+
+
+def test_columns_are_named_as_in_the_frame_or_numbered():
+    assert column_names(pd.DataFrame([[1, 2]], columns=["b", 3])) == ["b", "3"]
+    assert column_names(pl.DataFrame({"b": [1], "a": [2]})) == ["b", "a"]
+    assert column_names(np.zeros((2, 3))) == ["x0", "x1", "x2"]
+
+
+def test_columns_of_a_frame_are_its_own_series():
+    for make in (pd.DataFrame, pl.DataFrame):
+        frame = make({"b": [1, 2], "a": ["x", "y"]})
+        found = columns(frame)
+        assert list(found) == ["b", "a"]
+        assert type(found["a"]) is type(frame["a"])
+        assert found["b"].to_list() == [1, 2]
+
+
+def test_columns_of_an_array_of_objects_get_the_dtypes_of_their_contents():
+    table = np.array([[1, "a", 2.5, True, None], [2, "b", None, False, None]], dtype=object)
+    assert [kind_of(column) for column in columns(table).values()] == [
+        "numeric",
+        "categorical",
+        "numeric",
+        "categorical",
+        "categorical",
+    ]
+
+
+def test_columns_of_a_float_array_keep_their_values():
+    table = np.random.default_rng(0).normal(size=(5, 2))
+    np.testing.assert_array_equal(np.stack([to_floats(c) for c in columns(table).values()], 1), table)
+
+
+def test_select_takes_columns_in_the_order_asked_for():
+    for make in (pd.DataFrame, pl.DataFrame):
+        found = select(make({"a": [1], "b": [2], "c": [3]}), ["c", "a"])
+        assert isinstance(found, make)
+        assert list(found.columns) == ["c", "a"]
+
+
+KINDS = {
+    "int": (pd.Series([1, 2]), "numeric"),
+    "float": (pd.Series([1.0, np.nan]), "numeric"),
+    "small int": (pd.Series([1, 2], dtype="uint8"), "numeric"),
+    "Int64": (pd.Series([1, None], dtype="Int64"), "numeric"),
+    "Float32": (pd.Series([1, None], dtype="Float32"), "numeric"),
+    "arrow float": (pd.Series([1, None], dtype="double[pyarrow]"), "numeric"),
+    "sparse float": (pd.Series(pd.arrays.SparseArray([0.0, 1.0])), "numeric"),
+    "bool": (pd.Series([True, False]), "categorical"),
+    "boolean": (pd.Series([True, None], dtype="boolean"), "categorical"),
+    "str": (pd.Series(["a", None]), "categorical"),
+    "object": (pd.Series(["a", 1], dtype=object), "categorical"),
+    "category": (pd.Series([1, 2], dtype="category"), "categorical"),
+    "datetime": (pd.Series(pd.to_datetime(DATES)), "date"),
+    "zoned": (pd.Series(pd.to_datetime(DATES).tz_localize("UTC")), "date"),
+    "duration": (pd.Series(pd.to_timedelta([1, 2], unit="D")), "date"),
+    "polars int": (pl.Series([1, None]), "numeric"),
+    "polars float": (pl.Series([1.5, None]), "numeric"),
+    "polars decimal": (pl.Series(["1.5"]).cast(pl.Decimal(10, 2)), "numeric"),
+    "polars bool": (pl.Series([True, None]), "categorical"),
+    "polars str": (pl.Series(["a", None]), "categorical"),
+    "polars categorical": (pl.Series(["a"], dtype=pl.Categorical), "categorical"),
+    "polars enum": (pl.Series(["a"], dtype=pl.Enum(["a", "b"])), "categorical"),
+    "polars date": (pl.Series(DATES), "date"),
+    "polars nothing": (pl.Series([None, None]), "categorical"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kinds(name):
+    series, kind = KINDS[name]
+    assert kind_of(series) == kind
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pd.Series([1.0, None, 3.0]),
+        pd.Series([1, None, 3], dtype="Int64"),
+        pd.Series([1, None, 3], dtype="Float32"),
+        pd.Series([1, None, 3], dtype="int64[pyarrow]"),
+        pd.Series(pd.arrays.SparseArray([1.0, np.nan, 3.0])),
+        pl.Series([1, None, 3]),
+        pl.Series([1.0, None, 3.0], dtype=pl.Float32),
+        pl.Series([1.0, float("nan"), 3.0]),
+        pl.Series(["1", None, "3"]).cast(pl.Decimal(10, 2)),
+    ],
+)
+def test_missing_numbers_are_nan(series):
+    found = to_floats(series)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, [1.0, np.nan, 3.0])
+
+
+@pytest.mark.parametrize("make", [pd.Series, pl.Series])
+def test_floats_keep_their_bits(make):
+    values = np.array([0.1, -0.0, 1e-310, 1e308, np.inf])
+    assert to_floats(make(values)).tobytes() == values.tobytes()
+
+
+@pytest.mark.parametrize("make", [pd.Series, pl.Series])
+def test_truth_values_are_one_and_zero(make):
+    np.testing.assert_array_equal(to_floats(make([True, False])), [1.0, 0.0])
+
+
+LABELS = ["b", "a", None, "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pd.Series(LABELS),
+        pd.Series(LABELS, dtype=object),
+        pd.Series(LABELS, dtype="string"),
+        pd.Series(LABELS, dtype="string[pyarrow]"),
+        pd.Series(LABELS, dtype="category"),
+        pd.Series(pd.Categorical(LABELS, categories=["unused", "c", "b", "a"])),
+        pl.Series(LABELS),
+        pl.Series(LABELS, dtype=pl.Categorical),
+    ],
+    ids=["str", "object", "string", "arrow", "category", "category in no order", "polars", "polars category"],
+)
+def test_labels_without_an_order_are_sorted_by_their_text(series):
+    codes, levels = to_codes(series)
+    assert levels == ("a", "b", "c")
+    assert codes.tolist() == [1, 0, -1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pd.Series(pd.Categorical(LABELS, categories=["c", "unused", "b", "a"], ordered=True)),
+        pl.Series(LABELS, dtype=pl.Enum(["c", "unused", "b", "a"])),
+    ],
+    ids=["ordered category", "enum"],
+)
+def test_labels_with_an_order_keep_it_and_lose_what_does_not_occur(series):
+    codes, levels = to_codes(series)
+    assert levels == ("c", "b", "a")
+    assert codes.tolist() == [1, 2, -1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pd.Series([True, None, False], dtype="boolean"),
+        pd.Series([True, None, False]),
+        pl.Series([True, None, False]),
+    ],
+    ids=["boolean", "object", "polars"],
+)
+def test_truth_values_are_levels(series):
+    codes, levels = to_codes(series)
+    assert levels == (False, True)
+    assert codes.tolist() == [1, -1, 0]
+
+
+@pytest.mark.parametrize(
+    "series", [pd.Series([None, None]), pd.Series([np.nan, np.nan]), pl.Series([None, None])]
+)
+def test_a_column_of_nothing_has_no_levels(series):
+    codes, levels = to_codes(series)
+    assert levels == ()
+    assert codes.tolist() == [-1, -1]
+
+
+def test_every_kind_of_missing_label_is_missing():
+    codes, levels = to_codes(pd.Series(["a", None, np.nan, pd.NA, pd.NaT], dtype=object))
+    assert levels == ("a",)
+    assert codes.tolist() == [0, -1, -1, -1, -1]
+
+
+def test_labels_of_different_types_are_different_levels():
+    codes, levels = to_codes(pd.Series([1, "1", "a", 1], dtype=object))
+    assert codes[0] != codes[1]
+    assert len(levels) == 3
+    assert [levels[c] for c in codes] == [1, "1", "a", 1]
+
+
+def test_codes_point_at_the_label_of_each_row():
+    values = np.random.default_rng(0).choice(list("qwertzuiop"), 200)
+    for series in (pd.Series(values), pl.Series(values)):
+        codes, levels = to_codes(series)
+        assert [levels[c] for c in codes] == values.tolist()
+        assert sorted(set(values)) == list(levels)
+
+
+DAY = 24 * 3600 * 10**9
+MOMENTS = ["2020-01-01", None, "2020-01-03"]
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pd.Series(pd.to_datetime(MOMENTS)),
+        pd.Series(pd.to_datetime(MOMENTS)).dt.tz_localize("Europe/Berlin"),
+        pd.Series(pd.to_datetime(MOMENTS)).astype("date32[pyarrow]"),
+        pd.Series(pd.to_datetime(MOMENTS)).astype("timestamp[ns][pyarrow]"),
+        pd.Series(pd.to_timedelta(["1D", None, "3D"])),
+        pd.Series(pd.to_timedelta(["1D", None, "3D"])).astype("duration[ns][pyarrow]"),
+    ],
+    ids=lambda series: str(series.dtype),
+)
+def test_dates_and_durations_are_numbers(series):
+    numbers = to_numbers(series)
+    assert numbers.dtype == float
+    assert np.isnan(numbers).tolist() == [False, True, False]
+    assert numbers[2] - numbers[0] == 2 * DAY
+
+
+def test_dates_of_polars_are_numbers_in_ticks_of_their_own():
+    series = pl.Series("day", [datetime.date(2020, 1, 1), None, datetime.date(2020, 1, 3)])
+    for made, step in ((series, 2), (series.cast(pl.Datetime("us")), 2 * DAY // 1000)):
+        numbers = to_numbers(made)
+        assert np.isnan(numbers).tolist() == [False, True, False]
+        assert numbers[2] - numbers[0] == step
+
+
+def test_numbers_stay_what_they_are():
+    np.testing.assert_array_equal(to_numbers(pd.Series([1, 2])), [1.0, 2.0])
