@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.masking import Builder, Composition, MaskBlock, Masker
+from agnostix.core.masking import Builder, MaskingInputs, MaskBlock, Masker
 from agnostix.core.models import Predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.engine.asker import Asker
@@ -172,13 +172,13 @@ class Worker:
                 answers[part] = found
         return (answers if distinct is None else answers[distinct[1]]).reshape(shape), n_cells
 
-    def _pieces(self, rows: Codes) -> Composition | None:
+    def _pieces(self, rows: Codes) -> MaskingInputs | None:
         """The rows for a model that composes them itself, where it can and they can be."""
         if self._job.predictor.masked is None:
             return None
         return self._job.masker.compose(self._job.X, rows)
 
-    def _composed(self, pieces: Composition, block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
+    def _composed(self, pieces: MaskingInputs, block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
         answers = np.empty((block.n_draws, rows.size, self._job.n_outputs))
         n_asked = rows.size * block.n_draws
         try:

@@ -253,7 +253,7 @@ class KernelShapExplainer(BackgroundExplainer):
         self._known: list[tuple[Questions, Solver]] = []
         every = self._questions(np.ones(n_players, dtype=bool), {})
         self.kernel_ = self._chosen_kernel(every, table.shape[0])
-        learns = self._masker.same_players and self.kernel_ in ("pooled", "none")
+        learns = self._masker.same_features and self.kernel_ in ("pooled", "none")
         if every.coalitions is not None and learns:
             self._kernel_params = self._learned_kernel(every, table)
         prefixes = [every] if self.tol is None else every.prefixes()
@@ -327,7 +327,7 @@ class KernelShapExplainer(BackgroundExplainer):
         return np.argsort(order) % min(N_GROUPS, n_rows)
 
     def _check_kernel(self) -> None:
-        if self.kernel == "pooled" and self.masker is not None and not self.masker.same_players:
+        if self.kernel == "pooled" and self.masker is not None and not self.masker.same_features:
             raise DataError(
                 "The 'kernel' parameter of KernelShapExplainer must be 'auto', 'row' or 'none' with a masker "
                 "that gives each row features of its own, got 'pooled'."
@@ -355,7 +355,7 @@ class KernelShapExplainer(BackgroundExplainer):
 
     def _design(self, n_players: int) -> Coalitions | None:
         """Pairs of coalitions for rows in which so many players vary; None for all coalitions."""
-        budget = self.budget_ if self._masker.same_players else self._budget_for(n_players)
+        budget = self.budget_ if self._masker.same_features else self._budget_for(n_players)
         if 2**n_players <= budget or (self.budget == "auto" and n_players <= EXACT_PLAYERS):
             return None
         n_pairs = min((budget - 2) // 2, n_pairs_of_all(n_players))
@@ -364,7 +364,7 @@ class KernelShapExplainer(BackgroundExplainer):
     def _by_pattern(self, table: Any) -> Iterator[tuple[Questions, Codes]]:
         """Rows in which the same players vary, and what is asked of them."""
         patterns, which = np.unique(self._masker.varying(table), axis=0, return_inverse=True)
-        if not self._masker.same_players:
+        if not self._masker.same_features:
             self._budget_for(int(patterns.sum(axis=1).max()))  # or an error, before anything costs
         designs: dict[int, Coalitions | None] = {}
         for number, varying in enumerate(patterns):
@@ -383,7 +383,7 @@ class KernelShapExplainer(BackgroundExplainer):
 
     def _kernel_of(self, questions: Questions) -> str:
         """That of all rows, or, where each has players of its own, that of those which are asked this."""
-        return self.kernel_ if self._masker.same_players else self._chosen_kernel(questions, n_rows=0)
+        return self.kernel_ if self._masker.same_features else self._chosen_kernel(questions, n_rows=0)
 
     def _learned_kernel(self, every: Questions, table: Any) -> KernelParams:
         """The kernel of pilot rows; with "none" only how much the regression leaves over."""
@@ -433,7 +433,7 @@ class KernelShapExplainer(BackgroundExplainer):
             "background_std_errors": np.sqrt(drawn),
             "evaluations": shares.evaluations,
             "forecast": shares.forecast,
-            "kernel": self.kernel_ if self._masker.same_players else kernels,
+            "kernel": self.kernel_ if self._masker.same_features else kernels,
             "background_size_to_halve_error": self._size_to_halve(sampled, drawn),
         }
         extras |= self._masker.extras(table)

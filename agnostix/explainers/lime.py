@@ -397,7 +397,7 @@ class LimeExplainer(AttributionExplainer):
         table = as_table(X)
         predictor = self._fit_predictor(table, y, sample_weight)
         validate_data(self, X=table, skip_check_array=True)
-        self.players_, self._same_players = Players.of(column_names(table), self.feature_groups), True
+        self.players_, self._same_features = Players.from_names(column_names(table), self.feature_groups), True
         n_features = len(self.players_.names)
         self._check_most(n_features)
         self.kernel_width_ = float(self.kernel_width or WIDTH_PER_ROOT * np.sqrt(n_features))
@@ -414,7 +414,7 @@ class LimeExplainer(AttributionExplainer):
         shown = self.masker.unmasked(rows)
         predictor = self._fit_predictor(shown, y, sample_weight)
         self.n_features_in_ = int(np.prod(shown.shape[1:]))
-        self.players_, self._same_players = self.masker.players_of(rows), self.masker.same_players
+        self.players_, self._same_features = self.masker.players_of(rows), self.masker.same_features
         self._check_most(len(self.players_.names))
         self.kernel_width_ = float(self.kernel_width or MASK_WIDTH)
         self._try_model(predictor, shown[:N_MASKED], known_again=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.masking import MaskBlock, Masker, Plan, Players
-from agnostix.core.masking.masker import read_alike
+from agnostix.core.masking.masker import read_checked
 from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine import Run, Survey
@@ -70,7 +70,7 @@ class MaskVicinity:
         DataError
             If it cannot, or the rows have other players than those seen in fit.
         """
-        return read_alike(self.masker, X, self.players)
+        return read_checked(self.masker, X, self.players)
 
     def data(self, rows: Any) -> Any:
         """The rows as an Explanation holds them."""
@@ -128,7 +128,7 @@ class MaskVicinity:
     def _masks(self, n_players: int) -> MaskDraws:
         if n_players == 0:
             return MaskDraws(np.ones((1, 0), dtype=bool), np.ones(1), 0)
-        law = self.masker.mask_law
+        law = self.masker.mask_distribution
         if not self.tilted:
             return MaskDraws.of(n_players, self.n_draws, law, self.seed)
         chances = MaskLaw.of(n_players, self.width, law).chances

@@ -10,8 +10,8 @@ from scipy.stats import t as student
 
 from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import Players
-from agnostix.core.masking.alike import check_alike
-from agnostix.core.masking.identity import distinct_rows
+from agnostix.core.masking.schema import check_schema
+from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
@@ -84,7 +84,7 @@ class TableVicinity:
             If it is not.
         """
         table = as_table(X)
-        check_alike(table, self.neighbourhood.like)
+        check_schema(table, self.neighbourhood.like)
         return table
 
     def data(self, rows: Any) -> Any:

@@ -37,7 +37,7 @@ PREDICTOR = as_predictor(answers)
 
 
 def masker_of(background=BACKGROUND, weights=WEIGHTS, groups=None):
-    return TabularMasker(background, weights, Players.of(["x0", "x1", "x2"], groups))
+    return TabularMasker(background, weights, Players.from_names(["x0", "x1", "x2"], groups))
 
 
 @dataclass
@@ -121,7 +121,7 @@ def test_the_layout_of_the_answers_changes_no_bit(order, n_outputs, n_background
 
 def test_equal_answers_average_to_themselves():
     weights = np.full(7, 1 / 7)
-    masker = TabularMasker(RNG.normal(size=(7, 3)), weights, Players.of(["x0", "x1", "x2"]))
+    masker = TabularMasker(RNG.normal(size=(7, 3)), weights, Players.from_names(["x0", "x1", "x2"]))
     found = run(as_predictor(lambda X: np.full(len(X), 0.1)), masker, MASKS, X, n_outputs=1)
     np.testing.assert_array_equal(found.means, 0.1)
     np.testing.assert_array_equal(found.variances, 0.0)

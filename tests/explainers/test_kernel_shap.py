@@ -130,7 +130,7 @@ def test_a_drawn_background_is_the_one_that_stands_in():
 
 
 def test_a_masker_of_your_own_brings_its_background():
-    masker = TabularMasker(ROWS[:6], np.arange(1.0, 7.0) / 21.0, Players.of([f"x{j}" for j in range(5)]))
+    masker = TabularMasker(ROWS[:6], np.arange(1.0, 7.0) / 21.0, Players.from_names([f"x{j}" for j in range(5)]))
     exp = explained(curved, ROWS[20:23], seen=ROWS, masker=masker)
     same = explained(curved, ROWS[20:23], seen=ROWS[:6], weight=np.arange(1.0, 7.0), background="all")
     np.testing.assert_array_equal(exp.values, same.values)

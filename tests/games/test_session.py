@@ -21,7 +21,7 @@ def model(X):
 
 
 def session_of(groups=range(6), empty=True, n_jobs=None):
-    masker = TabularMasker(BACKGROUND, WEIGHTS, Players.of(["x0", "x1", "x2"]))
+    masker = TabularMasker(BACKGROUND, WEIGHTS, Players.from_names(["x0", "x1", "x2"]))
     means = GroupMeans(np.array(list(groups)), WEIGHTS)
     scale = WorthScale("identity", np.bincount(means.groups, WEIGHTS))
     none = means.of_rows(model(BACKGROUND)) if empty else None

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.frames import as_table, column_names
 from agnostix.core.masking import Background, Players, TabularMasker
-from agnostix.core.masking.masker import read_alike
+from agnostix.core.masking.masker import read_checked
 from agnostix.core.models import Predictor
 from agnostix.core.sklearn_compat import validate_data
 from agnostix.core.typing import Codes, Floats
@@ -48,7 +48,7 @@ class BackgroundExplainer(AttributionExplainer):
         predictor = self._fit_predictor(shown, y, sample_weight)
         if masker is None:
             validate_data(self, X=table, skip_check_array=True)
-            players = Players.of(column_names(table), self.feature_groups)
+            players = Players.from_names(column_names(table), self.feature_groups)
             background = self._choose_background(table, sample_weight)
             self._masker: Any = TabularMasker(background.rows, background.weights, players)
             self._is_sample = background.is_sample
@@ -56,7 +56,7 @@ class BackgroundExplainer(AttributionExplainer):
             self._masker, self._is_sample = masker, False
             self.n_features_in_ = int(np.prod(shown.shape[1:]))
         self.players_ = self._masker.players_of(table)
-        self._same_players = self._masker.same_players
+        self._same_features = self._masker.same_features
         self._ask_background(predictor, shown)
         return table
 
@@ -78,7 +78,7 @@ class BackgroundExplainer(AttributionExplainer):
 
     def _read(self, X: Any) -> Any:
         """The rows to be explained, with the players that those seen in `fit` had if all have the same."""
-        return read_alike(self._masker, X, self.players_)
+        return read_checked(self._masker, X, self.players_)
 
     def _checked_table(self, X: Any, outputs: Any) -> tuple[Any, Any]:
         """The table to be explained and the outputs that are wanted, checked before anything costs."""

@@ -1,9 +1,9 @@
 """Maskers hide features of rows, pictures and texts behind background rows or fill values."""
 
 from agnostix.core.masking.background import Background
-from agnostix.core.masking.draws import Draws, MaskBlock
+from agnostix.core.masking.background_subset import BackgroundSubset, MaskBlock
 from agnostix.core.masking.inpainting import Inpainter
-from agnostix.core.masking.masker import Builder, Composition, Masker
+from agnostix.core.masking.masker import Builder, MaskingInputs, Masker
 from agnostix.core.masking.plan import Plan, one_hidden_at_a_time
 from agnostix.core.masking.players import Players
 from agnostix.core.masking.segments import SegmentMasker
@@ -13,8 +13,8 @@ from agnostix.core.masking.text_masker import TextMasker
 __all__ = [
     "Background",
     "Builder",
-    "Composition",
-    "Draws",
+    "MaskingInputs",
+    "BackgroundSubset",
     "Inpainter",
     "MaskBlock",
     "Masker",

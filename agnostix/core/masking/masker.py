@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from agnostix.core.masking.draws import Draws, MaskBlock
+from agnostix.core.masking.background_subset import BackgroundSubset, MaskBlock
 from agnostix.core.masking.players import Players
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -22,7 +22,7 @@ MASKER_METHODS = [
 
 
 @dataclass(frozen=True)
-class Composition:
+class MaskingInputs:
     """Rows in pieces, for a model that puts masked rows together itself.
 
     Attributes
@@ -71,11 +71,11 @@ class Masker(Protocol):
         """Of the background's rows."""
 
     @property
-    def mask_law(self) -> Law:
+    def mask_distribution(self) -> Law:
         """How masks near a row are drawn: each player kept with chance 1/2, or any number left out."""
 
     @property
-    def same_players(self) -> bool:
+    def same_features(self) -> bool:
         """Whether a player is the same in every row, so that its values can be a column."""
 
     def read(self, X: Any) -> Any:
@@ -99,7 +99,7 @@ class Masker(Protocol):
     def extras(self, X: Any) -> dict[str, Any]:
         """What an Explanation has to tell of the rows' players, so that they can be drawn."""
 
-    def draws(self, masks: Bools) -> list[Draws]:
+    def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """What stands in under each mask."""
 
     def distinct(self, X: Any) -> tuple[Codes, Codes]:
@@ -115,11 +115,11 @@ class Masker(Protocol):
     def builder(self, X: Any, rows: Codes, room: int) -> Builder:
         """A builder of tables of at most `room` cells for some rows of X."""
 
-    def compose(self, X: Any, rows: Codes) -> Composition | None:
+    def compose(self, X: Any, rows: Codes) -> MaskingInputs | None:
         """Some rows in pieces, or None where they are no array of numbers."""
 
 
-def read_alike(masker: Masker, X: Any, players: Players) -> Any:
+def read_checked(masker: Masker, X: Any, players: Players) -> Any:
     """Read rows that have the players of those seen in fit, if all rows have the same.
 
     Parameters
@@ -143,7 +143,7 @@ def read_alike(masker: Masker, X: Any, players: Players) -> Any:
     """
     rows = masker.read(X)
     n_given, n_seen = (len(part.names) for part in (masker.players_of(rows), players))
-    if masker.same_players and n_given != n_seen:
+    if masker.same_features and n_given != n_seen:
         raise DataError(
             f"The rows of X have {n_given} features where those seen in fit had {n_seen}. Pass rows of "
             "their size, or fit again."

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.masking.draws import Draws, MaskBlock
+from agnostix.core.masking.background_subset import BackgroundSubset, MaskBlock
 from agnostix.core.masking.fills import (
     as_type,
     blur_fill,
@@ -21,7 +21,7 @@ from agnostix.core.masking.fills import (
     segment_mean_fill,
 )
 from agnostix.core.masking.inpainting import inpaint_fill
-from agnostix.core.masking.masker import Composition, Law
+from agnostix.core.masking.masker import MaskingInputs, Law
 from agnostix.core.masking.pictures import Pictures, as_pixels
 from agnostix.core.masking.players import Players
 from agnostix.core.masking.segmenters import as_map, grid, numbered, quickshift, slic
@@ -146,12 +146,12 @@ class SegmentMasker:
         return False
 
     @property
-    def mask_law(self) -> Law:
+    def mask_distribution(self) -> Law:
         """Each segment is kept with chance 1/2."""
         return "bernoulli"
 
     @property
-    def same_players(self) -> bool:
+    def same_features(self) -> bool:
         """Whether all pictures are cut alike."""
         return self._names is not None or self._is("grid")
 
@@ -283,7 +283,7 @@ class SegmentMasker:
             return {}
         return {"fill": np.broadcast_to(X.fill[:, 0], (len(X), *X.fill.shape[2:]))}
 
-    def draws(self, masks: Bools) -> list[Draws]:
+    def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """Every picture that stands in, where a mask hides anything.
 
         Parameters
@@ -293,11 +293,11 @@ class SegmentMasker:
 
         Returns
         -------
-        list of Draws
+        list of BackgroundSubset
         """
         every = np.arange(self.weights.size)
         none = np.zeros_like(every)
-        hidden, whole = Draws(every, self.weights, every), Draws(none[:1], np.ones(1), none)
+        hidden, whole = BackgroundSubset(every, self.weights, every), BackgroundSubset(none[:1], np.ones(1), none)
         return [whole if mask.all() else hidden for mask in masks]
 
     def distinct(self, X: Pictures) -> tuple[Codes, Codes]:
@@ -346,7 +346,7 @@ class SegmentMasker:
         """
         return _SegmentBuilder(X[rows])
 
-    def compose(self, X: Pictures, rows: Codes) -> Composition:
+    def compose(self, X: Pictures, rows: Codes) -> MaskingInputs:
         """Pictures in pieces.
 
         Parameters
@@ -358,11 +358,11 @@ class SegmentMasker:
 
         Returns
         -------
-        Composition
+        MaskingInputs
         """
         own = X[rows]
         fill = np.broadcast_to(own.fill, (*own.fill.shape[:2], *own.shape[1:]))
-        return Composition(own.pixels, fill, own.labels)
+        return MaskingInputs(own.pixels, fill, own.labels)
 
     def _is(self, word: str) -> bool:
         return isinstance(self.segments, str) and self.segments == word

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import as_table, is_frame, take_rows
-from agnostix.core.masking.alike import check_alike
-from agnostix.core.masking.column_buffer import ColumnBuffer
-from agnostix.core.masking.draws import Draws
-from agnostix.core.masking.gatherer import Gatherer
-from agnostix.core.masking.identity import (
+from agnostix.core.masking.schema import check_schema
+from agnostix.core.masking.array_builder import ArrayBuilder
+from agnostix.core.masking.background_subset import BackgroundSubset
+from agnostix.core.masking.frame_builder import FrameBuilder
+from agnostix.core.masking.duplicates import (
     as_series,
     distinct_rows,
     first_of_each,
@@ -22,7 +22,7 @@ from agnostix.core.masking.identity import (
     table_codes,
     value_codes,
 )
-from agnostix.core.masking.masker import Builder, Composition, Law
+from agnostix.core.masking.masker import Builder, MaskingInputs, Law
 from agnostix.core.masking.players import Players
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -69,16 +69,16 @@ class TabularMasker:
         if places != list(range(n_columns)):
             raise DataError(
                 f"The 'players' of TabularMasker must have each of the background's {n_columns} columns once,"
-                f" got the places {places}. Players.of makes them from the columns' names."
+                f" got the places {places}. Players.from_names makes them from the columns' names."
             )
 
     @property
-    def mask_law(self) -> Law:
+    def mask_distribution(self) -> Law:
         """Each column is kept with chance 1/2."""
         return "bernoulli"
 
     @property
-    def same_players(self) -> bool:
+    def same_features(self) -> bool:
         """True: columns are the same in every row."""
         return True
 
@@ -100,7 +100,7 @@ class TabularMasker:
             If it does not.
         """
         table = as_table(X)
-        check_alike(table, self.background)
+        check_schema(table, self.background)
         return table
 
     def unmasked(self, X: Any) -> Any:
@@ -178,7 +178,7 @@ class TabularMasker:
         """The background's values as codes, equal where the values are."""
         return table_codes(self.background)
 
-    def draws(self, masks: Bools) -> list[Draws]:
+    def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """For each mask, background rows merged where they agree in all that it hides.
 
         Parameters
@@ -188,11 +188,11 @@ class TabularMasker:
 
         Returns
         -------
-        list of Draws
+        list of BackgroundSubset
         """
         none = np.zeros_like(self._places)
-        whole = Draws(none[:1], np.ones(1), none)
-        every = Draws(self._places, self.weights, self._places)
+        whole = BackgroundSubset(none[:1], np.ones(1), none)
+        every = BackgroundSubset(self._places, self.weights, self._places)
         hidden = self._hidden_columns(masks)
         apart = (hidden & self._all_differ).sum(axis=1) > 0
         return [
@@ -274,14 +274,14 @@ class TabularMasker:
         """
         own = take_rows(X, rows)
         if is_frame(X):
-            return Gatherer(own, self.background, self.players, self.merges)
+            return FrameBuilder(own, self.background, self.players, self.merges)
         common = np.result_type(X.dtype, self.background.dtype)
         own, background = own.astype(common, copy=False), self.background.astype(common, copy=False)
         if room and not self.merges:
-            return ColumnBuffer(own, background, self.players, room)
-        return Gatherer(own, background, self.players, self.merges)
+            return ArrayBuilder(own, background, self.players, room)
+        return FrameBuilder(own, background, self.players, self.merges)
 
-    def compose(self, X: Any, rows: Codes) -> Composition | None:
+    def compose(self, X: Any, rows: Codes) -> MaskingInputs | None:
         """Rows in pieces, for a model that puts masked rows together itself.
 
         Parameters
@@ -293,7 +293,7 @@ class TabularMasker:
 
         Returns
         -------
-        Composition or None
+        MaskingInputs or None
             None for anything but an array of numbers.
         """
         if is_frame(X) or X.dtype.kind not in "biuf" or self.background.dtype.kind not in "biuf":
@@ -301,7 +301,7 @@ class TabularMasker:
         labels = np.empty(X.shape[1], dtype=np.intp)
         for player, positions in enumerate(self.players.columns):
             labels[list(positions)] = player
-        return Composition(X[rows], self.background[None], labels[None])
+        return MaskingInputs(X[rows], self.background[None], labels[None])
 
     @cached_property
     def _places(self) -> Codes:
@@ -324,4 +324,4 @@ class TabularMasker:
 
     def _merged(self, hidden: Bools) -> Draws:
         first, which = first_of_each(self._keys[:, hidden].sum(axis=1))
-        return Draws(first, np.bincount(which, self.weights, first.size), which)
+        return BackgroundSubset(first, np.bincount(which, self.weights, first.size), which)

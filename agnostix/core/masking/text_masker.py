@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.masking.draws import Draws, MaskBlock, sure_draws
+from agnostix.core.masking.background_subset import BackgroundSubset, MaskBlock, sure_draws
 from agnostix.core.masking.masker import Law
 from agnostix.core.masking.players import Players
 from agnostix.core.masking.texts import Texts
@@ -102,12 +102,12 @@ class TextMasker:
         return False
 
     @property
-    def mask_law(self) -> Law:
+    def mask_distribution(self) -> Law:
         """Any number of words is left out, as in lime."""
         return "sizes"
 
     @property
-    def same_players(self) -> bool:
+    def same_features(self) -> bool:
         """False: each text has words of its own."""
         return False
 
@@ -218,7 +218,7 @@ class TextMasker:
         """
         return {"words": X.words, "spans": X.spans}
 
-    def draws(self, masks: Bools) -> list[Draws]:
+    def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """One for each mask: what stands in is no draw.
 
         Parameters
@@ -228,7 +228,7 @@ class TextMasker:
 
         Returns
         -------
-        list of Draws
+        list of BackgroundSubset
         """
         return sure_draws(masks.shape[0])
 

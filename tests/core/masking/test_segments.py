@@ -284,7 +284,7 @@ def test_what_the_engine_asks_of_it():
     assert masker.present(rows).tolist() == [[True] * 3] * 10
     assert masker.weights.tolist() == [1.0]
     assert not masker.merges
-    assert masker.same_players
+    assert masker.same_features
     assert masker.width(rows) == 24
     assert rows.shape == (10, 2, 3, 4)
     first, which = masker.distinct(rows)
@@ -309,7 +309,7 @@ def of_bands(*counts):
 def test_pictures_have_as_many_segments_as_they_have():
     masker = SegmentMasker(bands, fill=0.0)
     rows = masker.read(of_bands(2, 5, 3))
-    assert not masker.same_players
+    assert not masker.same_features
     assert masker.players_of(rows).names == tuple(f"segment {j}" for j in range(5))
     assert masker.present(rows).tolist() == [[1, 1, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
     assert masker.varying(rows).tolist() == masker.present(rows).tolist()

@@ -18,7 +18,7 @@ def masker_of(background, weights=None, groups=None):
     names = [
         str(name) for name in getattr(background, "columns", [f"x{j}" for j in range(background.shape[1])])
     ]
-    return TabularMasker(background, weights, Players.of(names, groups))
+    return TabularMasker(background, weights, Players.from_names(names, groups))
 
 
 def built(masker, X, rows, plan, room=10_000):
@@ -344,7 +344,7 @@ def test_players_that_leave_columns_to_chance_are_refused(columns):
     players = Players(tuple("abc"[: len(columns)]), columns)
     message = (
         "The 'players' of TabularMasker must have each of the background's 3 columns once, got the places "
-        f"{sorted(sum(columns, ()))}. Players.of makes them from the columns' names."
+        f"{sorted(sum(columns, ()))}. Players.from_names makes them from the columns' names."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         TabularMasker(np.eye(3), np.full(3, 1 / 3), players)

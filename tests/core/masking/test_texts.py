@@ -154,7 +154,7 @@ def test_what_the_engine_asks_of_it():
     assert (first.tolist(), which.tolist()) == ([0, 1, 3], [0, 1, 0, 2, 1])
     assert masker.weights.tolist() == [1.0]
     assert not masker.merges
-    assert not masker.same_players
+    assert not masker.same_features
     assert masker.width(rows) == 64
     assert masker.width(masker.read(["a", "b" * 100])) == 100
     assert masker.compose(rows, np.array([0])) is None

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import column_names, is_frame
-from agnostix.core.masking.draws import MaskBlock
-from agnostix.core.masking.identity import as_series, first_of_each, joined_column, keys_of, value_codes
+from agnostix.core.masking.background_subset import MaskBlock
+from agnostix.core.masking.duplicates import as_series, first_of_each, joined_column, keys_of, value_codes
 from agnostix.core.masking.players import Players
 from agnostix.core.typing import Codes
 
 
-class Gatherer:
+class FrameBuilder:
     """Builder for frames of any type, and for arrays whose perturbed rows are merged.
 
     Parameters

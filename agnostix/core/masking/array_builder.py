@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.masking.draws import MaskBlock
+from agnostix.core.masking.background_subset import MaskBlock
 from agnostix.core.masking.players import Players
 from agnostix.core.typing import Bools, Codes
 
@@ -14,7 +14,7 @@ _WATCHED = 16
 """Cells that are looked at again after the model has seen them."""
 
 
-class ColumnBuffer:
+class ArrayBuilder:
     """Builder for arrays, column by column in one buffer that the model may read but not write.
 
     Parameters

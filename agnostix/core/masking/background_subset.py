@@ -12,7 +12,7 @@ from agnostix.core.typing import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)
-class Draws:
+class BackgroundSubset:
     """Background rows that differ in what a mask hides, with their weights.
 
     Attributes
@@ -40,7 +40,7 @@ def _averaging(weights: Floats, starts: Codes) -> sparse.csr_array:
     return sparse.csr_array((weights, np.arange(weights.size), starts), shape=shape)
 
 
-def sure_draws(n_masks: int) -> list[Draws]:
+def sure_draws(n_masks: int) -> list[BackgroundSubset]:
     """Draws of what stands in under every mask alike, with nothing left to chance.
 
     Parameters
@@ -50,11 +50,11 @@ def sure_draws(n_masks: int) -> list[Draws]:
 
     Returns
     -------
-    list of Draws
+    list of BackgroundSubset
         One for each mask.
     """
     only = np.zeros(1, dtype=np.intp)
-    return [Draws(only, np.ones(1), only)] * n_masks
+    return [BackgroundSubset(only, np.ones(1), only)] * n_masks
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class MaskBlock:
         Of the masks in their stage.
     masks : ndarray of bool of shape (n_masks, n_players)
         True where the row's own values stay.
-    draws : tuple of Draws
+    draws : tuple of BackgroundSubset
         One for each mask.
     """
 
     places: slice
     masks: Bools
-    draws: tuple[Draws, ...]
+    draws: tuple[BackgroundSubset, ...]
 
     @cached_property
     def starts(self) -> Codes:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agnostix.core.masking.identity import distinct_rows, first_of_each, keys_of, value_codes
+from agnostix.core.masking.duplicates import distinct_rows, first_of_each, keys_of, value_codes
 
 
 def test_objects_that_are_equal_but_not_the_same_stay_apart():

@@ -10,7 +10,7 @@ from agnostix.core.frames import column_at, column_names, is_frame
 from agnostix.exceptions import DataError
 
 
-def check_alike(X: Any, seen: Any) -> None:
+def check_schema(X: Any, seen: Any) -> None:
     """Check that a table has the columns and types of the one that was seen in fit.
 
     Parameters
