@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation.checks import counted
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Codes, Floats
 
 
 def row_places(rows: Any, n_rows: int) -> Codes:
@@ -84,7 +84,7 @@ def label_series(labels: Any) -> pd.Series:
     return pd.Series(array)
 
 
-def in_order(grouped: Any) -> list[tuple[Any, Bools]]:
+def in_order(grouped: Any) -> list[tuple[Any, Codes]]:
     """Keys and rows of each group, in the order of the keys."""
     number = grouped.ngroup().to_numpy()
     keys = [key for key, _ in grouped]
