@@ -21,8 +21,8 @@ from agnostix.core.base.outputs import picked
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import as_table, column_names, take_rows
 from agnostix.core.masking import Players
-from agnostix.core.masking.schema import check_schema
 from agnostix.core.masking.duplicates import distinct_rows
+from agnostix.core.masking.schema import check_schema
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data

@@ -91,7 +91,7 @@ class TableVicinity:
         """The table itself."""
         return rows
 
-    def players_of(self, rows: Any) -> Players:
+    def features_of(self, rows: Any) -> Players:
         """The features, whatever the rows."""
         return self.players
 

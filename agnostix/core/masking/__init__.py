@@ -3,7 +3,14 @@
 from agnostix.core.masking.background import Background
 from agnostix.core.masking.background_subset import BackgroundSubset, MaskBlock
 from agnostix.core.masking.inpainting import Inpainter
-from agnostix.core.masking.masker import Builder, MaskingInputs, Masker
+from agnostix.core.masking.masker import (
+    Builder,
+    MaskedRows,
+    Masker,
+    MaskerConstraint,
+    MaskingInputs,
+    read_rows,
+)
 from agnostix.core.masking.plan import Plan, one_hidden_at_a_time
 from agnostix.core.masking.players import Players
 from agnostix.core.masking.segments import SegmentMasker
@@ -12,16 +19,19 @@ from agnostix.core.masking.text_masker import TextMasker
 
 __all__ = [
     "Background",
-    "Builder",
-    "MaskingInputs",
     "BackgroundSubset",
+    "Builder",
     "Inpainter",
     "MaskBlock",
+    "MaskedRows",
     "Masker",
+    "MaskerConstraint",
+    "MaskingInputs",
     "Plan",
     "Players",
     "SegmentMasker",
     "TabularMasker",
     "TextMasker",
     "one_hidden_at_a_time",
+    "read_rows",
 ]

@@ -25,15 +25,15 @@ class ArrayBuilder:
         What stands in, of the same type.
     players : Players
         What is hidden as one.
-    room : int
+    capacity : int
         Cells that are built at once, at most.
     """
 
-    def __init__(self, own: Any, background: Any, players: Players, room: int) -> None:
+    def __init__(self, own: Any, background: Any, players: Players, capacity: int) -> None:
         self._own = np.ascontiguousarray(own.T)
         self._background = np.ascontiguousarray(background.T)
         self._columns = players.columns
-        self._memory = np.empty(own.shape[1] * room, dtype=own.dtype)
+        self._memory = np.empty(own.shape[1] * capacity, dtype=own.dtype)
         self._last: MaskBlock | None = None
         self._watched = b""
 

@@ -1,4 +1,4 @@
-"""What stands in for the values that a mask hides."""
+"""Background rows that a mask needs, and blocks of masks that are evaluated together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BackgroundSubset:
     weights : ndarray of shape (n_draws,)
         Their weights, summing to 1.
     which : ndarray of int of shape (n_background,)
-        For each row of the background the draw that stands for it.
+        For each background row its place in `rows`.
     """
 
     rows: Codes
@@ -40,26 +40,18 @@ def _averaging(weights: Floats, starts: Codes) -> sparse.csr_array:
     return sparse.csr_array((weights, np.arange(weights.size), starts), shape=shape)
 
 
-def sure_draws(n_masks: int) -> list[BackgroundSubset]:
-    """Draws of what stands in under every mask alike, with nothing left to chance.
-
-    Parameters
-    ----------
-    n_masks : int
-        How many masks.
-
-    Returns
-    -------
-    list of BackgroundSubset
-        One for each mask.
-    """
-    only = np.zeros(1, dtype=np.intp)
-    return [BackgroundSubset(only, np.ones(1), only)] * n_masks
+def fill_subsets(masks: Bools, weights: Floats) -> list[BackgroundSubset]:
+    """For each mask (n_masks, n_features), all fills (n_fill,), or the first where nothing is hidden."""
+    every = np.arange(weights.size)
+    nothing = np.zeros_like(every)
+    hidden = BackgroundSubset(every, weights, every)
+    whole = BackgroundSubset(nothing[:1], np.ones(1), nothing)
+    return [whole if mask.all() else hidden for mask in masks]
 
 
 @dataclass(frozen=True)
 class MaskBlock:
-    """Some neighbouring masks of a plan and the draws of each: what is asked, and averaged, together.
+    """Consecutive masks of a plan and the background rows of each, evaluated and averaged together.
 
     Attributes
     ----------

@@ -75,14 +75,14 @@ class FrameBuilder:
         mask = np.repeat(np.arange(len(block.draws)), np.diff(block.starts))[draw]
         other = self._n_rows + block.rows[draw]
         n_columns = len(self._both)
-        room = None if self._is_frame else np.empty((n_columns, row.size), dtype=self._both[0].dtype)
-        taken: Any = [None] * n_columns if room is None else room
+        columns = None if self._is_frame else np.empty((n_columns, row.size), dtype=self._both[0].dtype)
+        taken: Any = [None] * n_columns if columns is None else columns
         for player, positions in enumerate(self._columns):
             own = block.masks[:, player]
             index = row if own.all() else np.where(own[mask], row, other)
             for position in positions:
                 taken[position] = _take(self._both[position], index)
-        return taken.T if room is not None else self._frame(taken)
+        return taken.T if columns is not None else self._frame(taken)
 
     def is_whole(self, table: Any) -> bool:
         """Say that nothing else holds the table, so that it may be written to.

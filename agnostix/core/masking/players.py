@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agnostix.exceptions import DataError
@@ -24,7 +24,7 @@ class Players:
     columns: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, names: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None) -> Players:
+    def from_names(cls, names: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None) -> Players:
         """Make each group a player, and each column that is in none.
 
         Parameters
@@ -57,6 +57,12 @@ class Players:
                 members = listed[group] if name in owner else [name]
                 taken[group] = tuple(place[member] for member in members)
         return cls(tuple(taken), tuple(taken.values()))
+
+    @classmethod
+    def without_columns(cls, names: Iterable[str]) -> Players:
+        """Features of rows that are no tables."""
+        named = tuple(names)
+        return cls(named, ((),) * len(named))
 
 
 def _members(
