@@ -22,7 +22,7 @@ _N_SHOWN = 2
 class BackgroundExplainer(AttributionExplainer):
     """Base of the explainers that ask the model about mixtures of rows.
 
-    A subclass says in `_choose_background` which rows stand in.
+    A subclass says in `_choose_background` which rows are the background.
     """
 
     feature_groups: Any

@@ -94,21 +94,10 @@ class MaskBlock:
         return self.starts[:-1] + np.array(within, dtype=np.intp)
 
     def counted(self, answers: Floats) -> tuple[Floats, Floats]:
-        """Count answers from that to each mask's heaviest draw.
+        """Predictions (n_draws, n_rows, n_outputs) less that of each mask's heaviest draw, and the latter.
 
-        So that equal answers average to themselves, and vary by exactly 0.
-
-        Parameters
-        ----------
-        answers : ndarray of shape (n_draws, n_rows, n_outputs)
-            The model's.
-
-        Returns
-        -------
-        apart : ndarray of shape (n_draws, n_rows * n_outputs)
-            Differences, a copy.
-        middle : ndarray of shape (n_masks, n_rows * n_outputs)
-            What they are counted from.
+        Equal predictions then average to themselves and have a variance of exactly 0. Shapes of the result:
+        (n_draws, n_rows * n_outputs), a copy, and (n_masks, n_rows * n_outputs).
         """
         flat = answers.reshape(self.n_draws, -1)
         apart, middle = np.empty_like(flat), flat[self.heaviest]
@@ -128,19 +117,9 @@ class MaskBlock:
         return _averaging(np.concatenate([part.weights for part in self.draws]), self.starts)
 
     def averaging_by(self, groups: Codes, weights: Floats) -> sparse.csr_array:
-        """Weights of the draws in the means of groups of background rows.
+        """Weights of the draws in the means of groups (n_background,) of background rows.
 
-        Parameters
-        ----------
-        groups : ndarray of int of shape (n_background,)
-            The group of each row, from 0 without gaps.
-        weights : ndarray of shape (n_background,)
-            Weights of the rows.
-
-        Returns
-        -------
-        csr_array of shape (n_masks * n_groups, n_draws)
-            Each row sums to 1.
+        Shape (n_masks * n_groups, n_draws), rows adding up to 1; groups are numbered from 0 without gaps.
         """
         if id(groups) not in self._averages:
             self._averages[id(groups)] = self._averaged_by(groups, weights)

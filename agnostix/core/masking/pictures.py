@@ -154,23 +154,7 @@ class SegmentBuilder:
 
 
 def as_pixels(X: Any) -> Any:
-    """Check pictures.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_rows, height, width) or (n_rows, height, width, n_channels)
-        The pictures.
-
-    Returns
-    -------
-    ndarray of X's shape
-        In C order.
-
-    Raises
-    ------
-    DataError
-        If they are no finite numbers of such a shape.
-    """
+    """Pictures as a finite numeric array in C order; DataError if they are not."""
     try:
         pixels = np.asarray(X)
     except ValueError:

@@ -50,6 +50,6 @@ def test_keys_differ_by_column_and_by_code():
     codes = np.tile(np.arange(-1, 3000)[:, None], (1, 5))
     keys = keys_of(codes)
     assert np.unique(keys).size == keys.size
-    assert not np.isin(keys_of(codes[:, :1], first_place=0), keys).any()
+    assert not np.isin(keys_of(codes[:, :1], first_column=0), keys).any()
     sums = {int(a) for a in (keys[:500, None, 0] + keys[None, :500, 1]).ravel()}
     assert len(sums) == 250_000
