@@ -277,7 +277,7 @@ def test_weights_that_are_none_are_refused(weights, got):
         SegmentMasker(LABELS, STACK, weights=weights)
 
 
-def test_what_the_engine_asks_of_it():
+def test_masker_and_rows_have_what_evaluation_needs():
     masker, X = SegmentMasker(LABELS), FORMS["colour"]
     rows = masker.read(np.concatenate([X, X]))
     assert rows.features.names == ("segment -1", "segment 4", "segment 9")

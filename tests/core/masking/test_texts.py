@@ -43,7 +43,7 @@ def test_words_are_hidden_as_character_by_character(X, bow, mask_token, data):
     masker = TextMasker(bow=bow, mask_token=mask_token)
     rows = masker.read(X)
     names = rows.features.names
-    expected = [ref.players_of(text, bow) for text in X]
+    expected = [ref.features_of(text, bow) for text in X]
     assert names == tuple(f"word {j}" for j in range(max(map(len, expected))))
     masks = np.array(data.draw(st.lists(st.lists(st.booleans(), min_size=len(names), max_size=len(names)),
                                         min_size=1, max_size=4)))  # fmt: skip
@@ -68,7 +68,7 @@ def test_words_and_their_places_are_told(X, bow):
     assert extras["spans"].shape == (len(X), n_tokens, 3)
     assert extras["spans"].dtype.kind == "i"
     for text, words, spans in zip(X, extras["words"], extras["spans"], strict=True):
-        players = ref.players_of(text, bow)
+        players = ref.features_of(text, bow)
         told = [text[slice(*places[0])] for places in players]
         assert words.tolist() == told + [""] * (len(words) - len(told))
         owners = {place: j for j, places in enumerate(players) for place in places}
@@ -145,7 +145,7 @@ def check_read(X):
     np.testing.assert_array_equal(rows.words, masker.read(TEXTS).words)
 
 
-def test_what_the_engine_asks_of_it():
+def test_masker_and_rows_have_what_evaluation_needs():
     masker = TextMasker()
     rows = masker.read(["b a", "c", "b a", "d", "c"])
     first, which = rows.distinct()
