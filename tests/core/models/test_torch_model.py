@@ -13,10 +13,11 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor  # noqa: E402
+from agnostix.core.masking import SegmentMasker  # noqa: E402
 from agnostix.core.models.torch_input import TorchInput  # noqa: E402
 from agnostix.core.models.torch_model import TorchModel  # noqa: E402
 from agnostix.exceptions import DataError, EngineError, ModelOutputError  # noqa: E402
-from agnostix.perturb import Fades, SegmentMasker  # noqa: E402
+from agnostix.perturb import Fades  # noqa: E402
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.random((5, 6, 8, 3))
