@@ -9,7 +9,7 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from agnostix.core.masking import MaskBlock, MaskedRows, Masker, Plan
-from agnostix.core.models import Predictor
+from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine.batches import Demand, lay_out, tasks_of
 from agnostix.engine.pool import carry_out
@@ -143,7 +143,7 @@ class Run:
 
     def _is_composed(self, X: MaskedRows, rows: Codes) -> bool:
         """Whether the model puts masked rows together itself."""
-        return self.predictor.masked is not None and X.compose(rows[:1]) is not None
+        return self.predictor.supports(MaskComposer) and X.compose(rows[:1]) is not None
 
 
 def _joined(job: Job, done: list[Done]) -> tuple[Floats, ...]:
