@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Floats, Numbers
 
 _LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue."""
@@ -107,7 +107,7 @@ def _from_0_to_1(picture: Any) -> Floats:
     return (numbers - low) / (high - low) if high > low else np.ones_like(numbers)
 
 
-def outlines(labels: Codes) -> list[Line]:
+def outlines(labels: Numbers) -> list[Line]:
     """Lines between pixels of different segments, each as long as it can be.
 
     Parameters
