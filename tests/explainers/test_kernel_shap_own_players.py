@@ -63,7 +63,7 @@ def same_row(exp, row, alone):
     assert np.isnan(exp.values[row, n:]).all()
     assert (exp.std_errors[row, n:] == 0).all()
     assert alone.extras["evaluations"].array[0] == exp.extras["evaluations"].array[row]
-    assert alone.extras["kernel"][0] == exp.extras["kernel"][row]
+    assert alone.extras["kernel"].array[0] == exp.extras["kernel"].array[row]
 
 
 @settings(max_examples=25, deadline=None)
