@@ -34,7 +34,7 @@ class Plan:
 
     @property
     def n_masks(self) -> int:
-        """Questions a row, over all stages."""
+        """CoalitionPlan a row, over all stages."""
         return sum(stage.shape[0] for stage in self.stages)
 
 
