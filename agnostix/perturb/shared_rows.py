@@ -29,7 +29,7 @@ class SharedRows(TableRows):
     """
 
     def __init__(self, neighbourhood: Neighbourhood, start: int = 0) -> None:
-        super().__init__(neighbourhood.like, np.arange(start, neighbourhood.points.n_points), "shared draws")
+        super().__init__(neighbourhood.like, np.arange(start, neighbourhood.points.n_points), "draws")
         self._neighbourhood = neighbourhood
         self._span = slice(0, 0)
         self._drawn: list[Drawn] = []
@@ -51,6 +51,9 @@ class SharedRows(TableRows):
             self._drawn = self._neighbourhood.shared(self._span)
         start = self._span.start
         return self._neighbourhood.table(self._drawn, slice(first - start, end - start))
+
+    def describe(self, block: int, part: slice | None = None) -> str:
+        return f"{super().describe(block, part)} of the neighborhood"
 
     @property
     def _n_drawn(self) -> int:

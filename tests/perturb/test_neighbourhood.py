@@ -114,7 +114,7 @@ def test_longer_draws_begin_alike_and_can_go_on_where_shorter_ones_stop():
     whole = longer.table(longer.shared(slice(0, 1024)))
     same(rest.build(0, slice(100, 200)), whole[612:712].reset_index(drop=True))
     same(short.table(short.shared(slice(0, 512))), whole[:512])
-    assert rest.describe(0, slice(0, 3)) == "shared draws 512 to 514"
+    assert rest.describe(0, slice(0, 3)) == "draws 512 to 514 of the neighborhood"
     traces, first = rest.traces(), SharedRows(short).traces()
     assert traces.n_draws == 1024
     for name in ("codes", "numbers", "log_weights"):
