@@ -15,8 +15,8 @@ from joblib import effective_n_jobs
 
 from agnostix.core.batching import BatchPlan, batch_rows
 from agnostix.core.frames import as_table, take_rows
-from agnostix.core.masking import MaskBlock, Masker
-from agnostix.core.models import Predictor, wants_to_write
+from agnostix.core.masking import MaskBlock, Masker, SoftMaskBatch
+from agnostix.core.models import MaskComposer, Predictor, wants_to_write
 from agnostix.core.progress import ProgressBar, WorkerProgress, open_bar, run_in_shares
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, EngineError, ModelOutputError
@@ -262,18 +262,23 @@ class ModelCaller:
     def predict(self, table: Any, is_intact: Callable[[Any], bool]) -> Floats:
         """Predictions (n_rows, n_outputs); a model that has changed a table gets copies from then on."""
         try:
-            predictions = self.predictor.ask(table)
+            predictions = self.predictor.predict_batch(table)
         except ValueError as error:
             if self.predictor.copies or not wants_to_write(error):
                 raise
             self.predictor = replace(self.predictor, copies=True)
-            predictions = self.predictor.ask(table)
+            predictions = self.predictor.predict_batch(table)
         if not is_intact(table):
             self.predictor = replace(self.predictor, copies=True)
-        return self.check(predictions)
+        return self._checked(predictions)
 
-    def check(self, predictions: Floats) -> Floats:
-        """The same predictions, if they have as many outputs, on the last axis, as is expected."""
+    def predict_masked(
+        self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None = None
+    ) -> Floats:
+        """Predictions (n_rows, n_masks, n_fill, n_outputs) of a model that composes masked rows itself."""
+        return self._checked(self.predictor.predict_masked(x, masks, fill, segments))
+
+    def _checked(self, predictions: Floats) -> Floats:
         if predictions.shape[-1] != self._n_outputs:
             raise ModelOutputError(f"{predictions.shape[-1]} outputs where {self._n_outputs} are expected.")
         return predictions
@@ -399,7 +404,9 @@ class MaskedRowSource(RowSource):
         return self.rows.size * self.masks.shape[0]
 
     def plan(self, predictor: Predictor, n_outputs: int, n_workers: int, n_kept: int) -> MaskedRowSource:
-        is_composed = predictor.masked is not None and self.masker.compose(self.X, self.rows[:1]) is not None
+        is_composed = (
+            predictor.supports(MaskComposer) and self.masker.compose(self.X, self.rows[:1]) is not None
+        )
         source = replace(self, is_composed=is_composed)
         draws = self.masker.draws(self.masks)
         source.batches = batches = BatchPlan.from_sizes(
@@ -505,9 +512,7 @@ class MaskedRowSource(RowSource):
         predictions: Any = None
         for some in by_fill.values():
             fill = pieces.fill[:, masks.draws[some[0]].rows]
-            found = caller.check(
-                caller.predictor.ask_masked(pieces.x, masks.masks[some], fill, pieces.labels)
-            )
+            found = caller.predict_masked(pieces.x, masks.masks[some], fill, pieces.labels)
             if predictions is None:
                 predictions = np.empty((masks.n_draws, found.shape[0], found.shape[3]))
             for place, mask in enumerate(some):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.evaluate import ModelCaller, RowSource
-from agnostix.core.models import Predictor
+from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.typing import Codes, Floats
-from agnostix.perturb.fades import FadedRows, Fades
+from agnostix.perturb.soft_masks import SoftMaskSampler
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class SoftMaskRows(RowSource):
 
     Attributes
     ----------
-    fades : Fades
+    sampler : SoftMaskSampler
         The masks.
     images : ndarray of shape (n_images, height, width) or (n_images, height, width, n_channels)
         The images.
@@ -31,7 +31,7 @@ class SoftMaskRows(RowSource):
         Whether the model composes masked images itself.
     """
 
-    fades: Fades
+    sampler: SoftMaskSampler
     images: Any
     fill: Any
     which: Codes
@@ -43,26 +43,25 @@ class SoftMaskRows(RowSource):
 
     @property
     def n_columns(self) -> int:
-        return self.fades.n_cells**2 if self.is_composed else int(np.prod(self.images.shape[1:]))
+        return self.sampler.n_cells**2 if self.is_composed else int(np.prod(self.images.shape[1:]))
 
     def plan(self, predictor: Predictor, n_outputs: int, n_workers: int, n_kept: int) -> SoftMaskRows:
-        return replace(self, is_composed=predictor.faded is not None)
+        return replace(self, is_composed=predictor.supports(MaskComposer))
 
     def n_rows(self, block: int) -> int:
-        return self.fades.points.n_points
-
-    def batch(self, block: int, part: slice) -> FadedRows:
-        """An image under some of the masks, in pieces."""
-        fill = self.fill[0 if self.fill.shape[0] == 1 else block]
-        return self.fades.rows(self.images[block], fill, part)
+        return self.sampler.points.n_points
 
     def build(self, block: int, part: slice) -> Any:
-        return self.batch(block, part).built()
+        return self.sampler.batch(part).compose(self.images[block], self._fill_of(block))
 
     def predict(self, block: int, part: slice, caller: ModelCaller) -> Floats:
-        if self.is_composed:
-            return caller.check(caller.predictor.ask_faded(self.batch(block, part)))
-        return super().predict(block, part, caller)
+        if not self.is_composed:
+            return super().predict(block, part, caller)
+        fill = self._fill_of(block)[None, None]
+        return caller.predict_masked(self.images[block][None], self.sampler.batch(part), fill)[0, :, 0]
+
+    def _fill_of(self, block: int) -> Any:
+        return self.fill[0 if self.fill.shape[0] == 1 else block]
 
     def describe(self, block: int, part: slice | None = None) -> str:
         first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
@@ -76,13 +75,13 @@ class SoftMaskRows(RowSource):
         """
         scores = predictions[:, self.which[item]]
         mean = scores.mean(axis=0)
-        apart = (scores - mean) / (scores.shape[0] * self.fades.share)
-        points = self.fades.points
-        total = np.zeros((*self.fades.shape, mean.size))
+        apart = (scores - mean) / (scores.shape[0] * self.sampler.p_keep)
+        points = self.sampler.points
+        total = np.zeros((*self.sampler.image_shape, mean.size))
         squares = np.zeros_like(total)
         for number in range(points.n_blocks):
             part = slice(number * points.size, (number + 1) * points.size)
-            own = self.fades.weighted(apart[part], part) - self.fades.share * apart[part].sum(axis=0)
+            own = self.sampler.weighted_sum(apart[part], part) - self.sampler.p_keep * apart[part].sum(axis=0)
             total += own
             squares += own**2
         n = points.n_blocks
