@@ -15,7 +15,7 @@ from joblib import effective_n_jobs
 
 from agnostix.core.batching import BatchPlan, batch_rows
 from agnostix.core.frames import as_table, take_rows
-from agnostix.core.masking import MaskBlock, Masker, SoftMaskBatch
+from agnostix.core.masking import MaskBlock, MaskedRows, Masker, SoftMaskBatch
 from agnostix.core.models import MaskComposer, Predictor, wants_to_write
 from agnostix.core.progress import ProgressBar, WorkerProgress, open_bar, run_in_shares
 from agnostix.core.typing import Bools, Codes, Floats
@@ -357,20 +357,20 @@ class MaskedRowSource(RowSource):
     ----------
     masker : Masker
         Hides features behind background rows or fill values.
-    X : what the masker has read
-        The table.
+    table : MaskedRows
+        The rows, as the masker has read them.
     masks : ndarray of bool of shape (n_masks, n_players)
         True where the row's own values stay.
     rows : ndarray of int of shape (n_distinct,)
-        Rows of X that are evaluated, one of each kind.
+        Rows of the table that are evaluated, one of each kind.
     inverse : ndarray of int of shape (n_rows,)
         For each row that results are returned for, its place in `rows`.
-    names : ndarray of int of shape (n_rows_of_X,)
-        What the rows of X are called in errors.
+    names : ndarray of int of shape (n_rows_of_the_table,)
+        What the rows of the table are called in errors.
     """
 
     masker: Masker
-    X: Any
+    table: MaskedRows
     masks: Bools
     rows: Codes
     inverse: Codes
@@ -382,10 +382,12 @@ class MaskedRowSource(RowSource):
     _merged: tuple[int, Any] = field(default=(-1, None), init=False, repr=False)
 
     @classmethod
-    def from_rows(cls, masker: Masker, X: Any, masks: Bools, names: Codes | None = None) -> MaskedRowSource:
-        """All rows of X, those that are alike evaluated once; `names` where X is part of a table."""
-        rows, inverse = masker.distinct(X)
-        return cls(masker, X, masks, rows, inverse, np.arange(inverse.size) if names is None else names)
+    def from_rows(
+        cls, masker: Masker, table: MaskedRows, masks: Bools, names: Codes | None = None
+    ) -> MaskedRowSource:
+        """All rows, those that are alike evaluated once; `names` where they are part of another table."""
+        rows, inverse = table.distinct()
+        return cls(masker, table, masks, rows, inverse, np.arange(inverse.size) if names is None else names)
 
     @property
     def n_items(self) -> int:
@@ -397,16 +399,14 @@ class MaskedRowSource(RowSource):
 
     @property
     def n_columns(self) -> int:
-        return self.masks.shape[1] if self.is_composed else self.masker.width(self.X)
+        return self.masks.shape[1] if self.is_composed else self.table.n_values
 
     @property
     def n_evaluations(self) -> int:
         return self.rows.size * self.masks.shape[0]
 
     def plan(self, predictor: Predictor, n_outputs: int, n_workers: int, n_kept: int) -> MaskedRowSource:
-        is_composed = (
-            predictor.supports(MaskComposer) and self.masker.compose(self.X, self.rows[:1]) is not None
-        )
+        is_composed = predictor.supports(MaskComposer) and self.table.compose(self.rows[:1]) is not None
         source = replace(self, is_composed=is_composed)
         draws = self.masker.draws(self.masks)
         source.batches = batches = BatchPlan.from_sizes(
@@ -417,7 +417,7 @@ class MaskedRowSource(RowSource):
             n_kept,
             n_workers,
             merges=self.masker.merges and not is_composed,
-            n_whole=self.masker.width(self.X) * self.masker.weights.size if is_composed else 0,
+            n_whole=self.table.n_values * self.masker.weights.size if is_composed else 0,
         )
         source.blocks = tuple(MaskBlock(part, self.masks[part], tuple(draws[part])) for part in batches.masks)
         return source
@@ -488,10 +488,10 @@ class MaskedRowSource(RowSource):
             self._item = -1, None  # before another is made, since it holds a batch
             rows = self._rows_of(item)
             if self.is_composed:
-                self._item = item, self.masker.compose(self.X, rows)
+                self._item = item, self.table.compose(rows)
             else:
                 assert self.batches is not None
-                self._item = item, self.masker.builder(self.X, rows, self.batches.capacity)
+                self._item = item, self.table.builder(rows, self.batches.capacity)
         return self._item[1]
 
     def _merged_cells(self, block: int) -> tuple[Codes, Codes] | None:

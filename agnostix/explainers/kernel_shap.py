@@ -14,13 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.base.outputs import picked
 from agnostix.core.explanation import Explanation
-from agnostix.core.frames import take_rows
-from agnostix.core.masking import Background
-from agnostix.core.masking.masker import MASKER_METHODS
+from agnostix.core.masking import Background, MaskedRows, MaskerConstraint
 from agnostix.core.masking.medoids import medoids
 from agnostix.core.progress import ProgressBar
 from agnostix.core.seeds import seed_of
-from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.games import (
@@ -93,8 +91,8 @@ class KernelShapExplainer(BackgroundExplainer):
         Columns that are known together, such as those of one label.
     masker : Masker, default=None
         What hides features, instead of a background of rows:
-        `agnostix.perturb.SegmentMasker` segments of pictures,
-        `agnostix.perturb.TextMasker` words of texts. Its own rows, weights and
+        `agnostix.maskers.SegmentMasker` segments of pictures,
+        `agnostix.maskers.TextMasker` words of texts. Its own rows, weights and
         groups hold then, not those of the parameters above, and add no error.
     link : {"identity", "logit"}, default="identity"
         Applied to the mean prediction of a coalition: values in model output
@@ -148,7 +146,7 @@ class KernelShapExplainer(BackgroundExplainer):
     of each row, the ``forecast`` of those that `tol` takes, the ``kernel``
     (of each row, where each has features of its own), ``background_size``, the
     ``background_size_to_halve_error``, for log-odds the model's own answers
-    (``raw_outputs``), and what a masker tells of its players.
+    (``raw_outputs``), and the segments or words that a masker has found.
 
     References
     ----------
@@ -183,7 +181,7 @@ class KernelShapExplainer(BackgroundExplainer):
         "background": [StrOptions({"sample", "medoids", "all"})],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": [dict, None],
-        "masker": [HasMethods(MASKER_METHODS), None],
+        "masker": [MaskerConstraint(), None],
         "link": [StrOptions({"identity", "logit"})],
         "outputs": "no_validation",
         "n_jobs": [Integral, None],
@@ -246,7 +244,7 @@ class KernelShapExplainer(BackgroundExplainer):
         self._validate_params()
         self._check_kernel()
         self._seed = seed_of(self.random_state)
-        table = self._learn_background(X, y, sample_weight)
+        rows = self._learn_background(X, y, sample_weight)
         n_players = len(self.players_.names)
         self._groups = self._grouped()
         self._kernel_params: KernelParams | None = None
@@ -254,10 +252,10 @@ class KernelShapExplainer(BackgroundExplainer):
         self.budget_ = self._budget_for(n_players)
         self._known: list[tuple[CoalitionPlan, Solver]] = []
         every = self._coalition_plan(np.ones(n_players, dtype=bool), {})
-        self.kernel_ = self._chosen_kernel(every, table.shape[0])
-        learns = self._masker.same_players and self.kernel_ in ("pooled", "none")
+        self.kernel_ = self._chosen_kernel(every, len(rows))
+        learns = self._masker.same_features and self.kernel_ in ("pooled", "none")
         if every.coalitions is not None and learns:
-            self._kernel_params = self._learned_kernel(every, table)
+            self._kernel_params = self._learned_kernel(every, rows)
         prefixes = [every] if self.tol is None else every.prefixes()
         self._known = [(prefix, self._solver(prefix, self.kernel_)) for prefix in prefixes]
         return self
@@ -285,20 +283,20 @@ class KernelShapExplainer(BackgroundExplainer):
         EngineError
             If the model fails.
         """
-        table, wanted = self._checked_table(X, outputs)
-        result = ShapleyResult.zeros(self._masker.present(table), len(self.output_names_))
-        kernels, plans = np.empty(table.shape[0], dtype="<U6"), self._plans_by_pattern(table)
-        n_evaluations = sum(rows.size * plan.n_evaluations for plan, rows in plans())
+        rows, wanted = self._checked_rows(X, outputs)
+        result = ShapleyResult.zeros(rows.present, len(self.output_names_))
+        kernels, plans = np.empty(len(rows), dtype="<U6"), self._plans_by_pattern(rows)
+        n_evaluations = sum(places.size * plan.n_evaluations for plan, places in plans())
         with ProgressBar(n_evaluations, self.verbose) as bar:
             session = self._session(bar)
-            for plan, rows in plans():
-                kernels[rows] = kernel = self._kernel_of(plan)
+            for plan, places in plans():
+                kernels[places] = kernel = self._kernel_of(plan)
                 if self.tol is None or plan.is_exact:
-                    session.evaluate(plan, self._solver(plan, kernel), table, rows, result)
+                    session.evaluate(plan, self._solver(plan, kernel), rows, places, result)
                 else:
                     solver_of = partial(self._solver, kernel=kernel)
-                    session.evaluate_adaptive(self.tol, plan, solver_of, table, rows, result)
-        return self._explanation(table, wanted, result, kernels)
+                    session.evaluate_adaptive(self.tol, plan, solver_of, rows, places, result)
+        return self._explanation(rows, wanted, result, kernels)
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about at most, before anything runs.
@@ -313,8 +311,8 @@ class KernelShapExplainer(BackgroundExplainer):
         int
         """
         check_is_fitted(self)
-        table, session = self._read(X), self._session(0)
-        return sum(session.cost(plan, rows.size) for plan, rows in self._plans_by_pattern(table)())
+        rows, session = self._read(X), self._session(0)
+        return sum(session.cost(plan, places.size) for plan, places in self._plans_by_pattern(rows)())
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self.background == "all":
@@ -332,7 +330,7 @@ class KernelShapExplainer(BackgroundExplainer):
         return np.argsort(order) % min(N_GROUPS, n_rows)
 
     def _check_kernel(self) -> None:
-        if self.kernel == "pooled" and self.masker is not None and not self.masker.same_players:
+        if self.kernel == "pooled" and self.masker is not None and not self.masker.same_features:
             raise DataError(
                 "The 'kernel' parameter of KernelShapExplainer must be 'auto', 'row' or 'none' with a masker "
                 "that gives each row features of its own, got 'pooled'."
@@ -360,16 +358,16 @@ class KernelShapExplainer(BackgroundExplainer):
 
     def _design(self, n_players: int) -> Coalitions | None:
         """Pairs of coalitions for rows in which so many players vary; None for all coalitions."""
-        budget = self.budget_ if self._masker.same_players else self._budget_for(n_players)
+        budget = self.budget_ if self._masker.same_features else self._budget_for(n_players)
         if 2**n_players <= budget or (self.budget == "auto" and n_players <= EXACT_PLAYERS):
             return None
         n_pairs = min((budget - 2) // 2, n_pairs_of_all(n_players))
         return leverage_pairs(n_players, n_pairs, self._seed)
 
-    def _plans_by_pattern(self, table: Any) -> Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]:
-        """Iterates over the rows in which the same players vary, and the coalitions of these."""
-        patterns, which = np.unique(self._masker.varying(table), axis=0, return_inverse=True)
-        if not self._masker.same_players:
+    def _plans_by_pattern(self, rows: MaskedRows) -> Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]:
+        """Iterates over coalition plans and the places of the rows in which these players vary."""
+        patterns, which = np.unique(rows.varying, axis=0, return_inverse=True)
+        if not self._masker.same_features:
             self._budget_for(int(patterns.sum(axis=1).max()))  # or an error, before anything costs
         designs: dict[int, Coalitions | None] = {}
 
@@ -392,17 +390,17 @@ class KernelShapExplainer(BackgroundExplainer):
 
     def _kernel_of(self, plan: CoalitionPlan) -> str:
         """That of all rows, or, where each has players of its own, that of those which are asked this."""
-        return self.kernel_ if self._masker.same_players else self._chosen_kernel(plan, n_rows=0)
+        return self.kernel_ if self._masker.same_features else self._chosen_kernel(plan, n_rows=0)
 
-    def _learned_kernel(self, every: CoalitionPlan, table: Any) -> KernelParams:
+    def _learned_kernel(self, every: CoalitionPlan, rows: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with "none" only how much the regression leaves over."""
         assert every.coalitions is not None
-        order = np.random.default_rng([self._seed, 2]).permutation(table.shape[0])
+        order = np.random.default_rng([self._seed, 2]).permutation(len(rows))
         n_pairs = min(every.coalitions.n_pairs, every.players.size - 1 + MAX_LEARNING_DOF)
         plan = CoalitionPlan(every.varying, every.coalitions.prefix(n_pairs), every.evaluates_empty)
         assert plan.coalitions is not None
         session = self._session(self.verbose)
-        values, n_model_rows = session.evaluate_pilots(plan, take_rows(table, np.sort(order[:N_PILOTS])))
+        values, n_model_rows = session.evaluate_pilots(plan, rows[np.sort(order[:N_PILOTS])])
         self.n_model_rows_ += n_model_rows
         empty = values[1] if every.evaluates_empty else session.empty_value
         rest = values[1 + int(every.evaluates_empty) :]
@@ -431,7 +429,7 @@ class KernelShapExplainer(BackgroundExplainer):
         n_outputs = len(self.output_names_)
         return Session(self._predictor, self._masker, n_outputs, means, scale, empty, self.n_jobs, verbose)
 
-    def _explanation(self, table: Any, wanted: Any, result: ShapleyResult, kernels: Any) -> Explanation:
+    def _explanation(self, rows: MaskedRows, wanted: Any, result: ShapleyResult, kernels: Any) -> Explanation:
         which, names, extras = self._picked(wanted, result.predictions)
         sampled = picked(result.coalition_variances, which)
         drawn = picked(result.background_variances, which)
@@ -440,10 +438,10 @@ class KernelShapExplainer(BackgroundExplainer):
             "background_std_errors": np.sqrt(drawn),
             "evaluations": result.evaluations,
             "forecast": result.forecast,
-            "kernel": self.kernel_ if self._masker.same_players else kernels,
+            "kernel": self.kernel_ if self._masker.same_features else kernels,
             "background_size_to_halve_error": self._size_to_halve(sampled, drawn),
         }
-        extras |= self._masker.extras(table)
+        extras |= rows.details()
         if self.link != "identity":
             extras["raw_outputs"] = picked(result.predictions, which)
         return Explanation(
@@ -451,8 +449,8 @@ class KernelShapExplainer(BackgroundExplainer):
             std_errors=np.sqrt(sampled + drawn),
             base_values=picked(result.base_values, which),
             outputs=picked(result.outputs, which),
-            data=self._masker.data(table),
-            feature_names=self._masker.players_of(table).names,
+            data=rows.data,
+            feature_names=rows.features.names,
             output_names=names,
             kind="additive",
             method="KernelShapExplainer",

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.evaluate import MaskedRowSource, Reducer, evaluate, evaluate_adaptive, mask_cost
-from agnostix.core.frames import take_rows
-from agnostix.core.masking import Masker
+from agnostix.core.masking import MaskedRows, Masker
 from agnostix.core.models import Predictor
 from agnostix.core.progress import ProgressBar
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.games.group_means import GroupMeans
 from agnostix.games.linked_values import LinkedValues
 from agnostix.games.shapley_reducer import ShapleyReducer
@@ -69,22 +68,22 @@ class Session:
         """Model rows that a plan takes at most for n_rows rows."""
         return n_rows * mask_cost(self.masker, plan.masks)
 
-    def evaluate_pilots(self, plan: CoalitionPlan, table: Any) -> tuple[Floats, int]:
+    def evaluate_pilots(self, plan: CoalitionPlan, rows: MaskedRows) -> tuple[Floats, int]:
         """Coalition values (n_masks, n_rows, n_outputs) of the whole background, and model rows."""
         whole = GroupMeans(np.zeros_like(self.means.groups), self.means.weights)
         (means,), n_model_rows = self._evaluate(
-            MaskedRowSource.from_rows(self.masker, table, plan.masks), whole
+            MaskedRowSource.from_rows(self.masker, rows, plan.masks), whole
         )
         scale = LinkedValues(self.scale.link, np.ones(1))
         return scale.whole(means.transpose(1, 2, 0, 3)), n_model_rows
 
     def evaluate(
-        self, plan: CoalitionPlan, solver: Solver, table: Any, rows: Codes, result: ShapleyResult
+        self, plan: CoalitionPlan, solver: Solver, rows: MaskedRows, places: Codes, result: ShapleyResult
     ) -> None:
-        """Evaluate all coalitions of some rows of a table and solve; the result takes their values."""
-        solved, n_model_rows = self._evaluate(self._source(plan, table, rows), self._reducer(plan, solver))
+        """Evaluate all coalitions of the rows at some places and solve; the result takes their values."""
+        solved, n_model_rows = self._evaluate(self._source(plan, rows, places), self._reducer(plan, solver))
         n = plan.n_evaluations
-        result.put(rows, plan.players, solved, n, np.full(rows.size, n))
+        result.put(places, plan.players, solved, n, np.full(places.size, n))
         result.n_model_rows += n_model_rows
 
     def evaluate_adaptive(
@@ -92,8 +91,8 @@ class Session:
         tol: float,
         plan: CoalitionPlan,
         solver_of: Callable[[CoalitionPlan], Solver],
-        table: Any,
-        rows: Codes,
+        rows: MaskedRows,
+        places: Codes,
         result: ShapleyResult,
     ) -> None:
         """The same in stages, each about twice as many coalitions, until a row's errors are within `tol`.
@@ -104,18 +103,23 @@ class Session:
         reducers = [self._reducer(prefix, solver_of(prefix)) for prefix in prefixes]
         n_bytes = 8 * plan.masks.shape[0] * self.means.n_kept * self.n_outputs
         n_rows = max(1, _STAGED_BYTES // n_bytes)
-        for start in range(0, rows.size, n_rows):
+        for start in range(0, places.size, n_rows):
             stopping = Stopping(tol, reducers)
             self._evaluate_stages(
-                stopping, plan.stages(prefixes), table, rows[start : start + n_rows], result
+                stopping, plan.stages(prefixes), rows, places[start : start + n_rows], result
             )
 
     def _evaluate_stages(
-        self, stopping: Stopping, masks: tuple[Any, ...], table: Any, rows: Codes, result: ShapleyResult
+        self,
+        stopping: Stopping,
+        masks: tuple[Bools, ...],
+        rows: MaskedRows,
+        places: Codes,
+        result: ShapleyResult,
     ) -> None:
         stages = evaluate_adaptive(
             self.predictor,
-            self._source(stopping.reducers[-1].plan, table, rows),
+            self._source(stopping.reducers[-1].plan, rows, places),
             masks,
             self.means,
             stopping.keep_going,
@@ -123,7 +127,7 @@ class Session:
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-        last = last_stages([evaluated for evaluated, _, _ in stages], rows.size)
+        last = last_stages([evaluated for evaluated, _, _ in stages], places.size)
         for number in range(len(stages)):
             stopped = np.flatnonzero(last == number)
             if stopped.size == 0:
@@ -135,11 +139,11 @@ class Session:
             plan = stopping.reducers[number].plan
             n = plan.n_evaluations
             forecast = np.ceil(n * np.maximum(1.0, relative_errors(solved) / stopping.tol) ** 2)
-            result.put(rows[stopped], plan.players, solved, n, forecast)
+            result.put(places[stopped], plan.players, solved, n, forecast)
         result.n_model_rows += sum(n for _, _, n in stages)
 
-    def _source(self, plan: CoalitionPlan, table: Any, rows: Codes) -> MaskedRowSource:
-        return MaskedRowSource.from_rows(self.masker, take_rows(table, rows), plan.masks, names=rows)
+    def _source(self, plan: CoalitionPlan, rows: MaskedRows, places: Codes) -> MaskedRowSource:
+        return MaskedRowSource.from_rows(self.masker, rows[places], plan.masks, names=places)
 
     def _reducer(self, plan: CoalitionPlan, solver: Solver) -> ShapleyReducer:
         return ShapleyReducer(plan, self.means, self.scale, self.empty, solver)

@@ -10,7 +10,7 @@ import numpy as np
 
 from agnostix.core.evaluate import TableRows
 from agnostix.core.frames import as_table, columns
-from agnostix.core.masking.alike import check_alike
+from agnostix.core.masking.schema import check_schema
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
 from agnostix.mimic.material import Material
@@ -45,7 +45,7 @@ class QuerySampler:
     def sample(self, material: Material, n_drawn: int, sampler: Callable[..., Any]) -> Material:
         """Given rows, and n_drawn rows from the user's sampler(n, rng)."""
         drawn = as_table(sampler(n_drawn, np.random.default_rng([self.seed, 1])))
-        check_alike(drawn, self.bootstrap.table)
+        check_schema(drawn, self.bootstrap.table)
         if drawn.shape[0] != n_drawn:
             raise DataError(
                 f"The 'synthetic' sampler of MimicTree was asked for {n_drawn} rows and gave "

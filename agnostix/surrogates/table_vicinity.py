@@ -11,8 +11,8 @@ from scipy.stats import t as student
 from agnostix.core.evaluate import TableRows
 from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import Players
-from agnostix.core.masking.alike import check_alike
-from agnostix.core.masking.identity import distinct_rows
+from agnostix.core.masking.duplicates import distinct_rows
+from agnostix.core.masking.schema import check_schema
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, SharedRows, Traces
@@ -84,14 +84,14 @@ class TableVicinity:
             If it is not.
         """
         table = as_table(X)
-        check_alike(table, self.neighbourhood.like)
+        check_schema(table, self.neighbourhood.like)
         return table
 
     def data(self, rows: Any) -> Any:
         """The table itself."""
         return rows
 
-    def players_of(self, rows: Any) -> Players:
+    def features_of(self, rows: Any) -> Players:
         """The features, whatever the rows."""
         return self.players
 

@@ -10,9 +10,9 @@ import pytest
 from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix import KernelShapExplainer, LimeExplainer
+from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
 from agnostix.core.masking import SegmentMasker, TextMasker
-from agnostix.exceptions import EngineError
+from agnostix.exceptions import DataError, EngineError
 from agnostix.testing import CountingModel
 from agnostix.testing.asking import assert_same, told
 from agnostix.testing.cutting import peak_mb
@@ -65,7 +65,7 @@ def fitted(explainer, masker, X, model=None, **parameters):
 def test_what_is_told_makes_sense(explainer, masker, X):
     exp = fitted(explainer, masker, X).explain(X)
     there = ~np.isnan(exp.values)
-    assert (there.any(axis=2) == masker.present(masker.read(X))).all()
+    assert (there.any(axis=2) == masker.read(X).present).all()
     assert_errors(exp)
     whole = [name for name in ("base_values", "outputs") if np.isnan(getattr(exp, name)).any()]
     assert whole == []
@@ -78,8 +78,6 @@ def test_what_is_told_makes_sense(explainer, masker, X):
 @kinds
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_workers_change_no_bit(explainer, masker, X, backend):
-    if backend == "loky" and masker is KINDS["cut"][0]:
-        pytest.skip("a lambda is not sent to other processes")
     own = fitted(explainer, masker, X)
     expected = told(own.explain(X))
     with parallel_config(backend=backend):
@@ -132,7 +130,7 @@ def test_nothing_matters_to_a_constant_model(explainer, masker, X, value):
     exp = fitted(explainer, masker, X, lambda X: np.full(len(X), value)).explain(X)
     rounding = 1e-12 * abs(value) if exp.kind == "surrogate" else 0.0
     for row in range(4):
-        n = int(masker.present(masker.read(X))[row].sum())
+        n = int(masker.read(X).present[row].sum())
         assert_zero(exp[[row]].sel(features=exp.feature_names[:n]), rounding, "under a constant model")
     np.testing.assert_allclose(exp.base_values, value, rtol=1e-12)
 
@@ -253,3 +251,50 @@ def test_memory_is_kept_to_what_is_allowed(explainer, n_jobs):
         own = fitted(explainer, masker, X, lambda X: X[:, 3, 4, 0] * X[:, 20, 2, 1], n_jobs=n_jobs)
         own.explain(X)  # what is imported and set up once is not counted
         assert peak_mb(lambda: own.explain(X)) <= room
+
+
+kinds_of_explainer = pytest.mark.parametrize(
+    "explainer", [KernelShapExplainer, LimeExplainer, OcclusionExplainer]
+)
+
+
+class Half:
+    """Reads, and does nothing else that a masker does."""
+
+    weights, background, mask_distribution, same_features, merges = np.ones(1), None, "bernoulli", True, False
+
+    def read(self, X):
+        return X
+
+
+MASKERS = {"half a masker": Half(), "a class": SegmentMasker, "another class": TextMasker, "a word": "grid"}
+
+
+@pytest.mark.parametrize("masker", MASKERS.values(), ids=MASKERS)
+@kinds_of_explainer
+def test_a_masker_that_is_incomplete_or_a_class_is_refused(explainer, masker):
+    with pytest.raises(ValueError) as error:
+        explainer(np.sum, masker=masker).fit(np.eye(3))
+    message = str(error.value)
+    assert message.startswith(f"The 'masker' parameter of {explainer.__name__} must be a masker")
+    assert "SegmentMasker()" in message
+    assert "an instance" in message
+    for name in ("background", "draws", "mask_distribution", "merges", "read", "same_features", "weights"):
+        assert repr(name) in message
+    assert message.endswith(f" Got {masker!r} instead.")
+
+
+@kinds_of_explainer
+def test_a_masker_that_returns_incomplete_rows_is_refused(explainer):
+    class ReturnsPixels(Half):
+        def draws(self, masks):
+            return []
+
+    with pytest.raises(DataError) as error:
+        explainer(np.sum, masker=ReturnsPixels()).fit(np.eye(3))
+    message = str(error.value)
+    assert "ReturnsPixels.read" in message
+    assert "ndarray" in message
+    for name in ("builder", "compose", "details", "distinct", "features", "n_values", "present", "varying"):
+        assert repr(name) in message
+    assert "'data'" not in message  # which arrays have

@@ -38,7 +38,7 @@ PREDICTOR = as_predictor(answers)
 
 
 def masker_of(background=BACKGROUND, weights=WEIGHTS, groups=None):
-    return TabularMasker(background, weights, Players.of(["x0", "x1", "x2"], groups))
+    return TabularMasker(background, weights, Players.from_names(["x0", "x1", "x2"], groups))
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Found:
 
 
 def run(predictor, masker, masks, X, *, n_outputs, **how):
-    source = MaskedRowSource.from_rows(masker, X, masks)
+    source = MaskedRowSource.from_rows(masker, masker.read(X), masks)
     (means, variances), n_model_rows = evaluate(
         predictor, source, MeanAndVariance(), n_outputs=n_outputs, **how
     )
@@ -123,7 +123,7 @@ def test_the_layout_of_the_answers_changes_no_bit(order, n_outputs, n_background
 
 def test_equal_answers_average_to_themselves():
     weights = np.full(7, 1 / 7)
-    masker = TabularMasker(RNG.normal(size=(7, 3)), weights, Players.of(["x0", "x1", "x2"]))
+    masker = TabularMasker(RNG.normal(size=(7, 3)), weights, Players.from_names(["x0", "x1", "x2"]))
     found = run(as_predictor(lambda X: np.full(len(X), 0.1)), masker, MASKS, X, n_outputs=1)
     np.testing.assert_array_equal(found.means, 0.1)
     np.testing.assert_array_equal(found.variances, 0.0)
@@ -206,7 +206,7 @@ STAGES = (MASKS[:2], MASKS[2:5], MASKS[5:])
 
 
 def run_stages(X, keep_going, **how):
-    source = MaskedRowSource.from_rows(masker_of(), X, MASKS)
+    source = MaskedRowSource.from_rows(masker_of(), masker_of().read(X), MASKS)
     return evaluate_adaptive(PREDICTOR, source, STAGES, MeanAndVariance(), keep_going, n_outputs=2, **how)
 
 
@@ -236,7 +236,7 @@ def test_later_stages_evaluate_only_rows_that_go_on(n_jobs):
     assert seen[1][1] == ((answers(X)[:, 0] > 0).sum(), 3, 2)
     whole = run(PREDICTOR, masker_of(), MASKS, again, n_outputs=2)
     np.testing.assert_array_equal(stages[1][1][0], whole.means[stages[1][0], 2:5])
-    n_distinct = MaskedRowSource.from_rows(masker_of(), again, MASKS).rows.size
+    n_distinct = MaskedRowSource.from_rows(masker_of(), masker_of().read(again), MASKS).rows.size
     assert stages[0][2] <= cost(STAGES[0], masker_of(), n_distinct)
 
 
@@ -263,7 +263,7 @@ class Composes:
 @pytest.mark.parametrize("groups", [None, {"g": ["x2", "x0"]}])
 def test_a_model_that_composes_rows_gets_masks_instead(groups):
     masker = masker_of(groups=groups)
-    masks = MASKS[:, : len(masker.players.names)]
+    masks = MASKS[:, : len(masker.features.names)]
     model = Composes()
     found = run(as_predictor(model), masker, masks, X, n_outputs=2)
     built = run(PREDICTOR, masker, masks, X, n_outputs=2)

@@ -20,7 +20,7 @@ def model(X):
 
 
 def session_of(groups=range(6), empty=True, n_jobs=None):
-    masker = TabularMasker(BACKGROUND, WEIGHTS, Players.of(["x0", "x1", "x2"]))
+    masker = TabularMasker(BACKGROUND, WEIGHTS, Players.from_names(["x0", "x1", "x2"]))
     means = GroupMeans(np.array(list(groups)), WEIGHTS)
     scale = LinkedValues("identity", np.bincount(means.groups, WEIGHTS))
     none = means.of_background(model(BACKGROUND)) if empty else None
@@ -37,7 +37,7 @@ def test_games_of_some_rows_are_put_where_they_belong(empty, rows):
     result = ShapleyResult.zeros(np.ones((5, 3), dtype=bool), 2)
     session = session_of(empty=empty)
     plan = ALL if empty else CoalitionPlan(ALL.varying, None, evaluates_empty=True)
-    session.evaluate(plan, ExactSolver(3), X, np.array(rows), result)
+    session.evaluate(plan, ExactSolver(3), session.masker.read(X), np.array(rows), result)
     for row in range(5):
         answers = told(X[row])
         played = float(row in rows)
@@ -58,7 +58,8 @@ def test_games_of_some_rows_are_put_where_they_belong(empty, rows):
 def test_groups_are_left_out_as_wholes():
     result = ShapleyResult.zeros(np.ones((5, 3), dtype=bool), 2)
     groups = [0, 1, 1, 0, 2, 2]
-    session_of(groups).evaluate(ALL, ExactSolver(3), X, np.arange(5), result)
+    session = session_of(groups)
+    session.evaluate(ALL, ExactSolver(3), session.masker.read(X), np.arange(5), result)
     answers = told(X[2])
     whole, variance = ref.masked_values(answers, WEIGHTS), 0.0
     for group in range(3):
@@ -69,7 +70,8 @@ def test_groups_are_left_out_as_wholes():
 
 def test_a_kernel_is_learned_from_values_of_the_whole_background():
     plan = CoalitionPlan(ALL.varying, leverage_pairs(3, 2, seed=0), evaluates_empty=False)
-    values, n_model_rows = session_of([0, 1, 1, 0, 2, 2]).evaluate_pilots(plan, X)
+    session = session_of([0, 1, 1, 0, 2, 2])
+    values, n_model_rows = session.evaluate_pilots(plan, session.masker.read(X))
     assert values.shape == (5, 5, 2)
     for row in range(5):
         answers = told(X[row])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agnostix.core.masking.identity import distinct_rows, first_of_each, keys_of, value_codes
+from agnostix.core.masking.duplicates import distinct_rows, first_of_each, keys_of, value_codes
 
 
 def test_objects_that_are_equal_but_not_the_same_stay_apart():
@@ -50,6 +50,6 @@ def test_keys_differ_by_column_and_by_code():
     codes = np.tile(np.arange(-1, 3000)[:, None], (1, 5))
     keys = keys_of(codes)
     assert np.unique(keys).size == keys.size
-    assert not np.isin(keys_of(codes[:, :1], first_place=0), keys).any()
+    assert not np.isin(keys_of(codes[:, :1], first_column=0), keys).any()
     sums = {int(a) for a in (keys[:500, None, 0] + keys[None, :500, 1]).ravel()}
     assert len(sums) == 250_000
