@@ -15,7 +15,7 @@ STOREYS = [
     {"exceptions"},
     {"core"},
     {"perturb", "solvers"},
-    {"population", "engine", "maskers"},
+    {"population", "maskers"},
     {"games", "surrogates", "mimic"},
     {"explainers"},
     {"plotting", "metrics", "testing"},
@@ -95,14 +95,14 @@ def test_the_only_import_that_looks_up_is_there_and_lazy() -> None:
 def test_the_house_is_seen_at_all() -> None:
     imported = [name for path in PACKAGE.rglob("*.py") for _, name in _imported(path, PACKAGE)]
     seen = {name[1] for name in imported if len(name) > 1}
-    assert {"core", "perturb", "solvers", "engine", "exceptions"} <= seen
+    assert {"core", "perturb", "solvers", "games", "exceptions"} <= seen
 
 
 @pytest.mark.parametrize(
     ("file", "source", "complaint"),
     [
         ("solvers/dual.py", "from agnostix.population import sample", "may import only from below"),
-        ("solvers/dual.py", "import agnostix.engine.run", "may import only from below"),
+        ("solvers/dual.py", "import agnostix.games.session", "may import only from below"),
         ("solvers/dual.py", "from ..report import page", "may import only from below"),
         ("solvers/__init__.py", "from ..report import page", "may import only from below"),
         (
@@ -110,13 +110,13 @@ def test_the_house_is_seen_at_all() -> None:
             "from agnostix.population.table import Table",
             "may import only from below",
         ),
-        ("core/base/explainer.py", "from ...engine import run", "may import only from below"),
+        ("core/base/explainer.py", "from ...games import session", "may import only from below"),
         (
             "core/base/__init__.py",
             "from agnostix.explainers.occlusion import x",
             "may import only from below",
         ),
-        ("perturb/tabular.py", "from agnostix.engine import run", "may import only from below"),
+        ("perturb/tabular.py", "from agnostix.games import session", "may import only from below"),
         ("core/models/adapt.py", "from agnostix.perturb import Plan", "may import only from below"),
         ("report/page.py", "from agnostix import as_predictor", "not the top"),
         ("report/page.py", "import agnostix", "not the top"),
@@ -136,11 +136,11 @@ def test_a_violation_is_caught(tmp_path: Path, file: str, source: str, complaint
     [
         ("solvers/dual.py", "from agnostix.solvers.hull import face\nfrom . import atoms"),
         ("population/a.py", "import numpy as np\nfrom agnostix.solvers import dual"),
-        ("engine/run.py", "from agnostix.core.models import Predictor\nfrom agnostix.perturb import Plan"),
+        ("games/a.py", "from agnostix.core.models import Predictor\nfrom agnostix.perturb import Windows"),
         ("core/base/a.py", "from agnostix.core.explanation import Explanation\nfrom . import b"),
         (
             "explainers/occlusion.py",
-            "from agnostix.core.base import outputs\nfrom agnostix.engine import run",
+            "from agnostix.core.base import outputs\nfrom agnostix.games import session",
         ),
         ("cli/__init__.py", "from agnostix import WhatIfReport"),
         ("__init__.py", "from agnostix.report import WhatIfReport"),
