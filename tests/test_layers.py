@@ -55,7 +55,7 @@ class Rules:
         return {name: height for height, names in enumerate(ordered) for name in names}
 
     def violations(self, package: Path) -> list[str]:
-        """Imports that are not allowed, packages without a layer, and entries of lists that are not needed."""
+        """Imports that are not allowed, packages without a layer, and entries of lists that are idle."""
         found, used = [], set()
         for path in sorted(package.rglob("*.py")):
             own = _module_name(path, package)

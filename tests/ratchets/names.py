@@ -70,6 +70,8 @@ ONLY_IN = {
     "drawn": _SAMPLES,
     # Shapley values have players.
     "players_": {"core", "explainers", "lime", "occlusion", "surrogate_tree"},
+    # A session of a differentiable model is one.
+    "Session": {"games", "shapley"},
     # A condition of a rule is one.
     "Condition": {"population", "what_if"},
 }
