@@ -130,7 +130,7 @@ def _rare(sampling: str) -> Any:
     people = inputs.dateless()
     seen = people.assign(town=people["town"].where(people.index >= 2, "island"))
     rows = seen[:4].assign(town=["island", "north", "east", "island"])
-    return explained(inputs.spender(dates=False), rows, seen, sampling=sampling, n_samples=512)
+    return explained(inputs.approval(dates=False), rows, seen, sampling=sampling, n_samples=512)
 
 
 def _masks() -> None:
