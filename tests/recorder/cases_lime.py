@@ -128,9 +128,9 @@ def _unseen() -> Any:
 def _rare(sampling: str) -> Any:
     """Labels that few draws have, and one that none has."""
     people = inputs.dateless()
-    seen = people.assign(town=people["town"].where(people.index >= 2, "island"))
+    seen = people.assign(town=people["town"].where(people.index >= 1, "island"))
     rows = seen[:4].assign(town=["island", "north", "east", "island"])
-    return explained(inputs.approval(dates=False), rows, seen, sampling=sampling, n_samples=512)
+    return explained(inputs.approval(dates=False), rows, seen, sampling=sampling, n_samples=256)
 
 
 def _masks() -> None:
