@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from agnostix import KernelShapExplainer, OcclusionExplainer, as_predictor  # noqa: E402
-from agnostix.core.masking import SegmentMasker  # noqa: E402
 from agnostix.exceptions import ModelOutputError  # noqa: E402
+from agnostix.maskers import SegmentMasker  # noqa: E402
 
 X = np.random.default_rng(0).random((4, 3))
 Answer = namedtuple("Answer", "logits aux")
