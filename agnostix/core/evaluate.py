@@ -530,7 +530,7 @@ def _evaluate_blocks(
     worker: int,
     blocks: range,
 ) -> tuple[list[tuple[bool, Any]], int]:
-    """Results of items, or what is kept of those of which only some blocks are among these; and model rows."""
+    """Results of items, what is kept of those of which only some blocks are here, and model rows."""
     source, caller = source.for_worker(), ModelCaller(predictor, n_outputs)
     reducer = reduce if isinstance(reduce, Reducer) else None
     outcomes: list[tuple[bool, Any]] = []
