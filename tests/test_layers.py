@@ -28,7 +28,7 @@ NOT_MOVED = [
     {"explainers"},
 ]
 
-LOOKS_UP: set[tuple[str, str]] = set()
+LOOKS_UP = {("core/explanation/plot_accessor.py", "plotting")}
 """Modules that import a package above them, within a function, with that package."""
 
 

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.base.outputs import picked
-from agnostix.core.explanation import Explanation
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.masking import Background, MaskedRows, MaskerConstraint
 from agnostix.core.masking.medoids import medoids
 from agnostix.core.progress import ProgressBar
@@ -273,7 +273,7 @@ class KernelShapExplainer(BackgroundExplainer):
         Returns
         -------
         Explanation
-            Of kind "additive".
+            Contributions that sum to ``outputs - base_values``.
 
         Raises
         ------
@@ -433,17 +433,18 @@ class KernelShapExplainer(BackgroundExplainer):
         which, names, extras = self._picked(wanted, result.predictions)
         sampled = picked(result.coalition_variances, which)
         drawn = picked(result.background_variances, which)
+        by_value, by_row = ("row", "feature", "output"), ("row",)
         extras |= {
-            "coalition_std_errors": np.sqrt(sampled),
-            "background_std_errors": np.sqrt(drawn),
-            "evaluations": result.evaluations,
-            "forecast": result.forecast,
-            "kernel": self.kernel_ if self._masker.same_features else kernels,
-            "background_size_to_halve_error": self._size_to_halve(sampled, drawn),
+            "coalition_std_errors": Detail(np.sqrt(sampled), by_value),
+            "background_std_errors": Detail(np.sqrt(drawn), by_value),
+            "evaluations": Detail(result.evaluations, by_row),
+            "forecast": Detail(result.forecast, by_row),
+            "kernel": self.kernel_ if self._masker.same_features else Detail(kernels, by_row),
+            "background_size_to_halve_error": Detail(self._size_to_halve(sampled, drawn), by_row),
         }
         extras |= rows.details()
         if self.link != "identity":
-            extras["raw_outputs"] = picked(result.predictions, which)
+            extras["raw_outputs"] = Detail(picked(result.predictions, which), ("row", "output"))
         return Explanation(
             values=picked(result.values, which),
             std_errors=np.sqrt(sampled + drawn),
@@ -452,7 +453,9 @@ class KernelShapExplainer(BackgroundExplainer):
             data=rows.data,
             feature_names=rows.features.names,
             output_names=names,
-            kind="additive",
+            quantity="contribution",
+            completeness="outputs - base_values",
+            units="model output" if self.link == "identity" else "log-odds",
             method="KernelShapExplainer",
             params=self._told_params(),
             n_model_rows=result.n_model_rows,

@@ -9,7 +9,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
@@ -39,7 +39,7 @@ def output_index(explanation: Explanation, output: Any, asked_by: str = "output"
     """
     if len(explanation) == 0:
         raise ValueError("The explanation has no rows, so that there is nothing to draw.")
-    if explanation.values.ndim != 3:
+    if explanation.dims != ("row", "feature", "output"):
         raise ValueError(
             "Values of pixels have no features to be drawn; this picture needs values of shape (n_rows, "
             f"n_features, n_outputs), got {explanation.values.shape}."
@@ -294,24 +294,28 @@ def has_order(column: Any) -> bool:
     return isinstance(dtype, nw.Enum | nw.Boolean)
 
 
-def half_widths(std_errors: Any, confidence_level: float) -> Floats:
-    """Half of the normal confidence intervals' widths.
+def ends_of(explanation: Explanation) -> tuple[Floats, Floats]:
+    """Base values and outputs, where values start and where they lead.
 
     Parameters
     ----------
-    std_errors : float or ndarray
-        In model output units.
-    confidence_level : float
-        Between 0 and 1.
+    explanation : Explanation
+        Of rows.
 
     Returns
     -------
-    ndarray
-        Of the same shape.
+    base_values, outputs : ndarray of shape (n_rows, n_outputs)
+
+    Raises
+    ------
+    ValueError
+        If it has none.
     """
-    if not 0 < confidence_level < 1:
-        raise ValueError(f"confidence_level must be between 0 and 1, got {confidence_level}.")
-    return np.asarray(std_errors, dtype=float) * norm.ppf(0.5 + 0.5 * confidence_level)
+    base, outputs = explanation.base_values, explanation.outputs
+    if base is None or outputs is None:
+        name = "base_values" if base is None else "outputs"
+        raise ValueError(f"This picture starts at the base value and leads to the output; {name} is None.")
+    return base, outputs
 
 
 def errors_of(explanation: Explanation, output: int) -> Floats:

@@ -12,7 +12,6 @@ from agnostix.core.explanation import Explanation
 from agnostix.plotting.attributions import (
     check_most,
     errors_of,
-    half_widths,
     largest_first,
     one_row_of,
     output_index,
@@ -140,18 +139,19 @@ class BarDisplay:
         if row is not None and by is not None:
             raise ValueError("One row has no groups: pass row= or by=, not both.")
         k = output_index(explanation, output)
-        words = effect_words(explanation.kind, explanation.output_names[k])
+        words = effect_words(explanation, explanation.output_names[k])
         if row is None and by is None and len(explanation) == 1:
             row = 0
         if row is not None:
             i = row_index(explanation, row)
-            bars, told = _of_row(explanation, i, k), Fidelity.of(explanation, i, k, confidence_level)
+            bars, told = (
+                _of_row(explanation, i, k, confidence_level),
+                Fidelity.of(explanation, i, k, confidence_level),
+            )
             fidelity, is_poor = (told.words, told.is_poor) if told else ("", False)
         else:
-            bars, words = _of_rows(explanation, k, by), f"mean size of the {words}"
+            bars, words = _of_rows(explanation, k, by, confidence_level), f"mean size of the {words}"
             fidelity, is_poor = fidelity_over_rows(explanation, k, confidence_level), False
-        half = half_widths(bars["std_error"], confidence_level)
-        bars = bars.assign(low=bars["value"] - half, high=bars["value"] + half)
         return cls(bars.reset_index(drop=True), max_features, words, fidelity, is_poor)
 
     @classmethod
@@ -290,10 +290,11 @@ class BarDisplay:
         return list(largest.sort_values(ascending=False, kind="stable").index)
 
 
-def _of_row(explanation: Explanation, i: int, k: int) -> pd.DataFrame:
+def _of_row(explanation: Explanation, i: int, k: int, confidence_level: float) -> pd.DataFrame:
     values = values_in_row(explanation, i, k)
     own, said = own_columns(explanation), said_in_row(explanation, i)
     order = largest_first(values[None])
+    low, high = (ends[0, order, k] for ends in explanation[i].interval(confidence_level))
     data = [None if own[j] is None else value_words(values_of(own[j], slice(i, i + 1))[0]) for j in order]
     return pd.DataFrame(
         {
@@ -303,29 +304,34 @@ def _of_row(explanation: Explanation, i: int, k: int) -> pd.DataFrame:
             "data": pd.Series(data, dtype=object),
             "value": values[order],
             "std_error": errors_of(explanation, k)[i, order],
+            "low": low,
+            "high": high,
         }
     )
 
 
-def _of_rows(explanation: Explanation, k: int, by: Any) -> pd.DataFrame:
+def _of_rows(explanation: Explanation, k: int, by: Any, confidence_level: float) -> pd.DataFrame:
     check_same_features(explanation)
-    output = explanation.output_names[k]
-    sizes = explanation.aggregate(by)
-    keys = [(None, key) if by is None else key for key in sizes.index]
-    groups = [MISSING if by is not None and is_missing(group) else group for group, _ in keys]
-    n_groups = len(set(groups))
+    sizes = explanation.sel(outputs=k).aggregate(by)
+    labels = [None] if by is None else [MISSING if is_missing(one) else one for one in sizes.labels("group")]
+    n_features, n_groups = len(sizes.feature_names), len(labels)
     if n_groups > len(SERIES):
         raise ValueError(
             f"by makes {n_groups} groups and at most {len(SERIES)} can be told apart; pass coarser labels of "
             "the rows, for example by=pd.cut(...)."
         )
+    n_bars = n_groups * n_features
+    assert sizes.std_errors is not None
+    low, high = sizes.interval(confidence_level)
     return pd.DataFrame(
         {
-            "feature": [feature for _, feature in keys],
-            "said": pd.Series([None] * len(keys), dtype=object),
-            "group": pd.Series(groups, dtype=object),
-            "data": pd.Series([None] * len(keys), dtype=object),
-            "value": sizes["value"][output].to_numpy(),
-            "std_error": sizes["std_error"][output].to_numpy(),
+            "feature": list(sizes.feature_names) * n_groups,
+            "said": pd.Series([None] * n_bars, dtype=object),
+            "group": pd.Series(labels, dtype=object).repeat(n_features).reset_index(drop=True),
+            "data": pd.Series([None] * n_bars, dtype=object),
+            "value": sizes.values.ravel(),
+            "std_error": sizes.std_errors.ravel(),
+            "low": low.ravel(),
+            "high": high.ravel(),
         }
     )

@@ -103,7 +103,7 @@ class BeeswarmDisplay:
             _dots(explanation.feature_names[j], rows, own[j], values[:, j], errors[:, j])
             for j in order[:max_features]
         ]
-        words = effect_words(explanation.kind, explanation.output_names[k])
+        words = effect_words(explanation, explanation.output_names[k])
         return cls(pd.concat(parts, ignore_index=True), len(order), words)
 
     @classmethod

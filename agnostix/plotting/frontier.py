@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.attributions import half_widths
+from agnostix.core.explanation.intervals import half_widths
 from agnostix.plotting.marks import limits, write_ticks
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, axes_for, house_style
 from agnostix.plotting.tree import LEVEL

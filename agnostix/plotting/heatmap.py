@@ -9,7 +9,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
-from agnostix.plotting.attributions import check_most, largest_first, output_index, row_labels
+from agnostix.plotting.attributions import check_most, ends_of, largest_first, output_index, row_labels
 from agnostix.plotting.in_row import check_same_features
 from agnostix.plotting.marks import diverging, limits, write_ticks
 from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style, shortened
@@ -119,14 +119,14 @@ class HeatmapDisplay:
             raise ValueError(f"order must be one of {', '.join(map(repr, _ORDERS))}; got {order!r}.")
         check_same_features(explanation)
         k = output_index(explanation, output)
-        values, outputs = explanation.values[:, :, k], explanation.outputs[:, k]
+        values, outputs = explanation.values[:, :, k], ends_of(explanation)[1][:, k]
         features = largest_first(values)
         rows = _by_similarity(values, outputs) if order == "cluster" else np.argsort(outputs, kind="stable")
         cells = _cells(explanation, features[:max_features], rows, k)
         name = explanation.output_names[k]
         count = f"{len(rows):,} rows" if len(rows) > 1 else "1 row"
         rows_label = f"{count}, {_ORDERS[order]}" if len(rows) > 1 else count
-        return cls(cells, len(features), name, effect_words(explanation.kind, name), rows_label)
+        return cls(cells, len(features), name, effect_words(explanation, name), rows_label)
 
     @classmethod
     def from_explainer(
@@ -277,13 +277,14 @@ def _neighbours_together(matrix: Floats) -> Floats:
 def _cells(explanation: Explanation, features: Any, rows: Any, k: int) -> pd.DataFrame:
     labels = row_labels(explanation)
     n_features = len(features)
+    base, outputs = ends_of(explanation)
     return pd.DataFrame(
         {
             "feature": np.repeat([explanation.feature_names[j] for j in features], len(rows)),
             "row": [labels[i] for i in rows] * n_features,
             "value": explanation.values[np.ix_(rows, features, [k])][:, :, 0].T.ravel(),
-            "output": np.tile(explanation.outputs[rows, k], n_features),
-            "base": np.tile(explanation.base_values[rows, k], n_features),
+            "output": np.tile(outputs[rows, k], n_features),
+            "base": np.tile(base[rows, k], n_features),
         }
     )
 

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.detail import expand
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.typing import Floats
-from agnostix.plotting.attributions import errors_of, half_widths, largest_first
+from agnostix.plotting.attributions import ends_of, errors_of, largest_first
 
 
 def said_in_row(explanation: Explanation, i: int) -> list[str | None]:
@@ -30,7 +32,7 @@ def said_in_row(explanation: Explanation, i: int) -> list[str | None]:
     """
     for name in ("conditions", "words"):
         told: Any = explanation.extras.get(name)
-        if np.shape(told) == explanation.values.shape[:2]:
+        if told is not None and told.dims == ("row", "feature"):
             return [str(one) or None for one in np.asarray(told)[i]]
     return [None] * len(explanation.feature_names)
 
@@ -52,7 +54,7 @@ def values_in_row(explanation: Explanation, i: int, k: int) -> Floats:
     """
     values: Floats = np.array(explanation.values[i, :, k])
     selected: Any = explanation.extras.get("selected")
-    if np.shape(selected) == explanation.values.shape:
+    if selected is not None:
         values[~np.asarray(selected)[i, :, k] & (values == 0.0)] = np.nan
     return values
 
@@ -73,7 +75,7 @@ def named_in_row(explanation: Explanation, i: int) -> Explanation:
     """
     if "predicted" not in explanation.extras:
         return explanation
-    return replace(explanation, output_names=(str(explanation.extras["predicted"][i]),))
+    return replace(explanation, output_names=(str(explanation.extras["predicted"].array[i]),))
 
 
 def intervals_in_row(explanation: Explanation, i: int, k: int, confidence_level: float) -> pd.DataFrame:
@@ -95,9 +97,9 @@ def intervals_in_row(explanation: Explanation, i: int, k: int, confidence_level:
     """
     values, errors = values_in_row(explanation, i, k), errors_of(explanation, k)[i]
     places = largest_first(values[None])
-    half = half_widths(errors[places], confidence_level)
-    found = pd.DataFrame({"place": places, "value": values[places], "std_error": errors[places]})
-    return found.assign(low=found["value"] - half, high=found["value"] + half)
+    low, high = (ends[0, places, k] for ends in explanation[i].interval(confidence_level))
+    known = {"value": values[places], "std_error": errors[places], "low": low, "high": high}
+    return pd.DataFrame({"place": places, **known})
 
 
 def surrogate_output(explanation: Explanation, i: int, k: int) -> float:
@@ -106,7 +108,7 @@ def surrogate_output(explanation: Explanation, i: int, k: int) -> float:
     Parameters
     ----------
     explanation : Explanation
-        Of kind "surrogate".
+        Of a surrogate.
     i, k : int
         Places of the row and of the output.
 
@@ -117,8 +119,8 @@ def surrogate_output(explanation: Explanation, i: int, k: int) -> float:
     """
     told = explanation.extras.get("surrogate_outputs")
     if told is not None:
-        return float(told[i, k])
-    return float(explanation.base_values[i, k] + np.nansum(explanation.values[i, :, k]))
+        return float(told.array[i, k])
+    return float(ends_of(explanation)[0][i, k] + np.nansum(explanation.values[i, :, k]))
 
 
 def surrogate_error(explanation: Explanation, i: int, k: int) -> float:
@@ -127,7 +129,7 @@ def surrogate_error(explanation: Explanation, i: int, k: int) -> float:
     Parameters
     ----------
     explanation : Explanation
-        Of kind "surrogate".
+        Of a surrogate.
     i, k : int
         Places of the row and of the output.
 
@@ -137,7 +139,28 @@ def surrogate_error(explanation: Explanation, i: int, k: int) -> float:
         In explained units; NaN where it is not told.
     """
     told = explanation.extras.get("surrogate_std_errors")
-    return float("nan") if told is None else float(told[i, k])
+    return float("nan") if told is None else float(told.array[i, k])
+
+
+def surrogate_dof(explanation: Explanation, i: int, k: int) -> float:
+    """Degrees of freedom of the standard errors of a surrogate's answer and R².
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of a surrogate.
+    i, k : int
+        Places of the row and of the output.
+
+    Returns
+    -------
+    float
+        Infinite where they are not told, or differ from feature to feature.
+    """
+    told = explanation.extras.get(DEGREES_OF_FREEDOM)
+    if told is None or not set(told.dims) <= {"row", "output"}:
+        return float("inf")
+    return float(np.broadcast_to(expand(told, ("row", "output")), ends_of(explanation)[1].shape)[i, k])
 
 
 def check_same_features(explanation: Explanation) -> None:

@@ -72,10 +72,20 @@ def check_texts(explanation: Explanation) -> None:
             "TextDisplay needs the places of words in texts, and extras['spans'] is not there. Rows of "
             "tables are drawn by WaterfallDisplay and BarDisplay, pictures by SegmentsDisplay."
         )
-    if np.ndim(spans) != 3 or spans.shape[2] != 3 or spans.dtype.kind not in "iu":
+    owners: Any = explanation.extras.get("span_features")
+    if (
+        spans.dims != ("row", "token", "end")
+        or spans.array.shape[2] != 2
+        or spans.array.dtype.kind not in "iu"
+    ):
         raise ValueError(
-            "extras['spans'] must be whole numbers of shape (n_rows, n_tokens, 3), a start, an end and a "
-            f"feature for each token, got {spans.dtype} of shape {np.shape(spans)}."
+            "extras['spans'] must be whole numbers with dims ('row', 'token', 'end'), a start and an end for "
+            f"each token; got {spans.array.dtype} of shape {spans.array.shape} with dims {spans.dims}."
+        )
+    if owners is None or owners.array.shape != spans.array.shape[:2] or owners.points_to != "feature":
+        raise ValueError(
+            "extras['span_features'] must have the feature of each token: a Detail with dims ('row', "
+            f"'token') that points_to 'feature'; got {owners}."
         )
     data: Any = explanation.data
     if not (isinstance(data, np.ndarray) and data.ndim == 1 and all(isinstance(one, str) for one in data)):
@@ -85,15 +95,17 @@ def check_texts(explanation: Explanation) -> None:
         )
 
 
-def read_chunks(text: str, spans: Codes, n_features: int) -> list[list[Piece]]:
+def read_chunks(text: str, spans: Codes, owners: Codes, n_features: int) -> list[list[Piece]]:
     """Cut a text at its spaces, and what stands between them where words begin and end.
 
     Parameters
     ----------
     text : str
         All of it.
-    spans : ndarray of int of shape (n_tokens, 3)
-        Start, end and feature of each token; -1 where there is none.
+    spans : ndarray of int of shape (n_tokens, 2)
+        Start and end of each token.
+    owners : ndarray of int of shape (n_tokens,)
+        Its feature; -1 where there is none.
     n_features : int
         How many features there are.
 
@@ -108,7 +120,8 @@ def read_chunks(text: str, spans: Codes, n_features: int) -> list[list[Piece]]:
         If a token lies outside of the text, or belongs to a feature that is not there.
     """
     places = np.full(len(text), -1)
-    for start, end, place in spans[spans[:, 2] >= 0].tolist():
+    there = owners >= 0
+    for (start, end), place in zip(spans[there].tolist(), owners[there].tolist(), strict=True):
         if not 0 <= start <= end <= len(text):
             raise ValueError(
                 f"extras['spans'] has a word from character {start} to {end}, and the text has {len(text)}: "
@@ -116,7 +129,7 @@ def read_chunks(text: str, spans: Codes, n_features: int) -> list[list[Piece]]:
             )
         if place >= n_features:
             raise ValueError(
-                f"extras['spans'] names feature {place}, and there are {n_features}, counted from 0."
+                f"extras['span_features'] names feature {place}, and there are {n_features}, counted from 0."
             )
         places[start:end] = place
     return [_pieces(text, places, *found.span()) for found in _CHUNK.finditer(text)]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
-from agnostix.plotting.attributions import half_widths, one_row_of, row_index
+from agnostix.plotting.attributions import one_row_of, row_index
 from agnostix.plotting.in_row import named_in_row
 from agnostix.plotting.marks import colours_of, diverging
 from agnostix.plotting.panels import draw_scale, frame_picture, panels_for
@@ -127,7 +127,7 @@ class PixelsDisplay:
         ValueError
             If values are not those of pixels, there is no such output, or the level is not between 0 and 1.
         """
-        if explanation.values.ndim != 4:
+        if explanation.dims != ("row", "y", "x", "output"):
             raise ValueError(
                 "PixelsDisplay needs a value for each pixel, and these are of features. Pictures in segments "
                 "are drawn by SegmentsDisplay, rows of tables by WaterfallDisplay and BarDisplay."
@@ -137,11 +137,11 @@ class PixelsDisplay:
         names = named_in_row(explanation, i).output_names
         values = explanation.values[i]
         errors = None if explanation.std_errors is None else explanation.std_errors[i]
-        margins = None if errors is None else half_widths(errors, confidence_level)
+        margins = None if errors is None else explanation[i].interval(confidence_level)[1][0] - values
         picture = np.ones(values.shape[:2]) if explanation.data is None else explanation.data[i]
-        are_masks = "shown" in extras
-        notes = _scores(extras, i, names) if are_masks else {}
-        label = effect_words(explanation.kind, names[0] if len(names) == 1 else "the output")
+        are_masks = explanation.quantity == "mask"
+        notes = _scores(extras, i, names) if "shown" in extras else {}
+        label = effect_words(explanation, names[0] if len(names) == 1 else "the output")
         return cls(values, picture, names, errors, label, are_masks, notes, margins)
 
     @classmethod
@@ -273,5 +273,5 @@ class PixelsDisplay:
 
 def _scores(extras: Any, i: int, names: tuple[str, ...]) -> dict[str, str]:
     """What masks do."""
-    scores = zip(names, extras["shown"][i], extras["hidden"][i], strict=True)
+    scores = zip(names, extras["shown"].array[i], extras["hidden"].array[i], strict=True)
     return {name: f"shown alone: {shown:.3g}\nhidden: {hidden:.3g}" for name, shown, hidden in scores}

@@ -14,7 +14,6 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import (
     errors_of,
     feature_index,
-    half_widths,
     output_index,
     own_columns,
     row_labels,
@@ -118,10 +117,10 @@ class ScatterDisplay:
             )
         data, levels = _own_values(column)
         values, errors = explanation.values[:, j, k], errors_of(explanation, k)[:, j]
-        half = half_widths(errors, confidence_level)
-        known = {"value": values, "std_error": errors, "low": values - half, "high": values + half}
+        low, high = (ends[:, j, k] for ends in explanation.interval(confidence_level))
+        known = {"value": values, "std_error": errors, "low": low, "high": high}
         dots = pd.DataFrame({"row": row_labels(explanation), "data": data, **known})
-        words = effect_words(explanation.kind, explanation.output_names[k])
+        words = effect_words(explanation, explanation.output_names[k])
         return cls(dots, name, levels, words)
 
     @classmethod

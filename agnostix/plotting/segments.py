@@ -63,13 +63,15 @@ class SegmentsDisplay:
     --------
     >>> import numpy as np
     >>> from agnostix import Explanation
+    >>> from agnostix.core.explanation import Detail
     >>> from agnostix.plotting import SegmentsDisplay
     >>> quarters = np.arange(4).reshape(1, 2, 2).repeat(4, axis=1).repeat(4, axis=2)
     >>> exp = Explanation(
     ...     values=[[[0.3], [-0.1], [0.02], [0.0]]], std_errors=np.full((1, 4, 1), 0.03),
     ...     base_values=[[0.5]], outputs=[[0.72]], data=np.random.default_rng(0).random((1, 8, 8)),
     ...     feature_names=("segment 0", "segment 1", "segment 2", "segment 3"), output_names=("cat",),
-    ...     kind="additive", method="by hand", extras={"segments": quarters},
+    ...     quantity="contribution", method="by hand",
+    ...     extras={"segments": Detail(quarters, ("row", "y", "x"), points_to="feature")},
     ... )
     >>> display = SegmentsDisplay.from_explanation(exp).plot()
     >>> display.frame()[["segment", "value", "n_pixels"]].head(2)
@@ -135,7 +137,7 @@ class SegmentsDisplay:
         check_pictures(explanation)
         i = row_index(explanation, row)
         explanation = named_in_row(explanation, i)
-        labels = np.asarray(explanation.extras["segments"][i], dtype=int)
+        labels = np.asarray(explanation.extras["segments"].array[i], dtype=int)
         names = explanation.output_names
         parts = [_of_output(explanation, i, k, labels, confidence_level) for k in places]
         told = {names[k]: Fidelity.of(explanation, i, k, confidence_level) for k in places}
@@ -146,7 +148,7 @@ class SegmentsDisplay:
             labels,
             grey,
             max_features,
-            effect_words(explanation.kind, one),
+            effect_words(explanation, one),
             {name: fidelity for name, fidelity in told.items() if fidelity is not None},
         )
 

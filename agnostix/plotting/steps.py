@@ -8,17 +8,22 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.intervals import half_widths
 from agnostix.core.typing import Floats
-from agnostix.plotting.attributions import errors_of, half_widths, largest_first, own_columns, values_of
-from agnostix.plotting.in_row import said_in_row, surrogate_error, surrogate_output, values_in_row
-from agnostix.plotting.words import value_words
+from agnostix.plotting.attributions import ends_of, errors_of, largest_first, own_columns, values_of
+from agnostix.plotting.in_row import (
+    said_in_row,
+    surrogate_dof,
+    surrogate_error,
+    surrogate_output,
+    values_in_row,
+)
+from agnostix.plotting.words import is_surrogate, value_words
 
 ENDS = ("base", "surrogate", "output")
 """Steps that are answers and not moves from one to the next."""
 _NO_REMAINDER = 1e-6
 """Share of the numbers involved below which an additive explanation does add up."""
-_NAMES = {"surrogate": ("surrogate's base value", "model's answer")}
-"""What the first and the last step are called, by kind of explanation."""
 
 
 def steps_of_row(
@@ -42,60 +47,80 @@ def steps_of_row(
     DataFrame
         As in `WaterfallDisplay`.
     """
-    names = _NAMES.get(explanation.kind, ("base value", "output"))
-    base, output = explanation.base_values[i, k], explanation.outputs[i, k]
-    steps = _moves(explanation, i, k, max_features)
+    names = (
+        ("surrogate's base value", "model's answer")
+        if is_surrogate(explanation)
+        else ("base value", "output")
+    )
+    base, output = (array[i, k] for array in ends_of(explanation))
+    steps = _moves(explanation, i, k, max_features, confidence_level)
     table = [_step("base", names[0], base, 0.0), *steps, _step("output", names[1], output, 0.0)]
     texts = {name: pd.Series([row[name] for row in table], dtype=object) for name in ("said", "data")}
-    return _placed(pd.DataFrame(table).assign(**texts), confidence_level)
+    return _placed(pd.DataFrame(table).assign(**texts))
 
 
-def _placed(frame: pd.DataFrame, confidence_level: float) -> pd.DataFrame:
-    """Steps with their intervals, and where each begins and ends."""
-    half = half_widths(frame["std_error"], confidence_level)
+def _placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Steps, and where each begins and ends."""
     is_end, values = frame["step"].isin(ENDS).to_numpy(), frame["value"].to_numpy(dtype=float)
     reached: Floats = values[0] + np.cumsum(np.where(is_end, 0.0, values))
     return frame.assign(
-        low=values - half,
-        high=values + half,
         start=np.where(is_end, values, [values[0], *reached[:-1]]),
         end=np.where(is_end, values, reached),
     )
 
 
-def _moves(explanation: Explanation, i: int, k: int, max_features: int) -> list[dict[str, Any]]:
+def _moves(
+    explanation: Explanation, i: int, k: int, max_features: int, confidence_level: float
+) -> list[dict[str, Any]]:
     """The way itself, without its first and last step."""
     values, errors = values_in_row(explanation, i, k), errors_of(explanation, k)[i]
     order = largest_first(values[None])
     n_shown = max_features if len(order) > max_features + 1 else len(order)
     shown, rest = order[:n_shown], order[n_shown:]
-    steps = _features(explanation, i, shown, values, errors)
+    low, high = (ends[0, :, k] for ends in explanation[i].interval(confidence_level))
+    below, above = values - low, high - values
+    steps = _features(explanation, i, shown, values, errors, (below, above))
     if len(rest):
-        steps.append(_step("others", f"{len(rest)} other features", values[rest].sum(), errors[rest].sum()))
-    base, output = float(explanation.base_values[i, k]), float(explanation.outputs[i, k])
-    is_surrogate = explanation.kind == "surrogate"
-    end = surrogate_output(explanation, i, k) if is_surrogate else output
+        half = (below[rest].sum(), above[rest].sum())
+        total = values[rest].sum(), errors[rest].sum()
+        steps.append(_step("others", f"{len(rest)} other features", *total, half))
+    base, output = (float(array[i, k]) for array in ends_of(explanation))
+    of_surrogate = is_surrogate(explanation)
+    end = surrogate_output(explanation, i, k) if of_surrogate else output
     remainder = end - base - values[order].sum()
     size = np.abs([base, end, *values[order]]).max()
-    if explanation.kind == "occlusion" or abs(remainder) > _NO_REMAINDER * size:
-        steps.append(_step("remainder", "not explained by the sum", remainder, errors[order].sum()))
-    if is_surrogate:
+    if explanation.quantity == "effect" or abs(remainder) > _NO_REMAINDER * size:
+        half = (above[order].sum(), below[order].sum())
+        steps.append(_step("remainder", "not explained by the sum", remainder, errors[order].sum(), half))
+    if of_surrogate:
         error = surrogate_error(explanation, i, k)
-        steps.append(_step("surrogate", "surrogate's answer", end, error))
-        steps.append(_step("gap", "gap to the model", output - end, error))
+        half = (float(half_widths(error, confidence_level, surrogate_dof(explanation, i, k))),) * 2
+        steps.append(_step("surrogate", "surrogate's answer", end, error, half))
+        steps.append(_step("gap", "gap to the model", output - end, error, half))
     return steps
 
 
-def _step(step: str, label: str, value: float, std_error: float, **told: str | None) -> dict[str, Any]:
+def _step(
+    step: str,
+    label: str,
+    value: float,
+    std_error: float,
+    half: tuple[float, float] = (0.0, 0.0),
+    **told: str | None,
+) -> dict[str, Any]:
     known = {"step": step, "label": label, "said": None, "data": None, "value": value, "std_error": std_error}
-    return known | told
+    return known | told | {"low": value - half[0], "high": value + half[1]}
 
 
 def _features(
-    explanation: Explanation, i: int, places: Any, values: Any, errors: Any
+    explanation: Explanation, i: int, places: Any, values: Any, errors: Any, half: tuple[Any, Any]
 ) -> list[dict[str, Any]]:
     """The features' steps in row i."""
     names, own, said = explanation.feature_names, own_columns(explanation), said_in_row(explanation, i)
     row = slice(i, i + 1)
     data = {j: None if own[j] is None else value_words(values_of(own[j], row)[0]) for j in places}
-    return [_step("feature", names[j], values[j], errors[j], said=said[j], data=data[j]) for j in places]
+    below, above = half
+    return [
+        _step("feature", names[j], values[j], errors[j], (below[j], above[j]), said=said[j], data=data[j])
+        for j in places
+    ]

@@ -85,14 +85,16 @@ class TextDisplay:
     --------
     >>> import numpy as np
     >>> from agnostix import Explanation
+    >>> from agnostix.core.explanation import Detail
     >>> from agnostix.plotting import TextDisplay
     >>> exp = Explanation(
     ...     values=[[[0.3], [-0.1]]], std_errors=[[[0.05], [0.02]]], base_values=[[0.4]], outputs=[[0.6]],
     ...     data=np.array(["Good, good, but long."]), feature_names=("word 0", "word 1"),
-    ...     output_names=("praise",), kind="additive", method="by hand",
+    ...     output_names=("praise",), quantity="contribution", method="by hand",
     ...     extras={
-    ...         "words": np.array([["good", "long"]]),
-    ...         "spans": np.array([[[0, 4, 0], [6, 10, 0], [16, 20, 1]]]),
+    ...         "words": Detail([["good", "long"]], ("row", "feature")),
+    ...         "spans": Detail([[[0, 4], [6, 10], [16, 20]]], ("row", "token", "end")),
+    ...         "span_features": Detail([[0, 0, 1]], ("row", "token"), points_to="feature"),
     ...     },
     ... )
     >>> display = TextDisplay.from_explanation(exp).plot()
@@ -157,14 +159,14 @@ class TextDisplay:
         k = output_index(explanation, output)
         check_texts(explanation)
         i = row_index(explanation, row)
-        spans = np.asarray(explanation.extras["spans"][i], dtype=int)
-        chunks = read_chunks(str(explanation.data[i]), spans, len(explanation.feature_names))
+        spans, owners = (explanation.extras[name].array[i] for name in ("spans", "span_features"))
+        chunks = read_chunks(str(explanation.data[i]), spans, owners, len(explanation.feature_names))
         told = Fidelity.of(explanation, i, k, confidence_level)
         return cls(
-            _words(explanation, i, k, spans, confidence_level),
+            _words(explanation, i, k, owners, confidence_level),
             chunks,
             max_features,
-            effect_words(explanation.kind, explanation.output_names[k]),
+            effect_words(explanation, explanation.output_names[k]),
             *((told.words, told.is_poor) if told else ()),
         )
 
@@ -344,11 +346,11 @@ class TextDisplay:
         write_ticks(below.xaxis, suffix)
 
 
-def _words(explanation: Explanation, i: int, k: int, spans: Any, confidence_level: float) -> pd.DataFrame:
+def _words(explanation: Explanation, i: int, k: int, owners: Any, confidence_level: float) -> pd.DataFrame:
     found = intervals_in_row(explanation, i, k, confidence_level)
     own = zip(said_in_row(explanation, i), explanation.feature_names, strict=True)
     names = [said or name for said, name in own]
-    counts = np.bincount(spans[spans[:, 2] >= 0, 2], minlength=len(names))
+    counts = np.bincount(owners[owners >= 0], minlength=len(names))
     found.insert(1, "word", pd.Series([names[j] for j in found["place"]], dtype=object))
     found.insert(2, "n_occurrences", counts[found["place"]])
     return found

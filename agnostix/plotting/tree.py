@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.attributions import half_widths
+from agnostix.core.explanation.intervals import half_widths
 from agnostix.plotting.fidelity import POOR_LEAF
 from agnostix.plotting.style import (
     ACCENT,

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation import Explanation
 from agnostix.plotting.style import shortened
 
 _EFFECTS = {
-    "additive": "contribution to {}",
-    "surrogate": "contribution to the surrogate of {}",
-    "occlusion": "effect on {}",
+    "contribution": "contribution to {}",
+    "effect": "effect on {}",
+    "coefficient": "coefficient in {}",
+    "mask": "mask for {}",
 }
 
 
@@ -26,13 +28,13 @@ _LETTERS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _FROM = {"G": 1e9, "M": 1e6, "k": 1e5}
 
 
-def effect_words(kind: str, output_name: str) -> str:
+def effect_words(explanation: Explanation, output_name: str) -> str:
     """What a value is, for an axis.
 
     Parameters
     ----------
-    kind : {"additive", "surrogate", "occlusion"}
-        Of the explanation.
+    explanation : Explanation
+        Of any quantity.
     output_name : str
         What is explained.
 
@@ -40,7 +42,23 @@ def effect_words(kind: str, output_name: str) -> str:
     -------
     str
     """
-    return _EFFECTS.get(kind, "attribution to {}").format(output_name)
+    target = f"the surrogate of {output_name}" if is_surrogate(explanation) else output_name
+    return _EFFECTS.get(explanation.quantity, "attribution to {}").format(target)
+
+
+def is_surrogate(explanation: Explanation) -> bool:
+    """Whether values are those of a simpler model fitted to the explained one.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of any quantity.
+
+    Returns
+    -------
+    bool
+    """
+    return explanation.completeness == "surrogate" or explanation.quantity == "coefficient"
 
 
 def in_lines(text: str, width: int = 40, most: int = 2) -> str:

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agnostix.core.evaluate import MaskedRowSource
+from agnostix.core.explanation import Detail
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.masking import MaskBlock, MaskedRows, Masker, Players, read_rows
 from agnostix.core.progress import ProgressBar
 from agnostix.core.threads import one_blas_thread
@@ -111,6 +113,7 @@ class MaskVicinity:
         )
         fits: Any = None
         answers, n_model_rows = np.empty(0), 0
+        dof = np.full(n_rows, np.inf)
         with ProgressBar(n_evaluations, recipe.verbose) as bar:
             for varying, places in patterns:
                 drawn = self._masks(int(varying.sum()))
@@ -125,7 +128,10 @@ class MaskVicinity:
                 answers[places] = own
                 fits.put(places, RowFits.stacked(arrays, len(masks) - 1))
                 n_model_rows += n
-        return Found(answers, fits, present, rows.details(), n_model_rows)
+                if drawn.n_blocks:  # all masks have none: nothing is sampled
+                    dof[places] = drawn.n_blocks - 1.0
+        details = rows.details() | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
+        return Found(answers, fits, present, details, n_model_rows)
 
     def _patterns(self, rows: MaskedRows) -> Iterator[tuple[Bools, Codes]]:
         patterns, which = np.unique(rows.varying, axis=0, return_inverse=True)
