@@ -171,7 +171,7 @@ def evaluate(
     source = source.plan(predictor, n_outputs, n_workers, n_kept)
     batch_size = batch_rows(source.n_columns, n_outputs, n_workers)
     shares = run_in_shares(
-        partial(_evaluate_share, predictor, n_outputs, batch_size, source, reduce),
+        partial(_evaluate_blocks, predictor, n_outputs, batch_size, source, reduce),
         source.n_items * source.n_blocks,
         lambda block: f"the model {predictor.name} on {source.describe(block)}",
         size=source.n_evaluations,
@@ -520,7 +520,7 @@ class MaskedRowSource(RowSource):
         return predictions.reshape(-1, predictions.shape[2])
 
 
-def _evaluate_share(
+def _evaluate_blocks(
     predictor: Predictor,
     n_outputs: int,
     batch_size: int,
@@ -528,16 +528,16 @@ def _evaluate_share(
     reduce: Reduce,
     progress: WorkerProgress,
     worker: int,
-    share: range,
+    blocks: range,
 ) -> tuple[list[tuple[bool, Any]], int]:
-    """Results of items, or what is kept of those of which the share has only some blocks; and model rows."""
+    """Results of items, what is kept of those of which only some blocks are here, and model rows."""
     source, caller = source.for_worker(), ModelCaller(predictor, n_outputs)
     reducer = reduce if isinstance(reduce, Reducer) else None
     outcomes: list[tuple[bool, Any]] = []
     kept, start, n_model_rows = np.empty(0), 0, 0
-    for block in progress.follow(worker, share):
+    for block in progress.follow(worker, blocks):
         item = block // source.n_blocks
-        first, end = max(share.start, item * source.n_blocks), min(share.stop, (item + 1) * source.n_blocks)
+        first, end = max(blocks.start, item * source.n_blocks), min(blocks.stop, (item + 1) * source.n_blocks)
         predictions = _predict_block(source, block, batch_size, caller)
         n_model_rows += len(predictions)
         progress.add_rows(worker, len(predictions))

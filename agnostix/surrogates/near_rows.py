@@ -161,7 +161,7 @@ class SharedFits:
     def fit(self) -> list[tuple[Any, ...]]:
         """Fields of the fit near each row, one share of the rows for each worker."""
         shares = run_in_shares(
-            self._fit_share,
+            self._fit_items,
             self.rows.size,
             self.describe,
             size=self.rows.size,
@@ -174,8 +174,8 @@ class SharedFits:
         """Name the surrogate of a row."""
         return f"the surrogate near row {self.rows[item]}"
 
-    def _fit_share(self, progress: WorkerProgress, worker: int, share: range) -> list[tuple[Any, ...]]:
-        return [self._fit_item(item) for item in progress.follow(worker, share)]
+    def _fit_items(self, progress: WorkerProgress, worker: int, items: range) -> list[tuple[Any, ...]]:
+        return [self._fit_item(item) for item in progress.follow(worker, items)]
 
     def _fit_item(self, item: int) -> tuple[Any, ...]:
         return self.recipe.fit(

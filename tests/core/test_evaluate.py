@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
@@ -84,7 +84,6 @@ def test_means_and_variances_are_those_of_loops(memory):
     assert found.n_model_rows < cost(MASKS, masker_of(), 9)  # the row as it is comes up twice
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_cut_of_the_work_changes_a_bit(data):
     n, n_background = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 40))
@@ -362,7 +361,7 @@ def test_answers_that_are_a_piece_of_the_input_are_read_and_not_written(backgrou
     np.testing.assert_allclose(found.means[:, 2], expected, rtol=1e-14)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 @pytest.mark.parametrize("n_rows", [1, 2, 9])
 def test_workers_change_no_bit(backend, n_rows):
     whole = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X[:n_rows], n_outputs=2)
@@ -386,6 +385,7 @@ class Travels:
         return Travels, ()
 
 
+@pytest.mark.slow
 def test_the_model_is_sent_to_each_worker_once():
     Travels.packed = 0
     with parallel_config("loky"), config_context(working_memory=0):
@@ -411,6 +411,7 @@ def dies(given):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_named_with_its_batch():
     with parallel_config("loky"), config_context(working_memory=0.002):
         run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)  # the pool is there
@@ -455,6 +456,7 @@ INTERRUPTED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_an_interrupted_run_leaves_no_worker_behind():
     command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED)]

@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
@@ -67,7 +67,6 @@ def few_rows(n):
     return config_context(working_memory=n * 5 * 8 * 3 / 2**20)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 20), st.integers(1, 3))
 def test_every_row_of_every_item_is_predicted_once_in_its_place(sizes, most, n_jobs):
     calls = []
@@ -87,7 +86,6 @@ def test_every_row_of_every_item_is_predicted_once_in_its_place(sizes, most, n_j
     assert 0 not in calls
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 50), st.integers(1, 60), st.integers(1, 3))
 def test_predictions_of_a_table_are_in_the_order_of_its_rows(n, most, n_jobs):
     rows = RNG.permutation(50)[:n]
@@ -96,7 +94,7 @@ def test_predictions_of_a_table_are_in_the_order_of_its_rows(n, most, n_jobs):
     np.testing.assert_array_equal(found, answers(X[rows]))
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_workers_change_no_bit(backend):
     with parallel_config(backend), few_rows(14):
         found = run(TableRows(X), n_jobs=2)
@@ -177,6 +175,7 @@ def dies(given):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_named_with_its_rows():
     with parallel_config("loky"):
         run(TableRows(X), n_jobs=2)  # the pool is there

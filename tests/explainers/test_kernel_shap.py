@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -439,7 +439,6 @@ def looked_up(table):
     return lambda X: table[(np.asarray(X) @ 2 ** np.arange(X.shape[1])).astype(int)]
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
 @given(table_games(), st.sampled_from(["auto", "least"]))
 def test_values_add_up_and_mix_as_models_do(case, budget):
     d, background, table = case
@@ -453,7 +452,6 @@ def test_values_add_up_and_mix_as_models_do(case, budget):
     )
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
 @given(table_games())
 def test_players_that_do_alike_get_alike_and_those_who_do_nothing_nothing(case):
     d, background, table = case

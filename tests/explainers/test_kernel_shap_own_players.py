@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from sklearn import config_context
@@ -66,7 +66,6 @@ def same_row(exp, row, alone):
     assert alone.extras["kernel"].array[0] == exp.extras["kernel"].array[row]
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     X=st.lists(st.lists(st.sampled_from(WORDS[:30]), min_size=1, max_size=20), min_size=1, max_size=4),
     bow=st.booleans(),

@@ -145,8 +145,8 @@ class MaskedTexts:
         """A number for each character of the longest text, as an estimate of what a model makes of it."""
         return max(_LEAST_WIDTH, *(len(text) for text in self.texts))
 
-    def details(self) -> dict[str, Any]:
-        """The words, (n_rows, n_features), and where each of their tokens is, (n_rows, n_tokens, 2)."""
+    def details(self) -> dict[str, Detail]:
+        """The words, start and end of each token, and its feature; -1 where a text has no more tokens."""
         return {
             "words": Detail(self.words, ("row", "feature")),
             "spans": Detail(self.spans[..., :2], ("row", "token", "end")),

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agnostix.core.masking.duplicates import distinct_rows, first_of_each, keys_of, value_codes
@@ -16,7 +16,6 @@ def test_objects_that_are_equal_but_not_the_same_stay_apart():
     assert pairs == {(0, 6), (5, 7), (4, 8), (10, 11)}
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.lists(st.sampled_from([0.0, -0.0, 1.5, -2.0, float("nan")]), min_size=3, max_size=3), min_size=1
