@@ -128,10 +128,13 @@ class KernelShapExplainer(BackgroundExplainer):
 
     Notes
     -----
+    The values of a row are contributions, which sum to ``outputs - base_values``.
+    With ``link="logit"``, a row one of whose mean predictions is 0 or 1, and so has no log-odds, is
+    an error in `explain`.
+
     A feature that is equal in the row and in all of the background is no
     player, and its value is exactly 0. Values, errors, ``base_values`` and
-    ``outputs`` of the result are in model output units, or in log-odds;
-    1.96 standard errors to each side are a 95 % interval.
+    ``outputs`` of the result are in model output units, or in log-odds.
 
     Where each row has features of its own, as words of texts are, rows may have
     more of them than any in `fit`; budget and kernel go by each row's number,

@@ -149,6 +149,12 @@ class LimeExplainer(AttributionExplainer):
 
     Notes
     -----
+    Explanations have completeness "surrogate" (None with ``values="coef"``, which need not
+    sum to anything): ``base_values``, what the surrogate predicts where no feature is in the
+    row's bin, or all numbers are at their mean, and the values sum to
+    ``extras["surrogate_outputs"]``. Where the kernel leaves too few draws near a row, `explain` raises
+    an error.
+
     Standard errors come from the spread between independent blocks of draws,
     and speak of the draws alone: not of how well the surrogate fits, which
     ``fidelity["r2"]`` of the result tells (weighted, on the draws), nor of the

@@ -145,6 +145,9 @@ class MimicTree(RuleExports, AttributionExplainer):
     the first principal component of their mean answers. Missing values go where scikit-learn's
     trees send them, and so do labels that `fit` did not see.
 
+    Explanations have completeness "surrogate": ``base_values``, the mean at the root, and the
+    values, what each feature adds along the row's path, sum to the tree's outputs.
+
     ``extras`` of an explanation has the ``surrogate_outputs``, the ``leaf`` and the whole ``rule`` of
     each row, its ``conditions`` by feature, and the errors of R2
     (``r2_std_errors``). Standard errors of values are those of the means in the nodes, for the splits that

@@ -135,6 +135,7 @@ class OcclusionExplainer(BackgroundExplainer):
     most. Those of "rise" come from independent blocks of masks; a learned mask
     has none.
 
+    Values have quantity "effect", or "mask" with ``method="mask"``, and need not sum to anything.
     Maps have shape (n_rows, height, width, n_outputs). ``base_values`` are the
     answers where all of a picture is hidden, with "rise" the mean answer under
     its masks. ``extras`` hold, with "window", the effect of each window, of shape
