@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from agnostix.core.frames import column_names, columns, kind_of, to_floats
+from agnostix.core.typing import Floats
+from agnostix.testing.doubles import ImageModel
+from agnostix.testing.tables import numbers
 
 Answers = dict[str, np.ndarray]
 
@@ -31,6 +35,56 @@ def is_population(explainer: Any) -> bool:
     return hasattr(explainer, "what_if")
 
 
+def takes_tables(explainer: Any) -> bool:
+    """Tell an explainer of tables from one of images, by its tags.
+
+    Parameters
+    ----------
+    explainer : BaseExplainer
+        Any explainer.
+
+    Returns
+    -------
+    bool
+    """
+    return bool(get_tags(explainer).input_tags.two_d_array)
+
+
+def rows_for(explainer: Any, n_rows: int = 24, n_columns: int = 4) -> Floats:
+    """Numbers of the kind that an explainer takes: a table, or images with a pixel for each column.
+
+    Parameters
+    ----------
+    explainer : BaseExplainer
+        Any explainer.
+    n_rows, n_columns : int
+        Rows, and numbers in a row, an even number.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns) or (n_rows, 2, n_columns / 2)
+    """
+    X = numbers(n_rows, n_columns)
+    return X if takes_tables(explainer) else X.reshape(n_rows, 2, -1)
+
+
+def model_for(explainer: Any, model: Any) -> Any:
+    """A model of tables as one of what an explainer takes.
+
+    Parameters
+    ----------
+    explainer : BaseExplainer
+        Any explainer.
+    model : callable or estimator
+        Of tables.
+
+    Returns
+    -------
+    callable or estimator
+    """
+    return model if takes_tables(explainer) else ImageModel(model)
+
+
 def with_model(explainer: Any, model: Any, **params: Any) -> Any:
     """Clone an explainer and give the clone another model, a seed, and what else is asked for.
 
@@ -39,7 +93,7 @@ def with_model(explainer: Any, model: Any, **params: Any) -> Any:
     explainer : BaseExplainer
         Not changed.
     model : object
-        The clone's model.
+        The clone's model, of tables; explainers of images get it as one of images.
     **params : dict
         Parameters; those that the explainer does not have are left out.
 
@@ -51,7 +105,9 @@ def with_model(explainer: Any, model: Any, **params: Any) -> Any:
     known = own.get_params(deep=False)
     if known.get("random_state", 0) is None:
         params = {"random_state": 0} | params
-    return own.set_params(model=model, **{name: params[name] for name in params if name in known})
+    return own.set_params(
+        model=model_for(explainer, model), **{name: params[name] for name in params if name in known}
+    )
 
 
 def fitted(explainer: Any, model: Any, X: Any, sample_weight: Any = None, **params: Any) -> Any:
