@@ -135,7 +135,7 @@ def test_it_is_cloned_pickled_and_stored_without_its_model(explainer, exp, netwo
 
 def test_models_without_gradients_are_refused_at_fit():
     counted = CountingModel(lambda X: X.sum(axis=(1, 2, 3)))
-    with pytest.raises(DataError, match="Saliency needs gradients.*CountingModel"):
+    with pytest.raises(DataError, match=r"Saliency needs gradients.*CountingModel"):
         Saliency(counted).fit(IMAGES)
     assert counted.n_rows == 4  # two images, twice
 
@@ -147,11 +147,11 @@ def test_parameters_are_validated(name, value):
 
 
 def test_unknown_outputs_and_other_images_are_refused(explainer):
-    with pytest.raises(ValueError, match="'bird'.*cat, dog"):
+    with pytest.raises(ValueError, match=r"'bird'.*cat, dog"):
         explainer.explain(IMAGES, outputs="bird")
     with pytest.raises(DataError, match=r"\(5, 8, 3\).*Saliency.*\(6, 8, 3\)"):
         explainer.explain(IMAGES[:, :5])
-    with pytest.raises(DataError, match="columns.*dims"):
+    with pytest.raises(DataError, match=r"columns.*dims"):
         explainer.transform(IMAGES)
 
 
