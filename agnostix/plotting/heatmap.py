@@ -1,64 +1,64 @@
-"""All rows and features at once."""
+"""Heatmap: all rows and features at once."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
-from agnostix.plotting.attributions import check_most, largest_first, output_index, row_labels
-from agnostix.plotting.in_row import check_same_features
+from agnostix.plotting.attributions import check_same_features, find_output, order_by_size, row_labels
+from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.marks import diverging, limits, write_ticks
-from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style, shortened
-from agnostix.plotting.words import count_words, effect_words, in_lines, named
+from agnostix.plotting.style import FAINT, INK, MUTED, shortened
+from agnostix.plotting.words import count_words, describe_quantity, in_lines, named
 
 _ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}
 _MOST_CLUSTERED = 600
-"""Rows whose tree is built; others are put beside the most similar of these."""
+"""Rows that are clustered; others are placed beside the most similar of these."""
 _MOST_NAMED = 25
 """Rows up to which each is named."""
 _MOST_COLUMNS = 800
-"""Columns of the picture, of which a screen has not many more."""
+"""Columns of the picture, about as many as a screen has."""
 _LINE = 3.2
-"""Room for the output's line, in features."""
+"""Height of the output's line, in features."""
 _CLIPPED = 0.01
 """Share of the cells that may lie beyond the ends of the palette."""
 
 
-class HeatmapDisplay:
+@dataclass(eq=False, repr=False)
+class HeatmapDisplay(ExplanationDisplay):
     """Rows side by side, features below each other, the output as a line on top.
 
-    Blue raises the output and orange lowers it, with paper at 0; the ends of the
-    palette leave out at most one cell in a hundred, and then the scale has a
-    point there. Beyond 800 rows, neighbours share a cell, which has their mean.
+    Blue raises the output and orange lowers it, with white at 0. The ends of the
+    palette leave out at most one cell in a hundred, marked by a pointed end of the
+    color scale. Beyond 800 rows, neighbors share a cell, which shows their mean.
 
     Parameters
     ----------
     cells : DataFrame
-        A feature in a row, in each row: feature, row, value, output, base; in
-        model output units, features and rows in the order they are drawn in.
+        One row per feature and row: feature, row, value, output, base; in units of
+        the output, features and rows in the order of the picture.
     n_features : int, default=None
-        How many there are, drawn or not; those drawn by default.
+        Features of the explanation, drawn or not; by default those drawn.
     output_name : str, default="output"
-        What is explained.
+        Name of the line on top.
     quantity_label : str, default="value"
-        Name of the scale.
+        Name of the color scale.
     rows_label : str, default="rows"
         Name of the horizontal axis.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
     output_ax_ : matplotlib Axes
-        The line's, within `ax_`.
+        Axes of the line, within `ax_`.
     colorbar_ : matplotlib Colorbar
-        The scale.
+        The color scale.
 
     Examples
     --------
@@ -73,19 +73,14 @@ class HeatmapDisplay:
     (1326, 5)
     """
 
-    def __init__(
-        self,
-        cells: pd.DataFrame,
-        n_features: int | None = None,
-        output_name: str = "output",
-        quantity_label: str = "value",
-        rows_label: str = "rows",
-    ) -> None:
-        self.cells = cells
-        self.n_features = n_features
-        self.output_name = output_name
-        self.quantity_label = quantity_label
-        self.rows_label = rows_label
+    cells: pd.DataFrame
+    n_features: int | None = None
+    output_name: str = "output"
+    quantity_label: str = "value"
+    rows_label: str = "rows"
+
+    name: ClassVar[str] = "heatmap"
+    dims: ClassVar = (("row", "feature", "output"),)
 
     @classmethod
     def from_explanation(
@@ -96,118 +91,58 @@ class HeatmapDisplay:
         order: str = "cluster",
         max_features: int = 12,
     ) -> HeatmapDisplay:
-        """Take one output.
+        """Select one output.
 
         Parameters
         ----------
         explanation : Explanation
-            What an explainer's `explain` returned.
+            The result of `explain`.
         output : str or int, default=None
-            Name or place of the output; by default the only one, or the last of two.
+            Name or position of the output; by default the only one, or the second of two.
         order : {"cluster", "output"}, default="cluster"
             Rows with similar values side by side, by hierarchical clustering of
             all features' values, or rows in the order of the output.
         max_features : int, default=12
-            How many are drawn: those with the largest mean size.
+            Features drawn: those with the largest mean |value|.
 
         Returns
         -------
         HeatmapDisplay
         """
-        check_most(max_features)
+        cls._check(explanation, max_features)
         if order not in _ORDERS:
             raise ValueError(f"order must be one of {', '.join(map(repr, _ORDERS))}; got {order!r}.")
         check_same_features(explanation)
-        k = output_index(explanation, output)
+        k = find_output(explanation, output)
         values, outputs = explanation.values[:, :, k], explanation.outputs[:, k]
-        features = largest_first(values)
+        features = order_by_size(values)
         rows = _by_similarity(values, outputs) if order == "cluster" else np.argsort(outputs, kind="stable")
         cells = _cells(explanation, features[:max_features], rows, k)
         name = explanation.output_names[k]
         count = f"{len(rows):,} rows" if len(rows) > 1 else "1 row"
         rows_label = f"{count}, {_ORDERS[order]}" if len(rows) > 1 else count
-        return cls(cells, len(features), name, effect_words(explanation.kind, name), rows_label)
+        return cls(cells, len(features), name, describe_quantity(explanation.kind, name), rows_label)
 
-    @classmethod
-    def from_explainer(
-        cls,
-        explainer: Any,
-        X: Any,
-        *,
-        output: str | int | None = None,
-        order: str = "cluster",
-        max_features: int = 12,
-        **explain: Any,
-    ) -> HeatmapDisplay:
-        """Explain rows and take them.
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys(self.cells["feature"]))
 
-        Parameters
-        ----------
-        explainer : BaseExplainer
-            A fitted one.
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            The rows.
-        output : str or int, default=None
-            Name or place of the output; by default the only one, or the last of two.
-        order : {"cluster", "output"}, default="cluster"
-            Rows with similar values side by side, or rows in the order of the output.
-        max_features : int, default=12
-            How many are drawn: those with the largest mean size.
-        **explain : dict
-            Passed to `explain`.
+    def _figsize(self) -> tuple[float, float]:
+        return 7.2, max(2.0, 0.7 + 0.28 * (len(self._names()) + _LINE))
 
-        Returns
-        -------
-        HeatmapDisplay
-        """
-        explanation = explainer.explain(X, **explain)
-        return cls.from_explanation(explanation, output=output, order=order, max_features=max_features)
+    def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
+        names = self._names()
+        matrix = factor * self.cells["value"].to_numpy(dtype=float).reshape(len(names), -1)
+        self._draw_cells(matrix, diverging() if cmap is None else cmap, suffix)
+        self._name_axes(names, matrix.shape[1])
+        self._draw_outputs(factor, suffix, *matrix.shape)
 
-    def frame(self) -> pd.DataFrame:
-        """The data behind the picture, features and rows in its order.
-
-        Returns
-        -------
-        DataFrame
-        """
-        return self.cells.copy()
-
-    def plot(
-        self, ax: Any = None, *, factor: float = 1.0, suffix: str = "", cmap: Any = None
-    ) -> HeatmapDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default.
-        factor : float, default=1.0
-            All numbers are multiplied by it, for example to per cent.
-        suffix : str, default=""
-            Unit after the numbers.
-        cmap : str or matplotlib Colormap, default=None
-            A diverging palette; the house's own by default.
-
-        Returns
-        -------
-        self : HeatmapDisplay
-        """
-        with house_style():
-            names = list(dict.fromkeys(self.cells["feature"]))
-            self.ax_, self.figure_ = axes_for(ax, 7.2, max(2.0, 0.7 + 0.28 * (len(names) + _LINE)))
-            matrix = factor * self.cells["value"].to_numpy(dtype=float).reshape(len(names), -1)
-            self._draw(matrix, diverging() if cmap is None else cmap, suffix)
-            self._name_axes(names, matrix.shape[1])
-            self._draw_outputs(factor, suffix, *matrix.shape)
-        return self
-
-    def _draw(self, matrix: Floats, cmap: Any, suffix: str) -> None:
+    def _draw_cells(self, matrix: Floats, cmap: Any, suffix: str) -> None:
         sizes = np.abs(matrix[np.isfinite(matrix)])
         most = float(np.quantile(sizes, 1 - _CLIPPED, method="higher")) if sizes.size else 0.0
         most = most or float(sizes.max(initial=0.0)) or 1.0
         n_features, n_rows = matrix.shape
         image = self.ax_.imshow(
-            np.ma.masked_invalid(_neighbours_together(matrix)),
+            np.ma.masked_invalid(_pool_neighbors(matrix)),
             cmap=cmap,
             vmin=-most,
             vmax=most,
@@ -227,7 +162,7 @@ class HeatmapDisplay:
         write_ticks(self.colorbar_.ax.yaxis, suffix)
 
     def _draw_outputs(self, factor: float, suffix: str, n_features: int, n_rows: int) -> None:
-        """A line in room left above the features."""
+        """The outputs and their base value as lines above the features."""
         outputs, base = (
             factor * self.cells[name].to_numpy(dtype=float)[:n_rows] for name in ("output", "base")
         )
@@ -262,8 +197,8 @@ class HeatmapDisplay:
         self.ax_.set_ylabel(count_words(len(names), self.n_features or len(names)), color=MUTED)
 
 
-def _neighbours_together(matrix: Floats) -> Floats:
-    """Means of neighbouring rows where there are more than a picture has columns."""
+def _pool_neighbors(matrix: Floats) -> Floats:
+    """Means of neighboring rows where there are more than a picture has columns."""
     n_rows = matrix.shape[1]
     if n_rows <= _MOST_COLUMNS:
         return matrix
@@ -289,7 +224,7 @@ def _cells(explanation: Explanation, features: Any, rows: Any, k: int) -> pd.Dat
 
 
 def _by_similarity(values: Floats, outputs: Floats) -> Codes:
-    """Rows in the order of the leaves of a tree, its end with the higher outputs to the right."""
+    """Rows in the order of a dendrogram's leaves, the half with the higher outputs to the right."""
     from scipy.spatial.distance import cdist
 
     values = np.nan_to_num(values)

@@ -1,4 +1,4 @@
-"""Ticks, intervals, limits, dots beside each other, and the diverging palette."""
+"""Ticks, intervals, limits, dodged dots, and the diverging palette."""
 
 from __future__ import annotations
 
@@ -8,45 +8,30 @@ import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, PAPER
-from agnostix.plotting.words import _FROM, _LETTERS, _number_words, in_lines
+from agnostix.plotting.words import format_number, in_lines
+
+_LETTERS = ((1e9, "G", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e5))
+"""Size of a unit, its letter, and from where on it is used."""
 
 
 def write_ticks(axis: Any, suffix: str) -> None:
-    """Write an axis' numbers in full, with as many decimals as their distance needs.
-
-    Parameters
-    ----------
-    axis : matplotlib Axis
-        Of values.
-    suffix : str
-        Unit after the numbers.
-    """
+    """Format an axis' numbers in full, with as many decimals as their spacing needs."""
     axis.set_major_formatter(lambda value, _: _tick_words(value, axis.get_majorticklocs()) + suffix)
 
 
 def _tick_words(value: float, ticks: Floats) -> str:
     largest = np.abs(ticks).max(initial=abs(value))
-    size, letter = next((pair for pair in _LETTERS if largest >= _FROM[pair[1]]), (1.0, ""))
+    size, letter = next(((size, letter) for size, letter, start in _LETTERS if largest >= start), (1.0, ""))
     value, ticks = value / size, ticks / size
     step = float(np.diff(ticks).min()) if len(ticks) > 1 else abs(value)
     if not step >= 1e-6 or abs(value) >= 1e7:
         return f"{value:.4g}{letter}".replace("-", "−")
     exact = (d for d in range(9) if abs(round(step, d) - step) < 1e-6 * step)
-    return _number_words(value, f",.{next(exact, 9)}f") + (letter if value else "")
+    return format_number(value, f",.{next(exact, 9)}f") + (letter if value else "")
 
 
 def draw_interval(ax: Any, place: float, low: float, high: float) -> None:
-    """Draw a horizontal interval that is seen on bars too; dotted across where it has no end.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Where.
-    place : float
-        How high.
-    low, high : float
-        Its ends; equal where the value is exact, and then nothing is drawn.
-    """
+    """A horizontal interval with a halo; dotted across the axes where an end is unknown."""
     from matplotlib.patheffects import withStroke
 
     if not np.isfinite([low, high]).all():
@@ -58,19 +43,7 @@ def draw_interval(ax: Any, place: float, low: float, high: float) -> None:
 
 
 def limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
-    """Where an axis begins and ends so that all marks have room.
-
-    Parameters
-    ----------
-    *marks : array-like of float
-        What is drawn; infinite and unknown numbers are left out.
-    margin : float, default=0.05
-        Room at both ends, as a share of the range.
-
-    Returns
-    -------
-    low, high : float
-    """
+    """Ends of an axis that leave room around all finite numbers, a share `margin` of their range."""
     known = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in marks])
     known = known[np.isfinite(known)]
     low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
@@ -81,52 +54,19 @@ def limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
 
 
 def write_fidelity(ax: Any, words: str, is_poor: bool, width: int = 48, heading: str = "") -> None:
-    """Write above a picture how far it may be believed.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Where.
-    words : str
-        What is said; nothing is written where it is empty.
-    is_poor : bool
-        Whether it is a warning.
-    width : int, default=48
-        Characters of a line.
-    heading : str, default=""
-        What stands above it.
-    """
+    """Write a surrogate's fidelity above the axes, in the warning color where it is poor."""
     text = "\n".join(filter(None, [heading, in_lines(words, width, 3)]))
     if text:
-        colour = CONTRAST if is_poor else INK if heading else MUTED
-        ax.set_title(text, loc="left", fontsize=9, fontweight="normal", color=colour, parse_math=False)
+        color = CONTRAST if is_poor else INK if heading else MUTED
+        ax.set_title(text, loc="left", fontsize=9, fontweight="normal", color=color, parse_math=False)
 
 
 def dodge(
     positions: Floats, order: Floats, n_bins: int = 110, room: float = 0.8, step: float = 0.045
 ) -> Floats:
-    """Move dots that would cover each other apart, the same way each time.
+    """Offsets (n_dots,) that stack dots in the same of `n_bins` bins, sorted by `order`, NaN last.
 
-    Dots in one bin are stacked around the middle, from those first in order
-    to those last; tall stacks are pressed together.
-
-    Parameters
-    ----------
-    positions : ndarray of shape (n_dots,)
-        Along the axis, from 0 to 1.
-    order : ndarray of shape (n_dots,)
-        Within a stack; NaN comes last.
-    n_bins : int, default=110
-        Dots that have room side by side.
-    room : float, default=0.8
-        Highest stack.
-    step : float, default=0.045
-        Distance of two dots, where there is room.
-
-    Returns
-    -------
-    ndarray of shape (n_dots,)
-        Offset across the axis.
+    Positions are from 0 to 1; stacks higher than `room` are compressed.
     """
     bins = np.clip((positions * n_bins).astype(int), 0, n_bins - 1)
     sorted_dots = np.lexsort((positions, order, bins))
@@ -139,20 +79,8 @@ def dodge(
     return offsets
 
 
-def colours_of(values: Any, cmap: Any) -> Any:
-    """Colours of values around 0, which is the middle of the palette, with the largest value at its end.
-
-    Parameters
-    ----------
-    values : Series of float
-        What is coloured.
-    cmap : str or matplotlib Colormap
-        A diverging palette.
-
-    Returns
-    -------
-    matplotlib ScalarMappable
-    """
+def color_scale(values: Any, cmap: Any) -> Any:
+    """ScalarMappable with 0 in the middle of the palette and the largest |value| at its end."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -160,50 +88,20 @@ def colours_of(values: Any, cmap: Any) -> Any:
     return ScalarMappable(Normalize(-(most or 1.0), most or 1.0), cmap)
 
 
-def contains_0(numbers: Any) -> Any:
-    """Whether the interval of a value that has one contains 0.
-
-    Parameters
-    ----------
-    numbers : DataFrame
-        With low and high.
-
-    Returns
-    -------
-    Series of bool
-    """
+def contains_zero(numbers: Any) -> Any:
+    """Whether intervals `low` to `high` of positive width contain 0, a Series of bool."""
     return (numbers["low"] <= 0) & (numbers["high"] >= 0) & (numbers["high"] > numbers["low"])
 
 
-def text_colour(fill: Any) -> str:
-    """The house's dark or bright letters, whichever can be read better on a colour.
-
-    Parameters
-    ----------
-    fill : tuple of float
-        Red, green and blue, from 0 to 1.
-
-    Returns
-    -------
-    str
-    """
+def text_color(fill: Any) -> str:
+    """Dark or bright letters, whichever contrasts more with an RGB color."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in fill[:3]]
     luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
     return INK if luminance > 0.25 else PAPER
 
 
 def diverging(pale: bool = False) -> Any:
-    """The house's palette around 0: what shrinks, paper, what grows.
-
-    Parameters
-    ----------
-    pale : bool, default=False
-        Whether its dark ends are left out, so that what lies below can be seen.
-
-    Returns
-    -------
-    matplotlib Colormap
-    """
+    """The palette around 0; pale leaves out the dark ends, so that an image below stays visible."""
     from matplotlib.colors import LinearSegmentedColormap
 
     if pale:

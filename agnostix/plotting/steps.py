@@ -1,4 +1,4 @@
-"""The steps of one row's way from its base value to the output."""
+"""Steps of a waterfall, from a row's base value to its output."""
 
 from __future__ import annotations
 
@@ -9,44 +9,36 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Floats
-from agnostix.plotting.attributions import errors_of, half_widths, largest_first, own_columns, values_of
-from agnostix.plotting.in_row import said_in_row, surrogate_error, surrogate_output, values_in_row
+from agnostix.plotting.attributions import (
+    column_values,
+    conditions_in_row,
+    data_columns,
+    half_widths,
+    order_by_size,
+    output_errors,
+    surrogate_error,
+    surrogate_output,
+    values_in_row,
+)
 from agnostix.plotting.words import value_words
 
 ENDS = ("base", "surrogate", "output")
-"""Steps that are answers and not moves from one to the next."""
+"""Steps that are predictions and not changes from one to the next."""
 _NO_REMAINDER = 1e-6
-"""Share of the numbers involved below which an additive explanation does add up."""
+"""Share of the numbers involved below which additive values do sum to the output."""
 _NAMES = {"surrogate": ("surrogate's base value", "model's answer")}
-"""What the first and the last step are called, by kind of explanation."""
+"""Labels of the first and the last step, by kind of explanation."""
 
 
 def steps_of_row(
     explanation: Explanation, i: int, k: int, max_features: int, confidence_level: float
 ) -> pd.DataFrame:
-    """The steps of a row's way.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of any kind.
-    i, k : int
-        Places of the row and of the output.
-    max_features : int
-        How many have a step of their own.
-    confidence_level : float
-        Nominal coverage of each interval.
-
-    Returns
-    -------
-    DataFrame
-        As in `WaterfallDisplay`.
-    """
+    """Steps of row i and output k, columns as in `WaterfallDisplay`."""
     names = _NAMES.get(explanation.kind, ("base value", "output"))
     base, output = explanation.base_values[i, k], explanation.outputs[i, k]
-    steps = _moves(explanation, i, k, max_features)
-    table = [_step("base", names[0], base, 0.0), *steps, _step("output", names[1], output, 0.0)]
-    texts = {name: pd.Series([row[name] for row in table], dtype=object) for name in ("said", "data")}
+    changes = _changes(explanation, i, k, max_features)
+    table = [_step("base", names[0], base, 0.0), *changes, _step("output", names[1], output, 0.0)]
+    texts = {name: pd.Series([row[name] for row in table], dtype=object) for name in ("condition", "data")}
     return _placed(pd.DataFrame(table).assign(**texts), confidence_level)
 
 
@@ -63,10 +55,10 @@ def _placed(frame: pd.DataFrame, confidence_level: float) -> pd.DataFrame:
     )
 
 
-def _moves(explanation: Explanation, i: int, k: int, max_features: int) -> list[dict[str, Any]]:
-    """The way itself, without its first and last step."""
-    values, errors = values_in_row(explanation, i, k), errors_of(explanation, k)[i]
-    order = largest_first(values[None])
+def _changes(explanation: Explanation, i: int, k: int, max_features: int) -> list[dict[str, Any]]:
+    """All steps but the first and the last."""
+    values, errors = values_in_row(explanation, i, k), output_errors(explanation, k)[i]
+    order = order_by_size(values[None])
     n_shown = max_features if len(order) > max_features + 1 else len(order)
     shown, rest = order[:n_shown], order[n_shown:]
     steps = _features(explanation, i, shown, values, errors)
@@ -86,16 +78,23 @@ def _moves(explanation: Explanation, i: int, k: int, max_features: int) -> list[
     return steps
 
 
-def _step(step: str, label: str, value: float, std_error: float, **told: str | None) -> dict[str, Any]:
-    known = {"step": step, "label": label, "said": None, "data": None, "value": value, "std_error": std_error}
-    return known | told
+def _step(step: str, label: str, value: float, std_error: float, **texts: str | None) -> dict[str, Any]:
+    numbers = {"value": value, "std_error": std_error}
+    return {"step": step, "label": label, "condition": None, "data": None, **numbers} | texts
 
 
 def _features(
     explanation: Explanation, i: int, places: Any, values: Any, errors: Any
 ) -> list[dict[str, Any]]:
-    """The features' steps in row i."""
-    names, own, said = explanation.feature_names, own_columns(explanation), said_in_row(explanation, i)
+    """Steps of features in row i."""
+    names, own, conditions = (
+        explanation.feature_names,
+        data_columns(explanation),
+        conditions_in_row(explanation, i),
+    )
     row = slice(i, i + 1)
-    data = {j: None if own[j] is None else value_words(values_of(own[j], row)[0]) for j in places}
-    return [_step("feature", names[j], values[j], errors[j], said=said[j], data=data[j]) for j in places]
+    data = {j: None if own[j] is None else value_words(column_values(own[j], row)[0]) for j in places}
+    return [
+        _step("feature", names[j], values[j], errors[j], condition=conditions[j], data=data[j])
+        for j in places
+    ]

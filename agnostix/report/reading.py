@@ -10,8 +10,8 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.plotting import WaterfallDisplay
+from agnostix.plotting.attributions import surrogate_output
 from agnostix.plotting.fidelity import Fidelity
-from agnostix.plotting.in_row import surrogate_output
 from agnostix.plotting.steps import ENDS
 from agnostix.report.words import Scale
 
@@ -72,7 +72,7 @@ class Reading:
     @cached_property
     def fidelity(self) -> Fidelity | None:
         """How far a simpler model may be believed, where it tells."""
-        return Fidelity.of(self.explanation, 0, 0, self.confidence_level)
+        return Fidelity.from_explanation(self.explanation, 0, 0, self.confidence_level)
 
     @property
     def left_out(self) -> list[str]:

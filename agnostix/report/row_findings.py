@@ -205,7 +205,7 @@ def _with_interval(step: dict[Any, Any], scale: Scale) -> str:
 
 
 def _called(step: dict[Any, Any]) -> str:
-    return called(step["label"], step["data"], step["said"], ROOM)
+    return called(step["label"], step["data"], step["condition"], ROOM)
 
 
 def _unsure(values: pd.DataFrame) -> list[str]:

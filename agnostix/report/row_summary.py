@@ -119,7 +119,7 @@ def _explanation(reading: Reading) -> dict[str, Any]:
         "values": [
             {
                 "feature": step["label"],
-                "said": step["said"],
+                "said": step["condition"],
                 "data": _value(own[step["label"]]),
                 **{name: rounded(step[name]) for name in ("value", "std_error", "low", "high")},
                 "text": _written(step, reading.scale),
@@ -146,7 +146,7 @@ def _fidelity(reading: Reading) -> dict[str, Any] | None:
 def _written(step: dict[Any, Any], scale: Scale) -> dict[str, str]:
     exact = step["std_error"] == 0.0
     return {
-        "name": step["said"] or step["label"],
+        "name": step["condition"] or step["label"],
         "data": step["data"] or "",
         "value": scale.change(step["value"]).removesuffix(" points"),
         "interval": "exact" if exact else scale.change_interval(step["low"], step["high"]),

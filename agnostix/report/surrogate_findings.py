@@ -140,7 +140,7 @@ def _meaning_of_base(reading: Reading) -> str:
         return ", its mean answer to all rows,"
     if reading.explanation.params.get("surrogate") == "tree":
         return ", its mean answer near the row,"
-    is_told = len(reading.values) > 0 and reading.values["said"].notna().all()
+    is_told = len(reading.values) > 0 and reading.values["condition"].notna().all()
     return ", its answer where none of these conditions holds," if is_told else ""
 
 

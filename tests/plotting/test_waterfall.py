@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from agnostix.plotting import BarDisplay, WaterfallDisplay
-from agnostix.plotting.in_row import values_in_row
+from agnostix.plotting.attributions import values_in_row
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
 from agnostix.plotting.words import called
 from tests.plotting.explanations import intervals, make, people, surrogate
@@ -156,18 +156,18 @@ def test_of_a_surrogate_without_some_features_the_rest_of_the_sum_is_told() -> N
     left_out = surrogate().values[0, [1, 3], 1].sum()
     assert frame.loc["remainder", "value"] == pytest.approx(left_out)
     assert frame.loc["surrogate", "value"] == pytest.approx(surrogate().extras["surrogate_outputs"][0, 1])
-    assert set(frame.loc["feature", "said"]) == {"age > 40.5", f"town = {exp.data['town'][0]}"}
+    assert set(frame.loc["feature", "condition"]) == {"age > 40.5", f"town = {exp.data['town'][0]}"}
 
 
 def test_conditions_take_the_place_of_values() -> None:
     display = WaterfallDisplay.from_explanation(surrogate())
     frame = display.frame()
     labels = [text.get_text() for text in _plot(display).get_yticklabels()]
-    told = frame.set_index("label")["said"]
+    told = frame.set_index("label")["condition"]
     assert told["age"] == "age > 40.5"
     assert told["hours"] == "hours missing"
     assert frame.set_index("label")["data"]["age"] == "41.3"
-    assert labels[1:5] == frame["said"].iloc[1:5].tolist()
+    assert labels[1:5] == frame["condition"].iloc[1:5].tolist()
 
 
 def test_a_long_name_is_shortened_within_its_condition() -> None:
@@ -320,7 +320,7 @@ def test_bad_questions() -> None:
     points = make(
         np.zeros((1, 4, 4, 1)), feature_names=(), base_values=[[0.5]], outputs=[[0.5]], output_names=("y",)
     )
-    with pytest.raises(ValueError, match=r"n_features, n_outputs\), got \(1, 4, 4, 1\)"):
+    with pytest.raises(ValueError, match=r"'feature', 'output'\); .*'y', 'x', 'output'\)\. Use Pixels"):
         WaterfallDisplay.from_explanation(points)
     with pytest.raises(ValueError, match="has no rows"):
         WaterfallDisplay.from_explanation(exp[[]])
