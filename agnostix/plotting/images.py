@@ -26,7 +26,7 @@ _N_ABREAST = 4
 Line = tuple[tuple[float, float], tuple[float, float]]
 
 
-class ImageDisplay(ExplanationDisplay):
+class ImagePanels(ExplanationDisplay):
     """Base class of Displays with one panel for each output."""
 
     axes_: list[Any]

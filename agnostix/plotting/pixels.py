@@ -12,7 +12,7 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import find_row, half_widths, name_predicted
-from agnostix.plotting.images import UNSURE, ImageDisplay, hatch, outlines, pale, to_gray, to_rgb
+from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
 from agnostix.plotting.marks import color_scale, diverging
 from agnostix.plotting.style import ACCENT, MUTED, shortened
 from agnostix.plotting.words import describe_quantity
@@ -22,7 +22,7 @@ _EDGE = 0.5
 
 
 @dataclass(eq=False, repr=False)
-class PixelsDisplay(ImageDisplay):
+class PixelsDisplay(ImagePanels):
     """An image, pale and gray, in the colors of its pixels' values, or with what masks keep of it.
 
     Blue raises the output and orange lowers it; white, the middle of the scale, is

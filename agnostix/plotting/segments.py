@@ -13,14 +13,14 @@ from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
 from agnostix.plotting.attributions import find_outputs, find_row, intervals_in_row, name_predicted
 from agnostix.plotting.fidelity import Fidelity
-from agnostix.plotting.images import UNSURE, ImageDisplay, check_segments, hatch, outlines, pale, to_gray
+from agnostix.plotting.images import UNSURE, ImagePanels, check_segments, hatch, outlines, pale, to_gray
 from agnostix.plotting.marks import color_scale, contains_zero, diverging, write_fidelity
 from agnostix.plotting.style import INK, MUTED, shortened
 from agnostix.plotting.words import count_words, describe_quantity
 
 
 @dataclass(eq=False, repr=False)
-class SegmentsDisplay(ImageDisplay):
+class SegmentsDisplay(ImagePanels):
     """An image, pale and gray, with its segments in the colors of their values.
 
     Blue raises the output and orange lowers it; white, the middle of the scale, is
