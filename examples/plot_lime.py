@@ -150,7 +150,7 @@ TextDisplay.from_explanation(told).plot()
 
 # %%
 # The same as numbers.
-words = pd.DataFrame({"word": told.extras["words"][0], "value": told.values[0, :, 0]})
+words = pd.DataFrame({"word": told.extras["words"].array[0], "value": told.values[0, :, 0]})
 words["margin"] = 1.96 * told.std_errors[0, :, 0]
 print(words.sort_values("value", key=np.abs, ascending=False).head(5).round(3).to_string(index=False))
 

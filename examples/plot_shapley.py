@@ -117,7 +117,7 @@ right.set_yticklabels(exact.feature_names)
 # %%
 # Under a tolerance each row stops by its own errors.
 careful = KernelShapExplainer(risk, background="all", budget=1024, tol=0.02, random_state=0).fit(X[:20])
-n, times = np.unique(careful.explain(X[20:120]).extras["evaluations"], return_counts=True)
+n, times = np.unique(careful.explain(X[20:120]).extras["evaluations"].array, return_counts=True)
 print({f"{m} evaluations": f"{count} rows" for m, count in zip(n.tolist(), times.tolist(), strict=True)})
 
 # %%

@@ -49,8 +49,8 @@ def lime_exact(
     Returns
     -------
     Explanation
-        Of kind "surrogate", in model output units; all standard errors are 0. ``fidelity`` is None for
-        forests, whose R2 has no short form.
+        Of completeness "surrogate", in model output units; all standard errors are 0.
+        ``fidelity`` is None for forests, whose R2 has no short form.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.base.outputs import picked
-from agnostix.core.explanation import Explanation
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import take_rows
 from agnostix.core.masking import Background
 from agnostix.core.masking.masker import MASKER_METHODS
@@ -273,7 +273,7 @@ class KernelShapExplainer(BackgroundExplainer):
         Returns
         -------
         Explanation
-            Of kind "additive".
+            Contributions that sum to ``outputs - base_values``.
 
         Raises
         ------
@@ -428,17 +428,18 @@ class KernelShapExplainer(BackgroundExplainer):
         which, names, extras = self._picked(wanted, shares.answers)
         sampled = picked(shares.coalition_variances, which)
         drawn = picked(shares.background_variances, which)
+        by_value, by_row = ("row", "feature", "output"), ("row",)
         extras |= {
-            "coalition_std_errors": np.sqrt(sampled),
-            "background_std_errors": np.sqrt(drawn),
-            "evaluations": shares.evaluations,
-            "forecast": shares.forecast,
-            "kernel": self.kernel_ if self._masker.same_players else kernels,
-            "background_size_to_halve_error": self._size_to_halve(sampled, drawn),
+            "coalition_std_errors": Detail(np.sqrt(sampled), by_value),
+            "background_std_errors": Detail(np.sqrt(drawn), by_value),
+            "evaluations": Detail(shares.evaluations, by_row),
+            "forecast": Detail(shares.forecast, by_row),
+            "kernel": self.kernel_ if self._masker.same_players else Detail(kernels, by_row),
+            "background_size_to_halve_error": Detail(self._size_to_halve(sampled, drawn), by_row),
         }
         extras |= self._masker.extras(table)
         if self.link != "identity":
-            extras["raw_outputs"] = picked(shares.answers, which)
+            extras["raw_outputs"] = Detail(picked(shares.answers, which), ("row", "output"))
         return Explanation(
             values=picked(shares.values, which),
             std_errors=np.sqrt(sampled + drawn),
@@ -447,7 +448,9 @@ class KernelShapExplainer(BackgroundExplainer):
             data=self._masker.data(table),
             feature_names=self._masker.players_of(table).names,
             output_names=names,
-            kind="additive",
+            quantity="contribution",
+            completeness="outputs - base_values",
+            units="model output" if self.link == "identity" else "log-odds",
             method="KernelShapExplainer",
             params=self._told_params(),
             n_model_rows=shares.n_model_rows,

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, h
 
 from agnostix.core.base import AttributionExplainer
 from agnostix.core.base.outputs import picked
-from agnostix.core.explanation import Explanation
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, column_names, take_rows
 from agnostix.core.masking import Players
 from agnostix.core.masking.background import checked_weights
@@ -306,8 +306,9 @@ class LimeExplainer(AttributionExplainer):
         Returns
         -------
         Explanation
-            Of kind "surrogate"; ``base_values`` are what the surrogate says where no feature is
-            in the row's bin, or all numbers are at their mean.
+            Of completeness "surrogate" (None with ``values="coef"``, which need not
+            sum to anything); ``base_values`` are what the surrogate says where no
+            feature is in the row's bin, or all numbers are at their mean.
 
         Raises
         ------
@@ -496,29 +497,37 @@ class LimeExplainer(AttributionExplainer):
             data=self._vicinity.data(rows),
             feature_names=self._vicinity.players_of(rows).names,
             output_names=names,
-            kind="surrogate",
+            quantity="contribution" if self.values == "coef_x" else "coefficient",
+            completeness="surrogate" if self.values == "coef_x" else None,
             method="LimeExplainer",
             params=self._told_params(),
             fidelity={"r2": picked(fits.r2, which)},
             n_model_rows=found.n_model_rows,
-            extras=extras | found.extras | self._told(fits, which, found.extras),
+            extras=extras | found.extras | self._told(fits, which, found),
         )
 
-    def _told(self, fits: RowFits, which: Codes, extras: dict[str, Any]) -> dict[str, Any]:
+    def _told(self, fits: RowFits, which: Codes, found: Found) -> dict[str, Any]:
         """What is said of the fits."""
-        told = {
-            "surrogate_outputs": picked(fits.output, which),
-            "surrogate_std_errors": picked(fits.output_std_errors, which),
-            "r2_std_errors": picked(fits.r2_std_errors, which),
-            "n_samples": fits.n_draws,
-            "effective_samples": fits.effective,
-            "kernel_width": self.kernel_width_,
+        by_output = {
+            "surrogate_outputs": fits.output,
+            "surrogate_std_errors": fits.output_std_errors,
+            "r2_std_errors": fits.r2_std_errors,
         }
+        by_value = {}
         if self.max_features is not None:
-            told["selected"] = picked(fits.selected, which)
+            by_value["selected"] = fits.selected
         if self.stability is not None:
-            told["margin"] = picked(fits.margin, which)
-        if self.masker is None and ("conditions" not in extras or (extras["conditions"] == "").any()):
-            told["coefficients"] = picked(fits.effects, which)
-            told["coefficient_std_errors"] = picked(fits.std_errors, which)
-        return told
+            by_output["margin"] = fits.margin
+        conditions = found.extras.get("conditions")
+        if self.masker is None and (conditions is None or (conditions.array == "").any()):
+            by_value |= {"coefficients": fits.effects, "coefficient_std_errors": fits.std_errors}
+        return {
+            "n_samples": Detail(fits.n_draws, ("row",)),
+            "effective_samples": Detail(fits.effective, ("row",)),
+            "kernel_width": self.kernel_width_,
+            **{name: Detail(picked(array, which), ("row", "output")) for name, array in by_output.items()},
+            **{
+                name: Detail(picked(array, which), ("row", "feature", "output"))
+                for name, array in by_value.items()
+            },
+        }

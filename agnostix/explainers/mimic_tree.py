@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from agnostix.core.base import AttributionExplainer
 from agnostix.core.base.outputs import picked
-from agnostix.core.explanation import Explanation
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, column_names, take_rows
 from agnostix.core.masking import Players
 from agnostix.core.masking.alike import check_alike
@@ -173,7 +173,7 @@ class MimicTree(RuleExports, AttributionExplainer):
     >>> bool(mimic.fidelity(X[1::2]).label > 0.85)
     True
     >>> exp = mimic.explain(X.head(2))
-    >>> exp.values.shape, exp.kind
+    >>> exp.values.shape, exp.completeness
     ((2, 13, 3), 'surrogate')
     """
 
@@ -365,7 +365,7 @@ class MimicTree(RuleExports, AttributionExplainer):
         Returns
         -------
         Explanation
-            Of kind "surrogate". ``base_values`` are the mean at the root, and
+            Of completeness "surrogate". ``base_values`` are the mean at the root, and
             with the values they sum to the tree's answers.
 
         Raises
@@ -396,16 +396,17 @@ class MimicTree(RuleExports, AttributionExplainer):
             data=table,
             feature_names=self.players_.names,
             output_names=names,
-            kind="surrogate",
+            quantity="contribution",
+            completeness="surrogate",
             method="MimicTree",
             params=self._told_params(),
             fidelity={"r2": picked(r2, which)},
             n_model_rows=first.size,
             extras=extras
             | {
-                "surrogate_outputs": picked(self.rule_tree_.values[leaf], which),
-                "r2_std_errors": picked(r2_error, which),
-                "leaf": leaf,
+                "surrogate_outputs": Detail(picked(self.rule_tree_.values[leaf], which), ("row", "output")),
+                "r2_std_errors": Detail(picked(r2_error, which), ("row", "output")),
+                "leaf": Detail(leaf, ("row",)),
             }
             | self._words(leaf),
         )
@@ -596,4 +597,7 @@ class MimicTree(RuleExports, AttributionExplainer):
             rules[node] = tree.rule(int(node))
             for one in tree.conditions(int(node)):
                 conditions[node, one.feature] = one.told(tree.features[one.feature])
-        return {"rule": rules[leaf].astype(str), "conditions": conditions[leaf].astype(str)}
+        return {
+            "rule": Detail(rules[leaf].astype(str), ("row",)),
+            "conditions": Detail(conditions[leaf].astype(str), ("row", "feature")),
+        }

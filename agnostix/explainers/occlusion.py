@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.base.outputs import picked, select_outputs
-from agnostix.core.explanation import Explanation
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import is_frame
 from agnostix.core.masking import Background, Plan, SegmentMasker, one_hidden_at_a_time
 from agnostix.core.masking.fills import is_stack
@@ -273,8 +273,8 @@ class OcclusionExplainer(BackgroundExplainer):
         Returns
         -------
         Explanation
-            Of kind "occlusion"; ``base_values`` are the mean predictions of the background,
-            or the answers where all of a picture is hidden.
+            Of quantity "effect", or "mask" for learned masks; ``base_values`` are the mean
+            predictions of the background, or the answers where all of a picture is hidden.
 
         Raises
         ------
@@ -296,7 +296,8 @@ class OcclusionExplainer(BackgroundExplainer):
         base = picked(means[:, -1], which) if self.base_values_ is None else self.base_values_[which]
         features = self._masker.players_of(rows).names
         if self._windows is not None:
-            extras |= {"windows": values} | ({} if self._inpaints else self._masker.told_fill(rows))
+            windows = Detail(values, ("row", "window", "output"))
+            extras |= {"windows": windows} | ({} if self._inpaints else self._masker.told_fill(rows))
             values, features = self._windows.spread(values), ()
             errors = self._windows.spread(errors)
         elif self.base_values_ is None:
@@ -349,7 +350,10 @@ class OcclusionExplainer(BackgroundExplainer):
             for x, fill, outputs in zip(pictures, fills, which, strict=True)
         ]
         masks = np.stack([np.stack([one.mask for one in row], axis=-1) for row in found])
-        told = {name: np.array([[getattr(one, name) for one in row] for row in found]) for name in _TOLD}
+        told: dict[str, Any] = {
+            name: Detail(np.array([[getattr(one, name) for one in row] for row in found]), ("row", "output"))
+            for name in _TOLD
+        }
         told |= self._masker.told_fill(rows)
         n_rows = 2 * len(pictures) + sum(one.n_rows for row in found for one in row)
         base = picked(hidden_all, which)
@@ -368,15 +372,18 @@ class OcclusionExplainer(BackgroundExplainer):
         features: tuple[str, ...] = (),
     ) -> Explanation:
         """An explanation, of points unless features are named."""
+        is_mask = self.method_ == "mask"
         return Explanation(
             values=values,
+            dims=("row", "feature", "output") if features else ("row", "y", "x", "output"),
             std_errors=errors,
             base_values=base,
             outputs=outputs,
             data=self._masker.data(rows),
             feature_names=features,
             output_names=names,
-            kind="occlusion",
+            quantity="mask" if is_mask else "effect",
+            units="visibility" if is_mask else "model output",
             method="OcclusionExplainer",
             params=self._told_params(),
             n_model_rows=n_model_rows,

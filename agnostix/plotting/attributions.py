@@ -11,9 +11,11 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.detail import expand
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
 from agnostix.core.typing import Floats
 
@@ -128,11 +130,6 @@ def _is_ordered(column: Any) -> bool:
     return isinstance(dtype, nw.Enum | nw.Boolean)
 
 
-def half_widths(std_errors: Any, confidence_level: float) -> Floats:
-    """Half the widths of normal confidence intervals."""
-    return np.asarray(std_errors, dtype=float) * norm.ppf(0.5 + 0.5 * confidence_level)
-
-
 def output_errors(explanation: Explanation, k: int) -> Floats:
     """Standard errors (n_rows, n_features) of output k; 0 where nothing was sampled."""
     if explanation.std_errors is None:
@@ -152,8 +149,8 @@ def conditions_in_row(explanation: Explanation, i: int) -> list[str | None]:
     """By feature its condition in row i, or its word in text i; None without one."""
     for name in ("conditions", "words"):
         texts: Any = explanation.extras.get(name)
-        if np.shape(texts) == explanation.values.shape[:2]:
-            return [str(text) or None for text in np.asarray(texts)[i]]
+        if texts is not None and texts.dims == ("row", "feature"):
+            return [str(text) or None for text in texts.array[i]]
     return [None] * len(explanation.feature_names)
 
 
@@ -161,8 +158,8 @@ def values_in_row(explanation: Explanation, i: int, k: int) -> Floats:
     """Values (n_features,) of row i; NaN where a feature does not exist or a surrogate did not select it."""
     values: Floats = np.array(explanation.values[i, :, k])
     selected: Any = explanation.extras.get("selected")
-    if np.shape(selected) == explanation.values.shape:
-        values[~np.asarray(selected)[i, :, k] & (values == 0.0)] = np.nan
+    if selected is not None:
+        values[~selected.array[i, :, k] & (values == 0.0)] = np.nan
     return values
 
 
@@ -170,37 +167,47 @@ def intervals_in_row(explanation: Explanation, i: int, k: int, confidence_level:
     """Features that row i has, largest first: place, value, std_error, low, high."""
     values, errors = values_in_row(explanation, i, k), output_errors(explanation, k)[i]
     places = order_by_size(values[None])
-    half = half_widths(errors[places], confidence_level)
-    table = pd.DataFrame({"place": places, "value": values[places], "std_error": errors[places]})
-    return table.assign(low=table["value"] - half, high=table["value"] + half)
+    low, high = (ends[0, places, k] for ends in explanation[i].interval(confidence_level))
+    numbers = {"value": values[places], "std_error": errors[places], "low": low, "high": high}
+    return pd.DataFrame({"place": places, **numbers})
 
 
 def name_predicted(explanation: Explanation, i: int) -> Explanation:
     """The explanation with its output "predicted" renamed to the class predicted for row i."""
     if "predicted" not in explanation.extras:
         return explanation
-    return replace(explanation, output_names=(str(explanation.extras["predicted"][i]),))
+    return replace(explanation, output_names=(str(explanation.extras["predicted"].array[i]),))
 
 
 def surrogate_output(explanation: Explanation, i: int, k: int) -> float:
     """The surrogate's prediction for its row; without a detail, the sum of its values."""
     outputs = explanation.extras.get("surrogate_outputs")
     if outputs is not None:
-        return float(outputs[i, k])
-    return float(explanation.base_values[i, k] + np.nansum(explanation.values[i, :, k]))
+        return float(outputs.array[i, k])
+    base = 0.0 if explanation.base_values is None else explanation.base_values[i, k]
+    return float(base + np.nansum(explanation.values[i, :, k]))
 
 
 def surrogate_error(explanation: Explanation, i: int, k: int) -> float:
     """Standard error of the surrogate's prediction for its row; NaN where unknown."""
     errors = explanation.extras.get("surrogate_std_errors")
-    return float("nan") if errors is None else float(errors[i, k])
+    return float("nan") if errors is None else float(errors.array[i, k])
+
+
+def surrogate_dof(explanation: Explanation, i: int, k: int) -> float:
+    """Degrees of freedom of the errors of a surrogate's prediction and R²; infinite where unknown."""
+    dof = explanation.extras.get(DEGREES_OF_FREEDOM)
+    if dof is None or not set(dof.dims) <= {"row", "output"}:
+        return float("inf")
+    shape = (len(explanation), len(explanation.output_names))
+    return float(np.broadcast_to(expand(dof, ("row", "output")), shape)[i, k])
 
 
 def check_same_features(explanation: Explanation) -> None:
     """Raise ValueError if features are words or segments that differ from row to row."""
     for what, display in (("words", "TextDisplay"), ("segments", "SegmentsDisplay")):
         parts: Any = explanation.extras.get(what)
-        if parts is not None and (np.asarray(parts) != np.asarray(parts)[:1]).any():
+        if parts is not None and (parts.array != parts.array[:1]).any():
             raise ValueError(
                 f"The features are {what}, and differ from row to row, so that rows cannot be put together: "
                 f"draw one row, with {display}, or with row= where there is one."

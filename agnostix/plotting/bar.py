@@ -17,10 +17,7 @@ from agnostix.plotting.attributions import (
     data_columns,
     find_output,
     find_row,
-    half_widths,
-    order_by_size,
-    output_errors,
-    values_in_row,
+    intervals_in_row,
 )
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.fidelity import describe_fidelity, describe_fidelity_over_rows
@@ -39,7 +36,7 @@ from agnostix.plotting.words import (
 
 @dataclass(eq=False, repr=False)
 class BarDisplay(ExplanationDisplay):
-    """The features' values in one row, or their mean size over rows or over groups of rows.
+    """The features' values in one row or overall, or their mean size over rows or groups of rows.
 
     The line through a bar's end is the confidence interval, dotted where the error
     is unknown. Values of one row have a sign, repeated by the color; sizes have
@@ -87,7 +84,7 @@ class BarDisplay(ExplanationDisplay):
     is_poor: bool = False
 
     name: ClassVar[str] = "bar"
-    dims: ClassVar = (("row", "feature", "output"),)
+    dims: ClassVar = (("row", "feature", "output"), ("feature", "output"), ("group", "feature", "output"))
 
     @classmethod
     def from_explanation(
@@ -125,20 +122,22 @@ class BarDisplay(ExplanationDisplay):
         cls._check(explanation, max_features, confidence_level)
         if row is not None and by is not None:
             raise ValueError("One row has no groups: pass row= or by=, not both.")
-        k = find_output(explanation, output)
-        label = describe_quantity(explanation.kind, explanation.output_names[k])
-        if row is None and by is None and len(explanation) == 1:
-            row = 0
-        if row is not None:
-            i = find_row(explanation, row)
-            bars = _bars_of_row(explanation, i, k)
-            fidelity, is_poor = describe_fidelity(explanation, i, k, confidence_level)
+        k, fidelity = find_output(explanation, output), ("", False)
+        label = describe_quantity(explanation, explanation.output_names[k])
+        if "row" not in explanation.dims:
+            if row is not None or by is not None:
+                raise ValueError(f"row= and by= need a dim 'row'; this explanation has {explanation.dims}.")
+            bars = _bars_overall(explanation.sel(outputs=k), confidence_level)
+        elif row is not None or (by is None and len(explanation) == 1):
+            i = find_row(explanation, 0 if row is None else row)
+            bars = _bars_of_row(explanation, i, k, confidence_level)
+            fidelity = describe_fidelity(explanation, i, k, confidence_level)
         else:
-            bars, label = _bars_over_rows(explanation, k, by), f"mean size of the {label}"
-            fidelity, is_poor = describe_fidelity_over_rows(explanation, k, confidence_level), False
-        half = half_widths(bars["std_error"], confidence_level)
-        bars = bars.assign(low=bars["value"] - half, high=bars["value"] + half)
-        return cls(bars.reset_index(drop=True), max_features, label, fidelity, is_poor)
+            check_same_features(explanation)
+            bars = _bars_overall(explanation.sel(outputs=k).aggregate(by), confidence_level)
+            label = f"mean size of the {label}"
+            fidelity = (describe_fidelity_over_rows(explanation, k, confidence_level), False)
+        return cls(bars, max_features, label, *fidelity)
 
     def frame(self) -> pd.DataFrame:
         """The numbers behind the picture, the largest first; features by their largest group.
@@ -217,37 +216,45 @@ class BarDisplay(ExplanationDisplay):
         return list(largest.sort_values(ascending=False, kind="stable").index)
 
 
-def _bars_of_row(explanation: Explanation, i: int, k: int) -> pd.DataFrame:
-    values = values_in_row(explanation, i, k)
+def _bars_of_row(explanation: Explanation, i: int, k: int, level: float) -> pd.DataFrame:
+    table = intervals_in_row(explanation, i, k, level)
+    places = table.pop("place")
     own, conditions = data_columns(explanation), conditions_in_row(explanation, i)
-    order = order_by_size(values[None])
     row = slice(i, i + 1)
-    data = [None if own[j] is None else value_words(column_values(own[j], row)[0]) for j in order]
-    names = [explanation.feature_names[j] for j in order]
-    errors = output_errors(explanation, k)[i, order]
-    return _bars(names, values[order], errors, data=data, condition=[conditions[j] for j in order])
-
-
-def _bars_over_rows(explanation: Explanation, k: int, by: Any) -> pd.DataFrame:
-    check_same_features(explanation)
-    output = explanation.output_names[k]
-    sizes = explanation.aggregate(by)
-    keys = [(None, key) if by is None else key for key in sizes.index]
-    groups = [MISSING if by is not None and is_missing(group) else group for group, _ in keys]
-    n_groups = len(set(groups))
-    if n_groups > len(SERIES):
-        raise ValueError(
-            f"by makes {n_groups} groups and at most {len(SERIES)} can be told apart; pass coarser labels of "
-            "the rows, for example by=pd.cut(...)."
-        )
-    value, error = (sizes[name][output].to_numpy() for name in ("value", "std_error"))
-    return _bars([feature for _, feature in keys], value, error, group=groups)
-
-
-def _bars(names: list[str], value: Any, std_error: Any, **texts: list[Any]) -> pd.DataFrame:
-    """A table of bars; condition, group and data are None unless given."""
-    columns = {
-        name: pd.Series(texts.get(name, [None] * len(names)), dtype=object)
-        for name in ("condition", "group", "data")
+    texts = {
+        "condition": [conditions[j] for j in places],
+        "group": [None] * len(places),
+        "data": [None if own[j] is None else value_words(column_values(own[j], row)[0]) for j in places],
     }
-    return pd.DataFrame({"feature": names, **columns, "value": value, "std_error": std_error})
+    columns = {name: pd.Series(texts[name], dtype=object) for name in texts}
+    return pd.DataFrame({"feature": [explanation.feature_names[j] for j in places], **columns, **table})
+
+
+def _bars_overall(explanation: Explanation, level: float) -> pd.DataFrame:
+    """Bars of one output without rows, by feature or by group and feature."""
+    has_groups = "group" in explanation.dims
+    groups = (
+        [MISSING if is_missing(label) else label for label in explanation.labels("group")]
+        if has_groups
+        else [None]
+    )
+    if len(groups) > len(SERIES):
+        raise ValueError(
+            f"There are {len(groups)} groups and at most {len(SERIES)} can be told apart; pass coarser "
+            "labels of the rows, for example by=pd.cut(...)."
+        )
+    values, errors = explanation.values, explanation.std_errors
+    low, high = explanation.interval(level)
+    nothing = pd.Series([None] * values.size, dtype=object)
+    return pd.DataFrame(
+        {
+            "feature": list(explanation.feature_names) * len(groups),
+            "condition": nothing,
+            "group": pd.Series(groups, dtype=object).repeat(values.size // len(groups)).to_numpy(),
+            "data": nothing,
+            "value": values.ravel(),
+            "std_error": 0.0 if errors is None else errors.ravel(),
+            "low": low.ravel(),
+            "high": high.ravel(),
+        }
+    )

@@ -103,7 +103,7 @@ class BeeswarmDisplay(ExplanationDisplay):
             _dots(explanation.feature_names[j], rows, own[j], values[:, j], errors[:, j])
             for j in order[:max_features]
         ]
-        label = describe_quantity(explanation.kind, explanation.output_names[k])
+        label = describe_quantity(explanation, explanation.output_names[k])
         return cls(pd.concat(parts, ignore_index=True), len(order), label)
 
     def _names(self) -> list[str]:

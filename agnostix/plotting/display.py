@@ -96,13 +96,13 @@ class ExplanationDisplay(Display):
         Its name in ``explanation.plot``.
     dims : tuple of tuples of str
         The dims of the explanations that it draws.
-    details : tuple of str
-        Details that it needs besides, such as the segments of images.
+    needs : tuple of str
+        Fields or details that these must have, such as outputs or segments.
     """
 
     name: ClassVar[str]
     dims: ClassVar[tuple[tuple[str, ...], ...]]
-    details: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def from_explanation(cls, explanation: Explanation, *args: Any, **parameters: Any) -> Self:
@@ -165,7 +165,7 @@ class ExplanationDisplay(Display):
         -------
         bool
         """
-        return dims_of(explanation) in cls.dims and all(name in explanation.extras for name in cls.details)
+        return explanation.dims in cls.dims and not _missing(cls, explanation)
 
     @classmethod
     def _check(
@@ -174,7 +174,7 @@ class ExplanationDisplay(Display):
         """Raise ValueError unless there is something to draw with these parameters."""
         if not cls.fits(explanation):
             raise ValueError(_misfit(cls, explanation))
-        if "row" in dims_of(explanation) and len(explanation) == 0:
+        if "row" in explanation.dims and len(explanation) == 0:
             raise ValueError("The explanation has no rows: there is nothing to draw.")
         if max_features is not None and max_features < 1:
             raise ValueError(f"max_features must be at least 1, got {max_features}.")
@@ -187,10 +187,6 @@ def displays_of(explanation: Explanation) -> dict[str, type[ExplanationDisplay]]
     return {display.name: display for display in _subclasses(ExplanationDisplay) if display.fits(explanation)}
 
 
-def dims_of(explanation: Explanation) -> tuple[str, ...]:
-    return ("row", "feature", "output") if explanation.values.ndim == 3 else ("row", "y", "x", "output")
-
-
 def _subclasses(cls: type[ExplanationDisplay]) -> Iterator[type[ExplanationDisplay]]:
     """Concrete subclasses in the order of their definition."""
     for subclass in cls.__subclasses__():
@@ -199,13 +195,17 @@ def _subclasses(cls: type[ExplanationDisplay]) -> Iterator[type[ExplanationDispl
         yield from _subclasses(subclass)
 
 
+def _missing(cls: type[ExplanationDisplay], explanation: Explanation) -> list[str]:
+    """Fields and details that the Display needs and the explanation lacks."""
+    fields_ = vars(explanation)
+    return [name for name in cls.needs if fields_.get(name) is None and name not in explanation.extras]
+
+
 def _misfit(cls: type[ExplanationDisplay], explanation: Explanation) -> str:
-    own = dims_of(explanation)
-    missing = [name for name in cls.details if name not in explanation.extras]
-    needed = " or ".join(map(str, cls.dims))
-    if missing and own in cls.dims:
-        needed += f" and the detail {missing[0]!r}"
+    missing = _missing(cls, explanation) if explanation.dims in cls.dims else []
+    drawn, given = " or ".join(map(str, cls.dims)), str(explanation.dims)
+    if missing:
+        drawn, given = f"{drawn} and {missing[0]}", f"{given} and no {missing[0]}"
     others = ", ".join(sorted(display.__name__ for display in displays_of(explanation).values()))
-    remedy = f"Use {others}." if others else "No Display draws it; see `values` or `to_frame`."
-    has = f"{own} and no {missing[0]!r}" if missing and own in cls.dims else f"{own}"
-    return f"{cls.__name__} draws explanations with dims {needed}; this one has {has}. {remedy}"
+    remedy = f"Use {others}." if others else "No Display draws it; `to_frame` gives its numbers."
+    return f"{cls.__name__} draws explanations with dims {drawn}; this one has {given}. {remedy}"

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.core.explanation import Explanation
-from agnostix.plotting.attributions import half_widths, surrogate_output, values_in_row
+from agnostix.core.explanation.intervals import half_widths
+from agnostix.plotting.attributions import surrogate_dof, surrogate_output, values_in_row
+from agnostix.plotting.words import is_surrogate
 
 CLOSE, ROUGH = 0.8, 0.5
 """Least R² of a surrogate that follows its model closely, and of one that does so roughly."""
@@ -48,17 +50,18 @@ class Fidelity:
     ) -> Fidelity | None:
         """Fidelity of row i and output k; None unless a surrogate with R² was explained."""
         known = (explanation.fidelity or {}).get("r2")
-        if explanation.kind != "surrogate" or known is None:
+        if not is_surrogate(explanation) or known is None:
             return None
         r2, values = float(known[i, k]), values_in_row(explanation, i, k)
         errors = explanation.extras.get("r2_std_errors")
-        half = 0.0 if errors is None else float(half_widths(errors[i, k], confidence_level))
+        dof = surrogate_dof(explanation, i, k)
+        half = 0.0 if errors is None else float(half_widths(errors.array[i, k], confidence_level, dof))
         return cls(
             r2=r2,
             low=r2 - half,
             high=min(r2 + half, 1.0),
             surrogate_output=surrogate_output(explanation, i, k),
-            output=float(explanation.outputs[i, k]),
+            output=float("nan") if explanation.outputs is None else float(explanation.outputs[i, k]),
             largest=float(np.nanmax(np.abs(values), initial=0.0)),
             n_used=int(np.isfinite(values).sum()),
             n_features=int(np.isfinite(explanation.values[i, :, k]).sum()),

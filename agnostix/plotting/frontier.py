@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.attributions import half_widths
+from agnostix.core.explanation.intervals import half_widths
 from agnostix.plotting.display import Display
 from agnostix.plotting.marks import limits, write_ticks
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED

@@ -31,7 +31,7 @@ _CLIPPED = 0.01
 
 @dataclass(eq=False, repr=False)
 class HeatmapDisplay(ExplanationDisplay):
-    """Rows side by side, features below each other, the output as a line on top.
+    """Rows side by side, features below each other, the output as a line on top; or pairs of features.
 
     Blue raises the output and orange lowers it, with white at 0. The ends of the
     palette leave out at most one cell in a hundred, marked by a pointed end of the
@@ -40,8 +40,9 @@ class HeatmapDisplay(ExplanationDisplay):
     Parameters
     ----------
     cells : DataFrame
-        One row per feature and row: feature, row, value, output, base; in units of
-        the output, features and rows in the order of the picture.
+        One row per feature and row: feature, row, value, output, base (NaN where
+        unknown); or per pair of features: feature, other, value. In units of the
+        output, in the order of the picture.
     n_features : int, default=None
         Features of the explanation, drawn or not; by default those drawn.
     output_name : str, default="output"
@@ -55,8 +56,8 @@ class HeatmapDisplay(ExplanationDisplay):
     ----------
     ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    output_ax_ : matplotlib Axes
-        Axes of the line, within `ax_`.
+    output_ax_ : matplotlib Axes or None
+        Axes of the line, within `ax_`; None without outputs.
     colorbar_ : matplotlib Colorbar
         The color scale.
 
@@ -80,7 +81,7 @@ class HeatmapDisplay(ExplanationDisplay):
     rows_label: str = "rows"
 
     name: ClassVar[str] = "heatmap"
-    dims: ClassVar = (("row", "feature", "output"),)
+    dims: ClassVar = (("row", "feature", "output"), ("feature", "feature"), ("feature", "feature", "output"))
 
     @classmethod
     def from_explanation(
@@ -101,7 +102,8 @@ class HeatmapDisplay(ExplanationDisplay):
             Name or position of the output; by default the only one, or the second of two.
         order : {"cluster", "output"}, default="cluster"
             Rows with similar values side by side, by hierarchical clustering of
-            all features' values, or rows in the order of the output.
+            all features' values, or rows in the order of the output. Pairs of
+            features are in the order of their mean |value|.
         max_features : int, default=12
             Features drawn: those with the largest mean |value|.
 
@@ -113,28 +115,42 @@ class HeatmapDisplay(ExplanationDisplay):
         if order not in _ORDERS:
             raise ValueError(f"order must be one of {', '.join(map(repr, _ORDERS))}; got {order!r}.")
         check_same_features(explanation)
-        k = find_output(explanation, output)
-        values, outputs = explanation.values[:, :, k], explanation.outputs[:, k]
+        k = find_output(explanation, output) if "output" in explanation.dims else 0
+        name = explanation.output_names[k] if explanation.output_names else "the output"
+        label = describe_quantity(explanation, name)
+        if "row" not in explanation.dims:
+            cells, n_features = _pairs(explanation, k, max_features)
+            return cls(cells, n_features, name, label, "")
+        if order == "output" and explanation.outputs is None:
+            raise ValueError("order='output' needs outputs, and this explanation has none; use 'cluster'.")
+        values = explanation.values[:, :, k]
+        outputs = np.nansum(values, axis=1) if explanation.outputs is None else explanation.outputs[:, k]
         features = order_by_size(values)
         rows = _by_similarity(values, outputs) if order == "cluster" else np.argsort(outputs, kind="stable")
         cells = _cells(explanation, features[:max_features], rows, k)
-        name = explanation.output_names[k]
         count = f"{len(rows):,} rows" if len(rows) > 1 else "1 row"
         rows_label = f"{count}, {_ORDERS[order]}" if len(rows) > 1 else count
-        return cls(cells, len(features), name, describe_quantity(explanation.kind, name), rows_label)
+        return cls(cells, len(features), name, label, rows_label)
 
     def _names(self) -> list[str]:
         return list(dict.fromkeys(self.cells["feature"]))
 
+    @property
+    def _line(self) -> float:
+        """Height of the output's line, in features; 0 without outputs."""
+        return _LINE if "output" in self.cells and self.cells["output"].notna().any() else 0.0
+
     def _figsize(self) -> tuple[float, float]:
-        return 7.2, max(2.0, 0.7 + 0.28 * (len(self._names()) + _LINE))
+        return 7.2, max(2.0, 0.7 + 0.28 * (len(self._names()) + self._line))
 
     def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
         names = self._names()
         matrix = factor * self.cells["value"].to_numpy(dtype=float).reshape(len(names), -1)
         self._draw_cells(matrix, diverging() if cmap is None else cmap, suffix)
         self._name_axes(names, matrix.shape[1])
-        self._draw_outputs(factor, suffix, *matrix.shape)
+        self.output_ax_: Any = None
+        if self._line:
+            self._draw_outputs(factor, suffix, *matrix.shape)
 
     def _draw_cells(self, matrix: Floats, cmap: Any, suffix: str) -> None:
         sizes = np.abs(matrix[np.isfinite(matrix)])
@@ -155,7 +171,7 @@ class HeatmapDisplay(ExplanationDisplay):
         self.colorbar_ = self.figure_.colorbar(
             image, ax=self.ax_, extend=beyond, aspect=30, fraction=0.06, pad=0.02
         )
-        width = min(34, max(15, int(3.2 * (n_features + _LINE))))
+        width = min(34, max(15, int(3.2 * (n_features + self._line))))
         self.colorbar_.outline.set_edgecolor(FAINT)
         self.colorbar_.set_label(in_lines(self.quantity_label, width, 3), parse_math=False)
         self.colorbar_.locator.set_params(nbins=6)
@@ -186,8 +202,8 @@ class HeatmapDisplay(ExplanationDisplay):
         self.ax_.set_yticks(range(len(names))[::-1], [named(n) for n in names], color=INK, parse_math=False)
         self.ax_.tick_params(axis="y", length=0)
         self.ax_.set_xticks([])
-        if n_rows <= _MOST_NAMED:
-            rows = [shortened(str(row), 16) for row in self.cells["row"].iloc[:n_rows]]
+        if n_rows <= _MOST_NAMED or "other" in self.cells:
+            rows = [shortened(str(row), 16) for row in self.cells.iloc[:n_rows, 1]]
             self.ax_.set_xticks(range(n_rows), rows, parse_math=False)
             if sum(map(len, rows)) + n_rows > 60:
                 self.ax_.tick_params(axis="x", rotation=90)
@@ -212,15 +228,27 @@ def _pool_neighbors(matrix: Floats) -> Floats:
 def _cells(explanation: Explanation, features: Any, rows: Any, k: int) -> pd.DataFrame:
     labels = row_labels(explanation)
     n_features = len(features)
+    unknown = np.full((len(labels), k + 1), np.nan)
+    ends = {"output": explanation.outputs, "base": explanation.base_values}
+    known = {name: unknown if array is None else array for name, array in ends.items()}
     return pd.DataFrame(
         {
             "feature": np.repeat([explanation.feature_names[j] for j in features], len(rows)),
             "row": [labels[i] for i in rows] * n_features,
             "value": explanation.values[np.ix_(rows, features, [k])][:, :, 0].T.ravel(),
-            "output": np.tile(explanation.outputs[rows, k], n_features),
-            "base": np.tile(explanation.base_values[rows, k], n_features),
+            **{name: np.tile(ends[rows, k], n_features) for name, ends in known.items()},
         }
     )
+
+
+def _pairs(explanation: Explanation, k: int, max_features: int) -> tuple[pd.DataFrame, int]:
+    """Cells of pairs of features, and how many features there are."""
+    values = explanation.values[..., k] if explanation.values.ndim == 3 else explanation.values
+    order = order_by_size(np.concatenate([values, values.T]))
+    places = order[:max_features]
+    names = [explanation.feature_names[j] for j in places]
+    columns = {"feature": np.repeat(names, len(names)), "other": names * len(names)}
+    return pd.DataFrame(columns | {"value": values[np.ix_(places, places)].ravel()}), len(order)
 
 
 def _by_similarity(values: Floats, outputs: Floats) -> Codes:

@@ -74,11 +74,12 @@ def _new_panels(n: int, shape: tuple[int, ...]) -> list[Any]:
 def check_segments(explanation: Explanation) -> None:
     """Raise ValueError unless the segments name features and have the shape of the images."""
     segments: Any = explanation.extras["segments"]
-    if np.ndim(segments) != 3 or np.asarray(segments).dtype.kind not in "iu":
+    if segments.dims != ("row", "y", "x") or segments.points_to != "feature":
         raise ValueError(
-            "extras['segments'] must be integers of shape (n_rows, height, width), got "
-            f"{np.asarray(segments).dtype} of shape {np.shape(segments)}."
+            "extras['segments'] must be a Detail with dims ('row', 'y', 'x') that points_to 'feature'; got "
+            f"dims {segments.dims} and points_to={segments.points_to!r}."
         )
+    segments = segments.array
     n_features = len(explanation.feature_names)
     largest = int(segments.max()) if segments.size else -1
     if largest >= n_features:

@@ -79,13 +79,13 @@ def dodge(
     return offsets
 
 
-def color_scale(values: Any, cmap: Any) -> Any:
-    """ScalarMappable with 0 in the middle of the palette and the largest |value| at its end."""
+def color_scale(values: Any, cmap: Any, is_signed: bool = True) -> Any:
+    """ScalarMappable from minus the largest |value| (0 without a sign) to the largest."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     most = float(values.abs().max()) if len(values) else 0.0
-    return ScalarMappable(Normalize(-(most or 1.0), most or 1.0), cmap)
+    return ScalarMappable(Normalize(-(most or 1.0) if is_signed else 0.0, most or 1.0), cmap)
 
 
 def contains_zero(numbers: Any) -> Any:
@@ -109,3 +109,10 @@ def diverging(pale: bool = False) -> Any:
     ends = ("#7a3306", CONTRAST, PAPER, ACCENT, "#063d5e")
     stops = (0.0, 0.2, 0.5, 0.8, 1.0)
     return LinearSegmentedColormap.from_list("agnostix_diverging", list(zip(stops, ends, strict=True)))
+
+
+def sequential() -> Any:
+    """The palette of values without a sign: the upper half of the pale diverging one."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("agnostix_sequential", [PAPER, ACCENT])

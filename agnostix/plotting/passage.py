@@ -38,10 +38,17 @@ class PlacedToken:
 def check_texts(explanation: Explanation) -> None:
     """Raise ValueError unless data are texts and the spans have the right shape."""
     spans: Any = explanation.extras["spans"]
-    if np.ndim(spans) != 3 or spans.shape[2] != 3 or spans.dtype.kind not in "iu":
+    owners: Any = explanation.extras.get("span_features")
+    dtype, shape = spans.array.dtype, spans.array.shape
+    if spans.dims != ("row", "token", "end") or shape[2] != 2 or dtype.kind not in "iu":
         raise ValueError(
-            "extras['spans'] must be integers of shape (n_rows, n_tokens, 3), a start, an end and a "
-            f"feature for each token, got {spans.dtype} of shape {np.shape(spans)}."
+            "extras['spans'] must be integers with dims ('row', 'token', 'end'), a start and an end for "
+            f"each token; got {dtype} of shape {shape} with dims {spans.dims}."
+        )
+    if owners is None or owners.array.shape != shape[:2] or owners.points_to != "feature":
+        raise ValueError(
+            "extras['span_features'] must have the feature of each token: a Detail with dims ('row', "
+            f"'token') that points_to 'feature'; got {owners}."
         )
     data: Any = explanation.data
     if not (isinstance(data, np.ndarray) and data.ndim == 1 and all(isinstance(one, str) for one in data)):
@@ -51,13 +58,14 @@ def check_texts(explanation: Explanation) -> None:
         )
 
 
-def tokenize(text: str, spans: Codes, n_features: int) -> list[list[Token]]:
+def tokenize(text: str, spans: Codes, owners: Codes, n_features: int) -> list[list[Token]]:
     """Split a text at spaces, and between them where words begin and end.
 
-    Spans (n_tokens, 3) are start, end and feature of each occurrence of a word, -1 for none.
+    Spans (n_tokens, 2) are start and end of each occurrence of a word, owners (n_tokens,) its feature or -1.
     """
     places = np.full(len(text), -1)
-    for start, end, place in spans[spans[:, 2] >= 0].tolist():
+    owned = owners >= 0
+    for (start, end), place in zip(spans[owned].tolist(), owners[owned].tolist(), strict=True):
         if not 0 <= start <= end <= len(text):
             raise ValueError(
                 f"extras['spans'] has a word from character {start} to {end}, and the text has {len(text)}: "
@@ -65,7 +73,7 @@ def tokenize(text: str, spans: Codes, n_features: int) -> list[list[Token]]:
             )
         if place >= n_features:
             raise ValueError(
-                f"extras['spans'] names feature {place}, and there are {n_features}, counted from 0."
+                f"extras['span_features'] names feature {place}, and there are {n_features}, counted from 0."
             )
         places[start:end] = place
     return [_tokens(text, places, *match.span()) for match in _CHUNK.finditer(text)]

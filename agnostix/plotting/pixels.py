@@ -11,9 +11,9 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
-from agnostix.plotting.attributions import find_row, half_widths, name_predicted
+from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
-from agnostix.plotting.marks import color_scale, diverging
+from agnostix.plotting.marks import color_scale, diverging, sequential
 from agnostix.plotting.style import ACCENT, MUTED, shortened
 from agnostix.plotting.words import describe_quantity
 
@@ -26,10 +26,11 @@ class PixelsDisplay(ImagePanels):
     """An image, pale and gray, in the colors of its pixels' values, or with what masks keep of it.
 
     Blue raises the output and orange lowers it; white, the middle of the scale, is
-    always 0. All outputs share one scale. A pixel's shade follows the image below it;
-    the scale shows the colors on white. Pixels whose interval contains 0 are hatched:
-    the sign of their effect is unknown. Of learned masks, which are 1 where the image
-    counts and 0 elsewhere, the part that counts is shown in its own colors, outlined.
+    always 0. Sensitivities without a sign have a scale from white to blue. All outputs
+    share one scale. A pixel's shade follows the image below it; the scale shows the
+    colors on white. Pixels whose interval contains 0 are hatched: the sign of their
+    effect is unknown. Of learned masks, which are 1 where the image counts and 0
+    elsewhere, the part that counts is shown in its own colors, outlined.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ class PixelsDisplay(ImagePanels):
         Text below each output's image.
     margins : ndarray of shape (height, width, n_outputs), default=None
         Half the width of each value's interval.
+    is_signed : bool, default=True
+        Whether 0 is the middle of the color scale, or its lower end.
 
     Attributes
     ----------
@@ -79,9 +82,10 @@ class PixelsDisplay(ImagePanels):
     are_masks: bool = False
     notes: dict[str, str] = field(default_factory=dict)
     margins: Floats | None = None
+    is_signed: bool = True
 
     name: ClassVar[str] = "pixels"
-    dims: ClassVar = (("row", "y", "x", "output"),)
+    dims: ClassVar = (("row", "y", "x", "output"), ("y", "x", "output"))
 
     @classmethod
     def from_explanation(
@@ -99,7 +103,8 @@ class PixelsDisplay(ImagePanels):
         explanation : Explanation
             The result of `explain`, of images pixel by pixel.
         row : int or hashable, default=0
-            Position of the image, or its name unless that is an integer.
+            Position of the image, or its name unless that is an integer; not used for a
+            map over all images.
         outputs : str, int or sequence of them, default=None
             Names or positions of outputs, drawn side by side; by default all.
         confidence_level : float, default=0.95
@@ -111,16 +116,23 @@ class PixelsDisplay(ImagePanels):
         """
         cls._check(explanation, confidence_level=confidence_level)
         explanation = explanation if outputs is None else explanation.sel(outputs=outputs)
-        i, extras = find_row(explanation, row), explanation.extras
-        names = name_predicted(explanation, i).output_names
-        values = explanation.values[i]
-        errors = None if explanation.std_errors is None else explanation.std_errors[i]
-        margins = None if errors is None else half_widths(errors, confidence_level)
-        image = np.ones(values.shape[:2]) if explanation.data is None else explanation.data[i]
-        are_masks = "shown" in extras
-        notes = _mask_scores(extras, i, names) if are_masks else {}
-        label = describe_quantity(explanation.kind, names[0] if len(names) == 1 else "the output")
-        return cls(values, image, names, errors, label, are_masks, notes, margins)
+        if "row" in explanation.dims:
+            explanation = name_predicted(explanation[find_row(explanation, row)], 0)
+        shape, names = explanation.values.shape[-3:], explanation.output_names
+        values, errors, data = explanation.values.reshape(shape), explanation.std_errors, explanation.data
+        high = explanation.interval(confidence_level)[1].reshape(shape)
+        label = describe_quantity(explanation, names[0] if len(names) == 1 else "the output")
+        return cls(
+            values,
+            np.ones(shape[:2]) if data is None else data[0],
+            names,
+            None if errors is None else errors.reshape(shape),
+            label,
+            explanation.quantity == "mask",
+            _mask_scores(explanation),
+            None if errors is None else high - values,
+            explanation.quantity != "sensitivity" or bool((values < 0).any()),
+        )
 
     def frame(self) -> pd.DataFrame:
         """The numbers behind the picture: all pixels of each output, row by row.
@@ -147,7 +159,8 @@ class PixelsDisplay(ImagePanels):
 
     def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
         numbers = factor * self.values
-        colors = color_scale(pd.Series(numbers.ravel()), diverging(pale=True) if cmap is None else cmap)
+        palette = cmap or (diverging(pale=True) if self.is_signed else sequential())
+        colors = color_scale(pd.Series(numbers.ravel()), palette, self.is_signed)
         shade = pale(to_gray(self.image))
         for k, panel in enumerate(self.axes_):
             if self.are_masks:
@@ -181,7 +194,10 @@ class PixelsDisplay(ImagePanels):
         panel.set_xlabel(self.notes.get(output, unsure), color=MUTED, fontsize=9)
 
 
-def _mask_scores(extras: Any, i: int, names: tuple[str, ...]) -> dict[str, str]:
-    """By output the predictions for what the mask keeps, and for the rest."""
-    scores = zip(names, extras["shown"][i], extras["hidden"][i], strict=True)
+def _mask_scores(explanation: Explanation) -> dict[str, str]:
+    """By output the predictions for what the mask keeps and for the rest, where they are known."""
+    if not {"shown", "hidden"} <= explanation.extras.keys():
+        return {}
+    shown, hidden = (explanation.extras[name].array[0] for name in ("shown", "hidden"))
+    scores = zip(explanation.output_names, shown, hidden, strict=True)
     return {name: f"shown alone: {shown:.3g}\nhidden: {hidden:.3g}" for name, shown, hidden in scores}

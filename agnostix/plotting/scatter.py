@@ -18,7 +18,6 @@ from agnostix.plotting.attributions import (
     data_columns,
     find_feature,
     find_output,
-    half_widths,
     output_errors,
     row_labels,
 )
@@ -116,10 +115,10 @@ class ScatterDisplay(ExplanationDisplay):
             )
         data, levels = _own_values(column)
         values, errors = explanation.values[:, j, k], output_errors(explanation, k)[:, j]
-        half = half_widths(errors, confidence_level)
-        known = {"value": values, "std_error": errors, "low": values - half, "high": values + half}
+        low, high = (ends[:, j, k] for ends in explanation.interval(confidence_level))
+        known = {"value": values, "std_error": errors, "low": low, "high": high}
         dots = pd.DataFrame({"row": row_labels(explanation), "data": data, **known})
-        return cls(dots, name, levels, describe_quantity(explanation.kind, explanation.output_names[k]))
+        return cls(dots, name, levels, describe_quantity(explanation, explanation.output_names[k]))
 
     def _figsize(self) -> tuple[float, float]:
         return 6.4, 3.6

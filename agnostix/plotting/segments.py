@@ -57,13 +57,15 @@ class SegmentsDisplay(ImagePanels):
     --------
     >>> import numpy as np
     >>> from agnostix import Explanation
+    >>> from agnostix.core.explanation import Detail
     >>> from agnostix.plotting import SegmentsDisplay
     >>> quarters = np.arange(4).reshape(1, 2, 2).repeat(4, axis=1).repeat(4, axis=2)
     >>> exp = Explanation(
     ...     values=[[[0.3], [-0.1], [0.02], [0.0]]], std_errors=np.full((1, 4, 1), 0.03),
     ...     base_values=[[0.5]], outputs=[[0.72]], data=np.random.default_rng(0).random((1, 8, 8)),
     ...     feature_names=("segment 0", "segment 1", "segment 2", "segment 3"), output_names=("cat",),
-    ...     kind="additive", method="by hand", extras={"segments": quarters},
+    ...     quantity="contribution", method="by hand",
+    ...     extras={"segments": Detail(quarters, ("row", "y", "x"), points_to="feature")},
     ... )
     >>> display = SegmentsDisplay.from_explanation(exp).plot()
     >>> display.frame()[["segment", "value", "n_pixels"]].head(2)
@@ -81,7 +83,7 @@ class SegmentsDisplay(ImagePanels):
 
     name: ClassVar[str] = "segments"
     dims: ClassVar = (("row", "feature", "output"),)
-    details: ClassVar = ("segments",)
+    needs: ClassVar = ("segments",)
 
     @classmethod
     def from_explanation(
@@ -117,7 +119,7 @@ class SegmentsDisplay(ImagePanels):
         check_segments(explanation)
         places, i = find_outputs(explanation, outputs), find_row(explanation, row)
         explanation = name_predicted(explanation, i)
-        labels = np.asarray(explanation.extras["segments"][i], dtype=int)
+        labels = np.asarray(explanation.extras["segments"].array[i], dtype=int)
         names = explanation.output_names
         parts = [_of_output(explanation, i, k, labels, confidence_level) for k in places]
         fits = {names[k]: Fidelity.from_explanation(explanation, i, k, confidence_level) for k in places}
@@ -128,7 +130,7 @@ class SegmentsDisplay(ImagePanels):
             labels,
             gray,
             max_features,
-            describe_quantity(explanation.kind, output_name),
+            describe_quantity(explanation, output_name),
             {name: fidelity for name, fidelity in fits.items() if fidelity is not None},
         )
 

@@ -86,14 +86,16 @@ class TextDisplay(ExplanationDisplay):
     --------
     >>> import numpy as np
     >>> from agnostix import Explanation
+    >>> from agnostix.core.explanation import Detail
     >>> from agnostix.plotting import TextDisplay
     >>> exp = Explanation(
     ...     values=[[[0.3], [-0.1]]], std_errors=[[[0.05], [0.02]]], base_values=[[0.4]], outputs=[[0.6]],
     ...     data=np.array(["Good, good, but long."]), feature_names=("word 0", "word 1"),
-    ...     output_names=("praise",), kind="additive", method="by hand",
+    ...     output_names=("praise",), quantity="contribution", method="by hand",
     ...     extras={
-    ...         "words": np.array([["good", "long"]]),
-    ...         "spans": np.array([[[0, 4, 0], [6, 10, 0], [16, 20, 1]]]),
+    ...         "words": Detail([["good", "long"]], ("row", "feature")),
+    ...         "spans": Detail([[[0, 4], [6, 10], [16, 20]]], ("row", "token", "end")),
+    ...         "span_features": Detail([[0, 0, 1]], ("row", "token"), points_to="feature"),
     ...     },
     ... )
     >>> display = TextDisplay.from_explanation(exp).plot()
@@ -112,7 +114,7 @@ class TextDisplay(ExplanationDisplay):
 
     name: ClassVar[str] = "text"
     dims: ClassVar = (("row", "feature", "output"),)
-    details: ClassVar = ("spans",)
+    needs: ClassVar = ("spans",)
 
     @classmethod
     def from_explanation(
@@ -146,12 +148,12 @@ class TextDisplay(ExplanationDisplay):
         cls._check(explanation, max_features, confidence_level)
         check_texts(explanation)
         k, i = find_output(explanation, output), find_row(explanation, row)
-        spans = np.asarray(explanation.extras["spans"][i], dtype=int)
+        spans, owners = (explanation.extras[name].array[i] for name in ("spans", "span_features"))
         return cls(
-            _words(explanation, i, k, spans, confidence_level),
-            tokenize(str(explanation.data[i]), spans, len(explanation.feature_names)),
+            _words(explanation, i, k, owners, confidence_level),
+            tokenize(str(explanation.data[i]), spans, owners, len(explanation.feature_names)),
             max_features,
-            describe_quantity(explanation.kind, explanation.output_names[k]),
+            describe_quantity(explanation, explanation.output_names[k]),
             *describe_fidelity(explanation, i, k, confidence_level),
         )
 
@@ -273,11 +275,11 @@ class TextDisplay(ExplanationDisplay):
         write_ticks(below.xaxis, suffix)
 
 
-def _words(explanation: Explanation, i: int, k: int, spans: Any, confidence_level: float) -> pd.DataFrame:
+def _words(explanation: Explanation, i: int, k: int, owners: Any, confidence_level: float) -> pd.DataFrame:
     table = intervals_in_row(explanation, i, k, confidence_level)
     own = zip(conditions_in_row(explanation, i), explanation.feature_names, strict=True)
     names = [word or name for word, name in own]
-    counts = np.bincount(spans[spans[:, 2] >= 0, 2], minlength=len(names))
+    counts = np.bincount(owners[owners >= 0], minlength=len(names))
     table.insert(1, "word", pd.Series([names[j] for j in table["place"]], dtype=object))
     table.insert(2, "n_occurrences", counts[table["place"]])
     return table

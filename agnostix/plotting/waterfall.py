@@ -76,6 +76,7 @@ class WaterfallDisplay(ExplanationDisplay):
 
     name: ClassVar[str] = "waterfall"
     dims: ClassVar = (("row", "feature", "output"),)
+    needs: ClassVar = ("base_values", "outputs")
 
     @classmethod
     def from_explanation(

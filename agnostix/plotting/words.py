@@ -8,19 +8,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation import Explanation
 from agnostix.plotting.style import shortened
 
 _QUANTITIES = {
-    "additive": "contribution to {}",
-    "surrogate": "contribution to the surrogate of {}",
-    "occlusion": "effect on {}",
+    "contribution": "contribution to {}",
+    "effect": "effect on {}",
+    "coefficient": "coefficient in {}",
+    "mask": "mask for {}",
 }
+_AGGREGATES = {"mean_abs": "mean size of the ", "mean": "mean ", "max_abs": "largest size of the "}
 MISSING = "missing"
 
 
-def describe_quantity(kind: str, output_name: str) -> str:
+def describe_quantity(explanation: Explanation, output_name: str) -> str:
     """What a value is, as the label of an axis."""
-    return _QUANTITIES.get(kind, "attribution to {}").format(output_name)
+    target = f"the surrogate of {output_name}" if is_surrogate(explanation) else output_name
+    statistic = _AGGREGATES.get(str(explanation.extras.get("aggregate")), "")
+    return statistic + _QUANTITIES.get(explanation.quantity, "attribution to {}").format(target)
+
+
+def is_surrogate(explanation: Explanation) -> bool:
+    """Whether values are those of a simpler model fitted to the explained one."""
+    return explanation.completeness == "surrogate" or explanation.quantity == "coefficient"
 
 
 def in_lines(text: str, width: int = 40, most: int = 2) -> str:

@@ -13,6 +13,7 @@ from agnostix.plotting import WaterfallDisplay
 from agnostix.plotting.attributions import surrogate_output
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.steps import ENDS
+from agnostix.plotting.words import is_surrogate
 from agnostix.report.words import Scale
 
 _NOTHING = 1e-9
@@ -56,13 +57,13 @@ class Reading:
     @property
     def is_surrogate(self) -> bool:
         """Whether the values are those of a simpler model beside the explained one."""
-        return self.explanation.kind == "surrogate"
+        return is_surrogate(self.explanation)
 
     @property
     def rule(self) -> str | None:
         """The path of the row in a simpler model that holds for all rows; None for one near the row."""
         told = self.explanation.extras.get("rule") if self.is_surrogate else None
-        return None if told is None else str(told[0])
+        return None if told is None else str(told.array[0])
 
     @property
     def end(self) -> float:
@@ -89,8 +90,8 @@ class Reading:
 
     @property
     def in_log_odds(self) -> bool:
-        """Whether it is explained in log-odds, as its parameters say."""
-        return self.explanation.params.get("link") == "logit"
+        """Whether it is explained in log-odds."""
+        return self.explanation.units == "log-odds"
 
     @property
     def units(self) -> str:

@@ -103,7 +103,8 @@ def _explanation(reading: Reading) -> dict[str, Any]:
     return {
         "title": explanation_title(reading),
         "method": explanation.method,
-        "kind": explanation.kind,
+        "quantity": explanation.quantity,
+        "completeness": explanation.completeness,
         "fidelity": _fidelity(reading),
         "sentences": explanation_sentences(reading),
         "remarks": explanation_remarks(reading),

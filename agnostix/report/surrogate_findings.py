@@ -18,7 +18,7 @@ def fidelity_sentence(reading: Reading) -> str:
     Parameters
     ----------
     reading : Reading
-        Of kind "surrogate".
+        Of a surrogate.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def base_sentence(reading: Reading) -> str:
     Parameters
     ----------
     reading : Reading
-        Of kind "surrogate".
+        Of a surrogate.
 
     Returns
     -------
@@ -163,8 +163,8 @@ def _put_in(reading: Reading) -> list[str]:
 def _told(reading: Reading, name: str) -> Any:
     """Of which features something is told."""
     told: Any = reading.explanation.extras.get(name)
-    shape = reading.explanation.values.shape[:2]
-    return np.asarray(told)[0] if np.shape(told) == shape else np.zeros(shape[1], dtype=bool)
+    n_features = len(reading.explanation.feature_names)
+    return np.zeros(n_features, dtype=bool) if told is None else told.array[0]
 
 
 def _credited(reading: Reading, which: Any, why: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from agnostix.core.explanation import Detail
 from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import Players
 from agnostix.core.masking.alike import check_alike
@@ -154,9 +155,9 @@ class TableVicinity:
         answers = survey.ask(TableRows(rows, first, rows.shape[1]))
         centres = self.neighbourhood.centres(kinds)
         fits, n_asked = self._fits(survey, recipe, kinds, centres, answers, first)
-        extras = {name: entry[which] for name, entry in self.extras(centres).items()}
+        extras = {name: entry.take("row", which) for name, entry in self.extras(centres).items()}
         if self.stability is not None:
-            extras["stable"] = ~self._is_unsure(fits)[which]
+            extras["stable"] = Detail(~self._is_unsure(fits)[which], ("row",))
         present = np.ones((which.size, len(self.players.names)), dtype=bool)
         return Found(answers[which], fits.take(which), present, extras, first.size + n_asked)
 
@@ -199,7 +200,7 @@ class TableVicinity:
                 f"{self.players.names[feature]!r}. Raise it, or n_samples."
             )
 
-    def extras(self, centres: Floats) -> dict[str, Any]:
+    def extras(self, centres: Floats) -> dict[str, Detail]:
         """What is said of each row beside its fit.
 
         Parameters
@@ -209,12 +210,13 @@ class TableVicinity:
 
         Returns
         -------
-        dict of str to ndarray
+        dict of str to Detail
         """
         pairs = zip(self.neighbourhood.features, centres.T, strict=True)
         words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
         told = {"unseen": self.neighbourhood.unseen(centres), "contrasted": self.contrasted(centres)}
-        return told | ({"conditions": words} if (words != "").any() else {})
+        told |= {"conditions": words} if (words != "").any() else {}
+        return {name: Detail(array, ("row", "feature")) for name, array in told.items()}
 
     def _fits(
         self, survey: Survey, recipe: Recipe, X: Any, centres: Floats, own_answers: Floats, rows: Codes

@@ -102,7 +102,7 @@ def test_long_names_leave_room_and_nothing_is_cut(maker: Callable[..., Any]) -> 
     names = ("y y " * 60, "x" * 200)
     data = pd.DataFrame({names[0]: [1.0, 2.0] * 20, names[1]: ["z" * 200, "w" * 100] * 20})
     values = np.random.default_rng(0).normal(size=(40, 2))
-    exp = make(values, data=data, feature_names=names, output_names=("o" * 200,), kind="occlusion")
+    exp = make(values, data=data, feature_names=names, output_names=("o" * 200,), quantity="effect")
     figure = maker(exp).plot().figure_
     figure.draw_without_rendering()
     place = figure.axes[0].get_position()
@@ -119,7 +119,7 @@ def test_long_names_leave_room_and_nothing_is_cut(maker: Callable[..., Any]) -> 
 def test_nothing_is_cut_however_many_features(maker: Callable[..., Any], n_features: int) -> None:
     values = 1e5 * np.random.default_rng(0).normal(size=(40, n_features))
     errors = np.full((40, n_features, 1), 1e4)
-    exp = make(values, std_errors=errors, data=values, kind="occlusion")
+    exp = make(values, std_errors=errors, data=values, quantity="effect")
     figure = maker(exp).plot().figure_
     figure.draw_without_rendering()
     for text in _texts(figure):
@@ -163,12 +163,13 @@ def test_the_unit_stands_after_the_numbers(display: Any) -> None:
 
 @pytest.mark.parametrize("name", [name for name in MAKERS if name != "waterfall"])
 def test_the_axis_names_what_a_value_is(name: str) -> None:
-    for kind, words in (
-        ("additive", "contribution to out_$put$"),
-        ("surrogate", "contribution to the surrogate of out_$put$"),
-        ("occlusion", "effect on out_$put$"),
+    for quantity, completeness, words in (
+        ("contribution", "outputs - base_values", "contribution to out_$put$"),
+        ("contribution", "surrogate", "contribution to the surrogate of out_$put$"),
+        ("coefficient", None, "coefficient in the surrogate of out_$put$"),
+        ("effect", None, "effect on out_$put$"),
     ):
-        label = MAKERS[name](people(kind=kind)).quantity_label
+        label = MAKERS[name](people(quantity=quantity, completeness=completeness)).quantity_label
         assert label.removeprefix("mean size of the ") == words
 
 

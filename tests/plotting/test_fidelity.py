@@ -21,7 +21,13 @@ def _one(r2: float, error: float = 0.0, output: float = 0.75, **given: Any) -> E
     """A surrogate that says 0.75 in one row of two features."""
     extras = {"r2_std_errors": np.array([[error]])} | given.pop("extras", {})
     return make(
-        [[0.5, -0.25]], outputs=[[output]], kind="surrogate", fidelity={"r2": [[r2]]}, extras=extras, **given
+        [[0.5, -0.25]],
+        outputs=[[output]],
+        quantity="contribution",
+        completeness="surrogate",
+        fidelity={"r2": [[r2]]},
+        extras=extras,
+        **given,
     )
 
 
@@ -98,7 +104,12 @@ def test_an_r2_that_is_not_1_is_not_written_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "exp", [people(), make([[0.5]], kind="surrogate"), make([[0.5]], fidelity={"r2": [[0.5]]})]
+    "exp",
+    [
+        people(),
+        make([[0.5]], quantity="contribution", completeness="surrogate"),
+        make([[0.5]], fidelity={"r2": [[0.5]]}),
+    ],
 )
 def test_nothing_is_said_where_nothing_is_told(exp: Explanation) -> None:
     assert Fidelity.from_explanation(exp, 0, 0) is None
@@ -112,7 +123,7 @@ def test_outputs_that_are_selected_keep_their_own() -> None:
     told = Fidelity.from_explanation(exp.sel(outputs="out_$put$"), 1, 0)
     assert told is not None
     assert told.r2 == 0.8
-    assert told.surrogate_output == pytest.approx(exp.extras["surrogate_outputs"][1, 1])
+    assert told.surrogate_output == pytest.approx(exp.extras["surrogate_outputs"].array[1, 1])
 
 
 def _title(display: Any) -> tuple[str, bool]:

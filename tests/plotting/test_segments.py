@@ -13,6 +13,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
+from agnostix.core.explanation import Detail
 from agnostix.plotting import PixelsDisplay, SegmentsDisplay
 from agnostix.plotting.images import outlines, to_gray
 from agnostix.plotting.marks import diverging
@@ -52,7 +53,7 @@ def test_pixels_have_the_colour_of_their_segment_s_value_and_the_picture_s_shade
     palette, painted = diverging(pale=True), _painted(display.ax_)
     for i in range(4):
         for j in range(6):
-            value = exp.values[0, exp.extras["segments"][0, i, j], 0]
+            value = exp.values[0, exp.extras["segments"].array[0, i, j], 0]
             shade = 0.72 + 0.28 * exp.data[0, i, j]
             expected = np.multiply(palette(0.5 + 0.5 * value / 0.3)[:3], shade)
             np.testing.assert_allclose(painted[i, j], expected, atol=1e-9)
@@ -161,7 +162,7 @@ def test_many_outputs_have_rows_of_panels_and_given_axes_are_used() -> None:
 
 def test_how_far_a_surrogate_may_be_believed_stands_above() -> None:
     values = np.full((1, 3, 2), 0.1)
-    more = {"kind": "surrogate", "fidelity": {"r2": [[0.9, 0.3]]}}
+    more = {"quantity": "contribution", "completeness": "surrogate", "fidelity": {"r2": [[0.9, 0.3]]}}
     exp = picture(values, **more)
     (alone,) = _plot(from_explanation(exp)).axes_
     assert alone.get_title(loc="left") == "R² 0.30: the surrogate follows the model poorly"
@@ -219,7 +220,7 @@ def test_pictures_of_any_make_are_drawn(shape: tuple[int, ...], dtype: Any) -> N
 
 def test_segments_of_any_whole_numbers() -> None:
     for dtype in (np.uint8, np.int32):
-        segments = picture().extras["segments"].astype(dtype)
+        segments = picture().extras["segments"].array.astype(dtype)
         frame = from_explanation(picture(extras={"segments": segments})).frame()
         assert frame["n_pixels"].tolist() == [14, 6, 4]
         kept = picture(extras={"segments": segments}).sel(features=["segment 2"])
@@ -264,9 +265,9 @@ def test_all_that_is_explained_of_one_picture_is_drawn() -> None:
     ("given", "message"),
     [
         (
-            {"extras": {"segments": np.zeros((1, 4, 6))}},
-            "extras['segments'] must be integers of shape (n_rows, height, width), got float64 of shape "
-            "(1, 4, 6).",
+            {"extras": {"segments": Detail(np.zeros((1, 4, 6)), ("row", "y", "x"))}},
+            "extras['segments'] must be a Detail with dims ('row', 'y', 'x') that points_to 'feature'; got "
+            "dims ('row', 'y', 'x') and points_to=None.",
         ),
         (
             {"extras": {"segments": np.full((1, 4, 6), 4)}},
@@ -291,7 +292,7 @@ def test_segments_that_are_not_those_of_the_pictures(given: dict, message: str) 
 
 
 def test_bad_questions() -> None:
-    with pytest.raises(ValueError, match=r"^SegmentsDisplay .* no 'segments'\. Use BarDisplay, .*Waterfall"):
+    with pytest.raises(ValueError, match=r"^SegmentsDisplay .* no segments\. Use BarDisplay, .*Waterfall"):
         from_explanation(make([[0.1, 0.2]]))
     with pytest.raises(ValueError, match="max_features must be at least 1, got 0"):
         from_explanation(picture(), max_features=0)

@@ -17,6 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
+from agnostix.core.explanation import Detail
 from agnostix.plotting import TextDisplay
 from agnostix.plotting.marks import diverging, text_color
 from agnostix.plotting.passage import Token, break_lines, measure_width, tokenize
@@ -44,7 +45,7 @@ def test_words_that_are_not_there_are_left_out_and_words_without_names_bear_thei
     frame = from_explanation(text((0.3, np.nan, -0.1, -0.2))).frame()
     assert frame["word"].tolist() == ["good", "long", "script"]
     exp = text()
-    extras = {"spans": exp.extras["spans"]}
+    extras = {key: exp.extras[key] for key in ("spans", "span_features")}
     unnamed = make(exp.values, data=exp.data, extras=extras)
     assert from_explanation(unnamed).frame()["word"].tolist() == ["x0", "x3", "x2", "x1"]
 
@@ -53,8 +54,8 @@ def test_words_that_are_not_there_are_left_out_and_words_without_names_bear_thei
 
 
 def test_pieces_are_the_text_and_know_their_words() -> None:
-    spans = text().extras["spans"][0]
-    chunks = tokenize(TEXT, spans, 4)
+    spans, owners = (text().extras[key].array[0] for key in ("spans", "span_features"))
+    chunks = tokenize(TEXT, spans, owners, 4)
     assert "".join(piece.text for chunk in chunks for piece in chunk) == TEXT
     assert chunks[0] == [Token("Good", 0), Token(",", -1)]
     assert chunks[5] == [Token("\n", -1)]
@@ -70,7 +71,7 @@ def test_lines_hold_all_of_a_text_in_its_order_and_none_is_too_long(
     ends = st.integers(0, len(words))
     spans = data.draw(st.lists(st.tuples(ends, ends, st.integers(0, 2)), max_size=5))
     spans = np.array([(min(a, b), max(a, b), place) for a, b, place in spans] or [(-1, -1, -1)])
-    chunks = tokenize(words, spans, 3)
+    chunks = tokenize(words, spans[:, :2], spans[:, 2], 3)
     assert "".join(piece.text for chunk in chunks for piece in chunk) == words
     lines = break_lines(chunks, float(width), len)
     assert re.sub(r"\s", "", "".join(one.token.text for one in lines)) == re.sub(r"\s", "", words)
@@ -85,7 +86,7 @@ def test_lines_hold_all_of_a_text_in_its_order_and_none_is_too_long(
 
 def test_lines_are_broken_at_spaces_and_longer_words_within() -> None:
     spans = np.array([(0, 2, 0), (3, 5, 1)])
-    told = break_lines(tokenize("ab-cd ef abcdefgh", spans, 2), 5.0, len)
+    told = break_lines(tokenize("ab-cd ef abcdefgh", spans[:, :2], spans[:, 2], 2), 5.0, len)
     assert [(one.token.text, one.token.place, one.line) for one in told[:4]] == [
         ("ab", 0, 0),
         ("-", -1, 0),
@@ -97,7 +98,7 @@ def test_lines_are_broken_at_spaces_and_longer_words_within() -> None:
 
 
 def test_lines_of_the_text_are_kept() -> None:
-    told = break_lines(tokenize("a\n\nb\r\nc", np.array([(-1, -1, -1)]), 1), 9.0, len)
+    told = break_lines(tokenize("a\n\nb\r\nc", np.array([(-1, -1)]), np.array([-1]), 1), 9.0, len)
     assert [(one.token.text, one.line) for one in told] == [("a", 0), ("b", 2), ("c", 3)]
 
 
@@ -208,7 +209,7 @@ def test_values_of_nothing_and_texts_of_nothing() -> None:
 
 
 def test_how_far_a_surrogate_may_be_believed_stands_above() -> None:
-    exp = text(kind="surrogate", fidelity={"r2": [[0.3]]})
+    exp = text(quantity="contribution", completeness="surrogate", fidelity={"r2": [[0.3]]})
     display = _plot(from_explanation(exp))
     assert display.ax_.get_title(loc="left") == "R² 0.30: the surrogate follows the model poorly"
     assert to_hex(display.ax_._left_title.get_color()) == CONTRAST
@@ -289,9 +290,9 @@ def test_exact_values_have_no_interval() -> None:
     ("more", "message"),
     [
         (
-            {"extras": {"spans": np.zeros((1, 3))}},
-            "extras['spans'] must be integers of shape (n_rows, n_tokens, 3), a start, an end and a "
-            "feature for each token, got float64 of shape (1, 3).",
+            {"extras": {"spans": Detail(np.zeros((1, 3)), ("row", "token"))}},
+            "extras['spans'] must be integers with dims ('row', 'token', 'end'), a start and an end for "
+            "each token; got float64 of shape (1, 3) with dims ('row', 'token').",
         ),
         (
             {"extras": {"spans": np.array([[(0, 90, 1)]])}},
@@ -300,7 +301,7 @@ def test_exact_values_have_no_interval() -> None:
         ),
         (
             {"extras": {"spans": np.array([[(0, 4, 4)]])}},
-            "extras['spans'] names feature 4, and there are 4, counted from 0.",
+            "extras['span_features'] names feature 4, and there are 4, counted from 0.",
         ),
         (
             {"data": None},
@@ -320,7 +321,7 @@ def test_words_that_are_not_those_of_the_text(more: dict, message: str) -> None:
 
 
 def test_bad_questions() -> None:
-    with pytest.raises(ValueError, match=r"^TextDisplay .* no 'spans'\. Use BarDisplay, .*WaterfallDisplay"):
+    with pytest.raises(ValueError, match=r"^TextDisplay .* no spans\. Use BarDisplay, .*WaterfallDisplay"):
         from_explanation(make([[0.1, 0.2]]))
     with pytest.raises(ValueError, match="max_features must be at least 1, got 0"):
         from_explanation(text(), max_features=0)

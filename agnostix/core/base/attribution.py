@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base.explainer import BaseExplainer
 from agnostix.core.base.outputs import select_outputs
-from agnostix.core.explanation import Explanation
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.models import Predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
@@ -132,7 +132,8 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         which, names = select_outputs(wanted, self.output_names_, answers)
         extras: dict[str, Any] = {}
         if names == ("predicted",):
-            extras["predicted"] = np.array([self.output_names_[j] for j in which[:, 0]])
+            predicted = np.array([self.output_names_[j] for j in which[:, 0]])
+            extras["predicted"] = Detail(predicted, ("row",))
         return which, names, extras
 
     def _recognised(self, predictor: Predictor) -> Predictor:

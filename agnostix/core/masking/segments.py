@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.explanation import Detail
 from agnostix.core.masking.draws import Draws, MaskBlock
 from agnostix.core.masking.fills import (
     as_type,
@@ -101,7 +102,7 @@ class SegmentMasker:
     >>> exp = explainer.fit(pictures).explain(pictures)
     >>> exp.feature_names, bool(np.abs(exp.values[:, 1:]).max() < 1e-12)
     (('segment 0', 'segment 1', 'segment 2', 'segment 3'), True)
-    >>> exp.extras["segments"][0]
+    >>> exp.extras["segments"].array[0]
     array([[0, 0, 1, 1],
            [0, 0, 1, 1],
            [2, 2, 3, 3],
@@ -261,10 +262,11 @@ class SegmentMasker:
         Returns
         -------
         dict
-            "segments": ndarray of int of shape (n_rows, height, width), each pixel's player; and
-            where one picture stands in, "fill", with axes of length 1 where it is even.
+            "segments", each pixel's feature; and where one picture stands in, "fill", with axes of
+            length 1 where it is even.
         """
-        return {"segments": np.broadcast_to(X.labels, X.shape[:3])} | self.told_fill(X)
+        labels = np.broadcast_to(X.labels, X.shape[:3])
+        return {"segments": Detail(labels, ("row", "y", "x"), points_to="feature")} | self.told_fill(X)
 
     def told_fill(self, X: Pictures) -> dict[str, Any]:
         """What stands in, where it is one picture.
@@ -277,11 +279,13 @@ class SegmentMasker:
         Returns
         -------
         dict
-            "fill": ndarray of n_rows pictures, with axes of length 1 where they are even; or nothing.
+            "fill", n_rows pictures, with axes of length 1 where they are even; or nothing.
         """
         if self.weights.size > 1:
             return {}
-        return {"fill": np.broadcast_to(X.fill[:, 0], (len(X), *X.fill.shape[2:]))}
+        fill = np.broadcast_to(X.fill[:, 0], (len(X), *X.fill.shape[2:]))
+        # Axes of an even fill have length 1, so they are not those of the values.
+        return {"fill": Detail(fill, ("row", "fill_y", "fill_x", "channel")[: fill.ndim])}
 
     def draws(self, masks: Bools) -> list[Draws]:
         """Every picture that stands in, where a mask hides anything.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation import Detail
 from agnostix.core.masking.draws import Draws, MaskBlock, sure_draws
 from agnostix.core.masking.masker import Law
 from agnostix.core.masking.players import Players
@@ -52,8 +53,8 @@ class TextMasker:
 
     Players are known by their places, "word 0" to the most that a text has;
     values of words that a text does not have are NaN. The result's
-    ``extras["words"]`` has the words themselves, and ``extras["spans"]`` where
-    each of their occurrences starts, ends, and whose it is. A word that is the
+    ``extras["words"]`` has the words themselves, ``extras["spans"]`` where each of
+    their occurrences starts and ends, and ``extras["span_features"]`` whose it is. A word that is the
     mask token already is no player, and its value is exactly 0.
 
     References
@@ -69,7 +70,7 @@ class TextMasker:
     ...     return [text.count("good") - text.count("bad") for text in texts]
     >>> texts = ["good food, good beer", "bad service"]
     >>> exp = KernelShapExplainer(praise, masker=TextMasker()).fit(texts).explain(texts)
-    >>> exp.extras["words"].tolist()
+    >>> exp.extras["words"].array.tolist()
     [['good', 'food', 'beer'], ['bad', 'service', '']]
     >>> exp.values[:, :, 0].round(8) + 0.0
     array([[ 2.,  0.,  0.],
@@ -212,11 +213,14 @@ class TextMasker:
         Returns
         -------
         dict
-            "words": ndarray of str of shape (n_rows, n_players), "" where a text has none; "spans":
-            ndarray of int of shape (n_rows, n_tokens, 3), start, end and player of each token in
-            characters of its text, -1 where a text has none.
+            "words", the word of each feature, "" where a text has none; "spans", start and end of each
+            token in characters of its text, and "span_features", its feature; -1 where a text has none.
         """
-        return {"words": X.words, "spans": X.spans}
+        return {
+            "words": Detail(X.words, ("row", "feature")),
+            "spans": Detail(X.spans[..., :2], ("row", "token", "end")),
+            "span_features": Detail(X.spans[..., 2], ("row", "token"), points_to="feature"),
+        }
 
     def draws(self, masks: Bools) -> list[Draws]:
         """One for each mask: what stands in is no draw.

@@ -42,7 +42,8 @@ def made(**changes):
         "feature_names": ("hours", "town", "age"),
         "output_names": ("no", "yes"),
         "row_names": tuple("vwxyz"),
-        "kind": "additive",
+        "quantity": "contribution",
+        "completeness": "outputs - base_values",
         "method": "by hand",
         "params": {"budget": np.int64(3), "groups": ("a", "b"), "tol": None},
         "fidelity": {"r2": rng.uniform(size=(N_ROWS, N_OUTPUTS))},
@@ -61,7 +62,7 @@ def picture(**changes):
         "data": rng.uniform(size=(2, 4, 6, 1)),
         "feature_names": (),
         "output_names": ("a", "b", "c"),
-        "kind": "occlusion",
+        "quantity": "effect",
         "method": "window",
     }
     return Explanation(**{**told, **changes})
@@ -122,7 +123,8 @@ def test_nothing_can_be_changed_and_what_was_given_stays_writable():
         data=data,
         feature_names=["a", "b"],
         output_names=["y"],
-        kind="additive",
+        quantity="contribution",
+        completeness="outputs - base_values",
         method="m",
     )
     for array in (exp.values, exp.base_values, exp.outputs, exp.data):
@@ -406,7 +408,12 @@ def test_other_kinds_are_not_additive(kind):
 
 def test_pictures_sum_over_their_points():
     values = np.random.default_rng(0).normal(size=(2, 4, 6, 3))
-    exp = picture(kind="additive", values=values, outputs=values.sum(axis=(1, 2)))
+    exp = picture(
+        quantity="contribution",
+        completeness="outputs - base_values",
+        values=values,
+        outputs=values.sum(axis=(1, 2)),
+    )
     assert exp.check_additivity() <= 1e-13
 
 

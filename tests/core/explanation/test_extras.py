@@ -20,7 +20,8 @@ def made(**extras: Any) -> Explanation:
         outputs=np.zeros((N_ROWS, N_OUTPUTS)),
         feature_names=tuple("abcd"),
         output_names=("x", "y", "z"),
-        kind="surrogate",
+        quantity="contribution",
+        completeness="surrogate",
         method="by hand",
         extras=extras,
     )
@@ -59,13 +60,13 @@ def test_what_goes_by_both_follows_both(name: str) -> None:
 def test_segments_point_to_where_their_features_went() -> None:
     segments = np.array([[[0, 1], [2, 3]], [[3, 3], [-1, 0]]])
     kept = made(segments=segments).sel(features=["d", "a"])
-    assert kept.extras["segments"].tolist() == [[[1, -1], [-1, 0]], [[0, 0], [-1, 1]]]
+    assert kept.extras["segments"].array.tolist() == [[[1, -1], [-1, 0]], [[0, 0], [-1, 1]]]
     assert segments.max() == 3
 
 
 def test_spans_of_words_that_are_left_out_are_no_spans() -> None:
     spans = np.array([[[0, 3, 0], [4, 6, 2], [7, 9, 0]], [[0, 1, 1], [2, 3, 3], [-1, -1, -1]]])
-    kept = made(spans=spans).sel(features=["c", "a"]).extras["spans"]
+    kept = made(spans=spans).sel(features=["c", "a"]).extras["spans"].array
     assert kept[0].tolist() == [[0, 3, 1], [4, 6, 0], [7, 9, 1]]
     assert kept[1].tolist() == [[-1, -1, -1]] * 3
 

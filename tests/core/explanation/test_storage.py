@@ -29,7 +29,7 @@ def made(n_rows=4, **changes):
         "outputs": np.ones((n_rows, 1)),
         "feature_names": ("a", "β <b>"),
         "output_names": ("y",),
-        "kind": "occlusion",
+        "quantity": "effect",
         "method": "features",
     }
     return Explanation(**{**told, **changes})

@@ -64,12 +64,14 @@ def test_words_and_their_places_are_told(X, bow):
     masker = TextMasker(bow=bow)
     rows = masker.read(X)
     extras = masker.extras(rows)
-    assert extras["words"].dtype.kind == "U"
+    assert extras["words"].array.dtype.kind == "U"
     n_tokens = max(len(ref.words_of(text)) for text in X)
-    assert extras["words"].shape == masker.present(rows).shape
-    assert extras["spans"].shape == (len(X), n_tokens, 3)
-    assert extras["spans"].dtype.kind == "i"
-    for text, words, spans in zip(X, extras["words"], extras["spans"], strict=True):
+    assert extras["words"].array.shape == masker.present(rows).shape
+    assert extras["spans"].array.shape == (len(X), n_tokens, 2)
+    assert extras["span_features"].points_to == "feature"
+    assert extras["spans"].array.dtype.kind == "i"
+    told_spans = np.dstack([extras["spans"].array, extras["span_features"].array])
+    for text, words, spans in zip(X, extras["words"].array, told_spans, strict=True):
         players = ref.players_of(text, bow)
         told = [text[slice(*places[0])] for places in players]
         assert words.tolist() == told + [""] * (len(words) - len(told))
