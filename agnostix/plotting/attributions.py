@@ -130,6 +130,15 @@ def _is_ordered(column: Any) -> bool:
     return isinstance(dtype, nw.Enum | nw.Boolean)
 
 
+def ends_of(explanation: Explanation) -> tuple[Floats, Floats]:
+    """Base values and outputs, each (n_rows, n_outputs)."""
+    base, outputs = explanation.base_values, explanation.outputs
+    if base is None or outputs is None:
+        name = "base_values" if base is None else "outputs"
+        raise ValueError(f"A way from the base value to the output needs both; {name} is None.")
+    return base, outputs
+
+
 def output_errors(explanation: Explanation, k: int) -> Floats:
     """Standard errors (n_rows, n_features) of output k; 0 where nothing was sampled."""
     if explanation.std_errors is None:

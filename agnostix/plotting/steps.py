@@ -14,6 +14,7 @@ from agnostix.plotting.attributions import (
     column_values,
     conditions_in_row,
     data_columns,
+    ends_of,
     order_by_size,
     output_errors,
     surrogate_dof,
@@ -33,9 +34,7 @@ def steps_of_row(
     explanation: Explanation, i: int, k: int, max_features: int, confidence_level: float
 ) -> pd.DataFrame:
     """Steps of row i and output k, columns as in `WaterfallDisplay`."""
-    assert explanation.base_values is not None
-    assert explanation.outputs is not None
-    base, output = float(explanation.base_values[i, k]), float(explanation.outputs[i, k])
+    base, output = (float(array[i, k]) for array in ends_of(explanation))
     names = ("base value", "output")
     if is_surrogate(explanation):
         names = ("surrogate's base value", "model's answer")

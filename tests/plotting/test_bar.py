@@ -11,6 +11,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from scipy.stats import t as student
 
 from agnostix.plotting import BarDisplay, BeeswarmDisplay, HeatmapDisplay, ScatterDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, SERIES
@@ -88,7 +89,9 @@ def test_over_rows_bars_are_the_mean_size_as_aggregated() -> None:
     errors = sizes.std(axis=0, ddof=1) / np.sqrt(len(exp))
     np.testing.assert_allclose(frame.loc[list(exp.feature_names), "std_error"], errors)
     assert frame["value"].is_monotonic_decreasing
-    np.testing.assert_allclose(frame["high"] - frame["value"], 1.959963984540054 * frame["std_error"])
+    np.testing.assert_allclose(
+        frame["high"] - frame["value"], student.ppf(0.975, len(exp) - 1) * frame["std_error"]
+    )
     ax = _plot(BarDisplay.from_explanation(exp))
     assert [length for _, length, _ in _bars(ax)] == pytest.approx(list(frame["value"]))
     assert ax.get_xlim()[0] == 0.0

@@ -29,7 +29,7 @@ def largest_gap(explanation: Explanation, rtol: float) -> float:
     gap = np.abs(total - target)
     scale = np.maximum(1.0, np.maximum(np.abs(target), np.abs(start)))
     relative = np.where(np.isnan(gap), np.inf, gap / scale)
-    worst = np.unravel_index(int(np.argmax(relative)), gap.shape)
+    worst = tuple(int(j) for j in np.unravel_index(int(np.argmax(relative)), gap.shape))
     if not relative[worst] <= rtol:
         labels = (explanation.labels(dim) for dim in ends)
         place = ", ".join(f"{dim} {label[j]!r}" for dim, label, j in zip(ends, labels, worst, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
@@ -194,7 +194,7 @@ class Explanation:
         """Dims of base values, outputs, completeness gap and fidelity: "row" and "output", where present."""
         return tuple(dim for dim in ("row", "output") if dim in self.dims)
 
-    def labels(self, dim: str) -> Sequence[Any]:
+    def labels(self, dim: str) -> Any:
         """Names or coordinates of a dim's entries, counted from 0 where they have none.
 
         Parameters
@@ -204,7 +204,7 @@ class Explanation:
 
         Returns
         -------
-        sequence
+        tuple, range or ndarray
         """
         if dim in ("feature", "output"):
             return self.feature_names if dim == "feature" else self.output_names

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def long_frame(explanation: Explanation) -> pd.DataFrame:
     """A column for each dim, then value, std_error and, by row and feature, data_value."""
     values, errors, dims = explanation.values, explanation.std_errors, explanation.dims
-    places = np.indices(values.shape, sparse=True)
+    places: tuple[np.ndarray, ...] = np.indices(values.shape, sparse=True)
     named = {}
     for name, dim, place in zip(_unique(dims), dims, places, strict=True):
         labels = pd.Series(_index(explanation, dim, dim))

@@ -175,6 +175,7 @@ def test_pictures_keep_their_points(shap):
     rng = np.random.default_rng(0)
     exp = Explanation(
         values=rng.normal(size=(2, 4, 6, 3)),
+        dims=("row", "y", "x", "output"),
         base_values=np.zeros((2, 3)),
         outputs=np.ones((2, 3)),
         data=rng.uniform(size=(2, 4, 6, 1)),
