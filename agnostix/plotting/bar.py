@@ -21,8 +21,8 @@ from agnostix.plotting.attributions import (
 )
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.fidelity import describe_fidelity, describe_fidelity_over_rows
-from agnostix.plotting.marks import draw_interval, limits, write_fidelity, write_ticks
-from agnostix.plotting.style import CONTRAST, FAINT, INK, MUTED, SERIES, shortened
+from agnostix.plotting.marks import draw_interval, limits, name_rows, write_fidelity, write_ticks
+from agnostix.plotting.style import CONTRAST, FAINT, MUTED, SERIES, shortened
 from agnostix.plotting.words import (
     MISSING,
     called,
@@ -185,13 +185,10 @@ class BarDisplay(ExplanationDisplay):
     def _name_axes(self, drawn: pd.DataFrame, shown: list[str], suffix: str) -> None:
         first = drawn.drop_duplicates("feature").set_index("feature")
         names = [called(feature, *first.loc[feature, ["data", "condition"]]) for feature in shown]
-        self.ax_.set_yticks(range(len(shown))[::-1], names, color=INK, parse_math=False)
-        self.ax_.set_ylim(-0.6, len(shown) - 0.4)
+        name_rows(self.ax_, names)
         low, high = limits(drawn[["value", "low", "high"]], [0.0])
         self.ax_.set_xlim(low if (drawn["value"] < 0).any() or (drawn["low"] < 0).any() else 0.0, high)
         self.ax_.axvline(0.0, color=MUTED, lw=1)
-        self.ax_.spines["left"].set_visible(False)
-        self.ax_.tick_params(axis="y", length=0)
         self.ax_.set_xlabel(in_lines(self.quantity_label, 38), parse_math=False)
         self.ax_.locator_params(axis="x", nbins=6)
         self.ax_.grid(axis="x", color=FAINT)

@@ -21,8 +21,8 @@ from agnostix.plotting.attributions import (
     row_labels,
 )
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.marks import dodge, limits, write_ticks
-from agnostix.plotting.style import FAINT, INK, MUTED
+from agnostix.plotting.marks import dodge, limits, name_rows, write_ticks
+from agnostix.plotting.style import FAINT, MUTED
 from agnostix.plotting.words import count_words, describe_quantity, in_lines, named
 
 
@@ -145,12 +145,9 @@ class BeeswarmDisplay(ExplanationDisplay):
             self.colorbar_.set_label("own value, by rank", labelpad=-8)
 
     def _name_axes(self, names: list[str], suffix: str) -> None:
-        self.ax_.set_yticks(range(len(names))[::-1], [named(n) for n in names], color=INK, parse_math=False)
-        self.ax_.set_ylim(-0.6, len(names) - 0.4)
+        name_rows(self.ax_, [named(name) for name in names])
         self.ax_.axvline(0.0, color=MUTED, lw=1, zorder=0.9)
         self.ax_.grid(axis="y", color=FAINT)
-        self.ax_.spines["left"].set_visible(False)
-        self.ax_.tick_params(axis="y", length=0)
         self.ax_.set_xlabel(in_lines(self.quantity_label), parse_math=False)
         self.ax_.set_ylabel(count_words(len(names), self.n_features or len(names)), color=MUTED)
         self.ax_.locator_params(axis="x", nbins=6)

@@ -182,6 +182,15 @@ class ExplanationDisplay(Display):
             raise ValueError(f"confidence_level must be between 0 and 1, got {confidence_level}.")
 
 
+def draw(explanation: Explanation, name: str, options: dict[str, Any]) -> ExplanationDisplay:
+    """Draw by the Display of that name, with parameters of its `from_explanation` and `plot`."""
+    display = next(cls for cls in _subclasses(ExplanationDisplay) if cls.name == name)
+    known = {"ax", *inspect.signature(display._draw).parameters} - {"self"}
+    selected = {key: value for key, value in options.items() if key not in known}
+    style = {key: value for key, value in options.items() if key in known}
+    return display.from_explanation(explanation, **selected).plot(**style)
+
+
 def displays_of(explanation: Explanation) -> dict[str, type[ExplanationDisplay]]:
     """Displays that draw such explanations, by their name in ``explanation.plot``."""
     return {display.name: display for display in _subclasses(ExplanationDisplay) if display.fits(explanation)}

@@ -12,8 +12,8 @@ from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
 from agnostix.plotting.attributions import check_same_features, find_output, order_by_size, row_labels
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.marks import diverging, limits, write_ticks
-from agnostix.plotting.style import FAINT, INK, MUTED, shortened
+from agnostix.plotting.marks import add_colorbar, diverging, limits, write_ticks
+from agnostix.plotting.style import INK, MUTED, shortened
 from agnostix.plotting.words import count_words, describe_quantity, in_lines, named
 
 _ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}
@@ -168,14 +168,9 @@ class HeatmapDisplay(ExplanationDisplay):
         )
         extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
         beyond = extend[bool((matrix < -most).any()), bool((matrix > most).any())]
-        self.colorbar_ = self.figure_.colorbar(
-            image, ax=self.ax_, extend=beyond, aspect=30, fraction=0.06, pad=0.02
-        )
         width = min(34, max(15, int(3.2 * (n_features + self._line))))
-        self.colorbar_.outline.set_edgecolor(FAINT)
-        self.colorbar_.set_label(in_lines(self.quantity_label, width, 3), parse_math=False)
-        self.colorbar_.locator.set_params(nbins=6)
-        write_ticks(self.colorbar_.ax.yaxis, suffix)
+        look = {"extend": beyond, "aspect": 30}
+        self.colorbar_ = add_colorbar(image, self.ax_, self.quantity_label, suffix, width, **look)
 
     def _draw_outputs(self, factor: float, suffix: str, n_features: int, n_rows: int) -> None:
         """The outputs and their base value as lines above the features."""

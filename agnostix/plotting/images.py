@@ -9,9 +9,7 @@ import numpy as np
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.marks import write_ticks
 from agnostix.plotting.style import FAINT, INK
-from agnostix.plotting.words import in_lines
 
 UNSURE = "hatched: the interval contains 0"
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -47,15 +45,6 @@ class ImagePanels(ExplanationDisplay):
             panel.set_yticks([])
             for spine in panel.spines.values():
                 spine.set(visible=True, color=FAINT)
-
-    def _draw_scale(self, colors: Any, label: str, suffix: str) -> Any:
-        """Colorbar beside all panels."""
-        scale = self.figure_.colorbar(colors, ax=self.axes_, aspect=28, shrink=0.8, fraction=0.06, pad=0.02)
-        scale.outline.set_edgecolor(FAINT)
-        scale.set_label(in_lines(label, 34, 3), parse_math=False)
-        scale.locator.set_params(nbins=6)
-        write_ticks(scale.ax.yaxis, suffix)
-        return scale
 
 
 def _new_panels(n: int, shape: tuple[int, ...]) -> list[Any]:

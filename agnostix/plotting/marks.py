@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.typing import Floats
-from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, PAPER
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
 from agnostix.plotting.words import format_number, in_lines
 
 _LETTERS = ((1e9, "G", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e5))
@@ -28,6 +28,24 @@ def _tick_words(value: float, ticks: Floats) -> str:
         return f"{value:.4g}{letter}".replace("-", "−")
     exact = (d for d in range(9) if abs(round(step, d) - step) < 1e-6 * step)
     return format_number(value, f",.{next(exact, 9)}f") + (letter if value else "")
+
+
+def name_rows(ax: Any, names: list[str]) -> None:
+    """Names of rows of bars or dots, the first at the top, in place of a vertical axis."""
+    ax.set_yticks(range(len(names))[::-1], names, color=INK, parse_math=False)
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+
+
+def add_colorbar(colors: Any, ax: Any, label: str, suffix: str, width: int = 34, **look: Any) -> Any:
+    """Colorbar beside one or several axes of a figure, its label in lines of `width` characters."""
+    bar = np.ravel(ax)[0].figure.colorbar(colors, ax=ax, fraction=0.06, pad=0.02, **look)
+    bar.outline.set_edgecolor(FAINT)
+    bar.set_label(in_lines(label, width, 3), parse_math=False)
+    bar.locator.set_params(nbins=6)
+    write_ticks(bar.ax.yaxis, suffix)
+    return bar
 
 
 def draw_interval(ax: Any, place: float, low: float, high: float) -> None:

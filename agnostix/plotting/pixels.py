@@ -13,7 +13,7 @@ from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
-from agnostix.plotting.marks import color_scale, diverging, sequential
+from agnostix.plotting.marks import add_colorbar, color_scale, diverging, sequential
 from agnostix.plotting.style import ACCENT, MUTED, shortened
 from agnostix.plotting.words import describe_quantity
 
@@ -169,7 +169,11 @@ class PixelsDisplay(ImagePanels):
                 panel.imshow(colors.to_rgba(numbers[..., k])[..., :3] * shade, interpolation="nearest")
                 hatch(panel, self._unsure(k))
             self._name_panel(panel, k)
-        self.colorbar_ = None if self.are_masks else self._draw_scale(colors, self.quantity_label, suffix)
+        self.colorbar_ = None
+        if not self.are_masks:
+            self.colorbar_ = add_colorbar(
+                colors, self.axes_, self.quantity_label, suffix, aspect=28, shrink=0.8
+            )
 
     def _cut_out(self, panel: Any, mask: Floats, shade: Floats) -> None:
         """What the mask keeps, in its own colors and outlined, on the pale image."""

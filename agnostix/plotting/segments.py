@@ -14,7 +14,7 @@ from agnostix.core.typing import Codes, Floats
 from agnostix.plotting.attributions import find_outputs, find_row, intervals_in_row, name_predicted
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.images import UNSURE, ImagePanels, check_segments, hatch, outlines, pale, to_gray
-from agnostix.plotting.marks import color_scale, contains_zero, diverging, write_fidelity
+from agnostix.plotting.marks import add_colorbar, color_scale, contains_zero, diverging, write_fidelity
 from agnostix.plotting.style import INK, MUTED, shortened
 from agnostix.plotting.words import count_words, describe_quantity
 
@@ -159,7 +159,7 @@ class SegmentsDisplay(ImagePanels):
             unsure = UNSURE if contains_zero(drawn).any() else ""
             count = count_words(len(drawn), len(own), "segments")
             self._name_panel(panel, output, "; ".join(filter(None, [count, unsure])))
-        self.colorbar_ = self._draw_scale(colors, self.quantity_label, suffix)
+        self.colorbar_ = add_colorbar(colors, self.axes_, self.quantity_label, suffix, aspect=28, shrink=0.8)
 
     def _draw_segments(self, panel: Any, drawn: pd.DataFrame, factor: float, colors: Any) -> None:
         from matplotlib.collections import LineCollection

@@ -13,7 +13,7 @@ from agnostix.core.explanation import Explanation
 from agnostix.plotting.attributions import find_output, find_row
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.fidelity import describe_fidelity
-from agnostix.plotting.marks import draw_interval, limits, write_fidelity, write_ticks
+from agnostix.plotting.marks import draw_interval, limits, name_rows, write_fidelity, write_ticks
 from agnostix.plotting.steps import ENDS, steps_of_row
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
 from agnostix.plotting.words import called, in_lines, number_words
@@ -154,15 +154,12 @@ class WaterfallDisplay(ExplanationDisplay):
 
     def _name_axes(self, drawn: pd.DataFrame, suffix: str) -> None:
         names = [called(*row) for row in drawn[["label", "data", "condition"]].itertuples(index=False)]
-        self.ax_.set_yticks(drawn["place"], names, color=INK, parse_math=False)
-        self.ax_.set_ylim(-0.6, len(drawn) - 0.4)
+        name_rows(self.ax_, names)
         self.ax_.set_xlabel(in_lines(self.output_name), parse_math=False)
-        self.ax_.tick_params(axis="y", length=0)
         bounded = drawn[~drawn["step"].isin(_SUMS)]
         self.ax_.set_xlim(limits(drawn[["start", "end"]], *_interval_ends(bounded)))
         self.ax_.locator_params(axis="x", nbins=5)
         self.ax_.grid(axis="x")
-        self.ax_.spines["left"].set_visible(False)
         write_ticks(self.ax_.xaxis, suffix)
 
     def _write_numbers(self, drawn: pd.DataFrame) -> None:
