@@ -23,6 +23,8 @@ STOREYS = [
     {"cli"},
     {"__main__"},
 ]
+# A result is drawn from itself, and imports the Displays when it is.
+LOOKS_UP = {("agnostix/core/explanation/plot_accessor.py", "agnostix.plotting")}
 HEIGHT = {room: height for height, rooms in enumerate(STOREYS) for room in rooms}
 
 
@@ -59,7 +61,7 @@ def _violations(package: Path) -> list[str]:
             continue
         for line, imported in _imported(path, package):
             reason = _reason_against(room, imported)
-            if reason:
+            if reason and (where.as_posix(), ".".join(imported)) not in LOOKS_UP:
                 found.append(f"{where}:{line}: {'.'.join(imported)}: {reason}")
     return found
 
@@ -79,6 +81,15 @@ def _reason_against(room: str, imported: list[str]) -> str | None:
 
 def test_every_import_goes_downwards() -> None:
     assert _violations(PACKAGE) == []
+
+
+def test_the_only_import_that_looks_up_is_there_and_lazy() -> None:
+    ((file, module),) = LOOKS_UP
+    path = PACKAGE.parent / file
+    assert module in {".".join(name) for _, name in _imported(path, PACKAGE)}
+    top = ast.parse(path.read_text(encoding="utf-8")).body
+    names = [alias.name for node in top if isinstance(node, ast.Import) for alias in node.names]
+    assert module not in names
 
 
 def test_the_house_is_seen_at_all() -> None:
@@ -111,6 +122,7 @@ def test_the_house_is_seen_at_all() -> None:
         ("report/page.py", "import agnostix", "not the top"),
         ("report/page.py", "from .. import plotting", "not the top"),
         ("core/a.py", "def f():\n    from agnostix.cli import main", "may import only from below"),
+        ("core/a.py", "def f():\n    import agnostix.plotting", "may import only from below"),
         ("report/page.py", "import agnostix.cellar", "'cellar' has no storey"),
         ("attic.py", "", "'attic' has no storey"),
     ],

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.base.outputs import picked, select_outputs
 from agnostix.core.explanation import Detail, Explanation
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.frames import is_frame
 from agnostix.core.masking import Background, Plan, SegmentMasker, one_hidden_at_a_time
 from agnostix.core.masking.fills import is_stack
@@ -334,7 +335,8 @@ class OcclusionExplainer(BackgroundExplainer):
         values, errors, base = (np.stack(part) for part in zip(*found, strict=True))
         n_masks = self._fades.points.n_points
         n_rows = len(pictures) * (1 + n_masks)
-        told = extras | {"n_masks": n_masks} | self._masker.told_fill(rows)
+        dof = Detail(np.array(self._fades.points.n_blocks - 1.0), ())
+        told = extras | {"n_masks": n_masks, DEGREES_OF_FREEDOM: dof} | self._masker.told_fill(rows)
         return self._told(rows, names, values, errors, base, picked(own, which), told, n_rows)
 
     def _learned(self, rows: Any, wanted: Any) -> Explanation:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.explanation import Detail
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.masking import MaskBlock, Masker, Plan, Players
 from agnostix.core.masking.masker import read_alike
 from agnostix.core.threads import one_blas_thread
@@ -107,6 +109,7 @@ class MaskVicinity:
         n_rows, n_players = present.shape
         fits = RowFits.empty(n_rows, n_players, survey.n_outputs)
         answers, n_model_rows = np.empty((n_rows, survey.n_outputs)), 0
+        dof = np.full(n_rows, np.inf)
         for varying, places in self._patterns(rows):
             drawn = self._masks(int(varying.sum()))
             masks = np.ones((1 + drawn.masks.shape[0], n_players), dtype=bool)
@@ -118,7 +121,10 @@ class MaskVicinity:
             answers[places] = own
             fits.put(places, RowFits.stacked(arrays, len(masks) - 1))
             n_model_rows += answered.n_model_rows
-        return Found(answers, fits, present, self.masker.extras(rows), n_model_rows)
+            if drawn.n_blocks:  # all masks have none: nothing is sampled
+                dof[places] = drawn.n_blocks - 1.0
+        extras = self.masker.extras(rows) | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
+        return Found(answers, fits, present, extras, n_model_rows)
 
     def _patterns(self, rows: Any) -> Iterator[tuple[Bools, Codes]]:
         patterns, which = np.unique(self.masker.varying(rows), axis=0, return_inverse=True)

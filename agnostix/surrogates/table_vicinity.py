@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from agnostix.core.explanation import Detail
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import Players
 from agnostix.core.masking.alike import check_alike
@@ -156,6 +157,8 @@ class TableVicinity:
         centres = self.neighbourhood.centres(kinds)
         fits, n_asked = self._fits(survey, recipe, kinds, centres, answers, first)
         extras = {name: entry.take("row", which) for name, entry in self.extras(centres).items()}
+        dof = fits.n_draws[which] / self.neighbourhood.points.size - 1.0  # of the spread between blocks
+        extras[DEGREES_OF_FREEDOM] = Detail(dof, ("row",))
         if self.stability is not None:
             extras["stable"] = Detail(~self._is_unsure(fits)[which], ("row",))
         present = np.ones((which.size, len(self.players.names)), dtype=bool)

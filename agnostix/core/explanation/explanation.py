@@ -11,28 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.explanation import storage
+from agnostix.core.explanation import checks, storage
 from agnostix.core.explanation.aggregation import aggregated_fields
-from agnostix.core.explanation.checks import (
-    checked_completeness,
-    checked_coords,
-    checked_data,
-    checked_errors,
-    checked_extra,
-    checked_floats,
-    checked_names,
-    checked_row_names,
-    checked_values,
-    plain_value,
-)
 from agnostix.core.explanation.completeness import largest_gap
-from agnostix.core.explanation.detail import Detail, checked_dims, take_along
+from agnostix.core.explanation.detail import checked_dims
 from agnostix.core.explanation.html import describe_shape, explanation_html
 from agnostix.core.explanation.interop import explanation_to_shap
 from agnostix.core.explanation.intervals import check_interval_details, interval_of
-from agnostix.core.explanation.selection import find_places, row_places
-from agnostix.core.explanation.tables import data_columns, long_frame, wide_frame
-from agnostix.core.frames import take_rows
+from agnostix.core.explanation.plot_accessor import PlotAccessor
+from agnostix.core.explanation.selection import fields_of_rows, selected_fields
+from agnostix.core.explanation.tables import long_frame, wide_frame
 from agnostix.core.typing import Floats
 
 QUANTITIES = ("contribution", "effect", "sensitivity", "relevance", "coefficient", "mask")
@@ -115,18 +103,6 @@ class Explanation:
          age  hours
     row
     0    0.5   -0.2
-
-    Axes are free:
-
-    >>> pairs = Explanation(
-    ...     values=[[0.3, 0.1], [0.1, 0.2]], dims=("feature", "feature"), feature_names=("age", "hours"),
-    ...     quantity="contribution", method="by hand",
-    ... )
-    >>> pairs.to_frame(layout="wide")
-             age  hours
-    feature
-    age      0.3    0.1
-    hours    0.1    0.2
     """
 
     values: Floats
@@ -154,32 +130,32 @@ class Explanation:
             known = ", ".join(map(repr, QUANTITIES))
             raise ValueError(f"quantity must be one of {known}; got {self.quantity!r}.")
         dims = checked_dims("dims", self.dims)
-        values = checked_values(self.values, dims)
+        values = checks.checked_values(self.values, dims)
         sizes = dict(zip(dims, values.shape, strict=True))
-        self._set(dims=dims, values=values, std_errors=checked_errors(self.std_errors, values.shape))
+        self._set(dims=dims, values=values, std_errors=checks.checked_errors(self.std_errors, values.shape))
         ends = tuple(sizes[dim] for dim in self.end_dims)
         axes = f"({', '.join(f'n_{dim}s' for dim in self.end_dims)})"
         for name in ("base_values", "outputs", "completeness_gap"):
             value = getattr(self, name)
-            self._set(**{name: None if value is None else checked_floats(name, value, ends, axes)})
-        checked_completeness(
+            self._set(**{name: None if value is None else checks.checked_floats(name, value, ends, axes)})
+        checks.checked_completeness(
             self.completeness, {name: getattr(self, name) is not None for name in ("base_values", "outputs")}
         )
         n_rows = sizes.get("row")
         self._set(
-            feature_names=checked_names("feature_names", self.feature_names, sizes.get("feature", 0)),
-            output_names=checked_names("output_names", self.output_names, sizes.get("output", 0)),
-            row_names=checked_row_names(self.row_names, n_rows),
-            data=checked_data(self.data, n_rows),
-            coords=checked_coords(self.coords, dims, values.shape),
-            params={key: plain_value(f"params[{key!r}]", value) for key, value in self.params.items()},
+            feature_names=checks.checked_names("feature_names", self.feature_names, sizes.get("feature", 0)),
+            output_names=checks.checked_names("output_names", self.output_names, sizes.get("output", 0)),
+            row_names=checks.checked_row_names(self.row_names, n_rows),
+            data=checks.checked_data(self.data, n_rows),
+            coords=checks.checked_coords(self.coords, dims, values.shape),
+            params={key: checks.plain_value(f"params[{key!r}]", value) for key, value in self.params.items()},
             n_model_rows=operator.index(self.n_model_rows),
-            extras={key: checked_extra(key, value, sizes) for key, value in self.extras.items()},
+            extras={key: checks.checked_extra(key, value, sizes) for key, value in self.extras.items()},
         )
         check_interval_details(self.extras, dims)
         if self.fidelity is not None:
             told = self.fidelity.items()
-            self._set(fidelity={k: checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in told})
+            self._set(fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in told})
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():
@@ -230,32 +206,7 @@ class Explanation:
 
     def __getitem__(self, rows: Any) -> Explanation:
         self._check_rows("Indexing")
-        places = row_places(rows, len(self))
-        return replace(
-            self,
-            **self._taken("row", places),
-            data=None if self.data is None else take_rows(self.data, places),
-            row_names=None if self.row_names is None else tuple(self.row_names[i] for i in places),
-        )
-
-    def _taken(self, dim: str, places: Any) -> dict[str, Any]:
-        """Fields that have an axis along `dim`, but for names and data."""
-        ends = dict.fromkeys(("base_values", "outputs", "completeness_gap"), self.end_dims)
-        arrays = {"values": self.dims, "std_errors": self.dims} | ends
-        given = {name: (getattr(self, name), dims) for name, dims in arrays.items()}
-        fidelity = self.fidelity
-        return {
-            **{
-                name: None if array is None else take_along(array, dims, dim, places)
-                for name, (array, dims) in given.items()
-            },
-            "fidelity": fidelity
-            and {key: take_along(array, self.end_dims, dim, places) for key, array in fidelity.items()},
-            "extras": {
-                key: value.take(dim, places) if isinstance(value, Detail) else value
-                for key, value in self.extras.items()
-            },
-        }
+        return replace(self, **fields_of_rows(self, rows))
 
     def sel(self, *, outputs: Any = None, features: Any = None) -> Explanation:
         """Select outputs and features, by name or by place.
@@ -294,18 +245,8 @@ class Explanation:
         """
         chosen = self
         for dim, wanted in (("output", outputs), ("feature", features)):
-            if wanted is None:
-                continue
-            if dim not in self.dims:
-                raise ValueError(
-                    f"sel({dim}s=...) needs a dim {dim!r}; this explanation has dims {self.dims}."
-                )
-            names = chosen.output_names if dim == "output" else chosen.feature_names
-            places = find_places(dim, wanted, names)
-            changed = chosen._taken(dim, places) | {f"{dim}_names": tuple(names[j] for j in places)}
-            if dim == "feature" and isinstance(self.data, np.ndarray) and data_columns(self):
-                changed["data"] = self.data[:, places]
-            chosen = replace(chosen, **changed)
+            if wanted is not None:
+                chosen = replace(chosen, **selected_fields(chosen, dim, wanted))
         return chosen
 
     def aggregate(self, by: Any = None, how: str = "mean_abs") -> Explanation:
@@ -379,6 +320,11 @@ class Explanation:
         ([0.8, 2.0], [1.2, 2.0])
         """
         return interval_of(self, level)
+
+    @property
+    def plot(self) -> PlotAccessor:
+        """Plots as methods, such as ``exp.plot.waterfall(row=3)``; see `PlotAccessor`."""
+        return PlotAccessor(self)
 
     def check_additivity(self, rtol: float = 1e-8) -> float:
         """Check that values sum to what `completeness` says.

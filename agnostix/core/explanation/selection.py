@@ -3,12 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from agnostix.core.explanation.checks import counted
+from agnostix.core.explanation.detail import Detail, take_along
+from agnostix.core.frames import take_rows
 from agnostix.core.typing import Codes
+
+if TYPE_CHECKING:
+    from agnostix.core.explanation.explanation import Explanation
+
+
+def fields_of_rows(explanation: Explanation, rows: Any) -> dict[str, Any]:
+    """Fields of the explanation of some rows, as `dataclasses.replace` takes them."""
+    places = row_places(rows, len(explanation))
+    data, names = explanation.data, explanation.row_names
+    return _taken(explanation, "row", places) | {
+        "data": None if data is None else take_rows(data, places),
+        "row_names": None if names is None else tuple(names[i] for i in places),
+    }
+
+
+def selected_fields(explanation: Explanation, dim: str, wanted: Any) -> dict[str, Any]:
+    """Fields of the explanation of some features or outputs."""
+    if dim not in explanation.dims:
+        raise ValueError(
+            f"sel({dim}s=...) needs a dim {dim!r}; this explanation has dims {explanation.dims}."
+        )
+    names = explanation.labels(dim)
+    places = find_places(dim, wanted, names)
+    fields = _taken(explanation, dim, places) | {f"{dim}_names": tuple(names[j] for j in places)}
+    data = explanation.data
+    if dim == "feature" and isinstance(data, np.ndarray) and data.ndim == 2 and data.shape[1] == len(names):
+        fields["data"] = data[:, places]
+    return fields
+
+
+def _taken(explanation: Explanation, dim: str, places: Any) -> dict[str, Any]:
+    """Fields that have an axis along `dim`, but for names and data."""
+    dims, ends = explanation.dims, explanation.end_dims
+    fields: dict[str, Any] = {}
+    for name in ("values", "std_errors", "base_values", "outputs", "completeness_gap"):
+        array = getattr(explanation, name)
+        own = dims if name in ("values", "std_errors") else ends
+        fields[name] = None if array is None else take_along(array, own, dim, places)
+    if explanation.fidelity is not None:
+        told = explanation.fidelity.items()
+        fields["fidelity"] = {key: take_along(array, ends, dim, places) for key, array in told}
+    fields["extras"] = {
+        key: value.take(dim, places) if isinstance(value, Detail) else value
+        for key, value in explanation.extras.items()
+    }
+    return fields
 
 
 def row_places(rows: Any, n_rows: int) -> Codes:
