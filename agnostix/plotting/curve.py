@@ -169,16 +169,8 @@ class WhatIfCurveDisplay(Display):
             color = FAINT if alone else SERIES[groups.index(group) % len(SERIES)]
             width = bars["right"] - bars["left"]
             density = bars["share"] / width
-            self.ax_.bar(
-                bars["left"],
-                density / density.max() * depth,
-                width,
-                floor,
-                align="edge",
-                color=color,
-                alpha=1.0 if alone else 0.3,
-                linewidth=0,
-            )
+            look = {"align": "edge", "color": color, "alpha": 1.0 if alone else 0.3, "linewidth": 0}
+            self.ax_.bar(bars["left"], density / density.max() * depth, width, floor, **look)
         self.ax_.set_ylim(floor, high)
         margin = 0.02 * np.ptp(targets)
         self.ax_.set_xlim(targets.min() - margin, targets.max() + margin)

@@ -153,18 +153,8 @@ class ExplanationDisplay(Display):
         return cls.from_explanation(explanation, *args, **own)
 
     @classmethod
-    def fits(cls, explanation: Explanation) -> bool:
-        """Whether the Display draws such explanations.
-
-        Parameters
-        ----------
-        explanation : Explanation
-            Any explanation.
-
-        Returns
-        -------
-        bool
-        """
+    def _fits(cls, explanation: Explanation) -> bool:
+        """Whether the Display draws such explanations."""
         return explanation.dims in cls.dims and not _missing(cls, explanation)
 
     @classmethod
@@ -172,7 +162,7 @@ class ExplanationDisplay(Display):
         cls, explanation: Explanation, max_features: int | None = None, confidence_level: float = 0.95
     ) -> None:
         """Raise ValueError unless there is something to draw with these parameters."""
-        if not cls.fits(explanation):
+        if not cls._fits(explanation):
             raise ValueError(_misfit(cls, explanation))
         if "row" in explanation.dims and len(explanation) == 0:
             raise ValueError("The explanation has no rows: there is nothing to draw.")
@@ -193,7 +183,9 @@ def draw(explanation: Explanation, name: str, options: dict[str, Any]) -> Explan
 
 def displays_of(explanation: Explanation) -> dict[str, type[ExplanationDisplay]]:
     """Displays that draw such explanations, by their name in ``explanation.plot``."""
-    return {display.name: display for display in _subclasses(ExplanationDisplay) if display.fits(explanation)}
+    return {
+        display.name: display for display in _subclasses(ExplanationDisplay) if display._fits(explanation)
+    }
 
 
 def _subclasses(cls: type[ExplanationDisplay]) -> Iterator[type[ExplanationDisplay]]:

@@ -16,6 +16,8 @@ _QUANTITIES = {
     "effect": "effect on {}",
     "coefficient": "coefficient in {}",
     "mask": "mask for {}",
+    "relevance": "relevance for {}",
+    "sensitivity": "sensitivity of {}",
 }
 _AGGREGATES = {"mean_abs": "mean size of the ", "mean": "mean ", "max_abs": "largest size of the "}
 MISSING = "missing"
