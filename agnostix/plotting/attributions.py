@@ -130,7 +130,7 @@ def _is_ordered(column: Any) -> bool:
     return isinstance(dtype, nw.Enum | nw.Boolean)
 
 
-def ends_of(explanation: Explanation) -> tuple[Floats, Floats]:
+def base_and_outputs(explanation: Explanation) -> tuple[Floats, Floats]:
     """Base values and outputs, each (n_rows, n_outputs)."""
     base, outputs = explanation.base_values, explanation.outputs
     if base is None or outputs is None:

@@ -21,16 +21,16 @@ from agnostix.plotting.attributions import (
 )
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.fidelity import describe_fidelity, describe_fidelity_over_rows
-from agnostix.plotting.marks import draw_interval, limits, name_rows, write_fidelity, write_ticks
-from agnostix.plotting.style import CONTRAST, FAINT, MUTED, SERIES, shortened
+from agnostix.plotting.marks import draw_interval, find_limits, name_rows, write_fidelity, write_ticks
+from agnostix.plotting.style import CONTRAST, FAINT, MUTED, SERIES, shorten
 from agnostix.plotting.words import (
     MISSING,
-    called,
-    count_words,
     describe_quantity,
-    in_lines,
+    format_count,
+    format_value,
     is_missing,
-    value_words,
+    label_in_row,
+    wrap_lines,
 )
 
 
@@ -166,7 +166,7 @@ class BarDisplay(ExplanationDisplay):
         groups = self._groups()
         self._draw_bars(drawn, shown, groups)
         self._name_axes(drawn, shown, suffix)
-        self.ax_.set_ylabel(count_words(len(shown), len(order)), color=MUTED)
+        self.ax_.set_ylabel(format_count(len(shown), len(order)), color=MUTED)
         write_fidelity(self.ax_, self.fidelity, self.is_poor)
         if len(groups) > 1:
             self._name_groups(groups)
@@ -184,12 +184,12 @@ class BarDisplay(ExplanationDisplay):
 
     def _name_axes(self, drawn: pd.DataFrame, shown: list[str], suffix: str) -> None:
         first = drawn.drop_duplicates("feature").set_index("feature")
-        names = [called(feature, *first.loc[feature, ["data", "condition"]]) for feature in shown]
+        names = [label_in_row(feature, *first.loc[feature, ["data", "condition"]]) for feature in shown]
         name_rows(self.ax_, names)
-        low, high = limits(drawn[["value", "low", "high"]], [0.0])
+        low, high = find_limits(drawn[["value", "low", "high"]], [0.0])
         self.ax_.set_xlim(low if (drawn["value"] < 0).any() or (drawn["low"] < 0).any() else 0.0, high)
         self.ax_.axvline(0.0, color=MUTED, lw=1)
-        self.ax_.set_xlabel(in_lines(self.quantity_label, 38), parse_math=False)
+        self.ax_.set_xlabel(wrap_lines(self.quantity_label, 38), parse_math=False)
         self.ax_.locator_params(axis="x", nbins=6)
         self.ax_.grid(axis="x", color=FAINT)
         write_ticks(self.ax_.xaxis, suffix)
@@ -197,7 +197,7 @@ class BarDisplay(ExplanationDisplay):
     def _name_groups(self, groups: list[Any]) -> None:
         from matplotlib.patches import Patch
 
-        marks = [Patch(color=SERIES[j], label=shortened(str(group), 24)) for j, group in enumerate(groups)]
+        marks = [Patch(color=SERIES[j], label=shorten(str(group), 24)) for j, group in enumerate(groups)]
         look = {"frameon": False, "borderpad": 0, "ncols": min(3, len(groups))}
         legend = self.ax_.legend(handles=marks, loc="lower right", bbox_to_anchor=(1.0, 1.0), **look)
         for text in legend.get_texts():
@@ -221,7 +221,7 @@ def _bars_of_row(explanation: Explanation, i: int, k: int, level: float) -> pd.D
     texts = {
         "condition": [conditions[j] for j in places],
         "group": [None] * len(places),
-        "data": [None if own[j] is None else value_words(column_values(own[j], row)[0]) for j in places],
+        "data": [None if own[j] is None else format_value(column_values(own[j], row)[0]) for j in places],
     }
     columns = {name: pd.Series(texts[name], dtype=object) for name in texts}
     return pd.DataFrame({"feature": [explanation.feature_names[j] for j in places], **columns, **table})

@@ -21,9 +21,9 @@ from agnostix.plotting.attributions import (
     row_labels,
 )
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.marks import dodge, limits, name_rows, write_ticks
+from agnostix.plotting.marks import dodge, find_limits, name_rows, write_ticks
 from agnostix.plotting.style import FAINT, MUTED
-from agnostix.plotting.words import count_words, describe_quantity, in_lines, named
+from agnostix.plotting.words import describe_quantity, format_count, label_feature, wrap_lines
 
 
 @dataclass(eq=False, repr=False)
@@ -115,7 +115,7 @@ class BeeswarmDisplay(ExplanationDisplay):
     def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = "cividis") -> None:
         names = self._names()
         x = factor * self.dots["value"].to_numpy(dtype=float)
-        ends = limits(x, [0.0])
+        ends = find_limits(x, [0.0])
         y = self._heights(names, (x - ends[0]) / (ends[1] - ends[0]))
         self.ax_.set_xlim(ends)
         self._draw_dots(x, y, cmap)
@@ -145,11 +145,11 @@ class BeeswarmDisplay(ExplanationDisplay):
             self.colorbar_.set_label("own value, by rank", labelpad=-8)
 
     def _name_axes(self, names: list[str], suffix: str) -> None:
-        name_rows(self.ax_, [named(name) for name in names])
+        name_rows(self.ax_, [label_feature(name) for name in names])
         self.ax_.axvline(0.0, color=MUTED, lw=1, zorder=0.9)
         self.ax_.grid(axis="y", color=FAINT)
-        self.ax_.set_xlabel(in_lines(self.quantity_label), parse_math=False)
-        self.ax_.set_ylabel(count_words(len(names), self.n_features or len(names)), color=MUTED)
+        self.ax_.set_xlabel(wrap_lines(self.quantity_label), parse_math=False)
+        self.ax_.set_ylabel(format_count(len(names), self.n_features or len(names)), color=MUTED)
         self.ax_.locator_params(axis="x", nbins=6)
         write_ticks(self.ax_.xaxis, suffix)
 

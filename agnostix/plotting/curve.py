@@ -11,7 +11,7 @@ import pandas as pd
 from agnostix.core.explanation import WhatIfCurves
 from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, shortened
+from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, shorten
 
 _NO_MOVE = 1e-10
 """Nats below which a target is the data's own average."""
@@ -137,7 +137,7 @@ class WhatIfCurveDisplay(Display):
         groups = list(dict.fromkeys(self.curve["group"]))
         for j, group in enumerate(groups):
             own = self.curve["group"].isna() if group is None else self.curve["group"] == group
-            label = None if group is None else shortened(str(group))
+            label = None if group is None else shorten(str(group))
             self._draw_curve(self.curve[own], factor, SERIES[j % len(SERIES)], label)
         self._low, self._high = self.ax_.get_ylim()
         if self.distribution is not None and len(self.distribution):
@@ -179,9 +179,9 @@ class WhatIfCurveDisplay(Display):
         first = self.curve.iloc[0]
         named = first["feature"] if first["level"] is None else f"{first['feature']} = {first['level']}"
         what = "average" if first["level"] is None else "proportion"
-        self.ax_.set_xlabel(shortened(f"{what} of {named}", 60), parse_math=False)
+        self.ax_.set_xlabel(shorten(f"{what} of {named}", 60), parse_math=False)
         if self.quantity_label:
-            self.ax_.set_ylabel(shortened(self.quantity_label, 40), color=INK, parse_math=False)
+            self.ax_.set_ylabel(shorten(self.quantity_label, 40), color=INK, parse_math=False)
         self.ax_.locator_params(axis="x", nbins=6)
         self.ax_.grid(axis="y")
         self.ax_.tick_params(length=3, color=MUTED)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.plotting.attributions import take_row
-from agnostix.plotting.style import axes_for, house_style
+from agnostix.plotting.style import axes_for, figure_style
 
 
 class Display:
@@ -61,7 +61,7 @@ class Display:
         for name in style.keys() - known.keys():
             takes = ", ".join(["ax", *known])
             raise TypeError(f"{type(self).__name__}.plot has no parameter {name!r}; it takes {takes}.")
-        with house_style():
+        with figure_style():
             self._set_axes(ax)
             self._draw(**style)
         return self

@@ -10,7 +10,7 @@ import pandas as pd
 
 from agnostix.core.explanation.intervals import half_widths
 from agnostix.plotting.display import Display
-from agnostix.plotting.marks import limits, write_ticks
+from agnostix.plotting.marks import find_limits, write_ticks
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED
 from agnostix.plotting.tree import LEVEL
 
@@ -91,5 +91,5 @@ class FrontierDisplay(Display):
 
     def _limits(self) -> tuple[float, float]:
         shown = self.sizes[[name for name in ("fidelity", "r2") if name in self.sizes]].to_numpy()
-        low, _ = limits(shown[np.isfinite(shown)])
+        low, _ = find_limits(shown[np.isfinite(shown)])
         return max(low, -0.1), 1.02

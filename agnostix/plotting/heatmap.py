@@ -12,9 +12,9 @@ from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
 from agnostix.plotting.attributions import check_same_features, find_output, order_by_size, row_labels
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.marks import add_colorbar, diverging, limits, write_ticks
-from agnostix.plotting.style import INK, MUTED, shortened
-from agnostix.plotting.words import count_words, describe_quantity, in_lines, named
+from agnostix.plotting.marks import add_colorbar, diverging, find_limits, write_ticks
+from agnostix.plotting.style import INK, MUTED, shorten
+from agnostix.plotting.words import describe_quantity, format_count, label_feature, wrap_lines
 
 _ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}
 _MOST_CLUSTERED = 600
@@ -185,27 +185,29 @@ class HeatmapDisplay(ExplanationDisplay):
         look = {"lw": 0.6 if n_rows > _MOST_COLUMNS else 1.0, "marker": "o" if n_rows == 1 else None}
         self.output_ax_.plot(places, outputs, color=INK, **look)
         self.output_ax_.set_xlim(-0.5, n_rows - 0.5)
-        self.output_ax_.set_ylim(limits(outputs, base, margin=0.1))
+        self.output_ax_.set_ylim(find_limits(outputs, base, margin=0.1))
         self.output_ax_.set_xticks([])
         self.output_ax_.spines["bottom"].set_visible(False)
         self.output_ax_.locator_params(axis="y", nbins=3)
-        name = in_lines(self.output_name, 34, 1)
+        name = wrap_lines(self.output_name, 34, 1)
         self.output_ax_.set_title(name, fontsize=10, fontweight="normal", pad=3, parse_math=False)
         write_ticks(self.output_ax_.yaxis, suffix)
 
     def _name_axes(self, names: list[str], n_rows: int) -> None:
-        self.ax_.set_yticks(range(len(names))[::-1], [named(n) for n in names], color=INK, parse_math=False)
+        self.ax_.set_yticks(
+            range(len(names))[::-1], [label_feature(n) for n in names], color=INK, parse_math=False
+        )
         self.ax_.tick_params(axis="y", length=0)
         self.ax_.set_xticks([])
         if n_rows <= _MOST_NAMED or "other" in self.cells:
-            rows = [shortened(str(row), 16) for row in self.cells.iloc[:n_rows, 1]]
+            rows = [shorten(str(row), 16) for row in self.cells.iloc[:n_rows, 1]]
             self.ax_.set_xticks(range(n_rows), rows, parse_math=False)
             if sum(map(len, rows)) + n_rows > 60:
                 self.ax_.tick_params(axis="x", rotation=90)
         for spine in self.ax_.spines.values():
             spine.set_visible(False)
         self.ax_.set_xlabel(self.rows_label, parse_math=False)
-        self.ax_.set_ylabel(count_words(len(names), self.n_features or len(names)), color=MUTED)
+        self.ax_.set_ylabel(format_count(len(names), self.n_features or len(names)), color=MUTED)
 
 
 def _pool_neighbors(matrix: Floats) -> Floats:

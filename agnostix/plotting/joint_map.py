@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import INK, MUTED, shortened
+from agnostix.plotting.style import INK, MUTED, shorten
 
 
 @dataclass(eq=False, repr=False)
@@ -88,9 +88,9 @@ class WhatIfMapDisplay(Display):
         self.ax_.plot(start["first_target"], start["second_target"], "+", color=INK, ms=11, mew=2)
         self.colorbar_ = self.figure_.colorbar(image, ax=self.ax_)
         self.colorbar_.outline.set_edgecolor(MUTED)
-        self.colorbar_.set_label(shortened(f"mean of {self.grid['output'].iloc[0]}", 50), parse_math=False)
-        self.ax_.set_xlabel(shortened(f"average of {self.names[0]}", 60), parse_math=False)
-        self.ax_.set_ylabel(shortened(f"average of {self.names[1]}", 50), parse_math=False)
+        self.colorbar_.set_label(shorten(f"mean of {self.grid['output'].iloc[0]}", 50), parse_math=False)
+        self.ax_.set_xlabel(shorten(f"average of {self.names[0]}", 60), parse_math=False)
+        self.ax_.set_ylabel(shorten(f"average of {self.names[1]}", 50), parse_math=False)
 
 
 def _named(place: Any) -> str:

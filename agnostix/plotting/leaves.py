@@ -11,7 +11,7 @@ import pandas as pd
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
 from agnostix.plotting.marks import write_ticks
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, shortened
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, shorten
 
 _MOST = 68
 """Characters of a rule."""
@@ -109,7 +109,7 @@ class LeavesDisplay(Display):
     def _name_axes(self, leaves: pd.DataFrame, numbers: Any) -> None:
         labels = [f"  →  {label}" for label in leaves["label"]] if self._is_classifier else [""] * len(leaves)
         rules = [rule if len(rule) <= _MOST else "…" + rule[1 - _MOST :] for rule in leaves["rule"]]
-        words = [rule + shortened(one, 22) for rule, one in zip(rules, labels, strict=True)]
+        words = [rule + shorten(one, 22) for rule, one in zip(rules, labels, strict=True)]
         self.ax_.set_yticks(range(len(leaves)), words, fontsize=8.5, color=INK, parse_math=False)
         self.ax_.set_ylim(len(leaves) - 0.4, -0.6)
         what = "share of rows with the model's label" if self._is_classifier else "root mean squared error"

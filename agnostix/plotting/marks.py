@@ -8,7 +8,7 @@ import numpy as np
 
 from agnostix.core.typing import Floats
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
-from agnostix.plotting.words import format_number, in_lines
+from agnostix.plotting.words import format_number, wrap_lines
 
 _LETTERS = ((1e9, "G", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e5))
 """Size of a unit, its letter, and from where on it is used."""
@@ -42,7 +42,7 @@ def add_colorbar(colors: Any, ax: Any, label: str, suffix: str, width: int = 34,
     """Colorbar beside one or several axes of a figure, its label in lines of `width` characters."""
     bar = np.ravel(ax)[0].figure.colorbar(colors, ax=ax, fraction=0.06, pad=0.02, **look)
     bar.outline.set_edgecolor(FAINT)
-    bar.set_label(in_lines(label, width, 3), parse_math=False)
+    bar.set_label(wrap_lines(label, width, 3), parse_math=False)
     bar.locator.set_params(nbins=6)
     write_ticks(bar.ax.yaxis, suffix)
     return bar
@@ -60,7 +60,7 @@ def draw_interval(ax: Any, place: float, low: float, high: float) -> None:
         ax.plot([low, high], [place, place], path_effects=halo, **look)
 
 
-def limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
+def find_limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
     """Ends of an axis that leave room around all finite numbers, a share `margin` of their range."""
     known = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in marks])
     known = known[np.isfinite(known)]
@@ -73,7 +73,7 @@ def limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
 
 def write_fidelity(ax: Any, words: str, is_poor: bool, width: int = 48, heading: str = "") -> None:
     """Write a surrogate's fidelity above the axes, in the warning color where it is poor."""
-    text = "\n".join(filter(None, [heading, in_lines(words, width, 3)]))
+    text = "\n".join(filter(None, [heading, wrap_lines(words, width, 3)]))
     if text:
         color = CONTRAST if is_poor else INK if heading else MUTED
         ax.set_title(text, loc="left", fontsize=9, fontweight="normal", color=color, parse_math=False)

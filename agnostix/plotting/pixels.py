@@ -14,7 +14,7 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
 from agnostix.plotting.marks import add_colorbar, color_scale, diverging, sequential
-from agnostix.plotting.style import ACCENT, MUTED, shortened
+from agnostix.plotting.style import ACCENT, MUTED, shorten
 from agnostix.plotting.words import describe_quantity
 
 _EDGE = 0.5
@@ -193,7 +193,7 @@ class PixelsDisplay(ImagePanels):
     def _name_panel(self, panel: Any, k: int) -> None:
         output = self.output_names[k]
         if len(self.axes_) > 1 or self.are_masks:
-            panel.set_title(shortened(output), parse_math=False)
+            panel.set_title(shorten(output), parse_math=False)
         unsure = UNSURE if self._unsure(k).any() else ""
         panel.set_xlabel(self.notes.get(output, unsure), color=MUTED, fontsize=9)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, shortened
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, shorten
 
 
 @dataclass(eq=False, repr=False)
@@ -106,7 +106,7 @@ class WhatIfRankingDisplay(Display):
 
     def _name_axes(self, order: list[tuple[str, Any]], suffix: str) -> None:
         names = [feature if level is None else f"{feature} = {level}" for feature, level in order]
-        shown = [shortened(name) for name in reversed(names)]
+        shown = [shorten(name) for name in reversed(names)]
         self.ax_.set_yticks(range(len(order)), shown, parse_math=False)
         self.ax_.set_ylim(-0.6, len(order) - 0.4)
         self.ax_.axvline(0.0, color=MUTED, lw=1)

@@ -22,9 +22,9 @@ from agnostix.plotting.attributions import (
     row_labels,
 )
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.marks import dodge, limits, write_ticks
-from agnostix.plotting.style import ACCENT, FAINT, MUTED, shortened
-from agnostix.plotting.words import MISSING, describe_quantity, in_lines, value_words
+from agnostix.plotting.marks import dodge, find_limits, write_ticks
+from agnostix.plotting.style import ACCENT, FAINT, MUTED, shorten
+from agnostix.plotting.words import MISSING, describe_quantity, format_value, wrap_lines
 
 _MOST_LEVELS = 12
 """Labels that have a place of their own."""
@@ -126,7 +126,7 @@ class ScatterDisplay(ExplanationDisplay):
     def _draw(self, intervals: bool | None = None, factor: float = 1.0, suffix: str = "") -> None:
         y, low, high = (factor * self.dots[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
         intervals = len(y) <= _MOST_INTERVALS if intervals is None else intervals
-        ends = limits(y, [0.0], *((low, high) if intervals else ()))
+        ends = find_limits(y, [0.0], *((low, high) if intervals else ()))
         x, missing = self._positions((y - ends[0]) / (ends[1] - ends[0]))
         if intervals:
             self._draw_intervals(x, low, high)
@@ -154,7 +154,7 @@ class ScatterDisplay(ExplanationDisplay):
         self._own = self._numbers()
         missing = ~np.isfinite(self._own)
         if self.levels is None:
-            low, high = limits(self._own, margin=0.0)
+            low, high = find_limits(self._own, margin=0.0)
             self._span, room = high - low, 0.06 * (high - low)
             self._left, crowded = low - 0.1 * self._span, missing
         else:
@@ -182,7 +182,7 @@ class ScatterDisplay(ExplanationDisplay):
             edges = np.arange(max(len(self.levels), 1) + 1) - 0.5
         else:
             n_bins = int(np.clip(2 * np.sqrt(known.size), 5, 40))
-            edges = np.linspace(*limits(known, margin=0.0), n_bins + 1)
+            edges = np.linspace(*find_limits(known, margin=0.0), n_bins + 1)
         counts = np.histogram(known, edges)[0].tolist()
         centers, width = ((edges[1:] + edges[:-1]) / 2).tolist(), float(edges[1] - edges[0])
         if missing.any():
@@ -198,8 +198,8 @@ class ScatterDisplay(ExplanationDisplay):
         self.ax_.axhline(0.0, color=MUTED, lw=1, zorder=0.9)
         self.ax_.grid(axis="y")
         self.ax_.tick_params(length=3, color=MUTED)
-        self.ax_.set_xlabel(in_lines(self.feature, 50), parse_math=False)
-        self.ax_.set_ylabel(in_lines(self.quantity_label, 30), parse_math=False)
+        self.ax_.set_xlabel(wrap_lines(self.feature, 50), parse_math=False)
+        self.ax_.set_ylabel(wrap_lines(self.quantity_label, 30), parse_math=False)
         self.ax_.set_yticks([tick for tick in self.ax_.get_yticks() if low <= tick <= high])
         write_ticks(self.ax_.yaxis, suffix)
         self._name_positions()
@@ -230,7 +230,7 @@ class ScatterDisplay(ExplanationDisplay):
     def _name_levels(self) -> None:
         assert self.levels is not None
         most = 24 if len(self.levels) < 4 else 16
-        names = [shortened(value_words(level), most) for level in self.levels]
+        names = [shorten(format_value(level), most) for level in self.levels]
         self.ax_.set_xticks(range(len(names)), names, parse_math=False)
         if sum(map(len, names)) > 66:
             for text in self.ax_.get_xticklabels():

@@ -15,8 +15,8 @@ from agnostix.plotting.attributions import find_outputs, find_row, intervals_in_
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.images import UNSURE, ImagePanels, check_segments, hatch, outlines, pale, to_gray
 from agnostix.plotting.marks import add_colorbar, color_scale, contains_zero, diverging, write_fidelity
-from agnostix.plotting.style import INK, MUTED, shortened
-from agnostix.plotting.words import count_words, describe_quantity
+from agnostix.plotting.style import INK, MUTED, shorten
+from agnostix.plotting.words import describe_quantity, format_count
 
 
 @dataclass(eq=False, repr=False)
@@ -157,7 +157,7 @@ class SegmentsDisplay(ImagePanels):
             drawn = own if self.max_features is None else own.head(self.max_features)
             self._draw_segments(panel, drawn, factor, colors)
             unsure = UNSURE if contains_zero(drawn).any() else ""
-            count = count_words(len(drawn), len(own), "segments")
+            count = format_count(len(drawn), len(own), "segments")
             self._name_panel(panel, output, "; ".join(filter(None, [count, unsure])))
         self.colorbar_ = add_colorbar(colors, self.axes_, self.quantity_label, suffix, aspect=28, shrink=0.8)
 
@@ -176,7 +176,7 @@ class SegmentsDisplay(ImagePanels):
     def _name_panel(self, panel: Any, output: str, note: str) -> None:
         fit, several = self.fidelity.get(output), len(self.axes_) > 1
         words, is_poor = (fit.r2_words if several else fit.words, fit.is_poor) if fit else ("", False)
-        heading = shortened(output) if several else ""
+        heading = shorten(output) if several else ""
         if words:
             write_fidelity(panel, words, is_poor, heading=heading)
         elif heading:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER, shortened
+from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER, shorten
 
 
 @dataclass(eq=False, repr=False)
@@ -89,7 +89,7 @@ class ShiftDisplay(Display):
         for part, face in ((stated, ACCENT), (~stated, PAPER)):
             self.ax_.plot(shown["shift"][part], places[part], "o", color=ACCENT, mfc=face, ms=5.5, mew=1.5)
         names = [
-            shortened(f if level is None else f"{f} = {level}")
+            shorten(f if level is None else f"{f} = {level}")
             for f, level in zip(shown["feature"], shown["level"], strict=True)
         ]
         self.ax_.set_yticks(places, names, color=INK, parse_math=False)

@@ -11,10 +11,10 @@ from agnostix.core.explanation import Explanation
 from agnostix.core.explanation.intervals import half_widths
 from agnostix.core.typing import Floats
 from agnostix.plotting.attributions import (
+    base_and_outputs,
     column_values,
     conditions_in_row,
     data_columns,
-    ends_of,
     order_by_size,
     output_errors,
     surrogate_dof,
@@ -22,7 +22,7 @@ from agnostix.plotting.attributions import (
     surrogate_output,
     values_in_row,
 )
-from agnostix.plotting.words import is_surrogate, value_words
+from agnostix.plotting.words import format_value, is_surrogate
 
 ENDS = ("base", "surrogate", "output")
 """Steps that are predictions and not changes from one to the next."""
@@ -34,7 +34,7 @@ def steps_of_row(
     explanation: Explanation, i: int, k: int, max_features: int, confidence_level: float
 ) -> pd.DataFrame:
     """Steps of row i and output k, columns as in `WaterfallDisplay`."""
-    base, output = (float(array[i, k]) for array in ends_of(explanation))
+    base, output = (float(array[i, k]) for array in base_and_outputs(explanation))
     names = ("base value", "output")
     if is_surrogate(explanation):
         names = ("surrogate's base value", "model's answer")
@@ -102,7 +102,7 @@ def _features(explanation: Explanation, i: int, numbers: pd.DataFrame) -> list[d
     own, conditions = data_columns(explanation), conditions_in_row(explanation, i)
     steps = []
     for j, *step in numbers.itertuples():
-        data = None if own[j] is None else value_words(column_values(own[j], slice(i, i + 1))[0])
+        data = None if own[j] is None else format_value(column_values(own[j], slice(i, i + 1))[0])
         name = explanation.feature_names[j]
         steps.append(_step("feature", name, *step, condition=conditions[j], data=data))
     return steps

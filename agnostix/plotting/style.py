@@ -48,7 +48,7 @@ _RC: dict[Any, Any] = {
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
+def figure_style() -> Iterator[None]:
     """Draw in the package's style; the user's settings stay as they are."""
     import matplotlib as mpl
 
@@ -66,6 +66,6 @@ def axes_for(ax: Any, width: float, height: float) -> tuple[Any, Any]:
     return ax, ax.figure
 
 
-def shortened(name: str, most: int = 34) -> str:
+def shorten(name: str, most: int = 34) -> str:
     """A name cut to `most` characters."""
     return name if len(name) <= most else name[: most - 1] + "…"

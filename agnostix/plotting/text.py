@@ -33,7 +33,7 @@ from agnostix.plotting.passage import (
 )
 from agnostix.plotting.style import FAINT, INK, MUTED
 from agnostix.plotting.text_html import text_html
-from agnostix.plotting.words import count_words, describe_quantity, in_lines
+from agnostix.plotting.words import describe_quantity, format_count, wrap_lines
 
 _SIZES = (11, 10, 9, 8, 7, 6)
 """Font sizes in points: the first at which all of the text fits."""
@@ -204,7 +204,7 @@ class TextDisplay(ExplanationDisplay):
         size, lines, is_cut = self._fit_lines()
         self._draw_words(lines, size, drawn.set_index("place"), colors)
         notes = [self.quantity_label, *self._notes(), *(["the text is cut off"] if is_cut else [])]
-        self._draw_scale(colors, suffix, in_lines("; ".join(notes), n_letters))
+        self._draw_scale(colors, suffix, wrap_lines("; ".join(notes), n_letters))
 
     def _drawn(self, factor: float) -> pd.DataFrame:
         numbers = ["value", "low", "high"]
@@ -213,7 +213,7 @@ class TextDisplay(ExplanationDisplay):
 
     def _notes(self) -> list[str]:
         drawn = self._drawn(1.0)
-        count = count_words(len(drawn), len(self.words), "words")
+        count = format_count(len(drawn), len(self.words), "words")
         return [
             *filter(None, [count]),
             *(["dotted: the interval contains 0"] if drawn["unsure"].any() else []),

@@ -10,7 +10,7 @@ import pandas as pd
 from agnostix.plotting.marks import color_scale, diverging, text_color
 from agnostix.plotting.passage import Token
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
-from agnostix.plotting.words import number_words
+from agnostix.plotting.words import format_numbers
 
 _BOX = f"background:{PAPER};color:{INK};font:15px/1.75 system-ui,sans-serif;max-width:46em;padding:10px 14px"
 _TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 10px"
@@ -31,7 +31,7 @@ def text_html(
     above = f'<p style="{_SMALL};color:{CONTRAST if is_poor else MUTED}">{escape(fidelity)}</p>'
     most = float(words["value"].abs().max()) if len(words) else 0.0
     ends = "".join(
-        f"<span>{end}{escape(suffix)}</span>" for end in number_words([-most, 0.0, most], signed=True)
+        f"<span>{end}{escape(suffix)}</span>" for end in format_numbers([-most, 0.0, most], signed=True)
     )
     scale = f'<div style="{_BAR}"></div><div style="{_SMALL};{_ENDS}">{ends}</div>'
     below = f'{scale}<p style="{_SMALL}">{escape(note)}</p>'
@@ -44,7 +44,7 @@ def _marks(words: pd.DataFrame, suffix: str) -> dict[int, str]:
 
     colors = color_scale(words["value"], diverging(pale=True))
     columns = [
-        number_words(words[name], signed=True, like=words["value"]) for name in ("value", "low", "high")
+        format_numbers(words[name], signed=True, like=words["value"]) for name in ("value", "low", "high")
     ]
     out = {}
     for word, value, low, high in zip(words.to_dict("records"), *columns, strict=True):

@@ -12,7 +12,7 @@ import pandas as pd
 from agnostix.core.explanation.intervals import half_widths
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES, shortened
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES, shorten
 
 _ROW, _MARGIN = 0.3, 0.9
 """Height of a line, and of what is above and below all, in inches."""
@@ -119,7 +119,7 @@ class TreeDisplay(Display):
         self._draw_branches()
         lines: Any = self.lines.itertuples()
         for place, line in enumerate(lines):
-            self._write(line.depth * _STEP + 0.004, place, shortened(line.words, 84 - 3 * line.depth))
+            self._write(line.depth * _STEP + 0.004, place, shorten(line.words, 84 - 3 * line.depth))
             if line.is_leaf:
                 self._draw_leaf(place, line)
         self._write_heads()
@@ -135,7 +135,7 @@ class TreeDisplay(Display):
     def _draw_leaf(self, place: int, line: Any) -> None:
         self._draw_shares(place) if self.is_classifier else self._draw_number(place)
         if self.is_classifier:
-            self._write(_LABEL, place, shortened(str(line.label), 16), weight="bold")
+            self._write(_LABEL, place, shorten(str(line.label), 16), weight="bold")
         self._write(_ROWS, place, f"{100 * line.coverage:.1f} %", ha="right", color=MUTED)
         if np.isfinite(line.fidelity):
             self._draw_fidelity(place, line)
@@ -186,7 +186,7 @@ class TreeDisplay(Display):
                 x, n = self._along(end), len(self.lines)
                 self.ax_.plot([x, x], [-0.5, n - 0.5], color=FAINT, lw=0.6, zorder=0)
         if self.title:
-            self.ax_.set_title(shortened(self.title, 110), parse_math=False)
+            self.ax_.set_title(shorten(self.title, 110), parse_math=False)
         if self.is_classifier:
             self._write_classes()
 
@@ -195,7 +195,7 @@ class TreeDisplay(Display):
         from matplotlib.patches import Patch
 
         named = list(self.output_names)[: len(SERIES)]
-        patches = [Patch(color=SERIES[k], label=shortened(str(name), 24)) for k, name in enumerate(named)]
+        patches = [Patch(color=SERIES[k], label=shorten(str(name), 24)) for k, name in enumerate(named)]
         self.ax_.legend(
             handles=patches, loc="upper left", bbox_to_anchor=(0.0, 0.0), ncols=6, frameon=False, fontsize=8.5
         )

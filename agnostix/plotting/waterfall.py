@@ -13,10 +13,10 @@ from agnostix.core.explanation import Explanation
 from agnostix.plotting.attributions import find_output, find_row
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.fidelity import describe_fidelity
-from agnostix.plotting.marks import draw_interval, limits, name_rows, write_fidelity, write_ticks
+from agnostix.plotting.marks import draw_interval, find_limits, name_rows, write_fidelity, write_ticks
 from agnostix.plotting.steps import ENDS, steps_of_row
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
-from agnostix.plotting.words import called, in_lines, number_words
+from agnostix.plotting.words import format_numbers, label_in_row, wrap_lines
 
 _DIGIT = 6.6
 """Width of a character among the numbers, in points."""
@@ -153,11 +153,11 @@ class WaterfallDisplay(ExplanationDisplay):
                 draw_interval(self.ax_, end["place"], end["low"], end["high"])
 
     def _name_axes(self, drawn: pd.DataFrame, suffix: str) -> None:
-        names = [called(*row) for row in drawn[["label", "data", "condition"]].itertuples(index=False)]
+        names = [label_in_row(*row) for row in drawn[["label", "data", "condition"]].itertuples(index=False)]
         name_rows(self.ax_, names)
-        self.ax_.set_xlabel(in_lines(self.output_name), parse_math=False)
+        self.ax_.set_xlabel(wrap_lines(self.output_name), parse_math=False)
         bounded = drawn[~drawn["step"].isin(_SUMS)]
-        self.ax_.set_xlim(limits(drawn[["start", "end"]], *_interval_ends(bounded)))
+        self.ax_.set_xlim(find_limits(drawn[["start", "end"]], *_interval_ends(bounded)))
         self.ax_.locator_params(axis="x", nbins=5)
         self.ax_.grid(axis="x")
         write_ticks(self.ax_.xaxis, suffix)
@@ -168,7 +168,7 @@ class WaterfallDisplay(ExplanationDisplay):
         texts = _value_texts(drawn, bars)
         half = (drawn["high"] - drawn["low"]).to_numpy() / 2
         uncertain = half > 0
-        margins = number_words(half[uncertain], like=[*drawn["value"][bars], *half[uncertain]])
+        margins = format_numbers(half[uncertain], like=[*drawn["value"][bars], *half[uncertain]])
         width = _DIGIT * max(map(len, texts)) + 6
         for place, text, heavy in zip(drawn["place"], texts, ~bars, strict=True):
             self._write(text, place, width, ha="right", weight="bold" if heavy else "normal")
@@ -193,5 +193,5 @@ def _value_texts(drawn: pd.DataFrame, bars: Any) -> list[str]:
     """Values with a sign, base value and outputs without, all with the same decimals."""
     values = drawn["value"].to_numpy()
     like = values[bars] if np.abs(values[bars]).max(initial=0.0) > 0 else values
-    signed, plain = number_words(values, signed=True, like=like), number_words(values, like=like)
+    signed, plain = format_numbers(values, signed=True, like=like), format_numbers(values, like=like)
     return [with_sign if bar else text for with_sign, text, bar in zip(signed, plain, bars, strict=True)]

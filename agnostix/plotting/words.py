@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.plotting.style import shortened
+from agnostix.plotting.style import shorten
 
 _QUANTITIES = {
     "contribution": "contribution to {}",
@@ -35,15 +35,15 @@ def is_surrogate(explanation: Explanation) -> bool:
     return explanation.completeness == "surrogate" or explanation.quantity == "coefficient"
 
 
-def in_lines(text: str, width: int = 40, most: int = 2) -> str:
-    """Text wrapped to at most `most` lines of `width` characters, shortened where it is longer."""
+def wrap_lines(text: str, width: int = 40, most: int = 2) -> str:
+    """Text wrapped to at most `most` lines of `width` characters, shorten where it is longer."""
     lines = wrap(text, width, break_on_hyphens=False)
     if len(lines) > most:
-        lines = [*lines[: most - 1], shortened(f"{lines[most - 1]} {lines[most]}", width)]
+        lines = [*lines[: most - 1], shorten(f"{lines[most - 1]} {lines[most]}", width)]
     return "\n".join(lines)
 
 
-def count_words(n_shown: int, n_features: int, what: str = "features") -> str:
+def format_count(n_shown: int, n_features: int, what: str = "features") -> str:
     """A note such as "12 of 30 features"; empty where all are drawn."""
     return f"{n_shown} of {n_features} {what}" if n_shown < n_features else ""
 
@@ -53,7 +53,7 @@ def is_missing(value: Any) -> bool:
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
-def value_words(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A feature's value as text, numbers with four digits."""
     if is_missing(value):
         return MISSING
@@ -64,27 +64,27 @@ def value_words(value: Any) -> str:
     return " ".join(str(value).removesuffix(" 00:00:00").split())
 
 
-def named(feature: str, value: Any = None, most: int = 34) -> str:
-    """The text "feature = value" in at most `most` characters; the name is shortened before the value."""
+def label_feature(feature: str, value: Any = None, most: int = 34) -> str:
+    """The text "feature = value" in at most `most` characters; the name is shorten before the value."""
     feature = " ".join(feature.split())
     if value is None:
-        return shortened(feature, most)
-    kept = shortened(value, max(most - 3 - len(feature), most // 2))
-    return f"{shortened(feature, most - 3 - len(kept))} = {kept}"
+        return shorten(feature, most)
+    kept = shorten(value, max(most - 3 - len(feature), most // 2))
+    return f"{shorten(feature, most - 3 - len(kept))} = {kept}"
 
 
-def called(feature: str, value: str | None, condition: str | None, most: int = 34) -> str:
+def label_in_row(feature: str, value: str | None, condition: str | None, most: int = 34) -> str:
     """A feature's name in one row: its condition there, such as "28 < age <= 37", else name and value."""
     if condition is None:
-        return named(feature, value, most)
+        return label_feature(feature, value, most)
     condition, feature = " ".join(condition.split()), " ".join(feature.split())
     if len(condition) > most and feature in condition:
         kept = max(most - len(condition) + len(feature), most // 3)
-        condition = condition.replace(feature, shortened(feature, kept), 1)
-    return shortened(condition, most)
+        condition = condition.replace(feature, shorten(feature, kept), 1)
+    return shorten(condition, most)
 
 
-def number_words(numbers: Any, *, signed: bool = False, like: Any = None) -> list[str]:
+def format_numbers(numbers: Any, *, signed: bool = False, like: Any = None) -> list[str]:
     """Numbers with equally many decimals, three digits of the largest (of `like`, if given)."""
     numbers = np.asarray(numbers, dtype=float)
     sizes = np.abs(np.asarray(numbers if like is None else like, dtype=float))

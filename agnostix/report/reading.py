@@ -10,7 +10,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.plotting import WaterfallDisplay
-from agnostix.plotting.attributions import ends_of, surrogate_output
+from agnostix.plotting.attributions import base_and_outputs, surrogate_output
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.steps import ENDS
 from agnostix.plotting.words import is_surrogate
@@ -47,12 +47,12 @@ class Reading:
     @property
     def output(self) -> float:
         """The answer in explained units."""
-        return float(ends_of(self.explanation)[1][0, 0])
+        return float(base_and_outputs(self.explanation)[1][0, 0])
 
     @property
     def base(self) -> float:
         """Where the way to it begins, in explained units."""
-        return float(ends_of(self.explanation)[0][0, 0])
+        return float(base_and_outputs(self.explanation)[0][0, 0])
 
     @property
     def is_surrogate(self) -> bool:

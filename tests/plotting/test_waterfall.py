@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from agnostix.plotting import BarDisplay, WaterfallDisplay
 from agnostix.plotting.attributions import values_in_row
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
-from agnostix.plotting.words import called
+from agnostix.plotting.words import label_in_row
 from tests.plotting.explanations import intervals, make, people, pixels, surrogate
 
 Z = 1.959963984540054
@@ -181,10 +181,10 @@ def test_conditions_take_the_place_of_values() -> None:
 
 def test_a_long_name_is_shortened_within_its_condition() -> None:
     name = "the number of hours in an ordinary week"
-    assert called(name, "40", f"28.5 < {name} <= 37.5") == "28.5 < the number of hour… <= 37.5"
-    assert called("job", "clerk", "job = " + "c" * 60) == "job = " + "c" * 27 + "…"
-    assert called("a", "1", None) == "a = 1"
-    assert called("a", None, "a\n b") == "a b"
+    assert label_in_row(name, "40", f"28.5 < {name} <= 37.5") == "28.5 < the number of hour… <= 37.5"
+    assert label_in_row("job", "clerk", "job = " + "c" * 60) == "job = " + "c" * 27 + "…"
+    assert label_in_row("a", "1", None) == "a = 1"
+    assert label_in_row("a", None, "a\n b") == "a b"
 
 
 def test_features_that_the_surrogate_was_not_given_are_left_out() -> None:
