@@ -36,7 +36,8 @@ from scipy.stats import t
 from skimage import data, transform
 
 from agnostix import OcclusionExplainer, as_predictor
-from agnostix.core.models.predictor import Predictor
+from agnostix.core.masking import SoftMaskBatch
+from agnostix.core.models import Predictor
 
 CAT, MEAN, STD = 285, 0.498, 0.502
 WINDOW, STRIDE = 32, 16
@@ -222,15 +223,15 @@ def _coverage(found: list[Any]) -> float:
 def _plain_spreads(predictor: Predictor, cat: Any, n_masks: int, n_draws: int) -> tuple[Any, Any]:
     """Spread over draws of RISE as it is written, and with scores counted from their mean."""
     explainer = _rise_of(predictor, n_masks, 0).fit(cat)
-    down, right = explainer._fades.along  # type: ignore[union-attr]
+    rows, columns = explainer._soft_masks.interpolation  # type: ignore[union-attr]
     fill = np.rint(cat[0].mean(axis=(0, 1), keepdims=True)).astype(np.uint8)
     maps: list[list[np.ndarray]] = [[], []]
     for seed in range(n_draws):
         rng = np.random.default_rng(seed)
         grids = (rng.random((n_masks, 7, 7)) < 0.5).astype(float)
-        shifts = rng.integers(0, len(down), (n_masks, 2))
-        scores = predictor.function.predict_faded(cat[0], fill, grids, shifts, down, right)[:, CAT]
-        masks = down[shifts[:, 0]] @ grids @ right[shifts[:, 1]].transpose(0, 2, 1)
+        batch = SoftMaskBatch(grids, rng.integers(0, len(rows), (n_masks, 2)), rows, columns)
+        scores = predictor.predict_masked(cat[:1], batch, fill[None, None])[0, :, 0, CAT]
+        masks = batch.to_array()
         for kept, counted in zip(maps, (scores, scores - scores.mean()), strict=True):
             kept.append(np.tensordot(counted, masks, axes=1) / (n_masks * 0.5))
     plain, centred = (np.std(kept, axis=0, ddof=1) for kept in maps)

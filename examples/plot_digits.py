@@ -130,7 +130,7 @@ for _ in range(12):
         optimiser.step()
 
 reads = as_predictor(network, output_names=[str(digit) for digit in range(10)])
-answers = reads.ask(test)
+answers = reads.predict(test)
 print(f"network: {np.mean(answers.argmax(axis=1) == y_test):.1%} right")
 
 # %%
@@ -138,7 +138,7 @@ print(f"network: {np.mean(answers.argmax(axis=1) == y_test):.1%} right")
 # KernelSHAP share the 49 cells; all of them hide behind paper.
 pair = ["4", "9"]
 doubtful = test[answers[:, [4, 9]].min(axis=1).argmax()][None]
-print(pd.Series(reads.ask(doubtful)[0, [4, 9]], index=pair, name="probability").round(2).to_string())
+print(pd.Series(reads.predict(doubtful)[0, [4, 9]], index=pair, name="probability").round(2).to_string())
 
 settings = {"outputs": pair, "random_state": 0}
 hide = {"fill": 0.0, **settings}

@@ -27,7 +27,7 @@ names[281:283], names[285], names[287] = ["tabby", "tiger cat"], "Egyptian cat",
 sees = as_predictor(network, mean=[0.498] * 3, std=[0.502] * 3, output_names=names)
 
 cat = (255 * transform.resize(data.chelsea()[:, 75:375], (224, 224))).astype(np.uint8)[None]
-answers = sees.ask(cat)[0]
+answers = sees.predict(cat)[0]
 for k in np.argsort(-answers)[:5]:
     print(f"{names[k]:12} {answers[k]:.2f}")
 

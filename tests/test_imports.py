@@ -83,6 +83,7 @@ def test_pictures_need_torch_only_where_a_module_is_explained() -> None:
         "(2, 4, 4, 1)",
         "(2, 16, 1)",
         "(2, 4, 4, 1)",
-        "method='mask' of OcclusionExplainer needs gradients, which it takes through a torch module, and the "
-        "model is function. Use method='rise' or 'window', which only ask.",
+        "method='mask' of OcclusionExplainer needs gradients, and the model is function. Pass a torch "
+        "module, or wrap one with as_predictor(module). Or use method='rise' or 'window', which need "
+        "predictions alone.",
     ]

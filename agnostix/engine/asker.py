@@ -26,8 +26,8 @@ class Asker:
         self.predictor = predictor
         self._n_outputs = n_outputs
 
-    def ask(self, table: Any, is_whole: Callable[[Any], bool]) -> Floats:
-        """Ask about a table; from the first that the model has changed on, it gets copies.
+    def predict_batch(self, table: Any, is_whole: Callable[[Any], bool]) -> Floats:
+        """Predict a table; from the first that the model has changed on, it gets copies.
 
         Parameters
         ----------
@@ -46,12 +46,12 @@ class Asker:
             If it answers with another number of outputs.
         """
         try:
-            answers = self.predictor.ask(table)
+            answers = self.predictor.predict_batch(table)
         except ValueError as error:
             if self.predictor.copies or not wants_to_write(error):
                 raise
             self.predictor = replace(self.predictor, copies=True)
-            answers = self.predictor.ask(table)
+            answers = self.predictor.predict_batch(table)
         if not is_whole(table):
             self.predictor = replace(self.predictor, copies=True)
         return self.checked(answers)

@@ -10,7 +10,7 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from agnostix.core.masking import MaskBlock, Masker, Plan
-from agnostix.core.models import Predictor
+from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine.batches import Demand, lay_out, tasks_of
 from agnostix.engine.pool import carry_out
@@ -144,7 +144,7 @@ class Run:
 
     def _is_composed(self, X: Any, rows: Codes) -> bool:
         """Whether the model puts masked rows together itself."""
-        return self.predictor.masked is not None and self.masker.compose(X, rows[:1]) is not None
+        return self.predictor.supports(MaskComposer) and self.masker.compose(X, rows[:1]) is not None
 
 
 def _joined(job: Job, done: list[Done]) -> tuple[Floats, ...]:

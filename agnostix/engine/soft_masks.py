@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.masking import SoftMaskBatch
 from agnostix.core.typing import Codes, Floats
-from agnostix.perturb import FadedRows, Fades
+from agnostix.perturb import SoftMaskSampler
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class SoftMasks:
 
     Attributes
     ----------
-    fades : Fades
+    sampler : SoftMaskSampler
         The masks.
     pictures : ndarray of shape (n_pictures, height, width) or (n_pictures, height, width, n_channels)
         The pictures.
@@ -29,7 +30,7 @@ class SoftMasks:
         Whether the model puts pictures together itself.
     """
 
-    fades: Fades
+    sampler: SoftMaskSampler
     pictures: Any
     fill: Any
     which: Codes
@@ -47,20 +48,21 @@ class SoftMasks:
     @property
     def width(self) -> int:
         """Numbers that are held of a masked picture."""
-        return self.fades.n_cells**2 if self.composed else int(np.prod(self.pictures.shape[1:]))
+        return self.sampler.n_cells**2 if self.composed else int(np.prod(self.pictures.shape[1:]))
 
     def size(self, item: int) -> int:
         """Masks."""
-        return self.fades.points.n_points
+        return self.sampler.points.n_points
 
-    def faded(self, item: int, part: slice) -> FadedRows:
-        """A picture under some masks, in pieces."""
+    def masked(self, item: int, part: slice) -> tuple[Any, SoftMaskBatch, Any]:
+        """A picture, some masks, and the fill."""
         fill = self.fill[0 if self.fill.shape[0] == 1 else item]
-        return self.fades.rows(self.pictures[item], fill, part)
+        return self.pictures[item], self.sampler.batch(part), fill
 
     def build(self, item: int, part: slice) -> Any:
-        """The same, put together."""
-        return self.faded(item, part).built()
+        """A picture under some masks."""
+        x, masks, fill = self.masked(item, part)
+        return masks.compose(x, fill)
 
     def digest(self, item: int, answers: Floats) -> tuple[Floats, ...]:
         """The map of each output, its errors, and the mean answers.
@@ -79,13 +81,13 @@ class SoftMasks:
         """
         scores = answers[:, self.which[item]]
         mean = scores.mean(axis=0)
-        apart = (scores - mean) / (scores.shape[0] * self.fades.share)
-        points = self.fades.points
-        total = np.zeros((*self.fades.shape, mean.size))
+        apart = (scores - mean) / (scores.shape[0] * self.sampler.p_keep)
+        points = self.sampler.points
+        total = np.zeros((*self.sampler.image_shape, mean.size))
         squares = np.zeros_like(total)
         for block in range(points.n_blocks):
             part = slice(block * points.size, (block + 1) * points.size)
-            own = self.fades.weighted(apart[part], part) - self.fades.share * apart[part].sum(axis=0)
+            own = self.sampler.weighted_sum(apart[part], part) - self.sampler.p_keep * apart[part].sum(axis=0)
             total += own
             squares += own**2
         n = points.n_blocks

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from joblib import effective_n_jobs
 
-from agnostix.core.models import Predictor
+from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.typing import Floats
 from agnostix.engine.asker import Asker
 from agnostix.engine.batches import batch_rows
@@ -195,12 +195,14 @@ class _Worker:
         return self._inquiry.digest(item, answers)
 
     def _asked(self, item: int, part: slice) -> Floats:
-        fading = getattr(self._inquiry, "faded", None)
+        masked = getattr(self._inquiry, "masked", None)
         try:
-            if fading is not None and self._job.predictor.faded is not None:
-                return self._asker.checked(self._job.predictor.ask_faded(fading(item, part)))
+            if masked is not None and self._job.predictor.supports(MaskComposer):
+                x, masks, fill = masked(item, part)
+                outputs = self._job.predictor.predict_masked(x[None], masks, fill[None, None])
+                return self._asker.checked(outputs[0, :, 0])
             table = self._inquiry.build(item, part)
-            return self._asker.ask(table, lambda _: True)  # nobody else holds it
+            return self._asker.predict_batch(table, lambda _: True)  # nobody else holds it
         except Exception as error:
             raise EngineError(
                 f"The model {self._job.predictor.name} failed on {self._inquiry.told(item, part)} "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.masking import Builder, Composition, MaskBlock, Masker
-from agnostix.core.models import Predictor
+from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.engine.asker import Asker
 from agnostix.engine.batches import Layout, Task
@@ -161,7 +161,7 @@ class Worker:
             part = slice(start, min(start + self._job.layout.most, n_cells))
             cells = part if distinct is None else distinct[0][part]
             try:
-                found = self._asker.ask(builder.build(block, cells), builder.is_whole)
+                found = self._asker.predict_batch(builder.build(block, cells), builder.is_whole)
             except Exception as error:
                 told = np.arange(part.start, part.stop) if distinct is None else distinct[0][part]
                 raise self._failure(error, block, rows, told, told.size) from error
@@ -174,7 +174,7 @@ class Worker:
 
     def _pieces(self, rows: Codes) -> Composition | None:
         """The rows for a model that composes them itself, where it can and they can be."""
-        if self._job.predictor.masked is None:
+        if not self._job.predictor.supports(MaskComposer):
             return None
         return self._job.masker.compose(self._job.X, rows)
 
@@ -184,7 +184,7 @@ class Worker:
         try:
             for masks, drawn in _alike(block):
                 fill = pieces.fill[:, drawn]
-                every = self._job.predictor.ask_masked(pieces.x, block.masks[masks], fill, pieces.labels)
+                every = self._job.predictor.predict_masked(pieces.x, block.masks[masks], fill, pieces.labels)
                 self._asker.checked(every[0, 0])
                 for place, mask in enumerate(masks):
                     answers[block.spans[mask]] = every[:, place].swapaxes(0, 1)

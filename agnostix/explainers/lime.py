@@ -513,7 +513,7 @@ class LimeExplainer(AttributionExplainer):
             "surrogate_std_errors": fits.output_std_errors,
             "r2_std_errors": fits.r2_std_errors,
         }
-        by_value = {}
+        by_value: dict[str, Any] = {}
         if self.max_features is not None:
             by_value["selected"] = fits.selected
         if self.stability is not None:

@@ -18,12 +18,13 @@ from agnostix.core.masking import Background, Plan, SegmentMasker, one_hidden_at
 from agnostix.core.masking.fills import is_stack
 from agnostix.core.masking.masker import MASKER_METHODS
 from agnostix.core.masking.pictures import as_pixels
+from agnostix.core.models import Differentiable, MaskComposer
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Floats
 from agnostix.engine import InpaintedWindows, MeanAndVariance, Run, SoftMasks, Survey, TableRows
 from agnostix.exceptions import DataError
-from agnostix.perturb import Fades, LearnedMask, Windows
+from agnostix.perturb import LearnedMask, SoftMaskSampler, Windows
 
 _TOLD = ("shown", "hidden")
 """What is told of a learned mask."""
@@ -258,7 +259,8 @@ class OcclusionExplainer(BackgroundExplainer):
         self._learn_background(X, y, sample_weight)
         if self._shape is not None and self._fills_with("draws"):
             self.background_ = self._masker.fill
-        self._check_has_gradients()
+        if self.method_ == "mask":
+            self._differentiable()  # or an error, before anything costs
         return self
 
     def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
@@ -286,7 +288,7 @@ class OcclusionExplainer(BackgroundExplainer):
         """
         rows, wanted = self._checked_table(X, outputs)
         if self.method_ == "rise":
-            return self._faded(rows, wanted)
+            return self._rise(rows, wanted)
         if self.method_ == "mask":
             return self._learned(rows, wanted)
         means, variances, n_model_rows = self._inpainted(rows) if self._inpaints else self._hidden(rows)
@@ -324,16 +326,17 @@ class OcclusionExplainer(BackgroundExplainer):
         means = np.concatenate([own[:, None], np.stack(found)], axis=1)
         return means, np.zeros_like(means), means.shape[0] * means.shape[1]
 
-    def _faded(self, rows: Any, wanted: Any) -> Explanation:
+    def _rise(self, rows: Any, wanted: Any) -> Explanation:
         """Maps from soft masks."""
-        assert self._fades is not None
+        assert self._soft_masks is not None
         pictures = self._masker.unmasked(rows)
         own = self._answers(pictures)
         which, names, extras = self._picked(wanted, own)
-        composed = self._predictor.faded is not None
-        found = self._survey().answer(SoftMasks(self._fades, pictures, rows.fill[:, 0], which, composed))
+        composed = self._predictor.supports(MaskComposer)
+        masks = SoftMasks(self._soft_masks, pictures, rows.fill[:, 0], which, composed)
+        found = self._survey().answer(masks)
         values, errors, base = (np.stack(part) for part in zip(*found, strict=True))
-        n_masks = self._fades.points.n_points
+        n_masks = self._soft_masks.points.n_points
         n_rows = len(pictures) * (1 + n_masks)
         dof = Detail(np.array(self._fades.points.n_blocks - 1.0), ())
         told = extras | {"n_masks": n_masks, DEGREES_OF_FREEDOM: dof} | self._masker.told_fill(rows)
@@ -346,11 +349,18 @@ class OcclusionExplainer(BackgroundExplainer):
         which, names, extras = self._picked(wanted, own)
         fills = np.broadcast_to(rows.fill[:, 0], pictures.shape)
         hidden_all = self._answers(fills)
-        module: Any = self._predictor.function
-        found = [
-            [module.learn_mask(x, fill, int(output), self._mask_search, self._seed) for output in outputs]
-            for x, fill, outputs in zip(pictures, fills, which, strict=True)
-        ]
+        with self._differentiable().session() as session:
+            from agnostix.core.models.torch_masks import (
+                learn_mask,  # torch is there, since the model is a module
+            )
+
+            found = [
+                [
+                    learn_mask(session, x, fill, int(output), self._mask_search, self._seed)
+                    for output in outputs
+                ]
+                for x, fill, outputs in zip(pictures, fills, which, strict=True)
+            ]
         masks = np.stack([np.stack([one.mask for one in row], axis=-1) for row in found])
         told: dict[str, Any] = {
             name: Detail(np.array([[getattr(one, name) for one in row] for row in found]), ("row", "output"))
@@ -419,8 +429,8 @@ class OcclusionExplainer(BackgroundExplainer):
         check_is_fitted(self)
         rows = self._read(X)
         n_rows = len(rows)
-        if self._fades is not None:
-            return n_rows * (1 + self._fades.points.n_points)
+        if self._soft_masks is not None:
+            return n_rows * (1 + self._soft_masks.points.n_points)
         if self.method_ == "mask":
             which, _ = select_outputs(
                 self.outputs, self.output_names_, np.zeros((1, len(self.output_names_)))
@@ -445,7 +455,7 @@ class OcclusionExplainer(BackgroundExplainer):
     def _own_masker(self, X: Any, sample_weight: Any) -> Any:
         """What hides parts of pictures, or of whatever a masker knows; None for tables."""
         self._windows: Windows | None = None
-        self._fades: Fades | None = None
+        self._soft_masks: SoftMaskSampler | None = None
         self._shape: tuple[int, ...] | None = None
         self.method_ = self._chosen_method(X)
         if self.method_ == "features" or self.masker is not None:
@@ -458,7 +468,9 @@ class OcclusionExplainer(BackgroundExplainer):
         if self.method_ == "segments":
             return self._filling(pixels, "grid", sample_weight)
         if self.method_ == "rise":
-            self._fades = Fades.of(shape, self.n_cells, self.share, self.n_masks, self._seed)
+            self._soft_masks = SoftMaskSampler.from_seed(
+                shape, self.n_cells, self.share, self.n_masks, self._seed
+            )
         if self.method_ in ("rise", "mask"):
             return self._checked_single(self._filling(pixels, np.zeros(shape, dtype=int), sample_weight))
         self._windows = Windows(shape, _pair("window", self.window), _pair("stride", self.stride))
@@ -540,12 +552,12 @@ class OcclusionExplainer(BackgroundExplainer):
             )
         return super()._columns_out()
 
-    def _check_has_gradients(self) -> None:
-        if self.method_ == "mask" and not hasattr(self._predictor.function, "learn_mask"):
-            raise DataError(
-                "method='mask' of OcclusionExplainer needs gradients, which it takes through a torch module, "
-                f"and the model is {self._predictor.name}. Use method='rise' or 'window', which only ask."
-            )
+    def _differentiable(self) -> Differentiable:
+        return self._predictor.require(
+            Differentiable,
+            "method='mask' of OcclusionExplainer",
+            instead="Or use method='rise' or 'window', which need predictions alone.",
+        )
 
     def _told_params(self) -> dict[str, Any]:
         """With what was chosen in place of "auto" and None."""

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Floats, Numbers
 from agnostix.solvers.links import linked
 
 _CERTAIN = 1e-15
@@ -27,7 +27,7 @@ class WorthScale:
     """
 
     link: str
-    shares: Floats
+    shares: Numbers
 
     @property
     def is_sample(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.core.threads import one_blas_thread
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.mimic.material import Material
 from agnostix.mimic.rule_tree import RuleTree
 
@@ -120,7 +120,7 @@ class _Moments:
         cell = clusters.ravel() * leaves.size + place[at]
         weights, off = material.weights(rows), wanted - tree.values[at]
 
-        def summed(parts: Floats) -> Floats:
+        def summed(parts: Floats) -> Numbers:
             return np.bincount(cell, parts, shape[0] * shape[1]).reshape(shape)
 
         inside = np.zeros((tree.n_nodes, leaves.size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agnostix.core.threads import one_blas_thread
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats, Numbers
 
 
 @one_blas_thread
@@ -51,7 +51,7 @@ def level_ranks(codes: Floats, answers: Floats, weights: Floats, n_levels: int) 
     return ranks
 
 
-def _component(means: Floats, held: Floats) -> Floats:
+def _component(means: Floats, held: Numbers) -> Floats:
     """Means along the direction in which they differ most."""
     if means.shape[1] == 1:
         return means[:, 0]

@@ -1,7 +1,6 @@
 """What is asked: players, masks, and the values that stand in for what is hidden."""
 
 from agnostix.perturb.coalitions import Coalitions, all_coalitions, leverage_pairs, n_pairs_of_all
-from agnostix.perturb.fades import FadedRows, Fades
 from agnostix.perturb.learn_features import FeatureLearner
 from agnostix.perturb.learned_mask import LearnedMask
 from agnostix.perturb.mask_draws import MaskDraws
@@ -10,13 +9,12 @@ from agnostix.perturb.own_draws import OwnDraws
 from agnostix.perturb.questions import Questions
 from agnostix.perturb.shared_rows import SharedRows
 from agnostix.perturb.sobol import SobolBlocks
+from agnostix.perturb.soft_masks import SoftMaskSampler
 from agnostix.perturb.traces import Traces
 from agnostix.perturb.windows import Windows
 
 __all__ = [
     "Coalitions",
-    "FadedRows",
-    "Fades",
     "FeatureLearner",
     "LearnedMask",
     "MaskDraws",
@@ -25,6 +23,7 @@ __all__ = [
     "Questions",
     "SharedRows",
     "SobolBlocks",
+    "SoftMaskSampler",
     "Traces",
     "Windows",
     "all_coalitions",

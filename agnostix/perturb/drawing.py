@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from agnostix.core.frames import column_values, take_rows
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats, Numbers
 
 _NARROW = 1e-11
 """Added to the spread within a bin, so that it can be divided by: a share of its width."""
@@ -110,10 +110,10 @@ class Resampling:
     """
 
     rows: Any
-    ends: Floats
+    ends: Numbers
 
     @classmethod
-    def of(cls, rows: Any, codes: Codes, order_by: Floats, weights: Floats) -> Resampling:
+    def of(cls, rows: Any, codes: Codes, order_by: Numbers, weights: Floats) -> Resampling:
         """Keep rows in the order in which they are drawn.
 
         Parameters

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.core.masking.masker import Law
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.coalitions import all_coalitions
 from agnostix.perturb.sobol import SobolBlocks
 
@@ -82,7 +82,7 @@ class MaskDraws:
         return cls(kept_by_size(u[:, 1:], kept), np.ones(len(u)), points.n_blocks)
 
 
-def kept_by_size(u: Floats, kept: Floats) -> Bools:
+def kept_by_size(u: Floats, kept: Codes) -> Bools:
     """Masks that keep so many players, those with the smallest numbers.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import assembled
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.perturb.features import BinnedFeature, Drawn, Feature
 from agnostix.perturb.sobol import SobolBlocks
 
@@ -56,7 +56,7 @@ class Neighbourhood:
         """Features of which more than one value is drawn, of shape (n_features,)."""
         return np.array([one.varies for one in self.features])
 
-    def unseen(self, centres: Floats) -> Bools:
+    def unseen(self, centres: Numbers) -> Bools:
         """Values that are never drawn.
 
         Parameters

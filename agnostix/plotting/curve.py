@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import WhatIfCurves
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, shorten
 
@@ -197,7 +197,7 @@ def _label(quantity: str, output: str | None) -> str:
     return words if output is None else f"{words} of {output}"
 
 
-def _with_neighbors(part: Bools) -> Floats:
+def _with_neighbors(part: Bools) -> Bools:
     """Points of a part and those next to them, so that parts meet."""
     grown = part.copy()
     grown[1:] |= part[:-1]

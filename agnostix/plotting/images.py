@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.style import FAINT, INK
 
@@ -121,7 +121,7 @@ def pale(gray: Floats) -> Floats:
     return (_DARKEST + (1.0 - _DARKEST) * gray)[..., None]
 
 
-def outlines(labels: Codes) -> list[Line]:
+def outlines(labels: Numbers) -> list[Line]:
     """Lines between pixels of different segments, each as long as possible, in pixel coordinates."""
     beside, below = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
     upright = [((x, a), (x, b)) for x, a, b in _stretches(beside.T)]

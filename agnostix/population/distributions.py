@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agnostix.core.explanation import Histogram
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Numbers
 from agnostix.population.sample import Sample
 from agnostix.population.sweep import groups
 
@@ -36,7 +36,7 @@ def histograms(sample: Sample, features: list[str], by: str | None) -> tuple[His
     )
 
 
-def _histogram(part: Sample, name: str) -> tuple[Floats, Floats]:
+def _histogram(part: Sample, name: str) -> tuple[Numbers, Numbers]:
     """Edges of bins of equal width, and the share of the weight in each."""
     column = part.column(name)
     there = ~column.missing

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Floats, Numbers
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Statistic:
 
     feature: str
     level: Any
-    values: Floats
+    values: Numbers
     mean: float
     scale: float
 
     @classmethod
-    def of_numbers(cls, feature: str, level: Any, values: Floats, base: Floats) -> Statistic:
+    def of_numbers(cls, feature: str, level: Any, values: Numbers, base: Floats) -> Statistic:
         """Standardise numbers.
 
         Parameters
@@ -123,7 +123,7 @@ class Statistic:
         return self.mean + z * self.scale
 
 
-def standardise(values: Floats, base: Floats) -> tuple[Floats, float, float]:
+def standardise(values: Numbers, base: Floats) -> tuple[Floats, float, float]:
     """Shift and scale to base mean 0 and standard deviation 1, safely for large offsets.
 
     Parameters

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csc_array
 
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats, Numbers
 
 N_BINS = 256
 N_NODES = 8
@@ -141,9 +141,9 @@ def collapse_levels(codes: Codes, points: dict[int, Floats], base: Floats, outco
 
 @dataclass(frozen=True)
 class _Sums:
-    mass: Floats
+    mass: Numbers
     first: Floats
-    mass_sq: Floats
+    mass_sq: Numbers
     first_sq: Floats
     second_sq: Floats
     row_top: Floats

@@ -53,7 +53,7 @@ class Influence:
         Influence
         """
         moment = (centred * weights[:, None]).T @ centred
-        inverse = np.linalg.pinv(moment, rcond=1e-12, hermitian=True)
+        inverse = np.asarray(np.linalg.pinv(moment, rcond=1e-12, hermitian=True), dtype=np.float64)
         spread = ((centred @ inverse) * centred).sum(1)
         leverage = weights * (1.0 + spread)
         alone = bool(((leverage > _MAX_LEVERAGE) & (weights > _CARRIES)).any())

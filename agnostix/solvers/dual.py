@@ -78,7 +78,8 @@ def project(phi: Floats, target: Floats, base: Floats, start: Floats | None = No
         return _project_unsettled(centred, base, ~settled)
     touching = (high <= EDGE) | (low >= -EDGE)
     if touching.any():
-        return _on_face(centred, base, (np.abs(centred[:, touching]) <= EDGE).all(1))
+        face = np.all(np.abs(centred[:, touching]) <= EDGE, axis=1)
+        return _on_face(centred, base, face)
     basis = _basis(centred, base)
     if basis is None:  # the statistics depend on each other, and the targets contradict that
         return _infeasible(centred, _direction_of_contradiction(centred, base))
@@ -169,12 +170,12 @@ def _damped(centred: Floats, base: Floats, xi: Floats, state: _State) -> tuple[F
 
 def _solve(hessian: Floats, right: Floats) -> Floats:
     try:
-        step = np.linalg.solve(hessian, right)
+        step = np.asarray(np.linalg.solve(hessian, right), dtype=np.float64)
         if np.isfinite(step).all() and step @ right > 0:
             return step
     except np.linalg.LinAlgError:
         pass
-    return np.linalg.lstsq(hessian, right, rcond=1e-12)[0]
+    return np.asarray(np.linalg.lstsq(hessian, right, rcond=1e-12)[0], dtype=np.float64)
 
 
 def _basis(centred: Floats, base: Floats) -> Floats | None:

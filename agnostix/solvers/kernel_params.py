@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agnostix.core.threads import one_blas_thread
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.solvers.kriging import Kriging
 from agnostix.solvers.odd_kernel import Spectrum
 from agnostix.solvers.pair_regression import PairDesign, PairRegression
@@ -75,7 +75,7 @@ class KernelParams:
         """Whether the kernel does anything."""
         return self.rho > 0.0 and bool(self.scales.sum() > 0.0)
 
-    def restrict(self, players: Codes) -> KernelParams:
+    def restrict(self, players: Codes | Bools) -> KernelParams:
         """The same kernel in games of some of the players.
 
         Interactions keep their variances, and rho falls with the share of the kernel that is left, since it

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import roots_legendre
 
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Bools, Floats
 
 _LOG_LEFT_OUT = 60.0
 """Parts where the density is below exp(-60) of its largest value in the law are not integrated over."""
@@ -110,7 +110,7 @@ class _Law:
     b: Floats
     top: Floats  # where the density is largest
     scale: Floats
-    point: Floats
+    point: Bools
     value: Floats  # of points
 
     @classmethod

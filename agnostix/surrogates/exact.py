@@ -10,7 +10,7 @@ import numpy as np
 
 from agnostix.core.frames import assembled, column_values, take_rows
 from agnostix.core.masking.identity import distinct_rows
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood
@@ -39,7 +39,7 @@ class Values:
 
     columns: list[Any]
     codes: Codes
-    weights: Floats
+    weights: Numbers
 
     def mean_by_bin(self, numbers: Floats, n_codes: int) -> Floats:
         """Mean of a function in each bin.

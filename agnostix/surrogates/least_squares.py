@@ -31,8 +31,10 @@ def solved(moments: Moments, features: Codes, ridge: float, right: Floats) -> Fl
     if features.size < gram.shape[0]:
         gram = gram[features[:, None], features]
     if ridge > 0:
-        return np.linalg.solve(gram + ridge * np.eye(features.size), right)
-    return np.linalg.lstsq(gram, right, rcond=None)[0]
+        solution = np.linalg.solve(gram + ridge * np.eye(features.size), right)
+    else:
+        solution = np.linalg.lstsq(gram, right, rcond=None)[0]
+    return np.asarray(solution, dtype=np.float64)
 
 
 def residuals(problem: Problem, moments: Moments, effects: Floats) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.surrogates.local_fit import LocalFit
 
 
@@ -61,7 +61,7 @@ class RowFits:
         return cls.stacked([np.stack(arrays) for arrays in zip(*fits, strict=True)], n_draws)
 
     @classmethod
-    def stacked(cls, arrays: Sequence[Floats], n_draws: int) -> RowFits:
+    def stacked(cls, arrays: Sequence[Numbers], n_draws: int) -> RowFits:
         """The same from stacks.
 
         Parameters

@@ -14,7 +14,7 @@ from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import Players
 from agnostix.core.masking.alike import check_alike
 from agnostix.core.masking.identity import distinct_rows
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, SharedRows, Traces
@@ -164,7 +164,7 @@ class TableVicinity:
         present = np.ones((which.size, len(self.players.names)), dtype=bool)
         return Found(answers[which], fits.take(which), present, extras, first.size + n_asked)
 
-    def contrasted(self, centres: Floats) -> Bools:
+    def contrasted(self, centres: Numbers) -> Bools:
         """Values of which draws would tell less than the penalty of the surrogate, or nothing.
 
         Parameters
@@ -203,7 +203,7 @@ class TableVicinity:
                 f"{self.players.names[feature]!r}. Raise it, or n_samples."
             )
 
-    def extras(self, centres: Floats) -> dict[str, Detail]:
+    def extras(self, centres: Numbers) -> dict[str, Detail]:
         """What is said of each row beside its fit.
 
         Parameters
@@ -255,8 +255,8 @@ class TableVicinity:
             if unsure.size == 0:
                 break
             wider = wider._doubled(survey)
-            of = (part[unsure] for part in (centres, own_answers, free, rows))
-            fits.put(unsure, wider._shared(survey, recipe, *of))
+            own = (centres[unsure], own_answers[unsure], free[unsure], rows[unsure])
+            fits.put(unsure, wider._shared(survey, recipe, *own))
         return fits, wider.n_draws - self.n_draws
 
     def _is_unsure(self, fits: RowFits) -> Bools:

@@ -100,7 +100,7 @@ def check(exp, explainer, columns, bins, moments):
             if square is not None:
                 np.testing.assert_allclose(exp.fidelity["r2"][i, k], fit.r2, atol=1e-8)
     for name in ("std_errors", "surrogate_std_errors", "r2_std_errors"):
-        assert not (exp.std_errors if name == "std_errors" else exp.extras[name]).any()
+        assert not (exp.std_errors if name == "std_errors" else exp.extras[name].array).any()
 
 
 hows = pytest.mark.parametrize(
@@ -489,7 +489,7 @@ def test_draws_are_within_their_errors(sampling, surrogate):
     for name in ("n_samples", "conditions", "unseen"):
         np.testing.assert_array_equal(exact.extras[name], drawn.extras[name])
     within(drawn.values - exact.values, drawn.std_errors)
-    told, errors = ({k: e.extras[k] for k in e.extras} for e in (exact, drawn))
+    told, errors = ({k: np.asarray(e.extras[k]) for k in e.extras} for e in (exact, drawn))
     within(errors["surrogate_outputs"] - told["surrogate_outputs"], errors["surrogate_std_errors"])
     within(drawn.fidelity["r2"] - exact.fidelity["r2"], errors["r2_std_errors"])
 

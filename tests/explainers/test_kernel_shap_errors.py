@@ -201,7 +201,7 @@ def test_errors_are_in_the_units_of_values():
     one = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
     thousandfold = fitted(lambda X: 1024.0 * curved(X), ROWS, budget=12, background_size=30).explain(ROWS[:4])
     for name in ("coalition_std_errors", "background_std_errors"):
-        np.testing.assert_allclose(thousandfold.extras[name], 1024.0 * one.extras[name], rtol=1e-9)
+        np.testing.assert_allclose(thousandfold.extras[name], 1024.0 * one.extras[name].array, rtol=1e-9)
 
 
 def test_how_many_background_rows_would_halve_the_errors():

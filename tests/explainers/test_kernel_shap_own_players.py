@@ -63,7 +63,7 @@ def same_row(exp, row, alone):
     assert np.isnan(exp.values[row, n:]).all()
     assert (exp.std_errors[row, n:] == 0).all()
     assert alone.extras["evaluations"].array[0] == exp.extras["evaluations"].array[row]
-    assert alone.extras["kernel"][0] == exp.extras["kernel"][row]
+    assert alone.extras["kernel"].array[0] == exp.extras["kernel"].array[row]
 
 
 @settings(max_examples=25, deadline=None)
@@ -137,7 +137,7 @@ def test_a_segment_of_a_linear_model_has_what_hiding_it_takes(fill):
     n_varying = masker.varying(masker.read(X)).sum(axis=1)  # a segment of one pixel is its own mean
     assert n_varying.tolist() == ([3, 10, 12, 14] if fill == "segment_mean" else [3, 20, 12, 14])
     assert exp.extras["evaluations"].array.tolist() == [2**n if n <= 12 else 512 for n in n_varying]
-    assert exp.extras["kernel"].tolist() == ["exact" if n <= 12 else "row" for n in n_varying]
+    assert exp.extras["kernel"].array.tolist() == ["exact" if n <= 12 else "row" for n in n_varying]
 
 
 class Composing:
@@ -221,7 +221,7 @@ def test_many_words_take_no_kernel_by_themselves():
     texts = [text_of(n) for n in (5, 64, 65, 140)]
     explainer = KernelShapExplainer(entangled, masker=TextMasker(), random_state=0).fit(texts)
     exp = explainer.explain(texts)
-    assert exp.extras["kernel"].tolist() == ["exact", "row", "none", "none"]
+    assert exp.extras["kernel"].array.tolist() == ["exact", "row", "none", "none"]
     assert exp.extras["evaluations"].array.tolist() == [32, 512, 520, 1120]
     assert explainer.kernel_ == "none"
     assert np.isfinite(exp.std_errors).all()
@@ -239,7 +239,7 @@ def test_errors_cover_with_either_kernel(kernel):
             entangled, masker=TextMasker(), budget=120, kernel=kernel, random_state=seed
         )
         exp = explainer.fit([text_of(2)]).explain([text])
-        assert exp.extras["kernel"].tolist() == [kernel]
+        assert exp.extras["kernel"].array.tolist() == [kernel]
         assert (exp.std_errors[0] > 0).all()
         n_within += (np.abs(exp.values - exact.values) <= 1.96 * exp.std_errors + 1e-9).sum()
         n += exp.values.size

@@ -273,7 +273,7 @@ def test_draws_are_doubled_until_the_choice_is_stable():
     explainer = fitted(model, max_features=1, stability=0.99, n_samples=512)
     before = model.n_rows
     exp = explainer.explain(TABLE[:40])
-    n, stable, margin = (exp.extras[name] for name in ("n_samples", "stable", "margin"))
+    n, stable, margin = (exp.extras[name].array for name in ("n_samples", "stable", "margin"))
     assert margin.shape == (40, 1)
     assert stable.shape == (40,)
     assert set(n) <= {512 * 2**k for k in range(5)}

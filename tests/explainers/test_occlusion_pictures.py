@@ -105,8 +105,8 @@ def test_rise_is_its_formula_written_out(X):
         model, method="rise", n_masks=64, n_cells=3, share=0.4, random_state=3
     ).fit(X)
     exp = explainer.explain(X)
-    fades = explainer._fades
-    masks = np.array([soft_mask(*drawn, 7, 9) for drawn in zip(*fades.drawn(slice(0, 64)), strict=True)])
+    sampled = explainer._soft_masks.sample(slice(0, 64))
+    masks = np.array([soft_mask(*drawn, 7, 9) for drawn in zip(*sampled, strict=True)])
     for i, picture in enumerate(X):
         fill = picture.mean((0, 1))
         fill = np.rint(fill) if X is BYTES else fill
@@ -248,8 +248,9 @@ def test_maps_are_no_columns(method, ask):
         ),
         (
             {"method": "mask"},
-            "method='mask' of OcclusionExplainer needs gradients, which it takes through a torch module, and "
-            "the model is Bent. Use method='rise' or 'window', which only ask.",
+            "method='mask' of OcclusionExplainer needs gradients, and the model is Bent. Pass a torch "
+            "module, or wrap one with as_predictor(module). Or use method='rise' or 'window', which need "
+            "predictions alone.",
         ),
         (
             {"method": "rise", "feature_groups": {"a": ["b"]}},

@@ -35,14 +35,14 @@ def predictor_of(module, **params):
 def test_the_cat_is_seen_and_windows_say_where(module, cat):
     explainer = OcclusionExplainer(predictor_of(module), window=56, stride=56, outputs=EGYPTIAN_CAT)
     exp = explainer.fit(cat[None]).explain(cat[None])
-    assert predictor_of(module).ask(cat[None]).argmax() == EGYPTIAN_CAT
+    assert predictor_of(module).predict(cat[None]).argmax() == EGYPTIAN_CAT
     assert 0.35 < exp.outputs[0, 0] < 0.45
     assert exp.base_values[0, 0] < 0.01
     assert exp.n_model_rows == 18
 
 
 def test_half_precision_says_the_same(module, cat):
-    full, half = (predictor_of(module, precision=kind).ask(cat[None])[0] for kind in ("fp32", "bf16"))
+    full, half = (predictor_of(module, precision=kind).predict(cat[None])[0] for kind in ("fp32", "bf16"))
     assert half.argmax() == EGYPTIAN_CAT
     np.testing.assert_allclose(half, full, atol=0.05)
 

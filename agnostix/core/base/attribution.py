@@ -156,8 +156,8 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         """Parameters as plain values; of the model how it is asked, where that was chosen."""
         params = self.get_params(deep=False)
         told = {name: _plain(value) for name, value in params.items() if name != "model"}
-        asked = self._predictor.told_params
-        return told | ({"model": asked} if asked else {})
+        model_params = self._predictor.params
+        return told | ({"model": model_params} if model_params else {})
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Codes, Floats, Numbers
 
 MAX_OUTPUTS = 20
 """Outputs up to which all are explained by default; beyond, the predicted one."""
@@ -58,7 +58,7 @@ def _position(one: Any, names: Sequence[str]) -> int:
     raise ValueError(f"There is no output {one!r}. The outputs: {', '.join(names)}.")
 
 
-def picked(values: Floats, which: Codes) -> Floats:
+def picked(values: Numbers, which: Codes) -> Numbers:
     """The chosen outputs of each row.
 
     Parameters

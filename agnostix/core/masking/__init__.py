@@ -7,6 +7,7 @@ from agnostix.core.masking.masker import Builder, Composition, Masker
 from agnostix.core.masking.plan import Plan, one_hidden_at_a_time
 from agnostix.core.masking.players import Players
 from agnostix.core.masking.segments import SegmentMasker
+from agnostix.core.masking.soft_masks import SoftMaskBatch
 from agnostix.core.masking.tabular import TabularMasker
 from agnostix.core.masking.text_masker import TextMasker
 
@@ -21,6 +22,7 @@ __all__ = [
     "Plan",
     "Players",
     "SegmentMasker",
+    "SoftMaskBatch",
     "TabularMasker",
     "TextMasker",
     "one_hidden_at_a_time",

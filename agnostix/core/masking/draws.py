@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats, Numbers
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Draws:
     """
 
     rows: Codes
-    weights: Floats
+    weights: Numbers
     which: Codes
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Anything that predicts, as a Predictor."""
+"""Wraps models of any make as a Predictor."""
 
 from __future__ import annotations
 
@@ -32,51 +32,52 @@ def as_predictor(
     compiled: bool = False,
     batch_size: int | None = None,
 ) -> Predictor:
-    """Wrap a model so that every explainer can ask it.
+    """Wrap a model for use by every explainer.
 
     Parameters
     ----------
-    model : fitted estimator, Pipeline, callable or Predictor
-        A classifier is asked for ``predict_proba``, a regressor for
-        ``predict``; a callable takes a batch of rows and returns an array of
-        shape (n,) or (n, n_outputs). A callable that can hide parts of rows
-        where the model lives has a method ``predict_masked(X, masks, fill,
-        labels)`` too, which gets rows, masks of shape (n_masks, n_players),
-        what fills in, of shape (n_rows or 1, n_fill, ...), and the player of
-        each place, of shape (n_rows or 1, ...), and returns an array of shape
-        (n_rows, n_masks, n_fill, n_outputs).
+    model : fitted estimator, Pipeline, torch module, callable or Predictor
+        Classifiers predict with ``predict_proba``, regressors with ``predict``. A callable takes a
+        batch of rows and returns an array of shape (n,) or (n, n_outputs). A callable that composes
+        masked rows itself, for example on a GPU, also has a method ``predict_masked(x, masks, fill,
+        segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
+        (n_rows or 1, n_fill, ...), and the segment of each value, of shape (n_rows or 1, ...). It
+        returns an array of shape (n_rows, n_masks, n_fill, n_outputs). For ``method="rise"`` the
+        masks are a `SoftMaskBatch` and segments is None: ``masks.to_array()`` has shape (n_masks,
+        height, width), with values between 0 and 1, and ``masks.compose(x[0], fill[0, 0])`` gives
+        the masked images. See `agnostix.core.models.capabilities.MaskComposer`.
     task : {"classification", "regression"}, default=None
-        Needed only where the model cannot tell, as a plain callable, and
-        something depends on it, as a metric.
+        Needed only if the model does not say it, as a plain callable, and
+        something depends on it, such as a metric.
     output_names : list of str, default=None
         Names of the outputs; by default the classes, "prediction", or
         "output_0", "output_1", ...
     output : {"predict_proba", "decision_function", "predict"}, int or str, default=None
-        The method to ask, where another than the default is wanted; of a torch
-        module that answers with a tuple or a dict, the entry, or a method of
-        its own by one of these names.
+        Method to predict with, if not the default. Of a torch module that
+        returns a tuple or a dict, the entry; or a method of its own by one of
+        these names.
     activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
-        What is made of a torch module's answers. "auto" is softmax where it gives
-        several numbers a row that are no probabilities already, unless `task`
-        is "regression"; the first answers decide, and others that contradict
-        them are an error. One number a row is left as it is: say "sigmoid" for a
-        logit. The ``params`` of explanations tell what was done.
+        Applied to the outputs of a torch module. "auto" is softmax if it gives
+        several numbers a row that are not probabilities already, unless `task`
+        is "regression"; the first outputs decide, and later ones that
+        contradict them are an error. One number a row is left as it is: use
+        "sigmoid" for a logit. The ``params`` of explanations report the choice.
     mean, std : sequence of float, default=None
-        A torch module's own normalisation, by channel, of pictures from 0 to 1.
+        A torch module's own normalization by channel, of images from 0 to 1.
     layout : {"HWC", "CHW"}, default="HWC"
-        Where the channels of pictures are; a torch module gets CHW.
+        Where the channels of the images are; a torch module gets CHW.
     value_range : {"auto", "0-1", "0-255"}, default="auto"
-        Of pictures for a torch module; "auto" is 0-255 for uint8, 0-1 for decimals
-        and bool, and an error for other whole numbers.
+        Of images for a torch module; "auto" is 0-255 for uint8, 0-1 for floats
+        and bool, and an error for other integers.
     device : str, default="auto"
-        Where a torch module runs, as torch calls it; "auto" is where it is. Elsewhere, a
-        copy runs, of what it is when it is first asked.
+        Where a torch module runs, as torch names it; "auto" is where its
+        parameters are. On another device a copy runs, made at the first prediction.
     precision : {"fp32", "bf16", "fp16"}, default="fp32"
         Of a torch module's inner arithmetic.
     compiled : bool, default=False
         Whether a torch module is compiled first.
     batch_size : int, default=None
-        Rows that a torch module gets at once; None decides by their shape.
+        Rows per batch for a torch module; None chooses it from their shape.
 
     Returns
     -------
@@ -142,7 +143,8 @@ def as_predictor(
         return _from_estimator(owner, task, names, output or method)
     if callable(model):
         name = method or type(model).__name__
-        return _from_callable(model, "function" if name == "<lambda>" else name, task, names)
+        name = "function" if name == "<lambda>" else name
+        return Predictor(model, name=name, task=task, output_names=names)
     raise TypeError(
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to answers, "
         f"got {model!r}."
@@ -156,23 +158,12 @@ def _from_module(
 
     if params["activation"] == "auto" and task == "regression":
         params = params | {"activation": "none"}
-    asked = TorchModel(module, output=output, **params)
-    return _from_callable(asked, asked.__name__, task, names)
-
-
-def _from_callable(model: Any, name: str, task: Task | None, names: tuple[str, ...] | None) -> Predictor:
-    return Predictor(
-        model,
-        name=name,
-        task=task,
-        output_names=names,
-        masked=getattr(model, "predict_masked", None),
-        faded=getattr(model, "predict_faded", None),
-    )
+    model = TorchModel(module, output=output, **params)
+    return Predictor(model, name=model.__name__, task=task, output_names=names)
 
 
 def _check_no_module_is_meant(model: Any, of_torch: dict[str, Any]) -> None:
-    """What only a torch module could heed is an error elsewhere."""
+    """Refuse parameters that only apply to torch modules."""
     defaults = as_predictor.__kwdefaults__ or {}
     given = [repr(name) for name, value in of_torch.items() if not _is(value, defaults[name])]
     if given:
@@ -198,13 +189,13 @@ def _checked_names(output_names: Any) -> tuple[str, ...] | None:
 
 
 def _is_torch_module(model: Any) -> bool:
-    """Whether it is one; torch is not imported to find out."""
+    """Whether the model is a torch module, without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(model, torch.nn.Module)
 
 
 def is_fitted(model: Any) -> bool:
-    """Tell whether an estimator can answer; callables and other objects always can.
+    """Tell whether an estimator is fitted; callables and other objects always are.
 
     Parameters
     ----------

@@ -1,11 +1,12 @@
-"""What the rest of the house knows of a model."""
+"""A model of any make as a function from rows to outputs."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,58 +21,47 @@ from agnostix.core.frames import (
     select,
     to_array,
 )
+from agnostix.core.masking.soft_masks import SoftMaskBatch
+from agnostix.core.models.capabilities import NEEDS, Configured, MaskComposer
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, ModelOutputError
 
 Task = Literal["classification", "regression"]
+Capability = TypeVar("Capability")
 
 
 def wants_to_write(error: ValueError) -> bool:
-    """Tell whether a model failed since it may not write into its input.
-
-    Parameters
-    ----------
-    error : ValueError
-        How it failed.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a model failed because its input is read-only."""
     return "read-only" in str(error)
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model as a function from a table to a matrix of answers.
+    """A model as a function from rows to a matrix of outputs.
+
+    What else the model can do is asked with `supports` and `require`, see
+    `agnostix.core.models.capabilities`.
 
     Parameters
     ----------
     function : callable
-        From a batch to an array of shape (n,) or (n, n_outputs).
+        From a batch of rows to an array of shape (n,) or (n, n_outputs).
     name : str
-        What the model is called in reports.
+        Name of the model in reports and messages.
     task : {"classification", "regression"} or None
-        None where the model cannot tell.
+        None if unknown.
     response : str
-        The method that answers, or "callable".
+        The method that predicts, or "callable".
     classes : tuple or None
         Labels in the order of the outputs, for a classifier.
     output_names : tuple of str or None
         None: "prediction" for one output, else "output_0", "output_1", ...
     columns : tuple of str or None
-        The columns it was fitted on; None if it was fitted on an array or cannot tell.
+        Columns the model was fitted on; None if it was fitted on an array, or if unknown.
     wants_array : bool
-        Whether frames are handed to it as arrays, since it was fitted on one.
-    masked : callable or None
-        For a model that puts masked rows together itself, where it lives: from
-        (X, masks, fill, labels) to an array of shape (n_rows, n_masks, n_fill) or
-        (n_rows, n_masks, n_fill, n_outputs); see `ask_masked`.
-    faded : callable or None
-        The same for soft masks: from (x, fill, grids, shifts, down, right) to an array of
-        shape (n_masks,) or (n_masks, n_outputs); see `ask_faded`.
+        Whether frames are converted to arrays, since the model was fitted on one.
     copies : bool
-        Whether the model gets a copy of each table, since it changes what it is given.
+        Whether the model gets a copy of each table, since it modifies its input.
     """
 
     function: Callable[[Any], Any]
@@ -82,22 +72,61 @@ class Predictor:
     output_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     wants_array: bool = False
-    masked: Callable[[Any, Bools, Any, Codes], Any] | None = field(default=None, repr=False)
-    faded: Callable[..., Any] | None = field(default=None, repr=False)
     copies: bool = False
 
     @property
-    def told_params(self) -> dict[str, Any]:
-        """What explanations tell of how the model is asked; empty where nothing was chosen."""
-        return dict(getattr(self.function, "told_params", {}))
+    def params(self) -> dict[str, Any]:
+        """Settings of the wrapped model that predictions depend on; empty where there are none."""
+        return self.function.prediction_params() if isinstance(self.function, Configured) else {}
 
-    def predict(self, X: Any) -> Floats:
-        """Ask the model, and check its answer.
+    def supports(self, capability: type) -> bool:
+        """Tell whether the model can do more than predict.
 
         Parameters
         ----------
-        X : DataFrame or array of shape (n_rows, n_columns), or ndarray of n_rows pictures
-            The table; columns that the model was not fitted on are left out.
+        capability : type
+            `MaskComposer` or `Differentiable`.
+
+        Returns
+        -------
+        bool
+        """
+        return isinstance(self.function, capability)
+
+    def require(self, capability: type[Capability], by: str, *, instead: str = "") -> Capability:
+        """Give the model as one that has a capability.
+
+        Parameters
+        ----------
+        capability : type
+            `MaskComposer` or `Differentiable`.
+        by : str
+            Who needs it, for the message: an explainer, or one of its methods.
+        instead : str, default=""
+            What works without it, for the message: a sentence.
+
+        Returns
+        -------
+        capability
+            The wrapped model.
+
+        Raises
+        ------
+        DataError
+            If the model lacks the capability.
+        """
+        if isinstance(self.function, capability):
+            return self.function
+        need, remedy = NEEDS[capability]
+        raise DataError(f"{by} needs {need}, and the model is {self.name}. {remedy} {instead}".rstrip())
+
+    def predict(self, X: Any) -> Floats:
+        """Predict rows, and check the outputs.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_rows, n_columns), or ndarray of n_rows images
+            The rows; columns that the model was not fitted on are left out.
 
         Returns
         -------
@@ -109,50 +138,52 @@ class Predictor:
         DataError
             If a column that the model was fitted on is missing.
         ModelOutputError
-            If the answer is not numeric, has another number of rows, or is NaN or infinite somewhere.
+            If the output is not numeric, has the wrong number of rows, or has NaN or infinite values.
         """
         table = X if isinstance(X, np.ndarray) and X.ndim > 2 else as_table(X)
         try:
-            return self.ask(locked(table)).copy()
+            return self.predict_batch(locked(table)).copy()
         except ValueError as error:
             if not wants_to_write(error):
                 raise
-            return self.ask(copied(table)).copy()
+            return self.predict_batch(copied(table)).copy()
 
-    def ask(self, table: Any) -> Floats:
-        """Ask the model about a table that is known to be one, and check its answer.
+    def predict_batch(self, table: Any) -> Floats:
+        """Predict a table that needs no conversion; it is copied only if `copies`.
 
         Parameters
         ----------
-        table : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
+        table : DataFrame or ndarray of n_rows rows
+            The rows.
 
         Returns
         -------
         ndarray of shape (n_rows, n_outputs)
-            In model output units.
+            In model output units; may share memory with the model's.
 
         Raises
         ------
         DataError, ModelOutputError
             As `predict`.
         """
-        answer = self.function(self.present(copied(table) if self.copies else table))
-        return self._checked(answer, table.shape[0])
+        outputs = self.function(self.present(copied(table) if self.copies else table))
+        return self._checked(outputs, table.shape[0])
 
-    def ask_masked(self, X: Any, masks: Bools, fill: Any, labels: Codes) -> Floats:
-        """Ask the model about rows with parts of them hidden, which it composes itself.
+    def predict_masked(
+        self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None = None
+    ) -> Floats:
+        """Predict masked rows that the model composes itself.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, ...)
+        x : ndarray of shape (n_rows, ...)
             The rows, of any shape.
-        masks : ndarray of bool of shape (n_masks, n_players)
-            True where a row's own values stay.
+        masks : ndarray of bool of shape (n_masks, n_segments), or SoftMaskBatch
+            True for the segments that keep the row's own values; a SoftMaskBatch weighs each pixel.
         fill : ndarray of shape (n_rows or 1, n_fill, ...)
-            What stands in, for each row or for all.
-        labels : ndarray of int of shape (n_rows or 1, ...)
-            The player to which each place of a row belongs, or of its leading axes.
+            What replaces the masked values, for each row or for all.
+        segments : ndarray of int of shape (n_rows or 1, ...), default=None
+            The segment of each value of a row, or of its leading axes; None for a SoftMaskBatch.
 
         Returns
         -------
@@ -161,81 +192,61 @@ class Predictor:
 
         Raises
         ------
+        DataError
+            If the model is no `MaskComposer`.
         ModelOutputError
             As `predict`.
         """
-        assert self.masked is not None
-        shape = (X.shape[0], masks.shape[0], fill.shape[1])
-        own = (copied(part) for part in (X, masks, fill, labels))  # which it may write to
-        answer = np.asarray(self.masked(*own))
-        if answer.shape[:3] != shape or answer.ndim > 4:
+        composer = self.require(MaskComposer, "predict_masked")
+        shape = (x.shape[0], len(masks), fill.shape[1])
+        own_segments = None if segments is None else copied(segments)  # the model may write to its inputs
+        outputs = np.asarray(composer.predict_masked(copied(x), deepcopy(masks), copied(fill), own_segments))
+        if outputs.shape[:3] != shape or outputs.ndim > 4:
             raise ModelOutputError(
                 f"The model {self.name} was given {shape[0]} rows under {shape[1]} masks, with {shape[2]} "
-                f"rows to fill in, and answered with an array of shape {answer.shape}; {shape} or "
+                f"rows to fill in, and answered with an array of shape {outputs.shape}; {shape} or "
                 f"({shape[0]}, {shape[1]}, {shape[2]}, n_outputs) is needed."
             )
         n_rows = int(np.prod(shape))
-        return self._checked(answer.reshape(n_rows, *answer.shape[3:]), n_rows).reshape(*shape, -1)
-
-    def ask_faded(self, rows: Any) -> Floats:
-        """Ask the model about one picture under soft masks, which it composes itself.
-
-        Parameters
-        ----------
-        rows : FadedRows
-            The picture in pieces.
-
-        Returns
-        -------
-        ndarray of shape (n_masks, n_outputs)
-            In model output units.
-
-        Raises
-        ------
-        ModelOutputError
-            As `predict`.
-        """
-        assert self.faded is not None
-        answer = self.faded(rows.x, rows.fill, rows.grids, rows.shifts, rows.down, rows.right)
-        return self._checked(answer, rows.grids.shape[0])
+        return self._checked(outputs.reshape(n_rows, *outputs.shape[3:]), n_rows).reshape(*shape, -1)
 
     def trial(self, table: Any) -> tuple[Predictor, Floats]:
-        """Ask about a small table, and see whether the model changes it, or its mind.
+        """Predict a small table twice, to see whether the model modifies it or is random.
 
-        The model is asked twice. A warning says so where the answers differ.
+        A warning says so where it does.
 
         Parameters
         ----------
         table : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table; it stays as it is.
+            The rows; not modified.
 
         Returns
         -------
         predictor : Predictor
-            One that hands out copies, where the model changes its input; then a warning says so.
-        answers : ndarray of shape (n_rows, n_outputs)
+            With `copies` set if the model modifies its input.
+        outputs : ndarray of shape (n_rows, n_outputs)
             In model output units.
         """
         given = copied(table)
-        answers = np.array(self.ask(given))
-        self._check_repeats(answers, self.ask(copied(table)))
+        outputs = np.array(self.predict_batch(given))
+        self._check_repeats(outputs, self.predict_batch(copied(table)))
         if self.copies or same_table(given, table):
-            return self, answers
+            return self, outputs
         warnings.warn(
             f"The model {self.name} changes the table it is given. It gets a copy of its own each time, "
             "which costs time and memory.",
             UserWarning,
             stacklevel=2,
         )
-        return replace(self, copies=True), answers
+        return replace(self, copies=True), outputs
 
     def present(self, X: Any) -> Any:
-        """The table as the model was trained on it: its own columns, in its order.
+        """Convert a table to what the model was fitted on: its own columns, in its order.
 
         Parameters
         ----------
         X : DataFrame or ndarray
-            The table; texts may be an array of one dimension.
+            The rows; texts may be an array of one dimension.
 
         Returns
         -------
@@ -243,7 +254,7 @@ class Predictor:
         """
         if self.columns is not None:
             if is_frame(X):
-                return select(X, self._found(column_names(X)))
+                return select(X, self._own_columns(column_names(X)))
             n_columns = 1 if X.ndim == 1 else X.shape[1]
             if n_columns != len(self.columns):
                 raise DataError(
@@ -259,7 +270,7 @@ class Predictor:
         Parameters
         ----------
         n_outputs : int
-            How many the model has given.
+            Number of outputs.
 
         Returns
         -------
@@ -276,10 +287,10 @@ class Predictor:
             return tuple(str(label) for label in self.classes)
         return ("prediction",) if n_outputs == 1 else tuple(f"output_{j}" for j in range(n_outputs))
 
-    def _check_repeats(self, answers: Floats, again: Floats) -> None:
-        if answers.shape == again.shape and np.allclose(answers, again, rtol=1e-5, atol=1e-8):
+    def _check_repeats(self, first: Floats, again: Floats) -> None:
+        if first.shape == again.shape and np.allclose(first, again, rtol=1e-5, atol=1e-8):
             return
-        apart = np.abs(answers - again).max() if answers.shape == again.shape else np.inf
+        apart = np.abs(first - again).max() if first.shape == again.shape else np.inf
         warnings.warn(
             f"The model {self.name} answers the same rows differently each time, by up to {apart:.3g}. "
             "Explanations of it cannot be repeated, and their standard errors do not tell of this.",
@@ -287,7 +298,7 @@ class Predictor:
             stacklevel=3,
         )
 
-    def _found(self, given: list[str]) -> list[str]:
+    def _own_columns(self, given: list[str]) -> list[str]:
         assert self.columns is not None
         missing = [name for name in self.columns if name not in set(given)]
         if missing:
@@ -297,13 +308,13 @@ class Predictor:
             )
         return list(self.columns)
 
-    def _checked(self, answer: Any, n_rows: int) -> Floats:
-        if isinstance(answer, list) and answer and np.ndim(answer[0]) == 2:
+    def _checked(self, outputs: Any, n_rows: int) -> Floats:
+        if isinstance(outputs, list) and outputs and np.ndim(outputs[0]) == 2:
             raise ModelOutputError(
-                f"The model {self.name} answers several targets at once (a list of {len(answer)} arrays). "
+                f"The model {self.name} answers several targets at once (a list of {len(outputs)} arrays). "
                 "Wrap one of them in a function: lambda X: model.predict_proba(X)[0]."
             )
-        raw = self._numbers(answer)
+        raw = self._numbers(outputs)
         values = raw[:, None] if raw.ndim == 1 else raw
         if values.ndim != 2 or values.shape[0] != n_rows or values.shape[1] == 0:
             raise ModelOutputError(
@@ -322,18 +333,18 @@ class Predictor:
             )
         return values
 
-    def _numbers(self, answer: Any) -> Floats:
-        if hasattr(answer, "detach"):  # a tensor, of a type or from a place that numpy may not know
-            answer = answer.detach().cpu()
-            answer = answer.double() if answer.is_floating_point() else answer
+    def _numbers(self, outputs: Any) -> Floats:
+        if hasattr(outputs, "detach"):  # a tensor, of a type or from a place that numpy may not know
+            outputs = outputs.detach().cpu()
+            outputs = outputs.double() if outputs.is_floating_point() else outputs
         try:
-            raw = np.asarray(answer)
+            raw = np.asarray(outputs)
             if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
                 raw = raw.astype(float)
         except (TypeError, ValueError):
             raise ModelOutputError(
                 f"The model {self.name} answers with something that is no table of numbers: a "
-                f"{type(answer).__name__} whose parts differ in length or kind."
+                f"{type(outputs).__name__} whose parts differ in length or kind."
             ) from None
         if raw.dtype.kind not in "biuf":
             example = f", for example {raw.ravel()[0]!r}" if raw.size else ""

@@ -1,4 +1,4 @@
-"""Why a torch module failed, in words."""
+"""Errors of torch modules, explained."""
 
 from __future__ import annotations
 
@@ -16,33 +16,13 @@ _COMPILERS = ("torch._dynamo", "torch._inductor")
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell a lack of memory from other failures.
-
-    Parameters
-    ----------
-    error : RuntimeError
-        How a module failed.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a module failed for lack of memory."""
     words = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or any(sign in words for sign in _NO_MEMORY)
 
 
 def without_memory(name: str) -> ModelOutputError:
-    """The error where memory does not do for one row.
-
-    Parameters
-    ----------
-    name : str
-        The module's.
-
-    Returns
-    -------
-    ModelOutputError
-    """
+    """The error for a module that runs out of memory with a single row."""
     return ModelOutputError(
         f"Memory runs out for the module {name} with a single row. Use smaller "
         "pictures, precision='bf16', or another device."
@@ -51,15 +31,7 @@ def without_memory(name: str) -> ModelOutputError:
 
 @contextmanager
 def failures_named(module: Any, batch: Any) -> Iterator[None]:
-    """Say what does not fit where a module cannot take a batch; other failures stay as they are.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Which.
-    batch : tensor of n_rows rows
-        As it gets it.
-    """
+    """Explain the error of a module that cannot take a batch; other errors pass as they are."""
     try:
         yield
     except RuntimeError as error:
@@ -74,30 +46,25 @@ def failures_named(module: Any, batch: Any) -> Iterator[None]:
         raise DataError(f"The module {name} {misfit}") from error
 
 
-def check_passes_gradients(name: str, batch: Any, answers: Any) -> None:
-    """Check that a mask can be learned through a module.
-
-    Parameters
-    ----------
-    name : str
-        The module's.
-    batch, answers : tensor
-        What went in, and what came out.
-
-    Raises
-    ------
-    DataError
-        If only the first of them knows gradients.
-    """
-    if batch.requires_grad and not answers.requires_grad:
-        raise DataError(
-            f"No gradients pass through the module {name}, and method='mask' of OcclusionExplainer "
-            "needs them. Use method='rise' or 'window', which only ask."
-        )
+def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
+    """Check that outputs can be differentiated by inputs that require gradients."""
+    if not inputs.requires_grad or outputs.requires_grad:
+        return
+    table = next((name for name, part in module.named_modules() if isinstance(part, nn.Embedding)), None)
+    if table is not None:
+        reason = "it looks its input up in a table (Embedding), which is not differentiable by the row"
+        remedy = f"Differentiate by what the table gives, session.activations({table!r}), or use"
+    else:
+        reason = "its forward detaches the input, rounds it, or runs without gradients"
+        remedy = "Return outputs that torch can differentiate by the input, or use"
+    raise DataError(
+        f"No gradients pass through the module {type(module).__name__}: {reason}. {remedy} a method that "
+        "needs predictions alone, as OcclusionExplainer with method='rise' or 'window'."
+    )
 
 
 def _misfit(module: Any, batch: Any) -> str:
-    """What the first layer that says takes, and what it got; "" where these agree."""
+    """What the first layer with a fixed input size takes, and what it got; "" if these agree."""
     kinds = (nn.Conv2d, nn.Linear, nn.Embedding)
     first = next((part for part in module.modules() if isinstance(part, kinds)), None)
     if isinstance(first, nn.Conv2d):
@@ -124,20 +91,7 @@ def _wrong_picture(n_channels: int, batch: Any) -> str:
 
 
 def channels_hint(n_channels: int, batch: Any) -> str:
-    """What to do with pictures that have another number of channels.
-
-    Parameters
-    ----------
-    n_channels : int
-        What is needed.
-    batch : tensor of shape (n_rows, other, height, width)
-        What there is.
-
-    Returns
-    -------
-    str
-        Begins with a space; "" where nothing can be said.
-    """
+    """How to make images have n_channels channels: a sentence after a space, or ""."""
     if batch.shape[2] == n_channels:
         return " If channels come first, put them last: X.transpose(0, 2, 3, 1)."
     if batch.shape[1] == 1:

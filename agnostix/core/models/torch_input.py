@@ -1,4 +1,4 @@
-"""Rows as a torch module takes them."""
+"""From arrays to the input of a torch module."""
 
 from __future__ import annotations
 
@@ -17,23 +17,28 @@ from agnostix.exceptions import DataError
 
 _BRIGHTEST = 2.0
 _DARKEST = -1.0
-"""Pictures that go from 0 to 1 reach no further, cubic resizing and a little noise included."""
+"""Images from 0 to 1 stay within these, even after cubic resizing or a little noise."""
+
+CHANNELS_LAST = (
+    "Parts of pictures are hidden with channels last: transpose the pictures to (n_rows, height, width, "
+    "n_channels), and use layout='HWC'."
+)
 
 
 @dataclass(frozen=True)
 class TorchInput:
-    """How arrays become a module's input.
+    """Layout, range and normalization of a module's input.
 
     Attributes
     ----------
     name : str
-        The module's.
+        Class of the module, for messages.
     mean, std : sequence of float or None
-        Its own normalisation, by channel, on pictures from 0 to 1.
+        Normalization by channel, of images from 0 to 1.
     layout : {"HWC", "CHW"}
-        Where the channels of the pictures that come in are.
+        Where the channels of the arrays are.
     value_range : {"auto", "0-1", "0-255"}
-        Of the pictures.
+        Of the arrays.
     """
 
     name: str
@@ -42,29 +47,19 @@ class TorchInput:
     layout: str
     value_range: str
 
-    def made(self, rows: Any, device: Any) -> Any:
-        """Tables as they are, pictures with channels first and normalised, on a device.
-
-        Parameters
-        ----------
-        rows : ndarray of n_rows rows
-            A table, or pictures.
-        device : torch.device
-            Where to.
-
-        Returns
-        -------
-        tensor of float32
-
-        Raises
-        ------
-        DataError
-            If they are no finite numbers, or do not fit the normalisation.
-        """
+    def to_tensor(self, rows: Any, device: Any, dtype: Any = torch.float32) -> Any:
+        """Rows as the module's input, see `load` and `prepare`."""
         rows = self.read(rows)
-        is_bytes = rows.dtype == np.uint8
-        rows = np.array(rows, dtype=np.uint8 if is_bytes else np.float32, order="C")
-        batch = torch.as_tensor(rows).to(device).to(torch.float32)
+        return self.prepare(self.load(rows, device, dtype), rows.dtype == np.uint8)
+
+    def load(self, rows: Any, device: Any, dtype: Any) -> Any:
+        """Checked rows on the device, in their own layout and range."""
+        is_bytes = rows.dtype == np.uint8  # cross to the device as such, four times smaller
+        host = np.uint8 if is_bytes else np.float64 if dtype == torch.float64 else np.float32
+        return torch.as_tensor(np.array(rows, dtype=host, order="C")).to(device).to(dtype)
+
+    def prepare(self, batch: Any, is_bytes: bool) -> Any:
+        """Loaded images with channels first and normalized; loaded tables as they are. Differentiable."""
         if batch.ndim < 3:
             return batch
         if batch.ndim == 3:
@@ -74,88 +69,34 @@ class TorchInput:
         if self.value_range == "0-255" or (self.value_range == "auto" and is_bytes):
             batch = batch / 255.0
         if self.mean is not None:
-            self._check_range(batch)
+            self._check_range(batch.detach())
             mean, std = (self._by_channel(values, batch) for values in (self.mean, self.std))
             batch = (batch - mean) / std
         return batch.contiguous(memory_format=torch.channels_last)
 
-    def spread(self, labels: Codes, X: Any) -> Codes:
-        """Labels of rows' places, as those of the module's input.
+    def to_layout(self, segments: Codes, X: Any) -> Codes:
+        """Segments of rows' values in the layout of the module's input, one channel where they have none."""
+        segments = np.ascontiguousarray(segments)
+        if segments.ndim < X.ndim:
+            self.check_channels_last(X[0])
+        if segments.ndim == 4 and self.layout == "HWC":
+            return np.ascontiguousarray(segments.transpose(0, 3, 1, 2))
+        return segments[:, None] if segments.ndim == 3 else segments
 
-        Parameters
-        ----------
-        labels : ndarray of int, of X's axes or the leading ones
-            The player of each place.
-        X : ndarray of shape (n_rows, ...)
-            The rows.
-
-        Returns
-        -------
-        ndarray of int
-            With channels first; one for all channels where they have none of their own.
-        """
-        labels = np.ascontiguousarray(labels)
-        if labels.ndim < X.ndim:
-            self.check_channels_are_last(X[0])
-        if labels.ndim == 4 and self.layout == "HWC":
-            return np.ascontiguousarray(labels.transpose(0, 3, 1, 2))
-        return labels[:, None] if labels.ndim == 3 else labels
-
-    def check_channels_are_last(self, x: Any) -> None:
-        """Check that parts of a picture can be hidden.
-
-        Parameters
-        ----------
-        x : ndarray of shape (height, width) or (height, width, n_channels)
-            The picture.
-
-        Raises
-        ------
-        DataError
-            If channels come first.
-        """
+    def check_channels_last(self, x: Any) -> None:
+        """Check that masks over (height, width) fit an image."""
         if x.ndim == 3 and self.layout == "CHW":
-            raise DataError(
-                "Parts of pictures are hidden with channels last: transpose the pictures to (n_rows, height, "
-                "width, n_channels), and use layout='HWC'."
-            )
+            raise DataError(CHANNELS_LAST)
 
     def read(self, X: Any) -> Any:
-        """Rows as an array, checked.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of n_rows rows
-            A table, or pictures.
-
-        Returns
-        -------
-        ndarray
-
-        Raises
-        ------
-        DataError
-            As `check`.
-        """
+        """Rows as a checked array."""
         rows = to_array(X) if is_frame(X) else np.asarray(X)
         if rows.dtype == object and all(isinstance(one, Real | np.bool_) for one in rows.flat):
             rows = rows.astype(float)  # frames of several types come as objects
-        self.check(rows)
+        self._check(rows)
         return rows
 
-    def check(self, rows: Any) -> None:
-        """Check rows before anything is made of them.
-
-        Parameters
-        ----------
-        rows : ndarray of n_rows rows
-            A table, or pictures.
-
-        Raises
-        ------
-        DataError
-            If they are no finite numbers, of another shape, or whole numbers of an unknown range.
-        """
+    def _check(self, rows: Any) -> None:
         if rows.dtype.kind not in "biuf":
             raise DataError(
                 f"The module {self.name} takes numbers, got rows of type {rows.dtype}. Encode what is no "
@@ -197,7 +138,7 @@ class TorchInput:
             )
 
     def _by_channel(self, values: Any, batch: Any) -> Any:
-        given = torch.as_tensor(values, dtype=torch.float32, device=batch.device).reshape(1, -1, 1, 1)
+        given = torch.as_tensor(values, dtype=batch.dtype, device=batch.device).reshape(1, -1, 1, 1)
         if given.shape[1] not in (1, batch.shape[1]):
             raise DataError(
                 f"mean and std of as_predictor have {given.shape[1]} channels, and the pictures have "

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from agnostix.core.models.torch_input import CHANNELS_LAST
 from agnostix.core.typing import Floats
+from agnostix.exceptions import DataError
 
 _POWER = 3.0
 _START, _EDGE = 0.6, 0.5
@@ -26,19 +28,19 @@ _SETTLED = 0.8
 
 
 @dataclass(frozen=True)
-class MaskFound:
-    """A mask, and what it does.
+class MaskResult:
+    """A learned mask and the scores it leads to.
 
     Attributes
     ----------
     mask : ndarray of shape (height, width)
-        From 0 to 1.
+        Between 0 and 1.
     shown : float
-        The score where only the mask is shown.
+        Score of the image where only the mask is visible.
     hidden : float
-        The score where the mask is hidden.
+        Score of the image where the mask is replaced by the fill.
     n_rows : int
-        Pictures that the module was asked about.
+        Images that the model was evaluated on.
     """
 
     mask: Floats
@@ -47,38 +49,29 @@ class MaskFound:
     n_rows: int
 
 
-def search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: int) -> MaskFound:
-    """Search for a mask.
+def learn_mask(session: Any, x: Any, fill: Any, output: int, how: Any, seed: int) -> MaskResult:
+    """Learn a mask of an image (height, width[, n_channels]) for one output, through a session."""
+    own, other = (session.tensor(image[None]).float() for image in (x, np.broadcast_to(fill, x.shape)))
+    if own.shape[-2:] != x.shape[:2]:
+        raise DataError(CHANNELS_LAST)
+    return _search(lambda batch: session.predict(batch)[:, output], own, other, how, seed)
 
-    Parameters
-    ----------
-    score : callable
-        From a batch as the module takes it to scores of shape (n,), through which gradients flow.
-    own, other : tensor of shape (1, n_channels, height, width)
-        The picture, and what stands in.
-    how : LearnedMask
-        What is searched for.
-    seed : int
-        Of the jitter, and of what is added to the grid.
 
-    Returns
-    -------
-    MaskFound
-        With a mask of 0 alone, and a warning, where the score is the same for both pictures.
-    """
+def _search(score: Callable[[Any], Any], own: Any, other: Any, how: Any, seed: int) -> MaskResult:
+    """The learned mask; all 0, with a warning, if the image and the fill have the same score."""
     with torch.no_grad():
         whole, empty = score(torch.cat([own, other])).tolist()
     fall = abs(whole - empty)
     if fall <= _LEAST * abs(whole):
         _warn_of_nothing_to_hide(whole)
-        return MaskFound(np.zeros(own.shape[-2:]), empty, whole, 2)
+        return MaskResult(np.zeros(own.shape[-2:]), empty, whole, 2)
     mask = _best(
         lambda batch: (score(batch) - empty) / fall, own, other, how, np.random.default_rng([seed, 4])
     )
     with torch.no_grad():
         both = torch.cat([torch.lerp(other, own, mask), torch.lerp(own, other, mask)])
         shown, hidden = score(both).tolist()
-    return MaskFound(mask[0, 0].cpu().numpy().astype(float), shown, hidden, how.cost)
+    return MaskResult(mask[0, 0].cpu().numpy().astype(float), shown, hidden, how.cost)
 
 
 def _best(score: Callable[[Any], Any], own: Any, other: Any, how: Any, random: np.random.Generator) -> Any:

@@ -1,8 +1,9 @@
-"""torch modules as functions from pictures or tables to answers."""
+"""torch modules as functions from arrays to arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -11,59 +12,60 @@ from typing import Any
 import numpy as np
 import torch
 
-from agnostix.core.models.torch_answers import TorchAnswers
-from agnostix.core.models.torch_cells import MaskedCells
-from agnostix.core.models.torch_failures import (
-    check_passes_gradients,
-    failures_named,
-    is_out_of_memory,
-    without_memory,
-)
+from agnostix.core.masking.soft_masks import SoftMaskBatch
+from agnostix.core.models.torch_composer import MaskedBatch, hard_weights, soft_weights
+from agnostix.core.models.torch_failures import failures_named, is_out_of_memory, without_memory
 from agnostix.core.models.torch_input import TorchInput
-from agnostix.core.models.torch_masks import MaskFound, search
-from agnostix.core.models.torch_modes import evaluating
+from agnostix.core.models.torch_outputs import TorchOutputs
 from agnostix.core.models.torch_params import PRECISIONS, check_params, normalisation
+from agnostix.core.models.torch_session import TorchSession, evaluating, find_layer, frozen
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.exceptions import DataError
 
 CPU_BYTES = 20_000_000
-"""Of the largest tensor inside a network on a processor: much larger ones are asked of the system
-anew each time, and leave its caches."""
+"""Of the largest tensor inside a network on a CPU: much larger ones are allocated anew each time, and
+leave the caches."""
 CPU_ROWS = 256
-"""In a batch on a processor, however small the network."""
+"""In a batch on a CPU, however small the network."""
 GPU_NUMBERS = 256 * 3 * 224 * 224
-"""Numbers in a batch on a GPU, as far as its memory goes."""
+"""Numbers in a batch on a GPU, if its memory allows."""
 GPU_BYTES_PER_NUMBER = 600
-"""What a network is taken to hold on a GPU for each number of its input."""
-_MOST_TRIED = 256
+"""Estimate of what a network holds on a GPU for each number of its input."""
+GRAPH_BYTES = 128 * 2**20
+"""Of all tensors inside a network on a CPU that are kept for gradients: half of the working memory."""
+_TUNING_ROWS = 256
 
 
 @dataclass(frozen=True)
 class TorchModel:
-    """A torch module that is asked with arrays.
+    """A torch module as a function from arrays to arrays.
+
+    It composes masked rows on its device (`MaskComposer`) and differentiates
+    its outputs by its inputs (`Differentiable`).
 
     Parameters
     ----------
     module : torch.nn.Module
-        Run in evaluation mode; its flags are put back afterwards.
+        Run in evaluation mode; its flags are restored afterwards.
     activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
-        What is made of its answers. "auto" is softmax where the first that it gives are
-        several numbers that are no probabilities already.
+        Applied to its outputs. "auto" is softmax if the first outputs are
+        several numbers a row that are not probabilities already.
     mean, std : sequence of float, default=None
-        The network's own normalisation, by channel, on pictures from 0 to 1.
+        The network's own normalization by channel, of images from 0 to 1.
     layout : {"HWC", "CHW"}, default="HWC"
-        Where the channels of the pictures that come in are; the module gets CHW.
+        Where the channels of the arrays are; the module gets CHW.
     value_range : {"auto", "0-1", "0-255"}, default="auto"
-        Of the pictures; "auto" is 0-255 for uint8, and else 0-1.
+        Of the images; "auto" is 0-255 for uint8, else 0-1.
     device : str, default="auto"
         "auto" is where the module's parameters are.
     precision : {"fp32", "bf16", "fp16"}, default="fp32"
         Of the network's inner arithmetic.
     output : int, str or None, default=None
-        Which entry of a tuple or dict the module's answer is.
+        Entry of a tuple or dict that the module returns.
     compiled : bool, default=False
         Whether the module is compiled by torch first.
     batch_size : int, default=None
-        None: by a rule from the shape of the rows.
+        None: from the shape of the rows.
     """
 
     module: Any
@@ -77,7 +79,7 @@ class TorchModel:
     output: Any = None
     compiled: bool = False
     batch_size: int | None = None
-    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _cache: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_params(self)
@@ -85,145 +87,170 @@ class TorchModel:
             object.__setattr__(self, name, values)
 
     def __getstate__(self) -> dict[str, Any]:
-        known = {name: self._made[name] for name in ("are_probabilities",) if name in self._made}
-        return self.__dict__ | {"_made": known}
+        known = {name: self._cache[name] for name in ("are_probabilities",) if name in self._cache}
+        return self.__dict__ | {"_cache": known}
 
     @property
     def __name__(self) -> str:
         return type(self.module).__name__
 
-    @property
-    def told_params(self) -> dict[str, Any]:
-        """What explanations tell of it."""
+    def prediction_params(self) -> dict[str, Any]:
+        """Settings that predictions depend on.
+
+        Returns
+        -------
+        dict of str to plain values
+            activation (the one in use), device, precision and compiled.
+        """
         return {
-            "activation": self._answered.applied,
+            "activation": self._outputs.applied,
             "device": str(self._device),
             "precision": self.precision,
             "compiled": self.compiled,
         }
 
     def __call__(self, X: Any) -> Floats:
-        """Ask about rows.
+        """Predict rows.
 
         Parameters
         ----------
         X : ndarray of n_rows rows
-            Pictures in the layout that was said, grey ones without channels, or a table of numbers.
+            Images in the given layout, gray ones without channels, or a table of numbers.
 
         Returns
         -------
         ndarray of shape (n_rows, n_outputs)
         """
         rows = self._input.read(X)
-        size = self._size(self._prepared(rows[:1]))
-        return self._in_batches(rows.shape[0], size, lambda part: self._prepared(rows[part]))
+        size = self.batch_size or self._batch_rows(self.to_tensor(rows[:1]))
+        return self._predict(rows.shape[0], size, lambda part: self.to_tensor(rows[part]))
 
-    def predict_masked(self, X: Any, masks: Bools, fill: Any, labels: Codes) -> Floats:
-        """Ask about rows with parts hidden, which are put together where the module is.
+    def predict_masked(
+        self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None
+    ) -> Floats:
+        """Predict masked rows that are composed on the module's device.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, ...)
+        x : ndarray of shape (n_rows, ...)
             The rows.
-        masks : ndarray of bool of shape (n_masks, n_players)
-            True where a row's own values stay.
+        masks : ndarray of bool of shape (n_masks, n_segments), or SoftMaskBatch
+            True for the segments that keep the row's own values; a SoftMaskBatch weighs each pixel.
         fill : ndarray of shape (n_rows or 1, n_fill, ...)
-            What stands in.
-        labels : ndarray of int of shape (n_rows or 1, ...)
-            The player to which each place of a row belongs, or of its leading axes.
+            What replaces the masked values; axes of length 1 broadcast.
+        segments : ndarray of int of shape (n_rows or 1, ...), or None
+            The segment of each value of a row, or of its leading axes; None for a SoftMaskBatch.
 
         Returns
         -------
         ndarray of shape (n_rows, n_masks, n_fill, n_outputs)
         """
-        own = self._prepared(X)
-        others = self._prepared(fill.reshape(-1, *fill.shape[2:])).unflatten(0, fill.shape[:2])
-        shown = torch.as_tensor(np.ascontiguousarray(masks), dtype=torch.float32, device=own.device)
-        where = torch.as_tensor(self._input.spread(labels, X), device=own.device)
-        cells = MaskedCells(own, others, shown, where)
-        answers = self._in_batches(int(np.prod(cells.shape)), self._size(own[:1]), cells.built)
-        return answers.reshape(*cells.shape, -1)
+        own, n_axes = self.to_tensor(x), fill.shape[:2]
+        fills = np.broadcast_to(fill, (*n_axes, *x.shape[1:])).reshape(-1, *x.shape[1:])
+        if isinstance(masks, SoftMaskBatch):
+            self._input.check_channels_last(x[0])
+            weights = soft_weights(masks, own)
+        else:
+            assert segments is not None
+            weights = hard_weights(masks, self._input.to_layout(segments, x), own)
+        batch = MaskedBatch(own, self.to_tensor(fills).unflatten(0, n_axes), len(masks), weights)
+        outputs = self._predict(int(np.prod(batch.shape)), self._batch_rows(own[:1]), batch.compose)
+        return outputs.reshape(*batch.shape, -1)
 
-    def predict_faded(
-        self, x: Any, fill: Any, grids: Floats, shifts: Codes, down: Floats, right: Floats
-    ) -> Floats:
-        """Ask about one picture under soft masks, which is put together where the module is.
+    @contextmanager
+    def session(self) -> Iterator[TorchSession]:
+        """Make the module ready for work on tensors.
 
-        Parameters
-        ----------
-        x : ndarray of shape (height, width) or (height, width, n_channels)
-            The picture, in the layout "HWC".
-        fill : ndarray of x's shape
-            What stands in.
-        grids : ndarray of shape (n_masks, n_cells, n_cells)
-            1 where the picture shows.
-        shifts : ndarray of int of shape (n_masks, 2)
-            Of each grid, down and to the right.
-        down, right : ndarray of shape (n_shifts, n_pixels, n_cells)
-            Weights of a grid's rows and columns in those of pixels, for each shift.
-
-        Returns
-        -------
-        ndarray of shape (n_masks, n_outputs)
+        Yields
+        ------
+        TorchSession
+            With `tensor`, `predict` and `activations`. Inside, the module is in evaluation mode and
+            its parameters need no gradients. On exit, also after an exception, hooks are removed and
+            modes and flags restored; sessions may be nested.
         """
-        self._input.check_channels_are_last(x)
-        own, other = self._prepared(x[None]), self._prepared(np.broadcast_to(fill, x.shape)[None])
-        cells, along, across = (
-            torch.as_tensor(part, dtype=torch.float32, device=own.device) for part in (grids, down, right)
-        )
-        places = torch.as_tensor(np.ascontiguousarray(shifts), device=own.device)
-
-        def composed(part: slice) -> Any:
-            masks = along[places[part, 0]] @ cells[part] @ across[places[part, 1]].transpose(1, 2)
-            return torch.lerp(other, own, masks[:, None])
-
-        return self._in_batches(grids.shape[0], self._size(own), composed)
-
-    def learn_mask(self, x: Any, fill: Any, output: int, how: Any, seed: int) -> MaskFound:
-        """Search for a mask of one picture by gradients; those of the module's parameters stay as they are.
-
-        Parameters
-        ----------
-        x : ndarray of shape (height, width) or (height, width, n_channels)
-            The picture.
-        fill : ndarray that broadcasts to x
-            What stands in.
-        output : int
-            Whose score counts.
-        how : LearnedMask
-            What is searched for.
-        seed : int
-            Of the jitter.
-
-        Returns
-        -------
-        MaskFound
-        """
-        self._input.check_channels_are_last(x)
-
-        def score(batch: Any) -> Any:
-            answers = self._tensor(batch)[:, output]
-            check_passes_gradients(self.__name__, batch, answers)
-            return answers
-
-        with torch.inference_mode(False), torch.enable_grad(), evaluating(self._runner):
-            own, other = self._prepared(x[None]), self._prepared(np.broadcast_to(fill, x.shape)[None])
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            evaluating(self._runner),
+            frozen(self._module),
+            ExitStack() as hooks,
+        ):
             try:
-                return search(score, own, other, how, seed)
+                yield TorchSession(self, hooks)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 raise without_memory(self.__name__) from error
 
+    def gradients(self, X: Any, outputs: Any) -> Floats:
+        """Differentiate outputs by the rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, ...)
+            Images in the given layout, gray ones without channels, or a table of numbers.
+        outputs : int, or ndarray of int of shape (n_rows,) or (n_rows, n_selected)
+            Which outputs: one for all rows, one for each, or several for each.
+
+        Returns
+        -------
+        ndarray of X's shape, or X.shape + (n_selected,)
+            Change of the output per unit of X, in X's own range and layout. Computed in double
+            precision for float64 modules, else in single.
+
+        Raises
+        ------
+        DataError
+            If the rows do not fit the module, an output does not exist, or no gradients pass
+            through the module.
+        """
+        rows = self._input.read(X)
+        selected = _select(outputs, len(rows))
+        wanted = selected.reshape(len(rows), -1)
+        size = self._graph_rows(self.to_tensor(rows[:1]))
+        with self.session() as session:
+            parts = self._in_batches(
+                len(rows), size, lambda part: self._differentiate(session, rows[part], wanted[part])
+            )
+        gradients = np.concatenate(parts)
+        return gradients if selected.ndim == 2 else gradients[..., 0]
+
+    def activations(self, X: Any, layers: Sequence[Any]) -> dict[Any, Floats]:
+        """Compute what layers give for the rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, ...)
+            Images in the given layout, gray ones without channels, or a table of numbers.
+        layers : sequence of str or module
+            Names as in ``module.named_modules()``, or the modules themselves.
+
+        Returns
+        -------
+        dict from each of the layers to an ndarray of shape (n_rows, ...)
+            In the module's own layout: images have channels first.
+        """
+        rows = self._input.read(X)
+        size = self.batch_size or self._batch_rows(self.to_tensor(rows[:1]))
+        with self.session() as session, torch.no_grad():
+            recorded = session.activations(*layers)
+
+            def compute(part: slice) -> list[Floats]:
+                session.predict(session.tensor(rows[part]))
+                return [_to_array(recorded[layer]) for layer in layers]
+
+            parts = self._in_batches(len(rows), size, compute)
+        return {layer: np.concatenate([part[i] for part in parts]) for i, layer in enumerate(layers)}
+
     def tune(self, x: Any, sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> TorchModel:
-        """Measure which batch size is the fastest, and keep it.
+        """Measure which batch size is the fastest.
 
         Parameters
         ----------
         x : ndarray
-            A row as those that will be asked about.
+            A row like those that will be predicted.
         sizes : sequence of int, default=(1, 2, 4, ..., 256)
-            What is tried, in this order, until one takes twice the best time a row.
+            Tried in this order, until one takes twice the best time a row.
 
         Returns
         -------
@@ -232,68 +259,97 @@ class TorchModel:
         """
         from time import perf_counter
 
-        best, found = np.inf, 1
+        best, best_size = np.inf, 1
         for size in sizes:
-            rows = np.repeat(np.asarray(x)[None], min(size, _MOST_TRIED), axis=0)
+            rows = np.repeat(np.asarray(x)[None], min(size, _TUNING_ROWS), axis=0)
             tried = replace(self, batch_size=size)
             tried(rows[:size])
             start = perf_counter()
             tried(rows)
             each = (perf_counter() - start) / rows.shape[0]
             if each < best:
-                best, found = each, size
+                best, best_size = each, size
             elif each > 2.0 * best:
                 break
-        return replace(self, batch_size=found)
+        return replace(self, batch_size=best_size)
+
+    def to_tensor(self, rows: Any, dtype: Any = torch.float32) -> Any:
+        """Rows as the module's input, on its device."""
+        return self._input.to_tensor(rows, self._device, dtype)
+
+    def forward(self, batch: Any, eager: bool = False) -> Any:
+        """Outputs (n_rows, n_outputs) after the activation, on the device; eager runs it uncompiled."""
+        module = _eager(self._module) if eager else self._runner
+        with self._autocast(batch), failures_named(self.module, batch):
+            given = module(batch.to(self._own_dtype))
+        return self._outputs.to_matrix(given, batch.shape[0])
+
+    def find_layer(self, layer: Any) -> Any:
+        """A layer of the module that runs, by its name or the module itself."""
+        return _eager(self._module).get_submodule(find_layer(_eager(self.module), layer, self.__name__))
+
+    @property
+    def dtype(self) -> Any:
+        """Precision of inputs that gradients are computed by: double for float64 modules, else single."""
+        return torch.promote_types(self._own_dtype, torch.float32)
 
     @property
     def _input(self) -> TorchInput:
         return TorchInput(self.__name__, self.mean, self.std, self.layout, self.value_range)
 
-    def _prepared(self, rows: Any) -> Any:
-        """Rows as the module takes them, where it lives."""
-        return self._input.made(rows, self._device)
+    @property
+    def _outputs(self) -> TorchOutputs:
+        return TorchOutputs(self.module, self.output, self.activation, self._cache)
 
-    def _in_batches(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
-        """Answers batch by batch; where memory runs out, batches are halved."""
-        found, start = [], 0
+    def _predict(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
+        """Outputs (n_rows, n_outputs) of batches as make builds them."""
         with torch.inference_mode(), evaluating(self._runner):
-            while start < n_rows:
-                part = slice(start, min(start + size, n_rows))
-                try:
-                    found.append(self._answers(make(part)))
-                except RuntimeError as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    if size == 1:
-                        raise without_memory(self.__name__) from error
-                    size = max(1, size // 2)
-                    continue
-                start = part.stop
-        return np.concatenate(found)
+            parts = self._in_batches(n_rows, size, lambda part: _to_array(self.forward(make(part))))
+        return np.concatenate(parts)
 
-    def _answers(self, batch: Any) -> Floats:
-        return self._tensor(batch).cpu().numpy().astype(float)
+    def _in_batches(self, n_rows: int, size: int, compute: Callable[[slice], Any]) -> list[Any]:
+        """Results batch by batch; the size is halved when memory runs out."""
+        results, start = [], 0
+        while start < n_rows:
+            part = slice(start, min(start + size, n_rows))
+            try:
+                results.append(compute(part))
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                if size == 1:
+                    raise without_memory(self.__name__) from error
+                size = max(1, size // 2)
+                continue
+            start = part.stop
+        return results
 
-    def _tensor(self, batch: Any) -> Any:
-        """Answers where the module is, of shape (n, n_outputs)."""
-        with self._autocast(batch), failures_named(self.module, batch):
-            given = self._runner(batch.to(self._kind))
-        return self._answered.made(given, batch.shape[0])
+    def _differentiate(self, session: TorchSession, rows: Any, selected: Codes) -> Floats:
+        """Gradients rows.shape + (n_selected,) of the selected outputs, per unit of the rows as given."""
+        # The leaf comes before normalization and the change of layout, so that the chain rule undoes both.
+        leaf = self._input.load(rows, self._device, self.dtype).requires_grad_()
+        outputs = session.predict(self._input.prepare(leaf, rows.dtype == np.uint8))
+        if selected.size and (selected.min() < 0 or selected.max() >= outputs.shape[1]):
+            raise DataError(
+                f"The module {self.__name__} has {outputs.shape[1]} outputs, got outputs from "
+                f"{selected.min()} to {selected.max()}. Number them from 0 to {outputs.shape[1] - 1}."
+            )
+        columns = torch.as_tensor(selected, dtype=torch.int64, device=outputs.device)
+        # Rows do not interact in evaluation mode, so the gradient of a sum over rows has each row's own.
+        sums = outputs.gather(1, columns).sum(dim=0)
+        last = len(sums) - 1
+        gradients = [torch.autograd.grad(one, leaf, retain_graph=j < last)[0] for j, one in enumerate(sums)]
+        return _to_array(torch.stack(gradients, dim=-1))
 
     def _autocast(self, batch: Any) -> Any:
-        kind = PRECISIONS[self.precision]
-        return torch.autocast(batch.device.type, dtype=kind, enabled=kind is not None)
+        dtype = PRECISIONS[self.precision]
+        return torch.autocast(batch.device.type, dtype=dtype, enabled=dtype is not None)
 
     @property
-    def _answered(self) -> TorchAnswers:
-        return TorchAnswers(self.module, self.output, self.activation, self._made)
-
-    @property
-    def _kind(self) -> Any:
-        """The type of the module's own numbers."""
-        kinds = (own.dtype for own in self._own_tensors() if own.is_floating_point())
-        return next(kinds, torch.float32)
+    def _own_dtype(self) -> Any:
+        """Precision of the module's parameters."""
+        dtypes = (own.dtype for own in self._own_tensors() if own.is_floating_point())
+        return next(dtypes, torch.float32)
 
     def _own_tensors(self) -> Iterator[Any]:
         return chain(self.module.parameters(), self.module.buffers())
@@ -307,49 +363,56 @@ class TorchModel:
     @property
     def _module(self) -> Any:
         """The module on its device."""
-        if "module" not in self._made:
+        if "module" not in self._cache:
             is_elsewhere = any(own.device != self._device for own in self._own_tensors())
             away = self.device != "auto" and is_elsewhere
-            self._made["module"] = deepcopy(self.module).to(self._device) if away else self.module
-        return self._made["module"]
+            self._cache["module"] = deepcopy(self.module).to(self._device) if away else self.module
+        return self._cache["module"]
 
     @property
     def _runner(self) -> Any:
-        """The same, compiled where that is asked for."""
-        if "runner" not in self._made:
-            self._made["runner"] = torch.compile(self._module) if self.compiled else self._module
-        return self._made["runner"]
+        """The same, compiled if `compiled`."""
+        if "runner" not in self._cache:
+            self._cache["runner"] = torch.compile(self._module) if self.compiled else self._module
+        return self._cache["runner"]
 
-    def _size(self, row: Any) -> int:
-        """Rows in a batch, by one that is ready for the module."""
+    def _batch_rows(self, row: Any) -> int:
+        """Rows in a batch, from one that is ready for the module."""
         if self.batch_size is not None:
             return self.batch_size
-        numbers = row[0].numel()
         if row.device.type != "cuda":
-            return max(1, min(CPU_ROWS, CPU_BYTES // self._bytes_inside(row)))
+            return max(1, min(CPU_ROWS, CPU_BYTES // self._bytes_inside(row)[0]))
         free = torch.cuda.mem_get_info(self._device)[0]
-        return max(1, min(GPU_NUMBERS, free // GPU_BYTES_PER_NUMBER) // numbers)
+        return max(1, min(GPU_NUMBERS, free // GPU_BYTES_PER_NUMBER) // row[0].numel())
 
-    def _bytes_inside(self, row: Any) -> int:
-        """Of such a row where the network is widest."""
-        known = self._made.setdefault("largest", {})
+    def _graph_rows(self, row: Any) -> int:
+        """Rows in a batch whose inner tensors are all kept for gradients."""
+        if self.batch_size is not None:
+            return self.batch_size
+        room = GRAPH_BYTES if row.device.type != "cuda" else torch.cuda.mem_get_info(self._device)[0] // 2
+        return max(1, min(self._batch_rows(row), room // self._bytes_inside(row)[1]))
+
+    def _bytes_inside(self, row: Any) -> tuple[int, int]:
+        """Bytes of the largest tensor that a layer makes of a row, and of all of them together."""
+        known = self._cache.setdefault("bytes", {})
         if row.shape not in known:
             with failures_named(self.module, row):
-                ready = row.to(self._kind)
-                known[row.shape] = _largest_output(self._module, ready, self._autocast(row))
-        return int(known[row.shape])
+                known[row.shape] = _measure_outputs(
+                    self._module, row.to(self._own_dtype), self._autocast(row)
+                )
+        return known[row.shape]
 
 
-def _largest_output(module: Any, row: Any, autocast: Any) -> int:
-    """Bytes of the largest tensor that a part of the module makes of a row."""
-    found = [row.nbytes]
+def _measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
+    """Bytes of the largest tensor that a layer makes of a row, and of all of them together."""
+    sizes = [row.nbytes]
 
-    def note(_part: Any, _inputs: Any, output: Any) -> None:
+    def note(_layer: Any, _inputs: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor):
-            found.append(output.nbytes)
+            sizes.append(output.nbytes)
 
-    parts = [part for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
-    hooks = [part.register_forward_hook(note) for part in parts]
+    layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
     try:
         with torch.inference_mode(), evaluating(module), autocast:
             module(row)
@@ -359,4 +422,24 @@ def _largest_output(module: Any, row: Any, autocast: Any) -> int:
     finally:
         for hook in hooks:
             hook.remove()
-    return max(found)
+    return max(sizes), sum(sizes)
+
+
+def _eager(module: Any) -> Any:
+    """The module that torch.compile was given, whose hooks run; others as they are."""
+    return getattr(module, "_orig_mod", module)
+
+
+def _to_array(outputs: Any) -> Floats:
+    return outputs.detach().to(torch.promote_types(outputs.dtype, torch.float32)).cpu().numpy().astype(float)
+
+
+def _select(outputs: Any, n_rows: int) -> Codes:
+    """Outputs as ints (n_rows,) or (n_rows, n_selected)."""
+    selected = np.asarray(outputs)
+    if selected.dtype.kind not in "iu" or selected.ndim > 2 or (selected.ndim and len(selected) != n_rows):
+        raise DataError(
+            f"The 'outputs' of gradients must be an int, or ints of shape ({n_rows},) or "
+            f"({n_rows}, n_selected) for {n_rows} rows, got {outputs!r}."
+        )
+    return np.full(n_rows, selected) if selected.ndim == 0 else selected.copy()

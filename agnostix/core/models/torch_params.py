@@ -1,4 +1,4 @@
-"""What may be said of a torch module to `as_predictor`."""
+"""Checks of the parameters of `as_predictor` for torch modules."""
 
 from __future__ import annotations
 
@@ -25,18 +25,7 @@ _WORDS: dict[str, Sequence[Any]] = {
 
 
 def check_params(model: Any) -> None:
-    """Check parameters one by one.
-
-    Parameters
-    ----------
-    model : TorchModel
-        That has them.
-
-    Raises
-    ------
-    DataError
-        If one cannot be used, or a device is not there.
-    """
+    """Check the parameters of a TorchModel one by one."""
     for name, words in _WORDS.items():
         given = getattr(model, name)
         if not any(type(word) is type(given) and word == given for word in words):
@@ -53,22 +42,7 @@ def check_params(model: Any) -> None:
 
 
 def normalisation(mean: Any, std: Any) -> tuple[Any, Any]:
-    """A network's own normalisation, checked.
-
-    Parameters
-    ----------
-    mean, std : sequence of float, or None
-        By channel, on pictures from 0 to 1.
-
-    Returns
-    -------
-    tuple of two tuples of float, or of None
-
-    Raises
-    ------
-    DataError
-        If there is only one of them, or they cannot be used.
-    """
+    """Mean and std as tuples of floats, or None for both."""
     if (mean is None) != (std is None):
         raise DataError("as_predictor needs both mean and std of a network's normalisation, or neither.")
     if mean is None:

@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from agnostix.core.frames import same_table
-from agnostix.core.models import as_predictor
+from agnostix.core.models import MaskComposer, as_predictor
 from agnostix.exceptions import DataError, ModelOutputError
 
 ROWS = np.arange(12.0).reshape(4, 3)
@@ -255,7 +255,7 @@ def test_a_trial_finds_a_model_that_changes_its_input(table):
         predictor, answers = as_predictor(doubles_in_place).trial(table)
     np.testing.assert_array_equal(answers[:, 0], [0, 6, 12, 18])
     assert predictor.copies
-    predictor.ask(table)
+    predictor.predict_batch(table)
     assert same_table(table, before)
     again, _ = predictor.trial(table)  # told once
     assert again.copies
@@ -314,15 +314,16 @@ def test_a_callable_that_composes_rows_is_recognised():
         def __call__(self, X):
             return X[:, 0]
 
-        def predict_masked(self, X, masks, fill, labels):
-            return np.where(masks[:, labels[0]][None, :, None], X[:, None, None], fill[:, None])[..., 0]
+        def predict_masked(self, x, masks, fill, segments):
+            return np.where(masks[:, segments[0]][None, :, None], x[:, None, None], fill[:, None])[..., 0]
 
     predictor = as_predictor(Composes())
     masks = np.array([[True, False], [False, True]])
-    told = predictor.ask_masked(ROWS[:2], masks, ROWS[None, 1:], np.array([[0, 1, 1]]))
+    told = predictor.predict_masked(ROWS[:2], masks, ROWS[None, 1:], np.array([[0, 1, 1]]))
     np.testing.assert_array_equal(told[0, :, :, 0], [[0, 0, 0], [3, 6, 9]])
     np.testing.assert_array_equal(told[1, :, :, 0], [[3, 3, 3], [3, 6, 9]])
-    assert as_predictor(lambda X: X).masked is None
+    assert predictor.supports(MaskComposer)
+    assert not as_predictor(lambda X: X).supports(MaskComposer)
 
 
 def test_a_model_that_composes_rows_in_place_leaves_the_pieces():
@@ -330,16 +331,16 @@ def test_a_model_that_composes_rows_in_place_leaves_the_pieces():
         def __call__(self, X):
             return X[:, 0]
 
-        def predict_masked(self, X, masks, fill, labels):
-            told = np.zeros((len(X), len(masks), fill.shape[1]))
-            for part in (X, masks, fill, labels):
+        def predict_masked(self, x, masks, fill, segments):
+            told = np.zeros((len(x), len(masks), fill.shape[1]))
+            for part in (x, masks, fill, segments):
                 part[...] = 0
             return told
 
     masks = np.array([[True, True], [False, True]])
     pieces = (ROWS[:1] + 1.0, masks, ROWS[None, 1:] + 1.0, np.array([[0, 1, 1]]))
     before = [part.copy() for part in pieces]
-    as_predictor(Composes()).ask_masked(*pieces)
+    as_predictor(Composes()).predict_masked(*pieces)
     for part, kept in zip(pieces, before, strict=True):
         np.testing.assert_array_equal(part, kept)
 
@@ -350,10 +351,10 @@ def test_a_composed_answer_is_checked(answer):
         def __call__(self, X):
             return X[:, 0]
 
-        def predict_masked(self, X, masks, fill, labels):
+        def predict_masked(self, x, masks, fill, segments):
             return answer
 
     with pytest.raises(ModelOutputError):
-        as_predictor(Composes()).ask_masked(
+        as_predictor(Composes()).predict_masked(
             ROWS[:1], np.ones((2, 1), bool), ROWS[None, 1:], np.zeros((1, 3), int)
         )

@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from agnostix.core.models import MaskComposer  # noqa: E402
 from agnostix.testing.checks import checks_for  # noqa: E402
 from tests.core.models.hosted import TorchLime, TorchOcclusion, TorchShap  # noqa: E402
 
@@ -37,5 +38,5 @@ def test_explainers_of_modules_keep_their_word(explainer, check):
 
 def test_the_modules_are_asked_by_masks_where_rows_are_arrays():
     own = TorchOcclusion(lambda X: X.sum(axis=1)).fit(np.eye(4))
-    assert own._predictor.masked is not None
+    assert own._predictor.supports(MaskComposer)
     assert own.explain(np.eye(4)).params["model"]["precision"] == "fp32"

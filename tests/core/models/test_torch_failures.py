@@ -51,7 +51,7 @@ GREY = (
 )
 def test_rows_that_a_module_cannot_take_are_named(module, X, message):
     with pytest.raises(DataError) as error:
-        as_predictor(module).ask(X)
+        as_predictor(module).predict(X)
     assert str(error.value) == f"The module Sequential {message}"
     assert isinstance(error.value.__cause__, RuntimeError)
 
@@ -59,7 +59,7 @@ def test_rows_that_a_module_cannot_take_are_named(module, X, message):
 def test_the_repetition_that_is_advised_works():
     for grey in (PICTURES[..., 0], PICTURES[..., :1]):
         X = np.repeat(grey.reshape(*grey.shape[:3], 1), 3, axis=3)
-        assert as_predictor(CONV).ask(X).shape == (2, 2)
+        assert as_predictor(CONV).predict(X).shape == (2, 2)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
@@ -98,29 +98,17 @@ class Hungry(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("module", "kind", "message"),
+    ("module", "kind", "facts"),
     [
-        (
-            Detached(),
-            DataError,
-            "No gradients pass through the module Detached, and method='mask' of OcclusionExplainer needs "
-            "them. "
-            "Use method='rise' or 'window', which only ask.",
-        ),
-        (
-            Hungry(),
-            ModelOutputError,
-            "Memory runs out for the module Hungry with a single row. Use smaller pictures, "
-            "precision='bf16', or "
-            "another device.",
-        ),
+        (Detached(), DataError, ["No gradients", "Detached", "method='rise' or 'window'"]),
+        (Hungry(), ModelOutputError, ["Memory", "Hungry", "smaller pictures", "precision='bf16'", "device"]),
     ],
 )
-def test_why_no_mask_can_be_learned_is_told(module, kind, message):
+def test_mask_that_cannot_be_learned_says_why(module, kind, facts):
     explainer = OcclusionExplainer(module.train(), method="mask", fill=0.5).fit(PICTURES)
     with pytest.raises(kind) as error:
         explainer.explain(PICTURES)
-    assert str(error.value) == message
+    assert all(fact in str(error.value) for fact in facts)
     assert module.training
 
 
@@ -145,5 +133,5 @@ def test_a_module_that_cannot_be_compiled_is_named(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", compiled)
     with pytest.raises(ModelOutputError) as error:
-        as_predictor(Detached(), compiled=True, batch_size=1).ask(PICTURES)
+        as_predictor(Detached(), compiled=True, batch_size=1).predict(PICTURES)
     assert str(error.value) == "torch cannot compile the module Detached: no compiler. Use compiled=False."

@@ -13,10 +13,12 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor  # noqa: E402
+from agnostix.core.models import MaskComposer  # noqa: E402
 from agnostix.core.models.torch_input import TorchInput  # noqa: E402
 from agnostix.core.models.torch_model import TorchModel  # noqa: E402
 from agnostix.exceptions import DataError, EngineError, ModelOutputError  # noqa: E402
-from agnostix.perturb import Fades, SegmentMasker  # noqa: E402
+from agnostix.maskers import SegmentMasker  # noqa: E402
+from agnostix.perturb import SoftMaskSampler  # noqa: E402
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.random((5, 6, 8, 3))
@@ -90,7 +92,7 @@ def message_of(error):
 
 
 def test_a_linear_module_answers_as_numpy_does():
-    np.testing.assert_allclose(raw(linear(WEIGHTS)).ask(PICTURES), HOST(PICTURES), atol=1e-5)
+    np.testing.assert_allclose(raw(linear(WEIGHTS)).predict(PICTURES), HOST(PICTURES), atol=1e-5)
 
 
 @pytest.mark.parametrize("value_range", ["auto", "0-1", "0-255"])
@@ -98,24 +100,26 @@ def test_a_linear_module_answers_as_numpy_does():
 def test_pictures_are_normalised_by_channel(X, scale, value_range):
     if value_range != "auto" and (value_range == "0-255") != (scale == 255):
         X, scale = X / scale if scale == 255 else 255 * X, 256 - scale
-    found = raw(linear(WEIGHTS), mean=MEAN, std=STD, value_range=value_range).ask(X)
+    found = raw(linear(WEIGHTS), mean=MEAN, std=STD, value_range=value_range).predict(X)
     np.testing.assert_allclose(found, HOST((X / scale - MEAN) / STD), atol=1e-4)
 
 
 def test_bytes_without_a_normalisation_go_from_0_to_1():
-    np.testing.assert_allclose(raw(linear(WEIGHTS)).ask(BYTES), HOST(BYTES / 255), atol=1e-5)
+    np.testing.assert_allclose(raw(linear(WEIGHTS)).predict(BYTES), HOST(BYTES / 255), atol=1e-5)
 
 
 def test_channels_may_come_first():
     first = np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2))
-    found = raw(linear(WEIGHTS), mean=MEAN, std=STD, layout="CHW").ask(first)
+    found = raw(linear(WEIGHTS), mean=MEAN, std=STD, layout="CHW").predict(first)
     np.testing.assert_allclose(found, HOST((PICTURES - MEAN) / STD), atol=1e-4)
 
 
 def test_grey_pictures_have_one_channel():
     grey = PICTURES[..., 0]
     weights = WEIGHTS[:, :, :1]
-    np.testing.assert_allclose(raw(linear(weights)).ask(grey), Linear(weights)(grey[..., None]), atol=1e-5)
+    np.testing.assert_allclose(
+        raw(linear(weights)).predict(grey), Linear(weights)(grey[..., None]), atol=1e-5
+    )
 
 
 def test_tables_go_to_a_module_as_they_are():
@@ -126,9 +130,9 @@ def test_tables_go_to_a_module_as_they_are():
     first, second = (layer.weight.detach().numpy().astype(float) for layer in (mlp[0], mlp[2]))
     biases = [layer.bias.detach().numpy().astype(float) for layer in (mlp[0], mlp[2])]
     expected = np.tanh(X @ first.T + biases[0]) @ second.T + biases[1]
-    np.testing.assert_allclose(predictor.ask(X), expected, atol=1e-5)
+    np.testing.assert_allclose(predictor.predict(X), expected, atol=1e-5)
     exp = OcclusionExplainer(predictor, random_state=0).fit(X).explain(X[:3])
-    host = OcclusionExplainer(predictor.ask, random_state=0).fit(X).explain(X[:3])
+    host = OcclusionExplainer(predictor.predict, random_state=0).fit(X).explain(X[:3])
     np.testing.assert_allclose(exp.values, host.values, atol=1e-6)
 
 
@@ -160,18 +164,18 @@ class Table(nn.Module):
 )
 def test_what_is_made_of_answers(activation, given, expected):
     predictor = as_predictor(Table(given), activation=activation)
-    np.testing.assert_allclose(predictor.ask(np.zeros((2, 3))), expected, atol=1e-6)
+    np.testing.assert_allclose(predictor.predict(np.zeros((2, 3))), expected, atol=1e-6)
 
 
 def test_regression_leaves_answers_as_they_are():
     np.testing.assert_array_equal(
-        as_predictor(Table(LOGITS), task="regression").ask(np.zeros((2, 3))), LOGITS
+        as_predictor(Table(LOGITS), task="regression").predict(np.zeros((2, 3))), LOGITS
     )
 
 
 def test_what_the_first_answers_are_holds_for_all_that_follow():
     predictor = as_predictor(Answers(lambda sums: torch.stack([sums, 1.0 - sums], dim=1)), batch_size=1)
-    found = predictor.ask(np.array([7.0, 0.25]).reshape(2, 1, 1, 1))
+    found = predictor.predict(np.array([7.0, 0.25]).reshape(2, 1, 1, 1))
     np.testing.assert_allclose(found[1], np.exp([0.25, 0.75]) / np.exp([0.25, 0.75]).sum(), atol=1e-6)
 
 
@@ -181,8 +185,8 @@ DICT = Answers(lambda sums: {"logits": sums, "aux": 2 * sums})
 
 def test_an_entry_of_a_tuple_or_a_dict_is_picked():
     sums = PICTURES.sum(axis=(1, 2, 3))
-    np.testing.assert_allclose(as_predictor(TUPLE, output=1).ask(PICTURES)[:, 0], sums, rtol=1e-5)
-    np.testing.assert_allclose(as_predictor(DICT, output="aux").ask(PICTURES)[:, 0], 2 * sums, rtol=1e-5)
+    np.testing.assert_allclose(as_predictor(TUPLE, output=1).predict(PICTURES)[:, 0], sums, rtol=1e-5)
+    np.testing.assert_allclose(as_predictor(DICT, output="aux").predict(PICTURES)[:, 0], 2 * sums, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -216,13 +220,13 @@ def test_an_entry_of_a_tuple_or_a_dict_is_picked():
 )
 def test_answers_that_are_no_matrix(module, output, message):
     with pytest.raises(ModelOutputError) as error:
-        as_predictor(module, output=output).ask(PICTURES)
+        as_predictor(module, output=output).predict(PICTURES)
     assert message_of(error).endswith(message)
 
 
 def test_answers_with_places_of_length_one_are_a_matrix():
     module = nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1))
-    assert raw(module).ask(PICTURES).shape == (5, 2)
+    assert raw(module).predict(PICTURES).shape == (5, 2)
 
 
 def modes(module):
@@ -248,7 +252,7 @@ def test_modes_hooks_and_gradients_are_left_as_found(method):
     if method == "learn":
         OcclusionExplainer(raw(module), method="mask", outputs=0).fit(PICTURES[:1]).explain(PICTURES[:1])
     else:
-        first, second = (raw(module).ask(PICTURES) for _ in range(2))
+        first, second = (raw(module).predict(PICTURES) for _ in range(2))
         np.testing.assert_array_equal(first, second)  # evaluation mode: nothing drops out
     assert modes(module) == found
     assert len(module[2]._forward_hooks) == 1
@@ -295,7 +299,7 @@ class Hungry(nn.Module):
 def test_batches_are_halved_where_memory_runs_out(message):
     module = Hungry(2, message)
     X = RNG.random((11, 2, 2, 1))
-    found = as_predictor(module, batch_size=8).ask(X)
+    found = as_predictor(module, batch_size=8).predict(X)
     np.testing.assert_allclose(found[:, 0], X.sum(axis=(1, 2, 3)), rtol=1e-6)
     assert module.sizes == [8, 4, 2, 2, 2, 2, 2, 1]
 
@@ -318,13 +322,15 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory():
 
 def test_batches_follow_from_the_largest_tensor_inside():
     module = Hungry(10**9)
-    as_predictor(module).ask(np.zeros((20, 8, 8)))
-    as_predictor(module).ask(np.zeros((300, 4, 4)))
+    as_predictor(module).predict(np.zeros((20, 8, 8)))
+    as_predictor(module).predict(np.zeros((300, 4, 4)))
     wide = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 3, padding=1), torch.nn.AvgPool2d(224), Hungry(10**9))
-    as_predictor(wide).ask(np.zeros((3, 224, 224, 3), dtype=np.uint8))  # 64 x 224 x 224 x 4 bytes: 12.8 MB
+    as_predictor(wide).predict(
+        np.zeros((3, 224, 224, 3), dtype=np.uint8)
+    )  # 64 x 224 x 224 x 4 bytes: 12.8 MB
     assert module.sizes == [1, 20, 1, 256, 44]
     assert wide[2].sizes == [1, 1, 1, 1]
-    as_predictor(wide, precision="bf16").ask(np.zeros((3, 224, 224, 3), dtype=np.uint8))
+    as_predictor(wide, precision="bf16").predict(np.zeros((3, 224, 224, 3), dtype=np.uint8))
     assert wide[2].sizes[4:] == [1, 3]
 
 
@@ -333,7 +339,7 @@ def test_tune_fixes_a_batch_size_and_changes_no_answer():
     tuned = model.tune(PICTURES[0], sizes=(1, 4))
     assert tuned.batch_size in (1, 4)
     np.testing.assert_allclose(tuned(PICTURES), model(PICTURES), atol=1e-6)
-    assert as_predictor(tuned).masked is not None
+    assert as_predictor(tuned).supports(MaskComposer)
 
 
 @settings(max_examples=20, deadline=None)
@@ -342,13 +348,15 @@ def test_answers_do_not_depend_on_the_batch(size, n_rows, seed):
     X = np.random.default_rng(seed).random((n_rows, 6, 8, 3))
     module = small(seed=seed)
     np.testing.assert_allclose(
-        as_predictor(module, batch_size=size).ask(X), as_predictor(module).ask(X), atol=1e-6
+        as_predictor(module, batch_size=size).predict(X),
+        as_predictor(module).predict(X),
+        atol=1e-6,
     )
 
 
 def test_half_precision_is_close():
     module = small()
-    full, half = (as_predictor(module, precision=kind).ask(PICTURES) for kind in ("fp32", "bf16"))
+    full, half = (as_predictor(module, precision=kind).predict(PICTURES) for kind in ("fp32", "bf16"))
     np.testing.assert_allclose(half, full, atol=0.02)
     assert (half != full).any()
 
@@ -357,16 +365,16 @@ def test_half_precision_is_close():
 def test_a_compiled_module_answers_alike():
     module = small()
     try:
-        found = as_predictor(module, compiled=True).ask(PICTURES)
+        found = as_predictor(module, compiled=True).predict(PICTURES)
     except Exception as error:
         pytest.skip(f"no compiler here: {type(error).__name__}")
-    np.testing.assert_allclose(found, as_predictor(module).ask(PICTURES), atol=1e-5)
+    np.testing.assert_allclose(found, as_predictor(module).predict(PICTURES), atol=1e-5)
 
 
 def test_a_model_survives_pickling():
     predictor = as_predictor(small(), mean=MEAN, std=STD)
-    before = predictor.ask(PICTURES)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(predictor)).ask(PICTURES), before)
+    before = predictor.predict(PICTURES)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(predictor)).predict(PICTURES), before)
 
 
 def test_a_fitted_explainer_survives_pickling():
@@ -389,7 +397,7 @@ def test_cuda_that_is_not_there():
 def test_cuda_answers_as_the_processor_does():
     module = small()
     there = as_predictor(module, device="cuda")
-    np.testing.assert_allclose(there.ask(PICTURES), as_predictor(module).ask(PICTURES), atol=1e-4)
+    np.testing.assert_allclose(there.predict(PICTURES), as_predictor(module).predict(PICTURES), atol=1e-4)
     assert next(module.parameters()).device.type == "cpu"
 
 
@@ -512,7 +520,7 @@ def test_masks_put_together_by_the_module_are_those_built_before(X, by_channel):
     found = predictor.function.predict_masked(rows, MASKS, fill, labels)
     for i, own in enumerate(rows):
         shown = MASKS[:, labels[i]] if by_channel else MASKS[:, labels[i]][..., None]
-        built = np.stack([predictor.ask(np.where(shown, own, other)) for other in fill[i]], axis=1)
+        built = np.stack([predictor.predict(np.where(shown, own, other)) for other in fill[i]], axis=1)
         np.testing.assert_allclose(found[i], built, atol=1e-6)
         alone = predictor.function.predict_masked(rows[[i]], MASKS, fill[[i]], labels[[i]])[0]
         np.testing.assert_allclose(found[i], alone, atol=1e-6)
@@ -535,11 +543,14 @@ def test_masked_grey_pictures_and_tables():
 
 
 def test_soft_masks_put_together_by_the_module_are_those_built_before():
-    fades = Fades.of((6, 8), 3, 0.5, 64, 0)
+    masks = SoftMaskSampler.from_seed((6, 8), 3, 0.5, 64, 0).batch(slice(3, 40))
     model = TorchModel(small(), mean=MEAN, std=STD)
-    rows = fades.rows(PICTURES[0], PICTURES[0].mean((0, 1), keepdims=True), slice(3, 40))
-    found = model.predict_faded(rows.x, rows.fill, rows.grids, rows.shifts, rows.down, rows.right)
-    np.testing.assert_allclose(found, model(rows.built()), atol=1e-5)
+    fills = PICTURES[:4].mean((1, 2), keepdims=True).reshape(2, 2, 1, 1, 3)
+    found = model.predict_masked(PICTURES[:2], masks, fills, None)
+    assert found.shape == (2, 37, 2, 4)
+    for row, own in enumerate(PICTURES[:2]):
+        for place, fill in enumerate(fills[row]):
+            np.testing.assert_allclose(found[row, :, place], model(masks.compose(own, fill)), atol=1e-5)
 
 
 @pytest.mark.parametrize("explainer", [KernelShapExplainer, LimeExplainer])
@@ -556,7 +567,7 @@ def test_explainers_of_segments_agree_with_a_plain_function(explainer):
 
 def test_pictures_may_be_predicted_outright():
     np.testing.assert_array_equal(
-        as_predictor(small()).predict(PICTURES), as_predictor(small()).ask(PICTURES)
+        as_predictor(small()).predict(PICTURES), as_predictor(small()).predict(PICTURES)
     )
 
 
@@ -582,14 +593,15 @@ def test_functions_may_answer_with_tensors(kind):
 def test_the_layout_in_memory_changes_nothing(X):
     module = small()
     np.testing.assert_array_equal(
-        as_predictor(module).ask(X), as_predictor(module).ask(np.array(X, dtype=float, order="C"))
+        as_predictor(module).predict(X),
+        as_predictor(module).predict(np.array(X, dtype=float, order="C")),
     )
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_frames_of_numbers_and_truths_are_tables(make):
     columns = {"a": [0.5, 1.5], "b": [1, 2], "c": [True, False]}
-    found = raw(nn.Flatten()).ask(make(columns))
+    found = raw(nn.Flatten()).predict(make(columns))
     np.testing.assert_array_equal(found, [[0.5, 1, 1], [1.5, 2, 0]])
 
 
@@ -612,17 +624,17 @@ MANY = np.random.default_rng(1).random((2, 16, 12, 3))
 )
 def test_a_picture_crosses_once_however_many_masks_there_are(monkeypatch, explainer, small_plan, large_plan):
     crossed = []
-    made = TorchInput.made
+    to_tensor = TorchInput.to_tensor
 
-    def counted(self, rows, device):
+    def counted(self, rows, *args):
         crossed.append(len(rows))
-        return made(self, rows, device)
+        return to_tensor(self, rows, *args)
 
     counts = []
     for plan in (small_plan, large_plan):
         masked = {} if explainer is OcclusionExplainer else {"masker": SegmentMasker(n_segments=16)}
         own = explainer(small(), random_state=0, **masked, **plan).fit(MANY)
-        monkeypatch.setattr(TorchInput, "made", counted)
+        monkeypatch.setattr(TorchInput, "to_tensor", counted)
         crossed.clear()
         exp = own.explain(MANY)
         monkeypatch.undo()

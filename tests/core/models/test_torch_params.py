@@ -118,7 +118,7 @@ def test_cuda_devices_that_are_not_there_are_counted(monkeypatch):
 def test_normalisations_come_as_any_sequence_and_compare(kind):
     predictor = as_predictor(module(), activation="none", mean=kind([0.5] * 3), std=kind([0.25] * 3))
     expected = ((PICTURES - 0.5) / 0.25).mean(axis=(1, 2))
-    np.testing.assert_allclose(predictor.ask(PICTURES), expected, atol=1e-6)
+    np.testing.assert_allclose(predictor.predict(PICTURES), expected, atol=1e-6)
     assert predictor.function.mean == (0.5,) * 3
 
 

@@ -10,7 +10,7 @@ from torch import nn  # noqa: E402
 
 from agnostix import KernelShapExplainer, OcclusionExplainer, as_predictor  # noqa: E402
 from agnostix.exceptions import ModelOutputError  # noqa: E402
-from agnostix.perturb import SegmentMasker  # noqa: E402
+from agnostix.maskers import SegmentMasker  # noqa: E402
 
 X = np.random.default_rng(0).random((4, 3))
 Answer = namedtuple("Answer", "logits aux")
@@ -107,28 +107,28 @@ def softmax(values):
 )
 def test_what_is_no_answer_is_named(make, output, message):
     with pytest.raises(ModelOutputError) as error:
-        as_predictor(Gives(make), output=output).ask(X)
+        as_predictor(Gives(make), output=output).predict(X)
     assert str(error.value) == message
 
 
 @pytest.mark.parametrize("output", ["aux", 1])
 def test_entries_of_named_tuples_have_names_and_places(output):
     predictor = as_predictor(Gives(lambda x: Answer(x, x[:, :1])), output=output)
-    np.testing.assert_allclose(predictor.ask(X), X[:, :1], atol=1e-7)
+    np.testing.assert_allclose(predictor.predict(X), X[:, :1], atol=1e-7)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_the_axis_of_a_single_row_may_be_squeezed_away(n_outputs):
     predictor = as_predictor(Gives(lambda x: x[:, :n_outputs].squeeze()), activation="none", batch_size=1)
-    np.testing.assert_allclose(predictor.ask(X), X[:, :n_outputs], atol=1e-7)
+    np.testing.assert_allclose(predictor.predict(X), X[:, :n_outputs], atol=1e-7)
 
 
 def test_probabilities_that_turn_out_to_be_none_are_an_error():
     predictor = as_predictor(Identity())
     shares = softmax(X)
-    np.testing.assert_allclose(predictor.ask(shares), shares, atol=1e-7)
+    np.testing.assert_allclose(predictor.predict(shares), shares, atol=1e-7)
     with pytest.raises(ModelOutputError) as error:
-        predictor.ask(np.array([[1.0, -2.0, 4.0]]))
+        predictor.predict(np.array([[1.0, -2.0, 4.0]]))
     assert str(error.value) == (
         "The module Identity answered with probabilities at first, and now with numbers from -2 to 4, which "
         "are none. Say what they are: as_predictor(module, activation='softmax') for logits, "
@@ -140,23 +140,23 @@ def test_probabilities_that_turn_out_to_be_none_are_an_error():
 @pytest.mark.parametrize("first", [softmax(X), 9.0 * X])
 def test_what_the_first_answers_were_is_pickled(first):
     predictor = as_predictor(Identity())
-    predictor.ask(first)
+    predictor.predict(first)
     again = pickle.loads(pickle.dumps(predictor))
-    assert again.told_params == predictor.told_params
-    assert again.told_params["activation"] == ("none" if first[0].sum() < 1.01 else "softmax")
+    assert again.params == predictor.params
+    assert again.params["activation"] == ("none" if first[0].sum() < 1.01 else "softmax")
 
 
 def test_answers_that_are_nan_decide_nothing():
     predictor = as_predictor(Gives(lambda x: torch.where(x[:, :1] > 0.5, torch.nan, x)))
     shares = np.array([[0.9, 0.05, 0.05], [0.2, 0.3, 0.5]])
     with pytest.raises(ModelOutputError, match=r"NaN or infinity in 1 of 1 rows"):
-        predictor.ask(shares[:1])
-    np.testing.assert_allclose(predictor.ask(shares[1:]), shares[1:], atol=1e-7)
-    assert predictor.told_params["activation"] == "none"
+        predictor.predict(shares[:1])
+    np.testing.assert_allclose(predictor.predict(shares[1:]), shares[1:], atol=1e-7)
+    assert predictor.params["activation"] == "none"
 
 
 def test_logarithms_of_probabilities_become_probabilities():
-    np.testing.assert_allclose(as_predictor(nn.LogSoftmax(1)).ask(X), softmax(X), atol=1e-6)
+    np.testing.assert_allclose(as_predictor(nn.LogSoftmax(1)).predict(X), softmax(X), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -165,23 +165,23 @@ def test_probabilities_of_any_precision_are_left_as_they_are(kind):
     module = nn.Sequential(nn.Linear(3, 40), nn.Softmax(1)).to(kind)
     with torch.no_grad():
         expected = module(torch.tensor(X, dtype=torch.float32).to(kind)).double().numpy()
-    np.testing.assert_allclose(as_predictor(module).ask(X), expected, atol=1e-3)
+    np.testing.assert_allclose(as_predictor(module).predict(X), expected, atol=1e-3)
 
 
 def test_several_sigmoids_at_the_end_are_probabilities_of_their_own():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 3), nn.Sigmoid())
-    found = as_predictor(module).ask(X)
-    np.testing.assert_array_equal(found, as_predictor(module, activation="none").ask(X))
+    found = as_predictor(module).predict(X)
+    np.testing.assert_array_equal(found, as_predictor(module, activation="none").predict(X))
     logits = nn.Sequential(nn.Linear(3, 3), nn.Identity())
-    np.testing.assert_allclose(as_predictor(logits).ask(X).sum(axis=1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(as_predictor(logits).predict(X).sum(axis=1), 1.0, atol=1e-6)
 
 
 def test_one_logit_is_left_as_it_is_and_told():
     module = nn.Linear(3, 1)
     raw = as_predictor(module)
-    np.testing.assert_array_equal(raw.ask(X), as_predictor(module, activation="none").ask(X))
-    assert raw.told_params["activation"] == "auto"
+    np.testing.assert_array_equal(raw.predict(X), as_predictor(module, activation="none").predict(X))
+    assert raw.params["activation"] == "auto"
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
-from agnostix.core.models import torch_modes  # noqa: E402
-from agnostix.core.models.torch_modes import evaluating  # noqa: E402
+from agnostix.core.models import torch_session  # noqa: E402
+from agnostix.core.models.torch_session import evaluating  # noqa: E402
 
 X = np.zeros((1, 3))
 PICTURES = np.random.default_rng(0).random((3, 6, 6))
@@ -29,15 +29,15 @@ class Gate(nn.Module):
         return torch.full((len(x), 1), float(before or self.training))
 
 
-def ask(predictor, found):
-    found.append(predictor.ask(X)[0, 0])
+def predict(predictor, found):
+    found.append(predictor.predict(X)[0, 0])
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["same", "shared part"])
 def test_threads_that_ask_a_module_at_once_all_find_it_evaluating(wrapped):
     gate = Gate().train()
     found = []
-    first = Thread(target=ask, args=(as_predictor(gate), found))
+    first = Thread(target=predict, args=(as_predictor(gate), found))
     first.start()
     assert gate.arrived.wait(30)
     with evaluating(nn.Sequential(gate) if wrapped else gate):
@@ -52,7 +52,7 @@ def test_one_that_comes_while_another_asks_puts_the_first_mode_back():
     gate = Gate().train()
     with evaluating(gate):
         gate.open.set()
-        assert as_predictor(gate).ask(X) == 0.0
+        assert as_predictor(gate).predict(X) == 0.0
         assert not gate.training
     assert gate.training
 
@@ -66,8 +66,8 @@ def test_each_part_gets_its_own_mode_back_and_nothing_is_kept():
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), evaluating(module):
         module(torch.zeros(1, 3))
     assert [part.training for part in module.modules()] == found == [True, False, True, True]
-    assert not torch_modes._MODES._found
-    assert not torch_modes._MODES._n_askers
+    assert not torch_session._TRAINING._original
+    assert not torch_session._TRAINING._n_holders
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])

@@ -1,4 +1,4 @@
-"""What is made of the answers of a torch module."""
+"""From what a torch module returns to a matrix of outputs."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ import torch
 from agnostix.exceptions import ModelOutputError
 
 _ROUNDING = 1e-3
-"""How far probabilities may sum to something else than 1, in single precision."""
+"""Deviation from 1 that the sum of probabilities may have, in single precision."""
 
 
 @dataclass(frozen=True)
-class TorchAnswers:
-    """From what a module gives to numbers of shape (n, n_outputs).
+class TorchOutputs:
+    """Picks the tensor that is meant, and applies the activation.
 
     Attributes
     ----------
     module : torch.nn.Module
-        Which.
     output : int, str or None
-        Which entry of a tuple or dict the answer is.
+        Entry of a tuple or dict.
     activation : {"auto", "softmax", "sigmoid", "none"}
-        What is made of it.
     known : dict
-        Under "are_probabilities" what the first answers were; kept from call to call.
+        Under "are_probabilities" what the first outputs were; kept from call to call.
     """
 
     module: Any
@@ -37,45 +35,27 @@ class TorchAnswers:
 
     @property
     def name(self) -> str:
-        """The module's."""
+        """Class of the module."""
         return type(self.module).__name__
 
     @property
     def applied(self) -> str:
-        """The activation in use; "auto" where no answer has been seen that tells."""
+        """The activation in use; "auto" until outputs have been seen that decide it."""
         if self.activation != "auto" or "are_probabilities" not in self.known:
             return self.activation
         return "none" if self.known["are_probabilities"] else "softmax"
 
-    def made(self, given: Any, n_rows: int) -> Any:
-        """Numbers for each row.
-
-        Parameters
-        ----------
-        given : object
-            What the module gives.
-        n_rows : int
-            Rows that it was asked about.
-
-        Returns
-        -------
-        tensor of shape (n_rows, n_outputs)
-            Of float32, or the module's own type where that is finer.
-
-        Raises
-        ------
-        ModelOutputError
-            If there is no such tensor in it, or probabilities turn out to be none.
-        """
+    def to_matrix(self, given: Any, n_rows: int) -> Any:
+        """Outputs (n_rows, n_outputs) in single precision, or the module's own if that is finer."""
         answers = self._matrix(self._entry(given), n_rows)
-        are_probabilities = self._decided(answers) if self.activation == "auto" else None
+        are_probabilities = self._decide(answers) if self.activation == "auto" else None
         answers = answers.to(torch.promote_types(answers.dtype, torch.float32))
         if self.activation == "softmax" or are_probabilities is False:
             return torch.softmax(answers, dim=1)
         return torch.sigmoid(answers) if self.activation == "sigmoid" else answers
 
     def _entry(self, given: Any) -> Any:
-        """The tensor that is meant."""
+        """The tensor among what the module returned."""
         if isinstance(given, torch.Tensor):
             if self.output is not None:
                 raise ModelOutputError(
@@ -120,8 +100,8 @@ class TorchAnswers:
             )
         return answers.flatten(1) if answers.ndim > 1 else answers[:, None]
 
-    def _decided(self, answers: Any) -> bool | None:
-        """Whether they are probabilities, as the first ones were; None where there is nothing to decide."""
+    def _decide(self, answers: Any) -> bool | None:
+        """Whether outputs are probabilities, as decided by the first; None if there are none to decide by."""
         answers = answers[answers.isfinite().all(dim=1)].detach()
         if answers.shape[1] < 2 or len(answers) == 0:
             return None
@@ -138,7 +118,7 @@ class TorchAnswers:
         return bool(self.known["are_probabilities"])
 
     def _are_probabilities(self, answers: Any) -> bool:
-        """Of one class each, or, where the module ends in a sigmoid, of several at once."""
+        """Whether rows sum to 1, or the module ends in a sigmoid."""
         if not bool((answers >= 0).all() & (answers <= 1 + _ROUNDING).all()):
             return False
         if isinstance(list(self.module.modules())[-1], torch.nn.Sigmoid):
@@ -149,7 +129,7 @@ class TorchAnswers:
 
 
 def _parts(given: Any) -> dict[Any, Any]:
-    """What can be picked, by name and place; empty where there is nothing."""
+    """Entries of a tuple or dict by name and position; empty for other objects."""
     if isinstance(given, Mapping):
         return dict(given)
     if not isinstance(given, tuple | list):
