@@ -338,7 +338,7 @@ class OcclusionExplainer(BackgroundExplainer):
         values, errors, base = (np.stack(part) for part in zip(*found, strict=True))
         n_masks = self._soft_masks.points.n_points
         n_rows = len(pictures) * (1 + n_masks)
-        dof = Detail(np.array(self._fades.points.n_blocks - 1.0), ())
+        dof = Detail(np.array(self._soft_masks.points.n_blocks - 1.0), ())
         told = extras | {"n_masks": n_masks, DEGREES_OF_FREEDOM: dof} | self._masker.told_fill(rows)
         return self._told(rows, names, values, errors, base, picked(own, which), told, n_rows)
 

@@ -171,7 +171,7 @@ class Explanation:
         return tuple(dim for dim in ("row", "output") if dim in self.dims)
 
     def labels(self, dim: str) -> Any:
-        """Names or coordinates of a dim's entries, counted from 0 where they have none.
+        """Give the names or coordinates of a dim's entries, or count them from 0.
 
         Parameters
         ----------

@@ -60,7 +60,8 @@ def _by_feature(explanation: Explanation) -> tuple[Floats, Floats]:
 
 def _table(array: Floats, dims: tuple[str, ...]) -> Floats:
     if "row" in dims:
-        array, dims = np.take(array, [0], axis=dims.index("row")), tuple(dim for dim in dims if dim != "row")
+        array = np.moveaxis(array, dims.index("row"), 0)[0]
+        dims = tuple(dim for dim in dims if dim != "row")
     array = np.moveaxis(array, dims.index("feature"), 0)
     return array.reshape(len(array), -1)
 
