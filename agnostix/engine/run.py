@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 
-from agnostix.core.masking import MaskBlock, Masker, Plan
+from agnostix.core.masking import MaskBlock, MaskedRows, Masker, Plan
 from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine.batches import Demand, lay_out, tasks_of
@@ -84,7 +83,7 @@ class Run:
         return n_rows * sum(part.rows.size for part in self.masker.draws(plan.masks))
 
     def answer(
-        self, plan: Plan, X: Any, keep_going: KeepGoing | None = None, places: Codes | None = None
+        self, plan: Plan, X: MaskedRows, keep_going: KeepGoing | None = None, places: Codes | None = None
     ) -> list[Answered]:
         """Put a plan to the model for every row of a table; rows that are alike are put once.
 
@@ -92,8 +91,8 @@ class Run:
         ----------
         plan : Plan
             The masks.
-        X : DataFrame or ndarray of n_rows rows
-            The table; not changed.
+        X : MaskedRows
+            The rows; not changed.
         keep_going : callable, default=None
             Which rows go on after a stage; it sees one of each kind. None: all.
         places : ndarray of int of shape (n_rows,), default=None
@@ -109,7 +108,7 @@ class Run:
         EngineError
             If the model fails, answers what cannot be used, or a worker dies: names batch and cause.
         """
-        first, which = self.masker.distinct(X)
+        first, which = X.distinct()
         named = np.arange(which.size) if places is None else places
         going = np.arange(first.size)
         answered: list[Answered] = []
@@ -126,25 +125,25 @@ class Run:
                 break
         return answered
 
-    def _stage(self, masks: Bools, X: Any, rows: Codes, named: Codes) -> Answered:
+    def _stage(self, masks: Bools, X: MaskedRows, rows: Codes, named: Codes) -> Answered:
         draws = self.masker.draws(masks)
         n_draws = np.array([part.rows.size for part in draws])
-        width, merges, whole = self.masker.width(X), self.masker.merges, 0
+        width, merges, whole = X.n_values, self.masker.merges, 0
         if self._is_composed(X, rows):  # elsewhere: what is held here are rows in pieces, and masks
             width, merges, whole = masks.shape[1], False, width * self.masker.weights.size
         demand = Demand(rows.size, n_draws, width, self.n_outputs, self.summary.kept, merges, whole)
         n_workers = effective_n_jobs(self.n_jobs)
         layout = lay_out(demand, n_workers)
         blocks = [MaskBlock(part, masks[part], tuple(draws[part])) for part in layout.masks]
-        job = Job(self.predictor, self.masker, blocks, layout, X, rows, named, self.n_outputs, self.summary)
+        job = Job(self.predictor, blocks, layout, X, rows, named, self.n_outputs, self.summary)
         tasks = tasks_of(layout, rows.size, n_workers)
         done = carry_out(job, tasks, self.n_jobs, self.verbose)
         found = _joined(job, done)
         return Answered(rows, found, sum(one.n_model_rows for one in done))
 
-    def _is_composed(self, X: Any, rows: Codes) -> bool:
+    def _is_composed(self, X: MaskedRows, rows: Codes) -> bool:
         """Whether the model puts masked rows together itself."""
-        return self.predictor.supports(MaskComposer) and self.masker.compose(X, rows[:1]) is not None
+        return self.predictor.supports(MaskComposer) and X.compose(rows[:1]) is not None
 
 
 def _joined(job: Job, done: list[Done]) -> tuple[Floats, ...]:

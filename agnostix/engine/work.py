@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from agnostix.core.masking import Builder, Composition, MaskBlock, Masker
+from agnostix.core.masking import Builder, MaskBlock, MaskedRows, MaskingInputs
 from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.engine.asker import Asker
@@ -24,14 +23,12 @@ class Job:
     ----------
     predictor : Predictor
         The model.
-    masker : Masker
-        What stands in for hidden values.
     blocks : list of MaskBlock
         The masks, in the layout's parts.
     layout : Layout
         How the work is cut.
-    X : DataFrame or ndarray of n_all_rows rows
-        The table.
+    X : MaskedRows
+        All rows.
     rows : ndarray of int of shape (n_rows,)
         Its rows that are asked about.
     named : ndarray of int of shape (n_all_rows,)
@@ -43,10 +40,9 @@ class Job:
     """
 
     predictor: Predictor
-    masker: Masker
     blocks: list[MaskBlock]
     layout: Layout
-    X: Any
+    X: MaskedRows
     rows: Codes
     named: Codes
     n_outputs: int
@@ -134,7 +130,7 @@ class Worker:
     def _collected(self, task: Task) -> tuple[Floats, int]:
         """What is kept, of shape (n_masks, kept, n_rows, n_outputs), and how many answers there were."""
         job, rows = self._job, self._job.rows[task.rows]
-        builder = job.masker.builder(job.X, rows, job.layout.most if job.layout.fits else 0)
+        builder = job.X.builder(rows, job.layout.most if job.layout.fits else 0)
         pieces = self._pieces(rows)
         blocks = job.blocks[task.parts]
         first, n_masks = blocks[0].places.start, blocks[-1].places.stop - blocks[0].places.start
@@ -172,13 +168,13 @@ class Worker:
                 answers[part] = found
         return (answers if distinct is None else answers[distinct[1]]).reshape(shape), n_cells
 
-    def _pieces(self, rows: Codes) -> Composition | None:
+    def _pieces(self, rows: Codes) -> MaskingInputs | None:
         """The rows for a model that composes them itself, where it can and they can be."""
         if not self._job.predictor.supports(MaskComposer):
             return None
-        return self._job.masker.compose(self._job.X, rows)
+        return self._job.X.compose(rows)
 
-    def _composed(self, pieces: Composition, block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
+    def _composed(self, pieces: MaskingInputs, block: MaskBlock, rows: Codes) -> tuple[Floats, int]:
         answers = np.empty((block.n_draws, rows.size, self._job.n_outputs))
         n_asked = rows.size * block.n_draws
         try:

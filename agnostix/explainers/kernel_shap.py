@@ -14,12 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.base.outputs import picked
 from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.frames import take_rows
-from agnostix.core.masking import Background
-from agnostix.core.masking.masker import MASKER_METHODS
+from agnostix.core.masking import Background, MaskedRows, MaskerConstraint
 from agnostix.core.masking.medoids import medoids
 from agnostix.core.seeds import seed_of
-from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine import GroupMeans
 from agnostix.exceptions import DataError
@@ -92,8 +90,8 @@ class KernelShapExplainer(BackgroundExplainer):
         Columns that are known together, such as those of one label.
     masker : Masker, default=None
         What hides features, instead of a background of rows:
-        `agnostix.perturb.SegmentMasker` segments of pictures,
-        `agnostix.perturb.TextMasker` words of texts. Its own rows, weights and
+        `agnostix.maskers.SegmentMasker` segments of pictures,
+        `agnostix.maskers.TextMasker` words of texts. Its own rows, weights and
         groups hold then, not those of the parameters above, and add no error.
     link : {"identity", "logit"}, default="identity"
         Applied to the mean prediction of a coalition: values in model output
@@ -146,7 +144,7 @@ class KernelShapExplainer(BackgroundExplainer):
     of each row, the ``forecast`` of those that `tol` takes, the ``kernel``
     (of each row, where each has features of its own), ``background_size``, the
     ``background_size_to_halve_error``, for log-odds the model's own answers
-    (``raw_outputs``), and what a masker tells of its players.
+    (``raw_outputs``), and the segments or words that a masker has found.
 
     References
     ----------
@@ -181,7 +179,7 @@ class KernelShapExplainer(BackgroundExplainer):
         "background": [StrOptions({"sample", "medoids", "all"})],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": [dict, None],
-        "masker": [HasMethods(MASKER_METHODS), None],
+        "masker": [MaskerConstraint(), None],
         "link": [StrOptions({"identity", "logit"})],
         "outputs": "no_validation",
         "n_jobs": [Integral, None],
@@ -244,7 +242,7 @@ class KernelShapExplainer(BackgroundExplainer):
         self._validate_params()
         self._check_kernel()
         self._seed = seed_of(self.random_state)
-        table = self._learn_background(X, y, sample_weight)
+        rows = self._learn_background(X, y, sample_weight)
         n_players = len(self.players_.names)
         self._groups = self._grouped()
         self._kernel_params: KernelParams | None = None
@@ -252,10 +250,10 @@ class KernelShapExplainer(BackgroundExplainer):
         self.budget_ = self._budget_for(n_players)
         self._known: list[tuple[Questions, Solver]] = []
         every = self._questions(np.ones(n_players, dtype=bool), {})
-        self.kernel_ = self._chosen_kernel(every, table.shape[0])
-        learns = self._masker.same_players and self.kernel_ in ("pooled", "none")
+        self.kernel_ = self._chosen_kernel(every, len(rows))
+        learns = self._masker.same_features and self.kernel_ in ("pooled", "none")
         if every.coalitions is not None and learns:
-            self._kernel_params = self._learned_kernel(every, table)
+            self._kernel_params = self._learned_kernel(every, rows)
         prefixes = [every] if self.tol is None else every.prefixes()
         self._known = [(prefix, self._solver(prefix, self.kernel_)) for prefix in prefixes]
         return self
@@ -283,17 +281,17 @@ class KernelShapExplainer(BackgroundExplainer):
         EngineError
             If the model fails.
         """
-        table, wanted = self._checked_table(X, outputs)
-        shares = RowShares.empty(self._masker.present(table), len(self.output_names_))
-        session, kernels = self._session(), np.empty(table.shape[0], dtype="<U6")
-        for questions, rows in self._by_pattern(table):
-            kernels[rows] = kernel = self._kernel_of(questions)
+        rows, wanted = self._checked_rows(X, outputs)
+        shares = RowShares.empty(rows.present, len(self.output_names_))
+        session, kernels = self._session(), np.empty(len(rows), dtype="<U6")
+        for questions, places in self._by_pattern(rows):
+            kernels[places] = kernel = self._kernel_of(questions)
             if self.tol is None or questions.is_exact:
-                session.play(questions, self._solver(questions, kernel), table, rows, shares)
+                session.play(questions, self._solver(questions, kernel), rows, places, shares)
             else:
                 solver_of = partial(self._solver, kernel=kernel)
-                session.play_until(self.tol, questions, solver_of, table, rows, shares)
-        return self._explanation(table, wanted, shares, kernels)
+                session.play_until(self.tol, questions, solver_of, rows, places, shares)
+        return self._explanation(rows, wanted, shares, kernels)
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about at most, before anything runs.
@@ -308,8 +306,8 @@ class KernelShapExplainer(BackgroundExplainer):
         int
         """
         check_is_fitted(self)
-        table, session = self._read(X), self._session()
-        return sum(session.cost(questions, rows.size) for questions, rows in self._by_pattern(table))
+        rows, session = self._read(X), self._session()
+        return sum(session.cost(questions, places.size) for questions, places in self._by_pattern(rows))
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self.background == "all":
@@ -327,7 +325,7 @@ class KernelShapExplainer(BackgroundExplainer):
         return np.argsort(order) % min(N_GROUPS, n_rows)
 
     def _check_kernel(self) -> None:
-        if self.kernel == "pooled" and self.masker is not None and not self.masker.same_players:
+        if self.kernel == "pooled" and self.masker is not None and not self.masker.same_features:
             raise DataError(
                 "The 'kernel' parameter of KernelShapExplainer must be 'auto', 'row' or 'none' with a masker "
                 "that gives each row features of its own, got 'pooled'."
@@ -355,16 +353,16 @@ class KernelShapExplainer(BackgroundExplainer):
 
     def _design(self, n_players: int) -> Coalitions | None:
         """Pairs of coalitions for rows in which so many players vary; None for all coalitions."""
-        budget = self.budget_ if self._masker.same_players else self._budget_for(n_players)
+        budget = self.budget_ if self._masker.same_features else self._budget_for(n_players)
         if 2**n_players <= budget or (self.budget == "auto" and n_players <= EXACT_PLAYERS):
             return None
         n_pairs = min((budget - 2) // 2, n_pairs_of_all(n_players))
         return leverage_pairs(n_players, n_pairs, self._seed)
 
-    def _by_pattern(self, table: Any) -> Iterator[tuple[Questions, Codes]]:
-        """Rows in which the same players vary, and what is asked of them."""
-        patterns, which = np.unique(self._masker.varying(table), axis=0, return_inverse=True)
-        if not self._masker.same_players:
+    def _by_pattern(self, rows: MaskedRows) -> Iterator[tuple[Questions, Codes]]:
+        """Places of rows in which the same players vary, and what is asked of them."""
+        patterns, which = np.unique(rows.varying, axis=0, return_inverse=True)
+        if not self._masker.same_features:
             self._budget_for(int(patterns.sum(axis=1).max()))  # or an error, before anything costs
         designs: dict[int, Coalitions | None] = {}
         for number, varying in enumerate(patterns):
@@ -383,17 +381,17 @@ class KernelShapExplainer(BackgroundExplainer):
 
     def _kernel_of(self, questions: Questions) -> str:
         """That of all rows, or, where each has players of its own, that of those which are asked this."""
-        return self.kernel_ if self._masker.same_players else self._chosen_kernel(questions, n_rows=0)
+        return self.kernel_ if self._masker.same_features else self._chosen_kernel(questions, n_rows=0)
 
-    def _learned_kernel(self, every: Questions, table: Any) -> KernelParams:
+    def _learned_kernel(self, every: Questions, rows: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with "none" only how much the regression leaves over."""
         assert every.coalitions is not None
-        order = np.random.default_rng([self._seed, 2]).permutation(table.shape[0])
+        order = np.random.default_rng([self._seed, 2]).permutation(len(rows))
         n_pairs = min(every.coalitions.n_pairs, every.players.size - 1 + MAX_LEARNING_DOF)
         asked = Questions(every.varying, every.coalitions.prefix(n_pairs), every.asks_empty)
         assert asked.coalitions is not None
         session = self._session()
-        worths, n_model_rows = session.ask(asked, take_rows(table, np.sort(order[:N_PILOTS])))
+        worths, n_model_rows = session.ask(asked, rows[np.sort(order[:N_PILOTS])])
         self.n_model_rows_ += n_model_rows
         empty = worths[1] if every.asks_empty else session.worth_of_none
         rest = worths[1 + int(every.asks_empty) :]
@@ -424,7 +422,7 @@ class KernelShapExplainer(BackgroundExplainer):
             self._predictor, self._masker, n_outputs, means, scale, empty, self.n_jobs, self.verbose
         )
 
-    def _explanation(self, table: Any, wanted: Any, shares: RowShares, kernels: Any) -> Explanation:
+    def _explanation(self, rows: MaskedRows, wanted: Any, shares: RowShares, kernels: Any) -> Explanation:
         which, names, extras = self._picked(wanted, shares.answers)
         sampled = picked(shares.coalition_variances, which)
         drawn = picked(shares.background_variances, which)
@@ -434,10 +432,10 @@ class KernelShapExplainer(BackgroundExplainer):
             "background_std_errors": Detail(np.sqrt(drawn), by_value),
             "evaluations": Detail(shares.evaluations, by_row),
             "forecast": Detail(shares.forecast, by_row),
-            "kernel": self.kernel_ if self._masker.same_players else Detail(kernels, by_row),
+            "kernel": self.kernel_ if self._masker.same_features else Detail(kernels, by_row),
             "background_size_to_halve_error": Detail(self._size_to_halve(sampled, drawn), by_row),
         }
-        extras |= self._masker.extras(table)
+        extras |= rows.details()
         if self.link != "identity":
             extras["raw_outputs"] = Detail(picked(shares.answers, which), ("row", "output"))
         return Explanation(
@@ -445,8 +443,8 @@ class KernelShapExplainer(BackgroundExplainer):
             std_errors=np.sqrt(sampled + drawn),
             base_values=picked(shares.base_values, which),
             outputs=picked(shares.outputs, which),
-            data=self._masker.data(table),
-            feature_names=self._masker.players_of(table).names,
+            data=rows.data,
+            feature_names=rows.features.names,
             output_names=names,
             quantity="contribution",
             completeness="outputs - base_values",

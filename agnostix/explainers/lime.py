@@ -14,9 +14,8 @@ from agnostix.core.base import AttributionExplainer
 from agnostix.core.base.outputs import picked
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, column_names, take_rows
-from agnostix.core.masking import Players
+from agnostix.core.masking import MaskerConstraint, Players, read_rows
 from agnostix.core.masking.background import checked_weights
-from agnostix.core.masking.masker import MASKER_METHODS
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions, validate_data
 from agnostix.core.typing import Codes
@@ -217,7 +216,7 @@ class LimeExplainer(AttributionExplainer):
         "values": [StrOptions({"coef_x", "coef"})],
         "stability": [Interval(Real, 0.5, 1, closed="neither"), None],
         "feature_groups": [dict, None],
-        "masker": [HasMethods(MASKER_METHODS), None],
+        "masker": [MaskerConstraint(), None],
         "outputs": "no_validation",
         "n_jobs": [Integral, None],
         "random_state": ["random_state", np.random.Generator],
@@ -398,7 +397,10 @@ class LimeExplainer(AttributionExplainer):
         table = as_table(X)
         predictor = self._fit_predictor(table, y, sample_weight)
         validate_data(self, X=table, skip_check_array=True)
-        self.players_, self._same_players = Players.of(column_names(table), self.feature_groups), True
+        self.players_, self._same_features = (
+            Players.from_names(column_names(table), self.feature_groups),
+            True,
+        )
         n_features = len(self.players_.names)
         self._check_most(n_features)
         self.kernel_width_ = float(self.kernel_width or WIDTH_PER_ROOT * np.sqrt(n_features))
@@ -411,11 +413,11 @@ class LimeExplainer(AttributionExplainer):
 
     def _mask_vicinity(self, X: Any, y: Any, sample_weight: Any) -> MaskVicinity:
         """See that rows can be masked, and that the model answers."""
-        rows = self.masker.read(X)
-        shown = self.masker.unmasked(rows)
+        rows = read_rows(self.masker, X)
+        shown = rows.unmasked
         predictor = self._fit_predictor(shown, y, sample_weight)
         self.n_features_in_ = int(np.prod(shown.shape[1:]))
-        self.players_, self._same_players = self.masker.players_of(rows), self.masker.same_players
+        self.players_, self._same_features = rows.features, self.masker.same_features
         self._check_most(len(self.players_.names))
         self.kernel_width_ = float(self.kernel_width or MASK_WIDTH)
         self._try_model(predictor, shown[:N_MASKED], known_again=True)
@@ -495,7 +497,7 @@ class LimeExplainer(AttributionExplainer):
             base_values=picked(fits.output - total, which),
             outputs=picked(found.answers, which),
             data=self._vicinity.data(rows),
-            feature_names=self._vicinity.players_of(rows).names,
+            feature_names=self._vicinity.features_of(rows).names,
             output_names=names,
             quantity="contribution" if self.values == "coef_x" else "coefficient",
             completeness="surrogate" if self.values == "coef_x" else None,

@@ -21,8 +21,8 @@ from agnostix.core.base.outputs import picked
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, column_names, take_rows
 from agnostix.core.masking import Players
-from agnostix.core.masking.alike import check_alike
-from agnostix.core.masking.identity import distinct_rows
+from agnostix.core.masking.duplicates import distinct_rows
+from agnostix.core.masking.schema import check_schema
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
@@ -243,7 +243,7 @@ class MimicTree(RuleExports, AttributionExplainer):
         y = self._checked_truth(table, y)
         predictor = self._fit_predictor(table, y)
         validate_data(self, X=table, skip_check_array=True)
-        self.players_ = Players.of(column_names(table), None)
+        self.players_ = Players.from_names(column_names(table), None)
         self._like = take_rows(table, np.arange(min(N_SHOWN, table.shape[0])))
         self._check_rows(table.shape[0])
         self._try_model(predictor, self._shown_rows(), known_again=True)
@@ -574,7 +574,7 @@ class MimicTree(RuleExports, AttributionExplainer):
     def _read(self, X: Any) -> Any:
         check_is_fitted(self)
         table = as_table(X)
-        check_alike(table, self._like)
+        check_schema(table, self._like)
         return table
 
     def _answered(self, X: Any) -> Floats:

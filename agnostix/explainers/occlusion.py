@@ -14,13 +14,12 @@ from agnostix.core.base.outputs import picked, select_outputs
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.frames import is_frame
-from agnostix.core.masking import Background, Plan, SegmentMasker, one_hidden_at_a_time
+from agnostix.core.masking import Background, MaskerConstraint, Plan, SegmentMasker, one_hidden_at_a_time
 from agnostix.core.masking.fills import is_stack
-from agnostix.core.masking.masker import MASKER_METHODS
 from agnostix.core.masking.pictures import as_pixels
 from agnostix.core.models import Differentiable, MaskComposer
 from agnostix.core.seeds import seed_of
-from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Floats
 from agnostix.engine import InpaintedWindows, MeanAndVariance, Run, SoftMasks, Survey, TableRows
 from agnostix.exceptions import DataError
@@ -186,7 +185,7 @@ class OcclusionExplainer(BackgroundExplainer):
         "sigma": [Interval(Real, 0, None, closed="neither")],
         "background_size": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": [dict, None],
-        "masker": [HasMethods(MASKER_METHODS), None],
+        "masker": [MaskerConstraint(), None],
         "outputs": "no_validation",
         "n_jobs": [Integral, None],
         "random_state": ["random_state", np.random.Generator],
@@ -286,7 +285,7 @@ class OcclusionExplainer(BackgroundExplainer):
         EngineError
             If the model fails.
         """
-        rows, wanted = self._checked_table(X, outputs)
+        rows, wanted = self._checked_rows(X, outputs)
         if self.method_ == "rise":
             return self._rise(rows, wanted)
         if self.method_ == "mask":
@@ -297,15 +296,15 @@ class OcclusionExplainer(BackgroundExplainer):
         values = picked(means[:, :1] - means[:, 1 : 1 + n_hidden], which)
         errors = picked(np.sqrt(variances[:, 1 : 1 + n_hidden] * self._share_per_draw()), which)
         base = picked(means[:, -1], which) if self.base_values_ is None else self.base_values_[which]
-        features = self._masker.players_of(rows).names
+        features = rows.features.names
         if self._windows is not None:
             windows = Detail(values, ("row", "window", "output"))
-            extras |= {"windows": windows} | ({} if self._inpaints else self._masker.told_fill(rows))
+            extras |= {"windows": windows} | ({} if self._inpaints else rows.fill_details())
             values, features = self._windows.spread(values), ()
             errors = self._windows.spread(errors)
         elif self.base_values_ is None:
-            extras |= self._masker.extras(rows)
-            values = np.where(self._masker.present(rows)[:, :, None], values, np.nan)
+            extras |= rows.details()
+            values = np.where(rows.present[:, :, None], values, np.nan)
         outputs = picked(means[:, 0], which)
         return self._told(rows, names, values, errors, base, outputs, extras, n_model_rows, features)
 
@@ -318,7 +317,7 @@ class OcclusionExplainer(BackgroundExplainer):
     def _inpainted(self, rows: Any) -> tuple[Floats, Floats, int]:
         """The same where each window is filled in from what is around it."""
         assert self._windows is not None
-        pictures = self._masker.unmasked(rows)
+        pictures = rows.unmasked
         own = self._answers(pictures)
         (found,) = zip(
             *self._survey().answer(InpaintedWindows(self._windows, pictures, self._seed)), strict=True
@@ -329,7 +328,7 @@ class OcclusionExplainer(BackgroundExplainer):
     def _rise(self, rows: Any, wanted: Any) -> Explanation:
         """Maps from soft masks."""
         assert self._soft_masks is not None
-        pictures = self._masker.unmasked(rows)
+        pictures = rows.unmasked
         own = self._answers(pictures)
         which, names, extras = self._picked(wanted, own)
         composed = self._predictor.supports(MaskComposer)
@@ -339,12 +338,12 @@ class OcclusionExplainer(BackgroundExplainer):
         n_masks = self._soft_masks.points.n_points
         n_rows = len(pictures) * (1 + n_masks)
         dof = Detail(np.array(self._soft_masks.points.n_blocks - 1.0), ())
-        told = extras | {"n_masks": n_masks, DEGREES_OF_FREEDOM: dof} | self._masker.told_fill(rows)
+        told = extras | {"n_masks": n_masks, DEGREES_OF_FREEDOM: dof} | rows.fill_details()
         return self._told(rows, names, values, errors, base, picked(own, which), told, n_rows)
 
     def _learned(self, rows: Any, wanted: Any) -> Explanation:
         """Masks that are learned, one for each picture and output."""
-        pictures = self._masker.unmasked(rows)
+        pictures = rows.unmasked
         own = self._answers(pictures)
         which, names, extras = self._picked(wanted, own)
         fills = np.broadcast_to(rows.fill[:, 0], pictures.shape)
@@ -366,7 +365,7 @@ class OcclusionExplainer(BackgroundExplainer):
             name: Detail(np.array([[getattr(one, name) for one in row] for row in found]), ("row", "output"))
             for name in _TOLD
         }
-        told |= self._masker.told_fill(rows)
+        told |= rows.fill_details()
         n_rows = 2 * len(pictures) + sum(one.n_rows for row in found for one in row)
         base = picked(hidden_all, which)
         return self._told(rows, names, masks, None, base, picked(own, which), extras | told, n_rows)
@@ -391,7 +390,7 @@ class OcclusionExplainer(BackgroundExplainer):
             std_errors=errors,
             base_values=base,
             outputs=outputs,
-            data=self._masker.data(rows),
+            data=rows.data,
             feature_names=features,
             output_names=names,
             quantity="mask" if is_mask else "effect",
@@ -443,7 +442,7 @@ class OcclusionExplainer(BackgroundExplainer):
 
     def _plan(self, rows: Any) -> Plan:
         """The row as it is, each thing hidden; and all of it, where that is not known already."""
-        n_players = len(self._masker.players_of(rows).names)
+        n_players = len(rows.features.names)
         if self._windows is None:
             (masks,) = one_hidden_at_a_time(n_players).stages
         else:

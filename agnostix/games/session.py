@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.frames import take_rows
-from agnostix.core.masking import Masker, Plan
+from agnostix.core.masking import MaskedRows, Masker, Plan
 from agnostix.core.models import Predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.engine import GroupMeans, Run
@@ -79,14 +78,14 @@ class Session:
         """
         return self._run(self.means).cost(Plan((questions.masks,)), n_rows)
 
-    def ask(self, questions: Questions, table: Any) -> tuple[Floats, int]:
+    def ask(self, questions: Questions, rows: MaskedRows) -> tuple[Floats, int]:
         """Worths with the whole background, for a kernel to be learned from.
 
         Parameters
         ----------
         questions : Questions
             What is asked of each row.
-        table : DataFrame or ndarray of n_rows rows
+        rows : MaskedRows
             The rows.
 
         Returns
@@ -97,11 +96,13 @@ class Session:
             Rows that the model was asked about.
         """
         whole = GroupMeans(np.zeros_like(self.means.groups), self.means.weights)
-        (answered,) = self._run(whole).answer(Plan((questions.masks,)), table)
+        (answered,) = self._run(whole).answer(Plan((questions.masks,)), rows)
         scale = WorthScale(self.scale.link, np.ones(1))
         return scale.whole(answered.found[0].transpose(1, 2, 0, 3)), answered.n_model_rows
 
-    def play(self, questions: Questions, solver: Solver, table: Any, rows: Codes, shares: RowShares) -> None:
+    def play(
+        self, questions: Questions, solver: Solver, rows: MaskedRows, places: Codes, shares: RowShares
+    ) -> None:
         """Ask about all coalitions and solve.
 
         Parameters
@@ -110,18 +111,19 @@ class Session:
             What is asked of each row.
         solver : Solver
             From worths to values.
-        table : DataFrame or ndarray
-            The table.
-        rows : ndarray of int of shape (n,)
-            Its rows that play.
+        rows : MaskedRows
+            All rows.
+        places : ndarray of int of shape (n,)
+            Those that play.
         shares : RowShares
             Where the result goes.
         """
         summary = self._summary(questions, solver)
-        plan, some = Plan((questions.masks,)), take_rows(table, rows)
-        (answered,) = self._run(summary).answer(plan, some, places=rows)
+        plan = Plan((questions.masks,))
+        (answered,) = self._run(summary).answer(plan, rows[places], places=places)
         n_evaluations = questions.n_evaluations
-        shares.put(rows, questions.players, answered.found, n_evaluations, np.full(rows.size, n_evaluations))
+        spent = np.full(places.size, n_evaluations)
+        shares.put(places, questions.players, answered.found, n_evaluations, spent)
         shares.n_model_rows += answered.n_model_rows
 
     def play_until(
@@ -129,8 +131,8 @@ class Session:
         tol: float,
         questions: Questions,
         solver_of: Callable[[Questions], Solver],
-        table: Any,
-        rows: Codes,
+        rows: MaskedRows,
+        places: Codes,
         shares: RowShares,
     ) -> None:
         """Ask in stages, each about twice as many coalitions, until a row's errors are small enough.
@@ -143,10 +145,10 @@ class Session:
             The most that is asked of a row.
         solver_of : callable
             From the questions up to a stage to how they are solved.
-        table : DataFrame or ndarray
-            The table.
-        rows : ndarray of int of shape (n,)
-            Its rows that play.
+        rows : MaskedRows
+            All rows.
+        places : ndarray of int of shape (n,)
+            Those that play.
         shares : RowShares
             Where the result goes.
         """
@@ -155,12 +157,14 @@ class Session:
         plan = Plan(questions.stages(prefixes))
         n_bytes = 8 * plan.n_masks * self.means.kept * self.n_outputs
         n_rows = max(1, _STAGED_BYTES // n_bytes)
-        for start in range(0, rows.size, n_rows):
-            self._staged(Stopping(tol, summaries), plan, table, rows[start : start + n_rows], shares)
+        for start in range(0, places.size, n_rows):
+            self._staged(Stopping(tol, summaries), plan, rows, places[start : start + n_rows], shares)
 
-    def _staged(self, stopping: Stopping, plan: Plan, table: Any, rows: Codes, shares: RowShares) -> None:
-        stages = self._run(self.means).answer(plan, take_rows(table, rows), stopping.keep_going, rows)
-        last = last_stages([stage.rows for stage in stages], rows.size)
+    def _staged(
+        self, stopping: Stopping, plan: Plan, rows: MaskedRows, places: Codes, shares: RowShares
+    ) -> None:
+        stages = self._run(self.means).answer(plan, rows[places], stopping.keep_going, places)
+        last = last_stages([stage.rows for stage in stages], places.size)
         for number in range(len(stages)):
             stopped = np.flatnonzero(last == number)
             if stopped.size == 0:
@@ -170,7 +174,7 @@ class Session:
             questions = stopping.summaries[number].questions
             n = questions.n_evaluations
             forecast = np.ceil(n * np.maximum(1.0, relative_errors(solved) / stopping.tol) ** 2)
-            shares.put(rows[stopped], questions.players, solved, n, forecast)
+            shares.put(places[stopped], questions.players, solved, n, forecast)
         shares.n_model_rows += sum(stage.n_model_rows for stage in stages)
 
     def _summary(self, questions: Questions, solver: Solver) -> ShareSummary:

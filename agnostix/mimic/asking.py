@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import as_table, columns
-from agnostix.core.masking.alike import check_alike
+from agnostix.core.masking.schema import check_schema
 from agnostix.core.typing import Codes
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
@@ -76,7 +76,7 @@ class Asking:
             If it gives another number of rows, or a table of another make.
         """
         drawn = as_table(sampler(n_drawn, np.random.default_rng([self.seed, 1])))
-        check_alike(drawn, self.bootstrap.table)
+        check_schema(drawn, self.bootstrap.table)
         if drawn.shape[0] != n_drawn:
             raise DataError(
                 f"The 'synthetic' sampler of MimicTree was asked for {n_drawn} rows and gave "

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import columns, take_rows
-from agnostix.core.masking.identity import distinct_rows
+from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.order import own_order
 from agnostix.core.typing import Codes
 from agnostix.engine import Survey, TableRows

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import column_at, is_frame, to_numbers
-from agnostix.core.masking.identity import as_series, joined_column, value_codes
+from agnostix.core.masking.duplicates import as_series, joined_column, value_codes
 from agnostix.core.typing import Codes, Floats
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
 from agnostix.core.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
-from agnostix.core.masking.identity import first_of_each, value_codes
+from agnostix.core.masking.duplicates import first_of_each, value_codes
 from agnostix.core.masking.players import Players
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.core.masking.masker import Law
+from agnostix.core.masking.masker import MaskDistribution
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.coalitions import all_coalitions
 from agnostix.perturb.sobol import SobolBlocks
@@ -31,7 +31,7 @@ class MaskDraws:
     n_blocks: int
 
     @classmethod
-    def of(cls, n_players: int, n_draws: int, law: Law, seed: int) -> MaskDraws:
+    def of(cls, n_players: int, n_draws: int, distribution: MaskDistribution, seed: int) -> MaskDraws:
         """Draw masks, or list them all where they are no more.
 
         Parameters
@@ -40,7 +40,7 @@ class MaskDraws:
             Players, 1 or more.
         n_draws : int
             Masks at most.
-        law : {"bernoulli", "sizes"}
+        distribution : {"bernoulli", "sizes"}
             How they are drawn.
         seed : int
             Of the draws.
@@ -51,15 +51,17 @@ class MaskDraws:
         """
         if 2**n_players <= n_draws:
             masks = all_coalitions(n_players)
-            return cls(masks, n_draws * _chances(masks, law), 0)
-        points = SobolBlocks.of(n_players + (law == "sizes"), n_draws, seed)
+            return cls(masks, n_draws * _chances(masks, distribution), 0)
+        points = SobolBlocks.of(n_players + (distribution == "sizes"), n_draws, seed)
         u = points.points(slice(0, points.n_points))
-        masks = u >= 0.5 if law == "bernoulli" else kept_by_size(u[:, 1:], np.floor(u[:, 0] * n_players))
+        masks = (
+            u >= 0.5 if distribution == "bernoulli" else kept_by_size(u[:, 1:], np.floor(u[:, 0] * n_players))
+        )
         return cls(masks, np.ones(len(masks)), points.n_blocks)
 
     @classmethod
     def by_size(cls, n_players: int, n_draws: int, chances: Floats, seed: int) -> MaskDraws:
-        """Draw masks whose sizes follow a law of their own.
+        """Draw masks whose sizes follow a distribution of their own.
 
         Parameters
         ----------
@@ -104,10 +106,10 @@ def _numbers_of_masks(masks: Bools) -> Floats:
     return np.bincount(masks.sum(axis=1), minlength=masks.shape[1] + 1).astype(float)
 
 
-def _chances(masks: Bools, law: Law) -> Floats:
+def _chances(masks: Bools, distribution: MaskDistribution) -> Floats:
     """Of each of all masks."""
     d = masks.shape[1]
-    if law == "bernoulli" or d == 1:
+    if distribution == "bernoulli" or d == 1:
         return np.full(masks.shape[0], 0.5**d)
     kept = masks.sum(axis=1)
     return np.where(kept < d, 1.0 / (d * _numbers_of_masks(masks)[kept]), 0.0)

@@ -1,22 +1,18 @@
-"""The laws of LIME's masks over segments of a picture or words of a text, each weighted by its kernel.
+"""Distributions of LIME's masks over segments of a picture or words of a text, weighted by its kernel.
 
 A mask's weight depends on how many of d players it keeps, ``exp(-(1 - sqrt(kept / d))**2 / (2 width**2))``,
-by its cosine distance to the mask that keeps all. The players are exchangeable, so a law is known by how
-often it keeps how many.
+by its cosine distance to the mask that keeps all. The players are exchangeable, so a distribution is
+known by how often it keeps how many.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from agnostix.core.masking.masker import MaskDistribution
 from agnostix.core.typing import Floats
-
-Law = Literal["bernoulli", "sizes"]
-"""Each player kept with chance 1/2, or 1 to d players left out, each number alike likely; but one player
-alone is kept with chance 1/2, since nothing could be learned of it otherwise."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +31,8 @@ class MaskLaw:
     weight: float
 
     @classmethod
-    def of(cls, d: int, width: float, law: Law) -> MaskLaw:
-        """Weight a law of masks.
+    def of(cls, d: int, width: float, distribution: MaskDistribution) -> MaskLaw:
+        """Weight a distribution of masks.
 
         Parameters
         ----------
@@ -44,7 +40,7 @@ class MaskLaw:
             Players, at least 1.
         width : float
             Of the kernel, positive; LIME's own is 0.25, for pictures and texts alike.
-        law : {"bernoulli", "sizes"}
+        distribution : {"bernoulli", "sizes"}
             Pictures: each player is kept with chance 1/2. Texts: 1 to d players, each number alike likely,
             are left out.
 
@@ -54,7 +50,7 @@ class MaskLaw:
         """
         kept = np.arange(d + 1)
         logs = -((1.0 - np.sqrt(kept / d)) ** 2) / (2.0 * width**2)
-        sizes = _sizes(d, law)
+        sizes = _sizes(d, distribution)
         top = logs[sizes > 0.0].max()
         masses = sizes * np.exp(np.minimum(logs - top, 0.0))
         return cls(masses / masses.sum(), float(masses.sum() * np.exp(top)))
@@ -87,12 +83,12 @@ class MaskLaw:
         return np.arange(self.n_players + 1.0)
 
 
-def mask_weights(d: int, width: float, law: Law) -> Floats:
+def mask_weights(d: int, width: float, distribution: MaskDistribution) -> Floats:
     """Mean of the weight, of the weight times z_1, and of the weight times z_1 z_2.
 
     Parameters
     ----------
-    d, width, law
+    d, width, distribution
         As for `MaskLaw.of`.
 
     Returns
@@ -105,15 +101,15 @@ def mask_weights(d: int, width: float, law: Law) -> Floats:
     .. [1] D. Garreau and D. Mardaoui, "What does LIME really see in images?", ICML 2021.
     .. [2] D. Mardaoui and D. Garreau, "An analysis of LIME for text data", AISTATS 2021.
     """
-    masks = MaskLaw.of(d, width, law)
+    masks = MaskLaw.of(d, width, distribution)
     kept = np.arange(d + 1.0)
     pairs = float(masks.chances @ (kept * (kept - 1.0))) / max(1, d * (d - 1))
     return masks.weight * np.array([1.0, masks.alpha, pairs])
 
 
-def _sizes(d: int, law: Law) -> Floats:
+def _sizes(d: int, distribution: MaskDistribution) -> Floats:
     """Chance of keeping 0, 1, ..., d, before masks are weighted."""
-    if law == "sizes" and d > 1:
+    if distribution == "sizes" and d > 1:
         return np.append(np.full(d, 1.0 / d), 0.0)
     # Whole numbers of any size: no logarithm of a factorial, whose last digits would show in the variance.
     ways = 1

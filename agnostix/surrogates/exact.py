@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import assembled, column_values, take_rows
-from agnostix.core.masking.identity import distinct_rows
+from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError

@@ -10,8 +10,7 @@ import numpy as np
 
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
-from agnostix.core.masking import MaskBlock, Masker, Plan, Players
-from agnostix.core.masking.masker import read_alike
+from agnostix.core.masking import MaskBlock, MaskedRows, Masker, Plan, Players, read_rows
 from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.engine import Run, Survey
@@ -55,8 +54,8 @@ class MaskVicinity:
         """Nothing is asked before rows are known."""
         return 0
 
-    def read(self, X: Any) -> Any:
-        """Rows as the masker has them.
+    def read(self, X: Any) -> MaskedRows:
+        """Rows as the masker has read them.
 
         Parameters
         ----------
@@ -65,31 +64,31 @@ class MaskVicinity:
 
         Returns
         -------
-        object
+        MaskedRows
 
         Raises
         ------
         DataError
-            If it cannot, or the rows have other players than those seen in fit.
+            If it cannot, or the rows have other features than those seen in fit.
         """
-        return read_alike(self.masker, X, self.players)
+        return read_rows(self.masker, X, self.players)
 
-    def data(self, rows: Any) -> Any:
+    def data(self, rows: MaskedRows) -> Any:
         """The rows as an Explanation holds them."""
-        return self.masker.data(rows)
+        return rows.data
 
-    def players_of(self, rows: Any) -> Players:
-        """Their players."""
-        return self.masker.players_of(rows)
+    def features_of(self, rows: MaskedRows) -> Players:
+        """Their features."""
+        return rows.features
 
-    def cost(self, rows: Any) -> int:
+    def cost(self, rows: MaskedRows) -> int:
         """Model rows that masks take at most."""
         return sum(
             (1 + self._masks(int(varying.sum())).masks.shape[0]) * places.size
             for varying, places in self._patterns(rows)
         )
 
-    def found(self, survey: Survey, recipe: Recipe, rows: Any) -> Found:
+    def found(self, survey: Survey, recipe: Recipe, rows: MaskedRows) -> Found:
         """Fit near each row, those in which the same players vary together.
 
         Parameters
@@ -98,14 +97,14 @@ class MaskVicinity:
             The model.
         recipe : Recipe
             What is fitted.
-        rows : object
+        rows : MaskedRows
             From `read`.
 
         Returns
         -------
         Found
         """
-        present = self.masker.present(rows)
+        present = rows.present
         n_rows, n_players = present.shape
         fits = RowFits.empty(n_rows, n_players, survey.n_outputs)
         answers, n_model_rows = np.empty((n_rows, survey.n_outputs)), 0
@@ -123,21 +122,21 @@ class MaskVicinity:
             n_model_rows += answered.n_model_rows
             if drawn.n_blocks:  # all masks have none: nothing is sampled
                 dof[places] = drawn.n_blocks - 1.0
-        extras = self.masker.extras(rows) | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
-        return Found(answers, fits, present, extras, n_model_rows)
+        details = rows.details() | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
+        return Found(answers, fits, present, details, n_model_rows)
 
-    def _patterns(self, rows: Any) -> Iterator[tuple[Bools, Codes]]:
-        patterns, which = np.unique(self.masker.varying(rows), axis=0, return_inverse=True)
+    def _patterns(self, rows: MaskedRows) -> Iterator[tuple[Bools, Codes]]:
+        patterns, which = np.unique(rows.varying, axis=0, return_inverse=True)
         for number, varying in enumerate(patterns):
             yield varying, np.flatnonzero(which.ravel() == number)
 
     def _masks(self, n_players: int) -> MaskDraws:
         if n_players == 0:
             return MaskDraws(np.ones((1, 0), dtype=bool), np.ones(1), 0)
-        law = self.masker.mask_law
+        distribution = self.masker.mask_distribution
         if not self.tilted:
-            return MaskDraws.of(n_players, self.n_draws, law, self.seed)
-        chances = MaskLaw.of(n_players, self.width, law).chances
+            return MaskDraws.of(n_players, self.n_draws, distribution, self.seed)
+        chances = MaskLaw.of(n_players, self.width, distribution).chances
         return MaskDraws.by_size(n_players, self.n_draws, chances, self.seed)
 
 

@@ -12,8 +12,8 @@ from agnostix.core.explanation import Detail
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import Players
-from agnostix.core.masking.alike import check_alike
-from agnostix.core.masking.identity import distinct_rows
+from agnostix.core.masking.duplicates import distinct_rows
+from agnostix.core.masking.schema import check_schema
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
@@ -86,14 +86,14 @@ class TableVicinity:
             If it is not.
         """
         table = as_table(X)
-        check_alike(table, self.neighbourhood.like)
+        check_schema(table, self.neighbourhood.like)
         return table
 
     def data(self, rows: Any) -> Any:
         """The table itself."""
         return rows
 
-    def players_of(self, rows: Any) -> Players:
+    def features_of(self, rows: Any) -> Players:
         """The features, whatever the rows."""
         return self.players
 

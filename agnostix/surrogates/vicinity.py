@@ -50,7 +50,7 @@ class Vicinity(Protocol):
     def data(self, rows: Any) -> Any:
         """The rows as an Explanation holds them."""
 
-    def players_of(self, rows: Any) -> Players:
+    def features_of(self, rows: Any) -> Players:
         """Their features."""
 
     def cost(self, rows: Any) -> int:

@@ -2,6 +2,7 @@
 
 import random
 import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,9 @@ import pytest
 from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix import KernelShapExplainer, LimeExplainer
+from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
 from agnostix.core.masking import SegmentMasker, TextMasker
-from agnostix.exceptions import EngineError
+from agnostix.exceptions import DataError, EngineError
 from agnostix.testing import CountingModel
 from agnostix.testing.asking import assert_same, told
 from agnostix.testing.cutting import peak_mb
@@ -60,12 +61,23 @@ def fitted(explainer, masker, X, model=None, **parameters):
     return type(explainer)(**(given | parameters)).fit(X)
 
 
+def answers_of(explainer, masker):
+    """What an explainer tells of the rows that it was fitted on, worked out once."""
+    return _answers_of(explainer, next(name for name, (own, _) in KINDS.items() if own is masker))
+
+
+@cache
+def _answers_of(explainer, kind):
+    masker, X = KINDS[kind]
+    return told(fitted(explainer, masker, X).explain(X))
+
+
 @explainers
 @kinds
 def test_what_is_told_makes_sense(explainer, masker, X):
     exp = fitted(explainer, masker, X).explain(X)
     there = ~np.isnan(exp.values)
-    assert (there.any(axis=2) == masker.present(masker.read(X))).all()
+    assert (there.any(axis=2) == masker.read(X).present).all()
     assert_errors(exp)
     whole = [name for name in ("base_values", "outputs") if np.isnan(getattr(exp, name)).any()]
     assert whole == []
@@ -76,21 +88,18 @@ def test_what_is_told_makes_sense(explainer, masker, X):
 
 @explainers
 @kinds
-@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_workers_change_no_bit(explainer, masker, X, backend):
-    if backend == "loky" and masker is KINDS["cut"][0]:
-        pytest.skip("a lambda is not sent to other processes")
-    own = fitted(explainer, masker, X)
-    expected = told(own.explain(X))
+    own = fitted(explainer, masker, X, n_jobs=2)
     with parallel_config(backend=backend):
-        assert_same(told(own.set_params(n_jobs=2).explain(X)), expected, backend)
+        assert_same(told(own.explain(X)), answers_of(explainer, masker), backend)
 
 
 @explainers
 @kinds
 def test_the_same_seed_is_the_same_bits(explainer, masker, X):
-    first, again = (told(fitted(explainer, masker, X).explain(X)) for _ in range(2))
-    assert_same(again, first, "fitted again")
+    again = told(fitted(explainer, masker, X).explain(X))
+    assert_same(again, answers_of(explainer, masker), "fitted again")
     own = fitted(explainer, masker, X, random_state=None)
     assert_same(told(own.explain(X)), told(own.explain(X)), "explained again")
 
@@ -132,7 +141,7 @@ def test_nothing_matters_to_a_constant_model(explainer, masker, X, value):
     exp = fitted(explainer, masker, X, lambda X: np.full(len(X), value)).explain(X)
     rounding = 1e-12 * abs(value) if exp.completeness == "surrogate" else 0.0
     for row in range(4):
-        n = int(masker.present(masker.read(X))[row].sum())
+        n = int(masker.read(X).present[row].sum())
         assert_zero(exp[[row]].sel(features=exp.feature_names[:n]), rounding, "under a constant model")
     np.testing.assert_allclose(exp.base_values, value, rtol=1e-12)
 
@@ -148,7 +157,7 @@ def test_inputs_stay_as_they_are(explainer, masker, X):
         assert given.flags.writeable
         locked = X.copy()
         locked.flags.writeable = False
-        assert_same(told(own.explain(locked)), told(own.explain(X)), "a read-only array")
+        assert_same(told(own.explain(locked)), answers_of(explainer, masker), "a read-only array")
 
 
 def writing(model):
@@ -167,9 +176,8 @@ def writing(model):
 @kinds
 @pytest.mark.filterwarnings("ignore:The model spoiling changes the table")
 def test_a_model_that_writes_into_its_input_changes_nothing(explainer, masker, X):
-    expected = told(fitted(explainer, masker, X).explain(X))
     found = told(fitted(explainer, masker, X, writing(Scores())).explain(X))
-    assert_same(found, expected, "a model that writes")
+    assert_same(found, answers_of(explainer, masker), "a model that writes")
 
 
 class Failing:
@@ -253,3 +261,50 @@ def test_memory_is_kept_to_what_is_allowed(explainer, n_jobs):
         own = fitted(explainer, masker, X, lambda X: X[:, 3, 4, 0] * X[:, 20, 2, 1], n_jobs=n_jobs)
         own.explain(X)  # what is imported and set up once is not counted
         assert peak_mb(lambda: own.explain(X)) <= room
+
+
+kinds_of_explainer = pytest.mark.parametrize(
+    "explainer", [KernelShapExplainer, LimeExplainer, OcclusionExplainer]
+)
+
+
+class Half:
+    """Reads, and does nothing else that a masker does."""
+
+    weights, background, mask_distribution, same_features, merges = np.ones(1), None, "bernoulli", True, False
+
+    def read(self, X):
+        return X
+
+
+MASKERS = {"half a masker": Half(), "a class": SegmentMasker, "another class": TextMasker, "a word": "grid"}
+
+
+@pytest.mark.parametrize("masker", MASKERS.values(), ids=MASKERS)
+@kinds_of_explainer
+def test_a_masker_that_is_incomplete_or_a_class_is_refused(explainer, masker):
+    with pytest.raises(ValueError) as error:
+        explainer(np.sum, masker=masker).fit(np.eye(3))
+    message = str(error.value)
+    assert message.startswith(f"The 'masker' parameter of {explainer.__name__} must be a masker")
+    assert "SegmentMasker()" in message
+    assert "an instance" in message
+    for name in ("background", "draws", "mask_distribution", "merges", "read", "same_features", "weights"):
+        assert repr(name) in message
+    assert message.endswith(f" Got {masker!r} instead.")
+
+
+@kinds_of_explainer
+def test_a_masker_that_returns_incomplete_rows_is_refused(explainer):
+    class ReturnsPixels(Half):
+        def draws(self, masks):
+            return []
+
+    with pytest.raises(DataError) as error:
+        explainer(np.sum, masker=ReturnsPixels()).fit(np.eye(3))
+    message = str(error.value)
+    assert "ReturnsPixels.read" in message
+    assert "ndarray" in message
+    for name in ("builder", "compose", "details", "distinct", "features", "n_values", "present", "varying"):
+        assert repr(name) in message
+    assert "'data'" not in message  # which arrays have

@@ -10,7 +10,9 @@ RNG = np.random.default_rng(0)
 
 
 def block_of(background, weights, masks):
-    masker = TabularMasker(background, weights, Players.of([f"x{j}" for j in range(background.shape[1])]))
+    masker = TabularMasker(
+        background, weights, Players.from_names([f"x{j}" for j in range(background.shape[1])])
+    )
     return MaskBlock(slice(0, len(masks)), masks, tuple(masker.draws(masks)))
 
 

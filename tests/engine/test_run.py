@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
@@ -37,7 +37,7 @@ PREDICTOR = as_predictor(answers)
 
 
 def masker_of(background=BACKGROUND, weights=WEIGHTS, groups=None):
-    return TabularMasker(background, weights, Players.of(["x0", "x1", "x2"], groups))
+    return TabularMasker(background, weights, Players.from_names(["x0", "x1", "x2"], groups))
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Found:
 
 
 def run(predictor, masker, plan, X, *, n_outputs, **how):
-    answered = Run(predictor, masker, n_outputs, MeanAndVariance(), **how).answer(plan, X)
+    answered = Run(predictor, masker, n_outputs, MeanAndVariance(), **how).answer(plan, masker.read(X))
     means = np.concatenate([one.found[0] for one in answered], axis=1)
     variances = np.concatenate([one.found[1] for one in answered], axis=1)
     return Found(means, variances, sum(one.n_model_rows for one in answered))
@@ -82,7 +82,6 @@ def test_means_and_variances_are_those_of_loops(memory):
     assert found.n_model_rows < cost(MASKS, masker_of(), 9)  # the row as it is comes up twice
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_cut_of_the_work_changes_a_bit(data):
     n, n_background = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 40))
@@ -121,7 +120,7 @@ def test_the_layout_of_the_answers_changes_no_bit(order, n_outputs, n_background
 
 def test_equal_answers_average_to_themselves():
     weights = np.full(7, 1 / 7)
-    masker = TabularMasker(RNG.normal(size=(7, 3)), weights, Players.of(["x0", "x1", "x2"]))
+    masker = TabularMasker(RNG.normal(size=(7, 3)), weights, Players.from_names(["x0", "x1", "x2"]))
     found = run(as_predictor(lambda X: np.full(len(X), 0.1)), masker, MASKS, X, n_outputs=1)
     np.testing.assert_array_equal(found.means, 0.1)
     np.testing.assert_array_equal(found.variances, 0.0)
@@ -217,7 +216,8 @@ def test_later_stages_are_put_to_the_rows_that_go_on():
         return found[0][:, 0, 0] > (0.0, 0.5, 9e9)[number]
 
     again = X[[0, 1, 2, 3, 4, 5, 6, 7, 8, 0]]
-    stages = Run(PREDICTOR, masker_of(), 2, MeanAndVariance()).answer(STAGED, again, large_ones)
+    rows = masker_of().read(again)
+    stages = Run(PREDICTOR, masker_of(), 2, MeanAndVariance()).answer(STAGED, rows, large_ones)
     first = answers(again)[:, 0]
     assert [number for number, _ in asked] == [0, 1, 2][: len(stages)]
     np.testing.assert_array_equal(stages[0].rows, np.arange(10))
@@ -229,7 +229,7 @@ def test_later_stages_are_put_to_the_rows_that_go_on():
 
 def test_a_plan_ends_where_no_row_goes_on():
     found = Run(PREDICTOR, masker_of(), 2, MeanAndVariance()).answer(
-        STAGED, X, lambda number, found: np.zeros(len(found[0]), dtype=bool)
+        STAGED, masker_of().read(X), lambda number, found: np.zeros(len(found[0]), dtype=bool)
     )
     assert len(found) == 1
 
@@ -253,7 +253,7 @@ class Composes:
 @pytest.mark.parametrize("groups", [None, {"g": ["x2", "x0"]}])
 def test_a_model_that_composes_rows_gets_masks_instead(groups):
     masker = masker_of(groups=groups)
-    masks = Plan((MASKS.masks[:, : len(masker.players.names)],))
+    masks = Plan((MASKS.masks[:, : len(masker.features.names)],))
     model = Composes()
     found = run(as_predictor(model), masker, masks, X, n_outputs=2)
     built = run(PREDICTOR, masker, masks, X, n_outputs=2)
@@ -352,7 +352,7 @@ def test_answers_that_are_a_piece_of_the_input_are_read_and_not_written(backgrou
     np.testing.assert_allclose(found.means[:, 2], expected, rtol=1e-14)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 @pytest.mark.parametrize("n_rows", [1, 2, 9])
 def test_workers_change_no_bit(backend, n_rows):
     whole = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X[:n_rows], n_outputs=2)
@@ -376,6 +376,7 @@ class Travels:
         return Travels, ()
 
 
+@pytest.mark.slow
 def test_the_model_is_sent_to_each_worker_once():
     Travels.packed = 0
     with parallel_config("loky"), config_context(working_memory=0):
@@ -411,6 +412,7 @@ def dies(given):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_named_with_its_batch():
     with parallel_config("loky"), config_context(working_memory=0.002):
         run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)  # the pool is there
@@ -455,6 +457,7 @@ INTERRUPTED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_an_interrupted_run_leaves_no_worker_behind():
     command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED)]

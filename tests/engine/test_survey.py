@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
@@ -61,7 +61,6 @@ def few_rows(n):
     return config_context(working_memory=n * 5 * 8 * 3 / 2**20)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.integers(1, 20), st.integers(1, 3))
 def test_every_row_of_every_item_is_asked_about_once_in_its_place(sizes, most, n_jobs):
     calls = []
@@ -81,7 +80,6 @@ def test_every_row_of_every_item_is_asked_about_once_in_its_place(sizes, most, n
     assert 0 not in calls
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 50), st.integers(1, 60), st.integers(1, 3))
 def test_a_table_is_asked_about_row_by_row(n, most, n_jobs):
     rows = RNG.permutation(50)[:n]
@@ -90,7 +88,7 @@ def test_a_table_is_asked_about_row_by_row(n, most, n_jobs):
     np.testing.assert_array_equal(found, answers(X[rows]))
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_workers_change_no_bit(backend):
     with parallel_config(backend), few_rows(14):
         found = survey(n_jobs=2).ask(TableRows(X, np.arange(50), 3))
@@ -176,6 +174,7 @@ def dies(given):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_named_with_its_rows():
     with parallel_config("loky"):
         survey(n_jobs=2).ask(TableRows(X, np.arange(50), 3))  # the pool is there

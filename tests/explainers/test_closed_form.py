@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -266,7 +266,6 @@ small_tables = st.integers(1, 3).flatmap(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(values=small_tables, seed=st.integers(0, 1000), n_leaves=st.integers(2, 4), width=st.floats(0.3, 3.0))
 def test_trees_on_small_tables_by_brute_force(values, seed, n_leaves, width):
     small = np.array(values)
@@ -276,7 +275,6 @@ def test_trees_on_small_tables_by_brute_force(values, seed, n_leaves, width):
     check_brute(lime_exact(explainer, small), explainer, small, model.predict)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(values=small_tables, seed=st.integers(0, 1000), width=st.floats(0.3, 3.0))
 def test_sums_of_any_functions_on_small_tables_by_brute_force(values, seed, width):
     small = np.array(values)

@@ -351,7 +351,7 @@ def test_rows_do_not_depend_on_each_other(sampling):
 
 
 @SAMPLINGS
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_workers_change_no_bit(sampling, backend):
     exp = fitted(tangled, sampling=sampling, n_samples=256).explain(TABLE[:5])
     with parallel_config(backend):

@@ -234,7 +234,7 @@ def test_a_segment_of_a_linear_model_has_what_hiding_it_takes(segments, fill):
     )
     explainer = LimeExplainer(linear, masker=masker, surrogate="klasso", random_state=0).fit(COLOURED)
     exp = explainer.explain(COLOURED)
-    present = masker.present(rows)
+    present = rows.present
     assert exp.values.shape == (2, present.shape[1], 1)
     for i in range(2):
         gain = (FACTORS * (COLOURED[i] - fills[i])).sum(axis=2)
@@ -594,7 +594,7 @@ def test_what_is_hidden_has_no_distance():
 
 def test_one_thing_stands_in():
     X = np.random.default_rng(0).random((20, 3))
-    wide = TabularMasker(X[:7], np.full(7, 1.0 / 7.0), Players.of(["a", "b", "c"]))
+    wide = TabularMasker(X[:7], np.full(7, 1.0 / 7.0), Players.from_names(["a", "b", "c"]))
     refused(
         "The 'masker' of LimeExplainer must have one thing that stands in for what is hidden, and this has 7 "
         "background rows. Use KernelShapExplainer, or a background of one row.",
@@ -608,7 +608,9 @@ def test_columns_may_be_hidden_behind_one_row(sampling):
     """Where a row is as what stands in, its feature has exactly nothing."""
     X, slopes = np.random.default_rng(0).normal(size=(9, 12)), np.arange(12.0) - 3.0
     X[4, 2] = X[0, 2]
-    masker = TabularMasker(X[:1], np.ones(1), Players.of([f"c{j}" for j in range(12)], {"g": ["c1", "c4"]}))
+    masker = TabularMasker(
+        X[:1], np.ones(1), Players.from_names([f"c{j}" for j in range(12)], {"g": ["c1", "c4"]})
+    )
     explainer = LimeExplainer(
         lambda t: t @ slopes, masker=masker, sampling=sampling, surrogate="klasso", random_state=0
     ).fit(X)

@@ -11,34 +11,18 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.tree._tree import Tree
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from agnostix import MimicTree, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.testing import AdditiveModel, CountingModel, ProbabilityModel
 from agnostix.testing.tables import mixed, mixed_polars, numbers
-
-EXPECTED = {
-    "check_estimators_empty_data_messages": "the message names rows and columns, not features",
-    "check_n_features_in_after_fitting": "the message names the columns that are missing",
-    "check_fit2d_predict1d": "the message says which X.reshape to call",
-    "check_estimators_pickle": "the check puts missing values into X, which the model inside refuses",
-    "check_requires_y_none": "the message says that it is the model inside that needs y",
-}
-
-
-@parametrize_with_checks(
-    [MimicTree(LogisticRegression()), MimicTree(Ridge())], expected_failed_checks=lambda _: EXPECTED
-)
-def test_scikit_learns_checks_pass(estimator, check):
-    check(estimator)
 
 
 def iris(model=None, **kw):
@@ -132,6 +116,7 @@ def test_of_many_rows_some_are_set_aside():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", ["label", "r2"])
 def test_intervals_hold_the_fidelity_to_fresh_rows(selection):
     held = 0

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.linear_model import LinearRegression
@@ -61,7 +61,6 @@ def test_windows_agree_with_a_plain_loop(X, window, stride):
     assert (exp.feature_names, exp.output_names) == ((), ("output_0", "output_1"))
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_windows_of_any_size_agree_with_a_plain_loop(data):
     shape = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
@@ -147,11 +146,15 @@ def test_outputs_are_chosen(method):
     params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
     whole = explained(GREY, **params)
     one = explained(GREY, outputs="output_1", **params)
-    np.testing.assert_array_equal(one.values[..., 0], whole.values[..., 1])
+    # BLAS multiplies a matrix by one column in another order than by two.
+    rounding = 1e-15 * np.abs(whole.values).max()
+    np.testing.assert_allclose(one.values[..., 0], whole.values[..., 1], rtol=0, atol=rounding)
     predicted = explained(GREY, outputs="predicted", **params)
     top = whole.outputs.argmax(axis=1)
     for i, k in enumerate(top):
-        np.testing.assert_array_equal(predicted.values[i, ..., 0], whole.values[i, ..., k])
+        np.testing.assert_allclose(
+            predicted.values[i, ..., 0], whole.values[i, ..., k], rtol=0, atol=rounding
+        )
     assert predicted.extras["predicted"].array.tolist() == [f"output_{k}" for k in top]
 
 

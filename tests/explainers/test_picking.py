@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
@@ -63,7 +63,6 @@ def check(exp, names, n_picks, most):
 numbers = st.sampled_from([-3.0, -1.0, -0.25, 0.0, 0.0, 0.5, 1.0, 2.0, np.nan])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     n_rows=st.integers(1, 8),
     d=st.integers(1, 6),
@@ -79,7 +78,6 @@ def test_rows_are_those_of_plain_loops(n_rows, d, n_outputs, n_picks, most, data
     check(exp, [exp.feature_names] * n_rows, n_picks, most)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000), n_picks=st.integers(1, 4), most=st.integers(1, 3))
 def test_no_set_of_rows_shows_much_more(seed, n_picks, most):
     rng = np.random.default_rng(seed)

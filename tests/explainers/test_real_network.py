@@ -13,6 +13,8 @@ from skimage import data, transform  # noqa: E402
 from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
 from agnostix.perturb import LearnedMask  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 EGYPTIAN_CAT = 285
 
 

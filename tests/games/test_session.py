@@ -21,7 +21,7 @@ def model(X):
 
 
 def session_of(groups=range(6), empty=True, n_jobs=None):
-    masker = TabularMasker(BACKGROUND, WEIGHTS, Players.of(["x0", "x1", "x2"]))
+    masker = TabularMasker(BACKGROUND, WEIGHTS, Players.from_names(["x0", "x1", "x2"]))
     means = GroupMeans(np.array(list(groups)), WEIGHTS)
     scale = WorthScale("identity", np.bincount(means.groups, WEIGHTS))
     none = means.of_rows(model(BACKGROUND)) if empty else None
@@ -38,7 +38,7 @@ def test_games_of_some_rows_are_put_where_they_belong(empty, rows):
     shares = RowShares.empty(np.ones((5, 3), dtype=bool), 2)
     session = session_of(empty=empty)
     questions = ALL if empty else Questions(ALL.varying, None, asks_empty=True)
-    session.play(questions, ExactSolver(3), X, np.array(rows), shares)
+    session.play(questions, ExactSolver(3), session.masker.read(X), np.array(rows), shares)
     for row in range(5):
         answers = told(X[row])
         played = float(row in rows)
@@ -59,7 +59,8 @@ def test_games_of_some_rows_are_put_where_they_belong(empty, rows):
 def test_groups_are_left_out_as_wholes():
     shares = RowShares.empty(np.ones((5, 3), dtype=bool), 2)
     groups = [0, 1, 1, 0, 2, 2]
-    session_of(groups).play(ALL, ExactSolver(3), X, np.arange(5), shares)
+    session = session_of(groups)
+    session.play(ALL, ExactSolver(3), session.masker.read(X), np.arange(5), shares)
     answers = told(X[2])
     whole, variance = ref.masked_values(answers, WEIGHTS), 0.0
     for group in range(3):
@@ -70,7 +71,8 @@ def test_groups_are_left_out_as_wholes():
 
 def test_a_kernel_is_learned_from_worths_of_the_whole_background():
     questions = Questions(ALL.varying, leverage_pairs(3, 2, seed=0), asks_empty=False)
-    worths, n_model_rows = session_of([0, 1, 1, 0, 2, 2]).ask(questions, X)
+    session = session_of([0, 1, 1, 0, 2, 2])
+    worths, n_model_rows = session.ask(questions, session.masker.read(X))
     assert worths.shape == (5, 5, 2)
     for row in range(5):
         answers = told(X[row])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
@@ -46,7 +46,6 @@ def by_sql(case, table):
     return told
 
 
-@settings(max_examples=60, deadline=None)
 @cases
 def test_sql_says_the_same_on_every_row(seed, n_leaves, hostile):
     table = table_of(60, seed, hostile)
@@ -55,7 +54,6 @@ def test_sql_says_the_same_on_every_row(seed, n_leaves, hostile):
     assert by_sql(sql_case(tree, places(tree)), table) == tree.apply(table).tolist()
 
 
-@settings(max_examples=60, deadline=None)
 @cases
 def test_python_says_the_same_on_every_row(seed, n_leaves, hostile):
     table = table_of(60, seed, hostile)
@@ -91,7 +89,6 @@ def walk(told, row):
     return node["answer"]
 
 
-@settings(max_examples=60, deadline=None)
 @cases
 def test_json_says_the_same_on_every_row(seed, n_leaves, hostile):
     table = table_of(60, seed, hostile)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -13,7 +13,6 @@ from tests.mimic.materials import TABLES, material, read
 from tests.reference import mimic as reference
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_with_one_output_no_set_of_labels_parts_better(seed):
     rng = np.random.default_rng(seed)

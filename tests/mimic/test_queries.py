@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
-from agnostix.core.masking.alike import check_alike
+from agnostix.core.masking.schema import check_schema
 from agnostix.core.models import as_predictor
 from agnostix.engine import Survey
 from agnostix.exceptions import DataError
@@ -29,7 +29,7 @@ def drawn(X, n=2000, seed=0, groups=None):
 def test_types_levels_and_gaps_are_respected(make):
     X = make(60)
     found, _ = drawn(X)
-    check_alike(found, X)
+    check_schema(found, X)
     for (name, given), new in zip(columns(X).items(), columns(found).values(), strict=True):
         if kind_of(given) == "categorical":
             assert set(to_codes(new)[1]) <= set(to_codes(given)[1])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agnostix.exceptions import DataError
@@ -71,7 +71,6 @@ def test_what_is_told_of_nodes_is_counted_from_their_rows():
         np.testing.assert_allclose(tree.loss[node], reference.squares(rows, own.answers, weights), atol=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
 @given(cut=st.floats(-1e30, 1e30), near=st.integers(-3, 3))
 def test_cuts_in_double_precision_are_those_in_single(cut, near):
     own = _float64_cut(cut)

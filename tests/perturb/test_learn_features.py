@@ -25,7 +25,7 @@ EVEN = (np.arange(4096) + 0.5) / 4096
 
 def learned(table, how="quartile", weights=None, labels=None, groups=None):
     weights = np.ones(len(table)) if weights is None else weights
-    players = Players.of(column_names(table), groups)
+    players = Players.from_names(column_names(table), groups)
     return FeatureLearner(table, weights, how, labels, "Owner").learn(players)
 
 

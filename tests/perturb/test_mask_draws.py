@@ -33,7 +33,7 @@ def test_where_there_are_no_more_all_masks_are_listed(d, law):
     found = dict(zip(rows_of(drawn.masks), drawn.weights.tolist(), strict=True))
     assert (len(found), drawn.masks.shape, drawn.n_blocks) == (2**d, (2**d, d), 0)
     assert drawn.weights.sum() == pytest.approx(64.0)
-    for weight, z in ref.mask_law(d, 1e9, law):  # a kernel so wide that it does nothing
+    for weight, z in ref.mask_distribution(d, 1e9, law):  # a kernel so wide that it does nothing
         assert found[tuple(one == 1.0 for one in z)] == pytest.approx(64.0 * weight, rel=1e-12)
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agnostix.perturb import SoftMaskSampler
@@ -24,7 +24,6 @@ def samplers(draw):
     )
 
 
-@settings(max_examples=25, deadline=None)
 @given(samplers())
 def test_a_mask_is_the_grid_enlarged_and_shifted(sampler):
     part = slice(1, 9)
@@ -33,7 +32,6 @@ def test_a_mask_is_the_grid_enlarged_and_shifted(sampler):
     np.testing.assert_allclose(composed, masks_of(sampler, part), atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
 @given(samplers(), st.integers(0, 99))
 def test_the_weighted_sum_is_that_of_the_masks(sampler, seed):
     part = slice(2, 12)

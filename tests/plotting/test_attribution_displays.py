@@ -146,14 +146,27 @@ def test_it_is_drawn_for_few_rows_and_tables_of_any_make(maker: Callable[..., An
         assert np.isfinite([*display.ax_.get_xlim(), *display.ax_.get_ylim()]).all()
 
 
-def test_large_and_small_numbers_are_drawn(maker: Callable[..., Any]) -> None:
-    for size in (1e-12, 1e12):
+def _span(display: Any) -> float:
+    """How far the scale of the values reaches."""
+    if isinstance(display, HeatmapDisplay):
+        low, high = display.ax_.images[0].get_clim()
+    else:
+        low, high = display.ax_.get_ylim() if isinstance(display, ScatterDisplay) else display.ax_.get_xlim()
+    return high - low
+
+
+def test_large_and_small_numbers_are_drawn_as_far_apart_as_they_are(maker: Callable[..., Any]) -> None:
+    spans = []
+    for size in (1.0, 1e-12, 1e12):
         values = size * np.random.default_rng(0).normal(size=(30, 2))
         exp = make(
             values, base_values=np.zeros((30, 1)), outputs=values.sum(axis=1, keepdims=True), data=values
         )
-        figure = maker(exp).plot().figure_
-        figure.draw_without_rendering()
+        display = maker(exp).plot()
+        display.figure_.draw_without_rendering()
+        spans.append(_span(display) / size)
+    np.testing.assert_allclose(spans, spans[0], rtol=0.2)  # room for the numbers' own width differs
+    assert spans[0] > 0.1
 
 
 def test_the_unit_stands_after_the_numbers(display: Any) -> None:

@@ -126,8 +126,15 @@ def test_the_predicted_output_has_the_name_of_the_rows_own() -> None:
 @pytest.mark.parametrize("data", [None, np.zeros((1, 4, 6, 2)), np.zeros((1, 4, 6, 4)), np.zeros((1, 4, 6))])
 @pytest.mark.parametrize("quantity", ["effect", "mask"])
 def test_pictures_of_any_channels(data: Any, quantity: str) -> None:
-    display = PixelsDisplay.from_explanation(one(data=data, quantity=quantity))
-    display.plot().figure_.draw_without_rendering()
+    is_mask = quantity == "mask"
+    values = np.abs(VALUES) / 2 if is_mask else VALUES
+    display = PixelsDisplay.from_explanation(one(values, data=data, quantity=quantity)).plot()
+    display.figure_.draw_without_rendering()
+    white, pale = (1.0, 1.0) if data is None else (0.0, 0.72)
+    whole, nothing = (white, pale) if is_mask else (np.multiply(to_rgb(c), pale) for c in (ACCENT, PAPER))
+    assert painted(display).shape == (4, 6, 3)
+    np.testing.assert_allclose(painted(display)[0, 0], whole, atol=0.01)
+    np.testing.assert_allclose(painted(display)[2, 2], nothing, atol=0.01)
 
 
 def test_outputs_are_chosen() -> None:

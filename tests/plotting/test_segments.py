@@ -215,7 +215,15 @@ def test_channels_become_grey() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_pictures_of_any_make_are_drawn(shape: tuple[int, ...], dtype: Any) -> None:
     data = (200 * np.random.default_rng(0).random(shape)).astype(dtype)
-    from_explanation(picture(data=data)).plot().figure_.canvas.draw()
+    exp = picture(data=data)
+    display = from_explanation(exp).plot()
+    display.figure_.canvas.draw()
+    low, high = (0, 255) if dtype is np.uint8 else (data.min(), data.max())
+    grey = (data[0].reshape(4, 6, -1) - float(low)) / float(high - low)
+    grey = grey[..., :3] @ [0.299, 0.587, 0.114] if grey.shape[2] >= 3 else grey[..., 0]
+    values = np.take(exp.values[0, :, 0], exp.extras["segments"].array[0])
+    expected = diverging(pale=True)(0.5 + 0.5 * values / 0.3)[..., :3] * (0.72 + 0.28 * grey)[..., None]
+    np.testing.assert_allclose(_painted(display.ax_), expected, atol=1e-6)
 
 
 def test_segments_of_any_whole_numbers() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
@@ -64,7 +64,6 @@ def test_pieces_are_the_text_and_know_their_words() -> None:
 
 
 @given(st.text(alphabet="ab \n\r\t<\u2028é", max_size=60), st.integers(1, 12), st.data())
-@settings(max_examples=200, deadline=None)
 def test_lines_hold_all_of_a_text_in_its_order_and_none_is_too_long(
     words: str, width: int, data: st.DataObject
 ) -> None:

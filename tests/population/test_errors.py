@@ -150,6 +150,7 @@ def test_the_jackknife_passes_over_what_could_not_be_had_and_owns_up_to_nothing_
     assert np.isnan(known[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shift", "truth_"),
     [

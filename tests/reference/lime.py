@@ -514,7 +514,7 @@ def mask_alphas(d, width=0.25, law="bernoulli", up_to=2):
     return alphas
 
 
-def mask_law(d, width=0.25, law="bernoulli"):
+def mask_distribution(d, width=0.25, law="bernoulli"):
     """All masks with their chance times weight, one by one."""
     for off in range(d + 1):
         for away in combinations(range(d), off):
@@ -527,7 +527,7 @@ def mask_law(d, width=0.25, law="bernoulli"):
 
 def mask_moments(f, d, width=0.25, law="bernoulli"):
     """W, E~f, E~[f z] and E~[f f] over all masks, f a function of a list of 0 and 1."""
-    cells = [(w, z, f(z)) for w, z in mask_law(d, width, law)]
+    cells = [(w, z, f(z)) for w, z in mask_distribution(d, width, law)]
     total = math.fsum(w for w, _, _ in cells)
     mean = math.fsum(w * y for w, _, y in cells) / total
     square = math.fsum(w * y * y for w, _, y in cells) / total

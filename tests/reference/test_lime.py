@@ -446,7 +446,7 @@ def test_plain_runs_around_the_row_agree_with_the_limit():
 @pytest.mark.parametrize("d", [2, 3, 6])
 def test_mask_weights_are_those_of_all_masks(d, law):
     alphas = ref.mask_alphas(d, 0.25, law, up_to=3)
-    cells = list(ref.mask_law(d, 0.25, law))
+    cells = list(ref.mask_distribution(d, 0.25, law))
     for p, alpha in enumerate(alphas):
         expected = math.fsum(w * math.prod(z[:p]) for w, z in cells) if p <= d else 0.0
         assert alpha == pytest.approx(expected, abs=1e-15)
@@ -466,7 +466,7 @@ def test_products_of_masks(members, law):
     assert expected_mean == pytest.approx(mean, abs=1e-14)
     a1 = ref.mask_alphas(d, law=law)[1] / total
     np.testing.assert_allclose(covariances, np.array(crossed) - a1 * mean, atol=1e-14)
-    cells = list(ref.mask_law(d, law=law))
+    cells = list(ref.mask_distribution(d, law=law))
     z, weights = np.array([z for _, z in cells]), np.array([w for w, _ in cells])
     y = np.array([f(one) for one in z])
     expected, _ = ref.ridge(z, y, 1e9 * weights, 0.0)
@@ -484,7 +484,7 @@ def test_the_full_mask_is_one_more_sample(law, n, counted):
     def f(z):
         return z[0] * z[1] + 2.0 * z[2] - z[3] * z[0]
 
-    cells = list(ref.mask_law(d, law=law))
+    cells = list(ref.mask_distribution(d, law=law))
     z = np.array([[1.0] * d, *(z for _, z in cells)])
     weights = np.array([float(counted), *(n * w for w, _ in cells)])
     _, mean, crossed, square = ref.mask_moments(f, d, law=law)

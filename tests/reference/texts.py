@@ -20,7 +20,7 @@ def words_of(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
-def players_of(text: str, bow: bool) -> list[list[tuple[int, int]]]:
+def features_of(text: str, bow: bool) -> list[list[tuple[int, int]]]:
     """The places of each player, in the order in which players first occur."""
     if not bow:
         return [[(start, stop)] for start, stop, _ in words_of(text)]
@@ -32,7 +32,7 @@ def players_of(text: str, bow: bool) -> list[list[tuple[int, int]]]:
 
 def hidden(text: str, mask: list[bool], bow: bool, stand_in: str) -> str:
     """The text with a word put wherever a player's was, from the end, so that places stay."""
-    gone = [place for j, places in enumerate(players_of(text, bow)) if not mask[j] for place in places]
+    gone = [place for j, places in enumerate(features_of(text, bow)) if not mask[j] for place in places]
     for start, stop in sorted(gone, reverse=True):
         text = text[:start] + stand_in + text[stop:]
     return text

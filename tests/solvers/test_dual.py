@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agnostix.solvers.dual import project
@@ -298,10 +298,6 @@ def _standardised(x):
     return (x - x.mean(0)) / x.std(0), np.full(len(x), 1.0 / len(x))
 
 
-PROPERTY = settings(derandomize=True, max_examples=30, deadline=None, database=None)
-
-
-@PROPERTY
 @given(st.integers(0, 5_000), st.floats(0.05, 0.95))
 def test_order_of_rows_and_of_constraints_does_not_matter(seed, depth):
     phi, base = cloud(3, n=40, seed=seed)
@@ -314,7 +310,6 @@ def test_order_of_rows_and_of_constraints_does_not_matter(seed, depth):
     np.testing.assert_allclose(other.weights, one.weights[rows], atol=1e-9)
 
 
-@PROPERTY
 @given(st.integers(0, 5_000), st.floats(0.05, 0.95))
 def test_mixing_the_statistics_does_not_matter(seed, depth):
     phi, base = cloud(2, n=40, seed=seed)
@@ -325,8 +320,9 @@ def test_mixing_the_statistics_does_not_matter(seed, depth):
     np.testing.assert_allclose(other.weights, one.weights, atol=1e-8)
 
 
-@PROPERTY
 @given(st.integers(0, 5_000))
+@example(6)  # out of reach, as few are
+@example(36)
 def test_integer_tables_never_return_a_missed_target(seed):
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 4, (12, 2)).astype(float)

@@ -21,7 +21,7 @@ def test_weights_are_sums_over_sizes_in_whole_numbers(d, width, law):
 @pytest.mark.parametrize("d", [2, 3, 7])
 def test_a_law_tells_the_moments_of_all_masks(d, law):
     masks = MaskLaw.of(d, 0.25, law)
-    cells = list(ref.mask_law(d, 0.25, law))
+    cells = list(ref.mask_distribution(d, 0.25, law))
     z, weights = np.array([z for _, z in cells]), np.array([w for w, _ in cells])
     covariance = np.cov(z.T, aweights=weights, ddof=0)
     assert masks.n_players == d

@@ -93,13 +93,13 @@ def test_a_constant_model_is_explained_by_nothing():
 )
 def test_masks_are_the_ridge_on_all_masks_and_not_on_the_full_one(seed, d, law, n, ridge):
     answers = iter(np.random.default_rng(seed).normal(size=2**d).tolist())
-    table = {tuple(z): next(answers) for _, z in ref.mask_law(d, law=law)}
+    table = {tuple(z): next(answers) for _, z in ref.mask_distribution(d, law=law)}
     masks = MaskLaw.of(d, 0.25, law)
     _, mean, crossed, square = ref.mask_moments(lambda z: table[tuple(z)], d, law=law)
     kappa = np.array(crossed) - masks.alpha * mean
     moments = Moments(np.array([[mean]]), kappa[None, :, None], np.array([[square]]))
     found = mask_surrogate(masks, n, moments, ridge)
-    cells = list(ref.mask_law(d, law=law))
+    cells = list(ref.mask_distribution(d, law=law))
     z = np.array([[1.0] * d, *(z for _, z in cells)])
     y = np.array([99.0, *(table[tuple(z)] for _, z in cells)])
     expected = ref.fit(z, y, np.array([0.0, *(n * w for w, _ in cells)]), ridge)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agnostix.solvers import responses
@@ -213,7 +213,6 @@ def test_density_ratios_have_base_mean_one():
     np.testing.assert_allclose(ratio[2], 1.0)
 
 
-@settings(derandomize=True, max_examples=25, deadline=None, database=None)
 @given(st.integers(0, 10_000), st.floats(-1.0, 1.5), st.sampled_from([-2.0, 1e-3, 1e6]))
 def test_order_of_rows_and_unit_of_outcome_do_not_matter(seed, target, unit):
     z, base, outcomes = table("normal", n=60, seed=seed)

@@ -1,14 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agnostix.solvers.atoms import collapse, collapse_levels
 from agnostix.solvers.responses import interpolation_error, respond
 from agnostix.solvers.tilt import solve_kl, solve_targets
 from tests.reference.entropic import divergence, effective_rows, project_by_cone, standardise, tilted
-
-PROPERTY = settings(derandomize=True, max_examples=40, deadline=None, database=None)
 
 
 def capital_gain(rng, n=1_000):
@@ -264,7 +262,6 @@ def test_divergences_beyond_the_many_zeros_of_a_continuous_column_are_left_to_it
     assert interpolation_error(nodes, solve_kl(nodes, np.array([4.0]), -1))[0] > 1.0
 
 
-@PROPERTY
 @given(
     st.lists(st.integers(-50, 50), min_size=4, max_size=40).filter(lambda x: len(set(x)) > 1),
     st.floats(0.01, 0.99),
@@ -280,7 +277,6 @@ def test_scale_and_shift_of_the_column_do_not_matter(values, place, scale, shift
     np.testing.assert_allclose(tilted(z, base, one), tilted(moved, base, other), atol=1e-6 / x.size, rtol=0)
 
 
-@PROPERTY
 @given(
     st.lists(st.tuples(st.integers(-5, 5), st.integers(1, 9)), min_size=3, max_size=30).filter(
         lambda rows: len({x for x, _ in rows}) > 1

@@ -32,7 +32,7 @@ def model(X):
 
 
 def neighbourhood(how, n=512):
-    features = FeatureLearner(X, np.ones(150), how, None, "Owner").learn(Players.of(["a", "b", "c"]))
+    features = FeatureLearner(X, np.ones(150), how, None, "Owner").learn(Players.from_names(["a", "b", "c"]))
     return Neighbourhood(X[:20], tuple(features), SobolBlocks.of(3, n, 0))
 
 

@@ -34,10 +34,10 @@ class Counting:
 
 
 def vicinity(how="kernel", stability=None, n=512, most=None):
-    features = FeatureLearner(X, np.ones(150), "quartile", None, "Owner").learn(Players.of(["a", "b", "c"]))
+    players = Players.from_names(["a", "b", "c"])
+    features = FeatureLearner(X, np.ones(150), "quartile", None, "Owner").learn(players)
     hood = Neighbourhood(X[:20], tuple(features), SobolBlocks.of(3, n, 0))
     own = None if how == "kernel" else OwnDraws(hood, "tilted", 1.3)
-    players = Players.of(["a", "b", "c"])
     counting = Counting()
     survey = Survey(as_predictor(counting), 2)
     kernel = Kernel(1.3) if own is None else None
@@ -138,13 +138,14 @@ def test_rows_that_are_all_sure_cost_nothing_more():
 
 def test_labels_too_rare_for_the_penalty_are_contrasted():
     labels = np.array([["often"]] * 1999 + [["once"]], dtype=object)
-    features = FeatureLearner(labels, np.ones(2000), "quartile", None, "Owner").learn(Players.of(["t"]))
+    players = Players.from_names(["t"])
+    features = FeatureLearner(labels, np.ones(2000), "quartile", None, "Owner").learn(players)
     hood = Neighbourhood(labels[:20], tuple(features), SobolBlocks.of(1, 512, 0))
-    near = TableVicinity(Players.of(["t"]), hood, None, 0.75, None)
+    near = TableVicinity(players, hood, None, 0.75, None)
     rows = np.array([["often"], ["once"], ["never"]], dtype=object)
     centres = hood.centres(rows)
     assert near.contrasted(centres)[:, 0].tolist() == [False, True, True]
     assert hood.unseen(centres)[:, 0].tolist() == [False, False, True]
     assert near.cost(rows) == 3 + 2 * 2 * 512
     more = Neighbourhood(labels[:20], tuple(features), SobolBlocks.of(1, 8192, 0))
-    assert not TableVicinity(Players.of(["t"]), more, None, 0.75, None).contrasted(centres)[1, 0]
+    assert not TableVicinity(players, more, None, 0.75, None).contrasted(centres)[1, 0]

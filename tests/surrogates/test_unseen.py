@@ -39,7 +39,7 @@ def model(table):
 
 
 def contrasts(how, n=1024, groups=None):
-    players = Players.of(list(TABLE), groups)
+    players = Players.from_names(list(TABLE), groups)
     features = FeatureLearner(TABLE, np.ones(90), "quartile", None, "Owner").learn(players)
     hood = Neighbourhood(TABLE.iloc[:20], tuple(features), SobolBlocks.of(len(features), n, 0))
     own = None if how == "kernel" else OwnDraws(hood, "tilted", 1.2)

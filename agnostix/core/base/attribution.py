@@ -31,7 +31,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     """
 
     outputs: Any
-    _same_players: bool = True
+    _same_features: bool = True
     _shown: Any = None
     _shown_answers: Any = None
 
@@ -95,7 +95,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
 
     def _columns_out(self) -> tuple[str, ...]:
         """The features, if they are the same in every row."""
-        if not self._same_players:
+        if not self._same_features:
             raise DataError(
                 f"{type(self).__name__} cannot put its values into columns: the masker gives each row "
                 "features of its own, so that a column would mean something else in every row. Use "

@@ -9,8 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.frames import as_table, column_names
-from agnostix.core.masking import Background, Players, TabularMasker
-from agnostix.core.masking.masker import read_alike
+from agnostix.core.masking import Background, MaskedRows, Players, TabularMasker, read_rows
 from agnostix.core.models import Predictor
 from agnostix.core.sklearn_compat import validate_data
 from agnostix.core.typing import Codes, Floats
@@ -23,7 +22,7 @@ _N_SHOWN = 2
 class BackgroundExplainer(AttributionExplainer):
     """Base of the explainers that ask the model about mixtures of rows.
 
-    A subclass says in `_choose_background` which rows stand in.
+    A subclass says in `_choose_background` which rows are the background.
     """
 
     feature_groups: Any
@@ -36,33 +35,32 @@ class BackgroundExplainer(AttributionExplainer):
         """What hides parts of rows that are no tables; None for tables."""
         return self.masker
 
-    def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> Any:
-        """All that does not depend on the method: model, players, background. Gives the table."""
+    def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> MaskedRows:
+        """Learn all that does not depend on the method: model, features, background. Gives the rows of X."""
         masker = self._own_masker(X, sample_weight)
         if masker is None:
-            table = shown = as_table(X)
+            table = as_table(X)
+            predictor = self._fit_predictor(table, y, sample_weight)
+            validate_data(self, X=table, skip_check_array=True)
+            features = Players.from_names(column_names(table), self.feature_groups)
+            background = self._choose_background(table, sample_weight)
+            self._masker: Any = TabularMasker(background.rows, background.weights, features)
+            self._is_sample = background.is_sample
+            rows = read_rows(self._masker, table)
         else:
             self._check_players_are_its_own()
-            table = masker.read(X)
-            shown = masker.unmasked(table)
-        predictor = self._fit_predictor(shown, y, sample_weight)
-        if masker is None:
-            validate_data(self, X=table, skip_check_array=True)
-            players = Players.of(column_names(table), self.feature_groups)
-            background = self._choose_background(table, sample_weight)
-            self._masker: Any = TabularMasker(background.rows, background.weights, players)
-            self._is_sample = background.is_sample
-        else:
+            rows = read_rows(masker, X)
+            predictor = self._fit_predictor(rows.unmasked, y, sample_weight)
             self._masker, self._is_sample = masker, False
-            self.n_features_in_ = int(np.prod(shown.shape[1:]))
-        self.players_ = self._masker.players_of(table)
-        self._same_players = self._masker.same_players
-        self._ask_background(predictor, shown)
-        return table
+            self.n_features_in_ = int(np.prod(rows.unmasked.shape[1:]))
+        self.players_ = rows.features
+        self._same_features = self._masker.same_features
+        self._ask_background(predictor, rows.unmasked)
+        return rows
 
     def _ask_background(self, predictor: Predictor, rows: Any) -> None:
         """What the model answers where nothing of a row is known, if the masker has rows for it."""
-        self.background_ = getattr(self._masker, "background", None)
+        self.background_ = self._masker.background
         is_known = self.background_ is not None
         shown = self.background_ if is_known else rows[:_N_SHOWN]
         answers = self._try_model(predictor, shown, known_again=is_known)
@@ -77,11 +75,11 @@ class BackgroundExplainer(AttributionExplainer):
             )
 
     def _read(self, X: Any) -> Any:
-        """The rows to be explained, with the players that those seen in `fit` had if all have the same."""
-        return read_alike(self._masker, X, self.players_)
+        """The rows to be explained, with the features seen in `fit` where all rows have the same."""
+        return read_rows(self._masker, X, self.players_)
 
-    def _checked_table(self, X: Any, outputs: Any) -> tuple[Any, Any]:
-        """The table to be explained and the outputs that are wanted, checked before anything costs."""
+    def _checked_rows(self, X: Any, outputs: Any) -> tuple[Any, Any]:
+        """The rows to be explained and the outputs that are wanted, checked before anything costs."""
         check_is_fitted(self)
         self._check_has_model()
         return self._read(X), self._wanted(outputs)

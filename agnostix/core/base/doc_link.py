@@ -19,7 +19,7 @@ def page_address(page: str) -> str:
     str
         An address that a browser opens, or "" where the page is not there.
     """
-    checkout = Path(__file__).parents[2] / "docs"
+    checkout = Path(__file__).parents[3] / "docs"
     installed = Path(sysconfig.get_path("data")) / "share" / "doc" / "agnostix"
     for folder in (checkout, installed):
         if (folder / page).is_file():

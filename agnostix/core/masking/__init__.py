@@ -1,9 +1,16 @@
 """Maskers hide features of rows, pictures and texts behind background rows or fill values."""
 
 from agnostix.core.masking.background import Background
-from agnostix.core.masking.draws import Draws, MaskBlock
+from agnostix.core.masking.background_subset import BackgroundSubset, MaskBlock
 from agnostix.core.masking.inpainting import Inpainter
-from agnostix.core.masking.masker import Builder, Composition, Masker
+from agnostix.core.masking.masker import (
+    Builder,
+    MaskedRows,
+    Masker,
+    MaskerConstraint,
+    MaskingInputs,
+    read_rows,
+)
 from agnostix.core.masking.plan import Plan, one_hidden_at_a_time
 from agnostix.core.masking.players import Players
 from agnostix.core.masking.segments import SegmentMasker
@@ -13,12 +20,14 @@ from agnostix.core.masking.text_masker import TextMasker
 
 __all__ = [
     "Background",
+    "BackgroundSubset",
     "Builder",
-    "Composition",
-    "Draws",
     "Inpainter",
     "MaskBlock",
+    "MaskedRows",
     "Masker",
+    "MaskerConstraint",
+    "MaskingInputs",
     "Plan",
     "Players",
     "SegmentMasker",
@@ -26,4 +35,5 @@ __all__ = [
     "TabularMasker",
     "TextMasker",
     "one_hidden_at_a_time",
+    "read_rows",
 ]

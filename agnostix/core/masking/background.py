@@ -1,4 +1,4 @@
-"""The rows whose values stand in for what is hidden."""
+"""Background rows, whose values replace hidden ones."""
 
 from __future__ import annotations
 
@@ -17,16 +17,9 @@ from agnostix.exceptions import DataError
 
 @dataclass(frozen=True)
 class Background:
-    """Rows and their weights.
+    """Background rows (n_background, n_columns) and their weights, adding up to 1.
 
-    Attributes
-    ----------
-    rows : DataFrame or ndarray of shape (n_background, n_columns)
-        Real rows, or one of constants.
-    weights : ndarray of shape (n_background,)
-        Summing to 1.
-    is_sample : bool
-        Whether they stand for more rows than they are, so that their choice makes an error.
+    `is_sample`: whether they were sampled from more rows, so that their choice has a standard error.
     """
 
     rows: Any
@@ -35,80 +28,23 @@ class Background:
 
     @classmethod
     def drawn(cls, table: Any, size: int, random_state: Any, sample_weight: Any) -> Background:
-        """Draw rows without replacement.
-
-        Parameters
-        ----------
-        table : DataFrame or ndarray of shape (n_rows, n_columns)
-            What is drawn from.
-        size : int
-            How many rows; all where there are fewer.
-        random_state : int, RandomState, Generator or None
-            Of the draw.
-        sample_weight : array-like of shape (n_rows,) or None
-            Weights, kept by the rows that are drawn.
-
-        Returns
-        -------
-        Background
-
-        Raises
-        ------
-        DataError
-            If the weights cannot be used.
-        """
+        """Rows sampled without replacement, all if there are no more than `size`; they keep their weights."""
         n_rows = table.shape[0]
         order = np.random.default_rng(seed_of(random_state)).permutation(n_rows)
-        return cls._of(table, np.sort(order[:size]), sample_weight, is_sample=True)
+        return cls._weighted(table, np.sort(order[:size]), sample_weight, is_sample=True)
 
     @classmethod
     def whole(cls, table: Any, sample_weight: Any) -> Background:
-        """All rows, as all that there are.
-
-        Parameters
-        ----------
-        table : DataFrame or ndarray of shape (n_rows, n_columns)
-            The rows.
-        sample_weight : array-like of shape (n_rows,) or None
-            Their weights.
-
-        Returns
-        -------
-        Background
-
-        Raises
-        ------
-        DataError
-            If the weights cannot be used.
-        """
-        return cls._of(table, np.arange(table.shape[0]), sample_weight, is_sample=False)
+        """All rows, as the whole population."""
+        return cls._weighted(table, np.arange(table.shape[0]), sample_weight, is_sample=False)
 
     @classmethod
     def constant(cls, fill: Any, table: Any, owner: str) -> Background:
-        """One row of constants.
-
-        Parameters
-        ----------
-        fill : mapping or array-like of shape (n_columns,)
-            Values by column, or in the columns' order.
-        table : DataFrame or ndarray of shape (n_rows, n_columns)
-            What the row is like.
-        owner : str
-            Whose ``fill`` parameter it is, for messages.
-
-        Returns
-        -------
-        Background
-
-        Raises
-        ------
-        DataError
-            If a column has no value, or one that it cannot hold.
-        """
+        """One row of constants, by column name or in order; `owner` names the explainer in messages."""
         return cls(_constant_row(fill, table, owner), np.ones(1), False)
 
     @classmethod
-    def _of(cls, table: Any, rows: Codes, sample_weight: Any, is_sample: bool) -> Background:
+    def _weighted(cls, table: Any, rows: Codes, sample_weight: Any, is_sample: bool) -> Background:
         weights = checked_weights(sample_weight, table.shape[0])
         if not weights[rows].any():
             raise DataError("All rows drawn for the background have zero weight. Raise background_size.")
@@ -119,24 +55,7 @@ class Background:
 
 
 def checked_weights(sample_weight: Any, n_rows: int) -> Floats:
-    """Read weights of rows; None is 1 for each.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_rows,) or None
-        The weights.
-    n_rows : int
-        How many are needed.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-
-    Raises
-    ------
-    DataError
-        If they are of another number, negative or not finite, or none is above 0.
-    """
+    """Weights (n_rows,) of rows, 1 each for None; DataError if negative, not finite or all 0."""
     weights = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=float).ravel()
     if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise DataError(
@@ -148,7 +67,7 @@ def checked_weights(sample_weight: Any, n_rows: int) -> Floats:
 
 
 def _constant_row(fill: Any, table: Any, owner: str) -> Any:
-    """One row of the table's form and types."""
+    """One row of the table's library and dtypes."""
     names = column_names(table)
     if isinstance(fill, Mapping | pd.Series):
         given = {str(name): value for name, value in fill.items()}

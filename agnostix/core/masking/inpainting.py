@@ -1,4 +1,4 @@
-"""Hidden pixels as those around them suggest: noisy linear interpolation."""
+"""Hidden pixels filled in by noisy linear interpolation of those around them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,10 @@ _NEAR = [
 
 
 class Inpainter:
-    """Fills holes in one picture.
+    """Fills holes in one picture by noisy linear interpolation.
 
-    Each hidden pixel is the weighted mean of its eight neighbours, hidden ones
-    included, which is a sparse linear system; where the picture ends there are fewer.
-
-    Parameters
-    ----------
-    picture : ndarray of shape (height, width) or (height, width, n_channels)
-        The picture.
-    seed : int
-        Of the noise, which is the same for all pictures of a shape, but for its spread.
+    Each hidden pixel is the weighted mean of its eight neighbors, hidden ones included, which is a sparse
+    linear system. The noise is the same for all pictures of a shape, scaled to the range of each channel.
     """
 
     def __init__(self, picture: Any, seed: int) -> None:
@@ -50,35 +43,14 @@ class Inpainter:
         self._solvers: dict[tuple[Any, ...], Any] = {}
 
     def filled(self, hidden: Bools) -> Any:
-        """The picture with what is hidden filled in.
-
-        Parameters
-        ----------
-        hidden : ndarray of bool of shape (height, width)
-            Which pixels are not known; if all, they get the mean colour.
-
-        Returns
-        -------
-        ndarray of the picture's shape and type
-        """
+        """The picture with hidden pixels (height, width) filled in; the mean color if all are hidden."""
         out = self._values.copy()
         if hidden.any():
             out[hidden] = self.values(hidden)
         return as_type(out.reshape(self.picture.shape), self.picture.dtype)
 
     def values(self, hidden: Bools) -> Floats:
-        """What is filled in, within the range of each channel.
-
-        Parameters
-        ----------
-        hidden : ndarray of bool of shape (height, width)
-            Which pixels are not known; one or more.
-
-        Returns
-        -------
-        ndarray of shape (n_hidden, n_channels)
-            Row by row.
-        """
+        """Values of the hidden pixels (n_hidden, n_channels), clipped to the range of each channel."""
         if hidden.all():
             smooth = np.broadcast_to(self._values.mean(axis=(0, 1)), (hidden.size, self._values.shape[2]))
         else:
@@ -86,7 +58,7 @@ class Inpainter:
         return np.clip(smooth + self._noise[hidden], *self._bounds)
 
     def _smooth(self, hidden: Bools) -> Floats:
-        """Solve on the part of the picture around the hole; holes of one form share their system."""
+        """Solve around the hole only; holes of one form share their system."""
         part = tuple(
             _around(np.flatnonzero(hidden.any(axis=1 - axis)), hidden.shape[axis]) for axis in (0, 1)
         )
@@ -99,21 +71,7 @@ class Inpainter:
 
 
 def inpaint_fill(picture: Any, labels: Codes, seed: int) -> Any:
-    """Each segment as the pixels around it suggest, were it hidden alone.
-
-    Parameters
-    ----------
-    picture : ndarray of shape (height, width) or (height, width, n_channels)
-        A picture.
-    labels : ndarray of int of shape (height, width)
-        Its segments.
-    seed : int
-        Of the noise.
-
-    Returns
-    -------
-    ndarray of the picture's shape
-    """
+    """Each segment interpolated as if it alone were hidden, of the picture's shape."""
     inpainter = Inpainter(picture, seed)
     out = np.empty((*labels.shape, int(np.prod(picture.shape[2:]))))
     for label in np.unique(labels):
@@ -128,7 +86,7 @@ def _around(places: Codes, length: int) -> slice:
 
 
 def _system(hole: Bools) -> tuple[Any, Any]:
-    """The factorised system of hidden pixels, and what known ones put on its other side."""
+    """Factorized system of the hidden pixels, and the matrix of the known ones on its right-hand side."""
     place = np.full(hole.shape, -1)
     place[hole] = np.arange(hole.sum())
     place[~hole] = np.arange((~hole).sum())

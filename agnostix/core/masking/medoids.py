@@ -1,4 +1,4 @@
-"""Few real rows in place of many: the ones in the middle of clusters."""
+"""A few representative rows: those nearest to the centers of clusters."""
 
 from __future__ import annotations
 
@@ -16,28 +16,9 @@ _MOST_ROWS = 5_000
 
 
 def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
-    """Cluster rows and keep the one nearest to each cluster's middle.
+    """The row nearest to the center of each of `size` clusters, weighted by the cluster.
 
-    Parameters
-    ----------
-    table : DataFrame or ndarray of shape (n_rows, n_columns)
-        The rows.
-    size : int
-        How many clusters; all rows where there are fewer.
-    seed : int
-        Of the clustering, and of the 5,000 rows that are clustered where there are more.
-    sample_weight : array-like of shape (n_rows,) or None
-        Weights of the rows.
-
-    Returns
-    -------
-    Background
-        Weighted by the clusters' weights, and no sample: its choice makes no error that could be told.
-
-    Raises
-    ------
-    DataError
-        If the weights cannot be used.
+    A choice rather than a sample, so it has no standard error. At most 5,000 rows are clustered.
     """
     weights = checked_weights(sample_weight, table.shape[0])
     order = np.random.default_rng([seed, 3]).permutation(np.flatnonzero(weights))
@@ -54,7 +35,7 @@ def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
 
 
 def _points(table: Any) -> Floats:
-    """Numbers by their standard deviation, missing and infinite ones at the mean and marked; labels apart."""
+    """Standardized numbers (missing ones at the mean, with an indicator) and scaled one-hot levels."""
     parts = []
     for column in columns(table).values():
         if kind_of(column) == "categorical":

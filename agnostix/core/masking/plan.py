@@ -1,4 +1,4 @@
-"""What is asked about every row: which players are present, never the rows themselves."""
+"""Masks that are evaluated for every row, fixed before the rows are known."""
 
 from __future__ import annotations
 
@@ -12,14 +12,7 @@ from agnostix.exceptions import DataError
 
 @dataclass(frozen=True)
 class Plan:
-    """Masks that are put to every row, in stages, frozen before anything runs.
-
-    Attributes
-    ----------
-    stages : tuple of ndarray of bool of shape (n_masks_of_the_stage, n_players)
-        True where the row's own values stay. A later stage is put only to the rows
-        that an explainer has not settled by then.
-    """
+    """Masks (n_masks, n_features) for every row, in stages; later stages may be put to fewer rows."""
 
     stages: tuple[Bools, ...]
 
@@ -29,26 +22,15 @@ class Plan:
 
     @property
     def masks(self) -> Bools:
-        """All of them, in order, of shape (n_masks, n_players)."""
+        """Masks of all stages, (n_masks, n_features)."""
         return np.concatenate(self.stages)
 
     @property
     def n_masks(self) -> int:
-        """Questions a row, over all stages."""
+        """Masks of all stages."""
         return sum(stage.shape[0] for stage in self.stages)
 
 
 def one_hidden_at_a_time(n_players: int) -> Plan:
-    """First the row as it is, then with each player hidden in turn.
-
-    Parameters
-    ----------
-    n_players : int
-        How many there are.
-
-    Returns
-    -------
-    Plan
-        One stage of n_players + 1 masks.
-    """
+    """A plan of one stage: nothing hidden, then each feature alone."""
     return Plan((np.vstack([np.ones(n_players, dtype=bool), ~np.eye(n_players, dtype=bool)]),))

@@ -1,8 +1,8 @@
-"""Who plays: the columns, or groups of columns, that are hidden together."""
+"""Features: columns, or groups of columns, that are hidden together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agnostix.exceptions import DataError
@@ -10,40 +10,14 @@ from agnostix.exceptions import DataError
 
 @dataclass(frozen=True)
 class Players:
-    """Groups of columns that are present or hidden as one.
-
-    Attributes
-    ----------
-    names : tuple of str
-        One for each player.
-    columns : tuple of tuple of int
-        Positions of each player's columns.
-    """
+    """Columns that are hidden together, for each feature: names and positions (empty if not from a table)."""
 
     names: tuple[str, ...]
     columns: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, names: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None) -> Players:
-        """Make each group a player, and each column that is in none.
-
-        Parameters
-        ----------
-        names : sequence of str
-            Columns of the table.
-        groups : mapping from str to sequence of str, default=None
-            Names of groups and of their columns. A group stands where its first column stands.
-
-        Returns
-        -------
-        Players
-
-        Raises
-        ------
-        DataError
-            If a group is empty, names a column twice, an unknown column or one of another group, or bears a
-            column's name.
-        """
+    def from_names(cls, names: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None) -> Players:
+        """A feature for each group, in the place of its first column, and for each column in no group."""
         place = {name: j for j, name in enumerate(names)}
         owner: dict[str, str] = {}
         listed: dict[str, list[str]] = {}
@@ -58,11 +32,17 @@ class Players:
                 taken[group] = tuple(place[member] for member in members)
         return cls(tuple(taken), tuple(taken.values()))
 
+    @classmethod
+    def without_columns(cls, names: Iterable[str]) -> Players:
+        """Features of rows that are not tables."""
+        named = tuple(names)
+        return cls(named, ((),) * len(named))
+
 
 def _members(
     group: str, members: Sequence[str], place: Mapping[str, int], owner: Mapping[str, str]
 ) -> list[str]:
-    """The columns of a group as text, checked."""
+    """Columns of a group as text, checked."""
     if isinstance(members, str) or not hasattr(members, "__len__") or len(members) == 0:
         raise DataError(f"The group {group!r} of feature_groups must be a list of columns, got {members!r}.")
     columns = [str(member) for member in members]

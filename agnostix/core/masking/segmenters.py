@@ -14,22 +14,7 @@ CUTS = ("grid", "slic", "quickshift")
 
 
 def as_map(segments: Any) -> Codes | None:
-    """The segments of all pictures, where there is one map for them.
-
-    Parameters
-    ----------
-    segments : str, callable or array-like of int of shape (height, width)
-        As `SegmentMasker` takes it.
-
-    Returns
-    -------
-    ndarray of int of shape (height, width), or None
-
-    Raises
-    ------
-    DataError
-        If it is neither a map nor a way to cut pictures.
-    """
+    """The labels (height, width) of all pictures if there is one map; None for a way to cut each."""
     if callable(segments) or (isinstance(segments, str) and segments in CUTS):
         return None
     labels = np.asarray(segments)
@@ -43,19 +28,7 @@ def as_map(segments: Any) -> Codes | None:
 
 
 def grid(height: int, width: int, n_segments: int) -> Codes:
-    """Cut into rows and columns of cells that are nearly square.
-
-    Parameters
-    ----------
-    height, width : int
-        Of the picture, in pixels.
-    n_segments : int
-        About how many cells.
-
-    Returns
-    -------
-    ndarray of int of shape (height, width)
-    """
+    """Labels (height, width) of about n_segments nearly square cells."""
     n_down = int(np.clip(round((n_segments * height / width) ** 0.5), 1, min(height, n_segments)))
     n_across = int(np.clip(round(n_segments / n_down), 1, width))
     down, across = np.arange(height) * n_down // height, np.arange(width) * n_across // width
@@ -119,26 +92,7 @@ def quickshift(picture: Any) -> Any:
 
 
 def numbered(labels: Any, shape: tuple[int, ...], where: str) -> Codes:
-    """Segments counted from 0, in the order of their labels.
-
-    Parameters
-    ----------
-    labels : array-like of int
-        Any whole numbers.
-    shape : tuple of int
-        Height and width of the picture.
-    where : str
-        What made the labels, for the message.
-
-    Returns
-    -------
-    ndarray of int of shape (height, width)
-
-    Raises
-    ------
-    DataError
-        If they are no whole numbers, or of another shape.
-    """
+    """Labels counted from 0 in ascending order; `where` names their origin in the message."""
     found = np.asarray(labels)
     if found.shape != shape or found.dtype.kind not in "iu":
         raise DataError(
@@ -149,7 +103,7 @@ def numbered(labels: Any, shape: tuple[int, ...], where: str) -> Codes:
 
 
 def _as_rgb(picture: Any) -> Floats:
-    """From 0 to 1 in three channels, so that segments do not depend on the units."""
+    """The picture in three channels from 0 to 1, so that segments do not depend on its units."""
     channels = picture.reshape(*picture.shape[:2], -1).astype(float)
     if channels.shape[2] != 3:
         channels = channels.mean(axis=2, keepdims=True).repeat(3, axis=2)

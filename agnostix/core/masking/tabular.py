@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from agnostix.core.explanation import Detail
 from agnostix.core.frames import as_table, is_frame, take_rows
-from agnostix.core.masking.alike import check_alike
-from agnostix.core.masking.column_buffer import ColumnBuffer
-from agnostix.core.masking.draws import Draws
-from agnostix.core.masking.gatherer import Gatherer
-from agnostix.core.masking.identity import (
+from agnostix.core.masking.array_builder import ArrayBuilder
+from agnostix.core.masking.background_subset import BackgroundSubset
+from agnostix.core.masking.duplicates import (
     as_series,
     distinct_rows,
     first_of_each,
@@ -22,8 +21,10 @@ from agnostix.core.masking.identity import (
     table_codes,
     value_codes,
 )
-from agnostix.core.masking.masker import Builder, Composition, Law
+from agnostix.core.masking.frame_builder import FrameBuilder
+from agnostix.core.masking.masker import Builder, MaskDistribution, MaskingInputs
 from agnostix.core.masking.players import Players
+from agnostix.core.masking.schema import check_schema
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -36,26 +37,24 @@ _ROUNDING = 1e-8
 
 @dataclass(frozen=True)
 class TabularMasker:
-    """A background, and the players whose columns it can stand in for.
+    """Replaces columns of a table by those of background rows.
 
     Attributes
     ----------
     background : DataFrame or ndarray of shape (n_background, n_columns)
-        Real rows.
+        Observed rows, or one of constants.
     weights : ndarray of shape (n_background,)
-        Their weights, summing to 1.
-    players : Players
-        What is hidden as one; each column belongs to one player.
-
-    Raises
-    ------
-    DataError
-        If the weights or the players are not those of the background.
+        Their weights, adding up to 1.
+    features : Players
+        Columns that are hidden together; each column belongs to one feature.
     """
 
     background: Any
     weights: Floats
-    players: Players
+    features: Players
+
+    mask_distribution: ClassVar[MaskDistribution] = "bernoulli"
+    same_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         n_rows, n_columns = self.background.shape
@@ -65,263 +64,135 @@ class TabularMasker:
                 f"The 'weights' of TabularMasker must be one number for each of the {n_rows} background rows"
                 f", 0 or more, that add up to 1; got shape {weights.shape} and a sum of {weights.sum():.6g}."
             )
-        places = sorted(place for positions in self.players.columns for place in positions)
+        places = sorted(place for positions in self.features.columns for place in positions)
         if places != list(range(n_columns)):
             raise DataError(
-                f"The 'players' of TabularMasker must have each of the background's {n_columns} columns once,"
-                f" got the places {places}. Players.of makes them from the columns' names."
+                f"The 'features' of TabularMasker must have each of the background's {n_columns} columns "
+                f"once, got the places {places}. Players.from_names makes them from the columns' names."
             )
 
-    @property
-    def mask_law(self) -> Law:
-        """Each column is kept with chance 1/2."""
-        return "bernoulli"
-
-    @property
-    def same_players(self) -> bool:
-        """True: columns are the same in every row."""
-        return True
-
-    def read(self, X: Any) -> Any:
-        """Check that a table has the background's columns and types.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            The table to be explained.
-
-        Returns
-        -------
-        DataFrame or ndarray of shape (n_rows, n_columns)
-
-        Raises
-        ------
-        DataError
-            If it does not.
-        """
+    def read(self, X: Any) -> MaskedTable:
+        """Rows of a table that must have the background's columns and types."""
         table = as_table(X)
-        check_alike(table, self.background)
-        return table
+        check_schema(table, self.background)
+        return MaskedTable(table, self)
 
-    def unmasked(self, X: Any) -> Any:
-        """The table itself.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        DataFrame or ndarray of shape (n_rows, n_columns)
-        """
-        return X
-
-    def data(self, X: Any) -> Any:
-        """The table itself.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        DataFrame or ndarray of shape (n_rows, n_columns)
-        """
-        return X
-
-    def players_of(self, X: Any) -> Players:
-        """Always its own.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        Players
-        """
-        return self.players
-
-    def present(self, X: Any) -> Bools:
-        """Every player in every row.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        ndarray of bool of shape (n_rows, n_players)
-        """
-        return np.ones((X.shape[0], len(self.players.names)), dtype=bool)
-
-    def extras(self, X: Any) -> dict[str, Any]:
-        """Nothing: columns have their names.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        dict
-        """
-        return {}
-
-    @cached_property
-    def _codes(self) -> Codes:
-        """The background's values as codes, equal where the values are."""
-        return table_codes(self.background)
-
-    def draws(self, masks: Bools) -> list[Draws]:
-        """For each mask, background rows merged where they agree in all that it hides.
-
-        Parameters
-        ----------
-        masks : ndarray of bool of shape (n_masks, n_players)
-            The masks.
-
-        Returns
-        -------
-        list of Draws
-        """
-        none = np.zeros_like(self._places)
-        whole = Draws(none[:1], np.ones(1), none)
-        every = Draws(self._places, self.weights, self._places)
-        hidden = self._hidden_columns(masks)
+    def draws(self, masks: Bools) -> list[BackgroundSubset]:
+        """For each mask (n_masks, n_features), background rows merged where they agree in all it hides."""
+        places = np.arange(self.weights.size)
+        nothing = np.zeros_like(places)
+        whole = BackgroundSubset(nothing[:1], np.ones(1), nothing)
+        every = BackgroundSubset(places, self.weights, places)
+        hidden = np.empty((masks.shape[0], self.background_codes.shape[1]), dtype=bool)
+        for feature, positions in enumerate(self.features.columns):
+            hidden[:, positions] = ~masks[:, [feature]]
         apart = (hidden & self._all_differ).sum(axis=1) > 0
         return [
-            (every if apart[j] else self._merged(gone)) if gone.any() else whole
-            for j, gone in enumerate(hidden)
+            (every if apart[j] else self._merged(columns)) if columns.any() else whole
+            for j, columns in enumerate(hidden)
         ]
-
-    def varying(self, X: Any) -> Bools:
-        """Find players that differ between each row and the background.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        ndarray of bool of shape (n_rows, n_players)
-            False where the row agrees with every background row in all of the player's columns.
-        """
-        differs = np.ones((X.shape[0], self._codes.shape[1]), dtype=bool)
-        for column in np.flatnonzero((self._codes == self._codes[0]).all(axis=0)):
-            codes = value_codes(as_series(joined_column(X, self.background, int(column))))
-            differs[:, column] = codes[: X.shape[0]] != codes[-1]
-        players = [differs[:, list(positions)].any(axis=1) for positions in self.players.columns]
-        return np.stack(players, axis=1)
-
-    def distinct(self, X: Any) -> tuple[Codes, Codes]:
-        """Find rows that say the same.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        tuple of ndarray of int
-            The first row of each kind, and for every row its place there.
-        """
-        return distinct_rows(X)
 
     @cached_property
     def merges(self) -> bool:
-        """Whether two background rows agree in a column so often that looking for equal cells pays."""
-        n_rows, n_columns = self._codes.shape
-        alike = sum(float((np.unique(c, return_counts=True)[1] ** 2.0).sum()) - n_rows for c in self._codes.T)
-        return n_rows > 1 and alike >= AGREEMENT * n_rows * (n_rows - 1) * n_columns
-
-    def width(self, X: Any) -> int:
-        """Numbers in a row.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        int
-        """
-        return int(X.shape[1])
-
-    def builder(self, X: Any, rows: Codes, room: int) -> Builder:
-        """Make a builder of perturbed rows.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-        rows : ndarray of int of shape (n,)
-            Which of its rows.
-        room : int
-            Cells that are built at once at most; 0 where that is not known beforehand.
-
-        Returns
-        -------
-        Builder
-        """
-        own = take_rows(X, rows)
-        if is_frame(X):
-            return Gatherer(own, self.background, self.players, self.merges)
-        common = np.result_type(X.dtype, self.background.dtype)
-        own, background = own.astype(common, copy=False), self.background.astype(common, copy=False)
-        if room and not self.merges:
-            return ColumnBuffer(own, background, self.players, room)
-        return Gatherer(own, background, self.players, self.merges)
-
-    def compose(self, X: Any, rows: Codes) -> Composition | None:
-        """Rows in pieces, for a model that puts masked rows together itself.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-        rows : ndarray of int
-            Which rows.
-
-        Returns
-        -------
-        Composition or None
-            None for anything but an array of numbers.
-        """
-        if is_frame(X) or X.dtype.kind not in "biuf" or self.background.dtype.kind not in "biuf":
-            return None
-        labels = np.empty(X.shape[1], dtype=np.intp)
-        for player, positions in enumerate(self.players.columns):
-            labels[list(positions)] = player
-        return Composition(X[rows], self.background[None], labels[None])
+        """Whether background rows agree in a column so often that looking for equal perturbed rows pays."""
+        n_rows, n_columns = self.background_codes.shape
+        counts = [np.unique(codes, return_counts=True)[1] for codes in self.background_codes.T]
+        n_equal = sum(float((count**2.0).sum()) - n_rows for count in counts)
+        return n_rows > 1 and n_equal >= AGREEMENT * n_rows * (n_rows - 1) * n_columns
 
     @cached_property
-    def _places(self) -> Codes:
-        return np.arange(self.weights.size)
+    def background_codes(self) -> Codes:
+        """The background's values as codes (n_background, n_columns), equal where the values are."""
+        return table_codes(self.background)
 
     @cached_property
     def _keys(self) -> Codes:
-        return keys_of(self._codes)
+        return keys_of(self.background_codes)
 
     @cached_property
     def _all_differ(self) -> Bools:
-        """Columns in which no two background rows agree."""
-        return np.array([np.unique(codes).size == codes.size for codes in self._codes.T])
+        """Columns in which no two background rows agree, (n_columns,)."""
+        return np.array([np.unique(codes).size == codes.size for codes in self.background_codes.T])
 
-    def _hidden_columns(self, masks: Bools) -> Bools:
-        hidden = np.empty((masks.shape[0], self._codes.shape[1]), dtype=bool)
-        for player, positions in enumerate(self.players.columns):
-            hidden[:, positions] = ~masks[:, [player]]
-        return hidden
-
-    def _merged(self, hidden: Bools) -> Draws:
+    def _merged(self, hidden: Bools) -> BackgroundSubset:
         first, which = first_of_each(self._keys[:, hidden].sum(axis=1))
-        return Draws(first, np.bincount(which, self.weights, first.size), which)
+        return BackgroundSubset(first, np.bincount(which, self.weights, first.size), which)
+
+
+@dataclass(frozen=True)
+class MaskedTable:
+    """Rows of a table (n_rows, n_columns) and the masker that has read them."""
+
+    table: Any
+    masker: TabularMasker
+
+    def __len__(self) -> int:
+        return int(self.table.shape[0])
+
+    def __getitem__(self, places: Any) -> MaskedTable:
+        return MaskedTable(take_rows(self.table, places), self.masker)
+
+    @property
+    def features(self) -> Players:
+        """The masker's: columns are the same in every row."""
+        return self.masker.features
+
+    @property
+    def present(self) -> Bools:
+        """Every feature in every row, (n_rows, n_features)."""
+        return np.ones((len(self), len(self.features.names)), dtype=bool)
+
+    @property
+    def varying(self) -> Bools:
+        """False where the row and all background rows agree in all of the feature's columns."""
+        background, codes = self.masker.background, self.masker.background_codes
+        differs = np.ones((len(self), codes.shape[1]), dtype=bool)
+        for column in np.flatnonzero((codes == codes[0]).all(axis=0)):
+            joined = value_codes(as_series(joined_column(self.table, background, int(column))))
+            differs[:, column] = joined[: len(self)] != joined[-1]
+        by_feature = [differs[:, list(positions)].any(axis=1) for positions in self.features.columns]
+        return np.stack(by_feature, axis=1)
+
+    @property
+    def unmasked(self) -> Any:
+        """The table."""
+        return self.table
+
+    @property
+    def data(self) -> Any:
+        """The table."""
+        return self.table
+
+    @property
+    def n_values(self) -> int:
+        """Columns."""
+        return int(self.table.shape[1])
+
+    def details(self) -> dict[str, Detail]:
+        """Nothing: columns have their names."""
+        return {}
+
+    def distinct(self) -> tuple[Codes, Codes]:
+        """First row of each kind, and kind of each row."""
+        return distinct_rows(self.table)
+
+    def builder(self, rows: Codes, capacity: int) -> Builder:
+        """Builds arrays in place where no duplicates are looked for, everything else column by column."""
+        own, background, merges = take_rows(self.table, rows), self.masker.background, self.masker.merges
+        if is_frame(own):
+            return FrameBuilder(own, background, self.features, merges)
+        common = np.result_type(own.dtype, background.dtype)
+        own, background = own.astype(common, copy=False), background.astype(common, copy=False)
+        if capacity and not merges:
+            return ArrayBuilder(own, background, self.features, capacity)
+        return FrameBuilder(own, background, self.features, merges)
+
+    def compose(self, rows: Codes) -> MaskingInputs | None:
+        """Rows, background and the feature of each column; None for anything but an array of numbers."""
+        table, background = self.table, self.masker.background
+        if is_frame(table) or table.dtype.kind not in "biuf" or background.dtype.kind not in "biuf":
+            return None
+        labels = np.empty(table.shape[1], dtype=np.intp)
+        for feature, positions in enumerate(self.features.columns):
+            labels[list(positions)] = feature
+        return MaskingInputs(table[rows], background[None], labels[None])

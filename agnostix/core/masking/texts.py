@@ -6,20 +6,69 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation import Detail
 from agnostix.core.frames import column_at, is_frame
-from agnostix.core.masking.tokens import Tokens
+from agnostix.core.masking.background_subset import MaskBlock
+from agnostix.core.masking.players import Players
 from agnostix.core.typing import Bools, Codes
 from agnostix.exceptions import DataError
 
+_LEAST_WIDTH = 64
+"""Numbers that a short text takes once a model has made columns of it."""
+
 
 @dataclass(frozen=True)
-class Texts:
-    """Rows of `TextMasker`: texts and their words.
+class Tokens:
+    """A text in pieces: words and the separators around them.
+
+    Attributes
+    ----------
+    words : tuple of str
+        One for each feature, in the order in which they first occur.
+    pieces : ndarray of object of shape (2 * n_tokens + 1,)
+        Separator, word, separator, ..., word, separator; joined they are the text.
+    features : ndarray of int of shape (2 * n_tokens + 1,)
+        The feature of each piece, -1 for separators.
+    spans : ndarray of int of shape (n_tokens, 3)
+        Start, end and feature of each word, in characters of the text.
+    """
+
+    words: tuple[str, ...]
+    pieces: Any
+    features: Codes
+    spans: Codes
+
+    @classmethod
+    def from_text(cls, text: str, separator: re.Pattern[str], bow: bool) -> Tokens:
+        """Words of a text, none where the pattern leaves none; with bow equal words are one feature."""
+        places = _word_places(text, separator)
+        known: dict[Any, int] = {}
+        keys = [text[slice(*place)] if bow else place for place in places]
+        features = [known.setdefault(key, len(known)) for key in keys]
+        words = tuple(key if bow else text[slice(*key)] for key in known)
+        cuts = [0, *(cut for place in places for cut in place), len(text)]
+        pieces = np.empty(len(cuts) - 1, dtype=object)
+        pieces[:] = [text[start:stop] for start, stop in pairwise(cuts)]
+        owners = np.full(pieces.size, -1)
+        owners[1::2] = features
+        spans = np.array([(*place, owner) for place, owner in zip(places, features, strict=True)], dtype=int)
+        return cls(words, pieces, owners, spans.reshape(-1, 3))
+
+    def masked(self, masks: Bools, replacement: str) -> list[str]:
+        """The text under each mask (n_masks, n_features or more), hidden words replaced."""
+        shown = masks[:, self.features] | (self.features < 0)
+        return list(map("".join, np.where(shown, self.pieces, replacement).tolist()))
+
+
+@dataclass(frozen=True)
+class MaskedTexts:
+    """Texts and their words.
 
     Attributes
     ----------
@@ -27,79 +76,129 @@ class Texts:
         The texts, each a str.
     tokens : tuple of Tokens
         Their words.
+    replacement : str
+        What hidden words are replaced by.
     """
 
     texts: Any
     tokens: tuple[Tokens, ...]
+    replacement: str
 
     @classmethod
-    def of(cls, X: Any, separator: re.Pattern[str], bow: bool) -> Texts:
-        """Cut texts into words.
-
-        Parameters
-        ----------
-        X : list, 1-d array or Series of str, or DataFrame with one column of them
-            The texts.
-        separator : Pattern
-            What separates words.
-        bow : bool
-            Whether all occurrences of a word in a text are one player.
-
-        Returns
-        -------
-        Texts
-
-        Raises
-        ------
-        DataError
-            If they are no texts, or one has no words.
-        """
+    def from_container(cls, X: Any, separator: re.Pattern[str], bow: bool, replacement: str) -> MaskedTexts:
+        """Texts of a list, Series, 1-d array or one-column DataFrame; DataError if one has no words."""
         texts = _as_texts(X)
-        tokens = tuple(Tokens.of(text, separator, bow) for text in texts)
+        tokens = tuple(Tokens.from_text(text, separator, bow) for text in texts)
         for row, one in enumerate(tokens):
             if not one.words:
                 raise DataError(
                     f"Row {row} of X has no word that could be hidden: {_shortened(texts[row])}, split at "
                     f"the pattern {separator.pattern!r} of TextMasker. Leave it out, or pass another pattern."
                 )
-        return cls(texts, tokens)
-
-    @property
-    def shape(self) -> tuple[int]:
-        """The number of texts."""
-        return (len(self.tokens),)
+        return cls(texts, tokens, replacement)
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, rows: Any) -> Texts:
-        places = np.arange(len(self))[rows]
-        return Texts(self.texts[places], tuple(self.tokens[place] for place in places))
+    def __getitem__(self, places: Any) -> MaskedTexts:
+        chosen = np.arange(len(self))[places]
+        return MaskedTexts(self.texts[chosen], tuple(self.tokens[row] for row in chosen), self.replacement)
 
     @cached_property
     def words(self) -> Any:
-        """The word of each player, of shape (n_rows, n_players), "" where a text has none."""
+        """The word of each feature, (n_rows, n_features), "" where a text has none."""
         return _padded([one.words for one in self.tokens], "").astype(str)
 
     @property
+    def spans(self) -> Codes:
+        """Start, end and feature of each word, (n_rows, n_tokens, 3), -1 where a text has none."""
+        return _padded([one.spans for one in self.tokens], -1, 3)
+
+    @property
+    def features(self) -> Players:
+        """Words by number."""
+        return Players.without_columns(f"word {number}" for number in range(self.present.shape[1]))
+
+    @property
     def present(self) -> Bools:
-        """Players that each text has, of shape (n_rows, n_players)."""
+        """Words that each text has, (n_rows, n_features)."""
         counts = np.array([len(one.words) for one in self.tokens])
         return np.arange(counts.max()) < counts[:, None]
 
     @property
-    def spans(self) -> Codes:
-        """Start, end and player of each word, of shape (n_rows, n_tokens, 3), -1 where a text has none."""
-        return _padded([one.spans for one in self.tokens], -1, 3)
+    def varying(self) -> Bools:
+        """Words that differ from their replacement, (n_rows, n_features)."""
+        return self.present & (self.words != self.replacement)
+
+    @property
+    def unmasked(self) -> Any:
+        """The texts as an array of objects, (n_rows,)."""
+        return self.texts
+
+    @property
+    def data(self) -> Any:
+        """The texts as an array of str, (n_rows,), which is stored without pickle."""
+        return self.texts.astype(str)
+
+    @property
+    def n_values(self) -> int:
+        """A number for each character of the longest text, as an estimate of what a model makes of it."""
+        return max(_LEAST_WIDTH, *(len(text) for text in self.texts))
+
+    def details(self) -> dict[str, Detail]:
+        """The words, start and end of each token, and its feature; -1 where a text has no more tokens."""
+        return {
+            "words": Detail(self.words, ("row", "feature")),
+            "spans": Detail(self.spans[..., :2], ("row", "token", "end")),
+            "span_features": Detail(self.spans[..., 2], ("row", "token"), points_to="feature"),
+        }
+
+    def distinct(self) -> tuple[Codes, Codes]:
+        """First text of each kind, and kind of each text."""
+        which = pd.factorize(self.texts)[0]
+        return np.unique(which, return_index=True)[1], which
+
+    def builder(self, rows: Codes, capacity: int) -> TextBuilder:
+        """Builds some of the texts with words hidden."""
+        return TextBuilder(self[rows])
+
+    def compose(self, rows: Codes) -> None:
+        """None: a text is no array of numbers."""
+        return
+
+
+@dataclass(frozen=True)
+class TextBuilder:
+    """Builds texts with words hidden."""
+
+    own: MaskedTexts
+
+    def distinct(self, block: MaskBlock) -> None:
+        """Nothing is merged."""
+        return
+
+    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
+        """Texts (n_cells,) by mask, then by row."""
+        n_rows = len(self.own)
+        mask, row = np.divmod(np.arange(block.n_draws * n_rows)[cells], n_rows)
+        built = np.empty(row.size, dtype=object)
+        for one in np.unique(row):
+            at = np.flatnonzero(row == one)
+            built[at] = self.own.tokens[one].masked(block.masks[mask[at]], self.own.replacement)
+        return built
+
+    def is_whole(self, table: Any) -> bool:
+        """True: nothing else holds the texts."""
+        return True
 
 
 def _padded(parts: Sequence[Any], nothing: Any, *inner: int) -> Any:
     """Parts of unequal lengths in one array."""
     dtype = object if isinstance(nothing, str) else int
-    found = np.full((len(parts), max(len(part) for part in parts), *inner), nothing, dtype=dtype)
+    padded = np.full((len(parts), max(len(part) for part in parts), *inner), nothing, dtype=dtype)
     for row, part in enumerate(parts):
-        found[row, : len(part)] = part
-    return found
+        padded[row, : len(part)] = part
+    return padded
 
 
 def _as_texts(X: Any) -> Any:
@@ -127,3 +226,13 @@ def _as_texts(X: Any) -> Any:
 
 def _shortened(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def _word_places(text: str, separator: re.Pattern[str]) -> list[tuple[int, int]]:
+    """Starts and ends of what is between the separators, where anything is."""
+    places, start = [], 0
+    for match in separator.finditer(text):
+        places.append((start, match.start()))
+        start = match.end()
+    places.append((start, len(text)))
+    return [(start, stop) for start, stop in places if stop > start]

@@ -21,7 +21,7 @@ class Numbered(AttributionExplainer):
 
     def fit(self, X, y=None):
         predictor = self._fit_predictor(X, y)
-        self.players_ = Players.of([f"x{j}" for j in range(X.shape[1])])
+        self.players_ = Players.from_names([f"x{j}" for j in range(X.shape[1])])
         self.output_names_ = predictor.names(predictor.predict(X[:1]).shape[1])
         self.is_binary_ = predictor.task == "classification" and len(self.output_names_) == 2
         return self

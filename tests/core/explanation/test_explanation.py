@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
@@ -236,7 +236,6 @@ def test_rows_one_after_the_other():
 
 
 @given(st.lists(st.integers(-5, 4), max_size=9), st.lists(st.integers(0, 8), max_size=5))
-@settings(max_examples=50, deadline=None)
 def test_taking_rows_twice_is_taking_them_once(first, second):
     second = [j for j in second if j < len(first)]
     twice = made()[first][second]

@@ -220,7 +220,7 @@ CELLS = st.one_of(
 
 
 @given(st.recursive(CELLS, lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner)))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_cell_comes_back(tmp_path, cell):
     data = pd.DataFrame({"cell": pd.Series([cell], dtype=object)})
     back = round_trip(made(1, data=data), tmp_path).data["cell"].array[0]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
@@ -22,7 +22,6 @@ def without_noise(picture, hidden):
     return inpainter.filled(hidden)
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 7), width=st.integers(2, 7), colours=st.booleans())
 def test_holes_of_any_form_solve_the_dense_system(seed, height, width, colours):
     rng = np.random.default_rng(seed)

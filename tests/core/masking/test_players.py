@@ -9,26 +9,26 @@ NAMES = ["a", "b", "c", "d"]
 
 
 def test_each_column_plays_for_itself():
-    players = Players.of(NAMES)
+    players = Players.from_names(NAMES)
     assert players.names == ("a", "b", "c", "d")
     assert players.columns == ((0,), (1,), (2,), (3,))
-    assert Players.of(NAMES, {}) == players
+    assert Players.from_names(NAMES, {}) == players
 
 
 def test_a_group_stands_where_its_first_column_stands():
-    players = Players.of(NAMES, {"late": ["d", "b"], "c alone": ["c"]})
+    players = Players.from_names(NAMES, {"late": ["d", "b"], "c alone": ["c"]})
     assert players.names == ("a", "late", "c alone")
     assert players.columns == ((0,), (3, 1), (2,))
 
 
 def test_a_group_may_bear_the_name_of_one_of_its_columns():
-    players = Players.of(NAMES, {"b": ["b", "c"]})
+    players = Players.from_names(NAMES, {"b": ["b", "c"]})
     assert players.names == ("a", "b", "d")
     assert players.columns == ((0,), (1, 2), (3,))
 
 
 def test_columns_and_groups_named_by_numbers_are_found_by_their_text():
-    players = Players.of(["0", "1", "2"], {7: [2, 1]})
+    players = Players.from_names(["0", "1", "2"], {7: [2, 1]})
     assert players.names == ("0", "7")
     assert players.columns == ((0,), (2, 1))
 
@@ -54,4 +54,4 @@ def test_columns_and_groups_named_by_numbers_are_found_by_their_text():
 )
 def test_groups_that_make_no_sense_are_refused(groups, message):
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-        Players.of(NAMES, groups)
+        Players.from_names(NAMES, groups)

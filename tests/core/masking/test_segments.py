@@ -41,7 +41,7 @@ def block_of(masker, masks=MASKS):
 def built(masker, X, masks=MASKS):
     """Every picture under every mask, mask by mask."""
     rows = masker.read(X)
-    builder = masker.builder(rows, np.arange(len(rows)), 0)
+    builder = rows.builder(np.arange(len(rows)), 0)
     return builder.build(block_of(masker, masks), slice(0, len(masks) * len(rows)))
 
 
@@ -100,7 +100,7 @@ def test_pictures_are_built_as_pixel_by_pixel(X, fill):
     masker = SegmentMasker(LABELS, fill=fill, sigma=0.8)
     whole = built(masker, X)
     check_built(whole, X, [LABELS] * 5, MASKS, fill)
-    builder, block = masker.builder(masker.read(X), np.array([3, 0]), 100), block_of(masker)
+    builder, block = masker.read(X).builder(np.array([3, 0]), 100), block_of(masker)
     some = builder.build(block, slice(0, 8))
     np.testing.assert_array_equal(some, whole.reshape(4, 5, *X.shape[1:])[:, [3, 0]].reshape(some.shape))
     np.testing.assert_array_equal(builder.build(block, slice(3, 6)), some[3:6])
@@ -128,9 +128,9 @@ def test_each_picture_is_cut_and_filled_by_itself(X, fill):
 def test_pieces_are_put_together_to_the_same(X, fill, segments):
     masker = SegmentMasker(segments, fill=fill)
     rows = masker.read(X)
-    piece = masker.compose(rows, np.array([2, 0]))
+    piece = rows.compose(np.array([2, 0]))
     masks = MASKS[:, : rows.labels.max() + 1]
-    whole = masker.builder(rows, np.array([2]), 100).build(block_of(masker, masks), slice(0, 4))
+    whole = rows.builder(np.array([2]), 100).build(block_of(masker, masks), slice(0, 4))
     shown = masks[:, piece.labels[0]].reshape(4, 2, 3, *[1] * (X.ndim - 3))
     assert piece.fill.shape[1:] == (1, *X.shape[1:])
     np.testing.assert_array_equal(piece.x, X[[2, 0]])
@@ -150,9 +150,9 @@ PICTURES = st.sampled_from([np.uint8, np.float64, np.int16]).flatmap(
 def test_what_holds_of_any_pictures(X, fill, n, data):
     masker = SegmentMasker("grid", fill=fill, n_segments=n, sigma=1.5)
     rows = masker.read(X)
-    present = masker.present(rows)
+    present = rows.present
     assert present.all()
-    n_players = len(masker.players_of(rows).names)
+    n_players = len(rows.features.names)
     assert (np.unique(rows.labels) == np.arange(n_players)).all()
     masks = data.draw(arrays(bool, (3, n_players)))
     masks[0] = True
@@ -169,7 +169,7 @@ def test_what_holds_of_any_pictures(X, fill, n, data):
     for player in range(n_players):
         hidden = built(masker, X, np.arange(n_players)[None] != player)
         changed[:, player] = (hidden != X).reshape(len(X), -1).any(axis=1)
-    np.testing.assert_array_equal(masker.varying(rows), changed)
+    np.testing.assert_array_equal(rows.varying, changed)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_segments_of_the_colour_do_not_vary(X):
     X[2, 0, 2] = 1
     X[3, 1, 1] = 1  # one of two pixels
     masker = SegmentMasker(LABELS, fill=1)
-    found = masker.varying(masker.read(X))
+    found = masker.read(X).varying
     assert found.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 1], [1, 1, 1], [1, 1, 1]]
 
 
@@ -208,16 +208,16 @@ def test_an_even_picture_has_nothing_to_hide(fill, shade):
     X = np.full((2, 5, 7, 3), shade)
     X[..., 1] = 0.7
     masker = SegmentMasker(fill=fill)
-    assert not masker.varying(masker.read(X)).any()
+    assert not masker.read(X).varying.any()
     masker = SegmentMasker(lambda picture: np.eye(5, 7, dtype=int), fill=fill)
-    assert not masker.varying(masker.read(X.astype(np.float32))).any()
+    assert not masker.read(X.astype(np.float32)).varying.any()
 
 
 def test_one_channel_that_differs_is_enough():
     X = np.zeros((1, 2, 3, 3))
     X[0, 0, 2, 1] = 0.5
     masker = SegmentMasker(LABELS, fill=0)
-    assert masker.varying(masker.read(X)).tolist() == [[True, False, False]]
+    assert masker.read(X).varying.tolist() == [[True, False, False]]
 
 
 def test_a_colour_has_a_number_for_each_channel():
@@ -240,14 +240,14 @@ def test_every_picture_that_stands_in_has_its_turn(fill):
     assert [len(part.rows) for part in block.draws] == [1, 3, 3, 3]
     others = [STACK] * 5 if fill == "stack" else noise_fills(X, 3, 2)
     cells = [(mask, draw) for mask in range(4) for draw in block.draws[mask].rows]
-    whole = masker.builder(rows, np.arange(5), 0).build(block, slice(0, 50)).reshape(10, 5, *X.shape[1:])
+    whole = rows.builder(np.arange(5), 0).build(block, slice(0, 50)).reshape(10, 5, *X.shape[1:])
     for found, (mask, draw) in zip(whole, cells, strict=True):
         shown = MASKS[mask][np.searchsorted([-1, 4, 9], LABELS)][..., None]
         for i in range(5):
             np.testing.assert_array_equal(found[i], np.where(shown, X[i], others[i][draw]))
-    some = masker.builder(rows, np.array([3, 0]), 0).build(block, np.array([19, 4]))
+    some = rows.builder(np.array([3, 0]), 0).build(block, np.array([19, 4]))
     np.testing.assert_array_equal(some, [whole[9, 0], whole[2, 3]])
-    assert masker.varying(rows).all()
+    assert rows.varying.all()
 
 
 def test_a_segment_varies_where_any_picture_that_stands_in_differs():
@@ -256,7 +256,7 @@ def test_a_segment_varies_where_any_picture_that_stands_in_differs():
     fill = np.zeros((2, 2, 3))
     fill[1, 1, 1] = 1.0
     masker = SegmentMasker(LABELS, fill)
-    assert masker.varying(masker.read(X)).tolist() == [[False, False, True], [True, False, True]]
+    assert masker.read(X).varying.tolist() == [[False, False, True], [True, False, True]]
 
 
 @pytest.mark.parametrize(
@@ -270,29 +270,29 @@ def test_a_segment_varies_where_any_picture_that_stands_in_differs():
 )
 def test_weights_that_are_none_are_refused(weights, got):
     message = (
-        "The 'weights' of SegmentMasker must be None or one number above 0 for each of the 3 pictures that "
-        f"stand in, adding up to 1; got {got}."
+        "The 'weights' of SegmentMasker must be None or one number above 0 for each of the 3 fill "
+        f"pictures, adding up to 1; got {got}."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         SegmentMasker(LABELS, STACK, weights=weights)
 
 
-def test_what_the_engine_asks_of_it():
+def test_masker_and_rows_have_what_evaluation_needs():
     masker, X = SegmentMasker(LABELS), FORMS["colour"]
     rows = masker.read(np.concatenate([X, X]))
-    assert masker.players_of(rows).names == ("segment -1", "segment 4", "segment 9")
-    assert masker.present(rows).tolist() == [[True] * 3] * 10
+    assert rows.features.names == ("segment -1", "segment 4", "segment 9")
+    assert rows.present.tolist() == [[True] * 3] * 10
     assert masker.weights.tolist() == [1.0]
     assert not masker.merges
-    assert masker.same_players
-    assert masker.width(rows) == 24
-    assert rows.shape == (10, 2, 3, 4)
-    first, which = masker.distinct(rows)
+    assert masker.same_features
+    assert rows.n_values == 24
+    assert len(rows) == 10
+    first, which = rows.distinct()
     assert first.tolist() == which.tolist() == list(range(10))
     for draw in masker.draws(MASKS):
         assert (draw.rows.tolist(), draw.weights.tolist(), draw.which.tolist()) == ([0], [1.0], [0])
-    np.testing.assert_array_equal(masker.data(rows), masker.unmasked(rows))
-    np.testing.assert_array_equal(masker.extras(rows)["segments"], [[[1, 1, 0], [1, 2, 2]]] * 10)
+    np.testing.assert_array_equal(rows.data, rows.unmasked)
+    np.testing.assert_array_equal(rows.details()["segments"], [[[1, 1, 0], [1, 2, 2]]] * 10)
 
 
 def bands(picture):
@@ -309,14 +309,14 @@ def of_bands(*counts):
 def test_pictures_have_as_many_segments_as_they_have():
     masker = SegmentMasker(bands, fill=0.0)
     rows = masker.read(of_bands(2, 5, 3))
-    assert not masker.same_players
-    assert masker.players_of(rows).names == tuple(f"segment {j}" for j in range(5))
-    assert masker.present(rows).tolist() == [[1, 1, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
-    assert masker.varying(rows).tolist() == masker.present(rows).tolist()
+    assert not masker.same_features
+    assert rows.features.names == tuple(f"segment {j}" for j in range(5))
+    assert rows.present.tolist() == [[1, 1, 0, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
+    assert rows.varying.tolist() == rows.present.tolist()
     some = rows[np.array([2, 0])]
-    assert len(masker.players_of(some).names) == 3
-    assert masker.present(some).tolist() == [[1, 1, 1], [1, 1, 0]]
-    np.testing.assert_array_equal(masker.extras(some)["segments"], rows.labels[[2, 0]])
+    assert len(some.features.names) == 3
+    assert some.present.tolist() == [[1, 1, 1], [1, 1, 0]]
+    np.testing.assert_array_equal(some.details()["segments"], rows.labels[[2, 0]])
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
@@ -328,7 +328,7 @@ def test_some_pictures_are_asked_about_by_masks_of_their_own_players(n_jobs):
     predictor = as_predictor(lambda X: np.asarray(X)[:, 1:].sum(axis=(1, 2)))
     for chosen in ([0, 2], [1], [3]):
         some = rows[np.array(chosen)]
-        masks = rng.random((7, len(masker.players_of(some).names))) < 0.5
+        masks = rng.random((7, len(some.features.names))) < 0.5
         (found,) = Run(predictor, masker, 1, MeanAndVariance(), n_jobs).answer(Plan((masks,)), some)
         expected = [[by_hand(X[i], bands(X[i]), mask, 0.5)[1:].sum() for mask in masks] for i in chosen]
         np.testing.assert_allclose(found.found[0][..., 0], expected, rtol=1e-13)
@@ -448,7 +448,7 @@ def test_colours_of_other_channels_are_refused(X, fill, told):
 @pytest.mark.parametrize("fill", [0, 255, 7.0, np.float32(3), np.int64(4)])
 def test_whole_numbers_of_any_make_are_colours(fill):
     masker = SegmentMasker(LABELS, fill=fill)
-    masked = masker.compose(masker.read(FORMS["bytes"]), np.array([0])).fill
+    masked = masker.read(FORMS["bytes"]).compose(np.array([0])).fill
     np.testing.assert_array_equal(masked, np.full((1, 1, 2, 3, 3), int(fill), dtype=np.uint8))
 
 

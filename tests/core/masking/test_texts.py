@@ -23,7 +23,7 @@ def block_of(masker, masks):
 def built(masker, X, masks):
     """Every text under every mask, mask by mask."""
     rows = masker.read(X)
-    builder = masker.builder(rows, np.arange(len(rows)), 0)
+    builder = rows.builder(np.arange(len(rows)), 0)
     assert builder.distinct(block_of(masker, masks)) is None
     found = builder.build(block_of(masker, masks), slice(0, len(masks) * len(rows)))
     assert builder.is_whole(found)
@@ -42,17 +42,15 @@ TEXT = st.text(st.sampled_from("ab_Ä3 ,.\n'"), max_size=30).filter(ref.words_of
 def test_words_are_hidden_as_character_by_character(X, bow, mask_token, data):
     masker = TextMasker(bow=bow, mask_token=mask_token)
     rows = masker.read(X)
-    names = masker.players_of(rows).names
-    expected = [ref.players_of(text, bow) for text in X]
+    names = rows.features.names
+    expected = [ref.features_of(text, bow) for text in X]
     assert names == tuple(f"word {j}" for j in range(max(map(len, expected))))
     masks = np.array(data.draw(st.lists(st.lists(st.booleans(), min_size=len(names), max_size=len(names)),
                                         min_size=1, max_size=4)))  # fmt: skip
     stand_in = ("" if bow else "UNKWORDZ") if mask_token is None else mask_token
     by_hand = [ref.hidden(text, mask, bow, stand_in) for mask in masks.tolist() for text in X]
     assert built(masker, X, masks).tolist() == by_hand
-    for text, players, present, varying in zip(
-        X, expected, masker.present(rows), masker.varying(rows), strict=True
-    ):
+    for text, players, present, varying in zip(X, expected, rows.present, rows.varying, strict=True):
         assert present.tolist() == [j < len(players) for j in range(len(names))]
         words = [text[slice(*places[0])] for places in players]
         assert varying[: len(players)].tolist() == [word != stand_in for word in words]
@@ -63,16 +61,16 @@ def test_words_are_hidden_as_character_by_character(X, bow, mask_token, data):
 def test_words_and_their_places_are_told(X, bow):
     masker = TextMasker(bow=bow)
     rows = masker.read(X)
-    extras = masker.extras(rows)
+    extras = rows.details()
     assert extras["words"].array.dtype.kind == "U"
     n_tokens = max(len(ref.words_of(text)) for text in X)
-    assert extras["words"].array.shape == masker.present(rows).shape
+    assert extras["words"].array.shape == rows.present.shape
     assert extras["spans"].array.shape == (len(X), n_tokens, 2)
     assert extras["span_features"].points_to == "feature"
     assert extras["spans"].array.dtype.kind == "i"
     told_spans = np.dstack([extras["spans"].array, extras["span_features"].array])
     for text, words, spans in zip(X, extras["words"].array, told_spans, strict=True):
-        players = ref.players_of(text, bow)
+        players = ref.features_of(text, bow)
         told = [text[slice(*places[0])] for places in players]
         assert words.tolist() == told + [""] * (len(words) - len(told))
         owners = {place: j for j, places in enumerate(players) for place in places}
@@ -101,7 +99,7 @@ def test_words_are_counted_as_they_first_occur_and_capitals_count():
 )
 def test_what_stands_where_the_second_word_was(how, expected):
     masker = TextMasker(**how)
-    n_players = len(masker.players_of(masker.read(TEXTS[:1])).names)
+    n_players = len(masker.read(TEXTS[:1]).features.names)
     assert built(masker, TEXTS[:1], np.arange(n_players)[None] != 1).tolist() == [expected]
 
 
@@ -141,25 +139,25 @@ def test_texts_are_read_from_polars():
 def check_read(X):
     masker = TextMasker()
     rows = masker.read(X)
-    assert rows.shape == (3,)
-    assert masker.unmasked(rows).dtype == object
-    assert [type(text) for text in masker.unmasked(rows)] == [str] * 3
-    assert masker.unmasked(rows).tolist() == masker.data(rows).tolist() == TEXTS
-    assert masker.data(rows).dtype.kind == "U"
+    assert len(rows) == 3
+    assert rows.unmasked.dtype == object
+    assert [type(text) for text in rows.unmasked] == [str] * 3
+    assert rows.unmasked.tolist() == rows.data.tolist() == TEXTS
+    assert rows.data.dtype.kind == "U"
     np.testing.assert_array_equal(rows.words, masker.read(TEXTS).words)
 
 
-def test_what_the_engine_asks_of_it():
+def test_masker_and_rows_have_what_evaluation_needs():
     masker = TextMasker()
     rows = masker.read(["b a", "c", "b a", "d", "c"])
-    first, which = masker.distinct(rows)
+    first, which = rows.distinct()
     assert (first.tolist(), which.tolist()) == ([0, 1, 3], [0, 1, 0, 2, 1])
     assert masker.weights.tolist() == [1.0]
     assert not masker.merges
-    assert not masker.same_players
-    assert masker.width(rows) == 64
-    assert masker.width(masker.read(["a", "b" * 100])) == 100
-    assert masker.compose(rows, np.array([0])) is None
+    assert not masker.same_features
+    assert rows.n_values == 64
+    assert masker.read(["a", "b" * 100]).n_values == 100
+    assert rows.compose(np.array([0])) is None
     for draw in masker.draws(np.ones((2, 2), dtype=bool)):
         assert (draw.rows.tolist(), draw.weights.tolist(), draw.which.tolist()) == ([0], [1.0], [0])
 
@@ -168,7 +166,7 @@ def test_some_cells_are_built_as_all_are():
     masker, masks = TextMasker(), np.random.default_rng(0).random((5, 7)) < 0.5
     rows, block = masker.read(TEXTS), block_of(masker, masks)
     whole = built(masker, TEXTS, masks).reshape(5, 3)
-    builder = masker.builder(rows, np.array([2, 0]), 0)
+    builder = rows.builder(np.array([2, 0]), 0)
     cells = whole[:, [2, 0]].ravel()
     assert builder.build(block, slice(3, 8)).tolist() == cells[3:8].tolist()
     assert builder.build(block, np.array([9, 0, 4])).tolist() == cells[[9, 0, 4]].tolist()
@@ -193,7 +191,7 @@ def test_some_texts_are_asked_about_by_masks_of_their_own_players(n_jobs):
     rows = masker.read(X)
     for chosen in ([1, 3], [0], [2]):
         some = rows[np.array(chosen)]
-        masks = rng.random((6, len(masker.players_of(some).names))) < 0.5
+        masks = rng.random((6, len(some.features.names))) < 0.5
         run = Run(as_predictor(n_letters), masker, 2, MeanAndVariance(), n_jobs)
         (found,) = run.answer(Plan((masks,)), some)
         expected = [n_letters([ref.hidden(X[i], mask, True, "") for mask in masks]) for i in chosen]

@@ -26,7 +26,12 @@ NOT_MEANT = {
 @pytest.mark.parametrize(
     ("explainer", "check"),
     [
-        pytest.param(explainer, check, id=f"{type(explainer).__name__}-{check.__name__}")
+        pytest.param(
+            explainer,
+            check,
+            id=f"{type(explainer).__name__}-{check.__name__}",
+            marks=pytest.mark.slow if check.__name__ == "check_peak_memory" else (),
+        )
         for explainer in EXPLAINERS
         for check in checks_for(explainer)
         if check.__name__ not in NOT_MEANT

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
@@ -342,7 +342,6 @@ def test_tune_fixes_a_batch_size_and_changes_no_answer():
     assert as_predictor(tuned).supports(MaskComposer)
 
 
-@settings(max_examples=20, deadline=None)
 @given(size=st.integers(1, 7), n_rows=st.integers(1, 9), seed=st.integers(0, 99))
 def test_answers_do_not_depend_on_the_batch(size, n_rows, seed):
     X = np.random.default_rng(seed).random((n_rows, 6, 8, 3))
@@ -361,6 +360,7 @@ def test_half_precision_is_close():
     assert (half != full).any()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_compiled_module_answers_alike():
     module = small()

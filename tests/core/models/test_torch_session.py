@@ -70,7 +70,7 @@ def test_each_part_gets_its_own_mode_back_and_nothing_is_kept():
     assert not torch_session._TRAINING._n_holders
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_any_number_of_workers_leaves_the_mode_and_gives_the_same_values(backend):
     from joblib import parallel_config
 

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.masking.identity import distinct_rows, first_of_each, keys_of, value_codes
+from agnostix.core.masking.duplicates import distinct_rows, first_of_each, keys_of, value_codes
 
 
 def test_objects_that_are_equal_but_not_the_same_stay_apart():
@@ -16,7 +16,6 @@ def test_objects_that_are_equal_but_not_the_same_stay_apart():
     assert pairs == {(0, 6), (5, 7), (4, 8), (10, 11)}
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.lists(st.sampled_from([0.0, -0.0, 1.5, -2.0, float("nan")]), min_size=3, max_size=3), min_size=1
@@ -50,6 +49,6 @@ def test_keys_differ_by_column_and_by_code():
     codes = np.tile(np.arange(-1, 3000)[:, None], (1, 5))
     keys = keys_of(codes)
     assert np.unique(keys).size == keys.size
-    assert not np.isin(keys_of(codes[:, :1], first_place=0), keys).any()
+    assert not np.isin(keys_of(codes[:, :1], first_column=0), keys).any()
     sums = {int(a) for a in (keys[:500, None, 0] + keys[None, :500, 1]).ravel()}
     assert len(sums) == 250_000

@@ -10,21 +10,8 @@ from agnostix.core.frames import column_at, column_names, is_frame
 from agnostix.exceptions import DataError
 
 
-def check_alike(X: Any, seen: Any) -> None:
-    """Check that a table has the columns and types of the one that was seen in fit.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray
-        The table to be explained.
-    seen : DataFrame or ndarray
-        Some rows of the other.
-
-    Raises
-    ------
-    DataError
-        If it does not.
-    """
+def check_schema(X: Any, seen: Any) -> None:
+    """Raise DataError unless X has the columns and dtypes of a table seen in `fit`."""
     if is_frame(X) != is_frame(seen):
         kinds = ("a DataFrame", "an array") if is_frame(seen) else ("an array", "a DataFrame")
         raise DataError(f"fit saw {kinds[0]} and X is {kinds[1]}. Pass both in the same form.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.masking.draws import MaskBlock
+from agnostix.core.masking.background_subset import MaskBlock
 from agnostix.core.masking.players import Players
 from agnostix.core.typing import Bools, Codes
 
@@ -14,26 +14,14 @@ _WATCHED = 16
 """Cells that are looked at again after the model has seen them."""
 
 
-class ColumnBuffer:
-    """Builder for arrays, column by column in one buffer that the model may read but not write.
+class ArrayBuilder:
+    """Builds arrays in one buffer, of at most `capacity` cells, that the model may read but not write."""
 
-    Parameters
-    ----------
-    own : ndarray of shape (n_rows, n_columns)
-        The rows.
-    background : ndarray of shape (n_background, n_columns)
-        What stands in, of the same type.
-    players : Players
-        What is hidden as one.
-    room : int
-        Cells that are built at once, at most.
-    """
-
-    def __init__(self, own: Any, background: Any, players: Players, room: int) -> None:
+    def __init__(self, own: Any, background: Any, players: Players, capacity: int) -> None:
         self._own = np.ascontiguousarray(own.T)
         self._background = np.ascontiguousarray(background.T)
         self._columns = players.columns
-        self._memory = np.empty(own.shape[1] * room, dtype=own.dtype)
+        self._memory = np.empty(own.shape[1] * capacity, dtype=own.dtype)
         self._last: MaskBlock | None = None
         self._watched = b""
 
@@ -42,20 +30,7 @@ class ColumnBuffer:
         return
 
     def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
-        """All cells of a block.
-
-        Parameters
-        ----------
-        block : MaskBlock
-            The masks.
-        cells : slice
-            All of them.
-
-        Returns
-        -------
-        ndarray of shape (n_draws * n_rows, n_columns)
-            Read-only and column-major, good until the next call.
-        """
+        """All cells of a block, (n_cells, n_columns): read-only, column-major, valid until the next call."""
         n_columns, n_rows = self._own.shape
         n_cells = block.n_draws * n_rows
         store = self._memory[: n_columns * n_cells].reshape(n_columns, block.n_draws, n_rows)
@@ -68,17 +43,7 @@ class ColumnBuffer:
         return table
 
     def is_whole(self, table: Any) -> bool:
-        """Look at some cells again; what has been written to is built anew the next time.
-
-        Parameters
-        ----------
-        table : ndarray of shape (n_cells, n_columns)
-            What `build` gave.
-
-        Returns
-        -------
-        bool
-        """
+        """Whether the cells looked at again are unchanged; a buffer written to is built anew."""
         if table.dtype == object:
             return True
         whole = table[self._places(table.shape[0])].tobytes() == self._watched
@@ -90,7 +55,7 @@ class ColumnBuffer:
         return slice(0, n_cells, -(-n_cells // _WATCHED))
 
     def _stale(self, block: MaskBlock) -> Bools:
-        """Which players' columns under which masks differ from what the buffer holds."""
+        """Masks and features whose columns differ from what the buffer holds, (n_masks, n_features)."""
         last = self._last
         if last is None or not np.array_equal(last.starts, block.starts):
             return np.ones_like(block.masks)

@@ -1,4 +1,4 @@
-"""Which values, and which rows, are the same to a model."""
+"""Values and rows that are equal to a model."""
 
 from __future__ import annotations
 
@@ -22,17 +22,7 @@ from agnostix.core.typing import Codes
 
 
 def value_codes(column: Any) -> Codes:
-    """Codes of a column's values, equal where the values are.
-
-    Parameters
-    ----------
-    column : Series
-        Of any type.
-
-    Returns
-    -------
-    ndarray of int of shape (n_rows,)
-    """
+    """Codes of a column's values (n_rows,), equal where the values are."""
     if str(getattr(column, "dtype", "")) == "object":  # 1, 1.0 and True are equal, yet not the same
         known: dict[Hashable, int] = {}
         keys = (_key(value) for value in column)
@@ -55,49 +45,17 @@ def _numbers(column: Any) -> Codes | None:
 
 
 def table_codes(X: Any) -> Codes:
-    """Codes of a table's values, column by column.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_rows, n_columns)
-        The table.
-
-    Returns
-    -------
-    ndarray of int of shape (n_rows, n_columns)
-    """
+    """Codes of a table's values (n_rows, n_columns), column by column."""
     return np.column_stack([value_codes(column) for column in columns(X).values()])
 
 
 def as_series(column: Any) -> Any:
-    """A column of an array as a Series, which knows what it holds.
-
-    Parameters
-    ----------
-    column : Series or ndarray of shape (n_rows,)
-        The column.
-
-    Returns
-    -------
-    Series
-    """
+    """A column of an array as a Series, which knows what it holds."""
     return pd.Series(column).infer_objects() if isinstance(column, np.ndarray) else column
 
 
 def joined_column(one: Any, other: Any, position: int) -> Any:
-    """A column of a table, followed by that of another of the same make.
-
-    Parameters
-    ----------
-    one, other : DataFrame or ndarray
-        The tables.
-    position : int
-        Of the column.
-
-    Returns
-    -------
-    Series or ndarray
-    """
+    """The columns of two tables at a position, one after the other."""
     if not is_frame(one):
         return np.concatenate([one[:, position], other[:, position]])
     first, second = (column_at(table, position) for table in (one, other))
@@ -109,20 +67,7 @@ def joined_column(one: Any, other: Any, position: int) -> Any:
 
 
 def distinct_rows(X: Any) -> tuple[Codes, Codes]:
-    """Find rows that say the same.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_rows, n_columns)
-        The table.
-
-    Returns
-    -------
-    first : ndarray of int of shape (n_distinct,)
-        The first row of each kind, ascending.
-    which : ndarray of int of shape (n_rows,)
-        For each row its place in `first`.
-    """
+    """First row of each kind (n_distinct,), ascending, and kind of each row (n_rows,)."""
     plain = not is_frame(X) and X.dtype.kind in "biuf"
     table = np.ascontiguousarray(X if plain else table_codes(X))
     keys = table.view(np.dtype((np.void, table.dtype.itemsize * table.shape[1]))).ravel()
@@ -134,42 +79,20 @@ def distinct_rows(X: Any) -> tuple[Codes, Codes]:
 
 
 def first_of_each(keys: Codes) -> tuple[Codes, Codes]:
-    """Find keys that are equal, in the order in which they come.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (n,)
-        Of integers.
-
-    Returns
-    -------
-    first : ndarray of int of shape (n_distinct,)
-        Where each comes first, ascending.
-    which : ndarray of int of shape (n,)
-        For each key its place in `first`.
-    """
+    """Place of the first of each distinct key (n_distinct,), ascending, and kind of each key (n,)."""
     which, found = pd.factorize(keys)
     first = np.empty(found.size, dtype=np.intp)
     first[which[::-1]] = np.arange(keys.size - 1, -1, -1)
     return first, which
 
 
-def keys_of(codes: Codes, first_place: int = 1) -> Codes:
-    """Numbers of 64 bits whose sums tell sets of values apart (up to chance: 1 in 10^9 for 200,000 sets).
+def keys_of(codes: Codes, first_column: int = 1) -> Codes:
+    """64-bit keys (n_rows, n_columns) of codes, whose sums identify sets of values.
 
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n_rows, n_columns)
-        Codes of values, -1 or more, column by column.
-    first_place : int, default=1
-        Number of the first column; equal codes of columns with other numbers have other keys.
-
-    Returns
-    -------
-    ndarray of uint64 of shape (n_rows, n_columns)
-        Equal where codes of the same column are.
+    Equal codes of columns with different numbers, counted from `first_column`, have different keys. Two of
+    200,000 sets share a sum with a probability of about 1e-9.
     """
-    place = np.arange(first_place, first_place + codes.shape[1], dtype=np.uint64) << np.uint64(40)
+    place = np.arange(first_column, first_column + codes.shape[1], dtype=np.uint64) << np.uint64(40)
     z = codes.astype(np.uint64) + place + np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64
         z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)

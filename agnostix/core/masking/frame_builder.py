@@ -1,4 +1,4 @@
-"""Perturbed rows of any table, each column taken out of the rows' own values and the background's."""
+"""Perturbed rows of any table, each column taken from the values of rows and background together."""
 
 from __future__ import annotations
 
@@ -9,26 +9,14 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import column_names, is_frame
-from agnostix.core.masking.draws import MaskBlock
-from agnostix.core.masking.identity import as_series, first_of_each, joined_column, keys_of, value_codes
+from agnostix.core.masking.background_subset import MaskBlock
+from agnostix.core.masking.duplicates import as_series, first_of_each, joined_column, keys_of, value_codes
 from agnostix.core.masking.players import Players
 from agnostix.core.typing import Codes
 
 
-class Gatherer:
-    """Builder for frames of any type, and for arrays whose perturbed rows are merged.
-
-    Parameters
-    ----------
-    own : DataFrame or ndarray of shape (n_rows, n_columns)
-        The rows.
-    background : DataFrame or ndarray of shape (n_background, n_columns)
-        What stands in.
-    players : Players
-        What is hidden as one.
-    merges : bool
-        Whether cells that are alike are to be found.
-    """
+class FrameBuilder:
+    """Builds frames of any type, and arrays whose equal perturbed rows are merged."""
 
     def __init__(self, own: Any, background: Any, players: Players, merges: bool) -> None:
         self._n_rows = own.shape[0]
@@ -40,63 +28,28 @@ class Gatherer:
         self._merges = merges
 
     def distinct(self, block: MaskBlock) -> tuple[Codes, Codes] | None:
-        """Find cells that are alike; those of different rows are left apart.
-
-        Parameters
-        ----------
-        block : MaskBlock
-            The masks.
-
-        Returns
-        -------
-        tuple of ndarray of int, or None
-            The first cell of each kind, and for every cell its place there.
-        """
+        """First cell of each kind and kind of each cell, within rows; None unless cells are merged."""
         return first_of_each(self._cell_keys(block).ravel()) if self._merges else None
 
     def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
-        """Take some cells together.
-
-        Parameters
-        ----------
-        block : MaskBlock
-            The masks.
-        cells : ndarray of int, or slice
-            Which: draw * n_rows + row.
-
-        Returns
-        -------
-        DataFrame or ndarray of shape (n_cells, n_columns)
-            Of the table's own make and types; nothing else holds it.
-        """
+        """Some cells (draw * n_rows + row), (n_cells, n_columns), of the table's own library and types."""
         if isinstance(cells, slice):
             cells = np.arange(*cells.indices(block.n_draws * self._n_rows))
         draw, row = np.divmod(cells, self._n_rows)
         mask = np.repeat(np.arange(len(block.draws)), np.diff(block.starts))[draw]
         other = self._n_rows + block.rows[draw]
         n_columns = len(self._both)
-        room = None if self._is_frame else np.empty((n_columns, row.size), dtype=self._both[0].dtype)
-        taken: Any = [None] * n_columns if room is None else room
+        columns = None if self._is_frame else np.empty((n_columns, row.size), dtype=self._both[0].dtype)
+        taken: Any = [None] * n_columns if columns is None else columns
         for player, positions in enumerate(self._columns):
             own = block.masks[:, player]
             index = row if own.all() else np.where(own[mask], row, other)
             for position in positions:
                 taken[position] = _take(self._both[position], index)
-        return taken.T if room is not None else self._frame(taken)
+        return taken.T if columns is not None else self._frame(taken)
 
     def is_whole(self, table: Any) -> bool:
-        """Say that nothing else holds the table, so that it may be written to.
-
-        Parameters
-        ----------
-        table : DataFrame or ndarray
-            What `build` gave.
-
-        Returns
-        -------
-        bool
-            True.
-        """
+        """True: nothing else holds the table, which the model may write to."""
         return True
 
     def _frame(self, taken: list[Any]) -> Any:
@@ -104,13 +57,13 @@ class Gatherer:
         return pd.DataFrame(named, copy=False) if self._make is pd.DataFrame else self._make(named)
 
     def _cell_keys(self, block: MaskBlock) -> Any:
-        """A number for each cell, of shape (n_draws, n_rows): the sum of its values' keys."""
+        """64-bit key of each cell, (n_draws, n_rows): the sum of the keys of its values."""
         own, other = self._keys[: self._n_rows], self._keys[self._n_rows :]
         hidden = np.zeros((len(block.draws), own.shape[1]), dtype=np.uint64)
         for player, positions in enumerate(self._columns):
             hidden[:, positions] = ~block.masks[:, [player]]
         gone = hidden @ own.T
-        salt = keys_of(np.arange(self._n_rows)[:, None], first_place=0)[:, 0]
+        salt = keys_of(np.arange(self._n_rows)[:, None], first_column=0)[:, 0]
         keys = np.empty((block.n_draws, self._n_rows), dtype=np.uint64)
         for mask, span in enumerate(block.spans):
             come = other[block.rows[span]] @ hidden[mask]
@@ -119,7 +72,7 @@ class Gatherer:
 
     @cached_property
     def _keys(self) -> Any:
-        """A number of 64 bits for each value of each column, the rows' own before the background's."""
+        """64-bit key of each value, (n_rows + n_background, n_columns)."""
         return keys_of(np.column_stack([value_codes(as_series(both)) for both in self._both]))
 
 

@@ -1,4 +1,4 @@
-"""What stands in for the values that a mask hides."""
+"""Background rows that a mask needs, and blocks of masks that are evaluated together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agnostix.core.typing import Bools, Codes, Floats, Numbers
 
 
 @dataclass(frozen=True)
-class Draws:
+class BackgroundSubset:
     """Background rows that differ in what a mask hides, with their weights.
 
     Attributes
@@ -22,7 +22,7 @@ class Draws:
     weights : ndarray of shape (n_draws,)
         Their weights, summing to 1.
     which : ndarray of int of shape (n_background,)
-        For each row of the background the draw that stands for it.
+        For each background row its place in `rows`.
     """
 
     rows: Codes
@@ -40,26 +40,18 @@ def _averaging(weights: Floats, starts: Codes) -> sparse.csr_array:
     return sparse.csr_array((weights, np.arange(weights.size), starts), shape=shape)
 
 
-def sure_draws(n_masks: int) -> list[Draws]:
-    """Draws of what stands in under every mask alike, with nothing left to chance.
-
-    Parameters
-    ----------
-    n_masks : int
-        How many masks.
-
-    Returns
-    -------
-    list of Draws
-        One for each mask.
-    """
-    only = np.zeros(1, dtype=np.intp)
-    return [Draws(only, np.ones(1), only)] * n_masks
+def fill_subsets(masks: Bools, weights: Floats) -> list[BackgroundSubset]:
+    """For each mask (n_masks, n_features), all fills (n_fill,), or the first where nothing is hidden."""
+    every = np.arange(weights.size)
+    nothing = np.zeros_like(every)
+    hidden = BackgroundSubset(every, weights, every)
+    whole = BackgroundSubset(nothing[:1], np.ones(1), nothing)
+    return [whole if mask.all() else hidden for mask in masks]
 
 
 @dataclass(frozen=True)
 class MaskBlock:
-    """Some neighbouring masks of a plan and the draws of each: what is asked, and averaged, together.
+    """Consecutive masks of a plan and the background rows of each, evaluated and averaged together.
 
     Attributes
     ----------
@@ -67,13 +59,13 @@ class MaskBlock:
         Of the masks in their stage.
     masks : ndarray of bool of shape (n_masks, n_players)
         True where the row's own values stay.
-    draws : tuple of Draws
+    draws : tuple of BackgroundSubset
         One for each mask.
     """
 
     places: slice
     masks: Bools
-    draws: tuple[Draws, ...]
+    draws: tuple[BackgroundSubset, ...]
 
     @cached_property
     def starts(self) -> Codes:
@@ -102,21 +94,10 @@ class MaskBlock:
         return self.starts[:-1] + np.array(within, dtype=np.intp)
 
     def counted(self, answers: Floats) -> tuple[Floats, Floats]:
-        """Count answers from that to each mask's heaviest draw.
+        """Predictions (n_draws, n_rows, n_outputs) less that of each mask's heaviest draw, and the latter.
 
-        So that equal answers average to themselves, and vary by exactly 0.
-
-        Parameters
-        ----------
-        answers : ndarray of shape (n_draws, n_rows, n_outputs)
-            The model's.
-
-        Returns
-        -------
-        apart : ndarray of shape (n_draws, n_rows * n_outputs)
-            Differences, a copy.
-        middle : ndarray of shape (n_masks, n_rows * n_outputs)
-            What they are counted from.
+        Equal predictions then average to themselves and have a variance of exactly 0. Shapes of the result:
+        (n_draws, n_rows * n_outputs), a copy, and (n_masks, n_rows * n_outputs).
         """
         flat = answers.reshape(self.n_draws, -1)
         apart, middle = np.empty_like(flat), flat[self.heaviest]
@@ -136,19 +117,9 @@ class MaskBlock:
         return _averaging(np.concatenate([part.weights for part in self.draws]), self.starts)
 
     def averaging_by(self, groups: Codes, weights: Floats) -> sparse.csr_array:
-        """Weights of the draws in the means of groups of background rows.
+        """Weights of the draws in the means of groups (n_background,) of background rows.
 
-        Parameters
-        ----------
-        groups : ndarray of int of shape (n_background,)
-            The group of each row, from 0 without gaps.
-        weights : ndarray of shape (n_background,)
-            Weights of the rows.
-
-        Returns
-        -------
-        csr_array of shape (n_masks * n_groups, n_draws)
-            Each row sums to 1.
+        Shape (n_masks * n_groups, n_draws), rows adding up to 1; groups are numbered from 0 without gaps.
         """
         if id(groups) not in self._averages:
             self._averages[id(groups)] = self._averaged_by(groups, weights)
