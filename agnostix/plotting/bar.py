@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.plotting.artists import draw_interval, find_limits, name_rows, write_fidelity, write_ticks
 from agnostix.plotting.attributions import (
     check_same_features,
     column_values,
@@ -21,7 +22,6 @@ from agnostix.plotting.attributions import (
 )
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.fidelity import describe_fidelity, describe_fidelity_over_rows
-from agnostix.plotting.marks import draw_interval, find_limits, name_rows, write_fidelity, write_ticks
 from agnostix.plotting.style import CONTRAST, FAINT, MUTED, SERIES, shorten
 from agnostix.plotting.words import (
     MISSING,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Floats
+from agnostix.plotting.artists import dodge, find_limits, name_rows, write_ticks
 from agnostix.plotting.attributions import (
     check_same_features,
     column_values,
@@ -21,7 +22,6 @@ from agnostix.plotting.attributions import (
     row_labels,
 )
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.marks import dodge, find_limits, name_rows, write_ticks
 from agnostix.plotting.style import FAINT, MUTED
 from agnostix.plotting.words import describe_quantity, format_count, label_feature, wrap_lines
 

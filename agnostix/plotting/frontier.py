@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation.intervals import half_widths
+from agnostix.plotting.artists import find_limits, write_ticks
 from agnostix.plotting.display import Display
-from agnostix.plotting.marks import find_limits, write_ticks
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED
 from agnostix.plotting.tree import LEVEL
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
+from agnostix.plotting.artists import add_colorbar, diverging, find_limits, write_ticks
 from agnostix.plotting.attributions import check_same_features, find_output, order_by_size, row_labels
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.marks import add_colorbar, diverging, find_limits, write_ticks
 from agnostix.plotting.style import INK, MUTED, shorten
 from agnostix.plotting.words import describe_quantity, format_count, label_feature, wrap_lines
 

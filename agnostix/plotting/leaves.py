@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.plotting.artists import write_ticks
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
-from agnostix.plotting.marks import write_ticks
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, shorten
 
 _MOST = 68

@@ -11,9 +11,9 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
+from agnostix.plotting.artists import add_colorbar, color_scale, diverging, sequential
 from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
-from agnostix.plotting.marks import add_colorbar, color_scale, diverging, sequential
 from agnostix.plotting.style import ACCENT, MUTED, shorten
 from agnostix.plotting.words import describe_quantity
 

@@ -11,10 +11,10 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
+from agnostix.plotting.artists import add_colorbar, color_scale, contains_zero, diverging, write_fidelity
 from agnostix.plotting.attributions import find_outputs, find_row, intervals_in_row, name_predicted
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.images import UNSURE, ImagePanels, check_segments, hatch, outlines, pale, to_gray
-from agnostix.plotting.marks import add_colorbar, color_scale, contains_zero, diverging, write_fidelity
 from agnostix.plotting.style import INK, MUTED, shorten
 from agnostix.plotting.words import describe_quantity, format_count
 

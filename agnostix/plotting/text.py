@@ -11,10 +11,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.plotting.attributions import conditions_in_row, find_output, find_row, intervals_in_row
-from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.fidelity import describe_fidelity
-from agnostix.plotting.marks import (
+from agnostix.plotting.artists import (
     color_scale,
     contains_zero,
     diverging,
@@ -22,6 +19,9 @@ from agnostix.plotting.marks import (
     write_fidelity,
     write_ticks,
 )
+from agnostix.plotting.attributions import conditions_in_row, find_output, find_row, intervals_in_row
+from agnostix.plotting.display import ExplanationDisplay
+from agnostix.plotting.fidelity import describe_fidelity
 from agnostix.plotting.passage import (
     PlacedToken,
     Token,

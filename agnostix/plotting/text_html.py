@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from agnostix.plotting.marks import color_scale, diverging, text_color
+from agnostix.plotting.artists import color_scale, diverging, text_color
 from agnostix.plotting.passage import Token
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
 from agnostix.plotting.words import format_numbers

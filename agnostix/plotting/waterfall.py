@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.plotting.artists import draw_interval, find_limits, name_rows, write_fidelity, write_ticks
 from agnostix.plotting.attributions import find_output, find_row
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.fidelity import describe_fidelity
-from agnostix.plotting.marks import draw_interval, find_limits, name_rows, write_fidelity, write_ticks
 from agnostix.plotting.steps import ENDS, steps_of_row
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
 from agnostix.plotting.words import format_numbers, label_in_row, wrap_lines

@@ -15,8 +15,8 @@ from scipy.stats import norm
 
 from agnostix.core.explanation import Detail
 from agnostix.plotting import PixelsDisplay, SegmentsDisplay
+from agnostix.plotting.artists import diverging
 from agnostix.plotting.images import outlines, to_gray
-from agnostix.plotting.marks import diverging
 from agnostix.plotting.style import ACCENT, CONTRAST, PAPER
 from tests.plotting.explanations import make, picture, pixels
 

@@ -19,7 +19,7 @@ from scipy.stats import norm
 
 from agnostix.core.explanation import Detail
 from agnostix.plotting import TextDisplay
-from agnostix.plotting.marks import diverging, text_color
+from agnostix.plotting.artists import diverging, text_color
 from agnostix.plotting.passage import Token, break_lines, measure_width, tokenize
 from agnostix.plotting.style import CONTRAST, INK, PAPER
 from tests.plotting.explanations import TEXT, WILD, make, text
