@@ -134,7 +134,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
 
     @property
     def _dims(self) -> tuple[str, ...]:
-        """Dims of the values, the last one "output"."""
+        """Dims of the values, the last one "output"; without "row" where they are of all rows together."""
         return ("row", "feature", "output")
 
     @property
@@ -386,13 +386,16 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         self, rows: Any, selection: OutputSelection, attribution: Attribution
     ) -> Explanation:
         predictions, outputs = attribution.predictions, attribution.outputs
+        by_row = "row" in self._dims
+        if by_row and outputs is None:
+            outputs = selection.pick(predictions, predictions)
         return Explanation(
             values=attribution.values,
             dims=self._dims,
             std_errors=attribution.std_errors,
             base_values=attribution.base_values,
-            outputs=selection.pick(predictions, predictions) if outputs is None else outputs,
-            data=self._data(rows),
+            outputs=outputs,
+            data=self._data(rows) if by_row else None,
             feature_names=self._feature_names(rows) if "feature" in self._dims else (),
             output_names=selection.names,
             quantity=self._quantity,

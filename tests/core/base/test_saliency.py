@@ -157,3 +157,38 @@ def test_unknown_outputs_and_other_images_are_refused(explainer):
 
 def test_cost_is_told_before_anything_runs(explainer):
     assert explainer.cost(IMAGES[:3]) == 6
+
+
+class Interactions(AttributionExplainer):
+    """Mean of the mixed second difference between the rows and their mean, of each pair of features."""
+
+    _dims = ("feature", "feature", "output")
+    _quantity = "effect"
+
+    def _attribute(self, rows, selection):
+        predictions, d = self._predict(rows), rows.shape[1]
+
+        def without(*columns):
+            return self._predict(np.where(np.isin(np.arange(d), columns), rows.mean(axis=0), rows))
+
+        pairs = [[predictions - without(i) - without(j) + without(i, j) for j in range(d)] for i in range(d)]
+        values = selection.pick(np.array(pairs).transpose(2, 0, 1, 3), predictions).mean(axis=0)
+        return Attribution(values=values, predictions=predictions, n_model_rows=len(rows) * (1 + 3 * d * d))
+
+
+def test_pairs_of_features_are_drawn_stored_tabulated_and_selected(tmp_path):
+    X = RNG.normal(size=(30, 3))
+    pairs = Interactions(lambda X: X[:, 0] * X[:, 1] + X[:, 2]).fit(X).explain(X)
+    expected = np.zeros((3, 3))
+    expected[0, 1] = expected[1, 0] = np.cov(X[:, 0], X[:, 1], bias=True)[0, 1]
+    off_diagonal = ~np.eye(3, dtype=bool)
+    np.testing.assert_allclose(pairs.values[off_diagonal, 0], expected[off_diagonal], atol=1e-12)
+    assert (pairs.dims, pairs.outputs, pairs.data) == (("feature", "feature", "output"), None, None)
+    drawn = pairs.plot.heatmap()
+    assert len(drawn.frame()) == 9
+    assert drawn.ax_.figure is drawn.figure_
+    pairs.save(tmp_path / "pairs.npz")
+    np.testing.assert_array_equal(Explanation.load(tmp_path / "pairs.npz").values, pairs.values)
+    assert len(pairs.to_frame()) == 9
+    some = pairs.sel(features=["x1", "x0"])
+    np.testing.assert_array_equal(some.values[..., 0], pairs.values[[[1], [0]], [[1, 0]], 0])
