@@ -449,9 +449,9 @@ class LimeExplainer(AttributionExplainer):
             return LinearSurrogate(0.0, LassoPath())
         return LinearSurrogate(RIDGE, selection)
 
-    def _to_attribution(self, found: Found, selection: OutputSelection) -> Attribution:
+    def _to_attribution(self, fitted: Found, selection: OutputSelection) -> Attribution:
         """What was fitted, of the selected outputs."""
-        fits, pick = found.fits, partial(selection.pick, predictions=found.answers)
+        fits, pick = fitted.fits, partial(selection.pick, predictions=fitted.answers)
         parts = fits.effects * fits.own_design[:, :, None]
         # One after another, so that places for features that only other rows have change no bit.
         total = reduce(np.add, np.moveaxis(parts, 1, 0))
@@ -459,17 +459,17 @@ class LimeExplainer(AttributionExplainer):
         if self.values == "coef_x":
             values, errors = parts, errors * np.abs(fits.own_design)[:, :, None]
         return Attribution(
-            values=pick(np.where(found.present[:, :, None], values, np.nan)),
+            values=pick(np.where(fitted.present[:, :, None], values, np.nan)),
             std_errors=pick(errors),
             base_values=pick(fits.output - total),
-            predictions=found.answers,
+            predictions=fitted.answers,
             fidelity={"r2": pick(fits.r2)},
-            n_model_rows=found.n_model_rows,
-            details=found.extras | self._describe_fits(found, pick),
+            n_model_rows=fitted.n_model_rows,
+            details=fitted.extras | self._describe_fits(fitted, pick),
         )
 
-    def _describe_fits(self, found: Found, pick: Callable[[Numbers], Numbers]) -> dict[str, Any]:
-        fits = found.fits
+    def _describe_fits(self, fitted: Found, pick: Callable[[Numbers], Numbers]) -> dict[str, Any]:
+        fits = fitted.fits
         by_output: dict[str, Numbers] = {
             "surrogate_outputs": fits.output,
             "surrogate_std_errors": fits.output_std_errors,
@@ -480,7 +480,7 @@ class LimeExplainer(AttributionExplainer):
             by_value["selected"] = fits.selected
         if self.stability is not None:
             by_output["margin"] = fits.margin
-        conditions = found.extras.get("conditions")
+        conditions = fitted.extras.get("conditions")
         if self.masker is None and (conditions is None or (conditions.array == "").any()):
             by_value |= {"coefficients": fits.effects, "coefficient_std_errors": fits.std_errors}
         return {

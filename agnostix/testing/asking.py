@@ -36,52 +36,18 @@ def is_population(explainer: Any) -> bool:
 
 
 def takes_tables(explainer: Any) -> bool:
-    """Tell an explainer of tables from one of images, by its tags.
-
-    Parameters
-    ----------
-    explainer : BaseExplainer
-        Any explainer.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether an explainer takes tables, or images, as its tags say."""
     return bool(get_tags(explainer).input_tags.two_d_array)
 
 
 def rows_for(explainer: Any, n_rows: int = 24, n_columns: int = 4) -> Floats:
-    """Numbers of the kind that an explainer takes: a table, or images with a pixel for each column.
-
-    Parameters
-    ----------
-    explainer : BaseExplainer
-        Any explainer.
-    n_rows, n_columns : int
-        Rows, and numbers in a row, an even number.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_columns) or (n_rows, 2, n_columns / 2)
-    """
+    """Numbers (n_rows, n_columns) as a table, or as images (n_rows, 2, n_columns / 2), as it takes them."""
     X = numbers(n_rows, n_columns)
     return X if takes_tables(explainer) else X.reshape(n_rows, 2, -1)
 
 
 def model_for(explainer: Any, model: Any) -> Any:
-    """A model of tables as one of what an explainer takes.
-
-    Parameters
-    ----------
-    explainer : BaseExplainer
-        Any explainer.
-    model : callable or estimator
-        Of tables.
-
-    Returns
-    -------
-    callable or estimator
-    """
+    """A model of tables, or the same as one of images."""
     return model if takes_tables(explainer) else ImageModel(model)
 
 
