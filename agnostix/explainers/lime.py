@@ -19,7 +19,6 @@ from agnostix.core.masking.background import checked_weights
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions, validate_data
 from agnostix.core.typing import Codes
-from agnostix.engine import Survey
 from agnostix.exceptions import DataError
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
 from agnostix.perturb.features import ScaledFeature
@@ -133,8 +132,9 @@ class LimeExplainer(AttributionExplainer):
         Workers, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
         Of the draws; None draws a seed once, in `fit`.
-    verbose : int, default=0
-        1 shows the progress.
+    verbose : int, default=1
+        1 shows a bar, with a forecast, in terminals and notebooks once work has
+        taken a few seconds; 0 none.
 
     Attributes
     ----------
@@ -242,7 +242,7 @@ class LimeExplainer(AttributionExplainer):
         outputs: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
-        verbose: int = 0,
+        verbose: int = 1,
     ) -> None:
         self.model = model
         self.n_samples = n_samples
@@ -321,7 +321,7 @@ class LimeExplainer(AttributionExplainer):
         self._check_has_model()
         rows = self._vicinity.read(X)
         wanted = self._wanted(outputs)
-        found = self._vicinity.found(self._survey(), self._recipe(), rows)
+        found = self._vicinity.found(self._evaluate, self._recipe(), rows)
         return self._explanation(rows, wanted, found)
 
     def cost(self, X: Any) -> int:
@@ -409,7 +409,7 @@ class LimeExplainer(AttributionExplainer):
         vicinity = TableVicinity(
             self.players_, near, self._own_draws(near), self.kernel_width_, self.stability
         )
-        return vicinity.asked(self._survey())
+        return vicinity.evaluated(self._evaluate)
 
     def _mask_vicinity(self, X: Any, y: Any, sample_weight: Any) -> MaskVicinity:
         """See that rows can be masked, and that the model answers."""
@@ -460,9 +460,6 @@ class LimeExplainer(AttributionExplainer):
             return OwnDraws(neighbourhood, "local", self.radius)
         return OwnDraws(neighbourhood, "tilted", self.kernel_width_)
 
-    def _survey(self) -> Survey:
-        return Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
-
     def _recipe(self) -> Recipe:
         return Recipe(
             surrogate=self._surrogate(),
@@ -470,6 +467,8 @@ class LimeExplainer(AttributionExplainer):
             radius=self.radius if self.sampling == "local" else None,
             most=self.max_features,
             tests=self.stability is not None,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
         )
 
     def _surrogate(self) -> Surrogate:

@@ -215,7 +215,7 @@ def test_the_explanation_tells_how_it_was_made():
     assert exp.params == {
         "budget": 64, "tol": None, "kernel": "auto", "background": "sample", "background_size": 10,
         "feature_groups": {"a": ["x0", "x3"]}, "masker": None, "link": "identity", "outputs": None,
-        "n_jobs": None, "random_state": 0, "verbose": 0,
+        "n_jobs": None, "random_state": 0, "verbose": 1,
     }  # fmt: skip
     np.testing.assert_array_equal(exp.data, ROWS[:2])
 

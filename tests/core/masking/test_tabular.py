@@ -243,7 +243,7 @@ def test_a_table_that_differs_is_refused(background, X, message):
 )
 def test_a_table_that_fits_is_taken_with_its_own_values(background, X):
     masker = masker_of(background)
-    out = built(masker, masker.read(X), [0], one_hidden_at_a_time(X.shape[1]))
+    out = built(masker, X, [0], one_hidden_at_a_time(X.shape[1]))
     own, replaced = pd.DataFrame(out).iloc[0], pd.DataFrame(out).iloc[1]
     assert list(own) == list(pd.DataFrame(X).iloc[0])
     assert replaced.iloc[0] == pd.DataFrame(background).iloc[0, 0]

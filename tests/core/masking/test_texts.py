@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 
-from agnostix.core.masking import MaskBlock, Plan, TextMasker
+from agnostix.core.evaluate import MaskedRowSource, evaluate
+from agnostix.core.masking import MaskBlock, TextMasker
 from agnostix.core.models import as_predictor
-from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import DataError
+from agnostix.perturb import MeanAndVariance
 from tests.reference import texts as ref
 
 TEXTS = ["The cat saw the cat.", "dogs", "  well, well -- it's a_b 3 times: été "]
@@ -192,12 +193,14 @@ def test_some_texts_are_asked_about_by_masks_of_their_own_players(n_jobs):
     for chosen in ([1, 3], [0], [2]):
         some = rows[np.array(chosen)]
         masks = rng.random((6, len(some.features.names))) < 0.5
-        run = Run(as_predictor(n_letters), masker, 2, MeanAndVariance(), n_jobs)
-        (found,) = run.answer(Plan((masks,)), some)
+        source = MaskedRowSource.from_rows(masker, some, masks)
+        (means, variances), n_model_rows = evaluate(
+            as_predictor(n_letters), source, MeanAndVariance(), n_outputs=2, n_jobs=n_jobs
+        )
         expected = [n_letters([ref.hidden(X[i], mask, True, "") for mask in masks]) for i in chosen]
-        np.testing.assert_array_equal(found.found[0], expected)
-        np.testing.assert_array_equal(found.found[1], 0.0)
-        assert found.n_model_rows == 6 * len(chosen)
+        np.testing.assert_array_equal(means, expected)
+        np.testing.assert_array_equal(variances, 0.0)
+        assert n_model_rows == 6 * len(chosen)
 
 
 NO_TEXTS = (

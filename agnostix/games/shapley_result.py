@@ -1,4 +1,4 @@
-"""What has been found about the rows of a table."""
+"""Shapley values of the rows of a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agnostix.core.typing import Bools, Codes, Floats
 
 
 @dataclass
-class RowShares:
+class ShapleyResult:
     """Values and errors of all rows, filled in pattern by pattern.
 
     Attributes
@@ -19,14 +19,16 @@ class RowShares:
         In explained units; NaN where a row has no such player.
     coalition_variances, background_variances : ndarray shaped as values
         Of the errors that sampling coalitions and the background make.
-    outputs, base_values, answers : ndarray of shape (n_rows, n_outputs)
-        Worths of all players and of none, and what the model answers.
+    outputs, base_values : ndarray of shape (n_rows, n_outputs)
+        Values of the full and of the empty coalition.
+    predictions : ndarray of shape (n_rows, n_outputs)
+        In model output units.
     evaluations : ndarray of int of shape (n_rows,)
         Coalitions that were evaluated.
     forecast : ndarray of shape (n_rows,)
         Evaluations that the tolerance takes: those made where it is kept, infinite where nothing tells.
     n_model_rows : int
-        Rows that the model was asked about.
+        Rows that the model was called with.
     """
 
     values: Floats
@@ -34,55 +36,30 @@ class RowShares:
     background_variances: Floats
     outputs: Floats
     base_values: Floats
-    answers: Floats
+    predictions: Floats
     evaluations: Codes
     forecast: Floats
     n_model_rows: int = 0
 
     @classmethod
-    def empty(cls, present: Bools, n_outputs: int) -> RowShares:
-        """Zeros for all players that are there: one that does not vary has no share.
-
-        Parameters
-        ----------
-        present : ndarray of bool of shape (n_rows, n_players)
-            The players that each row has.
-        n_outputs : int
-            The model's.
-
-        Returns
-        -------
-        RowShares
-        """
+    def zeros(cls, present: Bools, n_outputs: int) -> ShapleyResult:
+        """Zeros for the players that are present (n_rows, n_players), as if none varied."""
         n_rows = present.shape[0]
         values, sampled, drawn = np.zeros((3, *present.shape, n_outputs))
         values[~present] = np.nan
-        outputs, base, answers = np.zeros((3, n_rows, n_outputs))
-        n_asked, forecast = np.zeros(n_rows, dtype=np.intp), np.zeros(n_rows)
-        return cls(values, sampled, drawn, outputs, base, answers, n_asked, forecast)
+        outputs, base, predictions = np.zeros((3, n_rows, n_outputs))
+        evaluations, forecast = np.zeros(n_rows, dtype=np.intp), np.zeros(n_rows)
+        return cls(values, sampled, drawn, outputs, base, predictions, evaluations, forecast)
 
     def put(
         self, rows: Codes, players: Codes, solved: tuple[Floats, ...], evaluations: int, forecast: Floats
     ) -> None:
-        """Take over the solution of some rows.
-
-        Parameters
-        ----------
-        rows : ndarray of int of shape (n,)
-            Which rows.
-        players : ndarray of int of shape (n_varying,)
-            Which players vary in them.
-        solved : tuple of six ndarray of n rows
-            As `ShareSummary` gives them.
-        evaluations : int
-            Coalitions a row.
-        forecast : ndarray of shape (n,)
-            Evaluations that the tolerance takes.
-        """
+        """Take over the results of ShapleyReducer for some rows, in which these players vary."""
         by_player = (self.values, self.coalition_variances, self.background_variances)
         for target, array in zip(by_player, solved[:3], strict=True):
             target[rows[:, None], players] = array
-        for target, array in zip((self.outputs, self.base_values, self.answers), solved[3:], strict=True):
+        by_row = (self.outputs, self.base_values, self.predictions)
+        for target, array in zip(by_row, solved[3:], strict=True):
             target[rows] = array
         self.evaluations[rows] = evaluations
         self.forecast[rows] = forecast

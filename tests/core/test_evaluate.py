@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix.core.masking import Plan, Players, TabularMasker, one_hidden_at_a_time
+from agnostix.core.evaluate import MaskedRowSource, evaluate, evaluate_adaptive, mask_cost
+from agnostix.core.masking import Players, TabularMasker, one_hidden_at_a_time
 from agnostix.core.models import as_predictor
-from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import EngineError
+from agnostix.perturb import MeanAndVariance
 
 RNG = np.random.default_rng(0)
 X, BACKGROUND = RNG.normal(size=(9, 3)), RNG.integers(0, 3, (8, 3)).astype(float)
 WEIGHTS = RNG.dirichlet(np.ones(8))
-MASKS = Plan((np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype=bool),))
+MASKS = np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype=bool)
 
 
 def answers(X):
@@ -47,15 +48,16 @@ class Found:
     n_model_rows: int
 
 
-def run(predictor, masker, plan, X, *, n_outputs, **how):
-    answered = Run(predictor, masker, n_outputs, MeanAndVariance(), **how).answer(plan, masker.read(X))
-    means = np.concatenate([one.found[0] for one in answered], axis=1)
-    variances = np.concatenate([one.found[1] for one in answered], axis=1)
-    return Found(means, variances, sum(one.n_model_rows for one in answered))
+def run(predictor, masker, masks, X, *, n_outputs, **how):
+    source = MaskedRowSource.from_rows(masker, masker.read(X), masks)
+    (means, variances), n_model_rows = evaluate(
+        predictor, source, MeanAndVariance(), n_outputs=n_outputs, **how
+    )
+    return Found(means, variances, n_model_rows)
 
 
-def cost(plan, masker, n_rows):
-    return Run(PREDICTOR, masker, 2, MeanAndVariance()).cost(plan, n_rows)
+def cost(masks, masker, n_rows):
+    return n_rows * mask_cost(masker, masks)
 
 
 def by_loops(X, background, weights, masks):
@@ -74,7 +76,7 @@ def by_loops(X, background, weights, masks):
 def test_means_and_variances_are_those_of_loops(memory):
     with config_context(working_memory=memory):
         found = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
-    means, variances = by_loops(X, BACKGROUND, WEIGHTS, MASKS.masks)
+    means, variances = by_loops(X, BACKGROUND, WEIGHTS, MASKS)
     np.testing.assert_allclose(found.means, means, rtol=0, atol=1e-14)
     np.testing.assert_allclose(found.variances, variances, rtol=0, atol=1e-13)
     np.testing.assert_array_equal(found.means[:, 0], answers(X))
@@ -86,7 +88,7 @@ def test_means_and_variances_are_those_of_loops(memory):
 def test_no_cut_of_the_work_changes_a_bit(data):
     n, n_background = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 40))
     rng = np.random.default_rng(data.draw(st.integers(0, 100)))
-    masks = Plan((rng.random((data.draw(st.integers(1, 6)), 3)) < 0.5,))
+    masks = rng.random((data.draw(st.integers(1, 6)), 3)) < 0.5
     masker = masker_of(rng.normal(size=(n_background, 3)).round(1), rng.dirichlet(np.ones(n_background)))
     X = rng.normal(size=(n, 3))
     whole = run(PREDICTOR, masker, masks, X, n_outputs=2)
@@ -111,9 +113,9 @@ def test_the_layout_of_the_answers_changes_no_bit(order, n_outputs, n_background
     rng = np.random.default_rng(0)
     masker = masker_of(rng.normal(size=(n_background, 3)), rng.dirichlet(np.ones(n_background)))
     X = rng.normal(size=(5, 3))
-    plan = Plan((np.zeros((1, 3), dtype=bool),))
-    whole = run(as_predictor(model), masker, plan, X, n_outputs=n_outputs)
-    alone = run(as_predictor(model), masker, plan, X[3:4], n_outputs=n_outputs)
+    masks = np.zeros((1, 3), dtype=bool)
+    whole = run(as_predictor(model), masker, masks, X, n_outputs=n_outputs)
+    alone = run(as_predictor(model), masker, masks, X[3:4], n_outputs=n_outputs)
     np.testing.assert_array_equal(alone.means, whole.means[3:4])
     np.testing.assert_array_equal(alone.variances, whole.variances[3:4])
 
@@ -129,7 +131,7 @@ def test_equal_answers_average_to_themselves():
 def test_the_cost_counts_rows_that_differ():
     background = np.array([[1.0, 5.0, 0.0], [2.0, 5.0, 0.0], [1.0, 6.0, 0.0]])
     masker = masker_of(background, np.full(3, 1 / 3))
-    assert cost(one_hidden_at_a_time(3), masker, 10) == 10 * (1 + 2 + 2 + 1)
+    assert cost(one_hidden_at_a_time(3).masks, masker, 10) == 10 * (1 + 2 + 2 + 1)
 
 
 def test_the_batch_that_failed_is_named():
@@ -177,8 +179,8 @@ def test_frames_and_arrays_give_the_same_bits():
 def test_a_first_draw_far_from_the_others_costs_no_digits():
     background = np.array([[1e9, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
     masker = masker_of(background, np.array([1e-40, 0.5, 0.5]))
-    plan = Plan((np.zeros((1, 3), dtype=bool),))
-    found = run(as_predictor(lambda X: X[:, 0]), masker, plan, X, n_outputs=1)
+    masks = np.zeros((1, 3), dtype=bool)
+    found = run(as_predictor(lambda X: X[:, 0]), masker, masks, X, n_outputs=1)
     np.testing.assert_allclose(found.means, 1.5, rtol=1e-6)
     np.testing.assert_allclose(found.variances, 0.25, rtol=1e-6)
 
@@ -199,39 +201,46 @@ def test_equal_rows_are_put_to_the_model_once():
     np.testing.assert_array_equal(found.variances, whole.variances[[3, 0, 3, 3, 5, 0]])
 
 
-STAGED = Plan((MASKS.masks[:2], MASKS.masks[2:5], MASKS.masks[5:]))
+STAGES = (MASKS[:2], MASKS[2:5], MASKS[5:])
 
 
-def test_stages_without_a_rule_are_put_to_all_rows():
-    one, staged = (run(PREDICTOR, masker_of(), plan, X, n_outputs=2) for plan in (MASKS, STAGED))
-    np.testing.assert_array_equal(one.means, staged.means)
-    np.testing.assert_array_equal(one.variances, staged.variances)
+def run_stages(X, keep_going, **how):
+    source = MaskedRowSource.from_rows(masker_of(), masker_of().read(X), MASKS)
+    return evaluate_adaptive(PREDICTOR, source, STAGES, MeanAndVariance(), keep_going, n_outputs=2, **how)
 
 
-def test_later_stages_are_put_to_the_rows_that_go_on():
-    asked = []
+def test_stages_have_the_bits_of_one_stage_where_all_rows_go_on():
+    stages = run_stages(X, lambda number, results: np.ones(len(results[0]), dtype=bool))
+    whole = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
+    means, variances = (np.concatenate([one[1][j] for one in stages], axis=1) for j in (0, 1))
+    np.testing.assert_array_equal(means, whole.means)
+    np.testing.assert_array_equal(variances, whole.variances)
 
-    def large_ones(number, found):
-        asked.append((number, found[0].shape))
-        return found[0][:, 0, 0] > (0.0, 0.5, 9e9)[number]
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_later_stages_evaluate_only_rows_that_go_on(n_jobs):
+    seen = []
+
+    def large_ones(number, results):
+        seen.append((number, results[0].shape))
+        return results[0][:, 0, 0] > (0.0, 0.5, 9e9)[number]
 
     again = X[[0, 1, 2, 3, 4, 5, 6, 7, 8, 0]]
-    rows = masker_of().read(again)
-    stages = Run(PREDICTOR, masker_of(), 2, MeanAndVariance()).answer(STAGED, rows, large_ones)
+    with parallel_config("threading"):
+        stages = run_stages(again, large_ones, n_jobs=n_jobs)
     first = answers(again)[:, 0]
-    assert [number for number, _ in asked] == [0, 1, 2][: len(stages)]
-    np.testing.assert_array_equal(stages[0].rows, np.arange(10))
-    np.testing.assert_array_equal(stages[1].rows, np.flatnonzero(first > 0))
-    assert asked[1][1] == ((answers(X)[:, 0] > 0).sum(), 3, 2)
+    assert [number for number, _ in seen] == [0, 1, 2][: len(stages)]
+    np.testing.assert_array_equal(stages[0][0], np.arange(10))
+    np.testing.assert_array_equal(stages[1][0], np.flatnonzero(first > 0))
+    assert seen[1][1] == ((answers(X)[:, 0] > 0).sum(), 3, 2)
     whole = run(PREDICTOR, masker_of(), MASKS, again, n_outputs=2)
-    np.testing.assert_array_equal(stages[1].found[0], whole.means[stages[1].rows, 2:5])
+    np.testing.assert_array_equal(stages[1][1][0], whole.means[stages[1][0], 2:5])
+    n_distinct = MaskedRowSource.from_rows(masker_of(), masker_of().read(again), MASKS).rows.size
+    assert stages[0][2] <= cost(STAGES[0], masker_of(), n_distinct)
 
 
-def test_a_plan_ends_where_no_row_goes_on():
-    found = Run(PREDICTOR, masker_of(), 2, MeanAndVariance()).answer(
-        STAGED, masker_of().read(X), lambda number, found: np.zeros(len(found[0]), dtype=bool)
-    )
-    assert len(found) == 1
+def test_stages_end_where_no_row_goes_on():
+    assert len(run_stages(X, lambda number, results: np.zeros(len(results[0]), dtype=bool))) == 1
 
 
 class Composes:
@@ -253,14 +262,14 @@ class Composes:
 @pytest.mark.parametrize("groups", [None, {"g": ["x2", "x0"]}])
 def test_a_model_that_composes_rows_gets_masks_instead(groups):
     masker = masker_of(groups=groups)
-    masks = Plan((MASKS.masks[:, : len(masker.features.names)],))
+    masks = MASKS[:, : len(masker.features.names)]
     model = Composes()
     found = run(as_predictor(model), masker, masks, X, n_outputs=2)
     built = run(PREDICTOR, masker, masks, X, n_outputs=2)
     np.testing.assert_array_equal(found.means, built.means)
     np.testing.assert_array_equal(found.variances, built.variances)
-    bound = 9 * sum(part.rows.size for part in masker.draws(masks.masks))
-    assert model.masked == found.n_model_rows == bound < 9 * masks.n_masks * 8
+    bound = 9 * sum(part.rows.size for part in masker.draws(masks))
+    assert model.masked == found.n_model_rows == bound < 9 * len(masks) * 8
 
 
 def test_a_composed_answer_of_another_shape_is_an_error():
@@ -384,16 +393,6 @@ def test_the_model_is_sent_to_each_worker_once():
     assert Travels.packed == 2
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_progress_counts_the_batches(n_jobs, capfd):
-    with parallel_config("threading"), config_context(working_memory=0.002):
-        run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=n_jobs, verbose=1)
-    bar = capfd.readouterr().err
-    done, total = re.findall(r"(\d+)/(\d+)", bar)[-1]
-    assert done == total
-    assert int(total) > 1
-
-
 def workers_of(pid):
     """Processes that a process has started, but for those that look after temporary files (Linux)."""
     found = []
@@ -420,7 +419,7 @@ def test_a_worker_that_dies_is_named_with_its_batch():
             run(as_predictor(dies), masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)
     told = str(error.value)
     assert re.match(
-        r"A worker died while the model dies was asked about rows \d to \d under masks 0 to 5", told
+        r"A worker died while evaluating the model dies on rows \d to \d under masks \d to \d", told
     )
     assert "SIGKILL" in told
     assert told.endswith("If memory ran out, lower n_jobs or scikit-learn's working_memory.")

@@ -1,4 +1,4 @@
-"""What coalitions are worth."""
+"""Values of coalitions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from agnostix.core.typing import Floats
 
 
 @dataclass(frozen=True)
-class Worths:
-    """What coalitions are worth, in explained units.
+class CoalitionValues:
+    """Values of coalitions, in explained units.
 
     Attributes
     ----------
     full, empty : ndarray of shape (...)
-        All players, and none.
+        The full and the empty coalition.
     rest : ndarray of shape (n_coalitions, ...)
-        The coalitions between, in the order in which they were asked about.
+        The coalitions between, in the order in which they were evaluated.
     """
 
     full: Floats
@@ -24,6 +24,6 @@ class Worths:
     rest: Floats
 
     def differences(self) -> tuple[Floats, Floats]:
-        """Kept sides of pairs less their complements, and all less none, with games as columns."""
+        """Kept sides of pairs less their complements, and full less empty, with games as columns."""
         apart = self.rest[0::2] - self.rest[1::2]
         return apart.reshape(apart.shape[0], -1), (self.full - self.empty).ravel()

@@ -1,4 +1,4 @@
-"""Which coalitions of a row's players are asked about."""
+"""Coalitions of a row's players that are evaluated."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from agnostix.perturb.coalitions import Coalitions, all_coalitions
 
 
 @dataclass(frozen=True)
-class Questions:
-    """Coalitions of the players that differ between a row and what stands in for it.
+class CoalitionPlan:
+    """Coalitions of the players that differ between a row and its replacement.
 
-    The full coalition is asked about first; the empty one is known, or comes second.
+    The full coalition comes first; the empty one is known, or comes second.
 
     Attributes
     ----------
@@ -23,13 +23,13 @@ class Questions:
         The players that differ; the others keep their values.
     coalitions : Coalitions or None
         Pairs of coalitions of the varying players; None for all coalitions.
-    asks_empty : bool
-        Whether the empty coalition is asked about too.
+    evaluates_empty : bool
+        Whether the empty coalition is evaluated too.
     """
 
     varying: Bools
     coalitions: Coalitions | None
-    asks_empty: bool
+    evaluates_empty: bool
 
     @property
     def players(self) -> Codes:
@@ -38,7 +38,7 @@ class Questions:
 
     @property
     def is_exact(self) -> bool:
-        """Whether every coalition is asked about."""
+        """Whether every coalition is evaluated."""
         return self.coalitions is None
 
     @property
@@ -50,26 +50,20 @@ class Questions:
     def masks(self) -> Bools:
         """The masks in order, of shape (n_masks, n_players)."""
         t = self.players.size
-        asked = [np.ones((1, t), dtype=bool)]
-        if self.asks_empty:
-            asked.append(np.zeros((1, t), dtype=bool))
+        parts = [np.ones((1, t), dtype=bool)]
+        if self.evaluates_empty:
+            parts.append(np.zeros((1, t), dtype=bool))
         if self.coalitions is not None:
             kept = self.coalitions.masks
-            asked.append(np.stack([kept, ~kept], axis=1).reshape(-1, t))
+            parts.append(np.stack([kept, ~kept], axis=1).reshape(-1, t))
         elif t > 1:
-            asked.append(all_coalitions(t)[1:-1])
-        masks = np.ones((sum(part.shape[0] for part in asked), self.varying.size), dtype=bool)
-        masks[:, self.varying] = np.concatenate(asked)
+            parts.append(all_coalitions(t)[1:-1])
+        masks = np.ones((sum(part.shape[0] for part in parts), self.varying.size), dtype=bool)
+        masks[:, self.varying] = np.concatenate(parts)
         return masks
 
-    def prefixes(self) -> list[Questions]:
-        """Questions of ever more pairs, doubling, of which these are the last.
-
-        Returns
-        -------
-        list of Questions
-            Only these, where every coalition is asked about.
-        """
+    def prefixes(self) -> list[CoalitionPlan]:
+        """Plans of ever more pairs, doubling, of which this is the last; alone if it is exact."""
         if self.coalitions is None:
             return [self]
         n, most = max(self.players.size, 2), self.coalitions.n_pairs
@@ -77,19 +71,11 @@ class Questions:
         while n < most:
             ends.append(n)
             n *= 2
-        shorter = [Questions(self.varying, self.coalitions.prefix(end), self.asks_empty) for end in ends]
+        shorter = [
+            CoalitionPlan(self.varying, self.coalitions.prefix(end), self.evaluates_empty) for end in ends
+        ]
         return [*shorter, self]
 
-    def stages(self, prefixes: list[Questions]) -> tuple[Bools, ...]:
-        """The masks, cut where those of each prefix end.
-
-        Parameters
-        ----------
-        prefixes : list of Questions
-            From `prefixes`.
-
-        Returns
-        -------
-        tuple of ndarray of bool of shape (n_masks_of_the_stage, n_players)
-        """
+    def stages(self, prefixes: list[CoalitionPlan]) -> tuple[Bools, ...]:
+        """The masks cut where those of each prefix end: (n_masks_of_the_stage, n_players) each."""
         return tuple(np.split(self.masks, [prefix.masks.shape[0] for prefix in prefixes[:-1]]))

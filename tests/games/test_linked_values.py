@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import logit
 
 from agnostix.exceptions import DataError
-from agnostix.games import WorthScale
+from agnostix.games import LinkedValues
 
 RNG = np.random.default_rng(0)
 
@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 def test_worths_are_those_of_weighted_means_and_of_parts(n_groups, link, seed):
     rng = np.random.default_rng(seed)
     shares, means = rng.dirichlet(np.full(n_groups, 5.0)), rng.uniform(0.1, 0.9, (4, n_groups, 3))
-    scale = WorthScale(link, shares)
+    scale = LinkedValues(link, shares)
     apply = logit if link == "logit" else np.asarray
     np.testing.assert_allclose(scale.whole(means), apply(np.einsum("g,cgk->ck", shares, means)), atol=1e-12)
     versions = scale.versions(means)
@@ -35,17 +35,17 @@ def test_groups_alone_tell_the_same_error_as_groups_left_out(n_groups, seed):
         left = np.delete(shares, group)
         without = left @ np.delete(means, group) / left.sum()
         jackknife += (1.0 - shares[group]) * (without - whole) ** 2
-    found = WorthScale("identity", shares).spread(np.array([whole]), means[None])
+    found = LinkedValues("identity", shares).spread(np.array([whole]), means[None])
     np.testing.assert_allclose(found, [jackknife], rtol=1e-9, atol=1e-15)
 
 
 def test_equal_means_are_their_own_mean():
     shares = np.full(7, 1 / 7)
-    np.testing.assert_array_equal(WorthScale("identity", shares).whole(np.full((1, 7, 1), 0.1)), 0.1)
+    np.testing.assert_array_equal(LinkedValues("identity", shares).whole(np.full((1, 7, 1), 0.1)), 0.1)
 
 
 def test_the_mean_of_the_whole_must_have_log_odds_and_those_without_a_group_are_kept_in_bounds():
-    scale = WorthScale("logit", np.array([0.5, 0.5]))
+    scale = LinkedValues("logit", np.array([0.5, 0.5]))
     low, high = np.array([[[0.0], [0.5]]]), np.array([[[1.0], [0.5]]])
     np.testing.assert_allclose(scale.whole(low)[0, 0], logit(0.25), rtol=1e-12)
     np.testing.assert_allclose(scale.versions(low)[0, :, 0], [0.0, logit(1e-15)], atol=1e-12)
@@ -61,22 +61,22 @@ def spread_of(scale, means):
 
 def test_the_spread_of_a_mean_is_its_textbook_variance():
     values = RNG.normal(size=30)
-    scale = WorthScale("identity", np.full(30, 1 / 30))
+    scale = LinkedValues("identity", np.full(30, 1 / 30))
     spread = spread_of(scale, values.reshape(1, 30, 1))
     np.testing.assert_allclose(spread, [[values.var(ddof=1) / 30]], rtol=1e-12)
 
 
 def test_the_spread_of_a_weighted_mean_is_that_of_its_parts():
     shares, means = np.array([0.5, 0.3, 0.2]), np.array([1.0, 4.0, -2.0])
-    scale = WorthScale("identity", shares)
+    scale = LinkedValues("identity", shares)
     whole = shares @ means
     expected = sum(s**2 / (1.0 - s) * (m - whole) ** 2 for s, m in zip(shares, means, strict=True))
     np.testing.assert_allclose(spread_of(scale, means.reshape(1, 3, 1)), [[expected]], rtol=1e-12)
 
 
 def test_one_group_is_no_sample():
-    assert not WorthScale("identity", np.ones(1)).is_sample
-    assert WorthScale("identity", np.full(2, 0.5)).is_sample
+    assert not LinkedValues("identity", np.ones(1)).is_sample
+    assert LinkedValues("identity", np.full(2, 0.5)).is_sample
 
 
 @pytest.mark.parametrize("heavy", [0, 1, 2])
@@ -84,7 +84,7 @@ def test_one_group_is_no_sample():
 def test_a_group_that_has_all_the_weight_leaves_errors_that_are_numbers(heavy, link):
     shares = np.full(3, 1e-20)
     shares[heavy] = 1.0
-    scale = WorthScale(link, shares)
+    scale = LinkedValues(link, shares)
     means = RNG.uniform(0.2, 0.8, (5, 3, 1))
     assert np.isfinite(scale.whole(means)).all()
     assert np.isfinite(scale.versions(means)).all()

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from agnostix.core.evaluate import evaluate
 from agnostix.core.models import as_predictor
-from agnostix.engine import SoftMasks, Survey
-from agnostix.perturb import SoftMaskSampler
+from agnostix.perturb import SoftMaskRows, SoftMaskSampler
 from tests.reference.pictures import rise, soft_mask
 
 RNG = np.random.default_rng(0)
@@ -21,8 +21,10 @@ def bent(X):
 
 def maps(model, sampler, pictures=PICTURES, fill=FILL, n_jobs=None):
     which = np.tile([0, 1], (len(pictures), 1))
-    inquiry = SoftMasks(sampler, pictures, fill, which, composed=False)
-    return Survey(as_predictor(model), 2, n_jobs, 0).answer(inquiry)
+    source = SoftMaskRows(sampler, pictures, fill, which)
+    return evaluate(as_predictor(model), source, SoftMaskRows.estimate_saliency, n_outputs=2, n_jobs=n_jobs)[
+        0
+    ]
 
 
 def test_maps_are_those_of_the_formula_written_out():

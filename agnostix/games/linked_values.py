@@ -1,4 +1,4 @@
-"""Worths of coalitions, with the whole background and with parts of it."""
+"""Values of coalitions, with the whole background and with parts of it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _CERTAIN = 1e-15
 
 
 @dataclass(frozen=True)
-class WorthScale:
-    """From means over groups of background rows to worths.
+class LinkedValues:
+    """From means over groups of background rows to values of coalitions.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class WorthScale:
         return self.shares.size > 1
 
     def whole(self, means: Floats) -> Floats:
-        """Worths with the whole background.
+        """Values with the whole background.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class WorthScale:
         return linked(self.link, self._mean(means))
 
     def versions(self, means: Floats) -> Floats:
-        """Worths from which the background's error is told.
+        """Values from which the background's error is told.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class WorthScale:
         Parameters
         ----------
         values : ndarray of shape (n_values, ...)
-            From the worths of the whole.
+            From the values of the whole.
         versions : ndarray of shape (n_values, n_groups, ...)
             From those of `versions`.
 
