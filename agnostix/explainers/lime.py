@@ -504,10 +504,10 @@ class LimeExplainer(AttributionExplainer):
             params=self._told_params(),
             fidelity={"r2": picked(fits.r2, which)},
             n_model_rows=found.n_model_rows,
-            extras=extras | found.extras | self._told(fits, which, found),
+            extras=extras | found.extras | self._told(fits, which, found.extras),
         )
 
-    def _told(self, fits: RowFits, which: Codes, found: Found) -> dict[str, Any]:
+    def _told(self, fits: RowFits, which: Codes, extras: dict[str, Any]) -> dict[str, Any]:
         """What is said of the fits."""
         by_output = {
             "surrogate_outputs": fits.output,
@@ -519,7 +519,7 @@ class LimeExplainer(AttributionExplainer):
             by_value["selected"] = fits.selected
         if self.stability is not None:
             by_output["margin"] = fits.margin
-        conditions = found.extras.get("conditions")
+        conditions = extras.get("conditions")
         if self.masker is None and (conditions is None or (conditions.array == "").any()):
             by_value |= {"coefficients": fits.effects, "coefficient_std_errors": fits.std_errors}
         return {

@@ -10,9 +10,8 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.plotting import WaterfallDisplay
-from agnostix.plotting.attributions import ends_of
+from agnostix.plotting.attributions import base_and_outputs, surrogate_output
 from agnostix.plotting.fidelity import Fidelity
-from agnostix.plotting.in_row import surrogate_output
 from agnostix.plotting.steps import ENDS
 from agnostix.plotting.words import is_surrogate
 from agnostix.report.words import Scale
@@ -48,12 +47,12 @@ class Reading:
     @property
     def output(self) -> float:
         """The answer in explained units."""
-        return float(ends_of(self.explanation)[1][0, 0])
+        return float(base_and_outputs(self.explanation)[1][0, 0])
 
     @property
     def base(self) -> float:
         """Where the way to it begins, in explained units."""
-        return float(ends_of(self.explanation)[0][0, 0])
+        return float(base_and_outputs(self.explanation)[0][0, 0])
 
     @property
     def is_surrogate(self) -> bool:
@@ -74,7 +73,7 @@ class Reading:
     @cached_property
     def fidelity(self) -> Fidelity | None:
         """How far a simpler model may be believed, where it tells."""
-        return Fidelity.of(self.explanation, 0, 0, self.confidence_level)
+        return Fidelity.from_explanation(self.explanation, 0, 0, self.confidence_level)
 
     @property
     def left_out(self) -> list[str]:

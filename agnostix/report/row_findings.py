@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from agnostix.plotting.words import called, value_words
+from agnostix.plotting.words import format_value, label_in_row
 from agnostix.report.findings import answer_name
 from agnostix.report.material import Material
 from agnostix.report.reading import Reading
@@ -99,7 +99,7 @@ def answer_sentence(row: KnownRow, material: Material, scale: Scale) -> str:
     -------
     str
     """
-    truth = "" if row.truth is None else f"; the truth is {value_words(row.truth)}"
+    truth = "" if row.truth is None else f"; the truth is {format_value(row.truth)}"
     said = f"The model gives {row_name(row)} a {answer_name(material)} of {scale.value(row.prediction)}"
     return f"{said}{truth}."
 
@@ -205,7 +205,7 @@ def _with_interval(step: dict[Any, Any], scale: Scale) -> str:
 
 
 def _called(step: dict[Any, Any]) -> str:
-    return called(step["label"], step["data"], step["said"], ROOM)
+    return label_in_row(step["label"], step["data"], step["condition"], ROOM)
 
 
 def _unsure(values: pd.DataFrame) -> list[str]:

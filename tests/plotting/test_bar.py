@@ -52,13 +52,13 @@ def test_conditions_name_the_bars_of_a_surrogate_s_row() -> None:
     exp = surrogate()
     display = BarDisplay.from_explanation(exp, row=1)
     frame = display.frame().set_index("feature")
-    assert frame.loc["age", "said"] == "age > 40.5"
+    assert frame.loc["age", "condition"] == "age > 40.5"
     assert frame.loc["age", "data"] == "38.7"
     assert frame.loc[list(exp.feature_names), "value"].tolist() == exp.values[1, :, 1].tolist()
     labels = [text.get_text() for text in _plot(display).get_yticklabels()]
-    assert labels == frame["said"].tolist()
+    assert labels == frame["condition"].tolist()
     over = BarDisplay.from_explanation(exp)
-    assert over.frame()["said"].isna().all()
+    assert over.frame()["condition"].isna().all()
     assert {text.get_text() for text in _plot(over).get_yticklabels()} == set(exp.feature_names)
 
 
@@ -66,7 +66,7 @@ def test_words_name_the_bars_of_a_text_and_texts_are_not_put_together() -> None:
     words = np.array([["good", "film", ""], ["bad", "film", "too"]])
     exp = make([[0.2, 0.1, np.nan], [0.2, 0.1, 0.3]], extras={"words": words})
     own = BarDisplay.from_explanation(exp, row=0)
-    assert own.frame()["said"].tolist() == ["good", "film"]
+    assert own.frame()["condition"].tolist() == ["good", "film"]
     assert [text.get_text() for text in _plot(own).get_yticklabels()] == ["good", "film"]
     message = (
         "The features are words, and differ from row to row, so that rows cannot be put together: "

@@ -157,14 +157,17 @@ def test_one_picture_is_explained() -> None:
     assert asked == [((1, 4, 6), "a", {"batch": 3})]
 
 
-@pytest.mark.parametrize("exp", [make([[0.1, 0.2]]), picture()], ids=["table", "segments"])
-def test_features_are_no_pixels(exp: Any) -> None:
+@pytest.mark.parametrize(
+    ("exp", "others"),
+    [(make([[0.1, 0.2]]), ["BarDisplay", "Waterfall"]), (picture(), ["SegmentsDisplay", "Waterfall"])],
+    ids=["table", "segments"],
+)
+def test_features_are_no_pixels(exp: Any, others: list[str]) -> None:
     with pytest.raises(ValueError) as caught:
         PixelsDisplay.from_explanation(exp)
-    assert str(caught.value) == (
-        "PixelsDisplay needs a value for each pixel, and these are of features. Pictures in segments are "
-        "drawn by SegmentsDisplay, rows of tables by WaterfallDisplay and BarDisplay."
-    )
+    facts = ["PixelsDisplay", "('row', 'y', 'x', 'output')", "('row', 'feature', 'output')", *others]
+    assert [fact for fact in facts if fact not in str(caught.value)] == []
+    assert "TextDisplay" not in str(caught.value)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])

@@ -14,9 +14,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from agnostix.plotting import BarDisplay, WaterfallDisplay
-from agnostix.plotting.in_row import values_in_row
+from agnostix.plotting.attributions import values_in_row
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
-from agnostix.plotting.words import called
+from agnostix.plotting.words import label_in_row
 from tests.plotting.explanations import intervals, make, people, pixels, surrogate
 
 Z = 1.959963984540054
@@ -165,26 +165,26 @@ def test_of_a_surrogate_without_some_features_the_rest_of_the_sum_is_told() -> N
     assert frame.loc["surrogate", "value"] == pytest.approx(
         surrogate().extras["surrogate_outputs"].array[0, 1]
     )
-    assert set(frame.loc["feature", "said"]) == {"age > 40.5", f"town = {exp.data['town'][0]}"}
+    assert set(frame.loc["feature", "condition"]) == {"age > 40.5", f"town = {exp.data['town'][0]}"}
 
 
 def test_conditions_take_the_place_of_values() -> None:
     display = WaterfallDisplay.from_explanation(surrogate())
     frame = display.frame()
     labels = [text.get_text() for text in _plot(display).get_yticklabels()]
-    told = frame.set_index("label")["said"]
+    told = frame.set_index("label")["condition"]
     assert told["age"] == "age > 40.5"
     assert told["hours"] == "hours missing"
     assert frame.set_index("label")["data"]["age"] == "41.3"
-    assert labels[1:5] == frame["said"].iloc[1:5].tolist()
+    assert labels[1:5] == frame["condition"].iloc[1:5].tolist()
 
 
 def test_a_long_name_is_shortened_within_its_condition() -> None:
     name = "the number of hours in an ordinary week"
-    assert called(name, "40", f"28.5 < {name} <= 37.5") == "28.5 < the number of hour… <= 37.5"
-    assert called("job", "clerk", "job = " + "c" * 60) == "job = " + "c" * 27 + "…"
-    assert called("a", "1", None) == "a = 1"
-    assert called("a", None, "a\n b") == "a b"
+    assert label_in_row(name, "40", f"28.5 < {name} <= 37.5") == "28.5 < the number of hour… <= 37.5"
+    assert label_in_row("job", "clerk", "job = " + "c" * 60) == "job = " + "c" * 27 + "…"
+    assert label_in_row("a", "1", None) == "a = 1"
+    assert label_in_row("a", None, "a\n b") == "a b"
 
 
 def test_features_that_the_surrogate_was_not_given_are_left_out() -> None:
@@ -330,7 +330,7 @@ def test_bad_questions() -> None:
         WaterfallDisplay.from_explanation(exp, max_features=0)
     with pytest.raises(ValueError, match=r"between 0 and 1, got 95"):
         WaterfallDisplay.from_explanation(exp, confidence_level=95)
-    with pytest.raises(ValueError, match=r"n_features, n_outputs\), got \(2, 4, 6, 1\)"):
+    with pytest.raises(ValueError, match=r"'feature', 'output'\).*'y', 'x', 'output'\)\. Use Pixels"):
         WaterfallDisplay.from_explanation(pixels())
     with pytest.raises(ValueError, match="has no rows"):
         WaterfallDisplay.from_explanation(exp[[]])

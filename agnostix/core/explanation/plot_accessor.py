@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,43 +34,39 @@ class PlotAccessor:
         self._explanation = explanation
 
     def bar(self, **options: Any) -> Any:
-        """One row, or the mean absolute values of all rows: `BarDisplay`."""
-        return self._draw("BarDisplay", options)
+        """One row, a global result, or the mean absolute values of all rows: `BarDisplay`."""
+        return self._draw("bar", options)
 
     def beeswarm(self, **options: Any) -> Any:
         """A dot for each row and feature: `BeeswarmDisplay`."""
-        return self._draw("BeeswarmDisplay", options)
+        return self._draw("beeswarm", options)
 
     def heatmap(self, **options: Any) -> Any:
-        """Rows by features, similar rows side by side: `HeatmapDisplay`."""
-        return self._draw("HeatmapDisplay", options)
+        """Rows by features, similar rows side by side, or pairs of features: `HeatmapDisplay`."""
+        return self._draw("heatmap", options)
 
     def pixels(self, **options: Any) -> Any:
         """An image with a value for each pixel: `PixelsDisplay`."""
-        return self._draw("PixelsDisplay", options)
+        return self._draw("pixels", options)
 
     def scatter(self, feature: str | int, **options: Any) -> Any:
         """Values of one feature against its own values: `ScatterDisplay`."""
-        return self._draw("ScatterDisplay", options | {"feature": feature})
+        return self._draw("scatter", options | {"feature": feature})
 
     def segments(self, **options: Any) -> Any:
         """An image with a value for each segment: `SegmentsDisplay`."""
-        return self._draw("SegmentsDisplay", options)
+        return self._draw("segments", options)
 
     def text(self, **options: Any) -> Any:
         """A text with a value for each word: `TextDisplay`."""
-        return self._draw("TextDisplay", options)
+        return self._draw("text", options)
 
     def waterfall(self, row: Any = 0, **options: Any) -> Any:
         """One row, from the base value to the output: `WaterfallDisplay`."""
-        return self._draw("WaterfallDisplay", options | {"row": row})
+        return self._draw("waterfall", options | {"row": row})
 
     def _draw(self, name: str, options: dict[str, Any]) -> Any:
         # The one import of a higher layer, at the call: results do not need matplotlib.
         import agnostix.plotting
 
-        display = getattr(agnostix.plotting, name)
-        drawn_by = inspect.signature(display.plot).parameters
-        chosen = {key: value for key, value in options.items() if key not in drawn_by}
-        drawn = {key: value for key, value in options.items() if key in drawn_by}
-        return display.from_explanation(self._explanation, **chosen).plot(**drawn)
+        return agnostix.plotting.display.draw(self._explanation, name, options)

@@ -319,7 +319,7 @@ _KINDS: dict[str, _Kind] = {
     "detail": _Kind(
         _of(Detail),
         lambda detail: [detail.array, list(detail.dims), detail.points_to],
-        lambda told: Detail(told[0], tuple(told[1]), told[2]),
+        lambda parts: Detail(parts[0], tuple(parts[1]), parts[2]),
     ),
     "NaT": _Kind(lambda value: value is pd.NaT, lambda value: None, lambda told: pd.NaT),
     "NA": _Kind(lambda value: value is pd.NA, lambda value: None, lambda told: pd.NA),
