@@ -19,9 +19,10 @@ from agnostix.core.masking import Background, MaskerConstraint, SegmentMasker, o
 from agnostix.core.masking.fills import is_stack
 from agnostix.core.masking.pictures import as_pixels
 from agnostix.core.models import Differentiable
+from agnostix.core.progress import WorkerProgress, run_in_shares
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import Interval, StrOptions
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb import (
     InpaintedWindows,
@@ -353,18 +354,7 @@ class OcclusionExplainer(BackgroundExplainer):
         which, names, extras = self._picked(wanted, own)
         fills = np.broadcast_to(rows.fill[:, 0], pictures.shape)
         hidden_all = self._answers(fills)
-        with self._differentiable().session() as session:
-            from agnostix.core.models.torch_masks import (
-                learn_mask,  # torch is there, since the model is a module
-            )
-
-            found = [
-                [
-                    learn_mask(session, x, fill, int(output), self._mask_search, self._seed)
-                    for output in outputs
-                ]
-                for x, fill, outputs in zip(pictures, fills, which, strict=True)
-            ]
+        found = self._learn_masks(pictures, fills, which)
         masks = np.stack([np.stack([one.mask for one in row], axis=-1) for row in found])
         told: dict[str, Any] = {
             name: Detail(np.array([[getattr(one, name) for one in row] for row in found]), ("row", "output"))
@@ -374,6 +364,27 @@ class OcclusionExplainer(BackgroundExplainer):
         n_rows = 2 * len(pictures) + sum(one.n_rows for row in found for one in row)
         base = picked(hidden_all, which)
         return self._told(rows, names, masks, None, base, picked(own, which), extras | told, n_rows)
+
+    def _learn_masks(self, pictures: Any, fills: Any, which: Codes) -> list[list[Any]]:
+        """A learned mask for each picture and each of its outputs."""
+        from agnostix.core.models.torch_masks import learn_mask  # torch is there: the model is a module
+
+        def learn(progress: WorkerProgress, worker: int, tasks: range) -> list[Any]:
+            learned = []
+            for task in progress.follow(worker, tasks):
+                row, output = divmod(task, which.shape[1])
+                one = learn_mask(
+                    session, pictures[row], fills[row], int(which[row, output]), self._mask_search, self._seed
+                )
+                progress.add_rows(worker, one.n_rows)
+                learned.append(one)
+            return learned
+
+        with self._differentiable().session() as session:
+            (learned,) = run_in_shares(
+                learn, which.size, str, size=which.size, n_jobs=1, verbose=self.verbose
+            )
+        return [learned[start : start + which.shape[1]] for start in range(0, which.size, which.shape[1])]
 
     def _told(
         self,

@@ -260,3 +260,9 @@ def test_a_chunk_that_fails_is_named():
 def test_sources_without_rows_are_refused_before_a_worker_starts(source, told):
     with pytest.raises(DataError, match=told):
         run(source, n_jobs=2)
+
+
+@pytest.mark.parametrize("table", [X, pd.DataFrame(X)], ids=["array", "frame"])
+def test_a_table_is_not_taken_for_an_iterable_of_chunks(table):
+    with pytest.raises(TypeError, match=r"TableRows\(table\)"):
+        run(table)
