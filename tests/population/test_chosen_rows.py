@@ -17,32 +17,32 @@ def refuses(message):
 
 
 @pytest.mark.parametrize("rows", [2, np.int64(2), [2], (label for label in [2]), np.array([2])])
-def test_a_position_alone_or_in_a_list(rows):
+def test_chosen_rows_read_position(rows):
     chosen = ChosenRows.read(rows, X)
     assert chosen.positions == (2,)
     assert chosen.labels == (None,)
     assert chosen.table["age"].tolist() == [50.0]
 
 
-def test_positions_and_labels_in_the_order_in_which_they_are_asked_for():
+def test_chosen_rows_keep_requested_order():
     chosen = ChosenRows.read(["cy", 0], LABELLED)
     assert chosen.positions == (2, 0)
     assert chosen.labels == ("cy", "ann")
     assert ChosenRows.read("cy", LABELLED).positions == (2,)
 
 
-def test_a_whole_number_is_a_position_though_it_is_a_label_too():
+def test_chosen_rows_read_integer_as_position():
     turned = X.set_axis([3, 2, 1, 0], axis=0)
     assert ChosenRows.read([3], turned).positions == (3,)
     assert ChosenRows.read([3], turned).labels == (0,)
 
 
-def test_a_label_of_several_levels():
+def test_chosen_rows_read_multiindex_label():
     table = X.set_index(pd.MultiIndex.from_product([["a", "b"], [1, 2]]))
     assert ChosenRows.read(("b", 1), table).positions == (2,)
 
 
-def test_rows_of_arrays_and_of_polars():
+def test_chosen_rows_of_numpy_and_polars():
     numbers = np.arange(6.0).reshape(3, 2)
     np.testing.assert_array_equal(ChosenRows.read([1], numbers).table, [[2.0, 3.0]])
     frame = pl.DataFrame({"a": [1, 2, 3]})
@@ -111,12 +111,12 @@ def test_rows_of_arrays_and_of_polars():
         (np.ones((1, 3)), np.ones((4, 2)), "rows has 3 columns, but X has 2."),
     ],
 )
-def test_rows_that_are_none_are_refused_with_the_way_out(rows, table, message):
+def test_chosen_rows_refuse_bad_rows(rows, table, message):
     with refuses(message):
         ChosenRows.read(rows, table)
 
 
-def test_new_rows_take_the_order_and_the_types_of_the_table():
+def test_chosen_rows_new_rows_take_column_order_and_dtypes():
     table = X.assign(town=X["town"].astype("category"))
     new = pd.DataFrame({"town": ["s", None], "age": [35, 36]}, index=["eve", "flo"])
     chosen = ChosenRows.read(new, table)
@@ -128,7 +128,7 @@ def test_new_rows_take_the_order_and_the_types_of_the_table():
     assert new["age"].dtype == "int64"
 
 
-def test_new_rows_of_polars_take_the_types_of_the_table():
+def test_chosen_rows_new_polars_rows_take_dtypes():
     table = pl.DataFrame({"age": [1.0, 2.0], "town": ["n", "s"]})
     chosen = ChosenRows.read(pl.DataFrame({"town": ["w"], "age": [3]}), table)
     assert chosen.table.schema == table.schema
@@ -136,5 +136,5 @@ def test_new_rows_of_polars_take_the_types_of_the_table():
         ChosenRows.read(pl.DataFrame({"town": ["w"], "age": ["x"]}), table)
 
 
-def test_new_rows_may_be_alike():
+def test_chosen_rows_new_rows_may_be_equal():
     assert ChosenRows.read(X.iloc[[0, 0]].reset_index(drop=True), X).positions == (None, None)

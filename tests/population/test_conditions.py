@@ -99,18 +99,18 @@ def refuses(message, kind=ValueError):
     ],
     ids=str,
 )
-def test_a_scenario_that_cannot_be_read_is_refused_with_the_reason(constraints, message):
+def test_what_if_refuses_bad_constraints(constraints, message):
     with refuses(message):
         asked(X).what_if(constraints)
 
 
-def test_proportions_that_sum_to_1_but_for_rounding_are_taken():
+def test_what_if_proportions_sum_to_1_up_to_rounding():
     shares = {"clerk": 0.7 - 1e-15, "farmer": 0.1, "teacher": 0.2}
     assert sum(shares.values()) != 1.0
     assert asked(X).what_if({"job": shares}).status == "ok"
 
 
-def test_a_level_may_be_given_by_its_text():
+def test_what_if_accepts_level_as_text():
     by_text, itself = (asked(X).what_if({"member": {level: 0.5}}) for level in ("True", True))
     np.testing.assert_array_equal(by_text.weights, itself.weights)
     assert by_text.conditions["level"].tolist() == [True]
@@ -118,7 +118,7 @@ def test_a_level_may_be_given_by_its_text():
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_a_proportion_of_0_or_1_is_reached_on_the_rows_that_are_left(share):
+def test_what_if_proportion_0_or_1_is_boundary(share):
     scenario = asked(X).what_if({"job": {"farmer": share}})
     left = (X["job"] == "farmer") == bool(share)
     assert scenario.status == "boundary"
@@ -143,12 +143,12 @@ def test_a_proportion_of_0_or_1_is_reached_on_the_rows_that_are_left(share):
     ],
     ids=str,
 )
-def test_a_stress_that_cannot_be_read_is_refused_with_the_reason(stress, message):
+def test_what_if_refuses_bad_prediction_or_error_rate(stress, message):
     with refuses(message):
         asked(X, Y).what_if(**stress)
 
 
-def test_a_stress_of_many_outputs_must_say_which():
+def test_what_if_prediction_of_many_outputs_names_one():
     shares = np.column_stack([0.5 * chance(X), 0.5 * chance(X), 1.0 - chance(X)])
     projection = EntropicProjection().fit(X, predictions=pd.DataFrame(shares, columns=["a", "b", "c"]))
     with refuses("The model has 3 outputs (a, b, c): say which, as prediction={'c': 0.6}."):
@@ -157,7 +157,7 @@ def test_a_stress_of_many_outputs_must_say_which():
     assert scenario.weights @ shares[:, 2] / N == pytest.approx(0.6, abs=1e-10)
 
 
-def test_an_error_rate_needs_a_classifier_and_the_truth():
+def test_what_if_error_rate_needs_classifier_and_y():
     message = (
         "error_rate needs a classifier's predictions and the true labels: pass y to fit. "
         "For a regression, state prediction instead."
@@ -167,7 +167,7 @@ def test_an_error_rate_needs_a_classifier_and_the_truth():
             projection.what_if(error_rate=0.3)
 
 
-def test_what_is_the_same_in_every_row_cannot_be_stressed():
+def test_what_if_refuses_constant_prediction_and_error_rate():
     sure = EntropicProjection().fit(X, (chance(X) > 0.5).astype(int), predictions=chance(X))
     with refuses("The error_rate is 0 in every row, so it cannot be moved.", DataError):
         sure.what_if(error_rate=0.3)
@@ -187,7 +187,7 @@ def test_what_is_the_same_in_every_row_cannot_be_stressed():
     ],
     ids=["constant number", "constant label", "all NaN", "all None", "dates"],
 )
-def test_a_column_that_cannot_be_moved_is_refused_where_asked_for_and_skipped_elsewhere(column, reason):
+def test_unmovable_column_is_refused_if_named_else_skipped(column, reason):
     projection = asked(X.assign(odd=column), n_targets=3)
     message = f"Column 'odd' cannot be moved: {reason}."
     for ask in (
@@ -205,7 +205,7 @@ def test_a_column_that_cannot_be_moved_is_refused_where_asked_for_and_skipped_el
     assert "odd" not in set(projection.what_if({"age": 45}).shifts["feature"])
 
 
-def test_a_column_where_almost_every_row_has_its_own_label_is_skipped_unless_asked_for():
+def test_identifier_column_is_skipped_unless_named():
     projection = asked(X.assign(name=[f"person {i}" for i in range(N)]), n_targets=3)
     reason = f"almost every row has a level of its own ({N} levels in {N} rows)"
     assert projection.explain().skipped == (("name", None, reason),)
@@ -221,7 +221,7 @@ def with_gaps(*columns):
 
 
 @pytest.mark.parametrize("feature", ["age", "job", "member"])
-def test_missing_values_of_a_moved_column_are_refused_by_default(feature):
+def test_missing_values_are_refused_by_default(feature):
     projection = EntropicProjection(n_targets=3).fit(with_gaps(feature), predictions=chance(X))
     message = (
         f"Column {feature!r} misses values in 60 of 300 rows. Fill them in, or construct "
@@ -239,7 +239,7 @@ def test_missing_values_of_a_moved_column_are_refused_by_default(feature):
     assert projection.what_if({"hours": 42}).n_rows == N
 
 
-def test_omitting_missing_values_is_dropping_those_rows():
+def test_missing_omit_drops_rows():
     X_ = with_gaps("age", "job")
     kwargs = {"n_targets": 5, "missing": "omit"}
     everything = EntropicProjection(**kwargs).fit(X_, Y, predictions=chance(X))
@@ -261,14 +261,14 @@ def test_omitting_missing_values_is_dropping_those_rows():
             pd.testing.assert_frame_equal(left, right, rtol=1e-7, atol=1e-12)
 
 
-def test_columns_that_are_never_known_together_cannot_be_moved_together():
+def test_missing_omit_refuses_columns_never_known_together():
     X_ = X.assign(age=X["age"].where(np.arange(N) < 150), hours=X["hours"].where(np.arange(N) >= 150))
     projection = EntropicProjection(missing="omit").fit(X_, predictions=chance(X))
     with refuses("Only 0 of 300 rows have a value of 'age' and 'hours'.", DataError):
         projection.what_if({"age": 40, "hours": 40})
 
 
-def test_a_column_constant_where_the_others_are_known_cannot_be_moved_with_them():
+def test_missing_omit_refuses_column_constant_in_known_rows():
     X_ = X.assign(age=X["age"].where(X["sex"] == "Male"))
     projection = EntropicProjection(missing="omit").fit(X_, predictions=chance(X))
     n_men = int((X["sex"] == "Male").sum())
@@ -333,13 +333,13 @@ def test_a_column_constant_where_the_others_are_known_cannot_be_moved_with_them(
     ],
     ids=str,
 )
-def test_curves_that_cannot_be_drawn_are_refused_with_the_reason(asking, message):
+def test_explain_refuses_bad_features_targets_and_by(asking, message):
     X_ = X.assign(day=DAYS) if asking.get("by") == "day" else X
     with refuses(message):
         asked(X_, n_targets=3).explain(**asking)
 
 
-def test_a_long_list_of_levels_is_cut_short():
+def test_unknown_level_message_lists_first_12_levels():
     projection = asked(X.assign(town=[f"t{i % 30:02d}" for i in range(N)]))
     shown = ", ".join(f"'t{i:02d}'" for i in range(12))
     with refuses(f"Column 'town' has no level 'x'. Its levels: {shown}, ... (30 in all)."):

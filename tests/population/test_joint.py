@@ -11,7 +11,7 @@ X = people()
 @pytest.mark.parametrize(
     ("first", "second"), [("age", "hours"), ("age", ("job", "farmer")), (("sex", "Male"), ("job", "clerk"))]
 )
-def test_a_cell_of_the_map_is_what_if_at_its_two_targets(first, second):
+def test_joint_cell_matches_what_if(first, second):
     projection = asked(X, truth(X))
     cells = projection.joint(first, second, n_targets=5)
     assert len(cells) == 25
@@ -33,7 +33,7 @@ def test_a_cell_of_the_map_is_what_if_at_its_two_targets(first, second):
         assert cell["status"] == scenario.status
 
 
-def test_the_map_runs_through_the_default_targets_of_both():
+def test_joint_uses_default_targets_of_both():
     projection = asked(X, n_targets=5)
     cells = projection.joint("age", ("job", "farmer"), n_targets=5)
     curves = projection.explain(features=["age", "job"]).frame
@@ -45,7 +45,7 @@ def test_the_map_runs_through_the_default_targets_of_both():
     assert cells[["first_target", "second_target"]].apply(tuple, axis=1).is_monotonic_increasing
 
 
-def test_cells_out_of_reach_are_nan_and_say_so():
+def test_joint_infeasible_cells_are_nan():
     X_ = X.assign(twin=X["age"] + 0.01 * X["hours"])
     cells = asked(X_).joint("age", "twin", n_targets=3)
     beyond = cells["status"] == "infeasible"
@@ -78,6 +78,6 @@ def test_cells_out_of_reach_are_nan_and_say_so():
         (("gain", -1), "hours", 3, "Column 'gain' has no row with the value -1."),
     ],
 )
-def test_a_map_that_cannot_be_drawn_is_refused_with_the_reason(first, second, n_targets, message):
+def test_joint_refuses_bad_features_and_n_targets(first, second, n_targets, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         asked(X).joint(first, second, n_targets=n_targets)

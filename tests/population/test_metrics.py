@@ -45,7 +45,7 @@ REGRESSION = {
     + [(name, function, NUMBERS) for name, function in REGRESSION.items()],
     ids=[*BINARY, *(name for name in REGRESSION)],
 )
-def test_metrics_are_scikit_learns_under_the_same_weights(name, expected, y):
+def test_metrics_match_sklearn_with_weights(name, expected, y):
     projection = EntropicProjection().fit(X, y, predictions=P)
     scenario = projection.what_if({"age": 46, "sex": {"Female": 0.5}}, metric=name)
     outcome = of(scenario.outcomes, quantity=name).iloc[0]
@@ -77,14 +77,14 @@ def iris():
         ("brier_score", lambda y, p, w: np.average(((p - np.eye(3)[y]) ** 2).sum(1), weights=w)),
     ],
 )
-def test_metrics_of_many_classes_are_scikit_learns(iris, name, expected):
+def test_metrics_of_many_classes_match_sklearn(iris, name, expected):
     X, y, model, projection = iris
     scenario = projection.what_if({"petal width (cm)": 1.1}, metric=name)
     outcome = of(scenario.outcomes, quantity=name).iloc[0]
     assert outcome["value"] == pytest.approx(expected(y, model.predict_proba(X), scenario.weights), rel=1e-9)
 
 
-def test_text_labels_are_compared_as_text(iris):
+def test_metrics_compare_text_labels(iris):
     X, y, _, _ = iris
     names = np.array(["setosa", "versicolor", "virginica"])[y]
     model = LogisticRegression(max_iter=1000).fit(X, names)
@@ -100,7 +100,7 @@ def test_text_labels_are_compared_as_text(iris):
     )
 
 
-def test_a_decision_function_is_a_score_of_which_0_is_the_threshold(iris):
+def test_metrics_of_decision_function_threshold_at_0(iris):
     X, y, _, _ = iris
     model = LogisticRegression().fit(X, y > 0)
     projection = EntropicProjection(as_predictor(model, output="decision_function")).fit(X, y > 0)
@@ -111,7 +111,7 @@ def test_a_decision_function_is_a_score_of_which_0_is_the_threshold(iris):
     assert "log_loss" not in outcomes
 
 
-def test_a_function_sees_labels_for_a_classifier_and_numbers_for_a_regressor():
+def test_metric_function_receives_labels_or_numbers():
     seen = {}
 
     def metric(y_true, y_pred, sample_weight):
@@ -125,7 +125,7 @@ def test_a_function_sees_labels_for_a_classifier_and_numbers_for_a_regressor():
     assert seen["y_pred"] <= set(P)
 
 
-def test_by_default_a_scenario_tells_how_good_the_model_is():
+def test_default_metrics_by_task():
     def names(projection):
         return projection.what_if({"age": 45}).outcomes["quantity"].tolist()
 
@@ -139,20 +139,20 @@ def test_by_default_a_scenario_tells_how_good_the_model_is():
     assert names(EntropicProjection().fit(X, Y)) == ["outcome"]
 
 
-def test_a_regression_of_several_outputs_has_no_default_metrics():
+def test_default_metrics_of_multioutput_regression_are_empty():
     model = as_predictor(lambda X: np.column_stack([chance(X), 2 * chance(X)]), task="regression")
     projection = EntropicProjection(model).fit(X, NUMBERS)
     assert default_metrics(projection.answers_) == []
     assert projection.what_if({"age": 45}).outcomes["output"].tolist() == ["output_0", "output_1"]
 
 
-def test_predictions_are_told_once_however_they_are_asked_for():
+def test_metric_prediction_is_reported_once():
     for metric in ("prediction", ["prediction", "accuracy"], [None], []):
         outcomes = asked(X, Y).what_if({"age": 45}, metric=metric).outcomes
         assert (outcomes["quantity"] == "prediction").sum() == 1
 
 
-def test_a_metric_that_needs_both_classes_is_nan_where_one_is_left():
+def test_metric_roc_auc_is_nan_for_single_class():
     y = (X["age"] > X["age"].mean()).astype(int)
     scenario = asked(X, y).what_if({"age": X["age"].max()})
     assert np.isnan(scenario.outcomes.set_index("quantity")["value"]["roc_auc"])
@@ -228,6 +228,6 @@ def _function(X):
     ],
     ids=lambda value: "" if callable(value) else str(value)[:40],
 )
-def test_a_metric_that_cannot_be_had_is_refused_with_the_reason(fitted, metric, message):
+def test_metric_refused_with_reason(fitted, metric, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         fitted().explain(metric=metric)

@@ -21,7 +21,7 @@ def refuses(message):
     return pytest.raises(DataError, match=f"^{re.escape(message)}$")
 
 
-def test_numbers_alone_are_the_outcome_under_their_own_name():
+def test_from_truth_numbers_keep_name():
     for y, name in (
         (chance(X), "y"),
         (pd.Series(chance(X), name="score"), "score"),
@@ -37,7 +37,7 @@ def test_numbers_alone_are_the_outcome_under_their_own_name():
         assert not answers.predicted
 
 
-def test_labels_alone_are_the_outcome_as_one_share_each():
+def test_from_truth_labels_are_indicators():
     answers = from_truth(X["job"], N)
     assert answers.output_names == ("clerk", "farmer", "teacher")
     assert (answers.predictions.sum(1) == 1.0).all()
@@ -62,9 +62,7 @@ def test_labels_alone_are_the_outcome_as_one_share_each():
         (pl.DataFrame(SHARES, schema=["a", "b", "c"]), X["job"], ("a", "b", "c"), "classification", True),
     ],
 )
-def test_recorded_predictions_are_understood_from_their_shape_and_y(
-    predictions, y, names, task, probabilities
-):
+def test_from_predictions_infers_task_and_names(predictions, y, names, task, probabilities):
     answers = from_predictions(predictions, y, N)
     assert (answers.output_names, answers.task, answers.probabilities) == (names, task, probabilities)
     assert (answers.truth is not None) == (task is not None)
@@ -95,7 +93,7 @@ def test_recorded_predictions_are_understood_from_their_shape_and_y(
     ],
     ids=["length", "NaN", "dimensions", "labels"],
 )
-def test_predictions_that_are_none_are_refused_with_the_reason(predictions, message):
+def test_fit_refuses_bad_predictions(predictions, message):
     with refuses(message):
         EntropicProjection().fit(X, predictions=predictions)
 
@@ -116,7 +114,7 @@ def test_predictions_that_are_none_are_refused_with_the_reason(predictions, mess
     ],
     ids=["length", "columns", "NaN", "None"],
 )
-def test_a_y_that_is_none_is_refused_with_the_reason(y, message):
+def test_fit_refuses_bad_y(y, message):
     for ask in (
         lambda: EntropicProjection().fit(X, y),
         lambda: asked(X, y),
@@ -126,12 +124,12 @@ def test_a_y_that_is_none_is_refused_with_the_reason(y, message):
             ask()
 
 
-def test_labels_of_a_regression_are_refused():
+def test_fit_refuses_labels_for_regression():
     with refuses("y must hold numbers for a regression, got values such as 'clerk'."):
         EntropicProjection(as_predictor(chance, task="regression")).fit(X, np.full(N, "clerk"))
 
 
-def test_a_label_that_the_model_does_not_know_is_refused():
+def test_fit_refuses_label_unknown_to_model():
     numbers = X[["age", "hours"]]
     model = LogisticRegression().fit(numbers, np.where(Y, "yes", "no"))
     strange = np.where(np.arange(N) == 7, "maybe", np.where(Y, "yes", "no"))
@@ -139,12 +137,12 @@ def test_a_label_that_the_model_does_not_know_is_refused():
         EntropicProjection(model).fit(numbers, strange)
 
 
-def test_more_labels_than_a_function_gives_outputs_are_refused():
+def test_fit_refuses_more_labels_than_outputs():
     with refuses("y has 3 different labels, and the model tells 2 classes apart: clerk, farmer, teacher."):
         EntropicProjection(as_predictor(chance, task="classification")).fit(X, X["job"])
 
 
-def test_labels_in_the_place_of_scores_are_refused_unless_they_are_0_and_1():
+def test_fit_refuses_predicted_labels_other_than_0_1():
     numbers = X[["age", "hours"]]
     for labels, refused in (((0, 1), False), ((-1, 1), False), ((1, 2), True)):
         y = np.where(Y, labels[1], labels[0])
@@ -160,7 +158,7 @@ def test_labels_in_the_place_of_scores_are_refused_unless_they_are_0_and_1():
         assert outcomes["base"]["accuracy"] == pytest.approx(model.score(numbers, y))
 
 
-def test_a_single_output_bears_the_name_of_y():
+def test_from_model_single_output_takes_name_of_y():
     predictor = as_predictor(chance)
     values = chance(X)[:, None]
     assert from_model(predictor, values, pd.Series(Y, name="rich")).output_names == ("rich",)
@@ -168,7 +166,7 @@ def test_a_single_output_bears_the_name_of_y():
     assert from_model(predictor, values, None).output_names == ("prediction",)
 
 
-def test_a_label_may_be_written_differently_from_the_models():
+def test_fit_matches_labels_across_dtypes():
     numbers = X[["age", "hours"]]
     model = LogisticRegression().fit(numbers, Y)
     for y in (Y.astype(float), Y.astype(str), Y.astype(bool)):
