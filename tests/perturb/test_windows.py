@@ -28,20 +28,20 @@ def hidden_by_hand(of):
 
 
 @given(windows())
-def test_windows_hide_what_slices_cut_out(of):
+def test_windows_masks_match_slices(of):
     expected = hidden_by_hand(of)
     assert of.n_windows == len(expected)
     np.testing.assert_array_equal(~of.masks[:, of.cells], expected)
 
 
 @given(windows())
-def test_cells_are_numbered_without_gaps_and_told_apart_by_some_window(of):
+def test_windows_cells_are_numbered_and_distinct(of):
     np.testing.assert_array_equal(np.unique(of.cells), np.arange(of.masks.shape[1]))
     assert len(np.unique(of.masks, axis=1).T) == of.masks.shape[1]
 
 
 @given(windows(), st.integers(0, 99))
-def test_a_pixel_has_the_mean_effect_of_the_windows_that_cover_it(of, seed):
+def test_windows_spread_averages_covering_windows(of, seed):
     effects = np.random.default_rng(seed).normal(size=(2, of.n_windows, 3))
     hidden = hidden_by_hand(of)
     assert hidden.any(axis=0).all()
@@ -51,7 +51,7 @@ def test_a_pixel_has_the_mean_effect_of_the_windows_that_cover_it(of, seed):
     np.testing.assert_allclose(of.spread(effects), expected, atol=1e-12)
 
 
-def test_the_last_windows_are_cut_at_the_border():
+def test_windows_are_cut_at_border():
     of = Windows((5, 4), (3, 2), (3, 2))
     np.testing.assert_array_equal(of.cells, [[0, 0, 1, 1]] * 3 + [[2, 2, 3, 3]] * 2)
     np.testing.assert_array_equal(of.masks, ~np.eye(4, dtype=bool))
@@ -86,7 +86,7 @@ def test_the_last_windows_are_cut_at_the_border():
         ),
     ],
 )
-def test_windows_that_do_not_fit(size, stride, message):
+def test_windows_refuse_size_and_stride_that_do_not_fit(size, stride, message):
     with pytest.raises(DataError) as error:
         Windows((5, 6), size, stride)
     assert str(error.value) == message
