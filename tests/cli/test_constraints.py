@@ -34,7 +34,7 @@ from agnostix.cli.constraints import ConstraintSyntaxError, parse_constraints
         ('" padded "=1', {" padded ": 1.0}),
     ],
 )  # fmt: skip
-def test_reads(text: str, expected: dict) -> None:
+def test_parse_constraints_reads(text: str, expected: dict) -> None:
     assert parse_constraints(text) == expected
 
 
@@ -82,7 +82,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("text", "position", "message"), ERRORS)
-def test_an_error_points_to_its_place(text: str, position: int, message: str) -> None:
+def test_constraint_syntax_error_points_to_position(text: str, position: int, message: str) -> None:
     with pytest.raises(ConstraintSyntaxError) as caught:
         parse_constraints(text)
     first, shown, caret = str(caught.value).split("\n")
@@ -92,7 +92,7 @@ def test_an_error_points_to_its_place(text: str, position: int, message: str) ->
     assert caught.value.position == position
 
 
-def test_the_whole_message() -> None:
+def test_constraint_syntax_error_message_lines() -> None:
     with pytest.raises(ValueError) as caught:
         parse_constraints("age=50,\thours=long")
     assert str(caught.value) == (
@@ -132,13 +132,13 @@ def _written(wanted) -> str:
 
 
 @given(_constraints)
-def test_what_is_written_is_read(constraints: dict) -> None:
+def test_parse_constraints_round_trip(constraints: dict) -> None:
     text = ",".join(f"{_quoted(column)}={_written(wanted)}" for column, wanted in constraints.items())
     assert parse_constraints(text) == constraints
 
 
 @given(st.text(alphabet='ab=:;,." %0123456789-+e\t', max_size=30))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_parse_constraints_any_text(text: str) -> None:
     try:
         outcome = len(parse_constraints(text)) > 0
     except ConstraintSyntaxError as error:

@@ -25,7 +25,7 @@ def csv(tmp_path: Path):
 @pytest.mark.parametrize(
     "text", ["a,b\n1,2\n", "\ufeffa,b\r\n1,2\r\n", '\n \n"a\nx",b\n\n1,2', "a,,\n1,2,3\n", "a\n1\n"]
 )
-def test_headers_that_are_fine(csv, text: str) -> None:
+def test_check_header_accepts(csv, text: str) -> None:
     check_header(csv(text))
 
 
@@ -42,7 +42,7 @@ def test_headers_that_are_fine(csv, text: str) -> None:
         ("a,b\n\n1,2,\n", f"{{}}, line 3: 3 values, but the header has 2 columns. {MEND}"),
     ],
 )  # fmt: skip
-def test_headers_that_pandas_would_bend(csv, text: str, message: str) -> None:
+def test_check_header_refuses(csv, text: str, message: str) -> None:
     path = csv(text)
     with pytest.raises(DataError) as caught:
         check_header(path)
@@ -58,12 +58,12 @@ def test_headers_that_pandas_would_bend(csv, text: str, message: str) -> None:
         ('a,b\n1,2\n3,"4\n5,6\n', f", line 3: unexpected end of data. {OPEN}"),
     ],
 )
-def test_broken_lines(csv, text: str, message: str) -> None:
+def test_check_lines_names_first_broken_line(csv, text: str, message: str) -> None:
     path = csv(text)
     with pytest.raises(DataError) as caught:
         check_lines(path)
     assert str(caught.value) == f"{path}{message}"
 
 
-def test_no_broken_line(csv) -> None:
+def test_check_lines_accepts(csv) -> None:
     check_lines(csv("a,b\n1,\n\n,\n"))
