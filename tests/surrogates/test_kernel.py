@@ -12,7 +12,7 @@ SQUARES = RNG.integers(0, 9, size=400).astype(float)
 LOGS = np.log(RNG.uniform(0.5, 1.5, size=400))
 
 
-def test_weights_are_those_of_a_normal_kernel():
+def test_kernel_weights_are_gaussian():
     expected = [
         np.exp(log) * np.exp(-square / (2.0 * 0.7**2)) for square, log in zip(SQUARES, LOGS, strict=True)
     ]
@@ -30,7 +30,7 @@ def counting(width, squares=SQUARES, logs=LOGS):
 
 
 @pytest.mark.parametrize("n_features", [3, 20, 80])
-def test_the_width_that_is_told_works_and_hardly_a_narrower_one(n_features):
+def test_kernel_error_states_least_width_that_works(n_features):
     squares = SQUARES + 3.0
     with pytest.raises(DataError) as error:
         Kernel(0.05).check(squares, LOGS, design(n_features), 7)
@@ -40,7 +40,7 @@ def test_the_width_that_is_told_works_and_hardly_a_narrower_one(n_features):
     assert counting(0.98 * told, squares) < n_features + 1
 
 
-def test_few_draws_need_a_quarter_of_them():
+def test_kernel_small_sample_needs_a_quarter():
     Kernel(5.0).check(np.zeros(40), np.zeros(40), design(500, 40), 0)
     with pytest.raises(DataError, match="need 10"):
         Kernel(0.01).check(np.r_[np.zeros(9), np.full(31, 9.0)], np.zeros(40), design(500, 40), 0)
@@ -69,20 +69,20 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_kernel_that_leaves_too_few_draws(case):
+def test_kernel_refuses_too_few_effective_samples(case):
     squares, width, n_features, told = CASES[case]
     with pytest.raises(DataError, match=f"^{re.escape(TOO_FEW.format(*told))}$"):
         Kernel(width).check(squares, np.zeros(squares.size), design(n_features, squares.size), 3)
 
 
-def test_weights_that_no_kernel_evens_out():
+def test_kernel_refuses_uneven_importance_weights():
     logs = np.r_[0.0, np.full(399, -80.0)]
     message = TOO_FEW.format(1, 1, 400, 10, 11, "Raise n_samples.")
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         Kernel(1.0).check(np.zeros(400), logs, design(10), 3)
 
 
-def test_features_that_hardly_vary_are_told_apart_from_few_draws():
+def test_kernel_error_for_feature_that_hardly_varies():
     flips = np.repeat([0.0, 1.0], [200, 200])
     one = 1.0 - flips[None]
     message = re.escape(
@@ -97,12 +97,12 @@ def test_features_that_hardly_vary_are_told_apart_from_few_draws():
     assert 1.0 <= outside * 200 / (200 + outside) < 1.1
 
 
-def test_a_feature_that_hardly_varies_anyway_is_no_fault_of_the_kernel():
+def test_kernel_accepts_rare_feature():
     rare = np.r_[np.zeros(399), 1.0][None]
     Kernel(0.5).check(np.zeros(400), np.zeros(400), rare, 3)
 
 
-def test_features_vary_by_their_weighted_squares():
+def test_weighted_squares_match_loops():
     weights = np.array([0.5, 2.0, 1.0])
     rows = np.array([[0.0, 1.0, 1.0], [0.0, 3.0, 0.0], [5.0] * 3])
     means = [np.average(row, weights=weights) for row in rows]
