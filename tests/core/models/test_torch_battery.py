@@ -37,11 +37,11 @@ NOT_MEANT = {
         if check.__name__ not in NOT_MEANT
     ],
 )
-def test_explainers_of_modules_keep_their_word(explainer, check):
+def test_explainers_of_modules_pass_battery(explainer, check):
     check(explainer)
 
 
-def test_the_modules_are_asked_by_masks_where_rows_are_arrays():
+def test_modules_on_arrays_are_mask_composers():
     own = TorchOcclusion(lambda X: X.sum(axis=1)).fit(np.eye(4))
     assert own._predictor.supports(MaskComposer)
     assert own.explain(np.eye(4)).params["model"]["precision"] == "fp32"

@@ -49,14 +49,14 @@ GREY = (
         ),
     ],
 )
-def test_rows_that_a_module_cannot_take_are_named(module, X, message):
+def test_predict_names_rows_module_cannot_take(module, X, message):
     with pytest.raises(DataError) as error:
         as_predictor(module).predict(X)
     assert str(error.value) == f"The module Sequential {message}"
     assert isinstance(error.value.__cause__, RuntimeError)
 
 
-def test_the_repetition_that_is_advised_works():
+def test_predict_gray_image_remedy_works():
     for grey in (PICTURES[..., 0], PICTURES[..., :1]):
         X = np.repeat(grey.reshape(*grey.shape[:3], 1), 3, axis=3)
         assert as_predictor(CONV).predict(X).shape == (2, 2)
@@ -64,7 +64,7 @@ def test_the_repetition_that_is_advised_works():
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("method", ["window", "segments", "rise", "mask"])
-def test_modules_of_any_precision_are_asked_in_it(kind, method):
+def test_modules_of_any_precision_explain_alike(kind, method):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(96, 2))
     search = LearnedMask(n_steps=2, n_cells=4)
@@ -113,7 +113,7 @@ def test_mask_that_cannot_be_learned_says_why(module, kind, facts):
 
 
 @pytest.mark.parametrize("around", [torch.inference_mode, torch.no_grad])
-def test_masks_are_learned_whatever_the_mode_of_torch(around):
+def test_masks_are_learned_in_no_grad_and_inference_mode(around):
     search = LearnedMask(n_steps=3, n_cells=4)
     explainer = OcclusionExplainer(CONV, method="mask", learned_mask=search, random_state=0).fit(PICTURES)
     with around():
@@ -121,7 +121,7 @@ def test_masks_are_learned_whatever_the_mode_of_torch(around):
     np.testing.assert_array_equal(found.values, explainer.explain(PICTURES).values)
 
 
-def test_a_module_that_cannot_be_compiled_is_named(monkeypatch):
+def test_compiled_failure_names_module(monkeypatch):
     from torch._dynamo.exc import TorchRuntimeError
 
     def compiled(module):

@@ -105,25 +105,25 @@ def softmax(values):
         ),
     ],
 )
-def test_what_is_no_answer_is_named(make, output, message):
+def test_output_refuses_what_is_not_a_tensor(make, output, message):
     with pytest.raises(ModelOutputError) as error:
         as_predictor(Gives(make), output=output).predict(X)
     assert str(error.value) == message
 
 
 @pytest.mark.parametrize("output", ["aux", 1])
-def test_entries_of_named_tuples_have_names_and_places(output):
+def test_output_picks_entry_of_named_tuple(output):
     predictor = as_predictor(Gives(lambda x: Answer(x, x[:, :1])), output=output)
     np.testing.assert_allclose(predictor.predict(X), X[:, :1], atol=1e-7)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_the_axis_of_a_single_row_may_be_squeezed_away(n_outputs):
+def test_predict_single_row_squeezed(n_outputs):
     predictor = as_predictor(Gives(lambda x: x[:, :n_outputs].squeeze()), activation="none", batch_size=1)
     np.testing.assert_allclose(predictor.predict(X), X[:, :n_outputs], atol=1e-7)
 
 
-def test_probabilities_that_turn_out_to_be_none_are_an_error():
+def test_activation_auto_refuses_later_non_probabilities():
     predictor = as_predictor(Identity())
     shares = softmax(X)
     np.testing.assert_allclose(predictor.predict(shares), shares, atol=1e-7)
@@ -138,7 +138,7 @@ def test_probabilities_that_turn_out_to_be_none_are_an_error():
 
 
 @pytest.mark.parametrize("first", [softmax(X), 9.0 * X])
-def test_what_the_first_answers_were_is_pickled(first):
+def test_activation_auto_decision_pickles(first):
     predictor = as_predictor(Identity())
     predictor.predict(first)
     again = pickle.loads(pickle.dumps(predictor))
@@ -146,7 +146,7 @@ def test_what_the_first_answers_were_is_pickled(first):
     assert again.params["activation"] == ("none" if first[0].sum() < 1.01 else "softmax")
 
 
-def test_answers_that_are_nan_decide_nothing():
+def test_activation_auto_ignores_nan():
     predictor = as_predictor(Gives(lambda x: torch.where(x[:, :1] > 0.5, torch.nan, x)))
     shares = np.array([[0.9, 0.05, 0.05], [0.2, 0.3, 0.5]])
     with pytest.raises(ModelOutputError, match=r"NaN or infinity in 1 of 1 rows"):
@@ -155,12 +155,12 @@ def test_answers_that_are_nan_decide_nothing():
     assert predictor.params["activation"] == "none"
 
 
-def test_logarithms_of_probabilities_become_probabilities():
+def test_activation_auto_log_probabilities():
     np.testing.assert_allclose(as_predictor(nn.LogSoftmax(1)).predict(X), softmax(X), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_probabilities_of_any_precision_are_left_as_they_are(kind):
+def test_activation_auto_keeps_probabilities_of_any_precision(kind):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 40), nn.Softmax(1)).to(kind)
     with torch.no_grad():
@@ -168,7 +168,7 @@ def test_probabilities_of_any_precision_are_left_as_they_are(kind):
     np.testing.assert_allclose(as_predictor(module).predict(X), expected, atol=1e-3)
 
 
-def test_several_sigmoids_at_the_end_are_probabilities_of_their_own():
+def test_activation_auto_keeps_several_sigmoids():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 3), nn.Sigmoid())
     found = as_predictor(module).predict(X)
@@ -177,7 +177,7 @@ def test_several_sigmoids_at_the_end_are_probabilities_of_their_own():
     np.testing.assert_allclose(as_predictor(logits).predict(X).sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_one_logit_is_left_as_it_is_and_told():
+def test_activation_auto_keeps_single_logit():
     module = nn.Linear(3, 1)
     raw = as_predictor(module)
     np.testing.assert_array_equal(raw.predict(X), as_predictor(module, activation="none").predict(X))
@@ -188,7 +188,7 @@ def test_one_logit_is_left_as_it_is_and_told():
     ("explainer", "params"),
     [(OcclusionExplainer, {"window": 2, "stride": 1}), (KernelShapExplainer, {"masker": SegmentMasker()})],
 )
-def test_explanations_tell_how_the_module_was_asked(explainer, params):
+def test_explanation_params_state_module_settings(explainer, params):
     pictures = np.random.default_rng(0).random((2, 4, 4))
     module = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
     predictor = as_predictor(module, precision="bf16")

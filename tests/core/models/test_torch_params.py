@@ -98,13 +98,13 @@ def module():
         ),
     ],
 )
-def test_wrong_parameters_are_named(params, message):
+def test_as_predictor_refuses_bad_parameters(params, message):
     with pytest.raises(DataError) as error:
         as_predictor(module(), **params)
     assert str(error.value) == message
 
 
-def test_cuda_devices_that_are_not_there_are_counted(monkeypatch):
+def test_device_cuda_index_missing(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(DataError) as error:
         as_predictor(module(), device="cuda:2")
@@ -115,14 +115,14 @@ def test_cuda_devices_that_are_not_there_are_counted(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
-def test_normalisations_come_as_any_sequence_and_compare(kind):
+def test_mean_and_std_as_any_sequence(kind):
     predictor = as_predictor(module(), activation="none", mean=kind([0.5] * 3), std=kind([0.25] * 3))
     expected = ((PICTURES - 0.5) / 0.25).mean(axis=(1, 2))
     np.testing.assert_allclose(predictor.predict(PICTURES), expected, atol=1e-6)
     assert predictor.function.mean == (0.5,) * 3
 
 
-def test_a_device_where_the_module_is_makes_no_copy():
+def test_device_of_module_makes_no_copy():
     own = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
     model = as_predictor(own, device="cpu").function
     model(PICTURES)
@@ -143,7 +143,7 @@ def test_a_device_where_the_module_is_makes_no_copy():
     ],
 )
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_what_only_a_module_heeds_is_an_error_elsewhere(params, names, them, wrapped):
+def test_torch_parameters_refused_for_other_models(params, names, them, wrapped):
     model = as_predictor(module()) if wrapped else lambda X: X.mean(axis=1)
     with pytest.raises(ValueError, match="torch modules alone") as error:
         as_predictor(model, **params)
@@ -163,7 +163,7 @@ class Classifier(nn.Module):
         return np.tile([0.25, 0.75], (len(X), 1))
 
 
-def test_a_modules_own_method_is_asked_where_it_is_named():
+def test_output_names_method_of_module():
     X = np.eye(2)
     named = as_predictor(Classifier(), output="predict_proba")
     np.testing.assert_array_equal(named.predict(X), [[0.25, 0.75]] * 2)
@@ -171,5 +171,5 @@ def test_a_modules_own_method_is_asked_where_it_is_named():
     np.testing.assert_allclose(as_predictor(Classifier(), activation="none").predict(X), X)
 
 
-def test_a_predictor_is_shown_without_its_module_twice():
+def test_repr_shows_module_once():
     assert repr(as_predictor(module())).count("AdaptiveAvgPool2d") == 1
