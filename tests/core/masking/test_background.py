@@ -19,7 +19,7 @@ forms = pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
 
 
 @forms
-def test_the_whole_is_all_rows_and_no_sample(make):
+def test_background_whole_is_all_rows(make):
     background = Background.whole(make(TABLE), None)
     assert type(background.rows) is type(make(TABLE))
     np.testing.assert_array_equal(np.asarray(background.rows), TABLE)
@@ -28,7 +28,7 @@ def test_the_whole_is_all_rows_and_no_sample(make):
 
 
 @forms
-def test_rows_are_drawn_without_replacement_and_keep_order_and_weights(make):
+def test_background_drawn_without_replacement(make):
     background = Background.drawn(make(TABLE), 7, 3, WEIGHTS + 1.0)
     rows = np.asarray(background.rows)
     places = (rows[:, 0] / 2).astype(int)
@@ -42,7 +42,7 @@ def test_rows_are_drawn_without_replacement_and_keep_order_and_weights(make):
     assert not np.array_equal(np.asarray(other.rows), rows)
 
 
-def test_every_row_is_drawn_as_often_as_any_other():
+def test_background_drawn_is_uniform():
     counts = np.zeros(20)
     for seed in range(400):
         counts[(Background.drawn(TABLE, 5, seed, None).rows[:, 0] / 2).astype(int)] += 1
@@ -51,21 +51,21 @@ def test_every_row_is_drawn_as_often_as_any_other():
 
 
 @pytest.mark.parametrize("size", [20, 1000])
-def test_a_draw_of_all_rows_still_stands_for_more(size):
+def test_background_drawn_all_rows_is_sample(size):
     background = Background.drawn(TABLE, size, 0, None)
     np.testing.assert_array_equal(background.rows, TABLE)
     assert background.is_sample
 
 
 @pytest.mark.parametrize("how", ["whole", "drawn"])
-def test_rows_without_weight_are_left_out(how):
+def test_background_leaves_out_zero_weight_rows(how):
     weight = np.where(np.arange(20) % 2, 2.0, 0.0)
     background = Background.whole(TABLE, weight) if how == "whole" else Background.drawn(TABLE, 20, 0, weight)
     np.testing.assert_array_equal(background.rows, TABLE[1::2])
     np.testing.assert_array_equal(background.weights, np.full(10, 0.1))
 
 
-def test_labels_of_rows_are_forgotten():
+def test_background_resets_index():
     frame = FORMS["pandas"](TABLE)
     assert list(Background.whole(frame, None).rows.index) == list(range(20))
     assert list(Background.drawn(frame, 4, 0, None).rows.index) == list(range(4))
@@ -75,14 +75,14 @@ def test_labels_of_rows_are_forgotten():
 @pytest.mark.parametrize(
     "weight", [np.ones(3), np.r_[np.nan, np.ones(19)], np.r_[-1.0, np.ones(19)], np.r_[np.inf, np.ones(19)]]
 )
-def test_unusable_weights_are_refused(weight):
+def test_background_refuses_bad_sample_weight(weight):
     message = "sample_weight must have one finite value, 0 or more, for each of the 20 rows."
     for make in (lambda: Background.whole(TABLE, weight), lambda: Background.drawn(TABLE, 5, 0, weight)):
         with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
             make()
 
 
-def test_weights_of_nothing_are_refused():
+def test_background_refuses_all_zero_weights():
     message = "sample_weight is zero for all of the 20 rows; at least one must be above it."
     for make in (
         lambda: Background.whole(TABLE, np.zeros(20)),
@@ -92,7 +92,7 @@ def test_weights_of_nothing_are_refused():
             make()
 
 
-def test_a_draw_of_rows_without_weight_is_refused():
+def test_background_drawn_refuses_zero_weight_sample():
     (place,) = (Background.drawn(TABLE, 1, 0, None).rows[:, 0] / 2).astype(int)
     message = "All rows drawn for the background have zero weight. Raise background_size."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
@@ -113,7 +113,7 @@ def test_a_draw_of_rows_without_weight_is_refused():
         ("<U1", ["a", "bc"], "<U2"),
     ],
 )
-def test_constants_are_of_the_tables_type_where_it_holds_them(dtype, fill, expected):
+def test_background_constant_keeps_dtype_if_it_fits(dtype, fill, expected):
     row = Background.constant(fill, np.zeros((3, 2)).astype(dtype), "Owner").rows
     assert (row.shape, row.dtype) == ((1, 2), np.dtype(expected))
     assert [value if value == value else None for value in row[0].tolist()] == [
@@ -122,7 +122,7 @@ def test_constants_are_of_the_tables_type_where_it_holds_them(dtype, fill, expec
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int64", "bool"])
-def test_a_constant_that_is_no_number_is_refused(dtype):
+def test_background_constant_refuses_text_fill(dtype):
     message = f"The 'fill' parameter of Owner must have numbers for an array of type {dtype}, got ['a', 0]."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         Background.constant(["a", 0], np.zeros((3, 2)).astype(dtype), "Owner")

@@ -39,7 +39,7 @@ TEXT = st.text(st.sampled_from("ab_Ä3 ,.\n'"), max_size=30).filter(ref.words_of
     mask_token=st.sampled_from([None, "", "[MASK]", "a"]),
     data=st.data(),
 )
-def test_words_are_hidden_as_character_by_character(X, bow, mask_token, data):
+def test_builder_matches_loops_over_characters(X, bow, mask_token, data):
     masker = TextMasker(bow=bow, mask_token=mask_token)
     rows = masker.read(X)
     names = rows.features.names
@@ -58,7 +58,7 @@ def test_words_are_hidden_as_character_by_character(X, bow, mask_token, data):
 
 
 @given(X=st.lists(TEXT, min_size=1, max_size=4), bow=st.booleans())
-def test_words_and_their_places_are_told(X, bow):
+def test_details_state_words_and_spans(X, bow):
     masker = TextMasker(bow=bow)
     rows = masker.read(X)
     extras = rows.details()
@@ -76,7 +76,7 @@ def test_words_and_their_places_are_told(X, bow):
         assert spans.tolist() == by_hand + [[-1] * 3] * (n_tokens - len(by_hand))
 
 
-def test_words_are_counted_as_they_first_occur_and_capitals_count():
+def test_words_in_order_of_occurrence_with_case():
     rows = TextMasker().read(TEXTS)
     assert rows.words.tolist() == [
         ["The", "cat", "saw", "the", "", "", ""],
@@ -95,7 +95,7 @@ def test_words_are_counted_as_they_first_occur_and_capitals_count():
         ({"bow": False, "mask_token": ""}, "The  saw the cat."),
     ],
 )
-def test_what_stands_where_the_second_word_was(how, expected):
+def test_mask_token_and_bow(how, expected):
     masker = TextMasker(**how)
     n_players = len(masker.read(TEXTS[:1]).features.names)
     assert built(masker, TEXTS[:1], np.arange(n_players)[None] != 1).tolist() == [expected]
@@ -105,7 +105,7 @@ def test_what_stands_where_the_second_word_was(how, expected):
     ("pattern", "words"),
     [(r"\s+", ["a-b", "c"]), (r"", list("a-b  c")), (r"(-)|(\s)", ["a", "b", "c"]), ("x", ["a-b  c"])],
 )
-def test_words_are_what_a_pattern_leaves(pattern, words):
+def test_pattern_splits_words(pattern, words):
     masker = TextMasker(pattern=pattern, bow=False, mask_token="")
     rows = masker.read(["a-b  c"])
     assert rows.words.tolist() == [words]
@@ -124,11 +124,11 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_texts_are_read_in_many_forms(form):
+def test_read_texts_of_many_types(form):
     check_read(form(TEXTS))
 
 
-def test_texts_are_read_from_polars():
+def test_read_texts_from_polars():
     pl = pytest.importorskip("polars")
     check_read(pl.Series(TEXTS))
     check_read(pl.DataFrame({"text": TEXTS}))
@@ -145,7 +145,7 @@ def check_read(X):
     np.testing.assert_array_equal(rows.words, masker.read(TEXTS).words)
 
 
-def test_masker_and_rows_have_what_evaluation_needs():
+def test_masker_and_rows_contract():
     masker = TextMasker()
     rows = masker.read(["b a", "c", "b a", "d", "c"])
     first, which = rows.distinct()
@@ -160,7 +160,7 @@ def test_masker_and_rows_have_what_evaluation_needs():
         assert (draw.rows.tolist(), draw.weights.tolist(), draw.which.tolist()) == ([0], [1.0], [0])
 
 
-def test_some_cells_are_built_as_all_are():
+def test_builder_of_slice_and_positions():
     masker, masks = TextMasker(), np.random.default_rng(0).random((5, 7)) < 0.5
     rows, block = masker.read(TEXTS), block_of(masker, masks)
     whole = built(masker, TEXTS, masks).reshape(5, 3)
@@ -171,7 +171,7 @@ def test_some_cells_are_built_as_all_are():
 
 
 @pytest.mark.parametrize("vectorizer", [CountVectorizer, TfidfVectorizer, HashingVectorizer])
-def test_scikit_learns_vectorizers_take_what_is_built(vectorizer):
+def test_builder_output_fits_sklearn_vectorizers(vectorizer):
     masks = np.array([[1, 1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 0, 1, 0]], dtype=bool)
     texts = built(TextMasker(), TEXTS, masks)
     of_list = vectorizer().fit(TEXTS).transform(texts.tolist())
@@ -183,7 +183,7 @@ def n_letters(texts):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_some_texts_are_asked_about_by_masks_of_their_own_players(n_jobs):
+def test_evaluation_of_subset_uses_own_words(n_jobs):
     """A later call with fewer words than an earlier one has narrower masks."""
     X, masker, rng = ["a bb a", "c a dd eee", "b", "xx y zz yy"], TextMasker(), np.random.default_rng(1)
     rows = masker.read(X)
@@ -217,7 +217,7 @@ NO_TEXTS = (
         ({"a": "b"}, "a dict"),
     ],
 )
-def test_what_are_no_texts_is_refused(X, got):
+def test_read_refuses_what_is_not_texts(X, got):
     with pytest.raises(DataError, match=f"^{re.escape(NO_TEXTS + got)}.$"):
         TextMasker().read(X)
 
@@ -232,7 +232,7 @@ def test_what_are_no_texts_is_refused(X, got):
         (["a"], "['a'], of type list"),
     ],
 )
-def test_rows_that_are_no_text_are_named(value, told):
+def test_read_names_row_that_is_not_text(value, told):
     message = f"Row 1 of X is no text but {told}. Convert it, or leave it out."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         TextMasker().read(["a", value])
@@ -241,7 +241,7 @@ def test_rows_that_are_no_text_are_named(value, told):
 @pytest.mark.parametrize(
     ("text", "shown"), [("", "''"), (" .,!", "' .,!'"), ("-" * 41, repr("-" * 37 + "..."))]
 )
-def test_texts_without_words_are_named(text, shown):
+def test_read_names_text_without_words(text, shown):
     message = (
         f"Row 2 of X has no word that could be hidden: {shown}, split at the pattern '\\\\W+' of TextMasker. "
         "Leave it out, or pass another pattern."
@@ -264,6 +264,6 @@ def test_texts_without_words_are_named(text, shown):
         ({"mask_token": 0}, "The 'mask_token' of TextMasker must be a str or None, got 0."),
     ],
 )
-def test_parameters_that_cannot_be_are_refused(parameter, message):
+def test_masker_refuses_bad_parameters(parameter, message):
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         TextMasker(**parameter)
