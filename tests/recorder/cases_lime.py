@@ -108,6 +108,8 @@ def _tables() -> None:
             f"people/{name}", lambda p=params: explained(inputs.approval(dates=False), whole[:5], whole, **p)
         )
     CASES.add("people/labels not seen", _unseen)
+    for sampling in ("kernel", "tilted"):
+        CASES.add(f"people/rare labels, {sampling}", lambda s=sampling: _rare(s))
 
 
 def _own_surrogate() -> Any:
@@ -121,6 +123,14 @@ def _unseen() -> Any:
     people = inputs.dateless()
     rows = people[:4].assign(town=["east", "north", "east", None])
     return explained(inputs.approval(dates=False), rows, people)
+
+
+def _rare(sampling: str) -> Any:
+    """Labels that few draws have, and one that none has."""
+    people = inputs.dateless()
+    seen = people.assign(town=people["town"].where(people.index >= 1, "island"))
+    rows = seen[:4].assign(town=["island", "north", "east", "island"])
+    return explained(inputs.approval(dates=False), rows, seen, sampling=sampling, n_samples=256)
 
 
 def _masks() -> None:
