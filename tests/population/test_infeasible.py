@@ -1,10 +1,10 @@
 import pickle
-import re
 
 import numpy as np
 import pytest
 
 from agnostix import InfeasibleTargetError
+from tests.messages import assert_states
 from tests.population.doubles import asked, chance, people, truth
 from tests.reference.entropic import is_member, reachable_share
 
@@ -31,10 +31,13 @@ def test_infeasible_error_states_extreme_and_nearest():
     error = refused(asked(X), {"age": 200})
     share = (top - mean) / (200 - mean) * 0.999
     near = mean + share * (200 - mean)
-    assert str(error) == (
-        f"No row has age above {top:.6g}, so no reweighting reaches an average of 200. The nearest "
-        f"within reach, {100 * share:.3g} % of the way there: age {near:.4g}."
+    facts = (
+        f"No row has age above {top:.6g}",
+        "average of 200",
+        f"{100 * share:.3g} % of the way",
+        f"age {near:.4g}",
     )
+    assert_states(str(error), *facts)
     assert error.reachable == pytest.approx(share, rel=1e-6)
     assert error.nearest == {"constraints": {"age": pytest.approx(near, rel=1e-6)}}
     below = refused(asked(X), {"age": -5})
@@ -77,18 +80,15 @@ def test_infeasible_matches_linear_program():
             assert asked(X).what_if(dict(zip(("age", "hours"), target, strict=True))).gap <= 1e-9
             continue
         error = refused(asked(X), dict(zip(("age", "hours"), target, strict=True)))
-        assert "No row lies as far as the targets in the direction" in str(error)
+        assert_states(str(error), "No row lies as far")
         assert error.reachable == pytest.approx(0.999 * reachable_share(phi, start, target), rel=1e-6)
     assert set(verdicts) == {True, False}
 
 
 def test_infeasible_error_names_contradicting_targets():
     error = refused(asked(X2), {"age": 45, "months": 500})
-    assert str(error).startswith("The targets contradict each other: ")
-    assert "*(age)" in str(error)
-    assert "*(months)" in str(error)
+    assert_states(str(error), "targets contradict each other", "*(age)", "*(months)", "No part of the way")
     assert error.nearest == {}
-    assert str(error).endswith(" No part of the way there can be gone.")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_infeasible_error_pickles():
 def test_infeasible_prediction_states_extreme():
     error = refused(asked(X), prediction=0.999)
     top = chance(X).max()
-    assert re.match(rf"No row has prediction = prediction above {top:.6g}, so no", str(error))
+    assert_states(str(error), f"No row has prediction = prediction above {top:.6g}")
     assert set(error.nearest) == {"prediction"}
 
 

@@ -1,8 +1,7 @@
-import re
-
 import numpy as np
 import pytest
 
+from tests.messages import refuses
 from tests.population.doubles import asked, of, people, truth
 
 X = people()
@@ -56,28 +55,17 @@ def test_joint_infeasible_cells_are_nan():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "n_targets", "message"),
+    ("first", "second", "n_targets", "facts"),
     [
-        (
-            "job",
-            "age",
-            3,
-            "Column 'job' holds labels: say which one is moved, as ('job', level). "
-            "Its levels: 'clerk', 'farmer', 'teacher'.",
-        ),
-        (
-            ("job", "pilot"),
-            "age",
-            3,
-            "Column 'job' has no level 'pilot'. Its levels: 'clerk', 'farmer', 'teacher'.",
-        ),
-        ("height", "age", 3, "There is no column 'height'. The columns: age, hours, gain, sex, job, member."),
-        ("hours", "age", 1, "The 'n_targets' parameter of joint must be an int of 2 or more, got 1."),
-        ("hours", "age", 2.5, "The 'n_targets' parameter of joint must be an int of 2 or more, got 2.5."),
-        (("age", "old"), "hours", 3, "Column 'age' holds numbers, and 'old' is none of them."),
-        (("gain", -1), "hours", 3, "Column 'gain' has no row with the value -1."),
+        ("job", "age", 3, ["'job'", "labels", "('job', level)", "'clerk', 'farmer', 'teacher'"]),
+        (("job", "pilot"), "age", 3, ["'job'", "no level 'pilot'", "'clerk', 'farmer', 'teacher'"]),
+        ("height", "age", 3, ["no column 'height'", "age, hours, gain, sex, job, member"]),
+        ("hours", "age", 1, ["'n_targets' parameter of joint", "int of 2 or more", "got 1"]),
+        ("hours", "age", 2.5, ["'n_targets' parameter of joint", "int of 2 or more", "got 2.5"]),
+        (("age", "old"), "hours", 3, ["'age'", "holds numbers", "'old'"]),
+        (("gain", -1), "hours", 3, ["'gain'", "no row with the value -1"]),
     ],
 )
-def test_joint_refuses_bad_features_and_n_targets(first, second, n_targets, message):
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+def test_joint_refuses_bad_features_and_n_targets(first, second, n_targets, facts):
+    with refuses(ValueError, *facts):
         asked(X).joint(first, second, n_targets=n_targets)
