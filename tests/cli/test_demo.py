@@ -10,6 +10,7 @@ import pytest
 from agnostix.cli import main
 from agnostix.cli.demo import TARGET, diabetes, pipeline, write_model, write_table
 from agnostix.cli.loading import load_model, load_table
+from tests.messages import assert_states
 
 
 def test_diabetes_table() -> None:
@@ -88,5 +89,4 @@ def test_demo_checks_output_first(
     monkeypatch.setattr(pd, "cut", lambda *_: pytest.fail("the table was loaded"))
     path = tmp_path / "no" / "x.html"
     assert main(["demo", "-o", str(path)]) == 2
-    message = f"agnostix: error: --output {path}: the folder {path.parent} does not exist.\n"
-    assert capsys.readouterr().err == message
+    assert_states(capsys.readouterr().err, f"--output {path}", f"folder {path.parent} does not exist")

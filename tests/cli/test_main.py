@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from agnostix.cli import main
 from agnostix.cli.arguments import EXPLAINERS
 from agnostix.exceptions import EngineError
+from tests.messages import assert_states
 
 
 @pytest.fixture
@@ -33,8 +34,11 @@ def report(files: SimpleNamespace, capsys: pytest.CaptureFixture):
     return run
 
 
-def _failed(ran: SimpleNamespace, message: str) -> None:
-    assert (ran.status, ran.err) == (2, f"agnostix: error: {message}\n")
+def _failed(ran: SimpleNamespace, *facts: str) -> None:
+    assert ran.status == 2
+    assert ran.err.startswith("agnostix: error: ")
+    assert "Traceback" not in ran.err
+    assert_states(ran.err, *facts)
     assert not ran.page.exists()
 
 
@@ -86,7 +90,7 @@ def test_report_lime_sentence_starts_with_fidelity(report) -> None:
 
 
 def test_report_refuses_unknown_row(report) -> None:
-    _failed(report("--row", "400"), "--row: There is no row 400: positions run from 0 to 399.")
+    _failed(report("--row", "400"), "--row", "no row 400", "positions run from 0 to 399")
 
 
 def test_report_quiet_prints_nothing(report) -> None:
@@ -118,17 +122,18 @@ def test_report_refuses_untrusted_pickle(report, files: SimpleNamespace) -> None
     path.write_bytes(b"")
     _failed(
         report(model=path),
-        f"{path} is a pickle, and loading one runs whatever code is in it. If you made the file, or trust "
-        "who did, add --trust-pickle. The safe way is to save the model as .skops: "
-        "skops.io.dump(model, 'model.skops').",
+        f"{path} is a pickle",
+        "--trust-pickle",
+        "skops.io.dump(model, 'model.skops')",
     )
 
 
 def test_report_refuses_bad_what_if(report) -> None:
     _failed(
         report("--what-if", "age=50,hours=many"),
-        "--what-if: a number is expected after 'hours=', got 'many'; for a level, state its share, as in "
-        "hours=many:0.5\n    age=50,hours=many\n                 ^",
+        "--what-if",
+        "got 'many'",
+        "hours=many:0.5\n    age=50,hours=many\n                 ^\n",
     )
 
 
@@ -138,8 +143,9 @@ def test_report_names_broken_csv_line(report, files: SimpleNamespace) -> None:
     files.data.write_text("\n".join(lines))
     _failed(
         report(),
-        f"{files.data}, line 8: 6 values, but the header has 5 columns. Mend the line (a text that holds a "
-        "comma stands in double quotes), or delete it.",
+        f"{files.data}, line 8",
+        "6 values",
+        "header has 5 columns",
     )
 
 
@@ -147,15 +153,19 @@ def test_report_names_missing_column(report, files: SimpleNamespace, people: pd.
     people.drop(columns="hours").to_csv(files.data, index=False)
     _failed(
         report(),
-        f"{files.data} lacks 1 of the 3 columns that the model needs: hours. "
-        "It has: age, sex, income, weight.",
+        str(files.data),
+        "1 of the 3 columns",
+        "needs: hours.",
+        "has: age, sex, income, weight",
     )
 
 
 def test_report_names_missing_target(report, files: SimpleNamespace) -> None:
     _failed(
         report("--target", "pay"),
-        f"--target 'pay' is not a column of {files.data}. It has: age, hours, sex, income, weight.",
+        "--target 'pay'",
+        str(files.data),
+        "age, hours, sex, income, weight",
     )
 
 
