@@ -1,10 +1,9 @@
-import re
-
 import numpy as np
 import pytest
 
 from agnostix.exceptions import DataError
 from agnostix.solvers.links import linked
+from tests.messages import refuses
 
 
 def test_linked_identity_keeps_means():
@@ -19,10 +18,7 @@ def test_linked_logit_gives_log_odds():
 
 @pytest.mark.parametrize(("mean", "shown"), [(0.0, "0"), (1.0, "1"), (-0.25, "-0.25"), (1.0000001, "1")])
 def test_linked_logit_refuses_mean_outside_0_1(mean, shown):
-    message = (
-        "link='logit' needs mean predictions between 0 and 1, both excluded; one is "
-        f"{shown}. Use link='identity', or a model whose probabilities are never certain, such as one "
-        "that is calibrated."
-    )
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(
+        DataError, "link='logit'", "between 0 and 1", f"one is {shown}", "link='identity'", "calibrated"
+    ):
         linked("logit", np.array([0.5, mean]))
