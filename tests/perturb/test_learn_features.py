@@ -1,7 +1,6 @@
 """What is learned of tables: which columns are drawn how, their bins and shares, and what is refused."""
 
 import datetime as dt
-import re
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from agnostix.perturb.coding import JointCoding, LevelCoding, NumberCoding
 from agnostix.perturb.drawing import Resampling, TruncatedNormals
 from agnostix.perturb.features import BinnedFeature, ScaledFeature
 from agnostix.perturb.tempering import tempered
+from tests.messages import refuses
 from tests.reference import lime as ref
 
 N = 200
@@ -201,48 +201,36 @@ def test_learn_without_bins_keeps_levels():
 # ---------------------------------------------------------------- what is refused
 
 
-NO_BINS = (
-    "and without a discretizer only numbers without gaps can be drawn. Use discretizer='quartile', where "
-    "missing values are a bin."
-)
+NO_BINS = ("without gaps", "discretizer='quartile'", "missing values are a bin")
 REFUSED = [
-    (
-        {"table": frame(x=[1.0, np.inf, 2.0])},
-        "Column 'x' holds infinite values, which no bin can hold. Replace them, for example with missing "
-        "ones.",
-    ),
-    ({"table": frame(x=[1.0, np.inf]), "how": None}, f"Column 'x' has missing or infinite values, {NO_BINS}"),
-    ({"table": frame(x=[1.0, np.nan]), "how": None}, f"Column 'x' has missing or infinite values, {NO_BINS}"),
+    ({"table": frame(x=[1.0, np.inf, 2.0])}, ["'x'", "infinite values", "bin", "missing ones"]),
+    ({"table": frame(x=[1.0, np.inf]), "how": None}, ["'x'", "missing or infinite values", *NO_BINS]),
+    ({"table": frame(x=[1.0, np.nan]), "how": None}, ["'x'", "missing or infinite values", *NO_BINS]),
     (
         {"table": frame(x=pd.array([1, None], dtype="Int64")), "how": None},
-        f"Column 'x' is of type Int64, {NO_BINS}",
+        ["'x'", "type Int64", *NO_BINS],
     ),
     (
         {"table": frame(x=pd.to_datetime(["2024-01-01"]).as_unit("us")), "how": None},
-        f"Column 'x' is of type datetime64[us], {NO_BINS}",
+        ["'x'", "type datetime64[us]", *NO_BINS],
     ),
-    (
-        {"table": pl.DataFrame({"x": [1.5, None]}), "how": None},
-        f"Column 'x' is of type Float64, {NO_BINS}",
-    ),
+    ({"table": pl.DataFrame({"x": [1.5, None]}), "how": None}, ["'x'", "type Float64", *NO_BINS]),
     (
         {"table": frame(x=[1.0, 2.0], t=["u", "v"]), "how": None, "groups": {"both": ["t", "x"]}},
-        "The group 'both' of feature_groups has the numbers 'x', and without a discretizer numbers have no "
-        "bins that could be the same together. Use discretizer='quartile'.",
+        ["group 'both' of feature_groups", "numbers 'x'", "discretizer='quartile'"],
     ),
     (
         {"table": frame(x=[1.0, 2.0]), "how": "entropy"},
-        "The 'discretizer' of Owner is 'entropy', which needs the classes: pass y to fit, or use 'quartile'.",
+        ["'discretizer' of Owner is 'entropy'", "pass y to fit", "'quartile'"],
     ),
     (
         {"table": frame(x=[1.0, 2.0]), "how": "entropy", "labels": np.array([0.5, 1.5])},
-        "The 'discretizer' of Owner is 'entropy', which needs classes, and y is of numbers. Cut y into "
-        "classes, or use 'quartile'.",
+        ["'discretizer' of Owner is 'entropy'", "y is of numbers", "Cut y into classes", "'quartile'"],
     ),
 ]
 
 
-@pytest.mark.parametrize(("params", "message"), REFUSED)
-def test_learn_refuses_bad_columns_and_labels(params, message):
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+@pytest.mark.parametrize(("params", "facts"), REFUSED)
+def test_learn_refuses_bad_columns_and_labels(params, facts):
+    with refuses(DataError, *facts):
         learned(**params)

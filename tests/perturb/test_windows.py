@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from agnostix.exceptions import DataError
 from agnostix.perturb import Windows
+from tests.messages import refuses
 from tests.reference.pictures import starts
 
 
@@ -58,35 +59,14 @@ def test_windows_are_cut_at_border():
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "message"),
+    ("size", "stride", "facts"),
     [
-        (
-            (6, 2),
-            (1, 1),
-            "The 'window' of OcclusionExplainer is 6 pixels high, and the pictures are 5. Use a window of 5 "
-            "or less.",
-        ),
-        (
-            (5, 7),
-            (1, 1),
-            "The 'window' of OcclusionExplainer is 7 pixels wide, and the pictures are 6. Use a window of 6 "
-            "or less.",
-        ),
-        (
-            (3, 2),
-            (4, 2),
-            "The 'stride' of OcclusionExplainer is 4 pixels, and the window is 3 high, so that some pixels "
-            "would never be hidden. Use a stride of 3 or less.",
-        ),
-        (
-            (3, 2),
-            (3, 3),
-            "The 'stride' of OcclusionExplainer is 3 pixels, and the window is 2 wide, so that some pixels "
-            "would never be hidden. Use a stride of 2 or less.",
-        ),
+        ((6, 2), (1, 1), ["'window'", "6 pixels high", "pictures are 5", "window of 5 or less"]),
+        ((5, 7), (1, 1), ["'window'", "7 pixels wide", "pictures are 6", "window of 6 or less"]),
+        ((3, 2), (4, 2), ["'stride'", "4 pixels", "window is 3 high", "stride of 3 or less"]),
+        ((3, 2), (3, 3), ["'stride'", "3 pixels", "window is 2 wide", "stride of 2 or less"]),
     ],
 )
-def test_windows_refuse_size_and_stride_that_do_not_fit(size, stride, message):
-    with pytest.raises(DataError) as error:
+def test_windows_refuse_size_and_stride_that_do_not_fit(size, stride, facts):
+    with refuses(DataError, "OcclusionExplainer", *facts):
         Windows((5, 6), size, stride)
-    assert str(error.value) == message
