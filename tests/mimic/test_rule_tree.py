@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agnostix.exceptions import DataError
 from agnostix.mimic import Growth, RuleFeature, ranked
 from agnostix.mimic.growth import _float64_cut
+from tests.messages import refuses
 from tests.mimic.materials import TABLES, material, small_tree
 from tests.reference import mimic as reference
 
@@ -133,9 +134,7 @@ def test_rule_text_merges_two_bounds():
 @pytest.mark.parametrize("value", [np.inf, 1e39])
 def test_rule_feature_refuses_infinite_and_beyond_float32(value):
     feature = RuleFeature.learn("x", pd.Series([1.0, 2.0]))
-    with pytest.raises(
-        DataError, match=r"^Column 'x' holds infinite values, or numbers beyond 3.403e\+38, which"
-    ):
+    with refuses(DataError, "'x'", "infinite values", "beyond 3.403e+38"):
         feature.read(pd.Series([value]))
 
 
