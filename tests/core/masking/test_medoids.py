@@ -1,5 +1,3 @@
-import re
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -7,6 +5,7 @@ import pytest
 
 from agnostix.core.masking.medoids import medoids
 from agnostix.exceptions import DataError
+from tests.messages import refuses
 
 RNG = np.random.default_rng(0)
 MIDDLES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
@@ -152,9 +151,7 @@ def test_medoids_of_many_rows_cluster_subsample():
 
 
 def test_medoids_refuse_bad_sample_weight():
-    message = "sample_weight must have one finite value, 0 or more, for each of the 60 rows."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, "sample_weight", "finite", "0 or more", "60 rows"):
         medoids(CLOUDS, 3, 0, np.ones(59))
-    message = "sample_weight is zero for all of the 60 rows; at least one must be above it."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, "sample_weight", "zero for all of the 60 rows"):
         medoids(CLOUDS, 3, 0, np.zeros(60))

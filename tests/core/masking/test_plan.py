@@ -1,10 +1,9 @@
-import re
-
 import numpy as np
 import pytest
 
 from agnostix.core.masking import Plan, one_hidden_at_a_time
 from agnostix.exceptions import DataError
+from tests.messages import refuses
 
 
 def test_one_hidden_at_a_time():
@@ -22,6 +21,5 @@ def test_plan_concatenates_stages():
 
 @pytest.mark.parametrize("stages", [(), (np.ones((1, 3), dtype=bool), np.ones((1, 2), dtype=bool))])
 def test_plan_refuses_stages_of_other_widths(stages):
-    message = "A plan needs at least one stage, and all of its stages the same players."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, "plan", "at least one stage", "same players"):
         Plan(stages)
