@@ -220,10 +220,12 @@ def _runs(found: list[Any]) -> dict[str, _Runs]:
     return {
         "coefficients": _Runs(over_seeds(lambda e: e.values), over_seeds(lambda e: e.std_errors)),
         "the surrogate's answers": _Runs(
-            over_seeds(lambda e: e.extras["surrogate_outputs"]),
-            over_seeds(lambda e: e.extras["surrogate_std_errors"]),
+            over_seeds(lambda e: e.extras["surrogate_outputs"].array),
+            over_seeds(lambda e: e.extras["surrogate_std_errors"].array),
         ),
-        "R2": _Runs(over_seeds(lambda e: e.fidelity["r2"]), over_seeds(lambda e: e.extras["r2_std_errors"])),
+        "R2": _Runs(
+            over_seeds(lambda e: e.fidelity["r2"]), over_seeds(lambda e: e.extras["r2_std_errors"].array)
+        ),
     }
 
 
@@ -261,7 +263,7 @@ def _agreed_with(case: Case, n_seeds: int, settings: dict[str, Any]) -> list[str
     for seed in range(n_seeds):
         explainer = case.fitted(seed, **settings)
         exp = explainer.explain(case.rows)
-        chosen.append(exp.extras["selected"][:, :, 0])
+        chosen.append(exp.extras["selected"].array[:, :, 0])
         asked.append(explainer.n_model_rows_ + exp.n_model_rows)
         stable.append(np.mean(exp.extras.get("stable", np.nan)))
     called = "" if settings["stability"] is None else f"{np.mean(stable):.0%}"

@@ -93,7 +93,7 @@ def _runs(case: Case, most: float | None, n_seeds: int) -> tuple[np.ndarray, flo
     with _tempering(most):
         found = [case.explained(seed) for seed in range(n_seeds)]
     values = np.array([one.values[:, :, 0] for one in found])
-    return values, float(np.median([one.extras["effective_samples"] for one in found]))
+    return values, float(np.median([one.extras["effective_samples"].array for one in found]))
 
 
 def _told(

@@ -45,7 +45,7 @@ def background(args: Namespace) -> None:
     for draw in range(n_draws):
         exp = KernelShapExplainer(predict, budget=m, random_state=draw).fit(others).explain(rows)
         values.append(exp.values[:, :, 0])
-        stated.append(exp.extras["background_std_errors"][:, :, 0])
+        stated.append(exp.extras["background_std_errors"].array[:, :, 0])
     spread = np.var(values, axis=0, ddof=1)
     told = np.mean(np.square(stated), axis=0)
     by_row = np.sqrt(told.sum(axis=1) / spread.sum(axis=1))
@@ -64,7 +64,7 @@ def _line(setting: Setting, m: int, multiple: int, n_designs: int) -> list[str]:
     for seed in range(n_designs):
         exp = explainer_for(setting, m, seed).explain(setting.rows)
         errors.append(np.abs(exp.values[:, :, 0] - setting.truth))
-        stated.append(exp.extras["coalition_std_errors"][:, :, 0])
+        stated.append(exp.extras["coalition_std_errors"].array[:, :, 0])
     return [name, *_covered(setting, np.array(errors), np.array(stated), m)]
 
 

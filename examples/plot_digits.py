@@ -161,7 +161,7 @@ print(pd.Series({name: exp.n_model_rows for name, exp in told.items()}, name="mo
 figure = plt.figure(figsize=(15, 6.2), layout="constrained")
 for part, (name, exp) in zip(figure.subfigures(1, 5), told.items(), strict=True):
     part.suptitle(name)
-    display = PixelsDisplay if exp.values.ndim == 4 else SegmentsDisplay
+    display = PixelsDisplay if "y" in exp.dims else SegmentsDisplay
     display.from_explanation(exp, outputs=pair).plot(part.subplots(2, 1))
 
 plt.show()

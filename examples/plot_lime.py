@@ -62,11 +62,11 @@ _, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharex=True, sharey=True, layout
 for ax, (name, settings) in zip(axes, ways.items(), strict=True):
     one = LimeExplainer(model, random_state=0, **settings).fit(X[:300])
     drawn, exact = one.explain(patients[8:9]), lime_exact(one, patients[8:9])
-    places, margin = np.arange(10)[::-1], 1.96 * drawn.std_errors[0, :, 0]
+    places, margin = np.arange(10)[::-1], (drawn.interval()[1] - drawn.values)[0, :, 0]
     ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.errorbar(drawn.values[0, :, 0], places, xerr=margin, fmt="o", markersize=4, label="drawn, 95 %")
     ax.plot(exact.values[0, :, 0], places, "|", color="black", markersize=12, label="exact")
-    counting = f"{drawn.extras['effective_samples'][0]:,.0f} draws count"
+    counting = f"{drawn.extras['effective_samples'].array[0]:,.0f} draws count"
     ax.set_title(f"{name}\n{counting}, R² {drawn.fidelity['r2'][0, 0]:.2f}", fontsize=10)
 axes[0].set_yticks(places, exp.feature_names)
 axes[1].set_xlabel("change of the answer when the feature enters the patient's bin")
@@ -150,8 +150,8 @@ TextDisplay.from_explanation(told).plot()
 
 # %%
 # The same as numbers.
-words = pd.DataFrame({"word": told.extras["words"][0], "value": told.values[0, :, 0]})
-words["margin"] = 1.96 * told.std_errors[0, :, 0]
+words = pd.DataFrame({"word": told.extras["words"].array[0], "value": told.values[0, :, 0]})
+words["margin"] = (told.interval()[1] - told.values)[0, :, 0]
 print(words.sort_values("value", key=np.abs, ascending=False).head(5).round(3).to_string(index=False))
 
 plt.show()

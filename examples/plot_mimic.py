@@ -72,7 +72,7 @@ print(refits.used[refits.used > 0].sort_values(ascending=False).to_string())
 # the grey dot; the grey bar is the gap to the forest's.
 exp = mimic.explain(X[1::2], outputs="malignant")
 doubtful = int(np.abs(exp.outputs[:, 0] - 0.5).argmin())
-print(exp.extras["rule"][doubtful])
+print(exp.extras["rule"].array[doubtful])
 WaterfallDisplay.from_explanation(exp, row=doubtful, max_features=5).plot()
 
 # %%

@@ -67,7 +67,7 @@ HeatmapDisplay.from_explanation(exp).plot()
 # reasons are found by clustering the explanations, inside a Pipeline.
 reasons = make_pipeline(explainer.set_output(transform="pandas"), StandardScaler(), KMeans(3, random_state=0))
 cluster = reasons.fit_predict(flats.head(200))
-print(exp.aggregate(by=cluster, how="mean").round(1).to_string())
+print(exp.aggregate(by=cluster, how="mean").to_frame("wide").round(1).to_string())
 
 # %%
 # Any function can be explained.

@@ -56,7 +56,7 @@ for name, exp in told.items():
 figure = plt.figure(figsize=(15, 7), layout="constrained")
 for part, (name, exp) in zip(figure.subfigures(1, 4), told.items(), strict=True):
     part.suptitle(name)
-    display = PixelsDisplay if exp.values.ndim == 4 else SegmentsDisplay
+    display = PixelsDisplay if "y" in exp.dims else SegmentsDisplay
     display.from_explanation(exp, outputs=pair).plot(part.subplots(2, 1), factor=100, suffix=" %")
 
 plt.show()

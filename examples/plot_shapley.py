@@ -80,8 +80,7 @@ print(pd.DataFrame({"as one": as_one, "members": apart})[bathing[:100]].head(3).
 explainer.set_output(transform="pandas")
 reasons = make_pipeline(FrozenEstimator(explainer), StandardScaler(), KMeans(4, random_state=0))
 cluster = reasons.fit_predict(tonight)
-means = exp.aggregate(by=cluster, how="mean")["value"]["prediction"]
-print(means.unstack()[list(exp.feature_names)].round(1).to_string())
+print(exp.aggregate(by=cluster, how="mean").to_frame("wide").round(1).to_string())
 
 
 # %%
@@ -101,7 +100,7 @@ whole = KernelShapExplainer(risk, background="all", random_state=0).fit(X[:20])
 few = KernelShapExplainer(risk, background="all", budget=48, random_state=0).fit(X[:20])
 exact, sampled = whole.explain(X[20:60]), few.explain(X[20:60])
 truth, estimate = exact.values[:, :, 0], sampled.values[:, :, 0]
-margin = 1.96 * sampled.std_errors[:, :, 0]
+margin = (sampled.interval()[1] - sampled.values)[:, :, 0]
 print(f"{np.mean(np.abs(estimate - truth) <= margin):.0%} of the intervals contain the exact value")
 
 _, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
@@ -117,7 +116,7 @@ right.set_yticklabels(exact.feature_names)
 # %%
 # Under a tolerance each row stops by its own errors.
 careful = KernelShapExplainer(risk, background="all", budget=1024, tol=0.02, random_state=0).fit(X[:20])
-n, times = np.unique(careful.explain(X[20:120]).extras["evaluations"], return_counts=True)
+n, times = np.unique(careful.explain(X[20:120]).extras["evaluations"].array, return_counts=True)
 print({f"{m} evaluations": f"{count} rows" for m, count in zip(n.tolist(), times.tolist(), strict=True)})
 
 # %%
@@ -144,9 +143,9 @@ _, axes = plt.subplots(2, 4, figsize=(8, 4.6), layout="constrained")
 bound = np.abs(why.values).max()
 for j, (above, below) in enumerate(axes.T):
     above.imshow(shown[j], cmap="gray_r")
-    above.set_title(f"read as {why.extras['predicted'][j]}, {why.outputs[j, 0]:.0%}", fontsize=10)
+    above.set_title(f"read as {why.extras['predicted'].array[j]}, {why.outputs[j, 0]:.0%}", fontsize=10)
     painted = below.imshow(why.values[j, squares, 0], cmap="PuOr", vmin=-bound, vmax=bound)
-    below.set_title(f"± {1.96 * why.std_errors[j].max():.3f} at most", fontsize=10)
+    below.set_title(f"± {(why.interval()[1] - why.values)[j].max():.3f} at most", fontsize=10)
     above.set_axis_off()
     below.set_axis_off()
 plt.colorbar(painted, ax=axes[1], label="Shapley value", shrink=0.9)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from agnostix.core.evaluate import TableRows
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import column_names, is_frame
 from agnostix.core.typing import Bools, Codes
-from agnostix.engine import TableRows
 from agnostix.exceptions import DataError
 from agnostix.explainers.lime import RIDGE, LimeExplainer
 from agnostix.perturb.features import BinnedFeature
@@ -49,8 +49,8 @@ def lime_exact(
     Returns
     -------
     Explanation
-        Of kind "surrogate", in model output units; all standard errors are 0. ``fidelity`` is None for
-        forests, whose R2 has no short form.
+        Of completeness "surrogate", in model output units; all standard errors are 0.
+        ``fidelity`` is None for forests, whose R2 has no short form.
 
     Raises
     ------
@@ -76,14 +76,13 @@ def lime_exact(
     """
     vicinity = _checked(explainer)
     rows, wanted = vicinity.read(X), explainer._wanted(outputs)
-    survey = explainer._survey()
-    answers = survey.ask(TableRows(rows, np.arange(rows.shape[0]), rows.shape[1]))
+    answers, _ = explainer._evaluate(TableRows(rows))
     bins = vicinity.neighbourhood.centres(rows).astype(np.intp)
     unseen = vicinity.neighbourhood.unseen(bins)
     fits = RowFits.empty(unseen.shape[0], unseen.shape[1], answers.shape[1])
     r = float(np.exp(-0.5 / explainer.kernel_width_**2))
     if additive:
-        parts = AdditiveParts(survey, vicinity.neighbourhood)
+        parts = AdditiveParts(explainer._evaluate, explainer._predictor.name, vicinity.neighbourhood)
         moments, n_asked = parts.moments(bins, r)
         _put(fits, explainer, vicinity, bins, r, moments)
         n_asked += _put_contrasts(fits, parts, rows, unseen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -13,24 +13,25 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.base.outputs import picked
-from agnostix.core.explanation import Explanation
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.masking import Background, MaskedRows, MaskerConstraint
 from agnostix.core.masking.medoids import medoids
+from agnostix.core.progress import ProgressBar
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.engine import GroupMeans
 from agnostix.exceptions import DataError
 from agnostix.games import (
     ExactSolver,
+    GroupMeans,
+    LinkedValues,
     OwnKernelSolver,
-    RowShares,
     SampledSolver,
     Session,
+    ShapleyResult,
     Solver,
-    WorthScale,
 )
-from agnostix.perturb import Coalitions, Questions, leverage_pairs, n_pairs_of_all
+from agnostix.perturb import CoalitionPlan, Coalitions, leverage_pairs, n_pairs_of_all
 from agnostix.solvers.kernel_params import MAX_LEARNING_DOF, KernelParams, learn_kernel
 from agnostix.solvers.shapley_operator import build_operator
 
@@ -102,8 +103,9 @@ class KernelShapExplainer(BackgroundExplainer):
         Workers for the model, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
         Of the background and the coalitions; None draws a seed once, in `fit`.
-    verbose : int, default=0
-        1 shows the progress.
+    verbose : int, default=1
+        1 shows a bar, with a forecast, in terminals and notebooks once work has
+        taken a few seconds; 0 none.
 
     Attributes
     ----------
@@ -202,7 +204,7 @@ class KernelShapExplainer(BackgroundExplainer):
         outputs: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
-        verbose: int = 0,
+        verbose: int = 1,
     ) -> None:
         self.model = model
         self.budget = budget
@@ -248,8 +250,8 @@ class KernelShapExplainer(BackgroundExplainer):
         self._kernel_params: KernelParams | None = None
         self.n_model_rows_ = 2 * self._n_tried
         self.budget_ = self._budget_for(n_players)
-        self._known: list[tuple[Questions, Solver]] = []
-        every = self._questions(np.ones(n_players, dtype=bool), {})
+        self._known: list[tuple[CoalitionPlan, Solver]] = []
+        every = self._coalition_plan(np.ones(n_players, dtype=bool), {})
         self.kernel_ = self._chosen_kernel(every, len(rows))
         learns = self._masker.same_features and self.kernel_ in ("pooled", "none")
         if every.coalitions is not None and learns:
@@ -271,7 +273,7 @@ class KernelShapExplainer(BackgroundExplainer):
         Returns
         -------
         Explanation
-            Of kind "additive".
+            Contributions that sum to ``outputs - base_values``.
 
         Raises
         ------
@@ -282,16 +284,19 @@ class KernelShapExplainer(BackgroundExplainer):
             If the model fails.
         """
         rows, wanted = self._checked_rows(X, outputs)
-        shares = RowShares.empty(rows.present, len(self.output_names_))
-        session, kernels = self._session(), np.empty(len(rows), dtype="<U6")
-        for questions, places in self._by_pattern(rows):
-            kernels[places] = kernel = self._kernel_of(questions)
-            if self.tol is None or questions.is_exact:
-                session.play(questions, self._solver(questions, kernel), rows, places, shares)
-            else:
-                solver_of = partial(self._solver, kernel=kernel)
-                session.play_until(self.tol, questions, solver_of, rows, places, shares)
-        return self._explanation(rows, wanted, shares, kernels)
+        result = ShapleyResult.zeros(rows.present, len(self.output_names_))
+        kernels, plans = np.empty(len(rows), dtype="<U6"), self._plans_by_pattern(rows)
+        n_evaluations = sum(places.size * plan.n_evaluations for plan, places in plans())
+        with ProgressBar(n_evaluations, self.verbose) as bar:
+            session = self._session(bar)
+            for plan, places in plans():
+                kernels[places] = kernel = self._kernel_of(plan)
+                if self.tol is None or plan.is_exact:
+                    session.evaluate(plan, self._solver(plan, kernel), rows, places, result)
+                else:
+                    solver_of = partial(self._solver, kernel=kernel)
+                    session.evaluate_adaptive(self.tol, plan, solver_of, rows, places, result)
+        return self._explanation(rows, wanted, result, kernels)
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about at most, before anything runs.
@@ -306,8 +311,8 @@ class KernelShapExplainer(BackgroundExplainer):
         int
         """
         check_is_fitted(self)
-        rows, session = self._read(X), self._session()
-        return sum(session.cost(questions, places.size) for questions, places in self._by_pattern(rows))
+        rows, session = self._read(X), self._session(0)
+        return sum(session.cost(plan, places.size) for plan, places in self._plans_by_pattern(rows)())
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self.background == "all":
@@ -343,13 +348,13 @@ class KernelShapExplainer(BackgroundExplainer):
             )
         return int(self.budget)
 
-    def _questions(self, varying: Bools, designs: dict[int, Coalitions | None]) -> Questions:
+    def _coalition_plan(self, varying: Bools, designs: dict[int, Coalitions | None]) -> CoalitionPlan:
         if self._known and np.array_equal(varying, self._known[-1][0].varying):
             return self._known[-1][0]
         n_players = int(varying.sum())
         if n_players not in designs:
             designs[n_players] = self._design(n_players)
-        return Questions(varying, designs[n_players], asks_empty=self.base_values_ is None)
+        return CoalitionPlan(varying, designs[n_players], evaluates_empty=self.base_values_ is None)
 
     def _design(self, n_players: int) -> Coalitions | None:
         """Pairs of coalitions for rows in which so many players vary; None for all coalitions."""
@@ -359,16 +364,20 @@ class KernelShapExplainer(BackgroundExplainer):
         n_pairs = min((budget - 2) // 2, n_pairs_of_all(n_players))
         return leverage_pairs(n_players, n_pairs, self._seed)
 
-    def _by_pattern(self, rows: MaskedRows) -> Iterator[tuple[Questions, Codes]]:
-        """Places of rows in which the same players vary, and what is asked of them."""
+    def _plans_by_pattern(self, rows: MaskedRows) -> Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]:
+        """Iterates over coalition plans and the places of the rows in which these players vary."""
         patterns, which = np.unique(rows.varying, axis=0, return_inverse=True)
         if not self._masker.same_features:
             self._budget_for(int(patterns.sum(axis=1).max()))  # or an error, before anything costs
         designs: dict[int, Coalitions | None] = {}
-        for number, varying in enumerate(patterns):
-            yield self._questions(varying, designs), np.flatnonzero(which.ravel() == number)
 
-    def _chosen_kernel(self, every: Questions, n_rows: int) -> str:
+        def plans() -> Iterator[tuple[CoalitionPlan, Codes]]:
+            for number, varying in enumerate(patterns):
+                yield self._coalition_plan(varying, designs), np.flatnonzero(which.ravel() == number)
+
+        return plans
+
+    def _chosen_kernel(self, every: CoalitionPlan, n_rows: int) -> str:
         """What the design, the rows and the parameter say, in words: never the clock or the rows' values."""
         if every.coalitions is None:
             return "exact"
@@ -379,76 +388,77 @@ class KernelShapExplainer(BackgroundExplainer):
             return "pooled" if n_pairs <= MOST_PAIRS else "none"
         return "row" if n_pairs <= MOST_OWN_PAIRS else "none"
 
-    def _kernel_of(self, questions: Questions) -> str:
+    def _kernel_of(self, plan: CoalitionPlan) -> str:
         """That of all rows, or, where each has players of its own, that of those which are asked this."""
-        return self.kernel_ if self._masker.same_features else self._chosen_kernel(questions, n_rows=0)
+        return self.kernel_ if self._masker.same_features else self._chosen_kernel(plan, n_rows=0)
 
-    def _learned_kernel(self, every: Questions, rows: MaskedRows) -> KernelParams:
+    def _learned_kernel(self, every: CoalitionPlan, rows: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with "none" only how much the regression leaves over."""
         assert every.coalitions is not None
         order = np.random.default_rng([self._seed, 2]).permutation(len(rows))
         n_pairs = min(every.coalitions.n_pairs, every.players.size - 1 + MAX_LEARNING_DOF)
-        asked = Questions(every.varying, every.coalitions.prefix(n_pairs), every.asks_empty)
-        assert asked.coalitions is not None
-        session = self._session()
-        worths, n_model_rows = session.ask(asked, rows[np.sort(order[:N_PILOTS])])
+        plan = CoalitionPlan(every.varying, every.coalitions.prefix(n_pairs), every.evaluates_empty)
+        assert plan.coalitions is not None
+        session = self._session(self.verbose)
+        values, n_model_rows = session.evaluate_pilots(plan, rows[np.sort(order[:N_PILOTS])])
         self.n_model_rows_ += n_model_rows
-        empty = worths[1] if every.asks_empty else session.worth_of_none
-        rest = worths[1 + int(every.asks_empty) :]
+        empty = values[1] if every.evaluates_empty else session.empty_value
+        rest = values[1 + int(every.evaluates_empty) :]
         differences = (rest[0::2] - rest[1::2]).reshape(n_pairs, -1)
-        params = learn_kernel(asked.coalitions, differences, (worths[0] - empty).ravel())
+        params = learn_kernel(plan.coalitions, differences, (values[0] - empty).ravel())
         return params if self.kernel_ == "pooled" else replace(params, rho=0.0)
 
-    def _solver(self, questions: Questions, kernel: str) -> Solver:
+    def _solver(self, plan: CoalitionPlan, kernel: str) -> Solver:
         for known, solver in self._known:
-            if known.varying.all() and questions.varying.all() and known.masks.shape == questions.masks.shape:
+            if known.varying.all() and plan.varying.all() and known.masks.shape == plan.masks.shape:
                 return solver
-        if questions.coalitions is None:
-            return ExactSolver(questions.players.size)
+        if plan.coalitions is None:
+            return ExactSolver(plan.players.size)
         if kernel == "row":
-            return OwnKernelSolver(questions.coalitions)
+            return OwnKernelSolver(plan.coalitions)
         if self._kernel_params is None:
-            params = KernelParams.none(questions.players.size)
+            params = KernelParams.none(plan.players.size)
         else:
-            params = self._kernel_params.restrict(questions.varying)
-        return SampledSolver(build_operator(questions.coalitions, params))
+            params = self._kernel_params.restrict(plan.varying)
+        return SampledSolver(build_operator(plan.coalitions, params))
 
-    def _session(self) -> Session:
+    def _session(self, verbose: int | ProgressBar) -> Session:
         means = GroupMeans(self._groups, self._masker.weights)
-        scale = WorthScale(self.link, np.bincount(self._groups, self._masker.weights))
-        empty = None if self._background_answers is None else means.of_rows(self._background_answers)
+        scale = LinkedValues(self.link, np.bincount(self._groups, self._masker.weights))
+        empty = None if self._background_answers is None else means.of_background(self._background_answers)
         n_outputs = len(self.output_names_)
-        return Session(
-            self._predictor, self._masker, n_outputs, means, scale, empty, self.n_jobs, self.verbose
-        )
+        return Session(self._predictor, self._masker, n_outputs, means, scale, empty, self.n_jobs, verbose)
 
-    def _explanation(self, rows: MaskedRows, wanted: Any, shares: RowShares, kernels: Any) -> Explanation:
-        which, names, extras = self._picked(wanted, shares.answers)
-        sampled = picked(shares.coalition_variances, which)
-        drawn = picked(shares.background_variances, which)
+    def _explanation(self, rows: MaskedRows, wanted: Any, result: ShapleyResult, kernels: Any) -> Explanation:
+        which, names, extras = self._picked(wanted, result.predictions)
+        sampled = picked(result.coalition_variances, which)
+        drawn = picked(result.background_variances, which)
+        by_value, by_row = ("row", "feature", "output"), ("row",)
         extras |= {
-            "coalition_std_errors": np.sqrt(sampled),
-            "background_std_errors": np.sqrt(drawn),
-            "evaluations": shares.evaluations,
-            "forecast": shares.forecast,
-            "kernel": self.kernel_ if self._masker.same_features else kernels,
-            "background_size_to_halve_error": self._size_to_halve(sampled, drawn),
+            "coalition_std_errors": Detail(np.sqrt(sampled), by_value),
+            "background_std_errors": Detail(np.sqrt(drawn), by_value),
+            "evaluations": Detail(result.evaluations, by_row),
+            "forecast": Detail(result.forecast, by_row),
+            "kernel": self.kernel_ if self._masker.same_features else Detail(kernels, by_row),
+            "background_size_to_halve_error": Detail(self._size_to_halve(sampled, drawn), by_row),
         }
         extras |= rows.details()
         if self.link != "identity":
-            extras["raw_outputs"] = picked(shares.answers, which)
+            extras["raw_outputs"] = Detail(picked(result.predictions, which), ("row", "output"))
         return Explanation(
-            values=picked(shares.values, which),
+            values=picked(result.values, which),
             std_errors=np.sqrt(sampled + drawn),
-            base_values=picked(shares.base_values, which),
-            outputs=picked(shares.outputs, which),
+            base_values=picked(result.base_values, which),
+            outputs=picked(result.outputs, which),
             data=rows.data,
             feature_names=rows.features.names,
             output_names=names,
-            kind="additive",
+            quantity="contribution",
+            completeness="outputs - base_values",
+            units="model output" if self.link == "identity" else "log-odds",
             method="KernelShapExplainer",
             params=self._told_params(),
-            n_model_rows=shares.n_model_rows,
+            n_model_rows=result.n_model_rows,
             extras=extras,
         )
 

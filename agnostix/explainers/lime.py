@@ -12,14 +12,13 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, h
 
 from agnostix.core.base import AttributionExplainer
 from agnostix.core.base.outputs import picked
-from agnostix.core.explanation import Explanation
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, column_names, take_rows
 from agnostix.core.masking import MaskerConstraint, Players, read_rows
 from agnostix.core.masking.background import checked_weights
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions, validate_data
 from agnostix.core.typing import Codes
-from agnostix.engine import Survey
 from agnostix.exceptions import DataError
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
 from agnostix.perturb.features import ScaledFeature
@@ -133,8 +132,9 @@ class LimeExplainer(AttributionExplainer):
         Workers, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
         Of the draws; None draws a seed once, in `fit`.
-    verbose : int, default=0
-        1 shows the progress.
+    verbose : int, default=1
+        1 shows a bar, with a forecast, in terminals and notebooks once work has
+        taken a few seconds; 0 none.
 
     Attributes
     ----------
@@ -242,7 +242,7 @@ class LimeExplainer(AttributionExplainer):
         outputs: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
-        verbose: int = 0,
+        verbose: int = 1,
     ) -> None:
         self.model = model
         self.n_samples = n_samples
@@ -305,8 +305,9 @@ class LimeExplainer(AttributionExplainer):
         Returns
         -------
         Explanation
-            Of kind "surrogate"; ``base_values`` are what the surrogate says where no feature is
-            in the row's bin, or all numbers are at their mean.
+            Of completeness "surrogate" (None with ``values="coef"``, which need not
+            sum to anything); ``base_values`` are what the surrogate says where no
+            feature is in the row's bin, or all numbers are at their mean.
 
         Raises
         ------
@@ -320,7 +321,7 @@ class LimeExplainer(AttributionExplainer):
         self._check_has_model()
         rows = self._vicinity.read(X)
         wanted = self._wanted(outputs)
-        found = self._vicinity.found(self._survey(), self._recipe(), rows)
+        found = self._vicinity.found(self._evaluate, self._recipe(), rows)
         return self._explanation(rows, wanted, found)
 
     def cost(self, X: Any) -> int:
@@ -408,7 +409,7 @@ class LimeExplainer(AttributionExplainer):
         vicinity = TableVicinity(
             self.players_, near, self._own_draws(near), self.kernel_width_, self.stability
         )
-        return vicinity.asked(self._survey())
+        return vicinity.evaluated(self._evaluate)
 
     def _mask_vicinity(self, X: Any, y: Any, sample_weight: Any) -> MaskVicinity:
         """See that rows can be masked, and that the model answers."""
@@ -459,9 +460,6 @@ class LimeExplainer(AttributionExplainer):
             return OwnDraws(neighbourhood, "local", self.radius)
         return OwnDraws(neighbourhood, "tilted", self.kernel_width_)
 
-    def _survey(self) -> Survey:
-        return Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
-
     def _recipe(self) -> Recipe:
         return Recipe(
             surrogate=self._surrogate(),
@@ -469,6 +467,8 @@ class LimeExplainer(AttributionExplainer):
             radius=self.radius if self.sampling == "local" else None,
             most=self.max_features,
             tests=self.stability is not None,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
         )
 
     def _surrogate(self) -> Surrogate:
@@ -498,7 +498,8 @@ class LimeExplainer(AttributionExplainer):
             data=self._vicinity.data(rows),
             feature_names=self._vicinity.features_of(rows).names,
             output_names=names,
-            kind="surrogate",
+            quantity="contribution" if self.values == "coef_x" else "coefficient",
+            completeness="surrogate" if self.values == "coef_x" else None,
             method="LimeExplainer",
             params=self._told_params(),
             fidelity={"r2": picked(fits.r2, which)},
@@ -508,19 +509,26 @@ class LimeExplainer(AttributionExplainer):
 
     def _told(self, fits: RowFits, which: Codes, extras: dict[str, Any]) -> dict[str, Any]:
         """What is said of the fits."""
-        told = {
-            "surrogate_outputs": picked(fits.output, which),
-            "surrogate_std_errors": picked(fits.output_std_errors, which),
-            "r2_std_errors": picked(fits.r2_std_errors, which),
-            "n_samples": fits.n_draws,
-            "effective_samples": fits.effective,
-            "kernel_width": self.kernel_width_,
+        by_output = {
+            "surrogate_outputs": fits.output,
+            "surrogate_std_errors": fits.output_std_errors,
+            "r2_std_errors": fits.r2_std_errors,
         }
+        by_value: dict[str, Any] = {}
         if self.max_features is not None:
-            told["selected"] = picked(fits.selected, which)
+            by_value["selected"] = fits.selected
         if self.stability is not None:
-            told["margin"] = picked(fits.margin, which)
-        if self.masker is None and ("conditions" not in extras or (extras["conditions"] == "").any()):
-            told["coefficients"] = picked(fits.effects, which)
-            told["coefficient_std_errors"] = picked(fits.std_errors, which)
-        return told
+            by_output["margin"] = fits.margin
+        conditions = extras.get("conditions")
+        if self.masker is None and (conditions is None or (conditions.array == "").any()):
+            by_value |= {"coefficients": fits.effects, "coefficient_std_errors": fits.std_errors}
+        return {
+            "n_samples": Detail(fits.n_draws, ("row",)),
+            "effective_samples": Detail(fits.effective, ("row",)),
+            "kernel_width": self.kernel_width_,
+            **{name: Detail(picked(array, which), ("row", "output")) for name, array in by_output.items()},
+            **{
+                name: Detail(picked(array, which), ("row", "feature", "output"))
+                for name, array in by_value.items()
+            },
+        }

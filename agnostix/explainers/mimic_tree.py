@@ -18,7 +18,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from agnostix.core.base import AttributionExplainer
 from agnostix.core.base.outputs import picked
-from agnostix.core.explanation import Explanation
+from agnostix.core.evaluate import TableRows
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, column_names, take_rows
 from agnostix.core.masking import Players
 from agnostix.core.masking.duplicates import distinct_rows
@@ -27,7 +28,6 @@ from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
 from agnostix.core.typing import Floats
-from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.mimic import (
     Contributions,
@@ -93,8 +93,9 @@ class MimicTree(RuleExports, AttributionExplainer):
         Of all draws; None draws a seed once, in `fit`.
     n_jobs : int, default=None
         Workers that ask the model, as in joblib.
-    verbose : int, default=0
-        1 shows the progress.
+    verbose : int, default=1
+        1 shows a bar, with a forecast, in terminals and notebooks once work has
+        taken a few seconds; 0 none.
 
     Attributes
     ----------
@@ -173,7 +174,7 @@ class MimicTree(RuleExports, AttributionExplainer):
     >>> bool(mimic.fidelity(X[1::2]).label > 0.85)
     True
     >>> exp = mimic.explain(X.head(2))
-    >>> exp.values.shape, exp.kind
+    >>> exp.values.shape, exp.completeness
     ((2, 13, 3), 'surrogate')
     """
 
@@ -204,7 +205,7 @@ class MimicTree(RuleExports, AttributionExplainer):
         min_samples_leaf: int = 1,
         random_state: Any = None,
         n_jobs: int | None = None,
-        verbose: int = 0,
+        verbose: int = 1,
     ) -> None:
         self.model = model
         self.max_leaf_nodes = max_leaf_nodes
@@ -327,7 +328,7 @@ class MimicTree(RuleExports, AttributionExplainer):
         """
         table = self._read(X)
         self._check_has_model()
-        answers = self._ask(table)
+        answers, _ = self._evaluate(TableRows(table))
         copies = self.rule_tree_.values[self.rule_tree_.apply(table)]
         found = measured(answers, copies, self._copied_task == "classification", "given")
         if y is None:
@@ -365,7 +366,7 @@ class MimicTree(RuleExports, AttributionExplainer):
         Returns
         -------
         Explanation
-            Of kind "surrogate". ``base_values`` are the mean at the root, and
+            Of completeness "surrogate". ``base_values`` are the mean at the root, and
             with the values they sum to the tree's answers.
 
         Raises
@@ -379,7 +380,7 @@ class MimicTree(RuleExports, AttributionExplainer):
         self._check_has_model()
         wanted = self._wanted(outputs)
         first, which_row = distinct_rows(table)
-        answers = self._survey().ask(TableRows(table, first, table.shape[1]))[which_row]
+        answers = self._evaluate(TableRows(table, first))[0][which_row]
         which, names, extras = self._picked(wanted, answers)
         leaf = self.rule_tree_.apply(table)
         values, errors = self._contributions.at(leaf)
@@ -396,16 +397,17 @@ class MimicTree(RuleExports, AttributionExplainer):
             data=table,
             feature_names=self.players_.names,
             output_names=names,
-            kind="surrogate",
+            quantity="contribution",
+            completeness="surrogate",
             method="MimicTree",
             params=self._told_params(),
             fidelity={"r2": picked(r2, which)},
             n_model_rows=first.size,
             extras=extras
             | {
-                "surrogate_outputs": picked(self.rule_tree_.values[leaf], which),
-                "r2_std_errors": picked(r2_error, which),
-                "leaf": leaf,
+                "surrogate_outputs": Detail(picked(self.rule_tree_.values[leaf], which), ("row", "output")),
+                "r2_std_errors": Detail(picked(r2_error, which), ("row", "output")),
+                "leaf": Detail(leaf, ("row",)),
             }
             | self._words(leaf),
         )
@@ -538,7 +540,7 @@ class MimicTree(RuleExports, AttributionExplainer):
 
     def _plan(self) -> CopyPlan:
         return CopyPlan(
-            survey=self._survey(),
+            evaluate=self._evaluate,
             targets=self.targets,
             synthetic=self.synthetic,
             selection=self.selection,
@@ -563,12 +565,6 @@ class MimicTree(RuleExports, AttributionExplainer):
         self.frontier_: pd.DataFrame = frontier_frame(copy, labelled)
         wanted = copy.growth.wanted(copy.material, copy.rows)
         self._contributions = Contributions.of(self.rule_tree_, copy.material, copy.rows, wanted)
-
-    def _survey(self) -> Survey:
-        return Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
-
-    def _ask(self, table: Any) -> Floats:
-        return self._survey().ask(TableRows(table, np.arange(table.shape[0]), table.shape[1]))
 
     def _read(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -596,4 +592,7 @@ class MimicTree(RuleExports, AttributionExplainer):
             rules[node] = tree.rule(int(node))
             for one in tree.conditions(int(node)):
                 conditions[node, one.feature] = one.told(tree.features[one.feature])
-        return {"rule": rules[leaf].astype(str), "conditions": conditions[leaf].astype(str)}
+        return {
+            "rule": Detail(rules[leaf].astype(str), ("row",)),
+            "conditions": Detail(conditions[leaf].astype(str), ("row", "feature")),
+        }

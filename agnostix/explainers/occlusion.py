@@ -11,18 +11,26 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base import BackgroundExplainer
 from agnostix.core.base.outputs import picked, select_outputs
-from agnostix.core.explanation import Explanation
+from agnostix.core.evaluate import MaskedRowSource, TableRows, mask_cost
+from agnostix.core.explanation import Detail, Explanation
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.frames import is_frame
-from agnostix.core.masking import Background, MaskerConstraint, Plan, SegmentMasker, one_hidden_at_a_time
+from agnostix.core.masking import Background, MaskerConstraint, SegmentMasker, one_hidden_at_a_time
 from agnostix.core.masking.fills import is_stack
 from agnostix.core.masking.pictures import as_pixels
-from agnostix.core.models import Differentiable, MaskComposer
+from agnostix.core.models import Differentiable
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import Interval, StrOptions
-from agnostix.core.typing import Floats
-from agnostix.engine import InpaintedWindows, MeanAndVariance, Run, SoftMasks, Survey, TableRows
+from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
-from agnostix.perturb import LearnedMask, SoftMaskSampler, Windows
+from agnostix.perturb import (
+    InpaintedWindows,
+    LearnedMask,
+    MeanAndVariance,
+    SoftMaskRows,
+    SoftMaskSampler,
+    Windows,
+)
 
 _TOLD = ("shown", "hidden")
 """What is told of a learned mask."""
@@ -96,8 +104,9 @@ class OcclusionExplainer(BackgroundExplainer):
         Workers for the model, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
         Of the background, the soft masks and the search; None draws a seed once, in `fit`.
-    verbose : int, default=0
-        1 shows the progress.
+    verbose : int, default=1
+        1 shows a bar, with a forecast, in terminals and notebooks once work has
+        taken a few seconds; 0 none.
 
     Attributes
     ----------
@@ -210,7 +219,7 @@ class OcclusionExplainer(BackgroundExplainer):
         outputs: Any = None,
         n_jobs: int | None = None,
         random_state: Any = None,
-        verbose: int = 0,
+        verbose: int = 1,
     ) -> None:
         self.model = model
         self.method = method
@@ -274,8 +283,8 @@ class OcclusionExplainer(BackgroundExplainer):
         Returns
         -------
         Explanation
-            Of kind "occlusion"; ``base_values`` are the mean predictions of the background,
-            or the answers where all of a picture is hidden.
+            Of quantity "effect", or "mask" for learned masks; ``base_values`` are the mean
+            predictions of the background, or the answers where all of a picture is hidden.
 
         Raises
         ------
@@ -297,7 +306,8 @@ class OcclusionExplainer(BackgroundExplainer):
         base = picked(means[:, -1], which) if self.base_values_ is None else self.base_values_[which]
         features = rows.features.names
         if self._windows is not None:
-            extras |= {"windows": values} | ({} if self._inpaints else rows.fill_details())
+            windows = Detail(values, ("row", "window", "output"))
+            extras |= {"windows": windows} | ({} if self._inpaints else rows.fill_details())
             values, features = self._windows.spread(values), ()
             errors = self._windows.spread(errors)
         elif self.base_values_ is None:
@@ -308,19 +318,17 @@ class OcclusionExplainer(BackgroundExplainer):
 
     def _hidden(self, rows: Any) -> tuple[Floats, Floats, int]:
         """Means and variances over what stands in, by row, mask and output, and model rows."""
-        (answered,) = self._run().answer(self._plan(rows), rows)
-        means, variances = answered.found
-        return means, variances, answered.n_model_rows
+        source = MaskedRowSource.from_rows(self._masker, rows, self._masks(rows))
+        (means, variances), n_model_rows = self._evaluate(source, MeanAndVariance())
+        return means, variances, n_model_rows
 
     def _inpainted(self, rows: Any) -> tuple[Floats, Floats, int]:
         """The same where each window is filled in from what is around it."""
         assert self._windows is not None
         pictures = rows.unmasked
         own = self._answers(pictures)
-        (found,) = zip(
-            *self._survey().answer(InpaintedWindows(self._windows, pictures, self._seed)), strict=True
-        )
-        means = np.concatenate([own[:, None], np.stack(found)], axis=1)
+        hidden, _ = self._evaluate(InpaintedWindows(self._windows, pictures, self._seed))
+        means = np.concatenate([own[:, None], np.stack(hidden)], axis=1)
         return means, np.zeros_like(means), means.shape[0] * means.shape[1]
 
     def _rise(self, rows: Any, wanted: Any) -> Explanation:
@@ -329,13 +337,13 @@ class OcclusionExplainer(BackgroundExplainer):
         pictures = rows.unmasked
         own = self._answers(pictures)
         which, names, extras = self._picked(wanted, own)
-        composed = self._predictor.supports(MaskComposer)
-        masks = SoftMasks(self._soft_masks, pictures, rows.fill[:, 0], which, composed)
-        found = self._survey().answer(masks)
-        values, errors, base = (np.stack(part) for part in zip(*found, strict=True))
+        source = SoftMaskRows(self._soft_masks, pictures, rows.fill[:, 0], which)
+        maps, _ = self._evaluate(source, SoftMaskRows.estimate_saliency)
+        values, errors, base = (np.stack(part) for part in zip(*maps, strict=True))
         n_masks = self._soft_masks.points.n_points
         n_rows = len(pictures) * (1 + n_masks)
-        told = extras | {"n_masks": n_masks} | rows.fill_details()
+        dof = Detail(np.array(self._soft_masks.points.n_blocks - 1.0), ())
+        told = extras | {"n_masks": n_masks, DEGREES_OF_FREEDOM: dof} | rows.fill_details()
         return self._told(rows, names, values, errors, base, picked(own, which), told, n_rows)
 
     def _learned(self, rows: Any, wanted: Any) -> Explanation:
@@ -358,7 +366,10 @@ class OcclusionExplainer(BackgroundExplainer):
                 for x, fill, outputs in zip(pictures, fills, which, strict=True)
             ]
         masks = np.stack([np.stack([one.mask for one in row], axis=-1) for row in found])
-        told = {name: np.array([[getattr(one, name) for one in row] for row in found]) for name in _TOLD}
+        told: dict[str, Any] = {
+            name: Detail(np.array([[getattr(one, name) for one in row] for row in found]), ("row", "output"))
+            for name in _TOLD
+        }
         told |= rows.fill_details()
         n_rows = 2 * len(pictures) + sum(one.n_rows for row in found for one in row)
         base = picked(hidden_all, which)
@@ -377,15 +388,18 @@ class OcclusionExplainer(BackgroundExplainer):
         features: tuple[str, ...] = (),
     ) -> Explanation:
         """An explanation, of points unless features are named."""
+        is_mask = self.method_ == "mask"
         return Explanation(
             values=values,
+            dims=("row", "feature", "output") if features else ("row", "y", "x", "output"),
             std_errors=errors,
             base_values=base,
             outputs=outputs,
             data=rows.data,
             feature_names=features,
             output_names=names,
-            kind="occlusion",
+            quantity="mask" if is_mask else "effect",
+            units="visibility" if is_mask else "model output",
             method="OcclusionExplainer",
             params=self._told_params(),
             n_model_rows=n_model_rows,
@@ -396,13 +410,9 @@ class OcclusionExplainer(BackgroundExplainer):
     def _mask_search(self) -> LearnedMask:
         return LearnedMask() if self.learned_mask is None else self.learned_mask
 
-    def _survey(self) -> Survey:
-        return Survey(self._predictor, len(self.output_names_), self.n_jobs, self.verbose)
-
     def _answers(self, pictures: Any) -> Floats:
         """The model's answers to pictures."""
-        table = TableRows(pictures, np.arange(len(pictures)), int(np.prod(pictures.shape[1:])))
-        return self._survey().ask(table)
+        return self._evaluate(TableRows(pictures))[0]
 
     def cost(self, X: Any) -> int:
         """Count the rows that the model will be asked about, before anything runs.
@@ -429,9 +439,9 @@ class OcclusionExplainer(BackgroundExplainer):
         if self._inpaints:
             assert self._windows is not None
             return n_rows * (2 + self._windows.n_windows)
-        return self._run().cost(self._plan(rows), n_rows)
+        return n_rows * mask_cost(self._masker, self._masks(rows))
 
-    def _plan(self, rows: Any) -> Plan:
+    def _masks(self, rows: Any) -> Bools:
         """The row as it is, each thing hidden; and all of it, where that is not known already."""
         n_players = len(rows.features.names)
         if self._windows is None:
@@ -440,7 +450,7 @@ class OcclusionExplainer(BackgroundExplainer):
             masks = np.vstack([np.ones((1, n_players), dtype=bool), self._windows.masks])
         if self.base_values_ is None:
             masks = np.vstack([masks, np.zeros((1, masks.shape[1]), dtype=bool)])
-        return Plan((masks,))
+        return masks
 
     def _own_masker(self, X: Any, sample_weight: Any) -> Any:
         """What hides parts of pictures, or of whatever a masker knows; None for tables."""
@@ -571,10 +581,6 @@ class OcclusionExplainer(BackgroundExplainer):
     def _fill(self) -> Any:
         """Of pictures."""
         return "mean" if self._is_auto_fill else self.fill
-
-    def _run(self) -> Run:
-        n_outputs = len(self.output_names_)
-        return Run(self._predictor, self._masker, n_outputs, MeanAndVariance(), self.n_jobs, self.verbose)
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self._is_auto_fill or self._fills_with("draws"):

@@ -101,7 +101,7 @@ def _check(explanation: Explanation, n_picks: int, max_features: int) -> None:
         if not isinstance(given, Integral) or isinstance(given, bool) or given < 1:
             raise DataError(f"The {name!r} of submodular_pick must be a whole number above 0, got {given!r}.")
     own = {"segments", "words"} & explanation.extras.keys()
-    if explanation.values.ndim != 3 or own:
+    if explanation.dims != ("row", "feature", "output") or own:
         raise DataError(
             "submodular_pick needs features that are the same in every row, as columns of a table are; the "
             "segments of a picture and the words of a text are each row's own."
@@ -116,7 +116,7 @@ def _named(explanation: Explanation) -> tuple[np.ndarray, Codes]:
     features = np.array(explanation.feature_names, dtype=object)
     if "conditions" not in explanation.extras:
         return features, np.tile(np.arange(d), (n_rows, 1))
-    words = explanation.extras["conditions"].astype(object)
+    words = explanation.extras["conditions"].array.astype(object)
     words = np.where(words == "", features, words)
     # Two groups may be told in the same words, as "a combination not seen in fit".
     known, _ = pd.factorize(words.ravel())

@@ -1,21 +1,23 @@
-"""Rows as cooperative games: their players' worths, and what each player's share is."""
+"""Rows as cooperative games: values of coalitions, and the Shapley values of their players."""
 
+from agnostix.games.coalition_values import CoalitionValues
 from agnostix.games.exact_solver import ExactSolver
+from agnostix.games.group_means import GroupMeans
+from agnostix.games.linked_values import LinkedValues
 from agnostix.games.own_kernel_solver import OwnKernelSolver
-from agnostix.games.row_shares import RowShares
 from agnostix.games.sampled_solver import SampledSolver
-from agnostix.games.scale import WorthScale
 from agnostix.games.session import Session
+from agnostix.games.shapley_result import ShapleyResult
 from agnostix.games.solver import Solver
-from agnostix.games.worths import Worths
 
 __all__ = [
+    "CoalitionValues",
     "ExactSolver",
+    "GroupMeans",
+    "LinkedValues",
     "OwnKernelSolver",
-    "RowShares",
     "SampledSolver",
     "Session",
+    "ShapleyResult",
     "Solver",
-    "WorthScale",
-    "Worths",
 ]

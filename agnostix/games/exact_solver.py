@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from agnostix.core.typing import Floats
-from agnostix.games.worths import Worths
+from agnostix.games.coalition_values import CoalitionValues
 from agnostix.perturb import all_coalitions
 from agnostix.solvers.blocks import multiply
 from agnostix.solvers.shapley_exact import exact_operator
@@ -28,17 +28,19 @@ class ExactSolver:
 
     @cached_property
     def _matrix(self) -> Floats:
-        """Without the empty coalition, from which worths are counted."""
+        """Without the empty coalition, from which values are counted."""
         return exact_operator(all_coalitions(self.n_players))[:, 1:]
 
-    def solve(self, whole: Worths, versions: Worths | None) -> tuple[Floats, Floats, Floats | None]:
+    def solve(
+        self, whole: CoalitionValues, versions: CoalitionValues | None
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Solve.
 
         Parameters
         ----------
-        whole : Worths
+        whole : CoalitionValues
             By row and output.
-        versions : Worths or None
+        versions : CoalitionValues or None
             By group, row and output.
 
         Returns
@@ -51,9 +53,9 @@ class ExactSolver:
         values = self._values(whole)
         return values, np.zeros_like(values), None if versions is None else self._values(versions)
 
-    def _values(self, worths: Worths) -> Floats:
-        shape = (self.n_players, *worths.full.shape)
+    def _values(self, values: CoalitionValues) -> Floats:
+        shape = (self.n_players, *values.full.shape)
         if self.n_players == 0:
             return np.zeros(shape)
-        counted = np.concatenate([worths.rest, worths.full[None]]) - worths.empty
+        counted = np.concatenate([values.rest, values.full[None]]) - values.empty
         return multiply(self._matrix, counted.reshape(counted.shape[0], -1)).reshape(shape)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.core.typing import Floats
+from agnostix.games.coalition_values import CoalitionValues
 from agnostix.games.sampled_solver import SampledSolver
-from agnostix.games.worths import Worths
 from agnostix.perturb import Coalitions
 from agnostix.solvers.kernel_params import learn_kernel
 from agnostix.solvers.shapley_operator import build_operator
@@ -21,19 +21,21 @@ class OwnKernelSolver:
     Attributes
     ----------
     coalitions : Coalitions
-        What was asked about.
+        Those that were evaluated.
     """
 
     coalitions: Coalitions
 
-    def solve(self, whole: Worths, versions: Worths | None) -> tuple[Floats, Floats, Floats | None]:
+    def solve(
+        self, whole: CoalitionValues, versions: CoalitionValues | None
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Solve row by row.
 
         Parameters
         ----------
-        whole : Worths
+        whole : CoalitionValues
             By row and output.
-        versions : Worths or None
+        versions : CoalitionValues or None
             By group, row and output.
 
         Returns
@@ -49,12 +51,12 @@ class OwnKernelSolver:
         return np.concatenate(values, axis=1), np.concatenate(variances, axis=1), joined
 
     def _row(
-        self, whole: Worths, versions: Worths | None, row: slice
+        self, whole: CoalitionValues, versions: CoalitionValues | None, row: slice
     ) -> tuple[Floats, Floats, Floats | None]:
-        own = Worths(whole.full[row], whole.empty[row], whole.rest[:, row])
+        own = CoalitionValues(whole.full[row], whole.empty[row], whole.rest[:, row])
         params = learn_kernel(self.coalitions, *own.differences())
         solver = SampledSolver(build_operator(self.coalitions, params, own=True))
         if versions is None:
             return solver.solve(own, None)
-        parts = Worths(versions.full[:, row], versions.empty[:, row], versions.rest[:, :, row])
+        parts = CoalitionValues(versions.full[:, row], versions.empty[:, row], versions.rest[:, :, row])
         return solver.solve(own, parts)

@@ -8,7 +8,7 @@ from functools import cached_property
 from scipy import stats
 
 from agnostix.core.typing import Floats
-from agnostix.games.worths import Worths
+from agnostix.games.coalition_values import CoalitionValues
 from agnostix.solvers.shapley_operator import ShapleyOperator
 
 _LEVEL = 0.975
@@ -22,7 +22,7 @@ class SampledSolver:
     Attributes
     ----------
     operator : ShapleyOperator
-        Of the design that was asked about.
+        Of the design that was evaluated.
     """
 
     operator: ShapleyOperator
@@ -32,14 +32,16 @@ class SampledSolver:
         """Student's quantile in units of the normal one."""
         return float(stats.t.ppf(_LEVEL, self.operator.dof) / stats.norm.ppf(_LEVEL))
 
-    def solve(self, whole: Worths, versions: Worths | None) -> tuple[Floats, Floats, Floats | None]:
+    def solve(
+        self, whole: CoalitionValues, versions: CoalitionValues | None
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Solve.
 
         Parameters
         ----------
-        whole : Worths
+        whole : CoalitionValues
             By row and output.
-        versions : Worths or None
+        versions : CoalitionValues or None
             By group, row and output.
 
         Returns

@@ -1,4 +1,4 @@
-"""Asks a model about the coalitions of rows, and solves their games."""
+"""Coalitions of rows, evaluated and solved."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.masking import MaskedRows, Masker, Plan
+from agnostix.core.evaluate import MaskedRowSource, Reducer, evaluate, evaluate_adaptive, mask_cost
+from agnostix.core.masking import MaskedRows, Masker
 from agnostix.core.models import Predictor
-from agnostix.core.typing import Codes, Floats
-from agnostix.engine import GroupMeans, Run
-from agnostix.games.row_shares import RowShares
-from agnostix.games.scale import WorthScale
-from agnostix.games.shares import ShareSummary
+from agnostix.core.progress import ProgressBar
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.games.group_means import GroupMeans
+from agnostix.games.linked_values import LinkedValues
+from agnostix.games.shapley_reducer import ShapleyReducer
+from agnostix.games.shapley_result import ShapleyResult
 from agnostix.games.solver import Solver
 from agnostix.games.stopping import Stopping, last_stages, relative_errors
-from agnostix.perturb import Questions
+from agnostix.perturb import CoalitionPlan
 
 _STAGED_BYTES = 64 * 2**20
 """Mean predictions that are kept at once while rows may still go on."""
@@ -25,160 +27,133 @@ _STAGED_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Session:
-    """A model, what stands in for unknown values, and how the work is done.
+    """A model, what replaces unknown features, and how games are evaluated.
 
     Attributes
     ----------
     predictor : Predictor
         The model.
     masker : Masker
-        What stands in.
+        Hides features.
     n_outputs : int
-        The model's.
+        Outputs of the model.
     means : GroupMeans
-        The background's parts.
-    scale : WorthScale
-        From means to worths.
+        Groups of background rows.
+    scale : LinkedValues
+        From means to coalition values.
     empty : ndarray of shape (n_groups, n_outputs) or None
         Mean predictions of the background, by group; None where the masker has none.
     n_jobs : int or None
         Workers.
-    verbose : int
-        1 shows the progress.
+    verbose : int or ProgressBar
+        As in `evaluate`.
     """
 
     predictor: Predictor
     masker: Masker
     n_outputs: int
     means: GroupMeans
-    scale: WorthScale
+    scale: LinkedValues
     empty: Floats | None
     n_jobs: int | None
-    verbose: int
+    verbose: int | ProgressBar
 
     @property
-    def worth_of_none(self) -> Floats:
-        """Worths of the empty coalition with the whole background, of shape (n_outputs,)."""
+    def empty_value(self) -> Floats:
+        """Value of the empty coalition with the whole background, of shape (n_outputs,)."""
         assert self.empty is not None
         return self.scale.whole(self.empty[None])[0]
 
-    def cost(self, questions: Questions, n_rows: int) -> int:
-        """Model rows at most.
+    def cost(self, plan: CoalitionPlan, n_rows: int) -> int:
+        """Model rows that a plan takes at most for n_rows rows."""
+        return n_rows * mask_cost(self.masker, plan.masks)
 
-        Parameters
-        ----------
-        questions : Questions
-            What is asked of each row.
-        n_rows : int
-            How many rows.
-
-        Returns
-        -------
-        int
-        """
-        return self._run(self.means).cost(Plan((questions.masks,)), n_rows)
-
-    def ask(self, questions: Questions, rows: MaskedRows) -> tuple[Floats, int]:
-        """Worths with the whole background, for a kernel to be learned from.
-
-        Parameters
-        ----------
-        questions : Questions
-            What is asked of each row.
-        rows : MaskedRows
-            The rows.
-
-        Returns
-        -------
-        worths : ndarray of shape (n_masks, n_rows, n_outputs)
-            In explained units.
-        n_model_rows : int
-            Rows that the model was asked about.
-        """
+    def evaluate_pilots(self, plan: CoalitionPlan, rows: MaskedRows) -> tuple[Floats, int]:
+        """Coalition values (n_masks, n_rows, n_outputs) of the whole background, and model rows."""
         whole = GroupMeans(np.zeros_like(self.means.groups), self.means.weights)
-        (answered,) = self._run(whole).answer(Plan((questions.masks,)), rows)
-        scale = WorthScale(self.scale.link, np.ones(1))
-        return scale.whole(answered.found[0].transpose(1, 2, 0, 3)), answered.n_model_rows
+        (means,), n_model_rows = self._evaluate(
+            MaskedRowSource.from_rows(self.masker, rows, plan.masks), whole
+        )
+        scale = LinkedValues(self.scale.link, np.ones(1))
+        return scale.whole(means.transpose(1, 2, 0, 3)), n_model_rows
 
-    def play(
-        self, questions: Questions, solver: Solver, rows: MaskedRows, places: Codes, shares: RowShares
+    def evaluate(
+        self, plan: CoalitionPlan, solver: Solver, rows: MaskedRows, places: Codes, result: ShapleyResult
     ) -> None:
-        """Ask about all coalitions and solve.
+        """Evaluate all coalitions of the rows at some places and solve; the result takes their values."""
+        solved, n_model_rows = self._evaluate(self._source(plan, rows, places), self._reducer(plan, solver))
+        n = plan.n_evaluations
+        result.put(places, plan.players, solved, n, np.full(places.size, n))
+        result.n_model_rows += n_model_rows
 
-        Parameters
-        ----------
-        questions : Questions
-            What is asked of each row.
-        solver : Solver
-            From worths to values.
-        rows : MaskedRows
-            All rows.
-        places : ndarray of int of shape (n,)
-            Those that play.
-        shares : RowShares
-            Where the result goes.
-        """
-        summary = self._summary(questions, solver)
-        plan = Plan((questions.masks,))
-        (answered,) = self._run(summary).answer(plan, rows[places], places=places)
-        n_evaluations = questions.n_evaluations
-        spent = np.full(places.size, n_evaluations)
-        shares.put(places, questions.players, answered.found, n_evaluations, spent)
-        shares.n_model_rows += answered.n_model_rows
-
-    def play_until(
+    def evaluate_adaptive(
         self,
         tol: float,
-        questions: Questions,
-        solver_of: Callable[[Questions], Solver],
+        plan: CoalitionPlan,
+        solver_of: Callable[[CoalitionPlan], Solver],
         rows: MaskedRows,
         places: Codes,
-        shares: RowShares,
+        result: ShapleyResult,
     ) -> None:
-        """Ask in stages, each about twice as many coalitions, until a row's errors are small enough.
+        """The same in stages, each about twice as many coalitions, until a row's errors are within `tol`.
 
-        Parameters
-        ----------
-        tol : float
-            As in `Stopping`.
-        questions : Questions
-            The most that is asked of a row.
-        solver_of : callable
-            From the questions up to a stage to how they are solved.
-        rows : MaskedRows
-            All rows.
-        places : ndarray of int of shape (n,)
-            Those that play.
-        shares : RowShares
-            Where the result goes.
+        `solver_of` makes the solver of the coalitions up to a stage.
         """
-        prefixes = questions.prefixes()
-        summaries = [self._summary(prefix, solver_of(prefix)) for prefix in prefixes]
-        plan = Plan(questions.stages(prefixes))
-        n_bytes = 8 * plan.n_masks * self.means.kept * self.n_outputs
+        prefixes = plan.prefixes()
+        reducers = [self._reducer(prefix, solver_of(prefix)) for prefix in prefixes]
+        n_bytes = 8 * plan.masks.shape[0] * self.means.n_kept * self.n_outputs
         n_rows = max(1, _STAGED_BYTES // n_bytes)
         for start in range(0, places.size, n_rows):
-            self._staged(Stopping(tol, summaries), plan, rows, places[start : start + n_rows], shares)
+            stopping = Stopping(tol, reducers)
+            self._evaluate_stages(
+                stopping, plan.stages(prefixes), rows, places[start : start + n_rows], result
+            )
 
-    def _staged(
-        self, stopping: Stopping, plan: Plan, rows: MaskedRows, places: Codes, shares: RowShares
+    def _evaluate_stages(
+        self,
+        stopping: Stopping,
+        masks: tuple[Bools, ...],
+        rows: MaskedRows,
+        places: Codes,
+        result: ShapleyResult,
     ) -> None:
-        stages = self._run(self.means).answer(plan, rows[places], stopping.keep_going, places)
-        last = last_stages([stage.rows for stage in stages], places.size)
+        stages = evaluate_adaptive(
+            self.predictor,
+            self._source(stopping.reducers[-1].plan, rows, places),
+            masks,
+            self.means,
+            stopping.keep_going,
+            n_outputs=self.n_outputs,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        last = last_stages([evaluated for evaluated, _, _ in stages], places.size)
         for number in range(len(stages)):
             stopped = np.flatnonzero(last == number)
             if stopped.size == 0:
                 continue
-            parts = [stage.found[0][np.searchsorted(stage.rows, stopped)] for stage in stages[: number + 1]]
-            solved = stopping.solved(number, np.concatenate(parts, axis=1))
-            questions = stopping.summaries[number].questions
-            n = questions.n_evaluations
+            parts = [
+                means[np.searchsorted(evaluated, stopped)] for evaluated, (means,), _ in stages[: number + 1]
+            ]
+            solved = stopping.solve(number, np.concatenate(parts, axis=1))
+            plan = stopping.reducers[number].plan
+            n = plan.n_evaluations
             forecast = np.ceil(n * np.maximum(1.0, relative_errors(solved) / stopping.tol) ** 2)
-            shares.put(places[stopped], questions.players, solved, n, forecast)
-        shares.n_model_rows += sum(stage.n_model_rows for stage in stages)
+            result.put(places[stopped], plan.players, solved, n, forecast)
+        result.n_model_rows += sum(n for _, _, n in stages)
 
-    def _summary(self, questions: Questions, solver: Solver) -> ShareSummary:
-        return ShareSummary(questions, self.means, self.scale, self.empty, solver)
+    def _source(self, plan: CoalitionPlan, rows: MaskedRows, places: Codes) -> MaskedRowSource:
+        return MaskedRowSource.from_rows(self.masker, rows[places], plan.masks, names=places)
 
-    def _run(self, summary: Any) -> Run:
-        return Run(self.predictor, self.masker, self.n_outputs, summary, self.n_jobs, self.verbose)
+    def _reducer(self, plan: CoalitionPlan, solver: Solver) -> ShapleyReducer:
+        return ShapleyReducer(plan, self.means, self.scale, self.empty, solver)
+
+    def _evaluate(self, source: MaskedRowSource, reducer: Reducer) -> tuple[Any, int]:
+        return evaluate(
+            self.predictor,
+            source,
+            reducer,
+            n_outputs=self.n_outputs,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )

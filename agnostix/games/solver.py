@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Protocol
 
 from agnostix.core.typing import Floats
-from agnostix.games.worths import Worths
+from agnostix.games.coalition_values import CoalitionValues
 
 
 class Solver(Protocol):
-    """Turns worths into Shapley values."""
+    """Turns coalition values into Shapley values."""
 
-    def solve(self, whole: Worths, versions: Worths | None) -> tuple[Floats, Floats, Floats | None]:
+    def solve(
+        self, whole: CoalitionValues, versions: CoalitionValues | None
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Values, variances of what sampling coalitions makes of them, and the values of other versions.
 
-        `whole` has worths by (row, output), `versions` by (group, row, output); the results have the players
+        `whole` has values by (row, output), `versions` by (group, row, output); the results have the players
         before that.
         """

@@ -7,62 +7,37 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.games.shares import ShareSummary
+from agnostix.games.shapley_reducer import ShapleyReducer
 
 
 @dataclass
 class Stopping:
-    """Collects stage after stage what rows have answered, and says which need more.
+    """Collects the means of rows stage by stage, and says which rows need more coalitions.
 
     Attributes
     ----------
     tol : float
-        Largest standard error of sampling coalitions that is let stand, as a share of the row's largest
-        value less its smallest.
-    summaries : list of ShareSummary
+        Largest standard error of sampling coalitions that is accepted, as a share of the row's largest value
+        less its smallest.
+    reducers : list of ShapleyReducer
         One for each stage: how a row is solved that stops there.
     """
 
     tol: float
-    summaries: list[ShareSummary]
+    reducers: list[ShapleyReducer]
     _so_far: list[Floats] = field(default_factory=list)
 
-    def keep_going(self, stage: int, found: tuple[Floats, ...]) -> Bools:
-        """Say which rows go on.
-
-        Parameters
-        ----------
-        stage : int
-            Its number.
-        found : tuple of one ndarray of shape (n_rows, n_masks, n_groups, n_outputs)
-            Mean predictions under the stage's masks.
-
-        Returns
-        -------
-        ndarray of bool of shape (n_rows,)
-        """
-        self._so_far.append(found[0])
-        solved = self.solved(stage, np.concatenate(self._so_far, axis=1))
+    def keep_going(self, stage: int, results: tuple[Floats, ...]) -> Bools:
+        """Which rows go on after a stage, from its means (n_rows, n_masks, n_groups, n_outputs)."""
+        self._so_far.append(results[0])
+        solved = self.solve(stage, np.concatenate(self._so_far, axis=1))
         going = relative_errors(solved) > self.tol
         self._so_far = [part[going] for part in self._so_far]
         return going
 
-    def solved(self, stage: int, means: Floats) -> tuple[Floats, ...]:
-        """Solve rows that have come to a stage.
-
-        Parameters
-        ----------
-        stage : int
-            Its number.
-        means : ndarray of shape (n_rows, n_masks, n_groups, n_outputs)
-            Mean predictions under all masks up to then.
-
-        Returns
-        -------
-        tuple of six ndarray
-            As `ShareSummary`.
-        """
-        return self.summaries[stage].finish(np.ascontiguousarray(means.transpose(1, 2, 0, 3)))
+    def solve(self, stage: int, means: Floats) -> tuple[Floats, ...]:
+        """Results of ShapleyReducer for rows that stop at a stage, from their means under all masks."""
+        return self.reducers[stage].finalize(np.ascontiguousarray(means.transpose(1, 2, 0, 3)))
 
 
 def relative_errors(solved: tuple[Floats, ...]) -> Floats:
@@ -71,7 +46,7 @@ def relative_errors(solved: tuple[Floats, ...]) -> Floats:
     Parameters
     ----------
     solved : tuple of ndarray
-        As `ShareSummary` gives them.
+        As `ShapleyReducer` gives them.
 
     Returns
     -------

@@ -1,6 +1,5 @@
 """Trees that copy a model."""
 
-from agnostix.mimic.asking import Asking
 from agnostix.mimic.condition import Condition
 from agnostix.mimic.contributions import Contributions
 from agnostix.mimic.copy_plan import CopyPlan
@@ -13,6 +12,7 @@ from agnostix.mimic.growth import Growth
 from agnostix.mimic.material import Material
 from agnostix.mimic.ordering import ranked
 from agnostix.mimic.queries import SmoothedBootstrap
+from agnostix.mimic.query_sampler import QuerySampler
 from agnostix.mimic.rule_feature import RuleFeature
 from agnostix.mimic.rule_tree import RuleTree
 from agnostix.mimic.sources import DrawnOnce, GivenAlone, Source
@@ -21,7 +21,6 @@ from agnostix.mimic.tables import frontier_frame, leaves_frame
 from agnostix.mimic.way import Way
 
 __all__ = [
-    "Asking",
     "Condition",
     "Contributions",
     "Copy",
@@ -33,6 +32,7 @@ __all__ = [
     "GivenAlone",
     "Growth",
     "Material",
+    "QuerySampler",
     "RuleExports",
     "RuleFeature",
     "RuleTree",

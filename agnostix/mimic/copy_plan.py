@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.evaluate import TableRows
 from agnostix.core.frames import columns, take_rows
 from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.order import own_order
 from agnostix.core.typing import Codes
-from agnostix.engine import Survey, TableRows
-from agnostix.mimic.asking import Asking
 from agnostix.mimic.copying import Copy, copied
 from agnostix.mimic.division import Division
 from agnostix.mimic.drawn_in_leaves import DrawnInLeaves
@@ -22,6 +21,7 @@ from agnostix.mimic.fidelity import is_probabilities
 from agnostix.mimic.growth import Growth
 from agnostix.mimic.material import Material
 from agnostix.mimic.queries import SmoothedBootstrap
+from agnostix.mimic.query_sampler import QuerySampler
 from agnostix.mimic.rule_feature import RuleFeature
 from agnostix.mimic.sources import DrawnOnce, GivenAlone, Source
 from agnostix.mimic.way import Way
@@ -36,8 +36,8 @@ class CopyPlan:
 
     Attributes
     ----------
-    survey : Survey
-        The model.
+    evaluate : callable
+        `evaluate` with the model given.
     targets : {"auto", "soft", "hard"}
         What trees are grown to answer.
     synthetic : {"auto", "none", "bootstrap", "leaf"} or callable
@@ -56,7 +56,7 @@ class CopyPlan:
         Of all draws.
     """
 
-    survey: Survey
+    evaluate: Callable[..., tuple[Any, int]]
     targets: str
     synthetic: str | Callable[[int, np.random.Generator], Any]
     selection: str
@@ -90,11 +90,11 @@ class CopyPlan:
         order = self._afforded(own_order(list(numbers.T)))
         rows = take_rows(table, order)
         first, which = distinct_rows(rows)
-        answers = self.survey.ask(TableRows(rows, first, rows.shape[1]))[which]
+        answers = self.evaluate(TableRows(rows, first))[0][which]
         division = Division.of(order.size, self.seed)
         given = Material.given(features, numbers[order], answers, self.classification).divided(division.part)
-        asking = Asking(self.survey, SmoothedBootstrap(rows), self.seed)
-        sources = self._sources(given, asking, division, self._left(first.size, order.size))
+        sampler = QuerySampler(self.evaluate, SmoothedBootstrap(rows), self.seed)
+        sources = self._sources(given, sampler, division, self._left(first.size, order.size))
         selection = self.selection if self.classification else "r2"
         copy = copied(given, self._ways(given, sources), division, selection)
         return copy, first.size + self._drawn(sources, copy)
@@ -132,7 +132,7 @@ class CopyPlan:
         return Growth(targets, self.max_leaf_nodes, self.min_samples_leaf, self.output_names)
 
     def _sources(
-        self, given: Material, asking: Asking, division: Division, n_drawn: int
+        self, given: Material, sampler: QuerySampler, division: Division, n_drawn: int
     ) -> dict[str, Source]:
         """What trees are grown on, given rows alone first."""
         if self.synthetic == "none" or n_drawn <= 0:
@@ -140,11 +140,11 @@ class CopyPlan:
         if self.synthetic == "leaf":
             kinds = self._kinds(given)
             for_each = n_drawn // (len(division.tests) * len(kinds) + 1)
-            return {"leaf": DrawnInLeaves(asking, self._growth(kinds[0]), for_each)}
+            return {"leaf": DrawnInLeaves(sampler, self._growth(kinds[0]), for_each)}
         if callable(self.synthetic):
-            return {"callable": DrawnOnce(asking.sampled(given, n_drawn, self.synthetic))}
+            return {"callable": DrawnOnce(sampler.sample(given, n_drawn, self.synthetic))}
         plain: dict[str, Source] = {"none": GivenAlone()} if self.synthetic == "auto" else {}
-        return plain | {"bootstrap": DrawnOnce(asking.resampled(given, n_drawn))}
+        return plain | {"bootstrap": DrawnOnce(sampler.resample(given, n_drawn))}
 
     def _drawn(self, sources: dict[str, Source], copy: Copy) -> int:
         """Rows that were drawn, whether or not the tree was grown on them in the end."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from agnostix.core.frames import take_rows
 from agnostix.core.typing import Codes
-from agnostix.mimic.asking import Asking
 from agnostix.mimic.growth import Growth
 from agnostix.mimic.material import Material
+from agnostix.mimic.query_sampler import QuerySampler
 
 TRIES = 4
 """Rows that are drawn near a leaf for each that is wanted in it."""
@@ -22,15 +22,15 @@ class DrawnInLeaves:
 
     Attributes
     ----------
-    asking : Asking
-        How the model is asked.
+    sampler : QuerySampler
+        Draws rows and has them predicted.
     growth : Growth
         Of the first tree.
     n_drawn : int
         Rows for each tree.
     """
 
-    asking: Asking
+    sampler: QuerySampler
     growth: Growth
     n_drawn: int
 
@@ -48,7 +48,7 @@ class DrawnInLeaves:
         -------
         Material, ndarray of int
         """
-        rng = np.random.default_rng([self.asking.seed, 2, *sorted(left_out)])
+        rng = np.random.default_rng([self.sampler.seed, 2, *sorted(left_out)])
         given = material.without(left_out, drawn=False)
         first = self.growth.grown(material, given).tree
         leaf = first.apply_read(material.numbers[: material.n_real])
@@ -56,12 +56,12 @@ class DrawnInLeaves:
         parents = np.concatenate(
             [rng.choice(given[leaf[given] == place], TRIES * wanted) for place, wanted in room.items()]
         )
-        drawn = self.asking.bootstrap.draw(parents, self._groups(leaf, given), rng)
+        drawn = self.sampler.bootstrap.draw(parents, self._groups(leaf, given), rng)
         inside = np.flatnonzero(first.apply(drawn) == leaf[parents])
         kept = np.concatenate(
             [inside[leaf[parents[inside]] == place][:wanted] for place, wanted in room.items()]
         )
-        more = self.asking.joined(material, take_rows(drawn, kept), parents[kept])
+        more = self.sampler.join(material, take_rows(drawn, kept), parents[kept])
         return more, more.without(left_out, drawn=True)
 
     def _groups(self, leaf: Codes, given: Codes) -> Codes:

@@ -34,13 +34,8 @@ class OwnDraws:
     _known: dict[tuple[int, float], Drawn] = field(default_factory=dict, repr=False)
     _points: Any = field(default=None, repr=False)
 
-    def opened(self) -> OwnDraws:
-        """One for a worker alone, since it keeps what it has drawn.
-
-        Returns
-        -------
-        OwnDraws
-        """
+    def for_worker(self) -> OwnDraws:
+        """A copy for one worker alone, since it keeps what it has drawn."""
         return OwnDraws(self.neighbourhood, self.how, self.scale)
 
     def draw(self, centre: Floats) -> list[Drawn]:

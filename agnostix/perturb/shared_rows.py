@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
 
+from agnostix.core.evaluate import TableRows
 from agnostix.perturb.features import Drawn
 from agnostix.perturb.neighbourhood import Neighbourhood
 from agnostix.perturb.traces import Traces
@@ -15,7 +17,7 @@ CHUNK_NUMBERS = 2**20
 """Numbers that are drawn and kept at once."""
 
 
-class SharedRows:
+class SharedRows(TableRows):
     """Draws as a long table, built part by part.
 
     Parameters
@@ -27,89 +29,46 @@ class SharedRows:
     """
 
     def __init__(self, neighbourhood: Neighbourhood, start: int = 0) -> None:
+        super().__init__(neighbourhood.like, np.arange(start, neighbourhood.points.n_points), "draws")
         self._neighbourhood = neighbourhood
-        self._start = start
         self._span = slice(0, 0)
         self._drawn: list[Drawn] = []
 
-    def opened(self) -> SharedRows:
-        """One for a worker alone, since it keeps what it has drawn.
-
-        Returns
-        -------
-        SharedRows
-        """
-        return SharedRows(self._neighbourhood, self._start)
+    def for_worker(self) -> SharedRows:
+        return copy(self)
 
     @property
-    def n_rows(self) -> int:
-        """Draws."""
-        return self._n_drawn - self._start
+    def n_columns(self) -> int:
+        return self._neighbourhood.width
+
+    def take(self, part: slice) -> Any:
+        """Some of the draws; those of whole blocks are kept from call to call."""
+        first, end = int(self.rows[part.start]), int(self.rows[part.stop - 1]) + 1
+        if first < self._span.start or end > self._span.stop:
+            size = self._neighbourhood.points.size
+            start = first // size * size
+            self._span = slice(start, max(end, min(start + self._chunk(), self._n_drawn)))
+            self._drawn = self._neighbourhood.shared(self._span)
+        start = self._span.start
+        return self._neighbourhood.table(self._drawn, slice(first - start, end - start))
+
+    def describe(self, block: int, part: slice | None = None) -> str:
+        return f"{super().describe(block, part)} of the neighborhood"
 
     @property
     def _n_drawn(self) -> int:
         return self._neighbourhood.points.n_points
 
-    @property
-    def width(self) -> int:
-        """Columns."""
-        return self._neighbourhood.width
-
-    def build(self, part: slice) -> Any:
-        """Some of the draws.
-
-        Parameters
-        ----------
-        part : slice
-            Which.
-
-        Returns
-        -------
-        DataFrame or ndarray of shape (n, n_columns)
-        """
-        part = self._place(part)
-        if part.start < self._span.start or part.stop > self._span.stop:
-            size = self._neighbourhood.points.size
-            start = part.start // size * size
-            stop = max(part.stop, min(start + self._chunk(), self._n_drawn))
-            self._span = slice(start, stop)
-            self._drawn = self._neighbourhood.shared(self._span)
-        start = self._span.start
-        return self._neighbourhood.table(self._drawn, slice(part.start - start, part.stop - start))
-
-    def told(self, part: slice) -> str:
-        """What these draws are called.
-
-        Parameters
-        ----------
-        part : slice
-            Which.
-
-        Returns
-        -------
-        str
-        """
-        part = self._place(part)
-        return f"draws {part.start} to {part.stop - 1} of the neighbourhood"
-
     def traces(self) -> Traces:
-        """What a surrogate sees of all draws, those that are left out included.
-
-        Returns
-        -------
-        Traces
-        """
+        """What a surrogate sees of all draws, those that are left out included."""
         features = self._neighbourhood.features
         parts = [[one.trace for one in self._neighbourhood.shared(span)] for span in self._chunks()]
         return Traces.of(features, [np.concatenate(same) for same in zip(*parts, strict=True)], weighted=True)
 
-    def _place(self, part: slice) -> slice:
-        return slice(part.start + self._start, part.stop + self._start)
-
     def _chunk(self) -> int:
         """Draws that are made at once: whole blocks."""
         size = self._neighbourhood.points.size
-        return max(1, CHUNK_NUMBERS // (self.width * size)) * size
+        return max(1, CHUNK_NUMBERS // (self.n_columns * size)) * size
 
     def _chunks(self) -> Iterator[slice]:
         for start in range(0, self._n_drawn, self._chunk()):

@@ -1,9 +1,10 @@
-"""Displays in scikit-learn's shape: built from results, drawn by ``plot``, data in ``frame``."""
+"""Displays as in scikit-learn: made from results, drawn by ``plot``, numbers in ``frame``."""
 
 from agnostix.plotting.bar import BarDisplay
 from agnostix.plotting.beeswarm import BeeswarmDisplay
 from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
+from agnostix.plotting.display import Display, ExplanationDisplay
 from agnostix.plotting.frontier import FrontierDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
@@ -20,6 +21,8 @@ from agnostix.plotting.waterfall import WaterfallDisplay
 __all__ = [
     "BarDisplay",
     "BeeswarmDisplay",
+    "Display",
+    "ExplanationDisplay",
     "FrontierDisplay",
     "HeatmapDisplay",
     "LeavesDisplay",

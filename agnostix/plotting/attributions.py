@@ -1,222 +1,94 @@
-"""What the pictures of attributions share: which part is drawn, its own values, intervals, words."""
+"""Parts of an explanation that pictures need: rows, outputs, features, data, values in one row."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Hashable
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
-from scipy.stats import norm, rankdata
+import pandas as pd
+from scipy.stats import rankdata
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.detail import expand
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
 from agnostix.core.typing import Floats
 
 
-def output_index(explanation: Explanation, output: Any, asked_by: str = "output") -> int:
-    """Which output is drawn: the one asked for, the only one, or of two the last.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of a table.
-    output : str, int or None
-        Name or place.
-    asked_by : str, default="output"
-        The parameter that says which.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        If there is no such output, several to choose from, no table or no row.
-    """
-    if len(explanation) == 0:
-        raise ValueError("The explanation has no rows, so that there is nothing to draw.")
-    if explanation.values.ndim != 3:
-        raise ValueError(
-            "Values of pixels have no features to be drawn; this picture needs values of shape (n_rows, "
-            f"n_features, n_outputs), got {explanation.values.shape}."
-        )
+def find_output(explanation: Explanation, output: Any, parameter: str = "output") -> int:
+    """Position of an output given by name or position; None is the only one, or the second of two."""
     names = explanation.output_names
-    known = ", ".join(repr(name) for name in names[:20]) + (", ..." if len(names) > 20 else "")
-    if output is None:
-        if len(names) > 2:
-            raise ValueError(f"There are {len(names)} outputs: say which with {asked_by}=, one of {known}.")
-        return len(names) - 1
-    if isinstance(output, str):
-        if output not in names:
-            raise ValueError(f"There is no output {output!r}; there are {known}.")
-        return names.index(output)
-    return _place(output, len(names), "output", known)
+    if output is None and len(names) > 2:
+        known = _listed(names)
+        raise ValueError(f"There are {len(names)} outputs: say which with {parameter}=, one of {known}.")
+    return len(names) - 1 if output is None else _find("output", output, names)
 
 
-def output_indices(explanation: Explanation, outputs: Any) -> list[int]:
-    """Which outputs are drawn side by side.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Whose values have features.
-    outputs : str, int, sequence of them or None
-        Names or places; None as for one output.
-
-    Returns
-    -------
-    list of int
-
-    Raises
-    ------
-    ValueError
-        As for one output, or if one is asked for twice.
-    """
+def find_outputs(explanation: Explanation, outputs: Any) -> list[int]:
+    """Positions of different outputs; None as in `find_output`."""
     if outputs is None or isinstance(outputs, str | Integral):
-        return [output_index(explanation, outputs, "outputs")]
-    places = [output_index(explanation, output, "outputs") for output in outputs]
+        return [find_output(explanation, outputs, "outputs")]
+    places = [find_output(explanation, output, "outputs") for output in outputs]
     if not places or len(set(places)) < len(places):
         raise ValueError(f"outputs must name one output or several different ones, got {outputs!r}.")
     return places
 
 
-def row_index(explanation: Explanation, row: Hashable) -> int:
-    """Which row is drawn.
+def find_feature(explanation: Explanation, feature: str | int) -> int:
+    """Position of a feature given by name or position."""
+    return _find("feature", feature, explanation.feature_names)
 
-    Parameters
-    ----------
-    explanation : Explanation
-        Of one row or more.
-    row : int or hashable
-        Place, or a name that is no integer.
 
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        If there is no such row.
-    """
+def find_row(explanation: Explanation, row: Hashable) -> int:
+    """Position of a row given by position, or by a name that is no integer."""
     if isinstance(row, Integral):
-        return _place(row, len(explanation), "row", f"0 to {len(explanation) - 1}")
+        return _check_place(row, len(explanation), "row", f"0 to {len(explanation) - 1}")
     if explanation.row_names is None:
-        raise ValueError(f"There is no row named {row!r}; rows have no names here, give a place.")
+        raise ValueError(f"There is no row named {row!r}; rows have no names here, give a position.")
     if row not in explanation.row_names:
         raise ValueError(f"There is no row named {row!r}.")
     return explanation.row_names.index(row)
 
 
-def one_row_of(X: Any, row: Hashable) -> tuple[Any, Hashable]:
-    """The one row that is asked for, so that no other is explained.
-
-    Parameters
-    ----------
-    X : DataFrame or array-like of shape (n_rows, n_columns)
-        The table.
-    row : int or hashable
-        Place or name; of a name nothing is known before the rows are explained.
-
-    Returns
-    -------
-    X : DataFrame or ndarray
-        The table, or the row.
-    row : int or hashable
-        Its place there, or its name.
-    """
-    if not isinstance(row, Integral):
-        return X, row
+def take_row(X: Any, row: Any) -> Any:
+    """The row at a position as a table of one row."""
     X = X if hasattr(X, "shape") else np.asarray(X)
-    place = _place(row, X.shape[0], "row", f"0 to {X.shape[0] - 1}")
-    return X[place : place + 1], 0
+    place = _check_place(row, X.shape[0], "row", f"0 to {X.shape[0] - 1}")
+    return X[place : place + 1]
 
 
-def feature_index(explanation: Explanation, feature: str | int) -> int:
-    """Which feature is drawn.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of a table.
-    feature : str or int
-        Name or place.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        If there is no such feature.
-    """
-    names = explanation.feature_names
-    known = ", ".join(repr(name) for name in names[:20]) + (", ..." if len(names) > 20 else "")
-    if isinstance(feature, str):
-        if feature not in names:
-            raise ValueError(f"There is no feature {feature!r}; there are {known}.")
-        return names.index(feature)
-    return _place(feature, len(names), "feature", known)
+def _find(what: str, key: Any, names: tuple[str, ...]) -> int:
+    if not isinstance(key, str):
+        return _check_place(key, len(names), what, _listed(names))
+    if key not in names:
+        raise ValueError(f"There is no {what} {key!r}; there are {_listed(names)}.")
+    return names.index(key)
 
 
-def _place(asked: Any, size: int, what: str, known: str) -> int:
-    place = operator.index(asked)
+def _check_place(key: Any, size: int, what: str, known: str) -> int:
+    place = operator.index(key)
     if not -size <= place < size:
         raise ValueError(f"There is no {what} {place}; there are {known}.")
     return place % size
 
 
-def check_most(max_features: int) -> None:
-    """Refuse a picture without features.
-
-    Parameters
-    ----------
-    max_features : int
-        How many are drawn.
-
-    Raises
-    ------
-    ValueError
-        If it is less than 1.
-    """
-    if max_features < 1:
-        raise ValueError(f"max_features must be at least 1, got {max_features}.")
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names[:20]) + (", ..." if len(names) > 20 else "")
 
 
 def row_labels(explanation: Explanation) -> list[Any]:
-    """Names of the rows, or their places.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of one row or more.
-
-    Returns
-    -------
-    list of str or of int
-    """
+    """Names of the rows, or their positions."""
     names = explanation.row_names
     return list(range(len(explanation.values))) if names is None else list(names)
 
 
-def own_columns(explanation: Explanation) -> list[Any]:
-    """The features' own values.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of a table.
-
-    Returns
-    -------
-    list of Series or None
-        By feature; None where there is no data, or no column of its name, as for groups.
-    """
+def data_columns(explanation: Explanation) -> list[Any]:
+    """The features' columns of the data, a Series each; None for a feature that is no column."""
     names, data = explanation.feature_names, explanation.data
     if data is None or len(getattr(data, "shape", ())) != 2:
         return [None] * len(names)
@@ -227,40 +99,15 @@ def own_columns(explanation: Explanation) -> list[Any]:
     return [table.get(name) for name in names]
 
 
-def values_of(column: Any, rows: Any = None) -> list[Any]:
-    """A column's values as they were given.
-
-    Parameters
-    ----------
-    column : Series or None
-        Of pandas or polars.
-    rows : slice, default=None
-        Which; all by default.
-
-    Returns
-    -------
-    list
-    """
+def column_values(column: Any, rows: Any = None) -> list[Any]:
+    """A column's values as they were given, of some rows or of all."""
     native = column if rows is None else getattr(column, "iloc", column)[rows]
     return list(native.tolist() if hasattr(native, "tolist") else native.to_list())
 
 
-def ranks(column: Any, n_rows: int) -> Floats:
-    """How high each value stands among the column's others, from 0 to 1.
-
-    Parameters
-    ----------
-    column : Series or None
-        Numbers, dates, truth values or ordered labels; other labels have no order.
-    n_rows : int
-        Rows of the column.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        NaN where there is no value or no order; 0.5 where all are equal.
-    """
-    if column is None or not has_order(column):
+def rank_values(column: Any, n_rows: int) -> Floats:
+    """Ranks (n_rows,) from 0 to 1; NaN where a value is missing or has no order, 0.5 where all are equal."""
+    if column is None or not _is_ordered(column):
         return np.full(n_rows, np.nan)
     if kind_of(column) == "numeric":
         numbers = to_floats(column)
@@ -276,76 +123,101 @@ def ranks(column: Any, n_rows: int) -> Floats:
     return out
 
 
-def has_order(column: Any) -> bool:
-    """Whether more and less mean something for a column's values.
-
-    Parameters
-    ----------
-    column : Series
-        Of pandas or polars.
-
-    Returns
-    -------
-    bool
-    """
+def _is_ordered(column: Any) -> bool:
     if kind_of(column) in ("numeric", "date"):
         return True
     dtype = nw.from_native(column, series_only=True).dtype
     return isinstance(dtype, nw.Enum | nw.Boolean)
 
 
-def half_widths(std_errors: Any, confidence_level: float) -> Floats:
-    """Half of the normal confidence intervals' widths.
-
-    Parameters
-    ----------
-    std_errors : float or ndarray
-        In model output units.
-    confidence_level : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    ndarray
-        Of the same shape.
-    """
-    if not 0 < confidence_level < 1:
-        raise ValueError(f"confidence_level must be between 0 and 1, got {confidence_level}.")
-    return np.asarray(std_errors, dtype=float) * norm.ppf(0.5 + 0.5 * confidence_level)
+def base_and_outputs(explanation: Explanation) -> tuple[Floats, Floats]:
+    """Base values and outputs, each (n_rows, n_outputs)."""
+    base, outputs = explanation.base_values, explanation.outputs
+    if base is None or outputs is None:
+        name = "base_values" if base is None else "outputs"
+        raise ValueError(f"A way from the base value to the output needs both; {name} is None.")
+    return base, outputs
 
 
-def errors_of(explanation: Explanation, output: int) -> Floats:
-    """Standard errors of one output; 0 where nothing was sampled.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of a table.
-    output : int
-        Place of the output.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_features)
-    """
+def output_errors(explanation: Explanation, k: int) -> Floats:
+    """Standard errors (n_rows, n_features) of output k; 0 where nothing was sampled."""
     if explanation.std_errors is None:
         return np.zeros(explanation.values.shape[:2])
-    return np.asarray(explanation.std_errors[:, :, output], dtype=float)
+    return np.asarray(explanation.std_errors[:, :, k], dtype=float)
 
 
-def largest_first(values: Floats) -> Any:
-    """Features in the order of their mean size, then their own order; those that nowhere exist are left out.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows, n_features)
-        NaN where a feature does not exist.
-
-    Returns
-    -------
-    ndarray of int
-    """
+def order_by_size(values: Floats) -> Any:
+    """Features of values (n_rows, n_features) by decreasing mean |value|, without those that are all NaN."""
     exists = ~np.isnan(values)
     sizes = np.where(exists, np.abs(values), 0.0).sum(axis=0) / np.maximum(exists.sum(axis=0), 1)
     order = np.argsort(-sizes, kind="stable")
     return order[exists.sum(axis=0)[order] > 0]
+
+
+def conditions_in_row(explanation: Explanation, i: int) -> list[str | None]:
+    """By feature its condition in row i, or its word in text i; None without one."""
+    for name in ("conditions", "words"):
+        texts: Any = explanation.extras.get(name)
+        if texts is not None and texts.dims == ("row", "feature"):
+            return [str(text) or None for text in texts.array[i]]
+    return [None] * len(explanation.feature_names)
+
+
+def values_in_row(explanation: Explanation, i: int, k: int) -> Floats:
+    """Values (n_features,) of row i; NaN where a feature does not exist or a surrogate did not select it."""
+    values: Floats = np.array(explanation.values[i, :, k])
+    selected: Any = explanation.extras.get("selected")
+    if selected is not None:
+        values[~selected.array[i, :, k] & (values == 0.0)] = np.nan
+    return values
+
+
+def intervals_in_row(explanation: Explanation, i: int, k: int, confidence_level: float) -> pd.DataFrame:
+    """Features that row i has, largest first: place, value, std_error, low, high."""
+    values, errors = values_in_row(explanation, i, k), output_errors(explanation, k)[i]
+    places = order_by_size(values[None])
+    low, high = (ends[0, places, k] for ends in explanation[i].interval(confidence_level))
+    numbers = {"value": values[places], "std_error": errors[places], "low": low, "high": high}
+    return pd.DataFrame({"place": places, **numbers})
+
+
+def name_predicted(explanation: Explanation, i: int) -> Explanation:
+    """The explanation with its output "predicted" renamed to the class predicted for row i."""
+    if "predicted" not in explanation.extras:
+        return explanation
+    return replace(explanation, output_names=(str(explanation.extras["predicted"].array[i]),))
+
+
+def surrogate_output(explanation: Explanation, i: int, k: int) -> float:
+    """The surrogate's prediction for its row; without a detail, the sum of its values."""
+    outputs = explanation.extras.get("surrogate_outputs")
+    if outputs is not None:
+        return float(outputs.array[i, k])
+    base = 0.0 if explanation.base_values is None else explanation.base_values[i, k]
+    return float(base + np.nansum(explanation.values[i, :, k]))
+
+
+def surrogate_error(explanation: Explanation, i: int, k: int) -> float:
+    """Standard error of the surrogate's prediction for its row; NaN where unknown."""
+    errors = explanation.extras.get("surrogate_std_errors")
+    return float("nan") if errors is None else float(errors.array[i, k])
+
+
+def surrogate_dof(explanation: Explanation, i: int, k: int) -> float:
+    """Degrees of freedom of the errors of a surrogate's prediction and R²; infinite where unknown."""
+    dof = explanation.extras.get(DEGREES_OF_FREEDOM)
+    if dof is None or not set(dof.dims) <= {"row", "output"}:
+        return float("inf")
+    shape = (len(explanation), len(explanation.output_names))
+    return float(np.broadcast_to(expand(dof, ("row", "output")), shape)[i, k])
+
+
+def check_same_features(explanation: Explanation) -> None:
+    """Raise ValueError if features are words or segments that differ from row to row."""
+    for what, display in (("words", "TextDisplay"), ("segments", "SegmentsDisplay")):
+        parts: Any = explanation.extras.get(what)
+        if parts is not None and (parts.array != parts.array[:1]).any():
+            raise ValueError(
+                f"The features are {what}, and differ from row to row, so that rows cannot be put together: "
+                f"draw one row, with {display}, or with row= where there is one."
+            )

@@ -1,22 +1,24 @@
-"""How few rows carry the weight."""
+"""Concentration of weight on few rows."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Floats
-from agnostix.plotting.style import ACCENT, FAINT, MUTED, axes_for, house_style
+from agnostix.plotting.display import Display
+from agnostix.plotting.style import ACCENT, FAINT, MUTED
 
 
-class WeightConcentrationDisplay:
+@dataclass(eq=False, repr=False)
+class WeightConcentrationDisplay(Display):
     """Share of the weight against the share of rows that hold it, the heaviest first.
 
-    The straight line is equal weights; the marks say how many rows hold half
-    of the weight, and nine tenths.
+    The straight line is equal weights; the marks show how many rows hold half
+    of the weight, and nine tenths of it.
 
     Parameters
     ----------
@@ -25,10 +27,8 @@ class WeightConcentrationDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
 
     Examples
     --------
@@ -42,17 +42,16 @@ class WeightConcentrationDisplay:
     ['share_of_rows', 'share_of_weight']
     """
 
-    def __init__(self, weights: Floats) -> None:
-        self.weights = weights
+    weights: Floats
 
     @classmethod
     def from_explanation(cls, scenario: Scenario) -> WeightConcentrationDisplay:
-        """Take a scenario's weights.
+        """Select a scenario's weights.
 
         Parameters
         ----------
         scenario : Scenario
-            What `EntropicProjection.what_if` returned.
+            The result of `EntropicProjection.what_if`.
 
         Returns
         -------
@@ -61,7 +60,7 @@ class WeightConcentrationDisplay:
         return cls(scenario.weights)
 
     def frame(self) -> pd.DataFrame:
-        """The data behind the picture, at most 201 points of it.
+        """The numbers behind the picture, at most 201 points.
 
         Returns
         -------
@@ -72,27 +71,16 @@ class WeightConcentrationDisplay:
         at = np.unique(np.linspace(0, ordered.size, 201).round().astype(int))
         return pd.DataFrame({"share_of_rows": at / ordered.size, "share_of_weight": held[at]})
 
-    def plot(self, ax: Any = None) -> WeightConcentrationDisplay:
-        """Draw.
+    def _figsize(self) -> tuple[float, float]:
+        return 4.2, 3.4
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default.
-
-        Returns
-        -------
-        self : WeightConcentrationDisplay
-        """
-        with house_style():
-            self.ax_, self.figure_ = axes_for(ax, 4.2, 3.4)
-            curve = self.frame()
-            self.ax_.plot([0, 1], [0, 1], color=FAINT, lw=1.5)
-            self.ax_.plot(curve["share_of_rows"], curve["share_of_weight"], color=ACCENT, lw=2)
-            for share in (0.5, 0.9):
-                rows = float(np.interp(share, curve["share_of_weight"], curve["share_of_rows"]))
-                self.ax_.plot([rows, rows, 0], [0, share, share], color=MUTED, lw=0.8, ls=":")
-                text = f"{share:.0%} of the weight:\n{rows:.0%} of the rows"
-                self.ax_.text(0.97, 0.6 * share - 0.24, text, ha="right", fontsize=9)
-            self.ax_.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="share of rows", ylabel="share of weight")
-        return self
+    def _draw(self) -> None:
+        curve = self.frame()
+        self.ax_.plot([0, 1], [0, 1], color=FAINT, lw=1.5)
+        self.ax_.plot(curve["share_of_rows"], curve["share_of_weight"], color=ACCENT, lw=2)
+        for share in (0.5, 0.9):
+            rows = float(np.interp(share, curve["share_of_weight"], curve["share_of_rows"]))
+            self.ax_.plot([rows, rows, 0], [0, share, share], color=MUTED, lw=0.8, ls=":")
+            text = f"{share:.0%} of the weight:\n{rows:.0%} of the rows"
+            self.ax_.text(0.97, 0.6 * share - 0.24, text, ha="right", fontsize=9)
+        self.ax_.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="share of rows", ylabel="share of weight")

@@ -1,7 +1,8 @@
-"""The outcome against a feature's average."""
+"""What-if curve: the outcome against a feature's average."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,20 @@ import pandas as pd
 
 from agnostix.core.explanation import WhatIfCurves
 from agnostix.core.typing import Bools
-from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, axes_for, house_style, shortened
+from agnostix.plotting.display import Display
+from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, shorten
 
 _NO_MOVE = 1e-10
 """Nats below which a target is the data's own average."""
 
 
-class WhatIfCurveDisplay:
+@dataclass(eq=False, repr=False)
+class WhatIfCurveDisplay(Display):
     """The outcome as a feature's average, or a level's proportion, moves.
 
-    The line is the outcome, the band its confidence interval; both fade where
-    few effective rows carry them. The dot marks the data as they are, the bars
-    below their own distribution.
+    The line is the outcome, the band its confidence interval; both fade where the
+    effective sample size is small. The dot marks the data as they are, the bars
+    below show the feature's distribution.
 
     Parameters
     ----------
@@ -33,10 +36,8 @@ class WhatIfCurveDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
 
     Examples
     --------
@@ -50,15 +51,9 @@ class WhatIfCurveDisplay:
     (41, 16)
     """
 
-    def __init__(
-        self,
-        curve: pd.DataFrame,
-        distribution: pd.DataFrame | None = None,
-        quantity_label: str | None = None,
-    ) -> None:
-        self.curve = curve
-        self.distribution = distribution
-        self.quantity_label = quantity_label
+    curve: pd.DataFrame
+    distribution: pd.DataFrame | None = None
+    quantity_label: str | None = None
 
     @classmethod
     def from_explanation(
@@ -70,12 +65,12 @@ class WhatIfCurveDisplay:
         output: str | None = None,
         quantity: str | None = None,
     ) -> WhatIfCurveDisplay:
-        """Take one curve, or one for each group, out of many.
+        """Select one curve, or one for each group.
 
         Parameters
         ----------
         curves : WhatIfCurves
-            What `EntropicProjection.explain` returned.
+            The result of `EntropicProjection.explain`.
         feature : str
             The column.
         level : object, default=None
@@ -113,12 +108,12 @@ class WhatIfCurveDisplay:
     def from_explainer(
         cls, explainer: Any, feature: str, *, level: Any = None, output: str | None = None, **explain: Any
     ) -> WhatIfCurveDisplay:
-        """Compute the curve and take it.
+        """Compute a curve.
 
         Parameters
         ----------
         explainer : EntropicProjection
-            A fitted one.
+            A fitted explainer.
         feature : str
             The column.
         level : object, default=None
@@ -135,85 +130,47 @@ class WhatIfCurveDisplay:
         curves = explainer.explain(features=feature, **explain)
         return cls.from_explanation(curves, feature, level=level, output=output)
 
-    def frame(self) -> pd.DataFrame:
-        """The data behind the picture.
+    def _figsize(self) -> tuple[float, float]:
+        return 6.4, 3.4
 
-        Returns
-        -------
-        DataFrame
-        """
-        return self.curve.copy()
+    def _draw(self, factor: float = 1.0, suffix: str = "") -> None:
+        groups = list(dict.fromkeys(self.curve["group"]))
+        for j, group in enumerate(groups):
+            own = self.curve["group"].isna() if group is None else self.curve["group"] == group
+            label = None if group is None else shorten(str(group))
+            self._draw_curve(self.curve[own], factor, SERIES[j % len(SERIES)], label)
+        self._low, self._high = self.ax_.get_ylim()
+        if self.distribution is not None and len(self.distribution):
+            self._draw_distribution(self.distribution, groups)
+        self._name_axes(suffix)
+        if len(groups) > 1:
+            self.ax_.legend(frameon=False)
 
-    def plot(self, ax: Any = None, *, factor: float = 1.0, suffix: str = "") -> WhatIfCurveDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default.
-        factor : float, default=1.0
-            The outcome is multiplied by it, for example to per cent.
-        suffix : str, default=""
-            Unit after the numbers of the vertical axis.
-
-        Returns
-        -------
-        self : WhatIfCurveDisplay
-        """
-        with house_style():
-            self.ax_, self.figure_ = axes_for(ax, 6.4, 3.4)
-            groups = list(dict.fromkeys(self.curve["group"]))
-            for j, group in enumerate(groups):
-                own = self.curve["group"].isna() if group is None else self.curve["group"] == group
-                self._draw(
-                    self.curve[own],
-                    factor,
-                    SERIES[j % len(SERIES)],
-                    None if group is None else shortened(str(group)),
-                )
-            self._low, self._high = self.ax_.get_ylim()
-            if self.distribution is not None and len(self.distribution):
-                self._draw_distribution()
-            self._name_axes(suffix)
-            if len(groups) > 1:
-                self.ax_.legend(frameon=False)
-        return self
-
-    def _draw(self, curve: pd.DataFrame, factor: float, colour: str, label: str | None) -> None:
+    def _draw_curve(self, curve: pd.DataFrame, factor: float, color: str, label: str | None) -> None:
         curve = curve.sort_values("target")
         x, y, low, high = (curve[name].to_numpy(dtype=float) for name in ("target", "value", "low", "high"))
         solid = (curve["status"] == "ok").to_numpy()
         for part, weight in ((solid, 1.0), (~solid, 0.4)):
-            reach = _with_neighbours(part)
+            reach = _with_neighbors(part)
             self.ax_.fill_between(
-                x, factor * low, factor * high, where=reach, color=colour, alpha=0.22 * weight, linewidth=0
+                x, factor * low, factor * high, where=reach, color=color, alpha=0.22 * weight, linewidth=0
             )
             line = np.where(reach, factor * y, np.nan)
-            self.ax_.plot(x, line, color=colour, alpha=weight, lw=2, label=label if weight == 1.0 else None)
+            self.ax_.plot(x, line, color=color, alpha=weight, lw=2, label=label if weight == 1.0 else None)
         as_it_is = (curve["kl"] < _NO_MOVE).to_numpy()
-        self.ax_.plot(x[as_it_is], factor * y[as_it_is], "o", color=colour, ms=6, zorder=4)
+        self.ax_.plot(x[as_it_is], factor * y[as_it_is], "o", color=color, ms=6, zorder=4)
 
-    def _draw_distribution(self) -> None:
-        assert self.distribution is not None
+    def _draw_distribution(self, distribution: pd.DataFrame, groups: list[Any]) -> None:
         targets = self.curve["target"].to_numpy(dtype=float)
         low, high = self._low, self._high
         floor, depth = low - 0.16 * (high - low), 0.13 * (high - low)
-        groups = list(dict.fromkeys(self.curve["group"]))
-        for group, bars in self.distribution.groupby("group", sort=False, dropna=False):
+        for group, bars in distribution.groupby("group", sort=False, dropna=False):
             alone = len(groups) == 1 or group not in groups
-            colour = FAINT if alone else SERIES[groups.index(group) % len(SERIES)]
+            color = FAINT if alone else SERIES[groups.index(group) % len(SERIES)]
             width = bars["right"] - bars["left"]
             density = bars["share"] / width
-            self.ax_.bar(
-                bars["left"],
-                density / density.max() * depth,
-                width,
-                floor,
-                align="edge",
-                color=colour,
-                alpha=1.0 if alone else 0.3,
-                linewidth=0,
-            )
+            look = {"align": "edge", "color": color, "alpha": 1.0 if alone else 0.3, "linewidth": 0}
+            self.ax_.bar(bars["left"], density / density.max() * depth, width, floor, **look)
         self.ax_.set_ylim(floor, high)
         margin = 0.02 * np.ptp(targets)
         self.ax_.set_xlim(targets.min() - margin, targets.max() + margin)
@@ -222,9 +179,9 @@ class WhatIfCurveDisplay:
         first = self.curve.iloc[0]
         named = first["feature"] if first["level"] is None else f"{first['feature']} = {first['level']}"
         what = "average" if first["level"] is None else "proportion"
-        self.ax_.set_xlabel(shortened(f"{what} of {named}", 60), parse_math=False)
+        self.ax_.set_xlabel(shorten(f"{what} of {named}", 60), parse_math=False)
         if self.quantity_label:
-            self.ax_.set_ylabel(shortened(self.quantity_label, 40), color=INK, parse_math=False)
+            self.ax_.set_ylabel(shorten(self.quantity_label, 40), color=INK, parse_math=False)
         self.ax_.locator_params(axis="x", nbins=6)
         self.ax_.grid(axis="y")
         self.ax_.tick_params(length=3, color=MUTED)
@@ -240,7 +197,7 @@ def _label(quantity: str, output: str | None) -> str:
     return words if output is None else f"{words} of {output}"
 
 
-def _with_neighbours(part: Bools) -> Bools:
+def _with_neighbors(part: Bools) -> Bools:
     """Points of a part and those next to them, so that parts meet."""
     grown = part.copy()
     grown[1:] |= part[:-1]

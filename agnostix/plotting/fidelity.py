@@ -1,4 +1,4 @@
-"""How far a surrogate may be believed, as numbers and in words."""
+"""How well a surrogate fits the model, as numbers and in words."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.core.explanation import Explanation
-from agnostix.plotting.attributions import half_widths
-from agnostix.plotting.in_row import surrogate_output, values_in_row
+from agnostix.core.explanation.intervals import half_widths
+from agnostix.plotting.attributions import surrogate_dof, surrogate_output, values_in_row
+from agnostix.plotting.words import is_surrogate
 
 CLOSE, ROUGH = 0.8, 0.5
 """Least R² of a surrogate that follows its model closely, and of one that does so roughly."""
 POOR_LEAF = 0.8
-"""Share of equal labels below which a leaf does not speak for the model."""
+"""Share of equal labels below which a leaf is drawn as a warning."""
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How far one output's surrogate follows the model near one row, and what both say of it.
+    """How well one output's surrogate fits the model near one row.
 
     Attributes
     ----------
     r2 : float
-        Weighted share of the variance of the model's answers near the row that
-        the surrogate accounts for; NaN where they do not vary.
+        Weighted R² of the surrogate near the row; NaN where the model is constant there.
     low, high : float
-        Its interval, at most 1; equal to it where it has no error.
+        Its confidence interval, at most 1; both equal r2 where it has no error.
     surrogate_output, output : float
-        The surrogate's answer for the row, and the model's, in explained units.
+        Predictions of surrogate and model for the row, in explained units.
     largest : float
-        Size of the surrogate's largest value.
+        The surrogate's largest |value|.
     n_used, n_features : int
-        Features that the surrogate was given, and that the row has.
+        Features selected for the surrogate, and those of the row.
     """
 
     r2: float
@@ -45,35 +45,23 @@ class Fidelity:
     n_features: int
 
     @classmethod
-    def of(cls, explanation: Explanation, i: int, k: int, confidence_level: float = 0.95) -> Fidelity | None:
-        """Read it from an explanation.
-
-        Parameters
-        ----------
-        explanation : Explanation
-            Of any kind.
-        i, k : int
-            Places of the row and of the output.
-        confidence_level : float, default=0.95
-            Nominal coverage of the interval.
-
-        Returns
-        -------
-        Fidelity or None
-            None where it is no surrogate, or does not tell its R².
-        """
-        told = (explanation.fidelity or {}).get("r2")
-        if explanation.kind != "surrogate" or told is None:
+    def from_explanation(
+        cls, explanation: Explanation, i: int, k: int, confidence_level: float = 0.95
+    ) -> Fidelity | None:
+        """Fidelity of row i and output k; None unless a surrogate with R² was explained."""
+        known = (explanation.fidelity or {}).get("r2")
+        if not is_surrogate(explanation) or known is None:
             return None
-        r2, values = float(told[i, k]), values_in_row(explanation, i, k)
+        r2, values = float(known[i, k]), values_in_row(explanation, i, k)
         errors = explanation.extras.get("r2_std_errors")
-        half = 0.0 if errors is None else float(half_widths(errors[i, k], confidence_level))
+        dof = surrogate_dof(explanation, i, k)
+        half = 0.0 if errors is None else float(half_widths(errors.array[i, k], confidence_level, dof))
         return cls(
             r2=r2,
             low=r2 - half,
             high=min(r2 + half, 1.0),
             surrogate_output=surrogate_output(explanation, i, k),
-            output=float(explanation.outputs[i, k]),
+            output=float("nan") if explanation.outputs is None else float(explanation.outputs[i, k]),
             largest=float(np.nanmax(np.abs(values), initial=0.0)),
             n_used=int(np.isfinite(values).sum()),
             n_features=int(np.isfinite(explanation.values[i, :, k]).sum()),
@@ -81,12 +69,12 @@ class Fidelity:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the model's answers near the row do not vary."""
+        """Whether the model is constant near the row."""
         return bool(np.isnan(self.r2))
 
     @property
     def follows(self) -> str:
-        """Whether it follows the model "closely", "roughly" or "poorly", by the lower end of the interval."""
+        """How the surrogate follows the model, by the lower end of the interval of R²."""
         return how_closely(self.low)
 
     @property
@@ -96,85 +84,56 @@ class Fidelity:
 
     @property
     def is_off(self) -> bool:
-        """Whether the two answers for the row itself lie farther apart than any value reaches."""
+        """Whether the two predictions for the row differ by more than the largest value."""
         return abs(self.output - self.surrogate_output) > self.largest
 
     @property
     def r2_words(self) -> str:
         """R² with its interval."""
         if self.high - self.low <= 0.0:
-            return f"R² {r2_words(self.r2)}"
+            return f"R² {format_r2(self.r2)}"
         if not np.isfinite(self.low):
-            return f"R² {r2_words(self.r2)}, of unknown error"
-        ends = (r2_words(end, like=self.r2) for end in (self.low, self.high))
-        return f"R² {r2_words(self.r2)} ({' to '.join(ends)})"
+            return f"R² {format_r2(self.r2)}, of unknown error"
+        ends = (format_r2(end, like=self.r2) for end in (self.low, self.high))
+        return f"R² {format_r2(self.r2)} ({' to '.join(ends)})"
 
     @property
     def words(self) -> str:
-        """All in one line, for a picture."""
+        """R², selected features and how closely the surrogate follows, in one line."""
         if self.is_constant:
             return "The model is constant near the row."
         held = f" with {self.n_used} of {self.n_features} features" if self.n_used < self.n_features else ""
         return f"{self.r2_words}{held}: the surrogate follows the model {self.follows}"
 
 
+def describe_fidelity(explanation: Explanation, i: int, k: int, level: float) -> tuple[str, bool]:
+    """Fidelity of row i and output k in words (empty without a surrogate), and whether it is poor."""
+    fidelity = Fidelity.from_explanation(explanation, i, k, level)
+    return (fidelity.words, fidelity.is_poor) if fidelity else ("", False)
+
+
 def how_closely(low: float) -> str:
-    """In a word how a simpler model follows the model.
-
-    Parameters
-    ----------
-    low : float
-        Lower end of the interval of its R².
-
-    Returns
-    -------
-    {"closely", "roughly", "poorly"}
-    """
+    """The word "closely", "roughly" or "poorly", by the lower end of the interval of R²."""
     return "closely" if low >= CLOSE else "roughly" if low >= ROUGH else "poorly"
 
 
-def fidelity_over_rows(explanation: Explanation, k: int, confidence_level: float = 0.95) -> str:
-    """How far the surrogates of all rows follow the model, in one line.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of any kind.
-    k : int
-        Place of the output.
-    confidence_level : float, default=0.95
-        Of the intervals by which they are judged.
-
-    Returns
-    -------
-    str
-        Empty where they are no surrogates, or do not tell their R².
-    """
-    found = [Fidelity.of(explanation, i, k, confidence_level) for i in range(len(explanation))]
-    known = [one for one in found if one is not None and not one.is_constant]
+def describe_fidelity_over_rows(explanation: Explanation, k: int, level: float = 0.95) -> str:
+    """Range and median of the rows' R², in one line; empty without surrogates."""
+    rows = [Fidelity.from_explanation(explanation, i, k, level) for i in range(len(explanation))]
+    known = [row for row in rows if row is not None and not row.is_constant]
     if not known:
-        return "The model is constant near all rows." if any(found) else ""
-    r2 = np.array([one.r2 for one in known])
-    n_poor = sum(one.is_poor for one in known)
-    many = f"all {n_poor}" if n_poor == len(found) else f"{n_poor} of {len(found)}"
+        return "The model is constant near all rows." if any(rows) else ""
+    r2 = np.array([row.r2 for row in known])
+    n_poor = sum(row.is_poor for row in known)
+    many = f"all {n_poor}" if n_poor == len(rows) else f"{n_poor} of {len(rows)}"
     poor = f"; poor for {many} rows" if n_poor else ""
-    return f"R² {r2_words(r2.min())} to {r2_words(r2.max())}, median {r2_words(float(np.median(r2)))}{poor}"
+    return (
+        f"R² {format_r2(r2.min())} to {format_r2(r2.max())}, median {format_r2(float(np.median(r2)))}{poor}"
+    )
 
 
-def r2_words(r2: float, like: float | None = None) -> str:
-    """An R², with more digits where it would print as 1 and is none.
-
-    Parameters
-    ----------
-    r2 : float
-        At most 1.
-    like : float, default=None
-        Another, whose digits it is given.
-
-    Returns
-    -------
-    str
-    """
+def format_r2(r2: float, like: float | None = None) -> str:
+    """R² with two decimals, or as many as keep it (or `like`) from reading as 1."""
     decimals, settles = 2, r2 if like is None else like
     while decimals < 4 and settles < 1.0 - 5e-7 and float(f"{settles:.{decimals}f}") == 1.0:
         decimals += 1

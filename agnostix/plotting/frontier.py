@@ -1,33 +1,34 @@
-"""How faithful trees of each size are."""
+"""Fidelity of surrogate trees by their size."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.attributions import half_widths
-from agnostix.plotting.marks import limits, write_ticks
-from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, axes_for, house_style
+from agnostix.core.explanation.intervals import half_widths
+from agnostix.plotting.artists import find_limits, write_ticks
+from agnostix.plotting.display import Display
+from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED
 from agnostix.plotting.tree import LEVEL
 
 
-class FrontierDisplay:
-    """Fidelity against the number of leaves, with bands of 95 %, and the size that was chosen.
+@dataclass(eq=False, repr=False)
+class FrontierDisplay(Display):
+    """Fidelity against the number of leaves, with 95 % intervals, and the chosen size.
 
     Parameters
     ----------
     sizes : DataFrame
-        A size in each row: leaves, r2, r2_std_error, chosen; of classifiers fidelity,
+        One row per size: leaves, r2, r2_std_error, chosen; for classifiers fidelity,
         fidelity_low, fidelity_high.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
 
     Examples
     --------
@@ -43,17 +44,16 @@ class FrontierDisplay:
     1
     """
 
-    def __init__(self, sizes: pd.DataFrame) -> None:
-        self.sizes = sizes
+    sizes: pd.DataFrame
 
     @classmethod
     def from_estimator(cls, estimator: Any) -> FrontierDisplay:
-        """Take a fitted `MimicTree`.
+        """Select the sizes of a fitted `MimicTree`.
 
         Parameters
         ----------
         estimator : MimicTree
-            A fitted one.
+            A fitted surrogate tree.
 
         Returns
         -------
@@ -61,47 +61,27 @@ class FrontierDisplay:
         """
         return cls(estimator.frontier_)
 
-    def frame(self) -> pd.DataFrame:
-        """The data behind the picture.
+    def _figsize(self) -> tuple[float, float]:
+        return 6.4, 3.8
 
-        Returns
-        -------
-        DataFrame
-        """
-        return self.sizes.copy()
+    def _draw(self) -> None:
+        half = half_widths(self.sizes["r2_std_error"], LEVEL)
+        r2 = self.sizes["r2"]
+        self._draw_curve("R² of the answers", r2, r2 - half, r2 + half, CONTRAST)
+        if "fidelity" in self.sizes:
+            ends = (self.sizes["fidelity_low"], self.sizes["fidelity_high"])
+            self._draw_curve("share of equal labels", self.sizes["fidelity"], *ends, ACCENT)
+        self._mark_chosen()
+        self.ax_.set(xlabel="leaves", ylabel="fidelity on rows not grown on", ylim=self._limits())
+        self.ax_.grid(axis="y")
+        write_ticks(self.ax_.yaxis, "")
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.legend(loc="lower right", frameon=False)
 
-    def plot(self, ax: Any = None) -> FrontierDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default.
-
-        Returns
-        -------
-        self : FrontierDisplay
-        """
-        with house_style():
-            self.ax_, self.figure_ = axes_for(ax, 6.4, 3.8)
-            half = half_widths(self.sizes["r2_std_error"], LEVEL)
-            r2 = self.sizes["r2"]
-            self._draw("R² of the answers", r2, r2 - half, r2 + half, CONTRAST)
-            if "fidelity" in self.sizes:
-                ends = (self.sizes["fidelity_low"], self.sizes["fidelity_high"])
-                self._draw("share of equal labels", self.sizes["fidelity"], *ends, ACCENT)
-            self._mark_chosen()
-            self.ax_.set(xlabel="leaves", ylabel="fidelity on rows not grown on", ylim=self._limits())
-            self.ax_.grid(axis="y")
-            write_ticks(self.ax_.yaxis, "")
-            self.ax_.xaxis.get_major_locator().set_params(integer=True)
-            self.ax_.legend(loc="lower right", frameon=False)
-        return self
-
-    def _draw(self, name: str, middle: Any, low: Any, high: Any, colour: str) -> None:
+    def _draw_curve(self, name: str, middle: Any, low: Any, high: Any, color: str) -> None:
         leaves = self.sizes["leaves"]
-        self.ax_.fill_between(leaves, low, high, color=colour, alpha=0.15, lw=0)
-        self.ax_.plot(leaves, middle, "o-", color=colour, ms=4, lw=1.5, label=name)
+        self.ax_.fill_between(leaves, low, high, color=color, alpha=0.15, lw=0)
+        self.ax_.plot(leaves, middle, "o-", color=color, ms=4, lw=1.5, label=name)
 
     def _mark_chosen(self) -> None:
         leaves = float(self.sizes.loc[self.sizes["chosen"], "leaves"].iloc[0])
@@ -111,5 +91,5 @@ class FrontierDisplay:
 
     def _limits(self) -> tuple[float, float]:
         shown = self.sizes[[name for name in ("fidelity", "r2") if name in self.sizes]].to_numpy()
-        low, _ = limits(shown[np.isfinite(shown)])
+        low, _ = find_limits(shown[np.isfinite(shown)])
         return max(low, -0.1), 1.02

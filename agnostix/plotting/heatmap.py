@@ -1,64 +1,65 @@
-"""All rows and features at once."""
+"""Heatmap: all rows and features at once."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
-from agnostix.plotting.attributions import check_most, largest_first, output_index, row_labels
-from agnostix.plotting.in_row import check_same_features
-from agnostix.plotting.marks import diverging, limits, write_ticks
-from agnostix.plotting.style import FAINT, INK, MUTED, axes_for, house_style, shortened
-from agnostix.plotting.words import count_words, effect_words, in_lines, named
+from agnostix.plotting.artists import add_colorbar, diverging, find_limits, write_ticks
+from agnostix.plotting.attributions import check_same_features, find_output, order_by_size, row_labels
+from agnostix.plotting.display import ExplanationDisplay
+from agnostix.plotting.style import INK, MUTED, shorten
+from agnostix.plotting.words import describe_quantity, format_count, label_feature, wrap_lines
 
 _ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}
 _MOST_CLUSTERED = 600
-"""Rows whose tree is built; others are put beside the most similar of these."""
+"""Rows that are clustered; others are placed beside the most similar of these."""
 _MOST_NAMED = 25
 """Rows up to which each is named."""
 _MOST_COLUMNS = 800
-"""Columns of the picture, of which a screen has not many more."""
+"""Columns of the picture, about as many as a screen has."""
 _LINE = 3.2
-"""Room for the output's line, in features."""
+"""Height of the output's line, in features."""
 _CLIPPED = 0.01
 """Share of the cells that may lie beyond the ends of the palette."""
 
 
-class HeatmapDisplay:
-    """Rows side by side, features below each other, the output as a line on top.
+@dataclass(eq=False, repr=False)
+class HeatmapDisplay(ExplanationDisplay):
+    """Rows side by side, features below each other, the output as a line on top; or pairs of features.
 
-    Blue raises the output and orange lowers it, with paper at 0; the ends of the
-    palette leave out at most one cell in a hundred, and then the scale has a
-    point there. Beyond 800 rows, neighbours share a cell, which has their mean.
+    Blue raises the output and orange lowers it, with white at 0. The ends of the
+    palette leave out at most one cell in a hundred, marked by a pointed end of the
+    color scale. Beyond 800 rows, neighbors share a cell, which shows their mean.
 
     Parameters
     ----------
     cells : DataFrame
-        A feature in a row, in each row: feature, row, value, output, base; in
-        model output units, features and rows in the order they are drawn in.
+        One row per feature and row: feature, row, value, output, base (NaN where
+        unknown); or per pair of features: feature, other, value. In units of the
+        output, in the order of the picture.
     n_features : int, default=None
-        How many there are, drawn or not; those drawn by default.
+        Features of the explanation, drawn or not; by default those drawn.
     output_name : str, default="output"
-        What is explained.
+        Name of the line on top.
     quantity_label : str, default="value"
-        Name of the scale.
+        Name of the color scale.
     rows_label : str, default="rows"
         Name of the horizontal axis.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
-    output_ax_ : matplotlib Axes
-        The line's, within `ax_`.
+    output_ax_ : matplotlib Axes or None
+        Axes of the line, within `ax_`; None without outputs.
     colorbar_ : matplotlib Colorbar
-        The scale.
+        The color scale.
 
     Examples
     --------
@@ -73,19 +74,14 @@ class HeatmapDisplay:
     (1326, 5)
     """
 
-    def __init__(
-        self,
-        cells: pd.DataFrame,
-        n_features: int | None = None,
-        output_name: str = "output",
-        quantity_label: str = "value",
-        rows_label: str = "rows",
-    ) -> None:
-        self.cells = cells
-        self.n_features = n_features
-        self.output_name = output_name
-        self.quantity_label = quantity_label
-        self.rows_label = rows_label
+    cells: pd.DataFrame
+    n_features: int | None = None
+    output_name: str = "output"
+    quantity_label: str = "value"
+    rows_label: str = "rows"
+
+    name: ClassVar[str] = "heatmap"
+    dims: ClassVar = (("row", "feature", "output"), ("feature", "feature"), ("feature", "feature", "output"))
 
     @classmethod
     def from_explanation(
@@ -96,118 +92,73 @@ class HeatmapDisplay:
         order: str = "cluster",
         max_features: int = 12,
     ) -> HeatmapDisplay:
-        """Take one output.
+        """Select one output.
 
         Parameters
         ----------
         explanation : Explanation
-            What an explainer's `explain` returned.
+            The result of `explain`.
         output : str or int, default=None
-            Name or place of the output; by default the only one, or the last of two.
+            Name or position of the output; by default the only one, or the second of two.
         order : {"cluster", "output"}, default="cluster"
             Rows with similar values side by side, by hierarchical clustering of
-            all features' values, or rows in the order of the output.
+            all features' values, or rows in the order of the output. Pairs of
+            features are in the order of their mean |value|.
         max_features : int, default=12
-            How many are drawn: those with the largest mean size.
+            Features drawn: those with the largest mean |value|.
 
         Returns
         -------
         HeatmapDisplay
         """
-        check_most(max_features)
+        cls._check(explanation, max_features)
         if order not in _ORDERS:
             raise ValueError(f"order must be one of {', '.join(map(repr, _ORDERS))}; got {order!r}.")
         check_same_features(explanation)
-        k = output_index(explanation, output)
-        values, outputs = explanation.values[:, :, k], explanation.outputs[:, k]
-        features = largest_first(values)
+        k = find_output(explanation, output) if "output" in explanation.dims else 0
+        name = explanation.output_names[k] if explanation.output_names else "the output"
+        label = describe_quantity(explanation, name)
+        if "row" not in explanation.dims:
+            cells, n_features = _pairs(explanation, k, max_features)
+            return cls(cells, n_features, name, label, "")
+        if order == "output" and explanation.outputs is None:
+            raise ValueError("order='output' needs outputs, and this explanation has none; use 'cluster'.")
+        values = explanation.values[:, :, k]
+        outputs = np.nansum(values, axis=1) if explanation.outputs is None else explanation.outputs[:, k]
+        features = order_by_size(values)
         rows = _by_similarity(values, outputs) if order == "cluster" else np.argsort(outputs, kind="stable")
         cells = _cells(explanation, features[:max_features], rows, k)
-        name = explanation.output_names[k]
         count = f"{len(rows):,} rows" if len(rows) > 1 else "1 row"
         rows_label = f"{count}, {_ORDERS[order]}" if len(rows) > 1 else count
-        return cls(cells, len(features), name, effect_words(explanation.kind, name), rows_label)
+        return cls(cells, len(features), name, label, rows_label)
 
-    @classmethod
-    def from_explainer(
-        cls,
-        explainer: Any,
-        X: Any,
-        *,
-        output: str | int | None = None,
-        order: str = "cluster",
-        max_features: int = 12,
-        **explain: Any,
-    ) -> HeatmapDisplay:
-        """Explain rows and take them.
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys(self.cells["feature"]))
 
-        Parameters
-        ----------
-        explainer : BaseExplainer
-            A fitted one.
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            The rows.
-        output : str or int, default=None
-            Name or place of the output; by default the only one, or the last of two.
-        order : {"cluster", "output"}, default="cluster"
-            Rows with similar values side by side, or rows in the order of the output.
-        max_features : int, default=12
-            How many are drawn: those with the largest mean size.
-        **explain : dict
-            Passed to `explain`.
+    @property
+    def _line(self) -> float:
+        """Height of the output's line, in features; 0 without outputs."""
+        return _LINE if "output" in self.cells and self.cells["output"].notna().any() else 0.0
 
-        Returns
-        -------
-        HeatmapDisplay
-        """
-        explanation = explainer.explain(X, **explain)
-        return cls.from_explanation(explanation, output=output, order=order, max_features=max_features)
+    def _figsize(self) -> tuple[float, float]:
+        return 7.2, max(2.0, 0.7 + 0.28 * (len(self._names()) + self._line))
 
-    def frame(self) -> pd.DataFrame:
-        """The data behind the picture, features and rows in its order.
-
-        Returns
-        -------
-        DataFrame
-        """
-        return self.cells.copy()
-
-    def plot(
-        self, ax: Any = None, *, factor: float = 1.0, suffix: str = "", cmap: Any = None
-    ) -> HeatmapDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default.
-        factor : float, default=1.0
-            All numbers are multiplied by it, for example to per cent.
-        suffix : str, default=""
-            Unit after the numbers.
-        cmap : str or matplotlib Colormap, default=None
-            A diverging palette; the house's own by default.
-
-        Returns
-        -------
-        self : HeatmapDisplay
-        """
-        with house_style():
-            names = list(dict.fromkeys(self.cells["feature"]))
-            self.ax_, self.figure_ = axes_for(ax, 7.2, max(2.0, 0.7 + 0.28 * (len(names) + _LINE)))
-            matrix = factor * self.cells["value"].to_numpy(dtype=float).reshape(len(names), -1)
-            self._draw(matrix, diverging() if cmap is None else cmap, suffix)
-            self._name_axes(names, matrix.shape[1])
+    def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
+        names = self._names()
+        matrix = factor * self.cells["value"].to_numpy(dtype=float).reshape(len(names), -1)
+        self._draw_cells(matrix, diverging() if cmap is None else cmap, suffix)
+        self._name_axes(names, matrix.shape[1])
+        self.output_ax_: Any = None
+        if self._line:
             self._draw_outputs(factor, suffix, *matrix.shape)
-        return self
 
-    def _draw(self, matrix: Floats, cmap: Any, suffix: str) -> None:
+    def _draw_cells(self, matrix: Floats, cmap: Any, suffix: str) -> None:
         sizes = np.abs(matrix[np.isfinite(matrix)])
         most = float(np.quantile(sizes, 1 - _CLIPPED, method="higher")) if sizes.size else 0.0
         most = most or float(sizes.max(initial=0.0)) or 1.0
         n_features, n_rows = matrix.shape
         image = self.ax_.imshow(
-            np.ma.masked_invalid(_neighbours_together(matrix)),
+            np.ma.masked_invalid(_pool_neighbors(matrix)),
             cmap=cmap,
             vmin=-most,
             vmax=most,
@@ -217,17 +168,12 @@ class HeatmapDisplay:
         )
         extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
         beyond = extend[bool((matrix < -most).any()), bool((matrix > most).any())]
-        self.colorbar_ = self.figure_.colorbar(
-            image, ax=self.ax_, extend=beyond, aspect=30, fraction=0.06, pad=0.02
-        )
-        width = min(34, max(15, int(3.2 * (n_features + _LINE))))
-        self.colorbar_.outline.set_edgecolor(FAINT)
-        self.colorbar_.set_label(in_lines(self.quantity_label, width, 3), parse_math=False)
-        self.colorbar_.locator.set_params(nbins=6)
-        write_ticks(self.colorbar_.ax.yaxis, suffix)
+        width = min(34, max(15, int(3.2 * (n_features + self._line))))
+        look = {"extend": beyond, "aspect": 30}
+        self.colorbar_ = add_colorbar(image, self.ax_, self.quantity_label, suffix, width, **look)
 
     def _draw_outputs(self, factor: float, suffix: str, n_features: int, n_rows: int) -> None:
-        """A line in room left above the features."""
+        """The outputs and their base value as lines above the features."""
         outputs, base = (
             factor * self.cells[name].to_numpy(dtype=float)[:n_rows] for name in ("output", "base")
         )
@@ -239,31 +185,33 @@ class HeatmapDisplay:
         look = {"lw": 0.6 if n_rows > _MOST_COLUMNS else 1.0, "marker": "o" if n_rows == 1 else None}
         self.output_ax_.plot(places, outputs, color=INK, **look)
         self.output_ax_.set_xlim(-0.5, n_rows - 0.5)
-        self.output_ax_.set_ylim(limits(outputs, base, margin=0.1))
+        self.output_ax_.set_ylim(find_limits(outputs, base, margin=0.1))
         self.output_ax_.set_xticks([])
         self.output_ax_.spines["bottom"].set_visible(False)
         self.output_ax_.locator_params(axis="y", nbins=3)
-        name = in_lines(self.output_name, 34, 1)
+        name = wrap_lines(self.output_name, 34, 1)
         self.output_ax_.set_title(name, fontsize=10, fontweight="normal", pad=3, parse_math=False)
         write_ticks(self.output_ax_.yaxis, suffix)
 
     def _name_axes(self, names: list[str], n_rows: int) -> None:
-        self.ax_.set_yticks(range(len(names))[::-1], [named(n) for n in names], color=INK, parse_math=False)
+        self.ax_.set_yticks(
+            range(len(names))[::-1], [label_feature(n) for n in names], color=INK, parse_math=False
+        )
         self.ax_.tick_params(axis="y", length=0)
         self.ax_.set_xticks([])
-        if n_rows <= _MOST_NAMED:
-            rows = [shortened(str(row), 16) for row in self.cells["row"].iloc[:n_rows]]
+        if n_rows <= _MOST_NAMED or "other" in self.cells:
+            rows = [shorten(str(row), 16) for row in self.cells.iloc[:n_rows, 1]]
             self.ax_.set_xticks(range(n_rows), rows, parse_math=False)
             if sum(map(len, rows)) + n_rows > 60:
                 self.ax_.tick_params(axis="x", rotation=90)
         for spine in self.ax_.spines.values():
             spine.set_visible(False)
         self.ax_.set_xlabel(self.rows_label, parse_math=False)
-        self.ax_.set_ylabel(count_words(len(names), self.n_features or len(names)), color=MUTED)
+        self.ax_.set_ylabel(format_count(len(names), self.n_features or len(names)), color=MUTED)
 
 
-def _neighbours_together(matrix: Floats) -> Floats:
-    """Means of neighbouring rows where there are more than a picture has columns."""
+def _pool_neighbors(matrix: Floats) -> Floats:
+    """Means of neighboring rows where there are more than a picture has columns."""
     n_rows = matrix.shape[1]
     if n_rows <= _MOST_COLUMNS:
         return matrix
@@ -277,19 +225,31 @@ def _neighbours_together(matrix: Floats) -> Floats:
 def _cells(explanation: Explanation, features: Any, rows: Any, k: int) -> pd.DataFrame:
     labels = row_labels(explanation)
     n_features = len(features)
+    unknown = np.full((len(labels), k + 1), np.nan)
+    ends = {"output": explanation.outputs, "base": explanation.base_values}
+    known = {name: unknown if array is None else array for name, array in ends.items()}
     return pd.DataFrame(
         {
             "feature": np.repeat([explanation.feature_names[j] for j in features], len(rows)),
             "row": [labels[i] for i in rows] * n_features,
             "value": explanation.values[np.ix_(rows, features, [k])][:, :, 0].T.ravel(),
-            "output": np.tile(explanation.outputs[rows, k], n_features),
-            "base": np.tile(explanation.base_values[rows, k], n_features),
+            **{name: np.tile(ends[rows, k], n_features) for name, ends in known.items()},
         }
     )
 
 
+def _pairs(explanation: Explanation, k: int, max_features: int) -> tuple[pd.DataFrame, int]:
+    """Cells of pairs of features, and how many features there are."""
+    values = explanation.values[..., k] if explanation.values.ndim == 3 else explanation.values
+    order = order_by_size(np.concatenate([values, values.T]))
+    places = order[:max_features]
+    names = [explanation.feature_names[j] for j in places]
+    columns = {"feature": np.repeat(names, len(names)), "other": names * len(names)}
+    return pd.DataFrame(columns | {"value": values[np.ix_(places, places)].ravel()}), len(order)
+
+
 def _by_similarity(values: Floats, outputs: Floats) -> Codes:
-    """Rows in the order of the leaves of a tree, its end with the higher outputs to the right."""
+    """Rows in the order of a dendrogram's leaves, the half with the higher outputs to the right."""
     from scipy.spatial.distance import cdist
 
     values = np.nan_to_num(values)

@@ -1,20 +1,23 @@
-"""The outcome over two averages at once."""
+"""What-if map: the outcome over the averages of two features."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.style import INK, MUTED, axes_for, house_style, shortened
+from agnostix.plotting.display import Display
+from agnostix.plotting.style import INK, MUTED, shorten
 
 
-class WhatIfMapDisplay:
+@dataclass(eq=False, repr=False)
+class WhatIfMapDisplay(Display):
     """The outcome over the averages of two features.
 
-    Dots mark pairs with thin support, blanks pairs that no reweighting of the
-    rows reaches, the cross the data as they are.
+    Dots mark pairs with a small effective sample size, blanks pairs that no
+    reweighting of the rows reaches, the cross the data as they are.
 
     Parameters
     ----------
@@ -25,12 +28,10 @@ class WhatIfMapDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
     colorbar_ : matplotlib Colorbar
-        The scale.
+        The color scale.
 
     Examples
     --------
@@ -45,26 +46,25 @@ class WhatIfMapDisplay:
     25
     """
 
-    def __init__(self, grid: pd.DataFrame, names: tuple[str, str]) -> None:
-        self.grid = grid
-        self.names = names
+    grid: pd.DataFrame
+    names: tuple[str, str]
 
     @classmethod
     def from_explainer(
         cls, explainer: Any, first: Any, second: Any, *, output: str | None = None, n_targets: int = 15
     ) -> WhatIfMapDisplay:
-        """Compute the grid and take one output.
+        """Compute the grid and select one output.
 
         Parameters
         ----------
         explainer : EntropicProjection
-            A fitted one.
+            A fitted explainer.
         first, second : str or tuple of (str, level)
-            What is moved.
+            The averages that are moved.
         output : str, default=None
             Which output; the last by default.
         n_targets : int, default=15
-            Targets of each.
+            Targets of each average.
 
         Returns
         -------
@@ -74,47 +74,23 @@ class WhatIfMapDisplay:
         output = grid["output"].iloc[-1] if output is None else output
         return cls(grid[grid["output"] == output].reset_index(drop=True), (_named(first), _named(second)))
 
-    def frame(self) -> pd.DataFrame:
-        """The data behind the picture.
+    def _figsize(self) -> tuple[float, float]:
+        return 5.6, 4.2
 
-        Returns
-        -------
-        DataFrame
-        """
-        return self.grid.copy()
-
-    def plot(self, ax: Any = None, *, cmap: str = "cividis") -> WhatIfMapDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default.
-        cmap : str, default="cividis"
-            A sequential palette.
-
-        Returns
-        -------
-        self : WhatIfMapDisplay
-        """
-        with house_style():
-            self.ax_, self.figure_ = axes_for(ax, 5.6, 4.2)
-            table = self.grid.pivot(index="second_target", columns="first_target", values="value")
-            x, y = table.columns.to_numpy(dtype=float), table.index.to_numpy(dtype=float)
-            image = self.ax_.pcolormesh(x, y, np.ma.masked_invalid(table.to_numpy()), cmap=cmap)
-            image.set_rasterized(True)
-            thin = self.grid[self.grid["status"].isin(["thin", "boundary"])]
-            self.ax_.plot(thin["first_target"], thin["second_target"], ".", color=INK, ms=2, alpha=0.6)
-            start = self.grid[self.grid["kl"] < 1e-10]
-            self.ax_.plot(start["first_target"], start["second_target"], "+", color=INK, ms=11, mew=2)
-            self.colorbar_ = self.figure_.colorbar(image, ax=self.ax_)
-            self.colorbar_.outline.set_edgecolor(MUTED)
-            self.colorbar_.set_label(
-                shortened(f"mean of {self.grid['output'].iloc[0]}", 50), parse_math=False
-            )
-            self.ax_.set_xlabel(shortened(f"average of {self.names[0]}", 60), parse_math=False)
-            self.ax_.set_ylabel(shortened(f"average of {self.names[1]}", 50), parse_math=False)
-        return self
+    def _draw(self, cmap: Any = "cividis") -> None:
+        table = self.grid.pivot(index="second_target", columns="first_target", values="value")
+        x, y = table.columns.to_numpy(dtype=float), table.index.to_numpy(dtype=float)
+        image = self.ax_.pcolormesh(x, y, np.ma.masked_invalid(table.to_numpy()), cmap=cmap)
+        image.set_rasterized(True)
+        thin = self.grid[self.grid["status"].isin(["thin", "boundary"])]
+        self.ax_.plot(thin["first_target"], thin["second_target"], ".", color=INK, ms=2, alpha=0.6)
+        start = self.grid[self.grid["kl"] < 1e-10]
+        self.ax_.plot(start["first_target"], start["second_target"], "+", color=INK, ms=11, mew=2)
+        self.colorbar_ = self.figure_.colorbar(image, ax=self.ax_)
+        self.colorbar_.outline.set_edgecolor(MUTED)
+        self.colorbar_.set_label(shorten(f"mean of {self.grid['output'].iloc[0]}", 50), parse_math=False)
+        self.ax_.set_xlabel(shorten(f"average of {self.names[0]}", 60), parse_math=False)
+        self.ax_.set_ylabel(shorten(f"average of {self.names[1]}", 50), parse_math=False)
 
 
 def _named(place: Any) -> str:

@@ -1,41 +1,42 @@
-"""How faithful a tree is leaf by leaf."""
+"""Fidelity of a surrogate tree by leaf."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from agnostix.plotting.artists import write_ticks
+from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
-from agnostix.plotting.marks import write_ticks
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, axes_for, house_style, shortened
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, shorten
 
 _MOST = 68
 """Characters of a rule."""
 
 
-class LeavesDisplay:
+@dataclass(eq=False, repr=False)
+class LeavesDisplay(Display):
     """The fidelity of each leaf with its interval, the worst at the top.
 
-    Of numbers it is the root mean squared error. Long rules are named by their
-    end. The size of a dot is the share of the given rows that come to the leaf; the
-    dashed line is the fidelity over all of them. Leaves below 0.8 are orange.
-    Leaves that no row tested have no dot.
+    For regression it is the root mean squared error. Long rules are named by their
+    end. The size of a dot is the share of the training rows in the leaf; the dashed
+    line is the fidelity over all rows. Leaves below 0.8 are orange. Leaves without a
+    test row have no dot.
 
     Parameters
     ----------
     leaves : DataFrame
-        A leaf in each row: rule, coverage, rmse; of classifiers label, fidelity, fidelity_low, fidelity_high.
+        One row per leaf: rule, coverage, rmse; for classifiers label, fidelity, fidelity_low, fidelity_high.
     overall : float, default=None
         Fidelity over all rows.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
 
     Examples
     --------
@@ -51,18 +52,17 @@ class LeavesDisplay:
     True
     """
 
-    def __init__(self, leaves: pd.DataFrame, overall: float | None = None) -> None:
-        self.leaves = leaves
-        self.overall = overall
+    leaves: pd.DataFrame
+    overall: float | None = None
 
     @classmethod
     def from_estimator(cls, estimator: Any) -> LeavesDisplay:
-        """Take a fitted `MimicTree`.
+        """Select the leaves of a fitted `MimicTree`.
 
         Parameters
         ----------
         estimator : MimicTree
-            A fitted one.
+            A fitted surrogate tree.
 
         Returns
         -------
@@ -71,60 +71,47 @@ class LeavesDisplay:
         return cls(estimator.leaves_, estimator.fidelity_.label)
 
     def frame(self) -> pd.DataFrame:
-        """The data behind the picture.
+        """The numbers behind the picture: the leaves, the worst first.
 
         Returns
         -------
         DataFrame
-            The leaves, the worst first.
         """
         if self._is_classifier:
             return self.leaves.sort_values("fidelity", kind="stable", na_position="last")
         return self.leaves.sort_values("rmse", ascending=False, kind="stable", na_position="last")
 
-    def plot(self, ax: Any = None) -> LeavesDisplay:
-        """Draw.
+    def _figsize(self) -> tuple[float, float]:
+        return 9.0, 0.36 * len(self.leaves) + 1.2
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default.
-
-        Returns
-        -------
-        self : LeavesDisplay
-        """
-        with house_style():
-            told = self.frame()
-            self.ax_, self.figure_ = axes_for(ax, 9.0, 0.36 * len(told) + 1.2)
-            name = "fidelity" if self._is_classifier else "rmse"
-            numbers = told[name].to_numpy()
-            for place, (_, leaf) in enumerate(told.iterrows()):
-                self._draw(place, leaf, name)
-            if self._is_classifier and self.overall is not None:
-                self.ax_.axvline(self.overall, color=MUTED, lw=1, ls="--", zorder=0)
-            self._write_axes(told, numbers)
-        return self
+    def _draw(self) -> None:
+        leaves = self.frame()
+        name = "fidelity" if self._is_classifier else "rmse"
+        for place, (_, leaf) in enumerate(leaves.iterrows()):
+            self._draw_leaf(place, leaf, name)
+        if self._is_classifier and self.overall is not None:
+            self.ax_.axvline(self.overall, color=MUTED, lw=1, ls="--", zorder=0)
+        self._name_axes(leaves, leaves[name].to_numpy())
 
     @property
     def _is_classifier(self) -> bool:
         return "fidelity" in self.leaves
 
-    def _draw(self, place: int, leaf: Any, name: str) -> None:
+    def _draw_leaf(self, place: int, leaf: Any, name: str) -> None:
         if not np.isfinite(leaf[name]):
             return
-        colour = CONTRAST if name == "fidelity" and leaf[name] < POOR_LEAF else ACCENT
+        color = CONTRAST if name == "fidelity" and leaf[name] < POOR_LEAF else ACCENT
         if name == "fidelity":
             ends = [leaf["fidelity_low"], leaf["fidelity_high"]]
-            self.ax_.plot(ends, [place, place], color=colour, lw=1.4)
-        self.ax_.scatter(leaf[name], place, s=14 + 260 * leaf["coverage"], color=colour, zorder=3)
+            self.ax_.plot(ends, [place, place], color=color, lw=1.4)
+        self.ax_.scatter(leaf[name], place, s=14 + 260 * leaf["coverage"], color=color, zorder=3)
 
-    def _write_axes(self, told: pd.DataFrame, numbers: Any) -> None:
-        says = [f"  →  {label}" for label in told["label"]] if self._is_classifier else [""] * len(told)
-        rules = [rule if len(rule) <= _MOST else "…" + rule[1 - _MOST :] for rule in told["rule"]]
-        words = [rule + shortened(one, 22) for rule, one in zip(rules, says, strict=True)]
-        self.ax_.set_yticks(range(len(told)), words, fontsize=8.5, color=INK, parse_math=False)
-        self.ax_.set_ylim(len(told) - 0.4, -0.6)
+    def _name_axes(self, leaves: pd.DataFrame, numbers: Any) -> None:
+        labels = [f"  →  {label}" for label in leaves["label"]] if self._is_classifier else [""] * len(leaves)
+        rules = [rule if len(rule) <= _MOST else "…" + rule[1 - _MOST :] for rule in leaves["rule"]]
+        words = [rule + shorten(one, 22) for rule, one in zip(rules, labels, strict=True)]
+        self.ax_.set_yticks(range(len(leaves)), words, fontsize=8.5, color=INK, parse_math=False)
+        self.ax_.set_ylim(len(leaves) - 0.4, -0.6)
         what = "share of rows with the model's label" if self._is_classifier else "root mean squared error"
         self.ax_.set_xlabel(what)
         highest = np.nanmax(numbers, initial=0.0)

@@ -1,4 +1,4 @@
-"""A text in pieces: which characters belong to which word, and where they stand when set in lines."""
+"""Texts in tokens: which characters belong to which word, and where they stand when broken into lines."""
 
 from __future__ import annotations
 
@@ -18,64 +18,37 @@ _CHUNK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]|[^\S\n\r\v\f\x85\u2028\u20
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Characters side by side that belong to one feature, or to none.
-
-    Attributes
-    ----------
-    text : str
-        The characters.
-    place : int
-        The feature's place; -1 for none.
-    """
+class Token:
+    """Adjacent characters of one feature, given by its place; -1 for characters of none."""
 
     text: str
     place: int
 
 
 @dataclass(frozen=True)
-class SetPiece:
-    """A piece in its line.
+class PlacedToken:
+    """A token in its line, counted from 0: where it begins, and how wide it is."""
 
-    Attributes
-    ----------
-    piece : Piece
-        What is set.
-    line : int
-        Which line, counted from 0.
-    x, width : float
-        Where it begins, and how wide it is.
-    """
-
-    piece: Piece
+    token: Token
     line: int
     x: float
     width: float
 
 
 def check_texts(explanation: Explanation) -> None:
-    """Check that there are texts, and where the words are in them.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of any kind.
-
-    Raises
-    ------
-    ValueError
-        If not.
-    """
-    spans: Any = explanation.extras.get("spans")
-    if spans is None:
+    """Raise ValueError unless data are texts and the spans have the right shape."""
+    spans: Any = explanation.extras["spans"]
+    owners: Any = explanation.extras.get("span_features")
+    dtype, shape = spans.array.dtype, spans.array.shape
+    if spans.dims != ("row", "token", "end") or shape[2] != 2 or dtype.kind not in "iu":
         raise ValueError(
-            "TextDisplay needs the places of words in texts, and extras['spans'] is not there. Rows of "
-            "tables are drawn by WaterfallDisplay and BarDisplay, pictures by SegmentsDisplay."
+            "extras['spans'] must be integers with dims ('row', 'token', 'end'), a start and an end for "
+            f"each token; got {dtype} of shape {shape} with dims {spans.dims}."
         )
-    if np.ndim(spans) != 3 or spans.shape[2] != 3 or spans.dtype.kind not in "iu":
+    if owners is None or owners.array.shape != shape[:2] or owners.points_to != "feature":
         raise ValueError(
-            "extras['spans'] must be whole numbers of shape (n_rows, n_tokens, 3), a start, an end and a "
-            f"feature for each token, got {spans.dtype} of shape {np.shape(spans)}."
+            "extras['span_features'] must have the feature of each token: a Detail with dims ('row', "
+            f"'token') that points_to 'feature'; got {owners}."
         )
     data: Any = explanation.data
     if not (isinstance(data, np.ndarray) and data.ndim == 1 and all(isinstance(one, str) for one in data)):
@@ -85,30 +58,14 @@ def check_texts(explanation: Explanation) -> None:
         )
 
 
-def read_chunks(text: str, spans: Codes, n_features: int) -> list[list[Piece]]:
-    """Cut a text at its spaces, and what stands between them where words begin and end.
+def tokenize(text: str, spans: Codes, owners: Codes, n_features: int) -> list[list[Token]]:
+    """Split a text at spaces, and between them where words begin and end.
 
-    Parameters
-    ----------
-    text : str
-        All of it.
-    spans : ndarray of int of shape (n_tokens, 3)
-        Start, end and feature of each token; -1 where there is none.
-    n_features : int
-        How many features there are.
-
-    Returns
-    -------
-    list of list of Piece
-        Together they are the text.
-
-    Raises
-    ------
-    ValueError
-        If a token lies outside of the text, or belongs to a feature that is not there.
+    Spans (n_tokens, 2) are start and end of each occurrence of a word, owners (n_tokens,) its feature or -1.
     """
     places = np.full(len(text), -1)
-    for start, end, place in spans[spans[:, 2] >= 0].tolist():
+    owned = owners >= 0
+    for (start, end), place in zip(spans[owned].tolist(), owners[owned].tolist(), strict=True):
         if not 0 <= start <= end <= len(text):
             raise ValueError(
                 f"extras['spans'] has a word from character {start} to {end}, and the text has {len(text)}: "
@@ -116,83 +73,49 @@ def read_chunks(text: str, spans: Codes, n_features: int) -> list[list[Piece]]:
             )
         if place >= n_features:
             raise ValueError(
-                f"extras['spans'] names feature {place}, and there are {n_features}, counted from 0."
+                f"extras['span_features'] names feature {place}, and there are {n_features}, counted from 0."
             )
         places[start:end] = place
-    return [_pieces(text, places, *found.span()) for found in _CHUNK.finditer(text)]
+    return [_tokens(text, places, *match.span()) for match in _CHUNK.finditer(text)]
 
 
-def _pieces(text: str, places: Codes, start: int, end: int) -> list[Piece]:
+def _tokens(text: str, places: Codes, start: int, end: int) -> list[Token]:
     runs = groupby(range(start, end), key=lambda j: int(places[j]))
-    return [Piece("".join(text[j] for j in run), place) for place, run in runs]
+    return [Token("".join(text[j] for j in run), place) for place, run in runs]
 
 
-def set_in_lines(chunks: list[list[Piece]], width: float, measure: Callable[[str], float]) -> list[SetPiece]:
-    """Set a text in lines, broken at spaces, or within a word that is wider than a line.
-
-    Parameters
-    ----------
-    chunks : list of list of Piece
-        The text.
-    width : float
-        Of a line.
-    measure : callable
-        From some characters to their width, in the same units.
-
-    Returns
-    -------
-    list of SetPiece
-        Without spaces at which a line is broken.
-    """
-    out: list[SetPiece] = []
+def break_lines(
+    chunks: list[list[Token]], width: float, measure: Callable[[str], float]
+) -> list[PlacedToken]:
+    """Place tokens in lines, broken at spaces, which are dropped, or within a word wider than a line."""
+    out: list[PlacedToken] = []
     line, x = 0, 0.0
     for chunk in chunks:
         if _ends_line(chunk):
             line, x = line + 1, 0.0
             continue
-        parts = [(piece, measure(piece.text)) for piece in chunk]
+        parts = [(token, measure(token.text)) for token in chunk]
         whole = sum(wide for _, wide in parts)
         if x > 0.0 and x + whole > width:
             line, x = line + 1, 0.0
             if chunk[0].text.isspace():
                 continue
-        for piece, wide in parts if whole <= width else _letters(chunk, measure):
+        for token, wide in parts if whole <= width else _letters(chunk, measure):
             if x > 0.0 and x + wide > width:
                 line, x = line + 1, 0.0
-            out.append(SetPiece(piece, line, x, wide))
+            out.append(PlacedToken(token, line, x, wide))
             x += wide
     return out
 
 
-def drawable(text: str) -> str:
-    """A text in which signs that have no shape are replaced.
-
-    Parameters
-    ----------
-    text : str
-        Any.
-
-    Returns
-    -------
-    str
-        Of the same length.
-    """
+def replace_unprintable(text: str) -> str:
+    """A text of the same length without characters that have no glyph."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
 
 
-def width_of(text: str) -> float:
-    """How wide a text is, in sizes of its letters, with the spaces at its ends.
-
-    Parameters
-    ----------
-    text : str
-        Any.
-
-    Returns
-    -------
-    float
-    """
-    return _extent(f"|{drawable(text)}|") - _extent("||")
+def measure_width(text: str) -> float:
+    """Width of a text with the spaces at its ends, in font sizes."""
+    return _extent(f"|{replace_unprintable(text)}|") - _extent("||")
 
 
 def _extent(text: str) -> float:
@@ -201,11 +124,11 @@ def _extent(text: str) -> float:
     return float(TextPath((0.0, 0.0), text, size=100.0, usetex=False).get_extents().width) / 100.0
 
 
-def _ends_line(chunk: list[Piece]) -> bool:
+def _ends_line(chunk: list[Token]) -> bool:
     return chunk[0].text[0] in "\n\r\v\f\x85\u2028\u2029"
 
 
-def _letters(chunk: list[Piece], measure: Callable[[str], float]) -> Iterator[tuple[Piece, float]]:
-    for piece in chunk:
-        for letter in piece.text:
-            yield Piece(letter, piece.place), measure(letter)
+def _letters(chunk: list[Token], measure: Callable[[str], float]) -> Iterator[tuple[Token, float]]:
+    for token in chunk:
+        for letter in token.text:
+            yield Token(letter, token.place), measure(letter)

@@ -1,100 +1,91 @@
-"""A picture with the value of each pixel laid over it, or with what a mask leaves in its own colours."""
+"""Images with the value of each pixel laid over them, or with what a mask keeps in its own colors."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
-from agnostix.plotting.attributions import half_widths, one_row_of, row_index
-from agnostix.plotting.in_row import named_in_row
-from agnostix.plotting.marks import colours_of, diverging
-from agnostix.plotting.panels import draw_scale, frame_picture, panels_for
-from agnostix.plotting.pictures import as_colours, as_grey, hatch, outlines
-from agnostix.plotting.style import ACCENT, INK, MUTED, house_style, shortened
-from agnostix.plotting.words import effect_words
+from agnostix.plotting.artists import add_colorbar, color_scale, diverging, sequential
+from agnostix.plotting.attributions import find_row, name_predicted
+from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
+from agnostix.plotting.style import ACCENT, MUTED, shorten
+from agnostix.plotting.words import describe_quantity
 
-_LEAST_GREY = 0.72
-"""How dark the picture is at most, so that colours stay colours on it."""
 _EDGE = 0.5
-"""Of a mask, where its outline is drawn."""
+"""Level of a mask at which its outline is drawn."""
 
 
-class PixelsDisplay:
-    """A picture, pale and grey, in the colours of its pixels' values, or with what masks leave of it.
+@dataclass(eq=False, repr=False)
+class PixelsDisplay(ImagePanels):
+    """An image, pale and gray, in the colors of its pixels' values, or with what masks keep of it.
 
-    Blue raises the output and orange lowers it, with paper at 0, which is where
-    the scale has its middle whatever the values are; all outputs share one scale.
-    A pixel's shade follows the picture below it; the scale has the colours as
-    they are where it is white. Pixels whose interval contains 0 are hatched: which
-    way they pull, if at all, is not known. Of learned masks, which are 1 where the
-    picture counts and else 0, the part that counts is shown in its own colours, outlined.
+    Blue raises the output and orange lowers it; white, the middle of the scale, is
+    always 0. Sensitivities without a sign have a scale from white to blue. All outputs
+    share one scale. A pixel's shade follows the image below it; the scale shows the
+    colors on white. Pixels whose interval contains 0 are hatched: the sign of their
+    effect is unknown. Of learned masks, which are 1 where the image counts and 0
+    elsewhere, the part that counts is shown in its own colors, outlined.
 
     Parameters
     ----------
     values : ndarray of shape (height, width, n_outputs)
-        In model output units; of masks from 0 to 1.
-    picture : ndarray of shape (height, width) or (height, width, n_channels)
-        The picture, from 0 to 255 where its type is uint8.
+        In units of the output; masks from 0 to 1.
+    image : ndarray of shape (height, width) or (height, width, n_channels)
+        The image, from 0 to 255 if its dtype is uint8.
     output_names : sequence of str
         Names of the outputs.
     std_errors : ndarray of shape (height, width, n_outputs), default=None
-        Of the values.
+        Standard errors of the values.
     quantity_label : str, default="value"
-        Name of the scale.
+        Name of the color scale.
     are_masks : bool, default=False
-        Whether the values are masks, which say what is drawn in its own colours.
-    notes : dict of str to str, default=None
-        What is written below each output.
+        Whether the values are masks.
+    notes : dict of str to str, default={}
+        Text below each output's image.
     margins : ndarray of shape (height, width, n_outputs), default=None
-        Half the width of each value's interval; None where there are none.
+        Half the width of each value's interval.
+    is_signed : bool, default=True
+        Whether 0 is the middle of the color scale, or its lower end.
 
     Attributes
     ----------
     axes_ : list of matplotlib Axes
         Where it was drawn, one for each output.
-    ax_ : matplotlib Axes
-        The first of them.
-    figure_ : matplotlib Figure
-        Its figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        The first of them, and their figure.
     colorbar_ : matplotlib Colorbar or None
-        The scale; None for masks.
+        The color scale; None for masks.
 
     Examples
     --------
     >>> import numpy as np
     >>> from agnostix import OcclusionExplainer
     >>> from agnostix.plotting import PixelsDisplay
-    >>> pictures = np.random.default_rng(0).random((1, 8, 8))
+    >>> images = np.random.default_rng(0).random((1, 8, 8))
     >>> explainer = OcclusionExplainer(lambda X: X[:, :4, :4].sum((1, 2)), window=4, stride=4, fill=0)
-    >>> display = PixelsDisplay.from_explainer(explainer.fit(pictures), pictures).plot()
+    >>> display = PixelsDisplay.from_explainer(explainer.fit(images), images).plot()
     >>> display.frame().shape, int(display.frame()["row"].max())
     ((64, 5), 7)
     """
 
-    def __init__(
-        self,
-        values: Floats,
-        picture: Any,
-        output_names: Sequence[str],
-        std_errors: Floats | None = None,
-        quantity_label: str = "value",
-        are_masks: bool = False,
-        notes: dict[str, str] | None = None,
-        margins: Floats | None = None,
-    ) -> None:
-        self.values = values
-        self.picture = picture
-        self.output_names = output_names
-        self.std_errors = std_errors
-        self.quantity_label = quantity_label
-        self.are_masks = are_masks
-        self.notes = notes or {}
-        self.margins = margins
+    values: Floats
+    image: Any
+    output_names: Sequence[str]
+    std_errors: Floats | None = None
+    quantity_label: str = "value"
+    are_masks: bool = False
+    notes: dict[str, str] = field(default_factory=dict)
+    margins: Floats | None = None
+    is_signed: bool = True
+
+    name: ClassVar[str] = "pixels"
+    dims: ClassVar = (("row", "y", "x", "output"), ("y", "x", "output"))
 
     @classmethod
     def from_explanation(
@@ -105,88 +96,51 @@ class PixelsDisplay:
         outputs: str | int | Sequence[str | int] | None = None,
         confidence_level: float = 0.95,
     ) -> PixelsDisplay:
-        """Take one picture.
+        """Select one image.
 
         Parameters
         ----------
         explanation : Explanation
-            What an explainer's `explain` returned, of pictures point by point.
+            The result of `explain`, of images pixel by pixel.
         row : int or hashable, default=0
-            Place of the picture, or its name, which is no integer.
+            Position of the image, or its name unless that is an integer; not used for a
+            map over all images.
         outputs : str, int or sequence of them, default=None
-            Names or places of outputs, side by side; all by default.
+            Names or positions of outputs, drawn side by side; by default all.
         confidence_level : float, default=0.95
-            Nominal coverage of each interval.
+            Coverage of each interval.
 
         Returns
         -------
         PixelsDisplay
-
-        Raises
-        ------
-        ValueError
-            If values are not those of pixels, there is no such output, or the level is not between 0 and 1.
         """
-        if explanation.values.ndim != 4:
-            raise ValueError(
-                "PixelsDisplay needs a value for each pixel, and these are of features. Pictures in segments "
-                "are drawn by SegmentsDisplay, rows of tables by WaterfallDisplay and BarDisplay."
-            )
+        cls._check(explanation, confidence_level=confidence_level)
         explanation = explanation if outputs is None else explanation.sel(outputs=outputs)
-        i, extras = row_index(explanation, row), explanation.extras
-        names = named_in_row(explanation, i).output_names
-        values = explanation.values[i]
-        errors = None if explanation.std_errors is None else explanation.std_errors[i]
-        margins = None if errors is None else half_widths(errors, confidence_level)
-        picture = np.ones(values.shape[:2]) if explanation.data is None else explanation.data[i]
-        are_masks = "shown" in extras
-        notes = _scores(extras, i, names) if are_masks else {}
-        label = effect_words(explanation.kind, names[0] if len(names) == 1 else "the output")
-        return cls(values, picture, names, errors, label, are_masks, notes, margins)
-
-    @classmethod
-    def from_explainer(
-        cls,
-        explainer: Any,
-        X: Any,
-        *,
-        row: Hashable = 0,
-        outputs: Any = None,
-        confidence_level: float = 0.95,
-        **explain: Any,
-    ) -> PixelsDisplay:
-        """Explain one picture and take it.
-
-        Parameters
-        ----------
-        explainer : BaseExplainer
-            A fitted one.
-        X : array-like of shape (n_rows, height, width) or (n_rows, height, width, n_channels)
-            The pictures; where `row` is a place, only that one is explained.
-        row : int or hashable, default=0
-            Place of the picture, or its name, which is no integer.
-        outputs : str, int or sequence of them, default=None
-            As for `explain`; all that is explained is drawn side by side.
-        confidence_level : float, default=0.95
-            Nominal coverage of each interval.
-        **explain : dict
-            Passed to `explain`.
-
-        Returns
-        -------
-        PixelsDisplay
-        """
-        X, row = one_row_of(X, row)
-        explanation = explainer.explain(X, outputs=outputs, **explain)
-        return cls.from_explanation(explanation, row=row, confidence_level=confidence_level)
+        if "row" in explanation.dims:
+            explanation = name_predicted(explanation[find_row(explanation, row)], 0)
+        shape, names = explanation.values.shape[-3:], explanation.output_names
+        values, errors, data = explanation.values.reshape(shape), explanation.std_errors, explanation.data
+        high = explanation.interval(confidence_level)[1].reshape(shape)
+        label = describe_quantity(explanation, names[0] if len(names) == 1 else "the output")
+        return cls(
+            values,
+            np.ones(shape[:2]) if data is None else data[0],
+            names,
+            None if errors is None else errors.reshape(shape),
+            label,
+            explanation.quantity == "mask",
+            _mask_scores(explanation),
+            None if errors is None else high - values,
+            explanation.quantity != "sensitivity" or bool((values < 0).any()),
+        )
 
     def frame(self) -> pd.DataFrame:
-        """The data behind the picture: of each output all pixels, row by row.
+        """The numbers behind the picture: all pixels of each output, row by row.
 
         Returns
         -------
         DataFrame
-            Columns output, row, column, value, std_error (NaN where it is not known).
+            Columns output, row, column, value, std_error (NaN where unknown).
         """
         height, width, n = self.values.shape
         errors = np.full(self.values.shape, np.nan) if self.std_errors is None else self.std_errors
@@ -200,78 +154,54 @@ class PixelsDisplay:
             }
         )
 
-    def plot(
-        self, ax: Any = None, *, factor: float = 1.0, suffix: str = "", cmap: Any = None
-    ) -> PixelsDisplay:
-        """Draw.
+    def _panels(self) -> tuple[int, tuple[int, ...]]:
+        return len(self.output_names), self.values.shape
 
-        Parameters
-        ----------
-        ax : matplotlib Axes or sequence of them, one for each output, default=None
-            Where; a new figure by default.
-        factor : float, default=1.0
-            All numbers of the scale are multiplied by it, for example to per cent.
-        suffix : str, default=""
-            Unit after the numbers of the scale.
-        cmap : str or matplotlib Colormap, default=None
-            A diverging palette; the house's own by default.
+    def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
+        numbers = factor * self.values
+        palette = cmap or (diverging(pale=True) if self.is_signed else sequential())
+        colors = color_scale(pd.Series(numbers.ravel()), palette, self.is_signed)
+        shade = pale(to_gray(self.image))
+        for k, panel in enumerate(self.axes_):
+            if self.are_masks:
+                self._cut_out(panel, self.values[..., k], shade)
+            else:
+                panel.imshow(colors.to_rgba(numbers[..., k])[..., :3] * shade, interpolation="nearest")
+                hatch(panel, self._unsure(k))
+            self._name_panel(panel, k)
+        self.colorbar_ = None
+        if not self.are_masks:
+            self.colorbar_ = add_colorbar(
+                colors, self.axes_, self.quantity_label, suffix, aspect=28, shrink=0.8
+            )
 
-        Returns
-        -------
-        self : PixelsDisplay
-        """
-        with house_style():
-            self.axes_ = panels_for(ax, len(self.output_names), self.values.shape)
-            self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-            numbers = factor * self.values
-            colours = colours_of(pd.Series(numbers.ravel()), diverging(pale=True) if cmap is None else cmap)
-            for k, panel in enumerate(self.axes_):
-                if self.are_masks:
-                    self._cut_out(panel, self.values[..., k])
-                else:
-                    self._colour(panel, colours.to_rgba(numbers[..., k]), self._unsure(k))
-                self._name(panel, k)
-            label = self.quantity_label
-            self.colorbar_ = None if self.are_masks else draw_scale(self.axes_, colours, label, suffix)
-        return self
-
-    def _colour(self, panel: Any, colours: Floats, unsure: Bools) -> None:
-        """The picture in colours, hatched where it is unsure."""
-        from matplotlib.colors import to_rgba
-
-        panel.imshow(colours[..., :3] * self._shade, interpolation="nearest")
-        hatch(panel, unsure, to_rgba(INK, 0.35))
-
-    def _cut_out(self, panel: Any, mask: Floats) -> None:
-        """What the mask leaves, outlined and in its own colours; what it hides is pale and grey."""
+    def _cut_out(self, panel: Any, mask: Floats, shade: Floats) -> None:
+        """What the mask keeps, in its own colors and outlined, on the pale image."""
         from matplotlib.collections import LineCollection
 
         shown = mask[..., None]
-        painted = shown * as_colours(self.picture) + (1.0 - shown) * self._shade
-        panel.imshow(painted, interpolation="nearest")
+        panel.imshow(shown * to_rgb(self.image) + (1.0 - shown) * shade, interpolation="nearest")
         panel.add_collection(LineCollection(outlines(mask > _EDGE), colors=ACCENT, linewidths=1.2))
 
-    @property
-    def _shade(self) -> Floats:
-        return (_LEAST_GREY + (1.0 - _LEAST_GREY) * as_grey(self.picture))[..., None]
-
     def _unsure(self, k: int) -> Bools:
-        """Pixels that have an interval which contains 0."""
+        """Pixels (height, width) with an interval that contains 0."""
         if self.margins is None:
             return np.zeros(self.values.shape[:2], dtype=bool)
         margins = self.margins[..., k]
         return (margins > 0) & (np.abs(self.values[..., k]) <= margins)
 
-    def _name(self, panel: Any, k: int) -> None:
-        frame_picture(panel)
+    def _name_panel(self, panel: Any, k: int) -> None:
         output = self.output_names[k]
         if len(self.axes_) > 1 or self.are_masks:
-            panel.set_title(shortened(output), parse_math=False)
-        unsure = "hatched: the interval contains 0" if self._unsure(k).any() else ""
+            panel.set_title(shorten(output), parse_math=False)
+        unsure = UNSURE if self._unsure(k).any() else ""
         panel.set_xlabel(self.notes.get(output, unsure), color=MUTED, fontsize=9)
 
 
-def _scores(extras: Any, i: int, names: tuple[str, ...]) -> dict[str, str]:
-    """What masks do."""
-    scores = zip(names, extras["shown"][i], extras["hidden"][i], strict=True)
+def _mask_scores(explanation: Explanation) -> dict[str, str]:
+    """By output the predictions for what the mask keeps and for the rest, where they are known."""
+    if not {"shown", "hidden"} <= explanation.extras.keys():
+        return {}
+    shown, hidden = (explanation.extras[name].array[0] for name in ("shown", "hidden"))
+    scores = zip(explanation.output_names, shown, hidden, strict=True)
     return {name: f"shown alone: {shown:.3g}\nhidden: {hidden:.3g}" for name, shown, hidden in scores}

@@ -1,16 +1,19 @@
-"""Which features move the outcome."""
+"""What-if ranking: the features that move the outcome most."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, axes_for, house_style, shortened
+from agnostix.plotting.display import Display
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, shorten
 
 
-class WhatIfRankingDisplay:
+@dataclass(eq=False, repr=False)
+class WhatIfRankingDisplay(Display):
     """Change of the outcome when each feature moves equally far, both ways.
 
     A filled dot is the feature's average (or the level's proportion) moved
@@ -21,14 +24,12 @@ class WhatIfRankingDisplay:
     ranking : DataFrame
         Rows of `EntropicProjection.rank` of one quantity and output.
     max_features : int, default=12
-        How many are drawn: those with the largest change.
+        Features drawn: those with the largest change.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
 
     Examples
     --------
@@ -41,24 +42,23 @@ class WhatIfRankingDisplay:
     4
     """
 
-    def __init__(self, ranking: pd.DataFrame, max_features: int = 12) -> None:
-        self.ranking = ranking
-        self.max_features = max_features
+    ranking: pd.DataFrame
+    max_features: int = 12
 
     @classmethod
     def from_explainer(
         cls, explainer: Any, *, output: str | None = None, max_features: int = 12, **rank: Any
     ) -> WhatIfRankingDisplay:
-        """Compute the ranking and take one output.
+        """Compute the ranking and select one output.
 
         Parameters
         ----------
         explainer : EntropicProjection
-            A fitted one.
+            A fitted explainer.
         output : str, default=None
             Which output; the last by default.
         max_features : int, default=12
-            How many are drawn.
+            Features drawn.
         **rank : dict
             Passed to `rank`: kl, metric, features.
 
@@ -72,7 +72,7 @@ class WhatIfRankingDisplay:
         return cls(ranking[own].reset_index(drop=True), max_features)
 
     def frame(self) -> pd.DataFrame:
-        """The data behind the picture, the largest change first; of two levels only the second.
+        """The numbers behind the picture, the largest change first; of two levels only the second.
 
         Returns
         -------
@@ -84,45 +84,29 @@ class WhatIfRankingDisplay:
         shown = [j for j, key in enumerate(keys) if key in place]
         return self.ranking.iloc[sorted(shown, key=lambda j: place[keys[j]])].reset_index(drop=True)
 
-    def plot(self, ax: Any = None, *, factor: float = 1.0, suffix: str = "") -> WhatIfRankingDisplay:
-        """Draw.
+    def _figsize(self) -> tuple[float, float]:
+        return 6.4, 0.9 + 0.32 * len(self._order()[: self.max_features])
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default.
-        factor : float, default=1.0
-            The change is multiplied by it, for example to per cent.
-        suffix : str, default=""
-            Unit after the numbers of the horizontal axis.
+    def _draw(self, factor: float = 1.0, suffix: str = "") -> None:
+        order = self._order()[: self.max_features]
+        for row, key in zip(self.ranking.to_dict("records"), self._keys(), strict=True):
+            if key in order and np.isfinite(row["change"]):
+                self._draw_change(row, len(order) - 1 - order.index(key), factor)
+        self._name_axes(order, suffix)
 
-        Returns
-        -------
-        self : WhatIfRankingDisplay
-        """
-        with house_style():
-            order = self._order()[: self.max_features]
-            self.ax_, self.figure_ = axes_for(ax, 6.4, 0.9 + 0.32 * len(order))
-            keys = self._keys()
-            for row, key in zip(self.ranking.to_dict("records"), keys, strict=True):
-                if key in order and np.isfinite(row["change"]):
-                    self._draw(row, len(order) - 1 - order.index(key), factor)
-            self._name_axes(order, suffix)
-        return self
-
-    def _draw(self, row: dict[Any, Any], place: int, factor: float) -> None:
+    def _draw_change(self, row: dict[Any, Any], place: int, factor: float) -> None:
         up = row["direction"] == "up"
-        colour = ACCENT if up else CONTRAST
+        color = ACCENT if up else CONTRAST
         y = place + (0.13 if up else -0.13)
         faint = 1.0 if row["status"] == "ok" else 0.45
         ends = [factor * row["change_low"], factor * row["change_high"]]
-        self.ax_.plot(ends, [y, y], color=colour, lw=2.2, alpha=0.45 * faint, solid_capstyle="butt")
-        face = colour if up else PAPER
-        self.ax_.plot(factor * row["change"], y, "o", color=colour, mfc=face, ms=5.5, alpha=faint, mew=1.5)
+        self.ax_.plot(ends, [y, y], color=color, lw=2.2, alpha=0.45 * faint, solid_capstyle="butt")
+        face = color if up else PAPER
+        self.ax_.plot(factor * row["change"], y, "o", color=color, mfc=face, ms=5.5, alpha=faint, mew=1.5)
 
     def _name_axes(self, order: list[tuple[str, Any]], suffix: str) -> None:
         names = [feature if level is None else f"{feature} = {level}" for feature, level in order]
-        shown = [shortened(name) for name in reversed(names)]
+        shown = [shorten(name) for name in reversed(names)]
         self.ax_.set_yticks(range(len(order)), shown, parse_math=False)
         self.ax_.set_ylim(-0.6, len(order) - 0.4)
         self.ax_.axvline(0.0, color=MUTED, lw=1)
@@ -132,21 +116,22 @@ class WhatIfRankingDisplay:
         self.ax_.locator_params(axis="x", nbins=6)
         if suffix:
             self.ax_.xaxis.set_major_formatter(lambda value, _: f"{value:+g}{suffix}" if value else "0")
-        for label, face, colour in (("moved up", ACCENT, ACCENT), ("moved down", PAPER, CONTRAST)):
-            self.ax_.plot([], [], "o", color=colour, mfc=face, ms=5.5, mew=1.5, label=label)
+        for label, face, color in (("moved up", ACCENT, ACCENT), ("moved down", PAPER, CONTRAST)):
+            self.ax_.plot([], [], "o", color=color, mfc=face, ms=5.5, mew=1.5, label=label)
         self.ax_.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderpad=0)
 
     def _keys(self) -> list[tuple[str, Any]]:
         return list(zip(self.ranking["feature"], self.ranking["level"], strict=True))
 
     def _mirrored(self) -> set[tuple[str, Any]]:
-        """The first of two levels: it moves as the second does, the other way round."""
+        """Keys of the first of two levels, whose change mirrors that of the second."""
         levels: dict[str, list[Any]] = {}
         for feature, level in dict.fromkeys(self._keys()):
             levels.setdefault(feature, []).append(level)
         return {(feature, own[0]) for feature, own in levels.items() if len(own) == 2}
 
     def _order(self) -> list[tuple[str, Any]]:
+        """Keys by their largest |change|, without mirrored ones."""
         largest: dict[tuple[str, Any], float] = {}
         mirrored = self._mirrored()
         for key, change in zip(self._keys(), self.ranking["change"], strict=True):

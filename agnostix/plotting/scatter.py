@@ -1,8 +1,9 @@
-"""What one feature does, against its own value."""
+"""Scatter: the values of one feature against the feature's own value."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -11,40 +12,41 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import kind_of, to_codes, to_floats
 from agnostix.core.typing import Bools, Floats
+from agnostix.plotting.artists import dodge, find_limits, write_ticks
 from agnostix.plotting.attributions import (
-    errors_of,
-    feature_index,
-    half_widths,
-    output_index,
-    own_columns,
+    check_same_features,
+    column_values,
+    data_columns,
+    find_feature,
+    find_output,
+    output_errors,
     row_labels,
-    values_of,
 )
-from agnostix.plotting.in_row import check_same_features
-from agnostix.plotting.marks import dodge, limits, write_ticks
-from agnostix.plotting.style import ACCENT, FAINT, MUTED, axes_for, house_style, shortened
-from agnostix.plotting.words import MISSING, effect_words, in_lines, value_words
+from agnostix.plotting.display import ExplanationDisplay
+from agnostix.plotting.style import ACCENT, FAINT, MUTED, shorten
+from agnostix.plotting.words import MISSING, describe_quantity, format_value, wrap_lines
 
 _MOST_LEVELS = 12
 """Labels that have a place of their own."""
 _MOST_INTERVALS = 200
-"""Rows up to which intervals are drawn unless told otherwise."""
+"""Rows up to which intervals are drawn by default."""
 
 
-class ScatterDisplay:
+@dataclass(eq=False, repr=False)
+class ScatterDisplay(ExplanationDisplay):
     """One feature's values against the feature's own value: a dot for each row.
 
-    The bars below are the distribution of the rows. Labels have a place each;
-    rows without a value have one of their own, to the left. Intervals, where
-    drawn, are confidence intervals, dotted from end to end where the error is not known.
+    The bars below show the distribution of the rows. Labels have a place each;
+    rows with a missing value have one of their own, to the left. Intervals are
+    confidence intervals, dotted from end to end where the error is unknown.
 
     Parameters
     ----------
     dots : DataFrame
-        A row of the explanation in each: row, data, value, std_error, low, high;
-        all but data in model output units.
+        One row per row of the explanation: row, data, value, std_error, low, high;
+        all but data in units of the output.
     feature : str, default="feature"
-        Its name.
+        Name of the feature.
     levels : tuple, default=None
         Labels in their order, where the feature has labels.
     quantity_label : str, default="value"
@@ -52,10 +54,8 @@ class ScatterDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
 
     Examples
     --------
@@ -70,17 +70,13 @@ class ScatterDisplay:
     ['row', 'data', 'value', 'std_error', 'low', 'high']
     """
 
-    def __init__(
-        self,
-        dots: pd.DataFrame,
-        feature: str = "feature",
-        levels: tuple[Any, ...] | None = None,
-        quantity_label: str = "value",
-    ) -> None:
-        self.dots = dots
-        self.feature = feature
-        self.levels = levels
-        self.quantity_label = quantity_label
+    dots: pd.DataFrame
+    feature: str = "feature"
+    levels: tuple[Any, ...] | None = None
+    quantity_label: str = "value"
+
+    name: ClassVar[str] = "scatter"
+    dims: ClassVar = (("row", "feature", "output"),)
 
     @classmethod
     def from_explanation(
@@ -91,118 +87,53 @@ class ScatterDisplay:
         output: str | int | None = None,
         confidence_level: float = 0.95,
     ) -> ScatterDisplay:
-        """Take one feature and one output.
+        """Select one feature and one output.
 
         Parameters
         ----------
         explanation : Explanation
-            What an explainer's `explain` returned.
+            The result of `explain`.
         feature : str or int
-            Name or place of the feature.
+            Name or position of the feature.
         output : str or int, default=None
-            Name or place of the output; by default the only one, or the last of two.
+            Name or position of the output; by default the only one, or the second of two.
         confidence_level : float, default=0.95
-            Nominal coverage of each interval.
+            Coverage of each interval.
 
         Returns
         -------
         ScatterDisplay
         """
+        cls._check(explanation, confidence_level=confidence_level)
         check_same_features(explanation)
-        k, j = output_index(explanation, output), feature_index(explanation, feature)
-        name, column = explanation.feature_names[j], own_columns(explanation)[j]
+        k, j = find_output(explanation, output), find_feature(explanation, feature)
+        name, column = explanation.feature_names[j], data_columns(explanation)[j]
         if column is None:
             raise ValueError(
                 f"The explanation's data has no column {name!r}, so that there is nothing to draw its values "
                 "against."
             )
         data, levels = _own_values(column)
-        values, errors = explanation.values[:, j, k], errors_of(explanation, k)[:, j]
-        half = half_widths(errors, confidence_level)
-        known = {"value": values, "std_error": errors, "low": values - half, "high": values + half}
+        values, errors = explanation.values[:, j, k], output_errors(explanation, k)[:, j]
+        low, high = (ends[:, j, k] for ends in explanation.interval(confidence_level))
+        known = {"value": values, "std_error": errors, "low": low, "high": high}
         dots = pd.DataFrame({"row": row_labels(explanation), "data": data, **known})
-        words = effect_words(explanation.kind, explanation.output_names[k])
-        return cls(dots, name, levels, words)
+        return cls(dots, name, levels, describe_quantity(explanation, explanation.output_names[k]))
 
-    @classmethod
-    def from_explainer(
-        cls,
-        explainer: Any,
-        X: Any,
-        feature: str | int,
-        *,
-        output: str | int | None = None,
-        confidence_level: float = 0.95,
-        **explain: Any,
-    ) -> ScatterDisplay:
-        """Explain rows and take one feature.
+    def _figsize(self) -> tuple[float, float]:
+        return 6.4, 3.6
 
-        Parameters
-        ----------
-        explainer : BaseExplainer
-            A fitted one.
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            The rows.
-        feature : str or int
-            Name or place of the feature.
-        output : str or int, default=None
-            Name or place of the output; by default the only one, or the last of two.
-        confidence_level : float, default=0.95
-            Nominal coverage of each interval.
-        **explain : dict
-            Passed to `explain`.
-
-        Returns
-        -------
-        ScatterDisplay
-        """
-        explanation = explainer.explain(X, **explain)
-        return cls.from_explanation(explanation, feature, output=output, confidence_level=confidence_level)
-
-    def frame(self) -> pd.DataFrame:
-        """The data behind the picture.
-
-        Returns
-        -------
-        DataFrame
-        """
-        return self.dots.copy()
-
-    def plot(
-        self, ax: Any = None, *, intervals: bool | None = None, factor: float = 1.0, suffix: str = ""
-    ) -> ScatterDisplay:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default.
-        intervals : bool, default=None
-            Whether to draw them; by default for up to 200 rows.
-        factor : float, default=1.0
-            All values are multiplied by it, for example to per cent.
-        suffix : str, default=""
-            Unit after the numbers of the vertical axis.
-
-        Returns
-        -------
-        self : ScatterDisplay
-        """
-        with house_style():
-            self.ax_, self.figure_ = axes_for(ax, 6.4, 3.6)
-            y, low, high = (
-                factor * self.dots[name].to_numpy(dtype=float) for name in ("value", "low", "high")
-            )
-            intervals = len(y) <= _MOST_INTERVALS if intervals is None else intervals
-            ends = limits(y, [0.0], *((low, high) if intervals else ()))
-            x, missing = self._positions((y - ends[0]) / (ends[1] - ends[0]))
-            if intervals:
-                self._draw_intervals(x, low, high)
-            alpha = float(np.clip(30 / np.sqrt(len(y)), 0.25, 0.85))
-            self.ax_.scatter(x, y, s=14, color=ACCENT, alpha=alpha, linewidths=0, rasterized=len(y) > 2000)
-            self._draw_distribution(missing, *ends)
-            self._name_axes(*ends, suffix)
-        return self
+    def _draw(self, intervals: bool | None = None, factor: float = 1.0, suffix: str = "") -> None:
+        y, low, high = (factor * self.dots[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
+        intervals = len(y) <= _MOST_INTERVALS if intervals is None else intervals
+        ends = find_limits(y, [0.0], *((low, high) if intervals else ()))
+        x, missing = self._positions((y - ends[0]) / (ends[1] - ends[0]))
+        if intervals:
+            self._draw_intervals(x, low, high)
+        alpha = float(np.clip(30 / np.sqrt(len(y)), 0.25, 0.85))
+        self.ax_.scatter(x, y, s=14, color=ACCENT, alpha=alpha, linewidths=0, rasterized=len(y) > 2000)
+        self._draw_distribution(missing, *ends)
+        self._name_axes(*ends, suffix)
 
     def _numbers(self) -> Floats:
         """The feature's own values along the axis; NaN where missing."""
@@ -219,11 +150,11 @@ class ScatterDisplay:
         return self.dots["data"].to_numpy(dtype=float)
 
     def _positions(self, heights: Floats) -> tuple[Floats, Bools]:
-        """Where the dots stand: labels and missing values beside each other."""
+        """Horizontal positions, dodged at labels and missing values, and which values are missing."""
         self._own = self._numbers()
         missing = ~np.isfinite(self._own)
         if self.levels is None:
-            low, high = limits(self._own, margin=0.0)
+            low, high = find_limits(self._own, margin=0.0)
             self._span, room = high - low, 0.06 * (high - low)
             self._left, crowded = low - 0.1 * self._span, missing
         else:
@@ -251,24 +182,24 @@ class ScatterDisplay:
             edges = np.arange(max(len(self.levels), 1) + 1) - 0.5
         else:
             n_bins = int(np.clip(2 * np.sqrt(known.size), 5, 40))
-            edges = np.linspace(*limits(known, margin=0.0), n_bins + 1)
+            edges = np.linspace(*find_limits(known, margin=0.0), n_bins + 1)
         counts = np.histogram(known, edges)[0].tolist()
-        centres, width = ((edges[1:] + edges[:-1]) / 2).tolist(), float(edges[1] - edges[0])
+        centers, width = ((edges[1:] + edges[:-1]) / 2).tolist(), float(edges[1] - edges[0])
         if missing.any():
-            counts, centres = [int(missing.sum()), *counts], [self._left, *centres]
+            counts, centers = [int(missing.sum()), *counts], [self._left, *centers]
         heights = np.array(counts) / max(counts) * depth
         width *= 0.7 if self.levels is not None else 1.0
-        self.ax_.bar(centres, heights, width, floor, color=FAINT, linewidth=0)
+        self.ax_.bar(centers, heights, width, floor, color=FAINT, linewidth=0)
         self.ax_.set_ylim(floor, high)
-        right = max(centres) + 0.5 * width + 0.02 * self._span
-        self.ax_.set_xlim(min(centres) - 0.5 * width - 0.02 * self._span, right)
+        right = max(centers) + 0.5 * width + 0.02 * self._span
+        self.ax_.set_xlim(min(centers) - 0.5 * width - 0.02 * self._span, right)
 
     def _name_axes(self, low: float, high: float, suffix: str) -> None:
         self.ax_.axhline(0.0, color=MUTED, lw=1, zorder=0.9)
         self.ax_.grid(axis="y")
         self.ax_.tick_params(length=3, color=MUTED)
-        self.ax_.set_xlabel(in_lines(self.feature, 50), parse_math=False)
-        self.ax_.set_ylabel(in_lines(self.quantity_label, 30), parse_math=False)
+        self.ax_.set_xlabel(wrap_lines(self.feature, 50), parse_math=False)
+        self.ax_.set_ylabel(wrap_lines(self.quantity_label, 30), parse_math=False)
         self.ax_.set_yticks([tick for tick in self.ax_.get_yticks() if low <= tick <= high])
         write_ticks(self.ax_.yaxis, suffix)
         self._name_positions()
@@ -299,7 +230,7 @@ class ScatterDisplay:
     def _name_levels(self) -> None:
         assert self.levels is not None
         most = 24 if len(self.levels) < 4 else 16
-        names = [shortened(value_words(level), most) for level in self.levels]
+        names = [shorten(format_value(level), most) for level in self.levels]
         self.ax_.set_xticks(range(len(names)), names, parse_math=False)
         if sum(map(len, names)) > 66:
             for text in self.ax_.get_xticklabels():
@@ -312,7 +243,7 @@ def _own_values(column: Any) -> tuple[Any, tuple[Any, ...] | None]:
         return to_floats(column), None
     dtype = nw.from_native(column, series_only=True).dtype
     if isinstance(dtype, nw.Date | nw.Datetime):
-        return pd.to_datetime(values_of(column), utc=True).tz_localize(None), None
+        return pd.to_datetime(column_values(column), utc=True).tz_localize(None), None
     codes, levels = to_codes(column)
     if len(levels) > _MOST_LEVELS + 1:
         counts = np.bincount(codes[codes >= 0], minlength=len(levels))

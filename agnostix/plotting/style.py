@@ -1,4 +1,4 @@
-"""One look for all pictures: few colours, each with a meaning, that colour-blind readers can tell apart."""
+"""One look for all pictures: few colors, each with a meaning, that color-blind readers can tell apart."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ _RC: dict[Any, Any] = {
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw in the house's look; the user's settings are left as they are."""
+def figure_style() -> Iterator[None]:
+    """Draw in the package's style; the user's settings stay as they are."""
     import matplotlib as mpl
 
     with mpl.rc_context(_RC):
@@ -57,40 +57,15 @@ def house_style() -> Iterator[None]:
 
 
 def axes_for(ax: Any, width: float, height: float) -> tuple[Any, Any]:
-    """The axes given, or new ones on a figure of their own; their grid lies below what is drawn.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes or None
-        Where to draw.
-    width, height : float
-        Size of a new figure, in inches.
-
-    Returns
-    -------
-    ax : matplotlib Axes
-    figure : matplotlib Figure
-    """
+    """The given axes or those of a new figure (width, height in inches), and their figure."""
     if ax is None:
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=(width, height))
-    ax.set_axisbelow(True)
+    ax.set_axisbelow(True)  # the grid lies below what is drawn
     return ax, ax.figure
 
 
-def shortened(name: str, most: int = 34) -> str:
-    """A name that leaves room for the picture.
-
-    Parameters
-    ----------
-    name : str
-        Of a feature, a level or an output.
-    most : int, default=34
-        Characters kept.
-
-    Returns
-    -------
-    str
-    """
+def shorten(name: str, most: int = 34) -> str:
+    """A name cut to `most` characters."""
     return name if len(name) <= most else name[: most - 1] + "…"

@@ -1,4 +1,4 @@
-"""A text in colours for a page: one element, no script, everything escaped."""
+"""HTML of a text in colors: one element, no script, everything escaped."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from agnostix.plotting.marks import colours_of, diverging, text_colour
-from agnostix.plotting.passage import Piece
+from agnostix.plotting.artists import color_scale, diverging, text_color
+from agnostix.plotting.passage import Token
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
-from agnostix.plotting.words import number_words
+from agnostix.plotting.words import format_numbers
 
 _BOX = f"background:{PAPER};color:{INK};font:15px/1.75 system-ui,sans-serif;max-width:46em;padding:10px 14px"
 _TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 10px"
@@ -23,35 +23,15 @@ _ENDS = "display:flex;justify-content:space-between;width:222px"
 
 
 def text_html(
-    words: pd.DataFrame, chunks: list[list[Piece]], note: str, fidelity: str, is_poor: bool, suffix: str
+    words: pd.DataFrame, chunks: list[list[Token]], note: str, fidelity: str, is_poor: bool, suffix: str
 ) -> str:
-    """Write a text with its words in colours.
-
-    Parameters
-    ----------
-    words : DataFrame
-        As `TextDisplay` draws them: also whether each is unsure.
-    chunks : list of list of Piece
-        The text.
-    note : str
-        What a value is, and what is not told by colours.
-    fidelity : str
-        How far it may be believed.
-    is_poor : bool
-        Whether that is a warning.
-    suffix : str
-        Unit after the numbers.
-
-    Returns
-    -------
-    str
-    """
+    """HTML of a text with its words (as `TextDisplay` draws them) in colors."""
     marks = _marks(words, suffix)
-    text = "".join(_piece(piece, marks) for chunk in chunks for piece in chunk)
+    text = "".join(_token(token, marks) for chunk in chunks for token in chunk)
     above = f'<p style="{_SMALL};color:{CONTRAST if is_poor else MUTED}">{escape(fidelity)}</p>'
     most = float(words["value"].abs().max()) if len(words) else 0.0
     ends = "".join(
-        f"<span>{end}{escape(suffix)}</span>" for end in number_words([-most, 0.0, most], signed=True)
+        f"<span>{end}{escape(suffix)}</span>" for end in format_numbers([-most, 0.0, most], signed=True)
     )
     scale = f'<div style="{_BAR}"></div><div style="{_SMALL};{_ENDS}">{ends}</div>'
     below = f'{scale}<p style="{_SMALL}">{escape(note)}</p>'
@@ -59,20 +39,20 @@ def text_html(
 
 
 def _marks(words: pd.DataFrame, suffix: str) -> dict[int, str]:
-    """The attributes of each word's element, by its place."""
+    """The attributes of each word's span, by its place."""
     from matplotlib.colors import to_hex
 
-    colours = colours_of(words["value"], diverging(pale=True))
+    colors = color_scale(words["value"], diverging(pale=True))
     columns = [
-        number_words(words[name], signed=True, like=words["value"]) for name in ("value", "low", "high")
+        format_numbers(words[name], signed=True, like=words["value"]) for name in ("value", "low", "high")
     ]
     out = {}
     for word, value, low, high in zip(words.to_dict("records"), *columns, strict=True):
-        fill = colours.to_rgba(word["value"])
-        style = f"background:{to_hex(fill)};color:{text_colour(fill)};padding:2px 1px;border-radius:3px"
+        fill = colors.to_rgba(word["value"])
+        style = f"background:{to_hex(fill)};color:{text_color(fill)};padding:2px 1px;border-radius:3px"
         style += f";border-bottom:2px dotted {MUTED}" if word["unsure"] else ""
-        told = f"{word['word']}: {value}{suffix}" + _interval(word, low, high) + _times(word)
-        out[word["place"]] = f'style="{style}" title="{escape(told)}"'
+        title = f"{word['word']}: {value}{suffix}" + _interval(word, low, high) + _times(word)
+        out[word["place"]] = f'style="{style}" title="{escape(title)}"'
     return out
 
 
@@ -84,6 +64,6 @@ def _times(word: dict[Any, Any]) -> str:
     return f", {word['n_occurrences']} times" if word["n_occurrences"] > 1 else ""
 
 
-def _piece(piece: Piece, marks: dict[int, str]) -> str:
-    text = escape(piece.text)
-    return f"<span {marks[piece.place]}>{text}</span>" if piece.place in marks else text
+def _token(token: Token, marks: dict[int, str]) -> str:
+    text = escape(token.text)
+    return f"<span {marks[token.place]}>{text}</span>" if token.place in marks else text

@@ -1,32 +1,24 @@
-"""A tree of rules as an outline: every split in words, and at each leaf what is said there."""
+"""A surrogate tree as an outline: every split in words, and the predictions of each leaf."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.attributions import half_widths
+from agnostix.core.explanation.intervals import half_widths
+from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
-from agnostix.plotting.style import (
-    ACCENT,
-    CONTRAST,
-    FAINT,
-    INK,
-    MUTED,
-    SERIES,
-    axes_for,
-    house_style,
-    shortened,
-)
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES, shorten
 
 _ROW, _MARGIN = 0.3, 0.9
 """Height of a line, and of what is above and below all, in inches."""
 _WIDTH = 10.5
 LEVEL = 0.95
-"""Of the intervals that `MimicTree` tells."""
+"""Coverage of the intervals of `MimicTree`."""
 _STEP = 0.018
 """Indentation, as a share of the width."""
 _BAR = (0.575, 0.70)
@@ -34,35 +26,33 @@ _LABEL, _ROWS = 0.71, 0.865
 _FIDELITY = (0.885, 0.99)
 
 
-class TreeDisplay:
-    """A tree that copies a model, line by line, from all rows at the top.
+@dataclass(eq=False, repr=False)
+class TreeDisplay(Display):
+    """A surrogate tree, line by line, from all rows at the top.
 
-    Each line is one side of a split. Bars at the leaves are the tree's
-    probabilities of all classes, or for numbers its answer on a common scale;
-    beside them stand its label, the share of the given rows that come there, and
-    the share of rows with the model's label, with its interval. Leaves whose
-    fidelity is below 0.8 are marked in orange.
+    Each line is one side of a split. Bars at the leaves are the tree's class
+    probabilities, or for regression its prediction on a common scale, beside its
+    label, the share of the training rows in the leaf, and the share of rows with the
+    model's label, with its interval. Leaves whose fidelity is below 0.8 are orange.
 
     Parameters
     ----------
     lines : DataFrame
-        A node in each row, in the order of drawing: node, depth, words, is_leaf; at
+        One row per node, in the order of drawing: node, depth, words, is_leaf; at
         leaves label, coverage, fidelity, fidelity_low, fidelity_high (NaN where unknown).
     values : ndarray of shape (n_lines, n_outputs)
-        The tree's answers, in model output units.
+        The tree's predictions, in units of the model's output.
     output_names : sequence of str
         Names of the outputs.
     title : str, default=""
-        What stands above.
+        Heading.
     is_classifier : bool, default=True
-        Whether the answers are scores of classes.
+        Whether the predictions are class probabilities.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
 
     Examples
     --------
@@ -78,28 +68,20 @@ class TreeDisplay:
     True
     """
 
-    def __init__(
-        self,
-        lines: pd.DataFrame,
-        values: Any,
-        output_names: Sequence[str],
-        title: str = "",
-        is_classifier: bool = True,
-    ) -> None:
-        self.lines = lines
-        self.values = values
-        self.output_names = output_names
-        self.title = title
-        self.is_classifier = is_classifier
+    lines: pd.DataFrame
+    values: Any
+    output_names: Sequence[str]
+    title: str = ""
+    is_classifier: bool = True
 
     @classmethod
     def from_estimator(cls, estimator: Any) -> TreeDisplay:
-        """Take a fitted `MimicTree`.
+        """Outline a fitted `MimicTree`.
 
         Parameters
         ----------
         estimator : MimicTree
-            A fitted one.
+            A fitted surrogate tree.
 
         Returns
         -------
@@ -107,55 +89,43 @@ class TreeDisplay:
         """
         tree, leaves = estimator.rule_tree_, estimator.leaves_
         lines = pd.DataFrame(_outline(tree, 0, 0, "all rows"), columns=["node", "depth", "words", "is_leaf"])
-        told = leaves.reindex(columns=["label", "coverage", "fidelity", "fidelity_low", "fidelity_high"])
-        lines = lines.join(told, on="node")
+        columns = ["label", "coverage", "fidelity", "fidelity_low", "fidelity_high"]
+        lines = lines.join(leaves.reindex(columns=columns), on="node")
         return cls(
             lines,
             tree.values[lines["node"].to_numpy()],
             tree.output_names,
-            fidelity_words(estimator.fidelity_, len(leaves)),
+            describe_tree(estimator.fidelity_, len(leaves)),
             "label" in leaves,
         )
 
     def frame(self) -> pd.DataFrame:
-        """The data behind the picture.
+        """The numbers behind the picture: its lines.
 
         Returns
         -------
         DataFrame
-            The lines, with each output's answer in a column "value NAME".
+            With each output's prediction in a column "value NAME".
         """
         answers = {f"value {name}": self.values[:, k] for k, name in enumerate(self.output_names)}
         return self.lines.assign(**answers)
 
-    def plot(self, ax: Any = None) -> TreeDisplay:
-        """Draw.
+    def _figsize(self) -> tuple[float, float]:
+        return _WIDTH, _ROW * len(self.lines) + _MARGIN
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where; a new figure by default, 0.3 inches high for each line.
-
-        Returns
-        -------
-        self : TreeDisplay
-        """
-        with house_style():
-            n = len(self.lines)
-            self.ax_, self.figure_ = axes_for(ax, _WIDTH, _ROW * n + _MARGIN)
-            self.ax_.set(xlim=(0, 1), ylim=(n - 0.3, -1.2), xticks=[], yticks=[])
-            self.ax_.spines[:].set_visible(False)
-            self._draw_branches()
-            lines: Any = self.lines.itertuples()
-            for place, line in enumerate(lines):
-                self._write(line.depth * _STEP + 0.004, place, shortened(line.words, 84 - 3 * line.depth))
-                if line.is_leaf:
-                    self._draw_leaf(place, line)
-            self._write_heads()
-        return self
+    def _draw(self) -> None:
+        self.ax_.set(xlim=(0, 1), ylim=(len(self.lines) - 0.3, -1.2), xticks=[], yticks=[])
+        self.ax_.spines[:].set_visible(False)
+        self._draw_branches()
+        lines: Any = self.lines.itertuples()
+        for place, line in enumerate(lines):
+            self._write(line.depth * _STEP + 0.004, place, shorten(line.words, 84 - 3 * line.depth))
+            if line.is_leaf:
+                self._draw_leaf(place, line)
+        self._write_heads()
 
     def _draw_branches(self) -> None:
-        """From each split down to its two sides."""
+        """Lines from each split down to its two sides."""
         depth = self.lines["depth"].to_numpy()
         for place in range(1, depth.size):
             x = (depth[place] - 1) * _STEP + 0.012
@@ -165,7 +135,7 @@ class TreeDisplay:
     def _draw_leaf(self, place: int, line: Any) -> None:
         self._draw_shares(place) if self.is_classifier else self._draw_number(place)
         if self.is_classifier:
-            self._write(_LABEL, place, shortened(str(line.label), 16), weight="bold")
+            self._write(_LABEL, place, shorten(str(line.label), 16), weight="bold")
         self._write(_ROWS, place, f"{100 * line.coverage:.1f} %", ha="right", color=MUTED)
         if np.isfinite(line.fidelity):
             self._draw_fidelity(place, line)
@@ -173,12 +143,12 @@ class TreeDisplay:
     def _draw_shares(self, place: int) -> None:
         start, width = _BAR[0], _BAR[1] - _BAR[0]
         for k, share in enumerate(np.clip(self.values[place], 0.0, 1.0)):
-            colour = SERIES[k] if k < len(SERIES) else FAINT
-            self.ax_.barh(place, width * share, left=start, height=0.5, color=colour)
+            color = SERIES[k] if k < len(SERIES) else FAINT
+            self.ax_.barh(place, width * share, left=start, height=0.5, color=color)
             start += width * share
 
     def _draw_number(self, place: int) -> None:
-        """Each output's answer on a scale that is common to all leaves."""
+        """Each output's prediction on a scale common to all leaves."""
         at = self.values[self.lines["is_leaf"].to_numpy()]
         low, high = at.min(axis=0), at.max(axis=0)
         where = (self.values[place] - low) / np.where(high > low, high - low, 1.0)
@@ -191,13 +161,13 @@ class TreeDisplay:
         )
 
     def _draw_fidelity(self, place: int, line: Any) -> None:
-        colour = CONTRAST if line.fidelity < POOR_LEAF else ACCENT
+        color = CONTRAST if line.fidelity < POOR_LEAF else ACCENT
         low, high, dot = (self._along(end) for end in (line.fidelity_low, line.fidelity_high, line.fidelity))
-        self.ax_.plot([low, high], [place, place], color=colour, lw=1.3)
-        self.ax_.plot(dot, place, "o", color=colour, ms=4.5)
+        self.ax_.plot([low, high], [place, place], color=color, lw=1.3)
+        self.ax_.plot(dot, place, "o", color=color, ms=4.5)
 
     def _along(self, share: float) -> float:
-        """Where a fidelity is drawn."""
+        """Horizontal position of a fidelity."""
         return _FIDELITY[0] + (_FIDELITY[1] - _FIDELITY[0]) * share
 
     def _write(self, x: float, y: float, words: str, **look: Any) -> None:
@@ -216,35 +186,23 @@ class TreeDisplay:
                 x, n = self._along(end), len(self.lines)
                 self.ax_.plot([x, x], [-0.5, n - 0.5], color=FAINT, lw=0.6, zorder=0)
         if self.title:
-            self.ax_.set_title(shortened(self.title, 110), parse_math=False)
+            self.ax_.set_title(shorten(self.title, 110), parse_math=False)
         if self.is_classifier:
             self._write_classes()
 
     def _write_classes(self) -> None:
-        """Which colour is which class, below."""
+        """Legend of the classes, below."""
         from matplotlib.patches import Patch
 
         named = list(self.output_names)[: len(SERIES)]
-        patches = [Patch(color=SERIES[k], label=shortened(str(name), 24)) for k, name in enumerate(named)]
+        patches = [Patch(color=SERIES[k], label=shorten(str(name), 24)) for k, name in enumerate(named)]
         self.ax_.legend(
             handles=patches, loc="upper left", bbox_to_anchor=(0.0, 0.0), ncols=6, frameon=False, fontsize=8.5
         )
 
 
-def fidelity_words(fidelity: Any, n_leaves: int) -> str:
-    """How faithful a copy is, in a line.
-
-    Parameters
-    ----------
-    fidelity : Fidelity
-        Of `MimicTree`.
-    n_leaves : int
-        Of the tree.
-
-    Returns
-    -------
-    str
-    """
+def describe_tree(fidelity: Any, n_leaves: int) -> str:
+    """Fidelity of a surrogate tree with its intervals, in one line."""
     leaves = f"{n_leaves} leaves: " if n_leaves > 1 else "1 leaf: "
     r2 = f"R² {fidelity.r2:.2f} ± {half_widths(fidelity.r2_std_error, LEVEL):.2f}"
     if fidelity.label is None:
@@ -254,10 +212,10 @@ def fidelity_words(fidelity: Any, n_leaves: int) -> str:
 
 
 def _outline(tree: Any, node: int, depth: int, words: str) -> list[tuple[int, int, str, bool]]:
-    """Nodes as lines, each before what is below it."""
+    """Node, depth, words and is_leaf of a node and all below it, in preorder."""
     is_leaf = bool(tree.left[node] < 0)
     lines = [(node, depth, words, is_leaf)]
     if not is_leaf:
-        for side, told in zip((tree.left[node], tree.right[node]), tree.sides(node), strict=True):
-            lines += _outline(tree, int(side), depth + 1, told)
+        for side, condition in zip((tree.left[node], tree.right[node]), tree.sides(node), strict=True):
+            lines += _outline(tree, int(side), depth + 1, condition)
     return lines

@@ -8,107 +8,53 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.style import shortened
+from agnostix.core.explanation import Explanation
+from agnostix.plotting.style import shorten
 
-_EFFECTS = {
-    "additive": "contribution to {}",
-    "surrogate": "contribution to the surrogate of {}",
-    "occlusion": "effect on {}",
+_QUANTITIES = {
+    "contribution": "contribution to {}",
+    "effect": "effect on {}",
+    "coefficient": "coefficient in {}",
+    "mask": "mask for {}",
+    "relevance": "relevance for {}",
+    "sensitivity": "sensitivity of {}",
 }
-
-
+_AGGREGATES = {"mean_abs": "mean size of the ", "mean": "mean ", "max_abs": "largest size of the "}
 MISSING = "missing"
 
 
-_LETTERS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+def describe_quantity(explanation: Explanation, output_name: str) -> str:
+    """What a value is, as the label of an axis."""
+    target = f"the surrogate of {output_name}" if is_surrogate(explanation) else output_name
+    statistic = _AGGREGATES.get(str(explanation.extras.get("aggregate")), "")
+    return statistic + _QUANTITIES.get(explanation.quantity, "attribution to {}").format(target)
 
 
-_FROM = {"G": 1e9, "M": 1e6, "k": 1e5}
+def is_surrogate(explanation: Explanation) -> bool:
+    """Whether values are those of a simpler model fitted to the explained one."""
+    return explanation.completeness == "surrogate" or explanation.quantity == "coefficient"
 
 
-def effect_words(kind: str, output_name: str) -> str:
-    """What a value is, for an axis.
-
-    Parameters
-    ----------
-    kind : {"additive", "surrogate", "occlusion"}
-        Of the explanation.
-    output_name : str
-        What is explained.
-
-    Returns
-    -------
-    str
-    """
-    return _EFFECTS.get(kind, "attribution to {}").format(output_name)
-
-
-def in_lines(text: str, width: int = 40, most: int = 2) -> str:
-    """A label of an axis in as many lines as it needs, shortened where it needs more than there are.
-
-    Parameters
-    ----------
-    text : str
-        The label.
-    width : int, default=40
-        Characters of a line.
-    most : int, default=2
-        Lines.
-
-    Returns
-    -------
-    str
-    """
+def wrap_lines(text: str, width: int = 40, most: int = 2) -> str:
+    """Text wrapped to at most `most` lines of `width` characters, shorten where it is longer."""
     lines = wrap(text, width, break_on_hyphens=False)
     if len(lines) > most:
-        lines = [*lines[: most - 1], shortened(f"{lines[most - 1]} {lines[most]}", width)]
+        lines = [*lines[: most - 1], shorten(f"{lines[most - 1]} {lines[most]}", width)]
     return "\n".join(lines)
 
 
-def count_words(n_shown: int, n_features: int, what: str = "features") -> str:
-    """A note that not all features are drawn; empty where they are.
-
-    Parameters
-    ----------
-    n_shown, n_features : int
-        Drawn, and there.
-    what : str, default="features"
-        What they are.
-
-    Returns
-    -------
-    str
-    """
+def format_count(n_shown: int, n_features: int, what: str = "features") -> str:
+    """A note such as "12 of 30 features"; empty where all are drawn."""
     return f"{n_shown} of {n_features} {what}" if n_shown < n_features else ""
 
 
 def is_missing(value: Any) -> bool:
-    """Whether there is no value.
-
-    Parameters
-    ----------
-    value : object
-        A number, a label, a date or nothing.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a scalar is None, NaN, NA or NaT."""
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
-def value_words(value: Any) -> str:
-    """A feature's own value, for readers.
-
-    Parameters
-    ----------
-    value : object
-        A number, a label, a date or nothing.
-
-    Returns
-    -------
-    str
-    """
+def format_value(value: Any) -> str:
+    """A feature's value as text, numbers with four digits."""
     if is_missing(value):
         return MISSING
     if isinstance(value, float | np.floating):
@@ -118,81 +64,39 @@ def value_words(value: Any) -> str:
     return " ".join(str(value).removesuffix(" 00:00:00").split())
 
 
-def named(feature: str, value: Any = None, most: int = 34) -> str:
-    """A feature with its value; where there is little room, the name is shortened before the value.
-
-    Parameters
-    ----------
-    feature : str
-        Its name.
-    value : str, default=None
-        Its value, as words.
-    most : int, default=34
-        Characters kept.
-
-    Returns
-    -------
-    str
-    """
+def label_feature(feature: str, value: Any = None, most: int = 34) -> str:
+    """The text "feature = value" in at most `most` characters; the name is shorten before the value."""
     feature = " ".join(feature.split())
     if value is None:
-        return shortened(feature, most)
-    kept = shortened(value, max(most - 3 - len(feature), most // 2))
-    return f"{shortened(feature, most - 3 - len(kept))} = {kept}"
+        return shorten(feature, most)
+    kept = shorten(value, max(most - 3 - len(feature), most // 2))
+    return f"{shorten(feature, most - 3 - len(kept))} = {kept}"
 
 
-def called(feature: str, value: str | None, said: str | None, most: int = 34) -> str:
-    """What a feature is called in one row: what is said of it there, else its name with its value.
-
-    Parameters
-    ----------
-    feature : str
-        Its name, which is shortened first where it is part of what is said.
-    value : str or None
-        Its value, as words.
-    said : str or None
-        What is said of it, such as "28 < age <= 37".
-    most : int, default=34
-        Characters kept.
-
-    Returns
-    -------
-    str
-    """
-    if said is None:
-        return named(feature, value, most)
-    said, feature = " ".join(said.split()), " ".join(feature.split())
-    if len(said) > most and feature in said:
-        said = said.replace(feature, shortened(feature, max(most - len(said) + len(feature), most // 3)), 1)
-    return shortened(said, most)
+def label_in_row(feature: str, value: str | None, condition: str | None, most: int = 34) -> str:
+    """A feature's name in one row: its condition there, such as "28 < age <= 37", else name and value."""
+    if condition is None:
+        return label_feature(feature, value, most)
+    condition, feature = " ".join(condition.split()), " ".join(feature.split())
+    if len(condition) > most and feature in condition:
+        kept = max(most - len(condition) + len(feature), most // 3)
+        condition = condition.replace(feature, shorten(feature, kept), 1)
+    return shorten(condition, most)
 
 
-def number_words(numbers: Any, *, signed: bool = False, like: Any = None) -> list[str]:
-    """Numbers with equally many decimals, so that they can be read as a column.
-
-    Parameters
-    ----------
-    numbers : array-like of float
-        What is written.
-    signed : bool, default=False
-        Whether a plus stands before what grows.
-    like : array-like of float, default=None
-        Numbers that settle the decimals: three digits of the largest; by default those written.
-
-    Returns
-    -------
-    list of str
-    """
+def format_numbers(numbers: Any, *, signed: bool = False, like: Any = None) -> list[str]:
+    """Numbers with equally many decimals, three digits of the largest (of `like`, if given)."""
     numbers = np.asarray(numbers, dtype=float)
     sizes = np.abs(np.asarray(numbers if like is None else like, dtype=float))
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
     digits = int(np.floor(np.log10(sizes.max()))) if sizes.size else 0
     decimals = max(2 - digits, 0)
     form = ("+" if signed else "") + (f",.{decimals}f" if -4 <= digits < 7 else ".2e")
-    return [_number_words(number, form) for number in numbers]
+    return [format_number(number, form) for number in numbers]
 
 
-def _number_words(number: float, form: str) -> str:
+def format_number(number: float, form: str) -> str:
+    """A number with a true minus sign, and none before zero."""
     if np.isinf(number):
         return "∞" if number > 0 else "−∞"
     text = format(number, form)

@@ -9,7 +9,7 @@ from typing import Any
 
 from agnostix.explainers import MimicTree
 from agnostix.plotting import ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, house_style
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, figure_style
 from agnostix.report.findings import answer_name, outcome_name, outcome_scale, quality_scale, question
 from agnostix.report.material import Material
 from agnostix.report.reading import Reading
@@ -41,7 +41,7 @@ def draw_figures(material: Material) -> dict[str, str]:
         SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "rules",
         "row:NUMBER:EXPLAINER".
     """
-    with house_style():
+    with figure_style():
         scale = outcome_scale(material)
         figures = {
             "ranking": _ranking(material.ranking, scale, f"Change of the {outcome_name(material)} by feature")

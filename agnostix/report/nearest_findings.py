@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agnostix.plotting.words import named, value_words
+from agnostix.plotting.words import format_value, label_feature
 from agnostix.report.material import Material
 from agnostix.report.row_findings import row_name
 from agnostix.report.single_rows import KnownRow, SingleRow
@@ -58,7 +58,7 @@ def _how_near(single: SingleRow) -> list[str]:
     if near.distances[0] == 0.0:
         return []
     differing = [name for name, part in zip(single.compared, near.parts[0], strict=True) if part > 0]
-    names = listed([named(name, most=ROOM) for name in differing], most=4)
+    names = listed([label_feature(name, most=ROOM) for name in differing], most=4)
     return [
         f"The nearest, {row_name(single.nearest[0])}, differs in {names}: a distance of "
         f"{number(near.distances[0], 2)} (1 is as far as can be; half of the {whole(near.n_compared)} rows "
@@ -83,5 +83,5 @@ def _truth_of_them(rows: list[KnownRow], material: Material) -> str:
         n = sum(str(truth) == material.output for truth in truths)
         return f"; the truth is {material.output} for {n} of {len(truths)}"
     numbers = np.asarray(truths, dtype=float)
-    low, high = value_words(numbers.min()), value_words(numbers.max())
+    low, high = format_value(numbers.min()), format_value(numbers.max())
     return f"; the truth is {low}" if low == high else f"; the truth runs from {low} to {high}"

@@ -10,9 +10,10 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.plotting import WaterfallDisplay
+from agnostix.plotting.attributions import base_and_outputs, surrogate_output
 from agnostix.plotting.fidelity import Fidelity
-from agnostix.plotting.in_row import surrogate_output
 from agnostix.plotting.steps import ENDS
+from agnostix.plotting.words import is_surrogate
 from agnostix.report.words import Scale
 
 _NOTHING = 1e-9
@@ -46,23 +47,23 @@ class Reading:
     @property
     def output(self) -> float:
         """The answer in explained units."""
-        return float(self.explanation.outputs[0, 0])
+        return float(base_and_outputs(self.explanation)[1][0, 0])
 
     @property
     def base(self) -> float:
         """Where the way to it begins, in explained units."""
-        return float(self.explanation.base_values[0, 0])
+        return float(base_and_outputs(self.explanation)[0][0, 0])
 
     @property
     def is_surrogate(self) -> bool:
         """Whether the values are those of a simpler model beside the explained one."""
-        return self.explanation.kind == "surrogate"
+        return is_surrogate(self.explanation)
 
     @property
     def rule(self) -> str | None:
         """The path of the row in a simpler model that holds for all rows; None for one near the row."""
         told = self.explanation.extras.get("rule") if self.is_surrogate else None
-        return None if told is None else str(told[0])
+        return None if told is None else str(told.array[0])
 
     @property
     def end(self) -> float:
@@ -72,7 +73,7 @@ class Reading:
     @cached_property
     def fidelity(self) -> Fidelity | None:
         """How far a simpler model may be believed, where it tells."""
-        return Fidelity.of(self.explanation, 0, 0, self.confidence_level)
+        return Fidelity.from_explanation(self.explanation, 0, 0, self.confidence_level)
 
     @property
     def left_out(self) -> list[str]:
@@ -89,8 +90,8 @@ class Reading:
 
     @property
     def in_log_odds(self) -> bool:
-        """Whether it is explained in log-odds, as its parameters say."""
-        return self.explanation.params.get("link") == "logit"
+        """Whether it is explained in log-odds."""
+        return self.explanation.units == "log-odds"
 
     @property
     def units(self) -> str:

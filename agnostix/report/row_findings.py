@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from agnostix.plotting.words import called, value_words
+from agnostix.plotting.words import format_value, label_in_row
 from agnostix.report.findings import answer_name
 from agnostix.report.material import Material
 from agnostix.report.reading import Reading
@@ -18,18 +18,18 @@ from agnostix.report.words import ROOM, Scale, listed, number, percent, whole
 
 _N_NAMED = 3
 _TITLES = {
-    "occlusion": "What does it owe to each feature?",
-    "additive": "How do the features share the way to it?",
+    "effect": "What does it owe to each feature?",
+    "contribution": "How do the features share the way to it?",
     "surrogate": "What does a simpler model near it say?",
     "copy": "What does a copy of the model say?",
 }
 _ABOUT = {
-    "occlusion": (
+    "effect": (
         "An effect is how far the prediction falls when the feature is hidden, its value taken from the "
         "background rows and all else kept. It answers \u201cwhat if the model had not known this\u201d, "
         "not \u201cwhat if this were different\u201d."
     ),
-    "additive": (
+    "contribution": (
         "Each feature has its share of the way from the base value to the model's answer; what features do "
         "only together is divided among them. A share says what the model relies on here, not \u201cwhat if "
         "this were different\u201d."
@@ -99,7 +99,7 @@ def answer_sentence(row: KnownRow, material: Material, scale: Scale) -> str:
     -------
     str
     """
-    truth = "" if row.truth is None else f"; the truth is {value_words(row.truth)}"
+    truth = "" if row.truth is None else f"; the truth is {format_value(row.truth)}"
     said = f"The model gives {row_name(row)} a {answer_name(material)} of {scale.value(row.prediction)}"
     return f"{said}{truth}."
 
@@ -205,7 +205,7 @@ def _with_interval(step: dict[Any, Any], scale: Scale) -> str:
 
 
 def _called(step: dict[Any, Any]) -> str:
-    return called(step["label"], step["data"], step["said"], ROOM)
+    return label_in_row(step["label"], step["data"], step["condition"], ROOM)
 
 
 def _unsure(values: pd.DataFrame) -> list[str]:
@@ -228,12 +228,12 @@ def _names(values: pd.DataFrame) -> str:
 
 
 def _sum(reading: Reading) -> str:
-    scale, kind = reading.scale, reading.explanation.kind
+    scale, quantity = reading.scale, reading.explanation.quantity
     total, gap = reading.total, reading.gap
     if reading.adds_up:
         return f"The parts add up to the {scale.change(gap)} to be explained."
     said = f"The parts do not add up: their sum is {scale.change(total)} instead of {scale.change(gap)}."
-    return f"{said} {_hidden_alone(total, gap)}" if kind == "occlusion" else said
+    return f"{said} {_hidden_alone(total, gap)}" if quantity == "effect" else said
 
 
 def _hidden_alone(total: float, gap: float) -> str:
@@ -279,12 +279,16 @@ def _used(reading: Reading) -> str:
     extras = reading.explanation.extras
     size, evaluations = extras.get("background_size"), extras.get("evaluations")
     used = [] if size is None else [f"{whole(size)} background row{'' if size == 1 else 's'}"]
-    used += [] if evaluations is None else [f"{whole(np.max(evaluations))} coalitions of this row's features"]
+    used += (
+        []
+        if evaluations is None
+        else [f"{whole(np.max(evaluations.array))} coalitions of this row's features"]
+    )
     drawn = extras.get("n_samples")
     if drawn is not None:
-        shared = np.max(drawn) > reading.explanation.n_model_rows
+        shared = np.max(drawn.array) > reading.explanation.n_model_rows
         where = "that were asked about before" if shared else "near it"
-        used.append(f"{whole(np.max(drawn))} drawn rows {where}")
+        used.append(f"{whole(np.max(drawn.array))} drawn rows {where}")
     return f", with {listed(used)}" if used else ""
 
 
@@ -298,7 +302,7 @@ def _covered(reading: Reading) -> str:
         return f"The values are exact{why}"
     level = percent(reading.confidence_level)
     covered = f"Intervals have {level} confidence, each by itself; they cover {_drawn(reading)}, not another "
-    enough = float(np.max(extras.get("background_size_to_halve_error", np.inf)))
+    enough = float(np.max(_array(reading, "background_size_to_halve_error", np.inf)))
     rows = f"{whole(float(f'{enough:.2g}'))} background rows"
     more = f" With about {rows} they would be half as wide." if np.isfinite(enough) else ""
     return f"{covered}model.{more}"
@@ -306,15 +310,21 @@ def _covered(reading: Reading) -> str:
 
 def _drawn(reading: Reading) -> str:
     """What makes the errors that the intervals cover."""
-    if reading.explanation.kind == "occlusion":
+    if reading.explanation.quantity == "effect":
         return _DRAWN["background_std_errors"]
     if reading.is_surrogate:
         return "the draw of the rows near it" if reading.rule is None else "the draw of the rows in its nodes"
-    extras = reading.explanation.extras
-    known = [words for name, words in _DRAWN.items() if np.any(extras.get(name, 0.0) > 0.0)]
+    known = [words for name, words in _DRAWN.items() if np.any(_array(reading, name, 0.0) > 0.0)]
     return listed(known) if known else "what was drawn"
 
 
 def _sort(reading: Reading) -> str:
-    """The kind of an explanation, with copies of the whole model apart from models near a row."""
-    return reading.explanation.kind if reading.rule is None else "copy"
+    """What is explained, with copies of the whole model apart from models near a row."""
+    if reading.is_surrogate:
+        return "surrogate" if reading.rule is None else "copy"
+    return reading.explanation.quantity
+
+
+def _array(reading: Reading, name: str, default: float) -> Any:
+    detail = reading.explanation.extras.get(name)
+    return np.asarray(default if detail is None else detail.array)

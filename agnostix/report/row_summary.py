@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.plotting.words import is_missing, value_words
+from agnostix.plotting.words import format_value, is_missing
 from agnostix.report.material import Material
 from agnostix.report.nearest_findings import nearest_sentences
 from agnostix.report.plain import plain, rounded
@@ -87,8 +87,8 @@ def _known(row: KnownRow, scale: Scale) -> dict[str, Any]:
         "values": {name: _value(value) for name, value in row.values.items()},
         "text": {
             "prediction": scale.value(row.prediction),
-            "truth": None if row.truth is None else value_words(row.truth),
-            "values": {name: value_words(value) for name, value in row.values.items()},
+            "truth": None if row.truth is None else format_value(row.truth),
+            "values": {name: format_value(value) for name, value in row.values.items()},
         },
     }
 
@@ -103,7 +103,8 @@ def _explanation(reading: Reading) -> dict[str, Any]:
     return {
         "title": explanation_title(reading),
         "method": explanation.method,
-        "kind": explanation.kind,
+        "quantity": explanation.quantity,
+        "completeness": explanation.completeness,
         "fidelity": _fidelity(reading),
         "sentences": explanation_sentences(reading),
         "remarks": explanation_remarks(reading),
@@ -119,7 +120,7 @@ def _explanation(reading: Reading) -> dict[str, Any]:
         "values": [
             {
                 "feature": step["label"],
-                "said": step["said"],
+                "said": step["condition"],
                 "data": _value(own[step["label"]]),
                 **{name: rounded(step[name]) for name in ("value", "std_error", "low", "high")},
                 "text": _written(step, reading.scale),
@@ -146,7 +147,7 @@ def _fidelity(reading: Reading) -> dict[str, Any] | None:
 def _written(step: dict[Any, Any], scale: Scale) -> dict[str, str]:
     exact = step["std_error"] == 0.0
     return {
-        "name": step["said"] or step["label"],
+        "name": step["condition"] or step["label"],
         "data": step["data"] or "",
         "value": scale.change(step["value"]).removesuffix(" points"),
         "interval": "exact" if exact else scale.change_interval(step["low"], step["high"]),

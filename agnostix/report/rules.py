@@ -6,10 +6,10 @@ from typing import Any
 
 from sklearn.base import clone
 
+from agnostix.core.explanation.intervals import half_widths
 from agnostix.core.frames import as_table
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.explainers import EntropicProjection, MimicTree
-from agnostix.plotting.attributions import half_widths
 from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely
 from agnostix.plotting.tree import LEVEL
 from agnostix.report.plain import records

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.plotting.fidelity import CLOSE, ROUGH, Fidelity
-from agnostix.plotting.words import called
+from agnostix.plotting.words import label_in_row
 from agnostix.report.reading import Reading
 from agnostix.report.words import ROOM, listed, percent, whole
 
@@ -18,7 +18,7 @@ def fidelity_sentence(reading: Reading) -> str:
     Parameters
     ----------
     reading : Reading
-        Of kind "surrogate".
+        Of a surrogate.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def base_sentence(reading: Reading) -> str:
     Parameters
     ----------
     reading : Reading
-        Of kind "surrogate".
+        Of a surrogate.
 
     Returns
     -------
@@ -140,12 +140,12 @@ def _meaning_of_base(reading: Reading) -> str:
         return ", its mean answer to all rows,"
     if reading.explanation.params.get("surrogate") == "tree":
         return ", its mean answer near the row,"
-    is_told = len(reading.values) > 0 and reading.values["said"].notna().all()
+    is_told = len(reading.values) > 0 and reading.values["condition"].notna().all()
     return ", its answer where none of these conditions holds," if is_told else ""
 
 
 def _left_out(reading: Reading) -> list[str]:
-    names = [called(name, None, None, ROOM) for name in reading.left_out]
+    names = [label_in_row(name, None, None, ROOM) for name in reading.left_out]
     many = len(reading.values)
     held = f"The simpler model was held to {whole(many)} feature{'' if many == 1 else 's'}"
     return [f"{held}; left out: {listed(names, most=4)}."] if names else []
@@ -163,15 +163,15 @@ def _put_in(reading: Reading) -> list[str]:
 def _told(reading: Reading, name: str) -> Any:
     """Of which features something is told."""
     told: Any = reading.explanation.extras.get(name)
-    shape = reading.explanation.values.shape[:2]
-    return np.asarray(told)[0] if np.shape(told) == shape else np.zeros(shape[1], dtype=bool)
+    n_features = len(reading.explanation.feature_names)
+    return np.zeros(n_features, dtype=bool) if told is None else told.array[0]
 
 
 def _credited(reading: Reading, which: Any, why: str) -> list[str]:
     names = np.array(reading.explanation.feature_names)[which]
     if not names.size:
         return []
-    told = listed([called(name, None, None, ROOM) for name in names], most=4)
+    told = listed([label_in_row(name, None, None, ROOM) for name in names], most=4)
     what, each = ("A value that was", "it") if len(names) == 1 else ("Values that were", "each")
     return [
         f"{what} {why}: {told}. What is credited to {each} is how far the model's answers to rows near this "

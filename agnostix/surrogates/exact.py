@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.evaluate import TableRows
 from agnostix.core.frames import assembled, column_values, take_rows
 from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.typing import Codes, Floats, Numbers
-from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood
 from agnostix.perturb.drawing import Resampling, TruncatedNormals
 from agnostix.perturb.features import BinnedFeature
 from agnostix.solvers.lime_moments import Moments, additive_moments
 from agnostix.surrogates.bin_means import smooth_means
+from agnostix.surrogates.vicinity import Evaluate
 
 _SAME = 1e-6
 """Share of the largest answer by which parts may miss the whole, as in single precision they do."""
@@ -87,13 +88,16 @@ class AdditiveParts:
 
     Attributes
     ----------
-    survey : Survey
-        The model.
+    evaluate : callable
+        `evaluate` with the model given.
+    model_name : str
+        What it is called in errors.
     neighbourhood : Neighbourhood
         What is drawn; all features have bins.
     """
 
-    survey: Survey
+    evaluate: Evaluate
+    model_name: str
     neighbourhood: Neighbourhood
 
     def moments(self, bins: Codes, r: float) -> tuple[Moments, int]:
@@ -168,7 +172,7 @@ class AdditiveParts:
         """The answer where the model is taken apart; its parts must add up at the other known rows."""
         like = self.neighbourhood.like
         n = like.shape[0]
-        whole = self.survey.ask(TableRows(like, np.arange(n), self.neighbourhood.width))
+        whole, _ = self.evaluate(TableRows(like))
         built = np.broadcast_to(whole[0], whole.shape).copy()
         for place, feature in enumerate(self.neighbourhood.features):
             built += self._with(place, [column_values(like, j) for j in feature.positions]) - whole[0]
@@ -176,7 +180,7 @@ class AdditiveParts:
         if apart.max() > _SAME * np.abs(whole).max():
             row = int(apart.argmax())
             raise DataError(
-                f"lime_exact was told additive=True, but the model {self.survey.predictor.name} is no sum of "
+                f"lime_exact was told additive=True, but the model {self.model_name} is no sum of "
                 f"functions of single features: where its parts add up to {built[row, -1]:.6g}, it answers "
                 f"{whole[row, -1]:.6g}. Use LimeExplainer.explain, or feature_groups for what acts together."
             )
@@ -189,4 +193,4 @@ class AdditiveParts:
         first = take_rows(like, np.zeros(n, dtype=np.intp))
         own = {j: column_values(first, j) for j in range(like.shape[1])}
         own |= dict(zip(self.neighbourhood.features[place].positions, columns, strict=True))
-        return self.survey.ask(TableRows(assembled(like, own), np.arange(n), self.neighbourhood.width))
+        return self.evaluate(TableRows(assembled(like, own)))[0]

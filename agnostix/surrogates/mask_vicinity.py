@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.masking import MaskBlock, MaskedRows, Masker, Plan, Players, read_rows
+from agnostix.core.evaluate import MaskedRowSource
+from agnostix.core.explanation import Detail
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
+from agnostix.core.masking import MaskBlock, MaskedRows, Masker, Players, read_rows
+from agnostix.core.progress import ProgressBar
 from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.engine import Run, Survey
 from agnostix.perturb import MaskDraws
 from agnostix.solvers.lime_masks import MaskLaw
 from agnostix.surrogates.near_rows import Recipe
 from agnostix.surrogates.problem import Problem
 from agnostix.surrogates.row_fits import RowFits
-from agnostix.surrogates.vicinity import Found
+from agnostix.surrogates.vicinity import Evaluate, Found
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,13 @@ class MaskVicinity:
             for varying, places in self._patterns(rows)
         )
 
-    def found(self, survey: Survey, recipe: Recipe, rows: MaskedRows) -> Found:
+    def found(self, evaluate: Evaluate, recipe: Recipe, rows: MaskedRows) -> Found:
         """Fit near each row, those in which the same players vary together.
 
         Parameters
         ----------
-        survey : Survey
-            The model.
+        evaluate : callable
+            `evaluate` with the model given.
         recipe : Recipe
             What is fitted.
         rows : MaskedRows
@@ -104,20 +107,31 @@ class MaskVicinity:
         """
         present = rows.present
         n_rows, n_players = present.shape
-        fits = RowFits.empty(n_rows, n_players, survey.n_outputs)
-        answers, n_model_rows = np.empty((n_rows, survey.n_outputs)), 0
-        for varying, places in self._patterns(rows):
-            drawn = self._masks(int(varying.sum()))
-            masks = np.ones((1 + drawn.masks.shape[0], n_players), dtype=bool)
-            masks[1:, varying] = drawn.masks
-            summary = _FitSummary(recipe, drawn, _weights(recipe, drawn, int(places[0])), varying)
-            run = Run(survey.predictor, self.masker, survey.n_outputs, summary, survey.n_jobs, survey.verbose)
-            (answered,) = run.answer(Plan((masks,)), rows[places], places=places)
-            own, *arrays = answered.found
-            answers[places] = own
-            fits.put(places, RowFits.stacked(arrays, len(masks) - 1))
-            n_model_rows += answered.n_model_rows
-        return Found(answers, fits, present, rows.details(), n_model_rows)
+        patterns = list(self._patterns(rows))
+        n_evaluations = sum(
+            places.size * (1 + min(self.n_draws, 2 ** int(varying.sum()))) for varying, places in patterns
+        )
+        fits: Any = None
+        answers, n_model_rows = np.empty(0), 0
+        dof = np.full(n_rows, np.inf)
+        with ProgressBar(n_evaluations, recipe.verbose) as bar:
+            for varying, places in patterns:
+                drawn = self._masks(int(varying.sum()))
+                masks = np.ones((1 + drawn.masks.shape[0], n_players), dtype=bool)
+                masks[1:, varying] = drawn.masks
+                reducer = _FitReducer(recipe, drawn, _weights(recipe, drawn, int(places[0])), varying)
+                source = MaskedRowSource.from_rows(self.masker, rows[places], masks, names=places)
+                (own, *arrays), n = evaluate(source, reducer, verbose=bar)
+                if fits is None:
+                    fits = RowFits.empty(n_rows, n_players, own.shape[1])
+                    answers = np.empty((n_rows, own.shape[1]))
+                answers[places] = own
+                fits.put(places, RowFits.stacked(arrays, len(masks) - 1))
+                n_model_rows += n
+                if drawn.n_blocks:  # all masks have none: nothing is sampled
+                    dof[places] = drawn.n_blocks - 1.0
+        details = rows.details() | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
+        return Found(answers, fits, present, details, n_model_rows)
 
     def _patterns(self, rows: MaskedRows) -> Iterator[tuple[Bools, Codes]]:
         patterns, which = np.unique(rows.varying, axis=0, return_inverse=True)
@@ -147,23 +161,23 @@ def _weights(recipe: Recipe, drawn: MaskDraws, row: int) -> Floats:
 
 
 @dataclass(frozen=True)
-class _FitSummary:
-    """Fits near each row once all of its answers are in; those to the row itself come first."""
+class _FitReducer:
+    """Reducer to a fit near each row, from its predictions under all masks, that of the row itself first."""
 
     recipe: Recipe
     drawn: MaskDraws
     weights: Floats
     varying: Bools
-    kept: int = 1
+    n_kept: ClassVar[int] = 1
 
-    def of(self, answers: Floats, block: MaskBlock) -> Floats:
-        """Keep every answer."""
-        return answers[:, None]
+    def reduce_block(self, predictions: Floats, block: MaskBlock) -> Floats:
+        """Keep every prediction."""
+        return predictions[:, None]
 
     @one_blas_thread
-    def finish(self, collected: Floats) -> tuple[Floats, ...]:
-        """From (n_masks, 1, n_rows, n_outputs) to the rows' own answers and the fields of their fits."""
-        own, answers = collected[0, 0], collected[1:, 0]
+    def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
+        """From (n_masks, 1, n_rows, n_outputs) to the rows' own predictions and the fields of their fits."""
+        own, answers = blocks[0, 0], blocks[1:, 0]
         design, weights = self.drawn.masks.T.astype(float), self.weights
         fits = []
         for place in range(own.shape[0]):

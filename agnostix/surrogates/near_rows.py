@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from agnostix.core.evaluate import RowSource
+from agnostix.core.progress import WorkerProgress, run_in_shares
 from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb import Neighbourhood, OwnDraws, Traces
@@ -33,6 +36,10 @@ class Recipe:
         Features at most.
     tests : bool
         Whether the margin of their choice is told.
+    n_jobs : int or None
+        Workers that fit.
+    verbose : int
+        1 shows a bar when fitting takes a few seconds.
     """
 
     surrogate: Surrogate
@@ -40,6 +47,8 @@ class Recipe:
     radius: float | None
     most: int | None
     tests: bool
+    n_jobs: int | None = None
+    verbose: int = 0
 
     @one_blas_thread
     def fit(
@@ -118,7 +127,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class SharedFits:
-    """Surrogates on draws that serve all rows: the model is asked nothing more.
+    """Surrogates on draws that serve all rows: the model is not called.
 
     Attributes
     ----------
@@ -127,13 +136,13 @@ class SharedFits:
     traces : Traces
         The draws.
     answers : ndarray of shape (n_draws, n_outputs)
-        The model's, to the draws.
+        Predictions of the draws.
     n_blocks : int
         Of the draws.
     centres : ndarray of shape (n_items, n_features)
         Each row's bins and numbers.
     own_answers : ndarray of shape (n_items, n_outputs)
-        The model's, to the rows themselves.
+        Predictions of the rows themselves.
     free : ndarray of bool of shape (n_items, n_features)
         As for `Recipe.fit`, row by row.
     rows : ndarray of int of shape (n_items,)
@@ -148,27 +157,27 @@ class SharedFits:
     own_answers: Floats
     free: Bools
     rows: Codes
-    width: int = 1
 
-    def opened(self) -> SharedFits:
-        """Keeps nothing."""
-        return self
+    def fit(self) -> list[tuple[Any, ...]]:
+        """Fields of the fit near each row, one share of the rows for each worker."""
+        shares = run_in_shares(
+            self._fit_items,
+            self.rows.size,
+            self.describe,
+            size=self.rows.size,
+            n_jobs=self.recipe.n_jobs,
+            verbose=self.recipe.verbose,
+        )
+        return list(chain.from_iterable(shares))
 
-    @property
-    def n_items(self) -> int:
-        """Rows."""
-        return self.rows.size
+    def describe(self, item: int) -> str:
+        """Name the surrogate of a row."""
+        return f"the surrogate near row {self.rows[item]}"
 
-    def size(self, item: int) -> int:
-        """No row is asked about."""
-        return 0
+    def _fit_items(self, progress: WorkerProgress, worker: int, items: range) -> list[tuple[Any, ...]]:
+        return [self._fit_item(item) for item in progress.follow(worker, items)]
 
-    def build(self, item: int, part: slice) -> Any:
-        """Never called."""
-        raise NotImplementedError
-
-    def digest(self, item: int, answers: Floats) -> tuple[Floats, ...]:
-        """Fit near a row."""
+    def _fit_item(self, item: int) -> tuple[Any, ...]:
         return self.recipe.fit(
             self.traces,
             self.centres[item],
@@ -179,13 +188,9 @@ class SharedFits:
             int(self.rows[item]),
         ).arrays()
 
-    def told(self, item: int, part: slice) -> str:
-        """Name the row."""
-        return f"the draws around row {self.rows[item]}"
 
-
-class OwnFits:
-    """Surrogates on draws of each row's own.
+class OwnFits(RowSource):
+    """Draws of each row's own, and the surrogates that are fitted to them.
 
     Parameters
     ----------
@@ -196,7 +201,7 @@ class OwnFits:
     centres : ndarray of shape (n_items, n_features)
         Each row's bins and numbers.
     own_answers : ndarray of shape (n_items, n_outputs)
-        The model's, to the rows themselves.
+        Predictions of the rows themselves.
     free : ndarray of bool of shape (n_items, n_features)
         As for `Recipe.fit`, row by row.
     rows : ndarray of int of shape (n_items,)
@@ -220,9 +225,8 @@ class OwnFits:
         self._rows = rows
         self._at: tuple[int, list[Drawn]] = (-1, [])
 
-    def opened(self) -> OwnFits:
-        """One for a worker alone, since it keeps what it has drawn."""
-        draws = self._draws.opened()
+    def for_worker(self) -> OwnFits:
+        draws = self._draws.for_worker()
         return OwnFits(self._recipe, draws, self._centres, self._own_answers, self._free, self._rows)
 
     @property
@@ -231,24 +235,24 @@ class OwnFits:
 
     @property
     def n_items(self) -> int:
-        """Rows."""
         return self._rows.size
 
     @property
-    def width(self) -> int:
-        """Columns."""
+    def n_columns(self) -> int:
         return self._neighbourhood.width
 
-    def size(self, item: int) -> int:
-        """Draws around a row."""
+    def n_rows(self, block: int) -> int:
         return self._neighbourhood.points.n_points
 
-    def build(self, item: int, part: slice) -> Any:
-        """Some of the draws around a row."""
-        return self._neighbourhood.table(self._drawn(item), part)
+    def build(self, block: int, part: slice) -> Any:
+        return self._neighbourhood.table(self._drawn(block), part)
 
-    def digest(self, item: int, answers: Floats) -> tuple[Floats, ...]:
-        """Fit near a row."""
+    def describe(self, block: int, part: slice | None = None) -> str:
+        first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
+        return f"draws {first} to {last} around row {self._rows[block]}"
+
+    def fit_item(self, item: int, answers: Floats) -> tuple[Any, ...]:
+        """Fields of the fit near a row, from the predictions of its draws."""
         return self._recipe.fit(
             self._draws.traces(self._drawn(item)),
             self._centres[item],
@@ -258,10 +262,6 @@ class OwnFits:
             self._neighbourhood.points.n_blocks,
             int(self._rows[item]),
         ).arrays()
-
-    def told(self, item: int, part: slice) -> str:
-        """Name the row and the draws."""
-        return f"draws {part.start} to {part.stop - 1} around row {self._rows[item]}"
 
     def _drawn(self, item: int) -> list[Drawn]:
         if self._at[0] != item:

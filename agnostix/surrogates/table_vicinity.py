@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from agnostix.core.evaluate import TableRows
+from agnostix.core.explanation import Detail
+from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import Players
 from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.masking.schema import check_schema
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
-from agnostix.engine import Survey, TableRows
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, SharedRows, Traces
 from agnostix.surrogates.kernel import ENOUGH, PLENTY
 from agnostix.surrogates.near_rows import OwnFits, Recipe, SharedFits
 from agnostix.surrogates.row_fits import RowFits
 from agnostix.surrogates.unseen import UnseenContrasts
-from agnostix.surrogates.vicinity import Found
+from agnostix.surrogates.vicinity import Evaluate, Found
 
 MOST_DOUBLINGS = 4
 """Times that the draws are doubled at most while the choice of features is not sure."""
@@ -95,24 +97,15 @@ class TableVicinity:
         """The features, whatever the rows."""
         return self.players
 
-    def asked(self, survey: Survey) -> TableVicinity:
-        """Put the shared draws to the model, where there are any.
-
-        Parameters
-        ----------
-        survey : Survey
-            The model.
-
-        Returns
-        -------
-        TableVicinity
-        """
+    def evaluated(self, evaluate: Evaluate) -> TableVicinity:
+        """With predictions of the shared draws, where there are any."""
         if self.own is not None:
             return self
         start = 0 if self.answers is None else self.answers.shape[0]
         rows = SharedRows(self.neighbourhood, start)
-        found = survey.ask(rows)
-        answers = found if self.answers is None else np.concatenate([self.answers, found])
+        answers, _ = evaluate(rows)
+        if self.answers is not None:
+            answers = np.concatenate([self.answers, answers])
         return replace(self, traces=rows.traces(), answers=answers)
 
     def cost(self, rows: Any) -> int:
@@ -133,13 +126,13 @@ class TableVicinity:
             return extra + rows.shape[0] * self.n_draws
         return extra + (0 if self.stability is None else self.n_draws * (2**MOST_DOUBLINGS - 1))
 
-    def found(self, survey: Survey, recipe: Recipe, rows: Any) -> Found:
+    def found(self, evaluate: Evaluate, recipe: Recipe, rows: Any) -> Found:
         """Fit near each row; rows that are alike once.
 
         Parameters
         ----------
-        survey : Survey
-            The model.
+        evaluate : callable
+            `evaluate` with the model given.
         recipe : Recipe
             What is fitted.
         rows : DataFrame or ndarray of shape (n_rows, n_columns)
@@ -151,12 +144,14 @@ class TableVicinity:
         """
         first, which = distinct_rows(rows)
         kinds = take_rows(rows, first)
-        answers = survey.ask(TableRows(rows, first, rows.shape[1]))
+        answers, _ = evaluate(TableRows(rows, first))
         centres = self.neighbourhood.centres(kinds)
-        fits, n_asked = self._fits(survey, recipe, kinds, centres, answers, first)
-        extras = {name: entry[which] for name, entry in self.extras(centres).items()}
+        fits, n_asked = self._fits(evaluate, recipe, kinds, centres, answers, first)
+        extras = {name: entry.take("row", which) for name, entry in self.extras(centres).items()}
+        dof = fits.n_draws[which] / self.neighbourhood.points.size - 1.0  # of the spread between blocks
+        extras[DEGREES_OF_FREEDOM] = Detail(dof, ("row",))
         if self.stability is not None:
-            extras["stable"] = ~self._is_unsure(fits)[which]
+            extras["stable"] = Detail(~self._is_unsure(fits)[which], ("row",))
         present = np.ones((which.size, len(self.players.names)), dtype=bool)
         return Found(answers[which], fits.take(which), present, extras, first.size + n_asked)
 
@@ -199,7 +194,7 @@ class TableVicinity:
                 f"{self.players.names[feature]!r}. Raise it, or n_samples."
             )
 
-    def extras(self, centres: Numbers) -> dict[str, Any]:
+    def extras(self, centres: Numbers) -> dict[str, Detail]:
         """What is said of each row beside its fit.
 
         Parameters
@@ -209,15 +204,16 @@ class TableVicinity:
 
         Returns
         -------
-        dict of str to ndarray
+        dict of str to Detail
         """
         pairs = zip(self.neighbourhood.features, centres.T, strict=True)
         words = np.stack([np.array(feature.told(one)) for feature, one in pairs], axis=1)
         told = {"unseen": self.neighbourhood.unseen(centres), "contrasted": self.contrasted(centres)}
-        return told | ({"conditions": words} if (words != "").any() else {})
+        told |= {"conditions": words} if (words != "").any() else {}
+        return {name: Detail(array, ("row", "feature")) for name, array in told.items()}
 
     def _fits(
-        self, survey: Survey, recipe: Recipe, X: Any, centres: Floats, own_answers: Floats, rows: Codes
+        self, evaluate: Evaluate, recipe: Recipe, X: Any, centres: Floats, own_answers: Floats, rows: Codes
     ) -> tuple[RowFits, int]:
         """Surrogates near distinct rows, and how many model rows they took."""
         contrasted = self.contrasted(centres)
@@ -226,13 +222,15 @@ class TableVicinity:
             if self.own.how == "tilted":
                 self._check_tilted(centres, rows)
             near = OwnFits(recipe, self.own, centres, own_answers, free, rows)
-            fits, n_asked = RowFits.of(survey.answer(near), self.n_draws), rows.size * self.n_draws
+            found, n_asked = evaluate(near, OwnFits.fit_item)
+            fits = RowFits.of(found, self.n_draws)
         else:
-            fits, n_asked = self._shared_fits(survey, recipe, centres, own_answers, free, rows)
+            fits, n_asked = self._shared_fits(evaluate, recipe, centres, own_answers, free, rows)
         if contrasted.any():
             contrasts = self._contrasts(recipe, X, centres, contrasted, rows)
-            _put_contrasts(fits, contrasts, survey.answer(contrasts))
-            n_asked += contrasts.n_model_rows
+            effects, n_more = evaluate(contrasts, UnseenContrasts.estimate_effect)
+            _put_contrasts(fits, contrasts, effects)
+            n_asked += n_more
         return fits, n_asked
 
     def _contrasts(
@@ -241,17 +239,23 @@ class TableVicinity:
         return UnseenContrasts.of(recipe, self.neighbourhood, self.own, X, centres, contrasted, rows)
 
     def _shared_fits(
-        self, survey: Survey, recipe: Recipe, centres: Floats, own_answers: Floats, free: Bools, rows: Codes
+        self,
+        evaluate: Evaluate,
+        recipe: Recipe,
+        centres: Floats,
+        own_answers: Floats,
+        free: Bools,
+        rows: Codes,
     ) -> tuple[RowFits, int]:
-        fits = self._shared(survey, recipe, centres, own_answers, free, rows)
+        fits = self._shared(recipe, centres, own_answers, free, rows)
         wider = self
         for _ in range(MOST_DOUBLINGS if self.stability is not None else 0):
             unsure = np.flatnonzero(wider._is_unsure(fits))
             if unsure.size == 0:
                 break
-            wider = wider._doubled(survey)
+            wider = wider._doubled(evaluate)
             own = (centres[unsure], own_answers[unsure], free[unsure], rows[unsure])
-            fits.put(unsure, wider._shared(survey, recipe, *own))
+            fits.put(unsure, wider._shared(recipe, *own))
         return fits, wider.n_draws - self.n_draws
 
     def _is_unsure(self, fits: RowFits) -> Bools:
@@ -259,18 +263,18 @@ class TableVicinity:
         n_blocks = fits.n_draws / self.neighbourhood.points.size
         return fits.margin.min(axis=1) < student.ppf(self.stability, n_blocks - 1)
 
-    def _doubled(self, survey: Survey) -> TableVicinity:
+    def _doubled(self, evaluate: Evaluate) -> TableVicinity:
         points = self.neighbourhood.points.longer(2)
-        return replace(self, neighbourhood=replace(self.neighbourhood, points=points)).asked(survey)
+        return replace(self, neighbourhood=replace(self.neighbourhood, points=points)).evaluated(evaluate)
 
     def _shared(
-        self, survey: Survey, recipe: Recipe, centres: Floats, own_answers: Floats, free: Bools, rows: Codes
+        self, recipe: Recipe, centres: Floats, own_answers: Floats, free: Bools, rows: Codes
     ) -> RowFits:
         assert self.traces is not None
         assert self.answers is not None
         n_blocks = self.neighbourhood.points.n_blocks
         near = SharedFits(recipe, self.traces, self.answers, n_blocks, centres, own_answers, free, rows)
-        return RowFits.of(survey.answer(near), self.n_draws)
+        return RowFits.of(near.fit(), self.n_draws)
 
 
 def _put_contrasts(fits: RowFits, contrasts: UnseenContrasts, found: list[tuple[Floats, ...]]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.evaluate import RowSource
 from agnostix.core.frames import assembled, take_rows, taken
 from agnostix.core.masking.duplicates import joined_column
 from agnostix.core.typing import Codes, Floats
@@ -21,7 +22,7 @@ SIZE = 32
 
 
 @dataclass
-class UnseenContrasts:
+class UnseenContrasts(RowSource):
     """One contrast for each row and feature of whose value draws do not tell enough.
 
     Attributes
@@ -51,9 +52,8 @@ class UnseenContrasts:
     rows: Codes
     _kept: tuple[int, list[Drawn], Any] = field(default=(-1, [], None), repr=False)
 
-    def opened(self) -> UnseenContrasts:
-        """One for a worker alone, since it keeps what it has drawn."""
-        return replace(self, own=None if self.own is None else self.own.opened())
+    def for_worker(self) -> UnseenContrasts:
+        return replace(self, own=None if self.own is None else self.own.for_worker())
 
     @classmethod
     def of(
@@ -104,12 +104,10 @@ class UnseenContrasts:
 
     @property
     def n_items(self) -> int:
-        """Contrasts."""
         return self.pairs.shape[0]
 
     @property
-    def width(self) -> int:
-        """Columns."""
+    def n_columns(self) -> int:
         return self.neighbourhood.width
 
     @property
@@ -117,17 +115,16 @@ class UnseenContrasts:
         """Rows that all contrasts take."""
         return self.cost(self.neighbourhood, self.n_items)
 
-    def size(self, item: int) -> int:
-        """Draws without and with the value."""
+    def n_rows(self, block: int) -> int:
         return 2 * self.neighbourhood.points.n_points
 
-    def build(self, item: int, part: slice) -> Any:
+    def build(self, block: int, part: slice) -> Any:
         """Draws, then the same with the row's value."""
-        columns = {place: column[part] for place, column in self._made(item)[1].items()}
+        columns = {place: column[part] for place, column in self._made(block)[1].items()}
         return assembled(self.neighbourhood.like, columns)
 
-    def digest(self, item: int, answers: Floats) -> tuple[Floats, ...]:
-        """Weighted mean of the differences, and its error."""
+    def estimate_effect(self, item: int, answers: Floats) -> tuple[Floats, Floats]:
+        """Weighted mean of the differences, and its error, each (n_outputs,)."""
         row, feature = self.pairs[item]
         without, given = np.split(answers, 2)
         traces = [one.trace for one in self._made(item)[0]]
@@ -146,9 +143,9 @@ class UnseenContrasts:
         moved = parts.reshape(n_blocks, -1, effect.size).sum(axis=1)
         return effect, standard_error(moved, weights.size, 1)
 
-    def told(self, item: int, part: slice) -> str:
-        """Name the row and the draws."""
-        return f"draws {part.start} to {part.stop - 1} around row {self.rows[self.pairs[item][0]]}"
+    def describe(self, block: int, part: slice | None = None) -> str:
+        first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
+        return f"draws {first} to {last} around row {self.rows[self.pairs[block][0]]}"
 
     def _made(self, item: int) -> tuple[list[Drawn], Any]:
         """Draws, and the columns of them without and with the row's value."""
@@ -164,7 +161,7 @@ class UnseenContrasts:
         given = np.where(np.arange(2 * n) < n, again, n)
         replaced = self.neighbourhood.features[feature].positions
         columns = {}
-        for position in range(self.width):
+        for position in range(self.n_columns):
             both = joined_column(base, own, position)
             columns[position] = taken(both, given if position in replaced else again)
         return columns

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agnostix.core.masking import Players
 from agnostix.core.typing import Bools, Floats
-from agnostix.engine import Survey
 from agnostix.surrogates.near_rows import Recipe
 from agnostix.surrogates.row_fits import RowFits
+
+Evaluate = Callable[..., tuple[Any, int]]
+"""`evaluate` with the model given: from a source and a reduction to results and model rows."""
 
 
 @dataclass(frozen=True)
@@ -56,5 +59,5 @@ class Vicinity(Protocol):
     def cost(self, rows: Any) -> int:
         """Model rows that fitting near them takes at most."""
 
-    def found(self, survey: Survey, recipe: Recipe, rows: Any) -> Found:
+    def found(self, evaluate: Evaluate, recipe: Recipe, rows: Any) -> Found:
         """Fit near each of them."""

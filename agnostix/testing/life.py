@@ -198,7 +198,18 @@ def check_explanation_storage(explainer: Any) -> None:
         again = type(exp).load(path)
     assert_same(told(again), told(exp), "after save and load")
     pd.testing.assert_frame_equal(again.data, exp.data, obj="the data after save and load")
-    names = ("feature_names", "output_names", "row_names", "kind", "method", "params", "n_model_rows")
+    names = (
+        "feature_names",
+        "output_names",
+        "row_names",
+        "dims",
+        "quantity",
+        "completeness",
+        "units",
+        "method",
+        "params",
+        "n_model_rows",
+    )
     for name in names:
         one, other = getattr(again, name), getattr(exp, name)
         assert one == other, f"{name} after save and load: {one!r} instead of {other!r}"

@@ -121,12 +121,12 @@ def _model(case: Case, X: Any) -> Any:
 
 def _assert_numbers(case: Case, exp: Any) -> None:
     assert_errors(exp)
-    if exp.kind == "additive":
+    if exp.completeness == "outputs - base_values":
         assert_adds_up(exp.values, exp.outputs, exp.base_values)
     if case.is_mixed:
         return
     if case.model == "constant":
-        assert_zero(exp, 1e-13 if exp.kind == "surrogate" else 0.0, "under a constant model")
+        assert_zero(exp, 1e-13 if exp.completeness == "surrogate" else 0.0, "under a constant model")
     if case.model == "probabilities":
         assert_mirrors(exp)
     if case.model == "ignoring" and "x0" in exp.feature_names:

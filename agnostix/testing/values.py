@@ -19,7 +19,7 @@ INTERVAL = 6.0
 
 
 def check_additive(explainer: Any) -> None:
-    """Values of kind "additive" sum to outputs less base values, those of "surrogate" to the surrogate's.
+    """Values sum to what their completeness says.
 
     Parameters
     ----------
@@ -29,13 +29,12 @@ def check_additive(explainer: Any) -> None:
     X = numbers()
     for model in (InteractionModel(), ProbabilityModel()):
         exp = fitted(explainer, model, X).explain(X)
-        if exp.kind == "additive":
-            outputs = exp.outputs
-        elif "surrogate_outputs" in exp.extras:
-            outputs = exp.extras["surrogate_outputs"]
-        else:
-            raise SkipTest(f"values of kind {exp.kind!r} are not meant to add up")
-        assert_adds_up(exp.values, outputs, exp.base_values)
+        if exp.completeness is None:
+            raise SkipTest(f"values of quantity {exp.quantity!r} need not sum to anything")
+        try:
+            exp.check_additivity(ROUNDING)
+        except ValueError as error:
+            raise AssertionError(str(error)) from None
 
 
 def assert_adds_up(values: Floats, outputs: Floats, base_values: Floats) -> None:
@@ -151,7 +150,7 @@ def check_constant_model_is_zero(explainer: Any) -> None:
             assert (apart <= 1e-12 * abs(value)).all(), f"a constant moves by up to {apart.max():.3g}"
             continue
         exp = own.explain(X)
-        rounding = 1e-12 * abs(value) if exp.kind == "surrogate" else 0.0
+        rounding = 1e-12 * abs(value) if exp.completeness == "surrogate" else 0.0
         assert_zero(exp, rounding, "under a constant model")
 
 
@@ -270,7 +269,7 @@ def check_groups(explainer: Any) -> None:
     alone = answers(fitted(explainer, InteractionModel(), X), X)
     assert_same(told(exp({"only": ["x1"]})), alone, "a group of one column")
     everything = exp({"all": list(X.columns)})
-    if everything.kind != "surrogate":
+    if everything.completeness != "surrogate":
         assert_adds_up(everything.values, everything.outputs, everything.base_values)
     for columns, words in ((["x0", "nowhere"], ["'nowhere'"]), (["x0", "x0"], ["'x0'", "twice"])):
         with refused(f"the group {columns}", "feature_groups", *words):

@@ -139,7 +139,7 @@ def test_what_it_costs_is_known_before_and_counted(explainer, masker, X):
 @pytest.mark.parametrize("value", [0.1, -7.0])
 def test_nothing_matters_to_a_constant_model(explainer, masker, X, value):
     exp = fitted(explainer, masker, X, lambda X: np.full(len(X), value)).explain(X)
-    rounding = 1e-12 * abs(value) if exp.kind == "surrogate" else 0.0
+    rounding = 1e-12 * abs(value) if exp.completeness == "surrogate" else 0.0
     for row in range(4):
         n = int(masker.read(X).present[row].sum())
         assert_zero(exp[[row]].sel(features=exp.feature_names[:n]), rounding, "under a constant model")

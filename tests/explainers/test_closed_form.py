@@ -87,7 +87,7 @@ def check(exp, explainer, columns, bins, moments):
     r = ref.flip_weight(len(columns), explainer.kernel_width_)
     penalty = 1.0 if explainer.surrogate == "ridge" else 0.0
     for i, row_bins in enumerate(bins):
-        n = exp.extras["n_samples"][i]
+        n = exp.extras["n_samples"].array[i]
         if explainer.sampling == "tilted":  # draws of weight 1 each
             n = n / ref.mean_weight(columns, row_bins, r)
         for k in range(exp.outputs.shape[1]):
@@ -96,11 +96,11 @@ def check(exp, explainer, columns, bins, moments):
             fit = ref.binned_ridge(*args, explainer.kernel_width_, counted=False)
             np.testing.assert_allclose(exp.values[i, :, k], fit.coefficients, atol=1e-8)
             np.testing.assert_allclose(exp.base_values[i, k], fit.intercept, atol=1e-8)
-            np.testing.assert_allclose(exp.extras["surrogate_outputs"][i, k], fit.prediction, atol=1e-8)
+            np.testing.assert_allclose(exp.extras["surrogate_outputs"].array[i, k], fit.prediction, atol=1e-8)
             if square is not None:
                 np.testing.assert_allclose(exp.fidelity["r2"][i, k], fit.r2, atol=1e-8)
     for name in ("std_errors", "surrogate_std_errors", "r2_std_errors"):
-        assert not (exp.std_errors if name == "std_errors" else exp.extras[name]).any()
+        assert not (exp.std_errors if name == "std_errors" else exp.extras[name].array).any()
 
 
 hows = pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_additive_models_are_taken_apart(how):
         lambda b, r, _: additive_moments(PARTS, COLUMNS, b, r),
     )
     np.testing.assert_allclose(exp.outputs[:, 0], additive(ROWS), rtol=1e-12)
-    assert (exp.kind, exp.method) == ("surrogate", "lime_exact")
+    assert (exp.quantity, exp.completeness, exp.method) == ("contribution", "surrogate", "lime_exact")
     # The rows; 20 known ones as they are, and with each column's values; 32 nodes in each bin of a smooth
     # column and in both of its halves, and of other columns all values that differ.
     assert exp.n_model_rows == 5 + 20 * 5 + 2 * 4 * 96 + np.unique(X[:, 2]).size + np.unique(X[:, 3]).size
@@ -253,7 +253,7 @@ def brute(f, columns, row_bins, r, n, penalty, row):
 def same_fit(exp, row, fit, spread):
     np.testing.assert_allclose(exp.values[row, :, 0], fit.coefficients, atol=1e-9)
     np.testing.assert_allclose(exp.base_values[row, 0], fit.intercept, atol=1e-9)
-    np.testing.assert_allclose(exp.extras["surrogate_outputs"][row, 0], fit.prediction, atol=1e-9)
+    np.testing.assert_allclose(exp.extras["surrogate_outputs"].array[row, 0], fit.prediction, atol=1e-9)
     if exp.fidelity is not None:
         r2 = fit.r2 if spread > 1e-6 else 1.0
         np.testing.assert_allclose(exp.fidelity["r2"][row, 0], r2, atol=1e-8)
@@ -351,7 +351,7 @@ def test_labels_and_whole_numbers_of_frames(make):
     exp = lime_exact(explainer, make(t)[:6], additive=True)
     check(exp, explainer, columns, bins, lambda b, r, _: additive_moments(FRAME_PARTS, columns, b, r))
     assert exp.feature_names == tuple(t)
-    assert exp.extras["conditions"][0, 0] == f"town = {t['town'][0]}"
+    assert exp.extras["conditions"].array[0, 0] == f"town = {t['town'][0]}"
 
 
 def test_groups_are_one_function():
@@ -405,12 +405,12 @@ def test_values_that_were_not_seen_have_what_they_change():
     mean = np.mean([PRICE[town] for town in t["town"]])
     np.testing.assert_allclose(exp.values[0, 0, 0], 9.0 - mean, atol=1e-10)
     total = exp.base_values[0, 0] + exp.values[0, :, 0].sum()
-    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(total, abs=1e-10)
-    assert exp.extras["unseen"].tolist() == [[True] + [False] * 3] + [[False] * 4] * 2
+    assert exp.extras["surrogate_outputs"].array[0, 0] == pytest.approx(total, abs=1e-10)
+    assert exp.extras["unseen"].array.tolist() == [[True] + [False] * 3] + [[False] * 4] * 2
     drawn = explainer.explain(rows)
     assert (np.abs(drawn.values - exp.values) <= 5.0 * drawn.std_errors + 1e-9).all()
-    off = np.abs(drawn.extras["surrogate_outputs"] - exp.extras["surrogate_outputs"])
-    assert (off <= 5.0 * drawn.extras["surrogate_std_errors"] + 1e-9).all()
+    off = np.abs(drawn.extras["surrogate_outputs"].array - exp.extras["surrogate_outputs"].array)
+    assert (off <= 5.0 * drawn.extras["surrogate_std_errors"].array + 1e-9).all()
 
 
 def test_columns_in_another_order_and_more_than_the_model_has():
@@ -445,7 +445,14 @@ def test_trees_of_frames_with_whole_numbers_and_booleans(make):
     for i in range(5):
         row = t.iloc[i]
         row_bins = [ref.bin_of(row[name], edges[name]) for name in edges] + [members.index(row["member"])]
-        args = (columns, row_bins, ref.flip_weight(3), exp.extras["n_samples"][i], 1.0, row.astype(float))
+        args = (
+            columns,
+            row_bins,
+            ref.flip_weight(3),
+            exp.extras["n_samples"].array[i],
+            1.0,
+            row.astype(float),
+        )
         same_fit(exp, i, *brute(lambda x: model.predict(pd.DataFrame(x, columns=list(t))), *args))
 
 
@@ -480,7 +487,7 @@ def test_draws_are_within_their_errors(sampling, surrogate):
     for name in ("n_samples", "conditions", "unseen"):
         np.testing.assert_array_equal(exact.extras[name], drawn.extras[name])
     within(drawn.values - exact.values, drawn.std_errors)
-    told, errors = ({k: e.extras[k] for k in e.extras} for e in (exact, drawn))
+    told, errors = ({k: np.asarray(e.extras[k]) for k in e.extras} for e in (exact, drawn))
     within(errors["surrogate_outputs"] - told["surrogate_outputs"], errors["surrogate_std_errors"])
     within(drawn.fidelity["r2"] - exact.fidelity["r2"], errors["r2_std_errors"])
 
@@ -514,7 +521,7 @@ def test_outputs_are_chosen_as_in_explain():
     predicted = lime_exact(explainer, ROWS, outputs="predicted")
     best = model.predict(ROWS)
     np.testing.assert_array_equal(predicted.values[:, :, 0], whole.values[np.arange(5), :, best])
-    assert predicted.extras["predicted"].tolist() == [str(label) for label in best]
+    assert predicted.extras["predicted"].array.tolist() == [str(label) for label in best]
 
 
 def test_rows_are_explained_each_by_itself():
@@ -545,7 +552,7 @@ def test_results_are_stored_and_explainers_pickled(tmp_path, n_jobs):
     np.testing.assert_array_equal(loaded.values, exp.values)
     np.testing.assert_array_equal(loaded.values, lime_exact(explainer, ROWS).values)
     assert loaded.fidelity is None
-    assert (loaded.extras["effective_samples"] == np.inf).all()
+    assert (loaded.extras["effective_samples"].array == np.inf).all()
 
 
 def test_a_model_in_single_precision_is_additive_all_the_same():

@@ -187,7 +187,7 @@ def test_exact_values_are_closed_forms(game, values):
     exp = shares(game, 7)
     np.testing.assert_allclose(exp.values[0, :, 0], values, rtol=0, atol=1e-14)
     np.testing.assert_array_equal(exp.std_errors, 0.0)
-    assert exp.extras["evaluations"].tolist() == [128]
+    assert exp.extras["evaluations"].array.tolist() == [128]
 
 
 @pytest.mark.parametrize("kernel", ["row", "none"])
@@ -247,7 +247,7 @@ def test_a_logistic_regression_is_linear_in_log_odds(budget):
     np.testing.assert_allclose(exp.values[:, :, 1], values, rtol=0, atol=1e-10)
     np.testing.assert_allclose(exp.values[:, :, 0], -values, rtol=0, atol=1e-10)
     np.testing.assert_allclose(exp.outputs[:, 1], model.decision_function(ROWS[:9]), rtol=0, atol=1e-10)
-    np.testing.assert_allclose(exp.extras["raw_outputs"], model.predict_proba(ROWS[:9]), rtol=1e-13)
+    np.testing.assert_allclose(exp.extras["raw_outputs"].array, model.predict_proba(ROWS[:9]), rtol=1e-13)
 
 
 def test_the_link_is_that_of_the_mean():
@@ -318,13 +318,13 @@ def test_a_budget_too_small_is_told_the_smallest_that_works(n_players, least):
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         KernelShapExplainer(lambda X: X.prod(axis=1), budget=least - 1).fit(X)
     exp = explained(lambda X: X.prod(axis=1), X, budget=least)
-    assert (exp.extras["evaluations"] == least).all()
+    assert (exp.extras["evaluations"].array == least).all()
 
 
 def test_columns_put_together_make_a_budget_suffice():
     groups = {"a": ["x0", "x1"], "b": ["x2", "x3"]}
     exp = explained(curved, ROWS[:2], seen=ROWS, budget=8, feature_groups=groups, background="all")
-    assert exp.extras["evaluations"].tolist() == [8, 8]
+    assert exp.extras["evaluations"].array.tolist() == [8, 8]
     np.testing.assert_array_equal(exp.std_errors, 0.0)
 
 

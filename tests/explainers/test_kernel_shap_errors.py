@@ -57,8 +57,8 @@ def root_mean_square(values):
 )
 def test_all_coalitions_make_no_error_of_their_own(params):
     exp = fitted(curved, ROWS, **params).explain(ROWS[:3])
-    np.testing.assert_array_equal(exp.extras["coalition_std_errors"], 0.0)
-    drawn = exp.extras["background_std_errors"]
+    np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array, 0.0)
+    drawn = exp.extras["background_std_errors"].array
     np.testing.assert_array_equal(exp.std_errors, drawn)
     assert (drawn > 0).any() == ("background_size" in params)
 
@@ -68,8 +68,8 @@ def test_all_coalitions_make_no_error_of_their_own(params):
 def test_a_background_that_is_no_sample_makes_no_error(background, link):
     explainer = fitted(chances, ROWS[:50], background=background, budget=12, link=link, background_size=8)
     exp = explainer.explain(ROWS[50:60])
-    np.testing.assert_array_equal(exp.extras["background_std_errors"], 0.0)
-    np.testing.assert_array_equal(exp.std_errors, exp.extras["coalition_std_errors"])
+    np.testing.assert_array_equal(exp.extras["background_std_errors"].array, 0.0)
+    np.testing.assert_array_equal(exp.std_errors, exp.extras["coalition_std_errors"].array)
     assert (exp.std_errors > 0).all()
 
 
@@ -92,21 +92,21 @@ def test_background_errors_are_those_of_a_jackknife(link, weighted):
         answers = ref.masked_answers(lambda rows: chances(np.array(rows)), ROWS[20 + i], ROWS[:12])
         variance = ref.background_variance(answers, weight, logit if link == "logit" else float)
         np.testing.assert_allclose(
-            exp.extras["background_std_errors"][i] ** 2, variance, rtol=1e-10, atol=1e-25
+            exp.extras["background_std_errors"].array[i] ** 2, variance, rtol=1e-10, atol=1e-25
         )
-    np.testing.assert_array_equal(exp.std_errors, exp.extras["background_std_errors"])
+    np.testing.assert_array_equal(exp.std_errors, exp.extras["background_std_errors"].array)
 
 
 def test_a_mean_that_is_certain_without_a_group_is_let_stand_in_the_jackknife():
     X = np.array([[0.0, 0.0], [1.0, 1.0], [0.5, 1.0]])
     exp = fitted(lambda X: X[:, 0] * X[:, 1], X[:2], link="logit").explain(X[2:])
     assert np.isfinite(exp.std_errors).all()
-    assert (exp.extras["background_std_errors"] > 1.0).all()
+    assert (exp.extras["background_std_errors"].array > 1.0).all()
 
 
 def test_errors_of_both_kinds_are_added_as_variances():
     exp = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
-    sampled, drawn = exp.extras["coalition_std_errors"], exp.extras["background_std_errors"]
+    sampled, drawn = exp.extras["coalition_std_errors"].array, exp.extras["background_std_errors"].array
     assert (sampled > 0).all()
     assert (drawn > 0).any()
     np.testing.assert_allclose(exp.std_errors**2, sampled**2 + drawn**2, rtol=1e-13)
@@ -184,7 +184,7 @@ def test_extras_have_a_place_for_each_row_and_follow_it():
     }
     some = exp[[2, 0]]
     for name in ("coalition_std_errors", "background_std_errors", "evaluations", "forecast"):
-        np.testing.assert_array_equal(some.extras[name], exp.extras[name][[2, 0]])
+        np.testing.assert_array_equal(some.extras[name], exp.extras[name].array[[2, 0]])
     assert some.extras["kernel"] == exp.extras["kernel"] == "pooled"
     assert exp.extras["background_size"] == 30
 
@@ -193,7 +193,7 @@ def test_only_chosen_outputs_are_told_of():
     explainer = fitted(curved, ROWS, budget=12, background_size=30)
     whole, one = explainer.explain(ROWS[:4]), explainer.explain(ROWS[:4], outputs=2)
     for name in ("coalition_std_errors", "background_std_errors"):
-        np.testing.assert_array_equal(one.extras[name], whole.extras[name][..., [2]])
+        np.testing.assert_array_equal(one.extras[name], whole.extras[name].array[..., [2]])
     np.testing.assert_array_equal(one.values, whole.values[..., [2]])
 
 
@@ -201,16 +201,16 @@ def test_errors_are_in_the_units_of_values():
     one = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
     thousandfold = fitted(lambda X: 1024.0 * curved(X), ROWS, budget=12, background_size=30).explain(ROWS[:4])
     for name in ("coalition_std_errors", "background_std_errors"):
-        np.testing.assert_allclose(thousandfold.extras[name], 1024.0 * one.extras[name], rtol=1e-9)
+        np.testing.assert_allclose(thousandfold.extras[name], 1024.0 * one.extras[name].array, rtol=1e-9)
 
 
 def test_how_many_background_rows_would_halve_the_errors():
     exact = fitted(curved, ROWS, background_size=30).explain(ROWS[:4])
-    np.testing.assert_array_equal(exact.extras["background_size_to_halve_error"], 120.0)
+    np.testing.assert_array_equal(exact.extras["background_size_to_halve_error"].array, 120.0)
     exp = fitted(curved, ROWS, budget=24, background_size=10, kernel="none").explain(ROWS[:9])
-    sampled = np.square(exp.extras["coalition_std_errors"]).sum(axis=(1, 2))
-    drawn = np.square(exp.extras["background_std_errors"]).sum(axis=(1, 2))
-    needed = exp.extras["background_size_to_halve_error"]
+    sampled = np.square(exp.extras["coalition_std_errors"].array).sum(axis=(1, 2))
+    drawn = np.square(exp.extras["background_std_errors"].array).sum(axis=(1, 2))
+    needed = exp.extras["background_size_to_halve_error"].array
     can = sampled < (sampled + drawn) / 4.0
     np.testing.assert_array_equal(np.isinf(needed), ~can)
     assert can.any()
@@ -231,11 +231,11 @@ def test_the_budget_is_never_exceeded(budget, background_size):
     assert model.n_rows == explainer.n_model_rows_
     model.n_rows = 0
     exp = explainer.explain(WIDE[20:27])
-    assert (exp.extras["evaluations"] <= budget).all()
-    assert (exp.extras["evaluations"] >= budget - 1).all()
+    assert (exp.extras["evaluations"].array <= budget).all()
+    assert (exp.extras["evaluations"].array >= budget - 1).all()
     assert model.n_rows == exp.n_model_rows <= explainer.cost(WIDE[20:27])
     assert explainer.cost(WIDE[20:27]) <= 7 * budget * background_size
-    assert (exp.extras["coalition_std_errors"] > 0).any()
+    assert (exp.extras["coalition_std_errors"].array > 0).any()
 
 
 @pytest.mark.parametrize("budget", [512, 10_000, "auto"])
@@ -245,9 +245,9 @@ def test_a_budget_for_all_coalitions_gives_exact_values(budget):
     model.n_rows = 0
     exp = explainer.explain(WIDE[20:27])
     assert explainer.kernel_ == exp.extras["kernel"] == "exact"
-    assert (exp.extras["evaluations"] == 512).all()
+    assert (exp.extras["evaluations"].array == 512).all()
     assert model.n_rows == exp.n_model_rows == 7 * (511 * 4 - 4 + 1)
-    np.testing.assert_array_equal(exp.extras["coalition_std_errors"], 0.0)
+    np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array, 0.0)
     answers = ref.masked_answers(lambda rows: tangled(np.array(rows)), WIDE[20], explainer.background_)
     np.testing.assert_allclose(exp.values[0], ref.masked_values(answers), rtol=0, atol=1e-12)
 
@@ -268,7 +268,7 @@ def test_players_that_do_not_vary_are_zero_and_cost_nothing(budget):
     np.testing.assert_array_equal(exp.values[~varies], 0.0)
     np.testing.assert_array_equal(exp.std_errors[~varies], 0.0)
     most = 512 if budget == "auto" else budget
-    np.testing.assert_array_equal(exp.extras["evaluations"], np.minimum(2 ** varies.sum(axis=1), most))
+    np.testing.assert_array_equal(exp.extras["evaluations"].array, np.minimum(2 ** varies.sum(axis=1), most))
     for i in range(3):
         answers = ref.masked_answers(lambda rows: tangled(np.array(rows)), X[i], seen)
         away = np.abs(exp.values[i] - ref.masked_values(answers))
@@ -280,7 +280,7 @@ def test_auto_asks_about_all_coalitions_of_few_players_that_vary(n_varying, n_ev
     X = np.random.default_rng(0).normal(size=(2, 14))
     X[1, n_varying:] = X[0, n_varying:]
     exp = fitted(lambda X: X.prod(axis=1), X[:1], kernel="none").explain(X[1:])
-    assert exp.extras["evaluations"].tolist() == [n_evaluations]
+    assert exp.extras["evaluations"].array.tolist() == [n_evaluations]
 
 
 def test_the_kernel_of_players_that_vary_is_their_part_of_the_whole():
@@ -303,7 +303,7 @@ def test_the_kernel_of_players_that_vary_is_their_part_of_the_whole():
     operator = build_operator(pairs, explainer._kernel_params.restrict(varying))
     expected = operator.apply(differences, delta)[:, 0]
     np.testing.assert_allclose(exp.values[0, varying, 0], expected, rtol=0, atol=1e-12)
-    assert exp.extras["evaluations"].tolist() == [64, 64]
+    assert exp.extras["evaluations"].array.tolist() == [64, 64]
 
 
 def test_a_row_that_is_the_background_has_no_players():
@@ -311,7 +311,7 @@ def test_a_row_that_is_the_background_has_no_players():
     exp = fitted(tangled, seen).explain(WIDE[:1])
     np.testing.assert_array_equal(exp.values, 0.0)
     np.testing.assert_array_equal(exp.outputs, exp.base_values)
-    assert exp.extras["evaluations"].tolist() == [1]
+    assert exp.extras["evaluations"].array.tolist() == [1]
 
 
 # Tolerances.
@@ -325,7 +325,7 @@ def at_stages(kernel, tol, n_rows=12, seen=WIDE[20:40], **params):
 @pytest.mark.parametrize("kernel", ["row", "none"])
 def test_rows_stop_by_themselves_where_a_fixed_budget_would_have_led(kernel):
     explainer, exp = at_stages(kernel, 0.03)
-    evaluations = exp.extras["evaluations"]
+    evaluations = exp.extras["evaluations"].array
     assert len(set(evaluations)) > 1
     assert set(evaluations) <= {20, 38, 74, 146, 290, 400}
     for budget in set(evaluations.tolist()):
@@ -338,7 +338,7 @@ def test_rows_stop_by_themselves_where_a_fixed_budget_would_have_led(kernel):
 
 def test_a_kernel_learned_at_fit_serves_all_stages():
     _, exp = at_stages("pooled", 0.003)
-    evaluations = exp.extras["evaluations"]
+    evaluations = exp.extras["evaluations"].array
     there = evaluations == 290  # as many pairs as a kernel is learned from, and more
     same = fitted(tangled, WIDE[20:40], budget=290, kernel="pooled", background="all").explain(WIDE[:12])
     assert there.any()
@@ -350,8 +350,8 @@ def test_a_kernel_learned_at_fit_serves_all_stages():
 @pytest.mark.parametrize(("kernel", "tol"), [("pooled", 0.00095), ("row", 0.002), ("none", 0.02)])
 def test_rows_stop_as_soon_as_they_are_near_enough_or_are_forecast(kernel, tol):
     _, exp = at_stages(kernel, tol)
-    errors = (exp.extras["coalition_std_errors"].max(axis=1) / np.ptp(exp.values, axis=1)).max(axis=1)
-    evaluations, forecast = exp.extras["evaluations"], exp.extras["forecast"]
+    errors = (exp.extras["coalition_std_errors"].array.max(axis=1) / np.ptp(exp.values, axis=1)).max(axis=1)
+    evaluations, forecast = exp.extras["evaluations"].array, exp.extras["forecast"].array
     kept = errors <= tol
     assert 0 < kept.sum() < 12
     assert (evaluations[~kept] == 400).all()
@@ -361,16 +361,16 @@ def test_rows_stop_as_soon_as_they_are_near_enough_or_are_forecast(kernel, tol):
 
 def test_a_tolerance_out_of_reach_takes_the_budget_and_is_forecast():
     _, exp = at_stages("none", 1e-6)
-    assert (exp.extras["evaluations"] == 400).all()
-    assert (exp.extras["forecast"] > 400).all()
-    assert np.isfinite(exp.extras["forecast"]).all()
+    assert (exp.extras["evaluations"].array == 400).all()
+    assert (exp.extras["forecast"].array > 400).all()
+    assert np.isfinite(exp.extras["forecast"].array).all()
 
 
 def test_the_tolerance_counts_the_errors_of_coalitions_only():
     explainer = fitted(lambda X: X @ np.arange(9.0), WIDE, budget=64, tol=0.01, background_size=5)
     exp = explainer.explain(WIDE[:4])
-    assert (exp.extras["evaluations"] == 20).all()
-    assert (exp.extras["background_std_errors"] > 0).any()
+    assert (exp.extras["evaluations"].array == 20).all()
+    assert (exp.extras["background_std_errors"].array > 0).any()
 
 
 @pytest.mark.parametrize("n_alike", [1, 5])
@@ -378,7 +378,9 @@ def test_rows_that_are_alike_stop_alike(n_alike):
     explainer, exp = at_stages("none", 0.05)
     again = explainer.explain(np.repeat(WIDE[:12], n_alike, axis=0)[::-1])
     np.testing.assert_array_equal(again.values[::-1][::n_alike], exp.values)
-    np.testing.assert_array_equal(again.extras["evaluations"][::-1][::n_alike], exp.extras["evaluations"])
+    np.testing.assert_array_equal(
+        again.extras["evaluations"].array[::-1][::n_alike], exp.extras["evaluations"].array
+    )
     assert again.n_model_rows == exp.n_model_rows
 
 
@@ -387,9 +389,9 @@ def test_rows_of_few_players_are_exact_under_a_tolerance_too():
     seen[:, 3:] = seen[0, 3:]
     X = np.vstack([np.where(np.arange(9) < 3, WIDE[0], seen[0]), WIDE[1]])
     exp = fitted(tangled, seen, budget=64, tol=0.5, background="all").explain(X)
-    assert exp.extras["evaluations"][0] == exp.extras["forecast"][0] == 8
-    assert exp.extras["evaluations"][1] < 64
-    np.testing.assert_array_equal(exp.extras["coalition_std_errors"][0], 0.0)
+    assert exp.extras["evaluations"].array[0] == exp.extras["forecast"].array[0] == 8
+    assert exp.extras["evaluations"].array[1] < 64
+    np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array[0], 0.0)
 
 
 # Kernels.
@@ -431,7 +433,7 @@ def test_kernels_lead_to_other_values():
 def test_all_pairs_but_the_last_are_sampled():
     n = n_pairs_of_all(9)
     exp = fitted(tangled, WIDE, budget=2 * n + 1, background_size=3).explain(WIDE[:3])
-    assert (exp.extras["evaluations"] == 2 * n).all()
+    assert (exp.extras["evaluations"].array == 2 * n).all()
     truth = fitted(tangled, WIDE, budget="auto", background_size=3).explain(WIDE[:3])
     np.testing.assert_allclose(exp.values, truth.values, rtol=0, atol=1e-3)
     assert np.abs(exp.values - truth.values).max() > 1e-12

@@ -62,8 +62,8 @@ def same_row(exp, row, alone):
         np.testing.assert_array_equal(getattr(exp, name)[row], getattr(alone, name)[0])
     assert np.isnan(exp.values[row, n:]).all()
     assert (exp.std_errors[row, n:] == 0).all()
-    assert alone.extras["evaluations"][0] == exp.extras["evaluations"][row]
-    assert alone.extras["kernel"][0] == exp.extras["kernel"][row]
+    assert alone.extras["evaluations"].array[0] == exp.extras["evaluations"].array[row]
+    assert alone.extras["kernel"].array[0] == exp.extras["kernel"].array[row]
 
 
 @given(
@@ -97,7 +97,7 @@ def test_words_share_what_all_coalitions_say():
         np.testing.assert_allclose(exp.values[0, :, output], expected, rtol=0, atol=1e-12)
     assert np.isnan(exp.values[1, 2]).all()
     np.testing.assert_array_equal(exp.outputs, entangled([text, "w2 w5"]))
-    assert exp.extras["evaluations"].tolist() == [8, 4]
+    assert exp.extras["evaluations"].array.tolist() == [8, 4]
     assert exp.n_model_rows == 12
 
 
@@ -132,11 +132,11 @@ def test_a_segment_of_a_linear_model_has_what_hiding_it_takes(fill):
         np.testing.assert_allclose(exp.values[i, :n, 0], expected, rtol=0, atol=1e-11)
         assert np.isnan(exp.values[i, n:]).all()
     np.testing.assert_allclose(exp.base_values[:, 0], linear(fills), rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(exp.extras["segments"], [bands(x) for x in X])
+    np.testing.assert_array_equal(exp.extras["segments"].array, [bands(x) for x in X])
     n_varying = masker.read(X).varying.sum(axis=1)  # a segment of one pixel is its own mean
     assert n_varying.tolist() == ([3, 10, 12, 14] if fill == "segment_mean" else [3, 20, 12, 14])
-    assert exp.extras["evaluations"].tolist() == [2**n if n <= 12 else 512 for n in n_varying]
-    assert exp.extras["kernel"].tolist() == ["exact" if n <= 12 else "row" for n in n_varying]
+    assert exp.extras["evaluations"].array.tolist() == [2**n if n <= 12 else 512 for n in n_varying]
+    assert exp.extras["kernel"].array.tolist() == ["exact" if n <= 12 else "row" for n in n_varying]
 
 
 class Composing:
@@ -211,7 +211,7 @@ def test_equal_texts_are_asked_about_once():
 def test_a_word_that_is_the_mask_token_is_no_player():
     masker = TextMasker(mask_token="w2")
     exp = KernelShapExplainer(additive, masker=masker).fit(["w1"]).explain(["w1 w2 w3", "w2"])
-    assert exp.extras["evaluations"].tolist() == [4, 1]
+    assert exp.extras["evaluations"].array.tolist() == [4, 1]
     assert exp.values[0, 1, 0] == exp.values[1, 0, 0] == 0.0
     assert np.isnan(exp.values[1, 1:]).all()
 
@@ -220,8 +220,8 @@ def test_many_words_take_no_kernel_by_themselves():
     texts = [text_of(n) for n in (5, 64, 65, 140)]
     explainer = KernelShapExplainer(entangled, masker=TextMasker(), random_state=0).fit(texts)
     exp = explainer.explain(texts)
-    assert exp.extras["kernel"].tolist() == ["exact", "row", "none", "none"]
-    assert exp.extras["evaluations"].tolist() == [32, 512, 520, 1120]
+    assert exp.extras["kernel"].array.tolist() == ["exact", "row", "none", "none"]
+    assert exp.extras["evaluations"].array.tolist() == [32, 512, 520, 1120]
     assert explainer.kernel_ == "none"
     assert np.isfinite(exp.std_errors).all()
     assert exp.check_additivity() < 1e-8
@@ -238,7 +238,7 @@ def test_errors_cover_with_either_kernel(kernel):
             entangled, masker=TextMasker(), budget=120, kernel=kernel, random_state=seed
         )
         exp = explainer.fit([text_of(2)]).explain([text])
-        assert exp.extras["kernel"].tolist() == [kernel]
+        assert exp.extras["kernel"].array.tolist() == [kernel]
         assert (exp.std_errors[0] > 0).all()
         n_within += (np.abs(exp.values - exact.values) <= 1.96 * exp.std_errors + 1e-9).sum()
         n += exp.values.size
@@ -271,7 +271,8 @@ def test_a_budget_that_a_longer_row_exceeds_is_refused_before_anything_is_asked(
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         explainer.fit([text_of(20)])
     assert (
-        explainer.set_params(budget=42).fit([text_of(20)]).explain([text_of(20)]).extras["evaluations"] == 42
+        explainer.set_params(budget=42).fit([text_of(20)]).explain([text_of(20)]).extras["evaluations"].array
+        == 42
     )
 
 
@@ -344,11 +345,13 @@ def test_a_pipeline_of_texts_is_explained_by_its_words(trained, tmp_path):
     np.testing.assert_allclose(exp.outputs, trained.predict_proba(X), rtol=1e-12)
     np.testing.assert_allclose(exp.base_values, trained.predict_proba([""] * 13), rtol=1e-12)
     assert exp.check_additivity() < 1e-10
-    for i, words in enumerate(exp.extras["words"]):
+    for i, words in enumerate(exp.extras["words"].array):
         value = dict(zip(words, exp.values[i, :, 1], strict=True))
         assert all(value[word] > 0 for word in ("great", "lovely", "fresh") if word in value)
         assert all(value[word] < 0 for word in ("awful", "stale", "rude") if word in value)
-    assert exp.values[12, exp.extras["words"][12].tolist().index("who"), 1] == pytest.approx(0.0, abs=0.02)
+    assert exp.values[12, exp.extras["words"].array[12].tolist().index("who"), 1] == pytest.approx(
+        0.0, abs=0.02
+    )
     assert exp.data.tolist() == X
     check_stored(exp, tmp_path / "texts.npz")
     same(pickle.loads(pickle.dumps(explainer)).explain(X), exp)
@@ -372,7 +375,7 @@ def test_pictures_are_stored_with_their_segments(tmp_path):
     X = of_bands(3, 5)
     exp = KernelShapExplainer(linear, masker=SegmentMasker(bands)).fit(X).explain(X)
     check_stored(exp, tmp_path / "pictures.npz")
-    np.testing.assert_array_equal(exp[[1]].extras["segments"][0], bands(X[1]))
+    np.testing.assert_array_equal(exp[[1]].extras["segments"].array[0], bands(X[1]))
 
 
 def test_an_unfitted_pipeline_is_fitted_on_the_texts():

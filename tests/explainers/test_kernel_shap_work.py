@@ -210,11 +210,12 @@ def test_peak_memory_stays_within_the_working_memory():
 
 def test_the_explanation_tells_how_it_was_made():
     exp = fitted(Tangled(), ROWS, budget=64, feature_groups={"a": ["x0", "x3"]}).explain(ROWS[:2])
-    assert (exp.kind, exp.method, exp.fidelity) == ("additive", "KernelShapExplainer", None)
+    assert (exp.quantity, exp.completeness) == ("contribution", "outputs - base_values")
+    assert (exp.method, exp.fidelity) == ("KernelShapExplainer", None)
     assert exp.params == {
         "budget": 64, "tol": None, "kernel": "auto", "background": "sample", "background_size": 10,
         "feature_groups": {"a": ["x0", "x3"]}, "masker": None, "link": "identity", "outputs": None,
-        "n_jobs": None, "random_state": 0, "verbose": 0,
+        "n_jobs": None, "random_state": 0, "verbose": 1,
     }  # fmt: skip
     np.testing.assert_array_equal(exp.data, ROWS[:2])
 
@@ -314,7 +315,7 @@ def test_segments_that_have_the_colour_already_are_no_players():
     X[0, LABELS == 5] = 0.5
     X[1] = 0.5
     exp = KernelShapExplainer(look, masker=SegmentMasker(LABELS, fill=0.5)).fit(X).explain(X)
-    assert exp.extras["evaluations"].tolist() == [4, 1, 8]
+    assert exp.extras["evaluations"].array.tolist() == [4, 1, 8]
     np.testing.assert_array_equal(exp.values[0, 1], 0.0)
     np.testing.assert_array_equal(exp.values[1], 0.0)
     np.testing.assert_array_equal(exp.base_values[1], exp.outputs[1])
@@ -335,8 +336,8 @@ def test_many_segments_are_sampled_within_the_budget(kernel, used, tol):
     ).fit(X)
     exp = explainer.explain(X)
     assert explainer.kernel_ == used
-    assert (exp.extras["evaluations"] <= 200).all()
-    assert exp.n_model_rows == exp.extras["evaluations"].sum()
+    assert (exp.extras["evaluations"].array <= 200).all()
+    assert exp.n_model_rows == exp.extras["evaluations"].array.sum()
     np.testing.assert_allclose(exp.values.sum(axis=1), exp.outputs - exp.base_values, rtol=0, atol=1e-12)
     same(exp[[3, 1]], explainer.explain(X[[3, 1]]))
     pairs = exp.values[:, :8] - exp.values[:, 8:]  # of two pixels in one term, which share its gain

@@ -45,7 +45,9 @@ def test_a_mask_of_an_area_holds_the_pixels_of_most_weight(size, least, destroy,
     exp = explained(Weighted(LEVELS), objective="area", size=size, destroy=destroy, noise=noise)
     np.testing.assert_array_equal(exp.values[0, ..., 0], least <= LEVELS)
     kept = LEVELS[least <= LEVELS].sum()
-    np.testing.assert_allclose([exp.extras["shown"][0, 0], exp.extras["hidden"][0, 0]], [kept, 160 - kept])
+    np.testing.assert_allclose(
+        [exp.extras["shown"].array[0, 0], exp.extras["hidden"].array[0, 0]], [kept, 160 - kept]
+    )
 
 
 @pytest.mark.parametrize("objective", ["delete", "preserve"])
@@ -68,7 +70,7 @@ def test_masks_do_not_depend_on_the_unit_of_a_score(objective):
         explained(Weighted(LEVELS, scale), objective=objective, sigma=1.0, n_steps=12) for scale in (1, 4096)
     )
     np.testing.assert_array_equal(one.values, two.values)
-    np.testing.assert_allclose(4096 * one.extras["shown"], two.extras["shown"])
+    np.testing.assert_allclose(4096 * one.extras["shown"].array, two.extras["shown"].array)
 
 
 def test_a_mask_is_one_of_its_picture_and_seed_alone():
@@ -97,7 +99,7 @@ def test_a_score_that_never_moves_has_an_empty_mask():
     with pytest.warns(UserWarning, match=message):
         exp = explained(Weighted(0 * LEVELS, shift=2.0), objective="area")
     assert (exp.values == 0).all()
-    assert exp.extras["shown"] == exp.extras["hidden"] == exp.outputs == 2.0
+    assert exp.extras["shown"].array == exp.extras["hidden"].array == exp.outputs == 2.0
     assert exp.n_model_rows == 4
 
 

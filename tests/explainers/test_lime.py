@@ -64,7 +64,7 @@ def test_a_constant_column_has_no_value(sampling, discretizer):
     )
     np.testing.assert_array_equal(exp.values[:, 3], 0.0)
     np.testing.assert_array_equal(exp.std_errors[:, 3], 0.0)
-    assert not exp.extras["unseen"].any()
+    assert not exp.extras["unseen"].array.any()
 
 
 @pytest.mark.parametrize("discretizer", ["quartile", None])
@@ -74,9 +74,9 @@ def test_another_value_than_the_constant_one(value, discretizer):
     row = np.r_[TABLE[0], value][None]
     exp = fitted(lambda X: X[:, 0] + 2.0 * X[:, 3], seen, discretizer=discretizer).explain(row)
     if discretizer and value < 7.0:
-        assert not exp.extras["unseen"].any()  # it is in the constant's bin, which ends at it
+        assert not exp.extras["unseen"].array.any()  # it is in the constant's bin, which ends at it
         return
-    assert exp.extras["unseen"].tolist() == [[False, False, False, True]]
+    assert exp.extras["unseen"].array.tolist() == [[False, False, False, True]]
     np.testing.assert_allclose(exp.values[0, 3], 2.0 * (value - 7.0), atol=1e-12)
     np.testing.assert_allclose(exp.std_errors[0, 3], 0.0, atol=1e-12)
 
@@ -117,7 +117,7 @@ def test_missing_values_are_a_bin(sampling):
     own = 0.75 / 4
     other = shrunk(-3.0 * 0.25 / (1.0 - own), own, 3, 8192, sampling=sampling)
     assert exp.values[1, 0, 0] == pytest.approx(other, abs=5.0 * exp.std_errors[1, 0, 0] + 2e-2)
-    assert exp.extras["conditions"][0, 0] == "x0 missing"
+    assert exp.extras["conditions"].array[0, 0] == "x0 missing"
 
 
 MIXED = pd.DataFrame(
@@ -159,27 +159,27 @@ def test_a_level_never_seen_has_its_contrast(sampling):
     exp = explainer.explain(rows)
     assert exp.n_model_rows == model.n_rows - before == most
     np.testing.assert_array_equal(
-        exp.extras["unseen"], [[False, j != 1, False, False, False] for j in range(3)]
+        exp.extras["unseen"].array, [[False, j != 1, False, False, False] for j in range(3)]
     )
-    assert exp.extras["conditions"][0, 1] == "t not seen in fit"
+    assert exp.extras["conditions"].array[0, 1] == "t not seen in fit"
     # Seen levels hold 1 for a quarter of the rows, and 0.
     for row in (0, 2):
         assert exp.values[row, 1, 0] == pytest.approx(4.75, abs=4.0 * exp.std_errors[row, 1, 0])
         assert 0.0 < exp.std_errors[row, 1, 0] < 0.05
         added = exp.base_values[row, 0] + exp.values[row, :, 0].sum()
-        assert exp.extras["surrogate_outputs"][row, 0] == pytest.approx(added)
+        assert exp.extras["surrogate_outputs"].array[row, 0] == pytest.approx(added)
 
 
 def test_conditions_in_words():
     exp = fitted(typed, MIXED).explain(MIXED.iloc[:2])
-    words = exp.extras["conditions"]
+    words = exp.extras["conditions"].array
     assert words.shape == (2, 5)
     assert words[1].tolist()[1:] == ["t = many", "k <= 1", "day <= 2024-01-03", "s = odd"]
     assert "coefficients" not in exp.extras
     mixed = fitted(lambda X: X["x"].to_numpy(), MIXED[["x", "s"]], discretizer=None).explain(
         MIXED[["x", "s"]][:2]
     )
-    assert mixed.extras["conditions"].tolist() == [["", "s = even"], ["", "s = odd"]]
+    assert mixed.extras["conditions"].array.tolist() == [["", "s = even"], ["", "s = odd"]]
     assert "coefficients" in mixed.extras
     assert "conditions" not in fitted(tangled, discretizer=None).explain(TABLE[:2]).extras
 
@@ -203,7 +203,7 @@ def test_columns_of_one_label_are_drawn_together():
         contrast = answers[own] - np.average(answers[others], weights=shares[others])
         expected = shrunk(contrast, shares[own], 2, 8192)
         assert exp.values[row, 0, 0] == pytest.approx(expected, abs=4.5 * exp.std_errors[row, 0, 0] + 1e-3)
-        assert exp.extras["conditions"][row, 0].count(" and ") == 2
+        assert exp.extras["conditions"].array[row, 0].count(" and ") == 2
 
 
 def test_a_combination_never_seen_has_its_contrast():
@@ -212,7 +212,7 @@ def test_a_combination_never_seen_has_its_contrast():
         lambda t: (t["a"] * 10 + t["b"]).to_numpy() * 1.0, seen, feature_groups={"ab": ["a", "b"]}
     )
     exp = explainer.explain(pd.DataFrame({"a": [1], "b": [0], "x": [0.0]}))
-    assert exp.extras["unseen"].tolist() == [[True, False]]
+    assert exp.extras["unseen"].array.tolist() == [[True, False]]
     assert exp.values[0, 0, 0] == pytest.approx(10.0 - 5.5, abs=4.0 * exp.std_errors[0, 0, 0] + 1e-9)
 
 
@@ -238,7 +238,7 @@ def test_rows_of_no_weight_are_not_there():
 def test_other_bins(how):
     y = TABLE[:, 0] > 0.3
     explainer = LimeExplainer(tangled, discretizer=how, n_samples=512, random_state=0).fit(TABLE, y)
-    words = explainer.explain(TABLE).extras["conditions"]
+    words = explainer.explain(TABLE).extras["conditions"].array
     n_bins = [len(set(column)) for column in words.T]
     assert n_bins == [10, 10, 10] if how == "decile" else n_bins[0] >= 2
     if how == "entropy":
@@ -253,14 +253,14 @@ def test_other_bins(how):
 @pytest.mark.parametrize("surrogate", ["ridge", "klasso", "tree"])
 def test_at_most_so_many_features_are_used(how, surrogate):
     exp = fitted(tangled, max_features=2, feature_selection=how, surrogate=surrogate).explain(TABLE[:6])
-    selected = exp.extras["selected"]
+    selected = exp.extras["selected"].array
     assert selected.shape == (6, 3, 2)
     assert (selected.sum(axis=1) <= 2).all()
     assert (selected.sum(axis=1) == 2).all() or how == "lasso_path" or surrogate == "klasso"
     assert not exp.values[~selected].any()
     assert "margin" not in exp.extras
     whole = fitted(tangled, surrogate=surrogate, max_features=3).explain(TABLE[:6])
-    assert whole.extras["selected"].all()
+    assert whole.extras["selected"].array.all()
     assert (whole.fidelity["r2"] >= exp.fidelity["r2"] - 0.02).all()
 
 
@@ -273,7 +273,7 @@ def test_draws_are_doubled_until_the_choice_is_stable():
     explainer = fitted(model, max_features=1, stability=0.99, n_samples=512)
     before = model.n_rows
     exp = explainer.explain(TABLE[:40])
-    n, stable, margin = (exp.extras[name] for name in ("n_samples", "stable", "margin"))
+    n, stable, margin = (exp.extras[name].array for name in ("n_samples", "stable", "margin"))
     assert margin.shape == (40, 1)
     assert stable.shape == (40,)
     assert set(n) <= {512 * 2**k for k in range(5)}
@@ -286,14 +286,14 @@ def test_draws_are_doubled_until_the_choice_is_stable():
         part = explainer.explain(TABLE[rows])
         for name in ("values", "std_errors"):
             np.testing.assert_array_equal(getattr(part, name), getattr(exp, name)[rows])
-        np.testing.assert_array_equal(part.extras["n_samples"], n[rows])
+        np.testing.assert_array_equal(part.extras["n_samples"].array, n[rows])
 
 
 def test_a_choice_that_is_clear_needs_no_more_draws():
     exp = fitted(lambda X: 9.0 * X[:, 0] + X[:, 1], max_features=1, stability=0.95).explain(TABLE[:5])
-    np.testing.assert_array_equal(exp.extras["n_samples"], 1024)
-    assert exp.extras["stable"].all()
-    assert exp.extras["selected"][:, 0].all()
+    np.testing.assert_array_equal(exp.extras["n_samples"].array, 1024)
+    assert exp.extras["stable"].array.all()
+    assert exp.extras["selected"].array[:, 0].all()
 
 
 def test_values_never_seen_do_not_unsettle_the_choice():
@@ -301,8 +301,8 @@ def test_values_never_seen_do_not_unsettle_the_choice():
     exp = fitted(
         lambda X: np.nan_to_num(X @ [5.0, 1.0, 1.0], nan=3.0), max_features=1, stability=0.95
     ).explain(row)
-    assert exp.extras["unseen"].tolist() == [[False, True, False]]
-    assert exp.extras["selected"][0, :, 0].tolist() == [True, True, False]
+    assert exp.extras["unseen"].array.tolist() == [[False, True, False]]
+    assert exp.extras["selected"].array[0, :, 0].tolist() == [True, True, False]
 
 
 # ---------------------------------------------------------------- counts
@@ -324,7 +324,7 @@ def test_model_rows_are_counted(sampling):
 @pytest.mark.parametrize(("asked_for", "drawn"), [(32, 32), (1000, 992), (5000, 4864)])
 def test_draws_are_whole_blocks(asked_for, drawn):
     exp = fitted(tangled, n_samples=asked_for, kernel_width=3.0).explain(TABLE[:1])
-    assert exp.extras["n_samples"].tolist() == [drawn]
+    assert exp.extras["n_samples"].array.tolist() == [drawn]
 
 
 # ---------------------------------------------------------------- what changes nothing
@@ -387,14 +387,14 @@ def test_mixed_tables_are_explained(sampling, surrogate):
     polars = fitted(typed, table, sampling=sampling, surrogate=surrogate).explain(table[:4])
     np.testing.assert_allclose(pandas.values, polars.values, atol=1e-9)
     added = pandas.base_values + pandas.values.sum(axis=1)
-    np.testing.assert_allclose(added, pandas.extras["surrogate_outputs"], rtol=1e-9)
+    np.testing.assert_allclose(added, pandas.extras["surrogate_outputs"].array, rtol=1e-9)
     assert (pandas.fidelity["r2"] > 0.3).all()
 
 
 def test_a_constant_model_has_no_values():
     for sampling in ("kernel", "tilted", "local"):
         exp = fitted(lambda X: np.full(len(X), 0.1), sampling=sampling).explain(TABLE[:3])
-        for found in (exp.values, exp.std_errors, exp.extras["surrogate_std_errors"]):
+        for found in (exp.values, exp.std_errors, exp.extras["surrogate_std_errors"].array):
             assert not found.any()
         np.testing.assert_array_equal(exp.base_values, 0.1)
         np.testing.assert_array_equal(exp.fidelity["r2"], 1.0)
@@ -404,7 +404,7 @@ def test_a_model_that_knows_the_row_alone_is_told_completely_by_a_constant():
     row = TABLE[:1]
     exp = fitted(lambda X: np.where((row == X).all(axis=1), 0.3, 0.7)).explain(row)
     assert exp.outputs == 0.3
-    np.testing.assert_allclose(exp.extras["surrogate_outputs"], 0.7, rtol=1e-12)
+    np.testing.assert_allclose(exp.extras["surrogate_outputs"].array, 0.7, rtol=1e-12)
     assert not exp.values.any()
     np.testing.assert_array_equal(exp.fidelity["r2"], 1.0)
 
@@ -424,10 +424,10 @@ def test_outputs_of_a_classifier():
     for row in range(3):
         np.testing.assert_array_equal(predicted.values[row, :, 0], exp.values[row, :, row])
         for name in ("surrogate_outputs", "r2_std_errors"):
-            assert predicted.extras[name][row, 0] == exp.extras[name][row, row]
+            assert predicted.extras[name].array[row, 0] == exp.extras[name].array[row, row]
     one = explainer.explain(X.iloc[[0, 60, 140]], outputs="1")
     np.testing.assert_array_equal(one.values[:, :, 0], exp.values[:, :, 1])
-    assert exp.kind == "surrogate"
+    assert exp.completeness == "surrogate"
     assert exp.method == "LimeExplainer"
 
 

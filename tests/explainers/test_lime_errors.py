@@ -226,7 +226,7 @@ def test_draws_that_the_model_cannot_answer_are_named(sampling):
         return model(X) if len(X) < 100 else marked(X)
 
     params = {"random_state": 0, "n_samples": 512, "sampling": sampling}
-    where = "of the neighbourhood" if sampling == "kernel" else "around row 0"
+    where = "of the neighborhood" if sampling == "kernel" else "around row 0"
     message = (
         f"The model some failed on draws 0 to 511 {where} (512 model rows): ArithmeticError: this row "
         "cannot be answered"

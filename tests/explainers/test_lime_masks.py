@@ -115,13 +115,17 @@ def test_all_masks_are_the_limit_itself(kind, sampling, how, d):
         fit = limit(products, d, n, law, penalty, width, weighted=sampling == "kernel")
         np.testing.assert_allclose(exp.values[0, :, k], fit.coefficients, atol=1e-10)
         np.testing.assert_allclose(exp.base_values[0, k], fit.intercept, atol=1e-10)
-        np.testing.assert_allclose(exp.extras["surrogate_outputs"][0, k], fit.prediction, atol=1e-10)
+        np.testing.assert_allclose(exp.extras["surrogate_outputs"].array[0, k], fit.prediction, atol=1e-10)
         np.testing.assert_allclose(exp.fidelity["r2"][0, k], fit.r2, atol=1e-9)
-    assert exp.extras["n_samples"].tolist() == [2**d]
+    assert exp.extras["n_samples"].array.tolist() == [2**d]
     assert exp.n_model_rows == 2**d + 1
-    for errors in (exp.std_errors, exp.extras["surrogate_std_errors"], exp.extras["r2_std_errors"]):
+    for errors in (
+        exp.std_errors,
+        exp.extras["surrogate_std_errors"].array,
+        exp.extras["r2_std_errors"].array,
+    ):
         assert not errors.any()
-    assert (exp.kind, exp.method) == ("surrogate", "LimeExplainer")
+    assert (exp.quantity, exp.completeness, exp.method) == ("contribution", "surrogate", "LimeExplainer")
     np.testing.assert_allclose(exp.outputs, [[0.5, 1.25]], atol=1e-12)
 
 
@@ -132,16 +136,16 @@ def test_drawn_masks_are_within_their_errors_of_the_limit(kind, sampling, surrog
     d, off, errors = 16, [], []
     for seed in range(4):
         exp, law = explained(kind, d, sampling=sampling, surrogate=surrogate, random_state=seed)
-        n = exp.extras["n_samples"][0]
+        n = exp.extras["n_samples"].array[0]
         assert n == 992
         for k, products in enumerate(OUTPUTS[:1]):  # the other is additive, and no error is left of it
             fit = limit(
                 products, d, n, law, 1.0 if surrogate == "ridge" else 0.0, weighted=sampling == "kernel"
             )
             off += [*(exp.values[0, :, k] - fit.coefficients), exp.fidelity["r2"][0, k] - fit.r2]
-            off.append(exp.extras["surrogate_outputs"][0, k] - fit.prediction)
-            errors += [*exp.std_errors[0, :, k], exp.extras["r2_std_errors"][0, k]]
-            errors.append(exp.extras["surrogate_std_errors"][0, k])
+            off.append(exp.extras["surrogate_outputs"].array[0, k] - fit.prediction)
+            errors += [*exp.std_errors[0, :, k], exp.extras["r2_std_errors"].array[0, k]]
+            errors.append(exp.extras["surrogate_std_errors"].array[0, k])
     ratio = np.abs(np.array(off) / np.array(errors))
     assert ratio.max() < 6.0
     assert 0.5 < np.sqrt(np.mean(ratio**2)) < 1.5
@@ -182,11 +186,11 @@ def test_a_text_of_one_word_is_told_by_it(surrogate):
 @kinds
 def test_few_features_may_be_chosen(kind):
     exp, _ = explained(kind, 6, max_features=2, random_state=0)
-    assert exp.extras["selected"][0].sum(axis=0).tolist() == [2, 2]
-    assert exp.extras["selected"][0, [0, 3], 1].all()
-    assert (exp.values[~exp.extras["selected"]] == 0.0).all()
+    assert exp.extras["selected"].array[0].sum(axis=0).tolist() == [2, 2]
+    assert exp.extras["selected"].array[0, [0, 3], 1].all()
+    assert (exp.values[~exp.extras["selected"].array] == 0.0).all()
     drawn, _ = explained(kind, 16, max_features=3, random_state=0)
-    assert drawn.extras["selected"][0, [0, 1, 3], 1].all()
+    assert drawn.extras["selected"].array[0, [0, 1, 3], 1].all()
 
 
 @pytest.mark.parametrize("surrogate", ["tree", Ridge(alpha=1e-9)], ids=["tree", "regressor"])
@@ -195,7 +199,7 @@ def test_other_surrogates_see_masks_too(kind, surrogate):
     exp, _ = explained(kind, 6, surrogate=surrogate, random_state=0)
     assert exp.fidelity["r2"][0, 1] > 0.85
     total = exp.base_values + exp.values.sum(axis=1)
-    np.testing.assert_allclose(total, exp.extras["surrogate_outputs"], atol=1e-10)
+    np.testing.assert_allclose(total, exp.extras["surrogate_outputs"].array, atol=1e-10)
     if surrogate != "tree":
         np.testing.assert_allclose(exp.values[0, [0, 1, 3], 1], [2.0, 0.25, -1.0], atol=1e-5)
 
@@ -238,7 +242,7 @@ def test_a_segment_of_a_linear_model_has_what_hiding_it_takes(segments, fill):
         np.testing.assert_allclose(exp.values[i, : len(expected), 0], expected, rtol=0, atol=1e-8)
         assert np.isnan(exp.values[i, len(expected) :]).all()
     np.testing.assert_allclose(exp.base_values[:, 0], linear(fills), rtol=0, atol=1e-8)
-    np.testing.assert_array_equal(exp.extras["segments"], labels)
+    np.testing.assert_array_equal(exp.extras["segments"].array, labels)
     np.testing.assert_array_equal(exp.data, COLOURED)
 
 
@@ -375,7 +379,7 @@ def test_a_word_that_is_the_mask_token_is_no_player():
     explainer = LimeExplainer(entangled, masker=TextMasker(mask_token="w2"), random_state=0).fit(["w1"])
     exp = explainer.explain(["w1 w2 w3", "w2"])
     assert exp.values[0, 1, 0] == exp.values[1, 0, 0] == 0.0
-    assert exp.extras["n_samples"].tolist() == [4, 1]
+    assert exp.extras["n_samples"].array.tolist() == [4, 1]
     np.testing.assert_array_equal(exp.base_values[1], exp.outputs[1])
     np.testing.assert_array_equal(exp.fidelity["r2"][1], 1.0)
     alone = LimeExplainer(entangled, masker=TextMasker(mask_token="w2"), random_state=0).fit(["w1"])
@@ -414,7 +418,7 @@ def test_a_pipeline_of_texts_is_explained_by_its_words(trained, tmp_path):
     assert exp.output_names == ("bad", "good")
     np.testing.assert_allclose(exp.outputs, trained.predict_proba(X), rtol=1e-12)
     np.testing.assert_allclose(exp.values[:, :, 0], -exp.values[:, :, 1], atol=1e-10)
-    for i, words in enumerate(exp.extras["words"]):
+    for i, words in enumerate(exp.extras["words"].array):
         value = dict(zip(words, exp.values[i, :, 1], strict=True))
         assert all(value[word] > 0 for word in ("great", "lovely", "fresh") if word in value)
         assert all(value[word] < 0 for word in ("awful", "stale", "rude") if word in value)
@@ -442,7 +446,7 @@ def test_pictures_are_stored_with_their_segments(tmp_path):
     explainer = LimeExplainer(linear, masker=SegmentMasker(bands), random_state=0).fit(X)
     exp = explainer.explain(X)
     stored(exp, tmp_path / "pictures.npz")
-    np.testing.assert_array_equal(exp[[1]].extras["segments"][0], bands(X[1]))
+    np.testing.assert_array_equal(exp[[1]].extras["segments"].array[0], bands(X[1]))
     same(pickle.loads(pickle.dumps(explainer)).explain(X), exp)
 
 
@@ -468,7 +472,7 @@ def test_outputs_are_chosen(trained):
     exp, predicted = explainer.explain(X), explainer.explain(X, outputs="predicted")
     best = exp.outputs.argmax(axis=1)
     np.testing.assert_array_equal(predicted.values[:, :, 0], exp.values[np.arange(4), :, best])
-    assert predicted.extras["predicted"].tolist() == trained.predict(X).tolist()
+    assert predicted.extras["predicted"].array.tolist() == trained.predict(X).tolist()
 
 
 # ---------------------------------------------------------------- beside lime itself
@@ -491,7 +495,7 @@ def test_limes_own_explainer_of_texts_says_the_same(trained):
         .fit([text])
         .explain([text])
     )
-    words = ours.extras["words"][0].tolist()
+    words = ours.extras["words"].array[0].tolist()
     runs = []
     for seed in range(8):
         peer = lime_text.LimeTextExplainer(random_state=seed)
@@ -639,7 +643,7 @@ def test_a_kernel_that_leaves_too_few_masks_is_refused(kind):
         str(given.value),
     )
     exp, _ = explained(kind, 16, kernel_width=float(found[1]), random_state=0)
-    assert exp.extras["effective_samples"][0] >= 17
+    assert exp.extras["effective_samples"].array[0] >= 17
     explained(kind, 16, kernel_width=0.01, sampling="tilted", random_state=0)
 
 

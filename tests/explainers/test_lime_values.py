@@ -45,7 +45,7 @@ def draws_of(model, n_samples, row=ROW, **params):
     recording = Recording(model)
     explainer = fitted(recording, n_samples=n_samples, **params)
     exp = explainer.explain(row[None])
-    n = int(exp.extras["n_samples"][0])
+    n = int(exp.extras["n_samples"].array[0])
     biggest = max(recording.asked, key=len)
     assert len(biggest) == n  # few enough to be asked at once
     return exp, biggest
@@ -72,12 +72,12 @@ def test_values_are_those_of_the_plain_algorithm(kernel_width):
     np.testing.assert_allclose(exp.values[0, :, 0], coefficients, atol=1e-9)
     assert exp.base_values[0, 0] == pytest.approx(intercept, abs=1e-9)
     told = intercept + coefficients.sum()
-    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(told, abs=1e-9)
+    assert exp.extras["surrogate_outputs"].array[0, 0] == pytest.approx(told, abs=1e-9)
     assert exp.fidelity["r2"][0, 0] == pytest.approx(
         ref.weighted_r2(y, intercept + z @ coefficients, weights)
     )
     assert exp.outputs[0, 0] == tangled(ROW[None])[0]
-    assert exp.extras["effective_samples"][0] == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+    assert exp.extras["effective_samples"].array[0] == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
     assert exp.extras["kernel_width"] == pytest.approx(kernel_width or ref.kernel_width(4))
 
 
@@ -90,7 +90,7 @@ def test_choices_are_those_of_the_plain_algorithm(how, surrogate, k):
     weights = np.r_[0.0, ref.flip_weights(z[1:])]
     plain = ref.forward_selection if how == "auto" else getattr(ref, how)
     chosen = sorted((ref.lasso_path if surrogate == "klasso" else plain)(z, y, weights, k))
-    assert np.flatnonzero(exp.extras["selected"][0, :, 0]).tolist() == chosen
+    assert np.flatnonzero(exp.extras["selected"].array[0, :, 0]).tolist() == chosen
     coefficients, intercept = ref.ridge(z[:, chosen], y, weights, 1.0 if surrogate == "ridge" else 0.0)
     np.testing.assert_allclose(exp.values[0, chosen, 0], coefficients, atol=1e-9)
     assert exp.base_values[0, 0] == pytest.approx(intercept, abs=1e-9)
@@ -116,13 +116,17 @@ def test_numbers_without_bins(values):
     z = (np.vstack([ROW, draws]) - mean) / sd
     weights = np.r_[0.0, ref.distance_weights(z)[1:]]
     coefficients, intercept = ref.ridge(z, np.r_[0.0, tangled(draws)], weights)
-    np.testing.assert_allclose(exp.extras["coefficients"][0, :, 0], coefficients, atol=1e-9)
+    np.testing.assert_allclose(exp.extras["coefficients"].array[0, :, 0], coefficients, atol=1e-9)
     expected = coefficients * (z[0] if values == "coef_x" else 1.0)
     np.testing.assert_allclose(exp.values[0, :, 0], expected, atol=1e-9)
-    errors = exp.extras["coefficient_std_errors"][0, :, 0] * (np.abs(z[0]) if values == "coef_x" else 1.0)
+    errors = exp.extras["coefficient_std_errors"].array[0, :, 0] * (
+        np.abs(z[0]) if values == "coef_x" else 1.0
+    )
     np.testing.assert_allclose(exp.std_errors[0, :, 0], errors, rtol=1e-12)
     assert exp.base_values[0, 0] == pytest.approx(intercept, abs=1e-9)
-    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(intercept + coefficients @ z[0], abs=1e-9)
+    assert exp.extras["surrogate_outputs"].array[0, 0] == pytest.approx(
+        intercept + coefficients @ z[0], abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("radius", [1.0, 0.1])
@@ -132,8 +136,8 @@ def test_draws_around_the_row(radius):
     steps = np.vstack([np.zeros(4), (draws - ROW) / (radius * sd)])
     weights = np.r_[0.0, ref.distance_weights(steps * radius)[1:]]
     coefficients, intercept = ref.ridge(steps, np.r_[0.0, tangled(draws)], weights)
-    np.testing.assert_allclose(exp.extras["coefficients"][0, :, 0], coefficients / radius, atol=1e-8)
-    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(intercept, abs=1e-8)
+    np.testing.assert_allclose(exp.extras["coefficients"].array[0, :, 0], coefficients / radius, atol=1e-8)
+    assert exp.extras["surrogate_outputs"].array[0, 0] == pytest.approx(intercept, abs=1e-8)
     own = (ROW - TABLE.mean(axis=0)) / sd
     np.testing.assert_allclose(exp.values[0, :, 0], coefficients / radius * own, atol=1e-8)
 
@@ -144,7 +148,7 @@ def test_tilted_draws_weigh_the_same():
     coefficients, intercept = ref.ridge(z, tangled(draws), np.ones(len(z)))
     np.testing.assert_allclose(exp.values[0, :, 0], coefficients, atol=1e-9)
     assert exp.base_values[0, 0] == pytest.approx(intercept, abs=1e-9)
-    assert exp.extras["effective_samples"][0] == pytest.approx(len(draws))
+    assert exp.extras["effective_samples"].array[0] == pytest.approx(len(draws))
 
 
 @pytest.mark.parametrize("discretizer", ["quartile", None])
@@ -157,7 +161,7 @@ def test_a_tree_adds_up_to_its_own_answer(discretizer):
         z, tangled(draws), sample_weight=weights
     )
     told = tree.predict(own[None])[0]
-    assert exp.extras["surrogate_outputs"][0, 0] == pytest.approx(told, abs=1e-6)
+    assert exp.extras["surrogate_outputs"].array[0, 0] == pytest.approx(told, abs=1e-6)
     assert exp.base_values[0, 0] == pytest.approx(np.average(tangled(draws), weights=weights), abs=1e-9)
     assert exp.base_values[0, 0] + exp.values[0].sum() == pytest.approx(told, abs=1e-6)
     node, parts = 0, np.zeros(4)
@@ -198,8 +202,8 @@ def agrees(exp, expected, least=0.0):
     z = (exp.values[0, :, 0] - effects) / np.maximum(exp.std_errors[0, :, 0], least)
     assert np.abs(z).max() < 4.5
     assert np.sqrt((z**2).mean()) < 3.0
-    error = max(exp.extras["surrogate_std_errors"][0, 0], least)
-    assert abs(exp.extras["surrogate_outputs"][0, 0] - told) < 3.0 * error
+    error = max(exp.extras["surrogate_std_errors"].array[0, 0], least)
+    assert abs(exp.extras["surrogate_outputs"].array[0, 0] - told) < 3.0 * error
 
 
 def parts_of(x):
@@ -264,8 +268,8 @@ def test_tilted_draws_agree_with_the_kernel():
     gap = np.abs(exps[0].values - exps[1].values) / np.hypot(exps[0].std_errors, exps[1].std_errors)
     assert gap.max() < 4.5
     assert np.sqrt((gap**2).mean()) < 1.5
-    told = [exp.extras["surrogate_outputs"] for exp in exps]
-    errors = [exp.extras["surrogate_std_errors"] for exp in exps]
+    told = [exp.extras["surrogate_outputs"].array for exp in exps]
+    errors = [exp.extras["surrogate_std_errors"].array for exp in exps]
     assert (np.abs(told[0] - told[1]) / np.hypot(*errors)).max() < 4.5
 
 
@@ -281,7 +285,7 @@ def test_a_small_radius_gives_the_gradient(load):
     gradient = (chances * (1.0 - chances))[:, None] * model.coef_
     for found, expected in zip(exp.values[:, :, 0], gradient, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
-    np.testing.assert_allclose(exp.extras["surrogate_outputs"][:, 0], chances, rtol=1e-5)
+    np.testing.assert_allclose(exp.extras["surrogate_outputs"].array[:, 0], chances, rtol=1e-5)
     np.testing.assert_allclose(exp.fidelity["r2"], 1.0, atol=1e-4)
 
 
@@ -292,8 +296,8 @@ def test_errors_are_the_spread_over_seeds():
     spread = np.std([exp.values for exp in exps], axis=0, ddof=1)
     told = np.sqrt(np.mean([exp.std_errors**2 for exp in exps], axis=0))
     assert np.median(told / spread) == pytest.approx(1.0, abs=0.2)
-    outputs = np.std([exp.extras["surrogate_outputs"] for exp in exps], axis=0, ddof=1)
-    told = np.sqrt(np.mean([exp.extras["surrogate_std_errors"] ** 2 for exp in exps], axis=0))
+    outputs = np.std([exp.extras["surrogate_outputs"].array for exp in exps], axis=0, ddof=1)
+    told = np.sqrt(np.mean([exp.extras["surrogate_std_errors"].array ** 2 for exp in exps], axis=0))
     assert np.median(told / outputs) == pytest.approx(1.0, abs=0.25)
 
 

@@ -19,7 +19,7 @@ def test_days_are_said_without_their_midnight(hour, ends):
     days = pd.to_datetime([f"2020-01-0{day}{hour}" for day in (1, 2, 3, 4, 5)])
     X = pd.DataFrame({"since": days})
     explainer = LimeExplainer(lambda X: X["since"].dt.day, n_samples=32, random_state=0).fit(X)
-    (told,) = explainer.explain(X.iloc[[2]]).extras["conditions"][0]
+    (told,) = explainer.explain(X.iloc[[2]]).extras["conditions"].array[0]
     assert told.startswith(ends)
 
 

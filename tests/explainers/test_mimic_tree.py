@@ -192,16 +192,18 @@ def test_alike_rows_are_asked_about_once():
 def test_paths_are_told_and_their_parts_add_up():
     mimic, X, _ = iris()
     exp = mimic.explain(X.iloc[[0, 70, 140]])
-    assert (exp.kind, exp.method, exp.n_model_rows) == ("surrogate", "MimicTree", 3)
+    assert (exp.completeness, exp.method, exp.n_model_rows) == ("surrogate", "MimicTree", 3)
     np.testing.assert_allclose(exp.base_values[0], mimic.rule_tree_.values[0])
     np.testing.assert_allclose(
         exp.base_values + exp.values.sum(axis=1), mimic.predict_proba(X.iloc[[0, 70, 140]])
     )
-    np.testing.assert_array_equal(exp.extras["surrogate_outputs"], mimic.predict_proba(X.iloc[[0, 70, 140]]))
+    np.testing.assert_array_equal(
+        exp.extras["surrogate_outputs"].array, mimic.predict_proba(X.iloc[[0, 70, 140]])
+    )
     np.testing.assert_array_equal(exp.outputs, mimic.model.predict_proba(X.iloc[[0, 70, 140]]))
-    assert list(exp.extras["rule"]) == list(mimic.leaves_.loc[exp.extras["leaf"], "rule"])
+    assert list(exp.extras["rule"].array) == list(mimic.leaves_.loc[exp.extras["leaf"].array, "rule"])
     for rule, conditions, values in zip(
-        exp.extras["rule"], exp.extras["conditions"], exp.values, strict=True
+        exp.extras["rule"].array, exp.extras["conditions"].array, exp.values, strict=True
     ):
         told = [one for one in conditions if one]
         assert sorted(rule.split(" and ")) == sorted(told)

@@ -45,7 +45,7 @@ def test_pictures_of_the_data_stand_in_each_in_turn():
     others = drawn(4)
     assert len(others) == 4
     assert all((other == PICTURES).all(axis=(1, 2, 3)).any() for other in others)
-    grid = exp.extras["segments"][0]
+    grid = exp.extras["segments"].array[0]
     for i, picture in enumerate(PICTURES[:2]):
         for segment in range(exp.values.shape[1]):
             hidden = (grid == segment)[..., None]
@@ -91,7 +91,7 @@ def test_windows_are_filled_in_from_what_is_around_them():
             hidden = np.zeros((7, 9), dtype=bool)
             hidden[down : down + 3, right : right + 4] = True
             effects.append(exp.outputs[i] - bent(inpainter.filled(hidden)[None])[0])
-        np.testing.assert_allclose(exp.extras["windows"][i], effects, atol=1e-12)
+        np.testing.assert_allclose(exp.extras["windows"].array[i], effects, atol=1e-12)
         gone = bent(inpainter.filled(np.ones((7, 9), dtype=bool))[None])[0]
         np.testing.assert_allclose(exp.base_values[i], gone, atol=1e-12)
     assert (exp.std_errors == 0).all()
@@ -169,10 +169,10 @@ def test_weights_of_rows_are_kept_by_the_pictures_that_are_drawn(method):
 def test_the_one_picture_that_stands_in_is_told(fill, method):
     params = {"window": 7, "stride": 7, "n_masks": 32, "n_cells": 2, "background_size": 1}
     exp = explained(method=method, fill=fill, **params)
-    told = np.broadcast_to(exp.extras["fill"], (2, 7, 9, 3))
+    told = np.broadcast_to(exp.extras["fill"].array, (2, 7, 9, 3))
     if method != "rise":
         np.testing.assert_allclose(exp.base_values, bent(told), atol=1e-12)
-    np.testing.assert_array_equal(exp[[1]].extras["fill"], exp.extras["fill"][[1]])
+    np.testing.assert_array_equal(exp[[1]].extras["fill"].array, exp.extras["fill"].array[[1]])
 
 
 @pytest.mark.parametrize("params", [{"fill": "draws"}, {"fill": "inpaint"}, {"fill": PICTURES[:2]}], ids=str)

@@ -54,10 +54,11 @@ def test_windows_agree_with_a_plain_loop(X, window, stride):
         values, effects = occlude_windows(model, picture, np.rint(mean) if X is BYTES else mean, pair, step)
         unit = np.abs(effects).max()
         np.testing.assert_allclose(exp.values[i], values, atol=1e-12 * unit)
-        np.testing.assert_allclose(exp.extras["windows"][i], effects, atol=1e-12 * unit)
+        np.testing.assert_allclose(exp.extras["windows"].array[i], effects, atol=1e-12 * unit)
     np.testing.assert_allclose(exp.outputs, model(X), rtol=1e-12)
     np.testing.assert_array_equal(exp.std_errors, 0.0)
-    assert (exp.kind, exp.feature_names, exp.output_names) == ("occlusion", (), ("output_0", "output_1"))
+    assert (exp.quantity, exp.dims) == ("effect", ("row", "y", "x", "output"))
+    assert (exp.feature_names, exp.output_names) == ((), ("output_0", "output_1"))
 
 
 @given(st.data())
@@ -154,7 +155,7 @@ def test_outputs_are_chosen(method):
         np.testing.assert_allclose(
             predicted.values[i, ..., 0], whole.values[i, ..., k], rtol=0, atol=rounding
         )
-    assert predicted.extras["predicted"].tolist() == [f"output_{k}" for k in top]
+    assert predicted.extras["predicted"].array.tolist() == [f"output_{k}" for k in top]
 
 
 @pytest.mark.parametrize("method", ["window", "rise"])
@@ -170,7 +171,7 @@ def test_a_map_is_stored_and_brought_back(method, tmp_path):
 def test_segments_have_one_value_each():
     exp = explained(GREY, masker=SegmentMasker("grid", n_segments=4))
     assert (exp.params["method"], exp.values.shape) == ("segments", (3, 4, 2))
-    labels = exp.extras["segments"]
+    labels = exp.extras["segments"].array
     model = Bent((7, 9))
     for i, picture in enumerate(GREY):
         for j in range(4):

@@ -108,8 +108,8 @@ def test_the_mask_finds_the_quarter_that_a_network_reads(params):
     assert mask[:7, :7].mean() > 0.8
     assert mask[10:].max() < 0.25
     assert mask[:, 10:].max() < 0.25
-    assert exp.extras["shown"][0, 0] > 0.8
-    assert exp.extras["hidden"][0, 0] < 0.2
+    assert exp.extras["shown"].array[0, 0] > 0.8
+    assert exp.extras["hidden"].array[0, 0] < 0.2
     np.testing.assert_allclose(exp.outputs, 1 / (1 + np.exp(-4)), atol=1e-6)
     np.testing.assert_allclose(exp.base_values, 1 / (1 + np.exp(4)), atol=1e-6)
     assert exp.std_errors is None
@@ -125,8 +125,8 @@ def test_what_is_told_of_a_mask_is_what_the_model_answers():
     for k in range(4):
         mask = exp.values[..., k][..., None]
         shown, hidden = mask * PICTURES + (1 - mask) * 0.3, (1 - mask) * PICTURES + mask * 0.3
-        np.testing.assert_allclose(exp.extras["shown"][:, k], answers(shown)[:, k], atol=1e-5)
-        np.testing.assert_allclose(exp.extras["hidden"][:, k], answers(hidden)[:, k], atol=1e-5)
+        np.testing.assert_allclose(exp.extras["shown"].array[:, k], answers(shown)[:, k], atol=1e-5)
+        np.testing.assert_allclose(exp.extras["hidden"].array[:, k], answers(hidden)[:, k], atol=1e-5)
 
 
 @pytest.mark.parametrize(("objective", "each"), [("delete", 1), ("area", 1), ("both", 2)])

@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression
 from agnostix import Explanation, KernelShapExplainer, LimeExplainer, OcclusionExplainer, submodular_pick
 from agnostix.core.masking import SegmentMasker, TextMasker
 from agnostix.exceptions import DataError
+from tests.details import details
 from tests.reference import picking as ref
 
 
@@ -26,9 +27,11 @@ def make(values, **given):
         "outputs": np.zeros((n_rows, n_outputs)),
         "feature_names": tuple(f"x{j}" for j in range(d)),
         "output_names": tuple(f"out {k}" for k in range(n_outputs)),
-        "kind": "surrogate",
+        "quantity": "contribution",
+        "completeness": "surrogate",
         "method": "by hand",
     }
+    given["extras"] = details(given.get("extras", {}))
     return Explanation(values=values, **(known | given))
 
 
@@ -94,10 +97,12 @@ def test_each_condition_is_a_feature():
         return t["a"].to_numpy() + 3.0 * (t["b"] == "x").to_numpy()
 
     exp = LimeExplainer(model, random_state=0).fit(t).explain(t)
-    names = exp.extras["conditions"].tolist()
+    names = exp.extras["conditions"].array.tolist()
     pick, _, _ = check(exp, names, 6, 1)
     assert {"b = x", "b = y", "a <= 5.75"} <= set(told(pick))
-    np.testing.assert_array_equal(pick.explanation.extras["conditions"], exp.extras["conditions"][pick.rows])
+    np.testing.assert_array_equal(
+        pick.explanation.extras["conditions"].array, exp.extras["conditions"].array[pick.rows]
+    )
 
 
 def test_features_without_bins_go_by_their_names():
@@ -178,7 +183,8 @@ def of_texts():
 
 def of_points():
     told = {"base_values": [[0.0]], "outputs": [[0.0]], "feature_names": (), "output_names": ("y",)}
-    return Explanation(values=np.zeros((1, 2, 2, 1)), kind="occlusion", method="by hand", **told)
+    told["dims"] = ("row", "y", "x", "output")
+    return Explanation(values=np.zeros((1, 2, 2, 1)), quantity="effect", method="by hand", **told)
 
 
 @pytest.mark.parametrize("made", [of_pictures, of_texts, of_points])

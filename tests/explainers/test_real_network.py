@@ -60,5 +60,5 @@ def test_without_the_mask_that_is_learned_the_cat_is_not_seen(module, cat):
         random_state=0,
     )
     exp = explainer.fit(cat[None]).explain(cat[None])
-    assert exp.extras["hidden"][0, 0] < 0.1
+    assert exp.extras["hidden"].array[0, 0] < 0.1
     assert abs(exp.values.mean() - 0.4) < 0.01

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agnostix.games import ExactSolver, OwnKernelSolver, SampledSolver, Worths
+from agnostix.games import CoalitionValues, ExactSolver, OwnKernelSolver, SampledSolver
 from agnostix.perturb import all_coalitions, leverage_pairs
 from agnostix.solvers.kernel_params import learn_kernel
 from agnostix.solvers.shapley_operator import build_operator
@@ -20,11 +20,11 @@ PAIRS = leverage_pairs(D, 20, seed=1)
 
 
 def in_order_of(pairs, tables):
-    """Worths of all, of none, and of each pair's sides."""
+    """CoalitionValues of all, of none, and of each pair's sides."""
     place = 2 ** np.arange(D)
     rest = np.empty((2 * pairs.n_pairs, *tables.shape[1:]))
     rest[0::2], rest[1::2] = tables[pairs.masks @ place], tables[~pairs.masks @ place]
-    return Worths(tables[-1], tables[0], rest)
+    return CoalitionValues(tables[-1], tables[0], rest)
 
 
 WHOLE, VERSIONS = in_order_of(PAIRS, TABLES[:, 0]), in_order_of(PAIRS, TABLES)
@@ -35,13 +35,17 @@ def learned():
 
 
 def of_row(row):
-    whole = Worths(WHOLE.full[[row]], WHOLE.empty[[row]], WHOLE.rest[:, [row]])
-    return whole, Worths(VERSIONS.full[:, [row]], VERSIONS.empty[:, [row]], VERSIONS.rest[:, :, [row]])
+    whole = CoalitionValues(WHOLE.full[[row]], WHOLE.empty[[row]], WHOLE.rest[:, [row]])
+    return whole, CoalitionValues(
+        VERSIONS.full[:, [row]], VERSIONS.empty[:, [row]], VERSIONS.rest[:, :, [row]]
+    )
 
 
 def test_all_coalitions_are_solved_as_by_definition():
-    whole = Worths(TABLES[-1, 0], TABLES[0, 0], TABLES[1:-1, 0])
-    values, variances, versions = ExactSolver(D).solve(whole, Worths(TABLES[-1], TABLES[0], TABLES[1:-1]))
+    whole = CoalitionValues(TABLES[-1, 0], TABLES[0, 0], TABLES[1:-1, 0])
+    values, variances, versions = ExactSolver(D).solve(
+        whole, CoalitionValues(TABLES[-1], TABLES[0], TABLES[1:-1])
+    )
     assert versions.shape == (D, *SHAPE)
     for place in np.ndindex(SHAPE):
         expected = ref.shapley(ref.table_game(TABLES[(slice(None), *place)]), D)
@@ -53,7 +57,9 @@ def test_all_coalitions_are_solved_as_by_definition():
 @pytest.mark.parametrize("d", [0, 1])
 def test_games_of_few_players(d):
     full, empty = RNG.normal(size=(2, 4, 2))
-    values, variances, versions = ExactSolver(d).solve(Worths(full, empty, np.empty((0, 4, 2))), None)
+    values, variances, versions = ExactSolver(d).solve(
+        CoalitionValues(full, empty, np.empty((0, 4, 2))), None
+    )
     np.testing.assert_array_equal(values, (full - empty)[None][:d])
     assert variances.shape == (d, 4, 2)
     assert versions is None

@@ -30,12 +30,12 @@ def test_a_row_stops_at_the_last_stage_that_it_came_to():
 
 
 class Halving:
-    """A summary whose error is one over the number of masks, in units of a row's first mean."""
+    """A reducer whose error is one over the number of masks, in units of a row's first mean."""
 
-    def finish(self, collected):
-        n_masks = collected.shape[0]
-        values = np.zeros((collected.shape[2], 2, 1))
-        values[:, 1, 0] = collected[0, 0, :, 0]
+    def finalize(self, blocks):
+        n_masks = blocks.shape[0]
+        values = np.zeros((blocks.shape[2], 2, 1))
+        values[:, 1, 0] = blocks[0, 0, :, 0]
         return values, np.full_like(values, 1.0 / n_masks**2)
 
 

@@ -1,15 +1,17 @@
 """Drawn rows: of the table's make, near the rows they are made from, and of their parts alone."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from agnostix.core.evaluate import evaluate
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
 from agnostix.core.masking.schema import check_schema
 from agnostix.core.models import as_predictor
-from agnostix.engine import Survey
 from agnostix.exceptions import DataError
-from agnostix.mimic import Asking, DrawnInLeaves, Growth, SmoothedBootstrap
+from agnostix.mimic import DrawnInLeaves, Growth, QuerySampler, SmoothedBootstrap
 from agnostix.mimic.query_column import QueryColumn
 from agnostix.testing import AdditiveModel
 from agnostix.testing.tables import mixed, mixed_polars, numbers
@@ -75,16 +77,16 @@ def test_values_come_from_the_part_of_the_row_they_are_made_from():
     assert swapped == pytest.approx(0.15 * 19 / 20, abs=0.03)
 
 
-def asking(X):
-    survey = Survey(as_predictor(AdditiveModel()), 1)
-    return Asking(survey, SmoothedBootstrap(X), 0)
+def sampler(X):
+    predict = partial(evaluate, as_predictor(AdditiveModel()), n_outputs=1)
+    return QuerySampler(predict, SmoothedBootstrap(X), 0)
 
 
 def test_rows_are_drawn_within_leaves_most_where_there_are_fewest():
     X = numbers(60)
     one = material(pd.DataFrame(X), n_outputs=1)
     growth = Growth("soft", 4, 1, ("y",))
-    more, rows = DrawnInLeaves(asking(X), growth, 400).rows(one, {2})
+    more, rows = DrawnInLeaves(sampler(X), growth, 400).rows(one, {2})
     assert (more.fold[rows] != 2).all()
     assert (more.fold[more.n_real :] != 2).all()
     first = growth.grown(one, one.without({2}, drawn=False)).tree
@@ -101,11 +103,11 @@ def test_rows_are_drawn_within_leaves_most_where_there_are_fewest():
 def test_a_sampler_of_ones_own():
     X = numbers(30)
     one = material(pd.DataFrame(X), n_outputs=1)
-    more = asking(X).sampled(one, 7, lambda n, rng: rng.normal(size=(n, 4)))
+    more = sampler(X).sample(one, 7, lambda n, rng: rng.normal(size=(n, 4)))
     assert (more.fold[30:] == -1).all()
     assert more.without({0}, drawn=True).size == 24 + 7
     np.testing.assert_array_equal(more.answers[30:, 0], AdditiveModel()(more.numbers[30:]))
     with refuses(DataError, "'synthetic' sampler of MimicTree", "7 rows", "gave 3"):
-        asking(X).sampled(one, 7, lambda n, rng: X[:3])
+        sampler(X).sample(one, 7, lambda n, rng: X[:3])
     with refuses(DataError, "in the same form"):
-        asking(X).sampled(one, 7, lambda n, rng: pd.DataFrame(X[:7]))
+        sampler(X).sample(one, 7, lambda n, rng: pd.DataFrame(X[:7]))

@@ -95,10 +95,12 @@ def test_any_part_is_that_part_of_all(table, chunk, monkeypatch):
     monkeypatch.setattr("agnostix.perturb.shared_rows.CHUNK_NUMBERS", chunk)
     near = neighbourhood(table)
     whole = near.table(near.shared(slice(0, 512)))
-    rows = SharedRows(near).opened()
-    assert (rows.n_rows, rows.width) == (512, table.shape[1])
+    rows = SharedRows(near).for_worker()
+    assert (rows.n_rows(0), rows.n_columns) == (512, table.shape[1])
     for part in (slice(0, 5), slice(5, 300), slice(17, 18), slice(480, 512)):
-        same(rows.build(part), whole[part].reset_index(drop=True) if hasattr(whole, "iloc") else whole[part])
+        same(
+            rows.build(0, part), whole[part].reset_index(drop=True) if hasattr(whole, "iloc") else whole[part]
+        )
     np.testing.assert_array_equal(
         rows.traces().codes, np.stack([one.trace for one in near.shared(slice(0, 512))])
     )
@@ -108,11 +110,11 @@ def test_longer_draws_begin_alike_and_can_go_on_where_shorter_ones_stop():
     short = neighbourhood(MIXED)
     longer = Neighbourhood(short.like, short.features, short.points.longer(2))
     rest = SharedRows(longer, start=512)
-    assert rest.n_rows == 512
+    assert rest.n_rows(0) == 512
     whole = longer.table(longer.shared(slice(0, 1024)))
-    same(rest.build(slice(100, 200)), whole[612:712].reset_index(drop=True))
+    same(rest.build(0, slice(100, 200)), whole[612:712].reset_index(drop=True))
     same(short.table(short.shared(slice(0, 512))), whole[:512])
-    assert rest.told(slice(0, 3)) == "draws 512 to 514 of the neighbourhood"
+    assert rest.describe(0, slice(0, 3)) == "draws 512 to 514 of the neighborhood"
     traces, first = rest.traces(), SharedRows(short).traces()
     assert traces.n_draws == 1024
     for name in ("codes", "numbers", "log_weights"):
@@ -128,7 +130,7 @@ def test_own_draws_are_those_of_each_feature_at_the_same_points(how, kept, monke
     monkeypatch.setattr("agnostix.perturb.own_draws.KEPT_BYTES", kept)
     near = neighbourhood(MIXED)
     points = near.points.points(slice(0, 512))
-    draws = OwnDraws(near, how, 0.8).opened()
+    draws = OwnDraws(near, how, 0.8).for_worker()
     centres = near.centres(MIXED.iloc[[0, 50, 0, 3, 51]])
     for centre in centres:
         for j, drawn in enumerate(draws.draw(centre)):

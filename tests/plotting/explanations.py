@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from agnostix import Explanation, MimicTree, as_predictor
+from tests.details import details
 
 WILD = "a_b^2 $x$ <script>"
 
@@ -24,9 +25,11 @@ def make(values: Any, **given: Any) -> Explanation:
         "outputs": base + np.nansum(values, axis=1),
         "feature_names": tuple(f"x{j}" for j in range(values.shape[1])),
         "output_names": tuple(f"out_$put$ {j}" for j in range(values.shape[2])),
-        "kind": "additive",
+        "quantity": "contribution",
+        "completeness": "outputs - base_values",
         "method": "by hand",
     }
+    given["extras"] = details(given.get("extras", {}))
     return Explanation(values=values, **(known | given))
 
 
@@ -62,7 +65,8 @@ def surrogate(r2: float = 0.9, r2_error: float = 0.02, n_rows: int = 2, **given:
     ]
     shape = (n_rows, 2)
     known = {
-        "kind": "surrogate",
+        "quantity": "contribution",
+        "completeness": "surrogate",
         "outputs": exp.outputs + np.array([-0.125, 0.125]),
         "fidelity": {"r2": np.full(shape, r2)},
         "extras": {
@@ -132,10 +136,11 @@ def pixels(n_outputs: int = 1, **given: Any) -> Explanation:
         "data": rng.random((2, 4, 6, 3)),
         "feature_names": (),
         "output_names": tuple(f"c{j} {WILD}" for j in range(n_outputs)),
-        "kind": "occlusion",
+        "quantity": "effect",
         "method": "by hand",
     }
-    return Explanation(**({"values": values} | known | given))
+    given["extras"] = details(given.get("extras", {}))
+    return Explanation(**({"values": values, "dims": ("row", "y", "x", "output")} | known | given))
 
 
 def intervals(ax: Any, colour: str) -> dict[float, tuple[float, float]]:

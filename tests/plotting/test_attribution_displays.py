@@ -24,8 +24,8 @@ from agnostix.plotting import (
     TextDisplay,
     WaterfallDisplay,
 )
-from agnostix.plotting.marks import limits
-from agnostix.plotting.words import named, number_words, value_words
+from agnostix.plotting.artists import find_limits
+from agnostix.plotting.words import format_numbers, format_value, label_feature
 from tests.plotting.explanations import WILD, make, people, surrogate
 
 MAKERS: dict[str, Callable[..., Any]] = {
@@ -102,7 +102,7 @@ def test_long_names_leave_room_and_nothing_is_cut(maker: Callable[..., Any]) -> 
     names = ("y y " * 60, "x" * 200)
     data = pd.DataFrame({names[0]: [1.0, 2.0] * 20, names[1]: ["z" * 200, "w" * 100] * 20})
     values = np.random.default_rng(0).normal(size=(40, 2))
-    exp = make(values, data=data, feature_names=names, output_names=("o" * 200,), kind="occlusion")
+    exp = make(values, data=data, feature_names=names, output_names=("o" * 200,), quantity="effect")
     figure = maker(exp).plot().figure_
     figure.draw_without_rendering()
     place = figure.axes[0].get_position()
@@ -119,7 +119,7 @@ def test_long_names_leave_room_and_nothing_is_cut(maker: Callable[..., Any]) -> 
 def test_nothing_is_cut_however_many_features(maker: Callable[..., Any], n_features: int) -> None:
     values = 1e5 * np.random.default_rng(0).normal(size=(40, n_features))
     errors = np.full((40, n_features, 1), 1e4)
-    exp = make(values, std_errors=errors, data=values, kind="occlusion")
+    exp = make(values, std_errors=errors, data=values, quantity="effect")
     figure = maker(exp).plot().figure_
     figure.draw_without_rendering()
     for text in _texts(figure):
@@ -176,12 +176,13 @@ def test_the_unit_stands_after_the_numbers(display: Any) -> None:
 
 @pytest.mark.parametrize("name", [name for name in MAKERS if name != "waterfall"])
 def test_the_axis_names_what_a_value_is(name: str) -> None:
-    for kind, words in (
-        ("additive", "contribution to out_$put$"),
-        ("surrogate", "contribution to the surrogate of out_$put$"),
-        ("occlusion", "effect on out_$put$"),
+    for quantity, completeness, words in (
+        ("contribution", "outputs - base_values", "contribution to out_$put$"),
+        ("contribution", "surrogate", "contribution to the surrogate of out_$put$"),
+        ("coefficient", None, "coefficient in the surrogate of out_$put$"),
+        ("effect", None, "effect on out_$put$"),
     ):
-        label = MAKERS[name](people(kind=kind)).quantity_label
+        label = MAKERS[name](people(quantity=quantity, completeness=completeness)).quantity_label
         assert label.removeprefix("mean size of the ") == words
 
 
@@ -216,30 +217,30 @@ def test_docstrings_are_complete(public: type) -> None:
 
 
 def test_numbers_share_their_decimals() -> None:
-    assert number_words([0.1234, -0.05, 0.0], signed=True) == ["+0.123", "−0.050", "0.000"]
-    assert number_words([12345.6, -1.2]) == ["12,346", "−1"]
-    assert number_words([1.5e-9, 0.0], signed=True) == ["+1.50e−09", "0.00e+00"]
-    assert number_words([0.0, -0.0]) == ["0.00", "0.00"]
-    assert number_words([np.inf, -np.inf, 1.0]) == ["∞", "−∞", "1.00"]
-    assert number_words([]) == []
+    assert format_numbers([0.1234, -0.05, 0.0], signed=True) == ["+0.123", "−0.050", "0.000"]
+    assert format_numbers([12345.6, -1.2]) == ["12,346", "−1"]
+    assert format_numbers([1.5e-9, 0.0], signed=True) == ["+1.50e−09", "0.00e+00"]
+    assert format_numbers([0.0, -0.0]) == ["0.00", "0.00"]
+    assert format_numbers([np.inf, -np.inf, 1.0]) == ["∞", "−∞", "1.00"]
+    assert format_numbers([]) == []
 
 
 def test_values_are_words_and_names_leave_room_for_them() -> None:
     told = {"39": 39.0, "−0.1235": -0.12346, "1.235e+08": 123456789.0, "7": 7, "True": True, "a b": "a\nb"}
     for words, value in told.items():
-        assert value_words(value) == words
+        assert format_value(value) == words
     for nothing in (None, np.nan, pd.NA, pd.NaT):
-        assert value_words(nothing) == "missing"
-    assert value_words(pd.Timestamp("2020-03-01")) == "2020-03-01"
-    assert value_words(np.float32(2.0)) == "2"
-    assert named("age", "39") == "age = 39"
-    assert named("a" * 60, "39") == "a" * 28 + "… = 39"
-    assert len(named("a" * 60, "b" * 60)) == 34
-    assert named("a", "b" * 60) == "a = " + "b" * 29 + "…"
+        assert format_value(nothing) == "missing"
+    assert format_value(pd.Timestamp("2020-03-01")) == "2020-03-01"
+    assert format_value(np.float32(2.0)) == "2"
+    assert label_feature("age", "39") == "age = 39"
+    assert label_feature("a" * 60, "39") == "a" * 28 + "… = 39"
+    assert len(label_feature("a" * 60, "b" * 60)) == 34
+    assert label_feature("a", "b" * 60) == "a = " + "b" * 29 + "…"
 
 
 def test_limits_leave_room_for_what_is_known() -> None:
-    assert limits([0.0, 1.0], [np.inf, np.nan], margin=0.1) == pytest.approx((-0.1, 1.1))
+    assert find_limits([0.0, 1.0], [np.inf, np.nan], margin=0.1) == pytest.approx((-0.1, 1.1))
     for nothing in ([], [np.nan], [0.0], [5.0, 5.0]):
-        low, high = limits(nothing)
+        low, high = find_limits(nothing)
         assert low < high

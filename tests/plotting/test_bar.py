@@ -11,6 +11,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from scipy.stats import t as student
 
 from agnostix.plotting import BarDisplay, BeeswarmDisplay, HeatmapDisplay, ScatterDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, SERIES
@@ -51,13 +52,13 @@ def test_conditions_name_the_bars_of_a_surrogate_s_row() -> None:
     exp = surrogate()
     display = BarDisplay.from_explanation(exp, row=1)
     frame = display.frame().set_index("feature")
-    assert frame.loc["age", "said"] == "age > 40.5"
+    assert frame.loc["age", "condition"] == "age > 40.5"
     assert frame.loc["age", "data"] == "38.7"
     assert frame.loc[list(exp.feature_names), "value"].tolist() == exp.values[1, :, 1].tolist()
     labels = [text.get_text() for text in _plot(display).get_yticklabels()]
-    assert labels == frame["said"].tolist()
+    assert labels == frame["condition"].tolist()
     over = BarDisplay.from_explanation(exp)
-    assert over.frame()["said"].isna().all()
+    assert over.frame()["condition"].isna().all()
     assert {text.get_text() for text in _plot(over).get_yticklabels()} == set(exp.feature_names)
 
 
@@ -65,7 +66,7 @@ def test_words_name_the_bars_of_a_text_and_texts_are_not_put_together() -> None:
     words = np.array([["good", "film", ""], ["bad", "film", "too"]])
     exp = make([[0.2, 0.1, np.nan], [0.2, 0.1, 0.3]], extras={"words": words})
     own = BarDisplay.from_explanation(exp, row=0)
-    assert own.frame()["said"].tolist() == ["good", "film"]
+    assert own.frame()["condition"].tolist() == ["good", "film"]
     assert [text.get_text() for text in _plot(own).get_yticklabels()] == ["good", "film"]
     message = (
         "The features are words, and differ from row to row, so that rows cannot be put together: "
@@ -88,7 +89,9 @@ def test_over_rows_bars_are_the_mean_size_as_aggregated() -> None:
     errors = sizes.std(axis=0, ddof=1) / np.sqrt(len(exp))
     np.testing.assert_allclose(frame.loc[list(exp.feature_names), "std_error"], errors)
     assert frame["value"].is_monotonic_decreasing
-    np.testing.assert_allclose(frame["high"] - frame["value"], 1.959963984540054 * frame["std_error"])
+    np.testing.assert_allclose(
+        frame["high"] - frame["value"], student.ppf(0.975, len(exp) - 1) * frame["std_error"]
+    )
     ax = _plot(BarDisplay.from_explanation(exp))
     assert [length for _, length, _ in _bars(ax)] == pytest.approx(list(frame["value"]))
     assert ax.get_xlim()[0] == 0.0

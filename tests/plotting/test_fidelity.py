@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from agnostix import Explanation
 from agnostix.plotting import BarDisplay, WaterfallDisplay
-from agnostix.plotting.fidelity import Fidelity, fidelity_over_rows, r2_words
+from agnostix.plotting.fidelity import Fidelity, describe_fidelity_over_rows, format_r2
 from agnostix.plotting.style import CONTRAST, MUTED
 from tests.plotting.explanations import make, people, surrogate
 
@@ -21,18 +21,24 @@ def _one(r2: float, error: float = 0.0, output: float = 0.75, **given: Any) -> E
     """A surrogate that says 0.75 in one row of two features."""
     extras = {"r2_std_errors": np.array([[error]])} | given.pop("extras", {})
     return make(
-        [[0.5, -0.25]], outputs=[[output]], kind="surrogate", fidelity={"r2": [[r2]]}, extras=extras, **given
+        [[0.5, -0.25]],
+        outputs=[[output]],
+        quantity="contribution",
+        completeness="surrogate",
+        fidelity={"r2": [[r2]]},
+        extras=extras,
+        **given,
     )
 
 
 def _of(*asked: float, **given: Any) -> Fidelity:
-    told = Fidelity.of(_one(*asked, **given), 0, 0)
+    told = Fidelity.from_explanation(_one(*asked, **given), 0, 0)
     assert told is not None
     return told
 
 
 def test_the_interval_is_normal_and_ends_at_1() -> None:
-    told = Fidelity.of(_one(0.95, 0.04), 0, 0, confidence_level=0.9)
+    told = Fidelity.from_explanation(_one(0.95, 0.04), 0, 0, confidence_level=0.9)
     assert told is not None
     assert (told.r2, told.low, told.high) == (0.95, pytest.approx(0.95 - 0.04 * norm.ppf(0.95)), 1.0)
     assert (told.surrogate_output, told.output, told.largest) == (0.75, 0.75, 0.5)
@@ -87,7 +93,7 @@ def test_answers_farther_apart_than_any_value_reaches() -> None:
 
 
 def test_an_r2_that_is_not_1_is_not_written_so() -> None:
-    assert [r2_words(r2) for r2 in (1.0, 0.998, 0.9999, 0.99999, -0.001, 0.5)] == [
+    assert [format_r2(r2) for r2 in (1.0, 0.998, 0.9999, 0.99999, -0.001, 0.5)] == [
         "1.00",
         "0.998",
         "0.9999",
@@ -98,21 +104,26 @@ def test_an_r2_that_is_not_1_is_not_written_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "exp", [people(), make([[0.5]], kind="surrogate"), make([[0.5]], fidelity={"r2": [[0.5]]})]
+    "exp",
+    [
+        people(),
+        make([[0.5]], quantity="contribution", completeness="surrogate"),
+        make([[0.5]], fidelity={"r2": [[0.5]]}),
+    ],
 )
 def test_nothing_is_said_where_nothing_is_told(exp: Explanation) -> None:
-    assert Fidelity.of(exp, 0, 0) is None
-    assert fidelity_over_rows(exp, 0) == ""
+    assert Fidelity.from_explanation(exp, 0, 0) is None
+    assert describe_fidelity_over_rows(exp, 0) == ""
     assert _title(WaterfallDisplay.from_explanation(exp)) == ("", False)
     assert _title(BarDisplay.from_explanation(exp)) == ("", False)
 
 
 def test_outputs_that_are_selected_keep_their_own() -> None:
     exp = surrogate(fidelity={"r2": np.array([[0.1, 0.9], [0.2, 0.8]])})
-    told = Fidelity.of(exp.sel(outputs="out_$put$"), 1, 0)
+    told = Fidelity.from_explanation(exp.sel(outputs="out_$put$"), 1, 0)
     assert told is not None
     assert told.r2 == 0.8
-    assert told.surrogate_output == pytest.approx(exp.extras["surrogate_outputs"][1, 1])
+    assert told.surrogate_output == pytest.approx(exp.extras["surrogate_outputs"].array[1, 1])
 
 
 def _title(display: Any) -> tuple[str, bool]:
@@ -139,5 +150,5 @@ def test_over_rows_it_is_a_range_and_the_poor_are_counted() -> None:
     assert _title(BarDisplay.from_explanation(exp))[0] == "R² 0.60 to 0.90, median 0.70"
     told = _title(BarDisplay.from_explanation(exp, output="no"))[0]
     assert told == "R² 0.20 to 0.90, median 0.40; poor for 2 of 4 rows"
-    assert fidelity_over_rows(exp[[1, 3]], 0).endswith("; poor for all 2 rows")
-    assert fidelity_over_rows(exp[[2]], 0) == "The model is constant near all rows."
+    assert describe_fidelity_over_rows(exp[[1, 3]], 0).endswith("; poor for all 2 rows")
+    assert describe_fidelity_over_rows(exp[[2]], 0) == "The model is constant near all rows."

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from agnostix.plotting import HeatmapDisplay
-from agnostix.plotting.marks import diverging
+from agnostix.plotting.artists import diverging
 from agnostix.plotting.style import ACCENT, CONTRAST
 from tests.plotting.explanations import make, people
 

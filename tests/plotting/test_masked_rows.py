@@ -36,7 +36,9 @@ def praise(texts: Any) -> np.ndarray:
 def values_of(exp: Any, row: int, place: int, names: Any) -> dict[str, float]:
     """The features that a row has, and that were not left out of its surrogate."""
     n = len(names)
-    chosen = exp.extras["selected"][row, :n, place] if "selected" in exp.extras else np.ones(n, dtype=bool)
+    chosen = (
+        exp.extras["selected"].array[row, :n, place] if "selected" in exp.extras else np.ones(n, dtype=bool)
+    )
     values = dict(zip(np.array(names)[chosen].tolist(), exp.values[row, :n, place][chosen], strict=True))
     assert n == np.isfinite(exp.values[row, :, place]).sum()
     return values
@@ -71,13 +73,13 @@ def test_texts_are_drawn_as_they_were_explained(kind, parameters) -> None:
         display = TextDisplay.from_explanation(exp, row=row, output=1)
         display.plot(Figure(figsize=(6, 3)).add_subplot()).figure_.draw_without_rendering()
         frame = display.frame()
-        words = exp.extras["words"][row][:n_words].tolist()
+        words = exp.extras["words"].array[row][:n_words].tolist()
         found = dict(zip(frame["word"], frame["value"], strict=True))
         assert found == values_of(exp, row, 1, words)
         html = display.html()
         assert ("R²" in html) == (kind is LimeExplainer)
         assert all(word in html for word in words)
-    assert exp.extras["words"][1].tolist()[1:] == [""] * 12
+    assert exp.extras["words"].array[1].tolist()[1:] == [""] * 12
 
 
 def n_dotted(display: TextDisplay) -> int:

@@ -65,7 +65,7 @@ def test_masks_leave_the_colours_of_what_counts_and_say_what_they_do() -> None:
     rng = np.random.default_rng(0)
     data, mask = rng.random((1, 4, 6, 3)), rng.random((1, 4, 6, 1))
     extras = {"shown": np.array([[0.75]]), "hidden": np.array([[0.123456]])}
-    display = PixelsDisplay.from_explanation(one(mask, data=data, extras=extras)).plot()
+    display = PixelsDisplay.from_explanation(one(mask, data=data, quantity="mask", extras=extras)).plot()
     grey = data[0] @ [0.299, 0.587, 0.114]
     expected = mask[0] * data[0] + (1 - mask[0]) * (0.72 + 0.28 * grey)[..., None]
     np.testing.assert_allclose(painted(display), expected, atol=1e-12)
@@ -78,7 +78,7 @@ def test_masks_are_outlined() -> None:
     mask[0, 1:3, 2:5] = 1.0
     mask[0, 0, 0] = 0.4
     extras = {"shown": np.array([[0.75]]), "hidden": np.array([[0.1]])}
-    display = PixelsDisplay.from_explanation(one(mask, extras=extras)).plot()
+    display = PixelsDisplay.from_explanation(one(mask, quantity="mask", extras=extras)).plot()
     lines = {tuple(map(tuple, line)) for line in display.ax_.collections[0].get_segments()}
     assert lines == {
         ((1.5, 0.5), (1.5, 2.5)),
@@ -124,13 +124,14 @@ def test_the_predicted_output_has_the_name_of_the_rows_own() -> None:
 
 
 @pytest.mark.parametrize("data", [None, np.zeros((1, 4, 6, 2)), np.zeros((1, 4, 6, 4)), np.zeros((1, 4, 6))])
-@pytest.mark.parametrize("extras", [{}, {"shown": np.ones((1, 1)), "hidden": np.ones((1, 1))}])
-def test_pictures_of_any_channels(data: Any, extras: Any) -> None:
-    values = np.abs(VALUES) / 2 if extras else VALUES
-    display = PixelsDisplay.from_explanation(one(values, data=data, extras=extras)).plot()
+@pytest.mark.parametrize("quantity", ["effect", "mask"])
+def test_pictures_of_any_channels(data: Any, quantity: str) -> None:
+    is_mask = quantity == "mask"
+    values = np.abs(VALUES) / 2 if is_mask else VALUES
+    display = PixelsDisplay.from_explanation(one(values, data=data, quantity=quantity)).plot()
     display.figure_.draw_without_rendering()
     white, pale = (1.0, 1.0) if data is None else (0.0, 0.72)
-    whole, nothing = (white, pale) if extras else (np.multiply(to_rgb(c), pale) for c in (ACCENT, PAPER))
+    whole, nothing = (white, pale) if is_mask else (np.multiply(to_rgb(c), pale) for c in (ACCENT, PAPER))
     assert painted(display).shape == (4, 6, 3)
     np.testing.assert_allclose(painted(display)[0, 0], whole, atol=0.01)
     np.testing.assert_allclose(painted(display)[2, 2], nothing, atol=0.01)
@@ -156,21 +157,26 @@ def test_one_picture_is_explained() -> None:
     assert asked == [((1, 4, 6), "a", {"batch": 3})]
 
 
-@pytest.mark.parametrize("exp", [make([[0.1, 0.2]]), picture()], ids=["table", "segments"])
-def test_features_are_no_pixels(exp: Any) -> None:
+@pytest.mark.parametrize(
+    ("exp", "others"),
+    [(make([[0.1, 0.2]]), ["BarDisplay", "Waterfall"]), (picture(), ["SegmentsDisplay", "Waterfall"])],
+    ids=["table", "segments"],
+)
+def test_features_are_no_pixels(exp: Any, others: list[str]) -> None:
     with pytest.raises(ValueError) as caught:
         PixelsDisplay.from_explanation(exp)
-    assert str(caught.value) == (
-        "PixelsDisplay needs a value for each pixel, and these are of features. Pictures in segments are "
-        "drawn by SegmentsDisplay, rows of tables by WaterfallDisplay and BarDisplay."
-    )
+    facts = ["PixelsDisplay", "('row', 'y', 'x', 'output')", "('row', 'feature', 'output')", *others]
+    assert [fact for fact in facts if fact not in str(caught.value)] == []
+    assert "TextDisplay" not in str(caught.value)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_headings_and_notes_are_within_the_figure_at_once(n: int) -> None:
     extras = {"shown": np.ones((1, n)), "hidden": np.ones((1, n))}
     masks, data = np.ones((1, 64, 64, n)), np.ones((1, 64, 64))
-    figure = PixelsDisplay.from_explanation(one(masks, data=data, extras=extras)).plot().figure_
+    figure = (
+        PixelsDisplay.from_explanation(one(masks, data=data, quantity="mask", extras=extras)).plot().figure_
+    )
     figure.canvas.draw()
     for panel in figure.axes:
         box = panel.get_tightbbox()

@@ -17,7 +17,7 @@ def test_settings_come_back_after_an_error() -> None:
 
 
 def _fail_in_style() -> None:
-    with style.house_style():
+    with style.figure_style():
         assert mpl.rcParams["text.color"] == style.INK
         raise ZeroDivisionError
 

@@ -17,9 +17,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
+from agnostix.core.explanation import Detail
 from agnostix.plotting import TextDisplay
-from agnostix.plotting.marks import diverging, text_colour
-from agnostix.plotting.passage import Piece, read_chunks, set_in_lines, width_of
+from agnostix.plotting.artists import diverging, text_color
+from agnostix.plotting.passage import Token, break_lines, measure_width, tokenize
 from agnostix.plotting.style import CONTRAST, INK, PAPER
 from tests.plotting.explanations import TEXT, WILD, make, text
 
@@ -44,7 +45,7 @@ def test_words_that_are_not_there_are_left_out_and_words_without_names_bear_thei
     frame = from_explanation(text((0.3, np.nan, -0.1, -0.2))).frame()
     assert frame["word"].tolist() == ["good", "long", "script"]
     exp = text()
-    extras = {"spans": exp.extras["spans"]}
+    extras = {key: exp.extras[key] for key in ("spans", "span_features")}
     unnamed = make(exp.values, data=exp.data, extras=extras)
     assert from_explanation(unnamed).frame()["word"].tolist() == ["x0", "x3", "x2", "x1"]
 
@@ -53,11 +54,11 @@ def test_words_that_are_not_there_are_left_out_and_words_without_names_bear_thei
 
 
 def test_pieces_are_the_text_and_know_their_words() -> None:
-    spans = text().extras["spans"][0]
-    chunks = read_chunks(TEXT, spans, 4)
+    spans, owners = (text().extras[key].array[0] for key in ("spans", "span_features"))
+    chunks = tokenize(TEXT, spans, owners, 4)
     assert "".join(piece.text for chunk in chunks for piece in chunk) == TEXT
-    assert chunks[0] == [Piece("Good", 0), Piece(",", -1)]
-    assert chunks[5] == [Piece("\n", -1)]
+    assert chunks[0] == [Token("Good", 0), Token(",", -1)]
+    assert chunks[5] == [Token("\n", -1)]
     words = {piece.text.lower(): piece.place for chunk in chunks for piece in chunk if piece.place >= 0}
     assert words == {word: place for place, word in enumerate(VALUES)}
 
@@ -69,44 +70,44 @@ def test_lines_hold_all_of_a_text_in_its_order_and_none_is_too_long(
     ends = st.integers(0, len(words))
     spans = data.draw(st.lists(st.tuples(ends, ends, st.integers(0, 2)), max_size=5))
     spans = np.array([(min(a, b), max(a, b), place) for a, b, place in spans] or [(-1, -1, -1)])
-    chunks = read_chunks(words, spans, 3)
+    chunks = tokenize(words, spans[:, :2], spans[:, 2], 3)
     assert "".join(piece.text for chunk in chunks for piece in chunk) == words
-    lines = set_in_lines(chunks, float(width), len)
-    assert re.sub(r"\s", "", "".join(one.piece.text for one in lines)) == re.sub(r"\s", "", words)
+    lines = break_lines(chunks, float(width), len)
+    assert re.sub(r"\s", "", "".join(one.token.text for one in lines)) == re.sub(r"\s", "", words)
     assert [one.line for one in lines] == sorted(one.line for one in lines)
     reached = {}
     for one in lines:
         assert one.x == reached.get(one.line, 0)
-        assert one.width == len(one.piece.text)
+        assert one.width == len(one.token.text)
         reached[one.line] = one.x + one.width
     assert all(end <= width for end in reached.values())
 
 
 def test_lines_are_broken_at_spaces_and_longer_words_within() -> None:
     spans = np.array([(0, 2, 0), (3, 5, 1)])
-    told = set_in_lines(read_chunks("ab-cd ef abcdefgh", spans, 2), 5.0, len)
-    assert [(one.piece.text, one.piece.place, one.line) for one in told[:4]] == [
+    told = break_lines(tokenize("ab-cd ef abcdefgh", spans[:, :2], spans[:, 2], 2), 5.0, len)
+    assert [(one.token.text, one.token.place, one.line) for one in told[:4]] == [
         ("ab", 0, 0),
         ("-", -1, 0),
         ("cd", 1, 0),
         ("ef", -1, 1),
     ]
-    lines = ["".join(one.piece.text for one in told if one.line == line) for line in range(4)]
+    lines = ["".join(one.token.text for one in told if one.line == line) for line in range(4)]
     assert lines == ["ab-cd", "ef ", "abcde", "fgh"]
 
 
 def test_lines_of_the_text_are_kept() -> None:
-    told = set_in_lines(read_chunks("a\n\nb\r\nc", np.array([(-1, -1, -1)]), 1), 9.0, len)
-    assert [(one.piece.text, one.line) for one in told] == [("a", 0), ("b", 2), ("c", 3)]
+    told = break_lines(tokenize("a\n\nb\r\nc", np.array([(-1, -1)]), np.array([-1]), 1), 9.0, len)
+    assert [(one.token.text, one.line) for one in told] == [("a", 0), ("b", 2), ("c", 3)]
 
 
 def test_widths_count_spaces_and_add_up() -> None:
-    assert width_of("") == 0.0
-    assert 0.2 < width_of(" ") < 0.5
-    assert width_of("good film") == pytest.approx(
-        width_of("good") + width_of(" ") + width_of("film"), abs=0.02
+    assert measure_width("") == 0.0
+    assert 0.2 < measure_width(" ") < 0.5
+    assert measure_width("good film") == pytest.approx(
+        measure_width("good") + measure_width(" ") + measure_width("film"), abs=0.02
     )
-    assert width_of("a\x00") == width_of("a\ufffd")
+    assert measure_width("a\x00") == measure_width("a\ufffd")
 
 
 def test_words_stand_side_by_side_in_the_picture_and_stay_within() -> None:
@@ -207,7 +208,7 @@ def test_values_of_nothing_and_texts_of_nothing() -> None:
 
 
 def test_how_far_a_surrogate_may_be_believed_stands_above() -> None:
-    exp = text(kind="surrogate", fidelity={"r2": [[0.3]]})
+    exp = text(quantity="contribution", completeness="surrogate", fidelity={"r2": [[0.3]]})
     display = _plot(from_explanation(exp))
     assert display.ax_.get_title(loc="left") == "R² 0.30: the surrogate follows the model poorly"
     assert to_hex(display.ax_._left_title.get_color()) == CONTRAST
@@ -225,7 +226,7 @@ def test_letters_can_be_read_on_any_colour() -> None:
 
     for place in np.linspace(0, 1, 21):
         fill = palette(place)
-        dark, bright = sorted([luminance(to_hex(fill)), luminance(text_colour(fill))])
+        dark, bright = sorted([luminance(to_hex(fill)), luminance(text_color(fill))])
         assert (bright + 0.05) / (dark + 0.05) > 3.6
 
 
@@ -288,9 +289,9 @@ def test_exact_values_have_no_interval() -> None:
     ("more", "message"),
     [
         (
-            {"extras": {"spans": np.zeros((1, 3))}},
-            "extras['spans'] must be whole numbers of shape (n_rows, n_tokens, 3), a start, an end and a "
-            "feature for each token, got float64 of shape (1, 3).",
+            {"extras": {"spans": Detail(np.zeros((1, 3)), ("row", "token"))}},
+            "extras['spans'] must be integers with dims ('row', 'token', 'end'), a start and an end for "
+            "each token; got float64 of shape (1, 3) with dims ('row', 'token').",
         ),
         (
             {"extras": {"spans": np.array([[(0, 90, 1)]])}},
@@ -299,7 +300,7 @@ def test_exact_values_have_no_interval() -> None:
         ),
         (
             {"extras": {"spans": np.array([[(0, 4, 4)]])}},
-            "extras['spans'] names feature 4, and there are 4, counted from 0.",
+            "extras['span_features'] names feature 4, and there are 4, counted from 0.",
         ),
         (
             {"data": None},
@@ -319,12 +320,8 @@ def test_words_that_are_not_those_of_the_text(more: dict, message: str) -> None:
 
 
 def test_bad_questions() -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=r"^TextDisplay .* no spans\. Use BarDisplay, .*WaterfallDisplay"):
         from_explanation(make([[0.1, 0.2]]))
-    assert str(caught.value) == (
-        "TextDisplay needs the places of words in texts, and extras['spans'] is not there. Rows of tables "
-        "are drawn by WaterfallDisplay and BarDisplay, pictures by SegmentsDisplay."
-    )
     with pytest.raises(ValueError, match="max_features must be at least 1, got 0"):
         from_explanation(text(), max_features=0)
     with pytest.raises(ValueError, match="There is no row 1; there are 0 to 0"):

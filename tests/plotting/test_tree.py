@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agnostix.plotting import FrontierDisplay, LeavesDisplay, TreeDisplay
-from agnostix.plotting.tree import fidelity_words
+from agnostix.plotting.tree import describe_tree
 from tests.plotting.explanations import copied
 
 TASKS = pytest.mark.parametrize("task", ["classification", "regression"])
@@ -77,6 +77,6 @@ def test_leaves_come_the_worst_first() -> None:
 
 
 def test_fidelity_in_words() -> None:
-    told = fidelity_words(copied().fidelity_, 3)
+    told = describe_tree(copied().fidelity_, 3)
     assert told.startswith("3 leaves: says the model's label for ")
-    assert fidelity_words(copied("regression").fidelity_, 1).startswith("1 leaf: R² ")
+    assert describe_tree(copied("regression").fidelity_, 1).startswith("1 leaf: R² ")

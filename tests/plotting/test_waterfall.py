@@ -14,10 +14,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from agnostix.plotting import BarDisplay, WaterfallDisplay
-from agnostix.plotting.in_row import values_in_row
+from agnostix.plotting.attributions import values_in_row
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER
-from agnostix.plotting.words import called
-from tests.plotting.explanations import intervals, make, people, surrogate
+from agnostix.plotting.words import label_in_row
+from tests.plotting.explanations import intervals, make, people, pixels, surrogate
 
 Z = 1.959963984540054
 
@@ -83,7 +83,7 @@ def test_one_other_feature_is_shown_itself() -> None:
 
 
 def test_what_the_sum_does_not_explain_has_its_own_bar() -> None:
-    exp = make([[0.2, -0.1]], outputs=[[0.9]], kind="occlusion")
+    exp = make([[0.2, -0.1]], outputs=[[0.9]], quantity="effect")
     display = WaterfallDisplay.from_explanation(exp)
     rest = display.frame().iloc[-2]
     assert (rest["step"], rest["label"]) == ("remainder", "not explained by the sum")
@@ -92,9 +92,14 @@ def test_what_the_sum_does_not_explain_has_its_own_bar() -> None:
     assert _bars(_plot(display))[1.0] == (pytest.approx(0.6), pytest.approx(0.9), FAINT)
 
 
-def test_a_remainder_of_nothing_is_told_too_unless_the_kind_promises_it() -> None:
-    for kind, told in (("occlusion", True), ("surrogate", False), ("additive", False)):
-        steps = WaterfallDisplay.from_explanation(make([[0.2, -0.1]], kind=kind)).frame()["step"]
+def test_a_remainder_of_nothing_is_told_too_unless_completeness_promises_it() -> None:
+    for quantity, completeness, told in (
+        ("effect", None, True),
+        ("contribution", "surrogate", False),
+        ("contribution", "outputs - base_values", False),
+    ):
+        exp = make([[0.2, -0.1]], quantity=quantity, completeness=completeness)
+        steps = WaterfallDisplay.from_explanation(exp).frame()["step"]
         assert ("remainder" in set(steps)) is told
 
 
@@ -146,7 +151,9 @@ def test_the_error_of_a_surrogate_s_answer_is_that_of_the_gap_too() -> None:
 
 
 def test_a_surrogate_that_says_what_the_model_says_has_a_gap_of_nothing() -> None:
-    frame = WaterfallDisplay.from_explanation(make([[0.25, -0.125]], kind="surrogate")).frame()
+    frame = WaterfallDisplay.from_explanation(
+        make([[0.25, -0.125]], quantity="contribution", completeness="surrogate")
+    ).frame()
     assert frame["value"].tolist() == [0.5, 0.25, -0.125, 0.625, 0.0, 0.625]
 
 
@@ -155,34 +162,40 @@ def test_of_a_surrogate_without_some_features_the_rest_of_the_sum_is_told() -> N
     frame = WaterfallDisplay.from_explanation(exp).frame().set_index("step")
     left_out = surrogate().values[0, [1, 3], 1].sum()
     assert frame.loc["remainder", "value"] == pytest.approx(left_out)
-    assert frame.loc["surrogate", "value"] == pytest.approx(surrogate().extras["surrogate_outputs"][0, 1])
-    assert set(frame.loc["feature", "said"]) == {"age > 40.5", f"town = {exp.data['town'][0]}"}
+    assert frame.loc["surrogate", "value"] == pytest.approx(
+        surrogate().extras["surrogate_outputs"].array[0, 1]
+    )
+    assert set(frame.loc["feature", "condition"]) == {"age > 40.5", f"town = {exp.data['town'][0]}"}
 
 
 def test_conditions_take_the_place_of_values() -> None:
     display = WaterfallDisplay.from_explanation(surrogate())
     frame = display.frame()
     labels = [text.get_text() for text in _plot(display).get_yticklabels()]
-    told = frame.set_index("label")["said"]
+    told = frame.set_index("label")["condition"]
     assert told["age"] == "age > 40.5"
     assert told["hours"] == "hours missing"
     assert frame.set_index("label")["data"]["age"] == "41.3"
-    assert labels[1:5] == frame["said"].iloc[1:5].tolist()
+    assert labels[1:5] == frame["condition"].iloc[1:5].tolist()
 
 
 def test_a_long_name_is_shortened_within_its_condition() -> None:
     name = "the number of hours in an ordinary week"
-    assert called(name, "40", f"28.5 < {name} <= 37.5") == "28.5 < the number of hour… <= 37.5"
-    assert called("job", "clerk", "job = " + "c" * 60) == "job = " + "c" * 27 + "…"
-    assert called("a", "1", None) == "a = 1"
-    assert called("a", None, "a\n b") == "a b"
+    assert label_in_row(name, "40", f"28.5 < {name} <= 37.5") == "28.5 < the number of hour… <= 37.5"
+    assert label_in_row("job", "clerk", "job = " + "c" * 60) == "job = " + "c" * 27 + "…"
+    assert label_in_row("a", "1", None) == "a = 1"
+    assert label_in_row("a", None, "a\n b") == "a b"
 
 
 def test_features_that_the_surrogate_was_not_given_are_left_out() -> None:
     selected = np.array([[[True, False], [True, True], [False, True]]])
     values = np.where(selected, [[[0.1], [-0.2], [0.3]]], 0.0)
     exp = make(
-        values, kind="surrogate", extras={"selected": selected}, fidelity={"r2": np.full((1, 2), 0.95)}
+        values,
+        quantity="contribution",
+        completeness="surrogate",
+        extras={"selected": selected},
+        fidelity={"r2": np.full((1, 2), 0.95)},
     )
     assert not np.isnan(values_in_row(replace(exp, values=values + 0.1), 0, 0)).any()
     for output, names in ((0, ["x1", "x0"]), (1, ["x2", "x1"])):
@@ -317,10 +330,7 @@ def test_bad_questions() -> None:
         WaterfallDisplay.from_explanation(exp, max_features=0)
     with pytest.raises(ValueError, match=r"between 0 and 1, got 95"):
         WaterfallDisplay.from_explanation(exp, confidence_level=95)
-    points = make(
-        np.zeros((1, 4, 4, 1)), feature_names=(), base_values=[[0.5]], outputs=[[0.5]], output_names=("y",)
-    )
-    with pytest.raises(ValueError, match=r"n_features, n_outputs\), got \(1, 4, 4, 1\)"):
-        WaterfallDisplay.from_explanation(points)
+    with pytest.raises(ValueError, match=r"'feature', 'output'\).*'y', 'x', 'output'\)\. Use Pixels"):
+        WaterfallDisplay.from_explanation(pixels())
     with pytest.raises(ValueError, match="has no rows"):
         WaterfallDisplay.from_explanation(exp[[]])

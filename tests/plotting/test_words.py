@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agnostix.plotting.words import in_lines
+from agnostix.plotting.words import wrap_lines
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ from agnostix.plotting.words import in_lines
     ],
 )
 def test_a_label_breaks_between_words_and_not_within(text: str, width: int, lines: str) -> None:
-    assert in_lines(text, width) == lines
+    assert wrap_lines(text, width) == lines
 
 
 def test_a_label_that_is_too_long_is_shortened() -> None:
-    assert in_lines("one two three four", 7) == "one two\nthree …"
+    assert wrap_lines("one two three four", 7) == "one two\nthree …"

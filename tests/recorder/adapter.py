@@ -21,6 +21,7 @@ RENAMED = {
     "frontier": "pruning_path",
     "price": "ccp_alpha",
     "players_": "features_",
+    "said": "condition",
 }
 """Parameters, attributes, columns and keys: the name that recordings use, and the one that came after it."""
 _CANONICAL = {new: old for old, new in RENAMED.items()}

@@ -20,6 +20,7 @@ from agnostix.exceptions import DataError
 from agnostix.report.reading import Reading
 from agnostix.report.row_findings import explanation_note, explanation_remarks, explanation_sentences
 from agnostix.report.words import Scale
+from tests.details import details
 from tests.reference import gower
 from tests.report.conftest import pipeline
 
@@ -52,7 +53,8 @@ class Halves(AttributionExplainer):
             outputs=answers,
             feature_names=("left", "right"),
             output_names=("asked for",),
-            kind="additive",
+            quantity="contribution",
+            completeness="outputs - base_values",
             method="Halves",
             n_model_rows=len(X),
             fidelity={"r2": np.full_like(answers, 0.5)},
@@ -60,7 +62,7 @@ class Halves(AttributionExplainer):
 
 
 def _reading(
-    values: list[float], errors: list[float] | None, kind: str = "occlusion", **more: object
+    values: list[float], errors: list[float] | None, quantity: str = "effect", **more: object
 ) -> Reading:
     n, extras = len(values), {"background_size": 50} | more.get("extras", {})
     explanation = Explanation(
@@ -71,10 +73,12 @@ def _reading(
         data=np.arange(float(n))[None],
         feature_names=tuple("abcdefgh"[:n]),
         output_names=("yes",),
-        kind=kind,
+        quantity=quantity,
+        completeness=more.get("completeness"),
+        units=more.get("units", "model output"),
         method="ByHand",
         n_model_rows=1234,
-        extras=extras,
+        extras=details(extras),
         params=more.get("params", {}),
     )
     return Reading(explanation, more.get("prediction", 0.7), more.get("share", True), 0.95, 1)
@@ -194,7 +198,7 @@ def test_an_explainer_that_is_not_known_brings_its_own_part(people: pd.DataFrame
     report = WhatIfReport(model, people, rows=[5], explainers=[halves, OcclusionExplainer(model)])
     own, other = report.summary["rows"][0]["explanations"]
     assert not hasattr(halves, "columns_")
-    assert (own["method"], own["kind"], other["kind"]) == ("Halves", "additive", "occlusion")
+    assert (own["method"], own["quantity"], other["quantity"]) == ("Halves", "contribution", "effect")
     assert own["title"] == "How do the features share the way to it?"
     assert own["remarks"] == [
         f"The parts add up to the {own['values'][0]['text']['value'][0]}"
@@ -242,7 +246,8 @@ def test_shares_are_read_from_the_explanation(binary: WhatIfReport) -> None:
     ):
         assert told[name]["value"] == pytest.approx(value, rel=1e-5)
         assert told[name]["high"] == pytest.approx(value + norm.ppf(0.975) * error, rel=1e-4)
-    assert (part["kind"], part["unit"]) == ("additive", "points")
+    assert (part["quantity"], part["unit"]) == ("contribution", "points")
+    assert part["completeness"] == "outputs - base_values"
     assert part["title"] == "How do the features share the way to it?"
     assert part["sentences"][0].startswith("The mean prediction of 40 background rows is ")
     (total,) = part["remarks"][-1:]
@@ -282,8 +287,10 @@ def test_log_odds_are_called_by_their_name(binary: WhatIfReport) -> None:
 
 def test_log_odds_that_equal_the_probability_are_still_log_odds() -> None:
     same = 0.6590460684074068
-    more = {"base": logit(0.25), "output": same, "prediction": same, "params": {"link": "logit"}}
-    reading = _reading([same - logit(0.25)], [0.0], kind="additive", **more)
+    more = {"base": logit(0.25), "output": same, "prediction": same, "units": "log-odds"}
+    reading = _reading(
+        [same - logit(0.25)], [0.0], quantity="contribution", completeness="outputs - base_values", **more
+    )
     assert logit(same) == pytest.approx(same)
     assert explanation_sentences(reading)[0] == (
         "In log-odds the model's answer is 0.66, and the mean prediction of 50 background rows, "
@@ -308,7 +315,15 @@ def test_what_makes_the_error_of_shares(
         "background_size_to_halve_error": np.array([enough]),
         "evaluations": np.array([64]),
     }
-    note = explanation_note(_reading([0.4, 0.1], [0.2, 0.2], kind="additive", extras=extras))
+    note = explanation_note(
+        _reading(
+            [0.4, 0.1],
+            [0.2, 0.2],
+            quantity="contribution",
+            completeness="outputs - base_values",
+            extras=extras,
+        )
+    )
     assert told in note
     assert "with 50 background rows and 64 coalitions of this row's features, by ByHand." in note
 
@@ -322,9 +337,17 @@ def test_a_caption_speaks_of_intervals_only_where_there_are_any(binary: WhatIfRe
 
 
 def test_exact_shares_speak_of_the_background_as_it_is() -> None:
-    note = explanation_note(_reading([0.4, 0.1], [0.0, 0.0], kind="additive"))
+    note = explanation_note(
+        _reading([0.4, 0.1], [0.0, 0.0], quantity="contribution", completeness="outputs - base_values")
+    )
     assert "The values are exact for the background rows as they are. Cost" in note
-    alone = _reading([0.4, 0.1], [0.0, 0.0], kind="additive", extras={"background_size": 1})
+    alone = _reading(
+        [0.4, 0.1],
+        [0.0, 0.0],
+        quantity="contribution",
+        completeness="outputs - base_values",
+        extras={"background_size": 1},
+    )
     assert "The values are exact: nothing was drawn at random. Cost" in explanation_note(alone)
 
 

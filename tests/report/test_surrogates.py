@@ -21,6 +21,7 @@ from agnostix.report.row_findings import (
     explanation_title,
 )
 from agnostix.report.surrogate_findings import fidelity_note, fidelity_sentence, fidelity_warnings
+from tests.details import details
 
 CONDITIONS = ["28 < age <= 37", "hours <= 40", "job = clerk"]
 
@@ -42,11 +43,12 @@ def _surrogate(values: Any = (0.3, -0.1, 0.01), r2: Any = 0.9, **more: Any) -> E
         "data": pd.DataFrame([[31.0, 38.0, "clerk"][:n]], columns=["age", "hours", "job"][:n]),
         "feature_names": ("age", "hours", "job")[:n],
         "output_names": ("yes",),
-        "kind": "surrogate",
+        "quantity": "contribution",
+        "completeness": "surrogate",
         "method": "ByHand",
         "n_model_rows": 5000,
         "fidelity": None if r2 is None else {"r2": [[r2]]},
-        "extras": {key: value for key, value in extras.items() if value is not None},
+        "extras": details({key: value for key, value in extras.items() if value is not None}),
     }
     return Explanation(**(known | more))
 
@@ -79,15 +81,18 @@ class Nearby(AttributionExplainer):
             data=X,
             feature_names=self.columns_,
             output_names=("yes",),
-            kind="surrogate",
+            quantity="contribution",
+            completeness="surrogate",
             method="Nearby",
             n_model_rows=5000,
             fidelity={"r2": np.full((len(X), 1), self.r2)},
-            extras={
-                "surrogate_outputs": np.full((len(X), 1), 0.41),
-                "r2_std_errors": np.full((len(X), 1), 0.02),
-                "conditions": conditions,
-            },
+            extras=details(
+                {
+                    "surrogate_outputs": np.full((len(X), 1), 0.41),
+                    "r2_std_errors": np.full((len(X), 1), 0.02),
+                    "conditions": conditions,
+                }
+            ),
         )
 
 

@@ -1,12 +1,15 @@
 """Fits near rows in the units of the features: bins, standard deviations, counted from the mean or a row."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from joblib import parallel_config
 from sklearn.linear_model import Ridge
 
+from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
-from agnostix.engine import Survey
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows, SobolBlocks
 from agnostix.surrogates import (
     FittedSurrogate,
@@ -46,7 +49,7 @@ def near(how, one, at, own=None):
     centre = hood.centres(X[at : at + 1])[0]
     if own is None:
         rows = SharedRows(hood)
-        table, traces = rows.build(slice(0, 512)), rows.traces()
+        table, traces = rows.take(slice(0, 512)), rows.traces()
     else:
         draws = OwnDraws(hood, *own)
         drawn = draws.draw(centre)
@@ -135,15 +138,15 @@ def test_rows_are_fitted_one_by_one_and_the_model_is_asked_about_own_draws_alone
         calls.append(len(given))
         return model(given)
 
-    survey = Survey(as_predictor(counting), 2)
     centres, own, free = hood.centres(X[rows]), model(X[rows]), np.ones((3, 3), dtype=bool)
     traces = SharedRows(hood).traces()
     answers = model(hood.table(hood.shared(slice(0, 512))))
-    shared = survey.answer(SharedFits(recipe(), traces, answers, 16, centres, own, free, rows))
+    shared = SharedFits(recipe(), traces, answers, 16, centres, own, free, rows).fit()
     assert calls == []
     draws = OwnDraws(hood, "tilted", 1.3)
-    near_rows = survey.answer(OwnFits(recipe(width=None), draws, centres, own, free, rows))
-    assert sum(calls) == 3 * 512
+    source = OwnFits(recipe(width=None), draws, centres, own, free, rows)
+    near_rows, n_model_rows = evaluate(as_predictor(counting), source, OwnFits.fit_item, n_outputs=2)
+    assert n_model_rows == sum(calls) == 3 * 512
     for place, row in enumerate(rows):
         expected = recipe().fit(traces, centres[place], answers, own[place], free[place], 16, row)
         for one, other in zip(shared[place], expected.arrays(), strict=True):
@@ -167,6 +170,22 @@ def test_rows_are_named():
     hood, rows = neighbourhood("quartile"), np.array([4, 9])
     centres, own, free = hood.centres(X[rows]), model(X[rows]), np.ones((2, 3), dtype=bool)
     near_rows = OwnFits(recipe(), OwnDraws(hood, "tilted", 1.0), centres, own, free, rows)
-    assert near_rows.told(1, slice(3, 9)) == "draws 3 to 8 around row 9"
+    assert near_rows.describe(1, slice(3, 9)) == "draws 3 to 8 around row 9"
     shared = SharedFits(recipe(), SharedRows(hood).traces(), model(X), 16, centres, own, free, rows)
-    assert shared.told(0, slice(0, 0)) == "the draws around row 4"
+    assert shared.describe(0) == "the surrogate near row 4"
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_workers_fit_the_same_bits_in_the_order_of_the_rows(backend):
+    hood, rows = neighbourhood("quartile"), np.array([4, 9, 30])
+    centres, own, free = hood.centres(X[rows]), model(X[rows]), np.ones((3, 3), dtype=bool)
+    traces, answers = SharedRows(hood).traces(), model(hood.table(hood.shared(slice(0, 512))))
+    alone, shared = (
+        SharedFits(replace(recipe(), n_jobs=n_jobs), traces, answers, 16, centres, own, free, rows)
+        for n_jobs in (1, 2)
+    )
+    with parallel_config(backend):
+        found = shared.fit()
+    for one, other in zip(found, alone.fit(), strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -1,12 +1,14 @@
 """What is asked about near rows, how often, and when choices of features are sure enough."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
-from agnostix.engine import Survey
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
 from agnostix.surrogates import ForwardSelection, Kernel, LinearSurrogate, Recipe, TableVicinity
 from agnostix.surrogates.table_vicinity import MOST_DOUBLINGS
@@ -39,17 +41,17 @@ def vicinity(how="kernel", stability=None, n=512, most=None):
     hood = Neighbourhood(X[:20], tuple(features), SobolBlocks.of(3, n, 0))
     own = None if how == "kernel" else OwnDraws(hood, "tilted", 1.3)
     counting = Counting()
-    survey = Survey(as_predictor(counting), 2)
+    run = partial(evaluate, as_predictor(counting), n_outputs=2)
     kernel = Kernel(1.3) if own is None else None
     recipe = Recipe(LinearSurrogate(1.0, ForwardSelection()), kernel, None, most, stability is not None)
-    return TableVicinity(players, hood, own, 1.3, stability).asked(survey), survey, recipe, counting
+    return TableVicinity(players, hood, own, 1.3, stability).evaluated(run), run, recipe, counting
 
 
 def fits(parts, rows, places=None):
-    near, survey, recipe, _ = parts
+    near, run, recipe, _ = parts
     centres = near.neighbourhood.centres(rows)
     places = np.arange(len(rows)) if places is None else places
-    return near._fits(survey, recipe, rows, centres, model(rows), places)
+    return near._fits(run, recipe, rows, centres, model(rows), places)
 
 
 def test_shared_draws_are_asked_about_once():
@@ -74,7 +76,7 @@ def test_own_draws_are_asked_about_row_by_row():
 @pytest.mark.parametrize("how", ["kernel", "tilted"])
 def test_values_never_seen_have_their_contrasts(how):
     parts = vicinity(how)
-    near, survey, recipe, counting = parts
+    near, run, recipe, counting = parts
     before = counting.n_rows
     found, n_asked = fits(parts, NEW)
     assert n_asked == counting.n_rows - before == near.cost(NEW) - 2
@@ -83,7 +85,7 @@ def test_values_never_seen_have_their_contrasts(how):
     unseen = hood.unseen(centres)
     assert unseen.tolist() == [[False, False, True], [False, False, False]]
     contrasts = UnseenContrasts.of(recipe, hood, near.own, NEW, centres, unseen, np.arange(2))
-    ((effect, error),) = survey.answer(contrasts)
+    ((effect, error),), _ = run(contrasts, UnseenContrasts.estimate_effect)
     np.testing.assert_array_equal(found.effects[0, 2], effect)
     np.testing.assert_array_equal(found.std_errors[0, 2], error)
     assert found.selected[0, 2].all()
@@ -93,9 +95,8 @@ def test_values_never_seen_have_their_contrasts(how):
 
 
 def test_a_choice_is_sure_by_the_quantile_of_student():
-    near, survey, recipe, _ = vicinity(stability=0.95, most=1)
+    near, _, recipe, _ = vicinity(stability=0.95, most=1)
     found = near._shared(
-        survey,
         recipe,
         near.neighbourhood.centres(X[:30]),
         model(X[:30]),
@@ -109,7 +110,7 @@ def test_a_choice_is_sure_by_the_quantile_of_student():
 
 def test_draws_are_doubled_for_rows_that_are_not_sure():
     parts = vicinity(stability=0.9999, most=1)
-    near, survey, recipe, counting = parts
+    near, run, recipe, counting = parts
     found, n_asked = fits(parts, X[:30])
     assert n_asked == counting.n_rows - 512 <= near.cost(X[:30]) - 30 == 15 * 512
     doublings = np.log2(found.n_draws / 512)
@@ -122,8 +123,8 @@ def test_draws_are_doubled_for_rows_that_are_not_sure():
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(found, name)[row])
         points = near.neighbourhood.points.longer(int(2 ** doublings[row]))
         hood = Neighbourhood(near.neighbourhood.like, near.neighbourhood.features, points)
-        wider = TableVicinity(near.players, hood, None, 1.3, None).asked(survey)
-        plain, _ = fits((wider, survey, recipe, counting), X[row : row + 1], np.array([row]))
+        wider = TableVicinity(near.players, hood, None, 1.3, None).evaluated(run)
+        plain, _ = fits((wider, run, recipe, counting), X[row : row + 1], np.array([row]))
         np.testing.assert_array_equal(plain.effects[0], found.effects[row])
 
 

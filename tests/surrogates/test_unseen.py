@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
-from agnostix.engine import Survey
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
 from agnostix.surrogates import ForwardSelection, Kernel, LinearSurrogate, Recipe
 from agnostix.surrogates.unseen import UnseenContrasts
@@ -55,8 +55,8 @@ def test_a_contrast_is_the_weighted_mean_of_paired_differences(how):
     found, hood, unseen = contrasts(how)
     assert unseen.tolist() == [[False, True, False], [True, False, False]]
     assert found.pairs.tolist() == [[0, 1], [1, 0]]
-    told = Survey(as_predictor(model), 2).answer(found)
-    for (row, feature), (effect, error) in zip(found.pairs, told, strict=True):
+    effects, _ = evaluate(as_predictor(model), found, UnseenContrasts.estimate_effect, n_outputs=2)
+    for (row, feature), (effect, error) in zip(found.pairs, effects, strict=True):
         table = found.build(found.pairs.tolist().index([row, feature]), slice(0, 1024))
         without, given = table.iloc[:512].reset_index(drop=True), table.iloc[512:].reset_index(drop=True)
         name = TABLE.columns[feature]
@@ -92,14 +92,14 @@ def test_draws_come_without_and_then_with_the_value():
 @pytest.mark.parametrize(("n", "taken"), [(64, 64), (512, 512), (5000, 19 * 32)])
 def test_what_contrasts_cost(n, taken):
     found, hood, _ = contrasts("kernel", n=n)
-    assert [found.size(item) for item in range(2)] == [2 * taken] * 2
-    assert found.n_model_rows == UnseenContrasts.cost(hood, 2) == 4 * taken
+    assert [found.n_rows(item) for item in range(2)] == [2 * taken] * 2
+    assert UnseenContrasts.cost(hood, 2) == 4 * taken
 
 
 @pytest.mark.parametrize("how", ["kernel", "tilted"])
 def test_a_worker_of_its_own_and_any_part_find_the_same(how):
     found, _, _ = contrasts(how)
-    other = found.opened()
+    other = found.for_worker()
     for item in (1, 0, 1):
         whole = found.build(item, slice(0, 1024))
         part = other.build(item, slice(300, 700)).reset_index(drop=True)
@@ -117,4 +117,4 @@ def test_all_columns_of_a_group_are_put_in():
 
 def test_rows_are_named():
     found, _, _ = contrasts("kernel")
-    assert found.told(1, slice(3, 9)) == "draws 3 to 8 around row 8"
+    assert found.describe(1, slice(3, 9)) == "draws 3 to 8 around row 8"

@@ -16,6 +16,7 @@ from sklearn import get_config
 from sklearn.exceptions import NotFittedError
 
 from agnostix import Explanation, OcclusionExplainer, as_predictor
+from agnostix.core.explanation import Detail
 from agnostix.core.frames import is_frame
 
 
@@ -221,13 +222,20 @@ class FitsTheModelItself(Off):
 
 class SaysAdditive(Off):
     def explain(self, X, *, outputs=None):
-        return replace(super().explain(X, outputs=outputs), kind="additive")
+        return replace(
+            super().explain(X, outputs=outputs), quantity="contribution", completeness="outputs - base_values"
+        )
 
 
 class SaysSurrogate(Off):
     def explain(self, X, *, outputs=None):
         exp = super().explain(X, outputs=outputs)
-        return replace(exp, kind="surrogate", extras={"surrogate_outputs": np.array(exp.outputs)})
+        return replace(
+            exp,
+            quantity="contribution",
+            completeness="surrogate",
+            extras={"surrogate_outputs": Detail(exp.outputs, ("row", "output"))},
+        )
 
 
 class MovesWhatDoesNotVary(Off):

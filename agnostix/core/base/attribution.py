@@ -13,8 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base.explainer import BaseExplainer
 from agnostix.core.base.outputs import select_outputs
-from agnostix.core.explanation import Explanation
+from agnostix.core.evaluate import Reduce, evaluate
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.models import Predictor
+from agnostix.core.progress import ProgressBar
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -31,6 +33,8 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     """
 
     outputs: Any
+    n_jobs: int | None
+    verbose: int
     _same_features: bool = True
     _shown: Any = None
     _shown_answers: Any = None
@@ -121,6 +125,19 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
         return answers
 
+    def _evaluate(
+        self, source: Any, reduce: Reduce = None, verbose: int | ProgressBar | None = None
+    ) -> tuple[Any, int]:
+        """Results of a source under the model, and model rows; `verbose` may be a bar that is open."""
+        return evaluate(
+            self._predictor,
+            source,
+            reduce,
+            n_outputs=len(self.output_names_),
+            n_jobs=self.n_jobs,
+            verbose=self.verbose if verbose is None else verbose,
+        )
+
     def _wanted(self, outputs: Any) -> Any:
         """The outputs that are wanted, checked before anything costs."""
         wanted = self.outputs if outputs is None else outputs
@@ -132,7 +149,8 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         which, names = select_outputs(wanted, self.output_names_, answers)
         extras: dict[str, Any] = {}
         if names == ("predicted",):
-            extras["predicted"] = np.array([self.output_names_[j] for j in which[:, 0]])
+            predicted = np.array([self.output_names_[j] for j in which[:, 0]])
+            extras["predicted"] = Detail(predicted, ("row",))
         return which, names, extras
 
     def _recognised(self, predictor: Predictor) -> Predictor:

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation.completeness import COMPLETENESS
+from agnostix.core.explanation.detail import Detail
 from agnostix.core.frames import is_frame
 from agnostix.core.typing import Floats
+
+NAMED_DIMS = ("row", "feature", "output")
+"""Dims whose entries have names in fields of their own; others may have coordinates."""
 
 
 def counted(n: int, noun: str) -> str:
@@ -32,17 +37,62 @@ def checked_floats(name: str, value: Any, shape: tuple[int, ...] | None = None, 
     return read_only(array)
 
 
+def checked_values(value: Any, dims: tuple[str, ...]) -> Floats:
+    values = checked_floats("values", value)
+    if values.ndim != len(dims):
+        raise ValueError(
+            f"values must have an axis for each of dims {dims}; got shape {values.shape}. "
+            "A single output has an axis of length 1, or no dim 'output'."
+        )
+    for dim in set(dims):
+        sizes = {n for name, n in zip(dims, values.shape, strict=True) if name == dim}
+        if len(sizes) > 1 or (dim == "row" and dims.count("row") > 1):
+            raise ValueError(f"dims {dims} repeat {dim!r}, which shape {values.shape} does not allow.")
+    return values
+
+
 def checked_errors(value: Any, shape: tuple[int, ...]) -> Floats | None:
     if value is None:
         return None
     errors = checked_floats("std_errors", value, shape, "of values")
-    if not (errors >= 0).all():
-        what = "NaN" if np.isnan(errors).any() else "negative numbers"
+    if (errors < 0).any():
         raise ValueError(
-            f"std_errors hold {what}: they must be 0 where a value is exact, and None where nothing was "
-            "sampled."
+            "std_errors hold negative numbers: they must be 0 where a value is exact, NaN where the error is "
+            "unknown, and None where nothing was sampled."
         )
     return errors
+
+
+def checked_completeness(completeness: Any, present: dict[str, bool]) -> None:
+    if completeness is None:
+        return
+    if completeness not in COMPLETENESS:
+        known = ", ".join(map(repr, COMPLETENESS))
+        raise ValueError(f"completeness must be None or one of {known}; got {completeness!r}.")
+    needed = {"outputs": ("outputs",), "surrogate": ("base_values",)}.get(
+        completeness, ("outputs", "base_values")
+    )
+    missing = [name for name in needed if not present[name]]
+    if missing:
+        raise ValueError(f"completeness={completeness!r} needs {' and '.join(missing)}; got None.")
+
+
+def checked_coords(coords: Any, dims: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    checked = {}
+    for dim, value in dict(coords).items():
+        if dim not in dims or dim in NAMED_DIMS:
+            raise ValueError(
+                f"coords[{dim!r}] is none of the dims {dims} that take coordinates; rows, features and "
+                "outputs have row_names, feature_names and output_names."
+            )
+        array = np.asarray(value)
+        n = shape[dims.index(dim)]
+        if array.shape != (n,):
+            raise ValueError(
+                f"coords[{dim!r}] must have {n} entries, as values have; got shape {array.shape}."
+            )
+        checked[dim] = read_only(array)
+    return checked
 
 
 def checked_names(what: str, names: Any, n: int) -> tuple[str, ...]:
@@ -57,9 +107,11 @@ def checked_names(what: str, names: Any, n: int) -> tuple[str, ...]:
     return told
 
 
-def checked_row_names(names: Any, n_rows: int) -> tuple[Hashable, ...] | None:
+def checked_row_names(names: Any, n_rows: int | None) -> tuple[Hashable, ...] | None:
     if names is None:
         return None
+    if n_rows is None:
+        raise ValueError("row_names need a dim 'row'; pass None.")
     if isinstance(names, str):
         raise ValueError(f"row_names must be one name for each row; got the text {names!r}.")
     told = tuple(names)
@@ -68,9 +120,11 @@ def checked_row_names(names: Any, n_rows: int) -> tuple[Hashable, ...] | None:
     return told
 
 
-def checked_data(data: Any, n_rows: int) -> Any:
+def checked_data(data: Any, n_rows: int | None) -> Any:
     if data is None:
         return None
+    if n_rows is None:
+        raise ValueError("data are the explained rows, and need a dim 'row'; pass None.")
     if isinstance(data, pd.DataFrame):
         table: Any = data.copy(deep=False)
     else:
@@ -98,5 +152,17 @@ def plain_value(where: str, value: Any) -> Any:
     )
 
 
-def checked_extra(key: str, value: Any) -> Any:
-    return read_only(value) if isinstance(value, np.ndarray) else plain_value(f"extras[{key!r}]", value)
+def checked_extra(key: str, value: Any, sizes: dict[str, int]) -> Any:
+    if isinstance(value, np.ndarray):
+        raise ValueError(
+            f"extras[{key!r}] is an array of shape {value.shape}, whose axes have no names. Pass "
+            "Detail(array, dims=(...)), so that selection and storage know them."
+        )
+    if not isinstance(value, Detail):
+        return plain_value(f"extras[{key!r}]", value)
+    for dim, n in zip(value.dims, value.array.shape, strict=True):
+        if sizes.get(dim, n) != n:
+            raise ValueError(
+                f"extras[{key!r}] must have {sizes[dim]} entries along {dim!r}, as values have; got {n}."
+            )
+    return value

@@ -1,4 +1,4 @@
-"""The result of explaining rows: one number for each row, feature and output, and what it rests on."""
+"""Attributions of a model's outputs to features, with errors, costs and what else is known of them."""
 
 from __future__ import annotations
 
@@ -11,81 +11,76 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.explanation import storage
-from agnostix.core.explanation.checks import (
-    checked_data,
-    checked_errors,
-    checked_extra,
-    checked_floats,
-    checked_names,
-    checked_row_names,
-    counted,
-    plain_value,
-)
-from agnostix.core.explanation.extras import extras_of_features, extras_of_outputs
-from agnostix.core.explanation.html import explanation_html
+from agnostix.core.explanation import checks, storage
+from agnostix.core.explanation.aggregation import aggregated_fields
+from agnostix.core.explanation.completeness import largest_gap
+from agnostix.core.explanation.detail import checked_dims
+from agnostix.core.explanation.html import describe_shape, explanation_html
 from agnostix.core.explanation.interop import explanation_to_shap
-from agnostix.core.explanation.selection import (
-    find_places,
-    in_order,
-    label_series,
-    object_array,
-    over_rows,
-    row_places,
-)
-from agnostix.core.frames import columns, is_frame, kind_of, take_rows, to_floats
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.explanation.intervals import check_interval_details, interval_of
+from agnostix.core.explanation.plot_accessor import PlotAccessor
+from agnostix.core.explanation.selection import fields_of_rows, selected_fields
+from agnostix.core.explanation.tables import long_frame, wide_frame
+from agnostix.core.typing import Floats
 
-KINDS = ("additive", "surrogate", "occlusion")
-AGGREGATES = ("mean_abs", "mean", "max_abs")
+QUANTITIES = ("contribution", "effect", "sensitivity", "relevance", "coefficient", "mask")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Explanation:
-    """What each feature does to each output, row by row.
+    """An array of attributions whose axes have names, and what it rests on.
 
-    Explainers make it; nothing in it changes afterwards: its arrays are
-    read-only, and indexing, selecting and loading give new ones. ``exp[rows]``
-    keeps rows (an int, a slice, indices or a mask; the row axis stays), ``len(exp)``
-    counts them.
+    Explainers make it; it never changes: arrays are read-only, and indexing,
+    selecting and loading give new explanations. ``exp[rows]`` keeps rows (an
+    int, a slice, indices or a mask; the row axis stays), ``len(exp)`` counts them.
 
     Attributes
     ----------
-    values : ndarray of shape (n_rows, n_features, n_outputs)
-        In explained units (those of `outputs`). Pictures that were explained
-        point by point have shape (n_rows, height, width, n_outputs). NaN only
-        where a row has fewer features than others (segments of a picture, words of a text).
+    values : ndarray with an axis for each of dims
+        In `units`. NaN only where a row has fewer features than others
+        (segments of an image, words of a text).
+    dims : tuple of str, default=("row", "feature", "output")
+        Names of the axes, an open vocabulary: ("row", "y", "x", "output") for
+        images explained pixel by pixel, ("feature", "output") for global
+        results, ("feature", "feature") for interactions, ("feature", "grid")
+        for effects. "row", "feature" and "output" have names in fields of their own.
     std_errors : ndarray shaped as values, or None
-        Standard errors of the values, 0 where a value is exact, never NaN; None
-        where nothing was sampled.
-    base_values : ndarray of shape (n_rows, n_outputs)
-        The output where nothing is known of the row, in explained units.
-    outputs : ndarray of shape (n_rows, n_outputs)
-        The model's answers, in explained units: after the link, if there is one.
+        Standard errors: 0 where a value is exact, NaN where the error is unknown
+        (a mean over a single row); None where nothing was sampled.
+    base_values, outputs : ndarray with an axis for each of "row", "output" in dims, or None
+        Where the attribution starts, and the model's outputs, in `units`.
     data : DataFrame, ndarray of n_rows rows, or None
-        The rows as they were given. A feature's values are found in the frame's
-        column of its name, or in the array's column of its place where there are
-        as many columns as features.
-    feature_names : tuple of str
-        Without repetition; empty for pictures explained point by point.
-    output_names : tuple of str
-        Without repetition.
+        The explained rows as they were given. A feature's values are found in
+        the frame's column of its name, or in the array's column of its place
+        where there are as many columns as features.
+    feature_names, output_names : tuple of str
+        Without repetition; empty where there is no such dim.
     row_names : tuple or None
         Labels of the rows.
-    kind : {"additive", "surrogate", "occlusion"}
-        "additive": values sum to ``outputs - base_values``; "surrogate": they
-        tell of a simpler model; "occlusion": each is the effect of hiding one feature.
+    coords : dict of str to ndarray
+        Coordinates of other dims, such as ``{"grid": values}``.
+    quantity : {"contribution", "effect", "sensitivity", "relevance", "coefficient", "mask"}
+        What a value is: a part of a sum, the effect of hiding a feature, a
+        gradient, relevance propagated back, a regression coefficient, or how
+        visible a learned mask leaves a feature.
+    completeness : {None, "outputs - base_values", "outputs", "surrogate"}
+        What the values of a row and output sum to; "surrogate" is the output of
+        a surrogate model minus the base value. None where they need not sum to anything.
+    completeness_gap : ndarray shaped as outputs, or None
+        What is missing from the sum, where a method is not exact.
+    units : str
+        Of values, base values and outputs: "model output", "log-odds", ...
     method : str
         What made it.
     params : dict
-        Its parameters, plain values: numbers, text, None, lists and dicts of them.
-    fidelity : dict of str to ndarray of shape (n_rows, n_outputs), or None
-        How well the explanation fits the model, by the measure's name.
+        Its parameters: numbers, text, None, lists and dicts of them.
+    fidelity : dict of str to ndarray shaped as outputs, or None
+        How well a surrogate fits the model, by the measure's name.
     n_model_rows : int
-        Rows the model was asked about for the whole explanation; parts of it keep the number.
-    extras : dict
-        What else a method tells: arrays or plain values. Arrays whose first axis
-        has n_rows entries go by row and follow ``exp[rows]``.
+        Rows the model evaluated for the whole explanation; parts of it keep the number.
+    extras : dict of str to Detail or plain value
+        What else the method reports. A `Detail` is an array with named axes,
+        which follow indexing, selection and storage.
 
     Examples
     --------
@@ -98,11 +93,12 @@ class Explanation:
     ...     data=np.array([[3.0, 7.0], [2.0, 9.0]]),
     ...     feature_names=("age", "hours"),
     ...     output_names=("income",),
-    ...     kind="additive",
+    ...     quantity="contribution",
+    ...     completeness="outputs - base_values",
     ...     method="by hand",
     ... )
     >>> exp
-    Explanation('by hand', additive: 2 rows x 2 features x 1 output (income))
+    Explanation('by hand', contribution: 2 rows x 2 features x 1 output (income))
     >>> exp[0].to_frame(layout="wide")
          age  hours
     row
@@ -110,14 +106,19 @@ class Explanation:
     """
 
     values: Floats
+    dims: tuple[str, ...] = ("row", "feature", "output")
     std_errors: Floats | None = None
-    base_values: Floats
-    outputs: Floats
+    base_values: Floats | None = None
+    outputs: Floats | None = None
     data: Any = None
-    feature_names: tuple[str, ...]
-    output_names: tuple[str, ...]
+    feature_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
     row_names: tuple[Hashable, ...] | None = None
-    kind: str
+    coords: dict[str, np.ndarray] = field(default_factory=dict)
+    quantity: str
+    completeness: str | None = None
+    completeness_gap: Floats | None = None
+    units: str = "model output"
     method: str
     params: dict[str, Any] = field(default_factory=dict)
     fidelity: dict[str, Floats] | None = None
@@ -125,94 +126,95 @@ class Explanation:
     extras: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {self.kind!r}.")
-        values = checked_floats("values", self.values)
-        if values.ndim not in (3, 4):
-            raise ValueError(
-                "values must have shape (n_rows, n_features, n_outputs), or "
-                f"(n_rows, height, width, n_outputs) for pictures; got {values.shape}. "
-                "One output has an axis of length 1."
-            )
-        by_output = (values.shape[0], values.shape[-1])
-        self._set("values", values)
-        self._set("std_errors", checked_errors(self.std_errors, values.shape))
-        for name in ("base_values", "outputs"):
-            self._set(name, checked_floats(name, getattr(self, name), by_output, "(n_rows, n_outputs)"))
-        n_features = values.shape[1] if values.ndim == 3 else 0
-        self._set("feature_names", checked_names("feature_names", self.feature_names, n_features))
-        self._set("output_names", checked_names("output_names", self.output_names, values.shape[-1]))
-        self._set("row_names", checked_row_names(self.row_names, len(self)))
-        self._set("data", checked_data(self.data, len(self)))
-        self._set(
-            "params", {key: plain_value(f"params[{key!r}]", value) for key, value in self.params.items()}
+        if self.quantity not in QUANTITIES:
+            known = ", ".join(map(repr, QUANTITIES))
+            raise ValueError(f"quantity must be one of {known}; got {self.quantity!r}.")
+        dims = checked_dims("dims", self.dims)
+        values = checks.checked_values(self.values, dims)
+        sizes = dict(zip(dims, values.shape, strict=True))
+        self._set(dims=dims, values=values, std_errors=checks.checked_errors(self.std_errors, values.shape))
+        ends = tuple(sizes[dim] for dim in self.end_dims)
+        axes = f"({', '.join(f'n_{dim}s' for dim in self.end_dims)})"
+        for name in ("base_values", "outputs", "completeness_gap"):
+            value = getattr(self, name)
+            self._set(**{name: None if value is None else checks.checked_floats(name, value, ends, axes)})
+        checks.checked_completeness(
+            self.completeness, {name: getattr(self, name) is not None for name in ("base_values", "outputs")}
         )
+        n_rows = sizes.get("row")
+        self._set(
+            feature_names=checks.checked_names("feature_names", self.feature_names, sizes.get("feature", 0)),
+            output_names=checks.checked_names("output_names", self.output_names, sizes.get("output", 0)),
+            row_names=checks.checked_row_names(self.row_names, n_rows),
+            data=checks.checked_data(self.data, n_rows),
+            coords=checks.checked_coords(self.coords, dims, values.shape),
+            params={key: checks.plain_value(f"params[{key!r}]", value) for key, value in self.params.items()},
+            n_model_rows=operator.index(self.n_model_rows),
+            extras={key: checks.checked_extra(key, value, sizes) for key, value in self.extras.items()},
+        )
+        check_interval_details(self.extras, dims)
         if self.fidelity is not None:
-            self._set(
-                "fidelity",
-                {
-                    key: checked_floats(f"fidelity[{key!r}]", value, by_output, "(n_rows, n_outputs)")
-                    for key, value in self.fidelity.items()
-                },
-            )
-        self._set("n_model_rows", operator.index(self.n_model_rows))
-        self._set("extras", {key: checked_extra(key, value) for key, value in self.extras.items()})
+            told = self.fidelity.items()
+            self._set(fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in told})
 
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.__post_init__()  # pickled arrays come back writable
 
+    @property
+    def end_dims(self) -> tuple[str, ...]:
+        """Dims of base values, outputs, completeness gap and fidelity: "row" and "output", where present."""
+        return tuple(dim for dim in ("row", "output") if dim in self.dims)
+
+    def labels(self, dim: str) -> Any:
+        """Give the names or coordinates of a dim's entries, or count them from 0.
+
+        Parameters
+        ----------
+        dim : str
+            One of `dims`.
+
+        Returns
+        -------
+        tuple, range or ndarray
+        """
+        if dim in ("feature", "output"):
+            return self.feature_names if dim == "feature" else self.output_names
+        known = self.row_names if dim == "row" else self.coords.get(dim)
+        return range(self.values.shape[self.dims.index(dim)]) if known is None else known
+
+    def _check_rows(self, what: str) -> None:
+        if "row" not in self.dims:
+            raise TypeError(f"{what} needs a dim 'row'; this explanation has dims {self.dims}.")
+
     def __len__(self) -> int:
-        return int(self.values.shape[0])
+        self._check_rows("len()")
+        return int(self.values.shape[self.dims.index("row")])
 
     def __repr__(self) -> str:
         names = ", ".join(self.output_names[:4]) + (", ..." if len(self.output_names) > 4 else "")
         sampled = "" if self.std_errors is None else ", with standard errors"
-        return f"Explanation({self.method!r}, {self.kind}: {self._shape_in_words()} ({names}){sampled})"
-
-    def _shape_in_words(self) -> str:
-        *height_width, n_outputs = self.values.shape[1:]
-        middle = (
-            counted(height_width[0], "feature")
-            if len(height_width) == 1
-            else "{} x {} points".format(*height_width)
-        )
-        return f"{counted(len(self), 'row')} x {middle} x {counted(n_outputs, 'output')}"
+        shape = describe_shape(self) + (f" ({names})" if names else "")
+        return f"Explanation({self.method!r}, {self.quantity}: {shape}{sampled})"
 
     def _repr_html_(self) -> str:
         return explanation_html(self)
 
     def __getitem__(self, rows: Any) -> Explanation:
-        index = row_places(rows, len(self))
-        n_rows = len(self)
-
-        def kept(value: Any) -> Any:
-            by_row = isinstance(value, np.ndarray) and value.ndim > 0 and value.shape[0] == n_rows
-            return value[index] if by_row else value
-
-        return replace(
-            self,
-            values=self.values[index],
-            std_errors=kept(self.std_errors),
-            base_values=self.base_values[index],
-            outputs=self.outputs[index],
-            data=None if self.data is None else take_rows(self.data, index),
-            row_names=None if self.row_names is None else tuple(self.row_names[i] for i in index),
-            fidelity=None if self.fidelity is None else {k: v[index] for k, v in self.fidelity.items()},
-            extras={key: kept(value) for key, value in self.extras.items()},
-        )
+        self._check_rows("Indexing")
+        return replace(self, **fields_of_rows(self, rows))
 
     def sel(self, *, outputs: Any = None, features: Any = None) -> Explanation:
         """Select outputs and features, by name or by place.
 
-        Fidelity follows the outputs, and so do those `extras` of this package's
-        explainers that go by output or by feature; segments and spans point to the
-        features that are kept, or to none (-1). Of additive values the features that
-        are left out take their share of the sum with them. A frame in `data` keeps
-        all of its columns, an array those of the features.
+        Details follow by their dims; pointers to features, such as the segments
+        of an image, point to the features that are kept, or to none (-1).
+        Features that are left out take their part of the sum with them. A frame
+        in `data` keeps all of its columns, an array those of the features.
 
         Parameters
         ----------
@@ -227,85 +229,45 @@ class Explanation:
         ------
         KeyError
             If there is no such name or place.
+        ValueError
+            If there is no such dim.
 
         Examples
         --------
         >>> import numpy as np
         >>> from agnostix import Explanation
         >>> exp = Explanation(
-        ...     values=np.zeros((2, 3, 2)), base_values=np.zeros((2, 2)), outputs=np.zeros((2, 2)),
-        ...     feature_names=("a", "b", "c"), output_names=("no", "yes"), kind="occlusion", method="by hand",
+        ...     values=np.zeros((2, 3, 2)), feature_names=("a", "b", "c"), output_names=("no", "yes"),
+        ...     quantity="effect", method="by hand",
         ... )
         >>> exp.sel(outputs="yes", features=["c", 0]).feature_names
         ('c', 'a')
         """
         chosen = self
-        if outputs is not None:
-            chosen = chosen._with_outputs(find_places("output", outputs, self.output_names))
-        if features is not None:
-            if self.values.ndim == 4:
-                raise ValueError("A picture explained point by point has no named features to select.")
-            chosen = chosen._with_features(find_places("feature", features, self.feature_names))
+        for dim, wanted in (("output", outputs), ("feature", features)):
+            if wanted is not None:
+                chosen = replace(chosen, **selected_fields(chosen, dim, wanted))
         return chosen
 
-    def _with_outputs(self, places: list[int]) -> Explanation:
-        return replace(
-            self,
-            values=self.values[..., places],
-            std_errors=None if self.std_errors is None else self.std_errors[..., places],
-            base_values=self.base_values[:, places],
-            outputs=self.outputs[:, places],
-            output_names=tuple(self.output_names[j] for j in places),
-            fidelity=None if self.fidelity is None else {k: v[:, places] for k, v in self.fidelity.items()},
-            extras=extras_of_outputs(self.extras, places, len(self.output_names)),
-        )
-
-    def _with_features(self, places: list[int]) -> Explanation:
-        by_place = isinstance(self.data, np.ndarray) and bool(self._columns())
-        return replace(
-            self,
-            values=self.values[:, places],
-            std_errors=None if self.std_errors is None else self.std_errors[:, places],
-            data=self.data[:, places] if by_place else self.data,
-            feature_names=tuple(self.feature_names[j] for j in places),
-            extras=extras_of_features(self.extras, places, len(self.feature_names)),
-        )
-
-    def _columns(self) -> dict[str, Any]:
-        """Columns of the data by name: Series of pandas or polars."""
-        if self.data is None or not (is_frame(self.data) or self.data.ndim == 2):
-            return {}
-        found = columns(self.data)
-        if is_frame(self.data):
-            return found
-        by_place = len(found) == len(self.feature_names)
-        return dict(zip(self.feature_names, found.values(), strict=True)) if by_place else {}
-
-    def _needs_features(self, what: str) -> None:
-        if self.values.ndim == 4:
-            raise ValueError(
-                f"{what} needs one number for each feature; these values are pictures, point by point."
-            )
-
-    def aggregate(self, by: Any = None, how: str = "mean_abs") -> pd.DataFrame:
-        """Put the rows together: which features matter over all of them, or over groups.
+    def aggregate(self, by: Any = None, how: str = "mean_abs") -> Explanation:
+        """Aggregate over rows: which features matter over all of them, or over groups.
 
         Parameters
         ----------
         by : str or array-like of shape (n_rows,), default=None
             A column of `data`, or a label for each row: one block for each group,
-            rows without a label being one too. None puts all rows together.
+            rows without a label being one too. None aggregates all rows.
         how : {"mean_abs", "mean", "max_abs"}, default="mean_abs"
             Mean of the absolute values, mean of the values, or the largest absolute value.
 
         Returns
         -------
-        DataFrame
-            One row for each feature (or group and feature), in explained units.
-            Columns are pairs (statistic, output), so that ``["value"]`` and
-            ``["std_error"]`` give tables of features x outputs. The standard error
-            is that of a mean over rows drawn independently, from their spread: NaN
-            for a single row, and for "max_abs", which is no mean.
+        Explanation
+            Without the dim "row"; with `by` its first dim is "group". Standard
+            errors are those of a mean over rows drawn independently, from their
+            spread, and intervals are Student's; NaN for a single row, and for
+            "max_abs", which is no mean. ``extras["aggregate"]`` is `how`. Base
+            values, outputs, data and details by row are left out.
 
         Raises
         ------
@@ -317,52 +279,55 @@ class Explanation:
         >>> import numpy as np
         >>> from agnostix import Explanation
         >>> exp = Explanation(
-        ...     values=[[[0.5], [-0.2]], [[0.1], [0.4]]], base_values=np.ones((2, 1)), outputs=[[1.3], [1.5]],
-        ...     feature_names=("age", "hours"), output_names=("income",), kind="additive", method="by hand",
+        ...     values=[[[0.5], [-0.2]], [[0.1], [0.4]]], feature_names=("age", "hours"),
+        ...     output_names=("income",), quantity="effect", method="by hand",
         ... )
-        >>> exp.aggregate()["value"]
-        output   income
-        feature
-        age         0.3
-        hours       0.3
+        >>> exp.aggregate().to_frame()
+          feature  output  value  std_error
+        0     age  income    0.3        0.2
+        1   hours  income    0.3        0.1
         """
-        self._needs_features("aggregate")
-        if how not in AGGREGATES:
-            raise ValueError(f"how must be one of {', '.join(map(repr, AGGREGATES))}; got {how!r}.")
-        if len(self) == 0:
-            raise ValueError("There are no rows to aggregate.")
-        if by is None:
-            return self._aggregated(np.arange(len(self)), how)
-        groups = self._groups(by)
-        names = [by if isinstance(by, str) else "group", "feature"]
-        blocks = {key: self._aggregated(rows, how) for key, rows in groups}
-        return pd.concat(blocks, names=names)
+        self._check_rows("aggregate")
+        return replace(self, **aggregated_fields(self, by, how))
 
-    def _aggregated(self, rows: Codes, how: str) -> pd.DataFrame:
-        value, error = over_rows(self.values[rows], how)
-        outputs = pd.Index(self.output_names, name="output", dtype=object)
-        pairs = pd.MultiIndex.from_product([["value", "std_error"], outputs], names=["statistic", "output"])
-        index = pd.Index(self.feature_names, name="feature", dtype=object)
-        return pd.DataFrame(np.concatenate([value, error], axis=1), index=index, columns=pairs)
+    def interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
+        """Confidence intervals, each value by itself.
 
-    def _groups(self, by: Any) -> list[tuple[Any, Codes]]:
-        labels = by
-        if isinstance(by, str):
-            found = self._columns()
-            if by not in found:
-                known = ", ".join(list(found)[:20]) or "none, since data is no table"
-                raise ValueError(
-                    f"by={by!r} is no column of data. Columns: {known}. Or give an array of labels."
-                )
-            labels = found[by]
-        labels = label_series(labels)
-        if labels.shape != (len(self),):
-            raise ValueError(f"by must have one label for each of the {len(self)} rows; got {labels.shape}.")
-        grouped = labels.groupby(labels, dropna=False, observed=True)
-        return [(key, np.asarray(rows)) for key, rows in in_order(grouped)]
+        Student's where ``extras["degrees_of_freedom"]`` has finite degrees of
+        freedom, else normal; ``extras["interval_kind"]`` may say which. Both are
+        Details with dims among those of values.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Nominal coverage, between 0 and 1.
+
+        Returns
+        -------
+        low, high : ndarray shaped as values
+            Equal to values where they are exact or nothing was sampled, NaN
+            where the error is unknown.
+
+        Examples
+        --------
+        >>> from agnostix import Explanation
+        >>> exp = Explanation(
+        ...     values=[1.0, 2.0], std_errors=[0.1, 0.0], dims=("feature",), feature_names=("age", "hours"),
+        ...     quantity="effect", method="by hand",
+        ... )
+        >>> low, high = exp.interval()
+        >>> low.round(2).tolist(), high.round(2).tolist()
+        ([0.8, 2.0], [1.2, 2.0])
+        """
+        return interval_of(self, level)
+
+    @property
+    def plot(self) -> PlotAccessor:
+        """Plots as methods, such as ``exp.plot.waterfall(row=3)``; see `PlotAccessor`."""
+        return PlotAccessor(self)
 
     def check_additivity(self, rtol: float = 1e-8) -> float:
-        """Check that base values and values sum to the outputs.
+        """Check that values sum to what `completeness` says.
 
         Parameters
         ----------
@@ -372,43 +337,26 @@ class Explanation:
         Returns
         -------
         float
-            The largest gap, in explained units.
+            The largest gap, in explained units, beyond `completeness_gap`.
 
         Raises
         ------
         ValueError
-            If a gap is larger, naming the row where it is worst; or if values of
-            this kind are not meant to sum to the outputs.
+            If a gap is larger, naming the row and output where it is worst; or
+            if the values are not meant to sum to anything.
 
         Examples
         --------
-        >>> import numpy as np
         >>> from agnostix import Explanation
         >>> exp = Explanation(
         ...     values=[[[0.5], [-0.25]]], base_values=[[1.0]], outputs=[[1.25]],
-        ...     feature_names=("age", "hours"), output_names=("income",), kind="additive", method="by hand",
+        ...     feature_names=("age", "hours"), output_names=("income",), quantity="contribution",
+        ...     completeness="outputs - base_values", method="by hand",
         ... )
         >>> exp.check_additivity()
         0.0
         """
-        if self.kind != "additive":
-            raise ValueError(_NOT_ADDITIVE[self.kind])
-        if len(self) == 0:
-            return 0.0
-        total = self.base_values + np.nansum(self.values, axis=tuple(range(1, self.values.ndim - 1)))
-        gap = np.abs(total - self.outputs)
-        scale = np.maximum(1.0, np.maximum(np.abs(self.outputs), np.abs(self.base_values)))
-        relative = np.where(np.isnan(gap), np.inf, gap / scale)
-        row, output = np.unravel_index(int(np.argmax(relative)), gap.shape)
-        if not relative[row, output] <= rtol:
-            name = int(row) if self.row_names is None else self.row_names[row]
-            raise ValueError(
-                f"Base value and values do not sum to the output. Worst is row {name!r}, output "
-                f"{self.output_names[output]!r}: {total[row, output]:.10g} instead of "
-                f"{self.outputs[row, output]:.10g}, a gap of {gap[row, output]:.3g}. "
-                "(Features left out with sel are missing from the sum.)"
-            )
-        return float(gap.max())
+        return largest_gap(self, rtol)
 
     def to_frame(self, layout: str = "long") -> pd.DataFrame:
         """The values as a table.
@@ -416,74 +364,34 @@ class Explanation:
         Parameters
         ----------
         layout : {"long", "wide"}, default="long"
-            "long": a row for each row, feature and output. "wide": a row for each row.
+            "long": a row for each value. "wide": a row for each entry of the
+            first dim, a column for each entry of the others.
 
         Returns
         -------
         DataFrame
-            Long: row, feature, output, value, std_error (NaN where nothing was
-            sampled), in explained units, and data_value (None where the feature is
-            no column of `data`). Wide: the values, a column for each feature, or for
-            each pair (feature, output) where there are several outputs. Rows bear
-            their names or are counted from 0.
+            Long: a column for each dim, with names or coordinates where it has
+            some; value and std_error (NaN where unknown or nothing was sampled);
+            and data_value where there are rows and features (None where the
+            feature is no column of `data`). Wide: an output that is the only one
+            has no level of its own in the columns.
 
         Examples
         --------
         >>> import numpy as np
         >>> from agnostix import Explanation
         >>> exp = Explanation(
-        ...     values=[[[0.5], [-0.25]]], base_values=[[1.0]], outputs=[[1.25]],
-        ...     data=np.array([[40.0, 38.0]]), feature_names=("age", "hours"), output_names=("income",),
-        ...     kind="additive", method="by hand",
+        ...     values=[[[0.5], [-0.25]]], data=np.array([[40.0, 38.0]]), feature_names=("age", "hours"),
+        ...     output_names=("income",), quantity="effect", method="by hand",
         ... )
         >>> exp.to_frame()
            row feature  output  value  std_error  data_value
         0    0     age  income   0.50        NaN        40.0
         1    0   hours  income  -0.25        NaN        38.0
         """
-        self._needs_features("to_frame")
         if layout not in ("long", "wide"):
             raise ValueError(f"layout must be 'long' or 'wide'; got {layout!r}.")
-        rows = list(range(len(self)) if self.row_names is None else self.row_names)
-        return self._long(rows) if layout == "long" else self._wide(rows)
-
-    def _wide(self, rows: list[Any]) -> pd.DataFrame:
-        index = pd.Index(rows, name="row", tupleize_cols=False)
-        if len(self.output_names) == 1:
-            names: pd.Index = pd.Index(self.feature_names, dtype=object)
-        else:
-            names = pd.MultiIndex.from_product(
-                [self.feature_names, self.output_names], names=["feature", "output"]
-            )
-        return pd.DataFrame(self.values.reshape(len(self), len(names)).copy(), index=index, columns=names)
-
-    def _long(self, rows: list[Any]) -> pd.DataFrame:
-        n_rows, n_features, n_outputs = self.values.shape
-        place = np.repeat(np.arange(n_rows), n_features * n_outputs)
-        labels = pd.Series(pd.Index(rows, tupleize_cols=False))
-        errors = np.full(self.values.shape, np.nan) if self.std_errors is None else self.std_errors
-        return pd.DataFrame(
-            {
-                "row": labels.iloc[place].reset_index(drop=True),
-                "feature": np.tile(np.repeat(object_array(self.feature_names), n_outputs), n_rows),
-                "output": np.tile(object_array(self.output_names), n_rows * n_features),
-                "value": self.values.ravel(),
-                "std_error": errors.ravel(),
-                "data_value": np.repeat(self._data_values().ravel(), n_outputs),
-            }
-        )
-
-    def _data_values(self) -> np.ndarray:
-        """The features' values, (n_rows, n_features): floats where all are numbers, else objects."""
-        found = self._columns()
-        own = [found.get(name) for name in self.feature_names]
-        if own and all(column is not None and kind_of(column) == "numeric" for column in own):
-            return np.column_stack([to_floats(column) for column in own])
-        told = np.full((len(self), len(own)), None, dtype=object)
-        for j, column in enumerate(own):
-            if column is not None:
-                told[:, j] = object_array(column.to_list())
-        return told
+        return long_frame(self) if layout == "long" else wide_frame(self)
 
     def to_shap(self, output: str | int | None = None) -> Any:
         """Convert to the object that the plots of the package shap take.
@@ -507,26 +415,27 @@ class Explanation:
         ------
         ImportError
             If shap is not installed.
+        ValueError
+            If the first dim is not "row", as shap's objects need.
 
         Examples
         --------
         >>> import numpy as np
         >>> from agnostix import Explanation
         >>> exp = Explanation(
-        ...     values=np.zeros((2, 3, 2)), base_values=np.zeros((2, 2)), outputs=np.zeros((2, 2)),
-        ...     feature_names=("a", "b", "c"), output_names=("no", "yes"), kind="occlusion", method="by hand",
+        ...     values=np.zeros((2, 3, 2)), feature_names=("a", "b", "c"), output_names=("no", "yes"),
+        ...     quantity="effect", method="by hand",
         ... )
         >>> exp.to_shap(output="yes").shape  # doctest: +SKIP
         (2, 3)
         """
-        chosen = self if output is None else self.sel(outputs=output)
-        return explanation_to_shap(chosen, chosen._columns())
+        return explanation_to_shap(self if output is None else self.sel(outputs=output))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write to a file, without pickle.
 
         The file is a .npz archive: `numpy.load` reads its arrays, and
-        ``explanation.json`` in it tells the rest. pandas data keep their dtypes,
+        ``explanation.json`` in it holds the rest. pandas data keep their dtypes,
         categories, dates and missing values, polars data all of theirs (as Arrow).
         A file that is there already is replaced once the new one is complete.
 
@@ -546,14 +455,14 @@ class Explanation:
         >>> import numpy as np
         >>> from agnostix import Explanation
         >>> exp = Explanation(
-        ...     values=np.ones((2, 3, 1)), base_values=np.zeros((2, 1)), outputs=np.zeros((2, 1)),
-        ...     feature_names=("a", "b", "c"), output_names=("yes",), kind="occlusion", method="by hand",
+        ...     values=np.ones((2, 3, 1)), feature_names=("a", "b", "c"), output_names=("yes",),
+        ...     quantity="effect", method="by hand",
         ... )
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = os.path.join(folder, "rows.npz")
         ...     exp.save(path)
         ...     Explanation.load(path)
-        Explanation('by hand', occlusion: 2 rows x 3 features x 1 output (yes))
+        Explanation('by hand', effect: 2 rows x 3 features x 1 output (yes))
         """
         storage.write(path, {name: getattr(self, name) for name in self.__dataclass_fields__})
 
@@ -577,19 +486,6 @@ class Explanation:
         ------
         ValueError
             If the file is something else, is damaged or cut off, or was written
-            by a later version in a form not known here.
+            by a version whose files are not read here.
         """
         return storage.read(path, cls)
-
-
-_NOT_ADDITIVE = {
-    "occlusion": (
-        "Values of kind 'occlusion' are not meant to sum to the outputs: each is the effect of hiding "
-        "one feature alone. Only kind 'additive' can be checked."
-    ),
-    "surrogate": (
-        "Values of kind 'surrogate' tell of a simpler model beside the explained one, so they are not "
-        "meant to sum to the model's outputs; fidelity says how far the two agree. "
-        "Only kind 'additive' can be checked."
-    ),
-}

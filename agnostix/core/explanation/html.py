@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agnostix.core.explanation.checks import NAMED_DIMS, counted
 from agnostix.core.typing import Floats
 
 if TYPE_CHECKING:
@@ -21,27 +22,25 @@ _NUMBER = "text-align:right;padding:2px 10px"
 _NAME = "text-align:left;padding:2px 10px"
 
 
+def describe_shape(explanation: Explanation) -> str:
+    """Sizes of the dims in words, such as "2 rows x 3 features x 1 output"."""
+    sizes = zip(explanation.dims, explanation.values.shape, strict=True)
+    known = (*NAMED_DIMS, "group")
+    return " x ".join(counted(n, dim) if dim in known else f"{n} ({dim})" for dim, n in sizes)
+
+
 def explanation_html(explanation: Explanation) -> str:
-    """The features that matter most and their values, with standard errors.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        Of one row: its values. Of more: means over the rows of absolute values.
-
-    Returns
-    -------
-    str
-        HTML.
-    """
-    head = f"<p><b>{_text(explanation.method)}</b> ({explanation.kind}): {explanation._shape_in_words()}"
+    """The features that matter most, with standard errors: of one row its values, else means over rows."""
+    head = f"<p><b>{_text(explanation.method)}</b> ({explanation.quantity}): {describe_shape(explanation)}"
     head += f"; {explanation.n_model_rows:,} model rows</p>"
-    if explanation.values.ndim == 4 or 0 in explanation.values.shape:
+    dims = explanation.dims
+    is_table = dims.count("feature") == 1 and set(dims) <= {"row", "feature", "output"}
+    if not is_table or explanation.values.size == 0:
         return f"<div>{head}</div>"
-    values, errors = _shown(explanation)
+    values, errors = _by_feature(explanation)
     weight = np.nanmax(np.where(np.isnan(values), 0.0, np.abs(values)), axis=1)
     order = np.argsort(-weight, kind="stable")[:MOST_FEATURES]
-    names = explanation.output_names[:MOST_OUTPUTS]
+    names = explanation.output_names[:MOST_OUTPUTS] or ("value",)
     lines = [_line(explanation.feature_names[j], values[j, : len(names)], errors[j]) for j in order]
     header = "".join(f'<th style="{_NUMBER}">{_text(name)}</th>' for name in names)
     return (
@@ -50,14 +49,25 @@ def explanation_html(explanation: Explanation) -> str:
     )
 
 
-def _shown(explanation: Explanation) -> tuple[Floats, Floats]:
-    if len(explanation) > 1:
-        table = explanation.aggregate()
-        return table["value"].to_numpy(), table["std_error"].to_numpy()
-    errors = explanation.std_errors
-    return explanation.values[0], np.full(explanation.values.shape[1:], np.nan) if errors is None else errors[
-        0
-    ]
+def _by_feature(explanation: Explanation) -> tuple[Floats, Floats]:
+    """Values and errors (n_features, n_outputs), NaN where an error is unknown."""
+    if _has_many_rows(explanation):
+        explanation = explanation.aggregate()
+    values, errors = explanation.values, explanation.std_errors
+    errors = np.full(values.shape, np.nan) if errors is None else errors
+    return _table(values, explanation.dims), _table(errors, explanation.dims)
+
+
+def _table(array: Floats, dims: tuple[str, ...]) -> Floats:
+    if "row" in dims:
+        array = np.moveaxis(array, dims.index("row"), 0)[0]
+        dims = tuple(dim for dim in dims if dim != "row")
+    array = np.moveaxis(array, dims.index("feature"), 0)
+    return array.reshape(len(array), -1)
+
+
+def _has_many_rows(explanation: Explanation) -> bool:
+    return "row" in explanation.dims and len(explanation) > 1
 
 
 def _line(name: str, values: Floats, errors: Floats) -> str:
@@ -72,7 +82,7 @@ def _number(value: float, error: float) -> str:
 
 
 def _caption(explanation: Explanation) -> str:
-    many = len(explanation) > 1
+    many = _has_many_rows(explanation)
     told = ["Mean absolute value over the rows" if many else "Value"]
     if many or explanation.std_errors is not None:
         told.append("± standard error" + (" of the mean over rows" if many else ""))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agnostix.core.explanation.tables import data_columns
 from agnostix.core.frames import kind_of, to_codes, to_floats
 from agnostix.core.typing import Floats
 
@@ -18,53 +19,43 @@ NO_COLUMN = "…"
 MISSING = "missing"
 
 
-def explanation_to_shap(explanation: Explanation, columns: dict[str, Any]) -> Any:
-    """Build a shap.Explanation; a single output loses its axis.
-
-    Parameters
-    ----------
-    explanation : Explanation
-        What is handed over, as copies: shap's plots write into the arrays they get.
-    columns : dict of str to Series
-        Columns of the data by the features' names.
-
-    Returns
-    -------
-    shap.Explanation
-
-    Raises
-    ------
-    ImportError
-        If shap is not installed.
-    """
+def explanation_to_shap(explanation: Explanation) -> Any:
+    """A shap.Explanation of copies, since shap's plots write into their arrays; drops a single output."""
+    dims = explanation.dims
+    if dims[0] != "row":
+        raise ValueError(
+            f"to_shap needs dims that begin with 'row', since shap's Explanation goes by row; got {dims}. "
+            "to_frame() gives the values as a table."
+        )
     try:
         shap: Any = import_module("shap")
     except ImportError as error:
         raise ImportError(
             "to_shap needs the package shap, which agnostix does not install: pip install shap."
         ) from error
-    data, shown = _data_for_shap(explanation, columns)
-    single = len(explanation.output_names) == 1
-    values, errors, base = explanation.values, explanation.std_errors, explanation.base_values
+    data, shown = _data_for_shap(explanation)
+    names = explanation.output_names
+    drops = len(names) == 1 and dims[-1] == "output"
     return shap.Explanation(
-        values=_as_shap(values, single),
-        base_values=_as_shap(base, single),
+        values=_as_shap(explanation.values, drops),
+        base_values=_as_shap(explanation.base_values, drops),
         data=data,
         display_data=shown,
         feature_names=list(explanation.feature_names) or None,
-        output_names=explanation.output_names[0] if single else list(explanation.output_names),
-        error_std=None if errors is None else _as_shap(errors, single),
+        output_names=names[0] if drops else list(names) or None,
+        error_std=_as_shap(explanation.std_errors, drops),
     )
 
 
-def _as_shap(array: Floats, single: bool) -> Floats:
-    return np.array(array[..., 0] if single else array)
+def _as_shap(array: Floats | None, drops: bool) -> Floats | None:
+    return None if array is None else np.array(array[..., 0] if drops else array)
 
 
-def _data_for_shap(explanation: Explanation, columns: dict[str, Any]) -> tuple[Any, Any]:
-    """The features' values as numbers, and as they are shown where some are no numbers."""
-    if explanation.values.ndim == 4:
+def _data_for_shap(explanation: Explanation) -> tuple[Any, Any]:
+    """The features' values as numbers, and as text where some are no numbers."""
+    if "feature" not in explanation.dims:
         return explanation.data, None
+    columns = data_columns(explanation)
     own = [columns.get(name) for name in explanation.feature_names]
     if all(column is None for column in own):
         return None, None

@@ -1,16 +1,62 @@
-"""Rows, outputs and groups of an explanation, found by what names them."""
+"""Rows, features and outputs of an explanation, found by name or place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
-import pandas as pd
 
 from agnostix.core.explanation.checks import counted
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.explanation.detail import Detail, take_along
+from agnostix.core.frames import take_rows
+from agnostix.core.typing import Codes
+
+if TYPE_CHECKING:
+    from agnostix.core.explanation.explanation import Explanation
+
+
+def fields_of_rows(explanation: Explanation, rows: Any) -> dict[str, Any]:
+    """Fields of the explanation of some rows, as `dataclasses.replace` takes them."""
+    places = row_places(rows, len(explanation))
+    data, names = explanation.data, explanation.row_names
+    return _taken(explanation, "row", places) | {
+        "data": None if data is None else take_rows(data, places),
+        "row_names": None if names is None else tuple(names[i] for i in places),
+    }
+
+
+def selected_fields(explanation: Explanation, dim: str, wanted: Any) -> dict[str, Any]:
+    """Fields of the explanation of some features or outputs."""
+    if dim not in explanation.dims:
+        raise ValueError(
+            f"sel({dim}s=...) needs a dim {dim!r}; this explanation has dims {explanation.dims}."
+        )
+    names = explanation.labels(dim)
+    places = find_places(dim, wanted, names)
+    fields = _taken(explanation, dim, places) | {f"{dim}_names": tuple(names[j] for j in places)}
+    data = explanation.data
+    if dim == "feature" and isinstance(data, np.ndarray) and data.ndim == 2 and data.shape[1] == len(names):
+        fields["data"] = data[:, places]
+    return fields
+
+
+def _taken(explanation: Explanation, dim: str, places: Any) -> dict[str, Any]:
+    """Fields that have an axis along `dim`, but for names and data."""
+    dims, ends = explanation.dims, explanation.end_dims
+    fields: dict[str, Any] = {}
+    for name in ("values", "std_errors", "base_values", "outputs", "completeness_gap"):
+        array = getattr(explanation, name)
+        own = dims if name in ("values", "std_errors") else ends
+        fields[name] = None if array is None else take_along(array, own, dim, places)
+    if explanation.fidelity is not None:
+        told = explanation.fidelity.items()
+        fields["fidelity"] = {key: take_along(array, ends, dim, places) for key, array in told}
+    fields["extras"] = {
+        key: value.take(dim, places) if isinstance(value, Detail) else value
+        for key, value in explanation.extras.items()
+    }
+    return fields
 
 
 def row_places(rows: Any, n_rows: int) -> Codes:
@@ -53,39 +99,3 @@ def find_place(what: str, wanted: Any, names: Sequence[str]) -> int:
 def object_array(values: Any) -> np.ndarray:
     """An array of objects of one dimension, even where the objects have lengths of their own."""
     return np.fromiter(values, dtype=object, count=len(values))
-
-
-def over_rows(values: Floats, how: str) -> tuple[Floats, Floats]:
-    """Statistic over rows and its standard error, each of shape (n_features, n_outputs); NaN is no value."""
-    there = ~np.isnan(values)
-    n = there.sum(axis=0)
-    numbers = np.where(there, values if how == "mean" else np.abs(values), 0.0)
-    unknown = np.full(n.shape, np.nan)
-    if how == "max_abs":
-        return np.where(n > 0, numbers.max(axis=0), np.nan), unknown
-    mean = np.divide(numbers.sum(axis=0), n, out=unknown.copy(), where=n > 0)
-    spread = np.where(there, numbers - mean, 0.0)
-    squares = np.einsum("ijk,ijk->jk", spread, spread)
-    return mean, np.sqrt(np.divide(squares, n * (n - 1.0), out=unknown, where=n > 1))
-
-
-def label_series(labels: Any) -> pd.Series:
-    """Labels of groups as a pandas Series that knows the order of its categories."""
-    if isinstance(labels, pd.Series):
-        return labels.reset_index(drop=True)
-    if hasattr(labels, "to_list") and not isinstance(labels, np.ndarray | pd.Index):  # polars
-        column, told = nw.from_native(labels, series_only=True), labels.to_list()
-        if not isinstance(column.dtype, nw.Enum):
-            return pd.Series(told)
-        return pd.Series(pd.Categorical(told, categories=column.cat.get_categories().to_list(), ordered=True))
-    array = labels if isinstance(labels, pd.Index | pd.api.extensions.ExtensionArray) else np.asarray(labels)
-    if array.ndim != 1:
-        raise ValueError(f"by must have one dimension, a label for each row; got shape {array.shape}.")
-    return pd.Series(array)
-
-
-def in_order(grouped: Any) -> list[tuple[Any, Codes]]:
-    """Keys and rows of each group, in the order of the keys."""
-    number = grouped.ngroup().to_numpy()
-    keys = [key for key, _ in grouped]
-    return [(key, np.flatnonzero(number == j)) for j, key in enumerate(keys)]

@@ -25,11 +25,12 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import frame_storage
+from agnostix.core.explanation.detail import Detail
 
 T = TypeVar("T")
 
-SCHEMA = 1
-"""Raised when files change so that older versions would read them wrongly."""
+SCHEMA = 2
+"""Raised when files change; only files of this schema are read."""
 FORMAT = "agnostix.Explanation"
 TEXT = "explanation.json"
 
@@ -81,7 +82,7 @@ def read(path: str | os.PathLike[str], build: Callable[..., T]) -> T:
     Raises
     ------
     ValueError
-        If the file is something else, is damaged or cut off, or of a later schema.
+        If the file is something else, is damaged or cut off, or of another schema.
     """
     with open(path, "rb") as file:
         start = file.read(4)
@@ -110,10 +111,12 @@ def _built(archive: zipfile.ZipFile, path: str | os.PathLike[str], build: Callab
         head = None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise ValueError(f"{name} is an archive, but not one that Explanation.save wrote.")
-    if not isinstance(head.get("schema"), int) or head["schema"] > SCHEMA:
+    if head.get("schema") != SCHEMA:
+        is_old = isinstance(head.get("schema"), int) and head["schema"] < SCHEMA
+        remedy = "Explain the rows again" if is_old else "Install a later agnostix to read it"
         raise ValueError(
             f"{name} was written by agnostix {head.get('agnostix')} in form {head.get('schema')}; "
-            f"agnostix {version('agnostix')} reads forms up to {SCHEMA}. Install a later agnostix to read it."
+            f"agnostix {version('agnostix')} reads form {SCHEMA}. {remedy}."
         )
     reader, fields = Reader(archive), dict[str, Any]()
     try:
@@ -313,6 +316,11 @@ def _bytes_of(value: np.generic) -> list[str]:
 
 # The first that holds is taken: pandas' dates are dates of the standard library too.
 _KINDS: dict[str, _Kind] = {
+    "detail": _Kind(
+        _of(Detail),
+        lambda detail: [detail.array, list(detail.dims), detail.points_to],
+        lambda parts: Detail(parts[0], tuple(parts[1]), parts[2]),
+    ),
     "NaT": _Kind(lambda value: value is pd.NaT, lambda value: None, lambda told: pd.NaT),
     "NA": _Kind(lambda value: value is pd.NA, lambda value: None, lambda told: pd.NA),
     "timestamp": _Kind(_of(pd.Timestamp), _time, _timestamp),

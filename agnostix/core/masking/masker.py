@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from agnostix.core.explanation import Detail
 from agnostix.core.masking.background_subset import BackgroundSubset, MaskBlock
 from agnostix.core.masking.players import Players
 from agnostix.core.sklearn_compat import HasMethods
@@ -87,7 +88,7 @@ class MaskedRows(Protocol):
     def n_values(self) -> int:
         """Numbers in a row, for the working memory."""
 
-    def details(self) -> dict[str, Any]:
+    def details(self) -> dict[str, Detail]:
         """What an Explanation keeps of the features besides their names, by name."""
 
     def distinct(self) -> tuple[Codes, Codes]:

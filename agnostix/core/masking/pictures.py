@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.explanation import Detail
 from agnostix.core.frames import unreadable
 from agnostix.core.masking.background_subset import MaskBlock
 from agnostix.core.masking.masker import MaskingInputs
@@ -95,15 +96,18 @@ class MaskedPictures:
         """Numbers in a picture."""
         return int(np.prod(self.pixels.shape[1:]))
 
-    def details(self) -> dict[str, Any]:
-        """The segment of each pixel, (n_rows, height, width), and the fill where there is only one."""
-        return {"segments": np.broadcast_to(self.labels, self.pixels.shape[:3])} | self.fill_details()
+    def details(self) -> dict[str, Detail]:
+        """The segment of each pixel, and the fill where there is only one."""
+        labels = np.broadcast_to(self.labels, self.pixels.shape[:3])
+        return {"segments": Detail(labels, ("row", "y", "x"), points_to="feature")} | self.fill_details()
 
-    def fill_details(self) -> dict[str, Any]:
+    def fill_details(self) -> dict[str, Detail]:
         """The fill (n_rows, ...), with axes of length 1 where it is uniform; nothing for several fills."""
         if self.n_fill > 1:
             return {}
-        return {"fill": np.broadcast_to(self.fill[:, 0], (len(self), *self.fill.shape[2:]))}
+        fill = np.broadcast_to(self.fill[:, 0], (len(self), *self.fill.shape[2:]))
+        # The axes of a uniform fill have length 1, so they are not those of the values.
+        return {"fill": Detail(fill, ("row", "fill_y", "fill_x", "channel")[: fill.ndim])}
 
     def distinct(self) -> tuple[Codes, Codes]:
         """Every picture by itself: equal ones are not looked for."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from agnostix.core.explanation import Detail
 from agnostix.core.frames import as_table, is_frame, take_rows
 from agnostix.core.masking.array_builder import ArrayBuilder
 from agnostix.core.masking.background_subset import BackgroundSubset
@@ -167,7 +168,7 @@ class MaskedTable:
         """Columns."""
         return int(self.table.shape[1])
 
-    def details(self) -> dict[str, Any]:
+    def details(self) -> dict[str, Detail]:
         """Nothing: columns have their names."""
         return {}
 

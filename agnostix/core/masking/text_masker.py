@@ -49,9 +49,9 @@ class TextMasker:
 
     Features are numbered, "word 0" to the most that a text has; values of words
     that a text does not have are NaN. ``extras["words"]`` of the explanation
-    holds the words themselves, ``extras["spans"]`` the start, end and feature of
-    each occurrence. A word that equals the mask token already cannot be hidden,
-    and its value is exactly 0.
+    holds the words themselves, ``extras["spans"]`` the start and end of each
+    occurrence and ``extras["span_features"]`` its feature. A
+    word that equals the mask token already cannot be hidden, and its value is exactly 0.
 
     References
     ----------
@@ -66,7 +66,7 @@ class TextMasker:
     ...     return [text.count("good") - text.count("bad") for text in texts]
     >>> texts = ["good food, good beer", "bad service"]
     >>> exp = KernelShapExplainer(praise, masker=TextMasker()).fit(texts).explain(texts)
-    >>> exp.extras["words"].tolist()
+    >>> exp.extras["words"].array.tolist()
     [['good', 'food', 'beer'], ['bad', 'service', '']]
     >>> exp.values[:, :, 0].round(8) + 0.0
     array([[ 2.,  0.,  0.],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation import Detail
 from agnostix.core.frames import column_at, is_frame
 from agnostix.core.masking.background_subset import MaskBlock
 from agnostix.core.masking.players import Players
@@ -144,9 +145,13 @@ class MaskedTexts:
         """A number for each character of the longest text, as an estimate of what a model makes of it."""
         return max(_LEAST_WIDTH, *(len(text) for text in self.texts))
 
-    def details(self) -> dict[str, Any]:
-        """The words, (n_rows, n_features), and where they are, (n_rows, n_tokens, 3)."""
-        return {"words": self.words, "spans": self.spans}
+    def details(self) -> dict[str, Detail]:
+        """The words, start and end of each token, and its feature; -1 where a text has no more tokens."""
+        return {
+            "words": Detail(self.words, ("row", "feature")),
+            "spans": Detail(self.spans[..., :2], ("row", "token", "end")),
+            "span_features": Detail(self.spans[..., 2], ("row", "token"), points_to="feature"),
+        }
 
     def distinct(self) -> tuple[Codes, Codes]:
         """First text of each kind, and kind of each text."""

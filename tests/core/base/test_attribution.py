@@ -36,7 +36,7 @@ class Numbered(AttributionExplainer):
             outputs=ends,
             feature_names=self.players_.names,
             output_names=[self.output_names_[j] for j in wanted],
-            kind="occlusion",
+            quantity="effect",
             method="Numbered",
         )
 

@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t as student
 
 from agnostix import Explanation
+from agnostix.core.explanation import Detail
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 5, 3, 2
 
@@ -42,12 +44,17 @@ def made(**changes):
         "feature_names": ("hours", "town", "age"),
         "output_names": ("no", "yes"),
         "row_names": tuple("vwxyz"),
-        "kind": "additive",
+        "quantity": "contribution",
+        "completeness": "outputs - base_values",
         "method": "by hand",
         "params": {"budget": np.int64(3), "groups": ("a", "b"), "tol": None},
         "fidelity": {"r2": rng.uniform(size=(N_ROWS, N_OUTPUTS))},
         "n_model_rows": np.int64(70),
-        "extras": {"raw": np.arange(N_ROWS * 2.0).reshape(N_ROWS, 2), "grid": np.arange(3), "note": "x"},
+        "extras": {
+            "raw": Detail(np.arange(N_ROWS * 2.0).reshape(N_ROWS, 2), ("row", "part")),
+            "grid": Detail(np.arange(N_ROWS), ("place",)),
+            "note": "x",
+        },
     }
     return Explanation(**{**told, **changes})
 
@@ -56,12 +63,13 @@ def picture(**changes):
     rng = np.random.default_rng(1)
     told = {
         "values": rng.normal(size=(2, 4, 6, 3)),
+        "dims": ("row", "y", "x", "output"),
         "base_values": np.zeros((2, 3)),
         "outputs": np.ones((2, 3)),
         "data": rng.uniform(size=(2, 4, 6, 1)),
         "feature_names": (),
         "output_names": ("a", "b", "c"),
-        "kind": "occlusion",
+        "quantity": "effect",
         "method": "window",
     }
     return Explanation(**{**told, **changes})
@@ -73,11 +81,13 @@ def picture(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "shapley"}, "kind must be one of 'additive', 'surrogate', 'occlusion'; got 'shapley'."),
-        ({"values": np.zeros((5, 3))}, "(n_rows, n_features, n_outputs)"),
+        ({"quantity": "shapley"}, "quantity must be one of 'contribution', 'effect', 'sensitivity', 'rel"),
+        (
+            {"values": np.zeros((5, 3))},
+            "each of dims ('row', 'feature', 'output'); got shape (5, 3)",
+        ),
         ({"values": [[["a"]]]}, "values must be an array of numbers"),
         ({"std_errors": np.zeros((5, 3))}, "std_errors must have shape of values = (5, 3, 2)"),
-        ({"std_errors": np.full((5, 3, 2), np.nan)}, "std_errors hold NaN: they must be 0"),
         ({"std_errors": np.full((5, 3, 2), -1.0)}, "std_errors hold negative numbers"),
         ({"base_values": np.zeros(2)}, "base_values must have shape (n_rows, n_outputs) = (5, 2)"),
         ({"outputs": np.zeros((5, 1))}, "outputs must have shape (n_rows, n_outputs) = (5, 2)"),
@@ -122,7 +132,8 @@ def test_nothing_can_be_changed_and_what_was_given_stays_writable():
         data=data,
         feature_names=["a", "b"],
         output_names=["y"],
-        kind="additive",
+        quantity="contribution",
+        completeness="outputs - base_values",
         method="m",
     )
     for array in (exp.values, exp.base_values, exp.outputs, exp.data):
@@ -153,7 +164,7 @@ def test_params_become_plain_values():
 def test_copies_are_read_only_too(copied):
     exp = copied(made())
     assert not exp.values.flags.writeable
-    assert not exp.extras["raw"].flags.writeable
+    assert not exp.extras["raw"].array.flags.writeable
     np.testing.assert_array_equal(exp.values, made().values)
 
 
@@ -182,9 +193,9 @@ def test_rows_are_taken_from_everything_that_goes_by_row(rows, places):
     assert len(part) == len(places)
     for name in ("values", "std_errors", "base_values", "outputs"):
         np.testing.assert_array_equal(getattr(part, name), getattr(exp, name)[places])
-    np.testing.assert_array_equal(part.extras["raw"], exp.extras["raw"][places])
+    np.testing.assert_array_equal(part.extras["raw"], exp.extras["raw"].array[places])
     np.testing.assert_array_equal(part.fidelity["r2"], exp.fidelity["r2"][places])
-    assert part.extras["grid"].size == 3
+    assert part.extras["grid"].array.size == 5
     assert part.extras["note"] == "x"
     assert part.row_names == tuple("vwxyz"[j] for j in places)
     assert part.n_model_rows == 70
@@ -273,7 +284,7 @@ def test_an_output_that_is_not_there(wanted):
 def test_features_selected_twice_or_in_a_picture():
     with pytest.raises(ValueError, match="must not repeat"):
         made().sel(features=[0, "hours"])
-    with pytest.raises(ValueError, match="no named features"):
+    with pytest.raises(ValueError, match="needs a dim 'feature'"):
         picture().sel(features=0)
     assert picture().sel(outputs="b").values.shape == (2, 4, 6, 1)
 
@@ -284,36 +295,50 @@ def test_features_selected_twice_or_in_a_picture():
 @pytest.mark.parametrize("how", ["mean_abs", "mean", "max_abs"])
 def test_aggregates_equal_plain_formulas(how):
     exp = made()
-    table = exp.aggregate(how=how)
-    assert list(table.index) == ["hours", "town", "age"]
-    assert table.columns.names == ["statistic", "output"]
+    total = exp.aggregate(how=how)
+    assert total.dims == ("feature", "output")
+    assert total.feature_names == ("hours", "town", "age")
+    assert total.extras["aggregate"] == how
+    assert (total.base_values, total.outputs, total.data, total.fidelity) == (None,) * 4
+    assert (total.completeness, total.n_model_rows) == (None, 70)
+    assert set(total.extras) == {"grid", "note", "aggregate"} | (
+        {"degrees_of_freedom"} if how != "max_abs" else set()
+    )
     numbers = exp.values if how == "mean" else np.abs(exp.values)
     expected = numbers.max(axis=0) if how == "max_abs" else numbers.mean(axis=0)
-    np.testing.assert_allclose(table["value"], expected, rtol=1e-14)
+    np.testing.assert_allclose(total.values, expected, rtol=1e-14)
+    low, high = total.interval(0.9)
     if how == "max_abs":
-        assert table["std_error"].isna().all(axis=None)
-    else:
-        np.testing.assert_allclose(table["std_error"], numbers.std(axis=0, ddof=1) / np.sqrt(5), rtol=1e-13)
+        assert np.isnan(total.std_errors).all()
+        assert np.isnan(low).all()
+        return
+    errors = numbers.std(axis=0, ddof=1) / np.sqrt(5)
+    np.testing.assert_allclose(total.std_errors, errors, rtol=1e-13)
+    np.testing.assert_allclose(high - total.values, student.ppf(0.95, 4) * errors, rtol=1e-12)
+    np.testing.assert_allclose(total.values - low, student.ppf(0.95, 4) * errors, rtol=1e-12)
 
 
 def test_groups_in_the_order_of_the_categories_with_missing_labels_last():
-    table = made().aggregate(by="town")
-    assert table.index.names == ["town", "feature"]
-    keys = list(dict.fromkeys(table.index.get_level_values(0)))
+    total = made().aggregate(by="town")
+    assert total.dims == ("group", "feature", "output")
+    keys = total.coords["group"].tolist()
     assert keys[:2] == ["b", "a"]
     assert pd.isna(keys[2])
-    pd.testing.assert_frame_equal(table.loc["b"], made()[[0, 2]].aggregate())
-    assert table["std_error"].iloc[-3:].isna().all(axis=None)  # one row has no spread
+    assert_group(total, 0, made()[[0, 2]].aggregate())
+    assert np.isnan(total.std_errors[2]).all()  # one row has no spread
+    assert np.isnan(total.interval()[0][2]).all()
+    frame = total.to_frame()
+    assert list(frame) == ["group", "feature", "output", "value", "std_error"]
+    assert frame["group"].tolist()[:7] == ["b"] * 6 + ["a"]
 
 
 @pytest.mark.parametrize(
     "labels", [np.array([2, 10, 2, 10, 2]), pd.Series([2, 10, 2, 10, 2], index=list("vwxyz"))]
 )
 def test_groups_by_labels(labels):
-    table = made().aggregate(by=labels, how="mean")
-    assert table.index.names == ["group", "feature"]
-    assert list(dict.fromkeys(table.index.get_level_values(0))) == [2, 10]
-    pd.testing.assert_frame_equal(table.loc[10], made()[[1, 3]].aggregate(how="mean"))
+    total = made().aggregate(by=labels, how="mean")
+    assert total.labels("group").tolist() == [2, 10]
+    assert_group(total, 1, made()[[1, 3]].aggregate(how="mean"))
 
 
 def test_groups_of_polars_columns():
@@ -325,14 +350,14 @@ def test_groups_of_polars_columns():
         }
     )
     exp = made(data=frame)
-    keys = [key for key in dict.fromkeys(exp.aggregate(by="level").index.get_level_values(0)) if key == key]
+    keys = [key for key in exp.aggregate(by="level").coords["group"] if key == key]
     assert keys == ["low", "high"]
-    pd.testing.assert_frame_equal(exp.aggregate(by="sex").loc["f"], exp[[1, 3]].aggregate())
+    assert_group(exp.aggregate(by="sex"), 0, exp[[1, 3]].aggregate())
 
 
 def test_groups_of_an_arrays_columns_are_found_by_the_features_names():
     exp = made(data=np.array([[0, 1, 2]] * 3 + [[1, 1, 2]] * 2))
-    pd.testing.assert_frame_equal(exp.aggregate(by="hours").loc[1], exp[3:].aggregate())
+    assert_group(exp.aggregate(by="hours"), 1, exp[3:].aggregate())
 
 
 @pytest.mark.parametrize(
@@ -352,8 +377,10 @@ def test_questions_that_do_not_fit(arguments, message):
 def test_there_is_nothing_to_aggregate():
     with pytest.raises(ValueError, match="no rows"):
         made()[[]].aggregate()
-    with pytest.raises(ValueError, match="pictures"):
-        picture().aggregate()
+    with pytest.raises(ValueError, match="adds the dim 'group'"):
+        Explanation(values=np.zeros((2, 3)), dims=("row", "group"), quantity="effect", method="m").aggregate(
+            by=[0, 1]
+        )
     with pytest.raises(ValueError, match="since data is no table"):
         made(data=None).aggregate(by="town")
 
@@ -363,10 +390,23 @@ def test_padding_is_no_value():
     values[0, 2] = np.nan
     values[:, 1] = np.nan
     exp = made(values=values, std_errors=None)
-    table = exp.aggregate(how="mean")["value"]
-    np.testing.assert_allclose(table.loc["age"], values[1:, 2].mean(axis=0))
-    assert table.loc["town"].isna().all()
-    assert exp.aggregate(how="max_abs")["value"].loc["town"].isna().all()
+    total = exp.aggregate(how="mean")
+    np.testing.assert_allclose(total.values[2], values[1:, 2].mean(axis=0))
+    assert np.isnan(total.values[1]).all()
+    assert total.extras["degrees_of_freedom"].array[:, 0].tolist() == [4, 0, 3]
+    assert np.isnan(exp.aggregate(how="max_abs").values[1]).all()
+
+
+def test_pictures_are_put_together_point_by_point():
+    exp = picture()
+    total = exp.aggregate(how="mean")
+    assert total.dims == ("y", "x", "output")
+    np.testing.assert_allclose(total.values, exp.values.mean(axis=0))
+
+
+def assert_group(total, place, alone):
+    np.testing.assert_array_equal(total.values[place], alone.values)
+    np.testing.assert_array_equal(total.std_errors[place], alone.std_errors)
 
 
 # Additivity
@@ -397,15 +437,19 @@ def test_the_gap_is_relative_to_large_outputs_and_nan_is_a_gap():
         made(outputs=outputs).check_additivity()
 
 
-@pytest.mark.parametrize("kind", ["occlusion", "surrogate"])
-def test_other_kinds_are_not_additive(kind):
-    with pytest.raises(ValueError, match=f"kind '{kind}'.*Only kind 'additive' can be checked"):
-        made(kind=kind).check_additivity()
+def test_values_that_need_not_sum_to_anything_are_not_checked():
+    with pytest.raises(ValueError, match=r"completeness is None.*quantity 'effect'"):
+        made(quantity="effect", completeness=None).check_additivity()
 
 
 def test_pictures_sum_over_their_points():
     values = np.random.default_rng(0).normal(size=(2, 4, 6, 3))
-    exp = picture(kind="additive", values=values, outputs=values.sum(axis=(1, 2)))
+    exp = picture(
+        quantity="contribution",
+        completeness="outputs - base_values",
+        values=values,
+        outputs=values.sum(axis=(1, 2)),
+    )
     assert exp.check_additivity() <= 1e-13
 
 
@@ -467,8 +511,7 @@ def test_rows_named_by_pairs():
 def test_layouts_and_pictures():
     with pytest.raises(ValueError, match="layout must be 'long' or 'wide'; got 'tall'"):
         made().to_frame(layout="tall")
-    with pytest.raises(ValueError, match="to_frame needs one number for each feature"):
-        picture().to_frame()
+    assert len(picture().to_frame()) == 2 * 4 * 6 * 3
     assert made()[[]].to_frame().empty
     assert made()[[]].to_frame(layout="wide").shape == (0, 6)
 
@@ -478,11 +521,10 @@ def test_layouts_and_pictures():
 
 def test_repr_tells_the_shape():
     assert repr(made()) == (
-        "Explanation('by hand', additive: 5 rows x 3 features x 2 outputs (no, yes), with standard errors)"
+        "Explanation('by hand', contribution: 5 rows x 3 features x 2 outputs (no, yes), "
+        "with standard errors)"
     )
-    assert (
-        repr(picture()[0]) == "Explanation('window', occlusion: 1 row x 4 x 6 points x 3 outputs (a, b, c))"
-    )
+    assert repr(picture()[0]) == "Explanation('window', effect: 1 row x 4 (y) x 6 (x) x 3 outputs (a, b, c))"
 
 
 class _Reader(HTMLParser):
@@ -517,8 +559,8 @@ def test_html_shows_the_largest_features_with_errors():
     assert reader.cells[3::3] == [exp.feature_names[j] for j in order]
     value, error = exp.values[0, order[0], 0], exp.std_errors[0, order[0], 0]
     assert reader.cells[4] == f"{value:.4g} ± {error:.2g}"
-    mean = exp.aggregate().loc[_read(exp).cells[3]]
-    assert _read(exp).cells[4] == f"{mean['value', 'no']:.4g} ± {mean['std_error', 'no']:.2g}"
+    mean = exp.aggregate().sel(features=_read(exp).cells[3], outputs="no")
+    assert _read(exp).cells[4] == f"{mean.values[0, 0]:.4g} ± {mean.std_errors[0, 0]:.2g}"
 
 
 def test_html_stays_small():

@@ -54,7 +54,8 @@ def made(data, names=("age", "town", "sex", "hours", "since", "member"), outputs
         data=data,
         feature_names=names,
         output_names=outputs,
-        kind="additive",
+        quantity="contribution",
+        completeness="outputs - base_values",
         method="by hand",
     )
 
@@ -174,12 +175,13 @@ def test_pictures_keep_their_points(shap):
     rng = np.random.default_rng(0)
     exp = Explanation(
         values=rng.normal(size=(2, 4, 6, 3)),
+        dims=("row", "y", "x", "output"),
         base_values=np.zeros((2, 3)),
         outputs=np.ones((2, 3)),
         data=rng.uniform(size=(2, 4, 6, 1)),
         feature_names=(),
         output_names=("a", "b", "c"),
-        kind="occlusion",
+        quantity="effect",
         method="window",
     )
     assert exp.to_shap().shape == (2, 4, 6, 3)

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agnostix import Explanation
-from agnostix.core.explanation import storage
+from agnostix.core.explanation import Detail, storage
 
 
 def made(n_rows=4, **changes):
@@ -29,7 +29,7 @@ def made(n_rows=4, **changes):
         "outputs": np.ones((n_rows, 1)),
         "feature_names": ("a", "β <b>"),
         "output_names": ("y",),
-        "kind": "occlusion",
+        "quantity": "effect",
         "method": "features",
     }
     return Explanation(**{**told, **changes})
@@ -46,6 +46,8 @@ def assert_same(one, other):
         if field.name == "data":
             continue
         assert type(was) is type(now), field.name
+        if field.name == "extras":
+            was, now = ({k: getattr(v, "array", v) for k, v in extras.items()} for extras in (was, now))
         np.testing.assert_equal(now, was)
 
 
@@ -62,20 +64,26 @@ def test_every_field_comes_back(tmp_path):
         fidelity={"r2/√": np.full((4, 1), 0.5), "r2_√": np.full((4, 1), 0.25)},
         n_model_rows=12,
         extras={
-            "classes": np.array(["no", None, 3, ("t",)], dtype=object),
-            "small": np.arange(3, dtype=np.float16),
-            "names": np.array(["ä", "bc"]),
-            "flags": np.array([[True], [False]]),
-            "when": np.array(["2024-01-01", "NaT"], dtype="M8[D]"),
-            "scalar": np.array(3),
+            "classes": Detail(np.array(["no", None, 3, ("t",)], dtype=object), ("row",)),
+            "small": Detail(np.arange(3, dtype=np.float16), ("place",)),
+            "names": Detail(np.array(["ä", "bc"]), ("feature",)),
+            "flags": Detail(np.array([[True], [False]]), ("place", "sign")),
+            "when": Detail(np.array(["2024-01-01", "NaT"], dtype="M8[D]"), ("feature",)),
+            "scalar": Detail(np.array(3), ()),
+            "owners": Detail(np.array([1, 0, -1]), ("token",), points_to="feature"),
             "list": [1, {"a": None}],
         },
     )
     back = round_trip(exp, tmp_path)
     assert_same(exp, back)
     for key, value in exp.extras.items():
-        if isinstance(value, np.ndarray):
-            assert back.extras[key].dtype == value.dtype
+        if isinstance(value, Detail):
+            now = back.extras[key]
+            assert (now.array.dtype, now.dims, now.points_to) == (
+                value.array.dtype,
+                value.dims,
+                value.points_to,
+            )
     assert not back.values.flags.writeable
     assert back.data is None
 
@@ -334,7 +342,7 @@ def test_equal_explanations_make_equal_files_that_numpy_reads(tmp_path):
     with zipfile.ZipFile(tmp_path / "one.npz") as archive:
         head = json.loads(archive.read(storage.TEXT))
     assert head["format"] == "agnostix.Explanation"
-    assert head["schema"] == 1
+    assert head["schema"] == 2
 
 
 def test_a_file_cut_off_anywhere_is_told(tmp_path):
@@ -404,11 +412,12 @@ def rewritten(folder, change):
     return folder / "exp.npz"
 
 
-def test_a_later_schema_is_refused(tmp_path):
-    path = rewritten(tmp_path, lambda head: head.update(schema=2, agnostix="9.1"))
-    with pytest.raises(
-        ValueError, match=r"written by agnostix 9\.1 in form 2; .* reads forms up to 1\. Install"
-    ):
+@pytest.mark.parametrize(
+    ("schema", "remedy"), [(3, "Install a later agnostix"), (1, "Explain the rows again"), (None, "Install")]
+)
+def test_another_schema_is_refused(schema, remedy, tmp_path):
+    path = rewritten(tmp_path, lambda head: head.update(schema=schema, agnostix="9.1"))
+    with pytest.raises(ValueError, match=rf"written by agnostix 9\.1 in form {schema}; .*form 2\. {remedy}"):
         Explanation.load(path)
 
 

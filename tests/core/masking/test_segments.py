@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from agnostix.core.masking import MaskBlock, Plan, SegmentMasker
+from agnostix.core.evaluate import MaskedRowSource, evaluate
+from agnostix.core.masking import MaskBlock, SegmentMasker
 from agnostix.core.masking.fills import noise_fills
 from agnostix.core.models import as_predictor
-from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import DataError
+from agnostix.perturb import MeanAndVariance
 from tests.messages import refuses
 
 RNG = np.random.default_rng(0)
@@ -325,10 +326,11 @@ def test_evaluation_of_subset_uses_own_segments(n_jobs):
     for chosen in ([0, 2], [1], [3]):
         some = rows[np.array(chosen)]
         masks = rng.random((7, len(some.features.names))) < 0.5
-        (found,) = Run(predictor, masker, 1, MeanAndVariance(), n_jobs).answer(Plan((masks,)), some)
+        source = MaskedRowSource.from_rows(masker, some, masks)
+        (means, _), n_model_rows = evaluate(predictor, source, MeanAndVariance(), n_outputs=1, n_jobs=n_jobs)
         expected = [[by_hand(X[i], bands(X[i]), mask, 0.5)[1:].sum() for mask in masks] for i in chosen]
-        np.testing.assert_allclose(found.found[0][..., 0], expected, rtol=1e-13)
-        assert found.n_model_rows == 7 * len(chosen)
+        np.testing.assert_allclose(means[..., 0], expected, rtol=1e-13)
+        assert n_model_rows == 7 * len(chosen)
 
 
 def test_segments_function_cannot_change_images():

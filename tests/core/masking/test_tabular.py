@@ -219,7 +219,7 @@ def test_read_refuses_other_schema(background, X, facts):
 )
 def test_read_keeps_values_of_table(background, X):
     masker = masker_of(background)
-    out = built(masker, masker.read(X), [0], one_hidden_at_a_time(X.shape[1]))
+    out = built(masker, X, [0], one_hidden_at_a_time(X.shape[1]))
     own, replaced = pd.DataFrame(out).iloc[0], pd.DataFrame(out).iloc[1]
     assert list(own) == list(pd.DataFrame(X).iloc[0])
     assert replaced.iloc[0] == pd.DataFrame(background).iloc[0, 0]

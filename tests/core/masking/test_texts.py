@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 
-from agnostix.core.masking import MaskBlock, Plan, TextMasker
+from agnostix.core.evaluate import MaskedRowSource, evaluate
+from agnostix.core.masking import MaskBlock, TextMasker
 from agnostix.core.models import as_predictor
-from agnostix.engine import MeanAndVariance, Run
 from agnostix.exceptions import DataError
+from agnostix.perturb import MeanAndVariance
 from tests.messages import refuses
 from tests.reference import texts as ref
 
@@ -61,12 +62,14 @@ def test_details_state_words_and_spans(X, bow):
     masker = TextMasker(bow=bow)
     rows = masker.read(X)
     extras = rows.details()
-    assert extras["words"].dtype.kind == "U"
+    assert extras["words"].array.dtype.kind == "U"
     n_tokens = max(len(ref.words_of(text)) for text in X)
-    assert extras["words"].shape == rows.present.shape
-    assert extras["spans"].shape == (len(X), n_tokens, 3)
-    assert extras["spans"].dtype.kind == "i"
-    for text, words, spans in zip(X, extras["words"], extras["spans"], strict=True):
+    assert extras["words"].array.shape == rows.present.shape
+    assert extras["spans"].array.shape == (len(X), n_tokens, 2)
+    assert extras["span_features"].points_to == "feature"
+    assert extras["spans"].array.dtype.kind == "i"
+    told_spans = np.dstack([extras["spans"].array, extras["span_features"].array])
+    for text, words, spans in zip(X, extras["words"].array, told_spans, strict=True):
         players = ref.features_of(text, bow)
         told = [text[slice(*places[0])] for places in players]
         assert words.tolist() == told + [""] * (len(words) - len(told))
@@ -189,12 +192,14 @@ def test_evaluation_of_subset_uses_own_words(n_jobs):
     for chosen in ([1, 3], [0], [2]):
         some = rows[np.array(chosen)]
         masks = rng.random((6, len(some.features.names))) < 0.5
-        run = Run(as_predictor(n_letters), masker, 2, MeanAndVariance(), n_jobs)
-        (found,) = run.answer(Plan((masks,)), some)
+        source = MaskedRowSource.from_rows(masker, some, masks)
+        (means, variances), n_model_rows = evaluate(
+            as_predictor(n_letters), source, MeanAndVariance(), n_outputs=2, n_jobs=n_jobs
+        )
         expected = [n_letters([ref.hidden(X[i], mask, True, "") for mask in masks]) for i in chosen]
-        np.testing.assert_array_equal(found.found[0], expected)
-        np.testing.assert_array_equal(found.found[1], 0.0)
-        assert found.n_model_rows == 6 * len(chosen)
+        np.testing.assert_array_equal(means, expected)
+        np.testing.assert_array_equal(variances, 0.0)
+        assert n_model_rows == 6 * len(chosen)
 
 
 NO_TEXTS = ("X must be texts", "list", "array of one dimension", "Series", "DataFrame of one column")

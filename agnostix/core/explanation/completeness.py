@@ -1,0 +1,65 @@
+"""Whether values sum to what they are said to sum to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agnostix.core.explanation.detail import Detail
+from agnostix.core.typing import Floats
+
+if TYPE_CHECKING:
+    from agnostix.core.explanation.explanation import Explanation
+
+COMPLETENESS = ("outputs - base_values", "outputs", "surrogate")
+"""What values may sum to."""
+
+
+def largest_gap(explanation: Explanation, rtol: float) -> float:
+    """Largest difference between the sum of the values and its target; ValueError above the tolerance."""
+    start, target, name = _ends(explanation)
+    if target.size == 0:
+        return 0.0
+    ends = explanation.end_dims
+    axes = tuple(axis for axis, dim in enumerate(explanation.dims) if dim not in ends)
+    total = start + np.nansum(explanation.values, axis=axes)
+    if explanation.completeness_gap is not None:
+        total = total + explanation.completeness_gap
+    gap = np.abs(total - target)
+    scale = np.maximum(1.0, np.maximum(np.abs(target), np.abs(start)))
+    relative = np.where(np.isnan(gap), np.inf, gap / scale)
+    worst = tuple(int(j) for j in np.unravel_index(int(np.argmax(relative)), gap.shape))
+    if not relative[worst] <= rtol:
+        labels = (explanation.labels(dim) for dim in ends)
+        place = ", ".join(f"{dim} {label[j]!r}" for dim, label, j in zip(ends, labels, worst, strict=True))
+        raise ValueError(
+            f"Values do not sum to {name}. Worst{' is ' if place else ''}{place}: "
+            f"{total[worst]:.10g} instead of {target[worst]:.10g}, a gap of {gap[worst]:.3g}. "
+            "(Features left out with sel are missing from the sum.)"
+        )
+    return float(gap.max())
+
+
+def _ends(explanation: Explanation) -> tuple[Floats, Floats, str]:
+    """Where the sum starts, where it must end, and in words what it must be."""
+    base, outputs = explanation.base_values, explanation.outputs
+    if explanation.completeness is None:
+        raise ValueError(
+            f"check_additivity: completeness is None, so values of quantity {explanation.quantity!r} "
+            f"need not sum to anything. It must be one of {', '.join(map(repr, COMPLETENESS))}."
+        )
+    if explanation.completeness == "surrogate":
+        answers = explanation.extras.get("surrogate_outputs")
+        if not isinstance(answers, Detail):
+            raise ValueError(
+                "check_additivity: completeness is 'surrogate', but extras['surrogate_outputs'], a Detail "
+                "with the surrogate's predictions, is missing. `fidelity` says how well the surrogate fits."
+            )
+        assert base is not None
+        return base, np.asarray(answers, dtype=np.float64), "the surrogate's output minus the base value"
+    assert outputs is not None
+    if explanation.completeness == "outputs":
+        return np.zeros_like(outputs), outputs, "the output"
+    assert base is not None
+    return base, outputs, "the output minus the base value"

@@ -1,0 +1,125 @@
+"""Details follow the selection of the values by their dims, and point to where features went."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agnostix import Explanation
+from agnostix.core.explanation import Detail
+from agnostix.core.explanation.detail import expand
+
+N_ROWS, N_FEATURES, N_OUTPUTS = 2, 4, 3
+
+
+def made(**extras: Any) -> Explanation:
+    rng = np.random.default_rng(0)
+    return Explanation(
+        values=rng.normal(size=(N_ROWS, N_FEATURES, N_OUTPUTS)),
+        base_values=np.zeros((N_ROWS, N_OUTPUTS)),
+        outputs=np.zeros((N_ROWS, N_OUTPUTS)),
+        feature_names=tuple("abcd"),
+        output_names=("x", "y", "z"),
+        quantity="contribution",
+        completeness="surrogate",
+        method="by hand",
+        extras=extras,
+    )
+
+
+def by_row_and_feature() -> np.ndarray:
+    return np.array([[f"{name} of {i}" for name in "abcd"] for i in range(N_ROWS)])
+
+
+def test_detail_by_feature_follows_features() -> None:
+    exp = made(conditions=Detail(by_row_and_feature(), ("row", "feature")))
+    assert exp.sel(features=["d", "a"])[1].extras["conditions"].array.tolist() == [["d of 1", "a of 1"]]
+    assert exp.sel(outputs="z").extras["conditions"].array.tolist() == by_row_and_feature().tolist()
+
+
+def test_detail_by_output_follows_outputs() -> None:
+    exp = made(margin=Detail(np.arange(6.0).reshape(N_ROWS, N_OUTPUTS), ("row", "output")))
+    assert exp.sel(outputs=["z", "x"]).extras["margin"].array.tolist() == [[2.0, 0.0], [5.0, 3.0]]
+    assert exp.sel(features="a").extras["margin"].array.shape == (N_ROWS, N_OUTPUTS)
+
+
+def test_detail_by_value_follows_both_in_any_order_of_axes() -> None:
+    array = np.arange(24.0).reshape(N_ROWS, N_FEATURES, N_OUTPUTS)
+    exp = made(
+        straight=Detail(array, ("row", "feature", "output")),
+        turned=Detail(array.transpose(2, 0, 1), ("output", "row", "feature")),
+    )
+    chosen = exp.sel(outputs=["y", "x"], features=["c"])[[1]].extras
+    expected = array[[1]][:, [2]][:, :, [1, 0]]
+    np.testing.assert_array_equal(chosen["straight"], expected)
+    np.testing.assert_array_equal(chosen["turned"], expected.transpose(2, 0, 1))
+
+
+def test_free_dims_stay_whole_whatever_their_size() -> None:
+    exp = made(grid=Detail(np.arange(2), ("place",)), blocks=Detail(np.zeros((2, 2)), ("row", "block")))
+    part = exp[[0]].sel(features="a", outputs="x")
+    assert part.extras["grid"].array.tolist() == [0, 1]
+    assert part.extras["blocks"].array.shape == (1, 2)
+
+
+def test_segments_point_to_where_their_features_went() -> None:
+    segments = np.array([[[0, 1], [2, 3]], [[3, 3], [-1, 0]]])
+    kept = made(segments=Detail(segments, ("row", "y", "x"), "feature")).sel(features=["d", "a"])
+    assert kept.extras["segments"].array.tolist() == [[[1, -1], [-1, 0]], [[0, 0], [-1, 1]]]
+    assert kept.extras["segments"].points_to == "feature"
+    assert segments.max() == 3
+    assert kept[1].sel(features=1).extras["segments"].array.tolist() == [[[-1, -1], [-1, 0]]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
+def test_pointers_of_any_whole_numbers_are_remapped(dtype: Any) -> None:
+    kept = Detail(np.array([0, 1, 2], dtype=dtype), ("token",), "feature").take("feature", [1])
+    assert kept.array.tolist() == [-1, 0, -1]
+    assert Detail(np.array([0, 1], dtype=dtype), ("token",), "feature").take(
+        "feature", []
+    ).array.tolist() == [
+        -1,
+        -1,
+    ]
+
+
+def test_detail_is_read_only_and_an_array_to_numpy() -> None:
+    given = np.arange(3)
+    detail = Detail(given, ("place",))
+    with pytest.raises(ValueError, match="read-only"):
+        detail.array[0] = 1
+    given[0] = 5
+    assert np.asarray(detail).tolist() == [5, 1, 2]
+    assert np.asarray(detail, dtype=float).dtype == float
+    with pytest.raises(ValueError, match="read-only"):
+        pickle.loads(pickle.dumps(detail)).array[0] = 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: Detail(np.zeros((2, 3)), ("row",)),
+            "each of its 2 axes (shape (2, 3)); got ('row',)",
+        ),
+        (lambda: Detail(np.zeros(2), "row"), "must be a tuple of str; got 'row'"),
+        (lambda: Detail(np.zeros(2), ("row",), "feature"), "points_to='feature' needs whole numbers"),
+        (lambda: made(x=np.zeros(2)), "extras['x'] is an array of shape (2,), whose axes have no names"),
+        (lambda: made(x=Detail(np.zeros(3), ("row",))), "extras['x'] must have 2 entries along 'row'"),
+    ],
+)
+def test_detail_that_does_not_fit_is_refused(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()
+
+
+def test_detail_expands_to_the_dims_of_values() -> None:
+    dims = ("row", "feature", "output")
+    turned = expand(Detail(np.arange(6).reshape(3, 2), ("output", "row")), dims)
+    np.testing.assert_array_equal(turned, np.arange(6).reshape(3, 2).T[:, None])
+    assert expand(Detail(7.0, ()), dims).shape == (1, 1, 1)
+    assert expand(Detail(np.zeros((4, 4)), ("feature", "feature")), ("feature", "feature")).shape == (4, 4)

@@ -1,0 +1,479 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joblib import parallel_config
+from sklearn import config_context
+
+from agnostix.core.evaluate import MaskedRowSource, evaluate, evaluate_adaptive, mask_cost
+from agnostix.core.masking import Players, TabularMasker, one_hidden_at_a_time
+from agnostix.core.models import as_predictor
+from agnostix.exceptions import EngineError
+from agnostix.perturb import MeanAndVariance
+
+RNG = np.random.default_rng(0)
+X, BACKGROUND = RNG.normal(size=(9, 3)), RNG.integers(0, 3, (8, 3)).astype(float)
+WEIGHTS = RNG.dirichlet(np.ones(8))
+MASKS = np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype=bool)
+
+
+def answers(X):
+    """Each row's alone, to the bit."""
+    X = np.asarray(X)
+    return np.stack([X[:, 0] * X[:, 1] - X[:, 2], np.abs(X[:, 2]) + 0.1], axis=1)
+
+
+PREDICTOR = as_predictor(answers)
+
+
+def masker_of(background=BACKGROUND, weights=WEIGHTS, groups=None):
+    return TabularMasker(background, weights, Players.from_names(["x0", "x1", "x2"], groups))
+
+
+@dataclass
+class Found:
+    means: np.ndarray
+    variances: np.ndarray
+    n_model_rows: int
+
+
+def run(predictor, masker, masks, X, *, n_outputs, **how):
+    source = MaskedRowSource.from_rows(masker, masker.read(X), masks)
+    (means, variances), n_model_rows = evaluate(
+        predictor, source, MeanAndVariance(), n_outputs=n_outputs, **how
+    )
+    return Found(means, variances, n_model_rows)
+
+
+def cost(masks, masker, n_rows):
+    return n_rows * mask_cost(masker, masks)
+
+
+def by_loops(X, background, weights, masks):
+    means, variances = [], []
+    for row in X:
+        for mask in masks:
+            said = np.array([answers(np.where(mask, row, other)[None])[0] for other in background])
+            mean = sum(w * one for w, one in zip(weights, said, strict=True))
+            means.append(mean)
+            variances.append(sum(w * (one - mean) ** 2 for w, one in zip(weights, said, strict=True)))
+    shape = (len(X), len(masks), 2)
+    return np.reshape(means, shape), np.reshape(variances, shape)
+
+
+@pytest.mark.parametrize("memory", [0, 0.001, 0.005, 0.02, 100])
+def test_means_and_variances_are_those_of_loops(memory):
+    with config_context(working_memory=memory):
+        found = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
+    means, variances = by_loops(X, BACKGROUND, WEIGHTS, MASKS)
+    np.testing.assert_allclose(found.means, means, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(found.variances, variances, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(found.means[:, 0], answers(X))
+    np.testing.assert_array_equal(found.variances[:, [0, 4]], 0.0)
+    assert found.n_model_rows < cost(MASKS, masker_of(), 9)  # the row as it is comes up twice
+
+
+@given(st.data())
+def test_no_cut_of_the_work_changes_a_bit(data):
+    n, n_background = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 40))
+    rng = np.random.default_rng(data.draw(st.integers(0, 100)))
+    masks = rng.random((data.draw(st.integers(1, 6)), 3)) < 0.5
+    masker = masker_of(rng.normal(size=(n_background, 3)).round(1), rng.dirichlet(np.ones(n_background)))
+    X = rng.normal(size=(n, 3))
+    whole = run(PREDICTOR, masker, masks, X, n_outputs=2)
+    with config_context(working_memory=data.draw(st.sampled_from([0, 0.0005, 0.001, 0.005, 0.01, 0.03]))):
+        cut = run(PREDICTOR, masker, masks, X, n_outputs=2)
+    np.testing.assert_array_equal(cut.means, whole.means)
+    np.testing.assert_array_equal(cut.variances, whole.variances)
+    rows = rng.permutation(n)[: data.draw(st.integers(1, n))]
+    part = run(PREDICTOR, masker, masks, X[rows], n_outputs=2)
+    np.testing.assert_array_equal(part.means, whole.means[rows])
+    np.testing.assert_array_equal(part.variances, whole.variances[rows])
+    assert (whole.variances >= 0).all()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("n_outputs", [1, 2, 7])
+@pytest.mark.parametrize("n_background", [100, 9000])
+def test_the_layout_of_the_answers_changes_no_bit(order, n_outputs, n_background):
+    def model(X):
+        return np.array(np.sin(X[:, :1] * np.arange(1, n_outputs + 1)), order=order)
+
+    rng = np.random.default_rng(0)
+    masker = masker_of(rng.normal(size=(n_background, 3)), rng.dirichlet(np.ones(n_background)))
+    X = rng.normal(size=(5, 3))
+    masks = np.zeros((1, 3), dtype=bool)
+    whole = run(as_predictor(model), masker, masks, X, n_outputs=n_outputs)
+    alone = run(as_predictor(model), masker, masks, X[3:4], n_outputs=n_outputs)
+    np.testing.assert_array_equal(alone.means, whole.means[3:4])
+    np.testing.assert_array_equal(alone.variances, whole.variances[3:4])
+
+
+def test_equal_answers_average_to_themselves():
+    weights = np.full(7, 1 / 7)
+    masker = TabularMasker(RNG.normal(size=(7, 3)), weights, Players.from_names(["x0", "x1", "x2"]))
+    found = run(as_predictor(lambda X: np.full(len(X), 0.1)), masker, MASKS, X, n_outputs=1)
+    np.testing.assert_array_equal(found.means, 0.1)
+    np.testing.assert_array_equal(found.variances, 0.0)
+
+
+def test_the_cost_counts_rows_that_differ():
+    background = np.array([[1.0, 5.0, 0.0], [2.0, 5.0, 0.0], [1.0, 6.0, 0.0]])
+    masker = masker_of(background, np.full(3, 1 / 3))
+    assert cost(one_hidden_at_a_time(3).masks, masker, 10) == 10 * (1 + 2 + 2 + 1)
+
+
+def test_the_batch_that_failed_is_named():
+    def fails_on_the_fifth(given):
+        if (given[:, 2] == X[4, 2]).any():
+            raise KeyError("lost")
+        return given[:, 0]
+
+    with config_context(working_memory=0), pytest.raises(EngineError) as error:
+        run(as_predictor(fails_on_the_fifth), masker_of(), MASKS, X, n_outputs=1)
+    message = (
+        "The model fails_on_the_fifth failed on rows 4 to 4 under masks 0 to 0 (1 model rows): "
+        "KeyError: 'lost'"
+    )
+    assert str(error.value) == message
+    assert isinstance(error.value.__cause__, KeyError)
+
+
+def test_another_number_of_outputs_is_an_error():
+    message = (
+        f"The model answers failed on rows 0 to 8 under masks 0 to 5 ({9 * 20} model "
+        "rows): ModelOutputError: 2 outputs where 3 are expected."
+    )
+    with pytest.raises(EngineError, match=f"^{re.escape(message)}$"):
+        run(PREDICTOR, masker_of(), MASKS, X, n_outputs=3)
+
+
+def test_an_interruption_is_not_swallowed():
+    def interrupted(X):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(as_predictor(interrupted), masker_of(), MASKS, X, n_outputs=1)
+
+
+def test_frames_and_arrays_give_the_same_bits():
+    names = ["x0", "x1", "x2"]
+    frame, background = pd.DataFrame(X, columns=names), pd.DataFrame(BACKGROUND, columns=names)
+    one = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
+    other = run(PREDICTOR, masker_of(background), MASKS, frame, n_outputs=2)
+    np.testing.assert_array_equal(one.means, other.means)
+    np.testing.assert_array_equal(one.variances, other.variances)
+
+
+def test_a_first_draw_far_from_the_others_costs_no_digits():
+    background = np.array([[1e9, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
+    masker = masker_of(background, np.array([1e-40, 0.5, 0.5]))
+    masks = np.zeros((1, 3), dtype=bool)
+    found = run(as_predictor(lambda X: X[:, 0]), masker, masks, X, n_outputs=1)
+    np.testing.assert_allclose(found.means, 1.5, rtol=1e-6)
+    np.testing.assert_allclose(found.variances, 0.25, rtol=1e-6)
+
+
+def test_equal_rows_are_put_to_the_model_once():
+    seen = []
+
+    def watching(given):
+        seen.append(len(given))
+        return answers(given)
+
+    again = X[[3, 0, 3, 3, 5, 0]]
+    found = run(as_predictor(watching), masker_of(), MASKS, again, n_outputs=2)
+    alone = run(PREDICTOR, masker_of(), MASKS, X[[3, 0, 5]], n_outputs=2)
+    assert found.n_model_rows == sum(seen) == alone.n_model_rows
+    whole = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
+    np.testing.assert_array_equal(found.means, whole.means[[3, 0, 3, 3, 5, 0]])
+    np.testing.assert_array_equal(found.variances, whole.variances[[3, 0, 3, 3, 5, 0]])
+
+
+STAGES = (MASKS[:2], MASKS[2:5], MASKS[5:])
+
+
+def run_stages(X, keep_going, **how):
+    source = MaskedRowSource.from_rows(masker_of(), masker_of().read(X), MASKS)
+    return evaluate_adaptive(PREDICTOR, source, STAGES, MeanAndVariance(), keep_going, n_outputs=2, **how)
+
+
+def test_stages_have_the_bits_of_one_stage_where_all_rows_go_on():
+    stages = run_stages(X, lambda number, results: np.ones(len(results[0]), dtype=bool))
+    whole = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
+    means, variances = (np.concatenate([one[1][j] for one in stages], axis=1) for j in (0, 1))
+    np.testing.assert_array_equal(means, whole.means)
+    np.testing.assert_array_equal(variances, whole.variances)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_later_stages_evaluate_only_rows_that_go_on(n_jobs):
+    seen = []
+
+    def large_ones(number, results):
+        seen.append((number, results[0].shape))
+        return results[0][:, 0, 0] > (0.0, 0.5, 9e9)[number]
+
+    again = X[[0, 1, 2, 3, 4, 5, 6, 7, 8, 0]]
+    with parallel_config("threading"):
+        stages = run_stages(again, large_ones, n_jobs=n_jobs)
+    first = answers(again)[:, 0]
+    assert [number for number, _ in seen] == [0, 1, 2][: len(stages)]
+    np.testing.assert_array_equal(stages[0][0], np.arange(10))
+    np.testing.assert_array_equal(stages[1][0], np.flatnonzero(first > 0))
+    assert seen[1][1] == ((answers(X)[:, 0] > 0).sum(), 3, 2)
+    whole = run(PREDICTOR, masker_of(), MASKS, again, n_outputs=2)
+    np.testing.assert_array_equal(stages[1][1][0], whole.means[stages[1][0], 2:5])
+    n_distinct = MaskedRowSource.from_rows(masker_of(), masker_of().read(again), MASKS).rows.size
+    assert stages[0][2] <= cost(STAGES[0], masker_of(), n_distinct)
+
+
+def test_stages_end_where_no_row_goes_on():
+    assert len(run_stages(X, lambda number, results: np.zeros(len(results[0]), dtype=bool))) == 1
+
+
+class Composes:
+    """A model that puts masked rows together itself."""
+
+    def __init__(self, shape=None):
+        self.shape, self.masked = shape, 0
+
+    def __call__(self, given):
+        raise AssertionError("rows were built")
+
+    def predict_masked(self, X, masks, fill, labels):
+        self.masked += len(X) * len(masks) * fill.shape[1]
+        rows = np.where(masks[:, labels[0]][None, :, None], X[:, None, None], fill[:, None])
+        told = answers(rows.reshape(-1, X.shape[1])).reshape(*rows.shape[:3], 2)
+        return told if self.shape is None else np.ones(self.shape)
+
+
+@pytest.mark.parametrize("groups", [None, {"g": ["x2", "x0"]}])
+def test_a_model_that_composes_rows_gets_masks_instead(groups):
+    masker = masker_of(groups=groups)
+    masks = MASKS[:, : len(masker.features.names)]
+    model = Composes()
+    found = run(as_predictor(model), masker, masks, X, n_outputs=2)
+    built = run(PREDICTOR, masker, masks, X, n_outputs=2)
+    np.testing.assert_array_equal(found.means, built.means)
+    np.testing.assert_array_equal(found.variances, built.variances)
+    bound = 9 * sum(part.rows.size for part in masker.draws(masks))
+    assert model.masked == found.n_model_rows == bound < 9 * len(masks) * 8
+
+
+def test_a_composed_answer_of_another_shape_is_an_error():
+    message = (
+        "The model Composes failed on rows 0 to 8 under masks 0 to 5 (189 model rows): ModelOutputError: "
+        "The model Composes was given 9 rows under 2 masks, with 1 rows to fill in, and answered with an "
+        "array of shape (8, 6); (9, 2, 1) or (9, 2, 1, n_outputs) is needed."
+    )
+    with pytest.raises(EngineError, match=f"^{re.escape(message)}$"):
+        run(as_predictor(Composes((8, 6))), masker_of(), MASKS, X, n_outputs=2)
+
+
+CONTINUOUS = RNG.normal(size=(8, 3))
+
+
+def clips(given):
+    """Writes where it may, as numpy code does that was never shown a table of which it was not the owner."""
+    given[given < 0.0] = 0.0
+    return answers(given)
+
+
+def writes_through(given):
+    """Writes where it may not, as compiled code can."""
+    told = answers(given)
+    if given.flags.owndata:
+        return told
+    base = given
+    while base.base is not None:
+        base = base.base
+    base[:] = 0.0
+    return told
+
+
+@pytest.mark.parametrize("background", [BACKGROUND, CONTINUOUS], ids=["merged", "in one buffer"])
+@pytest.mark.parametrize("memory", [0.002, 100])
+def test_a_model_that_writes_into_its_input_gets_copies(background, memory):
+    before = X.copy(), background.copy()
+    with config_context(working_memory=memory):
+        found = run(as_predictor(clips), masker_of(background), MASKS, X, n_outputs=2)
+        clipped = run(
+            as_predictor(lambda given: answers(np.maximum(given, 0.0))),
+            masker_of(background),
+            MASKS,
+            X,
+            n_outputs=2,
+        )
+    np.testing.assert_array_equal(found.means, clipped.means)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(background, before[1])
+
+
+@pytest.mark.parametrize("memory", [0.002, 100])
+def test_a_model_that_writes_past_the_lock_is_found_out(memory):
+    with config_context(working_memory=memory):
+        found = run(as_predictor(writes_through), masker_of(CONTINUOUS), MASKS, X, n_outputs=2)
+        plain = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2)
+    np.testing.assert_array_equal(found.means, plain.means)
+
+
+class AnswersInItsOwnArray:
+    """Writes all of its answers into the same place."""
+
+    def __init__(self):
+        self.room = np.empty((1000, 2))
+
+    def __call__(self, given):
+        found = self.room[: len(given)]
+        found[:] = answers(given)
+        return found
+
+
+@pytest.mark.parametrize("memory", [1e-4, 256])
+def test_a_model_may_answer_in_its_own_array_again(memory):
+    expected = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
+    with config_context(working_memory=memory):
+        found = run(as_predictor(AnswersInItsOwnArray()), masker_of(), MASKS, X, n_outputs=2)
+    np.testing.assert_array_equal(found.means, expected.means)
+
+
+def a_column(given):
+    """Its answer is a piece of its input."""
+    return given[:, 1]
+
+
+@pytest.mark.parametrize("background", [BACKGROUND, CONTINUOUS], ids=["merged", "in one buffer"])
+def test_answers_that_are_a_piece_of_the_input_are_read_and_not_written(background):
+    found = run(as_predictor(a_column), masker_of(background), MASKS, X, n_outputs=1)
+    expected = background.T[1] @ WEIGHTS
+    np.testing.assert_allclose(found.means[:, 2], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
+@pytest.mark.parametrize("n_rows", [1, 2, 9])
+def test_workers_change_no_bit(backend, n_rows):
+    whole = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X[:n_rows], n_outputs=2)
+    with parallel_config(backend), config_context(working_memory=0.004):
+        found = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X[:n_rows], n_outputs=2, n_jobs=2)
+    np.testing.assert_array_equal(found.means, whole.means)
+    np.testing.assert_array_equal(found.variances, whole.variances)
+    assert found.n_model_rows == whole.n_model_rows
+
+
+class Travels:
+    """Counts how often it is packed."""
+
+    packed = 0
+
+    def __call__(self, given):
+        return answers(given)
+
+    def __reduce__(self):
+        Travels.packed += 1
+        return Travels, ()
+
+
+@pytest.mark.slow
+def test_the_model_is_sent_to_each_worker_once():
+    Travels.packed = 0
+    with parallel_config("loky"), config_context(working_memory=0):
+        run(as_predictor(Travels()), masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)
+    assert Travels.packed == 2
+
+
+def workers_of(pid):
+    """Processes that a process has started, but for those that look after temporary files (Linux)."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            command = (stat.parent / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z" and "resource_tracker" not in command:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def dies(given):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_named_with_its_batch():
+    with parallel_config("loky"), config_context(working_memory=0.002):
+        run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)  # the pool is there
+        with pytest.raises(EngineError) as error:
+            run(as_predictor(dies), masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)
+    told = str(error.value)
+    assert re.match(
+        r"A worker died while evaluating the model dies on rows \d to \d under masks \d to \d", told
+    )
+    assert "SIGKILL" in told
+    assert told.endswith("If memory ran out, lower n_jobs or scikit-learn's working_memory.")
+    with parallel_config("loky"):
+        found = run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2, n_jobs=2)
+    np.testing.assert_array_equal(
+        found.means, run(PREDICTOR, masker_of(CONTINUOUS), MASKS, X, n_outputs=2).means
+    )
+
+
+INTERRUPTED = """
+    import os
+    import time
+    import numpy as np
+    from sklearn import config_context
+    from agnostix import OcclusionExplainer
+
+    os.environ["MAIN_PROCESS"] = str(os.getpid())
+
+    def slow(X):
+        if os.environ["MAIN_PROCESS"] != str(os.getpid()):
+            os.write(1, b"asked\\n")
+            time.sleep(0.2)
+        return X[:, 0]
+
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    explainer = OcclusionExplainer(slow, random_state=0, n_jobs=2).fit(X)
+    try:
+        with config_context(working_memory=0.001):
+            explainer.explain(X)
+    except KeyboardInterrupt:
+        os.write(1, b"interrupted\\n")
+        time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_an_interrupted_run_leaves_no_worker_behind():
+    command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            while process.stdout.readline().strip() != "asked":
+                assert process.poll() is None
+            workers = len(workers_of(process.pid))
+            process.send_signal(signal.SIGINT)
+            while process.stdout.readline().strip() != "interrupted":
+                assert process.poll() is None
+            for _ in range(100):
+                left = workers_of(process.pid)
+                if not left:
+                    break
+                time.sleep(0.1)
+        finally:
+            process.kill()
+    assert workers >= 2
+    assert not left

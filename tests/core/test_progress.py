@@ -1,0 +1,178 @@
+"""A bar for those who wait, nobody else; and who was at work when a worker died."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import textwrap
+import time
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn import config_context
+
+from agnostix.core import progress
+from agnostix.core.evaluate import TableRows, evaluate
+from agnostix.core.models import as_predictor
+from agnostix.core.progress import ProgressBar, WorkerProgress, run_in_shares
+from agnostix.exceptions import EngineError
+
+X = np.arange(60.0).reshape(20, 3)
+
+
+def slow(given):
+    time.sleep(0.02)
+    return given[:, 0]
+
+
+class Terminal:
+    """A pseudo terminal as standard error."""
+
+    def __enter__(self):
+        self.text = ""
+        self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, 100))
+        self._before, sys.stderr = sys.stderr, os.fdopen(slave, "w")
+        return self
+
+    def __exit__(self, *error):
+        stream, sys.stderr = sys.stderr, self._before
+        stream.flush()
+        while select.select([self._master], [], [], 0.2)[0]:
+            self.text += os.read(self._master, 2**16).decode()
+        stream.close()
+        os.close(self._master)
+
+
+def run(n_jobs=1, verbose=1):
+    """20 calls of a slow model."""
+    with parallel_config("threading"), config_context(working_memory=0):
+        return evaluate(as_predictor(slow), TableRows(X), n_outputs=1, n_jobs=n_jobs, verbose=verbose)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_bar_appears_in_a_terminal_when_work_takes_longer_than_the_delay(n_jobs, monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.05)
+    with Terminal() as terminal:
+        found, n_model_rows = run(n_jobs)
+    shares = [int(share) for share in re.findall(r"(\d+)%", terminal.text)]
+    assert shares == sorted(shares)
+    assert shares[0] < 100 == shares[-1]
+    assert re.findall(r"([\d,]+) model rows", terminal.text)[-1] == str(n_model_rows) == "20"
+    assert re.search(r"\d\d:\d\d<\d\d:\d\d", terminal.text), "no forecast of the time that is left"
+    np.testing.assert_array_equal(found[:, 0], X[:, 0])
+
+
+def test_bar_does_not_appear_when_work_is_done_before_the_delay():
+    with Terminal() as terminal:
+        run()
+    assert terminal.text == ""
+
+
+def test_verbose_0_shows_nothing(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.05)
+    with Terminal() as terminal:
+        run(verbose=0)
+    assert terminal.text == ""
+
+
+def test_bar_does_not_appear_where_nobody_is_there_to_see_it(capfd, monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.05)
+    run()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_one_bar_counts_all_evaluations_that_are_run_under_it(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.05)
+    with Terminal() as terminal, ProgressBar(60, 1) as bar:
+        run(verbose=bar)
+        run(n_jobs=2, verbose=bar)
+    shares = [int(share) for share in re.findall(r"(\d+)%", terminal.text)]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 100 == shares[-1], "work of which a third came to nothing is done nevertheless"
+    assert "40 model rows" in terminal.text
+
+
+def test_bar_of_chunks_counts_rows_without_a_forecast(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.05)
+    with Terminal() as terminal, config_context(working_memory=0):
+        evaluate(as_predictor(slow), (X[j : j + 5] for j in (0, 5, 10, 15)), n_outputs=1)
+    assert "20 model rows" in terminal.text
+    assert "%" not in terminal.text
+
+
+def test_bar_is_closed_when_the_model_fails(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.01)
+
+    def fails(given):
+        time.sleep(0.1)
+        raise ArithmeticError
+
+    with Terminal() as terminal, pytest.raises(EngineError):
+        evaluate(as_predictor(fails), TableRows(X), n_outputs=1)
+    assert "  0%" in terminal.text
+    assert "100%" not in terminal.text
+    assert terminal.text.endswith("\n")
+
+
+def test_widget_is_chosen_in_a_notebook_that_has_widgets(monkeypatch):
+    class Shell:
+        config = MappingProxyType({"IPKernelApp": {}})
+
+    class IPython:
+        get_ipython = staticmethod(Shell)
+
+    assert not progress.is_interactive()
+    monkeypatch.setitem(sys.modules, "IPython", IPython)
+    assert progress.is_interactive()
+    for spec, module in ((None, "tqdm.std"), (object(), "tqdm.notebook")):
+        monkeypatch.setattr(progress.importlib.util, "find_spec", lambda name, spec=spec: spec)
+        assert progress._bar_class().__module__ == module
+
+
+def test_importing_warns_of_nothing_without_ipywidgets():
+    code = """
+        import sys
+        import warnings
+        warnings.simplefilter("error")
+        sys.modules["ipywidgets"] = None
+        import agnostix
+        agnostix.KernelShapExplainer
+        agnostix.OcclusionExplainer
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def double(progress, worker, share):
+    return [2 * task for task in progress.follow(worker, share)]
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_shares_come_back_in_order(backend, n_jobs):
+    with parallel_config(backend):
+        shares = run_in_shares(double, 5, str, size=5, n_jobs=n_jobs, verbose=0)
+    assert [one for share in shares for one in share] == [0, 2, 4, 6, 8]
+    assert len(shares) == n_jobs
+
+
+def test_counts_are_those_of_each_worker(tmp_path):
+    counting = WorkerProgress(2, str(tmp_path / "counts"))
+    assert list(counting.follow(1, range(3, 6))) == [3, 4, 5]
+    tasks = counting.follow(0, range(3))
+    next(tasks)
+    counting.add_rows(0, 7)
+    np.testing.assert_array_equal(counting.counts, [[1, 0, 7], [0, 3, 0]])
+
+
+def test_counts_of_a_worker_on_another_machine_are_lost_and_nothing_else(tmp_path):
+    path = tmp_path / "counts"
+    counting = WorkerProgress(2, str(path))
+    path.unlink()
+    assert list(counting.follow(1, range(2))) == [0, 1]
