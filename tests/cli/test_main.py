@@ -1,4 +1,4 @@
-"""The command as a user runs it: what is printed, what is written, and the exit status."""
+"""The command line: output, files written and exit status."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ MASKS = np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 
 
 
 def answers(X):
-    """Each row's alone, to the bit."""
+    """Outputs of each row, independent of other rows to the bit."""
     X = np.asarray(X)
     return np.stack([X[:, 0] * X[:, 1] - X[:, 2], np.abs(X[:, 2]) + 0.1], axis=1)
 
@@ -245,7 +245,7 @@ def test_stages_end_if_no_row_continues():
 
 
 class Composes:
-    """A model that puts masked rows together itself."""
+    """A model that composes masked rows itself."""
 
     def __init__(self, shape=None):
         self.shape, self.masked = shape, 0
@@ -284,13 +284,13 @@ CONTINUOUS = RNG.normal(size=(8, 3))
 
 
 def clips(given):
-    """Writes where it may, as numpy code does that was never shown a table of which it was not the owner."""
+    """Changes its input in place if it is writable."""
     given[given < 0.0] = 0.0
     return answers(given)
 
 
 def writes_through(given):
-    """Writes where it may not, as compiled code can."""
+    """Writes into a read-only input, as compiled code can."""
     told = answers(given)
     if given.flags.owndata:
         return told
@@ -328,7 +328,7 @@ def test_evaluate_detects_write_to_read_only_buffer(memory):
 
 
 class AnswersInItsOwnArray:
-    """Writes all of its answers into the same place."""
+    """Returns the same output array each time."""
 
     def __init__(self):
         self.room = np.empty((1000, 2))
@@ -348,7 +348,7 @@ def test_evaluate_model_may_reuse_output_array(memory):
 
 
 def a_column(given):
-    """Its answer is a piece of its input."""
+    """Returns a view of its input."""
     return given[:, 1]
 
 
@@ -371,7 +371,7 @@ def test_evaluate_same_bits_for_any_n_jobs(backend, n_rows):
 
 
 class Travels:
-    """Counts how often it is packed."""
+    """Counts how often it is pickled."""
 
     packed = 0
 
@@ -392,7 +392,7 @@ def test_evaluate_pickles_model_once_per_worker():
 
 
 def workers_of(pid):
-    """Processes that a process has started, but for those that look after temporary files (Linux)."""
+    """Child processes except resource trackers (Linux)."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

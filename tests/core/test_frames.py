@@ -58,7 +58,7 @@ def test_as_table_refuses_images():
 
 
 class Elsewhere:
-    """Gives numpy nothing."""
+    """Cannot be converted to an array."""
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError("it is on another device.")

@@ -1,4 +1,4 @@
-"""A bar for those who wait, nobody else; and who was at work when a worker died."""
+"""Progress bars, and the progress of each worker."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""Rows put to the model in parts: nothing is lost, doubled or dependent on the cut, and errors name rows."""
+"""Evaluation of tables, items and chunks: order, batches, workers and errors."""
 
 import os
 import re
@@ -23,13 +23,13 @@ X = RNG.normal(size=(50, 3))
 
 
 def answers(X):
-    """Each row's alone, to the bit."""
+    """Outputs of each row, independent of other rows to the bit."""
     X = np.asarray(X)
     return np.stack([X[:, 0] * X[:, 1] - X[:, 2], np.abs(X[:, 2]) + 0.1], axis=1)
 
 
 class Items(RowSource):
-    """Some stretches of a table, each an item."""
+    """Items that are consecutive rows of a table."""
 
     n_columns = 3
 
@@ -64,7 +64,7 @@ def run(source, reduce=None, model=answers, n_outputs=2, **how):
 
 
 def few_rows(n):
-    """A working memory in which calls have n rows at most."""
+    """A working memory for at most n rows a call."""
     return config_context(working_memory=n * 5 * 8 * 3 / 2**20)
 
 

@@ -1,4 +1,4 @@
-"""What features add along paths, and its error, against plain loops."""
+"""Path contributions and their standard errors against loops."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_contributions_sum_to_leaf_minus_root():
 
 
 def test_contributions_std_errors_match_bootstrap():
-    """Given the splits, means over rows drawn again and again spread as the errors say."""
+    """Given the splits, standard errors match the spread over bootstrap samples."""
     rng = np.random.default_rng(0)
     one = material(TABLES["pandas"](400))
     tree = Growth("soft", 3, 1, ("a", "b")).grown(one, np.arange(400)).tree

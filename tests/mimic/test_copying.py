@@ -1,4 +1,4 @@
-"""Rows that choose are not those that report; what is told of leaves and sizes."""
+"""Cross-fitting, held-out rows, tables of leaves and sizes, stability."""
 
 import numpy as np
 import pandas as pd

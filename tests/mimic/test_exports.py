@@ -1,4 +1,4 @@
-"""What a tree says in SQL, in Python, as JSON and as text is what it says itself."""
+"""Exports of a tree to SQL, Python, JSON and text give the tree's own predictions."""
 
 import json
 import re
@@ -28,12 +28,12 @@ cases = given(seed=st.integers(0, 10**6), n_leaves=st.integers(1, 25), hostile=s
 
 
 def places(tree):
-    """Each node says its own number."""
+    """The number of each node."""
     return list(range(tree.n_nodes))
 
 
 def with_unseen(table):
-    """The table with a label that no tree has seen."""
+    """The table with a label absent from fit."""
     table = table.copy()
     table.iloc[:5, 2] = "never seen"
     return table
@@ -67,7 +67,7 @@ def test_python_function_matches_tree(seed, n_leaves, hostile):
 
 
 def walk(told, row):
-    """A tree of JSON followed for one row."""
+    """Prediction for one row by the JSON export."""
     types = {feature["name"]: feature for feature in told["features"]}
     node = told["nodes"][0]
     while "left" in node:

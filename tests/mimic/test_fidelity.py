@@ -1,4 +1,4 @@
-"""Measures of fidelity against plain loops, and intervals against what they promise."""
+"""Fidelity measures and intervals against reference formulas."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Orders of labels, targets and growth against brute force."""
+"""Orders of labels, soft and hard targets and growth against brute force."""
 
 import numpy as np
 import pandas as pd
@@ -87,7 +87,7 @@ def test_synthetic_rows_weigh_four_times_observed():
 
 
 def drawn_beyond(given, n_drawn=40):
-    """Answers that jump where no row is given, and a little where some are."""
+    """Outputs with a large step beyond the observed rows and a small one among them."""
     X = pd.DataFrame({"x": [*given, *np.linspace(2, 9, n_drawn)]})
     features, numbers = read(X)
     answers = (numbers > 5).astype(float) * 10 + (numbers > 0.5)

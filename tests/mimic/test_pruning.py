@@ -1,4 +1,4 @@
-"""The cost-complexity path against scikit-learn and plain loops; who stands in; what is chosen."""
+"""Cost-complexity pruning against scikit-learn and loops, and the choice of a tree."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Drawn rows: of the table's make, near the rows they are made from, and of their parts alone."""
+"""Synthetic query rows: types, distance from their parents, and folds."""
 
 from functools import partial
 

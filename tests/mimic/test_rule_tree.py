@@ -1,4 +1,4 @@
-"""Rules against scikit-learn's tree and against a walk in plain loops."""
+"""Rule trees against scikit-learn's tree and loops."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Bins and levels of values, in every form of table, against plain loops."""
+"""Codes of bins and levels in numpy, pandas and polars against loops."""
 
 import datetime as dt
 

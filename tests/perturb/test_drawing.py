@@ -1,4 +1,4 @@
-"""Values within bins against the laws that they are said to have."""
+"""Values sampled within bins against their distributions."""
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,7 @@ def test_truncated_normals_column_all_missing():
 
 
 def plain_draw(values, codes, order, weights, code, share):
-    """Walk the rows of a bin in their order until their weights come to the share."""
+    """Inverse of the weighted distribution function of a bin's rows, by a loop."""
     inside = sorted((order[i], i) for i in range(len(values)) if codes[i] == code)
     total, run = sum(weights[i] for _, i in inside), 0.0
     for _, i in inside:

@@ -1,4 +1,4 @@
-"""Edges of bins against percentiles, repeated rows, and trees read node by node."""
+"""Bin edges against percentiles, repeated rows and decision trees."""
 
 import numpy as np
 import pytest

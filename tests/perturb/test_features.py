@@ -1,4 +1,4 @@
-"""Laws of drawn features: as seen, tilted to a row, around it; and the weights that undo what was altered."""
+"""Distributions of sampled features: unconditional, tilted, local; and importance weights."""
 
 import numpy as np
 import pandas as pd

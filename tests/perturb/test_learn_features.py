@@ -1,4 +1,4 @@
-"""What is learned of tables: which columns are drawn how, their bins and shares, and what is refused."""
+"""Samplers learned from tables: type of sampler, bins, shares and errors."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Masks follow their law, drawn at random or all of them."""
+"""Sampled and enumerated masks against their distribution."""
 
 import math
 
@@ -16,7 +16,7 @@ laws = pytest.mark.parametrize("law", LAWS)
 
 
 def chance_of_size(d, law):
-    """Of keeping 0, 1, ..., d players."""
+    """Probability of keeping 0, 1, ..., d features."""
     if law == "bernoulli" or d == 1:
         return [math.comb(d, kept) / 2**d for kept in range(d + 1)]
     return [1.0 / d] * d + [0.0]
@@ -66,7 +66,7 @@ def test_mask_draws_by_size_follow_distribution(d):
 
 
 def check_law(drawn, chances):
-    """Sizes, players and pairs as often as they ought to be, within five standard errors of plain draws."""
+    """Frequencies of sizes, features and pairs within five standard errors."""
     n, d = drawn.masks.shape
     assert (drawn.weights == 1.0).all()
     assert n % drawn.n_blocks == 0

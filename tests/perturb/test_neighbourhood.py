@@ -1,4 +1,4 @@
-"""Draws of whole rows: shared by all, or each row's own; as tables, and as a surrogate sees them."""
+"""Samples of whole rows, shared or per row, as tables and as surrogate designs."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Points of the cube: how many, how evenly, how independently, and how they begin."""
+"""Sobol blocks: sizes, stratification, independence and prefixes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rare values drawn more often: against a grid of powers, and the price that weights have."""
+"""Oversampling of rare levels against a grid search, bounded by the variance of weights."""
 
 import math
 
@@ -17,7 +17,7 @@ shares = st.lists(
 
 
 def price(seen, asked):
-    """Mean square of the weights that undo the draws, over all cells of all features."""
+    """Mean square of the importance weights over all cells of all features."""
     each = [
         sum(a * (s / a) ** 2 for s, a in zip(one, other, strict=True) if s)
         for one, other in zip(seen, asked, strict=True)

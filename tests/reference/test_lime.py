@@ -1,4 +1,4 @@
-"""The reference itself: closed forms against all cells one by one, and against the plain algorithm."""
+"""LIME's reference formulas against enumeration, scikit-learn and the lime package."""
 
 import math
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The reference itself against closed forms."""
+"""Shapley's reference formulas against closed forms."""
 
 import numpy as np
 import pytest

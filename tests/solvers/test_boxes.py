@@ -7,7 +7,7 @@ INF = np.inf
 
 
 def chance(j, lower, upper):
-    """Of bins that are the numbers j, j + 1, j + 2."""
+    """Probability of a side in bins that are the numbers j, j + 1, j + 2."""
     points = j + np.arange(3.0)
     return ((lower[:, None] < points) & (points <= upper[:, None])).astype(float)
 

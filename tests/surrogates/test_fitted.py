@@ -1,4 +1,4 @@
-"""Regressors of the user's own, against the package's linear one and plain leaving out."""
+"""User-supplied regressors as surrogates against the built-in ridge and the block jackknife."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Fits against the field's library; influences against small changes of a block's weight."""
+"""Weighted least squares against scikit-learn, influences against finite differences."""
 
 import numpy as np
 import pytest

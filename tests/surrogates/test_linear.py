@@ -1,4 +1,4 @@
-"""Linear surrogates against the field's library, and their errors against other draws."""
+"""Linear surrogates against scikit-learn, and their standard errors against resampling."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Fits near rows in the units of the features: bins, standard deviations, counted from the mean or a row."""
+"""Local fits in bins and in standard deviations, with shared and own samples."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Choices of features against plain refitting, and how sure they are against brute force."""
+"""Feature selections and their margins against refitting and brute force."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is asked about near rows, how often, and when choices of features are sure enough."""
+"""Evaluations near rows: cost, contrasts of unseen levels and stability of selections."""
 
 from functools import partial
 

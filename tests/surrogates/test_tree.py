@@ -1,4 +1,4 @@
-"""Trees as surrogates against the field's own, walked node by node."""
+"""Tree surrogates against scikit-learn's trees, node by node."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Contrasts of values that no draw has, against a plain paired mean."""
+"""Contrasts of unseen levels against a weighted mean of paired differences."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Holes in pictures as those around them suggest."""
+"""Inpainting and noise fills."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ RNG = np.random.default_rng(8)
 
 
 def without_noise(picture, hidden):
-    """Twice as much noise less noise: what is left is the smooth part, where nothing is cut off."""
+    """The smooth part of the inpainting, without noise."""
     inpainter = Inpainter(picture, 3)
     noise = inpainter._noise.copy()
     inpainter._noise = 0.0 * noise

@@ -211,7 +211,7 @@ def test_names_refuses_other_number_of_outputs():
 
 
 def doubles_in_place(X):
-    """A model that works on its input."""
+    """A model that changes its input in place."""
     if isinstance(X, pd.DataFrame):
         X["a"] = X["a"] * 2
         X["more"] = 1
@@ -249,7 +249,7 @@ def test_trial_keeps_other_models(table):
 
 
 class Answering:
-    """A model that gives one prepared answer after the other, and keeps what it was asked."""
+    """A model that returns prepared outputs in turn and records its inputs."""
 
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), []

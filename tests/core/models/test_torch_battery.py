@@ -1,4 +1,4 @@
-"""The battery over explainers whose models are hidden in torch modules."""
+"""The battery over explainers of torch modules."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ NOT_MEANT = {
     "check_explanation_storage": "its table holds labels",
     "check_failing_model_is_named": "the module's name is told",
 }
-"""Checks whose models cannot be hidden in a module, and why."""
+"""Checks whose models cannot be wrapped in a module, and why."""
 
 
 @pytest.mark.parametrize(

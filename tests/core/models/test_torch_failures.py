@@ -67,7 +67,7 @@ def test_modules_of_any_precision_explain_alike(kind, method):
 
 
 class Detached(nn.Module):
-    """Asks without gradients."""
+    """Predicts without gradients."""
 
     @torch.no_grad()
     def forward(self, x):
@@ -75,7 +75,7 @@ class Detached(nn.Module):
 
 
 class Hungry(nn.Module):
-    """Has no memory for gradients."""
+    """Runs out of memory when gradients are recorded."""
 
     def forward(self, x):
         if torch.is_grad_enabled():

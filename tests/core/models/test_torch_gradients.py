@@ -225,7 +225,7 @@ class Detached(nn.Module):
 
 
 class Looks(nn.Module):
-    """Reads rows as codes of a table."""
+    """An embedding of integer codes."""
 
     def __init__(self):
         super().__init__()

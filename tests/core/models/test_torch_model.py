@@ -59,7 +59,7 @@ HOST = Linear(WEIGHTS)
 
 
 def small(n_channels=3, n_outputs=4, seed=0):
-    """A network whose answers depend on the mode it is in."""
+    """A network with batch normalization and dropout, whose outputs depend on its mode."""
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(n_channels, 5, 3),
@@ -77,7 +77,7 @@ def raw(module, **params):
 
 
 class Answers(nn.Module):
-    """Answers with whatever a function makes of the pictures' sums."""
+    """Returns a function of the sum of each image."""
 
     def __init__(self, make):
         super().__init__()
@@ -137,7 +137,7 @@ SHARES = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
 
 
 class Table(nn.Module):
-    """Answers with a table that it holds, whatever it is asked."""
+    """Returns the same stored outputs for any input."""
 
     def __init__(self, table):
         super().__init__()
@@ -258,7 +258,7 @@ def test_predict_does_not_copy_module():
 
 
 class Hungry(nn.Module):
-    """Runs out of memory where it gets more rows than it can hold."""
+    """Runs out of memory for batches beyond a limit."""
 
     def __init__(self, most, message="CUDA out of memory. Tried to allocate 20.00 MiB."):
         super().__init__()

@@ -18,7 +18,7 @@ Answer = namedtuple("Answer", "logits aux")
 
 
 class Gives(nn.Module):
-    """Gives whatever a function makes of the batch."""
+    """Returns a function of the batch."""
 
     def __init__(self, make):
         super().__init__()
@@ -29,7 +29,7 @@ class Gives(nn.Module):
 
 
 class Identity(nn.Module):
-    """Gives what it gets."""
+    """Returns its input."""
 
     def forward(self, x):
         return x

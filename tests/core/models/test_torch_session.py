@@ -16,7 +16,7 @@ PICTURES = np.random.default_rng(0).random((3, 6, 6))
 
 
 class Gate(nn.Module):
-    """Says whether it is in training; what stands at its gates waits."""
+    """Returns 1 if it is in training mode when called or when the gate opens."""
 
     def __init__(self):
         super().__init__()
