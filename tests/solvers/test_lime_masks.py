@@ -19,7 +19,7 @@ def test_mask_weights_match_sums_over_sizes(d, width, law):
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("d", [2, 3, 7])
-def test_mask_law_moments_match_enumeration(d, law):
+def test_mask_distribution_moments_match_enumeration(d, law):
     masks = MaskLaw.of(d, 0.25, law)
     cells = list(ref.mask_distribution(d, 0.25, law))
     z, weights = np.array([z for _, z in cells]), np.array([w for w, _ in cells])
@@ -32,7 +32,7 @@ def test_mask_law_moments_match_enumeration(d, law):
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_mask_law_variance_of_1000_players_keeps_digits(law):
+def test_mask_distribution_variance_of_1000_features(law):
     masks, d = MaskLaw.of(1000, 0.25, law), 1000
     sizes = [math.comb(d, k) / 2**d if law == "bernoulli" else float(k < d) / d for k in range(d + 1)]
     weights = [s * ref.mask_kernel(d - k, d) for k, s in enumerate(sizes)]
@@ -41,7 +41,7 @@ def test_mask_law_variance_of_1000_players_keeps_digits(law):
     assert masks.together == pytest.approx(variance / d, rel=1e-13)
 
 
-def test_mask_law_single_player():
+def test_mask_distribution_single_feature():
     masks = MaskLaw.of(1, 0.25, "sizes")
     assert masks.weight == pytest.approx((1.0 + math.exp(-8.0)) / 2.0)
     assert masks.alpha == pytest.approx(1.0 / (1.0 + math.exp(-8.0)))
@@ -49,7 +49,7 @@ def test_mask_law_single_player():
     assert masks.apart == 0.0
 
 
-def test_mask_law_with_vanishing_kernel_weights():
+def test_mask_distribution_with_vanishing_kernel_weights():
     masks = MaskLaw.of(2, 1e-3, "sizes")
     assert masks.weight == 0.0
     assert masks.chances.tolist() == [0.0, 1.0, 0.0]

@@ -103,7 +103,7 @@ def soft_batch():
     )
 
 
-def test_soft_masks_keep_their_arrays_when_the_model_writes_to_them():
+def test_soft_masks_keep_arrays_if_model_writes_to_them():
     class Writes(Composer):
         def predict_masked(self, x, masks, fill, segments):
             found = super().predict_masked(x, masks, fill, segments)

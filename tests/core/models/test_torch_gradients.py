@@ -272,7 +272,7 @@ def test_outputs_that_do_not_exist_are_named(outputs, facts):
         model_of(mlp()).gradients(X, outputs)
 
 
-def test_session_tensors_are_prepared_and_outputs_those_of_predict():
+def test_session_tensor_is_prepared_and_predict_matches():
     model = model_of(linear_on_pixels(), mean=MEAN, std=STD, activation="softmax")
     with model.session() as session:
         inputs = session.tensor(IMAGES, requires_grad=True)
@@ -285,7 +285,7 @@ def test_session_tensors_are_prepared_and_outputs_those_of_predict():
         assert not session.tensor(IMAGES).requires_grad
 
 
-def test_session_leaves_the_callers_tensor_alone_under_in_place_operations():
+def test_session_in_place_operations_leave_input():
     module = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 1))
     with model_of(module).session() as session:
         inputs = session.tensor(X)
@@ -317,7 +317,7 @@ def _fail_in_session(model, error):
 
 
 @pytest.mark.parametrize("error", [KeyError("own"), RuntimeError("own"), KeyboardInterrupt()])
-def test_session_restores_after_an_exception_also_when_nested(error):
+def test_session_restores_after_exception_when_nested(error):
     module = mixed_state(mlp())
     before = state_of(module)
     model = model_of(module)
