@@ -73,7 +73,11 @@ def test_demo_explain_option(tmp_path: Path) -> None:
     assert main(["demo", "-o", str(path), "--quiet", "--explain", "shapley"]) == 0
     (row,) = json.loads(path.read_text(encoding="utf-8"))["rows"]
     (part,) = row["explanations"]
-    assert (part["method"], part["kind"], len(part["values"])) == ("KernelShapExplainer", "additive", 11)
+    assert (part["method"], part["quantity"], len(part["values"])) == (
+        "KernelShapExplainer",
+        "contribution",
+        11,
+    )
 
 
 def test_demo_json_output(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
