@@ -162,6 +162,11 @@ def evaluate(
     DataError
         If there are no rows.
     """
+    if hasattr(source, "shape"):
+        raise TypeError(
+            f"source must be a RowSource or an iterable of tables, got {type(source).__name__}. "
+            "Pass TableRows(table)."
+        )
     if not isinstance(source, RowSource):
         return _evaluate_chunks(predictor, source, reduce, n_outputs, n_jobs, verbose)
     n_workers = effective_n_jobs(n_jobs)

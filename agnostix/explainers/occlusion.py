@@ -18,8 +18,9 @@ from agnostix.core.masking import Background, SegmentMasker, one_hidden_at_a_tim
 from agnostix.core.masking.fills import is_stack
 from agnostix.core.masking.pictures import as_pixels
 from agnostix.core.models import Differentiable
+from agnostix.core.progress import WorkerProgress, run_in_shares
 from agnostix.core.sklearn_compat import Interval, StrOptions
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb import (
     InpaintedWindows,
@@ -344,18 +345,7 @@ class OcclusionExplainer(BackgroundExplainer):
         fills = np.broadcast_to(rows.fill[:, 0], images.shape)
         predictions, hidden = self._predict(images), self._predict(fills)
         pick = partial(selection.pick, predictions=predictions)
-        with self._require_gradients().session() as session:
-            from agnostix.core.models.torch_masks import (
-                learn_mask,  # torch is there, since the model is a module
-            )
-
-            found = [
-                [
-                    learn_mask(session, x, fill, int(output), self._mask_search, self._seed)
-                    for output in outputs
-                ]
-                for x, fill, outputs in zip(images, fills, selection.indices(predictions), strict=True)
-            ]
+        found = self._search_masks(images, fills, selection.indices(predictions))
         scores = {
             name: Detail(np.array([[getattr(one, name) for one in row] for row in found]), ("row", "output"))
             for name in _SCORES
@@ -367,6 +357,28 @@ class OcclusionExplainer(BackgroundExplainer):
             n_model_rows=2 * len(images) + sum(one.n_rows for row in found for one in row),
             details=scores | rows.fill_details(),
         )
+
+    def _search_masks(self, images: Any, fills: Any, outputs: Codes) -> list[list[Any]]:
+        """A learned mask for each image and each of its outputs (n_rows, n_selected)."""
+        from agnostix.core.models.torch_masks import learn_mask  # torch is there: the model is a module
+
+        def learn(progress: WorkerProgress, worker: int, tasks: range) -> list[Any]:
+            learned = []
+            for task in progress.follow(worker, tasks):
+                row, k = divmod(task, outputs.shape[1])
+                one = learn_mask(
+                    session, images[row], fills[row], int(outputs[row, k]), self._mask_search, self._seed
+                )
+                progress.add_rows(worker, one.n_rows)
+                learned.append(one)
+            return learned
+
+        with self._require_gradients().session() as session:
+            (learned,) = run_in_shares(
+                learn, outputs.size, str, size=outputs.size, n_jobs=1, verbose=self.verbose
+            )
+        n_selected = outputs.shape[1]
+        return [learned[start : start + n_selected] for start in range(0, outputs.size, n_selected)]
 
     @property
     def _mask_search(self) -> LearnedMask:
