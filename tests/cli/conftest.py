@@ -1,4 +1,4 @@
-"""A fitted model and a table with strings, as objects and as files."""
+"""A fitted pipeline and a table with strings, as objects and as files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def model(people: pd.DataFrame):
 
 @pytest.fixture
 def files(tmp_path: Path, people: pd.DataFrame, model) -> SimpleNamespace:
-    """The model as .skops and the table as .csv, in a folder of their own."""
+    """The model as .skops and the table as .csv in a temporary folder."""
     found = SimpleNamespace(folder=tmp_path, model=tmp_path / "model.skops", data=tmp_path / "people.csv")
     skops.io.dump(model, found.model)
     people.to_csv(found.data, index=False)

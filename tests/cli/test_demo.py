@@ -10,9 +10,10 @@ import pytest
 from agnostix.cli import main
 from agnostix.cli.demo import TARGET, diabetes, pipeline, write_model, write_table
 from agnostix.cli.loading import load_model, load_table
+from tests.messages import assert_states
 
 
-def test_the_table() -> None:
+def test_diabetes_table() -> None:
     X, y = diabetes()
     assert X.shape == (442, 11)
     assert X["sex"].value_counts().to_dict() == {"coded 1": 235, "coded 2": 207}
@@ -25,15 +26,13 @@ def test_the_table() -> None:
     assert not X.isna().any(axis=None)
 
 
-def test_the_model_has_learned_something() -> None:
+def test_pipeline_r2_on_held_out_rows() -> None:
     X, y = diabetes()
     assert pipeline().fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.3
 
 
 @pytest.mark.parametrize("missing", [(), ("skops",), ("pyarrow",), ("skops", "pyarrow")])
-def test_model_and_table_come_back_from_their_files(
-    tmp_path: Path, without, missing: tuple[str, ...]
-) -> None:
+def test_write_model_and_table_round_trip(tmp_path: Path, without, missing: tuple[str, ...]) -> None:
     for name in missing:
         without(name)
     X, y = diabetes()
@@ -48,7 +47,7 @@ def test_model_and_table_come_back_from_their_files(
     assert list(table["bmi_band"].astype(str)) == list(X["bmi_band"].astype(str))
 
 
-def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_demo_writes_report(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     page = tmp_path / "what-if.html"
     assert main(["demo", "-o", str(page)]) == 0
     out, err = capsys.readouterr()
@@ -62,33 +61,36 @@ def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert list(tmp_path.iterdir()) == [page]
 
 
-def test_the_demo_explains_the_rows_asked_for(tmp_path: Path) -> None:
+def test_demo_row_option(tmp_path: Path) -> None:
     path = tmp_path / "what-if.json"
     assert main(["demo", "-o", str(path), "--quiet", "--row", "5", "--row", "132"]) == 0
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
     assert [row["position"] for row in rows] == [5, 132]
 
 
-def test_the_demo_passes_on_what_explains(tmp_path: Path) -> None:
+def test_demo_explain_option(tmp_path: Path) -> None:
     path = tmp_path / "what-if.json"
     assert main(["demo", "-o", str(path), "--quiet", "--explain", "shapley"]) == 0
     (row,) = json.loads(path.read_text(encoding="utf-8"))["rows"]
     (part,) = row["explanations"]
-    assert (part["method"], part["kind"], len(part["values"])) == ("KernelShapExplainer", "additive", 11)
+    assert (part["method"], part["quantity"], len(part["values"])) == (
+        "KernelShapExplainer",
+        "contribution",
+        11,
+    )
 
 
-def test_the_demo_in_another_format(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_demo_json_output(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     path = tmp_path / "what-if.json"
     assert main(["demo", "-o", str(path), "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     assert json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_the_demo_checks_its_output_first(
+def test_demo_checks_output_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(pd, "cut", lambda *_: pytest.fail("the table was loaded"))
     path = tmp_path / "no" / "x.html"
     assert main(["demo", "-o", str(path)]) == 2
-    message = f"agnostix: error: --output {path}: the folder {path.parent} does not exist.\n"
-    assert capsys.readouterr().err == message
+    assert_states(capsys.readouterr().err, f"--output {path}", f"folder {path.parent} does not exist")

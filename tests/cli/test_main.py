@@ -1,4 +1,4 @@
-"""The command as a user runs it: what is printed, what is written, and the exit status."""
+"""The command line: output, files written and exit status."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from agnostix.cli import main
 from agnostix.cli.arguments import EXPLAINERS
 from agnostix.exceptions import EngineError
+from tests.messages import assert_states
 
 
 @pytest.fixture
@@ -33,12 +34,15 @@ def report(files: SimpleNamespace, capsys: pytest.CaptureFixture):
     return run
 
 
-def _failed(ran: SimpleNamespace, message: str) -> None:
-    assert (ran.status, ran.err) == (2, f"agnostix: error: {message}\n")
+def _failed(ran: SimpleNamespace, *facts: str) -> None:
+    assert ran.status == 2
+    assert ran.err.startswith("agnostix: error: ")
+    assert "Traceback" not in ran.err
+    assert_states(ran.err, *facts)
     assert not ran.page.exists()
 
 
-def test_a_whole_report(report, files: SimpleNamespace) -> None:
+def test_report_with_all_options(report, files: SimpleNamespace) -> None:
     ran = report(
         *("--target", "income", "--by", "sex", "--weight", "weight", "--title", "Pay & <b>hours</b>"),
         *("--what-if", "age=50,hours=41..45", "--what-if", "sex=Female:50%;Male:50%"),
@@ -54,7 +58,7 @@ def test_a_whole_report(report, files: SimpleNamespace) -> None:
     assert sorted(path.name for path in files.folder.iterdir()) == ["model.skops", "out.html", "people.csv"]
 
 
-def test_rows_are_explained_and_told(report) -> None:
+def test_report_row_option_prints_sentences(report) -> None:
     ran = report("--target", "income", "--row", "17", "--row", "3")
     assert (ran.status, ran.err) == (0, "")
     told = [line for line in ran.out.splitlines() if line.startswith("The model gives row ")]
@@ -64,7 +68,7 @@ def test_rows_are_explained_and_told(report) -> None:
 
 
 @pytest.mark.parametrize("explainer", EXPLAINERS)
-def test_rows_are_explained_by_what_was_chosen(report, explainer: str) -> None:
+def test_report_explain_option(report, explainer: str) -> None:
     ran = report("--row", "17", "--explain", explainer)
     method = {
         "occlusion": "OcclusionExplainer",
@@ -76,7 +80,7 @@ def test_rows_are_explained_by_what_was_chosen(report, explainer: str) -> None:
     assert len(re.findall(r"<title>Why row ", page)) == 1
 
 
-def test_of_a_simpler_model_it_is_told_first_how_far_it_may_be_believed(report) -> None:
+def test_report_lime_sentence_starts_with_fidelity(report) -> None:
     ran = report("--row", "17", "--explain", "lime")
     (line,) = [line for line in ran.out.splitlines() if line.startswith("The model gives row ")]
     said = "A simpler model, fitted to the model's answers near the row, follows them "
@@ -85,18 +89,18 @@ def test_of_a_simpler_model_it_is_told_first_how_far_it_may_be_believed(report) 
     )
 
 
-def test_a_row_that_is_not_there(report) -> None:
-    _failed(report("--row", "400"), "--row: There is no row 400: positions run from 0 to 399.")
+def test_report_refuses_unknown_row(report) -> None:
+    _failed(report("--row", "400"), "--row", "no row 400", "positions run from 0 to 399")
 
 
-def test_quiet_prints_nothing(report) -> None:
+def test_report_quiet_prints_nothing(report) -> None:
     ran = report("--quiet")
     assert (ran.status, ran.out, ran.err) == (0, "", "")
     assert ran.page.exists()
 
 
 @pytest.mark.parametrize("suffix", [".pkl", ".joblib"])
-def test_a_pickle_on_parquet(
+def test_report_pickle_and_parquet(
     report, model, people: pd.DataFrame, files: SimpleNamespace, suffix: str
 ) -> None:
     data, path = files.folder / "people.parquet", files.folder / f"m{suffix}"
@@ -106,67 +110,73 @@ def test_a_pickle_on_parquet(
     assert (ran.status, ran.err) == (0, "")
 
 
-def test_markdown(report, files: SimpleNamespace) -> None:
+def test_report_markdown_output(report, files: SimpleNamespace) -> None:
     path = files.folder / "r.md"
     ran = report("--target", "income", "-o", path)
     assert (ran.status, ran.err) == (0, "")
     assert path.read_text(encoding="utf-8").startswith("# ")
 
 
-def test_a_pickle_needs_trust(report, files: SimpleNamespace) -> None:
+def test_report_refuses_untrusted_pickle(report, files: SimpleNamespace) -> None:
     path = files.folder / "m.pkl"
     path.write_bytes(b"")
     _failed(
         report(model=path),
-        f"{path} is a pickle, and loading one runs whatever code is in it. If you made the file, or trust "
-        "who did, add --trust-pickle. The safe way is to save the model as .skops: "
-        "skops.io.dump(model, 'model.skops').",
+        f"{path} is a pickle",
+        "--trust-pickle",
+        "skops.io.dump(model, 'model.skops')",
     )
 
 
-def test_a_scenario_that_cannot_be_read(report) -> None:
+def test_report_refuses_bad_what_if(report) -> None:
     _failed(
         report("--what-if", "age=50,hours=many"),
-        "--what-if: a number is expected after 'hours=', got 'many'; for a level, state its share, as in "
-        "hours=many:0.5\n    age=50,hours=many\n                 ^",
+        "--what-if",
+        "got 'many'",
+        "hours=many:0.5\n    age=50,hours=many\n                 ^\n",
     )
 
 
-def test_a_broken_line(report, files: SimpleNamespace) -> None:
+def test_report_names_broken_csv_line(report, files: SimpleNamespace) -> None:
     lines = files.data.read_text().splitlines()
     lines[7] += ",one too many"
     files.data.write_text("\n".join(lines))
     _failed(
         report(),
-        f"{files.data}, line 8: 6 values, but the header has 5 columns. Mend the line (a text that holds a "
-        "comma stands in double quotes), or delete it.",
+        f"{files.data}, line 8",
+        "6 values",
+        "header has 5 columns",
     )
 
 
-def test_a_missing_column(report, files: SimpleNamespace, people: pd.DataFrame) -> None:
+def test_report_names_missing_column(report, files: SimpleNamespace, people: pd.DataFrame) -> None:
     people.drop(columns="hours").to_csv(files.data, index=False)
     _failed(
         report(),
-        f"{files.data} lacks 1 of the 3 columns that the model needs: hours. "
-        "It has: age, sex, income, weight.",
+        str(files.data),
+        "1 of the 3 columns",
+        "needs: hours.",
+        "has: age, sex, income, weight",
     )
 
 
-def test_a_missing_target(report, files: SimpleNamespace) -> None:
+def test_report_names_missing_target(report, files: SimpleNamespace) -> None:
     _failed(
         report("--target", "pay"),
-        f"--target 'pay' is not a column of {files.data}. It has: age, hours, sex, income, weight.",
+        "--target 'pay'",
+        str(files.data),
+        "age, hours, sex, income, weight",
     )
 
 
-def test_a_single_row(report, files: SimpleNamespace, people: pd.DataFrame) -> None:
+def test_report_refuses_single_row(report, files: SimpleNamespace, people: pd.DataFrame) -> None:
     people.head(1).to_csv(files.data, index=False)
     ran = report("--target", "income")
     assert ran.status == 2
     assert "a single row" in ran.err
 
 
-def test_a_target_out_of_reach(report) -> None:
+def test_report_infeasible_what_if_is_reported(report) -> None:
     ran = report("--what-if", "age=500")
     # That a scenario cannot be reached is a finding to be read in the report, and no reason to lose the rest.
     assert (ran.status, ran.err) == (0, "")
@@ -183,7 +193,7 @@ def test_a_target_out_of_reach(report) -> None:
         (KeyboardInterrupt(), 130, "agnostix: interrupted; nothing was written\n"),
     ],
 )
-def test_errors_have_no_traceback(
+def test_main_errors_print_no_traceback(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
     error: BaseException,
@@ -198,7 +208,7 @@ def test_errors_have_no_traceback(
     assert capsys.readouterr() == ("", message)
 
 
-def test_a_defect_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_main_internal_error_keeps_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agnostix.cli.run.run_report", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["report", "m.skops", "d.csv"])
@@ -214,7 +224,7 @@ def test_a_defect_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -
         (["report", "m.skops", "d.csv", "--by"], "argument --by: expected one argument"),
     ],
 )
-def test_usage_errors(capsys: pytest.CaptureFixture, argv: list[str], message: str) -> None:
+def test_main_usage_errors(capsys: pytest.CaptureFixture, argv: list[str], message: str) -> None:
     assert main(argv) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -223,18 +233,18 @@ def test_usage_errors(capsys: pytest.CaptureFixture, argv: list[str], message: s
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["report", "--help"], ["demo", "--help"]])
-def test_help(capsys: pytest.CaptureFixture, argv: list[str]) -> None:
+def test_main_help(capsys: pytest.CaptureFixture, argv: list[str]) -> None:
     assert main(argv) == 0
     assert capsys.readouterr().out.startswith("usage: agnostix")
 
 
-def test_as_a_module() -> None:
+def test_main_as_module_prints_version() -> None:
     command = [sys.executable, "-W", "error", "-m", "agnostix", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"agnostix {version('agnostix')}\n"
 
 
-def test_the_model_is_written_as_rules(report) -> None:
+def test_report_mimic_option(report) -> None:
     ran = report("--mimic", "4")
     assert (ran.status, ran.err) == (0, "")
     assert "\nA tree of " in ran.out

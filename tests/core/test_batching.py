@@ -23,7 +23,7 @@ def plan(n_rows, draws, n_columns=5, n_outputs=1, n_kept=2, merges=False, n_work
 @pytest.mark.parametrize("draws", [[1], [1, 5], [1, 7, 7, 2, 100, 1]])
 @pytest.mark.parametrize("n_workers", [1, 3])
 @pytest.mark.parametrize("merges", [False, True])
-def test_every_mask_is_in_one_slice(memory, n_rows, draws, n_workers, merges):
+def test_plan_puts_every_mask_in_one_slice(memory, n_rows, draws, n_workers, merges):
     with config_context(working_memory=memory):
         batches = plan(n_rows, draws, merges=merges, n_workers=n_workers)
     np.testing.assert_array_equal(
@@ -37,7 +37,7 @@ def test_every_mask_is_in_one_slice(memory, n_rows, draws, n_workers, merges):
 @pytest.mark.parametrize("memory", [0.001, 0.01, 0.1, 1, 8])
 @pytest.mark.parametrize("n_columns", [1, 10, 784])
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_calls_stay_within_their_share_of_the_memory(memory, n_columns, n_workers):
+def test_plan_batches_stay_within_working_memory(memory, n_columns, n_workers):
     draws = np.array([1] + [30] * 20)
     with config_context(working_memory=memory):
         batches = plan(40, draws, n_columns, n_workers=n_workers)
@@ -49,7 +49,7 @@ def test_calls_stay_within_their_share_of_the_memory(memory, n_columns, n_worker
     assert batches.capacity or batches.n_rows == 1
 
 
-def test_many_rows_under_one_mask_go_before_few_rows_under_many():
+def test_plan_prefers_many_rows_per_mask():
     with config_context(working_memory=1):
         batches = plan(10_000, [1, 9, 9, 4, 5], 4)
     most = 2**20 // (5 * 8 * 4)
@@ -57,21 +57,21 @@ def test_many_rows_under_one_mask_go_before_few_rows_under_many():
     assert batches.masks == (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 5))
 
 
-def test_few_rows_go_under_many_masks():
+def test_plan_few_rows_take_many_masks():
     with config_context(working_memory=5 * 8 * 10 / 2**20):
         batches = plan(1, [1, 5, 4, 1, 20, 2], 1, n_kept=1)
     assert batches.masks == (slice(0, 3), slice(3, 4), slice(4, 5), slice(5, 6))
     assert batches.capacity == 0
 
 
-def test_what_is_kept_counts_towards_the_memory():
+def test_plan_counts_kept_results_as_memory():
     with config_context(working_memory=1):
         batches = plan(10_000, [1] * 64, 4, n_kept=16)
     assert batches.n_rows == 2**20 // (8 * 64 * 16)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 8])
-def test_where_equal_rows_are_looked_for_no_setting_changes_which(n_outputs):
+def test_plan_merging_slices_ignore_memory_and_workers(n_outputs):
     draws = [100] * 3000
     plans = []
     for memory in (0.001, 1, 1024):
@@ -82,18 +82,18 @@ def test_where_equal_rows_are_looked_for_no_setting_changes_which(n_outputs):
     assert MERGED_NUMBERS - 100 * n_outputs < sizes[0] <= MERGED_NUMBERS
 
 
-def test_without_a_setting_256_mb_and_parts_that_suit_the_caches():
+def test_batch_rows_default_limits():
     assert batch_rows(10, 1, 1) == BATCH_BYTES // (5 * 8 * 10)
     with config_context(working_memory=100_000):
         assert batch_rows(10, 1, 1) == BATCH_BYTES // (5 * 8 * 10)
     assert batch_rows(10, 1, 64) == MAX_BYTES // 64 // (5 * 8 * 10)
 
 
-def test_wide_predictions_make_batches_small():
+def test_batch_rows_shrink_for_many_outputs():
     assert batch_rows(10, 1000, 1) == BATCH_BYTES // (5 * 8 * 1000)
 
 
-def test_a_single_row_is_shared_by_masks():
+def test_plan_single_row_is_split_by_masks():
     with config_context(working_memory=0):
         batches = plan(1, [5] * 7, n_workers=3)
     assert len(batches.masks) == 7
@@ -102,7 +102,7 @@ def test_a_single_row_is_shared_by_masks():
 
 @pytest.mark.parametrize("n_tasks", [1, 2, 3, 7, 10])
 @pytest.mark.parametrize("n_workers", [1, 2, 3, 20])
-def test_each_worker_gets_neighbours_and_none_gets_nothing(n_tasks, n_workers):
+def test_split_evenly_gives_consecutive_tasks(n_tasks, n_workers):
     shares = split_evenly(n_tasks, n_workers)
     assert [task for share in shares for task in share] == list(range(n_tasks))
     assert len(shares) == min(n_workers, n_tasks)

@@ -1,4 +1,4 @@
-"""A bar for those who wait, nobody else; and who was at work when a worker died."""
+"""Progress bars, and the progress of each worker."""
 
 import inspect
 import os
@@ -59,7 +59,7 @@ def run(n_jobs=1, verbose=1):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_bar_appears_in_a_terminal_when_work_takes_longer_than_the_delay(n_jobs, monkeypatch):
+def test_bar_appears_in_terminal_after_delay(n_jobs, monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0.05)
     with Terminal() as terminal:
         found, n_model_rows = run(n_jobs)
@@ -71,7 +71,7 @@ def test_bar_appears_in_a_terminal_when_work_takes_longer_than_the_delay(n_jobs,
     np.testing.assert_array_equal(found[:, 0], X[:, 0])
 
 
-def test_bar_does_not_appear_when_work_is_done_before_the_delay():
+def test_bar_absent_before_delay():
     with Terminal() as terminal:
         run()
     assert terminal.text == ""
@@ -84,13 +84,13 @@ def test_verbose_0_shows_nothing(monkeypatch):
     assert terminal.text == ""
 
 
-def test_bar_does_not_appear_where_nobody_is_there_to_see_it(capfd, monkeypatch):
+def test_bar_absent_without_terminal(capfd, monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0.05)
     run()
     assert capfd.readouterr() == ("", "")
 
 
-def test_one_bar_counts_all_evaluations_that_are_run_under_it(monkeypatch):
+def test_bar_counts_several_evaluations(monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0.05)
     with Terminal() as terminal, ProgressBar(60, 1) as bar:
         run(verbose=bar)
@@ -101,7 +101,7 @@ def test_one_bar_counts_all_evaluations_that_are_run_under_it(monkeypatch):
     assert "40 model rows" in terminal.text
 
 
-def test_bar_of_chunks_counts_rows_without_a_forecast(monkeypatch):
+def test_bar_of_chunks_counts_rows_without_forecast(monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0.05)
     with Terminal() as terminal, config_context(working_memory=0):
         evaluate(as_predictor(slow), (X[j : j + 5] for j in (0, 5, 10, 15)), n_outputs=1)
@@ -109,7 +109,7 @@ def test_bar_of_chunks_counts_rows_without_a_forecast(monkeypatch):
     assert "%" not in terminal.text
 
 
-def test_bar_is_closed_when_the_model_fails(monkeypatch):
+def test_bar_is_closed_when_model_fails(monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0.01)
 
     def fails(given):
@@ -123,7 +123,7 @@ def test_bar_is_closed_when_the_model_fails(monkeypatch):
     assert terminal.text.endswith("\n")
 
 
-def test_widget_is_chosen_in_a_notebook_that_has_widgets(monkeypatch):
+def test_bar_class_is_widget_in_notebook(monkeypatch):
     class Shell:
         config = MappingProxyType({"IPKernelApp": {}})
 
@@ -138,7 +138,7 @@ def test_widget_is_chosen_in_a_notebook_that_has_widgets(monkeypatch):
         assert progress._bar_class().__module__ == module
 
 
-def test_importing_warns_of_nothing_without_ipywidgets():
+def test_import_without_ipywidgets_does_not_warn():
     code = """
         import sys
         import warnings
@@ -158,14 +158,14 @@ def double(progress, worker, share):
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_shares_come_back_in_order(backend, n_jobs):
+def test_run_in_shares_keeps_order(backend, n_jobs):
     with parallel_config(backend):
         shares = run_in_shares(double, 5, str, size=5, n_jobs=n_jobs, verbose=0)
     assert [one for share in shares for one in share] == [0, 2, 4, 6, 8]
     assert len(shares) == n_jobs
 
 
-def test_counts_are_those_of_each_worker(tmp_path):
+def test_worker_progress_counts_per_worker(tmp_path):
     counting = WorkerProgress(2, str(tmp_path / "counts"))
     assert list(counting.follow(1, range(3, 6))) == [3, 4, 5]
     tasks = counting.follow(0, range(3))
@@ -174,7 +174,7 @@ def test_counts_are_those_of_each_worker(tmp_path):
     np.testing.assert_array_equal(counting.counts, [[1, 0, 7], [0, 3, 0]])
 
 
-def test_counts_of_a_worker_on_another_machine_are_lost_and_nothing_else(tmp_path):
+def test_worker_progress_without_file_still_runs(tmp_path):
     path = tmp_path / "counts"
     counting = WorkerProgress(2, str(path))
     path.unlink()

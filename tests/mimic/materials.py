@@ -1,4 +1,4 @@
-"""Small materials to grow on."""
+"""Small training tables for surrogate trees."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def answered(numbers, seed=0, n_outputs=2):
 
 
 def material(X, n_real=None, seed=0, n_outputs=2, shares=False):
-    """All rows of a table, of which the last may count as drawn from the first."""
+    """Rows of a table; the last may count as synthetic, made from the first."""
     features, numbers = read(X)
     answers = answered(numbers, seed, n_outputs)
     if shares:

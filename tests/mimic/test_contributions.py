@@ -1,4 +1,4 @@
-"""What features add along paths, and its error, against plain loops."""
+"""Path contributions and their standard errors against loops."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.reference import mimic as reference
 
 @pytest.mark.parametrize(("n_real", "n"), [(60, 60), (40, 100)])
 @pytest.mark.parametrize("kind", ["soft", "hard"])
-def test_values_and_errors_are_those_of_plain_loops(kind, n_real, n):
+def test_contributions_match_reference(kind, n_real, n):
     one = material(TABLES["pandas"](n), n_real, shares=True)
     if n > n_real:
         one.parent[-3:] = -1  # made from none: each tells by itself
@@ -35,7 +35,7 @@ def test_values_and_errors_are_those_of_plain_loops(kind, n_real, n):
                 np.testing.assert_allclose(found.std_errors[k, place, j], error, atol=1e-12)
 
 
-def test_they_sum_to_the_leaf_less_the_root():
+def test_contributions_sum_to_leaf_minus_root():
     one = material(TABLES["pandas"](80))
     tree = Growth("soft", 10, 1, ("a", "b")).grown(one, np.arange(80)).tree
     found = Contributions.of(tree, one, np.arange(80), one.answers)
@@ -45,8 +45,8 @@ def test_they_sum_to_the_leaf_less_the_root():
     assert errors.shape == values.shape == (80, 8, 2)
 
 
-def test_errors_are_those_of_other_rows():
-    """Given the splits, means over rows drawn again and again spread as the errors say."""
+def test_contributions_std_errors_match_bootstrap():
+    """Given the splits, standard errors match the spread over bootstrap samples."""
     rng = np.random.default_rng(0)
     one = material(TABLES["pandas"](400))
     tree = Growth("soft", 3, 1, ("a", "b")).grown(one, np.arange(400)).tree

@@ -1,4 +1,4 @@
-"""Rows that choose are not those that report; what is told of leaves and sizes."""
+"""Cross-fitting, held-out rows, tables of leaves and sizes, stability."""
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ def copy_of(one, crossed, monkeypatch=None):
 
 
 @pytest.mark.parametrize("crossed", [True, False])
-def test_answers_of_a_part_change_nothing_that_is_said_of_it(crossed, monkeypatch):
+def test_fidelity_of_fold_ignores_outputs_of_fold(crossed, monkeypatch):
     one = rows()
     first, division, _ = copy_of(one, crossed, monkeypatch)
     part = first.tested[division.part[first.tested] == 0]
@@ -63,7 +63,7 @@ def test_answers_of_a_part_change_nothing_that_is_said_of_it(crossed, monkeypatc
         assert again.fidelity.label < first.fidelity.label
 
 
-def test_parts_take_turns_or_are_set_aside(monkeypatch):
+def test_split_cross_fits_few_and_holds_out_many(monkeypatch):
     few = Division.of(103, 0)
     assert (few.n_parts, few.crossed, few.source, few.set_aside) == (5, True, "cross-fitted", set())
     assert few.tests == [(k, {k}) for k in range(5)]
@@ -77,7 +77,7 @@ def test_parts_take_turns_or_are_set_aside(monkeypatch):
 
 
 @pytest.mark.parametrize("crossed", [True, False])
-def test_leaves_and_sizes_are_told_by_rows_that_trees_did_not_see(crossed, monkeypatch):
+def test_leaves_frame_and_path_use_held_out_rows(crossed, monkeypatch):
     copy, _division, one = copy_of(rows(), crossed, monkeypatch)
     told, tree = leaves_frame(copy, ["p", "q", "r"]), copy.grown.tree
     assert list(told.index) == list(tree.leaves)
@@ -110,7 +110,7 @@ def test_leaves_and_sizes_are_told_by_rows_that_trees_did_not_see(crossed, monke
     assert int(sizes.loc[sizes["chosen"], "leaves"].iloc[0]) == tree.leaves.size
 
 
-def test_what_is_set_aside_is_grown_on_by_nothing(monkeypatch):
+def test_held_out_rows_are_never_grown_on(monkeypatch):
     copy, division, one = copy_of(rows(), False, monkeypatch)
     assert (one.fold[copy.rows] != 0).all()
     np.testing.assert_array_equal(copy.tested, np.flatnonzero(division.part == 0))
@@ -118,7 +118,7 @@ def test_what_is_set_aside_is_grown_on_by_nothing(monkeypatch):
     np.testing.assert_array_equal(copy.copies, tree.values[tree.apply_read(one.numbers[copy.tested])])
 
 
-def test_trees_grown_again_are_compared():
+def test_stability_compares_refitted_trees():
     copy, _, _one = copy_of(rows(), True)
     found = stability_of(copy, 4, seed=0)
     assert found.n_refits == found.leaves.size == 4
@@ -130,7 +130,7 @@ def test_trees_grown_again_are_compared():
     assert stability_of(copy, 4, seed=1).r2 != found.r2
 
 
-def test_a_model_of_one_rule_is_stable():
+def test_stability_of_single_rule_model():
     one = rows()
     one.answers[:] = np.where(one.numbers[:, [0]] > 0, [0.9, 0.1, 0.0], [0.0, 0.2, 0.8])
     found = stability_of(copy_of(one, True)[0], 5, seed=0)

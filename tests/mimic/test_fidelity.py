@@ -1,4 +1,4 @@
-"""Measures of fidelity against plain loops, and intervals against what they promise."""
+"""Fidelity measures and intervals against reference formulas."""
 
 import numpy as np
 import pytest
@@ -13,16 +13,16 @@ def shares(seed, n=40, n_outputs=3):
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 5), (5, 5), (3, 7), (29, 30), (1, 1), (50, 120)])
-def test_intervals_are_where_tails_have_a_fortieth(hits, n):
+def test_clopper_pearson_matches_reference(hits, n):
     np.testing.assert_allclose(clopper_pearson(hits, n), reference.clopper_pearson(hits, n), atol=1e-9)
 
 
-def test_of_nothing_nothing_is_known():
+def test_clopper_pearson_without_rows():
     assert clopper_pearson(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_measures_are_those_of_plain_loops(seed):
+def test_measured_matches_reference(seed):
     answers, copies = shares(seed), shares(seed + 10)
     copies[0] = [1.0, 0.0, 0.0]
     found = measured(answers, copies, True, "given")
@@ -42,7 +42,7 @@ def test_measures_are_those_of_plain_loops(seed):
     assert (found.n_rows, found.n_effective, found.source) == (40, 40.0, "given")
 
 
-def test_errors_of_r2_are_those_of_leaving_rows_out():
+def test_r2_std_error_matches_jackknife():
     answers, copies = shares(0, 400), shares(1, 400)
     kept = [np.delete(np.arange(400), k) for k in range(400)]
     left = np.array([r2_of(answers[rows], copies[rows])[0] for rows in kept])
@@ -51,7 +51,7 @@ def test_errors_of_r2_are_those_of_leaving_rows_out():
     assert r2_of(answers, copies, 4.0)[1] == pytest.approx(2 * r2_of(answers, copies)[1])
 
 
-def test_fewer_effective_rows_make_wider_intervals():
+def test_measured_inflation_widens_intervals():
     answers, copies = shares(0, 200), shares(0, 200) ** 1.5
     copies /= copies.sum(axis=1, keepdims=True)
     copies[:20] = copies[:20, ::-1]
@@ -61,13 +61,13 @@ def test_fewer_effective_rows_make_wider_intervals():
     assert wide.r2_std_error == pytest.approx(1.5 * plain.r2_std_error)
 
 
-def test_numbers_have_no_labels_and_no_divergence():
+def test_measured_regression_has_no_label_and_kl():
     found = measured(np.arange(5.0)[:, None], np.zeros((5, 1)), False, "given")
     assert (found.label, found.label_low, found.label_high, found.kl, found.kl_std_error) == (None,) * 5
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.0])
-def test_answers_that_do_not_vary_are_explained(value):
+def test_r2_of_constant_output_is_one(value):
     assert r2_of(np.full((9, 1), value), np.full((9, 1), value * (1 + 1e-16))) == (1.0, 0.0)
 
 
@@ -75,9 +75,9 @@ def test_answers_that_do_not_vary_are_explained(value):
     ("answers", "are"),
     [([[0.2, 0.8]], True), ([[0.2, 0.7]], False), ([[-0.5, 1.5]], False), ([[1.0]], False)],
 )
-def test_probabilities_are_known_by_their_sum(answers, are):
+def test_is_probabilities(answers, are):
     assert is_probabilities(np.array(answers)) is are
 
 
-def test_scores_of_classes_that_are_no_probabilities_have_no_divergence():
+def test_measured_scores_have_no_kl():
     assert measured(np.array([[2.0, -1.0], [0.0, 3.0]]), np.zeros((2, 2)), True, "given").kl is None

@@ -1,4 +1,4 @@
-"""Orders of labels, targets and growth against brute force."""
+"""Orders of labels, soft and hard targets and growth against brute force."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from tests.reference import mimic as reference
 
 
 @given(seed=st.integers(0, 10**6))
-def test_with_one_output_no_set_of_labels_parts_better(seed):
+def test_level_ranks_single_output_splits_optimally(seed):
     rng = np.random.default_rng(seed)
     n_levels = int(rng.integers(2, 6))
     codes = np.concatenate([np.arange(n_levels), rng.integers(n_levels, size=12)]).astype(float)
@@ -30,7 +30,7 @@ def test_with_one_output_no_set_of_labels_parts_better(seed):
     np.testing.assert_allclose(found, reference.best_two_sets(codes, answers, weights, n_levels), atol=1e-12)
 
 
-def test_the_order_is_that_of_the_first_principal_component():
+def test_level_ranks_follow_first_principal_component():
     rng = np.random.default_rng(0)
     codes, answers = rng.integers(5, size=200).astype(float), rng.normal(size=(200, 3))
     answers += np.outer([0.0, 3.0, 1.0, 2.0, 4.0], [1.0, -1.0, 0.5])[codes.astype(int)]
@@ -42,7 +42,7 @@ def test_the_order_is_that_of_the_first_principal_component():
     assert list(ranks) in [list(np.argsort(np.argsort(one))) for one in (scores, -scores)]
 
 
-def test_labels_of_no_row_have_no_rank():
+def test_level_ranks_of_absent_labels_are_nan():
     ranks = level_ranks(np.array([2.0, 0.0, np.nan]), np.array([[1.0], [3.0], [9.0]]), np.ones(3), 4)
     np.testing.assert_array_equal(ranks, [1.0, np.nan, 0.0, np.nan])
     np.testing.assert_array_equal(seen_order(ranks), [2, 0])
@@ -57,7 +57,7 @@ def numbers_and_shares(n=200, n_outputs=3, seed=0):
 
 
 @pytest.mark.parametrize("n_outputs", [2, 3])
-def test_soft_targets_are_a_regression_on_probabilities(n_outputs):
+def test_growth_soft_matches_sklearn_regressor(n_outputs):
     X, one = numbers_and_shares(n_outputs=n_outputs)
     tree = Growth("soft", 10, 1, ("p", "q", "r")[:n_outputs]).grown(one, np.arange(200)).tree
     own = DecisionTreeRegressor(max_leaf_nodes=10, random_state=0).fit(
@@ -69,7 +69,7 @@ def test_soft_targets_are_a_regression_on_probabilities(n_outputs):
 
 
 @pytest.mark.parametrize("n_outputs", [2, 3])
-def test_hard_targets_are_a_classification_by_the_gini_index(n_outputs):
+def test_growth_hard_matches_sklearn_classifier(n_outputs):
     X, one = numbers_and_shares(n_outputs=n_outputs)
     tree = Growth("hard", 10, 1, ("p", "q", "r")[:n_outputs]).grown(one, np.arange(200)).tree
     own = DecisionTreeClassifier(max_leaf_nodes=10, random_state=0).fit(
@@ -78,7 +78,7 @@ def test_hard_targets_are_a_classification_by_the_gini_index(n_outputs):
     np.testing.assert_allclose(tree.values[tree.apply(X)], own.predict_proba(X.to_numpy()), atol=1e-12)
 
 
-def test_drawn_rows_weigh_four_times_as_much_as_given_ones_together():
+def test_synthetic_rows_weigh_four_times_observed():
     one = material(pd.DataFrame({"x": np.arange(50.0)}), n_real=10)
     weights = one.weights(np.arange(50))
     assert (weights[:10] == 1.0).all()
@@ -87,7 +87,7 @@ def test_drawn_rows_weigh_four_times_as_much_as_given_ones_together():
 
 
 def drawn_beyond(given, n_drawn=40):
-    """Answers that jump where no row is given, and a little where some are."""
+    """Outputs with a large step beyond the observed rows and a small one among them."""
     X = pd.DataFrame({"x": [*given, *np.linspace(2, 9, n_drawn)]})
     features, numbers = read(X)
     answers = (numbers > 5).astype(float) * 10 + (numbers > 0.5)
@@ -96,7 +96,7 @@ def drawn_beyond(given, n_drawn=40):
     return own.joined(numbers[n:], answers[n:], np.full(n_drawn, -1))
 
 
-def test_splits_beyond_all_given_rows_give_way_to_those_among_them():
+def test_growth_splits_among_observed_rows():
     one = drawn_beyond([0.0, 1.0])
     tree = Growth("soft", 8, 1, ("y",)).grown(one, np.arange(42)).tree
     assert tree.n_real[tree.leaves].tolist() == [1, 1]
@@ -108,14 +108,14 @@ def test_splits_beyond_all_given_rows_give_way_to_those_among_them():
     )
 
 
-def test_given_rows_that_are_alike_are_one_leaf():
+def test_growth_equal_observed_rows_are_one_leaf():
     tree = Growth("soft", 8, 1, ("y",)).grown(drawn_beyond([1.0, 1.0, 1.0]), np.arange(43)).tree
     assert tree.n_nodes == 1
 
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
 @pytest.mark.parametrize("seed", range(4))
-def test_all_leaves_have_given_rows_and_tell_of_all_of_theirs(make, seed):
+def test_growth_every_leaf_has_observed_rows(make, seed):
     X, n_real = make(200), 15
     one = material(X, n_real, seed=seed)
     own = Growth("soft", 12, 1, ("a", "b")).grown(one, np.arange(200))
@@ -130,13 +130,13 @@ def test_all_leaves_have_given_rows_and_tell_of_all_of_theirs(make, seed):
 
 
 @pytest.mark.parametrize("leaves", [1, 2, 5])
-def test_no_more_leaves_than_are_wanted(leaves):
+def test_growth_max_leaf_nodes(leaves):
     one = material(pd.DataFrame({"x": np.random.default_rng(0).normal(size=300)}), n_real=100)
     tree = Growth("soft", leaves, 1, ("a", "b")).grown(one, np.arange(300)).tree
     assert tree.leaves.size == leaves
 
 
-def test_leaves_hold_as_many_rows_as_are_asked_for():
+def test_growth_min_samples_leaf():
     _, one = numbers_and_shares()
     tree = Growth("soft", 16, 20, ("p", "q", "r")).grown(one, np.arange(200)).tree
     assert tree.n_real[tree.leaves].min() >= 20

@@ -1,4 +1,4 @@
-"""The cost-complexity path against scikit-learn and plain loops; who stands in; what is chosen."""
+"""Cost-complexity pruning against scikit-learn and loops, and the choice of a tree."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ def grown(seed, leaves=14, n=150):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_prices_are_those_of_scikit_learn_and_of_plain_loops(seed):
+def test_weakest_links_match_sklearn_and_reference(seed):
     own, one = grown(seed)
     tree, steps = own.tree, price_steps(weakest_links(own.tree))[0]
     path = reference.pruning_path(tree.left, tree.right, tree.loss / tree.weight[0])
@@ -36,7 +36,7 @@ def test_prices_are_those_of_scikit_learn_and_of_plain_loops(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_smaller_tree_answers_as_the_stand_ins_of_the_larger(seed):
+def test_reduced_tree_matches_ancestors_of_larger(seed):
     own, one = grown(seed)
     X, prices = TABLES["pandas"](150), weakest_links(own.tree)
     for step in price_steps(prices)[0]:
@@ -69,7 +69,7 @@ class Tried:
         return scores(self._hits, [self._nearby] * len(self._hits))
 
 
-def test_what_labels_cannot_tell_apart_is_told_by_answers():
+def test_best_way_breaks_label_ties_by_r2():
     first = [Tried([1] * 15 + [0], 0.5, 0.5)]
     near = [Tried([1] * 13 + [0] * 3, 0.1, 0.1)]  # two labels of sixteen: 1.46 standard errors
     far = [Tried([1] * 5 + [0] * 11, 0.0, 0.0)]
@@ -81,14 +81,14 @@ def test_what_labels_cannot_tell_apart_is_told_by_answers():
     assert near[0].scores().is_as_good(first[0].scores(), 2.0) == (True, True)
 
 
-def test_rows_drawn_nearby_tell_between_ways_that_draw_the_same():
+def test_best_way_breaks_ties_by_synthetic_rows():
     one, other = [Tried([1] * 4, 0.1, 0.5)], [Tried([1] * 4, 0.2, 0.3)]
     assert best_way([one, other], ["bootstrap"] * 2, "label") == 1
     assert best_way([one, other], ["none", "bootstrap"], "label") == 0
     assert best_way([one, one, other], ["none", "bootstrap", "bootstrap"], "r2") == 0
 
 
-def test_a_tree_is_pruned_to_where_others_are_as_good():
+def test_pruning_one_standard_error_rule():
     rng = np.random.default_rng(0)
     x = rng.uniform(size=400)
     X = pd.DataFrame({"x": x, "noise": rng.normal(size=400)})
@@ -105,7 +105,7 @@ def test_a_tree_is_pruned_to_where_others_are_as_good():
     assert 1 + int((np.isfinite(prices) & (prices > smallest(prices, trials))).sum()) == 2
 
 
-def test_kin_are_averaged_with_the_row_they_were_drawn_from():
+def test_scores_average_synthetic_rows_with_parent():
     found = scores([1, 0, 1, 1], [1.0, 2.0, 3.0, 4.0]).within(
         np.array([0, 1, 1, 0]), np.array([1.0, 1.0, 2.0, 1.0])
     )

@@ -1,4 +1,4 @@
-"""Rules against scikit-learn's tree and against a walk in plain loops."""
+"""Rule trees against scikit-learn's tree and loops."""
 
 from datetime import date
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agnostix.exceptions import DataError
 from agnostix.mimic import Growth, RuleFeature, ranked
 from agnostix.mimic.growth import _float64_cut
+from tests.messages import refuses
 from tests.mimic.materials import TABLES, material, small_tree
 from tests.reference import mimic as reference
 
@@ -28,7 +29,7 @@ def arrays(tree):
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
 @pytest.mark.parametrize(("n_real", "leaves"), [(None, 12), (40, 12), (None, 1), (None, 60), (7, 30)])
-def test_rows_come_to_the_leaves_that_scikit_learn_and_a_walk_find(make, n_real, leaves):
+def test_rule_tree_apply_matches_sklearn_and_reference(make, n_real, leaves):
     X = make(150)
     one, own = grown(X, n_real, leaves)
     found = one.tree.apply(X)
@@ -42,7 +43,7 @@ def test_rows_come_to_the_leaves_that_scikit_learn_and_a_walk_find(make, n_real,
 
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
-def test_each_row_meets_the_conditions_of_its_leaf_and_of_no_other(make):
+def test_rule_tree_conditions_hold_in_own_leaf_only(make):
     X = make(120)
     one, own = grown(X, 60, 15)
     tree, found = one.tree, one.tree.apply(X)
@@ -55,7 +56,7 @@ def test_each_row_meets_the_conditions_of_its_leaf_and_of_no_other(make):
         np.testing.assert_array_equal(meets, found == leaf)
 
 
-def test_what_is_told_of_nodes_is_counted_from_their_rows():
+def test_rule_tree_node_statistics_match_rows():
     X = TABLES["pandas"](150)
     one, own = grown(X, 50, 10)
     tree, at, weights = one.tree, one.tree.apply(X), own.weights(np.arange(150))
@@ -72,7 +73,7 @@ def test_what_is_told_of_nodes_is_counted_from_their_rows():
 
 
 @given(cut=st.floats(-1e30, 1e30), near=st.integers(-3, 3))
-def test_cuts_in_double_precision_are_those_in_single(cut, near):
+def test_float64_cut_matches_float32_cut(cut, near):
     own = _float64_cut(cut)
     for start in (cut, own):
         x = start
@@ -81,11 +82,11 @@ def test_cuts_in_double_precision_are_those_in_single(cut, near):
         assert (x <= own) == (np.float32(x) <= cut)
 
 
-def test_an_infinite_cut_stays_so():
+def test_float64_cut_infinite():
     assert _float64_cut(np.inf) == np.inf
 
 
-def test_labels_that_were_not_seen_go_where_missing_ones_do():
+def test_rule_tree_unseen_label_goes_with_missing():
     X = TABLES["pandas"](100)
     one, _ = grown(X, leaves=20)
     strange, gone = X.copy(), X.copy()
@@ -111,35 +112,33 @@ def test_labels_that_were_not_seen_go_where_missing_ones_do():
         ("span", pd.to_timedelta([1, 3], "D"), [0.0, 1.0], ["span <= 2 days", "span > 2 days"]),
     ],
 )
-def test_rules_in_words(column, values, answers, rules):
+def test_rule_text(column, values, answers, rules):
     X = pd.DataFrame({column: pd.Series(values)})
     tree = small_tree(X, answers)
     assert [tree.rule(leaf).strip("()") for leaf in tree.leaves] == rules
 
 
-def test_dates_of_polars_in_words():
+def test_rule_text_of_polars_dates():
     X = pl.DataFrame({"day": [date(2020, 1, 1), date(2020, 1, 3)]})
     tree = small_tree(X, [0.0, 1.0])
     assert [tree.rule(leaf) for leaf in tree.leaves] == ["day <= 2020-01-02", "day > 2020-01-02"]
     assert tree.rule(0) == "any row"
 
 
-def test_a_number_between_two_bounds_is_told_at_once():
+def test_rule_text_merges_two_bounds():
     X = pd.DataFrame({"x": np.arange(9.0)})
     tree = small_tree(X, [0, 0, 0, 5, 5, 5, 1, 1, 1], 3)
     assert [tree.rule(leaf) for leaf in tree.leaves] == ["x <= 2.5", "2.5 < x <= 5.5", "x > 5.5"]
 
 
 @pytest.mark.parametrize("value", [np.inf, 1e39])
-def test_numbers_that_single_precision_cannot_hold_are_refused(value):
+def test_rule_feature_refuses_infinite_and_beyond_float32(value):
     feature = RuleFeature.learn("x", pd.Series([1.0, 2.0]))
-    with pytest.raises(
-        DataError, match=r"^Column 'x' holds infinite values, or numbers beyond 3.403e\+38, which"
-    ):
+    with refuses(DataError, "'x'", "infinite values", "beyond 3.403e+38"):
         feature.read(pd.Series([value]))
 
 
-def test_columns_without_any_value_are_never_asked_about():
+def test_rule_tree_never_splits_on_empty_column():
     X = pd.DataFrame(
         {"gone": [np.nan] * 20, "x": np.arange(20.0), "none": pd.Series([None] * 20, dtype=object)}
     )

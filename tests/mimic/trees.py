@@ -1,4 +1,4 @@
-"""Trees of every kind, and rows for them."""
+"""Random trees and tables for exports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def table_of(n_rows: int, seed: int, hostile: bool = False) -> pd.DataFrame:
 
 
 def random_tree(table: pd.DataFrame, n_leaves: int, seed: int, n_outputs: int = 2) -> RuleTree:
-    """A tree whose splits are drawn, not fitted."""
+    """A tree with random splits."""
     rng = np.random.default_rng(seed)
     features = tuple(RuleFeature.learn(str(name), column) for name, column in columns(table).items())
     numbers = [

@@ -13,7 +13,7 @@ def sampled(varies, n_pairs, evaluates_empty=False):
 
 
 @given(varying, st.booleans())
-def test_every_coalition_of_those_that_vary_is_asked_about_once(varies, evaluates_empty):
+def test_plan_lists_every_coalition_of_varying_once(varies, evaluates_empty):
     plan = CoalitionPlan(varies, None, evaluates_empty)
     masks = plan.masks
     assert masks[0].all()
@@ -36,7 +36,7 @@ def test_every_coalition_of_those_that_vary_is_asked_about_once(varies, evaluate
 
 
 @given(st.integers(3, 7), st.booleans(), st.data())
-def test_pairs_are_asked_about_side_by_side(t, evaluates_empty, data):
+def test_plan_holds_pairs_side_by_side(t, evaluates_empty, data):
     varies = np.array([True] * t + [False] * data.draw(st.integers(0, 3)))
     varies = varies[data.draw(st.permutations(range(varies.size)))]
     plan = sampled(varies, data.draw(st.integers(t - 1, 2 ** (t - 1) - 1)), evaluates_empty)
@@ -53,7 +53,7 @@ def test_pairs_are_asked_about_side_by_side(t, evaluates_empty, data):
 
 @pytest.mark.parametrize("evaluates_empty", [False, True])
 @pytest.mark.parametrize(("n_pairs", "ends"), [(31, [6, 12, 24, 31]), (24, [6, 12, 24]), (6, [6]), (5, [5])])
-def test_prefixes_double_and_end_with_all(n_pairs, ends, evaluates_empty):
+def test_plan_prefixes_double_up_to_all(n_pairs, ends, evaluates_empty):
     varies = np.array([True, False, True, True, True, True, True])
     plan = sampled(varies, n_pairs, evaluates_empty)
     prefixes = plan.prefixes()
@@ -66,7 +66,7 @@ def test_prefixes_double_and_end_with_all(n_pairs, ends, evaluates_empty):
     assert np.cumsum([len(stage) for stage in stages]).tolist() == [len(one.masks) for one in prefixes]
 
 
-def test_all_coalitions_are_one_stage():
+def test_plan_exact_is_one_stage():
     plan = CoalitionPlan(np.ones(3, dtype=bool), None, evaluates_empty=True)
     assert plan.prefixes() == [plan]
     (stage,) = plan.stages([plan])

@@ -1,4 +1,4 @@
-"""Bins and levels of values, in every form of table, against plain loops."""
+"""Codes of bins and levels in numpy, pandas and polars against loops."""
 
 import datetime as dt
 
@@ -26,25 +26,25 @@ forms = pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
 
 @forms
 @given(values=arrays(float, st.integers(1, 30), elements=st.floats(-4, 4, width=16) | st.sampled_from(EDGES)))
-def test_a_number_is_above_the_edges_below_it(make, values):
+def test_number_coding_matches_bin_of(make, values):
     X = np.column_stack([np.zeros(values.size), values])
     assert NUMBERS.codes(make(X)).tolist() == [bin_of(x, EDGES) for x in values]
 
 
 @forms
-def test_missing_numbers_have_the_last_bin(make):
+def test_number_coding_missing_is_last_bin(make):
     X = np.array([[0.0, np.nan], [0.0, np.inf], [0.0, -np.inf]])
     assert NUMBERS.codes(make(X)).tolist() == [4, 3, 0]
     assert NUMBERS.n_codes == 5
 
 
-def test_gaps_of_frames_are_missing():
+def test_number_coding_reads_null_as_missing():
     codes = NUMBERS.codes(pd.DataFrame({"a": [0, 0], "x": pd.array([None, 1], dtype="Int64")}))
     assert codes.tolist() == [4, 2]
     assert NUMBERS.codes(pl.DataFrame({"a": [0, 0], "x": [None, 1]})).tolist() == [4, 2]
 
 
-def test_intervals_in_words():
+def test_number_coding_describes_intervals():
     assert [NUMBERS.told(code) for code in range(5)] == [
         "x <= -1",
         "-1 < x <= 0.5",
@@ -66,7 +66,7 @@ MIXED = {
 
 @pytest.mark.parametrize("form", ["numpy", "pandas", "polars"])
 @pytest.mark.parametrize("kind", MIXED)
-def test_levels_are_the_same_where_values_are(form, kind):
+def test_level_coding_same_in_numpy_pandas_polars(form, kind):
     if (form, kind) == ("polars", "objects"):
         return
     values = MIXED[kind]
@@ -88,26 +88,26 @@ def test_levels_are_the_same_where_values_are(form, kind):
     assert coding.n_codes == 3
 
 
-def test_categories_in_another_order_are_the_same():
+def test_level_coding_ignores_category_order():
     levels = pd.DataFrame({"x": pd.Categorical(["b", "a"], categories=["a", "b", "c"])})
     given_ = pd.DataFrame({"x": pd.Categorical(["a", "b", "c", None], categories=["c", "b", "a"])})
     assert LevelCoding(0, "x", levels).codes(given_).tolist() == [1, 0, -1, -1]
 
 
 @pytest.mark.parametrize("gap", [None, np.nan, pd.NA, pd.NaT])
-def test_levels_in_words(gap):
+def test_level_coding_describes_levels(gap):
     coding = LevelCoding(0, "x", np.array([["blue"], [gap], [(1, 2)], [7]], dtype=object)[:, :1])
     told = [coding.told(code) for code in (0, 1, 3, -1)]
     assert told == ["x = blue", "x missing", "x = 7", "x not seen in fit"]
 
 
-def test_levels_that_are_lists_are_told():
+def test_level_coding_describes_list():
     levels = np.empty((1, 1), dtype=object)
     levels[0, 0] = [1, 2]
     assert LevelCoding(0, "x", levels).told(0) == "x = [1, 2]"
 
 
-def test_combinations_are_known_as_a_whole():
+def test_joint_coding_of_levels():
     X = np.array([["u", "p"], ["u", "q"], ["v", "p"]], dtype=object)
     members = LevelCoding(0, "a", X[[0, 2]]), LevelCoding(1, "b", X[[0, 1]])
     coding = JointCoding(members, np.array([[0, 0], [0, 1], [1, 0]]))
@@ -118,7 +118,7 @@ def test_combinations_are_known_as_a_whole():
     assert coding.told(-1) == "a combination not seen in fit"
 
 
-def test_a_combination_of_bins_and_levels():
+def test_joint_coding_of_bins_and_levels():
     X = np.array([[0.0, 1.0], [3.0, 0.0], [3.0, 1.0]])
     coding = JointCoding(
         (NumberCoding(0, "a", EDGES, WORDS), LevelCoding(1, "b", X[:2])), np.array([[1, 0], [3, 1]])
@@ -128,7 +128,7 @@ def test_a_combination_of_bins_and_levels():
 
 
 @forms
-def test_a_column_is_a_series(make):
+def test_column_of_returns_series(make):
     column = column_of(make(np.arange(6.0).reshape(3, 2)), 1)
     assert isinstance(column, pd.Series | pl.Series)
     assert column.to_list() == [1.0, 3.0, 5.0]

@@ -1,4 +1,4 @@
-"""Values within bins against the laws that they are said to have."""
+"""Values sampled within bins against their distributions."""
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ def learned(column, weights=None):
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
-def test_bins_are_measured_as_the_plain_ones(kind):
+def test_truncated_normals_moments_match_reference(kind):
     column = COLUMNS[kind]
     drawing, edges = learned(column)
     for code, one in enumerate(ref.between_edges(column.astype(float), edges)):
@@ -42,7 +42,7 @@ def test_bins_are_measured_as_the_plain_ones(kind):
 
 @pytest.mark.parametrize("kind", COLUMNS)
 @pytest.mark.parametrize("code", range(4))
-def test_values_have_the_law_of_their_bin(kind, code):
+def test_truncated_normals_values_follow_distribution(kind, code):
     column = COLUMNS[kind]
     drawing, edges = learned(column)
     (values,) = drawing.columns(np.full(EVEN.size, code), EVEN)
@@ -56,7 +56,7 @@ def test_values_have_the_law_of_their_bin(kind, code):
 
 @pytest.mark.parametrize("kind", COLUMNS)
 @given(code=st.integers(0, 3), share=st.floats(0, 1))
-def test_values_stay_between_the_edges(kind, code, share):
+def test_truncated_normals_values_stay_within_bin(kind, code, share):
     drawing, _ = learned(COLUMNS[kind])
     value = drawing.columns(np.array([code]), np.array([share]))[0][0]
     low, high = drawing.low[code], drawing.high[code]
@@ -65,7 +65,7 @@ def test_values_stay_between_the_edges(kind, code, share):
     assert low <= value <= high
 
 
-def test_weights_are_repeated_rows():
+def test_truncated_normals_weights_are_repeated_rows():
     column, weights = COLUMNS["skewed"], np.random.default_rng(1).integers(1, 5, 500)
     edges = ref.quartile_edges(column)
     codes = np.searchsorted(edges, column)
@@ -78,14 +78,14 @@ def test_weights_are_repeated_rows():
 
 
 @pytest.mark.parametrize("unit", [1e-15, 1e15])
-def test_the_unit_of_a_column_is_of_no_account(unit):
+def test_truncated_normals_ignore_column_units(unit):
     column = COLUMNS["normal"]
     codes = np.arange(EVEN.size) % 4
     one, other = (learned(part)[0].columns(codes, EVEN)[0] for part in (column, column * unit))
     np.testing.assert_allclose(other / unit, one, atol=1e-9)
 
 
-def test_a_bin_of_one_value_stays_near_it_and_missing_values_are_missing():
+def test_truncated_normals_constant_and_missing_bins():
     numbers = np.array([1.0, 1.0, 4.0, 4.0, np.nan])
     drawing = TruncatedNormals.of(
         numbers, np.array([0, 0, 1, 1, 2]), np.ones(5), np.array([2.0]), np.dtype(float)
@@ -96,7 +96,7 @@ def test_a_bin_of_one_value_stays_near_it_and_missing_values_are_missing():
     assert np.isnan(values[200:]).all()
 
 
-def test_a_column_that_is_missing_throughout():
+def test_truncated_normals_column_all_missing():
     drawing = TruncatedNormals.of(
         np.full(3, np.nan), np.ones(3, int), np.ones(3), np.empty(0), np.dtype(float)
     )
@@ -107,7 +107,7 @@ def test_a_column_that_is_missing_throughout():
 
 
 def plain_draw(values, codes, order, weights, code, share):
-    """Walk the rows of a bin in their order until their weights come to the share."""
+    """Inverse of the weighted distribution function of a bin's rows, by a loop."""
     inside = sorted((order[i], i) for i in range(len(values)) if codes[i] == code)
     total, run = sum(weights[i] for _, i in inside), 0.0
     for _, i in inside:
@@ -118,7 +118,7 @@ def plain_draw(values, codes, order, weights, code, share):
 
 
 @given(st.integers(0, 2**31), st.integers(1, 30))
-def test_rows_are_taken_by_their_share_of_the_weight(seed, n):
+def test_resampling_rows_by_weight(seed, n):
     rng = np.random.default_rng(seed)
     codes, weights, order = rng.integers(0, 4, n), rng.integers(1, 5, n).astype(float), rng.permutation(n)
     table = np.column_stack([np.arange(n), -np.arange(n)])
@@ -132,7 +132,7 @@ def test_rows_are_taken_by_their_share_of_the_weight(seed, n):
     np.testing.assert_array_equal(second, -first)
 
 
-def test_the_largest_shares_stay_within_the_bin():
+def test_resampling_largest_uniform_stays_within_bin():
     n = 30_000
     drawing = Resampling.of(np.arange(n)[:, None], np.arange(n) // 3, np.arange(n), np.full(n, 0.1))
     codes = np.arange(n // 3)
@@ -143,7 +143,7 @@ def test_the_largest_shares_stay_within_the_bin():
 
 
 @pytest.mark.parametrize("make", [np.array, pd.DataFrame, lambda X: pl.DataFrame(X, schema=["a", "b"])])
-def test_columns_come_in_the_form_of_the_table(make):
+def test_resampling_columns_keep_table_type(make):
     table = make(np.array([[1.0, 5.0], [2.0, 6.0], [3.0, np.nan]]))
     drawing = Resampling.of(table, np.array([1, 0, 1]), np.arange(3), np.array([3.0, 1.0, 1.0]))
     first, second = drawing.columns(np.array([1, 1, 0]), np.array([0.7, 0.8, 0.0]))

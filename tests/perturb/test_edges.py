@@ -1,4 +1,4 @@
-"""Edges of bins against percentiles, repeated rows, and trees read node by node."""
+"""Bin edges against percentiles, repeated rows and decision trees."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ few = arrays(float, st.integers(1, 60), elements=st.integers(-3, 3).map(float))
 
 
 @given(st.one_of(numbers, few), st.sampled_from([2, 4, 10]))
-def test_edges_of_rows_that_weigh_the_same_are_percentiles(values, n_bins):
+def test_quantile_edges_equal_weights_are_percentiles(values, n_bins):
     expected = np.percentile(values, 100.0 * np.arange(1, n_bins) / n_bins)
     for weight in (1.0, 0.3):
         edges = quantile_edges(values, np.full(values.size, weight), n_bins)
@@ -26,13 +26,13 @@ def test_edges_of_rows_that_weigh_the_same_are_percentiles(values, n_bins):
 
 
 @given(few)
-def test_edges_of_tied_values_are_exactly_the_plain_ones(values):
+def test_quantile_edges_merge_ties(values):
     edges = quantile_edges(values, np.ones(values.size), N_BINS["quartile"])
     np.testing.assert_array_equal(edges, quartile_edges(values))
 
 
 @given(st.one_of(numbers, few), st.data())
-def test_a_weight_is_so_many_rows(values, data):
+def test_quantile_edges_weights_are_repeated_rows(values, data):
     weights = data.draw(arrays(np.int64, values.size, elements=st.integers(1, 4)))
     weights[data.draw(st.integers(0, values.size - 1))] = 1
     expected = quantile_edges(np.repeat(values, weights), np.ones(weights.sum()), 4)
@@ -40,7 +40,7 @@ def test_a_weight_is_so_many_rows(values, data):
 
 
 @given(st.one_of(numbers, few), st.integers(0, 2**31))
-def test_the_order_of_rows_is_of_no_account(values, seed):
+def test_quantile_edges_ignore_row_order(values, seed):
     rng = np.random.default_rng(seed)
     weights, order = rng.integers(1, 5, values.size).astype(float), rng.permutation(values.size)
     np.testing.assert_array_equal(
@@ -48,13 +48,13 @@ def test_the_order_of_rows_is_of_no_account(values, seed):
     )
 
 
-def test_a_constant_has_one_edge_and_so_has_a_single_row():
+def test_quantile_edges_of_constant_and_single_row():
     for n in (1, 7):
         assert quantile_edges(np.full(n, 5.0), np.ones(n), 4).tolist() == [5.0]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_edges_by_entropy_are_the_thresholds_of_a_tree(seed):
+def test_entropy_edges_are_tree_thresholds(seed):
     rng = np.random.default_rng(seed)
     values, weights = rng.normal(size=200), rng.integers(1, 4, 200).astype(float)
     labels = (np.sin(3.0 * values) + 0.3 * rng.normal(size=200) > 0).astype(int)
@@ -69,18 +69,18 @@ def test_edges_by_entropy_are_the_thresholds_of_a_tree(seed):
         assert np.ptp(chances[bins == one], axis=0).max() < 1e-12
 
 
-def test_the_first_edge_by_entropy_tells_most():
+def test_entropy_edges_separate_classes():
     values = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
     assert entropy_edges(values, np.ones(6), np.array(list("aabbbb"))).tolist() == [1.5]
 
 
-def test_where_classes_cannot_be_told_apart_the_edge_is_the_median():
+def test_entropy_edges_of_single_class_is_median():
     values = np.array([3.0, 1.0, 2.0])
     assert entropy_edges(values, np.ones(3), np.zeros(3)).tolist() == [2.0]
 
 
 @given(st.one_of(numbers, few), arrays(float, st.integers(0, 6), elements=st.floats(-2e6, 2e6, width=32)))
-def test_snapped_edges_occur_and_leave_every_value_in_its_bin(values, edges):
+def test_snapped_edges_occur_and_keep_bins(values, edges):
     edges = np.unique(edges)
     found = snapped(edges, values)
     assert set(found) <= set(values)

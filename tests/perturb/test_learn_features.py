@@ -1,7 +1,6 @@
-"""What is learned of tables: which columns are drawn how, their bins and shares, and what is refused."""
+"""Samplers learned from tables: type of sampler, bins, shares and errors."""
 
 import datetime as dt
-import re
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from agnostix.perturb.coding import JointCoding, LevelCoding, NumberCoding
 from agnostix.perturb.drawing import Resampling, TruncatedNormals
 from agnostix.perturb.features import BinnedFeature, ScaledFeature
 from agnostix.perturb.tempering import tempered
+from tests.messages import refuses
 from tests.reference import lime as ref
 
 N = 200
@@ -62,7 +62,7 @@ def kinds():
 
 
 @pytest.mark.parametrize("kind", kinds())
-def test_how_a_column_is_drawn(kind):
+def test_learn_coding_and_sampler_by_column_type(kind):
     column, coding, drawing = kinds()[kind]
     feature = one(frame(x=column))
     assert isinstance(feature, BinnedFeature)
@@ -78,7 +78,7 @@ def test_how_a_column_is_drawn(kind):
     "make",
     [np.array, lambda X: pd.DataFrame(X, columns=["a", "b"]), lambda X: pl.DataFrame(X, schema=["a", "b"])],
 )
-def test_tables_of_floats_are_learned_alike(make):
+def test_learn_same_from_numpy_pandas_polars(make):
     X = RNG.normal(size=(N, 2))
     for feature, expected in zip(learned(make(X)), learned(X), strict=True):
         np.testing.assert_array_equal(feature.coding.edges, expected.coding.edges)
@@ -86,7 +86,7 @@ def test_tables_of_floats_are_learned_alike(make):
 
 
 @pytest.mark.parametrize(("how", "n_bins"), [("quartile", 4), ("decile", 10)])
-def test_bins_are_those_of_percentiles(how, n_bins):
+def test_learn_quartiles_and_deciles_are_percentiles(how, n_bins):
     X = RNG.normal(size=(N, 1))
     feature = one(X, how=how)
     expected = np.percentile(X[:, 0], 100.0 * np.arange(1, n_bins) / n_bins)
@@ -96,7 +96,7 @@ def test_bins_are_those_of_percentiles(how, n_bins):
     assert feature.asked is feature.seen
 
 
-def test_classes_choose_the_bins():
+def test_learn_entropy_bins_by_labels():
     x, y = np.arange(20.0), np.repeat(["no", "yes"], [6, 14])
     feature = one(x[:, None], how="entropy", labels=y)
     assert feature.coding.edges.tolist() == [5.5]
@@ -105,7 +105,7 @@ def test_classes_choose_the_bins():
     assert gaps.seen[-1] == pytest.approx(1 / 21)
 
 
-def test_weights_are_repeated_rows():
+def test_learn_weights_are_repeated_rows():
     x, weights = RNG.normal(size=40), RNG.integers(1, 4, size=40)
     weights[0] = 1
     columns = {"x": x, "t": np.array(list("abcd") * 10, dtype=object), "k": RNG.integers(0, 9, size=40)}
@@ -120,7 +120,7 @@ def test_weights_are_repeated_rows():
             assert (np.asarray(one_) == np.asarray(other)).mean() > 0.99  # but for shares on a row's end
 
 
-def test_rare_levels_are_asked_about_more_often():
+def test_learn_tempers_rare_levels():
     table = frame(x=["u"] * 197 + ["v"] * 3, z=RNG.normal(size=N))
     first, second = learned(table)
     expected, _ = tempered([first.seen, second.seen])
@@ -130,7 +130,7 @@ def test_rare_levels_are_asked_about_more_often():
     assert second.asked is second.seen
 
 
-def test_edges_of_days_are_days_that_occur():
+def test_learn_edges_of_dates_occur():
     days = pd.to_datetime(["2024-01-01"] * 3 + ["2024-01-08", "2024-01-09", "2024-03-01"])
     coding = one(frame(x=days)).coding
     assert coding.told(0) == "x <= 2024-01-01"
@@ -139,7 +139,7 @@ def test_edges_of_days_are_days_that_occur():
     assert [polars.told(c) for c in (1, 4)] == ["2024-01-02 < x <= 2024-01-03", "x missing"]
 
 
-def test_a_column_without_a_value():
+def test_learn_column_all_missing():
     feature = one(frame(x=np.full(5, np.nan)))
     assert feature.seen.tolist() == [0.0, 1.0]
     assert not feature.varies
@@ -149,7 +149,7 @@ def test_a_column_without_a_value():
 # ---------------------------------------------------------------- groups
 
 
-def test_a_group_is_drawn_row_by_row():
+def test_learn_group_resamples_whole_rows():
     hot = np.eye(3)[RNG.integers(0, 3, size=N)]
     table = pd.DataFrame(np.column_stack([hot, RNG.normal(size=N)]), columns=["a", "b", "c", "x"])
     group, alone = learned(table, groups={"abc": ["c", "a", "b"]})
@@ -163,7 +163,7 @@ def test_a_group_is_drawn_row_by_row():
         assert share == pytest.approx((codes == code).mean())
 
 
-def test_a_group_keeps_rows_together_by_their_weight():
+def test_learn_group_resamples_rows_by_weight():
     table = frame(x=[1.0, 2.0, 3.0, 4.0], t=list("uvuv"))
     weights = np.array([1.0, 2.0, 3.0, 4.0])
     (group,) = learned(table, weights=weights, groups={"all": ["x", "t"]})
@@ -177,7 +177,7 @@ def test_a_group_keeps_rows_together_by_their_weight():
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8"])
-def test_numbers_are_measured(dtype):
+def test_learn_scaled_mean_and_sd(dtype):
     column = RNG.integers(0, 200, size=N).astype(dtype)
     weights = RNG.integers(1, 4, size=N)
     feature = one(frame(x=column), how=None, weights=weights.astype(float))
@@ -188,12 +188,12 @@ def test_numbers_are_measured(dtype):
     assert feature.dtype == dtype
 
 
-def test_a_constant_stays_what_it_is():
+def test_learn_scaled_constant_is_exact():
     feature = one(np.full((7, 1), 0.1), how=None, weights=np.full(7, 0.3))
     assert (feature.mean, feature.sd) == (0.1, 0.0)
 
 
-def test_levels_are_levels_all_the_same():
+def test_learn_without_bins_keeps_levels():
     number, level = learned(frame(x=RNG.normal(size=N), t=["u", "v"] * (N // 2)), how=None)
     assert (type(number), type(level)) == (ScaledFeature, BinnedFeature)
 
@@ -201,48 +201,36 @@ def test_levels_are_levels_all_the_same():
 # ---------------------------------------------------------------- what is refused
 
 
-NO_BINS = (
-    "and without a discretizer only numbers without gaps can be drawn. Use discretizer='quartile', where "
-    "missing values are a bin."
-)
+NO_BINS = ("without gaps", "discretizer='quartile'", "missing values are a bin")
 REFUSED = [
-    (
-        {"table": frame(x=[1.0, np.inf, 2.0])},
-        "Column 'x' holds infinite values, which no bin can hold. Replace them, for example with missing "
-        "ones.",
-    ),
-    ({"table": frame(x=[1.0, np.inf]), "how": None}, f"Column 'x' has missing or infinite values, {NO_BINS}"),
-    ({"table": frame(x=[1.0, np.nan]), "how": None}, f"Column 'x' has missing or infinite values, {NO_BINS}"),
+    ({"table": frame(x=[1.0, np.inf, 2.0])}, ["'x'", "infinite values", "bin", "missing ones"]),
+    ({"table": frame(x=[1.0, np.inf]), "how": None}, ["'x'", "missing or infinite values", *NO_BINS]),
+    ({"table": frame(x=[1.0, np.nan]), "how": None}, ["'x'", "missing or infinite values", *NO_BINS]),
     (
         {"table": frame(x=pd.array([1, None], dtype="Int64")), "how": None},
-        f"Column 'x' is of type Int64, {NO_BINS}",
+        ["'x'", "type Int64", *NO_BINS],
     ),
     (
         {"table": frame(x=pd.to_datetime(["2024-01-01"]).as_unit("us")), "how": None},
-        f"Column 'x' is of type datetime64[us], {NO_BINS}",
+        ["'x'", "type datetime64[us]", *NO_BINS],
     ),
-    (
-        {"table": pl.DataFrame({"x": [1.5, None]}), "how": None},
-        f"Column 'x' is of type Float64, {NO_BINS}",
-    ),
+    ({"table": pl.DataFrame({"x": [1.5, None]}), "how": None}, ["'x'", "type Float64", *NO_BINS]),
     (
         {"table": frame(x=[1.0, 2.0], t=["u", "v"]), "how": None, "groups": {"both": ["t", "x"]}},
-        "The group 'both' of feature_groups has the numbers 'x', and without a discretizer numbers have no "
-        "bins that could be the same together. Use discretizer='quartile'.",
+        ["group 'both' of feature_groups", "numbers 'x'", "discretizer='quartile'"],
     ),
     (
         {"table": frame(x=[1.0, 2.0]), "how": "entropy"},
-        "The 'discretizer' of Owner is 'entropy', which needs the classes: pass y to fit, or use 'quartile'.",
+        ["'discretizer' of Owner is 'entropy'", "pass y to fit", "'quartile'"],
     ),
     (
         {"table": frame(x=[1.0, 2.0]), "how": "entropy", "labels": np.array([0.5, 1.5])},
-        "The 'discretizer' of Owner is 'entropy', which needs classes, and y is of numbers. Cut y into "
-        "classes, or use 'quartile'.",
+        ["'discretizer' of Owner is 'entropy'", "y is of numbers", "Cut y into classes", "'quartile'"],
     ),
 ]
 
 
-@pytest.mark.parametrize(("params", "message"), REFUSED)
-def test_what_cannot_be_learned(params, message):
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+@pytest.mark.parametrize(("params", "facts"), REFUSED)
+def test_learn_refuses_bad_columns_and_labels(params, facts):
+    with refuses(DataError, *facts):
         learned(**params)

@@ -1,4 +1,4 @@
-"""Masks follow their law, drawn at random or all of them."""
+"""Sampled and enumerated masks against their distribution."""
 
 import math
 
@@ -16,7 +16,7 @@ laws = pytest.mark.parametrize("law", LAWS)
 
 
 def chance_of_size(d, law):
-    """Of keeping 0, 1, ..., d players."""
+    """Probability of keeping 0, 1, ..., d features."""
     if law == "bernoulli" or d == 1:
         return [math.comb(d, kept) / 2**d for kept in range(d + 1)]
     return [1.0 / d] * d + [0.0]
@@ -28,7 +28,7 @@ def rows_of(masks):
 
 @laws
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
-def test_where_there_are_no_more_all_masks_are_listed(d, law):
+def test_mask_draws_list_all_masks_if_few(d, law):
     drawn = MaskDraws.of(d, 64, law, seed=0)
     found = dict(zip(rows_of(drawn.masks), drawn.weights.tolist(), strict=True))
     assert (len(found), drawn.masks.shape, drawn.n_blocks) == (2**d, (2**d, d), 0)
@@ -37,7 +37,7 @@ def test_where_there_are_no_more_all_masks_are_listed(d, law):
         assert found[tuple(one == 1.0 for one in z)] == pytest.approx(64.0 * weight, rel=1e-12)
 
 
-def test_masks_are_drawn_from_the_first_number_on_that_all_are_more_than():
+def test_mask_draws_sample_if_fewer_than_all():
     assert MaskDraws.of(6, 64, "bernoulli", 0).n_blocks == 0
     drawn = MaskDraws.of(7, 127, "bernoulli", 0)
     assert (drawn.n_blocks, drawn.masks.shape) == (31, (31 * 4, 7))
@@ -48,14 +48,14 @@ def test_masks_are_drawn_from_the_first_number_on_that_all_are_more_than():
 
 @laws
 @pytest.mark.parametrize("d", [9, 40])
-def test_drawn_masks_follow_their_law(d, law):
+def test_mask_draws_follow_distribution(d, law):
     n = 2**13 if d > 9 else 500
     drawn = MaskDraws.of(d, n, law, seed=1)
     check_law(drawn, chance_of_size(d, law))
 
 
 @pytest.mark.parametrize("d", [9, 40])
-def test_masks_of_given_sizes_follow_their_law(d):
+def test_mask_draws_by_size_follow_distribution(d):
     n = 2**13 if d > 9 else 500
     chances = np.random.default_rng(0).random(d + 1)
     chances[[0, d // 2]] = 0.0
@@ -66,7 +66,7 @@ def test_masks_of_given_sizes_follow_their_law(d):
 
 
 def check_law(drawn, chances):
-    """Sizes, players and pairs as often as they ought to be, within five standard errors of plain draws."""
+    """Frequencies of sizes, features and pairs within five standard errors."""
     n, d = drawn.masks.shape
     assert (drawn.weights == 1.0).all()
     assert n % drawn.n_blocks == 0
@@ -84,13 +84,13 @@ def close(found, chance, n):
     assert (np.abs(found - chance) <= 5.0 * np.sqrt(chance * (1.0 - chance) / n)).all()
 
 
-def test_chances_need_not_add_up_to_1():
+def test_mask_draws_by_size_normalize_probabilities():
     plain, scaled = (MaskDraws.by_size(9, 100, factor * np.arange(10.0), 0) for factor in (1.0, 3.0))
     np.testing.assert_array_equal(plain.masks, scaled.masks)
 
 
 @laws
-def test_all_masks_of_given_sizes_weigh_as_they_are_chosen(law):
+def test_mask_draws_by_size_list_weights(law):
     d, n = 4, 1000
     drawn = MaskDraws.by_size(d, n, np.array(chance_of_size(d, law)), seed=0)
     listed = MaskDraws.of(d, n, law, seed=0)
@@ -99,7 +99,7 @@ def test_all_masks_of_given_sizes_weigh_as_they_are_chosen(law):
 
 
 @laws
-def test_seeds_repeat_and_longer_draws_begin_with_the_same_blocks(law):
+def test_mask_draws_same_seed_and_longer_prefix(law):
     one, again, other = (MaskDraws.of(12, 512, law, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one.masks, again.masks)
     assert (one.masks != other.masks).any()
@@ -108,7 +108,7 @@ def test_seeds_repeat_and_longer_draws_begin_with_the_same_blocks(law):
 
 
 @given(st.integers(0, 1000), st.integers(1, 30), st.integers(1, 8))
-def test_the_players_with_the_smallest_numbers_stay(seed, d, n):
+def test_kept_by_size_keeps_smallest(seed, d, n):
     rng = np.random.default_rng(seed)
     u, kept = rng.random((n, d)), rng.integers(0, d + 1, n)
     masks = kept_by_size(u, kept)

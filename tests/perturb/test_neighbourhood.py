@@ -1,4 +1,4 @@
-"""Draws of whole rows: shared by all, or each row's own; as tables, and as a surrogate sees them."""
+"""Samples of whole rows, shared or per row, as tables and as surrogate designs."""
 
 import datetime as dt
 
@@ -57,7 +57,7 @@ def values_of(table):
 
 
 @forms
-def test_drawn_tables_are_like_the_one_that_was_seen(table):
+def test_sampled_table_keeps_type_and_dtypes(table):
     near = neighbourhood(table)
     drawn = near.table(near.shared(slice(0, 512)))
     assert type(drawn) is type(table)
@@ -70,7 +70,7 @@ def test_drawn_tables_are_like_the_one_that_was_seen(table):
 
 
 @forms
-def test_traces_are_the_codes_of_the_values_drawn(table):
+def test_traces_match_centers_of_sampled_table(table):
     near = neighbourhood(table)
     drawn = near.shared(slice(0, 512))
     found = near.centres(near.table(drawn))
@@ -78,7 +78,7 @@ def test_traces_are_the_codes_of_the_values_drawn(table):
     assert not near.unseen(found).any()
 
 
-def test_features_are_drawn_independently():
+def test_shared_samples_have_independent_features():
     near = neighbourhood(PLAIN, 8192)
     codes = [one.trace for one in near.shared(slice(0, 8192))]
     for j in range(3):
@@ -91,7 +91,7 @@ def test_features_are_drawn_independently():
 
 @forms
 @pytest.mark.parametrize("chunk", [1, 900, 10**6])
-def test_any_part_is_that_part_of_all(table, chunk, monkeypatch):
+def test_shared_rows_of_slice(table, chunk, monkeypatch):
     monkeypatch.setattr("agnostix.perturb.shared_rows.CHUNK_NUMBERS", chunk)
     near = neighbourhood(table)
     whole = near.table(near.shared(slice(0, 512)))
@@ -106,7 +106,7 @@ def test_any_part_is_that_part_of_all(table, chunk, monkeypatch):
     )
 
 
-def test_longer_draws_begin_alike_and_can_go_on_where_shorter_ones_stop():
+def test_shared_rows_longer_continue_shorter():
     short = neighbourhood(MIXED)
     longer = Neighbourhood(short.like, short.features, short.points.longer(2))
     rest = SharedRows(longer, start=512)
@@ -126,7 +126,7 @@ def test_longer_draws_begin_alike_and_can_go_on_where_shorter_ones_stop():
 
 @pytest.mark.parametrize("how", ["tilted", "local"])
 @pytest.mark.parametrize("kept", [0, 64 * 2**20])
-def test_own_draws_are_those_of_each_feature_at_the_same_points(how, kept, monkeypatch):
+def test_own_draws_match_features_at_same_points(how, kept, monkeypatch):
     monkeypatch.setattr("agnostix.perturb.own_draws.KEPT_BYTES", kept)
     near = neighbourhood(MIXED)
     points = near.points.points(slice(0, 512))
@@ -143,7 +143,7 @@ def test_own_draws_are_those_of_each_feature_at_the_same_points(how, kept, monke
                 np.testing.assert_array_equal(drawn.trace, expected.trace)
 
 
-def test_rare_values_are_not_drawn_more_often_near_a_row():
+def test_own_draws_do_not_oversample_rare_levels():
     near = neighbourhood(MIXED, 8192)
     draws = OwnDraws(near, "local", 1.0)
     drawn = draws.draw(near.centres(MIXED.iloc[:1])[0])
@@ -153,7 +153,7 @@ def test_rare_values_are_not_drawn_more_often_near_a_row():
     np.testing.assert_array_equal(draws.traces(drawn).log_weights, 0.0)
 
 
-def test_what_a_row_draws_does_not_depend_on_rows_before():
+def test_own_draws_ignore_earlier_rows():
     near = neighbourhood(PLAIN, how=None)
     centres = near.centres(PLAIN[:4])
     draws = OwnDraws(near, "local", 0.5)
@@ -174,7 +174,7 @@ def traced(how="quartile"):
 
 @pytest.mark.parametrize("how", ["quartile", None])
 @pytest.mark.parametrize("at", [0, 50])
-def test_designs_are_same_or_not_and_standard_deviations(how, at):
+def test_traces_design_is_indicator_or_standardized(how, at):
     near, drawn, traces = traced(how)
     centre = near.centres(MIXED[["x", "t", "k"]].iloc[[at]])[0]
     design, own, squares = traces.design(centre)
@@ -189,7 +189,7 @@ def test_designs_are_same_or_not_and_standard_deviations(how, at):
     np.testing.assert_array_equal(traces.is_binned, [how is not None, True, how is not None])
 
 
-def test_weights_are_products_over_features():
+def test_traces_log_weights_sum_over_features():
     near, drawn, traces = traced()
     expected = np.zeros(64)
     for feature, one in zip(near.features, drawn, strict=True):
@@ -202,7 +202,7 @@ def test_weights_are_products_over_features():
     np.testing.assert_array_equal(unweighted.log_weights, 0.0)
 
 
-def test_values_that_no_draw_has():
+def test_unseen_levels_and_missing_values():
     near = neighbourhood(MIXED)
     table = MIXED.iloc[:2].copy()
     table["t"] = pd.Categorical([None, "rare"], categories=MIXED["t"].cat.categories)

@@ -27,7 +27,7 @@ def maps(model, sampler, pictures=PICTURES, fill=FILL, n_jobs=None):
     ]
 
 
-def test_maps_are_those_of_the_formula_written_out():
+def test_rise_maps_match_reference():
     sampler = SoftMaskSampler.from_seed((6, 8), 3, 0.4, 64, 0)
     drawn = zip(*sampler.sample(slice(0, 64)), strict=True)
     masks = [soft_mask(grid, shift, 6, 8) for grid, shift in drawn]
@@ -38,7 +38,7 @@ def test_maps_are_those_of_the_formula_written_out():
         np.testing.assert_allclose(base, scores.mean(axis=0), atol=1e-12)
 
 
-def test_errors_are_those_of_a_sum_of_independent_blocks():
+def test_rise_std_errors_match_sum_of_blocks():
     sampler = SoftMaskSampler.from_seed((6, 8), 3, 0.5, 64, 0)
     n, size = sampler.points.n_blocks, sampler.points.size
     masks = np.array([soft_mask(*drawn, 6, 8) for drawn in zip(*sampler.sample(slice(0, 64)), strict=True)])
@@ -63,7 +63,7 @@ def moments(sampler):
     return sampler.p_keep * (1 - sampler.p_keep) * products
 
 
-def test_intervals_cover_the_closed_form_of_a_linear_model():
+def test_rise_intervals_cover_linear_model():
     """The map is the covariance of the masks with the score, divided by the share."""
     slopes = (WEIGHTS * (PICTURES[0] - FILL[0])[..., None]).reshape(48, 2)
     apart = []
@@ -76,7 +76,7 @@ def test_intervals_cover_the_closed_form_of_a_linear_model():
     assert 0.92 < np.mean(np.abs(apart) < stats.t.ppf(0.975, 15)) < 0.98
 
 
-def test_errors_tell_how_far_other_masks_lead():
+def test_rise_std_errors_match_spread_over_seeds():
     found = [
         maps(bent, SoftMaskSampler.from_seed((6, 8), 3, 0.5, 256, seed), PICTURES[:1], FILL[:1])[0]
         for seed in range(40)
@@ -86,7 +86,7 @@ def test_errors_tell_how_far_other_masks_lead():
     assert 0.8 < np.median(told / spread) < 1.25
 
 
-def test_centred_scores_and_even_points_lower_the_error():
+def test_rise_std_error_below_that_of_independent_masks():
     """Against independent masks with scores counted from 0, as RISE is written."""
     rng = np.random.default_rng(1)
     sampler = SoftMaskSampler.from_seed((6, 8), 3, 0.5, 256, 0)
@@ -110,7 +110,7 @@ def test_centred_scores_and_even_points_lower_the_error():
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_workers_change_nothing(n_jobs):
+def test_rise_maps_same_for_any_n_jobs(n_jobs):
     sampler = SoftMaskSampler.from_seed((6, 8), 3, 0.5, 64, 0)
     for one, other in zip(maps(bent, sampler), maps(bent, sampler, n_jobs=n_jobs), strict=True):
         for a, b in zip(one, other, strict=True):

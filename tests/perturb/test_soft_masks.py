@@ -25,7 +25,7 @@ def samplers(draw):
 
 
 @given(samplers())
-def test_a_mask_is_the_grid_enlarged_and_shifted(sampler):
+def test_soft_masks_are_enlarged_and_shifted_grids(sampler):
     part = slice(1, 9)
     np.testing.assert_allclose(sampler.batch(part).to_array(), masks_of(sampler, part), atol=1e-12)
     composed = sampler.batch(part).compose(np.ones(sampler.image_shape), np.zeros((1, 1)))
@@ -33,7 +33,7 @@ def test_a_mask_is_the_grid_enlarged_and_shifted(sampler):
 
 
 @given(samplers(), st.integers(0, 99))
-def test_the_weighted_sum_is_that_of_the_masks(sampler, seed):
+def test_weighted_sum_matches_sum_over_masks(sampler, seed):
     part = slice(2, 12)
     scores = np.random.default_rng(seed).normal(size=(10, 3))
     expected = np.einsum("nyx,nc->yxc", masks_of(sampler, part), scores)
@@ -41,20 +41,20 @@ def test_the_weighted_sum_is_that_of_the_masks(sampler, seed):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
-def test_every_pixel_shows_with_the_same_chance(share):
+def test_soft_masks_keep_every_pixel_with_probability_p(share):
     sampler = SoftMaskSampler.from_seed((6, 9), 3, share, 4096, 0)
     n = sampler.points.n_points
     mean = sampler.weighted_sum(np.ones((n, 1)), slice(0, n)) / n
     np.testing.assert_allclose(mean, share, atol=0.01)
 
 
-def test_shifts_reach_a_whole_cell_less_one_pixel():
+def test_soft_masks_shifts_cover_cell():
     sampler = SoftMaskSampler.from_seed((6, 9), 3, 0.5, 1024, 0)
     _, shifts = sampler.sample(slice(0, 1024))
     assert set(map(tuple, shifts.tolist())) == {(i, j) for i in range(2) for j in range(3)}
 
 
-def test_parts_are_those_of_the_whole():
+def test_soft_mask_sampler_of_slice():
     sampler = SoftMaskSampler.from_seed((6, 9), 3, 0.5, 256, 7)
     whole, part = sampler.sample(slice(0, 256)), sampler.sample(slice(13, 99))
     for every, some in zip(whole, part, strict=True):
@@ -70,7 +70,7 @@ def test_parts_are_those_of_the_whole():
     ],
     ids=["grey", "single", "bytes"],
 )
-def test_pictures_are_mixed_in_their_own_type(picture, fill):
+def test_compose_keeps_image_dtype(picture, fill):
     sampler = SoftMaskSampler.from_seed((6, 9), 3, 0.5, 32, 0)
     built = sampler.batch(slice(0, 8)).compose(picture, fill)
     masks = masks_of(sampler, slice(0, 8)).reshape(8, 6, 9, *[1] * (picture.ndim - 2))

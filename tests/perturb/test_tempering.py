@@ -1,4 +1,4 @@
-"""Rare values drawn more often: against a grid of powers, and the price that weights have."""
+"""Oversampling of rare levels against a grid search, bounded by the variance of weights."""
 
 import math
 
@@ -17,7 +17,7 @@ shares = st.lists(
 
 
 def price(seen, asked):
-    """Mean square of the weights that undo the draws, over all cells of all features."""
+    """Mean square of the importance weights over all cells of all features."""
     each = [
         sum(a * (s / a) ** 2 for s, a in zip(one, other, strict=True) if s)
         for one, other in zip(seen, asked, strict=True)
@@ -38,7 +38,7 @@ def lifted(one, floor):
 
 
 @given(shares)
-def test_first_a_power_then_a_floor_as_far_as_the_price_allows(seen):
+def test_tempered_matches_power_then_floor_grid(seen):
     asked = tempered(seen)
     assert price(seen, asked) <= MOST * (1.0 + 1e-6)
     powers = np.linspace(0.0, 1.0, 401)
@@ -53,31 +53,31 @@ def test_first_a_power_then_a_floor_as_far_as_the_price_allows(seen):
 
 
 @given(shares)
-def test_rare_ones_gain_and_common_ones_lose(seen):
+def test_tempered_raises_rare_and_lowers_common(seen):
     for one, other in zip(seen, tempered(seen), strict=True):
         assert other[one.argmin()] >= one.min() * (1.0 - 1e-12)
         assert other[one.argmax()] <= one.max() * (1.0 + 1e-12)
         assert (np.diff(other[np.argsort(one, kind="stable")]) >= -1e-3 * one.max()).all()
 
 
-def test_even_shares_are_the_same_objects():
+def test_tempered_returns_even_shares_unchanged():
     seen = [np.full(4, 0.25), np.array([0.2501, 0.2499, 0.25, 0.25]), np.ones(1), np.array([0.9, 0.1])]
     asked = tempered(seen)
     assert [one is other for one, other in zip(seen, asked, strict=True)] == [True, True, True, False]
 
 
-def test_what_was_not_seen_is_not_asked():
+def test_tempered_keeps_zero_shares():
     (asked,) = tempered([np.array([0.0, 0.9, 0.0, 0.1])])
     assert asked[[0, 2]].tolist() == [0.0, 0.0]
     assert asked[3] > 0.1
 
 
-def test_one_rare_level_gets_as_much_as_the_price_allows():
+def test_tempered_single_rare_level_closed_form():
     (asked,) = tempered([np.array([0.999, 0.001])])
     # 0.999**2 / (1 - a) + 0.001**2 / a = MOST
     roots = np.roots([-MOST, MOST - 0.999**2 + 0.001**2, -(0.001**2)])
     assert asked[1] == pytest.approx(max(roots), rel=1e-6)
 
 
-def test_nothing_is_learned_from_nothing():
+def test_tempered_empty():
     assert tempered([]) == []

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from agnostix.exceptions import DataError
 from agnostix.perturb import Windows
+from tests.messages import refuses
 from tests.reference.pictures import starts
 
 
@@ -28,20 +29,20 @@ def hidden_by_hand(of):
 
 
 @given(windows())
-def test_windows_hide_what_slices_cut_out(of):
+def test_windows_masks_match_slices(of):
     expected = hidden_by_hand(of)
     assert of.n_windows == len(expected)
     np.testing.assert_array_equal(~of.masks[:, of.cells], expected)
 
 
 @given(windows())
-def test_cells_are_numbered_without_gaps_and_told_apart_by_some_window(of):
+def test_windows_cells_are_numbered_and_distinct(of):
     np.testing.assert_array_equal(np.unique(of.cells), np.arange(of.masks.shape[1]))
     assert len(np.unique(of.masks, axis=1).T) == of.masks.shape[1]
 
 
 @given(windows(), st.integers(0, 99))
-def test_a_pixel_has_the_mean_effect_of_the_windows_that_cover_it(of, seed):
+def test_windows_spread_averages_covering_windows(of, seed):
     effects = np.random.default_rng(seed).normal(size=(2, of.n_windows, 3))
     hidden = hidden_by_hand(of)
     assert hidden.any(axis=0).all()
@@ -51,42 +52,21 @@ def test_a_pixel_has_the_mean_effect_of_the_windows_that_cover_it(of, seed):
     np.testing.assert_allclose(of.spread(effects), expected, atol=1e-12)
 
 
-def test_the_last_windows_are_cut_at_the_border():
+def test_windows_are_cut_at_border():
     of = Windows((5, 4), (3, 2), (3, 2))
     np.testing.assert_array_equal(of.cells, [[0, 0, 1, 1]] * 3 + [[2, 2, 3, 3]] * 2)
     np.testing.assert_array_equal(of.masks, ~np.eye(4, dtype=bool))
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "message"),
+    ("size", "stride", "facts"),
     [
-        (
-            (6, 2),
-            (1, 1),
-            "The 'window' of OcclusionExplainer is 6 pixels high, and the pictures are 5. Use a window of 5 "
-            "or less.",
-        ),
-        (
-            (5, 7),
-            (1, 1),
-            "The 'window' of OcclusionExplainer is 7 pixels wide, and the pictures are 6. Use a window of 6 "
-            "or less.",
-        ),
-        (
-            (3, 2),
-            (4, 2),
-            "The 'stride' of OcclusionExplainer is 4 pixels, and the window is 3 high, so that some pixels "
-            "would never be hidden. Use a stride of 3 or less.",
-        ),
-        (
-            (3, 2),
-            (3, 3),
-            "The 'stride' of OcclusionExplainer is 3 pixels, and the window is 2 wide, so that some pixels "
-            "would never be hidden. Use a stride of 2 or less.",
-        ),
+        ((6, 2), (1, 1), ["'window'", "6 pixels high", "pictures are 5", "window of 5 or less"]),
+        ((5, 7), (1, 1), ["'window'", "7 pixels wide", "pictures are 6", "window of 6 or less"]),
+        ((3, 2), (4, 2), ["'stride'", "4 pixels", "window is 3 high", "stride of 3 or less"]),
+        ((3, 2), (3, 3), ["'stride'", "3 pixels", "window is 2 wide", "stride of 2 or less"]),
     ],
 )
-def test_windows_that_do_not_fit(size, stride, message):
-    with pytest.raises(DataError) as error:
+def test_windows_refuse_size_and_stride_that_do_not_fit(size, stride, facts):
+    with refuses(DataError, "OcclusionExplainer", *facts):
         Windows((5, 6), size, stride)
-    assert str(error.value) == message

@@ -1,4 +1,4 @@
-"""A small population of people, and models whose answer for a row depends on that row alone."""
+"""A small table of people and simple models of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agnostix import EntropicProjection
 
 
 def people(n=300, seed=0):
-    """Numbers that go together, a zero-inflated one, labels, booleans, and no missing values."""
+    """Correlated numbers, a zero-inflated one, labels and booleans, without missing values."""
     rng = np.random.default_rng(seed)
     age = rng.normal(40.0, 10.0, n)
     return pd.DataFrame(
@@ -25,22 +25,22 @@ def people(n=300, seed=0):
 
 
 def chance(X):
-    """A probability, the same bits for a row in any table."""
+    """Probability of each row, independent of other rows to the bit."""
     return 1.0 / (1.0 + np.exp(-0.06 * (X["age"].to_numpy() - 45.0) - 0.05 * (X["hours"].to_numpy() - 40.0)))
 
 
 def truth(X, seed=1):
-    """Labels drawn with the chance of each row."""
+    """Labels sampled with the probability of each row."""
     return (np.random.default_rng(seed).random(len(X)) < chance(X)).astype(int)
 
 
 def asked(X, y=None, weight=None, **params):
-    """A projection fitted on the chances as recorded predictions."""
+    """A projection fitted on recorded predictions."""
     return EntropicProjection(**params).fit(X, y, weight, predictions=chance(X))
 
 
 def of(frame, **named):
-    """Rows of a frame in which the columns have the values named."""
+    """Rows of a frame with the given values in the named columns."""
     for column, value in named.items():
         frame = frame[frame[column].map(lambda there, value=value: there is value or there == value)]
     return frame

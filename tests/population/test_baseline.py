@@ -11,7 +11,7 @@ Y = truth(X)
 WEIGHT = np.random.default_rng(3).uniform(0.2, 3.0, N)
 
 
-def test_the_baseline_is_the_datas_own_mean_with_its_own_error():
+def test_baseline_is_data_mean_with_standard_error():
     frame = asked(X, Y).baseline()
     assert frame["value"][0] == pytest.approx(chance(X).mean(), rel=1e-12)
     assert frame["std_error"][0] == pytest.approx(chance(X).std(ddof=1) / np.sqrt(N), rel=0.01)
@@ -19,7 +19,7 @@ def test_the_baseline_is_the_datas_own_mean_with_its_own_error():
     assert frame["group"][0] is None
 
 
-def test_weighted_errors_are_those_of_the_weighted_rows():
+def test_baseline_std_error_is_weighted():
     base = WEIGHT / WEIGHT.sum()
     frame = asked(X, Y, WEIGHT).baseline()
     mean = base @ chance(X)
@@ -29,7 +29,7 @@ def test_weighted_errors_are_those_of_the_weighted_rows():
     assert effective_rows(WEIGHT) < N
 
 
-def test_every_kind_of_metric_has_a_baseline_and_an_error_of_like_size():
+def test_baseline_of_metrics_has_similar_std_errors():
     frame = asked(X, Y).baseline(metric=["accuracy", accuracy_score, "roc_auc"])
     assert frame["quantity"].tolist() == ["accuracy", "accuracy_score", "roc_auc"]
     assert frame["value"][0] == pytest.approx(frame["value"][1])
@@ -38,7 +38,7 @@ def test_every_kind_of_metric_has_a_baseline_and_an_error_of_like_size():
     assert (frame["value"] < frame["high"]).all()
 
 
-def test_the_baseline_of_a_scenario_and_of_a_group_is_the_same_number():
+def test_baseline_matches_scenario_and_group():
     projection = asked(X, Y, WEIGHT)
     outcomes = projection.what_if({"age": 45}).outcomes
     own = projection.baseline(metric=list(outcomes["quantity"]))

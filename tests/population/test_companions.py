@@ -12,7 +12,7 @@ X = people()
     ("feature", "level", "targets"),
     [("age", None, [36.0, 45.0]), ("job", "farmer", [0.1, 0.4]), ("sex", "Male", [0.5, 0.8])],
 )
-def test_companions_move_as_the_shifts_of_a_scenario_say(feature, level, targets):
+def test_correlated_shifts_match_scenario_shifts(feature, level, targets):
     projection = asked(X)
     companions = Companions.of(projection.table_, projection.settings_)
     ((found, others, shifts),) = companions.along(feature, {level: np.array(targets)})
@@ -26,7 +26,7 @@ def test_companions_move_as_the_shifts_of_a_scenario_say(feature, level, targets
             assert shift == pytest.approx(told["shift"].iloc[0], abs=1e-9)
 
 
-def test_only_the_most_frequent_levels_are_followed():
+def test_correlated_shifts_keep_most_frequent_levels():
     X_ = X.assign(town=[f"t{min(i % 40, 25):02d}" for i in range(len(X))])
     projection = asked(X_)
     companions = Companions.of(projection.table_, projection.settings_, most_levels=4)
@@ -35,14 +35,14 @@ def test_only_the_most_frequent_levels_are_followed():
     assert towns[0] == "t25"
 
 
-def test_a_single_column_has_no_companions():
+def test_correlated_shifts_of_single_column_are_empty():
     projection = EntropicProjection().fit(X[["age"]], predictions=X["age"])
     companions = Companions.of(projection.table_, projection.settings_)
     ((_, others, shifts),) = companions.along("age", {None: np.array([40.0, 41.0])})
     assert (others, shifts.shape) == ([], (2, 0))
 
 
-def test_rows_without_a_value_count_as_unmoved():
+def test_correlated_shifts_treat_missing_as_unmoved():
     X_ = X.assign(hours=X["hours"].where(np.arange(len(X)) % 2 == 0))
     projection = EntropicProjection(missing="omit").fit(X_, predictions=X["age"])
     companions = Companions.of(projection.table_, projection.settings_)

@@ -25,7 +25,7 @@ def assert_row_is_scenario(row, scenario, rel=1e-8):
 
 @pytest.mark.parametrize("n", [300, 6000], ids=["rows", "nodes"])
 @pytest.mark.parametrize("target", [32.0, 40.5, 47.0, 58.0])
-def test_a_numeric_curve_at_a_target_is_what_if_at_that_target(n, target):
+def test_curve_of_number_matches_what_if(n, target):
     X = people(n)
     projection = asked(X, truth(X))
     curves = projection.explain(targets={"age": [target]}, metric=METRICS).frame
@@ -39,7 +39,7 @@ def test_a_numeric_curve_at_a_target_is_what_if_at_that_target(n, target):
     ("feature", "level", "share"),
     [("job", "farmer", 0.05), ("job", "farmer", 0.6), ("sex", "Male", 0.5), ("member", True, 0.9)],
 )
-def test_a_levels_curve_at_a_proportion_is_what_if_at_that_proportion(feature, level, share):
+def test_curve_of_level_matches_what_if(feature, level, share):
     projection = asked(X, Y)
     curves = projection.explain(targets={feature: {level: [share]}}, metric=METRICS).frame
     scenario = projection.what_if({feature: {level: share}}, metric=METRICS)
@@ -50,13 +50,13 @@ def test_a_levels_curve_at_a_proportion_is_what_if_at_that_proportion(feature, l
 
 
 @pytest.mark.parametrize("target", [0.0, 6000.0])
-def test_a_zero_inflated_curve_is_what_if_even_at_its_extreme(target):
+def test_curve_of_zero_inflated_number_matches_what_if(target):
     projection = asked(X)
     row = projection.explain(targets={"gain": target}).frame.iloc[0]
     assert_row_is_scenario(row, projection.what_if({"gain": target}))
 
 
-def test_the_share_of_a_number_can_be_moved_like_a_levels():
+def test_curve_of_value_of_number_matches_what_if():
     projection = asked(X)
     row = projection.explain(targets={"gain": {0: [0.7]}}).frame.iloc[0]
     scenario = projection.what_if({"gain": {0: 0.7}})
@@ -67,7 +67,7 @@ def test_the_share_of_a_number_can_be_moved_like_a_levels():
 @pytest.mark.parametrize(
     "weight", [None, np.random.default_rng(5).uniform(0.1, 2.0, N)], ids=["equal", "own"]
 )
-def test_a_proportions_curve_is_a_straight_line_between_the_two_means(weight):
+def test_curve_of_proportion_is_straight_line(weight):
     projection = asked(X, weight=weight)
     shares = np.linspace(0.02, 0.98, 9)
     values = projection.explain(targets={"sex": {"Female": shares}}).frame["value"]
@@ -76,7 +76,7 @@ def test_a_proportions_curve_is_a_straight_line_between_the_two_means(weight):
     np.testing.assert_allclose(values, shares * inside + (1 - shares) * outside, rtol=1e-10)
 
 
-def test_slopes_of_a_proportion_are_the_difference_of_the_two_means():
+def test_curve_slope_of_proportion_is_difference_of_means():
     curves = asked(X).explain(targets={"sex": {"Female": [0.2, 0.6]}}).frame
     women = X["sex"] == "Female"
     expected = chance(X)[women].mean() - chance(X)[~women].mean()
@@ -86,7 +86,7 @@ def test_slopes_of_a_proportion_are_the_difference_of_the_two_means():
 @pytest.mark.parametrize(
     "weight", [None, np.random.default_rng(5).uniform(0.1, 2.0, N)], ids=["equal", "own"]
 )
-def test_every_curve_goes_through_the_datas_own_mean(weight):
+def test_curve_passes_through_baseline(weight):
     metrics = [*METRICS, accuracy_score]
     projection = asked(X, Y, weight, n_targets=5)
     curves = projection.explain(metric=metrics, features=["age", "gain", "job"]).frame
@@ -99,14 +99,14 @@ def test_every_curve_goes_through_the_datas_own_mean(weight):
 
 
 @pytest.mark.parametrize("seed", [28, 147, 180, 195])
-def test_the_datas_own_mean_is_never_thin_by_rounding(seed):
+def test_curve_at_mean_is_not_thin_by_rounding(seed):
     rng = np.random.default_rng(seed)  # of these, some rows gain 1e-16 at the mean
     x = rng.normal(size=(int(rng.integers(100, 3000)), 1))
     curves = EntropicProjection(n_targets=3).fit(x, predictions=rng.random(len(x))).explain().frame
     assert (curves.loc[curves["tau"] == 0.0, "status"] == "ok").all()
 
 
-def test_the_two_probabilities_of_a_binary_model_mirror_each_other():
+def test_curves_of_binary_probabilities_mirror_each_other():
     both = np.column_stack([1.0 - chance(X), chance(X)])
     curves = EntropicProjection(n_targets=7).fit(X, Y, predictions=both).explain().frame
     no, yes = (of(curves, output=name).reset_index(drop=True) for name in ("0", "1"))
@@ -116,7 +116,7 @@ def test_the_two_probabilities_of_a_binary_model_mirror_each_other():
     np.testing.assert_allclose(no["low"], 1.0 - yes["high"], rtol=1e-9)
 
 
-def test_a_constant_model_never_changes_and_is_sure_of_it():
+def test_curve_of_constant_model_is_flat_without_error():
     projection = EntropicProjection(as_predictor(lambda X: np.full(len(X), 0.3)), n_targets=5).fit(X)
     curves = projection.explain().frame
     assert (curves["value"] == 0.3).all()
@@ -126,7 +126,7 @@ def test_a_constant_model_never_changes_and_is_sure_of_it():
     assert projection.what_if({"age": 50}).outcomes["change"][0] == 0.0
 
 
-def test_an_outcome_that_is_the_column_follows_its_target_exactly():
+def test_curve_of_column_itself_follows_target():
     for n in (300, 6000):
         X = people(n)
         projection = EntropicProjection(n_targets=9).fit(X, predictions=2.0 * X["age"] + 1.0)
@@ -138,7 +138,7 @@ def test_an_outcome_that_is_the_column_follows_its_target_exactly():
 
 @pytest.mark.parametrize("metric", ["prediction", "accuracy", "brier_score", "roc_auc"])
 @pytest.mark.parametrize("target", [36.0, 46.0])
-def test_slopes_are_those_of_the_curve(metric, target):
+def test_curve_slope_is_derivative(metric, target):
     projection = asked(X, Y)
 
     def value(at):
@@ -148,7 +148,7 @@ def test_slopes_are_those_of_the_curve(metric, target):
     assert slope == pytest.approx(slope_by_difference(value, target, 0.05), rel=1e-6)
 
 
-def test_a_target_beyond_the_range_is_infeasible_and_nothing_but_nan():
+def test_curve_beyond_range_is_infeasible_and_nan():
     curves = asked(X, Y).explain(
         targets={"age": [45.0, 500.0, -3.0], "job": {"clerk": [1.5]}}, metric=["prediction", "roc_auc"]
     )
@@ -160,7 +160,7 @@ def test_a_target_beyond_the_range_is_infeasible_and_nothing_but_nan():
     assert frame.loc[~beyond, numbers].notna().all(axis=None)
 
 
-def test_a_target_on_the_extreme_rests_on_the_rows_there():
+def test_curve_at_extreme_is_boundary():
     top = X["age"].idxmax()
     row = asked(X).explain(targets={"age": [X["age"].max()]}).frame.iloc[0]
     assert row["status"] == "boundary"
@@ -170,7 +170,7 @@ def test_a_target_on_the_extreme_rests_on_the_rows_there():
     assert np.isnan(row["slope"])
 
 
-def test_a_rare_level_raised_tenfold_is_thin_however_many_rows_are_effective():
+def test_status_of_rare_level_raised_tenfold_is_thin():
     X = people(3000)
     X["job"] = np.where(np.arange(3000) < 6, "pilot", X["job"])
     curves = asked(X).explain(targets={"job": {"pilot": [0.02]}}).frame.iloc[0]
@@ -180,7 +180,7 @@ def test_a_rare_level_raised_tenfold_is_thin_however_many_rows_are_effective():
         assert status == "thin"
 
 
-def test_few_effective_rows_are_thin_and_the_limit_is_the_parameters():
+def test_status_thin_below_min_ess_fraction():
     X = people(3000)
     far = X["age"].mean() + 1.4 * X["age"].std()
     for fraction, status in ((0.2, "thin"), (0.05, "ok")):
@@ -189,7 +189,7 @@ def test_few_effective_rows_are_thin_and_the_limit_is_the_parameters():
         assert projection.what_if({"age": far}).status == status
 
 
-def test_a_wider_confidence_level_widens_every_interval():
+def test_confidence_level_widens_intervals():
     narrow, wide = (
         asked(X, Y, confidence_level=level, n_targets=5).explain(features="age").frame
         for level in (0.8, 0.99)
@@ -198,14 +198,14 @@ def test_a_wider_confidence_level_widens_every_interval():
     np.testing.assert_array_equal(wide["std_error"], narrow["std_error"])
 
 
-def test_intervals_of_proportions_stay_between_0_and_1():
+def test_intervals_of_proportions_stay_in_0_1():
     curves = asked(X, Y, confidence_level=0.9999999).explain(metric=["accuracy", "roc_auc"]).frame
     assert curves["low"].min() >= 0.0
     assert curves["high"].max() <= 1.0
     assert (curves["high"] == 1.0).any()
 
 
-def test_groups_are_what_their_rows_alone_would_give():
+def test_explain_by_group_matches_rows_alone():
     curves = asked(X, Y, n_targets=5).explain(by="sex", metric=["prediction", "accuracy"])
     assert set(curves.frame["group"]) == {"Female", "Male"}
     assert "sex" not in set(curves.frame["feature"])
@@ -219,14 +219,14 @@ def test_groups_are_what_their_rows_alone_would_give():
         np.testing.assert_allclose(histogram["share"], alone.distributions["share"])
 
 
-def test_groups_of_numbers_and_of_booleans_keep_their_values():
+def test_explain_by_number_or_boolean_keeps_values():
     X_ = X.assign(decade=(X["age"] // 20).astype(int))
     assert sorted(set(asked(X_).explain(features="hours", by="member").frame["group"])) == [False, True]
     groups = set(asked(X_).explain(features="hours", by="decade").frame["group"])
     assert groups == set(X_["decade"].value_counts()[lambda count: count > 1].index)
 
 
-def test_what_cannot_be_moved_in_one_group_is_told():
+def test_explain_by_skips_column_constant_in_group():
     X_ = X.assign(hours=np.where(X["sex"] == "Male", X["hours"], 20.0))
     curves = asked(X_, n_targets=3).explain(by="sex")
     assert curves.skipped == (("hours", "Female", "it is constant: every row has 20"),)
@@ -235,14 +235,14 @@ def test_what_cannot_be_moved_in_one_group_is_told():
     assert asked_for.skipped == curves.skipped
 
 
-def test_a_group_of_one_row_is_told():
+def test_explain_by_skips_group_of_one_row():
     X_ = X.assign(job=np.where(np.arange(N) == 4, "pilot", X["job"]))
     curves = asked(X_, n_targets=3).explain(by="job", features="age")
     assert curves.skipped == (("job", "pilot", "the group has a single row"),)
     assert set(curves.frame["group"]) == {"clerk", "farmer", "teacher"}
 
 
-def test_a_level_absent_from_a_group_is_left_out_there():
+def test_explain_by_omits_level_absent_from_group():
     X_ = X[~((X["sex"] == "Male") & (X["job"] == "farmer"))]
     curves = asked(X_, n_targets=3).explain(by="sex", features="job").frame
     assert set(of(curves, group="Male")["level"]) == {"clerk", "teacher"}
@@ -251,7 +251,7 @@ def test_a_level_absent_from_a_group_is_left_out_there():
     assert shares["group"].tolist() == ["Female"]
 
 
-def test_levels_are_counted_within_the_group():
+def test_explain_by_counts_levels_within_group():
     rng = np.random.default_rng(0)
     town = np.where(np.arange(N) < 40, "small", rng.choice([f"town {j:02d}" for j in range(30)], N))
     X_ = X.assign(town=town, early=np.where(np.arange(N) < 44, "yes", "no"))
@@ -262,7 +262,7 @@ def test_levels_are_counted_within_the_group():
 
 @pytest.mark.parametrize("n", [300, 6000], ids=["rows", "nodes"])
 @pytest.mark.parametrize("kl", [0.1, 0.02, 1.4])
-def test_the_ranking_moves_everything_equally_far(kl, n):
+def test_rank_moves_all_columns_to_same_kl(kl, n):
     X = people(n)
     projection = asked(X)
     ranking = projection.rank(kl)
@@ -276,7 +276,7 @@ def test_the_ranking_moves_everything_equally_far(kl, n):
     np.testing.assert_allclose(ranking["change"], ranking["value"] - ranking["base"], atol=1e-15)
 
 
-def test_a_row_of_the_ranking_is_what_if_at_its_target():
+def test_rank_row_matches_what_if():
     projection = asked(X, Y)
     ranking = projection.rank(0.2, metric=["prediction", "roc_auc"], simultaneous=False)
     for feature, level in (("age", None), ("gain", None), ("job", "farmer")):
@@ -288,7 +288,7 @@ def test_a_row_of_the_ranking_is_what_if_at_its_target():
                 assert row[name] == pytest.approx(outcome[name], rel=1e-6, abs=1e-12), name
 
 
-def test_where_even_the_extreme_is_near_the_ranking_says_boundary():
+def test_rank_is_boundary_if_extreme_is_nearer_than_kl():
     X_ = X.assign(member=np.arange(N) < 0.8 * N)
     ranking = of(asked(X_).rank(0.5, features="member"), level=True, direction="up")
     assert ranking["status"].tolist() == ["boundary"]
@@ -297,7 +297,7 @@ def test_where_even_the_extreme_is_near_the_ranking_says_boundary():
 
 
 @pytest.mark.parametrize("n", [300, 6000], ids=["rows", "nodes"])
-def test_farther_than_any_row_the_ranking_rests_on_the_extreme_row(n):
+def test_rank_beyond_any_row_rests_on_extreme_row(n):
     X = people(n)
     ranking = asked(X).rank(50.0, features="age")
     assert ranking["status"].tolist() == ["boundary", "boundary"]
@@ -307,7 +307,7 @@ def test_farther_than_any_row_the_ranking_rests_on_the_extreme_row(n):
 
 @pytest.mark.parametrize("n", [300, 10_000], ids=["rows", "nodes"])
 @pytest.mark.parametrize("short", [1e-3, 1e-6])
-def test_almost_as_far_as_the_extreme_row_the_ranking_still_moves_equally_far(n, short):
+def test_rank_kl_just_below_extreme_is_reached(n, short):
     rng = np.random.default_rng(0)
     x, y = rng.standard_t(2, n), rng.random(n)
     kl = np.log(n) - short
@@ -317,7 +317,7 @@ def test_almost_as_far_as_the_extreme_row_the_ranking_still_moves_equally_far(n,
     np.testing.assert_allclose(ranking["value"], y[[x.argmin(), x.argmax()]], atol=short)
 
 
-def test_simultaneous_intervals_are_wider_than_single_ones():
+def test_rank_simultaneous_intervals_are_wider():
     together, single = (asked(X).rank(simultaneous=both) for both in (True, False))
     inside = (together["change_low"] < single["change_low"]) & (
         together["change_high"] > single["change_high"]
@@ -329,7 +329,7 @@ def test_simultaneous_intervals_are_wider_than_single_ones():
     assert (alone["change_high"] < age["change_high"]).all()
 
 
-def test_the_ranking_within_groups_is_that_of_their_rows():
+def test_rank_by_group_matches_rows_alone():
     ranking = asked(X).rank(by="sex", features=["age", "job"], simultaneous=False)
     rows = (X["sex"] == "Male").to_numpy()
     alone = asked(X[rows]).rank(features=["age", "job"], simultaneous=False).drop(columns="group")
@@ -337,7 +337,7 @@ def test_the_ranking_within_groups_is_that_of_their_rows():
     pd.testing.assert_frame_equal(found, alone, rtol=1e-7, check_dtype=False)
 
 
-def test_curves_have_the_documented_columns():
+def test_curves_frame_has_documented_columns():
     curves = asked(X, n_targets=3).explain()
     assert list(curves.frame) == [
         *("feature", "level", "group", "tau", "target", "quantity", "output", "value", "std_error"),
@@ -349,7 +349,7 @@ def test_curves_have_the_documented_columns():
     assert curves.skipped == ()
 
 
-def test_only_what_is_asked_for_is_moved():
+def test_explain_moves_only_requested_features():
     projection = asked(X, n_targets=3)
     assert set(projection.explain(features="age").frame["feature"]) == {"age"}
     assert set(projection.explain(targets={"hours": 40}).frame["feature"]) == {"hours"}

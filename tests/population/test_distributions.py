@@ -8,7 +8,7 @@ from tests.population.doubles import asked, of, people
 X = people()
 
 
-def test_histograms_are_the_shares_of_the_rows():
+def test_distributions_are_shares_of_rows():
     curves = asked(X, n_targets=3).explain()
     histograms = curves.distributions
     assert set(histograms["feature"]) == {"age", "hours", "gain"}
@@ -21,7 +21,7 @@ def test_histograms_are_the_shares_of_the_rows():
         assert len(bars) <= 41
 
 
-def test_histograms_of_whole_numbers_have_a_bar_for_each():
+def test_distributions_of_integers_have_bin_per_value():
     X_ = pd.DataFrame({"n": np.arange(60) % 5, "big": (np.arange(60) % 7) * 1000})
     bars = EntropicProjection(n_targets=3).fit(X_, predictions=X_["n"]).explain().distributions
     np.testing.assert_allclose(of(bars, feature="n")["left"], np.arange(5) - 0.5)
@@ -29,14 +29,14 @@ def test_histograms_of_whole_numbers_have_a_bar_for_each():
     assert of(bars, feature="big")["share"].sum() == pytest.approx(1.0)
 
 
-def test_a_constant_has_one_bar():
+def test_distributions_of_constant_have_one_bin():
     X_ = X.assign(age=np.where(X["sex"] == "Male", X["age"], 20.25))
     bars = asked(X_, n_targets=3).explain(by="sex").distributions
     still = of(bars, feature="age", group="Female")
     assert still[["left", "right", "share"]].to_numpy().tolist() == [[19.75, 20.75, pytest.approx(1.0)]]
 
 
-def test_bars_count_only_the_rows_that_have_a_value():
+def test_distributions_leave_out_missing_values():
     X_ = X.assign(age=X["age"].where(np.arange(len(X)) % 3 > 0))
     bars = (
         EntropicProjection(n_targets=3, missing="omit").fit(X_, predictions=X["age"]).explain().distributions

@@ -18,7 +18,7 @@ WEIGHT = np.random.default_rng(3).uniform(0.2, 3.0, N)
 
 
 @pytest.mark.parametrize("target", [35.0, 45.0, 55.0])
-def test_a_curves_errors_are_those_of_the_rows_one_by_one(target):
+def test_curve_std_errors_match_delta_method_by_rows(target):
     row = asked(X).explain(targets={"age": [target]}).frame.iloc[0]
     z, base = standardise(X["age"])
     weights = asked(X).what_if({"age": target}).weights / N
@@ -35,7 +35,7 @@ def test_a_curves_errors_are_those_of_the_rows_one_by_one(target):
     [{"age": 46}, {"age": 44, "hours": 43}, {"age": 45, "gain": 900, "job": {"farmer": 0.3, "clerk": 0.3}}],
     ids=["one", "two", "four"],
 )
-def test_a_scenarios_errors_are_those_of_the_rows_one_by_one(question, weight):
+def test_scenario_std_errors_match_delta_method_by_rows(question, weight):
     scenario = asked(X, weight=weight).what_if(question)
     columns, targets = [], []
     for feature, wanted in question.items():
@@ -52,7 +52,7 @@ def test_a_scenarios_errors_are_those_of_the_rows_one_by_one(question, weight):
     assert scenario.outcomes["change_std_error"][0] == pytest.approx(change_error, rel=1e-7)
 
 
-def test_intervals_are_those_of_student_with_a_third_of_the_effective_rows():
+def test_intervals_use_student_with_third_of_ess():
     scenario = asked(X, confidence_level=0.9).what_if({"age": 46})
     outcome = scenario.outcomes.iloc[0]
     half = student(scenario.ess / 3.0).ppf(0.95)
@@ -61,7 +61,7 @@ def test_intervals_are_those_of_student_with_a_third_of_the_effective_rows():
     assert outcome["change_high"] == pytest.approx(outcome["change"] + half * outcome["change_std_error"])
 
 
-def test_a_change_is_surer_than_its_ends_where_both_rest_on_the_same_rows():
+def test_change_std_error_is_smaller_on_shared_rows():
     noise = np.random.default_rng(9).normal(size=N)
     projection = EntropicProjection().fit(X, predictions=noise)
     outcome = projection.what_if({"age": X["age"].mean() + 0.1}).outcomes.iloc[0]
@@ -69,7 +69,7 @@ def test_a_change_is_surer_than_its_ends_where_both_rest_on_the_same_rows():
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "r2", "root_mean_squared_error"])
-def test_influence_functions_are_derivatives_by_the_weights(metric):
+def test_influence_functions_are_derivatives_by_weights(metric):
     rng = np.random.default_rng(0)
     n = 60
     score = np.round(rng.random(n), 1)
@@ -86,7 +86,7 @@ def test_influence_functions_are_derivatives_by_the_weights(metric):
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss"])
-def test_errors_of_metrics_are_those_of_their_influence_row_by_row(metric):
+def test_metric_std_errors_match_influence_by_rows(metric):
     projection = asked(X, Y)
     scenario = projection.what_if({"age": 46, "hours": 42}, metric=metric)
     (quantity,) = quantities_for(metric, projection.answers_)
@@ -100,7 +100,7 @@ def test_errors_of_metrics_are_those_of_their_influence_row_by_row(metric):
 
 
 @pytest.mark.parametrize("target", [{"age": 44}, {"age": 43, "hours": 42}, {"job": {"farmer": 0.35}}])
-def test_leaving_out_blocks_gives_about_the_errors_of_the_delta_method(target):
+def test_jackknife_blocks_approximate_delta_method(target):
     X = people(900, 4)
     projection = asked(X, truth(X))
     scenario = projection.what_if(target, metric=["accuracy", accuracy_score])
@@ -111,7 +111,7 @@ def test_leaving_out_blocks_gives_about_the_errors_of_the_delta_method(target):
     assert blocks["change_std_error"] == pytest.approx(exact["change_std_error"], rel=0.35)
 
 
-def test_blocks_give_a_curve_the_errors_that_they_give_a_scenario():
+def test_jackknife_blocks_curve_matches_scenario():
     projection = asked(X, Y)
     row = projection.explain(targets={"age": [44]}, metric=accuracy_score).frame.iloc[0]
     outcome = of(projection.what_if({"age": 44}, metric=accuracy_score).outcomes, quantity="accuracy_score")
@@ -120,7 +120,7 @@ def test_blocks_give_a_curve_the_errors_that_they_give_a_scenario():
 
 
 @pytest.mark.parametrize("metric", ["neg_root_mean_squared_error", "r2"])
-def test_blocks_give_smooth_metrics_about_the_errors_of_their_influence_functions(metric):
+def test_jackknife_blocks_approximate_influence_functions(metric):
     X = people(900, 4)
     y = chance(X) + 0.2 * np.random.default_rng(0).normal(size=len(X))
 
@@ -136,14 +136,14 @@ def test_blocks_give_smooth_metrics_about_the_errors_of_their_influence_function
     assert blocks["change_std_error"] == pytest.approx(exact["change_std_error"], rel=0.35)
 
 
-def test_the_jackknife_of_a_mean_is_the_means_own_error():
+def test_jackknife_of_mean_is_standard_error():
     rng = np.random.default_rng(0)
     values = rng.normal(size=30)
     without = (values.sum() - values) / 29.0
     assert jackknife(without[:, None])[0] == pytest.approx(values.std(ddof=1) / np.sqrt(30))
 
 
-def test_the_jackknife_passes_over_what_could_not_be_had_and_owns_up_to_nothing_known():
+def test_jackknife_skips_nan():
     without = np.array([[1.0, np.nan, np.nan], [2.0, 2.0, np.nan], [3.0, 4.0, np.nan], [4.0, 6.0, 1.0]])
     known = jackknife(without)
     assert known[1] == pytest.approx(jackknife(without[1:, [1]])[0])
@@ -160,7 +160,7 @@ def test_the_jackknife_passes_over_what_could_not_be_had_and_owns_up_to_nothing_
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_intervals_cover_about_as_often_as_they_say(name, shift, truth_):
+def test_intervals_cover_at_nominal_level(name, shift, truth_):
     # at nominal 0.90, 200 designs: a true coverage of 0.86 to 0.94 stays within these limits
     covered = 0
     expected = {"nothing to find": 0.0, "linear": shift, "curved": 1.0 + shift**2}[name]
@@ -178,7 +178,7 @@ def test_intervals_cover_about_as_often_as_they_say(name, shift, truth_):
     assert 0.82 <= covered / 200 <= 0.96
 
 
-def test_what_rests_on_a_single_row_has_no_error_to_offer():
+def test_boundary_on_single_row_has_infinite_std_error():
     projection = asked(X)
     scenario = projection.what_if({"age": X["age"].max()})
     assert scenario.status == "boundary"
@@ -197,7 +197,7 @@ def far_by(z, base, kl):
 
 
 @pytest.mark.parametrize("outcome", ["chance", "noise"])
-def test_a_rankings_errors_are_about_those_of_leaving_out_rows_at_the_same_divergence(outcome):
+def test_rank_std_errors_approximate_jackknife_at_same_kl(outcome):
     X = people(120, 2)
     y = chance(X) if outcome == "chance" else np.random.default_rng(9).normal(size=120)
     row = EntropicProjection().fit(X, predictions=y).rank(0.1, features="age").iloc[1]
@@ -213,7 +213,7 @@ def test_a_rankings_errors_are_about_those_of_leaving_out_rows_at_the_same_diver
 
 
 @pytest.mark.parametrize(("truth", "ends"), [(0, ("high", "low")), (1, ("low", "high"))])
-def test_a_share_of_none_or_all_of_the_rows_has_the_binomial_bound(truth, ends):
+def test_interval_of_proportion_0_or_1_is_binomial_bound(truth, ends):
     n, level = 40, 0.95
     table = pd.DataFrame({"x": np.linspace(0.0, 1.0, n)})
     y = np.tile([0, 1], n // 2)

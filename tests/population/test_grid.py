@@ -12,7 +12,7 @@ def curve(X, feature, level=None, **params):
 
 
 @pytest.mark.parametrize("n_targets", [3, 4, 9, 10, 41])
-def test_a_curve_has_the_targets_asked_for_and_one_is_the_mean(n_targets):
+def test_n_targets_include_mean(n_targets):
     for feature, level in (("age", None), ("gain", None), ("job", "farmer")):
         frame = curve(X, feature, level, n_targets=n_targets)
         assert len(frame) == n_targets
@@ -24,7 +24,7 @@ def test_a_curve_has_the_targets_asked_for_and_one_is_the_mean(n_targets):
 
 
 @pytest.mark.parametrize("quantiles", [(0.05, 0.95), (0.2, 0.7)])
-def test_numbers_go_in_equal_steps_to_the_stated_quantiles(quantiles):
+def test_quantiles_end_equally_spaced_targets(quantiles):
     frame = curve(X, "age", n_targets=9, quantiles=quantiles)
     target, mean = frame["target"].to_numpy(), X["age"].mean()
     low, high = np.quantile(X["age"], quantiles, method="inverted_cdf")
@@ -32,14 +32,14 @@ def test_numbers_go_in_equal_steps_to_the_stated_quantiles(quantiles):
     np.testing.assert_allclose(target[4:], np.linspace(mean, high, 5), rtol=1e-12)
 
 
-def test_quantiles_are_weighted_as_the_rows_are():
+def test_quantiles_are_weighted():
     weight = np.where(X["age"] > 45.0, 1.0, 0.001)
     frame = asked(X, weight=weight, n_targets=3).explain(features="age").frame
     assert frame["target"].iloc[0] > 44.9
     assert (frame["status"] != "infeasible").all()
 
 
-def test_numbers_stop_short_of_their_extremes():
+def test_targets_stop_short_of_extremes():
     frame = curve(X, "age", n_targets=5, quantiles=(0.0, 1.0))
     mean, low, high = X["age"].mean(), X["age"].min(), X["age"].max()
     assert frame["target"].iloc[0] == pytest.approx(mean + 0.95 * (low - mean))
@@ -47,7 +47,7 @@ def test_numbers_stop_short_of_their_extremes():
     assert not frame["status"].isin(["boundary", "infeasible"]).any()
 
 
-def test_a_zero_inflated_number_moves_both_ways_though_its_quantiles_are_zero():
+def test_targets_of_zero_inflated_number_move_both_ways():
     X_ = X.assign(gain=np.where(np.arange(len(X)) % 25 == 0, X["age"] * 100.0, 0.0))
     assert np.quantile(X_["gain"], 0.95) == 0.0
     frame = curve(X_, "gain", n_targets=9)
@@ -58,7 +58,7 @@ def test_a_zero_inflated_number_moves_both_ways_though_its_quantiles_are_zero():
 
 
 @pytest.mark.parametrize("share", [0.003, 0.2, 0.5, 0.97])
-def test_proportions_are_stepped_by_the_root_of_kl_and_never_reach_0_or_1(share):
+def test_targets_of_proportion_are_spaced_by_root_of_kl(share):
     X_ = X.assign(job=np.where(np.arange(len(X)) < share * len(X), "pilot", "other"))
     frame = curve(X_, "job", "pilot", n_targets=9)
     assert frame["target"].between(0.0, 1.0, inclusive="neither").all()

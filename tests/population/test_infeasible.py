@@ -1,10 +1,10 @@
 import pickle
-import re
 
 import numpy as np
 import pytest
 
 from agnostix import InfeasibleTargetError
+from tests.messages import assert_states
 from tests.population.doubles import asked, chance, people, truth
 from tests.reference.entropic import is_member, reachable_share
 
@@ -26,15 +26,18 @@ def ask_nearest(projection, error):
     return projection.what_if(**error.nearest)
 
 
-def test_beyond_the_farthest_row_the_reason_and_the_nearest_are_told():
+def test_infeasible_error_states_extreme_and_nearest():
     top, mean = X["age"].max(), X["age"].mean()
     error = refused(asked(X), {"age": 200})
     share = (top - mean) / (200 - mean) * 0.999
     near = mean + share * (200 - mean)
-    assert str(error) == (
-        f"No row has age above {top:.6g}, so no reweighting reaches an average of 200. The nearest "
-        f"within reach, {100 * share:.3g} % of the way there: age {near:.4g}."
+    facts = (
+        f"No row has age above {top:.6g}",
+        "average of 200",
+        f"{100 * share:.3g} % of the way",
+        f"age {near:.4g}",
     )
+    assert_states(str(error), *facts)
     assert error.reachable == pytest.approx(share, rel=1e-6)
     assert error.nearest == {"constraints": {"age": pytest.approx(near, rel=1e-6)}}
     below = refused(asked(X), {"age": -5})
@@ -57,7 +60,7 @@ def test_beyond_the_farthest_row_the_reason_and_the_nearest_are_told():
     ],
     ids=str,
 )
-def test_the_nearest_can_be_asked_for_and_lies_on_the_way(constraints, stress):
+def test_infeasible_nearest_is_feasible(constraints, stress):
     projection = asked(X, Y)
     error = refused(projection, constraints, **stress)
     assert 0.0 < error.reachable < 1.0
@@ -66,7 +69,7 @@ def test_the_nearest_can_be_asked_for_and_lies_on_the_way(constraints, stress):
     assert scenario.status in ("ok", "thin")
 
 
-def test_a_point_outside_the_cloud_is_so_by_a_linear_program_too():
+def test_infeasible_matches_linear_program():
     phi = X[["age", "hours"]].to_numpy()
     start = phi.mean(0)
     verdicts = []
@@ -77,18 +80,15 @@ def test_a_point_outside_the_cloud_is_so_by_a_linear_program_too():
             assert asked(X).what_if(dict(zip(("age", "hours"), target, strict=True))).gap <= 1e-9
             continue
         error = refused(asked(X), dict(zip(("age", "hours"), target, strict=True)))
-        assert "No row lies as far as the targets in the direction" in str(error)
+        assert_states(str(error), "No row lies as far")
         assert error.reachable == pytest.approx(0.999 * reachable_share(phi, start, target), rel=1e-6)
     assert set(verdicts) == {True, False}
 
 
-def test_targets_that_contradict_each_other_are_told_so():
+def test_infeasible_error_names_contradicting_targets():
     error = refused(asked(X2), {"age": 45, "months": 500})
-    assert str(error).startswith("The targets contradict each other: ")
-    assert "*(age)" in str(error)
-    assert "*(months)" in str(error)
+    assert_states(str(error), "targets contradict each other", "*(age)", "*(months)", "No part of the way")
     assert error.nearest == {}
-    assert str(error).endswith(" No part of the way there can be gone.")
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_targets_that_contradict_each_other_are_told_so():
     [{"age": 45, "months": 540}, {"age": 45, "hours": 41, "rest": 14}, {"age": 45, "months": (500, 600)}],
     ids=str,
 )
-def test_targets_that_say_the_same_twice_are_one_target(question):
+def test_what_if_redundant_targets_are_one_target(question):
     found = asked(X2).what_if(question)
     expected = asked(X2).what_if({k: question[k] for k in ("age", "hours") if k in question})
     np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-8)
     np.testing.assert_allclose(found.outcomes["std_error"], expected.outcomes["std_error"], rtol=1e-6)
 
 
-def test_the_error_survives_a_pickle():
+def test_infeasible_error_pickles():
     error = refused(asked(X), {"age": 200, "sex": {"Female": 0.5}})
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, ValueError)
@@ -111,14 +111,14 @@ def test_the_error_survives_a_pickle():
     assert set(again.nearest["constraints"]) == {"age", "sex"}
 
 
-def test_a_prediction_that_no_row_has_is_told_with_the_farthest():
+def test_infeasible_prediction_states_extreme():
     error = refused(asked(X), prediction=0.999)
     top = chance(X).max()
-    assert re.match(rf"No row has prediction = prediction above {top:.6g}, so no", str(error))
+    assert_states(str(error), f"No row has prediction = prediction above {top:.6g}")
     assert set(error.nearest) == {"prediction"}
 
 
-def test_an_infeasible_scenario_never_comes_back_as_uniform_weights():
+def test_infeasible_never_returns_uniform_weights():
     rng = np.random.default_rng(0)
     for _ in range(30):
         target = {"age": rng.uniform(0, 90), "hours": rng.uniform(20, 70)}

@@ -1,5 +1,3 @@
-import re
-
 import numpy as np
 import pytest
 import sklearn.metrics as sk
@@ -8,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from agnostix import EntropicProjection, as_predictor
 from agnostix.population.metrics import default_metrics
+from tests.messages import refuses
 from tests.population.doubles import asked, chance, of, people, truth
 
 X = people()
@@ -45,7 +44,7 @@ REGRESSION = {
     + [(name, function, NUMBERS) for name, function in REGRESSION.items()],
     ids=[*BINARY, *(name for name in REGRESSION)],
 )
-def test_metrics_are_scikit_learns_under_the_same_weights(name, expected, y):
+def test_metrics_match_sklearn_with_weights(name, expected, y):
     projection = EntropicProjection().fit(X, y, predictions=P)
     scenario = projection.what_if({"age": 46, "sex": {"Female": 0.5}}, metric=name)
     outcome = of(scenario.outcomes, quantity=name).iloc[0]
@@ -77,14 +76,14 @@ def iris():
         ("brier_score", lambda y, p, w: np.average(((p - np.eye(3)[y]) ** 2).sum(1), weights=w)),
     ],
 )
-def test_metrics_of_many_classes_are_scikit_learns(iris, name, expected):
+def test_metrics_of_many_classes_match_sklearn(iris, name, expected):
     X, y, model, projection = iris
     scenario = projection.what_if({"petal width (cm)": 1.1}, metric=name)
     outcome = of(scenario.outcomes, quantity=name).iloc[0]
     assert outcome["value"] == pytest.approx(expected(y, model.predict_proba(X), scenario.weights), rel=1e-9)
 
 
-def test_text_labels_are_compared_as_text(iris):
+def test_metrics_compare_text_labels(iris):
     X, y, _, _ = iris
     names = np.array(["setosa", "versicolor", "virginica"])[y]
     model = LogisticRegression(max_iter=1000).fit(X, names)
@@ -100,7 +99,7 @@ def test_text_labels_are_compared_as_text(iris):
     )
 
 
-def test_a_decision_function_is_a_score_of_which_0_is_the_threshold(iris):
+def test_metrics_of_decision_function_threshold_at_0(iris):
     X, y, _, _ = iris
     model = LogisticRegression().fit(X, y > 0)
     projection = EntropicProjection(as_predictor(model, output="decision_function")).fit(X, y > 0)
@@ -111,7 +110,7 @@ def test_a_decision_function_is_a_score_of_which_0_is_the_threshold(iris):
     assert "log_loss" not in outcomes
 
 
-def test_a_function_sees_labels_for_a_classifier_and_numbers_for_a_regressor():
+def test_metric_function_receives_labels_or_numbers():
     seen = {}
 
     def metric(y_true, y_pred, sample_weight):
@@ -125,7 +124,7 @@ def test_a_function_sees_labels_for_a_classifier_and_numbers_for_a_regressor():
     assert seen["y_pred"] <= set(P)
 
 
-def test_by_default_a_scenario_tells_how_good_the_model_is():
+def test_default_metrics_by_task():
     def names(projection):
         return projection.what_if({"age": 45}).outcomes["quantity"].tolist()
 
@@ -139,20 +138,20 @@ def test_by_default_a_scenario_tells_how_good_the_model_is():
     assert names(EntropicProjection().fit(X, Y)) == ["outcome"]
 
 
-def test_a_regression_of_several_outputs_has_no_default_metrics():
+def test_default_metrics_of_multioutput_regression_are_empty():
     model = as_predictor(lambda X: np.column_stack([chance(X), 2 * chance(X)]), task="regression")
     projection = EntropicProjection(model).fit(X, NUMBERS)
     assert default_metrics(projection.answers_) == []
     assert projection.what_if({"age": 45}).outcomes["output"].tolist() == ["output_0", "output_1"]
 
 
-def test_predictions_are_told_once_however_they_are_asked_for():
+def test_metric_prediction_is_reported_once():
     for metric in ("prediction", ["prediction", "accuracy"], [None], []):
         outcomes = asked(X, Y).what_if({"age": 45}, metric=metric).outcomes
         assert (outcomes["quantity"] == "prediction").sum() == 1
 
 
-def test_a_metric_that_needs_both_classes_is_nan_where_one_is_left():
+def test_metric_roc_auc_is_nan_for_single_class():
     y = (X["age"] > X["age"].mean()).astype(int)
     scenario = asked(X, y).what_if({"age": X["age"].max()})
     assert np.isnan(scenario.outcomes.set_index("quantity")["value"]["roc_auc"])
@@ -163,71 +162,81 @@ def _function(X):
 
 
 @pytest.mark.parametrize(
-    ("fitted", "metric", "message"),
+    ("fitted", "metric", "facts"),
     [
         (
             lambda: asked(X),
             "accuracy",
-            "The metric 'accuracy' compares predictions with the truth: pass y to fit. A function must also "
-            "say what it does, as as_predictor(function, task='classification'); recorded predictions of "
-            "classes need a column for each label of y.",
+            [
+                "'accuracy'",
+                "pass y to fit",
+                "as_predictor(function, task='classification')",
+                "column for each label",
+            ],
         ),
         (
             lambda: EntropicProjection(as_predictor(_function, task="classification")).fit(X),
             "accuracy",
-            "The metric 'accuracy' compares predictions with the truth: pass y to fit.",
+            ["'accuracy'", "pass y to fit"],
         ),
         (
             lambda: EntropicProjection().fit(X, Y),
             "accuracy",
-            "The metric 'accuracy' needs predictions: pass a model, or predictions to fit.",
+            ["'accuracy'", "pass a model, or predictions to fit"],
         ),
         (
             lambda: asked(X, Y),
             "r2",
-            "The metric 'r2' does not suit a classification. Those that do: accuracy, error_rate, log_loss, "
-            "brier_score, roc_auc.",
+            ["'r2'", "classification", "accuracy, error_rate, log_loss, brier_score, roc_auc"],
         ),
         (
             lambda: asked(X, NUMBERS),
             "log_loss",
-            "The metric 'log_loss' does not suit a regression. Those that do: mean_absolute_error, "
-            "mean_squared_error, root_mean_squared_error, r2.",
+            [
+                "'log_loss'",
+                "regression",
+                "mean_absolute_error, mean_squared_error, root_mean_squared_error, r2",
+            ],
         ),
         (
             lambda: EntropicProjection(
                 as_predictor(lambda X: X["age"].to_numpy(), task="classification")
             ).fit(X, Y),
             "log_loss",
-            "The metric 'log_loss' needs probabilities, and the model gives scores.",
+            ["'log_loss'", "needs probabilities", "gives scores"],
         ),
         (
             lambda: EntropicProjection(
                 as_predictor(lambda X: X[["age", "hours"]].to_numpy(), task="regression")
             ).fit(X, NUMBERS),
             "r2",
-            "The metric 'r2' needs one output, and the model gives several.",
+            ["'r2'", "needs one output", "gives several"],
         ),
         (
             lambda: asked(X, Y),
             "acuracy",
-            "There is no metric 'acuracy'. Known: accuracy, error_rate, log_loss, brier_score, roc_auc, "
-            "mean_absolute_error, mean_squared_error, root_mean_squared_error, r2, every scorer of "
-            "sklearn.metrics.get_scorer_names(), or a function f(y_true, y_pred, sample_weight).",
+            [
+                "no metric 'acuracy'",
+                "accuracy, error_rate, log_loss, brier_score, roc_auc, "
+                "mean_absolute_error, mean_squared_error, root_mean_squared_error, r2",
+                "sklearn.metrics.get_scorer_names()",
+                "f(y_true, y_pred, sample_weight)",
+            ],
         ),
         (
             lambda: asked(X, Y),
             5,
-            "The 'metric' parameter must be a str, a callable, a list of these or None, got 5.",
+            ["'metric'", "str", "callable", "list", "None", "got 5"],
         ),
         (
             lambda: asked(X, Y),
             [],
-            "The 'metric' parameter is an empty list: name at least one, or pass None.",
+            ["'metric'", "empty list", "at least one", "None"],
         ),
     ],
     ids=lambda value: "" if callable(value) else str(value)[:40],
 )
-def test_a_metric_that_cannot_be_had_is_refused_with_the_reason(fitted, metric, message):
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+def test_metric_refused_with_reason(fitted, metric, facts):
+    with refuses(ValueError, *facts) as error:
         fitted().explain(metric=metric)
+    assert ("as_predictor" in str(error.value)) == any("as_predictor" in fact for fact in facts)

@@ -37,7 +37,7 @@ def found(X, rows, own, k=5, among=None):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_nearest_are_those_of_plain_loops(seed):
+def test_nearest_match_gower_reference(seed):
     X = mixed(seed=seed)
     positions = (0, 17, 41)
     for near, own in zip(found(X, X.iloc[list(positions)], positions), positions, strict=True):
@@ -54,7 +54,7 @@ def test_the_nearest_are_those_of_plain_loops(seed):
         assert near.n_compared == len(X) - 1
 
 
-def test_new_rows_may_lie_outside_and_have_labels_of_their_own():
+def test_nearest_of_new_row_with_unseen_values():
     X = mixed()
     new = pd.DataFrame(
         {"age": [90], "pay": [0.0], "same": [8.0], "town": ["elsewhere"], "member": [True]},
@@ -69,7 +69,7 @@ def test_new_rows_may_lie_outside_and_have_labels_of_their_own():
 
 
 @given(st.integers(0, 59), st.integers(0, 59))
-def test_it_is_symmetric_and_between_0_and_1(i, j):
+def test_distance_is_symmetric_and_in_0_1(i, j):
     X = mixed()
     there = found(X, X.iloc[[i]], (None,), 1, np.array([j]))[0].distances[0]
     back = found(X, X.iloc[[j]], (None,), 1, np.array([i]))[0].distances[0]
@@ -78,7 +78,7 @@ def test_it_is_symmetric_and_between_0_and_1(i, j):
     assert (there == 0.0) == (i == j)
 
 
-def test_equal_rows_are_counted_and_a_row_is_not_its_own_neighbour():
+def test_nearest_counts_equal_rows_without_row_itself():
     X = pd.concat([mixed(20)] * 3, ignore_index=True)
     (own,) = found(X, X.iloc[[4]], (4,))
     assert own.n_equal == 2
@@ -88,14 +88,14 @@ def test_equal_rows_are_counted_and_a_row_is_not_its_own_neighbour():
     assert new.positions[:3].tolist() == [4, 24, 44]
 
 
-def test_a_missing_value_is_near_only_to_a_missing_one():
+def test_distance_missing_is_near_missing_only():
     X = pd.DataFrame({"x": [np.nan, 1.0, 2.0, np.nan], "s": ["a", None, "a", None]})
     (near,) = found(X, X.iloc[[0]], (0,), 3)
     by_position = dict(zip(near.positions.tolist(), near.parts.tolist(), strict=True))
     assert by_position == {1: [1.0, 1.0], 2: [1.0, 0.0], 3: [0.0, 1.0]}
 
 
-def test_dates_are_near_by_their_time():
+def test_distance_of_dates():
     days = pd.to_datetime(["2020-01-01", "2020-01-02", "2020-01-11", None])
     for X in (pd.DataFrame({"day": days}), pl.DataFrame({"day": [*days[:3].to_pydatetime(), None]})):
         (near,) = found(X, X[:1], (0,), 3)
@@ -103,7 +103,7 @@ def test_dates_are_near_by_their_time():
         np.testing.assert_allclose(near.distances, [0.1, 1.0, 1.0])
 
 
-def test_only_those_among_which_is_sought_are_found():
+def test_nearest_among_given_rows_only():
     X = mixed()
     among = np.array([40, 3, 9])
     (near,) = found(X, X.iloc[[3]], (3,), 5, among)
@@ -111,7 +111,7 @@ def test_only_those_among_which_is_sought_are_found():
     assert near.n_compared == 2
 
 
-def test_blocks_change_nothing(monkeypatch):
+def test_nearest_in_blocks_matches_whole(monkeypatch):
     X = mixed()
     positions = tuple(range(7))
     whole = found(X, X.iloc[:7], positions)
@@ -122,7 +122,7 @@ def test_blocks_change_nothing(monkeypatch):
         np.testing.assert_array_equal(one.parts, other.parts)
 
 
-def test_arrays_frames_of_pandas_and_of_polars_say_the_same():
+def test_nearest_same_for_numpy_pandas_polars():
     numbers = np.random.default_rng(0).normal(size=(50, 3)).round(1)
     tables = [numbers, pd.DataFrame(numbers), pl.DataFrame(numbers, schema=["a", "b", "c"])]
     told = [found(X, X[2:4], (2, 3)) for X in tables]

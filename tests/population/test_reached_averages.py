@@ -47,7 +47,7 @@ def stated(question):
 
 @pytest.mark.parametrize("weight", [None, WEIGHT, SOME_ZERO], ids=["equal", "weighted", "some zero"])
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
-def test_stated_averages_are_reached_to_a_billionth_of_a_deviation(question, weight):
+def test_what_if_reaches_targets_to_1e_9(question, weight):
     scenario = asked(X, weight=weight).what_if(question)
     assert scenario.weights.mean() == pytest.approx(1.0, abs=1e-12)
     assert scenario.weights.min() >= 0.0
@@ -60,7 +60,7 @@ def test_stated_averages_are_reached_to_a_billionth_of_a_deviation(question, wei
         assert low - 1e-9 * deviation <= reached <= high + 1e-9 * deviation
 
 
-def test_rows_of_weight_zero_stay_at_zero():
+def test_what_if_zero_weight_rows_stay_zero():
     scenario = asked(X, weight=SOME_ZERO).what_if({"age": 45})
     assert (scenario.weights[SOME_ZERO == 0.0] == 0.0).all()
     assert (scenario.weights[SOME_ZERO > 0.0] > 0.0).all()
@@ -70,7 +70,7 @@ def test_rows_of_weight_zero_stay_at_zero():
 @pytest.mark.parametrize(
     ("scale", "offset"), [(1e-5, 0.0), (1.0, 1e6), (1e-5, 1e6), (1e8, 0.0), (-1.0, 0.0)], ids=str
 )
-def test_weights_do_not_depend_on_a_columns_unit(scale, offset):
+def test_what_if_weights_ignore_column_units(scale, offset):
     expected = asked(X).what_if({"age": 46, "hours": (42, 45)}).weights
     # the shifted column holds fewer digits: what counts is what it holds, not what it came from
     held = (X["age"] * scale + offset - offset) / scale
@@ -87,7 +87,7 @@ def test_weights_do_not_depend_on_a_columns_unit(scale, offset):
     [QUESTIONS[name] for name in ("a number", "two of three levels", "everything", "two ranges")],
     ids=["one", "levels", "five", "ranges"],
 )
-def test_weights_are_those_of_a_cone_program(question, weight):
+def test_what_if_weights_match_cone_program(question, weight):
     scenario = asked(X, weight=weight).what_if(question)
     columns = [(statistic(f, level), low, high) for f, level, low, high in stated(question)]
     phi, base = standardise(np.column_stack([c[0] for c in columns]), weight)
@@ -101,7 +101,7 @@ def test_weights_are_those_of_a_cone_program(question, weight):
     np.testing.assert_allclose(scenario.weights / N, expected, atol=2e-6 / N, rtol=0)
 
 
-def test_no_other_weights_that_reach_the_averages_are_closer():
+def test_what_if_weights_minimize_kl():
     question = {"age": 46, "sex": {"Female": 0.5}}
     scenario = asked(X, weight=WEIGHT).what_if(question)
     base, weights = WEIGHT / WEIGHT.sum(), scenario.weights / N
@@ -117,7 +117,7 @@ def test_no_other_weights_that_reach_the_averages_are_closer():
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["equal", "weighted"])
-def test_kl_ess_and_largest_weight_are_those_of_the_weights(weight):
+def test_scenario_kl_ess_max_weight_by_definition(weight):
     scenario = asked(X, weight=weight).what_if({"age": 46, "job": {"farmer": 0.3}})
     base = np.ones(N) / N if weight is None else weight / weight.sum()
     assert scenario.kl == pytest.approx(divergence(scenario.weights / N, base), rel=1e-10)
@@ -126,7 +126,7 @@ def test_kl_ess_and_largest_weight_are_those_of_the_weights(weight):
     assert scenario.max_weight == pytest.approx(scenario.weights.max(), rel=1e-12)
 
 
-def test_a_range_that_holds_already_changes_nothing():
+def test_what_if_range_already_met_changes_nothing():
     scenario = asked(X).what_if({"age": (30, 50), "sex": {"Female": (0.1, 0.9)}})
     np.testing.assert_allclose(scenario.weights, 1.0, rtol=1e-14)
     assert scenario.kl == 0.0
@@ -135,14 +135,14 @@ def test_a_range_that_holds_already_changes_nothing():
     assert (scenario.outcomes["change"].abs() < 1e-15).all()
 
 
-def test_a_range_that_binds_is_as_if_its_nearer_end_were_stated():
+def test_what_if_binding_range_is_target_at_nearer_end():
     projection = asked(X)
     ranged, stated_ = (projection.what_if({"age": wanted, "hours": 41}) for wanted in ((45, 50), 45))
     np.testing.assert_allclose(ranged.weights, stated_.weights, rtol=1e-10)
     np.testing.assert_allclose(ranged.outcomes["std_error"], stated_.outcomes["std_error"], rtol=1e-8)
 
 
-def test_the_conic_way_for_ranges_gives_the_same_weights(monkeypatch):
+def test_project_ranges_conic_fallback_gives_same_weights(monkeypatch):
     question = {"age": (45, 50), "hours": (42, 43), "sex": {"Female": 0.5}}
     expected = asked(X).what_if(question)
     monkeypatch.setattr(
@@ -154,7 +154,7 @@ def test_the_conic_way_for_ranges_gives_the_same_weights(monkeypatch):
     assert found.gap <= 1e-9
 
 
-def test_conditions_state_what_was_asked_and_reached():
+def test_scenario_conditions_state_targets_and_reached():
     conditions = asked(X).what_if({"age": 45, "sex": {"Female": (0.5, 0.6)}}).conditions
     assert conditions["feature"].tolist() == ["age", "sex"]
     assert conditions["level"].tolist() == [None, "Female"]
@@ -165,7 +165,7 @@ def test_conditions_state_what_was_asked_and_reached():
     assert (conditions["multiplier"] > 0.0).all()
 
 
-def test_a_stressed_prediction_is_reached():
+def test_what_if_prediction_is_reached():
     for wanted in (0.3, 0.55, (0.5, 0.6)):
         scenario = asked(X).what_if(prediction=wanted)
         reached = scenario.weights @ chance(X) / N
@@ -175,7 +175,7 @@ def test_a_stressed_prediction_is_reached():
         assert scenario.outcomes["std_error"][0] == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_stressed_error_rate_is_reached():
+def test_what_if_error_rate_is_reached():
     y = (chance(X) > 0.5).astype(int) ^ (np.arange(N) % 5 == 0)
     wrong = (chance(X) > 0.5).astype(int) != y
     scenario = asked(X, y).what_if({"age": 42}, error_rate=0.4)

@@ -1,5 +1,3 @@
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,21 +6,18 @@ from agnostix.exceptions import DataError
 from agnostix.population import Table
 from agnostix.population.column import Column
 from agnostix.population.statistic import standardise
+from tests.messages import refuses
 from tests.population.doubles import people
 from tests.reference import entropic
 
 X = people(40)
 
 
-def refuses(message, kind=DataError):
-    return pytest.raises(kind, match=f"^{re.escape(message)}$")
-
-
 def read(X, weight=None, others=()):
     return Table.read(X, weight, others)
 
 
-def test_the_order_of_the_table_does_not_depend_on_the_order_of_the_rows():
+def test_table_order_ignores_row_order():
     extra = np.random.default_rng(0).random(len(X))
     expected = read(X, None, [extra])
     for seed in range(3):
@@ -33,7 +28,7 @@ def test_the_order_of_the_table_does_not_depend_on_the_order_of_the_rows():
             np.testing.assert_array_equal(found.columns[name].values, column.values)
 
 
-def test_rows_that_differ_only_in_what_else_belongs_to_them_have_an_order_too():
+def test_table_order_breaks_ties_by_other_arrays():
     same = pd.DataFrame({"a": np.ones(50)})
     extra = np.arange(50.0)
     turned = np.random.default_rng(1).permutation(50)
@@ -42,7 +37,7 @@ def test_rows_that_differ_only_in_what_else_belongs_to_them_have_an_order_too():
     assert (np.diff(extra[first.order]) < 0).any()  # an order of its own, not that of the values
 
 
-def test_rows_of_weight_zero_are_left_out_and_come_back_as_zero():
+def test_table_zero_weight_rows_return_as_zero():
     weight = np.where(np.arange(len(X)) % 4 == 0, 0.0, 2.0)
     table = read(X, weight)
     assert table.n_rows == 30
@@ -51,7 +46,7 @@ def test_rows_of_weight_zero_are_left_out_and_come_back_as_zero():
     np.testing.assert_allclose(back, weight / weight.sum())
 
 
-def test_base_weights_may_come_in_any_unit():
+def test_table_base_weights_in_any_unit():
     weight = np.random.default_rng(0).random(len(X))
     small, large = read(X, 1e-200 * weight), read(X, 1e200 * weight)
     np.testing.assert_allclose(np.sort(small.base), np.sort(weight / weight.sum()))
@@ -59,53 +54,36 @@ def test_base_weights_may_come_in_any_unit():
 
 
 @pytest.mark.parametrize(
-    ("weight", "message"),
+    ("weight", "facts"),
     [
-        (np.ones(39), "sample_weight must have one value for each of the 40 rows, got 39."),
-        (np.full(40, np.nan), "sample_weight misses 40 of 40 values."),
-        (np.r_[np.nan, np.ones(39)], "sample_weight misses 1 of 40 values."),
-        (
-            np.r_[-1.0, np.ones(39)],
-            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from "
-            "-1 to 1.",
-        ),
-        (
-            np.r_[np.inf, np.ones(39)],
-            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from "
-            "1 to inf.",
-        ),
-        (
-            np.zeros(40),
-            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from 0 to 0.",
-        ),
-        (
-            np.r_[1.0, np.zeros(39)],
-            "A single row has a sample_weight above 0; a population needs at least two.",
-        ),
+        (np.ones(39), ["sample_weight", "40 rows", "got 39"]),
+        (np.full(40, np.nan), ["sample_weight", "misses 40 of 40 values"]),
+        (np.r_[np.nan, np.ones(39)], ["sample_weight", "misses 1 of 40 values"]),
+        (np.r_[-1.0, np.ones(39)], ["sample_weight", "nowhere negative", "values from -1 to 1"]),
+        (np.r_[np.inf, np.ones(39)], ["sample_weight", "finite", "values from 1 to inf"]),
+        (np.zeros(40), ["sample_weight", "not zero everywhere", "values from 0 to 0"]),
+        (np.r_[1.0, np.zeros(39)], ["single row", "sample_weight above 0", "at least two"]),
     ],
 )
-def test_weights_that_are_none_are_refused_with_the_reason(weight, message):
-    with refuses(message):
+def test_table_refuses_bad_sample_weight(weight, facts):
+    with refuses(DataError, *facts):
         read(X, weight)
 
 
-def test_a_single_row_is_no_population():
-    with refuses("X has a single row (n_samples=1); a population needs at least two."):
+def test_table_refuses_single_row():
+    with refuses(DataError, "X has a single row", "n_samples=1", "at least two"):
         read(X.head(1))
 
 
-def test_an_infinite_value_has_no_average():
-    with refuses(
-        "Column 'age' holds infinite values, which have no average. "
-        "Replace them by missing values or by a bound."
-    ):
+def test_table_refuses_infinite_values():
+    with refuses(DataError, "'age'", "infinite values", "by missing values or by a bound"):
         read(X.assign(age=np.r_[np.inf, X["age"][1:]]))
 
 
-def test_a_column_is_found_by_its_name_or_by_what_prints_like_it():
+def test_table_column_by_name_or_text():
     table = read(pd.DataFrame(np.arange(6.0).reshape(3, 2)))
     assert table.column(1) is table.column("1")
-    with refuses("There is no column 2. The columns: 0, 1.", ValueError):
+    with refuses(ValueError, "no column 2", "columns: 0, 1"):
         table.column(2)
 
 
@@ -127,12 +105,12 @@ def test_a_column_is_found_by_its_name_or_by_what_prints_like_it():
     ],
     ids=["int", "str", "bool", "ordered", "categories", "string", "Int64", "dates"],
 )
-def test_columns_are_numbers_labels_or_dates(values, kind, levels):
+def test_column_kind_and_levels(values, kind, levels):
     column = Column.read("c", pd.DataFrame({"c": values})["c"])
     assert (column.kind, column.levels) == (kind, levels)
 
 
-def test_missing_values_are_known_in_numbers_and_in_labels():
+def test_column_missing_of_numbers_and_labels():
     numbers = Column.read("c", pd.Series([1.0, np.nan, 2.0]))
     labels = Column.read("c", pd.Series(["x", None, "y"], dtype=object))
     for column in (numbers, labels):
@@ -142,7 +120,7 @@ def test_missing_values_are_known_in_numbers_and_in_labels():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scale", [1e-150, 1e-5, 1.0, 1e150])
-def test_standardised_values_have_mean_0_and_deviation_1(scale, weighted):
+def test_standardise_has_mean_0_and_deviation_1(scale, weighted):
     rng = np.random.default_rng(0)
     values = scale * rng.normal(3.0, 2.0, 200)
     weight = rng.random(200) if weighted else np.ones(200)
@@ -153,6 +131,6 @@ def test_standardised_values_have_mean_0_and_deviation_1(scale, weighted):
     np.testing.assert_allclose(mean + deviation * z, values, rtol=1e-12)
 
 
-def test_a_constant_is_standardised_to_zeros():
+def test_standardise_constant_is_zeros():
     z, mean, deviation = standardise(np.full(4, 7.0), np.full(4, 0.25))
     assert (z.tolist(), mean, deviation) == ([0.0] * 4, 7.0, 1.0)

@@ -46,7 +46,7 @@ def hows(tmp_path: Path, other: dict[str, Any], tolerance: float = registry.DOUB
     return {difference.key: difference.how for difference in find_differences(before, after)}
 
 
-def test_equal_results_have_no_differences(tmp_path: Path) -> None:
+def test_comparison_passes_on_equal_results(tmp_path: Path) -> None:
     assert hows(tmp_path, {}) == {}
 
 
@@ -71,7 +71,7 @@ def test_equal_results_have_no_differences(tmp_path: Path) -> None:
         ({"more": 1.0}, "more", "new"),
     ],
 )
-def test_comparison_fails_on_a_change(tmp_path: Path, other: dict[str, Any], key: str, words: str) -> None:
+def test_comparison_fails_on_change(tmp_path: Path, other: dict[str, Any], key: str, words: str) -> None:
     assert words in hows(tmp_path, other)[key]
 
 
@@ -91,7 +91,7 @@ def test_comparison_passes_on_rounding(tmp_path: Path, other: dict[str, Any], to
     assert hows(tmp_path, other, tolerance) == {}
 
 
-def test_comparison_fails_on_a_missing_and_on_a_new_case(tmp_path: Path) -> None:
+def test_comparison_fails_on_missing_and_new_case(tmp_path: Path) -> None:
     before = store(store(tmp_path / "before", RESULT), RESULT, "other/case")
     after = store(store(tmp_path / "after", RESULT), RESULT, "third/case")
     found = {(one.case, one.how) for one in find_differences(before, after)}
@@ -99,7 +99,7 @@ def test_comparison_fails_on_a_missing_and_on_a_new_case(tmp_path: Path) -> None
     assert compare_recordings(before, after, exceptions=[]) == 1
 
 
-def test_comparison_fails_on_a_case_that_raises(tmp_path: Path) -> None:
+def test_comparison_fails_on_case_that_raises(tmp_path: Path) -> None:
     before = store(tmp_path / "before", RESULT)
 
     def fails() -> None:
@@ -111,7 +111,7 @@ def test_comparison_fails_on_a_case_that_raises(tmp_path: Path) -> None:
     assert (difference.key, difference.how) == ("error", "ValueError: no way")
 
 
-def test_comparison_passes_on_recorded_exceptions_alone(
+def test_comparison_passes_on_recorded_exceptions_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = store(tmp_path / "before", RESULT)
@@ -128,7 +128,7 @@ def test_comparison_passes_on_recorded_exceptions_alone(
     assert compare_recordings(before, after, exceptions=elsewhere) == 1
 
 
-def test_exceptions_of_keys_with_brackets_are_taken_literally() -> None:
+def test_exception_key_brackets_are_literal() -> None:
     from tests.recorder.comparison import Difference
 
     exception = ExceptionOnPurpose("*", "records[*]/x", "", "")
@@ -136,7 +136,7 @@ def test_exceptions_of_keys_with_brackets_are_taken_literally() -> None:
     assert not exception.covers(Difference("a", "records1/x", ""))
 
 
-def test_the_committed_exceptions_can_be_read() -> None:
+def test_load_exceptions_states_change_and_why() -> None:
     assert all(one.change and one.why for one in load_exceptions())
 
 
@@ -165,9 +165,7 @@ class Square:
         (Square(10, width=3.0), "size 160 x 80 -> 240 x 80"),
     ],
 )
-def test_pictures_that_differ_are_counted_and_shown_side_by_side(
-    tmp_path: Path, after: Square, words: str
-) -> None:
+def test_pictures_that_differ_are_counted_and_saved(tmp_path: Path, after: Square, words: str) -> None:
     folders = [tmp_path / name for name in ("before", "after")]
     for folder, display in zip(folders, (Square(10), after), strict=True):
         store(folder, {"display": display})
@@ -176,21 +174,21 @@ def test_pictures_that_differ_are_counted_and_shown_side_by_side(
     assert (tmp_path / "out" / "some" / "case.png").exists()
 
 
-def test_equal_pictures_have_no_difference(tmp_path: Path) -> None:
+def test_pictures_equal_have_no_difference(tmp_path: Path) -> None:
     folders = [store(tmp_path / name, {"display": Square(10)}) for name in ("before", "after")]
     assert picture_path(folders[0], "some/case").exists()
     assert list(find_differences(*folders, differences_folder=tmp_path / "out")) == []
     assert not (tmp_path / "out").exists()
 
 
-def test_recordings_without_pictures_are_compared_by_their_frames(tmp_path: Path) -> None:
+def test_recording_without_pictures_compares_frames(tmp_path: Path) -> None:
     before = store(tmp_path / "before", {"display": Square(10)})
     case = Case("some/case", lambda: {"display": Square(10)})
     write(tmp_path / "after", case, run_case(case, tmp_path / "after", pictures=False))
     assert list(find_differences(before, tmp_path / "after")) == []
 
 
-def test_a_picture_that_is_missing_differs(tmp_path: Path) -> None:
+def test_picture_missing_is_difference(tmp_path: Path) -> None:
     folders = [store(tmp_path / name, {"display": Square(10)}) for name in ("before", "after")]
     picture_path(folders[1], "some/case").unlink()
     (difference,) = find_differences(*folders)
@@ -205,7 +203,7 @@ class Detail:
     dims: tuple[str, ...]
 
 
-def test_extras_with_and_without_dims_are_read_alike() -> None:
+def test_adapter_reads_plain_extras_and_details_alike() -> None:
     def result(extras: dict[str, Any]) -> SimpleNamespace:
         arrays = {"values": VALUES, "std_errors": None, "base_values": None, "outputs": None, "data": None}
         names = {"feature_names": ("a",), "output_names": ("b",), "row_names": None}
@@ -221,21 +219,21 @@ def test_extras_with_and_without_dims_are_read_alike() -> None:
     assert "params/n_jobs" not in plain
 
 
-def test_recordings_come_back_as_they_were(tmp_path: Path) -> None:
+def test_recording_round_trip(tmp_path: Path) -> None:
     leaves, tolerance = load(store(tmp_path, RESULT, tolerance=SINGLE), "some/case")
     np.testing.assert_array_equal(leaves["values"], VALUES)
     assert tolerance == SINGLE
     assert leaves["names"] == ["a", "b", None]
 
 
-def test_two_cases_of_one_name_are_refused() -> None:
+def test_cases_refuse_repeated_name() -> None:
     cases = Cases("some")
     cases.add("case", dict)
     with pytest.raises(ValueError, match="some/case"):
         cases.add("case", dict)
 
 
-def test_every_kind_has_cases() -> None:
+def test_registry_every_kind_has_cases() -> None:
     pytest.importorskip("polars")
     kinds = {name.split("/")[0] for name in registry.all_cases()}
     assert kinds == set(registry.MODULES)

@@ -1,4 +1,4 @@
-"""The reference itself: closed forms against all cells one by one, and against the plain algorithm."""
+"""LIME's reference formulas against enumeration, scikit-learn and the lime package."""
 
 import math
 from itertools import pairwise
@@ -57,13 +57,13 @@ def brute(f, columns, row_bins, n=1e9, alpha=0.0):
 # ---------------------------------------------------------------- bins
 
 
-def test_bins_are_open_below_and_closed_above():
+def test_bin_of_open_below_and_closed_above():
     edges = ref.quartile_edges([0.0, 1.0, 2.0, 3.0, 4.0])
     assert edges.tolist() == [1.0, 2.0, 3.0]
     assert [ref.bin_of(x, edges) for x in (-9.0, 1.0, 1.1, 2.0, 3.0, 3.1)] == [0, 0, 1, 1, 2, 3]
 
 
-def test_a_constant_column_is_a_point_at_its_own_value():
+def test_bins_of_constant_column_are_point_mass():
     edges = ref.quartile_edges(np.full(7, 5.0))
     first, second = ref.bins_of(np.full(7, 5.0), edges)
     assert (edges.tolist(), first) == ([5.0], ref.Bin(1.0, 5.0, 0.0, 5.0, 5.0))
@@ -77,14 +77,14 @@ def test_a_constant_column_is_a_point_at_its_own_value():
     assert (z == 1.0).all()
 
 
-def test_bounds_may_be_the_edges():
+def test_between_edges_bounds():
     column = [0.0, 1.0, 1.5, 4.0]
     first, second = ref.between_edges(column, [1.2])
     assert (first.lo, first.hi, second.lo, second.hi) == (0.0, 1.2, 1.2, 4.0)
     assert (second.mean, second.p) == (2.75, 0.5)
 
 
-def test_values_as_they_were_seen():
+def test_seen_bins_and_levels():
     first, second = ref.seen_bins([1.0, 5.0, 1.0, 2.0], [1.5])
     assert (first, second) == (ref.Seen(0.5, [1.0, 1.0]), ref.Seen(0.5, [5.0, 2.0]))
     assert ref.seen_levels(["b", "a", "b", "b"]) == [ref.Seen(0.75, ["b"]), ref.Seen(0.25, ["a"])]
@@ -102,7 +102,7 @@ def test_values_as_they_were_seen():
     ("mean", "sd", "lo", "hi"),
     [(0.0, 1.0, -1.0, 2.0), (3.0, 0.5, 2.9, 9.0), (0.0, 1.0, 5.0, 7.0), (0, 1, -90, 90)],
 )
-def test_truncated_moments_are_the_textbook_ones(mean, sd, lo, hi):
+def test_truncated_moments_match_scipy(mean, sd, lo, hi):
     one = ref.Bin(1.0, mean, sd, lo, hi)
     law = truncnorm((lo - mean) / sd, (hi - mean) / sd, loc=mean, scale=sd)
     assert ref.expectation(lambda x: x, one) == pytest.approx(law.mean(), abs=1e-11)
@@ -110,7 +110,7 @@ def test_truncated_moments_are_the_textbook_ones(mean, sd, lo, hi):
     assert ref.interval_mass(one, lo, lo + sd) == pytest.approx(law.cdf(lo + sd), abs=1e-11)
 
 
-def test_draws_follow_the_law():
+def test_normal_draws_follow_distribution():
     one = ref.Bin(1.0, 0.3, 0.8, -0.5, 2.0)
     draws = ref.normal_draws(np.random.default_rng(0), one, 40_000)
     assert draws.min() >= one.lo
@@ -125,7 +125,7 @@ def test_draws_follow_the_law():
 
 
 @pytest.mark.parametrize("alpha", [1e-3, 1.0, 50.0])
-def test_ridge_is_the_textbook_one(alpha):
+def test_fit_matches_sklearn_ridge(alpha):
     rng = np.random.default_rng(0)
     z, y, weights = rng.normal(size=(50, 4)), rng.normal(size=50), rng.exponential(size=50)
     model = Ridge(alpha=alpha, tol=1e-12).fit(z, y, sample_weight=weights)
@@ -145,7 +145,7 @@ def samples(seed, n=120, d=7):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_path_of_the_lasso_is_the_textbook_one(seed):
+def test_lasso_knots_match_lars_path(seed):
     z, y, weights = samples(seed)
     centred = np.sqrt(weights)[:, None] * (z - np.average(z, axis=0, weights=weights))
     target = np.sqrt(weights) * (y - np.average(y, weights=weights))
@@ -155,7 +155,7 @@ def test_the_path_of_the_lasso_is_the_textbook_one(seed):
     np.testing.assert_allclose(found, expected, atol=1e-10)
 
 
-def test_the_path_of_the_lasso_meets_its_own_conditions_where_a_column_leaves():
+def test_lasso_knots_optimal_where_column_leaves():
     rng = np.random.default_rng(37)
     shared = rng.normal(size=(30, 1))
     x = 2.0 * shared + rng.normal(size=(30, 6))
@@ -171,7 +171,7 @@ def test_the_path_of_the_lasso_meets_its_own_conditions_where_a_column_leaves():
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("k", [1, 2, 4, 7])
-def test_selections_are_those_of_the_peer(seed, k):
+def test_selections_match_lime(seed, k):
     base = pytest.importorskip("lime.lime_base").LimeBase(None, random_state=0)
     z, y, weights = samples(seed)
     for name, chosen in {
@@ -186,7 +186,7 @@ def test_selections_are_those_of_the_peer(seed, k):
 
 
 @pytest.mark.parametrize("row_bins", [(0, 0, 0), (2, 1, 3), (1, 0, 2)])
-def test_any_model_has_contrasts_of_conditional_means(row_bins):
+def test_ridge_coefficients_are_conditional_contrasts(row_bins):
     answers = table_of(THREE)
     total, mean, crossed, _ = ref.enumerated_moments(lambda c: answers[c], THREE, row_bins, R)
     assert total == pytest.approx(ref.mean_weight(THREE, row_bins, R), abs=1e-14)
@@ -197,7 +197,7 @@ def test_any_model_has_contrasts_of_conditional_means(row_bins):
     assert intercept == pytest.approx(mean - np.dot(alphas, contrasts), abs=1e-10)
 
 
-def test_additive():
+def test_additive_contrasts_match_enumeration():
     columns, _, row_bins = bins_and_row(a_table())
     parts = [math.sin, lambda x: x**2, math.exp, lambda x: 3.0 * x]
     means = [
@@ -215,7 +215,7 @@ def test_additive():
         np.testing.assert_allclose(ref.additive(parts, columns, row_bins, r)[0], contrasts, atol=1e-13)
 
 
-def test_linear_is_its_means():
+def test_linear_contrasts_are_differences_of_means():
     columns, _, row_bins = bins_and_row(a_table())
     slopes = [1.0, -2.0, 0.5, 0.0]
     contrasts, _ = ref.linear(slopes, columns, row_bins, R)
@@ -227,7 +227,7 @@ def test_linear_is_its_means():
 
 
 @pytest.mark.parametrize("members", [{0}, {1, 2}, {0, 1, 2}])
-def test_aligned_box(members):
+def test_aligned_box_contrasts_match_enumeration(members):
     row_bins = (1, 0, 2)
 
     def f(cell):
@@ -257,7 +257,7 @@ def refined(columns, cuts):
 
 
 @pytest.mark.parametrize("at", [3, 8, 11])
-def test_a_tree_is_a_sum_of_boxes(at):
+def test_tree_boxes_contrasts_match_ridge(at):
     table = a_table()
     columns, _, row_bins = bins_and_row(table, at)
     y = table[:, 0] * table[:, 2] + (table[:, 1] > 1.0) * (table[:, 3] > 0.5)
@@ -286,7 +286,7 @@ counted_or_not = pytest.mark.parametrize("counted", [True, False])
 @counted_or_not
 @pytest.mark.parametrize("n", [0.5, 20.0, 5000.0])
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 30.0])
-def test_the_row_is_one_more_sample(n, alpha, counted):
+def test_ridge_of_moments_counts_row_as_sample(n, alpha, counted):
     row_bins, answers, row_answer = (1, 0, 2), table_of(THREE), 3.0
     cells = list(ref.enumerated(lambda c: answers[c], THREE, row_bins, R))
     weights = np.array([float(counted), *(n * w for w, _, _ in cells)])
@@ -310,7 +310,7 @@ def test_the_row_is_one_more_sample(n, alpha, counted):
         np.testing.assert_allclose(one, other, atol=1e-9)
 
 
-def test_without_the_row_each_coefficient_is_shrunk_by_itself():
+def test_without_row_shrinks_each_coefficient_alone():
     row_bins, answers = (1, 0, 2), table_of(THREE)
     beta, _ = brute(lambda c: answers[c], THREE, row_bins)
     alphas = [ref.tilted(q, R)[0] for q in ref.row_masses(THREE, row_bins)]
@@ -326,7 +326,7 @@ def within_error(runs, expected, bias=0.0):
     assert (np.abs(runs.mean(0) - expected) <= 4.0 * error + bias).all()
 
 
-def test_many_plain_runs_agree_with_the_limit():
+def test_lime_binned_runs_agree_with_limit():
     columns, row, row_bins = bins_and_row(a_table())
     slopes = np.array([1.0, -2.0, 0.5, 3.0])
     n, rng = 2000, np.random.default_rng(0)
@@ -338,7 +338,7 @@ def test_many_plain_runs_agree_with_the_limit():
     within_error([run.prediction for run in runs], expected.prediction, bias=5.0 / n)
 
 
-def test_the_peer_agrees_with_the_limit():
+def test_lime_package_agrees_with_limit():
     tabular = pytest.importorskip("lime.lime_tabular")
     table = np.random.default_rng(0).normal(size=(500, 3))
     slopes, row = np.array([1.0, -2.0, 0.5]), table[3]
@@ -368,7 +368,7 @@ def hermite_cells(d, n=12):
 
 
 @pytest.mark.parametrize("row_z", [[0.0, 0.0], [1.5, -0.7]])
-def test_linear_and_quadratic_models_by_stein(row_z):
+def test_gaussian_quadratic_matches_quadrature(row_z):
     slopes, curves, width = [1.0, -2.0], [0.5, 0.25], 1.1
     grid, shares = hermite_cells(2, n=80)
     weights = shares * np.exp(-((grid - row_z) ** 2).sum(1) / (2.0 * width**2))
@@ -388,7 +388,7 @@ def test_linear_and_quadratic_models_by_stein(row_z):
 @counted_or_not
 @pytest.mark.parametrize("row_z", [[0.0, 0.0], [1.5, -0.7]])
 @pytest.mark.parametrize("n", [3.0, 1000.0])
-def test_the_row_is_one_more_sample_without_bins(row_z, n, counted):
+def test_gaussian_ridge_counts_row_as_sample(row_z, n, counted):
     slopes, curves, width = [1.0, -2.0], [0.5, 0.25], 1.1
     grid, shares = hermite_cells(2, n=80)
     z = np.vstack([row_z, grid])
@@ -400,7 +400,7 @@ def test_the_row_is_one_more_sample_without_bins(row_z, n, counted):
         np.testing.assert_allclose(one, other, atol=1e-7)
 
 
-def test_plain_runs_without_bins_agree_with_the_limit():
+def test_lime_gaussian_runs_agree_with_limit():
     mean, sd, row = np.array([1.0, -1.0, 0.0]), np.array([2.0, 0.5, 1.0]), np.array([2.0, -1.2, 0.5])
     slopes, n, rng = np.array([1.0, -2.0, 0.5]), 2000, np.random.default_rng(1)
 
@@ -421,7 +421,7 @@ def test_plain_runs_without_bins_agree_with_the_limit():
         within_error([getattr(run, name) for run in runs], getattr(expected, name), bias)
 
 
-def test_plain_runs_around_the_row_agree_with_the_limit():
+def test_lime_around_runs_agree_with_limit():
     sd, row, radius = np.array([2.0, 0.5]), np.array([2.0, -1.2]), 0.3
     slopes, n, rng = np.array([1.0, -2.0]), 2000, np.random.default_rng(2)
 
@@ -444,7 +444,7 @@ def test_plain_runs_around_the_row_agree_with_the_limit():
 
 @pytest.mark.parametrize("law", ["bernoulli", "sizes"])
 @pytest.mark.parametrize("d", [2, 3, 6])
-def test_mask_weights_are_those_of_all_masks(d, law):
+def test_mask_alphas_match_enumeration(d, law):
     alphas = ref.mask_alphas(d, 0.25, law, up_to=3)
     cells = list(ref.mask_distribution(d, 0.25, law))
     for p, alpha in enumerate(alphas):
@@ -454,7 +454,7 @@ def test_mask_weights_are_those_of_all_masks(d, law):
 
 @pytest.mark.parametrize("law", ["bernoulli", "sizes"])
 @pytest.mark.parametrize("members", [{0}, {1, 4}, {0, 2, 3}, {0, 1, 2, 3, 4}])
-def test_products_of_masks(members, law):
+def test_mask_product_matches_enumeration(members, law):
     d = 5
 
     def f(z):
@@ -478,7 +478,7 @@ def test_products_of_masks(members, law):
 @counted_or_not
 @pytest.mark.parametrize("law", ["bernoulli", "sizes"])
 @pytest.mark.parametrize("n", [2.0, 1000.0])
-def test_the_full_mask_is_one_more_sample(law, n, counted):
+def test_mask_ridge_counts_full_mask_as_sample(law, n, counted):
     d = 4
 
     def f(z):

@@ -13,7 +13,7 @@ def tied(seed=0, n=300):
     return z, base, rng.normal(size=(n, 2))
 
 
-def test_sums_are_those_of_the_rows_on_each_value():
+def test_collapse_sums_rows_by_distinct_value():
     z, base, outcomes = tied()
     atoms = collapse(z, base, outcomes)
     assert atoms.points.tolist() == sorted(set(z.tolist()))
@@ -30,7 +30,7 @@ def test_sums_are_those_of_the_rows_on_each_value():
     assert atoms.mean == pytest.approx(0.0, abs=1e-12)
 
 
-def test_equal_base_weights_give_the_sums_of_unequal_ones_that_happen_to_be_equal():
+def test_collapse_equal_weights_match_weighted_path():
     z, _, outcomes = tied()
     flat = np.full(z.size, 1.0 / z.size)
     nearly = flat.copy()
@@ -41,7 +41,7 @@ def test_equal_base_weights_give_the_sums_of_unequal_ones_that_happen_to_be_equa
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_levels_in_one_pass_are_each_levels_own_indicator(weighted):
+def test_collapse_levels_matches_indicator_of_each_level(weighted):
     rng = np.random.default_rng(1)
     codes = rng.integers(0, 4, 200)
     base = rng.uniform(0.1, 2.0, 200) if weighted else np.ones(200)
@@ -58,7 +58,7 @@ def test_levels_in_one_pass_are_each_levels_own_indicator(weighted):
 
 
 @pytest.mark.parametrize("draw", ["normal", "lognormal", "uniform", "standard_cauchy"])
-def test_nodes_keep_the_sum_of_every_polynomial_of_their_degree(draw):
+def test_collapse_nodes_keep_polynomial_sums(draw):
     rng = np.random.default_rng(2)
     z = getattr(rng, draw)(size=5_000)
     z /= np.abs(z).max()
@@ -78,7 +78,7 @@ def test_nodes_keep_the_sum_of_every_polynomial_of_their_degree(draw):
     assert atoms.points.max() <= z.max()
 
 
-def test_nodes_do_not_depend_on_the_order_of_the_rows():
+def test_collapse_nodes_ignore_row_order():
     rng = np.random.default_rng(3)
     z, outcomes = rng.normal(size=5_000), rng.normal(size=(5_000, 1))
     base, order = np.full(5_000, 2e-4), rng.permutation(5_000)
@@ -103,14 +103,14 @@ def distinct(n):
     ],
     ids=["few rows", "asked for", "tied"],
 )
-def test_rows_keep_their_own_values_where_that_is_cheap_or_asked_for(z, options):
+def test_collapse_exact_keeps_distinct_values(z, options):
     base = np.full(z.size, 1.0 / z.size)
     atoms = collapse(z, base, np.zeros((z.size, 1)), **options)
     assert atoms.bin_widths is None
     np.testing.assert_array_equal(atoms.points, np.unique(z))
 
 
-def test_rows_of_unequal_weight_keep_their_own_values():
+def test_collapse_unequal_weights_keep_distinct_values():
     z = distinct(5_000)
     base = np.random.default_rng(5).uniform(0.5, 1.5, z.size)
     assert collapse(z, base / base.sum(), np.zeros((z.size, 1))).bin_widths is None

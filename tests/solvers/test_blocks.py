@@ -5,7 +5,7 @@ from agnostix.solvers.blocks import WIDTH, multiply, sums_of_squares
 
 
 @pytest.mark.parametrize("n_columns", [0, 1, WIDTH - 1, WIDTH, WIDTH + 1, 3 * WIDTH])
-def test_products_and_lengths(n_columns):
+def test_multiply_and_sums_of_squares_match_numpy(n_columns):
     rng = np.random.default_rng(0)
     matrix, columns = rng.normal(size=(7, 11)), rng.normal(size=(11, n_columns))
     np.testing.assert_allclose(multiply(matrix, columns), matrix @ columns, atol=1e-13)
@@ -13,7 +13,7 @@ def test_products_and_lengths(n_columns):
 
 
 @pytest.mark.parametrize("n_terms", [5, 64, 333])
-def test_the_bits_of_a_column_are_its_own(n_terms):
+def test_multiply_bits_of_column_ignore_other_columns(n_terms):
     rng = np.random.default_rng(0)
     matrix, columns = rng.normal(size=(13, n_terms)), rng.normal(size=(n_terms, 130))
     products, lengths = multiply(matrix, columns), sums_of_squares(columns)

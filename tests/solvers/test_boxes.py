@@ -7,12 +7,12 @@ INF = np.inf
 
 
 def chance(j, lower, upper):
-    """Of bins that are the numbers j, j + 1, j + 2."""
+    """Probability of a side in bins that are the numbers j, j + 1, j + 2."""
     points = j + np.arange(3.0)
     return ((lower[:, None] < points) & (points <= upper[:, None])).astype(float)
 
 
-def test_boxes_that_have_a_side_share_it():
+def test_boxes_share_equal_sides():
     lower = np.array([[-INF, -INF, -INF], [0.5, -INF, -INF], [0.5, -INF, 2.5], [-INF, -INF, 2.5]])
     upper = np.array([[0.5, INF, INF], [INF, INF, 2.5], [INF, INF, INF], [0.5, INF, INF]])
     boxes = Boxes.between(lower, upper, np.ones((4, 1)), chance)
@@ -22,14 +22,14 @@ def test_boxes_that_have_a_side_share_it():
     assert boxes.factors.tolist() == [[0, -1], [1, 2], [1, 3], [0, 3]]
 
 
-def test_a_model_without_any_side_has_no_factors():
+def test_boxes_unbounded_have_no_factors():
     boxes = Boxes.between(np.full((1, 2), -INF), np.full((1, 2), INF), np.ones((1, 3)), chance)
     assert boxes.factors.shape == (1, 0)
     assert boxes.column_of_side.size == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_boxes_are_what_their_ends_say(seed):
+def test_boxes_factors_match_interval_membership(seed):
     rng = np.random.default_rng(seed)
     ends = np.sort(rng.integers(-1, 6, size=(2, 7, 3)) - 0.5, axis=0)
     lower, upper = np.where(rng.random(ends.shape) < 0.4, np.array([-INF, INF])[:, None, None], ends)

@@ -43,7 +43,7 @@ def assert_certified(found, phi, target):
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 @pytest.mark.parametrize("size", [0.05, 0.2, 0.3])
-def test_weights_are_those_of_a_cone_program(k, size):
+def test_project_weights_match_cone_program(k, size):
     phi, base = cloud(k)
     target = size * np.cos(np.arange(k)) / np.sqrt(k)
     found = project(phi, target, base)
@@ -54,7 +54,7 @@ def test_weights_are_those_of_a_cone_program(k, size):
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 @pytest.mark.parametrize("size", [0.05, 0.5, 0.9])
-def test_weights_meet_the_conditions_of_optimality(k, size):
+def test_project_weights_meet_optimality_conditions(k, size):
     phi, base = cloud(k)
     target = size * np.cos(np.arange(k))
     found = project(phi, target, base)
@@ -62,13 +62,13 @@ def test_weights_meet_the_conditions_of_optimality(k, size):
     assert distance_from_tilt(found.weights, base, phi) <= 1e-9
 
 
-def test_one_constraint_is_the_tilt_of_one_statistic():
+def test_project_one_constraint_is_exponential_tilt():
     phi, base = cloud(1)
     found = project(phi, np.array([0.7]), base)
     np.testing.assert_allclose(found.weights, tilted(phi[:, 0], base, found.xi[0]), rtol=1e-9)
 
 
-def test_multipliers_are_the_derivatives_of_the_divergence():
+def test_project_multipliers_are_kl_derivatives():
     phi, base = cloud(3)
     target = np.array([0.4, -0.2, 0.5])
     xi = project(phi, target, base).xi
@@ -79,13 +79,13 @@ def test_multipliers_are_the_derivatives_of_the_divergence():
         assert xi[j] == pytest.approx(slope, abs=1e-6)
 
 
-def test_the_base_mean_leaves_the_base_weights():
+def test_project_base_mean_keeps_base_weights():
     phi, base = cloud(3)
     found = project(phi, np.zeros(3), base)
     np.testing.assert_allclose(found.weights, base, rtol=1e-9)
 
 
-def test_a_start_changes_the_way_and_not_the_end():
+def test_project_start_changes_iterations_only():
     phi, base = cloud(3)
     target = np.array([0.5, -0.3, 0.2])
     cold = project(phi, target, base)
@@ -96,14 +96,14 @@ def test_a_start_changes_the_way_and_not_the_end():
         np.testing.assert_allclose(found.weights, cold.weights, atol=1e-10)
 
 
-def test_a_start_is_not_written_to():
+def test_project_does_not_modify_start():
     phi, base = cloud(2)
     start = np.array([0.1, 0.2])
     project(phi, np.array([0.5, 0.5]), base, start=start)
     assert start.tolist() == [0.1, 0.2]
 
 
-def test_heavy_tails_and_many_zeros_reach_their_target():
+def test_project_heavy_tails_and_many_zeros():
     rng = np.random.default_rng(3)
     gain = np.where(rng.random(2_000) < 0.92, 0.0, rng.lognormal(8.0, 1.2, 2_000)).clip(0, 99_999)
     phi, base = standardise(np.c_[gain, rng.normal(size=2_000) + (gain > 0)])
@@ -111,7 +111,7 @@ def test_heavy_tails_and_many_zeros_reach_their_target():
         assert_reaches(project(phi, np.array(target), base), phi, target)
 
 
-def test_targets_many_deviations_away_are_reached():
+def test_project_reaches_targets_many_deviations_away():
     met = 0
     for seed in range(300):
         rng = np.random.default_rng(seed)
@@ -125,7 +125,7 @@ def test_targets_many_deviations_away_are_reached():
     assert met > 200
 
 
-def test_one_far_row_does_not_stop_the_solver():
+def test_project_one_outlying_row():
     x = np.array([0.0, 1.0, 2.0, 3.0, 100.0, 90.0])
     phi, base = standardise(np.c_[x, x[::-1] ** 2], [0.3, 0.3, 0.3, 0.0998, 0.0001, 0.0001])
     target = np.array([0.05, 0.05, 0.05, 0.05, 0.5, 0.3]) @ phi
@@ -133,7 +133,7 @@ def test_one_far_row_does_not_stop_the_solver():
 
 
 @pytest.mark.parametrize("room", [1e-1, 1e-3, 1e-5, 1e-7])
-def test_a_target_just_inside_a_slanted_side_is_reached(room):
+def test_project_target_just_inside_slanted_side(room):
     triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     phi, base = standardise(triangle, [0.5, 0.3, 0.2])
     weights = np.array([room, 0.6 - room, 0.4])
@@ -142,7 +142,7 @@ def test_a_target_just_inside_a_slanted_side_is_reached(room):
     np.testing.assert_allclose(found.weights, weights, atol=1e-9)
 
 
-def test_statistics_given_twice_are_one_constraint():
+def test_project_repeated_statistics_are_one_constraint():
     phi, base = cloud(2)
     once = project(phi, np.array([0.4, 0.1]), base)
     thrice = project(phi[:, [0, 0, 1, 0]], np.array([0.4, 0.4, 0.1, 0.4]), base)
@@ -150,7 +150,7 @@ def test_statistics_given_twice_are_one_constraint():
     np.testing.assert_allclose(thrice.weights, once.weights, atol=1e-10)
 
 
-def test_a_statistic_that_is_a_mixture_of_others_adds_no_constraint():
+def test_project_linear_combination_adds_no_constraint():
     phi, base = cloud(3)
     mixture = phi @ [0.5, -1.0, 2.0]
     scale = mixture.std()
@@ -161,7 +161,7 @@ def test_a_statistic_that_is_a_mixture_of_others_adds_no_constraint():
     np.testing.assert_allclose(found.weights, project(phi, target, base).weights, atol=1e-9)
 
 
-def test_shares_of_all_levels_of_a_column_are_consistent():
+def test_project_proportions_of_all_levels():
     codes = np.repeat([0, 1, 2], [50, 30, 20])
     phi, base = standardise(codes[:, None] == np.arange(3))
     shares = np.array([0.2, 0.5, 0.3])
@@ -172,13 +172,13 @@ def test_shares_of_all_levels_of_a_column_are_consistent():
 
 
 @pytest.mark.parametrize("error", [1e-6, 1e-3, -0.2])
-def test_contradicting_targets_of_dependent_statistics_are_infeasible(error):
+def test_project_contradicting_targets_are_infeasible(error):
     phi, base = cloud(2)
     joined, target = phi[:, [0, 1, 0]], np.array([0.4, 0.1, 0.4 + error])
     assert_certified(project(joined, target, base), joined, target)
 
 
-def test_a_statistic_that_never_varies_is_met_or_not():
+def test_project_constant_statistic():
     phi, base = cloud(2)
     flat = np.c_[phi[:, 0], np.zeros(len(phi))]
     met = project(flat, np.array([0.4, 0.0]), base)
@@ -187,7 +187,7 @@ def test_a_statistic_that_never_varies_is_met_or_not():
     assert project(flat, np.array([0.4, 0.1]), base).status == "infeasible"
 
 
-def test_a_target_beyond_one_side_is_infeasible_with_that_side_as_direction():
+def test_project_infeasible_target_gives_direction():
     phi, base = cloud(3)
     for j in range(3):
         for sign in (-1.0, 1.0):
@@ -199,7 +199,7 @@ def test_a_target_beyond_one_side_is_infeasible_with_that_side_as_direction():
 
 
 @pytest.mark.parametrize("k", [2, 3])
-def test_the_verdict_is_that_of_a_linear_program(k):
+def test_project_status_matches_linear_program(k):
     phi, base = cloud(k, n=60, seed=k)
     rng = np.random.default_rng(k)
     targets = rng.normal(size=(150, k)) * rng.uniform(0.3, 2.0, (150, 1))
@@ -224,7 +224,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_targets_on_a_face_are_on_the_boundary_with_weights_on_that_face(name):
+def test_project_target_on_face_is_boundary(name):
     phi, base = standardise(TABLES[name])
     rng = np.random.default_rng(0)
     for _ in range(25):
@@ -239,7 +239,7 @@ def test_targets_on_a_face_are_on_the_boundary_with_weights_on_that_face(name):
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_verdict_on_tied_data_is_that_of_a_linear_program(name):
+def test_project_status_with_ties_matches_linear_program(name):
     phi, base = standardise(TABLES[name])
     rng = np.random.default_rng(1)
     seen = set()
@@ -257,7 +257,7 @@ def test_the_verdict_on_tied_data_is_that_of_a_linear_program(name):
     assert len(seen) == 3
 
 
-def test_a_vertex_puts_all_weight_on_its_rows():
+def test_project_target_at_vertex_weights_only_its_rows():
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     phi, base = standardise(corners, [0.1, 0.2, 0.3, 0.4])
     found = project(phi, phi[0], base)
@@ -265,7 +265,7 @@ def test_a_vertex_puts_all_weight_on_its_rows():
     np.testing.assert_allclose(found.weights, [0.2, 0.0, 0.0, 0.8], atol=1e-9)
 
 
-def test_a_face_keeps_the_proportions_of_the_base_along_it():
+def test_project_target_on_face_keeps_base_proportions():
     square = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     phi, base = standardise(square, [0.1, 0.2, 0.3, 0.2, 0.2])
     target = 0.4 * phi[0] + 0.6 * phi[2]
@@ -275,7 +275,7 @@ def test_a_face_keeps_the_proportions_of_the_base_along_it():
 
 
 @pytest.mark.parametrize("beyond", [1e-6, 0.1, 2.0])
-def test_beyond_the_end_of_a_face_is_infeasible(beyond):
+def test_project_target_beyond_end_of_face_is_infeasible(beyond):
     turned = grid(3, 2) @ np.array([[1.0, 0.4], [-0.7, 1.0]])
     for x in (grid(3, 2), turned):
         phi, base = standardise(x)
@@ -284,7 +284,7 @@ def test_beyond_the_end_of_a_face_is_infeasible(beyond):
 
 
 @pytest.mark.parametrize("n", [100, 10_000, 100_000])
-def test_one_row_off_a_slanted_face_does_not_hide_the_boundary(n):
+def test_project_boundary_with_one_row_off_slanted_face(n):
     u = np.random.default_rng(0).normal(size=n)
     x = np.r_[np.c_[u, -u], [[-3.0, -3.0]]]
     phi, base = standardise(x[-300:]) if n < 300 else _standardised(x)
@@ -299,7 +299,7 @@ def _standardised(x):
 
 
 @given(st.integers(0, 5_000), st.floats(0.05, 0.95))
-def test_order_of_rows_and_of_constraints_does_not_matter(seed, depth):
+def test_project_ignores_order_of_rows_and_constraints(seed, depth):
     phi, base = cloud(3, n=40, seed=seed)
     rng = np.random.default_rng(seed)
     target = depth * rng.dirichlet(np.full(40, 0.3)) @ phi
@@ -311,7 +311,7 @@ def test_order_of_rows_and_of_constraints_does_not_matter(seed, depth):
 
 
 @given(st.integers(0, 5_000), st.floats(0.05, 0.95))
-def test_mixing_the_statistics_does_not_matter(seed, depth):
+def test_project_invariant_under_linear_transform(seed, depth):
     phi, base = cloud(2, n=40, seed=seed)
     rng = np.random.default_rng(seed)
     target = depth * rng.dirichlet(np.full(40, 0.3)) @ phi
@@ -323,7 +323,7 @@ def test_mixing_the_statistics_does_not_matter(seed, depth):
 @given(st.integers(0, 5_000))
 @example(6)  # out of reach, as few are
 @example(36)
-def test_integer_tables_never_return_a_missed_target(seed):
+def test_project_integer_table_never_misses_target(seed):
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 4, (12, 2)).astype(float)
     x[:2] = [[0, 0], [3, 1]]

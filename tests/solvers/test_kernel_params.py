@@ -28,7 +28,7 @@ def games_of(orders, n_games=6, seed=0):
     return design, y, delta
 
 
-def test_the_most_likely_of_the_grid_is_taken():
+def test_learn_kernel_maximizes_likelihood_on_grid():
     design, y, delta = games_of([1, 3, 5])
     params = learn_kernel(design, y, delta)
     regression, data = PairRegression.of(design), np.vstack([y, delta])
@@ -46,7 +46,7 @@ def test_the_most_likely_of_the_grid_is_taken():
         assert fits(np.full(D, gamma)).max() <= ours.max() + 1e-9
 
 
-def test_noise_alone_wants_no_kernel():
+def test_learn_kernel_on_noise_is_almost_off():
     design, y, delta = games_of([1], n_games=40)
     spread = np.sqrt(PairRegression.of(design).noise[:-1])
     y = y + spread[:, None] * np.random.default_rng(1).normal(size=y.shape)
@@ -56,14 +56,14 @@ def test_noise_alone_wants_no_kernel():
 
 
 @pytest.mark.parametrize("orders", [[1], [1, 2], [2], []])
-def test_games_without_anything_left_over_leave_the_kernel_off(orders):
+def test_learn_kernel_off_for_games_of_order_two(orders):
     design, y, delta = games_of(orders)
     params = learn_kernel(design, y, delta)
     assert (params.rho, params.is_on) == (0.0, False)
     assert params.spread < 1e-25 or not y.any()
 
 
-def test_games_with_nothing_to_say_are_not_heard():
+def test_learn_kernel_ignores_games_without_residual():
     design, y, delta = games_of([1, 3])
     _, plain, its_delta = games_of([1])
     alone = learn_kernel(design, y, delta)
@@ -73,7 +73,7 @@ def test_games_with_nothing_to_say_are_not_heard():
 
 
 @given(st.lists(st.floats(-8, 8), min_size=6, max_size=6))
-def test_units_do_not_matter(exponents):
+def test_learn_kernel_ignores_units_of_games(exponents):
     design, y, delta = games_of([1, 3, 5])
     units = 10.0 ** np.array(exponents)
     one, other = learn_kernel(design, y, delta), learn_kernel(design, y * units, delta * units)
@@ -82,7 +82,7 @@ def test_units_do_not_matter(exponents):
     assert one.spread == pytest.approx(other.spread, rel=1e-6)
 
 
-def test_players_who_matter_more_have_larger_scales():
+def test_learn_kernel_scales_grow_with_influence():
     rng = np.random.default_rng(0)
     design = leverage_pairs(D, 60, seed=0)
     signs = 2.0 * design.masks - 1.0
@@ -93,7 +93,7 @@ def test_players_who_matter_more_have_larger_scales():
     assert params.scales[:3].min() > 100.0 * params.scales[4:].max()
 
 
-def test_one_more_pair_than_the_values_take_cannot_teach():
+def test_learn_kernel_off_without_degrees_of_freedom():
     design = leverage_pairs(D, D, seed=0)
     rng = np.random.default_rng(0)
     params = learn_kernel(design, rng.normal(size=(D, 3)), rng.normal(size=3))
@@ -103,7 +103,7 @@ def test_one_more_pair_than_the_values_take_cannot_teach():
     assert saturated.spread == np.inf
 
 
-def test_more_pairs_than_are_needed_are_left_aside(monkeypatch):
+def test_learn_kernel_uses_max_learning_dof_pairs(monkeypatch):
     design, y, delta = games_of([1, 3])
     monkeypatch.setattr(kernel_params, "MAX_LEARNING_DOF", 20)
     some, n = learn_kernel(design, y, delta), D - 1 + 20
@@ -112,13 +112,13 @@ def test_more_pairs_than_are_needed_are_left_aside(monkeypatch):
     np.testing.assert_array_equal(some.scales, same.scales)
 
 
-def test_learning_takes_three_degrees_of_freedom_from_all_games_together():
+def test_learn_kernel_spends_three_dof_over_all_games():
     design, y, delta = games_of([1, 3])
     assert learn_kernel(design, y, delta).spent == pytest.approx(3 / 6)
     assert learn_kernel(design, y[:, :1], delta[:1]).spent == 3.0
 
 
-def test_fewer_players_keep_their_scales_and_the_variances_of_their_interactions():
+def test_kernel_params_restrict_keeps_scales_and_variance():
     params = KernelParams(np.array([0.1, 0.0, 0.3, 0.5]), 4.0, 0.2, 1.0, 0.5, 3.0)
     some = params.restrict(np.array([0, 2, 3]))
     np.testing.assert_array_equal(some.scales, [0.1, 0.3, 0.5])
@@ -132,7 +132,7 @@ def test_fewer_players_keep_their_scales_and_the_variances_of_their_interactions
     assert not params.restrict(np.array([1])).is_on
 
 
-def test_scales_cannot_be_changed():
+def test_kernel_params_scales_are_read_only():
     params = KernelParams(np.array([0.1, 0.3]), 4.0, 0.2, 1.0, 0.5, 3.0)
     with pytest.raises(ValueError, match="read-only"):
         params.scales[0] = 1.0

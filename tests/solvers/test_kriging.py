@@ -19,7 +19,7 @@ def rows_of(regression):
 @pytest.mark.parametrize(
     ("scales", "n"), [([0.5, 1.0, 0.2], 3), ([0.5, 0.0, 0.2, 0.9], 6), ([0.3, 0.1, 0.8, 0.4, 2.0], 9)]
 )
-def test_weights_and_variances_are_the_textbooks(scales, n, rho):
+def test_kriging_weights_and_variances_match_reference(scales, n, rho):
     regression = PairRegression.of(leverage_pairs(len(scales), n, seed=2))
     found = Kriging.of(regression, np.array(scales), rho)
     weights, variances = ref.kriging(rows_of(regression), scales, rho, regression.noise)
@@ -27,7 +27,7 @@ def test_weights_and_variances_are_the_textbooks(scales, n, rho):
     np.testing.assert_allclose(found.factors, variances, rtol=1e-8, atol=1e-10)
 
 
-def test_without_a_kernel_it_is_the_regression_with_its_own_variance():
+def test_kriging_without_kernel_is_pair_regression():
     design = leverage_pairs(6, 14, seed=0)
     regression = PairRegression.of(design)
     found = Kriging.of(regression, np.ones(6), 0.0)
@@ -43,14 +43,14 @@ def test_without_a_kernel_it_is_the_regression_with_its_own_variance():
     assert np.square(found.whitener @ data).sum() == pytest.approx(w @ residuals**2)
 
 
-def test_a_vanishing_kernel_tends_to_none():
+def test_kriging_small_rho_tends_to_no_kernel():
     regression = PairRegression.of(leverage_pairs(6, 14, seed=0))
     none, small = (Kriging.of(regression, np.ones(6), rho) for rho in (0.0, 1e-9))
     np.testing.assert_allclose(small.matrix, none.matrix, atol=1e-8)
     np.testing.assert_allclose(small.factors, none.factors, atol=1e-8)
 
 
-def test_games_drawn_from_the_model_miss_as_far_as_it_says():
+def test_kriging_variances_match_simulated_errors():
     d, rho, rng = 6, 40.0, np.random.default_rng(0)
     scales = np.array([0.2, 0.9, 0.1, 0.5, 0.3, 0.6])
     design = leverage_pairs(d, 14, seed=1)
@@ -69,7 +69,7 @@ def test_games_drawn_from_the_model_miss_as_far_as_it_says():
     assert np.square(found.whitener @ data).mean() == pytest.approx(1.0, rel=0.05)
 
 
-def test_a_kernel_of_two_players_is_additive_and_changes_nothing():
+def test_kriging_kernel_of_two_players_changes_nothing():
     regression = PairRegression.of(leverage_pairs(6, 14, seed=0))
     found = Kriging.of(regression, np.array([1.0, 0.0, 0.5, 0.0, 0.0, 0.0]), 1e9)
     np.testing.assert_allclose(found.matrix, regression.matrix, atol=1e-6)
@@ -78,7 +78,7 @@ def test_a_kernel_of_two_players_is_additive_and_changes_nothing():
 @given(st.integers(2, 12), st.integers(0, 60), st.floats(-4, 2), st.floats(-3, 30), st.integers(0, 1000))
 @example(d=7, more=26, size=1.0, rho=18.0, seed=196)
 @example(d=7, more=10, size=0.0, rho=22.0, seed=196)
-def test_always_numbers_and_always_efficient(d, more, size, rho, seed):
+def test_kriging_is_finite_and_efficient(d, more, size, rho, seed):
     rng = np.random.default_rng(seed)
     n = min(d - 1 + more, n_pairs_of_all(d))
     scales = 10.0**size * rng.exponential(size=d) * (rng.random(d) < 0.6)

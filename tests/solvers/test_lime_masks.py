@@ -12,14 +12,14 @@ LAWS = ["bernoulli", "sizes"]
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("width", [0.05, 0.25, 3.0])
 @pytest.mark.parametrize("d", [1, 2, 3, 10, 200, 1000])
-def test_weights_are_sums_over_sizes_in_whole_numbers(d, width, law):
+def test_mask_weights_match_sums_over_sizes(d, width, law):
     expected = ref.mask_alphas(d, width, law)
     np.testing.assert_allclose(mask_weights(d, width, law), expected, rtol=1e-12, atol=1e-300)
 
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("d", [2, 3, 7])
-def test_a_law_tells_the_moments_of_all_masks(d, law):
+def test_mask_distribution_moments_match_enumeration(d, law):
     masks = MaskLaw.of(d, 0.25, law)
     cells = list(ref.mask_distribution(d, 0.25, law))
     z, weights = np.array([z for _, z in cells]), np.array([w for w, _ in cells])
@@ -32,7 +32,7 @@ def test_a_law_tells_the_moments_of_all_masks(d, law):
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_the_variance_of_a_thousand_players_keeps_its_digits(law):
+def test_mask_distribution_variance_of_1000_features(law):
     masks, d = MaskLaw.of(1000, 0.25, law), 1000
     sizes = [math.comb(d, k) / 2**d if law == "bernoulli" else float(k < d) / d for k in range(d + 1)]
     weights = [s * ref.mask_kernel(d - k, d) for k, s in enumerate(sizes)]
@@ -41,7 +41,7 @@ def test_the_variance_of_a_thousand_players_keeps_its_digits(law):
     assert masks.together == pytest.approx(variance / d, rel=1e-13)
 
 
-def test_one_word_alone_is_kept_as_often_as_left_out():
+def test_mask_distribution_single_feature():
     masks = MaskLaw.of(1, 0.25, "sizes")
     assert masks.weight == pytest.approx((1.0 + math.exp(-8.0)) / 2.0)
     assert masks.alpha == pytest.approx(1.0 / (1.0 + math.exp(-8.0)))
@@ -49,7 +49,7 @@ def test_one_word_alone_is_kept_as_often_as_left_out():
     assert masks.apart == 0.0
 
 
-def test_a_kernel_so_narrow_that_weights_vanish_still_has_a_law():
+def test_mask_distribution_with_vanishing_kernel_weights():
     masks = MaskLaw.of(2, 1e-3, "sizes")
     assert masks.weight == 0.0
     assert masks.chances.tolist() == [0.0, 1.0, 0.0]

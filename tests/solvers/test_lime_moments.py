@@ -52,7 +52,7 @@ def has_weight(p, row_bins, r):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), FACTORS)
-def test_weighted_samples_have_the_rows_bins_as_often_as_all_cells_say(seed, d, r):
+def test_tilted_shares_match_enumeration(seed, d, r):
     _, p, bins = a_case(seed, d)
     assume(has_weight(p, bins[0], r))
     total, _, _, _, alphas = expected_moments(lambda _: 0.0, p, bins[0], r)
@@ -62,7 +62,7 @@ def test_weighted_samples_have_the_rows_bins_as_often_as_all_cells_say(seed, d, 
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), FACTORS)
-def test_additive_models_are_as_over_all_cells(seed, d, r):
+def test_additive_moments_match_enumeration(seed, d, r):
     rng, p, bins = a_case(seed, d)
     assume(has_weight(p, bins[0], r))
     means = [rng.normal(size=(len(shares), 2)) for shares in p]
@@ -107,7 +107,7 @@ def box_answers(boxes, k):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 6), FACTORS)
-def test_sums_of_boxes_are_as_over_all_cells(seed, d, n_boxes, r):
+def test_boxes_moments_match_enumeration(seed, d, n_boxes, r):
     rng, p, bins = a_case(seed, d)
     assume(has_weight(p, bins[0], r))
     boxes = random_boxes(rng, p, n_boxes, 2)
@@ -135,7 +135,7 @@ def binned(table):
     return columns, [np.array([one.p for one in column]) for column in columns], np.array(bins)
 
 
-def test_linear_models_on_real_bins():
+def test_additive_moments_of_linear_model_on_quartile_bins():
     columns, p, bins = binned(a_table())
     slopes, r = [1.0, -2.0, 0.5, 3.0], ref.flip_weight(4)
     means = []
@@ -170,7 +170,7 @@ def ends_of(leaves, d):
     return lower, upper
 
 
-def test_trees_on_real_bins():
+def test_boxes_moments_of_tree_on_quartile_bins():
     table = a_table()
     columns, p, bins = binned(table)
     y = np.c_[table[:, 0] * table[:, 2] + (table[:, 1] > 1.0), np.sin(table[:, 0] * table[:, 1])]
@@ -187,7 +187,7 @@ def test_trees_on_real_bins():
         np.testing.assert_allclose(found.kappa[i, :, k], alpha[i] * (1.0 - alpha[i]) * contrasts, atol=1e-10)
 
 
-def test_a_column_that_is_not_used_has_exactly_nothing():
+def test_moments_of_unused_column_are_exactly_zero():
     rng, p, bins = a_case(3, 4, n_rows=20)
     means = [rng.normal(size=(len(shares), 1)) for shares in p]
     means[2] = np.full_like(means[2], 0.1)
@@ -197,7 +197,7 @@ def test_a_column_that_is_not_used_has_exactly_nothing():
     assert (boxes_moments(boxes, p, bins, 0.7).kappa[:, 2] == 0.0).all()
 
 
-def test_a_common_bin_loses_no_digits():
+def test_additive_moments_keep_digits_in_common_bin():
     share = 1e-9
     p, means = [np.array([1.0 - share, share])], [np.array([[1.0], [1.3]])]
     for b, gap in ((0, -0.3), (1, 0.3)):
@@ -205,7 +205,7 @@ def test_a_common_bin_loses_no_digits():
         assert found == pytest.approx(share * (1.0 - share) * gap, rel=1e-13)
 
 
-def test_bins_without_a_share_are_not_looked_at():
+def test_additive_moments_ignore_empty_bins():
     p, bins = [np.array([0.4, 0.0, 0.6])], np.array([[0], [1], [-1]])
     found = additive_moments([np.array([[1.0], [np.nan], [2.0]])], p, bins, 0.5)
     assert np.isfinite(found.mean).all()
@@ -213,7 +213,7 @@ def test_bins_without_a_share_are_not_looked_at():
     assert (found.kappa[1:] == 0.0).all()
 
 
-def test_samples_without_any_weight_still_have_a_mean():
+def test_additive_moments_zero_weight_has_mean():
     p, means, bins = [np.array([0.4, 0.6])], [np.array([[1.0], [2.0]])], np.array([[-1]])
     found = additive_moments(means, p, bins, 0.0)
     assert (found.mean[0, 0], found.kappa[0, 0, 0]) == (pytest.approx(1.6), 0.0)
@@ -222,7 +222,7 @@ def test_samples_without_any_weight_still_have_a_mean():
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_a_row_has_the_same_bits_in_any_company(n_outputs):
+def test_moments_bits_of_row_ignore_other_rows(n_outputs):
     rng, p, bins = a_case(1, 6, n_rows=150)
     boxes = random_boxes(rng, p, 40, n_outputs)
     means = [rng.normal(size=(len(shares), n_outputs)) for shares in p]
@@ -235,7 +235,7 @@ def test_a_row_has_the_same_bits_in_any_company(n_outputs):
         np.testing.assert_array_equal(one.mean, whole.mean[70:71])
 
 
-def test_boxes_in_pieces_add_up(monkeypatch):
+def test_boxes_moments_in_chunks_add_up(monkeypatch):
     rng, p, bins = a_case(1, 6, n_rows=70)
     boxes = random_boxes(rng, p, 40, 2)
     whole = boxes_moments(boxes, p, bins, 0.8, disjoint=True)
@@ -245,7 +245,7 @@ def test_boxes_in_pieces_add_up(monkeypatch):
         np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), atol=1e-13)
 
 
-def test_a_model_of_one_box_that_is_everywhere():
+def test_boxes_moments_of_constant_box():
     _, p, bins = a_case(0, 3, n_rows=4)
     boxes = Boxes([np.empty((0, 0))] * 3, np.empty((1, 0), dtype=int), np.array([[2.0, -1.0]]))
     found = boxes_moments(boxes, p, bins, 0.7, disjoint=True)

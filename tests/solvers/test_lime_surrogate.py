@@ -30,7 +30,7 @@ def random_moments(rng, alphas, n_outputs=2):
     st.sampled_from([0.1, 1.0, 100.0]),
     st.floats(0.1, 1.0),
 )
-def test_it_is_the_ridge_on_all_cells_and_not_on_the_row(seed, d, n, ridge, weight):
+def test_surrogate_of_matches_ridge_on_all_cells(seed, d, n, ridge, weight):
     rng = np.random.default_rng(seed)
     alphas = rng.choice([0.0, 1.0, 0.2, 0.5, 0.9], size=d)
     moments, cells, chances, answers = random_moments(rng, alphas)
@@ -47,7 +47,7 @@ def test_it_is_the_ridge_on_all_cells_and_not_on_the_row(seed, d, n, ridge, weig
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.3, 1.0, 40.0])
-def test_each_coefficient_is_shrunk_by_itself(ridge):
+def test_surrogate_of_shrinks_each_coefficient_alone(ridge):
     columns = [
         [ref.Bin(p, m, 0.0, m, m) for p, m in column]
         for column in ([(0.2, 1.0), (0.8, -1.0)], [(0.5, 0.0), (0.3, 2.0), (0.2, 7.0)])
@@ -68,7 +68,7 @@ def test_each_coefficient_is_shrunk_by_itself(ridge):
 
 @pytest.mark.parametrize("ridge", [0.0, 1.0])
 @pytest.mark.parametrize("weight", [0.0, 1e-310])
-def test_samples_without_weight_tell_their_mean_alone(ridge, weight):
+def test_surrogate_of_zero_weight_predicts_mean(ridge, weight):
     """As where hundreds of columns meet a kernel that leaves nothing but the row's bins."""
     moments = Moments(np.array([[1.0]]), np.full((1, 2, 1), 0.1), np.array([[3.0]]))
     found = surrogate_of(np.full((1, 2), 0.5), np.array([weight]), 5000.0, moments, ridge)
@@ -76,7 +76,7 @@ def test_samples_without_weight_tell_their_mean_alone(ridge, weight):
     assert found.outputs[0, 0] == pytest.approx(1.0 if ridge else 1.4, abs=1e-12)
 
 
-def test_a_constant_model_is_explained_by_nothing():
+def test_surrogate_of_constant_model_has_no_coefficients():
     value, alpha = 0.3, np.array([[0.4, 0.9]])
     moments = Moments(np.array([[value]]), np.zeros((1, 2, 1)), np.array([[value**2]]))
     found = surrogate_of(alpha, np.array([0.5]), 5000.0, moments)
@@ -91,7 +91,7 @@ def test_a_constant_model_is_explained_by_nothing():
     st.sampled_from([2.0, 1000.0]),
     st.sampled_from([0.2, 1.0]),
 )
-def test_masks_are_the_ridge_on_all_masks_and_not_on_the_full_one(seed, d, law, n, ridge):
+def test_mask_surrogate_matches_ridge_on_all_masks(seed, d, law, n, ridge):
     answers = iter(np.random.default_rng(seed).normal(size=2**d).tolist())
     table = {tuple(z): next(answers) for _, z in ref.mask_distribution(d, law=law)}
     masks = MaskLaw.of(d, 0.25, law)
@@ -111,7 +111,7 @@ def test_masks_are_the_ridge_on_all_masks_and_not_on_the_full_one(seed, d, law, 
 
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("d", [2, 3, 40, 1000])
-def test_products_of_masks_by_their_closed_form(d, law):
+def test_mask_surrogate_of_product_matches_closed_form(d, law):
     members = {0, d - 1}
     kappa, mean = ref.mask_product(members, d, law=law)
     moments = Moments(np.array([[mean]]), np.array(kappa)[None, :, None])
@@ -120,7 +120,7 @@ def test_products_of_masks_by_their_closed_form(d, law):
     np.testing.assert_allclose(found.coefficients[0, :, 0], expected, atol=1e-10)
 
 
-def test_masks_without_weight_tell_their_mean_alone():
+def test_mask_surrogate_zero_weight_predicts_mean():
     masks = MaskLaw.of(2, 1e-3, "sizes")
     assert masks.weight == 0.0
     moments = Moments(np.array([[1.0]]), np.array([[[0.25], [-0.25]]]), np.array([[2.0]]))
@@ -131,7 +131,7 @@ def test_masks_without_weight_tell_their_mean_alone():
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_rows_are_solved_each_by_itself(n_outputs):
+def test_surrogate_bits_of_row_ignore_other_rows(n_outputs):
     rng = np.random.default_rng(0)
     alpha, weight = rng.random((7, 40)), rng.random(7)
     kappa = 0.01 * rng.normal(size=(7, 40, n_outputs))

@@ -32,7 +32,7 @@ def by_definition(scales):
 
 
 @pytest.mark.parametrize("scales", SCALES)
-def test_covariances_are_the_kernel_less_its_linear_part(scales):
+def test_covariances_are_kernel_without_linear_part(scales):
     full, linear, _ = by_definition(scales)
     found = covariances(2.0 * all_coalitions(len(scales)) - 1.0, np.array(scales))
     np.testing.assert_allclose(found, full - linear, atol=1e-14)
@@ -40,7 +40,7 @@ def test_covariances_are_the_kernel_less_its_linear_part(scales):
 
 
 @pytest.mark.parametrize("scales", SCALES)
-def test_values_covary_as_the_definition_says(scales):
+def test_value_covariances_match_definition(scales):
     d, kernel = len(scales), ref.odd_kernel(scales)
     _, _, slope = by_definition(scales)
     masks = all_coalitions(d)
@@ -52,7 +52,7 @@ def test_values_covary_as_the_definition_says(scales):
     np.testing.assert_allclose(value_variances(np.array(scales)), variances, atol=1e-14)
 
 
-def test_a_large_kernel_is_made_in_parts(monkeypatch):
+def test_covariances_in_chunks_match_whole(monkeypatch):
     signs = 2.0 * all_coalitions(5) - 1.0
     scales = np.array([0.4, 1.0, 0.2, 0.7, 3.0])
     whole = covariances(signs, scales)
@@ -60,7 +60,7 @@ def test_a_large_kernel_is_made_in_parts(monkeypatch):
     np.testing.assert_allclose(covariances(signs, scales), whole, atol=1e-15)
 
 
-def test_small_scales_leave_interactions_of_three():
+def test_covariances_small_scales_leave_third_order():
     scales = 1e-4 * np.array([1.0, 2.0, 0.5, 3.0, 1.5])
     signs = 2.0 * all_coalitions(5) - 1.0
     g = (signs * scales) @ signs.T
@@ -68,7 +68,7 @@ def test_small_scales_leave_interactions_of_three():
 
 
 @given(st.integers(2, 60), st.floats(1e-6, 1e5), st.integers(0, 99))
-def test_never_a_number_that_is_none(d, size, seed):
+def test_covariances_are_finite_and_positive_semidefinite(d, size, seed):
     rng = np.random.default_rng(seed)
     scales = size * rng.exponential(size=d) * (rng.random(d) < 0.7)
     scales[0] = size
@@ -80,12 +80,12 @@ def test_never_a_number_that_is_none(d, size, seed):
     assert np.isfinite(value_variances(scales)).all()
 
 
-def test_the_series_meets_the_formula():
+def test_series_of_sinh_matches_formula():
     x = np.array([-_SMALL, 0.3, _SMALL]) * 0.999999
     np.testing.assert_allclose(_series(x), np.sinh(x) - x, rtol=1e-13)
 
 
-def test_likelihoods_are_the_textbooks_up_to_a_constant():
+def test_spectrum_likelihoods_match_reference_up_to_constant():
     scales, rhos = np.array([0.4, 1.0, 0.2, 0.7]), np.array([0.0, 0.3, 2.0, 50.0])
     regression = PairRegression.of(leverage_pairs(4, 7, seed=0))
     data = np.random.default_rng(0).normal(size=(8, 3))
@@ -100,7 +100,7 @@ def test_likelihoods_are_the_textbooks_up_to_a_constant():
     np.testing.assert_allclose(np.diff(found[1:]), np.diff(expected), atol=1e-9)
 
 
-def test_kernels_that_drown_the_noise_are_left_out():
+def test_spectrum_likelihood_is_minus_inf_for_huge_rho():
     regression = PairRegression.of(leverage_pairs(6, 20, seed=0))
     scales = np.ones(6)
     largest = LARGEST / np.linalg.norm(projected(regression, covariances(regression.signs, scales)))

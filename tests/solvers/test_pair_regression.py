@@ -1,5 +1,3 @@
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +6,7 @@ from hypothesis import strategies as st
 from agnostix.perturb import Coalitions, leverage_pairs
 from agnostix.perturb.coalitions import n_pairs_of_all
 from agnostix.solvers.pair_regression import PairRegression
+from tests.messages import refuses
 from tests.reference import shapley as ref
 
 
@@ -26,21 +25,21 @@ def random_game(d, seed):
 
 
 @pytest.mark.parametrize(("d", "n"), [(2, 1), (3, 2), (5, 4), (5, 9), (6, 17)])
-def test_it_is_the_regression_on_single_coalitions(d, n):
+def test_pair_regression_matches_regression_on_coalitions(d, n):
     design, game = leverage_pairs(d, n, seed=1), random_game(d, 0)
     found = PairRegression.of(design).matrix @ data_of(game, design)
     np.testing.assert_allclose(found, ref.pair_regression(game, sides(design), d), atol=1e-12)
 
 
 @pytest.mark.parametrize("d", [2, 3, 4, 7])
-def test_all_pairs_give_shapley_values(d):
+def test_pair_regression_on_all_pairs_is_exact(d):
     design, game = leverage_pairs(d, n_pairs_of_all(d), seed=1), random_game(d, 0)
     found = PairRegression.of(design).matrix @ data_of(game, design)
     np.testing.assert_allclose(found, ref.shapley(game, d), atol=1e-13)
 
 
 @pytest.mark.parametrize("d", [2, 5, 8])
-def test_the_chain_alone_is_one_antithetic_pass(d):
+def test_pair_regression_on_chain_is_antithetic_permutation(d):
     design, game = leverage_pairs(d, d - 1, seed=4), random_game(d, 0)
     grown = sorted([*sides(design), *(frozenset(range(d)) - s for s in sides(design))], key=len)
     order, last = [], frozenset()
@@ -53,7 +52,7 @@ def test_the_chain_alone_is_one_antithetic_pass(d):
 
 
 @given(st.integers(2, 40), st.integers(0, 30), st.integers(0, 10_000))
-def test_constraint_and_contrasts(d, more, seed):
+def test_pair_regression_constraint_and_contrasts(d, more, seed):
     n = min(d - 1 + more, n_pairs_of_all(d))
     regression = PairRegression.of(leverage_pairs(d, n, seed))
     assert (regression.n_pairs, regression.n_players, regression.dof) == (n, d, n + 1 - d)
@@ -67,7 +66,7 @@ def test_constraint_and_contrasts(d, more, seed):
 
 
 @given(st.integers(3, 12), st.integers(0, 500))
-def test_interactions_of_two_are_exact_from_the_chain_on(d, seed):
+def test_pair_regression_exact_for_pairwise_interactions(d, seed):
     rng = np.random.default_rng(seed)
     main, both = rng.normal(size=d), np.triu(rng.normal(size=(d, d)), 1)
     design = leverage_pairs(d, d - 1, seed)
@@ -81,14 +80,14 @@ def test_interactions_of_two_are_exact_from_the_chain_on(d, seed):
     np.testing.assert_allclose(PairRegression.of(design).matrix @ z, expected, atol=1e-9)
 
 
-def test_too_few_pairs():
-    with pytest.raises(ValueError, match=re.escape("4 pairs at least are needed for 5 players, got 3.")):
+def test_pair_regression_refuses_too_few_pairs():
+    with refuses(ValueError, "4 pairs", "5 players", "got 3"):
         PairRegression.of(leverage_pairs(5, 3, seed=0))
 
 
-def test_pairs_that_do_not_determine_the_values():
+def test_pair_regression_refuses_singular_design():
     masks = np.zeros((3, 4), dtype=bool)
     masks[0, 0] = masks[1, 1] = True
     masks[2, :2] = True
-    with pytest.raises(ValueError, match="do not determine the values"):
+    with refuses(ValueError, "do not determine the values"):
         PairRegression.of(Coalitions(masks))

@@ -46,7 +46,7 @@ def weights_at(z, base, target):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", ["normal", "tied", "zero-inflated"])
 @pytest.mark.parametrize("target", [-0.1, 0.0, 0.3, 1.2])
-def test_means_slopes_and_errors_are_the_row_by_row_ones(kind, weighted, target):
+def test_respond_values_slopes_errors_match_delta_method(kind, weighted, target):
     z, base, outcomes = table(kind, weighted=weighted)
     found = solved(z, base, outcomes, target)
     weights = weights_at(z, base, target)
@@ -67,7 +67,7 @@ def test_means_slopes_and_errors_are_the_row_by_row_ones(kind, weighted, target)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", ["normal", "tied", "zero-inflated"])
 @pytest.mark.parametrize("target", [-0.1, 0.3, 1.2])
-def test_realism_is_by_definition(kind, weighted, target):
+def test_respond_kl_ess_max_weight_by_definition(kind, weighted, target):
     z, base, outcomes = table(kind, weighted=weighted)
     found = solved(z, base, outcomes, target)
     weights = weights_at(z, base, target)
@@ -78,7 +78,7 @@ def test_realism_is_by_definition(kind, weighted, target):
 
 
 @pytest.mark.parametrize("target", [-1.0, -0.1, 0.4, 1.5])
-def test_slopes_are_derivatives_of_the_values(target):
+def test_respond_slopes_are_derivatives(target):
     z, base, outcomes = table()
     found = solved(z, base, outcomes, target)
     for j in range(outcomes.shape[1]):
@@ -87,7 +87,7 @@ def test_slopes_are_derivatives_of_the_values(target):
 
 
 @pytest.mark.parametrize("target", [-1.0, -0.1, 0.4, 1.5])
-def test_the_multiplier_is_the_derivative_of_the_divergence(target):
+def test_respond_multiplier_is_kl_derivative(target):
     z, base, outcomes = table()
     atoms = collapse(z, base, outcomes)
     xi = solve_targets(atoms, np.array([target])).xi[0]
@@ -96,7 +96,7 @@ def test_the_multiplier_is_the_derivative_of_the_divergence(target):
     )
 
 
-def test_the_base_mean_is_the_base():
+def test_respond_at_base_mean_changes_nothing():
     z, base, outcomes = table()
     found = solved(z, base, outcomes, 0.0)
     np.testing.assert_allclose(found.values, 0.0, atol=1e-12)
@@ -105,7 +105,7 @@ def test_the_base_mean_is_the_base():
 
 
 @pytest.mark.parametrize("side", [-1, 1])
-def test_the_boundary_averages_the_rows_at_the_extreme(side):
+def test_respond_boundary_averages_rows_at_extreme(side):
     z, base, outcomes = table("tied")
     extreme = side * (side * z).max()
     found = solved(z, base, outcomes, extreme)
@@ -119,7 +119,7 @@ def test_the_boundary_averages_the_rows_at_the_extreme(side):
     assert (found.std_errors[0, [0, 2]] > 0).all()
 
 
-def test_infeasible_targets_are_nan_and_leave_the_others_alone():
+def test_respond_infeasible_targets_are_nan():
     z, base, outcomes = table()
     mixed = solved(z, base, outcomes, [0.3, z.max() + 1.0, -0.3])
     alone = solved(z, base, outcomes, [0.3, -0.3])
@@ -129,7 +129,7 @@ def test_infeasible_targets_are_nan_and_leave_the_others_alone():
         np.testing.assert_allclose(values[[0, 2]], getattr(alone, field), rtol=1e-12, err_msg=field)
 
 
-def test_targets_in_blocks_answer_as_targets_at_once(monkeypatch):
+def test_respond_in_blocks_matches_all_at_once(monkeypatch):
     z, base, outcomes = table()
     targets = np.linspace(-1.5, 1.5, 23)
     at_once = solved(z, base, outcomes, targets)
@@ -141,14 +141,14 @@ def test_targets_in_blocks_answer_as_targets_at_once(monkeypatch):
         )
 
 
-def test_an_outcome_that_never_varies_has_neither_error_nor_slope():
+def test_respond_constant_outcome_has_no_error_nor_slope():
     z, base, _ = table()
     found = solved(z, base, np.zeros((z.size, 1)), [-1.0, 0.0, 1.0])
     for field in ("values", "std_errors", "slopes", "change_errors"):
         np.testing.assert_array_equal(getattr(found, field), 0.0)
 
 
-def test_the_statistic_itself_moves_one_for_one_and_without_error():
+def test_respond_statistic_itself_moves_one_for_one():
     z, base, _ = table()
     targets = np.array([-1.0, 0.0, 0.5, 1.0])
     found = solved(z, base, z[:, None], targets)
@@ -157,7 +157,7 @@ def test_the_statistic_itself_moves_one_for_one_and_without_error():
     np.testing.assert_allclose(found.std_errors[:, 0], 0.0, atol=1e-7)
 
 
-def test_the_error_does_not_shrink_while_one_row_takes_all_weight():
+def test_respond_error_does_not_shrink_towards_extreme():
     z, base, outcomes = table("lognormal", weighted=False)
     targets = z.max() - np.array([1e-1, 1e-2, 1e-3, 1e-5, 1e-7])
     found = solved(z, base, outcomes, targets)
@@ -165,13 +165,13 @@ def test_the_error_does_not_shrink_while_one_row_takes_all_weight():
         assert ((errors > 0.5 * errors[0]) | ~np.isfinite(errors)).all()
 
 
-def test_one_row_at_the_extreme_has_no_error_of_zero():
+def test_respond_single_row_at_extreme_has_no_zero_error():
     z, base, outcomes = table("lognormal", weighted=False)
     assert (solved(z, base, outcomes, z.max()).std_errors != 0).all()
 
 
 @pytest.mark.parametrize("kind", ["normal", "lognormal", "uniform"])
-def test_nodes_answer_as_the_rows_of_a_continuous_column(kind):
+def test_respond_nodes_match_rows(kind):
     z, base, outcomes = table(kind, n=6_000, weighted=False)
     targets = np.quantile(z, np.linspace(0.03, 0.97, 9))
     nodes = solved(z, base, outcomes, targets)
@@ -183,7 +183,7 @@ def test_nodes_answer_as_the_rows_of_a_continuous_column(kind):
         )
 
 
-def test_interpolation_error_bounds_what_the_nodes_miss():
+def test_interpolation_error_bounds_node_error():
     z, base, outcomes = table("lognormal", n=6_000, weighted=False)
     targets = np.array([1.0, 3.0, 6.0])
     nodes = collapse(z, base, outcomes)
@@ -195,7 +195,7 @@ def test_interpolation_error_bounds_what_the_nodes_miss():
         assert abs(from_nodes / from_rows - 1.0) <= limit + 1e-12
 
 
-def test_interpolation_error_is_zero_for_rows_and_infinite_where_no_number_is():
+def test_interpolation_error_zero_for_rows_inf_at_extremes():
     z, base, outcomes = table("normal", n=6_000, weighted=False)
     targets = np.array([z.min() - 1.0, z.min(), 0.0, z.max()])
     rows = collapse(z, base, outcomes, exact=True)
@@ -205,7 +205,7 @@ def test_interpolation_error_is_zero_for_rows_and_infinite_where_no_number_is():
     assert np.isinf(bound).tolist() == [True, True, False, True]
 
 
-def test_density_ratios_have_base_mean_one():
+def test_density_ratio_has_base_mean_one():
     z, base, _ = table("zero-inflated")
     extremes = (z.min(), z.max())
     ratio = density_ratio(z, np.array([-np.inf, -300.0, 0.0, 2.0, 500.0, np.inf]), extremes, base)
@@ -214,7 +214,7 @@ def test_density_ratios_have_base_mean_one():
 
 
 @given(st.integers(0, 10_000), st.floats(-1.0, 1.5), st.sampled_from([-2.0, 1e-3, 1e6]))
-def test_order_of_rows_and_unit_of_outcome_do_not_matter(seed, target, unit):
+def test_respond_ignores_row_order_and_outcome_unit(seed, target, unit):
     z, base, outcomes = table("normal", n=60, seed=seed)
     shuffled = np.random.default_rng(seed).permutation(z.size)
     one = solved(z, base, outcomes, target)

@@ -20,7 +20,7 @@ def tables(d):
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 6])
-def test_the_operator_is_the_definition(d):
+def test_exact_operator_matches_definition(d):
     table = np.random.default_rng(d).normal(size=2**d)
     found = exact_operator(all_coalitions(d)) @ table
     np.testing.assert_allclose(found, ref.shapley(ref.table_game(table), d), atol=1e-14)
@@ -37,16 +37,16 @@ def test_the_operator_is_the_definition(d):
         (ref.leaf({2, 6}, {0, 1, 9}), 10, ref.leaf_values({2, 6}, {0, 1, 9}, 10)),
     ],
 )
-def test_closed_forms(game, d, expected):
+def test_exact_operator_closed_forms(game, d, expected):
     np.testing.assert_allclose(exact_operator(all_coalitions(d)) @ worths(game, d), expected, atol=1e-14)
 
 
-def test_a_product_of_twelve_is_shared_equally():
+def test_exact_operator_shares_unanimity_of_12_equally():
     found = exact_operator(all_coalitions(12)) @ worths(ref.unanimity(set(range(12))), 12)
     np.testing.assert_allclose(found, 1 / 12, atol=1e-15)
 
 
-def test_any_order_of_the_coalitions_will_do():
+def test_exact_operator_ignores_coalition_order():
     masks, table = all_coalitions(4), np.random.default_rng(0).normal(size=16)
     order = np.random.default_rng(1).permutation(16)
     np.testing.assert_allclose(
@@ -54,20 +54,20 @@ def test_any_order_of_the_coalitions_will_do():
     )
 
 
-def test_absolute_weights_add_to_two_so_that_errors_do_not_grow():
+def test_exact_operator_absolute_weights_sum_to_two():
     operator = exact_operator(all_coalitions(16))
     np.testing.assert_allclose(np.abs(operator).sum(1), 2.0, rtol=1e-12)
     np.testing.assert_allclose(operator.sum(1), 0.0, atol=1e-12)
 
 
 @given(tables(4))
-def test_efficiency(table):
+def test_exact_operator_efficiency(table):
     values = exact_operator(all_coalitions(4)) @ table
     assert values.sum() == pytest.approx(table[-1] - table[0], abs=1e-9)
 
 
 @given(tables(4), tables(4), st.floats(-5, 5), st.floats(-5, 5))
-def test_linearity(one, other, a, b):
+def test_exact_operator_linearity(one, other, a, b):
     operator = exact_operator(all_coalitions(4))
     np.testing.assert_allclose(
         operator @ (a * one + b * other), a * (operator @ one) + b * (operator @ other), atol=1e-8
@@ -75,7 +75,7 @@ def test_linearity(one, other, a, b):
 
 
 @given(tables(3))
-def test_a_dummy_gets_nothing(table):
+def test_exact_operator_dummy_player_gets_zero(table):
     masks = all_coalitions(4)
     without_last = masks[:, :3] @ (1 << np.arange(3))
     values = exact_operator(masks) @ table[without_last]
@@ -84,14 +84,14 @@ def test_a_dummy_gets_nothing(table):
 
 
 @given(tables(4))
-def test_symmetric_players_get_the_same(table):
+def test_exact_operator_symmetric_players_are_equal(table):
     masks = all_coalitions(4)
     swapped = masks[:, [1, 0, 2, 3]] @ (1 << np.arange(4))
     values = exact_operator(masks) @ (table + table[swapped])
     assert values[0] == pytest.approx(values[1], abs=1e-9)
 
 
-def test_rows_and_outputs_do_not_meet_in_the_last_bit():
+def test_exact_operator_bits_of_column_ignore_others():
     operator = exact_operator(all_coalitions(8))
     columns = np.random.default_rng(0).normal(size=(256, 150))
     together = multiply(operator, columns)

@@ -31,7 +31,7 @@ def asked(worths, design):
 
 
 @pytest.mark.parametrize("n", [D - 1, D, 20, 100])
-def test_interactions_of_two_are_exact_and_their_errors_vanish(n):
+def test_build_operator_exact_for_pairwise_interactions(n):
     worths = interactions([1, 2], 5, seed=0)
     design = leverage_pairs(D, n, seed=1)
     data = asked(worths, design)
@@ -43,7 +43,7 @@ def test_interactions_of_two_are_exact_and_their_errors_vanish(n):
         assert (operator.variances(*data) == np.inf).all()
 
 
-def test_a_kernel_of_other_games_leaves_them_exact_too():
+def test_build_operator_exact_with_kernel_of_other_games():
     design = leverage_pairs(D, 40, seed=1)
     params = learn_kernel(design, *asked(interactions([1, 3, 4], 5, seed=0), design))
     worths = interactions([1, 2], 5, seed=2)
@@ -53,7 +53,7 @@ def test_a_kernel_of_other_games_leaves_them_exact_too():
     assert np.sqrt(operator.variances(*data)).max() < 1e-8
 
 
-def test_a_saturated_design_takes_its_errors_from_the_pilots():
+def test_build_operator_saturated_uses_pilot_errors():
     longer = leverage_pairs(D, 40, seed=1)
     params = learn_kernel(longer, *asked(interactions([1, 2, 3], 20, seed=0), longer))
     worths = interactions([1, 2, 3], 200, seed=2)
@@ -66,7 +66,7 @@ def test_a_saturated_design_takes_its_errors_from_the_pilots():
     assert 0.5 < np.square(missed).mean() / np.square(errors).mean() < 2.0
 
 
-def test_all_pairs_are_exact_whatever_the_kernel():
+def test_build_operator_on_all_pairs_is_exact():
     worths = np.random.default_rng(0).normal(size=(2**D, 3))
     design = leverage_pairs(D, n_pairs_of_all(D), seed=0)
     data = asked(worths, design)
@@ -76,7 +76,7 @@ def test_all_pairs_are_exact_whatever_the_kernel():
     assert np.sqrt(operator.variances(*data)).max() < 1e-13
 
 
-def test_it_beats_the_regression_by_itself_and_says_how_far_it_is_off():
+def test_build_operator_beats_regression_and_covers():
     worths = interactions([1, 2, 3, 5], 60, seed=0)
     truth = exact_operator(all_coalitions(D)) @ worths
     plain, with_kernel, covered = [], [], []
@@ -95,7 +95,7 @@ def test_it_beats_the_regression_by_itself_and_says_how_far_it_is_off():
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
-def test_the_rows_own_kernel_pays_for_what_it_learned():
+def test_build_operator_own_kernel_spends_dof():
     worths = interactions([1, 2, 3, 4], 40, seed=0)
     truth = exact_operator(all_coalitions(D)) @ worths
     covered = []
@@ -114,7 +114,7 @@ def test_the_rows_own_kernel_pays_for_what_it_learned():
 
 
 @given(st.integers(2, 9), st.integers(0, 40), st.integers(0, 50), st.floats(-100, 100))
-def test_values_add_up_and_nothing_is_undefined(d, more, seed, size):
+def test_build_operator_is_efficient_and_finite(d, more, seed, size):
     rng = np.random.default_rng(seed)
     n = min(d - 1 + more, n_pairs_of_all(d))
     design = leverage_pairs(d, n, seed)
@@ -130,7 +130,7 @@ def test_values_add_up_and_nothing_is_undefined(d, more, seed, size):
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3))
-def test_one_operator_is_linear_in_the_games(a, b):
+def test_operator_apply_is_linear(a, b):
     design = leverage_pairs(D, 30, seed=0)
     one, other = (interactions([1, 2, 3, 5], 2, seed) for seed in (0, 1))
     operator = build_operator(design, learn_kernel(design, *asked(one, design)))
@@ -139,7 +139,7 @@ def test_one_operator_is_linear_in_the_games(a, b):
     np.testing.assert_allclose(mixed, apart, atol=1e-10)
 
 
-def test_probabilities_cancel_over_classes():
+def test_operator_apply_sums_to_zero_over_classes():
     logits = interactions([1, 2, 3], 4, seed=0)
     worths = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     design = leverage_pairs(D, 30, seed=0)
@@ -148,7 +148,7 @@ def test_probabilities_cancel_over_classes():
     np.testing.assert_allclose(values.sum(1), 0.0, atol=1e-13)
 
 
-def test_a_player_without_influence_has_zero_inside_its_interval():
+def test_operator_interval_of_dummy_player_holds_zero():
     rng, masks = np.random.default_rng(0), all_coalitions(D)
     worths = rng.normal(size=(2 ** (D - 1), 10))[masks[:, : D - 1] @ (1 << np.arange(D - 1))]
     design = leverage_pairs(D, 60, seed=0)
@@ -158,7 +158,7 @@ def test_a_player_without_influence_has_zero_inside_its_interval():
     assert (np.abs(values) <= student.ppf(0.999, operator.dof) * errors).all()
 
 
-def test_rows_and_outputs_do_not_meet_in_the_last_bit():
+def test_operator_bits_of_game_ignore_others():
     worths = interactions([1, 2, 3], 150, seed=0)
     design = leverage_pairs(D, 40, seed=0)
     y, delta = asked(worths, design)
@@ -171,7 +171,7 @@ def test_rows_and_outputs_do_not_meet_in_the_last_bit():
         np.testing.assert_array_equal(operator.variances(y[:, [j]], delta[[j]])[:, 0], variances[:, j])
 
 
-def test_the_kernel_of_a_longer_design_serves_its_prefixes():
+def test_build_operator_on_prefixes_error_decreases():
     worths = interactions([1, 2, 3], 30, seed=0)
     truth = exact_operator(all_coalitions(D)) @ worths
     design = leverage_pairs(D, 120, seed=0)

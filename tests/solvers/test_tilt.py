@@ -36,7 +36,7 @@ def column(request):
 
 
 @pytest.mark.parametrize("place", [0.1, 0.3, 0.5])
-def test_weights_are_those_of_a_cone_program(column, place):
+def test_solve_targets_weights_match_cone_program(column, place):
     z, base = column
     for target in (place * np.quantile(z, 0.02), place * np.quantile(z, 0.98)):
         xi = solve_targets(atoms_of(z, base), np.array([target])).xi[0]
@@ -44,7 +44,7 @@ def test_weights_are_those_of_a_cone_program(column, place):
         np.testing.assert_allclose(tilted(z, base, xi), expected, atol=1e-6 / z.size, rtol=0)
 
 
-def test_every_reached_mean_is_its_target(column):
+def test_solve_targets_reaches_targets(column):
     z, base = column
     room = np.array([0.5, 1e-2, 1e-4, 1e-6, 1e-8])
     targets = np.r_[np.linspace(z.min(), z.max(), 43)[1:-1], z.min() + room, z.max() - room]
@@ -63,7 +63,7 @@ HEAVY = {
 
 
 @pytest.mark.parametrize("name", HEAVY)
-def test_every_target_between_the_extremes_of_a_heavy_tail_is_reached(name):
+def test_solve_targets_heavy_tails(name):
     z, base = standardise(HEAVY[name]())
     targets = np.linspace(z.min(), z.max(), 502)[1:-1]
     tilts = solve_targets(atoms_of(z, base), targets)
@@ -72,7 +72,7 @@ def test_every_target_between_the_extremes_of_a_heavy_tail_is_reached(name):
     np.testing.assert_allclose(weights @ z / weights.sum(1), targets, atol=1e-9, rtol=0)
 
 
-def test_four_values_far_apart_reach_every_target():
+def test_solve_targets_four_values_far_apart():
     z, base = standardise([0.0, 6.0, 17.0, 50.0], [0.98, 0.01999, 1e-6, 1e-5])
     targets = np.linspace(z.min(), z.max(), 4_002)[1:-1]
     tilts = solve_targets(atoms_of(z, base), targets)
@@ -80,14 +80,14 @@ def test_four_values_far_apart_reach_every_target():
     np.testing.assert_allclose(weights @ z / weights.sum(1), targets, atol=1e-9, rtol=0)
 
 
-def test_divergences_of_a_column_with_one_row_far_out_are_reached_without_a_warning():
+def test_solve_kl_one_outlier_without_warning():
     z, base = standardise([-4_000.0, -0.02, 0.0, 0.01, 0.4], [6e-8, 0.2, 0.5, 0.29, 0.01])
     wanted = np.array([1e-6, 0.01, 0.1, 1.0, 3.0, 10.0])
     tilts = solve_kl(atoms_of(z, base), wanted, -1)
     np.testing.assert_allclose([divergence(tilted(z, base, xi), base) for xi in tilts.xi], wanted, rtol=1e-7)
 
 
-def test_room_to_the_extreme_is_kept_in_relative_terms():
+def test_solve_targets_relative_accuracy_near_extreme():
     z, base = standardise(capital_gain(np.random.default_rng(0)))
     room = 10.0 ** -np.arange(1, 9)
     tilts = solve_targets(atoms_of(z, base), z.max() - room)
@@ -95,7 +95,7 @@ def test_room_to_the_extreme_is_kept_in_relative_terms():
     np.testing.assert_allclose(reached, room, rtol=1e-6)
 
 
-def test_a_target_carried_by_a_handful_of_rows_is_reached():
+def test_solve_targets_few_effective_rows():
     z, base = standardise(np.random.default_rng(1).normal(size=500))
     target = np.sort(z)[-4:].mean()
     xi = solve_targets(atoms_of(z, base), np.array([target])).xi[0]
@@ -105,7 +105,7 @@ def test_a_target_carried_by_a_handful_of_rows_is_reached():
 
 
 @pytest.mark.parametrize("p", [0.001, 0.2, 0.5, 0.97])
-def test_two_values_shift_their_log_odds(p):
+def test_solve_targets_binary_column_shifts_log_odds(p):
     x = np.repeat([3.0, 8.0], [70, 30])
     z, base = standardise(x)
     low, high = z[0], z[-1]
@@ -114,7 +114,7 @@ def test_two_values_shift_their_log_odds(p):
 
 
 @pytest.mark.parametrize("p", [0.01, 0.5, 0.9])
-def test_a_level_brought_to_a_share_weighs_by_the_ratio_of_shares(p):
+def test_solve_targets_level_weights_by_ratio_of_proportions(p):
     codes = np.repeat([0, 1, 2], [10, 25, 65])
     base = np.full(100, 0.01)
     shares = np.array([0.10, 0.25, 0.65])
@@ -127,7 +127,7 @@ def test_a_level_brought_to_a_share_weighs_by_the_ratio_of_shares(p):
 
 
 @pytest.mark.parametrize("target", [-2.5, -0.3, 0.7, 3.0])
-def test_a_normal_law_tilts_to_the_shifted_normal_law(target):
+def test_solve_targets_shifts_normal_distribution(target):
     z = np.linspace(-12.0, 12.0, 1_201)
     base = np.exp(-0.5 * z * z)
     base /= base.sum()
@@ -137,7 +137,7 @@ def test_a_normal_law_tilts_to_the_shifted_normal_law(target):
     assert respond(atoms, tilts).kl[0] == pytest.approx(target**2 / 2, abs=1e-9)
 
 
-def test_counted_weights_are_repeated_rows():
+def test_solve_targets_integer_weights_are_repeated_rows():
     rng = np.random.default_rng(2)
     x, counts = rng.normal(size=80), rng.integers(1, 6, 80)
     z, base = standardise(x, counts)
@@ -148,7 +148,7 @@ def test_counted_weights_are_repeated_rows():
     np.testing.assert_allclose(once.xi, often.xi, rtol=1e-10)
 
 
-def test_targets_at_and_beyond_the_extremes_are_told_apart():
+def test_solve_targets_boundary_and_infeasible():
     z, base = standardise(np.random.default_rng(3).normal(size=50))
     low, high = z.min(), z.max()
     near_low, near_high = (
@@ -164,12 +164,12 @@ def test_targets_at_and_beyond_the_extremes_are_told_apart():
     np.testing.assert_array_equal(tilts.targets, targets)
 
 
-def test_an_infinite_target_is_infeasible():
+def test_solve_targets_infinite_is_infeasible():
     z, base = standardise(np.arange(10.0))
     assert solve_targets(atoms_of(z, base), np.array([-np.inf, np.inf])).infeasible.all()
 
 
-def test_no_targets_give_no_tilts():
+def test_solve_targets_empty():
     z, base = standardise(np.arange(10.0))
     atoms = atoms_of(z, base)
     tilts = solve_targets(atoms, np.zeros(0))
@@ -177,14 +177,14 @@ def test_no_targets_give_no_tilts():
     assert respond(atoms, tilts).values.shape == (0, 1)
 
 
-def test_multipliers_grow_with_the_target(column):
+def test_solve_targets_multiplier_is_monotone(column):
     z, base = column
     targets = np.linspace(z.min() + 1e-3, z.max() - 1e-3, 101)
     assert (np.diff(solve_targets(atoms_of(z, base), targets).xi) > 0).all()
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_stated_divergences_are_reached(column, sign):
+def test_solve_kl_reaches_divergences(column, sign):
     z, base = column
     edge = base[z == (z.max() if sign > 0 else z.min())].sum()
     wanted = -np.log(edge) * np.array([1e-4, 0.02, 0.1, 0.5, 0.9, 0.999])
@@ -196,7 +196,7 @@ def test_stated_divergences_are_reached(column, sign):
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_more_divergence_than_the_extreme_has_stays_on_the_extreme(column, sign):
+def test_solve_kl_beyond_extreme_stays_on_extreme(column, sign):
     z, base = column
     extreme = z.max() if sign > 0 else z.min()
     tilts = solve_kl(atoms_of(z, base), np.array([1.001, 5.0]) * -np.log(base[z == extreme].sum()), sign)
@@ -204,7 +204,7 @@ def test_more_divergence_than_the_extreme_has_stays_on_the_extreme(column, sign)
     np.testing.assert_allclose(tilts.targets, extreme)
 
 
-def test_no_divergence_leaves_the_base_weights():
+def test_solve_kl_zero_keeps_base_weights():
     z, base = standardise(np.arange(10.0))
     tilts = solve_kl(atoms_of(z, base), np.zeros(2), 1)
     np.testing.assert_array_equal(tilts.xi, 0.0)
@@ -212,7 +212,7 @@ def test_no_divergence_leaves_the_base_weights():
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_one_divergence_at_a_time_gives_the_same_as_all(sign):
+def test_solve_kl_one_at_a_time_matches_all(sign):
     z, base = standardise(np.random.default_rng(4).lognormal(size=300))
     atoms, wanted = atoms_of(z, base), np.array([0.01, 0.1, 1.0, 3.0, 50.0])
     together = solve_kl(atoms, wanted, sign)
@@ -221,7 +221,7 @@ def test_one_divergence_at_a_time_gives_the_same_as_all(sign):
 
 
 @pytest.mark.parametrize("draw", ["normal", "lognormal", "uniform"])
-def test_nodes_stand_for_the_rows_of_a_continuous_column(draw):
+def test_solve_targets_and_solve_kl_nodes_match_rows(draw):
     rng = np.random.default_rng(5)
     z, base = standardise(getattr(rng, draw)(size=6_000))
     nodes, rows = atoms_of(z, base), atoms_of(z, base, exact=True)
@@ -238,14 +238,14 @@ def test_nodes_stand_for_the_rows_of_a_continuous_column(draw):
 
 
 @pytest.mark.parametrize("room", [1e-2, 1e-4, 1e-7, 0.0])
-def test_a_continuous_column_takes_targets_next_to_its_extreme_without_a_warning(room):
+def test_solve_targets_nodes_near_extreme_without_warning(room):
     z, base = standardise(np.random.default_rng(6).normal(size=6_000))
     tilts = solve_targets(atoms_of(z, base), np.array([z.min() + room, z.max() - room]))
     assert not tilts.infeasible.any()
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_divergences_beyond_the_extreme_of_a_continuous_column_are_left_to_its_rows(sign):
+def test_interpolation_error_flags_kl_beyond_extreme(sign):
     z, base = standardise(np.random.default_rng(6).normal(size=6_000))
     nodes = atoms_of(z, base)
     tilts = solve_kl(nodes, np.array([1.0, 20.0]), sign)
@@ -254,7 +254,7 @@ def test_divergences_beyond_the_extreme_of_a_continuous_column_are_left_to_its_r
     assert large > 1.0
 
 
-def test_divergences_beyond_the_many_zeros_of_a_continuous_column_are_left_to_its_rows():
+def test_interpolation_error_flags_kl_beyond_many_zeros():
     rng = np.random.default_rng(8)
     z, base = standardise(np.where(rng.random(6_000) < 0.45, 0.0, rng.lognormal(size=6_000)))
     nodes = atoms_of(z, base)
@@ -268,7 +268,7 @@ def test_divergences_beyond_the_many_zeros_of_a_continuous_column_are_left_to_it
     st.sampled_from([1e-6, 1.0, 1e7]),
     st.sampled_from([0.0, -3.0, 1e4]),
 )
-def test_scale_and_shift_of_the_column_do_not_matter(values, place, scale, shift):
+def test_solve_targets_ignores_scale_and_shift(values, place, scale, shift):
     x = np.array(values, dtype=float)
     z, base = standardise(x)
     moved, _ = standardise(scale * (x + shift))
@@ -283,7 +283,7 @@ def test_scale_and_shift_of_the_column_do_not_matter(values, place, scale, shift
     ),
     st.floats(0.001, 0.999),
 )
-def test_any_table_reaches_any_target_inside_its_range(rows, place):
+def test_solve_targets_any_weighted_integers(rows, place):
     x, weight = np.array(rows, dtype=float).T
     z, base = standardise(x, weight)
     target = z.min() + place * np.ptp(z)

@@ -1,4 +1,4 @@
-"""Local problems drawn at random, and plain fits of them."""
+"""Random weighted regressions, and fits of them by scikit-learn."""
 
 import numpy as np
 from sklearn.linear_model import LinearRegression, Ridge
@@ -40,7 +40,7 @@ def block_of(one):
 
 
 def plain_fit(one, features, ridge, output=0):
-    """A regressor of the field's library on the draws."""
+    """The problem fitted by scikit-learn."""
     regressor = Ridge(ridge, tol=1e-14) if ridge else LinearRegression()
     return regressor.fit(one.design[features].T, one.answers[:, output], sample_weight=one.weights)
 

@@ -1,4 +1,4 @@
-"""Fits against the field's library; influences against small changes of a block's weight."""
+"""Weighted least squares against scikit-learn, influences against finite differences."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def outputs_of(one, features, ridge):
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("ridge", [0.0, 1.0, 300.0])
 @pytest.mark.parametrize("features", [ALL, SOME], ids=["all", "some"])
-def test_fits_are_those_of_the_library(features, ridge, binary):
+def test_fit_matches_sklearn_ridge(features, ridge, binary):
     one = problem(binary=binary)
     _, effects, rest = fitted(one, features, ridge)
     for output in range(2):
@@ -46,7 +46,7 @@ def test_fits_are_those_of_the_library(features, ridge, binary):
     assert (effects[[j for j in ALL if j not in features]] == 0.0).all()
 
 
-def test_columns_that_are_alike_share_an_effect():
+def test_fit_equal_columns_share_effect():
     one = problem()
     twice = Problem(one.design[[0, 1, 2, 0]], one.weights, one.answers, np.ones(4), one.own_answers, 16)
     _, effects, _ = fitted(twice, ALL, 0.0)
@@ -64,7 +64,7 @@ def change(one, block, function, step=1e-5):
 
 @pytest.mark.parametrize("ridge", [0.0, 1.0, 50.0])
 @pytest.mark.parametrize("features", [ALL, SOME], ids=["all", "some"])
-def test_influences_are_derivatives_by_the_weight_of_a_block(features, ridge):
+def test_influences_are_derivatives_by_block_weight(features, ridge):
     one = problem()
     moments, _, rest = fitted(one, features, ridge)
     weighted = one.weights[:, None] * rest
@@ -80,7 +80,7 @@ def test_influences_are_derivatives_by_the_weight_of_a_block(features, ridge):
 
 
 @pytest.mark.parametrize("features", [ALL, SOME], ids=["all", "some"])
-def test_the_first_order_agrees_with_leaving_blocks_out(features):
+def test_influences_match_block_jackknife(features):
     one = problem(n=8192)
     moments, _, rest = fitted(one, features, 1.0)
     moved = influences(one, moments, features, 1.0, one.weights[:, None] * rest)
@@ -92,20 +92,20 @@ def test_the_first_order_agrees_with_leaving_blocks_out(features):
     np.testing.assert_allclose(first_order, np.sqrt(15.0) * left.std(axis=0), rtol=0.03)
 
 
-def test_standard_errors_are_the_spread_of_blocks():
+def test_standard_error_is_spread_of_blocks():
     parts = np.random.default_rng(0).normal(size=(16, 3, 2))
     np.testing.assert_allclose(standard_error(parts, 512, 5), spread(list(parts), 512, 5), rtol=1e-12)
     assert np.isfinite(standard_error(parts, 4, 9)).all()
 
 
-def test_standard_errors_are_those_of_a_sum():
+def test_standard_error_of_sum_of_blocks():
     """Of sums of 16 independent blocks with variance 4, in the mean of squares."""
     parts = np.random.default_rng(0).normal(scale=2.0, size=(16, 4000))
     assert np.square(standard_error(parts, 10**9, 0)).mean() == pytest.approx(64.0, rel=0.05)
 
 
 @pytest.mark.parametrize("features", [ALL, SOME], ids=["all", "some"])
-def test_r2_is_that_of_the_library(features):
+def test_r2_matches_sklearn(features):
     one = problem()
     moments, _, rest = fitted(one, features, 1.0)
     r2, _ = r2_of(one, moments, rest)
@@ -116,7 +116,7 @@ def test_r2_is_that_of_the_library(features):
         assert r2[output] == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_error_of_r2_is_the_spread_of_its_derivatives():
+def test_r2_std_error_is_spread_of_derivatives():
     one = problem()
 
     def r2(p):
@@ -128,14 +128,14 @@ def test_the_error_of_r2_is_the_spread_of_its_derivatives():
     np.testing.assert_allclose(r2_of(one, moments, rest)[1], expected, rtol=1e-5)
 
 
-def test_without_blocks_there_is_no_error():
+def test_r2_std_error_without_blocks_is_zero():
     one = problem(n_blocks=0)
     moments, _, rest = fitted(one, ALL, 0.0)
     assert r2_of(one, moments, rest)[1].tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_answers_that_do_not_vary_are_told_completely(seed):
+def test_r2_of_constant_output_is_one(seed):
     rng = np.random.default_rng(seed)
     design = (rng.random((3, 4864)) < 0.3).astype(float)
     one = Problem(

@@ -1,4 +1,4 @@
-"""Linear surrogates against the field's library, and their errors against other draws."""
+"""Linear surrogates against scikit-learn, and their standard errors against resampling."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SURROGATES = [LinearSurrogate(1.0, ForwardSelection()), LinearSurrogate(0.0, Las
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=["ridge", "klasso"])
 @pytest.mark.parametrize("most", [None, 2])
 @pytest.mark.parametrize("binary", [True, False])
-def test_fits_and_answers_are_those_of_the_library(surrogate, most, binary):
+def test_linear_surrogate_matches_sklearn(surrogate, most, binary):
     one = problem(d=5, binary=binary, n_outputs=3)
     fit = surrogate.fit(one, most, False)
     for output in range(3):
@@ -38,7 +38,7 @@ def test_fits_and_answers_are_those_of_the_library(surrogate, most, binary):
 
 
 @pytest.mark.parametrize("most", [None, 2])
-def test_errors_are_those_of_leaving_blocks_out(most):
+def test_linear_surrogate_std_errors_match_block_jackknife(most):
     one = problem(d=4, n=8192)
     surrogate = SURROGATES[0]
     fit = surrogate.fit(one, most, False)
@@ -56,7 +56,7 @@ def test_errors_are_those_of_leaving_blocks_out(most):
         assert fit.output_std_errors[output] == pytest.approx(np.sqrt(15.0) * answers.std(), rel=0.03)
 
 
-def test_errors_are_the_spread_over_other_draws():
+def test_linear_surrogate_std_errors_match_resampling():
     slopes = np.array([1.0, -1.0, 0.5])
 
     def drawn(seed):
@@ -72,7 +72,7 @@ def test_errors_are_the_spread_over_other_draws():
         np.testing.assert_allclose(np.sqrt((told**2).mean(axis=0)), found.std(axis=0, ddof=1), rtol=0.15)
 
 
-def test_a_model_of_the_surrogates_own_kind_has_no_error():
+def test_linear_surrogate_of_linear_model_has_no_error():
     one = problem()
     exact = Problem(
         one.design, one.weights, 3.0 + one.design.T @ np.ones((4, 1)), np.ones(4), np.array([7.0]), 16
@@ -85,7 +85,7 @@ def test_a_model_of_the_surrogates_own_kind_has_no_error():
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=["ridge", "klasso"])
-def test_a_constant_model_has_no_effects(surrogate):
+def test_linear_surrogate_of_constant_model_has_no_effects(surrogate):
     one = problem()
     still = Problem(one.design, one.weights, np.full((512, 1), 0.1), np.ones(4), np.array([0.1]), 16)
     fit = surrogate.fit(still, None, False)
@@ -94,14 +94,14 @@ def test_a_constant_model_has_no_effects(surrogate):
     assert (fit.output, fit.r2, fit.r2_std_errors) == (0.1, 1.0, 0.0)
 
 
-def test_draws_that_are_all_that_there_are_make_no_error():
+def test_linear_surrogate_exhaustive_sample_has_no_error():
     fit = SURROGATES[0].fit(problem(n_blocks=0), None, False)
     for errors in (fit.std_errors, fit.output_std_errors, fit.r2_std_errors):
         assert not errors.any()
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=["ridge", "klasso"])
-def test_without_features_only_a_mean_is_fitted(surrogate):
+def test_linear_surrogate_without_features_is_mean(surrogate):
     one = problem(n_outputs=1)
     none = Problem(one.design[:0], one.weights, one.answers, np.ones(0), one.own_answers, 16)
     fit = surrogate.fit(none, None, False)
@@ -110,7 +110,7 @@ def test_without_features_only_a_mean_is_fitted(surrogate):
     assert fit.output_std_errors > 0
 
 
-def test_outputs_do_not_depend_on_each_other():
+def test_linear_surrogate_outputs_are_independent():
     one = problem(d=5, n_outputs=3)
     fit = SURROGATES[0].fit(one, 2, True)
     for output in range(3):

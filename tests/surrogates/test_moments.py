@@ -7,7 +7,7 @@ from tests.surrogates.problems import problem
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_moments_are_those_of_loops(binary):
+def test_moments_match_loops(binary):
     one = problem(binary=binary, n=64)
     found = Moments.of(one)
     total = sum(one.weights)
@@ -27,7 +27,7 @@ def test_moments_are_those_of_loops(binary):
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-10, atol=1e-10)
 
 
-def test_one_output_of_many():
+def test_moments_only_one_output():
     one = problem(n_outputs=3)
     found, alone = Moments.of(one).only(1), Moments.of(one.only(1))
     for name in ("total", "mean", "level", "gram", "cross", "power"):
@@ -37,7 +37,7 @@ def test_one_output_of_many():
 
 @pytest.mark.parametrize("level", [0.0, 0.7, -1e9])
 @pytest.mark.parametrize("seed", range(5))
-def test_answers_that_do_not_vary_have_no_power(seed, level):
+def test_moments_power_of_constant_output_is_zero(seed, level):
     rng = np.random.default_rng(seed)
     design = (rng.random((3, 4864)) < 0.3).astype(float)
     answers = np.full((4864, 1), level)
@@ -45,14 +45,14 @@ def test_answers_that_do_not_vary_have_no_power(seed, level):
     assert Moments.of(one).power == 0.0
 
 
-def test_draws_of_equal_weight_that_would_tell_as_much():
+def test_effective_sample_size():
     one = problem(n=64)
     assert one.effective == pytest.approx(sum(one.weights) ** 2 / sum(w * w for w in one.weights))
     even = Problem(one.design, np.full(64, 0.3), one.answers, one.own_design, one.own_answers, 16)
     assert even.effective == pytest.approx(64.0)
 
 
-def test_products_by_block():
+def test_by_block_matches_loops():
     one = problem(n=64, n_blocks=16)
     errors, mean = np.random.default_rng(1).normal(size=(64, 3)), np.arange(4.0)
     found = one.by_block(errors, mean)

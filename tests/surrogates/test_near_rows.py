@@ -1,4 +1,4 @@
-"""Fits near rows in the units of the features: bins, standard deviations, counted from the mean or a row."""
+"""Local fits in bins and in standard deviations, with shared and own samples."""
 
 from dataclasses import replace
 
@@ -61,7 +61,7 @@ def near(how, one, at, own=None):
 
 
 @pytest.mark.parametrize("how", ["quartile", None])
-def test_shared_draws_weigh_by_their_distance_from_the_row(how):
+def test_shared_samples_are_weighted_by_kernel(how):
     fit, table, z, centre, logs = near(how, recipe(), 4)
     own = centre if how is None else np.ones(3)
     weights = np.exp(logs - ((z - own) ** 2).sum(axis=1) / (2.0 * 1.3**2))
@@ -73,7 +73,7 @@ def test_shared_draws_weigh_by_their_distance_from_the_row(how):
 
 
 @pytest.mark.parametrize("radius", [1.0, 0.05])
-def test_draws_around_a_row_are_penalised_in_radii_and_told_in_standard_deviations(radius):
+def test_local_samples_ridge_in_units_of_radius(radius):
     fit, table, z, centre, _ = near(None, recipe(radius=radius), 4, own=("local", radius))
     weights = np.exp(-((z - centre) ** 2).sum(axis=1) / (2.0 * 1.3**2))
     for output in range(2):
@@ -86,7 +86,7 @@ def test_draws_around_a_row_are_penalised_in_radii_and_told_in_standard_deviatio
 
 
 @pytest.mark.parametrize("how", ["quartile", None])
-def test_tilted_draws_weigh_the_same(how):
+def test_tilted_samples_have_equal_weights(how):
     fit, table, z, _, _ = near(how, recipe(width=None), 4, own=("tilted", 1.3))
     plain = Ridge(1.0, tol=1e-12).fit(z, model(table)[:, 0])
     np.testing.assert_allclose(fit.effects[:, 0], plain.coef_, atol=1e-9)
@@ -94,7 +94,7 @@ def test_tilted_draws_weigh_the_same(how):
 
 
 @pytest.mark.parametrize("radius", [None, 0.5])
-def test_parts_of_a_tree_stay_as_they_are(radius):
+def test_tree_surrogate_effects_keep_units(radius):
     own = None if radius is None else ("local", radius)
     one = recipe(TreeSurrogate(8, ForwardSelection()), radius=radius)
     fit, table, z, centre, _ = near(None, one, 4, own)
@@ -104,7 +104,7 @@ def test_parts_of_a_tree_stay_as_they_are(radius):
     np.testing.assert_allclose(level + fit.effects.sum(axis=0), fit.output, rtol=1e-9)
 
 
-def test_effects_around_a_row_are_ranked_by_their_share_of_the_answer():
+def test_highest_weights_rank_by_contribution():
     surrogate = LinearSurrogate(1.0, HighestWeights())
     fit, *_ = near(None, recipe(surrogate, radius=0.1), 4, own=("local", 0.1))
     shares = np.abs(fit.effects * fit.own_design[:, None])
@@ -114,7 +114,7 @@ def test_effects_around_a_row_are_ranked_by_their_share_of_the_answer():
 
 
 @pytest.mark.parametrize("surrogate", [LINEAR, FittedSurrogate(Ridge(1.0, tol=1e-12), ForwardSelection())])
-def test_features_that_are_not_free_have_no_effect(surrogate):
+def test_fixed_features_have_no_effect(surrogate):
     hood = neighbourhood("quartile")
     traces = SharedRows(hood).traces()
     table = hood.table(hood.shared(slice(0, 512)))
@@ -130,7 +130,7 @@ def test_features_that_are_not_free_have_no_effect(surrogate):
     assert not fit.selected[1].any()
 
 
-def test_rows_are_fitted_one_by_one_and_the_model_is_asked_about_own_draws_alone():
+def test_own_fits_evaluate_own_samples_only():
     hood, rows = neighbourhood("quartile"), np.array([4, 9, 30])
     calls = []
 
@@ -166,7 +166,7 @@ def test_rows_are_fitted_one_by_one_and_the_model_is_asked_about_own_draws_alone
     assert fits.n_draws.tolist() == [1024, 512, 512]
 
 
-def test_rows_are_named():
+def test_fits_describe_rows():
     hood, rows = neighbourhood("quartile"), np.array([4, 9])
     centres, own, free = hood.centres(X[rows]), model(X[rows]), np.ones((2, 3), dtype=bool)
     near_rows = OwnFits(recipe(), OwnDraws(hood, "tilted", 1.0), centres, own, free, rows)
@@ -176,7 +176,7 @@ def test_rows_are_named():
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_workers_fit_the_same_bits_in_the_order_of_the_rows(backend):
+def test_shared_fits_same_bits_and_order_for_any_n_jobs(backend):
     hood, rows = neighbourhood("quartile"), np.array([4, 9, 30])
     centres, own, free = hood.centres(X[rows]), model(X[rows]), np.ones((3, 3), dtype=bool)
     traces, answers = SharedRows(hood).traces(), model(hood.table(hood.shared(slice(0, 512))))

@@ -1,4 +1,4 @@
-"""Choices of features against plain refitting, and how sure they are against brute force."""
+"""Feature selections and their margins against refitting and brute force."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def a_problem(seed, binary=True, d=7, n=160):
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("most", [1, 2, 4, 6])
-def test_choices_are_those_of_plain_refitting(seed, most, binary):
+def test_selections_match_reference(seed, most, binary):
     one = a_problem(seed, binary)
     z, y, weights = drawn(one)
     for selection, plain in (
@@ -55,7 +55,7 @@ def test_choices_are_those_of_plain_refitting(seed, most, binary):
     st.sampled_from([1e-12, 1e-6, 1e9]),
     st.sampled_from([1e-3, 1e3]),
 )
-def test_units_are_of_no_account_to_greedy_choices(seed, most, unit, weight):
+def test_greedy_selections_ignore_units(seed, most, unit, weight):
     one = a_problem(seed)
     other = Problem(
         one.design, one.weights * weight, one.answers * unit, one.own_design, one.own_answers * unit, 16
@@ -66,7 +66,7 @@ def test_units_are_of_no_account_to_greedy_choices(seed, most, unit, weight):
         assert second.margin == pytest.approx(first.margin, rel=1e-5), selection
 
 
-def test_a_copy_is_not_chosen_before_something_new():
+def test_forward_selection_skips_repeated_column():
     one = a_problem(0)
     twice = np.vstack([one.design[[0, 0, 1, 1, 2]]])
     answers = (2.0 * one.design[0] + one.design[1] + 0.3 * one.design[2])[:, None]
@@ -75,7 +75,7 @@ def test_a_copy_is_not_chosen_before_something_new():
     assert chosen(ForwardSelection(), copies, 4).features.tolist() == [0, 1, 2, 4]
 
 
-def test_columns_that_do_not_vary_are_chosen_last():
+def test_selections_take_constant_columns_last():
     one = a_problem(0, d=3)
     design = np.vstack([np.ones(160), one.design[0], np.zeros(160), one.design[1:]])
     still = Problem(design, one.weights, one.answers, np.ones(5), one.own_answers, 16)
@@ -83,14 +83,14 @@ def test_columns_that_do_not_vary_are_chosen_last():
     assert set(chosen(LassoPath(), still, 4, True).features) == {1, 3, 4}
 
 
-def test_answers_that_do_not_vary_choose_nothing_on_the_path():
+def test_lasso_path_of_constant_output_is_empty():
     one = a_problem(0)
     still = Problem(one.design, one.weights, np.full((160, 1), 0.7), one.own_design, np.array([0.1]), 16)
     assert chosen(LassoPath(), still, 3, True).features.size == 0
     assert chosen(ForwardSelection(), still, 3, True).features.size == 3
 
 
-def test_effects_around_a_row_are_ranked_with_their_own_values():
+def test_highest_weights_use_values_of_row():
     one = a_problem(1, binary=False)
     own = np.array([3.0, 0.1, -2.0, 0.5, 1.0, -0.3, 4.0])
     around = Problem(
@@ -106,7 +106,7 @@ def test_effects_around_a_row_are_ranked_with_their_own_values():
 @pytest.mark.parametrize(
     ("most", "selection"), [(1, ForwardSelection()), (6, ForwardSelection()), (7, HighestWeights())]
 )
-def test_the_usual_choice(most, selection):
+def test_auto_selection_by_number_of_features(most, selection):
     one = a_problem(2, d=9)
     found, expected = (chosen(s, one, most, True) for s in (AutoSelection(), selection))
     assert found.features.tolist() == expected.features.tolist()
@@ -153,7 +153,7 @@ def plain_lead(one, features, scaled, final=(), best=None):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("most", [1, 2, 4])
-def test_the_greedy_margin_is_the_least_lead(seed, most):
+def test_forward_selection_margin_is_least_lead(seed, most):
     """Over the features that are left out in the end: of two that are both chosen, neither is a rival."""
     one = a_problem(seed)
     features = []
@@ -169,7 +169,7 @@ def test_the_greedy_margin_is_the_least_lead(seed, most):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_first_lead_on_the_path_is_that_of_plain_products(seed):
+def test_lasso_path_first_margin_by_products(seed):
     one = a_problem(seed)
     assert chosen(LassoPath(), one, 1, True).margin == pytest.approx(
         plain_lead(one, [], scaled=False)[1], rel=1e-6
@@ -188,7 +188,7 @@ def opposite(seed, n=1024):
 
 
 @pytest.mark.parametrize("selection", [ForwardSelection(), LassoPath()], ids=["forward", "path"])
-def test_candidates_of_opposite_sign_are_compared_with_their_signs(selection):
+def test_margin_compares_signed_candidates(selection):
     """The lead varies over other draws as the margin says, and not as without signs."""
     leads, told, unsigned = [], [], []
     for seed in range(300):
@@ -212,7 +212,7 @@ def test_candidates_of_opposite_sign_are_compared_with_their_signs(selection):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_margin_of_ranked_effects_is_that_of_leaving_blocks_out(seed):
+def test_highest_weights_margin_matches_block_jackknife(seed):
     one = problem(seed, d=5, n=8192, n_outputs=1, binary=False)
     choice = chosen(HighestWeights(), one, 2, True)
     z, y, weights = drawn(one)
@@ -228,7 +228,7 @@ def test_the_margin_of_ranked_effects_is_that_of_leaving_blocks_out(seed):
 
 
 @pytest.mark.parametrize("selection", [ForwardSelection(), LassoPath(), HighestWeights()])
-def test_the_margin_grows_with_the_root_of_the_draws(selection):
+def test_margin_grows_with_root_of_sample_size(selection):
     def margin(n):
         rng = np.random.default_rng(0)
         design = rng.normal(size=(3, n))
@@ -240,7 +240,7 @@ def test_the_margin_grows_with_the_root_of_the_draws(selection):
     assert margin(2**17) == pytest.approx(8.0 * margin(2**11), rel=0.35)
 
 
-def test_without_blocks_every_choice_is_sure():
+def test_margin_without_blocks_is_infinite():
     one = problem(0, n_outputs=1, n_blocks=0)
     for selection in (ForwardSelection(), LassoPath(), HighestWeights()):
         assert chosen(selection, one, 2, True).margin == np.inf
@@ -249,7 +249,7 @@ def test_without_blocks_every_choice_is_sure():
 # ---------------------------------------------------------------- several outputs
 
 
-def test_each_output_has_its_own_choice():
+def test_choose_selects_per_output():
     one = problem(3, d=6, n_outputs=3)
     found, margin = choose(ForwardSelection(), one, Moments.of(one), 2, True)
     assert found.shape == (6, 3)
@@ -260,14 +260,14 @@ def test_each_output_has_its_own_choice():
 
 
 @pytest.mark.parametrize("most", [None, 6, 7])
-def test_where_all_may_be_used_none_is_chosen(most):
+def test_choose_keeps_all_if_allowed(most):
     one = problem(3, d=6, n_outputs=3)
     found, margin = choose(ForwardSelection(), one, Moments.of(one), most, True)
     assert found.all()
     assert (margin == np.inf).all()
 
 
-def test_outputs_that_use_the_same():
+def test_alike_groups_outputs_by_selection():
     assert [part.tolist() for part in alike(np.ones((2, 3), dtype=bool))] == [[0, 1, 2]]
     mixed = np.array([[True, False, True, False], [False, True, False, False]])
     assert sorted(part.tolist() for part in alike(mixed)) == [[0, 2], [1], [3]]

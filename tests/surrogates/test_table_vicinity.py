@@ -1,4 +1,4 @@
-"""What is asked about near rows, how often, and when choices of features are sure enough."""
+"""Evaluations near rows: cost, contrasts of unseen levels and stability of selections."""
 
 from functools import partial
 
@@ -54,7 +54,7 @@ def fits(parts, rows, places=None):
     return near._fits(run, recipe, rows, centres, model(rows), places)
 
 
-def test_shared_draws_are_asked_about_once():
+def test_shared_samples_are_evaluated_once():
     parts = vicinity()
     near, *_, counting = parts
     assert counting.n_rows == near.n_draws == 512
@@ -65,7 +65,7 @@ def test_shared_draws_are_asked_about_once():
     assert (n_asked, counting.n_rows, near.cost(X[:5])) == (0, 512, 5)
 
 
-def test_own_draws_are_asked_about_row_by_row():
+def test_own_samples_are_evaluated_per_row():
     parts = vicinity("tilted")
     near, *_, counting = parts
     assert counting.n_rows == 0
@@ -74,7 +74,7 @@ def test_own_draws_are_asked_about_row_by_row():
 
 
 @pytest.mark.parametrize("how", ["kernel", "tilted"])
-def test_values_never_seen_have_their_contrasts(how):
+def test_unseen_levels_get_contrasts(how):
     parts = vicinity(how)
     near, run, recipe, counting = parts
     before = counting.n_rows
@@ -94,7 +94,7 @@ def test_values_never_seen_have_their_contrasts(how):
     assert plain.effects.shape == (1, 3, 2)
 
 
-def test_a_choice_is_sure_by_the_quantile_of_student():
+def test_stability_threshold_is_student_quantile():
     near, _, recipe, _ = vicinity(stability=0.95, most=1)
     found = near._shared(
         recipe,
@@ -108,7 +108,7 @@ def test_a_choice_is_sure_by_the_quantile_of_student():
     assert 0 < near._is_unsure(found).sum() < 30
 
 
-def test_draws_are_doubled_for_rows_that_are_not_sure():
+def test_stability_doubles_samples_of_unstable_rows():
     parts = vicinity(stability=0.9999, most=1)
     near, run, recipe, counting = parts
     found, n_asked = fits(parts, X[:30])
@@ -128,7 +128,7 @@ def test_draws_are_doubled_for_rows_that_are_not_sure():
         np.testing.assert_array_equal(plain.effects[0], found.effects[row])
 
 
-def test_rows_that_are_all_sure_cost_nothing_more():
+def test_stability_of_stable_rows_costs_nothing():
     parts = vicinity(stability=0.51, most=1)
     found, n_asked = fits(parts, X[:30])
     sure = found.n_draws == 512
@@ -137,7 +137,7 @@ def test_rows_that_are_all_sure_cost_nothing_more():
     assert n_asked == 0
 
 
-def test_labels_too_rare_for_the_penalty_are_contrasted():
+def test_rare_labels_get_contrasts():
     labels = np.array([["often"]] * 1999 + [["once"]], dtype=object)
     players = Players.from_names(["t"])
     features = FeatureLearner(labels, np.ones(2000), "quartile", None, "Owner").learn(players)

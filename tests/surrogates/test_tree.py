@@ -1,4 +1,4 @@
-"""Trees as surrogates against the field's own, walked node by node."""
+"""Tree surrogates against scikit-learn's trees, node by node."""
 
 from itertools import pairwise
 
@@ -33,7 +33,7 @@ def walked(one, tree, features):
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("most", [None, 2])
 @pytest.mark.parametrize("seed", range(3))
-def test_parts_are_the_changes_along_the_path(seed, most, binary):
+def test_tree_surrogate_effects_are_changes_along_path(seed, most, binary):
     one = problem(seed, d=5, n_outputs=1, binary=binary)
     fit = SURROGATE.fit(one, most, False)
     features = np.flatnonzero(fit.selected[:, 0])
@@ -48,7 +48,7 @@ def test_parts_are_the_changes_along_the_path(seed, most, binary):
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_parts_add_up_to_what_the_tree_answers(binary):
+def test_tree_surrogate_effects_sum_to_prediction(binary):
     one = problem(1, d=5, n_outputs=1, binary=binary)
     fit = SURROGATE.fit(one, None, False)
     tree = grown(one, np.arange(5), 0)
@@ -60,7 +60,7 @@ def test_parts_add_up_to_what_the_tree_answers(binary):
     np.testing.assert_array_equal(fit.own_design, 1.0)
 
 
-def test_errors_are_those_of_the_means_along_the_path():
+def test_tree_surrogate_std_errors_from_means_along_path():
     one = problem(1, d=5, n_outputs=1)
     fit = SURROGATE.fit(one, None, False)
     path = walked(one, grown(one, np.arange(5), 0), np.arange(5))
@@ -79,7 +79,7 @@ def test_errors_are_those_of_the_means_along_the_path():
     assert fit.output_std_errors == pytest.approx(spread(list(moved[-1]), one.n_draws, len(path)), rel=1e-9)
 
 
-def test_errors_are_the_spread_over_other_draws_where_splits_are_clear():
+def test_tree_surrogate_std_errors_match_resampling():
     def drawn(seed):
         rng = np.random.default_rng(seed)
         design = (rng.random((2, 512)) < 0.4).astype(float)
@@ -92,7 +92,7 @@ def test_errors_are_the_spread_over_other_draws_where_splits_are_clear():
     np.testing.assert_allclose(found.mean(axis=0), [6.0, 1.8], atol=0.1)  # 0.6 of each step
 
 
-def test_one_tree_serves_all_outputs_whatever_their_units():
+def test_tree_surrogate_outputs_share_tree_in_any_unit():
     one = problem(2, d=4, n_outputs=2)
     other = Problem(
         one.design, one.weights, one.answers * [1.0, 1e6], one.own_design, one.own_answers * [1.0, 1e6], 16
@@ -105,7 +105,7 @@ def test_one_tree_serves_all_outputs_whatever_their_units():
 
 
 @pytest.mark.parametrize("n_features", [0, 3])
-def test_a_tree_that_cannot_split_is_a_mean(n_features):
+def test_tree_surrogate_without_split_is_mean(n_features):
     one = problem(n_outputs=1)
     design = np.ones((n_features, one.n_draws))
     still = Problem(design, one.weights, one.answers, np.ones(n_features), one.own_answers, 16)
@@ -115,7 +115,7 @@ def test_a_tree_that_cannot_split_is_a_mean(n_features):
     assert fit.r2 == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_constant_model_has_no_effects():
+def test_tree_surrogate_of_constant_model_has_no_effects():
     one = problem()
     still = Problem(one.design, one.weights, np.full((512, 1), 0.1), np.ones(4), np.array([0.1]), 16)
     fit = SURROGATE.fit(still, None, False)
@@ -123,7 +123,7 @@ def test_a_constant_model_has_no_effects():
     assert (fit.output, fit.r2, fit.output_std_errors) == (0.1, 1.0, 0.0)
 
 
-def test_draws_that_are_all_that_there_are_make_no_error():
+def test_tree_surrogate_exhaustive_sample_has_no_error():
     fit = SURROGATE.fit(problem(n_blocks=0), None, False)
     for errors in (fit.std_errors, fit.output_std_errors, fit.r2_std_errors):
         assert not errors.any()

@@ -1,4 +1,4 @@
-"""Contrasts of values that no draw has, against a plain paired mean."""
+"""Contrasts of unseen levels against a weighted mean of paired differences."""
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ def contrasts(how, n=1024, groups=None):
 
 
 @pytest.mark.parametrize("how", ["kernel", "tilted"])
-def test_a_contrast_is_the_weighted_mean_of_paired_differences(how):
+def test_unseen_contrast_is_weighted_mean_of_differences(how):
     found, hood, unseen = contrasts(how)
     assert unseen.tolist() == [[False, True, False], [True, False, False]]
     assert found.pairs.tolist() == [[0, 1], [1, 0]]
@@ -79,7 +79,7 @@ def test_a_contrast_is_the_weighted_mean_of_paired_differences(how):
         np.testing.assert_allclose(error, spread(list(blocks), 512, 1), rtol=1e-9)
 
 
-def test_draws_come_without_and_then_with_the_value():
+def test_unseen_contrast_rows_without_then_with_value():
     found, hood, _ = contrasts("kernel", n=2048)
     whole = found.build(0, slice(0, 1024))
     drawn = found.neighbourhood.table(found.neighbourhood.shared(slice(0, 512)))
@@ -90,14 +90,14 @@ def test_draws_come_without_and_then_with_the_value():
 
 
 @pytest.mark.parametrize(("n", "taken"), [(64, 64), (512, 512), (5000, 19 * 32)])
-def test_what_contrasts_cost(n, taken):
+def test_unseen_contrasts_cost(n, taken):
     found, hood, _ = contrasts("kernel", n=n)
     assert [found.n_rows(item) for item in range(2)] == [2 * taken] * 2
     assert UnseenContrasts.cost(hood, 2) == 4 * taken
 
 
 @pytest.mark.parametrize("how", ["kernel", "tilted"])
-def test_a_worker_of_its_own_and_any_part_find_the_same(how):
+def test_unseen_contrasts_same_in_worker_and_slice(how):
     found, _, _ = contrasts(how)
     other = found.for_worker()
     for item in (1, 0, 1):
@@ -106,7 +106,7 @@ def test_a_worker_of_its_own_and_any_part_find_the_same(how):
         pd.testing.assert_frame_equal(part, whole.iloc[300:700].reset_index(drop=True))
 
 
-def test_all_columns_of_a_group_are_put_in():
+def test_unseen_contrasts_replace_whole_group():
     found, _, unseen = contrasts("kernel", groups={"both": ["t", "y"]})
     assert unseen[0].tolist() == [False, True]
     given = found.build(0, slice(512, 1024))
@@ -115,6 +115,6 @@ def test_all_columns_of_a_group_are_put_in():
     assert given["x"].nunique() > 100
 
 
-def test_rows_are_named():
+def test_unseen_contrasts_describe_rows():
     found, _, _ = contrasts("kernel")
     assert found.describe(1, slice(3, 9)) == "draws 3 to 8 around row 8"

@@ -82,7 +82,7 @@ def _index(explanation: Explanation, dim: str, name: str | None) -> pd.Index:
     labels = explanation.labels(dim)
     if dim in ("feature", "output"):
         return pd.Index(labels, dtype=object, name=name)
-    return pd.Index(labels, name=name, tupleize_cols=False)
+    return pd.Index(list(labels), name=name, tupleize_cols=False)
 
 
 def _unique(dims: tuple[str, ...]) -> list[str]:

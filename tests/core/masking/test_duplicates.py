@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from agnostix.core.masking.duplicates import distinct_rows, first_of_each, keys_of, value_codes
 
 
-def test_objects_that_are_equal_but_not_the_same_stay_apart():
+def test_value_codes_keep_equal_objects_of_other_types_apart():
     values = [1, 1.0, True, "1", None, float("nan"), 1, float("nan"), None, [1], pd.NaT, pd.NaT]
     codes = value_codes(pd.Series(values, dtype=object))
     same = codes[:, None] == codes
@@ -21,7 +21,7 @@ def test_objects_that_are_equal_but_not_the_same_stay_apart():
         st.lists(st.sampled_from([0.0, -0.0, 1.5, -2.0, float("nan")]), min_size=3, max_size=3), min_size=1
     )
 )
-def test_rows_are_the_same_in_any_form(rows):
+def test_distinct_rows_same_in_any_table_type(rows):
     X = np.array(rows)
     told = [tuple(map(repr, row)) for row in X.tolist()]
     expected = [told.index(row) for row in told]
@@ -31,21 +31,21 @@ def test_rows_are_the_same_in_any_form(rows):
         assert [first[place] for place in which] == expected
 
 
-def test_rows_of_labels_are_told_apart():
+def test_distinct_rows_of_labels():
     frame = pd.DataFrame({"a": ["x", "y", "x", None, None], "b": pd.Categorical(["u", "u", "u", "v", "v"])})
     first, which = distinct_rows(frame)
     assert (list(first), list(which)) == ([0, 1, 3], [0, 1, 0, 2, 2])
 
 
 @pytest.mark.parametrize("keys", [[3, 1, 3, 2, 1], [5], [2**63, 2**63 + 1, 2**63]])
-def test_the_first_of_each_key_is_found(keys):
+def test_first_of_each(keys):
     first, which = first_of_each(np.array(keys, dtype=np.uint64))
     assert [keys[first[place]] for place in which] == keys
     assert [keys.index(keys[place]) for place in first] == list(first)
     assert list(first) == sorted(first)
 
 
-def test_keys_differ_by_column_and_by_code():
+def test_keys_of_differ_by_column_and_code():
     codes = np.tile(np.arange(-1, 3000)[:, None], (1, 5))
     keys = keys_of(codes)
     assert np.unique(keys).size == keys.size

@@ -1,4 +1,4 @@
-"""Holes in pictures as those around them suggest."""
+"""Inpainting and noise fills."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ RNG = np.random.default_rng(8)
 
 
 def without_noise(picture, hidden):
-    """Twice as much noise less noise: what is left is the smooth part, where nothing is cut off."""
+    """The smooth part of the inpainting, without noise."""
     inpainter = Inpainter(picture, 3)
     noise = inpainter._noise.copy()
     inpainter._noise = 0.0 * noise
@@ -23,7 +23,7 @@ def without_noise(picture, hidden):
 
 
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 7), width=st.integers(2, 7), colours=st.booleans())
-def test_holes_of_any_form_solve_the_dense_system(seed, height, width, colours):
+def test_inpainter_matches_dense_system(seed, height, width, colours):
     rng = np.random.default_rng(seed)
     picture = rng.random((height, width, 3) if colours else (height, width))
     hidden = rng.random((height, width)) < 0.6
@@ -31,14 +31,14 @@ def test_holes_of_any_form_solve_the_dense_system(seed, height, width, colours):
     np.testing.assert_allclose(without_noise(picture, hidden), inpainted(picture, hidden), atol=1e-10)
 
 
-def test_a_ramp_is_gone_on_with():
+def test_inpainter_continues_ramp():
     ramp = np.add.outer(2.0 * np.arange(9), 3.0 * np.arange(11))
     hidden = np.zeros((9, 11), dtype=bool)
     hidden[2:6, 3:9] = True
     np.testing.assert_allclose(without_noise(ramp, hidden), ramp, atol=1e-10)
 
 
-def test_noise_is_a_hundredth_of_the_range_and_the_same_whatever_is_hidden():
+def test_inpainter_noise_scale_ignores_mask():
     picture = np.full((60, 60), 5.0)
     picture[0, :2] = 0.0, 10.0
     hidden = np.zeros((60, 60), dtype=bool)
@@ -52,7 +52,7 @@ def test_noise_is_a_hundredth_of_the_range_and_the_same_whatever_is_hidden():
     assert not np.allclose(Inpainter(picture, 2).filled(hidden), Inpainter(picture, 1).filled(hidden))
 
 
-def test_pixels_that_are_known_stay_and_those_of_bytes_are_bytes():
+def test_inpainter_keeps_known_pixels_and_dtype():
     picture = RNG.integers(0, 256, (8, 9, 3)).astype(np.uint8)
     hidden = RNG.random((8, 9)) < 0.5
     found = Inpainter(picture, 0).filled(hidden)
@@ -61,14 +61,14 @@ def test_pixels_that_are_known_stay_and_those_of_bytes_are_bytes():
     assert np.abs(found[hidden] - inpainted(picture, hidden)[hidden]).max() < 5 * NOISE * 255 + 1
 
 
-def test_a_picture_that_is_hidden_altogether_gets_its_mean_colour():
+def test_inpainter_all_hidden_is_mean_color():
     picture = RNG.random((40, 50, 3))
     found = Inpainter(picture, 0).filled(np.ones((40, 50), dtype=bool))
     np.testing.assert_allclose(found.mean(axis=(0, 1)), picture.mean(axis=(0, 1)), atol=0.002)
     assert found.std() < 0.05
 
 
-def test_each_segment_is_filled_as_if_hidden_alone():
+def test_inpaint_fill_segments_are_independent():
     picture, labels = RNG.random((6, 8, 3)), np.add.outer(np.arange(6) // 3 * 2, np.arange(8) // 4)
     found = inpaint_fill(picture, labels, 4)
     for label in range(4):
@@ -78,7 +78,7 @@ def test_each_segment_is_filled_as_if_hidden_alone():
     np.testing.assert_array_equal(read.fill[0, 0], found)
 
 
-def test_noise_has_the_mean_and_spread_of_each_channel():
+def test_noise_fills_match_channel_mean_and_spread():
     picture = np.stack([RNG.normal(100, 10, (80, 90)), RNG.normal(50, 3, (80, 90))], axis=-1)
     found = noise_fills(picture[None], 4, 0)[0]
     assert found.shape == (4, 80, 90, 2)
@@ -91,6 +91,6 @@ def test_noise_has_the_mean_and_spread_of_each_channel():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_noise_of_an_even_picture_is_even(dtype):
+def test_noise_fills_of_constant_image(dtype):
     picture = np.full((3, 4, 3), 7, dtype=dtype)
     np.testing.assert_array_equal(noise_fills(picture[None], 3, 0), np.full((1, 3, 3, 4, 3), 7, dtype=dtype))

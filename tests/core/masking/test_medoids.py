@@ -1,5 +1,3 @@
-import re
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -7,6 +5,7 @@ import pytest
 
 from agnostix.core.masking.medoids import medoids
 from agnostix.exceptions import DataError
+from tests.messages import refuses
 
 RNG = np.random.default_rng(0)
 MIDDLES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
@@ -36,7 +35,7 @@ def is_row_of(one, rows):
     return any(one.equals(other) for other in rows)
 
 
-def test_each_cloud_is_stood_for_by_the_row_in_its_middle():
+def test_medoids_are_central_rows_of_clusters():
     background = medoids(CLOUDS, 3, 0, None)
     clouds = np.split(CLOUDS, np.cumsum(SIZES)[:-1])
     scale = CLOUDS.std(axis=0)
@@ -49,34 +48,34 @@ def test_each_cloud_is_stood_for_by_the_row_in_its_middle():
     assert not background.is_sample
 
 
-def test_the_units_of_columns_do_not_matter():
+def test_medoids_ignore_column_units():
     one = medoids(CLOUDS, 5, 0, None)
     other = medoids(CLOUDS * [1024.0, 1 / 1024.0], 5, 0, None)
     np.testing.assert_array_equal(other.rows, one.rows * [1024.0, 1 / 1024.0])
     np.testing.assert_allclose(other.weights, one.weights, rtol=1e-13)
 
 
-def test_clusters_weigh_what_their_rows_weigh():
+def test_medoids_weights_sum_rows_of_cluster():
     weight = np.repeat([1.0, 12.0, 0.5], SIZES)
     background = medoids(CLOUDS, 3, 0, weight)
     order = np.argsort(background.rows @ [1.0, 2.0])
     np.testing.assert_allclose(background.weights[order], np.array([30, 120, 10]) / 160, rtol=1e-13)
 
 
-def test_a_heavy_row_draws_the_middle_to_itself():
+def test_medoids_follow_heavy_row():
     weight = np.ones(60)
     weight[4] = 1e6
     assert CLOUDS[4].tolist() in medoids(CLOUDS, 3, 0, weight).rows.tolist()
 
 
-def test_rows_without_weight_never_stand_in():
+def test_medoids_ignore_zero_weight_rows():
     weight = np.repeat([1.0, 0.0, 1.0], SIZES)
     background = medoids(CLOUDS, 40, 0, weight)
     assert (background.rows[:, 0] < 5.0).all()
     np.testing.assert_allclose(background.weights.sum(), 1.0, rtol=1e-14)
 
 
-def test_a_few_rows_with_weight_are_found_among_many_without():
+def test_medoids_few_rows_with_weight_among_many():
     X = np.arange(12_000.0).reshape(-1, 1)
     weight = np.zeros(12_000)
     weight[[17, 11_000]] = 1.0, 3.0
@@ -87,7 +86,7 @@ def test_a_few_rows_with_weight_are_found_among_many_without():
 
 @pytest.mark.parametrize("form", ["pandas", "polars", "objects"])
 @pytest.mark.parametrize("size", [1, 6, 40])
-def test_rows_of_any_types_are_real_ones(form, size):
+def test_medoids_are_rows_of_table(form, size):
     frame = mixed(50)
     made = {"pandas": frame, "polars": pl.from_pandas(frame), "objects": frame.to_numpy(dtype=object)}
     table = made[form]
@@ -106,7 +105,7 @@ def test_rows_of_any_types_are_real_ones(form, size):
 
 
 @pytest.mark.parametrize("missing", [np.nan, np.inf])
-def test_missing_values_are_a_place_of_their_own(missing):
+def test_medoids_missing_values_are_own_cluster(missing):
     X = np.array([[1.0], [1.0], [missing], [missing], [1.0]])
     background = medoids(X, 2, 0, None)
     order = np.argsort(~np.isfinite(background.rows[:, 0]))
@@ -115,7 +114,7 @@ def test_missing_values_are_a_place_of_their_own(missing):
 
 
 @pytest.mark.parametrize("size", [3, 4, 100])
-def test_rows_that_differ_are_all_kept_where_they_are_few(size):
+def test_medoids_keep_all_distinct_rows_if_few(size):
     X = np.repeat([[1.0, 5.0], [2.0, 5.0], [2.0, 7.0]], [4, 1, 5], axis=0)
     background = medoids(X, size, 0, None)
     assert background.rows.tolist() == [[1.0, 5.0], [2.0, 5.0], [2.0, 7.0]]
@@ -123,13 +122,13 @@ def test_rows_that_differ_are_all_kept_where_they_are_few(size):
 
 
 @pytest.mark.parametrize("X", [np.ones((6, 2)), np.full((6, 2), np.nan)])
-def test_rows_that_are_all_alike_are_one(X):
+def test_medoids_of_equal_rows_is_one(X):
     background = medoids(X, 4, 0, None)
     np.testing.assert_array_equal(background.rows, X[:1])
     assert background.weights.tolist() == [1.0]
 
 
-def test_a_seed_decides():
+def test_medoids_depend_on_seed():
     X = RNG.normal(size=(200, 3))
     one, again, other = (medoids(X, 20, seed, None) for seed in (5, 5, 6))
     np.testing.assert_array_equal(one.rows, again.rows)
@@ -137,13 +136,13 @@ def test_a_seed_decides():
     assert not np.array_equal(one.rows, other.rows)
 
 
-def test_large_seeds_are_seeds():
+def test_medoids_accept_large_seed():
     X = RNG.normal(size=(30, 2))
     rows = medoids(X, 5, 2**63 + 1, None).rows
     np.testing.assert_array_equal(rows, medoids(X, 5, 2**63 + 1, None).rows)
 
 
-def test_of_many_rows_some_are_clustered():
+def test_medoids_of_many_rows_cluster_subsample():
     X = np.arange(20_000.0).reshape(-1, 1)
     background = medoids(X, 4, 0, None)
     assert background.rows.shape == (4, 1)
@@ -151,10 +150,8 @@ def test_of_many_rows_some_are_clustered():
     np.testing.assert_allclose(background.weights, 0.25, atol=0.03)
 
 
-def test_weights_are_checked():
-    message = "sample_weight must have one finite value, 0 or more, for each of the 60 rows."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+def test_medoids_refuse_bad_sample_weight():
+    with refuses(DataError, "sample_weight", "finite", "0 or more", "60 rows"):
         medoids(CLOUDS, 3, 0, np.ones(59))
-    message = "sample_weight is zero for all of the 60 rows; at least one must be above it."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, "sample_weight", "zero for all of the 60 rows"):
         medoids(CLOUDS, 3, 0, np.zeros(60))

@@ -1,27 +1,25 @@
-import re
-
 import numpy as np
 import pytest
 
 from agnostix.core.masking import Plan, one_hidden_at_a_time
 from agnostix.exceptions import DataError
+from tests.messages import refuses
 
 
-def test_first_nothing_is_hidden_and_then_each_player_in_turn():
+def test_one_hidden_at_a_time():
     plan = one_hidden_at_a_time(3)
     assert plan.n_masks == 4
     assert plan.masks.dtype == bool
     np.testing.assert_array_equal(plan.masks, [[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0]])
 
 
-def test_stages_follow_each_other():
+def test_plan_concatenates_stages():
     plan = Plan((np.ones((2, 3), dtype=bool), np.zeros((1, 3), dtype=bool)))
     assert plan.n_masks == 3
     np.testing.assert_array_equal(plan.masks, [[1, 1, 1], [1, 1, 1], [0, 0, 0]])
 
 
 @pytest.mark.parametrize("stages", [(), (np.ones((1, 3), dtype=bool), np.ones((1, 2), dtype=bool))])
-def test_stages_have_the_same_players(stages):
-    message = "A plan needs at least one stage, and all of its stages the same players."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+def test_plan_refuses_stages_of_other_widths(stages):
+    with refuses(DataError, "plan", "at least one stage", "same players"):
         Plan(stages)

@@ -1,4 +1,4 @@
-"""Explainers whose models are hidden in torch modules, for the battery."""
+"""Explainers that wrap their model in a torch module, for the battery."""
 
 import numpy as np
 import torch

@@ -6,6 +6,7 @@ from agnostix import OcclusionExplainer, as_predictor
 from agnostix.core.masking import SoftMaskBatch
 from agnostix.core.models import Differentiable, MaskComposer
 from agnostix.exceptions import DataError, EngineError, ModelOutputError
+from tests.messages import refuses
 
 IMAGES = np.random.default_rng(0).random((2, 6, 8))
 WEIGHTS = np.random.default_rng(1).normal(size=(6, 8))
@@ -60,14 +61,13 @@ def test_supports_finds_own_mask_composer_without_gradients():
     [(Differentiable, "gradients"), (MaskComposer, "composes masked rows")],
 )
 def test_require_names_who_needs_what_and_the_remedy(classifier, capability, need):
-    with pytest.raises(DataError) as error:
-        as_predictor(classifier).require(capability, "SaliencyExplainer", instead="Or use another.")
     facts = ("SaliencyExplainer needs", need, "LogisticRegression", "as_predictor(module)", "Or use another.")
-    assert all(fact in str(error.value) for fact in facts)
+    with refuses(DataError, *facts):
+        as_predictor(classifier).require(capability, "SaliencyExplainer", instead="Or use another.")
 
 
 def test_predict_masked_needs_a_mask_composer():
-    with pytest.raises(DataError, match="predict_masked needs a model that composes masked rows"):
+    with refuses(DataError, "predict_masked needs", "composes masked rows"):
         as_predictor(weigh).predict_masked(ROWS, np.ones((1, 3), bool), ROWS[None], np.arange(3)[None])
 
 
@@ -103,7 +103,7 @@ def soft_batch():
     )
 
 
-def test_soft_masks_keep_their_arrays_when_the_model_writes_to_them():
+def test_soft_masks_keep_arrays_if_model_writes_to_them():
     class Writes(Composer):
         def predict_masked(self, x, masks, fill, segments):
             found = super().predict_masked(x, masks, fill, segments)
@@ -123,9 +123,8 @@ def test_soft_masks_check_the_shape_of_outputs():
         def predict_masked(self, x, masks, fill, segments):
             return super().predict_masked(x, masks, fill, segments)[:, 1:]
 
-    with pytest.raises(ModelOutputError) as error:
+    with refuses(ModelOutputError, "Short", "5 masks", "(1, 4, 1)", "(1, 5, 1)"):
         as_predictor(Short()).predict_masked(IMAGES[:1], soft_batch(), np.zeros((1, 1, 1, 1)))
-    assert all(fact in str(error.value) for fact in ("Short", "5 masks", "(1, 4, 1)", "(1, 5, 1)"))
 
 
 def test_composer_without_soft_masks_fails_with_its_own_error():
@@ -134,5 +133,5 @@ def test_composer_without_soft_masks_fails_with_its_own_error():
             return np.where(masks[:, segments[0]], x, fill)
 
     explainer = OcclusionExplainer(HardOnly(), method="rise", n_masks=64, n_cells=3).fit(IMAGES)
-    with pytest.raises(EngineError, match=r"soft masks 0 to .*TypeError"):
+    with refuses(EngineError, "soft masks 0 to", "TypeError"):
         explainer.explain(IMAGES)

@@ -1,4 +1,4 @@
-"""The battery over explainers whose models are hidden in torch modules."""
+"""The battery over explainers of torch modules."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ NOT_MEANT = {
     "check_explanation_storage": "its table holds labels",
     "check_failing_model_is_named": "the module's name is told",
 }
-"""Checks whose models cannot be hidden in a module, and why."""
+"""Checks whose models cannot be wrapped in a module, and why."""
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ NOT_MEANT = {
         if check.__name__ not in NOT_MEANT
     ],
 )
-def test_explainers_of_modules_keep_their_word(explainer, check):
+def test_explainers_of_modules_pass_battery(explainer, check):
     check(explainer)
 
 
-def test_the_modules_are_asked_by_masks_where_rows_are_arrays():
+def test_modules_on_arrays_are_mask_composers():
     own = TorchOcclusion(lambda X: X.sum(axis=1)).fit(np.eye(4))
     assert own._predictor.supports(MaskComposer)
     assert own.explain(np.eye(4)).params["model"]["precision"] == "fp32"

@@ -7,6 +7,7 @@ from torch import nn  # noqa: E402
 
 from agnostix import as_predictor  # noqa: E402
 from agnostix.exceptions import DataError  # noqa: E402
+from tests.messages import refuses  # noqa: E402
 
 PICTURES = np.random.default_rng(0).random((2, 4, 4, 3))
 
@@ -16,113 +17,55 @@ def module():
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    ("params", "facts"),
     [
-        (
-            {"device": "gpu"},
-            "The 'device' parameter of as_predictor must be 'auto', 'cpu', 'cuda', 'cuda:1' or another "
-            "device "
-            "of torch, got 'gpu'.",
-        ),
-        (
-            {"device": None},
-            "The 'device' parameter of as_predictor must be 'auto', 'cpu', 'cuda', 'cuda:1' or another "
-            "device "
-            "of torch, got None.",
-        ),
-        (
-            {"device": "meta"},
-            "The 'device' parameter of as_predictor is 'meta', which torch cannot use here. Use "
-            "device='auto' or "
-            "'cpu'.",
-        ),
-        (
-            {"compiled": "yes"},
-            "The 'compiled' parameter of as_predictor must be one of True, False, got 'yes'.",
-        ),
-        ({"compiled": 1}, "The 'compiled' parameter of as_predictor must be one of True, False, got 1."),
-        (
-            {"batch_size": 0},
-            "The 'batch_size' parameter of as_predictor must be a whole number of at least 1, or None, got "
-            "0.",
-        ),
-        (
-            {"batch_size": 2.5},
-            "The 'batch_size' parameter of as_predictor must be a whole number of at least 1, or None, got "
-            "2.5.",
-        ),
-        (
-            {"batch_size": True},
-            "The 'batch_size' parameter of as_predictor must be a whole number of at least 1, or None, got "
-            "True.",
-        ),
-        (
-            {"output": 1.5},
-            "The 'output' parameter of as_predictor must be a place in a tuple, a key of a dict, or None "
-            "for a "
-            "torch module, got 1.5.",
-        ),
-        (
-            {"std": [0.2] * 3},
-            "as_predictor needs both mean and std of a network's normalisation, or neither.",
-        ),
-        (
-            {"mean": [0.5] * 3, "std": [0.2] * 2},
-            "mean and std of as_predictor must have one number for each channel, got 3 and 2.",
-        ),
+        ({"device": "gpu"}, ["'device'", "'auto', 'cpu', 'cuda', 'cuda:1'", "got 'gpu'"]),
+        ({"device": None}, ["'device'", "'auto', 'cpu', 'cuda', 'cuda:1'", "got None"]),
+        ({"device": "meta"}, ["'device'", "is 'meta'", "device='auto' or 'cpu'"]),
+        ({"compiled": "yes"}, ["'compiled'", "True, False", "got 'yes'"]),
+        ({"compiled": 1}, ["'compiled'", "True, False", "got 1"]),
+        ({"batch_size": 0}, ["'batch_size'", "whole number of at least 1", "None", "got 0"]),
+        ({"batch_size": 2.5}, ["'batch_size'", "whole number of at least 1", "None", "got 2.5"]),
+        ({"batch_size": True}, ["'batch_size'", "whole number of at least 1", "None", "got True"]),
+        ({"output": 1.5}, ["'output'", "tuple", "dict", "None", "got 1.5"]),
+        ({"std": [0.2] * 3}, ["both mean and std", "neither"]),
+        ({"mean": [0.5] * 3, "std": [0.2] * 2}, ["mean and std", "each channel", "got 3 and 2"]),
         (
             {"mean": [0.5] * 3, "std": [0.2, 0.0, 0.2]},
-            "The 'std' parameter of as_predictor must be numbers above 0, one for each channel, got [0.2, "
-            "0.0, "
-            "0.2].",
+            ["'std'", "above 0", "each channel", "got [0.2, 0.0, 0.2]"],
         ),
         (
             {"mean": [0.5, np.nan, 0.5], "std": [0.2] * 3},
-            "The 'mean' parameter of as_predictor must be finite numbers, one for each channel, got [0.5, "
-            "nan, "
-            "0.5].",
+            ["'mean'", "finite", "each channel", "got [0.5, nan, 0.5]"],
         ),
-        (
-            {"mean": [0.5], "std": "abc"},
-            "The 'std' parameter of as_predictor must be finite numbers, one for each channel, got 'abc'.",
-        ),
-        (
-            {"mean": [], "std": []},
-            "The 'mean' parameter of as_predictor must be finite numbers, one for each channel, got [].",
-        ),
+        ({"mean": [0.5], "std": "abc"}, ["'std'", "numbers", "each channel", "got 'abc'"]),
+        ({"mean": [], "std": []}, ["'mean'", "numbers", "each channel", "got []"]),
         (
             {"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]},
-            "The 'mean' parameter of as_predictor is that of pictures from 0 to 1, got [123.7, 116.3, "
-            "103.5]. "
-            "Divide mean and std of pictures from 0 to 255 by 255.",
+            ["'mean'", "from 0 to 1", "got [123.7, 116.3, 103.5]", "by 255"],
         ),
     ],
 )
-def test_wrong_parameters_are_named(params, message):
-    with pytest.raises(DataError) as error:
+def test_as_predictor_refuses_bad_parameters(params, facts):
+    with refuses(DataError, "as_predictor", *facts):
         as_predictor(module(), **params)
-    assert str(error.value) == message
 
 
-def test_cuda_devices_that_are_not_there_are_counted(monkeypatch):
+def test_device_cuda_index_missing(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(DataError) as error:
+    with refuses(DataError, "'device'", "'cuda:2'", "only cuda:0, cuda:1", "device='auto' or 'cpu'"):
         as_predictor(module(), device="cuda:2")
-    assert str(error.value) == (
-        "The 'device' parameter of as_predictor is 'cuda:2', and torch finds only cuda:0, cuda:1 here. Use "
-        "device='auto' or 'cpu'."
-    )
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
-def test_normalisations_come_as_any_sequence_and_compare(kind):
+def test_mean_and_std_as_any_sequence(kind):
     predictor = as_predictor(module(), activation="none", mean=kind([0.5] * 3), std=kind([0.25] * 3))
     expected = ((PICTURES - 0.5) / 0.25).mean(axis=(1, 2))
     np.testing.assert_allclose(predictor.predict(PICTURES), expected, atol=1e-6)
     assert predictor.function.mean == (0.5,) * 3
 
 
-def test_a_device_where_the_module_is_makes_no_copy():
+def test_device_of_module_makes_no_copy():
     own = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
     model = as_predictor(own, device="cpu").function
     model(PICTURES)
@@ -130,27 +73,24 @@ def test_a_device_where_the_module_is_makes_no_copy():
 
 
 @pytest.mark.parametrize(
-    ("params", "names", "them"),
+    ("params", "names"),
     [
-        ({"mean": [0.5] * 3, "std": [0.2] * 3}, "'mean', 'std'", "them"),
-        ({"activation": "softmax"}, "'activation'", "it"),
-        ({"layout": "CHW"}, "'layout'", "it"),
-        ({"value_range": "0-1"}, "'value_range'", "it"),
-        ({"device": "cpu"}, "'device'", "it"),
-        ({"precision": "bf16"}, "'precision'", "it"),
-        ({"compiled": True}, "'compiled'", "it"),
-        ({"batch_size": 3}, "'batch_size'", "it"),
+        ({"mean": [0.5] * 3, "std": [0.2] * 3}, "'mean', 'std'"),
+        ({"activation": "softmax"}, "'activation'"),
+        ({"layout": "CHW"}, "'layout'"),
+        ({"value_range": "0-1"}, "'value_range'"),
+        ({"device": "cpu"}, "'device'"),
+        ({"precision": "bf16"}, "'precision'"),
+        ({"compiled": True}, "'compiled'"),
+        ({"batch_size": 3}, "'batch_size'"),
     ],
 )
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_what_only_a_module_heeds_is_an_error_elsewhere(params, names, them, wrapped):
+def test_torch_parameters_refused_for_other_models(params, names, wrapped):
     model = as_predictor(module()) if wrapped else lambda X: X.mean(axis=1)
-    with pytest.raises(ValueError, match="torch modules alone") as error:
+    kind = "Predictor" if wrapped else "function"
+    with refuses(ValueError, names, "torch modules alone", f"type {kind}", "Pass the module itself"):
         as_predictor(model, **params)
-    assert str(error.value) == (
-        f"as_predictor takes {names} for torch modules alone, and the model is of type "
-        f"{'Predictor' if wrapped else 'function'}. Pass the module itself, or leave {them} out."
-    )
 
 
 class Classifier(nn.Module):
@@ -163,7 +103,7 @@ class Classifier(nn.Module):
         return np.tile([0.25, 0.75], (len(X), 1))
 
 
-def test_a_modules_own_method_is_asked_where_it_is_named():
+def test_output_names_method_of_module():
     X = np.eye(2)
     named = as_predictor(Classifier(), output="predict_proba")
     np.testing.assert_array_equal(named.predict(X), [[0.25, 0.75]] * 2)
@@ -171,5 +111,5 @@ def test_a_modules_own_method_is_asked_where_it_is_named():
     np.testing.assert_allclose(as_predictor(Classifier(), activation="none").predict(X), X)
 
 
-def test_a_predictor_is_shown_without_its_module_twice():
+def test_repr_shows_module_once():
     assert repr(as_predictor(module())).count("AdaptiveAvgPool2d") == 1

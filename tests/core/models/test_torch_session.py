@@ -16,7 +16,7 @@ PICTURES = np.random.default_rng(0).random((3, 6, 6))
 
 
 class Gate(nn.Module):
-    """Says whether it is in training; what stands at its gates waits."""
+    """Returns 1 if it is in training mode when called or when the gate opens."""
 
     def __init__(self):
         super().__init__()
@@ -34,7 +34,7 @@ def predict(predictor, found):
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["same", "shared part"])
-def test_threads_that_ask_a_module_at_once_all_find_it_evaluating(wrapped):
+def test_evaluating_holds_for_concurrent_threads(wrapped):
     gate = Gate().train()
     found = []
     first = Thread(target=predict, args=(as_predictor(gate), found))
@@ -48,7 +48,7 @@ def test_threads_that_ask_a_module_at_once_all_find_it_evaluating(wrapped):
     assert gate.training
 
 
-def test_one_that_comes_while_another_asks_puts_the_first_mode_back():
+def test_evaluating_nested_restores_first_mode():
     gate = Gate().train()
     with evaluating(gate):
         gate.open.set()
@@ -57,7 +57,7 @@ def test_one_that_comes_while_another_asks_puts_the_first_mode_back():
     assert gate.training
 
 
-def test_each_part_gets_its_own_mode_back_and_nothing_is_kept():
+def test_evaluating_restores_mode_of_each_part():
     module = nn.Sequential(nn.Linear(2, 2).eval(), nn.Sequential(nn.ReLU()).train()).train()
     module[0].eval()
     found = [part.training for part in module.modules()]
@@ -71,7 +71,7 @@ def test_each_part_gets_its_own_mode_back_and_nothing_is_kept():
 
 
 @pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
-def test_any_number_of_workers_leaves_the_mode_and_gives_the_same_values(backend):
+def test_n_jobs_keeps_mode_and_values(backend):
     from joblib import parallel_config
 
     torch.manual_seed(0)
