@@ -85,6 +85,11 @@ CHECKS: tuple[Check, ...] = (
 )
 """All of them, in the order of the invariants."""
 
+
+def _has(explainer: Any, parameter: str) -> bool:
+    return parameter in explainer.get_params(deep=False)
+
+
 _NEEDS: dict[Check, Callable[[Any], bool]] = {
     check_frames_keep_their_types: takes_tables,
     check_numpy_pandas_polars_same_bits: takes_tables,
@@ -92,8 +97,8 @@ _NEEDS: dict[Check, Callable[[Any], bool]] = {
     check_no_feature_name_warning: takes_tables,
     check_additive: lambda explainer: not is_population(explainer),
     check_ignored_feature: lambda explainer: not is_population(explainer),
-    check_outputs_parameter: lambda explainer: "outputs" in explainer.get_params(deep=False),
-    check_groups: lambda explainer: "feature_groups" in explainer.get_params(deep=False),
+    check_outputs_parameter: lambda explainer: _has(explainer, "outputs"),
+    check_groups: lambda explainer: _has(explainer, "feature_groups") and takes_tables(explainer),
     check_explanation_storage: lambda explainer: not is_population(explainer),
     check_transform: lambda explainer: hasattr(explainer, "transform") and takes_tables(explainer),
 }

@@ -220,7 +220,7 @@ def _refuse_bad_images(explainer: Any) -> None:
     with refused("explain before fit", kinds=NotFittedError):
         with_model(explainer, model).explain(X)
     own = fitted(explainer, model, X)
-    for where, images, word in (*bad, ("another size", X[:, :, :1], "(2, 1)"), ("a table", X[0], "(2, 2)")):
+    for where, images, word in (*bad, ("another size", X[:, :, :1], "(2, 1)"), ("a table", X[0], "height")):
         with refused(f"explain {where}", word):
             own.explain(images)
 

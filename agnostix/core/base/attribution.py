@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -29,8 +29,6 @@ from agnostix.exceptions import DataError
 
 _SAME = 1e-5
 """Relative to the largest prediction: by how much those of one model may differ, as in single precision."""
-
-Self = TypeVar("Self", bound="AttributionExplainer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +158,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         """Rows the model evaluates at most in `explain`."""
         raise NotImplementedError
 
-    def fit(self: Self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model if it is not fitted yet, and predict a few rows.
 
         Parameters
