@@ -10,10 +10,11 @@ from agnostix.explainers import (
     KernelShapExplainer,
     LimeExplainer,
     MimicTree,
-    OcclusionExplainer,
     lime_exact,
     submodular_pick,
 )
+from agnostix.neural import ExtremalMaskExplainer
+from agnostix.occlusion import OcclusionExplainer, RiseExplainer
 from agnostix.report import WhatIfReport
 
 __version__ = version("agnostix")
@@ -21,11 +22,13 @@ __version__ = version("agnostix")
 __all__ = [
     "EntropicProjection",
     "Explanation",
+    "ExtremalMaskExplainer",
     "InfeasibleTargetError",
     "KernelShapExplainer",
     "LimeExplainer",
     "MimicTree",
     "OcclusionExplainer",
+    "RiseExplainer",
     "Scenario",
     "WhatIfCurves",
     "WhatIfReport",

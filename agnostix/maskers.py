@@ -1,5 +1,5 @@
-"""Maskers of pictures and texts, for `KernelShapExplainer(masker=...)` and `LimeExplainer(masker=...)`."""
+"""What hides parts of images and texts, for the `masker` parameter of explainers."""
 
-from agnostix.core.masking import SegmentMasker, TextMasker
+from agnostix.core.masking import SegmentMasker, SlidingWindow, TextMasker
 
-__all__ = ["SegmentMasker", "TextMasker"]
+__all__ = ["SegmentMasker", "SlidingWindow", "TextMasker"]

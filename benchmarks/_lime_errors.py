@@ -16,7 +16,7 @@ from _lime_peers import Lime, PlainDraws
 from scipy.stats import t as student
 from sklearn.tree import DecisionTreeRegressor
 
-from agnostix.perturb import SobolBlocks
+from agnostix.core.sobol import SobolBlocks
 from tests.reference import lime as reference
 
 BLOCKS = SobolBlocks.of(1, N_SAMPLES, 0)

@@ -64,12 +64,16 @@ class NoTorch:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, NoTorch())
 import numpy as np
-from agnostix import OcclusionExplainer
+from agnostix import ExtremalMaskExplainer, OcclusionExplainer, RiseExplainer
+from agnostix.maskers import SegmentMasker, SlidingWindow
 pictures = np.arange(32.0).reshape(2, 4, 4)
-for method in ("window", "segments", "rise", "mask"):
-    explainer = OcclusionExplainer(
-        lambda X: X.mean(axis=(1, 2)), method=method, window=2, stride=1, n_masks=32, n_cells=2
-    )
+model = lambda X: X.mean(axis=(1, 2))
+for explainer in (
+    OcclusionExplainer(model, masker=SlidingWindow(2, 1)),
+    OcclusionExplainer(model, masker=SegmentMasker()),
+    RiseExplainer(model, n_masks=32, n_cells=2),
+    ExtremalMaskExplainer(model),
+):
     try:
         print(explainer.fit(pictures).explain(pictures).values.shape)
     except ValueError as error:
@@ -83,7 +87,6 @@ def test_pictures_need_torch_only_where_a_module_is_explained() -> None:
         "(2, 4, 4, 1)",
         "(2, 16, 1)",
         "(2, 4, 4, 1)",
-        "method='mask' of OcclusionExplainer needs gradients, and the model is function. Pass a torch "
-        "module, or wrap one with as_predictor(module). Or use method='rise' or 'window', which need "
-        "predictions alone.",
+        "ExtremalMaskExplainer needs gradients, and the model is function. Pass a torch module, or wrap one "
+        "with as_predictor(module).",
     ]

@@ -18,7 +18,8 @@ from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.explainers import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
+from agnostix.explainers import KernelShapExplainer, LimeExplainer, MimicTree
+from agnostix.occlusion import OcclusionExplainer
 from agnostix.population import ChosenRows
 from agnostix.population.chosen_rows import row_labels
 from agnostix.population.column import Column

@@ -83,8 +83,8 @@ def as_table(X: Any) -> Any:
             raise DataError("Complex data not supported: X holds complex numbers.")
         if table.ndim > 2:
             raise DataError(
-                f"X must have two dimensions (rows, columns), got an array of shape {table.shape}. Pictures "
-                "are explained with method='window' of OcclusionExplainer, or with masker=SegmentMasker() of "
+                f"X must have two dimensions (rows, columns), got an array of shape {table.shape}. Images "
+                "are explained by OcclusionExplainer and RiseExplainer, or with masker=SegmentMasker() of "
                 "LimeExplainer and KernelShapExplainer."
             )
         if table.ndim != 2:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.core.masking.masker import MaskDistribution
+from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.coalitions import all_coalitions
-from agnostix.perturb.sobol import SobolBlocks
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from agnostix.core.frames import as_table, column_names, columns, is_frame, sele
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
-from agnostix.explainers import EntropicProjection, OcclusionExplainer
+from agnostix.explainers import EntropicProjection
+from agnostix.occlusion import OcclusionExplainer
 from agnostix.population import ChosenRows, Neighbours, find_neighbours
 from agnostix.population.chosen_rows import row_labels
 from agnostix.report.request import Request

@@ -6,6 +6,7 @@ from hypothesis import given
 
 import agnostix
 from agnostix import LimeExplainer, MimicTree, OcclusionExplainer
+from agnostix.maskers import SlidingWindow
 from agnostix.testing import (
     all_explainers,
     check_case,
@@ -23,7 +24,7 @@ EXPLAINERS = [
     LimeExplainer(None, n_samples=400, sampling="tilted"),
     LimeExplainer(None, n_samples=300, surrogate="tree"),
 ]
-WINDOWS = OcclusionExplainer(None, method="window", window=1, stride=1, fill=0.1)
+WINDOWS = OcclusionExplainer(None, masker=SlidingWindow(1, 1, fill=0.1))
 
 
 @parametrize_with_explainer_checks([*EXPLAINERS, WINDOWS])

@@ -10,7 +10,8 @@ from scipy.stats import chi2_contingency
 
 from agnostix.core.frames import column_names
 from agnostix.core.masking import Players
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows, SobolBlocks, Traces
+from agnostix.core.sobol import SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows, Traces
 
 RNG = np.random.default_rng(0)
 N = 120

@@ -10,7 +10,8 @@ from sklearn.linear_model import Ridge
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows, SobolBlocks
+from agnostix.core.sobol import SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows
 from agnostix.surrogates import (
     FittedSurrogate,
     ForwardSelection,

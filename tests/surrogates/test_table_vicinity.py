@@ -9,7 +9,8 @@ from scipy.stats import t as student
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
+from agnostix.core.sobol import SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws
 from agnostix.surrogates import ForwardSelection, Kernel, LinearSurrogate, Recipe, TableVicinity
 from agnostix.surrogates.table_vicinity import MOST_DOUBLINGS
 from agnostix.surrogates.unseen import UnseenContrasts

@@ -7,7 +7,8 @@ import pytest
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
+from agnostix.core.sobol import SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws
 from agnostix.surrogates import ForwardSelection, Kernel, LinearSurrogate, Recipe
 from agnostix.surrogates.unseen import UnseenContrasts
 from tests.surrogates.problems import spread

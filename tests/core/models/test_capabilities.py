@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from agnostix import OcclusionExplainer, as_predictor
+from agnostix import OcclusionExplainer, RiseExplainer, as_predictor
 from agnostix.core.masking import SoftMaskBatch
 from agnostix.core.models import Differentiable, MaskComposer
 from agnostix.exceptions import DataError, EngineError, ModelOutputError
@@ -132,6 +132,6 @@ def test_composer_without_soft_masks_fails_with_its_own_error():
         def predict_masked(self, x, masks, fill, segments):
             return np.where(masks[:, segments[0]], x, fill)
 
-    explainer = OcclusionExplainer(HardOnly(), method="rise", n_masks=64, n_cells=3).fit(IMAGES)
+    explainer = RiseExplainer(HardOnly(), n_masks=64, n_cells=3).fit(IMAGES)
     with refuses(EngineError, "soft masks 0 to", "TypeError"):
         explainer.explain(IMAGES)

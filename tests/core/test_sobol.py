@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from agnostix.perturb import SobolBlocks
-from agnostix.perturb.sobol import MIN_BLOCKS
+from agnostix.core.sobol import MIN_BLOCKS, SobolBlocks
 
 
 def every(blocks):

@@ -9,6 +9,9 @@ from pkgutil import iter_modules
 
 from agnostix.core.base import BaseExplainer
 
+_TOP = __name__.partition(".")[0]
+_NOT_METHODS = {"cli", "core", "plotting", "report", "testing"}
+
 
 def all_explainers() -> list[tuple[str, type[BaseExplainer]]]:
     """Find all explainers of the package.
@@ -24,14 +27,12 @@ def all_explainers() -> list[tuple[str, type[BaseExplainer]]]:
     >>> "OcclusionExplainer" in dict(all_explainers())
     True
     """
-    here = __name__.rpartition(".")[0]
-    modules = [
-        import_module(f"{here}.{module.name}") for module in iter_modules([str(Path(__file__).parent)])
-    ]
-    found = {
-        name: thing
+    packages = [module.name for module in iter_modules([str(Path(__file__).parents[1])]) if module.ispkg]
+    modules = [import_module(f"{_TOP}.{name}") for name in packages if name not in _NOT_METHODS]
+    explainers = {
+        name: member
         for module in modules
-        for name, thing in inspect.getmembers(module, inspect.isclass)
-        if issubclass(thing, BaseExplainer) and thing.__module__.startswith(here) and name[0] != "_"
+        for name, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, BaseExplainer) and name[0] != "_"
     }
-    return sorted(found.items())
+    return sorted(explainers.items())

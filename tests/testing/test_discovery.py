@@ -1,5 +1,6 @@
+from agnostix import EntropicProjection, OcclusionExplainer
 from agnostix.core.base import BaseExplainer
-from agnostix.explainers import EntropicProjection, OcclusionExplainer, all_explainers, discovery
+from agnostix.testing import all_explainers
 
 
 def test_explainers_are_found_where_they_are_written():
@@ -11,9 +12,9 @@ def test_explainers_are_found_where_they_are_written():
 
 def test_a_file_more_is_an_explainer_more(monkeypatch):
     class Later(OcclusionExplainer):
-        __module__ = "agnostix.explainers.later"
+        __module__ = "agnostix.occlusion.later"
 
-    monkeypatch.setattr("agnostix.explainers.occlusion.Later", Later, raising=False)
-    monkeypatch.setattr("agnostix.explainers.occlusion._Hidden", Later, raising=False)
-    assert ("Later", Later) in discovery.all_explainers()
-    assert "_Hidden" not in dict(discovery.all_explainers())
+    monkeypatch.setattr("agnostix.occlusion.Later", Later, raising=False)
+    monkeypatch.setattr("agnostix.occlusion._Hidden", Later, raising=False)
+    assert ("Later", Later) in all_explainers()
+    assert "_Hidden" not in dict(all_explainers())

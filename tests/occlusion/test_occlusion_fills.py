@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from sklearn import config_context
 
-from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
+from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, RiseExplainer
 from agnostix.core.masking import Inpainter, SegmentMasker
 from agnostix.core.masking.fills import noise_fills
 from agnostix.exceptions import DataError
 from agnostix.testing.cutting import peak_mb
+from tests.messages import refuses
+from tests.occlusion.ways import explainer_of
 from tests.reference.pictures import occlude_windows
 
 RNG = np.random.default_rng(5)
@@ -30,13 +32,13 @@ def bent(X):
 
 
 def explained(model=bent, **params):
-    explainer = OcclusionExplainer(model, random_state=0, **params)
+    explainer = explainer_of(model, random_state=0, **params)
     return explainer.fit(PICTURES).explain(PICTURES[:2])
 
 
 def drawn(n):
     """The pictures that a background of n is made of."""
-    explainer = OcclusionExplainer(linear, method="segments", fill="draws", background_size=n, random_state=0)
+    explainer = explainer_of(linear, method="segments", fill="draws", background_size=n, random_state=0)
     return explainer.fit(PICTURES)._masker.fill
 
 
@@ -69,7 +71,8 @@ def test_windows_average_over_all_that_stands_in(fill):
         np.testing.assert_allclose(exp.values[i], np.mean(found, axis=0), atol=1e-12)
         most = np.std(found, axis=0, ddof=1) / np.sqrt(3)
         assert (exp.std_errors[i] >= most - 1e-12).all()
-    assert exp.params["fill"] == ("3 pictures" if fill == "array" else fill)
+    told = {"draws": exp.params["fill"], "array": exp.params["masker"]}.get(fill, exp.params["masker"])
+    assert {"array": "fill=3 images", "noise": "fill='noise'"}.get(fill, fill) in told
 
 
 def test_of_a_linear_model_the_error_is_that_of_the_mean_picture():
@@ -95,13 +98,14 @@ def test_windows_are_filled_in_from_what_is_around_them():
         gone = bent(inpainter.filled(np.ones((7, 9), dtype=bool))[None])[0]
         np.testing.assert_allclose(exp.base_values[i], gone, atol=1e-12)
     assert (exp.std_errors == 0).all()
-    assert exp.params["fill"] == "inpaint"
-    explainer = OcclusionExplainer(bent, window=(3, 4), stride=2, fill="inpaint").fit(PICTURES)
+    assert "fill='inpaint'" in exp.params["masker"]
+    explainer = explainer_of(bent, window=(3, 4), stride=2, fill="inpaint").fit(PICTURES)
     assert explainer.cost(PICTURES[:2]) == exp.n_model_rows == 2 * (2 + len(places))
 
 
 def test_segments_are_filled_in_as_if_alone():
-    exp = explained(method="segments", masker=SegmentMasker(LABELS, "inpaint"))
+    explainer = OcclusionExplainer(bent, masker=SegmentMasker(LABELS, "inpaint"), random_state=0)
+    exp = explainer.fit(PICTURES).explain(PICTURES[:2])
     inpainter = Inpainter(PICTURES[0], 0)
     for segment in range(6):
         answer = bent(inpainter.filled(segment == LABELS)[None])[0]
@@ -114,7 +118,7 @@ def test_neither_workers_nor_other_rows_change_a_bit(fill, method):
     params = {"method": method, "window": 3, "stride": 2, "fill": fill, "background_size": 3}
     exp = explained(**params)
     again = explained(**params, n_jobs=2)
-    explainer = OcclusionExplainer(bent, random_state=0, **params).fit(PICTURES)
+    explainer = explainer_of(bent, random_state=0, **params).fit(PICTURES)
     alone = explainer.explain(PICTURES[[1]])
     for name in ("values", "std_errors", "base_values"):
         np.testing.assert_array_equal(getattr(again, name), getattr(exp, name))
@@ -131,28 +135,23 @@ def test_soft_masks_take_one_picture_of_noise_and_any_blur():
 
 
 @pytest.mark.parametrize(
-    ("fill", "got"),
+    ("fill", "facts"),
     [
-        ("draws", "6 pictures"),
-        (PICTURES[:2], "2 pictures"),
-        ("inpaint", "'inpaint', which depends on what is hidden"),
+        ("draws", ("'fill'", "'noise'", "got 'draws'")),
+        (PICTURES[:2], ("one fill image", "got 2", "fill=images[:1]")),
+        ("inpaint", ("'fill'", "'noise'", "got 'inpaint'")),
     ],
     ids=["draws", "array", "inpaint"],
 )
-@pytest.mark.parametrize("method", ["rise", "mask"])
-def test_soft_masks_refuse_fills_that_are_many(method, fill, got):
-    message = (
-        f"method='{method}' of OcclusionExplainer has one picture stand in, and the fill is {got}. Use "
-        "fill='blur', 'mean' or 'noise', or one picture: background_size=1."
-    )
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-        OcclusionExplainer(bent, method=method, fill=fill).fit(PICTURES)
+def test_soft_masks_refuse_fills_that_are_many(fill, facts):
+    with refuses(DataError, "RiseExplainer", *facts):
+        RiseExplainer(bent, fill=fill).fit(PICTURES)
 
 
 @pytest.mark.parametrize("method", ["window", "segments"])
 def test_weights_of_rows_are_kept_by_the_pictures_that_are_drawn(method):
     given = np.array([0.0, 1.0, 2.0, 0.0, 3.0, 0.0])
-    explainer = OcclusionExplainer(linear, method=method, window=1, stride=1, fill="draws")
+    explainer = explainer_of(linear, method=method, window=1, stride=1, fill="draws")
     exp = explainer.fit(PICTURES, sample_weight=given).explain(PICTURES[:2])
     np.testing.assert_array_equal(explainer.background_, PICTURES[[1, 2, 4]])
     middle = np.average(PICTURES, axis=0, weights=given)
@@ -164,7 +163,7 @@ def test_weights_of_rows_are_kept_by_the_pictures_that_are_drawn(method):
         np.testing.assert_allclose(exp.values.sum(axis=(1, 2)), gap.sum(axis=(1, 2)), atol=1e-12)
 
 
-@pytest.mark.parametrize("fill", ["auto", "blur", "noise", 0.25, PICTURES[3:4]], ids=str)
+@pytest.mark.parametrize("fill", ["mean", "blur", "noise", 0.25, PICTURES[3:4]], ids=str)
 @pytest.mark.parametrize("method", ["window", "segments", "rise"])
 def test_the_one_picture_that_stands_in_is_told(fill, method):
     params = {"window": 7, "stride": 7, "n_masks": 32, "n_cells": 2, "background_size": 1}
@@ -200,7 +199,7 @@ def test_noise_is_not_made_for_all_pictures_at_once(kind):
 
 
 def test_drawn_pictures_go_with_an_explainer_that_is_stored():
-    explainer = OcclusionExplainer(bent, window=3, stride=2, fill="draws", random_state=0).fit(PICTURES)
+    explainer = explainer_of(bent, window=3, stride=2, fill="draws", random_state=0).fit(PICTURES)
     again = pickle.loads(pickle.dumps(explainer.without_model())).attach(bent)
     expected = explainer.explain(PICTURES[:1])
     np.testing.assert_array_equal(again.explain(PICTURES[:1]).values, expected.values)
@@ -212,9 +211,9 @@ def test_pictures_of_another_size_cannot_stand_in():
         "Resize them."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-        OcclusionExplainer(bent, window=3, stride=2, fill=PICTURES[:2, :, :8]).fit(PICTURES)
+        explainer_of(bent, window=3, stride=2, fill=PICTURES[:2, :, :8]).fit(PICTURES)
     with pytest.raises(DataError, match="which pictures of type uint8 cannot hold"):
-        OcclusionExplainer(bent, window=3, stride=2, fill=PICTURES[:2]).fit((255 * PICTURES).astype(np.uint8))
+        explainer_of(bent, window=3, stride=2, fill=PICTURES[:2]).fit((255 * PICTURES).astype(np.uint8))
 
 
 def test_kernel_shap_averages_over_pictures_and_lime_says_no():

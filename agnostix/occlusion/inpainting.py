@@ -9,7 +9,7 @@ import numpy as np
 
 from agnostix.core.evaluate import RowSource
 from agnostix.core.masking import Inpainter
-from agnostix.perturb.windows import Windows
+from agnostix.core.masking.windows import Windows
 
 
 @dataclass(frozen=True)
