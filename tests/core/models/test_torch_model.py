@@ -11,7 +11,13 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor  # noqa: E402
+from agnostix import (  # noqa: E402
+    KernelShapExplainer,
+    LimeExplainer,
+    OcclusionExplainer,
+    RiseExplainer,
+    as_predictor,
+)
 from agnostix.core.models import MaskComposer  # noqa: E402
 from agnostix.core.models.torch_input import TorchInput  # noqa: E402
 from agnostix.core.models.torch_model import TorchModel  # noqa: E402
@@ -557,8 +563,8 @@ MANY = np.random.default_rng(1).random((2, 16, 12, 3))
 @pytest.mark.parametrize(
     ("explainer", "small_plan", "large_plan"),
     [
-        (OcclusionExplainer, {"window": 4, "stride": 4}, {"window": 4, "stride": 1}),
-        (OcclusionExplainer, {"method": "rise", "n_masks": 32}, {"method": "rise", "n_masks": 256}),
+        (OcclusionExplainer, {"masker": SlidingWindow(4, 4)}, {"masker": SlidingWindow(4, 1)}),
+        (RiseExplainer, {"n_masks": 32}, {"n_masks": 256}),
         (
             OcclusionExplainer,
             {"masker": SegmentMasker(n_segments=4)},
@@ -578,7 +584,11 @@ def test_image_is_transferred_once_for_any_number_of_masks(monkeypatch, explaine
 
     counts = []
     for plan in (small_plan, large_plan):
-        masked = {} if explainer is OcclusionExplainer else {"masker": SegmentMasker(n_segments=16)}
+        masked = (
+            {}
+            if explainer in (OcclusionExplainer, RiseExplainer)
+            else {"masker": SegmentMasker(n_segments=16)}
+        )
         own = explainer(small(), random_state=0, **masked, **plan).fit(MANY)
         monkeypatch.setattr(TorchInput, "to_tensor", counted)
         crossed.clear()
