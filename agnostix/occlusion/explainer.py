@@ -126,7 +126,7 @@ class OcclusionExplainer(BackgroundExplainer):
     _doc_page = "occlusion.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BackgroundExplainer._parameter_constraints,
-        "masker": [SlidingWindow, MaskerConstraint(), None],
+        "masker": [MaskerConstraint(), SlidingWindow, None],
         "fill": "no_validation",
         "background_size": [Interval(Integral, 1, None, closed="left")],
     }

@@ -125,7 +125,8 @@ class SoftMaskRows(RowSource):
 
     @property
     def n_columns(self) -> int:
-        return self.sampler.n_cells**2 if self.is_composed else int(np.prod(self.images.shape[1:]))
+        n_pixels = 0 if self.is_composed else int(np.prod(self.images.shape[1:]))
+        return n_pixels + self.sampler.points.n_dims
 
     def plan(self, predictor: Predictor, n_outputs: int, n_workers: int, n_kept: int) -> SoftMaskRows:
         return replace(self, is_composed=predictor.supports(MaskComposer))
@@ -160,7 +161,8 @@ def estimate_saliency(sampler: SoftMaskSampler, predictions: Floats) -> tuple[Fl
     The errors are the spread of the sums over blocks of masks: masks of a block are quasi-random and depend
     on each other, blocks do not.
     """
-    mean = predictions.mean(axis=0)
+    # Relative to the first, so that the mean of equal predictions is exact and their saliency 0.
+    mean = predictions[0] + (predictions - predictions[0]).mean(axis=0)
     scores = (predictions - mean) / (predictions.shape[0] * sampler.p_keep)
     points = sampler.points
     total = np.zeros((*sampler.image_shape, mean.size))

@@ -125,6 +125,4 @@ def checks_for(explainer: Any) -> list[Check]:
     """
     if isinstance(explainer, type):
         raise TypeError(f"Pass an instance, {explainer.__name__}(None), and not the class.")
-    if getattr(explainer, "_requires", ()):  # the models of the checks can only predict
-        return []
     return [check for check in CHECKS if check not in _NEEDS or _NEEDS[check](explainer)]

@@ -1,5 +1,7 @@
 """Masks of networks for which the best one is known."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -231,6 +233,13 @@ def test_mask_that_does_no_better_than_its_area_fails():
     exp = explained(Weighted(np.ones((8, 8))), objective="extremal_preserve", area=0.75)
     np.testing.assert_allclose(exp.extras["kept"].array, 0.75, atol=1e-6)
     assert not (exp.extras["succeeded"].array & (exp.extras["kept"].array <= exp.values.mean())).any()
+
+
+def test_explainer_pickles_and_is_attached_to_its_model():
+    explainer = ExtremalMaskExplainer(PREDICTOR, n_steps=3, n_cells=4, outputs=0, random_state=0)
+    expected = explainer.fit(PICTURES).explain(PICTURES[:1])
+    again = pickle.loads(pickle.dumps(explainer.without_model())).attach(PREDICTOR)
+    np.testing.assert_array_equal(again.explain(PICTURES[:1]).values, expected.values)
 
 
 def test_masks_need_gradients():
