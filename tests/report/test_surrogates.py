@@ -99,7 +99,7 @@ class Nearby(AttributionExplainer):
 # Sentences
 
 
-def test_how_far_it_may_be_believed_and_what_both_say() -> None:
+def test_fidelity_sentence_r2_and_both_predictions() -> None:
     reading = _read()
     assert fidelity_sentence(reading) == (
         "A simpler model, fitted to the model's answers near the row, follows them closely: it accounts for "
@@ -110,7 +110,7 @@ def test_how_far_it_may_be_believed_and_what_both_say() -> None:
     assert explanation_title(reading) == "What does a simpler model near it say?"
 
 
-def test_the_way_begins_at_the_intercept_and_ends_at_the_simpler_model_s_answer() -> None:
+def test_explanation_sentences_from_intercept_to_surrogate() -> None:
     assert explanation_sentences(_read()) == [
         "Its base value, its answer where none of these conditions holds, is 20.0\u202f%; the values lead "
         "from there to its answer for the row, +21.0 points in all.",
@@ -123,7 +123,7 @@ def test_the_way_begins_at_the_intercept_and_ends_at_the_simpler_model_s_answer(
     assert reading.gap == pytest.approx(reading.total)
 
 
-def test_without_conditions_a_base_value_is_no_more_than_that() -> None:
+def test_explanation_sentences_without_conditions() -> None:
     reading = _read(extras={"conditions": None})
     first, raises, _ = explanation_sentences(reading)
     assert first.startswith("Its base value is 20.0\u202f%; the values lead")
@@ -142,7 +142,7 @@ def test_without_conditions_a_base_value_is_no_more_than_that() -> None:
         ),
     ],
 )
-def test_a_simpler_model_that_does_not_follow_is_warned_of(r2: float, error: float, missed: str) -> None:
+def test_fidelity_warnings_low_r2(r2: float, error: float, missed: str) -> None:
     reading = _read(r2=r2, r2_error=error)
     assert "follows them poorly: it accounts for " in fidelity_sentence(reading)
     assert fidelity_warnings(reading) == [
@@ -151,11 +151,11 @@ def test_a_simpler_model_that_does_not_follow_is_warned_of(r2: float, error: flo
     ]
 
 
-def test_an_r2_below_0_accounts_for_nothing() -> None:
+def test_fidelity_sentence_negative_r2() -> None:
     assert "it accounts for none of how they vary, R² −0.20 (" in fidelity_sentence(_read(r2=-0.2))
 
 
-def test_answers_that_lie_far_apart_are_warned_of() -> None:
+def test_fidelity_warnings_predictions_far_apart() -> None:
     reading = _read(outputs=[[0.8]])
     assert "follows them closely" in fidelity_sentence(reading)
     assert fidelity_warnings(reading) == [
@@ -164,7 +164,7 @@ def test_answers_that_lie_far_apart_are_warned_of() -> None:
     assert len(fidelity_warnings(_read(outputs=[[0.8]], r2=0.1))) == 2
 
 
-def test_a_model_that_is_constant_near_the_row() -> None:
+def test_fidelity_sentence_constant_model() -> None:
     flat = _read((0.0, 0.0, 0.0), np.nan, std_errors=np.zeros((1, 3, 1)), outputs=[[0.2]])
     assert fidelity_sentence(flat) == (
         "Near the row the model's answer is the same everywhere, 20.0\u202f%: there is nothing for a simpler "
@@ -176,7 +176,7 @@ def test_a_model_that_is_constant_near_the_row() -> None:
     )
 
 
-def test_a_simpler_model_that_does_not_tell_its_fidelity() -> None:
+def test_fidelity_sentence_without_r2() -> None:
     reading = _read(r2=None)
     assert fidelity_sentence(reading) == (
         "A simpler model, fitted to the model's answers near the row, says 41.0\u202f% for the row itself, "
@@ -186,7 +186,7 @@ def test_a_simpler_model_that_does_not_tell_its_fidelity() -> None:
     assert fidelity_note() not in explanation_note(reading)
 
 
-def test_features_that_it_was_not_given_are_named_and_have_no_value() -> None:
+def test_reading_leaves_out_features_not_selected() -> None:
     selected = np.array([[[True], [False], [True]]])
     reading = _read((0.3, 0.0, 0.01), extras={"selected": selected})
     assert reading.values["label"].tolist() == ["age", "job"]
@@ -195,7 +195,7 @@ def test_features_that_it_was_not_given_are_named_and_have_no_value() -> None:
     assert "R² 0.90 (" in fidelity_sentence(reading)
 
 
-def test_the_note_says_what_a_value_is_what_intervals_cover_and_what_words_mean() -> None:
+def test_explanation_note_of_surrogate() -> None:
     assert explanation_note(_read()) == (
         "A value is what the feature, as it is in this row, adds to the answer of a simpler model: a "
         "weighted sum that was fitted to the model's answers to rows made near this one, the nearer ones "
@@ -206,23 +206,23 @@ def test_the_note_says_what_a_value_is_what_intervals_cover_and_what_words_mean(
     )
 
 
-def test_the_draws_are_counted() -> None:
+def test_explanation_note_counts_draws() -> None:
     note = explanation_note(_read(extras={"n_samples": np.array([4096])}))
     assert note.endswith("Cost: 5\u202f000 model rows, with 4\u202f096 drawn rows near it, by ByHand.")
 
 
-def test_rows_that_were_drawn_for_all_are_no_cost_of_this_one() -> None:
+def test_explanation_note_draws_shared_by_all_rows() -> None:
     note = explanation_note(_read(n_model_rows=1, extras={"n_samples": np.array([4096])}))
     told = "Cost: 1 model row, with 4\u202f096 drawn rows that were asked about before, by ByHand."
     assert note.endswith(told)
 
 
-def test_the_base_of_a_tree_is_its_mean() -> None:
+def test_explanation_sentences_base_value_of_tree() -> None:
     first = explanation_sentences(_read(params={"surrogate": "tree"}))[0]
     assert first.startswith("Its base value, its mean answer near the row, is 20.0\u202f%; the values lead")
 
 
-def test_coefficients_that_do_not_add_up_are_said_not_to() -> None:
+def test_explanation_remarks_coefficients_do_not_add_up() -> None:
     reading = _read(extras={"surrogate_outputs": np.array([[0.61]])})
     assert explanation_sentences(reading)[0].endswith(
         "; from there it is a way to its answer for the row, +41.0 points in all."
@@ -239,7 +239,7 @@ def test_coefficients_that_do_not_add_up_are_said_not_to() -> None:
         ([True, False, True], "Values that were never seen: age and job. What is credited to each"),
     ],
 )
-def test_values_that_were_never_seen_are_named(unseen: list[bool], told: str) -> None:
+def test_explanation_remarks_unseen_values(unseen: list[bool], told: str) -> None:
     reading = _read(extras={"unseen": np.array([unseen])})
     assert explanation_remarks(reading)[-1] == (
         f"{told} is how far the model's answers to rows near this one change, in the mean, when the value "
@@ -250,7 +250,7 @@ def test_values_that_were_never_seen_are_named(unseen: list[bool], told: str) ->
     )
 
 
-def test_values_that_are_too_rare_are_named_apart_from_those_never_seen() -> None:
+def test_explanation_remarks_rare_values_apart_from_unseen() -> None:
     unseen, contrasted = np.array([[True, False, False]]), np.array([[True, False, True]])
     remarks = explanation_remarks(_read(extras={"unseen": unseen, "contrasted": contrasted}))[-2:]
     assert remarks[0].startswith("A value that was never seen: age. What is credited to it is how far")
@@ -261,7 +261,7 @@ def test_values_that_are_too_rare_are_named_apart_from_those_never_seen() -> Non
     )
 
 
-def test_other_units_are_named() -> None:
+def test_explanation_sentences_other_units() -> None:
     reading = Reading(_surrogate(outputs=[[45.0]]), 0.45, True, 0.95, 1)
     assert "is 0.2 in the explainer's own units; the values" in explanation_sentences(reading)[0]
 
@@ -276,7 +276,7 @@ def report(people: pd.DataFrame, income: pd.Series) -> WhatIfReport:
     return WhatIfReport(model, people[["age", "noise", "sex"]], rows=[7], explainers=explainers)
 
 
-def test_the_summary_keeps_both_answers_apart(report: WhatIfReport) -> None:
+def test_summary_keeps_surrogate_and_model_output_apart(report: WhatIfReport) -> None:
     (row,) = json.loads(report.json())["rows"]
     near, occlusion = row["explanations"]
     assert occlusion["fidelity"] is None
@@ -291,7 +291,7 @@ def test_the_summary_keeps_both_answers_apart(report: WhatIfReport) -> None:
     assert {value["said"] for value in occlusion["values"]} == {None}
 
 
-def test_on_the_page_fidelity_stands_first_and_warnings_are_marked(report: WhatIfReport) -> None:
+def test_page_fidelity_first_and_warnings_marked(report: WhatIfReport) -> None:
     page = report.html()
     near = report.summary["rows"][0]["explanations"][0]
     section = page.split('<section id="rows">')[1].split("</section>")[0]
@@ -311,7 +311,7 @@ def test_on_the_page_fidelity_stands_first_and_warnings_are_marked(report: WhatI
         assert text in seen
 
 
-def test_the_markdown_says_the_same(report: WhatIfReport) -> None:
+def test_markdown_has_fidelity_and_warnings(report: WhatIfReport) -> None:
     plain = re.sub(r"\\([^\w\s])", r"\1", report.markdown())
     near = report.summary["rows"][0]["explanations"][0]
     assert near["fidelity"]["sentence"] in plain
