@@ -85,7 +85,7 @@ def test_beeswarm_colorbar_only_with_ranks() -> None:
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
-        ([True, False, True], [0.75, 0.0, 0.75]),
+        ([True, False, True], [1.0, 0.0, 1.0]),
         (pd.Categorical(["mid", "low", "high"], ["low", "mid", "high"], ordered=True), [0.5, 0.0, 1.0]),
         (pd.to_datetime(["2021-05-01", "2020-01-01", None]), [1.0, 0.0, np.nan]),
         (["b", "a", "c"], [np.nan] * 3),
@@ -96,8 +96,6 @@ def test_beeswarm_colorbar_only_with_ranks() -> None:
 def test_beeswarm_rank_of_ordered_columns(column: Any, expected: list[float]) -> None:
     exp = make(np.ones((3, 1)), data=pd.DataFrame({"x0": column}))
     ranks = BeeswarmDisplay.from_explanation(exp).frame()["rank"].to_numpy()
-    if True in list(column):
-        expected = [1.0, 0.0, 1.0]
     np.testing.assert_allclose(ranks, expected)
 
 

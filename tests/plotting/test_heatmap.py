@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from agnostix.plotting import HeatmapDisplay
 from agnostix.plotting.artists import diverging
 from agnostix.plotting.style import ACCENT, CONTRAST
+from tests.messages import refuses
 from tests.plotting.explanations import make, people
 
 
@@ -152,7 +153,7 @@ def test_heatmap_zero_single_and_nan_values(values: Any) -> None:
 
 
 def test_heatmap_refuses_bad_parameters() -> None:
-    with pytest.raises(ValueError, match="order must be one of 'cluster', 'output'; got 'size'"):
+    with refuses(ValueError, "order", "'cluster', 'output'", "got 'size'"):
         HeatmapDisplay.from_explanation(people(), order="size")
-    with pytest.raises(ValueError, match="max_features"):
+    with refuses(ValueError, "max_features", "at least 1", "got 0"):
         HeatmapDisplay.from_explanation(people(), max_features=0)
