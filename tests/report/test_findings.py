@@ -19,6 +19,11 @@ def _report(people: pd.DataFrame, function: object, y: object = None, **more: ob
     return WhatIfReport(as_predictor(function, task="regression"), people, y, **more)
 
 
+@pytest.fixture(scope="module")
+def without_y(people: pd.DataFrame) -> WhatIfReport:
+    return _report(people[["age", "sex"]], lambda X: X["age"].to_numpy(), confidence_level=0.9)
+
+
 def _numbers(text: str) -> list[float]:
     text = text.replace("−", "-").replace("\u202f", "")
     return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", text)]
@@ -78,7 +83,8 @@ def test_findings_without_effects(people: pd.DataFrame) -> None:
 
 
 def test_findings_constant_model(people: pd.DataFrame) -> None:
-    report = _report(people, lambda X: np.full(len(X), 3.5), np.full(len(people), 3.5))
+    y = np.full(len(people), 3.5)
+    report = _report(people[["age", "sex"]], lambda X: np.full(len(X), 3.5), y)
     assert report.summary["findings"][0].startswith("No feature moves")
     assert "NaN" not in report.html()
 
@@ -94,12 +100,12 @@ def test_findings_name_level_where_error_grows(people: pd.DataFrame) -> None:
     assert "sex = " in sentence
 
 
-def test_report_without_y_has_no_quality_part(people: pd.DataFrame) -> None:
-    report = _report(people, lambda X: X["age"].to_numpy())
-    assert report.summary["quality"] == {}
-    assert not any("error" in text for text in report.summary["findings"])
-    assert 'id="quality"' not in report.html()
-    assert "Is the model any good" not in report.markdown()
+def test_report_without_y_has_no_quality_part(without_y: WhatIfReport) -> None:
+    assert without_y.summary["quality"] == {}
+    assert without_y.summary["findings"]
+    assert not any("error" in text for text in without_y.summary["findings"])
+    assert 'id="quality"' not in without_y.html()
+    assert "Is the model any good" not in without_y.markdown()
 
 
 @pytest.mark.parametrize(
@@ -216,11 +222,10 @@ def test_caveats_share_of_thin_points(binary: WhatIfReport) -> None:
     assert _numbers(sentence)[0] == pytest.approx(share, abs=0.5)
 
 
-def test_report_states_confidence_level(people: pd.DataFrame) -> None:
-    report = _report(people, lambda X: X["age"].to_numpy(), confidence_level=0.9)
-    assert ("Confidence", "90\u202f%") in report.summary["identity"]
-    assert any("90\u202f%" in text for text in report.summary["caveats"])
-    assert "90\u202f%" in report.html()
+def test_report_states_confidence_level(without_y: WhatIfReport) -> None:
+    assert ("Confidence", "90\u202f%") in without_y.summary["identity"]
+    assert any("90\u202f%" in text for text in without_y.summary["caveats"])
+    assert "90\u202f%" in without_y.html()
 
 
 def _curve(x: np.ndarray, y: np.ndarray, error: float = 0.01) -> pd.DataFrame:

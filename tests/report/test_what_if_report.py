@@ -16,6 +16,7 @@ import pytest
 from agnostix import WhatIfReport, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.report import what_if_report
+from tests.messages import refuses
 
 
 def _age(**more: object) -> object:
@@ -35,7 +36,7 @@ class Counting:
 
 def test_summary_is_computed_lazily_and_once(people: pd.DataFrame) -> None:
     model = Counting()
-    report = WhatIfReport(as_predictor(model, task="regression"), people)
+    report = WhatIfReport(as_predictor(model, task="regression"), people[["age"]])
     assert model.calls == 0
     first = report.summary
     report.html()
@@ -51,7 +52,7 @@ def test_json_and_markdown_do_not_draw(people: pd.DataFrame, monkeypatch: pytest
         raise AssertionError
 
     monkeypatch.setattr(what_if_report, "draw_figures", drawn)
-    report = WhatIfReport(_age(), people)
+    report = WhatIfReport(_age(), people[["age"]])
     report.json()
     report.markdown()
     with pytest.raises(AssertionError):
@@ -94,14 +95,13 @@ def test_save_accepts_str_path(regression: WhatIfReport, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["report.pdf", "report", "html"])
 def test_save_refuses_other_suffix(name: str, tmp_path: Path) -> None:
     report = WhatIfReport(Counting(), None)
-    with pytest.raises(ValueError) as caught:
+    with refuses(ValueError, ".html, .json or .md", repr(str(tmp_path / name))):
         report.save(tmp_path / name)
-    assert str(caught.value) == f"The path must end in .html, .json or .md, got {str(tmp_path / name)!r}."
 
 
 def test_save_refuses_missing_folder_before_computing(tmp_path: Path) -> None:
     report = WhatIfReport(Counting(), None)
-    with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere.* to write 'a\.html' in"):
+    with refuses(FileNotFoundError, f"no folder {str(tmp_path / 'nowhere')!r}", "'a.html'"):
         report.save(tmp_path / "nowhere" / "a.html")
 
 
@@ -127,7 +127,7 @@ def test_save_keeps_old_file_when_writing_fails(
         raise OSError("disk full")
 
     monkeypatch.setattr(os, broken, fail)
-    with pytest.raises(OSError, match="disk full"):
+    with refuses(OSError, "disk full"):
         regression.save(path)
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["a.html"]
@@ -148,7 +148,7 @@ def test_save_keeps_old_file_when_model_fails(people: pd.DataFrame, tmp_path: Pa
 
     path = tmp_path / "a.html"
     path.write_text("before")
-    with pytest.raises(Exception, match="no such device"):
+    with refuses(RuntimeError, "no such device"):
         WhatIfReport(as_predictor(broken, task="regression"), people).save(path)
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["a.html"]
@@ -178,7 +178,7 @@ def test_summary_numpy_polars_and_pandas_agree() -> None:
 
 def test_summary_of_messy_table(people: pd.DataFrame) -> None:
     n = len(people)
-    X = people.assign(
+    X = people[["age"]].assign(
         holes=np.where(np.arange(n) % 5 == 0, np.nan, people["noise"]),
         some=np.where(np.arange(n) % 4 == 0, None, people["town"]),
         day=pd.date_range("2020-01-01", periods=n),
@@ -226,22 +226,22 @@ def test_by_gives_groups(binary: WhatIfReport) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("more", "facts"),
     [
-        ({"what_if": [{"height": 3}]}, "There is no column 'height'"),
-        ({"what_if": [{"sex": {"Other": 0.5}}]}, "Other"),
-        ({"what_if": [{"sex": {"Female": 0.5, "Male": 0.6}}]}, "sum"),
-        ({"by": "height"}, "There is no column 'height'"),
+        ({"what_if": [{"height": 3}]}, ["no column 'height'", "age, echo, noise, sex, town"]),
+        ({"what_if": [{"sex": {"Other": 0.5}}]}, ["'sex'", "no level 'Other'", "'Female', 'Male'"]),
+        ({"what_if": [{"sex": {"Female": 0.5, "Male": 0.6}}]}, ["'sex'", "sum to 1.1", "Female", "Male"]),
+        ({"by": "height"}, ["no column 'height'", "age, echo, noise, sex, town"]),
     ],
 )
-def test_what_if_and_by_refuse_unknown(people: pd.DataFrame, more: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_what_if_and_by_refuse_unknown(people: pd.DataFrame, more: dict, facts: list[str]) -> None:
+    with refuses(ValueError, *facts):
         _ = WhatIfReport(_age(), people, **more).summary
 
 
 def test_report_refuses_constant_table() -> None:
     X = pd.DataFrame({"age": np.ones(20)})
-    with pytest.raises(DataError, match=r"No column of X can be moved \(age: it is constant"):
+    with refuses(DataError, "No column of X", "age", "constant"):
         _ = WhatIfReport(_age(), X).summary
 
 

@@ -116,7 +116,7 @@ def test_scale_decimals_follow_error(values: list[float], half: float, share: bo
 
 def test_scale_value_and_change() -> None:
     share, plain = Scale(True, 1), Scale(False, 2)
-    assert share.value(0.2345) == "23.4\u202f%" or share.value(0.2345) == "23.5\u202f%"
+    assert share.value(0.2346) == "23.5\u202f%"
     assert plain.value(-1234.567) == "−1\u202f234.57"
     assert plain.value(-0.001) == "0.00"
     assert plain.change(1.5) == "+1.50"
