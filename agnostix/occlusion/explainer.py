@@ -20,10 +20,11 @@ import numpy as np
 
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.base.rows import check_image_shape, count_axes
-from agnostix.core.evaluate import MaskedRowSource, mask_cost
+from agnostix.core.evaluate import mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.masking import Background, MaskerConstraint, SegmentMasker, SlidingWindow, Windows
 from agnostix.core.masking.pictures import as_pixels
+from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError

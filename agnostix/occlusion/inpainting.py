@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import RowSource
 from agnostix.core.masking import Inpainter
 from agnostix.core.masking.windows import Windows
+from agnostix.core.row_sources import RowSource
 
 
 @dataclass(frozen=True)

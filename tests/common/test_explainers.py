@@ -28,8 +28,6 @@ EXPLAINERS = [
 WINDOWS = OcclusionExplainer(None, masker=SlidingWindow(1, 1, fill=0.1))
 
 
-
-
 def expected(explainer):
     """Masks of RISE are smooth, so that a pixel has part of its neighbors' saliency."""
     names = ("check_ignored_feature", "check_feature_equal_everywhere_is_zero")
