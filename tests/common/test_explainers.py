@@ -19,7 +19,12 @@ from tests.common.strategies import cases
 # Each as it comes, and some with parameters that lead elsewhere. Extremal masks need a torch module, which
 # the models of the battery are not.
 EXPLAINERS = [
-    *(explainer(None) for name, explainer in all_explainers() if name != "ExtremalMaskExplainer"),
+    *(
+        explainer(None)
+        for name, explainer in all_explainers()
+        if name not in ("ExtremalMaskExplainer", "RiseExplainer")
+    ),
+    RiseExplainer(None, n_masks=256),
     OcclusionExplainer(None, background_size=7),
     MimicTree(None, synthetic="leaf", max_leaf_nodes=4, max_queries=200),
     LimeExplainer(None, n_samples=400, sampling="tilted"),
