@@ -187,7 +187,7 @@ def is_float(series: Any) -> bool:
 
 
 def _is_plain(dtype: Any) -> bool:
-    """Whether values are numpy's numbers, read without narwhals: explainers read many such columns."""
+    """Whether values are numpy's numbers: most columns are, and are read at once."""
     return isinstance(dtype, np.dtype) and dtype.kind in "fiu"
 
 
@@ -203,8 +203,9 @@ def to_floats(series: Any) -> np.ndarray:
     """A numeric column as float64 (n_rows,), missing values NaN."""
     if _is_plain(series.dtype):
         return series.to_numpy().astype(float)
-    column = nw.from_native(series, series_only=True).cast(nw.Float64)
-    return np.asarray(column.to_numpy(), dtype=float)
+    if isinstance(series, pd.Series):
+        return series.to_numpy(dtype=float, na_value=np.nan)
+    return np.asarray(nw.from_native(series, series_only=True).cast(nw.Float64).to_numpy(), dtype=float)
 
 
 def to_numbers(series: Any) -> np.ndarray:
