@@ -8,27 +8,19 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from typing import TYPE_CHECKING, Any
 
 from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
-from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.explainers import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
-from agnostix.population import ChosenRows
-from agnostix.population.chosen_rows import row_labels
-from agnostix.population.column import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from agnostix.core.typing import Floats
+    from agnostix.explainers import MimicTree
 
 _FORMATS = (".html", ".json", ".md")
-_EXPLAINERS: dict[str, Any] = {
-    "occlusion": OcclusionExplainer,
-    "shapley": KernelShapExplainer,
-    "lime": LimeExplainer,
-}
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         sample_weight=inputs.sample_weight,
         title=arguments.title,
         rows=rows,
-        explainers=[_EXPLAINERS[arguments.explain](model, random_state=0)],
+        explainers=[make_explainer(arguments.explain, model)],
         mimic=mimic_of(model, arguments.mimic),
     )
     report.save(arguments.output)
@@ -103,6 +95,18 @@ def run_report(arguments: argparse.Namespace) -> Any:
         for row in report.summary["rows"]:
             print(row["sentence"], *(_told(part) for part in row["explanations"]))
     return report
+
+
+def make_explainer(name: str, model: Any) -> Any:
+    """The explainer of single rows, as named on the command line."""
+    from agnostix.explainers import KernelShapExplainer, LimeExplainer, OcclusionExplainer
+
+    explainers: dict[str, Any] = {
+        "occlusion": OcclusionExplainer,
+        "shapley": KernelShapExplainer,
+        "lime": LimeExplainer,
+    }
+    return explainers[name](model, random_state=0)
 
 
 def mimic_of(model: Any, max_leaf_nodes: int | None) -> MimicTree | None:
@@ -121,6 +125,8 @@ def mimic_of(model: Any, max_leaf_nodes: int | None) -> MimicTree | None:
     """
     if max_leaf_nodes is None:
         return None
+    from agnostix.explainers import MimicTree
+
     return MimicTree(model, max_leaf_nodes=max_leaf_nodes, random_state=0)
 
 
@@ -217,6 +223,8 @@ def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -
     ValueError
         If a column or a level is not there; the message lists what is.
     """
+    from agnostix.population.column import Column
+
     for name, wanted in (item for scenario in scenarios for item in scenario.items()):
         if name not in X.columns:
             raise DataError(f"--what-if: there is no column {name!r} in {path}. {_has(X)}")
@@ -249,6 +257,9 @@ def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:
     DataError
         If there is no such row, or it is asked for twice.
     """
+    from agnostix.population import ChosenRows
+    from agnostix.population.chosen_rows import row_labels
+
     labels = row_labels(X)
     known = set() if labels is None else set(labels)
     asked = [text if text in known or not re.fullmatch(r"[+-]?\d+", text) else int(text) for text in texts]
@@ -286,6 +297,9 @@ def _check_width(X: pd.DataFrame, model: Any, path: Path) -> None:
 
 
 def _weights(column: pd.Series, arguments: argparse.Namespace) -> Floats:
+    import numpy as np
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
     if not is_numeric_dtype(column) or is_bool_dtype(column):
         raise DataError(
             f"--weight {arguments.weight!r} is not numeric; {arguments.data} has {column.iloc[0]!r} "
