@@ -66,6 +66,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
     check_output(arguments.output)  # before the model runs, which may take long
     scenarios = [parse_constraints(text) for text in arguments.what_if]
     model = load_model(arguments.model, trust_pickle=arguments.trust_pickle, trust_types=arguments.trust_type)
+    check_positive(arguments.positive, model)
     inputs = split_table(load_table(arguments.data), model, arguments)
     check_scenarios(scenarios, inputs.X, arguments.data)
     rows = find_rows(arguments.row, inputs.X)
@@ -78,6 +79,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         inputs.y,
         what_if=scenarios,
         by=arguments.by,
+        output=arguments.positive,
         sample_weight=inputs.sample_weight,
         title=arguments.title,
         rows=rows,
@@ -162,6 +164,19 @@ def check_output(path: Path) -> None:
         raise type(error)(
             f"--output {path}: nothing can be written to the folder {path.parent} ({error.strerror})."
         ) from None
+
+
+def check_positive(positive: str | None, model: Any) -> None:
+    """Raise DataError unless it is a class of the model, or None."""
+    if positive is None:
+        return
+    from agnostix.core.models import as_predictor
+
+    classes = [str(label) for label in as_predictor(model).classes or ()]
+    if not classes:
+        raise DataError(f"--positive {positive!r}: the model predicts numbers, not classes. Leave it out.")
+    if positive not in classes:
+        raise DataError(f"--positive {positive!r} is not a class of the model. It has: {', '.join(classes)}.")
 
 
 def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) -> Inputs:

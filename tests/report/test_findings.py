@@ -28,7 +28,7 @@ def test_a_finding_holds_the_ranking_s_numbers(binary: WhatIfReport) -> None:
     first = binary.summary["findings"][0]
     row = max(binary.summary["ranking"], key=lambda row: abs(row["change"]))
     assert row["feature"] == "age"
-    said = _numbers(first.split("Close to")[0].split("50K is")[1])
+    said = _numbers(first.split("Close to")[0].split("50K) is")[1])
     wanted = [100 * row[name] for name in ("value", "low", "high", "base")]
     assert said[:4] == pytest.approx(wanted, abs=0.5)
     moved = _numbers(first.split(", the model")[0])
@@ -63,7 +63,7 @@ def test_a_feature_without_a_role_is_named_with_a_bound() -> None:
     ranking = pd.DataFrame(report.summary["ranking"])
     idle = ranking[ranking["feature"] == "idle"]
     reach = max(idle["change_low"].abs().max(), idle["change_high"].abs().max())
-    (sentence,) = [text for text in report.summary["findings"] if text.startswith("Hardly any role: idle;")]
+    (sentence,) = [text for text in report.summary["findings"] if text.startswith("Hardly any change: idle;")]
     assert _numbers(sentence)[-1] == pytest.approx(reach, abs=0.5)
 
 

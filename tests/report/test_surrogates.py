@@ -107,7 +107,7 @@ def test_how_far_it_may_be_believed_and_what_both_say() -> None:
         "the model says 45.0\u202f%."
     )
     assert fidelity_warnings(reading) == []
-    assert explanation_title(reading) == "What does a simpler model near it say?"
+    assert explanation_title(reading) == "What does a simpler model near this row say?"
 
 
 def test_the_way_begins_at_the_intercept_and_ends_at_the_simpler_model_s_answer() -> None:
