@@ -8,9 +8,11 @@ from dataclasses import fields
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.intervals import check_level
 from agnostix.plotting.attributions import take_row
 from agnostix.plotting.style import axes_for, figure_style
 
@@ -166,10 +168,13 @@ class ExplanationDisplay(Display):
             raise ValueError(_misfit(cls, explanation))
         if "row" in explanation.dims and len(explanation) == 0:
             raise ValueError("The explanation has no rows: there is nothing to draw.")
+        if np.isnan(explanation.values).all():
+            empty = [dim for dim, n in zip(explanation.dims, explanation.values.shape, strict=True) if n == 0]
+            reason = f"no entries along {empty[0]!r}" if empty else "no value that is not NaN"
+            raise ValueError(f"The explanation has {reason}: there is nothing to draw.")
         if max_features is not None and max_features < 1:
             raise ValueError(f"max_features must be at least 1, got {max_features}.")
-        if not 0 < confidence_level < 1:
-            raise ValueError(f"confidence_level must be between 0 and 1, got {confidence_level}.")
+        check_level(confidence_level, "confidence_level")
 
 
 def draw(explanation: Explanation, name: str, options: dict[str, Any]) -> ExplanationDisplay:

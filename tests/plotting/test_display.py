@@ -230,3 +230,24 @@ def test_row_that_is_not_there_is_refused() -> None:
 def test_explanation_without_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="no rows"):
         BarDisplay.from_explanation(make(np.zeros((0, 2))))
+
+
+@pytest.mark.parametrize("name", sorted(OF_ROWS - {"scatter"}))
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.zeros((3, 0, 1)), "no entries along 'feature'"),
+        (np.zeros((3, 2, 0)), "no entries along 'output'"),
+        (np.full((3, 2, 1), np.nan), "no value that is not NaN"),
+        (np.full((1, 1, 1), np.nan), "no value that is not NaN"),
+    ],
+)
+def test_explanation_without_a_value_is_refused(name: str, values: Any, reason: str) -> None:
+    exp = make(
+        values,
+        completeness=None,
+        base_values=np.zeros(values[:, 0].shape if values.shape[1] else (3, 1)),
+        outputs=np.zeros(values[:, 0].shape if values.shape[1] else (3, 1)),
+    )
+    with pytest.raises(ValueError, match=f"{reason}: there is nothing to draw"):
+        getattr(exp.plot, name)()
