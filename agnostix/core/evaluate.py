@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -84,7 +84,8 @@ def evaluate(
     DataError
         If there are no rows.
     """
-    if hasattr(source, "shape"):
+    is_chunks = isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping)
+    if hasattr(source, "shape") or not (is_chunks or isinstance(source, RowSource)):
         raise TypeError(
             f"source must be a RowSource or an iterable of tables, got {type(source).__name__}. "
             "Pass TableRows(table)."
