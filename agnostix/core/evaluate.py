@@ -92,6 +92,11 @@ def evaluate(
         )
     if not isinstance(source, RowSource):
         return _evaluate_chunks(predictor, source, reduce, n_outputs, n_jobs, verbose)
+    if isinstance(source, MaskedRowSource) and not isinstance(reduce, Reducer):
+        raise TypeError(
+            f"reduce must be a Reducer for rows under masks, got {type(reduce).__name__}. Its reduce_block "
+            "averages over the background rows."
+        )
     n_workers = effective_n_jobs(n_jobs)
     if source.n_items == 0:
         raise DataError("There are no rows to evaluate.")
