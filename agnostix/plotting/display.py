@@ -8,7 +8,6 @@ from dataclasses import fields
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
@@ -166,12 +165,9 @@ class ExplanationDisplay(Display):
         """Raise ValueError unless there is something to draw with these parameters."""
         if not cls._fits(explanation):
             raise ValueError(_misfit(cls, explanation))
-        if "row" in explanation.dims and len(explanation) == 0:
-            raise ValueError("The explanation has no rows: there is nothing to draw.")
-        if np.isnan(explanation.values).all():
-            empty = [dim for dim, n in zip(explanation.dims, explanation.values.shape, strict=True) if n == 0]
-            reason = f"no entries along {empty[0]!r}" if empty else "no value that is not NaN"
-            raise ValueError(f"The explanation has {reason}: there is nothing to draw.")
+        for dim, n in zip(explanation.dims, explanation.values.shape, strict=True):
+            if n == 0:
+                raise ValueError(f"The explanation has no {dim}s: there is nothing to draw.")
         if max_features is not None and max_features < 1:
             raise ValueError(f"max_features must be at least 1, got {max_features}.")
         check_level(confidence_level, "confidence_level")

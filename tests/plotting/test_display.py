@@ -232,22 +232,33 @@ def test_from_explanation_refuses_no_rows() -> None:
         BarDisplay.from_explanation(make(np.zeros((0, 2))))
 
 
-@pytest.mark.parametrize("name", sorted(OF_ROWS - {"scatter"}))
+def test_explanation_of_size_0_is_refused() -> None:
+    ends = {"completeness": None, "base_values": None, "outputs": None}
+    for values, name in (
+        (np.zeros((3, 0, 1)), "bar"),
+        (np.zeros((3, 0, 1)), "beeswarm"),
+        (np.zeros((3, 0, 1)), "heatmap"),
+        (np.zeros((3, 2, 0)), "bar"),
+        (np.zeros((3, 2, 0)), "beeswarm"),
+        (np.zeros((3, 2, 0)), "heatmap"),
+    ):
+        dim = "features" if values.shape[1] == 0 else "outputs"
+        with pytest.raises(ValueError, match=f"no {dim}: there is nothing to draw"):
+            getattr(make(values, **ends).plot, name)()
+    with pytest.raises(ValueError, match="no features: there is nothing to draw"):
+        pairs(np.zeros((0, 0)), feature_names=()).plot.heatmap()
+
+
 @pytest.mark.parametrize(
-    ("values", "reason"),
+    ("name", "exp"),
     [
-        (np.zeros((3, 0, 1)), "no entries along 'feature'"),
-        (np.zeros((3, 2, 0)), "no entries along 'output'"),
-        (np.full((3, 2, 1), np.nan), "no value that is not NaN"),
-        (np.full((1, 1, 1), np.nan), "no value that is not NaN"),
+        ("beeswarm", make(np.full((3, 2), np.nan), completeness=None)),
+        ("beeswarm", make([[[0.1, np.nan]], [[0.2, np.nan]]], completeness=None)),
+        ("heatmap", make(np.full((3, 2), np.nan), completeness=None)),
+        ("heatmap", pairs(np.full((3, 3), np.nan))),
+        ("segments", picture(values=np.full((1, 4), np.nan), completeness=None)),
     ],
 )
-def test_explanation_without_a_value_is_refused(name: str, values: Any, reason: str) -> None:
-    exp = make(
-        values,
-        completeness=None,
-        base_values=np.zeros(values[:, 0].shape if values.shape[1] else (3, 1)),
-        outputs=np.zeros(values[:, 0].shape if values.shape[1] else (3, 1)),
-    )
-    with pytest.raises(ValueError, match=f"{reason}: there is nothing to draw"):
+def test_output_without_a_value_is_refused(name: str, exp: Explanation) -> None:
+    with pytest.raises(ValueError, match="are NaN: there is nothing to draw"):
         getattr(exp.plot, name)()

@@ -177,9 +177,12 @@ def checked_extra(key: str, value: Any, sizes: dict[str, int]) -> Any:
                 f"extras[{key!r}] must have {sizes[dim]} entries along {dim!r}, as values have; got {n}."
             )
     n = sizes.get(str(value.points_to))
-    if n is not None and value.array.size and not -1 <= value.array.min() <= value.array.max() < n:
-        raise ValueError(
-            f"extras[{key!r}] points to {value.points_to!r}, so it must hold -1 (none) to {n - 1}; "
-            f"got {value.array.min()} to {value.array.max()}."
-        )
+    if n is not None and value.array.size:
+        lowest, highest = int(value.array.min()), int(value.array.max())
+        if lowest < -1 or highest >= n:
+            worst = highest if highest >= n else lowest
+            raise ValueError(
+                f"extras[{key!r}] points to {value.points_to} {worst}, and there are {n}, counted from 0; "
+                "-1 points to none."
+            )
     return value

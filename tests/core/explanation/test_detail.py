@@ -118,8 +118,14 @@ def test_detail_is_read_only_and_an_array_to_numpy() -> None:
             lambda: made(x=Detail(np.zeros((2, 3)), ("row", "row"))),
             "extras['x'] must have 2 entries along 'row'",
         ),
-        (lambda: made(x=Detail(np.array([0, 4]), ("y",), "feature")), "must hold -1 (none) to 3; got 0 to 4"),
-        (lambda: made(x=Detail(np.array([-2, 0]), ("y",), "row")), "must hold -1 (none) to 1; got -2 to 0"),
+        (
+            lambda: made(x=Detail(np.array([0, 4]), ("y",), "feature")),
+            "points to feature 4, and there are 4, counted from 0",
+        ),
+        (
+            lambda: made(x=Detail(np.array([-2, 0]), ("y",), "row")),
+            "points to row -2, and there are 2, counted from 0",
+        ),
         (lambda: Detail(np.zeros(3), ("row",)).take("row", [-1]), "places must be whole numbers from 0 up"),
         (lambda: Detail(np.zeros(2), ("row",)).take("row", [True, False]), "places must be whole numbers"),
     ],
