@@ -55,7 +55,7 @@ def test_text_frame_absent_and_unnamed_words() -> None:
 
 def test_tokenize_keeps_text_and_features() -> None:
     spans, owners = (text().extras[key].array[0] for key in ("spans", "span_features"))
-    chunks = tokenize(TEXT, spans, owners, 4)
+    chunks = tokenize(TEXT, spans, owners)
     assert "".join(piece.text for chunk in chunks for piece in chunk) == TEXT
     assert chunks[0] == [Token("Good", 0), Token(",", -1)]
     assert chunks[5] == [Token("\n", -1)]
@@ -68,7 +68,7 @@ def test_break_lines_keeps_text_within_width(words: str, width: int, data: st.Da
     ends = st.integers(0, len(words))
     spans = data.draw(st.lists(st.tuples(ends, ends, st.integers(0, 2)), max_size=5))
     spans = np.array([(min(a, b), max(a, b), place) for a, b, place in spans] or [(-1, -1, -1)])
-    chunks = tokenize(words, spans[:, :2], spans[:, 2], 3)
+    chunks = tokenize(words, spans[:, :2], spans[:, 2])
     assert "".join(piece.text for chunk in chunks for piece in chunk) == words
     placed = break_lines(chunks, width)
     assert re.sub(r"\s", "", "".join(token.text for token, _, _ in placed)) == re.sub(r"\s", "", words)
@@ -82,7 +82,7 @@ def test_break_lines_keeps_text_within_width(words: str, width: int, data: st.Da
 
 def test_break_lines_at_spaces_or_within_long_words() -> None:
     spans = np.array([(0, 2, 0), (3, 5, 1)])
-    told = break_lines(tokenize("ab-cd ef abcdefgh", spans[:, :2], spans[:, 2], 2), 5)
+    told = break_lines(tokenize("ab-cd ef abcdefgh", spans[:, :2], spans[:, 2]), 5)
     assert [(token.text, token.place, line) for token, line, _ in told[:4]] == [
         ("ab", 0, 0),
         ("-", -1, 0),
@@ -94,7 +94,7 @@ def test_break_lines_at_spaces_or_within_long_words() -> None:
 
 
 def test_break_lines_keeps_line_breaks() -> None:
-    told = break_lines(tokenize("a\n\nb\r\nc", np.array([(-1, -1)]), np.array([-1]), 1), 9)
+    told = break_lines(tokenize("a\n\nb\r\nc", np.array([(-1, -1)]), np.array([-1])), 9)
     assert [(token.text, line) for token, line, _ in told] == [("a", 0), ("b", 2), ("c", 3)]
 
 
