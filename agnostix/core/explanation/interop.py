@@ -72,7 +72,7 @@ def _data_for_shap(explanation: Explanation) -> tuple[Any, Any]:
 
 def _coded(column: Any, n_rows: int) -> tuple[Floats, list[str] | None]:
     if column is None:
-        return np.zeros(n_rows), [NO_COLUMN] * n_rows  # one value, one colour: plots choke on NaN alone
+        return np.zeros(n_rows), [NO_COLUMN] * n_rows  # one value, one color: plots choke on NaN alone
     if kind_of(column) == "numeric":
         return to_floats(column), None
     codes, levels = to_codes(column)
