@@ -76,5 +76,5 @@ def _coded(column: Any, n_rows: int) -> tuple[Floats, list[str] | None]:
     if kind_of(column) == "numeric":
         return to_floats(column), None
     codes, levels = to_codes(column)
-    told = [str(level) for level in levels] + [MISSING]
-    return np.where(codes < 0, np.nan, codes), [told[code] for code in codes]
+    labels = [str(level) for level in levels] + [MISSING]
+    return np.where(codes < 0, np.nan, codes), [labels[code] for code in codes]

@@ -121,7 +121,7 @@ class TorchInput:
             bad = np.flatnonzero(~np.isfinite(rows.reshape(rows.shape[0], -1)).all(axis=1))[0]
             raise DataError(
                 f"Row {bad} has values that are NaN or infinite, of which the module {self.name} would "
-                "make answers that mean nothing. Fill them first."
+                "make predictions that mean nothing. Fill them first."
             )
 
     def _check_range(self, batch: Any) -> None:
