@@ -137,9 +137,10 @@ class Writer:
         for tag, kind in _KINDS.items():
             if kind.holds(value):
                 return {"$": tag, "of": self.node(where, kind.encode(value))}
+        field = where.split(".")[0]
         raise TypeError(
             f"{where} holds a {type(value).__name__} ({reprlib.repr(value)}), which cannot be written "
-            "without pickle. Convert it, or leave it out: dataclasses.replace(explanation, data=None)."
+            f"without pickle. Convert it, or leave it out: dataclasses.replace(explanation, {field}=...)."
         )
 
     def array(self, where: str, array: np.ndarray) -> dict[str, Any]:

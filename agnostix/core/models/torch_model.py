@@ -157,6 +157,8 @@ class TorchModel:
 
     def activations(self, X: Any, layers: Sequence[Any]) -> dict[Any, Floats]:
         """Activations as `Differentiable` has them, images with channels first."""
+        if isinstance(layers, str):
+            raise DataError(f"layers must be a sequence of layers, got {layers!r}. Pass [{layers!r}].")
         rows = self._input.read(X)
         size = self.batch_size or self._batch_rows(self.to_tensor(rows[:1]))
         with self.session() as session, torch.no_grad():
@@ -364,7 +366,8 @@ def _to_array(outputs: Any) -> Floats:
 def _select(outputs: Any, n_rows: int) -> Codes:
     """Outputs as ints (n_rows,) or (n_rows, n_selected)."""
     selected = np.asarray(outputs)
-    if selected.dtype.kind not in "iu" or selected.ndim > 2 or (selected.ndim and len(selected) != n_rows):
+    fits = selected.ndim == 0 or (selected.ndim <= 2 and len(selected) == n_rows and selected.size > 0)
+    if selected.dtype.kind not in "iu" or not fits:
         raise DataError(
             f"The 'outputs' of gradients must be an int, or ints of shape ({n_rows},) or "
             f"({n_rows}, n_selected) for {n_rows} rows, got {outputs!r}."
