@@ -93,7 +93,7 @@ def test_the_module_is_left_as_it_was():
 
 def test_a_score_that_never_moves_has_an_empty_mask():
     message = (
-        r"The score is 2 both for a picture and for what stands in: a mask has nothing to keep or to "
+        r"The score is 2 both for a picture and for its fill: a mask has nothing to keep or to "
         r"hide, and is left empty\. Use another fill, or other outputs\."
     )
     with pytest.warns(UserWarning, match=message):
