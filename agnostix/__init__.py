@@ -6,7 +6,6 @@ from agnostix.core.explanation import Explanation, Scenario, WhatIfCurves
 from agnostix.core.models import as_predictor
 from agnostix.exceptions import InfeasibleTargetError
 from agnostix.explainers import (
-    EntropicProjection,
     KernelShapExplainer,
     LimeExplainer,
     MimicTree,
@@ -15,6 +14,7 @@ from agnostix.explainers import (
     submodular_pick,
 )
 from agnostix.report import WhatIfReport
+from agnostix.what_if import EntropicProjection
 
 __version__ = version("agnostix")
 

@@ -19,9 +19,8 @@ from agnostix.cli.loading import load_model, load_table
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.explainers import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
-from agnostix.population import ChosenRows
-from agnostix.population.chosen_rows import row_labels
-from agnostix.population.column import Column
+from agnostix.report.chosen_rows import ChosenRows, row_labels
+from agnostix.what_if import Column
 
 _FORMATS = (".html", ".json", ".md")
 _EXPLAINERS: dict[str, Any] = {
@@ -220,7 +219,7 @@ def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -
     for name, wanted in (item for scenario in scenarios for item in scenario.items()):
         if name not in X.columns:
             raise DataError(f"--what-if: there is no column {name!r} in {path}. {_has(X)}")
-        column = Column.read(name, X[name])
+        column = Column.from_series(name, X[name])
         if isinstance(wanted, dict) and column.kind == "categorical":
             for level in wanted:
                 try:

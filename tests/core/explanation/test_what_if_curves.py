@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from agnostix import EntropicProjection, WhatIfCurves
-from tests.population.doubles import asked, chance, people, truth
+from tests.what_if.doubles import chance, fit_projection, people, truth
 
 X = people()
 Y = truth(X)
@@ -86,7 +86,7 @@ def test_a_name_that_nothing_bears_is_refused_with_those_that_there_are(curves, 
 
 
 def test_curves_remember_how_they_came_about():
-    curves = asked(X, Y, confidence_level=0.9, n_targets=3).explain(features="age")
+    curves = fit_projection(X, Y, confidence_level=0.9, n_targets=3).explain(features="age")
     assert curves.params == {
         "n_targets": 3,
         "quantiles": (0.05, 0.95),
