@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, ClassVar
@@ -29,65 +30,71 @@ from agnostix.what_if.sweeps import sweep_curves, sweep_ranking
 from agnostix.what_if.table import Table
 
 _LOGGER = logging.getLogger("agnostix")
+_MAX_NAMED = 5
 
 
 class EntropicProjection(BaseExplainer):
-    """Say what the model would do on average if the population were different.
+    """Average prediction of a model if the population were different.
 
-    Among all reweightings of the observed rows that reach a stated average,
-    takes the one closest to them in Kullback-Leibler divergence. The model is
-    asked once, in `fit`; every scenario afterwards is a reweighting, so no row
-    is ever invented, and features that go together keep going together.
+    The observed rows are reweighted so that a column's average (or a label's
+    proportion, or the average prediction itself) takes a given value. Among all
+    weights that do so, the ones closest to the data in Kullback-Leibler
+    divergence are used. The model is evaluated once, in `fit`; everything else
+    is a weighted average over the same rows, so no row is invented and
+    correlated columns stay correlated.
 
     Parameters
     ----------
     model : fitted estimator, Pipeline, callable or None, default=None
-        A classifier is asked for ``predict_proba``, a regressor for
-        ``predict``. An unfitted estimator is fitted on (X, y). None: the
-        outcome is what is passed to `fit` as predictions, else y.
+        Classifiers are evaluated by ``predict_proba``, regressors by
+        ``predict``. An unfitted estimator is cloned and fitted on (X, y).
+        Without a model, pass `predictions` to `fit`; without both, the outcome
+        is y itself.
     n_targets : int, default=41
-        Targets of a curve, the data's own average included.
+        Number of targets on a curve, including the observed average.
     quantiles : tuple of float, default=(0.05, 0.95)
-        Quantiles of a numeric column between which its average is moved.
+        Quantiles of a numeric column between which its average is shifted.
     confidence_level : float, default=0.95
-        Nominal coverage of every interval.
+        Confidence level of all intervals.
     min_ess_fraction : float, default=0.2
-        Share of the effective rows below which an answer is marked "thin".
-    missing : {"raise", "omit"}, default="raise"
-        Where a column that is moved lacks values: raise an error, or use the
-        rows that have it.
+        A result has status "thin" if its effective sample size is below this
+        fraction of that of the data.
+    missing : {"warn", "omit", "raise"}, default="warn"
+        What to do if a column that is shifted has missing values. "omit" uses
+        the rows that have a value, column by column; "warn" does the same and
+        warns; "raise" raises an error.
     verbose : int, default=0
-        1 logs what `fit` cost, to the logger "agnostix".
+        1 logs the time that the model took in `fit` to the logger "agnostix".
 
     Attributes
     ----------
     model_ : object
-        The model that was asked; only with a model.
+        The fitted model, if there is one.
     n_model_rows_ : int
-        Rows that it was asked about.
+        Number of rows that the model was evaluated on.
     table_ : Table
-        The rows, in an order of their own.
+        The rows in a canonical order, independent of that of X.
     predictions_ : Predictions
-        Predictions and truth, in that order.
+        Predictions and y, in the order of `table_`.
     config_ : ProjectionConfig
-        The parameters, as they were in `fit`.
+        The parameters at the time of `fit`.
     n_features_in_ : int
-        Columns seen in `fit`.
+        Number of columns seen in `fit`.
     feature_names_in_ : ndarray of str
         Their names, if all are strings.
 
     See Also
     --------
-    agnostix.WhatIfReport : All of it on one page.
+    agnostix.WhatIfReport : Curves, ranking and scenarios on one page.
 
     Notes
     -----
-    The weights are ``base * exp(xi @ phi)`` up to a factor, phi the averaged
-    statistics and xi the solution of a convex problem with as many unknowns as
-    there are targets [1]_. Standard errors are those of the delta method for a
-    stated target with a correction for leverage; they speak of the sampling of
-    the rows, not of the model. A scenario is about who is in the population,
-    with everything that goes along: it is not the effect of an intervention.
+    The weights are proportional to ``base * exp(xi @ phi)``, where phi are the
+    statistics whose averages are given and xi solves a convex problem with one
+    unknown per target [1]_. Standard errors are by the delta method with a
+    correction for leverage; they describe the sampling of the rows, not the
+    training of the model. A scenario changes who is in the population, with
+    everything that correlates with it: it is not the effect of an intervention.
 
     References
     ----------
@@ -120,7 +127,7 @@ class EntropicProjection(BaseExplainer):
         "quantiles": [tuple, list],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "min_ess_fraction": [Interval(Real, 0, 1, closed="both")],
-        "missing": [StrOptions({"raise", "omit"})],
+        "missing": [StrOptions({"warn", "omit", "raise"})],
         "verbose": ["verbose"],
     }
 
@@ -132,7 +139,7 @@ class EntropicProjection(BaseExplainer):
         quantiles: tuple[float, float] = (0.05, 0.95),
         confidence_level: float = 0.95,
         min_ess_fraction: float = 0.2,
-        missing: str = "raise",
+        missing: str = "warn",
         verbose: int = 0,
     ) -> None:
         self.model = model
@@ -146,18 +153,19 @@ class EntropicProjection(BaseExplainer):
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, *, predictions: Any = None
     ) -> EntropicProjection:
-        """Take in the rows and ask the model about them, once.
+        """Evaluate the model on the rows, once.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns)
-            The population. Columns that the model does not use can be moved too.
+            The population. Columns that the model does not use can be shifted too.
         y : array-like of shape (n_rows,), default=None
-            What is true; needed for metrics. Without model and predictions, the outcome.
+            Ground truth, needed for metrics; the outcome itself without model
+            and predictions.
         sample_weight : array-like of shape (n_rows,), default=None
-            Base weights; equal ones by default.
+            Base weights; equal by default.
         predictions : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
-            Predictions recorded elsewhere, in the place of a model.
+            Predictions computed elsewhere, instead of a model.
 
         Returns
         -------
@@ -166,7 +174,7 @@ class EntropicProjection(BaseExplainer):
         Raises
         ------
         ValueError
-            If the rows, the weights or the model's predictions cannot be used.
+            If the rows, the weights or the predictions are invalid.
         """
         self._validate_params()
         self._check_quantiles()
@@ -176,7 +184,7 @@ class EntropicProjection(BaseExplainer):
         outcome = self._predict(table, y, sample_weight, predictions)
         if self.verbose:
             seconds = perf_counter() - start
-            _LOGGER.info("asked the model about %d rows in %.2f s", self.n_model_rows_, seconds)
+            _LOGGER.info("evaluated the model on %d rows in %.2f s", self.n_model_rows_, seconds)
         others = [outcome.values] + ([] if outcome.truth is None else [outcome.truth])
         self.table_ = Table.from_frame(table, sample_weight, others)
         self.predictions_ = outcome.take(self.table_.order)
@@ -198,36 +206,38 @@ class EntropicProjection(BaseExplainer):
         metric: Metric | Sequence[Metric] | None = None,
         by: str | None = None,
     ) -> WhatIfCurves:
-        """Move one feature after the other, and follow the outcome.
+        """Average prediction as a function of each feature's average: what-if curves.
 
         Parameters
         ----------
         features : str or list of str, default=None
-            Columns to move: a number's average, each label's proportion. None:
-            all that can be moved; the others are named in ``skipped``.
+            Columns to shift, one at a time: the average of a numeric column,
+            the proportion of each label of a categorical one. None: all that
+            can be shifted; the others are listed in ``skipped``.
         targets : mapping, default=None
-            For a column its averages, ``{"age": [30, 40]}``, or its labels'
-            proportions, ``{"sex": {"Female": [0.3, 0.5]}}``. By default a grid
-            through the data's own average.
+            Averages of a column, ``{"age": [30, 40]}``, or proportions of its
+            labels, ``{"sex": {"Female": [0.3, 0.5]}}``. By default a grid
+            around the observed average.
         metric : str, callable or list, default=None
-            What to follow: None or "prediction" for the mean of each output;
+            What to compute: None or "prediction" for the mean of each output;
             "accuracy", "error_rate", "log_loss", "brier_score", "roc_auc",
             "mean_absolute_error", "mean_squared_error",
             "root_mean_squared_error", "r2"; the name of any scikit-learn
-            scorer; or a function ``f(y_true, y_pred, sample_weight)``, y_pred
-            being labels for a classifier.
+            scorer; or a function ``f(y_true, y_pred, sample_weight)``, where
+            y_pred are labels for a classifier.
         by : str, default=None
-            Column whose groups get a curve each, reweighted within the group.
+            Column whose groups get a curve each; only rows of the group are reweighted.
 
         Returns
         -------
         WhatIfCurves
-            A target that no reweighting reaches has status "infeasible" and NaN.
+            A target outside the range of the data has status "infeasible" and NaN.
+            The column ``n_rows`` counts the rows that have a value of the feature.
 
         Raises
         ------
         ValueError
-            If a column is unknown or cannot be moved, or a metric cannot be computed.
+            If a column is unknown or cannot be shifted, or a metric cannot be computed.
         """
         check_is_fitted(self, "n_features_in_")
         names = self._names(features, targets)
@@ -235,6 +245,7 @@ class EntropicProjection(BaseExplainer):
         self._check_by(by)
         targets = None if targets is None else {str(name): wanted for name, wanted in targets.items()}
         frame, skipped = sweep_curves(sample, self.config_, names, targets, by)
+        self._warn_of_missing(dict.fromkeys(frame["feature"]))
         return WhatIfCurves(
             frame,
             tuple((entry.feature, entry.group, entry.reason) for entry in skipped),
@@ -253,13 +264,13 @@ class EntropicProjection(BaseExplainer):
         by: str | None = None,
         simultaneous: bool = True,
     ) -> pd.DataFrame:
-        """Move every feature equally far, both ways, and compare what the outcome does.
+        """Rank the features by what an equally large shift of each does to the outcome.
 
         Parameters
         ----------
         kl : float, default=0.1
-            How far, in nats of Kullback-Leibler divergence from the data. 0.1
-            moves a normal average by 0.45 standard deviations.
+            Size of the shift as Kullback-Leibler divergence from the data, in
+            nats. 0.1 shifts the mean of a normal column by 0.45 standard deviations.
         metric : str, callable or list, default=None
             As in `explain`.
         features : str or list of str, default=None
@@ -267,9 +278,8 @@ class EntropicProjection(BaseExplainer):
         by : str, default=None
             As in `explain`.
         simultaneous : bool, default=True
-            Whether the intervals are so wide that all of them hold together at
-            the confidence level (Bonferroni), as they must where one looks for
-            the largest; False: each by itself.
+            Whether the intervals hold simultaneously (Bonferroni), as they must
+            where one looks for the largest change; False: each by itself.
 
         Returns
         -------
@@ -277,8 +287,10 @@ class EntropicProjection(BaseExplainer):
             One row for each average or proportion, direction and quantity:
             feature, level, group, direction, start, target, quantity, output,
             base, value, low, high, change, std_error, change_low, change_high
-            (errors and interval of the change), kl, ess, status. Status
-            "boundary" where not even the extreme is `kl` away.
+            (standard error and interval of the change), kl, ess, status, rank,
+            n_rows. Rank 1 is the largest change, up or down, of a quantity and
+            output; rows are in the order of the columns of X. Status "boundary"
+            if even the extreme is closer than `kl`.
 
         Raises
         ------
@@ -293,13 +305,14 @@ class EntropicProjection(BaseExplainer):
         frame, _ = sweep_ranking(
             sample, self.config_, float(kl), self._names(features, None), by, simultaneous
         )
+        self._warn_of_missing(dict.fromkeys(frame["feature"]))
         return frame
 
     @one_blas_thread
     def baseline(
         self, *, metric: Metric | Sequence[Metric] | None = None, by: str | None = None
     ) -> pd.DataFrame:
-        """Measure the data as they are.
+        """Average prediction and metrics in the observed population.
 
         Parameters
         ----------
@@ -327,21 +340,22 @@ class EntropicProjection(BaseExplainer):
         error_rate: Any = None,
         metric: Metric | Sequence[Metric] | None = None,
     ) -> Scenario:
-        """Answer one question about a population with several properties at once.
+        """Outcome in a population that meets several constraints at once.
 
         Parameters
         ----------
         constraints : mapping, default=None
-            For a column its average, 50, or a range for it, (35, 40); for
-            labels their proportions, ``{"Female": 0.5}``.
+            The average of a column, ``{"age": 50}``, or a range for it,
+            ``{"age": (35, 40)}``; for labels their proportions,
+            ``{"sex": {"Female": 0.5}}``.
         prediction : float, pair or mapping, default=None
-            The other way round: a mean prediction to reach (of the last class,
-            or by name); ``Scenario.shifts`` then says which features move.
+            The inverse question: a mean prediction to reach (of the last class,
+            or by output name). ``Scenario.shifts`` then lists which features shift.
         error_rate : float or pair, default=None
-            Likewise the share of rows that the model gets wrong.
+            Share of misclassified rows to reach, likewise.
         metric : str, callable or list, default=None
             Quantities in ``outcomes`` besides the predictions; by default
-            those that suit the model, where y is known.
+            those that suit the model, if y is known.
 
         Returns
         -------
@@ -350,10 +364,10 @@ class EntropicProjection(BaseExplainer):
         Raises
         ------
         InfeasibleTargetError
-            If no reweighting of the rows does it; its message says why and
-            what is the nearest that can be reached: ``what_if(**error.nearest)``.
+            If no reweighting of the rows meets the constraints. The message
+            says why; ``what_if(**error.nearest)`` solves the nearest feasible scenario.
         ValueError
-            If a column or level is unknown, or a target cannot be read.
+            If a column or level is unknown, or a target is not a number or a pair.
         """
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
@@ -362,30 +376,32 @@ class EntropicProjection(BaseExplainer):
         more = wanted if isinstance(wanted, list | tuple) else [wanted]
         more = [one for one in more if one not in (None, "prediction", "outcome")]
         sample = Sample.from_table(self.table_, quantities_for(["prediction", *more], predictions))
-        return solve_scenario(sample, moment_constraints, predictions, self.config_)
+        scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
+        self._warn_of_missing(dict.fromkeys(c.feature for c in moment_constraints if c.about == "column"))
+        return scenario
 
     @one_blas_thread
     def joint(self, first: Any, second: Any, *, n_targets: int = 15) -> pd.DataFrame:
-        """Move two averages at once, over a grid of both.
+        """Average prediction over a grid of two averages.
 
         Parameters
         ----------
         first, second : str or tuple of (str, level)
-            A numeric column, or a level of a column of labels.
+            A numeric column, or a categorical column and one of its labels.
         n_targets : int, default=15
-            Targets of each.
+            Number of targets of each.
 
         Returns
         -------
         DataFrame
             One row for each pair of targets and output: first_target,
             second_target, quantity, output, value, std_error, low, high, kl,
-            ess, max_weight, status.
+            ess, max_weight, status, n_rows.
 
         Raises
         ------
         ValueError
-            If a column is unknown or cannot be moved, or labels lack a level.
+            If a column is unknown or cannot be shifted, or a label is missing.
         """
         check_is_fitted(self, "n_features_in_")
         if not isinstance(n_targets, Integral) or n_targets < 2:
@@ -393,13 +409,15 @@ class EntropicProjection(BaseExplainer):
                 f"The 'n_targets' parameter of joint must be an int of 2 or more, got {n_targets!r}."
             )
         sample = Sample.from_table(self.table_, quantities_for(None, self.predictions_))
-        return sweep_joint(sample, self.config_, first, second, int(n_targets))
+        frame = sweep_joint(sample, self.config_, first, second, int(n_targets))
+        self._warn_of_missing(place[0] if isinstance(place, tuple) else place for place in (first, second))
+        return frame
 
     def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
         n_rows = table.shape[0]
         self.n_model_rows_ = 0
         if self.model is not None and predictions is not None:
-            raise ValueError("Pass either a model or predictions, not both: they answer the same question.")
+            raise ValueError("Pass either a model or predictions, not both.")
         if self.model is not None:
             predictor = self._fit_predictor(table, y, sample_weight)
             self.n_model_rows_ = n_rows
@@ -435,6 +453,22 @@ class EntropicProjection(BaseExplainer):
         if unused:
             raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
         return names
+
+    def _warn_of_missing(self, features: Iterable[str]) -> None:
+        """Say for which columns rows were left out."""
+        if self.config_.missing != "warn":
+            return
+        missing = {name: int(self.table_.column(name).missing.sum()) for name in features}
+        counts = [f"{name!r} {count}" for name, count in missing.items() if count]
+        if counts:
+            shown = ", ".join(counts[:_MAX_NAMED]) + (", ..." if len(counts) > _MAX_NAMED else "")
+            warnings.warn(
+                f"Rows without a value are left out where a column is shifted (of {self.table_.n_rows} rows: "
+                f"{shown}); n_rows counts those that are used. Impute them first, or pass missing='omit' "
+                "to EntropicProjection to accept this, or missing='raise' to refuse it.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _check_by(self, by: str | None) -> None:
         if by is not None:

@@ -43,7 +43,7 @@ def sweep_joint(
             frames.append(
                 cell.assign(first_target=one.statistic.from_z(a), second_target=two.statistic.from_z(b))
             )
-    frame = pd.concat(frames, ignore_index=True)
+    frame = pd.concat(frames, ignore_index=True).assign(n_rows=sample.base.size)
     lead = ["first_target", "second_target"]
     frame = frame[lead + [name for name in frame.columns if name not in lead]]
     return frame.sort_values(lead, kind="stable", ignore_index=True)

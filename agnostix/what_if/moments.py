@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from agnostix.core.typing import Floats
+from agnostix.what_if.config import Missing
 from agnostix.what_if.distinct_values import DistinctValues, collapse, collapse_levels, is_spread
 from agnostix.what_if.sample import Sample, Statistic, keep_complete_rows
 from agnostix.what_if.tilting import largest_kl, solve_kl
@@ -34,7 +35,7 @@ class MomentStatistic:
 
 
 def iter_moments(
-    sample: Sample, feature: str, missing: Literal["raise", "omit"], levels: Sequence[Any] | None = None
+    sample: Sample, feature: str, missing: Missing, levels: Sequence[Any] | None = None
 ) -> Iterator[MomentStatistic]:
     """All that can be moved in a column."""
     sample = keep_complete_rows(sample, [feature], missing)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
+from agnostix.what_if.config import Missing
 from agnostix.what_if.metrics import MeanQuantity, Quantity
 from agnostix.what_if.table import Column, Table
 
@@ -153,7 +154,7 @@ class Skipped:
     reason: str  # why
 
 
-def keep_complete_rows(sample: Sample, features: Sequence[str], missing: Literal["raise", "omit"]) -> Sample:
+def keep_complete_rows(sample: Sample, features: Sequence[str], missing: Missing) -> Sample:
     """The rows that have a value of every column named, which must be movable."""
     there = np.ones(sample.table.n_rows, dtype=bool)
     for feature in features:

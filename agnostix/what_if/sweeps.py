@@ -22,12 +22,12 @@ _NAMED = ("feature", "level", "group")
 _CURVE_COLUMNS = (
     *_NAMED,
     *("tau", "target", "quantity", "output", "value", "std_error", "low", "high", "slope"),
-    *("kl", "ess", "max_weight", "status"),
+    *("kl", "ess", "max_weight", "status", "n_rows"),
 )
 _RANKING_COLUMNS = (
     *_NAMED,
     *("direction", "start", "target", "quantity", "output", "base", "value", "low", "high"),
-    *("change", "std_error", "change_low", "change_high", "kl", "ess", "status"),
+    *("change", "std_error", "change_low", "change_high", "kl", "ess", "status", "rank", "n_rows"),
 )
 _DIRECTIONS = np.array(["down", "up"], dtype=object)
 
@@ -73,6 +73,7 @@ def sweep_ranking(
     rows = _FrameBlocks()
     for curve, group in curves:
         rows.add_changes(curve, group, config)
+    rows.add_ranks()
     return rows.frame(_RANKING_COLUMNS), skipped
 
 
@@ -163,6 +164,18 @@ class _FrameBlocks:
             block |= {"std_error": part.change_errors, "change_low": change_low, "change_high": change_high}
             self._add(block, change.size)
 
+    def add_ranks(self) -> None:
+        """Rank the blocks of each group, quantity and output by their largest change; 1 is the largest."""
+        ranked: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        for block in self._blocks:
+            ranked.setdefault((block["group"], block["quantity"], block["output"]), []).append(block)
+        for blocks in ranked.values():
+            # Ten digits: the two levels of a column mirror each other, and rounding must not rank them apart.
+            sizes = [float(f"{np.nan_to_num(np.abs(block['change'])).max():.10g}") for block in blocks]
+            ranks = 1 + np.searchsorted(-np.sort(sizes)[::-1], np.negative(sizes))
+            for block, rank in zip(blocks, ranks.tolist(), strict=True):
+                block["rank"] = rank
+
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         columns = {name: self._column(name) for name in names}
         index = pd.RangeIndex(sum(self._sizes))
@@ -176,6 +189,7 @@ class _FrameBlocks:
     def _shared(self, curve: ResponseCurve, group: Any) -> dict[str, Any]:
         statistic = curve.moment.statistic
         named = {"feature": statistic.feature, "level": statistic.level, "group": group}
+        named |= {"n_rows": curve.moment.sample.base.size}
         return named | {"target": curve.targets, "kl": curve.kl, "ess": curve.ess, "status": curve.status}
 
     def _add(self, block: dict[str, Any], size: int) -> None:
@@ -186,8 +200,12 @@ class _FrameBlocks:
         parts = [block[name] for block in self._blocks]
         if parts and all(isinstance(part, np.ndarray) for part in parts):
             return np.concatenate(parts)
-        kind = float if parts and all(isinstance(part, float) for part in parts) else object
-        column = np.empty(sum(self._sizes), dtype=kind)
+        kind: type = object
+        if parts and all(isinstance(part, float) for part in parts):
+            kind = float
+        elif parts and all(type(part) is int for part in parts):  # not bool: those are levels
+            kind = int
+        column: np.ndarray = np.empty(sum(self._sizes), dtype=kind)
         start = 0
         for part, size in zip(parts, self._sizes, strict=True):
             column[start : start + size] = part

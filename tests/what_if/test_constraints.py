@@ -181,8 +181,10 @@ def with_gaps(*columns):
 
 
 @pytest.mark.parametrize("feature", ["age", "job", "member"])
-def test_missing_values_are_refused_by_default(feature):
-    projection = EntropicProjection(n_targets=3).fit(with_gaps(feature), predictions=chance(X))
+def test_missing_raise_refuses_column(feature):
+    projection = EntropicProjection(n_targets=3, missing="raise").fit(
+        with_gaps(feature), predictions=chance(X)
+    )
     target = 45.0 if feature == "age" else {X[feature][0]: 0.4}
     for ask in (
         lambda: projection.what_if({feature: target}),
@@ -193,6 +195,52 @@ def test_missing_values_are_refused_by_default(feature):
         with refuses(DataError, f"{feature!r}", "60 of 300 rows", "EntropicProjection(missing='omit')"):
             ask()
     assert projection.what_if({"hours": 42}).n_rows == N
+
+
+@pytest.mark.parametrize("feature", ["age", "job", "member"])
+def test_missing_warn_names_column_and_rows(feature):
+    projections = [
+        EntropicProjection(n_targets=3, missing=missing).fit(with_gaps(feature), predictions=chance(X))
+        for missing in ("warn", "omit")
+    ]
+    assert EntropicProjection().missing == "warn"
+    target = 45.0 if feature == "age" else {X[feature][0]: 0.4}
+    place = feature if feature == "age" else (feature, X[feature][0])
+    for ask in (
+        lambda projection: projection.explain().frame,
+        lambda projection: projection.rank(),
+        lambda projection: projection.joint("hours", place, n_targets=3),
+        lambda projection: projection.what_if({feature: target}).outcomes,
+    ):
+        with pytest.warns(UserWarning, match=f"of 300 rows: '{feature}' 60.*missing='omit'") as caught:
+            warned = ask(projections[0])
+        assert [entry.filename for entry in caught] == [__file__]  # the caller's line, once
+        pd.testing.assert_frame_equal(warned, ask(projections[1]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_missing_warn_is_silent_for_complete_columns():
+    projection = EntropicProjection(n_targets=3).fit(with_gaps("age"), predictions=chance(X))
+    assert projection.what_if({"hours": 42}).n_rows == N
+    assert (projection.explain(features=["hours", "job"]).frame["n_rows"] == N).all()
+
+
+def test_missing_values_cost_only_their_column():
+    projection = EntropicProjection(n_targets=3, missing="omit").fit(
+        with_gaps("age", "job"), predictions=chance(X)
+    )
+    complete = EntropicProjection(n_targets=3).fit(X, predictions=chance(X))
+    for frame, expected in (
+        (projection.explain().frame, complete.explain().frame),
+        (projection.rank(), complete.rank()),
+    ):
+        n_rows = frame.groupby("feature")["n_rows"].agg(["min", "max"])
+        assert (n_rows["min"] == n_rows["max"]).all()
+        assert n_rows["min"].to_dict() == dict.fromkeys(X, N) | {"age": 240, "job": 240}
+        whole = [frame[~frame["feature"].isin(["age", "job"])].drop(columns=["rank"], errors="ignore")]
+        whole += [expected[~expected["feature"].isin(["age", "job"])].drop(columns=["rank"], errors="ignore")]
+        pd.testing.assert_frame_equal(*(one.reset_index(drop=True) for one in whole), rtol=1e-9, atol=1e-12)
+    assert set(projection.joint("age", "hours", n_targets=3)["n_rows"]) == {240}
 
 
 def test_missing_omit_drops_rows():

@@ -101,7 +101,7 @@ def test_nothing_is_answered_before_fit(method):
 def test_there_must_be_one_outcome_and_one_only():
     with pytest.raises(ValueError, match=r"^There is no outcome: pass a model, predictions, or y\.$"):
         EntropicProjection().fit(X)
-    with pytest.raises(ValueError, match=r"^Pass either a model or predictions, not both: they answer"):
+    with pytest.raises(ValueError, match=r"^Pass either a model or predictions, not both"):
         EntropicProjection(chance).fit(X, predictions=chance(X))
 
 

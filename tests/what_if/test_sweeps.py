@@ -332,6 +332,25 @@ def test_rank_simultaneous_intervals_are_wider():
     assert (alone["change_high"] < age["change_high"]).all()
 
 
+@pytest.mark.parametrize("by", [None, "sex"])
+def test_rank_orders_features_by_largest_change(by):
+    metric = ["prediction", "accuracy"]
+    ranking = fit_projection(X, Y).rank(metric=metric, by=by)
+    for _, part in ranking.groupby(["quantity", "group"], dropna=False):
+        largest = part.groupby(["feature", "level"], dropna=False)["change"].apply(lambda c: c.abs().max())
+        ranks = part.groupby(["feature", "level"], dropna=False)["rank"].agg(["min", "max"])
+        assert (ranks["min"] == ranks["max"]).all()  # both directions share it
+        expected = largest.round(12).rank(ascending=False, method="min")
+        np.testing.assert_array_equal(ranks["min"], expected)
+    assert ranking["rank"].dtype.kind == "i"
+
+
+def test_rank_is_shared_by_mirrored_levels():
+    ranking = select_rows(fit_projection(X).rank(), feature="sex")
+    assert ranking["level"].nunique() == 2
+    assert ranking["rank"].nunique() == 1
+
+
 def test_rank_by_group_matches_rows_alone():
     ranking = fit_projection(X).rank(by="sex", features=["age", "job"], simultaneous=False)
     rows = (X["sex"] == "Male").to_numpy()
@@ -344,7 +363,7 @@ def test_curves_frame_has_documented_columns():
     curves = fit_projection(X, n_targets=3).explain()
     assert list(curves.frame) == [
         *("feature", "level", "group", "tau", "target", "quantity", "output", "value", "std_error"),
-        *("low", "high", "slope", "kl", "ess", "max_weight", "status"),
+        *("low", "high", "slope", "kl", "ess", "max_weight", "status", "n_rows"),
     ]
     assert len(curves) == 3 * (3 + 2 + 3 + 2)
     assert curves.params["n_targets"] == 3
@@ -360,3 +379,9 @@ def test_explain_moves_only_requested_features():
     assert both["feature"].tolist() == ["age"] * 3 + ["hours"] * 2
     assert both["tau"].isna().tolist() == [False] * 3 + [True] * 2
     assert projection.explain(features=[]).frame.empty
+
+
+def test_explain_keeps_boolean_levels_of_single_column():
+    frame = fit_projection(X, n_targets=3).explain(features="member").frame
+    assert {type(level) for level in frame["level"]} == {bool}
+    assert frame["n_rows"].dtype.kind == "i"
