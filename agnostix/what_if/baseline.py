@@ -18,7 +18,7 @@ _N_BINS = 40
 
 
 def measure_baseline(sample: Sample, config: ProjectionConfig, by: str | None = None) -> pd.DataFrame:
-    """Every quantity at the base weights."""
+    """Frame of all quantities at the base weights, per group."""
     rows = [
         (group, *_measure_row(part, quantity, config), part.base.size)
         for group, part in iter_groups(sample, by)
@@ -75,7 +75,7 @@ def compute_histograms(sample: Sample, features: list[str], by: str | None) -> t
 
 
 def _bin_weights(part: Sample, name: str) -> tuple[Numbers, Numbers]:
-    """Edges of bins of equal width, and the share of the weight in each."""
+    """Edges (n_bins + 1,) of bins of equal width, and the share of the weight in each (n_bins,)."""
     column = part.column(name)
     there = ~column.missing
     values, base = (column.values, part.base) if there.all() else (column.values[there], part.base[there])
@@ -85,7 +85,7 @@ def _bin_weights(part: Sample, name: str) -> tuple[Numbers, Numbers]:
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
-    """At most 40 bins, of whole numbers where the values are."""
+    """Edges of at most 40 bins; for whole numbers, bins are centered on them."""
     if values.size == 0:
         return np.array([0.0, 1.0])
     low, high = values.min(), values.max()

@@ -17,49 +17,49 @@ _SUM_TOLERANCE = 1e-12
 
 @dataclass(frozen=True)
 class MomentConstraint:
-    """One average with where it should be."""
+    """The average of one statistic and the range in which it must lie."""
 
     feature: str  # the column, or "prediction" or "error_rate"
     level: Any  # A level of the column, or an output
     low: float  # between which the average should lie
     high: float  # between which the average should lie
-    about: str = "column"  # whether it speaks of a column or of what the model does
+    about: str = "column"  # "column", or "outcome" for predictions and the error rate
 
     @property
     def is_range(self) -> bool:
-        """Whether more than one average will do."""
+        """Whether it is a range rather than a single target."""
         return self.low < self.high
 
 
 def parse_constraints(
     constraints: Mapping[str, Any] | None, prediction: Any, error_rate: Any, predictions: Predictions
 ) -> list[MomentConstraint]:
-    """Read a scenario."""
+    """Moment constraints from the arguments of `what_if`."""
     if constraints is not None and not isinstance(constraints, Mapping):
         raise ValueError(
             "constraints must be a mapping from columns, such as {'age': 50, 'sex': {'Female': 0.5}}, "
             f"got {constraints!r}."
         )
-    found: list[MomentConstraint] = []
-    for feature, wanted in (constraints or {}).items():
-        if isinstance(wanted, Mapping):
-            found.extend(_shares(str(feature), wanted))
+    parsed: list[MomentConstraint] = []
+    for feature, target in (constraints or {}).items():
+        if isinstance(target, Mapping):
+            parsed.extend(_read_proportions(str(feature), target))
         else:
-            found.append(_condition(str(feature), None, wanted))
+            parsed.append(_read_target(str(feature), None, target))
     if prediction is not None:
-        found.extend(_predictions(prediction, predictions))
+        parsed.extend(_read_prediction_targets(prediction, predictions))
     if error_rate is not None:
-        found.append(_condition("error_rate", None, error_rate, "outcome"))
-        _check_share("error_rate", found[-1])
-    if not found:
+        parsed.append(_read_target("error_rate", None, error_rate, "outcome"))
+        _check_share("error_rate", parsed[-1])
+    if not parsed:
         raise ValueError("what_if needs at least one of constraints, prediction and error_rate.")
-    return found
+    return parsed
 
 
 def build_statistics(
     constraints: list[MomentConstraint], sample: Sample, predictions: Predictions
 ) -> list[Statistic]:
-    """What each constraint averages, on the sample's rows."""
+    """The statistic of each constraint, standardized on the rows of the sample."""
     _check_whole(constraints, sample)
     return [
         _outcome(constraint, sample, predictions)
@@ -69,32 +69,32 @@ def build_statistics(
     ]
 
 
-def _shares(feature: str, wanted: Mapping[Any, Any]) -> list[MomentConstraint]:
-    found = [_condition(feature, level, share) for level, share in wanted.items()]
-    for constraint in found:
+def _read_proportions(feature: str, target: Mapping[Any, Any]) -> list[MomentConstraint]:
+    parsed = [_read_target(feature, level, share) for level, share in target.items()]
+    for constraint in parsed:
         _check_share(f"{feature} = {constraint.level}", constraint)
-    least = sum(constraint.low for constraint in found)
-    if least > 1.0 + _SUM_TOLERANCE:
+    total = sum(constraint.low for constraint in parsed)
+    if total > 1.0 + _SUM_TOLERANCE:
         raise ValueError(
-            f"The proportions of {feature!r} sum to {least:.12g}, more than 1: "
-            + ", ".join(f"{constraint.level} {constraint.low:g}" for constraint in found)
+            f"The proportions of {feature!r} sum to {total:.12g}, more than 1: "
+            + ", ".join(f"{constraint.level} {constraint.low:g}" for constraint in parsed)
             + ". Lower them, or leave one level out: the others share what is left."
         )
-    return found
+    return parsed
 
 
 def _check_whole(constraints: list[MomentConstraint], sample: Sample) -> None:
-    """Where every level of a column is stated, the proportions must sum to 1."""
+    """If all levels of a column have a target, the proportions must sum to 1."""
     by_feature: dict[str, list[MomentConstraint]] = {}
     for constraint in constraints:
         if constraint.level is not None and constraint.about == "column":
             by_feature.setdefault(constraint.feature, []).append(constraint)
-    for feature, stated in by_feature.items():
-        most = sum(constraint.high for constraint in stated)
-        if len(stated) == len(sample.column(feature).levels) and most < 1.0 - _SUM_TOLERANCE:
+    for feature, given in by_feature.items():
+        total = sum(constraint.high for constraint in given)
+        if len(given) == len(sample.column(feature).levels) and total < 1.0 - _SUM_TOLERANCE:
             raise ValueError(
-                f"The proportions of all {len(stated)} levels of {feature!r} sum to {most:.12g}, not to 1: "
-                + ", ".join(f"{constraint.level} {constraint.high:g}" for constraint in stated)
+                f"The proportions of all {len(given)} levels of {feature!r} sum to {total:.12g}, not to 1: "
+                + ", ".join(f"{constraint.level} {constraint.high:g}" for constraint in given)
                 + ". Raise them, or leave one level out: it takes what is left."
             )
 
@@ -105,8 +105,8 @@ def _check_share(label: str, constraint: MomentConstraint) -> None:
         raise ValueError(f"The proportion of {label} must lie between 0 and 1, got {shown}.")
 
 
-def _condition(feature: str, level: Any, wanted: Any, about: str = "column") -> MomentConstraint:
-    bounds = tuple(wanted) if isinstance(wanted, tuple | list) else (wanted, wanted)
+def _read_target(feature: str, level: Any, target: Any, about: str = "column") -> MomentConstraint:
+    bounds = tuple(target) if isinstance(target, tuple | list) else (target, target)
     try:
         low, high = (float(bound) for bound in bounds)
     except (TypeError, ValueError):
@@ -114,30 +114,30 @@ def _condition(feature: str, level: Any, wanted: Any, about: str = "column") -> 
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
         label = feature if level is None else f"{feature} = {level}"
         hint = (
-            f" For a level's proportion: {{{feature!r}: {{{wanted!r}: 0.5}}}}."
-            if isinstance(wanted, str)
+            f" For a level's proportion: {{{feature!r}: {{{target!r}: 0.5}}}}."
+            if isinstance(target, str)
             else ""
         )
         raise ValueError(
             f"The target of {label!r} must be a number or a pair (low, high) with low <= high, "
-            f"got {wanted!r}.{hint}"
+            f"got {target!r}.{hint}"
         )
     return MomentConstraint(feature, level, low, high, about)
 
 
-def _predictions(prediction: Any, predictions: Predictions) -> list[MomentConstraint]:
+def _read_prediction_targets(prediction: Any, predictions: Predictions) -> list[MomentConstraint]:
     names = predictions.output_names
     if isinstance(prediction, Mapping):
         unknown = [name for name in prediction if str(name) not in names]
         if unknown:
             raise ValueError(f"There is no output {unknown[0]!r}. The outputs: {', '.join(names)}.")
-        return [_condition("prediction", str(n), wanted, "outcome") for n, wanted in prediction.items()]
+        return [_read_target("prediction", str(n), target, "outcome") for n, target in prediction.items()]
     if len(names) > 2 or (len(names) == 2 and not predictions.probabilities):
         raise ValueError(
             f"The model has {len(names)} outputs ({', '.join(names)}): say which, "
             f"as prediction={{{names[-1]!r}: {prediction!r}}}."
         )
-    return [_condition("prediction", names[-1], prediction, "outcome")]
+    return [_read_target("prediction", names[-1], prediction, "outcome")]
 
 
 def _moment(constraint: MomentConstraint, sample: Sample) -> Statistic:
@@ -148,14 +148,14 @@ def _moment(constraint: MomentConstraint, sample: Sample) -> Statistic:
             f"Column {constraint.feature!r} holds labels, which have no average: state the proportion of a "
             f"level, as {{{constraint.feature!r}: {{{example!r}: 0.5}}}}."
         )
-    statistic = sample.statistic(column, _known(constraint, column))
+    statistic = sample.statistic(column, _known_level(constraint, column))
     if statistic.level is not None and statistic.is_constant:
         raise ValueError(f"Column {constraint.feature!r} has no row with the value {constraint.level!r}.")
     return statistic
 
 
-def _known(constraint: MomentConstraint, column: Any) -> Any:
-    """The level itself where its text was given."""
+def _known_level(constraint: MomentConstraint, column: Any) -> Any:
+    """The level of the column that a level or its text refers to."""
     if constraint.level is None:
         return None
     if column.levels:

@@ -19,23 +19,24 @@ from agnostix.what_if.table import Table
 
 @dataclass(frozen=True)
 class CorrelatedShifts:
-    """The averages of all columns, ready to be followed."""
+    """Shifts of all columns that come with the shift of one, in standard deviations."""
 
-    names: list[tuple[str, str | None]]  # what is followed
-    sample: Sample  # the rows, with these averages as what is curves
-    config: ProjectionConfig  # the user's choices
+    names: list[tuple[str, str | None]]  # the other columns, or levels of them
+    sample: Sample  # all rows; its quantities are the means of `names`
+    config: ProjectionConfig  # parameters of the explainer
 
     @classmethod
     def from_table(cls, table: Table, config: ProjectionConfig, *, max_levels: int = 12) -> CorrelatedShifts:
-        """Standardize the averages."""
-        followed = _followed(table, max_levels)
-        sample = Sample.from_table(table, [quantity for _, quantity in followed])
-        return cls([name for name, _ in followed], sample, config)
+        """All columns of a table, categorical ones by their most frequent levels."""
+        chosen = _choose_quantities(table, max_levels)
+        sample = Sample.from_table(table, [quantity for _, quantity in chosen])
+        return cls([name for name, _ in chosen], sample, config)
 
     def along(
         self, feature: str, targets: Mapping[Any, Floats]
     ) -> Iterator[tuple[Any, list[tuple[str, str | None]], Floats]]:
-        """Follow the other columns while the moments of one are moved."""
+        """Per level (None for numbers): the other columns and their shifts (n_targets, n_others)."""
+        # Rows without a value of the other column count as unshifted.
         other = [j for j, (name, _) in enumerate(self.names) if name != feature]
         others = [self.names[j] for j in other]
         levels = None if None in targets else list(targets)
@@ -48,7 +49,7 @@ class CorrelatedShifts:
             yield moment.statistic.level, others, shifts
 
 
-def _followed(table: Table, max_levels: int) -> list[tuple[tuple[str, str | None], MeanQuantity]]:
+def _choose_quantities(table: Table, max_levels: int) -> list[tuple[tuple[str, str | None], MeanQuantity]]:
     out: list[tuple[tuple[str, str | None], MeanQuantity]] = []
     free, _ = movable(Sample.from_table(table, []), None)
     for name in free:

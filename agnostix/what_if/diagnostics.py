@@ -9,19 +9,19 @@ import numpy as np
 from agnostix.core.typing import Bools, Floats
 
 MIN_CARRIERS = 20.0
-"""Effective rows that must carry the part that moves."""
+"""Least effective sample size among the rows that gain weight."""
 
 
 def classify_support(
     infeasible: Bools, boundary: Bools, ess: Floats, carriers: Floats, min_ess: float
 ) -> np.ndarray:
-    """One word a target, shape (n_targets,)."""
+    """Status of each target, shape (n_targets,): "infeasible", "boundary", "thin" or "ok"."""
     thin = (ess < min_ess) | (carriers < MIN_CARRIERS)
     return np.select([infeasible, boundary, thin], ["infeasible", "boundary", "thin"], "ok").astype(object)
 
 
 def count_carriers(weights: Floats, base: Floats) -> float:
-    """Effective rows among those that gain weight."""
+    """Effective sample size of the rows that gain weight; infinite if none does."""
     gain = np.maximum(weights - base, 0.0)
     gained = gain.sum()
     return float(gained**2 / (gain @ gain)) if gained > 1e-12 else np.inf
@@ -29,16 +29,16 @@ def count_carriers(weights: Floats, base: Floats) -> float:
 
 @dataclass(frozen=True)
 class WeightDiagnostics:
-    """How far one reweighting goes from the base weights."""
+    """Distance of one reweighting from the base weights."""
 
-    kl: float  # divergence in nats, effective rows, largest weight where the mean is 1
-    ess: float  # divergence in nats, effective rows, largest weight where the mean is 1
-    max_weight: float  # divergence in nats, effective rows, largest weight where the mean is 1
-    status: str  # one word for it
+    kl: float  # Kullback-Leibler divergence in nats
+    ess: float  # effective sample size
+    max_weight: float  # largest weight, if their mean is 1
+    status: str  # "ok", "thin" or "boundary"
 
     @classmethod
     def from_weights(cls, weights: Floats, base: Floats, boundary: bool, min_ess: float) -> WeightDiagnostics:
-        """Measure."""
+        """Diagnostics of weights (n_rows,) against base weights (n_rows,), each summing to 1."""
         live = weights > 0
         kl = float(weights[live] @ np.log(weights[live] / base[live]))
         ess = float(1.0 / (weights @ weights))

@@ -24,18 +24,18 @@ _FEW_OUTCOMES = 2
 
 @dataclass(frozen=True)
 class DistinctValues:
-    """Points of a statistic with the sums of what sits on them."""
+    """Distinct values of a statistic (or Chebyshev nodes) with the sums over their rows."""
 
     points: Floats  # (n_points,), values of the standardized statistic
-    mass: Floats  # (n_points,), sums over the atom's rows of the base weight b, and of b times outcome
-    first: Floats  # (n_points, n_outcomes)
-    mass_sq: Floats  # (n_points,), sums of b^2, of b^2 times outcome, and of b^2 times squared outcome
-    first_sq: Floats  # (n_points, n_outcomes)
-    second_sq: Floats  # (n_points, n_outcomes)
-    row_mass: Floats  # (n_points,)
-    row_top: Floats  # (n_points,)
-    extremes: tuple[float, float]  # smallest and largest value of the statistic over the rows
-    bin_widths: Floats | None = None  # (n_points,), none where the points are the rows' own values
+    mass: Floats  # (n_points,), sum of base weights b
+    first: Floats  # (n_points, n_outcomes), sums of b * outcome
+    mass_sq: Floats  # (n_points,), sum of b^2
+    first_sq: Floats  # (n_points, n_outcomes), sums of b^2 * outcome
+    second_sq: Floats  # (n_points, n_outcomes), sums of b^2 * outcome^2
+    row_mass: Floats  # (n_points,), mean base weight of a row, weighted by itself
+    row_top: Floats  # (n_points,), largest base weight of a row
+    extremes: tuple[float, float]  # smallest and largest value over the rows
+    bin_widths: Floats | None = None  # (n_points,), of each node's bin; None for distinct values
 
     @cached_property
     def mean(self) -> float:
@@ -49,7 +49,7 @@ class DistinctValues:
 
 
 def is_spread(z: Floats) -> bool:
-    """Tell whether a statistic has so many different values that nodes serve better."""
+    """Whether a statistic has so many distinct values that nodes are better."""
     return z.size > MAX_EXACT and _mostly_distinct(z)
 
 
@@ -61,7 +61,7 @@ def collapse(
     unique_index: tuple[Codes, Codes] | None = None,
     exact: bool = False,
 ) -> DistinctValues:
-    """Put rows of an equal statistic together."""
+    """Merge rows with the same value of z (n_rows,); `exact` never uses nodes."""
     if unique_index is not None:
         points, code = z[unique_index[0]], unique_index[1]
     elif not exact and is_spread(z) and base.min() == base.max():
@@ -74,7 +74,7 @@ def collapse(
 def collapse_levels(
     codes: Codes, points: dict[int, Floats], base: Floats, outcomes: Floats
 ) -> list[DistinctValues]:
-    """The indicators of levels of a column, from one pass over its rows."""
+    """The indicators of several levels of a column, from one pass over its rows."""
     sums = _Sums.from_rows(codes, int(codes.max()) + 1, base, outcomes)
     return [_from_sums(ends, sums.against(code)) for code, ends in points.items()]
 
@@ -102,7 +102,7 @@ class _Sums:
         return cls(mass, first, np.bincount(code, square, size), first_sq, second_sq, row_top)
 
     def against(self, j: int) -> _Sums:
-        """All others, and the j-th."""
+        """Sums of all other values, and of the j-th."""
         others = np.arange(self.mass.size) != j
         parts = (self.mass, self.first, self.mass_sq, self.first_sq, self.second_sq)
         mass, first, mass_sq, first_sq, second_sq = (np.stack([p[others].sum(0), p[j]]) for p in parts)
@@ -147,7 +147,7 @@ def _sample(z: Floats) -> Floats:
 
 
 def _chebyshev(z: Floats, base: Floats, outcomes: Floats) -> DistinctValues:
-    """Spread every row over the nodes of its bin so that all polynomials keep their sums."""
+    """Distribute every row over the nodes of its bin so that sums of all polynomials are kept."""
     extremes = float(z.min()), float(z.max())
     grid = _Bins.spanning(z, extremes)
     m = outcomes.shape[1]
@@ -190,7 +190,7 @@ class _Bins:
         return cls(center, scale, first, (last - first) / N_BINS, edges)
 
     def place(self, z: Floats) -> tuple[Codes, Floats]:
-        """The bin of each value, and where in it, from -1 to 1."""
+        """Bin and position within it, from -1 to 1, each (n_rows,)."""
         position = (np.arcsinh((z - self.center) / self.scale) - self.first) / self.step
         bins = np.clip(position.astype(np.intp), 0, N_BINS - 1)
         left, width = self.edges[bins], np.diff(self.edges)[bins]

@@ -12,7 +12,7 @@ from agnostix.core.typing import Codes, Floats
 MAX_LEVERAGE = 1.0 - 1e-6
 MIN_CARRIED_WEIGHT = 1e-12
 N_BLOCKS = 30
-"""Blocks of rows that are left out in turn, for the errors of metrics known only by their values."""
+"""Blocks of the jackknife, for metrics without a known derivative."""
 _NONE = 1e-9
 _DEGREES_PER_ROW = 1.0 / 3.0
 """Degrees of freedom per effective row: with it nominal 90 % covers .86 to .94 down to 20 % of the rows."""
@@ -20,18 +20,18 @@ _DEGREES_PER_ROW = 1.0 / 3.0
 
 @dataclass(frozen=True)
 class Influence:
-    """How each row's chance presence moves a projection."""
+    """Influence of each row on a projection: slopes and delta-method standard errors."""
 
     centered: Floats  # (n_rows, n_constraints), standardized statistics minus their targets
-    weights: Floats  # (n_rows,), projected and base weights, each summing to 1
-    base: Floats  # (n_rows,), projected and base weights, each summing to 1
-    inverse: Floats  # (n_constraints, n_constraints), of the statistics' weighted second moments
+    weights: Floats  # (n_rows,), projected weights, summing to 1
+    base: Floats  # (n_rows,), base weights, summing to 1
+    inverse: Floats  # (n_constraints, n_constraints), inverse of the weighted second moments of `centered`
     inflated: Floats  # (n_rows,), weights over one minus leverage
     one_row_dominates: bool  # whether the result rests on one row, whose spread is unknown
 
     @classmethod
     def from_weights(cls, centered: Floats, weights: Floats, base: Floats) -> Influence:
-        """Prepare the parts that all outcomes share."""
+        """The parts that all outcomes share."""
         moment = (centered * weights[:, None]).T @ centered
         inverse = np.asarray(np.linalg.pinv(moment, rcond=1e-12, hermitian=True), dtype=np.float64)
         spread = ((centered @ inverse) * centered).sum(1)
@@ -48,7 +48,9 @@ class Influence:
     def errors(
         self, psi: Floats, psi_base: Floats | None = None, drift: Floats | None = None
     ) -> tuple[Floats, Floats]:
-        """Standard errors of weighted means and of their differences to the base means."""
+        """Standard errors (n_outcomes,) of weighted means and of their differences to the base means."""
+        # psi (n_rows, n_outcomes) are outcomes, or influence values at the projected weights; psi_base those
+        # at the base weights. drift (n_rows,) is how each row shifts the first target, if rows do.
         if self.one_row_dominates:
             unknown = np.full(psi.shape[1], np.inf)
             return unknown, unknown
@@ -65,7 +67,8 @@ class Influence:
 
 
 def assign_blocks(n_rows: int) -> tuple[Codes, int]:
-    """Share rows out among the blocks that are left out in turn."""
+    """The block of each row (n_rows,), and the number of blocks."""
+    # Rows are in the order of a hash, so every n-th row is as good as a random block.
     n_blocks = min(N_BLOCKS, n_rows)
     return np.arange(n_rows) % n_blocks, n_blocks
 
@@ -87,9 +90,8 @@ def interval(
     *,
     counts: bool = False,
 ) -> tuple[Floats, Floats]:
-    """Confidence intervals by Student's t, its degrees of freedom a third of the effective rows."""
-    # A share of rows that is 0 or 1 has no spread to go by; there the binomial bound for as many rows as
-    # are effective holds.
+    """Student's t intervals (n_targets,); degrees of freedom are a third of the effective sample size."""
+    # A proportion of 0 or 1 has no spread; there the binomial bound for the effective sample size is used.
     degrees = np.maximum(np.asarray(ess) * _DEGREES_PER_ROW, 1.0)
     half = stdtrit(degrees, 0.5 + 0.5 * confidence_level) * errors
     low, high = np.clip(values - half, *bounds), np.clip(values + half, *bounds)

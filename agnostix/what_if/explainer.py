@@ -243,7 +243,7 @@ class EntropicProjection(BaseExplainer):
         names = self._names(features, targets)
         sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
         self._check_by(by)
-        targets = None if targets is None else {str(name): wanted for name, wanted in targets.items()}
+        targets = None if targets is None else {str(name): values for name, values in targets.items()}
         frame, skipped = sweep_curves(sample, self.config_, names, targets, by)
         self._warn_of_missing(dict.fromkeys(frame["feature"]))
         return WhatIfCurves(
@@ -372,8 +372,8 @@ class EntropicProjection(BaseExplainer):
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
         moment_constraints = parse_constraints(constraints, prediction, error_rate, predictions)
-        wanted = default_metrics(predictions) if metric is None else metric
-        more = wanted if isinstance(wanted, list | tuple) else [wanted]
+        chosen = default_metrics(predictions) if metric is None else metric
+        more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
         more = [one for one in more if one not in (None, "prediction", "outcome")]
         sample = Sample.from_table(self.table_, quantities_for(["prediction", *more], predictions))
         scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
@@ -448,8 +448,8 @@ class EntropicProjection(BaseExplainer):
             )
         given = [features] if isinstance(features, str | Integral) else features
         names = None if given is None else [self.table_.column(name).name for name in given]
-        moved = [self.table_.column(name).name for name in targets or ()]
-        unused = [name for name in moved if names is not None and name not in names]
+        shifted = [self.table_.column(name).name for name in targets or ()]
+        unused = [name for name in shifted if names is not None and name not in names]
         if unused:
             raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
         return names

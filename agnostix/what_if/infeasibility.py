@@ -22,7 +22,7 @@ def explain_infeasibility(
     target: Floats,
     direction: Floats,
 ) -> InfeasibleTargetError:
-    """Put the separating direction into words and find how far one can go."""
+    """The error for targets outside the hull: its reason in words, and the nearest feasible targets."""
     share = reachable_share(phi, np.zeros(target.size), target) * _SHORT_OF_HULL
     near = [s.from_z(share * t) for s, t in zip(statistics, target, strict=True)]
     nearest = _as_arguments(constraints, near)
@@ -67,7 +67,7 @@ def _reason(statistics: list[Statistic], phi: Floats, target: Floats, direction:
 
 
 def _as_arguments(constraints: list[MomentConstraint], values: list[float]) -> dict[str, Any]:
-    """Arguments of what_if that ask for these values."""
+    """Arguments of `what_if` with these values as targets."""
     arguments: dict[str, Any] = {}
     for constraint, value in zip(constraints, values, strict=True):
         if constraint.about == "outcome":

@@ -23,7 +23,7 @@ Place = str | tuple[str, Any]
 def sweep_joint(
     sample: Sample, config: ProjectionConfig, first: Place, second: Place, n_targets: int
 ) -> pd.DataFrame:
-    """Move two averages through the product of their default targets."""
+    """Frame over the grid of default targets of two moments, one row per cell and quantity."""
     names = [place[0] if isinstance(place, tuple) else place for place in (first, second)]
     sample = keep_complete_rows(sample, names, config.missing)
     one, two = (_lever(sample, place, config) for place in (first, second))
@@ -35,7 +35,7 @@ def sweep_joint(
     frames = []
     for i, a in enumerate(z_one):
         start = None
-        for b in z_two if i % 2 == 0 else z_two[::-1]:  # each from its neighbour's multipliers
+        for b in z_two if i % 2 == 0 else z_two[::-1]:  # warm start from the neighboring cell
             target = np.array([a, b])
             projection = project(phi, target, sample.base, start)
             start = projection.xi if projection.status == "ok" else None
@@ -51,14 +51,14 @@ def sweep_joint(
 
 def _lever(sample: Sample, place: Place, config: ProjectionConfig) -> MomentStatistic:
     feature, levels = (place[0], [place[1]]) if isinstance(place, tuple) else (place, None)
-    found = list(iter_moments(sample, feature, config.missing, levels))
-    if len(found) != 1:
-        options = ", ".join(repr(moment.statistic.level) for moment in found[:8])
+    candidates = list(iter_moments(sample, feature, config.missing, levels))
+    if len(candidates) != 1:
+        options = ", ".join(repr(moment.statistic.level) for moment in candidates[:8])
         raise ValueError(
             f"Column {feature!r} holds labels: say which one is moved, as ({feature!r}, level). "
             f"Its levels: {options}."
         )
-    return found[0]
+    return candidates[0]
 
 
 def _cell(sample: Sample, centered: Floats, projection: Projection, config: ProjectionConfig) -> pd.DataFrame:

@@ -33,7 +33,7 @@ class MeanQuantity:
     name: str  # "prediction", "outcome", or the metric
     output: str | None  # the output that is averaged
     rows: Floats  # (n_rows,), what is averaged
-    bounds: tuple[float, float] = ANY  # between which it lies by definition
+    bounds: tuple[float, float] = ANY  # of its values, by definition
     counts: bool = False  # whether it is a share of rows, each of which is either 0 or 1
 
 
@@ -43,14 +43,14 @@ class SmoothQuantity:
 
     name: str  # the metric
     measure: Callable[[Floats], tuple[float, Floats]]
-    bounds: tuple[float, float] = ANY  # between which it lies by definition
+    bounds: tuple[float, float] = ANY  # of its values, by definition
     output: None = None
     counts: bool = False
 
 
 @dataclass(frozen=True)
 class BlockQuantity:
-    """A metric known only by its values."""
+    """A metric without a known derivative."""
 
     name: str  # the metric
     measure: Callable[[Floats], float]  # from weights of shape (n_rows,) to the value
@@ -127,18 +127,18 @@ def roc_auc(predictions: Predictions) -> SmoothQuantity:
 
 
 def quantities_for(metric: Metric | Sequence[Metric] | None, predictions: Predictions) -> list[Quantity]:
-    """What is to be measured."""
-    wanted: Sequence[Any] = metric if isinstance(metric, list | tuple) else [metric]
-    found: list[Quantity] = []
-    if not wanted:
+    """Quantities of a metric, or of several."""
+    metrics: Sequence[Any] = metric if isinstance(metric, list | tuple) else [metric]
+    quantities: list[Quantity] = []
+    if not metrics:
         raise ValueError("The 'metric' parameter is an empty list: name at least one, or pass None.")
-    for one in wanted:
-        found.extend(_resolve(one, predictions))
-    return found
+    for one in metrics:
+        quantities.extend(_resolve(one, predictions))
+    return quantities
 
 
 def default_metrics(predictions: Predictions) -> list[Metric]:
-    """The metrics that say how good a model is, cheap and with exact errors."""
+    """Metrics that suit the model and have a closed-form standard error; none without ground truth."""
     if predictions.truth is None or not predictions.predicted or predictions.task is None:
         return []
     if predictions.task == "regression" and predictions.values.shape[1] > 1:
@@ -262,7 +262,7 @@ def _from_scorer(name: str, predictions: Predictions) -> BlockQuantity:
 
 
 def _live(weights: Floats) -> tuple[Bools, Floats]:
-    """Rows that count, and their weights with mean 1."""
+    """Rows of positive weight, and their weights scaled to mean 1."""
     live = weights > 0
     return live, weights[live] / weights[live].mean()
 
@@ -278,13 +278,13 @@ def _labels(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Recorded(BaseEstimator):
-    """An estimator that has been asked already: its rows are indices into the predictions."""
+    """A fitted estimator of recorded predictions: its rows are indices into them, as scorers need a model."""
 
     def __init__(self, predictions: Any) -> None:
         self.predictions = predictions
 
     def fit(self, X: Any, y: Any = None) -> _Recorded:
-        """Nothing is left to learn."""
+        """Do nothing: the predictions are given."""
         self.is_fitted_ = True
         return self
 
@@ -296,7 +296,7 @@ class _RecordedClassifier(ClassifierMixin, _Recorded):
         return np.asarray(self.predictions.classes)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        """The likeliest label of each row."""
+        """The most probable label of each row, shape (n_rows,)."""
         return self.predictions.class_labels(self.predictions.predicted_class)[X[:, 0]]
 
     def predict_proba(self, X: np.ndarray) -> Floats:

@@ -15,21 +15,21 @@ from agnostix.what_if.sample import Sample, Statistic, keep_complete_rows
 from agnostix.what_if.tilting import largest_kl, solve_kl
 
 MAX_KL = 0.5
-"""Nats up to which a proportion, or a column whose quantile is no further than its mean, is moved."""
+"""Largest divergence, in nats, of default targets for proportions and zero-inflated columns."""
 _SHORT_OF_EXTREME = 0.95
 _SHORT_OF_EDGE = 0.9
 
 
 @dataclass(frozen=True)
 class MomentStatistic:
-    """A statistic that can be moved, on the rows that have it."""
+    """A statistic whose average can be shifted, on the rows that have a value."""
 
-    sample: Sample  # the rows
-    statistic: Statistic  # what is moved
-    distinct: DistinctValues  # the rows put together by its value
+    sample: Sample
+    statistic: Statistic
+    distinct: DistinctValues  # rows of the sample merged by the statistic's value
 
     def exact(self) -> MomentStatistic:
-        """The same with the rows' own values in the place of nodes."""
+        """The same with the values of the rows instead of Chebyshev nodes."""
         distinct = collapse(self.statistic.z, self.sample.base, self.sample.outcomes, exact=True)
         return MomentStatistic(self.sample, self.statistic, distinct)
 
@@ -37,7 +37,7 @@ class MomentStatistic:
 def iter_moments(
     sample: Sample, feature: str, missing: Missing, levels: Sequence[Any] | None = None
 ) -> Iterator[MomentStatistic]:
-    """All that can be moved in a column."""
+    """The moments of a column: the mean of numbers, or the proportion of each level (or of `levels`)."""
     sample = keep_complete_rows(sample, [feature], missing)
     column = sample.column(feature)
     if column.kind == "numeric" and levels is None:
@@ -55,15 +55,15 @@ def iter_moments(
         return
     codes = np.asarray(column.values, dtype=np.intp)
     counts = np.bincount(codes, minlength=len(column.levels))
-    wanted = range(len(column.levels)) if levels is None else [column.level_code(level) for level in levels]
+    chosen = range(len(column.levels)) if levels is None else [column.level_code(level) for level in levels]
     statistics = {
         code: sample.statistic(column, column.levels[code])
-        for code in wanted
+        for code in chosen
         if 0 < counts[code] < codes.size
     }
     points = {code: np.array([s.to_z(0.0), s.to_z(1.0)]) for code, s in statistics.items()}
-    found = collapse_levels(codes, points, sample.base, sample.outcomes)
-    for statistic, own in zip(statistics.values(), found, strict=True):
+    merged = collapse_levels(codes, points, sample.base, sample.outcomes)
+    for statistic, own in zip(statistics.values(), merged, strict=True):
         yield MomentStatistic(sample, statistic, own)
 
 
@@ -74,11 +74,11 @@ def default_targets(
     n_targets: int,
     quantiles: tuple[float, float],
 ) -> tuple[Floats, Floats]:
-    """Targets from the one end through the mean to the other."""
-    # A number's average runs in equal steps to the stated quantiles, but at most 95 % of the way to the
-    # column's extreme; where a quantile is not beyond the mean, as in zero-inflated columns, to the
-    # average that lies 0.5 nats away. A proportion runs in equal steps of the root of the divergence to
-    # 0.5 nats, or 90 % of what removing (or keeping only) the level would take.
+    """Positions from -1 to 1 and targets in standard deviations, each (n_targets,), around the mean."""
+    # Means run in equal steps to the quantiles, but at most 95 % of the way to the extreme. Where a quantile
+    # is on the wrong side of the mean, as in zero-inflated columns, they run to the mean at 0.5 nats.
+    # Proportions run in equal steps of the root of the divergence to 0.5 nats, or to 90 % of the divergence
+    # of removing (or keeping only) the level, so never to 0 or 1.
     n_below = (n_targets - 1) // 2
     below = np.linspace(-1.0, 0.0, n_below + 1)[:-1]
     above = np.linspace(0.0, 1.0, n_targets - n_below)[1:]
@@ -106,7 +106,7 @@ def _ends(
 
 
 def _quantiles(z: Floats, distinct: DistinctValues, base: Floats, quantiles: tuple[float, float]) -> Floats:
-    """The smallest values below which lies at least the stated share of the weight."""
+    """Weighted quantiles: the smallest values with at least this share of the weight at or below."""
     if distinct.bin_widths is not None:
         uniform = base.min() == base.max()
         weights = None if uniform else base

@@ -19,18 +19,18 @@ Task = Literal["classification", "regression"]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions and truth, row by row."""
+    """Predictions and ground truth, row by row."""
 
     values: Floats  # (n_rows, n_outputs), in model output units
     output_names: tuple[str, ...]  # names of the outputs
-    task: Task | None = None  # none where it is not known
+    task: Task | None = None  # None if unknown
     probabilities: bool = False  # whether the predictions are probabilities of `classes`
     classes: tuple[Any, ...] | None = None  # labels in the order of the outputs
     truth: Floats | Codes | None = None  # (n_rows,), class indices for a classifier, else numbers
-    predicted: bool = True  # false where the "predictions" are the truth
+    predicted: bool = True  # False if the values are the outcome itself
 
     def take(self, rows: Codes) -> Predictions:
-        """The predictions for some rows, in a given order."""
+        """Predictions of some rows, in the order of `rows`."""
         truth = None if self.truth is None else self.truth[rows]
         return Predictions(
             self.values[rows],
@@ -44,12 +44,12 @@ class Predictions:
 
     @cached_property
     def predicted_class(self) -> Codes:
-        """The class that each row is given: the likeliest one."""
+        """The most probable class of each row, shape (n_rows,)."""
         return self.class_scores.argmax(1)
 
     @cached_property
     def class_scores(self) -> Floats:
-        """One score a class; for a single score of two classes, its opposite comes first."""
+        """Scores (n_rows, n_classes); a single score of two classes gets its complement as first column."""
         if self.values.shape[1] > 1:
             return self.values
         score = self.values[:, 0]
@@ -61,7 +61,7 @@ class Predictions:
 
 
 def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
-    """Predictions of a model, next to the truth where it is known."""
+    """Predictions of a model, with the ground truth if y is known."""
     names = list(predictor.names(outputs.shape[1]))
     if names == ["prediction"] and getattr(y, "name", None) not in (None, ""):
         names = [str(y.name)]
@@ -82,7 +82,7 @@ def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
 
 
 def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
-    """Predictions that were recorded elsewhere."""
+    """Predictions that were computed elsewhere."""
     try:
         values = np.asarray(predictions, dtype=float)
     except (TypeError, ValueError):
@@ -96,24 +96,26 @@ def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
             f"{values.shape} with {int((~np.isfinite(values)).sum())} values that are not finite."
         )
     labels = None if y is None else check_one_value_per_row(y, n_rows)
-    found = None if labels is None else tuple(sorted(set(labels.tolist())))
+    known_labels = None if labels is None else tuple(sorted(set(labels.tolist())))
     between = bool((matrix >= 0.0).all() and (matrix <= 1.0).all())
     n_classes = matrix.shape[1] if matrix.shape[1] > 1 else 2
-    classifies = found is not None and between and len(found) == n_classes
+    classifies = known_labels is not None and between and len(known_labels) == n_classes
     names = tuple(column_names(predictions)) if is_frame(predictions) else None
     if classifies:
-        assert found is not None
+        assert known_labels is not None
         assert labels is not None
-        names = names or tuple(str(label) for label in (found if matrix.shape[1] > 1 else found[1:]))
-        truth = _codes(labels, found, n_classes)
-        return Predictions(matrix, names, "classification", _is_distribution(matrix), found, truth)
+        names = names or tuple(
+            str(label) for label in (known_labels if matrix.shape[1] > 1 else known_labels[1:])
+        )
+        truth = _codes(labels, known_labels, n_classes)
+        return Predictions(matrix, names, "classification", _is_distribution(matrix), known_labels, truth)
     names = names or Predictor(lambda X: X).names(matrix.shape[1])
     task: Any = "regression" if labels is not None and matrix.shape[1] == 1 else None
     return Predictions(matrix, names, task, truth=_numbers(labels) if task else None)
 
 
 def from_outcome(y: Any, n_rows: int) -> Predictions:
-    """The outcome itself in the place of predictions: its average, or each label's share."""
+    """The outcome itself instead of predictions: numbers, or one indicator per label."""
     values = check_one_value_per_row(y, n_rows)
     if values.dtype == object:
         values = pd.Series(values).infer_objects().to_numpy()
@@ -127,7 +129,7 @@ def from_outcome(y: Any, n_rows: int) -> Predictions:
 
 
 def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
-    """Check y, shape (n_rows,)."""
+    """Ground truth as an array (n_rows,), without missing values."""
     values = np.asarray(y)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -140,7 +142,7 @@ def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
 
 
 def _check_scores(predictor: Predictor, labels: Floats) -> None:
-    """Labels can stand for scores of the second class only where 0.5 or 0 lies between the two."""
+    """Refuse predicted labels other than 0 and 1 or -1 and 1, which cannot be used as scores."""
     if not any(np.isin(labels, pair).all() for pair in ((0.0, 1.0), (-1.0, 1.0))):
         raise DataError(
             f"The model {predictor.name} is asked for labels, which cannot be compared with y unless they "

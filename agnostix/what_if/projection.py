@@ -1,7 +1,7 @@
 """Entropic projection: the weights closest to the base weights that meet several moment constraints.
 
-The primal problem (weights w >= 0 closest to the base weights b in Kullback-Leibler divergence with ``w
-@ phi == target``) has the dual ``min_xi log(sum_i b_i exp(xi @ (phi_i - target)))``: convex, with as
+The primal problem (weights w >= 0 closest to the base weights b in Kullback-Leibler divergence with
+``w @ phi == target``) has the dual ``min_xi log(sum_i b_i exp(xi @ (phi_i - target)))``: convex, with as
 many variables as there are constraints, its gradient the gap between reached and target moments. It is
 solved by Newton's method (`project`). Where moments may lie in ranges, an active-set method finds which
 ends bind, and a conic solver where that cycles (`project_ranges`). Linear programs tell whether a target
@@ -23,7 +23,7 @@ from agnostix.what_if.tilting import EDGE
 
 _MAX_ITER = 200
 _WIDE = 15.0
-"""Spread of log-weights over the rows from which the target may lie on the hull's boundary."""
+"""Range of log-weights from which the target may be on the boundary of the hull."""
 _MAX_ROUNDS = 25
 _SLACK = 1e-9
 _OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
@@ -31,17 +31,17 @@ _OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance":
 
 @dataclass(frozen=True)
 class Projection:
-    """The weights that reach the target."""
+    """Weights that meet the constraints, or the proof that none do."""
 
     status: Literal["ok", "boundary", "infeasible"]
     weights: Floats  # (n_rows,), summing to 1; zeros where the target is infeasible
-    xi: Floats  # (n_constraints,), multipliers of the standardized statistics
-    gap: float  # largest difference between reached and stated average, in standard deviations
-    n_iter: int  # newton steps
+    xi: Floats  # (n_constraints,), multipliers; if infeasible, a direction that separates target and rows
+    gap: float  # largest difference between reached and target moment, in standard deviations
+    n_iter: int  # Newton steps
 
 
 def project(phi: Floats, target: Floats, base: Floats, start: Floats | None = None) -> Projection:
-    """Reweight the rows so that every statistic has its target as mean."""
+    """Weights (n_rows,) under which the means of phi (n_rows, n_constraints) are the targets."""
     centered = phi - target
     low, high = centered.min(0), centered.max(0)
     side = np.where(high < -EDGE, 1.0, np.where(low > EDGE, -1.0, 0.0))
@@ -129,7 +129,7 @@ def _line_search(
 
 
 def _damped(centered: Floats, base: Floats, xi: Floats, state: _State) -> tuple[Floats, _State] | None:
-    """A step of Levenberg and Marquardt, for where one row has all weight and the dual no curvature."""
+    """A Levenberg-Marquardt step, for when one row has all the weight and the dual no curvature."""
     if np.abs(state.gradient).max() <= 1e-12:
         return None
     damping = np.linalg.norm(state.gradient) / (1.0 + np.linalg.norm(xi))
@@ -153,7 +153,7 @@ def _solve(hessian: Floats, right: Floats) -> Floats:
 
 
 def _basis(centered: Floats, base: Floats) -> Floats | None:
-    """Columns spanning the statistics that move freely, or None where the others contradict the target."""
+    """Basis of linearly independent statistics, or None if the dependent ones contradict the targets."""
     k = centered.shape[1]
     mean = base @ centered
     scatter = (centered - mean) * np.sqrt(base)[:, None]
@@ -171,7 +171,7 @@ def _basis(centered: Floats, base: Floats) -> Floats | None:
 
 
 def _direction_of_contradiction(centered: Floats, base: Floats) -> Floats:
-    """A combination of the statistics that is the same in all rows, and not what the targets make it."""
+    """A combination of the statistics that is constant over the rows but not equal to that of the targets."""
     mean = base @ centered
     scatter = (centered - mean) * np.sqrt(base)[:, None]
     _, values, vectors = np.linalg.svd(scatter, full_matrices=False)
@@ -180,7 +180,7 @@ def _direction_of_contradiction(centered: Floats, base: Floats) -> Floats:
 
 
 def _project_unsettled(centered: Floats, base: Floats, open_: Bools) -> Projection:
-    """Leave out the statistics that have their target in every row."""
+    """Projection without the statistics that equal their target in every row."""
     xi = np.zeros(open_.size)
     if not open_.any():
         return Projection("ok", base, xi, float(np.abs(base @ centered).max()), 0)
@@ -190,7 +190,7 @@ def _project_unsettled(centered: Floats, base: Floats, open_: Bools) -> Projecti
 
 
 def _settle(centered: Floats, base: Floats, direction: Floats, n_iter: int) -> Projection:
-    """Tell a target on the boundary from one outside, given a direction no row goes beyond it."""
+    """Decide between boundary and infeasible, given a direction in which no row exceeds the target."""
     height = centered @ direction
     if height.max() < -EDGE:
         return _infeasible(centered, direction, n_iter)
@@ -198,7 +198,7 @@ def _settle(centered: Floats, base: Floats, direction: Floats, n_iter: int) -> P
 
 
 def _on_face(centered: Floats, base: Floats, face: Bools, direction: Floats | None = None) -> Projection:
-    """Project on the rows of a face; without any, the target is outside."""
+    """Projection on the rows of a face of the hull; infeasible if there are none."""
     inner = None
     if face.any() and not face.all():
         inner = project(centered[face], np.zeros(centered.shape[1]), base[face] / base[face].sum())
@@ -222,7 +222,9 @@ def _infeasible(centered: Floats, direction: Floats, n_iter: int = 0) -> Project
 def project_ranges(
     phi: Floats, low: Floats, high: Floats, base: Floats, *, max_rounds: int = _MAX_ROUNDS
 ) -> tuple[Projection, Floats]:
-    """Reweight the rows so that every average lies in its range."""
+    """Projection with moments in [low, high], and the targets (n_constraints,) that bind (else NaN)."""
+    # Active set: hold what is violated, release what has the wrong sign, until the optimality conditions
+    # hold, which proves it for a convex problem. Where that cycles, a conic solver finds the active set.
     targets = np.where(low == high, low, np.nan)
     seen: set[bytes] = set()
     for _ in range(max_rounds):
@@ -252,7 +254,7 @@ def _project_some(phi: Floats, targets: Floats, base: Floats) -> Projection:
 
 
 def _next(projection: Projection, phi: Floats, low: Floats, high: Floats, targets: Floats) -> Floats | None:
-    """The ends to hold next, or None where the constraints of optimality hold."""
+    """The next active set, or None if the optimality conditions hold."""
     reached = projection.weights @ phi
     free = np.isnan(targets)
     ranged = low < high
@@ -277,18 +279,18 @@ def _by_conic_solver(phi: Floats, low: Floats, high: Floats, base: Floats) -> tu
 
 
 def nearest_in_ranges(phi: Floats, low: Floats, high: Floats, base: Floats) -> Floats | None:
-    """Find the weights closest to the base weights with averages in ranges, shape (n_rows,)."""
+    """Projection (n_rows,) by a conic solver, to its tolerance; None if infeasible."""
     import cvxpy as cp
 
     n = base.size
     ratio = cp.Variable(n, nonneg=True)  # weights over 1/n: numbers near 1 suit the solver
     averages = (phi.T / n) @ ratio
-    stated = low == high
+    fixed = low == high
     constraints = [cp.sum(ratio) == n]
-    if stated.any():
-        constraints.append(averages[stated] == low[stated])
-    if not stated.all():
-        constraints += [averages[~stated] >= low[~stated], averages[~stated] <= high[~stated]]
+    if fixed.any():
+        constraints.append(averages[fixed] == low[fixed])
+    if not fixed.all():
+        constraints += [averages[~fixed] >= low[~fixed], averages[~fixed] <= high[~fixed]]
     problem = cp.Problem(cp.Minimize(cp.sum(cp.rel_entr(ratio, base * n))), constraints)
     problem.solve(solver=cp.CLARABEL)
     if ratio.value is None or problem.status not in ("optimal", "optimal_inaccurate"):
@@ -297,9 +299,9 @@ def nearest_in_ranges(phi: Floats, low: Floats, high: Floats, base: Floats) -> F
 
 
 def separate(centered: Floats) -> Floats | None:
-    """Find a direction in which no row lies beyond the target."""
+    """Unit direction in which no row exceeds the target; None if it is in the relative interior."""
     corners = np.unique(centered, axis=0)
-    found = linprog(
+    program = linprog(
         corners.mean(0),
         A_ub=corners,
         b_ub=np.zeros(len(corners)),
@@ -307,13 +309,13 @@ def separate(centered: Floats) -> Floats | None:
         method="highs",
         options=_OPTIONS,
     )
-    if found.status != 0 or found.fun >= -1e-9:
+    if program.status != 0 or program.fun >= -1e-9:
         return None
-    return found.x / np.linalg.norm(found.x)
+    return program.x / np.linalg.norm(program.x)
 
 
 def reachable_share(phi: Floats, start: Floats, target: Floats) -> float:
-    """How far one can go from a reachable mean towards a target."""
+    """Share of the way from a feasible mean to a target that is feasible, from 0 to 1."""
     corners = np.unique(phi, axis=0)
     n, k = corners.shape
     equations = np.zeros((k + 1, n + 1))
@@ -323,5 +325,5 @@ def reachable_share(phi: Floats, start: Floats, target: Floats) -> float:
     cost = np.zeros(n + 1)
     cost[n] = -1.0
     bounds = [(0.0, None)] * n + [(0.0, 1.0)]
-    found = linprog(cost, A_eq=equations, b_eq=np.r_[start, 1.0], bounds=bounds, method="highs")
-    return float(np.clip(-found.fun, 0.0, 1.0)) if found.status == 0 else 0.0
+    program = linprog(cost, A_eq=equations, b_eq=np.r_[start, 1.0], bounds=bounds, method="highs")
+    return float(np.clip(-program.fun, 0.0, 1.0)) if program.status == 0 else 0.0

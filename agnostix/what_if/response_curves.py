@@ -43,20 +43,20 @@ _TRUSTED = 1e-11
 
 @dataclass(frozen=True)
 class Responses:
-    """What the tilted weights say, one row per target."""
+    """Outcomes and weight diagnostics under tilted weights, one row per target."""
 
-    values: Floats  # (n_targets, n_outcomes)
+    values: Floats  # (n_targets, n_outcomes), weighted means
     std_errors: Floats  # (n_targets, n_outcomes)
-    slopes: Floats  # (n_targets, n_outcomes)
-    change_errors: Floats  # (n_targets, n_outcomes)
-    kl: Floats  # (n_targets,)
-    ess: Floats  # (n_targets,)
-    max_weight: Floats  # (n_targets,)
-    carriers: Floats  # (n_targets,)
+    slopes: Floats  # (n_targets, n_outcomes), derivatives by the standardized target
+    change_errors: Floats  # (n_targets, n_outcomes), of the difference to the base mean
+    kl: Floats  # (n_targets,), divergence in nats
+    ess: Floats  # (n_targets,), effective sample size
+    max_weight: Floats  # (n_targets,), of weights that sum to 1
+    carriers: Floats  # (n_targets,), effective sample size of the rows that gain weight
 
 
 def compute_responses(distinct: DistinctValues, tilts: ExponentialTilts) -> Responses:
-    """Evaluate every outcome at every target."""
+    """All outcomes at all targets; NaN if infeasible."""
     block = max(1, _MAX_CELLS // distinct.points.size)
     starts = range(0, max(tilts.xi.size, 1), block)
     parts = [
@@ -68,7 +68,7 @@ def compute_responses(distinct: DistinctValues, tilts: ExponentialTilts) -> Resp
     return Responses(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Responses)))
 
 
-def _respond(distinct: DistinctValues, targets: Floats, xi: Floats, kl_stated: bool) -> Responses:
+def _respond(distinct: DistinctValues, targets: Floats, xi: Floats, kl_given: bool) -> Responses:
     ratio = density_ratio(distinct.points, xi, distinct.span, distinct.mass)
     distance = distinct.points - targets[:, None]
     moving = np.isfinite(xi)
@@ -80,7 +80,7 @@ def _respond(distinct: DistinctValues, targets: Floats, xi: Floats, kl_stated: b
     inflated = ratio / (1.0 - np.minimum(leverage, MAX_LEVERAGE))
     along = inflated * distance
     std_errors = _delta_errors(distinct, inflated, 0.0, values, slopes, along)
-    if kl_stated:  # the target follows from the rows, so it carries an error of its own
+    if kl_given:  # the target follows from the rows, so it has an error of its own
         with np.errstate(divide="ignore", invalid="ignore"):
             drift = np.where(xi[:, None] != 0.0, (ratio - 1.0) / xi[:, None], 0.0)
         along = along - np.where(moving[:, None], drift, 0.0)
@@ -100,7 +100,7 @@ def _delta_errors(
 ) -> Floats:
     """Root of the sum over rows of ``b^2 (g (y - theta) - slope * along - base y)^2``."""
     # Written as ``b^2 (a y - g theta - slope * along)^2``, a = g - base, it is a polynomial in y, summed
-    # from the sums of each atom; outcomes have base mean 0.
+    # from the sums of each distinct value; outcomes have base mean 0.
     a = g - base
     second = (a * a) @ distinct.second_sq
     cross = (a * g) @ distinct.first_sq * values + (a * along) @ distinct.first_sq * slopes
@@ -130,25 +130,25 @@ def _diagnose(distinct: DistinctValues, ratio: Floats, xi: Floats) -> tuple[Floa
 
 @dataclass(frozen=True)
 class QuantityCurve:
-    """One quantity at all targets of a moment, in the quantity's units."""
+    """One quantity at all targets of a moment, in its units."""
 
-    quantity: Quantity  # what was measured
+    quantity: Quantity
     base: float  # its value at the base weights
     values: Floats  # (n_targets,)
     std_errors: Floats  # (n_targets,)
-    slopes: Floats  # (n_targets,)
-    change_errors: Floats  # (n_targets,)
+    slopes: Floats  # (n_targets,), derivatives by the target in the column's units
+    change_errors: Floats  # (n_targets,), of the difference to the base value
 
 
 @dataclass(frozen=True)
 class ResponseCurve:
-    """What a moment does at each of its targets."""
+    """All quantities along the targets of one moment."""
 
-    moment: MomentStatistic  # what is moved
+    moment: MomentStatistic
     targets: Floats  # (n_targets,), in the column's units
-    kl: Floats  # (n_targets,), divergence, effective rows, largest weight where the mean weight is 1
-    ess: Floats  # (n_targets,), divergence, effective rows, largest weight where the mean weight is 1
-    max_weight: Floats  # (n_targets,), divergence, effective rows, largest weight where the mean weight is 1
+    kl: Floats  # (n_targets,), divergence in nats
+    ess: Floats  # (n_targets,), effective sample size
+    max_weight: Floats  # (n_targets,), if the mean weight is 1
     status: np.ndarray  # (n_targets,), "ok", "thin", "boundary" or "infeasible"
     quantity_curves: tuple[QuantityCurve, ...]
 
@@ -161,17 +161,17 @@ class ResponseCurve:
 
 
 def shift_moment(moment: MomentStatistic, targets: Floats, config: ProjectionConfig) -> ResponseCurve:
-    """Move a moment to stated targets."""
+    """Response curve at targets (n_targets,) in standard deviations from the mean."""
     return measure_curve(moment, solve_targets(moment.distinct, targets), config)
 
 
 def measure_curve(
     moment: MomentStatistic, tilts: ExponentialTilts, config: ProjectionConfig
 ) -> ResponseCurve:
-    """Measure a moment along solved tilts."""
+    """Response curve along solved tilts."""
     tilts, responses = _respond_precisely(moment, tilts)
     sample, statistic = moment.sample, moment.statistic
-    moving = np.abs(tilts.targets) > EDGE  # at the mean no row gains weight, except by rounding
+    moving = np.abs(tilts.targets) > EDGE  # at the mean, rows gain weight by rounding only
     status = classify_support(
         tilts.infeasible,
         tilts.boundary,
@@ -193,7 +193,7 @@ def measure_curve(
 def _respond_precisely(
     moment: MomentStatistic, tilts: ExponentialTilts
 ) -> tuple[ExponentialTilts, Responses]:
-    """Responses on the moment's distinct, or on the rows' own values where nodes are not as good."""
+    """Responses from merged rows, or from single rows where the interpolation is not accurate."""
     untrusted = interpolation_error(moment.distinct, tilts) > _TRUSTED
     untrusted &= ~tilts.infeasible
     if not untrusted.any():
@@ -210,7 +210,7 @@ def _respond_precisely(
 
 
 def _solve_again(exact: DistinctValues, tilts: ExponentialTilts, which: Bools) -> ExponentialTilts:
-    """Some of the same questions, put to the rows' own values."""
+    """The same targets (or divergences), solved on the values of the rows."""
     if tilts.kl is None:
         return solve_targets(exact, tilts.targets[which])
     return solve_kl(exact, tilts.kl[which], np.where(tilts.xi[which] > 0, 1, -1))
@@ -263,8 +263,8 @@ def _measure_smooth(
         psi = sample.restrict(psi)[:, None]
         centered = np.where(np.isfinite(xi), statistic.z - target, 0.0)[:, None]
         influence = Influence.from_weights(centered, weights, sample.base)
-        stated = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
-        drift = None if stated else (weights - sample.base) / xi
+        fixed = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
+        drift = None if fixed else (weights - sample.base) / xi
         error, change_error = influence.errors(psi, psi_base, drift)
         slope = influence.slopes(psi)[0, 0] / statistic.scale if np.isfinite(xi) else np.nan
         parts[:, j] = value, error[0], slope, change_error[0]
@@ -274,7 +274,7 @@ def _measure_smooth(
 def _measure_blocks(
     moment: MomentStatistic, tilts: ExponentialTilts, quantity: BlockQuantity
 ) -> QuantityCurve:
-    """Values, and errors by leaving out blocks of rows and solving again for the same targets."""
+    """Jackknife: each block of rows is left out and the weights are solved again."""
     sample = moment.sample
     base_value = quantity.measure(sample.expand(sample.base))
     values = np.array(
@@ -292,7 +292,7 @@ def _measure_blocks(
 def _without_block(
     moment: MomentStatistic, tilts: ExponentialTilts, quantity: BlockQuantity, kept: np.ndarray
 ) -> Floats:
-    """Values at the same targets, at what was stated (targets or divergences), and at the base weights."""
+    """Values (3, n_targets) at the same targets, at the given targets or divergences, and at base."""
     sample, z = moment.sample, moment.statistic.z[kept]
     base = sample.base[kept] / sample.base[kept].sum()
     mean = base @ z
@@ -306,7 +306,7 @@ def _without_block(
         return quantity.measure(sample.expand(weights))
 
     at_targets = [measured(xi) for xi in solve_targets(distinct, tilts.targets - mean).xi]
-    at_stated = at_targets
+    at_given = at_targets
     if tilts.kl is not None:
-        at_stated = [measured(xi) for xi in solve_kl(distinct, tilts.kl, np.where(tilts.xi > 0, 1, -1)).xi]
-    return np.array([at_targets, at_stated, [measured(0.0)] * tilts.xi.size])
+        at_given = [measured(xi) for xi in solve_kl(distinct, tilts.kl, np.where(tilts.xi > 0, 1, -1)).xi]
+    return np.array([at_targets, at_given, [measured(0.0)] * tilts.xi.size])

@@ -23,41 +23,41 @@ _FEW_LEVELS = 20
 class Statistic:
     """A column's numbers, or the indicator of one of its values, standardized on the base weights."""
 
-    feature: str  # the column
-    level: Any  # the level, None for a number
+    feature: str
+    level: Any  # None for a number
     values: Numbers  # (n_rows,), numbers, or the indicator
-    mean: float  # base mean and standard deviation, in the column's units
-    scale: float  # base mean and standard deviation, in the column's units
+    mean: float  # base mean, in the column's units
+    scale: float  # base standard deviation, 1 if constant
 
     @classmethod
     def from_numbers(cls, feature: str, level: Any, values: Numbers, base: Floats) -> Statistic:
-        """Standardize numbers."""
+        """Numbers (n_rows,) of a column or an outcome."""
         z, mean, scale = standardize(values, base)
-        found = cls(feature, level, values, mean, scale)
-        found.__dict__["z"] = z  # known already
-        return found
+        statistic = cls(feature, level, values, mean, scale)
+        statistic.__dict__["z"] = z  # the cached property, computed already
+        return statistic
 
     @classmethod
     def from_level(cls, feature: str, level: Any, member: Bools, base: Floats) -> Statistic:
-        """Standardize an indicator."""
+        """Indicator of a level from its members (n_rows,)."""
         inside, outside = float(base[member].sum()), float(base[~member].sum())
         mean = inside / (inside + outside)
         return cls(feature, level, member, mean, float(np.sqrt(mean * (1.0 - mean))) or 1.0)
 
     @cached_property
     def z(self) -> Floats:
-        """Standardized values."""
+        """Standardized values (n_rows,)."""
         low, high = self.to_z(0.0), self.to_z(1.0)
         return np.where(self.values, high, low)
 
     @property
     def is_constant(self) -> bool:
-        """Whether all rows have the same value, so that nothing can be moved."""
+        """Whether all rows have the same value, so that the mean cannot be shifted."""
         return bool(self.values.min() == self.values.max())
 
     @property
     def label(self) -> str:
-        """How it is written in a sentence."""
+        """Name in messages: "sex = Female"."""
         return self.feature if self.level is None else f"{self.feature} = {self.level}"
 
     def to_z(self, target: Any) -> Any:
@@ -70,7 +70,8 @@ class Statistic:
 
 
 def standardize(values: Numbers, base: Floats) -> tuple[Floats, float, float]:
-    """Shift and scale to base mean 0 and standard deviation 1, safely for large offsets."""
+    """Standardized values (n_rows,) with base mean 0, the mean and the standard deviation."""
+    # Scaled to [0, 1] first, and centered twice: columns far from 0 or of tiny spread keep their digits.
     origin = float(values.min())
     z = values - origin
     width = float(z.max())
@@ -87,19 +88,19 @@ def standardize(values: Numbers, base: Floats) -> tuple[Floats, float, float]:
 
 @dataclass(frozen=True)
 class Sample:
-    """Some rows of a table, and what is measured on them."""
+    """Some rows of a table with the quantities of interest."""
 
-    table: Table  # all rows
-    rows: Bools | None  # (n_rows,), which ones
-    base: Floats  # (n_here,), base weights of these rows, summing to 1
-    quantities: tuple[Quantity, ...]  # what is measured
+    table: Table
+    rows: Bools | None  # (n_rows,), rows of the table that are in the sample; None for all
+    base: Floats  # (n_here,), their base weights, summing to 1
+    quantities: tuple[Quantity, ...]
     outcomes: Floats  # (n_here, n_means), standardized rows of the quantities that are means
-    centers: Floats  # (n_means,), their base means and standard deviations
-    scales: Floats  # (n_means,), their base means and standard deviations
+    centers: Floats  # (n_means,), their base means
+    scales: Floats  # (n_means,), their base standard deviations
 
     @classmethod
     def from_table(cls, table: Table, quantities: Sequence[Quantity], rows: Bools | None = None) -> Sample:
-        """Choose rows and standardize what is measured on them."""
+        """Sample of the table, or of its `rows`, with standardized outcomes."""
         rows = None if rows is None or rows.all() else rows
         base = table.base if rows is None else table.base[rows] / table.base[rows].sum()
         means = [q for q in quantities if isinstance(q, MeanQuantity)]
@@ -109,7 +110,7 @@ class Sample:
         return cls(table, rows, base, tuple(quantities), outcomes, centers, scales)
 
     def subset(self, rows: Bools) -> Sample:
-        """Fewer rows."""
+        """The sample restricted to `rows` (n_rows,) of the table."""
         if rows.all():
             return self
         return Sample.from_table(self.table, self.quantities, rows if self.rows is None else rows & self.rows)
@@ -128,7 +129,7 @@ class Sample:
         return Statistic.from_level(column.name, level, member, self.base)
 
     def expand(self, weights: Floats) -> Floats:
-        """Weights of these rows as weights of all the table's rows, 0 elsewhere, shape (n_rows,)."""
+        """Weights (n_here,) as weights of all rows of the table, 0 elsewhere, shape (n_rows,)."""
         if self.rows is None:
             return weights
         out = np.zeros(self.table.n_rows)
@@ -136,26 +137,26 @@ class Sample:
         return out
 
     def restrict(self, values: Floats) -> Floats:
-        """One value a row of the table, on these rows, shape (n_here, ...)."""
+        """Values (n_rows, ...) of the table on these rows, shape (n_here, ...)."""
         return values if self.rows is None else values[self.rows]
 
     @property
     def base_ess(self) -> float:
-        """Effective rows of the base weights."""
+        """Effective sample size of the base weights."""
         return float(1.0 / (self.base @ self.base))
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A feature that was left out."""
+    """A feature that is left out, and why."""
 
-    feature: str  # its name
-    group: Any  # in which group
-    reason: str  # why
+    feature: str
+    group: Any  # None without groups
+    reason: str
 
 
 def keep_complete_rows(sample: Sample, features: Sequence[str], missing: Missing) -> Sample:
-    """The rows that have a value of every column named, which must be movable."""
+    """The rows with a value in every column of `features`; raises if one cannot be shifted."""
     there = np.ones(sample.table.n_rows, dtype=bool)
     for feature in features:
         column = sample.column(feature)
@@ -185,7 +186,7 @@ def keep_complete_rows(sample: Sample, features: Sequence[str], missing: Missing
 
 
 def movable(sample: Sample, group: Any) -> tuple[list[str], list[Skipped]]:
-    """The features that a sweep over all of them can move, and why it leaves out the others."""
+    """Features that can be shifted, and the reasons why others cannot."""
     features: list[str] = []
     skipped: list[Skipped] = []
     for name in sample.table.columns:
@@ -199,7 +200,7 @@ def movable(sample: Sample, group: Any) -> tuple[list[str], list[Skipped]]:
 
 
 def iter_groups(sample: Sample, by: str | None) -> Iterator[tuple[Any, Sample]]:
-    """The sample itself, or one for each group."""
+    """The sample itself, or one per value of column `by`."""
     if by is None:
         yield None, sample
         return
@@ -222,7 +223,7 @@ def iter_groups(sample: Sample, by: str | None) -> Iterator[tuple[Any, Sample]]:
 
 
 def find_single_row_groups(sample: Sample, by: str | None) -> list[Skipped]:
-    """The groups of a single row, which cannot be reweighted."""
+    """Groups with a single row, which cannot be reweighted."""
     if by is None:
         return []
     column = sample.table.column(by)

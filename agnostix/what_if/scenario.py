@@ -23,14 +23,13 @@ from agnostix.what_if.sample import Sample, Statistic, keep_complete_rows
 from agnostix.what_if.table import Column
 from agnostix.what_if.tilting import EDGE
 
-_SHIFT_COLUMNS = ["feature", "level", "before", "after", "shift", "std_error", "low", "high", "stated"]
 _MAX_CELLS = 500_000
 
 
 def solve_scenario(
     sample: Sample, constraints: list[MomentConstraint], predictions: Predictions, config: ProjectionConfig
 ) -> Scenario:
-    """Reweight the rows so that all constraints hold, as little as possible."""
+    """The projection on all constraints, with outcomes, shifts and diagnostics."""
     columns = list(dict.fromkeys(c.feature for c in constraints if c.about == "column"))
     sample = keep_complete_rows(sample, columns, config.missing)
     statistics = build_statistics(constraints, sample, predictions)
@@ -84,7 +83,8 @@ def _build_scenario(
 
 
 def off_target(centered: Floats, live: Bools) -> Floats:
-    """Statistics minus their targets, without what does not count."""
+    """Deviations from the target (n_rows, n_constraints), 0 for rows without weight or within rounding."""
+    # On a face of the hull all deviations are rounding errors, on which nothing can be regressed.
     return np.where(live[:, None] & (np.abs(centered) > EDGE), centered, 0.0)
 
 
@@ -191,7 +191,7 @@ def _block_errors(
 def compute_shifts(
     sample: Sample, influence: Influence, stated: set[tuple[str, str]], ess: float, confidence_level: float
 ) -> pd.DataFrame:
-    """Compare all averages and proportions with those of the data."""
+    """Frame of all averages and proportions before and after the reweighting."""
     moments = _iter_statistics(sample)
     block = max(1, _MAX_CELLS // sample.base.size)
     features: list[str] = []
@@ -219,7 +219,7 @@ def compute_shifts(
 
 
 def _iter_statistics(sample: Sample) -> Iterator[tuple[Statistic, Bools | None]]:
-    """Each average and proportion, and which rows have a value, None for all."""
+    """Each average and proportion, and the rows (n_rows,) that have a value, None for all."""
     for name in sample.table.columns:
         column = sample.column(name)
         if column.immovable_reason():
@@ -239,7 +239,7 @@ def _statistic(column: Column, level: Any, there: Bools | None, base: Floats) ->
 
 
 def _shifts_of(part: list[tuple[Statistic, Bools | None]], influence: Influence) -> Floats:
-    """Before, after, shift and its error, one row for each statistic."""
+    """Before, after, shift and its standard error, shape (n_statistics, 4)."""
     z = np.zeros((influence.base.size, len(part)), order="F")
     share, base_share = np.ones((2, len(part)))
     for j, (statistic, there) in enumerate(part):
@@ -248,7 +248,7 @@ def _shifts_of(part: list[tuple[Statistic, Bools | None]], influence: Influence)
         else:
             z[there, j] = statistic.z
             share[j], base_share[j] = influence.weights[there].sum(), influence.base[there].sum()
-    known = np.where(share > 0.0, share, np.nan)  # no row with a value may have kept weight
+    known = np.where(share > 0.0, share, np.nan)  # 0 if no row with a value keeps weight
     shift = influence.weights @ z / known
     psi = z - shift
     for j, (_, there) in enumerate(part):

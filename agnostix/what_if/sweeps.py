@@ -39,13 +39,13 @@ def sweep_curves(
     targets: Targets | None,
     by: str | None,
 ) -> tuple[pd.DataFrame, list[Skipped]]:
-    """Move one feature after the other through its targets."""
+    """Frame of curves: one row per feature or level, target and quantity; and the features left out."""
     rows = _FrameBlocks()
     skipped = find_single_row_groups(sample, by)
     for group, part in iter_groups(sample, by):
         for feature in _features(part, features, targets, by, group, skipped):
             for moment, taus, z in _grids(part, feature, config, (targets or {}).get(feature)):
-                rows.add_course(shift_moment(moment, z, config), group, taus, config)
+                rows.add_curve(shift_moment(moment, z, config), group, taus, config)
     return rows.frame(_CURVE_COLUMNS), skipped
 
 
@@ -57,7 +57,7 @@ def sweep_ranking(
     by: str | None,
     simultaneous: bool,
 ) -> tuple[pd.DataFrame, list[Skipped]]:
-    """Move each moment equally far, both ways, and compare what the quantities do."""
+    """Frame of a ranking: every moment shifted by `kl` nats down and up; and the features left out."""
     skipped: list[Skipped] = []
     both_ways = np.array([-1, 1])
     curves = [
@@ -101,17 +101,17 @@ def _features(
 
 
 def _grids(
-    part: Sample, feature: str, config: ProjectionConfig, wanted: Any
+    part: Sample, feature: str, config: ProjectionConfig, given: Any
 ) -> Iterator[tuple[MomentStatistic, Floats, Floats]]:
-    """Levers with their taus and standardized targets."""
-    if isinstance(wanted, Mapping):
-        for level, shares in wanted.items():
+    """Moments with their positions and standardized targets."""
+    if isinstance(given, Mapping):
+        for level, shares in given.items():
             for moment in iter_moments(part, feature, config.missing, [level]):
                 z = moment.statistic.to_z(_numbers(shares, moment.statistic.label))
                 yield moment, np.full(z.size, np.nan), z
         return
     for moment in iter_moments(part, feature, config.missing):
-        if wanted is None:
+        if given is None:
             taus, z = default_targets(
                 moment.statistic, moment.distinct, moment.sample.base, config.n_targets, config.quantiles
             )
@@ -119,10 +119,10 @@ def _grids(
         elif moment.statistic.level is not None:
             raise ValueError(
                 f"The targets of {feature!r}, a column of labels, must say of which level: "
-                f"{{{feature!r}: {{{moment.statistic.level!r}: [0.2, 0.4]}}}}, got {wanted!r}."
+                f"{{{feature!r}: {{{moment.statistic.level!r}: [0.2, 0.4]}}}}, got {given!r}."
             )
         else:
-            z = moment.statistic.to_z(_numbers(wanted, feature))
+            z = moment.statistic.to_z(_numbers(given, feature))
             yield moment, np.full(z.size, np.nan), z
 
 
@@ -137,13 +137,13 @@ def _numbers(values: Any, label: str) -> Floats:
 
 
 class _FrameBlocks:
-    """Columns that grow block by block."""
+    """Columns of a frame, collected block by block."""
 
     def __init__(self) -> None:
         self._blocks: list[dict[str, Any]] = []
         self._sizes: list[int] = []
 
-    def add_course(self, curve: ResponseCurve, group: Any, taus: Floats, config: ProjectionConfig) -> None:
+    def add_curve(self, curve: ResponseCurve, group: Any, taus: Floats, config: ProjectionConfig) -> None:
         for part in curve.quantity_curves:
             low, high = curve.interval(part, config.confidence_level)
             block = self._shared(curve, group)

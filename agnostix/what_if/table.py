@@ -60,7 +60,7 @@ class Column:
         return np.isnan(self.values) if self.kind == "numeric" else self.values < 0
 
     def immovable_reason(self) -> str | None:
-        """Say why the column's average cannot be moved, if so."""
+        """Why the average of the column cannot be shifted; None if it can."""
         if self.kind == "date":
             return "it holds dates; turn it into a number first, such as days since a day"
         there = self.values[~self.missing]

@@ -1,9 +1,9 @@
 """Exponential tilting along one statistic, for many targets at once.
 
-Among the weights with a given mean of the statistic z, those closest to the base weights in Kullback-
-Leibler divergence are ``base * exp(xi z) / Z(xi)``. The mean grows with xi; the equation is solved on
-the log-odds of its position between the extremes, where it is a straight line for a binary statistic and
-close to one for zero-inflated columns and for targets near the hull.
+Among the weights with a given mean of the statistic z, those closest to the base weights in
+Kullback-Leibler divergence are ``base * exp(xi z) / Z(xi)``. The mean grows with xi; the equation is
+solved on the log-odds of its position between the extremes, where it is a straight line for a binary
+statistic and close to one for zero-inflated columns and for targets near the hull.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from agnostix.exceptions import ConvergenceError
 from agnostix.what_if.distinct_values import N_NODES, DistinctValues
 
 EDGE = 1e-9
-"""Distance from an extreme, in standard deviations, below which a target is on it."""
+"""Distance from an extreme, in standard deviations, below which a target is at the boundary."""
 _MAX_ITER = 200
 _MAX_CELLS = 1_000_000
 _NEAR = 1e-8
-"""Relative gap from which one more step of Newton's reaches rounding error."""
+"""Relative gap from which one more Newton step reaches rounding error."""
 
 
 @dataclass(frozen=True)
 class ExponentialTilts:
-    """Solved targets of one statistic."""
+    """Multipliers of one statistic, ``weights = base * exp(xi z) / Z(xi)``, one per target."""
 
-    targets: Floats  # (n_targets,), means that are reached, in standard deviations from the base mean
-    xi: Floats  # (n_targets,), multipliers
-    kl: Floats | None = None  # (n_targets,)
+    targets: Floats  # (n_targets,), means, in standard deviations from the base mean
+    xi: Floats  # (n_targets,), multipliers; infinite at an extreme, NaN beyond
+    kl: Floats | None = None  # (n_targets,), divergences, if these were given and the means follow
 
     @property
     def infeasible(self) -> Bools:
-        """Targets that no reweighting reaches."""
+        """Whether no weights reach the target, shape (n_targets,)."""
         return np.isnan(self.xi)
 
     @property
     def boundary(self) -> Bools:
-        """Targets that put all weight on the rows at an extreme."""
+        """Whether all weight is on the rows at an extreme, shape (n_targets,)."""
         return np.isinf(self.xi)
 
 
 def solve_targets(distinct: DistinctValues, targets: Floats) -> ExponentialTilts:
-    """Find the multiplier of each target."""
+    """Tilts to targets (n_targets,), in standard deviations from the base mean."""
     targets = np.asarray(targets, dtype=float)
     low, high = distinct.extremes
     above = targets > distinct.mean
@@ -61,7 +61,8 @@ def solve_targets(distinct: DistinctValues, targets: Floats) -> ExponentialTilts
 
 
 def solve_kl(distinct: DistinctValues, kl: Floats, sign: int | Codes) -> ExponentialTilts:
-    """Go stated divergences from the base weights."""
+    """Tilts with divergences kl (n_targets,) from the base weights, down (-1) or up (1)."""
+    # Infinite if even all weight on the extreme is closer, or if nodes cannot resolve it.
     kl = np.atleast_1d(np.asarray(kl, dtype=float))
     sides = _Sides.from_distinct(distinct)
     up = np.broadcast_to(sign, kl.shape) > 0
@@ -77,7 +78,7 @@ def solve_kl(distinct: DistinctValues, kl: Floats, sign: int | Codes) -> Exponen
 
 
 def largest_kl(distinct: DistinctValues, sign: int) -> float:
-    """The divergence of putting all weight on the rows at an extreme."""
+    """Divergence of all weight on the rows at an extreme, in nats; infinite for nodes."""
     on_edge = distinct.mass[np.abs(distinct.points - distinct.extremes[int(sign > 0)]) <= EDGE].sum()
     return float(-np.log(on_edge)) if on_edge > 0 else np.inf
 
@@ -117,7 +118,10 @@ class _Sides:
 
 
 class _Bracket:
-    """Roots of increasing functions: Newton's steps while they settle, halving where they do not."""
+    """Vectorized root finding for increasing functions: Newton steps, else bisection."""
+
+    # scipy.optimize.elementwise.find_root uses no derivative: for six columns at 41 targets it took six
+    # times as long, and reached the targets to 2e-9 standard deviations instead of 1e-13.
 
     def __init__(self, start: Floats) -> None:
         self.x = start
@@ -126,7 +130,7 @@ class _Bracket:
         self.open = np.arange(start.size)
 
     def advance(self, too_far: Bools, step: Floats, done: Bools) -> None:
-        """Take one step of every open root, the last one of those done: it squares what is left."""
+        """One step of every open root; the last one for those that are done, as it squares the error."""
         o = self.open
         x = self.x[o]
         low = self._low[o] = np.where(too_far, self._low[o], x)
@@ -146,7 +150,7 @@ class _Bracket:
         self.open = o[~(done | (stride <= 4e-16 * x))]
 
     def result(self, are_nodes: bool, what: str) -> Floats:
-        """The roots after the last step; an open one is beyond the nodes, and left to the rows."""
+        """The roots; on nodes, those still open become infinite and are solved on the rows later."""
         if self.open.size and not are_nodes:
             raise ConvergenceError(f"{self.open.size} {what} were not reached in {_MAX_ITER} steps.")
         self.x[self.open] = np.inf
@@ -154,9 +158,9 @@ class _Bracket:
 
 
 def _solve_room(sides: _Sides, side: Codes, room: Floats) -> Floats:
-    """Multipliers at which the mean distance to the extreme is `room`, on the log-odds of its place."""
+    """Multipliers with mean distance `room` to the extreme, solved on the log-odds of the position."""
     span = sides.span
-    wanted = np.log(span - room) - np.log(room)
+    log_odds = np.log(span - room) - np.log(room)
     enough = _NEAR * np.minimum(1.0, np.minimum(room, span - room))
     roots = _Bracket(np.zeros(room.size))
     for _ in range(_MAX_ITER):
@@ -167,7 +171,7 @@ def _solve_room(sides: _Sides, side: Codes, room: Floats) -> Floats:
         gap = room[o] - mean
         rest = span - mean
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            step = (wanted[o] - np.log(rest / mean)) * mean * rest / (span * variance)
+            step = (log_odds[o] - np.log(rest / mean)) * mean * rest / (span * variance)
         roots.advance(gap > 0, step, np.abs(gap) <= enough[o])
     return roots.result(sides.are_nodes, "targets")
 
@@ -188,7 +192,7 @@ def _solve_kl(sides: _Sides, side: Codes, kl: Floats) -> Floats:
 
 
 def interpolation_error(distinct: DistinctValues, tilts: ExponentialTilts) -> Floats:
-    """Bound the relative error of sums over nodes in the place of rows, shape (n_targets,)."""
+    """Bound on the relative error of sums over nodes instead of rows, shape (n_targets,)."""
     if distinct.bin_widths is None:
         return np.zeros(tilts.xi.size)
     mass = np.abs(distinct.mass)
@@ -201,7 +205,8 @@ def interpolation_error(distinct: DistinctValues, tilts: ExponentialTilts) -> Fl
 
 
 def density_ratio(z: Floats, xi: Floats, extremes: tuple[float, float], mass: Floats) -> Floats:
-    """Tilted over base weight, for each multiplier and point, shape (n_targets, n_points)."""
+    """Tilted over base weight, shape (n_targets, n_points)."""
+    # The exponent is relative to the extreme, so that it never overflows.
     low, high = extremes
     finite = np.where(np.isfinite(xi), xi, 0.0)
     exponent = np.where(finite > 0, high, low)[:, None] - z
