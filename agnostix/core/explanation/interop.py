@@ -54,7 +54,8 @@ def _as_shap(array: Floats | None, drops: bool) -> Floats | None:
 def _data_for_shap(explanation: Explanation) -> tuple[Any, Any]:
     """The features' values as numbers, and as text where some are no numbers."""
     if "feature" not in explanation.dims:
-        return explanation.data, None
+        data = explanation.data
+        return (data.copy() if isinstance(data, np.ndarray) else data), None
     columns = data_columns(explanation)
     own = [columns.get(name) for name in explanation.feature_names]
     if all(column is None for column in own):

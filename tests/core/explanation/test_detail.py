@@ -110,6 +110,24 @@ def test_detail_is_read_only_and_an_array_to_numpy() -> None:
         (lambda: Detail(np.zeros(2), ("row",), "feature"), "points_to='feature' needs whole numbers"),
         (lambda: made(x=np.zeros(2)), "extras['x'] is an array of shape (2,), whose axes have no names"),
         (lambda: made(x=Detail(np.zeros(3), ("row",))), "extras['x'] must have 2 entries along 'row'"),
+        (
+            lambda: made(x=Detail(np.zeros((3, 3)), ("free", "row"))),
+            "extras['x'] must have 2 entries along 'row'",
+        ),
+        (
+            lambda: made(x=Detail(np.zeros((2, 3)), ("row", "row"))),
+            "extras['x'] must have 2 entries along 'row'",
+        ),
+        (
+            lambda: made(x=Detail(np.array([0, 4]), ("y",), "feature")),
+            "points to feature 4, and there are 4, counted from 0",
+        ),
+        (
+            lambda: made(x=Detail(np.array([-2, 0]), ("y",), "row")),
+            "points to row -2, and there are 2, counted from 0",
+        ),
+        (lambda: Detail(np.zeros(3), ("row",)).take("row", [-1]), "places must be whole numbers from 0 up"),
+        (lambda: Detail(np.zeros(2), ("row",)).take("row", [True, False]), "places must be whole numbers"),
     ],
 )
 def test_detail_that_does_not_fit_is_refused(make: Any, message: str) -> None:

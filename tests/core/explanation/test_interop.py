@@ -188,6 +188,19 @@ def test_pictures_keep_their_points(shap):
     assert exp.to_shap(output="b").shape == (2, 4, 6)
 
 
+def test_data_without_features_are_copied(shap):
+    exp = Explanation(
+        values=np.zeros((2, 3, 4)),
+        dims=("row", "y", "x"),
+        data=np.ones((2, 3, 4)),
+        quantity="effect",
+        method="m",
+    )
+    converted = exp.to_shap()
+    converted.data[0, 0, 0] = 5.0
+    assert exp.data[0, 0, 0] == 1.0
+
+
 def test_without_shap_the_message_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "shap", None)
     with pytest.raises(ImportError, match=r"to_shap needs the package shap.*pip install shap"):

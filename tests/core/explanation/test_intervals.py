@@ -80,6 +80,14 @@ def test_exact_values_are_their_interval_and_unknown_errors_have_none() -> None:
         np.testing.assert_array_equal(end, alone.values)
 
 
+@pytest.mark.parametrize("dof", [np.nan, -np.inf, -1.0, 0.0])
+def test_interval_without_valid_degrees_of_freedom_is_unknown(dof: float) -> None:
+    exp = made(degrees_of_freedom=Detail(np.array([dof, 3.0]), ("feature",)))
+    for end in exp.interval():
+        assert np.isnan(end[:, 0]).all()
+        assert np.isfinite(end[:, 1]).all()
+
+
 def test_interval_survives_selection_and_storage(tmp_path: Path) -> None:
     exp = made(
         degrees_of_freedom=Detail(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, np.inf]]), ("row", "output")),
@@ -108,8 +116,8 @@ def test_aggregation_recomputes_degrees_of_freedom() -> None:
     assert set(made(**kinds).aggregate(how="max_abs").extras) == {"aggregate"}
 
 
-@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan])
-def test_level_outside_0_and_1_is_refused(level: float) -> None:
+@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan, "0.95", None])
+def test_level_outside_0_and_1_is_refused(level: Any) -> None:
     for errors in (0.5, None):
         with pytest.raises(ValueError, match="level must be between 0 and 1, got"):
             made(errors).interval(level)
@@ -121,6 +129,7 @@ def test_level_outside_0_and_1_is_refused(level: float) -> None:
         ({"degrees_of_freedom": 5.0}, "extras['degrees_of_freedom'] must be a Detail"),
         ({"degrees_of_freedom": Detail(np.zeros(2), ("block",))}, "dims among those of values"),
         ({"interval_kind": Detail(np.zeros((3, 3)), ("row", "row"))}, "got ('row', 'row')"),
+        ({"degrees_of_freedom": Detail(np.array(["5", "7"]), ("feature",))}, "must hold numbers; got <U1"),
     ],
 )
 def test_details_that_cannot_be_matched_are_refused(extras: dict, message: str) -> None:

@@ -312,6 +312,13 @@ def test_what_needs_pickle_is_refused_and_nothing_is_left(data, message, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("field", ["row_names", "extras"])
+def test_refusal_names_the_field_to_replace(field, tmp_path):
+    value = (frozenset(),) if field == "row_names" else {"x": Detail(np.array([Thing()]), ("free",))}
+    with pytest.raises(TypeError, match=rf"^{field}.*replace\(explanation, {field}=\.\.\.\)"):
+        made(1, **{field: value}).save(tmp_path / "exp.npz")
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path):
     exp = made(1)
     exp.save(tmp_path / "exp.npz")
