@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
 
-from tests.reference.entropic import effective_rows
+from tests.reference.what_if import effective_rows
 from tests.what_if.doubles import chance, fit_projection, people, select_rows, truth
 
 X = people()

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from agnostix.what_if.distinct_values import MAX_EXACT, N_NODES, collapse, collapse_levels
-from tests.reference.entropic import standardise
+from tests.reference.what_if import standardize
 
 PER_OUTCOME = ("first", "first_sq", "second_sq")
 
 
 def tied(seed=0, n=300):
     rng = np.random.default_rng(seed)
-    z, base = standardise(rng.integers(-2, 4, n).astype(float), rng.uniform(0.1, 2.0, n))
+    z, base = standardize(rng.integers(-2, 4, n).astype(float), rng.uniform(0.1, 2.0, n))
     return z, base, rng.normal(size=(n, 2))
 
 
@@ -47,7 +47,7 @@ def test_collapse_levels_matches_indicator_of_each_level(weighted):
     base = rng.uniform(0.1, 2.0, 200) if weighted else np.ones(200)
     base /= base.sum()
     outcomes = rng.normal(size=(200, 2))
-    indicators = {j: standardise(codes == j, base)[0] for j in (3, 0, 2)}
+    indicators = {j: standardize(codes == j, base)[0] for j in (3, 0, 2)}
     points = {j: np.array([z.min(), z.max()]) for j, z in indicators.items()}
     levels = collapse_levels(codes, points, base, outcomes)
     for z, found in zip(indicators.values(), levels, strict=True):

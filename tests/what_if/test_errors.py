@@ -7,8 +7,14 @@ from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
 from agnostix import EntropicProjection
 from agnostix.what_if.errors import jackknife
 from agnostix.what_if.metrics import quantities_for
-from tests.reference.entropic import delta_method, divergence, standardise, tilted
-from tests.reference.what_if import errors_by_rows, influence_by_difference
+from tests.reference.what_if import (
+    delta_method,
+    divergence,
+    errors_by_rows,
+    influence_by_difference,
+    standardize,
+    tilted,
+)
 from tests.what_if.doubles import chance, fit_projection, people, select_rows, truth
 
 X = people()
@@ -20,7 +26,7 @@ WEIGHT = np.random.default_rng(3).uniform(0.2, 3.0, N)
 @pytest.mark.parametrize("target", [35.0, 45.0, 55.0])
 def test_curve_std_errors_match_delta_method_by_rows(target):
     row = fit_projection(X).explain(targets={"age": [target]}).frame.iloc[0]
-    z, base = standardise(X["age"])
+    z, base = standardize(X["age"])
     weights = fit_projection(X).what_if({"age": target}).weights / N
     at = (target - X["age"].mean()) / X["age"].std(ddof=0)
     value, slope, error, _ = delta_method(chance(X), z, at, weights, base)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from agnostix.what_if import projection as hull
-from tests.reference import entropic as reference
+from tests.reference import what_if as reference
 
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 

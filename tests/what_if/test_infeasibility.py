@@ -5,7 +5,7 @@ import pytest
 
 from agnostix import InfeasibleTargetError
 from tests.messages import assert_states
-from tests.reference.entropic import is_member, reachable_share
+from tests.reference.what_if import is_member, reachable_share
 from tests.what_if.doubles import chance, fit_projection, people, truth
 
 X = people()

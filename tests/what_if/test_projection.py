@@ -4,14 +4,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agnostix.what_if.projection import project
-from tests.reference.entropic import (
+from tests.reference.what_if import (
     distance_from_tilt,
     divergence,
     hull_slack,
     is_member,
     project_by_cone,
     slope_by_difference,
-    standardise,
+    standardize,
     tilted,
 )
 
@@ -19,7 +19,7 @@ from tests.reference.entropic import (
 def cloud(k=3, n=150, seed=0, weighted=True):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, k)) @ (np.eye(k) + 0.4)
-    return standardise(x, rng.uniform(0.5, 1.5, n) if weighted else None)
+    return standardize(x, rng.uniform(0.5, 1.5, n) if weighted else None)
 
 
 def grid(values, k):
@@ -106,7 +106,7 @@ def test_project_does_not_modify_start():
 def test_project_heavy_tails_and_many_zeros():
     rng = np.random.default_rng(3)
     gain = np.where(rng.random(2_000) < 0.92, 0.0, rng.lognormal(8.0, 1.2, 2_000)).clip(0, 99_999)
-    phi, base = standardise(np.c_[gain, rng.normal(size=2_000) + (gain > 0)])
+    phi, base = standardize(np.c_[gain, rng.normal(size=2_000) + (gain > 0)])
     for target in ([0.5, -0.5], [3.0, 1.0], [-0.14, 0.4], [8.0, 0.5]):
         assert_reaches(project(phi, np.array(target), base), phi, target)
 
@@ -116,7 +116,7 @@ def test_project_reaches_targets_many_deviations_away():
     for seed in range(300):
         rng = np.random.default_rng(seed)
         n, k = rng.integers(6, 30), rng.integers(1, 5)
-        phi, base = standardise(rng.lognormal(0.0, 2.0, (n, k)), rng.dirichlet(np.ones(n)) + 1e-6)
+        phi, base = standardize(rng.lognormal(0.0, 2.0, (n, k)), rng.dirichlet(np.ones(n)) + 1e-6)
         target = rng.dirichlet(np.full(n, 0.02)) @ phi
         slack = hull_slack(phi, target)
         if slack is not None and slack > 1e-6:
@@ -127,7 +127,7 @@ def test_project_reaches_targets_many_deviations_away():
 
 def test_project_one_outlying_row():
     x = np.array([0.0, 1.0, 2.0, 3.0, 100.0, 90.0])
-    phi, base = standardise(np.c_[x, x[::-1] ** 2], [0.3, 0.3, 0.3, 0.0998, 0.0001, 0.0001])
+    phi, base = standardize(np.c_[x, x[::-1] ** 2], [0.3, 0.3, 0.3, 0.0998, 0.0001, 0.0001])
     target = np.array([0.05, 0.05, 0.05, 0.05, 0.5, 0.3]) @ phi
     assert_reaches(project(phi, target, base), phi, target)
 
@@ -135,7 +135,7 @@ def test_project_one_outlying_row():
 @pytest.mark.parametrize("room", [1e-1, 1e-3, 1e-5, 1e-7])
 def test_project_target_just_inside_slanted_side(room):
     triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    phi, base = standardise(triangle, [0.5, 0.3, 0.2])
+    phi, base = standardize(triangle, [0.5, 0.3, 0.2])
     weights = np.array([room, 0.6 - room, 0.4])
     found = project(phi, weights @ phi, base)
     assert_reaches(found, phi, weights @ phi)
@@ -163,7 +163,7 @@ def test_project_linear_combination_adds_no_constraint():
 
 def test_project_proportions_of_all_levels():
     codes = np.repeat([0, 1, 2], [50, 30, 20])
-    phi, base = standardise(codes[:, None] == np.arange(3))
+    phi, base = standardize(codes[:, None] == np.arange(3))
     shares = np.array([0.2, 0.5, 0.3])
     p0 = np.array([0.5, 0.3, 0.2])
     found = project(phi, (shares - p0) / np.sqrt(p0 * (1 - p0)), base)
@@ -225,7 +225,7 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_project_target_on_face_is_boundary(name):
-    phi, base = standardise(TABLES[name])
+    phi, base = standardize(TABLES[name])
     rng = np.random.default_rng(0)
     for _ in range(25):
         height = phi @ rng.integers(-2, 3, phi.shape[1])
@@ -240,7 +240,7 @@ def test_project_target_on_face_is_boundary(name):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_project_status_with_ties_matches_linear_program(name):
-    phi, base = standardise(TABLES[name])
+    phi, base = standardize(TABLES[name])
     rng = np.random.default_rng(1)
     seen = set()
     for j in range(60):
@@ -259,7 +259,7 @@ def test_project_status_with_ties_matches_linear_program(name):
 
 def test_project_target_at_vertex_weights_only_its_rows():
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    phi, base = standardise(corners, [0.1, 0.2, 0.3, 0.4])
+    phi, base = standardize(corners, [0.1, 0.2, 0.3, 0.4])
     found = project(phi, phi[0], base)
     assert_reaches(found, phi, phi[0], status="boundary")
     np.testing.assert_allclose(found.weights, [0.2, 0.0, 0.0, 0.8], atol=1e-9)
@@ -267,7 +267,7 @@ def test_project_target_at_vertex_weights_only_its_rows():
 
 def test_project_target_on_face_keeps_base_proportions():
     square = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    phi, base = standardise(square, [0.1, 0.2, 0.3, 0.2, 0.2])
+    phi, base = standardize(square, [0.1, 0.2, 0.3, 0.2, 0.2])
     target = 0.4 * phi[0] + 0.6 * phi[2]
     found = project(phi, target, base)
     assert_reaches(found, phi, target, status="boundary")
@@ -278,7 +278,7 @@ def test_project_target_on_face_keeps_base_proportions():
 def test_project_target_beyond_end_of_face_is_infeasible(beyond):
     turned = grid(3, 2) @ np.array([[1.0, 0.4], [-0.7, 1.0]])
     for x in (grid(3, 2), turned):
-        phi, base = standardise(x)
+        phi, base = standardize(x)
         target = phi[2] + beyond * (phi[2] - phi[0])
         assert_certified(project(phi, target, base), phi, target)
 
@@ -287,14 +287,14 @@ def test_project_target_beyond_end_of_face_is_infeasible(beyond):
 def test_project_boundary_with_one_row_off_slanted_face(n):
     u = np.random.default_rng(0).normal(size=n)
     x = np.r_[np.c_[u, -u], [[-3.0, -3.0]]]
-    phi, base = standardise(x[-300:]) if n < 300 else _standardised(x)
+    phi, base = standardize(x[-300:]) if n < 300 else _standardized(x)
     face = phi[-2] * 0.5 + phi[-3] * 0.5
     found = project(phi, face, base)
     assert_reaches(found, phi, face, status="boundary")
     assert found.weights[-1] == 0.0
 
 
-def _standardised(x):
+def _standardized(x):
     return (x - x.mean(0)) / x.std(0), np.full(len(x), 1.0 / len(x))
 
 
@@ -327,7 +327,7 @@ def test_project_integer_table_never_misses_target(seed):
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 4, (12, 2)).astype(float)
     x[:2] = [[0, 0], [3, 1]]
-    phi, base = standardise(x)
+    phi, base = standardize(x)
     target = (rng.dirichlet(np.ones(12)) * 1.6 - 0.05) @ phi
     found = project(phi, target, base)
     if found.status == "infeasible":

@@ -7,13 +7,13 @@ from agnostix.what_if import response_curves
 from agnostix.what_if.distinct_values import collapse
 from agnostix.what_if.response_curves import Responses, compute_responses
 from agnostix.what_if.tilting import density_ratio, interpolation_error, solve_targets
-from tests.reference.entropic import (
+from tests.reference.what_if import (
     delta_method,
     divergence,
     effective_gainers,
     effective_rows,
     slope_by_difference,
-    standardise,
+    standardize,
     tilted,
 )
 
@@ -29,7 +29,7 @@ def table(kind="normal", n=250, seed=0, weighted=True):
         "lognormal": rng.lognormal(size=n),
         "uniform": rng.uniform(size=n),
     }[kind]
-    z, base = standardise(x, rng.uniform(0.2, 1.8, n) if weighted else None)
+    z, base = standardize(x, rng.uniform(0.2, 1.8, n) if weighted else None)
     outcomes = np.c_[np.sin(z) + rng.normal(size=n), z + z * z, rng.random(n) < 0.3]
     return z, base, outcomes - base @ outcomes
 

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from agnostix.what_if.projection import project_ranges
-from tests.reference.entropic import (
+from tests.reference.what_if import (
     distance_from_tilt,
     divergence,
     effective_rows,
     project_by_cone,
-    standardise,
+    standardize,
 )
 from tests.what_if.doubles import chance, fit_projection, people
 
@@ -90,7 +90,7 @@ def test_what_if_weights_ignore_column_units(scale, offset):
 def test_what_if_weights_match_cone_program(question, weight):
     scenario = fit_projection(X, weight=weight).what_if(question)
     columns = [(statistic(f, level), low, high) for f, level, low, high in stated(question)]
-    phi, base = standardise(np.column_stack([c[0] for c in columns]), weight)
+    phi, base = standardize(np.column_stack([c[0] for c in columns]), weight)
     raw = np.column_stack([c[0] for c in columns])
     mean, deviation = base @ raw, np.sqrt(base @ (raw - base @ raw) ** 2)
     low, high = ((np.array([c[i] for c in columns]) - mean) / deviation for i in (1, 2))

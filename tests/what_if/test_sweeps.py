@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from agnostix import EntropicProjection, as_predictor
-from tests.reference.entropic import slope_by_difference
+from tests.reference.what_if import slope_by_difference
 from tests.what_if.doubles import chance, fit_projection, people, select_rows, truth
 
 X = people()

@@ -6,7 +6,7 @@ from agnostix.exceptions import DataError
 from agnostix.what_if.sample import standardize
 from agnostix.what_if.table import Column, Table
 from tests.messages import refuses
-from tests.reference import entropic
+from tests.reference import what_if
 from tests.what_if.doubles import people
 
 X = people(40)
@@ -119,17 +119,17 @@ def test_column_missing_of_numbers_and_labels():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scale", [1e-150, 1e-5, 1.0, 1e150])
-def test_standardise_has_mean_0_and_deviation_1(scale, weighted):
+def test_standardize_has_mean_0_and_deviation_1(scale, weighted):
     rng = np.random.default_rng(0)
     values = scale * rng.normal(3.0, 2.0, 200)
     weight = rng.random(200) if weighted else np.ones(200)
     z, mean, deviation = standardize(values, weight / weight.sum())
-    expected, base = entropic.standardise(values / scale, weight)
+    expected, base = what_if.standardize(values / scale, weight)
     np.testing.assert_allclose(z, expected, rtol=1e-10, atol=1e-12)
     assert base @ z == pytest.approx(0.0, abs=1e-15)
     np.testing.assert_allclose(mean + deviation * z, values, rtol=1e-12)
 
 
-def test_standardise_constant_is_zeros():
+def test_standardize_constant_is_zeros():
     z, mean, deviation = standardize(np.full(4, 7.0), np.full(4, 0.25))
     assert (z.tolist(), mean, deviation) == ([0.0] * 4, 7.0, 1.0)

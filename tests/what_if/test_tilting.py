@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from agnostix.what_if.distinct_values import collapse, collapse_levels
 from agnostix.what_if.response_curves import compute_responses
 from agnostix.what_if.tilting import interpolation_error, solve_kl, solve_targets
-from tests.reference.entropic import divergence, effective_rows, project_by_cone, standardise, tilted
+from tests.reference.what_if import divergence, effective_rows, project_by_cone, standardize, tilted
 
 
 def capital_gain(rng, n=1_000):
@@ -32,7 +32,7 @@ def distinct_of(z, base, **options):
 @pytest.fixture(params=COLUMNS)
 def column(request):
     rng = np.random.default_rng(7)
-    return standardise(COLUMNS[request.param](rng), rng.uniform(0.5, 1.5, 200))
+    return standardize(COLUMNS[request.param](rng), rng.uniform(0.5, 1.5, 200))
 
 
 @pytest.mark.parametrize("place", [0.1, 0.3, 0.5])
@@ -64,7 +64,7 @@ HEAVY = {
 
 @pytest.mark.parametrize("name", HEAVY)
 def test_solve_targets_heavy_tails(name):
-    z, base = standardise(HEAVY[name]())
+    z, base = standardize(HEAVY[name]())
     targets = np.linspace(z.min(), z.max(), 502)[1:-1]
     tilts = solve_targets(distinct_of(z, base), targets)
     exponent = np.outer(tilts.xi, z)
@@ -73,7 +73,7 @@ def test_solve_targets_heavy_tails(name):
 
 
 def test_solve_targets_four_values_far_apart():
-    z, base = standardise([0.0, 6.0, 17.0, 50.0], [0.98, 0.01999, 1e-6, 1e-5])
+    z, base = standardize([0.0, 6.0, 17.0, 50.0], [0.98, 0.01999, 1e-6, 1e-5])
     targets = np.linspace(z.min(), z.max(), 4_002)[1:-1]
     tilts = solve_targets(distinct_of(z, base), targets)
     weights = base * np.exp(np.outer(tilts.xi, z - z.max()))
@@ -81,14 +81,14 @@ def test_solve_targets_four_values_far_apart():
 
 
 def test_solve_kl_one_outlier_without_warning():
-    z, base = standardise([-4_000.0, -0.02, 0.0, 0.01, 0.4], [6e-8, 0.2, 0.5, 0.29, 0.01])
+    z, base = standardize([-4_000.0, -0.02, 0.0, 0.01, 0.4], [6e-8, 0.2, 0.5, 0.29, 0.01])
     wanted = np.array([1e-6, 0.01, 0.1, 1.0, 3.0, 10.0])
     tilts = solve_kl(distinct_of(z, base), wanted, -1)
     np.testing.assert_allclose([divergence(tilted(z, base, xi), base) for xi in tilts.xi], wanted, rtol=1e-7)
 
 
 def test_solve_targets_relative_accuracy_near_extreme():
-    z, base = standardise(capital_gain(np.random.default_rng(0)))
+    z, base = standardize(capital_gain(np.random.default_rng(0)))
     room = 10.0 ** -np.arange(1, 9)
     tilts = solve_targets(distinct_of(z, base), z.max() - room)
     reached = [tilted(z, base, xi) @ (z.max() - z) for xi in tilts.xi]
@@ -96,7 +96,7 @@ def test_solve_targets_relative_accuracy_near_extreme():
 
 
 def test_solve_targets_few_effective_rows():
-    z, base = standardise(np.random.default_rng(1).normal(size=500))
+    z, base = standardize(np.random.default_rng(1).normal(size=500))
     target = np.sort(z)[-4:].mean()
     xi = solve_targets(distinct_of(z, base), np.array([target])).xi[0]
     weights = tilted(z, base, xi)
@@ -107,7 +107,7 @@ def test_solve_targets_few_effective_rows():
 @pytest.mark.parametrize("p", [0.001, 0.2, 0.5, 0.97])
 def test_solve_targets_binary_column_shifts_log_odds(p):
     x = np.repeat([3.0, 8.0], [70, 30])
-    z, base = standardise(x)
+    z, base = standardize(x)
     low, high = z[0], z[-1]
     xi = solve_targets(distinct_of(z, base), np.array([low + p * (high - low)])).xi[0]
     assert xi * (high - low) == pytest.approx(np.log(p / (1 - p)) - np.log(0.3 / 0.7), abs=1e-9)
@@ -140,8 +140,8 @@ def test_solve_targets_shifts_normal_distribution(target):
 def test_solve_targets_integer_weights_are_repeated_rows():
     rng = np.random.default_rng(2)
     x, counts = rng.normal(size=80), rng.integers(1, 6, 80)
-    z, base = standardise(x, counts)
-    repeated, flat = standardise(np.repeat(x, counts))
+    z, base = standardize(x, counts)
+    repeated, flat = standardize(np.repeat(x, counts))
     targets = np.array([-1.0, 0.2, 1.3])
     once = solve_targets(distinct_of(z, base), targets)
     often = solve_targets(distinct_of(repeated, flat), targets)
@@ -149,7 +149,7 @@ def test_solve_targets_integer_weights_are_repeated_rows():
 
 
 def test_solve_targets_boundary_and_infeasible():
-    z, base = standardise(np.random.default_rng(3).normal(size=50))
+    z, base = standardize(np.random.default_rng(3).normal(size=50))
     low, high = z.min(), z.max()
     near_low, near_high = (
         low + np.array([-1e-6, -1e-10, 0.0, 1e-10, 1e-6]),
@@ -165,12 +165,12 @@ def test_solve_targets_boundary_and_infeasible():
 
 
 def test_solve_targets_infinite_is_infeasible():
-    z, base = standardise(np.arange(10.0))
+    z, base = standardize(np.arange(10.0))
     assert solve_targets(distinct_of(z, base), np.array([-np.inf, np.inf])).infeasible.all()
 
 
 def test_solve_targets_empty():
-    z, base = standardise(np.arange(10.0))
+    z, base = standardize(np.arange(10.0))
     distinct = distinct_of(z, base)
     tilts = solve_targets(distinct, np.zeros(0))
     assert tilts.xi.shape == (0,)
@@ -205,7 +205,7 @@ def test_solve_kl_beyond_extreme_stays_on_extreme(column, sign):
 
 
 def test_solve_kl_zero_keeps_base_weights():
-    z, base = standardise(np.arange(10.0))
+    z, base = standardize(np.arange(10.0))
     tilts = solve_kl(distinct_of(z, base), np.zeros(2), 1)
     np.testing.assert_array_equal(tilts.xi, 0.0)
     np.testing.assert_allclose(tilts.targets, 0.0, atol=1e-12)
@@ -213,7 +213,7 @@ def test_solve_kl_zero_keeps_base_weights():
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_solve_kl_one_at_a_time_matches_all(sign):
-    z, base = standardise(np.random.default_rng(4).lognormal(size=300))
+    z, base = standardize(np.random.default_rng(4).lognormal(size=300))
     distinct, wanted = distinct_of(z, base), np.array([0.01, 0.1, 1.0, 3.0, 50.0])
     together = solve_kl(distinct, wanted, sign)
     apart = [solve_kl(distinct, wanted[j : j + 1], sign).xi[0] for j in range(wanted.size)]
@@ -223,7 +223,7 @@ def test_solve_kl_one_at_a_time_matches_all(sign):
 @pytest.mark.parametrize("draw", ["normal", "lognormal", "uniform"])
 def test_solve_targets_and_solve_kl_nodes_match_rows(draw):
     rng = np.random.default_rng(5)
-    z, base = standardise(getattr(rng, draw)(size=6_000))
+    z, base = standardize(getattr(rng, draw)(size=6_000))
     nodes, rows = distinct_of(z, base), distinct_of(z, base, exact=True)
     assert nodes.bin_widths is not None
     targets = np.quantile(z, np.linspace(0.03, 0.97, 15))
@@ -239,14 +239,14 @@ def test_solve_targets_and_solve_kl_nodes_match_rows(draw):
 
 @pytest.mark.parametrize("room", [1e-2, 1e-4, 1e-7, 0.0])
 def test_solve_targets_nodes_near_extreme_without_warning(room):
-    z, base = standardise(np.random.default_rng(6).normal(size=6_000))
+    z, base = standardize(np.random.default_rng(6).normal(size=6_000))
     tilts = solve_targets(distinct_of(z, base), np.array([z.min() + room, z.max() - room]))
     assert not tilts.infeasible.any()
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_interpolation_error_flags_kl_beyond_extreme(sign):
-    z, base = standardise(np.random.default_rng(6).normal(size=6_000))
+    z, base = standardize(np.random.default_rng(6).normal(size=6_000))
     nodes = distinct_of(z, base)
     tilts = solve_kl(nodes, np.array([1.0, 20.0]), sign)
     small, large = interpolation_error(nodes, tilts)
@@ -256,7 +256,7 @@ def test_interpolation_error_flags_kl_beyond_extreme(sign):
 
 def test_interpolation_error_flags_kl_beyond_many_zeros():
     rng = np.random.default_rng(8)
-    z, base = standardise(np.where(rng.random(6_000) < 0.45, 0.0, rng.lognormal(size=6_000)))
+    z, base = standardize(np.where(rng.random(6_000) < 0.45, 0.0, rng.lognormal(size=6_000)))
     nodes = distinct_of(z, base)
     assert nodes.bin_widths is not None
     assert interpolation_error(nodes, solve_kl(nodes, np.array([4.0]), -1))[0] > 1.0
@@ -270,8 +270,8 @@ def test_interpolation_error_flags_kl_beyond_many_zeros():
 )
 def test_solve_targets_ignores_scale_and_shift(values, place, scale, shift):
     x = np.array(values, dtype=float)
-    z, base = standardise(x)
-    moved, _ = standardise(scale * (x + shift))
+    z, base = standardize(x)
+    moved, _ = standardize(scale * (x + shift))
     target = np.array([z.min() + place * np.ptp(z)])
     one, other = (solve_targets(distinct_of(c, base), target).xi[0] for c in (z, moved))
     np.testing.assert_allclose(tilted(z, base, one), tilted(moved, base, other), atol=1e-6 / x.size, rtol=0)
@@ -285,7 +285,7 @@ def test_solve_targets_ignores_scale_and_shift(values, place, scale, shift):
 )
 def test_solve_targets_any_weighted_integers(rows, place):
     x, weight = np.array(rows, dtype=float).T
-    z, base = standardise(x, weight)
+    z, base = standardize(x, weight)
     target = z.min() + place * np.ptp(z)
     xi = solve_targets(distinct_of(z, base), np.array([target])).xi[0]
     assert tilted(z, base, xi) @ z == pytest.approx(target, abs=1e-9)

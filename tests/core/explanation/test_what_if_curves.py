@@ -92,7 +92,7 @@ def test_curves_remember_how_they_came_about():
         "quantiles": (0.05, 0.95),
         "confidence_level": 0.9,
         "min_ess_fraction": 0.2,
-        "missing": "raise",
+        "missing": "warn",
         "verbose": 0,
     }
     assert (curves.kind, curves.method) == ("reweighting", "EntropicProjection")

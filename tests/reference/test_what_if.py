@@ -2,19 +2,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score, roc_auc_score
 
-from tests.reference.entropic import (
+from tests.reference.what_if import (
     auc,
     distance_from_tilt,
     divergence,
     project_by_cone,
     r2,
     slope_by_difference,
-    standardise,
+    standardize,
 )
 
 
 def cloud():
-    return standardise(np.random.default_rng(0).normal(size=(60, 2)))
+    return standardize(np.random.default_rng(0).normal(size=(60, 2)))
 
 
 def test_cone_range_around_base_mean_keeps_base_weights():
