@@ -153,12 +153,12 @@ def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) 
 
 def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -> None:
     """Raise ValueError, before the model runs, if a column or level of a scenario is not in the table."""
-    from agnostix.population.column import Column
+    from agnostix.what_if import Column
 
     for name, wanted in (item for scenario in scenarios for item in scenario.items()):
         if name not in X.columns:
             raise DataError(f"--what-if: there is no column {name!r} in {path}. {_list_columns(X)}")
-        column = Column.read(name, X[name])
+        column = Column.from_series(name, X[name])
         if isinstance(wanted, dict) and column.kind == "categorical":
             for level in wanted:
                 try:
@@ -169,8 +169,7 @@ def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -
 
 def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:
     """Positions of rows given by label, where the table has labels that are texts, else by position."""
-    from agnostix.population import ChosenRows
-    from agnostix.population.chosen_rows import row_labels
+    from agnostix.report.chosen_rows import ChosenRows, row_labels
 
     labels = row_labels(X)
     known = set() if labels is None else set(labels)
