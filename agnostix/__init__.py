@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.explainers import (
-        EntropicProjection,
         KernelShapExplainer,
         LimeExplainer,
         MimicTree,
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from agnostix.neural import ExtremalMaskExplainer
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
+    from agnostix.what_if import EntropicProjection
 
     __version__: str
 
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "EntropicProjection": "explainers",
+    "EntropicProjection": "what_if",
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
     "InfeasibleTargetError": "exceptions",

@@ -1,5 +1,11 @@
-"""What hides parts of images and texts, for the `masker` parameter of explainers."""
+"""What explainers of images and texts hide, and what replaces it.
 
-from agnostix.core.masking import SegmentMasker, SlidingWindow, TextMasker
+`SegmentMasker` and `TextMasker` go to `KernelShapExplainer(masker=...)`, `LimeExplainer(masker=...)` and
+`OcclusionExplainer(masker=...)`, a `SlidingWindow` to the last. Their `fill` replaces hidden pixels: "mean",
+"segment_mean", "blur", "inpaint", "noise", a color, or other images. A `SoftMaskBatch` is what a model with a
+method ``predict_masked`` of its own gets from RISE.
+"""
 
-__all__ = ["SegmentMasker", "SlidingWindow", "TextMasker"]
+from agnostix.core.masking import SegmentMasker, SlidingWindow, SoftMaskBatch, TextMasker
+
+__all__ = ["SegmentMasker", "SlidingWindow", "SoftMaskBatch", "TextMasker"]

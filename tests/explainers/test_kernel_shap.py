@@ -379,7 +379,7 @@ class Moody:
 
 def test_a_model_that_changes_its_mind_is_told_of():
     message = (
-        "The model Moody answers the same rows differently each time, by up to 0.25. Explanations of it "
+        "The model Moody predicts the same rows differently each time, by up to 0.25. Explanations of it "
         "cannot be repeated, and their standard errors do not tell of this."
     )
     with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):

@@ -154,8 +154,10 @@ class Explanation:
         )
         check_interval_details(self.extras, dims)
         if self.fidelity is not None:
-            told = self.fidelity.items()
-            self._set(fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in told})
+            metrics = self.fidelity.items()
+            self._set(
+                fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in metrics}
+            )
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():

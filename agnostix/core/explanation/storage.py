@@ -42,8 +42,8 @@ def write(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
     try:
         with zipfile.ZipFile(part, "w") as archive:
             writer = Writer(archive)
-            told = {name: writer.node(name, value) for name, value in fields.items()}
-            head = {"format": FORMAT, "schema": SCHEMA, "agnostix": version("agnostix"), "fields": told}
+            encoded = {name: writer.node(name, value) for name, value in fields.items()}
+            head = {"format": FORMAT, "schema": SCHEMA, "agnostix": version("agnostix"), "fields": encoded}
             writer.member(TEXT, json.dumps(head, allow_nan=False).encode(), zipfile.ZIP_DEFLATED)
         os.replace(part, target)
     finally:
@@ -197,8 +197,8 @@ def _time(value: Any) -> list[Any]:
     return [int(value.asm8.view("i8")), value.unit, None if zone is None else frame_storage.zone_name(zone)]
 
 
-def _timestamp(told: list[Any]) -> pd.Timestamp:
-    count, unit, zone = told
+def _timestamp(encoded: list[Any]) -> pd.Timestamp:
+    count, unit, zone = encoded
     moment = pd.Timestamp(np.datetime64(count, unit))
     return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
 
@@ -207,8 +207,8 @@ def _iso(value: Any) -> list[Any]:
     return [value.isoformat(), value.fold]
 
 
-def _folded(kind: Any, told: list[Any]) -> Any:
-    return kind.fromisoformat(told[0]).replace(fold=told[1])
+def _folded(kind: Any, encoded: list[Any]) -> Any:
+    return kind.fromisoformat(encoded[0]).replace(fold=encoded[1])
 
 
 def _bytes_of(value: np.generic) -> list[str]:
@@ -222,35 +222,37 @@ _KINDS: dict[str, _Kind] = {
         lambda detail: [detail.array, list(detail.dims), detail.points_to],
         lambda parts: Detail(parts[0], tuple(parts[1]), parts[2]),
     ),
-    "NaT": _Kind(lambda value: value is pd.NaT, lambda value: None, lambda told: pd.NaT),
-    "NA": _Kind(lambda value: value is pd.NA, lambda value: None, lambda told: pd.NA),
+    "NaT": _Kind(lambda value: value is pd.NaT, lambda value: None, lambda encoded: pd.NaT),
+    "NA": _Kind(lambda value: value is pd.NA, lambda value: None, lambda encoded: pd.NA),
     "timestamp": _Kind(_of(pd.Timestamp), _time, _timestamp),
     "timedelta64": _Kind(
-        _of(pd.Timedelta), lambda v: _time(v)[:2], lambda told: pd.Timedelta(np.timedelta64(told[0], told[1]))
+        _of(pd.Timedelta),
+        lambda v: _time(v)[:2],
+        lambda encoded: pd.Timedelta(np.timedelta64(encoded[0], encoded[1])),
     ),
     "interval": _Kind(
         _of(pd.Interval),
         lambda v: [v.left, v.right, v.closed],
-        lambda told: pd.Interval(told[0], told[1], closed=told[2]),
+        lambda encoded: pd.Interval(encoded[0], encoded[1], closed=encoded[2]),
     ),
     "period": _Kind(
         _of(pd.Period),
         lambda v: [v.ordinal, v.freqstr],
-        lambda told: pd.Period(ordinal=told[0], freq=told[1]),
+        lambda encoded: pd.Period(ordinal=encoded[0], freq=encoded[1]),
     ),
     "str": _Kind(_of(np.str_), str, np.str_),
     "bytes": _Kind(_of(bytes), lambda v: bytes(v).hex(), bytes.fromhex),
     "numpy": _Kind(
         lambda v: isinstance(v, np.generic) and v.dtype.kind in "biufcmM",
         _bytes_of,
-        lambda told: np.frombuffer(bytes.fromhex(told[1]), dtype=told[0])[0],
+        lambda encoded: np.frombuffer(bytes.fromhex(encoded[1]), dtype=encoded[0])[0],
     ),
     "float": _Kind(_of(float), lambda v: repr(float(v)), float),
-    "datetime": _Kind(_of(datetime), _iso, lambda told: _folded(datetime, told)),
+    "datetime": _Kind(_of(datetime), _iso, lambda encoded: _folded(datetime, encoded)),
     "date": _Kind(_of(date), lambda v: v.isoformat(), date.fromisoformat),
-    "time": _Kind(_of(time), _iso, lambda told: _folded(time, told)),
+    "time": _Kind(_of(time), _iso, lambda encoded: _folded(time, encoded)),
     "timedelta": _Kind(
-        _of(timedelta), lambda v: [v.days, v.seconds, v.microseconds], lambda told: timedelta(*told)
+        _of(timedelta), lambda v: [v.days, v.seconds, v.microseconds], lambda encoded: timedelta(*encoded)
     ),
     "decimal": _Kind(_of(Decimal), str, Decimal),
     "tuple": _Kind(_of(tuple), list, tuple),
