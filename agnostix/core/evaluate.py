@@ -1,4 +1,4 @@
-"""The one place where rows meet the model: batches in, predictions reduced where they come up."""
+"""Evaluation of rows by a model, in batches whose predictions are reduced at once."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def mask_cost(masker: Masker, masks: Bools) -> int:
 
 
 class ModelCaller:
-    """Calls a model with tables that it may not change, and notices if it does.
+    """Calls a model, with copies of the tables once it has changed one.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def with_nodes(estimator: Any, nodes: np.ndarray, values: np.ndarray, depth: int
     nodes : structured ndarray of shape (n_nodes,)
         As the state of its tree holds them.
     values : ndarray of shape (n_nodes, n_outputs)
-        Its answers.
+        Predictions of each node.
     depth : int
         Splits on the longest path.
 

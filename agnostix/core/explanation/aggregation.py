@@ -113,10 +113,12 @@ def _label_series(labels: Any) -> pd.Series:
     if isinstance(labels, pd.Series):
         return labels.reset_index(drop=True)
     if hasattr(labels, "to_list") and not isinstance(labels, np.ndarray | pd.Index):  # polars
-        column, told = nw.from_native(labels, series_only=True), labels.to_list()
+        column, listed = nw.from_native(labels, series_only=True), labels.to_list()
         if not isinstance(column.dtype, nw.Enum):
-            return pd.Series(told)
-        return pd.Series(pd.Categorical(told, categories=column.cat.get_categories().to_list(), ordered=True))
+            return pd.Series(listed)
+        return pd.Series(
+            pd.Categorical(listed, categories=column.cat.get_categories().to_list(), ordered=True)
+        )
     if isinstance(labels, list | tuple | range) and all(isinstance(label, Hashable) for label in labels):
         return pd.Series(object_array(labels)).infer_objects()  # numpy makes text of None beside text
     array = labels if isinstance(labels, pd.Index | pd.api.extensions.ExtensionArray) else np.asarray(labels)

@@ -1,4 +1,4 @@
-"""Attributions of a model's outputs to features, with errors, costs and what else is known of them."""
+"""Attributions of a model's outputs to features, with standard errors, costs and details."""
 
 from __future__ import annotations
 
@@ -154,8 +154,10 @@ class Explanation:
         )
         check_interval_details(self.extras, dims)
         if self.fidelity is not None:
-            told = self.fidelity.items()
-            self._set(fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in told})
+            measures = self.fidelity.items()
+            self._set(
+                fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in measures}
+            )
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():

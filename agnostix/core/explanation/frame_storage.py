@@ -137,7 +137,7 @@ def _index(writer: Any, where: str, index: pd.Index) -> dict[str, Any]:
 
 
 def _column(writer: Any, where: str, series: pd.Series) -> dict[str, Any]:
-    """A column, told by arrays that numpy can write."""
+    """A column, encoded by arrays that numpy can write."""
     dtype: Any = series.dtype
     if isinstance(dtype, np.dtype):
         return {"as": "numpy", "of": writer.array(where, series.to_numpy())}

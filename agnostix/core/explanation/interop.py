@@ -1,4 +1,4 @@
-"""Explanations as other packages want them; none of those is imported before it is asked for."""
+"""Conversion of explanations to the objects of other packages, which are imported when needed."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ def _coded(column: Any, n_rows: int) -> tuple[Floats, list[str] | None]:
     if kind_of(column) == "numeric":
         return to_floats(column), None
     codes, levels = to_codes(column)
-    told = [str(level) for level in levels] + [MISSING]
-    return np.where(codes < 0, np.nan, codes), [told[code] for code in codes]
+    texts = [str(level) for level in levels] + [MISSING]
+    return np.where(codes < 0, np.nan, codes), [texts[code] for code in codes]

@@ -1,4 +1,4 @@
-"""Rows, features and outputs of an explanation, found by name or place."""
+"""Selection of rows, features and outputs of an explanation, by name or position."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def _taken(explanation: Explanation, dim: str, places: Any) -> dict[str, Any]:
         own = dims if name in ("values", "std_errors") else ends
         fields[name] = None if array is None else take_along(array, own, dim, places)
     if explanation.fidelity is not None:
-        told = explanation.fidelity.items()
-        fields["fidelity"] = {key: take_along(array, ends, dim, places) for key, array in told}
+        measures = explanation.fidelity.items()
+        fields["fidelity"] = {key: take_along(array, ends, dim, places) for key, array in measures}
     fields["extras"] = {
         key: value.take(dim, places) if isinstance(value, Detail) else value
         for key, value in explanation.extras.items()

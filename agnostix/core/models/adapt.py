@@ -130,7 +130,7 @@ def as_predictor(
     if isinstance(model, Predictor):
         if output not in (None, model.response):
             raise ValueError(
-                f"The predictor answers by {model.response!r} already; wrap the model itself instead."
+                f"The predictor calls {model.response!r} already; wrap the model itself instead."
             )
         if task is None and names is None:
             return model
@@ -146,7 +146,7 @@ def as_predictor(
         name = "function" if name == "<lambda>" else name
         return Predictor(model, name=name, task=task, output_names=names)
     raise TypeError(
-        "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to answers, "
+        "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to outputs, "
         f"got {model!r}."
     )
 
