@@ -32,7 +32,7 @@ def test_all_is_complete(house: ModuleType) -> None:
     """Classes and functions of the package that stand in its namespace are public."""
     own = [
         name
-        for name, value in vars(house).items()
+        for name, value in ((name, getattr(house, name)) for name in dir(house))
         if not name.startswith("_")
         and (inspect.isclass(value) or inspect.isfunction(value))
         and value.__module__.startswith("agnostix")
@@ -79,6 +79,21 @@ def test_every_parameter_is_explained(house: ModuleType, name: str) -> None:
             if parameter.name in ("self", "cls"):
                 continue
             assert parameter.name in doc, f"{callable_.__qualname__}: {parameter.name}"
+
+
+def test_names_are_imported_at_first_use() -> None:
+    from agnostix.explainers import LimeExplainer
+
+    assert agnostix.LimeExplainer is LimeExplainer
+    assert agnostix.plotting.BarDisplay is importlib.import_module("agnostix.plotting").BarDisplay
+    assert {"LimeExplainer", "plotting", "__version__"} <= set(dir(agnostix))
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(AttributeError, match="module 'agnostix' has no attribute 'LimeExplanier'"):
+        _ = agnostix.LimeExplanier
+    with pytest.raises(ImportError, match="cannot import name 'LimeExplanier' from 'agnostix'"):
+        from agnostix import LimeExplanier  # noqa: F401
 
 
 def test_the_version_is_that_of_the_package() -> None:

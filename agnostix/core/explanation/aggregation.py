@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
+from narwhals.stable.v2.dependencies import is_polars_series
 
 from agnostix.core.explanation.detail import Detail
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM, INTERVAL_KIND
@@ -110,18 +111,16 @@ def _groups(explanation: Explanation, by: Any) -> tuple[np.ndarray, list[Codes]]
 
 def _label_series(labels: Any) -> pd.Series:
     """Labels of groups as a pandas Series that knows the order of its categories."""
-    if isinstance(labels, pd.Series):
-        return labels.reset_index(drop=True)
-    if hasattr(labels, "to_list") and not isinstance(labels, np.ndarray | pd.Index):  # polars
-        column, listed = nw.from_native(labels, series_only=True), labels.to_list()
+    if is_polars_series(labels):
+        column = nw.from_native(labels, series_only=True)
         if not isinstance(column.dtype, nw.Enum):
-            return pd.Series(listed)
-        return pd.Series(
-            pd.Categorical(listed, categories=column.cat.get_categories().to_list(), ordered=True)
-        )
+            return pd.Series(column.to_list())
+        categories = column.cat.get_categories().to_list()
+        return pd.Series(pd.Categorical(column.to_list(), categories=categories, ordered=True))
     if isinstance(labels, list | tuple | range) and all(isinstance(label, Hashable) for label in labels):
         return pd.Series(object_array(labels)).infer_objects()  # numpy makes text of None beside text
-    array = labels if isinstance(labels, pd.Index | pd.api.extensions.ExtensionArray) else np.asarray(labels)
-    if array.ndim != 1:
-        raise ValueError(f"by must have one dimension, a label for each row; got shape {array.shape}.")
-    return pd.Series(array)
+    if not isinstance(labels, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise ValueError(f"by must have one dimension, a label for each row; got shape {labels.shape}.")
+    return pd.Series(labels).reset_index(drop=True)

@@ -6,11 +6,10 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from agnostix.core.explanation.completeness import COMPLETENESS
 from agnostix.core.explanation.detail import Detail
-from agnostix.core.frames import is_frame
+from agnostix.core.frames import as_read_only, is_frame
 from agnostix.core.typing import Floats
 
 NAMED_DIMS = ("row", "feature", "output")
@@ -134,11 +133,8 @@ def checked_data(data: Any, n_rows: int | None) -> Any:
         return None
     if n_rows is None:
         raise ValueError("data are the explained rows, and need a dim 'row'; pass None.")
-    if isinstance(data, pd.DataFrame):
-        table: Any = data.copy(deep=False)
-    else:
-        table = data if is_frame(data) else read_only(np.asarray(data))
-    if table.ndim == 0 if isinstance(table, np.ndarray) else False:
+    table = as_read_only(data if is_frame(data) else np.asarray(data))
+    if table.shape == ():
         raise ValueError(f"data must be a DataFrame or an array of rows; got a {type(data).__name__}.")
     if len(table) != n_rows:
         raise ValueError(f"data must have {n_rows} rows, as values have; got {len(table)}.")

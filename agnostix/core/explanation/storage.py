@@ -36,20 +36,7 @@ TEXT = "explanation.json"
 
 
 def write(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
-    """Write fields to a file, which is there completely or not at all.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Where.
-    fields : dict
-        Arrays, plain values, frames.
-
-    Raises
-    ------
-    TypeError
-        If something cannot be written without pickle.
-    """
+    """Write fields (arrays, plain values, frames): the file is there completely or not at all."""
     target = Path(path)
     part = target.with_name(f".{target.name}.{uuid4().hex}.part")
     try:
@@ -65,25 +52,7 @@ def write(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
 
 
 def read(path: str | os.PathLike[str], build: Callable[..., T]) -> T:
-    """Read what `write` wrote.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Where.
-    build : callable
-        Takes the fields.
-
-    Returns
-    -------
-    object
-        What `build` returned.
-
-    Raises
-    ------
-    ValueError
-        If the file is something else, is damaged or cut off, or of another schema.
-    """
+    """What `build` returns for the fields of a file; ValueError if it is damaged, or of another schema."""
     with open(path, "rb") as file:
         start = file.read(4)
         if start != b"PK\x03\x04":
@@ -130,46 +99,18 @@ def _built(archive: zipfile.ZipFile, path: str | os.PathLike[str], build: Callab
 
 
 class Writer:
-    """Turns values into nodes of the JSON, and their arrays into members of the archive.
-
-    Parameters
-    ----------
-    archive : ZipFile
-        Opened for writing.
-    """
+    """Turns values into nodes of the JSON, and their arrays into members of the archive."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
         self.names: set[str] = set()
 
     def member(self, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> None:
-        """Add a file to the archive, with no time in it: equal content makes equal files.
-
-        Parameters
-        ----------
-        name : str
-            Of the file.
-        content : bytes
-            What is in it.
-        compression : int, default=ZIP_STORED
-            One of zipfile's.
-        """
+        """Add a file to the archive, with no time in it: equal content makes equal files."""
         self.archive.writestr(zipfile.ZipInfo(name), content, compress_type=compression)
 
     def name(self, where: str, ending: str) -> str:
-        """A name for a member that no other has.
-
-        Parameters
-        ----------
-        where : str
-            Place of the value.
-        ending : str
-            Of the file.
-
-        Returns
-        -------
-        str
-        """
+        """A name for a member at a place, which no other has."""
         plain = re.sub(r"[^A-Za-z0-9_.-]", "_", where)
         name, count = plain + ending, 1
         while name in self.names:
@@ -178,20 +119,7 @@ class Writer:
         return name
 
     def node(self, where: str, value: Any) -> Any:
-        """A value as JSON.
-
-        Parameters
-        ----------
-        where : str
-            Its place, for names and messages.
-        value : object
-            The value.
-
-        Returns
-        -------
-        object
-            What `json.dumps` takes.
-        """
+        """A value as JSON; TypeError, with its place, if it cannot be written without pickle."""
         if (
             value is None
             or type(value) in (bool, int, str)
@@ -216,19 +144,7 @@ class Writer:
         )
 
     def array(self, where: str, array: np.ndarray) -> dict[str, Any]:
-        """An array as a member, or, where it holds objects, as JSON.
-
-        Parameters
-        ----------
-        where : str
-            Its place.
-        array : ndarray
-            The array.
-
-        Returns
-        -------
-        dict
-        """
+        """An array as a member, or, where it holds objects, as JSON."""
         if array.dtype.hasobject or array.dtype.kind not in "biufcmMSUV":
             cells = [self.node(where, value) for value in array.ravel().tolist()]
             return {"$": "objects", "of": cells, "shape": list(array.shape)}
@@ -239,29 +155,13 @@ class Writer:
 
 
 class Reader:
-    """Turns nodes of the JSON back into values.
-
-    Parameters
-    ----------
-    archive : ZipFile
-        Opened for reading.
-    """
+    """Turns nodes of the JSON back into values."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
 
     def value(self, node: Any) -> Any:
-        """The value that a node stands for.
-
-        Parameters
-        ----------
-        node : object
-            What `json.loads` gave.
-
-        Returns
-        -------
-        object
-        """
+        """The value of a node."""
         if isinstance(node, list):
             return [self.value(entry) for entry in node]
         if not isinstance(node, dict):
@@ -281,7 +181,7 @@ class Reader:
 
 
 class _Kind(NamedTuple):
-    """Encodes values of a type by simpler ones, and decodes them."""
+    """How values of a kind are written as simpler ones."""
 
     holds: Callable[[Any], bool]
     encode: Callable[[Any], Any]

@@ -195,17 +195,7 @@ def _is_torch_module(model: Any) -> bool:
 
 
 def is_fitted(model: Any) -> bool:
-    """Tell whether an estimator is fitted; callables and other objects always are.
-
-    Parameters
-    ----------
-    model : object
-        A model.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether an estimator is fitted; callables and other objects always are."""
     if not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return True
     try:

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import (
+    as_read_only,
     as_table,
     column_names,
-    copied,
+    copy_table,
     is_frame,
-    locked,
     same_table,
     select,
     to_array,
@@ -142,11 +142,11 @@ class Predictor:
         """
         table = X if isinstance(X, np.ndarray) and X.ndim > 2 else as_table(X)
         try:
-            return self.predict_batch(locked(table)).copy()
+            return self.predict_batch(as_read_only(table)).copy()
         except ValueError as error:
             if not wants_to_write(error):
                 raise
-            return self.predict_batch(copied(table)).copy()
+            return self.predict_batch(copy_table(table)).copy()
 
     def predict_batch(self, table: Any) -> Floats:
         """Predict a table that needs no conversion; it is copied only if `copies`.
@@ -166,7 +166,7 @@ class Predictor:
         DataError, ModelOutputError
             As `predict`.
         """
-        outputs = self.function(self.present(copied(table) if self.copies else table))
+        outputs = self.function(self.present(copy_table(table) if self.copies else table))
         return self._checked(outputs, table.shape[0])
 
     def predict_masked(
@@ -199,8 +199,8 @@ class Predictor:
         """
         composer = self.require(MaskComposer, "predict_masked")
         shape = (x.shape[0], len(masks), fill.shape[1])
-        own_segments = None if segments is None else copied(segments)  # the model may write to its inputs
-        outputs = np.asarray(composer.predict_masked(copied(x), deepcopy(masks), copied(fill), own_segments))
+        segments = None if segments is None else segments.copy()  # the model may write to its inputs
+        outputs = np.asarray(composer.predict_masked(x.copy(), deepcopy(masks), fill.copy(), segments))
         if outputs.shape[:3] != shape or outputs.ndim > 4:
             raise ModelOutputError(
                 f"The model {self.name} returned an array of shape {outputs.shape} for {shape[0]} rows under "
@@ -227,9 +227,9 @@ class Predictor:
         outputs : ndarray of shape (n_rows, n_outputs)
             In model output units.
         """
-        given = copied(table)
+        given = copy_table(table)
         outputs = np.array(self.predict_batch(given))
-        self._check_repeats(outputs, self.predict_batch(copied(table)))
+        self._check_repeats(outputs, self.predict_batch(copy_table(table)))
         if self.copies or same_table(given, table):
             return self, outputs
         warnings.warn(
