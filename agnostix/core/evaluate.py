@@ -293,6 +293,8 @@ def _evaluate_chunks(
     n_model_rows = 0
     with open_bar(verbose, None) as bar:
         for chunk in chunks:
+            if not hasattr(chunk, "__len__"):
+                raise DataError(f"Chunk {len(results)} must be a table, got {type(chunk).__name__}.")
             if len(chunk) == 0:
                 raise DataError(f"There are no rows to evaluate in chunk {len(results)}.")
             table = chunk if getattr(chunk, "ndim", 2) > 2 else as_table(chunk)
