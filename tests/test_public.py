@@ -10,11 +10,12 @@ from types import ModuleType
 import pytest
 
 import agnostix
+import agnostix.maskers
 import agnostix.plotting
 import agnostix.report
 import agnostix.testing
 
-HOUSES = [agnostix, agnostix.plotting, agnostix.report, agnostix.testing]
+HOUSES = [agnostix, agnostix.maskers, agnostix.plotting, agnostix.report, agnostix.testing]
 NAMED = [(house, name) for house in HOUSES for name in house.__all__]
 MADE_BY_USERS = [(house, name) for house, name in NAMED if not name.endswith("Error")]
 

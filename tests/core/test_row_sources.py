@@ -283,15 +283,15 @@ def test_chunk_that_is_no_table_is_named(chunk):
         run(iter([X[:2], chunk]))
 
 
-class Lost(Exception):
+class LostError(Exception):
     pass
 
 
 def test_error_of_an_iterator_of_chunks_passes_as_it_is():
     def chunks():
         yield X[:2]
-        raise Lost("the file is gone")
+        raise LostError("the file is gone")
 
     for n_jobs in (None, 2):
-        with pytest.raises(Lost, match="the file is gone"):
+        with pytest.raises(LostError, match="the file is gone"):
             run(chunks(), n_jobs=n_jobs)

@@ -107,15 +107,13 @@ def checked_coords(coords: Any, dims: tuple[str, ...], shape: tuple[int, ...]) -
 def checked_names(what: str, names: Any, n: int) -> tuple[str, ...]:
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{what} must be a tuple of str; got {names!r}.")
-    checked = tuple(str(name) for name in names)
-    if len(checked) != n:
-        raise ValueError(
-            f"{what} must have {n} entries, as values have along their axis; got {len(checked)}."
-        )
-    repeated = sorted({name for name in checked if checked.count(name) > 1}) if len(set(checked)) < n else []
+    named = tuple(str(name) for name in names)
+    if len(named) != n:
+        raise ValueError(f"{what} must have {n} entries, as values have along their axis; got {len(named)}.")
+    repeated = sorted({name for name in named if named.count(name) > 1}) if len(set(named)) < n else []
     if repeated:
         raise ValueError(f"{what} must not repeat a name; repeated: {', '.join(map(repr, repeated))}.")
-    return checked
+    return named
 
 
 def checked_row_names(names: Any, n_rows: int | None) -> tuple[Hashable, ...] | None:
@@ -125,10 +123,10 @@ def checked_row_names(names: Any, n_rows: int | None) -> tuple[Hashable, ...] | 
         raise ValueError("row_names need a dim 'row'; pass None.")
     if isinstance(names, str):
         raise ValueError(f"row_names must be one name for each row; got the text {names!r}.")
-    checked = tuple(names)
-    if len(checked) != n_rows:
-        raise ValueError(f"row_names must have {n_rows} entries, one for each row; got {len(checked)}.")
-    return checked
+    named = tuple(names)
+    if len(named) != n_rows:
+        raise ValueError(f"row_names must have {n_rows} entries, one for each row; got {len(named)}.")
+    return named
 
 
 def checked_data(data: Any, n_rows: int | None) -> Any:

@@ -154,9 +154,9 @@ class Explanation:
         )
         check_interval_details(self.extras, dims)
         if self.fidelity is not None:
-            measures = self.fidelity.items()
+            metrics = self.fidelity.items()
             self._set(
-                fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in measures}
+                fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in metrics}
             )
 
     def _set(self, **fields: Any) -> None:

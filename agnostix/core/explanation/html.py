@@ -96,5 +96,5 @@ def _caption(explanation: Explanation) -> str:
 
 
 def _text(text: Any) -> str:
-    shown = str(text)
-    return escape(shown if len(shown) <= MOST_LETTERS else shown[: MOST_LETTERS - 1] + "…")
+    text = str(text)
+    return escape(text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…")

@@ -73,9 +73,9 @@ def _data_for_shap(explanation: Explanation) -> tuple[Any, Any]:
 
 def _coded(column: Any, n_rows: int) -> tuple[Floats, list[str] | None]:
     if column is None:
-        return np.zeros(n_rows), [NO_COLUMN] * n_rows  # one value, one colour: plots choke on NaN alone
+        return np.zeros(n_rows), [NO_COLUMN] * n_rows  # one value, one color: plots choke on NaN alone
     if kind_of(column) == "numeric":
         return to_floats(column), None
     codes, levels = to_codes(column)
-    texts = [str(level) for level in levels] + [MISSING]
-    return np.where(codes < 0, np.nan, codes), [texts[code] for code in codes]
+    labels = [str(level) for level in levels] + [MISSING]
+    return np.where(codes < 0, np.nan, codes), [labels[code] for code in codes]

@@ -42,8 +42,8 @@ def write(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
     try:
         with zipfile.ZipFile(part, "w") as archive:
             writer = Writer(archive)
-            nodes = {name: writer.node(name, value) for name, value in fields.items()}
-            head = {"format": FORMAT, "schema": SCHEMA, "agnostix": version("agnostix"), "fields": nodes}
+            encoded = {name: writer.node(name, value) for name, value in fields.items()}
+            head = {"format": FORMAT, "schema": SCHEMA, "agnostix": version("agnostix"), "fields": encoded}
             writer.member(TEXT, json.dumps(head, allow_nan=False).encode(), zipfile.ZIP_DEFLATED)
         os.replace(part, target)
     finally:
@@ -197,8 +197,8 @@ def _time(value: Any) -> list[Any]:
     return [int(value.asm8.view("i8")), value.unit, None if zone is None else frame_storage.zone_name(zone)]
 
 
-def _timestamp(parts: list[Any]) -> pd.Timestamp:
-    count, unit, zone = parts
+def _timestamp(encoded: list[Any]) -> pd.Timestamp:
+    count, unit, zone = encoded
     moment = pd.Timestamp(np.datetime64(count, unit))
     return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
 
@@ -207,8 +207,8 @@ def _iso(value: Any) -> list[Any]:
     return [value.isoformat(), value.fold]
 
 
-def _folded(kind: Any, parts: list[Any]) -> Any:
-    return kind.fromisoformat(parts[0]).replace(fold=parts[1])
+def _folded(kind: Any, encoded: list[Any]) -> Any:
+    return kind.fromisoformat(encoded[0]).replace(fold=encoded[1])
 
 
 def _bytes_of(value: np.generic) -> list[str]:
@@ -222,37 +222,37 @@ _KINDS: dict[str, _Kind] = {
         lambda detail: [detail.array, list(detail.dims), detail.points_to],
         lambda parts: Detail(parts[0], tuple(parts[1]), parts[2]),
     ),
-    "NaT": _Kind(lambda value: value is pd.NaT, lambda value: None, lambda parts: pd.NaT),
-    "NA": _Kind(lambda value: value is pd.NA, lambda value: None, lambda parts: pd.NA),
+    "NaT": _Kind(lambda value: value is pd.NaT, lambda value: None, lambda encoded: pd.NaT),
+    "NA": _Kind(lambda value: value is pd.NA, lambda value: None, lambda encoded: pd.NA),
     "timestamp": _Kind(_of(pd.Timestamp), _time, _timestamp),
     "timedelta64": _Kind(
         _of(pd.Timedelta),
         lambda v: _time(v)[:2],
-        lambda parts: pd.Timedelta(np.timedelta64(parts[0], parts[1])),
+        lambda encoded: pd.Timedelta(np.timedelta64(encoded[0], encoded[1])),
     ),
     "interval": _Kind(
         _of(pd.Interval),
         lambda v: [v.left, v.right, v.closed],
-        lambda parts: pd.Interval(parts[0], parts[1], closed=parts[2]),
+        lambda encoded: pd.Interval(encoded[0], encoded[1], closed=encoded[2]),
     ),
     "period": _Kind(
         _of(pd.Period),
         lambda v: [v.ordinal, v.freqstr],
-        lambda parts: pd.Period(ordinal=parts[0], freq=parts[1]),
+        lambda encoded: pd.Period(ordinal=encoded[0], freq=encoded[1]),
     ),
     "str": _Kind(_of(np.str_), str, np.str_),
     "bytes": _Kind(_of(bytes), lambda v: bytes(v).hex(), bytes.fromhex),
     "numpy": _Kind(
         lambda v: isinstance(v, np.generic) and v.dtype.kind in "biufcmM",
         _bytes_of,
-        lambda parts: np.frombuffer(bytes.fromhex(parts[1]), dtype=parts[0])[0],
+        lambda encoded: np.frombuffer(bytes.fromhex(encoded[1]), dtype=encoded[0])[0],
     ),
     "float": _Kind(_of(float), lambda v: repr(float(v)), float),
-    "datetime": _Kind(_of(datetime), _iso, lambda parts: _folded(datetime, parts)),
+    "datetime": _Kind(_of(datetime), _iso, lambda encoded: _folded(datetime, encoded)),
     "date": _Kind(_of(date), lambda v: v.isoformat(), date.fromisoformat),
-    "time": _Kind(_of(time), _iso, lambda parts: _folded(time, parts)),
+    "time": _Kind(_of(time), _iso, lambda encoded: _folded(time, encoded)),
     "timedelta": _Kind(
-        _of(timedelta), lambda v: [v.days, v.seconds, v.microseconds], lambda parts: timedelta(*parts)
+        _of(timedelta), lambda v: [v.days, v.seconds, v.microseconds], lambda encoded: timedelta(*encoded)
     ),
     "decimal": _Kind(_of(Decimal), str, Decimal),
     "tuple": _Kind(_of(tuple), list, tuple),

@@ -23,8 +23,8 @@ def long_frame(explanation: Explanation) -> pd.DataFrame:
     for name, dim, place in zip(_unique(dims), dims, places, strict=True):
         labels = pd.Series(_index(explanation, dim, dim))
         named[name] = labels.iloc[np.broadcast_to(place, values.shape).ravel()].reset_index(drop=True)
-    numbers = {"value": values.ravel(), "std_error": np.nan if errors is None else errors.ravel()}
-    frame = pd.DataFrame(named | numbers, index=range(values.size))
+    measured = {"value": values.ravel(), "std_error": np.nan if errors is None else errors.ravel()}
+    frame = pd.DataFrame(named | measured, index=range(values.size))
     if "row" in dims and dims.count("feature") == 1:
         row, feature = (
             np.broadcast_to(places[dims.index(dim)], values.shape).ravel() for dim in ("row", "feature")
@@ -77,11 +77,11 @@ def data_values(explanation: Explanation) -> np.ndarray:
     own = [found.get(name) for name in explanation.feature_names]
     if own and all(column is not None and kind_of(column) == "numeric" for column in own):
         return np.column_stack([to_floats(column) for column in own])
-    cells = np.full((len(explanation), len(own)), None, dtype=object)
+    values = np.full((len(explanation), len(own)), None, dtype=object)
     for j, column in enumerate(own):
         if column is not None:
-            cells[:, j] = object_array(column.to_list())
-    return cells
+            values[:, j] = object_array(column.to_list())
+    return values
 
 
 def _index(explanation: Explanation, dim: str, name: str | None) -> pd.Index:

@@ -43,9 +43,10 @@ def as_predictor(
         segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
         (n_rows or 1, n_fill, ...), and the segment of each value, of shape (n_rows or 1, ...). It
         returns an array of shape (n_rows, n_masks, n_fill, n_outputs). For ``method="rise"`` the
-        masks are a `SoftMaskBatch` and segments is None: ``masks.to_array()`` has shape (n_masks,
-        height, width), with values between 0 and 1, and ``masks.compose(x[0], fill[0, 0])`` gives
-        the masked images. See `agnostix.core.models.capabilities.MaskComposer`.
+        masks are an `agnostix.maskers.SoftMaskBatch` and segments is None: ``masks.to_array()`` has
+        shape (n_masks, height, width), with values between 0 and 1, and
+        ``masks.compose(x[0], fill[0, 0])`` gives the masked images. See
+        `agnostix.core.models.capabilities.MaskComposer`.
     task : {"classification", "regression"}, default=None
         Needed only if the model does not say it, as a plain callable, and
         something depends on it, such as a metric.

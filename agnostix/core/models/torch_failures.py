@@ -115,7 +115,7 @@ def channels_hint(n_channels: int, batch: Any) -> str:
         return " If channels come first, put them last: X.transpose(0, 2, 3, 1)."
     if batch.shape[1] == 1:
         return (
-            " Grey pictures can be repeated for a network of colours: "
+            " Gray pictures can be repeated for a network of colors: "
             f"np.repeat(X.reshape(*X.shape[:3], 1), {n_channels}, axis=3)."
         )
     return ""

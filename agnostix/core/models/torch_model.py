@@ -17,7 +17,7 @@ from agnostix.core.models.torch_composer import MaskedBatch, hard_weights, soft_
 from agnostix.core.models.torch_failures import failures_named, is_out_of_memory, without_memory
 from agnostix.core.models.torch_input import TorchInput
 from agnostix.core.models.torch_outputs import TorchOutputs
-from agnostix.core.models.torch_params import PRECISIONS, check_params, normalisation
+from agnostix.core.models.torch_params import PRECISIONS, check_params, normalization
 from agnostix.core.models.torch_session import TorchSession, evaluating, find_layer, frozen
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -83,7 +83,7 @@ class TorchModel:
 
     def __post_init__(self) -> None:
         check_params(self)
-        for name, values in zip(("mean", "std"), normalisation(self.mean, self.std), strict=True):
+        for name, values in zip(("mean", "std"), normalization(self.mean, self.std), strict=True):
             object.__setattr__(self, name, values)
 
     def __getstate__(self) -> dict[str, Any]:

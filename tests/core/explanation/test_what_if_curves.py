@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from agnostix import EntropicProjection, WhatIfCurves
-from tests.population.doubles import asked, chance, people, truth
+from tests.what_if.doubles import chance, fit_projection, people, truth
 
 X = people()
 Y = truth(X)
@@ -86,13 +86,13 @@ def test_a_name_that_nothing_bears_is_refused_with_those_that_there_are(curves, 
 
 
 def test_curves_remember_how_they_came_about():
-    curves = asked(X, Y, confidence_level=0.9, n_targets=3).explain(features="age")
+    curves = fit_projection(X, Y, confidence_level=0.9, n_targets=3).explain(features="age")
     assert curves.params == {
         "n_targets": 3,
         "quantiles": (0.05, 0.95),
         "confidence_level": 0.9,
         "min_ess_fraction": 0.2,
-        "missing": "raise",
+        "missing": "warn",
         "verbose": 0,
     }
     assert (curves.kind, curves.method) == ("reweighting", "EntropicProjection")

@@ -1,0 +1,474 @@
+import logging
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from agnostix import EntropicProjection, InfeasibleTargetError, as_predictor
+from agnostix.exceptions import DataError, ModelOutputError
+from tests.what_if.doubles import chance, fit_projection, people, select_rows, truth
+
+X = people()
+N = len(X)
+Y = truth(X)
+NUMBERS = ["age", "hours", "gain"]
+TURNED = np.random.default_rng(1).permutation(N)
+WEIGHT = np.random.default_rng(3).uniform(0.2, 3.0, N)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"n_targets": 2},
+            "The 'n_targets' parameter of EntropicProjection must be an int in the range [3, inf). "
+            "Got 2 instead.",
+        ),
+        (
+            {"n_targets": 5.0},
+            "The 'n_targets' parameter of EntropicProjection must be an int in the range [3, inf). "
+            "Got 5.0 instead.",
+        ),
+        (
+            {"confidence_level": 1.0},
+            "The 'confidence_level' parameter of EntropicProjection must be a float in the range (0.0, 1.0). "
+            "Got 1.0 instead.",
+        ),
+        (
+            {"min_ess_fraction": -0.1},
+            "The 'min_ess_fraction' parameter of EntropicProjection must be a float in the range [0.0, 1.0]. "
+            "Got -0.1 instead.",
+        ),
+        (
+            {"quantiles": "wide"},
+            "The 'quantiles' parameter of EntropicProjection must be an instance of 'tuple' or an instance "
+            "of 'list'. Got 'wide' instead.",
+        ),
+        (
+            {"quantiles": (0.9, 0.1)},
+            "The 'quantiles' parameter of EntropicProjection must be two numbers 0 <= low < high <= 1, "
+            "got (0.9, 0.1).",
+        ),
+        (
+            {"quantiles": (0.1, 0.2, 0.3)},
+            "The 'quantiles' parameter of EntropicProjection must be two numbers 0 <= low < high <= 1, "
+            "got (0.1, 0.2, 0.3).",
+        ),
+        (
+            {"verbose": -1},
+            "The 'verbose' parameter of EntropicProjection must be an int in the range [0, inf), an instance "
+            "of 'bool' or an instance of 'numpy.bool'. Got -1 instead.",
+        ),
+    ],
+    ids=str,
+)
+def test_a_parameter_out_of_its_range_is_refused_in_scikit_learns_words(params, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        fit_projection(X, **params)
+
+
+def test_how_missing_values_are_treated_is_one_of_two_words():
+    with pytest.raises(ValueError, match="The 'missing' parameter of EntropicProjection must be a str among"):
+        fit_projection(X, missing="drop")
+
+
+@pytest.mark.parametrize("kl", [0, -1.0, float("inf"), "far"])
+def test_a_divergence_must_be_positive(kl):
+    message = f"The 'kl' parameter of rank must be a positive number, got {kl!r}."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        fit_projection(X).rank(kl)
+
+
+@pytest.mark.parametrize("method", ["explain", "rank", "baseline", "joint", "what_if"])
+def test_nothing_is_answered_before_fit(method):
+    args = {"joint": ("a", "b"), "what_if": ({"a": 1},)}.get(method, ())
+    with pytest.raises(NotFittedError):
+        getattr(EntropicProjection(chance), method)(*args)
+
+
+def test_there_must_be_one_outcome_and_one_only():
+    with pytest.raises(ValueError, match=r"^There is no outcome: pass a model, predictions, or y\.$"):
+        EntropicProjection().fit(X)
+    with pytest.raises(ValueError, match=r"^Pass either a model or predictions, not both"):
+        EntropicProjection(chance).fit(X, predictions=chance(X))
+
+
+# -- models
+
+
+def test_the_model_is_asked_once_about_every_row():
+    asked_about = []
+
+    def counted(X):
+        asked_about.append(len(X))
+        return chance(X)
+
+    projection = EntropicProjection(as_predictor(counted, task="classification")).fit(X, Y)
+    projection.explain(metric="accuracy", by="sex")
+    projection.rank()
+    projection.what_if({"age": 45})
+    projection.joint("age", "hours", n_targets=3)
+    assert asked_about == [N]
+    assert projection.n_model_rows_ == N
+    assert projection.explain(features="age").n_model_rows == N
+
+
+def test_an_unfitted_estimator_is_fitted_on_a_clone():
+    model = LogisticRegression(C=0.5)
+    projection = EntropicProjection(model).fit(X[NUMBERS], Y)
+    assert not hasattr(model, "coef_")
+    assert projection.model_.C == 0.5
+    fitted = EntropicProjection(LogisticRegression(C=0.5).fit(X[NUMBERS], Y)).fit(X[NUMBERS], Y)
+    np.testing.assert_array_equal(projection.baseline()["value"], fitted.baseline()["value"])
+
+
+def test_an_unfitted_estimator_learns_from_the_weights():
+    weighted = EntropicProjection(LogisticRegression()).fit(X[NUMBERS], Y, WEIGHT).model_
+    np.testing.assert_array_equal(weighted.coef_, LogisticRegression().fit(X[NUMBERS], Y, WEIGHT).coef_)
+
+
+def test_an_unfitted_estimator_without_y_is_refused():
+    with pytest.raises(
+        ValueError, match=r"^The 'model' of EntropicProjection is not fitted: LogisticRegression\. "
+    ):
+        EntropicProjection(LogisticRegression()).fit(X[NUMBERS])
+
+
+@pytest.mark.parametrize("model", [KNeighborsClassifier(), make_pipeline(LogisticRegression())])
+def test_weights_that_the_model_cannot_learn_from_are_refused(model):
+    name = type(model).__name__
+    message = (
+        f"The 'model' of EntropicProjection is not fitted, and {name}.fit takes no sample_weight. "
+        "Fit it first, or leave sample_weight out."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        EntropicProjection(model).fit(X[NUMBERS], Y, WEIGHT)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda X: np.ones(3), "returned an array of shape (3,) for 300 rows"),
+        (lambda X: np.where(np.arange(N) == 5, np.nan, 1.0), "returned NaN or infinity for 1 of 300 rows"),
+        (lambda X: np.full(N, "yes"), "numbers are needed"),
+    ],
+)
+def test_a_model_that_answers_nonsense_is_refused(model, message):
+    with pytest.raises(ModelOutputError, match=re.escape(message)):
+        EntropicProjection(model).fit(X)
+
+
+def test_a_pipeline_on_strings_sees_its_own_table():
+    def pipeline():
+        encode = make_column_transformer(
+            (OneHotEncoder(), ["sex", "job"]), remainder=StandardScaler(), verbose_feature_names_out=False
+        )
+        return make_pipeline(encode, LogisticRegression())
+
+    model = pipeline().fit(X[["job", "age", "sex", "hours"]], Y)
+    projection = EntropicProjection(model, n_targets=5).fit(X, Y)  # more columns, in another order
+    expected = model.predict_proba(X)[:, 1]
+    scenario = projection.what_if({"sex": {"Female": 0.6}, "gain": 900})
+    outcome = select_rows(scenario.outcomes, quantity="prediction", output="1").iloc[0]
+    assert outcome["value"] == pytest.approx(scenario.weights @ expected / N, rel=1e-10)
+    assert set(projection.explain().frame["feature"]) == set(X)
+
+
+def test_categories_booleans_and_missing_values_reach_the_model_as_they_are():
+    X_ = X.assign(
+        job=X["job"].astype("category"),
+        hours=X["hours"].where(np.arange(N) % 4 > 0),
+        sex=X["sex"].where(np.arange(N) % 6 > 0, None).astype("category"),
+    )
+    model = HistGradientBoostingClassifier(max_iter=5, categorical_features="from_dtype").fit(X_, Y)
+    projection = EntropicProjection(model, n_targets=3, missing="omit").fit(X_, Y)
+    expected = model.predict_proba(X_)[:, 1]
+    assert select_rows(projection.baseline(), output="1")["value"].iloc[0] == pytest.approx(expected.mean())
+    assert set(projection.explain().frame["feature"]) == set(X)
+    scenario = projection.what_if({"job": {"farmer": 0.4}, "member": {True: 0.5}, "hours": 41})
+    assert scenario.n_rows == X_["hours"].notna().sum()
+
+
+def test_every_class_of_many_has_its_own_curve_and_they_sum_to_one():
+    data, y = load_iris(return_X_y=True, as_frame=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    model = LogisticRegression(max_iter=1000).fit(data, names)
+    curves = EntropicProjection(model, n_targets=5).fit(data, names).explain().frame
+    assert list(dict.fromkeys(curves["output"])) == ["setosa", "versicolor", "virginica"]
+    total = curves.groupby(["feature", "target"])["value"].sum()
+    np.testing.assert_allclose(total, 1.0, rtol=1e-12)
+    slopes = curves.groupby(["feature", "target"])["slope"].sum()
+    np.testing.assert_allclose(slopes, 0.0, atol=1e-12)
+
+
+def test_a_linear_regression_bears_the_name_of_y_and_moves_by_its_coefficient():
+    data, y = load_diabetes(return_X_y=True, as_frame=True)
+    model = LinearRegression().fit(data[["bmi"]], y)
+    curves = EntropicProjection(model, n_targets=5).fit(data[["bmi"]], y).explain().frame
+    assert set(curves["output"]) == {"target"}
+    np.testing.assert_allclose(curves["slope"], model.coef_[0], rtol=1e-9)
+    np.testing.assert_allclose(curves["value"], model.predict(curves[["target"]].set_axis(["bmi"], axis=1)))
+
+
+def test_verbose_tells_what_fit_cost(caplog):
+    for verbose, told in ((0, 0), (1, 1)):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, logger="agnostix"):
+            EntropicProjection(chance, verbose=verbose).fit(X)
+        assert len(caplog.records) == told
+    assert "300 rows" in caplog.text
+
+
+# -- tables
+
+
+def results_of(projection, age="age", hours="hours", sex="sex"):
+    """Bits of one answer of each kind."""
+    scenario = projection.what_if({age: 45, hours: (42, 44), sex: {"Female": 0.5}})
+    curves = projection.explain(features=[age, sex], metric=["prediction", "roc_auc"])
+    parts = [
+        scenario.outcomes,
+        scenario.shifts.drop(columns=["feature"]),
+        curves.frame.drop(columns="feature"),
+        curves.distributions.drop(columns="feature"),
+        projection.rank(features=[age, sex]).drop(columns="feature"),
+        projection.joint(age, hours, n_targets=3),
+        projection.baseline(),
+    ]
+    return scenario.weights, parts
+
+
+def assert_same_bits(left, right, weights=True):
+    if weights:
+        np.testing.assert_array_equal(left[0], right[0])
+    for a, b in zip(left[1], right[1], strict=True):
+        pd.testing.assert_frame_equal(a, b, rtol=0, atol=0, check_exact=True)
+
+
+def by_position(X):
+    age, hours = (np.asarray(X[:, j], dtype=float) for j in (0, 1))
+    return chance(pd.DataFrame({"age": age, "hours": hours}))
+
+
+def test_pandas_polars_and_numpy_give_the_same_bits():
+    columns = ["age", "hours", "sex"]
+    expected = results_of(EntropicProjection(n_targets=5).fit(X[columns], Y, WEIGHT, predictions=chance(X)))
+    polars = pl.DataFrame({name: X[name].to_list() for name in columns})
+    found = EntropicProjection(n_targets=5).fit(
+        polars, pl.Series(Y), pl.Series(WEIGHT), predictions=pl.Series(chance(X))
+    )
+    assert_same_bits(results_of(found), expected)
+    array = X[columns].to_numpy(dtype=object)
+    found = EntropicProjection(n_targets=5).fit(array, Y, WEIGHT, predictions=by_position(array))
+    assert_same_bits(results_of(found, "x0", "x1", "x2"), expected)
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["equal", "weighted"])
+def test_the_order_of_the_rows_does_not_change_a_bit(weight):
+    def fit(rows):
+        own = None if weight is None else weight[rows]
+        model = as_predictor(chance, task="classification")
+        return EntropicProjection(model, n_targets=5).fit(X.iloc[rows], Y[rows], own)
+
+    first, turned = results_of(fit(np.arange(N))), results_of(fit(TURNED))
+    assert_same_bits(first, turned, weights=False)
+    np.testing.assert_array_equal(first[0][TURNED], turned[0])
+
+
+def test_the_index_of_a_frame_means_nothing():
+    expected = results_of(fit_projection(X, Y, WEIGHT, n_targets=5))
+    odd = X.set_index(pd.Index(TURNED))
+    found = EntropicProjection(n_targets=5).fit(
+        odd, pd.Series(Y), pd.Series(WEIGHT, index=TURNED), predictions=pd.Series(chance(X))
+    )
+    assert_same_bits(results_of(found), expected)
+
+
+def test_columns_without_names_are_called_by_their_numbers():
+    frame = pd.DataFrame(X[NUMBERS].to_numpy())
+    projection = EntropicProjection(n_targets=3).fit(frame, predictions=chance(X))
+    assert set(projection.explain(features=[0]).frame["feature"]) == {"0"}
+    assert projection.explain(features=0, targets={0: 45}).frame["target"].tolist() == [45.0]
+    assert projection.what_if({0: 45}).gap <= 1e-9
+    assert len(projection.joint(0, 1, n_targets=3)) == 9
+    array = EntropicProjection(n_targets=3).fit(X[NUMBERS].to_numpy(), predictions=chance(X))
+    assert set(array.explain().frame["feature"]) == {"x0", "x1", "x2"}
+
+
+def test_the_table_is_never_changed():
+    X_, y, weight, predictions = X.copy(), Y.copy(), WEIGHT.copy(), chance(X)
+    for part in (y, weight, predictions):
+        part.setflags(write=False)
+    projection = EntropicProjection(n_targets=5).fit(X_, y, weight, predictions=predictions)
+    results_of(projection)
+    pd.testing.assert_frame_equal(X_, X)
+    array = X[NUMBERS].to_numpy()
+    array.setflags(write=False)
+    EntropicProjection(n_targets=5).fit(array, predictions=predictions).explain()
+
+
+def test_what_was_answered_once_is_answered_again():
+    projection = fit_projection(X, Y, WEIGHT, n_targets=5)
+    assert_same_bits(results_of(projection), results_of(projection))
+
+
+def test_integer_weights_are_as_good_as_repeated_rows():
+    times = np.random.default_rng(0).integers(1, 4, N)
+    weighted = fit_projection(X, Y, times, n_targets=5)
+    repeated = X.loc[X.index.repeat(times)].reset_index(drop=True)
+    rows = fit_projection(repeated, np.repeat(Y, times), n_targets=5)
+    question = {"age": 45, "job": {"farmer": 0.3}}
+    left, right = weighted.what_if(question), rows.what_if(question)
+    np.testing.assert_allclose(left.outcomes["value"], right.outcomes["value"], rtol=1e-9)
+    assert left.kl == pytest.approx(right.kl, rel=1e-9)
+    targets = {"age": [45], "sex": {"Female": [0.5]}}
+    np.testing.assert_allclose(
+        weighted.explain(targets=targets).frame["value"],
+        rows.explain(targets=targets).frame["value"],
+        rtol=1e-9,
+    )
+
+
+def test_two_rows_are_enough():
+    projection = EntropicProjection(n_targets=3).fit(X.head(2)[NUMBERS[:2]], predictions=[0.2, 0.6])
+    scenario = projection.what_if({"age": X["age"].head(2).mean() + 0.1})
+    assert scenario.status == "thin"
+    assert len(projection.explain()) == 6
+
+
+@pytest.mark.parametrize("y", [Y, chance(X), X["job"]], ids=["numbers 0 and 1", "numbers", "labels"])
+def test_without_a_model_the_outcome_is_y(y):
+    projection = EntropicProjection().fit(X, y)
+    scenario = projection.what_if({"age": 45})
+    assert (scenario.outcomes["quantity"] == "outcome").all()
+    values = (
+        np.asarray(y, dtype=float) if projection.predictions_.task is None else (y == "clerk").to_numpy(float)
+    )
+    assert scenario.outcomes["value"][0] == pytest.approx(scenario.weights @ values / N)
+    assert projection.n_model_rows_ == 0
+
+
+# -- shifts
+
+
+def test_shifts_tell_what_else_moved_in_standard_deviations():
+    scenario = fit_projection(X).what_if({"age": 46})
+    shifts = scenario.shifts
+    for name in ("age", "hours", "gain"):
+        told = select_rows(shifts, feature=name).iloc[0]
+        after = scenario.weights @ X[name] / N
+        assert told["before"] == pytest.approx(X[name].mean())
+        assert told["after"] == pytest.approx(after)
+        assert told["shift"] == pytest.approx((after - X[name].mean()) / X[name].std(ddof=0), abs=1e-12)
+        assert told["low"] <= told["shift"] <= told["high"]
+    for name in ("sex", "job", "member"):
+        for _, told in select_rows(shifts, feature=name).iterrows():
+            member = (X[name] == told["level"]).to_numpy(float)
+            after = scenario.weights @ member / N
+            assert told["after"] == pytest.approx(after)
+            assert told["shift"] == pytest.approx((after - member.mean()) / member.std(), abs=1e-12)
+    assert shifts["stated"].tolist() == [True] + [False] * 9
+    assert select_rows(shifts, feature="hours")["low"].iloc[0] > 0.1  # it goes with age
+
+
+def test_shifts_have_the_errors_of_changes_of_outcomes():
+    as_outcome = EntropicProjection().fit(X, predictions=X["hours"])
+    outcome = as_outcome.what_if({"age": 46}).outcomes.iloc[0]
+    told = select_rows(fit_projection(X).what_if({"age": 46}).shifts, feature="hours").iloc[0]
+    scale = X["hours"].std(ddof=0)
+    assert told["shift"] == pytest.approx(outcome["change"] / scale, rel=1e-9)
+    assert told["std_error"] == pytest.approx(outcome["change_std_error"] / scale, rel=1e-9)
+
+
+def test_shifts_of_a_column_with_gaps_are_those_of_the_rows_that_have_it():
+    there = np.arange(N) % 3 > 0
+    X_ = X.assign(hours=X["hours"].where(there), job=X["job"].where(there, None))
+    scenario = EntropicProjection().fit(X_, predictions=chance(X)).what_if({"age": 46})
+    hours, weights = X["hours"][there], scenario.weights[there]
+    told = select_rows(scenario.shifts, feature="hours").iloc[0]
+    assert told["before"] == pytest.approx(hours.mean())
+    assert told["after"] == pytest.approx(np.average(hours, weights=weights))
+    assert select_rows(scenario.shifts, feature="job")["after"].sum() == pytest.approx(1.0)
+
+
+def test_shifts_of_a_column_with_gaps_have_about_the_errors_of_leaving_out_rows():
+    X_ = people(90, 3)
+    X_["hours"] = X_["hours"].where(np.arange(90) % 3 > 0)
+
+    def change(rows):
+        part = X_.iloc[rows]
+        weights = EntropicProjection().fit(part, predictions=part["age"]).what_if({"age": 43}).weights
+        there = part["hours"].notna().to_numpy()
+        hours = part["hours"].to_numpy()[there]
+        return np.average(hours, weights=weights[there]) - hours.mean()
+
+    without = np.array([change(np.delete(np.arange(90), i)) for i in range(90)])
+    expected = np.sqrt(89 / 90 * ((without - without.mean()) ** 2).sum()) / X_["hours"].std(ddof=0)
+    told = select_rows(
+        EntropicProjection().fit(X_, predictions=X_["age"]).what_if({"age": 43}).shifts, feature="hours"
+    )
+    assert told["std_error"].iloc[0] == pytest.approx(expected, rel=0.1)
+
+
+def test_a_stressed_prediction_tells_which_features_would_move():
+    scenario = fit_projection(X).what_if(prediction=0.6)
+    shifts = scenario.shifts.assign(size=scenario.shifts["shift"].abs())
+    assert set(shifts.nlargest(2, "size")["feature"]) == {"age", "hours"}
+    assert not shifts["stated"].any()
+
+
+def test_a_table_in_which_nothing_can_move_has_no_shifts():
+    projection = EntropicProjection().fit(X.assign(one=1.0)[["one"]], predictions=chance(X))
+    assert projection.what_if(prediction=0.5).shifts.empty
+    assert projection.explain().frame.empty
+    assert projection.rank().empty
+
+
+# -- life of an estimator
+
+
+def test_clones_share_a_fitted_model_and_clone_an_unfitted_one():
+    fitted = EntropicProjection(LogisticRegression().fit(X[NUMBERS], Y), n_targets=7)
+    assert clone(fitted).model is fitted.model
+    assert clone(fitted).n_targets == 7
+    assert not hasattr(clone(fitted.fit(X[NUMBERS])), "table_")
+    unfitted = EntropicProjection(LogisticRegression(C=3))
+    assert clone(unfitted).model is not unfitted.model
+    assert clone(unfitted).model.C == 3
+    assert clone(EntropicProjection(chance)).model is chance
+
+
+def test_a_pickle_answers_the_same():
+    model = LogisticRegression().fit(X[NUMBERS], Y)
+    projection = EntropicProjection(model, n_targets=5).fit(X, Y, WEIGHT)
+    again = pickle.loads(pickle.dumps(projection))
+    assert_same_bits(results_of(again), results_of(projection))
+    scenario = projection.what_if({"age": 45})
+    copy = pickle.loads(pickle.dumps(scenario))
+    np.testing.assert_array_equal(copy.weights, scenario.weights)
+    curves = pickle.loads(pickle.dumps(projection.explain(features="age")))
+    assert len(curves) == 10
+
+
+def test_parameters_changed_after_fit_wait_for_the_next():
+    projection = fit_projection(X, n_targets=5)
+    projection.set_params(n_targets=9)
+    assert len(projection.explain(features="age")) == 5
+    assert len(projection.fit(X, predictions=chance(X)).explain(features="age")) == 9
+
+
+def test_errors_are_one_family():
+    for error in (InfeasibleTargetError, DataError, ModelOutputError):
+        assert issubclass(error, ValueError)
