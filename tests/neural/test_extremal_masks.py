@@ -95,7 +95,7 @@ def test_the_module_is_left_as_it_was():
 
 
 def test_a_score_that_never_moves_has_an_empty_mask():
-    with pytest.warns(UserWarning, match=r"score is 2 .* empty.* Use another fill, or other outputs"):
+    with pytest.warns(UserWarning, match=r"score is 2 .* the fill.* Use another fill, or other outputs"):
         exp = explained(Weighted(0 * LEVELS, shift=2.0), objective="extremal_preserve")
     assert (exp.values == 0).all()
     assert exp.extras["shown"].array == exp.extras["hidden"].array == exp.outputs == 2.0
