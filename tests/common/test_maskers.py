@@ -205,7 +205,7 @@ class Failing:
     [
         ("raises", "ArithmeticError: this row cannot be answered"),
         ("NaN", "NaN"),
-        ("rows", "rows and returned an array of shape"),
+        ("rows", "returned an array of shape"),
         ("outputs", "2 outputs where 3 are expected"),
     ],
 )

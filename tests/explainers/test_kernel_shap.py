@@ -379,8 +379,8 @@ class Moody:
 
 def test_a_model_that_changes_its_mind_is_told_of():
     message = (
-        "The model Moody predicts the same rows differently each time, by up to 0.25. Explanations of it "
-        "cannot be repeated, and their standard errors do not tell of this."
+        "The model Moody is not deterministic: two predictions of the same rows differ by up to 0.25. "
+        "Explanations are not reproducible, and their standard errors leave this out."
     )
     with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
         KernelShapExplainer(Moody(), background_size=5).fit(ROWS)

@@ -172,7 +172,7 @@ def test_an_explainer_without_its_model_gets_it_back(params):
 
 def test_another_model_is_not_attached():
     bare = fitted(Tangled(), ROWS).without_model()
-    with pytest.raises(ValueError, match=r"^attach got another model than fit: "):
+    with pytest.raises(ValueError, match=r"^attach needs the model of fit, but "):
         bare.attach(lambda X: Tangled()(X) + 0.1)
 
 

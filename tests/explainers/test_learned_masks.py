@@ -93,8 +93,8 @@ def test_the_module_is_left_as_it_was():
 
 def test_a_score_that_never_moves_has_an_empty_mask():
     message = (
-        r"The score is 2 both for a picture and for its fill: a mask has nothing to keep or to "
-        r"hide, and is left empty\. Use another fill, or other outputs\."
+        r"The score is 2 for both the picture and the fill, so no mask changes it, and the mask is left "
+        r"empty\. Use another fill, or other outputs\."
     )
     with pytest.warns(UserWarning, match=message):
         exp = explained(Weighted(0 * LEVELS, shift=2.0), objective="area")

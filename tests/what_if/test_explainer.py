@@ -160,8 +160,8 @@ def test_weights_that_the_model_cannot_learn_from_are_refused(model):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda X: np.ones(3), "was given 300 rows and returned an array of shape (3,)"),
-        (lambda X: np.where(np.arange(N) == 5, np.nan, 1.0), "returns NaN or infinity in 1 of 300 rows"),
+        (lambda X: np.ones(3), "returned an array of shape (3,) for 300 rows"),
+        (lambda X: np.where(np.arange(N) == 5, np.nan, 1.0), "returned NaN or infinity for 1 of 300 rows"),
         (lambda X: np.full(N, "yes"), "numbers are needed"),
     ],
 )

@@ -143,8 +143,8 @@ def test_an_explainer_is_stored_without_its_model():
 def test_another_model_is_not_attached():
     explainer = OcclusionExplainer(double, random_state=0).fit(X)
     message = (
-        r"attach got another model than fit: \<lambda\> answers row \d+ of those it was shown with \[.*\], "
-        r"and the one at fit with \[.*\]. Fit a new explainer for it."
+        r"attach needs the model of fit, but \<lambda\> predicts \[.*\] for trial row \d+, where that model "
+        r"predicted \[.*\]. Fit a new explainer for it."
     ).replace(r"\<lambda\>", "function")
     same_mean = double(X).mean()
     for model in (

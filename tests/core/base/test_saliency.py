@@ -129,7 +129,7 @@ def test_it_is_cloned_pickled_and_stored_without_its_model(explainer, exp, netwo
     with pytest.raises(NotFittedError, match="attach"):
         twin.explain(IMAGES)
     np.testing.assert_array_equal(twin.attach(explainer.model).explain(IMAGES).values, exp.values)
-    with pytest.raises(ValueError, match="another model"):
+    with pytest.raises(ValueError, match="the model of fit"):
         twin.attach(ImageModel(ProbabilityModel(2)))
 
 
