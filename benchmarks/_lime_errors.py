@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeRegressor
 from agnostix.core.sobol import SobolBlocks
 from tests.reference import lime as reference
 
-BLOCKS = SobolBlocks.of(1, N_SAMPLES, 0)
+BLOCKS = SobolBlocks.from_n_points(1, N_SAMPLES, 0)
 FREEDOM = BLOCKS.n_blocks - 1
 LEVEL = 0.95
 NOTHING = 1e-9

@@ -408,7 +408,7 @@ class LimeExplainer(AttributionExplainer):
             self._check_moves(feature)
         like = take_examples(seen)
         n_draws = N_DRAWS if self.n_samples == "auto" else int(self.n_samples)
-        points = SobolBlocks.of(len(features), n_draws, self._seed)
+        points = SobolBlocks.from_n_points(len(features), n_draws, self._seed)
         return Neighbourhood(like, tuple(features), points)
 
     def _check_moves(self, feature: Any) -> None:

@@ -52,7 +52,7 @@ class SoftMaskSampler:
         cls, image_shape: tuple[int, int], n_cells: int, p_keep: float, n_masks: int, seed: int
     ) -> SoftMaskSampler:
         """At most n_masks masks, as many as fill whole blocks of Sobol points."""
-        return cls(image_shape, n_cells, p_keep, SobolBlocks.of(n_cells**2 + 2, n_masks, seed))
+        return cls(image_shape, n_cells, p_keep, SobolBlocks.from_n_points(n_cells**2 + 2, n_masks, seed))
 
     def sample(self, masks: slice) -> tuple[Floats, Codes]:
         """Grids (n, n_cells, n_cells) of 0 and 1, and offsets (n, 2) in pixels."""

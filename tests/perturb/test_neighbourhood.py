@@ -38,7 +38,9 @@ forms = pytest.mark.parametrize("table", FORMS.values(), ids=FORMS)
 def neighbourhood(table, n_points=512, how="quartile", groups=None, seed=0):
     players = Players.from_names(column_names(table), groups)
     features = FeatureLearner(table, np.ones(len(table)), how, None, "Owner").learn(players)
-    return Neighbourhood(table[:20], tuple(features), SobolBlocks.of(len(features), n_points, seed))
+    return Neighbourhood(
+        table[:20], tuple(features), SobolBlocks.from_n_points(len(features), n_points, seed)
+    )
 
 
 def same(one, other):

@@ -37,7 +37,7 @@ def model(X):
 
 def neighbourhood(how, n=512):
     features = FeatureLearner(X, np.ones(150), how, None, "Owner").learn(Players.from_names(["a", "b", "c"]))
-    return Neighbourhood(X[:20], tuple(features), SobolBlocks.of(3, n, 0))
+    return Neighbourhood(X[:20], tuple(features), SobolBlocks.from_n_points(3, n, 0))
 
 
 def recipe(surrogate=LINEAR, width=1.3, radius=None, most=None):
