@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from agnostix.core.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
 from agnostix.core.masking.duplicates import first_of_each, value_codes
-from agnostix.core.masking.players import Players
+from agnostix.core.masking.masker import Players
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb.coding import Coding, JointCoding, LevelCoding, NumberCoding, column_of

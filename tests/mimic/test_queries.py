@@ -8,7 +8,7 @@ import pytest
 
 from agnostix.core.evaluate import evaluate
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
-from agnostix.core.masking.schema import check_schema
+from agnostix.core.masking.tabular import check_schema
 from agnostix.core.models import as_predictor
 from agnostix.exceptions import DataError
 from agnostix.mimic import DrawnInLeaves, Growth, QuerySampler, SmoothedBootstrap

@@ -8,7 +8,7 @@ import numpy as np
 
 from agnostix.core.frames import as_table, is_frame, take_rows
 from agnostix.core.masking.pictures import as_pixels
-from agnostix.core.masking.schema import check_schema
+from agnostix.core.masking.tabular import check_schema
 from agnostix.exceptions import DataError
 
 _N_TABLE_ROWS = 20

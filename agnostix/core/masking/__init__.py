@@ -1,7 +1,6 @@
 """Maskers hide features of rows, pictures and texts behind background rows or fill values."""
 
-from agnostix.core.masking.background import Background
-from agnostix.core.masking.background_subset import BackgroundSubset, MaskBlock
+from agnostix.core.masking.background import Background, BackgroundSubset, MaskBlock
 from agnostix.core.masking.inpainting import Inpainter
 from agnostix.core.masking.masker import (
     Builder,
@@ -9,10 +8,10 @@ from agnostix.core.masking.masker import (
     Masker,
     MaskerConstraint,
     MaskingInputs,
+    Players,
     read_rows,
 )
 from agnostix.core.masking.plan import Plan
-from agnostix.core.masking.players import Players
 from agnostix.core.masking.segments import SegmentMasker
 from agnostix.core.masking.soft_masks import SoftMaskBatch
 from agnostix.core.masking.tabular import TabularMasker

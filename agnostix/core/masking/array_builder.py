@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.masking.background_subset import MaskBlock
-from agnostix.core.masking.players import Players
+from agnostix.core.masking.background import MaskBlock
+from agnostix.core.masking.masker import Players
 from agnostix.core.typing import Bools, Codes
 
 _WATCHED = 16

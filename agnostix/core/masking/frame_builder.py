@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import build_table, is_frame
-from agnostix.core.masking.background_subset import MaskBlock
+from agnostix.core.masking.background import MaskBlock
 from agnostix.core.masking.duplicates import as_series, first_of_each, joined_values, keys_of, value_codes
-from agnostix.core.masking.players import Players
+from agnostix.core.masking.masker import Players
 from agnostix.core.typing import Codes
 
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import conversion_error
-from agnostix.core.masking.background_subset import MaskBlock
-from agnostix.core.masking.masker import MaskingInputs
-from agnostix.core.masking.players import Players
+from agnostix.core.masking.background import MaskBlock
+from agnostix.core.masking.masker import MaskingInputs, Players
 from agnostix.core.typing import Bools, Codes
 from agnostix.exceptions import DataError
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.masking.background_subset import BackgroundSubset, fill_subsets
+from agnostix.core.masking.background import BackgroundSubset, fill_subsets
 from agnostix.core.masking.fills import (
     as_type,
     blur_fill,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.masking.background_subset import BackgroundSubset, fill_subsets
+from agnostix.core.masking.background import BackgroundSubset, fill_subsets
 from agnostix.core.masking.masker import MaskDistribution
 from agnostix.core.masking.texts import MaskedTexts
 from agnostix.core.typing import Bools, Floats

@@ -14,8 +14,8 @@ import pandas as pd
 
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import column_at, is_frame
-from agnostix.core.masking.background_subset import MaskBlock
-from agnostix.core.masking.players import Players
+from agnostix.core.masking.background import MaskBlock
+from agnostix.core.masking.masker import Players
 from agnostix.core.typing import Bools, Codes
 from agnostix.exceptions import DataError
 
