@@ -34,7 +34,7 @@ def half_widths(std_errors: Any, level: float, degrees_of_freedom: Any = np.inf)
 def check_level(level: float) -> None:
     """Refuse what is no confidence level."""
     if not 0 < level < 1:
-        raise ValueError(f"confidence_level must be between 0 and 1, got {level}.")
+        raise ValueError(f"level must be between 0 and 1, got {level}.")
 
 
 def _normal(values: Floats, errors: Floats, dof: Floats, level: float) -> tuple[Floats, Floats]:
