@@ -20,11 +20,11 @@ def _loaded_by(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     "statement", ["import agnostix", "import agnostix.cli", "import agnostix.cli.run, agnostix.cli.demo"]
 )
-def test_nothing_heavy_is_imported(statement: str) -> None:
+def test_import_loads_no_heavy_package(statement: str) -> None:
     assert sorted(_loaded_by(statement) & set(HEAVY)) == []
 
 
-def test_a_heavy_import_would_be_seen() -> None:
+def test_heavy_import_is_detected() -> None:
     assert "jinja2" in _loaded_by("import jinja2")
 
 
@@ -47,7 +47,7 @@ for segments in ("slic", "quickshift"):
 """
 
 
-def test_pictures_and_texts_need_scikit_image_only_where_it_cuts() -> None:
+def test_scikit_image_needed_for_slic_and_quickshift_only() -> None:
     done = subprocess.run([sys.executable, "-c", OPTIONAL], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         f"SegmentMasker({name!r}) needs scikit-image, which is not installed: pip install 'agnostix[images]'."
@@ -77,7 +77,7 @@ for method in ("window", "segments", "rise", "mask"):
 """
 
 
-def test_pictures_need_torch_only_where_a_module_is_explained() -> None:
+def test_torch_needed_for_learned_masks_only() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         "(2, 4, 4, 1)",

@@ -20,7 +20,7 @@ MADE_BY_USERS = [(house, name) for house, name in NAMED if not name.endswith("Er
 
 
 @pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.__name__)
-def test_all_is_sorted_and_there(house: ModuleType) -> None:
+def test_all_is_sorted_and_exists(house: ModuleType) -> None:
     assert list(house.__all__) == sorted(house.__all__)
     assert len(set(house.__all__)) == len(house.__all__)
     for name in house.__all__:
@@ -40,7 +40,7 @@ def test_all_is_complete(house: ModuleType) -> None:
     assert sorted(own) == list(house.__all__)
 
 
-def test_every_display_is_public() -> None:
+def test_displays_are_public() -> None:
     found = {
         name
         for module in pkgutil.iter_modules(agnostix.plotting.__path__)
@@ -51,7 +51,7 @@ def test_every_display_is_public() -> None:
 
 
 @pytest.mark.parametrize(("house", "name"), NAMED, ids=lambda part: getattr(part, "__name__", part))
-def test_every_name_is_explained(house: ModuleType, name: str) -> None:
+def test_public_names_have_docstrings(house: ModuleType, name: str) -> None:
     public = getattr(house, name)
     assert inspect.getdoc(public)
     members = vars(public).items() if inspect.isclass(public) else []
@@ -64,7 +64,7 @@ def test_every_name_is_explained(house: ModuleType, name: str) -> None:
 
 
 @pytest.mark.parametrize(("house", "name"), MADE_BY_USERS, ids=lambda part: getattr(part, "__name__", part))
-def test_every_parameter_is_explained(house: ModuleType, name: str) -> None:
+def test_parameters_are_in_docstring(house: ModuleType, name: str) -> None:
     public = getattr(house, name)
     described = [(public, public)]
     if inspect.isclass(public):
@@ -81,7 +81,7 @@ def test_every_parameter_is_explained(house: ModuleType, name: str) -> None:
             assert parameter.name in doc, f"{callable_.__qualname__}: {parameter.name}"
 
 
-def test_the_version_is_that_of_the_package() -> None:
+def test_version_matches_package() -> None:
     from importlib.metadata import version
 
     assert agnostix.__version__ == version("agnostix")
