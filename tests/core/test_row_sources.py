@@ -264,5 +264,5 @@ def test_sources_without_rows_are_refused(source, told):
 
 @pytest.mark.parametrize("table", [X, pd.DataFrame(X)], ids=["array", "frame"])
 def test_evaluate_refuses_table_as_iterable_of_chunks(table):
-    with pytest.raises(TypeError, match=r"TableRows\(table\)"):
+    with refuses(TypeError, "TableRows(table)"):
         run(table)

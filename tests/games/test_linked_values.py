@@ -6,6 +6,7 @@ from scipy.special import logit
 
 from agnostix.exceptions import DataError
 from agnostix.games import LinkedValues
+from tests.messages import refuses
 
 RNG = np.random.default_rng(0)
 
@@ -50,7 +51,7 @@ def test_logit_refuses_mean_0_and_clips_means_without_group():
     np.testing.assert_allclose(scale.whole(low)[0, 0], logit(0.25), rtol=1e-12)
     np.testing.assert_allclose(scale.versions(low)[0, :, 0], [0.0, logit(1e-15)], atol=1e-12)
     np.testing.assert_allclose(scale.versions(high)[0, :, 0], [0.0, logit(1.0 - 1e-15)], rtol=1e-3)
-    with pytest.raises(DataError, match=r"^link='logit' needs mean predictions between 0 and 1"):
+    with refuses(DataError, "link='logit'", "mean predictions", "between 0 and 1"):
         scale.whole(np.zeros((1, 2, 1)))
 
 

@@ -21,6 +21,7 @@ from agnostix.testing import (
     WrongRowsModel,
 )
 from agnostix.testing.tables import forms, mixed, mixed_polars, named, numbers, take
+from tests.messages import refuses
 
 X = numbers(200, 6)
 MARKED = np.array([[1.0, 2.0], [-999.0, 2.0], [3.0, 4.0]])
@@ -85,20 +86,17 @@ def test_additive_model_missing_counts_as_0():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        (lambda f: f.astype({"age": "float32"}), "made for age: float64 and is given age: float32"),
-        (lambda f: f.drop(columns="since"), "made for since: datetime64.* and is given fewer"),
-        (lambda f: f.assign(town=f["town"].cat.remove_categories("rome")), "made for town: category and is"),
-        (
-            lambda f: f.to_numpy(dtype=object),
-            "made for a frame of: pandas.* and is given an array of columns: 8",
-        ),
-        (lambda f: mixed_polars(), "made for a frame of: pandas.* and is given a frame of: polars"),
+        (lambda f: f.astype({"age": "float32"}), ["made for age: float64", "given age: float32"]),
+        (lambda f: f.drop(columns="since"), ["made for since: datetime64", "given fewer"]),
+        (lambda f: f.assign(town=f["town"].cat.remove_categories("rome")), ["made for town: category"]),
+        (lambda f: f.to_numpy(dtype=object), ["made for a frame of: pandas", "given an array of columns: 8"]),
+        (lambda f: mixed_polars(), ["made for a frame of: pandas", "given a frame of: polars"]),
     ],
 )
-def test_mixed_frame_model_refuses_other_schema(change, message):
-    with pytest.raises(TypeError, match=message):
+def test_mixed_frame_model_refuses_other_schema(change, facts):
+    with refuses(TypeError, *facts):
         MixedFrameModel.of(mixed())(change(mixed()))
 
 
