@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.core.evaluate import TableRows
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import column_names, is_frame
 from agnostix.core.typing import Bools, Codes
@@ -75,8 +74,8 @@ def lime_exact(
     True
     """
     vicinity = _checked(explainer)
-    rows, wanted = vicinity.read(X), explainer._wanted(outputs)
-    answers, _ = explainer._evaluate(TableRows(rows))
+    rows, selection = vicinity.read(X), explainer._select_outputs(outputs)
+    answers = explainer._predict(rows)
     bins = vicinity.neighbourhood.centres(rows).astype(np.intp)
     unseen = vicinity.neighbourhood.unseen(bins)
     fits = RowFits.empty(unseen.shape[0], unseen.shape[1], answers.shape[1])
@@ -92,7 +91,7 @@ def lime_exact(
         _put(fits, explainer, vicinity, bins, r, moments)
     there = np.ones_like(unseen)
     found = Found(answers, fits, there, vicinity.extras(bins), rows.shape[0] + n_asked)
-    exp = explainer._explanation(rows, wanted, found)
+    exp = explainer._make_explanation(rows, selection, explainer._to_attribution(found, selection))
     return replace(exp, method="lime_exact", fidelity=None if moments.square is None else exp.fidelity)
 
 

@@ -9,15 +9,12 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from agnostix.core.base import BackgroundExplainer
-from agnostix.core.base.outputs import picked
-from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.masking import Background, MaskedRows, MaskerConstraint
+from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
+from agnostix.core.explanation import Detail
+from agnostix.core.masking import Background, MaskedRows
 from agnostix.core.masking.medoids import medoids
 from agnostix.core.progress import ProgressBar
-from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -131,10 +128,13 @@ class KernelShapExplainer(BackgroundExplainer):
 
     Notes
     -----
+    The values of a row are contributions, which sum to ``outputs - base_values``.
+    With ``link="logit"``, a row one of whose mean predictions is 0 or 1, and so has no log-odds, is
+    an error in `explain`.
+
     A feature that is equal in the row and in all of the background is no
     player, and its value is exactly 0. Values, errors, ``base_values`` and
-    ``outputs`` of the result are in model output units, or in log-odds;
-    1.96 standard errors to each side are a 95 % interval.
+    ``outputs`` of the result are in model output units, or in log-odds.
 
     Where each row has features of its own, as words of texts are, rows may have
     more of them than any in `fit`; budget and kernel go by each row's number,
@@ -174,19 +174,13 @@ class KernelShapExplainer(BackgroundExplainer):
 
     _doc_page = "shapley.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "model": "no_validation",
+        **BackgroundExplainer._parameter_constraints,
         "budget": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither"), None],
         "kernel": [StrOptions({"auto", "pooled", "row", "none"})],
         "background": [StrOptions({"sample", "medoids", "all"})],
         "background_size": [Interval(Integral, 1, None, closed="left")],
-        "feature_groups": [dict, None],
-        "masker": [MaskerConstraint(), None],
         "link": [StrOptions({"identity", "logit"})],
-        "outputs": "no_validation",
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state", np.random.Generator],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -206,7 +200,7 @@ class KernelShapExplainer(BackgroundExplainer):
         random_state: Any = None,
         verbose: int = 1,
     ) -> None:
-        self.model = model
+        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
         self.budget = budget
         self.tol = tol
         self.kernel = kernel
@@ -215,10 +209,6 @@ class KernelShapExplainer(BackgroundExplainer):
         self.feature_groups = feature_groups
         self.masker = masker
         self.link = link
-        self.outputs = outputs
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KernelShapExplainer:
         """Draw the background, choose the coalitions, and learn how features interact.
@@ -241,14 +231,13 @@ class KernelShapExplainer(BackgroundExplainer):
         ValueError
             If the rows, a group, the budget or the link cannot be used.
         """
-        self._validate_params()
+        self._begin_fit()
         self._check_kernel()
-        self._seed = seed_of(self.random_state)
         rows = self._learn_background(X, y, sample_weight)
         n_players = len(self.players_.names)
         self._groups = self._grouped()
         self._kernel_params: KernelParams | None = None
-        self.n_model_rows_ = 2 * self._n_tried
+        self.n_model_rows_ = 2 * self._n_trial_rows
         self.budget_ = self._budget_for(n_players)
         self._known: list[tuple[CoalitionPlan, Solver]] = []
         every = self._coalition_plan(np.ones(n_players, dtype=bool), {})
@@ -260,30 +249,19 @@ class KernelShapExplainer(BackgroundExplainer):
         self._known = [(prefix, self._solver(prefix, self.kernel_)) for prefix in prefixes]
         return self
 
-    def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
-        """Share out the predictions of rows.
+    @property
+    def _quantity(self) -> str:
+        return "contribution"
 
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows to be explained, with the columns and types seen in `fit`.
-        outputs : None, "predicted", name, index or list of these, default=None
-            As in the constructor, and before it.
+    @property
+    def _completeness(self) -> str:
+        return "outputs - base_values"
 
-        Returns
-        -------
-        Explanation
-            Contributions that sum to ``outputs - base_values``.
+    @property
+    def _units(self) -> str:
+        return "model output" if self.link == "identity" else "log-odds"
 
-        Raises
-        ------
-        ValueError
-            If the columns or types differ from those seen in `fit`, an output
-            is unknown, or a mean prediction has no log-odds.
-        EngineError
-            If the model fails.
-        """
-        rows, wanted = self._checked_rows(X, outputs)
+    def _attribute(self, rows: MaskedRows, selection: OutputSelection) -> Attribution:
         result = ShapleyResult.zeros(rows.present, len(self.output_names_))
         kernels, plans = np.empty(len(rows), dtype="<U6"), self._plans_by_pattern(rows)
         n_evaluations = sum(places.size * plan.n_evaluations for plan, places in plans())
@@ -296,22 +274,10 @@ class KernelShapExplainer(BackgroundExplainer):
                 else:
                     solver_of = partial(self._solver, kernel=kernel)
                     session.evaluate_adaptive(self.tol, plan, solver_of, rows, places, result)
-        return self._explanation(rows, wanted, result, kernels)
+        return self._to_attribution(rows, selection, result, kernels)
 
-    def cost(self, X: Any) -> int:
-        """Count the rows that the model will be asked about at most, before anything runs.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows to be explained.
-
-        Returns
-        -------
-        int
-        """
-        check_is_fitted(self)
-        rows, session = self._read(X), self._session(0)
+    def _count_model_rows(self, rows: MaskedRows) -> int:
+        session = self._session(0)
         return sum(session.cost(plan, places.size) for plan, places in self._plans_by_pattern(rows)())
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
@@ -425,16 +391,21 @@ class KernelShapExplainer(BackgroundExplainer):
     def _session(self, verbose: int | ProgressBar) -> Session:
         means = GroupMeans(self._groups, self._masker.weights)
         scale = LinkedValues(self.link, np.bincount(self._groups, self._masker.weights))
-        empty = None if self._background_answers is None else means.of_background(self._background_answers)
+        empty = (
+            None
+            if self._background_predictions is None
+            else means.of_background(self._background_predictions)
+        )
         n_outputs = len(self.output_names_)
         return Session(self._predictor, self._masker, n_outputs, means, scale, empty, self.n_jobs, verbose)
 
-    def _explanation(self, rows: MaskedRows, wanted: Any, result: ShapleyResult, kernels: Any) -> Explanation:
-        which, names, extras = self._picked(wanted, result.predictions)
-        sampled = picked(result.coalition_variances, which)
-        drawn = picked(result.background_variances, which)
+    def _to_attribution(
+        self, rows: MaskedRows, selection: OutputSelection, result: ShapleyResult, kernels: Any
+    ) -> Attribution:
+        pick = partial(selection.pick, predictions=result.predictions)
+        sampled, drawn = pick(result.coalition_variances), pick(result.background_variances)
         by_value, by_row = ("row", "feature", "output"), ("row",)
-        extras |= {
+        details: dict[str, Any] = {
             "coalition_std_errors": Detail(np.sqrt(sampled), by_value),
             "background_std_errors": Detail(np.sqrt(drawn), by_value),
             "evaluations": Detail(result.evaluations, by_row),
@@ -442,24 +413,17 @@ class KernelShapExplainer(BackgroundExplainer):
             "kernel": self.kernel_ if self._masker.same_features else Detail(kernels, by_row),
             "background_size_to_halve_error": Detail(self._size_to_halve(sampled, drawn), by_row),
         }
-        extras |= rows.details()
+        details |= rows.details()
         if self.link != "identity":
-            extras["raw_outputs"] = Detail(picked(result.predictions, which), ("row", "output"))
-        return Explanation(
-            values=picked(result.values, which),
+            details["raw_outputs"] = Detail(pick(result.predictions), ("row", "output"))
+        return Attribution(
+            values=pick(result.values),
             std_errors=np.sqrt(sampled + drawn),
-            base_values=picked(result.base_values, which),
-            outputs=picked(result.outputs, which),
-            data=rows.data,
-            feature_names=rows.features.names,
-            output_names=names,
-            quantity="contribution",
-            completeness="outputs - base_values",
-            units="model output" if self.link == "identity" else "log-odds",
-            method="KernelShapExplainer",
-            params=self._told_params(),
+            base_values=pick(result.base_values),
+            predictions=result.predictions,
+            outputs=pick(result.outputs),
             n_model_rows=result.n_model_rows,
-            extras=extras,
+            details=details,
         )
 
     def _size_to_halve(self, sampled: Floats, drawn: Floats) -> Floats:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import reduce
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
-from agnostix.core.base import AttributionExplainer
-from agnostix.core.base.outputs import picked
-from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.frames import as_table, column_names, take_rows
-from agnostix.core.masking import MaskerConstraint, Players, read_rows
+from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
+from agnostix.core.base.rows import take_examples
+from agnostix.core.explanation import Detail
+from agnostix.core.frames import as_table, take_rows
+from agnostix.core.masking import MaskerConstraint, read_rows
 from agnostix.core.masking.background import checked_weights
-from agnostix.core.seeds import seed_of
-from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions, validate_data
-from agnostix.core.typing import Codes
+from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.typing import Numbers
 from agnostix.exceptions import DataError
 from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
 from agnostix.perturb.features import ScaledFeature
@@ -33,7 +32,6 @@ from agnostix.surrogates import (
     LinearSurrogate,
     MaskVicinity,
     Recipe,
-    RowFits,
     Selection,
     Surrogate,
     TableVicinity,
@@ -41,10 +39,8 @@ from agnostix.surrogates import (
     Vicinity,
 )
 
-N_SHOWN = 20
-"""Rows of a table by which a model is known again."""
-N_MASKED = 2
-"""The same, of rows that are masked, which may be large."""
+N_TRIAL_ROWS = 2
+"""Rows on which a model is tried where a masker reads them, since they may be large."""
 N_DRAWS = 5000
 """Draws near the rows of a table."""
 N_MASKS = 1000
@@ -153,6 +149,12 @@ class LimeExplainer(AttributionExplainer):
 
     Notes
     -----
+    Explanations have completeness "surrogate" (None with ``values="coef"``, which need not
+    sum to anything): ``base_values``, what the surrogate predicts where no feature is in the
+    row's bin, or all numbers are at their mean, and the values sum to
+    ``extras["surrogate_outputs"]``. Where the kernel leaves too few draws near a row, `explain` raises
+    an error.
+
     Standard errors come from the spread between independent blocks of draws,
     and speak of the draws alone: not of how well the surrogate fits, which
     ``fidelity["r2"]`` of the result tells (weighted, on the draws), nor of the
@@ -204,7 +206,7 @@ class LimeExplainer(AttributionExplainer):
 
     _doc_page = "lime.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "model": "no_validation",
+        **AttributionExplainer._parameter_constraints,
         "n_samples": [StrOptions({"auto"}), Interval(Integral, 32, None, closed="left")],
         "max_features": [Interval(Integral, 1, None, closed="left"), None],
         "discretizer": [StrOptions({"auto", "quartile", "decile", "entropy"}), None],
@@ -217,10 +219,6 @@ class LimeExplainer(AttributionExplainer):
         "stability": [Interval(Real, 0.5, 1, closed="neither"), None],
         "feature_groups": [dict, None],
         "masker": [MaskerConstraint(), None],
-        "outputs": "no_validation",
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state", np.random.Generator],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -244,7 +242,7 @@ class LimeExplainer(AttributionExplainer):
         random_state: Any = None,
         verbose: int = 1,
     ) -> None:
-        self.model = model
+        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
         self.n_samples = n_samples
         self.max_features = max_features
         self.discretizer = discretizer
@@ -257,10 +255,6 @@ class LimeExplainer(AttributionExplainer):
         self.stability = stability
         self.feature_groups = feature_groups
         self.masker = masker
-        self.outputs = outputs
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> LimeExplainer:
         """Learn the columns, and ask the model about the draws that all rows share.
@@ -285,59 +279,36 @@ class LimeExplainer(AttributionExplainer):
         EngineError
             If the model fails.
         """
-        self._validate_params()
+        self._begin_fit()
         self._check_together()
         learn = self._table_vicinity if self.masker is None else self._mask_vicinity
         self._vicinity: Vicinity = learn(X, y, sample_weight)
-        self.n_model_rows_ = 2 * self._n_tried + self._vicinity.n_shared
+        self.n_model_rows_ = 2 * self._n_trial_rows + self._vicinity.n_shared
         return self
 
-    def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
-        """Fit the surrogate near each row.
+    @property
+    def _quantity(self) -> str:
+        return "contribution" if self.values == "coef_x" else "coefficient"
 
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows to be explained, with the columns and types seen in `fit`.
-        outputs : None, "predicted", name, index or list of these, default=None
-            As in the constructor, and before it.
+    @property
+    def _completeness(self) -> str | None:
+        return "surrogate" if self.values == "coef_x" else None
 
-        Returns
-        -------
-        Explanation
-            Of completeness "surrogate" (None with ``values="coef"``, which need not
-            sum to anything); ``base_values`` are what the surrogate says where no
-            feature is in the row's bin, or all numbers are at their mean.
-
-        Raises
-        ------
-        ValueError
-            If the columns or types differ from those seen in `fit`, an output is
-            unknown, or the kernel leaves too few draws near a row.
-        EngineError
-            If the model fails.
-        """
-        check_is_fitted(self)
-        self._check_has_model()
-        rows = self._vicinity.read(X)
-        wanted = self._wanted(outputs)
+    def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         found = self._vicinity.found(self._evaluate, self._recipe(), rows)
-        return self._explanation(rows, wanted, found)
+        return self._to_attribution(found, selection)
 
-    def cost(self, X: Any) -> int:
-        """Count the rows that the model will be asked about at most, before anything runs.
+    def _count_model_rows(self, rows: Any) -> int:
+        return self._vicinity.cost(rows)
 
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows to be explained.
+    def _read(self, X: Any) -> Any:
+        return self._vicinity.read(X)
 
-        Returns
-        -------
-        int
-        """
-        check_is_fitted(self)
-        return self._vicinity.cost(self._vicinity.read(X))
+    def _data(self, rows: Any) -> Any:
+        return self._vicinity.data(rows)
+
+    def _feature_names(self, rows: Any) -> tuple[str, ...]:
+        return self._vicinity.features_of(rows).names
 
     def _check_together(self) -> None:
         """Refuse parameters that do not go together, and say which do."""
@@ -396,16 +367,13 @@ class LimeExplainer(AttributionExplainer):
         """Learn the columns, and ask about the draws that all rows share."""
         table = as_table(X)
         predictor = self._fit_predictor(table, y, sample_weight)
-        validate_data(self, X=table, skip_check_array=True)
-        self.players_, self._same_features = (
-            Players.from_names(column_names(table), self.feature_groups),
-            True,
-        )
+        self._learn_columns(table, self.feature_groups)
+        self._same_features = True
         n_features = len(self.players_.names)
         self._check_most(n_features)
         self.kernel_width_ = float(self.kernel_width or WIDTH_PER_ROOT * np.sqrt(n_features))
         near = self._learned(table, y, sample_weight)
-        self._try_model(predictor, near.like, known_again=True)
+        self._try_model(predictor, near.like)
         vicinity = TableVicinity(
             self.players_, near, self._own_draws(near), self.kernel_width_, self.stability
         )
@@ -420,9 +388,9 @@ class LimeExplainer(AttributionExplainer):
         self.players_, self._same_features = rows.features, self.masker.same_features
         self._check_most(len(self.players_.names))
         self.kernel_width_ = float(self.kernel_width or MASK_WIDTH)
-        self._try_model(predictor, shown[:N_MASKED], known_again=True)
+        self._try_model(predictor, shown[:N_TRIAL_ROWS])
         n_draws = N_MASKS if self.n_samples == "auto" else int(self.n_samples)
-        tilted, seed = self.sampling == "tilted", seed_of(self.random_state)
+        tilted, seed = self.sampling == "tilted", self._seed
         return MaskVicinity(self.masker, self.players_, self.kernel_width_, n_draws, tilted, seed)
 
     def _learned(self, table: Any, y: Any, sample_weight: Any) -> Neighbourhood:
@@ -437,9 +405,9 @@ class LimeExplainer(AttributionExplainer):
         features = FeatureLearner(seen, weights[rows], how, labels, "LimeExplainer").learn(self.players_)
         for feature in features if self.sampling == "local" else []:
             self._check_moves(feature)
-        like = take_rows(seen, np.arange(min(N_SHOWN, rows.size)))
+        like = take_examples(seen)
         n_draws = N_DRAWS if self.n_samples == "auto" else int(self.n_samples)
-        points = SobolBlocks.of(len(features), n_draws, seed_of(self.random_state))
+        points = SobolBlocks.of(len(features), n_draws, self._seed)
         return Neighbourhood(like, tuple(features), points)
 
     def _check_moves(self, feature: Any) -> None:
@@ -481,54 +449,44 @@ class LimeExplainer(AttributionExplainer):
             return LinearSurrogate(0.0, LassoPath())
         return LinearSurrogate(RIDGE, selection)
 
-    def _explanation(self, rows: Any, wanted: Any, found: Found) -> Explanation:
-        which, names, extras = self._picked(wanted, found.answers)
-        fits = found.fits
+    def _to_attribution(self, fitted: Found, selection: OutputSelection) -> Attribution:
+        """What was fitted, of the selected outputs."""
+        fits, pick = fitted.fits, partial(selection.pick, predictions=fitted.answers)
         parts = fits.effects * fits.own_design[:, :, None]
         # One after another, so that places for features that only other rows have change no bit.
         total = reduce(np.add, np.moveaxis(parts, 1, 0))
         values, errors = fits.effects, fits.std_errors
         if self.values == "coef_x":
             values, errors = parts, errors * np.abs(fits.own_design)[:, :, None]
-        return Explanation(
-            values=picked(np.where(found.present[:, :, None], values, np.nan), which),
-            std_errors=picked(errors, which),
-            base_values=picked(fits.output - total, which),
-            outputs=picked(found.answers, which),
-            data=self._vicinity.data(rows),
-            feature_names=self._vicinity.features_of(rows).names,
-            output_names=names,
-            quantity="contribution" if self.values == "coef_x" else "coefficient",
-            completeness="surrogate" if self.values == "coef_x" else None,
-            method="LimeExplainer",
-            params=self._told_params(),
-            fidelity={"r2": picked(fits.r2, which)},
-            n_model_rows=found.n_model_rows,
-            extras=extras | found.extras | self._told(fits, which, found.extras),
+        return Attribution(
+            values=pick(np.where(fitted.present[:, :, None], values, np.nan)),
+            std_errors=pick(errors),
+            base_values=pick(fits.output - total),
+            predictions=fitted.answers,
+            fidelity={"r2": pick(fits.r2)},
+            n_model_rows=fitted.n_model_rows,
+            details=fitted.extras | self._describe_fits(fitted, pick),
         )
 
-    def _told(self, fits: RowFits, which: Codes, extras: dict[str, Any]) -> dict[str, Any]:
-        """What is said of the fits."""
-        by_output = {
+    def _describe_fits(self, fitted: Found, pick: Callable[[Numbers], Numbers]) -> dict[str, Any]:
+        fits = fitted.fits
+        by_output: dict[str, Numbers] = {
             "surrogate_outputs": fits.output,
             "surrogate_std_errors": fits.output_std_errors,
             "r2_std_errors": fits.r2_std_errors,
         }
-        by_value: dict[str, Any] = {}
+        by_value: dict[str, Numbers] = {}
         if self.max_features is not None:
             by_value["selected"] = fits.selected
         if self.stability is not None:
             by_output["margin"] = fits.margin
-        conditions = extras.get("conditions")
+        conditions = fitted.extras.get("conditions")
         if self.masker is None and (conditions is None or (conditions.array == "").any()):
             by_value |= {"coefficients": fits.effects, "coefficient_std_errors": fits.std_errors}
         return {
             "n_samples": Detail(fits.n_draws, ("row",)),
             "effective_samples": Detail(fits.effective, ("row",)),
             "kernel_width": self.kernel_width_,
-            **{name: Detail(picked(array, which), ("row", "output")) for name, array in by_output.items()},
-            **{
-                name: Detail(picked(array, which), ("row", "feature", "output"))
-                for name, array in by_value.items()
-            },
+            **{name: Detail(pick(array), ("row", "output")) for name, array in by_output.items()},
+            **{name: Detail(pick(array), ("row", "feature", "output")) for name, array in by_value.items()},
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -16,17 +17,14 @@ from sklearn.utils import ClassifierTags, RegressorTags, Tags, assert_all_finite
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from agnostix.core.base import AttributionExplainer
-from agnostix.core.base.outputs import picked
+from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
+from agnostix.core.base.rows import take_examples
 from agnostix.core.evaluate import TableRows
-from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.frames import as_table, column_names, take_rows
-from agnostix.core.masking import Players
+from agnostix.core.explanation import Detail
+from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking.duplicates import distinct_rows
-from agnostix.core.masking.schema import check_schema
 from agnostix.core.models import as_predictor, is_fitted
-from agnostix.core.seeds import seed_of
-from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
+from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.mimic import (
@@ -44,9 +42,6 @@ from agnostix.mimic import (
     stability_of,
     with_truth,
 )
-
-N_SHOWN = 20
-"""Rows by which a model is known again."""
 
 
 def _has_probabilities(explainer: Any) -> bool:
@@ -89,10 +84,12 @@ class MimicTree(RuleExports, AttributionExplainer):
         Regressors go by R2.
     min_samples_leaf : int, default=1
         Rows in a leaf at least, drawn ones included.
+    outputs : None, "predicted", name, index or list of these, default=None
+        Outputs that `explain` and `transform` explain; None: all up to 20, else the predicted one.
+    n_jobs : int, default=None
+        Workers for the model, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
         Of all draws; None draws a seed once, in `fit`.
-    n_jobs : int, default=None
-        Workers that ask the model, as in joblib.
     verbose : int, default=1
         1 shows a bar, with a forecast, in terminals and notebooks once work has
         taken a few seconds; 0 none.
@@ -148,6 +145,9 @@ class MimicTree(RuleExports, AttributionExplainer):
     the first principal component of their mean answers. Missing values go where scikit-learn's
     trees send them, and so do labels that `fit` did not see.
 
+    Explanations have completeness "surrogate": ``base_values``, the mean at the root, and the
+    values, what each feature adds along the row's path, sum to the tree's outputs.
+
     ``extras`` of an explanation has the ``surrogate_outputs``, the ``leaf`` and the whole ``rule`` of
     each row, its ``conditions`` by feature, and the errors of R2
     (``r2_std_errors``). Standard errors of values are those of the means in the nodes, for the splits that
@@ -180,18 +180,14 @@ class MimicTree(RuleExports, AttributionExplainer):
 
     _doc_page = "mimic.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "model": "no_validation",
+        **AttributionExplainer._parameter_constraints,
         "max_leaf_nodes": [Interval(Integral, 1, None, closed="left")],
         "targets": [StrOptions({"auto", "soft", "hard"})],
         "synthetic": [StrOptions({"auto", "none", "bootstrap", "leaf"}), callable],
         "max_queries": [Interval(Integral, 10, None, closed="left"), None],
         "selection": [StrOptions({"label", "r2"})],
         "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
-        "random_state": ["random_state", np.random.Generator],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
     }
-    outputs = None
 
     def __init__(
         self,
@@ -203,22 +199,20 @@ class MimicTree(RuleExports, AttributionExplainer):
         max_queries: int | None = None,
         selection: str = "label",
         min_samples_leaf: int = 1,
-        random_state: Any = None,
+        outputs: Any = None,
         n_jobs: int | None = None,
+        random_state: Any = None,
         verbose: int = 1,
     ) -> None:
-        self.model = model
+        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
         self.max_leaf_nodes = max_leaf_nodes
         self.targets = targets
         self.synthetic = synthetic
         self.max_queries = max_queries
         self.selection = selection
         self.min_samples_leaf = min_samples_leaf
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> MimicTree:
+    def fit(self, X: Any, y: Any = None) -> MimicTree:  # type: ignore[override]  # rows have no weights
         """Ask the model, grow the tree, and measure it.
 
         Parameters
@@ -239,19 +233,17 @@ class MimicTree(RuleExports, AttributionExplainer):
         EngineError
             If the model fails.
         """
-        self._validate_params()
+        self._begin_fit()
         table = as_table(X)
         y = self._checked_truth(table, y)
         predictor = self._fit_predictor(table, y)
-        validate_data(self, X=table, skip_check_array=True)
-        self.players_ = Players.from_names(column_names(table), None)
-        self._like = take_rows(table, np.arange(min(N_SHOWN, table.shape[0])))
+        self._learn_columns(table)
+        self._examples = take_examples(table)
         self._check_rows(table.shape[0])
-        self._try_model(predictor, self._shown_rows(), known_again=True)
+        self._try_model(predictor, self._choose_trial_rows())
         self._check_outputs()
-        self._seed = seed_of(self.random_state)
         self._copy, n_asked = self._plan().copied(table)
-        self.n_model_rows_ = 2 * self._n_tried + n_asked
+        self.n_model_rows_ = 2 * self._n_trial_rows + n_asked
         self._keep()
         return self
 
@@ -328,7 +320,7 @@ class MimicTree(RuleExports, AttributionExplainer):
         """
         table = self._read(X)
         self._check_has_model()
-        answers, _ = self._evaluate(TableRows(table))
+        answers = self._predict(table)
         copies = self.rule_tree_.values[self.rule_tree_.apply(table)]
         found = measured(answers, copies, self._copied_task == "classification", "given")
         if y is None:
@@ -353,81 +345,48 @@ class MimicTree(RuleExports, AttributionExplainer):
             raise DataError(f"The 'n' of stability must be 2 or more, since trees are compared; got {n!r}.")
         return stability_of(self._copy, n, self._seed)
 
-    def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
-        """Tell the path of each row, and what each feature adds along it.
+    @property
+    def _quantity(self) -> str:
+        return "contribution"
 
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows to be explained, with the columns and types seen in `fit`.
-        outputs : None, "predicted", name, index or list of these, default=None
-            Outputs to explain; None: all up to 20, else the predicted one.
+    @property
+    def _completeness(self) -> str:
+        return "surrogate"
 
-        Returns
-        -------
-        Explanation
-            Of completeness "surrogate". ``base_values`` are the mean at the root, and
-            with the values they sum to the tree's answers.
-
-        Raises
-        ------
-        ValueError
-            If the columns or types differ from those seen in `fit`, or an output is unknown.
-        EngineError
-            If the model fails.
-        """
-        table = self._read(X)
-        self._check_has_model()
-        wanted = self._wanted(outputs)
-        first, which_row = distinct_rows(table)
-        answers = self._evaluate(TableRows(table, first))[0][which_row]
-        which, names, extras = self._picked(wanted, answers)
-        leaf = self.rule_tree_.apply(table)
+    def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
+        first, which = distinct_rows(rows)
+        predictions = self._evaluate(TableRows(rows, first))[0][which]
+        pick = partial(selection.pick, predictions=predictions)
+        leaf = self.rule_tree_.apply(rows)
         values, errors = self._contributions.at(leaf)
-        base = np.broadcast_to(self.rule_tree_.values[0], answers.shape)
-        r2, r2_error = (
-            np.broadcast_to(one, answers.shape)
-            for one in (self.fidelity_.r2_outputs, self.fidelity_.r2_outputs_std_errors)
+        base, r2, r2_error = (
+            pick(np.broadcast_to(one, predictions.shape))
+            for one in (
+                self.rule_tree_.values[0],
+                self.fidelity_.r2_outputs,
+                self.fidelity_.r2_outputs_std_errors,
+            )
         )
-        return Explanation(
-            values=picked(values, which),
-            std_errors=picked(errors, which),
-            base_values=picked(base, which),
-            outputs=picked(answers, which),
-            data=table,
-            feature_names=self.players_.names,
-            output_names=names,
-            quantity="contribution",
-            completeness="surrogate",
-            method="MimicTree",
-            params=self._told_params(),
-            fidelity={"r2": picked(r2, which)},
+        details = {
+            "surrogate_outputs": Detail(pick(self.rule_tree_.values[leaf]), ("row", "output")),
+            "r2_std_errors": Detail(r2_error, ("row", "output")),
+            "leaf": Detail(leaf, ("row",)),
+        }
+        return Attribution(
+            values=pick(values),
+            std_errors=pick(errors),
+            base_values=base,
+            predictions=predictions,
+            fidelity={"r2": r2},
             n_model_rows=first.size,
-            extras=extras
-            | {
-                "surrogate_outputs": Detail(picked(self.rule_tree_.values[leaf], which), ("row", "output")),
-                "r2_std_errors": Detail(picked(r2_error, which), ("row", "output")),
-                "leaf": Detail(leaf, ("row",)),
-            }
-            | self._words(leaf),
+            details=details | self._words(leaf),
         )
+
+    def _count_model_rows(self, rows: Any) -> int:
+        return int(rows.shape[0])
 
     def _check_fitted(self) -> None:
         check_is_fitted(self)
-
-    def cost(self, X: Any) -> int:
-        """Count the rows that `explain` will ask the model about at most.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows to be explained.
-
-        Returns
-        -------
-        int
-        """
-        return self._read(X).shape[0]
 
     def apply(self, X: Any) -> np.ndarray:
         """Find the leaf of each row.
@@ -513,10 +472,10 @@ class MimicTree(RuleExports, AttributionExplainer):
                 "and others to measure it by."
             )
 
-    def _shown_rows(self) -> Any:
-        """Rows by which the model is known again: fewer where few may be asked about."""
-        most = N_SHOWN if self.max_queries is None else max(1, int(self.max_queries) // 20)
-        return take_rows(self._like, np.arange(min(most, self._like.shape[0])))
+    def _choose_trial_rows(self) -> Any:
+        """The examples, fewer of them where few queries are allowed."""
+        most = len(self._examples) if self.max_queries is None else max(1, int(self.max_queries) // 20)
+        return take_rows(self._examples, np.arange(min(most, len(self._examples))))
 
     def _check_outputs(self) -> None:
         """See what the model does, and whether it can be copied."""
@@ -546,7 +505,7 @@ class MimicTree(RuleExports, AttributionExplainer):
             selection=self.selection,
             max_leaf_nodes=int(self.max_leaf_nodes),
             min_samples_leaf=int(self.min_samples_leaf),
-            max_queries=None if self.max_queries is None else int(self.max_queries) - 2 * self._n_tried,
+            max_queries=None if self.max_queries is None else int(self.max_queries) - 2 * self._n_trial_rows,
             output_names=self.output_names_,
             classification=self._copied_task == "classification",
             seed=self._seed,
@@ -568,9 +527,7 @@ class MimicTree(RuleExports, AttributionExplainer):
 
     def _read(self, X: Any) -> Any:
         check_is_fitted(self)
-        table = as_table(X)
-        check_schema(table, self._like)
-        return table
+        return super()._read(X)
 
     def _answered(self, X: Any) -> Floats:
         table = self._read(X)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from agnostix.core.base import BackgroundExplainer
-from agnostix.core.base.outputs import picked, select_outputs
-from agnostix.core.evaluate import MaskedRowSource, TableRows, mask_cost
-from agnostix.core.explanation import Detail, Explanation
+from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
+from agnostix.core.base.rows import check_image_shape, count_axes
+from agnostix.core.evaluate import MaskedRowSource, mask_cost
+from agnostix.core.explanation import Detail
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
-from agnostix.core.frames import is_frame
-from agnostix.core.masking import Background, MaskerConstraint, SegmentMasker, one_hidden_at_a_time
+from agnostix.core.masking import Background, SegmentMasker, one_hidden_at_a_time
 from agnostix.core.masking.fills import is_stack
 from agnostix.core.masking.pictures import as_pixels
 from agnostix.core.models import Differentiable
 from agnostix.core.progress import WorkerProgress, run_in_shares
-from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -33,8 +31,10 @@ from agnostix.perturb import (
     Windows,
 )
 
-_TOLD = ("shown", "hidden")
-"""What is told of a learned mask."""
+_MAPS = ("window", "rise", "mask")
+"""Methods that give each pixel a value."""
+_SCORES = ("shown", "hidden")
+"""Scores of a learned mask."""
 
 
 class OcclusionExplainer(BackgroundExplainer):
@@ -136,6 +136,7 @@ class OcclusionExplainer(BackgroundExplainer):
     most. Those of "rise" come from independent blocks of masks; a learned mask
     has none.
 
+    Values have quantity "effect", or "mask" with ``method="mask"``, and need not sum to anything.
     Maps have shape (n_rows, height, width, n_outputs). ``base_values`` are the
     answers where all of a picture is hidden, with "rise" the mean answer under
     its masks. ``extras`` hold, with "window", the effect of each window, of shape
@@ -182,7 +183,7 @@ class OcclusionExplainer(BackgroundExplainer):
 
     _doc_page = "occlusion.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "model": "no_validation",
+        **BackgroundExplainer._parameter_constraints,
         "method": [StrOptions({"auto", "features", "mask", "rise", "segments", "window"})],
         "window": [Interval(Integral, 1, None, closed="left"), tuple],
         "n_masks": [Interval(Integral, 32, None, closed="left")],
@@ -193,12 +194,6 @@ class OcclusionExplainer(BackgroundExplainer):
         "fill": "no_validation",
         "sigma": [Interval(Real, 0, None, closed="neither")],
         "background_size": [Interval(Integral, 1, None, closed="left")],
-        "feature_groups": [dict, None],
-        "masker": [MaskerConstraint(), None],
-        "outputs": "no_validation",
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state", np.random.Generator],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -222,7 +217,7 @@ class OcclusionExplainer(BackgroundExplainer):
         random_state: Any = None,
         verbose: int = 1,
     ) -> None:
-        self.model = model
+        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
         self.method = method
         self.window = window
         self.stride = stride
@@ -235,10 +230,6 @@ class OcclusionExplainer(BackgroundExplainer):
         self.background_size = background_size
         self.feature_groups = feature_groups
         self.masker = masker
-        self.outputs = outputs
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OcclusionExplainer:
         """Draw the background, or the masks, and try the model.
@@ -263,62 +254,58 @@ class OcclusionExplainer(BackgroundExplainer):
             If the rows, the fill, a window, a masker or a group cannot be used, or a mask is to be
             learned from a model without gradients.
         """
-        self._validate_params()
+        self._begin_fit()
         self._learn_background(X, y, sample_weight)
         if self._shape is not None and self._fills_with("draws"):
             self.background_ = self._masker.fill
         if self.method_ == "mask":
-            self._differentiable()  # or an error, before anything costs
+            self._require_gradients()  # or an error, before anything costs
         return self
 
-    def explain(self, X: Any, *, outputs: Any = None) -> Explanation:
-        """Hide each feature of each row, or parts of each picture.
+    @property
+    def _dims(self) -> tuple[str, ...]:
+        is_map = getattr(self, "method_", self.method) in _MAPS
+        return ("row", "y", "x", "output") if is_map else ("row", "feature", "output")
 
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns), or pictures
-            Rows to be explained, with the columns and types seen in `fit`, or pictures of the same size.
-        outputs : None, "predicted", name, index or list of these, default=None
-            As in the constructor, and before it.
+    @property
+    def _quantity(self) -> str:
+        return "mask" if self.method_ == "mask" else "effect"
 
-        Returns
-        -------
-        Explanation
-            Of quantity "effect", or "mask" for learned masks; ``base_values`` are the mean
-            predictions of the background, or the answers where all of a picture is hidden.
+    @property
+    def _units(self) -> str:
+        return "visibility" if self.method_ == "mask" else "model output"
 
-        Raises
-        ------
-        ValueError
-            If the columns or types differ from those seen in `fit`, or an output is unknown.
-        EngineError
-            If the model fails.
-        """
-        rows, wanted = self._checked_rows(X, outputs)
+    def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         if self.method_ == "rise":
-            return self._rise(rows, wanted)
+            return self._estimate_saliency(rows, selection)
         if self.method_ == "mask":
-            return self._learned(rows, wanted)
+            return self._learn_masks(rows, selection)
         means, variances, n_model_rows = self._inpainted(rows) if self._inpaints else self._hidden(rows)
-        which, names, extras = self._picked(wanted, means[:, 0])
+        predictions = means[:, 0]
+        pick = partial(selection.pick, predictions=predictions)
         n_hidden = means.shape[1] - 1 - (self.base_values_ is None)
-        values = picked(means[:, :1] - means[:, 1 : 1 + n_hidden], which)
-        errors = picked(np.sqrt(variances[:, 1 : 1 + n_hidden] * self._share_per_draw()), which)
-        base = picked(means[:, -1], which) if self.base_values_ is None else self.base_values_[which]
-        features = rows.features.names
+        values = pick(means[:, :1] - means[:, 1 : 1 + n_hidden])
+        errors = pick(np.sqrt(variances[:, 1 : 1 + n_hidden] * self._share_per_draw()))
+        details: dict[str, Any] = {}
         if self._windows is not None:
-            windows = Detail(values, ("row", "window", "output"))
-            extras |= {"windows": windows} | ({} if self._inpaints else rows.fill_details())
-            values, features = self._windows.spread(values), ()
-            errors = self._windows.spread(errors)
+            details = {"windows": Detail(values, ("row", "window", "output"))}
+            details |= {} if self._inpaints else rows.fill_details()
+            values, errors = self._windows.spread(values), self._windows.spread(errors)
         elif self.base_values_ is None:
-            extras |= rows.details()
+            details = rows.details()
             values = np.where(rows.present[:, :, None], values, np.nan)
-        outputs = picked(means[:, 0], which)
-        return self._told(rows, names, values, errors, base, outputs, extras, n_model_rows, features)
+        base = means[:, -1] if self.base_values_ is None else self.base_values_
+        return Attribution(
+            values=values,
+            std_errors=errors,
+            base_values=pick(np.broadcast_to(base, predictions.shape)),
+            predictions=predictions,
+            n_model_rows=n_model_rows,
+            details=details,
+        )
 
     def _hidden(self, rows: Any) -> tuple[Floats, Floats, int]:
-        """Means and variances over what stands in, by row, mask and output, and model rows."""
+        """Means and variances (n_rows, n_masks, n_outputs) over the background, and model rows."""
         source = MaskedRowSource.from_rows(self._masker, rows, self._masks(rows))
         (means, variances), n_model_rows = self._evaluate(source, MeanAndVariance())
         return means, variances, n_model_rows
@@ -327,126 +314,82 @@ class OcclusionExplainer(BackgroundExplainer):
         """The same where each window is filled in from what is around it."""
         assert self._windows is not None
         pictures = rows.unmasked
-        own = self._answers(pictures)
+        own = self._predict(pictures)
         hidden, _ = self._evaluate(InpaintedWindows(self._windows, pictures, self._seed))
         means = np.concatenate([own[:, None], np.stack(hidden)], axis=1)
         return means, np.zeros_like(means), means.shape[0] * means.shape[1]
 
-    def _rise(self, rows: Any, wanted: Any) -> Explanation:
-        """Maps from soft masks."""
+    def _estimate_saliency(self, rows: Any, selection: OutputSelection) -> Attribution:
+        """Maps (n_rows, height, width, n_selected) by RISE's soft masks."""
         assert self._soft_masks is not None
-        pictures = rows.unmasked
-        own = self._answers(pictures)
-        which, names, extras = self._picked(wanted, own)
-        source = SoftMaskRows(self._soft_masks, pictures, rows.fill[:, 0], which)
+        images = rows.unmasked
+        predictions = self._predict(images)
+        outputs = selection.indices(predictions)
+        source = SoftMaskRows(self._soft_masks, images, rows.fill[:, 0], outputs)
         maps, _ = self._evaluate(source, SoftMaskRows.estimate_saliency)
         values, errors, base = (np.stack(part) for part in zip(*maps, strict=True))
-        n_masks = self._soft_masks.points.n_points
-        n_rows = len(pictures) * (1 + n_masks)
-        dof = Detail(np.array(self._soft_masks.points.n_blocks - 1.0), ())
-        told = extras | {"n_masks": n_masks, DEGREES_OF_FREEDOM: dof} | rows.fill_details()
-        return self._told(rows, names, values, errors, base, picked(own, which), told, n_rows)
+        points = self._soft_masks.points
+        dof = Detail(np.array(points.n_blocks - 1.0), ())
+        return Attribution(
+            values=values,
+            std_errors=errors,
+            base_values=base,
+            predictions=predictions,
+            n_model_rows=len(images) * (1 + points.n_points),
+            details={"n_masks": points.n_points, DEGREES_OF_FREEDOM: dof} | rows.fill_details(),
+        )
 
-    def _learned(self, rows: Any, wanted: Any) -> Explanation:
-        """Masks that are learned, one for each picture and output."""
-        pictures = rows.unmasked
-        own = self._answers(pictures)
-        which, names, extras = self._picked(wanted, own)
-        fills = np.broadcast_to(rows.fill[:, 0], pictures.shape)
-        hidden_all = self._answers(fills)
-        found = self._learn_masks(pictures, fills, which)
-        masks = np.stack([np.stack([one.mask for one in row], axis=-1) for row in found])
-        told: dict[str, Any] = {
+    def _learn_masks(self, rows: Any, selection: OutputSelection) -> Attribution:
+        """A learned mask for each image and selected output."""
+        images = rows.unmasked
+        fills = np.broadcast_to(rows.fill[:, 0], images.shape)
+        predictions, hidden = self._predict(images), self._predict(fills)
+        pick = partial(selection.pick, predictions=predictions)
+        found = self._search_masks(images, fills, selection.indices(predictions))
+        scores = {
             name: Detail(np.array([[getattr(one, name) for one in row] for row in found]), ("row", "output"))
-            for name in _TOLD
+            for name in _SCORES
         }
-        told |= rows.fill_details()
-        n_rows = 2 * len(pictures) + sum(one.n_rows for row in found for one in row)
-        base = picked(hidden_all, which)
-        return self._told(rows, names, masks, None, base, picked(own, which), extras | told, n_rows)
+        return Attribution(
+            values=np.stack([np.stack([one.mask for one in row], axis=-1) for row in found]),
+            base_values=pick(hidden),
+            predictions=predictions,
+            n_model_rows=2 * len(images) + sum(one.n_rows for row in found for one in row),
+            details=scores | rows.fill_details(),
+        )
 
-    def _learn_masks(self, pictures: Any, fills: Any, which: Codes) -> list[list[Any]]:
-        """A learned mask for each picture and each of its outputs."""
+    def _search_masks(self, images: Any, fills: Any, outputs: Codes) -> list[list[Any]]:
+        """A learned mask for each image and each of its outputs (n_rows, n_selected)."""
         from agnostix.core.models.torch_masks import learn_mask  # torch is there: the model is a module
 
         def learn(progress: WorkerProgress, worker: int, tasks: range) -> list[Any]:
             learned = []
             for task in progress.follow(worker, tasks):
-                row, output = divmod(task, which.shape[1])
+                row, k = divmod(task, outputs.shape[1])
                 one = learn_mask(
-                    session, pictures[row], fills[row], int(which[row, output]), self._mask_search, self._seed
+                    session, images[row], fills[row], int(outputs[row, k]), self._mask_search, self._seed
                 )
                 progress.add_rows(worker, one.n_rows)
                 learned.append(one)
             return learned
 
-        with self._differentiable().session() as session:
+        with self._require_gradients().session() as session:
             (learned,) = run_in_shares(
-                learn, which.size, str, size=which.size, n_jobs=1, verbose=self.verbose
+                learn, outputs.size, str, size=outputs.size, n_jobs=1, verbose=self.verbose
             )
-        return [learned[start : start + which.shape[1]] for start in range(0, which.size, which.shape[1])]
-
-    def _told(
-        self,
-        rows: Any,
-        names: tuple[str, ...],
-        values: Floats,
-        errors: Floats | None,
-        base: Floats,
-        outputs: Floats,
-        told: dict[str, Any],
-        n_model_rows: int,
-        features: tuple[str, ...] = (),
-    ) -> Explanation:
-        """An explanation, of points unless features are named."""
-        is_mask = self.method_ == "mask"
-        return Explanation(
-            values=values,
-            dims=("row", "feature", "output") if features else ("row", "y", "x", "output"),
-            std_errors=errors,
-            base_values=base,
-            outputs=outputs,
-            data=rows.data,
-            feature_names=features,
-            output_names=names,
-            quantity="mask" if is_mask else "effect",
-            units="visibility" if is_mask else "model output",
-            method="OcclusionExplainer",
-            params=self._told_params(),
-            n_model_rows=n_model_rows,
-            extras=told,
-        )
+        n_selected = outputs.shape[1]
+        return [learned[start : start + n_selected] for start in range(0, outputs.size, n_selected)]
 
     @property
     def _mask_search(self) -> LearnedMask:
         return LearnedMask() if self.learned_mask is None else self.learned_mask
 
-    def _answers(self, pictures: Any) -> Floats:
-        """The model's answers to pictures."""
-        return self._evaluate(TableRows(pictures))[0]
-
-    def cost(self, X: Any) -> int:
-        """Count the rows that the model will be asked about, before anything runs.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows to be explained.
-
-        Returns
-        -------
-        int
-        """
-        check_is_fitted(self)
-        rows = self._read(X)
+    def _count_model_rows(self, rows: Any) -> int:
         n_rows = len(rows)
         if self._soft_masks is not None:
             return n_rows * (1 + self._soft_masks.points.n_points)
         if self.method_ == "mask":
-            which, _ = select_outputs(
-                self.outputs, self.output_names_, np.zeros((1, len(self.output_names_)))
-            )
-            return n_rows * (2 + which.shape[1] * self._mask_search.cost)
+            return n_rows * (2 + self._select_outputs(None).n_selected * self._mask_search.cost)
         if self._inpaints:
             assert self._windows is not None
             return n_rows * (2 + self._windows.n_windows)
@@ -463,7 +406,7 @@ class OcclusionExplainer(BackgroundExplainer):
             masks = np.vstack([masks, np.zeros((1, masks.shape[1]), dtype=bool)])
         return masks
 
-    def _own_masker(self, X: Any, sample_weight: Any) -> Any:
+    def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
         """What hides parts of pictures, or of whatever a masker knows; None for tables."""
         self._windows: Windows | None = None
         self._soft_masks: SoftMaskSampler | None = None
@@ -475,7 +418,6 @@ class OcclusionExplainer(BackgroundExplainer):
         pixels = self._pixels(X)
         self._shape = pixels.shape[1:]
         shape = (self._shape[0], self._shape[1])
-        self._seed = seed_of(self.random_state)
         if self.method_ == "segments":
             return self._filling(pixels, "grid", sample_weight)
         if self.method_ == "rise":
@@ -518,7 +460,7 @@ class OcclusionExplainer(BackgroundExplainer):
 
     def _chosen_method(self, X: Any) -> str:
         if self.masker is None:
-            return ("window" if _n_axes(X) > 2 else "features") if self.method == "auto" else self.method
+            return ("window" if count_axes(X) > 2 else "features") if self.method == "auto" else self.method
         if self.method not in ("auto", "segments"):
             raise DataError(
                 f"The 'masker' parameter of OcclusionExplainer must be None with method={self.method!r}. Use "
@@ -532,7 +474,7 @@ class OcclusionExplainer(BackgroundExplainer):
         return "segments"
 
     def _check_is_table(self, X: Any) -> None:
-        if self.method_ == "features" and (n_axes := _n_axes(X)) > 2:
+        if self.method_ == "features" and (n_axes := count_axes(X)) > 2:
             raise DataError(
                 f"method='features' of OcclusionExplainer needs a table, got {n_axes} dimensions, as "
                 "pictures have. Use method='window' or 'segments'."
@@ -540,7 +482,7 @@ class OcclusionExplainer(BackgroundExplainer):
 
     def _pixels(self, X: Any) -> Any:
         """Pictures, checked."""
-        if _n_axes(X) == 2:
+        if count_axes(X) == 2:
             raise DataError(
                 f"method={self.method_!r} of OcclusionExplainer needs pictures of shape (n_rows, height, "
                 "width) or (n_rows, height, width, n_channels), got a table. Use method='features'."
@@ -548,38 +490,35 @@ class OcclusionExplainer(BackgroundExplainer):
         return as_pixels(X)
 
     def _read(self, X: Any) -> Any:
-        if self._shape is not None and (shape := self._pixels(X).shape[1:]) != self._shape:
-            raise DataError(
-                f"X has pictures of shape {shape}, and OcclusionExplainer was fitted on pictures of shape "
-                f"{self._shape}. Resize them, or fit again."
-            )
+        if self._shape is not None:
+            check_image_shape(self._pixels(X), self._shape, "OcclusionExplainer")
         return super()._read(X)
 
-    def _columns_out(self) -> tuple[str, ...]:
-        if self.method_ in ("window", "rise", "mask"):
+    def _name_columns(self) -> tuple[str, ...]:
+        if self.method_ in _MAPS:
             raise DataError(
                 f"OcclusionExplainer cannot put its values into columns with method={self.method_!r}: they "
                 "are maps of pixels. Use explain(X).values, or method='segments'."
             )
-        return super()._columns_out()
+        return super()._name_columns()
 
-    def _differentiable(self) -> Differentiable:
+    def _require_gradients(self) -> Differentiable:
         return self._predictor.require(
             Differentiable,
             "method='mask' of OcclusionExplainer",
             instead="Or use method='rise' or 'window', which need predictions alone.",
         )
 
-    def _told_params(self) -> dict[str, Any]:
+    def _describe_params(self) -> dict[str, Any]:
         """With what was chosen in place of "auto" and None."""
-        told = super()._told_params() | {"method": self.method_}
+        params = super()._describe_params() | {"method": self.method_}
         if self._shape is not None and self._is_auto_fill:
-            told["fill"] = self._fill
+            params["fill"] = self._fill
         elif is_stack(self.fill):
-            told["fill"] = f"{len(self.fill)} pictures"
+            params["fill"] = f"{len(self.fill)} pictures"
         if self.method_ == "mask":
-            told["learned_mask"] = repr(self._mask_search)
-        return told
+            params["learned_mask"] = repr(self._mask_search)
+        return params
 
     def _fills_with(self, word: str) -> bool:
         return isinstance(self.fill, str) and self.fill == word
@@ -595,7 +534,7 @@ class OcclusionExplainer(BackgroundExplainer):
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self._is_auto_fill or self._fills_with("draws"):
-            return Background.drawn(table, self.background_size, self.random_state, sample_weight)
+            return Background.drawn(table, self.background_size, self._seed, sample_weight)
         return Background.constant(self.fill, table, "OcclusionExplainer")
 
     def _share_per_draw(self) -> float:
@@ -613,13 +552,3 @@ def _pair(name: str, size: Any) -> tuple[int, int]:
             f"and to the right, all 1 or more, got {size!r}."
         )
     return int(pair[0]), int(pair[1])
-
-
-def _n_axes(X: Any) -> int:
-    """Of a table or pictures, of one size or not."""
-    if is_frame(X):
-        return 2
-    if hasattr(X, "ndim"):
-        return int(X.ndim)
-    is_list = isinstance(X, list | tuple) and len(X) > 0
-    return 1 + _n_axes(X[0]) if is_list else np.asarray(X, dtype=object).ndim

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from agnostix.core.frames import column_names, columns, kind_of, to_floats
+from agnostix.core.typing import Floats
+from agnostix.testing.doubles import ImageModel
+from agnostix.testing.tables import numbers
 
 Answers = dict[str, np.ndarray]
 
@@ -31,6 +35,22 @@ def is_population(explainer: Any) -> bool:
     return hasattr(explainer, "what_if")
 
 
+def takes_tables(explainer: Any) -> bool:
+    """Whether an explainer takes tables, or images, as its tags say."""
+    return bool(get_tags(explainer).input_tags.two_d_array)
+
+
+def rows_for(explainer: Any, n_rows: int = 24, n_columns: int = 4) -> Floats:
+    """Numbers (n_rows, n_columns) as a table, or as images (n_rows, 2, n_columns / 2), as it takes them."""
+    X = numbers(n_rows, n_columns)
+    return X if takes_tables(explainer) else X.reshape(n_rows, 2, -1)
+
+
+def model_for(explainer: Any, model: Any) -> Any:
+    """A model of tables, or the same as one of images."""
+    return model if takes_tables(explainer) else ImageModel(model)
+
+
 def with_model(explainer: Any, model: Any, **params: Any) -> Any:
     """Clone an explainer and give the clone another model, a seed, and what else is asked for.
 
@@ -39,7 +59,7 @@ def with_model(explainer: Any, model: Any, **params: Any) -> Any:
     explainer : BaseExplainer
         Not changed.
     model : object
-        The clone's model.
+        The clone's model, of tables; explainers of images get it as one of images.
     **params : dict
         Parameters; those that the explainer does not have are left out.
 
@@ -51,7 +71,9 @@ def with_model(explainer: Any, model: Any, **params: Any) -> Any:
     known = own.get_params(deep=False)
     if known.get("random_state", 0) is None:
         params = {"random_state": 0} | params
-    return own.set_params(model=model, **{name: params[name] for name in params if name in known})
+    return own.set_params(
+        model=model_for(explainer, model), **{name: params[name] for name in params if name in known}
+    )
 
 
 def fitted(explainer: Any, model: Any, X: Any, sample_weight: Any = None, **params: Any) -> Any:

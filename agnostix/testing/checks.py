@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agnostix.testing.asking import is_population
+from agnostix.testing.asking import is_population, takes_tables
 from agnostix.testing.cutting import (
     check_peak_memory,
     check_row_subset_and_order,
@@ -85,13 +85,22 @@ CHECKS: tuple[Check, ...] = (
 )
 """All of them, in the order of the invariants."""
 
+
+def _has(explainer: Any, parameter: str) -> bool:
+    return parameter in explainer.get_params(deep=False)
+
+
 _NEEDS: dict[Check, Callable[[Any], bool]] = {
+    check_frames_keep_their_types: takes_tables,
+    check_numpy_pandas_polars_same_bits: takes_tables,
+    check_index_means_nothing: takes_tables,
+    check_no_feature_name_warning: takes_tables,
     check_additive: lambda explainer: not is_population(explainer),
     check_ignored_feature: lambda explainer: not is_population(explainer),
-    check_outputs_parameter: lambda explainer: "outputs" in explainer.get_params(deep=False),
-    check_groups: lambda explainer: "feature_groups" in explainer.get_params(deep=False),
+    check_outputs_parameter: lambda explainer: _has(explainer, "outputs"),
+    check_groups: lambda explainer: _has(explainer, "feature_groups") and takes_tables(explainer),
     check_explanation_storage: lambda explainer: not is_population(explainer),
-    check_transform: lambda explainer: hasattr(explainer, "transform"),
+    check_transform: lambda explainer: hasattr(explainer, "transform") and takes_tables(explainer),
 }
 """What an explainer must be or have for a check to say something of it."""
 

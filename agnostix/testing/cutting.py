@@ -13,9 +13,8 @@ import numpy as np
 from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix.testing.asking import answers, assert_same, fitted, is_population, told
+from agnostix.testing.asking import answers, assert_same, fitted, is_population, rows_for, told
 from agnostix.testing.doubles import AdditiveModel, ProbabilityModel
-from agnostix.testing.tables import numbers
 
 MEMORIES = (0.0005, 0.005, 0.05, 2000.0)
 """Working memories in MB: a row at a time, some, many, everything at once."""
@@ -31,7 +30,7 @@ def check_same_bits_for_any_n_jobs_and_backend(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
-    X = numbers()
+    X = rows_for(explainer)
     expected = answers(fitted(explainer, ProbabilityModel(), X, n_jobs=1), X)
     for name, backend in _backends().items():
         with backend(), config_context(working_memory=0.005):
@@ -73,7 +72,7 @@ def check_same_bits_for_any_batch_size(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
-    X = numbers()
+    X = rows_for(explainer)
     expected = answers(fitted(explainer, ProbabilityModel(), X), X)
     for memory in MEMORIES:
         with config_context(working_memory=memory):
@@ -89,7 +88,7 @@ def check_row_subset_and_order(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
-    X, order = numbers(), np.random.default_rng(0).permutation(24)
+    X, order = rows_for(explainer), np.random.default_rng(0).permutation(24)
     own = fitted(explainer, ProbabilityModel(), X)
     if is_population(explainer):
         expected = answers(own, X)
@@ -109,7 +108,7 @@ def check_same_seed_same_bits(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
-    X = numbers()
+    X = rows_for(explainer)
     first = answers(fitted(explainer, ProbabilityModel(), X, random_state=7), X)
     again = answers(fitted(explainer, ProbabilityModel(), X, random_state=7), X)
     assert_same(again, first, "fitted again with the same seed")
@@ -123,7 +122,7 @@ def check_peak_memory(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
-    X = numbers(60_000, 4) if is_population(explainer) else numbers(60, 30)
+    X = rows_for(explainer, *((60_000, 4) if is_population(explainer) else (60, 30)))
     room = ROOM_FOR_POPULATIONS if is_population(explainer) else ROOM
     for n_jobs in (1, 2):
         with parallel_config(backend="threading"), config_context(working_memory=room):

@@ -8,12 +8,22 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from joblib import parallel_config
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 
 from agnostix.core.sklearn_compat import InvalidParameterError, invalid_values
-from agnostix.testing.asking import answers, assert_same, fitted, is_population, refused, with_model
+from agnostix.testing.asking import (
+    answers,
+    assert_same,
+    fitted,
+    is_population,
+    refused,
+    rows_for,
+    takes_tables,
+    with_model,
+)
 from agnostix.testing.doubles import AdditiveModel, InteractionModel, NanModel, RaisingModel, WrongRowsModel
 from agnostix.testing.tables import named, numbers
 
@@ -38,9 +48,9 @@ def check_failing_model_is_named(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
-    X = numbers()
+    X = rows_for(explainer)
     marked = X.copy()
-    marked[BAD_ROW, 0] = MARKER
+    marked.reshape(len(X), -1)[BAD_ROW, 0] = MARKER
     for double, words in BROKEN.items():
         model = double(InteractionModel())
         where = f"a model of the kind {double.__name__}"
@@ -88,9 +98,9 @@ def check_no_worker_left(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
-    X = numbers()
+    X = rows_for(explainer)
     marked = X.copy()
-    marked[BAD_ROW, 0] = MARKER
+    marked.reshape(len(X), -1)[BAD_ROW, 0] = MARKER
     expected = answers(fitted(explainer, InteractionModel(), X), X)
     model = RaisingModel(InteractionModel())
     before = set(threading.enumerate())
@@ -155,13 +165,13 @@ def check_parameter_messages(explainer: Any) -> None:
             constraints, str
         ):  # "no_validation": in the explainer's own words, at the latest in explain
             with refused(f"{name}=something strange", kinds=(ValueError, TypeError)):
-                X = numbers()
+                X = rows_for(explainer)
                 answers(fitted(explainer, AdditiveModel(), X, **{name: _Strange()}), X)
             continue
         for value in [_Strange(), *invalid_values(constraints)]:
             words = (f"The {name!r} parameter of {owner} must be", "Got", "instead.")
             with refused(f"{name}={value!r}", *words, kinds=InvalidParameterError):
-                with_model(explainer, AdditiveModel(), **{name: value}).fit(numbers())
+                with_model(explainer, AdditiveModel(), **{name: value}).fit(rows_for(explainer))
 
 
 def check_bad_input(explainer: Any) -> None:
@@ -172,6 +182,9 @@ def check_bad_input(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
+    if not takes_tables(explainer):
+        _refuse_bad_images(explainer)
+        return
     X, model = named(numbers()), AdditiveModel()
     twice = X.set_axis(["x0", "x1", "x1", "x3"], axis=1)
     for where, table, word in (
@@ -195,6 +208,21 @@ def check_bad_input(explainer: Any) -> None:
     with refused("explain before fit", kinds=NotFittedError):
         raw.explain(X)
     _refuse_other_tables(own, X, twice)
+
+
+def _refuse_bad_images(explainer: Any) -> None:
+    X, model = rows_for(explainer), AdditiveModel()
+    gap = np.where(np.arange(X.size).reshape(X.shape) == X.size - 1, np.nan, X)
+    bad = (("no images", X[:0], "(0, 2, 2)"), ("a missing pixel", gap, f"row {len(X) - 1}"))
+    for where, images, word in bad:
+        with refused(f"fit on {where}", word):
+            fitted(explainer, model, images)
+    with refused("explain before fit", kinds=NotFittedError):
+        with_model(explainer, model).explain(X)
+    own = fitted(explainer, model, X)
+    for where, images, word in (*bad, ("another size", X[:, :, :1], "(2, 1)"), ("a table", X[0], "height")):
+        with refused(f"explain {where}", word):
+            own.explain(images)
 
 
 def _refuse_other_tables(own: Any, X: Any, twice: Any) -> None:

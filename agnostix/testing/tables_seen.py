@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from agnostix.testing.asking import answers, assert_same, fitted
+from agnostix.testing.asking import answers, assert_same, fitted, rows_for, takes_tables
 from agnostix.testing.doubles import InteractionModel, MixedFrameModel, MutatingModel
 from agnostix.testing.tables import forms, mixed, mixed_polars, named, numbers, polars
 
@@ -85,8 +85,9 @@ def check_input_unchanged(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
-    X, weights = numbers(), np.random.default_rng(0).uniform(0.5, 2.0, 24)
-    for table in (*forms(X).values(), mixed(), np.asarray(mixed(), dtype=object)):
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, 24)
+    mixed_tables = (mixed(), np.asarray(mixed(), dtype=object)) if takes_tables(explainer) else ()
+    for table in (*_forms_for(explainer).values(), *mixed_tables):
         before, weights_before = copied(table), weights.copy()
         own = fitted(explainer, _model_for(table), table, weights, missing="omit")
         answers(own, table)
@@ -102,7 +103,7 @@ def check_mutating_model(explainer: Any) -> None:
     explainer : BaseExplainer
         Not changed.
     """
-    for name, table in forms(numbers()).items():
+    for name, table in _forms_for(explainer).items():
         before = copied(table)
         expected = answers(fitted(explainer, InteractionModel(), table), table)
         with warnings.catch_warnings():
@@ -110,6 +111,11 @@ def check_mutating_model(explainer: Any) -> None:
             found = answers(fitted(explainer, MutatingModel(InteractionModel()), table), table)
         assert_same(found, expected, f"a model that writes into its table ({name})")
         assert_unchanged(table, before)
+
+
+def _forms_for(explainer: Any) -> dict[str, Any]:
+    """The same numbers in each library, or as images."""
+    return forms(numbers()) if takes_tables(explainer) else {"images": rows_for(explainer)}
 
 
 def _model_for(table: Any) -> Any:
@@ -148,7 +154,9 @@ def assert_unchanged(table: Any, before: Any) -> None:
         If they differ.
     """
     what = f"the {type(table).__name__} that was given is changed, which"
-    if isinstance(table, pd.DataFrame | np.ndarray):
+    if isinstance(table, np.ndarray) and table.ndim > 2:
+        assert np.array_equal(table, before), what
+    elif isinstance(table, pd.DataFrame | np.ndarray):
         one, other = pd.DataFrame(table), pd.DataFrame(before)
         pd.testing.assert_frame_equal(one, other, check_exact=True, obj=what)
     else:

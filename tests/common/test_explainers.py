@@ -23,9 +23,10 @@ EXPLAINERS = [
     LimeExplainer(None, n_samples=400, sampling="tilted"),
     LimeExplainer(None, n_samples=300, surrogate="tree"),
 ]
+WINDOWS = OcclusionExplainer(None, method="window", window=1, stride=1, fill=0.1)
 
 
-@parametrize_with_explainer_checks(EXPLAINERS)
+@parametrize_with_explainer_checks([*EXPLAINERS, WINDOWS])
 def test_explainers_keep_their_word(explainer, check):
     check(explainer)
 

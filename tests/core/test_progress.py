@@ -1,5 +1,6 @@
 """Progress bars, and the progress of each worker."""
 
+import inspect
 import os
 import pty
 import re
@@ -16,11 +17,13 @@ import pytest
 from joblib import parallel_config
 from sklearn import config_context
 
+from agnostix import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
 from agnostix.core import progress
 from agnostix.core.evaluate import TableRows, evaluate
 from agnostix.core.models import as_predictor
 from agnostix.core.progress import ProgressBar, WorkerProgress, run_in_shares
 from agnostix.exceptions import EngineError
+from agnostix.maskers import TextMasker
 
 X = np.arange(60.0).reshape(20, 3)
 
@@ -176,3 +179,30 @@ def test_worker_progress_without_file_still_runs(tmp_path):
     counting = WorkerProgress(2, str(path))
     path.unlink()
     assert list(counting.follow(1, range(2))) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "explainer",
+    [KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer],
+    ids=lambda one: one.__name__,
+)
+def test_explainers_show_progress_by_default(explainer):
+    assert inspect.signature(explainer).parameters["verbose"].default == 1
+
+
+def test_rows_with_players_of_their_own_are_under_one_bar(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0.05)
+    texts = ["a", "a b", "a b c", "a b c d"]
+
+    def slow_length(given):
+        time.sleep(0.05)
+        return [len(text) for text in given]
+
+    explainer = KernelShapExplainer(slow_length, masker=TextMasker()).fit(texts)
+    with Terminal() as terminal:
+        exp = explainer.explain(texts)
+    shares = [int(share) for share in re.findall(r"(\d+)%", terminal.text)]
+    assert shares == sorted(shares)
+    assert len([share for share in shares if 0 < share < 100]) > 0
+    assert terminal.text.count("\n") == 1
+    assert re.findall(r"([\d,]+) model rows", terminal.text)[-1] == str(exp.n_model_rows)

@@ -404,3 +404,21 @@ class AnswersBeforeFit(Off):
         if not hasattr(self, "seen_"):
             return None
         return super().explain(*rows, **asked)
+
+
+class TakesAnyImages:
+    """Images of another size are read as they are."""
+
+    def _read(self, X):
+        return np.asarray(X)
+
+
+class WritesIntoImages:
+    def explain(self, X, *, outputs=None):
+        X[0, 0, 0] += 1.0
+        return super().explain(X, outputs=outputs)
+
+
+class ForgetsTheCost:
+    def _count_model_rows(self, rows):
+        return len(rows)

@@ -10,6 +10,7 @@ import pytest
 from agnostix import EntropicProjection, OcclusionExplainer
 from agnostix.testing import asking, checks, cutting, failures, life, tables_seen, values
 from agnostix.testing.checks import CHECKS, checks_for
+from tests.core.base.test_saliency import Saliency
 from tests.testing import broken
 
 ROWS = [
@@ -60,7 +61,7 @@ ROWS = [
     (failures.check_failing_model_is_named, broken.BlamesAnotherRow, "row 3 is not among those named"),
     (failures.check_no_worker_left, broken.LeavesAWorker, "workers left behind: ['left behind'"),
     (failures.check_no_worker_left, broken.SwallowsInterrupts, "an interruption is swallowed"),
-    (failures.check_parameter_messages, broken.AcceptsAnyParameter, "method=something strange"),
+    (failures.check_parameter_messages, broken.AcceptsAnyParameter, "n_jobs=something strange"),
     (failures.check_parameter_messages, broken.HidesAParameter, "parameters differ: {'verbose'}"),
     (failures.check_bad_input, broken.PutsColumnsInOrder, "explain one column more: accepted without a word"),
     (failures.check_bad_input, broken.AnswersBeforeFit, "explain before fit: accepted without a word"),
@@ -107,6 +108,18 @@ POPULATIONS = [
     (failures.check_bad_input, broken.SaysNoMore, "fit on a table without rows: the message lacks (0, 4)"),
 ]
 
+IMAGES = [
+    (cutting.check_row_subset_and_order, broken.LooksAtTheFirstRow, "values differs by up to"),
+    (tables_seen.check_input_unchanged, broken.WritesIntoImages, "the ndarray that was given is changed"),
+    (values.check_ignored_feature, broken.OffBy, "the value of an ignored feature is off by up to 1e-06"),
+    (values.check_constant_model_is_zero, broken.OffByALittle, "under a constant model, values must be 0"),
+    (values.check_outputs_parameter, broken.ForgetsWhichOutput, "outputs='output_1': values has shape"),
+    (life.check_cost_is_an_upper_bound, broken.ForgetsTheCost, "rows, and cost said 1"),
+    (life.check_explanation_storage, broken.StoresBadly, "n_model_rows after save and load: 0 instead of"),
+    (failures.check_failing_model_is_named, broken.BlamesAnotherRow, "row 3 is not among those named"),
+    (failures.check_bad_input, broken.TakesAnyImages, "explain no images"),
+]
+
 
 def _ids(part):
     return getattr(part, "__name__", None)
@@ -133,6 +146,11 @@ def test_an_explainer_of_rows_that_breaks_its_word_is_caught(check, broken_by, m
     caught(check, OcclusionExplainer, broken_by, message)
 
 
+@pytest.mark.parametrize(("check", "broken_by", "message"), IMAGES, ids=_ids)
+def test_an_explainer_of_images_that_breaks_its_word_is_caught(check, broken_by, message):
+    caught(check, Saliency, broken_by, message)
+
+
 @pytest.mark.parametrize(("check", "broken_by", "message"), POPULATIONS, ids=_ids)
 def test_an_explainer_of_populations_that_breaks_its_word_is_caught(check, broken_by, message):
     caught(check, EntropicProjection, broken_by, message)
@@ -146,6 +164,19 @@ def test_an_explainer_that_parts_from_its_model_passes():
 def test_no_check_is_without_an_explainer_that_it_catches(base, cases):
     proved = {check for check, _, _ in cases}
     assert set(checks_for(base(None))) == proved
+
+
+def test_explainers_of_images_are_not_asked_about_tables():
+    images = {check.__name__ for check in checks_for(Saliency(None))}
+    rows = {check.__name__ for check in checks_for(OcclusionExplainer(None))}
+    assert rows - images == {
+        "check_frames_keep_their_types",
+        "check_groups",
+        "check_index_means_nothing",
+        "check_no_feature_name_warning",
+        "check_numpy_pandas_polars_same_bits",
+        "check_transform",
+    }
 
 
 def test_every_check_that_is_written_is_run():

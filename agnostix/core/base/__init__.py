@@ -1,7 +1,8 @@
 """What explainers share."""
 
-from agnostix.core.base.attribution import AttributionExplainer
+from agnostix.core.base.attribution import Attribution, AttributionExplainer
 from agnostix.core.base.background import BackgroundExplainer
 from agnostix.core.base.explainer import BaseExplainer
+from agnostix.core.base.outputs import OutputSelection
 
-__all__ = ["AttributionExplainer", "BackgroundExplainer", "BaseExplainer"]
+__all__ = ["Attribution", "AttributionExplainer", "BackgroundExplainer", "BaseExplainer", "OutputSelection"]

@@ -111,7 +111,7 @@ class BaseExplainer(BaseEstimator):
             If the model does not answer as the one did that the explainer was fitted with.
         """
         check_is_fitted(self)
-        predictor = self._recognised(as_predictor(model))
+        predictor = self._check_same_model(as_predictor(model))
         self.model = self.model_ = model
         self._predictor = predictor
         return self
@@ -122,8 +122,8 @@ class BaseExplainer(BaseEstimator):
                 f"This {type(self).__name__} was stored without its model. Call attach(model) first."
             )
 
-    def _recognised(self, predictor: Predictor) -> Predictor:
-        """The predictor, if it answers as the one did at fit; each explainer knows what it remembers."""
+    def _check_same_model(self, predictor: Predictor) -> Predictor:
+        """The predictor; ValueError if it does not predict trial rows as the one at fit did."""
         return predictor
 
     def _get_doc_link(self) -> str:

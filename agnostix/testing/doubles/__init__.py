@@ -4,6 +4,7 @@ from agnostix.testing.doubles.additive import AdditiveModel
 from agnostix.testing.doubles.constant import ConstantModel
 from agnostix.testing.doubles.counting import CountingModel
 from agnostix.testing.doubles.ignoring import IgnoringModel
+from agnostix.testing.doubles.image import ImageModel
 from agnostix.testing.doubles.interaction import InteractionModel
 from agnostix.testing.doubles.mixed_frame import MixedFrameModel
 from agnostix.testing.doubles.mutating import MutatingModel
@@ -18,6 +19,7 @@ __all__ = [
     "ConstantModel",
     "CountingModel",
     "IgnoringModel",
+    "ImageModel",
     "InteractionModel",
     "MixedFrameModel",
     "MutatingModel",

@@ -5,9 +5,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 
-from agnostix.core.base import AttributionExplainer
-from agnostix.core.explanation import Explanation
-from agnostix.core.masking import Players
+from agnostix.core.base import Attribution, AttributionExplainer
 
 X, Y = load_iris(return_X_y=True)
 
@@ -15,30 +13,15 @@ X, Y = load_iris(return_X_y=True)
 class Numbered(AttributionExplainer):
     """The least that an explainer with attributions has: value 100 output + feature."""
 
-    def __init__(self, model=None, *, outputs=None):
-        self.model = model
-        self.outputs = outputs
+    _quantity = "effect"
 
-    def fit(self, X, y=None):
-        predictor = self._fit_predictor(X, y)
-        self.players_ = Players.from_names([f"x{j}" for j in range(X.shape[1])])
-        self.output_names_ = predictor.names(predictor.predict(X[:1]).shape[1])
-        self.is_binary_ = predictor.task == "classification" and len(self.output_names_) == 2
-        return self
+    def _attribute(self, rows, selection):
+        predictions = self._predict(rows)
+        values = 100.0 * selection.indices(predictions)[:, None, :] + np.arange(rows.shape[1])[:, None]
+        return Attribution(values=values, predictions=predictions, n_model_rows=len(rows))
 
-    def explain(self, X, *, outputs=None):
-        wanted = self.outputs or range(len(self.output_names_))
-        values = 100.0 * np.array(wanted) + np.arange(X.shape[1])[:, None]
-        ends = np.zeros((len(X), len(wanted)))
-        return Explanation(
-            values=np.tile(values, (len(X), 1, 1)),
-            base_values=ends,
-            outputs=ends,
-            feature_names=self.players_.names,
-            output_names=[self.output_names_[j] for j in wanted],
-            quantity="effect",
-            method="Numbered",
-        )
+    def _count_model_rows(self, rows):
+        return len(rows)
 
 
 THREE = LogisticRegression(max_iter=1000).fit(X, Y)
@@ -84,4 +67,4 @@ def test_it_is_a_transformer_to_scikit_learn():
     with pytest.raises(NotFittedError):
         Numbered(TWO).get_feature_names_out()
     with pytest.raises(NotImplementedError):
-        AttributionExplainer().explain(X)
+        AttributionExplainer(TWO).fit(X).explain(X)

@@ -3,14 +3,14 @@ import re
 import numpy as np
 import pytest
 
-from agnostix.core.base.outputs import picked, select_outputs
+from agnostix.core.base import OutputSelection
 
 NAMES = ("bern", "oslo", "rome")
-ANSWERS = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]])
+PREDICTIONS = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]])
 
 
 @pytest.mark.parametrize(
-    ("wanted", "places"),
+    ("outputs", "places"),
     [
         (None, [0, 1, 2]),
         ("oslo", [1]),
@@ -21,58 +21,66 @@ ANSWERS = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]])
         (np.array(["rome"]), [2]),
     ],
 )
-def test_outputs_are_the_same_in_every_row(wanted, places):
-    which, names = select_outputs(wanted, NAMES, ANSWERS)
-    np.testing.assert_array_equal(which, [places, places])
-    assert names == tuple(NAMES[j] for j in places)
+def test_outputs_are_the_same_in_every_row(outputs, places):
+    selection = OutputSelection.from_parameter(outputs, NAMES)
+    np.testing.assert_array_equal(selection.indices(PREDICTIONS), [places, places])
+    assert selection.names == tuple(NAMES[j] for j in places)
+    assert selection.n_selected == len(places)
+    assert selection.details(PREDICTIONS) == {}
 
 
-def test_the_predicted_output_is_the_largest_answer():
-    which, names = select_outputs("predicted", NAMES, ANSWERS)
-    np.testing.assert_array_equal(which, [[1], [0]])
-    assert names == ("predicted",)
+def test_the_predicted_output_is_the_largest_prediction():
+    selection = OutputSelection.from_parameter("predicted", NAMES)
+    np.testing.assert_array_equal(selection.indices(PREDICTIONS), [[1], [0]])
+    assert selection.names == ("predicted",)
+    assert selection.n_selected == 1
+    (detail,) = selection.details(PREDICTIONS).values()
+    assert detail.dims == ("row",)
+    assert detail.array.tolist() == ["oslo", "bern"]
 
 
-def test_an_output_of_that_name_comes_first():
-    which, names = select_outputs("predicted", ("expected", "predicted"), ANSWERS[:, :2])
-    np.testing.assert_array_equal(which, [[1], [1]])
-    assert names == ("predicted",)
+def test_an_output_named_predicted_comes_first():
+    selection = OutputSelection.from_parameter("predicted", ("expected", "predicted"))
+    np.testing.assert_array_equal(selection.indices(PREDICTIONS[:, :2]), [[1], [1]])
+    assert selection.names == ("predicted",)
+    assert selection.details(PREDICTIONS[:, :2]) == {}
 
 
 def test_labels_that_are_numbers_are_found_by_place_or_by_text():
-    assert select_outputs(1, ("1", "2"), ANSWERS[:, :2])[1] == ("2",)
-    assert select_outputs("1", ("1", "2"), ANSWERS[:, :2])[1] == ("1",)
-    assert select_outputs(True, ("False", "True"), ANSWERS[:, :2])[1] == ("True",)
+    assert OutputSelection.from_parameter(1, ("1", "2")).names == ("2",)
+    assert OutputSelection.from_parameter("1", ("1", "2")).names == ("1",)
+    assert OutputSelection.from_parameter(True, ("False", "True")).names == ("True",)
 
 
 @pytest.mark.parametrize(("n", "selected"), [(20, 20), (21, 1)])
 def test_many_outputs_become_the_predicted_one(n, selected):
-    assert select_outputs(None, [f"output_{j}" for j in range(n)], np.eye(n))[0].shape == (n, selected)
+    selection = OutputSelection.from_parameter(None, [f"output_{j}" for j in range(n)])
+    assert selection.n_selected == selected
+    assert selection.indices(np.eye(n)).shape == (n, selected)
 
 
-@pytest.mark.parametrize("wanted", ["paris", 3, -1, False, 1.5, np.nan, ["oslo", "paris"]])
-def test_what_is_not_there_is_refused(wanted):
-    unknown = "paris" if isinstance(wanted, list) else wanted
+@pytest.mark.parametrize("outputs", ["paris", 3, -1, False, 1.5, np.nan, ["oslo", "paris"]])
+def test_an_unknown_output_is_refused(outputs):
+    unknown = "paris" if isinstance(outputs, list) else outputs
     message = f"There is no output {unknown!r}. The outputs: bern, oslo, rome."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        select_outputs(wanted, NAMES, ANSWERS)
+        OutputSelection.from_parameter(outputs, NAMES)
 
 
-@pytest.mark.parametrize("wanted", [[], ["oslo", 1], ["oslo", "oslo"]])
-def test_none_and_twice_are_refused(wanted):
-    message = f"The 'outputs' parameter must name at least one output, and none twice, got {wanted!r}."
+@pytest.mark.parametrize("outputs", [[], ["oslo", 1], ["oslo", "oslo"]])
+def test_no_output_and_one_twice_are_refused(outputs):
+    message = f"The 'outputs' parameter must name at least one output, and none twice, got {outputs!r}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        select_outputs(wanted, NAMES, ANSWERS)
+        OutputSelection.from_parameter(outputs, NAMES)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (5, 4, 3), (5, 2, 4, 3)])
-@pytest.mark.parametrize("n", [1, 3])
-def test_each_rows_outputs_are_picked(shape, n):
+@pytest.mark.parametrize("outputs", [None, 1, [2, 0, 1], "predicted"])
+def test_outputs_of_each_row_are_picked(shape, outputs):
     rng = np.random.default_rng(0)
-    values, which = rng.normal(size=shape), rng.integers(0, 3, (5, n))
-    found = picked(values, which)
-    assert found.shape == (*shape[:-1], n)
+    array, predictions = rng.normal(size=shape), rng.normal(size=(5, 3))
+    selection = OutputSelection.from_parameter(outputs, NAMES)
+    found, which = selection.pick(array, predictions), selection.indices(predictions)
+    assert found.shape == (*shape[:-1], selection.n_selected)
     for row in range(5):
-        np.testing.assert_array_equal(found[row], values[row][..., which[row]])
-    np.testing.assert_array_equal(picked(values, np.tile([0, 1, 2], (5, 1))), values)
-    np.testing.assert_array_equal(picked(values, np.tile([2, 0, 1], (5, 1))), values[..., [2, 0, 1]])
+        np.testing.assert_array_equal(found[row], array[row][..., which[row]])

@@ -289,7 +289,7 @@ def test_masker_and_rows_contract():
     for draw in masker.draws(MASKS):
         assert (draw.rows.tolist(), draw.weights.tolist(), draw.which.tolist()) == ([0], [1.0], [0])
     np.testing.assert_array_equal(rows.data, rows.unmasked)
-    np.testing.assert_array_equal(rows.details()["segments"], [[[1, 1, 0], [1, 2, 2]]] * 10)
+    np.testing.assert_array_equal(rows.details()["segments"].array, [[[1, 1, 0], [1, 2, 2]]] * 10)
 
 
 def bands(picture):
@@ -313,7 +313,7 @@ def test_read_images_of_different_segment_counts():
     some = rows[np.array([2, 0])]
     assert len(some.features.names) == 3
     assert some.present.tolist() == [[1, 1, 1], [1, 1, 0]]
-    np.testing.assert_array_equal(some.details()["segments"], rows.labels[[2, 0]])
+    np.testing.assert_array_equal(some.details()["segments"].array, rows.labels[[2, 0]])
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])

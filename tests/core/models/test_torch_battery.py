@@ -6,10 +6,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from agnostix.core.models import MaskComposer  # noqa: E402
+from agnostix.testing.asking import takes_tables  # noqa: E402
 from agnostix.testing.checks import checks_for  # noqa: E402
-from tests.core.models.hosted import TorchLime, TorchOcclusion, TorchShap  # noqa: E402
+from tests.core.models.hosted import TorchLime, TorchOcclusion, TorchSaliency, TorchShap  # noqa: E402
 
-EXPLAINERS = (TorchOcclusion(None), TorchShap(None), TorchLime(None))
+EXPLAINERS = (TorchOcclusion(None), TorchShap(None), TorchLime(None), TorchSaliency(None))
 NOT_MEANT = {
     "check_frames_keep_their_types": "modules take arrays of numbers",
     "check_no_feature_name_warning": "a Pipeline is no module",
@@ -20,7 +21,9 @@ NOT_MEANT = {
     "check_explanation_storage": "its table holds labels",
     "check_failing_model_is_named": "the module's name is told",
 }
-"""Checks whose models cannot be wrapped in a module, and why."""
+"""Checks whose models of tables cannot be wrapped in a module, and why."""
+NOT_MEANT_FOR_IMAGES = ("check_without_model_and_attach", "check_failing_model_is_named")
+"""The same of images."""
 
 
 @pytest.mark.parametrize(
@@ -34,7 +37,7 @@ NOT_MEANT = {
         )
         for explainer in EXPLAINERS
         for check in checks_for(explainer)
-        if check.__name__ not in NOT_MEANT
+        if check.__name__ not in (NOT_MEANT if takes_tables(explainer) else NOT_MEANT_FOR_IMAGES)
     ],
 )
 def test_explainers_of_modules_pass_battery(explainer, check):
