@@ -74,7 +74,7 @@ def _answers_of(explainer, kind):
 
 @explainers
 @kinds
-def test_what_is_told_makes_sense(explainer, masker, X):
+def test_masked_values_are_finite_where_present_and_sum_to_zero(explainer, masker, X):
     exp = fitted(explainer, masker, X).explain(X)
     there = ~np.isnan(exp.values)
     assert (there.any(axis=2) == masker.read(X).present).all()
@@ -89,7 +89,7 @@ def test_what_is_told_makes_sense(explainer, masker, X):
 @explainers
 @kinds
 @pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
-def test_workers_change_no_bit(explainer, masker, X, backend):
+def test_masked_explanation_same_bits_for_any_n_jobs(explainer, masker, X, backend):
     own = fitted(explainer, masker, X, n_jobs=2)
     with parallel_config(backend=backend):
         assert_same(told(own.explain(X)), answers_of(explainer, masker), backend)
@@ -97,7 +97,7 @@ def test_workers_change_no_bit(explainer, masker, X, backend):
 
 @explainers
 @kinds
-def test_the_same_seed_is_the_same_bits(explainer, masker, X):
+def test_masked_explanation_same_seed_same_bits(explainer, masker, X):
     again = told(fitted(explainer, masker, X).explain(X))
     assert_same(again, answers_of(explainer, masker), "fitted again")
     own = fitted(explainer, masker, X, random_state=None)
@@ -106,7 +106,7 @@ def test_the_same_seed_is_the_same_bits(explainer, masker, X):
 
 @explainers
 @kinds
-def test_global_random_states_are_left_alone(explainer, masker, X):
+def test_masked_explanation_leaves_global_random_state(explainer, masker, X):
     at_first = np.random.get_state(), random.getstate()  # noqa: NPY002
     found = []
     try:
@@ -125,7 +125,7 @@ def test_global_random_states_are_left_alone(explainer, masker, X):
 
 @explainers
 @kinds
-def test_what_it_costs_is_known_before_and_counted(explainer, masker, X):
+def test_masked_explanation_cost_bounds_model_rows(explainer, masker, X):
     model = CountingModel(Scores())
     own = fitted(explainer, masker, X, model)
     model.sizes.clear()
@@ -137,7 +137,7 @@ def test_what_it_costs_is_known_before_and_counted(explainer, masker, X):
 @explainers
 @kinds
 @pytest.mark.parametrize("value", [0.1, -7.0])
-def test_nothing_matters_to_a_constant_model(explainer, masker, X, value):
+def test_masked_values_of_constant_model_are_zero(explainer, masker, X, value):
     exp = fitted(explainer, masker, X, lambda X: np.full(len(X), value)).explain(X)
     rounding = 1e-12 * abs(value) if exp.completeness == "surrogate" else 0.0
     for row in range(4):
@@ -148,7 +148,7 @@ def test_nothing_matters_to_a_constant_model(explainer, masker, X, value):
 
 @explainers
 @kinds
-def test_inputs_stay_as_they_are(explainer, masker, X):
+def test_masked_explanation_leaves_inputs_unchanged(explainer, masker, X):
     given = X.copy()
     own = fitted(explainer, masker, given)
     own.explain(given)
@@ -175,7 +175,7 @@ def writing(model):
 @explainers
 @kinds
 @pytest.mark.filterwarnings("ignore:The model spoiling changes the table")
-def test_a_model_that_writes_into_its_input_changes_nothing(explainer, masker, X):
+def test_masked_explanation_in_place_model_same_bits(explainer, masker, X):
     found = told(fitted(explainer, masker, X, writing(Scores())).explain(X))
     assert_same(found, answers_of(explainer, masker), "a model that writes")
 
@@ -209,7 +209,7 @@ class Failing:
         ("outputs", "2 outputs where 3 are expected"),
     ],
 )
-def test_a_model_that_fails_is_named_with_its_row(explainer, masker, X, n_jobs, how, words):
+def test_masked_explanation_error_names_model_and_rows(explainer, masker, X, n_jobs, how, words):
     marked = X.copy()
     if isinstance(marked, np.ndarray):
         marked[2, 1] = -9.0
@@ -229,7 +229,7 @@ def test_a_model_that_fails_is_named_with_its_row(explainer, masker, X, n_jobs, 
 
 
 @explainers
-def test_pictures_of_other_types_are_the_same_pictures(explainer):
+def test_images_of_any_dtype_and_layout_same_bits(explainer):
     whole = np.rint(PICTURES * 255)
     masker = SegmentMasker(n_segments=12, fill=7)
     expected = told(fitted(explainer, masker, whole).explain(whole))
@@ -243,7 +243,7 @@ def test_pictures_of_other_types_are_the_same_pictures(explainer):
 
 
 @explainers
-def test_texts_in_any_container_are_the_same_texts(explainer):
+def test_texts_in_any_container_same_bits(explainer):
     own = fitted(explainer, TextMasker(), TEXTS)
     expected = told(own.explain(TEXTS))
     frame = pd.DataFrame({"review": TEXTS}, index=list("abcd"))
@@ -254,7 +254,7 @@ def test_texts_in_any_container_are_the_same_texts(explainer):
 
 @explainers
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_memory_is_kept_to_what_is_allowed(explainer, n_jobs):
+def test_image_explanation_peak_memory_within_working_memory(explainer, n_jobs):
     X, masker = np.random.default_rng(0).random((40, 24, 24, 3)), SegmentMasker(n_segments=20)
     room = 16.0
     with parallel_config(backend="threading"), config_context(working_memory=room):
@@ -282,7 +282,7 @@ MASKERS = {"half a masker": Half(), "a class": SegmentMasker, "another class": T
 
 @pytest.mark.parametrize("masker", MASKERS.values(), ids=MASKERS)
 @kinds_of_explainer
-def test_a_masker_that_is_incomplete_or_a_class_is_refused(explainer, masker):
+def test_explainer_refuses_incomplete_masker_or_class(explainer, masker):
     with pytest.raises(ValueError) as error:
         explainer(np.sum, masker=masker).fit(np.eye(3))
     message = str(error.value)
@@ -295,7 +295,7 @@ def test_a_masker_that_is_incomplete_or_a_class_is_refused(explainer, masker):
 
 
 @kinds_of_explainer
-def test_a_masker_that_returns_incomplete_rows_is_refused(explainer):
+def test_explainer_refuses_masker_with_incomplete_rows(explainer):
     class ReturnsPixels(Half):
         def draws(self, masks):
             return []

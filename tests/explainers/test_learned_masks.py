@@ -41,7 +41,7 @@ def explained(module, X=WHITE, seed=0, fill=0.0, **params):
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 @pytest.mark.parametrize("destroy", [False, True])
 @pytest.mark.parametrize(("size", "least"), [(0.25, 6.0), (0.5, 3.0)])
-def test_a_mask_of_an_area_holds_the_pixels_of_most_weight(size, least, destroy, noise):
+def test_mask_of_area_keeps_pixels_of_largest_weight(size, least, destroy, noise):
     exp = explained(Weighted(LEVELS), objective="area", size=size, destroy=destroy, noise=noise)
     np.testing.assert_array_equal(exp.values[0, ..., 0], least <= LEVELS)
     kept = LEVELS[least <= LEVELS].sum()
@@ -52,12 +52,12 @@ def test_a_mask_of_an_area_holds_the_pixels_of_most_weight(size, least, destroy,
 
 @pytest.mark.parametrize("objective", ["delete", "preserve"])
 @pytest.mark.parametrize("level", [0.5, 2.0, 4.0])
-def test_a_mask_that_has_a_price_holds_the_pixels_that_are_worth_it(objective, level):
+def test_mask_with_area_penalty_keeps_pixels_above_it(objective, level):
     exp = explained(Weighted(LEVELS), objective=objective, area=64 * level / 160)
     np.testing.assert_array_equal(exp.values[0, ..., 0], level < LEVELS)
 
 
-def test_a_mask_of_both_holds_the_pixels_that_are_worth_it_twice():
+def test_mask_of_both_objectives_keeps_pixels_above_penalty():
     """Where 144 of 160 are shown, a weight counts 1 / 160 in what is hidden and 1 / 144 in the logarithm."""
     price = 64 * 2.0 * (1 / 160 + 1 / 144)
     exp = explained(Weighted(LEVELS), objective="both", area=price)
@@ -65,7 +65,7 @@ def test_a_mask_of_both_holds_the_pixels_that_are_worth_it_twice():
 
 
 @pytest.mark.parametrize("objective", ["delete", "preserve", "area"])
-def test_masks_do_not_depend_on_the_unit_of_a_score(objective):
+def test_mask_ignores_scale_of_score(objective):
     one, two = (
         explained(Weighted(LEVELS, scale), objective=objective, sigma=1.0, n_steps=12) for scale in (1, 4096)
     )
@@ -73,7 +73,7 @@ def test_masks_do_not_depend_on_the_unit_of_a_score(objective):
     np.testing.assert_allclose(4096 * one.extras["shown"].array, two.extras["shown"].array)
 
 
-def test_a_mask_is_one_of_its_picture_and_seed_alone():
+def test_mask_depends_on_image_and_seed_only():
     pictures = np.random.default_rng(1).random((3, 8, 8))
     few = {"n_steps": 6, "jitter": 1.0}
     exp, turned = (explained(Weighted(LEVELS), X, **few) for X in (pictures, pictures[::-1]))
@@ -82,7 +82,7 @@ def test_a_mask_is_one_of_its_picture_and_seed_alone():
     assert (exp.values != explained(Weighted(LEVELS), pictures, seed=1, **few).values).any()
 
 
-def test_the_module_is_left_as_it_was():
+def test_mask_search_leaves_module_unchanged():
     module = Weighted(LEVELS).train()
     module.weights.grad = torch.full((8, 8), 7.0)
     explained(module, n_steps=3)
@@ -91,7 +91,7 @@ def test_the_module_is_left_as_it_was():
     assert (module.weights.grad == 7.0).all()
 
 
-def test_a_score_that_never_moves_has_an_empty_mask():
+def test_mask_of_constant_score_is_empty_and_warns():
     message = (
         r"The score is 2 both for a picture and for what stands in: a mask has nothing to keep or to "
         r"hide, and is left empty\. Use another fill, or other outputs\."
@@ -104,6 +104,6 @@ def test_a_score_that_never_moves_has_an_empty_mask():
 
 
 @pytest.mark.parametrize("n_steps", [1, 2])
-def test_a_few_steps_hold_the_area_too(n_steps):
+def test_mask_of_area_after_few_steps_keeps_area(n_steps):
     exp = explained(Weighted(LEVELS), objective="area", size=0.25, n_steps=n_steps)
     assert exp.values.sum() == 16

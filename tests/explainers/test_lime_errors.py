@@ -42,7 +42,7 @@ def says(message, kind=DataError):
         ("feature_groups", ["x0"], "an instance of 'dict' or None"),
     ],
 )
-def test_parameters_of_another_kind(name, value, allowed):
+def test_fit_refuses_parameter_of_wrong_kind(name, value, allowed):
     message = f"The '{name}' parameter of LimeExplainer must be {allowed}. Got {value!r} instead."
     with says(message, ValueError):
         fit(**{name: value})
@@ -58,7 +58,7 @@ def test_parameters_of_another_kind(name, value, allowed):
         ("values", {"coef_x", "coef"}, ""),
     ],
 )
-def test_words_that_a_parameter_does_not_know(name, words, more):
+def test_fit_refuses_unknown_option(name, words, more):
     with pytest.raises(ValueError) as error:
         fit(**{name: "other"})
     told = re.fullmatch(
@@ -70,7 +70,7 @@ def test_words_that_a_parameter_does_not_know(name, words, more):
 
 
 @pytest.mark.parametrize("how", ["quartile", "decile", "entropy"])
-def test_draws_around_a_row_have_no_bins(how):
+def test_local_sampling_refuses_discretizer(how):
     with says(
         f"The 'discretizer' of LimeExplainer must be 'auto' or None with sampling='local', got {how!r}: "
         "draws around a row are not cut into bins. Or use sampling='tilted'."
@@ -78,7 +78,7 @@ def test_draws_around_a_row_have_no_bins(how):
         fit(sampling="local", discretizer=how)
 
 
-def test_stability_needs_a_choice():
+def test_stability_refused_without_max_features():
     with says(
         "The 'stability' of LimeExplainer says how sure the choice of features must be, and with "
         "max_features=None none is left out. Set max_features."
@@ -87,7 +87,7 @@ def test_stability_needs_a_choice():
 
 
 @pytest.mark.parametrize("sampling", ["tilted", "local"])
-def test_stability_needs_shared_draws(sampling):
+def test_stability_refused_unless_sampling_is_kernel(sampling):
     with says(
         f"The 'stability' of LimeExplainer needs sampling='kernel', got {sampling!r}. Raise n_samples "
         "instead."
@@ -96,7 +96,7 @@ def test_stability_needs_shared_draws(sampling):
 
 
 @pytest.mark.parametrize(("groups", "most"), [(None, 3), ({"two": ["x0", "x2"]}, 2)])
-def test_more_features_than_there_are(groups, most):
+def test_max_features_refused_above_number_of_features(groups, most):
     fit(max_features=most, feature_groups=groups)
     with says(
         f"The 'max_features' of LimeExplainer must be at most {most}, as many as there are, or None for "
@@ -105,7 +105,7 @@ def test_more_features_than_there_are(groups, most):
         fit(max_features=most + 1, feature_groups=groups)
 
 
-def test_a_radius_that_leaves_whole_numbers_where_they_are():
+def test_radius_refused_if_too_small_for_integers():
     seen = pd.DataFrame({"x": TABLE[:, 0], "k": CLASSES})
     with says(
         "The 'radius' of LimeExplainer is 0.1, which moves the whole numbers of column 'k' by 0.05, and "
@@ -118,7 +118,7 @@ def test_a_radius_that_leaves_whole_numbers_where_they_are():
 
 
 @pytest.mark.parametrize("sampling", ["kernel", "local"])
-def test_a_kernel_that_leaves_too_few_draws_names_the_row(sampling):
+def test_kernel_width_too_small_error_names_row_and_least_width(sampling):
     how = "decile" if sampling == "kernel" else None
     explainer = fit(sampling=sampling, discretizer=how, kernel_width=0.01)
     with pytest.raises(DataError) as error:
@@ -133,7 +133,7 @@ def test_a_kernel_that_leaves_too_few_draws_names_the_row(sampling):
     fit(sampling=sampling, discretizer=how, kernel_width=float(told[2])).explain(TABLE[5:6])
 
 
-def test_classes_for_bins():
+def test_discretizer_entropy_refused_without_classes():
     with says(
         "The 'discretizer' of LimeExplainer is 'entropy', which needs the classes: pass y to fit, or use "
         "'quartile'."
@@ -149,7 +149,7 @@ def test_classes_for_bins():
 
 
 @pytest.mark.parametrize("sampling", ["kernel", "tilted", "local"])
-def test_without_bins_nothing_may_be_missing(sampling):
+def test_no_discretizer_refuses_missing_values(sampling):
     params = {"discretizer": None, "sampling": sampling}
     with says(
         "Column 'x1' has missing or infinite values, and without a discretizer only numbers without gaps "
@@ -163,7 +163,7 @@ def test_without_bins_nothing_may_be_missing(sampling):
         fit(**params).explain(GAPS[:3])
 
 
-def test_infinite_values_have_no_bin():
+def test_discretizer_refuses_infinite_values():
     seen = TABLE.copy()
     seen[7, 2] = -np.inf
     with says(
@@ -173,7 +173,7 @@ def test_infinite_values_have_no_bin():
         fit(seen)
 
 
-def test_numbers_in_groups_need_bins():
+def test_no_discretizer_refuses_numbers_in_feature_groups():
     with says(
         "The group 'two' of feature_groups has the numbers 'x0', and without a discretizer numbers have no "
         "bins that could be the same together. Use discretizer='quartile'."
@@ -198,18 +198,18 @@ def test_numbers_in_groups_need_bins():
     ],
 )
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_regressors_that_will_not_do(regressor, message, n_jobs):
+def test_surrogate_refused_without_coef_or_sample_weight(regressor, message, n_jobs):
     with says(message):
         fit(surrogate=regressor, n_jobs=n_jobs).explain(TABLE[:3])
 
 
-def test_nothing_is_explained_before_fit():
+def test_explain_and_cost_before_fit_raise_not_fitted():
     for method in ("explain", "cost"):
         with pytest.raises(NotFittedError):
             getattr(LimeExplainer(model), method)(TABLE)
 
 
-def test_other_columns_than_in_fit():
+def test_explain_and_cost_refuse_missing_column():
     explainer = fit(pd.DataFrame(TABLE, columns=["a", "b", "c"]))
     for method in (explainer.explain, explainer.cost):
         with says("X must have the columns that fit saw (a, b, c), but it lacks c."):
@@ -217,7 +217,7 @@ def test_other_columns_than_in_fit():
 
 
 @pytest.mark.parametrize("sampling", ["kernel", "tilted"])
-def test_draws_that_the_model_cannot_answer_are_named(sampling):
+def test_model_failure_error_names_samples(sampling):
     seen = TABLE.copy()
     seen[::8, 0] = -999.0
     marked = RaisingModel(model)

@@ -45,7 +45,7 @@ def same(one, other):
 
 @forms
 @pytest.mark.parametrize(("window", "stride"), [(3, 2), ((2, 4), (2, 3)), (7, 7), (1, 1)])
-def test_windows_agree_with_a_plain_loop(X, window, stride):
+def test_windows_match_loop(X, window, stride):
     model = Bent(X.shape[1:])
     exp = explained(X, model, method="window", window=window, stride=stride)
     pair, step = np.broadcast_to(window, 2), np.broadcast_to(stride, 2)
@@ -62,7 +62,7 @@ def test_windows_agree_with_a_plain_loop(X, window, stride):
 
 
 @given(st.data())
-def test_windows_of_any_size_agree_with_a_plain_loop(data):
+def test_windows_of_any_size_match_loop(data):
     shape = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
     window = tuple(data.draw(st.integers(1, length)) for length in shape)
     stride = tuple(data.draw(st.integers(1, length)) for length in window)
@@ -74,7 +74,7 @@ def test_windows_of_any_size_agree_with_a_plain_loop(data):
 
 
 @pytest.mark.parametrize("fill", ["auto", "mean", "blur", 0, 0.5, [0.1, 0.2, 0.3]])
-def test_fills(fill):
+def test_windows_with_each_fill_match_loop(fill):
     model = Bent(COLOUR.shape[1:])
     exp = explained(COLOUR, model, window=4, stride=3, fill=fill)
     standing = SegmentMasker(np.zeros((7, 9), dtype=int), fill="mean" if fill == "auto" else fill).read(
@@ -89,7 +89,7 @@ def test_fills(fill):
     assert exp.params["fill"] == ("mean" if fill == "auto" else fill)
 
 
-def test_a_linear_model_of_pixels_has_the_closed_form():
+def test_windows_of_linear_model_match_closed_form():
     """With windows of one pixel, the pixel's weight times how far it is from the fill."""
     weights = RNG.normal(size=(7, 9))
     exp = explained(GREY, lambda X: (X * weights).sum(axis=(1, 2)), window=1, stride=1, fill=0.5)
@@ -98,7 +98,7 @@ def test_a_linear_model_of_pixels_has_the_closed_form():
 
 
 @forms
-def test_rise_is_its_formula_written_out(X):
+def test_rise_matches_formula(X):
     model = Bent(X.shape[1:])
     explainer = OcclusionExplainer(
         model, method="rise", n_masks=64, n_cells=3, share=0.4, random_state=3
@@ -121,7 +121,7 @@ def test_rise_is_its_formula_written_out(X):
     assert exp.n_model_rows == explainer.cost(X) == 3 * 65
 
 
-def test_rise_is_drawn_from_the_seed():
+def test_rise_is_determined_by_seed():
     one, two = (explained(GREY, method="rise", n_masks=64) for _ in range(2))
     same(one, two)
     other = (
@@ -131,7 +131,7 @@ def test_rise_is_drawn_from_the_seed():
 
 
 @pytest.mark.parametrize("method", ["window", "rise", "segments"])
-def test_results_do_not_depend_on_workers_memory_or_other_rows(method):
+def test_same_bits_for_any_n_jobs_memory_and_rows(method):
     params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
     explainer = OcclusionExplainer(Bent((7, 9)), random_state=0, **params).fit(GREY)
     whole = explainer.explain(GREY)
@@ -142,7 +142,7 @@ def test_results_do_not_depend_on_workers_memory_or_other_rows(method):
 
 
 @pytest.mark.parametrize("method", ["window", "rise", "segments"])
-def test_outputs_are_chosen(method):
+def test_outputs_by_name_and_predicted(method):
     params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
     whole = explained(GREY, **params)
     one = explained(GREY, outputs="output_1", **params)
@@ -159,7 +159,7 @@ def test_outputs_are_chosen(method):
 
 
 @pytest.mark.parametrize("method", ["window", "rise"])
-def test_a_map_is_stored_and_brought_back(method, tmp_path):
+def test_storage_of_maps(method, tmp_path):
     exp = explained(GREY, method=method, window=(3, 2), stride=2, n_masks=64)
     exp.save(tmp_path / "map.zip")
     again = Explanation.load(tmp_path / "map.zip")
@@ -168,7 +168,7 @@ def test_a_map_is_stored_and_brought_back(method, tmp_path):
     assert exp.params["window"] == [3, 2]
 
 
-def test_segments_have_one_value_each():
+def test_segments_match_loop():
     exp = explained(GREY, masker=SegmentMasker("grid", n_segments=4))
     assert (exp.params["method"], exp.values.shape) == ("segments", (3, 4, 2))
     labels = exp.extras["segments"].array
@@ -180,19 +180,19 @@ def test_segments_have_one_value_each():
             np.testing.assert_allclose(exp.values[i, j], expected, atol=1e-12)
 
 
-def test_segments_without_a_masker_are_a_grid_with_the_own_fill():
+def test_segments_without_masker_are_grid_with_fill():
     one = explained(GREY, method="segments", fill=0.5)
     other = explained(GREY, masker=SegmentMasker("grid", fill=0.5))
     np.testing.assert_array_equal(one.values, other.values)
 
 
-def test_pictures_get_windows_and_tables_features():
+def test_method_auto_is_window_for_images_features_for_tables():
     assert explained(np.tile(GREY, (1, 3, 2))).params["method"] == "window"
     table = RNG.random((9, 3))
     assert explained(table, lambda X: X[:, 0]).params["method"] == "features"
 
 
-def test_segments_are_columns():
+def test_transform_of_segments():
     explainer = OcclusionExplainer(Bent((7, 9)), masker=SegmentMasker("grid", n_segments=4)).fit(GREY)
     assert explainer.transform(GREY).shape == (3, 8)
     assert explainer.get_feature_names_out()[0] == "output_0: segment 0"
@@ -200,7 +200,7 @@ def test_segments_are_columns():
 
 @pytest.mark.parametrize("method", ["window", "rise"])
 @pytest.mark.parametrize("ask", [lambda e: e.transform(GREY), lambda e: e.get_feature_names_out()])
-def test_maps_are_no_columns(method, ask):
+def test_transform_refuses_maps(method, ask):
     explainer = OcclusionExplainer(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
     message = (
         f"OcclusionExplainer cannot put its values into columns with method='{method}': they are maps of "
@@ -262,14 +262,14 @@ def test_maps_are_no_columns(method, ask):
         ),
     ],
 )
-def test_what_cannot_be_is_named(params, message):
+def test_fit_refuses_bad_parameters(params, message):
     with pytest.raises(DataError) as error:
         OcclusionExplainer(Bent((7, 9)), **params).fit(GREY)
     assert str(error.value) == message
 
 
 @pytest.mark.parametrize("method", ["window", "rise", "segments", "mask"])
-def test_tables_have_no_parts_of_pictures(method):
+def test_image_methods_refuse_table(method):
     table = RNG.random((9, 3))
     message = (
         f"method='{method}' of OcclusionExplainer needs pictures of shape (n_rows, height, width) or "
@@ -280,7 +280,7 @@ def test_tables_have_no_parts_of_pictures(method):
 
 
 @pytest.mark.parametrize("method", ["window", "rise", "segments"])
-def test_pictures_of_another_shape_than_in_fit(method):
+def test_explain_refuses_images_of_other_shape(method):
     explainer = OcclusionExplainer(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
     message = (
         "X has pictures of shape (9, 7), and OcclusionExplainer was fitted on pictures of shape (7, 9). "
@@ -303,13 +303,13 @@ def test_pictures_of_another_shape_than_in_fit(method):
         ({"learning_rate": 0}, "The 'learning_rate' of LearnedMask must be above 0, got 0."),
     ],
 )
-def test_searches_that_cannot_be(params, message):
+def test_learned_mask_refuses_bad_parameters(params, message):
     with pytest.raises(DataError) as error:
         LearnedMask(**params)
     assert str(error.value) == message
 
 
-def test_features_of_pictures_are_refused():
+def test_method_features_refuses_images():
     with pytest.raises(DataError) as error:
         OcclusionExplainer(lambda X: X.mean(axis=(1, 2)), method="features").fit(np.zeros((2, 4, 4)))
     assert str(error.value) == (
@@ -320,7 +320,7 @@ def test_features_of_pictures_are_refused():
 
 @pytest.mark.parametrize("shape", [(4, 6, 3), (6, 4, 3)])
 @pytest.mark.parametrize("method", ["auto", "window", "segments", "rise"])
-def test_pictures_of_several_sizes_are_refused_whatever_the_method(shape, method):
+def test_fit_refuses_images_of_several_sizes(shape, method):
     pictures = [np.zeros((6, 6, 3)), np.zeros(shape)]
     with pytest.raises(DataError) as error:
         OcclusionExplainer(lambda X: X.mean(axis=(1, 2, 3)), method=method, window=2, stride=2).fit(pictures)
@@ -328,7 +328,7 @@ def test_pictures_of_several_sizes_are_refused_whatever_the_method(shape, method
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
-def test_a_list_of_pictures_is_one_of_pictures(kind):
+def test_list_of_images_equals_array(kind):
     pictures = np.random.default_rng(0).random((2, 4, 4))
     explainer = OcclusionExplainer(lambda X: X.mean(axis=(1, 2)), window=2, stride=2).fit(kind(pictures))
     found = explainer.explain(kind(pictures))

@@ -34,7 +34,7 @@ def explained(model, X=PICTURES, **params):
 
 
 @pytest.mark.parametrize("method", ["window", "segments", "rise"])
-def test_pictures_put_together_by_the_module_are_those_built_before(method):
+def test_module_masks_match_composed_images(method):
     params = {"method": method, "window": (4, 5), "stride": (3, 2), "n_masks": 64}
     found, built = (explained(model, **params) for model in (PREDICTOR, answers))
     for name in ("values", "std_errors", "base_values", "outputs"):
@@ -45,7 +45,7 @@ def test_pictures_put_together_by_the_module_are_those_built_before(method):
 @pytest.mark.parametrize("X", [PICTURES, BYTES], ids=["decimals", "bytes"])
 @pytest.mark.parametrize("fill", ["noise", "inpaint", "draws", "array"])
 @pytest.mark.parametrize("method", ["window", "segments"])
-def test_what_stands_in_is_the_same_for_the_module(method, fill, X):
+def test_module_fills_match_composed_images(method, fill, X):
     given = X[1:] if fill == "array" else fill
     params = {"method": method, "window": (4, 5), "stride": (3, 2), "fill": given, "background_size": 2}
     found, built = (explained(model, X, **params) for model in (PREDICTOR, answers))
@@ -54,13 +54,13 @@ def test_what_stands_in_is_the_same_for_the_module(method, fill, X):
     assert found.n_model_rows == built.n_model_rows
 
 
-def test_bytes_need_not_be_whole_under_soft_masks():
+def test_module_rise_of_uint8_matches_composed_images():
     found, built = (explained(model, BYTES, method="rise", n_masks=64) for model in (PREDICTOR, answers))
     np.testing.assert_allclose(found.values, built.values, atol=2e-3 * np.abs(built.outputs).max())
 
 
 @pytest.mark.parametrize(("window", "stride"), [((4, 5), (3, 2)), ((5, 5), (5, 5)), ((13, 11), (1, 1))])
-def test_windows_are_captums(window, stride):
+def test_windows_match_captum(window, stride):
     captum = pytest.importorskip("captum.attr")
     exp = explained(PREDICTOR, window=window, stride=stride, fill=0.0)
     module = PREDICTOR.function.module
@@ -101,7 +101,7 @@ def learned(**params):
     ],
     ids=["delete", "preserve", "area", "destroy", "both"],
 )
-def test_the_mask_finds_the_quarter_that_a_network_reads(params):
+def test_learned_mask_finds_region_that_network_reads(params):
     exp = learned(**params)
     mask = exp.values[0, ..., 0]
     assert (mask.min() >= 0) & (mask.max() <= 1)
@@ -116,11 +116,11 @@ def test_the_mask_finds_the_quarter_that_a_network_reads(params):
 
 
 @pytest.mark.parametrize("size", [0.1, 0.25, 0.6])
-def test_an_area_is_held(size):
+def test_learned_mask_keeps_area(size):
     assert abs(learned(objective="area", size=size).values.mean() - size) < 0.02
 
 
-def test_what_is_told_of_a_mask_is_what_the_model_answers():
+def test_learned_mask_shown_and_hidden_are_predictions():
     exp = explained(PREDICTOR, method="mask", learned_mask=LearnedMask(n_steps=5, n_cells=4), fill=0.3)
     for k in range(4):
         mask = exp.values[..., k][..., None]
@@ -130,7 +130,7 @@ def test_what_is_told_of_a_mask_is_what_the_model_answers():
 
 
 @pytest.mark.parametrize(("objective", "each"), [("delete", 1), ("area", 1), ("both", 2)])
-def test_the_cost_of_masks_is_known_before(objective, each):
+def test_learned_mask_cost_counts_model_rows(objective, each):
     asked = []
     module = network()
     module.register_forward_hook(lambda _, given, __: asked.append(len(given[0])))
@@ -141,7 +141,7 @@ def test_the_cost_of_masks_is_known_before(objective, each):
     assert exp.n_model_rows == explainer.cost(PICTURES) == sum(asked) == 3 * (2 + 2 * (5 * each + 4))
 
 
-def test_masks_are_drawn_from_the_seed_and_told():
+def test_learned_mask_is_determined_by_seed_and_in_params():
     params = {"method": "mask", "learned_mask": LearnedMask(n_steps=5, n_cells=4), "outputs": 0}
     one, two = (explained(PREDICTOR, **params) for _ in range(2))
     np.testing.assert_array_equal(one.values, two.values)

@@ -34,7 +34,7 @@ def predictor_of(module, **params):
     return as_predictor(module, mean=[0.498] * 3, std=[0.502] * 3, **params)
 
 
-def test_the_cat_is_seen_and_windows_say_where(module, cat):
+def test_efficientnet_windows_on_cat(module, cat):
     explainer = OcclusionExplainer(predictor_of(module), window=56, stride=56, outputs=EGYPTIAN_CAT)
     exp = explainer.fit(cat[None]).explain(cat[None])
     assert predictor_of(module).predict(cat[None]).argmax() == EGYPTIAN_CAT
@@ -43,13 +43,13 @@ def test_the_cat_is_seen_and_windows_say_where(module, cat):
     assert exp.n_model_rows == 18
 
 
-def test_half_precision_says_the_same(module, cat):
+def test_efficientnet_bf16_agrees_with_fp32(module, cat):
     full, half = (predictor_of(module, precision=kind).predict(cat[None])[0] for kind in ("fp32", "bf16"))
     assert half.argmax() == EGYPTIAN_CAT
     np.testing.assert_allclose(half, full, atol=0.05)
 
 
-def test_without_the_mask_that_is_learned_the_cat_is_not_seen(module, cat):
+def test_efficientnet_learned_mask_hides_cat(module, cat):
     search = LearnedMask(objective="area", size=0.4, destroy=True, n_steps=60, noise=0.0)
     explainer = OcclusionExplainer(
         predictor_of(module),

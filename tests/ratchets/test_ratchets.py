@@ -58,9 +58,7 @@ def tree(folder: Path, files: dict[str, str]) -> Path:
         ),
     ],
 )
-def test_count_names_counts_definitions(
-    tmp_path: Path, file: str, source: str, name: str
-) -> None:
+def test_count_names_counts_definitions(tmp_path: Path, file: str, source: str, name: str) -> None:
     package = file.split("/")[0]
     counts = count_names(tree(tmp_path, {file: source}))
     assert counts == {name: {package: 1}}

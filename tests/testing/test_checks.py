@@ -142,31 +142,31 @@ def caught(check, base, broken_by, message):
 
 
 @pytest.mark.parametrize(("check", "broken_by", "message"), ROWS, ids=_ids)
-def test_an_explainer_of_rows_that_breaks_its_word_is_caught(check, broken_by, message):
+def test_check_catches_broken_attribution_explainer(check, broken_by, message):
     caught(check, OcclusionExplainer, broken_by, message)
 
 
 @pytest.mark.parametrize(("check", "broken_by", "message"), IMAGES, ids=_ids)
-def test_an_explainer_of_images_that_breaks_its_word_is_caught(check, broken_by, message):
+def test_check_catches_broken_image_explainer(check, broken_by, message):
     caught(check, Saliency, broken_by, message)
 
 
 @pytest.mark.parametrize(("check", "broken_by", "message"), POPULATIONS, ids=_ids)
-def test_an_explainer_of_populations_that_breaks_its_word_is_caught(check, broken_by, message):
+def test_check_catches_broken_population_explainer(check, broken_by, message):
     caught(check, EntropicProjection, broken_by, message)
 
 
-def test_an_explainer_that_parts_from_its_model_passes():
+def test_check_without_model_passes_explainer_that_drops_model():
     life.check_without_model_and_attach(broken.broken(broken.Parts, OcclusionExplainer)(None))
 
 
 @pytest.mark.parametrize(("base", "cases"), [(OcclusionExplainer, ROWS), (EntropicProjection, POPULATIONS)])
-def test_no_check_is_without_an_explainer_that_it_catches(base, cases):
+def test_checks_each_have_a_broken_explainer(base, cases):
     proved = {check for check, _, _ in cases}
     assert set(checks_for(base(None))) == proved
 
 
-def test_explainers_of_images_are_not_asked_about_tables():
+def test_checks_for_image_explainer_leave_out_tables():
     images = {check.__name__ for check in checks_for(Saliency(None))}
     rows = {check.__name__ for check in checks_for(OcclusionExplainer(None))}
     assert rows - images == {
@@ -179,7 +179,7 @@ def test_explainers_of_images_are_not_asked_about_tables():
     }
 
 
-def test_every_check_that_is_written_is_run():
+def test_checks_list_every_check_function():
     modules = (cutting, failures, life, tables_seen, values)
     written = {
         thing
@@ -192,14 +192,14 @@ def test_every_check_that_is_written_is_run():
     assert all(inspect.getdoc(check) for check in CHECKS)
 
 
-def test_every_check_is_on_the_page_about_them():
+def test_checks_are_documented_in_testing_page():
     page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
     told = dict(re.findall(r"^\| `(check_\w+)` \| ([RP ]+) \|", page, re.MULTILINE))
     populations = {check.__name__ for check in checks_for(EntropicProjection(None))}
     assert told == {check.__name__: "R P" if check.__name__ in populations else "R" for check in CHECKS}
 
 
-def test_a_subclass_that_breaks_nothing_passes():
+def test_checks_pass_unbroken_subclass():
     for base in (OcclusionExplainer, EntropicProjection):
         explainer = broken.broken(broken.Off, base)(None)
         for check in (
@@ -210,13 +210,13 @@ def test_a_subclass_that_breaks_nothing_passes():
             check(explainer)
 
 
-def test_dask_is_asked_for_only_where_it_is():
+def test_importable_detects_missing_dask():
     assert checks.CHECKS[0] is cutting.check_same_bits_for_any_n_jobs_and_backend
     assert not cutting._importable("no_such_package.distributed")
     assert cutting._importable("sklearn.utils")
 
 
-def test_answers_are_compared_to_the_bit():
+def test_assert_same_compares_bits():
     asking.assert_same({"a": [1.0, float("nan")]}, {"a": [1.0, float("nan")]}, "here")
     for found, message in [
         ({"a": [1.0, 2.0 + 2**-50]}, "here: a differs by up to 8.88e-16"),
