@@ -1,6 +1,5 @@
 import logging
 import pickle
-import re
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from agnostix import EntropicProjection, InfeasibleTargetError, as_predictor
-from agnostix.exceptions import DataError, ModelOutputError
+from agnostix import EntropicProjection, as_predictor
+from agnostix.exceptions import ModelOutputError
+from tests.messages import refuses
 from tests.population.doubles import asked, chance, of, people, truth
 
 X = people()
@@ -29,65 +29,33 @@ WEIGHT = np.random.default_rng(3).uniform(0.2, 3.0, N)
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    ("params", "facts"),
     [
-        (
-            {"n_targets": 2},
-            "The 'n_targets' parameter of EntropicProjection must be an int in the range [3, inf). "
-            "Got 2 instead.",
-        ),
-        (
-            {"n_targets": 5.0},
-            "The 'n_targets' parameter of EntropicProjection must be an int in the range [3, inf). "
-            "Got 5.0 instead.",
-        ),
-        (
-            {"confidence_level": 1.0},
-            "The 'confidence_level' parameter of EntropicProjection must be a float in the range (0.0, 1.0). "
-            "Got 1.0 instead.",
-        ),
-        (
-            {"min_ess_fraction": -0.1},
-            "The 'min_ess_fraction' parameter of EntropicProjection must be a float in the range [0.0, 1.0]. "
-            "Got -0.1 instead.",
-        ),
-        (
-            {"quantiles": "wide"},
-            "The 'quantiles' parameter of EntropicProjection must be an instance of 'tuple' or an instance "
-            "of 'list'. Got 'wide' instead.",
-        ),
-        (
-            {"quantiles": (0.9, 0.1)},
-            "The 'quantiles' parameter of EntropicProjection must be two numbers 0 <= low < high <= 1, "
-            "got (0.9, 0.1).",
-        ),
-        (
-            {"quantiles": (0.1, 0.2, 0.3)},
-            "The 'quantiles' parameter of EntropicProjection must be two numbers 0 <= low < high <= 1, "
-            "got (0.1, 0.2, 0.3).",
-        ),
-        (
-            {"verbose": -1},
-            "The 'verbose' parameter of EntropicProjection must be an int in the range [0, inf), an instance "
-            "of 'bool' or an instance of 'numpy.bool'. Got -1 instead.",
-        ),
+        ({"n_targets": 2}, ["an int in the range [3, inf)", "Got 2"]),
+        ({"n_targets": 5.0}, ["an int in the range [3, inf)", "Got 5.0"]),
+        ({"confidence_level": 1.0}, ["a float in the range (0.0, 1.0)", "Got 1.0"]),
+        ({"min_ess_fraction": -0.1}, ["a float in the range [0.0, 1.0]", "Got -0.1"]),
+        ({"quantiles": "wide"}, ["'tuple'", "'list'", "Got 'wide'"]),
+        ({"quantiles": (0.9, 0.1)}, ["0 <= low < high <= 1", "got (0.9, 0.1)"]),
+        ({"quantiles": (0.1, 0.2, 0.3)}, ["0 <= low < high <= 1", "got (0.1, 0.2, 0.3)"]),
+        ({"verbose": -1}, ["an int in the range [0, inf)", "'bool'", "Got -1"]),
     ],
     ids=str,
 )
-def test_fit_refuses_parameter_out_of_range(params, message):
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+def test_fit_refuses_parameter_out_of_range(params, facts):
+    (name,) = params
+    with refuses(ValueError, f"'{name}' parameter of EntropicProjection", *facts):
         asked(X, **params)
 
 
 def test_fit_refuses_unknown_missing():
-    with pytest.raises(ValueError, match="The 'missing' parameter of EntropicProjection must be a str among"):
+    with refuses(ValueError, "'missing' parameter of EntropicProjection", "'raise'", "'omit'", "Got 'drop'"):
         asked(X, missing="drop")
 
 
 @pytest.mark.parametrize("kl", [0, -1.0, float("inf"), "far"])
 def test_rank_refuses_kl_that_is_not_positive(kl):
-    message = f"The 'kl' parameter of rank must be a positive number, got {kl!r}."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with refuses(ValueError, "'kl' parameter of rank", "positive", f"got {kl!r}"):
         asked(X).rank(kl)
 
 
@@ -99,9 +67,9 @@ def test_methods_before_fit_raise_not_fitted(method):
 
 
 def test_fit_refuses_no_outcome_and_two_outcomes():
-    with pytest.raises(ValueError, match=r"^There is no outcome: pass a model, predictions, or y\.$"):
+    with refuses(ValueError, "no outcome", "model, predictions, or y"):
         EntropicProjection().fit(X)
-    with pytest.raises(ValueError, match=r"^Pass either a model or predictions, not both: they answer"):
+    with refuses(ValueError, "either a model or predictions", "not both"):
         EntropicProjection(chance).fit(X, predictions=chance(X))
 
 
@@ -140,33 +108,27 @@ def test_fit_passes_sample_weight_to_unfitted_estimator():
 
 
 def test_fit_refuses_unfitted_estimator_without_y():
-    with pytest.raises(
-        ValueError, match=r"^The 'model' of EntropicProjection is not fitted: LogisticRegression\. "
-    ):
+    with refuses(ValueError, "'model' of EntropicProjection", "not fitted", "LogisticRegression", "pass y"):
         EntropicProjection(LogisticRegression()).fit(X[NUMBERS])
 
 
 @pytest.mark.parametrize("model", [KNeighborsClassifier(), make_pipeline(LogisticRegression())])
 def test_fit_refuses_weights_model_cannot_take(model):
-    name = type(model).__name__
-    message = (
-        f"The 'model' of EntropicProjection is not fitted, and {name}.fit takes no sample_weight. "
-        "Fit it first, or leave sample_weight out."
-    )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    fit = f"{type(model).__name__}.fit"
+    with refuses(ValueError, "'model' of EntropicProjection", "not fitted", fit, "no sample_weight"):
         EntropicProjection(model).fit(X[NUMBERS], Y, WEIGHT)
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
+    ("model", "facts"),
     [
-        (lambda X: np.ones(3), "was given 300 rows and answered with an array of shape (3,)"),
-        (lambda X: np.where(np.arange(N) == 5, np.nan, 1.0), "answers NaN or infinity in 1 of 300 rows"),
-        (lambda X: np.full(N, "yes"), "numbers are needed"),
+        (lambda X: np.ones(3), ["300 rows", "shape (3,)"]),
+        (lambda X: np.where(np.arange(N) == 5, np.nan, 1.0), ["NaN or infinity", "1 of 300 rows"]),
+        (lambda X: np.full(N, "yes"), ["numbers are needed"]),
     ],
 )
-def test_fit_refuses_bad_predictions(model, message):
-    with pytest.raises(ModelOutputError, match=re.escape(message)):
+def test_fit_refuses_bad_predictions(model, facts):
+    with refuses(ModelOutputError, *facts):
         EntropicProjection(model).fit(X)
 
 
@@ -467,8 +429,3 @@ def test_set_params_takes_effect_at_next_fit():
     projection.set_params(n_targets=9)
     assert len(projection.explain(features="age")) == 5
     assert len(projection.fit(X, predictions=chance(X)).explain(features="age")) == 9
-
-
-def test_errors_are_one_family():
-    for error in (InfeasibleTargetError, DataError, ModelOutputError):
-        assert issubclass(error, ValueError)

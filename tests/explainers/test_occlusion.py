@@ -1,3 +1,4 @@
+import json
 import re
 import tracemalloc
 from datetime import date, datetime
@@ -26,6 +27,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from agnostix import OcclusionExplainer, as_predictor
 from agnostix.exceptions import DataError, EngineError
+from tests.messages import refuses, states
 from tests.reference.occlusion import occlude
 
 DIABETES, PROGRESS = load_diabetes(return_X_y=True, as_frame=True)
@@ -211,11 +213,14 @@ def test_fill_fractions_for_integers_are_kept():
     ],
 )
 def test_fill_refused_for_other_columns(fill, got):
-    message = (
-        "The 'fill' parameter of OcclusionExplainer must be 'auto' or have a value for each of the 4 columns "
-        f"(x0, x1, x2, x3), got {got}."
-    )
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    facts = [
+        "'fill' parameter of OcclusionExplainer",
+        "'auto'",
+        "4 columns",
+        "(x0, x1, x2, x3)",
+        f"got {got}",
+    ]
+    with refuses(DataError, *facts):
         explained(Curved(), IRIS, fill=fill)
 
 
@@ -233,12 +238,9 @@ def test_fill_refused_for_other_columns(fill, got):
     ],
 )
 def test_fill_refused_if_column_cannot_hold_it(column, value, dtype):
-    message = (
-        f"The 'fill' parameter of OcclusionExplainer has {value!r} for the column 'a', "
-        f"which its type {dtype} cannot hold."
-    )
+    facts = ["'fill' parameter of OcclusionExplainer", repr(value), "column 'a'", f"type {dtype}"]
     table = pl.DataFrame({"a": column}) if isinstance(column, pl.Series) else column.to_frame("a")
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, *facts, "cannot hold"):
         explained(lambda X: np.ones(len(X)), table, fill={"a": value})
 
 
@@ -283,22 +285,19 @@ def test_rows_of_zero_weight_are_ignored():
     "weight", [np.ones(3), np.r_[np.nan, np.ones(149)], np.r_[-1.0, np.ones(149)], np.ones((150, 2))]
 )
 def test_fit_refuses_bad_sample_weight(weight):
-    message = "sample_weight must have one finite value, 0 or more, for each of the 150 rows."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, "sample_weight", "finite", "0 or more", "150 rows"):
         explained(Curved(), IRIS, weight=weight)
 
 
 def test_fit_refuses_background_of_zero_weight():
-    message = "All rows drawn for the background have zero weight. Raise background_size."
     drawn = OcclusionExplainer(Curved(), background_size=1, random_state=0).fit(IRIS).background_
     weight = (drawn != IRIS).any(axis=1).astype(float)
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, "background", "zero weight", "Raise background_size"):
         explained(Curved(), IRIS, weight=weight, background_size=1)
 
 
 def test_fit_refuses_all_zero_weights():
-    message = "sample_weight is zero for all of the 150 rows; at least one must be above it."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, "sample_weight", "zero for all", "150 rows"):
         explained(Curved(), IRIS, weight=np.zeros(150))
 
 
@@ -422,7 +421,7 @@ def test_in_place_model_leaves_fill_and_table(make):
     if isinstance(X, pd.DataFrame):
         fill = dict(zip("abcd", fill, strict=True))
     before = copied(X)
-    with pytest.warns(UserWarning, match="^The model Mutating changes the table it is given"):
+    with pytest.warns(UserWarning, match=states("model Mutating", "changes the table")):
         explainer = explained(Mutating(), X, fill=fill, background_size=20)
     one, again = explainer.explain(X[:5]), explainer.explain(X[:5])
     assert equal(X, before)
@@ -599,11 +598,11 @@ def fails_on_large_rows(X):
 def test_failure_in_worker_process_names_rows():
     X = np.arange(200.0).reshape(100, 2)
     explainer = explained(fails_on_large_rows, X, seen=X[:20], n_jobs=2)
-    message = "The model fails_on_large_rows failed on rows .* under masks .*: ZeroDivisionError: too large"
+    facts = ["model fails_on_large_rows", "rows", "masks", "ZeroDivisionError: too large"]
     with (
         joblib.parallel_config("loky"),
         config_context(working_memory=0.01),
-        pytest.raises(EngineError, match=message),
+        refuses(EngineError, *facts),
     ):
         explainer.explain(X)
 
@@ -670,29 +669,26 @@ def test_outputs_none_beyond_20_is_predicted():
 
 
 @pytest.mark.parametrize(
-    ("outputs", "message"),
+    ("outputs", "facts"),
     [
-        ("paris", "There is no output 'paris'. The outputs: bern, oslo, rome."),
-        (3, "There is no output 3. The outputs: bern, oslo, rome."),
-        (-1, "There is no output -1. The outputs: bern, oslo, rome."),
-        (True, "There is no output True. The outputs: bern, oslo, rome."),
-        (1.5, "There is no output 1.5. The outputs: bern, oslo, rome."),
-        ([], "The 'outputs' parameter must name at least one output, and none twice, got []."),
-        (
-            [0, "bern"],
-            "The 'outputs' parameter must name at least one output, and none twice, got [0, 'bern'].",
-        ),
+        ("paris", ["no output 'paris'", "bern, oslo, rome"]),
+        (3, ["no output 3", "bern, oslo, rome"]),
+        (-1, ["no output -1", "bern, oslo, rome"]),
+        (True, ["no output True", "bern, oslo, rome"]),
+        (1.5, ["no output 1.5", "bern, oslo, rome"]),
+        ([], ["'outputs' parameter", "at least one output", "got []"]),
+        ([0, "bern"], ["'outputs' parameter", "none twice", "got [0, 'bern']"]),
     ],
 )
-def test_outputs_unknown_refused_before_predict(outputs, message):
+def test_outputs_unknown_refused_before_predict(outputs, facts):
     model = Counting(classes().predict_proba)
     predictor = as_predictor(model, output_names=["bern", "oslo", "rome"])
     explainer = explained(predictor, IRIS)
     model.sizes.clear()
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with refuses(ValueError, *facts):
         explainer.explain(IRIS, outputs=outputs)
     assert model.sizes == []
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with refuses(ValueError, *facts):
         explained(predictor, IRIS, outputs=outputs)
 
 
@@ -800,21 +796,21 @@ def test_explanation_states_method_and_params():
 
 
 @pytest.mark.parametrize(
-    "params",
+    ("name", "value", "plain"),
     [
-        {"fill": np.array([5.0, 3.0, 4.0, 1.0])},
-        {"fill": [np.float64(5.0), 3.0, 4.0, 1.0]},
-        {"outputs": [np.int64(0)]},
-        {"outputs": np.array([0])},
-        {"background_size": np.int64(5)},
-        {"feature_groups": {"sepal": np.array(["x0", "x1"])}},
-        {"feature_groups": {"sepal": ("x0", "x1")}},
-        {"n_jobs": np.int64(1)},
+        ("fill", np.array([5.0, 3.0, 4.0, 1.0]), [5.0, 3.0, 4.0, 1.0]),
+        ("fill", [np.float64(5.0), 3.0, 4.0, 1.0], [5.0, 3.0, 4.0, 1.0]),
+        ("outputs", [np.int64(0)], [0]),
+        ("outputs", np.array([0]), [0]),
+        ("background_size", np.int64(5), 5),
+        ("feature_groups", {"sepal": np.array(["x0", "x1"])}, {"sepal": ["x0", "x1"]}),
+        ("feature_groups", {"sepal": ("x0", "x1")}, {"sepal": ["x0", "x1"]}),
+        ("n_jobs", np.int64(1), 1),
     ],
 )
-def test_params_of_numpy_types_become_plain(params):
-    exp = explained(RowSums(), IRIS, **params).explain(IRIS[:2])
-    assert set(params) <= set(exp.params)
+def test_params_of_numpy_types_become_plain(name, value, plain):
+    exp = explained(RowSums(), IRIS, **{name: value}).explain(IRIS[:2])
+    assert json.dumps(exp.params[name]) == json.dumps(plain)
 
 
 def test_params_fill_series_becomes_dict():
