@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -26,10 +27,12 @@ from agnostix.testing.tables import mixed, mixed_polars, numbers
 from tests.messages import refuses, states
 
 
-def iris(model=None, **kw):
+@cache
+def iris():
+    """A fitted tree, which no test changes, and its rows and classes."""
     X, y = load_iris(return_X_y=True, as_frame=True)
-    model = (model or RandomForestClassifier(15, random_state=0)).fit(X, y)
-    return MimicTree(model, random_state=0, **kw).fit(X), X, y
+    model = RandomForestClassifier(15, random_state=0).fit(X, y)
+    return MimicTree(model, random_state=0).fit(X), X, y
 
 
 def test_mimic_classifier_matches_sklearn_tree():

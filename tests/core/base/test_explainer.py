@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from agnostix import EntropicProjection, LimeExplainer, OcclusionExplainer
 from agnostix.core.base import BaseExplainer, doc_link
 from agnostix.core.models import Predictor, as_predictor
+from tests.messages import refuses
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))
@@ -76,19 +77,16 @@ def test_set_params_reaches_unfitted_estimator():
 
 
 def test_set_params_refuses_parameters_of_fitted_model():
-    message = (
-        "The model of Explainer is fitted, so its 'C' cannot be set. "
-        "Pass an unfitted one, which fit will fit."
-    )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    facts = ["model of Explainer", "fitted", "'C' cannot be set", "unfitted"]
+    with refuses(ValueError, *facts):
         Explainer(FITTED).set_params(model__C=3.0)
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with refuses(ValueError, *facts):
         Explainer(LogisticRegression()).set_params(model=FITTED, model__C=3.0)
     assert FITTED.C == 2.0
 
 
 def test_set_params_refuses_unknown_parameter():
-    with pytest.raises(ValueError, match="Invalid parameter 'sise' for estimator Explainer"):
+    with refuses(ValueError, "Invalid parameter 'sise'", "Explainer"):
         Explainer(FITTED).set_params(sise=3)
 
 
@@ -108,8 +106,7 @@ def test_fit_clones_and_fits_unfitted_model_with_weights():
 
 
 def test_fit_refuses_unfitted_model_without_y():
-    message = "The 'model' of Explainer is not fitted: LinearRegression. Fit it first, or pass y to fit."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with refuses(ValueError, "'model' of Explainer", "not fitted", "LinearRegression", "pass y to fit"):
         Explainer(LinearRegression()).fit(X)
     with pytest.raises(NotFittedError):
         as_predictor(LinearRegression())
@@ -127,11 +124,10 @@ class Unpicklable:
 
 def test_without_model_pickles_and_attach_restores():
     explainer = OcclusionExplainer(Unpicklable(), random_state=0).fit(X)
-    with pytest.raises(TypeError, match="cannot be stored"):
+    with refuses(TypeError, "cannot be stored"):
         pickle.dumps(explainer)
     twin = pickle.loads(pickle.dumps(explainer.without_model()))
-    message = "This OcclusionExplainer was stored without its model. Call attach(model) first."
-    with pytest.raises(NotFittedError, match=f"^{re.escape(message)}$"):
+    with refuses(NotFittedError, "OcclusionExplainer", "without its model", "attach(model)"):
         twin.explain(X[:3])
     model = Unpicklable()
     assert twin.attach(model) is twin
@@ -142,18 +138,17 @@ def test_without_model_pickles_and_attach_restores():
 
 def test_attach_refuses_other_model():
     explainer = OcclusionExplainer(double, random_state=0).fit(X)
-    message = (
-        r"attach got another model than fit: \<lambda\> answers row \d+ of those it was shown with \[.*\], "
-        r"and the one at fit with \[.*\]. Fit a new explainer for it."
-    ).replace(r"\<lambda\>", "function")
     same_mean = double(X).mean()
     for model in (
         lambda X: X[:, 0] + 1.0,
         lambda X: np.ones((len(X), 2)),
         lambda X: np.full(len(X), same_mean),
     ):
-        with pytest.raises(ValueError, match=f"^{message}$"):
+        with refuses(
+            ValueError, "attach", "another model than fit", "function", "Fit a new explainer"
+        ) as error:
             explainer.without_model().attach(model)
+        assert re.search(r"row \d+ .*\[.*\].*\[.*\]", str(error.value))
 
 
 @pytest.mark.parametrize("method", ["without_model", "attach"])
