@@ -223,7 +223,7 @@ def test_masked_explanation_error_names_model_and_rows(explainer, masker, X, n_j
     own = fitted(explainer, masker, X[:2], Failing(how), n_jobs=n_jobs)
     with (
         parallel_config(backend="threading"),
-        config_context(working_memory=0.001),
+        config_context(working_memory=0.01),
         refuses(EngineError, "model Failing", *facts) as given,
     ):
         own.explain(marked)
