@@ -18,7 +18,6 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.std import tqdm
 
-from agnostix.core.batching import split_evenly
 from agnostix.core.typing import Codes
 from agnostix.exceptions import EngineError
 
@@ -144,6 +143,12 @@ class ProgressBar:
 def is_interactive() -> bool:
     """Whether somebody is there to see a bar: a terminal or a notebook."""
     return _in_notebook() or bool(getattr(sys.stderr, "isatty", lambda: False)())
+
+
+def split_evenly(n_tasks: int, n_workers: int) -> list[range]:
+    """One contiguous share of the tasks for each worker, none of them empty."""
+    ends = np.cumsum([part.size for part in np.array_split(np.arange(n_tasks), min(n_workers, n_tasks))])
+    return [range(start, end) for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
 
 
 def run_in_shares(

@@ -19,11 +19,11 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.rows import take_examples
-from agnostix.core.evaluate import TableRows
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.models import as_predictor, is_fitted
+from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError

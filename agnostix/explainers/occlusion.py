@@ -11,7 +11,7 @@ import numpy as np
 
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.base.rows import check_image_shape, count_axes
-from agnostix.core.evaluate import MaskedRowSource, mask_cost
+from agnostix.core.evaluate import mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.masking import Background, SegmentMasker, one_hidden_at_a_time
@@ -19,6 +19,7 @@ from agnostix.core.masking.fills import is_stack
 from agnostix.core.masking.pictures import as_pixels
 from agnostix.core.models import Differentiable
 from agnostix.core.progress import WorkerProgress, run_in_shares
+from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError

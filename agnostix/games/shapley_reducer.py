@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.core.batching import working_memory
 from agnostix.core.masking import MaskBlock
+from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Floats
 from agnostix.games.coalition_values import CoalitionValues
 from agnostix.games.group_means import GroupMeans

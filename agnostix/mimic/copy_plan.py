@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import TableRows
 from agnostix.core.frames import columns, take_rows
 from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.order import own_order
+from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes
 from agnostix.mimic.copying import Copy, copied
 from agnostix.mimic.division import Division

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import TableRows
 from agnostix.core.frames import as_table, columns
 from agnostix.core.masking.schema import check_schema
+from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
 from agnostix.mimic.material import Material

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import RowSource
 from agnostix.core.masking import Inpainter
+from agnostix.core.row_sources import RowSource
 from agnostix.perturb.windows import Windows
 
 

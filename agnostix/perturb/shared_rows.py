@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import TableRows
+from agnostix.core.row_sources import TableRows
 from agnostix.perturb.features import Drawn
 from agnostix.perturb.neighbourhood import Neighbourhood
 from agnostix.perturb.traces import Traces

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import ModelCaller, RowSource
+from agnostix.core.evaluate import ModelCaller
 from agnostix.core.models import MaskComposer, Predictor
+from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Codes, Floats
 from agnostix.perturb.soft_masks import SoftMaskSampler
 

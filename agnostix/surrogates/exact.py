@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import TableRows
 from agnostix.core.frames import assembled, column_values, take_rows
 from agnostix.core.masking.duplicates import distinct_rows
+from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood

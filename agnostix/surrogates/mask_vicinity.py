@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.evaluate import MaskedRowSource
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.masking import MaskBlock, MaskedRows, Masker, Players, read_rows
 from agnostix.core.progress import ProgressBar
+from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb import MaskDraws

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import RowSource
 from agnostix.core.progress import WorkerProgress, run_in_shares
+from agnostix.core.row_sources import RowSource
 from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb import Neighbourhood, OwnDraws, Traces

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from agnostix.core.evaluate import TableRows
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
 from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import Players
 from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.masking.schema import check_schema
+from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, SharedRows, Traces

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import RowSource
 from agnostix.core.frames import assembled, take_rows, taken
 from agnostix.core.masking.duplicates import joined_column
+from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.perturb import Neighbourhood, OwnDraws, Traces

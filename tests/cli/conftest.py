@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +17,8 @@ from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from agnostix.cli import main
 
 
 def _people(n_rows: int = 400) -> pd.DataFrame:
@@ -44,13 +49,40 @@ def model(people: pd.DataFrame):
     return make_pipeline(columns, LogisticRegression()).fit(people[["age", "hours", "sex"]], people["income"])
 
 
-@pytest.fixture
-def files(tmp_path: Path, people: pd.DataFrame, model) -> SimpleNamespace:
-    """The model as .skops and the table as .csv in a temporary folder."""
-    found = SimpleNamespace(folder=tmp_path, model=tmp_path / "model.skops", data=tmp_path / "people.csv")
+def _write(folder: Path, people: pd.DataFrame, model) -> SimpleNamespace:
+    found = SimpleNamespace(folder=folder, model=folder / "model.skops", data=folder / "people.csv")
     skops.io.dump(model, found.model)
     people.to_csv(found.data, index=False)
     return found
+
+
+@pytest.fixture
+def files(tmp_path: Path, people: pd.DataFrame, model) -> SimpleNamespace:
+    """The model as .skops and the table as .csv in a temporary folder."""
+    return _write(tmp_path, people, model)
+
+
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory: pytest.TempPathFactory, people: pd.DataFrame, model):
+    """Run ``agnostix`` once for the same options; gives status, stdout, stderr, page and files in its folder.
+
+    ``report`` reads a model and a table as in ``files``. What has been run is only to be read.
+    """
+    files = _write(tmp_path_factory.mktemp("files"), people, model)
+
+    @cache
+    def run(command: str, *options: str, suffix: str = ".html") -> SimpleNamespace:
+        folder = tmp_path_factory.mktemp("run")
+        page, out, err = folder / f"out{suffix}", StringIO(), StringIO()
+        inputs = [str(files.model), str(files.data)] if command == "report" else []
+        with redirect_stdout(out), redirect_stderr(err):
+            status = main([command, *inputs, "-o", str(page), *options])
+        written = sorted(path.name for path in folder.iterdir())
+        return SimpleNamespace(
+            status=status, out=out.getvalue(), err=err.getvalue(), page=page, written=written
+        )
+
+    return run
 
 
 @pytest.fixture

@@ -47,31 +47,27 @@ def test_write_model_and_table_round_trip(tmp_path: Path, without, missing: tupl
     assert list(table["bmi_band"].astype(str)) == list(X["bmi_band"].astype(str))
 
 
-def test_demo_writes_report(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    page = tmp_path / "what-if.html"
-    assert main(["demo", "-o", str(page)]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    assert re.search(rf"^{re.escape(str(page))}: model.skops on 133 rows, ", out, re.M)
-    html = page.read_text(encoding="utf-8")
+def test_demo_writes_report(run_once) -> None:
+    ran = run_once("demo")
+    assert (ran.status, ran.err) == (0, "")
+    assert re.search(rf"^{re.escape(str(ran.page))}: model.skops on 133 rows, ", ran.out, re.M)
+    html = ran.page.read_text(encoding="utf-8")
     assert "coded 1" in html
     assert "30 and over" in html
     assert "<h3>Row 0</h3>" in html
     assert len(html) < 2e6
-    assert list(tmp_path.iterdir()) == [page]
+    assert ran.written == ["out.html"]
 
 
-def test_demo_row_option(tmp_path: Path) -> None:
-    path = tmp_path / "what-if.json"
-    assert main(["demo", "-o", str(path), "--quiet", "--row", "5", "--row", "132"]) == 0
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+def test_demo_row_option(run_once) -> None:
+    ran = run_once("demo", "--quiet", "--row", "5", "--row", "132", suffix=".json")
+    rows = json.loads(ran.page.read_text(encoding="utf-8"))["rows"]
     assert [row["position"] for row in rows] == [5, 132]
 
 
-def test_demo_explain_option(tmp_path: Path) -> None:
-    path = tmp_path / "what-if.json"
-    assert main(["demo", "-o", str(path), "--quiet", "--explain", "shapley"]) == 0
-    (row,) = json.loads(path.read_text(encoding="utf-8"))["rows"]
+def test_demo_explain_option(run_once) -> None:
+    ran = run_once("demo", "--quiet", "--explain", "shapley", suffix=".json")
+    (row,) = json.loads(ran.page.read_text(encoding="utf-8"))["rows"]
     (part,) = row["explanations"]
     assert (part["method"], part["quantity"], len(part["values"])) == (
         "KernelShapExplainer",
@@ -80,11 +76,10 @@ def test_demo_explain_option(tmp_path: Path) -> None:
     )
 
 
-def test_demo_json_output(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    path = tmp_path / "what-if.json"
-    assert main(["demo", "-o", str(path), "--quiet"]) == 0
-    assert capsys.readouterr() == ("", "")
-    assert json.loads(path.read_text(encoding="utf-8"))
+def test_demo_json_output(run_once) -> None:
+    ran = run_once("demo", "--quiet", "--row", "5", "--row", "132", suffix=".json")
+    assert (ran.status, ran.out, ran.err, ran.written) == (0, "", "", ["out.json"])
+    assert json.loads(ran.page.read_text(encoding="utf-8"))["schema_version"] == 1
 
 
 def test_demo_checks_output_first(

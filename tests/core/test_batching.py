@@ -2,14 +2,8 @@ import numpy as np
 import pytest
 from sklearn import config_context
 
-from agnostix.core.batching import (
-    BATCH_BYTES,
-    MAX_BYTES,
-    MERGED_NUMBERS,
-    BatchPlan,
-    batch_rows,
-    split_evenly,
-)
+from agnostix.core.progress import split_evenly
+from agnostix.core.row_sources import BATCH_BYTES, MAX_BYTES, MERGED_NUMBERS, BatchPlan, batch_rows
 
 
 def plan(n_rows, draws, n_columns=5, n_outputs=1, n_kept=2, merges=False, n_workers=1):

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix.core.evaluate import MaskedRowSource, evaluate, evaluate_adaptive, mask_cost
+from agnostix.core.evaluate import evaluate, evaluate_adaptive, mask_cost
 from agnostix.core.masking import Players, TabularMasker, one_hidden_at_a_time
 from agnostix.core.models import as_predictor
+from agnostix.core.row_sources import MaskedRowSource
 from agnostix.exceptions import EngineError
 from agnostix.perturb import MeanAndVariance
 from tests.messages import assert_states, refuses

@@ -19,9 +19,10 @@ from sklearn import config_context
 
 from agnostix import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
 from agnostix.core import progress
-from agnostix.core.evaluate import TableRows, evaluate
+from agnostix.core.evaluate import evaluate
 from agnostix.core.models import as_predictor
 from agnostix.core.progress import ProgressBar, WorkerProgress, run_in_shares
+from agnostix.core.row_sources import TableRows
 from agnostix.exceptions import EngineError
 from agnostix.maskers import TextMasker
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix.core.evaluate import RowSource, TableRows, evaluate
+from agnostix.core.evaluate import evaluate
 from agnostix.core.models import as_predictor
+from agnostix.core.row_sources import RowSource, TableRows
 from agnostix.exceptions import DataError, EngineError
 from tests.messages import refuses
 

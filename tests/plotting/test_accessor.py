@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from agnostix import plotting
+from tests.messages import refuses
 from tests.plotting.explanations import people, picture, pixels, text
 
 MAKERS = {
@@ -25,7 +26,7 @@ MAKERS = {
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_explanation_draws_itself(name: str) -> None:
+def test_explanation_plot_equals_display(name: str) -> None:
     display, make, options = MAKERS[name]
     exp = make()
     drawn = getattr(exp.plot, name)(**options)
@@ -36,7 +37,7 @@ def test_explanation_draws_itself(name: str) -> None:
     )
 
 
-def test_options_of_the_picture_and_of_its_drawing_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explanation_plot_splits_options(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
     plot = plotting.WaterfallDisplay.plot
 
@@ -50,12 +51,12 @@ def test_options_of_the_picture_and_of_its_drawing_go_together(monkeypatch: pyte
     assert "3 other features" in set(drawn.frame()["label"])
 
 
-def test_option_that_no_part_knows_is_refused() -> None:
-    with pytest.raises(TypeError, match="colour"):
+def test_explanation_plot_refuses_unknown_option() -> None:
+    with refuses(TypeError, "'colour'"):
         people().plot.waterfall(colour="red")
 
 
-def test_results_alone_do_not_import_matplotlib() -> None:
+def test_explanation_does_not_import_matplotlib() -> None:
     code = (
         "import sys; from agnostix.core.explanation import Explanation; "
         "e = Explanation(values=[1.0], dims=('feature',), feature_names=('a',), quantity='effect', "

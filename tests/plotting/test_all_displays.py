@@ -54,18 +54,18 @@ def display(request: pytest.FixtureRequest, projection: EntropicProjection) -> A
     return MAKERS[request.param](projection)
 
 
-def test_every_display_is_in_this_battery() -> None:
+def test_public_displays_are_all_here() -> None:
     bases = ["Display", "ExplanationDisplay"]
     assert sorted([*MAKERS, *bases, *(display.__name__ for display in DISPLAYS)]) == plotting.__all__
 
 
-def test_a_new_figure_is_made(display: Any) -> None:
+def test_plot_makes_new_figure(display: Any) -> None:
     assert display.plot() is display
     assert display.figure_ is display.ax_.figure
     assert plt.get_fignums() == [display.figure_.number]
 
 
-def test_axes_made_elsewhere_are_drawn_on_and_no_other(display: Any) -> None:
+def test_plot_draws_on_given_axes_only(display: Any) -> None:
     figure = Figure()
     ax = figure.add_subplot()
     assert display.plot(ax=ax).ax_ is ax
@@ -75,7 +75,7 @@ def test_axes_made_elsewhere_are_drawn_on_and_no_other(display: Any) -> None:
     assert plt.get_fignums() == []
 
 
-def test_axes_of_a_shared_figure(display: Any) -> None:
+def test_plot_draws_on_axes_of_shared_figure(display: Any) -> None:
     figure, (left, right) = plt.subplots(ncols=2)
     display.plot(right)
     assert display.figure_ is figure
@@ -83,7 +83,7 @@ def test_axes_of_a_shared_figure(display: Any) -> None:
 
 
 @pytest.mark.parametrize("own", [False, True])
-def test_signs_in_names_are_shown_as_text(display: Any, own: bool) -> None:
+def test_plot_shows_signs_in_names_as_text(display: Any, own: bool) -> None:
     display.plot(None if own else Figure().add_subplot())
     display.figure_.draw_without_rendering()
     axes = [*display.figure_.axes, *(child for ax in display.figure_.axes for child in ax.child_axes)]
@@ -98,7 +98,7 @@ def test_signs_in_names_are_shown_as_text(display: Any, own: bool) -> None:
         assert any(WILD in " ".join(text.get_text().split()) for text in wild)
 
 
-def test_the_user_s_settings_are_neither_changed_nor_needed(display: Any) -> None:
+def test_plot_leaves_rcparams_alone(display: Any) -> None:
     with plt.rc_context({"font.size": 17.0, "text.color": "red", "axes.grid": True}):
         before = dict(plt.rcParams)
         display.plot()
@@ -107,7 +107,7 @@ def test_the_user_s_settings_are_neither_changed_nor_needed(display: Any) -> Non
 
 
 @pytest.mark.parametrize("name", list(MAKERS))
-def test_long_names_leave_room_for_the_picture(name: str) -> None:
+def test_plot_long_names_leave_room(name: str) -> None:
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"y y " * 60: rng.normal(size=100), "age": rng.normal(size=100)})
     X["x" * 200] = rng.choice(["z" * 200, "w" * 100], 100)
@@ -132,19 +132,19 @@ def test_long_names_leave_room_for_the_picture(name: str) -> None:
     assert place.height > 0.3
 
 
-def test_the_frame_is_a_copy(display: Any) -> None:
+def test_frame_is_copy(display: Any) -> None:
     first = display.frame()
     kept = first.copy()
     first.insert(0, "more", 0)
     assert display.frame().equals(kept)
 
 
-def test_it_can_be_drawn_twice(display: Any) -> None:
+def test_plot_twice_makes_two_figures(display: Any) -> None:
     first = display.plot().figure_
     assert display.plot().figure_ is not first
 
 
-def test_nothing_that_is_drawn_is_nan(display: Any) -> None:
+def test_plot_limits_are_finite(display: Any) -> None:
     display.plot()
     limits = [*display.ax_.get_xlim(), *display.ax_.get_ylim()]
     assert np.isfinite(limits).all()

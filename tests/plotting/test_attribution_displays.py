@@ -61,7 +61,7 @@ def _texts(figure: Any) -> list[Any]:
     return [text for text in found if text.get_text() and text.get_visible()]
 
 
-def test_a_new_figure_is_made_and_a_given_one_is_used(display: Any) -> None:
+def test_plot_makes_figure_or_uses_given_axes(display: Any) -> None:
     assert display.plot() is display
     assert plt.get_fignums() == [display.figure_.number]
     ax = Figure().add_subplot()
@@ -74,7 +74,7 @@ def test_a_new_figure_is_made_and_a_given_one_is_used(display: Any) -> None:
     assert not left.has_data()
 
 
-def test_signs_in_names_are_shown_as_text(display: Any) -> None:
+def test_plot_shows_signs_in_names_as_text(display: Any) -> None:
     display.plot().figure_.draw_without_rendering()
     wild = [text for text in _texts(display.figure_) if "$" in text.get_text()]
     assert any(WILD in text.get_text() for text in wild)
@@ -82,14 +82,14 @@ def test_signs_in_names_are_shown_as_text(display: Any) -> None:
     assert all(not text.get_parse_math() for text in wild)
 
 
-def test_the_user_s_settings_are_neither_changed_nor_needed(display: Any) -> None:
+def test_plot_leaves_rcparams_alone(display: Any) -> None:
     with plt.rc_context({"font.size": 17.0, "text.color": "red", "axes.grid": True}):
         before = dict(plt.rcParams)
         display.plot().figure_.draw_without_rendering()
         assert dict(plt.rcParams) == before
 
 
-def test_the_frame_is_a_copy(display: Any) -> None:
+def test_frame_is_copy_and_unscaled(display: Any) -> None:
     first = display.frame()
     kept = first.copy()
     first.insert(0, "more", 0)
@@ -98,7 +98,7 @@ def test_the_frame_is_a_copy(display: Any) -> None:
     pd.testing.assert_frame_equal(display.frame(), kept)
 
 
-def test_long_names_leave_room_and_nothing_is_cut(maker: Callable[..., Any]) -> None:
+def test_plot_long_names_leave_room_and_are_not_cut(maker: Callable[..., Any]) -> None:
     names = ("y y " * 60, "x" * 200)
     data = pd.DataFrame({names[0]: [1.0, 2.0] * 20, names[1]: ["z" * 200, "w" * 100] * 20})
     values = np.random.default_rng(0).normal(size=(40, 2))
@@ -116,7 +116,7 @@ def test_long_names_leave_room_and_nothing_is_cut(maker: Callable[..., Any]) -> 
 
 
 @pytest.mark.parametrize("n_features", [1, 3, 300])
-def test_nothing_is_cut_however_many_features(maker: Callable[..., Any], n_features: int) -> None:
+def test_plot_cuts_no_text_by_number_of_features(maker: Callable[..., Any], n_features: int) -> None:
     values = 1e5 * np.random.default_rng(0).normal(size=(40, n_features))
     errors = np.full((40, n_features, 1), 1e4)
     exp = make(values, std_errors=errors, data=values, quantity="effect")
@@ -129,7 +129,7 @@ def test_nothing_is_cut_however_many_features(maker: Callable[..., Any], n_featu
 
 
 @pytest.mark.parametrize("r2", [0.9, 0.1, np.nan])
-def test_nothing_is_cut_of_a_surrogate(maker: Callable[..., Any], r2: float) -> None:
+def test_plot_cuts_no_text_of_surrogate(maker: Callable[..., Any], r2: float) -> None:
     figure = maker(surrogate(r2)).plot().figure_
     figure.draw_without_rendering()
     for text in _texts(figure):
@@ -139,7 +139,7 @@ def test_nothing_is_cut_of_a_surrogate(maker: Callable[..., Any], r2: float) -> 
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 60])
-def test_it_is_drawn_for_few_rows_and_tables_of_any_make(maker: Callable[..., Any], n_rows: int) -> None:
+def test_plot_few_rows_and_any_table(maker: Callable[..., Any], n_rows: int) -> None:
     for frame in (people(n_rows).data, np.random.default_rng(0).normal(size=(n_rows, 4))):
         display = maker(people(n_rows, data=frame)).plot(Figure().add_subplot())
         display.figure_.draw_without_rendering()
@@ -155,7 +155,7 @@ def _span(display: Any) -> float:
     return high - low
 
 
-def test_large_and_small_numbers_are_drawn_as_far_apart_as_they_are(maker: Callable[..., Any]) -> None:
+def test_plot_scale_is_relative_to_values(maker: Callable[..., Any]) -> None:
     spans = []
     for size in (1.0, 1e-12, 1e12):
         values = size * np.random.default_rng(0).normal(size=(30, 2))
@@ -169,13 +169,13 @@ def test_large_and_small_numbers_are_drawn_as_far_apart_as_they_are(maker: Calla
     assert spans[0] > 0.1
 
 
-def test_the_unit_stands_after_the_numbers(display: Any) -> None:
+def test_plot_suffix_follows_numbers(display: Any) -> None:
     display.plot(factor=100.0, suffix=" %").figure_.draw_without_rendering()
     assert any(text.get_text().endswith(" %") for text in _texts(display.figure_))
 
 
 @pytest.mark.parametrize("name", [name for name in MAKERS if name != "waterfall"])
-def test_the_axis_names_what_a_value_is(name: str) -> None:
+def test_quantity_label_by_quantity_and_completeness(name: str) -> None:
     for quantity, completeness, words in (
         ("contribution", "outputs - base_values", "contribution to out_$put$"),
         ("contribution", "surrogate", "contribution to the surrogate of out_$put$"),
@@ -187,7 +187,7 @@ def test_the_axis_names_what_a_value_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(MAKERS))
-def test_they_are_made_from_a_real_explainer(name: str, people: pd.DataFrame) -> None:
+def test_from_explainer_equals_from_explanation(name: str, people: pd.DataFrame) -> None:
     def model(X: pd.DataFrame) -> np.ndarray:
         return X["age"].to_numpy() / 100 + 0.2 * (X["sex"] == "Female").to_numpy()
 
@@ -208,7 +208,7 @@ def test_they_are_made_from_a_real_explainer(name: str, people: pd.DataFrame) ->
 @pytest.mark.parametrize(
     "public", [*DISPLAYS, PixelsDisplay, SegmentsDisplay, TextDisplay], ids=lambda public: public.__name__
 )
-def test_docstrings_are_complete(public: type) -> None:
+def test_display_docstrings_are_complete(public: type) -> None:
     unasked = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}
     methods = [name for name, _ in inspect.getmembers(public, callable) if not name.startswith("_")]
     for name in ["", *methods]:
@@ -216,7 +216,7 @@ def test_docstrings_are_complete(public: type) -> None:
         assert [error for error in told if error[0] not in unasked] == []
 
 
-def test_numbers_share_their_decimals() -> None:
+def test_format_numbers_shares_decimals() -> None:
     assert format_numbers([0.1234, -0.05, 0.0], signed=True) == ["+0.123", "−0.050", "0.000"]
     assert format_numbers([12345.6, -1.2]) == ["12,346", "−1"]
     assert format_numbers([1.5e-9, 0.0], signed=True) == ["+1.50e−09", "0.00e+00"]
@@ -225,7 +225,7 @@ def test_numbers_share_their_decimals() -> None:
     assert format_numbers([]) == []
 
 
-def test_values_are_words_and_names_leave_room_for_them() -> None:
+def test_format_value_and_label_feature() -> None:
     told = {"39": 39.0, "−0.1235": -0.12346, "1.235e+08": 123456789.0, "7": 7, "True": True, "a b": "a\nb"}
     for words, value in told.items():
         assert format_value(value) == words
@@ -239,7 +239,7 @@ def test_values_are_words_and_names_leave_room_for_them() -> None:
     assert label_feature("a", "b" * 60) == "a = " + "b" * 29 + "…"
 
 
-def test_limits_leave_room_for_what_is_known() -> None:
+def test_find_limits_ignores_unknown() -> None:
     assert find_limits([0.0, 1.0], [np.inf, np.nan], margin=0.1) == pytest.approx((-0.1, 1.1))
     for nothing in ([], [np.nan], [0.0], [5.0, 5.0]):
         low, high = find_limits(nothing)

@@ -15,6 +15,7 @@ from scipy.stats import t as student
 
 from agnostix.plotting import BarDisplay, BeeswarmDisplay, HeatmapDisplay, ScatterDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, INK, SERIES
+from tests.messages import refuses
 from tests.plotting.explanations import intervals, make, people, surrogate
 
 
@@ -31,7 +32,7 @@ def _bars(ax: Axes) -> list[tuple[float, float, str]]:
     return sorted(bars, reverse=True)
 
 
-def test_bars_of_a_row_have_signs_and_the_row_s_data() -> None:
+def test_bar_of_row_has_signs_and_data() -> None:
     exp = people()
     display = BarDisplay.from_explanation(exp, row=2)
     frame = display.frame()
@@ -48,7 +49,7 @@ def test_bars_of_a_row_have_signs_and_the_row_s_data() -> None:
     assert "hours = missing" in [text.get_text() for text in ax.get_yticklabels()]
 
 
-def test_conditions_name_the_bars_of_a_surrogate_s_row() -> None:
+def test_bar_of_surrogate_row_has_conditions() -> None:
     exp = surrogate()
     display = BarDisplay.from_explanation(exp, row=1)
     frame = display.frame().set_index("feature")
@@ -62,26 +63,22 @@ def test_conditions_name_the_bars_of_a_surrogate_s_row() -> None:
     assert {text.get_text() for text in _plot(over).get_yticklabels()} == set(exp.feature_names)
 
 
-def test_words_name_the_bars_of_a_text_and_texts_are_not_put_together() -> None:
+def test_bar_of_text_row_and_refusal_over_texts() -> None:
     words = np.array([["good", "film", ""], ["bad", "film", "too"]])
     exp = make([[0.2, 0.1, np.nan], [0.2, 0.1, 0.3]], extras={"words": words})
     own = BarDisplay.from_explanation(exp, row=0)
     assert own.frame()["condition"].tolist() == ["good", "film"]
     assert [text.get_text() for text in _plot(own).get_yticklabels()] == ["good", "film"]
-    message = (
-        "The features are words, and differ from row to row, so that rows cannot be put together: "
-        "draw one row, with TextDisplay, or with row= where there is one."
-    )
+    facts = ("features are words", "TextDisplay", "row=")
     for display in (BarDisplay, BeeswarmDisplay, HeatmapDisplay):
-        with pytest.raises(ValueError) as caught:
+        with refuses(ValueError, *facts):
             display.from_explanation(exp)
-        assert str(caught.value) == message
-    with pytest.raises(ValueError, match="draw one row, with TextDisplay"):
+    with refuses(ValueError, *facts):
         ScatterDisplay.from_explanation(exp, 0)
     BarDisplay.from_explanation(make(exp.values[:, :2], extras={"words": np.tile(["a", "b"], (2, 1))}))
 
 
-def test_over_rows_bars_are_the_mean_size_as_aggregated() -> None:
+def test_bar_over_rows_equals_aggregate() -> None:
     exp = people()
     frame = BarDisplay.from_explanation(exp).frame().set_index("feature")
     sizes = np.abs(exp.values[:, :, 1])
@@ -98,13 +95,13 @@ def test_over_rows_bars_are_the_mean_size_as_aggregated() -> None:
     assert ax.get_xlabel().replace("\n", " ") == "mean size of the contribution to out_$put$"
 
 
-def test_the_only_row_is_drawn_as_a_row() -> None:
+def test_bar_of_only_row() -> None:
     frame = BarDisplay.from_explanation(people()[[3]]).frame()
     assert frame["data"].notna().all()
 
 
 @pytest.mark.parametrize("make_table", [lambda data: data, lambda data: pl.DataFrame(data.to_dict("list"))])
-def test_each_group_has_a_bar_of_each_feature(make_table: Any) -> None:
+def test_bar_by_column_has_bar_per_group_and_feature(make_table: Any) -> None:
     exp = people(data=make_table(people().data))
     towns = people().data["town"].to_numpy()
     display = BarDisplay.from_explanation(exp, by="town")
@@ -121,7 +118,7 @@ def test_each_group_has_a_bar_of_each_feature(make_table: Any) -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["north", "south", "west"]
 
 
-def test_groups_by_labels_of_the_rows_and_rows_without_one() -> None:
+def test_bar_by_labels_and_missing_labels() -> None:
     exp = make([[1.0], [2.0], [4.0], [6.0], [3.0]])
     frame = BarDisplay.from_explanation(exp, by=["$a$", "$a$", "b", "b", None]).frame()
     assert dict(zip(frame["group"], frame["value"], strict=True)) == {"$a$": 1.5, "b": 5.0, "missing": 3.0}
@@ -133,25 +130,25 @@ def test_groups_by_labels_of_the_rows_and_rows_without_one() -> None:
     assert sorted(intervals(ax, INK).values())[0] == (-np.inf, np.inf)
 
 
-def test_groups_of_intervals() -> None:
+def test_bar_by_intervals_keeps_order() -> None:
     exp = people()
     frame = BarDisplay.from_explanation(exp, by=pd.cut(exp.data["age"], [0, 35, 45, 100])).frame()
     assert frame["group"].astype(str).unique().tolist() == ["(0, 35]", "(35, 45]", "(45, 100]"]
 
 
-def test_too_many_groups_and_other_bad_questions() -> None:
+def test_bar_refuses_bad_parameters() -> None:
     exp = people()
-    with pytest.raises(ValueError, match="groups and at most 6 can be told apart; pass coarser labels"):
+    with refuses(ValueError, "at most 6", "groups", "coarser labels"):
         BarDisplay.from_explanation(exp, by="age")
-    with pytest.raises(ValueError, match="no column of data"):
+    with refuses(ValueError, "'county'", "no column of data"):
         BarDisplay.from_explanation(exp, by="county")
-    with pytest.raises(ValueError, match="pass row= or by=, not both"):
+    with refuses(ValueError, "row=", "by=", "not both"):
         BarDisplay.from_explanation(exp, by="town", row=1)
-    with pytest.raises(ValueError, match="max_features"):
+    with refuses(ValueError, "max_features", "at least 1", "0"):
         BarDisplay.from_explanation(exp, max_features=0)
 
 
-def test_no_more_than_asked_for_are_drawn_and_the_others_are_counted() -> None:
+def test_bar_max_features_counts_others() -> None:
     rng = np.random.default_rng(0)
     display = BarDisplay.from_explanation(make(rng.normal(size=(20, 300))))
     ax = _plot(display)
@@ -161,7 +158,7 @@ def test_no_more_than_asked_for_are_drawn_and_the_others_are_counted() -> None:
     assert _plot(BarDisplay.from_explanation(people())).get_ylabel() == ""
 
 
-def test_errors_that_are_not_known_keep_the_scale() -> None:
+def test_bar_infinite_error_keeps_scale() -> None:
     exp = make([[0.2, -0.1]], std_errors=[[[np.inf], [0.01]]])
     ax = _plot(BarDisplay.from_explanation(exp))
     ax.figure.draw_without_rendering()
@@ -169,7 +166,7 @@ def test_errors_that_are_not_known_keep_the_scale() -> None:
     assert -0.3 < ax.get_xlim()[0] < ax.get_xlim()[1] < 0.3
 
 
-def test_values_of_nothing_and_features_that_rows_do_not_have() -> None:
+def test_bar_zero_and_nan_values() -> None:
     ax = _plot(BarDisplay.from_explanation(make(np.zeros((5, 2)))))
     assert np.diff(ax.get_xlim()) > 0
     values = np.array([[0.1, np.nan, np.nan], [0.3, 0.4, np.nan]])
@@ -182,7 +179,7 @@ def test_values_of_nothing_and_features_that_rows_do_not_have() -> None:
     assert len(_bars(_plot(by_group))) == 3
 
 
-def test_a_row_asked_for_by_place_is_explained_alone() -> None:
+def test_bar_from_explainer_explains_only_row() -> None:
     class Explainer:
         def explain(self, X: Any) -> Any:
             return make(np.asarray(X, dtype=float))

@@ -39,7 +39,7 @@ def _dots(ax: Axes) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["feature", "x", "y", "colour"])
 
 
-def test_there_is_a_dot_for_each_row_where_its_value_is() -> None:
+def test_beeswarm_dot_per_row_at_value() -> None:
     exp = people()
     dots = _dots(_plot(BeeswarmDisplay.from_explanation(exp), factor=100.0))
     assert len(dots) == 4 * len(exp)
@@ -48,7 +48,7 @@ def test_there_is_a_dot_for_each_row_where_its_value_is() -> None:
         np.testing.assert_allclose(drawn, np.sort(100 * exp.values[:, j, 1]))
 
 
-def test_features_stand_in_the_order_of_their_mean_size() -> None:
+def test_beeswarm_features_ordered_by_mean_size() -> None:
     exp = people()
     sizes = np.abs(exp.values[:, :, 1]).mean(axis=0)
     expected = [exp.feature_names[j] for j in np.argsort(-sizes)]
@@ -59,7 +59,7 @@ def test_features_stand_in_the_order_of_their_mean_size() -> None:
     assert [ax.get_yticklabels()[j].get_text() for j in order] == expected
 
 
-def test_colours_are_ranks_and_what_has_none_is_grey() -> None:
+def test_beeswarm_colours_are_ranks_or_grey() -> None:
     exp = people()
     display = BeeswarmDisplay.from_explanation(exp)
     frame = display.frame()
@@ -74,7 +74,7 @@ def test_colours_are_ranks_and_what_has_none_is_grey() -> None:
         assert dot["colour"] == to_hex(palette(by_value[dot["x"]]))
 
 
-def test_the_scale_says_low_and_high_and_is_missing_without_ranks() -> None:
+def test_beeswarm_colorbar_only_with_ranks() -> None:
     display = BeeswarmDisplay.from_explanation(people()).plot(Figure().add_subplot())
     assert [text.get_text() for text in display.colorbar_.ax.get_yticklabels()] == ["low", "high"]
     display = BeeswarmDisplay.from_explanation(make([[1.0, 2.0]])).plot(Figure().add_subplot())
@@ -85,7 +85,7 @@ def test_the_scale_says_low_and_high_and_is_missing_without_ranks() -> None:
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
-        ([True, False, True], [0.75, 0.0, 0.75]),
+        ([True, False, True], [1.0, 0.0, 1.0]),
         (pd.Categorical(["mid", "low", "high"], ["low", "mid", "high"], ordered=True), [0.5, 0.0, 1.0]),
         (pd.to_datetime(["2021-05-01", "2020-01-01", None]), [1.0, 0.0, np.nan]),
         (["b", "a", "c"], [np.nan] * 3),
@@ -93,22 +93,20 @@ def test_the_scale_says_low_and_high_and_is_missing_without_ranks() -> None:
         ([np.nan] * 3, [np.nan] * 3),
     ],
 )
-def test_what_has_an_order_has_ranks(column: Any, expected: list[float]) -> None:
+def test_beeswarm_rank_of_ordered_columns(column: Any, expected: list[float]) -> None:
     exp = make(np.ones((3, 1)), data=pd.DataFrame({"x0": column}))
     ranks = BeeswarmDisplay.from_explanation(exp).frame()["rank"].to_numpy()
-    if True in list(column):
-        expected = [1.0, 0.0, 1.0]
     np.testing.assert_allclose(ranks, expected)
 
 
-def test_polars_and_arrays_have_ranks_too() -> None:
+def test_beeswarm_rank_of_polars_and_arrays() -> None:
     values = np.ones((3, 2))
     for data in (np.array([[1.0, 9.0], [2.0, np.nan], [4.0, 3.0]]), pl.DataFrame({"x0": [1, 2, 4]})):
         frame = BeeswarmDisplay.from_explanation(make(values, data=data)).frame()
         assert frame.loc[frame["feature"] == "x0", "rank"].tolist() == [0.0, 0.5, 1.0]
 
 
-def test_dots_stay_in_their_feature_s_row_and_low_ranks_lie_below() -> None:
+def test_dodge_stays_within_and_orders_by_rank() -> None:
     rng = np.random.default_rng(0)
     positions, order = rng.random(5000) ** 3, rng.random(5000)
     offsets = dodge(positions, order)
@@ -121,13 +119,13 @@ def test_dots_stay_in_their_feature_s_row_and_low_ranks_lie_below() -> None:
     assert len(np.unique(offsets[first])) == first.sum()
 
 
-def test_few_dots_keep_their_distance() -> None:
+def test_dodge_few_dots_keep_distance() -> None:
     np.testing.assert_allclose(dodge(np.full(3, 0.5), np.arange(3.0)), [-0.045, 0.0, 0.045])
     np.testing.assert_allclose(dodge(np.array([0.1, 0.5, 1.0]), np.zeros(3)), 0.0)
     assert dodge(np.array([]), np.array([])).shape == (0,)
 
 
-def test_the_order_of_the_rows_does_not_change_the_picture() -> None:
+def test_beeswarm_ignores_row_order() -> None:
     exp = people()
     shuffled = exp[np.random.default_rng(1).permutation(len(exp))]
     columns = ["feature", "x", "y", "colour"]
@@ -138,7 +136,7 @@ def test_the_order_of_the_rows_does_not_change_the_picture() -> None:
     pd.testing.assert_frame_equal(one, other)
 
 
-def test_ten_thousand_rows_are_one_picture_and_not_ten_thousand_shapes() -> None:
+def test_beeswarm_many_rows_are_rasterized() -> None:
     rng = np.random.default_rng(0)
     exp = make(rng.normal(size=(10_000, 3)), data=rng.normal(size=(10_000, 3)))
     ax = _plot(BeeswarmDisplay.from_explanation(exp))
@@ -146,7 +144,7 @@ def test_ten_thousand_rows_are_one_picture_and_not_ten_thousand_shapes() -> None
     assert all(part.get_rasterized() for part in ax.collections)
 
 
-def test_no_more_than_asked_for_are_drawn_and_the_others_are_counted() -> None:
+def test_beeswarm_max_features_counts_others() -> None:
     exp = make(np.random.default_rng(0).normal(size=(20, 300)))
     display = BeeswarmDisplay.from_explanation(exp)
     ax = _plot(display)
@@ -155,7 +153,7 @@ def test_no_more_than_asked_for_are_drawn_and_the_others_are_counted() -> None:
     assert len(display.frame()) == 12 * 20
 
 
-def test_values_of_nothing_one_row_and_features_that_rows_do_not_have() -> None:
+def test_beeswarm_zero_single_and_nan_values() -> None:
     for values in (np.zeros((50, 2)), [[0.3]], [[0.1, np.nan], [0.2, 0.4]]):
         ax = _plot(BeeswarmDisplay.from_explanation(make(values)))
         ax.figure.draw_without_rendering()

@@ -10,7 +10,7 @@ from agnostix import EntropicProjection
 from agnostix.plotting import WeightConcentrationDisplay
 
 
-def test_the_curve_is_the_share_of_the_heaviest_rows(projection: EntropicProjection) -> None:
+def test_concentration_curve_is_share_of_heaviest_rows(projection: EntropicProjection) -> None:
     scenario = projection.what_if({"age": 48.0})
     display = WeightConcentrationDisplay.from_explanation(scenario)
     frame = display.frame()
@@ -25,18 +25,18 @@ def test_the_curve_is_the_share_of_the_heaviest_rows(projection: EntropicProject
     np.testing.assert_array_equal(ax.lines[1].get_xydata(), frame)
 
 
-def test_the_marks_say_how_many_rows_hold_half() -> None:
+def test_concentration_marks_share_of_rows() -> None:
     weights = np.r_[np.full(10, 9.0), np.full(90, 1.0 / 9.0)]
     ax = WeightConcentrationDisplay(weights).plot(Figure().add_subplot()).ax_
     texts = [text.get_text() for text in ax.texts]
     assert texts == ["50% of the weight:\n6% of the rows", "90% of the weight:\n10% of the rows"]
 
 
-def test_equal_weights_lie_on_the_line() -> None:
+def test_concentration_equal_weights_on_diagonal() -> None:
     frame = WeightConcentrationDisplay(np.ones(1000)).frame()
     np.testing.assert_allclose(frame["share_of_weight"], frame["share_of_rows"], atol=1e-12)
 
 
-def test_rows_without_weight_and_few_rows() -> None:
+def test_concentration_zero_weights_and_few_rows() -> None:
     frame = WeightConcentrationDisplay(np.array([0.0, 3.0, 0.0])).frame()
     assert frame["share_of_weight"].tolist() == [0.0, 1.0, 1.0, 1.0]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from agnostix import EntropicProjection
 from agnostix.plotting import WhatIfCurveDisplay
 from agnostix.plotting.style import SERIES
+from tests.messages import refuses
 
 
 def _plot(display: WhatIfCurveDisplay, **plot: object) -> Axes:
@@ -31,7 +32,7 @@ def _dots(ax: Axes) -> list[tuple[float, float]]:
     ]
 
 
-def test_the_line_and_the_band_are_the_frame(projection: EntropicProjection) -> None:
+def test_curve_line_and_band_equal_frame(projection: EntropicProjection) -> None:
     display = WhatIfCurveDisplay.from_explainer(projection, "age")
     frame = display.frame()
     ax = _plot(display, factor=100.0)
@@ -47,7 +48,7 @@ def test_the_line_and_the_band_are_the_frame(projection: EntropicProjection) -> 
             assert np.hypot(*(vertices - [x, y]).T).min() < 1e-12
 
 
-def test_thin_parts_are_drawn_fainter_and_meet_the_others(projection: EntropicProjection) -> None:
+def test_curve_thin_parts_are_fainter_and_joined(projection: EntropicProjection) -> None:
     display = WhatIfCurveDisplay.from_explainer(projection, "age", targets={"age": [40, 45, 50, 55, 60]})
     status = display.frame()["status"].tolist()
     assert status[0] == "ok"
@@ -63,7 +64,7 @@ def test_thin_parts_are_drawn_fainter_and_meet_the_others(projection: EntropicPr
     assert faint < strong
 
 
-def test_the_dot_is_the_data_as_they_are(projection: EntropicProjection, people: pd.DataFrame) -> None:
+def test_curve_dot_at_data_average(projection: EntropicProjection, people: pd.DataFrame) -> None:
     display = WhatIfCurveDisplay.from_explainer(projection, "age")
     mean = projection.baseline()["value"].iloc[0]
     (dot,) = _dots(_plot(display))
@@ -71,14 +72,12 @@ def test_the_dot_is_the_data_as_they_are(projection: EntropicProjection, people:
 
 
 @pytest.mark.parametrize("targets", [[45.0, 50.0], [-999.0, 45.0, 50.0]])
-def test_no_dot_where_the_data_s_own_average_was_not_asked_for(
-    projection: EntropicProjection, targets: list[float]
-) -> None:
+def test_curve_no_dot_without_data_average(projection: EntropicProjection, targets: list[float]) -> None:
     display = WhatIfCurveDisplay.from_explainer(projection, "age", targets={"age": targets})
     assert _dots(_plot(display)) == []
 
 
-def test_infeasible_targets_leave_gaps(projection: EntropicProjection, people: pd.DataFrame) -> None:
+def test_curve_infeasible_targets_leave_gaps(projection: EntropicProjection, people: pd.DataFrame) -> None:
     mean = float(people["age"].mean())
     display = WhatIfCurveDisplay.from_explainer(projection, "age", targets={"age": [-50, 38, mean, 45, 500]})
     assert display.frame()["status"].tolist()[::4] == ["infeasible", "infeasible"]
@@ -89,7 +88,7 @@ def test_infeasible_targets_leave_gaps(projection: EntropicProjection, people: p
     assert shown.tolist() == [False, True, True, True, False]
 
 
-def test_infinite_errors_do_not_break_the_scale(projection: EntropicProjection) -> None:
+def test_curve_infinite_errors_keep_scale(projection: EntropicProjection) -> None:
     frame = WhatIfCurveDisplay.from_explainer(projection, "age").frame()
     frame.loc[[0, 3], ["low", "high", "std_error"]] = [-np.inf, np.inf, np.inf]
     ax = _plot(WhatIfCurveDisplay(frame))
@@ -98,7 +97,7 @@ def test_infinite_errors_do_not_break_the_scale(projection: EntropicProjection) 
     assert -5 < low < high < 5
 
 
-def test_one_line_for_each_group(projection: EntropicProjection) -> None:
+def test_curve_by_group_has_line_each(projection: EntropicProjection) -> None:
     display = WhatIfCurveDisplay.from_explainer(projection, "age", by="sex")
     ax = _plot(display)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["Female", "Male"]
@@ -114,14 +113,14 @@ def test_one_line_for_each_group(projection: EntropicProjection) -> None:
     assert bars == {SERIES[0], SERIES[1]}
 
 
-def test_more_groups_than_colours(projection: EntropicProjection) -> None:
+def test_curve_more_groups_than_colours(projection: EntropicProjection) -> None:
     frame = WhatIfCurveDisplay.from_explainer(projection, "age").frame()
     many = pd.concat([frame.assign(group=f"g{j}") for j in range(len(SERIES) + 2)], ignore_index=True)
     ax = _plot(WhatIfCurveDisplay(many))
     assert len(ax.get_legend().get_texts()) == len(SERIES) + 2
 
 
-def test_the_bars_are_the_distribution_by_density(projection: EntropicProjection) -> None:
+def test_curve_bars_are_density_of_distribution(projection: EntropicProjection) -> None:
     curves = projection.explain(features="age")
     display = WhatIfCurveDisplay.from_explanation(curves, "age")
     ax = _plot(display)
@@ -134,12 +133,12 @@ def test_the_bars_are_the_distribution_by_density(projection: EntropicProjection
     assert max(bar.get_y() + bar.get_height() for bar in ax.patches) < lowest_value
 
 
-def test_without_a_distribution_there_are_no_bars(projection: EntropicProjection) -> None:
+def test_curve_without_distribution_has_no_bars(projection: EntropicProjection) -> None:
     frame = WhatIfCurveDisplay.from_explainer(projection, "age").frame()
     assert not _plot(WhatIfCurveDisplay(frame)).patches
 
 
-def test_a_level_s_proportion(projection: EntropicProjection) -> None:
+def test_curve_of_level_proportion(projection: EntropicProjection) -> None:
     display = WhatIfCurveDisplay.from_explainer(projection, "sex", level="Female")
     frame = display.frame()
     assert set(frame["level"]) == {"Female"}
@@ -150,7 +149,7 @@ def test_a_level_s_proportion(projection: EntropicProjection) -> None:
     assert all(label.get_text().endswith(" %") for label in ax.get_yticklabels())
 
 
-def test_the_quantity_and_the_output_can_be_chosen(projection: EntropicProjection) -> None:
+def test_curve_quantity_is_selected(projection: EntropicProjection) -> None:
     curves = projection.explain(features="age", metric=["prediction", "mean_absolute_error"])
     error = WhatIfCurveDisplay.from_explanation(curves, "age", quantity="mean_absolute_error")
     assert set(error.frame()["quantity"]) == {"mean_absolute_error"}
@@ -158,25 +157,22 @@ def test_the_quantity_and_the_output_can_be_chosen(projection: EntropicProjectio
     assert set(WhatIfCurveDisplay.from_explanation(curves, "age").frame()["quantity"]) == {"prediction"}
 
 
-def test_labels_need_a_level(projection: EntropicProjection) -> None:
-    with pytest.raises(ValueError) as caught:
+def test_curve_refuses_categorical_feature_without_level(projection: EntropicProjection) -> None:
+    with refuses(ValueError, "'sex'", "level", "'Female', 'Male'"):
         WhatIfCurveDisplay.from_explainer(projection, "sex")
-    assert str(caught.value) == "The feature 'sex' holds labels: say which level, one of 'Female', 'Male'."
 
 
-def test_an_unknown_level(projection: EntropicProjection) -> None:
-    with pytest.raises(ValueError) as caught:
+def test_curve_refuses_unknown_level(projection: EntropicProjection) -> None:
+    facts = ("no curve of 'sex'", "level 'Other'", "quantity 'prediction'", "output 'out_$put$'")
+    with refuses(ValueError, *facts):
         WhatIfCurveDisplay.from_explainer(projection, "sex", level="Other")
-    assert str(caught.value) == (
-        "There is no curve of 'sex' with level 'Other', quantity 'prediction' and output 'out_$put$'."
-    )
 
 
-def test_an_unknown_output(projection: EntropicProjection) -> None:
-    with pytest.raises(ValueError, match=r"There is no curve of 'age' .* output 'other'"):
+def test_curve_refuses_unknown_output(projection: EntropicProjection) -> None:
+    with refuses(ValueError, "no curve of 'age'", "output 'other'"):
         WhatIfCurveDisplay.from_explainer(projection, "age", output="other")
 
 
-def test_an_unknown_feature(projection: EntropicProjection) -> None:
-    with pytest.raises(KeyError, match=r"No feature 'height' here\. There are: age"):
+def test_curve_refuses_unknown_feature(projection: EntropicProjection) -> None:
+    with refuses(KeyError, "'height'", "There are: age"):
         WhatIfCurveDisplay.from_explanation(projection.explain(features="age"), "height")

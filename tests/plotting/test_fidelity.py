@@ -37,7 +37,7 @@ def _of(*asked: float, **given: Any) -> Fidelity:
     return told
 
 
-def test_the_interval_is_normal_and_ends_at_1() -> None:
+def test_fidelity_interval_is_normal_up_to_1() -> None:
     told = Fidelity.from_explanation(_one(0.95, 0.04), 0, 0, confidence_level=0.9)
     assert told is not None
     assert (told.r2, told.low, told.high) == (0.95, pytest.approx(0.95 - 0.04 * norm.ppf(0.95)), 1.0)
@@ -59,7 +59,7 @@ def test_the_interval_is_normal_and_ends_at_1() -> None:
         (0.9, np.inf, "poorly"),
     ],
 )
-def test_it_is_judged_by_the_lower_end_of_the_interval(r2: float, error: float, follows: str) -> None:
+def test_fidelity_follows_by_lower_end_of_interval(r2: float, error: float, follows: str) -> None:
     told = _of(r2, error)
     assert told.follows == follows
     assert told.is_poor is (follows == "poorly")
@@ -76,23 +76,23 @@ def test_it_is_judged_by_the_lower_end_of_the_interval(r2: float, error: float, 
         (np.nan, 0.0, "The model is constant near the row."),
     ],
 )
-def test_words(r2: float, error: float, words: str) -> None:
+def test_fidelity_words_by_r2_and_error(r2: float, error: float, words: str) -> None:
     assert _of(r2, error).words == words
 
 
-def test_a_model_that_is_constant_is_not_followed_poorly() -> None:
+def test_fidelity_constant_model_is_not_poor() -> None:
     told = _of(np.nan)
     assert told.is_constant
     assert not told.is_poor
 
 
-def test_answers_farther_apart_than_any_value_reaches() -> None:
+def test_fidelity_is_off_beyond_largest_value() -> None:
     assert not _of(0.9, 0.0, 1.25).is_off
     assert _of(0.9, 0.0, 1.2501).is_off
     assert _of(0.9, 0.0, 0.2).is_off
 
 
-def test_an_r2_that_is_not_1_is_not_written_so() -> None:
+def test_format_r2_below_1_is_not_rounded_to_1() -> None:
     assert [format_r2(r2) for r2 in (1.0, 0.998, 0.9999, 0.99999, -0.001, 0.5)] == [
         "1.00",
         "0.998",
@@ -111,14 +111,14 @@ def test_an_r2_that_is_not_1_is_not_written_so() -> None:
         make([[0.5]], fidelity={"r2": [[0.5]]}),
     ],
 )
-def test_nothing_is_said_where_nothing_is_told(exp: Explanation) -> None:
+def test_fidelity_absent_without_r2(exp: Explanation) -> None:
     assert Fidelity.from_explanation(exp, 0, 0) is None
     assert describe_fidelity_over_rows(exp, 0) == ""
     assert _title(WaterfallDisplay.from_explanation(exp)) == ("", False)
     assert _title(BarDisplay.from_explanation(exp)) == ("", False)
 
 
-def test_outputs_that_are_selected_keep_their_own() -> None:
+def test_fidelity_follows_selected_outputs() -> None:
     exp = surrogate(fidelity={"r2": np.array([[0.1, 0.9], [0.2, 0.8]])})
     told = Fidelity.from_explanation(exp.sel(outputs="out_$put$"), 1, 0)
     assert told is not None
@@ -135,7 +135,7 @@ def _title(display: Any) -> tuple[str, bool]:
 
 
 @pytest.mark.parametrize("display", [BarDisplay, WaterfallDisplay])
-def test_it_stands_above_the_picture_of_a_row(display: Any) -> None:
+def test_fidelity_is_title_of_row_picture(display: Any) -> None:
     for r2, follows in ((0.9, "closely"), (0.3, "poorly")):
         exp = surrogate(r2)
         title, warns = _title(display.from_explanation(exp, row=1, confidence_level=0.9))
@@ -144,7 +144,7 @@ def test_it_stands_above_the_picture_of_a_row(display: Any) -> None:
         assert warns is (follows == "poorly")
 
 
-def test_over_rows_it_is_a_range_and_the_poor_are_counted() -> None:
+def test_fidelity_over_rows_is_range_with_poor_count() -> None:
     r2 = np.array([[0.9, 0.9], [0.2, 0.7], [np.nan, np.nan], [0.4, 0.6]])
     exp = surrogate(r2_error=0.0, n_rows=4, fidelity={"r2": r2})
     assert _title(BarDisplay.from_explanation(exp))[0] == "R² 0.60 to 0.90, median 0.70"

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from agnostix.plotting import HeatmapDisplay
 from agnostix.plotting.artists import diverging
 from agnostix.plotting.style import ACCENT, CONTRAST
+from tests.messages import refuses
 from tests.plotting.explanations import make, people
 
 
@@ -31,7 +32,7 @@ def _blocks(n_each: int = 20) -> np.ndarray:
     return centres[kinds] + 0.05 * rng.normal(size=(3 * n_each, 3))
 
 
-def test_cells_are_the_frame() -> None:
+def test_heatmap_cells_equal_frame() -> None:
     exp = people()
     display = _plot(HeatmapDisplay.from_explanation(exp), factor=100.0)
     frame = display.frame()
@@ -47,7 +48,7 @@ def test_cells_are_the_frame() -> None:
     assert _image(display).get_extent() == [-0.5, 59.5, -0.5, 3.5]
 
 
-def test_the_line_on_top_is_the_output() -> None:
+def test_heatmap_line_on_top_is_output() -> None:
     exp = people()
     display = _plot(HeatmapDisplay.from_explanation(exp), factor=100.0)
     rows = display.frame()["row"].iloc[: len(exp)]
@@ -58,13 +59,13 @@ def test_the_line_on_top_is_the_output() -> None:
     assert display.output_ax_.get_title(loc="left") == "out_$put$"
 
 
-def test_rows_in_the_order_of_the_output() -> None:
+def test_heatmap_order_by_output() -> None:
     frame = HeatmapDisplay.from_explanation(people(), order="output").frame()
     assert frame["output"].iloc[:60].is_monotonic_increasing
 
 
 @pytest.mark.parametrize("n_each", [20, 500])
-def test_similar_rows_stand_side_by_side_and_higher_outputs_to_the_right(n_each: int) -> None:
+def test_heatmap_order_by_cluster(n_each: int) -> None:
     exp = make(_blocks(n_each))
     frame = HeatmapDisplay.from_explanation(exp).frame()
     rows = frame["row"].iloc[: len(exp)].to_numpy()
@@ -76,14 +77,14 @@ def test_similar_rows_stand_side_by_side_and_higher_outputs_to_the_right(n_each:
     assert outputs[:half].mean() < outputs[-half:].mean()
 
 
-def test_the_order_does_not_depend_on_that_of_the_rows() -> None:
+def test_heatmap_ignores_row_order() -> None:
     exp = make(_blocks())
     mixed = np.random.default_rng(1).permutation(len(exp))
     one, other = (HeatmapDisplay.from_explanation(e).frame() for e in (exp, exp[mixed]))
     np.testing.assert_array_equal(one["value"], other["value"])
 
 
-def test_the_palette_is_centred_at_zero_and_says_what_it_leaves_out() -> None:
+def test_heatmap_palette_is_centred_and_marks_clipping() -> None:
     values = np.full((200, 1), 0.1)
     values[0] = -5.0
     display = _plot(HeatmapDisplay.from_explanation(make(values)))
@@ -94,7 +95,7 @@ def test_the_palette_is_centred_at_zero_and_says_what_it_leaves_out() -> None:
     assert display.colorbar_.extend == "neither"
 
 
-def test_colours_say_the_sign_as_in_all_pictures() -> None:
+def test_diverging_colours_by_sign() -> None:
     palette = diverging()
     np.testing.assert_allclose(palette(0.5)[:3], 1.0, atol=0.02)
     for place, colour in ((0.8, ACCENT), (0.2, CONTRAST)):
@@ -104,7 +105,7 @@ def test_colours_say_the_sign_as_in_all_pictures() -> None:
     assert _image(display).get_cmap().name == "PuOr"
 
 
-def test_many_rows_share_cells_with_their_neighbours() -> None:
+def test_heatmap_many_rows_are_averaged_in_cells() -> None:
     rng = np.random.default_rng(0)
     exp = make(rng.normal(size=(2400, 2)))
     display = _plot(HeatmapDisplay.from_explanation(exp, order="output"))
@@ -115,7 +116,7 @@ def test_many_rows_share_cells_with_their_neighbours() -> None:
     assert len(display.output_ax_.lines[1].get_ydata()) == 2400
 
 
-def test_few_rows_have_names() -> None:
+def test_heatmap_few_rows_have_names() -> None:
     exp = make(np.eye(3), row_names=("Ann $a$", "Bob", "C" * 40))
     display = _plot(HeatmapDisplay.from_explanation(exp, order="output"))
     labels = display.ax_.get_xticklabels()
@@ -125,13 +126,13 @@ def test_few_rows_have_names() -> None:
     assert len(_plot(HeatmapDisplay.from_explanation(people())).ax_.get_xticks()) == 0
 
 
-def test_names_of_rows_that_need_room_stand_upright() -> None:
+def test_heatmap_long_row_names_are_rotated() -> None:
     exp = make(np.eye(20), row_names=tuple(f"customer {j}" for j in range(20)))
     labels = _plot(HeatmapDisplay.from_explanation(exp)).ax_.get_xticklabels()
     assert {text.get_rotation() for text in labels} == {90.0}
 
 
-def test_no_more_than_asked_for_are_drawn_and_the_others_are_counted() -> None:
+def test_heatmap_max_features_counts_others() -> None:
     exp = make(np.random.default_rng(0).normal(size=(20, 300)))
     display = _plot(HeatmapDisplay.from_explanation(exp))
     assert _image(display).get_array().shape == (12, 20)
@@ -141,7 +142,7 @@ def test_no_more_than_asked_for_are_drawn_and_the_others_are_counted() -> None:
 @pytest.mark.parametrize(
     "values", [np.zeros((5, 2)), [[0.3]], [[0.1], [0.2]], [[0.1, np.nan], [0.2, 0.4], [0.3, np.nan]]]
 )
-def test_values_of_nothing_few_rows_and_features_that_rows_do_not_have(values: Any) -> None:
+def test_heatmap_zero_single_and_nan_values(values: Any) -> None:
     display = _plot(HeatmapDisplay.from_explanation(make(values)))
     display.figure_.draw_without_rendering()
     low, high = _image(display).get_clim()
@@ -151,8 +152,8 @@ def test_values_of_nothing_few_rows_and_features_that_rows_do_not_have(values: A
     assert np.diff(display.output_ax_.get_ylim()) > 0
 
 
-def test_bad_questions() -> None:
-    with pytest.raises(ValueError, match="order must be one of 'cluster', 'output'; got 'size'"):
+def test_heatmap_refuses_bad_parameters() -> None:
+    with refuses(ValueError, "order", "'cluster', 'output'", "got 'size'"):
         HeatmapDisplay.from_explanation(people(), order="size")
-    with pytest.raises(ValueError, match="max_features"):
+    with refuses(ValueError, "max_features", "at least 1", "got 0"):
         HeatmapDisplay.from_explanation(people(), max_features=0)

@@ -15,7 +15,7 @@ def display(projection: EntropicProjection) -> WhatIfMapDisplay:
     return WhatIfMapDisplay.from_explainer(projection, "age", ("sex", "Female"), n_targets=5)
 
 
-def test_the_colours_are_the_frame(display: WhatIfMapDisplay) -> None:
+def test_joint_map_colours_equal_frame(display: WhatIfMapDisplay) -> None:
     ax = display.plot(Figure().add_subplot()).ax_
     table = display.frame().pivot(index="second_target", columns="first_target", values="value")
     mesh = ax.collections[0]
@@ -24,7 +24,7 @@ def test_the_colours_are_the_frame(display: WhatIfMapDisplay) -> None:
     assert centres[0, 0, 0] < table.columns[0] < centres[0, 1, 0]
 
 
-def test_the_cross_is_the_data_and_the_dots_thin_support(display: WhatIfMapDisplay) -> None:
+def test_joint_map_cross_at_data_and_dots_at_thin_support(display: WhatIfMapDisplay) -> None:
     ax = display.plot(Figure().add_subplot()).ax_
     frame = display.frame()
     dots, cross = ax.lines
@@ -37,7 +37,7 @@ def test_the_cross_is_the_data_and_the_dots_thin_support(display: WhatIfMapDispl
     )
 
 
-def test_what_cannot_be_reached_is_blank(display: WhatIfMapDisplay) -> None:
+def test_joint_map_infeasible_cells_are_blank(display: WhatIfMapDisplay) -> None:
     grid = display.frame()
     grid.loc[[0, 1], ["value", "kl"]] = np.nan
     grid.loc[[0, 1], "status"] = "infeasible"
@@ -47,7 +47,7 @@ def test_what_cannot_be_reached_is_blank(display: WhatIfMapDisplay) -> None:
     assert len(drawn.ax_.lines[1].get_xdata()) == 1
 
 
-def test_names_and_scale(display: WhatIfMapDisplay) -> None:
+def test_joint_map_names_and_colorbar(display: WhatIfMapDisplay) -> None:
     display.plot(Figure().add_subplot(), cmap="viridis")
     assert display.names == ("age", "sex = Female")
     assert display.ax_.get_xlabel() == "average of age"
@@ -55,7 +55,7 @@ def test_names_and_scale(display: WhatIfMapDisplay) -> None:
     assert display.ax_.collections[0].get_cmap().name == "viridis"
 
 
-def test_an_output_is_chosen_by_name(people: object) -> None:
+def test_joint_map_output_by_name(people: object) -> None:
     rng = np.random.default_rng(1)
     X = rng.normal(size=(60, 2))
     both = EntropicProjection().fit(X, predictions=np.column_stack([X[:, 0], X[:, 1] + 5]))

@@ -47,7 +47,7 @@ def values_of(exp: Any, row: int, place: int, names: Any) -> dict[str, float]:
 @hows
 @pytest.mark.parametrize("n_segments", [6, 40])
 @pytest.mark.parametrize("outputs", [[1], [0, 1]])
-def test_pictures_are_drawn_as_they_were_explained(kind, parameters, n_segments, outputs) -> None:
+def test_segments_from_masked_explainers_equal_values(kind, parameters, n_segments, outputs) -> None:
     masker = SegmentMasker(n_segments=n_segments)
     explainer = kind(corners, masker=masker, random_state=0, **parameters).fit(PICTURES)
     exp = explainer.explain(PICTURES)
@@ -66,7 +66,7 @@ def test_pictures_are_drawn_as_they_were_explained(kind, parameters, n_segments,
 
 
 @hows
-def test_texts_are_drawn_as_they_were_explained(kind, parameters) -> None:
+def test_text_from_masked_explainers_equals_values(kind, parameters) -> None:
     explainer = kind(praise, masker=TextMasker(), random_state=0, **parameters).fit(TEXTS)
     exp = explainer.explain(TEXTS)
     for row, n_words in ((0, 13), (1, 1)):
@@ -87,7 +87,7 @@ def n_dotted(display: TextDisplay) -> int:
     return len(lines.get_segments())
 
 
-def test_what_is_sure_is_neither_hatched_nor_dotted() -> None:
+def test_text_exact_values_are_not_dotted() -> None:
     """All masks are asked about: errors are 0, and no interval is told."""
     explainer = LimeExplainer(praise, masker=TextMasker(), random_state=0).fit(TEXTS)
     exp = explainer.explain(["Good food, slow bad service"])

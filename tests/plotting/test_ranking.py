@@ -31,7 +31,7 @@ def _drawn(ax: Axes) -> list[dict]:
     return out
 
 
-def test_dots_and_bars_are_the_frame(projection: EntropicProjection) -> None:
+def test_ranking_dots_and_bars_equal_frame(projection: EntropicProjection) -> None:
     display = WhatIfRankingDisplay.from_explainer(projection)
     frame = display.frame()
     drawn = _drawn(_plot(display, factor=10.0))
@@ -49,7 +49,7 @@ def test_dots_and_bars_are_the_frame(projection: EntropicProjection) -> None:
         assert dot.get_alpha() == (1.0 if row["status"] == "ok" else 0.45)
 
 
-def test_the_largest_change_comes_first(projection: EntropicProjection) -> None:
+def test_ranking_largest_change_first(projection: EntropicProjection) -> None:
     frame = WhatIfRankingDisplay.from_explainer(projection).frame()
     largest = frame.groupby(["feature", "level"], sort=False, dropna=False)["change"].agg(
         lambda c: c.abs().max()
@@ -58,27 +58,27 @@ def test_the_largest_change_comes_first(projection: EntropicProjection) -> None:
     assert set(frame["feature"].iloc[:4]) == {"age", "sex"}
 
 
-def test_of_two_levels_the_second_is_drawn_and_of_three_all(projection: EntropicProjection) -> None:
+def test_ranking_draws_one_of_two_levels(projection: EntropicProjection) -> None:
     frame = WhatIfRankingDisplay.from_explainer(projection).frame()
     assert set(frame.loc[frame["feature"] == "sex", "level"]) == {"Male"}
     assert set(frame.loc[frame["feature"] == "town", "level"]) == {"north", "south", "west"}
 
 
-def test_no_more_than_asked_for_are_drawn(projection: EntropicProjection) -> None:
+def test_ranking_max_features(projection: EntropicProjection) -> None:
     display = WhatIfRankingDisplay.from_explainer(projection, max_features=2)
     ax = _plot(display)
     assert len(ax.get_yticks()) == 2
     assert len(_drawn(ax)) == 4
 
 
-def test_names_of_levels_and_long_names(projection: EntropicProjection) -> None:
+def test_ranking_names_of_levels_and_long_names(projection: EntropicProjection) -> None:
     ranking = projection.rank(features=["age", "sex"])
     ranking["feature"] = ranking["feature"].replace("age", "a" * 60)
     labels = [text.get_text() for text in _plot(WhatIfRankingDisplay(ranking)).get_yticklabels()]
     assert sorted(labels) == ["a" * 33 + "…", "sex = Male"]
 
 
-def test_rows_that_are_not_known_are_left_out(projection: EntropicProjection) -> None:
+def test_ranking_leaves_out_unknown_changes(projection: EntropicProjection) -> None:
     ranking = projection.rank(features=["age", "zeros"])
     down = ranking["direction"] == "down"
     ranking.loc[down, ["change", "change_low", "change_high"]] = np.nan
@@ -89,14 +89,14 @@ def test_rows_that_are_not_known_are_left_out(projection: EntropicProjection) ->
     assert np.isfinite(ax.get_xlim()).all()
 
 
-def test_of_an_unknown_change_only_there_is_still_a_picture() -> None:
+def test_ranking_only_unknown_changes() -> None:
     row = {"feature": "a", "level": None, "direction": "up", "status": "infeasible"}
     unknown = pd.DataFrame([row | dict.fromkeys(["change", "change_low", "change_high"], np.nan)])
     ax = _plot(WhatIfRankingDisplay(unknown))
     assert [text.get_text() for text in ax.get_yticklabels()] == ["a"]
 
 
-def test_an_output_is_chosen_by_name(projection: EntropicProjection) -> None:
+def test_ranking_output_by_name(projection: EntropicProjection) -> None:
     shown = WhatIfRankingDisplay.from_explainer(projection, metric=["prediction", "mean_absolute_error"])
     assert set(shown.frame()["quantity"]) == {"mean_absolute_error"}
     shown = WhatIfRankingDisplay.from_explainer(
@@ -105,7 +105,7 @@ def test_an_output_is_chosen_by_name(projection: EntropicProjection) -> None:
     assert set(shown.frame()["quantity"]) == {"prediction"}
 
 
-def test_the_axis_has_signs_and_a_unit(projection: EntropicProjection) -> None:
+def test_ranking_axis_has_signs_and_suffix(projection: EntropicProjection) -> None:
     ax = _plot(WhatIfRankingDisplay.from_explainer(projection), factor=100.0, suffix=" %")
     ax.figure.draw_without_rendering()
     labels = [text.get_text() for text in ax.get_xticklabels()]

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from agnostix import Explanation
 from agnostix.plotting import ScatterDisplay
 from agnostix.plotting.style import FAINT
+from tests.messages import refuses
 from tests.plotting.explanations import WILD, make, people
 
 
@@ -45,7 +46,7 @@ def _of(column: Any, n_rows: int) -> Explanation:
     return make(values, data=pd.DataFrame({"x0": column}))
 
 
-def test_dots_are_the_frame() -> None:
+def test_scatter_dots_equal_frame() -> None:
     exp = people()
     display = ScatterDisplay.from_explanation(exp, "age")
     frame = display.frame()
@@ -55,7 +56,7 @@ def test_dots_are_the_frame() -> None:
     np.testing.assert_allclose(dots, np.column_stack([frame["data"], 10 * frame["value"]]))
 
 
-def test_intervals_are_drawn_when_asked_for_or_when_few() -> None:
+def test_scatter_intervals_by_option_or_few_rows() -> None:
     display = ScatterDisplay.from_explanation(people(), "age")
     frame = display.frame()
     np.testing.assert_allclose(frame["high"] - frame["value"], 1.959963984540054 * frame["std_error"])
@@ -68,7 +69,7 @@ def test_intervals_are_drawn_when_asked_for_or_when_few() -> None:
     assert len(_lines(_plot(many, intervals=True))) == 201
 
 
-def test_an_error_that_is_not_known_is_dotted_from_end_to_end() -> None:
+def test_scatter_infinite_error_spans_axes() -> None:
     errors = np.full((3, 1, 1), 0.1)
     errors[1] = np.inf
     exp = make([[0.1], [0.2], [0.3]], data=np.array([[1.0], [2.0], [3.0]]), std_errors=errors)
@@ -78,7 +79,7 @@ def test_an_error_that_is_not_known_is_dotted_from_end_to_end() -> None:
     assert -0.5 < ax.get_ylim()[0] < ax.get_ylim()[1] < 1.0
 
 
-def test_bars_below_count_the_rows() -> None:
+def test_scatter_bars_count_rows() -> None:
     display = ScatterDisplay.from_explanation(_of([0.0] * 30 + [1.0] * 10, 40), "x0")
     ax = _plot(display)
     bars = dict(_bars(ax))
@@ -90,7 +91,7 @@ def test_bars_below_count_the_rows() -> None:
     assert _dots(ax)[:, 1].min() > floor + max(filled.values())
 
 
-def test_labels_have_a_place_each() -> None:
+def test_scatter_levels_have_place_each() -> None:
     exp = people()
     display = ScatterDisplay.from_explanation(exp, "town")
     assert display.levels == ("north", "south", "west")
@@ -107,7 +108,7 @@ def test_labels_have_a_place_each() -> None:
         assert heights[j] / heights[0] == pytest.approx(counts[level] / counts["north"])
 
 
-def test_rare_labels_are_put_together() -> None:
+def test_scatter_rare_levels_are_pooled() -> None:
     labels = [f"often $ {j % 12:02d}" for j in range(48)] + [f"once {j}" for j in range(5)]
     display = ScatterDisplay.from_explanation(_of(labels, 53), "x0")
     assert display.levels is not None
@@ -127,13 +128,13 @@ def test_rare_labels_are_put_together() -> None:
         ([None, "a", None], ("a",)),
     ],
 )
-def test_levels_of_all_sorts(column: Any, levels: tuple[Any, ...]) -> None:
+def test_scatter_levels_of_any_column(column: Any, levels: tuple[Any, ...]) -> None:
     display = ScatterDisplay.from_explanation(_of(column, 3), "x0")
     assert display.levels == levels
     assert np.isfinite(_dots(_plot(display))).all()
 
 
-def test_missing_values_stand_to_the_left_and_are_named() -> None:
+def test_scatter_missing_values_to_the_left() -> None:
     exp = people()
     ax = _plot(ScatterDisplay.from_explanation(exp, "hours"))
     ax.figure.draw_without_rendering()
@@ -151,7 +152,7 @@ def test_missing_values_stand_to_the_left_and_are_named() -> None:
 
 
 @pytest.mark.parametrize("column", [[np.nan] * 4, [None] * 4, [7.0] * 4])
-def test_nothing_known_and_nothing_that_differs(column: Any) -> None:
+def test_scatter_missing_or_constant_column(column: Any) -> None:
     ax = _plot(ScatterDisplay.from_explanation(_of(column, 4), "x0"))
     ax.figure.draw_without_rendering()
     assert np.isfinite(_dots(ax)).all()
@@ -159,7 +160,7 @@ def test_nothing_known_and_nothing_that_differs(column: Any) -> None:
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Paris"])
-def test_dates_have_an_axis_of_dates(zone: str | None) -> None:
+def test_scatter_dates_have_date_axis(zone: str | None) -> None:
     dates = pd.date_range("2020-03-01", periods=50, freq="9D", tz=zone).to_series(index=range(50))
     dates[3] = pd.NaT
     ax = _plot(ScatterDisplay.from_explanation(_of(dates, 50), "x0"))
@@ -170,7 +171,7 @@ def test_dates_have_an_axis_of_dates(zone: str | None) -> None:
     assert "2021" in [text.get_text() for text in ax.get_xticklabels()]
 
 
-def test_polars_columns_of_all_sorts() -> None:
+def test_scatter_polars_columns() -> None:
     dates = pl.date_range(pl.date(2021, 1, 1), pl.date(2021, 1, 6), eager=True)
     data = pl.DataFrame(
         {
@@ -188,7 +189,7 @@ def test_polars_columns_of_all_sorts() -> None:
         assert np.isfinite(_dots(ax)).all()
 
 
-def test_signs_in_names_are_text() -> None:
+def test_scatter_signs_in_names_are_text() -> None:
     ax = _plot(ScatterDisplay.from_explanation(people(), WILD))
     assert ax.get_xlabel() == WILD
     assert ax.get_ylabel() == "contribution to out_$put$"
@@ -196,17 +197,17 @@ def test_signs_in_names_are_text() -> None:
     assert not ax.yaxis.label.get_parse_math()
 
 
-def test_bad_questions() -> None:
+def test_scatter_refuses_unknown_feature_or_column() -> None:
     exp = people()
-    with pytest.raises(ValueError, match="no feature 'county'; there are 'age', 'hours'"):
+    with refuses(ValueError, "no feature 'county'", "'age', 'hours'"):
         ScatterDisplay.from_explanation(exp, "county")
-    with pytest.raises(ValueError, match="no feature 4"):
+    with refuses(ValueError, "no feature 4"):
         ScatterDisplay.from_explanation(exp, 4)
-    with pytest.raises(ValueError, match="no column 'x0'"):
+    with refuses(ValueError, "no column 'x0'"):
         ScatterDisplay.from_explanation(make([[1.0]]), "x0")
 
 
-def test_from_an_explainer() -> None:
+def test_scatter_from_explainer() -> None:
     class Explainer:
         def explain(self, X: Any) -> Any:
             return make(np.asarray(X, dtype=float), data=np.asarray(X))

@@ -22,7 +22,7 @@ def _plot(display: ShiftDisplay) -> Axes:
     return display.plot(Figure().add_subplot()).ax_
 
 
-def test_what_was_asked_for_comes_first_and_of_two_levels_one(scenario: Scenario) -> None:
+def test_shifts_stated_first_and_one_of_two_levels(scenario: Scenario) -> None:
     frame = ShiftDisplay.from_explanation(scenario).frame()
     assert frame["stated"].tolist()[:3] == [True, True, False]
     assert set(frame.loc[frame["stated"], "feature"]) == {"age", "sex"}
@@ -32,7 +32,7 @@ def test_what_was_asked_for_comes_first_and_of_two_levels_one(scenario: Scenario
     assert rest.is_monotonic_decreasing
 
 
-def test_dots_and_bars_are_the_frame(scenario: Scenario) -> None:
+def test_shifts_dots_and_bars_equal_frame(scenario: Scenario) -> None:
     display = ShiftDisplay.from_explanation(scenario)
     frame = display.frame()[::-1].reset_index(drop=True)
     ax = _plot(display)
@@ -51,11 +51,11 @@ def test_dots_and_bars_are_the_frame(scenario: Scenario) -> None:
     assert len(labels) == len(frame)
 
 
-def test_no_more_than_asked_for_are_drawn(scenario: Scenario) -> None:
+def test_shifts_max_features(scenario: Scenario) -> None:
     assert len(_plot(ShiftDisplay.from_explanation(scenario, max_features=3)).get_yticks()) == 3
 
 
-def test_infinite_errors_do_not_break_the_scale(scenario: Scenario) -> None:
+def test_shifts_infinite_errors_keep_scale(scenario: Scenario) -> None:
     shifts = scenario.shifts.copy()
     shifts.loc[0, ["low", "high"]] = [-np.inf, np.inf]
     shifts.loc[1, ["shift", "low", "high"]] = np.nan

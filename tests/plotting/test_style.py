@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from agnostix.plotting import style
 
 
-def test_settings_come_back_after_an_error() -> None:
+def test_figure_style_restores_rcparams_after_error() -> None:
     before = dict(mpl.rcParams)
     with pytest.raises(ZeroDivisionError):
         _fail_in_style()
@@ -22,13 +22,13 @@ def _fail_in_style() -> None:
         raise ZeroDivisionError
 
 
-def test_the_colours_differ() -> None:
+def test_style_colours_differ() -> None:
     colours = {style.INK, style.MUTED, style.FAINT, style.PAPER, *style.SERIES}
     assert len(colours) == 4 + len(style.SERIES)
     assert style.SERIES[:2] == (style.ACCENT, style.CONTRAST)
 
 
-def test_the_grid_lies_below_what_is_drawn_on_any_axes() -> None:
+def test_axes_for_puts_grid_below() -> None:
     ax = Figure().add_subplot()
     ax.set_axisbelow(False)
     assert style.axes_for(ax, 1.0, 1.0) == (ax, ax.figure)

@@ -22,6 +22,7 @@ from agnostix.plotting import TextDisplay
 from agnostix.plotting.artists import diverging, text_color
 from agnostix.plotting.passage import Token, break_lines, measure_width, tokenize
 from agnostix.plotting.style import CONTRAST, INK, PAPER
+from tests.messages import refuses
 from tests.plotting.explanations import TEXT, WILD, make, text
 
 from_explanation = TextDisplay.from_explanation
@@ -32,7 +33,7 @@ def _plot(display: TextDisplay, **plot: Any) -> TextDisplay:
     return display.plot(Figure(figsize=(6, 3)).add_subplot(), **plot)
 
 
-def test_the_frame_has_the_numbers_and_how_often_a_word_occurs() -> None:
+def test_text_frame_values_and_occurrences() -> None:
     frame = from_explanation(text(), confidence_level=0.9).frame()
     assert list(frame) == ["word", "n_occurrences", "value", "std_error", "low", "high"]
     assert dict(zip(frame["word"], frame["value"], strict=True)) == VALUES
@@ -41,7 +42,7 @@ def test_the_frame_has_the_numbers_and_how_often_a_word_occurs() -> None:
     np.testing.assert_allclose(frame["high"] - frame["low"], 2 * 0.02 * norm.ppf(0.95))
 
 
-def test_words_that_are_not_there_are_left_out_and_words_without_names_bear_their_feature_s() -> None:
+def test_text_frame_absent_and_unnamed_words() -> None:
     frame = from_explanation(text((0.3, np.nan, -0.1, -0.2))).frame()
     assert frame["word"].tolist() == ["good", "long", "script"]
     exp = text()
@@ -53,7 +54,7 @@ def test_words_that_are_not_there_are_left_out_and_words_without_names_bear_thei
 # Where words stand
 
 
-def test_pieces_are_the_text_and_know_their_words() -> None:
+def test_tokenize_keeps_text_and_features() -> None:
     spans, owners = (text().extras[key].array[0] for key in ("spans", "span_features"))
     chunks = tokenize(TEXT, spans, owners, 4)
     assert "".join(piece.text for chunk in chunks for piece in chunk) == TEXT
@@ -64,9 +65,7 @@ def test_pieces_are_the_text_and_know_their_words() -> None:
 
 
 @given(st.text(alphabet="ab \n\r\t<\u2028é", max_size=60), st.integers(1, 12), st.data())
-def test_lines_hold_all_of_a_text_in_its_order_and_none_is_too_long(
-    words: str, width: int, data: st.DataObject
-) -> None:
+def test_break_lines_keeps_text_within_width(words: str, width: int, data: st.DataObject) -> None:
     ends = st.integers(0, len(words))
     spans = data.draw(st.lists(st.tuples(ends, ends, st.integers(0, 2)), max_size=5))
     spans = np.array([(min(a, b), max(a, b), place) for a, b, place in spans] or [(-1, -1, -1)])
@@ -83,7 +82,7 @@ def test_lines_hold_all_of_a_text_in_its_order_and_none_is_too_long(
     assert all(end <= width for end in reached.values())
 
 
-def test_lines_are_broken_at_spaces_and_longer_words_within() -> None:
+def test_break_lines_at_spaces_or_within_long_words() -> None:
     spans = np.array([(0, 2, 0), (3, 5, 1)])
     told = break_lines(tokenize("ab-cd ef abcdefgh", spans[:, :2], spans[:, 2], 2), 5.0, len)
     assert [(one.token.text, one.token.place, one.line) for one in told[:4]] == [
@@ -96,12 +95,12 @@ def test_lines_are_broken_at_spaces_and_longer_words_within() -> None:
     assert lines == ["ab-cd", "ef ", "abcde", "fgh"]
 
 
-def test_lines_of_the_text_are_kept() -> None:
+def test_break_lines_keeps_line_breaks() -> None:
     told = break_lines(tokenize("a\n\nb\r\nc", np.array([(-1, -1)]), np.array([-1]), 1), 9.0, len)
     assert [(one.token.text, one.line) for one in told] == [("a", 0), ("b", 2), ("c", 3)]
 
 
-def test_widths_count_spaces_and_add_up() -> None:
+def test_measure_width_counts_spaces_and_adds_up() -> None:
     assert measure_width("") == 0.0
     assert 0.2 < measure_width(" ") < 0.5
     assert measure_width("good film") == pytest.approx(
@@ -110,7 +109,7 @@ def test_widths_count_spaces_and_add_up() -> None:
     assert measure_width("a\x00") == measure_width("a\ufffd")
 
 
-def test_words_stand_side_by_side_in_the_picture_and_stay_within() -> None:
+def test_text_words_side_by_side_within_axes() -> None:
     display = from_explanation(text(data=np.array([TEXT]))).plot()
     display.figure_.draw_without_rendering()
     written = [t for t in display.ax_.texts if t.get_text().strip()]
@@ -128,7 +127,7 @@ def test_words_stand_side_by_side_in_the_picture_and_stay_within() -> None:
             assert right.x0 > left.x1 - 3
 
 
-def test_a_figure_of_its_own_is_as_high_as_the_text_needs() -> None:
+def test_text_new_figure_height_by_lines() -> None:
     short = from_explanation(text()).plot()
     long = _long(40).plot()
     for display, n_lines in ((short, 2), (long, 40)):
@@ -145,7 +144,7 @@ def _long(n_lines: int) -> TextDisplay:
     return from_explanation(text(data=np.array([words]), extras={"spans": spans}))
 
 
-def test_in_given_axes_letters_get_smaller_before_a_text_is_cut() -> None:
+def test_text_given_axes_shrink_letters_then_cut() -> None:
     sizes, cut = [], []
     for n_lines in (3, 8, 200):
         ax = Figure(figsize=(5, 3)).add_subplot()
@@ -158,7 +157,7 @@ def test_in_given_axes_letters_get_smaller_before_a_text_is_cut() -> None:
     assert cut == [False, False, True]
 
 
-def test_a_long_text_is_cut_after_60_lines() -> None:
+def test_text_is_cut_after_60_lines() -> None:
     display = _long(100).plot()
     assert len({t.get_position()[1] for t in display.ax_.texts}) == 60
     assert "the text is cut off" in display.colorbar_.ax.get_xlabel()
@@ -167,7 +166,7 @@ def test_a_long_text_is_cut_after_60_lines() -> None:
 # What colours say
 
 
-def test_words_have_the_colours_of_their_values() -> None:
+def test_text_words_have_colours_of_values() -> None:
     display = _plot(from_explanation(text()), factor=100.0, suffix=" %")
     palette = diverging(pale=True)
     fills = [to_hex(patch.get_facecolor()) for patch in display.ax_.patches]
@@ -180,7 +179,7 @@ def test_words_have_the_colours_of_their_values() -> None:
     assert _plot(from_explanation(text()), cmap="PuOr").colorbar_.cmap.name == "PuOr"
 
 
-def test_words_whose_interval_contains_0_are_dotted_and_it_is_said() -> None:
+def test_text_dotted_where_interval_contains_0() -> None:
     for error, n in ((0.02, 1), (0.001, 0), (np.inf, 7)):
         display = _plot(from_explanation(text(error=error)))
         (dots,) = (child for child in display.ax_.collections if isinstance(child, LineCollection))
@@ -189,14 +188,14 @@ def test_words_whose_interval_contains_0_are_dotted_and_it_is_said() -> None:
         assert label == f"contribution to praise {WILD}" + ("; dotted: the interval contains 0" if n else "")
 
 
-def test_only_the_strongest_are_coloured_where_that_is_asked_for() -> None:
+def test_text_max_features_colours_strongest() -> None:
     display = _plot(from_explanation(text(), max_features=1))
     assert len(display.ax_.patches) == 2
     assert "; 1 of 4 words" in display.colorbar_.ax.get_xlabel()
     assert len(display.frame()) == 4
 
 
-def test_values_of_nothing_and_texts_of_nothing() -> None:
+def test_text_zero_values_and_empty_text() -> None:
     _plot(from_explanation(text((0.0, 0.0, 0.0, 0.0)))).figure_.draw_without_rendering()
     nothing = text(
         (np.nan,) * 4, data=np.array([""]), extras={"spans": np.full((1, 1, 3), -1)}, outputs=[[0.5]]
@@ -207,7 +206,7 @@ def test_values_of_nothing_and_texts_of_nothing() -> None:
     assert "<p" in display.html()
 
 
-def test_how_far_a_surrogate_may_be_believed_stands_above() -> None:
+def test_text_title_states_fidelity() -> None:
     exp = text(quantity="contribution", completeness="surrogate", fidelity={"r2": [[0.3]]})
     display = _plot(from_explanation(exp))
     assert display.ax_.get_title(loc="left") == "R² 0.30: the surrogate follows the model poorly"
@@ -215,7 +214,7 @@ def test_how_far_a_surrogate_may_be_believed_stands_above() -> None:
     assert f'color:{CONTRAST}">R² 0.30: the surrogate follows the model poorly<' in display.html()
 
 
-def test_letters_can_be_read_on_any_colour() -> None:
+def test_text_color_contrast_on_any_fill() -> None:
     palette = diverging(pale=True)
 
     def luminance(colour: Any) -> float:
@@ -249,7 +248,7 @@ class _Page(HTMLParser):
         self.seen += data
 
 
-def test_nothing_of_a_text_is_taken_for_html() -> None:
+def test_html_escapes_text_and_words() -> None:
     display = from_explanation(text(extras={"words": np.array([["<script>", '" onx="', "<b>", "</p>"]])}))
     page = _Page(display.html())
     assert {tag for tag, _ in page.elements} == {"div", "p", "span"}
@@ -261,7 +260,7 @@ def test_nothing_of_a_text_is_taken_for_html() -> None:
     assert display._repr_html_() == display.html()
 
 
-def test_words_of_the_html_have_colours_values_and_intervals() -> None:
+def test_html_words_have_colours_values_and_intervals() -> None:
     display = from_explanation(text(), confidence_level=0.9)
     page = _Page(display.html(factor=100.0, suffix=" %"))
     words = [attributes for tag, attributes in page.elements if "title" in attributes]
@@ -276,7 +275,7 @@ def test_words_of_the_html_have_colours_values_and_intervals() -> None:
     assert escape(WILD) in display.html()
 
 
-def test_exact_values_have_no_interval() -> None:
+def test_html_exact_values_have_no_interval() -> None:
     page = _Page(from_explanation(text(std_errors=None)).html())
     assert [a["title"] for _, a in page.elements if "title" in a][2] == "film: +0.010"
     assert unescape("dotted") not in page.seen
@@ -286,51 +285,50 @@ def test_exact_values_have_no_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("more", "facts"),
     [
         (
             {"extras": {"spans": Detail(np.zeros((1, 3)), ("row", "token"))}},
-            "extras['spans'] must be integers with dims ('row', 'token', 'end'), a start and an end for "
-            "each token; got float64 of shape (1, 3) with dims ('row', 'token').",
+            [
+                *("extras['spans']", "integers", "dims ('row', 'token', 'end')"),
+                *("got float64", "shape (1, 3)", "dims ('row', 'token')."),
+            ],
         ),
         (
             {"extras": {"spans": np.array([[(0, 90, 1)]])}},
-            "extras['spans'] has a word from character 0 to 90, and the text has 63: they must be those of "
-            "the texts in data.",
+            ["extras['spans']", "character 0 to 90", "the text has 63", "data"],
         ),
         (
             {"extras": {"spans": np.array([[(0, 4, 4)]])}},
-            "extras['span_features'] names feature 4, and there are 4, counted from 0.",
+            ["extras['span_features']", "feature 4", "there are 4, counted from 0"],
         ),
         (
             {"data": None},
-            "TextDisplay needs the texts: data must be an array of str of shape (n_rows,), got None.",
+            ["TextDisplay", "data", "array of str", "shape (n_rows,)", "got None"],
         ),
         (
             {"data": np.zeros((1, 4))},
-            "TextDisplay needs the texts: data must be an array of str of shape (n_rows,), got a ndarray of "
-            "shape (1, 4).",
+            ["TextDisplay", "data", "array of str", "shape (n_rows,)", "ndarray", "shape (1, 4)"],
         ),
     ],
 )
-def test_words_that_are_not_those_of_the_text(more: dict, message: str) -> None:
-    with pytest.raises(ValueError) as caught:
+def test_text_refuses_spans_or_data_that_do_not_fit(more: dict, facts: list[str]) -> None:
+    with refuses(ValueError, *facts):
         from_explanation(text(**more))
-    assert str(caught.value) == message
 
 
-def test_bad_questions() -> None:
-    with pytest.raises(ValueError, match=r"^TextDisplay .* no spans\. Use BarDisplay, .*WaterfallDisplay"):
+def test_text_refuses_bad_parameters() -> None:
+    with refuses(ValueError, "TextDisplay", "no spans", "BarDisplay", "WaterfallDisplay"):
         from_explanation(make([[0.1, 0.2]]))
-    with pytest.raises(ValueError, match="max_features must be at least 1, got 0"):
+    with refuses(ValueError, "max_features", "at least 1", "got 0"):
         from_explanation(text(), max_features=0)
-    with pytest.raises(ValueError, match="There is no row 1; there are 0 to 0"):
+    with refuses(ValueError, "no row 1", "0 to 0"):
         from_explanation(text(), row=1)
-    with pytest.raises(ValueError, match="There is no output 'x'"):
+    with refuses(ValueError, "no output 'x'"):
         from_explanation(text(), output="x")
 
 
-def test_a_text_asked_for_by_place_is_explained_alone() -> None:
+def test_text_from_explainer_explains_one_text() -> None:
     asked = []
 
     class Explainer:

@@ -15,7 +15,7 @@ TASKS = pytest.mark.parametrize("task", ["classification", "regression"])
 
 
 @TASKS
-def test_every_node_has_a_line_below_its_parent(task: str) -> None:
+def test_tree_frame_has_node_below_parent(task: str) -> None:
     mimic = copied(task)
     tree = mimic.rule_tree_
     frame = TreeDisplay.from_estimator(mimic).frame()
@@ -34,7 +34,7 @@ def test_every_node_has_a_line_below_its_parent(task: str) -> None:
 
 
 @TASKS
-def test_all_lines_are_written_and_apart(task: str) -> None:
+def test_tree_lines_do_not_overlap(task: str) -> None:
     display = TreeDisplay.from_estimator(copied(task)).plot()
     display.figure_.draw_without_rendering()
     words = set(display.lines["words"])
@@ -44,14 +44,14 @@ def test_all_lines_are_written_and_apart(task: str) -> None:
     assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
 
 
-def test_bars_are_the_shares_of_the_classes() -> None:
+def test_tree_bars_are_class_shares() -> None:
     display = TreeDisplay.from_estimator(copied()).plot()
     widths = np.array([bar.get_width() for bar in display.ax_.patches]).reshape(-1, 2)
     at = display.values[display.lines["is_leaf"].to_numpy()]
     np.testing.assert_allclose(widths / widths.sum(axis=1, keepdims=True), at, atol=1e-12)
 
 
-def test_the_frontier_marks_what_was_chosen() -> None:
+def test_frontier_lines_and_chosen_leaves() -> None:
     mimic = copied()
     display = FrontierDisplay.from_estimator(mimic).plot()
     lines = {line.get_label(): line for line in display.ax_.lines}
@@ -63,7 +63,7 @@ def test_the_frontier_marks_what_was_chosen() -> None:
     assert len(of_numbers.ax_.get_legend().texts) == 1
 
 
-def test_leaves_come_the_worst_first() -> None:
+def test_leaves_worst_first() -> None:
     mimic = copied()
     display = LeavesDisplay.from_estimator(mimic).plot()
     frame = display.frame()
@@ -76,7 +76,7 @@ def test_leaves_come_the_worst_first() -> None:
     assert of_numbers.ax_.get_xlabel() == "root mean squared error"
 
 
-def test_fidelity_in_words() -> None:
+def test_describe_tree_states_fidelity() -> None:
     told = describe_tree(copied().fidelity_, 3)
     assert told.startswith("3 leaves: says the model's label for ")
     assert describe_tree(copied("regression").fidelity_, 1).startswith("1 leaf: R² ")

@@ -15,9 +15,9 @@ from agnostix.plotting.words import wrap_lines
         ("a b c", 4, "a b\nc"),
     ],
 )
-def test_a_label_breaks_between_words_and_not_within(text: str, width: int, lines: str) -> None:
+def test_wrap_lines_breaks_between_words(text: str, width: int, lines: str) -> None:
     assert wrap_lines(text, width) == lines
 
 
-def test_a_label_that_is_too_long_is_shortened() -> None:
+def test_wrap_lines_shortens_long_label() -> None:
     assert wrap_lines("one two three four", 7) == "one two\nthree …"

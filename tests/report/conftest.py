@@ -55,8 +55,8 @@ def binary(people: pd.DataFrame, income: pd.Series) -> WhatIfReport:
 def regression(people: pd.DataFrame) -> WhatIfReport:
     rng = np.random.default_rng(2)
     y = pd.Series(-3.0 * people["age"] + rng.normal(0, 5, len(people)), name="score")
-    model = pipeline(LinearRegression(), ["age", "noise"], ["sex"]).fit(people, y)
-    return WhatIfReport(model, people, y, what_if=[{"age": 45}])
+    model = pipeline(LinearRegression(), ["age", "noise"], ["sex"]).fit(people[["age", "noise", "sex"]], y)
+    return WhatIfReport(model, people[["age", "noise", "sex"]], y, what_if=[{"age": 45}])
 
 
 @pytest.fixture(scope="session")
@@ -67,5 +67,5 @@ def multiclass(people: pd.DataFrame) -> WhatIfReport:
         "old",
         np.where(people["age"] + 5 * rng.normal(size=len(people)) > 30, "mid", "new"),
     )
-    model = pipeline(LogisticRegression(), ["age"], ["town"]).fit(people, y)
-    return WhatIfReport(model, people, y)
+    model = pipeline(LogisticRegression(), ["age"], ["town"]).fit(people[["age", "town"]], y)
+    return WhatIfReport(model, people[["age", "town"]], y)

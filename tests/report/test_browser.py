@@ -54,7 +54,7 @@ def _page(folder: Path, html: str) -> Path:
     return path
 
 
-def test_the_page_of_the_demo(checks: ModuleType, tmp_path: Path) -> None:
+def test_check_page_demo_has_no_problems(checks: ModuleType, tmp_path: Path) -> None:
     found = checks.check_page(checks.make_demo(tmp_path), tmp_path)
     assert found.problems == []
     assert [path.name for path in found.files] == [
@@ -67,7 +67,7 @@ def test_the_page_of_the_demo(checks: ModuleType, tmp_path: Path) -> None:
     assert all(path.stat().st_size > 10_000 for path in found.files)
 
 
-def test_a_level_that_is_a_script_is_shown_as_text(checks: ModuleType, tmp_path: Path) -> None:
+def test_page_shows_level_with_script_as_text(checks: ModuleType, tmp_path: Path) -> None:
     from agnostix.report import WhatIfReport
 
     evil = '<script>alert(1)</script><img src=x onerror="alert(2)">'
@@ -87,9 +87,7 @@ def test_a_level_that_is_a_script_is_shown_as_text(checks: ModuleType, tmp_path:
         assert "<script>alert(1)</script>" in browser.evaluate("document.body.innerText")
 
 
-def test_the_slider_tells_its_average_in_words_and_in_numbers_that_differ(
-    checks: ModuleType, tmp_path: Path
-) -> None:
+def test_slider_texts_and_numbers_differ_by_target(checks: ModuleType, tmp_path: Path) -> None:
     from agnostix import WhatIfReport, as_predictor
 
     rng = np.random.default_rng(0)
@@ -118,7 +116,7 @@ def test_the_slider_tells_its_average_in_words_and_in_numbers_that_differ(
     assert not any(value == "\u22120" for *_, value in said)
 
 
-def test_single_rows_and_their_nearest_come_as_csv(checks: ModuleType, tmp_path: Path) -> None:
+def test_csv_of_rows_and_nearest_matches_summary(checks: ModuleType, tmp_path: Path) -> None:
     from agnostix import WhatIfReport, as_predictor
 
     rng = np.random.default_rng(0)
@@ -152,7 +150,7 @@ def test_single_rows_and_their_nearest_come_as_csv(checks: ModuleType, tmp_path:
     assert set(nearest["town"]) == {"'=1+1", "b, c"}
 
 
-def test_a_good_page_has_no_problems(checks: ModuleType, tmp_path: Path) -> None:
+def test_check_page_good_page_has_no_problems(checks: ModuleType, tmp_path: Path) -> None:
     found = checks.check_page(_page(tmp_path, GOOD), tmp_path)
     assert found.problems == []
     assert found.facts["narrow-dark"]["slider"] == ["0", "6", "12"]
@@ -173,15 +171,15 @@ def test_a_good_page_has_no_problems(checks: ModuleType, tmp_path: Path) -> None
         (GOOD.replace("whatif-value", "other"), "there is no #whatif-target or no #whatif-value"),
     ],
 )
-def test_each_defect_is_seen(checks: ModuleType, tmp_path: Path, html: str, problem: str) -> None:
+def test_check_page_names_each_defect(checks: ModuleType, tmp_path: Path, html: str, problem: str) -> None:
     assert problem in "\n".join(checks.check_page(_page(tmp_path, html), tmp_path).problems)
 
 
-def test_a_dialog_is_an_error(checks: ModuleType, tmp_path: Path) -> None:
+def test_check_page_dialog_is_an_error(checks: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(checks.BrowserError, match="the page opens a dialog: 1"):
         checks.check_page(_page(tmp_path, GOOD + "<script>alert(1)</script>"), tmp_path)
 
 
-def test_a_program_that_is_no_browser(checks: ModuleType, tmp_path: Path) -> None:
+def test_check_page_refuses_program_that_is_no_browser(checks: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(checks.BrowserError, match="the browser ended"):
         checks.check_page(_page(tmp_path, GOOD), tmp_path, program="/bin/true")

@@ -72,22 +72,36 @@ def evil() -> WhatIfReport:
     X.insert(0, EVIL, rng.choice(NAMES, n))
     y = pd.Series(X[NAMES[2]] + rng.normal(0, 0.1, n), name=EVIL)
     model = as_predictor(lambda X: X[NAMES[2]].to_numpy(), task="regression")
-    asked = [{EVIL: {EVIL: 0.3}}, {NAMES[2]: 99}, {NAMES[4]: 0.2}]
+    asked = [{EVIL: {EVIL: 0.3}}, {NAMES[2]: 99}, {NAMES[4]: 0.2}, {NAMES[4]: 0.2}]
     return WhatIfReport(model, X, y, what_if=asked, by=EVIL, title="</title>" + EVIL)
+
+
+@pytest.fixture(scope="module")
+def wide() -> WhatIfReport:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(200, 300)), columns=[f"column {j}" for j in range(300)])
+    model = as_predictor(lambda X: X["column 0"].to_numpy() + X["column 299"].to_numpy(), task="regression")
+    return WhatIfReport(model, X, X["column 0"], what_if=[{"column 1": 0.2}], rows=[1])
+
+
+def _pictures(text: str) -> list[str]:
+    found = re.findall(r"<svg role.*?</svg>", text, re.DOTALL)
+    assert len(found) > 4
+    return found
 
 
 def _pages(request: pytest.FixtureRequest) -> list[str]:
     return [request.getfixturevalue(name).html() for name in ("binary", "regression", "multiclass", "evil")]
 
 
-def test_every_element_is_closed(request: pytest.FixtureRequest) -> None:
+def test_page_closes_every_element(request: pytest.FixtureRequest) -> None:
     for text in _pages(request):
         page = Page(text)
         assert page.problems == []
         assert page.open == []
 
 
-def test_names_are_shown_as_text(evil: WhatIfReport) -> None:
+def test_page_shows_names_as_text(evil: WhatIfReport) -> None:
     page = Page(evil.html())
     scripts = [attrs for tag, attrs in page.elements if tag == "script"]
     assert scripts == [{"type": "application/json", "id": "summary"}, {}]
@@ -100,14 +114,14 @@ def test_names_are_shown_as_text(evil: WhatIfReport) -> None:
     assert "".join(page.texts).count(EVIL) > 5
 
 
-def test_names_in_pictures_are_left_as_they_are(evil: WhatIfReport) -> None:
-    for svg in re.findall(r"<svg role.*?</svg>", evil.html(), re.DOTALL):
+def test_page_pictures_keep_names(evil: WhatIfReport) -> None:
+    for svg in _pictures(evil.html()):
         said = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
         assert said
         assert not any("var(--" in text or "figure-" in text for text in said)
 
 
-def test_the_embedded_summary_is_the_summary(evil: WhatIfReport, binary: WhatIfReport) -> None:
+def test_page_embedded_json_equals_summary(evil: WhatIfReport, binary: WhatIfReport) -> None:
     for report in (evil, binary):
         page = Page(report.html())
         embedded = next(text for text in page.scripts if text.startswith("{"))
@@ -115,10 +129,11 @@ def test_the_embedded_summary_is_the_summary(evil: WhatIfReport, binary: WhatIfR
         assert json.loads(embedded) == json.loads(report.json())
 
 
-def test_nothing_is_loaded_from_elsewhere(request: pytest.FixtureRequest) -> None:
+def test_page_loads_nothing_from_elsewhere(request: pytest.FixtureRequest) -> None:
     for text in _pages(request):
         page = Page(text)
         links = page.values("src", "href", "xlink:href", "action", "data", "srcset", "poster")
+        assert links
         assert all(link.startswith(("#", "data:")) for link in links)
         inside = " ".join(page.values("style", "fill", "clip-path", "filter", "mask")) + " ".join(
             page.scripts[:1]
@@ -133,7 +148,7 @@ def test_nothing_is_loaded_from_elsewhere(request: pytest.FixtureRequest) -> Non
         )
 
 
-def test_identifiers_are_unique_and_references_meet_them(request: pytest.FixtureRequest) -> None:
+def test_page_ids_are_unique_and_references_resolve(request: pytest.FixtureRequest) -> None:
     for text in _pages(request):
         page = Page(text)
         ids = page.values("id")
@@ -145,27 +160,29 @@ def test_identifiers_are_unique_and_references_meet_them(request: pytest.Fixture
         assert set(referred) <= set(ids)
 
 
-def test_two_scenarios_alike_have_pictures_of_their_own(people: pd.DataFrame) -> None:
-    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
-    ids = Page(WhatIfReport(model, people, what_if=[{"age": 41}, {"age": 41}]).html()).values("id")
+def test_page_ids_are_unique_for_equal_scenarios(evil: WhatIfReport) -> None:
+    one, other = evil.summary["scenarios"][2:]
+    assert one["sentence"] == other["sentence"]
+    assert one["outcomes"]
+    ids = Page(evil.html()).values("id")
     assert len(ids) == len(set(ids))
 
 
-def test_every_picture_has_a_name(request: pytest.FixtureRequest) -> None:
+def test_page_pictures_have_titles(request: pytest.FixtureRequest) -> None:
     for text in _pages(request):
         drawn = re.findall(r'<svg role="img"[^>]*>(.{7})', text)
-        assert len(drawn) > 4
+        assert len(drawn) > 3
         assert set(drawn) == {"<title>"}
         assert re.search(r'<svg id="whatif-picture"[^>]*aria-label="[^"]+"', text)
 
 
-def test_colours_come_from_the_page(binary: WhatIfReport) -> None:
-    for svg in re.findall(r"<svg role.*?</svg>", binary.html(), re.DOTALL):
+def test_page_pictures_take_colours_from_css(binary: WhatIfReport) -> None:
+    for svg in _pictures(binary.html()):
         assert "var(--ink)" in svg
         assert not re.findall(r"(?:fill|stroke): #[0-9a-f]{6}", re.sub(r"#000000|#ffffff", "", svg))
 
 
-def test_sentences_and_tables_are_the_summary(binary: WhatIfReport) -> None:
+def test_page_sentences_and_tables_match_summary(binary: WhatIfReport) -> None:
     seen = " ".join("".join(Page(binary.html()).texts).split())
     for sentence in [*binary.summary["findings"], *binary.summary["caveats"]]:
         assert " ".join(sentence.split()) in seen
@@ -179,12 +196,12 @@ def test_sentences_and_tables_are_the_summary(binary: WhatIfReport) -> None:
     assert "Incomes & <others>" in seen
 
 
-def test_the_ranking_s_table_has_every_row(binary: WhatIfReport) -> None:
+def test_page_ranking_table_has_every_row(binary: WhatIfReport) -> None:
     table = binary.html().split("The ranking as a table")[1].split("</table>")[0]
     assert table.count("<tr>") == 1 + len(binary.summary["ranking"])
 
 
-def test_what_was_not_asked_for_is_not_there(multiclass: WhatIfReport) -> None:
+def test_page_without_options_has_no_such_parts(multiclass: WhatIfReport) -> None:
     text = multiclass.html()
     assert 'class="scenario' not in text
     assert 'id="groups"' not in text
@@ -192,20 +209,24 @@ def test_what_was_not_asked_for_is_not_there(multiclass: WhatIfReport) -> None:
     assert "Groups (CSV)" not in text
 
 
-def test_a_wide_table_stays_below_2_mb() -> None:
-    rng = np.random.default_rng(0)
-    X = pd.DataFrame(rng.normal(size=(200, 300)), columns=[f"column {j}" for j in range(300)])
-    model = as_predictor(lambda X: X["column 0"].to_numpy(), task="regression")
-    report = WhatIfReport(model, X, X["column 0"], what_if=[{"column 1": 0.2}])
-    text = report.html()
+def test_page_of_wide_table_stays_below_2_mb(wide: WhatIfReport) -> None:
+    text = wide.html()
     assert len(text.encode()) < 2_000_000
-    assert len(report.summary["features"]) == 24
-    assert len(report.summary["ranking"]) == 600
+    assert len(wide.summary["features"]) == 24
+    assert len(wide.summary["ranking"]) == 600
     assert "The first 200 of 600 rows" in text
     assert "24 of 300 features have a picture of their own" in text
 
 
-def test_pages_agree_but_for_the_time(people: pd.DataFrame) -> None:
+def test_page_of_wide_table_cuts_single_rows(wide: WhatIfReport) -> None:
+    (row,) = wide.summary["rows"]
+    assert len(row["explanations"][0]["values"]) == len(row["values"]) == 300
+    section = wide.html().split('id="rows"')[1].split("</section>")[0]
+    assert "The 20 largest of 300; all are in the CSV." in section
+    assert "The first 40 of 300 columns are shown; all are in the JSON." in section
+
+
+def test_page_is_reproducible_but_for_times(people: pd.DataFrame) -> None:
     def page() -> str:
         model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
         report = WhatIfReport(model, people[["age", "sex"]])
@@ -217,7 +238,7 @@ def test_pages_agree_but_for_the_time(people: pd.DataFrame) -> None:
     assert page() == page()
 
 
-def test_the_user_s_matplotlib_is_left_alone(people: pd.DataFrame) -> None:
+def test_html_leaves_rcparams_alone(people: pd.DataFrame) -> None:
     with mpl.rc_context({"font.size": 33.0, "savefig.dpi": 20, "axes.grid": True}):
         before = dict(mpl.rcParams)
         model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
@@ -226,7 +247,7 @@ def test_the_user_s_matplotlib_is_left_alone(people: pd.DataFrame) -> None:
     assert "33px" not in text
 
 
-def test_the_backend_is_left_alone(people: pd.DataFrame) -> None:
+def test_html_leaves_backend_alone(people: pd.DataFrame) -> None:
     kept = dict.__getitem__(mpl.rcParams, "backend")
     try:
         mpl.rcParams["backend"] = "svg"
@@ -236,7 +257,7 @@ def test_the_backend_is_left_alone(people: pd.DataFrame) -> None:
         dict.__setitem__(mpl.rcParams, "backend", kept)
 
 
-def test_markdown_signs_mean_themselves(evil: WhatIfReport) -> None:
+def test_markdown_escapes_signs(evil: WhatIfReport) -> None:
     piped = WhatIfReport(
         as_predictor(lambda X: X["a|b"].to_numpy(), task="regression", output_names=["x|y"]),
         pd.DataFrame({"a|b": np.linspace(0, 1, 60), "g": np.tile(["p|q", "r\ns", "*t*"], 20)}),
@@ -253,14 +274,14 @@ def test_markdown_signs_mean_themselves(evil: WhatIfReport) -> None:
     assert "<script" not in evil.markdown().replace("\\<", "")
 
 
-def test_markdown_has_the_same_sentences(binary: WhatIfReport) -> None:
+def test_markdown_has_sentences_of_summary(binary: WhatIfReport) -> None:
     plain = re.sub(r"\\([^\w\s])", r"\1", binary.markdown())
     for sentence in [*binary.summary["findings"], *binary.summary["caveats"]]:
         assert sentence in plain
     assert "\\_" not in binary.markdown()
 
 
-def test_a_notebook_shows_the_page_in_a_frame(regression: WhatIfReport) -> None:
+def test_repr_html_is_page_in_iframe(regression: WhatIfReport) -> None:
     shown = regression._repr_html_()
     assert shown.startswith("<iframe srcdoc=")
     frame = Page(shown)

@@ -21,6 +21,7 @@ from agnostix.report.reading import Reading
 from agnostix.report.row_findings import explanation_note, explanation_remarks, explanation_sentences
 from agnostix.report.words import Scale
 from tests.details import details
+from tests.messages import assert_states, refuses
 from tests.reference import gower
 from tests.report.conftest import pipeline
 
@@ -31,6 +32,14 @@ def rows(people: pd.DataFrame, income: pd.Series) -> WhatIfReport:
     model = pipeline(LogisticRegression(), ["age", "noise"], ["sex"])
     model.fit(people[["age", "noise", "sex"]], income)
     return WhatIfReport(model, people, income, rows=[7, 3], title="Rows", confidence_level=0.9)
+
+
+@pytest.fixture(scope="module")
+def shapley(binary: WhatIfReport) -> WhatIfReport:
+    """A row explained by Shapley values from 40 background rows."""
+    asked = binary._request
+    explainer = KernelShapExplainer(asked.model, background_size=40, random_state=0)
+    return WhatIfReport(asked.model, asked.X, asked.y, rows=[7], explainers=[explainer])
 
 
 class Halves(AttributionExplainer):
@@ -84,7 +93,7 @@ def _reading(
     return Reading(explanation, more.get("prediction", 0.7), more.get("share", True), 0.95, 1)
 
 
-def test_the_values_are_the_explainer_s(rows: WhatIfReport, people: pd.DataFrame) -> None:
+def test_rows_values_equal_explainer(rows: WhatIfReport, people: pd.DataFrame) -> None:
     own = people[["age", "noise", "sex"]]
     explainer = OcclusionExplainer(rows._request.model, random_state=0).fit(own)
     expected = explainer.explain(own.iloc[[7, 3]], outputs=1)
@@ -108,7 +117,7 @@ def test_the_values_are_the_explainer_s(rows: WhatIfReport, people: pd.DataFrame
         assert part["sum_of_values"] == pytest.approx(expected.values[i].sum(), rel=1e-5)
 
 
-def test_the_nearest_are_those_of_plain_loops(rows: WhatIfReport, people: pd.DataFrame) -> None:
+def test_nearest_equal_plain_loops(rows: WhatIfReport, people: pd.DataFrame) -> None:
     own = people[["age", "noise", "sex"]]
     told = list(zip(*(own[name].to_list() for name in own), strict=True))
     columns = [own[name].to_list() for name in own]
@@ -126,7 +135,7 @@ def test_the_nearest_are_those_of_plain_loops(rows: WhatIfReport, people: pd.Dat
             assert ("sex" in near["differs"]) == (people["sex"][j] != people["sex"][position])
 
 
-def test_the_answer_the_truth_and_whether_it_is_in_the_data(rows: WhatIfReport, income: pd.Series) -> None:
+def test_row_sentences_prediction_truth_and_membership(rows: WhatIfReport, income: pd.Series) -> None:
     row = rows.summary["rows"][0]
     assert (row["name"], row["position"], row["label"]) == ("Row 7", 7, None)
     assert re.fullmatch(
@@ -143,7 +152,7 @@ def test_the_answer_the_truth_and_whether_it_is_in_the_data(rows: WhatIfReport, 
     assert told[2].endswith(f"; the truth is >50K for {n} of 5.")
 
 
-def test_all_is_on_the_page_and_in_the_markdown(rows: WhatIfReport) -> None:
+def test_rows_on_page_and_in_markdown(rows: WhatIfReport) -> None:
     page, plain = rows.html(), re.sub(r"\\([^\w\s])", r"\1", rows.markdown())
     seen = re.sub(r"<[^>]+>", "", page.split('<section id="rows">')[1].split("</section>")[0])
     seen = " ".join(seen.replace("&gt;", ">").replace("&lt;", "<").replace("&#39;", "'").split())
@@ -166,7 +175,7 @@ def test_all_is_on_the_page_and_in_the_markdown(rows: WhatIfReport) -> None:
     assert {line.count("|") for line in tables} == {5, 8}
 
 
-def test_without_rows_there_is_nothing_of_it(regression: WhatIfReport) -> None:
+def test_report_without_rows_has_no_such_part(regression: WhatIfReport) -> None:
     assert regression.summary["rows"] == []
     assert 'id="rows"' not in regression.html()
     assert "Why this row?" not in regression.markdown()
@@ -174,14 +183,14 @@ def test_without_rows_there_is_nothing_of_it(regression: WhatIfReport) -> None:
     assert WhatIfReport(regression._request.model, regression._request.X, rows=[]).summary["rows"] == []
 
 
-def test_the_cost_is_told(rows: WhatIfReport) -> None:
+def test_cost_counts_model_rows(rows: WhatIfReport) -> None:
     n = rows.summary["rows"][0]["explanations"][0]["n_model_rows"]
     told = dict(rows.summary["identity"])["Cost"]
-    assert told == f"the model was asked about 400 rows, once, and about {n + 2} more to explain single rows"
+    assert_states(told, "400 rows", f"{n + 2} more", "single rows")
     assert f"Cost: {n} model rows for 2 rows together, with 100 background rows" in rows.markdown()
 
 
-def test_the_seed_is_the_report_s(people: pd.DataFrame) -> None:
+def test_rows_random_state_is_that_of_report(people: pd.DataFrame) -> None:
     model = as_predictor(lambda X: X["age"].to_numpy() * X["noise"].to_numpy(), task="regression")
 
     def told(**more: object) -> object:
@@ -192,10 +201,12 @@ def test_the_seed_is_the_report_s(people: pd.DataFrame) -> None:
     assert told(random_state=1) == told(explainers=[OcclusionExplainer(model, random_state=1)])
 
 
-def test_an_explainer_that_is_not_known_brings_its_own_part(people: pd.DataFrame) -> None:
+def test_rows_explainer_from_elsewhere(people: pd.DataFrame) -> None:
     model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
     halves = Halves(model)
-    report = WhatIfReport(model, people, rows=[5], explainers=[halves, OcclusionExplainer(model)])
+    report = WhatIfReport(
+        model, people[["age", "sex"]], rows=[5], explainers=[halves, OcclusionExplainer(model)]
+    )
     own, other = report.summary["rows"][0]["explanations"]
     assert not hasattr(halves, "columns_")
     assert (own["method"], own["quantity"], other["quantity"]) == ("Halves", "contribution", "effect")
@@ -211,7 +222,7 @@ def test_an_explainer_that_is_not_known_brings_its_own_part(people: pd.DataFrame
     assert '<span class="note">Halves</span>' in page
 
 
-def test_an_explainer_that_is_fitted_is_asked_as_it_is(people: pd.DataFrame) -> None:
+def test_rows_fitted_explainer_is_not_refitted(people: pd.DataFrame) -> None:
     model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
     explainer = OcclusionExplainer(model, background_size=7, random_state=3).fit(people[["age", "sex"]])
     report = WhatIfReport(model, people, rows=[5], explainers=explainer)
@@ -220,7 +231,7 @@ def test_an_explainer_that_is_fitted_is_asked_as_it_is(people: pd.DataFrame) -> 
     assert {value["feature"] for value in part["values"]} == {"age", "sex"}
 
 
-def test_other_units_are_said_to_be_others(binary: WhatIfReport) -> None:
+def test_row_sentences_name_other_units(binary: WhatIfReport) -> None:
     asked = binary._request
     report = WhatIfReport(asked.model, asked.X, rows=[0], explainers=[Halves(asked.model, factor=-40.0)])
     (part,) = report.summary["rows"][0]["explanations"]
@@ -232,13 +243,12 @@ def test_other_units_are_said_to_be_others(binary: WhatIfReport) -> None:
     assert "\u202f%" in report.summary["rows"][0]["sentence"]
 
 
-def test_shares_are_read_from_the_explanation(binary: WhatIfReport) -> None:
-    asked = binary._request
-    explainer = KernelShapExplainer(asked.model, background_size=40, random_state=0)
-    report = WhatIfReport(asked.model, asked.X, asked.y, rows=[7], explainers=[explainer])
-    (row,) = report.summary["rows"]
+def test_rows_shapley_values_equal_explanation(shapley: WhatIfReport) -> None:
+    asked = shapley._request
+    (row,) = shapley.summary["rows"]
     (part,) = row["explanations"]
     used = asked.X[list(asked.model.feature_names_in_)]
+    explainer = KernelShapExplainer(asked.model, background_size=40, random_state=0)
     exp = explainer.fit(used, asked.y).explain(used.iloc[[7]], outputs=1)
     told = {value["feature"]: value for value in part["values"]}
     for name, value, error in zip(
@@ -256,21 +266,21 @@ def test_shares_are_read_from_the_explanation(binary: WhatIfReport) -> None:
     assert "they cover the draw of the background rows, not another model." in part["note"]
     n = len(exp.feature_names)
     assert f"with 40 background rows and {2**n} coalitions of this row's features, by" in part["note"]
-    assert "Why row 7, by KernelShapExplainer" in report.html()
+    assert "Why row 7, by KernelShapExplainer" in shapley.html()
     more = explainer.n_model_rows_ + exp.n_model_rows + 1
-    assert f"and about {more} more to explain" in dict(report.summary["identity"])["Cost"]
+    assert_states(dict(shapley.summary["identity"])["Cost"], f"about {more} more")
 
 
-def test_what_a_fitted_explainer_cost_before_is_not_counted(binary: WhatIfReport) -> None:
+def test_cost_leaves_out_earlier_fit(binary: WhatIfReport) -> None:
     asked = binary._request
     used = asked.X[list(asked.model.feature_names_in_)]
     explainer = KernelShapExplainer(asked.model, background_size=40, random_state=0).fit(used)
     report = WhatIfReport(asked.model, asked.X, rows=[7], explainers=[explainer])
     more = explainer.explain(used.iloc[[7]]).n_model_rows + 1
-    assert f"and about {more} more to explain" in dict(report.summary["identity"])["Cost"]
+    assert_states(dict(report.summary["identity"])["Cost"], f"about {more} more")
 
 
-def test_log_odds_are_called_by_their_name(binary: WhatIfReport) -> None:
+def test_rows_log_odds_are_named(binary: WhatIfReport) -> None:
     asked = binary._request
     explainer = KernelShapExplainer(asked.model, link="logit", random_state=0)
     report = WhatIfReport(asked.model, asked.X, rows=[7], explainers=[explainer])
@@ -285,30 +295,21 @@ def test_log_odds_are_called_by_their_name(binary: WhatIfReport) -> None:
     assert "log-odds" in html.unescape(re.sub(r"<[^>]*>", " ", figure))
 
 
-def test_log_odds_that_equal_the_probability_are_still_log_odds() -> None:
+def test_explanation_sentences_log_odds_equal_to_probability() -> None:
     same = 0.6590460684074068
     more = {"base": logit(0.25), "output": same, "prediction": same, "units": "log-odds"}
     reading = _reading(
         [same - logit(0.25)], [0.0], quantity="contribution", completeness="outputs - base_values", **more
     )
     assert logit(same) == pytest.approx(same)
-    assert explanation_sentences(reading)[0] == (
-        "In log-odds the model's answer is 0.66, and the mean prediction of 50 background rows, "
-        "25.0\u202f%, is \u22121.10; +1.76 are to be explained."
-    )
+    sentence = explanation_sentences(reading)[0]
+    assert_states(sentence, "In log-odds", "0.66", "50 background rows", "25.0\u202f%", "\u22121.10", "+1.76")
 
 
 @pytest.mark.parametrize(
-    ("coalitions", "background", "enough", "told"),
-    [
-        (0.1, 0.1, np.inf, "they cover the choice of coalitions and the draw of the background rows, not"),
-        (0.1, 0.0, np.inf, "they cover the choice of coalitions, not another model. Cost"),
-        (0.0, 0.1, 1234.0, "model. With about 1\u202f200 background rows they would be half as wide. Cost"),
-    ],
+    ("coalitions", "background", "enough"), [(0.1, 0.1, np.inf), (0.1, 0.0, np.inf), (0.0, 0.1, 1234.0)]
 )
-def test_what_makes_the_error_of_shares(
-    coalitions: float, background: float, enough: float, told: str
-) -> None:
+def test_explanation_note_names_sources_of_error(coalitions: float, background: float, enough: float) -> None:
     extras = {
         "coalition_std_errors": np.full((1, 2, 1), coalitions),
         "background_std_errors": np.full((1, 2, 1), background),
@@ -324,19 +325,21 @@ def test_what_makes_the_error_of_shares(
             extras=extras,
         )
     )
-    assert told in note
-    assert "with 50 background rows and 64 coalitions of this row's features, by ByHand." in note
+    assert ("the choice of coalitions" in note) is (coalitions > 0)
+    assert ("the draw of the background rows" in note) is (background > 0)
+    assert ("about 1\u202f200 background rows they would be half as wide" in note) is (enough == 1234.0)
+    assert_states(note, "50 background rows", "64 coalitions", "by ByHand")
 
 
-def test_a_caption_speaks_of_intervals_only_where_there_are_any(binary: WhatIfReport) -> None:
-    asked = binary._request
-    for background, n in (("sample", 1), ("all", 0)):
-        explainer = KernelShapExplainer(asked.model, background=background, random_state=0)
-        page = WhatIfReport(asked.model, asked.X[:60], rows=[7], explainers=[explainer]).html()
-        assert page.count("A line through the end of a bar is its interval.") == n
+def test_caption_names_intervals_only_with_errors(shapley: WhatIfReport) -> None:
+    asked = shapley._request
+    explainer = KernelShapExplainer(asked.model, background="all", random_state=0)
+    exact = WhatIfReport(asked.model, asked.X[:60], rows=[7], explainers=[explainer])
+    for report, n in ((shapley, 1), (exact, 0)):
+        assert report.html().count("A line through the end of a bar is its interval.") == n
 
 
-def test_exact_shares_speak_of_the_background_as_it_is() -> None:
+def test_explanation_note_exact_values() -> None:
     note = explanation_note(
         _reading([0.4, 0.1], [0.0, 0.0], quantity="contribution", completeness="outputs - base_values")
     )
@@ -351,14 +354,14 @@ def test_exact_shares_speak_of_the_background_as_it_is() -> None:
     assert "The values are exact: nothing was drawn at random. Cost" in explanation_note(alone)
 
 
-def test_no_explainer_leaves_the_answer_and_the_nearest(people: pd.DataFrame) -> None:
+def test_rows_without_explainers_keep_nearest(people: pd.DataFrame) -> None:
     model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
     (row,) = WhatIfReport(model, people, rows=[5], explainers=[]).summary["rows"]
     assert row["explanations"] == []
     assert len(row["nearest"]["rows"]) == 5
 
 
-def test_what_is_claimed_is_what_can_be_read() -> None:
+def test_explanation_sentences_and_remarks_match_numbers() -> None:
     reading = _reading([0.3, -0.1, 0.08, 0.0001, 0.0], [0.05, 0.02, 0.05, 0.0001, 0.0])
     assert explanation_sentences(reading) == [
         "The mean prediction of 50 background rows is 20.0\u202f%; +50.0 points are to be explained.",
@@ -373,7 +376,7 @@ def test_what_is_claimed_is_what_can_be_read() -> None:
     ]
 
 
-def test_nothing_is_claimed_of_a_model_that_says_nothing() -> None:
+def test_explanation_sentences_without_effects() -> None:
     reading = _reading([0.0, 1e-17], [0.0, 1e-18], base=0.7)
     assert explanation_sentences(reading)[1:] == ["Nothing surely raises it.", "Nothing surely lowers it."]
     assert explanation_remarks(reading)[0].startswith("Hardly any effect, below")
@@ -383,26 +386,23 @@ def test_nothing_is_claimed_of_a_model_that_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ([0.3, 0.1], "Hidden one at a time, features show less than all at once, as where two say the same."),
-        (
-            [0.5, 0.1],
-            "Hidden one at a time, features show more than all at once, as where two count only together.",
-        ),
-        ([-0.3, 0.1], "Hidden one at a time, features need not show what all of them do at once."),
+        ([0.3, 0.1], ["+40.0 points", "+50.0 points", "less than all at once", "two say the same"]),
+        ([0.5, 0.1], ["+60.0 points", "+50.0 points", "more than all at once", "two count only together"]),
+        ([-0.3, 0.1], ["\u221220.0 points", "+50.0 points", "need not show"]),
     ],
 )
-def test_why_parts_do_not_add_up(values: list[float], why: str) -> None:
+def test_explanation_remarks_reason_for_gap(values: list[float], why: list[str]) -> None:
     (*_, told) = explanation_remarks(_reading(values, [0.01, 0.01]))
-    assert told.endswith(why)
+    assert_states(told, "do not add up", "one at a time", *why)
 
 
-def test_parts_that_add_up() -> None:
+def test_explanation_remarks_parts_add_up() -> None:
     assert explanation_remarks(_reading([0.4, 0.1], [0.01, 0.01])) == [
         "The parts add up to the +50.0 points to be explained."
     ]
 
 
-def test_an_error_that_is_not_known_claims_nothing() -> None:
+def test_explanation_sentences_infinite_error() -> None:
     reading = _reading([0.4, 0.1], [np.inf, 0.01])
     assert explanation_sentences(reading)[1] == (
         "What raises it most, with 95\u202f% intervals: b = 1 (+10.0 points, +8.0 to +12.0)."
@@ -410,7 +410,7 @@ def test_an_error_that_is_not_known_claims_nothing() -> None:
     assert explanation_remarks(reading)[0] == "Not told apart from 0: a; its interval contains it."
 
 
-def test_signs_and_digits_are_those_of_the_picture() -> None:
+def test_scale_writes_numbers_as_picture() -> None:
     reading = _reading([0.3, -0.1], [0.05, 0.02])
     drawn = reading.display.plot(factor=100.0)
     texts = [text.get_text() for text in drawn.ax_.texts]
@@ -420,7 +420,7 @@ def test_signs_and_digits_are_those_of_the_picture() -> None:
     drawn.figure_.clear()
 
 
-def test_scale_of_parts() -> None:
+def test_scale_of_parts_decimals() -> None:
     assert Scale.of_parts([0.312, -0.05], True).value(0.5) == "50.0\u202f%"
     assert Scale.of_parts([3120.0], False).value(1.5) == "2"
     assert Scale.of_parts([0.0, np.inf], False).value(1.5) == "1.50"
@@ -428,7 +428,7 @@ def test_scale_of_parts() -> None:
     assert Scale(True, 1).change_interval(-np.inf, 0.1) == "\u2013"
 
 
-def test_several_outputs_speak_of_the_report_s(multiclass: WhatIfReport) -> None:
+def test_rows_show_output_of_report(multiclass: WhatIfReport) -> None:
     asked = multiclass._request
     report = WhatIfReport(asked.model, asked.X, asked.y, output="old", rows=[2])
     (row,) = report.summary["rows"]
@@ -438,8 +438,9 @@ def test_several_outputs_speak_of_the_report_s(multiclass: WhatIfReport) -> None
     assert "predicted probability of old</text>" in report.html()
 
 
-def test_new_rows_with_labels(people: pd.DataFrame) -> None:
+def test_rows_new_table_with_labels(people: pd.DataFrame) -> None:
     model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    people = people[["age", "town"]]
     new = people.iloc[[4, 5]].assign(age=[35, 200], town=[people["town"][4], "elsewhere"])
     new.index = ["Ann", "<Bob>"]
     report = WhatIfReport(model, people, people["age"].round(), rows=new)
@@ -448,19 +449,19 @@ def test_new_rows_with_labels(people: pd.DataFrame) -> None:
     assert second["name"] == "New row 1, labelled <Bob>"
     assert second["prediction"] == 200.0
     assert second["nearest"]["sentences"][0] == (
-        "New row 1 is not in the data: no row there is equal to it in all 5 columns."
+        "New row 1 is not in the data: no row there is equal to it in all 2 columns."
     )
     assert "the truth runs from " in second["nearest"]["sentences"][2]
     assert "<Bob>" not in report.html()
     known = WhatIfReport(model, people, rows=people.iloc[[4]]).summary["rows"][0]
     assert known["nearest"]["sentences"][0] == (
-        "New row 0 is in the data: one row is equal to it in all 5 columns."
+        "New row 0 is in the data: one row is equal to it in all 2 columns."
     )
     assert known["nearest"]["rows"][0]["distance"] == 0.0
     assert known["nearest"]["rows"][0]["differs"] == []
 
 
-def test_labels_name_rows_and_their_neighbours(people: pd.DataFrame) -> None:
+def test_rows_labels_name_rows_and_nearest(people: pd.DataFrame) -> None:
     model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
     X = people.set_axis([f"p{j}" for j in range(len(people))], axis=0)
     (row,) = WhatIfReport(model, X, rows=["p9"]).summary["rows"]
@@ -468,7 +469,7 @@ def test_labels_name_rows_and_their_neighbours(people: pd.DataFrame) -> None:
     assert all(near["label"] == f"p{near['position']}" for near in row["nearest"]["rows"])
 
 
-def test_rows_of_weight_0_are_explained_and_are_nobody_s_neighbours(people: pd.DataFrame) -> None:
+def test_nearest_leave_out_rows_of_weight_0(people: pd.DataFrame) -> None:
     model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
     weight = np.where(np.arange(len(people)) < 200, 0.0, 1.0)
     (row,) = WhatIfReport(model, people, rows=[3], sample_weight=weight).summary["rows"]
@@ -477,9 +478,9 @@ def test_rows_of_weight_0_are_explained_and_are_nobody_s_neighbours(people: pd.D
     assert min(near["position"] for near in row["nearest"]["rows"]) >= 200
 
 
-def test_a_messy_table_is_json(people: pd.DataFrame) -> None:
+def test_rows_of_messy_table_are_json(people: pd.DataFrame) -> None:
     n = len(people)
-    X = people.assign(
+    X = people[["age"]].assign(
         holes=np.where(np.arange(n) % 5 == 0, np.nan, people["noise"]),
         day=pd.date_range("2020-01-01", periods=n),
         some=pd.array([None, 1] * (n // 2), dtype="Int64"),
@@ -496,60 +497,44 @@ def test_a_messy_table_is_json(people: pd.DataFrame) -> None:
     assert "NaN" not in report.html()
 
 
-def test_polars_and_pandas_say_the_same(people: pd.DataFrame) -> None:
+def test_rows_polars_equals_pandas(people: pd.DataFrame) -> None:
     model = as_predictor(lambda X: np.asarray(X["age"], dtype=float), task="regression")
     told = [WhatIfReport(model, X, rows=[2]).summary["rows"] for X in (people, pl.from_pandas(people))]
     assert told[0] == told[1]
 
 
-def test_a_wide_table_is_cut_on_the_page_and_whole_in_the_json() -> None:
-    rng = np.random.default_rng(0)
-    X = pd.DataFrame(rng.normal(size=(100, 60)), columns=[f"c{j}" for j in range(60)])
-    model = as_predictor(lambda X: X["c0"].to_numpy() + X["c59"].to_numpy(), task="regression")
-    report = WhatIfReport(model, X, rows=[1])
-    (row,) = report.summary["rows"]
-    assert len(row["explanations"][0]["values"]) == len(row["values"]) == 60
-    page = report.html().split('id="rows"')[1].split("</section>")[0]
-    assert "The 20 largest of 60; all are in the CSV." in page
-    assert "The first 40 of 60 columns are shown; all are in the JSON." in page
-
-
 @pytest.mark.parametrize(
-    ("more", "kind", "message"),
+    ("more", "kind", "facts"),
     [
-        ({"rows": [400]}, DataError, "There is no row 400: positions run from 0 to 399."),
-        ({"rows": ["x"]}, DataError, "There is no row 'x': positions run from 0 to 399."),
-        ({"rows": [1, 1]}, DataError, "The row 1 is asked for twice."),
+        ({"rows": [400]}, DataError, ["no row 400", "from 0 to 399"]),
+        ({"rows": ["x"]}, DataError, ["no row 'x'", "from 0 to 399"]),
+        ({"rows": [1, 1]}, DataError, ["row 1", "twice"]),
         (
             {"rows": range(21)},
             DataError,
-            "rows asks for 21 rows, and a page holds at most 20. Explain more by an explainer itself: "
-            "OcclusionExplainer(model).fit(X).explain(rows).",
+            ["rows", "21 rows", "at most 20", "OcclusionExplainer(model).fit(X).explain(rows)"],
         ),
         (
             {"rows": pd.DataFrame({"age": [1.0]})},
             DataError,
-            "rows must have the columns of X (age, echo, noise, sex, town), but it lacks echo, noise, sex, "
-            "town.",
+            ["rows", "columns of X (age, echo, noise, sex, town)", "lacks echo, noise, sex, town"],
         ),
         (
             {"explainers": [3]},
             TypeError,
-            "The 'explainers' parameter of WhatIfReport must be a list of explainers of single rows, such as "
-            "OcclusionExplainer(model), got 3 in it.",
+            ["'explainers'", "WhatIfReport", "list of explainers", "OcclusionExplainer(model)", "got 3"],
         ),
     ],
 )
-def test_bad_input_is_refused_before_the_model_runs(
-    people: pd.DataFrame, more: dict, kind: type, message: str
+def test_rows_and_explainers_are_checked_before_model_runs(
+    people: pd.DataFrame, more: dict, kind: type, facts: list[str]
 ) -> None:
     def never(X: pd.DataFrame) -> np.ndarray:
         raise AssertionError
 
-    with pytest.raises(kind) as caught:
+    with refuses(kind, *facts):
         _ = WhatIfReport(as_predictor(never, task="regression"), people, **more).summary
-    assert str(caught.value) == message
 
 
-def test_timings_tell_of_rows(rows: WhatIfReport) -> None:
+def test_timings_include_rows(rows: WhatIfReport) -> None:
     assert set(rows.timings) == {"model", "solving", "rows", "drawing"}

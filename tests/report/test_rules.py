@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from agnostix import MimicTree, WhatIfReport, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.report.rules import summarise_rules
+from tests.messages import refuses
 
 RNG = np.random.default_rng(3)
 X = pd.DataFrame({"age <b>": RNG.normal(40, 10, 300), "town": RNG.choice(["n", "s"], 300)})
@@ -44,7 +44,7 @@ def poor() -> WhatIfReport:
     return report_of(wild, max_leaf_nodes=3)
 
 
-def test_fidelity_comes_first_and_every_leaf_is_told(close: WhatIfReport) -> None:
+def test_rules_fidelity_leaves_and_cost(close: WhatIfReport) -> None:
     rules, mimic = close.summary["rules"], close._material.mimic
     assert mimic is not None
     found = mimic.fidelity_
@@ -62,7 +62,7 @@ def test_fidelity_comes_first_and_every_leaf_is_told(close: WhatIfReport) -> Non
     assert "rules" in close.timings
 
 
-def test_low_fidelity_is_a_warning_in_words(poor: WhatIfReport) -> None:
+def test_rules_warn_of_low_fidelity(poor: WhatIfReport) -> None:
     rules = poor.summary["rules"]
     assert rules["sentence"].endswith("It follows the model poorly.")
     assert rules["warnings"][0].startswith(
@@ -72,7 +72,7 @@ def test_low_fidelity_is_a_warning_in_words(poor: WhatIfReport) -> None:
     assert any("of the rules, for" in warning for warning in rules["warnings"])
 
 
-def test_the_page_escapes_names_and_draws_the_tree(close: WhatIfReport) -> None:
+def test_page_rules_escape_names_and_draw_tree(close: WhatIfReport) -> None:
     page = close.html()
     section = page[page.index('<section id="rules">') : page.index('<section id="trust">')]
     assert "Can the model be written as rules?" in section
@@ -83,13 +83,13 @@ def test_the_page_escapes_names_and_draws_the_tree(close: WhatIfReport) -> None:
     assert json.loads(close.json())["rules"]["leaves"]
 
 
-def test_markdown_has_the_tree_as_text(close: WhatIfReport) -> None:
+def test_markdown_rules_have_tree_as_text(close: WhatIfReport) -> None:
     written = close.markdown()
     assert "## Can the model be written as rules?" in written
     assert close.summary["rules"]["text"] in written
 
 
-def test_without_a_copy_nothing_is_said() -> None:
+def test_report_without_mimic_has_no_rules() -> None:
     assert summarise_rules(None) == {}
     model = as_predictor(follows, task="classification", output_names=["no", "yes"])
     report = WhatIfReport(model, X)
@@ -97,7 +97,7 @@ def test_without_a_copy_nothing_is_said() -> None:
     assert '<section id="rules">' not in report.html()
 
 
-def test_numbers_have_no_labels() -> None:
+def test_rules_regression_sentence() -> None:
     model = as_predictor(lambda X: X["age <b>"].to_numpy() ** 2, task="regression")
     report = WhatIfReport(model, X, mimic=MimicTree(model, max_leaf_nodes=4, random_state=0).fit(X))
     assert report.summary["rules"]["sentence"].startswith(
@@ -106,13 +106,12 @@ def test_numbers_have_no_labels() -> None:
     assert "off by (rmse)" in report.html()
 
 
-def test_anything_else_is_refused() -> None:
-    message = "The 'mimic' parameter of WhatIfReport must be a MimicTree, or None, got 3."
-    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+def test_mimic_refuses_other_object() -> None:
+    with refuses(TypeError, "'mimic'", "WhatIfReport", "MimicTree", "None", "got 3"):
         _ = WhatIfReport(lambda X: np.zeros(len(X)), X, mimic=3).summary
 
 
-def test_a_row_is_told_by_its_rule() -> None:
+def test_mimic_as_explainer_gives_rule_of_row() -> None:
     model = as_predictor(follows, task="classification", output_names=["no", "yes"])
     mimic = MimicTree(model, max_leaf_nodes=4, random_state=0)
     (row,) = WhatIfReport(model, X, rows=[3], explainers=[mimic]).summary["rows"]
@@ -127,11 +126,10 @@ def test_a_row_is_told_by_its_rule() -> None:
     assert "its mean answer to all rows" in told
 
 
-def test_weights_that_a_tree_does_not_take_are_told_or_refused() -> None:
+def test_mimic_sample_weight_is_noted_or_refused() -> None:
     model = as_predictor(follows, task="classification", output_names=["no", "yes"])
     mimic, weights = MimicTree(model, max_leaf_nodes=4, random_state=0), np.full(300, 2.0)
     report = WhatIfReport(model, X, sample_weight=weights, mimic=mimic)
     assert report.summary["rules"]["note"].endswith("Here all rows count alike, whatever their weights.")
-    message = "MimicTree takes no sample_weight. Leave the weights out, or hand it over fitted."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, "MimicTree", "sample_weight", "Leave the weights out", "fitted"):
         _ = WhatIfReport(model, X, sample_weight=weights, rows=[3], explainers=[mimic]).summary

@@ -16,6 +16,7 @@ import pytest
 from agnostix import WhatIfReport, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.report import what_if_report
+from tests.messages import refuses
 
 
 def _age(**more: object) -> object:
@@ -33,9 +34,9 @@ class Counting:
         return X["age"].to_numpy()
 
 
-def test_lazy_and_computed_once(people: pd.DataFrame) -> None:
+def test_summary_is_computed_lazily_and_once(people: pd.DataFrame) -> None:
     model = Counting()
-    report = WhatIfReport(as_predictor(model, task="regression"), people)
+    report = WhatIfReport(as_predictor(model, task="regression"), people[["age"]])
     assert model.calls == 0
     first = report.summary
     report.html()
@@ -46,19 +47,19 @@ def test_lazy_and_computed_once(people: pd.DataFrame) -> None:
     assert report.html() == report.html()
 
 
-def test_json_and_markdown_draw_nothing(people: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_and_markdown_do_not_draw(people: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn(material: object) -> dict:
         raise AssertionError
 
     monkeypatch.setattr(what_if_report, "draw_figures", drawn)
-    report = WhatIfReport(_age(), people)
+    report = WhatIfReport(_age(), people[["age"]])
     report.json()
     report.markdown()
     with pytest.raises(AssertionError):
         report.html()
 
 
-def test_timings(people: pd.DataFrame) -> None:
+def test_timings_parts(people: pd.DataFrame) -> None:
     def slow(X: pd.DataFrame) -> np.ndarray:
         time.sleep(0.05)
         return X["age"].to_numpy()
@@ -74,7 +75,7 @@ def test_timings(people: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("ending", [".html", ".htm", ".HTML", ".json", ".md"])
-def test_the_ending_says_what_is_written(regression: WhatIfReport, tmp_path: Path, ending: str) -> None:
+def test_save_format_by_suffix(regression: WhatIfReport, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"report{ending}"
     assert regression.save(path) == path
     made = {
@@ -87,26 +88,25 @@ def test_the_ending_says_what_is_written(regression: WhatIfReport, tmp_path: Pat
     assert os.listdir(tmp_path) == [path.name]
 
 
-def test_a_path_as_text(regression: WhatIfReport, tmp_path: Path) -> None:
+def test_save_accepts_str_path(regression: WhatIfReport, tmp_path: Path) -> None:
     assert regression.save(str(tmp_path / "a.md")) == tmp_path / "a.md"
 
 
 @pytest.mark.parametrize("name", ["report.pdf", "report", "html"])
-def test_another_ending(name: str, tmp_path: Path) -> None:
+def test_save_refuses_other_suffix(name: str, tmp_path: Path) -> None:
     report = WhatIfReport(Counting(), None)
-    with pytest.raises(ValueError) as caught:
+    with refuses(ValueError, ".html, .json or .md", repr(str(tmp_path / name))):
         report.save(tmp_path / name)
-    assert str(caught.value) == f"The path must end in .html, .json or .md, got {str(tmp_path / name)!r}."
 
 
-def test_no_such_folder_is_said_before_anything_is_computed(tmp_path: Path) -> None:
+def test_save_refuses_missing_folder_before_computing(tmp_path: Path) -> None:
     report = WhatIfReport(Counting(), None)
-    with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere.* to write 'a\.html' in"):
+    with refuses(FileNotFoundError, f"no folder {str(tmp_path / 'nowhere')!r}", "'a.html'"):
         report.save(tmp_path / "nowhere" / "a.html")
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077])
-def test_permissions_are_the_user_s(regression: WhatIfReport, tmp_path: Path, mask: int) -> None:
+def test_save_permissions_follow_umask(regression: WhatIfReport, tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
         path = regression.save(tmp_path / "a.json")
@@ -117,7 +117,7 @@ def test_permissions_are_the_user_s(regression: WhatIfReport, tmp_path: Path, ma
 
 
 @pytest.mark.parametrize("broken", ["chmod", "replace"])
-def test_what_was_there_stays_when_writing_fails(
+def test_save_keeps_old_file_when_writing_fails(
     regression: WhatIfReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     path = tmp_path / "a.html"
@@ -127,13 +127,13 @@ def test_what_was_there_stays_when_writing_fails(
         raise OSError("disk full")
 
     monkeypatch.setattr(os, broken, fail)
-    with pytest.raises(OSError, match="disk full"):
+    with refuses(OSError, "disk full"):
         regression.save(path)
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["a.html"]
 
 
-def test_what_was_there_stays_when_the_text_cannot_be_written(tmp_path: Path) -> None:
+def test_save_keeps_old_file_when_text_cannot_be_encoded(tmp_path: Path) -> None:
     path = tmp_path / "a.html"
     path.write_text("before")
     with pytest.raises(UnicodeEncodeError):
@@ -142,21 +142,19 @@ def test_what_was_there_stays_when_the_text_cannot_be_written(tmp_path: Path) ->
     assert os.listdir(tmp_path) == ["a.html"]
 
 
-def test_a_failing_model_leaves_the_old_page(people: pd.DataFrame, tmp_path: Path) -> None:
+def test_save_keeps_old_file_when_model_fails(people: pd.DataFrame, tmp_path: Path) -> None:
     def broken(X: pd.DataFrame) -> np.ndarray:
         raise RuntimeError("no such device")
 
     path = tmp_path / "a.html"
     path.write_text("before")
-    with pytest.raises(Exception, match="no such device"):
+    with refuses(RuntimeError, "no such device"):
         WhatIfReport(as_predictor(broken, task="regression"), people).save(path)
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["a.html"]
 
 
-def test_open_shows_the_page(
-    regression: WhatIfReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_open_shows_page(regression: WhatIfReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shown: list[str] = []
     monkeypatch.setattr(what_if_report.webbrowser, "open", shown.append)
     monkeypatch.setattr(what_if_report.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
@@ -165,7 +163,7 @@ def test_open_shows_the_page(
     assert path.read_text("utf-8") == regression.html()
 
 
-def test_numpy_polars_and_pandas_say_the_same() -> None:
+def test_summary_numpy_polars_and_pandas_agree() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(200, 2))
     names = ["x0", "x1"]
@@ -178,9 +176,9 @@ def test_numpy_polars_and_pandas_say_the_same() -> None:
     assert told[0] == told[1] == told[2]
 
 
-def test_a_messy_table(people: pd.DataFrame) -> None:
+def test_summary_of_messy_table(people: pd.DataFrame) -> None:
     n = len(people)
-    X = people.assign(
+    X = people[["age"]].assign(
         holes=np.where(np.arange(n) % 5 == 0, np.nan, people["noise"]),
         some=np.where(np.arange(n) % 4 == 0, None, people["town"]),
         day=pd.date_range("2020-01-01", periods=n),
@@ -199,7 +197,7 @@ def test_a_messy_table(people: pd.DataFrame) -> None:
     assert report.summary["scenarios"][0]["n_rows"] == n - n // 5
 
 
-def test_sixty_levels(people: pd.DataFrame) -> None:
+def test_summary_of_sixty_levels(people: pd.DataFrame) -> None:
     levels = [f"v{j:02}" for j in range(60)]
     X = people[["age"]].assign(many=np.resize(levels, len(people)))
     report = WhatIfReport(_age(), X)
@@ -209,7 +207,7 @@ def test_sixty_levels(people: pd.DataFrame) -> None:
     assert "v59" in report.html()
 
 
-def test_base_weights(people: pd.DataFrame) -> None:
+def test_sample_weight_enters_baseline_and_identity(people: pd.DataFrame) -> None:
     weights = np.where(people["sex"] == "Female", 3.0, 1.0)
     report = WhatIfReport(_age(), people, sample_weight=weights)
     mean = np.average(people["age"], weights=weights)
@@ -218,35 +216,35 @@ def test_base_weights(people: pd.DataFrame) -> None:
     assert dict(report.summary["identity"])["Weights"] == f"{ess:.0f} effective rows"
 
 
-def test_one_scenario_without_a_list(people: pd.DataFrame) -> None:
+def test_what_if_accepts_single_scenario(people: pd.DataFrame) -> None:
     assert len(WhatIfReport(_age(), people, what_if={"age": 41}).summary["scenarios"]) == 1
 
 
-def test_groups(binary: WhatIfReport) -> None:
+def test_by_gives_groups(binary: WhatIfReport) -> None:
     assert {row["group"] for row in binary.summary["groups"]} == {"Female", "Male"}
     assert set(binary._material.curves.frame["group"]) == {"Female", "Male"}
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("more", "facts"),
     [
-        ({"what_if": [{"height": 3}]}, "There is no column 'height'"),
-        ({"what_if": [{"sex": {"Other": 0.5}}]}, "Other"),
-        ({"what_if": [{"sex": {"Female": 0.5, "Male": 0.6}}]}, "sum"),
-        ({"by": "height"}, "There is no column 'height'"),
+        ({"what_if": [{"height": 3}]}, ["no column 'height'", "age, echo, noise, sex, town"]),
+        ({"what_if": [{"sex": {"Other": 0.5}}]}, ["'sex'", "no level 'Other'", "'Female', 'Male'"]),
+        ({"what_if": [{"sex": {"Female": 0.5, "Male": 0.6}}]}, ["'sex'", "sum to 1.1", "Female", "Male"]),
+        ({"by": "height"}, ["no column 'height'", "age, echo, noise, sex, town"]),
     ],
 )
-def test_a_wrong_question_is_an_error(people: pd.DataFrame, more: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_what_if_and_by_refuse_unknown(people: pd.DataFrame, more: dict, facts: list[str]) -> None:
+    with refuses(ValueError, *facts):
         _ = WhatIfReport(_age(), people, **more).summary
 
 
-def test_nothing_that_can_be_moved() -> None:
+def test_report_refuses_constant_table() -> None:
     X = pd.DataFrame({"age": np.ones(20)})
-    with pytest.raises(DataError, match=r"No column of X can be moved \(age: it is constant"):
+    with refuses(DataError, "No column of X", "age", "constant"):
         _ = WhatIfReport(_age(), X).summary
 
 
-def test_a_title(people: pd.DataFrame) -> None:
+def test_title_default_and_own(people: pd.DataFrame) -> None:
     assert WhatIfReport(_age(), people, title="Ours").summary["title"] == "Ours"
     assert WhatIfReport(_age(), people).summary["title"].startswith("What if the population were different?")

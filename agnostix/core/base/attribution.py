@@ -16,12 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.base.explainer import BaseExplainer
 from agnostix.core.base.outputs import OutputSelection
 from agnostix.core.base.rows import read_rows_like, read_rows_or_images, take_examples
-from agnostix.core.evaluate import Reduce, TableRows, evaluate
+from agnostix.core.evaluate import Reduce, evaluate
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import column_names
 from agnostix.core.masking import Players
 from agnostix.core.models import Predictor
 from agnostix.core.progress import ProgressBar
+from agnostix.core.row_sources import TableRows
 from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import validate_data
 from agnostix.core.typing import Floats

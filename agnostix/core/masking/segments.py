@@ -101,7 +101,7 @@ class SegmentMasker:
     >>> exp = explainer.fit(pictures).explain(pictures)
     >>> exp.feature_names, bool(np.abs(exp.values[:, 1:]).max() < 1e-12)
     (('segment 0', 'segment 1', 'segment 2', 'segment 3'), True)
-    >>> exp.extras["segments"][0]
+    >>> exp.extras["segments"].array[0]
     array([[0, 0, 1, 1],
            [0, 0, 1, 1],
            [2, 2, 3, 3],
