@@ -47,22 +47,17 @@ def test_fit_refuses_parameter_of_wrong_kind(name, value, allowed):
 @pytest.mark.parametrize(
     ("name", "words", "more"),
     [
-        ("discretizer", {"auto", "quartile", "decile", "entropy"}, " or None"),
-        ("sampling", {"kernel", "local", "tilted"}, ""),
-        ("surrogate", {"ridge", "klasso", "tree"}, " or an object implementing 'fit' and 'predict'"),
-        ("feature_selection", {"auto", "forward_selection", "highest_weights", "lasso_path"}, ""),
-        ("values", {"coef_x", "coef"}, ""),
+        ("discretizer", {"auto", "quartile", "decile", "entropy"}, ["None"]),
+        ("sampling", {"kernel", "local", "tilted"}, []),
+        ("surrogate", {"ridge", "klasso", "tree"}, ["'fit' and 'predict'"]),
+        ("feature_selection", {"auto", "forward_selection", "highest_weights", "lasso_path"}, []),
+        ("values", {"coef_x", "coef"}, []),
     ],
 )
 def test_fit_refuses_unknown_option(name, words, more):
-    with pytest.raises(ValueError) as error:
+    with refuses(ValueError, f"'{name}' parameter of LimeExplainer", *more, "Got 'other'") as error:
         fit(**{name: "other"})
-    told = re.fullmatch(
-        rf"The '{name}' parameter of LimeExplainer must be a str among {{(.*)}}{more}\. Got 'other' "
-        r"instead\.",
-        str(error.value),
-    )
-    assert {word.strip("'") for word in told[1].split(", ")} == words
+    assert set(re.findall(r"'(\w+)'", re.search(r"\{(.*)\}", str(error.value))[1])) == words
 
 
 @pytest.mark.parametrize("how", ["quartile", "decile", "entropy"])
