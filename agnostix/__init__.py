@@ -1,22 +1,24 @@
 """Model-agnostic explanations in scikit-learn's style."""
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from agnostix.core.explanation import Explanation, Scenario, WhatIfCurves
-from agnostix.core.models import as_predictor
-from agnostix.exceptions import InfeasibleTargetError
-from agnostix.explainers import (
-    EntropicProjection,
-    KernelShapExplainer,
-    LimeExplainer,
-    MimicTree,
-    OcclusionExplainer,
-    lime_exact,
-    submodular_pick,
-)
-from agnostix.report import WhatIfReport
+if TYPE_CHECKING:
+    from agnostix.core.explanation import Explanation, Scenario, WhatIfCurves
+    from agnostix.core.models import as_predictor
+    from agnostix.exceptions import InfeasibleTargetError
+    from agnostix.explainers import (
+        EntropicProjection,
+        KernelShapExplainer,
+        LimeExplainer,
+        MimicTree,
+        OcclusionExplainer,
+        lime_exact,
+        submodular_pick,
+    )
+    from agnostix.report import WhatIfReport
 
-__version__ = version("agnostix")
+    __version__: str
 
 __all__ = [
     "EntropicProjection",
@@ -33,3 +35,42 @@ __all__ = [
     "lime_exact",
     "submodular_pick",
 ]
+
+_MODULES = {
+    "EntropicProjection": "explainers",
+    "Explanation": "core.explanation",
+    "InfeasibleTargetError": "exceptions",
+    "KernelShapExplainer": "explainers",
+    "LimeExplainer": "explainers",
+    "MimicTree": "explainers",
+    "OcclusionExplainer": "explainers",
+    "Scenario": "core.explanation",
+    "WhatIfCurves": "core.explanation",
+    "WhatIfReport": "report",
+    "as_predictor": "core.models",
+    "lime_exact": "explainers",
+    "submodular_pick": "explainers",
+}
+_SUBPACKAGES = ("maskers", "plotting", "report", "testing")
+
+
+if not TYPE_CHECKING:  # with a module's __getattr__, a type checker would accept any name
+
+    def __getattr__(name: str) -> Any:
+        # Names are imported at first use: `agnostix --help` needs neither pandas nor scikit-learn.
+        if name in _MODULES:
+            value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        elif name in _SUBPACKAGES:
+            value = import_module(f"{__name__}.{name}")
+        elif name == "__version__":
+            from importlib.metadata import version
+
+            value = version(__name__)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_SUBPACKAGES, "__version__"})

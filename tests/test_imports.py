@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -20,10 +21,47 @@ def _loaded_by(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["import agnostix", "import agnostix.cli", "import agnostix.cli.run, agnostix.cli.demo"]
+    "statement", ["from agnostix import *", "import agnostix.cli.run, agnostix.cli.demo"]
 )
 def test_import_loads_no_heavy_package(statement: str) -> None:
     assert sorted(_loaded_by(statement) & set(HEAVY)) == []
+
+
+NOT_YET = {"numpy", "pandas", "sklearn", "scipy", "matplotlib", "narwhals", "joblib"}
+
+COMMAND = """
+import sys
+from agnostix.cli import main
+sys.stdout = sys.stderr = open({null!r}, "w")
+status = main({argv})
+sys.stdout = sys.__stdout__
+assert status == {status}, status
+"""
+
+
+@pytest.mark.parametrize(
+    ("argv", "status"),
+    [
+        (["--version"], 0),
+        (["--help"], 0),
+        (["report", "--help"], 0),
+        (["report"], 2),
+        (["report", "model.skops", "data.csv", "--what"], 2),
+        (["report", "model.skops", "data.csv", "--what-if", "age"], 2),
+        (["report", "model.skops", "data.csv", "--output", "report.txt"], 2),
+        (["report", "there_is_no_such.skops", "data.csv"], 2),
+        (["demo", "--output", "report.txt"], 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_command_without_work_loads_no_library(argv: list[str], status: int) -> None:
+    command = COMMAND.format(null=os.devnull, argv=argv, status=status)
+    assert sorted(_loaded_by(f"exec({command!r})") & NOT_YET) == []
+
+
+def test_import_agnostix_loads_no_library() -> None:
+    assert sorted(_loaded_by("import agnostix") & NOT_YET) == []
+    assert {"numpy", "pandas", "sklearn"} <= _loaded_by("import agnostix; agnostix.LimeExplainer")
 
 
 def test_heavy_import_is_detected() -> None:

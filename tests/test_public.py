@@ -10,11 +10,13 @@ from types import ModuleType
 import pytest
 
 import agnostix
+import agnostix.maskers
 import agnostix.plotting
 import agnostix.report
 import agnostix.testing
+from tests.messages import refuses
 
-HOUSES = [agnostix, agnostix.plotting, agnostix.report, agnostix.testing]
+HOUSES = [agnostix, agnostix.maskers, agnostix.plotting, agnostix.report, agnostix.testing]
 NAMED = [(house, name) for house in HOUSES for name in house.__all__]
 MADE_BY_USERS = [(house, name) for house, name in NAMED if not name.endswith("Error")]
 
@@ -32,7 +34,7 @@ def test_all_is_complete(house: ModuleType) -> None:
     """Classes and functions of the package that stand in its namespace are public."""
     own = [
         name
-        for name, value in vars(house).items()
+        for name, value in ((name, getattr(house, name)) for name in dir(house))
         if not name.startswith("_")
         and (inspect.isclass(value) or inspect.isfunction(value))
         and value.__module__.startswith("agnostix")
@@ -79,6 +81,21 @@ def test_parameters_are_in_docstring(house: ModuleType, name: str) -> None:
             if parameter.name in ("self", "cls"):
                 continue
             assert parameter.name in doc, f"{callable_.__qualname__}: {parameter.name}"
+
+
+def test_names_are_imported_at_first_use() -> None:
+    from agnostix.explainers import LimeExplainer
+
+    assert agnostix.LimeExplainer is LimeExplainer
+    assert agnostix.plotting.BarDisplay is importlib.import_module("agnostix.plotting").BarDisplay
+    assert {"LimeExplainer", "plotting", "__version__"} <= set(dir(agnostix))
+
+
+def test_unknown_name_is_refused() -> None:
+    with refuses(AttributeError, "'agnostix'", "no attribute 'LimeExplanier'"):
+        _ = agnostix.LimeExplanier
+    with refuses(ImportError, "'LimeExplanier'", "'agnostix'"):
+        from agnostix import LimeExplanier  # noqa: F401
 
 
 def test_version_matches_package() -> None:

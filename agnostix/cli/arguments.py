@@ -15,6 +15,9 @@ _ROW = """\
 a row to explain by itself: its position, counted from 0, or its label where a parquet table has labels that
 are texts. Once per row."""
 
+_POSITIVE = """\
+for a classifier: the class whose probability the report is about (default: the last of two classes, or
+the one with the largest mean probability of more)"""
 _EXPLAIN = """\
 what explains the rows: "occlusion" hides each feature in turn; "shapley" shares the prediction out
 among them and asks the model more often; "lime" fits a simpler model near each row, and says how far
@@ -75,6 +78,7 @@ def _add_report(commands: argparse._SubParsersAction[_Parser]) -> None:
     report.add_argument(
         "--target", metavar="COLUMN", help="the outcome that was observed, for the model's quality"
     )
+    report.add_argument("--positive", metavar="CLASS", help=_POSITIVE)
     report.add_argument("--what-if", action="append", default=[], metavar="SCENARIO", help=_WHAT_IF)
     _add_row(report)
     report.add_argument("--by", metavar="COLUMN", help="a column whose groups get a curve each")

@@ -6,19 +6,15 @@ import argparse
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-from sklearn.compose import make_column_transformer
-from sklearn.datasets import load_diabetes
-from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from typing import TYPE_CHECKING, Any
 
 from agnostix.cli.arguments import parse_arguments
 from agnostix.cli.loading import untrusted_types
 from agnostix.cli.run import check_output, run_report
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
 
 TARGET = "progression"
 ROW = "0"
@@ -56,7 +52,10 @@ def run_demo(arguments: argparse.Namespace) -> Any:
     OSError
         If the report cannot be written.
     """
-    check_output(arguments.output)  # before the model is trained
+    check_output(arguments.output)  # before scikit-learn is imported and the model is trained
+
+    from sklearn.model_selection import train_test_split
+
     X, y = diabetes()
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
     with tempfile.TemporaryDirectory(prefix="agnostix-demo-") as folder:
@@ -86,6 +85,9 @@ def diabetes() -> tuple[pd.DataFrame, pd.Series]:
     y : Series of shape (442,)
         Progression of the disease after one year, 25 to 346.
     """
+    import pandas as pd
+    from sklearn.datasets import load_diabetes
+
     frame = load_diabetes(scaled=False, as_frame=True).frame
     X = frame.drop(columns="target").rename(columns=_NAMES)
     # Neither scikit-learn nor the article by Efron et al. (2004) says which code is which sex.
@@ -103,6 +105,11 @@ def pipeline() -> Pipeline:
     Pipeline
         Not fitted.
     """
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
     labels = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     return make_pipeline(
         make_column_transformer((labels, ["sex", "bmi_band"]), remainder="passthrough"),

@@ -7,24 +7,17 @@ import shlex
 from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from agnostix.cli.csv_lines import check_header, check_lines
-from agnostix.core.models import is_fitted
+from agnostix.cli.errors import MissingExtraError, ModelFileError
 from agnostix.exceptions import DataError
+
+if TYPE_CHECKING:  # pandas takes half a second: what can be refused without it is refused before
+    import pandas as pd
 
 _PICKLES = (".pkl", ".pickle", ".joblib")
 _TABLES = (".csv", ".parquet")
-
-
-class MissingExtraError(ImportError):
-    """A library that reads this kind of file is not installed."""
-
-
-class ModelFileError(ValueError):
-    """A file does not hold a model that can be used, or not one that was trusted."""
 
 
 def load_model(path: Path, *, trust_pickle: bool = False, trust_types: Collection[str] = ()) -> Any:
@@ -131,6 +124,8 @@ def load_table(path: Path) -> pd.DataFrame:
 
 
 def _load_csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     try:
         check_header(path)
         table = pd.read_csv(path, low_memory=False)
@@ -147,6 +142,8 @@ def _load_csv(path: Path) -> pd.DataFrame:
 
 def _load_parquet(path: Path) -> pd.DataFrame:
     _need("pyarrow", path)
+    import pandas as pd
+
     try:
         return pd.read_parquet(path)
     except (ValueError, OSError) as error:  # pyarrow's own errors are kinds of these
@@ -199,6 +196,8 @@ def _read(load: Callable[[], Any], path: Path, way_out: str) -> Any:
 
 
 def _checked(model: Any, path: Path) -> Any:
+    from agnostix.core.models import is_fitted
+
     kind = type(model).__name__
     if not callable(getattr(model, "predict", None)):
         raise ModelFileError(

@@ -8,27 +8,19 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from typing import TYPE_CHECKING, Any
 
 from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
-from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.explainers import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
-from agnostix.population import ChosenRows
-from agnostix.population.chosen_rows import row_labels
-from agnostix.population.column import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from agnostix.core.typing import Floats
+    from agnostix.explainers import MimicTree
 
 _FORMATS = (".html", ".json", ".md")
-_EXPLAINERS: dict[str, Any] = {
-    "occlusion": OcclusionExplainer,
-    "shapley": KernelShapExplainer,
-    "lime": LimeExplainer,
-}
 
 
 @dataclass(frozen=True)
@@ -74,6 +66,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
     check_output(arguments.output)  # before the model runs, which may take long
     scenarios = [parse_constraints(text) for text in arguments.what_if]
     model = load_model(arguments.model, trust_pickle=arguments.trust_pickle, trust_types=arguments.trust_type)
+    check_positive(arguments.positive, model)
     inputs = split_table(load_table(arguments.data), model, arguments)
     check_scenarios(scenarios, inputs.X, arguments.data)
     rows = find_rows(arguments.row, inputs.X)
@@ -86,10 +79,11 @@ def run_report(arguments: argparse.Namespace) -> Any:
         inputs.y,
         what_if=scenarios,
         by=arguments.by,
+        output=arguments.positive,
         sample_weight=inputs.sample_weight,
         title=arguments.title,
         rows=rows,
-        explainers=[_EXPLAINERS[arguments.explain](model, random_state=0)],
+        explainers=[make_explainer(arguments.explain, model)],
         mimic=mimic_of(model, arguments.mimic),
     )
     report.save(arguments.output)
@@ -103,6 +97,18 @@ def run_report(arguments: argparse.Namespace) -> Any:
         for row in report.summary["rows"]:
             print(row["sentence"], *(_told(part) for part in row["explanations"]))
     return report
+
+
+def make_explainer(name: str, model: Any) -> Any:
+    """The explainer of single rows, as named on the command line."""
+    from agnostix.explainers import KernelShapExplainer, LimeExplainer, OcclusionExplainer
+
+    explainers: dict[str, Any] = {
+        "occlusion": OcclusionExplainer,
+        "shapley": KernelShapExplainer,
+        "lime": LimeExplainer,
+    }
+    return explainers[name](model, random_state=0)
 
 
 def mimic_of(model: Any, max_leaf_nodes: int | None) -> MimicTree | None:
@@ -121,6 +127,8 @@ def mimic_of(model: Any, max_leaf_nodes: int | None) -> MimicTree | None:
     """
     if max_leaf_nodes is None:
         return None
+    from agnostix.explainers import MimicTree
+
     return MimicTree(model, max_leaf_nodes=max_leaf_nodes, random_state=0)
 
 
@@ -156,6 +164,19 @@ def check_output(path: Path) -> None:
         raise type(error)(
             f"--output {path}: nothing can be written to the folder {path.parent} ({error.strerror})."
         ) from None
+
+
+def check_positive(positive: str | None, model: Any) -> None:
+    """Raise DataError unless it is a class of the model, or None."""
+    if positive is None:
+        return
+    from agnostix.core.models import as_predictor
+
+    classes = [str(label) for label in as_predictor(model).classes or ()]
+    if not classes:
+        raise DataError(f"--positive {positive!r}: the model predicts numbers, not classes. Leave it out.")
+    if positive not in classes:
+        raise DataError(f"--positive {positive!r} is not a class of the model. It has: {', '.join(classes)}.")
 
 
 def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) -> Inputs:
@@ -217,6 +238,8 @@ def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -
     ValueError
         If a column or a level is not there; the message lists what is.
     """
+    from agnostix.population.column import Column
+
     for name, wanted in (item for scenario in scenarios for item in scenario.items()):
         if name not in X.columns:
             raise DataError(f"--what-if: there is no column {name!r} in {path}. {_has(X)}")
@@ -249,6 +272,9 @@ def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:
     DataError
         If there is no such row, or it is asked for twice.
     """
+    from agnostix.population import ChosenRows
+    from agnostix.population.chosen_rows import row_labels
+
     labels = row_labels(X)
     known = set() if labels is None else set(labels)
     asked = [text if text in known or not re.fullmatch(r"[+-]?\d+", text) else int(text) for text in texts]
@@ -286,6 +312,9 @@ def _check_width(X: pd.DataFrame, model: Any, path: Path) -> None:
 
 
 def _weights(column: pd.Series, arguments: argparse.Namespace) -> Floats:
+    import numpy as np
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
     if not is_numeric_dtype(column) or is_bool_dtype(column):
         raise DataError(
             f"--weight {arguments.weight!r} is not numeric; {arguments.data} has {column.iloc[0]!r} "

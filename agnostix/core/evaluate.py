@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -84,13 +84,19 @@ def evaluate(
     DataError
         If there are no rows.
     """
-    if hasattr(source, "shape"):
+    is_chunks = isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping)
+    if hasattr(source, "shape") or not (is_chunks or isinstance(source, RowSource)):
         raise TypeError(
             f"source must be a RowSource or an iterable of tables, got {type(source).__name__}. "
             "Pass TableRows(table)."
         )
     if not isinstance(source, RowSource):
         return _evaluate_chunks(predictor, source, reduce, n_outputs, n_jobs, verbose)
+    if isinstance(source, MaskedRowSource) and not isinstance(reduce, Reducer):
+        raise TypeError(
+            f"reduce must be a Reducer for rows under masks, got {type(reduce).__name__}. Its reduce_block "
+            "averages over the background rows."
+        )
     n_workers = effective_n_jobs(n_jobs)
     if source.n_items == 0:
         raise DataError("There are no rows to evaluate.")

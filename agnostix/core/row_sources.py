@@ -228,6 +228,8 @@ class MaskedRowSource(RowSource):
         return self.rows.size * self.masks.shape[0]
 
     def plan(self, predictor: Predictor, n_outputs: int, n_workers: int, n_kept: int) -> MaskedRowSource:
+        if len(self.masks) == 0:
+            raise DataError("There are no masks to evaluate the rows under.")
         is_composed = predictor.supports(MaskComposer) and self.table.compose(self.rows[:1]) is not None
         source = replace(self, is_composed=is_composed)
         draws = self.masker.draws(self.masks)

@@ -29,23 +29,7 @@ __all__ = [
 
 
 def with_nodes(estimator: Any, nodes: np.ndarray, values: np.ndarray, depth: int) -> Any:
-    """A fitted decision tree regressor with other nodes.
-
-    Parameters
-    ----------
-    estimator : DecisionTreeRegressor
-        Fitted; not changed.
-    nodes : structured ndarray of shape (n_nodes,)
-        As the state of its tree holds them.
-    values : ndarray of shape (n_nodes, n_outputs)
-        Its answers.
-    depth : int
-        Splits on the longest path.
-
-    Returns
-    -------
-    DecisionTreeRegressor
-    """
+    """A copy of a decision tree with other nodes (a Tree's state) and values (n_nodes, n_outputs)."""
     n_outputs = estimator.n_outputs_
     tree = Tree(estimator.n_features_in_, np.ones(n_outputs, dtype=np.intp), n_outputs)
     tree.__setstate__(
@@ -62,17 +46,7 @@ def with_nodes(estimator: Any, nodes: np.ndarray, values: np.ndarray, depth: int
 
 
 def invalid_values(constraints: list[Any]) -> list[Any]:
-    """Values of the right type that are yet not allowed, one for each constraint that has any.
-
-    Parameters
-    ----------
-    constraints : list
-        An entry of an estimator's ``_parameter_constraints``.
-
-    Returns
-    -------
-    list
-    """
+    """Values of the right type that are not allowed, one for each parameter constraint that has any."""
     found = []
     for constraint in constraints:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.frames import assembled
+from agnostix.core.frames import build_table
 from agnostix.core.typing import Codes
 from agnostix.mimic.query_column import QueryColumn
 
@@ -56,7 +56,7 @@ class SmoothedBootstrap:
             swapped = rng.random(parents.size) < SWAPS
             others = mates.one_of(groups[parents], rng)
             columns[position] = column.drawn(np.where(swapped, others, parents), rng)
-        return assembled(self.table, columns)
+        return build_table(self.table, columns)
 
 
 @dataclass(frozen=True)

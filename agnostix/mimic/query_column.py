@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.frames import column_values, kind_of, taken, to_floats
+from agnostix.core.frames import column_values, kind_of, to_floats
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.coding import column_of
 
@@ -27,7 +27,7 @@ class QueryColumn:
     Attributes
     ----------
     values : Series or array of shape (n_rows,)
-        As `assembled` takes them.
+        As `build_table` takes them.
     numbers : ndarray of shape (n_rows,) or None
         The same as floats; None where nothing moves.
     moves : ndarray of bool of shape (n_rows,)
@@ -90,7 +90,7 @@ class QueryColumn:
         Series or array of shape (n,)
             Of the column's type, within its range.
         """
-        found = taken(self.values, places)
+        found = self.values[places]
         noise = rng.normal(size=places.size)  # drawn in any case, so that columns do not hang together
         if self.numbers is None:
             return found

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import column_at, is_frame, to_numbers
-from agnostix.core.masking.duplicates import as_series, joined_column, value_codes
+from agnostix.core.masking.duplicates import as_series, joined_values, value_codes
 from agnostix.core.typing import Codes, Floats
 
 
@@ -143,7 +143,7 @@ class LevelCoding:
         -------
         ndarray of int of shape (n_rows,)
         """
-        joined = value_codes(as_series(joined_column(X, self.levels, self.position)))
+        joined = value_codes(as_series(joined_values(X, self.levels, self.position)))
         own, known = joined[: X.shape[0]], joined[X.shape[0] :]
         place = np.full(joined.max() + 2, -1)
         place[known + 1] = np.arange(known.size)

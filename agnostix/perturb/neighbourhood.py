@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.frames import assembled
+from agnostix.core.frames import build_table
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.perturb.features import BinnedFeature, Drawn, Feature
 from agnostix.perturb.sobol import SobolBlocks
@@ -124,4 +124,4 @@ class Neighbourhood:
         for feature, one in zip(self.features, drawn, strict=True):
             for place, column in zip(feature.positions, one.columns, strict=True):
                 columns[place] = column[part]
-        return assembled(self.like, columns)
+        return build_table(self.like, columns)

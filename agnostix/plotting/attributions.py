@@ -212,6 +212,12 @@ def surrogate_dof(explanation: Explanation, i: int, k: int) -> float:
     return float(np.broadcast_to(expand(dof, ("row", "output")), shape)[i, k])
 
 
+def check_any_value(values: Floats) -> None:
+    """Raise ValueError if all values to draw are NaN."""
+    if np.isnan(values).all():
+        raise ValueError("All values of this output are NaN: there is nothing to draw.")
+
+
 def check_same_features(explanation: Explanation) -> None:
     """Raise ValueError if features are words or segments that differ from row to row."""
     for what, display in (("words", "TextDisplay"), ("segments", "SegmentsDisplay")):

@@ -12,6 +12,7 @@ from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Floats
 from agnostix.plotting.artists import dodge, find_limits, name_rows, write_ticks
 from agnostix.plotting.attributions import (
+    check_any_value,
     check_same_features,
     column_values,
     data_columns,
@@ -96,6 +97,7 @@ class BeeswarmDisplay(ExplanationDisplay):
         check_same_features(explanation)
         k = find_output(explanation, output)
         values = np.asarray(explanation.values[:, :, k], dtype=float)
+        check_any_value(values)
         errors = output_errors(explanation, k)
         own, rows = data_columns(explanation), row_labels(explanation)
         order = order_by_size(values)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.intervals import check_level
 from agnostix.plotting.attributions import take_row
 from agnostix.plotting.style import axes_for, figure_style
 
@@ -164,12 +165,12 @@ class ExplanationDisplay(Display):
         """Raise ValueError unless there is something to draw with these parameters."""
         if not cls._fits(explanation):
             raise ValueError(_misfit(cls, explanation))
-        if "row" in explanation.dims and len(explanation) == 0:
-            raise ValueError("The explanation has no rows: there is nothing to draw.")
+        for dim, n in zip(explanation.dims, explanation.values.shape, strict=True):
+            if n == 0:
+                raise ValueError(f"The explanation has no {dim}s: there is nothing to draw.")
         if max_features is not None and max_features < 1:
             raise ValueError(f"max_features must be at least 1, got {max_features}.")
-        if not 0 < confidence_level < 1:
-            raise ValueError(f"confidence_level must be between 0 and 1, got {confidence_level}.")
+        check_level(confidence_level, "confidence_level")
 
 
 def draw(explanation: Explanation, name: str, options: dict[str, Any]) -> ExplanationDisplay:

@@ -11,7 +11,13 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
 from agnostix.plotting.artists import add_colorbar, diverging, find_limits, write_ticks
-from agnostix.plotting.attributions import check_same_features, find_output, order_by_size, row_labels
+from agnostix.plotting.attributions import (
+    check_any_value,
+    check_same_features,
+    find_output,
+    order_by_size,
+    row_labels,
+)
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.style import INK, MUTED, shorten
 from agnostix.plotting.words import describe_quantity, format_count, label_feature, wrap_lines
@@ -117,6 +123,7 @@ class HeatmapDisplay(ExplanationDisplay):
         check_same_features(explanation)
         k = find_output(explanation, output) if "output" in explanation.dims else 0
         name = explanation.output_names[k] if explanation.output_names else "the output"
+        check_any_value(explanation.values[..., k] if "output" in explanation.dims else explanation.values)
         label = describe_quantity(explanation, name)
         if "row" not in explanation.dims:
             cells, n_features = _pairs(explanation, k, max_features)

@@ -69,12 +69,6 @@ def check_segments(explanation: Explanation) -> None:
             f"dims {segments.dims} and points_to={segments.points_to!r}."
         )
     segments = segments.array
-    n_features = len(explanation.feature_names)
-    largest = int(segments.max()) if segments.size else -1
-    if largest >= n_features:
-        raise ValueError(
-            f"extras['segments'] names feature {largest}, and there are {n_features}, counted from 0."
-        )
     data: Any = explanation.data
     if data is not None and (np.ndim(data) not in (3, 4) or data.shape[1:3] != segments.shape[1:]):
         raise ValueError(

@@ -58,7 +58,7 @@ def check_texts(explanation: Explanation) -> None:
         )
 
 
-def tokenize(text: str, spans: Codes, owners: Codes, n_features: int) -> list[list[Token]]:
+def tokenize(text: str, spans: Codes, owners: Codes) -> list[list[Token]]:
     """Split a text at spaces, and between them where words begin and end.
 
     Spans (n_tokens, 2) are start and end of each occurrence of a word, owners (n_tokens,) its feature or -1.
@@ -70,10 +70,6 @@ def tokenize(text: str, spans: Codes, owners: Codes, n_features: int) -> list[li
             raise ValueError(
                 f"extras['spans'] has a word from character {start} to {end}, and the text has {len(text)}: "
                 "they must be those of the texts in data."
-            )
-        if place >= n_features:
-            raise ValueError(
-                f"extras['span_features'] names feature {place}, and there are {n_features}, counted from 0."
             )
         places[start:end] = place
     return [_tokens(text, places, *match.span()) for match in _CHUNK.finditer(text)]

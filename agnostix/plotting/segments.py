@@ -12,7 +12,13 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
 from agnostix.plotting.artists import add_colorbar, color_scale, contains_zero, diverging, write_fidelity
-from agnostix.plotting.attributions import find_outputs, find_row, intervals_in_row, name_predicted
+from agnostix.plotting.attributions import (
+    check_any_value,
+    find_outputs,
+    find_row,
+    intervals_in_row,
+    name_predicted,
+)
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.images import UNSURE, ImagePanels, check_segments, hatch, outlines, pale, to_gray
 from agnostix.plotting.style import INK, MUTED, shorten
@@ -118,6 +124,7 @@ class SegmentsDisplay(ImagePanels):
         cls._check(explanation, max_features, confidence_level)
         check_segments(explanation)
         places, i = find_outputs(explanation, outputs), find_row(explanation, row)
+        check_any_value(explanation.values[i][:, places])
         explanation = name_predicted(explanation, i)
         labels = np.asarray(explanation.extras["segments"].array[i], dtype=int)
         names = explanation.output_names

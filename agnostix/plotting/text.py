@@ -151,7 +151,7 @@ class TextDisplay(ExplanationDisplay):
         spans, owners = (explanation.extras[name].array[i] for name in ("spans", "span_features"))
         return cls(
             _words(explanation, i, k, owners, confidence_level),
-            tokenize(str(explanation.data[i]), spans, owners, len(explanation.feature_names)),
+            tokenize(str(explanation.data[i]), spans, owners),
             max_features,
             describe_quantity(explanation, explanation.output_names[k]),
             *describe_fidelity(explanation, i, k, confidence_level),

@@ -10,7 +10,15 @@ from typing import Any
 from agnostix.explainers import MimicTree
 from agnostix.plotting import ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, figure_style
-from agnostix.report.findings import answer_name, outcome_name, outcome_scale, quality_scale, question
+from agnostix.plotting.words import shorten
+from agnostix.report.findings import (
+    answer_name,
+    outcome_name,
+    outcome_scale,
+    quality_name,
+    quality_scale,
+    question,
+)
 from agnostix.report.material import Material
 from agnostix.report.reading import Reading
 from agnostix.report.row_findings import row_name
@@ -43,12 +51,10 @@ def draw_figures(material: Material) -> dict[str, str]:
     """
     with figure_style():
         scale = outcome_scale(material)
-        figures = {
-            "ranking": _ranking(material.ranking, scale, f"Change of the {outcome_name(material)} by feature")
-        }
+        figures = {"ranking": _ranking(material.ranking, scale, outcome_name(material), "feature")}
         if not material.quality.empty:
             figures["quality"] = _ranking(
-                material.quality, quality_scale(material), "Change of the model's error by feature"
+                material.quality, quality_scale(material), quality_name(material), "feature"
             )
         for feature in material.features:
             figures[f"feature:{feature}"] = _feature(material, feature)
@@ -67,26 +73,27 @@ def draw_figures(material: Material) -> dict[str, str]:
     return {name: _unique_ids(svg, f"figure-{j}") for j, (name, svg) in enumerate(figures.items())}
 
 
-def _ranking(ranking: Any, scale: Any, title: str) -> str:
+def _ranking(ranking: Any, scale: Any, name: str, by: str) -> str:
     n = min(12, len(ranking[["feature", "level"]].astype(str).drop_duplicates()))
     ax = _axes(5.8, 0.9 + 0.32 * n)
     display = WhatIfRankingDisplay(ranking).plot(ax, factor=scale.factor)
-    display.ax_.set_xlabel("change, in points" if scale.share else "change")
-    return _svg(display, title)
+    label = shorten(f"change of the {name}", 60) + (", in points" if scale.share else "")
+    display.ax_.set_xlabel(label, parse_math=False)
+    return _svg(display, f"Change of the {name} by {by}")
 
 
 def _feature(material: Material, feature: str) -> str:
     scale = outcome_scale(material)
     if not material.projection.table_.column(feature).levels:
         display = WhatIfCurveDisplay.from_explanation(material.curves, feature, output=material.output)
-        display.quantity_label = material.output if material.is_share else outcome_name(material)
+        display.quantity_label = outcome_name(material)
         display.plot(_axes(4.6, 2.9), factor=scale.factor, suffix=" %" if scale.share else "")
         return _svg(display, f"{outcome_name(material)} by the average of {feature}")
     rows = material.ranking[material.ranking["feature"] == feature].reset_index(drop=True)
     ranked = (
         rows.assign(feature=rows["level"].astype(str), level=None) if rows["level"].nunique() > 2 else rows
     )
-    return _ranking(ranked, scale, f"Change of the {outcome_name(material)} by level of {feature}")
+    return _ranking(ranked, scale, outcome_name(material), f"level of {feature}")
 
 
 def _rules(mimic: MimicTree) -> str:

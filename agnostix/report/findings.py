@@ -45,9 +45,27 @@ def answer_name(material: Material) -> str:
     -------
     str
     """
-    if material.is_share:
-        return f"predicted probability of {material.output}"
-    return "prediction" if material.output == "prediction" else f"prediction of {material.output}"
+    name, output = target_name(material), material.output
+    if output == "prediction":
+        return output if name is None else f"predicted {name}"
+    if material.projection.answers_.task == "classification":
+        event = f"class {output}" if name is None else f"{name} = {output}"
+        event = output if output == name else event  # one score has the name of the truth, and no class
+        return f"P({event})" if material.is_share else f"score of {event}"
+    return f"predicted {output}"
+
+
+def target_name(material: Material) -> str | None:
+    """Name of the column of the truth, where it has one."""
+    name = getattr(material.request.y, "name", None)
+    return None if name is None else str(name)
+
+
+def name_truth(material: Material, truth: str) -> str:
+    """A true class with the name of its column; other truths as they are."""
+    name = target_name(material)
+    is_class = material.projection.answers_.task == "classification"
+    return f"{name} = {truth}" if is_class and name is not None else truth
 
 
 def outcome_scale(material: Material) -> Scale:
@@ -82,6 +100,11 @@ def quality_scale(material: Material) -> Scale:
     half = (quality["high"] - quality["low"]).median() / 2.0
     share = bool((quality["quantity"] == "error_rate").all())
     return Scale.fitting(quality["value"], float(half), share)
+
+
+def quality_name(material: Material) -> str:
+    """The model's error in words."""
+    return _QUALITY_WORDS[str(material.quality["quantity"].iloc[0])]
 
 
 def headline_findings(material: Material) -> list[str]:
@@ -171,7 +194,7 @@ def _about_quality(material: Material) -> list[str]:
     scale = quality_scale(material)
     worse = material.quality[material.quality["change"] > 0]
     found = _telling(worse, 1)
-    word = _QUALITY_WORDS[str(material.quality["quantity"].iloc[0])]
+    word = quality_name(material)
     if not found:
         return [
             f"No feature moves the model's {word}, {scale.value(_first_base(material))}, upwards by more "
@@ -199,7 +222,7 @@ def _about_the_rest(material: Material, scale: Scale) -> list[str]:
     within = Scale(scale.share, max(scale.decimals, 1)) if scale.share else scale
     bound = within.change(float(by_feature[by_feature < limit].max())).lstrip("+")
     they = "it changes the outcome" if len(idle) == 1 else "they change the outcome"
-    return [f"Hardly any role: {listed(idle)}; moved as far, {they} by at most {bound}."]
+    return [f"Hardly any change: {listed(idle)}; shifted as far, {they} by at most {bound}."]
 
 
 def curve_sentence(feature: str, curve: pd.DataFrame, name: str, scale: Scale) -> str:

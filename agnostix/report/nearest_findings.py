@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agnostix.plotting.words import format_value, label_feature
+from agnostix.report.findings import name_truth
 from agnostix.report.material import Material
 from agnostix.report.row_findings import row_name
 from agnostix.report.single_rows import KnownRow, SingleRow
@@ -81,7 +82,7 @@ def _truth_of_them(rows: list[KnownRow], material: Material) -> str:
         return ""
     if material.projection.answers_.task == "classification":
         n = sum(str(truth) == material.output for truth in truths)
-        return f"; the truth is {material.output} for {n} of {len(truths)}"
+        return f"; the truth is {name_truth(material, material.output)} for {n} of {len(truths)}"
     numbers = np.asarray(truths, dtype=float)
     low, high = format_value(numbers.min()), format_value(numbers.max())
     return f"; the truth is {low}" if low == high else f"; the truth runs from {low} to {high}"

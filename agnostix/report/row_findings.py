@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import expit
 
 from agnostix.plotting.words import format_value, label_in_row
-from agnostix.report.findings import answer_name
+from agnostix.report.findings import answer_name, name_truth
 from agnostix.report.material import Material
 from agnostix.report.reading import Reading
 from agnostix.report.single_rows import KnownRow
@@ -18,10 +18,10 @@ from agnostix.report.words import ROOM, Scale, listed, number, percent, whole
 
 _N_NAMED = 3
 _TITLES = {
-    "effect": "What does it owe to each feature?",
-    "contribution": "How do the features share the way to it?",
-    "surrogate": "What does a simpler model near it say?",
-    "copy": "What does a copy of the model say?",
+    "effect": "How does the prediction change when a feature is hidden?",
+    "contribution": "How much does each feature contribute to the prediction?",
+    "surrogate": "What does a simpler model near this row say?",
+    "copy": "What does a tree that copies the model say?",
 }
 _ABOUT = {
     "effect": (
@@ -99,9 +99,10 @@ def answer_sentence(row: KnownRow, material: Material, scale: Scale) -> str:
     -------
     str
     """
-    truth = "" if row.truth is None else f"; the truth is {format_value(row.truth)}"
-    said = f"The model gives {row_name(row)} a {answer_name(material)} of {scale.value(row.prediction)}"
-    return f"{said}{truth}."
+    truth = "" if row.truth is None else f"; the truth is {name_truth(material, format_value(row.truth))}"
+    name, value = answer_name(material), scale.value(row.prediction)
+    said = f"{name} = {value}" if material.is_share else f"a {name} of {value}"
+    return f"The model gives {row_name(row)} {said}{truth}."
 
 
 def explanation_title(reading: Reading) -> str:

@@ -82,7 +82,7 @@ def _identity(material: Material) -> list[tuple[str, str]]:
     table = projection.table_
     lines = [
         ("Model", _model_name(material)),
-        ("Outcome", outcome_name(material)),
+        ("Outcome", _outcome(material)),
         (
             "Data",
             f"{whole(table.n_given)} rows, {len(table.columns)} columns, "
@@ -99,6 +99,12 @@ def _identity(material: Material) -> list[tuple[str, str]]:
     if request.sample_weight is not None:
         lines.insert(3, ("Weights", f"{whole(table.base_ess)} effective rows"))
     return lines
+
+
+def _outcome(material: Material) -> str:
+    """The outcome's name, for a probability with what it is the mean of."""
+    name = outcome_name(material)
+    return f"{name}, the model's probability averaged over the rows" if material.is_share else name
 
 
 def _cost(material: Material) -> str:

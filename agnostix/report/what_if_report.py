@@ -42,8 +42,8 @@ class WhatIfReport:
     by : str, default=None
         Column whose groups get a curve each.
     output : str, default=None
-        Output that the report is about: by default the last of two, or the
-        one with the largest mean of more.
+        Output that the report is about, of a classifier the class as text: by
+        default the last of two, or the one with the largest mean of more.
     sample_weight : array-like of shape (n_rows,), default=None
         Base weights.
     title : str, default=None

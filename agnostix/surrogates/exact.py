@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.frames import assembled, column_values, take_rows
+from agnostix.core.frames import build_table, column_values, take_rows
 from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats, Numbers
@@ -193,4 +193,4 @@ class AdditiveParts:
         first = take_rows(like, np.zeros(n, dtype=np.intp))
         own = {j: column_values(first, j) for j in range(like.shape[1])}
         own |= dict(zip(self.neighbourhood.features[place].positions, columns, strict=True))
-        return self.evaluate(TableRows(assembled(like, own)))[0]
+        return self.evaluate(TableRows(build_table(like, own)))[0]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.frames import assembled, take_rows, taken
-from agnostix.core.masking.duplicates import joined_column
+from agnostix.core.frames import build_table, take_rows
+from agnostix.core.masking.duplicates import joined_values
 from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
@@ -121,7 +121,7 @@ class UnseenContrasts(RowSource):
     def build(self, block: int, part: slice) -> Any:
         """Draws, then the same with the row's value."""
         columns = {place: column[part] for place, column in self._made(block)[1].items()}
-        return assembled(self.neighbourhood.like, columns)
+        return build_table(self.neighbourhood.like, columns)
 
     def estimate_effect(self, item: int, answers: Floats) -> tuple[Floats, Floats]:
         """Weighted mean of the differences, and its error, each (n_outputs,)."""
@@ -162,8 +162,8 @@ class UnseenContrasts(RowSource):
         replaced = self.neighbourhood.features[feature].positions
         columns = {}
         for position in range(self.n_columns):
-            both = joined_column(base, own, position)
-            columns[position] = taken(both, given if position in replaced else again)
+            both = joined_values(base, own, position)
+            columns[position] = both[given if position in replaced else again]
         return columns
 
     def _drawn(self, row: int) -> list[Drawn]:

@@ -15,6 +15,7 @@ import joblib
 import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 
 from agnostix.cli import main
 from agnostix.cli.arguments import EXPLAINERS
@@ -98,6 +99,26 @@ def test_report_refuses_unknown_row(report) -> None:
 def test_report_quiet_prints_nothing(run_once) -> None:
     ran = run_once("report", "--quiet", suffix=".json")
     assert (ran.status, ran.out, ran.err, ran.written) == (0, "", "", ["out.json"])
+
+
+@pytest.mark.parametrize("positive", ["<=50K", ">50K"])
+def test_report_positive_option(report, positive: str) -> None:
+    ran = report("--target", "income", "--positive", positive, "--row", "17")
+    assert (ran.status, ran.err) == (0, "")
+    assert f"the model's mean P(income = {positive}) is " in ran.out
+    assert f"The model gives row 17 P(income = {positive}) = " in ran.out
+
+
+def test_report_positive_option_refuses_unknown_class(report) -> None:
+    _failed(report("--positive", "50K"), "--positive '50K'", "not a class of the model", "has: <=50K, >50K.")
+
+
+def test_report_positive_option_refuses_regression(
+    report, people: pd.DataFrame, files: SimpleNamespace
+) -> None:
+    path = files.folder / "line.joblib"
+    joblib.dump(LinearRegression().fit(people[["age", "hours"]], people["weight"]), path)
+    _failed(report("--positive", "1", "--trust-pickle", model=path), "--positive '1'", "predicts numbers")
 
 
 @pytest.mark.parametrize("suffix", [".pkl", ".joblib"])

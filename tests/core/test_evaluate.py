@@ -20,7 +20,7 @@ from agnostix.core.evaluate import evaluate, evaluate_adaptive, mask_cost
 from agnostix.core.masking import Players, TabularMasker, one_hidden_at_a_time
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
-from agnostix.exceptions import EngineError
+from agnostix.exceptions import DataError, EngineError
 from agnostix.perturb import MeanAndVariance
 from tests.messages import assert_states, refuses
 
@@ -472,3 +472,19 @@ def test_evaluate_interrupt_leaves_no_worker():
             process.kill()
     assert workers >= 2
     assert not left
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_evaluate_refuses_rows_without_masks(n_jobs):
+    masker = masker_of()
+    source = MaskedRowSource.from_rows(masker, masker.read(X), MASKS[:0])
+    with refuses(DataError, "no masks"):
+        evaluate(PREDICTOR, source, MeanAndVariance(), n_outputs=2, n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("reduce", [None, lambda source, item, predictions: predictions])
+def test_evaluate_masked_rows_need_a_reducer(reduce):
+    masker = masker_of()
+    source = MaskedRowSource.from_rows(masker, masker.read(X), MASKS)
+    with refuses(TypeError, "reduce", "Reducer", type(reduce).__name__):
+        evaluate(PREDICTOR, source, reduce, n_outputs=2)

@@ -1,5 +1,6 @@
 import datetime
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,12 +9,17 @@ import pytest
 import scipy.sparse
 
 from agnostix.core.frames import (
+    as_read_only,
     as_table,
+    build_table,
     column_names,
+    column_values,
     columns,
+    copy_table,
     is_frame,
     kind_of,
     select,
+    take_rows,
     to_codes,
     to_floats,
     to_numbers,
@@ -35,6 +41,15 @@ def test_as_table_returns_same_table():
     for table in (pd.DataFrame({"a": [1]}), pl.DataFrame({"a": [1]}), np.zeros((2, 2))):
         assert as_table(table) is table
     np.testing.assert_array_equal(as_table([[1, 2], [3, 4]]), [[1, 2], [3, 4]])
+
+
+def test_as_table_unwraps_narwhals():
+    for table in (pd.DataFrame({"a": [1]}), pl.DataFrame({"a": [1]})):
+        assert as_table(nw.from_native(table)) is table
+    with refuses(DataError, "X is a pyarrow Table", "X.to_pandas()"):
+        as_table(nw.from_native(pa.table({"a": [1]})))
+    with refuses(DataError, "X.collect()"):
+        as_table(nw.from_native(pl.LazyFrame({"a": [1]})))
 
 
 @pytest.mark.parametrize(
@@ -154,6 +169,80 @@ def test_select_keeps_requested_order():
         found = select(make({"a": [1], "b": [2], "c": [3]}), ["c", "a"])
         assert isinstance(found, make)
         assert list(found.columns) == ["c", "a"]
+
+
+class Branded(pd.DataFrame):
+    """A frame of a library that extends pandas."""
+
+    @property
+    def _constructor(self):
+        return Branded
+
+
+MIXED = {
+    "text": pd.Series(["a", None, "c"]),
+    "objects": pd.Series(["a", 1, None], dtype=object),
+    "texts as objects": pd.Series(["a", "b", "c"], dtype=object),
+    "level": pd.Categorical(["x", "y", None], categories=["z", "y", "x"], ordered=True),
+    "whole": pd.array([1, None, 3], dtype="Int64"),
+    "day": pd.to_datetime(["2024-01-01", None, "2024-01-03"]),
+    4: [1.5, np.nan, 2.5],
+}
+
+
+@pytest.mark.parametrize("copy", [True, False])
+@pytest.mark.parametrize("make", [pd.DataFrame, Branded], ids=["pandas", "subclass"])
+def test_build_table_pandas_keeps_types_and_names(make, copy):
+    frame = make(MIXED, index=[7, 8, 9]).rename_axis(columns="what")
+    rows = np.array([2, 0, 1, 1])
+    columns = {j: column_values(frame, j)[rows] for j in (3, 0, 1, 2, 6, 5, 4)}
+    built = build_table(frame, columns, copy=copy)
+    assert type(built) is make
+    pd.testing.assert_frame_equal(built, take_rows(frame, rows).reset_index(drop=True))
+
+
+def test_build_table_polars_keeps_types():
+    schema = {"a": pl.Enum(["z", "y", "x"]), "b": pl.Int8, "c": pl.Date}
+    frame = pl.DataFrame({"a": ["x", None, "y"], "b": [1, None, 3], "c": [None, *DATES]}, schema=schema)
+    rows = np.array([2, 0, 1, 1])
+    built = build_table(frame, {j: column_values(frame, j)[rows] for j in (2, 0, 1)})
+    assert built.schema == frame.schema
+    assert built.equals(frame[rows])
+
+
+def test_build_table_array_is_stored_by_column():
+    table = np.arange(6.0).reshape(3, 2)
+    built = build_table(table, {j: column_values(table, j) for j in (1, 0)})
+    np.testing.assert_array_equal(built, table)
+    assert built.flags.f_contiguous
+    assert not np.shares_memory(built, table)
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_build_table_copies_columns_if_asked_to(copy):
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    column = np.array([3.0, 4.0])
+    built = build_table(frame, {0: pd.array(column, copy=False)}, copy=copy)
+    assert np.shares_memory(built["a"].to_numpy(), column) is not copy
+
+
+@pytest.mark.parametrize("take", [copy_table, as_read_only])
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, np.array], ids=["pandas", "polars", "numpy"])
+def test_copies_and_views_do_not_write_through(make, take):
+    table = make([[1.0, 2.0], [3.0, 4.0]])
+    other = take(table)
+    if make is pl.DataFrame:
+        other.drop_in_place("column_0")
+    elif make is pd.DataFrame:
+        other.pop(1)
+        if take is copy_table:
+            other.iloc[0, 0] = 9.0
+    elif take is copy_table:
+        other[0, 0] = 9.0
+    else:
+        with pytest.raises(ValueError, match="read-only"):
+            other[0, 0] = 9.0
+    assert np.array_equal(np.asarray(table), np.asarray(make([[1.0, 2.0], [3.0, 4.0]])))
 
 
 KINDS = {

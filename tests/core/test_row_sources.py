@@ -267,3 +267,11 @@ def test_sources_without_rows_are_refused(source, told):
 def test_evaluate_refuses_table_as_iterable_of_chunks(table):
     with refuses(TypeError, "TableRows(table)"):
         run(table)
+
+
+@pytest.mark.parametrize(
+    "source", ["abc", b"abc", {"a": X}, 3, None], ids=["str", "bytes", "dict", "int", "None"]
+)
+def test_what_is_no_source_is_refused(source):
+    with pytest.raises(TypeError, match=rf"iterable of tables, got {type(source).__name__}"):
+        run(source)

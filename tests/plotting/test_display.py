@@ -230,3 +230,35 @@ def test_from_explainer_refuses_unknown_row() -> None:
 def test_from_explanation_refuses_no_rows() -> None:
     with refuses(ValueError, "no rows"):
         BarDisplay.from_explanation(make(np.zeros((0, 2))))
+
+
+def test_explanation_of_size_0_is_refused() -> None:
+    ends = {"completeness": None, "base_values": None, "outputs": None}
+    for values, name in (
+        (np.zeros((3, 0, 1)), "bar"),
+        (np.zeros((3, 0, 1)), "beeswarm"),
+        (np.zeros((3, 0, 1)), "heatmap"),
+        (np.zeros((3, 2, 0)), "bar"),
+        (np.zeros((3, 2, 0)), "beeswarm"),
+        (np.zeros((3, 2, 0)), "heatmap"),
+    ):
+        dim = "features" if values.shape[1] == 0 else "outputs"
+        with pytest.raises(ValueError, match=f"no {dim}: there is nothing to draw"):
+            getattr(make(values, **ends).plot, name)()
+    with pytest.raises(ValueError, match="no features: there is nothing to draw"):
+        pairs(np.zeros((0, 0)), feature_names=()).plot.heatmap()
+
+
+@pytest.mark.parametrize(
+    ("name", "exp"),
+    [
+        ("beeswarm", make(np.full((3, 2), np.nan), completeness=None)),
+        ("beeswarm", make([[[0.1, np.nan]], [[0.2, np.nan]]], completeness=None)),
+        ("heatmap", make(np.full((3, 2), np.nan), completeness=None)),
+        ("heatmap", pairs(np.full((3, 3), np.nan))),
+        ("segments", picture(values=np.full((1, 4), np.nan), completeness=None)),
+    ],
+)
+def test_output_without_a_value_is_refused(name: str, exp: Explanation) -> None:
+    with pytest.raises(ValueError, match="are NaN: there is nothing to draw"):
+        getattr(exp.plot, name)()

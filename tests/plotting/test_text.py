@@ -56,7 +56,7 @@ def test_text_frame_absent_and_unnamed_words() -> None:
 
 def test_tokenize_keeps_text_and_features() -> None:
     spans, owners = (text().extras[key].array[0] for key in ("spans", "span_features"))
-    chunks = tokenize(TEXT, spans, owners, 4)
+    chunks = tokenize(TEXT, spans, owners)
     assert "".join(piece.text for chunk in chunks for piece in chunk) == TEXT
     assert chunks[0] == [Token("Good", 0), Token(",", -1)]
     assert chunks[5] == [Token("\n", -1)]
@@ -69,7 +69,7 @@ def test_break_lines_keeps_text_within_width(words: str, width: int, data: st.Da
     ends = st.integers(0, len(words))
     spans = data.draw(st.lists(st.tuples(ends, ends, st.integers(0, 2)), max_size=5))
     spans = np.array([(min(a, b), max(a, b), place) for a, b, place in spans] or [(-1, -1, -1)])
-    chunks = tokenize(words, spans[:, :2], spans[:, 2], 3)
+    chunks = tokenize(words, spans[:, :2], spans[:, 2])
     assert "".join(piece.text for chunk in chunks for piece in chunk) == words
     lines = break_lines(chunks, float(width), len)
     assert re.sub(r"\s", "", "".join(one.token.text for one in lines)) == re.sub(r"\s", "", words)
@@ -84,7 +84,7 @@ def test_break_lines_keeps_text_within_width(words: str, width: int, data: st.Da
 
 def test_break_lines_at_spaces_or_within_long_words() -> None:
     spans = np.array([(0, 2, 0), (3, 5, 1)])
-    told = break_lines(tokenize("ab-cd ef abcdefgh", spans[:, :2], spans[:, 2], 2), 5.0, len)
+    told = break_lines(tokenize("ab-cd ef abcdefgh", spans[:, :2], spans[:, 2]), 5.0, len)
     assert [(one.token.text, one.token.place, one.line) for one in told[:4]] == [
         ("ab", 0, 0),
         ("-", -1, 0),
@@ -96,7 +96,7 @@ def test_break_lines_at_spaces_or_within_long_words() -> None:
 
 
 def test_break_lines_keeps_line_breaks() -> None:
-    told = break_lines(tokenize("a\n\nb\r\nc", np.array([(-1, -1)]), np.array([-1]), 1), 9.0, len)
+    told = break_lines(tokenize("a\n\nb\r\nc", np.array([(-1, -1)]), np.array([-1])), 9.0, len)
     assert [(one.token.text, one.line) for one in told] == [("a", 0), ("b", 2), ("c", 3)]
 
 

@@ -33,7 +33,7 @@ def test_findings_first_sentence_holds_numbers_of_ranking(binary: WhatIfReport) 
     first = binary.summary["findings"][0]
     row = max(binary.summary["ranking"], key=lambda row: abs(row["change"]))
     assert row["feature"] == "age"
-    said = _numbers(first.split("Close to")[0].split("50K is")[1])
+    said = _numbers(first.split("Close to")[0].split("50K) is")[1])
     wanted = [100 * row[name] for name in ("value", "low", "high", "base")]
     assert said[:4] == pytest.approx(wanted, abs=0.5)
     moved = _numbers(first.split(", the model")[0])
@@ -68,7 +68,7 @@ def test_findings_bound_effect_of_idle_feature() -> None:
     ranking = pd.DataFrame(report.summary["ranking"])
     idle = ranking[ranking["feature"] == "idle"]
     reach = max(idle["change_low"].abs().max(), idle["change_high"].abs().max())
-    (sentence,) = [text for text in report.summary["findings"] if text.startswith("Hardly any role: idle;")]
+    (sentence,) = [text for text in report.summary["findings"] if text.startswith("Hardly any change: idle;")]
     assert _numbers(sentence)[-1] == pytest.approx(reach, abs=0.5)
 
 

@@ -139,7 +139,7 @@ def test_row_sentences_prediction_truth_and_membership(rows: WhatIfReport, incom
     row = rows.summary["rows"][0]
     assert (row["name"], row["position"], row["label"]) == ("Row 7", 7, None)
     assert re.fullmatch(
-        r"The model gives row 7 a predicted probability of >50K of [\d.]+\u202f%; the truth is "
+        r"The model gives row 7 P\(income = >50K\) = [\d.]+\u202f%; the truth is income = "
         rf"{income[7]}\.",
         row["sentence"],
     )
@@ -149,7 +149,7 @@ def test_row_sentences_prediction_truth_and_membership(rows: WhatIfReport, incom
     )
     assert told[1].startswith(f"The nearest, row {row['nearest']['rows'][0]['position']}, differs in ")
     n = sum(near["truth"] == ">50K" for near in row["nearest"]["rows"])
-    assert told[2].endswith(f"; the truth is >50K for {n} of 5.")
+    assert told[2].endswith(f"; the truth is income = >50K for {n} of 5.")
 
 
 def test_rows_on_page_and_in_markdown(rows: WhatIfReport) -> None:
@@ -171,14 +171,16 @@ def test_rows_on_page_and_in_markdown(rows: WhatIfReport) -> None:
     assert page.index('id="quality"') < page.index('id="rows"') < page.index('id="trust"')
     assert "Single rows (CSV)" in page
     assert "<title>Why row 7, by OcclusionExplainer</title>" in page
-    tables = [line for line in plain.split("## Why these rows?")[1].splitlines() if line.startswith("|")]
+    tables = [
+        line for line in plain.split("## Why these predictions?")[1].splitlines() if line.startswith("|")
+    ]
     assert {line.count("|") for line in tables} == {5, 8}
 
 
 def test_report_without_rows_has_no_such_part(regression: WhatIfReport) -> None:
     assert regression.summary["rows"] == []
     assert 'id="rows"' not in regression.html()
-    assert "Why this row?" not in regression.markdown()
+    assert "Why this prediction?" not in regression.markdown()
     assert "single rows" not in dict(regression.summary["identity"])["Cost"]
     assert WhatIfReport(regression._request.model, regression._request.X, rows=[]).summary["rows"] == []
 
@@ -210,7 +212,7 @@ def test_rows_explainer_from_elsewhere(people: pd.DataFrame) -> None:
     own, other = report.summary["rows"][0]["explanations"]
     assert not hasattr(halves, "columns_")
     assert (own["method"], own["quantity"], other["quantity"]) == ("Halves", "contribution", "effect")
-    assert own["title"] == "How do the features share the way to it?"
+    assert own["title"] == "How much does each feature contribute to the prediction?"
     assert own["remarks"] == [
         f"The parts add up to the {own['values'][0]['text']['value'][0]}"
         f"{abs(people['age'][5]):.1f} to be explained."
@@ -239,7 +241,7 @@ def test_row_sentences_name_other_units(binary: WhatIfReport) -> None:
     assert part["sentences"][0].startswith("The model's answer is \u2212")
     assert " in the explainer's own units. The base value is 0.0; " in part["sentences"][0]
     (figure,) = re.findall(r"<title>Why row 0.*?</svg>", report.html(), re.DOTALL)
-    assert "explainer's own units" in html.unescape(re.sub(r"<[^>]*>", " ", figure))
+    assert "explainer's own units" in " ".join(html.unescape(re.sub(r"<[^>]*>", " ", figure)).split())
     assert "\u202f%" in report.summary["rows"][0]["sentence"]
 
 
@@ -258,7 +260,7 @@ def test_rows_shapley_values_equal_explanation(shapley: WhatIfReport) -> None:
         assert told[name]["high"] == pytest.approx(value + norm.ppf(0.975) * error, rel=1e-4)
     assert (part["quantity"], part["unit"]) == ("contribution", "points")
     assert part["completeness"] == "outputs - base_values"
-    assert part["title"] == "How do the features share the way to it?"
+    assert part["title"] == "How much does each feature contribute to the prediction?"
     assert part["sentences"][0].startswith("The mean prediction of 40 background rows is ")
     (total,) = part["remarks"][-1:]
     assert total.startswith("The parts add up to the ")
@@ -434,8 +436,8 @@ def test_rows_show_output_of_report(multiclass: WhatIfReport) -> None:
     (row,) = report.summary["rows"]
     expected = asked.model.predict_proba(asked.X)[2, list(asked.model.classes_).index("old")]
     assert row["prediction"] == pytest.approx(expected, rel=1e-5)
-    assert "a predicted probability of old of" in row["sentence"]
-    assert "predicted probability of old</text>" in report.html()
+    assert "The model gives row 2 P(class old) = " in row["sentence"]
+    assert "P(class old)</text>" in report.html()
 
 
 def test_rows_new_table_with_labels(people: pd.DataFrame) -> None:

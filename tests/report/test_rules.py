@@ -116,7 +116,7 @@ def test_mimic_as_explainer_gives_rule_of_row() -> None:
     mimic = MimicTree(model, max_leaf_nodes=4, random_state=0)
     (row,) = WhatIfReport(model, X, rows=[3], explainers=[mimic]).summary["rows"]
     (part,) = row["explanations"]
-    assert part["title"] == "What does a copy of the model say?"
+    assert part["title"] == "What does a tree that copies the model say?"
     assert part["fidelity"]["sentence"].startswith(
         "A tree of rules, fitted to the model's answers to all rows, "
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from agnostix import EntropicProjection, WhatIfReport, as_predictor
 from tests.messages import refuses
@@ -138,7 +140,40 @@ def test_summary_has_only_output_of_report(binary: WhatIfReport, multiclass: Wha
     for report, output in ((binary, ">50K"), (multiclass, "mid")):
         outputs = {row["output"] for part in ("ranking", "baseline") for row in report.summary[part]}
         assert outputs == {output, None}
-        assert report.summary["outcome"]["name"] == f"mean predicted probability of {output}"
+        event = "income = >50K" if report is binary else "class mid"  # y is an array without a name
+        assert report.summary["outcome"]["name"] == f"mean P({event})"
+
+
+def test_outcome_has_the_name_of_its_column(people: pd.DataFrame) -> None:
+    default = pd.Series((people["age"] > 42).astype(int), name="default")
+    model = LogisticRegression().fit(people[["age", "noise"]], default)
+    X = people[["age", "noise"]]
+    report = WhatIfReport(model, X, default, rows=[0], what_if=[{"age": 41}])
+    (row,) = report.summary["rows"]
+    assert re.match(
+        r"The model gives row 0 P\(default = 1\) = .*; the truth is default = [01]\.", row["sentence"]
+    )
+    assert re.search(r"; the truth is default = 1 for \d of \d\.", row["nearest"]["sentences"][-1])
+    assert "the model's mean P(default = 1) is " in report.summary["findings"][0]
+    outcome = dict(report.summary["identity"])["Outcome"]
+    assert outcome.startswith("mean P(default = 1), the model's probability")
+    seen = re.findall(r">([^<>]*default = 1[^<>]*)</(?:text|title)>", report.html())
+    assert set(seen) >= {
+        "change of the mean P(default = 1), in points",
+        "mean P(default = 1)",
+        "P(default = 1)",
+    }
+    assert WhatIfReport(model, X, default, output="0").summary["outcome"]["name"] == "mean P(default = 0)"
+
+
+def test_outcome_of_scores_and_numbers_has_the_name_of_its_column(people: pd.DataFrame) -> None:
+    X = people[["age", "noise"]]
+    late = pd.Series(people["age"] > 42, name="late")
+    scores = as_predictor(LogisticRegression().fit(X, late), output="decision_function")
+    assert WhatIfReport(scores, X, late).summary["outcome"]["name"] == "mean score of late"
+    line = LinearRegression().fit(X, people["echo"])
+    assert WhatIfReport(line, X, people["echo"]).summary["outcome"]["name"] == "mean predicted echo"
+    assert WhatIfReport(line, X).summary["outcome"]["name"] == "mean prediction"
 
 
 def test_output_selects_and_refuses_unknown(multiclass: WhatIfReport) -> None:

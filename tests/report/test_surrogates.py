@@ -108,7 +108,7 @@ def test_fidelity_sentence_r2_and_both_predictions() -> None:
         "the model says 45.0\u202f%."
     )
     assert fidelity_warnings(reading) == []
-    assert explanation_title(reading) == "What does a simpler model near it say?"
+    assert explanation_title(reading) == "What does a simpler model near this row say?"
 
 
 def test_explanation_sentences_from_intercept_to_surrogate() -> None:

@@ -139,7 +139,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     @property
     def _quantity(self) -> str:
         """What a value is."""
-        raise NotImplementedError
+        raise self._not_written("_quantity")
 
     @property
     def _completeness(self) -> str | None:
@@ -153,11 +153,14 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         """Attributions of the selected outputs to the features of rows, as `_read` gives them."""
-        raise NotImplementedError
+        raise self._not_written("_attribute")
 
     def _count_model_rows(self, rows: Any) -> int:
         """Rows the model evaluates at most in `explain`."""
-        raise NotImplementedError
+        raise self._not_written("_count_model_rows")
+
+    def _not_written(self, name: str) -> NotImplementedError:
+        return NotImplementedError(f"{type(self).__name__} must define {name}, see AttributionExplainer.")
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model if it is not fitted yet, and predict a few rows.

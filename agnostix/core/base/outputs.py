@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,8 @@ class OutputSelection:
             return cls(names, None if len(names) > MAX_OUTPUTS else tuple(range(len(names))))
         if isinstance(outputs, str) and outputs == "predicted" and outputs not in names:
             return cls(names, None)
-        several = isinstance(outputs, Iterable) and not isinstance(outputs, str)
-        places = tuple(_find_output(one, names) for one in (outputs if several else [outputs]))
+        listed = [outputs] if isinstance(outputs, str) or not np.iterable(outputs) else outputs
+        places = tuple(_find_output(one, names) for one in listed)
         if not places or len(set(places)) < len(places):
             raise ValueError(
                 f"The 'outputs' parameter must name at least one output, and none twice, got {outputs!r}."
@@ -79,6 +79,7 @@ class OutputSelection:
 
 
 def _find_output(one: Any, names: tuple[str, ...]) -> int:
+    one = one.item() if isinstance(one, np.ndarray) and one.ndim == 0 else one
     if isinstance(one, int | np.integer) and not isinstance(one, bool) and 0 <= one < len(names):
         return int(one)
     if str(one) in names:

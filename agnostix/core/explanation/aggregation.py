@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
+from narwhals.stable.v2.dependencies import is_polars_series
 
 from agnostix.core.explanation.detail import Detail
 from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM, INTERVAL_KIND
@@ -32,8 +34,7 @@ def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, 
     if by is None:
         parts: tuple[Floats, ...] = _over_rows(values, how)
     else:
-        if "group" in dims:
-            raise ValueError(f"aggregate(by=...) adds the dim 'group', which is there already: {dims}.")
+        _check_no_groups(explanation)
         labels, groups = _groups(explanation, by)
         found = zip(*(_over_rows(values[rows], how) for rows in groups), strict=True)
         parts = tuple(np.stack(part) for part in found)
@@ -58,6 +59,20 @@ def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, 
         "completeness_gap": None,
         "extras": extras | {"aggregate": how},
     }
+
+
+def _check_no_groups(explanation: Explanation) -> None:
+    own = {"dims": explanation.dims} | {
+        f"extras[{key!r}]": (*value.dims, value.points_to)
+        for key, value in explanation.extras.items()
+        if isinstance(value, Detail)
+    }
+    for name, dims in own.items():
+        if "group" in dims:
+            raise ValueError(
+                f"aggregate(by=...) adds a dim 'group', but {name} has one already. Rename that dim, or drop "
+                "what has it: dataclasses.replace(explanation, ...)."
+            )
 
 
 def _over_rows(values: Floats, how: str) -> tuple[Floats, Floats, Floats]:
@@ -96,14 +111,16 @@ def _groups(explanation: Explanation, by: Any) -> tuple[np.ndarray, list[Codes]]
 
 def _label_series(labels: Any) -> pd.Series:
     """Labels of groups as a pandas Series that knows the order of its categories."""
-    if isinstance(labels, pd.Series):
-        return labels.reset_index(drop=True)
-    if hasattr(labels, "to_list") and not isinstance(labels, np.ndarray | pd.Index):  # polars
-        column, told = nw.from_native(labels, series_only=True), labels.to_list()
+    if is_polars_series(labels):
+        column = nw.from_native(labels, series_only=True)
         if not isinstance(column.dtype, nw.Enum):
-            return pd.Series(told)
-        return pd.Series(pd.Categorical(told, categories=column.cat.get_categories().to_list(), ordered=True))
-    array = labels if isinstance(labels, pd.Index | pd.api.extensions.ExtensionArray) else np.asarray(labels)
-    if array.ndim != 1:
-        raise ValueError(f"by must have one dimension, a label for each row; got shape {array.shape}.")
-    return pd.Series(array)
+            return pd.Series(column.to_list())
+        categories = column.cat.get_categories().to_list()
+        return pd.Series(pd.Categorical(column.to_list(), categories=categories, ordered=True))
+    if isinstance(labels, list | tuple | range) and all(isinstance(label, Hashable) for label in labels):
+        return pd.Series(object_array(labels)).infer_objects()  # numpy makes text of None beside text
+    if not isinstance(labels, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise ValueError(f"by must have one dimension, a label for each row; got shape {labels.shape}.")
+    return pd.Series(labels).reset_index(drop=True)

@@ -6,15 +6,16 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from agnostix.core.explanation.completeness import COMPLETENESS
 from agnostix.core.explanation.detail import Detail
-from agnostix.core.frames import is_frame
+from agnostix.core.frames import as_read_only, is_frame
 from agnostix.core.typing import Floats
 
 NAMED_DIMS = ("row", "feature", "output")
 """Dims whose entries have names in fields of their own; others may have coordinates."""
+NUMBER_COLUMNS = ("value", "std_error", "data_value")
+"""Columns of `to_frame` besides the dims, which no dim can be called."""
 
 
 def counted(n: int, noun: str) -> str:
@@ -39,6 +40,11 @@ def checked_floats(name: str, value: Any, shape: tuple[int, ...] | None = None, 
 
 def checked_values(value: Any, dims: tuple[str, ...]) -> Floats:
     values = checked_floats("values", value)
+    reserved = [dim for dim in dims if dim in NUMBER_COLUMNS]
+    if reserved:
+        raise ValueError(
+            f"dims must not contain {reserved[0]!r}, a column of to_frame; got {dims}. Rename it."
+        )
     if values.ndim != len(dims):
         raise ValueError(
             f"values must have an axis for each of dims {dims}; got shape {values.shape}. "
@@ -98,13 +104,13 @@ def checked_coords(coords: Any, dims: tuple[str, ...], shape: tuple[int, ...]) -
 def checked_names(what: str, names: Any, n: int) -> tuple[str, ...]:
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{what} must be a tuple of str; got {names!r}.")
-    told = tuple(str(name) for name in names)
-    if len(told) != n:
-        raise ValueError(f"{what} must have {n} entries, as values have along their axis; got {len(told)}.")
-    repeated = sorted({name for name in told if told.count(name) > 1}) if len(set(told)) < n else []
+    named = tuple(str(name) for name in names)
+    if len(named) != n:
+        raise ValueError(f"{what} must have {n} entries, as values have along their axis; got {len(named)}.")
+    repeated = sorted({name for name in named if named.count(name) > 1}) if len(set(named)) < n else []
     if repeated:
         raise ValueError(f"{what} must not repeat a name; repeated: {', '.join(map(repr, repeated))}.")
-    return told
+    return named
 
 
 def checked_row_names(names: Any, n_rows: int | None) -> tuple[Hashable, ...] | None:
@@ -114,10 +120,10 @@ def checked_row_names(names: Any, n_rows: int | None) -> tuple[Hashable, ...] | 
         raise ValueError("row_names need a dim 'row'; pass None.")
     if isinstance(names, str):
         raise ValueError(f"row_names must be one name for each row; got the text {names!r}.")
-    told = tuple(names)
-    if len(told) != n_rows:
-        raise ValueError(f"row_names must have {n_rows} entries, one for each row; got {len(told)}.")
-    return told
+    named = tuple(names)
+    if len(named) != n_rows:
+        raise ValueError(f"row_names must have {n_rows} entries, one for each row; got {len(named)}.")
+    return named
 
 
 def checked_data(data: Any, n_rows: int | None) -> Any:
@@ -125,11 +131,8 @@ def checked_data(data: Any, n_rows: int | None) -> Any:
         return None
     if n_rows is None:
         raise ValueError("data are the explained rows, and need a dim 'row'; pass None.")
-    if isinstance(data, pd.DataFrame):
-        table: Any = data.copy(deep=False)
-    else:
-        table = data if is_frame(data) else read_only(np.asarray(data))
-    if table.ndim == 0 if isinstance(table, np.ndarray) else False:
+    table = as_read_only(data if is_frame(data) else np.asarray(data))
+    if table.shape == ():
         raise ValueError(f"data must be a DataFrame or an array of rows; got a {type(data).__name__}.")
     if len(table) != n_rows:
         raise ValueError(f"data must have {n_rows} rows, as values have; got {len(table)}.")
@@ -140,8 +143,12 @@ def plain_value(where: str, value: Any) -> Any:
     """Numbers, text, None, and lists and dicts of them, as Python's own types."""
     if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
         return value.item()
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return str.__str__(value)  # the text of an Enum's member, which str() would name
+    if isinstance(value, int | float):
+        return int(value) if isinstance(value, int) else float(value)
     if isinstance(value, list | tuple):
         return [plain_value(f"{where}[{j}]", entry) for j, entry in enumerate(value)]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
@@ -164,5 +171,14 @@ def checked_extra(key: str, value: Any, sizes: dict[str, int]) -> Any:
         if sizes.get(dim, n) != n:
             raise ValueError(
                 f"extras[{key!r}] must have {sizes[dim]} entries along {dim!r}, as values have; got {n}."
+            )
+    n = sizes.get(str(value.points_to))
+    if n is not None and value.array.size:
+        lowest, highest = int(value.array.min()), int(value.array.max())
+        if lowest < -1 or highest >= n:
+            worst = highest if highest >= n else lowest
+            raise ValueError(
+                f"extras[{key!r}] points to {value.points_to} {worst}, and there are {n}, counted from 0; "
+                "-1 points to none."
             )
     return value

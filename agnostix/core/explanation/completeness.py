@@ -21,9 +21,10 @@ def largest_gap(explanation: Explanation, rtol: float) -> float:
     start, target, name = _ends(explanation)
     if target.size == 0:
         return 0.0
-    ends = explanation.end_dims
-    axes = tuple(axis for axis, dim in enumerate(explanation.dims) if dim not in ends)
-    total = start + np.nansum(explanation.values, axis=axes)
+    ends, dims = explanation.end_dims, explanation.dims
+    axes = tuple(axis for axis, dim in enumerate(dims) if dim not in ends)
+    sums = np.nansum(explanation.values, axis=axes)
+    total = start + (sums.T if ends != tuple(dim for dim in dims if dim in ends) else sums)
     if explanation.completeness_gap is not None:
         total = total + explanation.completeness_gap
     gap = np.abs(total - target)
@@ -50,14 +51,15 @@ def _ends(explanation: Explanation) -> tuple[Floats, Floats, str]:
             f"need not sum to anything. It must be one of {', '.join(map(repr, COMPLETENESS))}."
         )
     if explanation.completeness == "surrogate":
-        answers = explanation.extras.get("surrogate_outputs")
-        if not isinstance(answers, Detail):
+        predictions = explanation.extras.get("surrogate_outputs")
+        if not isinstance(predictions, Detail) or predictions.dims != explanation.end_dims:
+            got = predictions.dims if isinstance(predictions, Detail) else predictions
             raise ValueError(
-                "check_additivity: completeness is 'surrogate', but extras['surrogate_outputs'], a Detail "
-                "with the surrogate's predictions, is missing. `fidelity` says how well the surrogate fits."
+                "check_additivity: completeness is 'surrogate', which needs the surrogate's predictions: "
+                f"extras['surrogate_outputs'], a Detail with dims {explanation.end_dims}; got {got}."
             )
         assert base is not None
-        return base, np.asarray(answers, dtype=np.float64), "the surrogate's output minus the base value"
+        return base, np.asarray(predictions, dtype=np.float64), "the surrogate's output minus the base value"
     assert outputs is not None
     if explanation.completeness == "outputs":
         return np.zeros_like(outputs), outputs, "the output"

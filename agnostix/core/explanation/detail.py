@@ -77,9 +77,12 @@ class Detail:
         -------
         Detail
         """
-        array = take_along(self.array, self.dims, dim, places)
+        kept = np.asarray(places, dtype=None if len(places) else np.intp)
+        if kept.dtype.kind not in "iu" or kept.min(initial=0) < 0:
+            raise ValueError(f"places must be whole numbers from 0 up, got {places!r}.")
+        array = take_along(self.array, self.dims, dim, kept)
         if self.points_to == dim:
-            array = _remap(array, np.asarray(places, dtype=np.intp))
+            array = _remap(array, kept)
         return Detail(array, self.dims, self.points_to)
 
 

@@ -47,7 +47,7 @@ class Explanation:
     std_errors : ndarray shaped as values, or None
         Standard errors: 0 where a value is exact, NaN where the error is unknown
         (a mean over a single row); None where nothing was sampled.
-    base_values, outputs : ndarray with an axis for each of "row", "output" in dims, or None
+    base_values, outputs : ndarray with an axis for each of "row", "output" in dims, in this order, or None
         Where the attribution starts, and the model's outputs, in `units`.
     data : DataFrame, ndarray of n_rows rows, or None
         The explained rows as they were given. A feature's values are found in
@@ -154,8 +154,10 @@ class Explanation:
         )
         check_interval_details(self.extras, dims)
         if self.fidelity is not None:
-            told = self.fidelity.items()
-            self._set(fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in told})
+            metrics = self.fidelity.items()
+            self._set(
+                fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in metrics}
+            )
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():
@@ -181,7 +183,14 @@ class Explanation:
         Returns
         -------
         tuple, range or ndarray
+
+        Raises
+        ------
+        ValueError
+            If there is no such dim.
         """
+        if dim not in self.dims:
+            raise ValueError(f"There is no dim {dim!r}; this explanation has dims {self.dims}.")
         if dim in ("feature", "output"):
             return self.feature_names if dim == "feature" else self.output_names
         known = self.row_names if dim == "row" else self.coords.get(dim)

@@ -25,36 +25,12 @@ TO_THE_USER = 7
 
 
 def is_storable(value: Any) -> bool:
-    """Tell what `encode` takes.
-
-    Parameters
-    ----------
-    value : object
-        Anything.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether `encode` takes a value: a frame of pandas or polars, a pandas Series or Index."""
     return isinstance(value, pd.Index | pd.Series) or is_frame(value)
 
 
 def encode(writer: Any, where: str, value: Any) -> dict[str, Any]:
-    """A frame, an index or a Series as a node of the JSON.
-
-    Parameters
-    ----------
-    writer : Writer
-        Takes the arrays.
-    where : str
-        Place of the value.
-    value : DataFrame, Index or Series
-        Of pandas; frames of polars too.
-
-    Returns
-    -------
-    dict
-    """
+    """A frame, an index or a Series as a node of the JSON, its arrays as members of the archive."""
     if isinstance(value, pd.Series):
         return {"$": "series", **_column(writer, where, value)}
     if isinstance(value, pd.Index):
@@ -67,19 +43,7 @@ def encode(writer: Any, where: str, value: Any) -> dict[str, Any]:
 
 
 def decode(reader: Any, node: dict[str, Any]) -> Any:
-    """What `encode` was given.
-
-    Parameters
-    ----------
-    reader : Reader
-        Has the arrays.
-    node : dict
-        What `encode` returned.
-
-    Returns
-    -------
-    DataFrame, Index, Series or None
-    """
+    """What `encode` was given."""
     if node["$"] == "series":
         return pd.Series(_array(reader, node))
     if node["$"] == "index":
@@ -102,22 +66,7 @@ def decode(reader: Any, node: dict[str, Any]) -> Any:
 
 
 def zone_name(zone: Any) -> str:
-    """A time zone as text that pandas understands.
-
-    Parameters
-    ----------
-    zone : tzinfo
-        The zone.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    TypeError
-        If it has no name of that kind.
-    """
+    """A time zone as text that pandas understands; TypeError if it has no such name."""
     try:
         pd.Timestamp(0, tz=str(zone))
     except Exception as error:
@@ -137,7 +86,7 @@ def _index(writer: Any, where: str, index: pd.Index) -> dict[str, Any]:
 
 
 def _column(writer: Any, where: str, series: pd.Series) -> dict[str, Any]:
-    """A column, told by arrays that numpy can write."""
+    """A column as arrays that numpy can write."""
     dtype: Any = series.dtype
     if isinstance(dtype, np.dtype):
         return {"as": "numpy", "of": writer.array(where, series.to_numpy())}

@@ -83,18 +83,18 @@ def _number(value: float, error: float) -> str:
 
 def _caption(explanation: Explanation) -> str:
     many = _has_many_rows(explanation)
-    told = ["Mean absolute value over the rows" if many else "Value"]
+    parts = ["Mean absolute value over the rows" if many else "Value"]
     if many or explanation.std_errors is not None:
-        told.append("± standard error" + (" of the mean over rows" if many else ""))
+        parts.append("± standard error" + (" of the mean over rows" if many else ""))
     for n, most, noun in (
         (len(explanation.feature_names), MOST_FEATURES, "features"),
         (len(explanation.output_names), MOST_OUTPUTS, "outputs"),
     ):
         if n > most:
-            told.append(f"{most} of {n} {noun}")
-    return "; ".join(told) + "."
+            parts.append(f"{most} of {n} {noun}")
+    return "; ".join(parts) + "."
 
 
 def _text(text: Any) -> str:
-    told = str(text)
-    return escape(told if len(told) <= MOST_LETTERS else told[: MOST_LETTERS - 1] + "…")
+    text = str(text)
+    return escape(text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…")

@@ -54,7 +54,8 @@ def _as_shap(array: Floats | None, drops: bool) -> Floats | None:
 def _data_for_shap(explanation: Explanation) -> tuple[Any, Any]:
     """The features' values as numbers, and as text where some are no numbers."""
     if "feature" not in explanation.dims:
-        return explanation.data, None
+        data = explanation.data
+        return (data.copy() if isinstance(data, np.ndarray) else data), None
     columns = data_columns(explanation)
     own = [columns.get(name) for name in explanation.feature_names]
     if all(column is None for column in own):
@@ -72,9 +73,9 @@ def _data_for_shap(explanation: Explanation) -> tuple[Any, Any]:
 
 def _coded(column: Any, n_rows: int) -> tuple[Floats, list[str] | None]:
     if column is None:
-        return np.zeros(n_rows), [NO_COLUMN] * n_rows  # one value, one colour: plots choke on NaN alone
+        return np.zeros(n_rows), [NO_COLUMN] * n_rows  # one value, one color: plots choke on NaN alone
     if kind_of(column) == "numeric":
         return to_floats(column), None
     codes, levels = to_codes(column)
-    told = [str(level) for level in levels] + [MISSING]
-    return np.where(codes < 0, np.nan, codes), [told[code] for code in codes]
+    labels = [str(level) for level in levels] + [MISSING]
+    return np.where(codes < 0, np.nan, codes), [labels[code] for code in codes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,16 +26,16 @@ def half_widths(std_errors: Any, level: float, degrees_of_freedom: Any = np.inf)
     check_level(level)
     errors, dof = np.asarray(std_errors, dtype=float), np.asarray(degrees_of_freedom, dtype=float)
     tail = 0.5 + 0.5 * level
-    is_finite = np.isfinite(dof)
-    quantile = np.where(is_finite, stdtrit(np.where(is_finite, dof, 1.0), tail), ndtri(tail))
+    is_normal = np.isposinf(dof)
+    quantile = np.where(is_normal, ndtri(tail), stdtrit(np.where(is_normal, 1.0, dof), tail))
     # Degrees of freedom of an exact value may be 0, for which Student's quantile is not defined.
     return np.multiply(errors, quantile, where=errors != 0, out=np.zeros(np.broadcast(errors, dof).shape))
 
 
-def check_level(level: float) -> None:
-    """Refuse what is no confidence level."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, got {level}.")
+def check_level(level: float, name: str = "level") -> None:
+    """Raise ValueError unless a confidence level is a number between 0 and 1."""
+    if not isinstance(level, Real) or not 0 < level < 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {level!r}.")
 
 
 def _normal(values: Floats, errors: Floats, dof: Floats, level: float) -> tuple[Floats, Floats]:
@@ -59,7 +60,7 @@ def interval_of(explanation: Explanation, level: float) -> tuple[Floats, Floats]
     if errors is None:
         return values.copy(), values.copy()
     dof = _by_value(explanation, DEGREES_OF_FREEDOM, np.inf)
-    kinds = _by_value(explanation, INTERVAL_KIND, np.where(np.isfinite(dof), "student", "normal"))
+    kinds = _by_value(explanation, INTERVAL_KIND, np.where(np.isposinf(dof), "normal", "student"))
     low, high = values.copy(), values.copy()
     for kind in np.unique(kinds):
         if kind not in INTERVALS:
@@ -88,3 +89,5 @@ def check_interval_details(extras: dict[str, Any], dims: tuple[str, ...]) -> Non
             raise ValueError(
                 f"extras[{key!r}] must be a Detail with dims among those of values, {dims}; got {got}."
             )
+        if key == DEGREES_OF_FREEDOM and detail.array.dtype.kind not in "biuf":
+            raise ValueError(f"extras[{key!r}] must hold numbers; got {detail.array.dtype}.")

@@ -20,7 +20,7 @@ class Scenario:
         ``sample_weight``. 0 for rows that lack a value of a constrained column.
     conditions : DataFrame
         What was asked and reached: feature, level, low, high, before, reached,
-        multiplier (of the standardised statistic, 0 where a range does not bind).
+        multiplier (of the standardized statistic, 0 where a range does not bind).
     outcomes : DataFrame
         Each quantity: quantity, output, base, value, std_error, low, high,
         change, change_std_error, change_low, change_high; in model output units.

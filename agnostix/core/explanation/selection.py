@@ -50,8 +50,8 @@ def _taken(explanation: Explanation, dim: str, places: Any) -> dict[str, Any]:
         own = dims if name in ("values", "std_errors") else ends
         fields[name] = None if array is None else take_along(array, own, dim, places)
     if explanation.fidelity is not None:
-        told = explanation.fidelity.items()
-        fields["fidelity"] = {key: take_along(array, ends, dim, places) for key, array in told}
+        entries = explanation.fidelity.items()
+        fields["fidelity"] = {key: take_along(array, ends, dim, places) for key, array in entries}
     fields["extras"] = {
         key: value.take(dim, places) if isinstance(value, Detail) else value
         for key, value in explanation.extras.items()

@@ -36,27 +36,14 @@ TEXT = "explanation.json"
 
 
 def write(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
-    """Write fields to a file, which is there completely or not at all.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Where.
-    fields : dict
-        Arrays, plain values, frames.
-
-    Raises
-    ------
-    TypeError
-        If something cannot be written without pickle.
-    """
+    """Write fields (arrays, plain values, frames): the file is there completely or not at all."""
     target = Path(path)
     part = target.with_name(f".{target.name}.{uuid4().hex}.part")
     try:
         with zipfile.ZipFile(part, "w") as archive:
             writer = Writer(archive)
-            told = {name: writer.node(name, value) for name, value in fields.items()}
-            head = {"format": FORMAT, "schema": SCHEMA, "agnostix": version("agnostix"), "fields": told}
+            encoded = {name: writer.node(name, value) for name, value in fields.items()}
+            head = {"format": FORMAT, "schema": SCHEMA, "agnostix": version("agnostix"), "fields": encoded}
             writer.member(TEXT, json.dumps(head, allow_nan=False).encode(), zipfile.ZIP_DEFLATED)
         os.replace(part, target)
     finally:
@@ -65,25 +52,7 @@ def write(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
 
 
 def read(path: str | os.PathLike[str], build: Callable[..., T]) -> T:
-    """Read what `write` wrote.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Where.
-    build : callable
-        Takes the fields.
-
-    Returns
-    -------
-    object
-        What `build` returned.
-
-    Raises
-    ------
-    ValueError
-        If the file is something else, is damaged or cut off, or of another schema.
-    """
+    """What `build` returns for the fields of a file; ValueError if it is damaged, or of another schema."""
     with open(path, "rb") as file:
         start = file.read(4)
         if start != b"PK\x03\x04":
@@ -130,46 +99,18 @@ def _built(archive: zipfile.ZipFile, path: str | os.PathLike[str], build: Callab
 
 
 class Writer:
-    """Turns values into nodes of the JSON, and their arrays into members of the archive.
-
-    Parameters
-    ----------
-    archive : ZipFile
-        Opened for writing.
-    """
+    """Turns values into nodes of the JSON, and their arrays into members of the archive."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
         self.names: set[str] = set()
 
     def member(self, name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> None:
-        """Add a file to the archive, with no time in it: equal content makes equal files.
-
-        Parameters
-        ----------
-        name : str
-            Of the file.
-        content : bytes
-            What is in it.
-        compression : int, default=ZIP_STORED
-            One of zipfile's.
-        """
+        """Add a file to the archive, with no time in it: equal content makes equal files."""
         self.archive.writestr(zipfile.ZipInfo(name), content, compress_type=compression)
 
     def name(self, where: str, ending: str) -> str:
-        """A name for a member that no other has.
-
-        Parameters
-        ----------
-        where : str
-            Place of the value.
-        ending : str
-            Of the file.
-
-        Returns
-        -------
-        str
-        """
+        """A name for a member at a place, which no other has."""
         plain = re.sub(r"[^A-Za-z0-9_.-]", "_", where)
         name, count = plain + ending, 1
         while name in self.names:
@@ -178,20 +119,7 @@ class Writer:
         return name
 
     def node(self, where: str, value: Any) -> Any:
-        """A value as JSON.
-
-        Parameters
-        ----------
-        where : str
-            Its place, for names and messages.
-        value : object
-            The value.
-
-        Returns
-        -------
-        object
-            What `json.dumps` takes.
-        """
+        """A value as JSON; TypeError, with its place, if it cannot be written without pickle."""
         if (
             value is None
             or type(value) in (bool, int, str)
@@ -209,25 +137,14 @@ class Writer:
         for tag, kind in _KINDS.items():
             if kind.holds(value):
                 return {"$": tag, "of": self.node(where, kind.encode(value))}
+        field = where.split(".")[0]
         raise TypeError(
             f"{where} holds a {type(value).__name__} ({reprlib.repr(value)}), which cannot be written "
-            "without pickle. Convert it, or leave it out: dataclasses.replace(explanation, data=None)."
+            f"without pickle. Convert it, or leave it out: dataclasses.replace(explanation, {field}=...)."
         )
 
     def array(self, where: str, array: np.ndarray) -> dict[str, Any]:
-        """An array as a member, or, where it holds objects, as JSON.
-
-        Parameters
-        ----------
-        where : str
-            Its place.
-        array : ndarray
-            The array.
-
-        Returns
-        -------
-        dict
-        """
+        """An array as a member, or, where it holds objects, as JSON."""
         if array.dtype.hasobject or array.dtype.kind not in "biufcmMSUV":
             cells = [self.node(where, value) for value in array.ravel().tolist()]
             return {"$": "objects", "of": cells, "shape": list(array.shape)}
@@ -238,29 +155,13 @@ class Writer:
 
 
 class Reader:
-    """Turns nodes of the JSON back into values.
-
-    Parameters
-    ----------
-    archive : ZipFile
-        Opened for reading.
-    """
+    """Turns nodes of the JSON back into values."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
 
     def value(self, node: Any) -> Any:
-        """The value that a node stands for.
-
-        Parameters
-        ----------
-        node : object
-            What `json.loads` gave.
-
-        Returns
-        -------
-        object
-        """
+        """The value of a node."""
         if isinstance(node, list):
             return [self.value(entry) for entry in node]
         if not isinstance(node, dict):
@@ -280,7 +181,7 @@ class Reader:
 
 
 class _Kind(NamedTuple):
-    """How values of a kind are told by simpler ones."""
+    """How values of a kind are written as simpler ones."""
 
     holds: Callable[[Any], bool]
     encode: Callable[[Any], Any]
@@ -296,8 +197,8 @@ def _time(value: Any) -> list[Any]:
     return [int(value.asm8.view("i8")), value.unit, None if zone is None else frame_storage.zone_name(zone)]
 
 
-def _timestamp(told: list[Any]) -> pd.Timestamp:
-    count, unit, zone = told
+def _timestamp(encoded: list[Any]) -> pd.Timestamp:
+    count, unit, zone = encoded
     moment = pd.Timestamp(np.datetime64(count, unit))
     return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
 
@@ -306,8 +207,8 @@ def _iso(value: Any) -> list[Any]:
     return [value.isoformat(), value.fold]
 
 
-def _folded(kind: Any, told: list[Any]) -> Any:
-    return kind.fromisoformat(told[0]).replace(fold=told[1])
+def _folded(kind: Any, encoded: list[Any]) -> Any:
+    return kind.fromisoformat(encoded[0]).replace(fold=encoded[1])
 
 
 def _bytes_of(value: np.generic) -> list[str]:
@@ -321,35 +222,37 @@ _KINDS: dict[str, _Kind] = {
         lambda detail: [detail.array, list(detail.dims), detail.points_to],
         lambda parts: Detail(parts[0], tuple(parts[1]), parts[2]),
     ),
-    "NaT": _Kind(lambda value: value is pd.NaT, lambda value: None, lambda told: pd.NaT),
-    "NA": _Kind(lambda value: value is pd.NA, lambda value: None, lambda told: pd.NA),
+    "NaT": _Kind(lambda value: value is pd.NaT, lambda value: None, lambda encoded: pd.NaT),
+    "NA": _Kind(lambda value: value is pd.NA, lambda value: None, lambda encoded: pd.NA),
     "timestamp": _Kind(_of(pd.Timestamp), _time, _timestamp),
     "timedelta64": _Kind(
-        _of(pd.Timedelta), lambda v: _time(v)[:2], lambda told: pd.Timedelta(np.timedelta64(told[0], told[1]))
+        _of(pd.Timedelta),
+        lambda v: _time(v)[:2],
+        lambda encoded: pd.Timedelta(np.timedelta64(encoded[0], encoded[1])),
     ),
     "interval": _Kind(
         _of(pd.Interval),
         lambda v: [v.left, v.right, v.closed],
-        lambda told: pd.Interval(told[0], told[1], closed=told[2]),
+        lambda encoded: pd.Interval(encoded[0], encoded[1], closed=encoded[2]),
     ),
     "period": _Kind(
         _of(pd.Period),
         lambda v: [v.ordinal, v.freqstr],
-        lambda told: pd.Period(ordinal=told[0], freq=told[1]),
+        lambda encoded: pd.Period(ordinal=encoded[0], freq=encoded[1]),
     ),
     "str": _Kind(_of(np.str_), str, np.str_),
     "bytes": _Kind(_of(bytes), lambda v: bytes(v).hex(), bytes.fromhex),
     "numpy": _Kind(
         lambda v: isinstance(v, np.generic) and v.dtype.kind in "biufcmM",
         _bytes_of,
-        lambda told: np.frombuffer(bytes.fromhex(told[1]), dtype=told[0])[0],
+        lambda encoded: np.frombuffer(bytes.fromhex(encoded[1]), dtype=encoded[0])[0],
     ),
     "float": _Kind(_of(float), lambda v: repr(float(v)), float),
-    "datetime": _Kind(_of(datetime), _iso, lambda told: _folded(datetime, told)),
+    "datetime": _Kind(_of(datetime), _iso, lambda encoded: _folded(datetime, encoded)),
     "date": _Kind(_of(date), lambda v: v.isoformat(), date.fromisoformat),
-    "time": _Kind(_of(time), _iso, lambda told: _folded(time, told)),
+    "time": _Kind(_of(time), _iso, lambda encoded: _folded(time, encoded)),
     "timedelta": _Kind(
-        _of(timedelta), lambda v: [v.days, v.seconds, v.microseconds], lambda told: timedelta(*told)
+        _of(timedelta), lambda v: [v.days, v.seconds, v.microseconds], lambda encoded: timedelta(*encoded)
     ),
     "decimal": _Kind(_of(Decimal), str, Decimal),
     "tuple": _Kind(_of(tuple), list, tuple),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation.selection import object_array
-from agnostix.core.frames import columns, is_frame, kind_of, to_floats
+from agnostix.core.frames import column_at, column_names, columns, is_frame, kind_of, to_floats
 
 if TYPE_CHECKING:
     from agnostix.core.explanation.explanation import Explanation
@@ -22,8 +23,8 @@ def long_frame(explanation: Explanation) -> pd.DataFrame:
     for name, dim, place in zip(_unique(dims), dims, places, strict=True):
         labels = pd.Series(_index(explanation, dim, dim))
         named[name] = labels.iloc[np.broadcast_to(place, values.shape).ravel()].reset_index(drop=True)
-    told = {"value": values.ravel(), "std_error": np.nan if errors is None else errors.ravel()}
-    frame = pd.DataFrame(named | told, index=range(values.size))
+    measured = {"value": values.ravel(), "std_error": np.nan if errors is None else errors.ravel()}
+    frame = pd.DataFrame(named | measured, index=range(values.size))
     if "row" in dims and dims.count("feature") == 1:
         row, feature = (
             np.broadcast_to(places[dims.index(dim)], values.shape).ravel() for dim in ("row", "feature")
@@ -34,7 +35,10 @@ def long_frame(explanation: Explanation) -> pd.DataFrame:
 
 def wide_frame(explanation: Explanation) -> pd.DataFrame:
     """The first dim as rows, the others as columns, without an output that is the only one."""
-    values, (first, *rest) = explanation.values, explanation.dims
+    values = explanation.values
+    if not explanation.dims:
+        return pd.DataFrame({"value": values.ravel()})
+    first, *rest = explanation.dims
     names = _unique(explanation.dims)[1:]
     kept = [
         j
@@ -58,9 +62,11 @@ def data_columns(explanation: Explanation) -> dict[str, Any]:
     data = explanation.data
     if data is None or not (is_frame(data) or data.ndim == 2):
         return {}
-    found = columns(data)
     if is_frame(data):
-        return found
+        names = column_names(data)
+        n_columns = Counter(names)  # of two columns with one name, neither is the feature's
+        return {name: column_at(data, j) for j, name in enumerate(names) if n_columns[name] == 1}
+    found = columns(data)
     by_place = len(found) == len(explanation.feature_names)
     return dict(zip(explanation.feature_names, found.values(), strict=True)) if by_place else {}
 
@@ -71,11 +77,11 @@ def data_values(explanation: Explanation) -> np.ndarray:
     own = [found.get(name) for name in explanation.feature_names]
     if own and all(column is not None and kind_of(column) == "numeric" for column in own):
         return np.column_stack([to_floats(column) for column in own])
-    told = np.full((len(explanation), len(own)), None, dtype=object)
+    values = np.full((len(explanation), len(own)), None, dtype=object)
     for j, column in enumerate(own):
         if column is not None:
-            told[:, j] = object_array(column.to_list())
-    return told
+            values[:, j] = object_array(column.to_list())
+    return values
 
 
 def _index(explanation: Explanation, dim: str, name: str | None) -> pd.Index:

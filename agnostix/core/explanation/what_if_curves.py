@@ -49,7 +49,7 @@ class WhatIfCurves:
     histograms : tuple of Histogram
         The data's own distribution of each numeric feature.
     n_model_rows : int
-        Rows the model was asked about; curves cost none beyond fit's.
+        Rows that the model predicted; curves cost none beyond fit's.
     params : dict
         Parameters of the explainer.
     """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.frames import column_names, is_frame, take_rows
+from agnostix.core.frames import column_names, is_frame, take_rows, without_index
 from agnostix.core.seeds import seed_of
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
@@ -49,8 +49,7 @@ class Background:
         if not weights[rows].any():
             raise DataError("All rows drawn for the background have zero weight. Raise background_size.")
         rows = rows[weights[rows] > 0]
-        kept = take_rows(table, rows)
-        kept = kept.reset_index(drop=True) if isinstance(kept, pd.DataFrame) else kept
+        kept = without_index(take_rows(table, rows))
         return cls(kept, weights[rows] / weights[rows].sum(), is_sample)
 
 

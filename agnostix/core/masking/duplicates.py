@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from narwhals.stable.v2.dependencies import is_polars_series
 
 from agnostix.core.frames import (
     column_at,
@@ -49,21 +50,23 @@ def table_codes(X: Any) -> Codes:
     return np.column_stack([value_codes(column) for column in columns(X).values()])
 
 
-def as_series(column: Any) -> Any:
-    """A column of an array as a Series, which knows what it holds."""
-    return pd.Series(column).infer_objects() if isinstance(column, np.ndarray) else column
+def as_series(values: Any) -> Any:
+    """Values of a column as a Series, which knows what it holds."""
+    if isinstance(values, np.ndarray):
+        return pd.Series(values).infer_objects()
+    return values if is_polars_series(values) else pd.Series(values, dtype=values.dtype, copy=False)
 
 
-def joined_column(one: Any, other: Any, position: int) -> Any:
-    """The columns of two tables at a position, one after the other."""
+def joined_values(one: Any, other: Any, position: int) -> Any:
+    """Values of two tables at a column, one after the other, as `column_values` gives them."""
     if not is_frame(one):
         return np.concatenate([one[:, position], other[:, position]])
     first, second = (column_at(table, position) for table in (one, other))
-    if not isinstance(first, pd.Series):
+    if is_polars_series(first):
         return first.clone().append(second)
     if isinstance(first.dtype, pd.CategoricalDtype):  # equal, but perhaps in another order
         first = first.cat.set_categories(second.cat.categories)
-    return pd.concat([first, second], ignore_index=True)
+    return pd.concat([first, second], ignore_index=True).array
 
 
 def distinct_rows(X: Any) -> tuple[Codes, Codes]:

@@ -35,16 +35,16 @@ def check_fill(fill: Any, pixels: Any) -> None:
     """Raise DataError unless the pictures have the fill's channels or shape, and a dtype that holds it."""
     if isinstance(fill, str):
         return
-    colour = np.asarray(fill)
+    color = np.asarray(fill)
     if is_stack(fill):
-        _check_stack(colour, pixels)
-    elif colour.ndim and colour.shape != pixels.shape[3:]:
+        _check_stack(color, pixels)
+    elif color.ndim and color.shape != pixels.shape[3:]:
         has = f"{pixels.shape[3]} channels" if pixels.ndim == 4 else "no channels"
         raise DataError(
-            f"The 'fill' of SegmentMasker has {colour.size} numbers, and pictures of shape "
+            f"The 'fill' of SegmentMasker has {color.size} numbers, and pictures of shape "
             f"{pixels.shape[1:]} have {has}."
         )
-    if not _is_held(colour, pixels.dtype):
+    if not _is_held(color, pixels.dtype):
         raise DataError(
             f"The 'fill' of SegmentMasker is {'pictures of values' if is_stack(fill) else repr(fill)}, which "
             f"pictures of type {pixels.dtype} cannot hold."
@@ -115,9 +115,9 @@ def _means(picture: Any, labels: Codes) -> Floats:
     return (origin + sums / counts[:, None]).reshape(counts.size, *picture.shape[2:])
 
 
-def _is_held(colour: Any, dtype: np.dtype) -> bool:
+def _is_held(color: Any, dtype: np.dtype) -> bool:
     """Whether a dtype can represent the color; floats may be rounded."""
     with np.errstate(invalid="ignore", over="ignore"):
-        cast = colour.astype(dtype)
-        held = np.isfinite(cast) == np.isfinite(colour) if dtype.kind == "f" else cast == colour
+        cast = color.astype(dtype)
+        held = np.isfinite(cast) == np.isfinite(color) if dtype.kind == "f" else cast == color
     return bool(np.all(held))

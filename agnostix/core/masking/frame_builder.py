@@ -6,11 +6,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from agnostix.core.frames import column_names, is_frame
+from agnostix.core.frames import build_table, is_frame
 from agnostix.core.masking.background_subset import MaskBlock
-from agnostix.core.masking.duplicates import as_series, first_of_each, joined_column, keys_of, value_codes
+from agnostix.core.masking.duplicates import as_series, first_of_each, joined_values, keys_of, value_codes
 from agnostix.core.masking.players import Players
 from agnostix.core.typing import Codes
 
@@ -20,10 +19,9 @@ class FrameBuilder:
 
     def __init__(self, own: Any, background: Any, players: Players, merges: bool) -> None:
         self._n_rows = own.shape[0]
-        self._make = type(own)
-        self._is_frame = is_frame(own)
-        self._names = list(background.columns) if self._is_frame else column_names(own)
-        self._both = [joined_column(own, background, j) for j in range(own.shape[1])]
+        self._like = background
+        self._is_frame = is_frame(background)
+        self._both = [joined_values(own, background, j) for j in range(own.shape[1])]
         self._columns = players.columns
         self._merges = merges
 
@@ -45,16 +43,14 @@ class FrameBuilder:
             own = block.masks[:, player]
             index = row if own.all() else np.where(own[mask], row, other)
             for position in positions:
-                taken[position] = _take(self._both[position], index)
-        return taken.T if columns is not None else self._frame(taken)
+                taken[position] = self._both[position][index]
+        if columns is not None:
+            return taken.T
+        return build_table(self._like, dict(enumerate(taken)), copy=False)
 
     def is_whole(self, table: Any) -> bool:
         """True: nothing else holds the table, which the model may write to."""
         return True
-
-    def _frame(self, taken: list[Any]) -> Any:
-        named = dict(zip(self._names, taken, strict=True))
-        return pd.DataFrame(named, copy=False) if self._make is pd.DataFrame else self._make(named)
 
     def _cell_keys(self, block: MaskBlock) -> Any:
         """64-bit key of each cell, (n_draws, n_rows): the sum of the keys of its values."""
@@ -74,9 +70,3 @@ class FrameBuilder:
     def _keys(self) -> Any:
         """64-bit key of each value, (n_rows + n_background, n_columns)."""
         return keys_of(np.column_stack([value_codes(as_series(both)) for both in self._both]))
-
-
-def _take(both: Any, index: Codes) -> Any:
-    if isinstance(both, np.ndarray):
-        return both[index]
-    return both.take(index).reset_index(drop=True) if isinstance(both, pd.Series) else both.gather(index)

@@ -23,7 +23,7 @@ _NEAR = [
     (1, -1, 1.0),
     (1, 1, 1.0),
 ]
-"""Neighbours down and to the right, with weights: direct ones have twice that of diagonal ones."""
+"""Neighbors down and to the right, with weights: direct ones have twice that of diagonal ones."""
 
 
 class Inpainter:

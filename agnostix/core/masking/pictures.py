@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import unreadable
+from agnostix.core.frames import conversion_error
 from agnostix.core.masking.background_subset import MaskBlock
 from agnostix.core.masking.masker import MaskingInputs
 from agnostix.core.masking.players import Players
@@ -164,7 +164,7 @@ def as_pixels(X: Any) -> Any:
     except ValueError:
         raise DataError("X must be pictures of one size; pass those of another size by themselves.") from None
     except (RuntimeError, TypeError) as error:
-        raise unreadable(X, error) from error
+        raise conversion_error(X, error) from error
     if pixels.ndim not in (3, 4) or 0 in pixels.shape or pixels.dtype.kind not in "biuf":
         raise DataError(
             "X must be numbers of shape (n_rows, height, width) or (n_rows, height, width, n_channels), "

@@ -36,56 +36,19 @@ def grid(height: int, width: int, n_segments: int) -> Codes:
 
 
 def slic(picture: Any, n_segments: int) -> Any:
-    """Cut into clusters of near pixels of like colour (SLIC [1]_).
+    """Labels (height, width) of about n_segments clusters of near pixels of like color.
 
-    Parameters
-    ----------
-    picture : ndarray of shape (height, width) or (height, width, n_channels)
-        A picture in any units.
-    n_segments : int
-        About how many.
-
-    Returns
-    -------
-    ndarray of int of shape (height, width)
-
-    Raises
-    ------
-    ImportError
-        If scikit-image is not installed.
-
-    References
-    ----------
-    .. [1] Achanta, R., et al. (2012). SLIC superpixels compared to
-       state-of-the-art superpixel methods. IEEE TPAMI, 34(11).
-       https://doi.org/10.1109/TPAMI.2012.120
+    Achanta, R., et al. (2012). SLIC superpixels compared to state-of-the-art superpixel methods.
+    IEEE TPAMI, 34(11). https://doi.org/10.1109/TPAMI.2012.120
     """
     return _skimage("slic").slic(_as_rgb(picture), n_segments, compactness=10.0, start_label=0)
 
 
 def quickshift(picture: Any) -> Any:
-    """Cut at the modes of colour and place (quick shift [1]_), with the settings of lime [2]_.
+    """Labels (height, width) of segments cut at the modes of color and place, with the settings of lime.
 
-    Parameters
-    ----------
-    picture : ndarray of shape (height, width) or (height, width, n_channels)
-        A picture in any units.
-
-    Returns
-    -------
-    ndarray of int of shape (height, width)
-
-    Raises
-    ------
-    ImportError
-        If scikit-image is not installed.
-
-    References
-    ----------
-    .. [1] Vedaldi, A., Soatto, S. (2008). Quick shift and kernel methods for
-       mode seeking. ECCV. https://doi.org/10.1007/978-3-540-88693-8_52
-    .. [2] Ribeiro, M. T., Singh, S., Guestrin, C. (2016). "Why should I trust
-       you?" KDD. https://doi.org/10.1145/2939672.2939778
+    Vedaldi, A., Soatto, S. (2008). Quick shift and kernel methods for mode seeking. ECCV.
+    https://doi.org/10.1007/978-3-540-88693-8_52
     """
     settings = {"kernel_size": 4, "max_dist": 200, "ratio": 0.2, "rng": 0}
     return _skimage("quickshift").quickshift(_as_rgb(picture), **settings)

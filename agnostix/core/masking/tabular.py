@@ -16,7 +16,7 @@ from agnostix.core.masking.duplicates import (
     as_series,
     distinct_rows,
     first_of_each,
-    joined_column,
+    joined_values,
     keys_of,
     table_codes,
     value_codes,
@@ -148,7 +148,7 @@ class MaskedTable:
         background, codes = self.masker.background, self.masker.background_codes
         differs = np.ones((len(self), codes.shape[1]), dtype=bool)
         for column in np.flatnonzero((codes == codes[0]).all(axis=0)):
-            joined = value_codes(as_series(joined_column(self.table, background, int(column))))
+            joined = value_codes(as_series(joined_values(self.table, background, int(column))))
             differs[:, column] = joined[: len(self)] != joined[-1]
         by_feature = [differs[:, list(positions)].any(axis=1) for positions in self.features.columns]
         return np.stack(by_feature, axis=1)

@@ -43,9 +43,10 @@ def as_predictor(
         segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
         (n_rows or 1, n_fill, ...), and the segment of each value, of shape (n_rows or 1, ...). It
         returns an array of shape (n_rows, n_masks, n_fill, n_outputs). For ``method="rise"`` the
-        masks are a `SoftMaskBatch` and segments is None: ``masks.to_array()`` has shape (n_masks,
-        height, width), with values between 0 and 1, and ``masks.compose(x[0], fill[0, 0])`` gives
-        the masked images. See `agnostix.core.models.capabilities.MaskComposer`.
+        masks are an `agnostix.maskers.SoftMaskBatch` and segments is None: ``masks.to_array()`` has
+        shape (n_masks, height, width), with values between 0 and 1, and
+        ``masks.compose(x[0], fill[0, 0])`` gives the masked images. See
+        `agnostix.core.models.capabilities.MaskComposer`.
     task : {"classification", "regression"}, default=None
         Needed only if the model does not say it, as a plain callable, and
         something depends on it, such as a metric.
@@ -130,7 +131,7 @@ def as_predictor(
     if isinstance(model, Predictor):
         if output not in (None, model.response):
             raise ValueError(
-                f"The predictor answers by {model.response!r} already; wrap the model itself instead."
+                f"The predictor predicts with {model.response!r} already; wrap the model itself instead."
             )
         if task is None and names is None:
             return model
@@ -146,7 +147,7 @@ def as_predictor(
         name = "function" if name == "<lambda>" else name
         return Predictor(model, name=name, task=task, output_names=names)
     raise TypeError(
-        "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to answers, "
+        "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to outputs, "
         f"got {model!r}."
     )
 
@@ -195,17 +196,7 @@ def _is_torch_module(model: Any) -> bool:
 
 
 def is_fitted(model: Any) -> bool:
-    """Tell whether an estimator is fitted; callables and other objects always are.
-
-    Parameters
-    ----------
-    model : object
-        A model.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether an estimator is fitted; callables and other objects always are."""
     if not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return True
     try:

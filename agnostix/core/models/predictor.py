@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import (
+    as_read_only,
     as_table,
     column_names,
-    copied,
+    copy_table,
     is_frame,
-    locked,
     same_table,
     select,
     to_array,
@@ -39,7 +39,7 @@ def wants_to_write(error: ValueError) -> bool:
 class Predictor:
     """A model as a function from rows to a matrix of outputs.
 
-    What else the model can do is asked with `supports` and `require`, see
+    What else the model can do is known by `supports` and `require`, see
     `agnostix.core.models.capabilities`.
 
     Parameters
@@ -142,11 +142,11 @@ class Predictor:
         """
         table = X if isinstance(X, np.ndarray) and X.ndim > 2 else as_table(X)
         try:
-            return self.predict_batch(locked(table)).copy()
+            return self.predict_batch(as_read_only(table)).copy()
         except ValueError as error:
             if not wants_to_write(error):
                 raise
-            return self.predict_batch(copied(table)).copy()
+            return self.predict_batch(copy_table(table)).copy()
 
     def predict_batch(self, table: Any) -> Floats:
         """Predict a table that needs no conversion; it is copied only if `copies`.
@@ -166,7 +166,7 @@ class Predictor:
         DataError, ModelOutputError
             As `predict`.
         """
-        outputs = self.function(self.present(copied(table) if self.copies else table))
+        outputs = self.function(self.present(copy_table(table) if self.copies else table))
         return self._checked(outputs, table.shape[0])
 
     def predict_masked(
@@ -199,12 +199,12 @@ class Predictor:
         """
         composer = self.require(MaskComposer, "predict_masked")
         shape = (x.shape[0], len(masks), fill.shape[1])
-        own_segments = None if segments is None else copied(segments)  # the model may write to its inputs
-        outputs = np.asarray(composer.predict_masked(copied(x), deepcopy(masks), copied(fill), own_segments))
+        segments = None if segments is None else segments.copy()  # the model may write to its inputs
+        outputs = np.asarray(composer.predict_masked(x.copy(), deepcopy(masks), fill.copy(), segments))
         if outputs.shape[:3] != shape or outputs.ndim > 4:
             raise ModelOutputError(
                 f"The model {self.name} was given {shape[0]} rows under {shape[1]} masks, with {shape[2]} "
-                f"rows to fill in, and answered with an array of shape {outputs.shape}; {shape} or "
+                f"rows to fill in, and returned an array of shape {outputs.shape}; {shape} or "
                 f"({shape[0]}, {shape[1]}, {shape[2]}, n_outputs) is needed."
             )
         n_rows = int(np.prod(shape))
@@ -227,9 +227,9 @@ class Predictor:
         outputs : ndarray of shape (n_rows, n_outputs)
             In model output units.
         """
-        given = copied(table)
+        given = copy_table(table)
         outputs = np.array(self.predict_batch(given))
-        self._check_repeats(outputs, self.predict_batch(copied(table)))
+        self._check_repeats(outputs, self.predict_batch(copy_table(table)))
         if self.copies or same_table(given, table):
             return self, outputs
         warnings.warn(
@@ -292,7 +292,7 @@ class Predictor:
             return
         apart = np.abs(first - again).max() if first.shape == again.shape else np.inf
         warnings.warn(
-            f"The model {self.name} answers the same rows differently each time, by up to {apart:.3g}. "
+            f"The model {self.name} predicts the same rows differently each time, by up to {apart:.3g}. "
             "Explanations of it cannot be repeated, and their standard errors do not tell of this.",
             UserWarning,
             stacklevel=3,
@@ -311,14 +311,14 @@ class Predictor:
     def _checked(self, outputs: Any, n_rows: int) -> Floats:
         if isinstance(outputs, list) and outputs and np.ndim(outputs[0]) == 2:
             raise ModelOutputError(
-                f"The model {self.name} answers several targets at once (a list of {len(outputs)} arrays). "
+                f"The model {self.name} returns several targets at once (a list of {len(outputs)} arrays). "
                 "Wrap one of them in a function: lambda X: model.predict_proba(X)[0]."
             )
         raw = self._numbers(outputs)
         values = raw[:, None] if raw.ndim == 1 else raw
         if values.ndim != 2 or values.shape[0] != n_rows or values.shape[1] == 0:
             raise ModelOutputError(
-                f"The model {self.name} was given {n_rows} rows and answered with an array of shape "
+                f"The model {self.name} was given {n_rows} rows and returned an array of shape "
                 f"{raw.shape}; ({n_rows},) or ({n_rows}, n_outputs) is needed."
             )
         with np.errstate(all="ignore"):
@@ -328,7 +328,7 @@ class Predictor:
             if bad.size == 0:  # finite, and only their sum is not
                 return values
             raise ModelOutputError(
-                f"The model {self.name} answers NaN or infinity in {bad.size} of {n_rows} rows, "
+                f"The model {self.name} returns NaN or infinity in {bad.size} of {n_rows} rows, "
                 f"first in row {bad[0]}. Find out why, or leave those rows out."
             )
         return values
@@ -343,13 +343,13 @@ class Predictor:
                 raw = raw.astype(float)
         except (TypeError, ValueError):
             raise ModelOutputError(
-                f"The model {self.name} answers with something that is no table of numbers: a "
+                f"The model {self.name} returns something that is no table of numbers: a "
                 f"{type(outputs).__name__} whose parts differ in length or kind."
             ) from None
         if raw.dtype.kind not in "biuf":
             example = f", for example {raw.ravel()[0]!r}" if raw.size else ""
             raise ModelOutputError(
-                f"The model {self.name} answers with values of type {raw.dtype}{example}; numbers are "
+                f"The model {self.name} returns values of type {raw.dtype}{example}; numbers are "
                 "needed. Pass its predict_proba instead of its predict."
             )
         return raw.astype(float, copy=False)

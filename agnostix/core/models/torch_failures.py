@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import Parameter
 from typing import Any
 
 import torch
@@ -34,6 +36,14 @@ def failures_named(module: Any, batch: Any) -> Iterator[None]:
     """Explain the error of a module that cannot take a batch; other errors pass as they are."""
     try:
         yield
+    except TypeError as error:
+        inputs = _required_inputs(module)
+        if len(inputs) < 2:
+            raise
+        raise DataError(
+            f"The module {type(module).__name__} takes {len(inputs)} inputs ({', '.join(inputs)}), and rows "
+            "come as one batch. Wrap it in a module whose forward takes the batch and splits it."
+        ) from error
     except RuntimeError as error:
         name = type(module).__name__
         if type(error).__module__.startswith(_COMPILERS):
@@ -44,6 +54,15 @@ def failures_named(module: Any, batch: Any) -> Iterator[None]:
         if not misfit:
             raise
         raise DataError(f"The module {name} {misfit}") from error
+
+
+def _required_inputs(module: Any) -> list[str]:
+    """Parameters of a module's forward that have no default."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return []
+    parameters = inspect.signature(module.forward).parameters.values()
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return [one.name for one in parameters if one.kind in positional and one.default is Parameter.empty]
 
 
 def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
@@ -96,7 +115,7 @@ def channels_hint(n_channels: int, batch: Any) -> str:
         return " If channels come first, put them last: X.transpose(0, 2, 3, 1)."
     if batch.shape[1] == 1:
         return (
-            " Grey pictures can be repeated for a network of colours: "
+            " Gray pictures can be repeated for a network of colors: "
             f"np.repeat(X.reshape(*X.shape[:3], 1), {n_channels}, axis=3)."
         )
     return ""

@@ -121,20 +121,20 @@ class TorchInput:
             bad = np.flatnonzero(~np.isfinite(rows.reshape(rows.shape[0], -1)).all(axis=1))[0]
             raise DataError(
                 f"Row {bad} has values that are NaN or infinite, of which the module {self.name} would "
-                "make answers that mean nothing. Fill them first."
+                "make predictions that mean nothing. Fill them first."
             )
 
     def _check_range(self, batch: Any) -> None:
         lowest, highest = float(batch.min()), float(batch.max())
         if highest > _BRIGHTEST:
             raise DataError(
-                f"The module {self.name} is normalised by mean and std on pictures from 0 to 1, and these "
+                f"The module {self.name} is normalized by mean and std on pictures from 0 to 1, and these "
                 f"reach {highest:.6g}. Decimal pictures from 0 to 255 need value_range='0-255'."
             )
         if lowest < _DARKEST:
             raise DataError(
-                f"The module {self.name} is normalised by mean and std on pictures from 0 to 1, and these "
-                f"go down to {lowest:.6g}. Leave mean and std out if they are normalised already."
+                f"The module {self.name} is normalized by mean and std on pictures from 0 to 1, and these "
+                f"go down to {lowest:.6g}. Leave mean and std out if they are normalized already."
             )
 
     def _by_channel(self, values: Any, batch: Any) -> Any:

@@ -17,7 +17,7 @@ from agnostix.core.models.torch_composer import MaskedBatch, hard_weights, soft_
 from agnostix.core.models.torch_failures import failures_named, is_out_of_memory, without_memory
 from agnostix.core.models.torch_input import TorchInput
 from agnostix.core.models.torch_outputs import TorchOutputs
-from agnostix.core.models.torch_params import PRECISIONS, check_params, normalisation
+from agnostix.core.models.torch_params import PRECISIONS, check_params, normalization
 from agnostix.core.models.torch_session import TorchSession, evaluating, find_layer, frozen
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -83,7 +83,7 @@ class TorchModel:
 
     def __post_init__(self) -> None:
         check_params(self)
-        for name, values in zip(("mean", "std"), normalisation(self.mean, self.std), strict=True):
+        for name, values in zip(("mean", "std"), normalization(self.mean, self.std), strict=True):
             object.__setattr__(self, name, values)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -95,13 +95,7 @@ class TorchModel:
         return type(self.module).__name__
 
     def prediction_params(self) -> dict[str, Any]:
-        """Settings that predictions depend on.
-
-        Returns
-        -------
-        dict of str to plain values
-            activation (the one in use), device, precision and compiled.
-        """
+        """Settings that predictions depend on: the activation in use, device, precision, compiled."""
         return {
             "activation": self._outputs.applied,
             "device": str(self._device),
@@ -110,17 +104,7 @@ class TorchModel:
         }
 
     def __call__(self, X: Any) -> Floats:
-        """Predict rows.
-
-        Parameters
-        ----------
-        X : ndarray of n_rows rows
-            Images in the given layout, gray ones without channels, or a table of numbers.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_outputs)
-        """
+        """Predictions (n_rows, n_outputs) of images in the given layout, or of a table of numbers."""
         rows = self._input.read(X)
         size = self.batch_size or self._batch_rows(self.to_tensor(rows[:1]))
         return self._predict(rows.shape[0], size, lambda part: self.to_tensor(rows[part]))
@@ -128,23 +112,7 @@ class TorchModel:
     def predict_masked(
         self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None
     ) -> Floats:
-        """Predict masked rows that are composed on the module's device.
-
-        Parameters
-        ----------
-        x : ndarray of shape (n_rows, ...)
-            The rows.
-        masks : ndarray of bool of shape (n_masks, n_segments), or SoftMaskBatch
-            True for the segments that keep the row's own values; a SoftMaskBatch weighs each pixel.
-        fill : ndarray of shape (n_rows or 1, n_fill, ...)
-            What replaces the masked values; axes of length 1 broadcast.
-        segments : ndarray of int of shape (n_rows or 1, ...), or None
-            The segment of each value of a row, or of its leading axes; None for a SoftMaskBatch.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_masks, n_fill, n_outputs)
-        """
+        """Predictions (n_rows, n_masks, n_fill, n_outputs) of rows that are masked on the module's device."""
         own, n_axes = self.to_tensor(x), fill.shape[:2]
         fills = np.broadcast_to(fill, (*n_axes, *x.shape[1:])).reshape(-1, *x.shape[1:])
         if isinstance(masks, SoftMaskBatch):
@@ -159,15 +127,7 @@ class TorchModel:
 
     @contextmanager
     def session(self) -> Iterator[TorchSession]:
-        """Make the module ready for work on tensors.
-
-        Yields
-        ------
-        TorchSession
-            With `tensor`, `predict` and `activations`. Inside, the module is in evaluation mode and
-            its parameters need no gradients. On exit, also after an exception, hooks are removed and
-            modes and flags restored; sessions may be nested.
-        """
+        """Yield a TorchSession; on exit, also after an exception, hooks, modes and flags are as before."""
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
@@ -183,27 +143,7 @@ class TorchModel:
                 raise without_memory(self.__name__) from error
 
     def gradients(self, X: Any, outputs: Any) -> Floats:
-        """Differentiate outputs by the rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_rows, ...)
-            Images in the given layout, gray ones without channels, or a table of numbers.
-        outputs : int, or ndarray of int of shape (n_rows,) or (n_rows, n_selected)
-            Which outputs: one for all rows, one for each, or several for each.
-
-        Returns
-        -------
-        ndarray of X's shape, or X.shape + (n_selected,)
-            Change of the output per unit of X, in X's own range and layout. Computed in double
-            precision for float64 modules, else in single.
-
-        Raises
-        ------
-        DataError
-            If the rows do not fit the module, an output does not exist, or no gradients pass
-            through the module.
-        """
+        """Gradients as `Differentiable` has them; in double precision for float64 modules, else in single."""
         rows = self._input.read(X)
         selected = _select(outputs, len(rows))
         wanted = selected.reshape(len(rows), -1)
@@ -216,20 +156,9 @@ class TorchModel:
         return gradients if selected.ndim == 2 else gradients[..., 0]
 
     def activations(self, X: Any, layers: Sequence[Any]) -> dict[Any, Floats]:
-        """Compute what layers give for the rows.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_rows, ...)
-            Images in the given layout, gray ones without channels, or a table of numbers.
-        layers : sequence of str or module
-            Names as in ``module.named_modules()``, or the modules themselves.
-
-        Returns
-        -------
-        dict from each of the layers to an ndarray of shape (n_rows, ...)
-            In the module's own layout: images have channels first.
-        """
+        """Activations as `Differentiable` has them, images with channels first."""
+        if isinstance(layers, str):
+            raise DataError(f"layers must be a sequence of layers, got {layers!r}. Pass [{layers!r}].")
         rows = self._input.read(X)
         size = self.batch_size or self._batch_rows(self.to_tensor(rows[:1]))
         with self.session() as session, torch.no_grad():
@@ -437,7 +366,8 @@ def _to_array(outputs: Any) -> Floats:
 def _select(outputs: Any, n_rows: int) -> Codes:
     """Outputs as ints (n_rows,) or (n_rows, n_selected)."""
     selected = np.asarray(outputs)
-    if selected.dtype.kind not in "iu" or selected.ndim > 2 or (selected.ndim and len(selected) != n_rows):
+    fits = selected.ndim == 0 or (selected.ndim <= 2 and len(selected) == n_rows and selected.size > 0)
+    if selected.dtype.kind not in "iu" or not fits:
         raise DataError(
             f"The 'outputs' of gradients must be an int, or ints of shape ({n_rows},) or "
             f"({n_rows}, n_selected) for {n_rows} rows, got {outputs!r}."

@@ -47,12 +47,12 @@ class TorchOutputs:
 
     def to_matrix(self, given: Any, n_rows: int) -> Any:
         """Outputs (n_rows, n_outputs) in single precision, or the module's own if that is finer."""
-        answers = self._matrix(self._entry(given), n_rows)
-        are_probabilities = self._decide(answers) if self.activation == "auto" else None
-        answers = answers.to(torch.promote_types(answers.dtype, torch.float32))
+        outputs = self._matrix(self._entry(given), n_rows)
+        are_probabilities = self._decide(outputs) if self.activation == "auto" else None
+        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
         if self.activation == "softmax" or are_probabilities is False:
-            return torch.softmax(answers, dim=1)
-        return torch.sigmoid(answers) if self.activation == "sigmoid" else answers
+            return torch.softmax(outputs, dim=1)
+        return torch.sigmoid(outputs) if self.activation == "sigmoid" else outputs
 
     def _entry(self, given: Any) -> Any:
         """The tensor among what the module returned."""
@@ -60,71 +60,71 @@ class TorchOutputs:
             if self.output is not None:
                 raise ModelOutputError(
                     f"The 'output' parameter of as_predictor is {self.output!r}, and the module {self.name} "
-                    "answers with one tensor. Leave output out."
+                    "returns one tensor. Leave output out."
                 )
             return given
         parts = _parts(given)
         if not parts:
             raise ModelOutputError(
-                f"The module {self.name} answers with {_kind(given)}; a tensor is needed, or a tuple or dict "
+                f"The module {self.name} returns {_kind(given)}; a tensor is needed, or a tuple or dict "
                 "that has one. Wrap the module in one that gives it."
             )
         if self.output not in parts:
             known = ", ".join(repr(name) for name in parts)
             raise ModelOutputError(
-                f"The module {self.name} answers with a {type(given).__name__} ({known}). Say which "
+                f"The module {self.name} returns a {type(given).__name__} ({known}). Say which "
                 f"entry is meant: as_predictor(module, output={next(iter(parts))!r})."
             )
         if not isinstance(parts[self.output], torch.Tensor):
             raise ModelOutputError(
-                f"Entry {self.output!r} of what the module {self.name} answers with is "
+                f"Entry {self.output!r} of what the module {self.name} returns is "
                 f"{_kind(parts[self.output])}; a tensor is needed. Wrap the module in one that gives it."
             )
         return parts[self.output]
 
-    def _matrix(self, answers: Any, n_rows: int) -> Any:
-        if n_rows == 1 and answers.ndim < 2:  # some modules squeeze away the axis of a single row
-            answers = answers.reshape(1, -1)
-        shape = tuple(answers.shape)
-        if answers.is_complex():
-            raise ModelOutputError(f"The module {self.name} answers with complex numbers; pass a real part.")
-        if answers.ndim == 0 or shape[0] != n_rows:
+    def _matrix(self, outputs: Any, n_rows: int) -> Any:
+        if n_rows == 1 and outputs.ndim < 2:  # some modules squeeze away the axis of a single row
+            outputs = outputs.reshape(1, -1)
+        shape = tuple(outputs.shape)
+        if outputs.is_complex():
+            raise ModelOutputError(f"The module {self.name} returns complex numbers; pass a real part.")
+        if outputs.ndim == 0 or shape[0] != n_rows:
             raise ModelOutputError(
-                f"The module {self.name} was given {n_rows} rows and answers with a tensor of shape {shape}; "
+                f"The module {self.name} was given {n_rows} rows and returned a tensor of shape {shape}; "
                 f"({n_rows},) or ({n_rows}, n_outputs) is needed."
             )
-        if answers.ndim > 2 and answers[0].numel() != shape[1]:
+        if outputs.ndim > 2 and outputs[0].numel() != shape[1]:
             raise ModelOutputError(
-                f"The module {self.name} answers with a tensor of shape {shape}; (n,) "
+                f"The module {self.name} returns a tensor of shape {shape}; (n,) "
                 "or (n, n_outputs) is needed. Wrap it in a module that pools or picks."
             )
-        return answers.flatten(1) if answers.ndim > 1 else answers[:, None]
+        return outputs.flatten(1) if outputs.ndim > 1 else outputs[:, None]
 
-    def _decide(self, answers: Any) -> bool | None:
+    def _decide(self, outputs: Any) -> bool | None:
         """Whether outputs are probabilities, as decided by the first; None if there are none to decide by."""
-        answers = answers[answers.isfinite().all(dim=1)].detach()
-        if answers.shape[1] < 2 or len(answers) == 0:
+        outputs = outputs[outputs.isfinite().all(dim=1)].detach()
+        if outputs.shape[1] < 2 or len(outputs) == 0:
             return None
         if self.known.get("are_probabilities") is False:
             return False
-        are_now = self._are_probabilities(answers)
+        are_now = self._are_probabilities(outputs)
         if self.known.setdefault("are_probabilities", are_now) and not are_now:
             raise ModelOutputError(
-                f"The module {self.name} answered with probabilities at first, and now with numbers from "
-                f"{float(answers.min()):.6g} to {float(answers.max()):.6g}, which are none. Say what they "
+                f"The module {self.name} returned probabilities at first, and now with numbers from "
+                f"{float(outputs.min()):.6g} to {float(outputs.max()):.6g}, which are none. Say what they "
                 "are: as_predictor(module, activation='softmax') for logits, activation='none' to leave "
                 "them as they are."
             )
         return bool(self.known["are_probabilities"])
 
-    def _are_probabilities(self, answers: Any) -> bool:
+    def _are_probabilities(self, outputs: Any) -> bool:
         """Whether rows sum to 1, or the module ends in a sigmoid."""
-        if not bool((answers >= 0).all() & (answers <= 1 + _ROUNDING).all()):
+        if not bool((outputs >= 0).all() & (outputs <= 1 + _ROUNDING).all()):
             return False
         if isinstance(list(self.module.modules())[-1], torch.nn.Sigmoid):
             return True
-        eps = torch.finfo(answers.dtype).eps if answers.is_floating_point() else 0.0
-        apart = (answers.sum(dim=1, dtype=torch.float32) - 1.0).abs()
+        eps = torch.finfo(outputs.dtype).eps if outputs.is_floating_point() else 0.0
+        apart = (outputs.sum(dim=1, dtype=torch.float32) - 1.0).abs()
         return bool((apart < max(_ROUNDING, 2.0 * eps)).all())
 
 

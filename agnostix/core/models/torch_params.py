@@ -41,10 +41,10 @@ def check_params(model: Any) -> None:
         _check_device(model.device)
 
 
-def normalisation(mean: Any, std: Any) -> tuple[Any, Any]:
+def normalization(mean: Any, std: Any) -> tuple[Any, Any]:
     """Mean and std as tuples of floats, or None for both."""
     if (mean is None) != (std is None):
-        raise DataError("as_predictor needs both mean and std of a network's normalisation, or neither.")
+        raise DataError("as_predictor needs both mean and std of a network's normalization, or neither.")
     if mean is None:
         return None, None
     means, stds = _numbers("mean", mean), _numbers("std", std)

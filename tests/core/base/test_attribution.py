@@ -68,3 +68,31 @@ def test_attribution_explainer_is_sklearn_transformer():
         Numbered(TWO).get_feature_names_out()
     with pytest.raises(NotImplementedError):
         AttributionExplainer(TWO).fit(X).explain(X)
+
+
+class Unwritten(AttributionExplainer):
+    pass
+
+
+class WithoutQuantity(Numbered):
+    _quantity = AttributionExplainer._quantity
+
+
+class WithoutCost(Numbered):
+    _count_model_rows = AttributionExplainer._count_model_rows
+
+
+@pytest.mark.parametrize(
+    ("explainer", "call", "member"),
+    [
+        (Unwritten, "explain", "_attribute"),
+        (Unwritten, "transform", "_attribute"),
+        (Unwritten, "cost", "_count_model_rows"),
+        (WithoutQuantity, "explain", "_quantity"),
+        (WithoutCost, "cost", "_count_model_rows"),
+    ],
+)
+def test_a_missing_member_of_a_subclass_is_named(explainer, call, member):
+    fitted = explainer(TWO).fit(X)
+    with pytest.raises(NotImplementedError, match=rf"{explainer.__name__} must define {member}\b"):
+        getattr(fitted, call)(X[:2])

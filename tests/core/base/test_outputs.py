@@ -18,6 +18,9 @@ PREDICTIONS = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]])
         (["rome", 0], [2, 0]),
         (("rome", "bern"), [2, 0]),
         (np.array(["rome"]), [2]),
+        (np.array(1), [1]),
+        (np.array("rome"), [2]),
+        ([np.array(2), np.str_("bern")], [2, 0]),
     ],
 )
 def test_selection_by_name_and_index_is_same_in_every_row(outputs, places):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import fields, replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,12 @@ def test_wide_frame_has_the_first_dim_as_rows() -> None:
     assert (list(ones), ones.index.name) == (["value"], "step")
 
 
+@pytest.mark.parametrize("layout", ["long", "wide"])
+def test_frame_of_a_single_number_has_one_row(layout: str) -> None:
+    exp = Explanation(values=[1.0, 3.0], dims=("row",), quantity="effect", method="m").aggregate(how="mean")
+    assert (exp.dims, exp.to_frame(layout)["value"].tolist()) == ((), [2.0])
+
+
 def test_selection_takes_every_axis_of_a_dim() -> None:
     exp = interactions()
     kept = exp.sel(features=["c", "a"])
@@ -167,6 +174,9 @@ def test_methods_name_the_dim_they_need(act: Any, error: type, facts: list[str])
         ({"row_names": ("a", "b")}, ["row_names", "dim 'row'", "None"]),
         ({"output_names": ("y",)}, ["output_names", "0 entries", "got 1"]),
         ({"base_values": [1.0]}, ["base_values", "shape () = ()", "got (1,)"]),
+        ({"dims": ("feature", "value")}, ["dims", "'value'", "to_frame"]),
+        ({"dims": ("std_error", "grid")}, ["dims", "'std_error'"]),
+        ({"dims": ("data_value", "grid")}, ["dims", "'data_value'"]),
     ],
 )
 def test_explanation_refuses_fields_that_do_not_fit_dims(changes: dict, facts: list[str]) -> None:
@@ -191,7 +201,49 @@ def test_row_dim_may_be_any_axis() -> None:
     assert "<td" in exp._repr_html_()
 
 
+@pytest.mark.parametrize("dim", ["row", "feature", "time", "Grid"])
+def test_labels_of_no_dim_are_refused(dim: str) -> None:
+    exp = Explanation(values=[1.0, 2.0], dims=("grid",), quantity="effect", method="m")
+    assert list(exp.labels("grid")) == [0, 1]
+    with pytest.raises(ValueError, match=rf"no dim '{dim}'.*\('grid',\)"):
+        exp.labels(dim)
+
+
 # Completeness
+
+
+@pytest.mark.parametrize("dims", list(permutations(("row", "feature", "output"))))
+@pytest.mark.parametrize("completeness", ["outputs", "outputs - base_values", "surrogate"])
+def test_check_additivity_in_any_order_of_dims(dims: tuple[str, ...], completeness: str) -> None:
+    values = RNG.normal(size=(3, 2, 4))  # rows, features, outputs
+    base = np.zeros((3, 4)) if completeness == "outputs" else RNG.normal(size=(3, 4))
+    outputs = base + values.sum(axis=1)
+    exp = Explanation(
+        values=values.transpose([("row", "feature", "output").index(dim) for dim in dims]),
+        dims=dims,
+        base_values=base,
+        outputs=outputs,
+        feature_names=("a", "b"),
+        output_names=tuple("wxyz"),
+        quantity="contribution",
+        completeness=completeness,
+        method="m",
+        extras={"surrogate_outputs": Detail(outputs, ("row", "output"))},
+    )
+    assert exp.check_additivity() < 1e-14
+    off = outputs.copy()
+    off[2, 1] += 1.0
+    shifted = {"outputs": off, "extras": {"surrogate_outputs": Detail(off, ("row", "output"))}}
+    with refuses(ValueError, "row 2, output 'x'"):
+        replace(exp, **shifted).check_additivity()
+
+
+@pytest.mark.parametrize("dims", [("output", "row"), ("row",), ("free", "output"), None])
+def test_check_additivity_refuses_surrogate_outputs_of_other_dims(dims: tuple[str, ...] | None) -> None:
+    detail = {} if dims is None else {"surrogate_outputs": Detail(np.zeros((2,) * len(dims)), dims)}
+    exp = replace(maps(), completeness="surrogate", extras=detail)
+    with refuses(ValueError, "surrogate_outputs", "('row', 'output')"):
+        exp.check_additivity()
 
 
 def test_check_additivity_allows_completeness_gap() -> None:
@@ -234,7 +286,7 @@ def test_check_additivity_of_surrogate_is_to_its_output() -> None:
     assert Explanation(**known, extras=answers).check_additivity() == 0.0
     with refuses(ValueError, "surrogate's output minus the base value", "row 0", "gap of 1."):
         Explanation(**known, extras={"surrogate_outputs": Detail([4.5], ("row",))}).check_additivity()
-    with refuses(ValueError, "'surrogate'", "extras['surrogate_outputs']", "missing"):
+    with refuses(ValueError, "extras['surrogate_outputs']", "a Detail with dims"):
         Explanation(**known).check_additivity()
 
 

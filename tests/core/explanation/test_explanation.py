@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import FrozenInstanceError, fields, replace
+from enum import IntEnum, StrEnum
 from html.parser import HTMLParser
 
 import numpy as np
@@ -149,6 +150,27 @@ def test_data_ignores_columns_added_to_frame_later():
     exp = made(data=data)
     data["new"] = 1
     assert list(exp.data.columns) == ["hours"]
+
+
+class Kernel(StrEnum):
+    SHAPLEY = "shapley"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [(Kernel.SHAPLEY, "shapley"), (Level.HIGH, 3), (np.float64(0.5), 0.5), (np.str_("x"), "x"), (True, True)],
+)
+def test_params_are_plain_and_can_be_stored(value, plain, tmp_path):
+    exp = made(params={"one": value, "many": [value]}, extras={"same": {"inside": value}})
+    assert type(exp.params["one"]) is type(plain)
+    exp.save(tmp_path / "exp.npz")
+    loaded = Explanation.load(tmp_path / "exp.npz")
+    assert (loaded.params["one"], loaded.params["many"]) == (plain, [plain])
+    assert loaded.extras["same"] == {"inside": plain}
 
 
 def test_params_become_plain_values():
@@ -372,10 +394,57 @@ def test_aggregate_refuses_bad_arguments(arguments, facts):
         made().aggregate(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("labels", "groups"),
+    [
+        (["a", None, "a", "b", None], ["a", "b", None]),
+        (["a", np.nan, "a", "b", np.nan], ["a", "b", None]),
+        ([None] * 5, [None]),
+        (["1", 1, "1", 1, 1], [1, "1"]),
+        ([("a", 1), ("a", 1), ("b",), ("b",), ("b",)], [("a", 1), ("b",)]),
+        (range(5), list(range(5))),
+    ],
+)
+def test_aggregate_by_list_keeps_missing_and_mixed_labels(labels, groups):
+    total = made().aggregate(by=labels)
+    found = [label if isinstance(label, tuple) or label == label else None for label in total.coords["group"]]
+    assert found == groups
+    for j, label in enumerate(groups):
+        rows = [i for i, one in enumerate(labels) if one == label or (label is None and pd.isna(one))]
+        np.testing.assert_allclose(total.values[j], np.abs(made().values[rows]).mean(axis=0))
+
+
+@pytest.mark.parametrize("detail", [Detail(np.zeros(2), ("group",)), Detail(np.array([0]), ("y",), "group")])
+def test_aggregate_by_refuses_details_with_dim_group(detail):
+    exp = made(extras={"clusters": detail})
+    assert exp.aggregate().extras["clusters"] is detail
+    with refuses(ValueError, "dim 'group'", "extras['clusters']"):
+        exp.aggregate(by=[0, 0, 1, 1, 1])
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+def test_to_frame_and_aggregate_ignore_repeated_columns(layout):
+    data = pd.DataFrame(np.arange(6).reshape(2, 3), columns=["a", "a", "b"])
+    exp = Explanation(
+        values=np.ones((2, 2)),
+        dims=("row", "feature"),
+        feature_names=("a", "b"),
+        data=data,
+        quantity="effect",
+        method="m",
+    )
+    frame = exp.to_frame(layout)
+    if layout == "long":
+        assert frame["data_value"].tolist() == [None, 2, None, 5]
+    assert exp.aggregate(by="b").coords["group"].tolist() == [2, 5]
+    with refuses(ValueError, "by='a'", "no column"):
+        exp.aggregate(by="a")
+
+
 def test_aggregate_refuses_no_rows_group_dim_or_missing_data():
     with refuses(ValueError, "no rows", "aggregate"):
         made()[[]].aggregate()
-    with refuses(ValueError, "aggregate(by=...)", "dim 'group'", "('group',)"):
+    with refuses(ValueError, "aggregate(by=...)", "dim 'group'", "replace(explanation, ...)"):
         Explanation(values=np.zeros((2, 3)), dims=("row", "group"), quantity="effect", method="m").aggregate(
             by=[0, 1]
         )

@@ -189,6 +189,19 @@ def test_to_shap_images_keep_pixels(shap):
     assert exp.to_shap(output="b").shape == (2, 4, 6)
 
 
+def test_to_shap_copies_data_without_features(shap):
+    exp = Explanation(
+        values=np.zeros((2, 3, 4)),
+        dims=("row", "y", "x"),
+        data=np.ones((2, 3, 4)),
+        quantity="effect",
+        method="m",
+    )
+    converted = exp.to_shap()
+    converted.data[0, 0, 0] = 5.0
+    assert exp.data[0, 0, 0] == 1.0
+
+
 def test_to_shap_without_shap_names_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "shap", None)
     with refuses(ImportError, "to_shap", "package shap", "pip install shap"):

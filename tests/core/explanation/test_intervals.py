@@ -80,6 +80,14 @@ def test_interval_of_exact_values_and_unknown_errors() -> None:
         np.testing.assert_array_equal(end, alone.values)
 
 
+@pytest.mark.parametrize("dof", [np.nan, -np.inf, -1.0, 0.0])
+def test_interval_without_valid_degrees_of_freedom_is_unknown(dof: float) -> None:
+    exp = made(degrees_of_freedom=Detail(np.array([dof, 3.0]), ("feature",)))
+    for end in exp.interval():
+        assert np.isnan(end[:, 0]).all()
+        assert np.isfinite(end[:, 1]).all()
+
+
 def test_interval_survives_selection_and_storage(tmp_path: Path) -> None:
     exp = made(
         degrees_of_freedom=Detail(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, np.inf]]), ("row", "output")),
@@ -108,26 +116,30 @@ def test_aggregate_recomputes_degrees_of_freedom() -> None:
     assert set(made(**kinds).aggregate(how="max_abs").extras) == {"aggregate"}
 
 
-@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan])
-def test_interval_refuses_level_outside_0_and_1(level: float) -> None:
+@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan, "0.95", None])
+def test_interval_refuses_level_outside_0_and_1(level: Any) -> None:
     for errors in (0.5, None):
-        with refuses(ValueError, "level", "between 0 and 1", f"got {level}"):
+        with refuses(ValueError, "level", "between 0 and 1", f"got {level!r}"):
             made(errors).interval(level)
 
 
 @pytest.mark.parametrize(
     ("extras", "facts"),
     [
-        ({"degrees_of_freedom": 5.0}, ["extras['degrees_of_freedom']", "a Detail"]),
+        (
+            {"degrees_of_freedom": 5.0},
+            ["extras['degrees_of_freedom']", "a Detail", "('row', 'feature', 'output')"],
+        ),
         ({"degrees_of_freedom": Detail(np.zeros(2), ("block",))}, ["'degrees_of_freedom'", "('block',)"]),
         (
             {"interval_kind": Detail(np.zeros((3, 3)), ("row", "row"))},
             ["'interval_kind'", "('row', 'row')"],
         ),
+        ({"degrees_of_freedom": Detail(np.array(["5", "7"]), ("feature",))}, ["numbers", "got <U1"]),
     ],
 )
 def test_interval_details_refused_if_dims_do_not_match(extras: dict, facts: list[str]) -> None:
-    with refuses(ValueError, "('row', 'feature', 'output')", *facts):
+    with refuses(ValueError, *facts):
         made(**extras)
 
 

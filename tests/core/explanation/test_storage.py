@@ -308,9 +308,16 @@ class Thing:
     ],
 )
 def test_save_refuses_what_needs_pickle_and_leaves_no_file(data, place, tmp_path):
-    with refuses(TypeError, place, "Thing", "pickle", "data=None"):
+    with refuses(TypeError, place, "Thing", "pickle", "replace(explanation, data=...)"):
         made(1, data=data).save(tmp_path / "exp.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("field", ["row_names", "extras"])
+def test_save_error_names_field_to_replace(field, tmp_path):
+    value = (frozenset(),) if field == "row_names" else {"x": Detail(np.array([Thing()]), ("free",))}
+    with refuses(TypeError, field, f"replace(explanation, {field}=...)"):
+        made(1, **{field: value}).save(tmp_path / "exp.npz")
 
 
 def test_save_failed_keeps_old_file(tmp_path):

@@ -42,6 +42,38 @@ def test_predict_names_rows_module_cannot_take(module, X, facts):
     assert isinstance(error.value.__cause__, RuntimeError)
 
 
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, numbers, codes, scale=1.0):
+        return self.layer(numbers) * scale + codes
+
+
+class NeedsList(nn.Module):
+    def forward(self, rows):
+        return rows + "text"
+
+
+@pytest.mark.parametrize("call", ["predict", "gradients", "activations"])
+def test_modules_of_several_inputs_are_refused_with_a_remedy(call):
+    predictor, X = as_predictor(TwoInputs(), activation="none"), np.ones((2, 3))
+    calls = {
+        "predict": lambda: predictor.predict(X),
+        "gradients": lambda: predictor.function.gradients(X, 0),
+        "activations": lambda: predictor.function.activations(X, ["layer"]),
+    }
+    with refuses(DataError, "TwoInputs", "2 inputs", "numbers, codes", "Wrap") as error:
+        calls[call]()
+    assert isinstance(error.value.__cause__, TypeError)
+
+
+def test_other_type_errors_of_modules_pass_as_they_are():
+    with pytest.raises(TypeError, match="str"):
+        as_predictor(NeedsList(), activation="none").predict(np.ones((2, 3)))
+
+
 def test_predict_gray_image_remedy_works():
     for grey in (PICTURES[..., 0], PICTURES[..., :1]):
         X = np.repeat(grey.reshape(*grey.shape[:3], 1), 3, axis=3)

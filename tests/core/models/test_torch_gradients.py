@@ -265,6 +265,7 @@ def test_embedding_outputs_can_be_differentiated_by():
         (-1, ["3 outputs", "0 to 2"]),
         ("cat", ["'outputs'", "int", "'cat'"]),
         (np.zeros((2, 1), dtype=int), ["'outputs'", "(7,)", "(7, n_selected)"]),
+        (np.zeros((7, 0), dtype=int), ["'outputs'", "(7,)", "(7, n_selected)"]),
     ],
 )
 def test_outputs_that_do_not_exist_are_named(outputs, facts):
@@ -388,6 +389,12 @@ def test_layers_that_do_not_exist_are_named(layer):
     name = layer if isinstance(layer, str) else "ReLU"
     with refuses(DataError, "Sequential", repr(name), "'0', '1', '2'"):
         model_of(mlp()).activations(X, [layer])
+
+
+@pytest.mark.parametrize("layer", ["0", "fc1"])
+def test_name_of_a_layer_alone_is_refused(layer):
+    with refuses(DataError, "layers", repr(layer), f"[{layer!r}]"):
+        model_of(mlp()).activations(X, layer)
 
 
 def test_layer_that_gives_a_tuple_is_refused():

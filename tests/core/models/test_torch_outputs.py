@@ -42,7 +42,7 @@ def softmax(values):
 @pytest.mark.parametrize(
     ("make", "output", "facts"),
     [
-        (lambda x: None, None, ["answers with None", "a tensor is needed", "Wrap"]),
+        (lambda x: None, None, ["returns None", "a tensor is needed", "Wrap"]),
         (lambda x: "a", None, ["type str", "a tensor is needed", "Wrap"]),
         (lambda x: x.numpy(), None, ["type ndarray", "a tensor is needed", "Wrap"]),
         (lambda x: (), None, ["empty tuple", "a tensor is needed", "Wrap"]),
