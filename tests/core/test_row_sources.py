@@ -275,3 +275,23 @@ def test_evaluate_refuses_table_as_iterable_of_chunks(table):
 def test_what_is_no_source_is_refused(source):
     with pytest.raises(TypeError, match=rf"iterable of tables, got {type(source).__name__}"):
         run(source)
+
+
+@pytest.mark.parametrize("chunk", [None, 3, iter([])], ids=["None", "int", "iterator"])
+def test_chunk_that_is_no_table_is_named(chunk):
+    with refuses(DataError, "Chunk 1", type(chunk).__name__):
+        run(iter([X[:2], chunk]))
+
+
+class LostError(Exception):
+    pass
+
+
+def test_error_of_an_iterator_of_chunks_passes_as_it_is():
+    def chunks():
+        yield X[:2]
+        raise LostError("the file is gone")
+
+    for n_jobs in (None, 2):
+        with pytest.raises(LostError, match="the file is gone"):
+            run(chunks(), n_jobs=n_jobs)
