@@ -59,7 +59,7 @@ PUBLIC = _public_names()
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_a_public_docstring_is_complete_and_names_nothing_that_is_not_there(name):
+def test_public_docstring_is_complete(name):
     thing = _find(name)
     told = validate(f"{thing.__module__}.{thing.__qualname__}")["errors"]
     unasked = UNASKED | {"PR01"} if _is_result(name) else UNASKED
@@ -67,14 +67,14 @@ def test_a_public_docstring_is_complete_and_names_nothing_that_is_not_there(name
 
 
 @pytest.mark.parametrize("name", [name for name in agnostix.__all__ if is_dataclass(_find(name))])
-def test_a_results_docstring_names_its_attributes_and_no_others(name):
+def test_result_docstring_lists_its_attributes(name):
     told = ClassDoc(_find(name))["Attributes"]
     names = [part.strip() for entry in told for part in entry.name.split(",")]
     assert names == [field.name for field in fields(_find(name))]
 
 
 @pytest.mark.parametrize("name", [name for name in agnostix.__all__ if not _is_error(name)])
-def test_a_public_name_has_an_example_in_itself_or_in_one_of_its_methods(name):
+def test_public_name_has_example(name):
     thing = _find(name)
     methods = _own_methods(thing) if inspect.isclass(thing) else []
     parts = [thing, *(getattr(thing, method) for method in methods)]
@@ -82,7 +82,7 @@ def test_a_public_name_has_an_example_in_itself_or_in_one_of_its_methods(name):
     assert any(found.examples for part in parts for found in finder.find(part, name))
 
 
-def test_the_public_names_are_all_looked_at():
+def test_public_names_cover_methods():
     assert {"EntropicProjection.what_if", "EntropicProjection.set_params", "WhatIfCurves.sel"} <= set(PUBLIC)
     assert "as_predictor" in PUBLIC
     assert "EntropicProjection.get_metadata_routing" not in PUBLIC

@@ -13,12 +13,12 @@ def test_errors_are_value_errors(kind):
 
 
 @pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])
-def test_an_infeasible_target_keeps_the_nearest_one_over_a_process_border(again):
+def test_infeasible_target_error_survives_pickle_and_copy(again):
     error = InfeasibleTargetError("too far", {"age": 60.0, "sex": {"F": 0.5}}, 0.7)
     other = again(error)
     assert (str(other), other.nearest, other.reachable) == ("too far", {"age": 60.0, "sex": {"F": 0.5}}, 0.7)
 
 
-def test_an_infeasible_target_may_have_no_nearest():
+def test_infeasible_target_error_without_nearest():
     error = InfeasibleTargetError("none")
     assert (error.nearest, error.reachable) == ({}, 0.0)

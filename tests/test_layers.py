@@ -126,17 +126,17 @@ def _is_module(path: Path) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
-def test_every_import_goes_downwards_and_the_lists_are_not_longer_than_needed() -> None:
+def test_imports_go_downwards_and_lists_are_minimal() -> None:
     assert RULES.violations(PACKAGE) == []
 
 
-def test_every_package_is_seen() -> None:
+def test_imports_of_every_layer_are_seen() -> None:
     imported = [one.name for path in PACKAGE.rglob("*.py") for one in _imports(path, PACKAGE)]
     seen = {name[1] for name in imported if len(name) > 1}
     assert {"core", "exceptions", "plotting", "report"} <= seen
 
 
-def test_no_package_is_in_two_layers() -> None:
+def test_layers_are_disjoint() -> None:
     every = [name for names in [*LAYERS, *NOT_MOVED] for name in names]
     assert len(every) == len(set(every))
 
@@ -166,7 +166,7 @@ def test_no_package_is_in_two_layers() -> None:
         ("core/lazy.py", "def f():\n    from agnostix.report import bar", "may import only from below"),
     ],
 )
-def test_a_violation_is_caught(tmp_path: Path, file: str, source: str, complaint: str) -> None:
+def test_layer_violation_is_caught(tmp_path: Path, file: str, source: str, complaint: str) -> None:
     violations = _rules().violations(_package(tmp_path, {file: source}))
     assert len([one for one in violations if complaint in one]) == 1
 
@@ -184,17 +184,17 @@ def test_a_violation_is_caught(tmp_path: Path, file: str, source: str, complaint
         ("__init__.py", "from agnostix.report import WhatIfReport"),
     ],
 )
-def test_what_is_allowed_passes(tmp_path: Path, file: str, source: str) -> None:
+def test_allowed_import_passes(tmp_path: Path, file: str, source: str) -> None:
     assert _rules().violations(_package(tmp_path, {file: source})) == []
 
 
-def test_a_package_that_has_moved_is_taken_out_of_the_list(tmp_path: Path) -> None:
+def test_moved_package_must_leave_list(tmp_path: Path) -> None:
     package = _package(tmp_path, {})
     (package / "old" / "__init__.py").unlink()
     assert _rules().violations(package) == ["'old' is no longer there; take it out of NOT_MOVED"]
 
 
-def test_an_import_upwards_that_has_gone_is_taken_out_of_the_list(tmp_path: Path) -> None:
+def test_removed_upward_import_must_leave_list(tmp_path: Path) -> None:
     package = _package(tmp_path, {"core/lazy.py": ""})
     assert _rules().violations(package) == [
         "core/lazy.py does not look up to 'plotting'; take it out of LOOKS_UP"

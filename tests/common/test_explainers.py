@@ -41,23 +41,23 @@ def expected(explainer):
 
 
 @parametrize_with_explainer_checks([*EXPLAINERS, WINDOWS], expected_failed_checks=expected)
-def test_explainers_keep_their_word(explainer, check):
+def test_explainer_passes_battery(explainer, check):
     check(explainer)
 
 
 @pytest.mark.parametrize("explainer", EXPLAINERS, ids=str)
 @given(case=cases())
-def test_random_cases_keep_their_word(explainer, case):
+def test_explainer_passes_random_cases(explainer, case):
     check_case(explainer, case)
 
 
 @pytest.mark.parametrize("seed", [0, np.random.default_rng(3)])
-def test_a_seed_or_a_generator_draws_the_case(seed):
+def test_check_random_case_from_seed_or_generator(seed):
     check_random_case(OcclusionExplainer(None), seed)
     assert random_case(np.random.default_rng(1)) == random_case(np.random.default_rng(1))
 
 
-def test_every_explainer_is_public():
+def test_all_explainers_are_public():
     found = all_explainers()
     assert [name for name, explainer in found if getattr(agnostix, name, None) is not explainer] == []
     assert {name for name, _ in found} <= set(agnostix.__all__)
@@ -65,5 +65,5 @@ def test_every_explainer_is_public():
     assert {"EntropicProjection", "LimeExplainer", "OcclusionExplainer"} <= {name for name, _ in found}
 
 
-def test_bases_are_no_explainers():
+def test_all_explainers_leave_out_base_classes():
     assert not {"BaseExplainer", "AttributionExplainer"} & {name for name, _ in all_explainers()}

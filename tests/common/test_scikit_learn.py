@@ -50,7 +50,7 @@ def expected(explainer):
     [explainer_of(kind) for _, kind in all_explainers() if takes_tables(kind(None))],
     expected_failed_checks=expected,
 )
-def test_scikit_learns_checks_pass(estimator, check):
+def test_explainer_passes_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
@@ -61,5 +61,5 @@ def of_classifiers_alone():
 
 
 @pytest.mark.parametrize("check", of_classifiers_alone(), ids=lambda check: check.func.__name__)
-def test_scikit_learns_checks_of_classifiers_pass(check):
+def test_mimic_tree_passes_scikit_learn_classifier_checks(check):
     check(CLASSIFIER)

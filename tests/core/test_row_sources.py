@@ -264,8 +264,8 @@ def test_sources_without_rows_are_refused(source, told):
 
 
 @pytest.mark.parametrize("table", [X, pd.DataFrame(X)], ids=["array", "frame"])
-def test_a_table_is_not_taken_for_an_iterable_of_chunks(table):
-    with pytest.raises(TypeError, match=r"TableRows\(table\)"):
+def test_evaluate_refuses_table_as_iterable_of_chunks(table):
+    with refuses(TypeError, "TableRows(table)"):
         run(table)
 
 

@@ -55,7 +55,7 @@ def root_mean_square(values):
 @pytest.mark.parametrize(
     "params", [{"background": "all"}, {"background": "medoids"}, {"background_size": 300}]
 )
-def test_all_coalitions_make_no_error_of_their_own(params):
+def test_coalition_std_errors_are_zero_for_all_coalitions(params):
     exp = fitted(curved, ROWS, **params).explain(ROWS[:3])
     np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array, 0.0)
     drawn = exp.extras["background_std_errors"].array
@@ -65,7 +65,7 @@ def test_all_coalitions_make_no_error_of_their_own(params):
 
 @pytest.mark.parametrize("background", ["all", "medoids"])
 @pytest.mark.parametrize("link", ["identity", "logit"])
-def test_a_background_that_is_no_sample_makes_no_error(background, link):
+def test_background_std_errors_are_zero_if_not_sampled(background, link):
     explainer = fitted(chances, ROWS[:50], background=background, budget=12, link=link, background_size=8)
     exp = explainer.explain(ROWS[50:60])
     np.testing.assert_array_equal(exp.extras["background_std_errors"].array, 0.0)
@@ -74,7 +74,7 @@ def test_a_background_that_is_no_sample_makes_no_error(background, link):
 
 
 @pytest.mark.parametrize("background", ["all", "sample", "medoids"])
-def test_a_background_of_one_row_makes_no_error(background):
+def test_std_errors_are_zero_for_background_of_one_row(background):
     exp = fitted(curved, ROWS, background=background, background_size=1).explain(ROWS[:3])
     if background == "all":
         exp = fitted(curved, ROWS[:1], background=background).explain(ROWS[1:3])
@@ -84,7 +84,7 @@ def test_a_background_of_one_row_makes_no_error(background):
 
 @pytest.mark.parametrize("link", ["identity", "logit"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
-def test_background_errors_are_those_of_a_jackknife(link, weighted):
+def test_background_std_errors_match_jackknife(link, weighted):
     weight = np.arange(1.0, 13.0) if weighted else None
     explainer = KernelShapExplainer(chances, background_size=12, link=link, random_state=0)
     exp = explainer.fit(ROWS[:12], None, weight).explain(ROWS[20:22])
@@ -97,14 +97,14 @@ def test_background_errors_are_those_of_a_jackknife(link, weighted):
     np.testing.assert_array_equal(exp.std_errors, exp.extras["background_std_errors"].array)
 
 
-def test_a_mean_that_is_certain_without_a_group_is_let_stand_in_the_jackknife():
+def test_background_std_errors_finite_if_mean_is_0_without_a_row():
     X = np.array([[0.0, 0.0], [1.0, 1.0], [0.5, 1.0]])
     exp = fitted(lambda X: X[:, 0] * X[:, 1], X[:2], link="logit").explain(X[2:])
     assert np.isfinite(exp.std_errors).all()
     assert (exp.extras["background_std_errors"].array > 1.0).all()
 
 
-def test_errors_of_both_kinds_are_added_as_variances():
+def test_std_errors_add_both_variances():
     exp = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
     sampled, drawn = exp.extras["coalition_std_errors"].array, exp.extras["background_std_errors"].array
     assert (sampled > 0).all()
@@ -113,7 +113,7 @@ def test_errors_of_both_kinds_are_added_as_variances():
 
 
 @pytest.mark.parametrize("link", ["identity", "logit"])
-def test_background_errors_tell_how_far_another_background_leads(link):
+def test_background_std_errors_match_spread_over_backgrounds(link):
     """Rows in groups, since 40 of them are left out two by two; the bounds are those of a factor of 1.35."""
     truth = fitted(chances, ROWS, background="all", link=link).explain(ROWS[:4]).values
     found = [
@@ -139,7 +139,7 @@ def test_background_errors_tell_how_far_another_background_leads(link):
         (curved, "none", 0.53),
     ],
 )
-def test_coalition_errors_tell_how_far_more_coalitions_lead(model, kernel, ratio):
+def test_coalition_std_errors_match_deviation_from_exact(model, kernel, ratio):
     """Over 12 designs; were errors off by a factor of 2, a bound about what was measured would be passed."""
     rows, seen = WIDE[:5, :8], WIDE[20:26, :8]
     truth = fitted(model, seen, background="all").explain(rows).values
@@ -152,7 +152,7 @@ def test_coalition_errors_tell_how_far_more_coalitions_lead(model, kernel, ratio
     assert np.mean(np.abs(away) < 1.96 * np.array(told)) > 0.9
 
 
-def test_a_kernel_brings_values_nearer_and_errors_down():
+def test_kernel_lowers_deviation_and_std_errors():
     rows, seen = WIDE[:5], WIDE[20:40]
     truth = fitted(curved, seen, background="all").explain(rows).values
     away = {}
@@ -171,7 +171,7 @@ def told_by(exp):
     return {name: np.shape(value) for name, value in exp.extras.items()}
 
 
-def test_extras_have_a_place_for_each_row_and_follow_it():
+def test_extras_shapes_and_row_selection():
     exp = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
     assert told_by(exp) == {
         "background_size": (),
@@ -189,7 +189,7 @@ def test_extras_have_a_place_for_each_row_and_follow_it():
     assert exp.extras["background_size"] == 30
 
 
-def test_only_chosen_outputs_are_told_of():
+def test_extras_follow_selected_outputs():
     explainer = fitted(curved, ROWS, budget=12, background_size=30)
     whole, one = explainer.explain(ROWS[:4]), explainer.explain(ROWS[:4], outputs=2)
     for name in ("coalition_std_errors", "background_std_errors"):
@@ -197,14 +197,14 @@ def test_only_chosen_outputs_are_told_of():
     np.testing.assert_array_equal(one.values, whole.values[..., [2]])
 
 
-def test_errors_are_in_the_units_of_values():
+def test_std_errors_scale_with_values():
     one = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
     thousandfold = fitted(lambda X: 1024.0 * curved(X), ROWS, budget=12, background_size=30).explain(ROWS[:4])
     for name in ("coalition_std_errors", "background_std_errors"):
         np.testing.assert_allclose(thousandfold.extras[name], 1024.0 * one.extras[name].array, rtol=1e-9)
 
 
-def test_how_many_background_rows_would_halve_the_errors():
+def test_background_size_to_halve_error_halves_error():
     exact = fitted(curved, ROWS, background_size=30).explain(ROWS[:4])
     np.testing.assert_array_equal(exact.extras["background_size_to_halve_error"].array, 120.0)
     exp = fitted(curved, ROWS, budget=24, background_size=10, kernel="none").explain(ROWS[:9])
@@ -225,7 +225,7 @@ def test_how_many_background_rows_would_halve_the_errors():
 
 @pytest.mark.parametrize("budget", [20, 21, 64, 500, 511])
 @pytest.mark.parametrize("background_size", [1, 13])
-def test_the_budget_is_never_exceeded(budget, background_size):
+def test_evaluations_never_exceed_budget(budget, background_size):
     model = Counting(tangled)
     explainer = fitted(model, WIDE, budget=budget, background_size=background_size)
     assert model.n_rows == explainer.n_model_rows_
@@ -239,7 +239,7 @@ def test_the_budget_is_never_exceeded(budget, background_size):
 
 
 @pytest.mark.parametrize("budget", [512, 10_000, "auto"])
-def test_a_budget_for_all_coalitions_gives_exact_values(budget):
+def test_budget_for_all_coalitions_gives_exact_values(budget):
     model = Counting(tangled)
     explainer = fitted(model, WIDE, budget=budget, background_size=4)
     model.n_rows = 0
@@ -253,13 +253,13 @@ def test_a_budget_for_all_coalitions_gives_exact_values(budget):
 
 
 @pytest.mark.parametrize(("n_players", "budget"), [(12, 4096), (13, 512), (64, 512), (80, 640)])
-def test_the_budget_of_auto(n_players, budget):
+def test_budget_auto_by_number_of_players(n_players, budget):
     X = np.random.default_rng(0).normal(size=(3, n_players))
     assert fitted(lambda X: X.sum(axis=1), X, background_size=1, kernel="none").budget_ == budget
 
 
 @pytest.mark.parametrize("budget", ["auto", 30])
-def test_players_that_do_not_vary_are_zero_and_cost_nothing(budget):
+def test_constant_players_are_zero_and_cost_nothing(budget):
     seen, X = WIDE[20:26].copy(), WIDE[:6].copy()
     seen[:, 3:] = X[0, 4:] = X[1, 8] = X[2, 3:] = 0.5
     exp = fitted(tangled, seen, budget=budget, background="all").explain(X)
@@ -276,14 +276,14 @@ def test_players_that_do_not_vary_are_zero_and_cost_nothing(budget):
 
 
 @pytest.mark.parametrize(("n_varying", "n_evaluations"), [(12, 4096), (13, 512)])
-def test_auto_asks_about_all_coalitions_of_few_players_that_vary(n_varying, n_evaluations):
+def test_budget_auto_is_exact_for_few_varying_players(n_varying, n_evaluations):
     X = np.random.default_rng(0).normal(size=(2, 14))
     X[1, n_varying:] = X[0, n_varying:]
     exp = fitted(lambda X: X.prod(axis=1), X[:1], kernel="none").explain(X[1:])
     assert exp.extras["evaluations"].array.tolist() == [n_evaluations]
 
 
-def test_the_kernel_of_players_that_vary_is_their_part_of_the_whole():
+def test_pooled_kernel_is_restricted_to_varying_players():
     def model(X):  # the first players are in all interactions
         return np.tanh(2.0 * X[:, 0] * X[:, 1]) * (1.0 + X[:, 6:].sum(axis=1)) + 0.01 * np.sin(X.sum(axis=1))
 
@@ -306,7 +306,7 @@ def test_the_kernel_of_players_that_vary_is_their_part_of_the_whole():
     assert exp.extras["evaluations"].array.tolist() == [64, 64]
 
 
-def test_a_row_that_is_the_background_has_no_players():
+def test_row_equal_to_background_has_zero_values():
     seen = np.repeat(WIDE[:1], 3, axis=0)
     exp = fitted(tangled, seen).explain(WIDE[:1])
     np.testing.assert_array_equal(exp.values, 0.0)
@@ -323,7 +323,7 @@ def at_stages(kernel, tol, n_rows=12, seen=WIDE[20:40], **params):
 
 
 @pytest.mark.parametrize("kernel", ["row", "none"])
-def test_rows_stop_by_themselves_where_a_fixed_budget_would_have_led(kernel):
+def test_tol_row_matches_fixed_budget_of_its_stage(kernel):
     explainer, exp = at_stages(kernel, 0.03)
     evaluations = exp.extras["evaluations"].array
     assert len(set(evaluations)) > 1
@@ -336,7 +336,7 @@ def test_rows_stop_by_themselves_where_a_fixed_budget_would_have_led(kernel):
     assert exp.n_model_rows < explainer.cost(WIDE[:12])
 
 
-def test_a_kernel_learned_at_fit_serves_all_stages():
+def test_tol_uses_pooled_kernel_in_all_stages():
     _, exp = at_stages("pooled", 0.003)
     evaluations = exp.extras["evaluations"].array
     there = evaluations == 290  # as many pairs as a kernel is learned from, and more
@@ -348,7 +348,7 @@ def test_a_kernel_learned_at_fit_serves_all_stages():
 
 
 @pytest.mark.parametrize(("kernel", "tol"), [("pooled", 0.00095), ("row", 0.002), ("none", 0.02)])
-def test_rows_stop_as_soon_as_they_are_near_enough_or_are_forecast(kernel, tol):
+def test_tol_stops_rows_below_it_and_forecasts_others(kernel, tol):
     _, exp = at_stages(kernel, tol)
     errors = (exp.extras["coalition_std_errors"].array.max(axis=1) / np.ptp(exp.values, axis=1)).max(axis=1)
     evaluations, forecast = exp.extras["evaluations"].array, exp.extras["forecast"].array
@@ -359,14 +359,14 @@ def test_rows_stop_as_soon_as_they_are_near_enough_or_are_forecast(kernel, tol):
     np.testing.assert_array_equal(forecast[~kept], np.ceil(400 * (errors[~kept] / tol) ** 2))
 
 
-def test_a_tolerance_out_of_reach_takes_the_budget_and_is_forecast():
+def test_tol_out_of_reach_takes_budget_and_forecast():
     _, exp = at_stages("none", 1e-6)
     assert (exp.extras["evaluations"].array == 400).all()
     assert (exp.extras["forecast"].array > 400).all()
     assert np.isfinite(exp.extras["forecast"].array).all()
 
 
-def test_the_tolerance_counts_the_errors_of_coalitions_only():
+def test_tol_ignores_background_std_errors():
     explainer = fitted(lambda X: X @ np.arange(9.0), WIDE, budget=64, tol=0.01, background_size=5)
     exp = explainer.explain(WIDE[:4])
     assert (exp.extras["evaluations"].array == 20).all()
@@ -374,7 +374,7 @@ def test_the_tolerance_counts_the_errors_of_coalitions_only():
 
 
 @pytest.mark.parametrize("n_alike", [1, 5])
-def test_rows_that_are_alike_stop_alike(n_alike):
+def test_tol_equal_rows_stop_at_same_stage(n_alike):
     explainer, exp = at_stages("none", 0.05)
     again = explainer.explain(np.repeat(WIDE[:12], n_alike, axis=0)[::-1])
     np.testing.assert_array_equal(again.values[::-1][::n_alike], exp.values)
@@ -384,7 +384,7 @@ def test_rows_that_are_alike_stop_alike(n_alike):
     assert again.n_model_rows == exp.n_model_rows
 
 
-def test_rows_of_few_players_are_exact_under_a_tolerance_too():
+def test_tol_rows_of_few_players_are_exact():
     seen = WIDE[20:24].copy()
     seen[:, 3:] = seen[0, 3:]
     X = np.vstack([np.where(np.arange(9) < 3, WIDE[0], seen[0]), WIDE[1]])
@@ -410,19 +410,19 @@ def test_rows_of_few_players_are_exact_under_a_tolerance_too():
         (14, 8, 4100, "none"),
     ],
 )
-def test_counts_decide_which_kernel_is_used(n_players, n_rows, budget, kernel):
+def test_kernel_auto_by_players_rows_and_budget(n_players, n_rows, budget, kernel):
     X = np.random.default_rng(0).normal(size=(n_rows, n_players))
     assert fitted(lambda X: X[:, 0], X, budget=budget, background_size=1).kernel_ == kernel
 
 
 @pytest.mark.parametrize("kernel", ["pooled", "row", "none"])
-def test_a_kernel_that_is_asked_for_is_used(kernel):
+def test_kernel_parameter_is_used(kernel):
     explainer = fitted(tangled, WIDE[:3], budget=64, kernel=kernel)
     assert explainer.kernel_ == explainer.explain(WIDE[3:4]).extras["kernel"] == kernel
     assert fitted(tangled, WIDE[:3], kernel=kernel).kernel_ == "exact"
 
 
-def test_kernels_lead_to_other_values():
+def test_kernels_give_different_values():
     found = [fitted(tangled, WIDE, budget=64, kernel=kernel).explain(WIDE[:3]).values for kernel in
              ("pooled", "row", "none")]  # fmt: skip
     assert np.abs(found[0] - found[1]).max() > 1e-6
@@ -430,7 +430,7 @@ def test_kernels_lead_to_other_values():
     assert np.abs(found[0] - found[2]).max() > 1e-6
 
 
-def test_all_pairs_but_the_last_are_sampled():
+def test_budget_of_all_pairs_but_one_is_sampled():
     n = n_pairs_of_all(9)
     exp = fitted(tangled, WIDE, budget=2 * n + 1, background_size=3).explain(WIDE[:3])
     assert (exp.extras["evaluations"].array == 2 * n).all()

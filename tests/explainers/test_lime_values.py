@@ -64,7 +64,7 @@ def in_bins(draws, row_bins=ROW_BINS):
 
 
 @pytest.mark.parametrize("kernel_width", [None, 0.8])
-def test_values_are_those_of_the_plain_algorithm(kernel_width):
+def test_values_match_plain_algorithm(kernel_width):
     exp, draws = draws_of(tangled, 1000, kernel_width=kernel_width)
     z, y = in_bins(draws), tangled(draws)
     weights = ref.flip_weights(z, kernel_width)
@@ -84,7 +84,7 @@ def test_values_are_those_of_the_plain_algorithm(kernel_width):
 @pytest.mark.parametrize("how", ["forward_selection", "highest_weights", "lasso_path", "auto"])
 @pytest.mark.parametrize("surrogate", ["ridge", "klasso"])
 @pytest.mark.parametrize("k", [1, 3])
-def test_choices_are_those_of_the_plain_algorithm(how, surrogate, k):
+def test_feature_selection_matches_plain_algorithm(how, surrogate, k):
     exp, draws = draws_of(tangled, 1000, max_features=k, feature_selection=how, surrogate=surrogate)
     z, y = np.vstack([np.ones(4), in_bins(draws)]), np.r_[0.0, tangled(draws)]
     weights = np.r_[0.0, ref.flip_weights(z[1:])]
@@ -99,7 +99,7 @@ def test_choices_are_those_of_the_plain_algorithm(how, surrogate, k):
     assert not exp.std_errors[0, left].any()
 
 
-def test_many_features_are_ranked_by_default():
+def test_feature_selection_auto_is_highest_weights_for_many():
     seen = RNG.normal(size=(N, 9))
     model = Recording(lambda X: X @ np.arange(9.0) + X[:, 0] * X[:, 8])
     exp = [
@@ -110,7 +110,7 @@ def test_many_features_are_ranked_by_default():
 
 
 @pytest.mark.parametrize("values", ["coef_x", "coef"])
-def test_numbers_without_bins(values):
+def test_values_without_bins_match_plain_algorithm(values):
     exp, draws = draws_of(tangled, 1000, discretizer=None, values=values)
     mean, sd = TABLE.mean(axis=0), TABLE.std(axis=0)
     z = (np.vstack([ROW, draws]) - mean) / sd
@@ -130,7 +130,7 @@ def test_numbers_without_bins(values):
 
 
 @pytest.mark.parametrize("radius", [1.0, 0.1])
-def test_draws_around_the_row(radius):
+def test_values_of_local_sampling_match_plain_algorithm(radius):
     exp, draws = draws_of(tangled, 1000, sampling="local", radius=radius)
     sd = TABLE.std(axis=0)
     steps = np.vstack([np.zeros(4), (draws - ROW) / (radius * sd)])
@@ -142,7 +142,7 @@ def test_draws_around_the_row(radius):
     np.testing.assert_allclose(exp.values[0, :, 0], coefficients / radius * own, atol=1e-8)
 
 
-def test_tilted_draws_weigh_the_same():
+def test_values_of_tilted_sampling_match_plain_algorithm():
     exp, draws = draws_of(tangled, 1000, sampling="tilted")
     z = in_bins(draws)
     coefficients, intercept = ref.ridge(z, tangled(draws), np.ones(len(z)))
@@ -152,7 +152,7 @@ def test_tilted_draws_weigh_the_same():
 
 
 @pytest.mark.parametrize("discretizer", ["quartile", None])
-def test_a_tree_adds_up_to_its_own_answer(discretizer):
+def test_surrogate_tree_matches_path_and_sums_to_its_output(discretizer):
     exp, draws = draws_of(tangled, 1000, surrogate="tree", discretizer=discretizer)
     mean, sd = TABLE.mean(axis=0), TABLE.std(axis=0)
     z, own = (in_bins(draws), np.ones(4)) if discretizer else ((draws - mean) / sd, (ROW - mean) / sd)
@@ -174,7 +174,7 @@ def test_a_tree_adds_up_to_its_own_answer(discretizer):
     np.testing.assert_allclose(exp.values[0, :, 0], parts, atol=1e-6)
 
 
-def test_a_regressor_of_ones_own():
+def test_surrogate_ridge_regressor_matches_built_in_ridge():
     exp, other = (
         fitted(tangled, n_samples=1000, surrogate=s, max_features=2).explain(TABLE[:3])
         for s in (Ridge(1.0, tol=1e-12), "ridge")
@@ -212,7 +212,7 @@ def parts_of(x):
 
 @pytest.mark.parametrize("sampling", ["kernel", "tilted"])
 @pytest.mark.parametrize("kind", ["linear", "additive", "box", "misaligned", "tree"])
-def test_values_come_to_their_limits(kind, sampling):
+def test_values_converge_to_closed_forms(kind, sampling):
     tree = DecisionTreeRegressor(max_leaf_nodes=9, random_state=0).fit(TABLE, tangled(TABLE))
     inside = {k: (COLUMNS[k][ROW_BINS[k]].lo, COLUMNS[k][ROW_BINS[k]].hi) for k in (0, 2, 3)}
     across = {0: (-0.4, 0.9), 1: (0.5, math.inf), 3: (-math.inf, 2.5)}
@@ -241,7 +241,7 @@ def test_values_come_to_their_limits(kind, sampling):
 
 @pytest.mark.parametrize("sampling", ["kernel", "tilted"])
 @pytest.mark.parametrize("curves", [[0.0] * 4, [0.5, -0.2, 0.0, 1.0]])
-def test_numbers_without_bins_come_to_their_limits(sampling, curves):
+def test_values_without_bins_converge_to_closed_forms(sampling, curves):
     mean, sd = TABLE.mean(axis=0), TABLE.std(axis=0)
     own, width = (ROW - mean) / sd, ref.kernel_width(4)
 
@@ -260,7 +260,7 @@ def test_numbers_without_bins_come_to_their_limits(sampling, curves):
     agrees(exp, (effects, intercept, intercept + effects @ own), least=2e-5)
 
 
-def test_tilted_draws_agree_with_the_kernel():
+def test_tilted_sampling_agrees_with_kernel():
     exps = [
         fitted(tangled, n_samples=8192, sampling=s, surrogate="klasso").explain(TABLE[:10])
         for s in ("kernel", "tilted")
@@ -274,7 +274,7 @@ def test_tilted_draws_agree_with_the_kernel():
 
 
 @pytest.mark.parametrize("load", [load_breast_cancer, load_diabetes])
-def test_a_small_radius_gives_the_gradient(load):
+def test_local_sampling_small_radius_gives_gradient(load):
     X, y = load(return_X_y=True)
     X = StandardScaler().fit_transform(X)
     model = LogisticRegression(max_iter=1000).fit(X, y > np.median(y) if load is load_diabetes else y)
@@ -289,7 +289,7 @@ def test_a_small_radius_gives_the_gradient(load):
     np.testing.assert_allclose(exp.fidelity["r2"], 1.0, atol=1e-4)
 
 
-def test_errors_are_the_spread_over_seeds():
+def test_std_errors_match_spread_over_seeds():
     """Of each coefficient; the median over all of them is within 20 %."""
     rows = TABLE[:8]
     exps = [fitted(tangled, n_samples=512, random_state=seed).explain(rows) for seed in range(30)]
@@ -315,7 +315,7 @@ def smooth(load):
 
 
 @pytest.mark.parametrize("load", [load_breast_cancer, load_diabetes, load_wine])
-def test_the_peer_agrees(load):
+def test_values_agree_with_lime_package(load):
     tabular = pytest.importorskip("lime.lime_tabular")
     X, model = smooth(load)
     assert X.shape[1] >= 6

@@ -17,7 +17,7 @@ def block_of(background, weights, masks):
 
 
 @given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 1000))
-def test_draws_are_averaged_by_groups_as_in_a_loop(n, n_groups, seed):
+def test_group_means_match_loop(n, n_groups, seed):
     rng = np.random.default_rng(seed)
     background, weights = rng.integers(0, 3, (n, 3)).astype(float), rng.dirichlet(np.ones(n))
     groups = np.unique(rng.permutation(n) % n_groups, return_inverse=True)[1]
@@ -40,7 +40,7 @@ def test_draws_are_averaged_by_groups_as_in_a_loop(n, n_groups, seed):
     np.testing.assert_allclose(whole.reshape(5, -1), block.averaging @ answers.reshape(-1, 8), atol=1e-13)
 
 
-def test_answers_to_the_background_are_averaged_by_groups():
+def test_group_means_of_background_match_weighted_means():
     groups, weights = np.array([1, 0, 1, 1]), np.array([0.1, 0.4, 0.3, 0.2])
     answers = RNG.normal(size=(4, 2))
     found = GroupMeans(groups, weights).of_background(answers)
@@ -48,7 +48,7 @@ def test_answers_to_the_background_are_averaged_by_groups():
     np.testing.assert_allclose(found, [answers[1], expected], rtol=1e-14)
 
 
-def test_equal_answers_average_to_themselves():
+def test_group_means_of_equal_predictions_are_exact():
     weights = RNG.dirichlet(np.ones(7))
     means = GroupMeans(np.array([0, 1, 0, 1, 1, 0, 0]), weights)
     block = block_of(RNG.normal(size=(7, 2)), weights, np.zeros((2, 2), dtype=bool))
@@ -56,7 +56,7 @@ def test_equal_answers_average_to_themselves():
     np.testing.assert_array_equal(means.of_background(np.full((7, 2), 0.1)), 0.1)
 
 
-def test_a_mean_does_not_depend_on_the_rows_beside():
+def test_group_means_of_row_ignore_other_rows():
     weights = RNG.dirichlet(np.ones(40))
     means = GroupMeans(np.arange(40) % 3, weights)
     block = block_of(RNG.normal(size=(40, 2)), weights, np.zeros((3, 2), dtype=bool))
@@ -67,7 +67,7 @@ def test_a_mean_does_not_depend_on_the_rows_beside():
 
 
 @pytest.mark.parametrize("n_groups", [1, 3])
-def test_rows_come_first_in_what_is_kept(n_groups):
+def test_group_means_finalize_puts_rows_first(n_groups):
     collected = RNG.normal(size=(5, n_groups, 4, 2))
     (found,) = GroupMeans(np.arange(n_groups), np.ones(n_groups)).finalize(collected)
     assert found.shape == (4, 5, n_groups, 2)

@@ -6,12 +6,13 @@ from scipy.special import logit
 
 from agnostix.exceptions import DataError
 from agnostix.games import LinkedValues
+from tests.messages import refuses
 
 RNG = np.random.default_rng(0)
 
 
 @given(st.integers(2, 6), st.sampled_from(["identity", "logit"]), st.integers(0, 1000))
-def test_worths_are_those_of_weighted_means_and_of_parts(n_groups, link, seed):
+def test_linked_values_match_weighted_means_and_jackknife(n_groups, link, seed):
     rng = np.random.default_rng(seed)
     shares, means = rng.dirichlet(np.full(n_groups, 5.0)), rng.uniform(0.1, 0.9, (4, n_groups, 3))
     scale = LinkedValues(link, shares)
@@ -26,7 +27,7 @@ def test_worths_are_those_of_weighted_means_and_of_parts(n_groups, link, seed):
 
 
 @given(st.integers(2, 6), st.integers(0, 1000))
-def test_groups_alone_tell_the_same_error_as_groups_left_out(n_groups, seed):
+def test_spread_identity_matches_jackknife(n_groups, seed):
     rng = np.random.default_rng(seed)
     shares, means = rng.dirichlet(np.full(n_groups, 5.0)), rng.normal(size=n_groups)
     whole = shares @ means
@@ -39,18 +40,18 @@ def test_groups_alone_tell_the_same_error_as_groups_left_out(n_groups, seed):
     np.testing.assert_allclose(found, [jackknife], rtol=1e-9, atol=1e-15)
 
 
-def test_equal_means_are_their_own_mean():
+def test_whole_of_equal_means_is_exact():
     shares = np.full(7, 1 / 7)
     np.testing.assert_array_equal(LinkedValues("identity", shares).whole(np.full((1, 7, 1), 0.1)), 0.1)
 
 
-def test_the_mean_of_the_whole_must_have_log_odds_and_those_without_a_group_are_kept_in_bounds():
+def test_logit_refuses_mean_0_and_clips_means_without_group():
     scale = LinkedValues("logit", np.array([0.5, 0.5]))
     low, high = np.array([[[0.0], [0.5]]]), np.array([[[1.0], [0.5]]])
     np.testing.assert_allclose(scale.whole(low)[0, 0], logit(0.25), rtol=1e-12)
     np.testing.assert_allclose(scale.versions(low)[0, :, 0], [0.0, logit(1e-15)], atol=1e-12)
     np.testing.assert_allclose(scale.versions(high)[0, :, 0], [0.0, logit(1.0 - 1e-15)], rtol=1e-3)
-    with pytest.raises(DataError, match=r"^link='logit' needs mean predictions between 0 and 1"):
+    with refuses(DataError, "link='logit'", "mean predictions", "between 0 and 1"):
         scale.whole(np.zeros((1, 2, 1)))
 
 
@@ -59,14 +60,14 @@ def spread_of(scale, means):
     return scale.spread(scale.whole(means), scale.versions(means))
 
 
-def test_the_spread_of_a_mean_is_its_textbook_variance():
+def test_spread_of_mean_is_textbook_variance():
     values = RNG.normal(size=30)
     scale = LinkedValues("identity", np.full(30, 1 / 30))
     spread = spread_of(scale, values.reshape(1, 30, 1))
     np.testing.assert_allclose(spread, [[values.var(ddof=1) / 30]], rtol=1e-12)
 
 
-def test_the_spread_of_a_weighted_mean_is_that_of_its_parts():
+def test_spread_of_weighted_mean_matches_formula():
     shares, means = np.array([0.5, 0.3, 0.2]), np.array([1.0, 4.0, -2.0])
     scale = LinkedValues("identity", shares)
     whole = shares @ means
@@ -74,14 +75,14 @@ def test_the_spread_of_a_weighted_mean_is_that_of_its_parts():
     np.testing.assert_allclose(spread_of(scale, means.reshape(1, 3, 1)), [[expected]], rtol=1e-12)
 
 
-def test_one_group_is_no_sample():
+def test_is_sample_false_for_one_group():
     assert not LinkedValues("identity", np.ones(1)).is_sample
     assert LinkedValues("identity", np.full(2, 0.5)).is_sample
 
 
 @pytest.mark.parametrize("heavy", [0, 1, 2])
 @pytest.mark.parametrize("link", ["identity", "logit"])
-def test_a_group_that_has_all_the_weight_leaves_errors_that_are_numbers(heavy, link):
+def test_spread_finite_if_one_group_has_all_weight(heavy, link):
     shares = np.full(3, 1e-20)
     shares[heavy] = 1.0
     scale = LinkedValues(link, shares)

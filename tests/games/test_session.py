@@ -33,7 +33,7 @@ def told(row):
 
 @pytest.mark.parametrize("empty", [True, False], ids=["known", "asked"])
 @pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [3, 1]])
-def test_games_of_some_rows_are_put_where_they_belong(empty, rows):
+def test_session_evaluates_selected_rows_only(empty, rows):
     result = ShapleyResult.zeros(np.ones((5, 3), dtype=bool), 2)
     session = session_of(empty=empty)
     plan = ALL if empty else CoalitionPlan(ALL.varying, None, evaluates_empty=True)
@@ -55,7 +55,7 @@ def test_games_of_some_rows_are_put_where_they_belong(empty, rows):
     assert session.cost(plan, len(rows)) == result.n_model_rows
 
 
-def test_groups_are_left_out_as_wholes():
+def test_session_background_variance_leaves_out_whole_groups():
     result = ShapleyResult.zeros(np.ones((5, 3), dtype=bool), 2)
     groups = [0, 1, 1, 0, 2, 2]
     session = session_of(groups)
@@ -68,7 +68,7 @@ def test_groups_are_left_out_as_wholes():
     np.testing.assert_allclose(result.background_variances[2], variance, rtol=1e-10, atol=1e-25)
 
 
-def test_a_kernel_is_learned_from_values_of_the_whole_background():
+def test_evaluate_pilots_averages_over_whole_background():
     plan = CoalitionPlan(ALL.varying, leverage_pairs(3, 2, seed=0), evaluates_empty=False)
     session = session_of([0, 1, 1, 0, 2, 2])
     values, n_model_rows = session.evaluate_pilots(plan, session.masker.read(X))
@@ -81,7 +81,7 @@ def test_a_kernel_is_learned_from_values_of_the_whole_background():
     np.testing.assert_allclose(session_of().empty_value, WEIGHTS @ model(BACKGROUND), rtol=1e-13)
 
 
-def test_result_of_players_that_do_not_play_stay_zero():
+def test_result_put_leaves_other_players_zero():
     result = ShapleyResult.zeros(np.ones((3, 4), dtype=bool), 1)
     rows = np.array([2, 0])
     by_player, by_row = np.arange(1.0, 5.0).reshape(2, 2, 1), np.array([[7.0], [8.0]])

@@ -41,7 +41,7 @@ def of_row(row):
     )
 
 
-def test_all_coalitions_are_solved_as_by_definition():
+def test_exact_solver_matches_definition():
     whole = CoalitionValues(TABLES[-1, 0], TABLES[0, 0], TABLES[1:-1, 0])
     values, variances, versions = ExactSolver(D).solve(
         whole, CoalitionValues(TABLES[-1], TABLES[0], TABLES[1:-1])
@@ -55,7 +55,7 @@ def test_all_coalitions_are_solved_as_by_definition():
 
 
 @pytest.mark.parametrize("d", [0, 1])
-def test_games_of_few_players(d):
+def test_exact_solver_zero_and_one_player(d):
     full, empty = RNG.normal(size=(2, 4, 2))
     values, variances, versions = ExactSolver(d).solve(
         CoalitionValues(full, empty, np.empty((0, 4, 2))), None
@@ -66,7 +66,7 @@ def test_games_of_few_players(d):
 
 
 @pytest.mark.parametrize("solver", ["shared", "own"])
-def test_every_row_and_output_is_solved_by_itself(solver):
+def test_solver_bits_of_row_ignore_other_rows(solver):
     solve = SampledSolver(build_operator(PAIRS, learned())).solve if solver == "shared" else None
     solve = solve or OwnKernelSolver(PAIRS).solve
     values, variances, versions = solve(WHOLE, VERSIONS)
@@ -81,7 +81,7 @@ def test_every_row_and_output_is_solved_by_itself(solver):
     assert (variances > 0).all()
 
 
-def test_without_a_kernel_pairs_are_solved_by_regression():
+def test_sampled_solver_without_kernel_matches_pair_regression():
     operator = build_operator(PAIRS, replace(learned(), rho=0.0))
     versions = SampledSolver(operator).solve(WHOLE, VERSIONS)[2]
     kept = [frozenset(np.flatnonzero(mask).tolist()) for mask in PAIRS.masks]
@@ -90,7 +90,7 @@ def test_without_a_kernel_pairs_are_solved_by_regression():
         np.testing.assert_allclose(versions[(slice(None), *place)], expected, rtol=0, atol=1e-11)
 
 
-def test_variances_make_students_intervals():
+def test_sampled_solver_variances_give_student_intervals():
     operator = build_operator(PAIRS, learned())
     variances = SampledSolver(operator).solve(WHOLE, None)[1]
     plain = operator.variances(*WHOLE.differences()).reshape(D, 4, 2)
@@ -99,7 +99,7 @@ def test_variances_make_students_intervals():
     assert factor > 1.05
 
 
-def test_own_kernels_are_learned_from_each_rows_outputs():
+def test_own_kernel_solver_learns_kernel_of_each_row():
     values, variances, versions = OwnKernelSolver(PAIRS).solve(WHOLE, VERSIONS)
     for row in range(4):
         whole, parts = of_row(row)

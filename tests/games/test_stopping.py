@@ -7,24 +7,24 @@ def solved(values, variances):
     return np.asarray(values, dtype=float), np.asarray(variances, dtype=float)
 
 
-def test_the_worst_player_of_the_worst_output_counts():
+def test_relative_errors_are_of_worst_player_and_output():
     values = [[[1.0, 0.0], [3.0, 10.0]]]
     np.testing.assert_allclose(relative_errors(solved(values, [[[0.01, 4.0], [0.04, 1.0]]])), [0.2])
     np.testing.assert_allclose(relative_errors(solved(values, [[[0.36, 4.0], [0.04, 1.0]]])), [0.3])
 
 
-def test_values_that_are_alike_are_near_enough_only_if_they_are_known():
+def test_relative_errors_of_equal_values_are_0_if_exact_else_inf():
     alike = np.ones((2, 3, 1))
     variances = np.zeros((2, 3, 1))
     variances[1, 2] = 1e-9
     np.testing.assert_array_equal(relative_errors(solved(alike, variances)), [0.0, np.inf])
 
 
-def test_rows_without_players_are_done():
+def test_relative_errors_of_no_players_are_0():
     np.testing.assert_array_equal(relative_errors(solved(np.empty((2, 0, 3)), np.empty((2, 0, 3)))), [0, 0])
 
 
-def test_a_row_stops_at_the_last_stage_that_it_came_to():
+def test_last_stages_is_last_stage_with_row():
     stages = [np.array([0, 1, 2, 3, 4]), np.array([0, 2, 4]), np.array([4])]
     assert last_stages(stages, 5).tolist() == [1, 0, 1, 0, 2]
 
@@ -39,7 +39,7 @@ class Halving:
         return values, np.full_like(values, 1.0 / n_masks**2)
 
 
-def test_what_was_answered_is_kept_for_those_that_go_on():
+def test_stopping_keeps_blocks_of_continuing_rows():
     stopping = Stopping(0.1, [Halving(), Halving(), Halving()])
     first = np.array([1.0, 3.0, 100.0]).reshape(3, 1, 1, 1) * np.ones((3, 2, 1, 1))
     assert stopping.keep_going(0, (first,)).tolist() == [True, True, False]  # errors of 1/2, 1/6 and 1/200

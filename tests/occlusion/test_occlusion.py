@@ -1,3 +1,4 @@
+import json
 import re
 import tracemalloc
 from datetime import date, datetime
@@ -26,6 +27,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from agnostix import OcclusionExplainer, as_predictor
 from agnostix.exceptions import DataError, EngineError
+from tests.messages import refuses, states
 from tests.reference.occlusion import occlude
 
 DIABETES, PROGRESS = load_diabetes(return_X_y=True, as_frame=True)
@@ -91,7 +93,7 @@ MODELS = {
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
 @pytest.mark.parametrize(("model", "X"), MODELS.values(), ids=MODELS)
-def test_values_are_those_of_a_plain_loop(model, X, weighted):
+def test_values_match_loop(model, X, weighted):
     weight = np.random.default_rng(1).uniform(0.1, 5.0, len(X)) if weighted else None
     explainer = explained(model, X, weight=weight, background_size=7)
     exp = explainer.explain(X[::50])
@@ -107,7 +109,7 @@ def test_values_are_those_of_a_plain_loop(model, X, weighted):
     np.testing.assert_allclose(exp.outputs, outputs, rtol=0.0 if isinstance(model, Curved) else 1e-12)
 
 
-def test_standard_errors_of_values_that_vary_are_those_of_the_loop():
+def test_std_errors_match_loop():
     exp = (explainer := explained(Curved(), IRIS, background_size=20)).explain(IRIS[:5])
     errors = occlude(Curved(), IRIS[:5], explainer.background_)[1]
     np.testing.assert_allclose(exp.std_errors, errors, rtol=1e-12, atol=1e-12)
@@ -116,7 +118,7 @@ def test_standard_errors_of_values_that_vary_are_those_of_the_loop():
 
 
 @pytest.mark.slow
-def test_standard_errors_tell_how_far_another_background_leads():
+def test_std_errors_cover_other_backgrounds():
     whole = explained(Curved(), IRIS, background_size=150).explain(IRIS[:3]).values
     apart = []
     for seed in range(200):
@@ -127,7 +129,7 @@ def test_standard_errors_tell_how_far_another_background_leads():
     assert 0.91 < share < 0.99
 
 
-def test_linear_models_are_explained_exactly():
+def test_linear_model_matches_closed_form():
     model = LinearRegression().fit(DIABETES, PROGRESS)
     exp = explained(model, DIABETES, background_size=1000).explain(DIABETES)
     np.testing.assert_allclose(
@@ -136,7 +138,7 @@ def test_linear_models_are_explained_exactly():
     np.testing.assert_allclose(exp.values.sum(1), exp.outputs - exp.base_values, atol=1e-10)
 
 
-def test_sums_of_functions_add_up():
+def test_additive_model_values_sum_to_output():
     def model(X):
         return np.sin(X[:, 0]) + np.exp(X[:, 1] / 4) + (X[:, 2] > 3) + 5.0
 
@@ -145,13 +147,13 @@ def test_sums_of_functions_add_up():
     np.testing.assert_array_equal(exp.values[:, 3], 0.0)
 
 
-def test_a_feature_the_model_ignores_is_exactly_zero():
+def test_ignored_feature_is_exactly_zero():
     exp = explained(Curved(), IRIS, background_size=13).explain(IRIS)
     np.testing.assert_array_equal(exp.values[:, 3], 0.0)
     np.testing.assert_array_equal(exp.std_errors[:, 3], 0.0)
 
 
-def test_a_constant_near_the_largest_number_gives_zeros():
+def test_constant_model_of_1e300_gives_zeros():
     exp = explained(lambda X: np.full(len(X), 1e300), IRIS, background_size=7).explain(IRIS[:9])
     np.testing.assert_array_equal(exp.values, 0.0)
     np.testing.assert_array_equal(exp.std_errors, 0.0)
@@ -166,7 +168,7 @@ def test_binary_outputs_mirror():
     assert exp.output_names == ("0", "1")
 
 
-def test_groups_hide_together():
+def test_feature_groups_are_hidden_together():
     groups = {"sepal": ["x0", "x1"], "width too": ["x3"]}
     explainer = explained(Curved(), IRIS, background_size=9, feature_groups=groups)
     exp = explainer.explain(IRIS[::40])
@@ -179,7 +181,7 @@ def test_groups_hide_together():
 @pytest.mark.parametrize(
     "form", [np.asarray, list, tuple, lambda v: dict(zip("abcd", v, strict=True)), pd.Series]
 )
-def test_a_row_of_constants_stands_in(form):
+def test_fill_row_in_any_container(form):
     fill = [5.5, 3.0, 4.0, 1.0]
     frame = pd.DataFrame(IRIS, columns=list("abcd"))
     X = frame if form not in (np.asarray, list, tuple) else IRIS
@@ -193,7 +195,7 @@ def test_a_row_of_constants_stands_in(form):
     assert exp.n_model_rows == explainer.cost(X[:6]) == 6 * 5
 
 
-def test_constants_between_whole_numbers_are_kept():
+def test_fill_fractions_for_integers_are_kept():
     X = np.arange(12).reshape(4, 3)
     exp = explained(RowSums(), X, fill=[0.5, 0.25, 0.125]).explain(X)
     np.testing.assert_array_equal(exp.values[:, :, 0], X - [0.5, 0.25, 0.125])
@@ -210,12 +212,15 @@ def test_constants_between_whole_numbers_are_kept():
         ({"x0": 1, "x1": 2, "x2": 3, "x4": 4}, "{'x0': 1, 'x1': 2, 'x2': 3, 'x4': 4}"),
     ],
 )
-def test_constants_for_other_columns_are_refused(fill, got):
-    message = (
-        "The 'fill' parameter of OcclusionExplainer must be 'auto' or have a value for each of the 4 columns "
-        f"(x0, x1, x2, x3), got {got}."
-    )
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+def test_fill_refused_for_other_columns(fill, got):
+    facts = [
+        "'fill' parameter of OcclusionExplainer",
+        "'auto'",
+        "4 columns",
+        "(x0, x1, x2, x3)",
+        f"got {got}",
+    ]
+    with refuses(DataError, *facts):
         explained(Curved(), IRIS, fill=fill)
 
 
@@ -232,17 +237,14 @@ def test_constants_for_other_columns_are_refused(fill, got):
         (pl.Series(["a", "b"], dtype=pl.Enum(["a", "b"])), "c", "Enum(categories=['a', 'b'])"),
     ],
 )
-def test_constants_that_a_column_cannot_hold_are_refused(column, value, dtype):
-    message = (
-        f"The 'fill' parameter of OcclusionExplainer has {value!r} for the column 'a', "
-        f"which its type {dtype} cannot hold."
-    )
+def test_fill_refused_if_column_cannot_hold_it(column, value, dtype):
+    facts = ["'fill' parameter of OcclusionExplainer", repr(value), "column 'a'", f"type {dtype}"]
     table = pl.DataFrame({"a": column}) if isinstance(column, pl.Series) else column.to_frame("a")
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, *facts, "cannot hold"):
         explained(lambda X: np.ones(len(X)), table, fill={"a": value})
 
 
-def test_constants_are_kept_in_single_precision():
+def test_fill_keeps_column_dtypes():
     X = pd.DataFrame({"a": np.array([1.0, 2.0], dtype=np.float32), "b": pd.array([1, None], dtype="Int64")})
     one = explained(RowSums(), X, fill={"a": 0.1, "b": 7}).background_
     pd.testing.assert_frame_equal(
@@ -253,14 +255,14 @@ def test_constants_are_kept_in_single_precision():
     assert list(one.dtypes) == list(X.dtypes)
 
 
-def test_constants_stand_in_for_polars():
+def test_fill_keeps_polars_schema():
     X = polars_frame(IRIS).with_columns(b=pl.Series(["x", "y", None] * 50, dtype=pl.Enum(["x", "y"])))
     one = explained(lambda X: X["a"].to_numpy(), X, fill={"d": 0, "a": 1.5, "b": None, "c": 2}).background_
     assert one.schema == X.schema
     assert one.rows() == [(1.5, None, 2.0, 0.0)]
 
 
-def test_weights_count_rows():
+def test_integer_weights_equal_repeated_rows():
     weight = np.random.default_rng(2).integers(1, 4, 30)
     one = explained(Curved(), IRIS[:30], weight=weight, background_size=30).explain(IRIS[100:104])
     other = explained(Curved(), np.repeat(IRIS[:30], weight, axis=0), background_size=1000)
@@ -269,7 +271,7 @@ def test_weights_count_rows():
     np.testing.assert_allclose(one.base_values, other.base_values, atol=1e-12)
 
 
-def test_rows_without_weight_do_not_matter():
+def test_rows_of_zero_weight_are_ignored():
     weight = np.r_[np.ones(20), np.zeros(130)]
     explainer = explained(Curved(), IRIS, weight=weight, background_size=150)
     one = explainer.explain(IRIS[:3])
@@ -282,40 +284,37 @@ def test_rows_without_weight_do_not_matter():
 @pytest.mark.parametrize(
     "weight", [np.ones(3), np.r_[np.nan, np.ones(149)], np.r_[-1.0, np.ones(149)], np.ones((150, 2))]
 )
-def test_unusable_weights_are_refused(weight):
-    message = "sample_weight must have one finite value, 0 or more, for each of the 150 rows."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+def test_fit_refuses_bad_sample_weight(weight):
+    with refuses(DataError, "sample_weight", "finite", "0 or more", "150 rows"):
         explained(Curved(), IRIS, weight=weight)
 
 
-def test_a_background_without_weight_is_refused():
-    message = "All rows drawn for the background have zero weight. Raise background_size."
+def test_fit_refuses_background_of_zero_weight():
     drawn = OcclusionExplainer(Curved(), background_size=1, random_state=0).fit(IRIS).background_
     weight = (drawn != IRIS).any(axis=1).astype(float)
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+    with refuses(DataError, "background", "zero weight", "Raise background_size"):
         explained(Curved(), IRIS, weight=weight, background_size=1)
 
 
-def test_weights_of_nothing_are_refused():
-    message = "sample_weight is zero for all of the 150 rows; at least one must be above it."
-    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+def test_fit_refuses_all_zero_weights():
+    with refuses(DataError, "sample_weight", "zero for all", "150 rows"):
         explained(Curved(), IRIS, weight=np.zeros(150))
 
 
-def test_a_background_larger_than_the_table_is_the_table():
+def test_background_size_above_table_takes_table():
     explainer = explained(Curved(), IRIS, background_size=10_000)
     np.testing.assert_array_equal(explainer.background_, IRIS)
     assert explainer.explain(IRIS[:2]).extras["background_size"] == 150
 
 
-def test_the_background_is_drawn_without_replacement():
+def test_background_is_sampled_without_replacement():
     X = np.arange(200.0).reshape(100, 2)
     drawn = explained(RowSums(), X, background_size=60).background_
     assert np.unique(drawn, axis=0).shape == (60, 2)
     assert np.isin(drawn[:, 0], X[:, 0]).all()
 
 
-def test_equal_background_rows_are_asked_once():
+def test_equal_background_rows_are_evaluated_once():
     X = np.repeat([[0.0, 1.0, 2.0], [1.0, 1.0, 2.0], [2.0, 5.0, 2.0]], 10, axis=0)
     model = Counting(Curved())
     explainer = explained(model, X, background_size=30)
@@ -329,7 +328,7 @@ def test_equal_background_rows_are_asked_once():
 
 
 @pytest.mark.parametrize("memory", [None, 0.01, 0])
-def test_the_cost_is_what_the_model_sees(memory):
+def test_n_model_rows_counts_model_rows_below_cost(memory):
     model = Counting(Curved())
     explainer = explained(model, IRIS, background_size=50)
     model.sizes.clear()
@@ -340,7 +339,7 @@ def test_the_cost_is_what_the_model_sees(memory):
 
 
 @pytest.mark.parametrize("memory", [None, 0.01])
-def test_the_cost_is_what_the_model_sees_where_no_values_repeat(memory):
+def test_n_model_rows_equals_cost_without_repeated_values(memory):
     X = np.random.default_rng(0).normal(size=(60, 3))
     model = Counting(Curved())
     explainer = explained(model, X, background_size=50)
@@ -350,7 +349,7 @@ def test_the_cost_is_what_the_model_sees_where_no_values_repeat(memory):
     assert sum(model.sizes) == exp.n_model_rows == explainer.cost(X[:20]) == 20 * (1 + 3 * 50)
 
 
-def test_long_backgrounds_give_the_same_bits_in_any_batch():
+def test_long_background_same_bits_in_any_batch():
     X = np.random.default_rng(3).normal(size=(9000, 3))
     explainer = explained(RowSums(), X, background_size=9000)
     whole = explainer.explain(X[:6])
@@ -358,7 +357,7 @@ def test_long_backgrounds_give_the_same_bits_in_any_batch():
 
 
 @pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
-def test_workers_of_joblib_s_configuration_give_the_same_bits(backend):
+def test_same_bits_for_joblib_parallel_config(backend):
     explainer = explained(Curved(), IRIS, background_size=33)
     with (
         joblib.parallel_config(backend, n_jobs=2),
@@ -372,7 +371,7 @@ def wide_answers(X):
     return np.repeat(np.asarray(X)[:, :1], 1000, axis=1)
 
 
-def test_answers_of_many_outputs_count_towards_the_memory():
+def test_peak_memory_counts_many_outputs():
     X = np.random.default_rng(6).normal(size=(200, 4))
     explainer = explained(wide_answers, X, background_size=100)
     tracemalloc.start()
@@ -416,13 +415,13 @@ class Mutating:
 
 
 @pytest.mark.parametrize("make", [FORMS["numpy"], FORMS["pandas"]], ids=["numpy", "pandas"])
-def test_a_model_that_changes_its_input_changes_no_constants(make):
+def test_in_place_model_leaves_fill_and_table(make):
     X = make(IRIS)
     fill = [5.0, 3.0, 4.0, 1.0]
     if isinstance(X, pd.DataFrame):
         fill = dict(zip("abcd", fill, strict=True))
     before = copied(X)
-    with pytest.warns(UserWarning, match="^The model Mutating changes the table it is given"):
+    with pytest.warns(UserWarning, match=states("model Mutating", "changes the table")):
         explainer = explained(Mutating(), X, fill=fill, background_size=20)
     one, again = explainer.explain(X[:5]), explainer.explain(X[:5])
     assert equal(X, before)
@@ -430,7 +429,7 @@ def test_a_model_that_changes_its_input_changes_no_constants(make):
     same(one, explained(Curved(), X, fill=fill, background_size=20).explain(X[:5]))
 
 
-def test_a_model_fitted_on_an_array_sees_arrays():
+def test_model_fitted_on_array_gets_arrays():
     model = RandomForestClassifier(5, random_state=0).fit(IRIS, SPECIES)
     found = [
         explained(model, make(IRIS), background_size=9).explain(make(IRIS)[:5]) for make in FORMS.values()
@@ -518,7 +517,7 @@ def mixed_pipeline():
 
 
 @pytest.mark.parametrize("memory", [0.01, 100])
-def test_a_mixed_frame_keeps_its_types(memory):
+def test_mixed_frame_keeps_dtypes(memory):
     model = mixed_pipeline().fit(M, BUYS)
     explainer = explained(model, M, background_size=15)
     with config_context(working_memory=memory):
@@ -537,26 +536,26 @@ def test_a_mixed_frame_keeps_its_types(memory):
     assert exp.n_model_rows < explainer.cost(own) <= 4 * (1 + 11 * 15)
 
 
-def test_labels_and_missing_values_are_merged():
+def test_cost_merges_equal_labels_and_missing_values():
     model = mixed_pipeline().fit(M, BUYS)
     explainer = explained(model, M, background_size=120)
     counts = {name: M[name].nunique(dropna=False) for name in M.columns}
     assert explainer.cost(M[:1]) == 1 + sum(counts.values())
 
 
-def test_large_integers_that_differ_are_not_merged():
+def test_cost_keeps_different_large_integers_apart():
     X = pd.DataFrame({"id": [2**53, 2**53 + 1, 2**53 + 2], "a": [0.0, 0.0, 0.0]})
     assert explained(lambda X: np.ones(len(X)), X).cost(X[:1]) == 1 + 3 + 1
 
 
-def test_boosting_sees_categories():
+def test_boosting_gets_categories():
     X = M[["age", "level", "town"]]
     model = HistGradientBoostingClassifier(max_iter=10, categorical_features="from_dtype").fit(X, BUYS)
     exp = explained(model, X, background_size=20).explain(X[:5])
     assert np.abs(exp.values).max() > 0.01
 
 
-def test_polars_columns_keep_their_types():
+def test_polars_frame_keeps_dtypes():
     n = 24
     rng = np.random.default_rng(0)
     X = pl.DataFrame(
@@ -596,14 +595,14 @@ def fails_on_large_rows(X):
 
 
 @pytest.mark.slow
-def test_a_failure_in_another_process_is_told_as_well():
+def test_failure_in_worker_process_names_rows():
     X = np.arange(200.0).reshape(100, 2)
     explainer = explained(fails_on_large_rows, X, seen=X[:20], n_jobs=2)
-    message = "The model fails_on_large_rows failed on rows .* under masks .*: ZeroDivisionError: too large"
+    facts = ["model fails_on_large_rows", "rows", "masks", "ZeroDivisionError: too large"]
     with (
         joblib.parallel_config("loky"),
         config_context(working_memory=0.01),
-        pytest.raises(EngineError, match=message),
+        refuses(EngineError, *facts),
     ):
         explainer.explain(X)
 
@@ -611,7 +610,7 @@ def test_a_failure_in_another_process_is_told_as_well():
 FRAME = pd.DataFrame(IRIS, columns=list("abcd"))
 
 
-def test_integers_meet_a_background_of_floats():
+def test_integers_with_background_of_floats():
     X = np.array([[1, 2], [3, 4]])
     exp = explained(RowSums(), X, seen=np.array([[0.5, 0.25], [0.5, 0.75]])).explain(X)
     np.testing.assert_array_equal(exp.values[:, :, 0], X - [0.5, 0.5])
@@ -632,7 +631,7 @@ def classes():
         (np.array([0, 1]), ("bern", "oslo")),
     ],
 )
-def test_outputs_are_chosen(outputs, names):
+def test_outputs_by_name_and_index(outputs, names):
     whole = explained(classes(), IRIS, background_size=9).explain(IRIS[:5])
     places = [whole.output_names.index(name) for name in names]
     at_once = explained(classes(), IRIS, background_size=9).explain(IRIS[:5], outputs=outputs)
@@ -645,7 +644,7 @@ def test_outputs_are_chosen(outputs, names):
         np.testing.assert_array_equal(exp.outputs, whole.outputs[:, places])
 
 
-def test_the_predicted_output_is_that_of_each_row():
+def test_outputs_predicted_is_that_of_each_row():
     whole = explained(classes(), IRIS, background_size=9).explain(IRIS[::25])
     exp = explained(classes(), IRIS, background_size=9).explain(IRIS[::25], outputs="predicted")
     best = whole.outputs.argmax(1)
@@ -658,7 +657,7 @@ def test_the_predicted_output_is_that_of_each_row():
         np.testing.assert_array_equal(exp.outputs[i, 0], whole.outputs[i, j])
 
 
-def test_beyond_twenty_outputs_the_predicted_one_is_explained():
+def test_outputs_none_beyond_20_is_predicted():
     def many(n):
         return lambda X: np.asarray(X)[:, :1] * np.cos(np.arange(n))
 
@@ -670,33 +669,30 @@ def test_beyond_twenty_outputs_the_predicted_one_is_explained():
 
 
 @pytest.mark.parametrize(
-    ("outputs", "message"),
+    ("outputs", "facts"),
     [
-        ("paris", "There is no output 'paris'. The outputs: bern, oslo, rome."),
-        (3, "There is no output 3. The outputs: bern, oslo, rome."),
-        (-1, "There is no output -1. The outputs: bern, oslo, rome."),
-        (True, "There is no output True. The outputs: bern, oslo, rome."),
-        (1.5, "There is no output 1.5. The outputs: bern, oslo, rome."),
-        ([], "The 'outputs' parameter must name at least one output, and none twice, got []."),
-        (
-            [0, "bern"],
-            "The 'outputs' parameter must name at least one output, and none twice, got [0, 'bern'].",
-        ),
+        ("paris", ["no output 'paris'", "bern, oslo, rome"]),
+        (3, ["no output 3", "bern, oslo, rome"]),
+        (-1, ["no output -1", "bern, oslo, rome"]),
+        (True, ["no output True", "bern, oslo, rome"]),
+        (1.5, ["no output 1.5", "bern, oslo, rome"]),
+        ([], ["'outputs' parameter", "at least one output", "got []"]),
+        ([0, "bern"], ["'outputs' parameter", "none twice", "got [0, 'bern']"]),
     ],
 )
-def test_unknown_outputs_are_refused_before_the_model_is_asked(outputs, message):
+def test_outputs_unknown_refused_before_predict(outputs, facts):
     model = Counting(classes().predict_proba)
     predictor = as_predictor(model, output_names=["bern", "oslo", "rome"])
     explainer = explained(predictor, IRIS)
     model.sizes.clear()
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with refuses(ValueError, *facts):
         explainer.explain(IRIS, outputs=outputs)
     assert model.sizes == []
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with refuses(ValueError, *facts):
         explained(predictor, IRIS, outputs=outputs)
 
 
-def test_names_of_outputs_come_from_the_model():
+def test_output_names_come_from_model():
     def names(model):
         return explained(model, IRIS, background_size=5).explain(IRIS[:1]).output_names
 
@@ -706,7 +702,7 @@ def test_names_of_outputs_come_from_the_model():
     assert names(as_predictor(RowSums(), output_names=["total"])) == ("total",)
 
 
-def test_transform_keeps_the_second_of_two_classes():
+def test_transform_keeps_second_of_two_classes():
     model = LogisticRegression().fit(FRAME, IS_LONG)
     explainer = explained(model, FRAME, background_size=9)
     np.testing.assert_array_equal(explainer.transform(FRAME), explainer.explain(FRAME).values[:, :, 1])
@@ -730,7 +726,7 @@ def test_transform_keeps_the_second_of_two_classes():
         (wide_answers, None, [0], "x0 x1 x2 x3"),
     ],
 )
-def test_transform_gives_the_outputs_that_were_asked_for(model, outputs, kept, names):
+def test_transform_gives_selected_outputs(model, outputs, kept, names):
     explainer = explained(model, IRIS, background_size=5, outputs=outputs)
     exp, matrix = explainer.explain(IRIS[::40]), explainer.transform(IRIS[::40])
     np.testing.assert_array_equal(matrix, np.hstack([exp.values[:, :, j] for j in kept]))
@@ -751,7 +747,7 @@ def test_set_output_gives_frames(library):
 
 
 @pytest.mark.parametrize("method", ["transform", "cost"])
-def test_before_fit_nothing_is_explained(method):
+def test_transform_and_cost_before_fit_raise_not_fitted(method):
     with pytest.raises(NotFittedError):
         getattr(OcclusionExplainer(RowSums()), method)(IRIS)
 
@@ -760,21 +756,21 @@ def background(random_state):
     return OcclusionExplainer(RowSums(), background_size=20, random_state=random_state).fit(IRIS).background_
 
 
-def test_an_int_repeats_the_draw():
+def test_random_state_int_repeats_background():
     np.testing.assert_array_equal(background(7), background(7))
     assert not np.array_equal(background(7), background(8))
     assert not np.array_equal(background(None), background(None))
 
 
 @pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
-def test_generators_are_drawn_from(make):
+def test_random_state_generator_advances(make):
     source = make(0)
     first, second = background(source), background(source)
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(background(make(0)), first)
 
 
-def test_the_global_random_state_is_left_alone():
+def test_global_random_state_is_left_alone():
     before = np.random.get_state()  # noqa: NPY002
     for random_state in (None, 0, np.random.default_rng(0), np.random.RandomState(0)):
         OcclusionExplainer(Curved(), random_state=random_state).fit(IRIS).explain(IRIS[:2])
@@ -784,7 +780,7 @@ def test_the_global_random_state_is_left_alone():
     assert before[2:] == after[2:]
 
 
-def test_the_explanation_tells_how_it_was_made():
+def test_explanation_states_method_and_params():
     groups = {"sepal": ["x0", "x1"]}
     exp = explained(RowSums(), IRIS, background_size=9, feature_groups=groups).explain(IRIS[:2])
     assert (exp.quantity, exp.completeness, exp.fidelity) == ("effect", None, None)
@@ -798,30 +794,30 @@ def test_the_explanation_tells_how_it_was_made():
 
 
 @pytest.mark.parametrize(
-    "params",
+    ("name", "value", "plain"),
     [
-        {"fill": np.array([5.0, 3.0, 4.0, 1.0])},
-        {"fill": [np.float64(5.0), 3.0, 4.0, 1.0]},
-        {"outputs": [np.int64(0)]},
-        {"outputs": np.array([0])},
-        {"background_size": np.int64(5)},
-        {"feature_groups": {"sepal": np.array(["x0", "x1"])}},
-        {"feature_groups": {"sepal": ("x0", "x1")}},
-        {"n_jobs": np.int64(1)},
+        ("fill", np.array([5.0, 3.0, 4.0, 1.0]), [5.0, 3.0, 4.0, 1.0]),
+        ("fill", [np.float64(5.0), 3.0, 4.0, 1.0], [5.0, 3.0, 4.0, 1.0]),
+        ("outputs", [np.int64(0)], [0]),
+        ("outputs", np.array([0]), [0]),
+        ("background_size", np.int64(5), 5),
+        ("feature_groups", {"sepal": np.array(["x0", "x1"])}, {"sepal": ["x0", "x1"]}),
+        ("feature_groups", {"sepal": ("x0", "x1")}, {"sepal": ["x0", "x1"]}),
+        ("n_jobs", np.int64(1), 1),
     ],
 )
-def test_parameters_of_other_makes_are_told_as_plain_values(params):
-    exp = explained(RowSums(), IRIS, **params).explain(IRIS[:2])
-    assert set(params) <= set(exp.params)
+def test_params_of_numpy_types_become_plain(name, value, plain):
+    exp = explained(RowSums(), IRIS, **{name: value}).explain(IRIS[:2])
+    assert json.dumps(exp.params[name]) == json.dumps(plain)
 
 
-def test_a_series_of_constants_is_told_by_its_names():
+def test_params_fill_series_becomes_dict():
     frame = pd.DataFrame(IRIS, columns=list("abcd"))
     exp = explained(RowSums(), frame, fill=frame.median()).explain(frame[:1])
     assert exp.params["fill"] == frame.median().to_dict()
 
 
-def test_a_date_can_stand_in():
+def test_fill_of_mixed_frame_with_date():
     fill = {name: M[name].dropna().iloc[0] for name in M.columns}
     exp = explained(mixed_pipeline().fit(M, BUYS), M, fill=fill).explain(M[:2])
     assert exp.params["fill"]["since"] == repr(fill["since"])

@@ -44,7 +44,7 @@ def same(one, other):
 
 @forms
 @pytest.mark.parametrize(("window", "stride"), [(3, 2), ((2, 4), (2, 3)), (7, 7), (1, 1)])
-def test_windows_agree_with_a_plain_loop(X, window, stride):
+def test_windows_match_loop(X, window, stride):
     model = Bent(X.shape[1:])
     exp = explained(X, model, method="window", window=window, stride=stride)
     pair, step = np.broadcast_to(window, 2), np.broadcast_to(stride, 2)
@@ -61,7 +61,7 @@ def test_windows_agree_with_a_plain_loop(X, window, stride):
 
 
 @given(st.data())
-def test_windows_of_any_size_agree_with_a_plain_loop(data):
+def test_windows_of_any_size_match_loop(data):
     shape = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
     window = tuple(data.draw(st.integers(1, length)) for length in shape)
     stride = tuple(data.draw(st.integers(1, length)) for length in window)
@@ -73,7 +73,7 @@ def test_windows_of_any_size_agree_with_a_plain_loop(data):
 
 
 @pytest.mark.parametrize("fill", ["mean", "blur", 0, 0.5, [0.1, 0.2, 0.3]])
-def test_fills(fill):
+def test_windows_with_each_fill_match_loop(fill):
     model = Bent(COLOUR.shape[1:])
     exp = explained(COLOUR, model, window=4, stride=3, fill=fill)
     standing = SegmentMasker(np.zeros((7, 9), dtype=int), fill=fill).read(COLOUR)
@@ -86,7 +86,7 @@ def test_fills(fill):
     assert f"fill={fill!r}" in exp.params["masker"]
 
 
-def test_a_linear_model_of_pixels_has_the_closed_form():
+def test_windows_of_linear_model_match_closed_form():
     """With windows of one pixel, the pixel's weight times how far it is from the fill."""
     weights = RNG.normal(size=(7, 9))
     exp = explained(GREY, lambda X: (X * weights).sum(axis=(1, 2)), window=1, stride=1, fill=0.5)
@@ -95,7 +95,7 @@ def test_a_linear_model_of_pixels_has_the_closed_form():
 
 
 @forms
-def test_rise_is_its_formula_written_out(X):
+def test_rise_matches_formula(X):
     model = Bent(X.shape[1:])
     explainer = RiseExplainer(model, n_masks=64, n_cells=3, p_keep=0.4, random_state=3).fit(X)
     exp = explainer.explain(X)
@@ -116,7 +116,7 @@ def test_rise_is_its_formula_written_out(X):
     assert exp.n_model_rows == explainer.cost(X) == 3 * 65
 
 
-def test_rise_is_drawn_from_the_seed():
+def test_rise_is_determined_by_seed():
     one, two = (explained(GREY, method="rise", n_masks=64) for _ in range(2))
     same(one, two)
     other = RiseExplainer(Bent((7, 9)), n_masks=64, random_state=1).fit(GREY).explain(GREY)
@@ -124,7 +124,7 @@ def test_rise_is_drawn_from_the_seed():
 
 
 @pytest.mark.parametrize("method", ["window", "rise", "segments"])
-def test_results_do_not_depend_on_workers_memory_or_other_rows(method):
+def test_same_bits_for_any_n_jobs_memory_and_rows(method):
     params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
     explainer = explainer_of(Bent((7, 9)), random_state=0, **params).fit(GREY)
     whole = explainer.explain(GREY)
@@ -135,7 +135,7 @@ def test_results_do_not_depend_on_workers_memory_or_other_rows(method):
 
 
 @pytest.mark.parametrize("method", ["window", "rise", "segments"])
-def test_outputs_are_chosen(method):
+def test_outputs_by_name_and_predicted(method):
     params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
     whole = explained(GREY, **params)
     one = explained(GREY, outputs="output_1", **params)
@@ -152,7 +152,7 @@ def test_outputs_are_chosen(method):
 
 
 @pytest.mark.parametrize("method", ["window", "rise"])
-def test_a_map_is_stored_and_brought_back(method, tmp_path):
+def test_storage_of_maps(method, tmp_path):
     exp = explained(GREY, method=method, window=(3, 2), stride=2, n_masks=64)
     exp.save(tmp_path / "map.zip")
     again = Explanation.load(tmp_path / "map.zip")
@@ -162,7 +162,7 @@ def test_a_map_is_stored_and_brought_back(method, tmp_path):
         assert exp.params["masker"].startswith("SlidingWindow((3, 2), (2, 2), ")
 
 
-def test_segments_have_one_value_each():
+def test_segments_match_loop():
     masker = SegmentMasker("grid", n_segments=4)
     exp = OcclusionExplainer(Bent((7, 9)), masker=masker, random_state=0).fit(GREY).explain(GREY)
     assert exp.values.shape == (3, 4, 2)
@@ -176,7 +176,7 @@ def test_segments_have_one_value_each():
 
 
 @pytest.mark.parametrize("fill", ["auto", 0.5, "noise"])
-def test_images_without_masker_get_windows_with_the_fill(fill):
+def test_images_without_masker_default_to_windows(fill):
     images = np.tile(GREY, (1, 3, 2))
     window = SlidingWindow(16, 8, "mean" if fill == "auto" else fill, n_draws=3)
     one, other = (
@@ -188,13 +188,13 @@ def test_images_without_masker_get_windows_with_the_fill(fill):
     assert one.params["masker"] == other.params["masker"] == repr(window)
 
 
-def test_tables_without_masker_get_features():
+def test_tables_without_masker_default_to_features():
     table = RNG.random((9, 3))
     exp = OcclusionExplainer(lambda X: X[:, 0]).fit(table).explain(table)
     assert exp.dims == ("row", "feature", "output")
 
 
-def test_segments_are_columns():
+def test_transform_of_segments():
     explainer = OcclusionExplainer(Bent((7, 9)), masker=SegmentMasker("grid", n_segments=4)).fit(GREY)
     assert explainer.transform(GREY).shape == (3, 8)
     assert explainer.get_feature_names_out()[0] == "output_0: segment 0"
@@ -292,7 +292,7 @@ def test_pictures_of_several_sizes_are_refused_whatever_the_method(shape, method
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
-def test_a_list_of_pictures_is_one_of_pictures(kind):
+def test_list_of_images_equals_array(kind):
     pictures = np.random.default_rng(0).random((2, 4, 4))
     explainer = explainer_of(lambda X: X.mean(axis=(1, 2)), window=2, stride=2).fit(kind(pictures))
     found = explainer.explain(kind(pictures))

@@ -44,7 +44,7 @@ def test_the_cat_is_seen_and_windows_say_where(module, cat):
     assert exp.n_model_rows == 18
 
 
-def test_half_precision_says_the_same(module, cat):
+def test_efficientnet_bf16_agrees_with_fp32(module, cat):
     full, half = (predictor_of(module, precision=kind).predict(cat[None])[0] for kind in ("fp32", "bf16"))
     assert half.argmax() == EGYPTIAN_CAT
     np.testing.assert_allclose(half, full, atol=0.05)

@@ -22,7 +22,7 @@ def test_internal_docstrings_do_not_grow() -> None:
     assert not risen, "One line with shapes is enough for what no user sees; comments say why."
 
 
-def test_tables_know_no_name_that_is_not_counted() -> None:
+def test_tables_hold_counted_kinds_only() -> None:
     counted = {kind for kind, _ in (name.split() for name in load("names"))}
     assert counted <= {"class", "function", "parameter", "attribute", "module"}
 
@@ -58,9 +58,7 @@ def tree(folder: Path, files: dict[str, str]) -> Path:
         ),
     ],
 )
-def test_an_old_name_is_counted_where_it_is_defined(
-    tmp_path: Path, file: str, source: str, name: str
-) -> None:
+def test_count_names_counts_definitions(tmp_path: Path, file: str, source: str, name: str) -> None:
     package = file.split("/")[0]
     counts = count_names(tree(tmp_path, {file: source}))
     assert counts == {name: {package: 1}}
@@ -80,11 +78,11 @@ def test_an_old_name_is_counted_where_it_is_defined(
         "'class Lever: pass'  # told",
     ],
 )
-def test_other_uses_of_a_word_are_not_counted(tmp_path: Path, source: str) -> None:
+def test_count_names_ignores_other_uses(tmp_path: Path, source: str) -> None:
     assert count_names(tree(tmp_path, {"report/page.py": source})) == {}
 
 
-def test_names_that_move_to_another_package_have_not_risen() -> None:
+def test_risen_names_allow_move_to_another_package() -> None:
     table = {"class Lever": {"population": 2}}
     assert risen_names({"class Lever": {"population": 1, "what_if": 1}}, table) == []
     assert risen_names({"class Lever": {"what_if": 1}}, table) == []
@@ -134,13 +132,13 @@ def explain():
 }
 
 
-def test_docstrings_of_public_names_and_their_bases_are_not_counted(tmp_path: Path) -> None:
+def test_count_docstrings_ignores_public_names_and_bases(tmp_path: Path) -> None:
     counts = count_docstrings(tree(tmp_path, PUBLIC))
     assert counts["lime"] == {"docstring lines": 4 + 1, "code lines": 6}
     assert counts["plotting"] == counts["(root)"] == {"docstring lines": 0, "code lines": 1}
 
 
-def test_docstrings_of_internal_names_are_counted(tmp_path: Path) -> None:
+def test_count_docstrings_counts_internal_names(tmp_path: Path) -> None:
     source = '''"""A module."""
 
 # a comment
@@ -183,12 +181,12 @@ def lines(n_docstring: int, n_code: int) -> dict[str, int]:
         ({"lime": lines(40, 80), "core": lines(20, 100)}, ["all packages", "lime"]),
     ],
 )
-def test_docstrings_may_only_become_shorter(now: dict[str, dict[str, int]], risen: list[str]) -> None:
+def test_risen_docstrings_name_packages_that_grew(now: dict[str, dict[str, int]], risen: list[str]) -> None:
     table = {"lime": lines(40, 100), "core": lines(20, 100)}
     assert [line.split(":")[0] for line in risen_docstrings(now, table)] == risen
 
 
-def test_tables_are_lowered_and_never_raised(tmp_path: Path) -> None:
+def test_lower_never_raises_tables(tmp_path: Path) -> None:
     long, short = '    """One.\n\n    Two.\n    """\n', '    """One."""\n'
     package = tree(tmp_path, {"lime/a.py": f"class Lever:\n{long}\nclass Course:\n{long}"})
     write("names", count_names(package), tmp_path)

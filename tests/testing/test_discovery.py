@@ -3,14 +3,14 @@ from agnostix.core.base import BaseExplainer
 from agnostix.testing import all_explainers
 
 
-def test_explainers_are_found_where_they_are_written():
+def test_all_explainers_finds_explainers():
     found = dict(all_explainers())
     assert found["EntropicProjection"] is EntropicProjection
     assert found["OcclusionExplainer"] is OcclusionExplainer
     assert all(issubclass(explainer, BaseExplainer) for explainer in found.values())
 
 
-def test_a_file_more_is_an_explainer_more(monkeypatch):
+def test_all_explainers_finds_new_public_class(monkeypatch):
     class Later(OcclusionExplainer):
         __module__ = "agnostix.occlusion.later"
 

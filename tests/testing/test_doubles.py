@@ -21,6 +21,7 @@ from agnostix.testing import (
     WrongRowsModel,
 )
 from agnostix.testing.tables import forms, mixed, mixed_polars, named, numbers, take
+from tests.messages import refuses
 
 X = numbers(200, 6)
 MARKED = np.array([[1.0, 2.0], [-999.0, 2.0], [3.0, 4.0]])
@@ -28,7 +29,7 @@ SOUND = [AdditiveModel(), InteractionModel(), ConstantModel(), IgnoringModel(2),
 
 
 @pytest.mark.parametrize("model", SOUND, ids=str)
-def test_a_row_is_answered_alike_in_any_batch_and_form(model):
+def test_double_same_bits_in_any_batch_and_container(model):
     whole = model(X)
     for rows in (slice(3, 4), slice(0, 7), slice(None, None, -3)):
         np.testing.assert_array_equal(model(X[rows]), whole[rows])
@@ -39,7 +40,7 @@ def test_a_row_is_answered_alike_in_any_batch_and_form(model):
 @pytest.mark.parametrize(
     "table", [mixed(), mixed_polars(), mixed().to_numpy(dtype=object)], ids=lambda t: type(t)
 )
-def test_a_row_of_any_types_is_answered_alike_in_any_batch(table):
+def test_mixed_frame_model_same_bits_in_any_batch(table):
     model = MixedFrameModel.of(table)
     whole = model(table)
     for rows in ([3], [0, 4, 5], list(range(24))[::-1]):
@@ -47,7 +48,7 @@ def test_a_row_of_any_types_is_answered_alike_in_any_batch(table):
     assert len(np.unique(whole)) > 20
 
 
-def test_sums_are_those_of_a_loop():
+def test_additive_and_interaction_models_match_loop():
     weights = [1.0, -2.0, 0.5, 3.0, 1.0, -2.0]
     for row, added, joined in zip(X, AdditiveModel()(X), InteractionModel()(X), strict=True):
         total = 0.0
@@ -57,7 +58,7 @@ def test_sums_are_those_of_a_loop():
         assert joined == total + row[0] * row[-1] + float((row[0] > 0) != (row[-1] > 0))
 
 
-def test_shares_sum_to_one_and_differ():
+def test_probability_model_sums_to_one_and_columns_differ():
     shares = ProbabilityModel(3)(X)
     np.testing.assert_allclose(shares.sum(1), 1.0, rtol=1e-15)
     assert (shares > 0).all()
@@ -65,7 +66,7 @@ def test_shares_sum_to_one_and_differ():
 
 
 @pytest.mark.parametrize("column", [0, 2, 5])
-def test_the_ignored_column_does_not_matter_and_the_others_do(column):
+def test_ignoring_model_ignores_that_column_only(column):
     for j in range(6):
         moved = X.copy()
         moved[:, j] += 1.0
@@ -73,11 +74,11 @@ def test_the_ignored_column_does_not_matter_and_the_others_do(column):
         assert same == (j == column)
 
 
-def test_a_table_of_the_ignored_column_alone_is_answered():
+def test_ignoring_model_accepts_ignored_column_alone():
     np.testing.assert_array_equal(IgnoringModel(0)(X[:, :1]), 0.0)
 
 
-def test_missing_numbers_count_nothing():
+def test_additive_model_missing_counts_as_0():
     np.testing.assert_array_equal(AdditiveModel()(np.array([[np.nan, 1.0]])), [-2.0])
     np.testing.assert_array_equal(
         AdditiveModel()(pl.DataFrame({"a": [None, 2.0], "b": [1.0, 1.0]})), [-2.0, 0.0]
@@ -85,38 +86,35 @@ def test_missing_numbers_count_nothing():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        (lambda f: f.astype({"age": "float32"}), "made for age: float64 and is given age: float32"),
-        (lambda f: f.drop(columns="since"), "made for since: datetime64.* and is given fewer"),
-        (lambda f: f.assign(town=f["town"].cat.remove_categories("rome")), "made for town: category and is"),
-        (
-            lambda f: f.to_numpy(dtype=object),
-            "made for a frame of: pandas.* and is given an array of columns: 8",
-        ),
-        (lambda f: mixed_polars(), "made for a frame of: pandas.* and is given a frame of: polars"),
+        (lambda f: f.astype({"age": "float32"}), ["made for age: float64", "given age: float32"]),
+        (lambda f: f.drop(columns="since"), ["made for since: datetime64", "given fewer"]),
+        (lambda f: f.assign(town=f["town"].cat.remove_categories("rome")), ["made for town: category"]),
+        (lambda f: f.to_numpy(dtype=object), ["made for a frame of: pandas", "given an array of columns: 8"]),
+        (lambda f: mixed_polars(), ["made for a frame of: pandas", "given a frame of: polars"]),
     ],
 )
-def test_another_make_is_refused(change, message):
-    with pytest.raises(TypeError, match=message):
+def test_mixed_frame_model_refuses_other_schema(change, facts):
+    with refuses(TypeError, *facts):
         MixedFrameModel.of(mixed())(change(mixed()))
 
 
 @pytest.mark.parametrize("model", [*SOUND, MixedFrameModel.of(mixed()), NanModel(AdditiveModel())], ids=str)
-def test_doubles_pickle(model):
+def test_double_pickles(model):
     again = pickle.loads(pickle.dumps(model))
     assert again == model
     table = mixed() if isinstance(model, MixedFrameModel) else X
     np.testing.assert_array_equal(again(table), model(table))
 
 
-def test_a_model_that_cannot_be_pickled_still_answers():
+def test_unpicklable_model_predicts():
     np.testing.assert_array_equal(UnpicklableModel(AdditiveModel())(X), AdditiveModel()(X))
     with pytest.raises(TypeError, match="this model cannot be pickled"):
         pickle.dumps(UnpicklableModel(AdditiveModel()))
 
 
-def test_broken_models_break_where_a_row_is_marked_and_only_there():
+def test_broken_models_fail_on_marked_rows_only():
     sound = AdditiveModel()(X)
     for double in (RaisingModel, NanModel, WrongRowsModel):
         np.testing.assert_array_equal(double(AdditiveModel())(X), sound)
@@ -127,13 +125,13 @@ def test_broken_models_break_where_a_row_is_marked_and_only_there():
 
 
 @pytest.mark.parametrize("form", ["numpy", "pandas", "polars"])
-def test_a_mutating_model_answers_first_and_writes_then(form):
+def test_mutating_model_predicts_before_it_writes(form):
     table = forms(X.copy())[form]
     np.testing.assert_array_equal(MutatingModel(AdditiveModel())(table), AdditiveModel()(X))
     np.testing.assert_array_equal(np.asarray(table), np.column_stack([X[::-1, 0], X[:, 1:]]))
 
 
-def test_rows_are_counted():
+def test_counting_model_counts_rows():
     model = CountingModel(AdditiveModel())
     model(X)
     model(named(X[:3]))

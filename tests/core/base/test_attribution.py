@@ -43,20 +43,20 @@ TWO = LogisticRegression().fit(X, Y > 0)
         ),
     ],
 )
-def test_the_matrix_has_an_output_after_the_other(model, outputs, row, names):
+def test_transform_puts_outputs_one_after_another(model, outputs, row, names):
     explainer = Numbered(model, outputs=outputs).fit(X)
     np.testing.assert_array_equal(explainer.transform(X[:3]), [row] * 3)
     assert list(explainer.get_feature_names_out()) == names
     assert explainer.get_feature_names_out().dtype == object
 
 
-def test_two_outputs_of_a_function_are_both_kept():
+def test_transform_keeps_both_outputs_of_function():
     explainer = Numbered(lambda X: X[:, :2]).fit(X)
     assert explainer.transform(X).shape == (150, 8)
     assert explainer.get_feature_names_out()[4] == "output_1: x0"
 
 
-def test_it_is_a_transformer_to_scikit_learn():
+def test_attribution_explainer_is_sklearn_transformer():
     explainer = Numbered(TWO)
     tags = get_tags(explainer)
     assert tags.transformer_tags is not None

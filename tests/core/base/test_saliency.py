@@ -14,6 +14,7 @@ from agnostix.core.sklearn_compat import InvalidParameterError
 from agnostix.exceptions import DataError
 from agnostix.plotting import PixelsDisplay
 from agnostix.testing import CountingModel, ImageModel, ProbabilityModel, parametrize_with_explainer_checks
+from tests.messages import refuses
 
 
 class Saliency(AttributionExplainer):
@@ -40,7 +41,7 @@ IMAGES = RNG.random((5, 6, 8, 3))
 
 
 @parametrize_with_explainer_checks([Saliency(None)])
-def test_an_explainer_of_images_passes_the_battery(explainer, check):
+def test_saliency_passes_battery(explainer, check):
     check(explainer)
 
 
@@ -67,14 +68,14 @@ def exp(explainer):
     return explainer.explain(IMAGES)
 
 
-def test_values_are_the_gradients(exp):
+def test_saliency_values_are_absolute_gradients(exp):
     expected = np.abs(WEIGHTS).max(axis=2)
     np.testing.assert_allclose(exp.values, [expected] * 5, rtol=1e-6)
     np.testing.assert_allclose(exp.outputs, np.einsum("nyxc,yxck->nk", IMAGES, WEIGHTS), rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(exp.data, IMAGES)
 
 
-def test_the_explanation_says_what_it_is(exp):
+def test_saliency_explanation_states_dims_quantity_and_params(exp):
     assert (exp.method, exp.dims) == ("Saliency", ("row", "y", "x", "output"))
     assert (exp.quantity, exp.completeness, exp.units) == ("sensitivity", None, "model output")
     assert (exp.base_values, exp.std_errors, exp.feature_names) == (None, None, ())
@@ -83,7 +84,7 @@ def test_the_explanation_says_what_it_is(exp):
     assert exp.n_model_rows == 10
 
 
-def test_outputs_are_selected(explainer, exp):
+def test_saliency_selects_outputs(explainer, exp):
     np.testing.assert_array_equal(
         explainer.explain(IMAGES, outputs="dog").values, exp.sel(outputs="dog").values
     )
@@ -94,13 +95,13 @@ def test_outputs_are_selected(explainer, exp):
     np.testing.assert_array_equal(predicted.outputs[:, 0], exp.outputs.max(axis=1))
 
 
-def test_rows_are_selected(exp):
+def test_saliency_explanation_selects_rows(exp):
     some = exp[[3, 1]]
     np.testing.assert_array_equal(some.values, exp.values[[3, 1]])
     np.testing.assert_array_equal(some.data, IMAGES[[3, 1]])
 
 
-def test_it_is_drawn(explainer, exp):
+def test_saliency_is_drawn_by_pixels_display(explainer, exp):
     drawn = exp.plot.pixels(row=1, outputs="dog")
     assert isinstance(drawn, PixelsDisplay)
     assert drawn.ax_.figure is drawn.figure_
@@ -109,7 +110,7 @@ def test_it_is_drawn(explainer, exp):
     np.testing.assert_array_equal(frame["value"], exp.values[1, ..., 1].ravel())
 
 
-def test_it_is_stored_and_tabulated(exp, tmp_path):
+def test_saliency_storage_and_to_frame(exp, tmp_path):
     exp.save(tmp_path / "saliency.npz")
     again = Explanation.load(tmp_path / "saliency.npz")
     np.testing.assert_array_equal(again.values, exp.values)
@@ -119,43 +120,43 @@ def test_it_is_stored_and_tabulated(exp, tmp_path):
     assert len(frame) == exp.values.size
 
 
-def test_it_is_cloned_pickled_and_stored_without_its_model(explainer, exp, network):
+def test_saliency_clone_pickle_and_without_model(explainer, exp, network):
     assert clone(explainer).model is explainer.model
     assert explainer.get_params() == {
         "model": explainer.model, "outputs": None, "n_jobs": None, "random_state": None, "verbose": 1
     }  # fmt: skip
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(explainer)).explain(IMAGES).values, exp.values)
     twin = pickle.loads(pickle.dumps(explainer.without_model()))
-    with pytest.raises(NotFittedError, match="attach"):
+    with refuses(NotFittedError, "attach"):
         twin.explain(IMAGES)
     np.testing.assert_array_equal(twin.attach(explainer.model).explain(IMAGES).values, exp.values)
-    with pytest.raises(ValueError, match="the model of fit"):
+    with refuses(ValueError, "model of fit"):
         twin.attach(ImageModel(ProbabilityModel(2)))
 
 
-def test_models_without_gradients_are_refused_at_fit():
+def test_saliency_fit_refuses_model_without_gradients():
     counted = CountingModel(lambda X: X.sum(axis=(1, 2, 3)))
-    with pytest.raises(DataError, match=r"Saliency needs gradients.*CountingModel"):
+    with refuses(DataError, "Saliency", "gradients", "CountingModel"):
         Saliency(counted).fit(IMAGES)
     assert counted.n_rows == 4  # two images, twice
 
 
 @pytest.mark.parametrize(("name", "value"), [("n_jobs", "two"), ("verbose", -1), ("random_state", "x")])
-def test_parameters_are_validated(name, value):
-    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of Saliency must be"):
+def test_saliency_refuses_bad_parameters(name, value):
+    with refuses(InvalidParameterError, f"'{name}' parameter of Saliency", f"Got {value!r}"):
         Saliency(ImageModel(ProbabilityModel()), **{name: value}).fit(IMAGES)
 
 
-def test_unknown_outputs_and_other_images_are_refused(explainer):
-    with pytest.raises(ValueError, match=r"'bird'.*cat, dog"):
+def test_saliency_refuses_unknown_output_other_shape_and_transform(explainer):
+    with refuses(ValueError, "'bird'", "cat, dog"):
         explainer.explain(IMAGES, outputs="bird")
-    with pytest.raises(DataError, match=r"\(5, 8, 3\).*Saliency.*\(6, 8, 3\)"):
+    with refuses(DataError, "(5, 8, 3)", "Saliency", "(6, 8, 3)"):
         explainer.explain(IMAGES[:, :5])
-    with pytest.raises(DataError, match=r"columns.*dims"):
+    with refuses(DataError, "columns", "dims"):
         explainer.transform(IMAGES)
 
 
-def test_cost_is_told_before_anything_runs(explainer):
+def test_saliency_cost_counts_two_rows_per_image(explainer):
     assert explainer.cost(IMAGES[:3]) == 6
 
 
@@ -176,7 +177,7 @@ class Interactions(AttributionExplainer):
         return Attribution(values=values, predictions=predictions, n_model_rows=len(rows) * (1 + 3 * d * d))
 
 
-def test_pairs_of_features_are_drawn_stored_tabulated_and_selected(tmp_path):
+def test_interactions_have_display_storage_frame_and_selection(tmp_path):
     X = RNG.normal(size=(30, 3))
     pairs = Interactions(lambda X: X[:, 0] * X[:, 1] + X[:, 2]).fit(X).explain(X)
     expected = np.zeros((3, 3))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from agnostix import Explanation
+from tests.messages import refuses
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def with_gaps():
     return data
 
 
-def test_one_output_loses_its_axis(shap):
+def test_to_shap_one_output_has_no_output_axis(shap):
     exp = made(frame())
     told = exp.to_shap(output="yes")
     np.testing.assert_array_equal(told.values, exp.values[..., 1])
@@ -79,7 +80,7 @@ def test_one_output_loses_its_axis(shap):
     assert exp.sel(outputs="no").to_shap().shape == (40, 6)
 
 
-def test_all_outputs_keep_theirs(shap):
+def test_to_shap_all_outputs_keep_output_axis(shap):
     exp = made(frame(), outputs=("a", "b", "c"), errors=False)
     told = exp.to_shap()
     assert told.shape == (40, 6, 3)
@@ -91,7 +92,7 @@ def test_all_outputs_keep_theirs(shap):
     np.testing.assert_allclose(told.values.sum(axis=1) + told.base_values, exp.outputs)
 
 
-def test_columns_become_numbers_and_stay_readable(shap):
+def test_to_shap_data_is_numeric_and_display_data_readable(shap):
     told = made(with_gaps()).to_shap(output=0)
     data = with_gaps()
     assert told.data.dtype == float
@@ -104,21 +105,21 @@ def test_columns_become_numbers_and_stay_readable(shap):
     assert (np.diff(told.data[np.argsort(data["since"], kind="stable"), 4]) >= 0).all()
 
 
-def test_numbers_need_no_text(shap):
+def test_to_shap_numeric_data_needs_no_display_data(shap):
     told = made(frame()[["age", "hours"]], ("age", "hours")).to_shap(output=0)
     assert told.display_data is None
     array = frame()[["age", "hours"]].to_numpy()
     np.testing.assert_array_equal(made(array, ("age", "hours")).to_shap(output=0).data, array)
 
 
-def test_groups_of_columns_have_no_value(shap):
+def test_to_shap_feature_groups_have_no_data_value(shap):
     told = made(frame(), ("age", "home")).to_shap(output=0)
     assert not told.data[:, 1].any()
     assert set(told.display_data[:, 1]) == {"…"}
     assert made(frame(), ("home", "work")).to_shap(output=0).data is None
 
 
-def test_what_shap_gets_is_its_own(shap):
+def test_to_shap_copies_values(shap):
     exp = made(frame())
     told = exp.to_shap(output=0)
     told.values[...] = 0.0
@@ -140,7 +141,7 @@ DATA = {
 @pytest.mark.parametrize("selected", ["output", "by shap"])
 @pytest.mark.filterwarnings("default:::shap", "ignore::DeprecationWarning", "ignore::FutureWarning",
                             "ignore::PendingDeprecationWarning")  # fmt: skip
-def test_the_plots_of_shap_draw_it(shap, plt, data, plot, selected):
+def test_to_shap_is_drawn_by_shap_plots(shap, plt, data, plot, selected):
     table = DATA[data]()
     names = (
         ("age", "hours")
@@ -163,7 +164,7 @@ def test_the_plots_of_shap_draw_it(shap, plt, data, plot, selected):
     assert all(name in labels for name in names)
 
 
-def test_polars_columns(shap):
+def test_to_shap_polars_columns(shap):
     pl = pytest.importorskip("polars")
     data = pl.DataFrame({"age": [1.0, None], "town": pl.Series(["a", "b"], dtype=pl.Enum(["b", "a"]))})
     told = made(data, ("age", "town")).to_shap(output=0)
@@ -171,7 +172,7 @@ def test_polars_columns(shap):
     assert told.display_data[:, 1].tolist() == ["a", "b"]
 
 
-def test_pictures_keep_their_points(shap):
+def test_to_shap_images_keep_pixels(shap):
     rng = np.random.default_rng(0)
     exp = Explanation(
         values=rng.normal(size=(2, 4, 6, 3)),
@@ -188,7 +189,7 @@ def test_pictures_keep_their_points(shap):
     assert exp.to_shap(output="b").shape == (2, 4, 6)
 
 
-def test_data_without_features_are_copied(shap):
+def test_to_shap_copies_data_without_features(shap):
     exp = Explanation(
         values=np.zeros((2, 3, 4)),
         dims=("row", "y", "x"),
@@ -201,12 +202,12 @@ def test_data_without_features_are_copied(shap):
     assert exp.data[0, 0, 0] == 1.0
 
 
-def test_without_shap_the_message_says_what_to_do(monkeypatch):
+def test_to_shap_without_shap_names_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "shap", None)
-    with pytest.raises(ImportError, match=r"to_shap needs the package shap.*pip install shap"):
+    with refuses(ImportError, "to_shap", "package shap", "pip install shap"):
         made(frame()).to_shap()
 
 
-def test_an_output_that_is_not_there():
-    with pytest.raises(KeyError, match="There are 2: no, yes"):
+def test_to_shap_refuses_unknown_output():
+    with refuses(KeyError, "output 'maybe'", "2: no, yes"):
         made(frame()).to_shap(output="maybe")

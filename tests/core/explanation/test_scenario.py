@@ -10,7 +10,7 @@ X = people()
 Y = truth(X)
 
 
-def test_a_scenario_prints_what_was_asked_and_what_came_of_it():
+def test_scenario_repr_states_constraints_and_outcomes():
     scenario = fit_projection(X, Y).what_if(
         {"age": 45, "hours": (42, 44), "sex": {"Female": 0.5}}, metric="accuracy"
     )
@@ -24,7 +24,7 @@ def test_a_scenario_prints_what_was_asked_and_what_came_of_it():
     assert lines[3].split()[:2] == ["accuracy", "None"]
 
 
-def test_a_stress_prints_the_output():
+def test_scenario_repr_states_stressed_output():
     assert repr(fit_projection(X, Y).what_if(prediction=0.5)).startswith(
         "Scenario(prediction=1: 0.5; status="
     )
@@ -33,7 +33,7 @@ def test_a_stress_prints_the_output():
     )
 
 
-def test_the_tables_have_the_documented_columns():
+def test_scenario_tables_have_documented_columns():
     scenario = fit_projection(X, Y).what_if({"age": 45})
     assert list(scenario.conditions) == ["feature", "level", "low", "high", "before", "reached", "multiplier"]
     assert list(scenario.outcomes) == [
@@ -46,14 +46,14 @@ def test_the_tables_have_the_documented_columns():
     assert scenario.confidence_level == 0.95
 
 
-def test_weights_serve_as_sample_weights():
+def test_scenario_weights_serve_as_sample_weight():
     scenario = fit_projection(X, Y).what_if({"age": 45})
     model = LogisticRegression().fit(X[["age", "hours"]], Y, sample_weight=scenario.weights)
     assert model.coef_.shape == (1, 2)
     assert scenario.weights.shape == (len(X),)
 
 
-def test_a_scenario_cannot_be_changed_by_assignment():
+def test_scenario_is_frozen():
     scenario = fit_projection(X, Y).what_if({"age": 45})
     with pytest.raises(AttributeError):
         scenario.kl = 0.0

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from agnostix import Explanation
 from agnostix.core.explanation import Detail, storage
+from tests.messages import refuses, states
 
 
 def made(n_rows=4, **changes):
@@ -51,7 +52,7 @@ def assert_same(one, other):
         np.testing.assert_equal(now, was)
 
 
-def test_every_field_comes_back(tmp_path):
+def test_load_returns_every_field(tmp_path):
     exp = made(
         std_errors=np.full((4, 2, 1), 0.1),
         row_names=("a", 1, (2, "x"), dt.date(2024, 2, 29)),
@@ -129,7 +130,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("name", COLUMNS)
-def test_a_column_of_pandas_comes_back(name, tmp_path):
+def test_load_returns_pandas_column(name, tmp_path):
     data = pd.DataFrame({name: COLUMNS[name], "other": range(4)})
     back = round_trip(made(data=data), tmp_path).data
     pd.testing.assert_frame_equal(back, data, check_column_type="exact")
@@ -139,7 +140,7 @@ def test_a_column_of_pandas_comes_back(name, tmp_path):
     assert back[name].dtype == data[name].dtype
 
 
-def test_columns_of_arrow_come_back(tmp_path):
+def test_load_returns_arrow_columns(tmp_path):
     pa = pytest.importorskip("pyarrow")
     data = pd.DataFrame(
         {
@@ -163,7 +164,7 @@ def test_columns_of_arrow_come_back(tmp_path):
         pd.Index([(1, 2), (1, 3), (2,), ()], tupleize_cols=False),
     ],
 )
-def test_the_index_comes_back(index, tmp_path):
+def test_load_returns_index(index, tmp_path):
     data = pd.DataFrame({"a": range(4)}, index=index)
     back = round_trip(made(data=data), tmp_path).data
     pd.testing.assert_frame_equal(back, data, check_freq=False, check_index_type="exact")
@@ -178,13 +179,13 @@ def test_the_index_comes_back(index, tmp_path):
         pd.MultiIndex.from_tuples([("a", 1), ("a", 2)]),
     ],
 )
-def test_the_columns_labels_come_back(names, tmp_path):
+def test_load_returns_column_labels(names, tmp_path):
     data = pd.DataFrame(np.zeros((4, 2)), columns=names)
     pd.testing.assert_frame_equal(round_trip(made(data=data), tmp_path).data, data, check_column_type="exact")
 
 
 @pytest.mark.parametrize("columns", [[], ["a", "a"]])
-def test_no_columns_and_equal_names(columns, tmp_path):
+def test_load_returns_no_columns_and_repeated_names(columns, tmp_path):
     data = pd.DataFrame(np.zeros((4, len(columns))), columns=columns, index=list("aabb"))
     pd.testing.assert_frame_equal(round_trip(made(data=data), tmp_path).data, data)
 
@@ -198,14 +199,14 @@ def test_no_columns_and_equal_names(columns, tmp_path):
         np.asfortranarray(np.arange(8.0).reshape(4, 2)),
     ],
 )
-def test_arrays_come_back(data, tmp_path):
+def test_load_returns_arrays(data, tmp_path):
     back = round_trip(made(data=data), tmp_path).data
     assert back.dtype == data.dtype
     np.testing.assert_equal(back.tolist(), data.tolist())
 
 
 @pytest.mark.parametrize("n_rows", [0, 1])
-def test_few_rows_come_back(n_rows, tmp_path):
+def test_load_returns_no_rows_and_one_row(n_rows, tmp_path):
     data = pd.DataFrame({name: pd.Series(column).iloc[:n_rows] for name, column in COLUMNS.items()})
     back = round_trip(made(n_rows, data=data), tmp_path)
     assert len(back) == n_rows
@@ -221,7 +222,7 @@ CELLS = st.one_of(
 
 @given(st.recursive(CELLS, lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner)))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_cell_comes_back(tmp_path, cell):
+def test_load_returns_any_cell(tmp_path, cell):
     data = pd.DataFrame({"cell": pd.Series([cell], dtype=object)})
     back = round_trip(made(1, data=data), tmp_path).data["cell"].array[0]
     assert repr(back) == repr(cell)
@@ -242,7 +243,7 @@ def polars_frame(pl):
     )
 
 
-def test_polars_comes_back_as_polars(tmp_path):
+def test_load_returns_polars_as_polars(tmp_path):
     pl = pytest.importorskip("polars")
     from polars.testing import assert_frame_equal
 
@@ -250,13 +251,13 @@ def test_polars_comes_back_as_polars(tmp_path):
     assert_frame_equal(back, polars_frame(pl), categorical_as_str=False)
 
 
-def test_polars_comes_back_as_pandas_where_polars_is_not_installed(tmp_path, monkeypatch):
+def test_load_polars_without_polars_gives_pandas(tmp_path, monkeypatch):
     pl = pytest.importorskip("polars")
     pytest.importorskip("pyarrow")
     made(data=polars_frame(pl)).save(tmp_path / "exp.npz")
     with monkeypatch.context() as context:
         context.setitem(sys.modules, "polars", None)
-        with pytest.warns(UserWarning, match="without polars it is read into pandas") as told:
+        with pytest.warns(UserWarning, match=states("polars", "pandas")) as told:
             back = Explanation.load(tmp_path / "exp.npz").data
     assert told[0].filename == __file__
     assert isinstance(back, pd.DataFrame)
@@ -264,20 +265,20 @@ def test_polars_comes_back_as_pandas_where_polars_is_not_installed(tmp_path, mon
     assert back["text"].tolist()[3] == "ä"
 
 
-def test_polars_is_left_out_where_nothing_reads_it(tmp_path, monkeypatch):
+def test_load_polars_without_polars_and_pyarrow_omits_data(tmp_path, monkeypatch):
     pl = pytest.importorskip("polars")
     exp = made(data=polars_frame(pl))
     exp.save(tmp_path / "exp.npz")
     with monkeypatch.context() as context:
         context.setitem(sys.modules, "polars", None)
         context.setitem(sys.modules, "pyarrow", None)
-        with pytest.warns(UserWarning, match="neither polars nor pyarrow is installed"):
+        with pytest.warns(UserWarning, match=states("neither polars nor pyarrow", "left out")):
             back = Explanation.load(tmp_path / "exp.npz")
     assert back.data is None
     assert_same(exp, back)
 
 
-def test_polars_of_a_kind_that_pyarrow_does_not_turn_into_pandas_is_left_out(tmp_path, monkeypatch):
+def test_load_polars_that_pandas_cannot_hold_omits_data(tmp_path, monkeypatch):
     pl = pytest.importorskip("polars")
     pa = pytest.importorskip("pyarrow")
 
@@ -288,7 +289,7 @@ def test_polars_of_a_kind_that_pyarrow_does_not_turn_into_pandas_is_left_out(tmp
     with monkeypatch.context() as context:
         context.setitem(sys.modules, "polars", None)
         context.setattr(pa.ipc, "open_file", fail)
-        with pytest.warns(UserWarning, match=r"makes no pandas frame \(no such type\): it is left out"):
+        with pytest.warns(UserWarning, match=states("pandas", "no such type", "left out")):
             assert Explanation.load(tmp_path / "exp.npz").data is None
 
 
@@ -300,26 +301,26 @@ class Thing:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("data", "place"),
     [
-        (pd.DataFrame({"a": [Thing()]}), r"data\.0 holds a Thing .* without pickle"),
-        (np.array([[Thing(), 1]], dtype=object), "data holds a Thing"),
+        (pd.DataFrame({"a": [Thing()]}), "data.0 holds"),
+        (np.array([[Thing(), 1]], dtype=object), "data holds"),
     ],
 )
-def test_what_needs_pickle_is_refused_and_nothing_is_left(data, message, tmp_path):
-    with pytest.raises(TypeError, match=message):
+def test_save_refuses_what_needs_pickle_and_leaves_no_file(data, place, tmp_path):
+    with refuses(TypeError, place, "Thing", "pickle", "replace(explanation, data=...)"):
         made(1, data=data).save(tmp_path / "exp.npz")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("field", ["row_names", "extras"])
-def test_refusal_names_the_field_to_replace(field, tmp_path):
+def test_save_error_names_field_to_replace(field, tmp_path):
     value = (frozenset(),) if field == "row_names" else {"x": Detail(np.array([Thing()]), ("free",))}
-    with pytest.raises(TypeError, match=rf"^{field}.*replace\(explanation, {field}=\.\.\.\)"):
+    with refuses(TypeError, field, f"replace(explanation, {field}=...)"):
         made(1, **{field: value}).save(tmp_path / "exp.npz")
 
 
-def test_a_failed_save_leaves_the_old_file(tmp_path):
+def test_save_failed_keeps_old_file(tmp_path):
     exp = made(1)
     exp.save(tmp_path / "exp.npz")
     before = (tmp_path / "exp.npz").read_bytes()
@@ -329,17 +330,17 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_polars_objects_are_refused(tmp_path):
+def test_save_refuses_polars_objects(tmp_path):
     pl = pytest.importorskip("polars")
     data = pl.DataFrame({"a": pl.Series([Thing()], dtype=pl.Object)})
-    with pytest.raises(TypeError, match="data cannot be written as Arrow by polars"):
+    with refuses(TypeError, "data", "Arrow", "polars"):
         made(1, data=data).save(tmp_path / "exp.npz")
 
 
 # The file itself
 
 
-def test_equal_explanations_make_equal_files_that_numpy_reads(tmp_path):
+def test_save_equal_explanations_give_equal_npz_files(tmp_path):
     exp = made(data=pd.DataFrame({"a": range(4)}))
     exp.save(tmp_path / "one.npz")
     exp.save(str(tmp_path / "two"))
@@ -352,17 +353,17 @@ def test_equal_explanations_make_equal_files_that_numpy_reads(tmp_path):
     assert head["schema"] == 2
 
 
-def test_a_file_cut_off_anywhere_is_told(tmp_path):
+def test_load_refuses_truncated_file(tmp_path):
     exp = made(data=pd.DataFrame({"a": list("abcd")}))
     exp.save(tmp_path / "exp.npz")
     whole = (tmp_path / "exp.npz").read_bytes()
     for length in [*range(4, len(whole), max(1, len(whole) // 60)), len(whole) - 1]:
         (tmp_path / "cut.npz").write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"cut\.npz is damaged or was cut off"):
+        with refuses(ValueError, "cut.npz", "damaged", "cut off"):
             Explanation.load(tmp_path / "cut.npz")
 
 
-def test_a_changed_byte_is_told_or_harmless(tmp_path):
+def test_load_changed_byte_is_detected_or_harmless(tmp_path):
     exp = made(data=pd.DataFrame({"a": list("abcd")}))
     exp.save(tmp_path / "exp.npz")
     whole = bytearray((tmp_path / "exp.npz").read_bytes())
@@ -382,26 +383,24 @@ def test_a_changed_byte_is_told_or_harmless(tmp_path):
     assert told > 0.5 * len(whole) / 3
 
 
-def test_an_empty_file_and_one_of_other_kind(tmp_path):
+def test_load_refuses_empty_and_other_files(tmp_path):
     (tmp_path / "a").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"a is empty, so Explanation\.save did not write it"):
+    with refuses(ValueError, str(tmp_path / "a"), "empty", "Explanation.save"):
         Explanation.load(tmp_path / "a")
     (tmp_path / "b").write_text("hello")
-    with pytest.raises(ValueError, match=r"b is no \.npz archive"):
+    with refuses(ValueError, str(tmp_path / "b"), "no .npz archive", "Explanation.save"):
         Explanation.load(tmp_path / "b")
     with pytest.raises(FileNotFoundError):
         Explanation.load(tmp_path / "c")
 
 
 @pytest.mark.parametrize("text", [None, b"{}", b"[]", b"no json", b"\xff", b'{"format": "other"}'])
-def test_an_archive_of_other_origin(text, tmp_path):
+def test_load_refuses_foreign_archive(text, tmp_path):
     np.savez(tmp_path / "foreign.npz", values=np.zeros(3))
     if text is not None:
         with zipfile.ZipFile(tmp_path / "foreign.npz", "a") as archive:
             archive.writestr(storage.TEXT, text)
-    with pytest.raises(
-        ValueError, match=r"foreign\.npz is an archive, but not one that Explanation\.save wrote"
-    ):
+    with refuses(ValueError, "foreign.npz", "archive", "not one that Explanation.save wrote"):
         Explanation.load(tmp_path / "foreign.npz")
 
 
@@ -422,9 +421,9 @@ def rewritten(folder, change):
 @pytest.mark.parametrize(
     ("schema", "remedy"), [(3, "Install a later agnostix"), (1, "Explain the rows again"), (None, "Install")]
 )
-def test_another_schema_is_refused(schema, remedy, tmp_path):
+def test_load_refuses_other_schema(schema, remedy, tmp_path):
     path = rewritten(tmp_path, lambda head: head.update(schema=schema, agnostix="9.1"))
-    with pytest.raises(ValueError, match=rf"written by agnostix 9\.1 in form {schema}; .*form 2\. {remedy}"):
+    with refuses(ValueError, "agnostix 9.1", f"form {schema}", "form 2", remedy):
         Explanation.load(path)
 
 
@@ -440,12 +439,12 @@ def test_another_schema_is_refused(schema, remedy, tmp_path):
         lambda head: head["fields"]["data"].update(series=[{"$": "series", "as": "numpy"}]),
     ],
 )
-def test_a_text_that_does_not_fit_its_arrays(change, tmp_path):
-    with pytest.raises(ValueError, match=r"exp\.npz .* does not hold what it should"):
+def test_load_refuses_text_that_does_not_fit_arrays(change, tmp_path):
+    with refuses(ValueError, "exp.npz", "does not hold what it should"):
         Explanation.load(rewritten(tmp_path, change))
 
 
-def test_pickles_are_never_read(tmp_path):
+def test_load_never_unpickles(tmp_path):
     path = rewritten(tmp_path, lambda head: None)
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
@@ -454,5 +453,5 @@ def test_pickles_are_never_read(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
-    with pytest.raises(ValueError, match=r"does not hold what it should.*allow_pickle"):
+    with refuses(ValueError, "exp.npz", "does not hold what it should", "allow_pickle"):
         Explanation.load(path)

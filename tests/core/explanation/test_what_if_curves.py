@@ -1,10 +1,9 @@
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from agnostix import EntropicProjection, WhatIfCurves
+from tests.messages import refuses
 from tests.what_if.doubles import chance, fit_projection, people, truth
 
 X = people()
@@ -18,18 +17,18 @@ def curves():
     return projection.explain(metric=["prediction", "accuracy"], by="sex")
 
 
-def test_curves_print_their_features_and_size(curves):
+def test_curves_repr_states_features_and_size(curves):
     assert repr(curves) == f"WhatIfCurves(5 features: age, hours, gain, job, member; {len(curves)} rows)"
     assert len(curves) == len(curves.frame) == 2 * 3 * 3 * (3 + 3 + 2)
 
 
-def test_a_long_list_of_features_is_cut_short():
+def test_curves_repr_cuts_long_list_of_features():
     wide = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 8)))
     told = repr(EntropicProjection(n_targets=3).fit(wide, predictions=wide[0]).explain())
     assert told == "WhatIfCurves(8 features: 0, 1, 2, 3, 4, 5, ...; 24 rows)"
 
 
-def test_the_table_is_a_copy(curves):
+def test_to_frame_is_a_copy(curves):
     frame = curves.to_frame()
     pd.testing.assert_frame_equal(frame, curves.frame)
     frame["value"] = 0.0
@@ -47,7 +46,7 @@ def test_the_table_is_a_copy(curves):
     ],
     ids=str,
 )
-def test_selecting_keeps_what_was_named_and_all_of_it(curves, wanted, column, kept):
+def test_sel_keeps_all_rows_of_named_values(curves, wanted, column, kept):
     found = curves.sel(**wanted)
     assert isinstance(found, WhatIfCurves)
     assert set(found.frame[column]) == set(kept)
@@ -56,14 +55,14 @@ def test_selecting_keeps_what_was_named_and_all_of_it(curves, wanted, column, ke
     assert (found.params, found.n_model_rows) == (curves.params, curves.n_model_rows)
 
 
-def test_selecting_follows_through_to_the_histograms(curves):
+def test_sel_filters_distributions(curves):
     found = curves.sel(features="age", groups="Male").distributions
     assert set(found["feature"]) == {"age"}
     assert set(found["group"]) == {"Male"}
     assert len(curves.sel(outputs="1").distributions) == len(curves.distributions)
 
 
-def test_selecting_by_several_names_at_once_is_selecting_one_after_the_other(curves):
+def test_sel_several_at_once_equals_one_after_another(curves):
     at_once = curves.sel(features="age", outputs="1", groups="Male")
     stepwise = curves.sel(groups="Male").sel(outputs="1").sel(features="age")
     pd.testing.assert_frame_equal(at_once.frame, stepwise.frame)
@@ -71,21 +70,21 @@ def test_selecting_by_several_names_at_once_is_selecting_one_after_the_other(cur
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("wanted", "facts"),
     [
-        ({"features": "height"}, "No feature 'height' here. There are: age, hours, gain, job, member."),
-        ({"outputs": 1}, "No output 1 here. There are: 0, 1, None."),
-        ({"quantities": "r2"}, "No quantity 'r2' here. There are: prediction, accuracy."),
-        ({"groups": "Other"}, "No group 'Other' here. There are: Female, Male."),
+        ({"features": "height"}, ["feature 'height'", "age, hours, gain, job, member"]),
+        ({"outputs": 1}, ["output 1", "0, 1, None"]),
+        ({"quantities": "r2"}, ["quantity 'r2'", "prediction, accuracy"]),
+        ({"groups": "Other"}, ["group 'Other'", "Female, Male"]),
     ],
     ids=str,
 )
-def test_a_name_that_nothing_bears_is_refused_with_those_that_there_are(curves, wanted, message):
-    with pytest.raises(KeyError, match=re.escape(message)):
+def test_sel_refuses_unknown_name_and_lists_known(curves, wanted, facts):
+    with refuses(KeyError, *facts):
         curves.sel(**wanted)
 
 
-def test_curves_remember_how_they_came_about():
+def test_curves_keep_params_and_method():
     curves = fit_projection(X, Y, confidence_level=0.9, n_targets=3).explain(features="age")
     assert curves.params == {
         "n_targets": 3,
