@@ -272,6 +272,6 @@ def test_evaluate_refuses_table_as_iterable_of_chunks(table):
 @pytest.mark.parametrize(
     "source", ["abc", b"abc", {"a": X}, 3, None], ids=["str", "bytes", "dict", "int", "None"]
 )
-def test_what_is_no_source_is_refused(source):
-    with pytest.raises(TypeError, match=rf"iterable of tables, got {type(source).__name__}"):
+def test_evaluate_refuses_other_sources(source):
+    with refuses(TypeError, "iterable of tables", f"got {type(source).__name__}"):
         run(source)
