@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.explainers import (
-        EntropicProjection,
         KernelShapExplainer,
         LimeExplainer,
         MimicTree,
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
         submodular_pick,
     )
     from agnostix.report import WhatIfReport
+    from agnostix.what_if import EntropicProjection
 
     __version__: str
 
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "EntropicProjection": "explainers",
+    "EntropicProjection": "what_if",
     "Explanation": "core.explanation",
     "InfeasibleTargetError": "exceptions",
     "KernelShapExplainer": "explainers",

@@ -32,10 +32,10 @@ from _clock import print_table
 from scipy.special import expit, ndtri
 
 from agnostix import EntropicProjection
-from agnostix.population.realism import interval
-from agnostix.population.statistic import standardise
-from agnostix.solvers.atoms import collapse
-from agnostix.solvers.tilt import solve_targets
+from agnostix.what_if.distinct_values import collapse
+from agnostix.what_if.errors import interval
+from agnostix.what_if.sample import standardize
+from agnostix.what_if.tilting import solve_targets
 
 SIZES = {500: 2_000, 5_000: 800}
 """Rows of a table, and how many tables."""
@@ -179,7 +179,7 @@ def _held(intervals: list[tuple[np.ndarray, np.ndarray]], truths: np.ndarray) ->
 
 def _plain(x: np.ndarray, y: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted means and sandwich errors by the textbook, row by row."""
-    z, mean, scale = standardise(x.astype(float), np.full(x.size, 1.0 / x.size))
+    z, mean, scale = standardize(x.astype(float), np.full(x.size, 1.0 / x.size))
     base = np.full(x.size, 1.0 / x.size)
     wanted = (targets - mean) / scale
     xi = solve_targets(collapse(z, base, y[:, None], exact=True), wanted).xi

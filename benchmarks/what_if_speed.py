@@ -52,11 +52,10 @@ from _peers import Ethik, bfgs_curve, calibrate, clarabel, empirical_calibration
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from agnostix import EntropicProjection
-from agnostix.population.statistic import standardise
-from agnostix.solvers.atoms import collapse
-from agnostix.solvers.dual import project
-from agnostix.solvers.responses import density_ratio
-from agnostix.solvers.tilt import solve_targets
+from agnostix.what_if.distinct_values import collapse
+from agnostix.what_if.projection import project
+from agnostix.what_if.sample import standardize
+from agnostix.what_if.tilting import density_ratio, solve_targets
 
 N_TEST = 8_000
 GTOL = 1e-10
@@ -85,7 +84,7 @@ def curves(args: Namespace) -> None:
     projection = EntropicProjection().fit(X, predictions=predictions)
     asked = {name: part["target"].to_numpy() for name, part in projection.explain().frame.groupby("feature")}
     base = np.full(N_TEST, 1.0 / N_TEST)
-    scaled = {name: standardise(X[name].to_numpy(dtype=float), base) for name in X}
+    scaled = {name: standardize(X[name].to_numpy(dtype=float), base) for name in X}
     problems = [(z, (asked[name] - mean) / scale) for name, (z, mean, scale) in scaled.items()]
     calls: dict[str, Callable[[], Any]] = {
         "agnostix, explain": projection.explain,
@@ -144,10 +143,10 @@ def _solve_curves(problems: list[tuple[np.ndarray, np.ndarray]], outcome: np.nda
     base = np.full(outcome.size, 1.0 / outcome.size)
     parts = []
     for z, targets in problems:
-        atoms = collapse(z, base, outcome[:, None])
-        tilts = solve_targets(atoms, targets)
-        ratio = density_ratio(atoms.points, tilts.xi, atoms.span, atoms.mass)
-        parts.append(np.column_stack([tilts.xi, ratio @ atoms.first]))
+        distinct = collapse(z, base, outcome[:, None])
+        tilts = solve_targets(distinct, targets)
+        ratio = density_ratio(distinct.points, tilts.xi, distinct.span, distinct.mass)
+        parts.append(np.column_stack([tilts.xi, ratio @ distinct.first]))
     return np.concatenate(parts)
 
 
@@ -191,7 +190,7 @@ def scenario(args: Namespace) -> None:
     """5 averages at once: agnostix, cvxpy with Clarabel, empirical_calibration."""
     X, predictions, rich = _scored(args)
     base = np.full(N_TEST, 1.0 / N_TEST)
-    scaled = {name: standardise(X[name].to_numpy(dtype=float), base) for name in X}
+    scaled = {name: standardize(X[name].to_numpy(dtype=float), base) for name in X}
     phi = np.column_stack([z for z, _, _ in scaled.values()])
     target = np.array([SCENARIO[name] for name in X])
     wanted = {name: mean + scale * SCENARIO[name] for name, (_, mean, scale) in scaled.items()}

@@ -2,13 +2,13 @@
 What if the patients were different?
 ====================================
 
-A model predicts the progression of diabetes. What would it say on average if
-the patients were leaner, if their blood pressure lay in a range, or if the
-mean prediction were higher: who would they be?
+A model predicts the progression of diabetes. What would it predict on average if
+the patients were leaner, or if their blood pressure were in a range? And who would
+the patients be if its mean prediction were higher?
 """
 
 # %%
-# A model and the rows that it is asked about, once.
+# A model and the population. The model is evaluated once, in ``fit``.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
@@ -31,35 +31,35 @@ model = RandomForestRegressor(min_samples_leaf=5, random_state=0).fit(X_train[nu
 projection = EntropicProjection(model).fit(X_test, y_test)
 
 # %%
-# Every average moved equally far, both ways. The bars hold together, so the
-# largest may be picked out. The column ``sex`` is not used by the model, and
-# can be moved all the same.
+# Every average shifted by the same divergence, up and down. The intervals hold
+# simultaneously, so the largest change may be picked out. The model does not use
+# the column ``sex``; its proportions can be shifted all the same.
 WhatIfRankingDisplay.from_explainer(projection).plot()
 
 # %%
-# One average through its targets, and the same within each group.
+# The mean prediction against the average of ``bmi``, and the same within each group.
 _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
 WhatIfCurveDisplay.from_explainer(projection, "bmi").plot(left)
 WhatIfCurveDisplay.from_explainer(projection, "bmi", by="sex").plot(right)
 
 # %%
-# Two averages at once.
+# The mean prediction over a grid of two averages.
 WhatIfMapDisplay.from_explainer(projection, "bmi", "bp").plot()
 
 # %%
-# A scenario: leaner patients, with a blood pressure in a range. What else moved?
+# A scenario: leaner patients, with a blood pressure in a range. What else shifts?
 scenario = projection.what_if({"bmi": 25, "bp": (90, 94), "sex": {"coded 2": 0.5}})
 print(scenario)
 ShiftDisplay.from_explanation(scenario).plot()
 
 # %%
-# How few rows carry it.
+# How the weight is distributed over the rows.
 WeightConcentrationDisplay.from_explanation(scenario).plot()
 
 # %%
-# The other way round: which patients would have a mean prediction of 180?
+# The inverse question: which patients would have a mean prediction of 180?
 reverse = projection.what_if(prediction=180)
-moved = reverse.shifts.assign(size=reverse.shifts["shift"].abs()).nlargest(5, "size")
-print(moved[["feature", "before", "after", "shift", "low", "high"]].round(2).to_string(index=False))
+shifted = reverse.shifts.assign(size=reverse.shifts["shift"].abs()).nlargest(5, "size")
+print(shifted[["feature", "before", "after", "shift", "low", "high"]].round(2).to_string(index=False))
 
 plt.show()

@@ -8,26 +8,25 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _WHAT_IF = """\
-a scenario: "age=50,hours=35..40,sex=Female:0.5". Constraints are joined by commas: an average, a range for
-an average, or a level and its share (0.5 or 50%%, or a range of them); several levels of one column are
-joined by semicolons. A name that holds one of , = : ; stands in double quotes. Once per scenario."""
+a scenario, as in "age=50,hours=35..40,sex=Female:0.5": constraints separated by commas, each an average, a
+range for an average, or a level and its share (0.5 or 50%%, or a range); separate several levels of a column
+by semicolons. Put a name that contains , = : or ; in double quotes. Repeat the option for more scenarios."""
 _ROW = """\
-a row to explain by itself: its position, counted from 0, or its label where a parquet table has labels that
-are texts. Once per row."""
-
+a row to explain: its position, counted from 0, or its label if the index of a parquet table has labels that
+are texts. Repeat the option for more rows."""
 _POSITIVE = """\
 for a classifier: the class whose probability the report is about (default: the last of two classes, or
 the one with the largest mean probability of more)"""
 _EXPLAIN = """\
-what explains the rows: "occlusion" hides each feature in turn; "shapley" shares the prediction out
-among them and asks the model more often; "lime" fits a simpler model near each row, and says how far
-that one may be believed (default: %(default)s)"""
+method for the rows: "occlusion" replaces one feature at a time by background values; "shapley" gives Shapley
+values, which add up to the prediction and cost more model rows; "lime" fits a linear model near each row and
+reports its fidelity (default: %(default)s)"""
 EXPLAINERS = ("occlusion", "shapley", "lime")
 _LEAVES = 16
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors read like all others of the command, and that guesses no option's name."""
+    """Parser with the error format of the command, and without abbreviated options."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
@@ -37,23 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line.
-
-    Parameters
-    ----------
-    argv : list of str, default=None
-        The arguments without the program's name; None takes them from the system.
-
-    Returns
-    -------
-    argparse.Namespace
-        ``command`` ("report" or "demo") and that command's options.
-
-    Raises
-    ------
-    SystemExit
-        Where there is nothing to run: status 0 after help or the version, 2 after a usage error.
-    """
+    """Command ("report" or "demo") and its options; SystemExit after help, the version or a usage error."""
     parser = _Parser(
         prog="agnostix",
         description="What if the population were different? Explanations of a fitted model on a table.",
@@ -76,16 +59,16 @@ def _add_report(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     report.add_argument("data", type=Path, metavar="DATA", help="the table: .csv with a header, or .parquet")
     report.add_argument(
-        "--target", metavar="COLUMN", help="the outcome that was observed, for the model's quality"
+        "--target", metavar="COLUMN", help="the observed outcome, to measure the model's quality"
     )
     report.add_argument("--positive", metavar="CLASS", help=_POSITIVE)
     report.add_argument("--what-if", action="append", default=[], metavar="SCENARIO", help=_WHAT_IF)
     _add_row(report)
-    report.add_argument("--by", metavar="COLUMN", help="a column whose groups get a curve each")
+    report.add_argument("--by", metavar="COLUMN", help="a column; each of its groups gets its own curves")
     report.add_argument("--weight", metavar="COLUMN", help="a numeric column of sample weights")
     _add_output(report, "report.html")
     report.add_argument(
-        "--trust-pickle", action="store_true", help="load a pickle, which runs the code that is in it"
+        "--trust-pickle", action="store_true", help="load a pickle, which runs the code in it"
     )
     report.add_argument(
         "--trust-type", action="append", default=[], metavar="NAME", help="accept this type in a .skops file"
@@ -112,7 +95,7 @@ def _add_row(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=_LEAVES,
         metavar="LEAVES",
-        help="write the model as rules too, of so many leaves at most (without a number: %(const)s)",
+        help="add rules that approximate the model: a surrogate tree of at most LEAVES leaves (%(const)s)",
     )
 
 

@@ -15,17 +15,7 @@ _QUOTES = "; a name that holds one of , = : ; stands in double quotes"
 
 
 class ConstraintSyntaxError(ValueError):
-    """A scenario that cannot be read, with the place where reading stopped.
-
-    Parameters
-    ----------
-    message : str
-        What is wrong, and what would be right.
-    text : str
-        The whole scenario.
-    position : int
-        Index of the character where reading stopped.
-    """
+    """A scenario with a syntax error at `position` of its text, which the message points to."""
 
     def __init__(self, message: str, text: str, position: int) -> None:
         # A tab or newline would move the caret away from the character that it points to.

@@ -12,20 +12,7 @@ _MEND = "Mend the line (a text that holds a comma stands in double quotes), or d
 
 
 def check_header(path: Path) -> None:
-    """Check what pandas would rename or read as row names.
-
-    Parameters
-    ----------
-    path : Path
-        A CSV file in UTF-8.
-
-    Raises
-    ------
-    DataError
-        If the file is empty or has no rows, if two columns share a name, if the columns are not
-        separated by commas, if the first row has more values than the header has names, or if
-        one of the two cannot be read.
-    """
+    """Raise DataError where pandas would rename columns, find one column or read values as row names."""
     rows = _rows(path)
     _, header = next(rows, (0, []))
     if not header:
@@ -49,18 +36,7 @@ def check_header(path: Path) -> None:
 
 
 def check_lines(path: Path) -> None:
-    """Check that each line has as many values as the header has names.
-
-    Parameters
-    ----------
-    path : Path
-        A CSV file in UTF-8.
-
-    Raises
-    ------
-    DataError
-        At the first line that has more or fewer, or that cannot be read.
-    """
+    """Raise DataError at the first line with more or fewer values than the header, or that is unreadable."""
     rows = _rows(path)
     _, header = next(rows, (0, []))
     for line, row in rows:

@@ -34,24 +34,7 @@ _BANDS = ("under 18.5", "18.5-25", "25-30", "30 and over")
 
 
 def run_demo(arguments: argparse.Namespace) -> Any:
-    """Train a model, write it and the rows held out to files, and report on these.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        With ``row``, ``explain``, ``mimic``, ``output`` and ``quiet``.
-
-    Returns
-    -------
-    WhatIfReport
-
-    Raises
-    ------
-    ValueError
-        If the output's suffix is not that of a format.
-    OSError
-        If the report cannot be written.
-    """
+    """Train a model, write it and the held-out rows to files, and report on these."""
     check_output(arguments.output)  # before scikit-learn is imported and the model is trained
 
     from sklearn.model_selection import train_test_split
@@ -75,16 +58,7 @@ def run_demo(arguments: argparse.Namespace) -> Any:
 
 
 def diabetes() -> tuple[pd.DataFrame, pd.Series]:
-    """Load 442 diabetes patients, in the units they were measured in.
-
-    Returns
-    -------
-    X : DataFrame of shape (442, 11)
-        Age in years, sex, body mass index as a number and as an ordered band, average blood
-        pressure, six measurements of blood serum.
-    y : Series of shape (442,)
-        Progression of the disease after one year, 25 to 346.
-    """
+    """442 diabetes patients in the units of measurement, (442, 11), and progression after a year, (442,)."""
     import pandas as pd
     from sklearn.datasets import load_diabetes
 
@@ -98,13 +72,7 @@ def diabetes() -> tuple[pd.DataFrame, pd.Series]:
 
 
 def pipeline() -> Pipeline:
-    """Make the model of the demo: labels to columns, then boosted trees.
-
-    Returns
-    -------
-    Pipeline
-        Not fitted.
-    """
+    """An unfitted Pipeline of one-hot encoding and gradient boosting."""
     from sklearn.compose import make_column_transformer
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.pipeline import make_pipeline
@@ -119,20 +87,7 @@ def pipeline() -> Pipeline:
 
 
 def write_model(model: Any, folder: Path) -> list[str]:
-    """Write a model that was made here, as .skops where that is installed.
-
-    Parameters
-    ----------
-    model : object
-        A fitted model.
-    folder : Path
-        Where to.
-
-    Returns
-    -------
-    list of str
-        The file, and the options that trust it.
-    """
+    """Write a model as .skops or .joblib; returns the file and the options that trust it."""
     if find_spec("skops") is not None:
         import skops.io
 
@@ -149,19 +104,7 @@ def write_model(model: Any, folder: Path) -> list[str]:
 
 
 def write_table(table: pd.DataFrame, folder: Path) -> Path:
-    """Write a table, as Parquet where that can be: it keeps the order of a column's levels.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The rows.
-    folder : Path
-        Where to.
-
-    Returns
-    -------
-    Path
-    """
+    """Write a table as .parquet, which keeps the order of levels, or .csv where pyarrow is missing."""
     if find_spec("pyarrow") is not None:
         path = folder / "patients.parquet"
         table.to_parquet(path, index=False)

@@ -25,17 +25,7 @@ _FORMATS = (".html", ".json", ".md")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a report is made of, taken from a table.
-
-    Parameters
-    ----------
-    X : DataFrame of shape (n_rows, n_columns)
-        The table without what is only the outcome or only a weight.
-    y : Series or None
-        The observed outcome.
-    sample_weight : ndarray of shape (n_rows,) or None
-        The weights of the rows.
-    """
+    """Features, observed outcome (a column or None) and sample weights (n_rows,) or None of a table."""
 
     X: pd.DataFrame
     y: pd.Series | None
@@ -43,25 +33,7 @@ class Inputs:
 
 
 def run_report(arguments: argparse.Namespace) -> Any:
-    """Make the report that the arguments ask for, and save it.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        As from ``parse_arguments``.
-
-    Returns
-    -------
-    WhatIfReport
-        Saved; unless quiet, where it is, its first two findings, its scenarios and rows are printed.
-
-    Raises
-    ------
-    ValueError
-        If an argument, the model or the table cannot be used.
-    OSError
-        If a file cannot be read or written.
-    """
+    """Make and save a WhatIfReport; unless quiet, print its path, findings, scenarios and rows."""
     begin = time.perf_counter()
     check_output(arguments.output)  # before the model runs, which may take long
     scenarios = [parse_constraints(text) for text in arguments.what_if]
@@ -84,7 +56,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         title=arguments.title,
         rows=rows,
         explainers=[make_explainer(arguments.explain, model)],
-        mimic=mimic_of(model, arguments.mimic),
+        mimic=make_mimic(model, arguments.mimic),
     )
     report.save(arguments.output)
     if not arguments.quiet:
@@ -95,7 +67,7 @@ def run_report(arguments: argparse.Namespace) -> Any:
         if report.summary["rules"]:
             print(report.summary["rules"]["sentence"])
         for row in report.summary["rows"]:
-            print(row["sentence"], *(_told(part) for part in row["explanations"]))
+            print(row["sentence"], *(_join_sentences(part) for part in row["explanations"]))
     return report
 
 
@@ -111,20 +83,8 @@ def make_explainer(name: str, model: Any) -> Any:
     return explainers[name](model, random_state=0)
 
 
-def mimic_of(model: Any, max_leaf_nodes: int | None) -> MimicTree | None:
-    """The tree whose rules are told, if any are.
-
-    Parameters
-    ----------
-    model : fitted estimator
-        What it copies.
-    max_leaf_nodes : int or None
-        Leaves at most.
-
-    Returns
-    -------
-    MimicTree or None
-    """
+def make_mimic(model: Any, max_leaf_nodes: int | None) -> MimicTree | None:
+    """A surrogate tree, if the report is to have rules."""
     if max_leaf_nodes is None:
         return None
     from agnostix.explainers import MimicTree
@@ -133,20 +93,7 @@ def mimic_of(model: Any, max_leaf_nodes: int | None) -> MimicTree | None:
 
 
 def check_output(path: Path) -> None:
-    """Check that a report can be written there.
-
-    Parameters
-    ----------
-    path : Path
-        Where the report will go.
-
-    Raises
-    ------
-    ValueError
-        If the suffix is not that of a format.
-    OSError
-        If it is a folder, or no file can be made beside it.
-    """
+    """Raise ValueError or OSError unless a report can be written to this path."""
     if path.suffix.lower() not in _FORMATS:
         raise ValueError(
             f"--output {path}: a report is written as {', '.join(_FORMATS)}, "
@@ -180,33 +127,16 @@ def check_positive(positive: str | None, model: Any) -> None:
 
 
 def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) -> Inputs:
-    """Take the outcome and the weights out of the table, and check that the model finds its columns.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The table as loaded.
-    model : object
-        The fitted model.
-    arguments : argparse.Namespace
-        With ``data``, ``target``, ``by`` and ``weight``.
-
-    Returns
-    -------
-    Inputs
-
-    Raises
-    ------
-    DataError
-        If a column is missing or is not what it is used as; the message lists what is there.
-    """
+    """Take outcome and weights out of the table; DataError if a column is missing or unfit for its use."""
     for option, column in (
         ("--target", arguments.target),
         ("--by", arguments.by),
         ("--weight", arguments.weight),
     ):
         if column is not None and column not in table.columns:
-            raise DataError(f"{option} {column!r} is not a column of {arguments.data}. {_has(table)}")
+            raise DataError(
+                f"{option} {column!r} is not a column of {arguments.data}. {_list_columns(table)}"
+            )
     _check_model_columns(table, model, arguments)
     used = {str(name) for name in getattr(model, "feature_names_in_", ())}
     if arguments.by is not None and arguments.by == arguments.target:
@@ -222,28 +152,13 @@ def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) 
 
 
 def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -> None:
-    """Check that the columns and levels of the scenarios are there, before the model runs.
-
-    Parameters
-    ----------
-    scenarios : list of dict
-        As from ``parse_constraints``.
-    X : DataFrame of shape (n_rows, n_columns)
-        The table.
-    path : Path
-        The file that it is from.
-
-    Raises
-    ------
-    ValueError
-        If a column or a level is not there; the message lists what is.
-    """
-    from agnostix.population.column import Column
+    """Raise ValueError, before the model runs, if a column or level of a scenario is not in the table."""
+    from agnostix.what_if import Column
 
     for name, wanted in (item for scenario in scenarios for item in scenario.items()):
         if name not in X.columns:
-            raise DataError(f"--what-if: there is no column {name!r} in {path}. {_has(X)}")
-        column = Column.read(name, X[name])
+            raise DataError(f"--what-if: there is no column {name!r} in {path}. {_list_columns(X)}")
+        column = Column.from_series(name, X[name])
         if isinstance(wanted, dict) and column.kind == "categorical":
             for level in wanted:
                 try:
@@ -253,27 +168,8 @@ def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -
 
 
 def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:
-    """Find the rows that are to be explained, before the model runs.
-
-    Parameters
-    ----------
-    texts : list of str
-        A label of the table, where it has any that are texts; else a position.
-    X : DataFrame of shape (n_rows, n_columns)
-        The table.
-
-    Returns
-    -------
-    list of int
-        Positions.
-
-    Raises
-    ------
-    DataError
-        If there is no such row, or it is asked for twice.
-    """
-    from agnostix.population import ChosenRows
-    from agnostix.population.chosen_rows import row_labels
+    """Positions of rows given by label, where the table has labels that are texts, else by position."""
+    from agnostix.report.chosen_rows import ChosenRows, row_labels
 
     labels = row_labels(X)
     known = set() if labels is None else set(labels)
@@ -290,7 +186,7 @@ def _check_model_columns(table: pd.DataFrame, model: Any, arguments: argparse.Na
     if missing:
         raise DataError(
             f"{arguments.data} lacks {len(missing)} of the {len(names)} columns that the model needs: "
-            f"{', '.join(missing)}. {_has(table)}"
+            f"{', '.join(missing)}. {_list_columns(table)}"
         )
     if arguments.target in names:
         raise DataError(
@@ -323,12 +219,12 @@ def _weights(column: pd.Series, arguments: argparse.Namespace) -> Floats:
     return column.to_numpy(dtype=float, na_value=np.nan)
 
 
-def _has(table: pd.DataFrame) -> str:
+def _list_columns(table: pd.DataFrame) -> str:
     return f"It has: {', '.join(map(str, table.columns))}."
 
 
-def _told(part: dict[str, Any]) -> str:
-    """What an explanation says, beginning with how far it may be believed."""
+def _join_sentences(part: dict[str, Any]) -> str:
+    """Sentences of an explanation, the fidelity of a surrogate first."""
     fidelity = part["fidelity"]
     first = [] if fidelity is None else [fidelity["sentence"], *fidelity["warnings"]]
     return " ".join([*first, *part["sentences"]])

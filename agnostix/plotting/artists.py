@@ -39,12 +39,13 @@ def name_rows(ax: Any, names: list[str]) -> None:
 
 
 def add_colorbar(colors: Any, ax: Any, label: str, suffix: str, width: int = 34, **look: Any) -> Any:
-    """Colorbar beside one or several axes of a figure, its label in lines of `width` characters."""
+    """Colorbar of one or several axes of a figure, its label in lines of `width` characters."""
     bar = np.ravel(ax)[0].figure.colorbar(colors, ax=ax, fraction=0.06, pad=0.02, **look)
     bar.outline.set_edgecolor(FAINT)
-    bar.set_label(wrap_lines(label, width, 3), parse_math=False)
-    bar.locator.set_params(nbins=6)
-    write_ticks(bar.ax.yaxis, suffix)
+    is_below = bar.orientation == "horizontal"
+    bar.set_label(wrap_lines(label, width, 3), loc="left" if is_below else None, parse_math=False)
+    bar.locator.set_params(nbins=4 if is_below else 6)
+    write_ticks(bar.long_axis, suffix)
     return bar
 
 

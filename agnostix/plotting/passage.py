@@ -1,9 +1,8 @@
-"""Texts in tokens: which characters belong to which word, and where they stand when broken into lines."""
+"""Texts in tokens: which characters belong to which word, and in which line they stand."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes
 
+_LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"
 _CHUNK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]|[^\S\n\r\v\f\x85\u2028\u2029]+|\S+")
 """The end of a line, spaces, or what stands between spaces."""
 
@@ -23,16 +23,6 @@ class Token:
 
     text: str
     place: int
-
-
-@dataclass(frozen=True)
-class PlacedToken:
-    """A token in its line, counted from 0: where it begins, and how wide it is."""
-
-    token: Token
-    line: int
-    x: float
-    width: float
 
 
 def check_texts(explanation: Explanation) -> None:
@@ -80,51 +70,27 @@ def _tokens(text: str, places: Codes, start: int, end: int) -> list[Token]:
     return [Token("".join(text[j] for j in run), place) for place, run in runs]
 
 
-def break_lines(
-    chunks: list[list[Token]], width: float, measure: Callable[[str], float]
-) -> list[PlacedToken]:
-    """Place tokens in lines, broken at spaces, which are dropped, or within a word wider than a line."""
-    out: list[PlacedToken] = []
-    line, x = 0, 0.0
+def break_lines(chunks: list[list[Token]], width: int) -> list[tuple[Token, int, int]]:
+    """Tokens with line and column, in lines of `width` letters, broken at spaces or within longer words."""
+    out: list[tuple[Token, int, int]] = []
+    line = column = 0
     for chunk in chunks:
-        if _ends_line(chunk):
-            line, x = line + 1, 0.0
-            continue
-        parts = [(token, measure(token.text)) for token in chunk]
-        whole = sum(wide for _, wide in parts)
-        if x > 0.0 and x + whole > width:
-            line, x = line + 1, 0.0
+        n_letters = sum(len(token.text) for token in chunk)
+        if chunk[0].text[0] in _LINE_ENDS or (column > 0 and column + n_letters > width):
+            line, column = line + 1, 0
             if chunk[0].text.isspace():
                 continue
-        for token, wide in parts if whole <= width else _letters(chunk, measure):
-            if x > 0.0 and x + wide > width:
-                line, x = line + 1, 0.0
-            out.append(PlacedToken(token, line, x, wide))
-            x += wide
+        for token in chunk:
+            rest = token.text
+            while rest:
+                if column == width:
+                    line, column = line + 1, 0
+                part, rest = rest[: width - column], rest[width - column :]
+                out.append((Token(part, token.place), line, column))
+                column += len(part)
     return out
 
 
 def replace_unprintable(text: str) -> str:
     """A text of the same length without characters that have no glyph."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
-
-
-def measure_width(text: str) -> float:
-    """Width of a text with the spaces at its ends, in font sizes."""
-    return _extent(f"|{replace_unprintable(text)}|") - _extent("||")
-
-
-def _extent(text: str) -> float:
-    from matplotlib.textpath import TextPath
-
-    return float(TextPath((0.0, 0.0), text, size=100.0, usetex=False).get_extents().width) / 100.0
-
-
-def _ends_line(chunk: list[Token]) -> bool:
-    return chunk[0].text[0] in "\n\r\v\f\x85\u2028\u2029"
-
-
-def _letters(chunk: list[Token], measure: Callable[[str], float]) -> Iterator[tuple[Token, float]]:
-    for token in chunk:
-        for letter in token.text:
-            yield Token(letter, token.place), measure(letter)

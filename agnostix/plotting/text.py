@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,41 +11,27 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.plotting.artists import (
+    add_colorbar,
     color_scale,
     contains_zero,
     diverging,
     text_color,
     write_fidelity,
-    write_ticks,
 )
 from agnostix.plotting.attributions import conditions_in_row, find_output, find_row, intervals_in_row
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.fidelity import describe_fidelity
-from agnostix.plotting.passage import (
-    PlacedToken,
-    Token,
-    break_lines,
-    check_texts,
-    measure_width,
-    replace_unprintable,
-    tokenize,
-)
-from agnostix.plotting.style import FAINT, INK, MUTED
+from agnostix.plotting.passage import Token, break_lines, check_texts, replace_unprintable, tokenize
+from agnostix.plotting.style import INK, MUTED
 from agnostix.plotting.text_html import text_html
-from agnostix.plotting.words import describe_quantity, format_count, wrap_lines
+from agnostix.plotting.words import describe_quantity, format_count
 
-_SIZES = (11, 10, 9, 8, 7, 6)
-"""Font sizes in points: the first at which all of the text fits."""
-_LEADING = 1.65
-"""Distance of lines, in font sizes."""
-_PADDING = 1.0
-"""Points by which a word's color extends beyond it, since letters are snapped to pixels."""
+_FONT = "DejaVu Sans Mono"
+"""All letters are 0.602 as wide as the font size; comes with matplotlib."""
+_N_COLUMNS = 72
+"""Letters in a line of the figure."""
 _MOST_LINES = 60
-"""Lines of a new figure at most."""
-_LETTER = 4.9
-"""Width of a letter of the scale's name, in points."""
-_SCALE = 58.0
-"""Height of the color scale below the text, in points."""
+"""Lines of a new figure before letters shrink."""
 
 
 @dataclass(eq=False, repr=False)
@@ -77,8 +62,8 @@ class TextDisplay(ExplanationDisplay):
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        Where it was drawn, in units of points. Letters shrink to fit the Axes, and what
-        does not fit is cut off; a new figure is as high as the text, up to 60 lines.
+        Where it was drawn, in lines of 72 letters of equal width. A new figure is as high as
+        the text, up to 60 lines; beyond, and in given Axes, letters shrink until all fits.
     colorbar_ : matplotlib Colorbar
         The color scale.
 
@@ -188,23 +173,41 @@ class TextDisplay(ExplanationDisplay):
     def _repr_html_(self) -> str:
         return self.html()
 
-    def _set_axes(self, ax: Any) -> None:
-        super()._set_axes(ax)
-        self._is_own = ax is None
-
     def _figsize(self) -> tuple[float, float]:
-        return 7.2, 3.0
+        return 7.2, 0.9 + 0.22 * min(_count_lines(break_lines(self.chunks, _N_COLUMNS)), _MOST_LINES)
 
     def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
+        from matplotlib.patches import Rectangle
+
         self.ax_.set_axis_off()
-        n_letters = int(self._room()[0] / _LETTER)
-        write_fidelity(self.ax_, self.fidelity, self.is_poor, n_letters)
-        drawn = self._drawn(factor)
+        write_fidelity(self.ax_, self.fidelity, self.is_poor, _N_COLUMNS)
+        drawn, tokens = self._drawn(factor), break_lines(self.chunks, _N_COLUMNS)
         colors = color_scale(drawn["value"], diverging(pale=True) if cmap is None else cmap)
-        size, lines, is_cut = self._fit_lines()
-        self._draw_words(lines, size, drawn.set_index("place"), colors)
-        notes = [self.quantity_label, *self._notes(), *(["the text is cut off"] if is_cut else [])]
-        self._draw_scale(colors, suffix, wrap_lines("; ".join(notes), n_letters))
+        label = "; ".join([self.quantity_label, *self._notes()])
+        below = {"location": "bottom", "shrink": 0.5, "aspect": 40, "anchor": (0.0, 1.0)}
+        self.colorbar_ = add_colorbar(colors, self.ax_, label, suffix, _N_COLUMNS, **below)
+        look = {"fontsize": self._set_grid(_count_lines(tokens)), "ha": "center", "va": "center"}
+        words = drawn.set_index("place")
+        for token, line, column in tokens:
+            n, color = len(token.text), INK
+            if token.place in words.index:
+                word = words.loc[token.place]
+                fill = colors.to_rgba(word["value"])
+                color = text_color(fill)
+                self.ax_.add_patch(Rectangle((column, line + 0.1), n, 0.8, color=fill, lw=0))
+                if word["unsure"]:
+                    ends = [column, column + n], [line + 0.93] * 2
+                    self.ax_.plot(*ends, color=MUTED, lw=1.2, ls=(0, (1, 1.5)))
+            letters, look["color"] = replace_unprintable(token.text), color
+            self.ax_.text(column + n / 2, line + 0.5, letters, family=_FONT, parse_math=False, **look)
+
+    def _set_grid(self, n_lines: int) -> float:
+        """Limits in columns and lines, and the font size in points at which they fit into the axes."""
+        self.figure_.canvas.figure.draw_without_rendering()
+        box = self.ax_.get_window_extent()
+        size = min(box.width / (0.602 * _N_COLUMNS), box.height / (1.5 * n_lines))
+        self.ax_.set(xlim=(0, box.width / (0.602 * size)), ylim=(box.height / (1.5 * size), 0))
+        return size * 72.0 / self.figure_.dpi
 
     def _drawn(self, factor: float) -> pd.DataFrame:
         numbers = ["value", "low", "high"]
@@ -219,60 +222,9 @@ class TextDisplay(ExplanationDisplay):
             *(["dotted: the interval contains 0"] if drawn["unsure"].any() else []),
         ]
 
-    def _fit_lines(self) -> tuple[int, list[PlacedToken], bool]:
-        """Font size, the tokens that fit, and whether the text is cut off; makes a new figure high enough."""
-        width, height = self._room()
-        measure = cache(measure_width)
-        for size in _SIZES:
-            lines = break_lines(self.chunks, width / size, measure)
-            n_lines = 1 + max((one.line for one in lines), default=0)
-            most = _MOST_LINES if self._is_own else max(int((height - _SCALE) / (size * _LEADING)), 1)
-            if self._is_own or n_lines <= most:
-                break
-        if self._is_own:
-            across, down = self.figure_.get_size_inches()
-            more = min(n_lines, most) * size * _LEADING + _SCALE - height
-            self.figure_.set_size_inches(across, down + more / 72.0)
-            width, height = self._room()
-        self.ax_.set(xlim=(0.0, width), ylim=(0.0, height))
-        return size, [one for one in lines if one.line < most], n_lines > most
 
-    def _room(self) -> tuple[float, float]:
-        """Width and height of the axes in points, after layout."""
-        self.figure_.canvas.figure.draw_without_rendering()
-        box = self.ax_.get_window_extent()
-        return 72.0 * box.width / self.figure_.dpi, 72.0 * box.height / self.figure_.dpi
-
-    def _draw_words(self, lines: list[PlacedToken], size: int, drawn: pd.DataFrame, colors: Any) -> None:
-        from matplotlib.collections import LineCollection
-        from matplotlib.patches import Rectangle
-
-        top, dots = self.ax_.get_ylim()[1], []
-        for one in lines:
-            base, color = top - (one.line + 1) * size * _LEADING + 0.55 * size, INK
-            x, width = size * one.x, size * one.width
-            if one.token.place in drawn.index:
-                word, below = drawn.loc[one.token.place], base - 0.34 * size
-                fill = colors.to_rgba(word["value"])
-                color = text_color(fill)
-                box = ((x - _PADDING, below), width + 2 * _PADDING, 1.36 * size)
-                self.ax_.add_patch(Rectangle(*box, color=fill, lw=0))
-                if word["unsure"]:
-                    dots.append([(x, below), (x + width, below)])
-            if not one.token.text.isspace():
-                look = {"fontsize": size, "color": color, "va": "baseline", "parse_math": False}
-                self.ax_.text(x, base, replace_unprintable(one.token.text), **look)
-        self.ax_.add_collection(LineCollection(dots, colors=MUTED, linewidths=1.0, linestyles=(0, (1, 1.5))))
-
-    def _draw_scale(self, colors: Any, suffix: str, label: str) -> None:
-        width = 0.5 * self.ax_.get_xlim()[1]
-        below = self.ax_.inset_axes((2.0, 38.0, width, 7.0), transform=self.ax_.transData)
-        self.colorbar_ = self.figure_.colorbar(colors, cax=below, orientation="horizontal")
-        self.colorbar_.outline.set_edgecolor(FAINT)
-        below.tick_params(labelsize=9)
-        below.set_xlabel(label, fontsize=9, loc="left", parse_math=False)
-        self.colorbar_.locator.set_params(nbins=5)
-        write_ticks(below.xaxis, suffix)
+def _count_lines(tokens: list[tuple[Token, int, int]]) -> int:
+    return 1 + max((line for _, line, _ in tokens), default=0)
 
 
 def _words(explanation: Explanation, i: int, k: int, owners: Any, confidence_level: float) -> pd.DataFrame:

@@ -121,6 +121,6 @@ def _skipped_groups(material: Material) -> list[tuple[str, Any, str]]:
 
 def _missing(material: Material) -> list[tuple[str, str]]:
     table = material.projection.table_
-    columns = {name: column for name, column in table.columns.items() if not column.obstacle()}
+    columns = {name: column for name, column in table.columns.items() if not column.immovable_reason()}
     shares = {name: float(table.base[column.missing].sum()) for name, column in columns.items()}
     return [(name, percent(share)) for name, share in shares.items() if share > 0.0]

@@ -48,7 +48,7 @@ def answer_name(material: Material) -> str:
     name, output = target_name(material), material.output
     if output == "prediction":
         return output if name is None else f"predicted {name}"
-    if material.projection.answers_.task == "classification":
+    if material.projection.predictions_.task == "classification":
         event = f"class {output}" if name is None else f"{name} = {output}"
         event = output if output == name else event  # one score has the name of the truth, and no class
         return f"P({event})" if material.is_share else f"score of {event}"
@@ -64,7 +64,7 @@ def target_name(material: Material) -> str | None:
 def name_truth(material: Material, truth: str) -> str:
     """A true class with the name of its column; other truths as they are."""
     name = target_name(material)
-    is_class = material.projection.answers_.task == "classification"
+    is_class = material.projection.predictions_.task == "classification"
     return f"{name} = {truth}" if is_class and name is not None else truth
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.threads import one_blas_thread
 from agnostix.exceptions import DataError, InfeasibleTargetError
-from agnostix.explainers import EntropicProjection, MimicTree
-from agnostix.population import Companions, Sample, default_metrics, movable
+from agnostix.explainers import MimicTree
 from agnostix.report.request import Request
 from agnostix.report.rules import check_mimic, gather_rules
 from agnostix.report.single_rows import SingleRow, check_explainers, choose_rows, gather_rows
+from agnostix.what_if import CorrelatedShifts, EntropicProjection, Sample, default_metrics, movable
 
 EQUAL_KL = 0.1
 """Nats by which features are moved where they are compared."""
@@ -125,7 +125,7 @@ class Material:
     @property
     def is_share(self) -> bool:
         """Whether the outcome is a share."""
-        return self.projection.answers_.probabilities
+        return self.projection.predictions_.probabilities
 
     @property
     def features(self) -> list[str]:
@@ -191,7 +191,7 @@ def _solved(request: Request, projection: EntropicProjection) -> Material:
     """All about populations."""
     output = _output(projection, request.output)
     asked = [_ask(projection, constraints) for constraints in request.what_if]
-    metrics = default_metrics(projection.answers_)
+    metrics = default_metrics(projection.predictions_)
     compared = projection.rank(EQUAL_KL, metric=["prediction", *_error_metric(metrics)])
     if compared.empty:
         reasons = "; ".join(f"{name}: {reason}" for name, _, reason in _skipped(projection))
@@ -217,15 +217,15 @@ def _solved(request: Request, projection: EntropicProjection) -> Material:
 
 
 def _output(projection: EntropicProjection, wanted: str | None) -> str:
-    answers = projection.answers_
-    names = answers.output_names
+    predictions = projection.predictions_
+    names = predictions.output_names
     if wanted is not None:
         if str(wanted) not in names:
             raise ValueError(f"There is no output {wanted!r}. The outputs: {', '.join(names)}.")
         return str(wanted)
     if len(names) <= 2:
         return names[-1]
-    return names[int(answers.predictions.mean(0).argmax())]
+    return names[int(predictions.values.mean(0).argmax())]
 
 
 def _ask(projection: EntropicProjection, constraints: Mapping[str, Any]) -> Asked:
@@ -245,7 +245,7 @@ def _error_metric(metrics: list[Any]) -> list[str]:
 
 
 def _skipped(projection: EntropicProjection) -> tuple[tuple[str, Any, str], ...]:
-    _, skipped = movable(Sample.of(projection.table_, []), None)
+    _, skipped = movable(Sample.from_table(projection.table_, []), None)
     return tuple((entry.feature, entry.group, entry.reason) for entry in skipped)
 
 
@@ -259,14 +259,14 @@ def _groups(projection: EntropicProjection, by: str | None, output: str, metrics
 
 def _levers(projection: EntropicProjection, curves: WhatIfCurves) -> list[Lever]:
     out: list[Lever] = []
-    table, settings = projection.table_, projection.settings_
-    sample = Sample.of(table, [])
-    companions = Companions.of(table, settings)
+    table, config = projection.table_, projection.config_
+    sample = Sample.from_table(table, [])
+    correlated = CorrelatedShifts.from_table(table, config)
     for feature, rows in curves.frame.groupby("feature", sort=False):
         column = sample.column(feature)
         by_level = {None: rows} if not column.levels else _most_frequent(rows, column)
         targets = {level: part["target"].to_numpy(dtype=float) for level, part in by_level.items()}
-        for level, others, shifts in companions.along(str(feature), targets):
+        for level, others, shifts in correlated.along(str(feature), targets):
             out.append(Lever(str(feature), level, by_level[level].reset_index(drop=True), others, shifts))
     return out
 

@@ -32,7 +32,7 @@ def nearest_sentences(single: SingleRow, material: Material, scale: Scale) -> li
 
 
 def _in_data(single: SingleRow, material: Material) -> str:
-    n, row = single.neighbours.n_equal, single.row
+    n, row = single.neighbors.n_equal, single.row
     name = row_name(row)[0].upper() + row_name(row)[1:]
     where = _columns(len(single.compared), len(material.projection.table_.columns))
     if row.is_new and n == 0:
@@ -55,7 +55,7 @@ def _columns(n: int, n_all: int) -> str:
 
 
 def _how_near(single: SingleRow) -> list[str]:
-    near = single.neighbours
+    near = single.neighbors
     if near.distances[0] == 0.0:
         return []
     differing = [name for name, part in zip(single.compared, near.parts[0], strict=True) if part > 0]
@@ -80,7 +80,7 @@ def _truth_of_them(rows: list[KnownRow], material: Material) -> str:
     truths = [row.truth for row in rows]
     if truths[0] is None:
         return ""
-    if material.projection.answers_.task == "classification":
+    if material.projection.predictions_.task == "classification":
         n = sum(str(truth) == material.output for truth in truths)
         return f"; the truth is {name_truth(material, material.output)} for {n} of {len(truths)}"
     numbers = np.asarray(truths, dtype=float)

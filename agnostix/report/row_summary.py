@@ -155,7 +155,7 @@ def _written(step: dict[Any, Any], scale: Scale) -> dict[str, str]:
 
 
 def _nearest(single: SingleRow, material: Material, scale: Scale) -> dict[str, Any]:
-    near = single.neighbours
+    near = single.neighbors
     return {
         "sentences": nearest_sentences(single, material, scale),
         "n_equal": near.n_equal,

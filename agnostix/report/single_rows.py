@@ -15,10 +15,11 @@ from agnostix.core.frames import as_table, column_names, columns, is_frame, sele
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
-from agnostix.explainers import EntropicProjection, OcclusionExplainer
-from agnostix.population import ChosenRows, Neighbours, find_neighbours
-from agnostix.population.chosen_rows import row_labels
+from agnostix.explainers import OcclusionExplainer
+from agnostix.report.chosen_rows import ChosenRows, row_labels
+from agnostix.report.neighbors import Neighbors, find_neighbors
 from agnostix.report.request import Request
+from agnostix.what_if import EntropicProjection
 
 MAX_ROWS = 20
 """Rows that one page explains."""
@@ -62,7 +63,7 @@ class SingleRow:
         The row.
     explanations : list of Explanation
         One from each explainer, of this row and output alone; the cost is that of all rows together.
-    neighbours : Neighbours
+    neighbors : Neighbors
         How near the nearest real rows are.
     nearest : list of KnownRow
         These rows.
@@ -74,7 +75,7 @@ class SingleRow:
 
     row: KnownRow
     explanations: list[Explanation]
-    neighbours: Neighbours
+    neighbors: Neighbors
     nearest: list[KnownRow]
     compared: tuple[str, ...]
     n_learning: int
@@ -161,22 +162,20 @@ def gather_rows(
     list of SingleRow
     """
     X, predictor = as_table(request.X), as_predictor(projection.model_)
-    place = projection.answers_.output_names.index(output)
+    place = projection.predictions_.output_names.index(output)
     predictions = predictor.predict(chosen.table)[:, place]
     compared = used_columns(X, predictor)
     explainers, n_learning = _fitted(request, projection, compared)
     with_weight = projection.table_.order
-    neighbours = find_neighbours(
-        compared, used_columns(chosen.table, predictor), with_weight, chosen.positions
-    )
+    neighbors = find_neighbors(compared, used_columns(chosen.table, predictor), with_weight, chosen.positions)
     explanations = [_explain(explainer, chosen.table, place) for explainer in explainers]
     known = _KnownRows(X, request.y, projection, place)
     return [
         SingleRow(
             known.asked(chosen, j, float(predictions[j])),
             [explanation[j] for explanation in explanations],
-            neighbours[j],
-            known.at(neighbours[j].positions),
+            neighbors[j],
+            known.at(neighbors[j].positions),
             tuple(column_names(compared)),
             n_learning,
         )
@@ -191,7 +190,7 @@ class _KnownRows:
         self.X = X
         self.truth = None if y is None else np.asarray(y).reshape(-1)
         self.labels = row_labels(X)
-        self.predictions = projection.table_.to_user_order(projection.answers_.predictions[:, place])
+        self.predictions = projection.table_.to_user_order(projection.predictions_.values[:, place])
 
     def at(self, positions: Codes) -> list[KnownRow]:
         values = _values(_rows(self.X, positions))

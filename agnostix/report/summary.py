@@ -90,7 +90,7 @@ def _identity(material: Material) -> list[tuple[str, str]]:
         ),
         (
             "Truth",
-            "known" if projection.answers_.truth is not None else "not given: nothing is said on quality",
+            "known" if projection.predictions_.truth is not None else "not given: nothing is said on quality",
         ),
         ("Cost", _cost(material)),
         ("Confidence", percent(request.confidence_level)),

@@ -1,7 +1,7 @@
 """What keeps explainers honest: a battery of checks, random cases, and model doubles."""
 
-from agnostix.explainers import all_explainers
 from agnostix.testing.case import Case, random_case
+from agnostix.testing.discovery import all_explainers
 from agnostix.testing.doubles import (
     AdditiveModel,
     ConstantModel,

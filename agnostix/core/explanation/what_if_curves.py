@@ -42,8 +42,9 @@ class WhatIfCurves:
     frame : DataFrame
         One row for each target and quantity: feature, level, group, tau,
         target, quantity, output, value, std_error, low, high, slope, kl, ess,
-        max_weight, status. Values in model output units, targets in the
-        column's units, slopes in output units per unit of the column.
+        max_weight, status, n_rows (those with a value of the feature). Values in
+        model output units, targets in the column's units, slopes in output
+        units per unit of the column.
     skipped : tuple of (feature, group, reason)
         Features that were left out.
     histograms : tuple of Histogram

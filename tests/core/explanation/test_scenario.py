@@ -4,14 +4,16 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import Scenario
-from tests.population.doubles import asked, people, truth
+from tests.what_if.doubles import fit_projection, people, truth
 
 X = people()
 Y = truth(X)
 
 
 def test_scenario_repr_states_constraints_and_outcomes():
-    scenario = asked(X, Y).what_if({"age": 45, "hours": (42, 44), "sex": {"Female": 0.5}}, metric="accuracy")
+    scenario = fit_projection(X, Y).what_if(
+        {"age": 45, "hours": (42, 44), "sex": {"Female": 0.5}}, metric="accuracy"
+    )
     lines = repr(scenario).splitlines()
     assert lines[0] == (
         f"Scenario(age: 45, hours: 42..44, sex=Female: 0.5; status='ok', "
@@ -23,14 +25,16 @@ def test_scenario_repr_states_constraints_and_outcomes():
 
 
 def test_scenario_repr_states_stressed_output():
-    assert repr(asked(X, Y).what_if(prediction=0.5)).startswith("Scenario(prediction=1: 0.5; status=")
-    assert repr(asked(X, Y).what_if(error_rate=(0.4, 0.5))).startswith(
+    assert repr(fit_projection(X, Y).what_if(prediction=0.5)).startswith(
+        "Scenario(prediction=1: 0.5; status="
+    )
+    assert repr(fit_projection(X, Y).what_if(error_rate=(0.4, 0.5))).startswith(
         "Scenario(error_rate: 0.4..0.5; status="
     )
 
 
 def test_scenario_tables_have_documented_columns():
-    scenario = asked(X, Y).what_if({"age": 45})
+    scenario = fit_projection(X, Y).what_if({"age": 45})
     assert list(scenario.conditions) == ["feature", "level", "low", "high", "before", "reached", "multiplier"]
     assert list(scenario.outcomes) == [
         *("quantity", "output", "base", "value", "std_error", "low", "high"),
@@ -43,14 +47,14 @@ def test_scenario_tables_have_documented_columns():
 
 
 def test_scenario_weights_serve_as_sample_weight():
-    scenario = asked(X, Y).what_if({"age": 45})
+    scenario = fit_projection(X, Y).what_if({"age": 45})
     model = LogisticRegression().fit(X[["age", "hours"]], Y, sample_weight=scenario.weights)
     assert model.coef_.shape == (1, 2)
     assert scenario.weights.shape == (len(X),)
 
 
 def test_scenario_is_frozen():
-    scenario = asked(X, Y).what_if({"age": 45})
+    scenario = fit_projection(X, Y).what_if({"age": 45})
     with pytest.raises(AttributeError):
         scenario.kl = 0.0
     assert isinstance(scenario, Scenario)

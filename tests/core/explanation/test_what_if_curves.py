@@ -4,7 +4,7 @@ import pytest
 
 from agnostix import EntropicProjection, WhatIfCurves
 from tests.messages import refuses
-from tests.population.doubles import asked, chance, people, truth
+from tests.what_if.doubles import chance, fit_projection, people, truth
 
 X = people()
 Y = truth(X)
@@ -85,13 +85,13 @@ def test_sel_refuses_unknown_name_and_lists_known(curves, wanted, facts):
 
 
 def test_curves_keep_params_and_method():
-    curves = asked(X, Y, confidence_level=0.9, n_targets=3).explain(features="age")
+    curves = fit_projection(X, Y, confidence_level=0.9, n_targets=3).explain(features="age")
     assert curves.params == {
         "n_targets": 3,
         "quantiles": (0.05, 0.95),
         "confidence_level": 0.9,
         "min_ess_fraction": 0.2,
-        "missing": "raise",
+        "missing": "warn",
         "verbose": 0,
     }
     assert (curves.kind, curves.method) == ("reweighting", "EntropicProjection")

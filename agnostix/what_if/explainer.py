@@ -1,0 +1,475 @@
+"""What if the population were different? Minimal reweighting of the observed rows."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from time import perf_counter
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from agnostix.core.base import BaseExplainer
+from agnostix.core.explanation import Scenario, WhatIfCurves
+from agnostix.core.frames import as_table
+from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
+from agnostix.core.threads import one_blas_thread
+from agnostix.what_if.baseline import compute_histograms, measure_baseline
+from agnostix.what_if.config import ProjectionConfig
+from agnostix.what_if.constraints import parse_constraints
+from agnostix.what_if.joint import sweep_joint
+from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
+from agnostix.what_if.predictions import from_model, from_outcome, from_predictions
+from agnostix.what_if.sample import Sample
+from agnostix.what_if.scenario import solve_scenario
+from agnostix.what_if.sweeps import sweep_curves, sweep_ranking
+from agnostix.what_if.table import Table
+
+_LOGGER = logging.getLogger("agnostix")
+_MAX_NAMED = 5
+
+
+class EntropicProjection(BaseExplainer):
+    """Average prediction of a model if the population were different.
+
+    The observed rows are reweighted so that a column's average (or a label's
+    proportion, or the average prediction itself) takes a given value. Among all
+    weights that do so, the ones closest to the data in Kullback-Leibler
+    divergence are used. The model is evaluated once, in `fit`; everything else
+    is a weighted average over the same rows, so no row is invented and
+    correlated columns stay correlated.
+
+    Parameters
+    ----------
+    model : fitted estimator, Pipeline, callable or None, default=None
+        Classifiers are evaluated by ``predict_proba``, regressors by
+        ``predict``. An unfitted estimator is cloned and fitted on (X, y).
+        Without a model, pass `predictions` to `fit`; without both, the outcome
+        is y itself.
+    n_targets : int, default=41
+        Number of targets on a curve, including the observed average.
+    quantiles : tuple of float, default=(0.05, 0.95)
+        Quantiles of a numeric column between which its average is shifted.
+    confidence_level : float, default=0.95
+        Confidence level of all intervals.
+    min_ess_fraction : float, default=0.2
+        A result has status "thin" if its effective sample size is below this
+        fraction of that of the data.
+    missing : {"warn", "omit", "raise"}, default="warn"
+        What to do if a column that is shifted has missing values. "omit" uses
+        the rows that have a value, column by column; "warn" does the same and
+        warns; "raise" raises an error.
+    verbose : int, default=0
+        1 logs the time that the model took in `fit` to the logger "agnostix".
+
+    Attributes
+    ----------
+    model_ : object
+        The fitted model, if there is one.
+    n_model_rows_ : int
+        Number of rows that the model was evaluated on.
+    table_ : Table
+        The rows in a canonical order, independent of that of X.
+    predictions_ : Predictions
+        Predictions and y, in the order of `table_`.
+    config_ : ProjectionConfig
+        The parameters at the time of `fit`.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of str
+        Their names, if all are strings.
+
+    See Also
+    --------
+    agnostix.WhatIfReport : Curves, ranking and scenarios on one page.
+
+    Notes
+    -----
+    The weights are proportional to ``base * exp(xi @ phi)``, where phi are the
+    statistics whose averages are given and xi solves a convex problem with one
+    unknown per target [1]_. Standard errors are by the delta method with a
+    correction for leverage; they describe the sampling of the rows, not the
+    training of the model. A scenario changes who is in the population, with
+    everything that correlates with it: it is not the effect of an intervention.
+
+    References
+    ----------
+    .. [1] Bachoc, F., Gamboa, F., Halford, M., Loubes, J.-M., Risser, L.
+       (2023). Explaining machine learning models using entropic variable
+       projection. Information and Inference 12(3), 1686-1715.
+       https://doi.org/10.1093/imaiai/iaad010
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from agnostix import EntropicProjection
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    >>> projection = EntropicProjection(model).fit(X, y)
+    >>> scenario = projection.what_if({"mean radius": 13.0})
+    >>> print(f"{X['mean radius'].mean():.2f} -> 13.00, status {scenario.status}")
+    14.13 -> 13.00, status ok
+    >>> bool(abs(scenario.weights @ X["mean radius"] / len(X) - 13.0) < 1e-8)
+    True
+    """
+
+    _doc_page = "what_if.md"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "model": "no_validation",
+        "n_targets": [Interval(Integral, 3, None, closed="left")],
+        "quantiles": [tuple, list],
+        "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+        "min_ess_fraction": [Interval(Real, 0, 1, closed="both")],
+        "missing": [StrOptions({"warn", "omit", "raise"})],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        n_targets: int = 41,
+        quantiles: tuple[float, float] = (0.05, 0.95),
+        confidence_level: float = 0.95,
+        min_ess_fraction: float = 0.2,
+        missing: str = "warn",
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.n_targets = n_targets
+        self.quantiles = quantiles
+        self.confidence_level = confidence_level
+        self.min_ess_fraction = min_ess_fraction
+        self.missing = missing
+        self.verbose = verbose
+
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, predictions: Any = None
+    ) -> EntropicProjection:
+        """Evaluate the model on the rows, once.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            The population. Columns that the model does not use can be shifted too.
+        y : array-like of shape (n_rows,), default=None
+            Ground truth, needed for metrics; the outcome itself without model
+            and predictions.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Base weights; equal by default.
+        predictions : array-like of shape (n_rows,) or (n_rows, n_outputs), default=None
+            Predictions computed elsewhere, instead of a model.
+
+        Returns
+        -------
+        self : EntropicProjection
+
+        Raises
+        ------
+        ValueError
+            If the rows, the weights or the predictions are invalid.
+        """
+        self._validate_params()
+        self._check_quantiles()
+        table = as_table(X)
+        validate_data(self, X=table, skip_check_array=True)
+        start = perf_counter()
+        outcome = self._predict(table, y, sample_weight, predictions)
+        if self.verbose:
+            seconds = perf_counter() - start
+            _LOGGER.info("evaluated the model on %d rows in %.2f s", self.n_model_rows_, seconds)
+        others = [outcome.values] + ([] if outcome.truth is None else [outcome.truth])
+        self.table_ = Table.from_frame(table, sample_weight, others)
+        self.predictions_ = outcome.take(self.table_.order)
+        self.config_ = ProjectionConfig(
+            self.n_targets,
+            (float(self.quantiles[0]), float(self.quantiles[1])),
+            self.confidence_level,
+            self.min_ess_fraction,
+            self.missing,  # type: ignore[arg-type]
+        )
+        return self
+
+    @one_blas_thread
+    def explain(
+        self,
+        *,
+        features: str | Sequence[str] | None = None,
+        targets: Mapping[str, Any] | None = None,
+        metric: Metric | Sequence[Metric] | None = None,
+        by: str | None = None,
+    ) -> WhatIfCurves:
+        """Average prediction as a function of each feature's average: what-if curves.
+
+        Parameters
+        ----------
+        features : str or list of str, default=None
+            Columns to shift, one at a time: the average of a numeric column,
+            the proportion of each label of a categorical one. None: all that
+            can be shifted; the others are listed in ``skipped``.
+        targets : mapping, default=None
+            Averages of a column, ``{"age": [30, 40]}``, or proportions of its
+            labels, ``{"sex": {"Female": [0.3, 0.5]}}``. By default a grid
+            around the observed average.
+        metric : str, callable or list, default=None
+            What to compute: None or "prediction" for the mean of each output;
+            "accuracy", "error_rate", "log_loss", "brier_score", "roc_auc",
+            "mean_absolute_error", "mean_squared_error",
+            "root_mean_squared_error", "r2"; the name of any scikit-learn
+            scorer; or a function ``f(y_true, y_pred, sample_weight)``, where
+            y_pred are labels for a classifier.
+        by : str, default=None
+            Column whose groups get a curve each; only rows of the group are reweighted.
+
+        Returns
+        -------
+        WhatIfCurves
+            A target outside the range of the data has status "infeasible" and NaN.
+            The column ``n_rows`` counts the rows that have a value of the feature.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown or cannot be shifted, or a metric cannot be computed.
+        """
+        check_is_fitted(self, "n_features_in_")
+        names = self._names(features, targets)
+        sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
+        self._check_by(by)
+        targets = None if targets is None else {str(name): values for name, values in targets.items()}
+        frame, skipped = sweep_curves(sample, self.config_, names, targets, by)
+        self._warn_of_missing(dict.fromkeys(frame["feature"]))
+        return WhatIfCurves(
+            frame,
+            tuple((entry.feature, entry.group, entry.reason) for entry in skipped),
+            compute_histograms(sample, list(dict.fromkeys(frame["feature"])), by),
+            self.n_model_rows_,
+            {name: value for name, value in self.get_params(deep=False).items() if name != "model"},
+        )
+
+    @one_blas_thread
+    def rank(
+        self,
+        kl: float = 0.1,
+        *,
+        metric: Metric | Sequence[Metric] | None = None,
+        features: str | Sequence[str] | None = None,
+        by: str | None = None,
+        simultaneous: bool = True,
+    ) -> pd.DataFrame:
+        """Rank the features by what an equally large shift of each does to the outcome.
+
+        Parameters
+        ----------
+        kl : float, default=0.1
+            Size of the shift as Kullback-Leibler divergence from the data, in
+            nats. 0.1 shifts the mean of a normal column by 0.45 standard deviations.
+        metric : str, callable or list, default=None
+            As in `explain`.
+        features : str or list of str, default=None
+            As in `explain`.
+        by : str, default=None
+            As in `explain`.
+        simultaneous : bool, default=True
+            Whether the intervals hold simultaneously (Bonferroni), as they must
+            where one looks for the largest change; False: each by itself.
+
+        Returns
+        -------
+        DataFrame
+            One row for each average or proportion, direction and quantity:
+            feature, level, group, direction, start, target, quantity, output,
+            base, value, low, high, change, std_error, change_low, change_high
+            (standard error and interval of the change), kl, ess, status, rank,
+            n_rows. Rank 1 is the largest change, up or down, of a quantity and
+            output; rows are in the order of the columns of X. Status "boundary"
+            if even the extreme is closer than `kl`.
+
+        Raises
+        ------
+        ValueError
+            If `kl` is not positive, or as in `explain`.
+        """
+        check_is_fitted(self, "n_features_in_")
+        if not (isinstance(kl, Real) and 0 < kl < np.inf):
+            raise ValueError(f"The 'kl' parameter of rank must be a positive number, got {kl!r}.")
+        sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
+        self._check_by(by)
+        frame, _ = sweep_ranking(
+            sample, self.config_, float(kl), self._names(features, None), by, simultaneous
+        )
+        self._warn_of_missing(dict.fromkeys(frame["feature"]))
+        return frame
+
+    @one_blas_thread
+    def baseline(
+        self, *, metric: Metric | Sequence[Metric] | None = None, by: str | None = None
+    ) -> pd.DataFrame:
+        """Average prediction and metrics in the observed population.
+
+        Parameters
+        ----------
+        metric : str, callable or list, default=None
+            As in `explain`.
+        by : str, default=None
+            As in `explain`.
+
+        Returns
+        -------
+        DataFrame
+            Columns group, quantity, output, value, std_error, low, high, n_rows.
+        """
+        check_is_fitted(self, "n_features_in_")
+        self._check_by(by)
+        sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
+        return measure_baseline(sample, self.config_, by)
+
+    @one_blas_thread
+    def what_if(
+        self,
+        constraints: Mapping[str, Any] | None = None,
+        *,
+        prediction: Any = None,
+        error_rate: Any = None,
+        metric: Metric | Sequence[Metric] | None = None,
+    ) -> Scenario:
+        """Outcome in a population that meets several constraints at once.
+
+        Parameters
+        ----------
+        constraints : mapping, default=None
+            The average of a column, ``{"age": 50}``, or a range for it,
+            ``{"age": (35, 40)}``; for labels their proportions,
+            ``{"sex": {"Female": 0.5}}``.
+        prediction : float, pair or mapping, default=None
+            The inverse question: a mean prediction to reach (of the last class,
+            or by output name). ``Scenario.shifts`` then lists which features shift.
+        error_rate : float or pair, default=None
+            Share of misclassified rows to reach, likewise.
+        metric : str, callable or list, default=None
+            Quantities in ``outcomes`` besides the predictions; by default
+            those that suit the model, if y is known.
+
+        Returns
+        -------
+        Scenario
+
+        Raises
+        ------
+        InfeasibleTargetError
+            If no reweighting of the rows meets the constraints. The message
+            says why; ``what_if(**error.nearest)`` solves the nearest feasible scenario.
+        ValueError
+            If a column or level is unknown, or a target is not a number or a pair.
+        """
+        check_is_fitted(self, "n_features_in_")
+        predictions = self.predictions_
+        moment_constraints = parse_constraints(constraints, prediction, error_rate, predictions)
+        chosen = default_metrics(predictions) if metric is None else metric
+        more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
+        more = [one for one in more if one not in (None, "prediction", "outcome")]
+        sample = Sample.from_table(self.table_, quantities_for(["prediction", *more], predictions))
+        scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
+        self._warn_of_missing(dict.fromkeys(c.feature for c in moment_constraints if c.about == "column"))
+        return scenario
+
+    @one_blas_thread
+    def joint(self, first: Any, second: Any, *, n_targets: int = 15) -> pd.DataFrame:
+        """Average prediction over a grid of two averages.
+
+        Parameters
+        ----------
+        first, second : str or tuple of (str, level)
+            A numeric column, or a categorical column and one of its labels.
+        n_targets : int, default=15
+            Number of targets of each.
+
+        Returns
+        -------
+        DataFrame
+            One row for each pair of targets and output: first_target,
+            second_target, quantity, output, value, std_error, low, high, kl,
+            ess, max_weight, status, n_rows.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown or cannot be shifted, or a label is missing.
+        """
+        check_is_fitted(self, "n_features_in_")
+        if not isinstance(n_targets, Integral) or n_targets < 2:
+            raise ValueError(
+                f"The 'n_targets' parameter of joint must be an int of 2 or more, got {n_targets!r}."
+            )
+        sample = Sample.from_table(self.table_, quantities_for(None, self.predictions_))
+        frame = sweep_joint(sample, self.config_, first, second, int(n_targets))
+        self._warn_of_missing(place[0] if isinstance(place, tuple) else place for place in (first, second))
+        return frame
+
+    def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
+        n_rows = table.shape[0]
+        self.n_model_rows_ = 0
+        if self.model is not None and predictions is not None:
+            raise ValueError("Pass either a model or predictions, not both.")
+        if self.model is not None:
+            predictor = self._fit_predictor(table, y, sample_weight)
+            self.n_model_rows_ = n_rows
+            return from_model(predictor, predictor.predict(table), y)
+        if predictions is not None:
+            return from_predictions(predictions, y, n_rows)
+        if y is None:
+            raise ValueError("There is no outcome: pass a model, predictions, or y.")
+        return from_outcome(y, n_rows)
+
+    def _check_quantiles(self) -> None:
+        try:
+            low, high = (float(q) for q in self.quantiles)
+        except (TypeError, ValueError):
+            low, high = np.nan, np.nan
+        if not 0.0 <= low < high <= 1.0:
+            raise ValueError(
+                "The 'quantiles' parameter of EntropicProjection must be two numbers 0 <= low < high <= 1, "
+                f"got {self.quantiles!r}."
+            )
+
+    def _names(
+        self, features: str | Sequence[str] | None, targets: Mapping[str, Any] | None
+    ) -> list[str] | None:
+        if targets is not None and not isinstance(targets, Mapping):
+            raise ValueError(
+                f"targets must be a mapping from columns, such as {{'age': [30, 40]}}, got {targets!r}."
+            )
+        given = [features] if isinstance(features, str | Integral) else features
+        names = None if given is None else [self.table_.column(name).name for name in given]
+        shifted = [self.table_.column(name).name for name in targets or ()]
+        unused = [name for name in shifted if names is not None and name not in names]
+        if unused:
+            raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
+        return names
+
+    def _warn_of_missing(self, features: Iterable[str]) -> None:
+        """Say for which columns rows were left out."""
+        if self.config_.missing != "warn":
+            return
+        missing = {name: int(self.table_.column(name).missing.sum()) for name in features}
+        counts = [f"{name!r} {count}" for name, count in missing.items() if count]
+        if counts:
+            shown = ", ".join(counts[:_MAX_NAMED]) + (", ..." if len(counts) > _MAX_NAMED else "")
+            warnings.warn(
+                f"Rows without a value are left out where a column is shifted (of {self.table_.n_rows} rows: "
+                f"{shown}); n_rows counts those that are used. Impute them first, or pass missing='omit' "
+                "to EntropicProjection to accept this, or missing='raise' to refuse it.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _check_by(self, by: str | None) -> None:
+        if by is not None:
+            self.table_.column(by)

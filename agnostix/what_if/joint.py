@@ -1,0 +1,91 @@
+"""Two moments shifted at once, over a grid of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.typing import Floats
+from agnostix.what_if.config import ProjectionConfig
+from agnostix.what_if.diagnostics import WeightDiagnostics
+from agnostix.what_if.errors import Influence, interval
+from agnostix.what_if.metrics import MeanQuantity
+from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
+from agnostix.what_if.projection import Projection, project
+from agnostix.what_if.sample import Sample, keep_complete_rows
+from agnostix.what_if.scenario import off_target
+
+Place = str | tuple[str, Any]
+
+
+def sweep_joint(
+    sample: Sample, config: ProjectionConfig, first: Place, second: Place, n_targets: int
+) -> pd.DataFrame:
+    """Frame over the grid of default targets of two moments, one row per cell and quantity."""
+    names = [place[0] if isinstance(place, tuple) else place for place in (first, second)]
+    sample = keep_complete_rows(sample, names, config.missing)
+    one, two = (_lever(sample, place, config) for place in (first, second))
+    (_, z_one), (_, z_two) = (
+        default_targets(moment.statistic, moment.distinct, sample.base, n_targets, config.quantiles)
+        for moment in (one, two)
+    )
+    phi = np.column_stack([one.statistic.z, two.statistic.z])
+    frames = []
+    for i, a in enumerate(z_one):
+        start = None
+        for b in z_two if i % 2 == 0 else z_two[::-1]:  # warm start from the neighboring cell
+            target = np.array([a, b])
+            projection = project(phi, target, sample.base, start)
+            start = projection.xi if projection.status == "ok" else None
+            cell = _cell(sample, phi - target, projection, config)
+            frames.append(
+                cell.assign(first_target=one.statistic.from_z(a), second_target=two.statistic.from_z(b))
+            )
+    frame = pd.concat(frames, ignore_index=True).assign(n_rows=sample.base.size)
+    lead = ["first_target", "second_target"]
+    frame = frame[lead + [name for name in frame.columns if name not in lead]]
+    return frame.sort_values(lead, kind="stable", ignore_index=True)
+
+
+def _lever(sample: Sample, place: Place, config: ProjectionConfig) -> MomentStatistic:
+    feature, levels = (place[0], [place[1]]) if isinstance(place, tuple) else (place, None)
+    candidates = list(iter_moments(sample, feature, config.missing, levels))
+    if len(candidates) != 1:
+        options = ", ".join(repr(moment.statistic.level) for moment in candidates[:8])
+        raise ValueError(
+            f"Column {feature!r} holds labels: say which one is moved, as ({feature!r}, level). "
+            f"Its levels: {options}."
+        )
+    return candidates[0]
+
+
+def _cell(sample: Sample, centered: Floats, projection: Projection, config: ProjectionConfig) -> pd.DataFrame:
+    means = [q for q in sample.quantities if isinstance(q, MeanQuantity)]
+    outputs = pd.Series([q.output for q in means], dtype=object)
+    named = {"quantity": [q.name for q in means], "output": outputs}
+    weights = projection.weights
+    if projection.status == "infeasible":
+        numbers = ("value", "std_error", "low", "high", "kl", "ess", "max_weight")
+        return pd.DataFrame(named | dict.fromkeys(numbers, np.nan) | {"status": "infeasible"})
+    live = weights > 0
+    influence = Influence.from_weights(off_target(centered, live), weights, sample.base)
+    values = sample.centers + sample.scales * (weights @ sample.outcomes)
+    errors = sample.scales * influence.errors(sample.outcomes)[0]
+    on_edge = projection.status == "boundary"
+    diagnostics = WeightDiagnostics.from_weights(
+        weights, sample.base, on_edge, config.min_ess_fraction * sample.base_ess
+    )
+    ess = np.array([diagnostics.ess])
+    bounds = [
+        interval(values[[j]], errors[[j]], ess, config.confidence_level, q.bounds, counts=q.counts)
+        for j, q in enumerate(means)
+    ]
+    return pd.DataFrame(
+        named
+        | {"value": values, "std_error": errors}
+        | {"low": [low[0] for low, _ in bounds], "high": [high[0] for _, high in bounds]}
+        | {"kl": diagnostics.kl, "ess": diagnostics.ess}
+        | {"max_weight": diagnostics.max_weight, "status": diagnostics.status}
+    )

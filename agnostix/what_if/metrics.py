@@ -1,0 +1,326 @@
+"""Quantities that are measured under any weights: means, losses and metrics.
+
+There are three kinds, by what their standard errors need. A mean over rows is linear in the weights. A
+smooth function of the weights comes with its derivative by each row's weight (its influence function).
+Any other metric is only a function of the weights; its error comes from a jackknife over blocks of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.metrics import get_scorer, get_scorer_names
+
+from agnostix.core.typing import Bools, Floats
+from agnostix.exceptions import DataError
+from agnostix.what_if.predictions import Predictions
+
+UNIT = (0.0, 1.0)
+POSITIVE = (0.0, np.inf)
+ANY = (-np.inf, np.inf)
+Metric = str | Callable[..., float]
+_PROBABILISTIC = ("log_loss", "brier_score")
+
+
+@dataclass(frozen=True)
+class MeanQuantity:
+    """A weighted mean over rows."""
+
+    name: str  # "prediction", "outcome", or the metric
+    output: str | None  # the output that is averaged
+    rows: Floats  # (n_rows,), what is averaged
+    bounds: tuple[float, float] = ANY  # of its values, by definition
+    counts: bool = False  # whether it is a share of rows, each of which is either 0 or 1
+
+
+@dataclass(frozen=True)
+class SmoothQuantity:
+    """A smooth function of the weights."""
+
+    name: str  # the metric
+    measure: Callable[[Floats], tuple[float, Floats]]
+    bounds: tuple[float, float] = ANY  # of its values, by definition
+    output: None = None
+    counts: bool = False
+
+
+@dataclass(frozen=True)
+class BlockQuantity:
+    """A metric without a known derivative."""
+
+    name: str  # the metric
+    measure: Callable[[Floats], float]  # from weights of shape (n_rows,) to the value
+    bounds: tuple[float, float] = ANY
+    output: None = None
+    counts: bool = False
+
+
+def prediction_means(predictions: Predictions) -> list[Quantity]:
+    """The mean of each output."""
+    name = "prediction" if predictions.predicted else "outcome"
+    bounds = UNIT if predictions.probabilities else ANY
+    return [
+        MeanQuantity(name, output, predictions.values[:, j], bounds)
+        for j, output in enumerate(predictions.output_names)
+    ]
+
+
+def r2(predictions: Predictions) -> SmoothQuantity:
+    """Share of the outcome's variance explained, with its influence function."""
+    assert predictions.truth is not None
+    y = np.asarray(predictions.truth, dtype=float)
+    squared = (y - predictions.values[:, 0]) ** 2
+
+    def measure(weights: Floats) -> tuple[float, Floats]:
+        total = weights.sum()
+        mean = weights @ y / total
+        left = weights @ squared
+        around = (y - mean) ** 2
+        all_ = weights @ around
+        if all_ <= 0.0:
+            return np.nan, np.full(y.size, np.nan)
+        return float(1.0 - left / all_), -squared / all_ + left * around / all_**2
+
+    return SmoothQuantity("r2", measure, (-np.inf, 1.0))
+
+
+def root_mean_squared_error(predictions: Predictions) -> SmoothQuantity:
+    """Root of the mean squared error, with its influence function."""
+    assert predictions.truth is not None
+    squared = (predictions.truth - predictions.values[:, 0]) ** 2
+
+    def measure(weights: Floats) -> tuple[float, Floats]:
+        total = weights.sum()
+        mean = weights @ squared / total
+        root = float(np.sqrt(mean))
+        return root, (squared - mean) / (2.0 * total * root) if root > 0 else np.zeros(squared.size)
+
+    return SmoothQuantity("root_mean_squared_error", measure, POSITIVE)
+
+
+def roc_auc(predictions: Predictions) -> SmoothQuantity:
+    """Area under the ROC curve of a binary classifier, with its influence function."""
+    # The derivative by the weight of a positive row is the weighted share of negatives that it outranks
+    # less the area, over the positives' weight; and the mirror image for a negative row.
+    assert predictions.truth is not None
+    positive = np.asarray(predictions.truth) == 1
+    _, rank = np.unique(predictions.class_scores[:, 1], return_inverse=True)
+    size = int(rank.max()) + 1
+
+    def measure(weights: Floats) -> tuple[float, Floats]:
+        up = np.bincount(rank, np.where(positive, weights, 0.0), size)
+        down = np.bincount(rank, np.where(positive, 0.0, weights), size)
+        all_up, all_down = up.sum(), down.sum()
+        if all_up <= 0.0 or all_down <= 0.0:
+            return np.nan, np.full(rank.size, np.nan)
+        below = (np.cumsum(down) - 0.5 * down) / all_down
+        above = (all_up - np.cumsum(up) + 0.5 * up) / all_up
+        area = float(up @ below / all_up)
+        psi = np.where(positive, (below[rank] - area) / all_up, (above[rank] - area) / all_down)
+        return area, psi
+
+    return SmoothQuantity("roc_auc", measure, UNIT)
+
+
+def quantities_for(metric: Metric | Sequence[Metric] | None, predictions: Predictions) -> list[Quantity]:
+    """Quantities of a metric, or of several."""
+    metrics: Sequence[Any] = metric if isinstance(metric, list | tuple) else [metric]
+    quantities: list[Quantity] = []
+    if not metrics:
+        raise ValueError("The 'metric' parameter is an empty list: name at least one, or pass None.")
+    for one in metrics:
+        quantities.extend(_resolve(one, predictions))
+    return quantities
+
+
+def default_metrics(predictions: Predictions) -> list[Metric]:
+    """Metrics that suit the model and have a closed-form standard error; none without ground truth."""
+    if predictions.truth is None or not predictions.predicted or predictions.task is None:
+        return []
+    if predictions.task == "regression" and predictions.values.shape[1] > 1:
+        return []
+    if predictions.task == "regression":
+        return ["mean_absolute_error", "root_mean_squared_error", "r2"]
+    names: list[Metric] = ["accuracy", "error_rate"]
+    if predictions.probabilities:
+        names += ["log_loss", "brier_score"]
+    if predictions.class_scores.shape[1] == 2:
+        names += ["roc_auc"]
+    return names
+
+
+def _resolve(metric: Metric | None, predictions: Predictions) -> list[Quantity]:
+    if metric is None or metric in ("prediction", "outcome"):
+        return prediction_means(predictions)
+    if not (isinstance(metric, str) or callable(metric)):
+        raise ValueError(
+            f"The 'metric' parameter must be a str, a callable, a list of these or None, got {metric!r}."
+        )
+    _check_measurable(metric, predictions)
+    if callable(metric):
+        return [_from_function(metric, predictions)]
+    plain, sign = (metric[4:], -1.0) if metric.startswith("neg_") else (metric, 1.0)
+    if plain in _CLASSIFICATION + _REGRESSION:
+        _check_task(plain, predictions)
+        if plain != "roc_auc" or predictions.class_scores.shape[1] == 2:
+            quantity = _SMOOTH[plain](predictions) if plain in _SMOOTH else _mean_loss(plain, predictions)
+            return [quantity if sign > 0 else _negated(quantity)]
+    if metric in get_scorer_names():
+        return [_from_scorer(metric, predictions)]
+    own = ", ".join(_CLASSIFICATION + _REGRESSION)
+    raise ValueError(
+        f"There is no metric {metric!r}. Known: {own}, every scorer of sklearn.metrics.get_scorer_names(), "
+        "or a function f(y_true, y_pred, sample_weight)."
+    )
+
+
+def _check_measurable(metric: Metric, predictions: Predictions) -> None:
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "metric")
+    if not predictions.predicted:
+        raise DataError(f"The metric {name!r} needs predictions: pass a model, or predictions to fit.")
+    if predictions.truth is None and predictions.task is None:
+        raise DataError(
+            f"The metric {name!r} compares predictions with the truth: pass y to fit. A function must also "
+            "say what it does, as as_predictor(function, task='classification'); recorded predictions of "
+            "classes need a column for each label of y."
+        )
+    if predictions.truth is None:
+        raise DataError(f"The metric {name!r} compares predictions with the truth: pass y to fit.")
+
+
+def _check_task(name: str, predictions: Predictions) -> None:
+    allowed = _CLASSIFICATION if predictions.task == "classification" else _REGRESSION
+    if name not in allowed:
+        raise ValueError(
+            f"The metric {name!r} does not suit a {predictions.task}. Those that do: {', '.join(allowed)}."
+        )
+    if name in _PROBABILISTIC and not predictions.probabilities:
+        raise ValueError(f"The metric {name!r} needs probabilities, and the model gives scores.")
+    if predictions.task == "regression" and predictions.values.shape[1] > 1:
+        raise ValueError(f"The metric {name!r} needs one output, and the model gives several.")
+
+
+def _mean_loss(name: str, predictions: Predictions) -> MeanQuantity:
+    truth = predictions.truth
+    assert truth is not None
+    if name in ("accuracy", "error_rate"):
+        right = (predictions.predicted_class == truth).astype(float)
+        return MeanQuantity(name, None, right if name == "accuracy" else 1.0 - right, UNIT, counts=True)
+    if name == "mean_absolute_error":
+        return MeanQuantity(name, None, np.abs(truth - predictions.values[:, 0]), POSITIVE)
+    if name == "mean_squared_error":
+        return MeanQuantity(name, None, (truth - predictions.values[:, 0]) ** 2, POSITIVE)
+    p = predictions.class_scores
+    if name == "log_loss":
+        chosen = p[np.arange(p.shape[0]), truth] / p.sum(1)
+        eps = np.finfo(float).eps
+        return MeanQuantity(name, None, -np.log(np.clip(chosen, eps, 1.0 - eps)), POSITIVE)
+    gaps = ((p - np.eye(p.shape[1])[truth]) ** 2).sum(1)
+    return MeanQuantity(name, None, 0.5 * gaps if p.shape[1] == 2 else gaps, POSITIVE)
+
+
+def _negated(quantity: MeanQuantity | SmoothQuantity) -> Quantity:
+    bounds = (-quantity.bounds[1], -quantity.bounds[0])
+    name = f"neg_{quantity.name}"
+    if isinstance(quantity, MeanQuantity):
+        return MeanQuantity(name, None, -quantity.rows, bounds)
+    measure = quantity.measure
+
+    def negated(weights: Floats) -> tuple[float, Floats]:
+        value, psi = measure(weights)
+        return -value, -psi
+
+    return SmoothQuantity(name, negated, bounds)
+
+
+def _from_function(metric: Callable[..., float], predictions: Predictions) -> BlockQuantity:
+    y_true, y_pred = _labels(predictions)
+
+    def measure(weights: Floats) -> float:
+        live, weight = _live(weights)
+        return float(metric(y_true[live], y_pred[live], sample_weight=weight))
+
+    return BlockQuantity(getattr(metric, "__name__", type(metric).__name__), measure)
+
+
+def _from_scorer(name: str, predictions: Predictions) -> BlockQuantity:
+    scorer = get_scorer(name)
+    kind = _RecordedClassifier if predictions.task == "classification" else _RecordedRegressor
+    recorded = kind(predictions).fit(None)
+    y_true, _ = _labels(predictions)
+    index = np.arange(y_true.shape[0])[:, None]
+
+    def measure(weights: Floats) -> float:
+        live, weight = _live(weights)
+        return float(scorer(recorded, index[live], y_true[live], sample_weight=weight))
+
+    return BlockQuantity(name, measure)
+
+
+def _live(weights: Floats) -> tuple[Bools, Floats]:
+    """Rows of positive weight, and their weights scaled to mean 1."""
+    live = weights > 0
+    return live, weights[live] / weights[live].mean()
+
+
+def _labels(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    assert predictions.truth is not None
+    if predictions.task == "classification":
+        return predictions.class_labels(
+            np.asarray(predictions.truth, dtype=np.intp)
+        ), predictions.class_labels(predictions.predicted_class)
+    many = predictions.values.shape[1] > 1
+    return predictions.truth, predictions.values if many else predictions.values[:, 0]
+
+
+class _Recorded(BaseEstimator):
+    """A fitted estimator of recorded predictions: its rows are indices into them, as scorers need a model."""
+
+    def __init__(self, predictions: Any) -> None:
+        self.predictions = predictions
+
+    def fit(self, X: Any, y: Any = None) -> _Recorded:
+        """Do nothing: the predictions are given."""
+        self.is_fitted_ = True
+        return self
+
+
+class _RecordedClassifier(ClassifierMixin, _Recorded):
+    @property
+    def classes_(self) -> np.ndarray:
+        """Labels in the order of the outputs."""
+        return np.asarray(self.predictions.classes)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """The most probable label of each row, shape (n_rows,)."""
+        return self.predictions.class_labels(self.predictions.predicted_class)[X[:, 0]]
+
+    def predict_proba(self, X: np.ndarray) -> Floats:
+        """The recorded probabilities."""
+        return self.predictions.class_scores[X[:, 0]]
+
+
+class _RecordedRegressor(RegressorMixin, _Recorded):
+    def predict(self, X: np.ndarray) -> Floats:
+        """The recorded predictions."""
+        return _labels(self.predictions)[1][X[:, 0]]
+
+
+Quantity: TypeAlias = MeanQuantity | SmoothQuantity | BlockQuantity
+
+
+_CLASSIFICATION = ("accuracy", "error_rate", "log_loss", "brier_score", "roc_auc")
+
+
+_REGRESSION = ("mean_absolute_error", "mean_squared_error", "root_mean_squared_error", "r2")
+
+
+_SMOOTH: dict[str, Callable[[Predictions], SmoothQuantity]] = {
+    "r2": r2,
+    "roc_auc": roc_auc,
+    "root_mean_squared_error": root_mean_squared_error,
+}

@@ -1,0 +1,312 @@
+"""Every quantity along the targets of one moment, with standard errors, slopes and weight diagnostics.
+
+Sums run over distinct values, for all targets and outcomes in a few matrix products. The standard error
+is that of the delta method for a given target: with weights w, slope b of the outcome y on the statistic
+z and target t, row i contributes ``w_i r_i / (1 - h_i)``, where ``r_i = (y_i - theta) - b (z_i - t)``
+and the leverage is ``h_i = w_i (1 + (z_i - t)^2 / Var_w z)``. Where the divergence is given, the target
+moves with the rows: row i moves it by ``(w_i - b_i) / xi``, and the change of the outcome by b times
+that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.config import ProjectionConfig
+from agnostix.what_if.diagnostics import classify_support
+from agnostix.what_if.distinct_values import DistinctValues, collapse
+from agnostix.what_if.errors import (
+    MAX_LEVERAGE,
+    MIN_CARRIED_WEIGHT,
+    Influence,
+    assign_blocks,
+    interval,
+    jackknife,
+)
+from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
+from agnostix.what_if.moments import MomentStatistic
+from agnostix.what_if.tilting import (
+    EDGE,
+    ExponentialTilts,
+    density_ratio,
+    interpolation_error,
+    solve_kl,
+    solve_targets,
+)
+
+_MAX_CELLS = 500_000
+_TRUSTED = 1e-11
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Outcomes and weight diagnostics under tilted weights, one row per target."""
+
+    values: Floats  # (n_targets, n_outcomes), weighted means
+    std_errors: Floats  # (n_targets, n_outcomes)
+    slopes: Floats  # (n_targets, n_outcomes), derivatives by the standardized target
+    change_errors: Floats  # (n_targets, n_outcomes), of the difference to the base mean
+    kl: Floats  # (n_targets,), divergence in nats
+    ess: Floats  # (n_targets,), effective sample size
+    max_weight: Floats  # (n_targets,), of weights that sum to 1
+    carriers: Floats  # (n_targets,), effective sample size of the rows that gain weight
+
+
+def compute_responses(distinct: DistinctValues, tilts: ExponentialTilts) -> Responses:
+    """All outcomes at all targets; NaN if infeasible."""
+    block = max(1, _MAX_CELLS // distinct.points.size)
+    starts = range(0, max(tilts.xi.size, 1), block)
+    parts = [
+        _respond(distinct, tilts.targets[s : s + block], tilts.xi[s : s + block], tilts.kl is not None)
+        for s in starts
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return Responses(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Responses)))
+
+
+def _respond(distinct: DistinctValues, targets: Floats, xi: Floats, kl_given: bool) -> Responses:
+    ratio = density_ratio(distinct.points, xi, distinct.span, distinct.mass)
+    distance = distinct.points - targets[:, None]
+    moving = np.isfinite(xi)
+    variance = np.where(moving, (ratio * distance * distance) @ distinct.mass, np.inf)
+    values = ratio @ distinct.first
+    slopes = (ratio * distance) @ distinct.first / variance[:, None]
+    kl, ess, max_weight, carriers = _diagnose(distinct, ratio, xi)
+    leverage = ratio * distinct.row_mass * (1.0 + distance * distance / variance[:, None])
+    inflated = ratio / (1.0 - np.minimum(leverage, MAX_LEVERAGE))
+    along = inflated * distance
+    std_errors = _delta_errors(distinct, inflated, 0.0, values, slopes, along)
+    if kl_given:  # the target follows from the rows, so it has an error of its own
+        with np.errstate(divide="ignore", invalid="ignore"):
+            drift = np.where(xi[:, None] != 0.0, (ratio - 1.0) / xi[:, None], 0.0)
+        along = along - np.where(moving[:, None], drift, 0.0)
+    change_errors = _delta_errors(distinct, inflated, 1.0, values, slopes, along)
+    dominated = ((leverage > MAX_LEVERAGE) & (ratio * distinct.mass > MIN_CARRIED_WEIGHT)).any(1)
+    std_errors[dominated] = change_errors[dominated] = np.inf  # one row decides: its spread is unknown
+    slopes[~moving] = np.nan
+    infeasible = np.isnan(xi)
+    result = Responses(values, std_errors, slopes, change_errors, kl, ess, max_weight, carriers)
+    for field in fields(result):
+        getattr(result, field.name)[infeasible] = np.nan
+    return result
+
+
+def _delta_errors(
+    distinct: DistinctValues, g: Floats, base: float, values: Floats, slopes: Floats, along: Floats
+) -> Floats:
+    """Root of the sum over rows of ``b^2 (g (y - theta) - slope * along - base y)^2``."""
+    # Written as ``b^2 (a y - g theta - slope * along)^2``, a = g - base, it is a polynomial in y, summed
+    # from the sums of each distinct value; outcomes have base mean 0.
+    a = g - base
+    second = (a * a) @ distinct.second_sq
+    cross = (a * g) @ distinct.first_sq * values + (a * along) @ distinct.first_sq * slopes
+    flat, tilted, curved = (part @ distinct.mass_sq for part in (g * g, g * along, along * along))
+    own = values**2 * flat[:, None] + 2.0 * values * slopes * tilted[:, None] + slopes**2 * curved[:, None]
+    return np.sqrt(np.maximum(second - 2.0 * cross + own, 0.0))
+
+
+def _diagnose(distinct: DistinctValues, ratio: Floats, xi: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    low, high = distinct.extremes
+    ess = 1.0 / ((ratio * ratio) @ distinct.mass_sq)
+    gain = np.maximum(ratio - 1.0, 0.0)
+    gained = gain @ distinct.mass
+    still = gained <= 0.0
+    carriers = np.where(still, np.inf, gained**2 / np.where(still, 1.0, (gain * gain) @ distinct.mass_sq))
+    per_row = ratio * distinct.row_top
+    if distinct.bin_widths is not None:
+        edge = np.where(xi > 0, high, low)
+        nearest = np.where(xi > 0, distinct.points.max(), distinct.points.min())
+        column = np.where(xi > 0, distinct.points.argmax(), distinct.points.argmin())
+        max_weight = per_row[np.arange(xi.size), column] * np.exp(xi * (edge - nearest))
+    else:
+        max_weight = per_row.max(1)
+    log_ratio = np.log(ratio, out=np.zeros_like(ratio), where=ratio > 0)
+    return (ratio * log_ratio) @ distinct.mass, ess, max_weight, carriers
+
+
+@dataclass(frozen=True)
+class QuantityCurve:
+    """One quantity at all targets of a moment, in its units."""
+
+    quantity: Quantity
+    base: float  # its value at the base weights
+    values: Floats  # (n_targets,)
+    std_errors: Floats  # (n_targets,)
+    slopes: Floats  # (n_targets,), derivatives by the target in the column's units
+    change_errors: Floats  # (n_targets,), of the difference to the base value
+
+
+@dataclass(frozen=True)
+class ResponseCurve:
+    """All quantities along the targets of one moment."""
+
+    moment: MomentStatistic
+    targets: Floats  # (n_targets,), in the column's units
+    kl: Floats  # (n_targets,), divergence in nats
+    ess: Floats  # (n_targets,), effective sample size
+    max_weight: Floats  # (n_targets,), if the mean weight is 1
+    status: np.ndarray  # (n_targets,), "ok", "thin", "boundary" or "infeasible"
+    quantity_curves: tuple[QuantityCurve, ...]
+
+    def interval(self, part: QuantityCurve, confidence_level: float) -> tuple[Floats, Floats]:
+        """Confidence interval of a quantity at each target."""
+        quantity = part.quantity
+        return interval(
+            part.values, part.std_errors, self.ess, confidence_level, quantity.bounds, counts=quantity.counts
+        )
+
+
+def shift_moment(moment: MomentStatistic, targets: Floats, config: ProjectionConfig) -> ResponseCurve:
+    """Response curve at targets (n_targets,) in standard deviations from the mean."""
+    return measure_curve(moment, solve_targets(moment.distinct, targets), config)
+
+
+def measure_curve(
+    moment: MomentStatistic, tilts: ExponentialTilts, config: ProjectionConfig
+) -> ResponseCurve:
+    """Response curve along solved tilts."""
+    tilts, responses = _respond_precisely(moment, tilts)
+    sample, statistic = moment.sample, moment.statistic
+    moving = np.abs(tilts.targets) > EDGE  # at the mean, rows gain weight by rounding only
+    status = classify_support(
+        tilts.infeasible,
+        tilts.boundary,
+        responses.ess,
+        np.where(moving, responses.carriers, np.inf),
+        config.min_ess_fraction * sample.base_ess,
+    )
+    return ResponseCurve(
+        moment,
+        statistic.from_z(tilts.targets),
+        np.maximum(responses.kl, 0.0),
+        responses.ess,
+        responses.max_weight * sample.base.size,
+        status,
+        tuple(_measure_all(moment, tilts, responses)),
+    )
+
+
+def _respond_precisely(
+    moment: MomentStatistic, tilts: ExponentialTilts
+) -> tuple[ExponentialTilts, Responses]:
+    """Responses from merged rows, or from single rows where the interpolation is not accurate."""
+    untrusted = interpolation_error(moment.distinct, tilts) > _TRUSTED
+    untrusted &= ~tilts.infeasible
+    if not untrusted.any():
+        return tilts, compute_responses(moment.distinct, tilts)
+    responses = compute_responses(moment.distinct, replace(tilts, xi=np.where(untrusted, 0.0, tilts.xi)))
+    exact = moment.exact().distinct
+    again = _solve_again(exact, tilts, untrusted)
+    better = compute_responses(exact, again)
+    targets, xi = tilts.targets.copy(), tilts.xi.copy()
+    targets[untrusted], xi[untrusted] = again.targets, again.xi
+    for field in fields(Responses):
+        getattr(responses, field.name)[untrusted] = getattr(better, field.name)
+    return replace(tilts, targets=targets, xi=xi), responses
+
+
+def _solve_again(exact: DistinctValues, tilts: ExponentialTilts, which: Bools) -> ExponentialTilts:
+    """The same targets (or divergences), solved on the values of the rows."""
+    if tilts.kl is None:
+        return solve_targets(exact, tilts.targets[which])
+    return solve_kl(exact, tilts.kl[which], np.where(tilts.xi[which] > 0, 1, -1))
+
+
+def _measure_all(
+    moment: MomentStatistic, tilts: ExponentialTilts, responses: Responses
+) -> list[QuantityCurve]:
+    out: list[QuantityCurve] = []
+    sample, scale = moment.sample, moment.statistic.scale
+    j = 0
+    for quantity in sample.quantities:
+        if isinstance(quantity, MeanQuantity):
+            unit, center = sample.scales[j], sample.centers[j]
+            out.append(
+                QuantityCurve(
+                    quantity,
+                    float(center),
+                    center + unit * responses.values[:, j],
+                    unit * responses.std_errors[:, j],
+                    unit / scale * responses.slopes[:, j],
+                    unit * responses.change_errors[:, j],
+                )
+            )
+            j += 1
+        elif isinstance(quantity, SmoothQuantity):
+            out.append(_measure_smooth(moment, tilts, quantity))
+        else:
+            out.append(_measure_blocks(moment, tilts, quantity))
+    return out
+
+
+def _tilted_weights(moment: MomentStatistic, xi: float) -> Floats:
+    z, base = moment.statistic.z, moment.sample.base
+    return density_ratio(z, np.array([xi]), moment.distinct.extremes, base)[0] * base
+
+
+def _measure_smooth(
+    moment: MomentStatistic, tilts: ExponentialTilts, quantity: SmoothQuantity
+) -> QuantityCurve:
+    sample, statistic = moment.sample, moment.statistic
+    base_value, psi_base = quantity.measure(sample.expand(sample.base))
+    psi_base = sample.restrict(psi_base)[:, None]
+    parts = np.full((4, tilts.xi.size), np.nan)
+    for j, (target, xi) in enumerate(zip(tilts.targets, tilts.xi, strict=True)):
+        if np.isnan(xi):
+            continue
+        weights = _tilted_weights(moment, xi)
+        value, psi = quantity.measure(sample.expand(weights))
+        psi = sample.restrict(psi)[:, None]
+        centered = np.where(np.isfinite(xi), statistic.z - target, 0.0)[:, None]
+        influence = Influence.from_weights(centered, weights, sample.base)
+        fixed = tilts.kl is None or xi == 0.0 or not np.isfinite(xi)
+        drift = None if fixed else (weights - sample.base) / xi
+        error, change_error = influence.errors(psi, psi_base, drift)
+        slope = influence.slopes(psi)[0, 0] / statistic.scale if np.isfinite(xi) else np.nan
+        parts[:, j] = value, error[0], slope, change_error[0]
+    return QuantityCurve(quantity, base_value, *parts)
+
+
+def _measure_blocks(
+    moment: MomentStatistic, tilts: ExponentialTilts, quantity: BlockQuantity
+) -> QuantityCurve:
+    """Jackknife: each block of rows is left out and the weights are solved again."""
+    sample = moment.sample
+    base_value = quantity.measure(sample.expand(sample.base))
+    values = np.array(
+        [
+            np.nan if np.isnan(xi) else quantity.measure(sample.expand(_tilted_weights(moment, xi)))
+            for xi in tilts.xi
+        ]
+    )
+    block, n_blocks = assign_blocks(sample.base.size)
+    without = np.stack([_without_block(moment, tilts, quantity, block != b) for b in range(n_blocks)])
+    errors, change_errors = jackknife(without[:, 0]), jackknife(without[:, 1] - without[:, 2])
+    return QuantityCurve(quantity, base_value, values, errors, np.full(values.size, np.nan), change_errors)
+
+
+def _without_block(
+    moment: MomentStatistic, tilts: ExponentialTilts, quantity: BlockQuantity, kept: np.ndarray
+) -> Floats:
+    """Values (3, n_targets) at the same targets, at the given targets or divergences, and at base."""
+    sample, z = moment.sample, moment.statistic.z[kept]
+    base = sample.base[kept] / sample.base[kept].sum()
+    mean = base @ z
+    distinct = collapse(z - mean, base, np.empty((z.size, 0)), exact=True)
+
+    def measured(xi: float) -> float:
+        if np.isnan(xi):
+            return np.nan
+        weights = np.zeros(sample.base.size)
+        weights[kept] = density_ratio(z - mean, np.array([xi]), distinct.extremes, base)[0] * base
+        return quantity.measure(sample.expand(weights))
+
+    at_targets = [measured(xi) for xi in solve_targets(distinct, tilts.targets - mean).xi]
+    at_given = at_targets
+    if tilts.kl is not None:
+        at_given = [measured(xi) for xi in solve_kl(distinct, tilts.kl, np.where(tilts.xi > 0, 1, -1)).xi]
+    return np.array([at_targets, at_given, [measured(0.0)] * tilts.xi.size])

@@ -1,0 +1,239 @@
+"""Weighted rows, with the columns' statistics and the outcomes standardized on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.typing import Bools, Floats, Numbers
+from agnostix.exceptions import DataError
+from agnostix.what_if.config import Missing
+from agnostix.what_if.metrics import MeanQuantity, Quantity
+from agnostix.what_if.table import Column, Table
+
+_MAX_GROUPS = 20
+_FEW_LEVELS = 20
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A column's numbers, or the indicator of one of its values, standardized on the base weights."""
+
+    feature: str
+    level: Any  # None for a number
+    values: Numbers  # (n_rows,), numbers, or the indicator
+    mean: float  # base mean, in the column's units
+    scale: float  # base standard deviation, 1 if constant
+
+    @classmethod
+    def from_numbers(cls, feature: str, level: Any, values: Numbers, base: Floats) -> Statistic:
+        """Numbers (n_rows,) of a column or an outcome."""
+        z, mean, scale = standardize(values, base)
+        statistic = cls(feature, level, values, mean, scale)
+        statistic.__dict__["z"] = z  # the cached property, computed already
+        return statistic
+
+    @classmethod
+    def from_level(cls, feature: str, level: Any, member: Bools, base: Floats) -> Statistic:
+        """Indicator of a level from its members (n_rows,)."""
+        inside, outside = float(base[member].sum()), float(base[~member].sum())
+        mean = inside / (inside + outside)
+        return cls(feature, level, member, mean, float(np.sqrt(mean * (1.0 - mean))) or 1.0)
+
+    @cached_property
+    def z(self) -> Floats:
+        """Standardized values (n_rows,)."""
+        low, high = self.to_z(0.0), self.to_z(1.0)
+        return np.where(self.values, high, low)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows have the same value, so that the mean cannot be shifted."""
+        return bool(self.values.min() == self.values.max())
+
+    @property
+    def label(self) -> str:
+        """Name in messages: "sex = Female"."""
+        return self.feature if self.level is None else f"{self.feature} = {self.level}"
+
+    def to_z(self, target: Any) -> Any:
+        """Column units to standard deviations from the mean."""
+        return (target - self.mean) / self.scale
+
+    def from_z(self, z: Any) -> Any:
+        """Standard deviations from the mean to column units."""
+        return self.mean + z * self.scale
+
+
+def standardize(values: Numbers, base: Floats) -> tuple[Floats, float, float]:
+    """Standardized values (n_rows,) with base mean 0, the mean and the standard deviation."""
+    # Scaled to [0, 1] first, and centered twice: columns far from 0 or of tiny spread keep their digits.
+    origin = float(values.min())
+    z = values - origin
+    width = float(z.max())
+    if width == 0.0:
+        return z, origin, 1.0
+    z /= width
+    mean = float(base @ z)
+    z -= mean
+    scale = float(np.sqrt(base @ (z * z)))
+    z /= scale
+    z -= base @ z
+    return z, origin + width * mean, width * scale
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some rows of a table with the quantities of interest."""
+
+    table: Table
+    rows: Bools | None  # (n_rows,), rows of the table that are in the sample; None for all
+    base: Floats  # (n_here,), their base weights, summing to 1
+    quantities: tuple[Quantity, ...]
+    outcomes: Floats  # (n_here, n_means), standardized rows of the quantities that are means
+    centers: Floats  # (n_means,), their base means
+    scales: Floats  # (n_means,), their base standard deviations
+
+    @classmethod
+    def from_table(cls, table: Table, quantities: Sequence[Quantity], rows: Bools | None = None) -> Sample:
+        """Sample of the table, or of its `rows`, with standardized outcomes."""
+        rows = None if rows is None or rows.all() else rows
+        base = table.base if rows is None else table.base[rows] / table.base[rows].sum()
+        means = [q for q in quantities if isinstance(q, MeanQuantity)]
+        parts = [standardize(q.rows if rows is None else q.rows[rows], base) for q in means]
+        outcomes = np.column_stack([part[0] for part in parts]) if parts else np.empty((base.size, 0))
+        centers, scales = (np.array([part[i] for part in parts]) for i in (1, 2))
+        return cls(table, rows, base, tuple(quantities), outcomes, centers, scales)
+
+    def subset(self, rows: Bools) -> Sample:
+        """The sample restricted to `rows` (n_rows,) of the table."""
+        if rows.all():
+            return self
+        return Sample.from_table(self.table, self.quantities, rows if self.rows is None else rows & self.rows)
+
+    def column(self, name: Any) -> Column:
+        """A column, on these rows."""
+        column = self.table.column(name)
+        return column if self.rows is None else column.take(np.flatnonzero(self.rows))
+
+    def statistic(self, column: Column, level: Any = None) -> Statistic:
+        """A number or a level's indicator, standardized on these rows."""
+        if level is None:
+            values = np.asarray(column.values, dtype=float)
+            return Statistic.from_numbers(column.name, None, values, self.base)
+        member = column.values == (column.level_code(level) if column.levels else float(level))
+        return Statistic.from_level(column.name, level, member, self.base)
+
+    def expand(self, weights: Floats) -> Floats:
+        """Weights (n_here,) as weights of all rows of the table, 0 elsewhere, shape (n_rows,)."""
+        if self.rows is None:
+            return weights
+        out = np.zeros(self.table.n_rows)
+        out[self.rows] = weights
+        return out
+
+    def restrict(self, values: Floats) -> Floats:
+        """Values (n_rows, ...) of the table on these rows, shape (n_here, ...)."""
+        return values if self.rows is None else values[self.rows]
+
+    @property
+    def base_ess(self) -> float:
+        """Effective sample size of the base weights."""
+        return float(1.0 / (self.base @ self.base))
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A feature that is left out, and why."""
+
+    feature: str
+    group: Any  # None without groups
+    reason: str
+
+
+def keep_complete_rows(sample: Sample, features: Sequence[str], missing: Missing) -> Sample:
+    """The rows with a value in every column of `features`; raises if one cannot be shifted."""
+    there = np.ones(sample.table.n_rows, dtype=bool)
+    for feature in features:
+        column = sample.column(feature)
+        reason = column.immovable_reason()
+        if reason:
+            raise DataError(f"Column {feature!r} cannot be moved: {reason}.")
+        lacking = column.missing
+        if lacking.any() and missing == "raise":
+            raise DataError(
+                f"Column {feature!r} misses values in {int(lacking.sum())} of {lacking.size} rows. "
+                "Fill them in, or construct EntropicProjection(missing='omit') to use the rows that have it."
+            )
+        there &= ~sample.table.column(feature).missing
+    n_left = int(sample.restrict(there).sum())
+    together = " and ".join(map(repr, features))
+    if n_left < 2:
+        raise DataError(f"Only {n_left} of {sample.base.size} rows have a value of {together}.")
+    left = sample.subset(there)
+    for feature in features if len(features) > 1 else ():
+        reason = left.column(feature).immovable_reason()
+        if reason:
+            raise DataError(
+                f"Column {feature!r} cannot be moved in the {n_left} rows with a value of {together}: "
+                f"{reason}."
+            )
+    return left
+
+
+def movable(sample: Sample, group: Any) -> tuple[list[str], list[Skipped]]:
+    """Features that can be shifted, and the reasons why others cannot."""
+    features: list[str] = []
+    skipped: list[Skipped] = []
+    for name in sample.table.columns:
+        column = sample.column(name)
+        reason = column.immovable_reason() or _too_many(column)
+        if reason:
+            skipped.append(Skipped(name, group, reason))
+        else:
+            features.append(name)
+    return features, skipped
+
+
+def iter_groups(sample: Sample, by: str | None) -> Iterator[tuple[Any, Sample]]:
+    """The sample itself, or one per value of column `by`."""
+    if by is None:
+        yield None, sample
+        return
+    column = sample.table.column(by)
+    if column.kind == "date":
+        raise DataError(
+            f"by={by!r} holds dates, which make no groups. Turn it into labels first, such as years."
+        )
+    values = np.unique(column.values[~column.missing])
+    if values.size > _MAX_GROUPS:
+        raise ValueError(
+            f"by={by!r} would make {values.size} groups; at most {_MAX_GROUPS} are drawn. "
+            "Bin the column first, for example with pandas.cut."
+        )
+    for value in values:
+        label = column.levels[int(value)] if column.levels else value.item()
+        rows = column.values == value
+        if rows.sum() >= 2:
+            yield label, sample.subset(rows)
+
+
+def find_single_row_groups(sample: Sample, by: str | None) -> list[Skipped]:
+    """Groups with a single row, which cannot be reweighted."""
+    if by is None:
+        return []
+    column = sample.table.column(by)
+    values, counts = np.unique(column.values[~column.missing], return_counts=True)
+    labels = [column.levels[int(value)] if column.levels else value.item() for value in values[counts < 2]]
+    return [Skipped(column.name, label, "the group has a single row") for label in labels]
+
+
+def _too_many(column: Column) -> str | None:
+    n_rows, n_levels = column.values.size, np.unique(column.values).size if column.levels else 0
+    if n_levels > _FEW_LEVELS and n_levels > 0.5 * n_rows:
+        return f"almost every row has a level of its own ({n_levels} levels in {n_rows} rows)"
+    return None

@@ -1,0 +1,259 @@
+"""One scenario: several moment constraints met at once, with outcomes and the shifts of all columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.explanation import Scenario
+from agnostix.core.typing import Bools, Floats
+from agnostix.what_if.config import ProjectionConfig
+from agnostix.what_if.constraints import MomentConstraint, build_statistics
+from agnostix.what_if.diagnostics import WeightDiagnostics
+from agnostix.what_if.errors import Influence, assign_blocks, interval, jackknife
+from agnostix.what_if.infeasibility import explain_infeasibility
+from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity
+from agnostix.what_if.predictions import Predictions
+from agnostix.what_if.projection import Projection, project, project_ranges
+from agnostix.what_if.sample import Sample, Statistic, keep_complete_rows
+from agnostix.what_if.table import Column
+from agnostix.what_if.tilting import EDGE
+
+_MAX_CELLS = 500_000
+
+
+def solve_scenario(
+    sample: Sample, constraints: list[MomentConstraint], predictions: Predictions, config: ProjectionConfig
+) -> Scenario:
+    """The projection on all constraints, with outcomes, shifts and diagnostics."""
+    columns = list(dict.fromkeys(c.feature for c in constraints if c.about == "column"))
+    sample = keep_complete_rows(sample, columns, config.missing)
+    statistics = build_statistics(constraints, sample, predictions)
+    phi = np.column_stack([s.z for s in statistics])
+    low, high = (
+        np.array([s.to_z(getattr(c, end)) for s, c in zip(statistics, constraints, strict=True)])
+        for end in ("low", "high")
+    )
+    projection, held = project_ranges(phi, low, high, sample.base)
+    if projection.status == "infeasible":
+        target = np.where(np.isfinite(held), held, np.clip(0.0, low, high))
+        direction = np.zeros(target.size)
+        direction[np.isfinite(held)] = projection.xi[np.isfinite(held)]
+        raise explain_infeasibility(constraints, statistics, phi, target, direction)
+    return _build_scenario(sample, constraints, statistics, phi, held, projection, config)
+
+
+def _build_scenario(
+    sample: Sample,
+    constraints: list[MomentConstraint],
+    statistics: list[Statistic],
+    phi: Floats,
+    held: Floats,
+    projection: Projection,
+    config: ProjectionConfig,
+) -> Scenario:
+    weights, base = projection.weights, sample.base
+    live = weights > 0
+    on_edge = projection.status == "boundary"
+    diagnostics = WeightDiagnostics.from_weights(
+        weights, base, on_edge, config.min_ess_fraction * sample.base_ess
+    )
+    binding = np.isfinite(held)
+    influence = Influence.from_weights(off_target(phi[:, binding] - held[binding], live), weights, base)
+    return Scenario(
+        weights=sample.table.to_user_order(sample.expand(weights)) * sample.table.n_given,
+        conditions=_constraint_frame(constraints, statistics, phi, projection),
+        outcomes=_outcomes(sample, phi[:, binding], held[binding], influence, diagnostics.ess, config),
+        shifts=compute_shifts(
+            sample, influence, _stated_columns(constraints), diagnostics.ess, config.confidence_level
+        ),
+        kl=diagnostics.kl,
+        ess=diagnostics.ess,
+        ess_fraction=diagnostics.ess / sample.base_ess,
+        max_weight=diagnostics.max_weight,
+        status=diagnostics.status,
+        gap=projection.gap,
+        n_rows=base.size,
+        confidence_level=config.confidence_level,
+    )
+
+
+def off_target(centered: Floats, live: Bools) -> Floats:
+    """Deviations from the target (n_rows, n_constraints), 0 for rows without weight or within rounding."""
+    # On a face of the hull all deviations are rounding errors, on which nothing can be regressed.
+    return np.where(live[:, None] & (np.abs(centered) > EDGE), centered, 0.0)
+
+
+def _stated_columns(constraints: list[MomentConstraint]) -> set[tuple[str, str]]:
+    return {(c.feature, str(c.level)) for c in constraints if c.about == "column"}
+
+
+def _constraint_frame(
+    constraints: list[MomentConstraint], statistics: list[Statistic], phi: Floats, projection: Projection
+) -> pd.DataFrame:
+    reached = projection.weights @ phi
+    return pd.DataFrame(
+        {
+            "feature": [c.feature for c in constraints],
+            "level": pd.Series([s.level for s in statistics], dtype=object),
+            "low": [c.low for c in constraints],
+            "high": [c.high for c in constraints],
+            "before": [s.mean for s in statistics],
+            "reached": [s.from_z(z) for s, z in zip(statistics, reached, strict=True)],
+            "multiplier": projection.xi,
+        }
+    )
+
+
+def _outcomes(
+    sample: Sample, phi: Floats, target: Floats, influence: Influence, ess: float, config: ProjectionConfig
+) -> pd.DataFrame:
+    rows = []
+    means = influence.errors(sample.outcomes)
+    j = 0
+    for quantity in sample.quantities:
+        if isinstance(quantity, MeanQuantity):
+            center, unit = sample.centers[j], sample.scales[j]
+            value = center + unit * float(influence.weights @ sample.outcomes[:, j])
+            parts = (center, value, unit * means[0][j], unit * means[1][j])
+            j += 1
+        else:
+            parts = _metric_values(sample, quantity, phi, target, influence)
+        rows.append(_outcome(quantity, parts, ess, config))
+    names = pd.Series([row.pop("output") for row in rows], dtype=object)
+    frame = pd.DataFrame(rows)
+    frame.insert(1, "output", names)
+    return frame
+
+
+def _outcome(
+    quantity: Quantity, parts: tuple[float, float, float, float], ess: float, config: ProjectionConfig
+) -> dict[str, object]:
+    base, value, error, change_error = parts
+    level = config.confidence_level
+    values, errors, rows = (np.array([part]) for part in (value, error, ess))
+    low, high = interval(values, errors, rows, level, quantity.bounds, counts=quantity.counts)
+    change_low, change_high = interval(
+        np.array([value - base]), np.array([change_error]), np.array([ess]), level
+    )
+    return {
+        "quantity": quantity.name,
+        "output": quantity.output,
+        "base": base,
+        "value": value,
+        "std_error": error,
+        "low": low[0],
+        "high": high[0],
+        "change": value - base,
+        "change_std_error": change_error,
+        "change_low": change_low[0],
+        "change_high": change_high[0],
+    }
+
+
+def _metric_values(
+    sample: Sample, quantity: Quantity, phi: Floats, target: Floats, influence: Influence
+) -> tuple[float, float, float, float]:
+    full = sample.expand(influence.weights)
+    if isinstance(quantity, BlockQuantity):
+        base = quantity.measure(sample.expand(sample.base))
+        return base, quantity.measure(full), *_block_errors(sample, quantity, phi, target)
+    assert not isinstance(quantity, MeanQuantity)
+    base, psi_base = quantity.measure(sample.expand(sample.base))
+    value, psi = quantity.measure(full)
+    error, change_error = influence.errors(sample.restrict(psi)[:, None], sample.restrict(psi_base)[:, None])
+    return base, value, float(error[0]), float(change_error[0])
+
+
+def _block_errors(
+    sample: Sample, quantity: BlockQuantity, phi: Floats, target: Floats
+) -> tuple[float, float]:
+    block, n_blocks = assign_blocks(sample.base.size)
+    without = np.full((n_blocks, 2), np.nan)
+    for b in range(n_blocks):
+        kept = block != b
+        base = sample.base[kept] / sample.base[kept].sum()
+        projection = project(phi[kept], target, base)
+        if projection.status == "infeasible":
+            continue
+        weights = np.zeros((2, sample.base.size))
+        weights[0, kept], weights[1, kept] = projection.weights, base
+        moved, still = (quantity.measure(sample.expand(w)) for w in weights)
+        without[b] = moved, moved - still
+    error, change_error = jackknife(without)
+    return float(error), float(change_error)
+
+
+def compute_shifts(
+    sample: Sample, influence: Influence, stated: set[tuple[str, str]], ess: float, confidence_level: float
+) -> pd.DataFrame:
+    """Frame of all averages and proportions before and after the reweighting."""
+    moments = _iter_statistics(sample)
+    block = max(1, _MAX_CELLS // sample.base.size)
+    features: list[str] = []
+    levels: list[Any] = []
+    numbers: list[Floats] = []
+    while part := list(islice(moments, block)):
+        features += [statistic.feature for statistic, _ in part]
+        levels += [statistic.level for statistic, _ in part]
+        numbers.append(_shifts_of(part, influence))
+    before, after, shift, error = np.concatenate(numbers or [np.empty((0, 4))]).T
+    low, high = interval(shift, error, np.full(shift.size, ess), confidence_level)
+    return pd.DataFrame(
+        {
+            "feature": pd.Series(features, dtype=object),
+            "level": pd.Series(levels, dtype=object),
+            "before": before,
+            "after": after,
+            "shift": shift,
+            "std_error": error,
+            "low": low,
+            "high": high,
+            "stated": [(f, str(level)) in stated for f, level in zip(features, levels, strict=True)],
+        }
+    )
+
+
+def _iter_statistics(sample: Sample) -> Iterator[tuple[Statistic, Bools | None]]:
+    """Each average and proportion, and the rows (n_rows,) that have a value, None for all."""
+    for name in sample.table.columns:
+        column = sample.column(name)
+        if column.immovable_reason():
+            continue
+        lacking = column.missing
+        there = ~lacking if lacking.any() else None
+        base = sample.base if there is None else sample.base[there] / sample.base[there].sum()
+        for level in column.levels or (None,):
+            yield _statistic(column, level, there, base), there
+
+
+def _statistic(column: Column, level: Any, there: Bools | None, base: Floats) -> Statistic:
+    values = column.values if there is None else column.values[there]
+    if level is None:
+        return Statistic.from_numbers(column.name, None, values, base)
+    return Statistic.from_level(column.name, level, values == column.level_code(level), base)
+
+
+def _shifts_of(part: list[tuple[Statistic, Bools | None]], influence: Influence) -> Floats:
+    """Before, after, shift and its standard error, shape (n_statistics, 4)."""
+    z = np.zeros((influence.base.size, len(part)), order="F")
+    share, base_share = np.ones((2, len(part)))
+    for j, (statistic, there) in enumerate(part):
+        if there is None:
+            z[:, j] = statistic.z
+        else:
+            z[there, j] = statistic.z
+            share[j], base_share[j] = influence.weights[there].sum(), influence.base[there].sum()
+    known = np.where(share > 0.0, share, np.nan)  # 0 if no row with a value keeps weight
+    shift = influence.weights @ z / known
+    psi = z - shift
+    for j, (_, there) in enumerate(part):
+        if there is not None:
+            psi[~there, j] = 0.0
+    _, errors = influence.errors(psi / known, z / base_share)
+    means, scales = (np.array([getattr(s, name) for s, _ in part]) for name in ("mean", "scale"))
+    return np.column_stack([means, means + scales * shift, shift, errors])

@@ -1,0 +1,165 @@
+"""Rows of the population in a canonical order, as columns of numbers and labels.
+
+Rows are sorted by a hash of all that they hold, so that every sum runs over them in the same order
+however the table was handed in: results are the same to the last bit for any order of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from agnostix.core.frames import columns as series_of
+from agnostix.core.frames import kind_of, to_codes, to_floats
+from agnostix.core.order import own_order
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.exceptions import DataError
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column in the table's own order of rows."""
+
+    name: str  # its name
+    kind: Literal["numeric", "categorical", "date"]  # what it holds
+    values: Floats | Codes  # (n_rows,), the numbers, NaN where missing
+    levels: tuple[Any, ...] = ()  # the labels
+
+    @classmethod
+    def from_series(cls, name: str, series: Any) -> Column:
+        """Take a column out of a frame."""
+        if getattr(getattr(series, "dtype", None), "kind", "") == "c":
+            raise DataError(f"Complex data not supported: column {name!r} holds complex numbers.")
+        kind = kind_of(series)
+        if kind == "numeric":
+            values = to_floats(series)
+            if np.isinf(values).any():
+                raise DataError(
+                    f"Column {name!r} holds infinite values, which have no average. "
+                    "Replace them by missing values or by a bound."
+                )
+            return cls(name, "numeric", values)
+        if kind == "date":
+            return cls(name, "date", np.zeros(len(series)))
+        codes, levels = to_codes(series)
+        return cls(name, "categorical", codes, levels)
+
+    @cached_property
+    def unique_index(self) -> tuple[Codes, Codes]:
+        """A row of each distinct number, in increasing order, and which of them every row has."""
+        _, first, code = np.unique(self.values, return_index=True, return_inverse=True)
+        return first, code.ravel().astype(np.int32)
+
+    @property
+    def missing(self) -> Bools:
+        """Where the column has no value."""
+        return np.isnan(self.values) if self.kind == "numeric" else self.values < 0
+
+    def immovable_reason(self) -> str | None:
+        """Why the average of the column cannot be shifted; None if it can."""
+        if self.kind == "date":
+            return "it holds dates; turn it into a number first, such as days since a day"
+        there = self.values[~self.missing]
+        if there.size == 0:
+            return "all its values are missing"
+        if there.min() == there.max():
+            only = self.levels[int(there[0])] if self.levels else f"{there[0]:g}"
+            return f"it is constant: every row has {only}"
+        return None
+
+    def take(self, rows: Codes) -> Column:
+        """The same column with its rows in another order, or fewer of them."""
+        return Column(self.name, self.kind, self.values[rows], self.levels)
+
+    def number(self, value: Any) -> float:
+        """Find a value of a numeric column by itself or by its text."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"Column {self.name!r} holds numbers, and {value!r} is none of them.") from None
+        if not (self.values == number).any():
+            raise ValueError(f"Column {self.name!r} has no row with the value {value!r}.")
+        return number
+
+    def level_code(self, level: Any) -> int:
+        """Find a level by itself or by its text."""
+        for code, known in enumerate(self.levels):
+            if known == level or str(known) == str(level):
+                return code
+        shown = ", ".join(repr(known) for known in self.levels[:12])
+        more = f", ... ({len(self.levels)} in all)" if len(self.levels) > 12 else ""
+        raise ValueError(f"Column {self.name!r} has no level {level!r}. Its levels: {shown}{more}.")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with base weights."""
+
+    columns: dict[str, Column]  # by name, rows in the table's order
+    base: Floats  # (n_rows,), base weights, summing to 1
+    order: Codes  # (n_rows,), the user's row at each of the table's places
+    n_given: int  # how many rows the user gave
+
+    @classmethod
+    def from_frame(cls, X: Any, sample_weight: Any, others: Iterable[np.ndarray]) -> Table:
+        """Take in a frame."""
+        n_rows = X.shape[0]
+        if n_rows < 2:
+            raise DataError("X has a single row (n_samples=1); a population needs at least two.")
+        weight = _checked_weight(sample_weight, n_rows)
+        if (weight > 0).sum() < 2:
+            raise DataError("A single row has a sample_weight above 0; a population needs at least two.")
+        columns = {name: Column.from_series(name, series) for name, series in series_of(X).items()}
+        keys = [column.values for column in columns.values()] + [weight]
+        for other in others:
+            keys.extend(other.T if other.ndim == 2 else [other])
+        order = own_order(keys)
+        order = order[weight[order] > 0]
+        base = weight[order]
+        in_order = {name: column.take(order) for name, column in columns.items()}
+        return cls(in_order, base / base.sum(), order, n_rows)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows carry weight."""
+        return self.base.size
+
+    @property
+    def base_ess(self) -> float:
+        """Effective rows of the base weights."""
+        return float(1.0 / (self.base @ self.base))
+
+    def column(self, name: Any) -> Column:
+        """A column by name."""
+        if str(name) not in self.columns:
+            raise ValueError(f"There is no column {name!r}. The columns: {', '.join(self.columns)}.")
+        return self.columns[str(name)]
+
+    def to_user_order(self, values: Floats) -> Floats:
+        """Put one value a row back into the order of the user's rows, shape (n_given,)."""
+        out = np.zeros(self.n_given)
+        out[self.order] = values
+        return out
+
+
+def _checked_weight(sample_weight: Any, n_rows: int) -> Floats:
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weight = np.asarray(sample_weight, dtype=float).ravel()
+    if weight.shape != (n_rows,):
+        raise DataError(
+            f"sample_weight must have one value for each of the {n_rows} rows, got {weight.size}."
+        )
+    lacking = int(np.isnan(weight).sum())
+    if lacking:
+        raise DataError(f"sample_weight misses {lacking} of {n_rows} values.")
+    if np.isinf(weight).any() or weight.min() < 0.0 or weight.max() <= 0.0:
+        raise DataError(
+            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from "
+            f"{weight.min():g} to {weight.max():g}."
+        )
+    return weight
