@@ -1,4 +1,4 @@
-"""The one place where rows meet the model: batches in, predictions reduced where they come up."""
+"""Evaluation of rows by a model, in batches whose predictions are reduced at once."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def mask_cost(masker: Masker, masks: Bools) -> int:
 
 
 class ModelCaller:
-    """Calls a model with tables that it may not change, and notices if it does.
+    """Calls a model, with copies of the tables once it has changed one.
 
     Parameters
     ----------
@@ -293,6 +293,8 @@ def _evaluate_chunks(
     n_model_rows = 0
     with open_bar(verbose, None) as bar:
         for chunk in chunks:
+            if not hasattr(chunk, "__len__"):
+                raise DataError(f"Chunk {len(results)} must be a table, got {type(chunk).__name__}.")
             if len(chunk) == 0:
                 raise DataError(f"There are no rows to evaluate in chunk {len(results)}.")
             table = chunk if getattr(chunk, "ndim", 2) > 2 else as_table(chunk)

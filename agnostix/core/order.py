@@ -1,4 +1,4 @@
-"""An order of rows that does not depend on how they were handed in."""
+"""An order of rows that does not depend on the order of the input."""
 
 from __future__ import annotations
 

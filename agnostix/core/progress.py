@@ -1,4 +1,4 @@
-"""Work in parallel shares: a bar with a forecast, and which task a worker was at if it dies."""
+"""Work in parallel shares: a bar with a forecast, and the task that a worker died at."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class ProgressBar:
     Parameters
     ----------
     total : float or None
-        Evaluations in all, of which a model row or a row under a mask is one; None where nobody knows.
+        Evaluations in all, where a model row, or a row under a mask, is one; None if unknown.
     verbose : int
         0 shows nothing.
     """
@@ -141,7 +141,7 @@ class ProgressBar:
 
 
 def is_interactive() -> bool:
-    """Whether somebody is there to see a bar: a terminal or a notebook."""
+    """Whether a bar would be seen: in a terminal or a notebook."""
     return _in_notebook() or bool(getattr(sys.stderr, "isatty", lambda: False)())
 
 

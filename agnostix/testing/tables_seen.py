@@ -96,7 +96,7 @@ def check_input_unchanged(explainer: Any) -> None:
 
 
 def check_mutating_model(explainer: Any) -> None:
-    """A model that writes into the table it is given is read as if it did not, and harms no table.
+    """A model that writes into its input predicts as if it did not, and changes no table.
 
     Parameters
     ----------

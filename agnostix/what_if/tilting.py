@@ -45,7 +45,7 @@ class ExponentialTilts:
 
 
 def solve_targets(distinct: DistinctValues, targets: Floats) -> ExponentialTilts:
-    """Tilts to targets (n_targets,), in standard deviations from the base mean."""
+    """Multipliers for targets (n_targets,), in standard deviations from the base mean."""
     targets = np.asarray(targets, dtype=float)
     low, high = distinct.extremes
     above = targets > distinct.mean
@@ -61,7 +61,7 @@ def solve_targets(distinct: DistinctValues, targets: Floats) -> ExponentialTilts
 
 
 def solve_kl(distinct: DistinctValues, kl: Floats, sign: int | Codes) -> ExponentialTilts:
-    """Tilts with divergences kl (n_targets,) from the base weights, down (-1) or up (1)."""
+    """Multipliers for divergences kl (n_targets,) from the base weights, down (-1) or up (1)."""
     # Infinite if even all weight on the extreme is closer, or if nodes cannot resolve it.
     kl = np.atleast_1d(np.asarray(kl, dtype=float))
     sides = _Sides.from_distinct(distinct)

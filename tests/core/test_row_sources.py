@@ -275,3 +275,23 @@ def test_evaluate_refuses_table_as_iterable_of_chunks(table):
 def test_evaluate_refuses_other_sources(source):
     with refuses(TypeError, "iterable of tables", f"got {type(source).__name__}"):
         run(source)
+
+
+@pytest.mark.parametrize("chunk", [None, 3, iter([])], ids=["None", "int", "iterator"])
+def test_evaluate_names_chunk_that_is_no_table(chunk):
+    with refuses(DataError, "Chunk 1", type(chunk).__name__):
+        run(iter([X[:2], chunk]))
+
+
+class LostError(Exception):
+    pass
+
+
+def test_evaluate_leaves_error_of_iterator_unchanged():
+    def chunks():
+        yield X[:2]
+        raise LostError("the file is gone")
+
+    for n_jobs in (None, 2):
+        with pytest.raises(LostError, match="the file is gone"):
+            run(chunks(), n_jobs=n_jobs)

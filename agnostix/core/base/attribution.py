@@ -1,4 +1,4 @@
-"""What explainers that give each feature of each row a value share: `explain`, and they are transformers."""
+"""Base of explainers that attribute predictions to features: `explain`, `transform`, shared parameters."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # what the model makes of them is its own affair
+        tags.input_tags.allow_nan = True  # it is for the model to accept them or not
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         if "y" in self._dims:  # a value for each pixel
@@ -330,7 +330,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         self.players_ = Players.from_names(column_names(rows), feature_groups)
 
     def _try_model(self, predictor: Predictor, rows: Any, remember: bool = True) -> Floats:
-        """Predictions of a few rows, which tell names of outputs, and by which `attach` knows the model."""
+        """Predict a few rows, for the names of outputs and for `attach` to recognize the model by."""
         self._predictor, predictions = predictor.trial(rows)
         for capability in self._requires:
             self._predictor.require(capability, by=type(self).__name__)
@@ -351,9 +351,9 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         if apart.max() > _SAME * np.abs(known).max():
             row = int(apart.argmax())
             raise ValueError(
-                f"attach got another model than fit: {predictor.name} answers row {row} of those it was "
-                f"shown with {np.array2string(predictions[row], precision=6)}, and the one at fit with "
-                f"{np.array2string(known[row], precision=6)}. Fit a new explainer for it."
+                f"attach needs the model of fit, but {predictor.name} predicts "
+                f"{np.array2string(predictions[row], precision=6)} for trial row {row}, where that model "
+                f"predicted {np.array2string(known[row], precision=6)}. Fit a new explainer for it."
             )
         return predictor
 

@@ -1,4 +1,4 @@
-"""What explainers share that hide values of a row behind those of background rows."""
+"""Base of explainers that replace hidden values by those of background rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all explainers share: parameters checked in scikit-learn's way, models treated with care."""
+"""Base of all explainers: scikit-learn's parameters, and models fitted or not."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class BaseExplainer(BaseEstimator):
         Raises
         ------
         ValueError
-            If the model does not answer as the one did that the explainer was fitted with.
+            If the model does not predict as the one that the explainer was fitted with.
         """
         check_is_fitted(self)
         predictor = self._check_same_model(as_predictor(model))
@@ -132,7 +132,7 @@ class BaseExplainer(BaseEstimator):
         return page_address(self._doc_page) if own and self._doc_page else ""
 
     def _fit_predictor(self, X: Any, y: Any, sample_weight: Any = None) -> Predictor:
-        """The model, fitted first if it is not, ready to be asked."""
+        """The model as a Predictor, fitted first if it is not."""
         model = self.model
         if not is_fitted(model):
             if y is None:

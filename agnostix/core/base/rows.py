@@ -31,7 +31,7 @@ def read_rows_or_images(X: Any) -> Any:
 
 
 def take_examples(rows: Any) -> Any:
-    """The first rows, on which a model is tried and by which it is known again; few images."""
+    """The first rows (of images few), whose predictions identify a model."""
     most = _N_TABLE_ROWS if count_axes(rows) == 2 else _N_IMAGES
     return take_rows(rows, np.arange(min(most, rows.shape[0])))
 

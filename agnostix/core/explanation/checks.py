@@ -1,4 +1,4 @@
-"""What an explanation is made of, checked and made read-only."""
+"""Validation of the fields of an explanation, which become read-only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 def checked_floats(name: str, value: Any, shape: tuple[int, ...] | None = None, axes: str = "") -> Floats:
     try:
-        array = np.asarray(value, dtype=np.float64)
+        given = np.asarray(value)
+        if given.dtype.kind not in "biufO":  # text would be parsed, and imaginary parts be lost
+            raise TypeError(f"got {given.dtype}")
+        array = given.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers: {error}.") from None
     if shape is not None and array.shape != shape:

@@ -1,4 +1,4 @@
-"""Whether values sum to what they are said to sum to."""
+"""Check of what `completeness` states: that values sum to their target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attributions of a model's outputs to features, with errors, costs and what else is known of them."""
+"""Attributions of a model's outputs to features, with standard errors, costs and details."""
 
 from __future__ import annotations
 

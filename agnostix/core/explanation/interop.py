@@ -1,4 +1,4 @@
-"""Explanations as other packages want them; none of those is imported before it is asked for."""
+"""Conversion of explanations to the objects of other packages, which are imported when needed."""
 
 from __future__ import annotations
 

@@ -19,14 +19,14 @@ class Scenario:
         Weight of each row given to fit, in its order, with mean 1; usable as
         ``sample_weight``. 0 for rows that lack a value of a constrained column.
     conditions : DataFrame
-        What was asked and reached: feature, level, low, high, before, reached,
+        Constraints and what was reached: feature, level, low, high, before, reached,
         multiplier (of the standardized statistic, 0 where a range does not bind).
     outcomes : DataFrame
         Each quantity: quantity, output, base, value, std_error, low, high,
         change, change_std_error, change_low, change_high; in model output units.
     shifts : DataFrame
         What else moved: feature, level, before, after, shift (in standard
-        deviations), std_error, low, high, stated (whether it was asked for).
+        deviations), std_error, low, high, stated (whether it was constrained).
     kl : float
         Kullback-Leibler divergence from the base weights, in nats.
     ess, ess_fraction : float
@@ -34,7 +34,7 @@ class Scenario:
     max_weight : float
         Largest weight, where the mean over the rows that took part is 1.
     status : {"ok", "thin", "boundary"}
-        "thin" where few effective rows carry the answer; "boundary" where the
+        "thin" where few effective rows carry the result; "boundary" where the
         targets leave only some of the rows any weight.
     gap : float
         Largest difference between stated and reached average, in standard deviations.

@@ -1,4 +1,4 @@
-"""Rows, features and outputs of an explanation, found by name or place."""
+"""Selection of rows, features and outputs of an explanation, by name or position."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class WhatIfCurves:
     histograms : tuple of Histogram
         The data's own distribution of each numeric feature.
     n_model_rows : int
-        Rows that the model predicted; curves cost none beyond fit's.
+        Rows the model evaluated, all of them in `fit`.
     params : dict
         Parameters of the explainer.
     """
@@ -116,7 +116,7 @@ class WhatIfCurves:
         Raises
         ------
         KeyError
-            If nothing bears one of the names.
+            If one of the names does not exist.
 
         Examples
         --------

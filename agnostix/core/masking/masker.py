@@ -1,4 +1,4 @@
-"""What explainers need of a masker, whatever it masks: tables, pictures, texts."""
+"""Protocols of maskers and of the rows that they have read: tables, pictures, texts."""
 
 from __future__ import annotations
 

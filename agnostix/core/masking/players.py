@@ -59,5 +59,5 @@ def _members(
                 f"The column {member!r} is in two groups of feature_groups, {owner[member]!r} and {group!r}."
             )
     if group in place and group not in columns:
-        raise DataError(f"The group {group!r} of feature_groups bears the name of a column outside it.")
+        raise DataError(f"The group {group!r} of feature_groups has the name of a column that is not in it.")
     return columns

@@ -131,7 +131,7 @@ def as_predictor(
     if isinstance(model, Predictor):
         if output not in (None, model.response):
             raise ValueError(
-                f"The predictor predicts with {model.response!r} already; wrap the model itself instead."
+                f"The predictor calls {model.response!r} already; wrap the model itself instead."
             )
         if task is None and names is None:
             return model

@@ -50,7 +50,7 @@ class Session(Protocol):
         X : ndarray of shape (n_rows, ...)
             Rows as `predict` takes them.
         requires_grad : bool, default=False
-            Whether gradients by it will be asked for.
+            Whether outputs will be differentiated by it.
 
         Returns
         -------

@@ -39,7 +39,7 @@ def wants_to_write(error: ValueError) -> bool:
 class Predictor:
     """A model as a function from rows to a matrix of outputs.
 
-    What else the model can do is known by `supports` and `require`, see
+    `supports` and `require` give access to what else the model can do, see
     `agnostix.core.models.capabilities`.
 
     Parameters
@@ -203,9 +203,9 @@ class Predictor:
         outputs = np.asarray(composer.predict_masked(x.copy(), deepcopy(masks), fill.copy(), segments))
         if outputs.shape[:3] != shape or outputs.ndim > 4:
             raise ModelOutputError(
-                f"The model {self.name} was given {shape[0]} rows under {shape[1]} masks, with {shape[2]} "
-                f"rows to fill in, and returned an array of shape {outputs.shape}; {shape} or "
-                f"({shape[0]}, {shape[1]}, {shape[2]}, n_outputs) is needed."
+                f"The model {self.name} returned an array of shape {outputs.shape} for {shape[0]} rows under "
+                f"{shape[1]} masks with {shape[2]} fill rows; {shape} or ({shape[0]}, {shape[1]}, "
+                f"{shape[2]}, n_outputs) is needed."
             )
         n_rows = int(np.prod(shape))
         return self._checked(outputs.reshape(n_rows, *outputs.shape[3:]), n_rows).reshape(*shape, -1)
@@ -233,8 +233,8 @@ class Predictor:
         if self.copies or same_table(given, table):
             return self, outputs
         warnings.warn(
-            f"The model {self.name} changes the table it is given. It gets a copy of its own each time, "
-            "which costs time and memory.",
+            f"The model {self.name} changes the table it is given. It gets a copy each time, which costs "
+            "time and memory.",
             UserWarning,
             stacklevel=2,
         )
@@ -292,8 +292,8 @@ class Predictor:
             return
         apart = np.abs(first - again).max() if first.shape == again.shape else np.inf
         warnings.warn(
-            f"The model {self.name} predicts the same rows differently each time, by up to {apart:.3g}. "
-            "Explanations of it cannot be repeated, and their standard errors do not tell of this.",
+            f"The model {self.name} is not deterministic: two predictions of the same rows differ by up to "
+            f"{apart:.3g}. Explanations are not reproducible, and their standard errors leave this out.",
             UserWarning,
             stacklevel=3,
         )
@@ -311,15 +311,15 @@ class Predictor:
     def _checked(self, outputs: Any, n_rows: int) -> Floats:
         if isinstance(outputs, list) and outputs and np.ndim(outputs[0]) == 2:
             raise ModelOutputError(
-                f"The model {self.name} returns several targets at once (a list of {len(outputs)} arrays). "
-                "Wrap one of them in a function: lambda X: model.predict_proba(X)[0]."
+                f"The model {self.name} returned a list of {len(outputs)} arrays, one for each target. "
+                "Explain one target: pass lambda X: model.predict_proba(X)[0]."
             )
         raw = self._numbers(outputs)
         values = raw[:, None] if raw.ndim == 1 else raw
         if values.ndim != 2 or values.shape[0] != n_rows or values.shape[1] == 0:
             raise ModelOutputError(
-                f"The model {self.name} was given {n_rows} rows and returned an array of shape "
-                f"{raw.shape}; ({n_rows},) or ({n_rows}, n_outputs) is needed."
+                f"The model {self.name} returned an array of shape {raw.shape} for {n_rows} rows; "
+                f"({n_rows},) or ({n_rows}, n_outputs) is needed."
             )
         with np.errstate(all="ignore"):
             well = np.isfinite(values.sum())  # one pass tells; the search is for when it is not
@@ -328,8 +328,8 @@ class Predictor:
             if bad.size == 0:  # finite, and only their sum is not
                 return values
             raise ModelOutputError(
-                f"The model {self.name} returns NaN or infinity in {bad.size} of {n_rows} rows, "
-                f"first in row {bad[0]}. Find out why, or leave those rows out."
+                f"The model {self.name} returned NaN or infinity for {bad.size} of {n_rows} rows, the first "
+                f"of them row {bad[0]}. Check the model on these rows, or leave them out."
             )
         return values
 
@@ -343,13 +343,13 @@ class Predictor:
                 raw = raw.astype(float)
         except (TypeError, ValueError):
             raise ModelOutputError(
-                f"The model {self.name} returns something that is no table of numbers: a "
-                f"{type(outputs).__name__} whose parts differ in length or kind."
+                f"The model {self.name} returned a {type(outputs).__name__} that is no array of numbers: its "
+                "entries differ in length or type."
             ) from None
         if raw.dtype.kind not in "biuf":
             example = f", for example {raw.ravel()[0]!r}" if raw.size else ""
             raise ModelOutputError(
-                f"The model {self.name} returns values of type {raw.dtype}{example}; numbers are "
-                "needed. Pass its predict_proba instead of its predict."
+                f"The model {self.name} returned values of type {raw.dtype}{example}; numbers are needed. "
+                "Pass its predict_proba instead of its predict."
             )
         return raw.astype(float, copy=False)

@@ -99,8 +99,8 @@ class TorchInput:
     def _check(self, rows: Any) -> None:
         if rows.dtype.kind not in "biuf":
             raise DataError(
-                f"The module {self.name} takes numbers, got rows of type {rows.dtype}. Encode what is no "
-                "number first, or put the encoding into a function with the module."
+                f"The module {self.name} takes numbers, got rows of type {rows.dtype}. Encode other "
+                "columns first, or wrap encoding and module in a function."
             )
         if not 2 <= rows.ndim <= 4 or 0 in rows.shape:
             raise DataError(
@@ -114,26 +114,26 @@ class TorchInput:
             and self.value_range == "auto"
         ):
             raise DataError(
-                f"Pictures of type {rows.dtype} may go from 0 to anything. Pass X.astype(np.uint8), or "
+                f"Pictures of type {rows.dtype} have no known range. Pass X.astype(np.uint8), or "
                 "value_range='0-255', or decimal pictures from 0 to 1."
             )
         if rows.dtype.kind == "f" and not np.isfinite(rows).all():
             bad = np.flatnonzero(~np.isfinite(rows.reshape(rows.shape[0], -1)).all(axis=1))[0]
             raise DataError(
-                f"Row {bad} has values that are NaN or infinite, of which the module {self.name} would "
-                "make predictions that mean nothing. Fill them first."
+                f"Row {bad} holds NaN or infinity, for which the outputs of the module {self.name} are "
+                "meaningless. Impute them first."
             )
 
     def _check_range(self, batch: Any) -> None:
         lowest, highest = float(batch.min()), float(batch.max())
         if highest > _BRIGHTEST:
             raise DataError(
-                f"The module {self.name} is normalized by mean and std on pictures from 0 to 1, and these "
+                f"The module {self.name} is normalized by mean and std of pictures from 0 to 1, and these "
                 f"reach {highest:.6g}. Decimal pictures from 0 to 255 need value_range='0-255'."
             )
         if lowest < _DARKEST:
             raise DataError(
-                f"The module {self.name} is normalized by mean and std on pictures from 0 to 1, and these "
+                f"The module {self.name} is normalized by mean and std of pictures from 0 to 1, and these "
                 f"go down to {lowest:.6g}. Leave mean and std out if they are normalized already."
             )
 

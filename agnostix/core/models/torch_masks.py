@@ -118,8 +118,8 @@ def _shift(how: Any, own: Any, random: np.random.Generator) -> tuple[int, ...]:
 
 def _warn_of_nothing_to_hide(score: float) -> None:
     warnings.warn(
-        f"The score is {score:.4g} both for a picture and for its fill: a mask has nothing to keep or "
-        "to hide, and is left empty. Use another fill, or other outputs.",
+        f"The score is {score:.4g} for both the picture and the fill, so no mask changes it, and the mask is "
+        "left empty. Use another fill, or other outputs.",
         UserWarning,
         stacklevel=2,
     )

@@ -16,7 +16,7 @@ _ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class TorchOutputs:
-    """Picks the tensor that is meant, and applies the activation.
+    """Selects the output tensor and applies the activation.
 
     Attributes
     ----------
@@ -60,25 +60,25 @@ class TorchOutputs:
             if self.output is not None:
                 raise ModelOutputError(
                     f"The 'output' parameter of as_predictor is {self.output!r}, and the module {self.name} "
-                    "returns one tensor. Leave output out."
+                    "returned one tensor. Leave output out."
                 )
             return given
         parts = _parts(given)
         if not parts:
             raise ModelOutputError(
-                f"The module {self.name} returns {_kind(given)}; a tensor is needed, or a tuple or dict "
-                "that has one. Wrap the module in one that gives it."
+                f"The module {self.name} returned {_kind(given)}; a tensor is needed, or a tuple or dict "
+                "with one. Wrap the module in one that returns it."
             )
         if self.output not in parts:
             known = ", ".join(repr(name) for name in parts)
             raise ModelOutputError(
-                f"The module {self.name} returns a {type(given).__name__} ({known}). Say which "
-                f"entry is meant: as_predictor(module, output={next(iter(parts))!r})."
+                f"The module {self.name} returned a {type(given).__name__} with entries {known}. Choose "
+                f"one: as_predictor(module, output={next(iter(parts))!r})."
             )
         if not isinstance(parts[self.output], torch.Tensor):
             raise ModelOutputError(
-                f"Entry {self.output!r} of what the module {self.name} returns is "
-                f"{_kind(parts[self.output])}; a tensor is needed. Wrap the module in one that gives it."
+                f"Entry {self.output!r} of the output of module {self.name} is "
+                f"{_kind(parts[self.output])}; a tensor is needed. Wrap the module in one that returns it."
             )
         return parts[self.output]
 
@@ -87,16 +87,18 @@ class TorchOutputs:
             outputs = outputs.reshape(1, -1)
         shape = tuple(outputs.shape)
         if outputs.is_complex():
-            raise ModelOutputError(f"The module {self.name} returns complex numbers; pass a real part.")
+            raise ModelOutputError(
+                f"The module {self.name} returned complex numbers; return their real part."
+            )
         if outputs.ndim == 0 or shape[0] != n_rows:
             raise ModelOutputError(
-                f"The module {self.name} was given {n_rows} rows and returned a tensor of shape {shape}; "
+                f"The module {self.name} returned a tensor of shape {shape} for {n_rows} rows; "
                 f"({n_rows},) or ({n_rows}, n_outputs) is needed."
             )
         if outputs.ndim > 2 and outputs[0].numel() != shape[1]:
             raise ModelOutputError(
-                f"The module {self.name} returns a tensor of shape {shape}; (n,) "
-                "or (n, n_outputs) is needed. Wrap it in a module that pools or picks."
+                f"The module {self.name} returned a tensor of shape {shape}; (n,) or (n, n_outputs) is "
+                "needed. Wrap it in a module that pools or selects."
             )
         return outputs.flatten(1) if outputs.ndim > 1 else outputs[:, None]
 
@@ -110,9 +112,9 @@ class TorchOutputs:
         are_now = self._are_probabilities(outputs)
         if self.known.setdefault("are_probabilities", are_now) and not are_now:
             raise ModelOutputError(
-                f"The module {self.name} returned probabilities at first, and now with numbers from "
-                f"{float(outputs.min()):.6g} to {float(outputs.max()):.6g}, which are none. Say what they "
-                "are: as_predictor(module, activation='softmax') for logits, activation='none' to leave "
+                f"The module {self.name} returned probabilities at first, and now numbers from "
+                f"{float(outputs.min()):.6g} to {float(outputs.max()):.6g}, which are not probabilities. "
+                "Pass as_predictor(module, activation='softmax') for logits, activation='none' to leave "
                 "them as they are."
             )
         return bool(self.known["are_probabilities"])

@@ -201,6 +201,24 @@ def test_row_dim_may_be_any_axis() -> None:
     assert "<td" in exp._repr_html_()
 
 
+@pytest.mark.parametrize("field", ["values", "std_errors", "base_values", "outputs", "fidelity"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.array(["1", "2"]),
+        np.array([1j, 2j]),
+        np.array(["2020", "2021"], dtype="M8[D]"),
+        [1.0, "x"],
+        [[1], [2, 3]],
+    ],
+    ids=["text", "complex", "dates", "mixed", "ragged"],
+)
+def test_explanation_refuses_arrays_of_other_types(field: str, given: Any) -> None:
+    known: dict[str, Any] = {"values": [1.0, 2.0], "dims": ("row",), "quantity": "effect", "method": "m"}
+    with refuses(ValueError, field, "array of numbers"):
+        Explanation(**(known | {field: {"r2": given} if field == "fidelity" else given}))
+
+
 @pytest.mark.parametrize("dim", ["row", "feature", "time", "Grid"])
 def test_labels_refuses_unknown_dim(dim: str) -> None:
     exp = Explanation(values=[1.0, 2.0], dims=("grid",), quantity="effect", method="m")

@@ -41,7 +41,7 @@ def test_players_numeric_names_are_text():
         ({"g": ["a", "z"]}, ["group 'g'", "column 'z'", "not there", "a, b, c, d"]),
         ({"g": ["a", "b"], "h": ["c", "b"]}, ["column 'b'", "two groups", "'g' and 'h'"]),
         ({"g": ["a", "b", "a"]}, ["group 'g'", "column 'a' twice"]),
-        ({"a": ["b", "c"]}, ["group 'a'", "name of a column outside it"]),
+        ({"a": ["b", "c"]}, ["group 'a'", "name of a column that is not in it"]),
     ],
 )
 def test_players_refuse_bad_groups(groups, facts):

@@ -235,7 +235,7 @@ def test_as_predictor_object_with_predict_proba():
 
 def test_predict_refuses_multioutput_classifier():
     model = RandomForestClassifier(2, random_state=0).fit(NUMERIC, np.c_[ANSWER, ANSWER[::-1]])
-    with refuses(ValueError, "several targets at once"):
+    with refuses(ValueError, "one for each target"):
         as_predictor(model).predict(NUMERIC)
 
 

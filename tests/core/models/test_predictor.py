@@ -155,7 +155,7 @@ def test_predict_refuses_output_without_columns():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None])
 def test_predict_output_not_finite_names_rows(bad):
-    facts = ("model stub", "NaN or infinity", "2 of 4 rows", "first in row 1", "leave those rows out")
+    facts = ("model stub", "NaN or infinity", "2 of 4 rows", "row 1", "leave them out")
     with refuses(ModelOutputError, *facts):
         answering(np.array([[0.0, 1.0], [bad, 0.0], [0.0, 0.0], [bad, bad]], dtype=object)).predict(ROWS)
 
@@ -183,7 +183,7 @@ def test_predict_refuses_output_of_other_types(answer):
 
 
 def test_predict_refuses_list_of_matrices():
-    facts = ("model stub", "several targets at once", "3 arrays", "lambda X: model.predict_proba(X)[0]")
+    facts = ("model stub", "each target", "3 arrays", "lambda X: model.predict_proba(X)[0]")
     with refuses(ModelOutputError, *facts):
         answering([np.zeros((4, 2))] * 3).predict(ROWS)
 
@@ -270,7 +270,7 @@ class Answering:
 def test_trial_warns_of_nondeterministic_model(first, second, apart):
     predictor = as_predictor(Answering(np.array(first), np.array(second)))
     with pytest.warns(
-        UserWarning, match=states("model Answering", "differently", f"up to {apart}", "standard errors")
+        UserWarning, match=states("model Answering", "not deterministic", f"up to {apart}", "standard errors")
     ):
         same, answers = predictor.trial(ROWS)
     assert same is predictor

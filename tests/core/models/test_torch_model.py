@@ -188,13 +188,21 @@ def test_output_picks_entry_of_tuple_and_dict():
 @pytest.mark.parametrize(
     ("module", "output", "facts"),
     [
-        (TUPLE, None, ["module Answers", "tuple (0, 1)", "as_predictor(module, output=0)"]),
-        (DICT, None, ["module Answers", "dict ('logits', 'aux')", "as_predictor(module, output='logits')"]),
-        (DICT, "loss", ["module Answers", "dict ('logits', 'aux')", "as_predictor(module, output='logits')"]),
+        (TUPLE, None, ["module Answers", "tuple with entries 0, 1", "as_predictor(module, output=0)"]),
+        (
+            DICT,
+            None,
+            ["module Answers", "dict with entries 'logits', 'aux'", "as_predictor(module, output='logits')"],
+        ),
+        (
+            DICT,
+            "loss",
+            ["module Answers", "dict with entries 'logits', 'aux'", "as_predictor(module, output='logits')"],
+        ),
         (
             nn.Conv2d(3, 2, 1),
             None,
-            ["module Conv2d", "tensor of shape (5, 2, 6, 8)", "(n,) or (n, n_outputs)", "pools or picks"],
+            ["module Conv2d", "tensor of shape (5, 2, 6, 8)", "(n,) or (n, n_outputs)", "pools or selects"],
         ),
     ],
 )
@@ -400,7 +408,7 @@ def test_as_predictor_refuses_bad_parameters(params, facts):
     [
         (
             np.where(np.arange(5)[:, None, None, None] == 2, np.nan, PICTURES),
-            ["Row 2", "NaN or infinite", "module Sequential", "Fill them"],
+            ["Row 2", "NaN or infinity", "module Sequential", "Impute them"],
         ),
         (PICTURES[..., :2], ["mean and std of as_predictor have 3 channels", "have 2"]),
         (

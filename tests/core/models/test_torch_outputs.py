@@ -42,7 +42,7 @@ def softmax(values):
 @pytest.mark.parametrize(
     ("make", "output", "facts"),
     [
-        (lambda x: None, None, ["returns None", "a tensor is needed", "Wrap"]),
+        (lambda x: None, None, ["returned None", "a tensor is needed", "Wrap"]),
         (lambda x: "a", None, ["type str", "a tensor is needed", "Wrap"]),
         (lambda x: x.numpy(), None, ["type ndarray", "a tensor is needed", "Wrap"]),
         (lambda x: (), None, ["empty tuple", "a tensor is needed", "Wrap"]),
@@ -50,7 +50,7 @@ def softmax(values):
         (
             lambda x: Answer(x, x),
             None,
-            ["Answer ('logits', 'aux', 0, 1)", "as_predictor(module, output='logits')"],
+            ["Answer with entries 'logits', 'aux', 0, 1", "as_predictor(module, output='logits')"],
         ),
         (
             lambda x: x,
