@@ -146,7 +146,7 @@ def test_attach_refuses_other_model():
     ):
         with refuses(ValueError, "attach", "the model of fit", "function", "Fit a new explainer") as error:
             explainer.without_model().attach(model)
-        assert re.search(r"row \d+ .*\[.*\].*\[.*\]", str(error.value))
+        assert re.search(r"\[.*\] for trial row \d+.*\[.*\]", str(error.value))
 
 
 @pytest.mark.parametrize("method", ["without_model", "attach"])
