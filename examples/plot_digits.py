@@ -20,9 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
-from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor
-from agnostix.maskers import SegmentMasker
-from agnostix.perturb import LearnedMask
+from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, RiseExplainer, as_predictor
+from agnostix.maskers import SegmentMasker, SlidingWindow
+from agnostix.neural import ExtremalMaskExplainer
 from agnostix.plotting import PixelsDisplay, SegmentsDisplay
 
 X, y = mnist_data()
@@ -64,23 +64,30 @@ def of_windows(parts, size, stride):
     return total / times
 
 
-def of_soft_masks(parts, n_cells=7, share=0.5):
+def of_soft_masks(parts, n_cells=7, p_keep=0.5):
     """Products with the covariance of masks, over their mean."""
     step = -(-28 // n_cells)
     place = (np.arange(28 + step) + 0.5) * n_cells / (28 + step) - 0.5
     hats = np.maximum(0, 1 - np.abs(np.clip(place, 0, n_cells - 1)[:, None] - np.arange(n_cells)))
     along = np.mean([hats[shift : shift + 28] @ hats[shift : shift + 28].T for shift in range(step)], axis=0)
-    return (1 - share) * along @ parts @ along
+    return (1 - p_keep) * along @ parts @ along
+
+
+def windows(model, size, stride, **params):
+    """Occlusion by a window of paper."""
+    return OcclusionExplainer(model, masker=SlidingWindow(size, stride, fill=0.0), **params)
 
 
 ways = {
-    "window of 1": ({"window": 1, "stride": 1}, parts),
-    "window of 4, stride 2": ({"window": 4, "stride": 2}, of_windows(parts, 4, 2)),
-    "RISE": ({"method": "rise", "n_masks": 4096}, of_soft_masks(parts)),
+    "window of 1": (windows(scores, 1, 1, outputs="predicted"), parts),
+    "window of 4, stride 2": (windows(scores, 4, 2, outputs="predicted"), of_windows(parts, 4, 2)),
+    "RISE": (
+        RiseExplainer(scores, n_masks=4096, fill=0.0, outputs="predicted", random_state=0),
+        of_soft_masks(parts),
+    ),
 }
 rows, found = [], {}
-for name, (settings, expected) in ways.items():
-    explainer = OcclusionExplainer(scores, fill=0.0, outputs="predicted", random_state=0, **settings)
+for name, (explainer, expected) in ways.items():
     exp = found[name] = explainer.fit(shown).explain(shown)
     values, errors = exp.values[..., 0], exp.std_errors[..., 0]
     rows.append(
@@ -143,13 +150,11 @@ print(pd.Series(reads.predict(doubtful)[0, [4, 9]], index=pair, name="probabilit
 settings = {"outputs": pair, "random_state": 0}
 hide = {"fill": 0.0, **settings}
 explainers = {
-    "window of 7": OcclusionExplainer(reads, window=7, stride=1, **hide),
-    "RISE": OcclusionExplainer(reads, method="rise", **hide),
+    "window of 7": windows(reads, 7, 1, **settings),
+    "RISE": RiseExplainer(reads, **hide),
     "LIME": LimeExplainer(reads, masker=cells, **settings),
     "Shapley values": KernelShapExplainer(reads, masker=cells, **settings),
-    "learned mask": OcclusionExplainer(
-        reads, method="mask", learned_mask=LearnedMask(n_cells=14, jitter=1, area=0.5), **hide
-    ),
+    "extremal mask": ExtremalMaskExplainer(reads, n_cells=14, area_penalty=0.5, **hide),
 }
 told = {name: explainer.fit(doubtful).explain(doubtful) for name, explainer in explainers.items()}
 print(pd.Series({name: exp.n_model_rows for name, exp in told.items()}, name="model rows").to_string())

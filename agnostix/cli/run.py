@@ -73,7 +73,8 @@ def run_report(arguments: argparse.Namespace) -> Any:
 
 def make_explainer(name: str, model: Any) -> Any:
     """The explainer of single rows, as named on the command line."""
-    from agnostix.explainers import KernelShapExplainer, LimeExplainer, OcclusionExplainer
+    from agnostix.explainers import KernelShapExplainer, LimeExplainer
+    from agnostix.occlusion import OcclusionExplainer
 
     explainers: dict[str, Any] = {
         "occlusion": OcclusionExplainer,

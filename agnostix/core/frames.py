@@ -64,8 +64,8 @@ def _as_array(X: Any) -> np.ndarray:
         raise DataError("Complex data not supported: X holds complex numbers.")
     if array.ndim > 2:
         raise DataError(
-            f"X must have two dimensions (rows, columns), got an array of shape {array.shape}. Pictures "
-            "are explained with method='window' of OcclusionExplainer, or with masker=SegmentMasker() of "
+            f"X must have two dimensions (rows, columns), got an array of shape {array.shape}. Images "
+            "are explained by OcclusionExplainer and RiseExplainer, or with masker=SegmentMasker() of "
             "LimeExplainer and KernelShapExplainer."
         )
     if array.ndim != 2:

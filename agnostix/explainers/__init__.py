@@ -4,14 +4,12 @@ from agnostix.explainers.closed_form import lime_exact
 from agnostix.explainers.kernel_shap import KernelShapExplainer
 from agnostix.explainers.lime import LimeExplainer
 from agnostix.explainers.mimic_tree import MimicTree
-from agnostix.explainers.occlusion import OcclusionExplainer
 from agnostix.explainers.picking import Pick, submodular_pick
 
 __all__ = [
     "KernelShapExplainer",
     "LimeExplainer",
     "MimicTree",
-    "OcclusionExplainer",
     "Pick",
     "lime_exact",
     "submodular_pick",

@@ -17,9 +17,10 @@ from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
 from agnostix.core.masking.background import checked_weights
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
+from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Numbers
 from agnostix.exceptions import DataError
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws
 from agnostix.perturb.features import ScaledFeature
 from agnostix.surrogates import (
     AutoSelection,
@@ -407,7 +408,7 @@ class LimeExplainer(AttributionExplainer):
             self._check_moves(feature)
         like = take_examples(seen)
         n_draws = N_DRAWS if self.n_samples == "auto" else int(self.n_samples)
-        points = SobolBlocks.of(len(features), n_draws, self._seed)
+        points = SobolBlocks.from_n_points(len(features), n_draws, self._seed)
         return Neighbourhood(like, tuple(features), points)
 
     def _check_moves(self, feature: Any) -> None:

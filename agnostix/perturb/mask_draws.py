@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agnostix.core.masking.masker import MaskDistribution
+from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.perturb.coalitions import all_coalitions
-from agnostix.perturb.sobol import SobolBlocks
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class MaskDraws:
         if 2**n_players <= n_draws:
             masks = all_coalitions(n_players)
             return cls(masks, n_draws * _chances(masks, distribution), 0)
-        points = SobolBlocks.of(n_players + (distribution == "sizes"), n_draws, seed)
+        points = SobolBlocks.from_n_points(n_players + (distribution == "sizes"), n_draws, seed)
         u = points.points(slice(0, points.n_points))
         masks = (
             u >= 0.5 if distribution == "bernoulli" else kept_by_size(u[:, 1:], np.floor(u[:, 0] * n_players))
@@ -78,7 +78,7 @@ class MaskDraws:
             masks = all_coalitions(n_players)
             each = chances / _numbers_of_masks(masks)
             return cls(masks, n_draws * each[masks.sum(axis=1)], 0)
-        points = SobolBlocks.of(n_players + 1, n_draws, seed)
+        points = SobolBlocks.from_n_points(n_players + 1, n_draws, seed)
         u = points.points(slice(0, points.n_points))
         kept = np.searchsorted(np.cumsum(chances) / chances.sum(), u[:, 0], side="right")
         return cls(kept_by_size(u[:, 1:], kept), np.ones(len(u)), points.n_blocks)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.frames import build_table
+from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.perturb.features import BinnedFeature, Drawn, Feature
-from agnostix.perturb.sobol import SobolBlocks
 
 
 @dataclass(frozen=True)

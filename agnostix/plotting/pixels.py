@@ -30,7 +30,8 @@ class PixelsDisplay(ImagePanels):
     share one scale. A pixel's shade follows the image below it; the scale shows the
     colors on white. Pixels whose interval contains 0 are hatched: the sign of their
     effect is unknown. Of learned masks, which are 1 where the image counts and 0
-    elsewhere, the part that counts is shown in its own colors, outlined.
+    elsewhere, the part that counts is shown in its own colors, outlined; a mask whose
+    search failed is not drawn, and the text below the image says so.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ class PixelsDisplay(ImagePanels):
         Name of the color scale.
     are_masks : bool, default=False
         Whether the values are masks.
+    failed : sequence of str, default=()
+        Outputs whose mask does not do what was searched for.
     notes : dict of str to str, default={}
         Text below each output's image.
     margins : ndarray of shape (height, width, n_outputs), default=None
@@ -66,9 +69,10 @@ class PixelsDisplay(ImagePanels):
     --------
     >>> import numpy as np
     >>> from agnostix import OcclusionExplainer
+    >>> from agnostix.maskers import SlidingWindow
     >>> from agnostix.plotting import PixelsDisplay
     >>> images = np.random.default_rng(0).random((1, 8, 8))
-    >>> explainer = OcclusionExplainer(lambda X: X[:, :4, :4].sum((1, 2)), window=4, stride=4, fill=0)
+    >>> explainer = OcclusionExplainer(lambda X: X[:, :4, :4].sum((1, 2)), masker=SlidingWindow(4, 4))
     >>> display = PixelsDisplay.from_explainer(explainer.fit(images), images).plot()
     >>> display.frame().shape, int(display.frame()["row"].max())
     ((64, 5), 7)
@@ -80,6 +84,7 @@ class PixelsDisplay(ImagePanels):
     std_errors: Floats | None = None
     quantity_label: str = "value"
     are_masks: bool = False
+    failed: Sequence[str] = ()
     notes: dict[str, str] = field(default_factory=dict)
     margins: Floats | None = None
     is_signed: bool = True
@@ -129,6 +134,7 @@ class PixelsDisplay(ImagePanels):
             None if errors is None else errors.reshape(shape),
             label,
             explanation.quantity == "mask",
+            _failed_masks(explanation),
             _mask_scores(explanation),
             None if errors is None else high - values,
             explanation.quantity != "sensitivity" or bool((values < 0).any()),
@@ -163,7 +169,9 @@ class PixelsDisplay(ImagePanels):
         colors = color_scale(pd.Series(numbers.ravel()), palette, self.is_signed)
         shade = pale(to_gray(self.image))
         for k, panel in enumerate(self.axes_):
-            if self.are_masks:
+            if self.are_masks and self.output_names[k] in self.failed:
+                panel.imshow(np.broadcast_to(shade, (*shade.shape[:2], 3)), interpolation="nearest")
+            elif self.are_masks:
                 self._cut_out(panel, self.values[..., k], shade)
             else:
                 panel.imshow(colors.to_rgba(numbers[..., k])[..., :3] * shade, interpolation="nearest")
@@ -204,4 +212,13 @@ def _mask_scores(explanation: Explanation) -> dict[str, str]:
         return {}
     shown, hidden = (explanation.extras[name].array[0] for name in ("shown", "hidden"))
     scores = zip(explanation.output_names, shown, hidden, strict=True)
-    return {name: f"shown alone: {shown:.3g}\nhidden: {hidden:.3g}" for name, shown, hidden in scores}
+    notes = {name: f"shown alone: {shown:.3g}\nhidden: {hidden:.3g}" for name, shown, hidden in scores}
+    return notes | {name: f"no mask found\n{notes[name]}" for name in _failed_masks(explanation)}
+
+
+def _failed_masks(explanation: Explanation) -> tuple[str, ...]:
+    """Outputs whose mask does not do what was searched for, where that is known."""
+    if "succeeded" not in explanation.extras:
+        return ()
+    succeeded = explanation.extras["succeeded"].array[0]
+    return tuple(name for name, did in zip(explanation.output_names, succeeded, strict=True) if not did)

@@ -15,7 +15,7 @@ from agnostix.core.frames import as_table, column_names, columns, is_frame, sele
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
-from agnostix.explainers import OcclusionExplainer
+from agnostix.occlusion import OcclusionExplainer
 from agnostix.report.chosen_rows import ChosenRows, row_labels
 from agnostix.report.neighbors import Neighbors, find_neighbors
 from agnostix.report.request import Request

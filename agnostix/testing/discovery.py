@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
-from types import ModuleType
 
 from agnostix.core.base import BaseExplainer
 
-PACKAGES = ("agnostix.explainers", "agnostix.what_if")
-"""Packages that hold explainers."""
+_TOP = __name__.partition(".")[0]
+_NOT_METHODS = {"cli", "core", "plotting", "report", "testing"}
 
 
 def all_explainers() -> list[tuple[str, type[BaseExplainer]]]:
@@ -28,16 +27,12 @@ def all_explainers() -> list[tuple[str, type[BaseExplainer]]]:
     >>> "OcclusionExplainer" in dict(all_explainers())
     True
     """
-    found = {
-        name: thing
-        for module in _modules()
-        for name, thing in inspect.getmembers(module, inspect.isclass)
-        if issubclass(thing, BaseExplainer) and thing.__module__.startswith(PACKAGES) and name[0] != "_"
+    packages = [module.name for module in iter_modules([str(Path(__file__).parents[1])]) if module.ispkg]
+    modules = [import_module(f"{_TOP}.{name}") for name in packages if name not in _NOT_METHODS]
+    explainers = {
+        name: member
+        for module in modules
+        for name, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, BaseExplainer) and name[0] != "_"
     }
-    return sorted(found.items())
-
-
-def _modules() -> Iterator[ModuleType]:
-    for package in PACKAGES:
-        for module in iter_modules(import_module(package).__path__):
-            yield import_module(f"{package}.{module.name}")
+    return sorted(explainers.items())

@@ -17,11 +17,11 @@ from joblib import parallel_config
 from sklearn import config_context
 
 from agnostix.core.evaluate import evaluate, evaluate_adaptive, mask_cost
-from agnostix.core.masking import Players, TabularMasker, one_hidden_at_a_time
+from agnostix.core.masking import Players, TabularMasker
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.exceptions import DataError, EngineError
-from agnostix.perturb import MeanAndVariance
+from agnostix.occlusion.mean_and_variance import MeanAndVariance
 from tests.messages import assert_states, refuses
 
 RNG = np.random.default_rng(0)
@@ -133,7 +133,9 @@ def test_evaluate_equal_outputs_have_zero_variance():
 def test_cost_counts_distinct_rows():
     background = np.array([[1.0, 5.0, 0.0], [2.0, 5.0, 0.0], [1.0, 6.0, 0.0]])
     masker = masker_of(background, np.full(3, 1 / 3))
-    assert cost(one_hidden_at_a_time(3).masks, masker, 10) == 10 * (1 + 2 + 2 + 1)
+    assert cost(np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0]], dtype=bool), masker, 10) == 10 * (
+        1 + 2 + 2 + 1
+    )
 
 
 def test_evaluate_error_names_batch_and_cause():

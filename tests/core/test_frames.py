@@ -65,7 +65,7 @@ def test_as_table_refuses_images():
     facts = (
         "X must have two dimensions",
         "array of shape (2, 4, 4)",
-        "method='window' of OcclusionExplainer",
+        "OcclusionExplainer and RiseExplainer",
         "masker=SegmentMasker() of LimeExplainer and KernelShapExplainer",
     )
     with refuses(DataError, *facts):

@@ -10,7 +10,8 @@ from scipy.stats import chi2_contingency
 
 from agnostix.core.frames import column_names
 from agnostix.core.masking import Players
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows, SobolBlocks, Traces
+from agnostix.core.sobol import SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows, Traces
 
 RNG = np.random.default_rng(0)
 N = 120
@@ -37,7 +38,9 @@ forms = pytest.mark.parametrize("table", FORMS.values(), ids=FORMS)
 def neighbourhood(table, n_points=512, how="quartile", groups=None, seed=0):
     players = Players.from_names(column_names(table), groups)
     features = FeatureLearner(table, np.ones(len(table)), how, None, "Owner").learn(players)
-    return Neighbourhood(table[:20], tuple(features), SobolBlocks.of(len(features), n_points, seed))
+    return Neighbourhood(
+        table[:20], tuple(features), SobolBlocks.from_n_points(len(features), n_points, seed)
+    )
 
 
 def same(one, other):

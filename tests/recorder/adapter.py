@@ -51,11 +51,51 @@ def public(name: str) -> Any:
 
 def make(name: str, *args: Any, **params: Any) -> Any:
     """An instance of a public class, its parameters under the names that it knows."""
+    name, params = _present_form(name, params)
     known = inspect.signature(public(name)).parameters
     if "n_jobs" in known and settings["n_jobs"] is not None:
         params.setdefault("n_jobs", settings["n_jobs"])
     renamed = {key if key in known else RENAMED.get(key, key): value for key, value in params.items()}
     return public(name)(*args, **renamed)
+
+
+def _present_form(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Occlusion of images as recordings use it, or by the classes that came after it."""
+    if name != "OcclusionExplainer" or "method" in inspect.signature(public(name)).parameters:
+        if "learned_mask" in params:
+            params = params | {"learned_mask": public("LearnedMask")(**params["learned_mask"])}
+        return name, params
+    method = params.pop("method", "window" if "window" in params else None)
+    if method == "mask":
+        return "ExtremalMaskExplainer", params | _extremal(params.pop("learned_mask"))
+    if method == "rise":
+        return "RiseExplainer", {key: value for key, value in params.items() if key != "background_size"}
+    if method is None:
+        return name, params
+    fill = params.pop("fill", "auto")
+    is_drawn = isinstance(fill, str) and fill == "draws"
+    how = {
+        "fill": "mean" if is_drawn or (isinstance(fill, str) and fill == "auto") else fill,
+        "sigma": params.pop("sigma", 10.0),
+        "n_draws": params.get("background_size", 100),
+        "random_state": params["random_state"],
+    }
+    window, stride = params.pop("window", 16), params.pop("stride", 8)
+    if method == "window":
+        masker = public("SlidingWindow")(window, stride, **how)
+    else:
+        masker = public("SegmentMasker")("grid", **how)
+    return name, params | {"masker": masker} | ({"fill": fill} if is_drawn else {})
+
+
+def _extremal(search: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of a search for a mask under their present names."""
+    objective, is_destroyed = search.get("objective", "delete"), search.get("destroy", False)
+    renamed = {"size": "area", "area": "area_penalty", "sigma": "mask_sigma"}
+    kept = {renamed.get(key, key): value for key, value in search.items() if key != "destroy"}
+    if objective == "area":
+        kept["objective"] = "extremal_delete" if is_destroyed else "extremal_preserve"
+    return kept
 
 
 def attribute(owner: Any, name: str) -> Any:

@@ -196,7 +196,7 @@ def _learned_masks() -> None:
 
 
 def _learned(params: dict[str, Any]) -> Any:
-    search = public("LearnedMask")(n_cells=8, jitter=0, n_steps=120, sigma=0.5, smoothness=0.0, **params)
+    search = {"n_cells": 8, "jitter": 0, "n_steps": 120, "sigma": 0.5, "smoothness": 0.0} | params
     model = public("as_predictor")(quarter(), activation="none")
     explainer = make(
         "OcclusionExplainer", model, method="mask", learned_mask=search, fill=0.0, random_state=0
@@ -206,7 +206,7 @@ def _learned(params: dict[str, Any]) -> Any:
 
 
 def _learned_of_network() -> Any:
-    search = public("LearnedMask")(n_cells=6, n_steps=40)
+    search = {"n_cells": 6, "n_steps": 40}
     explainer = make(
         "OcclusionExplainer", predictor(), method="mask", learned_mask=search, fill="blur", random_state=0
     )

@@ -10,7 +10,8 @@ from sklearn.linear_model import Ridge
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows, SobolBlocks
+from agnostix.core.sobol import SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SharedRows
 from agnostix.surrogates import (
     FittedSurrogate,
     ForwardSelection,
@@ -36,7 +37,7 @@ def model(X):
 
 def neighbourhood(how, n=512):
     features = FeatureLearner(X, np.ones(150), how, None, "Owner").learn(Players.from_names(["a", "b", "c"]))
-    return Neighbourhood(X[:20], tuple(features), SobolBlocks.of(3, n, 0))
+    return Neighbourhood(X[:20], tuple(features), SobolBlocks.from_n_points(3, n, 0))
 
 
 def recipe(surrogate=LINEAR, width=1.3, radius=None, most=None):

@@ -9,7 +9,8 @@ from scipy.stats import t as student
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
+from agnostix.core.sobol import SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws
 from agnostix.surrogates import ForwardSelection, Kernel, LinearSurrogate, Recipe, TableVicinity
 from agnostix.surrogates.table_vicinity import MOST_DOUBLINGS
 from agnostix.surrogates.unseen import UnseenContrasts
@@ -38,7 +39,7 @@ class Counting:
 def vicinity(how="kernel", stability=None, n=512, most=None):
     players = Players.from_names(["a", "b", "c"])
     features = FeatureLearner(X, np.ones(150), "quartile", None, "Owner").learn(players)
-    hood = Neighbourhood(X[:20], tuple(features), SobolBlocks.of(3, n, 0))
+    hood = Neighbourhood(X[:20], tuple(features), SobolBlocks.from_n_points(3, n, 0))
     own = None if how == "kernel" else OwnDraws(hood, "tilted", 1.3)
     counting = Counting()
     run = partial(evaluate, as_predictor(counting), n_outputs=2)
@@ -141,12 +142,12 @@ def test_rare_labels_get_contrasts():
     labels = np.array([["often"]] * 1999 + [["once"]], dtype=object)
     players = Players.from_names(["t"])
     features = FeatureLearner(labels, np.ones(2000), "quartile", None, "Owner").learn(players)
-    hood = Neighbourhood(labels[:20], tuple(features), SobolBlocks.of(1, 512, 0))
+    hood = Neighbourhood(labels[:20], tuple(features), SobolBlocks.from_n_points(1, 512, 0))
     near = TableVicinity(players, hood, None, 0.75, None)
     rows = np.array([["often"], ["once"], ["never"]], dtype=object)
     centres = hood.centres(rows)
     assert near.contrasted(centres)[:, 0].tolist() == [False, True, True]
     assert hood.unseen(centres)[:, 0].tolist() == [False, False, True]
     assert near.cost(rows) == 3 + 2 * 2 * 512
-    more = Neighbourhood(labels[:20], tuple(features), SobolBlocks.of(1, 8192, 0))
+    more = Neighbourhood(labels[:20], tuple(features), SobolBlocks.from_n_points(1, 8192, 0))
     assert not TableVicinity(players, more, None, 0.75, None).contrasted(centres)[1, 0]

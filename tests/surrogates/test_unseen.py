@@ -7,7 +7,8 @@ import pytest
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
-from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws, SobolBlocks
+from agnostix.core.sobol import SobolBlocks
+from agnostix.perturb import FeatureLearner, Neighbourhood, OwnDraws
 from agnostix.surrogates import ForwardSelection, Kernel, LinearSurrogate, Recipe
 from agnostix.surrogates.unseen import UnseenContrasts
 from tests.surrogates.problems import spread
@@ -41,7 +42,7 @@ def model(table):
 def contrasts(how, n=1024, groups=None):
     players = Players.from_names(list(TABLE), groups)
     features = FeatureLearner(TABLE, np.ones(90), "quartile", None, "Owner").learn(players)
-    hood = Neighbourhood(TABLE.iloc[:20], tuple(features), SobolBlocks.of(len(features), n, 0))
+    hood = Neighbourhood(TABLE.iloc[:20], tuple(features), SobolBlocks.from_n_points(len(features), n, 0))
     own = None if how == "kernel" else OwnDraws(hood, "tilted", 1.2)
     kernel = Kernel(1.2) if own is None else None
     recipe = Recipe(LinearSurrogate(1.0, ForwardSelection()), kernel, None, None, False)

@@ -1,7 +1,6 @@
+from agnostix import EntropicProjection, OcclusionExplainer
 from agnostix.core.base import BaseExplainer
-from agnostix.explainers import OcclusionExplainer
-from agnostix.testing import all_explainers, discovery
-from agnostix.what_if import EntropicProjection
+from agnostix.testing import all_explainers
 
 
 def test_all_explainers_finds_explainers():
@@ -13,9 +12,9 @@ def test_all_explainers_finds_explainers():
 
 def test_all_explainers_finds_new_public_class(monkeypatch):
     class Later(OcclusionExplainer):
-        __module__ = "agnostix.explainers.later"
+        __module__ = "agnostix.occlusion.later"
 
-    monkeypatch.setattr("agnostix.explainers.occlusion.Later", Later, raising=False)
-    monkeypatch.setattr("agnostix.explainers.occlusion._Hidden", Later, raising=False)
-    assert ("Later", Later) in discovery.all_explainers()
-    assert "_Hidden" not in dict(discovery.all_explainers())
+    monkeypatch.setattr("agnostix.occlusion.Later", Later, raising=False)
+    monkeypatch.setattr("agnostix.occlusion._Hidden", Later, raising=False)
+    assert ("Later", Later) in all_explainers()
+    assert "_Hidden" not in dict(all_explainers())

@@ -11,12 +11,13 @@ from agnostix.core.masking.masker import (
     MaskingInputs,
     read_rows,
 )
-from agnostix.core.masking.plan import Plan, one_hidden_at_a_time
+from agnostix.core.masking.plan import Plan
 from agnostix.core.masking.players import Players
 from agnostix.core.masking.segments import SegmentMasker
 from agnostix.core.masking.soft_masks import SoftMaskBatch
 from agnostix.core.masking.tabular import TabularMasker
 from agnostix.core.masking.text_masker import TextMasker
+from agnostix.core.masking.windows import SlidingWindow, Windows
 
 __all__ = [
     "Background",
@@ -31,9 +32,10 @@ __all__ = [
     "Plan",
     "Players",
     "SegmentMasker",
+    "SlidingWindow",
     "SoftMaskBatch",
     "TabularMasker",
     "TextMasker",
-    "one_hidden_at_a_time",
+    "Windows",
     "read_rows",
 ]

@@ -29,8 +29,3 @@ class Plan:
     def n_masks(self) -> int:
         """Masks of all stages."""
         return sum(stage.shape[0] for stage in self.stages)
-
-
-def one_hidden_at_a_time(n_players: int) -> Plan:
-    """A plan of one stage: nothing hidden, then each feature alone."""
-    return Plan((np.vstack([np.ones(n_players, dtype=bool), ~np.eye(n_players, dtype=bool)]),))

@@ -26,7 +26,7 @@ class MaskComposer(Protocol):
             The rows.
         masks : ndarray of bool of shape (n_masks, n_segments), or SoftMaskBatch
             True for the segments that keep the row's own values. A SoftMaskBatch (from
-            ``method="rise"``) has a weight between 0 and 1 for each pixel:
+            `RiseExplainer`) has a weight between 0 and 1 for each pixel:
             ``masks.to_array()`` has shape (n_masks, height, width).
         fill : ndarray of shape (n_rows or 1, n_fill, ...)
             What replaces the masked values, for each row or for all.

@@ -78,7 +78,7 @@ def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
         remedy = "Return outputs that torch can differentiate by the input, or use"
     raise DataError(
         f"No gradients pass through the module {type(module).__name__}: {reason}. {remedy} a method that "
-        "needs predictions alone, as OcclusionExplainer with method='rise' or 'window'."
+        "needs predictions alone, as RiseExplainer or OcclusionExplainer."
     )
 
 

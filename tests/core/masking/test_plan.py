@@ -1,16 +1,9 @@
 import numpy as np
 import pytest
 
-from agnostix.core.masking import Plan, one_hidden_at_a_time
+from agnostix.core.masking import Plan
 from agnostix.exceptions import DataError
 from tests.messages import refuses
-
-
-def test_one_hidden_at_a_time():
-    plan = one_hidden_at_a_time(3)
-    assert plan.n_masks == 4
-    assert plan.masks.dtype == bool
-    np.testing.assert_array_equal(plan.masks, [[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0]])
 
 
 def test_plan_concatenates_stages():

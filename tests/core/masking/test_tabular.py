@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.masking import MaskBlock, Plan, Players, TabularMasker, one_hidden_at_a_time
+from agnostix.core.masking import MaskBlock, Plan, Players, TabularMasker
 from agnostix.exceptions import DataError
 from tests.messages import refuses
 
@@ -26,10 +26,15 @@ def built(masker, X, rows, plan, capacity=10_000):
     return masker.read(X).builder(np.asarray(rows), capacity).build(block, slice(None))
 
 
+def one_hidden(n_features):
+    """Nothing hidden, then each feature alone."""
+    return Plan((np.vstack([np.ones(n_features, dtype=bool), ~np.eye(n_features, dtype=bool)]),))
+
+
 def test_draws_merge_equal_hidden_values():
     background = np.array([[1.0, 5.0], [2.0, 5.0], [1.0, 6.0], [1.0, 5.0]])
     masker = masker_of(background, [0.1, 0.2, 0.3, 0.4])
-    nothing, first, second = masker.draws(one_hidden_at_a_time(2).masks)
+    nothing, first, second = masker.draws(one_hidden(2).masks)
     assert (list(nothing.rows), list(nothing.weights)) == ([0], [1.0])
     assert list(first.rows) == [0, 1]
     np.testing.assert_allclose(first.weights, [0.8, 0.2])
@@ -42,7 +47,7 @@ def test_draws_merge_equal_hidden_values():
 
 def test_draws_merge_by_group():
     masker = masker_of(np.array([[1.0, 5.0], [2.0, 5.0], [1.0, 5.0]]), groups={"g": ["x0", "x1"]})
-    assert list(masker.draws(one_hidden_at_a_time(1).masks)[1].rows) == [0, 1]
+    assert list(masker.draws(one_hidden(1).masks)[1].rows) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -82,14 +87,14 @@ def test_draws_merge_by_group():
 def test_draws_merge_equal_values_of_any_type(values, distinct):
     frame = pl.DataFrame if isinstance(values, pl.Series) else pd.DataFrame
     masker = masker_of(frame({"a": values}))
-    assert list(masker.draws(one_hidden_at_a_time(1).masks)[1].rows) == distinct
+    assert list(masker.draws(one_hidden(1).masks)[1].rows) == distinct
 
 
 @pytest.mark.parametrize("capacity", [0, 100], ids=["gathered", "in one buffer"])
 def test_builder_order_is_mask_draw_row(capacity):
     background = np.array([[10.0, 20.0], [11.0, 21.0]])
     X = np.arange(8.0).reshape(4, 2)
-    out = built(masker_of(background), X, [1, 3], one_hidden_at_a_time(2), capacity)
+    out = built(masker_of(background), X, [1, 3], one_hidden(2), capacity)
     np.testing.assert_array_equal(
         out,
         [[2, 3], [6, 7], [10, 3], [10, 7], [11, 3], [11, 7], [2, 20], [6, 20], [2, 21], [6, 21]],
@@ -122,7 +127,7 @@ def test_builder_frames_match_arrays(frame, groups):
     ],
 )
 def test_builder_promotes_array_dtypes(own, hidden, dtype):
-    out = built(masker_of(hidden), own, [0], one_hidden_at_a_time(1))
+    out = built(masker_of(hidden), own, [0], one_hidden(1))
     assert out.dtype == dtype
     assert out[:, 0].tolist() == [own[0, 0], hidden[0, 0]]
 
@@ -139,7 +144,7 @@ def test_builder_keeps_dtypes_and_categories():
         },
         index=[7, 7, 1],
     )
-    out = built(masker_of(X), X, [2, 1], one_hidden_at_a_time(6))
+    out = built(masker_of(X), X, [2, 1], one_hidden(6))
     pd.testing.assert_series_equal(out.dtypes, X.dtypes)
     assert list(out["c"].cat.categories) == ["z", "y", "x"]
     pd.testing.assert_frame_equal(out[:2], X.iloc[[2, 1]].reset_index(drop=True))
@@ -150,14 +155,14 @@ def test_builder_keeps_column_names_of_any_type():
     X = pd.DataFrame({0: [1.0, 2.0], "b": [3.0, 4.0]})
     masker = masker_of(X)
     masker.read(X)
-    out = built(masker, X, [0], one_hidden_at_a_time(2))
+    out = built(masker, X, [0], one_hidden(2))
     assert list(out.columns) == [0, "b"]
     np.testing.assert_array_equal(out, [[1, 3], [1, 3], [2, 3], [1, 3], [1, 4]])
 
 
 def test_builder_uses_column_names_of_fit():
     background, X = pd.DataFrame({0: [1.0], 1: [2.0]}), pd.DataFrame({"0": [3.0], "1": [4.0]})
-    assert list(built(masker_of(background), X, [0], one_hidden_at_a_time(2)).columns) == [0, 1]
+    assert list(built(masker_of(background), X, [0], one_hidden(2)).columns) == [0, 1]
 
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": pd.Categorical(["x", "y"])})
@@ -219,7 +224,7 @@ def test_read_refuses_other_schema(background, X, facts):
 )
 def test_read_keeps_values_of_table(background, X):
     masker = masker_of(background)
-    out = built(masker, X, [0], one_hidden_at_a_time(X.shape[1]))
+    out = built(masker, X, [0], one_hidden(X.shape[1]))
     own, replaced = pd.DataFrame(out).iloc[0], pd.DataFrame(out).iloc[1]
     assert list(own) == list(pd.DataFrame(X).iloc[0])
     assert replaced.iloc[0] == pd.DataFrame(background).iloc[0, 0]
@@ -227,7 +232,7 @@ def test_read_keeps_values_of_table(background, X):
 
 def test_read_takes_category_order_of_background():
     X = FRAME.assign(b=FRAME["b"].cat.reorder_categories(["y", "x"]))
-    out = built(masker_of(FRAME), X, [0, 1], one_hidden_at_a_time(2))
+    out = built(masker_of(FRAME), X, [0, 1], one_hidden(2))
     assert list(out["b"].cat.categories) == ["x", "y"]
     assert list(out["b"].astype(str)) == list("xyxyxyxxyy")
 
@@ -249,14 +254,14 @@ def test_builder_reused_buffer_matches_new(seed):
 
 def test_builder_buffer_is_read_only():
     X = np.random.default_rng(0).normal(size=(9, 2))
-    table = built(masker_of(X), X, [1, 3], one_hidden_at_a_time(2))
+    table = built(masker_of(X), X, [1, 3], one_hidden(2))
     with pytest.raises(ValueError, match="read-only"):
         table[0, 0] = 0.0
 
 
 def test_builder_detects_overwritten_buffer():
     X = np.random.default_rng(0).normal(size=(9, 2))
-    masker, plan = masker_of(X), one_hidden_at_a_time(2)
+    masker, plan = masker_of(X), one_hidden(2)
     builder = masker.read(X).builder(np.array([1, 3]), 1000)
     block = MaskBlock(slice(0, 3), plan.masks, tuple(masker.draws(plan.masks)))
     table = builder.build(block, slice(None))

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from agnostix import OcclusionExplainer, as_predictor
+from agnostix import RiseExplainer, as_predictor
 from agnostix.core.masking import SoftMaskBatch
 from agnostix.core.models import Differentiable, MaskComposer
 from agnostix.exceptions import DataError, EngineError, ModelOutputError
 from tests.messages import refuses
+from tests.occlusion.ways import explainer_of
 
 IMAGES = np.random.default_rng(0).random((2, 6, 8))
 WEIGHTS = np.random.default_rng(1).normal(size=(6, 8))
@@ -85,7 +86,7 @@ def test_own_mask_composer_explains_like_a_plain_function(method):
     params = {"method": method, "n_masks": 64, "n_cells": 3, "window": 3, "stride": 2, "random_state": 0}
     model = Composer()
     found, plain = (
-        OcclusionExplainer(function, **params).fit(IMAGES).explain(IMAGES) for function in (model, weigh)
+        explainer_of(function, **params).fit(IMAGES).explain(IMAGES) for function in (model, weigh)
     )
     assert model.n_masks > 0
     np.testing.assert_allclose(found.values, plain.values, atol=1e-12)
@@ -132,6 +133,6 @@ def test_composer_without_soft_masks_fails_with_its_own_error():
         def predict_masked(self, x, masks, fill, segments):
             return np.where(masks[:, segments[0]], x, fill)
 
-    explainer = OcclusionExplainer(HardOnly(), method="rise", n_masks=64, n_cells=3).fit(IMAGES)
+    explainer = RiseExplainer(HardOnly(), n_masks=64, n_cells=3).fit(IMAGES)
     with refuses(EngineError, "soft masks 0 to", "TypeError"):
         explainer.explain(IMAGES)

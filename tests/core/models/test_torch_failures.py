@@ -5,10 +5,11 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
+from agnostix import as_predictor  # noqa: E402
 from agnostix.exceptions import DataError, ModelOutputError  # noqa: E402
-from agnostix.perturb import LearnedMask  # noqa: E402
+from agnostix.neural import ExtremalMaskExplainer  # noqa: E402
 from tests.messages import refuses  # noqa: E402
+from tests.occlusion.ways import explainer_of  # noqa: E402
 
 PICTURES = np.random.default_rng(0).random((2, 6, 8, 3))
 CONV = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
@@ -85,14 +86,14 @@ def test_predict_gray_image_remedy_works():
 def test_modules_of_any_precision_explain_alike(kind, method):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(96, 2))
-    search = LearnedMask(n_steps=2, n_cells=4)
+
+    def explainer(one):
+        if method == "mask":
+            return ExtremalMaskExplainer(one, n_steps=2, n_cells=4, random_state=0)
+        return explainer_of(one, method, window=4, stride=2, n_masks=32, random_state=0)
+
     found, single = (
-        OcclusionExplainer(
-            one, method=method, window=4, stride=2, n_masks=32, learned_mask=search, random_state=0
-        )
-        .fit(PICTURES)
-        .explain(PICTURES)
-        for one in (module.to(kind), module.float())
+        explainer(one).fit(PICTURES).explain(PICTURES) for one in (module.to(kind), module.float())
     )
     np.testing.assert_allclose(found.outputs, single.outputs, atol=1e-6 if kind == torch.float64 else 5e-3)
     assert found.values.shape == single.values.shape
@@ -118,12 +119,12 @@ class Hungry(nn.Module):
 @pytest.mark.parametrize(
     ("module", "kind", "facts"),
     [
-        (Detached(), DataError, ["No gradients", "Detached", "method='rise' or 'window'"]),
+        (Detached(), DataError, ["No gradients", "Detached", "RiseExplainer or OcclusionExplainer"]),
         (Hungry(), ModelOutputError, ["Memory", "Hungry", "smaller pictures", "precision='bf16'", "device"]),
     ],
 )
 def test_mask_that_cannot_be_learned_says_why(module, kind, facts):
-    explainer = OcclusionExplainer(module.train(), method="mask", fill=0.5).fit(PICTURES)
+    explainer = ExtremalMaskExplainer(module.train(), fill=0.5).fit(PICTURES)
     with refuses(kind, *facts):
         explainer.explain(PICTURES)
     assert module.training
@@ -131,8 +132,7 @@ def test_mask_that_cannot_be_learned_says_why(module, kind, facts):
 
 @pytest.mark.parametrize("around", [torch.inference_mode, torch.no_grad])
 def test_masks_are_learned_in_no_grad_and_inference_mode(around):
-    search = LearnedMask(n_steps=3, n_cells=4)
-    explainer = OcclusionExplainer(CONV, method="mask", learned_mask=search, random_state=0).fit(PICTURES)
+    explainer = ExtremalMaskExplainer(CONV, n_steps=3, n_cells=4, random_state=0).fit(PICTURES)
     with around():
         found = explainer.explain(PICTURES)
     np.testing.assert_array_equal(found.values, explainer.explain(PICTURES).values)

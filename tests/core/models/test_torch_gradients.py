@@ -238,7 +238,7 @@ class Looks(nn.Module):
 @pytest.mark.parametrize(
     ("module", "facts"),
     [
-        (Detached(), ["No gradients", "Detached", "detaches", "method='rise' or 'window'"]),
+        (Detached(), ["No gradients", "Detached", "detaches", "RiseExplainer or OcclusionExplainer"]),
         (Looks(), ["No gradients", "Looks", "Embedding", "session.activations('table')"]),
     ],
 )

@@ -11,13 +11,20 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, as_predictor  # noqa: E402
+from agnostix import (  # noqa: E402
+    KernelShapExplainer,
+    LimeExplainer,
+    OcclusionExplainer,
+    RiseExplainer,
+    as_predictor,
+)
 from agnostix.core.models import MaskComposer  # noqa: E402
 from agnostix.core.models.torch_input import TorchInput  # noqa: E402
 from agnostix.core.models.torch_model import TorchModel  # noqa: E402
 from agnostix.exceptions import DataError, EngineError, ModelOutputError  # noqa: E402
-from agnostix.maskers import SegmentMasker  # noqa: E402
-from agnostix.perturb import SoftMaskSampler  # noqa: E402
+from agnostix.maskers import SegmentMasker, SlidingWindow  # noqa: E402
+from agnostix.neural import ExtremalMaskExplainer  # noqa: E402
+from agnostix.occlusion.soft_masks import SoftMaskSampler  # noqa: E402
 from tests.messages import refuses  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -237,7 +244,7 @@ def test_predict_restores_modes_hooks_and_gradients(method):
     found = modes(module)
     stored = {name: value.clone() for name, value in module.state_dict().items()}
     if method == "learn":
-        OcclusionExplainer(raw(module), method="mask", outputs=0).fit(PICTURES[:1]).explain(PICTURES[:1])
+        ExtremalMaskExplainer(raw(module), outputs=0).fit(PICTURES[:1]).explain(PICTURES[:1])
     else:
         first, second = (raw(module).predict(PICTURES) for _ in range(2))
         np.testing.assert_array_equal(first, second)  # evaluation mode: nothing drops out
@@ -369,7 +376,7 @@ def test_predictor_pickles():
 
 
 def test_explainer_of_module_pickles():
-    explainer = OcclusionExplainer(small(), window=4, stride=2).fit(PICTURES)
+    explainer = OcclusionExplainer(small(), masker=SlidingWindow(4, 2)).fit(PICTURES)
     again = pickle.loads(pickle.dumps(explainer))
     np.testing.assert_array_equal(again.explain(PICTURES).values, explainer.explain(PICTURES).values)
 
@@ -447,12 +454,13 @@ def test_predict_refuses_images_that_do_not_fit(X, facts):
 def test_fit_refuses_images_of_several_sizes():
     pictures = [PICTURES[0], PICTURES[1, :4]]
     with refuses(DataError, "pictures of one size"):
-        OcclusionExplainer(small(), method="window").fit(pictures)
+        OcclusionExplainer(small(), masker=SlidingWindow()).fit(pictures)
 
 
 def test_layout_chw_refuses_windows():
     first = np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2))
-    explainer = OcclusionExplainer(as_predictor(small(), layout="CHW"), window=2, stride=2).fit(first)
+    explainer = OcclusionExplainer(as_predictor(small(), layout="CHW"), masker=SlidingWindow(2, 2))
+    explainer.fit(first)
     with refuses(EngineError, "channels last", "(n_rows, height, width, n_channels)", "layout='HWC'"):
         explainer.explain(first[:1])
 
@@ -528,9 +536,10 @@ def test_predict_is_deterministic():
 def test_fit_refuses_tensors_numpy_cannot_read(kind):
     X = torch.tensor(PICTURES, dtype=kind, requires_grad=True)
     with refuses(DataError, "torch tensor", "X.detach().cpu().float().numpy()"):
-        OcclusionExplainer(small(), window=2, stride=2).fit(X)
+        OcclusionExplainer(small(), masker=SlidingWindow(2, 2)).fit(X)
     ready = X.detach().cpu().float().numpy()
-    assert OcclusionExplainer(small(), window=2, stride=2).fit(ready).explain(ready).values.shape[0] == 5
+    explainer = OcclusionExplainer(small(), masker=SlidingWindow(2, 2)).fit(ready)
+    assert explainer.explain(ready).values.shape[0] == 5
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
@@ -562,8 +571,8 @@ MANY = np.random.default_rng(1).random((2, 16, 12, 3))
 @pytest.mark.parametrize(
     ("explainer", "small_plan", "large_plan"),
     [
-        (OcclusionExplainer, {"window": 4, "stride": 4}, {"window": 4, "stride": 1}),
-        (OcclusionExplainer, {"method": "rise", "n_masks": 32}, {"method": "rise", "n_masks": 256}),
+        (OcclusionExplainer, {"masker": SlidingWindow(4, 4)}, {"masker": SlidingWindow(4, 1)}),
+        (RiseExplainer, {"n_masks": 32}, {"n_masks": 256}),
         (
             OcclusionExplainer,
             {"masker": SegmentMasker(n_segments=4)},
@@ -583,7 +592,11 @@ def test_image_is_transferred_once_for_any_number_of_masks(monkeypatch, explaine
 
     counts = []
     for plan in (small_plan, large_plan):
-        masked = {} if explainer is OcclusionExplainer else {"masker": SegmentMasker(n_segments=16)}
+        masked = (
+            {}
+            if explainer in (OcclusionExplainer, RiseExplainer)
+            else {"masker": SegmentMasker(n_segments=16)}
+        )
         own = explainer(small(), random_state=0, **masked, **plan).fit(MANY)
         monkeypatch.setattr(TorchInput, "to_tensor", counted)
         crossed.clear()

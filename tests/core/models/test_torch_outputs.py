@@ -10,7 +10,7 @@ from torch import nn  # noqa: E402
 
 from agnostix import KernelShapExplainer, OcclusionExplainer, as_predictor  # noqa: E402
 from agnostix.exceptions import ModelOutputError  # noqa: E402
-from agnostix.maskers import SegmentMasker  # noqa: E402
+from agnostix.maskers import SegmentMasker, SlidingWindow  # noqa: E402
 from tests.messages import refuses  # noqa: E402
 
 X = np.random.default_rng(0).random((4, 3))
@@ -143,7 +143,10 @@ def test_activation_auto_keeps_single_logit():
 
 @pytest.mark.parametrize(
     ("explainer", "params"),
-    [(OcclusionExplainer, {"window": 2, "stride": 1}), (KernelShapExplainer, {"masker": SegmentMasker()})],
+    [
+        (OcclusionExplainer, {"masker": SlidingWindow(2, 1)}),
+        (KernelShapExplainer, {"masker": SegmentMasker()}),
+    ],
 )
 def test_explanation_params_state_module_settings(explainer, params):
     pictures = np.random.default_rng(0).random((2, 4, 4))

@@ -10,6 +10,7 @@ from torch import nn  # noqa: E402
 from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
 from agnostix.core.models import torch_session  # noqa: E402
 from agnostix.core.models.torch_session import evaluating  # noqa: E402
+from agnostix.maskers import SlidingWindow  # noqa: E402
 
 X = np.zeros((1, 3))
 PICTURES = np.random.default_rng(0).random((3, 6, 6))
@@ -77,7 +78,8 @@ def test_n_jobs_keeps_mode_and_values(backend):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.Dropout(0.5), nn.Linear(8, 3)).train()
     alone, shared = (
-        OcclusionExplainer(module, window=2, stride=1, n_jobs=n_jobs).fit(PICTURES) for n_jobs in (1, 2)
+        OcclusionExplainer(module, masker=SlidingWindow(2, 1), n_jobs=n_jobs).fit(PICTURES)
+        for n_jobs in (1, 2)
     )
     with parallel_config(backend):
         found = shared.explain(PICTURES).values

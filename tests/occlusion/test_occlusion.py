@@ -786,10 +786,8 @@ def test_explanation_states_method_and_params():
     assert (exp.quantity, exp.completeness, exp.fidelity) == ("effect", None, None)
     assert exp.method == "OcclusionExplainer"
     assert exp.params == {
-        "method": "features", "window": 16, "stride": 8, "n_masks": 4000, "n_cells": 7, "share": 0.5,
-        "learned_mask": None, "fill": "auto", "sigma": 10.0, "background_size": 9,
-        "feature_groups": groups, "masker": None, "outputs": None, "n_jobs": None, "random_state": 0,
-        "verbose": 1,
+        "masker": None, "fill": "auto", "background_size": 9, "feature_groups": groups, "outputs": None,
+        "n_jobs": None, "random_state": 0, "verbose": 1,
     }  # fmt: skip
     assert exp.extras == {"background_size": 9}
     np.testing.assert_array_equal(exp.data, IRIS[:2])

@@ -1,4 +1,4 @@
-"""Points that fill a cube evenly, in blocks that are independent of each other."""
+"""Quasi-random points of a unit cube: Sobol nets in blocks, each scrambled independently (Owen, 1995)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.stats import qmc
 from agnostix.core.typing import Codes, Floats
 
 MIN_BLOCKS = 16
-"""Blocks at least, whose spread tells the error."""
+"""Blocks at least; their spread is the standard error."""
 _MOST_DIMS = qmc.Sobol.MAXDIM
 _STREAM = 3
 """Apart from the streams that draw backgrounds and coalitions."""
@@ -54,37 +54,13 @@ class SobolBlocks:
     seed: int
 
     @classmethod
-    def of(cls, n_dims: int, n_points: int, seed: int) -> SobolBlocks:
-        """As large blocks as leave 16 of them.
-
-        Parameters
-        ----------
-        n_dims : int
-            Of the cube.
-        n_points : int
-            Points at most, 16 or more.
-        seed : int
-            Of the scrambling.
-
-        Returns
-        -------
-        SobolBlocks
-        """
+    def from_n_points(cls, n_dims: int, n_points: int, seed: int) -> SobolBlocks:
+        """At most n_points points, in as large blocks as leave 16 of them."""
         size = 2 ** int(np.log2(n_points // MIN_BLOCKS))
         return cls(n_dims, size, n_points // size, seed)
 
     def longer(self, factor: int) -> SobolBlocks:
-        """So many times as many blocks, the first of them the same.
-
-        Parameters
-        ----------
-        factor : int
-            How many times.
-
-        Returns
-        -------
-        SobolBlocks
-        """
+        """So many times as many blocks, of which the first are the same."""
         return replace(self, n_blocks=self.n_blocks * factor)
 
     @property
@@ -93,21 +69,10 @@ class SobolBlocks:
         return self.size * self.n_blocks
 
     def points(self, part: slice) -> Floats:
-        """Some of the points.
-
-        Parameters
-        ----------
-        part : slice
-            Which, with a start and a stop.
-
-        Returns
-        -------
-        ndarray of shape (n, n_dims)
-            Above 0 and below 1.
-        """
+        """Some of the points (n, n_dims), above 0 and below 1."""
         first, last = part.start // self.size, -(-part.stop // self.size)
-        found = np.concatenate([self._block(number) for number in range(first, last)])
-        return found[part.start - first * self.size : part.stop - first * self.size]
+        blocks = np.concatenate([self._block(number) for number in range(first, last)])
+        return blocks[part.start - first * self.size : part.stop - first * self.size]
 
     def _block(self, number: int) -> Floats:
         rng = np.random.default_rng([self.seed, _STREAM, number])
@@ -131,10 +96,10 @@ class SobolBlocks:
 def _scrambled(net: Codes, n_bits: int, rng: np.random.Generator) -> Floats:
     """Owen's scrambling: a digit is flipped at random for what stands before it; what is below is random."""
     columns = np.arange(net.shape[1])
-    found = np.zeros_like(net)
+    digits = np.zeros_like(net)
     for level in range(n_bits):
         flips = rng.integers(0, 2, (2**level, net.shape[1]))
         digit = (net >> (n_bits - 1 - level)) & 1
-        found = 2 * found + (digit ^ flips[net >> (n_bits - level), columns])
+        digits = 2 * digits + (digit ^ flips[net >> (n_bits - level), columns])
     within = np.clip(rng.random(net.shape), _INSIDE, 1.0 - _INSIDE)
-    return (found + within) / 2.0**n_bits
+    return (digits + within) / 2.0**n_bits

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agnostix.core.masking import Windows
 from agnostix.exceptions import DataError
-from agnostix.perturb import Windows
 from tests.messages import refuses
 from tests.reference.pictures import starts
 
@@ -49,7 +49,7 @@ def test_windows_spread_averages_covering_windows(of, seed):
     expected = np.empty((2, *of.shape, 3))
     for place in np.ndindex(of.shape):
         expected[(slice(None), *place)] = effects[:, hidden[(slice(None), *place)]].mean(axis=1)
-    np.testing.assert_allclose(of.spread(effects), expected, atol=1e-12)
+    np.testing.assert_allclose(of.average(effects), expected, atol=1e-12)
 
 
 def test_windows_are_cut_at_border():
@@ -61,12 +61,12 @@ def test_windows_are_cut_at_border():
 @pytest.mark.parametrize(
     ("size", "stride", "facts"),
     [
-        ((6, 2), (1, 1), ["'window'", "6 pixels high", "pictures are 5", "window of 5 or less"]),
-        ((5, 7), (1, 1), ["'window'", "7 pixels wide", "pictures are 6", "window of 6 or less"]),
-        ((3, 2), (4, 2), ["'stride'", "4 pixels", "window is 3 high", "stride of 3 or less"]),
-        ((3, 2), (3, 3), ["'stride'", "3 pixels", "window is 2 wide", "stride of 2 or less"]),
+        ((6, 2), (1, 1), ["'size'", "height of 6 pixels", "images have 5", "height of 5 or less"]),
+        ((5, 7), (1, 1), ["'size'", "width of 7 pixels", "images have 6", "width of 6 or less"]),
+        ((3, 2), (4, 2), ["'stride'", "4 pixels", "height 3", "stride of 3 or less"]),
+        ((3, 2), (3, 3), ["'stride'", "3 pixels", "width 2", "stride of 2 or less"]),
     ],
 )
 def test_windows_refuse_size_and_stride_that_do_not_fit(size, stride, facts):
-    with refuses(DataError, "OcclusionExplainer", *facts):
+    with refuses(DataError, "SlidingWindow", *facts):
         Windows((5, 6), size, stride)

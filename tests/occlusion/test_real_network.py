@@ -11,7 +11,8 @@ skimage = pytest.importorskip("skimage")
 from skimage import data, transform  # noqa: E402
 
 from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
-from agnostix.perturb import LearnedMask  # noqa: E402
+from agnostix.maskers import SlidingWindow  # noqa: E402
+from agnostix.neural import ExtremalMaskExplainer  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -34,8 +35,8 @@ def predictor_of(module, **params):
     return as_predictor(module, mean=[0.498] * 3, std=[0.502] * 3, **params)
 
 
-def test_efficientnet_windows_on_cat(module, cat):
-    explainer = OcclusionExplainer(predictor_of(module), window=56, stride=56, outputs=EGYPTIAN_CAT)
+def test_the_cat_is_seen_and_windows_say_where(module, cat):
+    explainer = OcclusionExplainer(predictor_of(module), masker=SlidingWindow(56, 56), outputs=EGYPTIAN_CAT)
     exp = explainer.fit(cat[None]).explain(cat[None])
     assert predictor_of(module).predict(cat[None]).argmax() == EGYPTIAN_CAT
     assert 0.35 < exp.outputs[0, 0] < 0.45
@@ -49,12 +50,13 @@ def test_efficientnet_bf16_agrees_with_fp32(module, cat):
     np.testing.assert_allclose(half, full, atol=0.05)
 
 
-def test_efficientnet_learned_mask_hides_cat(module, cat):
-    search = LearnedMask(objective="area", size=0.4, destroy=True, n_steps=60, noise=0.0)
-    explainer = OcclusionExplainer(
+def test_without_the_mask_that_is_learned_the_cat_is_not_seen(module, cat):
+    explainer = ExtremalMaskExplainer(
         predictor_of(module),
-        method="mask",
-        learned_mask=search,
+        objective="extremal_delete",
+        area=0.4,
+        n_steps=60,
+        noise=0.0,
         fill="blur",
         outputs=EGYPTIAN_CAT,
         random_state=0,
@@ -62,3 +64,4 @@ def test_efficientnet_learned_mask_hides_cat(module, cat):
     exp = explainer.fit(cat[None]).explain(cat[None])
     assert exp.extras["hidden"].array[0, 0] < 0.1
     assert abs(exp.values.mean() - 0.4) < 0.01
+    assert exp.extras["succeeded"].array.all()

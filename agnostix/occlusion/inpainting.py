@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.masking import Inpainter
+from agnostix.core.masking.windows import Windows
 from agnostix.core.row_sources import RowSource
-from agnostix.perturb.windows import Windows
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from agnostix.perturb import SobolBlocks
-from agnostix.perturb.sobol import MIN_BLOCKS
+from agnostix.core.sobol import MIN_BLOCKS, SobolBlocks
 
 
 def every(blocks):
@@ -16,7 +15,7 @@ def every(blocks):
 
 @given(st.integers(16, 200_000))
 def test_sobol_blocks_size_leaves_at_least_16_blocks(n):
-    blocks = SobolBlocks.of(3, n, 0)
+    blocks = SobolBlocks.from_n_points(3, n, 0)
     assert blocks.size & (blocks.size - 1) == 0
     assert blocks.n_blocks >= MIN_BLOCKS > n // (2 * blocks.size)
     assert n - blocks.size < blocks.n_points <= n
@@ -26,7 +25,7 @@ def test_sobol_blocks_size_leaves_at_least_16_blocks(n):
     ("n", "size", "n_blocks"), [(16, 1, 16), (31, 1, 31), (32, 2, 16), (5000, 256, 19), (8192, 512, 16)]
 )
 def test_sobol_blocks_sizes(n, size, n_blocks):
-    assert SobolBlocks.of(2, n, 0) == SobolBlocks(2, size, n_blocks, 0)
+    assert SobolBlocks.from_n_points(2, n, 0) == SobolBlocks(2, size, n_blocks, 0)
 
 
 @pytest.mark.parametrize("d", [1, 2, 7, 40])

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from sklearn import config_context
 
-from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
+from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, RiseExplainer
 from agnostix.core.masking import Inpainter, SegmentMasker
 from agnostix.core.masking.fills import noise_fills
 from agnostix.exceptions import DataError
 from agnostix.testing.cutting import peak_mb
 from tests.messages import refuses
+from tests.occlusion.ways import explainer_of
 from tests.reference.pictures import occlude_windows
 
 RNG = np.random.default_rng(5)
@@ -30,13 +31,13 @@ def bent(X):
 
 
 def explained(model=bent, **params):
-    explainer = OcclusionExplainer(model, random_state=0, **params)
+    explainer = explainer_of(model, random_state=0, **params)
     return explainer.fit(PICTURES).explain(PICTURES[:2])
 
 
 def drawn(n):
     """The pictures that a background of n is made of."""
-    explainer = OcclusionExplainer(linear, method="segments", fill="draws", background_size=n, random_state=0)
+    explainer = explainer_of(linear, method="segments", fill="draws", background_size=n, random_state=0)
     return explainer.fit(PICTURES)._masker.fill
 
 
@@ -69,7 +70,8 @@ def test_windows_average_over_fill_images(fill):
         np.testing.assert_allclose(exp.values[i], np.mean(found, axis=0), atol=1e-12)
         most = np.std(found, axis=0, ddof=1) / np.sqrt(3)
         assert (exp.std_errors[i] >= most - 1e-12).all()
-    assert exp.params["fill"] == ("3 pictures" if fill == "array" else fill)
+    told = {"draws": exp.params["fill"], "array": exp.params["masker"]}.get(fill, exp.params["masker"])
+    assert {"array": "fill=3 images", "noise": "fill='noise'"}.get(fill, fill) in told
 
 
 def test_windows_std_errors_of_linear_model_match_closed_form():
@@ -95,13 +97,14 @@ def test_windows_with_fill_inpaint_match_loop():
         gone = bent(inpainter.filled(np.ones((7, 9), dtype=bool))[None])[0]
         np.testing.assert_allclose(exp.base_values[i], gone, atol=1e-12)
     assert (exp.std_errors == 0).all()
-    assert exp.params["fill"] == "inpaint"
-    explainer = OcclusionExplainer(bent, window=(3, 4), stride=2, fill="inpaint").fit(PICTURES)
+    assert "fill='inpaint'" in exp.params["masker"]
+    explainer = explainer_of(bent, window=(3, 4), stride=2, fill="inpaint").fit(PICTURES)
     assert explainer.cost(PICTURES[:2]) == exp.n_model_rows == 2 * (2 + len(places))
 
 
 def test_segments_with_fill_inpaint_match_loop():
-    exp = explained(method="segments", masker=SegmentMasker(LABELS, "inpaint"))
+    explainer = OcclusionExplainer(bent, masker=SegmentMasker(LABELS, "inpaint"), random_state=0)
+    exp = explainer.fit(PICTURES).explain(PICTURES[:2])
     inpainter = Inpainter(PICTURES[0], 0)
     for segment in range(6):
         answer = bent(inpainter.filled(segment == LABELS)[None])[0]
@@ -114,7 +117,7 @@ def test_fills_same_bits_for_any_n_jobs_and_rows(fill, method):
     params = {"method": method, "window": 3, "stride": 2, "fill": fill, "background_size": 3}
     exp = explained(**params)
     again = explained(**params, n_jobs=2)
-    explainer = OcclusionExplainer(bent, random_state=0, **params).fit(PICTURES)
+    explainer = explainer_of(bent, random_state=0, **params).fit(PICTURES)
     alone = explainer.explain(PICTURES[[1]])
     for name in ("values", "std_errors", "base_values"):
         np.testing.assert_array_equal(getattr(again, name), getattr(exp, name))
@@ -131,26 +134,23 @@ def test_rise_accepts_one_noise_image_and_blur():
 
 
 @pytest.mark.parametrize(
-    ("fill", "got"),
-    [("draws", "6 pictures"), (PICTURES[:2], "2 pictures"), ("inpaint", "'inpaint'")],
+    ("fill", "facts"),
+    [
+        ("draws", ("'fill'", "'noise'", "got 'draws'")),
+        (PICTURES[:2], ("one fill image", "got 2", "fill=images[:1]")),
+        ("inpaint", ("'fill'", "'noise'", "got 'inpaint'")),
+    ],
     ids=["draws", "array", "inpaint"],
 )
-@pytest.mark.parametrize("method", ["rise", "mask"])
-def test_soft_masks_refuse_several_fills(method, fill, got):
-    facts = [
-        f"method='{method}' of OcclusionExplainer",
-        got,
-        "'blur', 'mean' or 'noise'",
-        "background_size=1",
-    ]
-    with refuses(DataError, *facts):
-        OcclusionExplainer(bent, method=method, fill=fill).fit(PICTURES)
+def test_soft_masks_refuse_several_fills(fill, facts):
+    with refuses(DataError, "RiseExplainer", *facts):
+        RiseExplainer(bent, fill=fill).fit(PICTURES)
 
 
 @pytest.mark.parametrize("method", ["window", "segments"])
 def test_fill_draws_keep_sample_weight(method):
     given = np.array([0.0, 1.0, 2.0, 0.0, 3.0, 0.0])
-    explainer = OcclusionExplainer(linear, method=method, window=1, stride=1, fill="draws")
+    explainer = explainer_of(linear, method=method, window=1, stride=1, fill="draws")
     exp = explainer.fit(PICTURES, sample_weight=given).explain(PICTURES[:2])
     np.testing.assert_array_equal(explainer.background_, PICTURES[[1, 2, 4]])
     middle = np.average(PICTURES, axis=0, weights=given)
@@ -162,7 +162,7 @@ def test_fill_draws_keep_sample_weight(method):
         np.testing.assert_allclose(exp.values.sum(axis=(1, 2)), gap.sum(axis=(1, 2)), atol=1e-12)
 
 
-@pytest.mark.parametrize("fill", ["auto", "blur", "noise", 0.25, PICTURES[3:4]], ids=str)
+@pytest.mark.parametrize("fill", ["mean", "blur", "noise", 0.25, PICTURES[3:4]], ids=str)
 @pytest.mark.parametrize("method", ["window", "segments", "rise"])
 def test_extras_fill_holds_single_fill(fill, method):
     params = {"window": 7, "stride": 7, "n_masks": 32, "n_cells": 2, "background_size": 1}
@@ -198,7 +198,7 @@ def test_fill_noise_peak_memory_is_below_all_images(kind):
 
 
 def test_fill_draws_are_pickled_without_model():
-    explainer = OcclusionExplainer(bent, window=3, stride=2, fill="draws", random_state=0).fit(PICTURES)
+    explainer = explainer_of(bent, window=3, stride=2, fill="draws", random_state=0).fit(PICTURES)
     again = pickle.loads(pickle.dumps(explainer.without_model())).attach(bent)
     expected = explainer.explain(PICTURES[:1])
     np.testing.assert_array_equal(again.explain(PICTURES[:1]).values, expected.values)
@@ -206,9 +206,9 @@ def test_fill_draws_are_pickled_without_model():
 
 def test_fill_refused_for_other_shape_or_dtype():
     with refuses(DataError, "'fill' of SegmentMasker", "(7, 8, 3)", "X", "(7, 9, 3)", "Resize"):
-        OcclusionExplainer(bent, window=3, stride=2, fill=PICTURES[:2, :, :8]).fit(PICTURES)
+        explainer_of(bent, window=3, stride=2, fill=PICTURES[:2, :, :8]).fit(PICTURES)
     with refuses(DataError, "'fill'", "type uint8", "cannot hold"):
-        OcclusionExplainer(bent, window=3, stride=2, fill=PICTURES[:2]).fit((255 * PICTURES).astype(np.uint8))
+        explainer_of(bent, window=3, stride=2, fill=PICTURES[:2]).fit((255 * PICTURES).astype(np.uint8))
 
 
 def test_kernel_shap_averages_over_fills_and_lime_refuses():

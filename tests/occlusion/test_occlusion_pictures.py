@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.linear_model import LinearRegression
 
-from agnostix import Explanation, OcclusionExplainer
-from agnostix.core.masking import SegmentMasker
+from agnostix import Explanation, OcclusionExplainer, RiseExplainer
+from agnostix.core.masking import SegmentMasker, SlidingWindow, TextMasker
 from agnostix.exceptions import DataError
-from agnostix.perturb import LearnedMask
 from tests.messages import refuses
+from tests.occlusion.ways import explainer_of
 from tests.reference.pictures import occlude_windows, rise, soft_mask
 
 RNG = np.random.default_rng(0)
@@ -34,7 +34,7 @@ class Bent:
 
 
 def explained(X, model=None, **params):
-    return OcclusionExplainer(model or Bent(X.shape[1:]), random_state=0, **params).fit(X).explain(X)
+    return explainer_of(model or Bent(X.shape[1:]), random_state=0, **params).fit(X).explain(X)
 
 
 def same(one, other):
@@ -72,20 +72,18 @@ def test_windows_of_any_size_match_loop(data):
     np.testing.assert_allclose(exp.values[0], values, atol=1e-12)
 
 
-@pytest.mark.parametrize("fill", ["auto", "mean", "blur", 0, 0.5, [0.1, 0.2, 0.3]])
+@pytest.mark.parametrize("fill", ["mean", "blur", 0, 0.5, [0.1, 0.2, 0.3]])
 def test_windows_with_each_fill_match_loop(fill):
     model = Bent(COLOUR.shape[1:])
     exp = explained(COLOUR, model, window=4, stride=3, fill=fill)
-    standing = SegmentMasker(np.zeros((7, 9), dtype=int), fill="mean" if fill == "auto" else fill).read(
-        COLOUR
-    )
+    standing = SegmentMasker(np.zeros((7, 9), dtype=int), fill=fill).read(COLOUR)
     for i, picture in enumerate(COLOUR):
         other = standing.fill[i if len(standing.fill) > 1 else 0, 0]
         values, _ = occlude_windows(model, picture, np.broadcast_to(other, picture.shape), (4, 4), (3, 3))
         np.testing.assert_allclose(exp.values[i], values, atol=1e-12)
         hidden = model(np.broadcast_to(other, picture.shape)[None])[0]
         np.testing.assert_allclose(exp.base_values[i], hidden, atol=1e-12)
-    assert exp.params["fill"] == ("mean" if fill == "auto" else fill)
+    assert f"fill={fill!r}" in exp.params["masker"]
 
 
 def test_windows_of_linear_model_match_closed_form():
@@ -99,11 +97,9 @@ def test_windows_of_linear_model_match_closed_form():
 @forms
 def test_rise_matches_formula(X):
     model = Bent(X.shape[1:])
-    explainer = OcclusionExplainer(
-        model, method="rise", n_masks=64, n_cells=3, share=0.4, random_state=3
-    ).fit(X)
+    explainer = RiseExplainer(model, n_masks=64, n_cells=3, p_keep=0.4, random_state=3).fit(X)
     exp = explainer.explain(X)
-    sampled = explainer._soft_masks.sample(slice(0, 64))
+    sampled = explainer._make_sampler(X).sample(slice(0, 64))
     masks = np.array([soft_mask(*drawn, 7, 9) for drawn in zip(*sampled, strict=True)])
     for i, picture in enumerate(X):
         fill = picture.mean((0, 1))
@@ -123,16 +119,14 @@ def test_rise_matches_formula(X):
 def test_rise_is_determined_by_seed():
     one, two = (explained(GREY, method="rise", n_masks=64) for _ in range(2))
     same(one, two)
-    other = (
-        OcclusionExplainer(Bent((7, 9)), method="rise", n_masks=64, random_state=1).fit(GREY).explain(GREY)
-    )
+    other = RiseExplainer(Bent((7, 9)), n_masks=64, random_state=1).fit(GREY).explain(GREY)
     assert (other.values != one.values).any()
 
 
 @pytest.mark.parametrize("method", ["window", "rise", "segments"])
 def test_same_bits_for_any_n_jobs_memory_and_rows(method):
     params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
-    explainer = OcclusionExplainer(Bent((7, 9)), random_state=0, **params).fit(GREY)
+    explainer = explainer_of(Bent((7, 9)), random_state=0, **params).fit(GREY)
     whole = explainer.explain(GREY)
     same(explainer.explain(GREY[[2, 0]]), whole[[2, 0]])
     with config_context(working_memory=0.01):
@@ -164,12 +158,14 @@ def test_storage_of_maps(method, tmp_path):
     again = Explanation.load(tmp_path / "map.zip")
     same(again, exp)
     assert again.params == exp.params
-    assert exp.params["window"] == [3, 2]
+    if method == "window":
+        assert exp.params["masker"].startswith("SlidingWindow((3, 2), (2, 2), ")
 
 
 def test_segments_match_loop():
-    exp = explained(GREY, masker=SegmentMasker("grid", n_segments=4))
-    assert (exp.params["method"], exp.values.shape) == ("segments", (3, 4, 2))
+    masker = SegmentMasker("grid", n_segments=4)
+    exp = OcclusionExplainer(Bent((7, 9)), masker=masker, random_state=0).fit(GREY).explain(GREY)
+    assert exp.values.shape == (3, 4, 2)
     labels = exp.extras["segments"].array
     model = Bent((7, 9))
     for i, picture in enumerate(GREY):
@@ -179,16 +175,23 @@ def test_segments_match_loop():
             np.testing.assert_allclose(exp.values[i, j], expected, atol=1e-12)
 
 
-def test_segments_without_masker_are_grid_with_fill():
-    one = explained(GREY, method="segments", fill=0.5)
-    other = explained(GREY, masker=SegmentMasker("grid", fill=0.5))
-    np.testing.assert_array_equal(one.values, other.values)
+@pytest.mark.parametrize("fill", ["auto", 0.5, "noise"])
+def test_images_without_masker_default_to_windows(fill):
+    images = np.tile(GREY, (1, 3, 2))
+    window = SlidingWindow(16, 8, "mean" if fill == "auto" else fill, n_draws=3)
+    one, other = (
+        OcclusionExplainer(Bent((21, 18)), random_state=0, **params).fit(images).explain(images)
+        for params in ({"fill": fill, "background_size": 3}, {"masker": window})
+    )
+    same(one, other)
+    assert one.dims == ("row", "y", "x", "output")
+    assert one.params["masker"] == other.params["masker"] == repr(window)
 
 
-def test_method_auto_is_window_for_images_features_for_tables():
-    assert explained(np.tile(GREY, (1, 3, 2))).params["method"] == "window"
+def test_tables_without_masker_default_to_features():
     table = RNG.random((9, 3))
-    assert explained(table, lambda X: X[:, 0]).params["method"] == "features"
+    exp = OcclusionExplainer(lambda X: X[:, 0]).fit(table).explain(table)
+    assert exp.dims == ("row", "feature", "output")
 
 
 def test_transform_of_segments():
@@ -199,106 +202,98 @@ def test_transform_of_segments():
 
 @pytest.mark.parametrize("method", ["window", "rise"])
 @pytest.mark.parametrize("ask", [lambda e: e.transform(GREY), lambda e: e.get_feature_names_out()])
-def test_transform_refuses_maps(method, ask):
-    explainer = OcclusionExplainer(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
-    facts = ["OcclusionExplainer", "columns", f"method='{method}'", "explain(X).values", "method='segments'"]
-    with refuses(DataError, *facts):
+def test_maps_are_no_columns(method, ask):
+    explainer = explainer_of(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
+    with refuses(DataError, type(explainer).__name__, "columns", "'y', 'x'", "explain(X).values"):
         ask(explainer)
+
+
+def test_parameters_of_each_class():
+    common = ["model", "outputs", "n_jobs", "random_state", "verbose"]
+    own = {
+        OcclusionExplainer: ["masker", "fill", "background_size", "feature_groups"],
+        RiseExplainer: ["n_masks", "n_cells", "p_keep", "fill", "sigma"],
+    }
+    for kind, names in own.items():
+        assert set(kind(None).get_params(deep=False)) == {*common, *names}
 
 
 @pytest.mark.parametrize(
     ("params", "facts"),
     [
-        ({"window": 8}, ["'window' of OcclusionExplainer", "8 pixels high", "window of 7 or less"]),
+        ({"size": 8, "stride": 2}, ("'size'", "height of 8", "images have 7", "7 or less")),
+        ({"size": 3}, ("'stride'", "8 pixels", "height 3", "stride of 3 or less")),
+        ({"size": (3, 2, 1)}, ("'size'", "whole number of pixels", "(3, 2, 1)")),
+        ({"size": 3, "stride": (2, 0.5)}, ("'stride'", "whole number of pixels", "(2, 0.5)")),
+        ({"size": 3, "stride": 1, "fill": "grey"}, ("'fill'", "'blur'", "'grey'")),
+    ],
+)
+def test_window_refuses_what_does_not_fit(params, facts):
+    with refuses(DataError, *facts):
+        OcclusionExplainer(Bent((7, 9)), masker=SlidingWindow(**params)).fit(GREY)
+
+
+@pytest.mark.parametrize(
+    ("params", "facts"),
+    [
+        ({"fill": 0, "masker": SegmentMasker()}, ("'fill'", "'auto' or 'draws'", "got 0", "to the masker")),
+        ({"fill": "blur", "masker": SlidingWindow(3, 3)}, ("'fill'", "got 'blur'", "to the masker")),
+        ({"fill": "draws", "masker": TextMasker()}, ("fill='draws'", "got TextMasker", "to the masker")),
         (
-            {"window": 3},
-            ["'stride' of OcclusionExplainer", "8 pixels", "window is 3 high", "stride of 3 or less"],
-        ),
-        ({"window": (3, 2, 1)}, ["'window' parameter of OcclusionExplainer", "1 or more", "got (3, 2, 1)"]),
-        (
-            {"window": 3, "stride": (2, 0.5)},
-            ["'stride' parameter of OcclusionExplainer", "1 or more", "got (2, 0.5)"],
-        ),
-        (
-            {"method": "rise", "fill": "grey"},
-            [
-                "'fill' of SegmentMasker",
-                "'mean'",
-                "'blur'",
-                "(n_fill, height, width, n_channels)",
-                "got 'grey'",
-            ],
-        ),
-        (
-            {"method": "rise", "masker": SegmentMasker()},
-            ["'masker' parameter of OcclusionExplainer", "None", "method='rise'", "method='segments'"],
-        ),
-        (
-            {"fill": 0, "masker": SegmentMasker()},
-            ["'fill' parameter of OcclusionExplainer", "'auto' with a masker", "got 0"],
-        ),
-        (
-            {"method": "mask"},
-            ["method='mask'", "gradients", "Bent", "as_predictor(module)", "'rise' or 'window'"],
-        ),
-        (
-            {"method": "rise", "feature_groups": {"a": ["b"]}},
-            ["'feature_groups' parameter of OcclusionExplainer", "None", "masker", "got {'a': ['b']}"],
+            {"feature_groups": {"a": ["b"]}, "masker": SlidingWindow(3, 3)},
+            ("'feature_groups'", "{'a': ['b']}"),
         ),
     ],
 )
-def test_fit_refuses_bad_parameters(params, facts):
+def test_occlusion_refuses_parameters_that_contradict(params, facts):
     with refuses(DataError, *facts):
         OcclusionExplainer(Bent((7, 9)), **params).fit(GREY)
 
 
-@pytest.mark.parametrize("method", ["window", "rise", "segments", "mask"])
-def test_image_methods_refuse_table(method):
+@pytest.mark.parametrize(
+    ("fill", "facts"),
+    [
+        ("grey", ("'fill'", "RiseExplainer", "'blur'", "got 'grey'")),
+        (None, ("'fill'", "RiseExplainer", "got None")),
+        ("segment_mean", ("'fill'", "RiseExplainer", "got 'segment_mean'")),
+    ],
+)
+def test_rise_refuses_unknown_fills(fill, facts):
+    with refuses(DataError, *facts):
+        RiseExplainer(Bent((7, 9)), fill=fill).fit(GREY)
+
+
+def test_rise_needs_images():
     table = RNG.random((9, 3))
-    shape = "(n_rows, height, width, n_channels)"
-    with refuses(DataError, f"method='{method}'", shape, "got a table", "method='features'"):
-        OcclusionExplainer(LinearRegression().fit(table, table[:, 0]), method=method).fit(table)
+    with refuses(DataError, "RiseExplainer", "images", "got a table", "OcclusionExplainer"):
+        RiseExplainer(LinearRegression().fit(table, table[:, 0])).fit(table)
 
 
-@pytest.mark.parametrize("method", ["window", "rise", "segments"])
-def test_explain_refuses_images_of_other_shape(method):
-    explainer = OcclusionExplainer(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
-    with refuses(DataError, "X", "(9, 7)", "OcclusionExplainer", "fitted on", "(7, 9)", "Resize"):
+def test_windows_need_images():
+    table = RNG.random((9, 3))
+    with refuses(DataError, "height, width", "shape (9, 3)"):
+        OcclusionExplainer(lambda X: X[:, 0], masker=SlidingWindow(1, 1)).fit(table)
+
+
+@pytest.mark.parametrize("method", ["window", "rise"])
+def test_pictures_of_another_shape_than_in_fit(method):
+    explainer = explainer_of(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
+    with refuses(DataError, type(explainer).__name__, "(9, 7)", "(7, 9)"):
         explainer.explain(GREY.transpose(0, 2, 1))
 
 
-@pytest.mark.parametrize(
-    ("params", "allowed"),
-    [
-        ({"objective": "keep"}, "'delete', 'preserve', 'area', 'both'"),
-        ({"size": 1.0}, "above 0 and below 1"),
-        ({"n_cells": 1}, "2 or more"),
-        ({"sigma": -1.0}, "0 or more"),
-        ({"learning_rate": 0}, "above 0"),
-    ],
-)
-def test_learned_mask_refuses_bad_parameters(params, allowed):
-    ((name, value),) = params.items()
-    with refuses(DataError, f"{name!r} of LearnedMask", allowed, f"got {value!r}"):
-        LearnedMask(**params)
-
-
-def test_method_features_refuses_images():
-    with refuses(DataError, "method='features'", "table", "got 3 dimensions", "'window' or 'segments'"):
-        OcclusionExplainer(lambda X: X.mean(axis=(1, 2)), method="features").fit(np.zeros((2, 4, 4)))
-
-
 @pytest.mark.parametrize("shape", [(4, 6, 3), (6, 4, 3)])
-@pytest.mark.parametrize("method", ["auto", "window", "segments", "rise"])
-def test_fit_refuses_images_of_several_sizes(shape, method):
+@pytest.mark.parametrize("method", ["window", "segments", "rise"])
+def test_pictures_of_several_sizes_are_refused_whatever_the_method(shape, method):
     pictures = [np.zeros((6, 6, 3)), np.zeros(shape)]
-    with refuses(DataError, "X", "one size", "by themselves"):
-        OcclusionExplainer(lambda X: X.mean(axis=(1, 2, 3)), method=method, window=2, stride=2).fit(pictures)
+    with pytest.raises(DataError) as error:
+        explainer_of(lambda X: X.mean(axis=(1, 2, 3)), method=method, window=2, stride=2).fit(pictures)
+    assert str(error.value) == "X must be pictures of one size; pass those of another size by themselves."
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_list_of_images_equals_array(kind):
     pictures = np.random.default_rng(0).random((2, 4, 4))
-    explainer = OcclusionExplainer(lambda X: X.mean(axis=(1, 2)), window=2, stride=2).fit(kind(pictures))
+    explainer = explainer_of(lambda X: X.mean(axis=(1, 2)), window=2, stride=2).fit(kind(pictures))
     found = explainer.explain(kind(pictures))
     np.testing.assert_array_equal(found.values, explainer.explain(pictures).values)

@@ -1,0 +1,271 @@
+"""Masks of images found by gradients (Fong and Vedaldi, 2017; Fong, Patrick and Vedaldi, 2019)."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+
+from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
+from agnostix.core.explanation import Detail
+from agnostix.core.models import Differentiable
+from agnostix.core.progress import WorkerProgress, run_in_shares
+from agnostix.core.sklearn_compat import Interval, StrOptions
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.neural.objectives import OBJECTIVES, MaskSearch
+
+_HALF = 0.5
+"""Share of the score that a mask must keep or remove, at least, to succeed."""
+
+
+class ExtremalMaskExplainer(ImageExplainer):
+    """The part of an image that keeps the score of a torch network, or without which it falls.
+
+    A mask, 1 where the image counts and 0 elsewhere, is found by gradient
+    descent: the smallest part without which the score falls, the smallest
+    part that keeps it alone, or the best part of a given area. The mask is
+    where a coarse, smooth grid is high, so that it cannot fool the network
+    with single pixels.
+
+    Parameters
+    ----------
+    model : torch module, or `as_predictor` of one
+        The model to explain. It must be differentiable.
+    objective : {"delete", "preserve", "both", "extremal_preserve", "extremal_delete"}, default="delete"
+        "delete": the smallest part without which the score falls. "preserve":
+        the smallest part that keeps the score. "both": a part that does both
+        [3]_. "extremal_preserve" and "extremal_delete": the part of a given
+        `area` that keeps, or removes, most of the score [2]_.
+    area : float, default=0.3
+        Share of the pixels in the mask, for the two extremal objectives.
+    area_penalty : float, default=1.0
+        Penalty on the area, for the other objectives: at 1 a pixel is in the
+        mask if the score falls by more, as a share of what hiding the whole
+        image takes, than the pixel is of the image.
+    smoothness : float, default=8.0
+        Penalty on the variation of the grid: the mean of the differences
+        between neighboring cells, to the power of 3.
+    n_cells : int, default=28
+        Cells of the grid along each axis.
+    mask_sigma : float, default=2.0
+        Standard deviation of the Gaussian that smooths the grid, in cells. More
+        gives fewer and rounder parts.
+    jitter : float, default=1.0
+        The image is moved at random by up to as many cells in each step.
+    noise : float, default=2.0
+        Standard deviation of the noise on the cells before smoothing. It falls
+        to 0 over the first four fifths of the steps.
+    n_steps : int, default=300
+        Steps of Adam.
+    learning_rate : float, default=0.1
+        Learning rate of Adam.
+    fill : {"mean", "blur", "noise"}, float, sequence of float or array, default="mean"
+        What replaces the hidden part: the mean color of the image, the blurred
+        image, an image of noise, a number or one for each channel in the units
+        of the images, or one image in an array of shape (1, height, width[,
+        n_channels]).
+    sigma : float, default=10.0
+        Standard deviation of "blur", in pixels.
+    outputs : None, "predicted", name, index or list of these, default=None
+        Outputs to explain, each by a search of its own. None: all up to 20,
+        else the predicted one.
+    n_jobs : int, default=None
+        Number of workers for predictions, as in joblib; a search has one.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of jitter and noise. None draws a seed once, in `fit`.
+    verbose : int, default=1
+        1 shows a progress bar once work has taken a few seconds; 0 none.
+
+    Attributes
+    ----------
+    output_names_ : tuple of str
+        Names of all of the model's outputs.
+    n_features_in_ : int
+        Numbers in an image.
+
+    Notes
+    -----
+    Values have quantity "mask" and shape (n_rows, height, width, n_outputs).
+    They have no standard errors: another mask may do as well, above all where
+    an image shows a thing twice. ``base_values`` are the predictions of the fill.
+
+    ``extras`` hold, each of shape (n_rows, n_outputs), the score with only the
+    mask visible, "shown", and with the mask "hidden", both of the final mask;
+    the "kept" share of the score, (shown - base) / (output - base), and the
+    "removed" one, (output - hidden) / (output - base); and whether the search
+    "succeeded": the shares that the objective is about are at least one half,
+    and larger than the mask's share of the pixels, which is what a mask would
+    reach if all pixels counted alike. A mask that did not succeed is no
+    evidence of where the model looks; `PixelsDisplay` says so instead of
+    drawing it.
+
+    What differs from the papers:
+
+    - The mask in the forward pass is hard, with edges softened over a cell;
+      gradients pass as if the edge were a slope. A faint mask of the whole
+      image often keeps its score and loses it once it is made 0 or 1.
+    - The area of an extremal mask is exact: the mask is the highest cells of
+      the grid, from all of them down to that area over the steps, in place of
+      a penalty on sorted values.
+    - Scores are in units of what hiding the whole image changes, so that
+      `area_penalty` means the same for sure and unsure networks, and for a
+      regressor. Below 0.01 the logarithm continues as a line.
+    - The mask of least loss in the last fifth of the steps is returned.
+
+    References
+    ----------
+    .. [1] Fong, R., Vedaldi, A. (2017). Interpretable explanations of black
+       boxes by meaningful perturbation. ICCV. https://doi.org/10.1109/ICCV.2017.371
+    .. [2] Fong, R., Patrick, M., Vedaldi, A. (2019). Understanding deep
+       networks via extremal perturbations and smooth masks. ICCV.
+       https://doi.org/10.1109/ICCV.2019.00304
+    .. [3] Phang, J., Park, J., Geras, K. J. (2020). Investigating and
+       simplifying masking-based saliency methods for model interpretability.
+       https://doi.org/10.48550/arXiv.2010.09750
+
+    Examples
+    --------
+    >>> import torch
+    >>> from agnostix import as_predictor
+    >>> from agnostix.neural import ExtremalMaskExplainer
+    >>> class Corner(torch.nn.Module):
+    ...     def forward(self, x):
+    ...         return x[:, 0, :8, :8].mean((1, 2))
+    >>> images = torch.ones(1, 16, 16).numpy()
+    >>> model = as_predictor(Corner(), activation="none")
+    >>> explainer = ExtremalMaskExplainer(
+    ...     model, objective="extremal_preserve", area=0.25, fill=0, n_cells=8, mask_sigma=0.5, n_steps=150,
+    ...     jitter=0, smoothness=0, random_state=0)
+    >>> exp = explainer.fit(images).explain(images)
+    >>> bool(exp.values[0, :8, :8].mean() > 0.8), bool(exp.extras["succeeded"].array[0, 0])
+    (True, True)
+    """
+
+    _doc_page = "pictures.md"
+    _requires = (Differentiable,)
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **ImageExplainer._parameter_constraints,
+        "objective": [StrOptions(set(OBJECTIVES))],
+        "area": [Interval(Real, 0, 1, closed="neither")],
+        "area_penalty": [Interval(Real, 0, None, closed="left")],
+        "smoothness": [Interval(Real, 0, None, closed="left")],
+        "n_cells": [Interval(Integral, 2, None, closed="left")],
+        "mask_sigma": [Interval(Real, 0, None, closed="left")],
+        "jitter": [Interval(Real, 0, None, closed="left")],
+        "noise": [Interval(Real, 0, None, closed="left")],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        objective: str = "delete",
+        area: float = 0.3,
+        area_penalty: float = 1.0,
+        smoothness: float = 8.0,
+        n_cells: int = 28,
+        mask_sigma: float = 2.0,
+        jitter: float = 1.0,
+        noise: float = 2.0,
+        n_steps: int = 300,
+        learning_rate: float = 0.1,
+        fill: Any = "mean",
+        sigma: float = 10.0,
+        outputs: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 1,
+    ) -> None:
+        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
+        self.objective = objective
+        self.area = area
+        self.area_penalty = area_penalty
+        self.smoothness = smoothness
+        self.n_cells = n_cells
+        self.mask_sigma = mask_sigma
+        self.jitter = jitter
+        self.noise = noise
+        self.n_steps = n_steps
+        self.learning_rate = learning_rate
+        self.fill = fill
+        self.sigma = sigma
+
+    @property
+    def _quantity(self) -> str:
+        return "mask"
+
+    @property
+    def _units(self) -> str:
+        return "visibility"
+
+    def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
+        images = self._read_fills(rows)
+        fills = np.broadcast_to(images.fill[:, 0], rows.shape)
+        predictions, base = self._predict(rows), self._predict(fills)
+        pick = partial(selection.pick, predictions=predictions)
+        results = self._search_masks(rows, fills, selection.indices(predictions))
+        masks = np.stack([np.stack([result.mask for result in row], axis=-1) for row in results])
+        shown, hidden = (
+            np.array([[getattr(result, name) for result in row] for row in results])
+            for name in ("shown", "hidden")
+        )
+        details = self._judge(masks, shown, hidden, pick(predictions), pick(base))
+        return Attribution(
+            values=masks,
+            base_values=pick(base),
+            predictions=predictions,
+            n_model_rows=2 * len(rows) + sum(result.n_rows for row in results for result in row),
+            details={name: Detail(array, ("row", "output")) for name, array in details.items()}
+            | images.fill_details(),
+        )
+
+    def _judge(
+        self, masks: Floats, shown: Floats, hidden: Floats, outputs: Floats, base: Floats
+    ) -> dict[str, Floats | Bools]:
+        """Scores of masks, shares of the score kept and removed, and success, each (n_rows, n_outputs)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            kept, removed = (shown - base) / (outputs - base), (outputs - hidden) / (outputs - base)
+        area = masks.mean(axis=(1, 2))
+        succeeded = np.ones(shown.shape, dtype=bool)
+        # Comparisons with NaN are False: a mask of an output that the fill does not change never succeeds.
+        if self._search.preserves:
+            succeeded &= (kept >= _HALF) & (kept > area)
+        if self._search.deletes:
+            succeeded &= (removed >= _HALF) & (removed > area)
+        return {"shown": shown, "hidden": hidden, "kept": kept, "removed": removed, "succeeded": succeeded}
+
+    def _search_masks(self, images: Any, fills: Any, outputs: Codes) -> list[list[Any]]:
+        """A mask for each image and each of its outputs (n_rows, n_selected)."""
+        from agnostix.neural.mask_search import learn_mask  # torch is installed: the model is a module
+
+        search = self._search
+
+        def learn(progress: WorkerProgress, worker: int, tasks: range) -> list[Any]:
+            learned = []
+            for task in progress.follow(worker, tasks):
+                row, k = divmod(task, outputs.shape[1])
+                result = learn_mask(
+                    session, images[row], fills[row], int(outputs[row, k]), search, self._seed
+                )
+                progress.add_rows(worker, result.n_rows)
+                learned.append(result)
+            return learned
+
+        model = self._predictor.require(Differentiable, by=type(self).__name__)
+        with model.session() as session:
+            (learned,) = run_in_shares(
+                learn, outputs.size, str, size=outputs.size, n_jobs=1, verbose=self.verbose
+            )
+        n_selected = outputs.shape[1]
+        return [learned[start : start + n_selected] for start in range(0, outputs.size, n_selected)]
+
+    def _count_model_rows(self, rows: Any) -> int:
+        return len(rows) * (2 + self._select_outputs(None).n_selected * self._search.n_model_rows)
+
+    @property
+    def _search(self) -> MaskSearch:
+        return MaskSearch(**{name: getattr(self, name) for name in MaskSearch.__dataclass_fields__})

@@ -1,0 +1,302 @@
+"""Occlusion: the prediction less the mean prediction with a feature hidden (Zeiler and Fergus, 2014).
+
+The effect of feature j on row x is
+
+    f(x) - sum_b w_b f(x with feature j taken from b)
+
+over background rows or fill images b with weights w_b; its standard error is the weighted spread over b.
+A pixel's effect is the mean over the windows that cover it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+
+from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
+from agnostix.core.base.rows import check_image_shape, count_axes
+from agnostix.core.evaluate import mask_cost
+from agnostix.core.explanation import Detail
+from agnostix.core.masking import Background, MaskerConstraint, SegmentMasker, SlidingWindow, Windows
+from agnostix.core.masking.pictures import as_pixels
+from agnostix.core.row_sources import MaskedRowSource
+from agnostix.core.sklearn_compat import Interval
+from agnostix.core.typing import Bools, Floats
+from agnostix.exceptions import DataError
+from agnostix.occlusion.inpainting import InpaintedWindows
+from agnostix.occlusion.mean_and_variance import MeanAndVariance
+
+
+class OcclusionExplainer(BackgroundExplainer):
+    """Effect of hiding each feature of a row, or each part of an image, on the prediction.
+
+    In a table, the value of a feature is the prediction of the row less the
+    mean prediction of the same row with the feature taken from background
+    rows. For an additive model the values are exact and add up to the
+    prediction less the mean prediction of the background; with interactions
+    every feature of an interaction is credited with all of it.
+
+    In an image, a window slides over it, and each pixel has the mean effect of
+    the windows that cover it; or each segment of a `SegmentMasker` has one
+    value. What is hidden gets a fill, such as the mean color.
+
+    Parameters
+    ----------
+    model : fitted estimator, Pipeline, torch module or callable
+        The model to explain. An unfitted estimator is cloned and fitted on (X, y).
+    masker : SlidingWindow, SegmentMasker, TextMasker or other Masker, default=None
+        What is hidden, and what replaces it. None: the columns of a table, or
+        ``SlidingWindow(16, stride=8)`` for images.
+    fill : "auto", "draws", row of constants, or a fill of images, default="auto"
+        What replaces hidden values. Tables: "draws", which is "auto", rows drawn
+        from those seen in `fit`; or one row of constants, for a DataFrame a
+        mapping from its columns. Images: a fill of `SlidingWindow`, of which
+        "auto" is "mean"; or "draws", images drawn from those seen in `fit`. A
+        masker has a fill of its own, which only "draws" replaces.
+    background_size : int, default=100
+        Rows or images drawn in `fit` without replacement; all if there are
+        fewer. Without a masker also the number of images of fill="noise".
+    feature_groups : mapping from str to list of str, default=None
+        Columns of a table that are hidden together.
+    outputs : None, "predicted", name, index or list of these, default=None
+        Outputs to explain. None: all up to 20, else the predicted one.
+    n_jobs : int, default=None
+        Number of workers, as in joblib.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the draws. None draws a seed once, in `fit`.
+    verbose : int, default=1
+        1 shows a progress bar once work has taken a few seconds; 0 none.
+
+    Attributes
+    ----------
+    background_ : DataFrame or ndarray of shape (n_background, ...) or None
+        Background rows of a table, or the images drawn by fill="draws".
+    base_values_ : ndarray of shape (n_outputs,) or None
+        Mean prediction of the background; None for images and texts.
+    output_names_ : tuple of str
+        Names of all of the model's outputs.
+    players_ : Players
+        Names and columns of the features.
+    n_features_in_ : int
+        Columns seen in `fit`, or numbers in an image.
+    feature_names_in_ : ndarray of str
+        Their names, if all are strings.
+
+    Notes
+    -----
+    Values have quantity "effect" and need not sum to anything. Maps of pixels
+    have shape (n_rows, height, width, n_outputs), and ``extras`` hold the effect
+    of each window, "windows" (n_rows, n_windows, n_outputs), and the "fill".
+    ``base_values`` are the predictions with everything hidden.
+
+    Standard errors are the spread over the sampled background, 0 for a single
+    row of constants or a single fill. A pixel's error is the mean of the errors
+    of the windows that cover it, an upper bound.
+
+    References
+    ----------
+    .. [1] Zeiler, M. D., Fergus, R. (2014). Visualizing and understanding
+       convolutional networks. ECCV. https://doi.org/10.1007/978-3-319-10590-1_53
+
+    Examples
+    --------
+    >>> from agnostix import OcclusionExplainer
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import LinearRegression
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = LinearRegression().fit(X, y)
+    >>> exp = OcclusionExplainer(model, background_size=442).fit(X).explain(X.head(3))
+    >>> expected = model.coef_ * (X.head(3) - X.mean())
+    >>> bool(abs(exp.values[:, :, 0] - expected.to_numpy()).max() < 1e-9)
+    True
+
+    >>> import numpy as np
+    >>> from agnostix.maskers import SlidingWindow
+    >>> images = np.random.default_rng(0).random((1, 8, 8))
+    >>> explainer = OcclusionExplainer(lambda X: X[:, :4, :4].sum((1, 2)), masker=SlidingWindow(4, 4, fill=0))
+    >>> exp = explainer.fit(images).explain(images)
+    >>> exp.values.shape, bool(exp.values[0, 0, 0, 0] > 1), bool(abs(exp.values[0, 4:]).max() < 1e-12)
+    ((1, 8, 8, 1), True, True)
+    """
+
+    _doc_page = "occlusion.md"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BackgroundExplainer._parameter_constraints,
+        "masker": [MaskerConstraint(), SlidingWindow, None],
+        "fill": "no_validation",
+        "background_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        masker: Any = None,
+        fill: Any = "auto",
+        background_size: int = 100,
+        feature_groups: Mapping[str, Sequence[str]] | None = None,
+        outputs: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 1,
+    ) -> None:
+        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
+        self.masker = masker
+        self.fill = fill
+        self.background_size = background_size
+        self.feature_groups = feature_groups
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OcclusionExplainer:
+        """Fit the model if needed, draw the background, and predict it.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns), images or texts
+            Rows to draw the background from; images have shape (n_rows, height,
+            width) or (n_rows, height, width, n_channels).
+        y : array-like of shape (n_rows,), default=None
+            Needed only for an unfitted model.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, which the drawn ones keep.
+
+        Returns
+        -------
+        self : OcclusionExplainer
+
+        Raises
+        ------
+        ValueError
+            If the rows or the parameters cannot be used.
+        """
+        self._begin_fit()
+        self._learn_background(X, y, sample_weight)
+        if self._is_fill("draws") and self._masker.background is None:
+            self.background_ = self._masker.fill
+        return self
+
+    @property
+    def _dims(self) -> tuple[str, ...]:
+        has_windows = isinstance(getattr(self, "_window", self.masker), SlidingWindow)
+        return ("row", "y", "x", "output") if has_windows else ("row", "feature", "output")
+
+    @property
+    def _quantity(self) -> str:
+        return "effect"
+
+    def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
+        windows = self._windows
+        if windows is not None and self._window.inpaints:
+            means, variances, n_model_rows = self._predict_inpainted(rows, windows)
+        else:
+            means, variances, n_model_rows = self._predict_hidden(rows)
+        predictions = means[:, 0]
+        pick = partial(selection.pick, predictions=predictions)
+        n_hidden = means.shape[1] - 1 - (self.base_values_ is None)
+        values = pick(means[:, :1] - means[:, 1 : 1 + n_hidden])
+        errors = pick(np.sqrt(variances[:, 1 : 1 + n_hidden] * self._variance_factor()))
+        details: dict[str, Any] = {}
+        if windows is not None:
+            fill = {} if self._window.inpaints else rows.fill_details()
+            details = {"windows": Detail(values, ("row", "window", "output"))} | fill
+            values, errors = windows.average(values), windows.average(errors)
+        elif self.base_values_ is None:
+            details = rows.details()
+            values = np.where(rows.present[:, :, None], values, np.nan)
+        base = means[:, -1] if self.base_values_ is None else self.base_values_
+        return Attribution(
+            values=values,
+            std_errors=errors,
+            base_values=pick(np.broadcast_to(base, predictions.shape)),
+            predictions=predictions,
+            n_model_rows=n_model_rows,
+            details=details,
+        )
+
+    def _predict_hidden(self, rows: Any) -> tuple[Floats, Floats, int]:
+        """Means and variances (n_rows, n_masks, n_outputs) over the background, and model rows."""
+        source = MaskedRowSource.from_rows(self._masker, rows, self._masks(rows))
+        (means, variances), n_model_rows = self._evaluate(source, MeanAndVariance())
+        return means, variances, n_model_rows
+
+    def _predict_inpainted(self, rows: Any, windows: Windows) -> tuple[Floats, Floats, int]:
+        """The same with each window interpolated from the pixels around it."""
+        images = rows.unmasked
+        predictions = self._predict(images)
+        hidden, _ = self._evaluate(InpaintedWindows(windows, images, self._window.random_state))
+        means = np.concatenate([predictions[:, None], np.stack(hidden)], axis=1)
+        return means, np.zeros_like(means), means.shape[0] * means.shape[1]
+
+    def _count_model_rows(self, rows: Any) -> int:
+        if self._windows is not None and self._window.inpaints:
+            return len(rows) * (2 + self._windows.n_windows)
+        return len(rows) * mask_cost(self._masker, self._masks(rows))
+
+    def _masks(self, rows: Any) -> Bools:
+        """Masks (n_masks, n_features): nothing hidden, one part at a time, without a background all."""
+        n_features = len(rows.features.names)
+        one_hidden = ~np.eye(n_features, dtype=bool) if self._windows is None else self._windows.masks
+        all_hidden = np.zeros((int(self.base_values_ is None), n_features), dtype=bool)
+        return np.vstack([np.ones((1, n_features), dtype=bool), one_hidden, all_hidden])
+
+    def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
+        """The masker of images or texts, with the fill of `fit`; None for tables."""
+        self._windows: Windows | None = None
+        self._window: Any = None
+        masker = self.masker
+        if masker is None and count_axes(X) <= 2:
+            return None
+        if masker is None:
+            fill = "mean" if self._is_fill("draws", "auto") else self.fill
+            masker = SlidingWindow(fill=fill, n_draws=self.background_size, random_state=self._seed)
+        elif not self._is_fill("draws", "auto"):
+            raise DataError(
+                "The 'fill' parameter of OcclusionExplainer must be 'auto' or 'draws' with a masker, which "
+                f"has its own fill, got {self.fill!r}. Pass the fill to the masker."
+            )
+        if self._is_fill("draws"):
+            masker = self._with_drawn_fill(masker, X, sample_weight)
+        if not isinstance(masker, SlidingWindow):
+            return masker
+        self._window, self._shape = masker, as_pixels(X).shape[1:]
+        self._windows = Windows(self._shape[:2], masker.size, masker.stride)
+        return masker.to_masker(self._windows.cells)
+
+    def _with_drawn_fill(self, masker: Any, X: Any, sample_weight: Any) -> Any:
+        """The masker with images drawn from those of `fit` as its fill."""
+        if not isinstance(masker, SlidingWindow | SegmentMasker):
+            raise DataError(
+                "fill='draws' of OcclusionExplainer needs a table, a SlidingWindow or a SegmentMasker, "
+                f"got {type(masker).__name__}. Pass the fill to the masker."
+            )
+        drawn = Background.drawn(as_pixels(X), self.background_size, self._seed, sample_weight)
+        return replace(masker, fill=drawn.rows, weights=drawn.weights)
+
+    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
+        if self._is_fill("draws", "auto"):
+            return Background.drawn(table, self.background_size, self._seed, sample_weight)
+        return Background.constant(self.fill, table, "OcclusionExplainer")
+
+    def _read(self, X: Any) -> Any:
+        if self._windows is not None:
+            check_image_shape(as_pixels(X), self._shape, "OcclusionExplainer")
+        return super()._read(X)
+
+    def _describe_params(self) -> dict[str, Any]:
+        """With the window that None stands for."""
+        params = super()._describe_params()
+        if np.ndim(self.fill) > 2:
+            params["fill"] = f"{len(self.fill)} images"
+        return params | ({} if self._window is None else {"masker": repr(self._window)})
+
+    def _is_fill(self, *words: str) -> bool:
+        return isinstance(self.fill, str) and self.fill in words
+
+    def _variance_factor(self) -> float:
+        """From the variance over the background to that of its mean; 0 for a single row."""
+        square = float(self._masker.weights @ self._masker.weights)
+        return square / (1.0 - square) if square < 1.0 else 0.0
