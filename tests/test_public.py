@@ -83,7 +83,7 @@ def test_parameters_are_in_docstring(house: ModuleType, name: str) -> None:
             assert parameter.name in doc, f"{callable_.__qualname__}: {parameter.name}"
 
 
-def test_names_are_imported_at_first_use() -> None:
+def test_public_names_are_imported_at_first_use() -> None:
     from agnostix.explainers import LimeExplainer
 
     assert agnostix.LimeExplainer is LimeExplainer
@@ -91,7 +91,7 @@ def test_names_are_imported_at_first_use() -> None:
     assert {"LimeExplainer", "plotting", "__version__"} <= set(dir(agnostix))
 
 
-def test_unknown_name_is_refused() -> None:
+def test_unknown_public_name_is_refused() -> None:
     with refuses(AttributeError, "'agnostix'", "no attribute 'LimeExplanier'"):
         _ = agnostix.LimeExplanier
     with refuses(ImportError, "'LimeExplanier'", "'agnostix'"):

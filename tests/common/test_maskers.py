@@ -210,7 +210,7 @@ class Failing:
     [
         ("raises", ["ArithmeticError", "this row cannot be answered"]),
         ("NaN", ["NaN"]),
-        ("rows", ["rows", "array of shape"]),
+        ("rows", ["returned an array of shape"]),
         ("outputs", ["2 outputs", "3 are expected"]),
     ],
     ids=["raises", "NaN", "rows", "outputs"],

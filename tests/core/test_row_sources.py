@@ -272,13 +272,13 @@ def test_evaluate_refuses_table_as_iterable_of_chunks(table):
 @pytest.mark.parametrize(
     "source", ["abc", b"abc", {"a": X}, 3, None], ids=["str", "bytes", "dict", "int", "None"]
 )
-def test_what_is_no_source_is_refused(source):
-    with pytest.raises(TypeError, match=rf"iterable of tables, got {type(source).__name__}"):
+def test_evaluate_refuses_other_sources(source):
+    with refuses(TypeError, "iterable of tables", f"got {type(source).__name__}"):
         run(source)
 
 
 @pytest.mark.parametrize("chunk", [None, 3, iter([])], ids=["None", "int", "iterator"])
-def test_chunk_that_is_no_table_is_named(chunk):
+def test_evaluate_names_chunk_that_is_no_table(chunk):
     with refuses(DataError, "Chunk 1", type(chunk).__name__):
         run(iter([X[:2], chunk]))
 
@@ -287,7 +287,7 @@ class LostError(Exception):
     pass
 
 
-def test_error_of_an_iterator_of_chunks_passes_as_it_is():
+def test_evaluate_leaves_error_of_iterator_unchanged():
     def chunks():
         yield X[:2]
         raise LostError("the file is gone")

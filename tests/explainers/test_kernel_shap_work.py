@@ -190,7 +190,7 @@ def test_without_model_and_attach_give_same_bits(params):
 
 def test_attach_refuses_other_model():
     bare = fitted(Tangled(), ROWS).without_model()
-    with refuses(ValueError, "attach", "model of fit"):
+    with refuses(ValueError, "attach", "the model of fit"):
         bare.attach(lambda X: Tangled()(X) + 0.1)
 
 

@@ -144,7 +144,7 @@ def test_summary_has_only_output_of_report(binary: WhatIfReport, multiclass: Wha
         assert report.summary["outcome"]["name"] == f"mean P({event})"
 
 
-def test_outcome_has_the_name_of_its_column(people: pd.DataFrame) -> None:
+def test_outcome_of_class_is_named_after_column(people: pd.DataFrame) -> None:
     default = pd.Series((people["age"] > 42).astype(int), name="default")
     model = LogisticRegression().fit(people[["age", "noise"]], default)
     X = people[["age", "noise"]]
@@ -166,7 +166,7 @@ def test_outcome_has_the_name_of_its_column(people: pd.DataFrame) -> None:
     assert WhatIfReport(model, X, default, output="0").summary["outcome"]["name"] == "mean P(default = 0)"
 
 
-def test_outcome_of_scores_and_numbers_has_the_name_of_its_column(people: pd.DataFrame) -> None:
+def test_outcome_of_scores_and_numbers_is_named_after_column(people: pd.DataFrame) -> None:
     X = people[["age", "noise"]]
     late = pd.Series(people["age"] > 42, name="late")
     scores = as_predictor(LogisticRegression().fit(X, late), output="decision_function")

@@ -144,9 +144,9 @@ def test_attach_refuses_other_model():
         lambda X: np.ones((len(X), 2)),
         lambda X: np.full(len(X), same_mean),
     ):
-        with refuses(ValueError, "attach", "model of fit", "function", "Fit a new explainer") as error:
+        with refuses(ValueError, "attach", "the model of fit", "function", "Fit a new explainer") as error:
             explainer.without_model().attach(model)
-        assert re.search(r"\[.*\].*row \d+.*\[.*\]", str(error.value))
+        assert re.search(r"\[.*\] for trial row \d+.*\[.*\]", str(error.value))
 
 
 @pytest.mark.parametrize("method", ["without_model", "attach"])

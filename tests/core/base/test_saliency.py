@@ -130,7 +130,7 @@ def test_saliency_clone_pickle_and_without_model(explainer, exp, network):
     with refuses(NotFittedError, "attach"):
         twin.explain(IMAGES)
     np.testing.assert_array_equal(twin.attach(explainer.model).explain(IMAGES).values, exp.values)
-    with refuses(ValueError, "model of fit"):
+    with refuses(ValueError, "attach", "the model of fit"):
         twin.attach(ImageModel(ProbabilityModel(2)))
 
 

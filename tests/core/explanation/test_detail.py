@@ -110,11 +110,23 @@ def test_detail_is_read_only_and_an_array_to_numpy() -> None:
         ),
         (lambda: made(x=np.zeros(2)), ["extras['x']", "shape (2,)", "no names", "Detail(array, dims=(...))"]),
         (lambda: made(x=Detail(np.zeros(3), ("row",))), ["extras['x']", "2 entries", "'row'", "got 3"]),
-        (lambda: made(x=Detail(np.zeros((3, 3)), ("free", "row"))), ["extras['x']", "2 entries", "'row'"]),
-        (lambda: made(x=Detail(np.zeros((2, 3)), ("row", "row"))), ["extras['x']", "2 entries", "'row'"]),
-        (lambda: made(x=Detail(np.array([0, 4]), ("y",), "feature")), ["feature 4", "there are 4", "from 0"]),
-        (lambda: made(x=Detail(np.array([-2, 0]), ("y",), "row")), ["row -2", "there are 2", "from 0"]),
-        (lambda: Detail(np.zeros(3), ("row",)).take("row", [-1]), ["places", "whole numbers from 0 up"]),
+        (
+            lambda: made(x=Detail(np.zeros((3, 3)), ("free", "row"))),
+            ["extras['x']", "2 entries", "'row'", "got 3"],
+        ),
+        (
+            lambda: made(x=Detail(np.zeros((2, 3)), ("row", "row"))),
+            ["extras['x']", "2 entries", "'row'", "got 3"],
+        ),
+        (
+            lambda: made(x=Detail(np.array([0, 4]), ("y",), "feature")),
+            ["extras['x']", "points to feature 4", "there are 4", "from 0"],
+        ),
+        (
+            lambda: made(x=Detail(np.array([-2, 0]), ("y",), "row")),
+            ["extras['x']", "points to row -2", "there are 2", "from 0"],
+        ),
+        (lambda: Detail(np.zeros(3), ("row",)).take("row", [-1]), ["places", "whole numbers", "from 0"]),
         (lambda: Detail(np.zeros(2), ("row",)).take("row", [True, False]), ["places", "whole numbers"]),
     ],
 )

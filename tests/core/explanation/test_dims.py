@@ -125,7 +125,7 @@ def test_wide_frame_has_the_first_dim_as_rows() -> None:
 
 
 @pytest.mark.parametrize("layout", ["long", "wide"])
-def test_frame_of_a_single_number_has_one_row(layout: str) -> None:
+def test_to_frame_of_single_number_has_one_row(layout: str) -> None:
     exp = Explanation(values=[1.0, 3.0], dims=("row",), quantity="effect", method="m").aggregate(how="mean")
     assert (exp.dims, exp.to_frame(layout)["value"].tolist()) == ((), [2.0])
 
@@ -173,10 +173,10 @@ def test_methods_name_the_dim_they_need(act: Any, error: type, facts: list[str])
         ({"data": np.zeros((2, 2))}, ["data", "dim 'row'", "None"]),
         ({"row_names": ("a", "b")}, ["row_names", "dim 'row'", "None"]),
         ({"output_names": ("y",)}, ["output_names", "0 entries", "got 1"]),
+        ({"dims": ("feature", "value")}, ["dims", "'value'", "column of to_frame"]),
+        ({"dims": ("std_error", "grid")}, ["dims", "'std_error'", "column of to_frame"]),
+        ({"dims": ("data_value", "grid")}, ["dims", "'data_value'", "column of to_frame"]),
         ({"base_values": [1.0]}, ["base_values", "shape () = ()", "got (1,)"]),
-        ({"dims": ("feature", "value")}, ["dims", "'value'", "to_frame"]),
-        ({"dims": ("std_error", "grid")}, ["dims", "'std_error'"]),
-        ({"dims": ("data_value", "grid")}, ["dims", "'data_value'"]),
     ],
 )
 def test_explanation_refuses_fields_that_do_not_fit_dims(changes: dict, facts: list[str]) -> None:
@@ -213,17 +213,17 @@ def test_row_dim_may_be_any_axis() -> None:
     ],
     ids=["text", "complex", "dates", "mixed", "ragged"],
 )
-def test_what_is_no_array_of_numbers_is_refused(field: str, given: Any) -> None:
+def test_explanation_refuses_arrays_of_other_types(field: str, given: Any) -> None:
     known: dict[str, Any] = {"values": [1.0, 2.0], "dims": ("row",), "quantity": "effect", "method": "m"}
-    with pytest.raises(ValueError, match=rf"^{field}.* must be an array of numbers"):
+    with refuses(ValueError, field, "array of numbers"):
         Explanation(**(known | {field: {"r2": given} if field == "fidelity" else given}))
 
 
 @pytest.mark.parametrize("dim", ["row", "feature", "time", "Grid"])
-def test_labels_of_no_dim_are_refused(dim: str) -> None:
+def test_labels_refuses_unknown_dim(dim: str) -> None:
     exp = Explanation(values=[1.0, 2.0], dims=("grid",), quantity="effect", method="m")
     assert list(exp.labels("grid")) == [0, 1]
-    with pytest.raises(ValueError, match=rf"no dim '{dim}'.*\('grid',\)"):
+    with refuses(ValueError, f"no dim '{dim}'", "('grid',)"):
         exp.labels(dim)
 
 
@@ -252,7 +252,7 @@ def test_check_additivity_in_any_order_of_dims(dims: tuple[str, ...], completene
     off = outputs.copy()
     off[2, 1] += 1.0
     shifted = {"outputs": off, "extras": {"surrogate_outputs": Detail(off, ("row", "output"))}}
-    with refuses(ValueError, "row 2, output 'x'"):
+    with refuses(ValueError, "row 2", "output 'x'"):
         replace(exp, **shifted).check_additivity()
 
 
@@ -304,7 +304,7 @@ def test_check_additivity_of_surrogate_is_to_its_output() -> None:
     assert Explanation(**known, extras=answers).check_additivity() == 0.0
     with refuses(ValueError, "surrogate's output minus the base value", "row 0", "gap of 1."):
         Explanation(**known, extras={"surrogate_outputs": Detail([4.5], ("row",))}).check_additivity()
-    with refuses(ValueError, "extras['surrogate_outputs']", "a Detail with dims"):
+    with refuses(ValueError, "'surrogate'", "extras['surrogate_outputs']", "a Detail", "dims"):
         Explanation(**known).check_additivity()
 
 

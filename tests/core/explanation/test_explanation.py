@@ -164,7 +164,7 @@ class Level(IntEnum):
     ("value", "plain"),
     [(Kernel.SHAPLEY, "shapley"), (Level.HIGH, 3), (np.float64(0.5), 0.5), (np.str_("x"), "x"), (True, True)],
 )
-def test_params_are_plain_and_can_be_stored(value, plain, tmp_path):
+def test_params_of_enums_and_numpy_scalars_are_stored(value, plain, tmp_path):
     exp = made(params={"one": value, "many": [value]}, extras={"same": {"inside": value}})
     assert type(exp.params["one"]) is type(plain)
     exp.save(tmp_path / "exp.npz")
@@ -444,7 +444,7 @@ def test_to_frame_and_aggregate_ignore_repeated_columns(layout):
 def test_aggregate_refuses_no_rows_group_dim_or_missing_data():
     with refuses(ValueError, "no rows", "aggregate"):
         made()[[]].aggregate()
-    with refuses(ValueError, "aggregate(by=...)", "dim 'group'", "replace(explanation, ...)"):
+    with refuses(ValueError, "aggregate(by=...)", "dim 'group'", "dims has one", "replace(explanation, ...)"):
         Explanation(values=np.zeros((2, 3)), dims=("row", "group"), quantity="effect", method="m").aggregate(
             by=[0, 1]
         )

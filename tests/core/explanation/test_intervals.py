@@ -130,15 +130,21 @@ def test_interval_refuses_level_outside_0_and_1(level: Any) -> None:
             {"degrees_of_freedom": 5.0},
             ["extras['degrees_of_freedom']", "a Detail", "('row', 'feature', 'output')"],
         ),
-        ({"degrees_of_freedom": Detail(np.zeros(2), ("block",))}, ["'degrees_of_freedom'", "('block',)"]),
+        (
+            {"degrees_of_freedom": Detail(np.zeros(2), ("block",))},
+            ["'degrees_of_freedom'", "('row', 'feature', 'output')", "('block',)"],
+        ),
         (
             {"interval_kind": Detail(np.zeros((3, 3)), ("row", "row"))},
-            ["'interval_kind'", "('row', 'row')"],
+            ["'interval_kind'", "('row', 'feature', 'output')", "('row', 'row')"],
         ),
-        ({"degrees_of_freedom": Detail(np.array(["5", "7"]), ("feature",))}, ["numbers", "got <U1"]),
+        (
+            {"degrees_of_freedom": Detail(np.array(["5", "7"]), ("feature",))},
+            ["'degrees_of_freedom'", "numbers", "<U1"],
+        ),
     ],
 )
-def test_interval_details_refused_if_dims_do_not_match(extras: dict, facts: list[str]) -> None:
+def test_interval_details_refused_if_dims_or_type_do_not_match(extras: dict, facts: list[str]) -> None:
     with refuses(ValueError, *facts):
         made(**extras)
 

@@ -392,7 +392,7 @@ def test_layers_that_do_not_exist_are_named(layer):
 
 
 @pytest.mark.parametrize("layer", ["0", "fc1"])
-def test_name_of_a_layer_alone_is_refused(layer):
+def test_activations_refuses_name_of_single_layer(layer):
     with refuses(DataError, "layers", repr(layer), f"[{layer!r}]"):
         model_of(mlp()).activations(X, layer)
 
