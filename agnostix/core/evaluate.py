@@ -12,12 +12,12 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from agnostix.core.frames import as_table
-from agnostix.core.masking import MaskBlock, Masker, SoftMaskBatch
-from agnostix.core.models import Predictor, wants_to_write
+from agnostix.core.masking import MaskBlock, Masker
+from agnostix.core.models import Predictor
 from agnostix.core.progress import ProgressBar, WorkerProgress, open_bar, run_in_shares
-from agnostix.core.row_sources import MaskedRowSource, RowSource, TableRows, batch_rows
+from agnostix.core.row_sources import MaskedRowSource, ModelCaller, RowSource, TableRows, batch_rows
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.exceptions import DataError, EngineError, ModelOutputError
+from agnostix.exceptions import DataError, EngineError
 
 
 @runtime_checkable
@@ -175,46 +175,6 @@ def evaluate_adaptive(
 def mask_cost(masker: Masker, masks: Bools) -> int:
     """Model rows that masks take at most for each row, before anything runs."""
     return sum(draws.rows.size for draws in masker.draws(masks))
-
-
-class ModelCaller:
-    """Calls a model, with copies of the tables once it has changed one.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        The model.
-    n_outputs : int
-        Outputs of the model; another number is an error.
-    """
-
-    def __init__(self, predictor: Predictor, n_outputs: int) -> None:
-        self.predictor = predictor
-        self._n_outputs = n_outputs
-
-    def predict(self, table: Any, is_intact: Callable[[Any], bool]) -> Floats:
-        """Predictions (n_rows, n_outputs); a model that has changed a table gets copies from then on."""
-        try:
-            predictions = self.predictor.predict_batch(table)
-        except ValueError as error:
-            if self.predictor.copies or not wants_to_write(error):
-                raise
-            self.predictor = replace(self.predictor, copies=True)
-            predictions = self.predictor.predict_batch(table)
-        if not is_intact(table):
-            self.predictor = replace(self.predictor, copies=True)
-        return self._checked(predictions)
-
-    def predict_masked(
-        self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None = None
-    ) -> Floats:
-        """Predictions (n_rows, n_masks, n_fill, n_outputs) of a model that composes masked rows itself."""
-        return self._checked(self.predictor.predict_masked(x, masks, fill, segments))
-
-    def _checked(self, predictions: Floats) -> Floats:
-        if predictions.shape[-1] != self._n_outputs:
-            raise ModelOutputError(f"{predictions.shape[-1]} outputs where {self._n_outputs} are expected.")
-        return predictions
 
 
 def _evaluate_blocks(

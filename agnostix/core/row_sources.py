@@ -1,23 +1,21 @@
-"""Rows to evaluate, cut into batches that fit the working memory, in an order that never changes."""
+"""Rows to evaluate, in batches that fit the working memory, and how a model is called with one."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn import get_config
 
 from agnostix.core.frames import take_rows
-from agnostix.core.masking import MaskBlock, MaskedRows, Masker
-from agnostix.core.models import MaskComposer, Predictor
+from agnostix.core.masking import MaskBlock, MaskedRows, Masker, SoftMaskBatch
+from agnostix.core.models import MaskComposer, Predictor, wants_to_write
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.exceptions import DataError
-
-if TYPE_CHECKING:
-    from agnostix.core.evaluate import ModelCaller
+from agnostix.exceptions import DataError, ModelOutputError
 
 MAX_BYTES = 256 * 2**20
 """Working memory, unless scikit-learn's setting was changed."""
@@ -104,6 +102,46 @@ class RowSource(ABC):
     def collect(self, results: list[Any]) -> Any:
         """From the results of all items to what `evaluate` returns."""
         return results
+
+
+class ModelCaller:
+    """Calls a model, with copies of the tables once it has changed one.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model.
+    n_outputs : int
+        Outputs of the model; another number is an error.
+    """
+
+    def __init__(self, predictor: Predictor, n_outputs: int) -> None:
+        self.predictor = predictor
+        self._n_outputs = n_outputs
+
+    def predict(self, table: Any, is_intact: Callable[[Any], bool]) -> Floats:
+        """Predictions (n_rows, n_outputs); a model that has changed a table gets copies from then on."""
+        try:
+            predictions = self.predictor.predict_batch(table)
+        except ValueError as error:
+            if self.predictor.copies or not wants_to_write(error):
+                raise
+            self.predictor = replace(self.predictor, copies=True)
+            predictions = self.predictor.predict_batch(table)
+        if not is_intact(table):
+            self.predictor = replace(self.predictor, copies=True)
+        return self._checked(predictions)
+
+    def predict_masked(
+        self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None = None
+    ) -> Floats:
+        """Predictions (n_rows, n_masks, n_fill, n_outputs) of a model that composes masked rows itself."""
+        return self._checked(self.predictor.predict_masked(x, masks, fill, segments))
+
+    def _checked(self, predictions: Floats) -> Floats:
+        if predictions.shape[-1] != self._n_outputs:
+            raise ModelOutputError(f"{predictions.shape[-1]} outputs where {self._n_outputs} are expected.")
+        return predictions
 
 
 class TableRows(RowSource):

@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import ModelCaller
 from agnostix.core.masking.soft_masks import SoftMaskBatch
 from agnostix.core.models import MaskComposer, Predictor
-from agnostix.core.row_sources import RowSource
+from agnostix.core.row_sources import ModelCaller, RowSource
 from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Codes, Floats
 
