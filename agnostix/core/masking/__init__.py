@@ -11,7 +11,6 @@ from agnostix.core.masking.masker import (
     Players,
     read_rows,
 )
-from agnostix.core.masking.plan import Plan
 from agnostix.core.masking.segments import SegmentMasker
 from agnostix.core.masking.soft_masks import SoftMaskBatch
 from agnostix.core.masking.tabular import TabularMasker
@@ -28,7 +27,6 @@ __all__ = [
     "Masker",
     "MaskerConstraint",
     "MaskingInputs",
-    "Plan",
     "Players",
     "SegmentMasker",
     "SlidingWindow",

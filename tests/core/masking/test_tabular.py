@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.masking import MaskBlock, Plan, Players, TabularMasker
+from agnostix.core.masking import MaskBlock, Players, TabularMasker
 from agnostix.exceptions import DataError
 from tests.messages import refuses
 
@@ -21,20 +21,20 @@ def masker_of(background, weights=None, groups=None):
     return TabularMasker(background, weights, Players.from_names(names, groups))
 
 
-def built(masker, X, rows, plan, capacity=10_000):
-    block = MaskBlock(slice(0, plan.n_masks), plan.masks, tuple(masker.draws(plan.masks)))
+def built(masker, X, rows, masks, capacity=10_000):
+    block = MaskBlock(slice(0, len(masks)), masks, tuple(masker.draws(masks)))
     return masker.read(X).builder(np.asarray(rows), capacity).build(block, slice(None))
 
 
 def one_hidden(n_features):
     """Nothing hidden, then each feature alone."""
-    return Plan((np.vstack([np.ones(n_features, dtype=bool), ~np.eye(n_features, dtype=bool)]),))
+    return np.vstack([np.ones(n_features, dtype=bool), ~np.eye(n_features, dtype=bool)])
 
 
 def test_draws_merge_equal_hidden_values():
     background = np.array([[1.0, 5.0], [2.0, 5.0], [1.0, 6.0], [1.0, 5.0]])
     masker = masker_of(background, [0.1, 0.2, 0.3, 0.4])
-    nothing, first, second = masker.draws(one_hidden(2).masks)
+    nothing, first, second = masker.draws(one_hidden(2))
     assert (list(nothing.rows), list(nothing.weights)) == ([0], [1.0])
     assert list(first.rows) == [0, 1]
     np.testing.assert_allclose(first.weights, [0.8, 0.2])
@@ -47,7 +47,7 @@ def test_draws_merge_equal_hidden_values():
 
 def test_draws_merge_by_group():
     masker = masker_of(np.array([[1.0, 5.0], [2.0, 5.0], [1.0, 5.0]]), groups={"g": ["x0", "x1"]})
-    assert list(masker.draws(one_hidden(1).masks)[1].rows) == [0, 1]
+    assert list(masker.draws(one_hidden(1))[1].rows) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_draws_merge_by_group():
 def test_draws_merge_equal_values_of_any_type(values, distinct):
     frame = pl.DataFrame if isinstance(values, pl.Series) else pd.DataFrame
     masker = masker_of(frame({"a": values}))
-    assert list(masker.draws(one_hidden(1).masks)[1].rows) == distinct
+    assert list(masker.draws(one_hidden(1))[1].rows) == distinct
 
 
 @pytest.mark.parametrize("capacity", [0, 100], ids=["gathered", "in one buffer"])
@@ -110,10 +110,10 @@ def test_builder_frames_match_arrays(frame, groups):
     names, rows = list("abc"), [2, 5, 3]
     arrays = masker_of(background, groups=groups and {"g": ["x2", "x0"]})
     frames = masker_of(frame(dict(zip(names, background.T, strict=True))), groups=groups)
-    plan = Plan((rng.random((7, len(arrays.features.names))) < 0.5,))
-    out = built(frames, frame(dict(zip(names, X.T, strict=True))), rows, plan)
+    masks = rng.random((7, len(arrays.features.names))) < 0.5
+    out = built(frames, frame(dict(zip(names, X.T, strict=True))), rows, masks)
     assert list(out.columns) == names
-    np.testing.assert_array_equal(out.to_numpy(), built(arrays, X, rows, plan))
+    np.testing.assert_array_equal(out.to_numpy(), built(arrays, X, rows, masks))
 
 
 @pytest.mark.parametrize(
@@ -246,10 +246,10 @@ def test_builder_reused_buffer_matches_new(seed):
     X = rng.normal(size=(4, n_columns))
     builder = masker.read(X).builder(np.array([2, 0]), 1000)
     for _ in range(4):
-        plan = Plan((rng.random((3, n_columns)) < rng.random(),))
-        block = MaskBlock(slice(0, 3), plan.masks, tuple(masker.draws(plan.masks)))
+        masks = rng.random((3, n_columns)) < rng.random()
+        block = MaskBlock(slice(0, 3), masks, tuple(masker.draws(masks)))
         again = builder.build(block, slice(None))
-        np.testing.assert_array_equal(again, built(masker, X, [2, 0], plan, capacity=0))
+        np.testing.assert_array_equal(again, built(masker, X, [2, 0], masks, capacity=0))
 
 
 def test_builder_buffer_is_read_only():
@@ -261,9 +261,9 @@ def test_builder_buffer_is_read_only():
 
 def test_builder_detects_overwritten_buffer():
     X = np.random.default_rng(0).normal(size=(9, 2))
-    masker, plan = masker_of(X), one_hidden(2)
+    masker, masks = masker_of(X), one_hidden(2)
     builder = masker.read(X).builder(np.array([1, 3]), 1000)
-    block = MaskBlock(slice(0, 3), plan.masks, tuple(masker.draws(plan.masks)))
+    block = MaskBlock(slice(0, 3), masks, tuple(masker.draws(masks)))
     table = builder.build(block, slice(None))
     assert builder.is_whole(table)
     before = table.copy()
@@ -289,11 +289,11 @@ def test_builder_distinct_merges_equal_rows_only(seed):
     background = rng.integers(0, 3, (6, n_columns)).astype(float)
     X = rng.integers(0, 3, (5, n_columns)).astype(float)
     X[rng.random(X.shape) < 0.1] = 7.5
-    masker, plan = masker_of(background), Plan((rng.random((5, n_columns)) < 0.5,))
-    draws = tuple(masker.draws(plan.masks))
-    block = MaskBlock(slice(0, 5), plan.masks, draws)
+    masker, masks = masker_of(background), rng.random((5, n_columns)) < 0.5
+    draws = tuple(masker.draws(masks))
+    block = MaskBlock(slice(0, 5), masks, draws)
     first, which = masker.read(X).builder(np.arange(5), 0).distinct(block)
-    cells = in_loops(X, background, range(5), plan.masks, draws)
+    cells = in_loops(X, background, range(5), masks, draws)
     expected = {cell: place for place, cell in reversed(list(enumerate(cells)))}
     assert [first[place] for place in which] == [expected[cell] for cell in cells]
 
