@@ -7,16 +7,12 @@ if TYPE_CHECKING:
     from agnostix.core.explanation import Explanation, Scenario, WhatIfCurves
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
-    from agnostix.explainers import (
-        KernelShapExplainer,
-        LimeExplainer,
-        MimicTree,
-        lime_exact,
-        submodular_pick,
-    )
+    from agnostix.lime import LimeExplainer, lime_exact, submodular_pick
     from agnostix.neural import ExtremalMaskExplainer
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
+    from agnostix.shapley import KernelShapExplainer
+    from agnostix.surrogate_tree import MimicTree
     from agnostix.what_if import EntropicProjection
 
     __version__: str
@@ -44,17 +40,17 @@ _MODULES = {
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
     "InfeasibleTargetError": "exceptions",
-    "KernelShapExplainer": "explainers",
-    "LimeExplainer": "explainers",
-    "MimicTree": "explainers",
+    "KernelShapExplainer": "shapley",
+    "LimeExplainer": "lime",
+    "MimicTree": "surrogate_tree",
     "OcclusionExplainer": "occlusion",
     "RiseExplainer": "occlusion",
     "Scenario": "core.explanation",
     "WhatIfCurves": "core.explanation",
     "WhatIfReport": "report",
     "as_predictor": "core.models",
-    "lime_exact": "explainers",
-    "submodular_pick": "explainers",
+    "lime_exact": "lime",
+    "submodular_pick": "lime",
 }
 _SUBPACKAGES = ("maskers", "neural", "plotting", "report", "testing")
 

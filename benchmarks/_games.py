@@ -14,8 +14,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from agnostix.perturb import all_coalitions
-from agnostix.solvers.shapley_exact import exact_operator
+from agnostix.core.masking.enumeration import all_masks
+from agnostix.shapley.shapley_exact import exact_operator
 
 MAX_LISTED = 14
 
@@ -67,7 +67,7 @@ def _network(name: str, n_rows: int) -> Games:
 
 def _listed(name: str, predict: Any, rows: np.ndarray, base: np.ndarray) -> Games:
     """Every coalition asked once, and the values from all of them."""
-    every = all_coalitions(rows.shape[1])
+    every = all_masks(rows.shape[1])
     worths = _worth(predict, rows, base)(every)
     codes = 1 << np.arange(rows.shape[1])
     return Games(name, rows.shape[1], lambda masks: worths[masks @ codes], exact_operator(every) @ worths)

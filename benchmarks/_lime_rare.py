@@ -14,7 +14,7 @@ from _clock import print_table
 from _lime_cases import Case, adult_rows
 
 from agnostix import LimeExplainer, as_predictor
-from agnostix.perturb import learn_features, tempering
+from agnostix.lime import learn_features, tempering
 
 COLUMNS = ("native-country", "occupation", "workclass")
 BOUNDS = (0.0, 0.001, 0.01, 0.05)

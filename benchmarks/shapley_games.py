@@ -21,12 +21,11 @@ from _clock import print_table, seconds, shown
 from _games import Games, all_games
 from scipy.stats import t as student
 
-from agnostix.perturb import Coalitions, leverage_pairs
-from agnostix.perturb.coalitions import n_pairs_of_all
-from agnostix.perturb.same_size import n_pairs_of_size
-from agnostix.solvers.kernel_params import learn_kernel
-from agnostix.solvers.pair_regression import PairRegression
-from agnostix.solvers.shapley_operator import ShapleyOperator, build_operator
+from agnostix.shapley.coalitions import Coalitions, leverage_pairs, n_pairs_of_all
+from agnostix.shapley.kernel_params import learn_kernel
+from agnostix.shapley.pair_regression import PairRegression
+from agnostix.shapley.same_size import n_pairs_of_size
+from agnostix.shapley.shapley_operator import ShapleyOperator, build_operator
 
 N_PILOTS, N_ROWS = 16, 56
 OWN = range(N_PILOTS, N_ROWS, 5)

@@ -19,14 +19,6 @@ CORE = [{"exceptions"}, {"core"}, {"plotting", "maskers"}]
 ABOVE = [SLICES, {"report", "testing"}, {"cli"}, {"__main__"}]
 LAYERS = [*CORE, *ABOVE]
 
-# What has not moved into its slice yet, from the bottom up: above plotting and below the slices. The list
-# only shrinks: a package that is gone is taken out, and none is added.
-NOT_MOVED = [
-    {"perturb", "solvers"},
-    {"games", "surrogates", "mimic"},
-    {"explainers"},
-]
-
 LOOKS_UP = {("core/explanation/plot_accessor.py", "plotting")}
 """Modules that import a package above them, within a function, with that package."""
 
@@ -44,14 +36,12 @@ class Import:
 class Rules:
     """What may import what."""
 
-    not_moved: tuple[frozenset[str], ...]
     looks_up: frozenset[tuple[str, str]]
 
     @property
     def height(self) -> dict[str, int]:
         """Of each package and module on the top level."""
-        ordered = [*CORE, *self.not_moved, *ABOVE]
-        return {name: height for height, names in enumerate(ordered) for name in names}
+        return {name: height for height, names in enumerate(LAYERS) for name in names}
 
     def violations(self, package: Path) -> list[str]:
         """Imports that are not allowed, packages without a layer, and entries of lists that are idle."""
@@ -70,9 +60,6 @@ class Rules:
                     used.add(upwards)
                 elif reason := self._reason_against(own[1], one.name):
                     found.append(f"{where}:{one.line}: {'.'.join(one.name)}: {reason}")
-        there = {_module_name(path, package)[1] for path in package.rglob("*.py") if path.parent != package}
-        gone = sorted(name for names in self.not_moved for name in names - there)
-        found += [f"{name!r} is no longer there; take it out of NOT_MOVED" for name in gone]
         idle = sorted(self.looks_up - used)
         return found + [
             f"{module} does not look up to {name!r}; take it out of LOOKS_UP" for module, name in idle
@@ -92,7 +79,7 @@ class Rules:
         return None
 
 
-RULES = Rules(tuple(map(frozenset, NOT_MOVED)), frozenset(LOOKS_UP))
+RULES = Rules(frozenset(LOOKS_UP))
 
 
 def _module_name(path: Path, package: Path) -> list[str]:
@@ -137,7 +124,7 @@ def test_imports_of_every_layer_are_seen() -> None:
 
 
 def test_layers_are_disjoint() -> None:
-    every = [name for names in [*LAYERS, *NOT_MOVED] for name in names]
+    every = [name for names in LAYERS for name in names]
     assert len(every) == len(set(every))
 
 
@@ -153,9 +140,6 @@ def test_layers_are_disjoint() -> None:
         ("core/a.py", "def f():\n    from agnostix.cli import main", "may import only from below"),
         ("plotting/bar.py", "from agnostix.lime import surrogate", "may import only from below"),
         ("testing/checks.py", "from agnostix.report import page", "may import only from below"),
-        ("old/a.py", "from agnostix.lime import surrogate", "may import only from below"),
-        ("old/a.py", "from agnostix.older import a", "may import only from below"),
-        ("oldest/a.py", "from agnostix.old import a", "may import only from below"),
         ("report/page.py", "from agnostix import as_predictor", "not the top"),
         ("report/page.py", "import agnostix", "not the top"),
         ("report/page.py", "from agnostix.cellar import a", "'cellar' has no layer"),
@@ -176,8 +160,6 @@ def test_layer_violation_is_caught(tmp_path: Path, file: str, source: str, compl
     [
         ("lime/explainer.py", "from agnostix.lime.kernel import face\nfrom . import atoms"),
         ("lime/explainer.py", "import numpy as np\nfrom agnostix.plotting import bar"),
-        ("lime/explainer.py", "from agnostix.old import a\nfrom agnostix.oldest import b"),
-        ("old/a.py", "from agnostix.oldest import a\nfrom agnostix.core import b"),
         ("core/base/a.py", "from agnostix.core.explanation import Explanation\nfrom . import b"),
         ("report/page.py", "from agnostix.lime import LimeExplainer\nfrom .. import plotting, lime"),
         ("cli/__init__.py", "from agnostix import WhatIfReport"),
@@ -188,12 +170,6 @@ def test_allowed_import_passes(tmp_path: Path, file: str, source: str) -> None:
     assert _rules().violations(_package(tmp_path, {file: source})) == []
 
 
-def test_moved_package_must_leave_list(tmp_path: Path) -> None:
-    package = _package(tmp_path, {})
-    (package / "old" / "__init__.py").unlink()
-    assert _rules().violations(package) == ["'old' is no longer there; take it out of NOT_MOVED"]
-
-
 def test_removed_upward_import_must_leave_list(tmp_path: Path) -> None:
     package = _package(tmp_path, {"core/lazy.py": ""})
     assert _rules().violations(package) == [
@@ -202,14 +178,13 @@ def test_removed_upward_import_must_leave_list(tmp_path: Path) -> None:
 
 
 def _rules() -> Rules:
-    """Two layers of packages that have not moved, and one import that looks up."""
-    not_moved = (frozenset({"oldest"}), frozenset({"old", "older"}))
-    return Rules(not_moved, frozenset({("core/lazy.py", "plotting")}))
+    """One import that looks up."""
+    return Rules(frozenset({("core/lazy.py", "plotting")}))
 
 
 def _package(folder: Path, files: dict[str, str]) -> Path:
     """A made-up package that follows the rules, and files to add."""
-    names = ("core", "plotting", "lime", "oldest", "old", "older")
+    names = ("core", "plotting", "lime")
     given = {f"{name}/__init__.py": "" for name in names}
     given["core/lazy.py"] = "def f():\n    from agnostix.plotting import bar"
     for file, source in (given | files).items():

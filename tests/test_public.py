@@ -84,7 +84,7 @@ def test_parameters_are_in_docstring(house: ModuleType, name: str) -> None:
 
 
 def test_public_names_are_imported_at_first_use() -> None:
-    from agnostix.explainers import LimeExplainer
+    from agnostix.lime import LimeExplainer
 
     assert agnostix.LimeExplainer is LimeExplainer
     assert agnostix.plotting.BarDisplay is importlib.import_module("agnostix.plotting").BarDisplay

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from agnostix.core.typing import Floats
-    from agnostix.explainers import MimicTree
+    from agnostix.surrogate_tree import MimicTree
 
 _FORMATS = (".html", ".json", ".md")
 
@@ -73,8 +73,9 @@ def run_report(arguments: argparse.Namespace) -> Any:
 
 def make_explainer(name: str, model: Any) -> Any:
     """The explainer of single rows, as named on the command line."""
-    from agnostix.explainers import KernelShapExplainer, LimeExplainer
+    from agnostix.lime import LimeExplainer
     from agnostix.occlusion import OcclusionExplainer
+    from agnostix.shapley import KernelShapExplainer
 
     explainers: dict[str, Any] = {
         "occlusion": OcclusionExplainer,
@@ -88,7 +89,7 @@ def make_mimic(model: Any, max_leaf_nodes: int | None) -> MimicTree | None:
     """A surrogate tree, if the report is to have rules."""
     if max_leaf_nodes is None:
         return None
-    from agnostix.explainers import MimicTree
+    from agnostix.surrogate_tree import MimicTree
 
     return MimicTree(model, max_leaf_nodes=max_leaf_nodes, random_state=0)
 

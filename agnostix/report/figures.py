@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from agnostix.explainers import MimicTree
 from agnostix.plotting import ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, figure_style
 from agnostix.plotting.words import shorten
@@ -23,6 +22,7 @@ from agnostix.report.material import Material
 from agnostix.report.reading import Reading
 from agnostix.report.row_findings import row_name
 from agnostix.report.row_summary import readings
+from agnostix.surrogate_tree import MimicTree
 
 _VARIABLES = {
     INK: "ink",

@@ -13,10 +13,10 @@ import pandas as pd
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.threads import one_blas_thread
 from agnostix.exceptions import DataError, InfeasibleTargetError
-from agnostix.explainers import MimicTree
 from agnostix.report.request import Request
 from agnostix.report.rules import check_mimic, gather_rules
 from agnostix.report.single_rows import SingleRow, check_explainers, choose_rows, gather_rows
+from agnostix.surrogate_tree import MimicTree
 from agnostix.what_if import CorrelatedShifts, EntropicProjection, Sample, default_metrics, movable
 
 EQUAL_KL = 0.1

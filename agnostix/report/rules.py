@@ -9,13 +9,13 @@ from sklearn.base import clone
 from agnostix.core.explanation.intervals import half_widths
 from agnostix.core.frames import as_table
 from agnostix.core.models import as_predictor, is_fitted
-from agnostix.explainers import MimicTree
 from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely
 from agnostix.plotting.tree import LEVEL
 from agnostix.report.plain import records
 from agnostix.report.request import Request
 from agnostix.report.single_rows import used_columns
 from agnostix.report.words import percent, whole
+from agnostix.surrogate_tree import MimicTree
 from agnostix.what_if import EntropicProjection
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-HOMES = ("agnostix", "agnostix.plotting", "agnostix.maskers", "agnostix.perturb", "agnostix.core.masking")
+HOMES = ("agnostix", "agnostix.plotting", "agnostix.maskers", "agnostix.lime", "agnostix.core.masking")
 """Modules in which public names are looked for, in this order."""
 
 RENAMED = {

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agnostix.shapley import kernel_params
+from agnostix.shapley.coalitions import leverage_pairs
+from agnostix.shapley.kernel_params import KernelParams, learn_kernel
+from agnostix.shapley.odd_kernel import Spectrum
+from agnostix.shapley.pair_regression import PairRegression
+from tests.reference import shapley as ref
+
+D = 8
+
+
+def games_of(orders, n_games=6, seed=0):
+    """Differences of random games: sums of products of signs over groups of so many players."""
+    rng = np.random.default_rng(seed)
+    design = leverage_pairs(D, 60, seed=0)
+    signs = 2.0 * design.masks - 1.0
+    y, delta = np.zeros((60, n_games)), np.zeros(n_games)
+    for order in orders:
+        for _ in range(12):
+            group = rng.choice(D, order, replace=False)
+            weight = rng.normal(size=n_games)
+            y += signs[:, group].prod(1)[:, None] * weight * (order % 2)
+            delta += weight * (order % 2)
+    return design, y, delta
+
+
+def test_learn_kernel_maximizes_likelihood_on_grid():
+    design, y, delta = games_of([1, 3, 5])
+    params = learn_kernel(design, y, delta)
+    regression, data = PairRegression.of(design), np.vstack([y, delta])
+
+    def fits(scales):
+        return Spectrum.of(regression, scales).likelihoods(data, kernel_params._RHOS)
+
+    assert params.is_on
+    shape = params.scales / params.gamma
+    assert shape.mean() == pytest.approx(1.0)
+    ours = fits(params.scales)
+    assert params.rho == kernel_params._RHOS[ours.argmax()]
+    for gamma in kernel_params._GAMMAS:
+        assert fits(gamma * shape).max() <= ours.max() + 1e-9
+        assert fits(np.full(D, gamma)).max() <= ours.max() + 1e-9
+
+
+def test_learn_kernel_on_noise_is_almost_off():
+    design, y, delta = games_of([1], n_games=40)
+    spread = np.sqrt(PairRegression.of(design).noise[:-1])
+    y = y + spread[:, None] * np.random.default_rng(1).normal(size=y.shape)
+    params = learn_kernel(design, y, delta)
+    assert params.rho <= 0.1
+    assert params.spread == pytest.approx((1.0 / np.square(y).mean(0)).mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("orders", [[1], [1, 2], [2], []])
+def test_learn_kernel_off_for_games_of_order_two(orders):
+    design, y, delta = games_of(orders)
+    params = learn_kernel(design, y, delta)
+    assert (params.rho, params.is_on) == (0.0, False)
+    assert params.spread < 1e-25 or not y.any()
+
+
+def test_learn_kernel_ignores_games_without_residual():
+    design, y, delta = games_of([1, 3])
+    _, plain, its_delta = games_of([1])
+    alone = learn_kernel(design, y, delta)
+    beside = learn_kernel(design, np.c_[y, plain], np.r_[delta, its_delta])
+    assert (beside.gamma, beside.power, beside.rho) == (alone.gamma, alone.power, alone.rho)
+    np.testing.assert_array_equal(beside.scales, alone.scales)
+
+
+@given(st.lists(st.floats(-8, 8), min_size=6, max_size=6))
+def test_learn_kernel_ignores_units_of_games(exponents):
+    design, y, delta = games_of([1, 3, 5])
+    units = 10.0 ** np.array(exponents)
+    one, other = learn_kernel(design, y, delta), learn_kernel(design, y * units, delta * units)
+    assert (one.gamma, one.power, one.rho) == (other.gamma, other.power, other.rho)
+    np.testing.assert_allclose(one.scales, other.scales, rtol=1e-6)
+    assert one.spread == pytest.approx(other.spread, rel=1e-6)
+
+
+def test_learn_kernel_scales_grow_with_influence():
+    rng = np.random.default_rng(0)
+    design = leverage_pairs(D, 60, seed=0)
+    signs = 2.0 * design.masks - 1.0
+    weight = rng.normal(size=(4, 5))
+    y = signs[:, :4] @ np.abs(weight) + 3.0 * signs[:, :3].prod(1)[:, None] * weight[0]
+    params = learn_kernel(design, y, np.abs(weight).sum(0) + 3.0 * weight[0])
+    assert params.power >= 1.0
+    assert params.scales[:3].min() > 100.0 * params.scales[4:].max()
+
+
+def test_learn_kernel_off_without_degrees_of_freedom():
+    design = leverage_pairs(D, D, seed=0)
+    rng = np.random.default_rng(0)
+    params = learn_kernel(design, rng.normal(size=(D, 3)), rng.normal(size=3))
+    assert not params.is_on
+    assert np.isfinite(params.spread)
+    saturated = learn_kernel(design.prefix(D - 1), rng.normal(size=(D - 1, 3)), rng.normal(size=3))
+    assert saturated.spread == np.inf
+
+
+def test_learn_kernel_uses_max_learning_dof_pairs(monkeypatch):
+    design, y, delta = games_of([1, 3])
+    monkeypatch.setattr(kernel_params, "MAX_LEARNING_DOF", 20)
+    some, n = learn_kernel(design, y, delta), D - 1 + 20
+    same = learn_kernel(design.prefix(n), y[:n], delta)
+    assert (some.rho, some.gamma, some.power, some.spread) == (same.rho, same.gamma, same.power, same.spread)
+    np.testing.assert_array_equal(some.scales, same.scales)
+
+
+def test_learn_kernel_spends_three_dof_over_all_games():
+    design, y, delta = games_of([1, 3])
+    assert learn_kernel(design, y, delta).spent == pytest.approx(3 / 6)
+    assert learn_kernel(design, y[:, :1], delta[:1]).spent == 3.0
+
+
+def test_kernel_params_restrict_keeps_scales_and_variance():
+    params = KernelParams(np.array([0.1, 0.0, 0.3, 0.5]), 4.0, 0.2, 1.0, 0.5, 3.0)
+    some = params.restrict(np.array([0, 2, 3]))
+    np.testing.assert_array_equal(some.scales, [0.1, 0.3, 0.5])
+    assert some.rho == 4.0
+    fewer = params.restrict(np.array([0, 2]))
+    own, full = ref.odd_kernel([0.1, 0.3]), 1.0 - np.exp(-0.9)
+    apart, together = ref.product_kernel([0.1, 0.3])(set(), {0}), ref.product_kernel([0.1, 0.3])(set(), {1})
+    expected = 4.0 * (apart - together) / full
+    assert fewer.rho * own(frozenset(), frozenset({0})) == pytest.approx(expected)
+    assert fewer.is_on
+    assert not params.restrict(np.array([1])).is_on
+
+
+def test_kernel_params_scales_are_read_only():
+    params = KernelParams(np.array([0.1, 0.3]), 4.0, 0.2, 1.0, 0.5, 3.0)
+    with pytest.raises(ValueError, match="read-only"):
+        params.scales[0] = 1.0

@@ -1,0 +1,439 @@
+"""Standard errors, budgets, tolerances and kernels of KernelShapExplainer."""
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from agnostix import KernelShapExplainer
+from agnostix.shapley.coalitions import leverage_pairs, n_pairs_of_all
+from agnostix.shapley.shapley_operator import build_operator
+from tests.reference import shapley as ref
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(300, 5))
+WIDE = RNG.normal(size=(60, 9))
+
+
+def curved(X):
+    """Three outputs with interactions of two and of three."""
+    first = X[:, 0] * X[:, 1] * X[:, 2] + X[:, 3] ** 2
+    return np.stack([first, np.sin(X[:, 0] + X[:, 4]) * X[:, 3], X[:, 1] - np.abs(X[:, 2] * X[:, 4])], axis=1)
+
+
+def tangled(X):
+    """Interactions of many players, as deep trees and networks have them."""
+    first = np.tanh(X.sum(axis=1)) + X[:, 0] * X[:, 1] * X[:, 2]
+    return np.stack([first, np.abs(X[:, ::2].sum(axis=1)) * np.cos(X[:, 1])], axis=1)
+
+
+def chances(X):
+    return expit(X[:, 0] * X[:, 1] - X[:, 2] + 0.5 * X[:, 3])
+
+
+class Counting:
+    """A model that counts the rows it is asked about."""
+
+    def __init__(self, model):
+        self.model, self.n_rows = model, 0
+
+    def __call__(self, X):
+        self.n_rows += len(X)
+        return self.model(X)
+
+
+def fitted(model, seen, **params):
+    return KernelShapExplainer(model, random_state=params.pop("random_state", 0), **params).fit(seen)
+
+
+def root_mean_square(values):
+    return np.sqrt(np.square(values).mean())
+
+
+# Both parts of the errors.
+
+
+@pytest.mark.parametrize(
+    "params", [{"background": "all"}, {"background": "medoids"}, {"background_size": 300}]
+)
+def test_coalition_std_errors_are_zero_for_all_coalitions(params):
+    exp = fitted(curved, ROWS, **params).explain(ROWS[:3])
+    np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array, 0.0)
+    drawn = exp.extras["background_std_errors"].array
+    np.testing.assert_array_equal(exp.std_errors, drawn)
+    assert (drawn > 0).any() == ("background_size" in params)
+
+
+@pytest.mark.parametrize("background", ["all", "medoids"])
+@pytest.mark.parametrize("link", ["identity", "logit"])
+def test_background_std_errors_are_zero_if_not_sampled(background, link):
+    explainer = fitted(chances, ROWS[:50], background=background, budget=12, link=link, background_size=8)
+    exp = explainer.explain(ROWS[50:60])
+    np.testing.assert_array_equal(exp.extras["background_std_errors"].array, 0.0)
+    np.testing.assert_array_equal(exp.std_errors, exp.extras["coalition_std_errors"].array)
+    assert (exp.std_errors > 0).all()
+
+
+@pytest.mark.parametrize("background", ["all", "sample", "medoids"])
+def test_std_errors_are_zero_for_background_of_one_row(background):
+    exp = fitted(curved, ROWS, background=background, background_size=1).explain(ROWS[:3])
+    if background == "all":
+        exp = fitted(curved, ROWS[:1], background=background).explain(ROWS[1:3])
+    np.testing.assert_array_equal(exp.std_errors, 0.0)
+    assert exp.extras["background_size"] == 1
+
+
+@pytest.mark.parametrize("link", ["identity", "logit"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
+def test_background_std_errors_match_jackknife(link, weighted):
+    weight = np.arange(1.0, 13.0) if weighted else None
+    explainer = KernelShapExplainer(chances, background_size=12, link=link, random_state=0)
+    exp = explainer.fit(ROWS[:12], None, weight).explain(ROWS[20:22])
+    for i in (0, 1):
+        answers = ref.masked_answers(lambda rows: chances(np.array(rows)), ROWS[20 + i], ROWS[:12])
+        variance = ref.background_variance(answers, weight, logit if link == "logit" else float)
+        np.testing.assert_allclose(
+            exp.extras["background_std_errors"].array[i] ** 2, variance, rtol=1e-10, atol=1e-25
+        )
+    np.testing.assert_array_equal(exp.std_errors, exp.extras["background_std_errors"].array)
+
+
+def test_background_std_errors_finite_if_mean_is_0_without_a_row():
+    X = np.array([[0.0, 0.0], [1.0, 1.0], [0.5, 1.0]])
+    exp = fitted(lambda X: X[:, 0] * X[:, 1], X[:2], link="logit").explain(X[2:])
+    assert np.isfinite(exp.std_errors).all()
+    assert (exp.extras["background_std_errors"].array > 1.0).all()
+
+
+def test_std_errors_add_both_variances():
+    exp = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
+    sampled, drawn = exp.extras["coalition_std_errors"].array, exp.extras["background_std_errors"].array
+    assert (sampled > 0).all()
+    assert (drawn > 0).any()
+    np.testing.assert_allclose(exp.std_errors**2, sampled**2 + drawn**2, rtol=1e-13)
+
+
+@pytest.mark.parametrize("link", ["identity", "logit"])
+def test_background_std_errors_match_spread_over_backgrounds(link):
+    """Rows in groups, since 40 of them are left out two by two; the bounds are those of a factor of 1.35."""
+    truth = fitted(chances, ROWS, background="all", link=link).explain(ROWS[:4]).values
+    found = [
+        fitted(chances, ROWS, background_size=40, link=link, random_state=seed).explain(ROWS[:4])
+        for seed in range(60)
+    ]
+    spread = np.std([exp.values for exp in found], axis=0)
+    told = np.sqrt(np.mean([exp.std_errors**2 for exp in found], axis=0))
+    told *= np.sqrt(1.0 - 40 / 300)  # drawn without replacement from no more than these
+    assert 1 / 1.35 < np.median(told[spread > 0] / spread[spread > 0]) < 1.35
+    away = [(exp.values - truth)[:, :4] / exp.std_errors[:, :4] for exp in found]
+    assert 0.87 < np.mean(np.abs(away) < 1.96) < 0.995
+
+
+@pytest.mark.parametrize(
+    ("model", "kernel", "ratio"),
+    [
+        (tangled, "pooled", 0.72),
+        (tangled, "row", 0.91),
+        (tangled, "none", 0.56),  # without a kernel errors are cautious
+        (curved, "pooled", 1.61),
+        (curved, "row", 1.01),
+        (curved, "none", 0.53),
+    ],
+)
+def test_coalition_std_errors_match_deviation_from_exact(model, kernel, ratio):
+    """Over 12 designs; were errors off by a factor of 2, a bound about what was measured would be passed."""
+    rows, seen = WIDE[:5, :8], WIDE[20:26, :8]
+    truth = fitted(model, seen, background="all").explain(rows).values
+    away, told = [], []
+    for seed in range(12):
+        exp = fitted(model, seen, background="all", budget=64, kernel=kernel, random_state=seed).explain(rows)
+        away.append(exp.values - truth)
+        told.append(exp.std_errors)
+    assert ratio / 1.5 < root_mean_square(away) / root_mean_square(told) < ratio * 1.5
+    assert np.mean(np.abs(away) < 1.96 * np.array(told)) > 0.9
+
+
+def test_kernel_lowers_deviation_and_std_errors():
+    rows, seen = WIDE[:5], WIDE[20:40]
+    truth = fitted(curved, seen, background="all").explain(rows).values
+    away = {}
+    for kernel in ("pooled", "row", "none"):
+        exp = fitted(curved, seen, background="all", budget=100, kernel=kernel).explain(rows)
+        away[kernel] = root_mean_square(exp.values - truth), root_mean_square(exp.std_errors)
+    for kernel in ("pooled", "row"):
+        assert away[kernel][0] < 0.7 * away["none"][0]
+        assert away[kernel][1] < 0.7 * away["none"][1]
+
+
+# What is told beside values.
+
+
+def told_by(exp):
+    return {name: np.shape(value) for name, value in exp.extras.items()}
+
+
+def test_extras_shapes_and_row_selection():
+    exp = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
+    assert told_by(exp) == {
+        "background_size": (),
+        "coalition_std_errors": (4, 5, 3),
+        "background_std_errors": (4, 5, 3),
+        "evaluations": (4,),
+        "forecast": (4,),
+        "kernel": (),
+        "background_size_to_halve_error": (4,),
+    }
+    some = exp[[2, 0]]
+    for name in ("coalition_std_errors", "background_std_errors", "evaluations", "forecast"):
+        np.testing.assert_array_equal(some.extras[name], exp.extras[name].array[[2, 0]])
+    assert some.extras["kernel"] == exp.extras["kernel"] == "pooled"
+    assert exp.extras["background_size"] == 30
+
+
+def test_extras_follow_selected_outputs():
+    explainer = fitted(curved, ROWS, budget=12, background_size=30)
+    whole, one = explainer.explain(ROWS[:4]), explainer.explain(ROWS[:4], outputs=2)
+    for name in ("coalition_std_errors", "background_std_errors"):
+        np.testing.assert_array_equal(one.extras[name], whole.extras[name].array[..., [2]])
+    np.testing.assert_array_equal(one.values, whole.values[..., [2]])
+
+
+def test_std_errors_scale_with_values():
+    one = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
+    thousandfold = fitted(lambda X: 1024.0 * curved(X), ROWS, budget=12, background_size=30).explain(ROWS[:4])
+    for name in ("coalition_std_errors", "background_std_errors"):
+        np.testing.assert_allclose(thousandfold.extras[name], 1024.0 * one.extras[name].array, rtol=1e-9)
+
+
+def test_background_size_to_halve_error_halves_error():
+    exact = fitted(curved, ROWS, background_size=30).explain(ROWS[:4])
+    np.testing.assert_array_equal(exact.extras["background_size_to_halve_error"].array, 120.0)
+    exp = fitted(curved, ROWS, budget=24, background_size=10, kernel="none").explain(ROWS[:9])
+    sampled = np.square(exp.extras["coalition_std_errors"].array).sum(axis=(1, 2))
+    drawn = np.square(exp.extras["background_std_errors"].array).sum(axis=(1, 2))
+    needed = exp.extras["background_size_to_halve_error"].array
+    can = sampled < (sampled + drawn) / 4.0
+    np.testing.assert_array_equal(np.isinf(needed), ~can)
+    assert can.any()
+    halved = np.sqrt((sampled + drawn * 10.0 / needed)[can] / (sampled + drawn)[can])
+    one_less = np.sqrt((sampled + drawn * 10.0 / (needed - 1.0))[can] / (sampled + drawn)[can])
+    assert (halved <= 0.5 + 1e-12).all()
+    assert (one_less > 0.5 - 1e-12).all()
+
+
+# Budgets.
+
+
+@pytest.mark.parametrize("budget", [20, 21, 64, 500, 511])
+@pytest.mark.parametrize("background_size", [1, 13])
+def test_evaluations_never_exceed_budget(budget, background_size):
+    model = Counting(tangled)
+    explainer = fitted(model, WIDE, budget=budget, background_size=background_size)
+    assert model.n_rows == explainer.n_model_rows_
+    model.n_rows = 0
+    exp = explainer.explain(WIDE[20:27])
+    assert (exp.extras["evaluations"].array <= budget).all()
+    assert (exp.extras["evaluations"].array >= budget - 1).all()
+    assert model.n_rows == exp.n_model_rows <= explainer.cost(WIDE[20:27])
+    assert explainer.cost(WIDE[20:27]) <= 7 * budget * background_size
+    assert (exp.extras["coalition_std_errors"].array > 0).any()
+
+
+@pytest.mark.parametrize("budget", [512, 10_000, "auto"])
+def test_budget_for_all_coalitions_gives_exact_values(budget):
+    model = Counting(tangled)
+    explainer = fitted(model, WIDE, budget=budget, background_size=4)
+    model.n_rows = 0
+    exp = explainer.explain(WIDE[20:27])
+    assert explainer.kernel_ == exp.extras["kernel"] == "exact"
+    assert (exp.extras["evaluations"].array == 512).all()
+    assert model.n_rows == exp.n_model_rows == 7 * (511 * 4 - 4 + 1)
+    np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array, 0.0)
+    answers = ref.masked_answers(lambda rows: tangled(np.array(rows)), WIDE[20], explainer.background_)
+    np.testing.assert_allclose(exp.values[0], ref.masked_values(answers), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n_players", "budget"), [(12, 4096), (13, 512), (64, 512), (80, 640)])
+def test_budget_auto_by_number_of_players(n_players, budget):
+    X = np.random.default_rng(0).normal(size=(3, n_players))
+    assert fitted(lambda X: X.sum(axis=1), X, background_size=1, kernel="none").budget_ == budget
+
+
+@pytest.mark.parametrize("budget", ["auto", 30])
+def test_constant_players_are_zero_and_cost_nothing(budget):
+    seen, X = WIDE[20:26].copy(), WIDE[:6].copy()
+    seen[:, 3:] = X[0, 4:] = X[1, 8] = X[2, 3:] = 0.5
+    exp = fitted(tangled, seen, budget=budget, background="all").explain(X)
+    varies = ~(X[:, None] == seen).all(axis=1)
+    assert varies.sum(axis=1).tolist() == [4, 8, 3, 9, 9, 9]
+    np.testing.assert_array_equal(exp.values[~varies], 0.0)
+    np.testing.assert_array_equal(exp.std_errors[~varies], 0.0)
+    most = 512 if budget == "auto" else budget
+    np.testing.assert_array_equal(exp.extras["evaluations"].array, np.minimum(2 ** varies.sum(axis=1), most))
+    for i in range(3):
+        answers = ref.masked_answers(lambda rows: tangled(np.array(rows)), X[i], seen)
+        away = np.abs(exp.values[i] - ref.masked_values(answers))
+        assert (away <= 5.0 * exp.std_errors[i] + 1e-13).all()
+
+
+@pytest.mark.parametrize(("n_varying", "n_evaluations"), [(12, 4096), (13, 512)])
+def test_budget_auto_is_exact_for_few_varying_players(n_varying, n_evaluations):
+    X = np.random.default_rng(0).normal(size=(2, 14))
+    X[1, n_varying:] = X[0, n_varying:]
+    exp = fitted(lambda X: X.prod(axis=1), X[:1], kernel="none").explain(X[1:])
+    assert exp.extras["evaluations"].array.tolist() == [n_evaluations]
+
+
+def test_pooled_kernel_is_restricted_to_varying_players():
+    def model(X):  # the first players are in all interactions
+        return np.tanh(2.0 * X[:, 0] * X[:, 1]) * (1.0 + X[:, 6:].sum(axis=1)) + 0.01 * np.sin(X.sum(axis=1))
+
+    seen, X = WIDE[20:26].copy(), WIDE[:1].copy()
+    seen[:, 2] = X[0, 2] = 0.5
+    explainer = fitted(model, seen, budget=64, background="all", kernel="pooled")
+    exp = explainer.explain(np.vstack([X, X + (np.arange(9) == 2)]))
+    varying = np.arange(9) != 2
+    answers = ref.masked_answers(lambda rows: model(np.array(rows)), X[0], seen)
+    pairs = leverage_pairs(8, 31, 0)
+    sides = [
+        [frozenset(np.flatnonzero(varying)[side]) | {2} for side in (mask, ~mask)] for mask in pairs.masks
+    ]
+    worth = {coalition: told.mean() for coalition, told in answers.items()}
+    differences = np.array([[worth[kept] - worth[other]] for kept, other in sides])
+    delta = np.array([worth[frozenset(range(9))] - worth[frozenset()]])
+    operator = build_operator(pairs, explainer._kernel_params.restrict(varying))
+    expected = operator.apply(differences, delta)[:, 0]
+    np.testing.assert_allclose(exp.values[0, varying, 0], expected, rtol=0, atol=1e-12)
+    assert exp.extras["evaluations"].array.tolist() == [64, 64]
+
+
+def test_row_equal_to_background_has_zero_values():
+    seen = np.repeat(WIDE[:1], 3, axis=0)
+    exp = fitted(tangled, seen).explain(WIDE[:1])
+    np.testing.assert_array_equal(exp.values, 0.0)
+    np.testing.assert_array_equal(exp.outputs, exp.base_values)
+    assert exp.extras["evaluations"].array.tolist() == [1]
+
+
+# Tolerances.
+
+
+def at_stages(kernel, tol, n_rows=12, seen=WIDE[20:40], **params):
+    explainer = fitted(tangled, seen, budget=400, tol=tol, kernel=kernel, background="all", **params)
+    return explainer, explainer.explain(WIDE[:n_rows])
+
+
+@pytest.mark.parametrize("kernel", ["row", "none"])
+def test_tol_row_matches_fixed_budget_of_its_stage(kernel):
+    explainer, exp = at_stages(kernel, 0.03)
+    evaluations = exp.extras["evaluations"].array
+    assert len(set(evaluations)) > 1
+    assert set(evaluations) <= {20, 38, 74, 146, 290, 400}
+    for budget in set(evaluations.tolist()):
+        there = evaluations == budget
+        same = fitted(tangled, WIDE[20:40], budget=budget, kernel=kernel, background="all").explain(WIDE[:12])
+        np.testing.assert_array_equal(exp.values[there], same.values[there])
+        np.testing.assert_allclose(exp.std_errors[there], same.std_errors[there], rtol=1e-12)
+    assert exp.n_model_rows < explainer.cost(WIDE[:12])
+
+
+def test_tol_uses_pooled_kernel_in_all_stages():
+    _, exp = at_stages("pooled", 0.003)
+    evaluations = exp.extras["evaluations"].array
+    there = evaluations == 290  # as many pairs as a kernel is learned from, and more
+    same = fitted(tangled, WIDE[20:40], budget=290, kernel="pooled", background="all").explain(WIDE[:12])
+    assert there.any()
+    assert not there.all()
+    np.testing.assert_array_equal(exp.values[there], same.values[there])
+    np.testing.assert_array_equal(exp.std_errors[there], same.std_errors[there])
+
+
+@pytest.mark.parametrize(("kernel", "tol"), [("pooled", 0.00095), ("row", 0.002), ("none", 0.02)])
+def test_tol_stops_rows_below_it_and_forecasts_others(kernel, tol):
+    _, exp = at_stages(kernel, tol)
+    errors = (exp.extras["coalition_std_errors"].array.max(axis=1) / np.ptp(exp.values, axis=1)).max(axis=1)
+    evaluations, forecast = exp.extras["evaluations"].array, exp.extras["forecast"].array
+    kept = errors <= tol
+    assert 0 < kept.sum() < 12
+    assert (evaluations[~kept] == 400).all()
+    np.testing.assert_array_equal(forecast[kept], evaluations[kept])
+    np.testing.assert_array_equal(forecast[~kept], np.ceil(400 * (errors[~kept] / tol) ** 2))
+
+
+def test_tol_out_of_reach_takes_budget_and_forecast():
+    _, exp = at_stages("none", 1e-6)
+    assert (exp.extras["evaluations"].array == 400).all()
+    assert (exp.extras["forecast"].array > 400).all()
+    assert np.isfinite(exp.extras["forecast"].array).all()
+
+
+def test_tol_ignores_background_std_errors():
+    explainer = fitted(lambda X: X @ np.arange(9.0), WIDE, budget=64, tol=0.01, background_size=5)
+    exp = explainer.explain(WIDE[:4])
+    assert (exp.extras["evaluations"].array == 20).all()
+    assert (exp.extras["background_std_errors"].array > 0).any()
+
+
+@pytest.mark.parametrize("n_alike", [1, 5])
+def test_tol_equal_rows_stop_at_same_stage(n_alike):
+    explainer, exp = at_stages("none", 0.05)
+    again = explainer.explain(np.repeat(WIDE[:12], n_alike, axis=0)[::-1])
+    np.testing.assert_array_equal(again.values[::-1][::n_alike], exp.values)
+    np.testing.assert_array_equal(
+        again.extras["evaluations"].array[::-1][::n_alike], exp.extras["evaluations"].array
+    )
+    assert again.n_model_rows == exp.n_model_rows
+
+
+def test_tol_rows_of_few_players_are_exact():
+    seen = WIDE[20:24].copy()
+    seen[:, 3:] = seen[0, 3:]
+    X = np.vstack([np.where(np.arange(9) < 3, WIDE[0], seen[0]), WIDE[1]])
+    exp = fitted(tangled, seen, budget=64, tol=0.5, background="all").explain(X)
+    assert exp.extras["evaluations"].array[0] == exp.extras["forecast"].array[0] == 8
+    assert exp.extras["evaluations"].array[1] < 64
+    np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array[0], 0.0)
+
+
+# Kernels.
+
+
+@pytest.mark.parametrize(
+    ("n_players", "n_rows", "budget", "kernel"),
+    [
+        (9, 8, 512, "exact"),
+        (9, 8, 511, "pooled"),
+        (9, 7, 511, "row"),
+        (14, 7, 514, "row"),
+        (14, 7, 516, "none"),
+        (14, 8, 516, "pooled"),
+        (14, 8, 4098, "pooled"),
+        (14, 8, 4100, "none"),
+    ],
+)
+def test_kernel_auto_by_players_rows_and_budget(n_players, n_rows, budget, kernel):
+    X = np.random.default_rng(0).normal(size=(n_rows, n_players))
+    assert fitted(lambda X: X[:, 0], X, budget=budget, background_size=1).kernel_ == kernel
+
+
+@pytest.mark.parametrize("kernel", ["pooled", "row", "none"])
+def test_kernel_parameter_is_used(kernel):
+    explainer = fitted(tangled, WIDE[:3], budget=64, kernel=kernel)
+    assert explainer.kernel_ == explainer.explain(WIDE[3:4]).extras["kernel"] == kernel
+    assert fitted(tangled, WIDE[:3], kernel=kernel).kernel_ == "exact"
+
+
+def test_kernels_give_different_values():
+    found = [fitted(tangled, WIDE, budget=64, kernel=kernel).explain(WIDE[:3]).values for kernel in
+             ("pooled", "row", "none")]  # fmt: skip
+    assert np.abs(found[0] - found[1]).max() > 1e-6
+    assert np.abs(found[1] - found[2]).max() > 1e-6
+    assert np.abs(found[0] - found[2]).max() > 1e-6
+
+
+def test_budget_of_all_pairs_but_one_is_sampled():
+    n = n_pairs_of_all(9)
+    exp = fitted(tangled, WIDE, budget=2 * n + 1, background_size=3).explain(WIDE[:3])
+    assert (exp.extras["evaluations"].array == 2 * n).all()
+    truth = fitted(tangled, WIDE, budget="auto", background_size=3).explain(WIDE[:3])
+    np.testing.assert_allclose(exp.values, truth.values, rtol=0, atol=1e-3)
+    assert np.abs(exp.values - truth.values).max() > 1e-12
