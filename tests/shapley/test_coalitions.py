@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.masking.enumeration import all_masks
 from agnostix.shapley.coalitions import Coalitions, _most_unlike, leverage_pairs, n_pairs_of_all
 from agnostix.shapley.same_size import SameSize, n_pairs_of_size
 from tests.messages import refuses
@@ -14,21 +13,6 @@ from tests.messages import refuses
 def as_pairs(masks):
     """Each pair as the set of its two sides."""
     return {frozenset([tuple(mask), tuple(~mask)]) for mask in masks}
-
-
-@pytest.mark.parametrize("d", [1, 2, 5])
-def test_all_coalitions_are_binary_digits(d):
-    masks = all_masks(d)
-    assert masks.dtype == bool
-    expected = [[(j >> i) % 2 == 1 for i in range(d)] for j in range(2**d)]
-    np.testing.assert_array_equal(masks, expected)
-    np.testing.assert_array_equal(masks[::-1], ~masks)
-
-
-@pytest.mark.parametrize("d", [0, 21])
-def test_all_coalitions_refuses_too_many_players(d):
-    with refuses(ValueError, "n_players between 1 and 20", f"got {d}", "leverage_pairs"):
-        all_masks(d)
 
 
 @pytest.mark.parametrize("d", range(2, 11))
