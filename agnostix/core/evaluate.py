@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, Protocol, runtime_checkable
@@ -16,7 +15,7 @@ from agnostix.core.masking import MaskBlock, Masker
 from agnostix.core.models import Predictor
 from agnostix.core.progress import ProgressBar, WorkerProgress, open_bar, run_in_shares
 from agnostix.core.row_sources import MaskedRowSource, ModelCaller, RowSource, TableRows, batch_rows
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError, EngineError
 
 
@@ -123,53 +122,6 @@ def evaluate(
             pending = []
         results.append(value)
     return source.collect(results), sum(n for _, n in shares)
-
-
-def evaluate_adaptive(
-    predictor: Predictor,
-    source: MaskedRowSource,
-    stages: tuple[Bools, ...],
-    reducer: Reducer,
-    keep_going: Callable[[int, tuple[Floats, ...]], Bools],
-    *,
-    n_outputs: int,
-    n_jobs: int | None = None,
-    verbose: int | ProgressBar = 1,
-) -> list[tuple[Codes, tuple[Floats, ...], int]]:
-    """Predict rows under ever more masks, until they need no more.
-
-    Parameters
-    ----------
-    predictor, reducer, n_outputs, n_jobs, verbose
-        As in `evaluate`.
-    source : MaskedRowSource
-        The rows; its masks are not used.
-    stages : tuple of ndarray of bool of shape (n_masks_of_the_stage, n_players)
-        The masks.
-    keep_going : callable
-        From a stage's number and its results to a mask of the rows that go on; it sees one of each kind.
-
-    Returns
-    -------
-    list of (rows, results, n_model_rows)
-        For each stage that any row came to: these rows, the reducer's results for them, and the model rows.
-    """
-    going = np.arange(source.rows.size)
-    which = source.inverse
-    done = []
-    for number, masks in enumerate(stages):
-        stage = replace(source, masks=masks, rows=source.rows[going], inverse=np.arange(going.size))
-        results, n_model_rows = evaluate(
-            predictor, stage, reducer, n_outputs=n_outputs, n_jobs=n_jobs, verbose=verbose
-        )
-        place = np.full(source.rows.size, -1)
-        place[going] = np.arange(going.size)
-        rows = np.flatnonzero(place[which] >= 0)
-        done.append((rows, tuple(array[place[which[rows]]] for array in results), n_model_rows))
-        going = going[keep_going(number, results)]
-        if going.size == 0:
-            break
-    return done
 
 
 def mask_cost(masker: Masker, masks: Bools) -> int:

@@ -1,4 +1,4 @@
-"""Rows with players of their own: texts, and pictures that are cut one by one."""
+"""Rows with features of their own: texts, and images that are segmented one by one."""
 
 import pickle
 from itertools import pairwise
@@ -35,12 +35,12 @@ def additive(texts):
 
 
 def entangled(texts):
-    """Two answers in which words work together."""
-    found = np.zeros((len(texts), 2))
+    """Two outputs in which words interact."""
+    actual = np.zeros((len(texts), 2))
     for i, text in enumerate(texts):
         numbers = sorted(int(word[1:]) for word in text.split() if word in SCORES)
-        found[i] = len(set(numbers)) ** 2, sum(a * b % 7 for a, b in pairwise(numbers))
-    return found
+        actual[i] = len(set(numbers)) ** 2, sum(a * b % 7 for a, b in pairwise(numbers))
+    return actual
 
 
 def text_of(n_words, seed=0):
@@ -89,11 +89,11 @@ def test_values_of_words_match_definition():
     text = "w3 w1 w3 w9"
     exp = KernelShapExplainer(entangled, masker=TextMasker()).fit([text]).explain([text, "w2 w5"])
 
-    def worth(known):
+    def value(known):
         return entangled([ref_texts.hidden(text, [j in known for j in range(3)], True, "")])[0]
 
     for output in range(2):
-        expected = ref.shapley(lambda known, j=output: worth(known)[j], 3)
+        expected = ref.shapley(lambda known, j=output: value(known)[j], 3)
         np.testing.assert_allclose(exp.values[0, :, output], expected, rtol=0, atol=1e-12)
     assert np.isnan(exp.values[1, 2]).all()
     np.testing.assert_array_equal(exp.outputs, entangled([text, "w2 w5"]))
@@ -208,7 +208,7 @@ def test_equal_texts_are_evaluated_once():
     same(exp[[2]], exp[[0]])
 
 
-def test_word_equal_to_mask_token_is_no_player():
+def test_word_equal_to_mask_token_is_not_varying():
     masker = TextMasker(mask_token="w2")
     exp = KernelShapExplainer(additive, masker=masker).fit(["w1"]).explain(["w1 w2 w3", "w2"])
     assert exp.extras["evaluations"].array.tolist() == [4, 1]
@@ -256,12 +256,12 @@ def test_kernel_pooled_refused_for_features_per_row():
 def test_budget_too_small_for_longer_text_refused_before_predict():
     model = CountingModel(lambda texts: np.array(additive(texts)))
     explainer = KernelShapExplainer(model, masker=TextMasker(), budget=40).fit([text_of(19)])
-    numbers = "at least 42", "20 players", "got 40"
+    numbers = "at least 42", "20 features", "got 40"
     facts = ["'budget' parameter of KernelShapExplainer", "'auto'", *numbers, "masker"]
     before = model.n_rows
-    for ask in (explainer.explain, explainer.cost):
+    for call in (explainer.explain, explainer.cost):
         with refuses(DataError, *facts):
-            ask([text_of(3), text_of(20)])
+            call([text_of(3), text_of(20)])
     assert model.n_rows == before
     with refuses(DataError, *facts):
         explainer.fit([text_of(20)])
@@ -276,11 +276,11 @@ def test_transform_refuses_features_per_row(model, masker, X):
     counting = CountingModel(model)
     explainer = KernelShapExplainer(counting, masker=masker).fit(X[:1])
     before = counting.n_rows
-    for ask in (lambda: explainer.transform(X), explainer.get_feature_names_out):
+    for call in (lambda: explainer.transform(X), explainer.get_feature_names_out):
         with refuses(
             DataError, "KernelShapExplainer", "columns", "explain(X).values", "SegmentMasker('grid')"
         ):
-            ask()
+            call()
     assert counting.n_rows == before
 
 
@@ -298,9 +298,9 @@ def test_explain_refuses_grid_of_other_size():
         return X.mean(axis=(1, 2))
 
     explainer = KernelShapExplainer(brightness, masker=SegmentMasker(n_segments=9)).fit(np.ones((1, 3, 3)))
-    for ask in (explainer.explain, explainer.cost, explainer.transform):
+    for call in (explainer.explain, explainer.cost, explainer.transform):
         with refuses(DataError, "4 features", "fit had 9", "fit again"):
-            ask(np.ones((1, 2, 2)))
+            call(np.ones((1, 2, 2)))
     assert explainer.explain(np.eye(6)[None]).values.shape == (1, 9, 1)
 
 
@@ -410,8 +410,8 @@ def test_slic_segments_end_at_edges():
 def test_quickshift_segments_match_lime():
     segmentation = pytest.importorskip("skimage.segmentation", reason="scikit-image is not installed")
     labels = segmentation.quickshift(photo(), kernel_size=4, max_dist=200, ratio=0.2, rng=0)
-    found = SegmentMasker("quickshift").read(photo()[None]).labels[0]
-    np.testing.assert_array_equal(found, np.unique(labels, return_inverse=True)[1].reshape(40, 30))
+    actual = SegmentMasker("quickshift").read(photo()[None]).labels[0]
+    np.testing.assert_array_equal(actual, np.unique(labels, return_inverse=True)[1].reshape(40, 30))
 
 
 @pytest.mark.parametrize("segments", ["slic", "quickshift"])

@@ -1,4 +1,4 @@
-"""How KernelShapExplainer does its work: whatever is asked together gives the same; copies; pictures."""
+"""Invariances of KernelShapExplainer: rows, batches, workers and frames; copies; images."""
 
 import pickle
 import tracemalloc
@@ -107,7 +107,7 @@ def test_same_bits_for_any_n_jobs(params, backend):
 @ways
 def test_same_bits_for_numpy_pandas_and_polars(params):
     names = [f"x{j}" for j in range(9)]
-    found = [
+    exps = [
         fitted(Tangled(), make(ROWS), **params).explain(make(ROWS[:5]))
         for make in (
             np.array,
@@ -115,8 +115,8 @@ def test_same_bits_for_numpy_pandas_and_polars(params):
             lambda X: pl.DataFrame(X, schema=names),
         )
     ]
-    same(found[0], found[1])
-    same(found[0], found[2])
+    same(exps[0], exps[1])
+    same(exps[0], exps[2])
 
 
 @ways
@@ -128,14 +128,14 @@ def test_same_seed_same_bits(params):
 
 
 def test_other_seed_samples_other_coalitions():
-    found = [
+    exps = [
         KernelShapExplainer(Tangled(), background="all", budget=64, random_state=seed)
         .fit(ROWS)
         .explain(ROWS[:3])
         for seed in (0, 1)
     ]
-    assert np.abs(found[0].values - found[1].values).max() > 1e-6
-    np.testing.assert_array_equal(found[0].base_values, found[1].base_values)
+    assert np.abs(exps[0].values - exps[1].values).max() > 1e-6
+    np.testing.assert_array_equal(exps[0].base_values, exps[1].base_values)
 
 
 def test_exact_values_follow_column_order():
@@ -238,14 +238,14 @@ def test_explanation_states_method_and_params():
     np.testing.assert_array_equal(exp.data, ROWS[:2])
 
 
-# Pictures.
+# Images.
 
 LABELS = np.array([[7, 7, 3, 3], [7, 7, 3, 3], [7, 5, 5, 5]])
 SEGMENTS = [name == LABELS for name in (3, 5, 7)]
 
 
 def look(X):
-    """Two answers to pictures, grey or in colour, each picture's by itself to the last bit."""
+    """Two outputs of images, gray or in color, each picture's by itself to the last bit."""
     X = np.asarray(X, dtype=float).reshape(*X.shape[:3], -1)
     shades = []
     for part in SEGMENTS:
@@ -270,7 +270,7 @@ class Composing:
 
 def pictures(form):
     rng = np.random.default_rng(4)
-    if form == "grey":
+    if form == "gray":
         return rng.random((3, 3, 4))
     return (
         rng.integers(0, 256, (3, 3, 4, 3)).astype(np.uint8) if form == "uint8" else rng.random((3, 3, 4, 2))
@@ -278,31 +278,31 @@ def pictures(form):
 
 
 def by_hand(picture, fill):
-    """Values of three segments, over all their orders; a hidden pixel has the fill's colour."""
+    """Values of three segments, over all their orders; a hidden pixel has the fill's color."""
 
-    def worth(*shown):
+    def value(*shown):
         mask = np.isin(LABELS, shown).reshape(3, 4, *[1] * (picture.ndim - 2))
         return look(np.where(mask, picture, fill)[None])[0]
 
     values = []
     for own, one, other in ((3, 5, 7), (5, 3, 7), (7, 3, 5)):
         gains = (
-            2.0 * (worth(own) - worth()), worth(own, one) - worth(one), worth(own, other) - worth(other),
-            2.0 * (worth(own, one, other) - worth(one, other)),
+            2.0 * (value(own) - value()), value(own, one) - value(one), value(own, other) - value(other),
+            2.0 * (value(own, one, other) - value(one, other)),
         )  # fmt: skip
         values.append(sum(gains) / 6.0)
-    return np.array(values), worth()
+    return np.array(values), value()
 
 
-@pytest.mark.parametrize("form", ["grey", "colour", "uint8"])
+@pytest.mark.parametrize("form", ["gray", "color", "uint8"])
 @pytest.mark.parametrize("fill", ["mean", 0, 2])
 def test_values_of_segments_match_permutations(form, fill):
     X = pictures(form)
     exp = KernelShapExplainer(look, masker=SegmentMasker(LABELS, fill=fill)).fit(X).explain(X)
     assert exp.feature_names == ("segment 3", "segment 5", "segment 7")
     for i, picture in enumerate(X):
-        colour = picture.mean(axis=(0, 1)) if fill == "mean" else fill
-        values, base = by_hand(picture, np.rint(colour) if form == "uint8" else colour)
+        color = picture.mean(axis=(0, 1)) if fill == "mean" else fill
+        values, base = by_hand(picture, np.rint(color) if form == "uint8" else color)
         np.testing.assert_allclose(exp.values[i], values, rtol=0, atol=1e-11 * np.abs(values).max())
         np.testing.assert_allclose(exp.base_values[i], base, rtol=1e-13)
     np.testing.assert_array_equal(exp.outputs, look(X))
@@ -310,7 +310,7 @@ def test_values_of_segments_match_permutations(form, fill):
     assert exp.n_model_rows == 3 * 8
 
 
-@pytest.mark.parametrize("form", ["grey", "colour", "uint8"])
+@pytest.mark.parametrize("form", ["gray", "color", "uint8"])
 @pytest.mark.parametrize("fill", ["mean", 2])
 @pytest.mark.parametrize("memory", [0, 100])
 def test_mask_composer_same_bits(form, fill, memory):
@@ -328,8 +328,8 @@ def test_image_bits_ignore_memory_layout_and_other_images():
     same(explainer.explain(np.asfortranarray(X)[[4]]), exp[[4]])
 
 
-def test_segments_equal_to_fill_are_no_players():
-    X = pictures("grey")
+def test_segments_equal_to_fill_do_not_vary():
+    X = pictures("gray")
     X[0, LABELS == 5] = 0.5
     X[1] = 0.5
     exp = KernelShapExplainer(look, masker=SegmentMasker(LABELS, fill=0.5)).fit(X).explain(X)
@@ -380,7 +380,7 @@ def test_fit_counts_model_rows_of_images(n_rows, kernel):
 
 
 def test_image_explainer_pickles_and_clones():
-    X = pictures("colour")
+    X = pictures("color")
     explainer = KernelShapExplainer(Composing(), masker=SegmentMasker(LABELS), random_state=0)
     exp = explainer.fit(X).explain(X)
     same(clone(explainer).fit(X).explain(X), exp)
@@ -393,15 +393,15 @@ def test_image_methods_refuse_what_is_no_image(X):
     fact = "finite numbers" if isinstance(X, np.ndarray) and np.isnan(X).any() else "numbers of shape"
     with refuses(DataError, "X must", fact):
         explainer.fit(X)
-    explainer.fit(pictures("grey"))
-    for ask in (explainer.explain, explainer.cost, explainer.transform):
+    explainer.fit(pictures("gray"))
+    for call in (explainer.explain, explainer.cost, explainer.transform):
         with refuses(DataError, "X must", fact):
-            ask(X)
+            call(X)
 
 
 def test_feature_groups_refused_with_masker():
     facts = ["'feature_groups' parameter of KernelShapExplainer", "None", "masker", "got {'a': ['x0']}"]
     with refuses(DataError, *facts):
         KernelShapExplainer(look, masker=SegmentMasker(LABELS), feature_groups={"a": ["x0"]}).fit(
-            pictures("grey")
+            pictures("gray")
         )
