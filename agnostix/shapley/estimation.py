@@ -26,8 +26,8 @@ from agnostix.shapley.pair_regression import PairRegression
 
 _LEVEL = 0.975
 """Quantile at which Student's and the normal distribution agree after scaling."""
-_MEANS_PART = 4
-"""Mean predictions of the rows that are evaluated together take at most this part of the working memory."""
+_MEANS_FRACTION = 0.125
+"""Fraction of the working memory for the mean predictions of the rows that are evaluated together."""
 _BLOCK_BYTES = 2**22
 """Means that are solved at once: they should stay in the processor's caches."""
 
@@ -172,11 +172,9 @@ def estimate_rows(
     """Fill in rows, each at the first stage with errors within `tol`, or at the last; gives model rows."""
     n_masks, n_outputs = len(stages[-1][0].masks), result.outputs.shape[1]
     n_bytes = 8 * n_masks * linked.group_weights.size * n_outputs
-    n_together = max(1, working_memory() // (_MEANS_PART * n_bytes))
-    return sum(
-        _estimate_chunk(evaluate, stages, linked, tol, rows[start : start + n_together], result)
-        for start in range(0, rows.size, n_together)
-    )
+    n_together = max(1, int(_MEANS_FRACTION * working_memory() / n_bytes))
+    chunks = np.array_split(rows, -(-rows.size // n_together))
+    return sum(_estimate_chunk(evaluate, stages, linked, tol, chunk, result) for chunk in chunks)
 
 
 def _estimate_chunk(
