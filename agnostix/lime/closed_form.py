@@ -88,7 +88,7 @@ def lime_exact(
         _put(fits, explainer, vicinity, bins, r, moments)
         n_asked += _put_contrasts(fits, parts, rows, unseen)
     else:
-        _check_seen(unseen, explainer.players_.names)
+        _check_seen(unseen, explainer.features_.names)
         moments, n_asked = _tree_moments(explainer, vicinity, bins, r), 0
         _put(fits, explainer, vicinity, bins, r, moments)
     there = np.ones_like(unseen)

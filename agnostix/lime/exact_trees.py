@@ -19,7 +19,7 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from agnostix.core.coding import NumberCoding
+from agnostix.core.features import NumberCoding
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.boxes import Boxes

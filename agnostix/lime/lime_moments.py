@@ -17,7 +17,7 @@ from functools import reduce
 
 import numpy as np
 
-from agnostix.core.blocked_products import WIDTH, multiply
+from agnostix.core.reproducibility import WIDTH, multiply
 from agnostix.core.typing import Codes, Floats
 from agnostix.lime.boxes import Boxes
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.core.typing import Bools, Floats
 from agnostix.lime.near_rows import Recipe
 from agnostix.lime.row_fits import RowFits
@@ -53,7 +53,7 @@ class Vicinity(Protocol):
     def data(self, rows: Any) -> Any:
         """The rows as an Explanation holds them."""
 
-    def features_of(self, rows: Any) -> Players:
+    def features_of(self, rows: Any) -> Features:
         """Their features."""
 
     def cost(self, rows: Any) -> int:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
+from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
 from agnostix.core.models import Differentiable
-from agnostix.core.progress import WorkerProgress, run_in_shares
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.neural.objectives import OBJECTIVES, MaskSearch

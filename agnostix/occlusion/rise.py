@@ -9,7 +9,7 @@ import numpy as np
 
 from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.sklearn_compat import Interval
 from agnostix.occlusion.soft_masks import SoftMaskRows, SoftMaskSampler
 

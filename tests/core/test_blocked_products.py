@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agnostix.core.blocked_products import WIDTH, multiply, sums_of_squares
+from agnostix.core.reproducibility import WIDTH, multiply, sums_of_squares
 
 
 @pytest.mark.parametrize("n_columns", [0, 1, WIDTH - 1, WIDTH, WIDTH + 1, 3 * WIDTH])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from agnostix.core.coding import JointCoding, LevelCoding, NumberCoding, column_of
+from agnostix.core.features import JointCoding, LevelCoding, NumberCoding, column_of
 from tests.reference.lime import bin_of
 
 EDGES = np.array([-1.0, 0.5, 2.0])
@@ -45,7 +45,7 @@ def test_number_coding_reads_null_as_missing():
 
 
 def test_number_coding_describes_intervals():
-    assert [NUMBERS.told(code) for code in range(5)] == [
+    assert [NUMBERS.describe(code) for code in range(5)] == [
         "x <= -1",
         "-1 < x <= 0.5",
         "0.5 < x <= 2",
@@ -53,7 +53,7 @@ def test_number_coding_describes_intervals():
         "x missing",
     ]
     none = NumberCoding(0, "y", np.empty(0), ())
-    assert (none.n_codes, none.told(0), none.told(1)) == (2, "y any", "y missing")
+    assert (none.n_codes, none.describe(0), none.describe(1)) == (2, "y any", "y missing")
 
 
 MIXED = {
@@ -97,14 +97,14 @@ def test_level_coding_ignores_category_order():
 @pytest.mark.parametrize("gap", [None, np.nan, pd.NA, pd.NaT])
 def test_level_coding_describes_levels(gap):
     coding = LevelCoding(0, "x", np.array([["blue"], [gap], [(1, 2)], [7]], dtype=object)[:, :1])
-    told = [coding.told(code) for code in (0, 1, 3, -1)]
+    told = [coding.describe(code) for code in (0, 1, 3, -1)]
     assert told == ["x = blue", "x missing", "x = 7", "x not seen in fit"]
 
 
 def test_level_coding_describes_list():
     levels = np.empty((1, 1), dtype=object)
     levels[0, 0] = [1, 2]
-    assert LevelCoding(0, "x", levels).told(0) == "x = [1, 2]"
+    assert LevelCoding(0, "x", levels).describe(0) == "x = [1, 2]"
 
 
 def test_joint_coding_of_levels():
@@ -114,8 +114,8 @@ def test_joint_coding_of_levels():
     given_ = np.array([["v", "p"], ["v", "q"], ["u", "q"], ["u", "other"], ["u", "p"]], dtype=object)
     assert coding.codes(given_).tolist() == [2, -1, 1, -1, 0]
     assert coding.n_codes == 3
-    assert coding.told(1) == "a = u and b = q"
-    assert coding.told(-1) == "a combination not seen in fit"
+    assert coding.describe(1) == "a = u and b = q"
+    assert coding.describe(-1) == "a combination not seen in fit"
 
 
 def test_joint_coding_of_bins_and_levels():
@@ -124,7 +124,7 @@ def test_joint_coding_of_bins_and_levels():
         (NumberCoding(0, "a", EDGES, WORDS), LevelCoding(1, "b", X[:2])), np.array([[1, 0], [3, 1]])
     )
     assert coding.codes(X).tolist() == [0, 1, -1]
-    assert coding.told(1) == "a > 2 and b = 0.0"
+    assert coding.describe(1) == "a > 2 and b = 0.0"
 
 
 @forms

@@ -8,10 +8,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from agnostix.core.base.attribution import AttributionExplainer
-from agnostix.core.base.rows import count_axes
+from agnostix.core.base.explainer import count_axes
 from agnostix.core.masking.fills import is_fill
-from agnostix.core.masking.pictures import MaskedPictures
-from agnostix.core.masking.segments import SegmentMasker
+from agnostix.core.masking.segments import MaskedPictures, SegmentMasker
 from agnostix.core.sklearn_compat import Interval
 from agnostix.exceptions import DataError
 

@@ -1,29 +1,36 @@
-"""Hiding segments of images."""
+"""Hiding segments of images: how they are cut, and what the model sees."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
+from importlib import import_module
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.masking.background import BackgroundSubset, fill_subsets
+from agnostix.core.explanation import Detail
+from agnostix.core.features import Features
 from agnostix.core.masking.fills import (
+    as_pixels,
     as_type,
     blur_fill,
     check_fill,
+    inpaint_fill,
     is_fill,
     is_stack,
     mean_fill,
     noise_fills,
     segment_mean_fill,
 )
-from agnostix.core.masking.inpainting import inpaint_fill
-from agnostix.core.masking.masker import MaskDistribution
-from agnostix.core.masking.pictures import MaskedPictures, as_pixels
-from agnostix.core.masking.segmenters import as_map, grid, numbered, quickshift, slic
+from agnostix.core.masking.masker import (
+    BackgroundSubset,
+    MaskBlock,
+    MaskDistribution,
+    MaskingInputs,
+    fill_subsets,
+)
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -243,3 +250,222 @@ def _checked_weights(weights: Any, n_fill: int) -> Floats:
 def _check_number(name: str, value: Any, kind: Any, allowed: str, least: float) -> None:
     if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < np.inf:
         raise DataError(f"The {name!r} of SegmentMasker must be {allowed}, got {value!r}.")
+
+
+@dataclass(frozen=True)
+class MaskedPictures:
+    """Pictures cut into segments, and their fills.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (n_rows, height, width) or (n_rows, height, width, n_channels)
+        The pictures.
+    labels : ndarray of int of shape (n_rows, height, width), or (1, height, width) for all pictures
+        The segment of each pixel, from 0 without gaps in each picture.
+    fills : ndarray of shape (n_rows or 1, n_fill, ...), or callable
+        The fills, or a function from pixels to them, where they are too large to keep for all rows.
+    n_fill : int
+        Fills of each picture.
+    names : sequence of int or None
+        Names of the segments, where one map holds for all pictures.
+    """
+
+    pixels: Any
+    labels: Codes
+    fills: Any
+    n_fill: int
+    names: Any
+
+    def __len__(self) -> int:
+        return int(self.pixels.shape[0])
+
+    def __getitem__(self, places: Any) -> MaskedPictures:
+        fills = self.fills if callable(self.fills) else _own_part(self.fills, places)
+        labels = _own_part(self.labels, places)
+        return MaskedPictures(self.pixels[places], labels, fills, self.n_fill, self.names)
+
+    @property
+    def features(self) -> Features:
+        """Segments by number, or by name where there is one map for all pictures."""
+        names = range(self.present.shape[1]) if self.names is None else self.names
+        return Features.without_columns(f"segment {name}" for name in names)
+
+    @cached_property
+    def present(self) -> Bools:
+        """Segments that each picture has, (n_rows, n_segments)."""
+        counts = self.labels.max(axis=(1, 2)) + 1
+        present = np.arange(counts.max()) < counts[:, None]
+        return np.broadcast_to(present, (len(self), present.shape[1]))
+
+    @property
+    def varying(self) -> Bools:
+        """Segments that any fill would change, (n_rows, n_segments)."""
+        row, *place = np.nonzero(np.stack([self[[i]]._differing for i in range(len(self))]))
+        varying = np.zeros(self.present.shape, dtype=bool)
+        varying[row, self.labels[(row if self.labels.shape[0] > 1 else 0, *place)]] = True
+        return varying
+
+    @property
+    def _differing(self) -> Bools:
+        """Pixels of a single picture that any fill would change, (height, width)."""
+        apart = (self.fill != self.pixels[:, None])[0]
+        return apart.reshape(*apart.shape[:3], -1).any(axis=(0, 3))
+
+    @cached_property
+    def fill(self) -> Any:
+        """Fills of the pixels' type, (n_rows, n_fill, ...); axes of length 1 hold for all rows or places."""
+        return self.fills(self.pixels) if callable(self.fills) else self.fills
+
+    @property
+    def unmasked(self) -> Any:
+        """The pixels."""
+        return self.pixels
+
+    @property
+    def data(self) -> Any:
+        """The pixels."""
+        return self.pixels
+
+    @property
+    def n_values(self) -> int:
+        """Numbers in a picture."""
+        return int(np.prod(self.pixels.shape[1:]))
+
+    def details(self) -> dict[str, Detail]:
+        """The segment of each pixel, and the fill where there is only one."""
+        labels = np.broadcast_to(self.labels, self.pixels.shape[:3])
+        return {"segments": Detail(labels, ("row", "y", "x"), points_to="feature")} | self.fill_details()
+
+    def fill_details(self) -> dict[str, Detail]:
+        """The fill (n_rows, ...), with axes of length 1 where it is uniform; nothing for several fills."""
+        if self.n_fill > 1:
+            return {}
+        fill = np.broadcast_to(self.fill[:, 0], (len(self), *self.fill.shape[2:]))
+        # The axes of a uniform fill have length 1, so they are not those of the values.
+        return {"fill": Detail(fill, ("row", "fill_y", "fill_x", "channel")[: fill.ndim])}
+
+    def distinct(self) -> tuple[Codes, Codes]:
+        """Every picture by itself: equal ones are not looked for."""
+        return np.arange(len(self)), np.arange(len(self))
+
+    def builder(self, rows: Codes, capacity: int) -> SegmentBuilder:
+        """Builds some of the pictures with segments hidden."""
+        return SegmentBuilder(self[rows])
+
+    def compose(self, rows: Codes) -> MaskingInputs:
+        """Some of the pictures, their fills and segments."""
+        own = self[rows]
+        fill = np.broadcast_to(own.fill, (*own.fill.shape[:2], *own.pixels.shape[1:]))
+        return MaskingInputs(own.pixels, fill, own.labels)
+
+    def masked(self, masks: Bools, rows: Codes, draws: Codes) -> Any:
+        """Pictures (n, ...) under masks (n, n_segments), with the rows (n,) and the fills (n,) to take."""
+        own = self[rows]
+        if own.labels.shape[0] == 1:
+            shown = masks[:, own.labels[0]]
+        else:
+            shown = np.take_along_axis(masks, own.labels.reshape(rows.size, -1), axis=1)
+        shown = shown.reshape(*own.pixels.shape[:3], *[1] * (own.pixels.ndim - 3))
+        others = self.fill[rows if self.fill.shape[0] > 1 else 0, draws]
+        return np.where(shown, own.pixels, others)
+
+
+@dataclass(frozen=True)
+class SegmentBuilder:
+    """Builds pictures with segments hidden."""
+
+    own: MaskedPictures
+
+    def distinct(self, block: MaskBlock) -> None:
+        """Nothing is merged."""
+        return
+
+    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
+        """Pictures (n_cells, ...) by draw, then by row."""
+        n_rows = len(self.own)
+        draw, row = np.divmod(np.arange(block.n_draws * n_rows)[cells], n_rows)
+        mask = np.searchsorted(block.starts, draw, side="right") - 1
+        return self.own.masked(block.masks[mask], row, block.rows[draw])
+
+    def is_whole(self, table: Any) -> bool:
+        """True: nothing else holds the pictures."""
+        return True
+
+
+def _own_part(array: Any, places: Any) -> Any:
+    """The rows' own parts, unless one part holds for all rows."""
+    return array[places] if array.shape[0] > 1 else array
+
+
+CUTS = ("grid", "slic", "quickshift")
+
+
+def as_map(segments: Any) -> Codes | None:
+    """The labels (height, width) of all pictures if there is one map; None for a way to cut each."""
+    if callable(segments) or (isinstance(segments, str) and segments in CUTS):
+        return None
+    labels = np.asarray(segments)
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "iu":
+        got = repr(segments) if labels.ndim == 0 else f"{labels.dtype} of shape {labels.shape}"
+        raise DataError(
+            "The 'segments' of SegmentMasker must be 'grid', 'slic', 'quickshift', whole numbers of shape "
+            f"(height, width), or a function from a picture to them, got {got}."
+        )
+    return labels
+
+
+def grid(height: int, width: int, n_segments: int) -> Codes:
+    """Labels (height, width) of about n_segments nearly square cells."""
+    n_down = int(np.clip(round((n_segments * height / width) ** 0.5), 1, min(height, n_segments)))
+    n_across = int(np.clip(round(n_segments / n_down), 1, width))
+    down, across = np.arange(height) * n_down // height, np.arange(width) * n_across // width
+    return down[:, None] * n_across + across
+
+
+def slic(picture: Any, n_segments: int) -> Any:
+    """Labels (height, width) of about n_segments clusters of near pixels of like color.
+
+    Achanta, R., et al. (2012). SLIC superpixels compared to state-of-the-art superpixel methods.
+    IEEE TPAMI, 34(11). https://doi.org/10.1109/TPAMI.2012.120
+    """
+    return _skimage("slic").slic(_as_rgb(picture), n_segments, compactness=10.0, start_label=0)
+
+
+def quickshift(picture: Any) -> Any:
+    """Labels (height, width) of segments cut at the modes of color and place, with the settings of lime.
+
+    Vedaldi, A., Soatto, S. (2008). Quick shift and kernel methods for mode seeking. ECCV.
+    https://doi.org/10.1007/978-3-540-88693-8_52
+    """
+    settings = {"kernel_size": 4, "max_dist": 200, "ratio": 0.2, "rng": 0}
+    return _skimage("quickshift").quickshift(_as_rgb(picture), **settings)
+
+
+def numbered(labels: Any, shape: tuple[int, ...], where: str) -> Codes:
+    """Labels counted from 0 in ascending order; `where` names their origin in the message."""
+    found = np.asarray(labels)
+    if found.shape != shape or found.dtype.kind not in "iu":
+        raise DataError(
+            f"{where} must be whole numbers of the picture's shape {shape}, got {found.dtype} of shape "
+            f"{found.shape}."
+        )
+    return np.unique(found, return_inverse=True)[1].reshape(shape)
+
+
+def _as_rgb(picture: Any) -> Floats:
+    """The picture in three channels from 0 to 1, so that segments do not depend on its units."""
+    channels = picture.reshape(*picture.shape[:2], -1).astype(float)
+    if channels.shape[2] != 3:
+        channels = channels.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    low, high = channels.min(), channels.max()
+    return (channels - low) / (high - low if high > low else 1.0)
+
+
+def _skimage(name: str) -> Any:
+    try:
+        return import_module("skimage.segmentation")
+    except ImportError as error:
+        raise ImportError(
+            f"SegmentMasker({name!r}) needs scikit-image, which is not installed: "
+            "pip install 'agnostix[images]'. Without it: segments='grid', or a map of your own."
+        ) from error

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
-from agnostix.core.masking.soft_masks import SoftMaskBatch
+from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.typing import Bools, Codes, Floats
 
 

@@ -1,5 +1,6 @@
 import pickle
 import re
+import sysconfig
 from urllib.request import urlopen
 
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from agnostix import EntropicProjection, LimeExplainer, OcclusionExplainer
-from agnostix.core.base import BaseExplainer, doc_link
+from agnostix.core.base import BaseExplainer
+from agnostix.core.base.explainer import page_address
 from agnostix.core.models import Predictor, as_predictor
 from tests.messages import refuses
 
@@ -175,9 +177,9 @@ def test_page_address_finds_installed_pages(monkeypatch, tmp_path):
     folder = tmp_path / "share" / "doc" / "agnostix"
     folder.mkdir(parents=True)
     (folder / "lately.md").write_text("found")
-    monkeypatch.setattr(doc_link.sysconfig, "get_path", lambda name: str(tmp_path))
-    assert doc_link.page_address("lately.md") == (folder / "lately.md").as_uri()
-    assert doc_link.page_address("never.md") == ""
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    assert page_address("lately.md") == (folder / "lately.md").as_uri()
+    assert page_address("never.md") == ""
 
 
 def test_doc_link_is_empty_for_foreign_explainers():

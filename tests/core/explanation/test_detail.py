@@ -10,7 +10,7 @@ import pytest
 
 from agnostix import Explanation
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.detail import expand
+from agnostix.core.explanation.fields import expand
 from tests.messages import refuses
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 2, 4, 3

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from agnostix import Explanation
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.intervals import half_widths
+from agnostix.core.explanation.statistics import half_widths
 from tests.messages import refuses
 
 SHAPE = (3, 2, 2)

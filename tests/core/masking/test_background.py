@@ -28,30 +28,30 @@ def test_background_whole_is_all_rows(make):
 
 @forms
 def test_background_drawn_without_replacement(make):
-    background = Background.drawn(make(TABLE), 7, 3, WEIGHTS + 1.0)
+    background = Background.sample(make(TABLE), 7, 3, WEIGHTS + 1.0)
     rows = np.asarray(background.rows)
     places = (rows[:, 0] / 2).astype(int)
     assert (np.diff(places) > 0).all()
     np.testing.assert_array_equal(rows, TABLE[places])
     np.testing.assert_allclose(background.weights, (places + 1.0) / (places + 1.0).sum(), rtol=1e-14)
     assert background.is_sample
-    again = Background.drawn(make(TABLE), 7, 3, None)
+    again = Background.sample(make(TABLE), 7, 3, None)
     np.testing.assert_array_equal(np.asarray(again.rows), rows)
-    other = Background.drawn(make(TABLE), 7, 4, None)
+    other = Background.sample(make(TABLE), 7, 4, None)
     assert not np.array_equal(np.asarray(other.rows), rows)
 
 
 def test_background_drawn_is_uniform():
     counts = np.zeros(20)
     for seed in range(400):
-        counts[(Background.drawn(TABLE, 5, seed, None).rows[:, 0] / 2).astype(int)] += 1
+        counts[(Background.sample(TABLE, 5, seed, None).rows[:, 0] / 2).astype(int)] += 1
     assert counts.min() > 100 - 4 * np.sqrt(75)
     assert counts.max() < 100 + 4 * np.sqrt(75)
 
 
 @pytest.mark.parametrize("size", [20, 1000])
 def test_background_drawn_all_rows_is_sample(size):
-    background = Background.drawn(TABLE, size, 0, None)
+    background = Background.sample(TABLE, size, 0, None)
     np.testing.assert_array_equal(background.rows, TABLE)
     assert background.is_sample
 
@@ -59,7 +59,9 @@ def test_background_drawn_all_rows_is_sample(size):
 @pytest.mark.parametrize("how", ["whole", "drawn"])
 def test_background_leaves_out_zero_weight_rows(how):
     weight = np.where(np.arange(20) % 2, 2.0, 0.0)
-    background = Background.whole(TABLE, weight) if how == "whole" else Background.drawn(TABLE, 20, 0, weight)
+    background = (
+        Background.whole(TABLE, weight) if how == "whole" else Background.sample(TABLE, 20, 0, weight)
+    )
     np.testing.assert_array_equal(background.rows, TABLE[1::2])
     np.testing.assert_array_equal(background.weights, np.full(10, 0.1))
 
@@ -67,7 +69,7 @@ def test_background_leaves_out_zero_weight_rows(how):
 def test_background_resets_index():
     frame = FORMS["pandas"](TABLE)
     assert list(Background.whole(frame, None).rows.index) == list(range(20))
-    assert list(Background.drawn(frame, 4, 0, None).rows.index) == list(range(4))
+    assert list(Background.sample(frame, 4, 0, None).rows.index) == list(range(4))
     assert frame.index[0] == 100
 
 
@@ -75,7 +77,7 @@ def test_background_resets_index():
     "weight", [np.ones(3), np.r_[np.nan, np.ones(19)], np.r_[-1.0, np.ones(19)], np.r_[np.inf, np.ones(19)]]
 )
 def test_background_refuses_bad_sample_weight(weight):
-    for make in (lambda: Background.whole(TABLE, weight), lambda: Background.drawn(TABLE, 5, 0, weight)):
+    for make in (lambda: Background.whole(TABLE, weight), lambda: Background.sample(TABLE, 5, 0, weight)):
         with refuses(DataError, "sample_weight", "finite", "0 or more", "20 rows"):
             make()
 
@@ -83,16 +85,16 @@ def test_background_refuses_bad_sample_weight(weight):
 def test_background_refuses_all_zero_weights():
     for make in (
         lambda: Background.whole(TABLE, np.zeros(20)),
-        lambda: Background.drawn(TABLE, 5, 0, np.zeros(20)),
+        lambda: Background.sample(TABLE, 5, 0, np.zeros(20)),
     ):
         with refuses(DataError, "sample_weight", "zero for all of the 20 rows"):
             make()
 
 
 def test_background_drawn_refuses_zero_weight_sample():
-    (place,) = (Background.drawn(TABLE, 1, 0, None).rows[:, 0] / 2).astype(int)
+    (place,) = (Background.sample(TABLE, 1, 0, None).rows[:, 0] / 2).astype(int)
     with refuses(DataError, "background", "zero weight", "Raise background_size"):
-        Background.drawn(TABLE, 1, 0, (np.arange(20) != place).astype(float))
+        Background.sample(TABLE, 1, 0, (np.arange(20) != place).astype(float))
 
 
 @pytest.mark.parametrize(

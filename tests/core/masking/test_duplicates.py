@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.masking.duplicates import distinct_rows, first_of_each, keys_of, value_codes
+from agnostix.core.features import distinct_rows, first_of_each, keys_of, value_codes
 
 
 def test_value_codes_keep_equal_objects_of_other_types_apart():

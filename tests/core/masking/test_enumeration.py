@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from tests.messages import refuses
 
 

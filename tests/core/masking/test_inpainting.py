@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from agnostix.core.masking import Inpainter, SegmentMasker
-from agnostix.core.masking.fills import noise_fills
-from agnostix.core.masking.inpainting import NOISE, inpaint_fill
+from agnostix.core.masking.fills import NOISE, inpaint_fill, noise_fills
 from tests.reference.pictures import inpainted
 
 RNG = np.random.default_rng(8)

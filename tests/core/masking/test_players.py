@@ -1,6 +1,6 @@
 import pytest
 
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.exceptions import DataError
 from tests.messages import refuses
 
@@ -8,26 +8,26 @@ NAMES = ["a", "b", "c", "d"]
 
 
 def test_players_of_columns():
-    players = Players.from_names(NAMES)
+    players = Features.from_names(NAMES)
     assert players.names == ("a", "b", "c", "d")
     assert players.columns == ((0,), (1,), (2,), (3,))
-    assert Players.from_names(NAMES, {}) == players
+    assert Features.from_names(NAMES, {}) == players
 
 
 def test_players_group_takes_place_of_first_column():
-    players = Players.from_names(NAMES, {"late": ["d", "b"], "c alone": ["c"]})
+    players = Features.from_names(NAMES, {"late": ["d", "b"], "c alone": ["c"]})
     assert players.names == ("a", "late", "c alone")
     assert players.columns == ((0,), (3, 1), (2,))
 
 
 def test_players_group_may_be_named_as_own_column():
-    players = Players.from_names(NAMES, {"b": ["b", "c"]})
+    players = Features.from_names(NAMES, {"b": ["b", "c"]})
     assert players.names == ("a", "b", "d")
     assert players.columns == ((0,), (1, 2), (3,))
 
 
 def test_players_numeric_names_are_text():
-    players = Players.from_names(["0", "1", "2"], {7: [2, 1]})
+    players = Features.from_names(["0", "1", "2"], {7: [2, 1]})
     assert players.names == ("0", "7")
     assert players.columns == ((0,), (2, 1))
 
@@ -46,4 +46,4 @@ def test_players_numeric_names_are_text():
 )
 def test_players_refuse_bad_groups(groups, facts):
     with refuses(DataError, "feature_groups", *facts):
-        Players.from_names(NAMES, groups)
+        Features.from_names(NAMES, groups)

@@ -8,8 +8,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from agnostix import OcclusionExplainer, as_predictor  # noqa: E402
-from agnostix.core.models import torch_session  # noqa: E402
-from agnostix.core.models.torch_session import evaluating  # noqa: E402
+from agnostix.core.models import torch_functional  # noqa: E402
+from agnostix.core.models.torch_functional import evaluating  # noqa: E402
 from agnostix.maskers import SlidingWindow  # noqa: E402
 
 X = np.zeros((1, 3))
@@ -67,8 +67,8 @@ def test_evaluating_restores_mode_of_each_part():
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), evaluating(module):
         module(torch.zeros(1, 3))
     assert [part.training for part in module.modules()] == found == [True, False, True, True]
-    assert not torch_session._TRAINING._original
-    assert not torch_session._TRAINING._n_holders
+    assert not torch_functional._TRAINING._original
+    assert not torch_functional._TRAINING._n_holders
 
 
 @pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])

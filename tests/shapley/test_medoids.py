@@ -3,8 +3,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from agnostix.core.masking.medoids import medoids
 from agnostix.exceptions import DataError
+from agnostix.shapley.medoids import medoids
 from tests.messages import refuses
 
 RNG = np.random.default_rng(0)
