@@ -23,7 +23,7 @@ from agnostix.core.base.explainer import check_image_shape, count_axes
 from agnostix.core.evaluate import mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.masking import Background, MaskerConstraint, SegmentMasker, SlidingWindow, Windows
-from agnostix.core.masking.fills import as_pixels
+from agnostix.core.masking.fills import ImageFill, as_pixels
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Bools, Floats
@@ -252,6 +252,7 @@ class OcclusionExplainer(BackgroundExplainer):
             return None
         if masker is None:
             fill = "mean" if self._is_fill("draws", "auto") else self.fill
+            ImageFill(fill, owner=type(self).__name__)  # or an error that names what was called
             masker = SlidingWindow(fill=fill, n_draws=self.background_size, random_state=self._seed)
         elif not self._is_fill("draws", "auto"):
             raise DataError(
@@ -264,7 +265,8 @@ class OcclusionExplainer(BackgroundExplainer):
             return masker
         self._window, self._shape = masker, as_pixels(X).shape[1:]
         self._windows = Windows(self._shape[:2], masker.size, masker.stride)
-        return masker.to_masker(self._windows.cells)
+        owner = type(self if self.masker is None else masker).__name__
+        return masker.to_masker(self._windows.cells, owner)
 
     def _with_drawn_fill(self, masker: Any, X: Any, sample_weight: Any) -> Any:
         """The masker with images drawn from those of `fit` as its fill."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
+from functools import partial
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
+from agnostix.core.explanation import Detail
 from agnostix.core.frames import conversion_error
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -36,13 +38,115 @@ def as_pixels(X: Any) -> Any:
     return np.ascontiguousarray(pixels)  # so that no bit of a mean depends on the layout
 
 
-FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
+_FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
+_ROUNDING = 1e-9
+"""How far the weights' sum may be from 1."""
+
+
+@dataclass(frozen=True)
+class ImageFill:
+    """What replaces hidden pixels; messages name its `owner`, the class that a user has called.
+
+    The other fields are parameters of the owner, checked here: see `SegmentMasker`.
+    """
+
+    fill: Any
+    sigma: float = 10.0
+    n_draws: int = 10
+    random_state: int = 0
+    weights: Any = None
+    owner: str = "SegmentMasker"
+
+    def __post_init__(self) -> None:
+        check_number(self.owner, "sigma", self.sigma, Real, "a number above 0", np.nextafter(0.0, 1.0))
+        for name, least in (("n_draws", 1), ("random_state", 0)):
+            allowed = f"a whole number of at least {least}"
+            check_number(self.owner, name, getattr(self, name), Integral, allowed, least)
+        if not is_fill(self.fill):
+            is_array = isinstance(self.fill, np.ndarray)
+            got = f"an array of shape {self.fill.shape}" if is_array else repr(self.fill)
+            raise DataError(
+                f"The 'fill' of {self.owner} must be 'mean', 'segment_mean', 'blur', 'inpaint', 'noise', a "
+                "number, one number for each channel, or an array of pictures of shape (n_fill, height, "
+                f"width) or (n_fill, height, width, n_channels), got {got}."
+            )
+        n_fill = len(self.fill) if is_stack(self.fill) else self.n_draws if self.is_("noise") else 1
+        object.__setattr__(self, "weights", self._checked_weights(n_fill))
+
+    def is_(self, word: str) -> bool:
+        """Whether the fill is the one of this name."""
+        return isinstance(self.fill, str) and self.fill == word
+
+    def compute(self, pixels: Any, labels: Codes) -> Any:
+        """Fills (n_rows or 1, n_fill, ...) of the pixels' type, or a function from pixels to them for noise.
+
+        Axes of length 1 hold for all places; labels (n_rows or 1, height, width) are the segments. Raises
+        DataError if the pictures cannot have the fill.
+        """
+        self._check(pixels)
+        if self.is_("noise"):
+            return partial(noise_fills, n_draws=self.n_draws, seed=self.random_state)
+        if is_stack(self.fill):
+            return as_type(self.fill, pixels.dtype)[None]
+        if not isinstance(self.fill, str):
+            color = as_type(np.asarray(self.fill), pixels.dtype)
+            return np.broadcast_to(color, (1, 1, 1, 1, *pixels.shape[3:]))
+        # Picture by picture, so that the bits of one do not depend on the others.
+        maps = np.broadcast_to(labels, pixels.shape[:3])
+        return np.stack([self._fill_of(*pair)[None] for pair in zip(pixels, maps, strict=True)])
+
+    def _fill_of(self, picture: Any, labels: Codes) -> Any:
+        if self.fill == "mean":
+            return mean_fill(picture)
+        if self.fill == "blur":
+            return blur_fill(picture, self.sigma)
+        if self.fill == "inpaint":
+            return inpaint_fill(picture, labels, self.random_state)
+        return segment_mean_fill(picture, labels)
+
+    def _checked_weights(self, n_fill: int) -> Floats:
+        weights = np.full(n_fill, 1.0 / n_fill) if self.weights is None else np.asarray(self.weights, float)
+        if weights.shape != (n_fill,) or not (weights > 0).all() or abs(weights.sum() - 1.0) > _ROUNDING:
+            raise DataError(
+                f"The 'weights' of {self.owner} must be None or one number above 0 for each of the {n_fill} "
+                f"fill pictures, adding up to 1; got shape {weights.shape} and a sum of {weights.sum():.6g}."
+            )
+        return weights
+
+    def _check(self, pixels: Any) -> None:
+        """Raise DataError unless the pictures have the fill's shape or channels, in a dtype that holds it."""
+        if isinstance(self.fill, str):
+            return
+        color, shape = np.asarray(self.fill), pixels.shape[1:]
+        is_images = is_stack(self.fill)
+        if is_images and color.shape[1:] != shape:
+            raise DataError(
+                f"The 'fill' of {self.owner} has pictures of shape {color.shape[1:]}, and X has pictures of "
+                f"shape {shape}. Resize them."
+            )
+        if not is_images and color.ndim and color.shape != shape[2:]:
+            has = f"{shape[2]} channels" if len(shape) == 3 else "no channels"
+            raise DataError(
+                f"The 'fill' of {self.owner} has {color.size} numbers, and pictures of shape {shape} have "
+                f"{has}."
+            )
+        if not _is_held(color, pixels.dtype):
+            raise DataError(
+                f"The 'fill' of {self.owner} is {'pictures of values' if is_images else repr(self.fill)}, "
+                f"which pictures of type {pixels.dtype} cannot hold."
+            )
+
+
+def check_number(owner: str, name: str, value: Any, kind: Any, allowed: str, least: float) -> None:
+    """Raise DataError unless a parameter is a number of a kind, finite and not below the least."""
+    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < np.inf:
+        raise DataError(f"The {name!r} of {owner} must be {allowed}, got {value!r}.")
 
 
 def is_fill(fill: Any) -> bool:
-    """Whether `fill` is one of FILLS, a number, a number for each channel, or an array of pictures."""
+    """Whether `fill` is one by name, a number, a number for each channel, or an array of pictures."""
     if isinstance(fill, str):
-        return fill in FILLS
+        return fill in _FILLS
     if is_stack(fill):
         return True
     is_list = isinstance(fill, list | tuple) or (isinstance(fill, np.ndarray) and fill.ndim == 1)
@@ -56,24 +160,11 @@ def is_stack(fill: Any) -> bool:
     return is_array and fill.size > 0 and fill.dtype.kind in "biuf" and bool(np.isfinite(fill).all())
 
 
-def check_fill(fill: Any, pixels: Any) -> None:
-    """Raise DataError unless the pictures have the fill's channels or shape, and a dtype that holds it."""
-    if isinstance(fill, str):
-        return
-    color = np.asarray(fill)
-    if is_stack(fill):
-        _check_stack(color, pixels)
-    elif color.ndim and color.shape != pixels.shape[3:]:
-        has = f"{pixels.shape[3]} channels" if pixels.ndim == 4 else "no channels"
-        raise DataError(
-            f"The 'fill' of SegmentMasker has {color.size} numbers, and pictures of shape "
-            f"{pixels.shape[1:]} have {has}."
-        )
-    if not _is_held(color, pixels.dtype):
-        raise DataError(
-            f"The 'fill' of SegmentMasker is {'pictures of values' if is_stack(fill) else repr(fill)}, which "
-            f"pictures of type {pixels.dtype} cannot hold."
-        )
+def fill_details(fill: Any, n_rows: int) -> dict[str, Detail]:
+    """A fill (n_rows or 1, ...) as an Explanation keeps it, (n_rows, ...)."""
+    fill = np.broadcast_to(fill, (n_rows, *fill.shape[1:]))
+    # The axes of a uniform fill have length 1, so they are not those of the values.
+    return {"fill": Detail(fill, ("row", "fill_y", "fill_x", "channel")[: fill.ndim])}
 
 
 def mean_fill(picture: Any) -> Any:
@@ -119,14 +210,6 @@ def _span(picture: Any) -> tuple[Floats, ...]:
     """Minimum, maximum, mean and standard deviation of each channel."""
     values = picture.astype(float)
     return tuple(by_channel(values, one) for one in (np.min, np.max, np.mean, np.std))
-
-
-def _check_stack(fill: Any, pixels: Any) -> None:
-    if fill.shape[1:] != pixels.shape[1:]:
-        raise DataError(
-            f"The 'fill' of SegmentMasker has pictures of shape {fill.shape[1:]}, and X has pictures of "
-            f"shape {pixels.shape[1:]}. Resize them."
-        )
 
 
 def _means(picture: Any, labels: Codes) -> Floats:

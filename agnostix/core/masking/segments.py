@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 
 from agnostix.core.explanation import Detail
 from agnostix.core.features import Features
-from agnostix.core.masking.fills import (
-    as_pixels,
-    as_type,
-    blur_fill,
-    check_fill,
-    inpaint_fill,
-    is_fill,
-    is_stack,
-    mean_fill,
-    noise_fills,
-    segment_mean_fill,
-)
+from agnostix.core.masking.fills import ImageFill, as_pixels, check_number, fill_details
 from agnostix.core.masking.masker import (
     BackgroundSubset,
     MaskBlock,
@@ -33,9 +22,6 @@ from agnostix.core.masking.masker import (
 )
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-
-_ROUNDING = 1e-9
-"""How far the weights' sum may be from 1."""
 
 
 @dataclass(frozen=True)
@@ -123,35 +109,27 @@ class SegmentMasker:
     random_state: int = 0
     weights: Any = field(default=None, repr=False)
     _names: Any = field(init=False, repr=False)
+    _image_fill: ImageFill = field(init=False, repr=False)
 
     background: ClassVar[None] = None
     merges: ClassVar[bool] = False
     mask_distribution: ClassVar[MaskDistribution] = "bernoulli"
 
     def __post_init__(self) -> None:
-        _check_number("n_segments", self.n_segments, Integral, "a whole number of at least 1", 1)
-        _check_number("sigma", self.sigma, Real, "a number above 0", np.nextafter(0.0, 1.0))
-        _check_number("n_draws", self.n_draws, Integral, "a whole number of at least 1", 1)
-        _check_number("random_state", self.random_state, Integral, "a whole number of at least 0", 0)
-        if not is_fill(self.fill):
-            is_array = isinstance(self.fill, np.ndarray)
-            got = f"an array of shape {self.fill.shape}" if is_array else repr(self.fill)
-            raise DataError(
-                "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', 'inpaint', 'noise', a "
-                "number, one number for each channel, or an array of pictures of shape (n_fill, height, "
-                f"width) or (n_fill, height, width, n_channels), got {got}."
-            )
+        allowed = "a whole number of at least 1"
+        check_number("SegmentMasker", "n_segments", self.n_segments, Integral, allowed, 1)
+        image_fill = ImageFill(self.fill, self.sigma, self.n_draws, self.random_state, self.weights)
         labels = as_map(self.segments)
         if labels is not None:
             object.__setattr__(self, "segments", labels)
         object.__setattr__(self, "_names", None if labels is None else np.unique(labels))
-        n_fill = len(self.fill) if is_stack(self.fill) else self.n_draws if self._is("fill", "noise") else 1
-        object.__setattr__(self, "weights", _checked_weights(self.weights, n_fill))
+        object.__setattr__(self, "_image_fill", image_fill)
+        object.__setattr__(self, "weights", image_fill.weights)
 
     @property
     def same_features(self) -> bool:
         """Whether all images are cut the same way."""
-        return self._names is not None or self._is("segments", "grid")
+        return self._names is not None or self._cuts("grid")
 
     def read(self, X: Any) -> MaskedPictures:
         """Check images, cut them into segments and compute their fills.
@@ -172,10 +150,9 @@ class SegmentMasker:
             cannot hold the fill.
         """
         pixels = as_pixels(X)
-        check_fill(self.fill, pixels)
         labels = self._labels(pixels)
-        n_fill = self.weights.size
-        return MaskedPictures(pixels, labels, self._fills(pixels, labels), n_fill, self._names)
+        fills = self._image_fill.compute(pixels, labels)
+        return MaskedPictures(pixels, labels, fills, self.weights.size, self._names)
 
     def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """All fills of a mask that hides anything.
@@ -192,16 +169,15 @@ class SegmentMasker:
         """
         return fill_subsets(masks, self.weights)
 
-    def _is(self, parameter: str, word: str) -> bool:
-        value = getattr(self, parameter)
-        return isinstance(value, str) and value == word
+    def _cuts(self, word: str) -> bool:
+        return isinstance(self.segments, str) and self.segments == word
 
     def _labels(self, pixels: Any) -> Codes:
         """Segments (n_rows, height, width) of each picture, or (1, height, width) of all."""
         shape = pixels.shape[1:3]
         if self._names is not None:
             return numbered(self.segments, shape, "The 'segments' of SegmentMasker")[None]
-        if self._is("segments", "grid"):
+        if self._cuts("grid"):
             return grid(shape[0], shape[1], self.n_segments)[None]
         where = "What the 'segments' of SegmentMasker gives for row {} of X"
         return np.stack(
@@ -209,47 +185,16 @@ class SegmentMasker:
         )
 
     def _cut(self, picture: Any) -> Any:
-        if self._is("segments", "slic"):
+        if self._cuts("slic"):
             return slic(picture, self.n_segments)
-        return quickshift(picture) if self._is("segments", "quickshift") else self.segments(picture.copy())
-
-    def _fills(self, pixels: Any, labels: Codes) -> Any:
-        """Fills (n_rows or 1, n_fill, ...) of the pictures, or a function of the pixels for noise."""
-        if self._is("fill", "noise"):
-            return partial(noise_fills, n_draws=self.n_draws, seed=self.random_state)
-        if is_stack(self.fill):
-            return as_type(self.fill, pixels.dtype)[None]
-        if not isinstance(self.fill, str):
-            color = as_type(np.asarray(self.fill), pixels.dtype)
-            return np.broadcast_to(color, (1, 1, 1, 1, *pixels.shape[3:]))
-        # Picture by picture, so that the bits of one do not depend on the others.
-        maps = np.broadcast_to(labels, pixels.shape[:3])
-        return np.stack([self._fill_of(*pair)[None] for pair in zip(pixels, maps, strict=True)])
-
-    def _fill_of(self, picture: Any, labels: Codes) -> Any:
-        """Fill of one picture, of its shape or with axes of length 1."""
-        if self.fill == "mean":
-            return mean_fill(picture)
-        if self.fill == "blur":
-            return blur_fill(picture, self.sigma)
-        if self.fill == "inpaint":
-            return inpaint_fill(picture, labels, self.random_state)
-        return segment_mean_fill(picture, labels)
+        return quickshift(picture) if self._cuts("quickshift") else self.segments(picture.copy())
 
 
-def _checked_weights(weights: Any, n_fill: int) -> Floats:
-    checked = np.full(n_fill, 1.0 / n_fill) if weights is None else np.asarray(weights, dtype=float)
-    if checked.shape != (n_fill,) or not (checked > 0).all() or abs(checked.sum() - 1.0) > _ROUNDING:
-        raise DataError(
-            f"The 'weights' of SegmentMasker must be None or one number above 0 for each of the {n_fill} "
-            f"fill pictures, adding up to 1; got shape {checked.shape} and a sum of {checked.sum():.6g}."
-        )
-    return checked
-
-
-def _check_number(name: str, value: Any, kind: Any, allowed: str, least: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < np.inf:
-        raise DataError(f"The {name!r} of SegmentMasker must be {allowed}, got {value!r}.")
+def with_owner(masker: SegmentMasker, owner: str) -> SegmentMasker:
+    """A copy of a masker whose messages about the fill name the class that the fill was passed to."""
+    copy = replace(masker)
+    object.__setattr__(copy, "_image_fill", replace(masker._image_fill, owner=owner))
+    return copy
 
 
 @dataclass(frozen=True)
@@ -338,11 +283,7 @@ class MaskedPictures:
 
     def fill_details(self) -> dict[str, Detail]:
         """The fill (n_rows, ...), with axes of length 1 where it is uniform; nothing for several fills."""
-        if self.n_fill > 1:
-            return {}
-        fill = np.broadcast_to(self.fill[:, 0], (len(self), *self.fill.shape[2:]))
-        # The axes of a uniform fill have length 1, so they are not those of the values.
-        return {"fill": Detail(fill, ("row", "fill_y", "fill_x", "channel")[: fill.ndim])}
+        return {} if self.n_fill > 1 else fill_details(self.fill[:, 0], len(self))
 
     def distinct(self) -> tuple[Codes, Codes]:
         """Every picture by itself: equal ones are not looked for."""
