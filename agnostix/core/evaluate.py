@@ -59,39 +59,11 @@ def evaluate(
 ) -> tuple[Any, int]:
     """Predict all rows of a source, in batches under the working memory, and reduce the predictions.
 
-    The results are the same to the bit for any n_jobs. The model is sent to each worker once; with chunks,
-    once a chunk.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        The model.
-    source : RowSource or iterable of DataFrame or ndarray
-        What is predicted. The tables of an iterable are chunks, which are read one after the other and never
-        held together; each is an item.
-    reduce : Reducer, callable or None
-        What is kept: of masked rows what the Reducer makes of them, else reduce(source, item, predictions).
-        None keeps the predictions.
-    n_outputs : int
-        Outputs of the model; another number is an error.
-    n_jobs : int, default=None
-        Workers, as in joblib.
-    verbose : int or ProgressBar, default=1
-        1 shows a bar when the work takes a few seconds; a bar that is open already is advanced.
-
-    Returns
-    -------
-    results : list, or as `source.collect` puts them together
-        One for each item; of a table and of chunks without `reduce` the predictions (n_rows, n_outputs).
-    n_model_rows : int
-        Rows that the model was called with.
-
-    Raises
-    ------
-    EngineError
-        If the model fails, returns what cannot be used, or a worker dies: names the rows and the cause.
-    DataError
-        If there are no rows.
+    The tables of an iterable are chunks, which are read one after the other and never held together. Results
+    are a list with an entry for each item, or what `source.collect` makes of it; of a table and of chunks
+    without `reduce` they are the predictions (n_rows, n_outputs). They are the same to the bit for any
+    n_jobs. Returns the results and the number of rows that the model was called with; raises EngineError,
+    which names the rows and the cause, if the model fails or a worker dies.
     """
     is_chunks = isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping)
     if hasattr(source, "shape") or not (is_chunks or isinstance(source, RowSource)):
@@ -145,23 +117,11 @@ def evaluate_adaptive(
     n_jobs: int | None = None,
     verbose: int | ProgressBar = 1,
 ) -> list[tuple[Codes, tuple[Floats, ...], int]]:
-    """Predict rows under ever more masks, until they need no more.
+    """Predict rows under stages of masks, each (n_masks_of_the_stage, n_features), until they need no more.
 
-    Parameters
-    ----------
-    predictor, reducer, n_outputs, n_jobs, verbose
-        As in `evaluate`.
-    source : MaskedRowSource
-        The rows; its masks are not used.
-    stages : tuple of ndarray of bool of shape (n_masks_of_the_stage, n_players)
-        The masks.
-    keep_going : callable
-        From a stage's number and its results to a mask of the rows that go on; it sees one of each kind.
-
-    Returns
-    -------
-    list of (rows, results, n_model_rows)
-        For each stage that any row came to: these rows, the reducer's results for them, and the model rows.
+    `keep_going(stage, results)` is a mask of the distinct rows that go on. Returns, for each stage that any
+    row came to, its rows, the reducer's results for them, and the model rows. The source's own masks are not
+    used.
     """
     going = np.arange(source.rows.size)
     which = source.inverse
@@ -287,19 +247,11 @@ _OPEN_FORMAT = "{desc}{elapsed}{postfix}"
 
 
 class WorkerProgress:
-    """Counts of what each worker has done, in a file that they write and the main process reads.
-
-    Parameters
-    ----------
-    n_workers : int
-        Workers that write.
-    path : str or None
-        The file; a worker on another machine does not find it and counts for itself. None for one worker.
-    """
+    """Counts of what each worker has done, in a file that they write and the main process reads."""
 
     def __init__(self, n_workers: int, path: str | None = None) -> None:
         self.n_workers = n_workers
-        self.path = path
+        self.path = path  # None for one worker; one on another machine finds no file and counts for itself
         self._counts: Codes | None = None
         if path is not None:
             np.zeros((n_workers, 3), dtype=np.int64).tofile(path)
@@ -329,18 +281,10 @@ class WorkerProgress:
 
 
 class ProgressBar:
-    """A bar with a forecast, shown in terminals and notebooks once work has taken a few seconds.
-
-    Parameters
-    ----------
-    total : float or None
-        Evaluations in all, where a model row, or a row under a mask, is one; None if unknown.
-    verbose : int
-        0 shows nothing.
-    """
+    """A bar with a forecast, shown in terminals and notebooks once work has taken a few seconds."""
 
     def __init__(self, total: float | None, verbose: int) -> None:
-        self.total = total
+        self.total = total  # model rows, or rows under a mask; None if unknown
         self._is_shown = bool(verbose) and is_interactive()
         # Evaluations and model rows done, and what runs: replaced at once, since another thread reads it.
         self._state: tuple[float, int, tuple[WorkerProgress, float] | None] = (0.0, 0, None)
@@ -415,11 +359,7 @@ def run_in_shares(
     n_jobs: int | None,
     verbose: int | ProgressBar,
 ) -> list[R]:
-    """Run tasks 0 to n_tasks - 1, one contiguous share for each worker.
-
-    `run(progress, worker, share)` is sent to each worker once; `describe(task)` names a task if a worker dies
-    at it. The tasks are `size` evaluations to the bar.
-    """
+    """Results of `run(progress, worker, share)` for shares of n_tasks tasks, `size` evaluations in all."""
     shares = split_evenly(n_tasks, effective_n_jobs(n_jobs))
     with open_bar(verbose, size) as bar:
         if len(shares) == 1:

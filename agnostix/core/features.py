@@ -173,89 +173,45 @@ def _key(value: Any) -> Any:
 
 
 def column_of(X: Any, position: int) -> Any:
-    """A column of a table as a Series.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_rows, n_columns)
-        The table.
-    position : int
-        From 0.
-
-    Returns
-    -------
-    Series
-    """
+    """A column of a table, by its position, as a Series (n_rows,)."""
     return column_at(X, position) if is_frame(X) else as_series(X[:, position])
 
 
 class Coding(Protocol):
-    """Codes of values, equal where a feature is the same in the eyes of a neighbourhood."""
+    """Codes of a feature's values: which bin or level they are in."""
 
     @property
     def n_codes(self) -> int:
         """How many there are, from 0."""
 
     def codes(self, X: Any) -> Codes:
-        """The code of each row of X, -1 for what is none of them."""
+        """The code of each row of X, (n_rows,); -1 for what is none of them."""
 
     def describe(self, code: int) -> str:
-        """What is true of values with a code."""
+        """What holds for values with a code, as a condition."""
 
 
 @dataclass(frozen=True)
 class NumberCoding:
-    """Intervals between edges, closed above; a bin of their own for missing values comes last.
-
-    Attributes
-    ----------
-    position : int
-        Of the column.
-    name : str
-        Of the column.
-    edges : ndarray of shape (n_edges,)
-        Ascending.
-    words : tuple of str
-        The edges as they are told.
-    """
+    """Intervals between ascending edges (n_edges,), closed above; missing values have the last code."""
 
     position: int
     name: str
     edges: Floats
-    words: tuple[str, ...]
+    words: tuple[str, ...]  # the edges as text
 
     @property
     def n_codes(self) -> int:
-        """The bins."""
+        """The intervals, and one for missing values."""
         return self.edges.size + 2
 
     def codes(self, X: Any) -> Codes:
-        """The bin of each row.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        ndarray of int of shape (n_rows,)
-        """
+        """The interval of each row, (n_rows,)."""
         numbers = to_numbers(column_of(X, self.position))
         return np.where(np.isnan(numbers), self.edges.size + 1, np.searchsorted(self.edges, numbers))
 
     def describe(self, code: int) -> str:
-        """The interval in words.
-
-        Parameters
-        ----------
-        code : int
-            The bin.
-
-        Returns
-        -------
-        str
-        """
+        """The interval as a condition."""
         if code == self.n_codes - 1:
             return f"{self.name} missing"
         if not self.words:
@@ -269,17 +225,7 @@ class NumberCoding:
 
 @dataclass(frozen=True)
 class LevelCoding:
-    """Values that are the same or not.
-
-    Attributes
-    ----------
-    position : int
-        Of the column.
-    name : str
-        Of the column.
-    levels : DataFrame or ndarray of shape (n_levels, n_columns)
-        A row for each level.
-    """
+    """Values that are the same or not: a row of `levels` (n_levels, n_columns) for each."""
 
     position: int
     name: str
@@ -291,17 +237,7 @@ class LevelCoding:
         return int(self.levels.shape[0])
 
     def codes(self, X: Any) -> Codes:
-        """The level of each row.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        ndarray of int of shape (n_rows,)
-        """
+        """The level of each row, (n_rows,); -1 for one that is none of them."""
         joined = value_codes(as_series(joined_values(X, self.levels, self.position)))
         own, known = joined[: X.shape[0]], joined[X.shape[0] :]
         place = np.full(joined.max() + 2, -1)
@@ -309,17 +245,7 @@ class LevelCoding:
         return place[own + 1]
 
     def describe(self, code: int) -> str:
-        """The level in words.
-
-        Parameters
-        ----------
-        code : int
-            Its place; -1 for one that was never seen.
-
-        Returns
-        -------
-        str
-        """
+        """The level as a condition."""
         if code < 0:
             return f"{self.name} not seen in fit"
         value = column_of(self.levels, self.position).to_list()[code]
@@ -329,15 +255,7 @@ class LevelCoding:
 
 @dataclass(frozen=True)
 class JointCoding:
-    """Several columns together: the same where all of them are.
-
-    Attributes
-    ----------
-    members : tuple of Coding
-        Of the columns.
-    known : ndarray of int of shape (n_codes, n_members)
-        Codes of the columns that occur together.
-    """
+    """Several columns together: combinations of their codes, `known` (n_codes, n_members)."""
 
     members: tuple[Coding, ...]
     known: Codes
@@ -348,17 +266,7 @@ class JointCoding:
         return int(self.known.shape[0])
 
     def codes(self, X: Any) -> Codes:
-        """The combination in each row.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        ndarray of int of shape (n_rows,)
-        """
+        """The combination in each row, (n_rows,); -1 for one that is not known."""
         own = np.column_stack([member.codes(X) for member in self.members])
         _, which = np.unique(np.vstack([self.known, own]), axis=0, return_inverse=True)
         place = np.full(which.max() + 1, -1)
@@ -366,17 +274,7 @@ class JointCoding:
         return place[which.ravel()[self.n_codes :]]
 
     def describe(self, code: int) -> str:
-        """The combination in words.
-
-        Parameters
-        ----------
-        code : int
-            Its place; -1 for one that was never seen.
-
-        Returns
-        -------
-        str
-        """
+        """The combination as a condition."""
         if code < 0:
             return "a combination not seen in fit"
         pairs = zip(self.members, self.known[code], strict=True)

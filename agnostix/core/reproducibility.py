@@ -15,17 +15,7 @@ from agnostix.core.typing import Codes, Floats
 
 
 def seed_of(random_state: Any) -> int:
-    """Draw a seed without reading or writing the global random state.
-
-    Parameters
-    ----------
-    random_state : int, RandomState, Generator or None
-        An int is the seed; None takes entropy from the machine.
-
-    Returns
-    -------
-    int
-    """
+    """A seed from a random_state, or from the machine's entropy for None; the global state is left alone."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
     if isinstance(random_state, int | np.integer):
@@ -36,18 +26,7 @@ def seed_of(random_state: Any) -> int:
 
 
 def own_order(keys: list[np.ndarray]) -> Codes:
-    """Sort rows by a hash of all that they hold.
-
-    Parameters
-    ----------
-    keys : list of ndarray of shape (n_rows,)
-        Numbers or codes, column by column.
-
-    Returns
-    -------
-    ndarray of int of shape (n_rows,)
-        Rows in their own order; those that are alike as they came.
-    """
+    """Rows sorted by a hash of all that they hold, keys (n_rows,) by column; equal ones as they came."""
     mixed = np.zeros(keys[0].size, dtype=np.uint64)
     for key in keys:
         mixed *= np.uint64(0x9E3779B97F4A7C15)
@@ -60,22 +39,10 @@ R = TypeVar("R")
 
 
 def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function's matrix products run in one thread.
+    """Let a function's matrix products run in one thread, with the same bits on every machine."""
 
-    Products over many threads sum in another order, so their last bits depend
-    on the machine; and for the small products here, waiting for threads costs
-    more than they save.
-
-    Parameters
-    ----------
-    function : callable
-        What is run so.
-
-    Returns
-    -------
-    callable
-    """
-
+    # Products over many threads sum in another order, and for the small products here waiting for threads
+    # costs more than they save.
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> R:
         with _controller().limit(limits=1, user_api="blas"):
@@ -95,19 +62,7 @@ WIDTH = 64
 
 @one_blas_thread
 def multiply(matrix: Floats, columns: Floats) -> Floats:
-    """Multiply, a column's result being the same to the last bit whatever stands beside it.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (n_results, n_terms)
-        The operator.
-    columns : ndarray of shape (n_terms, n_columns)
-        Right-hand sides.
-
-    Returns
-    -------
-    ndarray of shape (n_results, n_columns)
-    """
+    """Product of matrix (n_results, n_terms) and columns (n_terms, n_columns), each column's bits its own."""
     result = np.empty((matrix.shape[0], columns.shape[1]))
     for part, block in _blocks(columns):
         result[:, part] = (matrix @ block)[:, : part.stop - part.start]
@@ -115,17 +70,7 @@ def multiply(matrix: Floats, columns: Floats) -> Floats:
 
 
 def sums_of_squares(columns: Floats) -> Floats:
-    """Squared length of each column, with the bits of each its own.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n_terms, n_columns)
-        Vectors.
-
-    Returns
-    -------
-    ndarray of shape (n_columns,)
-    """
+    """Squared length (n_columns,) of each column, with the bits of each its own."""
     result = np.empty(columns.shape[1])
     for part, block in _blocks(columns):
         result[part] = np.square(block).sum(0)[: part.stop - part.start]

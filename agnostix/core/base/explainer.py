@@ -162,18 +162,7 @@ class BaseExplainer(BaseEstimator):
 
 
 def page_address(page: str) -> str:
-    """Find a page of the documentation, which is installed with the package.
-
-    Parameters
-    ----------
-    page : str
-        Its file name.
-
-    Returns
-    -------
-    str
-        An address that a browser opens, or "" where the page is not there.
-    """
+    """Address of a page of the documentation, in a checkout or as installed; "" where it is not there."""
     checkout = Path(__file__).parents[3] / "docs"
     installed = Path(sysconfig.get_path("data")) / "share" / "doc" / "agnostix"
     for folder in (checkout, installed):
@@ -233,18 +222,10 @@ MAX_OUTPUTS = 20
 
 @dataclass(frozen=True)
 class OutputSelection:
-    """Outputs to explain: the same in every row, or the one that each row's prediction is largest in.
+    """Outputs to explain: the same in every row, or the one that each row's prediction is largest in."""
 
-    Attributes
-    ----------
-    all_names : tuple of str
-        Names of all of the model's outputs.
-    places : tuple of int or None
-        Which of them; None for each row's predicted one.
-    """
-
-    all_names: tuple[str, ...]
-    places: tuple[int, ...] | None
+    all_names: tuple[str, ...]  # of all of the model's outputs
+    places: tuple[int, ...] | None  # which of them; None for each row's predicted one
 
     @classmethod
     def from_parameter(cls, outputs: Any, all_names: Sequence[str]) -> OutputSelection:

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from agnostix.core.frames import as_read_only, is_frame
 from agnostix.core.typing import Codes, Floats
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True, eq=False)
 class Detail:
-    """An array whose axes have names, as an entry of `Explanation.extras`.
+    """An array with a name for each axis, as an entry of `Explanation.extras`.
 
-    Axes named as those of the explanation ("row", "feature", "output", ...)
-    have its size and follow indexing, selection and storage. Other names are
-    free. ``numpy.asarray(detail)`` is its array.
+    Axes named as those of the explanation ("row", "feature", "output", ...) have its size and follow
+    indexing, selection and storage; other names are free. `points_to` is the dim that the array holds places
+    of, such as "feature" for the segment of each pixel, -1 for none: selection remaps them.
 
-    Parameters
-    ----------
-    array : array-like
-        Numbers, bools or strings.
-    dims : tuple of str
-        A name for each axis.
-    points_to : str, default=None
-        The dim that the array holds places of, such as "feature" for the
-        segment of each pixel; -1 points to none. Selection remaps the places,
-        to -1 where they are left out.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> from agnostix.core.explanation import Detail
     >>> segments = Detail(np.array([[[0, 0, 1], [2, 2, 1]]]), ("row", "y", "x"), points_to="feature")
@@ -68,19 +52,7 @@ class Detail:
         return np.array(self.array, dtype=dtype) if copy else np.asarray(self.array, dtype=dtype)
 
     def take(self, dim: str, places: Sequence[int] | Codes) -> Detail:
-        """Select along a dim of the explanation.
-
-        Parameters
-        ----------
-        dim : str
-            Which; a detail without it only has its pointers remapped.
-        places : sequence of int
-            What is kept, in this order.
-
-        Returns
-        -------
-        Detail
-        """
+        """Entries at some places along a dim; places that the array points to are remapped."""
         kept = np.asarray(places, dtype=None if len(places) else np.intp)
         if kept.dtype.kind not in "iu" or kept.min(initial=0) < 0:
             raise ValueError(f"places must be whole numbers from 0 up, got {places!r}.")

@@ -103,16 +103,9 @@ def _text(text: Any) -> str:
 class PlotAccessor:
     """The Displays that draw an explanation, as methods: ``explanation.plot.waterfall(row=3)``.
 
-    Each method takes the parameters of its Display's ``from_explanation`` and
-    ``plot``, draws, and returns the Display with ``ax_``, ``figure_`` and ``frame()``.
+    Each method takes the parameters of its Display's ``from_explanation`` and ``plot``, draws, and returns
+    the Display with ``ax_``, ``figure_`` and ``frame()``.
 
-    Parameters
-    ----------
-    explanation : Explanation
-        What is drawn.
-
-    Examples
-    --------
     >>> from agnostix import Explanation
     >>> exp = Explanation(
     ...     values=[[[0.5], [-0.25]]], base_values=[[1.0]], outputs=[[1.25]], feature_names=("age", "hours"),

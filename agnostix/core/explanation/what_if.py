@@ -13,23 +13,11 @@ from agnostix.core.typing import Floats
 
 
 class Histogram(NamedTuple):
-    """Fractions of the weight in bins of equal width.
-
-    Attributes
-    ----------
-    feature : str
-        The column.
-    group : object or None
-        In which group; None without groups.
-    edges : ndarray of shape (n_bins + 1,)
-        Of the bins, in the column's units.
-    fractions : ndarray of shape (n_bins,)
-        Of the base weight.
-    """
+    """Distribution of a feature: fractions (n_bins,) of the base weight in bins of equal width."""
 
     feature: str
-    group: Any
-    edges: Floats
+    group: Any  # None without groups
+    edges: Floats  # (n_bins + 1,) in the column's units
     fractions: Floats
 
 

@@ -22,14 +22,11 @@ from agnostix.exceptions import DataError
 
 @dataclass(frozen=True)
 class Background:
-    """Background rows (n_background, n_columns) and their weights, adding up to 1.
-
-    `is_sample`: whether they were sampled from more rows, so that their choice has a standard error.
-    """
+    """Background rows (n_background, n_columns), or images, with weights that add up to 1."""
 
     rows: Any
     weights: Floats
-    is_sample: bool
+    is_sample: bool  # whether sampled from more rows, so that their choice has a standard error
 
     @classmethod
     def sample(cls, table: Any, size: int, random_state: Any, sample_weight: Any) -> Background:
@@ -127,21 +124,11 @@ def _polars_value(value: Any, column: Any) -> Any:
 
 @dataclass(frozen=True)
 class BackgroundSubset:
-    """Background rows that differ in what a mask hides, with their weights.
+    """Background rows that differ in what a mask hides, one for each distinct set of hidden values."""
 
-    Attributes
-    ----------
-    rows : ndarray of int of shape (n_draws,)
-        One background row for each distinct set of hidden values.
-    weights : ndarray of shape (n_draws,)
-        Their weights, summing to 1.
-    which : ndarray of int of shape (n_background,)
-        For each background row its place in `rows`.
-    """
-
-    rows: Codes
-    weights: Numbers
-    which: Codes
+    rows: Codes  # (n_draws,)
+    weights: Numbers  # (n_draws,), adding up to 1
+    which: Codes  # (n_background,): the place in `rows` of each background row
 
     @cached_property
     def averaging(self) -> sparse.csr_array:
@@ -165,21 +152,11 @@ def fill_subsets(masks: Bools, weights: Floats) -> list[BackgroundSubset]:
 
 @dataclass(frozen=True)
 class MaskBlock:
-    """Consecutive masks of a plan and the background rows of each, evaluated and averaged together.
+    """Consecutive masks and the background rows of each, which are evaluated and averaged together."""
 
-    Attributes
-    ----------
-    places : slice
-        Of the masks in their stage.
-    masks : ndarray of bool of shape (n_masks, n_players)
-        True where the row's own values stay.
-    draws : tuple of BackgroundSubset
-        One for each mask.
-    """
-
-    places: slice
-    masks: Bools
-    draws: tuple[BackgroundSubset, ...]
+    places: slice  # of the masks in their stage
+    masks: Bools  # (n_masks, n_features), True where the row's own values stay
+    draws: tuple[BackgroundSubset, ...]  # one for each mask
 
     @cached_property
     def starts(self) -> Codes:
@@ -221,20 +198,15 @@ class MaskBlock:
 
     @cached_property
     def averaging(self) -> sparse.csr_array:
-        """Weights of the draws as a matrix of shape (n_masks, n_draws).
-
-        A sparse product adds draw after draw, each column for itself, so that
-        the bits of an average do not depend on what else is averaged with it.
-        """
+        """Weights of the draws as a matrix (n_masks, n_draws)."""
         if len(self.draws) == 1:
             return self.draws[0].averaging
+        # A sparse product adds draw after draw, each column for itself, so that the bits of an average do not
+        # depend on what else is averaged with it.
         return _averaging(np.concatenate([part.weights for part in self.draws]), self.starts)
 
     def averaging_by(self, groups: Codes, weights: Floats) -> sparse.csr_array:
-        """Weights of the draws in the means of groups (n_background,) of background rows.
-
-        Shape (n_masks * n_groups, n_draws), rows adding up to 1; groups are numbered from 0 without gaps.
-        """
+        """Weights of the draws in means over groups (n_background,), shape (n_masks * n_groups, n_draws)."""
         if id(groups) not in self._averages:
             self._averages[id(groups)] = self._averaged_by(groups, weights)
         return self._averages[id(groups)]
@@ -257,10 +229,7 @@ MAX_FEATURES = 20
 
 
 def all_masks(n_features: int) -> Bools:
-    """List every mask, shape (2**n_features, n_features): row j holds the binary digits of j, lowest first.
-
-    The first row is empty, the last one full, and the complement of row j is row ``2**n_features - 1 - j``.
-    """
+    """Every mask (2**n_features, n_features): row j has the binary digits of j, lowest first."""
     if not 1 <= n_features <= MAX_FEATURES:
         raise ValueError(
             f"All masks can be listed for n_features between 1 and {MAX_FEATURES}, got {n_features}; "
@@ -282,21 +251,11 @@ _MASKED_ROWS = (
 
 @dataclass(frozen=True)
 class MaskingInputs:
-    """Rows, fills and labels, for a model that composes masked rows itself.
+    """Rows, fills and labels, for a model that composes masked rows itself."""
 
-    Attributes
-    ----------
-    x : ndarray of shape (n_rows, ...)
-        The rows, of any shape.
-    fill : ndarray of shape (n_rows or 1, n_fill, ...)
-        Replacement values: the background rows, of each row or of all.
-    labels : ndarray of int of shape (n_rows or 1, ...)
-        The feature to which each place of a row belongs, or of its leading axes.
-    """
-
-    x: Any
-    fill: Any
-    labels: Codes
+    x: Any  # (n_rows, ...)
+    fill: Any  # (n_rows or 1, n_fill, ...): the background rows, of each row or of all
+    labels: Codes  # (n_rows or 1, ...): the feature of each place of a row, or of its leading axes
 
 
 class Builder(Protocol):

@@ -199,27 +199,13 @@ def with_owner(masker: SegmentMasker, owner: str) -> SegmentMasker:
 
 @dataclass(frozen=True)
 class MaskedPictures:
-    """Pictures cut into segments, and their fills.
-
-    Attributes
-    ----------
-    pixels : ndarray of shape (n_rows, height, width) or (n_rows, height, width, n_channels)
-        The pictures.
-    labels : ndarray of int of shape (n_rows, height, width), or (1, height, width) for all pictures
-        The segment of each pixel, from 0 without gaps in each picture.
-    fills : ndarray of shape (n_rows or 1, n_fill, ...), or callable
-        The fills, or a function from pixels to them, where they are too large to keep for all rows.
-    n_fill : int
-        Fills of each picture.
-    names : sequence of int or None
-        Names of the segments, where one map holds for all pictures.
-    """
+    """Pictures (n_rows, height, width[, n_channels]) cut into segments, and the fills of these."""
 
     pixels: Any
-    labels: Codes
-    fills: Any
+    labels: Codes  # (n_rows or 1, height, width), in each picture from 0 without gaps
+    fills: Any  # (n_rows or 1, n_fill, ...), or a function of the pixels where they are too large to keep
     n_fill: int
-    names: Any
+    names: Any  # of the segments, where one map holds for all pictures; else None
 
     def __len__(self) -> int:
         return int(self.pixels.shape[0])

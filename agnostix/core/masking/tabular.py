@@ -32,21 +32,11 @@ _ROUNDING = 1e-8
 
 @dataclass(frozen=True)
 class TabularMasker:
-    """Replaces columns of a table by those of background rows.
+    """Replaces columns of a table by those of weighted background rows (n_background, n_columns)."""
 
-    Attributes
-    ----------
-    background : DataFrame or ndarray of shape (n_background, n_columns)
-        Observed rows, or one of constants.
-    weights : ndarray of shape (n_background,)
-        Their weights, adding up to 1.
-    features : Features
-        Columns that are hidden together; each column belongs to one feature.
-    """
-
-    background: Any
-    weights: Floats
-    features: Features
+    background: Any  # observed rows, or one of constants
+    weights: Floats  # (n_background,), adding up to 1
+    features: Features  # each column belongs to one
 
     mask_distribution: ClassVar[MaskDistribution] = "bernoulli"
     same_features: ClassVar[bool] = True

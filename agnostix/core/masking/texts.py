@@ -147,24 +147,12 @@ _LEAST_WIDTH = 64
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text in pieces: words and the separators around them.
+    """A text in pieces: separator, word, separator, ..., word, separator."""
 
-    Attributes
-    ----------
-    words : tuple of str
-        One for each feature, in the order in which they first occur.
-    pieces : ndarray of object of shape (2 * n_tokens + 1,)
-        Separator, word, separator, ..., word, separator; joined they are the text.
-    features : ndarray of int of shape (2 * n_tokens + 1,)
-        The feature of each piece, -1 for separators.
-    spans : ndarray of int of shape (n_tokens, 3)
-        Start, end and feature of each word, in characters of the text.
-    """
-
-    words: tuple[str, ...]
-    pieces: Any
-    features: Codes
-    spans: Codes
+    words: tuple[str, ...]  # one for each feature, in the order in which they first occur
+    pieces: Any  # (2 * n_tokens + 1,), joined they are the text
+    features: Codes  # (2 * n_tokens + 1,): the feature of each piece, -1 for separators
+    spans: Codes  # (n_tokens, 3): start, end and feature of each word
 
     @classmethod
     def from_text(cls, text: str, separator: re.Pattern[str], bow: bool) -> Tokens:
@@ -190,17 +178,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class MaskedTexts:
-    """Texts and their words.
-
-    Attributes
-    ----------
-    texts : ndarray of object of shape (n_rows,)
-        The texts, each a str.
-    tokens : tuple of Tokens
-        Their words.
-    replacement : str
-        What hidden words are replaced by.
-    """
+    """Texts (n_rows,), the words of each, and what replaces hidden words."""
 
     texts: Any
     tokens: tuple[Tokens, ...]

@@ -122,21 +122,11 @@ class SlidingWindow:
 
 @dataclass(frozen=True)
 class Windows:
-    """Positions of a window on images of one shape, row by row; the last ones are cut at the border.
+    """Positions of a window on images of one shape, row by row; the last ones are cut at the border."""
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Height and width of the images.
-    size : tuple of int
-        Height and width of the window.
-    stride : tuple of int
-        Pixels from one position to the next, down and to the right.
-    """
-
-    shape: tuple[int, int]
-    size: tuple[int, int]
-    stride: tuple[int, int]
+    shape: tuple[int, int]  # height and width of the images
+    size: tuple[int, int]  # of the window
+    stride: tuple[int, int]  # pixels from one position to the next, down and to the right
 
     def __post_init__(self) -> None:
         for axis, name in enumerate(("height", "width")):

@@ -59,11 +59,10 @@ def as_predictor(
         masked rows itself, for example on a GPU, also has a method ``predict_masked(x, masks, fill,
         segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
         (n_rows or 1, n_fill, ...), and the segment of each value, of shape (n_rows or 1, ...). It
-        returns an array of shape (n_rows, n_masks, n_fill, n_outputs). For ``method="rise"`` the
-        masks are an `agnostix.maskers.SoftMaskBatch` and segments is None: ``masks.to_array()`` has
-        shape (n_masks, height, width), with values between 0 and 1, and
-        ``masks.compose(x[0], fill[0, 0])`` gives the masked images. See
-        `agnostix.core.models.capabilities.MaskComposer`.
+        returns an array of shape (n_rows, n_masks, n_fill, n_outputs). From `RiseExplainer` the masks
+        are an `agnostix.maskers.SoftMaskBatch` and segments is None: ``masks.to_array()`` has shape
+        (n_masks, height, width), with values between 0 and 1, and ``masks.compose(x[0], fill[0, 0])``
+        gives the masked images.
     task : {"classification", "regression"}, default=None
         Needed only if the model does not say it, as a plain callable, and
         something depends on it, such as a metric.

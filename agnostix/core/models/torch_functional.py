@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from agnostix.core.masking.fills import SoftMaskBatch
-from agnostix.core.typing import Bools, Codes
+from agnostix.core.models.torch_tensors import is_out_of_memory
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-
-if TYPE_CHECKING:
-    pass
-
 
 _N_LAYERS_NAMED = 10
 """Layers that a message lists."""
@@ -74,7 +71,34 @@ def frozen(module: Any) -> Iterator[None]:
         yield
 
 
+def uncompiled(module: Any) -> Any:
+    """The module that torch.compile was given, whose hooks run; others as they are."""
+    return getattr(module, "_orig_mod", module)
+
+
+def to_array(outputs: Any) -> Floats:
+    """A tensor as an array of float64."""
+    return outputs.detach().to(torch.promote_types(outputs.dtype, torch.float32)).cpu().numpy().astype(float)
+
+
+def input_gradients(outputs: Any, inputs: Any, columns: Any, create_graph: bool = False) -> Any:
+    """Gradients inputs.shape + (n_selected,) of the outputs at columns (n_rows, n_selected).
+
+    With create_graph they can be differentiated themselves, as a term of a loss.
+    """
+    # Rows do not interact in evaluation mode, so the gradient of a sum over rows has each row's own.
+    sums = outputs.gather(1, columns).sum(dim=0)
+    last = len(sums) - 1
+    gradients = [
+        torch.autograd.grad(one, inputs, retain_graph=create_graph or j < last, create_graph=create_graph)[0]
+        for j, one in enumerate(sums)
+    ]
+    return torch.stack(gradients, dim=-1)
+
+
 def record_output(recorded: dict[Any, Any], layer: Any) -> Any:
+    """A forward hook that puts a layer's output into `recorded`, as part of the graph."""
+
     def record(_module: Any, _inputs: Any, output: Any) -> Any:
         if not isinstance(output, torch.Tensor):
             raise DataError(
@@ -107,25 +131,36 @@ def find_layer(module: Any, layer: Any, called: str) -> str:
     return names[0]
 
 
+def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
+    """Bytes of the largest tensor that a layer makes of a row, and of all of them together."""
+    sizes = [row.nbytes]
+
+    def note(_layer: Any, _inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            sizes.append(output.nbytes)
+
+    layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    try:
+        with torch.inference_mode(), evaluating(module), autocast:
+            module(row)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(sizes), sum(sizes)
+
+
 @dataclass(frozen=True)
 class MaskedBatch:
-    """Every row under every mask with every fill, in this order.
+    """Every row under every mask with every fill, in this order."""
 
-    Attributes
-    ----------
-    own : tensor of shape (n_rows, ...)
-        The rows, as the module takes them.
-    fills : tensor of shape (n_rows or 1, n_fill, ...)
-        What replaces masked values.
-    n_masks : int
-    weights : callable
-        From masks and rows, each (n,), to a tensor that broadcasts to (n, ...): 1 keeps the row's own
-        value, 0 takes that of the fill.
-    """
-
-    own: Any
-    fills: Any
+    own: Any  # (n_rows, ...), as the module takes them
+    fills: Any  # (n_rows or 1, n_fill, ...)
     n_masks: int
+    # From masks and rows, each (n,), to a tensor that broadcasts to (n, ...): 1 keeps the row's own value.
     weights: Callable[[Codes, Codes], Any]
 
     @property

@@ -20,8 +20,12 @@ from agnostix.core.models.torch_functional import (
     find_layer,
     frozen,
     hard_weights,
+    input_gradients,
+    measure_outputs,
     record_output,
     soft_weights,
+    to_array,
+    uncompiled,
 )
 from agnostix.core.models.torch_tensors import (
     TorchInput,
@@ -153,7 +157,7 @@ class TorchModel:
 
             def compute(part: slice) -> list[Floats]:
                 session.predict(session.tensor(rows[part]))
-                return [_to_array(recorded[layer]) for layer in layers]
+                return [to_array(recorded[layer]) for layer in layers]
 
             parts = self._in_batches(len(rows), size, compute)
         return {layer: np.concatenate([part[i] for part in parts]) for i, layer in enumerate(layers)}
@@ -182,14 +186,15 @@ class TorchModel:
 
     def forward(self, batch: Any, eager: bool = False) -> Any:
         """Outputs (n_rows, n_outputs) after the activation, on the device; eager runs it uncompiled."""
-        module = _eager(self._module) if eager else self._runner
+        module = uncompiled(self._module) if eager else self._runner
         with self._autocast(batch), failures_named(self.module, batch):
             given = module(batch.to(self._own_dtype))
         return self._outputs.to_matrix(given, batch.shape[0])
 
     def find_layer(self, layer: Any) -> Any:
         """A layer of the module that runs, by its name or the module itself."""
-        return _eager(self._module).get_submodule(find_layer(_eager(self.module), layer, self.__name__))
+        name = find_layer(uncompiled(self.module), layer, self.__name__)
+        return uncompiled(self._module).get_submodule(name)
 
     @property
     def dtype(self) -> Any:
@@ -207,7 +212,7 @@ class TorchModel:
     def _predict(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
         """Outputs (n_rows, n_outputs) of batches as make builds them."""
         with torch.inference_mode(), evaluating(self._runner):
-            parts = self._in_batches(n_rows, size, lambda part: _to_array(self.forward(make(part))))
+            parts = self._in_batches(n_rows, size, lambda part: to_array(self.forward(make(part))))
         return np.concatenate(parts)
 
     def _in_batches(self, n_rows: int, size: int, compute: Callable[[slice], Any]) -> list[Any]:
@@ -238,11 +243,7 @@ class TorchModel:
                 f"{selected.min()} to {selected.max()}. Number them from 0 to {outputs.shape[1] - 1}."
             )
         columns = torch.as_tensor(selected, dtype=torch.int64, device=outputs.device)
-        # Rows do not interact in evaluation mode, so the gradient of a sum over rows has each row's own.
-        sums = outputs.gather(1, columns).sum(dim=0)
-        last = len(sums) - 1
-        gradients = [torch.autograd.grad(one, leaf, retain_graph=j < last)[0] for j, one in enumerate(sums)]
-        return _to_array(torch.stack(gradients, dim=-1))
+        return to_array(input_gradients(outputs, leaf, columns))
 
     def _autocast(self, batch: Any) -> Any:
         dtype = PRECISIONS[self.precision]
@@ -300,41 +301,8 @@ class TorchModel:
         known = self._cache.setdefault("bytes", {})
         if row.shape not in known:
             with failures_named(self.module, row):
-                known[row.shape] = _measure_outputs(
-                    self._module, row.to(self._own_dtype), self._autocast(row)
-                )
+                known[row.shape] = measure_outputs(self._module, row.to(self._own_dtype), self._autocast(row))
         return known[row.shape]
-
-
-def _measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
-    """Bytes of the largest tensor that a layer makes of a row, and of all of them together."""
-    sizes = [row.nbytes]
-
-    def note(_layer: Any, _inputs: Any, output: Any) -> None:
-        if isinstance(output, torch.Tensor):
-            sizes.append(output.nbytes)
-
-    layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
-    try:
-        with torch.inference_mode(), evaluating(module), autocast:
-            module(row)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return max(sizes), sum(sizes)
-
-
-def _eager(module: Any) -> Any:
-    """The module that torch.compile was given, whose hooks run; others as they are."""
-    return getattr(module, "_orig_mod", module)
-
-
-def _to_array(outputs: Any) -> Floats:
-    return outputs.detach().to(torch.promote_types(outputs.dtype, torch.float32)).cpu().numpy().astype(float)
 
 
 def _select(outputs: Any, n_rows: int) -> Codes:

@@ -29,19 +29,7 @@ CHANNELS_LAST = (
 
 @dataclass(frozen=True)
 class TorchInput:
-    """Layout, range and normalization of a module's input.
-
-    Attributes
-    ----------
-    name : str
-        Class of the module, for messages.
-    mean, std : sequence of float or None
-        Normalization by channel, of images from 0 to 1.
-    layout : {"HWC", "CHW"}
-        Where the channels of the arrays are.
-    value_range : {"auto", "0-1", "0-255"}
-        Of the arrays.
-    """
+    """Layout, range and normalization of a module's input, see `as_predictor`."""
 
     name: str
     mean: Sequence[float] | None
@@ -155,22 +143,12 @@ _ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class TorchOutputs:
-    """Selects the output tensor and applies the activation.
-
-    Attributes
-    ----------
-    module : torch.nn.Module
-    output : int, str or None
-        Entry of a tuple or dict.
-    activation : {"auto", "softmax", "sigmoid", "none"}
-    known : dict
-        Under "are_probabilities" what the first outputs were; kept from call to call.
-    """
+    """Selects the output tensor and applies the activation."""
 
     module: Any
     output: Any
     activation: str
-    known: dict[str, Any]
+    known: dict[str, Any]  # whether the first outputs were probabilities; kept from call to call
 
     @property
     def name(self) -> str:

@@ -10,17 +10,128 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from agnostix.core.features import JointCoding, LevelCoding, NumberCoding, column_of
+from agnostix.core.features import (
+    JointCoding,
+    LevelCoding,
+    NumberCoding,
+    column_of,
+    distinct_rows,
+    first_of_each,
+    keys_of,
+    value_codes,
+)
+from agnostix.core.masking import Features
+from agnostix.exceptions import DataError
+from tests.messages import refuses
 from tests.reference.lime import bin_of
 
+NAMES = ["a", "b", "c", "d"]
+
+
+def test_features_of_columns():
+    features = Features.from_names(NAMES)
+    assert features.names == ("a", "b", "c", "d")
+    assert features.columns == ((0,), (1,), (2,), (3,))
+    assert Features.from_names(NAMES, {}) == features
+
+
+def test_players_group_takes_place_of_first_column():
+    features = Features.from_names(NAMES, {"late": ["d", "b"], "c alone": ["c"]})
+    assert features.names == ("a", "late", "c alone")
+    assert features.columns == ((0,), (3, 1), (2,))
+
+
+def test_players_group_may_be_named_as_own_column():
+    features = Features.from_names(NAMES, {"b": ["b", "c"]})
+    assert features.names == ("a", "b", "d")
+    assert features.columns == ((0,), (1, 2), (3,))
+
+
+def test_players_numeric_names_are_text():
+    features = Features.from_names(["0", "1", "2"], {7: [2, 1]})
+    assert features.names == ("0", "7")
+    assert features.columns == ((0,), (2, 1))
+
+
+@pytest.mark.parametrize(
+    ("groups", "facts"),
+    [
+        ({"g": []}, ["group 'g'", "list of columns", "got []"]),
+        ({"g": "ab"}, ["group 'g'", "list of columns", "got 'ab'"]),
+        ({"g": 3}, ["group 'g'", "list of columns", "got 3"]),
+        ({"g": ["a", "z"]}, ["group 'g'", "column 'z'", "not there", "a, b, c, d"]),
+        ({"g": ["a", "b"], "h": ["c", "b"]}, ["column 'b'", "two groups", "'g' and 'h'"]),
+        ({"g": ["a", "b", "a"]}, ["group 'g'", "column 'a' twice"]),
+        ({"a": ["b", "c"]}, ["group 'a'", "name of a column that is not in it"]),
+    ],
+)
+def test_players_refuse_bad_groups(groups, facts):
+    with refuses(DataError, "feature_groups", *facts):
+        Features.from_names(NAMES, groups)
+
+
+def test_value_codes_keep_equal_objects_of_other_types_apart():
+    values = [1, 1.0, True, "1", None, float("nan"), 1, float("nan"), None, [1], pd.NaT, pd.NaT]
+    codes = value_codes(pd.Series(values, dtype=object))
+    same = codes[:, None] == codes
+    pairs = {(i, j) for i, j in np.argwhere(np.triu(same, 1))}
+    assert pairs == {(0, 6), (5, 7), (4, 8), (10, 11)}
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([0.0, -0.0, 1.5, -2.0, float("nan")]), min_size=3, max_size=3), min_size=1
+    )
+)
+def test_distinct_rows_same_in_any_table_type(rows):
+    X = np.array(rows)
+    told = [tuple(map(repr, row)) for row in X.tolist()]
+    expected = [told.index(row) for row in told]
+    for table in (X, pd.DataFrame(X), pl.DataFrame(X), X.astype(object), np.asfortranarray(X)):
+        first, which = distinct_rows(table)
+        assert list(first) == sorted(set(expected))
+        assert [first[place] for place in which] == expected
+
+
+def test_distinct_rows_of_labels():
+    frame = pd.DataFrame({"a": ["x", "y", "x", None, None], "b": pd.Categorical(["u", "u", "u", "v", "v"])})
+    first, which = distinct_rows(frame)
+    assert (list(first), list(which)) == ([0, 1, 3], [0, 1, 0, 2, 2])
+
+
+@pytest.mark.parametrize("keys", [[3, 1, 3, 2, 1], [5], [2**63, 2**63 + 1, 2**63]])
+def test_first_of_each(keys):
+    first, which = first_of_each(np.array(keys, dtype=np.uint64))
+    assert [keys[first[place]] for place in which] == keys
+    assert [keys.index(keys[place]) for place in first] == list(first)
+    assert list(first) == sorted(first)
+
+
+def test_keys_of_differ_by_column_and_code():
+    codes = np.tile(np.arange(-1, 3000)[:, None], (1, 5))
+    keys = keys_of(codes)
+    assert np.unique(keys).size == keys.size
+    assert not np.isin(keys_of(codes[:, :1], first_column=0), keys).any()
+    sums = {int(a) for a in (keys[:500, None, 0] + keys[None, :500, 1]).ravel()}
+    assert len(sums) == 250_000
+
+
 EDGES = np.array([-1.0, 0.5, 2.0])
+
+
 WORDS = ("-1", "0.5", "2")
+
+
 NUMBERS = NumberCoding(1, "x", EDGES, WORDS)
+
+
 FORMS = {
     "numpy": np.array,
     "pandas": lambda X: pd.DataFrame(X, columns=["a", "b"], index=range(100, 100 + len(X))),
     "polars": lambda X: pl.DataFrame(X, schema=["a", "b"]),
 }
+
+
 forms = pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
 
 

@@ -85,3 +85,16 @@ def test_n_jobs_keeps_mode_and_values(backend):
         found = shared.explain(PICTURES).values
     np.testing.assert_allclose(found, alone.explain(PICTURES).values, atol=1e-6)
     assert all(part.training for part in module.modules())
+
+
+def test_gradients_can_be_part_of_a_loss():
+    """Of f(x) = w . x**2, the gradient by x is 2 w x, and the squared gradient's by w 8 w x**2."""
+    weights = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64, requires_grad=True)
+    x = torch.tensor([[1.0, 2.0, 3.0], [-1.0, 0.5, 2.0]], dtype=torch.float64, requires_grad=True)
+    outputs = torch.stack([(x**2) @ weights, x.sum(dim=1)], dim=1)
+    columns = torch.tensor([[0, 1], [0, 1]])
+    gradients = torch_functional.input_gradients(outputs, x, columns, create_graph=True)
+    assert torch.equal(gradients[..., 0], 2 * weights * x)
+    assert torch.equal(gradients[..., 1], torch.ones_like(x))
+    (gradients[..., 0] ** 2).sum().backward()
+    torch.testing.assert_close(weights.grad, (8 * weights * x**2).sum(dim=0))

@@ -1,19 +1,28 @@
+"""All masks of a few features."""
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
 from agnostix.core.masking import Background
+from agnostix.core.masking.masker import all_masks
 from agnostix.exceptions import DataError
 from tests.messages import refuses
 
 TABLE = np.arange(40.0).reshape(20, 2)
+
+
 WEIGHTS = np.arange(20.0)
+
+
 FORMS = {
     "numpy": np.array,
     "pandas": lambda X: pd.DataFrame(X, columns=["a", "b"], index=range(100, 100 + len(X))),
     "polars": lambda X: pl.DataFrame(X, schema=["a", "b"]),
 }
+
+
 forms = pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
 
 
@@ -123,3 +132,18 @@ def test_background_constant_keeps_dtype_if_it_fits(dtype, fill, expected):
 def test_background_constant_refuses_text_fill(dtype):
     with refuses(DataError, "'fill' parameter of Owner", "numbers", f"type {dtype}", "got ['a', 0]"):
         Background.constant(["a", 0], np.zeros((3, 2)).astype(dtype), "Owner")
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_all_masks_are_binary_digits(d):
+    masks = all_masks(d)
+    assert masks.dtype == bool
+    expected = [[(j >> i) % 2 == 1 for i in range(d)] for j in range(2**d)]
+    np.testing.assert_array_equal(masks, expected)
+    np.testing.assert_array_equal(masks[::-1], ~masks)
+
+
+@pytest.mark.parametrize("d", [0, 21])
+def test_all_masks_refuses_too_many_features(d):
+    with refuses(ValueError, "n_features between 1 and 20", f"got {d}", "sample"):
+        all_masks(d)
