@@ -16,7 +16,7 @@ from agnostix.testing.harness import takes_tables
 
 @dataclass(frozen=True)
 class FirstColumn:
-    """A model that returns NaN for a missing value, so that an explainer of a population refuses it in fit."""
+    """A model that returns NaN for a missing value, so explainers of a population refuse it in fit."""
 
     def __call__(self, X):
         return np.asarray(X)[:, 0].real.astype(float)
