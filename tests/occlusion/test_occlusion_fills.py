@@ -10,7 +10,7 @@ from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, Ris
 from agnostix.core.masking import Inpainter, SegmentMasker
 from agnostix.core.masking.fills import noise_fills
 from agnostix.exceptions import DataError
-from agnostix.testing.cutting import peak_mb
+from agnostix.testing.checks_execution import peak_mb
 from tests.messages import refuses
 from tests.occlusion.ways import explainer_of
 from tests.reference.pictures import occlude_windows

@@ -1,4 +1,4 @@
-"""Random cases: they are what they say, and they catch what is broken."""
+"""Random cases: they are determined by their seed, and catch explainers that break an invariant."""
 
 from collections import Counter
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 
 from agnostix import EntropicProjection, OcclusionExplainer
 from agnostix.testing import Case, check_case, check_random_case, random_case
-from agnostix.testing.random_tables import random_groups, random_table, random_weights
+from agnostix.testing.random_cases import random_groups, random_table, random_weights
 from tests.messages import assert_states, refuses
 from tests.testing import broken
 
@@ -27,10 +27,10 @@ FORMS = {
 
 def test_random_case_is_determined_by_seed():
     assert random_case(np.random.default_rng(5)) == random_case(np.random.default_rng(5))
-    drawn = [random_case(np.random.default_rng(seed)) for seed in range(200)]
-    assert {case.form for case in drawn} == set(FORMS)
-    assert Counter(case.n_jobs for case in drawn).keys() == {1, 2}
-    assert all(1 <= case.n_columns <= 5 and 2 <= case.n_fitted <= 12 for case in drawn)
+    cases = [random_case(np.random.default_rng(seed)) for seed in range(200)]
+    assert {case.form for case in cases} == set(FORMS)
+    assert Counter(case.n_jobs for case in cases).keys() == {1, 2}
+    assert all(1 <= case.n_columns <= 5 and 2 <= case.n_fitted <= 12 for case in cases)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -62,16 +62,16 @@ def test_random_groups_and_weights_only_if_case_has_them():
 @pytest.mark.parametrize(
     ("broken_by", "facts"),
     [
-        (broken.LooksAtTheMemory, ["another cut of the work", "values"]),
-        (broken.CountsWorkers, ["another cut of the work", "values"]),
-        (broken.LooksAtTheFirstRow, ["alone", "values"]),
-        (broken.DrawsAgain, ["another cut of the work", "values"]),
-        (broken.Miscounts, ["n_model_rows"]),
-        (broken.IsFree, ["cost", "0"]),
-        (broken.SaysAdditive, ["values", "outputs", "base values"]),
-        (broken.OffByNothingButNaN, ["std_errors", "NaN"]),
-        (broken.WritesIntoTheTable, ["ndarray", "changed"]),
-        (broken.PrefersFrames, ["pandas", "values"]),
+        (broken.DependsOnWorkingMemory, ["other n_jobs and working_memory", "values"]),
+        (broken.DependsOnNJobs, ["other n_jobs and working_memory", "values"]),
+        (broken.DependsOnFirstRow, ["explained alone", "values"]),
+        (broken.SamplesInExplain, ["other n_jobs and working_memory", "values"]),
+        (broken.MiscountsModelRows, ["n_model_rows"]),
+        (broken.StatesNoCost, ["cost was 0"]),
+        (broken.ClaimsCompleteness, ["sum of values", "outputs - base_values"]),
+        (broken.GivesInvalidStdErrors, ["std_errors", "NaN"]),
+        (broken.WritesIntoTable, ["ndarray", "changed"]),
+        (broken.DependsOnContainer, ["pandas", "values"]),
     ],
 )
 def test_check_case_catches_broken_attribution_explainer(broken_by, facts):
@@ -86,9 +86,9 @@ def test_check_case_catches_broken_attribution_explainer(broken_by, facts):
 @pytest.mark.parametrize(
     ("model", "broken_by", "facts"),
     [
-        ("constant", broken.OffByALittle, ["constant model", "values", "0"]),
-        ("probabilities", broken.FirstOutputAlone, ["over the outputs", "values", "0.0"]),
-        ("ignoring", broken.OffBy, ["ignored feature"]),
+        ("constant", broken.AddsRoundingError, ["constant model", "values", "0"]),
+        ("probabilities", broken.ShiftsFirstOutput, ["sum of values over outputs", "0.0"]),
+        ("ignoring", broken.AddsToValues, ["ignored feature"]),
     ],
 )
 def test_check_case_catches_values_that_contradict_model(model, broken_by, facts):
@@ -102,11 +102,11 @@ def test_check_case_catches_values_that_contradict_model(model, broken_by, facts
 @pytest.mark.parametrize(
     ("broken_by", "facts"),
     [
-        (broken.LooksAtTheFirstRow, ["rows in another order", "curves.value"]),
-        (broken.LooksAtTheMemory, ["another working memory", "curves.value"]),
-        (broken.DrawsAgain, ["rows in another order", "curves.value"]),
-        (broken.WritesIntoTheTable, ["rows in another order"]),
-        (broken.PrefersFrames, ["pandas", "curves.value"]),
+        (broken.DependsOnFirstRow, ["rows in another order", "curves.value"]),
+        (broken.DependsOnWorkingMemory, ["another working_memory", "curves.value"]),
+        (broken.SamplesInExplain, ["rows in another order", "curves.value"]),
+        (broken.WritesIntoTable, ["rows in another order"]),
+        (broken.DependsOnContainer, ["pandas", "curves.value"]),
     ],
 )
 def test_check_case_catches_broken_population_explainer(broken_by, facts):
@@ -118,12 +118,12 @@ def test_check_case_catches_broken_population_explainer(broken_by, facts):
 
 @pytest.mark.parametrize("base", [OcclusionExplainer, EntropicProjection])
 def test_check_case_catches_broken_pickle(base):
-    explainer = broken.broken(broken.PicklesBadly, base)
+    explainer = broken.broken(broken.LosesStateInPickle, base)
     with refuses(AssertionError, "round trip through pickle"):
         check_case(explainer(None), SMALL)
 
 
 def test_check_random_case_error_states_case():
-    explainer = broken.broken(broken.SaysNoMore, OcclusionExplainer)(None, background_size=-1)
+    explainer = broken.broken(broken.HidesCause, OcclusionExplainer)(None, background_size=-1)
     with pytest.raises(AssertionError, match=r"^Case\(.*\): ValueError: Something went wrong\.$"):
         check_random_case(explainer, 0)
