@@ -205,9 +205,9 @@ def test_fill_draws_are_pickled_without_model():
 
 
 def test_fill_refused_for_other_shape_or_dtype():
-    with refuses(DataError, "'fill' of SegmentMasker", "(7, 8, 3)", "X", "(7, 9, 3)", "Resize"):
+    with refuses(DataError, "'fill' of SlidingWindow", "(7, 8, 3)", "X", "(7, 9, 3)", "Resize"):
         explainer_of(bent, window=3, stride=2, fill=PICTURES[:2, :, :8]).fit(PICTURES)
-    with refuses(DataError, "'fill'", "type uint8", "cannot hold"):
+    with refuses(DataError, "'fill' of SlidingWindow", "type uint8", "cannot hold"):
         explainer_of(bent, window=3, stride=2, fill=PICTURES[:2]).fit((255 * PICTURES).astype(np.uint8))
 
 
