@@ -1,78 +1,207 @@
-"""Rows that are drawn, so that the model can be asked about more than is given."""
+"""Queries: synthetic rows on which the model is evaluated besides the observed ones.
+
+The smoothed bootstrap resamples observed rows, swaps 15 % of the values with those of other rows, and adds
+normal noise of 0.15 standard deviations to numbers; Bastani, Kim and Bastani (2017) sample queries from a
+Gaussian mixture instead. A strategy says which queries a tree is grown on where folds are held out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
-from agnostix.core.frames import build_table
-from agnostix.core.typing import Codes
-from agnostix.surrogate_tree.query_column import QueryColumn
+from agnostix.core.coding import column_of
+from agnostix.core.frames import as_table, build_table, column_values, kind_of, take_rows, to_floats
+from agnostix.core.masking.tabular import check_schema
+from agnostix.core.row_sources import TableRows
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.exceptions import DataError
+from agnostix.surrogate_tree.growth import TreeGrowth
+from agnostix.surrogate_tree.training_rows import TrainingRows, encode_table
 
-SWAPS = 0.15
-"""Share of values that are taken from another row."""
+P_SWAP = 0.15
+"""Probability that a value is taken from another row."""
+JITTER = 0.15
+"""Standard deviation of the noise, in standard deviations of the column."""
+MAX_LEVELS = 10
+"""Numeric columns with at most so many distinct values are levels, and get no noise."""
+POINT_MASS = 0.05
+"""A number that this fraction of the rows has gets no noise."""
+OVERSAMPLING = 4
+"""Rows sampled near a leaf's rows for each that is wanted in the leaf."""
+
+
+@dataclass(frozen=True)
+class ColumnBootstrap:
+    """A column's values, and which of them get noise."""
+
+    values: Any  # (n_rows,), as `build_table` takes them
+    numbers: Floats | None  # (n_rows,), None if nothing gets noise
+    is_noisy: Bools  # (n_rows,)
+    noise: float  # standard deviation
+    is_integer: bool  # whether all numbers are whole
+    dtype: Any
+
+    @classmethod
+    def from_table(cls, table: Any, position: int) -> ColumnBootstrap:
+        """Learn from the column at a position which values get noise."""
+        values, column = column_values(table, position), column_of(table, position)
+        is_noisy = np.zeros(len(column), dtype=bool)
+        if kind_of(column) != "numeric":
+            return cls(values, None, is_noisy, 0.0, False, column.dtype)
+        numbers = to_floats(column)
+        present = ~np.isnan(numbers)
+        distinct, index, counts = np.unique(numbers[present], return_inverse=True, return_counts=True)
+        if distinct.size <= MAX_LEVELS:
+            return cls(values, None, is_noisy, 0.0, False, column.dtype)
+        is_noisy[present] = counts[index.ravel()] < POINT_MASS * present.sum()
+        is_integer = bool((distinct == np.rint(distinct)).all())
+        return cls(
+            values, numbers, is_noisy, JITTER * float(numbers[present].std()), is_integer, column.dtype
+        )
+
+    def sample(self, rows: Codes, rng: np.random.Generator) -> Any:
+        """Values of some rows (n,) with noise, of the column's type and within its range."""
+        values = self.values[rows]
+        noise = rng.normal(size=rows.size)  # in any case, so that columns do not depend on each other
+        if self.numbers is None:
+            return values
+        numbers = self.numbers[rows] + self.noise * noise
+        numbers = np.rint(numbers) if self.is_integer else numbers
+        numbers = np.clip(numbers, np.nanmin(self.numbers), np.nanmax(self.numbers))
+        is_noisy = self.is_noisy[rows]
+        return self._replace(values, np.where(is_noisy, numbers, self.numbers[rows]), is_noisy)
+
+    def _replace(self, values: Any, numbers: Floats, is_noisy: Bools) -> Any:
+        """Numbers in place of values, in the type of the values."""
+        if isinstance(values, np.ndarray):
+            replaced = values.copy()
+            replaced[is_noisy] = numbers[is_noisy].astype(self.dtype)
+            return replaced
+        if isinstance(values, pd.api.extensions.ExtensionArray):
+            return pd.Series(numbers).astype(self.dtype).array
+        return type(values)(values.name, numbers).fill_nan(None).cast(self.dtype)
 
 
 @dataclass(frozen=True)
 class SmoothedBootstrap:
-    """Given rows drawn again, some values taken from others of them and numbers moved a little.
+    """Observed rows resampled, with swapped values and noise."""
 
-    Attributes
-    ----------
-    table : DataFrame or ndarray of shape (n_rows, n_columns)
-        The given rows.
-    """
-
-    table: Any
+    table: Any  # the observed rows, (n_rows, n_columns)
 
     @cached_property
-    def columns(self) -> tuple[QueryColumn, ...]:
-        """What can be moved."""
-        return tuple(QueryColumn.learn(self.table, position) for position in range(self.table.shape[1]))
+    def columns(self) -> tuple[ColumnBootstrap, ...]:
+        """All columns."""
+        return tuple(ColumnBootstrap.from_table(self.table, j) for j in range(self.table.shape[1]))
 
-    def draw(self, parents: Codes, groups: Codes, rng: np.random.Generator) -> Any:
-        """Draw a row near each of some.
-
-        Parameters
-        ----------
-        parents : ndarray of int of shape (n,)
-            Given rows near which is drawn.
-        groups : ndarray of int of shape (n_rows,)
-            Of the given rows; values are taken from rows of the parent's group alone.
-        rng : numpy.random.Generator
-            What draws.
-
-        Returns
-        -------
-        DataFrame or ndarray of shape (n, n_columns)
-            Of the table's make and types.
-        """
-        mates = _Mates.of(groups)
+    def sample(self, parents: Codes, groups: Codes, rng: np.random.Generator) -> Any:
+        """A row near each parent (n,), whose swapped values come from its group; groups are (n_rows,)."""
+        sizes = np.bincount(groups)
+        starts, by_group = np.cumsum(sizes) - sizes, np.argsort(groups, kind="stable")
+        own = groups[parents]
         columns: dict[int, Any] = {}
         for position, column in enumerate(self.columns):
-            swapped = rng.random(parents.size) < SWAPS
-            others = mates.one_of(groups[parents], rng)
-            columns[position] = column.drawn(np.where(swapped, others, parents), rng)
+            is_swapped = rng.random(parents.size) < P_SWAP
+            others = by_group[starts[own] + (rng.random(parents.size) * sizes[own]).astype(np.intp)]
+            columns[position] = column.sample(np.where(is_swapped, others, parents), rng)
         return build_table(self.table, columns)
 
 
 @dataclass(frozen=True)
-class _Mates:
-    """Rows by their groups."""
+class QuerySampler:
+    """Samples synthetic rows, and evaluates the model on them."""
 
-    in_order: Codes
-    starts: Codes
-    sizes: Codes
+    evaluate: Callable[..., tuple[Any, int]]  # `evaluate` of the explainer
+    bootstrap: SmoothedBootstrap
+    seed: int
 
-    @classmethod
-    def of(cls, groups: Codes) -> _Mates:
-        sizes = np.bincount(groups)
-        return cls(np.argsort(groups, kind="stable"), np.cumsum(sizes) - sizes, sizes)
+    def resample(self, training: TrainingRows, n_queries: int) -> TrainingRows:
+        """The rows with n_queries of the smoothed bootstrap, values swapped within folds."""
+        rng = np.random.default_rng([self.seed, 1])
+        parents = rng.integers(training.n_observed, size=n_queries)
+        queries = self.bootstrap.sample(parents, training.fold[: training.n_observed], rng)
+        return self.append(training, queries, parents)
 
-    def one_of(self, groups: Codes, rng: np.random.Generator) -> Codes:
-        """A row of each group at random."""
-        places = (rng.random(groups.size) * self.sizes[groups]).astype(np.intp)
-        return self.in_order[self.starts[groups] + places]
+    def call(self, training: TrainingRows, n_queries: int, sampler: Callable[..., Any]) -> TrainingRows:
+        """The rows with n_queries of the user's `sampler(n, rng)`."""
+        queries = as_table(sampler(n_queries, np.random.default_rng([self.seed, 1])))
+        check_schema(queries, self.bootstrap.table)
+        if queries.shape[0] != n_queries:
+            raise DataError(
+                f"The 'synthetic' sampler of MimicTree was called for {n_queries} rows and returned "
+                f"{queries.shape[0]}. It is called as sampler(n, rng) and must return n rows."
+            )
+        return self.append(training, queries, np.full(n_queries, -1))
+
+    def append(self, training: TrainingRows, queries: Any, parents: Codes) -> TrainingRows:
+        """The rows with queries (n, n_columns), evaluated, and their parents (n,), -1 for none."""
+        if not parents.size:
+            return training
+        predictions, _ = self.evaluate(TableRows(queries, name="synthetic rows"))
+        return training.with_synthetic(encode_table(training.features, queries), predictions, parents)
+
+
+class QueryStrategy(Protocol):
+    """Which synthetic rows a tree is grown on."""
+
+    def training_rows(self, training: TrainingRows, held_out: set[int]) -> tuple[TrainingRows, Codes]:
+        """Training rows with synthetic ones, and those (n,) to grow on where folds are held out."""
+
+
+@dataclass(frozen=True)
+class NoQueries:
+    """No synthetic rows."""
+
+    def training_rows(self, training: TrainingRows, held_out: set[int]) -> tuple[TrainingRows, Codes]:
+        """Observed rows alone."""
+        return training, training.outside(held_out, with_synthetic=False)
+
+
+@dataclass(frozen=True)
+class BootstrapQueries:
+    """Synthetic rows that all trees share, sampled once."""
+
+    training: TrainingRows  # with the synthetic rows
+
+    def training_rows(self, training: TrainingRows, held_out: set[int]) -> tuple[TrainingRows, Codes]:
+        """Observed and synthetic rows of the other folds."""
+        return self.training, self.training.outside(held_out)
+
+
+@dataclass(frozen=True)
+class LeafQueries:
+    """Synthetic rows for each tree separately, within the leaves of a first tree, most in the smallest."""
+
+    sampler: QuerySampler
+    growth: TreeGrowth  # of the first tree
+    n_queries: int  # per tree
+
+    def training_rows(self, training: TrainingRows, held_out: set[int]) -> tuple[TrainingRows, Codes]:
+        """Observed rows of the other folds, and rows sampled in the leaves of a tree grown on these."""
+        rng = np.random.default_rng([self.sampler.seed, 2, *sorted(held_out)])
+        rows = training.outside(held_out, with_synthetic=False)
+        tree = self.growth.grow(training, rows).tree
+        leaf = tree.apply_encoded(training.encoded[: training.n_observed])
+        wanted = self._allocate(leaf[rows])
+        parents = np.concatenate(
+            [rng.choice(rows[leaf[rows] == node], OVERSAMPLING * n) for node, n in wanted.items()]
+        )
+        groups = np.full(leaf.size, leaf.max() + 1)  # held-out rows have a group of their own
+        groups[rows] = leaf[rows]
+        queries = self.sampler.bootstrap.sample(parents, groups, rng)
+        inside = np.flatnonzero(tree.apply(queries) == leaf[parents])
+        kept = np.concatenate([inside[leaf[parents[inside]] == node][:n] for node, n in wanted.items()])
+        training = self.sampler.append(training, take_rows(queries, kept), parents[kept])
+        return training, training.outside(held_out)
+
+    def _allocate(self, leaf: Codes) -> dict[int, int]:
+        """Queries for each leaf, so that leaves get as equal in size as possible."""
+        nodes, counts = np.unique(leaf, return_counts=True)
+        missing = np.maximum((counts.sum() + self.n_queries) / counts.size - counts, 0.0)
+        n_wanted = np.floor(missing * self.n_queries / max(missing.sum(), 1.0)).astype(np.intp)
+        return dict(zip(nodes.tolist(), n_wanted.tolist(), strict=True))

@@ -11,72 +11,68 @@ from agnostix.core.frames import columns, kind_of, to_codes, to_floats
 from agnostix.core.masking.tabular import check_schema
 from agnostix.core.models import as_predictor
 from agnostix.exceptions import DataError
-from agnostix.surrogate_tree.drawn_in_leaves import DrawnInLeaves
-from agnostix.surrogate_tree.growth import Growth
-from agnostix.surrogate_tree.queries import SmoothedBootstrap
-from agnostix.surrogate_tree.query_column import QueryColumn
-from agnostix.surrogate_tree.query_sampler import QuerySampler
+from agnostix.surrogate_tree.growth import TreeGrowth
+from agnostix.surrogate_tree.queries import ColumnBootstrap, LeafQueries, QuerySampler, SmoothedBootstrap
 from agnostix.testing import AdditiveModel
 from agnostix.testing.tables import mixed, mixed_polars, numbers
 from tests.messages import refuses
-from tests.surrogate_tree.materials import material
+from tests.surrogate_tree.training import training_rows
 
 MAKES = {"pandas": mixed, "polars": mixed_polars, "objects": lambda n: mixed(n).to_numpy()}
 
 
-def drawn(X, n=2000, seed=0, groups=None):
+def sample(X, n=2000, seed=0, groups=None):
     rng = np.random.default_rng(seed)
     parents = rng.integers(len(X), size=n)
     groups = np.zeros(len(X), dtype=int) if groups is None else groups
-    return SmoothedBootstrap(X).draw(parents, groups, rng), parents
+    return SmoothedBootstrap(X).sample(parents, groups, rng), parents
 
 
 @pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
 def test_bootstrap_queries_keep_types_levels_and_missing(make):
     X = make(60)
-    found, _ = drawn(X)
-    check_schema(found, X)
-    for (name, given), new in zip(columns(X).items(), columns(found).values(), strict=True):
-        if kind_of(given) == "categorical":
-            assert set(to_codes(new)[1]) <= set(to_codes(given)[1])
-        if kind_of(given) == "numeric":
-            own, more = to_floats(given), to_floats(new)
-            assert np.nanmin(own) <= np.nanmin(more) <= np.nanmax(more) <= np.nanmax(own)
-            assert np.isnan(more).any() == np.isnan(own).any()
-            if (own[~np.isnan(own)] % 1 == 0).all():
-                assert set(more[~np.isnan(more)]) <= set(np.arange(np.nanmin(own), np.nanmax(own) + 1)), name
+    queries, _ = sample(X)
+    check_schema(queries, X)
+    for (name, observed), synthetic in zip(columns(X).items(), columns(queries).values(), strict=True):
+        if kind_of(observed) == "categorical":
+            assert set(to_codes(synthetic)[1]) <= set(to_codes(observed)[1])
+        if kind_of(observed) == "numeric":
+            before, after = to_floats(observed), to_floats(synthetic)
+            low, high = np.nanmin(before), np.nanmax(before)
+            assert low <= np.nanmin(after) <= np.nanmax(after) <= high
+            assert np.isnan(after).any() == np.isnan(before).any()
+            if (before[~np.isnan(before)] % 1 == 0).all():
+                assert set(after[~np.isnan(after)]) <= set(np.arange(low, high + 1)), name
 
 
 def test_bootstrap_queries_jitter_and_swap_numbers():
     X = pd.DataFrame({"x": np.random.default_rng(0).normal(50, 4, 3000)})
-    found, parents = drawn(X, 40_000)
-    step = found["x"].to_numpy() - X["x"].to_numpy()[parents]
-    near = np.abs(step) < 4 * 0.15 * X["x"].std()
-    assert np.mean(near) == pytest.approx(
-        1 - 0.15 * 0.67, abs=0.01
-    )  # another row is as near by chance in a third
-    inner = np.sort(np.abs(step))[int(0.5 * 0.85 * step.size)]
-    assert inner == pytest.approx(0.15 * X["x"].std() * 0.6745, rel=0.2)
+    queries, parents = sample(X, 40_000)
+    step = queries["x"].to_numpy() - X["x"].to_numpy()[parents]
+    is_near = np.abs(step) < 4 * 0.15 * X["x"].std()
+    # A swapped value is as near by chance in a third of the rows.
+    assert np.mean(is_near) == pytest.approx(1 - 0.15 * 0.67, abs=0.01)
+    median = np.sort(np.abs(step))[int(0.5 * 0.85 * step.size)]
+    assert median == pytest.approx(0.15 * X["x"].std() * 0.6745, rel=0.2)
 
 
 def test_bootstrap_queries_keep_point_masses_and_levels():
     rng = np.random.default_rng(0)
     gain = np.where(rng.random(500) < 0.8, 0.0, rng.exponential(1000.0, 500))
     X = pd.DataFrame({"gain": gain, "flag": rng.integers(0, 2, 500).astype(float)})
-    found, _parents = drawn(X)
-    assert set(found["flag"]) == {0.0, 1.0}
-    assert np.mean(found["gain"] == 0.0) == pytest.approx(0.8, abs=0.04)
-    assert not QueryColumn.learn(X, 0).moves[gain == 0.0].any()
-    assert QueryColumn.learn(X, 0).moves[gain > 0.0].all()
+    queries, _ = sample(X)
+    assert set(queries["flag"]) == {0.0, 1.0}
+    assert np.mean(queries["gain"] == 0.0) == pytest.approx(0.8, abs=0.04)
+    np.testing.assert_array_equal(ColumnBootstrap.from_table(X, 0).is_noisy, gain > 0.0)
 
 
 def test_bootstrap_queries_stay_within_fold():
     groups = np.arange(60) % 3
     X = pd.DataFrame({f"c{k}": pd.Series([f"{g}/{k}/{i}" for i, g in enumerate(groups)]) for k in range(4)})
-    found, parents = drawn(X, groups=groups)
+    queries, parents = sample(X, groups=groups)
     for name in X.columns:
-        assert [value[0] for value in found[name]] == [str(groups[parent]) for parent in parents]
-    swapped = np.mean(found["c0"].to_numpy() != X["c0"].to_numpy()[parents])
+        assert [value[0] for value in queries[name]] == [str(groups[parent]) for parent in parents]
+    swapped = np.mean(queries["c0"].to_numpy() != X["c0"].to_numpy()[parents])
     assert swapped == pytest.approx(0.15 * 19 / 20, abs=0.03)
 
 
@@ -87,30 +83,30 @@ def sampler(X):
 
 def test_leaf_queries_fill_smallest_leaves():
     X = numbers(60)
-    one = material(pd.DataFrame(X), n_outputs=1)
-    growth = Growth("soft", 4, 1, ("y",))
-    more, rows = DrawnInLeaves(sampler(X), growth, 400).rows(one, {2})
-    assert (more.fold[rows] != 2).all()
-    assert (more.fold[more.n_real :] != 2).all()
-    first = growth.grown(one, one.without({2}, drawn=False)).tree
-    leaf = first.apply_read(more.numbers)
-    np.testing.assert_array_equal(leaf[more.n_real :], leaf[more.parent[more.n_real :]])
-    held, new = (
-        np.bincount(part)[first.leaves] for part in (leaf[one.without({2}, drawn=False)], leaf[more.n_real :])
-    )
-    assert 300 < more.fold.size - 60 <= 400
-    assert np.ptp(held + new) < np.ptp(held) + 40
-    assert new[held.argmin()] >= new[held.argmax()]
+    observed = training_rows(pd.DataFrame(X), n_outputs=1)
+    growth = TreeGrowth("soft", 4, 1, ("y",))
+    training, rows = LeafQueries(sampler(X), growth, 400).training_rows(observed, {2})
+    n = training.n_observed
+    assert (training.fold[rows] != 2).all()
+    assert (training.fold[n:] != 2).all()
+    grown_on = observed.outside({2}, with_synthetic=False)
+    tree = growth.grow(observed, grown_on).tree
+    leaf = tree.apply_encoded(training.encoded)
+    np.testing.assert_array_equal(leaf[n:], leaf[training.parent[n:]])
+    n_observed, n_queries = (np.bincount(part)[tree.leaves] for part in (leaf[grown_on], leaf[n:]))
+    assert 300 < training.n_synthetic <= 400
+    assert np.ptp(n_observed + n_queries) < np.ptp(n_observed) + 40
+    assert n_queries[n_observed.argmin()] >= n_queries[n_observed.argmax()]
 
 
 def test_synthetic_sampler_function():
     X = numbers(30)
-    one = material(pd.DataFrame(X), n_outputs=1)
-    more = sampler(X).sample(one, 7, lambda n, rng: rng.normal(size=(n, 4)))
-    assert (more.fold[30:] == -1).all()
-    assert more.without({0}, drawn=True).size == 24 + 7
-    np.testing.assert_array_equal(more.answers[30:, 0], AdditiveModel()(more.numbers[30:]))
-    with refuses(DataError, "'synthetic' sampler of MimicTree", "7 rows", "gave 3"):
-        sampler(X).sample(one, 7, lambda n, rng: X[:3])
+    observed = training_rows(pd.DataFrame(X), n_outputs=1)
+    training = sampler(X).call(observed, 7, lambda n, rng: rng.normal(size=(n, 4)))
+    assert (training.fold[30:] == -1).all()
+    assert training.outside({0}).size == 24 + 7
+    np.testing.assert_array_equal(training.predictions[30:, 0], AdditiveModel()(training.encoded[30:]))
+    with refuses(DataError, "'synthetic' sampler of MimicTree", "7 rows", "returned 3"):
+        sampler(X).call(observed, 7, lambda n, rng: X[:3])
     with refuses(DataError, "in the same form"):
-        sampler(X).sample(one, 7, lambda n, rng: pd.DataFrame(X[:7]))
+        sampler(X).call(observed, 7, lambda n, rng: pd.DataFrame(X[:7]))
