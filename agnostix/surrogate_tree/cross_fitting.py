@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.features import distinct_rows
 from agnostix.core.frames import columns, take_rows
-from agnostix.core.masking.duplicates import distinct_rows
-from agnostix.core.order import own_order
+from agnostix.core.reproducibility import own_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats
 from agnostix.surrogate_tree.fidelity import Fidelity, are_probabilities, measure_fidelity

@@ -13,10 +13,10 @@ from sklearn.utils import ClassifierTags, RegressorTags, Tags, assert_all_finite
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
-from agnostix.core.base.rows import take_examples
+from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail
+from agnostix.core.features import distinct_rows
 from agnostix.core.frames import as_table, take_rows
-from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -97,7 +97,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         Labels of a classifier.
     n_model_rows_ : int
         Model rows of `fit`.
-    output_names_, players_ : tuple of str, Players
+    output_names_, features_ : tuple of str, Features
         Names of the model's outputs; names and columns of the features.
     n_features_in_, feature_names_in_ : int, ndarray of str
         Number of columns seen in `fit`; their names, if all are strings.

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.sklearn_compat import with_nodes
-from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.surrogate_tree.pruning import prune
 from agnostix.surrogate_tree.rule_tree import NO_LEVELS, RuleTree

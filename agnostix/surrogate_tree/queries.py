@@ -15,9 +15,16 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from agnostix.core.coding import column_of
-from agnostix.core.frames import as_table, build_table, column_values, kind_of, take_rows, to_floats
-from agnostix.core.masking.tabular import check_schema
+from agnostix.core.features import column_of
+from agnostix.core.frames import (
+    as_table,
+    build_table,
+    check_schema,
+    column_values,
+    kind_of,
+    take_rows,
+    to_floats,
+)
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 
 from agnostix import Explanation, LimeExplainer
-from agnostix.core.masking import Players, SegmentMasker, TabularMasker, TextMasker
+from agnostix.core.masking import Features, SegmentMasker, TabularMasker, TextMasker
 from agnostix.exceptions import DataError
 from agnostix.testing import CountingModel
 from tests.messages import assert_states, refuses
@@ -584,7 +584,7 @@ def test_local_sampling_refused_with_masker():
 
 def test_masker_with_several_background_rows_is_refused():
     X = np.random.default_rng(0).random((20, 3))
-    wide = TabularMasker(X[:7], np.full(7, 1.0 / 7.0), Players.from_names(["a", "b", "c"]))
+    wide = TabularMasker(X[:7], np.full(7, 1.0 / 7.0), Features.from_names(["a", "b", "c"]))
     facts = ["'masker' of LimeExplainer", "7 background rows", "KernelShapExplainer", "background of one row"]
     refused(facts, {"masker": wide}, X)
 
@@ -595,7 +595,7 @@ def test_tabular_masker_of_one_row_matches_closed_form(sampling):
     X, slopes = np.random.default_rng(0).normal(size=(9, 12)), np.arange(12.0) - 3.0
     X[4, 2] = X[0, 2]
     masker = TabularMasker(
-        X[:1], np.ones(1), Players.from_names([f"c{j}" for j in range(12)], {"g": ["c1", "c4"]})
+        X[:1], np.ones(1), Features.from_names([f"c{j}" for j in range(12)], {"g": ["c1", "c4"]})
     )
     explainer = LimeExplainer(
         lambda t: t @ slopes, masker=masker, sampling=sampling, surrogate="klasso", random_state=0
@@ -622,13 +622,13 @@ def test_kernel_width_too_small_error_names_row_and_least_width(kind):
     message = str(given.value)
     facts = [
         "'kernel_width' of LimeExplainer is 0.01",
-        "992 draws",
+        "992 samples",
         "row 0",
         "16 features need 17",
         "'tilted'",
     ]
     assert_states(message, *facts)
-    least = float(re.search(r"least that works for it is (\S+)\.", message)[1])
+    least = float(re.search(r"smallest width that works for it is (\S+)\.", message)[1])
     exp, _ = explained(kind, 16, kernel_width=least, random_state=0)
     assert exp.extras["effective_samples"].array[0] >= 17
     explained(kind, 16, kernel_width=0.01, sampling="tilted", random_state=0)

@@ -26,7 +26,7 @@ RENAMED = {
     "said": "condition",
 }
 """Names of parameters, attributes, columns, keys and Displays: as recordings have them, and as they are."""
-_CANONICAL = {new: old for old, new in RENAMED.items()}
+_CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share"}
 
 settings: dict[str, Any] = {"n_jobs": None}
 """Passed to every explainer that takes it."""
@@ -99,6 +99,13 @@ def _extremal(search: dict[str, Any]) -> dict[str, Any]:
     if objective == "area":
         kept["objective"] = "extremal_delete" if is_destroyed else "extremal_preserve"
     return kept
+
+
+def explain_exact(explainer: Any, X: Any, **params: Any) -> Any:
+    """LIME's exact limits, by a function of their own or the method that came after it."""
+    if hasattr(explainer, "explain_exact"):
+        return explainer.explain_exact(X, **params)
+    return public("lime_exact")(explainer, X, **params)
 
 
 def attribute(owner: Any, name: str) -> Any:
