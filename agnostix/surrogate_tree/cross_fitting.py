@@ -30,15 +30,16 @@ from agnostix.surrogate_tree.pruning import (
     one_se_alpha,
     weakest_links,
 )
-from agnostix.surrogate_tree.queries import (
+from agnostix.surrogate_tree.rule_tree import RuleFeature, encode_table
+from agnostix.surrogate_tree.training_rows import (
     BootstrapQueries,
     LeafQueries,
     NoQueries,
     QuerySampler,
     QueryStrategy,
     SmoothedBootstrap,
+    TrainingRows,
 )
-from agnostix.surrogate_tree.training_rows import RuleFeature, TrainingRows, encode_table
 
 N_FOLDS = 5
 HOLD_OUT_FROM = 5000
@@ -267,7 +268,8 @@ class TreeSearch:
         if self.synthetic == "leaf":
             targets = self._targets(training.predictions)
             n_trees = len(split.holdouts) * len(targets) + 1
-            return {"leaf": LeafQueries(sampler, self._growth(targets[0]), n_queries // n_trees)}
+            growth = self._growth(targets[0])
+            return {"leaf": LeafQueries(sampler, lambda *rows: growth.grow(*rows).tree, n_queries // n_trees)}
         if callable(self.synthetic):
             return {"callable": BootstrapQueries(sampler.call(training, n_queries, self.synthetic))}
         without: dict[str, QueryStrategy] = {"none": NoQueries()} if self.synthetic == "auto" else {}

@@ -15,8 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.typing import Floats
 from agnostix.surrogate_tree.fitted_tree import FittedTree
 from agnostix.surrogate_tree.growth import rank_levels
-from agnostix.surrogate_tree.rule_tree import RuleTree
-from agnostix.surrogate_tree.training_rows import encode_table
+from agnostix.surrogate_tree.rule_tree import RuleTree, encode_table
 
 
 def _has_probabilities(estimator: TreeEstimator) -> bool:

@@ -13,8 +13,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.exceptions import DataError
-from agnostix.surrogate_tree.rule_tree import Condition, RuleTree
-from agnostix.surrogate_tree.training_rows import RuleFeature
+from agnostix.surrogate_tree.rule_tree import Condition, RuleFeature, RuleTree
 
 SCHEMA = 1
 """Version of the JSON; raised when its keys change."""

@@ -1,4 +1,4 @@
-"""A decision tree as plain arrays, and its paths as rules.
+"""A decision tree as plain arrays, its columns, and its paths as rules.
 
 A split of numbers sends values up to a threshold to the left, a split of labels sends a set of them there.
 Missing values go where the split says, and so do labels that were not seen in fit.
@@ -7,17 +7,79 @@ Missing values go where the split says, and so do labels that were not seen in f
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.surrogate_tree.training_rows import RuleFeature, encode_table
+from agnostix.exceptions import DataError
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest number that a tree can hold, since it compares in single precision."""
 NO_LEVELS: frozenset[int] = frozenset()
 _MOST_LABELS = 3
 """Number of labels that are listed even where the other side has fewer."""
+
+
+@dataclass(frozen=True)
+class RuleFeature:
+    """A column of numbers, dates or labels, as a tree reads and names it."""
+
+    name: str
+    levels: tuple[Any, ...] | None = None  # labels seen in fit, ordered; None for numbers and dates
+    origin: float = 0.0  # subtracted from dates, in ticks, so that single precision resolves them
+    dtype: Any = None  # of dates and durations; None for numbers and labels
+    has_missing: bool = False  # whether values were missing in fit
+
+    @classmethod
+    def from_column(cls, name: str, column: Any) -> RuleFeature:
+        """Learn levels or origin from a Series."""
+        kind = kind_of(column)
+        if kind == "categorical":
+            codes, levels = to_codes(column)
+            return cls(name, levels, has_missing=bool((codes < 0).any()))
+        numbers = to_numbers(column)
+        missing = np.isnan(numbers)
+        if kind == "numeric":
+            return cls(name, has_missing=bool(missing.any()))
+        origin = 0.0 if missing.all() else float(numbers[~missing].min())
+        return cls(name, origin=origin, dtype=column.dtype, has_missing=bool(missing.any()))
+
+    def encode(self, column: Any) -> Floats:
+        """Numbers, ticks since the origin or level codes, shape (n_rows,); NaN for missing and unseen."""
+        if self.levels is not None:
+            codes, labels = to_codes(column)
+            code_of = {level: float(code) for code, level in enumerate(self.levels)}
+            return np.array([*(code_of.get(label, np.nan) for label in labels), np.nan])[codes]
+        numbers = to_numbers(column) - self.origin
+        if (np.abs(numbers) > LARGEST).any():
+            raise DataError(
+                f"Column {self.name!r} holds infinite values, or numbers beyond {LARGEST:.4g}, which single "
+                "precision cannot hold. Replace them, for example with missing values."
+            )
+        return numbers
+
+    def format_number(self, number: float) -> str:
+        """An encoded number as text: a date, or the shortest form that is unique in single precision."""
+        if self.dtype is None:
+            return str(np.float32(number)).removesuffix(".0")
+        return _format_date(number + self.origin, self.dtype)
+
+    def format_levels(self, codes: Iterable[int]) -> str:
+        """Labels as text: "= a" for one, "in {a, b}" for several."""
+        assert self.levels is not None
+        labels = [str(self.levels[code]) for code in sorted(codes)]
+        return f"= {labels[0]}" if len(labels) == 1 else f"in {{{', '.join(labels)}}}"
+
+
+def encode_table(features: tuple[RuleFeature, ...], table: Any) -> Floats:
+    """All columns of a table encoded, shape (n_rows, n_columns)."""
+    pairs = zip(features, columns(table).values(), strict=True)
+    return np.column_stack([feature.encode(column) for feature, column in pairs])
 
 
 @dataclass(frozen=True)
@@ -218,3 +280,14 @@ def _describe_levels(feature: RuleFeature, own: list[int], other: list[int]) -> 
     if other and len(own) > max(len(other), _MOST_LABELS):
         return f"{feature.name} not " + feature.format_levels(other).removeprefix("= ")
     return f"{feature.name} {feature.format_levels(own)}"
+
+
+def _format_date(ticks: float, dtype: Any) -> str:
+    if isinstance(dtype, np.dtype | pd.api.extensions.ExtensionDtype):  # pandas: always read in nanoseconds
+        is_span = getattr(dtype, "kind", "M") == "m"
+        moment: Any = pd.Timedelta(int(ticks // 1), "ns") if is_span else pd.Timestamp(int(ticks // 1))
+        return str(moment.floor("s")).removesuffix(" 00:00:00")
+    import polars as pl
+
+    dates = pl.Series([int(ticks // 1)]).cast(pl.Int32 if dtype == pl.Date else pl.Int64).cast(dtype)
+    return str(dates[0]).removesuffix(" 00:00:00")

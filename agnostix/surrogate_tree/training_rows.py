@@ -1,83 +1,50 @@
-"""Training rows of a surrogate tree: columns read as numbers, with the model's predictions.
+"""Training rows of a surrogate tree: observed rows, and synthetic ones that the model is evaluated on.
 
 Observed rows come first, synthetic ones (queries) after them. A synthetic row belongs to the fold of the
 observed row that it was drawn near, so that leaving out a fold leaves out all that was made from it.
+
+The smoothed bootstrap resamples observed rows, swaps 15 % of the values with those of other rows, and adds
+normal noise of 0.15 standard deviations to numbers; Bastani, Kim and Bastani (2017) sample queries from a
+Gaussian mixture instead. A strategy says which queries a tree is grown on where folds are held out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
+from agnostix.core.features import column_of
+from agnostix.core.frames import (
+    as_table,
+    build_table,
+    check_schema,
+    column_values,
+    kind_of,
+    take_rows,
+    to_floats,
+)
+from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
+from agnostix.surrogate_tree.rule_tree import RuleFeature, RuleTree, encode_table
 
-LARGEST = float(np.finfo(np.float32).max)
-"""Largest number that a tree can hold, since it compares in single precision."""
 SYNTHETIC_WEIGHT = 4.0
 """Total weight of the synthetic rows, relative to that of the observed ones."""
-
-
-@dataclass(frozen=True)
-class RuleFeature:
-    """A column of numbers, dates or labels, as a tree reads and names it."""
-
-    name: str
-    levels: tuple[Any, ...] | None = None  # labels seen in fit, ordered; None for numbers and dates
-    origin: float = 0.0  # subtracted from dates, in ticks, so that single precision resolves them
-    dtype: Any = None  # of dates and durations; None for numbers and labels
-    has_missing: bool = False  # whether values were missing in fit
-
-    @classmethod
-    def from_column(cls, name: str, column: Any) -> RuleFeature:
-        """Learn levels or origin from a Series."""
-        kind = kind_of(column)
-        if kind == "categorical":
-            codes, levels = to_codes(column)
-            return cls(name, levels, has_missing=bool((codes < 0).any()))
-        numbers = to_numbers(column)
-        missing = np.isnan(numbers)
-        if kind == "numeric":
-            return cls(name, has_missing=bool(missing.any()))
-        origin = 0.0 if missing.all() else float(numbers[~missing].min())
-        return cls(name, origin=origin, dtype=column.dtype, has_missing=bool(missing.any()))
-
-    def encode(self, column: Any) -> Floats:
-        """Numbers, ticks since the origin or level codes, shape (n_rows,); NaN for missing and unseen."""
-        if self.levels is not None:
-            codes, labels = to_codes(column)
-            code_of = {level: float(code) for code, level in enumerate(self.levels)}
-            return np.array([*(code_of.get(label, np.nan) for label in labels), np.nan])[codes]
-        numbers = to_numbers(column) - self.origin
-        if (np.abs(numbers) > LARGEST).any():
-            raise DataError(
-                f"Column {self.name!r} holds infinite values, or numbers beyond {LARGEST:.4g}, which single "
-                "precision cannot hold. Replace them, for example with missing values."
-            )
-        return numbers
-
-    def format_number(self, number: float) -> str:
-        """An encoded number as text: a date, or the shortest form that is unique in single precision."""
-        if self.dtype is None:
-            return str(np.float32(number)).removesuffix(".0")
-        return _format_date(number + self.origin, self.dtype)
-
-    def format_levels(self, codes: Iterable[int]) -> str:
-        """Labels as text: "= a" for one, "in {a, b}" for several."""
-        assert self.levels is not None
-        labels = [str(self.levels[code]) for code in sorted(codes)]
-        return f"= {labels[0]}" if len(labels) == 1 else f"in {{{', '.join(labels)}}}"
-
-
-def encode_table(features: tuple[RuleFeature, ...], table: Any) -> Floats:
-    """All columns of a table encoded, shape (n_rows, n_columns)."""
-    pairs = zip(features, columns(table).values(), strict=True)
-    return np.column_stack([feature.encode(column) for feature, column in pairs])
+P_SWAP = 0.15
+"""Probability that a value is taken from another row."""
+JITTER = 0.15
+"""Standard deviation of the noise, in standard deviations of the column."""
+MAX_LEVELS = 10
+"""Numeric columns with at most so many distinct values are levels, and get no noise."""
+POINT_MASS = 0.05
+"""A number that this fraction of the rows has gets no noise."""
+OVERSAMPLING = 4
+"""Rows sampled near a leaf's rows for each that is wanted in the leaf."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +111,172 @@ class TrainingRows:
         return np.where(observed, 1.0, SYNTHETIC_WEIGHT * n_observed / max(n_synthetic, 1))
 
 
-def _format_date(ticks: float, dtype: Any) -> str:
-    if isinstance(dtype, np.dtype | pd.api.extensions.ExtensionDtype):  # pandas: always read in nanoseconds
-        is_span = getattr(dtype, "kind", "M") == "m"
-        moment: Any = pd.Timedelta(int(ticks // 1), "ns") if is_span else pd.Timestamp(int(ticks // 1))
-        return str(moment.floor("s")).removesuffix(" 00:00:00")
-    import polars as pl
+@dataclass(frozen=True)
+class ColumnBootstrap:
+    """A column's values, and which of them get noise."""
 
-    dates = pl.Series([int(ticks // 1)]).cast(pl.Int32 if dtype == pl.Date else pl.Int64).cast(dtype)
-    return str(dates[0]).removesuffix(" 00:00:00")
+    values: Any  # (n_rows,), as `build_table` takes them
+    numbers: Floats | None  # (n_rows,), None if nothing gets noise
+    is_noisy: Bools  # (n_rows,)
+    noise: float  # standard deviation
+    is_integer: bool  # whether all numbers are whole
+    dtype: Any
+
+    @classmethod
+    def from_table(cls, table: Any, position: int) -> ColumnBootstrap:
+        """Learn from the column at a position which values get noise."""
+        values, column = column_values(table, position), column_of(table, position)
+        is_noisy = np.zeros(len(column), dtype=bool)
+        if kind_of(column) != "numeric":
+            return cls(values, None, is_noisy, 0.0, False, column.dtype)
+        numbers = to_floats(column)
+        present = ~np.isnan(numbers)
+        distinct, index, counts = np.unique(numbers[present], return_inverse=True, return_counts=True)
+        if distinct.size <= MAX_LEVELS:
+            return cls(values, None, is_noisy, 0.0, False, column.dtype)
+        is_noisy[present] = counts[index.ravel()] < POINT_MASS * present.sum()
+        is_integer = bool((distinct == np.rint(distinct)).all())
+        return cls(
+            values, numbers, is_noisy, JITTER * float(numbers[present].std()), is_integer, column.dtype
+        )
+
+    def sample(self, rows: Codes, rng: np.random.Generator) -> Any:
+        """Values of some rows (n,) with noise, of the column's type and within its range."""
+        values = self.values[rows]
+        noise = rng.normal(size=rows.size)  # in any case, so that columns do not depend on each other
+        if self.numbers is None:
+            return values
+        numbers = self.numbers[rows] + self.noise * noise
+        numbers = np.rint(numbers) if self.is_integer else numbers
+        numbers = np.clip(numbers, np.nanmin(self.numbers), np.nanmax(self.numbers))
+        is_noisy = self.is_noisy[rows]
+        return self._replace(values, np.where(is_noisy, numbers, self.numbers[rows]), is_noisy)
+
+    def _replace(self, values: Any, numbers: Floats, is_noisy: Bools) -> Any:
+        """Numbers in place of values, in the type of the values."""
+        if isinstance(values, np.ndarray):
+            replaced = values.copy()
+            replaced[is_noisy] = numbers[is_noisy].astype(self.dtype)
+            return replaced
+        if isinstance(values, pd.api.extensions.ExtensionArray):
+            return pd.Series(numbers).astype(self.dtype).array
+        return type(values)(values.name, numbers).fill_nan(None).cast(self.dtype)
+
+
+@dataclass(frozen=True)
+class SmoothedBootstrap:
+    """Observed rows resampled, with swapped values and noise."""
+
+    table: Any  # the observed rows, (n_rows, n_columns)
+
+    @cached_property
+    def columns(self) -> tuple[ColumnBootstrap, ...]:
+        """All columns."""
+        return tuple(ColumnBootstrap.from_table(self.table, j) for j in range(self.table.shape[1]))
+
+    def sample(self, parents: Codes, groups: Codes, rng: np.random.Generator) -> Any:
+        """A row near each parent (n,), whose swapped values come from its group; groups are (n_rows,)."""
+        sizes = np.bincount(groups)
+        starts, by_group = np.cumsum(sizes) - sizes, np.argsort(groups, kind="stable")
+        own = groups[parents]
+        columns: dict[int, Any] = {}
+        for position, column in enumerate(self.columns):
+            is_swapped = rng.random(parents.size) < P_SWAP
+            others = by_group[starts[own] + (rng.random(parents.size) * sizes[own]).astype(np.intp)]
+            columns[position] = column.sample(np.where(is_swapped, others, parents), rng)
+        return build_table(self.table, columns)
+
+
+@dataclass(frozen=True)
+class QuerySampler:
+    """Samples synthetic rows, and evaluates the model on them."""
+
+    evaluate: Callable[..., tuple[Any, int]]  # `evaluate` of the explainer
+    bootstrap: SmoothedBootstrap
+    seed: int
+
+    def resample(self, training: TrainingRows, n_queries: int) -> TrainingRows:
+        """The rows with n_queries of the smoothed bootstrap, values swapped within folds."""
+        rng = np.random.default_rng([self.seed, 1])
+        parents = rng.integers(training.n_observed, size=n_queries)
+        queries = self.bootstrap.sample(parents, training.fold[: training.n_observed], rng)
+        return self.append(training, queries, parents)
+
+    def call(self, training: TrainingRows, n_queries: int, sampler: Callable[..., Any]) -> TrainingRows:
+        """The rows with n_queries of the user's `sampler(n, rng)`."""
+        queries = as_table(sampler(n_queries, np.random.default_rng([self.seed, 1])))
+        check_schema(queries, self.bootstrap.table)
+        if queries.shape[0] != n_queries:
+            raise DataError(
+                f"The 'synthetic' sampler of MimicTree was called for {n_queries} rows and returned "
+                f"{queries.shape[0]}. It is called as sampler(n, rng) and must return n rows."
+            )
+        return self.append(training, queries, np.full(n_queries, -1))
+
+    def append(self, training: TrainingRows, queries: Any, parents: Codes) -> TrainingRows:
+        """The rows with queries (n, n_columns), evaluated, and their parents (n,), -1 for none."""
+        if not parents.size:
+            return training
+        predictions, _ = self.evaluate(TableRows(queries, name="synthetic rows"))
+        return training.with_synthetic(encode_table(training.features, queries), predictions, parents)
+
+
+class QueryStrategy(Protocol):
+    """Which synthetic rows a tree is grown on."""
+
+    def training_rows(self, training: TrainingRows, held_out: set[int]) -> tuple[TrainingRows, Codes]:
+        """Training rows with synthetic ones, and those (n,) to grow on where folds are held out."""
+
+
+@dataclass(frozen=True)
+class NoQueries:
+    """No synthetic rows."""
+
+    def training_rows(self, training: TrainingRows, held_out: set[int]) -> tuple[TrainingRows, Codes]:
+        """Observed rows alone."""
+        return training, training.outside(held_out, with_synthetic=False)
+
+
+@dataclass(frozen=True)
+class BootstrapQueries:
+    """Synthetic rows that all trees share, sampled once."""
+
+    training: TrainingRows  # with the synthetic rows
+
+    def training_rows(self, training: TrainingRows, held_out: set[int]) -> tuple[TrainingRows, Codes]:
+        """Observed and synthetic rows of the other folds."""
+        return self.training, self.training.outside(held_out)
+
+
+@dataclass(frozen=True)
+class LeafQueries:
+    """Synthetic rows for each tree separately, within the leaves of a first tree, most in the smallest."""
+
+    sampler: QuerySampler
+    grow: Callable[[TrainingRows, Codes], RuleTree]  # the first tree
+    n_queries: int  # per tree
+
+    def training_rows(self, training: TrainingRows, held_out: set[int]) -> tuple[TrainingRows, Codes]:
+        """Observed rows of the other folds, and rows sampled in the leaves of a tree grown on these."""
+        rng = np.random.default_rng([self.sampler.seed, 2, *sorted(held_out)])
+        rows = training.outside(held_out, with_synthetic=False)
+        tree = self.grow(training, rows)
+        leaf = tree.apply_encoded(training.encoded[: training.n_observed])
+        wanted = self._allocate(leaf[rows])
+        parents = np.concatenate(
+            [rng.choice(rows[leaf[rows] == node], OVERSAMPLING * n) for node, n in wanted.items()]
+        )
+        groups = np.full(leaf.size, leaf.max() + 1)  # held-out rows have a group of their own
+        groups[rows] = leaf[rows]
+        queries = self.sampler.bootstrap.sample(parents, groups, rng)
+        inside = np.flatnonzero(tree.apply(queries) == leaf[parents])
+        kept = np.concatenate([inside[leaf[parents[inside]] == node][:n] for node, n in wanted.items()])
+        training = self.sampler.append(training, take_rows(queries, kept), parents[kept])
+        return training, training.outside(held_out)
+
+    def _allocate(self, leaf: Codes) -> dict[int, int]:
+        """Queries for each leaf, so that leaves get as equal in size as possible."""
+        nodes, counts = np.unique(leaf, return_counts=True)
+        missing = np.maximum((counts.sum() + self.n_queries) / counts.size - counts, 0.0)
+        n_wanted = np.floor(missing * self.n_queries / max(missing.sum(), 1.0)).astype(np.intp)
+        return dict(zip(nodes.tolist(), n_wanted.tolist(), strict=True))

@@ -25,7 +25,7 @@ from agnostix.surrogate_tree.export import (
     to_python_function,
     to_sql_case,
 )
-from agnostix.surrogate_tree.training_rows import RuleFeature
+from agnostix.surrogate_tree.rule_tree import RuleFeature
 from tests.messages import refuses
 from tests.surrogate_tree.trees import random_tree, table_of
 

@@ -81,14 +81,6 @@ def test_growth_hard_matches_sklearn_classifier(n_outputs):
     np.testing.assert_allclose(tree.values[tree.apply(X)], expected, atol=1e-12)
 
 
-def test_synthetic_rows_weigh_four_times_observed():
-    training = training_rows(pd.DataFrame({"x": np.arange(50.0)}), n_observed=10)
-    weights = training.weights(np.arange(50))
-    assert (weights[:10] == 1.0).all()
-    np.testing.assert_allclose(weights[10:].sum(), 40.0)
-    np.testing.assert_array_equal(training.weights(np.arange(10)), np.ones(10))
-
-
 def step_beyond_observed(observed, n_synthetic=40):
     """Predictions with a large step beyond the observed rows and a small one among them."""
     X = pd.DataFrame({"x": [*observed, *np.linspace(2, 9, n_synthetic)]})

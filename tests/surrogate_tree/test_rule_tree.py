@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.growth import TreeGrowth, _float64_threshold, rank_levels
-from agnostix.surrogate_tree.training_rows import RuleFeature
+from agnostix.surrogate_tree.rule_tree import RuleFeature
 from tests.messages import refuses
 from tests.reference import surrogate_tree as reference
 from tests.surrogate_tree.training import TABLES, small_tree, training_rows

@@ -4,7 +4,8 @@ import numpy as np
 
 from agnostix.core.frames import columns
 from agnostix.surrogate_tree.growth import TreeGrowth
-from agnostix.surrogate_tree.training_rows import RuleFeature, TrainingRows, encode_table
+from agnostix.surrogate_tree.rule_tree import RuleFeature, encode_table
+from agnostix.surrogate_tree.training_rows import TrainingRows
 from agnostix.testing.tables import mixed, mixed_polars
 
 TABLES = {"pandas": mixed, "polars": mixed_polars}

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import columns
-from agnostix.surrogate_tree.rule_tree import RuleTree
-from agnostix.surrogate_tree.training_rows import RuleFeature, encode_table
+from agnostix.surrogate_tree.rule_tree import RuleFeature, RuleTree, encode_table
 
 
 def table_of(n_rows: int, seed: int, hostile: bool = False) -> pd.DataFrame:

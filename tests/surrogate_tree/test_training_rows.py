@@ -1,4 +1,4 @@
-"""Synthetic query rows: types, distance from their parents, and folds."""
+"""Synthetic rows: types, distance from their parents, folds, and weights."""
 
 from functools import partial
 
@@ -11,7 +11,12 @@ from agnostix.core.frames import check_schema, columns, kind_of, to_codes, to_fl
 from agnostix.core.models import as_predictor
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.growth import TreeGrowth
-from agnostix.surrogate_tree.queries import ColumnBootstrap, LeafQueries, QuerySampler, SmoothedBootstrap
+from agnostix.surrogate_tree.training_rows import (
+    ColumnBootstrap,
+    LeafQueries,
+    QuerySampler,
+    SmoothedBootstrap,
+)
 from agnostix.testing import AdditiveModel
 from agnostix.testing.tables import mixed, mixed_polars, numbers
 from tests.messages import refuses
@@ -84,7 +89,9 @@ def test_leaf_queries_fill_smallest_leaves():
     X = numbers(60)
     observed = training_rows(pd.DataFrame(X), n_outputs=1)
     growth = TreeGrowth("soft", 4, 1, ("y",))
-    training, rows = LeafQueries(sampler(X), growth, 400).training_rows(observed, {2})
+    training, rows = LeafQueries(sampler(X), lambda *rows: growth.grow(*rows).tree, 400).training_rows(
+        observed, {2}
+    )
     n = training.n_observed
     assert (training.fold[rows] != 2).all()
     assert (training.fold[n:] != 2).all()
@@ -109,3 +116,11 @@ def test_synthetic_sampler_function():
         sampler(X).call(observed, 7, lambda n, rng: X[:3])
     with refuses(DataError, "in the same form"):
         sampler(X).call(observed, 7, lambda n, rng: pd.DataFrame(X[:7]))
+
+
+def test_synthetic_rows_weigh_four_times_observed():
+    training = training_rows(pd.DataFrame({"x": np.arange(50.0)}), n_observed=10)
+    weights = training.weights(np.arange(50))
+    assert (weights[:10] == 1.0).all()
+    np.testing.assert_allclose(weights[10:].sum(), 40.0)
+    np.testing.assert_array_equal(training.weights(np.arange(10)), np.ones(10))
