@@ -22,9 +22,20 @@ RENAMED = {
     "price": "ccp_alpha",
     "players_": "features_",
     "said": "condition",
+    "identity": "metadata",
+    "levers": "curves",
+    "moved": "correlated_shifts",
+    "nearest": "neighbors",
+    "n_rows_together": "n_rows_explained",
+    "points": "n_points",
+    "question": "description",
+    "says": "class",
+    "start": "observed_index",
+    "truth": "observed",
 }
 """Parameters, attributes, columns and keys: the name that recordings use, and the one that came after it."""
-_CANONICAL = {new: old for old, new in RENAMED.items()}
+# A key of the report's summary that was called "share" became another than the parameter.
+_CANONICAL = {new: old for old, new in RENAMED.items()} | {"in_percent": "share"}
 
 settings: dict[str, Any] = {"n_jobs": None}
 """Passed to every explainer that takes it."""
