@@ -15,7 +15,7 @@ from sklearn.base import clone
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.models import as_predictor, is_fitted
-from agnostix.core.threads import one_blas_thread
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.report.formatting import Scale

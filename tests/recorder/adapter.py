@@ -34,8 +34,8 @@ RENAMED = {
     "truth": "observed",
 }
 """Parameters, attributes, columns and keys: the name that recordings use, and the one that came after it."""
-# A key of the report's summary that was called "share" became another than the parameter.
-_CANONICAL = {new: old for old, new in RENAMED.items()} | {"in_percent": "share"}
+# Keys that were called "share" became others than the parameter.
+_CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share", "in_percent": "share"}
 
 settings: dict[str, Any] = {"n_jobs": None}
 """Passed to every explainer that takes it."""
