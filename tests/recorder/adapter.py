@@ -24,9 +24,20 @@ RENAMED = {
     "FrontierDisplay": "PruningPathDisplay",
     "players_": "features_",
     "said": "condition",
+    "identity": "metadata",
+    "levers": "curves",
+    "moved": "correlated_shifts",
+    "nearest": "neighbors",
+    "n_rows_together": "n_rows_explained",
+    "points": "n_points",
+    "question": "description",
+    "says": "class",
+    "start": "observed_index",
+    "truth": "observed",
 }
 """Names of parameters, attributes, columns, keys and Displays: as recordings have them, and as they are."""
-_CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share"}
+# Keys that were called "share" became others than the parameter.
+_CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share", "in_percent": "share"}
 
 settings: dict[str, Any] = {"n_jobs": None}
 """Passed to every explainer that takes it."""

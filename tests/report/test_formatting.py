@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agnostix.report.words import Scale, digits_apart, is_known, listed, number, percent, realism, whole
+from agnostix.report.formatting import (
+    Scale,
+    count,
+    describe_ess,
+    distinguishing_digits,
+    is_known,
+    join_words,
+    number,
+    percent,
+)
 
 NAN, INF = float("nan"), float("inf")
 
@@ -58,9 +67,9 @@ def test_number_reads_back(value: float) -> None:
 
 
 def test_whole_rounds_and_groups() -> None:
-    assert whole(1234567.4) == "1\u202f234\u202f567"
-    assert whole(0) == "0"
-    assert whole(NAN) == whole(None) == "–"
+    assert count(1234567.4) == "1\u202f234\u202f567"
+    assert count(0) == "0"
+    assert count(NAN) == count(None) == "–"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +120,7 @@ def test_percent_with_decimals_and_missing() -> None:
     ],
 )
 def test_scale_decimals_follow_error(values: list[float], half: float, share: bool, decimals: int) -> None:
-    assert Scale.fitting(values, half, share).decimals == decimals
+    assert Scale.from_interval(values, half, share).decimals == decimals
 
 
 def test_scale_value_and_change() -> None:
@@ -174,7 +183,7 @@ def test_scale_factor_and_suffix() -> None:
     ],
 )
 def test_digits_apart_are_enough(values: list[float], digits: int) -> None:
-    assert digits_apart(values) == digits
+    assert distinguishing_digits(values) == digits
     texts = {number(value, digits) for value in values if np.isfinite(value)}
     assert len(texts) == len({value for value in values if np.isfinite(value)}) or digits == 12
 
@@ -191,30 +200,38 @@ def test_digits_apart_are_enough(values: list[float], digits: int) -> None:
     ],
 )
 def test_listed_joins_and_counts_rest(words: list[str], text: str) -> None:
-    assert listed(words) == text
+    assert join_words(words) == text
 
 
 def test_listed_does_not_change_input() -> None:
     words = list("abcdefgh")
-    assert listed(words, most=2) == "a, b and 6 more"
+    assert join_words(words, most=2) == "a, b and 6 more"
     assert words == list("abcdefgh")
 
 
 @pytest.mark.parametrize(
-    ("share", "start"),
+    ("fraction", "text"),
     [
-        (1.0, "Close to the data: 100"),
-        (0.5, "Close"),
-        (0.49, "Some way"),
-        (0.2, "Some way"),
-        (0.19, "Far from the data: only 19"),
+        (1.0, "100\u202f%: close to the data."),
+        (1.2, "100\u202f%: close to the data."),
+        (0.5, "50\u202f%: close to the data."),
+        (0.49, "49\u202f%: some way from the data."),
+        (0.2, "20\u202f%: some way from the data."),
+        (0.19, "19\u202f%: far from the data, with few rows to rest on."),
     ],
 )
-def test_realism_by_share_of_effective_rows(share: float, start: str) -> None:
-    assert realism(share).startswith(start)
-    assert realism(share).endswith("\u202f% effective rows.")
+def test_describe_ess_states_fraction_and_distance(fraction: float, text: str) -> None:
+    assert describe_ess(fraction) == f"Effective sample size {text}"
 
 
 def test_is_known_only_finite() -> None:
     assert is_known(0.0)
     assert not any(is_known(value) for value in (None, NAN, INF, -INF))
+
+
+def test_scale_of_parts_decimals() -> None:
+    assert Scale.from_contributions([0.312, -0.05], True).value(0.5) == "50.0\u202f%"
+    assert Scale.from_contributions([3120.0], False).value(1.5) == "2"
+    assert Scale.from_contributions([0.0, np.inf], False).value(1.5) == "1.50"
+    assert Scale(True, 1).change_interval(-0.05, 0.1) == "\u22125.0 to +10.0"
+    assert Scale(True, 1).change_interval(-np.inf, 0.1) == "\u2013"

@@ -1,4 +1,4 @@
-"""Columns of every kind come out of a CSV file as pandas reads them, and pyarrow's reader changes some."""
+"""CSV files: columns of every kind as pandas reads them (pyarrow's reader changes some), and broken lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agnostix.cli.loading import load_table
+from agnostix.cli.loading import check_header, check_lines, load_table
+from agnostix.exceptions import DataError
+from tests.messages import refuses
 
 NAN = float("nan")
 COLUMNS: dict[str, tuple[list[str], list[object]]] = {
@@ -49,7 +51,7 @@ COLUMNS: dict[str, tuple[list[str], list[object]]] = {
     "hexadecimals": (["0x1f", "0x2", "0x3", "0x4"], []),
     "per cent": (["10%", "20%", "5%", "1%"], ["10%", "20%", "5%", "1%"]),
 }
-"""What stands in the file, and what it is read as; empty: as it stands there."""
+"""What is written in the file, and what it is read as; empty: as it is written."""
 
 CHANGED_BY_PYARROW = {
     "dates",
@@ -96,3 +98,61 @@ def test_pyarrow_changes_columns() -> None:
         read = arrow.read_csv(BytesIO(text)).to_pandas()[name]
         expected = pd.read_csv(BytesIO(text))[name]
         assert (read.dtype, read.tolist()) != (expected.dtype, expected.tolist()), name
+
+
+MEND = ("comma must be in double quotes", "delete it")
+EMPTY = "missing value is an empty place between commas"
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path):
+    def write(text: str) -> Path:
+        path = tmp_path / "t.csv"
+        path.write_text(text, encoding="utf-8", newline="")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,2\n", "\ufeffa,b\r\n1,2\r\n", '\n \n"a\nx",b\n\n1,2', "a,,\n1,2,3\n", "a\n1\n"]
+)
+def test_check_header_accepts(csv_file, text: str) -> None:
+    check_header(csv_file(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("", ["is empty", "header line", "rows"]),
+        ("\n\n", ["is empty", "header line", "rows"]),
+        ("a,b\n", ["header", "no rows"]),
+        ("b,a,a,b\n1,2,3,4\n", ["columns twice: a, b", "Rename or drop"]),
+        ("a;b\n1;2\n", ["';'", "commas", "pandas.read_csv('t.csv', sep=';').to_csv(..., index=False)"]),
+        ("a,b\n1,2,3\n", ["line 2", "3 values", "header has 2 columns", *MEND]),
+        ("a,b\n\n1,2,\n", ["line 3", "3 values", "header has 2 columns", *MEND]),
+    ],
+)
+def test_check_header_refuses(csv_file, text: str, facts: list[str]) -> None:
+    path = csv_file(text)
+    with refuses(DataError, str(path), *facts):
+        check_header(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("a,b\n1,2\n3\n", ["line 3", "1 value", "header has 2 columns", *MEND, EMPTY]),
+        ("a,b\n1,2\n3,4,5\n6\n", ["line 3", "3 values", "header has 2 columns", *MEND]),
+        ('a,b\n"1\n1",2\n\n3,4,5\n', ["line 5", "3 values", "header has 2 columns", *MEND]),
+        ('a,b\n1,2\n3,"4\n5,6\n', ["line 3", "unexpected end", "double quote", "never closed"]),
+    ],
+)
+def test_check_lines_names_first_broken_line(csv_file, text: str, facts: list[str]) -> None:
+    path = csv_file(text)
+    with refuses(DataError, str(path), *facts):
+        check_lines(path)
+
+
+def test_check_lines_accepts(csv_file) -> None:
+    check_lines(csv_file("a,b\n1,\n\n,\n"))

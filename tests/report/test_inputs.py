@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from agnostix.exceptions import DataError
-from agnostix.report.chosen_rows import ChosenRows
+from agnostix.report.inputs import SelectedRows
 from tests.messages import refuses
 
 X = pd.DataFrame({"age": [30.0, 40.0, 50.0, 60.0], "town": ["n", "s", "n", "w"]})
@@ -12,36 +12,36 @@ LABELLED = X.set_axis(["ann", "bob", "cy", "bob"], axis=0)
 
 
 @pytest.mark.parametrize("rows", [2, np.int64(2), [2], (label for label in [2]), np.array([2])])
-def test_chosen_rows_read_position(rows):
-    chosen = ChosenRows.read(rows, X)
-    assert chosen.positions == (2,)
-    assert chosen.labels == (None,)
-    assert chosen.table["age"].tolist() == [50.0]
+def test_selected_rows_read_position(rows):
+    selected = SelectedRows.from_selection(rows, X)
+    assert selected.positions == (2,)
+    assert selected.labels == (None,)
+    assert selected.table["age"].tolist() == [50.0]
 
 
-def test_chosen_rows_keep_requested_order():
-    chosen = ChosenRows.read(["cy", 0], LABELLED)
-    assert chosen.positions == (2, 0)
-    assert chosen.labels == ("cy", "ann")
-    assert ChosenRows.read("cy", LABELLED).positions == (2,)
+def test_selected_rows_keep_requested_order():
+    selected = SelectedRows.from_selection(["cy", 0], LABELLED)
+    assert selected.positions == (2, 0)
+    assert selected.labels == ("cy", "ann")
+    assert SelectedRows.from_selection("cy", LABELLED).positions == (2,)
 
 
-def test_chosen_rows_read_integer_as_position():
+def test_selected_rows_read_integer_as_position():
     turned = X.set_axis([3, 2, 1, 0], axis=0)
-    assert ChosenRows.read([3], turned).positions == (3,)
-    assert ChosenRows.read([3], turned).labels == (0,)
+    assert SelectedRows.from_selection([3], turned).positions == (3,)
+    assert SelectedRows.from_selection([3], turned).labels == (0,)
 
 
-def test_chosen_rows_read_multiindex_label():
+def test_selected_rows_read_multiindex_label():
     table = X.set_index(pd.MultiIndex.from_product([["a", "b"], [1, 2]]))
-    assert ChosenRows.read(("b", 1), table).positions == (2,)
+    assert SelectedRows.from_selection(("b", 1), table).positions == (2,)
 
 
-def test_chosen_rows_of_numpy_and_polars():
+def test_selected_rows_of_numpy_and_polars():
     numbers = np.arange(6.0).reshape(3, 2)
-    np.testing.assert_array_equal(ChosenRows.read([1], numbers).table, [[2.0, 3.0]])
+    np.testing.assert_array_equal(SelectedRows.from_selection([1], numbers).table, [[2.0, 3.0]])
     frame = pl.DataFrame({"a": [1, 2, 3]})
-    assert ChosenRows.read([2, 0], frame).table["a"].to_list() == [3, 1]
+    assert SelectedRows.from_selection([2, 0], frame).table["a"].to_list() == [3, 1]
 
 
 @pytest.mark.parametrize(
@@ -91,30 +91,30 @@ def test_chosen_rows_of_numpy_and_polars():
         (np.ones((1, 3)), np.ones((4, 2)), ["rows has 3 columns", "X has 2"]),
     ],
 )
-def test_chosen_rows_refuse_bad_rows(rows, table, facts):
+def test_selected_rows_refuse_bad_rows(rows, table, facts):
     with refuses(DataError, *facts):
-        ChosenRows.read(rows, table)
+        SelectedRows.from_selection(rows, table)
 
 
-def test_chosen_rows_new_rows_take_column_order_and_dtypes():
+def test_selected_rows_new_rows_take_column_order_and_dtypes():
     table = X.assign(town=X["town"].astype("category"))
     new = pd.DataFrame({"town": ["s", None], "age": [35, 36]}, index=["eve", "flo"])
-    chosen = ChosenRows.read(new, table)
-    assert chosen.table.dtypes.tolist() == table.dtypes.tolist()
-    assert list(chosen.table.columns) == ["age", "town"]
-    assert chosen.positions == (None, None)
-    assert chosen.labels == ("eve", "flo")
-    assert chosen.table["town"].isna().tolist() == [False, True]
+    selected = SelectedRows.from_selection(new, table)
+    assert selected.table.dtypes.tolist() == table.dtypes.tolist()
+    assert list(selected.table.columns) == ["age", "town"]
+    assert selected.positions == (None, None)
+    assert selected.labels == ("eve", "flo")
+    assert selected.table["town"].isna().tolist() == [False, True]
     assert new["age"].dtype == "int64"
 
 
-def test_chosen_rows_new_polars_rows_take_dtypes():
+def test_selected_rows_new_polars_rows_take_dtypes():
     table = pl.DataFrame({"age": [1.0, 2.0], "town": ["n", "s"]})
-    chosen = ChosenRows.read(pl.DataFrame({"town": ["w"], "age": [3]}), table)
-    assert chosen.table.schema == table.schema
+    selected = SelectedRows.from_selection(pl.DataFrame({"town": ["w"], "age": [3]}), table)
+    assert selected.table.schema == table.schema
     with refuses(DataError, "'age' of rows", "'x' (String)", "type Float64 in X"):
-        ChosenRows.read(pl.DataFrame({"town": ["w"], "age": ["x"]}), table)
+        SelectedRows.from_selection(pl.DataFrame({"town": ["w"], "age": ["x"]}), table)
 
 
-def test_chosen_rows_new_rows_may_be_equal():
-    assert ChosenRows.read(X.iloc[[0, 0]].reset_index(drop=True), X).positions == (None, None)
+def test_selected_rows_new_rows_may_be_equal():
+    assert SelectedRows.from_selection(X.iloc[[0, 0]].reset_index(drop=True), X).positions == (None, None)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from agnostix import WhatIfReport, as_predictor
-from agnostix.report.findings import curve_sentence, levels_sentence, question
-from agnostix.report.words import Scale
+from agnostix import MimicTree, WhatIfReport, as_predictor
+from agnostix.exceptions import DataError
+from agnostix.report.formatting import Scale
+from agnostix.report.sentences_population import curve_sentence, describe_constraints, levels_sentence
+from tests.messages import refuses
 
 SCALE = Scale(False, 1)
 
@@ -26,20 +30,19 @@ def without_y(people: pd.DataFrame) -> WhatIfReport:
 
 def _numbers(text: str) -> list[float]:
     text = text.replace("−", "-").replace("\u202f", "")
-    return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", text)]
+    return [float(text) for text in re.findall(r"-?\d+(?:\.\d+)?", text)]
 
 
 def test_findings_first_sentence_holds_numbers_of_ranking(binary: WhatIfReport) -> None:
     first = binary.summary["findings"][0]
     row = max(binary.summary["ranking"], key=lambda row: abs(row["change"]))
     assert row["feature"] == "age"
-    said = _numbers(first.split("Close to")[0].split("50K) is")[1])
-    wanted = [100 * row[name] for name in ("value", "low", "high", "base")]
-    assert said[:4] == pytest.approx(wanted, abs=0.5)
-    moved = _numbers(first.split(", the model")[0])
-    assert moved == pytest.approx([row["target"], row["start"]], rel=5e-3)
-    share = row["ess"] / 400
-    assert f"{100 * share:.0f}\u202f% effective rows" in first
+    stated = _numbers(first.split("Effective")[0].split("50K) is")[1])
+    expected = [100 * row[name] for name in ("value", "low", "high", "base")]
+    assert stated[:4] == pytest.approx(expected, abs=0.5)
+    shift = _numbers(first.split(", the mean")[0])
+    assert shift == pytest.approx([row["target"], row["start"]], rel=5e-3)
+    assert f"Effective sample size {100 * row['ess'] / 400:.0f}\u202f%: close to the data." in first
 
 
 def test_findings_leave_out_correlated_copy(binary: WhatIfReport) -> None:
@@ -50,11 +53,11 @@ def test_findings_leave_out_correlated_copy(binary: WhatIfReport) -> None:
     assert not any("echo" in sentence for sentence in binary.summary["findings"][:3])
 
 
-def test_caveats_name_feature_that_moves_along(binary: WhatIfReport) -> None:
-    (dependence,) = [text for text in binary.summary["caveats"] if text.startswith("Dependence")]
-    lever = next(lever for lever in binary.summary["levers"] if lever["feature"] == "age")
-    assert "age moved echo by" in dependence
-    assert lever["moved"][0][0][0] == "echo"
+def test_caveats_name_correlated_feature(binary: WhatIfReport) -> None:
+    (correlated,) = [text for text in binary.summary["caveats"] if text.startswith("Correlated")]
+    curve = next(curve for curve in binary.summary["curves"] if curve["feature"] == "age")
+    assert "the shift of age also shifts echo, by +" in correlated
+    assert curve["correlated_shifts"][0][0][0] == "echo"
 
 
 def test_findings_give_levels_as_shares(binary: WhatIfReport) -> None:
@@ -78,14 +81,14 @@ def test_findings_without_effects(people: pd.DataFrame) -> None:
     report = _report(even, lambda X: flip)
     assert len(report.summary["findings"]) <= 2
     assert report.summary["findings"][0].startswith(
-        "No feature moves the mean prediction by more than chance"
+        "No feature changes the mean prediction by more than chance"
     )
 
 
 def test_findings_constant_model(people: pd.DataFrame) -> None:
     y = np.full(len(people), 3.5)
     report = _report(people[["age", "sex"]], lambda X: np.full(len(X), 3.5), y)
-    assert report.summary["findings"][0].startswith("No feature moves")
+    assert report.summary["findings"][0].startswith("No feature changes the mean")
     assert "NaN" not in report.html()
 
 
@@ -105,7 +108,7 @@ def test_report_without_y_has_no_quality_part(without_y: WhatIfReport) -> None:
     assert without_y.summary["findings"]
     assert not any("error" in text for text in without_y.summary["findings"])
     assert 'id="quality"' not in without_y.html()
-    assert "Is the model any good" not in without_y.markdown()
+    assert "Is the model still accurate" not in without_y.markdown()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_curve_sentence_describes_course(make: object, expected: str) -> None:
     x = np.linspace(10, 50, 41)
     y = make(x)  # type: ignore[operator]
     sentence = curve_sentence("age", _curve(x, y), "outcome", SCALE)
-    assert sentence.startswith("As the average moves from 10.0 to 50.0, the outcome " + expected)
+    assert sentence.startswith("As the average shifts from 10.0 to 50.0, the outcome " + expected)
     assert "average, 30.0" in sentence
 
 
@@ -168,11 +171,11 @@ def test_levels_sentence_orders_by_certain_change(binary: WhatIfReport) -> None:
             row | {"level": "judge", "change": np.nan, "change_low": np.nan, "change_high": np.nan},
         ]
     )
-    sentence = levels_sentence("job", ranking, SCALE)
+    sentence = levels_sentence("job", ranking, "outcome", SCALE)
     assert sentence.index("baker (−3.0 at 40") < sentence.index("clerk (+1.0 at 40")
     assert "smith" not in sentence
     assert "judge" not in sentence
-    assert levels_sentence("job", ranking.iloc[2:], SCALE).startswith("No level of job")
+    assert levels_sentence("job", ranking.iloc[2:], "outcome", SCALE).startswith("No level of job")
 
 
 @pytest.mark.parametrize(
@@ -186,8 +189,8 @@ def test_levels_sentence_orders_by_certain_change(binary: WhatIfReport) -> None:
         ({"a": 1, "b": 2, "c": 3}, "an average a of 1, an average b of 2 and an average c of 3"),
     ],
 )
-def test_question_wording(constraints: dict, text: str) -> None:
-    assert question(constraints) == text
+def test_describe_constraints_wording(constraints: dict, text: str) -> None:
+    assert describe_constraints(constraints) == text
 
 
 def test_scenario_sentence_matches_table(binary: WhatIfReport) -> None:
@@ -212,20 +215,140 @@ def test_scenario_sentence_states_thin_and_boundary_support(people: pd.DataFrame
     thin, boundary = report.summary["scenarios"]
     assert (thin["status"], boundary["status"]) == ("thin", "boundary")
     assert "Support is thin" in thin["sentence"]
-    assert "edge of the data" in boundary["sentence"]
+    assert "boundary of the data" in boundary["sentence"]
 
 
 def test_caveats_share_of_thin_points(binary: WhatIfReport) -> None:
-    frame = binary._material.curves.frame
+    frame = binary._data.curves.frame
     share = 100 * frame["status"].isin(["thin", "boundary"]).mean()
     (sentence,) = [text for text in binary.summary["caveats"] if text.startswith("Thin support")]
     assert _numbers(sentence)[0] == pytest.approx(share, abs=0.5)
 
 
 def test_report_states_confidence_level(without_y: WhatIfReport) -> None:
-    assert ("Confidence", "90\u202f%") in without_y.summary["identity"]
+    assert ("Confidence", "90\u202f%") in without_y.summary["metadata"]
     assert any("90\u202f%" in text for text in without_y.summary["caveats"])
     assert "90\u202f%" in without_y.html()
+
+
+# Rules
+
+RNG = np.random.default_rng(3)
+PEOPLE = pd.DataFrame({"age <b>": RNG.normal(40, 10, 300), "town": RNG.choice(["n", "s"], 300)})
+
+
+def follows(X: Any) -> Any:
+    share = np.where(X["age <b>"] > 40, 0.9, 0.2) - 0.1 * (X["town"] == "s")
+    return np.column_stack([1 - share, share])
+
+
+def wild(X: Any) -> Any:
+    """No tree of few leaves can follow it."""
+    share = 0.5 + 0.45 * np.sin(50 * X["age <b>"].to_numpy())
+    return np.column_stack([1 - share, share])
+
+
+def _report_with_tree(function: Any, **params: Any) -> WhatIfReport:
+    model = as_predictor(function, task="classification", output_names=["no", "yes"])
+    return WhatIfReport(model, PEOPLE, mimic=MimicTree(model, random_state=0, **params))
+
+
+@pytest.fixture(scope="module")
+def close() -> WhatIfReport:
+    return _report_with_tree(follows, max_leaf_nodes=4)
+
+
+@pytest.fixture(scope="module")
+def poor() -> WhatIfReport:
+    return _report_with_tree(wild, max_leaf_nodes=3)
+
+
+def test_rules_fidelity_leaves_and_cost(close: WhatIfReport) -> None:
+    rules, mimic = close.summary["rules"], close._data.surrogate_tree
+    assert mimic is not None
+    fidelity = mimic.fidelity_
+    assert fidelity.label is not None
+    agreement = f"{100 * fidelity.label:.1f}"
+    assert rules["sentence"].startswith(
+        f"A surrogate tree of {len(mimic.leaves_)} rules predicts the same class as the model for {agreement}"
+    )
+    assert rules["sentence"].endswith("It follows the model closely.")
+    assert rules["warnings"] == []
+    assert [leaf["rule"] for leaf in rules["leaves"]] == mimic.leaves_["rule"].tolist()
+    assert rules["text"] == mimic.to_text()
+    cost = dict(close.summary["metadata"])["Cost"]
+    assert cost.endswith(" more for the surrogate tree")
+    assert "rules" in close.timings
+
+
+def test_rules_warn_of_low_fidelity(poor: WhatIfReport) -> None:
+    rules = poor.summary["rules"]
+    assert rules["sentence"].endswith("It follows the model poorly.")
+    assert rules["warnings"][0].startswith(
+        "Do not read these rules as the model: they leave more than half of the variance of its predictions "
+    )
+    assert any("The most frequent class alone agrees" in warning for warning in rules["warnings"])
+    assert any("of the rules, for" in warning for warning in rules["warnings"])
+
+
+def test_page_rules_escape_names_and_draw_tree(close: WhatIfReport) -> None:
+    page = close.html()
+    section = page[page.index('<section id="rules">') : page.index('<section id="trust">')]
+    assert "Can the model be written as rules?" in section
+    assert "age &lt;b&gt;" in section
+    assert "<b>" not in section
+    assert '<svg role="img"' in section
+    assert 'data-table="rules"' in page
+    assert json.loads(close.json())["rules"]["leaves"]
+
+
+def test_markdown_rules_have_tree_as_text(close: WhatIfReport) -> None:
+    written = close.markdown()
+    assert "## Can the model be written as rules?" in written
+    assert close.summary["rules"]["text"] in written
+
+
+def test_report_without_mimic_has_no_rules() -> None:
+    model = as_predictor(follows, task="classification", output_names=["no", "yes"])
+    report = WhatIfReport(model, PEOPLE)
+    assert report.summary["rules"] == {}
+    assert '<section id="rules">' not in report.html()
+
+
+def test_rules_regression_sentence() -> None:
+    model = as_predictor(lambda X: X["age <b>"].to_numpy() ** 2, task="regression")
+    report = WhatIfReport(model, PEOPLE, mimic=MimicTree(model, max_leaf_nodes=4, random_state=0).fit(PEOPLE))
+    assert report.summary["rules"]["sentence"].startswith("A surrogate tree of 4 rules explains ")
+    assert "RMSE" in report.html()
+
+
+def test_mimic_refuses_other_object() -> None:
+    with refuses(TypeError, "'mimic'", "WhatIfReport", "MimicTree", "None", "got 3"):
+        _ = WhatIfReport(lambda X: np.zeros(len(X)), PEOPLE, mimic=3).summary
+
+
+def test_mimic_as_explainer_gives_rule_of_row() -> None:
+    model = as_predictor(follows, task="classification", output_names=["no", "yes"])
+    mimic = MimicTree(model, max_leaf_nodes=4, random_state=0)
+    (row,) = WhatIfReport(model, PEOPLE, rows=[3], explainers=[mimic]).summary["rows"]
+    (part,) = row["explanations"]
+    assert part["title"] == "How does the surrogate tree come to its prediction?"
+    assert part["fidelity"]["sentence"].startswith(
+        "A surrogate tree fitted to the model's predictions for all rows "
+    )
+    assert any(remark.startswith("The rule of this row: ") for remark in part["remarks"])
+    text = " ".join([part["note"], *part["sentences"], part["fidelity"]["sentence"]])
+    assert "near" not in text
+    assert "its mean prediction for all rows" in text
+
+
+def test_mimic_sample_weight_is_noted_or_refused() -> None:
+    model = as_predictor(follows, task="classification", output_names=["no", "yes"])
+    mimic, weights = MimicTree(model, max_leaf_nodes=4, random_state=0), np.full(300, 2.0)
+    report = WhatIfReport(model, PEOPLE, sample_weight=weights, mimic=mimic)
+    assert report.summary["rules"]["note"].endswith("The tree counts all rows alike, whatever their weights.")
+    with refuses(DataError, "MimicTree", "sample_weight", "Leave the weights out", "fitted"):
+        _ = WhatIfReport(model, PEOPLE, sample_weight=weights, rows=[3], explainers=[mimic]).summary
 
 
 def _curve(x: np.ndarray, y: np.ndarray, error: float = 0.01) -> pd.DataFrame:
