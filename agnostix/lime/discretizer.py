@@ -11,10 +11,17 @@ import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.multiclass import type_of_target
 
-from agnostix.core.coding import Coding, JointCoding, LevelCoding, NumberCoding, column_of
+from agnostix.core.features import (
+    Coding,
+    Features,
+    JointCoding,
+    LevelCoding,
+    NumberCoding,
+    column_of,
+    first_of_each,
+    value_codes,
+)
 from agnostix.core.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
-from agnostix.core.masking.duplicates import first_of_each, value_codes
-from agnostix.core.masking.masker import Players
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.features import (
@@ -78,15 +85,15 @@ class Discretizer:
     labels: Any
     owner: str
 
-    def learn_features(self, players: Players) -> list[Feature]:
+    def learn_features(self, features: Features) -> list[Feature]:
         """All features, rare levels with a proposal; DataError if a column cannot be sampled."""
-        pairs = zip(players.names, players.columns, strict=True)
-        features = [self._one(p[0]) if len(p) == 1 else self._group(name, p) for name, p in pairs]
-        binned = [one for one in features if isinstance(one, BinnedFeature)]
+        pairs = zip(features.names, features.columns, strict=True)
+        learned = [self._one(p[0]) if len(p) == 1 else self._group(name, p) for name, p in pairs]
+        binned = [one for one in learned if isinstance(one, BinnedFeature)]
         proposals = iter(make_proposals([one.frequencies for one in binned]))
         return [
             replace(one, proposal=next(proposals)) if isinstance(one, BinnedFeature) else one
-            for one in features
+            for one in learned
         ]
 
     def _one(self, position: int) -> Feature:

@@ -20,11 +20,10 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
-from agnostix.core.base.rows import take_examples
+from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.frames import as_table, take_rows
+from agnostix.core.frames import as_table, checked_weights, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
-from agnostix.core.masking.background import checked_weights
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Numbers
@@ -119,7 +118,7 @@ default="auto"
         Model rows evaluated in `fit`.
     output_names_ : tuple of str
         Names of all of the model's outputs.
-    players_ : Players
+    features_ : Features
         Names and columns of the features.
     n_features_in_ : int
         Columns seen in `fit`, or numbers in an image.
@@ -364,7 +363,7 @@ default="auto"
             )
 
     def _check_max_features(self) -> None:
-        n_features = len(self.players_.names)
+        n_features = len(self.features_.names)
         if self.max_features is not None and self.max_features > n_features:
             raise DataError(
                 f"The 'max_features' of LimeExplainer must be at most {n_features}, the number of features, "
@@ -377,12 +376,12 @@ default="auto"
         self._learn_columns(table, self.feature_groups)
         self._same_features = True
         self._check_max_features()
-        n_features = len(self.players_.names)
+        n_features = len(self.features_.names)
         self.kernel_width_ = float(self.sampling_.width or WIDTH_PER_ROOT * np.sqrt(n_features))
         sampler = self._learn_sampler(table, y, sample_weight)
         self._try_model(predictor, sampler.template)
         neighborhood = TabularNeighborhood(
-            self.players_, sampler, self._row_sampler(sampler), self.kernel_width_, self.stability
+            self.features_, sampler, self._row_sampler(sampler), self.kernel_width_, self.stability
         )
         return neighborhood.evaluate_shared(self._evaluate)
 
@@ -391,14 +390,14 @@ default="auto"
         unmasked = rows.unmasked
         predictor = self._fit_predictor(unmasked, y, sample_weight)
         self.n_features_in_ = int(np.prod(unmasked.shape[1:]))
-        self.players_, self._same_features = rows.features, self.masker.same_features
+        self.features_, self._same_features = rows.features, self.masker.same_features
         self._check_max_features()
         self.kernel_width_ = float(self.sampling_.width or MASK_WIDTH)
         self._try_model(predictor, unmasked[:N_TRIAL_ROWS])
         n_samples = N_MASKS if self.n_samples == "auto" else int(self.n_samples)
         is_tilted = isinstance(self.sampling_, TiltedSampling)
         return MaskedNeighborhood(
-            self.masker, self.players_, self.kernel_width_, n_samples, is_tilted, self._seed
+            self.masker, self.features_, self.kernel_width_, n_samples, is_tilted, self._seed
         )
 
     def _learn_sampler(self, table: Any, y: Any, sample_weight: Any) -> TabularSampler:
@@ -409,7 +408,7 @@ default="auto"
         labels = None if y is None else np.asarray(y)[rows]
         method, owner = self.sampling_.discretizer, type(self.sampling_).__name__
         discretizer = Discretizer(observed, weights[rows], method, labels, owner)
-        features = discretizer.learn_features(self.players_)
+        features = discretizer.learn_features(self.features_)
         if isinstance(self.sampling_, LocalSampling):
             self.sampling_._check_radius(features)
         n_samples = N_SAMPLES if self.n_samples == "auto" else int(self.n_samples)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from agnostix.core.coding import Coding, column_of
+from agnostix.core.features import Coding, column_of
 from agnostix.core.frames import column_values, take_rows, to_numbers
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
@@ -174,7 +174,7 @@ class BinnedFeature:
         return np.append(self.frequencies, 0.0)[encoded.astype(np.intp)]
 
     def describe(self, encoded: Codes) -> list[str]:
-        conditions = {int(code): self.coding.told(int(code)) for code in np.unique(encoded)}
+        conditions = {int(code): self.coding.describe(int(code)) for code in np.unique(encoded)}
         return [conditions[int(code)] for code in encoded]
 
     def sample(self, u: Floats) -> FeatureSamples:

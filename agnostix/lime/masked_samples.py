@@ -13,15 +13,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from agnostix.core.evaluate import ProgressBar
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
-from agnostix.core.masking import MaskBlock, MaskedRows, Masker, Players, read_rows
-from agnostix.core.masking.enumeration import all_masks
-from agnostix.core.masking.masker import MaskDistribution
-from agnostix.core.progress import ProgressBar
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.masking import Features, MaskBlock, MaskedRows, Masker, read_rows
+from agnostix.core.masking.masker import MaskDistribution, all_masks
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sobol import SobolBlocks
-from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.kernel import mask_size_probabilities
 from agnostix.lime.local_fits import LocalFits
@@ -96,7 +95,7 @@ class MaskedNeighborhood:
     Attributes
     ----------
     masker : Masker
-    players : Players
+    features : Features
         Features of the rows seen in fit.
     width : float
         Of the kernel, on cosine distances.
@@ -108,7 +107,7 @@ class MaskedNeighborhood:
     """
 
     masker: Masker
-    players: Players
+    features: Features
     width: float
     n_samples: int
     is_tilted: bool
@@ -119,12 +118,12 @@ class MaskedNeighborhood:
         return 0
 
     def read(self, X: Any) -> MaskedRows:
-        return read_rows(self.masker, X, self.players)
+        return read_rows(self.masker, X, self.features)
 
     def data(self, rows: MaskedRows) -> Any:
         return rows.data
 
-    def features_of(self, rows: MaskedRows) -> Players:
+    def features_of(self, rows: MaskedRows) -> Features:
         return rows.features
 
     def present(self, rows: MaskedRows) -> Bools:

@@ -16,15 +16,14 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.stats import t as student
 
+from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
-from agnostix.core.frames import as_table, take_rows
-from agnostix.core.masking import Players
-from agnostix.core.masking.duplicates import distinct_rows
-from agnostix.core.masking.tabular import check_schema
-from agnostix.core.progress import WorkerProgress, run_in_shares
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.features import distinct_rows
+from agnostix.core.frames import as_table, check_schema, take_rows
+from agnostix.core.masking import Features
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource, TableRows
-from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples
@@ -55,7 +54,7 @@ class Neighborhood(Protocol):
     def data(self, rows: Any) -> Any:
         """The rows as an Explanation stores them."""
 
-    def features_of(self, rows: Any) -> Players:
+    def features_of(self, rows: Any) -> Features:
         """Features of the rows."""
 
     def present(self, rows: Any) -> Bools:
@@ -233,7 +232,7 @@ class TabularNeighborhood:
 
     Attributes
     ----------
-    players : Players
+    features : Features
         Names and columns of the features.
     sampler : TabularSampler
     row_sampler : RowSampler or None
@@ -246,7 +245,7 @@ class TabularNeighborhood:
         The shared samples, once they have been evaluated.
     """
 
-    players: Players
+    features: Features
     sampler: TabularSampler
     row_sampler: RowSampler | None
     width: float
@@ -271,11 +270,11 @@ class TabularNeighborhood:
     def data(self, rows: Any) -> Any:
         return rows
 
-    def features_of(self, rows: Any) -> Players:
-        return self.players
+    def features_of(self, rows: Any) -> Features:
+        return self.features
 
     def present(self, rows: Any) -> Bools:
-        return np.ones((rows.shape[0], len(self.players.names)), dtype=bool)
+        return np.ones((rows.shape[0], len(self.features.names)), dtype=bool)
 
     def evaluate_shared(self, evaluate: Evaluate) -> TabularNeighborhood:
         """With predictions of all shared samples; unchanged where each row has samples of its own."""
@@ -348,7 +347,7 @@ class TabularNeighborhood:
             raise DataError(
                 f"The 'width' of TiltedSampling is {self.width:.3g}, with which hardly any of "
                 f"{self.n_samples} samples near row {places[row]} leaves its bin of "
-                f"{self.players.names[feature]!r}. Use a larger width, or a larger n_samples."
+                f"{self.features.names[feature]!r}. Use a larger width, or a larger n_samples."
             )
 
     def _fit_distinct(

@@ -11,7 +11,7 @@ Where to find what:
   estimates saliency and standard errors from the predictions (`estimate_saliency`).
 
 Fills and segments are `agnostix.core.masking`: the geometry of windows is `core.masking.windows`, the colors
-that replace hidden pixels `core.masking.fills`, the background rows of tables `core.masking.background`.
+that replace hidden pixels `core.masking.fills`, the background rows of tables `core.masking.masker`.
 """
 
 from agnostix.occlusion.explainer import OcclusionExplainer

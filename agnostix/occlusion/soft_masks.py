@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.masking.soft_masks import SoftMaskBatch
+from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.row_sources import ModelCaller, RowSource
 from agnostix.core.sobol import SobolBlocks

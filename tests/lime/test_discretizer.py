@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.tree import DecisionTreeClassifier
 
-from agnostix.core.coding import JointCoding, LevelCoding, NumberCoding
+from agnostix.core.features import JointCoding, LevelCoding, NumberCoding
 from agnostix.core.frames import column_names
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.exceptions import DataError
 from agnostix.lime.discretizer import N_BINS, Discretizer, entropy_edges, quantile_edges, snap_edges
 from agnostix.lime.features import BinnedFeature, Resampling, ScaledFeature, TruncatedNormals, make_proposals
@@ -112,8 +112,8 @@ def test_snap_edges_occur_and_keep_bins(values, edges):
 
 def learn(table, method="quartile", weights=None, labels=None, groups=None):
     weights = np.ones(len(table)) if weights is None else weights
-    players = Players.from_names(column_names(table), groups)
-    return Discretizer(table, weights, method, labels, "Owner").learn_features(players)
+    named = Features.from_names(column_names(table), groups)
+    return Discretizer(table, weights, method, labels, "Owner").learn_features(named)
 
 
 def one(table, **params):
@@ -220,10 +220,10 @@ def test_learn_oversamples_rare_levels():
 def test_learn_edges_of_dates_occur():
     days = pd.to_datetime(["2024-01-01"] * 3 + ["2024-01-08", "2024-01-09", "2024-03-01"])
     coding = one(frame(x=days)).coding
-    assert coding.told(0) == "x <= 2024-01-01"
-    assert coding.told(coding.n_codes - 2) == "x > 2024-01-08"
+    assert coding.describe(0) == "x <= 2024-01-01"
+    assert coding.describe(coding.n_codes - 2) == "x > 2024-01-08"
     polars = one(pl.DataFrame({"x": [dt.date(2024, 1, d) for d in (1, 2, 3, 4, 5)]})).coding
-    assert [polars.told(c) for c in (1, 4)] == ["2024-01-02 < x <= 2024-01-03", "x missing"]
+    assert [polars.describe(c) for c in (1, 4)] == ["2024-01-02 < x <= 2024-01-03", "x missing"]
 
 
 def test_learn_column_all_missing():

@@ -208,7 +208,7 @@ def test_model_failure_error_names_samples(sampling):
         f"samples 0 to 511 {where}",
         "512 model rows",
         "ArithmeticError",
-        "cannot be answered",
+        "cannot be predicted",
     ]
     with refuses(EngineError, *facts):
         LimeExplainer(some, **params).fit(observed).explain(observed[1:3])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest, norm, truncnorm
 
-from agnostix.core.coding import LevelCoding, NumberCoding
+from agnostix.core.features import LevelCoding, NumberCoding
 from agnostix.core.frames import to_numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import (

@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from sklearn.linear_model import Ridge
 
 from agnostix.core.evaluate import evaluate
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
@@ -42,8 +42,8 @@ def model(X):
 
 
 def make_sampler(method, n=512):
-    players = Players.from_names(["a", "b", "c"])
-    features = Discretizer(X, np.ones(150), method, None, "Owner").learn_features(players)
+    named = Features.from_names(["a", "b", "c"])
+    features = Discretizer(X, np.ones(150), method, None, "Owner").learn_features(named)
     return TabularSampler(X[:20], tuple(features), SobolBlocks.from_n_points(3, n, 0))
 
 
@@ -200,15 +200,15 @@ def curved(X):
 
 def make_neighborhood(method="kernel", stability=None, max_features=None):
     """A neighborhood with its shared samples evaluated, `evaluate`, the spec and the model."""
-    players = Players.from_names(["a", "b", "c"])
-    features = Discretizer(TABLE, np.ones(150), "quartile", None, "Owner").learn_features(players)
+    named = Features.from_names(["a", "b", "c"])
+    features = Discretizer(TABLE, np.ones(150), "quartile", None, "Owner").learn_features(named)
     sampler = TabularSampler(TABLE[:20], tuple(features), SobolBlocks.from_n_points(3, 512, 0))
     row_sampler = None if method == "kernel" else RowSampler(sampler, "tilted", 1.3)
     counting = CountingModel(curved)
     run = partial(evaluate, as_predictor(counting), n_outputs=2)
     kernel = Kernel(1.3) if row_sampler is None else None
     spec = SurrogateSpec(LINEAR, kernel, None, max_features, stability is not None)
-    neighborhood = TabularNeighborhood(players, sampler, row_sampler, 1.3, stability)
+    neighborhood = TabularNeighborhood(named, sampler, row_sampler, 1.3, stability)
     return neighborhood.evaluate_shared(run), run, spec, counting
 
 
@@ -287,7 +287,7 @@ def test_stability_doubles_samples_of_unstable_rows():
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(fits, name)[row])
         points = neighborhood.sampler.points.longer(int(2 ** doublings[row]))
         longer = replace(neighborhood.sampler, points=points)
-        wider = TabularNeighborhood(neighborhood.players, longer, None, 1.3, None).evaluate_shared(run)
+        wider = TabularNeighborhood(neighborhood.features, longer, None, 1.3, None).evaluate_shared(run)
         plain, _ = fit_rows((wider, run, spec, counting), TABLE[row : row + 1], np.array([row]))
         np.testing.assert_array_equal(plain.coefficients[0], fits.coefficients[row])
 
@@ -303,14 +303,14 @@ def test_stability_of_stable_rows_costs_nothing():
 
 def test_rare_levels_are_contrasted():
     labels = np.array([["often"]] * 1999 + [["once"]], dtype=object)
-    players = Players.from_names(["t"])
-    features = Discretizer(labels, np.ones(2000), "quartile", None, "Owner").learn_features(players)
+    named = Features.from_names(["t"])
+    features = Discretizer(labels, np.ones(2000), "quartile", None, "Owner").learn_features(named)
     sampler = TabularSampler(labels[:20], tuple(features), SobolBlocks.from_n_points(1, 512, 0))
-    neighborhood = TabularNeighborhood(players, sampler, None, 0.75, None)
+    neighborhood = TabularNeighborhood(named, sampler, None, 0.75, None)
     rows = np.array([["often"], ["once"], ["never"]], dtype=object)
     encoded = sampler.encode(rows)
     assert neighborhood.is_contrasted(encoded)[:, 0].tolist() == [False, True, True]
     assert sampler.is_unseen(encoded)[:, 0].tolist() == [False, False, True]
     assert neighborhood.cost(rows) == 3 + 2 * 2 * 512
     longer = replace(sampler, points=SobolBlocks.from_n_points(1, 8192, 0))
-    assert not TabularNeighborhood(players, longer, None, 0.75, None).is_contrasted(encoded)[1, 0]
+    assert not TabularNeighborhood(named, longer, None, 0.75, None).is_contrasted(encoded)[1, 0]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from agnostix.core.evaluate import evaluate
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
@@ -42,8 +42,8 @@ def model(table):
 
 def make_effects(method, n=1024, groups=None):
     """Effects of the unseen values of ROWS, the sampler, and which values are is_unseen."""
-    players = Players.from_names(list(TABLE), groups)
-    features = Discretizer(TABLE, np.ones(90), "quartile", None, "Owner").learn_features(players)
+    named = Features.from_names(list(TABLE), groups)
+    features = Discretizer(TABLE, np.ones(90), "quartile", None, "Owner").learn_features(named)
     points = SobolBlocks.from_n_points(len(features), n, 0)
     sampler = TabularSampler(TABLE.iloc[:20], tuple(features), points)
     row_sampler = None if method == "kernel" else RowSampler(sampler, "tilted", 1.2)
