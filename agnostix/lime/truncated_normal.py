@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.special import roots_legendre
 
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.lime.drawing import TruncatedNormals
+from agnostix.lime.features import TruncatedNormals
 
 _LOG_NEGLIGIBLE = 60.0
 """The density is integrated down to exp(-60) of its maximum."""

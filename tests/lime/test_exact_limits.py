@@ -26,6 +26,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 from agnostix import Explanation, LimeExplainer
 from agnostix.core.masking import SegmentMasker
 from agnostix.exceptions import DataError
+from agnostix.lime import KernelSampling
 from agnostix.lime.exact_limits import exact_ridge
 from agnostix.lime.exact_moments import ModelMoments, row_frequencies, tilt
 from agnostix.lime.exact_moments import additive_moments as moments_of_sum
@@ -91,7 +92,7 @@ def check(exp, explainer, columns, bins, moments):
     penalty = 1.0 if explainer.surrogate == "ridge" else 0.0
     for i, row_bins in enumerate(bins):
         n = exp.extras["n_samples"].array[i]
-        if explainer.sampling == "tilted":  # samples of weight 1 each
+        if explainer.sampling == "tilted":  # samples of weight 1
             n = n / ref.mean_weight(columns, row_bins, r)
         for k in range(exp.outputs.shape[1]):
             contrasts, mean, square = moments(row_bins, r, k)
@@ -108,7 +109,13 @@ def check(exp, explainer, columns, bins, moments):
 
 hows = pytest.mark.parametrize(
     "how",
-    [{}, {"sampling": "tilted"}, {"surrogate": "klasso"}, {"kernel_width": 0.4}, {"n_samples": 50}],
+    [
+        {},
+        {"sampling": "tilted"},
+        {"surrogate": "klasso"},
+        {"sampling": KernelSampling(0.4)},
+        {"n_samples": 50},
+    ],
     ids=lambda how: next(iter(how), "plain"),
 )
 
@@ -125,7 +132,7 @@ def test_explain_exact_additive_model_matches_closed_form(how):
         lambda b, r, _: additive_moments(PARTS, COLUMNS, b, r),
     )
     np.testing.assert_allclose(exp.outputs[:, 0], additive(ROWS), rtol=1e-12)
-    assert (exp.quantity, exp.completeness, exp.method) == ("contribution", "surrogate", "lime_exact")
+    assert (exp.quantity, exp.completeness, exp.method) == ("contribution", "surrogate", "explain_exact")
     # The rows; 20 known ones as they are, and with each column's values; 32 nodes in each bin of a smooth
     # column and in both of its halves, and of other columns all values that differ.
     assert exp.n_model_rows == 5 + 20 * 5 + 2 * 4 * 96 + np.unique(X[:, 2]).size + np.unique(X[:, 3]).size
@@ -274,7 +281,7 @@ def test_explain_exact_tree_matches_brute_force(values, seed, n_leaves, width):
     small = np.array(values)
     y = np.random.default_rng(seed).normal(size=len(small))
     model = DecisionTreeRegressor(max_leaf_nodes=n_leaves, random_state=0).fit(small, y)
-    explainer = LimeExplainer(model, n_samples=64, kernel_width=width, random_state=0).fit(small)
+    explainer = LimeExplainer(model, n_samples=64, sampling=KernelSampling(width), random_state=0).fit(small)
     check_brute(explainer.explain_exact(small), explainer, small, model.predict)
 
 
@@ -286,14 +293,14 @@ def test_explain_exact_additive_model_matches_brute_force(values, seed, width):
     def model(t):
         return np.cos(3.0 * t) @ factors[0] + np.asarray(t) @ factors[1] + 1.0
 
-    explainer = LimeExplainer(model, n_samples=64, kernel_width=width, random_state=0).fit(small)
+    explainer = LimeExplainer(model, n_samples=64, sampling=KernelSampling(width), random_state=0).fit(small)
     check_brute(explainer.explain_exact(small, additive=True), explainer, small, model)
 
 
 def check_brute(exp, explainer, small, f):
     edges = [ref.quartile_edges(column) for column in small.T]
     columns = [ref.seen_bins(column.tolist(), e) for column, e in zip(small.T, edges, strict=True)]
-    r = ref.flip_weight(small.shape[1], explainer.kernel_width)
+    r = ref.flip_weight(small.shape[1], explainer.kernel_width_)
     for row in (0, len(small) - 1):
         row_bins = [ref.bin_of(x, e) for x, e in zip(small[row], edges, strict=True)]
         same_fit(exp, row, *brute(f, columns, row_bins, r, 64, 1.0, small[row]))
@@ -427,7 +434,7 @@ def test_explain_exact_ignores_extra_columns_and_column_order():
     sampled = explainer.explain(t.head(5))
     assert (np.abs(sampled.values - exp.values) <= 5.0 * sampled.std_errors + 1e-9).all()
     plain = t[["c", "a", "b"]]
-    alone = LimeExplainer(model, random_state=0, kernel_width=explainer.kernel_width_).fit(plain)
+    alone = LimeExplainer(model, random_state=0, sampling=KernelSampling(explainer.kernel_width_)).fit(plain)
     # A column that is not used changes the weight of all samples, and nothing else.
     again = alone.set_params(surrogate="klasso").explain_exact(plain.head(5))
     both = explainer.set_params(surrogate="klasso").explain_exact(t.head(5))
@@ -589,8 +596,8 @@ def refused(facts, explainer, rows, error=DataError, **params):
 @pytest.mark.parametrize(
     ("parameters", "facts"),
     [
-        ({"discretizer": None}, ["numbers without bins", "discretizer='quartile'"]),
-        ({"sampling": "local"}, ["numbers without bins", "discretizer='quartile'"]),
+        ({"sampling": KernelSampling(discretizer=None)}, ["numbers without bins", "sampling='kernel'"]),
+        ({"sampling": "local"}, ["numbers without bins", "sampling='kernel'"]),
         ({"surrogate": "tree"}, ["surrogate='tree'", "use 'ridge'"]),
         ({"surrogate": Ridge()}, ["surrogate=Ridge()", "use 'ridge'"]),
         ({"max_features": 2}, ["max_features=2", "use None"]),

@@ -73,14 +73,16 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_kernel_refuses_too_few_effective_samples(case):
     squares, width, n_features, facts = CASES[case]
-    with refuses(DataError, "'kernel_width' of LimeExplainer", "row 3", "sampling='tilted'", *facts):
+    with refuses(
+        DataError, "'width' of KernelSampling", "row 3", f"sampling=TiltedSampling({width})", *facts
+    ):
         Kernel(width).check(squares, np.zeros(squares.size), design(n_features, squares.size), 3)
 
 
 def test_kernel_refuses_uneven_importance_weights():
     logs = np.r_[0.0, np.full(399, -80.0)]
     facts = (
-        "'kernel_width' of LimeExplainer is 1",
+        "'width' of KernelSampling is 1",
         "1 of 400 samples",
         "10 features need 11",
         "Raise n_samples",
@@ -92,7 +94,7 @@ def test_kernel_refuses_uneven_importance_weights():
 def test_kernel_error_for_feature_that_hardly_varies():
     flips = np.repeat([0.0, 1.0], [200, 200])
     one = 1.0 - flips[None]
-    facts = ("'kernel_width' of LimeExplainer is 0.2", "200 of 400 samples", "row 3", "one of its features")
+    facts = ("'width' of KernelSampling is 0.2", "200 of 400 samples", "row 3", "one of its features")
     with refuses(DataError, *facts) as error:
         Kernel(0.2).check(flips, np.zeros(400), one, 3)
     least = float(re.search(r"works for it is (\S+)\.", str(error.value))[1])
