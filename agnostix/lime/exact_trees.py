@@ -114,5 +114,5 @@ def _truncnorm_probability(normals: TruncatedNormals, code: int, low: Floats, hi
     if not start < stop:
         inside = (np.float32(start) > low) & (np.float32(start) <= high)
         return inside.astype(float)
-    law = (normals.mean[code], normals.sd[code], start, stop)
-    return truncnorm_cdf(high, *law) - truncnorm_cdf(low, *law)
+    parameters = (normals.mean[code], normals.sd[code], start, stop)
+    return truncnorm_cdf(high, *parameters) - truncnorm_cdf(low, *parameters)

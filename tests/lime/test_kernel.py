@@ -26,7 +26,7 @@ def design(n_features, n_samples=400):
     return np.random.default_rng(1).normal(scale=9.0, size=(n_features, n_samples))
 
 
-def counting(width, squares=SQUARES, logs=LOGS):
+def effective_samples(width, squares=SQUARES, logs=LOGS):
     weights = Kernel(width).weights(squares, logs)
     return min(weights.sum(), weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
 
@@ -36,10 +36,10 @@ def test_kernel_error_states_least_width_that_works(n_features):
     squares = SQUARES + 3.0
     with pytest.raises(DataError) as error:
         Kernel(0.05).check(squares, LOGS, design(n_features), 7)
-    told = float(re.search(r"smallest width that works for it is (\S+)\.", str(error.value))[1])
-    Kernel(told).check(squares, LOGS, design(n_features), 7)
-    assert counting(told, squares) >= n_features + 1
-    assert counting(0.98 * told, squares) < n_features + 1
+    least = float(re.search(r"smallest width that works for it is (\S+)\.", str(error.value))[1])
+    Kernel(least).check(squares, LOGS, design(n_features), 7)
+    assert effective_samples(least, squares) >= n_features + 1
+    assert effective_samples(0.98 * least, squares) < n_features + 1
 
 
 def test_kernel_small_sample_needs_a_quarter():
@@ -97,9 +97,9 @@ def test_kernel_error_for_feature_that_hardly_varies():
     facts = ("'width' of KernelSampling is 0.2", "200 of 400 samples", "row 3", "one of its features")
     with refuses(DataError, *facts) as error:
         Kernel(0.2).check(flips, np.zeros(400), one, 3)
-    told = float(re.search(r"works for it is (\S+)\.", str(error.value))[1])
-    Kernel(told).check(flips, np.zeros(400), one, 3)
-    outside = 200 * np.exp(-0.5 / told**2)  # and 200 inside: squares about the mean of 1 at least
+    least = float(re.search(r"works for it is (\S+)\.", str(error.value))[1])
+    Kernel(least).check(flips, np.zeros(400), one, 3)
+    outside = 200 * np.exp(-0.5 / least**2)  # and 200 inside: squares about the mean of 1 at least
     assert 1.0 <= outside * 200 / (200 + outside) < 1.1
 
 
