@@ -253,7 +253,7 @@ def rules_warnings(tree: MimicTree) -> list[str]:
             f"Do not read these rules as the model: they {leave} more than half of the variance of its "
             "predictions unexplained. More leaves (max_leaf_nodes) may fit better."
         )
-    root = tree.frontier_.iloc[0]
+    root = tree.pruning_path_.iloc[0]
     if fidelity.label is not None and "fidelity" in root and fidelity.label_low <= root["fidelity"] < 1.0:
         warnings.append(
             f"The most frequent class alone agrees with the model for {percent(root['fidelity'], 1)} of the "

@@ -20,7 +20,7 @@ from agnostix.occlusion import OcclusionExplainer
 from agnostix.plotting import WaterfallDisplay
 from agnostix.plotting.attributions import base_and_outputs, surrogate_output
 from agnostix.plotting.fidelity import Fidelity
-from agnostix.plotting.steps import ENDS
+from agnostix.plotting.waterfall import ENDS
 from agnostix.plotting.words import is_surrogate
 from agnostix.report.formatting import Scale
 from agnostix.report.inputs import ReportInputs, SelectedRows, row_labels

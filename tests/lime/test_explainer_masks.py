@@ -1,4 +1,4 @@
-"""LIME on pictures and texts: closed forms over all masks, rows of their own, and lime itself."""
+"""LimeExplainer on images and texts: closed forms over all masks, features of each row, and lime."""
 
 import math
 import pickle
@@ -18,13 +18,15 @@ from sklearn.pipeline import make_pipeline
 from agnostix import Explanation, LimeExplainer
 from agnostix.core.masking import Features, SegmentMasker, TabularMasker, TextMasker
 from agnostix.exceptions import DataError
+from agnostix.lime import KernelSampling, TiltedSampling
 from agnostix.testing import CountingModel
 from tests.messages import assert_states, refuses
 from tests.reference import lime as ref
 from tests.reference.pictures import put_together
 
-LAW = {"picture": "bernoulli", "text": "sizes"}
-PICTURES = 1.0 + np.random.default_rng(0).random((3, 8, 8))  # nowhere 0, which stands in
+DISTRIBUTION = {"picture": "bernoulli", "text": "sizes"}
+SAMPLINGS = {"kernel": KernelSampling, "tilted": TiltedSampling}
+PICTURES = 1.0 + np.random.default_rng(0).random((3, 8, 8))  # nowhere 0, which is the fill
 
 
 def grid_of(n):
@@ -63,18 +65,18 @@ class TextModel:
         )
 
 
-def limit(products, d, n, law, penalty=1.0, width=0.25, weighted=True):
-    """The surrogate on infinitely many masks that count as n, of a sum of products; the row is none."""
-    alphas = ref.mask_alphas(d, width, law)
+def limit(products, d, n, distribution, penalty=1.0, width=0.25, weighted=True):
+    """The surrogate of a sum of products, on infinitely many masks with the total weight of n."""
+    alphas = ref.mask_alphas(d, width, distribution)
     a1, a2 = alphas[1] / alphas[0], alphas[2] / alphas[0]
     seconds = [[a1 if i == j else a2 for j in range(d)] for i in range(d)]
     mean, crossed, square = 0.0, np.zeros(d), 0.0
     for value, members in products:
-        covariances, share = ref.mask_product(members, d, width, law)
+        covariances, share = ref.mask_product(members, d, width, distribution)
         mean += value * share
         crossed += value * (np.array(covariances) + a1 * share)
         for other, more in products:
-            square += value * other * ref.mask_product(members | more, d, width, law)[1]
+            square += value * other * ref.mask_product(members | more, d, width, distribution)[1]
     total = n * (alphas[0] if weighted else 1.0)
     row = sum(value for value, _ in products)
     return ref.ridge_of_moments(
@@ -89,13 +91,13 @@ OUTPUTS = (
 
 
 def explained(kind, d, **parameters):
-    """A row of d players explained, and the law of its masks."""
+    """A row of d features explained, and the distribution of its masks."""
     if kind == "picture":
         explainer = LimeExplainer(PictureModel(d, *OUTPUTS), masker=grid_of(d), **parameters)
-        return explainer.fit(PICTURES[:1]).explain(PICTURES[:1]), LAW[kind]
+        return explainer.fit(PICTURES[:1]).explain(PICTURES[:1]), DISTRIBUTION[kind]
     text = " ".join(f"w{j}" for j in range(d))
     explainer = LimeExplainer(TextModel(*OUTPUTS), masker=TextMasker(), **parameters)
-    return explainer.fit([text]).explain([text]), LAW[kind]
+    return explainer.fit([text]).explain([text]), DISTRIBUTION[kind]
 
 
 kinds = pytest.mark.parametrize("kind", ["picture", "text"])
@@ -104,16 +106,17 @@ samplings = pytest.mark.parametrize("sampling", ["kernel", "tilted"])
 
 @kinds
 @samplings
-@pytest.mark.parametrize(
-    "how", [{}, {"surrogate": "klasso"}, {"n_samples": 70}, {"kernel_width": 0.5}], ids=str
-)
+@pytest.mark.parametrize("how", [{}, {"surrogate": "klasso"}, {"n_samples": 70}, {"width": 0.5}], ids=str)
 @pytest.mark.parametrize("d", [4, 6])
 def test_all_masks_match_closed_form(kind, sampling, how, d):
-    exp, law = explained(kind, d, sampling=sampling, random_state=0, **how)
-    n, width = how.get("n_samples", 1000), how.get("kernel_width", 0.25)
+    n, width = how.get("n_samples", 1000), how.get("width", 0.25)
+    params = {name: value for name, value in how.items() if name != "width"}
+    exp, distribution = explained(
+        kind, d, sampling=SAMPLINGS[sampling](how.get("width")), random_state=0, **params
+    )
     penalty = 0.0 if "surrogate" in how else 1.0
     for k, products in enumerate(OUTPUTS):
-        fit = limit(products, d, n, law, penalty, width, weighted=sampling == "kernel")
+        fit = limit(products, d, n, distribution, penalty, width, weighted=sampling == "kernel")
         np.testing.assert_allclose(exp.values[0, :, k], fit.coefficients, atol=1e-10)
         np.testing.assert_allclose(exp.base_values[0, k], fit.intercept, atol=1e-10)
         np.testing.assert_allclose(exp.extras["surrogate_outputs"].array[0, k], fit.prediction, atol=1e-10)
@@ -136,12 +139,17 @@ def test_all_masks_match_closed_form(kind, sampling, how, d):
 def test_sampled_masks_within_std_errors_of_closed_form(kind, sampling, surrogate):
     d, off, errors = 16, [], []
     for seed in range(4):
-        exp, law = explained(kind, d, sampling=sampling, surrogate=surrogate, random_state=seed)
+        exp, distribution = explained(kind, d, sampling=sampling, surrogate=surrogate, random_state=seed)
         n = exp.extras["n_samples"].array[0]
         assert n == 992
         for k, products in enumerate(OUTPUTS[:1]):  # the other is additive, and no error is left of it
             fit = limit(
-                products, d, n, law, 1.0 if surrogate == "ridge" else 0.0, weighted=sampling == "kernel"
+                products,
+                d,
+                n,
+                distribution,
+                1.0 if surrogate == "ridge" else 0.0,
+                weighted=sampling == "kernel",
             )
             off += [*(exp.values[0, :, k] - fit.coefficients), exp.fidelity["r2"][0, k] - fit.r2]
             off.append(exp.extras["surrogate_outputs"].array[0, k] - fit.prediction)
@@ -178,7 +186,7 @@ def test_additive_model_without_penalty_is_exact(kind, sampling):
 def test_text_of_one_word_matches_formula(surrogate):
     exp = LimeExplainer(TextModel([(3.0, {0})]), masker=TextMasker(), surrogate=surrogate).fit(["w0"])
     exp = exp.explain(["w0"])
-    kept = 250.0  # 1000 draws, half of them with the word: their squares about the mean
+    kept = 250.0  # 1000 samples, half of them with the word: their squares about the mean
     expected = 3.0 * (kept / (kept + 1.0) if surrogate == "ridge" else 1.0)
     np.testing.assert_allclose(exp.values[0, 0, 0], expected, atol=1e-10)
     assert exp.fidelity["r2"][0, 0] > 0.9999
@@ -213,7 +221,7 @@ MAP = np.arange(120).reshape(12, 10) // 35
 
 
 def linear(X):
-    """Each picture's own sum, whatever pictures are beside it."""
+    """The sum of each image, which does not depend on the batch."""
     return np.array([float((np.asarray(x, dtype=float) * FACTORS).sum()) for x in X])
 
 
@@ -248,7 +256,7 @@ def test_values_of_segments_of_linear_model_match_closed_form(segments, fill):
 
 
 class Composing:
-    """A model that puts pictures together itself."""
+    """A model that composes masked images itself."""
 
     def __init__(self):
         self.n_masks = 0
@@ -274,16 +282,16 @@ def test_mask_composer_same_bits(fill, n_segments):
     assert model.n_masks == composed.n_model_rows
 
 
-# ---------------------------------------------------------------- rows with players of their own
+# ---------------------------------------------------------------- features of each row
 
-TOLD = ("surrogate_outputs", "surrogate_std_errors", "r2_std_errors", "n_samples", "effective_samples")
+DETAILS = ("surrogate_outputs", "surrogate_std_errors", "r2_std_errors", "n_samples", "effective_samples")
 
 
 def same(one, other):
     for name in ("values", "std_errors", "base_values", "outputs"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
     np.testing.assert_array_equal(one.fidelity["r2"], other.fidelity["r2"])
-    for name in TOLD:
+    for name in DETAILS:
         np.testing.assert_array_equal(one.extras[name], other.extras[name])
 
 
@@ -296,7 +304,7 @@ def same_row(exp, row, alone):
 
 
 def entangled(texts):
-    """Two answers in which words work together."""
+    """Two outputs with interactions of words."""
     found = np.zeros((len(texts), 2))
     for i, text in enumerate(texts):
         numbers = sorted(int(word[1:]) for word in text.split() if word[:1] == "w")
@@ -476,11 +484,11 @@ def test_outputs_predicted_are_those_of_each_row(trained):
     assert predicted.extras["predicted"].array.tolist() == trained.predict(X).tolist()
 
 
-# ---------------------------------------------------------------- beside lime itself
+# ---------------------------------------------------------------- lime
 
 
 def beside(explainer_runs, ours):
-    """Means of lime's runs and ours are as one, up to both errors and the row that lime counts."""
+    """The means of lime's runs and ours agree, up to both errors and the row itself, which lime counts."""
     runs = np.array(explainer_runs)
     errors = np.hypot(runs.std(0, ddof=1) / math.sqrt(len(runs)), ours.std_errors[0, :, 1])
     off = np.abs(runs.mean(0) - ours.values[0, :, 1])
@@ -500,8 +508,10 @@ def test_texts_agree_with_lime_package(trained):
     runs = []
     for seed in range(8):
         peer = lime_text.LimeTextExplainer(random_state=seed)
-        told = peer.explain_instance(text, trained.predict_proba, num_features=len(words), num_samples=4000)
-        runs.append([dict(told.as_list())[word] for word in words])
+        peer_exp = peer.explain_instance(
+            text, trained.predict_proba, num_features=len(words), num_samples=4000
+        )
+        runs.append([dict(peer_exp.as_list())[word] for word in words])
     beside(runs, ours)
 
 
@@ -511,15 +521,15 @@ def test_images_agree_with_lime_package():
     labels = np.unique(labels, return_inverse=True)[1].reshape(12, 10)
 
     def model(X):
-        chance = 1.0 / (1.0 + np.exp(linear(COLOURED[:1]) - linear(X)))
-        return np.c_[1.0 - chance, chance]
+        probability = 1.0 / (1.0 + np.exp(linear(COLOURED[:1]) - linear(X)))
+        return np.c_[1.0 - probability, probability]
 
     masker = SegmentMasker(labels, fill="segment_mean")
     ours = LimeExplainer(model, masker=masker, n_samples=1000, random_state=0).fit(COLOURED[:1])
     ours = ours.explain(COLOURED[:1])
     runs = []
     for seed in range(8):
-        told = lime_image.LimeImageExplainer(random_state=seed).explain_instance(
+        peer_exp = lime_image.LimeImageExplainer(random_state=seed).explain_instance(
             COLOURED[0],
             model,
             labels=(1,),
@@ -527,11 +537,11 @@ def test_images_agree_with_lime_package():
             num_samples=1000,
             segmentation_fn=lambda _: labels,
         )
-        runs.append([value for _, value in sorted(told.local_exp[1])])
+        runs.append([value for _, value in sorted(peer_exp.local_exp[1])])
     beside(runs, ours)
 
 
-# ---------------------------------------------------------------- columns, and refusals
+# ---------------------------------------------------------------- columns, and errors
 
 
 @pytest.mark.parametrize(("model", "masker", "X"), [CASES["texts"], CASES["pictures"]])
@@ -568,13 +578,18 @@ def refused(facts, parameters, X=COLOURED, **more):
     [
         ("feature_groups", None, {"a": ["b", "c"]}),
         ("stability", None, 0.9),
-        ("discretizer", "auto", "quartile"),
-        ("discretizer", "auto", None),
     ],
 )
 def test_table_parameters_refused_with_masker(name, needed, given):
     facts = [f"{name!r} parameter of LimeExplainer", f"must be {needed!r}", "masker", f"got {given!r}"]
     refused(facts, {name: given})
+
+
+@pytest.mark.parametrize("discretizer", ["decile", None])
+@pytest.mark.parametrize("kind", [KernelSampling, TiltedSampling])
+def test_discretizer_refused_with_masker(kind, discretizer):
+    facts = [f"'discretizer' of {kind.__name__}", "masker", f"got {discretizer!r}", "Leave it out"]
+    refused(facts, {"sampling": kind(discretizer=discretizer)})
 
 
 def test_local_sampling_refused_with_masker():
@@ -591,7 +606,7 @@ def test_masker_with_several_background_rows_is_refused():
 
 @samplings
 def test_tabular_masker_of_one_row_matches_closed_form(sampling):
-    """Where a row is as what stands in, its feature has exactly nothing."""
+    """A feature that equals the fill has value 0 exactly."""
     X, slopes = np.random.default_rng(0).normal(size=(9, 12)), np.arange(12.0) - 3.0
     X[4, 2] = X[0, 2]
     masker = TabularMasker(
@@ -617,21 +632,21 @@ def test_max_features_refused_above_number_of_features(n_most):
 
 @pytest.mark.parametrize("kind", ["picture", "text"])
 def test_kernel_width_too_small_error_names_row_and_least_width(kind):
-    with pytest.raises(DataError) as given:
-        explained(kind, 16, kernel_width=0.01, random_state=0)
-    message = str(given.value)
+    with pytest.raises(DataError) as error:
+        explained(kind, 16, sampling=KernelSampling(0.01), random_state=0)
+    message = str(error.value)
     facts = [
-        "'kernel_width' of LimeExplainer is 0.01",
+        "'width' of KernelSampling is 0.01",
         "992 samples",
         "row 0",
         "16 features need 17",
-        "'tilted'",
+        "TiltedSampling(0.01)",
     ]
     assert_states(message, *facts)
     least = float(re.search(r"smallest width that works for it is (\S+)\.", message)[1])
-    exp, _ = explained(kind, 16, kernel_width=least, random_state=0)
+    exp, _ = explained(kind, 16, sampling=KernelSampling(least), random_state=0)
     assert exp.extras["effective_samples"].array[0] >= 17
-    explained(kind, 16, kernel_width=0.01, sampling="tilted", random_state=0)
+    explained(kind, 16, sampling=TiltedSampling(0.01), random_state=0)
 
 
 def test_explain_refuses_grid_of_other_size():

@@ -1,4 +1,4 @@
-"""LimeExplainer on tables of all kinds: what is drawn, asked, told, and what changes nothing."""
+"""LimeExplainer on tables of all kinds: columns, selection, counts of model rows, and invariances."""
 
 import datetime as dt
 
@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import LimeExplainer
+from agnostix.lime import KernelSampling, TiltedSampling
 from agnostix.testing import CountingModel
 from tests.reference import lime as ref
 
@@ -28,10 +29,10 @@ def tangled(X):
     return np.stack([np.sin(X[:, 0]) * X[:, 1] + X[:, 2], X[:, 0] ** 2], axis=1)
 
 
-def fitted(model, seen=TABLE, **params):
+def fitted(model, observed=TABLE, **params):
     weights = params.pop("sample_weight", None)
     params = {"random_state": 0, "n_samples": 1024, **params}
-    return LimeExplainer(model, **params).fit(seen, sample_weight=weights)
+    return LimeExplainer(model, **params).fit(observed, sample_weight=weights)
 
 
 def same(one, other):
@@ -43,25 +44,23 @@ def same(one, other):
 
 
 def shrunk(contrast, q, d, n, unseen=0, sampling="kernel"):
-    """A contrast of a column whose own bin has share q, beside quartiles in all others, under the ridge."""
+    """The contrast of a column with a bin of frequency q, among quartiles, shrunk by the ridge."""
     r = ref.flip_weight(d)
     alpha, mass = ref.tilted(q, r)
     total = n * mass * ref.tilted(0.25, r)[1] ** (d - 1 - unseen) * r**unseen if sampling == "kernel" else n
     return contrast * alpha * (1.0 - alpha) / (alpha * (1.0 - alpha) + 1.0 / total)
 
 
-# ---------------------------------------------------------------- kinds of columns
+# ---------------------------------------------------------------- types of columns
 
 
 @pytest.mark.parametrize(
-    ("sampling", "discretizer"),
-    [("kernel", "quartile"), ("kernel", None), ("tilted", "quartile"), ("tilted", None), ("local", None)],
+    "sampling",
+    ["kernel", KernelSampling(discretizer=None), "tilted", TiltedSampling(discretizer=None), "local"],
 )
-def test_constant_column_is_zero(sampling, discretizer):
-    seen = np.column_stack([TABLE, np.full(N, 7.0)])
-    exp = fitted(lambda X: X[:, 0] * X[:, 3], seen, sampling=sampling, discretizer=discretizer).explain(
-        seen[:4]
-    )
+def test_constant_column_is_zero(sampling):
+    observed = np.column_stack([TABLE, np.full(N, 7.0)])
+    exp = fitted(lambda X: X[:, 0] * X[:, 3], observed, sampling=sampling).explain(observed[:4])
     np.testing.assert_array_equal(exp.values[:, 3], 0.0)
     np.testing.assert_array_equal(exp.std_errors[:, 3], 0.0)
     assert not exp.extras["unseen"].array.any()
@@ -69,10 +68,11 @@ def test_constant_column_is_zero(sampling, discretizer):
 
 @pytest.mark.parametrize("discretizer", ["quartile", None])
 @pytest.mark.parametrize("value", [8.0, 5.0])
-def test_new_value_of_constant_column_has_its_contrast(value, discretizer):
-    seen = np.column_stack([TABLE, np.full(N, 7.0)])
+def test_new_value_of_constant_column_has_contrast(value, discretizer):
+    observed = np.column_stack([TABLE, np.full(N, 7.0)])
     row = np.r_[TABLE[0], value][None]
-    exp = fitted(lambda X: X[:, 0] + 2.0 * X[:, 3], seen, discretizer=discretizer).explain(row)
+    sampling = KernelSampling(discretizer=discretizer)
+    exp = fitted(lambda X: X[:, 0] + 2.0 * X[:, 3], observed, sampling=sampling).explain(row)
     if discretizer and value < 7.0:
         assert not exp.extras["unseen"].array.any()  # it is in the constant's bin, which ends at it
         return
@@ -81,39 +81,38 @@ def test_new_value_of_constant_column_has_its_contrast(value, discretizer):
     np.testing.assert_allclose(exp.std_errors[0, 3], 0.0, atol=1e-12)
 
 
-@SAMPLINGS
-def test_samples_of_discrete_columns_are_seen_values(sampling):
+@pytest.mark.parametrize(
+    "sampling", [KernelSampling(discretizer="decile"), TiltedSampling(discretizer="decile"), "local"]
+)
+def test_samples_of_discrete_columns_are_observed_values(sampling):
     counts, zeros = RNG.poisson(2.0, size=N), np.where(np.arange(N) % 3, TABLE[:, 0], 0.0)
-    seen = np.column_stack([counts, zeros, TABLE[:, 2]])
-    asked = []
+    observed = np.column_stack([counts, zeros, TABLE[:, 2]])
+    evaluated = []
 
     def recording(X):
-        asked.append(X.copy())
+        evaluated.append(X.copy())
         return X.sum(axis=1)
 
-    discretizer = "auto" if sampling == "local" else "decile"
-    fitted(recording, seen, sampling=sampling, discretizer=discretizer).explain(seen[:3])
-    drawn = np.concatenate([part for part in asked if len(part) > 100])
+    fitted(recording, observed, sampling=sampling).explain(observed[:3])
+    sampled = np.concatenate([part for part in evaluated if len(part) > 100])
     if sampling == "local":
-        assert len(np.unique(drawn[:, 0])) > 500
+        assert len(np.unique(sampled[:, 0])) > 500
         return
-    assert set(drawn[:, 0]) == set(counts)
-    assert set(drawn[:, 1]) <= set(zeros)
-    assert len(np.unique(drawn[:, 2])) > 900
+    assert set(sampled[:, 0]) == set(counts)
+    assert set(sampled[:, 1]) <= set(zeros)
+    assert len(np.unique(sampled[:, 2])) > 900
 
 
 @pytest.mark.parametrize("sampling", ["kernel", "tilted"])
 def test_missing_values_form_a_bin(sampling):
-    seen = TABLE.copy()
-    seen[::4, 0] = np.nan
+    observed = TABLE.copy()
+    observed[::4, 0] = np.nan
     exp = fitted(
-        lambda X: 3.0 * np.isnan(X[:, 0]) + X[:, 1], seen, sampling=sampling, n_samples=8192
-    ).explain(seen[[0, 1]])
-    there = ref.tilted(0.25, ref.flip_weight(3))[0]
-    assert 0.0 < there < 1.0
+        lambda X: 3.0 * np.isnan(X[:, 0]) + X[:, 1], observed, sampling=sampling, n_samples=8192
+    ).explain(observed[[0, 1]])
     missing = shrunk(3.0, 0.25, 3, 8192, sampling=sampling)
     assert exp.values[0, 0, 0] == pytest.approx(missing, abs=5.0 * exp.std_errors[0, 0, 0] + 1e-3)
-    # Outside one of the four bins of the others a value is missing in 0.25 / (1 - 0.75 / 4) of draws.
+    # Outside the row's bin, one of four of the other 75 %, 0.25 / (1 - 0.75 / 4) of the samples are missing.
     own = 0.75 / 4
     other = shrunk(-3.0 * 0.25 / (1.0 - own), own, 3, 8192, sampling=sampling)
     assert exp.values[1, 0, 0] == pytest.approx(other, abs=5.0 * exp.std_errors[1, 0, 0] + 2e-2)
@@ -135,7 +134,7 @@ LEVELS = {"few": 1.0, "many": 0.0, "new": 5.0}
 
 
 def typed(table):
-    """Insists on the types that it was shown."""
+    """Needs the dtypes that it was fitted on."""
     if isinstance(table, pl.DataFrame):
         table = table.to_pandas().astype({"t": "category"})
     else:
@@ -148,21 +147,21 @@ def typed(table):
 
 
 @pytest.mark.parametrize("sampling", ["kernel", "tilted"])
-def test_unseen_level_has_its_contrast(sampling):
+def test_unseen_level_has_contrast(sampling):
     rows = MIXED.iloc[:3].copy()
     rows["t"] = pd.Categorical(["new", "few", "new"], categories=MIXED["t"].cat.categories)
     model = CountingModel(typed)
     explainer = fitted(model, MIXED, sampling=sampling)
     before = model.n_rows
     assert before == explainer.n_model_rows_
-    most = explainer.cost(rows)
+    cost = explainer.cost(rows)
     exp = explainer.explain(rows)
-    assert exp.n_model_rows == model.n_rows - before == most
+    assert exp.n_model_rows == model.n_rows - before == cost
     np.testing.assert_array_equal(
         exp.extras["unseen"].array, [[False, j != 1, False, False, False] for j in range(3)]
     )
     assert exp.extras["conditions"].array[0, 1] == "t not seen in fit"
-    # Seen levels hold 1 for a quarter of the rows, and 0.
+    # Observed levels have 1 for a quarter of the rows, and 0.
     for row in (0, 2):
         assert exp.values[row, 1, 0] == pytest.approx(4.75, abs=4.0 * exp.std_errors[row, 1, 0])
         assert 0.0 < exp.std_errors[row, 1, 0] < 0.05
@@ -172,44 +171,54 @@ def test_unseen_level_has_its_contrast(sampling):
 
 def test_conditions_state_bins_and_levels():
     exp = fitted(typed, MIXED).explain(MIXED.iloc[:2])
-    words = exp.extras["conditions"].array
-    assert words.shape == (2, 5)
-    assert words[1].tolist()[1:] == ["t = many", "k <= 1", "day <= 2024-01-03", "s = odd"]
+    conditions = exp.extras["conditions"].array
+    assert conditions.shape == (2, 5)
+    assert conditions[1].tolist()[1:] == ["t = many", "k <= 1", "day <= 2024-01-03", "s = odd"]
     assert "coefficients" not in exp.extras
-    mixed = fitted(lambda X: X["x"].to_numpy(), MIXED[["x", "s"]], discretizer=None).explain(
-        MIXED[["x", "s"]][:2]
-    )
+    unbinned, two = KernelSampling(discretizer=None), MIXED[["x", "s"]]
+    mixed = fitted(lambda X: X["x"].to_numpy(), two, sampling=unbinned).explain(two[:2])
     assert mixed.extras["conditions"].array.tolist() == [["", "s = even"], ["", "s = odd"]]
     assert "coefficients" in mixed.extras
-    assert "conditions" not in fitted(tangled, discretizer=None).explain(TABLE[:2]).extras
+    assert "conditions" not in fitted(tangled, sampling=unbinned).explain(TABLE[:2]).extras
+
+
+@pytest.mark.parametrize(
+    ("hour", "ends"), [("", "2020-01-02 < since <= 2020-01-03"), (" 06:00", "2020-01-02 06:00:00 <")]
+)
+def test_conditions_of_dates_leave_out_midnight(hour, ends):
+    days = pd.to_datetime([f"2020-01-0{day}{hour}" for day in (1, 2, 3, 4, 5)])
+    X = pd.DataFrame({"since": days})
+    explainer = LimeExplainer(lambda X: X["since"].dt.day, n_samples=32, random_state=0).fit(X)
+    (condition,) = explainer.explain(X.iloc[[2]]).extras["conditions"].array[0]
+    assert condition.startswith(ends)
 
 
 def test_feature_group_is_sampled_together():
     hot = np.eye(3)[RNG.integers(0, 3, size=N)]
-    seen = pd.DataFrame(np.column_stack([hot, TABLE[:, 0]]), columns=["a", "b", "c", "x"])
+    observed = pd.DataFrame(np.column_stack([hot, TABLE[:, 0]]), columns=["a", "b", "c", "x"])
 
-    def insists(table):
+    def needs_one_hot(table):
         assert (table[["a", "b", "c"]].sum(axis=1) == 1.0).all()
         return (table[["a", "b", "c"]].to_numpy() @ [0.0, 1.0, 4.0]) + table["x"].to_numpy()
 
-    explainer = fitted(insists, seen, feature_groups={"label": ["a", "b", "c"]}, n_samples=8192)
-    exp = explainer.explain(seen.iloc[:5])
+    explainer = fitted(needs_one_hot, observed, feature_groups={"label": ["a", "b", "c"]}, n_samples=8192)
+    exp = explainer.explain(observed.iloc[:5])
     assert exp.feature_names == ("label", "x")
     assert explainer.kernel_width_ == pytest.approx(0.75 * np.sqrt(2.0))
-    shares, answers = hot.mean(axis=0), np.array([0.0, 1.0, 4.0])
+    frequencies, predictions = hot.mean(axis=0), np.array([0.0, 1.0, 4.0])
     for row in range(5):
         own = int(hot[row].argmax())
         others = np.delete(np.arange(3), own)
-        contrast = answers[own] - np.average(answers[others], weights=shares[others])
-        expected = shrunk(contrast, shares[own], 2, 8192)
+        contrast = predictions[own] - np.average(predictions[others], weights=frequencies[others])
+        expected = shrunk(contrast, frequencies[own], 2, 8192)
         assert exp.values[row, 0, 0] == pytest.approx(expected, abs=4.5 * exp.std_errors[row, 0, 0] + 1e-3)
         assert exp.extras["conditions"].array[row, 0].count(" and ") == 2
 
 
-def test_unseen_combination_has_its_contrast():
-    seen = pd.DataFrame({"a": [0, 0, 1, 1] * 20, "b": [0, 0, 1, 1] * 20, "x": RNG.normal(size=80)})
+def test_unseen_combination_has_contrast():
+    observed = pd.DataFrame({"a": [0, 0, 1, 1] * 20, "b": [0, 0, 1, 1] * 20, "x": RNG.normal(size=80)})
     explainer = fitted(
-        lambda t: (t["a"] * 10 + t["b"]).to_numpy() * 1.0, seen, feature_groups={"ab": ["a", "b"]}
+        lambda t: (t["a"] * 10 + t["b"]).to_numpy() * 1.0, observed, feature_groups={"ab": ["a", "b"]}
     )
     exp = explainer.explain(pd.DataFrame({"a": [1], "b": [0], "x": [0.0]}))
     assert exp.extras["unseen"].array.tolist() == [[True, False]]
@@ -228,25 +237,26 @@ def test_integer_weights_equal_repeated_rows(sampling):
 
 def test_rows_of_zero_weight_are_ignored():
     weights = np.repeat([1.0, 0.0], N // 2)
-    spoilt = TABLE.copy()
-    spoilt[N // 2 :] = np.inf
-    one = fitted(tangled, spoilt, sample_weight=weights).explain(TABLE[:5])
+    infinite = TABLE.copy()
+    infinite[N // 2 :] = np.inf
+    one = fitted(tangled, infinite, sample_weight=weights).explain(TABLE[:5])
     same(one, fitted(tangled, TABLE[: N // 2]).explain(TABLE[:5]))
 
 
 @pytest.mark.parametrize("how", ["decile", "entropy"])
 def test_discretizer_decile_and_entropy(how):
     y = TABLE[:, 0] > 0.3
-    explainer = LimeExplainer(tangled, discretizer=how, n_samples=512, random_state=0).fit(TABLE, y)
-    words = explainer.explain(TABLE).extras["conditions"].array
-    n_bins = [len(set(column)) for column in words.T]
+    sampling = KernelSampling(discretizer=how)
+    explainer = LimeExplainer(tangled, sampling=sampling, n_samples=512, random_state=0).fit(TABLE, y)
+    conditions = explainer.explain(TABLE).extras["conditions"].array
+    n_bins = [len(set(column)) for column in conditions.T]
     assert n_bins == [10, 10, 10] if how == "decile" else n_bins[0] >= 2
     if how == "entropy":
         split = (TABLE[~y, 0].max() + TABLE[y, 0].min()) / 2.0
-        assert f"x0 > {split:.5g}" in words[:, 0] or f"x0 <= {split:.5g}" in words[:, 0]
+        assert f"x0 > {split:.5g}" in conditions[:, 0] or f"x0 <= {split:.5g}" in conditions[:, 0]
 
 
-# ---------------------------------------------------------------- choices and their stability
+# ---------------------------------------------------------------- selection of features and its stability
 
 
 @pytest.mark.parametrize("how", ["forward_selection", "highest_weights", "lasso_path", "auto"])
@@ -305,7 +315,7 @@ def test_stability_ignores_unseen_values():
     assert exp.extras["selected"].array[0, :, 0].tolist() == [True, True, False]
 
 
-# ---------------------------------------------------------------- counts
+# ---------------------------------------------------------------- model rows
 
 
 @SAMPLINGS
@@ -321,13 +331,13 @@ def test_n_model_rows_counts_model_rows(sampling):
     np.testing.assert_array_equal(exp.values[1], exp.values[2])
 
 
-@pytest.mark.parametrize(("asked_for", "drawn"), [(32, 32), (1000, 992), (5000, 4864)])
-def test_n_samples_is_whole_blocks(asked_for, drawn):
-    exp = fitted(tangled, n_samples=asked_for, kernel_width=3.0).explain(TABLE[:1])
-    assert exp.extras["n_samples"].array.tolist() == [drawn]
+@pytest.mark.parametrize(("n_samples", "n_taken"), [(32, 32), (1000, 992), (5000, 4864)])
+def test_n_samples_is_whole_blocks(n_samples, n_taken):
+    exp = fitted(tangled, n_samples=n_samples, sampling=KernelSampling(3.0)).explain(TABLE[:1])
+    assert exp.extras["n_samples"].array.tolist() == [n_taken]
 
 
-# ---------------------------------------------------------------- what changes nothing
+# ---------------------------------------------------------------- invariances
 
 
 @SAMPLINGS
@@ -358,7 +368,7 @@ def test_same_bits_for_any_n_jobs(sampling, backend):
         same(fitted(tangled, sampling=sampling, n_samples=256, n_jobs=2).explain(TABLE[:5]), exp)
 
 
-def test_unseen_contrasts_same_bits_for_any_n_jobs():
+def test_unseen_levels_same_bits_for_any_n_jobs():
     rows = MIXED.iloc[:4].copy()
     rows["t"] = pd.Categorical(["new"] * 4, categories=MIXED["t"].cat.categories)
     with parallel_config("threading"):
@@ -394,8 +404,8 @@ def test_mixed_pandas_and_polars_agree(sampling, surrogate):
 def test_constant_model_has_zero_values():
     for sampling in ("kernel", "tilted", "local"):
         exp = fitted(lambda X: np.full(len(X), 0.1), sampling=sampling).explain(TABLE[:3])
-        for found in (exp.values, exp.std_errors, exp.extras["surrogate_std_errors"].array):
-            assert not found.any()
+        for zeros in (exp.values, exp.std_errors, exp.extras["surrogate_std_errors"].array):
+            assert not zeros.any()
         np.testing.assert_array_equal(exp.base_values, 0.1)
         np.testing.assert_array_equal(exp.fidelity["r2"], 1.0)
 
