@@ -33,7 +33,7 @@ from scipy.special import expit, ndtri
 
 from agnostix import EntropicProjection
 from agnostix.what_if.distinct_values import collapse
-from agnostix.what_if.errors import interval
+from agnostix.what_if.inference import interval
 from agnostix.what_if.sample import standardize
 from agnostix.what_if.tilting import solve_targets
 

@@ -18,15 +18,12 @@ from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
 from agnostix.core.threads import one_blas_thread
-from agnostix.what_if.baseline import compute_histograms, measure_baseline
-from agnostix.what_if.config import ProjectionConfig
 from agnostix.what_if.constraints import parse_constraints
-from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import from_model, from_outcome, from_predictions
-from agnostix.what_if.sample import Sample
-from agnostix.what_if.scenario import solve_scenario
-from agnostix.what_if.sweeps import sweep_curves, sweep_ranking
+from agnostix.what_if.sample import ProjectionConfig, Sample
+from agnostix.what_if.scenario import solve_scenario, sweep_joint
+from agnostix.what_if.sweeps import compute_histograms, measure_baseline, sweep_curves, sweep_ranking
 from agnostix.what_if.table import Table
 
 _LOGGER = logging.getLogger("agnostix")
@@ -410,7 +407,7 @@ class EntropicProjection(BaseExplainer):
             )
         sample = Sample.from_table(self.table_, quantities_for(None, self.predictions_))
         frame = sweep_joint(sample, self.config_, first, second, int(n_targets))
-        self._warn_of_missing(place[0] if isinstance(place, tuple) else place for place in (first, second))
+        self._warn_of_missing(one[0] if isinstance(one, tuple) else one for one in (first, second))
         return frame
 
     def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
@@ -446,8 +443,8 @@ class EntropicProjection(BaseExplainer):
             raise ValueError(
                 f"targets must be a mapping from columns, such as {{'age': [30, 40]}}, got {targets!r}."
             )
-        given = [features] if isinstance(features, str | Integral) else features
-        names = None if given is None else [self.table_.column(name).name for name in given]
+        requested = [features] if isinstance(features, str | Integral) else features
+        names = None if requested is None else [self.table_.column(name).name for name in requested]
         shifted = [self.table_.column(name).name for name in targets or ()]
         unused = [name for name in shifted if names is not None and name not in names]
         if unused:

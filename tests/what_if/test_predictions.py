@@ -86,10 +86,13 @@ def test_fit_refuses_bad_predictions(predictions, facts):
     [
         (Y[:50], ["y", "60 rows", "got shape (50,)"]),
         (np.ones((60, 2)), ["y", "60 rows", "got shape (60, 2)"]),
-        (np.where(np.arange(60) < 3, np.nan, 1.0), ["y misses 3 of 60 values", "Leave those rows out"]),
+        (
+            np.where(np.arange(60) < 3, np.nan, 1.0),
+            ["y has no value in 3 of 60 rows", "Leave those rows out"],
+        ),
         (
             pd.Series(np.where(np.arange(60) < 3, None, "a")),
-            ["y misses 3 of 60 values", "Leave those rows out"],
+            ["y has no value in 3 of 60 rows", "Leave those rows out"],
         ),
     ],
     ids=["length", "columns", "NaN", "None"],

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agnostix import EntropicProjection
 from agnostix.what_if import response_curves
 from agnostix.what_if.distinct_values import collapse
-from agnostix.what_if.response_curves import Responses, compute_responses
+from agnostix.what_if.response_curves import CorrelatedShifts, Responses, compute_responses
 from agnostix.what_if.tilting import density_ratio, interpolation_error, solve_targets
 from tests.reference.what_if import (
     delta_method,
@@ -16,6 +17,7 @@ from tests.reference.what_if import (
     standardize,
     tilted,
 )
+from tests.what_if.doubles import fit_projection, people
 
 FIELDS = list(Responses.__dataclass_fields__)
 
@@ -74,7 +76,7 @@ def test_respond_kl_ess_max_weight_by_definition(kind, weighted, target):
     assert found.kl[0] == pytest.approx(divergence(weights, base), abs=1e-10)
     assert found.ess[0] == pytest.approx(effective_rows(weights), rel=1e-10)
     assert found.max_weight[0] == pytest.approx(max(weights), rel=1e-10)
-    assert found.carriers[0] == pytest.approx(effective_gainers(weights, base), rel=1e-8)
+    assert found.gain_ess[0] == pytest.approx(effective_gainers(weights, base), rel=1e-8)
 
 
 @pytest.mark.parametrize("target", [-1.0, -0.1, 0.4, 1.5])
@@ -177,7 +179,7 @@ def test_respond_nodes_match_rows(kind):
     nodes = solved(z, base, outcomes, targets)
     rows = solved(z, base, outcomes, targets, exact=True)
     for field in FIELDS:
-        rtol = {"carriers": 1e-5, "std_errors": 1e-6, "change_errors": 1e-6}.get(field, 1e-9)
+        rtol = {"gain_ess": 1e-5, "std_errors": 1e-6, "change_errors": 1e-6}.get(field, 1e-9)
         np.testing.assert_allclose(
             getattr(nodes, field), getattr(rows, field), rtol=rtol, atol=1e-9, err_msg=field
         )
@@ -229,3 +231,51 @@ def test_respond_ignores_row_order_and_outcome_unit(seed, target, unit):
         )
     for field in ("kl", "ess", "max_weight"):
         np.testing.assert_allclose(getattr(other, field), getattr(one, field), rtol=1e-8, atol=1e-12)
+
+
+X = people()
+
+
+@pytest.mark.parametrize(
+    ("feature", "level", "targets"),
+    [("age", None, [36.0, 45.0]), ("job", "farmer", [0.1, 0.4]), ("sex", "Male", [0.5, 0.8])],
+)
+def test_correlated_shifts_match_scenario_shifts(feature, level, targets):
+    projection = fit_projection(X)
+    correlated = CorrelatedShifts.from_table(projection.table_, projection.config_)
+    ((same_level, others, shifts),) = correlated.along(feature, {level: np.array(targets)})
+    assert same_level == level
+    assert {name for name, _ in others} == set(X) - {feature}
+    for target, row in zip(targets, shifts, strict=True):
+        scenario = projection.what_if({feature: target if level is None else {level: target}})
+        for (name, other), shift in zip(others, row, strict=True):
+            shifted = scenario.shifts[scenario.shifts["feature"] == name]
+            shifted = shifted if other is None else shifted[shifted["level"].astype(str) == other]
+            assert shift == pytest.approx(shifted["shift"].iloc[0], abs=1e-9)
+
+
+def test_correlated_shifts_keep_most_frequent_levels():
+    X_ = X.assign(town=[f"t{min(i % 40, 25):02d}" for i in range(len(X))])
+    projection = fit_projection(X_)
+    correlated = CorrelatedShifts.from_table(projection.table_, projection.config_, max_levels=4)
+    towns = [level for name, level in correlated.names if name == "town"]
+    assert len(towns) == 4
+    assert towns[0] == "t25"
+
+
+def test_correlated_shifts_of_single_column_are_empty():
+    projection = EntropicProjection().fit(X[["age"]], predictions=X["age"])
+    correlated = CorrelatedShifts.from_table(projection.table_, projection.config_)
+    ((_, others, shifts),) = correlated.along("age", {None: np.array([40.0, 41.0])})
+    assert (others, shifts.shape) == ([], (2, 0))
+
+
+def test_correlated_shifts_treat_missing_as_unmoved():
+    X_ = X.assign(hours=X["hours"].where(np.arange(len(X)) % 2 == 0))
+    projection = EntropicProjection(missing="omit").fit(X_, predictions=X["age"])
+    correlated = CorrelatedShifts.from_table(projection.table_, projection.config_)
+    ((_, others, shifts),) = correlated.along("age", {None: np.array([45.0])})
+    weights = projection.what_if({"age": 45}).weights
+    hours = X_["hours"].to_numpy()
+    z = np.nan_to_num((hours - np.nanmean(hours)) / np.nanstd(hours))
+    assert shifts[0, others.index(("hours", None))] == pytest.approx(weights @ z / len(X), abs=1e-10)

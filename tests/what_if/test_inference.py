@@ -5,7 +5,7 @@ from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
 
 from agnostix import EntropicProjection
-from agnostix.what_if.errors import jackknife
+from agnostix.what_if.inference import jackknife
 from agnostix.what_if.metrics import quantities_for
 from tests.reference.what_if import (
     delta_method,
