@@ -4,7 +4,7 @@ from scipy import stats
 
 from agnostix.core.evaluate import evaluate
 from agnostix.core.models import as_predictor
-from agnostix.occlusion.soft_masks import SoftMaskRows, SoftMaskSampler
+from agnostix.occlusion.rise import SoftMaskRows, SoftMaskSampler
 from tests.reference.pictures import rise, soft_mask
 
 RNG = np.random.default_rng(0)

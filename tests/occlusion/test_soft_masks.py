@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.occlusion.soft_masks import SoftMaskSampler
+from agnostix.occlusion.rise import SoftMaskSampler
 from tests.reference.pictures import soft_mask
 
 RNG = np.random.default_rng(0)
