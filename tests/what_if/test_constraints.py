@@ -153,7 +153,7 @@ def test_what_if_refuses_constant_prediction_and_error_rate():
 )
 def test_unmovable_column_is_refused_if_named_else_skipped(column, reason):
     projection = fit_projection(X.assign(odd=column), n_targets=3)
-    for ask in (
+    for call in (
         lambda: projection.what_if({"odd": 1.0}),
         lambda: projection.explain(features="odd"),
         lambda: projection.explain(features="odd", by="sex"),
@@ -161,7 +161,7 @@ def test_unmovable_column_is_refused_if_named_else_skipped(column, reason):
         lambda: projection.joint("odd", "age"),
     ):
         with refuses(DataError, "'odd'", reason):
-            ask()
+            call()
     curves = projection.explain()
     assert curves.skipped == (("odd", None, reason),)
     assert "odd" not in set(curves.frame["feature"]) | set(projection.rank()["feature"])
@@ -189,14 +189,14 @@ def test_missing_raise_refuses_column(feature):
         with_gaps(feature), predictions=chance(X)
     )
     target = 45.0 if feature == "age" else {X[feature][0]: 0.4}
-    for ask in (
+    for call in (
         lambda: projection.what_if({feature: target}),
         lambda: projection.explain(),
         lambda: projection.rank(),
         lambda: projection.joint("hours", feature if feature == "age" else (feature, X[feature][0])),
     ):
         with refuses(DataError, f"{feature!r}", "60 of 300 rows", "EntropicProjection(missing='omit')"):
-            ask()
+            call()
     assert projection.what_if({"hours": 42}).n_rows == N
 
 
@@ -209,16 +209,16 @@ def test_missing_warn_names_column_and_rows(feature):
     assert EntropicProjection().missing == "warn"
     target = 45.0 if feature == "age" else {X[feature][0]: 0.4}
     place = feature if feature == "age" else (feature, X[feature][0])
-    for ask in (
+    for call in (
         lambda projection: projection.explain().frame,
         lambda projection: projection.rank(),
         lambda projection: projection.joint("hours", place, n_targets=3),
         lambda projection: projection.what_if({feature: target}).outcomes,
     ):
         with pytest.warns(UserWarning, match=f"of 300 rows: '{feature}' 60.*missing='omit'") as caught:
-            warned = ask(projections[0])
+            warned = call(projections[0])
         assert [entry.filename for entry in caught] == [__file__]  # the caller's line, once
-        pd.testing.assert_frame_equal(warned, ask(projections[1]))
+        pd.testing.assert_frame_equal(warned, call(projections[1]))
 
 
 @pytest.mark.filterwarnings("error")
@@ -257,12 +257,12 @@ def test_missing_omit_drops_rows():
     ):
         rows = X_[columns].notna().all(axis=1).to_numpy()
         alone = EntropicProjection(**kwargs).fit(X_[rows], Y[rows], predictions=chance(X)[rows])
-        expected, found = (p.what_if(question) for p in (alone, everything))
-        assert found.n_rows == expected.n_rows == rows.sum()
-        assert (found.weights[~rows] == 0.0).all()
-        np.testing.assert_allclose(found.weights[rows] * rows.sum() / N, expected.weights, rtol=1e-9)
-        pd.testing.assert_frame_equal(found.outcomes, expected.outcomes, rtol=1e-8)
-        pd.testing.assert_frame_equal(found.shifts, expected.shifts, rtol=1e-6, atol=1e-10)
+        expected, result = (p.what_if(question) for p in (alone, everything))
+        assert result.n_rows == expected.n_rows == rows.sum()
+        assert (result.weights[~rows] == 0.0).all()
+        np.testing.assert_allclose(result.weights[rows] * rows.sum() / N, expected.weights, rtol=1e-9)
+        pd.testing.assert_frame_equal(result.outcomes, expected.outcomes, rtol=1e-8)
+        pd.testing.assert_frame_equal(result.shifts, expected.shifts, rtol=1e-6, atol=1e-10)
         if len(columns) == 1:
             left, right = (p.explain(features=columns).frame for p in (alone, everything))
             pd.testing.assert_frame_equal(left, right, rtol=1e-7, atol=1e-12)
@@ -332,7 +332,7 @@ def refused(projection, constraints=None, **stress):
     return caught.value
 
 
-def ask_nearest(projection, error):
+def solve_nearest(projection, error):
     """Nearest is a mapping for `constraints`, or all arguments where the outcome is among them."""
     return projection.what_if(**error.nearest)
 
@@ -375,7 +375,7 @@ def test_infeasible_nearest_is_feasible(constraints, stress):
     projection = fit_projection(X, Y)
     error = refused(projection, constraints, **stress)
     assert 0.0 < error.reachable < 1.0
-    scenario = ask_nearest(projection, error)
+    scenario = solve_nearest(projection, error)
     assert scenario.gap <= 1e-9
     assert scenario.status in ("ok", "thin")
 
@@ -408,10 +408,10 @@ def test_infeasible_error_names_contradicting_targets():
     ids=str,
 )
 def test_what_if_redundant_targets_are_one_target(question):
-    found = fit_projection(X2).what_if(question)
+    result = fit_projection(X2).what_if(question)
     expected = fit_projection(X2).what_if({k: question[k] for k in ("age", "hours") if k in question})
-    np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-8)
-    np.testing.assert_allclose(found.outcomes["std_error"], expected.outcomes["std_error"], rtol=1e-6)
+    np.testing.assert_allclose(result.weights, expected.weights, rtol=1e-8)
+    np.testing.assert_allclose(result.outcomes["std_error"], expected.outcomes["std_error"], rtol=1e-6)
 
 
 def test_infeasible_error_pickles():

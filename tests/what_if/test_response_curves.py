@@ -50,16 +50,16 @@ def weights_at(z, base, target):
 @pytest.mark.parametrize("target", [-0.1, 0.0, 0.3, 1.2])
 def test_respond_values_slopes_errors_match_delta_method(kind, weighted, target):
     z, base, outcomes = table(kind, weighted=weighted)
-    found = solved(z, base, outcomes, target)
+    result = solved(z, base, outcomes, target)
     weights = weights_at(z, base, target)
     for j, y in enumerate(outcomes.T):
         expected = delta_method(y, z, target, weights, base)
         shared_leverage = weighted and kind != "normal"
         np.testing.assert_allclose(
-            [found.values[0, j], found.slopes[0, j]], expected[:2], rtol=1e-8, atol=1e-12
+            [result.values[0, j], result.slopes[0, j]], expected[:2], rtol=1e-8, atol=1e-12
         )
         np.testing.assert_allclose(
-            [found.std_errors[0, j], found.change_errors[0, j]],
+            [result.std_errors[0, j], result.change_errors[0, j]],
             expected[2:],
             rtol=5e-3 if shared_leverage else 1e-8,
             atol=1e-4 if shared_leverage else 1e-7,
@@ -71,21 +71,21 @@ def test_respond_values_slopes_errors_match_delta_method(kind, weighted, target)
 @pytest.mark.parametrize("target", [-0.1, 0.3, 1.2])
 def test_respond_kl_ess_max_weight_by_definition(kind, weighted, target):
     z, base, outcomes = table(kind, weighted=weighted)
-    found = solved(z, base, outcomes, target)
+    result = solved(z, base, outcomes, target)
     weights = weights_at(z, base, target)
-    assert found.kl[0] == pytest.approx(divergence(weights, base), abs=1e-10)
-    assert found.ess[0] == pytest.approx(effective_rows(weights), rel=1e-10)
-    assert found.max_weight[0] == pytest.approx(max(weights), rel=1e-10)
-    assert found.gain_ess[0] == pytest.approx(effective_gainers(weights, base), rel=1e-8)
+    assert result.kl[0] == pytest.approx(divergence(weights, base), abs=1e-10)
+    assert result.ess[0] == pytest.approx(effective_rows(weights), rel=1e-10)
+    assert result.max_weight[0] == pytest.approx(max(weights), rel=1e-10)
+    assert result.gain_ess[0] == pytest.approx(effective_gainers(weights, base), rel=1e-8)
 
 
 @pytest.mark.parametrize("target", [-1.0, -0.1, 0.4, 1.5])
 def test_respond_slopes_are_derivatives(target):
     z, base, outcomes = table()
-    found = solved(z, base, outcomes, target)
+    result = solved(z, base, outcomes, target)
     for j in range(outcomes.shape[1]):
         slope = slope_by_difference(lambda t, j=j: solved(z, base, outcomes, t).values[0, j], target)
-        assert found.slopes[0, j] == pytest.approx(slope, abs=1e-6)
+        assert result.slopes[0, j] == pytest.approx(slope, abs=1e-6)
 
 
 @pytest.mark.parametrize("target", [-1.0, -0.1, 0.4, 1.5])
@@ -100,25 +100,25 @@ def test_respond_multiplier_is_kl_derivative(target):
 
 def test_respond_at_base_mean_changes_nothing():
     z, base, outcomes = table()
-    found = solved(z, base, outcomes, 0.0)
-    np.testing.assert_allclose(found.values, 0.0, atol=1e-12)
-    assert found.kl[0] == pytest.approx(0.0, abs=1e-12)
-    assert found.ess[0] == pytest.approx(effective_rows(base))
+    result = solved(z, base, outcomes, 0.0)
+    np.testing.assert_allclose(result.values, 0.0, atol=1e-12)
+    assert result.kl[0] == pytest.approx(0.0, abs=1e-12)
+    assert result.ess[0] == pytest.approx(effective_rows(base))
 
 
 @pytest.mark.parametrize("side", [-1, 1])
 def test_respond_boundary_averages_rows_at_extreme(side):
     z, base, outcomes = table("tied")
     extreme = side * (side * z).max()
-    found = solved(z, base, outcomes, extreme)
+    result = solved(z, base, outcomes, extreme)
     there = z == extreme
     share = base[there].sum()
-    np.testing.assert_allclose(found.values[0], base[there] @ outcomes[there] / share)
-    assert found.kl[0] == pytest.approx(-np.log(share))
-    assert found.ess[0] == pytest.approx(effective_rows(base[there] / share))
-    assert found.max_weight[0] == pytest.approx(base[there].max() / share)
-    assert np.isnan(found.slopes).all()
-    assert (found.std_errors[0, [0, 2]] > 0).all()
+    np.testing.assert_allclose(result.values[0], base[there] @ outcomes[there] / share)
+    assert result.kl[0] == pytest.approx(-np.log(share))
+    assert result.ess[0] == pytest.approx(effective_rows(base[there] / share))
+    assert result.max_weight[0] == pytest.approx(base[there].max() / share)
+    assert np.isnan(result.slopes).all()
+    assert (result.std_errors[0, [0, 2]] > 0).all()
 
 
 def test_respond_infeasible_targets_are_nan():
@@ -145,25 +145,25 @@ def test_respond_in_blocks_matches_all_at_once(monkeypatch):
 
 def test_respond_constant_outcome_has_no_error_nor_slope():
     z, base, _ = table()
-    found = solved(z, base, np.zeros((z.size, 1)), [-1.0, 0.0, 1.0])
+    result = solved(z, base, np.zeros((z.size, 1)), [-1.0, 0.0, 1.0])
     for field in ("values", "std_errors", "slopes", "change_errors"):
-        np.testing.assert_array_equal(getattr(found, field), 0.0)
+        np.testing.assert_array_equal(getattr(result, field), 0.0)
 
 
 def test_respond_statistic_itself_moves_one_for_one():
     z, base, _ = table()
     targets = np.array([-1.0, 0.0, 0.5, 1.0])
-    found = solved(z, base, z[:, None], targets)
-    np.testing.assert_allclose(found.values[:, 0], targets, atol=1e-9)
-    np.testing.assert_allclose(found.slopes[:, 0], 1.0, rtol=1e-9)
-    np.testing.assert_allclose(found.std_errors[:, 0], 0.0, atol=1e-7)
+    result = solved(z, base, z[:, None], targets)
+    np.testing.assert_allclose(result.values[:, 0], targets, atol=1e-9)
+    np.testing.assert_allclose(result.slopes[:, 0], 1.0, rtol=1e-9)
+    np.testing.assert_allclose(result.std_errors[:, 0], 0.0, atol=1e-7)
 
 
 def test_respond_error_does_not_shrink_towards_extreme():
     z, base, outcomes = table("lognormal", weighted=False)
     targets = z.max() - np.array([1e-1, 1e-2, 1e-3, 1e-5, 1e-7])
-    found = solved(z, base, outcomes, targets)
-    for errors in (found.std_errors[:, 0], found.change_errors[:, 0]):
+    result = solved(z, base, outcomes, targets)
+    for errors in (result.std_errors[:, 0], result.change_errors[:, 0]):
         assert ((errors > 0.5 * errors[0]) | ~np.isfinite(errors)).all()
 
 

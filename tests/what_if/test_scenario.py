@@ -150,9 +150,9 @@ def test_project_ranges_conic_fallback_gives_same_weights(monkeypatch):
         "agnostix.what_if.scenario.project_ranges",
         lambda phi, low, high, base: project_ranges(phi, low, high, base, max_rounds=0),
     )
-    found = fit_projection(X).what_if(question)
-    np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-8)
-    assert found.gap <= 1e-9
+    result = fit_projection(X).what_if(question)
+    np.testing.assert_allclose(result.weights, expected.weights, rtol=1e-8)
+    assert result.gap <= 1e-9
 
 
 def test_scenario_conditions_state_targets_and_reached():

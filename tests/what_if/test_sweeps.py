@@ -212,9 +212,9 @@ def test_explain_by_group_matches_rows_alone():
     for sex in ("Female", "Male"):
         rows = (X["sex"] == sex).to_numpy()
         alone = fit_projection(X[rows], Y[rows], n_targets=5).explain(metric=["prediction", "accuracy"])
-        found = select_rows(curves.frame, group=sex).drop(columns="group").reset_index(drop=True)
+        result = select_rows(curves.frame, group=sex).drop(columns="group").reset_index(drop=True)
         expected = alone.frame.drop(columns="group")
-        pd.testing.assert_frame_equal(found, expected, rtol=1e-7, check_dtype=False)
+        pd.testing.assert_frame_equal(result, expected, rtol=1e-7, check_dtype=False)
         histogram = curves.distributions[curves.distributions["group"] == sex]
         np.testing.assert_allclose(histogram["share"], alone.distributions["share"])
 
@@ -355,8 +355,8 @@ def test_rank_by_group_matches_rows_alone():
     ranking = fit_projection(X).rank(by="sex", features=["age", "job"], simultaneous=False)
     rows = (X["sex"] == "Male").to_numpy()
     alone = fit_projection(X[rows]).rank(features=["age", "job"], simultaneous=False).drop(columns="group")
-    found = select_rows(ranking, group="Male").drop(columns="group").reset_index(drop=True)
-    pd.testing.assert_frame_equal(found, alone, rtol=1e-7, check_dtype=False)
+    result = select_rows(ranking, group="Male").drop(columns="group").reset_index(drop=True)
+    pd.testing.assert_frame_equal(result, alone, rtol=1e-7, check_dtype=False)
 
 
 def test_curves_frame_has_documented_columns():
@@ -426,9 +426,9 @@ def test_baseline_matches_scenario_and_group():
     for sex in ("Female", "Male"):
         rows = (X["sex"] == sex).to_numpy()
         alone = fit_projection(X[rows], Y[rows], WEIGHT[rows]).baseline(metric=["prediction", "roc_auc"])
-        found = select_rows(groups, group=sex)
+        result = select_rows(groups, group=sex)
         for name in ("value", "std_error", "low", "high", "n_rows"):
-            np.testing.assert_allclose(found[name], alone[name], rtol=1e-9)
+            np.testing.assert_allclose(result[name], alone[name], rtol=1e-9)
 
 
 def test_distributions_are_shares_of_rows():

@@ -21,10 +21,10 @@ def test_table_order_ignores_row_order():
     expected = read(X, None, [extra])
     for seed in range(3):
         turned = np.random.default_rng(seed).permutation(len(X))
-        found = read(X.iloc[turned], None, [extra[turned]])
-        np.testing.assert_array_equal(turned[found.order], expected.order)
+        result = read(X.iloc[turned], None, [extra[turned]])
+        np.testing.assert_array_equal(turned[result.order], expected.order)
         for name, column in expected.columns.items():
-            np.testing.assert_array_equal(found.columns[name].values, column.values)
+            np.testing.assert_array_equal(result.columns[name].values, column.values)
 
 
 def test_table_order_breaks_ties_by_other_arrays():

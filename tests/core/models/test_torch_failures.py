@@ -9,7 +9,7 @@ from agnostix import as_predictor  # noqa: E402
 from agnostix.exceptions import DataError, ModelOutputError  # noqa: E402
 from agnostix.neural import ExtremalMaskExplainer  # noqa: E402
 from tests.messages import refuses  # noqa: E402
-from tests.occlusion.ways import explainer_of  # noqa: E402
+from tests.occlusion.explainers import explainer_of  # noqa: E402
 
 PICTURES = np.random.default_rng(0).random((2, 6, 8, 3))
 CONV = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
