@@ -96,17 +96,9 @@ class ExtremalMaskExplainer(ImageExplainer):
       a mask reaches if all pixels count alike. A mask that did not succeed is no
       evidence of where the model looks, and `PixelsDisplay` does not draw it.
 
-    What differs from the papers:
-
-    - The mask in the forward pass is hard, with edges softened over a cell;
-      gradients pass as if the edge were a slope. A faint mask of the whole
-      image often keeps its score and loses it once it is made 0 or 1.
-    - The area of an extremal mask is exact: the highest cells of the grid, from
-      all of them down to that area over the steps, not a penalty on sorted values.
-    - Scores are in units of what hiding the whole image changes, so that
-      `area_penalty` means the same for any network. Below 0.01 the logarithm
-      continues as a line.
-    - The mask of least loss in the last fifth of the steps is returned.
+    Unlike in the papers, the mask is 0 or 1 throughout the search, with edges
+    softened over a cell, and the area of an extremal mask is exact; see
+    docs/pictures.md.
 
     References
     ----------
