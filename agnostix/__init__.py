@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from agnostix.core.explanation import Explanation, Scenario, WhatIfCurves
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
-    from agnostix.lime import LimeExplainer, lime_exact, submodular_pick
+    from agnostix.lime import LimeExplainer, submodular_pick
     from agnostix.neural import ExtremalMaskExplainer
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
@@ -31,7 +31,6 @@ __all__ = [
     "WhatIfCurves",
     "WhatIfReport",
     "as_predictor",
-    "lime_exact",
     "submodular_pick",
 ]
 
@@ -49,7 +48,6 @@ _MODULES = {
     "WhatIfCurves": "core.explanation",
     "WhatIfReport": "report",
     "as_predictor": "core.models",
-    "lime_exact": "lime",
     "submodular_pick": "lime",
 }
 _SUBPACKAGES = ("maskers", "neural", "plotting", "report", "testing")

@@ -18,7 +18,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from agnostix import LimeExplainer, as_predictor, lime_exact, submodular_pick
+from agnostix import LimeExplainer, as_predictor, submodular_pick
 from agnostix.maskers import SegmentMasker, TextMasker
 from agnostix.plotting import BarDisplay, SegmentsDisplay, TextDisplay, WaterfallDisplay
 
@@ -61,7 +61,7 @@ ways["narrow, tilted"] = ways["narrow kernel"] | {"sampling": "tilted"}
 _, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharex=True, sharey=True, layout="constrained")
 for ax, (name, settings) in zip(axes, ways.items(), strict=True):
     one = LimeExplainer(model, random_state=0, **settings).fit(X[:300])
-    drawn, exact = one.explain(patients[8:9]), lime_exact(one, patients[8:9])
+    drawn, exact = one.explain(patients[8:9]), one.explain_exact(patients[8:9])
     places, margin = np.arange(10)[::-1], (drawn.interval()[1] - drawn.values)[0, :, 0]
     ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.errorbar(drawn.values[0, :, 0], places, xerr=margin, fmt="o", markersize=4, label="drawn, 95 %")

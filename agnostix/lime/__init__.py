@@ -1,7 +1,6 @@
-"""Local surrogates: LIME, its limits in closed form, and the submodular pick."""
+"""LIME: local surrogates with standard errors, their exact limits, and the submodular pick (SP-LIME)."""
 
-from agnostix.lime.closed_form import lime_exact
 from agnostix.lime.explainer import LimeExplainer
-from agnostix.lime.picking import submodular_pick
+from agnostix.lime.sp_lime import submodular_pick
 
-__all__ = ["LimeExplainer", "lime_exact", "submodular_pick"]
+__all__ = ["LimeExplainer", "submodular_pick"]

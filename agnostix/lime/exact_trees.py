@@ -1,8 +1,7 @@
-"""scikit-learn's trees and forests as sums of boxes over the bins of a neighbourhood."""
+"""scikit-learn's trees and forests as sums of boxes over the bins of a sampler: their leaves."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,108 +19,101 @@ from sklearn.tree import (
 )
 
 from agnostix.core.coding import NumberCoding
+from agnostix.core.frames import column_names, is_frame
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.lime.boxes import Boxes
 from agnostix.lime.drawing import TruncatedNormals
-from agnostix.lime.exact import values_of
+from agnostix.lime.exact_additive import ResampledValues
+from agnostix.lime.exact_moments import Boxes, ModelMoments, box_moments
 from agnostix.lime.features import BinnedFeature
 from agnostix.lime.neighbourhood import Neighbourhood
-from agnostix.lime.truncnorm import truncnorm_cdf
+from agnostix.lime.truncated_normal import truncnorm_cdf
 
-TREES = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
-FORESTS = (RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor)
+_TREES = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
+_FORESTS = (RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor)
 
 
-@dataclass(frozen=True)
-class TreeParts:
-    """A tree or a forest, opened.
+def tree_moments(model: Any, sampler: Neighbourhood, bins: Codes, r: float) -> ModelMoments:
+    """Moments of a fitted tree or forest near rows with bins (n_rows, n_features)."""
+    if type(model) not in _TREES + _FORESTS:  # a subclass may predict other things than its leaves
+        raise DataError(
+            "explain_exact reads decision trees, random forests and extra trees of scikit-learn, got "
+            f"{type(model).__name__}. Pass additive=True if it is a sum of functions of single features, or "
+            "use LimeExplainer.explain."
+        )
+    is_tree = isinstance(model, _TREES)
+    trees = [model] if is_tree else model.estimators_
+    places = _features_of_columns(model, sampler)
+    leaves = [_read_leaves(tree.tree_, places, len(sampler.features)) for tree in trees]
+    lower, upper, values = (np.concatenate(parts) for parts in zip(*leaves, strict=True))
 
-    Attributes
-    ----------
-    model : estimator
-        Fitted; one of `TREES` or `FORESTS`.
-    places : ndarray of int of shape (n_model_columns,)
-        The feature that each of the model's columns is.
-    neighbourhood : Neighbourhood
-        What is drawn.
-    """
+    def probability(place: int, low: Floats, high: Floats) -> Floats:
+        return _interval_probabilities(sampler.features[place], low, high)
 
-    model: Any
-    places: Codes
-    neighbourhood: Neighbourhood
+    boxes = Boxes.from_bounds(lower, upper, values / len(trees), probability)
+    frequencies = [one.seen for one in sampler.features if isinstance(one, BinnedFeature)]
+    return box_moments(boxes, frequencies, bins, r, disjoint=is_tree)
 
-    @property
-    def is_one_tree(self) -> bool:
-        """Whether its boxes do not overlap."""
-        return isinstance(self.model, TREES)
 
-    def boxes(self) -> Boxes:
-        """The leaves of all trees.
+def _features_of_columns(model: Any, sampler: Neighbourhood) -> Codes:
+    """Feature of each of the model's columns, (n_model_columns,), which may be in another order."""
+    names = getattr(model, "feature_names_in_", None)
+    columns = np.arange(sampler.like.shape[1])
+    if names is not None and is_frame(sampler.like):
+        columns = np.array([column_names(sampler.like).index(str(name)) for name in names])
+    owner = {position: j for j, one in enumerate(sampler.features) for position in one.positions}
+    return np.array([owner[column] for column in columns])
 
-        Returns
-        -------
-        Boxes
 
-        Raises
-        ------
-        DataError
-            If a column is drawn in a way that has no sides, or the model has several targets.
-        """
-        trees = [self.model] if self.is_one_tree else self.model.estimators_
-        leaves = [self._leaves(tree.tree_) for tree in trees]
-        lower, upper, values = (np.concatenate(parts) for parts in zip(*leaves, strict=True))
-        return Boxes.between(lower, upper, values / len(trees), self._chances)
+def _read_leaves(tree: Any, places: Codes, n_features: int) -> tuple[Floats, Floats, Floats]:
+    """Bounds lower < x <= upper (n_leaves, n_features) and values (n_leaves, n_outputs) of the leaves."""
+    if tree.n_outputs > 1:
+        raise DataError("explain_exact reads trees with one target, and this model has several.")
+    lower, upper, values = [], [], []
+    stack = [(0, np.full(n_features, -np.inf), np.full(n_features, np.inf))]
+    while stack:
+        node, low, high = stack.pop()
+        left, right = tree.children_left[node], tree.children_right[node]
+        if left == right:
+            lower.append(low)
+            upper.append(high)
+            values.append(tree.value[node, 0])
+            continue
+        place, threshold = places[tree.feature[node]], tree.threshold[node]
+        left_high, right_low = high.copy(), low.copy()
+        left_high[place], right_low[place] = min(high[place], threshold), max(low[place], threshold)
+        stack += [(left, low, left_high), (right, right_low, high)]
+    return np.array(lower), np.array(upper), np.array(values)
 
-    def _leaves(self, tree: Any) -> tuple[Floats, Floats, Floats]:
-        """Ends and values of the leaves of one tree."""
-        if tree.n_outputs > 1:
-            raise DataError("lime_exact reads trees of one target, and this model has several.")
-        d = len(self.neighbourhood.features)
-        lower, upper, values = [], [], []
-        waiting = [(0, np.full(d, -np.inf), np.full(d, np.inf))]
-        while waiting:
-            node, low, high = waiting.pop()
-            left, right = tree.children_left[node], tree.children_right[node]
-            if left == right:
-                lower.append(low)
-                upper.append(high)
-                values.append(tree.value[node, 0])
-                continue
-            place, threshold = self.places[tree.feature[node]], tree.threshold[node]
-            below, above = high.copy(), low.copy()
-            below[place], above[place] = min(high[place], threshold), max(low[place], threshold)
-            waiting += [(left, low, below), (right, above, high)]
-        return np.array(lower), np.array(upper), np.array(values)
 
-    def _chances(self, place: int, low: Floats, high: Floats) -> Floats:
-        """Chance within each bin of a value, in 32 bits as trees see it, above `low` and at most `high`."""
-        feature = self.neighbourhood.features[place]
-        assert isinstance(feature, BinnedFeature)
-        coding, drawing = feature.coding, feature.drawing
-        if len(feature.positions) > 1:
-            raise DataError(
-                "lime_exact reads trees on single columns, and feature_groups has some together. Use "
-                "LimeExplainer.explain."
-            )
-        if isinstance(coding, NumberCoding) and feature.seen[-1] > 0:
-            raise DataError(
-                f"Column {coding.name!r} has missing values, which lime_exact cannot follow through trees. "
-                "Use LimeExplainer.explain."
-            )
-        if isinstance(drawing, TruncatedNormals):
-            return np.stack(
-                [self._mass(drawing, code, low, high) for code in range(feature.seen.size)], axis=1
-            )
-        values = values_of(feature)
-        numbers = np.asarray(values.columns[0]).astype(np.float32).astype(float)
-        inside = (numbers[:, None] > low) & (numbers[:, None] <= high)
-        return values.mean_by_bin(inside.astype(float), feature.seen.size).T
+def _interval_probabilities(feature: Any, low: Floats, high: Floats) -> Floats:
+    """P(low < x <= high) within each bin, (n_intervals, n_bins), x in float32 as trees compare it."""
+    assert isinstance(feature, BinnedFeature)
+    if len(feature.positions) > 1:
+        raise DataError(
+            "explain_exact reads trees on single columns, and feature_groups joins some. Use "
+            "LimeExplainer.explain."
+        )
+    if isinstance(feature.coding, NumberCoding) and feature.seen[-1] > 0:
+        raise DataError(
+            f"Column {feature.coding.name!r} has missing values, which explain_exact cannot follow through "
+            "trees. Use LimeExplainer.explain."
+        )
+    normals = feature.drawing
+    if isinstance(normals, TruncatedNormals):
+        bins = range(feature.seen.size)
+        return np.stack([_truncnorm_probability(normals, code, low, high) for code in bins], axis=1)
+    values = ResampledValues.from_feature(feature)
+    numbers = np.asarray(values.columns[0]).astype(np.float32).astype(float)
+    inside = (numbers[:, None] > low) & (numbers[:, None] <= high)
+    return values.bin_means(inside.astype(float), feature.seen.size).T
 
-    def _mass(self, drawing: TruncatedNormals, code: int, low: Floats, high: Floats) -> Floats:
-        start, stop = drawing.low[code], drawing.high[code]
-        if not start < stop:
-            inside = (np.float32(start) > low) & (np.float32(start) <= high)
-            return inside.astype(float)
-        law = (drawing.mean[code], drawing.sd[code], start, stop)
-        return truncnorm_cdf(high, *law) - truncnorm_cdf(low, *law)
+
+def _truncnorm_probability(normals: TruncatedNormals, code: int, low: Floats, high: Floats) -> Floats:
+    """P(low < x <= high) in one bin, (n_intervals,)."""
+    start, stop = normals.low[code], normals.high[code]
+    if not start < stop:
+        inside = (np.float32(start) > low) & (np.float32(start) <= high)
+        return inside.astype(float)
+    law = (normals.mean[code], normals.sd[code], start, stop)
+    return truncnorm_cdf(high, *law) - truncnorm_cdf(low, *law)

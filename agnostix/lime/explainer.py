@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.rows import take_examples
-from agnostix.core.explanation import Detail
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
 from agnostix.core.masking.background import checked_weights
@@ -21,19 +21,17 @@ from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import ScaledFeature
-from agnostix.lime.fitted import FittedSurrogate
 from agnostix.lime.kernel import Kernel
 from agnostix.lime.learn_features import FeatureLearner
-from agnostix.lime.linear import LinearSurrogate
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.mask_vicinity import MaskVicinity
-from agnostix.lime.near_rows import Recipe
+from agnostix.lime.near_rows import SurrogateSpec
 from agnostix.lime.neighbourhood import Neighbourhood
 from agnostix.lime.own_draws import OwnDraws
-from agnostix.lime.selection import AutoSelection, ForwardSelection, HighestWeights, LassoPath, Selection
-from agnostix.lime.surrogate import Surrogate
+from agnostix.lime.selection import SELECTIONS, lasso_path
+from agnostix.lime.surrogates import RIDGE, LinearSurrogate, RegressorSurrogate, Surrogate, TreeSurrogate
 from agnostix.lime.table_vicinity import TableVicinity
-from agnostix.lime.tree import TreeSurrogate
-from agnostix.lime.vicinity import Found, Vicinity
+from agnostix.lime.vicinity import Vicinity
 
 N_TRIAL_ROWS = 2
 """Rows on which a model is tried where a masker reads them, since they may be large."""
@@ -45,16 +43,8 @@ MASK_WIDTH = 0.25
 """Width of the kernel on masks."""
 WIDTH_PER_ROOT = 0.75
 """Width of the kernel, times the root of the number of features."""
-RIDGE = 1.0
-"""Penalty of the default surrogate on squared effects."""
 TREE_LEAVES = 8
 """Leaves of a tree as surrogate."""
-_SELECTIONS: dict[str, Selection] = {
-    "auto": AutoSelection(),
-    "forward_selection": ForwardSelection(),
-    "highest_weights": HighestWeights(),
-    "lasso_path": LassoPath(),
-}
 
 
 class LimeExplainer(AttributionExplainer):
@@ -210,7 +200,7 @@ class LimeExplainer(AttributionExplainer):
         "kernel_width": [Interval(Real, 0, None, closed="neither"), None],
         "radius": [Interval(Real, 0, None, closed="neither")],
         "surrogate": [StrOptions({"ridge", "klasso", "tree"}), HasMethods(["fit", "predict"])],
-        "feature_selection": [StrOptions(set(_SELECTIONS))],
+        "feature_selection": [StrOptions(set(SELECTIONS))],
         "values": [StrOptions({"coef_x", "coef"})],
         "stability": [Interval(Real, 0.5, 1, closed="neither"), None],
         "feature_groups": [dict, None],
@@ -282,6 +272,59 @@ class LimeExplainer(AttributionExplainer):
         self.n_model_rows_ = 2 * self._n_trial_rows + self._vicinity.n_shared
         return self
 
+    def explain_exact(self, X: Any, additive: bool = False, *, outputs: Any = None) -> Explanation:
+        """Explain rows of a table in closed form: the limit of `explain` for infinitely many samples.
+
+        For additive models (sums of functions of single features) and for
+        scikit-learn's decision trees and forests, which are sums of boxes. The ridge
+        penalty is that of the explainer's own number of samples, so that `explain`
+        differs from this by its standard errors alone.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows to explain.
+        additive : bool, default=False
+            Whether the model is additive. It is then evaluated on the values of one
+            feature at a time, and that the parts sum to its predictions is checked on
+            rows seen in `fit`. False reads the leaves of a tree or forest.
+        outputs : None, "predicted", name, index or list of these, default=None
+            Outputs to explain, in place of the parameter of the constructor.
+
+        Returns
+        -------
+        Explanation
+            In model output units; all standard errors are 0. ``fidelity`` is None for
+            forests, whose R2 has no short closed form.
+
+        Raises
+        ------
+        ValueError
+            If the model is not additive or no tree or forest, or the explainer has no
+            closed form: with a masker, numbers without bins, ``surrogate`` other than
+            "ridge" or "klasso", or `max_features`.
+
+        References
+        ----------
+        .. [1] Garreau, D., von Luxburg, U. (2020). Looking deeper into tabular
+           LIME. https://doi.org/10.48550/arXiv.2008.11092
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.tree import DecisionTreeRegressor
+        >>> from agnostix import LimeExplainer
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+        >>> model = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X, y)
+        >>> explainer = LimeExplainer(model, random_state=0).fit(X)
+        >>> exact, sampled = explainer.explain_exact(X.head(5)), explainer.explain(X.head(5))
+        >>> bool((abs(sampled.values - exact.values) <= 6 * sampled.std_errors + 1e-9).all())
+        True
+        """
+        from agnostix.lime.exact_limits import explain_exactly
+
+        return explain_exactly(self, X, additive, outputs)
+
     @property
     def _quantity(self) -> str:
         return "contribution" if self.values == "coef_x" else "coefficient"
@@ -291,8 +334,8 @@ class LimeExplainer(AttributionExplainer):
         return "surrogate" if self.values == "coef_x" else None
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
-        found = self._vicinity.found(self._evaluate, self._recipe(), rows)
-        return self._to_attribution(found, selection)
+        fits, details, n_model_rows = self._vicinity.fit(self._evaluate, self._spec(), rows)
+        return self._to_attribution(rows, fits, details, n_model_rows, selection)
 
     def _count_model_rows(self, rows: Any) -> int:
         return self._vicinity.cost(rows)
@@ -424,51 +467,59 @@ class LimeExplainer(AttributionExplainer):
             return OwnDraws(neighbourhood, "local", self.radius)
         return OwnDraws(neighbourhood, "tilted", self.kernel_width_)
 
-    def _recipe(self) -> Recipe:
-        return Recipe(
+    def _spec(self) -> SurrogateSpec:
+        return SurrogateSpec(
             surrogate=self._surrogate(),
             kernel=None if self.sampling == "tilted" else Kernel(self.kernel_width_),
             radius=self.radius if self.sampling == "local" else None,
-            most=self.max_features,
-            tests=self.stability is not None,
+            max_features=self.max_features,
+            with_margin=self.stability is not None,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
 
     def _surrogate(self) -> Surrogate:
-        selection = _SELECTIONS[self.feature_selection]
+        selection = SELECTIONS[self.feature_selection]
         if not isinstance(self.surrogate, str):
-            return FittedSurrogate(self.surrogate, selection)
+            return RegressorSurrogate(self.surrogate, selection)
         if self.surrogate == "tree":
             return TreeSurrogate(TREE_LEAVES, selection)
         if self.surrogate == "klasso":
-            return LinearSurrogate(0.0, LassoPath())
+            return LinearSurrogate(0.0, lasso_path)
         return LinearSurrogate(RIDGE, selection)
 
-    def _to_attribution(self, fitted: Found, selection: OutputSelection) -> Attribution:
+    def _to_attribution(
+        self,
+        rows: Any,
+        fits: LocalFits,
+        details: dict[str, Any],
+        n_model_rows: int,
+        selection: OutputSelection,
+    ) -> Attribution:
         """What was fitted, of the selected outputs."""
-        fits, pick = fitted.fits, partial(selection.pick, predictions=fitted.answers)
-        parts = fits.effects * fits.own_design[:, :, None]
+        pick = partial(selection.pick, predictions=fits.predictions)
+        contributions = fits.coefficients * fits.row_design[:, :, None]
         # One after another, so that places for features that only other rows have change no bit.
-        total = reduce(np.add, np.moveaxis(parts, 1, 0))
-        values, errors = fits.effects, fits.std_errors
+        total = reduce(np.add, np.moveaxis(contributions, 1, 0))
+        values, errors = fits.coefficients, fits.std_errors
         if self.values == "coef_x":
-            values, errors = parts, errors * np.abs(fits.own_design)[:, :, None]
+            values, errors = contributions, errors * np.abs(fits.row_design)[:, :, None]
         return Attribution(
-            values=pick(np.where(fitted.present[:, :, None], values, np.nan)),
+            values=pick(np.where(self._vicinity.present(rows)[:, :, None], values, np.nan)),
             std_errors=pick(errors),
-            base_values=pick(fits.output - total),
-            predictions=fitted.answers,
+            base_values=pick(fits.surrogate_outputs - total),
+            predictions=fits.predictions,
             fidelity={"r2": pick(fits.r2)},
-            n_model_rows=fitted.n_model_rows,
-            details=fitted.extras | self._describe_fits(fitted, pick),
+            n_model_rows=n_model_rows,
+            details=details | self._describe_fits(fits, details, pick),
         )
 
-    def _describe_fits(self, fitted: Found, pick: Callable[[Numbers], Numbers]) -> dict[str, Any]:
-        fits = fitted.fits
+    def _describe_fits(
+        self, fits: LocalFits, details: dict[str, Any], pick: Callable[[Numbers], Numbers]
+    ) -> dict[str, Any]:
         by_output: dict[str, Numbers] = {
-            "surrogate_outputs": fits.output,
-            "surrogate_std_errors": fits.output_std_errors,
+            "surrogate_outputs": fits.surrogate_outputs,
+            "surrogate_std_errors": fits.surrogate_std_errors,
             "r2_std_errors": fits.r2_std_errors,
         }
         by_value: dict[str, Numbers] = {}
@@ -476,12 +527,12 @@ class LimeExplainer(AttributionExplainer):
             by_value["selected"] = fits.selected
         if self.stability is not None:
             by_output["margin"] = fits.margin
-        conditions = fitted.extras.get("conditions")
+        conditions = details.get("conditions")
         if self.masker is None and (conditions is None or (conditions.array == "").any()):
-            by_value |= {"coefficients": fits.effects, "coefficient_std_errors": fits.std_errors}
+            by_value |= {"coefficients": fits.coefficients, "coefficient_std_errors": fits.std_errors}
         return {
-            "n_samples": Detail(fits.n_draws, ("row",)),
-            "effective_samples": Detail(fits.effective, ("row",)),
+            "n_samples": Detail(fits.n_samples, ("row",)),
+            "effective_samples": Detail(fits.effective_samples, ("row",)),
             "kernel_width": self.kernel_width_,
             **{name: Detail(pick(array), ("row", "output")) for name, array in by_output.items()},
             **{name: Detail(pick(array), ("row", "feature", "output")) for name, array in by_value.items()},

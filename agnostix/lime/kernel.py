@@ -1,4 +1,4 @@
-"""Weights of draws by their distance from a row."""
+"""LIME's exponential kernel, which weights samples by their distance from the explained row."""
 
 from __future__ import annotations
 
@@ -7,99 +7,59 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agnostix.core.masking.masker import MaskDistribution
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
-_STEPS = 60
-ENOUGH, PLENTY = 1.0, 10.0
-"""Weighted sums of squares of a feature at which a penalty of 1 halves its effect, or takes a tenth."""
-_WIDEST = 1e6
+MIN_VARIATION, AMPLE_VARIATION = 1.0, 10.0
+"""Weighted sums of squares of a feature at which a penalty of 1 shrinks its coefficient by 1/2 and 1/11."""
+_BISECTIONS = 60
+_MAX_WIDTH = 1e6
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A normal kernel on distances.
-
-    Attributes
-    ----------
-    width : float
-        In the units of the distances.
-    """
+    """The kernel exp(-distance**2 / (2 width**2)), `width` in units of the distance."""
 
     width: float
 
-    def weights(self, squares: Floats, log_weights: Floats) -> Floats:
-        """Weigh draws.
+    def weights(self, squared_distances: Floats, log_weights: Floats) -> Floats:
+        """Kernel times importance weights exp(log_weights), each (n_samples,)."""
+        return np.exp(log_weights - squared_distances / (2.0 * self.width**2))
 
-        Parameters
-        ----------
-        squares : ndarray of shape (n_draws,)
-            Squared distances.
-        log_weights : ndarray of shape (n_draws,)
-            Logarithms of weights that the draws have already.
-
-        Returns
-        -------
-        ndarray of shape (n_draws,)
-        """
-        return np.exp(log_weights - squares / (2.0 * self.width**2))
-
-    def check(self, squares: Floats, log_weights: Floats, design: Floats, row: int) -> None:
-        """See that enough draws count for a regression, and vary in each of its features.
-
-        Parameters
-        ----------
-        squares, log_weights : ndarray of shape (n_draws,)
-            As `weights`.
-        design : ndarray of shape (n_features, n_draws)
-            Features of the regression.
-        row : int
-            Which row it is for.
-
-        Raises
-        ------
-        DataError
-            If they do not; it tells the narrowest kernel that would do.
-        """
-        needed = min(design.shape[0] + 1.0, squares.size / 4.0)
-        weights = self.weights(squares, log_weights)
-        found = _counting(weights)
-        well = weighted_squares(design, np.exp(log_weights)) >= PLENTY
-        design = design[well]  # what hardly varies in any draw is no fault of the kernel's
-        if found >= needed and (weighted_squares(design, weights) >= ENOUGH).all():
+    def check(self, squared_distances: Floats, log_weights: Floats, design: Floats, row: int) -> None:
+        """Raise a DataError, with the least width that works, if too few samples count for a regression."""
+        needed = min(design.shape[0] + 1.0, squared_distances.size / 4.0)
+        weights = self.weights(squared_distances, log_weights)
+        n_effective = _effective_samples(weights)
+        n_features = design.shape[0]
+        # A feature that hardly varies in any sample is not the fault of the kernel.
+        design = design[sums_of_squares(design, np.exp(log_weights)) >= AMPLE_VARIATION]
+        if n_effective >= needed and (sums_of_squares(design, weights) >= MIN_VARIATION).all():
             return
 
-        def is_enough(width: float) -> bool:
-            wider = Kernel(width).weights(squares, log_weights)
-            return _counting(wider) >= needed and bool((weighted_squares(design, wider) >= ENOUGH).all())
+        def is_wide_enough(width: float) -> bool:
+            wider = Kernel(width).weights(squared_distances, log_weights)
+            if _effective_samples(wider) < needed:
+                return False
+            return bool((sums_of_squares(design, wider) >= MIN_VARIATION).all())
 
-        narrowest = _narrowest(is_enough, self.width)
-        way = "Raise n_samples." if narrowest is None else f"The least that works for it is {narrowest:.3g}."
-        what = f"where {well.size} features need {needed:.0f}"
-        if found >= needed:
-            what = "of which hardly any differs from the row in one of its features"
+        width = _least_width(is_wide_enough, self.width)
+        remedy = (
+            "Raise n_samples." if width is None else f"The smallest width that works for it is {width:.3g}."
+        )
+        problem = f"where {n_features} features need {needed:.0f}"
+        if n_effective >= needed:
+            problem = "of which hardly any differs from the row in one of its features"
         raise DataError(
-            f"The 'kernel_width' of LimeExplainer is {self.width:.3g}, which leaves weight for "
-            f"{found:.3g} of {squares.size} draws around row {row}, {what}. {way} Or use sampling='tilted', "
-            "which draws near the row instead."
+            f"The 'kernel_width' of LimeExplainer is {self.width:.3g}, which leaves an effective sample size "
+            f"of {n_effective:.3g} of {squared_distances.size} samples around row {row}, {problem}. {remedy} "
+            "Or use sampling='tilted', which samples near the row instead."
         )
 
 
-def weighted_squares(design: Floats, weights: Floats) -> Floats:
-    """How much features vary over draws: what stands against a penalty.
-
-    Parameters
-    ----------
-    design : ndarray of shape (n_features, n_draws)
-        What the surrogate sees of them.
-    weights : ndarray of shape (n_draws,)
-        Their weights.
-
-    Returns
-    -------
-    ndarray of shape (n_features,)
-        Weighted sums of squares about the mean.
-    """
+def sums_of_squares(design: Floats, weights: Floats) -> Floats:
+    """Weighted sums of squares about the mean, (n_features,), of a design (n_features, n_samples)."""
     total = weights.sum()
     if total == 0:
         return np.zeros(design.shape[0])
@@ -107,19 +67,47 @@ def weighted_squares(design: Floats, weights: Floats) -> Floats:
     return np.square(design) @ weights - total * mean**2
 
 
-def _counting(weights: Floats) -> float:
-    """Draws that count: by how even the weights are, and by how large."""
+def mask_size_probabilities(n_features: int, width: float, distribution: MaskDistribution) -> Floats:
+    """Probability (n_features + 1,) that a mask, weighted by the kernel, keeps 0, 1, ..., all features.
+
+    "bernoulli" keeps each feature with probability 1/2 (images); "sizes" hides 1 to all of them, each number
+    with the same probability (texts). The distance is the cosine distance to the mask that keeps all.
+    """
+    log_kernel = -((1.0 - np.sqrt(np.arange(n_features + 1) / n_features)) ** 2) / (2.0 * width**2)
+    sizes = _size_probabilities(n_features, distribution)
+    # Relative to the largest, since a narrow kernel underflows for every size.
+    largest = log_kernel[sizes > 0.0].max()
+    weighted = sizes * np.exp(np.minimum(log_kernel - largest, 0.0))
+    return weighted / weighted.sum()
+
+
+def _size_probabilities(n_features: int, distribution: MaskDistribution) -> Floats:
+    """Probability (n_features + 1,) of keeping 0, 1, ..., all features, before the kernel."""
+    if distribution == "sizes" and n_features > 1:
+        return np.append(np.full(n_features, 1.0 / n_features), 0.0)
+    # Integers of any size: the last digits of a log-factorial would show in the variance.
+    n_masks = 1
+    probabilities = []
+    for kept in range(n_features + 1):
+        probabilities.append(n_masks / 2**n_features)
+        n_masks = n_masks * (n_features - kept) // (kept + 1)
+    return np.array(probabilities)
+
+
+def _effective_samples(weights: Floats) -> float:
+    """Kish's effective sample size, at most the total weight: a few tiny equal weights do not count."""
     total, largest = weights.sum(), weights.max()
     if total == 0:
         return 0.0
     return float(min(total, (total / largest) ** 2 / np.square(weights / largest).sum()))
 
 
-def _narrowest(is_enough: Callable[[float], bool], width: float) -> float | None:
-    low, high = np.log(width), np.log(_WIDEST)
-    if not is_enough(_WIDEST):
+def _least_width(is_wide_enough: Callable[[float], bool], width: float) -> float | None:
+    """Least width above `width` that is enough, by bisection of its logarithm; None if none is."""
+    low, high = np.log(width), np.log(_MAX_WIDTH)
+    if not is_wide_enough(_MAX_WIDTH):
         return None
-    for _ in range(_STEPS):
+    for _ in range(_BISECTIONS):
         middle = (low + high) / 2.0
-        low, high = (low, middle) if is_enough(float(np.exp(middle))) else (middle, high)
-    return float(f"{np.exp(high) * 1.005:.3g}")
+        low, high = (low, middle) if is_wide_enough(float(np.exp(middle))) else (middle, high)
+    return float(f"{np.exp(high) * 1.005:.3g}")  # rounded to 3 digits, it must still be enough

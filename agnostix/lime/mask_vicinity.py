@@ -15,12 +15,12 @@ from agnostix.core.progress import ProgressBar
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.lime.lime_masks import MaskLaw
+from agnostix.lime.kernel import mask_size_probabilities
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.mask_draws import MaskDraws
-from agnostix.lime.near_rows import Recipe
-from agnostix.lime.problem import Problem
-from agnostix.lime.row_fits import RowFits
-from agnostix.lime.vicinity import Evaluate, Found
+from agnostix.lime.near_rows import SurrogateSpec
+from agnostix.lime.vicinity import Evaluate
+from agnostix.lime.weighted_regression import WeightedRegression
 
 
 @dataclass(frozen=True)
@@ -89,49 +89,54 @@ class MaskVicinity:
             for varying, places in self._patterns(rows)
         )
 
-    def found(self, evaluate: Evaluate, recipe: Recipe, rows: MaskedRows) -> Found:
+    def present(self, rows: MaskedRows) -> Bools:
+        """Players that each row has, (n_rows, n_players)."""
+        return rows.present
+
+    def fit(
+        self, evaluate: Evaluate, spec: SurrogateSpec, rows: MaskedRows
+    ) -> tuple[LocalFits, dict[str, Detail], int]:
         """Fit near each row, those in which the same players vary together.
 
         Parameters
         ----------
         evaluate : callable
             `evaluate` with the model given.
-        recipe : Recipe
+        spec : SurrogateSpec
             What is fitted.
         rows : MaskedRows
             From `read`.
 
         Returns
         -------
-        Found
+        fits : LocalFits
+        details : dict of str to Detail
+        n_model_rows : int
         """
-        present = rows.present
-        n_rows, n_players = present.shape
+        n_rows, n_players = rows.present.shape
         patterns = list(self._patterns(rows))
         n_evaluations = sum(
             places.size * (1 + min(self.n_draws, 2 ** int(varying.sum()))) for varying, places in patterns
         )
-        fits: Any = None
-        answers, n_model_rows = np.empty(0), 0
+        parts: list[LocalFits] = []
+        n_model_rows = 0
         dof = np.full(n_rows, np.inf)
-        with ProgressBar(n_evaluations, recipe.verbose) as bar:
+        with ProgressBar(n_evaluations, spec.verbose) as bar:
             for varying, places in patterns:
                 drawn = self._masks(int(varying.sum()))
                 masks = np.ones((1 + drawn.masks.shape[0], n_players), dtype=bool)
                 masks[1:, varying] = drawn.masks
-                reducer = _FitReducer(recipe, drawn, _weights(recipe, drawn, int(places[0])), varying)
+                reducer = _FitReducer(spec, drawn, _weights(spec, drawn, int(places[0])), varying)
                 source = MaskedRowSource.from_rows(self.masker, rows[places], masks, names=places)
-                (own, *arrays), n = evaluate(source, reducer, verbose=bar)
-                if fits is None:
-                    fits = RowFits.empty(n_rows, n_players, own.shape[1])
-                    answers = np.empty((n_rows, own.shape[1]))
-                answers[places] = own
-                fits.put(places, RowFits.stacked(arrays, len(masks) - 1))
+                arrays, n = evaluate(source, reducer, verbose=bar)
+                parts.append(LocalFits(*arrays))
                 n_model_rows += n
                 if drawn.n_blocks:  # all masks have none: nothing is sampled
                     dof[places] = drawn.n_blocks - 1.0
         details = rows.details() | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
-        return Found(answers, fits, present, details, n_model_rows)
+        whole = LocalFits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        order = np.argsort(np.concatenate([places for _, places in patterns]))
+        return whole.take(order), details, n_model_rows
 
     def _patterns(self, rows: MaskedRows) -> Iterator[tuple[Bools, Codes]]:
         patterns, which = np.unique(rows.varying, axis=0, return_inverse=True)
@@ -144,27 +149,27 @@ class MaskVicinity:
         distribution = self.masker.mask_distribution
         if not self.tilted:
             return MaskDraws.of(n_players, self.n_draws, distribution, self.seed)
-        chances = MaskLaw.of(n_players, self.width, distribution).chances
+        chances = mask_size_probabilities(n_players, self.width, distribution)
         return MaskDraws.by_size(n_players, self.n_draws, chances, self.seed)
 
 
-def _weights(recipe: Recipe, drawn: MaskDraws, row: int) -> Floats:
+def _weights(spec: SurrogateSpec, drawn: MaskDraws, row: int) -> Floats:
     """Weigh masks by the kernel, if there is one, and see that it leaves enough of them."""
     n_players = drawn.masks.shape[1]
-    if recipe.kernel is None or n_players < 2:  # one player there or not: what it does needs no kernel
+    if spec.kernel is None or n_players < 2:  # one player there or not: what it does needs no kernel
         return drawn.weights
     squares = (1.0 - np.sqrt(drawn.masks.mean(axis=1))) ** 2
     there = drawn.weights > 0
     logs = np.log(drawn.weights, where=there, out=np.full(there.size, -np.inf))
-    recipe.kernel.check(squares, logs, drawn.masks.T.astype(float), row)
-    return recipe.kernel.weights(squares, logs)
+    spec.kernel.check(squares, logs, drawn.masks.T.astype(float), row)
+    return spec.kernel.weights(squares, logs)
 
 
 @dataclass(frozen=True)
 class _FitReducer:
     """Reducer to a fit near each row, from its predictions under all masks, that of the row itself first."""
 
-    recipe: Recipe
+    spec: SurrogateSpec
     drawn: MaskDraws
     weights: Floats
     varying: Bools
@@ -175,13 +180,13 @@ class _FitReducer:
         return predictions[:, None]
 
     @one_blas_thread
-    def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
-        """From (n_masks, 1, n_rows, n_outputs) to the rows' own predictions and the fields of their fits."""
+    def finalize(self, blocks: Floats) -> LocalFits:
+        """From (n_masks, 1, n_rows, n_outputs) to the fits near the rows."""
         own, answers = blocks[0, 0], blocks[1:, 0]
         design, weights = self.drawn.masks.T.astype(float), self.weights
         fits = []
         for place in range(own.shape[0]):
-            problem = Problem(
+            regression = WeightedRegression(
                 np.ascontiguousarray(design),
                 weights,
                 np.ascontiguousarray(answers[:, place]),
@@ -189,6 +194,6 @@ class _FitReducer:
                 own[place],
                 self.drawn.n_blocks,
             )
-            fit = self.recipe.surrogate.fit(problem, self.recipe.most, tests=False)
-            fits.append((own[place], *fit.widened(self.varying).arrays()))
-        return tuple(np.stack(arrays) for arrays in zip(*fits, strict=True))
+            fit = self.spec.surrogate.fit(regression, self.spec.max_features, with_margin=False)
+            fits.append(fit.insert_features(self.varying))
+        return LocalFits.stack(fits)

@@ -14,16 +14,16 @@ from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.features import Drawn
 from agnostix.lime.kernel import Kernel
-from agnostix.lime.local_fit import LocalFit
+from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighbourhood import Neighbourhood
 from agnostix.lime.own_draws import OwnDraws
-from agnostix.lime.problem import Problem
-from agnostix.lime.surrogate import Surrogate
+from agnostix.lime.surrogates import Surrogate
 from agnostix.lime.traces import Traces
+from agnostix.lime.weighted_regression import WeightedRegression
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SurrogateSpec:
     """What is fitted near each row, and how.
 
     Attributes
@@ -34,10 +34,10 @@ class Recipe:
         Weights of draws; None where all weigh the same.
     radius : float or None
         In standard deviations, where draws are around the row: numbers are then counted from it.
-    most : int or None
+    max_features : int or None
         Features at most.
-    tests : bool
-        Whether the margin of their choice is told.
+    with_margin : bool
+        Whether the margin of their selection is wanted.
     n_jobs : int or None
         Workers that fit.
     verbose : int
@@ -47,8 +47,8 @@ class Recipe:
     surrogate: Surrogate
     kernel: Kernel | None
     radius: float | None
-    most: int | None
-    tests: bool
+    max_features: int | None
+    with_margin: bool
     n_jobs: int | None = None
     verbose: int = 0
 
@@ -62,7 +62,7 @@ class Recipe:
         free: Bools,
         n_blocks: int,
         row: int,
-    ) -> LocalFit:
+    ) -> LocalFits:
         """Fit near one row.
 
         Parameters
@@ -84,7 +84,7 @@ class Recipe:
 
         Returns
         -------
-        LocalFit
+        LocalFits
         """
         design, own, squares = traces.design(centre)
         weights = self._weights(traces, squares)
@@ -96,10 +96,9 @@ class Recipe:
             design = design[free]
         self._check(design, squares, traces.log_weights, row)
         near, origin = ((own - start) / scale)[free], (start / scale)[free]
-        problem = Problem(design, weights, answers, near, own_answers, n_blocks, origin)
-        fit = self.surrogate.fit(problem, self.most, self.tests)
-        whole = fit.widened(free)
-        return whole if self.surrogate.gives_parts else whole.per_unit(scale, own)
+        regression = WeightedRegression(design, weights, answers, near, own_answers, n_blocks, origin)
+        fit = self.surrogate.fit(regression, self.max_features, self.with_margin).insert_features(free)
+        return fit if self.surrogate.has_contributions else fit.rescale(scale, own)
 
     def weights(self, traces: Traces, centre: Floats) -> Floats:
         """Weigh draws near a row.
@@ -133,7 +132,7 @@ class SharedFits:
 
     Attributes
     ----------
-    recipe : Recipe
+    spec : SurrogateSpec
         What is fitted.
     traces : Traces
         The draws.
@@ -146,12 +145,12 @@ class SharedFits:
     own_answers : ndarray of shape (n_items, n_outputs)
         Predictions of the rows themselves.
     free : ndarray of bool of shape (n_items, n_features)
-        As for `Recipe.fit`, row by row.
+        As for `SurrogateSpec.fit`, row by row.
     rows : ndarray of int of shape (n_items,)
         Places of the rows, for messages.
     """
 
-    recipe: Recipe
+    spec: SurrogateSpec
     traces: Traces
     answers: Floats
     n_blocks: int
@@ -160,15 +159,15 @@ class SharedFits:
     free: Bools
     rows: Codes
 
-    def fit(self) -> list[tuple[Any, ...]]:
-        """Fields of the fit near each row, one share of the rows for each worker."""
+    def fit(self) -> list[LocalFits]:
+        """The fit near each row, one share of the rows for each worker."""
         shares = run_in_shares(
             self._fit_items,
             self.rows.size,
             self.describe,
             size=self.rows.size,
-            n_jobs=self.recipe.n_jobs,
-            verbose=self.recipe.verbose,
+            n_jobs=self.spec.n_jobs,
+            verbose=self.spec.verbose,
         )
         return list(chain.from_iterable(shares))
 
@@ -176,11 +175,11 @@ class SharedFits:
         """Name the surrogate of a row."""
         return f"the surrogate near row {self.rows[item]}"
 
-    def _fit_items(self, progress: WorkerProgress, worker: int, items: range) -> list[tuple[Any, ...]]:
+    def _fit_items(self, progress: WorkerProgress, worker: int, items: range) -> list[LocalFits]:
         return [self._fit_item(item) for item in progress.follow(worker, items)]
 
-    def _fit_item(self, item: int) -> tuple[Any, ...]:
-        return self.recipe.fit(
+    def _fit_item(self, item: int) -> LocalFits:
+        return self.spec.fit(
             self.traces,
             self.centres[item],
             self.answers,
@@ -188,7 +187,7 @@ class SharedFits:
             self.free[item],
             self.n_blocks,
             int(self.rows[item]),
-        ).arrays()
+        )
 
 
 class OwnFits(RowSource):
@@ -196,7 +195,7 @@ class OwnFits(RowSource):
 
     Parameters
     ----------
-    recipe : Recipe
+    spec : SurrogateSpec
         What is fitted.
     draws : OwnDraws
         What is drawn.
@@ -205,21 +204,21 @@ class OwnFits(RowSource):
     own_answers : ndarray of shape (n_items, n_outputs)
         Predictions of the rows themselves.
     free : ndarray of bool of shape (n_items, n_features)
-        As for `Recipe.fit`, row by row.
+        As for `SurrogateSpec.fit`, row by row.
     rows : ndarray of int of shape (n_items,)
         Places of the rows, for messages.
     """
 
     def __init__(
         self,
-        recipe: Recipe,
+        spec: SurrogateSpec,
         draws: OwnDraws,
         centres: Floats,
         own_answers: Floats,
         free: Bools,
         rows: Codes,
     ) -> None:
-        self._recipe = recipe
+        self._spec = spec
         self._draws = draws
         self._centres = centres
         self._own_answers = own_answers
@@ -229,7 +228,7 @@ class OwnFits(RowSource):
 
     def for_worker(self) -> OwnFits:
         draws = self._draws.for_worker()
-        return OwnFits(self._recipe, draws, self._centres, self._own_answers, self._free, self._rows)
+        return OwnFits(self._spec, draws, self._centres, self._own_answers, self._free, self._rows)
 
     @property
     def _neighbourhood(self) -> Neighbourhood:
@@ -253,9 +252,9 @@ class OwnFits(RowSource):
         first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
         return f"draws {first} to {last} around row {self._rows[block]}"
 
-    def fit_item(self, item: int, answers: Floats) -> tuple[Any, ...]:
-        """Fields of the fit near a row, from the predictions of its draws."""
-        return self._recipe.fit(
+    def fit_item(self, item: int, answers: Floats) -> LocalFits:
+        """The fit near a row, from the predictions of its draws."""
+        return self._spec.fit(
             self._draws.traces(self._drawn(item)),
             self._centres[item],
             answers,
@@ -263,7 +262,7 @@ class OwnFits(RowSource):
             self._free[item],
             self._neighbourhood.points.n_blocks,
             int(self._rows[item]),
-        ).arrays()
+        )
 
     def _drawn(self, item: int) -> list[Drawn]:
         if self._at[0] != item:

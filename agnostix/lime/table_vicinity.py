@@ -17,15 +17,15 @@ from agnostix.core.masking.tabular import check_schema
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
-from agnostix.lime.kernel import ENOUGH, PLENTY
-from agnostix.lime.near_rows import OwnFits, Recipe, SharedFits
+from agnostix.lime.kernel import AMPLE_VARIATION, MIN_VARIATION
+from agnostix.lime.local_fits import LocalFits
+from agnostix.lime.near_rows import OwnFits, SharedFits, SurrogateSpec
 from agnostix.lime.neighbourhood import Neighbourhood
 from agnostix.lime.own_draws import OwnDraws
-from agnostix.lime.row_fits import RowFits
 from agnostix.lime.shared_rows import SharedRows
 from agnostix.lime.traces import Traces
 from agnostix.lime.unseen import UnseenContrasts
-from agnostix.lime.vicinity import Evaluate, Found
+from agnostix.lime.vicinity import Evaluate
 
 MOST_DOUBLINGS = 4
 """Times that the draws are doubled at most while the choice of features is not sure."""
@@ -129,34 +129,41 @@ class TableVicinity:
             return extra + rows.shape[0] * self.n_draws
         return extra + (0 if self.stability is None else self.n_draws * (2**MOST_DOUBLINGS - 1))
 
-    def found(self, evaluate: Evaluate, recipe: Recipe, rows: Any) -> Found:
+    def present(self, rows: Any) -> Bools:
+        """All features, (n_rows, n_features)."""
+        return np.ones((rows.shape[0], len(self.players.names)), dtype=bool)
+
+    def fit(
+        self, evaluate: Evaluate, spec: SurrogateSpec, rows: Any
+    ) -> tuple[LocalFits, dict[str, Detail], int]:
         """Fit near each row; rows that are alike once.
 
         Parameters
         ----------
         evaluate : callable
             `evaluate` with the model given.
-        recipe : Recipe
+        spec : SurrogateSpec
             What is fitted.
         rows : DataFrame or ndarray of shape (n_rows, n_columns)
             From `read`.
 
         Returns
         -------
-        Found
+        fits : LocalFits
+        details : dict of str to Detail
+        n_model_rows : int
         """
         first, which = distinct_rows(rows)
         kinds = take_rows(rows, first)
         answers, _ = evaluate(TableRows(rows, first))
         centres = self.neighbourhood.centres(kinds)
-        fits, n_asked = self._fits(evaluate, recipe, kinds, centres, answers, first)
+        fits, n_asked = self._fits(evaluate, spec, kinds, centres, answers, first)
         extras = {name: entry.take("row", which) for name, entry in self.extras(centres).items()}
-        dof = fits.n_draws[which] / self.neighbourhood.points.size - 1.0  # of the spread between blocks
+        dof = fits.n_samples[which] / self.neighbourhood.points.size - 1.0  # of the spread between blocks
         extras[DEGREES_OF_FREEDOM] = Detail(dof, ("row",))
         if self.stability is not None:
             extras["stable"] = Detail(~self._is_unsure(fits)[which], ("row",))
-        present = np.ones((which.size, len(self.players.names)), dtype=bool)
-        return Found(answers[which], fits.take(which), present, extras, first.size + n_asked)
+        return fits.take(which), extras, first.size + n_asked
 
     def contrasted(self, centres: Numbers) -> Bools:
         """Values of which draws would tell less than the penalty of the surrogate, or nothing.
@@ -174,7 +181,7 @@ class TableVicinity:
         chance, weight = self._near(share)
         is_tilted = self.own is not None and self.own.how == "tilted"
         total = self.n_draws * (1.0 if is_tilted else weight)
-        thin = (share < 0.5) & (total * chance < ENOUGH) & (self.n_draws * share < PLENTY)
+        thin = (share < 0.5) & (total * chance < MIN_VARIATION) & (self.n_draws * share < AMPLE_VARIATION)
         return thin | self.neighbourhood.unseen(centres)
 
     def _near(self, share: Floats) -> tuple[Floats, Floats]:
@@ -187,8 +194,8 @@ class TableVicinity:
         """See that draws near rows leave their bins, where those that were seen did."""
         share = self.neighbourhood.shares_of_bins(centres)
         chance, _ = self._near(share)
-        held = self.n_draws * chance * (1.0 - chance) < ENOUGH
-        held &= self.n_draws * share * (1.0 - share) >= PLENTY
+        held = self.n_draws * chance * (1.0 - chance) < MIN_VARIATION
+        held &= self.n_draws * share * (1.0 - share) >= AMPLE_VARIATION
         if held.any():
             row, feature = np.argwhere(held)[0]
             raise DataError(
@@ -216,41 +223,47 @@ class TableVicinity:
         return {name: Detail(array, ("row", "feature")) for name, array in told.items()}
 
     def _fits(
-        self, evaluate: Evaluate, recipe: Recipe, X: Any, centres: Floats, own_answers: Floats, rows: Codes
-    ) -> tuple[RowFits, int]:
+        self,
+        evaluate: Evaluate,
+        spec: SurrogateSpec,
+        X: Any,
+        centres: Floats,
+        own_answers: Floats,
+        rows: Codes,
+    ) -> tuple[LocalFits, int]:
         """Surrogates near distinct rows, and how many model rows they took."""
         contrasted = self.contrasted(centres)
         free = self.neighbourhood.varies & ~contrasted
         if self.own is not None:
             if self.own.how == "tilted":
                 self._check_tilted(centres, rows)
-            near = OwnFits(recipe, self.own, centres, own_answers, free, rows)
+            near = OwnFits(spec, self.own, centres, own_answers, free, rows)
             found, n_asked = evaluate(near, OwnFits.fit_item)
-            fits = RowFits.of(found, self.n_draws)
+            fits = LocalFits.stack(found)
         else:
-            fits, n_asked = self._shared_fits(evaluate, recipe, centres, own_answers, free, rows)
+            fits, n_asked = self._shared_fits(evaluate, spec, centres, own_answers, free, rows)
         if contrasted.any():
-            contrasts = self._contrasts(recipe, X, centres, contrasted, rows)
+            contrasts = self._contrasts(spec, X, centres, contrasted, rows)
             effects, n_more = evaluate(contrasts, UnseenContrasts.estimate_effect)
             _put_contrasts(fits, contrasts, effects)
             n_asked += n_more
         return fits, n_asked
 
     def _contrasts(
-        self, recipe: Recipe, X: Any, centres: Floats, contrasted: Bools, rows: Codes
+        self, spec: SurrogateSpec, X: Any, centres: Floats, contrasted: Bools, rows: Codes
     ) -> UnseenContrasts:
-        return UnseenContrasts.of(recipe, self.neighbourhood, self.own, X, centres, contrasted, rows)
+        return UnseenContrasts.of(spec, self.neighbourhood, self.own, X, centres, contrasted, rows)
 
     def _shared_fits(
         self,
         evaluate: Evaluate,
-        recipe: Recipe,
+        spec: SurrogateSpec,
         centres: Floats,
         own_answers: Floats,
         free: Bools,
         rows: Codes,
-    ) -> tuple[RowFits, int]:
-        fits = self._shared(recipe, centres, own_answers, free, rows)
+    ) -> tuple[LocalFits, int]:
+        fits = self._shared(spec, centres, own_answers, free, rows)
         wider = self
         for _ in range(MOST_DOUBLINGS if self.stability is not None else 0):
             unsure = np.flatnonzero(wider._is_unsure(fits))
@@ -258,12 +271,12 @@ class TableVicinity:
                 break
             wider = wider._doubled(evaluate)
             own = (centres[unsure], own_answers[unsure], free[unsure], rows[unsure])
-            fits.put(unsure, wider._shared(recipe, *own))
+            fits.put(unsure, wider._shared(spec, *own))
         return fits, wider.n_draws - self.n_draws
 
-    def _is_unsure(self, fits: RowFits) -> Bools:
+    def _is_unsure(self, fits: LocalFits) -> Bools:
         """Rows in which another feature might as well have been chosen."""
-        n_blocks = fits.n_draws / self.neighbourhood.points.size
+        n_blocks = fits.n_samples / self.neighbourhood.points.size
         return fits.margin.min(axis=1) < student.ppf(self.stability, n_blocks - 1)
 
     def _doubled(self, evaluate: Evaluate) -> TableVicinity:
@@ -271,20 +284,20 @@ class TableVicinity:
         return replace(self, neighbourhood=replace(self.neighbourhood, points=points)).evaluated(evaluate)
 
     def _shared(
-        self, recipe: Recipe, centres: Floats, own_answers: Floats, free: Bools, rows: Codes
-    ) -> RowFits:
+        self, spec: SurrogateSpec, centres: Floats, own_answers: Floats, free: Bools, rows: Codes
+    ) -> LocalFits:
         assert self.traces is not None
         assert self.answers is not None
         n_blocks = self.neighbourhood.points.n_blocks
-        near = SharedFits(recipe, self.traces, self.answers, n_blocks, centres, own_answers, free, rows)
-        return RowFits.of(near.fit(), self.n_draws)
+        near = SharedFits(spec, self.traces, self.answers, n_blocks, centres, own_answers, free, rows)
+        return LocalFits.stack(near.fit())
 
 
-def _put_contrasts(fits: RowFits, contrasts: UnseenContrasts, found: list[tuple[Floats, ...]]) -> None:
+def _put_contrasts(fits: LocalFits, contrasts: UnseenContrasts, found: list[tuple[Floats, ...]]) -> None:
     """Give the effects of values that were never seen their place among the others."""
     for (row, feature), (effect, error) in zip(contrasts.pairs, found, strict=True):
-        own = fits.own_design[row, feature]
-        fits.effects[row, feature], fits.std_errors[row, feature] = effect / own, error / abs(own)
+        own = fits.row_design[row, feature]
+        fits.coefficients[row, feature], fits.std_errors[row, feature] = effect / own, error / abs(own)
         fits.selected[row, feature] = True
-        fits.output[row] += effect
-        fits.output_std_errors[row] = np.hypot(fits.output_std_errors[row], error)
+        fits.surrogate_outputs[row] += effect
+        fits.surrogate_std_errors[row] = np.hypot(fits.surrogate_std_errors[row], error)

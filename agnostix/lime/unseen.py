@@ -13,11 +13,11 @@ from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.features import Drawn
-from agnostix.lime.least_squares import standard_error
-from agnostix.lime.near_rows import Recipe
+from agnostix.lime.near_rows import SurrogateSpec
 from agnostix.lime.neighbourhood import Neighbourhood
 from agnostix.lime.own_draws import OwnDraws
 from agnostix.lime.traces import Traces
+from agnostix.lime.weighted_regression import standard_error
 
 SIZE = 32
 """Draws that are taken from the start of each block."""
@@ -29,7 +29,7 @@ class UnseenContrasts(RowSource):
 
     Attributes
     ----------
-    recipe : Recipe
+    spec : SurrogateSpec
         What the draws weigh.
     neighbourhood : Neighbourhood
         What is drawn; blocks are cut short.
@@ -45,7 +45,7 @@ class UnseenContrasts(RowSource):
         Places of the rows, for messages.
     """
 
-    recipe: Recipe
+    spec: SurrogateSpec
     neighbourhood: Neighbourhood
     own: OwnDraws | None
     X: Any
@@ -60,7 +60,7 @@ class UnseenContrasts(RowSource):
     @classmethod
     def of(
         cls,
-        recipe: Recipe,
+        spec: SurrogateSpec,
         neighbourhood: Neighbourhood,
         own: OwnDraws | None,
         X: Any,
@@ -72,7 +72,7 @@ class UnseenContrasts(RowSource):
 
         Parameters
         ----------
-        recipe, neighbourhood, own, X, centres, rows
+        spec, neighbourhood, own, X, centres, rows
             As the attributes.
         contrasted : ndarray of bool of shape (n_rows, n_features)
             Which values.
@@ -84,7 +84,7 @@ class UnseenContrasts(RowSource):
         points = neighbourhood.points
         few = replace(neighbourhood, points=replace(points, size=min(points.size, SIZE)))
         near = None if own is None else OwnDraws(few, own.how, own.scale)
-        return cls(recipe, few, near, X, centres, np.argwhere(contrasted), rows)
+        return cls(spec, few, near, X, centres, np.argwhere(contrasted), rows)
 
     @classmethod
     def cost(cls, neighbourhood: Neighbourhood, n_items: int) -> int:
@@ -132,7 +132,7 @@ class UnseenContrasts(RowSource):
         traces = [one.trace for one in self._made(item)[0]]
         near = Traces.of(self.neighbourhood.features, traces, weighted=self.own is None)
         others = traces[feature] != self.centres[row, feature]
-        weights = self.recipe.weights(near, self.centres[row]) * others
+        weights = self.spec.weights(near, self.centres[row]) * others
         if weights.sum() == 0:
             raise DataError(
                 f"The 'kernel_width' of LimeExplainer leaves no weight for any draw around row "

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agnostix.core.explanation import Detail
 from agnostix.core.masking import Players
-from agnostix.core.typing import Bools, Floats
-from agnostix.lime.near_rows import Recipe
-from agnostix.lime.row_fits import RowFits
+from agnostix.core.typing import Bools
+from agnostix.lime.local_fits import LocalFits
+from agnostix.lime.near_rows import SurrogateSpec
 
 Evaluate = Callable[..., tuple[Any, int]]
 """`evaluate` with the model given: from a source and a reduction to results and model rows."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """Surrogates near rows.
-
-    Attributes
-    ----------
-    answers : ndarray of shape (n_rows, n_outputs)
-        The model's, to the rows themselves.
-    fits : RowFits
-        The surrogates.
-    present : ndarray of bool of shape (n_rows, n_features)
-        Features that each row has.
-    extras : dict
-        What else is told of the rows.
-    n_model_rows : int
-        Rows that the model was asked about.
-    """
-
-    answers: Floats
-    fits: RowFits
-    present: Bools
-    extras: dict[str, Any]
-    n_model_rows: int
 
 
 class Vicinity(Protocol):
@@ -59,5 +34,10 @@ class Vicinity(Protocol):
     def cost(self, rows: Any) -> int:
         """Model rows that fitting near them takes at most."""
 
-    def found(self, evaluate: Evaluate, recipe: Recipe, rows: Any) -> Found:
-        """Fit near each of them."""
+    def present(self, rows: Any) -> Bools:
+        """Features that each row has, (n_rows, n_features)."""
+
+    def fit(
+        self, evaluate: Evaluate, spec: SurrogateSpec, rows: Any
+    ) -> tuple[LocalFits, dict[str, Detail], int]:
+        """The fits near rows, what else is known of the rows, and the model rows that it took."""

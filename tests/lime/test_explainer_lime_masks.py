@@ -622,13 +622,13 @@ def test_kernel_width_too_small_error_names_row_and_least_width(kind):
     message = str(given.value)
     facts = [
         "'kernel_width' of LimeExplainer is 0.01",
-        "992 draws",
+        "992 samples",
         "row 0",
         "16 features need 17",
         "'tilted'",
     ]
     assert_states(message, *facts)
-    least = float(re.search(r"least that works for it is (\S+)\.", message)[1])
+    least = float(re.search(r"smallest width that works for it is (\S+)\.", message)[1])
     exp, _ = explained(kind, 16, kernel_width=least, random_state=0)
     assert exp.extras["effective_samples"].array[0] >= 17
     explained(kind, 16, kernel_width=0.01, sampling="tilted", random_state=0)

@@ -106,8 +106,8 @@ def test_kernel_width_too_small_error_names_row_and_least_width(sampling):
     assert_states(
         message, "'kernel_width' of LimeExplainer is 0.01", "row 0", "3 features need 4", "'tilted'"
     )
-    assert float(re.search(r"(\S+) of 512 draws", message)[1]) < 12
-    least = float(re.search(r"least that works for it is (\S+)\.", message)[1])
+    assert float(re.search(r"(\S+) of 512 samples", message)[1]) < 12
+    least = float(re.search(r"smallest width that works for it is (\S+)\.", message)[1])
     fit(sampling=sampling, discretizer=how, kernel_width=least).explain(TABLE[5:6])
 
 

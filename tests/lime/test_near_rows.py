@@ -11,22 +11,20 @@ from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Players
 from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
-from agnostix.lime.fitted import FittedSurrogate
 from agnostix.lime.kernel import Kernel
 from agnostix.lime.learn_features import FeatureLearner
-from agnostix.lime.linear import LinearSurrogate
-from agnostix.lime.near_rows import OwnFits, Recipe, SharedFits
+from agnostix.lime.local_fits import LocalFits
+from agnostix.lime.near_rows import OwnFits, SharedFits, SurrogateSpec
 from agnostix.lime.neighbourhood import Neighbourhood
 from agnostix.lime.own_draws import OwnDraws
-from agnostix.lime.row_fits import RowFits
-from agnostix.lime.selection import ForwardSelection, HighestWeights
+from agnostix.lime.selection import forward_selection, highest_weights
 from agnostix.lime.shared_rows import SharedRows
-from agnostix.lime.tree import TreeSurrogate
+from agnostix.lime.surrogates import LinearSurrogate, RegressorSurrogate, TreeSurrogate
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(150, 3)) * [1.0, 10.0, 0.1] + [0.0, 5.0, 0.0]
 X[:, 2] = np.where(np.arange(150) % 3 == 0, 1.0, X[:, 2])
-LINEAR = LinearSurrogate(1.0, ForwardSelection())
+LINEAR = LinearSurrogate(1.0, forward_selection)
 
 
 def model(X):
@@ -38,8 +36,8 @@ def neighbourhood(how, n=512):
     return Neighbourhood(X[:20], tuple(features), SobolBlocks.from_n_points(3, n, 0))
 
 
-def recipe(surrogate=LINEAR, width=1.3, radius=None, most=None):
-    return Recipe(surrogate, None if width is None else Kernel(width), radius, most, False)
+def spec(surrogate=LINEAR, width=1.3, radius=None, most=None):
+    return SurrogateSpec(surrogate, None if width is None else Kernel(width), radius, most, False)
 
 
 def near(how, one, at, own=None):
@@ -61,70 +59,70 @@ def near(how, one, at, own=None):
 
 @pytest.mark.parametrize("how", ["quartile", None])
 def test_shared_samples_are_weighted_by_kernel(how):
-    fit, table, z, centre, logs = near(how, recipe(), 4)
+    fit, table, z, centre, logs = near(how, spec(), 4)
     own = centre if how is None else np.ones(3)
     weights = np.exp(logs - ((z - own) ** 2).sum(axis=1) / (2.0 * 1.3**2))
     for output in range(2):
         plain = Ridge(1.0, tol=1e-12).fit(z, model(table)[:, output], sample_weight=weights)
-        np.testing.assert_allclose(fit.effects[:, output], plain.coef_, atol=1e-9)
-        assert fit.output[output] == pytest.approx(plain.predict(own[None])[0])
-    np.testing.assert_allclose(fit.own_design, own)
+        np.testing.assert_allclose(fit.coefficients[:, output], plain.coef_, atol=1e-9)
+        assert fit.surrogate_outputs[output] == pytest.approx(plain.predict(own[None])[0])
+    np.testing.assert_allclose(fit.row_design, own)
 
 
 @pytest.mark.parametrize("radius", [1.0, 0.05])
 def test_local_samples_ridge_in_units_of_radius(radius):
-    fit, table, z, centre, _ = near(None, recipe(radius=radius), 4, own=("local", radius))
+    fit, table, z, centre, _ = near(None, spec(radius=radius), 4, own=("local", radius))
     weights = np.exp(-((z - centre) ** 2).sum(axis=1) / (2.0 * 1.3**2))
     for output in range(2):
         plain = Ridge(1.0, tol=1e-12).fit(
             (z - centre) / radius, model(table)[:, output], sample_weight=weights
         )
-        np.testing.assert_allclose(fit.effects[:, output] * radius, plain.coef_, atol=1e-9)
-        assert fit.output[output] == pytest.approx(plain.intercept_)
-    np.testing.assert_array_equal(fit.own_design, centre)
+        np.testing.assert_allclose(fit.coefficients[:, output] * radius, plain.coef_, atol=1e-9)
+        assert fit.surrogate_outputs[output] == pytest.approx(plain.intercept_)
+    np.testing.assert_array_equal(fit.row_design, centre)
 
 
 @pytest.mark.parametrize("how", ["quartile", None])
 def test_tilted_samples_have_equal_weights(how):
-    fit, table, z, _, _ = near(how, recipe(width=None), 4, own=("tilted", 1.3))
+    fit, table, z, _, _ = near(how, spec(width=None), 4, own=("tilted", 1.3))
     plain = Ridge(1.0, tol=1e-12).fit(z, model(table)[:, 0])
-    np.testing.assert_allclose(fit.effects[:, 0], plain.coef_, atol=1e-9)
-    assert fit.effective == pytest.approx(512.0)
+    np.testing.assert_allclose(fit.coefficients[:, 0], plain.coef_, atol=1e-9)
+    assert fit.effective_samples == pytest.approx(512.0)
 
 
 @pytest.mark.parametrize("radius", [None, 0.5])
 def test_tree_surrogate_effects_keep_units(radius):
     own = None if radius is None else ("local", radius)
-    one = recipe(TreeSurrogate(8, ForwardSelection()), radius=radius)
+    one = spec(TreeSurrogate(8, forward_selection), radius=radius)
     fit, table, z, centre, _ = near(None, one, 4, own)
-    np.testing.assert_array_equal(fit.own_design, 1.0)
+    np.testing.assert_array_equal(fit.row_design, 1.0)
     weights = np.exp(-((z - centre) ** 2).sum(axis=1) / (2.0 * 1.3**2))
     level = np.average(model(table), axis=0, weights=weights)
-    np.testing.assert_allclose(level + fit.effects.sum(axis=0), fit.output, rtol=1e-9)
+    np.testing.assert_allclose(level + fit.coefficients.sum(axis=0), fit.surrogate_outputs, rtol=1e-9)
 
 
 def test_highest_weights_rank_by_contribution():
-    surrogate = LinearSurrogate(1.0, HighestWeights())
-    fit, *_ = near(None, recipe(surrogate, radius=0.1), 4, own=("local", 0.1))
-    shares = np.abs(fit.effects * fit.own_design[:, None])
-    few, *_ = near(None, recipe(surrogate, radius=0.1, most=1), 4, own=("local", 0.1))
+    surrogate = LinearSurrogate(1.0, highest_weights)
+    fit, *_ = near(None, spec(surrogate, radius=0.1), 4, own=("local", 0.1))
+    shares = np.abs(fit.coefficients * fit.row_design[:, None])
+    few, *_ = near(None, spec(surrogate, radius=0.1, most=1), 4, own=("local", 0.1))
     np.testing.assert_array_equal(few.selected.argmax(axis=0), shares.argmax(axis=0))
     np.testing.assert_array_equal(few.selected.sum(axis=0), 1)
 
 
-@pytest.mark.parametrize("surrogate", [LINEAR, FittedSurrogate(Ridge(1.0, tol=1e-12), ForwardSelection())])
+@pytest.mark.parametrize("surrogate", [LINEAR, RegressorSurrogate(Ridge(1.0, tol=1e-12), forward_selection)])
 def test_fixed_features_have_no_effect(surrogate):
     hood = neighbourhood("quartile")
     traces = SharedRows(hood).traces()
     table = hood.table(hood.shared(slice(0, 512)))
     centre = hood.centres(X[4:5])[0]
     free = np.array([True, False, True])
-    fit = recipe(surrogate).fit(traces, centre, model(table), model(X[4:5])[0], free, 16, 4)
+    fit = spec(surrogate).fit(traces, centre, model(table), model(X[4:5])[0], free, 16, 4)
     z = (hood.centres(table) == centre).astype(float)
-    weights = recipe().weights(traces, centre)
+    weights = spec().weights(traces, centre)
     plain = Ridge(1.0, tol=1e-12).fit(z[:, free], model(table)[:, 0], sample_weight=weights)
-    np.testing.assert_allclose(fit.effects[free, 0], plain.coef_, atol=1e-9)
-    assert not fit.effects[1].any()
+    np.testing.assert_allclose(fit.coefficients[free, 0], plain.coef_, atol=1e-9)
+    assert not fit.coefficients[1].any()
     assert not fit.std_errors[1].any()
     assert not fit.selected[1].any()
 
@@ -140,37 +138,37 @@ def test_own_fits_evaluate_own_samples_only():
     centres, own, free = hood.centres(X[rows]), model(X[rows]), np.ones((3, 3), dtype=bool)
     traces = SharedRows(hood).traces()
     answers = model(hood.table(hood.shared(slice(0, 512))))
-    shared = SharedFits(recipe(), traces, answers, 16, centres, own, free, rows).fit()
+    shared = SharedFits(spec(), traces, answers, 16, centres, own, free, rows).fit()
     assert calls == []
     draws = OwnDraws(hood, "tilted", 1.3)
-    source = OwnFits(recipe(width=None), draws, centres, own, free, rows)
+    source = OwnFits(spec(width=None), draws, centres, own, free, rows)
     near_rows, n_model_rows = evaluate(as_predictor(counting), source, OwnFits.fit_item, n_outputs=2)
     assert n_model_rows == sum(calls) == 3 * 512
     for place, row in enumerate(rows):
-        expected = recipe().fit(traces, centres[place], answers, own[place], free[place], 16, row)
-        for one, other in zip(shared[place], expected.arrays(), strict=True):
+        expected = spec().fit(traces, centres[place], answers, own[place], free[place], 16, row)
+        for one, other in zip(shared[place], expected, strict=True):
             np.testing.assert_array_equal(one, other)
         drawn = draws.draw(centres[place])
-        expected = recipe(width=None).fit(
+        expected = spec(width=None).fit(
             draws.traces(drawn), centres[place], model(hood.table(drawn)), own[place], free[place], 16, row
         )
-        for one, other in zip(near_rows[place], expected.arrays(), strict=True):
+        for one, other in zip(near_rows[place], expected, strict=True):
             np.testing.assert_array_equal(one, other)
-    fits = RowFits.of(shared, 512)
-    np.testing.assert_array_equal(fits.effects[1], shared[1][0])
-    assert fits.n_draws.tolist() == [512] * 3
-    both = RowFits.of(near_rows, 1024).take(np.array([2]))
-    fits.put(np.array([0]), both)
-    np.testing.assert_array_equal(fits.effects[0], near_rows[2][0])
-    assert fits.n_draws.tolist() == [1024, 512, 512]
+    fits = LocalFits.stack(shared)
+    np.testing.assert_array_equal(fits.coefficients[1], shared[1][0])
+    assert fits.n_samples.tolist() == [512] * 3
+    wider = LocalFits.stack(near_rows)._replace(n_samples=np.full(3, 1024)).take(np.array([2]))
+    fits.put(np.array([0]), wider)
+    np.testing.assert_array_equal(fits.coefficients[0], near_rows[2][0])
+    assert fits.n_samples.tolist() == [1024, 512, 512]
 
 
 def test_fits_describe_rows():
     hood, rows = neighbourhood("quartile"), np.array([4, 9])
     centres, own, free = hood.centres(X[rows]), model(X[rows]), np.ones((2, 3), dtype=bool)
-    near_rows = OwnFits(recipe(), OwnDraws(hood, "tilted", 1.0), centres, own, free, rows)
+    near_rows = OwnFits(spec(), OwnDraws(hood, "tilted", 1.0), centres, own, free, rows)
     assert near_rows.describe(1, slice(3, 9)) == "draws 3 to 8 around row 9"
-    shared = SharedFits(recipe(), SharedRows(hood).traces(), model(X), 16, centres, own, free, rows)
+    shared = SharedFits(spec(), SharedRows(hood).traces(), model(X), 16, centres, own, free, rows)
     assert shared.describe(0) == "the surrogate near row 4"
 
 
@@ -180,7 +178,7 @@ def test_shared_fits_same_bits_and_order_for_any_n_jobs(backend):
     centres, own, free = hood.centres(X[rows]), model(X[rows]), np.ones((3, 3), dtype=bool)
     traces, answers = SharedRows(hood).traces(), model(hood.table(hood.shared(slice(0, 512))))
     alone, shared = (
-        SharedFits(replace(recipe(), n_jobs=n_jobs), traces, answers, 16, centres, own, free, rows)
+        SharedFits(replace(spec(), n_jobs=n_jobs), traces, answers, 16, centres, own, free, rows)
         for n_jobs in (1, 2)
     )
     with parallel_config(backend):

@@ -1,30 +1,43 @@
 """Feature selections and their margins against refitting and brute force."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.lime.moments import Moments
-from agnostix.lime.problem import Problem
-from agnostix.lime.selection import AutoSelection, ForwardSelection, HighestWeights, LassoPath, alike, choose
-from tests.lime.problems import block_of, problem, spread
+from agnostix.lime.selection import (
+    auto_selection,
+    forward_selection,
+    group_outputs,
+    highest_weights,
+    lasso_path,
+    select_features,
+)
+from agnostix.lime.weighted_regression import WeightedRegression
+from tests.lime.regressions import block_of, only, regression, spread
 from tests.reference import lime as ref
 
 
+class Choice(NamedTuple):
+    features: np.ndarray
+    margin: float
+
+
 def chosen(selection, one, most, tests=False):
-    return selection.choose(one, Moments.of(one), most, tests)
+    return Choice(*selection(one, most, tests))
 
 
 def drawn(one):
     """Draws as the plain formulations take them: the row first, of no weight."""
-    z = np.vstack([one.own_design, one.design.T])
-    y = np.r_[one.own_answers, one.answers[:, 0]]
+    z = np.vstack([one.row_design, one.design.T])
+    y = np.r_[one.row_predictions, one.predictions[:, 0]]
     return z, y, np.r_[0.0, one.weights]
 
 
 def a_problem(seed, binary=True, d=7, n=160):
-    return problem(seed, d=d, n=n, n_outputs=1, binary=binary)
+    return regression(seed, d=d, n=n, n_outputs=1, binary=binary)
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -34,9 +47,9 @@ def test_selections_match_reference(seed, most, binary):
     one = a_problem(seed, binary)
     z, y, weights = drawn(one)
     for selection, plain in (
-        (ForwardSelection(), ref.forward_selection(z, y, weights, most)),
-        (HighestWeights(), ref.highest_weights(z, y, weights, most)),
-        (LassoPath(), ref.lasso_path(z, y, weights, most)),
+        (forward_selection, ref.forward_selection(z, y, weights, most)),
+        (highest_weights, ref.highest_weights(z, y, weights, most)),
+        (lasso_path, ref.lasso_path(z, y, weights, most)),
     ):
         choice = chosen(selection, one, most)
         assert choice.features.tolist() == sorted(plain), selection
@@ -51,10 +64,15 @@ def test_selections_match_reference(seed, most, binary):
 )
 def test_greedy_selections_ignore_units(seed, most, unit, weight):
     one = a_problem(seed)
-    other = Problem(
-        one.design, one.weights * weight, one.answers * unit, one.own_design, one.own_answers * unit, 16
+    other = WeightedRegression(
+        one.design,
+        one.weights * weight,
+        one.predictions * unit,
+        one.row_design,
+        one.row_predictions * unit,
+        16,
     )
-    for selection in (ForwardSelection(), LassoPath()):
+    for selection in (forward_selection, lasso_path):
         first, second = chosen(selection, one, most, True), chosen(selection, other, most, True)
         assert first.features.tolist() == second.features.tolist(), selection
         assert second.margin == pytest.approx(first.margin, rel=1e-5), selection
@@ -64,45 +82,47 @@ def test_forward_selection_skips_repeated_column():
     one = a_problem(0)
     twice = np.vstack([one.design[[0, 0, 1, 1, 2]]])
     answers = (2.0 * one.design[0] + one.design[1] + 0.3 * one.design[2])[:, None]
-    copies = Problem(twice, one.weights, answers, np.ones(5), one.own_answers, 16)
-    assert chosen(ForwardSelection(), copies, 3).features.tolist() == [0, 2, 4]
-    assert chosen(ForwardSelection(), copies, 4).features.tolist() == [0, 1, 2, 4]
+    copies = WeightedRegression(twice, one.weights, answers, np.ones(5), one.row_predictions, 16)
+    assert chosen(forward_selection, copies, 3).features.tolist() == [0, 2, 4]
+    assert chosen(forward_selection, copies, 4).features.tolist() == [0, 1, 2, 4]
 
 
 def test_selections_take_constant_columns_last():
     one = a_problem(0, d=3)
     design = np.vstack([np.ones(160), one.design[0], np.zeros(160), one.design[1:]])
-    still = Problem(design, one.weights, one.answers, np.ones(5), one.own_answers, 16)
-    assert chosen(ForwardSelection(), still, 3, True).features.tolist() == [1, 3, 4]
-    assert set(chosen(LassoPath(), still, 4, True).features) == {1, 3, 4}
+    still = WeightedRegression(design, one.weights, one.predictions, np.ones(5), one.row_predictions, 16)
+    assert chosen(forward_selection, still, 3, True).features.tolist() == [1, 3, 4]
+    assert set(chosen(lasso_path, still, 4, True).features) == {1, 3, 4}
 
 
 def test_lasso_path_of_constant_output_is_empty():
     one = a_problem(0)
-    still = Problem(one.design, one.weights, np.full((160, 1), 0.7), one.own_design, np.array([0.1]), 16)
-    assert chosen(LassoPath(), still, 3, True).features.size == 0
-    assert chosen(ForwardSelection(), still, 3, True).features.size == 3
+    still = WeightedRegression(
+        one.design, one.weights, np.full((160, 1), 0.7), one.row_design, np.array([0.1]), 16
+    )
+    assert chosen(lasso_path, still, 3, True).features.size == 0
+    assert chosen(forward_selection, still, 3, True).features.size == 3
 
 
 def test_highest_weights_use_values_of_row():
     one = a_problem(1, binary=False)
     own = np.array([3.0, 0.1, -2.0, 0.5, 1.0, -0.3, 4.0])
-    around = Problem(
-        one.design - own[:, None], one.weights, one.answers, np.zeros(7), one.own_answers, 16, own
+    around = WeightedRegression(
+        one.design - own[:, None], one.weights, one.predictions, np.zeros(7), one.row_predictions, 16, own
     )
-    at = Problem(one.design, one.weights, one.answers, own, one.own_answers, 16)
+    at = WeightedRegression(one.design, one.weights, one.predictions, own, one.row_predictions, 16)
     for tests in (False, True):
-        first, second = (chosen(HighestWeights(), p, 3, tests) for p in (around, at))
+        first, second = (chosen(highest_weights, p, 3, tests) for p in (around, at))
         assert first.features.tolist() == second.features.tolist()
         assert first.margin == pytest.approx(second.margin)
 
 
 @pytest.mark.parametrize(
-    ("most", "selection"), [(1, ForwardSelection()), (6, ForwardSelection()), (7, HighestWeights())]
+    ("most", "selection"), [(1, forward_selection), (6, forward_selection), (7, highest_weights)]
 )
 def test_auto_selection_by_number_of_features(most, selection):
     one = a_problem(2, d=9)
-    found, expected = (chosen(s, one, most, True) for s in (AutoSelection(), selection))
+    found, expected = (chosen(s, one, most, True) for s in (auto_selection, selection))
     assert found.features.tolist() == expected.features.tolist()
     assert found.margin == expected.margin
 
@@ -114,7 +134,7 @@ def centred(one, features):
     """Answers left over by least squares on some features, and all features around their means."""
     weights = one.weights
     apart = one.design.T - np.average(one.design.T, axis=0, weights=weights)
-    y = one.answers[:, 0] - np.average(one.answers[:, 0], weights=weights)
+    y = one.predictions[:, 0] - np.average(one.predictions[:, 0], weights=weights)
     root = np.sqrt(weights)[:, None]
     if features:
         used = apart[:, features]
@@ -142,7 +162,7 @@ def plain_lead(one, features, scaled, final=(), best=None):
     best, second = sorted(sizes, key=lambda j: -sizes[j])[:2]
     sides = [np.sign(sum(sums[j])) for j in (best, second)]
     apart = [sides[0] * a - sides[1] * b for a, b in zip(sums[best], sums[second], strict=True)]
-    return best, (sizes[best] - sizes[second]) / spread(apart, one.n_draws, 1)
+    return best, (sizes[best] - sizes[second]) / spread(apart, one.n_samples, 1)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -157,7 +177,7 @@ def test_forward_selection_margin_is_least_lead(seed, most):
         plain_lead(one, features[:step], scaled=True, final=features, best=features[step])[1]
         for step in range(most)
     ]
-    choice = chosen(ForwardSelection(), one, most, True)
+    choice = chosen(forward_selection, one, most, True)
     assert choice.features.tolist() == sorted(features)
     assert choice.margin == pytest.approx(min(leads), rel=1e-6)
 
@@ -165,7 +185,7 @@ def test_forward_selection_margin_is_least_lead(seed, most):
 @pytest.mark.parametrize("seed", range(5))
 def test_lasso_path_first_margin_by_products(seed):
     one = a_problem(seed)
-    assert chosen(LassoPath(), one, 1, True).margin == pytest.approx(
+    assert chosen(lasso_path, one, 1, True).margin == pytest.approx(
         plain_lead(one, [], scaled=False)[1], rel=1e-6
     )
 
@@ -178,27 +198,24 @@ def opposite(seed, n=1024):
         [shared + 0.7 * rng.normal(size=n), shared + 0.7 * rng.normal(size=n), rng.normal(size=n)]
     )
     answers = 1.3 * design[0] - 1.2 * design[1] + 4.0 * rng.normal(size=n)
-    return Problem(design, np.ones(n), answers[:, None], np.ones(3), np.zeros(1), 16)
+    return WeightedRegression(design, np.ones(n), answers[:, None], np.ones(3), np.zeros(1), 16)
 
 
-@pytest.mark.parametrize("selection", [ForwardSelection(), LassoPath()], ids=["forward", "path"])
+@pytest.mark.parametrize("selection", [forward_selection, lasso_path], ids=["forward", "path"])
 def test_margin_compares_signed_candidates(selection):
     """The lead varies over other draws as the margin says, and not as without signs."""
     leads, told, unsigned = [], [], []
     for seed in range(300):
         one = opposite(seed)
-        moments = Moments.of(one)
-        scale = (
-            1.0 / np.sqrt(np.diag(moments.gram)) if isinstance(selection, ForwardSelection) else np.ones(3)
-        )
-        total = moments.cross[:, 0] * scale
+        scale = 1.0 / np.sqrt(np.diag(one.gram)) if selection is forward_selection else np.ones(3)
+        total = one.cross[:, 0] * scale
         if abs(total[2]) > min(abs(total[:2])) or total[0] * total[1] >= 0:
             continue
         leads.append(abs(total[0]) - abs(total[1]))
         margin = chosen(selection, one, 1, True).margin
         told.append(abs(leads[-1]) / margin)
-        parts = one.by_block(one.differences - moments.level, moments.mean)[:, :, 0] * scale
-        unsigned.append(spread(list(parts[:, 0] - parts[:, 1]), one.n_draws, 1))
+        parts = one.block_scores(one.targets - one.target_mean)[:, :, 0] * scale
+        unsigned.append(spread(list(parts[:, 0] - parts[:, 1]), one.n_samples, 1))
     assert len(leads) > 200
     expected = np.std(leads, ddof=1)
     assert np.mean(told) == pytest.approx(expected, rel=0.2)
@@ -207,8 +224,8 @@ def test_margin_compares_signed_candidates(selection):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_highest_weights_margin_matches_block_jackknife(seed):
-    one = problem(seed, d=5, n=8192, n_outputs=1, binary=False)
-    choice = chosen(HighestWeights(), one, 2, True)
+    one = regression(seed, d=5, n=8192, n_outputs=1, binary=False)
+    choice = chosen(highest_weights, one, 2, True)
     z, y, weights = drawn(one)
     number = np.r_[-1, block_of(one)]
     whole = np.abs(ref.ridge(z, y, weights, 0.01)[0] * z[0])
@@ -221,47 +238,53 @@ def test_highest_weights_margin_matches_block_jackknife(seed):
     assert choice.margin == pytest.approx(expected, rel=0.05)
 
 
-@pytest.mark.parametrize("selection", [ForwardSelection(), LassoPath(), HighestWeights()])
+@pytest.mark.parametrize("selection", [forward_selection, lasso_path, highest_weights])
 def test_margin_grows_with_root_of_sample_size(selection):
     def margin(n):
         rng = np.random.default_rng(0)
         design = rng.normal(size=(3, n))
         answers = 2.0 * design[0] + design[1] + rng.normal(size=n)
         return chosen(
-            selection, Problem(design, np.ones(n), answers[:, None], np.ones(3), np.zeros(1), 64), 1, True
+            selection,
+            WeightedRegression(design, np.ones(n), answers[:, None], np.ones(3), np.zeros(1), 64),
+            1,
+            True,
         ).margin
 
     assert margin(2**17) == pytest.approx(8.0 * margin(2**11), rel=0.35)
 
 
 def test_margin_without_blocks_is_infinite():
-    one = problem(0, n_outputs=1, n_blocks=0)
-    for selection in (ForwardSelection(), LassoPath(), HighestWeights()):
+    one = regression(0, n_outputs=1, n_blocks=0)
+    for selection in (forward_selection, lasso_path, highest_weights):
         assert chosen(selection, one, 2, True).margin == np.inf
 
 
 # ---------------------------------------------------------------- several outputs
 
 
-def test_choose_selects_per_output():
-    one = problem(3, d=6, n_outputs=3)
-    found, margin = choose(ForwardSelection(), one, Moments.of(one), 2, True)
+def test_select_features_selects_per_output():
+    one = regression(3, d=6, n_outputs=3)
+    found, margin = select_features(forward_selection, one, 2, True)
     assert found.shape == (6, 3)
     for output in range(3):
-        alone = chosen(ForwardSelection(), one.only(output), 2, True)
+        alone = chosen(forward_selection, only(one, output), 2, True)
         assert np.flatnonzero(found[:, output]).tolist() == alone.features.tolist()
         assert margin[output] == pytest.approx(alone.margin)
 
 
 @pytest.mark.parametrize("most", [None, 6, 7])
-def test_choose_keeps_all_if_allowed(most):
-    one = problem(3, d=6, n_outputs=3)
-    found, margin = choose(ForwardSelection(), one, Moments.of(one), most, True)
+def test_select_features_keeps_all_if_allowed(most):
+    one = regression(3, d=6, n_outputs=3)
+    found, margin = select_features(forward_selection, one, most, True)
     assert found.all()
     assert (margin == np.inf).all()
 
 
-def test_alike_groups_outputs_by_selection():
-    assert [part.tolist() for part in alike(np.ones((2, 3), dtype=bool))] == [[0, 1, 2]]
+def test_group_outputs_by_selection():
+    def groups(selected):
+        return sorted((features.tolist(), outputs.tolist()) for features, outputs in group_outputs(selected))
+
+    assert groups(np.ones((2, 3), dtype=bool)) == [([0, 1], [0, 1, 2])]
     mixed = np.array([[True, False, True, False], [False, True, False, False]])
-    assert sorted(part.tolist() for part in alike(mixed)) == [[0, 2], [1], [3]]
+    assert groups(mixed) == [([], [3]), ([0], [0, 2]), ([1], [1])]

@@ -12,11 +12,11 @@ from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.kernel import Kernel
 from agnostix.lime.learn_features import FeatureLearner
-from agnostix.lime.linear import LinearSurrogate
-from agnostix.lime.near_rows import Recipe
+from agnostix.lime.near_rows import SurrogateSpec
 from agnostix.lime.neighbourhood import Neighbourhood
 from agnostix.lime.own_draws import OwnDraws
-from agnostix.lime.selection import ForwardSelection
+from agnostix.lime.selection import forward_selection
+from agnostix.lime.surrogates import LinearSurrogate
 from agnostix.lime.table_vicinity import MOST_DOUBLINGS, TableVicinity
 from agnostix.lime.unseen import UnseenContrasts
 
@@ -49,15 +49,15 @@ def vicinity(how="kernel", stability=None, n=512, most=None):
     counting = Counting()
     run = partial(evaluate, as_predictor(counting), n_outputs=2)
     kernel = Kernel(1.3) if own is None else None
-    recipe = Recipe(LinearSurrogate(1.0, ForwardSelection()), kernel, None, most, stability is not None)
-    return TableVicinity(players, hood, own, 1.3, stability).evaluated(run), run, recipe, counting
+    spec = SurrogateSpec(LinearSurrogate(1.0, forward_selection), kernel, None, most, stability is not None)
+    return TableVicinity(players, hood, own, 1.3, stability).evaluated(run), run, spec, counting
 
 
 def fits(parts, rows, places=None):
-    near, run, recipe, _ = parts
+    near, run, spec, _ = parts
     centres = near.neighbourhood.centres(rows)
     places = np.arange(len(rows)) if places is None else places
-    return near._fits(run, recipe, rows, centres, model(rows), places)
+    return near._fits(run, spec, rows, centres, model(rows), places)
 
 
 def test_shared_samples_are_evaluated_once():
@@ -82,7 +82,7 @@ def test_own_samples_are_evaluated_per_row():
 @pytest.mark.parametrize("how", ["kernel", "tilted"])
 def test_unseen_levels_get_contrasts(how):
     parts = vicinity(how)
-    near, run, recipe, counting = parts
+    near, run, spec, counting = parts
     before = counting.n_rows
     found, n_asked = fits(parts, NEW)
     assert n_asked == counting.n_rows - before == near.cost(NEW) - 2
@@ -90,20 +90,20 @@ def test_unseen_levels_get_contrasts(how):
     centres = hood.centres(NEW)
     unseen = hood.unseen(centres)
     assert unseen.tolist() == [[False, False, True], [False, False, False]]
-    contrasts = UnseenContrasts.of(recipe, hood, near.own, NEW, centres, unseen, np.arange(2))
+    contrasts = UnseenContrasts.of(spec, hood, near.own, NEW, centres, unseen, np.arange(2))
     ((effect, error),), _ = run(contrasts, UnseenContrasts.estimate_effect)
-    np.testing.assert_array_equal(found.effects[0, 2], effect)
+    np.testing.assert_array_equal(found.coefficients[0, 2], effect)
     np.testing.assert_array_equal(found.std_errors[0, 2], error)
     assert found.selected[0, 2].all()
     plain, _ = fits(parts, np.array([[0.3, 9.0, X[0, 2]]]))
-    assert found.output_std_errors[0, 0] > error[0] > 0
-    assert plain.effects.shape == (1, 3, 2)
+    assert found.surrogate_std_errors[0, 0] > error[0] > 0
+    assert plain.coefficients.shape == (1, 3, 2)
 
 
 def test_stability_threshold_is_student_quantile():
-    near, _, recipe, _ = vicinity(stability=0.95, most=1)
+    near, _, spec, _ = vicinity(stability=0.95, most=1)
     found = near._shared(
-        recipe,
+        spec,
         near.neighbourhood.centres(X[:30]),
         model(X[:30]),
         np.ones((30, 3), bool),
@@ -116,28 +116,28 @@ def test_stability_threshold_is_student_quantile():
 
 def test_stability_doubles_samples_of_unstable_rows():
     parts = vicinity(stability=0.9999, most=1)
-    near, run, recipe, counting = parts
+    near, run, spec, counting = parts
     found, n_asked = fits(parts, X[:30])
     assert n_asked == counting.n_rows - 512 <= near.cost(X[:30]) - 30 == 15 * 512
-    doublings = np.log2(found.n_draws / 512)
+    doublings = np.log2(found.n_samples / 512)
     assert set(doublings) <= set(range(MOST_DOUBLINGS + 1))
     assert len(set(doublings)) > 2
     np.testing.assert_array_equal(near._is_unsure(found) & (doublings < MOST_DOUBLINGS), False)
     for row in (int(doublings.argmin()), int(doublings.argmax()), int(np.flatnonzero(doublings == 1)[0])):
         alone, _ = fits(parts, X[row : row + 1])
-        for name in ("effects", "std_errors", "n_draws", "margin", "selected"):
+        for name in ("coefficients", "std_errors", "n_samples", "margin", "selected"):
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(found, name)[row])
         points = near.neighbourhood.points.longer(int(2 ** doublings[row]))
         hood = Neighbourhood(near.neighbourhood.like, near.neighbourhood.features, points)
         wider = TableVicinity(near.players, hood, None, 1.3, None).evaluated(run)
-        plain, _ = fits((wider, run, recipe, counting), X[row : row + 1], np.array([row]))
-        np.testing.assert_array_equal(plain.effects[0], found.effects[row])
+        plain, _ = fits((wider, run, spec, counting), X[row : row + 1], np.array([row]))
+        np.testing.assert_array_equal(plain.coefficients[0], found.coefficients[row])
 
 
 def test_stability_of_stable_rows_costs_nothing():
     parts = vicinity(stability=0.51, most=1)
     found, n_asked = fits(parts, X[:30])
-    sure = found.n_draws == 512
+    sure = found.n_samples == 512
     assert sure.any()
     _, n_asked = fits(parts, X[:30][sure])
     assert n_asked == 0

@@ -10,13 +10,13 @@ from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.kernel import Kernel
 from agnostix.lime.learn_features import FeatureLearner
-from agnostix.lime.linear import LinearSurrogate
-from agnostix.lime.near_rows import Recipe
+from agnostix.lime.near_rows import SurrogateSpec
 from agnostix.lime.neighbourhood import Neighbourhood
 from agnostix.lime.own_draws import OwnDraws
-from agnostix.lime.selection import ForwardSelection
+from agnostix.lime.selection import forward_selection
+from agnostix.lime.surrogates import LinearSurrogate
 from agnostix.lime.unseen import UnseenContrasts
-from tests.lime.problems import spread
+from tests.lime.regressions import spread
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(
@@ -50,10 +50,10 @@ def contrasts(how, n=1024, groups=None):
     hood = Neighbourhood(TABLE.iloc[:20], tuple(features), SobolBlocks.from_n_points(len(features), n, 0))
     own = None if how == "kernel" else OwnDraws(hood, "tilted", 1.2)
     kernel = Kernel(1.2) if own is None else None
-    recipe = Recipe(LinearSurrogate(1.0, ForwardSelection()), kernel, None, None, False)
+    spec = SurrogateSpec(LinearSurrogate(1.0, forward_selection), kernel, None, None, False)
     centres = hood.centres(ROWS)
     unseen = hood.unseen(centres)
-    return UnseenContrasts.of(recipe, hood, own, ROWS, centres, unseen, np.array([5, 8])), hood, unseen
+    return UnseenContrasts.of(spec, hood, own, ROWS, centres, unseen, np.array([5, 8])), hood, unseen
 
 
 @pytest.mark.parametrize("how", ["kernel", "tilted"])

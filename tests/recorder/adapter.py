@@ -98,6 +98,13 @@ def _extremal(search: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def explain_exact(explainer: Any, X: Any, **params: Any) -> Any:
+    """LIME's exact limits, by a function of their own or the method that came after it."""
+    if hasattr(explainer, "explain_exact"):
+        return explainer.explain_exact(X, **params)
+    return public("lime_exact")(explainer, X, **params)
+
+
 def attribute(owner: Any, name: str) -> Any:
     """An attribute under its present name."""
     return getattr(owner, name) if hasattr(owner, name) else getattr(owner, RENAMED[name])

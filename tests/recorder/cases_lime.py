@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.recorder import inputs
-from tests.recorder.adapter import make, public
+from tests.recorder.adapter import explain_exact, make, public
 from tests.recorder.registry import Cases
 
 CASES = Cases("lime")
@@ -169,18 +169,16 @@ def _limits() -> None:
     for sampling in ("kernel", "tilted"):
         CASES.add(
             f"exact/tree, {sampling}",
-            lambda s=sampling: public("lime_exact")(fitted(inputs.tree(), frame, sampling=s), frame[:4]),
+            lambda s=sampling: explain_exact(fitted(inputs.tree(), frame, sampling=s), frame[:4]),
         )
         CASES.add(
             f"exact/additive, {sampling}",
-            lambda s=sampling: public("lime_exact")(
-                fitted(inputs.additive, X, sampling=s), X[:4], additive=True
-            ),
+            lambda s=sampling: explain_exact(fitted(inputs.additive, X, sampling=s), X[:4], additive=True),
         )
-    CASES.add("exact/forest", lambda: public("lime_exact")(fitted(inputs.forest(), frame), frame[:4]))
+    CASES.add("exact/forest", lambda: explain_exact(fitted(inputs.forest(), frame), frame[:4]))
     CASES.add(
         "exact/klasso",
-        lambda: public("lime_exact")(fitted(inputs.tree(), frame, surrogate="klasso"), frame[:4]),
+        lambda: explain_exact(fitted(inputs.tree(), frame, surrogate="klasso"), frame[:4]),
     )
     CASES.add("exact/labels not seen", _exact_unseen)
 
@@ -188,7 +186,7 @@ def _limits() -> None:
 def _exact_unseen() -> Any:
     table = inputs.dateless()[["age", "hours", "town"]].fillna({"hours": 30.0, "town": "north"})
     explainer = fitted(_sum_of_columns, table)
-    return public("lime_exact")(explainer, table[:3].assign(town=["east", "west", "north"]), additive=True)
+    return explain_exact(explainer, table[:3].assign(town=["east", "west", "north"]), additive=True)
 
 
 def _sum_of_columns(table: Any) -> np.ndarray:

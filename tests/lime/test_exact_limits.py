@@ -23,9 +23,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
 
-from agnostix import Explanation, LimeExplainer, lime_exact
+from agnostix import Explanation, LimeExplainer
 from agnostix.core.masking import SegmentMasker
 from agnostix.exceptions import DataError
+from agnostix.lime.exact_limits import exact_ridge
+from agnostix.lime.exact_moments import ModelMoments, row_frequencies, tilt
+from agnostix.lime.exact_moments import additive_moments as moments_of_sum
 from agnostix.testing import CountingModel
 from tests.messages import assert_states, refuses
 from tests.reference import lime as ref
@@ -111,9 +114,9 @@ hows = pytest.mark.parametrize(
 
 
 @hows
-def test_lime_exact_additive_model_matches_closed_form(how):
+def test_explain_exact_additive_model_matches_closed_form(how):
     explainer = LimeExplainer(additive, random_state=0, **how).fit(X)
-    exp = lime_exact(explainer, ROWS, additive=True)
+    exp = explainer.explain_exact(ROWS, additive=True)
     check(
         exp,
         explainer,
@@ -138,11 +141,11 @@ def stepped(t):
 
 
 @pytest.mark.parametrize("sampling", ["kernel", "tilted"])
-def test_lime_exact_step_functions_match_boxes(sampling):
+def test_explain_exact_step_functions_match_boxes(sampling):
     model = CountingModel(stepped)
     explainer = LimeExplainer(model, sampling=sampling, random_state=0).fit(X)
     model.sizes.clear()
-    exp = lime_exact(explainer, ROWS, additive=True)
+    exp = explainer.explain_exact(ROWS, additive=True)
     assert model.n_rows == exp.n_model_rows < 20_000
 
     def moments(b, r, _):
@@ -162,29 +165,29 @@ def test_lime_exact_step_functions_match_boxes(sampling):
     check(exp, explainer, COLUMNS, [bins_of(row) for row in ROWS], moments)
 
 
-def test_lime_exact_rough_function_terminates():
+def test_explain_exact_rough_function_terminates():
     def rough(t):
         return np.sin(1e9 * np.asarray(t)[:, 0]) + np.asarray(t)[:, 1]
 
-    exp = lime_exact(LimeExplainer(rough, random_state=0).fit(X), ROWS, additive=True)
+    exp = LimeExplainer(rough, random_state=0).fit(X).explain_exact(ROWS, additive=True)
     assert exp.n_model_rows < 500_000
     assert (np.abs(exp.values[:, 0]) < 0.02).all()
 
 
-def test_lime_exact_boosted_stumps_match_samples():
+def test_explain_exact_boosted_stumps_match_samples():
     model = HistGradientBoostingRegressor(max_depth=1, max_iter=60, random_state=0).fit(X, Y)
     explainer = LimeExplainer(model, n_samples=200_000, random_state=0).fit(X)
     drawn = explainer.explain(ROWS)
-    exact = lime_exact(explainer, ROWS, additive=True)
+    exact = explainer.explain_exact(ROWS, additive=True)
     assert (np.abs(drawn.values - exact.values) <= 6.0 * drawn.std_errors + 1e-9).all()
     assert drawn.std_errors.max() < 1e-3
 
 
-def test_lime_exact_linear_model_matches_bin_means():
+def test_explain_exact_linear_model_matches_bin_means():
     slopes = np.array([1.0, -2.0, 0.5, 3.0])
     model = LinearRegression().fit(X, X @ slopes)
     explainer = LimeExplainer(model, random_state=0).fit(X)
-    exp = lime_exact(explainer, ROWS, additive=True)
+    exp = explainer.explain_exact(ROWS, additive=True)
     parts = [lambda x, a=a: a * x for a in model.coef_]
     moved = model.intercept_
 
@@ -197,10 +200,10 @@ def test_lime_exact_linear_model_matches_bin_means():
 
 @hows
 @pytest.mark.parametrize("kind", [DecisionTreeRegressor, DecisionTreeClassifier, ExtraTreeRegressor])
-def test_lime_exact_tree_matches_sum_over_leaves(how, kind):
+def test_explain_exact_tree_matches_sum_over_leaves(how, kind):
     model = kind(max_leaf_nodes=9, random_state=0).fit(X, CLASSES if kind is DecisionTreeClassifier else Y)
     explainer = LimeExplainer(model, random_state=0, **how).fit(X)
-    exp = lime_exact(explainer, ROWS)
+    exp = explainer.explain_exact(ROWS)
     check(
         exp,
         explainer,
@@ -214,11 +217,11 @@ def test_lime_exact_tree_matches_sum_over_leaves(how, kind):
 @pytest.mark.parametrize(
     "kind", [RandomForestRegressor, RandomForestClassifier, ExtraTreesRegressor, ExtraTreesClassifier]
 )
-def test_lime_exact_forest_matches_mean_over_trees(kind):
+def test_explain_exact_forest_matches_mean_over_trees(kind):
     y = CLASSES if "Classifier" in kind.__name__ else Y
     model = kind(n_estimators=4, max_leaf_nodes=7, random_state=0).fit(X, y)
     explainer = LimeExplainer(model, random_state=0).fit(X)
-    exp = lime_exact(explainer, ROWS)
+    exp = explainer.explain_exact(ROWS)
     check(
         exp,
         explainer,
@@ -229,13 +232,13 @@ def test_lime_exact_forest_matches_mean_over_trees(kind):
     assert exp.fidelity is None
 
 
-def test_lime_exact_constant_column_is_exactly_zero():
+def test_explain_exact_constant_column_is_exactly_zero():
     wide = np.c_[X, np.full(len(X), 5.0)]
     model = DecisionTreeRegressor(max_leaf_nodes=9, random_state=0).fit(wide, Y)
     explainer = LimeExplainer(model, random_state=0).fit(wide)
-    assert (lime_exact(explainer, wide[:9]).values[:, 4] == 0.0).all()
+    assert (explainer.explain_exact(wide[:9]).values[:, 4] == 0.0).all()
     explainer = LimeExplainer(lambda t: additive(t[:, :4]) + t[:, 4], random_state=0).fit(wide)
-    assert (lime_exact(explainer, wide[:9], additive=True).values[:, 4] == 0.0).all()
+    assert (explainer.explain_exact(wide[:9], additive=True).values[:, 4] == 0.0).all()
 
 
 # ---------------------------------------------------------------- every row that can be drawn, by brute force
@@ -267,16 +270,16 @@ small_tables = st.integers(1, 3).flatmap(
 
 
 @given(values=small_tables, seed=st.integers(0, 1000), n_leaves=st.integers(2, 4), width=st.floats(0.3, 3.0))
-def test_lime_exact_tree_matches_brute_force(values, seed, n_leaves, width):
+def test_explain_exact_tree_matches_brute_force(values, seed, n_leaves, width):
     small = np.array(values)
     y = np.random.default_rng(seed).normal(size=len(small))
     model = DecisionTreeRegressor(max_leaf_nodes=n_leaves, random_state=0).fit(small, y)
     explainer = LimeExplainer(model, n_samples=64, kernel_width=width, random_state=0).fit(small)
-    check_brute(lime_exact(explainer, small), explainer, small, model.predict)
+    check_brute(explainer.explain_exact(small), explainer, small, model.predict)
 
 
 @given(values=small_tables, seed=st.integers(0, 1000), width=st.floats(0.3, 3.0))
-def test_lime_exact_additive_model_matches_brute_force(values, seed, width):
+def test_explain_exact_additive_model_matches_brute_force(values, seed, width):
     small = np.array(values)
     factors = np.random.default_rng(seed).normal(size=(2, small.shape[1]))
 
@@ -284,7 +287,7 @@ def test_lime_exact_additive_model_matches_brute_force(values, seed, width):
         return np.cos(3.0 * t) @ factors[0] + np.asarray(t) @ factors[1] + 1.0
 
     explainer = LimeExplainer(model, n_samples=64, kernel_width=width, random_state=0).fit(small)
-    check_brute(lime_exact(explainer, small, additive=True), explainer, small, model)
+    check_brute(explainer.explain_exact(small, additive=True), explainer, small, model)
 
 
 def check_brute(exp, explainer, small, f):
@@ -296,13 +299,13 @@ def check_brute(exp, explainer, small, f):
         same_fit(exp, row, *brute(f, columns, row_bins, r, 64, 1.0, small[row]))
 
 
-def test_lime_exact_compares_thresholds_in_float32_as_sklearn():
+def test_explain_exact_compares_thresholds_in_float32_as_sklearn():
     small = np.array([[0.1], [0.1], [0.2], [0.3], [0.7]])
     model = DecisionTreeRegressor(max_depth=1, random_state=0).fit(small, [0.0, 0.0, 1.0, 1.0, 1.0])
     model.tree_.threshold[0] = 0.1  # in single precision the value 0.1 is above it
     assert model.predict([[0.1]]).tolist() == [1.0]
     explainer = LimeExplainer(model, n_samples=64, random_state=0).fit(small)
-    exp = lime_exact(explainer, small)
+    exp = explainer.explain_exact(small)
     np.testing.assert_allclose(exp.values, 0.0, atol=1e-12)
     np.testing.assert_allclose(exp.base_values, 1.0, atol=1e-12)
 
@@ -335,7 +338,7 @@ FRAME_PARTS = [PRICE.get, lambda x: 0.5 * x**2, lambda x: 0.01 * (x - 30.0) ** 2
 
 
 @pytest.mark.parametrize("make", [lambda t: t, lambda t: pl.DataFrame(t.to_dict(orient="list"))])
-def test_lime_exact_frame_with_labels_and_integers(make):
+def test_explain_exact_frame_with_labels_and_integers(make):
     t = frame()
     edges = {name: ref.quartile_edges(t[name].to_numpy()) for name in ("rooms", "size")}
     columns = [
@@ -348,13 +351,13 @@ def test_lime_exact_frame_with_labels_and_integers(make):
         for _, row in t.head(6).iterrows()
     ]
     explainer = LimeExplainer(priced, random_state=0).fit(make(t))
-    exp = lime_exact(explainer, make(t)[:6], additive=True)
+    exp = explainer.explain_exact(make(t)[:6], additive=True)
     check(exp, explainer, columns, bins, lambda b, r, _: additive_moments(FRAME_PARTS, columns, b, r))
     assert exp.feature_names == tuple(t)
     assert exp.extras["conditions"].array[0, 0] == f"town = {t['town'][0]}"
 
 
-def test_lime_exact_feature_group_is_one_function():
+def test_explain_exact_feature_group_is_one_function():
     t = frame()
 
     def together(t):
@@ -362,7 +365,7 @@ def test_lime_exact_feature_group_is_one_function():
 
     groups = {"deal": ["size", "member"]}
     explainer = LimeExplainer(together, feature_groups=groups, random_state=0).fit(t)
-    exp = lime_exact(explainer, t.head(6), additive=True)
+    exp = explainer.explain_exact(t.head(6), additive=True)
     pairs = list(zip(t["size"], t["member"], strict=True))
     rooms, sizes = (ref.quartile_edges(t[name].to_numpy()) for name in ("rooms", "size"))
     cells = [(ref.bin_of(size, sizes), member) for size, member in pairs]
@@ -391,16 +394,16 @@ def test_lime_exact_feature_group_is_one_function():
     check(exp, explainer, columns, bins, lambda b, r, _: additive_moments(functions, columns, b, r))
 
 
-def test_lime_exact_unseen_level_has_its_contrast():
+def test_explain_exact_unseen_level_has_its_contrast():
     t = frame()
     rows = t.head(3).copy()
     rows.loc[0, "town"] = "paris"
     model = CountingModel(priced)
     explainer = LimeExplainer(model, random_state=0).fit(t)
     before = model.n_rows
-    exp = lime_exact(explainer, rows, additive=True)
+    exp = explainer.explain_exact(rows, additive=True)
     assert model.n_rows - before == exp.n_model_rows
-    seen = lime_exact(explainer, t.head(3), additive=True)
+    seen = explainer.explain_exact(t.head(3), additive=True)
     np.testing.assert_array_equal(exp.values[1:], seen.values[1:])
     mean = np.mean([PRICE[town] for town in t["town"]])
     np.testing.assert_allclose(exp.values[0, 0, 0], 9.0 - mean, atol=1e-10)
@@ -413,12 +416,12 @@ def test_lime_exact_unseen_level_has_its_contrast():
     assert (off <= 5.0 * drawn.extras["surrogate_std_errors"].array + 1e-9).all()
 
 
-def test_lime_exact_ignores_extra_columns_and_column_order():
+def test_explain_exact_ignores_extra_columns_and_column_order():
     t = pd.DataFrame(X, columns=list("abcd"))
     y = Y + 2.0 * (t["b"] > 1.5)
     model = DecisionTreeRegressor(max_leaf_nodes=9, random_state=0).fit(t[["c", "a", "b"]], y)
     explainer = LimeExplainer(model, random_state=0).fit(t)
-    exp = lime_exact(explainer, t.head(5))
+    exp = explainer.explain_exact(t.head(5))
     assert (exp.values[:, 3] == 0.0).all()
     assert (exp.values[:, :3] != 0.0).any(axis=(0, 2)).all()
     drawn = explainer.explain(t.head(5))
@@ -426,18 +429,18 @@ def test_lime_exact_ignores_extra_columns_and_column_order():
     plain = t[["c", "a", "b"]]
     alone = LimeExplainer(model, random_state=0, kernel_width=explainer.kernel_width_).fit(plain)
     # A column that is not used changes the weight of all samples, and nothing else.
-    again = lime_exact(alone.set_params(surrogate="klasso"), plain.head(5))
-    both = lime_exact(explainer.set_params(surrogate="klasso"), t.head(5))
+    again = alone.set_params(surrogate="klasso").explain_exact(plain.head(5))
+    both = explainer.set_params(surrogate="klasso").explain_exact(t.head(5))
     np.testing.assert_allclose(again.values, both.values[:, [2, 0, 1]], atol=1e-10)
 
 
 @pytest.mark.parametrize("make", [lambda t: t, lambda t: pl.DataFrame(t.to_dict(orient="list"))])
-def test_lime_exact_tree_of_frame_matches_brute_force(make):
+def test_explain_exact_tree_of_frame_matches_brute_force(make):
     t = frame().drop(columns="town")
     y = t["rooms"] * t["member"] + 0.1 * t["size"]
     model = DecisionTreeRegressor(max_leaf_nodes=8, random_state=0).fit(t, y)
     explainer = LimeExplainer(model, random_state=0, n_samples=512).fit(make(t))
-    exp = lime_exact(explainer, make(t)[:5])
+    exp = explainer.explain_exact(make(t)[:5])
     edges = {name: ref.quartile_edges(t[name].to_numpy()) for name in ("rooms", "size")}
     columns = [ref.seen_bins(t[name].tolist(), edges[name]) for name in edges]
     columns.append(ref.seen_levels(t["member"].tolist()))
@@ -456,20 +459,20 @@ def test_lime_exact_tree_of_frame_matches_brute_force(make):
         same_fit(exp, i, *brute(lambda x: model.predict(pd.DataFrame(x, columns=list(t))), *args))
 
 
-def test_lime_exact_integer_weights_equal_repeated_rows():
+def test_explain_exact_integer_weights_equal_repeated_rows():
     weights = np.random.default_rng(0).integers(1, 3, len(X))
     model = DecisionTreeRegressor(max_leaf_nodes=9, random_state=0).fit(X, Y)
     weighted, repeated = (
         LimeExplainer(model, random_state=0).fit(rows, sample_weight=w)
         for rows, w in ((X, weights), (np.repeat(X, weights, axis=0), None))
     )
-    one, other = lime_exact(weighted, ROWS), lime_exact(repeated, ROWS)
+    one, other = weighted.explain_exact(ROWS), repeated.explain_exact(ROWS)
     np.testing.assert_allclose(one.values, other.values, atol=1e-10)
     weighted, repeated = (
         LimeExplainer(additive, random_state=0).fit(rows, sample_weight=w)
         for rows, w in ((X, weights), (np.repeat(X, weights, axis=0), None))
     )
-    one, other = (lime_exact(explainer, ROWS, additive=True) for explainer in (weighted, repeated))
+    one, other = (explainer.explain_exact(ROWS, additive=True) for explainer in (weighted, repeated))
     np.testing.assert_allclose(one.values, other.values, atol=1e-10)
 
 
@@ -478,11 +481,11 @@ def test_lime_exact_integer_weights_equal_repeated_rows():
 
 @pytest.mark.parametrize("surrogate", ["ridge", "klasso"])
 @pytest.mark.parametrize("sampling", ["kernel", "tilted"])
-def test_explain_is_within_std_errors_of_lime_exact(sampling, surrogate):
+def test_explain_is_within_std_errors_of_explain_exact(sampling, surrogate):
     """All classes of 20 rows: none far off, and on the whole as far as they say."""
     model = DecisionTreeClassifier(max_leaf_nodes=12, random_state=0).fit(X, CLASSES)
     explainer = LimeExplainer(model, sampling=sampling, surrogate=surrogate, random_state=1).fit(X)
-    exact, drawn = lime_exact(explainer, X[:20]), explainer.explain(X[:20])
+    exact, drawn = explainer.explain_exact(X[:20]), explainer.explain(X[:20])
     np.testing.assert_array_equal(exact.outputs, drawn.outputs)
     for name in ("n_samples", "conditions", "unseen"):
         np.testing.assert_array_equal(exact.extras[name], drawn.extras[name])
@@ -497,70 +500,70 @@ def within(off, errors):
     assert 0.5 < np.sqrt(np.mean(np.square(off / errors))) < 1.5
 
 
-def test_lime_exact_local_sampling_of_labels():
+def test_explain_exact_local_sampling_of_labels():
     t = frame()[["town", "member"]]
 
     def model(t):
         return np.array([PRICE[town] for town in t["town"]]) + t["member"].to_numpy()
 
     around = LimeExplainer(model, sampling="local", random_state=0).fit(t)
-    exact, drawn = lime_exact(around, t.head(5), additive=True), around.explain(t.head(5))
+    exact, drawn = around.explain_exact(t.head(5), additive=True), around.explain(t.head(5))
     assert (np.abs(drawn.values - exact.values) <= 5.0 * drawn.std_errors + 1e-9).all()
 
 
 # ---------------------------------------------------------------- what is asked and told
 
 
-def test_lime_exact_outputs_as_in_explain():
+def test_explain_exact_outputs_as_in_explain():
     model = DecisionTreeClassifier(max_leaf_nodes=9, random_state=0).fit(X, CLASSES)
     explainer = LimeExplainer(model, random_state=0).fit(X)
-    whole = lime_exact(explainer, ROWS)
+    whole = explainer.explain_exact(ROWS)
     assert whole.output_names == ("0", "1", "2")
-    one = lime_exact(explainer, ROWS, outputs="2")
+    one = explainer.explain_exact(ROWS, outputs="2")
     np.testing.assert_array_equal(one.values, whole.values[:, :, 2:])
-    predicted = lime_exact(explainer, ROWS, outputs="predicted")
+    predicted = explainer.explain_exact(ROWS, outputs="predicted")
     best = model.predict(ROWS)
     np.testing.assert_array_equal(predicted.values[:, :, 0], whole.values[np.arange(5), :, best])
     assert predicted.extras["predicted"].array.tolist() == [str(label) for label in best]
 
 
-def test_lime_exact_bits_of_row_ignore_other_rows():
+def test_explain_exact_bits_of_row_ignore_other_rows():
     for model, told in ((additive, True), (DecisionTreeRegressor(max_leaf_nodes=9).fit(X, Y), False)):
         explainer = LimeExplainer(model, random_state=0).fit(X)
-        whole = lime_exact(explainer, X[:70], additive=told)
-        some = lime_exact(explainer, X[[60, 3]], additive=told)
+        whole = explainer.explain_exact(X[:70], additive=told)
+        some = explainer.explain_exact(X[[60, 3]], additive=told)
         np.testing.assert_array_equal(some.values, whole.values[[60, 3]])
         np.testing.assert_array_equal(some.base_values, whole.base_values[[60, 3]])
 
 
-def test_lime_exact_mirrored_outputs_mirror():
+def test_explain_exact_mirrored_outputs_mirror():
     def two(t):
         return np.c_[additive(t), 2.0 - additive(t)]
 
-    exp = lime_exact(LimeExplainer(two, random_state=0).fit(X), ROWS, additive=True)
+    exp = LimeExplainer(two, random_state=0).fit(X).explain_exact(ROWS, additive=True)
     np.testing.assert_allclose(exp.values[:, :, 0], -exp.values[:, :, 1], atol=1e-12)
     np.testing.assert_allclose(exp.fidelity["r2"][:, 0], exp.fidelity["r2"][:, 1], atol=1e-10)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_lime_exact_storage_and_pickled_explainer(tmp_path, n_jobs):
+def test_explain_exact_storage_and_pickled_explainer(tmp_path, n_jobs):
     model = RandomForestRegressor(3, max_depth=3, random_state=0).fit(X, Y)
     explainer = LimeExplainer(model, random_state=0, n_jobs=n_jobs).fit(X)
-    exp = lime_exact(pickle.loads(pickle.dumps(explainer)), ROWS)
+    exp = pickle.loads(pickle.dumps(explainer)).explain_exact(ROWS)
     exp.save(tmp_path / "exact.npz")
     loaded = Explanation.load(tmp_path / "exact.npz")
     np.testing.assert_array_equal(loaded.values, exp.values)
-    np.testing.assert_array_equal(loaded.values, lime_exact(explainer, ROWS).values)
+    np.testing.assert_array_equal(loaded.values, explainer.explain_exact(ROWS).values)
     assert loaded.fidelity is None
     assert (loaded.extras["effective_samples"].array == np.inf).all()
 
 
-def test_lime_exact_accepts_float32_additive_model():
+def test_explain_exact_accepts_float32_additive_model():
     def rough(t):
         return additive(t).astype(np.float32)
 
-    exact = lime_exact(LimeExplainer(additive, random_state=0).fit(X), ROWS, additive=True)
-    exp = lime_exact(LimeExplainer(rough, random_state=0).fit(X), ROWS, additive=True)
+    exact = LimeExplainer(additive, random_state=0).fit(X).explain_exact(ROWS, additive=True)
+    exp = LimeExplainer(rough, random_state=0).fit(X).explain_exact(ROWS, additive=True)
     np.testing.assert_allclose(exp.values, exact.values, atol=1e-5)
 
 
@@ -580,7 +583,7 @@ def gappy():
 
 def refused(facts, explainer, rows, error=DataError, **told):
     with refuses(error, *facts):
-        lime_exact(explainer, rows, **told)
+        explainer.explain_exact(rows, **told)
 
 
 @pytest.mark.parametrize(
@@ -593,22 +596,19 @@ def refused(facts, explainer, rows, error=DataError, **told):
         ({"max_features": 2}, ["max_features=2", "use None"]),
     ],
 )
-def test_lime_exact_refuses_parameters_without_closed_form(parameters, facts):
+def test_explain_exact_refuses_parameters_without_closed_form(parameters, facts):
     explainer = LimeExplainer(additive, random_state=0, **parameters).fit(X)
-    refused(["lime_exact", "no closed form", *facts], explainer, ROWS, additive=True)
+    refused(["explain_exact", "no closed form", *facts], explainer, ROWS, additive=True)
 
 
-def test_lime_exact_refuses_masker():
+def test_explain_exact_refuses_masker():
     pictures = np.random.default_rng(0).random((2, 4, 4))
     masker = SegmentMasker(n_segments=4)
     explainer = LimeExplainer(lambda x: x.sum((1, 2)), masker=masker).fit(pictures)
-    refused(["lime_exact", "no closed form", "masker"], explainer, pictures)
+    refused(["explain_exact", "no closed form", "masker"], explainer, pictures)
 
 
-def test_lime_exact_refuses_unfitted_or_other_explainer():
-    refused(
-        ["lime_exact", "fitted LimeExplainer", "got LinearRegression()"], LinearRegression(), X, TypeError
-    )
+def test_explain_exact_refuses_unfitted_explainer():
     refused(["LimeExplainer", "not fitted", "'fit'"], LimeExplainer(additive), X, NotFittedError)
     bare = LimeExplainer(additive, random_state=0).fit(X).without_model()
     with refuses(ValueError, "attach") as given:
@@ -616,15 +616,15 @@ def test_lime_exact_refuses_unfitted_or_other_explainer():
     refused([str(given.value)], bare, X, type(given.value), additive=True)
 
 
-def test_lime_exact_refuses_model_that_is_not_additive():
+def test_explain_exact_refuses_model_that_is_not_additive():
     explainer = LimeExplainer(product, random_state=0).fit(X)
     with pytest.raises(DataError) as given:
-        lime_exact(explainer, ROWS, additive=True)
+        explainer.explain_exact(ROWS, additive=True)
     shown = X[:20]
     built = product(np.c_[shown[:, 0], np.full(20, X[0, 1])]) + X[0, 0] * (shown[:, 1] - X[0, 1])
     row = np.abs(built - product(shown)).argmax()
     numbers = f"{built[row]:.6g}", f"{product(shown)[row]:.6g}"
-    facts = ["lime_exact", "additive=True", "model product", "LimeExplainer.explain", "feature_groups"]
+    facts = ["explain_exact", "additive=True", "model product", "LimeExplainer.explain", "feature_groups"]
     assert_states(str(given.value), *numbers, *facts)
 
 
@@ -635,7 +635,7 @@ class Doubled(DecisionTreeRegressor):
         return 2.0 * super().predict(X, check_input)
 
 
-def test_lime_exact_refuses_model_that_is_no_tree():
+def test_explain_exact_refuses_model_that_is_no_tree():
     scaled = make_pipeline(StandardScaler(), DecisionTreeRegressor()).fit(X, Y)
     doubled = Doubled(max_depth=2).fit(X, Y)
     for model, name in ((scaled, "Pipeline"), (additive, "function"), (doubled, "Doubled")):
@@ -643,29 +643,121 @@ def test_lime_exact_refuses_model_that_is_no_tree():
         refused([*facts, "LimeExplainer.explain"], LimeExplainer(model, random_state=0).fit(X), ROWS)
 
 
-def test_lime_exact_refuses_groups_missing_values_and_many_targets():
+def test_explain_exact_refuses_groups_missing_values_and_many_targets():
     t = pd.DataFrame(X, columns=list("abcd"))
     tree = DecisionTreeRegressor(max_leaf_nodes=20, random_state=0)
     fitted = tree.fit(t, Y)
     refused(
-        ["lime_exact", "single columns", "feature_groups", "LimeExplainer.explain"],
+        ["explain_exact", "single columns", "feature_groups", "LimeExplainer.explain"],
         LimeExplainer(fitted, feature_groups={"both": ["a", "b"]}, random_state=0).fit(t),
         t.head(3),
     )
     missing = DecisionTreeRegressor(max_leaf_nodes=20, random_state=0).fit(gappy(), Y)
     refused(
-        ["Column 'x0'", "missing values", "lime_exact", "LimeExplainer.explain"],
+        ["Column 'x0'", "missing values", "explain_exact", "LimeExplainer.explain"],
         LimeExplainer(missing, random_state=0).fit(gappy()),
         ROWS,
     )
     refused(
-        ["Row 2", "'x0'", "not seen in fit", "lime_exact", "LimeExplainer.explain"],
+        ["Row 2", "'x0'", "not seen in fit", "explain_exact", "LimeExplainer.explain"],
         LimeExplainer(missing, random_state=0).fit(X),
         np.array([X[0], X[1], [np.nan, 1.0, 1.0, 1.0]]),
     )
     twice = DecisionTreeRegressor(max_depth=2, random_state=0).fit(X, np.c_[Y, -Y])
     refused(
-        ["lime_exact", "one target", "several"],
+        ["explain_exact", "one target", "several"],
         LimeExplainer(twice, random_state=0).fit(X),
         ROWS,
     )
+
+
+# ---------------------------------------------------------------- the regression alone
+
+
+def random_moments(rng, alphas, n_outputs=2):
+    """Moments that some answers have: those of answers in each of the cells of z, and the cells."""
+    cells = np.array(list(np.ndindex(*[2] * len(alphas))), dtype=float)
+    chances = np.prod(np.where(cells == 1.0, alphas, 1.0 - alphas), axis=1)
+    answers = rng.normal(size=(len(cells), n_outputs))
+    mean = chances @ answers
+    kappa = np.einsum("c,cj,ck->jk", chances, cells, answers) - alphas[:, None] * mean
+    return ModelMoments(mean[None], kappa[None], (chances @ answers**2)[None]), cells, chances, answers
+
+
+@given(
+    st.integers(0, 10_000),
+    st.integers(1, 5),
+    st.sampled_from([0.3, 4.0, 5000.0]),
+    st.sampled_from([0.1, 1.0, 100.0]),
+    st.floats(0.1, 1.0),
+)
+def test_exact_ridge_matches_ridge_on_all_cells(seed, d, n, ridge, weight):
+    rng = np.random.default_rng(seed)
+    alphas = rng.choice([0.0, 1.0, 0.2, 0.5, 0.9], size=d)
+    moments, cells, chances, answers = random_moments(rng, alphas)
+    found = exact_ridge(alphas[None], np.array([weight]), n, moments, ridge)
+    z, weights = np.vstack([np.ones(d), cells]), np.r_[0.0, n * weight * chances]
+    varies = ((alphas > 0.0) & (alphas < 1.0)).any()
+    for k in range(2):
+        expected = ref.fit(z, np.r_[99.0, answers[:, k]], weights, ridge)
+        np.testing.assert_allclose(found.coefficients[0, :, k], expected.coefficients, atol=1e-9)
+        np.testing.assert_allclose(found.intercept[0, k], expected.intercept, atol=1e-9)
+        np.testing.assert_allclose(found.outputs[0, k], expected.prediction, atol=1e-9)
+        np.testing.assert_allclose(found.r2[0, k], expected.r2 if varies else 1.0, atol=1e-9)
+    assert (found.coefficients[0, (alphas == 0.0) | (alphas == 1.0)] == 0.0).all()
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.3, 1.0, 40.0])
+def test_exact_ridge_shrinks_each_coefficient_alone(ridge):
+    columns = [
+        [ref.Bin(p, m, 0.0, m, m) for p, m in column]
+        for column in ([(0.2, 1.0), (0.8, -1.0)], [(0.5, 0.0), (0.3, 2.0), (0.2, 7.0)])
+    ]
+    p, bins = [np.array([one.p for one in column]) for column in columns], np.array([[0, 2]])
+    means = [np.array([[one.mean] for one in column]) for column in columns]
+    moments = moments_of_sum(means, p, bins, 0.7)
+    alpha, weight = tilt(row_frequencies(p, bins), 0.7)
+    found = exact_ridge(alpha, weight, 50.0, moments, ridge)
+    contrasts, mean = ref.linear([1.0, 1.0], columns, bins[0], 0.7)
+    total = 50.0 * ref.mean_weight(columns, bins[0], 0.7)
+    expected = ref.without_row(contrasts, alpha[0], total, ridge)
+    np.testing.assert_allclose(found.coefficients[0, :, 0], expected, atol=1e-12)
+    assert found.intercept[0, 0] == pytest.approx(mean - alpha[0] @ expected, abs=1e-12)
+    assert found.outputs[0, 0] == pytest.approx(found.intercept[0, 0] + math.fsum(expected), abs=1e-12)
+    assert found.r2 is None
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1.0])
+@pytest.mark.parametrize("weight", [0.0, 1e-310])
+def test_exact_ridge_zero_weight_predicts_mean(ridge, weight):
+    """As where hundreds of columns meet a kernel that leaves nothing but the row's bins."""
+    moments = ModelMoments(np.array([[1.0]]), np.full((1, 2, 1), 0.1), np.array([[3.0]]))
+    found = exact_ridge(np.full((1, 2), 0.5), np.array([weight]), 5000.0, moments, ridge)
+    np.testing.assert_allclose(found.coefficients, 0.0 if ridge else 0.4, atol=1e-12)
+    assert found.outputs[0, 0] == pytest.approx(1.0 if ridge else 1.4, abs=1e-12)
+
+
+def test_exact_ridge_constant_model_has_no_coefficients():
+    value, alpha = 0.3, np.array([[0.4, 0.9]])
+    moments = ModelMoments(np.array([[value]]), np.zeros((1, 2, 1)), np.array([[value**2]]))
+    found = exact_ridge(alpha, np.array([0.5]), 5000.0, moments)
+    assert not found.coefficients.any()
+    assert (found.intercept[0, 0], found.outputs[0, 0], found.r2[0, 0]) == (value, value, 1.0)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_exact_ridge_bits_of_row_ignore_other_rows(n_outputs):
+    rng = np.random.default_rng(0)
+    alpha, weight = rng.random((7, 40)), rng.random(7)
+    kappa = 0.01 * rng.normal(size=(7, 40, n_outputs))
+    mean, square = rng.normal(size=(7, n_outputs)), 9.0 + rng.random((7, n_outputs))
+
+    def exact(part):
+        return exact_ridge(
+            alpha[part], weight[part], 50.0, ModelMoments(mean[part], kappa[part], square[part])
+        )
+
+    whole = exact(slice(None))
+    for i in range(7):
+        for one, other in zip(exact(slice(i, i + 1)), whole, strict=True):
+            np.testing.assert_array_equal(one[0], other[i])

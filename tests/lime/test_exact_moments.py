@@ -7,10 +7,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.tree import DecisionTreeRegressor
 
-from agnostix.lime import lime_moments
-from agnostix.lime.boxes import Boxes
-from agnostix.lime.lime_moments import additive_moments, boxes_moments, row_shares, tilted
-from agnostix.lime.truncnorm import truncnorm_cdf, truncnorm_expectation
+from agnostix.lime import exact_moments
+from agnostix.lime.exact_moments import Boxes, additive_moments, box_moments, row_frequencies, tilt
+from agnostix.lime.truncated_normal import truncnorm_cdf
+from tests.lime.regressions import truncnorm_expectation
 from tests.reference import lime as ref
 
 FACTORS = st.sampled_from([0.0, 1e-12, 0.3, 0.9, 1.0])
@@ -52,11 +52,11 @@ def has_weight(p, row_bins, r):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), FACTORS)
-def test_tilted_shares_match_enumeration(seed, d, r):
+def test_tilted_frequencies_match_enumeration(seed, d, r):
     _, p, bins = a_case(seed, d)
     assume(has_weight(p, bins[0], r))
     total, _, _, _, alphas = expected_moments(lambda _: 0.0, p, bins[0], r)
-    alpha, weight = tilted(row_shares(p, bins), r)
+    alpha, weight = tilt(row_frequencies(p, bins), r)
     np.testing.assert_allclose(alpha[0], alphas, atol=1e-14)
     assert weight[0] == pytest.approx(total, rel=1e-12)
 
@@ -107,11 +107,11 @@ def box_answers(boxes, k):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 6), FACTORS)
-def test_boxes_moments_match_enumeration(seed, d, n_boxes, r):
+def test_box_moments_match_enumeration(seed, d, n_boxes, r):
     rng, p, bins = a_case(seed, d)
     assume(has_weight(p, bins[0], r))
     boxes = random_boxes(rng, p, n_boxes, 2)
-    found = boxes_moments(boxes, p, bins, r)
+    found = box_moments(boxes, p, bins, r)
     assert found.square is None
     for k in range(2):
         _, mean, kappa, _, _ = expected_moments(box_answers(boxes, k), p, bins[0], r)
@@ -143,7 +143,7 @@ def test_additive_moments_of_linear_model_on_quartile_bins():
         laws = [np.array([getattr(one, name) for one in column]) for name in ("mean", "sd", "lo", "hi")]
         means.append(a * truncnorm_expectation(np.asarray, *laws)[:, None])
     found = additive_moments(means, p, bins, r)
-    alpha, _ = tilted(row_shares(p, bins), r)
+    alpha, _ = tilt(row_frequencies(p, bins), r)
     for i, row_bins in enumerate(bins):
         contrasts, mean = ref.linear(slopes, columns, row_bins, r)
         np.testing.assert_allclose(found.mean[i, 0], mean, atol=1e-11)
@@ -170,15 +170,15 @@ def ends_of(leaves, d):
     return lower, upper
 
 
-def test_boxes_moments_of_tree_on_quartile_bins():
+def test_box_moments_of_tree_on_quartile_bins():
     table = a_table()
     columns, p, bins = binned(table)
     y = np.c_[table[:, 0] * table[:, 2] + (table[:, 1] > 1.0), np.sin(table[:, 0] * table[:, 1])]
     leaves = ref.tree_boxes(DecisionTreeRegressor(max_leaf_nodes=12, random_state=0).fit(table, y).tree_)
     values, r = np.array([value for _, value in leaves]), ref.flip_weight(4)
-    boxes = Boxes.between(*ends_of(leaves, 4), values, chances(columns))
-    found = boxes_moments(boxes, p, bins, r, disjoint=True)
-    alpha, _ = tilted(row_shares(p, bins), r)
+    boxes = Boxes.from_bounds(*ends_of(leaves, 4), values, chances(columns))
+    found = box_moments(boxes, p, bins, r, disjoint=True)
+    alpha, _ = tilt(row_frequencies(p, bins), r)
     for (i, row_bins), k in product(enumerate(bins), range(2)):
         contrasts, mean = ref.sum_of_boxes([(s, v[k]) for s, v in leaves], columns, row_bins, r)
         _, square = ref.sum_of_boxes([(s, v[k] ** 2) for s, v in leaves], columns, row_bins, r)
@@ -194,7 +194,7 @@ def test_moments_of_unused_column_are_exactly_zero():
     assert (additive_moments(means, p, bins, 0.7).kappa[:, 2] == 0.0).all()
     boxes = random_boxes(rng, p, 9, 1)
     boxes.factors[np.append(boxes.column_of_side, -1)[boxes.factors] == 2] = -1
-    assert (boxes_moments(boxes, p, bins, 0.7).kappa[:, 2] == 0.0).all()
+    assert (box_moments(boxes, p, bins, 0.7).kappa[:, 2] == 0.0).all()
 
 
 def test_additive_moments_keep_digits_in_common_bin():
@@ -217,7 +217,7 @@ def test_additive_moments_zero_weight_has_mean():
     p, means, bins = [np.array([0.4, 0.6])], [np.array([[1.0], [2.0]])], np.array([[-1]])
     found = additive_moments(means, p, bins, 0.0)
     assert (found.mean[0, 0], found.kappa[0, 0, 0]) == (pytest.approx(1.6), 0.0)
-    alpha, weight = tilted(row_shares(p, bins), 0.0)
+    alpha, weight = tilt(row_frequencies(p, bins), 0.0)
     assert (alpha[0, 0], weight[0]) == (0.0, 0.0)
 
 
@@ -227,7 +227,7 @@ def test_moments_bits_of_row_ignore_other_rows(n_outputs):
     boxes = random_boxes(rng, p, 40, n_outputs)
     means = [rng.normal(size=(len(shares), n_outputs)) for shares in p]
     order = rng.permutation(150)
-    for moments in (lambda b: boxes_moments(boxes, p, b, 0.8), lambda b: additive_moments(means, p, b, 0.8)):
+    for moments in (lambda b: box_moments(boxes, p, b, 0.8), lambda b: additive_moments(means, p, b, 0.8)):
         whole, turned, one = moments(bins), moments(bins[order]), moments(bins[70:71])
         np.testing.assert_array_equal(turned.kappa, whole.kappa[order])
         np.testing.assert_array_equal(turned.mean, whole.mean[order])
@@ -235,20 +235,63 @@ def test_moments_bits_of_row_ignore_other_rows(n_outputs):
         np.testing.assert_array_equal(one.mean, whole.mean[70:71])
 
 
-def test_boxes_moments_in_chunks_add_up(monkeypatch):
+def test_box_moments_in_chunks_add_up(monkeypatch):
     rng, p, bins = a_case(1, 6, n_rows=70)
     boxes = random_boxes(rng, p, 40, 2)
-    whole = boxes_moments(boxes, p, bins, 0.8, disjoint=True)
-    monkeypatch.setattr(lime_moments, "_MAX_CELLS", 64 * 6 * 7)
-    pieces = boxes_moments(boxes, p, bins, 0.8, disjoint=True)
+    whole = box_moments(boxes, p, bins, 0.8, disjoint=True)
+    monkeypatch.setattr(exact_moments, "_MAX_CELLS", 64 * 6 * 7)
+    pieces = box_moments(boxes, p, bins, 0.8, disjoint=True)
     for name in ("mean", "kappa", "square"):
         np.testing.assert_allclose(getattr(pieces, name), getattr(whole, name), atol=1e-13)
 
 
-def test_boxes_moments_of_constant_box():
+def test_box_moments_of_constant_box():
     _, p, bins = a_case(0, 3, n_rows=4)
     boxes = Boxes([np.empty((0, 0))] * 3, np.empty((1, 0), dtype=int), np.array([[2.0, -1.0]]))
-    found = boxes_moments(boxes, p, bins, 0.7, disjoint=True)
+    found = box_moments(boxes, p, bins, 0.7, disjoint=True)
     assert found.mean.tolist() == [[2.0, -1.0]] * 4
     assert found.square.tolist() == [[4.0, 1.0]] * 4
     assert not found.kappa.any()
+
+
+# ---------------------------------------------------------------- boxes
+
+
+INF = np.inf
+
+
+def side_probability(j, lower, upper):
+    """Probability of a side in bins that are the numbers j, j + 1, j + 2."""
+    points = j + np.arange(3.0)
+    return ((lower[:, None] < points) & (points <= upper[:, None])).astype(float)
+
+
+def test_boxes_share_equal_sides():
+    lower = np.array([[-INF, -INF, -INF], [0.5, -INF, -INF], [0.5, -INF, 2.5], [-INF, -INF, 2.5]])
+    upper = np.array([[0.5, INF, INF], [INF, INF, 2.5], [INF, INF, INF], [0.5, INF, INF]])
+    boxes = Boxes.from_bounds(lower, upper, np.ones((4, 1)), side_probability)
+    assert [len(side) for side in boxes.sides] == [2, 0, 2]
+    assert boxes.column_of_side.tolist() == [0, 0, 2, 2]
+    assert boxes.sides[0].tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]
+    assert boxes.factors.tolist() == [[0, -1], [1, 2], [1, 3], [0, 3]]
+
+
+def test_boxes_unbounded_have_no_factors():
+    boxes = Boxes.from_bounds(np.full((1, 2), -INF), np.full((1, 2), INF), np.ones((1, 3)), side_probability)
+    assert boxes.factors.shape == (1, 0)
+    assert boxes.column_of_side.size == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_boxes_factors_match_interval_membership(seed):
+    rng = np.random.default_rng(seed)
+    ends = np.sort(rng.integers(-1, 6, size=(2, 7, 3)) - 0.5, axis=0)
+    lower, upper = np.where(rng.random(ends.shape) < 0.4, np.array([-INF, INF])[:, None, None], ends)
+    boxes = Boxes.from_bounds(lower, upper, rng.normal(size=(7, 1)), side_probability)
+    for cell in np.ndindex(3, 3, 3):
+        x = np.array(cell) + np.arange(3)
+        inside = np.append(
+            np.concatenate([s[:, b] for s, b in zip(boxes.sides, cell, strict=True) if len(s)]), 1.0
+        )
+        found = inside[boxes.factors].prod(1)
+        np.testing.assert_array_equal(found, ((lower < x) & (x <= upper)).all(1))

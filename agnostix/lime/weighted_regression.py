@@ -1,0 +1,160 @@
+"""Weighted least squares on samples near a row, with standard errors from independent blocks of samples.
+
+With D the design, y the predictions and W the weights, D and y centered at their weighted means, ridge
+coefficients solve
+
+    (D W D' + ridge I) b = D W y
+
+Samples come in independent blocks (within a block they are quasi-random, so they depend on each other). With
+residuals e, a block's score is its part of D W e, and to first order the block moves b by
+(D W D' + ridge I)^-1 score. The standard error of b is the spread of these influences between blocks.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+
+from agnostix.core.typing import Codes, Floats
+
+_ROUNDING = 1e-13
+"""Spread of the predictions, relative to their mean, below which they are constant up to rounding."""
+
+
+class WeightedRegression:
+    """Weighted samples near a row, and their centered moments.
+
+    Attributes
+    ----------
+    design : (n_features, n_samples)
+    weights : (n_samples,)
+    predictions : (n_samples, n_outputs)
+    row_design : (n_features,)
+        Design of the explained row, which is no sample itself.
+    row_predictions : (n_outputs,)
+    n_blocks : int
+        Independent blocks of equal size; 0 if the samples are exhaustive, so that nothing varies.
+    origin : (n_features,) or 0
+        What has been subtracted from `design` and `row_design`.
+    targets : (n_samples, n_outputs)
+        Predictions minus that of the row, so that those of a constant model are exactly 0.
+    total_weight : float
+    design_mean : (n_features,)
+    target_mean : (n_outputs,)
+    gram : (n_features, n_features)
+        D W D', centered.
+    cross : (n_features, n_outputs)
+        D W y, centered.
+    total_squares : (n_outputs,)
+        y' W y, centered.
+    """
+
+    def __init__(
+        self,
+        design: Floats,
+        weights: Floats,
+        predictions: Floats,
+        row_design: Floats,
+        row_predictions: Floats,
+        n_blocks: int,
+        origin: Floats | float = 0.0,
+    ) -> None:
+        self.design, self.weights, self.predictions = design, weights, predictions
+        self.row_design, self.row_predictions = row_design, row_predictions
+        self.n_blocks, self.origin = n_blocks, origin
+        self.targets = predictions - row_predictions
+        root = np.sqrt(weights)
+        scaled = design * root
+        self.total_weight = float(weights.sum())
+        self.design_mean = scaled @ root / self.total_weight
+        self.target_mean = weights @ self.targets / self.total_weight
+        centered = (self.targets - self.target_mean) * root[:, None]
+        squares = np.einsum("nc,nc->c", centered, centered)
+        varies = squares > (_ROUNDING * self.target_mean) ** 2 * self.total_weight
+        # One symmetric product is the cost of a fit, so the design is not centered but the product is.
+        self.gram = scaled @ scaled.T - self.total_weight * np.outer(self.design_mean, self.design_mean)
+        cross = scaled @ centered - np.outer(self.design_mean, root @ centered)
+        self.cross, self.total_squares = np.where(varies, cross, 0.0), np.where(varies, squares, 0.0)
+
+    @property
+    def n_samples(self) -> int:
+        return self.weights.size
+
+    @property
+    def effective_samples(self) -> float:
+        """Kish's effective sample size."""
+        return float(self.weights.sum() ** 2 / np.square(self.weights).sum())
+
+    def single_output(self, output: int) -> WeightedRegression:
+        """The regression of one output, its moments taken over."""
+        one, part = copy(self), slice(output, output + 1)
+        one.predictions, one.targets = self.predictions[:, part], self.targets[:, part]
+        one.row_predictions, one.target_mean = self.row_predictions[part], self.target_mean[part]
+        one.cross, one.total_squares = self.cross[:, part], self.total_squares[part]
+        return one
+
+    def solve(self, features: Codes, ridge: float, right: Floats) -> Floats:
+        """(gram + ridge I)^-1 right for some features, (n, n_columns); of minimum norm without a ridge."""
+        gram = self.gram
+        if features.size < gram.shape[0]:
+            gram = gram[features[:, None], features]
+        if ridge > 0:
+            solution = np.linalg.solve(gram + ridge * np.eye(features.size), right)
+        else:
+            solution = np.linalg.lstsq(gram, right, rcond=None)[0]
+        return np.asarray(solution, dtype=np.float64)
+
+    def residuals(self, coefficients: Floats, intercept: Floats | None = None) -> Floats:
+        """Residuals (n_samples, n_outputs); the intercept is least squares' own unless given."""
+        if intercept is None:
+            intercept = self.target_mean - self.design_mean @ coefficients
+        return self.targets - intercept - self.design.T @ coefficients
+
+    def block_scores(self, weighted_residuals: Floats) -> Floats:
+        """D W e of each block, (n_blocks, n_features, n_columns)."""
+        d, size = self.design.shape[0], self.n_samples // self.n_blocks
+        blocks = weighted_residuals.reshape(self.n_blocks, size, -1)
+        products = self.design.reshape(d, self.n_blocks, size).transpose(1, 0, 2) @ blocks
+        return products - self.design_mean[:, None] * (np.ones(size) @ blocks)[:, None, :]
+
+    def coefficient_influences(self, features: Codes, ridge: float, weighted_residuals: Floats) -> Floats:
+        """How much each block moves the coefficients of some features, (n_blocks, n, n_columns)."""
+        scores = self.block_scores(weighted_residuals)[:, features]
+        n_blocks, n, n_columns = scores.shape
+        flat = scores.transpose(1, 0, 2).reshape(n, n_blocks * n_columns)
+        return self.solve(features, ridge, flat).reshape(n, n_blocks, n_columns).transpose(1, 0, 2)
+
+    def prediction_influences(
+        self, features: Codes, weighted_residuals: Floats, coefficient_influences: Floats
+    ) -> Floats:
+        """How much each block moves the surrogate's prediction for the row, (n_blocks, n_columns)."""
+        mean = self._block_sums(np.ones(self.n_samples), weighted_residuals) / self.total_weight
+        distance = (self.row_design - self.design_mean)[features]
+        return mean + np.einsum("f,bfc->bc", distance, coefficient_influences)
+
+    def r2_score(self, residuals: Floats) -> tuple[Floats, Floats]:
+        """Weighted R2 and its standard error, each (n_outputs,); 1 and 0 for constant predictions."""
+        squares = residuals**2
+        varies = self.total_squares > 0
+        total = np.where(varies, self.total_squares, 1.0)
+        r2 = np.where(varies, 1.0 - self.weights @ squares / total, 1.0)
+        if not self.n_blocks:
+            return r2, np.zeros_like(r2)
+        deviations = (self.targets - self.target_mean) ** 2
+        influences = self._block_sums(self.weights, squares - (1.0 - r2) * deviations) / total
+        return r2, np.where(varies, standard_error(influences, self.n_samples, 1), 0.0)
+
+    def _block_sums(self, weights: Floats, columns: Floats) -> Floats:
+        """Weighted sums of each block, (n_blocks, n_columns)."""
+        rows = weights.reshape(self.n_blocks, 1, -1)  # a product is faster than a sum of few columns
+        return (rows @ columns.reshape(self.n_blocks, rows.shape[2], -1))[:, 0]
+
+
+def standard_error(influences: Floats, n_samples: int, n_fitted: int) -> Floats:
+    """Standard error (...) of a sum of independent blocks (n_blocks, ...), `n_fitted` coefficients fitted."""
+    n_blocks = influences.shape[0]
+    deviations = influences - influences.mean(axis=0)
+    # Residuals are smaller than errors by the degrees of freedom that the fit has taken.
+    factor = n_blocks / (n_blocks - 1) * n_samples / max(n_samples - n_fitted, 1)
+    return np.sqrt(factor * np.square(deviations).sum(axis=0))
