@@ -1,6 +1,6 @@
 """How often the intervals of `EntropicProjection` hold the truth.
 
-What is compared: for populations whose answer under the reweighting is known,
+What is compared: for populations whose mean under the reweighting is known,
 the share of simulated tables in which the nominal 90 % and 95 % intervals of a
 curve's value hold it. The target is a fixed number, so many of the
 population's standard deviations from its mean; the truth comes in closed form

@@ -1,6 +1,7 @@
 """Occlusion and RISE: the effect of hiding parts of a row or an image on the prediction.
 
-                 Occlusion (Zeiler and Fergus, 2014)            RISE (Petsiuk, Das and Saenko, 2018)
+                 Occlusion (Zeiler and Fergus, 2014; for        RISE (Petsiuk, Das and Saenko, 2018)
+                 tables Robnik-Sikonja and Kononenko, 2008)
 Effect           f(x) less the mean of f with one part hidden,  mean of f where a pixel is visible, less the
                  a difference in output units, not log-odds:    mean of f: `rise.estimate_saliency`
                  `OcclusionExplainer._attribute`

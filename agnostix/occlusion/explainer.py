@@ -1,4 +1,4 @@
-"""Occlusion: the prediction less the mean prediction with a feature hidden (Zeiler and Fergus, 2014).
+"""Occlusion (Zeiler and Fergus, 2014): the prediction less the mean prediction with a feature hidden.
 
 The effect of feature j on row x, and its standard error, are
 
@@ -42,10 +42,11 @@ class OcclusionExplainer(BackgroundExplainer):
     """Effect of hiding each feature of a row, or each part of an image, on the prediction.
 
     The effect is the prediction less the mean prediction with the feature taken
-    from background rows, or the part of the image replaced by a fill. It is a
-    difference in model output units. For an additive model the effects of a row
-    add up to the prediction less the mean prediction of the background; with
-    interactions every feature of an interaction is credited with all of it.
+    from background rows, or the part of the image replaced by a fill [1]_: in a
+    table of a classifier, the probability difference of [2]_. For an additive
+    model the effects of a row add up to the prediction less the mean prediction
+    of the background; with interactions every feature of an interaction is
+    credited with all of it.
 
     Parameters
     ----------
@@ -103,6 +104,8 @@ class OcclusionExplainer(BackgroundExplainer):
     ----------
     .. [1] Zeiler, M. D., Fergus, R. (2014). Visualizing and understanding
        convolutional networks. ECCV. https://doi.org/10.1007/978-3-319-10590-1_53
+    .. [2] Robnik-Sikonja, M., Kononenko, I. (2008). Explaining classifications for
+       individual instances. IEEE TKDE 20(5). https://doi.org/10.1109/TKDE.2007.190734
 
     Examples
     --------

@@ -87,8 +87,9 @@ class EntropicProjection(BaseExplainer):
     Notes
     -----
     The weights are proportional to ``base * exp(xi @ phi)``, where phi are the
-    statistics whose averages are given and xi solves a convex problem with one
-    unknown per target [1]_. Standard errors are by the delta method with a
+    statistics whose averages are fixed and xi solves a convex problem with one
+    unknown per target: entropic variable projection [1]_, or entropy balancing
+    [2]_. Standard errors are by the delta method with a
     correction for leverage; they describe the sampling of the rows, not the
     training of the model. A scenario changes who is in the population, with
     everything that correlates with it: it is not the effect of an intervention.
@@ -99,6 +100,8 @@ class EntropicProjection(BaseExplainer):
        (2023). Explaining machine learning models using entropic variable
        projection. Information and Inference 12(3), 1686-1715.
        https://doi.org/10.1093/imaiai/iaad010
+    .. [2] Hainmueller, J. (2012). Entropy balancing for causal effects. Political
+       Analysis 20(1), 25-46. https://doi.org/10.1093/pan/mpr025
 
     Examples
     --------

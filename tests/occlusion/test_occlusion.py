@@ -79,7 +79,7 @@ def same(one, other):
 
 MODELS = {
     "linear": (LinearRegression().fit(D, P).predict, D),
-    "neighbours": (KNeighborsRegressor(5).fit(D, P).predict, D),
+    "neighbors": (KNeighborsRegressor(5).fit(D, P).predict, D),
     "trees": (HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(D, P).predict, D),
     "logistic": (
         make_pipeline(StandardScaler(), LogisticRegression()).fit(IRIS, SPECIES).predict_proba,

@@ -91,9 +91,9 @@ def test_windows_with_fill_inpaint_match_loop():
     exp = explained(window=(3, 4), stride=2, fill="inpaint")
     for i, image in enumerate(IMAGES[:2]):
         inpainter = Inpainter(image, 0)
-        places = [(a, b) for a in range(0, 5, 2) for b in range(0, 7, 2)]
+        corners = [(a, b) for a in range(0, 5, 2) for b in range(0, 7, 2)]
         effects = []
-        for down, right in places:
+        for down, right in corners:
             hidden = np.zeros((7, 9), dtype=bool)
             hidden[down : down + 3, right : right + 4] = True
             effects.append(exp.outputs[i] - bent(inpainter.filled(hidden)[None])[0])
@@ -103,7 +103,7 @@ def test_windows_with_fill_inpaint_match_loop():
     assert (exp.std_errors == 0).all()
     assert "fill='inpaint'" in exp.params["masker"]
     explainer = explainer_of(bent, window=(3, 4), stride=2, fill="inpaint").fit(IMAGES)
-    assert explainer.cost(IMAGES[:2]) == exp.n_model_rows == 2 * (2 + len(places))
+    assert explainer.cost(IMAGES[:2]) == exp.n_model_rows == 2 * (2 + len(corners))
 
 
 def test_segments_with_fill_inpaint_match_loop():
@@ -111,8 +111,8 @@ def test_segments_with_fill_inpaint_match_loop():
     exp = explainer.fit(IMAGES).explain(IMAGES[:2])
     inpainter = Inpainter(IMAGES[0], 0)
     for segment in range(6):
-        answer = bent(inpainter.filled(segment == LABELS)[None])[0]
-        np.testing.assert_allclose(exp.values[0, segment], exp.outputs[0] - answer, atol=1e-12)
+        prediction = bent(inpainter.filled(segment == LABELS)[None])[0]
+        np.testing.assert_allclose(exp.values[0, segment], exp.outputs[0] - prediction, atol=1e-12)
 
 
 @pytest.mark.parametrize("fill", ["draws", "noise", "inpaint"])

@@ -14,9 +14,9 @@ from tests.reference.pictures import occlude_windows, rise, soft_mask
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.random((3, 7, 9))
-COLOUR = RNG.random((3, 7, 9, 3))
+COLOR = RNG.random((3, 7, 9, 3))
 BYTES = RNG.integers(0, 256, (3, 7, 9, 3)).astype(np.uint8)
-FORMS = {"gray": GRAY, "colour": COLOUR, "bytes": BYTES}
+FORMS = {"gray": GRAY, "color": COLOR, "bytes": BYTES}
 forms = pytest.mark.parametrize("X", FORMS.values(), ids=FORMS)
 
 
@@ -28,8 +28,8 @@ class Bent:
 
     def __call__(self, X):
         X = np.asarray(X, dtype=float)
-        places = tuple(range(1, X.ndim))
-        sums = np.stack([(X * self.weights[..., k]).sum(axis=places) for k in (0, 1)], axis=1)
+        axes = tuple(range(1, X.ndim))
+        sums = np.stack([(X * self.weights[..., k]).sum(axis=axes) for k in (0, 1)], axis=1)
         return np.stack([sums[:, 0] + 1.0, sums[:, 0] * sums[:, 1]], axis=1)
 
 
@@ -74,10 +74,10 @@ def test_windows_of_any_size_match_loop(data):
 
 @pytest.mark.parametrize("fill", ["mean", "blur", 0, 0.5, [0.1, 0.2, 0.3]])
 def test_windows_with_each_fill_match_loop(fill):
-    model = Bent(COLOUR.shape[1:])
-    exp = explained(COLOUR, model, window=4, stride=3, fill=fill)
-    standing = SegmentMasker(np.zeros((7, 9), dtype=int), fill=fill).read(COLOUR)
-    for i, image in enumerate(COLOUR):
+    model = Bent(COLOR.shape[1:])
+    exp = explained(COLOR, model, window=4, stride=3, fill=fill)
+    standing = SegmentMasker(np.zeros((7, 9), dtype=int), fill=fill).read(COLOR)
+    for i, image in enumerate(COLOR):
         other = standing.fill[i if len(standing.fill) > 1 else 0, 0]
         values, _ = occlude_windows(model, image, np.broadcast_to(other, image.shape), (4, 4), (3, 3))
         np.testing.assert_allclose(exp.values[i], values, atol=1e-12)

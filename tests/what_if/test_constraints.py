@@ -208,11 +208,11 @@ def test_missing_warn_names_column_and_rows(feature):
     ]
     assert EntropicProjection().missing == "warn"
     target = 45.0 if feature == "age" else {X[feature][0]: 0.4}
-    place = feature if feature == "age" else (feature, X[feature][0])
+    key = feature if feature == "age" else (feature, X[feature][0])
     for call in (
         lambda projection: projection.explain().frame,
         lambda projection: projection.rank(),
-        lambda projection: projection.joint("hours", place, n_targets=3),
+        lambda projection: projection.joint("hours", key, n_targets=3),
         lambda projection: projection.what_if({feature: target}).outcomes,
     ):
         with pytest.warns(UserWarning, match=f"of 300 rows: '{feature}' 60.*missing='omit'") as caught:

@@ -197,7 +197,7 @@ def test_fit_verbose_logs_rows(caplog):
 
 
 def results_of(projection, age="age", hours="hours", sex="sex"):
-    """Bits of one answer of each kind."""
+    """Bits of one result of each kind."""
     scenario = projection.what_if({age: 45, hours: (42, 44), sex: {"Female": 0.5}})
     curves = projection.explain(features=[age, sex], metric=["prediction", "roc_auc"])
     parts = [
@@ -342,7 +342,7 @@ def test_shifts_match_weighted_means_in_standard_deviations():
             assert row["after"] == pytest.approx(after)
             assert row["shift"] == pytest.approx((after - member.mean()) / member.std(), abs=1e-12)
     assert shifts["stated"].tolist() == [True] + [False] * 9
-    assert select_rows(shifts, feature="hours")["low"].iloc[0] > 0.1  # it goes with age
+    assert select_rows(shifts, feature="hours")["low"].iloc[0] > 0.1  # it correlates with age
 
 
 def test_shifts_std_errors_match_outcome_changes():

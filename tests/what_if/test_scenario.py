@@ -196,8 +196,8 @@ def test_joint_cell_matches_what_if(first, second):
     assert len(cells) == 25
     for _, cell in cells.iloc[[0, 4, 7, 12, 13, 24]].iterrows():
         question = {}
-        for place, target in ((first, cell["first_target"]), (second, cell["second_target"])):
-            name, level = place if isinstance(place, tuple) else (place, None)
+        for key, target in ((first, cell["first_target"]), (second, cell["second_target"])):
+            name, level = key if isinstance(key, tuple) else (key, None)
             question[name] = target if level is None else {level: target}
         if cell["status"] == "infeasible":
             with pytest.raises(ValueError, match="No row lies as far"):
