@@ -17,7 +17,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 collect_ignore_glob = [] if find_spec("torch") else ["agnostix/core/models/torch_*.py", "docs/pictures.md"]
 
-SLOW_CHECKS = {"check_same_bits_for_any_n_jobs_and_backend", "check_no_worker_left"}
+SLOW_CHECKS = {"check_n_jobs_and_backend_invariance", "check_no_worker_left"}
 """Of the battery: what starts processes and dask, or breaks off."""
 
 

@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from agnostix.shapley.shapley_exact import exact_operator
 
 MAX_LISTED = 14

@@ -105,15 +105,7 @@ class RowSource(ABC):
 
 
 class ModelCaller:
-    """Calls a model, with copies of the tables once it has changed one.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        The model.
-    n_outputs : int
-        Outputs of the model; another number is an error.
-    """
+    """Calls a model with n_outputs outputs, with copies of the tables once it has changed one."""
 
     def __init__(self, predictor: Predictor, n_outputs: int) -> None:
         self.predictor = predictor
@@ -145,17 +137,7 @@ class ModelCaller:
 
 
 class TableRows(RowSource):
-    """Some rows of a table, as a single item.
-
-    Parameters
-    ----------
-    table : DataFrame or ndarray
-        The table.
-    rows : ndarray of int of shape (n_rows,) or None
-        Which of its rows; None for all.
-    name : str
-        What rows are called in errors.
-    """
+    """Some rows (n_rows,) of a table, or all, as a single item; `name` is what errors call them."""
 
     def __init__(self, table: Any, rows: Codes | None = None, name: str = "rows") -> None:
         self.table = table
@@ -212,29 +194,14 @@ class MaskedRowSource(RowSource):
 
     Perturbed rows are counted by draw (mask after mask), then by row. Equal ones are merged before any is
     built, where the masker says that it pays. A model that composes masked rows itself gets rows and masks.
-
-    Attributes
-    ----------
-    masker : Masker
-        Hides features behind background rows or fill values.
-    table : MaskedRows
-        The rows, as the masker has read them.
-    masks : ndarray of bool of shape (n_masks, n_players)
-        True where the row's own values stay.
-    rows : ndarray of int of shape (n_distinct,)
-        Rows of the table that are evaluated, one of each kind.
-    inverse : ndarray of int of shape (n_rows,)
-        For each row that results are returned for, its place in `rows`.
-    names : ndarray of int of shape (n_rows_of_the_table,)
-        What the rows of the table are called in errors.
     """
 
     masker: Masker
     table: MaskedRows
-    masks: Bools
-    rows: Codes
-    inverse: Codes
-    names: Codes
+    masks: Bools  # (n_masks, n_features), True where the row's own values stay
+    rows: Codes  # (n_distinct,): rows of the table that are evaluated, one of each kind
+    inverse: Codes  # (n_rows,): for each row that results are returned for, its place in `rows`
+    names: Codes  # what the rows of the table are called in errors
     batches: BatchPlan | None = None
     blocks: tuple[MaskBlock, ...] = ()
     is_composed: bool = False
@@ -384,21 +351,11 @@ class MaskedRowSource(RowSource):
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Rows and masks that are evaluated together.
+    """Rows and masks that are evaluated together."""
 
-    Attributes
-    ----------
-    n_rows : int
-        Rows that go together.
-    masks : tuple of slice
-        Masks that go together, all of them in order.
-    capacity : int
-        Perturbed rows of the largest block, if a batch holds it; 0 where blocks are cut into batches.
-    """
-
-    n_rows: int
-    masks: tuple[slice, ...]
-    capacity: int
+    n_rows: int  # rows that go together
+    masks: tuple[slice, ...]  # masks that go together, all of them in order
+    capacity: int  # perturbed rows of the largest block, if a batch holds it; 0 where blocks are cut
 
     @classmethod
     def from_sizes(

@@ -34,24 +34,12 @@ balanced. In blocks that are so short some neighbouring columns are far from eve
 
 @dataclass(frozen=True)
 class SobolBlocks:
-    """Points of a Sobol net, each block scrambled anew.
-
-    Attributes
-    ----------
-    n_dims : int
-        Of the cube.
-    size : int
-        Points in a block, a power of 2.
-    n_blocks : int
-        How many blocks there are.
-    seed : int
-        A longer row of blocks with the same seed begins with the same ones.
-    """
+    """Points of a Sobol net in a unit cube of n_dims, each block scrambled anew."""
 
     n_dims: int
-    size: int
+    size: int  # points in a block, a power of 2
     n_blocks: int
-    seed: int
+    seed: int  # more blocks of the same seed begin with the same ones
 
     @classmethod
     def from_n_points(cls, n_dims: int, n_points: int, seed: int) -> SobolBlocks:

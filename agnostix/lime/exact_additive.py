@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.features import distinct_rows
 from agnostix.core.frames import build_table, column_values, take_rows
-from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError

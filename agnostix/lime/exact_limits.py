@@ -86,7 +86,7 @@ def explain_exactly(explainer: Any, X: Any, additive: bool = False, outputs: Any
         fits = _fit_limits(explainer, vicinity, bins, r, moments, predictions)
         n_model_rows += n_more + _add_unseen_effects(fits, model, rows, unseen)
     else:
-        _check_seen(unseen, explainer.players_.names)
+        _check_seen(unseen, explainer.features_.names)
         moments = tree_moments(explainer.model_, sampler, bins, r)
         fits = _fit_limits(explainer, vicinity, bins, r, moments, predictions)
     attribution = explainer._to_attribution(rows, fits, vicinity.extras(bins), n_model_rows, selection)

@@ -18,7 +18,7 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from agnostix.core.coding import NumberCoding
+from agnostix.core.features import NumberCoding
 from agnostix.core.frames import column_names, is_frame
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError

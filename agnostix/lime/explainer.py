@@ -11,11 +11,10 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
-from agnostix.core.base.rows import take_examples
+from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.frames import as_table, take_rows
+from agnostix.core.frames import as_table, checked_weights, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
-from agnostix.core.masking.background import checked_weights
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Numbers
@@ -126,7 +125,7 @@ class LimeExplainer(AttributionExplainer):
         Rows that the model was asked about in `fit`.
     output_names_ : tuple of str
         Names of all of the model's outputs.
-    players_ : Players
+    features_ : Features
         Names and columns of the features.
     n_features_in_ : int
         Columns seen in `fit`.
@@ -408,13 +407,13 @@ class LimeExplainer(AttributionExplainer):
         predictor = self._fit_predictor(table, y, sample_weight)
         self._learn_columns(table, self.feature_groups)
         self._same_features = True
-        n_features = len(self.players_.names)
+        n_features = len(self.features_.names)
         self._check_most(n_features)
         self.kernel_width_ = float(self.kernel_width or WIDTH_PER_ROOT * np.sqrt(n_features))
         near = self._learned(table, y, sample_weight)
         self._try_model(predictor, near.like)
         vicinity = TableVicinity(
-            self.players_, near, self._own_draws(near), self.kernel_width_, self.stability
+            self.features_, near, self._own_draws(near), self.kernel_width_, self.stability
         )
         return vicinity.evaluated(self._evaluate)
 
@@ -424,13 +423,13 @@ class LimeExplainer(AttributionExplainer):
         shown = rows.unmasked
         predictor = self._fit_predictor(shown, y, sample_weight)
         self.n_features_in_ = int(np.prod(shown.shape[1:]))
-        self.players_, self._same_features = rows.features, self.masker.same_features
-        self._check_most(len(self.players_.names))
+        self.features_, self._same_features = rows.features, self.masker.same_features
+        self._check_most(len(self.features_.names))
         self.kernel_width_ = float(self.kernel_width or MASK_WIDTH)
         self._try_model(predictor, shown[:N_TRIAL_ROWS])
         n_draws = N_MASKS if self.n_samples == "auto" else int(self.n_samples)
         tilted, seed = self.sampling == "tilted", self._seed
-        return MaskVicinity(self.masker, self.players_, self.kernel_width_, n_draws, tilted, seed)
+        return MaskVicinity(self.masker, self.features_, self.kernel_width_, n_draws, tilted, seed)
 
     def _learned(self, table: Any, y: Any, sample_weight: Any) -> Neighbourhood:
         check_consistent_length(table, y)
@@ -441,7 +440,7 @@ class LimeExplainer(AttributionExplainer):
         how = self.discretizer
         if how == "auto":
             how = None if self.sampling == "local" else "quartile"
-        features = FeatureLearner(seen, weights[rows], how, labels, "LimeExplainer").learn(self.players_)
+        features = FeatureLearner(seen, weights[rows], how, labels, "LimeExplainer").learn(self.features_)
         for feature in features if self.sampling == "local" else []:
             self._check_moves(feature)
         like = take_examples(seen)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.special import ndtri
 
-from agnostix.core.coding import Coding, column_of
+from agnostix.core.features import Coding, column_of
 from agnostix.core.frames import to_numbers
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -136,7 +136,7 @@ class BinnedFeature:
         -------
         list of str
         """
-        words = {int(code): self.coding.told(int(code)) for code in np.unique(centres)}
+        words = {int(code): self.coding.describe(int(code)) for code in np.unique(centres)}
         return [words[int(code)] for code in centres]
 
     def with_asked(self, shares: Floats) -> BinnedFeature:

@@ -10,10 +10,17 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
-from agnostix.core.coding import Coding, JointCoding, LevelCoding, NumberCoding, column_of
+from agnostix.core.features import (
+    Coding,
+    Features,
+    JointCoding,
+    LevelCoding,
+    NumberCoding,
+    column_of,
+    first_of_each,
+    value_codes,
+)
 from agnostix.core.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
-from agnostix.core.masking.duplicates import first_of_each, value_codes
-from agnostix.core.masking.masker import Players
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.drawing import Drawing, Resampling, TruncatedNormals
@@ -49,12 +56,12 @@ class FeatureLearner:
     labels: Any
     owner: str
 
-    def learn(self, players: Players) -> list[Feature]:
+    def learn(self, players: Features) -> list[Feature]:
         """Learn every feature.
 
         Parameters
         ----------
-        players : Players
+        players : Features
             Which columns are one feature.
 
         Returns

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.core.masking.enumeration import all_masks
-from agnostix.core.masking.masker import MaskDistribution
+from agnostix.core.masking.masker import MaskDistribution, all_masks
 from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Bools, Codes, Floats
 

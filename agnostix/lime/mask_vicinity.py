@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from agnostix.core.evaluate import ProgressBar
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
-from agnostix.core.masking import MaskBlock, MaskedRows, Masker, Players, read_rows
-from agnostix.core.progress import ProgressBar
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.masking import Features, MaskBlock, MaskedRows, Masker, read_rows
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import MaskedRowSource
-from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.kernel import mask_size_probabilities
 from agnostix.lime.local_fits import LocalFits
@@ -31,7 +31,7 @@ class MaskVicinity:
     ----------
     masker : Masker
         What hides.
-    players : Players
+    players : Features
         Those of the rows that were seen in fit.
     width : float
         Of the kernel on cosine distances.
@@ -44,7 +44,7 @@ class MaskVicinity:
     """
 
     masker: Masker
-    players: Players
+    players: Features
     width: float
     n_draws: int
     tilted: bool
@@ -78,7 +78,7 @@ class MaskVicinity:
         """The rows as an Explanation holds them."""
         return rows.data
 
-    def features_of(self, rows: MaskedRows) -> Players:
+    def features_of(self, rows: MaskedRows) -> Features:
         """Their features."""
         return rows.features
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.progress import WorkerProgress, run_in_shares
+from agnostix.core.evaluate import WorkerProgress, run_in_shares
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource
-from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.features import Drawn
 from agnostix.lime.kernel import Kernel

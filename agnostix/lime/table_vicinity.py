@@ -9,11 +9,10 @@ import numpy as np
 from scipy.stats import t as student
 
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
-from agnostix.core.frames import as_table, take_rows
-from agnostix.core.masking import Players
-from agnostix.core.masking.duplicates import distinct_rows
-from agnostix.core.masking.tabular import check_schema
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.features import distinct_rows
+from agnostix.core.frames import as_table, check_schema, take_rows
+from agnostix.core.masking import Features
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
@@ -37,7 +36,7 @@ class TableVicinity:
 
     Attributes
     ----------
-    players : Players
+    players : Features
         The features.
     neighbourhood : Neighbourhood
         What is drawn.
@@ -53,7 +52,7 @@ class TableVicinity:
         The model's, to the shared draws.
     """
 
-    players: Players
+    players: Features
     neighbourhood: Neighbourhood
     own: OwnDraws | None
     width: float
@@ -96,7 +95,7 @@ class TableVicinity:
         """The table itself."""
         return rows
 
-    def features_of(self, rows: Any) -> Players:
+    def features_of(self, rows: Any) -> Features:
         """The features, whatever the rows."""
         return self.players
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.features import joined_values
 from agnostix.core.frames import build_table, take_rows
-from agnostix.core.masking.duplicates import joined_values
 from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from agnostix.core.explanation import Detail
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.core.typing import Bools
 from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.near_rows import SurrogateSpec
@@ -28,7 +28,7 @@ class Vicinity(Protocol):
     def data(self, rows: Any) -> Any:
         """The rows as an Explanation holds them."""
 
-    def features_of(self, rows: Any) -> Players:
+    def features_of(self, rows: Any) -> Features:
         """Their features."""
 
     def cost(self, rows: Any) -> int:

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
+from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
+from agnostix.core.masking.fills import fill_details
 from agnostix.core.models import Differentiable
-from agnostix.core.progress import WorkerProgress, run_in_shares
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.neural.objectives import OBJECTIVES, MaskSearch
@@ -189,8 +190,8 @@ class ExtremalMaskExplainer(ImageExplainer):
         return "visibility"
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
-        images = self._read_fills(rows)
-        fills = np.broadcast_to(images.fill[:, 0], rows.shape)
+        fill = self._compute_fill(rows)
+        fills = np.broadcast_to(fill, rows.shape)
         predictions, base = self._predict(rows), self._predict(fills)
         pick = partial(selection.pick, predictions=predictions)
         results = self._search_masks(rows, fills, selection.indices(predictions))
@@ -206,7 +207,7 @@ class ExtremalMaskExplainer(ImageExplainer):
             predictions=predictions,
             n_model_rows=2 * len(rows) + sum(result.n_rows for row in results for result in row),
             details={name: Detail(array, ("row", "output")) for name, array in details.items()}
-            | images.fill_details(),
+            | fill_details(fill, len(rows)),
         )
 
     def _judge(

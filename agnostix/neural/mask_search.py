@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from agnostix.core.models.torch_input import CHANNELS_LAST
+from agnostix.core.models.torch_tensors import CHANNELS_LAST
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.neural.objectives import MaskSearch

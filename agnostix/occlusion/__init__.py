@@ -12,8 +12,8 @@ Standard error   spread over the background, 0 for one fill:    spread between i
 Fill             tables: 100 rows sampled in `fit`; images:     the image's mean color; `fill`, `sigma`
                  their mean color; `fill`, `masker`
 
-All of the left column is in `explainer`. `agnostix.core.masking` has the fills: `fills` (mean color, blur,
-noise), `inpainting`, `background` (rows); and the positions of a `SlidingWindow`: `windows`.
+All of the left column is in `explainer`. `agnostix.core.masking` has the fills of images (`fills`), the
+background rows (`masker`), and the positions of a `SlidingWindow` (`windows`).
 """
 
 from agnostix.occlusion.explainer import OcclusionExplainer

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
-from agnostix.core.base.rows import check_image_shape, count_axes
+from agnostix.core.base.explainer import check_image_shape, count_axes
 from agnostix.core.evaluate import mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.masking import (
@@ -31,7 +31,7 @@ from agnostix.core.masking import (
     SlidingWindow,
     Windows,
 )
-from agnostix.core.masking.pictures import as_pixels
+from agnostix.core.masking.fills import ImageFill, as_pixels
 from agnostix.core.row_sources import MaskedRowSource, RowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Bools, Floats
@@ -82,7 +82,7 @@ class OcclusionExplainer(BackgroundExplainer):
         Mean prediction of the background; None for images and texts.
     output_names_ : tuple of str
         Names of all of the model's outputs.
-    players_ : Players
+    features_ : Features
         Names and columns of the features.
     n_features_in_ : int
         Columns seen in `fit`, or numbers in an image.
@@ -247,6 +247,7 @@ class OcclusionExplainer(BackgroundExplainer):
             return None
         if masker is None:
             fill = "mean" if self._is_fill("draws", "auto") else self.fill
+            ImageFill(fill, owner=type(self).__name__)  # or an error that names what was called
             masker = SlidingWindow(fill=fill, n_draws=self.background_size, random_state=self._seed)
         elif not self._is_fill("draws", "auto"):
             raise DataError(
@@ -259,7 +260,8 @@ class OcclusionExplainer(BackgroundExplainer):
             return masker
         self._window, self._shape = masker, as_pixels(X).shape[1:]
         self._windows = Windows(self._shape[:2], masker.size, masker.stride)
-        return masker.to_masker(self._windows.cells)
+        owner = type(self if self.masker is None else masker).__name__
+        return masker.to_masker(self._windows.cells, owner)
 
     def _with_sampled_fill(self, masker: Any, X: Any, sample_weight: Any) -> Any:
         """The masker with images sampled from those of `fit` as its fill."""
@@ -268,12 +270,12 @@ class OcclusionExplainer(BackgroundExplainer):
                 "fill='draws' of OcclusionExplainer needs a table, a SlidingWindow or a SegmentMasker, "
                 f"got {type(masker).__name__}. Pass the fill to the masker."
             )
-        sampled = Background.drawn(as_pixels(X), self.background_size, self._seed, sample_weight)
+        sampled = Background.sample(as_pixels(X), self.background_size, self._seed, sample_weight)
         return replace(masker, fill=sampled.rows, weights=sampled.weights)
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self._is_fill("draws", "auto"):
-            return Background.drawn(table, self.background_size, self._seed, sample_weight)
+            return Background.sample(table, self.background_size, self._seed, sample_weight)
         return Background.constant(self.fill, table, "OcclusionExplainer")
 
     def _read(self, X: Any) -> Any:

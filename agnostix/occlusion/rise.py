@@ -16,8 +16,8 @@ import numpy as np
 
 from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
 from agnostix.core.explanation import Detail
-from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
-from agnostix.core.masking.soft_masks import SoftMaskBatch
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.masking.fills import SoftMaskBatch, fill_details
 from agnostix.core.models import MaskComposer, Predictor
 from agnostix.core.row_sources import ModelCaller, RowSource
 from agnostix.core.sklearn_compat import Interval
@@ -133,10 +133,10 @@ class RiseExplainer(ImageExplainer):
         return "effect"
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
-        fills = self._read_fills(rows)
+        fill = self._compute_fill(rows)
         predictions = self._predict(rows)
         sampler = self._make_sampler(rows)
-        source = SoftMaskRows(sampler, rows, fills.fill[:, 0], selection.indices(predictions))
+        source = SoftMaskRows(sampler, rows, fill, selection.indices(predictions))
         maps, _ = self._evaluate(source, SoftMaskRows.estimate_saliency)
         values, errors, base = (np.stack(part) for part in zip(*maps, strict=True))
         points = sampler.points
@@ -147,7 +147,7 @@ class RiseExplainer(ImageExplainer):
             base_values=base,
             predictions=predictions,
             n_model_rows=self._count_model_rows(rows),
-            details={"n_masks": points.n_points, DEGREES_OF_FREEDOM: dof} | fills.fill_details(),
+            details={"n_masks": points.n_points, DEGREES_OF_FREEDOM: dof} | fill_details(fill, len(rows)),
         )
 
     def _count_model_rows(self, rows: Any) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Scenario, WhatIfCurves
-from agnostix.core.threads import one_blas_thread
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.report.request import Request
 from agnostix.report.rules import check_mimic, gather_rules

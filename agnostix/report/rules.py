@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from agnostix.core.explanation.intervals import half_widths
+from agnostix.core.explanation.statistics import half_widths
 from agnostix.core.frames import as_table
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely

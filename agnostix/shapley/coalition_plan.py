@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from agnostix.core.typing import Bools, Codes
 from agnostix.shapley.coalitions import Coalitions
 

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from agnostix.core.blocked_products import multiply
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
+from agnostix.core.reproducibility import multiply
 from agnostix.core.typing import Floats
 from agnostix.shapley.coalition_values import CoalitionValues
 from agnostix.shapley.shapley_exact import exact_operator

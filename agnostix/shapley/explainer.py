@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
+from agnostix.core.evaluate import ProgressBar
 from agnostix.core.explanation import Detail
 from agnostix.core.masking import Background, MaskedRows
-from agnostix.core.masking.medoids import medoids
-from agnostix.core.progress import ProgressBar
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -24,6 +23,7 @@ from agnostix.shapley.exact_solver import ExactSolver
 from agnostix.shapley.group_means import GroupMeans
 from agnostix.shapley.kernel_params import MAX_LEARNING_DOF, KernelParams, learn_kernel
 from agnostix.shapley.linked_values import LinkedValues
+from agnostix.shapley.medoids import medoids
 from agnostix.shapley.own_kernel_solver import OwnKernelSolver
 from agnostix.shapley.sampled_solver import SampledSolver
 from agnostix.shapley.session import Session
@@ -118,7 +118,7 @@ class KernelShapExplainer(BackgroundExplainer):
         Rows that the model was asked about in `fit`.
     output_names_ : tuple of str
         Names of all of the model's outputs.
-    players_ : Players
+    features_ : Features
         Names and columns of what is known together.
     n_features_in_ : int
         Columns seen in `fit`.
@@ -233,7 +233,7 @@ class KernelShapExplainer(BackgroundExplainer):
         self._begin_fit()
         self._check_kernel()
         rows = self._learn_background(X, y, sample_weight)
-        n_players = len(self.players_.names)
+        n_players = len(self.features_.names)
         self._groups = self._grouped()
         self._kernel_params: KernelParams | None = None
         self.n_model_rows_ = 2 * self._n_trial_rows
@@ -284,7 +284,7 @@ class KernelShapExplainer(BackgroundExplainer):
             return Background.whole(table, sample_weight)
         if self.background == "medoids":
             return medoids(table, self.background_size, self._seed, sample_weight)
-        return Background.drawn(table, self.background_size, self._seed, sample_weight)
+        return Background.sample(table, self.background_size, self._seed, sample_weight)
 
     def _grouped(self) -> Codes:
         """The part of the background to which each of its rows belongs; one part where it is no sample."""

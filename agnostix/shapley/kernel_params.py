@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agnostix.core.threads import one_blas_thread
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.kriging import Kriging
 from agnostix.shapley.odd_kernel import Spectrum

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
-from agnostix.core.threads import one_blas_thread
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Bools, Floats
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.evaluate import Reducer, evaluate, evaluate_adaptive, mask_cost
+from agnostix.core.evaluate import ProgressBar, Reducer, evaluate, evaluate_adaptive, mask_cost
 from agnostix.core.masking import MaskedRows, Masker
 from agnostix.core.models import Predictor
-from agnostix.core.progress import ProgressBar
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalition_plan import CoalitionPlan

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.core.blocked_products import multiply, sums_of_squares
-from agnostix.core.threads import one_blas_thread
+from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squares
 from agnostix.core.typing import Floats
 from agnostix.shapley.kernel_params import KernelParams
 from agnostix.shapley.kriging import Kriging

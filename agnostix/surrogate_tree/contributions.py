@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agnostix.core.threads import one_blas_thread
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.surrogate_tree.material import Material
 from agnostix.surrogate_tree.rule_tree import RuleTree

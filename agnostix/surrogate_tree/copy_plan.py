@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.features import distinct_rows
 from agnostix.core.frames import columns, take_rows
-from agnostix.core.masking.duplicates import distinct_rows
-from agnostix.core.order import own_order
+from agnostix.core.reproducibility import own_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes
 from agnostix.surrogate_tree.copying import Copy, copied

@@ -18,10 +18,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
-from agnostix.core.base.rows import take_examples
+from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail
+from agnostix.core.features import distinct_rows
 from agnostix.core.frames import as_table, take_rows
-from agnostix.core.masking.duplicates import distinct_rows
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -111,7 +111,7 @@ class MimicTree(RuleExports, AttributionExplainer):
         Rows that the model was asked about in `fit`.
     output_names_ : tuple of str
         Names of the model's outputs.
-    players_ : Players
+    features_ : Features
         Names and columns of the features.
     n_features_in_ : int
         Columns seen in `fit`.
@@ -536,7 +536,7 @@ class MimicTree(RuleExports, AttributionExplainer):
 
     def _words(self, leaf: np.ndarray) -> dict[str, Any]:
         """The path of each row, whole and by feature."""
-        tree, names = self.rule_tree_, self.players_.names
+        tree, names = self.rule_tree_, self.features_.names
         conditions = np.full((tree.n_nodes, len(names)), "", dtype=object)
         rules = np.full(tree.n_nodes, "", dtype=object)
         for node in tree.leaves:

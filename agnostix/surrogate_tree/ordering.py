@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agnostix.core.threads import one_blas_thread
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Codes, Floats, Numbers
 
 

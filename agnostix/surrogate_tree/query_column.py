@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.coding import column_of
+from agnostix.core.features import column_of
 from agnostix.core.frames import column_values, kind_of, to_floats
 from agnostix.core.typing import Bools, Codes, Floats
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.frames import as_table, columns
-from agnostix.core.masking.tabular import check_schema
+from agnostix.core.frames import as_table, check_schema, columns
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError

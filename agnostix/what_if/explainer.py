@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.base import BaseExplainer
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
-from agnostix.core.threads import one_blas_thread
 from agnostix.what_if.constraints import parse_constraints
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import from_model, from_outcome, from_predictions

@@ -15,7 +15,7 @@ import numpy as np
 
 from agnostix.core.frames import columns as series_of
 from agnostix.core.frames import kind_of, to_codes, to_floats
-from agnostix.core.order import own_order
+from agnostix.core.reproducibility import own_order
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 

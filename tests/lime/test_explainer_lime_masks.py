@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 
 from agnostix import Explanation, LimeExplainer
-from agnostix.core.masking import Players, SegmentMasker, TabularMasker, TextMasker
+from agnostix.core.masking import Features, SegmentMasker, TabularMasker, TextMasker
 from agnostix.exceptions import DataError
 from agnostix.testing import CountingModel
 from tests.messages import assert_states, refuses
@@ -584,7 +584,7 @@ def test_local_sampling_refused_with_masker():
 
 def test_masker_with_several_background_rows_is_refused():
     X = np.random.default_rng(0).random((20, 3))
-    wide = TabularMasker(X[:7], np.full(7, 1.0 / 7.0), Players.from_names(["a", "b", "c"]))
+    wide = TabularMasker(X[:7], np.full(7, 1.0 / 7.0), Features.from_names(["a", "b", "c"]))
     facts = ["'masker' of LimeExplainer", "7 background rows", "KernelShapExplainer", "background of one row"]
     refused(facts, {"masker": wide}, X)
 
@@ -595,7 +595,7 @@ def test_tabular_masker_of_one_row_matches_closed_form(sampling):
     X, slopes = np.random.default_rng(0).normal(size=(9, 12)), np.arange(12.0) - 3.0
     X[4, 2] = X[0, 2]
     masker = TabularMasker(
-        X[:1], np.ones(1), Players.from_names([f"c{j}" for j in range(12)], {"g": ["c1", "c4"]})
+        X[:1], np.ones(1), Features.from_names([f"c{j}" for j in range(12)], {"g": ["c1", "c4"]})
     )
     explainer = LimeExplainer(
         lambda t: t @ slopes, masker=masker, sampling=sampling, surrogate="klasso", random_state=0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest, norm
 
-from agnostix.core.coding import LevelCoding, NumberCoding
+from agnostix.core.features import LevelCoding, NumberCoding
 from agnostix.exceptions import DataError
 from agnostix.lime.drawing import Resampling
 from agnostix.lime.features import BinnedFeature, ScaledFeature

@@ -7,9 +7,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from agnostix.core.coding import JointCoding, LevelCoding, NumberCoding
+from agnostix.core.features import JointCoding, LevelCoding, NumberCoding
 from agnostix.core.frames import column_names
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.exceptions import DataError
 from agnostix.lime.drawing import Resampling, TruncatedNormals
 from agnostix.lime.features import BinnedFeature, ScaledFeature
@@ -25,7 +25,7 @@ EVEN = (np.arange(4096) + 0.5) / 4096
 
 def learned(table, how="quartile", weights=None, labels=None, groups=None):
     weights = np.ones(len(table)) if weights is None else weights
-    players = Players.from_names(column_names(table), groups)
+    players = Features.from_names(column_names(table), groups)
     return FeatureLearner(table, weights, how, labels, "Owner").learn(players)
 
 
@@ -133,10 +133,10 @@ def test_learn_tempers_rare_levels():
 def test_learn_edges_of_dates_occur():
     days = pd.to_datetime(["2024-01-01"] * 3 + ["2024-01-08", "2024-01-09", "2024-03-01"])
     coding = one(frame(x=days)).coding
-    assert coding.told(0) == "x <= 2024-01-01"
-    assert coding.told(coding.n_codes - 2) == "x > 2024-01-08"
+    assert coding.describe(0) == "x <= 2024-01-01"
+    assert coding.describe(coding.n_codes - 2) == "x > 2024-01-08"
     polars = one(pl.DataFrame({"x": [dt.date(2024, 1, d) for d in (1, 2, 3, 4, 5)]})).coding
-    assert [polars.told(c) for c in (1, 4)] == ["2024-01-02 < x <= 2024-01-03", "x missing"]
+    assert [polars.describe(c) for c in (1, 4)] == ["2024-01-02 < x <= 2024-01-03", "x missing"]
 
 
 def test_learn_column_all_missing():

@@ -8,7 +8,7 @@ from joblib import parallel_config
 from sklearn.linear_model import Ridge
 
 from agnostix.core.evaluate import evaluate
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.kernel import Kernel
@@ -32,7 +32,7 @@ def model(X):
 
 
 def neighbourhood(how, n=512):
-    features = FeatureLearner(X, np.ones(150), how, None, "Owner").learn(Players.from_names(["a", "b", "c"]))
+    features = FeatureLearner(X, np.ones(150), how, None, "Owner").learn(Features.from_names(["a", "b", "c"]))
     return Neighbourhood(X[:20], tuple(features), SobolBlocks.from_n_points(3, n, 0))
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from agnostix.core.frames import column_names
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.learn_features import FeatureLearner
 from agnostix.lime.neighbourhood import Neighbourhood
@@ -40,7 +40,7 @@ forms = pytest.mark.parametrize("table", FORMS.values(), ids=FORMS)
 
 
 def neighbourhood(table, n_points=512, how="quartile", groups=None, seed=0):
-    players = Players.from_names(column_names(table), groups)
+    players = Features.from_names(column_names(table), groups)
     features = FeatureLearner(table, np.ones(len(table)), how, None, "Owner").learn(players)
     return Neighbourhood(
         table[:20], tuple(features), SobolBlocks.from_n_points(len(features), n_points, seed)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t as student
 
 from agnostix.core.evaluate import evaluate
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.kernel import Kernel
@@ -42,7 +42,7 @@ class Counting:
 
 
 def vicinity(how="kernel", stability=None, n=512, most=None):
-    players = Players.from_names(["a", "b", "c"])
+    players = Features.from_names(["a", "b", "c"])
     features = FeatureLearner(X, np.ones(150), "quartile", None, "Owner").learn(players)
     hood = Neighbourhood(X[:20], tuple(features), SobolBlocks.from_n_points(3, n, 0))
     own = None if how == "kernel" else OwnDraws(hood, "tilted", 1.3)
@@ -145,7 +145,7 @@ def test_stability_of_stable_rows_costs_nothing():
 
 def test_rare_labels_get_contrasts():
     labels = np.array([["often"]] * 1999 + [["once"]], dtype=object)
-    players = Players.from_names(["t"])
+    players = Features.from_names(["t"])
     features = FeatureLearner(labels, np.ones(2000), "quartile", None, "Owner").learn(players)
     hood = Neighbourhood(labels[:20], tuple(features), SobolBlocks.from_n_points(1, 512, 0))
     near = TableVicinity(players, hood, None, 0.75, None)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from agnostix.core.evaluate import evaluate
-from agnostix.core.masking import Players
+from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.kernel import Kernel
@@ -45,7 +45,7 @@ def model(table):
 
 
 def contrasts(how, n=1024, groups=None):
-    players = Players.from_names(list(TABLE), groups)
+    players = Features.from_names(list(TABLE), groups)
     features = FeatureLearner(TABLE, np.ones(90), "quartile", None, "Owner").learn(players)
     hood = Neighbourhood(TABLE.iloc[:20], tuple(features), SobolBlocks.from_n_points(len(features), n, 0))
     own = None if how == "kernel" else OwnDraws(hood, "tilted", 1.2)

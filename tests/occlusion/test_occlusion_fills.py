@@ -10,7 +10,7 @@ from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, Ris
 from agnostix.core.masking import Inpainter, SegmentMasker
 from agnostix.core.masking.fills import noise_fills
 from agnostix.exceptions import DataError
-from agnostix.testing.cutting import peak_mb
+from agnostix.testing.checks_execution import peak_mb
 from tests.messages import refuses
 from tests.occlusion.explainers import explainer_of
 from tests.reference.pictures import occlude_windows
@@ -209,9 +209,9 @@ def test_fill_draws_are_pickled_without_model():
 
 
 def test_fill_refused_for_other_shape_or_dtype():
-    with refuses(DataError, "'fill' of SegmentMasker", "(7, 8, 3)", "X", "(7, 9, 3)", "Resize"):
+    with refuses(DataError, "'fill' of SlidingWindow", "(7, 8, 3)", "X", "(7, 9, 3)", "Resize"):
         explainer_of(bent, window=3, stride=2, fill=IMAGES[:2, :, :8]).fit(IMAGES)
-    with refuses(DataError, "'fill'", "type uint8", "cannot hold"):
+    with refuses(DataError, "'fill' of SlidingWindow", "type uint8", "cannot hold"):
         explainer_of(bent, window=3, stride=2, fill=IMAGES[:2]).fit((255 * IMAGES).astype(np.uint8))
 
 

@@ -225,7 +225,15 @@ def test_parameters_of_each_class():
         ({"size": 3}, ("'stride'", "8 pixels", "height 3", "stride of 3 or less")),
         ({"size": (3, 2, 1)}, ("'size'", "whole number of pixels", "(3, 2, 1)")),
         ({"size": 3, "stride": (2, 0.5)}, ("'stride'", "whole number of pixels", "(2, 0.5)")),
-        ({"size": 3, "stride": 1, "fill": "gray"}, ("'fill'", "'blur'", "'gray'")),
+        ({"size": 3, "stride": 1, "fill": "gray"}, ("'fill' of SlidingWindow", "'blur'", "'gray'")),
+        (
+            {"size": 3, "stride": 1, "fill": [1.0, 2.0]},
+            ("'fill' of SlidingWindow", "2 numbers", "no channels"),
+        ),
+        ({"size": 3, "stride": 1, "sigma": 0}, ("'sigma' of SlidingWindow", "above 0", "got 0")),
+        ({"size": 3, "stride": 1, "n_draws": 0}, ("'n_draws' of SlidingWindow", "at least 1", "got 0")),
+        ({"size": 3, "stride": 1, "random_state": -1}, ("'random_state' of SlidingWindow", "got -1")),
+        ({"size": 3, "stride": 1, "weights": [2.0]}, ("'weights' of SlidingWindow", "1 fill pictures")),
     ],
 )
 def test_window_refuses_what_does_not_fit(params, facts):
@@ -261,6 +269,25 @@ def test_occlusion_refuses_parameters_that_contradict(params, facts):
 def test_rise_refuses_unknown_fills(fill, facts):
     with refuses(DataError, *facts):
         RiseExplainer(Bent((7, 9)), fill=fill).fit(GRAY)
+
+
+@pytest.mark.parametrize(
+    ("fill", "facts"),
+    [
+        ([1.0, 2.0], ("2 numbers", "(20, 18)", "no channels")),
+        (np.zeros((1, 3, 3)), ("pictures of shape (3, 3)", "(20, 18)", "Resize")),
+    ],
+)
+@pytest.mark.parametrize("explainer", [OcclusionExplainer, RiseExplainer])
+def test_fill_of_other_shape_is_refused_in_the_name_of_the_explainer(explainer, fill, facts):
+    with refuses(DataError, f"'fill' of {explainer.__name__}", *facts):
+        explainer(lambda X: X.mean(axis=(1, 2)), fill=fill).fit(RNG.random((2, 20, 18)))
+
+
+@pytest.mark.parametrize("fill", ["gray", None, {"a": 1.0}])
+def test_occlusion_refuses_unknown_fills_of_images(fill):
+    with refuses(DataError, "'fill' of OcclusionExplainer", "'blur'", f"got {fill!r}"):
+        OcclusionExplainer(lambda X: X.mean(axis=(1, 2)), fill=fill).fit(RNG.random((2, 20, 18)))
 
 
 def test_rise_needs_images():

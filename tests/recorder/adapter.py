@@ -24,7 +24,7 @@ RENAMED = {
     "said": "condition",
 }
 """Parameters, attributes, columns and keys: the name that recordings use, and the one that came after it."""
-_CANONICAL = {new: old for old, new in RENAMED.items()}
+_CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share"}
 
 settings: dict[str, Any] = {"n_jobs": None}
 """Passed to every explainer that takes it."""

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.masking import MaskBlock, Players, TabularMasker
+from agnostix.core.masking import Features, MaskBlock, TabularMasker
 from agnostix.shapley.group_means import GroupMeans
 
 RNG = np.random.default_rng(0)
@@ -11,7 +11,7 @@ RNG = np.random.default_rng(0)
 
 def block_of(background, weights, masks):
     masker = TabularMasker(
-        background, weights, Players.from_names([f"x{j}" for j in range(background.shape[1])])
+        background, weights, Features.from_names([f"x{j}" for j in range(background.shape[1])])
     )
     return MaskBlock(slice(0, len(masks)), masks, tuple(masker.draws(masks)))
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from agnostix.shapley.coalitions import leverage_pairs, n_pairs_of_all
 from agnostix.shapley.kriging import Kriging
 from agnostix.shapley.pair_regression import PairRegression

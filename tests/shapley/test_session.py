@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agnostix.core.masking import Players, TabularMasker
+from agnostix.core.masking import Features, TabularMasker
 from agnostix.core.models import as_predictor
 from agnostix.shapley.coalition_plan import CoalitionPlan
 from agnostix.shapley.coalitions import leverage_pairs
@@ -25,7 +25,7 @@ def model(X):
 
 
 def session_of(groups=range(6), empty=True, n_jobs=None):
-    masker = TabularMasker(BACKGROUND, WEIGHTS, Players.from_names(["x0", "x1", "x2"]))
+    masker = TabularMasker(BACKGROUND, WEIGHTS, Features.from_names(["x0", "x1", "x2"]))
     means = GroupMeans(np.array(list(groups)), WEIGHTS)
     scale = LinkedValues("identity", np.bincount(means.groups, WEIGHTS))
     none = means.of_background(model(BACKGROUND)) if empty else None

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.blocked_products import multiply
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
+from agnostix.core.reproducibility import multiply
 from agnostix.shapley.shapley_exact import exact_operator
 from tests.reference import shapley as ref
 

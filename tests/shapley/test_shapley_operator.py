@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from agnostix.shapley.coalitions import leverage_pairs, n_pairs_of_all
 from agnostix.shapley.kernel_params import KernelParams, learn_kernel
 from agnostix.shapley.shapley_exact import exact_operator

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from agnostix.shapley.coalition_values import CoalitionValues
 from agnostix.shapley.coalitions import leverage_pairs
 from agnostix.shapley.exact_solver import ExactSolver

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from agnostix.core.evaluate import evaluate
-from agnostix.core.frames import columns, kind_of, to_codes, to_floats
-from agnostix.core.masking.tabular import check_schema
+from agnostix.core.frames import check_schema, columns, kind_of, to_codes, to_floats
 from agnostix.core.models import as_predictor
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.drawn_in_leaves import DrawnInLeaves
