@@ -9,27 +9,27 @@ from agnostix import Explanation, OcclusionExplainer, RiseExplainer
 from agnostix.core.masking import SegmentMasker, SlidingWindow, TextMasker
 from agnostix.exceptions import DataError
 from tests.messages import refuses
-from tests.occlusion.ways import explainer_of
+from tests.occlusion.explainers import explainer_of
 from tests.reference.pictures import occlude_windows, rise, soft_mask
 
 RNG = np.random.default_rng(0)
-GREY = RNG.random((3, 7, 9))
-COLOUR = RNG.random((3, 7, 9, 3))
+GRAY = RNG.random((3, 7, 9))
+COLOR = RNG.random((3, 7, 9, 3))
 BYTES = RNG.integers(0, 256, (3, 7, 9, 3)).astype(np.uint8)
-FORMS = {"grey": GREY, "colour": COLOUR, "bytes": BYTES}
+FORMS = {"gray": GRAY, "color": COLOR, "bytes": BYTES}
 forms = pytest.mark.parametrize("X", FORMS.values(), ids=FORMS)
 
 
 class Bent:
-    """A model of pictures with two outputs, one of which has products of pixels."""
+    """A model of images with two outputs, one of which has products of pixels."""
 
     def __init__(self, shape):
         self.weights = np.random.default_rng(1).normal(size=(*shape, 2)) / 10
 
     def __call__(self, X):
         X = np.asarray(X, dtype=float)
-        places = tuple(range(1, X.ndim))
-        sums = np.stack([(X * self.weights[..., k]).sum(axis=places) for k in (0, 1)], axis=1)
+        axes = tuple(range(1, X.ndim))
+        sums = np.stack([(X * self.weights[..., k]).sum(axis=axes) for k in (0, 1)], axis=1)
         return np.stack([sums[:, 0] + 1.0, sums[:, 0] * sums[:, 1]], axis=1)
 
 
@@ -48,9 +48,9 @@ def test_windows_match_loop(X, window, stride):
     model = Bent(X.shape[1:])
     exp = explained(X, model, method="window", window=window, stride=stride)
     pair, step = np.broadcast_to(window, 2), np.broadcast_to(stride, 2)
-    for i, picture in enumerate(X):
-        mean = picture.mean((0, 1))
-        values, effects = occlude_windows(model, picture, np.rint(mean) if X is BYTES else mean, pair, step)
+    for i, image in enumerate(X):
+        mean = image.mean((0, 1))
+        values, effects = occlude_windows(model, image, np.rint(mean) if X is BYTES else mean, pair, step)
         unit = np.abs(effects).max()
         np.testing.assert_allclose(exp.values[i], values, atol=1e-12 * unit)
         np.testing.assert_allclose(exp.extras["windows"].array[i], effects, atol=1e-12 * unit)
@@ -74,14 +74,14 @@ def test_windows_of_any_size_match_loop(data):
 
 @pytest.mark.parametrize("fill", ["mean", "blur", 0, 0.5, [0.1, 0.2, 0.3]])
 def test_windows_with_each_fill_match_loop(fill):
-    model = Bent(COLOUR.shape[1:])
-    exp = explained(COLOUR, model, window=4, stride=3, fill=fill)
-    standing = SegmentMasker(np.zeros((7, 9), dtype=int), fill=fill).read(COLOUR)
-    for i, picture in enumerate(COLOUR):
+    model = Bent(COLOR.shape[1:])
+    exp = explained(COLOR, model, window=4, stride=3, fill=fill)
+    standing = SegmentMasker(np.zeros((7, 9), dtype=int), fill=fill).read(COLOR)
+    for i, image in enumerate(COLOR):
         other = standing.fill[i if len(standing.fill) > 1 else 0, 0]
-        values, _ = occlude_windows(model, picture, np.broadcast_to(other, picture.shape), (4, 4), (3, 3))
+        values, _ = occlude_windows(model, image, np.broadcast_to(other, image.shape), (4, 4), (3, 3))
         np.testing.assert_allclose(exp.values[i], values, atol=1e-12)
-        hidden = model(np.broadcast_to(other, picture.shape)[None])[0]
+        hidden = model(np.broadcast_to(other, image.shape)[None])[0]
         np.testing.assert_allclose(exp.base_values[i], hidden, atol=1e-12)
     assert f"fill={fill!r}" in exp.params["masker"]
 
@@ -89,8 +89,8 @@ def test_windows_with_each_fill_match_loop(fill):
 def test_windows_of_linear_model_match_closed_form():
     """With windows of one pixel, the pixel's weight times how far it is from the fill."""
     weights = RNG.normal(size=(7, 9))
-    exp = explained(GREY, lambda X: (X * weights).sum(axis=(1, 2)), window=1, stride=1, fill=0.5)
-    np.testing.assert_allclose(exp.values[..., 0], weights * (GREY - 0.5), atol=1e-12)
+    exp = explained(GRAY, lambda X: (X * weights).sum(axis=(1, 2)), window=1, stride=1, fill=0.5)
+    np.testing.assert_allclose(exp.values[..., 0], weights * (GRAY - 0.5), atol=1e-12)
     np.testing.assert_allclose(exp.values.sum(axis=(1, 2)) + exp.base_values, exp.outputs, atol=1e-12)
 
 
@@ -100,11 +100,11 @@ def test_rise_matches_formula(X):
     explainer = RiseExplainer(model, n_masks=64, n_cells=3, p_keep=0.4, random_state=3).fit(X)
     exp = explainer.explain(X)
     sampled = explainer._make_sampler(X).sample(slice(0, 64))
-    masks = np.array([soft_mask(*drawn, 7, 9) for drawn in zip(*sampled, strict=True)])
-    for i, picture in enumerate(X):
-        fill = picture.mean((0, 1))
+    masks = np.array([soft_mask(*grid_and_offset, 7, 9) for grid_and_offset in zip(*sampled, strict=True)])
+    for i, image in enumerate(X):
+        fill = image.mean((0, 1))
         fill = np.rint(fill) if X is BYTES else fill
-        mixed = fill + masks.reshape(64, 7, 9, *[1] * (X.ndim - 3)) * (picture - fill)
+        mixed = fill + masks.reshape(64, 7, 9, *[1] * (X.ndim - 3)) * (image - fill)
         scores = model(np.rint(mixed) if X is BYTES else mixed)
         unit = np.abs(scores).max()
         for k in range(2):
@@ -117,32 +117,32 @@ def test_rise_matches_formula(X):
 
 
 def test_rise_is_determined_by_seed():
-    one, two = (explained(GREY, method="rise", n_masks=64) for _ in range(2))
+    one, two = (explained(GRAY, method="rise", n_masks=64) for _ in range(2))
     same(one, two)
-    other = RiseExplainer(Bent((7, 9)), n_masks=64, random_state=1).fit(GREY).explain(GREY)
+    other = RiseExplainer(Bent((7, 9)), n_masks=64, random_state=1).fit(GRAY).explain(GRAY)
     assert (other.values != one.values).any()
 
 
 @pytest.mark.parametrize("method", ["window", "rise", "segments"])
 def test_same_bits_for_any_n_jobs_memory_and_rows(method):
     params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
-    explainer = explainer_of(Bent((7, 9)), random_state=0, **params).fit(GREY)
-    whole = explainer.explain(GREY)
-    same(explainer.explain(GREY[[2, 0]]), whole[[2, 0]])
+    explainer = explainer_of(Bent((7, 9)), random_state=0, **params).fit(GRAY)
+    whole = explainer.explain(GRAY)
+    same(explainer.explain(GRAY[[2, 0]]), whole[[2, 0]])
     with config_context(working_memory=0.01):
-        same(explainer.explain(GREY), whole)
-    same(explained(GREY, n_jobs=2, **params), whole)
+        same(explainer.explain(GRAY), whole)
+    same(explained(GRAY, n_jobs=2, **params), whole)
 
 
 @pytest.mark.parametrize("method", ["window", "rise", "segments"])
 def test_outputs_by_name_and_predicted(method):
     params = {"method": method, "window": 3, "stride": 2, "n_masks": 64}
-    whole = explained(GREY, **params)
-    one = explained(GREY, outputs="output_1", **params)
+    whole = explained(GRAY, **params)
+    one = explained(GRAY, outputs="output_1", **params)
     # BLAS multiplies a matrix by one column in another order than by two.
     rounding = 1e-15 * np.abs(whole.values).max()
     np.testing.assert_allclose(one.values[..., 0], whole.values[..., 1], rtol=0, atol=rounding)
-    predicted = explained(GREY, outputs="predicted", **params)
+    predicted = explained(GRAY, outputs="predicted", **params)
     top = whole.outputs.argmax(axis=1)
     for i, k in enumerate(top):
         np.testing.assert_allclose(
@@ -153,7 +153,7 @@ def test_outputs_by_name_and_predicted(method):
 
 @pytest.mark.parametrize("method", ["window", "rise"])
 def test_storage_of_maps(method, tmp_path):
-    exp = explained(GREY, method=method, window=(3, 2), stride=2, n_masks=64)
+    exp = explained(GRAY, method=method, window=(3, 2), stride=2, n_masks=64)
     exp.save(tmp_path / "map.zip")
     again = Explanation.load(tmp_path / "map.zip")
     same(again, exp)
@@ -164,20 +164,20 @@ def test_storage_of_maps(method, tmp_path):
 
 def test_segments_match_loop():
     masker = SegmentMasker("grid", n_segments=4)
-    exp = OcclusionExplainer(Bent((7, 9)), masker=masker, random_state=0).fit(GREY).explain(GREY)
+    exp = OcclusionExplainer(Bent((7, 9)), masker=masker, random_state=0).fit(GRAY).explain(GRAY)
     assert exp.values.shape == (3, 4, 2)
     labels = exp.extras["segments"].array
     model = Bent((7, 9))
-    for i, picture in enumerate(GREY):
+    for i, image in enumerate(GRAY):
         for j in range(4):
-            hidden = np.where(labels[i] == j, picture.mean(), picture)
-            expected = model(picture[None])[0] - model(hidden[None])[0]
+            hidden = np.where(labels[i] == j, image.mean(), image)
+            expected = model(image[None])[0] - model(hidden[None])[0]
             np.testing.assert_allclose(exp.values[i, j], expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("fill", ["auto", 0.5, "noise"])
 def test_images_without_masker_default_to_windows(fill):
-    images = np.tile(GREY, (1, 3, 2))
+    images = np.tile(GRAY, (1, 3, 2))
     window = SlidingWindow(16, 8, "mean" if fill == "auto" else fill, n_draws=3)
     one, other = (
         OcclusionExplainer(Bent((21, 18)), random_state=0, **params).fit(images).explain(images)
@@ -195,17 +195,17 @@ def test_tables_without_masker_default_to_features():
 
 
 def test_transform_of_segments():
-    explainer = OcclusionExplainer(Bent((7, 9)), masker=SegmentMasker("grid", n_segments=4)).fit(GREY)
-    assert explainer.transform(GREY).shape == (3, 8)
+    explainer = OcclusionExplainer(Bent((7, 9)), masker=SegmentMasker("grid", n_segments=4)).fit(GRAY)
+    assert explainer.transform(GRAY).shape == (3, 8)
     assert explainer.get_feature_names_out()[0] == "output_0: segment 0"
 
 
 @pytest.mark.parametrize("method", ["window", "rise"])
-@pytest.mark.parametrize("ask", [lambda e: e.transform(GREY), lambda e: e.get_feature_names_out()])
-def test_maps_are_no_columns(method, ask):
-    explainer = explainer_of(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
+@pytest.mark.parametrize("call", [lambda e: e.transform(GRAY), lambda e: e.get_feature_names_out()])
+def test_maps_are_no_columns(method, call):
+    explainer = explainer_of(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GRAY)
     with refuses(DataError, type(explainer).__name__, "columns", "'y', 'x'", "explain(X).values"):
-        ask(explainer)
+        call(explainer)
 
 
 def test_parameters_of_each_class():
@@ -225,7 +225,7 @@ def test_parameters_of_each_class():
         ({"size": 3}, ("'stride'", "8 pixels", "height 3", "stride of 3 or less")),
         ({"size": (3, 2, 1)}, ("'size'", "whole number of pixels", "(3, 2, 1)")),
         ({"size": 3, "stride": (2, 0.5)}, ("'stride'", "whole number of pixels", "(2, 0.5)")),
-        ({"size": 3, "stride": 1, "fill": "grey"}, ("'fill' of SlidingWindow", "'blur'", "'grey'")),
+        ({"size": 3, "stride": 1, "fill": "gray"}, ("'fill' of SlidingWindow", "'blur'", "'gray'")),
         (
             {"size": 3, "stride": 1, "fill": [1.0, 2.0]},
             ("'fill' of SlidingWindow", "2 numbers", "no channels"),
@@ -238,7 +238,7 @@ def test_parameters_of_each_class():
 )
 def test_window_refuses_what_does_not_fit(params, facts):
     with refuses(DataError, *facts):
-        OcclusionExplainer(Bent((7, 9)), masker=SlidingWindow(**params)).fit(GREY)
+        OcclusionExplainer(Bent((7, 9)), masker=SlidingWindow(**params)).fit(GRAY)
 
 
 @pytest.mark.parametrize(
@@ -255,20 +255,20 @@ def test_window_refuses_what_does_not_fit(params, facts):
 )
 def test_occlusion_refuses_parameters_that_contradict(params, facts):
     with refuses(DataError, *facts):
-        OcclusionExplainer(Bent((7, 9)), **params).fit(GREY)
+        OcclusionExplainer(Bent((7, 9)), **params).fit(GRAY)
 
 
 @pytest.mark.parametrize(
     ("fill", "facts"),
     [
-        ("grey", ("'fill'", "RiseExplainer", "'blur'", "got 'grey'")),
+        ("gray", ("'fill'", "RiseExplainer", "'blur'", "got 'gray'")),
         (None, ("'fill'", "RiseExplainer", "got None")),
         ("segment_mean", ("'fill'", "RiseExplainer", "got 'segment_mean'")),
     ],
 )
 def test_rise_refuses_unknown_fills(fill, facts):
     with refuses(DataError, *facts):
-        RiseExplainer(Bent((7, 9)), fill=fill).fit(GREY)
+        RiseExplainer(Bent((7, 9)), fill=fill).fit(GRAY)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_fill_of_other_shape_is_refused_in_the_name_of_the_explainer(explainer, 
         explainer(lambda X: X.mean(axis=(1, 2)), fill=fill).fit(RNG.random((2, 20, 18)))
 
 
-@pytest.mark.parametrize("fill", ["grey", None, {"a": 1.0}])
+@pytest.mark.parametrize("fill", ["gray", None, {"a": 1.0}])
 def test_occlusion_refuses_unknown_fills_of_images(fill):
     with refuses(DataError, "'fill' of OcclusionExplainer", "'blur'", f"got {fill!r}"):
         OcclusionExplainer(lambda X: X.mean(axis=(1, 2)), fill=fill).fit(RNG.random((2, 20, 18)))
@@ -303,24 +303,23 @@ def test_windows_need_images():
 
 
 @pytest.mark.parametrize("method", ["window", "rise"])
-def test_pictures_of_another_shape_than_in_fit(method):
-    explainer = explainer_of(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GREY)
+def test_images_of_another_shape_than_in_fit(method):
+    explainer = explainer_of(Bent((7, 9)), method=method, window=3, stride=2, n_masks=32).fit(GRAY)
     with refuses(DataError, type(explainer).__name__, "(9, 7)", "(7, 9)"):
-        explainer.explain(GREY.transpose(0, 2, 1))
+        explainer.explain(GRAY.transpose(0, 2, 1))
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 3), (6, 4, 3)])
 @pytest.mark.parametrize("method", ["window", "segments", "rise"])
-def test_pictures_of_several_sizes_are_refused_whatever_the_method(shape, method):
-    pictures = [np.zeros((6, 6, 3)), np.zeros(shape)]
-    with pytest.raises(DataError) as error:
-        explainer_of(lambda X: X.mean(axis=(1, 2, 3)), method=method, window=2, stride=2).fit(pictures)
-    assert str(error.value) == "X must be pictures of one size; pass those of another size by themselves."
+def test_images_of_several_sizes_are_refused(shape, method):
+    images = [np.zeros((6, 6, 3)), np.zeros(shape)]
+    with refuses(DataError, "X must be", "of one size", "another size by themselves"):
+        explainer_of(lambda X: X.mean(axis=(1, 2, 3)), method=method, window=2, stride=2).fit(images)
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_list_of_images_equals_array(kind):
-    pictures = np.random.default_rng(0).random((2, 4, 4))
-    explainer = explainer_of(lambda X: X.mean(axis=(1, 2)), window=2, stride=2).fit(kind(pictures))
-    found = explainer.explain(kind(pictures))
-    np.testing.assert_array_equal(found.values, explainer.explain(pictures).values)
+    images = np.random.default_rng(0).random((2, 4, 4))
+    explainer = explainer_of(lambda X: X.mean(axis=(1, 2)), window=2, stride=2).fit(kind(images))
+    result = explainer.explain(kind(images))
+    np.testing.assert_array_equal(result.values, explainer.explain(images).values)

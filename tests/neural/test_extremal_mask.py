@@ -13,10 +13,10 @@ from agnostix import as_predictor  # noqa: E402
 from agnostix.exceptions import DataError  # noqa: E402
 from agnostix.neural import ExtremalMaskExplainer  # noqa: E402
 from agnostix.plotting import PixelsDisplay  # noqa: E402
-from tests.messages import refuses  # noqa: E402
+from tests.messages import assert_states, refuses  # noqa: E402
 
 LEVELS = np.random.default_rng(0).permutation(np.repeat([0.0, 1.0, 3.0, 6.0], 16)).reshape(8, 8)
-"""Weights of pixels, of sum 160; a mask of pixels that has a price holds those above a level."""
+"""Weights of pixels, of sum 160; with an area penalty a mask holds those above a level."""
 WHITE = np.ones((1, 8, 8))
 PIXELS = {"n_cells": 8, "mask_sigma": 0.0, "jitter": 0.0, "smoothness": 0.0, "n_steps": 60}
 """A cell for each pixel, and edges that are hard."""
@@ -43,7 +43,7 @@ def explained(module, X=WHITE, seed=0, fill=0.0, **params):
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 @pytest.mark.parametrize("objective", ["extremal_preserve", "extremal_delete"])
 @pytest.mark.parametrize(("size", "least"), [(0.25, 6.0), (0.5, 3.0)])
-def test_a_mask_of_an_area_holds_the_pixels_of_most_weight(size, least, objective, noise):
+def test_extremal_mask_holds_pixels_of_largest_weight(size, least, objective, noise):
     exp = explained(Weighted(LEVELS), objective=objective, area=size, noise=noise)
     np.testing.assert_array_equal(exp.values[0, ..., 0], least <= LEVELS)
     kept = LEVELS[least <= LEVELS].sum()
@@ -54,20 +54,20 @@ def test_a_mask_of_an_area_holds_the_pixels_of_most_weight(size, least, objectiv
 
 @pytest.mark.parametrize("objective", ["delete", "preserve"])
 @pytest.mark.parametrize("level", [0.5, 2.0, 4.0])
-def test_a_mask_that_has_a_price_holds_the_pixels_that_are_worth_it(objective, level):
+def test_area_penalty_keeps_pixels_above_level(objective, level):
     exp = explained(Weighted(LEVELS), objective=objective, area_penalty=64 * level / 160)
     np.testing.assert_array_equal(exp.values[0, ..., 0], level < LEVELS)
 
 
-def test_a_mask_of_both_holds_the_pixels_that_are_worth_it_twice():
+def test_both_keeps_pixels_above_level():
     """Where 144 of 160 are shown, a weight counts 1 / 160 in what is hidden and 1 / 144 in the logarithm."""
-    price = 64 * 2.0 * (1 / 160 + 1 / 144)
-    exp = explained(Weighted(LEVELS), objective="both", area_penalty=price)
+    area_penalty = 64 * 2.0 * (1 / 160 + 1 / 144)
+    exp = explained(Weighted(LEVELS), objective="both", area_penalty=area_penalty)
     np.testing.assert_array_equal(exp.values[0, ..., 0], LEVELS > 2.0)
 
 
 @pytest.mark.parametrize("objective", ["delete", "preserve", "extremal_preserve"])
-def test_masks_do_not_depend_on_the_unit_of_a_score(objective):
+def test_masks_ignore_unit_of_score(objective):
     one, two = (
         explained(Weighted(LEVELS, scale), objective=objective, mask_sigma=1.0, n_steps=12)
         for scale in (1, 4096)
@@ -76,16 +76,16 @@ def test_masks_do_not_depend_on_the_unit_of_a_score(objective):
     np.testing.assert_allclose(4096 * one.extras["shown"].array, two.extras["shown"].array)
 
 
-def test_a_mask_is_one_of_its_picture_and_seed_alone():
-    pictures = np.random.default_rng(1).random((3, 8, 8))
+def test_mask_depends_on_image_and_seed_alone():
+    images = np.random.default_rng(1).random((3, 8, 8))
     few = {"n_steps": 6, "jitter": 1.0}
-    exp, turned = (explained(Weighted(LEVELS), X, **few) for X in (pictures, pictures[::-1]))
+    exp, turned = (explained(Weighted(LEVELS), X, **few) for X in (images, images[::-1]))
     np.testing.assert_array_equal(exp.values, turned.values[::-1])
-    np.testing.assert_array_equal(exp.values, explained(Weighted(LEVELS), pictures, **few).values)
-    assert (exp.values != explained(Weighted(LEVELS), pictures, seed=1, **few).values).any()
+    np.testing.assert_array_equal(exp.values, explained(Weighted(LEVELS), images, **few).values)
+    assert (exp.values != explained(Weighted(LEVELS), images, seed=1, **few).values).any()
 
 
-def test_the_module_is_left_as_it_was():
+def test_module_is_restored():
     module = Weighted(LEVELS).train()
     module.weights.grad = torch.full((8, 8), 7.0)
     explained(module, n_steps=3)
@@ -94,24 +94,26 @@ def test_the_module_is_left_as_it_was():
     assert (module.weights.grad == 7.0).all()
 
 
-def test_a_score_that_never_moves_has_an_empty_mask():
+def test_constant_score_has_empty_mask():
     with pytest.warns(UserWarning, match=r"score is 2 .* the fill.* Use another fill, or other outputs"):
         exp = explained(Weighted(0 * LEVELS, shift=2.0), objective="extremal_preserve")
     assert (exp.values == 0).all()
     assert exp.extras["shown"].array == exp.extras["hidden"].array == exp.outputs == 2.0
     assert exp.n_model_rows == 4
     assert not exp.extras["succeeded"].array.any()
-    assert PixelsDisplay.from_explanation(exp).failed == exp.output_names
+    display = PixelsDisplay.from_explanation(exp).plot()
+    assert display.failed == exp.output_names
+    assert_states(display.ax_.get_xlabel(), "no mask found", "the fill has the same score")
 
 
 @pytest.mark.parametrize("n_steps", [1, 2])
-def test_a_few_steps_hold_the_area_too(n_steps):
+def test_area_is_exact_after_few_steps(n_steps):
     exp = explained(Weighted(LEVELS), objective="extremal_preserve", area=0.25, n_steps=n_steps)
     assert exp.values.sum() == 16
 
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.random((3, 13, 11, 3))
+IMAGES = RNG.random((3, 13, 11, 3))
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
 
 
@@ -125,13 +127,13 @@ def network(seed=0):
 PREDICTOR = as_predictor(network(), mean=MEAN, std=STD)
 
 
-def answers(X):
-    """The same network, which is handed pictures that are put together already."""
+def predict(X):
+    """The same network, on masked images that are composed before."""
     return PREDICTOR.function(X)
 
 
 class Quarter(nn.Module):
-    """Reads the upper left quarter alone: the share of it that is bright."""
+    """Reads the upper left quarter alone: its mean brightness."""
 
     def forward(self, x):
         return torch.sigmoid(8.0 * x[:, 0, :8, :8].mean(dim=(1, 2)) - 4.0)
@@ -158,7 +160,7 @@ def learned(**params):
     ],
     ids=lambda params: params["objective"],
 )
-def test_the_mask_finds_the_quarter_that_a_network_reads(params):
+def test_mask_finds_quarter_that_network_reads(params):
     exp = learned(**params)
     mask = exp.values[0, ..., 0]
     assert (mask.min() >= 0) & (mask.max() <= 1)
@@ -173,35 +175,35 @@ def test_the_mask_finds_the_quarter_that_a_network_reads(params):
 
 
 @pytest.mark.parametrize("size", [0.1, 0.25, 0.6])
-def test_an_area_is_held(size):
+def test_area_is_as_requested(size):
     assert abs(learned(objective="extremal_preserve", area=size).values.mean() - size) < 0.02
 
 
-def test_what_is_told_of_a_mask_is_what_the_model_answers():
-    exp = ExtremalMaskExplainer(PREDICTOR, n_steps=5, n_cells=4, fill=0.3, random_state=0).fit(PICTURES)
-    exp = exp.explain(PICTURES)
+def test_shown_and_hidden_are_predictions():
+    exp = ExtremalMaskExplainer(PREDICTOR, n_steps=5, n_cells=4, fill=0.3, random_state=0).fit(IMAGES)
+    exp = exp.explain(IMAGES)
     for k in range(4):
         mask = exp.values[..., k][..., None]
-        shown, hidden = mask * PICTURES + (1 - mask) * 0.3, (1 - mask) * PICTURES + mask * 0.3
-        np.testing.assert_allclose(exp.extras["shown"].array[:, k], answers(shown)[:, k], atol=1e-5)
-        np.testing.assert_allclose(exp.extras["hidden"].array[:, k], answers(hidden)[:, k], atol=1e-5)
+        shown, hidden = mask * IMAGES + (1 - mask) * 0.3, (1 - mask) * IMAGES + mask * 0.3
+        np.testing.assert_allclose(exp.extras["shown"].array[:, k], predict(shown)[:, k], atol=1e-5)
+        np.testing.assert_allclose(exp.extras["hidden"].array[:, k], predict(hidden)[:, k], atol=1e-5)
 
 
 @pytest.mark.parametrize(("objective", "each"), [("delete", 1), ("extremal_preserve", 1), ("both", 2)])
-def test_the_cost_of_masks_is_known_before(objective, each):
-    asked = []
+def test_cost_counts_model_rows(objective, each):
+    batch_sizes = []
     module = network()
-    module.register_forward_hook(lambda _, given, __: asked.append(len(given[0])))
+    module.register_forward_hook(lambda _, inputs, __: batch_sizes.append(len(inputs[0])))
     explainer = ExtremalMaskExplainer(module, objective=objective, n_steps=5, n_cells=4, outputs=[0, 2])
-    explainer.fit(PICTURES)
-    asked.clear()
-    exp = explainer.explain(PICTURES)
-    assert exp.n_model_rows == explainer.cost(PICTURES) == sum(asked) == 3 * (2 + 2 * (5 * each + 4))
+    explainer.fit(IMAGES)
+    batch_sizes.clear()
+    exp = explainer.explain(IMAGES)
+    assert exp.n_model_rows == explainer.cost(IMAGES) == sum(batch_sizes) == 3 * (2 + 2 * (5 * each + 4))
 
 
 def test_masks_repeat_by_seed():
     explainer = ExtremalMaskExplainer(PREDICTOR, n_steps=5, n_cells=4, outputs=0, random_state=0)
-    one, two = (explainer.fit(PICTURES).explain(PICTURES) for _ in range(2))
+    one, two = (explainer.fit(IMAGES).explain(IMAGES) for _ in range(2))
     np.testing.assert_array_equal(one.values, two.values)
     assert one.params["objective"] == "delete"
 
@@ -212,6 +214,10 @@ def test_success_needs_half_of_score_and_more_than_area(objective):
     extras, span = exp.extras, exp.outputs - exp.base_values
     np.testing.assert_allclose(extras["kept"].array, (extras["shown"].array - exp.base_values) / span)
     np.testing.assert_allclose(extras["removed"].array, (exp.outputs - extras["hidden"].array) / span)
+    judged = {"delete": ["removed"], "preserve": ["kept"], "both": ["kept", "removed"]}
+    shares = [extras[name].array for name in judged[objective.removeprefix("extremal_")]]
+    np.testing.assert_array_equal(extras["reached"].array, np.min(shares, axis=0))
+    np.testing.assert_array_equal(extras["needed"].array, np.maximum(0.5, exp.values.mean((1, 2))))
     assert extras["succeeded"].array.all()
     assert PixelsDisplay.from_explanation(exp).failed == ()
 
@@ -223,10 +229,13 @@ def test_mask_that_is_too_small_fails_and_is_not_drawn(objective):
     assert not exp.extras["succeeded"].array.any()
     display = PixelsDisplay.from_explanation(exp).plot()
     assert display.failed == exp.output_names
-    assert "no mask found" in display.ax_.get_xlabel()
+    share = exp.extras["kept" if objective == "extremal_preserve" else "removed"].array[0, 0]
+    assert_states(
+        display.ax_.get_xlabel(), "no mask found", f"{100 * share:.3g} % of the score", "50 % needed"
+    )
     assert not display.ax_.collections
-    (drawn,) = display.ax_.get_images()
-    assert np.ptp(np.asarray(drawn.get_array())) == 0  # the white image alone
+    (image,) = display.ax_.get_images()
+    assert np.ptp(np.asarray(image.get_array())) == 0  # the white image alone
 
 
 def test_mask_that_does_no_better_than_its_area_fails():
@@ -237,20 +246,20 @@ def test_mask_that_does_no_better_than_its_area_fails():
 
 def test_explainer_pickles_and_is_attached_to_its_model():
     explainer = ExtremalMaskExplainer(PREDICTOR, n_steps=3, n_cells=4, outputs=0, random_state=0)
-    expected = explainer.fit(PICTURES).explain(PICTURES[:1])
+    expected = explainer.fit(IMAGES).explain(IMAGES[:1])
     again = pickle.loads(pickle.dumps(explainer.without_model())).attach(PREDICTOR)
-    np.testing.assert_array_equal(again.explain(PICTURES[:1]).values, expected.values)
+    np.testing.assert_array_equal(again.explain(IMAGES[:1]).values, expected.values)
 
 
 def test_masks_need_gradients():
     with refuses(DataError, "ExtremalMaskExplainer", "gradients", "as_predictor(module)"):
-        ExtremalMaskExplainer(answers).fit(PICTURES)
+        ExtremalMaskExplainer(predict).fit(IMAGES)
 
 
-@pytest.mark.parametrize("fill", ["draws", "inpaint", PICTURES[:2]], ids=["draws", "inpaint", "array"])
+@pytest.mark.parametrize("fill", ["draws", "inpaint", IMAGES[:2]], ids=["draws", "inpaint", "array"])
 def test_masks_refuse_fills_that_are_many(fill):
     with refuses(DataError, "ExtremalMaskExplainer", "fill"):
-        ExtremalMaskExplainer(PREDICTOR, fill=fill).fit(PICTURES)
+        ExtremalMaskExplainer(PREDICTOR, fill=fill).fit(IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +270,7 @@ def test_masks_refuse_fills_that_are_many(fill):
 def test_parameters_out_of_range_are_named(params):
     ((name, value),) = params.items()
     with refuses(ValueError, f"'{name}'", "ExtremalMaskExplainer", repr(value)):
-        ExtremalMaskExplainer(PREDICTOR, **params).fit(PICTURES)
+        ExtremalMaskExplainer(PREDICTOR, **params).fit(IMAGES)
 
 
 def test_parameters_are_those_of_the_search_and_the_fill():

@@ -5,7 +5,7 @@ from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, r2_score, root_mean_squared_error
 
 from agnostix import EntropicProjection
-from agnostix.what_if.errors import jackknife
+from agnostix.what_if.inference import jackknife
 from agnostix.what_if.metrics import quantities_for
 from tests.reference.what_if import (
     delta_method,
@@ -231,8 +231,8 @@ def test_interval_of_proportion_0_or_1_is_binomial_bound(truth, ends):
     y = np.tile([0, 1], n // 2)
     right = np.column_stack([1.0 - y, y])
     projection = EntropicProjection().fit(table, y, predictions=right if truth else right[:, ::-1])
-    found = projection.baseline(metric="accuracy").iloc[0]
+    result = projection.baseline(metric="accuracy").iloc[0]
     far = 1.0 - (0.5 - 0.5 * level) ** (1.0 / n)
     wide, tight = ends
-    assert [found["value"], found[tight]] == pytest.approx([truth, truth], abs=1e-12)
-    assert found[wide] == pytest.approx(far if truth == 0 else 1.0 - far)
+    assert [result["value"], result[tight]] == pytest.approx([truth, truth], abs=1e-12)
+    assert result[wide] == pytest.approx(far if truth == 0 else 1.0 - far)

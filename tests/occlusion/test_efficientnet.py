@@ -35,7 +35,7 @@ def predictor_of(module, **params):
     return as_predictor(module, mean=[0.498] * 3, std=[0.502] * 3, **params)
 
 
-def test_the_cat_is_seen_and_windows_say_where(module, cat):
+def test_windows_hide_cat(module, cat):
     explainer = OcclusionExplainer(predictor_of(module), masker=SlidingWindow(56, 56), outputs=EGYPTIAN_CAT)
     exp = explainer.fit(cat[None]).explain(cat[None])
     assert predictor_of(module).predict(cat[None]).argmax() == EGYPTIAN_CAT
@@ -44,13 +44,13 @@ def test_the_cat_is_seen_and_windows_say_where(module, cat):
     assert exp.n_model_rows == 18
 
 
-def test_efficientnet_bf16_agrees_with_fp32(module, cat):
+def test_bf16_agrees_with_fp32(module, cat):
     full, half = (predictor_of(module, precision=kind).predict(cat[None])[0] for kind in ("fp32", "bf16"))
     assert half.argmax() == EGYPTIAN_CAT
     np.testing.assert_allclose(half, full, atol=0.05)
 
 
-def test_without_the_mask_that_is_learned_the_cat_is_not_seen(module, cat):
+def test_extremal_mask_removes_cat(module, cat):
     explainer = ExtremalMaskExplainer(
         predictor_of(module),
         objective="extremal_delete",

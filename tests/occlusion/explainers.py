@@ -1,11 +1,11 @@
-"""Explainers that hide parts of images in several ways, made by one function."""
+"""Explainers that hide parts of images by windows, segments or RISE, made by one function."""
 
 from agnostix import OcclusionExplainer, RiseExplainer
 from agnostix.core.masking import SegmentMasker, SlidingWindow
 
 
 def explainer_of(model, method="window", **params):
-    """A sliding window, the segments of a grid, or RISE; what only the others take is left out."""
+    """A sliding window, the segments of a grid, or RISE, with the parameters that each takes."""
     window, stride = params.pop("window", 16), params.pop("stride", 8)
     fill, sigma = params.pop("fill", "mean"), params.pop("sigma", 10.0)
     size = params.pop("background_size", 100)
