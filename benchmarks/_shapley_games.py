@@ -21,7 +21,7 @@ from xgboost import XGBRegressor
 CHUNK = 200_000
 """Rows in one call of the model."""
 MOST_TABLED = 14
-"""Players up to which all coalitions are evaluated once and kept in a table."""
+"""Features up to which all coalitions are evaluated once and kept in a table."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from _shapley_games import Game, Setting
 from shapiq import KernelSHAP
 
 from agnostix import KernelShapExplainer, as_predictor
-from agnostix.core.masking import Players, TabularMasker
+from agnostix.core.masking import Features, TabularMasker
 
 Estimator = Callable[[Game, int, int], np.ndarray]
 """From a game, a budget and a seed to one value a player."""
@@ -24,7 +24,7 @@ def explainer_for(setting: Setting, budget: int, seed: int, **params: Any) -> Ke
     background = setting.background
     names = [f"x{j}" for j in range(setting.n_players)]
     weights = np.full(len(background), 1.0 / len(background))
-    masker = TabularMasker(background, weights, Players.from_names(names, None))
+    masker = TabularMasker(background, weights, Features.from_names(names, None))
     predictor = as_predictor(setting.predict)
     explainer = KernelShapExplainer(predictor, budget=budget, masker=masker, random_state=seed, **params)
     return explainer.fit(setting.others)

@@ -1,7 +1,7 @@
-"""Random cases over every explainer: how many of them break a promise.
+"""Random cases over every explainer of tables, and how many of them fail.
 
-Each example is a small table of numbers or of any types, a model double, and a way to cut up the work, drawn
-from a seed; ``python benchmarks/battery.py --examples 1 --first SEED`` runs a single one again.
+Each example is sampled from a seed: a small table of numbers or of any types, a model double, and a way to
+divide the work. ``python benchmarks/battery.py --examples 1 --first SEED`` runs one again.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any
 from _clock import print_table, shown
 
 from agnostix.testing import all_explainers, check_random_case
+from agnostix.testing.harness import takes_tables
 
 
 def main() -> None:
-    """Run them and print the table."""
+    """Run the cases and print the table."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=10_000, help="for each explainer")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
@@ -25,8 +26,8 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("error")
     seeds = range(args.first, args.first + args.examples)
-    chosen = [(name, kind) for name, kind in all_explainers() if name in (args.only or [name])]
-    rows = [_row(name, kind(None), seeds) for name, kind in chosen]
+    explainers = {name: kind(None) for name, kind in all_explainers() if name in (args.only or [name])}
+    rows = [_row(name, explainer, seeds) for name, explainer in explainers.items() if takes_tables(explainer)]
     print_table("Random cases", ["explainer", "examples", "failures", "wall"], rows)
 
 

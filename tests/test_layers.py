@@ -19,7 +19,7 @@ CORE = [{"exceptions"}, {"core"}, {"plotting", "maskers"}]
 ABOVE = [SLICES, {"report", "testing"}, {"cli"}, {"__main__"}]
 LAYERS = [*CORE, *ABOVE]
 
-LOOKS_UP = {("core/explanation/plot_accessor.py", "plotting")}
+LOOKS_UP = {("core/explanation/views.py", "plotting")}
 """Modules that import a package above them, within a function, with that package."""
 
 

@@ -1,21 +1,30 @@
-"""Evaluation of rows by a model, in batches whose predictions are reduced at once."""
+"""Evaluation of rows by a model: in batches that are reduced at once, by workers, followed by a bar."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import importlib.util
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from joblib import effective_n_jobs
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.std import tqdm
 
 from agnostix.core.frames import as_table
 from agnostix.core.masking import MaskBlock, Masker
 from agnostix.core.models import Predictor
-from agnostix.core.progress import ProgressBar, WorkerProgress, open_bar, run_in_shares
 from agnostix.core.row_sources import MaskedRowSource, ModelCaller, RowSource, TableRows, batch_rows
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, EngineError
 
 
@@ -49,39 +58,11 @@ def evaluate(
 ) -> tuple[Any, int]:
     """Predict all rows of a source, in batches under the working memory, and reduce the predictions.
 
-    The results are the same to the bit for any n_jobs. The model is sent to each worker once; with chunks,
-    once a chunk.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        The model.
-    source : RowSource or iterable of DataFrame or ndarray
-        What is predicted. The tables of an iterable are chunks, which are read one after the other and never
-        held together; each is an item.
-    reduce : Reducer, callable or None
-        What is kept: of masked rows what the Reducer makes of them, else reduce(source, item, predictions).
-        None keeps the predictions.
-    n_outputs : int
-        Outputs of the model; another number is an error.
-    n_jobs : int, default=None
-        Workers, as in joblib.
-    verbose : int or ProgressBar, default=1
-        1 shows a bar when the work takes a few seconds; a bar that is open already is advanced.
-
-    Returns
-    -------
-    results : list, or as `source.collect` puts them together
-        One for each item; of a table and of chunks without `reduce` the predictions (n_rows, n_outputs).
-    n_model_rows : int
-        Rows that the model was called with.
-
-    Raises
-    ------
-    EngineError
-        If the model fails, returns what cannot be used, or a worker dies: names the rows and the cause.
-    DataError
-        If there are no rows.
+    The tables of an iterable are chunks, which are read one after the other and never held together. Results
+    are a list with an entry for each item, or what `source.collect` makes of it; of a table and of chunks
+    without `reduce` they are the predictions (n_rows, n_outputs). They are the same to the bit for any
+    n_jobs. Returns the results and the number of rows that the model was called with; raises EngineError,
+    which names the rows and the cause, if the model fails or a worker dies.
     """
     is_chunks = isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping)
     if hasattr(source, "shape") or not (is_chunks or isinstance(source, RowSource)):
@@ -171,18 +152,18 @@ def _predict_block(source: RowSource, block: int, batch_size: int, caller: Model
     predictions = np.empty(0)
     for part in source.parts(block, batch_size):
         try:
-            found = source.predict(block, part, caller)
+            outputs = source.predict(block, part, caller)
         except Exception as error:
             raise EngineError(
                 f"The model {caller.predictor.name} failed on {source.describe(block, part)} "
                 f"({part.stop - part.start} model rows): {type(error).__name__}: {error}"
             ) from error
         n_rows = source.n_rows(block)
-        if len(found) == n_rows:
-            return found
+        if len(outputs) == n_rows:
+            return outputs
         if part.start == 0:
-            predictions = np.empty((n_rows, found.shape[1]))
-        predictions[part] = found
+            predictions = np.empty((n_rows, outputs.shape[1]))
+        predictions[part] = outputs
     return predictions
 
 
@@ -218,3 +199,180 @@ def _evaluate_chunks(
     if not results:
         raise DataError("There are no rows to evaluate: the source gave no chunks.")
     return (np.concatenate(results) if reduce is None else results), n_model_rows
+
+
+R = TypeVar("R")
+DELAY = 3.0
+"""Seconds after which a bar appears, if the work is not done by then."""
+_INTERVAL = 0.1
+"""Seconds between looks at the workers' counts."""
+_FORMAT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+_OPEN_FORMAT = "{desc}{elapsed}{postfix}"
+
+
+class WorkerProgress:
+    """Counts of what each worker has done, in a file that they write and the main process reads."""
+
+    def __init__(self, n_workers: int, path: str | None = None) -> None:
+        self.n_workers = n_workers
+        self.path = path  # None for one worker; one on another machine finds no file and counts for itself
+        self._counts: Codes | None = None
+        if path is not None:
+            np.zeros((n_workers, 3), dtype=np.int64).tofile(path)
+
+    @property
+    def counts(self) -> Codes:
+        """For each worker 1 if it is at work, its tasks done, its model rows done: shape (n_workers, 3)."""
+        if self._counts is None:
+            self._counts = np.zeros((self.n_workers, 3), dtype=np.int64)
+            if self.path is not None and Path(self.path).exists():
+                self._counts = np.memmap(self.path, np.int64, "r+", shape=self._counts.shape)
+        return self._counts
+
+    def follow(self, worker: int, tasks: Iterable[int]) -> Iterator[int]:
+        """Give the tasks of a worker one by one, and count them."""
+        for task in tasks:
+            self.counts[worker, 0] = 1
+            yield task
+            self.counts[worker, :2] += (-1, 1)
+
+    def add_rows(self, worker: int, n_rows: int) -> None:
+        """Count model rows."""
+        self.counts[worker, 2] += n_rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"n_workers": self.n_workers, "path": self.path, "_counts": None}
+
+
+class ProgressBar:
+    """A bar with a forecast, shown in terminals and notebooks once work has taken a few seconds."""
+
+    def __init__(self, total: float | None, verbose: int) -> None:
+        self.total = total  # model rows, or rows under a mask; None if unknown
+        self._is_shown = bool(verbose) and is_interactive()
+        # Evaluations and model rows done, and what runs: replaced at once, since another thread reads it.
+        self._state: tuple[float, int, tuple[WorkerProgress, float] | None] = (0.0, 0, None)
+        self._over = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    def __enter__(self) -> ProgressBar:
+        if self._is_shown:
+            self._watcher = threading.Thread(target=self._watch, args=(time.time(),), daemon=True)
+            self._watcher.start()
+        return self
+
+    def __exit__(self, error: object, *details: object) -> None:
+        if error is None and self.total is not None:
+            # Rows that stopped early, or are alike, are done too.
+            self._state = float(self.total), self._state[1], None
+        self._over.set()
+        if self._watcher is not None:
+            self._watcher.join()
+
+    @contextmanager
+    def part(self, progress: WorkerProgress, n_tasks: int, size: float) -> Iterator[None]:
+        """Advance by `size` evaluations in all while workers do n_tasks tasks."""
+        done, n_rows, _ = self._state
+        self._state = done, n_rows, (progress, size / n_tasks)
+        yield
+        self._state = done + size, n_rows + int(progress.counts[:, 2].sum()), None
+
+    def _now(self) -> tuple[float, int]:
+        """Evaluations and model rows that are done."""
+        done, n_rows, part = self._state
+        if part is None:
+            return done, n_rows
+        _, n_tasks, n_running = part[0].counts.sum(axis=0)
+        return done + float(n_tasks) * part[1], n_rows + int(n_running)
+
+    def _watch(self, start: float) -> None:
+        if self._over.wait(DELAY):
+            return
+        # Made now and not before, since a bar that exists is drawn; it counts from the start of the work.
+        how = _FORMAT if self.total is not None else _OPEN_FORMAT
+        with _bar_class()(total=self.total, bar_format=how, smoothing=0, delay=DELAY) as bar:
+            bar.start_t = start
+            is_over = False
+            while True:
+                done, n_rows = self._now()
+                bar.n = done if self.total is None else min(done, self.total)
+                bar.set_postfix_str(f"{n_rows:,} model rows", refresh=False)
+                bar.refresh()
+                if is_over:
+                    break
+                is_over = self._over.wait(_INTERVAL)
+
+
+def is_interactive() -> bool:
+    """Whether a bar would be seen: in a terminal or a notebook."""
+    return _in_notebook() or bool(getattr(sys.stderr, "isatty", lambda: False)())
+
+
+def split_evenly(n_tasks: int, n_workers: int) -> list[range]:
+    """One contiguous share of the tasks for each worker, none of them empty."""
+    ends = np.cumsum([part.size for part in np.array_split(np.arange(n_tasks), min(n_workers, n_tasks))])
+    return [range(start, end) for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
+
+
+def run_in_shares(
+    run: Callable[[WorkerProgress, int, range], R],
+    n_tasks: int,
+    describe: Callable[[int], str],
+    *,
+    size: float,
+    n_jobs: int | None,
+    verbose: int | ProgressBar,
+) -> list[R]:
+    """Results of `run(progress, worker, share)` for shares of n_tasks tasks, `size` evaluations in all."""
+    shares = split_evenly(n_tasks, effective_n_jobs(n_jobs))
+    with open_bar(verbose, size) as bar:
+        if len(shares) == 1:
+            progress = WorkerProgress(1)
+            with bar.part(progress, n_tasks, size):
+                return [run(progress, 0, shares[0])]
+        with TemporaryDirectory(prefix="agnostix-") as folder:
+            progress = WorkerProgress(len(shares), str(Path(folder) / "counts"))
+            with bar.part(progress, n_tasks, size):
+                try:
+                    jobs = (delayed(run)(progress, worker, share) for worker, share in enumerate(shares))
+                    return Parallel(n_jobs=n_jobs)(jobs)
+                except BrokenExecutor as error:
+                    raise EngineError(_describe_death(progress, shares, describe, error)) from error
+
+
+@contextmanager
+def open_bar(verbose: int | ProgressBar, total: float | None) -> Iterator[ProgressBar]:
+    """The bar that is open already, or one for this work."""
+    if isinstance(verbose, ProgressBar):
+        yield verbose
+        return
+    with ProgressBar(total, verbose) as bar:
+        yield bar
+
+
+def _describe_death(
+    progress: WorkerProgress, shares: list[range], describe: Callable[[int], str], error: BaseException
+) -> str:
+    pairs = zip(shares, progress.counts, strict=True)
+    at_work = [describe(share[int(n_done)]) for share, (is_busy, n_done, _) in pairs if is_busy]
+    cause = " ".join(str(error).split())
+    return (
+        f"A worker died while evaluating {' or '.join(at_work) or 'its first batch'}: "
+        f"{type(error).__name__}: {cause} "
+        "If memory ran out, lower n_jobs or scikit-learn's working_memory."
+    )
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return "IPKernelApp" in getattr(shell, "config", {})
+
+
+def _bar_class() -> Any:
+    """A widget in a notebook that can show one, else a line of text; imported only when it is shown."""
+    if _in_notebook() and importlib.util.find_spec("ipywidgets") is not None:
+        from tqdm.notebook import tqdm as widget
+
+        return widget
+    return tqdm

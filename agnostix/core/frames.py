@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
 _OTHER_LIBRARIES = ("pyarrow", "modin", "cudf", "dask", "ibis", "duckdb", "pyspark")
@@ -236,10 +237,62 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     ordered = column.cat.get_categories().to_list() if isinstance(column.dtype, nw.Enum) else []
     is_polars = is_polars_series(series)
     values = np.array(series.to_list(), dtype=object) if is_polars else series.astype(object).to_numpy()
-    codes, found = pd.factorize(values, use_na_sentinel=True)
+    codes, levels = pd.factorize(values, use_na_sentinel=True)
     rank = {level: j for j, level in enumerate(ordered)}
-    order = sorted(range(len(found)), key=lambda j: (rank.get(found[j], 0), str(found[j])))
-    place = np.empty(len(found) + 1, dtype=np.intp)
-    place[order] = np.arange(len(found))
+    order = sorted(range(len(levels)), key=lambda j: (rank.get(levels[j], 0), str(levels[j])))
+    place = np.empty(len(levels) + 1, dtype=np.intp)
+    place[order] = np.arange(len(levels))
     place[-1] = -1
-    return place[codes], tuple(found[j] for j in order)
+    return place[codes], tuple(levels[j] for j in order)
+
+
+def check_schema(X: Any, seen: Any) -> None:
+    """Raise DataError unless X has the columns and dtypes of a table seen in `fit`."""
+    if is_frame(X) != is_frame(seen):
+        kinds = ("a DataFrame", "an array") if is_frame(seen) else ("an array", "a DataFrame")
+        raise DataError(f"fit saw {kinds[0]} and X is {kinds[1]}. Pass both in the same form.")
+    own, given = column_names(seen), column_names(X)
+    if own != given:
+        missing = [name for name in own if name not in given]
+        extra = [name for name in given if name not in own]
+        what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra)} more"
+        what = what if missing or extra else "has them in another order"
+        raise DataError(f"X must have the columns that fit saw ({', '.join(own)}), but it {what}.")
+    if not is_frame(X):
+        _check_arrays(X, seen)
+        return
+    for position, name in enumerate(own):
+        _check_types(name, *(column_at(table, position).dtype for table in (X, seen)))
+
+
+def _check_arrays(X: Any, seen: Any) -> None:
+    texts = [part.dtype.kind in "SU" for part in (X, seen)]
+    if texts[0] != texts[1] and object not in (X.dtype, seen.dtype):
+        raise DataError(
+            f"X holds values of type {X.dtype} and what fit saw is of type {seen.dtype}. Convert one of them."
+        )
+
+
+def _check_types(name: str, given: Any, own: Any) -> None:
+    if given == own:
+        return
+    if isinstance(given, pd.CategoricalDtype) and isinstance(own, pd.CategoricalDtype):
+        what = "the categories"
+        shown = [", ".join(map(repr, dtype.categories)) for dtype in (given, own)]
+    else:
+        what, shown = "dtype", [str(given), str(own)]
+    raise DataError(
+        f"Column {name!r} has {what} {shown[0]} in X and {shown[1]} in what fit saw. Convert one of them."
+    )
+
+
+def checked_weights(sample_weight: Any, n_rows: int) -> Floats:
+    """Weights (n_rows,) of rows, 1 each for None; DataError if negative, not finite or all 0."""
+    weights = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=float).ravel()
+    if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < 0).any():
+        raise DataError(
+            f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows."
+        )
+    if not weights.any():
+        raise DataError(f"sample_weight is zero for all of the {n_rows} rows; at least one must be above it.")
+    return weights

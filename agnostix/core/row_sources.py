@@ -105,15 +105,7 @@ class RowSource(ABC):
 
 
 class ModelCaller:
-    """Calls a model, with copies of the tables once it has changed one.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        The model.
-    n_outputs : int
-        Outputs of the model; another number is an error.
-    """
+    """Calls a model with n_outputs outputs, with copies of the tables once it has changed one."""
 
     def __init__(self, predictor: Predictor, n_outputs: int) -> None:
         self.predictor = predictor
@@ -145,17 +137,7 @@ class ModelCaller:
 
 
 class TableRows(RowSource):
-    """Some rows of a table, as a single item.
-
-    Parameters
-    ----------
-    table : DataFrame or ndarray
-        The table.
-    rows : ndarray of int of shape (n_rows,) or None
-        Which of its rows; None for all.
-    name : str
-        What rows are called in errors.
-    """
+    """Some rows (n_rows,) of a table, or all, as a single item; `name` is what errors call them."""
 
     def __init__(self, table: Any, rows: Codes | None = None, name: str = "rows") -> None:
         self.table = table
@@ -212,29 +194,14 @@ class MaskedRowSource(RowSource):
 
     Perturbed rows are counted by draw (mask after mask), then by row. Equal ones are merged before any is
     built, where the masker says that it pays. A model that composes masked rows itself gets rows and masks.
-
-    Attributes
-    ----------
-    masker : Masker
-        Hides features behind background rows or fill values.
-    table : MaskedRows
-        The rows, as the masker has read them.
-    masks : ndarray of bool of shape (n_masks, n_players)
-        True where the row's own values stay.
-    rows : ndarray of int of shape (n_distinct,)
-        Rows of the table that are evaluated, one of each kind.
-    inverse : ndarray of int of shape (n_rows,)
-        For each row that results are returned for, its place in `rows`.
-    names : ndarray of int of shape (n_rows_of_the_table,)
-        What the rows of the table are called in errors.
     """
 
     masker: Masker
     table: MaskedRows
-    masks: Bools
-    rows: Codes
-    inverse: Codes
-    names: Codes
+    masks: Bools  # (n_masks, n_features), True where the row's own values stay
+    rows: Codes  # (n_distinct,): rows of the table that are evaluated, one of each kind
+    inverse: Codes  # (n_rows,): for each row that results are returned for, its place in `rows`
+    names: Codes  # what the rows of the table are called in errors
     batches: BatchPlan | None = None
     blocks: tuple[MaskBlock, ...] = ()
     is_composed: bool = False
@@ -297,7 +264,7 @@ class MaskedRowSource(RowSource):
     def build(self, block: int, part: slice) -> Any:
         item, place = divmod(block, self.n_blocks)
         merged = self._merged_cells(block)
-        return self._opened(item).build(self.blocks[place], part if merged is None else merged[0][part])
+        return self._prepare(item).build(self.blocks[place], part if merged is None else merged[0][part])
 
     def predict(self, block: int, part: slice, caller: ModelCaller) -> Floats:
         return self._compose(block, caller) if self.is_composed else super().predict(block, part, caller)
@@ -344,7 +311,7 @@ class MaskedRowSource(RowSource):
         item, place = divmod(block, self.n_blocks)
         return self.blocks[place].n_draws * self._rows_of(item).size
 
-    def _opened(self, item: int) -> Any:
+    def _prepare(self, item: int) -> Any:
         """The builder of an item, or its composition: kept from block to block."""
         if self._item[0] != item:
             self._item = -1, None  # before another is made, since it holds a batch
@@ -362,43 +329,33 @@ class MaskedRowSource(RowSource):
             return None
         if self._merged[0] != block:
             item, place = divmod(block, self.n_blocks)
-            self._merged = block, self._opened(item).distinct(self.blocks[place])
+            self._merged = block, self._prepare(item).distinct(self.blocks[place])
         return self._merged[1]
 
     def _compose(self, block: int, caller: ModelCaller) -> Floats:
         item, place = divmod(block, self.n_blocks)
-        masks, pieces = self.blocks[place], self._opened(item)
+        masks, pieces = self.blocks[place], self._prepare(item)
         by_fill: dict[bytes, list[int]] = {}
         for mask, draws in enumerate(masks.draws):  # masks with the same fill go in one call
             by_fill.setdefault(draws.rows.tobytes(), []).append(mask)
         predictions: Any = None
         for some in by_fill.values():
             fill = pieces.fill[:, masks.draws[some[0]].rows]
-            found = caller.predict_masked(pieces.x, masks.masks[some], fill, pieces.labels)
+            outputs = caller.predict_masked(pieces.x, masks.masks[some], fill, pieces.labels)
             if predictions is None:
-                predictions = np.empty((masks.n_draws, found.shape[0], found.shape[3]))
+                predictions = np.empty((masks.n_draws, outputs.shape[0], outputs.shape[3]))
             for place, mask in enumerate(some):
-                predictions[masks.spans[mask]] = found[:, place].swapaxes(0, 1)
+                predictions[masks.spans[mask]] = outputs[:, place].swapaxes(0, 1)
         return predictions.reshape(-1, predictions.shape[2])
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Rows and masks that are evaluated together.
+    """Rows and masks that are evaluated together."""
 
-    Attributes
-    ----------
-    n_rows : int
-        Rows that go together.
-    masks : tuple of slice
-        Masks that go together, all of them in order.
-    capacity : int
-        Perturbed rows of the largest block, if a batch holds it; 0 where blocks are cut into batches.
-    """
-
-    n_rows: int
-    masks: tuple[slice, ...]
-    capacity: int
+    n_rows: int  # rows that go together
+    masks: tuple[slice, ...]  # masks that go together, all of them in order
+    capacity: int  # perturbed rows of the largest block, if a batch holds it; 0 where blocks are cut
 
     @classmethod
     def from_sizes(

@@ -28,30 +28,18 @@ _SPREAD = (
 
 Chosen one after the other among the first 200, each the one with the least sum over those before it, where
 two columns have 4^-b for each of the first two digits of one beside which b digits of the other are still
-balanced. In blocks that are so short some neighbouring columns are far from even, whatever the scrambling.
+balanced. In blocks that are so short some neighboring columns are far from even, whatever the scrambling.
 """
 
 
 @dataclass(frozen=True)
 class SobolBlocks:
-    """Points of a Sobol net, each block scrambled anew.
-
-    Attributes
-    ----------
-    n_dims : int
-        Of the cube.
-    size : int
-        Points in a block, a power of 2.
-    n_blocks : int
-        How many blocks there are.
-    seed : int
-        A longer row of blocks with the same seed begins with the same ones.
-    """
+    """Points of a Sobol net in a unit cube of n_dims, each block scrambled anew."""
 
     n_dims: int
-    size: int
+    size: int  # points in a block, a power of 2
     n_blocks: int
-    seed: int
+    seed: int  # more blocks of the same seed begin with the same ones
 
     @classmethod
     def from_n_points(cls, n_dims: int, n_points: int, seed: int) -> SobolBlocks:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agnostix.core.blocked_products import WIDTH, multiply
+from agnostix.core.reproducibility import WIDTH, multiply
 from agnostix.core.typing import Codes, Floats
 
 _MAX_CELLS = 1_000_000

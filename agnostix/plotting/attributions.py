@@ -14,8 +14,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.explanation.detail import expand
-from agnostix.core.explanation.intervals import DEGREES_OF_FREEDOM
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, expand
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
 from agnostix.core.typing import Floats
 

@@ -22,7 +22,7 @@ from math import comb
 
 import numpy as np
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from agnostix.core.typing import Bools, Codes, Floats
 
 _N_CANDIDATES = 32

@@ -14,9 +14,8 @@ from typing import Protocol
 import numpy as np
 from scipy import stats
 
-from agnostix.core.blocked_products import multiply, sums_of_squares
+from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squares
 from agnostix.core.row_sources import working_memory
-from agnostix.core.threads import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions

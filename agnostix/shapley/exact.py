@@ -12,8 +12,8 @@ from math import comb
 
 import numpy as np
 
-from agnostix.core.blocked_products import multiply
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
+from agnostix.core.reproducibility import multiply
 from agnostix.core.typing import Bools, Floats
 from agnostix.shapley.coalition_values import CoalitionValues
 

@@ -18,11 +18,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
-from agnostix.core.evaluate import mask_cost
+from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.masking import Background, MaskedRows
-from agnostix.core.masking.medoids import medoids
-from agnostix.core.progress import ProgressBar
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
@@ -32,9 +30,10 @@ from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, 
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
 from agnostix.shapley.kernel_params import MAX_LEARNING_DOF, KernelParams, learn_kernel
+from agnostix.shapley.medoids import medoids
 
 MAX_EXACT_PLAYERS = 12
-"""Players up to which budget="auto" evaluates all coalitions."""
+"""Features up to which budget="auto" evaluates all coalitions."""
 N_PILOTS = 8
 """Rows from which `fit` learns a kernel."""
 N_GROUPS = 20
@@ -117,7 +116,7 @@ class KernelShapExplainer(BackgroundExplainer):
         Model rows evaluated in `fit`.
     output_names_ : tuple of str
         Names of all outputs of the model.
-    players_ : Players
+    features_ : Features
         Names and columns of the features.
     n_features_in_ : int
         Number of columns seen in `fit`.
@@ -287,7 +286,7 @@ class KernelShapExplainer(BackgroundExplainer):
             return Background.whole(table, sample_weight)
         if self.background == "medoids":
             return medoids(table, self.background_size, self._seed, sample_weight)
-        return Background.drawn(table, self.background_size, self._seed, sample_weight)
+        return Background.sample(table, self.background_size, self._seed, sample_weight)
 
     def _group_background(self) -> Codes:
         """Jackknife groups (n_background,) at random; a single one if the background is not sampled."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agnostix.core.threads import one_blas_thread
+from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalitions import Coalitions
 from agnostix.shapley.kriging import MAX_NORM, Kriging, project

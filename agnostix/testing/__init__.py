@@ -1,25 +1,25 @@
-"""What keeps explainers honest: a battery of checks, random cases, and model doubles."""
+"""Test your own explainers: a battery of checks, random cases, and model doubles."""
 
-from agnostix.testing.case import Case, random_case
-from agnostix.testing.discovery import all_explainers
+from agnostix.testing.battery import all_explainers, check_explainer, parametrize_with_explainer_checks
+from agnostix.testing.checks_random import check_case, check_random_case
 from agnostix.testing.doubles import (
     AdditiveModel,
     ConstantModel,
     CountingModel,
     IgnoringModel,
-    ImageModel,
     InteractionModel,
     MixedFrameModel,
+    ProbabilityModel,
+)
+from agnostix.testing.faulty_doubles import (
     MutatingModel,
     NanModel,
-    ProbabilityModel,
     RaisingModel,
     UnpicklableModel,
     WrongRowsModel,
 )
-from agnostix.testing.parametrize import parametrize_with_explainer_checks
-from agnostix.testing.properties import check_case, check_random_case
-from agnostix.testing.run import check_explainer
+from agnostix.testing.image_model import ImageModel
+from agnostix.testing.random_cases import Case, random_case
 
 __all__ = [
     "AdditiveModel",

@@ -13,12 +13,7 @@ from agnostix.core.typing import Floats
 
 
 def polars() -> ModuleType | None:
-    """The package polars, where it is installed.
-
-    Returns
-    -------
-    module or None
-    """
+    """The package polars, or None where it is not installed."""
     try:
         import polars
     except ImportError:
@@ -27,70 +22,27 @@ def polars() -> ModuleType | None:
 
 
 def polars_or_skip() -> ModuleType:
-    """The package polars, or a skipped check.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    unittest.SkipTest
-        If it is not installed.
-    """
-    found = polars()
-    if found is None:
+    """The package polars; SkipTest where it is not installed."""
+    package = polars()
+    if package is None:
         raise SkipTest("polars is not installed")
-    return found
+    return package
 
 
 def numbers(n_rows: int = 24, n_columns: int = 4, seed: int = 0) -> Floats:
-    """Numbers of which every second column has many ties.
-
-    Parameters
-    ----------
-    n_rows, n_columns : int
-        The shape.
-    seed : int, default=0
-        Of the draw.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_columns)
-        Of float64.
-    """
+    """Numbers (n_rows, n_columns); every second column has many ties."""
     rng = np.random.default_rng(seed)
     columns = [rng.normal(size=n_rows) + 0.5 * (j % 3) for j in range(n_columns)]
     return np.column_stack([column.round() if j % 2 else column for j, column in enumerate(columns)])
 
 
 def named(X: Floats) -> pd.DataFrame:
-    """An array as a frame whose columns have the names that arrays' columns have: x0, x1, ...
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_columns)
-        The numbers.
-
-    Returns
-    -------
-    DataFrame
-    """
+    """An array (n_rows, n_columns) as a frame with the default names x0, x1, ..."""
     return pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
 
 
 def mixed(n_rows: int = 24) -> pd.DataFrame:
-    """A pandas frame of numbers, labels, booleans and dates, some of them missing.
-
-    Parameters
-    ----------
-    n_rows : int, default=24
-        How many.
-
-    Returns
-    -------
-    DataFrame
-    """
+    """A pandas frame of numbers, labels, booleans and dates, some of them missing."""
     rng = np.random.default_rng(0)
     place = np.arange(n_rows)
     jobs = rng.choice(["clerk", "farmer", "teacher"], n_rows)
@@ -109,22 +61,7 @@ def mixed(n_rows: int = 24) -> pd.DataFrame:
 
 
 def mixed_polars(n_rows: int = 24) -> Any:
-    """The same as a polars frame.
-
-    Parameters
-    ----------
-    n_rows : int, default=24
-        How many.
-
-    Returns
-    -------
-    polars.DataFrame
-
-    Raises
-    ------
-    unittest.SkipTest
-        If polars is not installed.
-    """
+    """The table of `mixed` as a polars frame; SkipTest where polars is not installed."""
     pl = polars_or_skip()
     X = mixed(n_rows)
     plain = {name: X[name].astype(object).where(X[name].notna(), None).tolist() for name in X.columns}
@@ -134,35 +71,12 @@ def mixed_polars(n_rows: int = 24) -> Any:
 
 
 def take(X: Any, rows: Any) -> Any:
-    """Rows of a table of any make, by their places.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_rows, n_columns)
-        The table.
-    rows : array-like of int
-        Which.
-
-    Returns
-    -------
-    DataFrame or ndarray
-    """
+    """Rows of a table of any library, by position."""
     return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
 
 
 def forms(X: Floats) -> dict[str, Any]:
-    """The same numbers in each library.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_columns)
-        The numbers.
-
-    Returns
-    -------
-    dict of str to table
-        "numpy", "pandas" and, where it is installed, "polars".
-    """
+    """The same numbers as "numpy", "pandas" and, where it is installed, "polars"."""
     frame, pl = named(X), polars()
-    out = {"numpy": X, "pandas": frame}
-    return out if pl is None else out | {"polars": pl.DataFrame(frame.to_dict(orient="list"))}
+    tables = {"numpy": X, "pandas": frame}
+    return tables if pl is None else tables | {"polars": pl.DataFrame(frame.to_dict(orient="list"))}

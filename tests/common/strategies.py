@@ -1,9 +1,16 @@
-"""Hypothesis' view of the battery's random cases, so that it can shrink the ones that fail."""
+"""The battery's random cases as a hypothesis strategy, so that failing ones are shrunk."""
 
 from hypothesis import strategies as st
 
 from agnostix.testing import Case
-from agnostix.testing.case import FORMS, MAX_COLUMNS, MAX_EXPLAINED, MAX_FITTED, MEMORIES, MODELS
+from agnostix.testing.random_cases import (
+    FORMS,
+    MAX_COLUMNS,
+    MAX_EXPLAINED,
+    MAX_FITTED,
+    MODELS,
+    WORKING_MEMORIES,
+)
 
 
 def cases():
@@ -18,6 +25,6 @@ def cases():
         weighted=st.booleans(),
         grouped=st.booleans(),
         n_jobs=st.integers(1, 2),
-        working_memory=st.sampled_from(MEMORIES[::-1]),
+        working_memory=st.sampled_from(WORKING_MEMORIES[::-1]),
         seed=st.integers(0, 2**31),
     )

@@ -1,4 +1,4 @@
-"""What the battery asks of tables, asked of explainers of pictures and texts."""
+"""The battery's invariants for explainers of images and texts with a masker."""
 
 import random
 import re
@@ -15,10 +15,9 @@ from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
 from agnostix.core.masking import SegmentMasker, TextMasker
 from agnostix.exceptions import DataError, EngineError
 from agnostix.testing import CountingModel
-from agnostix.testing.asking import assert_same, told
-from agnostix.testing.cutting import peak_mb
-from agnostix.testing.life import assert_counted
-from agnostix.testing.values import assert_errors, assert_zero
+from agnostix.testing.checks_execution import assert_model_rows, peak_mb
+from agnostix.testing.checks_values import assert_valid_std_errors, assert_zero
+from agnostix.testing.harness import assert_identical, explanation_arrays
 from tests.messages import refuses
 
 TEXTS = [
@@ -34,14 +33,14 @@ EXPLAINERS = [
 explainers = pytest.mark.parametrize("explainer", EXPLAINERS, ids=lambda one: str(one).replace(" ", ""))
 
 
-class Scores:
-    """Numbers of texts or pictures, each by itself: shares of three classes that sum to 1."""
+class ThreeOutputs:
+    """Three outputs of texts or images that sum to 1, each row by itself."""
 
     def __call__(self, X):
-        found = [[1.0 + one * one for one in self.numbers(x)] for x in X]
-        return np.array([[one / sum(row) for one in row] for row in found])
+        weights = [[1.0 + score * score for score in self.scores(x)] for x in X]
+        return np.array([[weight / sum(row) for weight in row] for row in weights])
 
-    def numbers(self, x):
+    def scores(self, x):
         if isinstance(x, str):
             known = sorted(int(word[1:]) for word in x.split() if word[:1] == "w")
             return float(len(known)), sum(j % 3 for j in known) * 0.5, float(known[:2] == [5, 6])
@@ -58,8 +57,8 @@ kinds = pytest.mark.parametrize(("masker", "X"), KINDS.values(), ids=KINDS)
 
 
 def fitted(explainer, masker, X, model=None, **parameters):
-    given = explainer.get_params(deep=False) | {"model": model or Scores(), "masker": masker}
-    return type(explainer)(**(given | parameters)).fit(X)
+    params = explainer.get_params(deep=False) | {"model": model or ThreeOutputs(), "masker": masker}
+    return type(explainer)(**(params | parameters)).fit(X)
 
 
 def explanation_of(explainer, masker):
@@ -75,7 +74,7 @@ def _explanation_of(explainer, kind):
 
 def answers_of(explainer, masker):
     """The arrays of `explanation_of` by name."""
-    return told(explanation_of(explainer, masker))
+    return explanation_arrays(explanation_of(explainer, masker))
 
 
 @explainers
@@ -84,7 +83,7 @@ def test_masked_values_are_finite_where_present_and_sum_to_zero(explainer, maske
     exp = explanation_of(explainer, masker)
     there = ~np.isnan(exp.values)
     assert (there.any(axis=2) == masker.read(X).present).all()
-    assert_errors(exp)
+    assert_valid_std_errors(exp)
     whole = [name for name in ("base_values", "outputs") if np.isnan(getattr(exp, name)).any()]
     assert whole == []
     mirrored = exp.values[there.all(axis=2)]
@@ -98,16 +97,18 @@ def test_masked_values_are_finite_where_present_and_sum_to_zero(explainer, maske
 def test_masked_explanation_same_bits_for_any_n_jobs(explainer, masker, X, backend):
     own = fitted(explainer, masker, X, n_jobs=2)
     with parallel_config(backend=backend):
-        assert_same(told(own.explain(X)), answers_of(explainer, masker), backend)
+        assert_identical(explanation_arrays(own.explain(X)), answers_of(explainer, masker), backend)
 
 
 @explainers
 @kinds
 def test_masked_explanation_same_seed_same_bits(explainer, masker, X):
-    again = told(fitted(explainer, masker, X).explain(X))
-    assert_same(again, answers_of(explainer, masker), "fitted again")
+    again = explanation_arrays(fitted(explainer, masker, X).explain(X))
+    assert_identical(again, answers_of(explainer, masker), "fitted again")
     own = fitted(explainer, masker, X, random_state=None)
-    assert_same(told(own.explain(X)), told(own.explain(X)), "explained again")
+    assert_identical(
+        explanation_arrays(own.explain(X)), explanation_arrays(own.explain(X)), "explained again"
+    )
 
 
 @explainers
@@ -118,25 +119,25 @@ def test_masked_explanation_leaves_global_random_state(explainer, masker, X):
     try:
         np.random.seed(1)  # noqa: NPY002
         random.seed(1)
-        found = told(fitted(explainer, masker, X).explain(X))
+        actual = explanation_arrays(fitted(explainer, masker, X).explain(X))
         fitted(explainer, masker, X, random_state=None).explain(X)
         assert np.random.random() == np.random.RandomState(1).random()  # noqa: NPY002
         assert random.random() == random.Random(1).random()
     finally:
         np.random.set_state(at_first[0])  # noqa: NPY002
         random.setstate(at_first[1])
-    assert_same(found, expected, "another global random state")
+    assert_identical(actual, expected, "another global random state")
 
 
 @explainers
 @kinds
 def test_masked_explanation_cost_bounds_model_rows(explainer, masker, X):
-    model = CountingModel(Scores())
+    model = CountingModel(ThreeOutputs())
     own = fitted(explainer, masker, X, model)
     model.sizes.clear()
     bound = own.cost(X)
     assert model.n_rows == 0
-    assert_counted(own.explain(X), model.n_rows, bound)
+    assert_model_rows(own.explain(X), model.n_rows, bound)
 
 
 @explainers
@@ -154,19 +155,21 @@ def test_masked_values_of_constant_model_are_zero(explainer, masker, X, value):
 @explainers
 @kinds
 def test_masked_explanation_leaves_inputs_unchanged(explainer, masker, X):
-    given = X.copy()
-    own = fitted(explainer, masker, given)
-    own.explain(given)
-    assert np.array_equal(given, X)
-    if isinstance(given, np.ndarray):
-        assert given.flags.writeable
+    copy = X.copy()
+    own = fitted(explainer, masker, copy)
+    own.explain(copy)
+    assert np.array_equal(copy, X)
+    if isinstance(copy, np.ndarray):
+        assert copy.flags.writeable
         locked = X.copy()
         locked.flags.writeable = False
-        assert_same(told(own.explain(locked)), answers_of(explainer, masker), "a read-only array")
+        assert_identical(
+            explanation_arrays(own.explain(locked)), answers_of(explainer, masker), "a read-only array"
+        )
 
 
 def writing(model):
-    """A model that spoils what it is given, once it has looked at it."""
+    """A model that overwrites its input after the prediction."""
 
     def spoiling(X):
         answers = model(X)
@@ -181,22 +184,22 @@ def writing(model):
 @kinds
 @pytest.mark.filterwarnings("ignore:The model spoiling changes the table")
 def test_masked_explanation_in_place_model_same_bits(explainer, masker, X):
-    found = told(fitted(explainer, masker, X, writing(Scores())).explain(X))
-    assert_same(found, answers_of(explainer, masker), "a model that writes")
+    actual = explanation_arrays(fitted(explainer, masker, X, writing(ThreeOutputs())).explain(X))
+    assert_identical(actual, answers_of(explainer, masker), "a model that writes")
 
 
 class Failing:
-    """Scores, until pictures or texts of a mark are met: then something else."""
+    """`ThreeOutputs` that fails at a marked image or text."""
 
     def __init__(self, how):
         self.how = how
 
     def __call__(self, X):
-        answers = Scores()(X)
+        answers = ThreeOutputs()(X)
         if not any("w26" in x if isinstance(x, str) else (x == -9.0).any() for x in X):
             return answers
         if self.how == "raises":
-            raise ArithmeticError("this row cannot be answered")
+            raise ArithmeticError("this row cannot be predicted")
         return (
             answers * np.nan if self.how == "NaN" else answers[:-1] if self.how == "rows" else answers[:, :2]
         )
@@ -208,7 +211,7 @@ class Failing:
 @pytest.mark.parametrize(
     ("how", "facts"),
     [
-        ("raises", ["ArithmeticError", "this row cannot be answered"]),
+        ("raises", ["ArithmeticError", "this row cannot be predicted"]),
         ("NaN", ["NaN"]),
         ("rows", ["returned an array of shape"]),
         ("outputs", ["2 outputs", "3 are expected"]),
@@ -224,10 +227,10 @@ def test_masked_explanation_error_names_model_and_rows(explainer, masker, X, n_j
     with (
         parallel_config(backend="threading"),
         config_context(working_memory=0.01),
-        refuses(EngineError, "model Failing", *facts) as given,
+        refuses(EngineError, "model Failing", *facts) as error,
     ):
         own.explain(marked)
-    first, last = re.search(r"\brows (\d+) to (\d+)", str(given.value)).groups()
+    first, last = re.search(r"\brows (\d+) to (\d+)", str(error.value)).groups()
     assert int(first) <= 1 <= int(last)
     assert masker is not KINDS["texts"][0] or first == last  # no other text has as many words
 
@@ -236,24 +239,24 @@ def test_masked_explanation_error_names_model_and_rows(explainer, masker, X, n_j
 def test_images_of_any_dtype_and_layout_same_bits(explainer):
     whole = np.rint(PICTURES * 255)
     masker = SegmentMasker(n_segments=12, fill=7)
-    expected = told(fitted(explainer, masker, whole).explain(whole))
+    expected = explanation_arrays(fitted(explainer, masker, whole).explain(whole))
     for other in (whole.astype(np.uint8), np.asfortranarray(whole), whole.tolist(), whole.astype(np.float32)):
-        found = told(fitted(explainer, masker, other).explain(other))
-        found["outputs"], expected["outputs"] = (
-            np.round(found["outputs"], 12),
+        actual = explanation_arrays(fitted(explainer, masker, other).explain(other))
+        actual["outputs"], expected["outputs"] = (
+            np.round(actual["outputs"], 12),
             np.round(expected["outputs"], 12),
         )
-        assert_same(found, expected, f"{type(other)}")
+        assert_identical(actual, expected, f"{type(other)}")
 
 
 @explainers
 def test_texts_in_any_container_same_bits(explainer):
     own = fitted(explainer, TextMasker(), TEXTS)
-    expected = told(own.explain(TEXTS))
+    expected = explanation_arrays(own.explain(TEXTS))
     frame = pd.DataFrame({"review": TEXTS}, index=list("abcd"))
     others = [np.array(TEXTS), np.array(TEXTS, dtype=object), frame["review"], frame, pl.Series(TEXTS)]
     for other in [*others, pl.DataFrame({"review": TEXTS}), tuple(TEXTS)]:
-        assert_same(told(own.explain(other)), expected, f"{type(other)}")
+        assert_identical(explanation_arrays(own.explain(other)), expected, f"{type(other)}")
 
 
 @explainers
@@ -272,8 +275,8 @@ kinds_of_explainer = pytest.mark.parametrize(
 )
 
 
-class Half:
-    """Reads, and does nothing else that a masker does."""
+class IncompleteMasker:
+    """Has `read`, but not what else a masker has."""
 
     weights, background, mask_distribution, same_features, merges = np.ones(1), None, "bernoulli", True, False
 
@@ -281,7 +284,12 @@ class Half:
         return X
 
 
-MASKERS = {"half a masker": Half(), "a class": SegmentMasker, "another class": TextMasker, "a word": "grid"}
+MASKERS = {
+    "an incomplete masker": IncompleteMasker(),
+    "a class": SegmentMasker,
+    "another class": TextMasker,
+    "a word": "grid",
+}
 
 
 @pytest.mark.parametrize("masker", MASKERS.values(), ids=MASKERS)
@@ -300,7 +308,7 @@ def test_explainer_refuses_incomplete_masker_or_class(explainer, masker):
 
 @kinds_of_explainer
 def test_explainer_refuses_masker_with_incomplete_rows(explainer):
-    class ReturnsPixels(Half):
+    class ReturnsPixels(IncompleteMasker):
         def draws(self, masks):
             return []
 

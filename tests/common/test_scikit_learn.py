@@ -11,12 +11,12 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 from agnostix import MimicTree
 from agnostix.testing import AdditiveModel, all_explainers
-from agnostix.testing.asking import takes_tables
+from agnostix.testing.harness import takes_tables
 
 
 @dataclass(frozen=True)
 class FirstColumn:
-    """A model that passes on what is missing: a population, asked once, is refused in fit."""
+    """A model that returns NaN for a missing value, so explainers of a population refuse it in fit."""
 
     def __call__(self, X):
         return np.asarray(X)[:, 0].real.astype(float)

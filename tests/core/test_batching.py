@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import config_context
 
-from agnostix.core.progress import split_evenly
+from agnostix.core.evaluate import split_evenly
 from agnostix.core.row_sources import BATCH_BYTES, MAX_BYTES, MERGED_NUMBERS, BatchPlan, batch_rows
 
 

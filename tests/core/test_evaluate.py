@@ -17,11 +17,11 @@ from joblib import parallel_config
 from sklearn import config_context
 
 from agnostix.core.evaluate import evaluate, mask_cost
-from agnostix.core.masking import Players, TabularMasker
+from agnostix.core.masking import Features, TabularMasker
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.exceptions import DataError, EngineError
-from agnostix.occlusion.mean_and_variance import MeanAndVariance
+from agnostix.occlusion.explainer import MeanAndVariance
 from tests.messages import assert_states, refuses
 
 RNG = np.random.default_rng(0)
@@ -40,7 +40,7 @@ PREDICTOR = as_predictor(answers)
 
 
 def masker_of(background=BACKGROUND, weights=WEIGHTS, groups=None):
-    return TabularMasker(background, weights, Players.from_names(["x0", "x1", "x2"], groups))
+    return TabularMasker(background, weights, Features.from_names(["x0", "x1", "x2"], groups))
 
 
 @dataclass
@@ -124,7 +124,7 @@ def test_evaluate_bits_ignore_memory_layout_of_outputs(order, n_outputs, n_backg
 
 def test_evaluate_equal_outputs_have_zero_variance():
     weights = np.full(7, 1 / 7)
-    masker = TabularMasker(RNG.normal(size=(7, 3)), weights, Players.from_names(["x0", "x1", "x2"]))
+    masker = TabularMasker(RNG.normal(size=(7, 3)), weights, Features.from_names(["x0", "x1", "x2"]))
     found = run(as_predictor(lambda X: np.full(len(X), 0.1)), masker, MASKS, X, n_outputs=1)
     np.testing.assert_array_equal(found.means, 0.1)
     np.testing.assert_array_equal(found.variances, 0.0)

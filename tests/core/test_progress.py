@@ -18,10 +18,9 @@ from joblib import parallel_config
 from sklearn import config_context
 
 from agnostix import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
-from agnostix.core import progress
-from agnostix.core.evaluate import evaluate
+from agnostix.core import evaluate as evaluate_module
+from agnostix.core.evaluate import ProgressBar, WorkerProgress, evaluate, run_in_shares
 from agnostix.core.models import as_predictor
-from agnostix.core.progress import ProgressBar, WorkerProgress, run_in_shares
 from agnostix.core.row_sources import TableRows
 from agnostix.exceptions import EngineError
 from agnostix.maskers import TextMasker
@@ -61,7 +60,7 @@ def run(n_jobs=1, verbose=1):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_bar_appears_in_terminal_after_delay(n_jobs, monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 0.05)
+    monkeypatch.setattr(evaluate_module, "DELAY", 0.05)
     with Terminal() as terminal:
         found, n_model_rows = run(n_jobs)
     shares = [int(share) for share in re.findall(r"(\d+)%", terminal.text)]
@@ -79,20 +78,20 @@ def test_bar_absent_before_delay():
 
 
 def test_verbose_0_shows_nothing(monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 0.05)
+    monkeypatch.setattr(evaluate_module, "DELAY", 0.05)
     with Terminal() as terminal:
         run(verbose=0)
     assert terminal.text == ""
 
 
 def test_bar_absent_without_terminal(capfd, monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 0.05)
+    monkeypatch.setattr(evaluate_module, "DELAY", 0.05)
     run()
     assert capfd.readouterr() == ("", "")
 
 
 def test_bar_counts_several_evaluations(monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 0.05)
+    monkeypatch.setattr(evaluate_module, "DELAY", 0.05)
     with Terminal() as terminal, ProgressBar(60, 1) as bar:
         run(verbose=bar)
         run(n_jobs=2, verbose=bar)
@@ -103,7 +102,7 @@ def test_bar_counts_several_evaluations(monkeypatch):
 
 
 def test_bar_of_chunks_counts_rows_without_forecast(monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 0.05)
+    monkeypatch.setattr(evaluate_module, "DELAY", 0.05)
     with Terminal() as terminal, config_context(working_memory=0):
         evaluate(as_predictor(slow), (X[j : j + 5] for j in (0, 5, 10, 15)), n_outputs=1)
     assert "20 model rows" in terminal.text
@@ -111,7 +110,7 @@ def test_bar_of_chunks_counts_rows_without_forecast(monkeypatch):
 
 
 def test_bar_is_closed_when_model_fails(monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 0.01)
+    monkeypatch.setattr(evaluate_module, "DELAY", 0.01)
 
     def fails(given):
         time.sleep(0.1)
@@ -131,12 +130,12 @@ def test_bar_class_is_widget_in_notebook(monkeypatch):
     class IPython:
         get_ipython = staticmethod(Shell)
 
-    assert not progress.is_interactive()
+    assert not evaluate_module.is_interactive()
     monkeypatch.setitem(sys.modules, "IPython", IPython)
-    assert progress.is_interactive()
+    assert evaluate_module.is_interactive()
     for spec, module in ((None, "tqdm.std"), (object(), "tqdm.notebook")):
-        monkeypatch.setattr(progress.importlib.util, "find_spec", lambda name, spec=spec: spec)
-        assert progress._bar_class().__module__ == module
+        monkeypatch.setattr(evaluate_module.importlib.util, "find_spec", lambda name, spec=spec: spec)
+        assert evaluate_module._bar_class().__module__ == module
 
 
 def test_import_without_ipywidgets_does_not_warn():
@@ -192,7 +191,7 @@ def test_explainers_show_progress_by_default(explainer):
 
 
 def test_rows_with_players_of_their_own_are_under_one_bar(monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 0.05)
+    monkeypatch.setattr(evaluate_module, "DELAY", 0.05)
     texts = ["a", "a b", "a b c", "a b c d"]
 
     def slow_length(given):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logit
 
-from agnostix.core.masking import MaskBlock, Players, TabularMasker
+from agnostix.core.masking import Features, MaskBlock, TabularMasker
 from agnostix.exceptions import DataError
 from agnostix.shapley.coalition_values import CoalitionValues, GroupMeans, LinkedValues, apply_link
 from tests.messages import refuses
@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 
 def block_of(background, weights, masks):
     masker = TabularMasker(
-        background, weights, Players.from_names([f"x{j}" for j in range(background.shape[1])])
+        background, weights, Features.from_names([f"x{j}" for j in range(background.shape[1])])
     )
     return MaskBlock(slice(0, len(masks)), masks, tuple(masker.draws(masks)))
 

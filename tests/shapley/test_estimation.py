@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from agnostix.shapley.coalition_values import LinkedValues
 from agnostix.shapley.coalitions import CoalitionPlan, count_pairs, sample_pairs
 from agnostix.shapley.estimation import ShapleyResult, build_operator, estimate, estimate_rows

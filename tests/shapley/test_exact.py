@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.blocked_products import multiply
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
+from agnostix.core.reproducibility import multiply
 from agnostix.shapley.coalition_values import CoalitionValues
 from agnostix.shapley.exact import ExactOperator, exact_weights
 from tests.reference import shapley as ref

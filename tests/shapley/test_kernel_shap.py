@@ -15,7 +15,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import KernelShapExplainer
-from agnostix.core.masking import Players, TabularMasker
+from agnostix.core.masking import Features, TabularMasker
 from agnostix.exceptions import DataError
 from tests.messages import refuses, states
 from tests.reference import shapley as ref
@@ -136,7 +136,7 @@ def test_exact_values_with_sampled_background_match_loop():
 
 def test_custom_masker_brings_its_background():
     masker = TabularMasker(
-        ROWS[:6], np.arange(1.0, 7.0) / 21.0, Players.from_names([f"x{j}" for j in range(5)])
+        ROWS[:6], np.arange(1.0, 7.0) / 21.0, Features.from_names([f"x{j}" for j in range(5)])
     )
     exp = explained(curved, ROWS[20:23], seen=ROWS, masker=masker)
     same = explained(curved, ROWS[20:23], seen=ROWS[:6], weight=np.arange(1.0, 7.0), background="all")

@@ -196,7 +196,7 @@ def test_explanation_does_not_depend_on_rows_of_fit(model, masker, X):
     large = KernelShapExplainer(model, masker=masker, random_state=0).fit([X[4]])
     same(small.explain(X), large.explain(X))
     assert (small.budget_, small.kernel_) == (8, "exact")
-    assert large.budget_ == max(512, 8 * len(large.players_.names))
+    assert large.budget_ == max(512, 8 * len(large.features_.names))
 
 
 def test_equal_texts_are_evaluated_once():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from agnostix.shapley.coalitions import count_pairs, sample_pairs
 from agnostix.shapley.exact import exact_weights
 from agnostix.shapley.kriging import Kriging

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.masking.enumeration import all_masks
+from agnostix.core.masking.masker import all_masks
 from agnostix.shapley import odd_kernel
 from agnostix.shapley.coalitions import sample_pairs
 from agnostix.shapley.odd_kernel import (

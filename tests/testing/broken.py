@@ -1,7 +1,6 @@
-"""Explainers that break their word, each in one way: what the checks must catch.
+"""Explainers that break an invariant, each in one way, which a check must catch.
 
-Each is a class to be put before an explainer of rows or of populations. The values of what `explain`
-returns are off by what `off` says.
+Each class is a mixin that `broken` puts before an explainer of rows, images or a population.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from joblib import effective_n_jobs
 from sklearn import get_config
 from sklearn.exceptions import NotFittedError
@@ -21,126 +21,131 @@ from agnostix.core.frames import is_frame
 
 
 def broken(by, base):
-    """An explainer of a kind, broken in one way; a class of this module, so that it can be pickled."""
+    """A subclass of `base` that is broken by a mixin; it is put into this module, so that it pickles."""
     name = f"{by.__name__}{base.__name__}"
     globals()[name] = type(name, (by, base), {"__module__": __name__})
     return globals()[name]
 
 
-class Off:
-    """Values are off; by nothing, unless a subclass says by what."""
+class Unbroken:
+    """Adds `error` to the values, which is 0 unless a subclass overrides it."""
 
     def fit(self, X, y=None, sample_weight=None):
         super().fit(X, y, sample_weight)
-        self.seen_ = X
+        self.fitted_on_ = X
         return self
 
-    def off(self, X):
+    def error(self, X):
         return 0.0
 
-    def explain(self, *rows, **asked):
-        found = super().explain(*rows, **asked)
-        off = self.off(rows[0] if rows else self.seen_)
-        if isinstance(found, Explanation):
-            return replace(found, values=found.values + off)
-        return replace(found, frame=found.frame.assign(value=found.frame["value"] + off))
+    def explain(self, *rows, **selection):
+        result = super().explain(*rows, **selection)
+        error = self.error(rows[0] if rows else self.fitted_on_)
+        if isinstance(result, Explanation):
+            return replace(result, values=result.values + error)
+        return replace(result, frame=result.frame.assign(value=result.frame["value"] + error))
 
 
-class OffBy(Off):
+class AddsToValues(Unbroken):
     amount = 1e-6
 
-    def off(self, X):
+    def error(self, X):
         return self.amount
 
 
-class OffByALittle(OffBy):
+class AddsRoundingError(AddsToValues):
     amount = 1e-15
 
 
-class OffByNothingButNaN(Off):
-    def explain(self, *rows, **asked):
-        found = super().explain(*rows, **asked)
-        if isinstance(found, Explanation):
-            return replace(found, std_errors=np.full(found.values.shape, np.inf))
-        return replace(found, frame=found.frame.assign(std_error=np.nan))
+class GivesInvalidStdErrors(Unbroken):
+    def explain(self, *rows, **selection):
+        result = super().explain(*rows, **selection)
+        if isinstance(result, Explanation):
+            return replace(result, std_errors=np.full(result.values.shape, np.inf))
+        return replace(result, frame=result.frame.assign(std_error=np.nan))
 
 
-class CountsWorkers(Off):
-    def off(self, X):
+class DependsOnNJobs(Unbroken):
+    def error(self, X):
         return 1e-12 * effective_n_jobs(getattr(self, "n_jobs", None))
 
 
-class LooksAtTheMemory(Off):
-    def off(self, X):
+class DependsOnWorkingMemory(Unbroken):
+    def error(self, X):
         return 1e-12 * np.log(get_config()["working_memory"])
 
 
-class LooksAtTheFirstRow(Off):
-    def off(self, X):
+class DependsOnFirstRow(Unbroken):
+    def error(self, X):
         return 1e-12 * float(np.asarray(X)[0].sum())
 
 
-class ForgetsItsSeed(Off):
+class IgnoresSeed(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         self.noise_ = np.random.default_rng().random()
         return super().fit(X, y, sample_weight)
 
-    def off(self, X):
+    def error(self, X):
         return 1e-9 * self.noise_
 
 
-class DrawsAgain(Off):
-    def off(self, X):
+class SamplesInExplain(Unbroken):
+    def error(self, X):
         return 1e-9 * np.random.default_rng().random()
 
 
-class ReplacesItsSeed(Off):
+class ReplacesRandomState(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         self.random_state = 0
         return super().fit(X, y, sample_weight)
 
 
-class DrawsGlobally(Off):
-    def off(self, X):
+class WritesGlobalRandomState(Unbroken):
+    def error(self, X):
         return 0.0 * np.random.random()  # noqa: NPY002
 
 
-class ReadsGlobally(Off):
-    def off(self, X):
+class ReadsGlobalRandomState(Unbroken):
+    def error(self, X):
         return 1e-12 * float(np.random.get_state()[1][1])  # noqa: NPY002
 
 
-class Hoards(Off):
-    def off(self, X):
+class WritesTorchRandomState(Unbroken):
+    def error(self, X):
+        return 0.0 * float(pytest.importorskip("torch").rand(1))
+
+
+class HoldsMemory(Unbroken):
+    def error(self, X):
         return float(np.zeros(2**21).sum())
 
 
-class Casts(Off):
+class CastsToObjects(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         return super().fit(np.asarray(X, dtype=object), y, sample_weight)
 
-    def explain(self, *rows, **asked):
-        return super().explain(*(np.asarray(X, dtype=object) for X in rows), **asked)
+    def explain(self, *rows, **selection):
+        return super().explain(*(np.asarray(X, dtype=object) for X in rows), **selection)
 
 
-class PrefersFrames(Off):
-    def off(self, X):
+class DependsOnContainer(Unbroken):
+    def error(self, X):
         return 1e-12 * is_frame(X)
 
 
-class ReadsTheIndex(Off):
-    def off(self, X):
+class DependsOnIndex(Unbroken):
+    def error(self, X):
         return 1e-12 * float(X.index[0] == 0)
 
 
-class AsksWithoutNames(Off):
+class DropsFeatureNames(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         if hasattr(self.model, "predict"):
             self.model.predict(np.asarray(X))
         return super().fit(X, y, sample_weight)
 
 
-class WritesIntoTheTable(Off):
+class WritesIntoTable(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         super().fit(X, y, sample_weight)
         if isinstance(X, np.ndarray):
@@ -148,7 +153,7 @@ class WritesIntoTheTable(Off):
         return self
 
 
-class WritesIntoTheWeights(Off):
+class WritesIntoWeights(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         super().fit(X, y, sample_weight)
         if sample_weight is not None:
@@ -156,78 +161,78 @@ class WritesIntoTheWeights(Off):
         return self
 
 
-class LendsTheTable(Off):
+class PassesTableToModel(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         super().fit(X, y, sample_weight)
         self.model(X)
         return self
 
 
-class PicklesBadly(Off):
+class LosesStateInPickle(Unbroken):
     def __getstate__(self):
         return super().__getstate__() | {"unpickled_": True}
 
-    def off(self, X):
+    def error(self, X):
         return 1.0 if getattr(self, "unpickled_", False) else 0.0
 
 
-class KeepsItsModel(Off):
+class KeepsModel(Unbroken):
     def without_model(self):
         return copy.copy(self)
 
 
-class Parts(Off):
-    """Lets its model go, and takes it back as it should."""
+class DetachesModel(Unbroken):
+    """Detaches and attaches its model as it should."""
 
     def without_model(self):
-        parted = copy.copy(self)
-        parted.model = parted.model_ = parted._predictor = None
-        return parted
+        detached = copy.copy(self)
+        detached.model = detached.model_ = detached._predictor = None
+        return detached
 
     def explain(self, X, *, outputs=None):
         if getattr(self, "model_", None) is None:
-            raise NotFittedError("There is no model.")
+            raise NotFittedError("The explainer has no model.")
         return super().explain(X, outputs=outputs)
 
     def attach(self, model):
-        whole = copy.copy(self)
-        whole.model = whole.model_ = model
-        whole._predictor = as_predictor(model)
-        return whole
+        attached = copy.copy(self)
+        attached.model = attached.model_ = model
+        attached._predictor = as_predictor(model)
+        return attached
 
 
-class AttachesBadly(Parts):
+class AttachesBadly(DetachesModel):
     def attach(self, model):
-        whole = super().attach(model)
-        whole.base_values_ = whole.base_values_ + 1e-12
-        return whole
+        attached = super().attach(model)
+        attached.base_values_ = attached.base_values_ + 1e-12
+        return attached
 
 
-class GuessesWithoutModel(Parts):
+class ExplainsWithoutModel(DetachesModel):
     def explain(self, X, *, outputs=None):
         return None if self.model_ is None else super().explain(X, outputs=outputs)
 
 
-class CopiesItsModel(Off):
+class CopiesModel(Unbroken):
     def __sklearn_clone__(self):
         return type(self)(copy.deepcopy(self.model))
 
 
-class FitsTheModelItself(Off):
+class FitsModelInPlace(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         if y is not None:
             self.model.fit(X, y)
         return super().fit(X, y, sample_weight)
 
 
-class SaysAdditive(Off):
+class ClaimsCompleteness(Unbroken):
     def explain(self, X, *, outputs=None):
         return replace(
             super().explain(X, outputs=outputs), quantity="contribution", completeness="outputs - base_values"
         )
 
 
-class SaysSurrogate(Off):
+class ClaimsSurrogateCompleteness(Unbroken):
     def explain(self, X, *, outputs=None):
         exp = super().explain(X, outputs=outputs)
         return replace(
@@ -238,33 +243,40 @@ class SaysSurrogate(Off):
         )
 
 
-class MovesWhatDoesNotVary(Off):
-    def explain(self, *rows, **asked):
-        return replace(super().explain(*rows, **asked), skipped=())
+class HidesSkippedColumns(Unbroken):
+    def explain(self, *rows, **selection):
+        return replace(super().explain(*rows, **selection), skipped=())
 
 
-class ForgetsWhichOutput(Off):
+class IgnoresOutputs(Unbroken):
     def explain(self, X, *, outputs=None):
         return super().explain(X)
 
 
-class FirstIsPredicted(Off):
+class PredictsFirstOutput(Unbroken):
     def explain(self, X, *, outputs=None):
         return super().explain(X, outputs=0 if outputs == "predicted" else outputs)
 
 
-class FirstOutputAlone(Off):
-    """Outputs by themselves, each with an operator of its own."""
+class ShiftsFirstOutput(Unbroken):
+    """Treats outputs differently."""
 
-    def explain(self, *rows, **asked):
-        found = super().explain(*rows, **asked)
-        if isinstance(found, Explanation):
-            return replace(found, values=found.values + 1e-6 * np.eye(found.values.shape[-1])[0])
-        first = found.frame["output"] == found.frame["output"].iloc[0]
-        return replace(found, frame=found.frame.assign(value=found.frame["value"] + 1e-6 * first))
+    def explain(self, *rows, **selection):
+        result = super().explain(*rows, **selection)
+        if isinstance(result, Explanation):
+            return replace(result, values=result.values + 1e-6 * np.eye(result.values.shape[-1])[0])
+        first = result.frame["output"] == result.frame["output"].iloc[0]
+        return replace(result, frame=result.frame.assign(value=result.frame["value"] + 1e-6 * first))
 
 
-class NeglectsGroups(Off):
+class WithoutBaseValues(Unbroken):
+    """Breaks nothing: base values are not needed."""
+
+    def explain(self, X, *, outputs=None):
+        return replace(super().explain(X, outputs=outputs), base_values=None)
+
+
+class IgnoresGroups(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         groups, self.feature_groups = self.feature_groups, None
         super().fit(X, y, sample_weight)
@@ -272,48 +284,48 @@ class NeglectsGroups(Off):
         return self
 
 
-class IsFree(Off):
+class StatesNoCost(Unbroken):
     def cost(self, X):
         return 0
 
 
-class AsksForItsCost(Off):
+class CallsModelInCost(Unbroken):
     def cost(self, X):
         self.model(X)
         return super().cost(X)
 
 
-class Miscounts(Off):
-    def explain(self, *rows, **asked):
-        found = super().explain(*rows, **asked)
-        return replace(found, n_model_rows=found.n_model_rows - 1)
+class MiscountsModelRows(Unbroken):
+    def explain(self, *rows, **selection):
+        result = super().explain(*rows, **selection)
+        return replace(result, n_model_rows=result.n_model_rows - 1)
 
 
-class Forgetful(Explanation):
+class LosingExplanation(Explanation):
     @classmethod
     def load(cls, path):
         return replace(super().load(path), n_model_rows=0)
 
 
-class StoresBadly(Off):
+class LosesFieldInLoad(Unbroken):
     def explain(self, X, *, outputs=None):
         exp = super().explain(X, outputs=outputs)
-        return Forgetful(**{name: getattr(exp, name) for name in exp.__dataclass_fields__})
+        return LosingExplanation(**{name: getattr(exp, name) for name in exp.__dataclass_fields__})
 
 
-class TransformsByRows(OcclusionExplainer):
+class FlattensInOtherOrder(OcclusionExplainer):
     def transform(self, X):
         values = self.explain(X).values
         return values.reshape(len(values), -1)
 
 
-class NamesBadly(Off):
+class ReversesNames(Unbroken):
     def get_feature_names_out(self, input_features=None):
         return super().get_feature_names_out()[::-1]
 
 
-class SaysNoMore(Off):
-    """All errors are one."""
+class HidesCause(Unbroken):
+    """Replaces every error by a vague one."""
 
     def fit(self, X, y=None, sample_weight=None):
         try:
@@ -321,24 +333,24 @@ class SaysNoMore(Off):
         except Exception:
             raise ValueError("Something went wrong.") from None
 
-    def explain(self, *rows, **asked):
+    def explain(self, *rows, **selection):
         try:
-            return super().explain(*rows, **asked)
+            return super().explain(*rows, **selection)
         except Exception:
             raise ValueError("Something went wrong.") from None
 
 
-class ExplainsOn(Off):
-    """What fails is left out."""
+class SwallowsErrors(Unbroken):
+    """Explains other rows where it fails."""
 
-    def explain(self, *rows, **asked):
+    def explain(self, *rows, **selection):
         try:
-            return super().explain(*rows, **asked)
+            return super().explain(*rows, **selection)
         except Exception:
-            return super().explain(self.seen_[:1])
+            return super().explain(self.fitted_on_[:1])
 
 
-class BlamesAnotherRow(Off):
+class NamesWrongRow(Unbroken):
     def explain(self, X, *, outputs=None):
         try:
             return super().explain(X, outputs=outputs)
@@ -346,7 +358,7 @@ class BlamesAnotherRow(Off):
             raise RuntimeError("rows 0 to 1: " + str(error)) from error
 
 
-class LeavesAWorker(Off):
+class LeavesWorker(Unbroken):
     done = threading.Event()
 
     def _start(self):
@@ -359,55 +371,55 @@ class LeavesAWorker(Off):
             self._start()
             raise
 
-    def explain(self, *rows, **asked):
+    def explain(self, *rows, **selection):
         try:
-            return super().explain(*rows, **asked)
+            return super().explain(*rows, **selection)
         except RuntimeError:
             self._start()
             raise
 
 
-class SwallowsInterrupts(Off):
+class SwallowsInterrupts(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         try:
             return super().fit(X, y, sample_weight)
         except KeyboardInterrupt:
             return super().fit(X[:3], y, sample_weight)
 
-    def explain(self, *rows, **asked):
+    def explain(self, *rows, **selection):
         try:
-            return super().explain(*rows, **asked)
+            return super().explain(*rows, **selection)
         except KeyboardInterrupt:
             return None
 
 
-class AcceptsAnyParameter(Off):
+class ValidatesNothing(Unbroken):
     def _validate_params(self):
         pass
 
 
-class HidesAParameter(Off):
+class OmitsConstraint(Unbroken):
     @property
     def _parameter_constraints(self):
         declared = super()._parameter_constraints
         return {name: allowed for name, allowed in declared.items() if name != "verbose"}
 
 
-class PutsColumnsInOrder(Off):
+class ReordersColumns(Unbroken):
     def explain(self, X, *, outputs=None):
         names = list(getattr(self, "feature_names_in_", []))
         return super().explain(X[names] if names and set(names) <= set(X) else X, outputs=outputs)
 
 
-class AnswersBeforeFit(Off):
-    def explain(self, *rows, **asked):
-        if not hasattr(self, "seen_"):
+class ExplainsBeforeFit(Unbroken):
+    def explain(self, *rows, **selection):
+        if not hasattr(self, "fitted_on_"):
             return None
-        return super().explain(*rows, **asked)
+        return super().explain(*rows, **selection)
 
 
-class TakesAnyImages:
-    """Images of another size are read as they are."""
+class AcceptsAnyImages:
+    """Reads images without validation."""
 
     def _read(self, X):
         return np.asarray(X)
@@ -419,6 +431,6 @@ class WritesIntoImages:
         return super().explain(X, outputs=outputs)
 
 
-class ForgetsTheCost:
+class OmitsCost:
     def _count_model_rows(self, rows):
         return len(rows)

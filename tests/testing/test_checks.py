@@ -1,4 +1,4 @@
-"""Every check can fail: each catches an explainer that breaks its word."""
+"""Every check can fail: each catches an explainer that breaks its invariant."""
 
 import inspect
 import re
@@ -8,133 +8,249 @@ from unittest import SkipTest
 import pytest
 
 from agnostix import EntropicProjection, OcclusionExplainer
-from agnostix.testing import asking, checks, cutting, failures, life, tables_seen, values
-from agnostix.testing.checks import CHECKS, checks_for
+from agnostix.testing import (
+    checks_errors,
+    checks_estimator,
+    checks_execution,
+    checks_inputs,
+    checks_values,
+    harness,
+)
+from agnostix.testing.battery import CHECKS, checks_for
 from tests.core.base.test_saliency import Saliency
 from tests.messages import assert_states, refuses
 from tests.testing import broken
 
 ROWS = [
-    (cutting.check_same_bits_for_any_n_jobs_and_backend, broken.CountsWorkers, ["n_jobs=2 (default)"]),
-    (cutting.check_same_bits_for_any_batch_size, broken.LooksAtTheMemory, ["working memory of", "MB"]),
-    (cutting.check_row_subset_and_order, broken.LooksAtTheFirstRow, ["by themselves", "values differs"]),
-    (cutting.check_same_seed_same_bits, broken.ForgetsItsSeed, ["same seed", "values differs"]),
-    (cutting.check_peak_memory, broken.Hoards, ["n_jobs=1", "16.0 MB", "10.0 MB"]),
-    (life.check_random_state_untouched, broken.DrawsGlobally, ["numpy's global random state"]),
+    (checks_execution.check_n_jobs_and_backend_invariance, broken.DependsOnNJobs, ["n_jobs=2 (default)"]),
+    (checks_execution.check_batch_size_invariance, broken.DependsOnWorkingMemory, ["working_memory=", "MB"]),
     (
-        life.check_random_state_untouched,
-        broken.ReadsGlobally,
+        checks_execution.check_row_subset_and_order_invariance,
+        broken.DependsOnFirstRow,
+        ["explained alone", "values differs"],
+    ),
+    (checks_execution.check_seed_reproducibility, broken.IgnoresSeed, ["same seed", "values differs"]),
+    (checks_execution.check_peak_memory, broken.HoldsMemory, ["n_jobs=1", "16.0 MB", "10.0 MB"]),
+    (
+        checks_execution.check_global_random_state_untouched,
+        broken.WritesGlobalRandomState,
+        ["global random state of numpy"],
+    ),
+    (
+        checks_execution.check_global_random_state_untouched,
+        broken.ReadsGlobalRandomState,
         ["another global random state", "values differs"],
     ),
     (
-        life.check_random_state_none_draws_once,
-        broken.DrawsAgain,
+        checks_execution.check_global_random_state_untouched,
+        broken.WritesTorchRandomState,
+        ["global random state of torch"],
+    ),
+    (
+        checks_execution.check_random_state_none_draws_seed_once,
+        broken.SamplesInExplain,
         ["explained again", "random_state=None", "values"],
     ),
-    (life.check_random_state_none_draws_once, broken.ReplacesItsSeed, ["random_state", "replaced"]),
-    (tables_seen.check_frames_keep_their_types, broken.Casts, ["model was made for a frame of: pandas"]),
-    (tables_seen.check_numpy_pandas_polars_same_bits, broken.PrefersFrames, ["table in pandas", "values"]),
-    (tables_seen.check_index_means_nothing, broken.ReadsTheIndex, ["another index", "repeat"]),
-    (tables_seen.check_no_feature_name_warning, broken.AsksWithoutNames, ["valid feature names"]),
-    (tables_seen.check_input_unchanged, broken.WritesIntoTheTable, ["ndarray", "changed"]),
-    (tables_seen.check_input_unchanged, broken.WritesIntoTheWeights, ["sample_weight", "changed"]),
-    (tables_seen.check_mutating_model, broken.LendsTheTable, ["model that writes into its table", "numpy"]),
-    (life.check_pickle_round_trip, broken.PicklesBadly, ["round trip through pickle"]),
-    (life.check_without_model_and_attach, broken.KeepsItsModel, ["model cannot be pickled"]),
     (
-        life.check_without_model_and_attach,
-        broken.GuessesWithoutModel,
-        ["explain without the model", "accepted"],
+        checks_execution.check_random_state_none_draws_seed_once,
+        broken.ReplacesRandomState,
+        ["random_state", "replaced"],
     ),
-    (life.check_without_model_and_attach, broken.AttachesBadly, ["model attached again", "base_values"]),
-    (life.check_clone_shares_fitted_model, broken.CopiesItsModel, ["clone", "share"]),
-    (life.check_clone_shares_fitted_model, broken.FitsTheModelItself, ["fit", "model itself"]),
-    (values.check_additive, broken.SaysAdditive, ["Values do not sum"]),
-    (values.check_additive, broken.SaysSurrogate, ["Values do not sum"]),
-    (values.check_feature_equal_everywhere_is_zero, broken.OffByALittle, ["values must be 0", "1e-15"]),
-    (values.check_ignored_feature, broken.OffBy, ["ignored feature", "1e-06"]),
-    (values.check_outputs_mirror, broken.FirstOutputAlone, ["values miss 0.0", "1e-06"]),
-    (values.check_outputs_parameter, broken.ForgetsWhichOutput, ["outputs='output_1'", "values has shape"]),
-    (values.check_outputs_parameter, broken.FirstIsPredicted, ["predicted output", "outputs differs"]),
-    (values.check_constant_model_is_zero, broken.OffByALittle, ["constant model", "values must be 0"]),
-    (values.check_std_errors, broken.OffByNothingButNaN, ["std_errors", "NaN"]),
-    (values.check_groups, broken.NeglectsGroups, ["features", "('x0', 'x1', 'x2', 'x3')"]),
-    (life.check_cost_is_an_upper_bound, broken.IsFree, ["model saw", "cost said 0"]),
-    (life.check_cost_is_an_upper_bound, broken.AsksForItsCost, ["cost asks the model"]),
-    (life.check_cost_is_an_upper_bound, broken.Miscounts, ["model saw", "n_model_rows"]),
-    (life.check_explanation_storage, broken.StoresBadly, ["n_model_rows", "save and load", "0 instead of"]),
-    (life.check_transform, broken.TransformsByRows, ["transform", "values differs"]),
-    (life.check_transform, broken.NamesBadly, ["get_feature_names_out", "['x3', 'x2', 'x1', 'x0']"]),
-    (failures.check_failing_model_is_named, broken.SaysNoMore, ["Something went wrong"]),
-    (failures.check_failing_model_is_named, broken.ExplainsOn, ["accepted without a word"]),
-    (failures.check_failing_model_is_named, broken.BlamesAnotherRow, ["row 3 is not among"]),
-    (failures.check_no_worker_left, broken.LeavesAWorker, ["workers", "'left behind'"]),
-    (failures.check_no_worker_left, broken.SwallowsInterrupts, ["interruption", "swallowed"]),
-    (failures.check_parameter_messages, broken.AcceptsAnyParameter, ["n_jobs=something strange"]),
-    (failures.check_parameter_messages, broken.HidesAParameter, ["parameters", "{'verbose'}"]),
     (
-        failures.check_bad_input,
-        broken.PutsColumnsInOrder,
-        ["explain one column more", "accepted without a word"],
+        checks_inputs.check_frame_dtypes_preserved,
+        broken.CastsToObjects,
+        ["MixedFrameModel expects frame of: pandas"],
     ),
-    (failures.check_bad_input, broken.AnswersBeforeFit, ["explain before fit", "accepted without a word"]),
-    (failures.check_bad_input, broken.SaysNoMore, ["fit on a table without rows", "(0, 4)"]),
+    (
+        checks_inputs.check_numpy_pandas_polars_invariance,
+        broken.DependsOnContainer,
+        ["table in pandas", "values"],
+    ),
+    (checks_inputs.check_index_invariance, broken.DependsOnIndex, ["another index", "duplicates"]),
+    (checks_inputs.check_no_feature_name_warning, broken.DropsFeatureNames, ["valid feature names"]),
+    (checks_inputs.check_input_unchanged, broken.WritesIntoTable, ["ndarray", "changed"]),
+    (checks_inputs.check_input_unchanged, broken.WritesIntoWeights, ["sample_weight", "changed"]),
+    (
+        checks_inputs.check_mutating_model,
+        broken.PassesTableToModel,
+        ["model that writes into its input", "numpy"],
+    ),
+    (checks_estimator.check_pickle_round_trip, broken.LosesStateInPickle, ["round trip through pickle"]),
+    (checks_estimator.check_without_model_and_attach, broken.KeepsModel, ["model cannot be pickled"]),
+    (
+        checks_estimator.check_without_model_and_attach,
+        broken.ExplainsWithoutModel,
+        ["explain without the model", "no error was raised"],
+    ),
+    (
+        checks_estimator.check_without_model_and_attach,
+        broken.AttachesBadly,
+        ["model attached again", "base_values"],
+    ),
+    (checks_estimator.check_clone_shares_fitted_model, broken.CopiesModel, ["clone", "share"]),
+    (checks_estimator.check_clone_shares_fitted_model, broken.FitsModelInPlace, ["fit", "model itself"]),
+    (checks_values.check_completeness, broken.ClaimsCompleteness, ["Values do not sum"]),
+    (checks_values.check_completeness, broken.ClaimsSurrogateCompleteness, ["Values do not sum"]),
+    (checks_values.check_constant_feature_is_zero, broken.AddsRoundingError, ["values must be 0", "1e-15"]),
+    (checks_values.check_ignored_feature, broken.AddsToValues, ["ignored feature", "1e-06"]),
+    (
+        checks_values.check_values_sum_to_zero_over_outputs,
+        broken.ShiftsFirstOutput,
+        ["sum of values over outputs", "0.0", "1e-06"],
+    ),
+    (
+        checks_values.check_outputs_parameter,
+        broken.IgnoresOutputs,
+        ["outputs='output_1'", "values has shape"],
+    ),
+    (
+        checks_values.check_outputs_parameter,
+        broken.PredictsFirstOutput,
+        ["outputs='predicted'", "outputs differs"],
+    ),
+    (
+        checks_values.check_constant_model_is_zero,
+        broken.AddsRoundingError,
+        ["constant model", "values must be 0"],
+    ),
+    (checks_values.check_std_errors, broken.GivesInvalidStdErrors, ["std_errors", "NaN"]),
+    (checks_values.check_feature_groups, broken.IgnoresGroups, ["features", "('x0', 'x1', 'x2', 'x3')"]),
+    (checks_execution.check_cost_bounds_model_rows, broken.StatesNoCost, ["model evaluated", "cost was 0"]),
+    (checks_execution.check_cost_bounds_model_rows, broken.CallsModelInCost, ["cost calls the model"]),
+    (
+        checks_execution.check_cost_bounds_model_rows,
+        broken.MiscountsModelRows,
+        ["model evaluated", "n_model_rows"],
+    ),
+    (
+        checks_estimator.check_save_and_load,
+        broken.LosesFieldInLoad,
+        ["n_model_rows", "save and load", "0, expected"],
+    ),
+    (checks_estimator.check_transform, broken.FlattensInOtherOrder, ["transform", "values differs"]),
+    (
+        checks_estimator.check_transform,
+        broken.ReversesNames,
+        ["get_feature_names_out", "['x3', 'x2', 'x1', 'x0']"],
+    ),
+    (checks_errors.check_model_failure_reported, broken.HidesCause, ["Something went wrong"]),
+    (checks_errors.check_model_failure_reported, broken.SwallowsErrors, ["no error was raised"]),
+    (checks_errors.check_model_failure_reported, broken.NamesWrongRow, ["row 3 is not among"]),
+    (checks_errors.check_no_worker_left, broken.LeavesWorker, ["workers", "'left behind'"]),
+    (checks_errors.check_no_worker_left, broken.SwallowsInterrupts, ["KeyboardInterrupt", "swallowed"]),
+    (checks_errors.check_parameter_validation, broken.ValidatesNothing, ["n_jobs=an invalid object"]),
+    (
+        checks_errors.check_parameter_validation,
+        broken.OmitsConstraint,
+        ["constraints", "{'verbose'}"],
+    ),
+    (
+        checks_errors.check_input_validation,
+        broken.ReordersColumns,
+        ["explain an additional column", "no error was raised"],
+    ),
+    (
+        checks_errors.check_input_validation,
+        broken.ExplainsBeforeFit,
+        ["explain before fit", "no error was raised"],
+    ),
+    (checks_errors.check_input_validation, broken.HidesCause, ["fit on a table without columns", "(24, 0)"]),
 ]
 POPULATIONS = [
-    (cutting.check_same_bits_for_any_n_jobs_and_backend, broken.CountsWorkers, ["(threading)"]),
-    (cutting.check_same_bits_for_any_batch_size, broken.LooksAtTheMemory, ["working memory of", "MB"]),
+    (checks_execution.check_n_jobs_and_backend_invariance, broken.DependsOnNJobs, ["(threading)"]),
+    (checks_execution.check_batch_size_invariance, broken.DependsOnWorkingMemory, ["working_memory=", "MB"]),
     (
-        cutting.check_row_subset_and_order,
-        broken.LooksAtTheFirstRow,
+        checks_execution.check_row_subset_and_order_invariance,
+        broken.DependsOnFirstRow,
         ["rows in another order", "curves.value"],
     ),
-    (cutting.check_same_seed_same_bits, broken.ForgetsItsSeed, ["same seed"]),
-    (cutting.check_peak_memory, broken.Hoards, ["n_jobs=1", "16.0 MB", "12.0 MB"]),
-    (life.check_random_state_untouched, broken.DrawsGlobally, ["numpy's global random state"]),
+    (checks_execution.check_seed_reproducibility, broken.IgnoresSeed, ["same seed"]),
+    (checks_execution.check_peak_memory, broken.HoldsMemory, ["n_jobs=1", "16.0 MB", "12.0 MB"]),
     (
-        life.check_random_state_untouched,
-        broken.ReadsGlobally,
+        checks_execution.check_global_random_state_untouched,
+        broken.WritesGlobalRandomState,
+        ["global random state of numpy"],
+    ),
+    (
+        checks_execution.check_global_random_state_untouched,
+        broken.ReadsGlobalRandomState,
         ["another global random state", "curves.value"],
     ),
-    (life.check_random_state_none_draws_once, broken.DrawsAgain, ["explained again", "random_state=None"]),
-    (tables_seen.check_frames_keep_their_types, broken.Casts, ["model was made for a frame of: pandas"]),
-    (tables_seen.check_numpy_pandas_polars_same_bits, broken.PrefersFrames, ["table in pandas"]),
-    (tables_seen.check_index_means_nothing, broken.ReadsTheIndex, ["another index", "repeat"]),
-    (tables_seen.check_no_feature_name_warning, broken.AsksWithoutNames, ["valid feature names"]),
-    (tables_seen.check_input_unchanged, broken.WritesIntoTheTable, ["ndarray", "changed"]),
-    (tables_seen.check_input_unchanged, broken.WritesIntoTheWeights, ["sample_weight", "changed"]),
-    (tables_seen.check_mutating_model, broken.LendsTheTable, ["ndarray", "changed"]),
-    (life.check_pickle_round_trip, broken.PicklesBadly, ["round trip through pickle"]),
-    (life.check_without_model_and_attach, broken.KeepsItsModel, ["model cannot be pickled"]),
-    (life.check_clone_shares_fitted_model, broken.CopiesItsModel, ["clone", "share"]),
-    (values.check_feature_equal_everywhere_is_zero, broken.MovesWhatDoesNotVary, ["not in skipped"]),
-    (values.check_outputs_mirror, broken.FirstOutputAlone, ["outputs", "curves miss 1", "1e-06"]),
-    (values.check_constant_model_is_zero, broken.OffBy, ["constant", "1e-06"]),
-    (values.check_std_errors, broken.OffByNothingButNaN, ["standard error", "NaN"]),
-    (life.check_cost_is_an_upper_bound, broken.Miscounts, ["model saw", "n_model_rows is 23"]),
     (
-        failures.check_failing_model_is_named,
-        broken.SaysNoMore,
-        ["message lacks", "row cannot be answered"],
+        checks_execution.check_random_state_none_draws_seed_once,
+        broken.SamplesInExplain,
+        ["explained again", "random_state=None"],
     ),
-    (failures.check_no_worker_left, broken.LeavesAWorker, ["workers", "'left behind'"]),
-    (failures.check_no_worker_left, broken.SwallowsInterrupts, ["interruption", "swallowed"]),
-    (failures.check_parameter_messages, broken.AcceptsAnyParameter, ["n_targets=something strange"]),
-    (failures.check_parameter_messages, broken.HidesAParameter, ["parameters", "{'verbose'}"]),
-    (failures.check_bad_input, broken.AnswersBeforeFit, ["explain before fit", "accepted without a word"]),
-    (failures.check_bad_input, broken.SaysNoMore, ["fit on a table without rows", "(0, 4)"]),
+    (
+        checks_inputs.check_frame_dtypes_preserved,
+        broken.CastsToObjects,
+        ["MixedFrameModel expects frame of: pandas"],
+    ),
+    (checks_inputs.check_numpy_pandas_polars_invariance, broken.DependsOnContainer, ["table in pandas"]),
+    (checks_inputs.check_index_invariance, broken.DependsOnIndex, ["another index", "duplicates"]),
+    (checks_inputs.check_no_feature_name_warning, broken.DropsFeatureNames, ["valid feature names"]),
+    (checks_inputs.check_input_unchanged, broken.WritesIntoTable, ["ndarray", "changed"]),
+    (checks_inputs.check_input_unchanged, broken.WritesIntoWeights, ["sample_weight", "changed"]),
+    (checks_inputs.check_mutating_model, broken.PassesTableToModel, ["ndarray", "changed"]),
+    (checks_estimator.check_pickle_round_trip, broken.LosesStateInPickle, ["round trip through pickle"]),
+    (checks_estimator.check_without_model_and_attach, broken.KeepsModel, ["model cannot be pickled"]),
+    (checks_estimator.check_clone_shares_fitted_model, broken.CopiesModel, ["clone", "share"]),
+    (checks_values.check_constant_feature_is_zero, broken.HidesSkippedColumns, ["not listed in skipped"]),
+    (
+        checks_values.check_values_sum_to_zero_over_outputs,
+        broken.ShiftsFirstOutput,
+        ["sum of curves over outputs", "1", "1e-06"],
+    ),
+    (checks_values.check_constant_model_is_zero, broken.AddsToValues, ["constant model", "1e-06"]),
+    (checks_values.check_std_errors, broken.GivesInvalidStdErrors, ["standard error", "NaN"]),
+    (
+        checks_execution.check_cost_bounds_model_rows,
+        broken.MiscountsModelRows,
+        ["model evaluated", "n_model_rows is 23"],
+    ),
+    (
+        checks_errors.check_model_failure_reported,
+        broken.HidesCause,
+        ["message does not state", "row cannot be predicted"],
+    ),
+    (checks_errors.check_no_worker_left, broken.LeavesWorker, ["workers", "'left behind'"]),
+    (checks_errors.check_no_worker_left, broken.SwallowsInterrupts, ["KeyboardInterrupt", "swallowed"]),
+    (checks_errors.check_parameter_validation, broken.ValidatesNothing, ["n_targets=an invalid object"]),
+    (
+        checks_errors.check_parameter_validation,
+        broken.OmitsConstraint,
+        ["constraints", "{'verbose'}"],
+    ),
+    (
+        checks_errors.check_input_validation,
+        broken.ExplainsBeforeFit,
+        ["explain before fit", "no error was raised"],
+    ),
+    (checks_errors.check_input_validation, broken.HidesCause, ["fit on a table without columns", "(24, 0)"]),
 ]
 
 IMAGES = [
-    (cutting.check_row_subset_and_order, broken.LooksAtTheFirstRow, ["values differs"]),
-    (tables_seen.check_input_unchanged, broken.WritesIntoImages, ["ndarray", "changed"]),
-    (values.check_ignored_feature, broken.OffBy, ["ignored feature", "1e-06"]),
-    (values.check_constant_model_is_zero, broken.OffByALittle, ["constant model", "values must be 0"]),
-    (values.check_outputs_parameter, broken.ForgetsWhichOutput, ["outputs='output_1'", "values has shape"]),
-    (life.check_cost_is_an_upper_bound, broken.ForgetsTheCost, ["model saw", "cost said 1"]),
-    (life.check_explanation_storage, broken.StoresBadly, ["n_model_rows", "save and load", "0 instead of"]),
-    (failures.check_failing_model_is_named, broken.BlamesAnotherRow, ["row 3 is not among"]),
-    (failures.check_bad_input, broken.TakesAnyImages, ["explain no images"]),
+    (checks_execution.check_row_subset_and_order_invariance, broken.DependsOnFirstRow, ["values differs"]),
+    (checks_inputs.check_input_unchanged, broken.WritesIntoImages, ["ndarray", "changed"]),
+    (checks_values.check_ignored_feature, broken.AddsToValues, ["ignored feature", "1e-06"]),
+    (
+        checks_values.check_constant_model_is_zero,
+        broken.AddsRoundingError,
+        ["constant model", "values must be 0"],
+    ),
+    (
+        checks_values.check_outputs_parameter,
+        broken.IgnoresOutputs,
+        ["outputs='output_1'", "values has shape"],
+    ),
+    (checks_execution.check_cost_bounds_model_rows, broken.OmitsCost, ["model evaluated", "cost was 1"]),
+    (
+        checks_estimator.check_save_and_load,
+        broken.LosesFieldInLoad,
+        ["n_model_rows", "save and load", "0, expected"],
+    ),
+    (checks_errors.check_model_failure_reported, broken.NamesWrongRow, ["row 3 is not among"]),
+    (checks_errors.check_input_validation, broken.AcceptsAnyImages, ["explain an array without images"]),
 ]
 
 
@@ -143,11 +259,11 @@ def _ids(part):
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    monkeypatch.setattr(failures, "PATIENCE", 0.05)
-    broken.LeavesAWorker.done.clear()
+def _short_timeout(monkeypatch):
+    monkeypatch.setattr(checks_errors, "TIMEOUT", 0.05)
+    broken.LeavesWorker.done.clear()
     yield
-    broken.LeavesAWorker.done.set()
+    broken.LeavesWorker.done.set()
 
 
 def caught(check, base, broken_by, facts):
@@ -174,72 +290,81 @@ def test_check_catches_broken_population_explainer(check, broken_by, facts):
 
 
 def test_check_without_model_passes_explainer_that_drops_model():
-    life.check_without_model_and_attach(broken.broken(broken.Parts, OcclusionExplainer)(None))
+    checks_estimator.check_without_model_and_attach(
+        broken.broken(broken.DetachesModel, OcclusionExplainer)(None)
+    )
 
 
 @pytest.mark.parametrize(("base", "cases"), [(OcclusionExplainer, ROWS), (EntropicProjection, POPULATIONS)])
 def test_checks_each_have_a_broken_explainer(base, cases):
-    proved = {check for check, _, _ in cases}
-    assert set(checks_for(base(None))) == proved
+    caught_by = {check for check, _, _ in cases}
+    assert set(checks_for(base(None))) == caught_by
 
 
 def test_checks_for_image_explainer_leave_out_tables():
     images = {check.__name__ for check in checks_for(Saliency(None))}
     rows = {check.__name__ for check in checks_for(OcclusionExplainer(None))}
     assert rows - images == {
-        "check_frames_keep_their_types",
-        "check_groups",
-        "check_index_means_nothing",
+        "check_frame_dtypes_preserved",
+        "check_feature_groups",
+        "check_index_invariance",
         "check_no_feature_name_warning",
-        "check_numpy_pandas_polars_same_bits",
+        "check_numpy_pandas_polars_invariance",
         "check_transform",
     }
 
 
 def test_checks_list_every_check_function():
-    modules = (cutting, failures, life, tables_seen, values)
-    written = {
+    modules = (checks_errors, checks_estimator, checks_execution, checks_inputs, checks_values)
+    defined = {
         thing
         for module in modules
         for name, thing in vars(module).items()
         if name.startswith("check_") and inspect.isfunction(thing)
     }
-    assert written == set(CHECKS)
+    assert defined == set(CHECKS)
     assert len(CHECKS) == len({check.__name__ for check in CHECKS})
     assert all(inspect.getdoc(check) for check in CHECKS)
 
 
 def test_checks_are_documented_in_testing_page():
     page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
-    told = dict(re.findall(r"^\| `(check_\w+)` \| ([RP ]+) \|", page, re.MULTILINE))
+    documented = re.findall(r"^\| `(check_\w+)` \| ([\w, ]+) \|", page, re.MULTILINE)
     populations = {check.__name__ for check in checks_for(EntropicProjection(None))}
-    assert told == {check.__name__: "R P" if check.__name__ in populations else "R" for check in CHECKS}
+    names = [check.__name__ for check in CHECKS]
+    assert documented == [(name, "rows, populations" if name in populations else "rows") for name in names]
+
+
+def test_checks_pass_explainer_without_base_values():
+    explainer = broken.broken(broken.WithoutBaseValues, OcclusionExplainer)(None)
+    for check in (checks_values.check_values_sum_to_zero_over_outputs, checks_values.check_outputs_parameter):
+        check(explainer)
 
 
 def test_checks_pass_unbroken_subclass():
     for base in (OcclusionExplainer, EntropicProjection):
-        explainer = broken.broken(broken.Off, base)(None)
+        explainer = broken.broken(broken.Unbroken, base)(None)
         for check in (
-            cutting.check_row_subset_and_order,
-            values.check_outputs_mirror,
-            failures.check_bad_input,
+            checks_execution.check_row_subset_and_order_invariance,
+            checks_values.check_values_sum_to_zero_over_outputs,
+            checks_errors.check_input_validation,
         ):
             check(explainer)
 
 
-def test_importable_detects_missing_dask():
-    assert checks.CHECKS[0] is cutting.check_same_bits_for_any_n_jobs_and_backend
-    assert not cutting._importable("no_such_package.distributed")
-    assert cutting._importable("sklearn.utils")
+def test_backends_leave_out_missing_dask():
+    assert CHECKS[0] is checks_execution.check_n_jobs_and_backend_invariance
+    assert not checks_execution._is_importable("no_such_package.distributed")
+    assert checks_execution._is_importable("sklearn.utils")
 
 
-def test_assert_same_compares_bits():
-    asking.assert_same({"a": [1.0, float("nan")]}, {"a": [1.0, float("nan")]}, "here")
-    for found, facts in [
+def test_assert_identical_compares_bits():
+    harness.assert_identical({"a": [1.0, float("nan")]}, {"a": [1.0, float("nan")]}, "here")
+    for actual, facts in [
         ({"a": [1.0, 2.0 + 2**-50]}, ["a differs", "8.88e-16"]),
         ({"a": [1.0]}, ["a has shape (1,)", "(2,)"]),
         ({"b": [1.0, 2.0]}, ["['b']", "['a']"]),
         ({"a": ["x", 2.0]}, ["a differs"]),
     ]:
         with refuses(AssertionError, "here", *facts):
-            asking.assert_same(found, {"a": [1.0, 2.0]}, "here")
+            harness.assert_identical(actual, {"a": [1.0, 2.0]}, "here")

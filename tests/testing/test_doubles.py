@@ -41,7 +41,7 @@ def test_double_same_bits_in_any_batch_and_container(model):
     "table", [mixed(), mixed_polars(), mixed().to_numpy(dtype=object)], ids=lambda t: type(t)
 )
 def test_mixed_frame_model_same_bits_in_any_batch(table):
-    model = MixedFrameModel.of(table)
+    model = MixedFrameModel.from_table(table)
     whole = model(table)
     for rows in ([3], [0, 4, 5], list(range(24))[::-1]):
         np.testing.assert_array_equal(model(take(table, rows)), whole[rows])
@@ -88,19 +88,21 @@ def test_additive_model_missing_counts_as_0():
 @pytest.mark.parametrize(
     ("change", "facts"),
     [
-        (lambda f: f.astype({"age": "float32"}), ["made for age: float64", "given age: float32"]),
-        (lambda f: f.drop(columns="since"), ["made for since: datetime64", "given fewer"]),
-        (lambda f: f.assign(town=f["town"].cat.remove_categories("rome")), ["made for town: category"]),
-        (lambda f: f.to_numpy(dtype=object), ["made for a frame of: pandas", "given an array of columns: 8"]),
-        (lambda f: mixed_polars(), ["made for a frame of: pandas", "given a frame of: polars"]),
+        (lambda f: f.astype({"age": "float32"}), ["expects age: float64", "got age: float32"]),
+        (lambda f: f.drop(columns="since"), ["expects since: datetime64", "got fewer"]),
+        (lambda f: f.assign(town=f["town"].cat.remove_categories("rome")), ["expects town: category"]),
+        (lambda f: f.to_numpy(dtype=object), ["expects frame of: pandas", "got array of width: 8"]),
+        (lambda f: mixed_polars(), ["expects frame of: pandas", "got frame of: polars"]),
     ],
 )
 def test_mixed_frame_model_refuses_other_schema(change, facts):
     with refuses(TypeError, *facts):
-        MixedFrameModel.of(mixed())(change(mixed()))
+        MixedFrameModel.from_table(mixed())(change(mixed()))
 
 
-@pytest.mark.parametrize("model", [*SOUND, MixedFrameModel.of(mixed()), NanModel(AdditiveModel())], ids=str)
+@pytest.mark.parametrize(
+    "model", [*SOUND, MixedFrameModel.from_table(mixed()), NanModel(AdditiveModel())], ids=str
+)
 def test_double_pickles(model):
     again = pickle.loads(pickle.dumps(model))
     assert again == model
@@ -120,7 +122,7 @@ def test_broken_models_fail_on_marked_rows_only():
         np.testing.assert_array_equal(double(AdditiveModel())(X), sound)
     np.testing.assert_array_equal(NanModel(AdditiveModel())(MARKED), [-3.0, np.nan, -5.0])
     assert WrongRowsModel(AdditiveModel())(MARKED).shape == (2,)
-    with pytest.raises(KeyboardInterrupt, match="this row cannot be answered"):
+    with pytest.raises(KeyboardInterrupt, match="this row cannot be predicted"):
         RaisingModel(AdditiveModel(), error=KeyboardInterrupt)(named(MARKED))
 
 

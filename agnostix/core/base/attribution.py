@@ -13,17 +13,20 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from agnostix.core.base.explainer import BaseExplainer
-from agnostix.core.base.outputs import OutputSelection
-from agnostix.core.base.rows import read_rows_like, read_rows_or_images, take_examples
-from agnostix.core.evaluate import Reduce, evaluate
+from agnostix.core.base.explainer import (
+    BaseExplainer,
+    OutputSelection,
+    read_rows_like,
+    read_rows_or_images,
+    take_examples,
+)
+from agnostix.core.evaluate import ProgressBar, Reduce, evaluate
 from agnostix.core.explanation import Explanation
-from agnostix.core.frames import column_names
-from agnostix.core.masking import Players
+from agnostix.core.frames import as_table, column_names
+from agnostix.core.masking import Background, Features, MaskedRows, MaskerConstraint, TabularMasker, read_rows
 from agnostix.core.models import Predictor
-from agnostix.core.progress import ProgressBar
+from agnostix.core.reproducibility import seed_of
 from agnostix.core.row_sources import TableRows
-from agnostix.core.seeds import seed_of
 from agnostix.core.sklearn_compat import validate_data
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
@@ -34,44 +37,25 @@ _SAME = 1e-5
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution:
-    """What a method computes for some rows, of which `explain` makes an `Explanation`.
+    """What a method computes for some rows: of the selected outputs, for `explain` to make a result of."""
 
-    Arrays with outputs have the selected ones, but for `predictions`.
-
-    Attributes
-    ----------
-    values : ndarray with an axis for each of the explainer's dims
-        The attributions.
-    predictions : ndarray of shape (n_rows, n_outputs)
-        Of the rows as they are, all outputs.
-    n_model_rows : int
-        Rows the model evaluated.
-    outputs : ndarray of shape (n_rows, n_selected), default=None
-        What is explained, where it is a function of the predictions; None for the predictions themselves.
-    std_errors, base_values, completeness_gap, fidelity : default=None
-        As in an `Explanation`.
-    details : dict of str to Detail or plain value
-        What else the method reports, for `Explanation.extras`.
-    """
-
-    values: Floats
-    predictions: Floats
+    values: Floats  # an axis for each of the explainer's dims
+    predictions: Floats  # (n_rows, n_outputs) of the rows as they are, all outputs
     n_model_rows: int
-    outputs: Floats | None = None
+    outputs: Floats | None = None  # (n_rows, n_selected); None: the predictions
     std_errors: Floats | None = None
     base_values: Floats | None = None
     completeness_gap: Floats | None = None
     fidelity: dict[str, Floats] | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)  # for `Explanation.extras`
 
 
 class AttributionExplainer(TransformerMixin, BaseExplainer):
     """Base of the explainers whose `explain` returns an `Explanation`.
 
-    A subclass writes `_attribute`, from rows and a selection of outputs to an
-    `Attribution`, and `_count_model_rows`; what its values are, it states in
-    `_dims`, `_quantity`, `_completeness` and `_units`. One that learns from the rows seen in `fit`
-    has a `fit`, which starts with `_begin_fit`.
+    A subclass writes `_attribute`, from rows and a selection of outputs to an `Attribution`, and
+    `_count_model_rows`; `_dims`, `_quantity`, `_completeness` and `_units` state what its values are.
+    One that learns from the rows seen in `fit` has a `fit`, which starts with `_begin_fit`.
 
     `transform` gives the attributions as a matrix, so that explanations enter
     Pipelines; of a binary model the second class alone, since the first
@@ -95,7 +79,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     ----------
     output_names_ : tuple of str
         Names of all of the model's outputs.
-    players_ : Players
+    features_ : Features
         Names and columns of the features, for tables.
     n_features_in_ : int
         Columns seen in `fit`, or numbers in an image.
@@ -206,8 +190,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         Returns
         -------
         Explanation
-            What its values are, and what they sum to, its ``quantity``,
-            ``completeness`` and ``units`` say.
+            Its ``quantity``, ``completeness`` and ``units`` say what its values are.
 
         Raises
         ------
@@ -307,7 +290,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
                 "features of its own, so that a column would mean something else in every row. Use "
                 "explain(X).values; or, for pictures, SegmentMasker('grid') or one label map for all."
             )
-        return self.players_.names
+        return self.features_.names
 
     def _choose_column_outputs(self) -> tuple[list[int], list[str]]:
         """Places among the explained outputs, and names: all, but of two classes the second."""
@@ -327,7 +310,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
             self.n_features_in_ = int(np.prod(rows.shape[1:]))
             return
         validate_data(self, X=rows, skip_check_array=True)
-        self.players_ = Players.from_names(column_names(rows), feature_groups)
+        self.features_ = Features.from_names(column_names(rows), feature_groups)
 
     def _try_model(self, predictor: Predictor, rows: Any, remember: bool = True) -> Floats:
         """Predict a few rows, for the names of outputs and for `attach` to recognize the model by."""
@@ -416,7 +399,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         return rows
 
     def _feature_names(self, rows: Any) -> tuple[str, ...]:
-        return self.players_.names
+        return self.features_.names
 
     def _describe_fit(self) -> dict[str, Any]:
         """What every explanation reports of the fitted explainer, besides its parameters."""
@@ -438,3 +421,80 @@ def _to_plain(value: Any) -> Any:
         return [_to_plain(entry) for entry in value]
     value = value.item() if isinstance(value, np.generic) else value
     return value if isinstance(value, str | int | float | None) else repr(value)
+
+
+_N_TRIAL_ROWS = 2
+"""Rows on which a model is tried where a masker has no background."""
+
+
+class BackgroundExplainer(AttributionExplainer):
+    """Base of the explainers that predict rows with some features hidden.
+
+    A subclass chooses the background rows in `_choose_background`.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **AttributionExplainer._parameter_constraints,
+        "feature_groups": [dict, None],
+        "masker": [MaskerConstraint(), None],
+    }
+    feature_groups: Any
+    masker: Any
+
+    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
+        raise NotImplementedError
+
+    def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
+        """What hides parts of rows that are no tables; None for tables."""
+        return self.masker
+
+    def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> MaskedRows:
+        """Learn all that does not depend on the method: model, features, background. Gives the rows of X."""
+        masker = self._choose_masker(X, sample_weight)
+        if masker is None:
+            table = as_table(X)
+            predictor = self._fit_predictor(table, y, sample_weight)
+            self._learn_columns(table, self.feature_groups)
+            background = self._choose_background(table, sample_weight)
+            self._masker: Any = TabularMasker(background.rows, background.weights, self.features_)
+            self._is_sample = background.is_sample
+            rows = read_rows(self._masker, table)
+        else:
+            self._check_no_groups()
+            rows = read_rows(masker, X)
+            predictor = self._fit_predictor(rows.unmasked, y, sample_weight)
+            self._masker, self._is_sample = masker, False
+            self.n_features_in_ = int(np.prod(rows.unmasked.shape[1:]))
+        self.features_ = rows.features
+        self._same_features = self._masker.same_features
+        self._predict_background(predictor, rows.unmasked)
+        return rows
+
+    def _predict_background(self, predictor: Predictor, rows: Any) -> None:
+        """Try the model on the background, which gives the base values; without one on a few rows."""
+        self.background_ = self._masker.background
+        is_known = self.background_ is not None
+        trial_rows = self.background_ if is_known else rows[:_N_TRIAL_ROWS]
+        predictions = self._try_model(predictor, trial_rows, remember=is_known)
+        self._background_predictions = predictions if is_known else None
+        self.base_values_: Any = self._masker.weights @ predictions if is_known else None
+
+    def _check_no_groups(self) -> None:
+        if self.feature_groups is not None:
+            raise DataError(
+                f"The 'feature_groups' parameter of {type(self).__name__} must be None where a masker says "
+                f"what is hidden together, got {self.feature_groups!r}. Give the groups to the masker."
+            )
+
+    def _read(self, X: Any) -> MaskedRows:
+        """Rows to explain, with the features seen in `fit` where all rows have the same."""
+        return read_rows(self._masker, X, self.features_)
+
+    def _data(self, rows: MaskedRows) -> Any:
+        return rows.data
+
+    def _feature_names(self, rows: MaskedRows) -> tuple[str, ...]:
+        return rows.features.names
+
+    def _describe_fit(self) -> dict[str, Any]:
+        return {"background_size": int(self._masker.weights.size)}

@@ -1,16 +1,25 @@
-"""Base of all explainers: scikit-learn's parameters, and models fitted or not."""
+"""Base of all explainers: their parameters, the model, the rows that they read, the outputs to explain."""
 
 from __future__ import annotations
 
+import sysconfig
+from collections.abc import Sequence
 from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from agnostix.core.base.doc_link import page_address
+from agnostix.core.explanation import Detail
+from agnostix.core.frames import as_table, check_schema, is_frame, take_rows
+from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
+from agnostix.core.typing import Codes, Floats, Numbers
+from agnostix.exceptions import DataError
 
 
 class BaseExplainer(BaseEstimator):
@@ -150,3 +159,126 @@ class BaseExplainer(BaseEstimator):
         self.model_ = model
         self._predictor = as_predictor(model)
         return self._predictor
+
+
+def page_address(page: str) -> str:
+    """Address of a page of the documentation, in a checkout or as installed; "" where it is not there."""
+    checkout = Path(__file__).parents[3] / "docs"
+    installed = Path(sysconfig.get_path("data")) / "share" / "doc" / "agnostix"
+    for folder in (checkout, installed):
+        if (folder / page).is_file():
+            return (folder / page).as_uri()
+    return ""
+
+
+_N_TABLE_ROWS = 20
+_N_IMAGES = 2
+
+
+def count_axes(X: Any) -> int:
+    """Axes of a table (2) or of images (3 or 4), be they arrays, frames or nested lists."""
+    if is_frame(X):
+        return 2
+    if hasattr(X, "ndim"):
+        return int(X.ndim)
+    is_list = isinstance(X, list | tuple) and len(X) > 0
+    return 1 + count_axes(X[0]) if is_list else np.asarray(X, dtype=object).ndim
+
+
+def read_rows_or_images(X: Any) -> Any:
+    """A checked table, or images if X has more than two axes."""
+    return as_pixels(X) if count_axes(X) > 2 else as_table(X)
+
+
+def take_examples(rows: Any) -> Any:
+    """The first rows (of images few), whose predictions identify a model."""
+    most = _N_TABLE_ROWS if count_axes(rows) == 2 else _N_IMAGES
+    return take_rows(rows, np.arange(min(most, rows.shape[0])))
+
+
+def read_rows_like(X: Any, examples: Any, owner: str) -> Any:
+    """X read as `examples` were, a table or images; DataError if columns, types or the size differ."""
+    if count_axes(examples) == 2:
+        table = as_table(X)
+        check_schema(table, examples)
+        return table
+    pixels = as_pixels(X)
+    check_image_shape(pixels, examples.shape[1:], owner)
+    return pixels
+
+
+def check_image_shape(pixels: Any, shape: tuple[int, ...], owner: str) -> None:
+    """Raise DataError unless images have the shape that those seen in `fit` had."""
+    if pixels.shape[1:] != shape:
+        raise DataError(
+            f"X has pictures of shape {pixels.shape[1:]}, and {owner} was fitted on pictures of shape "
+            f"{shape}. Resize them, or fit again."
+        )
+
+
+MAX_OUTPUTS = 20
+"""Outputs up to which all are explained by default; beyond, the predicted one."""
+
+
+@dataclass(frozen=True)
+class OutputSelection:
+    """Outputs to explain: the same in every row, or the one that each row's prediction is largest in."""
+
+    all_names: tuple[str, ...]  # of all of the model's outputs
+    places: tuple[int, ...] | None  # which of them; None for each row's predicted one
+
+    @classmethod
+    def from_parameter(cls, outputs: Any, all_names: Sequence[str]) -> OutputSelection:
+        """Read the parameter `outputs`: None, "predicted", a name, an index or several; else ValueError."""
+        names = tuple(all_names)
+        if outputs is None:
+            return cls(names, None if len(names) > MAX_OUTPUTS else tuple(range(len(names))))
+        if isinstance(outputs, str) and outputs == "predicted" and outputs not in names:
+            return cls(names, None)
+        listed = [outputs] if isinstance(outputs, str) or not np.iterable(outputs) else outputs
+        places = tuple(_find_output(one, names) for one in listed)
+        if not places or len(set(places)) < len(places):
+            raise ValueError(
+                f"The 'outputs' parameter must name at least one output, and none twice, got {outputs!r}."
+            )
+        return cls(names, places)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the selected outputs; "predicted" where it is another for each row."""
+        return ("predicted",) if self.places is None else tuple(self.all_names[j] for j in self.places)
+
+    @property
+    def n_selected(self) -> int:
+        """Outputs that are explained for each row."""
+        return 1 if self.places is None else len(self.places)
+
+    def indices(self, predictions: Floats) -> Codes:
+        """Places (n_rows, n_selected) of the outputs, given predictions (n_rows, n_outputs)."""
+        if self.places is None:
+            return predictions.argmax(axis=1)[:, None]
+        return np.tile(np.array(self.places, dtype=np.intp), (predictions.shape[0], 1))
+
+    def pick(self, array: Numbers, predictions: Floats) -> Numbers:
+        """From an array (n_rows, ..., n_outputs) to (n_rows, ..., n_selected)."""
+        if self.places == tuple(range(array.shape[-1])):
+            return array
+        indices = self.indices(predictions)
+        between = (1,) * (array.ndim - 2)
+        return np.take_along_axis(array, indices.reshape(len(indices), *between, -1), axis=-1)
+
+    def details(self, predictions: Floats) -> dict[str, Detail]:
+        """Names of the predicted outputs (n_rows,), where each row has its own."""
+        if self.places is not None:
+            return {}
+        predicted = np.array([self.all_names[j] for j in predictions.argmax(axis=1)])
+        return {"predicted": Detail(predicted, ("row",))}
+
+
+def _find_output(one: Any, names: tuple[str, ...]) -> int:
+    one = one.item() if isinstance(one, np.ndarray) and one.ndim == 0 else one
+    if isinstance(one, int | np.integer) and not isinstance(one, bool) and 0 <= one < len(names):
+        return int(one)
+    if str(one) in names:
+        return names.index(str(one))
+    raise ValueError(f"There is no output {one!r}. The outputs: {', '.join(names)}.")

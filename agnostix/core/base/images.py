@@ -8,10 +8,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from agnostix.core.base.attribution import AttributionExplainer
-from agnostix.core.base.rows import count_axes
-from agnostix.core.masking.fills import is_fill
-from agnostix.core.masking.pictures import MaskedPictures
-from agnostix.core.masking.segments import SegmentMasker
+from agnostix.core.base.explainer import count_axes
+from agnostix.core.masking.fills import ImageFill, is_fill
 from agnostix.core.sklearn_compat import Interval
 from agnostix.exceptions import DataError
 
@@ -63,11 +61,11 @@ class ImageExplainer(AttributionExplainer):
                 "width, n_channels), got a table. Use OcclusionExplainer for tables."
             )
         super().fit(X, y, sample_weight)
-        self._read_fills(self._examples)  # or an error, before anything is explained
+        self._compute_fill(self._examples)  # or an error, before anything is explained
         return self
 
-    def _read_fills(self, images: Any) -> MaskedPictures:
-        """Images with the fill of each."""
+    def _compute_fill(self, images: Any) -> Any:
+        """The fill image of each image, (n_rows or 1, ...), with axes of length 1 where it is uniform."""
         name = type(self).__name__
         if not is_fill(self.fill) or (isinstance(self.fill, str) and self.fill not in _FILLS):
             got = f"an array of shape {np.shape(self.fill)}" if np.ndim(self.fill) else repr(self.fill)
@@ -75,14 +73,14 @@ class ImageExplainer(AttributionExplainer):
                 f"The 'fill' parameter of {name} must be 'mean', 'blur', 'noise', a number, one number for "
                 f"each channel, or one image of shape (1, height, width[, n_channels]), got {got}."
             )
-        one_segment = np.zeros(images.shape[1:3], dtype=np.intp)
-        masker = SegmentMasker(one_segment, self.fill, sigma=self.sigma, n_draws=1, random_state=self._seed)
-        if masker.weights.size > 1:
+        image_fill = ImageFill(self.fill, self.sigma, n_draws=1, random_state=self._seed, owner=name)
+        if image_fill.weights.size > 1:
             raise DataError(
-                f"{name} needs one fill image, got {masker.weights.size}. Use fill='blur', 'mean' or "
+                f"{name} needs one fill image, got {image_fill.weights.size}. Use fill='blur', 'mean' or "
                 "'noise', or one of the images: fill=images[:1]."
             )
-        return masker.read(images)
+        fills = image_fill.compute(images, np.zeros((1, *images.shape[1:3]), dtype=np.intp))
+        return (fills(images) if callable(fills) else fills)[:, 0]
 
     def _describe_params(self) -> dict[str, Any]:
         params = super()._describe_params()

@@ -11,16 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.explanation import checks, storage
-from agnostix.core.explanation.aggregation import aggregated_fields
-from agnostix.core.explanation.completeness import largest_gap
-from agnostix.core.explanation.detail import checked_dims
-from agnostix.core.explanation.html import describe_shape, explanation_html
-from agnostix.core.explanation.interop import explanation_to_shap
-from agnostix.core.explanation.intervals import check_interval_details, interval_of
-from agnostix.core.explanation.plot_accessor import PlotAccessor
+from agnostix.core.explanation import fields, storage
+from agnostix.core.explanation.conversion import explanation_to_shap, long_frame, wide_frame
+from agnostix.core.explanation.fields import check_interval_details, checked_dims
 from agnostix.core.explanation.selection import fields_of_rows, selected_fields
-from agnostix.core.explanation.tables import long_frame, wide_frame
+from agnostix.core.explanation.statistics import aggregated_fields, interval_of, largest_gap
+from agnostix.core.explanation.views import PlotAccessor, describe_shape, explanation_html
 from agnostix.core.typing import Floats
 
 QUANTITIES = ("contribution", "effect", "sensitivity", "relevance", "coefficient", "mask")
@@ -130,33 +126,33 @@ class Explanation:
             known = ", ".join(map(repr, QUANTITIES))
             raise ValueError(f"quantity must be one of {known}; got {self.quantity!r}.")
         dims = checked_dims("dims", self.dims)
-        values = checks.checked_values(self.values, dims)
+        values = fields.checked_values(self.values, dims)
         sizes = dict(zip(dims, values.shape, strict=True))
-        self._set(dims=dims, values=values, std_errors=checks.checked_errors(self.std_errors, values.shape))
+        self._set(dims=dims, values=values, std_errors=fields.checked_errors(self.std_errors, values.shape))
         ends = tuple(sizes[dim] for dim in self.end_dims)
         axes = f"({', '.join(f'n_{dim}s' for dim in self.end_dims)})"
         for name in ("base_values", "outputs", "completeness_gap"):
             value = getattr(self, name)
-            self._set(**{name: None if value is None else checks.checked_floats(name, value, ends, axes)})
-        checks.checked_completeness(
+            self._set(**{name: None if value is None else fields.checked_floats(name, value, ends, axes)})
+        fields.checked_completeness(
             self.completeness, {name: getattr(self, name) is not None for name in ("base_values", "outputs")}
         )
         n_rows = sizes.get("row")
         self._set(
-            feature_names=checks.checked_names("feature_names", self.feature_names, sizes.get("feature", 0)),
-            output_names=checks.checked_names("output_names", self.output_names, sizes.get("output", 0)),
-            row_names=checks.checked_row_names(self.row_names, n_rows),
-            data=checks.checked_data(self.data, n_rows),
-            coords=checks.checked_coords(self.coords, dims, values.shape),
-            params={key: checks.plain_value(f"params[{key!r}]", value) for key, value in self.params.items()},
+            feature_names=fields.checked_names("feature_names", self.feature_names, sizes.get("feature", 0)),
+            output_names=fields.checked_names("output_names", self.output_names, sizes.get("output", 0)),
+            row_names=fields.checked_row_names(self.row_names, n_rows),
+            data=fields.checked_data(self.data, n_rows),
+            coords=fields.checked_coords(self.coords, dims, values.shape),
+            params={key: fields.plain_value(f"params[{key!r}]", value) for key, value in self.params.items()},
             n_model_rows=operator.index(self.n_model_rows),
-            extras={key: checks.checked_extra(key, value, sizes) for key, value in self.extras.items()},
+            extras={key: fields.checked_extra(key, value, sizes) for key, value in self.extras.items()},
         )
         check_interval_details(self.extras, dims)
         if self.fidelity is not None:
             metrics = self.fidelity.items()
             self._set(
-                fidelity={k: checks.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in metrics}
+                fidelity={k: fields.checked_floats(f"fidelity[{k!r}]", v, ends, axes) for k, v in metrics}
             )
 
     def _set(self, **fields: Any) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agnostix.core.explanation.checks import counted
-from agnostix.core.explanation.detail import Detail, take_along
+from agnostix.core.explanation.fields import Detail, counted, take_along
 from agnostix.core.frames import take_rows
 from agnostix.core.typing import Codes
 

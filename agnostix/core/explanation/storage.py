@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import frame_storage
-from agnostix.core.explanation.detail import Detail
+from agnostix.core.explanation.fields import Detail
 
 T = TypeVar("T")
 

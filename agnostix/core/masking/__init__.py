@@ -1,33 +1,34 @@
 """Maskers hide features of rows, pictures and texts behind background rows or fill values."""
 
-from agnostix.core.masking.background import Background, BackgroundSubset, MaskBlock
-from agnostix.core.masking.inpainting import Inpainter
+from agnostix.core.features import Features
+from agnostix.core.masking.fills import Inpainter, SoftMaskBatch
 from agnostix.core.masking.masker import (
+    Background,
+    BackgroundSubset,
     Builder,
+    MaskBlock,
     MaskedRows,
     Masker,
     MaskerConstraint,
     MaskingInputs,
-    Players,
     read_rows,
 )
 from agnostix.core.masking.segments import SegmentMasker
-from agnostix.core.masking.soft_masks import SoftMaskBatch
 from agnostix.core.masking.tabular import TabularMasker
-from agnostix.core.masking.text_masker import TextMasker
+from agnostix.core.masking.texts import TextMasker
 from agnostix.core.masking.windows import SlidingWindow, Windows
 
 __all__ = [
     "Background",
     "BackgroundSubset",
     "Builder",
+    "Features",
     "Inpainter",
     "MaskBlock",
     "MaskedRows",
     "Masker",
     "MaskerConstraint",
     "MaskingInputs",
-    "Players",
     "SegmentMasker",
     "SlidingWindow",
     "SoftMaskBatch",

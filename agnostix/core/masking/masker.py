@@ -1,21 +1,247 @@
-"""Protocols of maskers and of the rows that they have read: tables, pictures, texts."""
+"""Maskers, the rows that they read, and masks with the background rows that each needs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
 from agnostix.core.explanation import Detail
-from agnostix.core.masking.background import BackgroundSubset, MaskBlock
+from agnostix.core.features import Features
+from agnostix.core.frames import checked_weights, column_names, is_frame, take_rows, without_index
+from agnostix.core.reproducibility import seed_of
 from agnostix.core.sklearn_compat import HasMethods
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
+
+
+@dataclass(frozen=True)
+class Background:
+    """Background rows (n_background, n_columns), or images, with weights that add up to 1."""
+
+    rows: Any
+    weights: Floats
+    is_sample: bool  # whether sampled from more rows, so that their choice has a standard error
+
+    @classmethod
+    def sample(cls, table: Any, size: int, random_state: Any, sample_weight: Any) -> Background:
+        """Rows sampled without replacement, all if there are no more than `size`; they keep their weights."""
+        n_rows = table.shape[0]
+        order = np.random.default_rng(seed_of(random_state)).permutation(n_rows)
+        return cls._weighted(table, np.sort(order[:size]), sample_weight, is_sample=True)
+
+    @classmethod
+    def whole(cls, table: Any, sample_weight: Any) -> Background:
+        """All rows, as the whole population."""
+        return cls._weighted(table, np.arange(table.shape[0]), sample_weight, is_sample=False)
+
+    @classmethod
+    def constant(cls, fill: Any, table: Any, owner: str) -> Background:
+        """One row of constants, by column name or in order; `owner` names the explainer in messages."""
+        return cls(_constant_row(fill, table, owner), np.ones(1), False)
+
+    @classmethod
+    def _weighted(cls, table: Any, rows: Codes, sample_weight: Any, is_sample: bool) -> Background:
+        weights = checked_weights(sample_weight, table.shape[0])
+        if not weights[rows].any():
+            raise DataError("All rows drawn for the background have zero weight. Raise background_size.")
+        rows = rows[weights[rows] > 0]
+        kept = without_index(take_rows(table, rows))
+        return cls(kept, weights[rows] / weights[rows].sum(), is_sample)
+
+
+def _constant_row(fill: Any, table: Any, owner: str) -> Any:
+    """One row of the table's library and dtypes."""
+    names = column_names(table)
+    if isinstance(fill, Mapping | pd.Series):
+        given = {str(name): value for name, value in fill.items()}
+    else:
+        values = list(fill) if isinstance(fill, list | tuple) else list(np.ravel(fill))
+        given = dict(zip(names, values, strict=True)) if len(values) == len(names) else {}
+    if set(given) != set(names):
+        raise DataError(
+            f"The 'fill' parameter of {owner} must be 'auto' or have a value for each of the "
+            f"{len(names)} columns ({', '.join(names)}), got {fill!r}."
+        )
+    if not is_frame(table):
+        return _constant_array([given[name] for name in names], table.dtype, owner)
+    make = _pandas_value if isinstance(table, pd.DataFrame) else _polars_value
+    return type(table)(
+        {name: _one_value(given[str(name)], table[name], make, owner) for name in table.columns}
+    )
+
+
+def _constant_array(values: list[Any], dtype: np.dtype, owner: str) -> Any:
+    """One row of a type, or where that is of whole numbers and cannot hold it, of decimals."""
+    if dtype.kind == "O":
+        row = np.empty((1, len(values)), dtype=object)
+        row[0] = values
+        return row
+    try:
+        row = np.array([values], dtype=dtype if dtype.kind == "f" else None)
+    except (TypeError, ValueError):
+        row = np.array([values], dtype=object)
+    if dtype.kind in "biuf" and row.dtype.kind not in "biuf":
+        raise DataError(
+            f"The 'fill' parameter of {owner} must have numbers for an array of type {dtype}, got {values!r}."
+        )
+    with np.errstate(invalid="ignore"):
+        held = row.astype(dtype) if dtype.kind in "biu" else row
+    return held if np.array_equal(held, row) else row
+
+
+def _one_value(value: Any, column: Any, make: Callable[[Any, Any], Any], owner: str) -> Any:
+    """A constant in a column's own type, which must be able to hold it."""
+    try:
+        return make(value, column)
+    except Exception as error:
+        raise DataError(
+            f"The 'fill' parameter of {owner} has {value!r} for the column {str(column.name)!r}, "
+            f"which its type {column.dtype} cannot hold."
+        ) from error
+
+
+def _pandas_value(value: Any, column: pd.Series) -> pd.Series:
+    labels = getattr(column.dtype, "categories", None)
+    if labels is not None and not (pd.isna(value) or value in labels):
+        raise ValueError("not one of the labels")
+    one = pd.Series([value]).astype(column.dtype)
+    if one.isna()[0] != pd.isna(value):
+        raise ValueError("missing")
+    if not pd.api.types.is_float_dtype(one) and not one.isna()[0] and one[0] != value:
+        raise ValueError("another value")
+    return one
+
+
+def _polars_value(value: Any, column: Any) -> Any:
+    return type(column)([value], dtype=column.dtype)
+
+
+@dataclass(frozen=True)
+class BackgroundSubset:
+    """Background rows that differ in what a mask hides, one for each distinct set of hidden values."""
+
+    rows: Codes  # (n_draws,)
+    weights: Numbers  # (n_draws,), adding up to 1
+    which: Codes  # (n_background,): the place in `rows` of each background row
+
+    @cached_property
+    def averaging(self) -> sparse.csr_array:
+        """The weights as a matrix of one row; draws that many masks share have it once."""
+        return _averaging(self.weights, np.array([0, self.weights.size]))
+
+
+def _averaging(weights: Floats, starts: Codes) -> sparse.csr_array:
+    shape = (starts.size - 1, weights.size)
+    return sparse.csr_array((weights, np.arange(weights.size), starts), shape=shape)
+
+
+def fill_subsets(masks: Bools, weights: Floats) -> list[BackgroundSubset]:
+    """For each mask (n_masks, n_features), all fills (n_fill,), or the first where nothing is hidden."""
+    every = np.arange(weights.size)
+    nothing = np.zeros_like(every)
+    hidden = BackgroundSubset(every, weights, every)
+    whole = BackgroundSubset(nothing[:1], np.ones(1), nothing)
+    return [whole if mask.all() else hidden for mask in masks]
+
+
+@dataclass(frozen=True)
+class MaskBlock:
+    """Consecutive masks and the background rows of each, which are evaluated and averaged together."""
+
+    places: slice  # of the masks in their stage
+    masks: Bools  # (n_masks, n_features), True where the row's own values stay
+    draws: tuple[BackgroundSubset, ...]  # one for each mask
+
+    @cached_property
+    def starts(self) -> Codes:
+        """Where each mask's draws start, and where the last ones end."""
+        return np.cumsum([0, *(part.rows.size for part in self.draws)])
+
+    @property
+    def n_draws(self) -> int:
+        """Draws of all masks."""
+        return int(self.starts[-1])
+
+    @cached_property
+    def spans(self) -> tuple[slice, ...]:
+        """Each mask's share of the draws."""
+        return tuple(slice(*pair) for pair in zip(self.starts, self.starts[1:], strict=False))
+
+    @cached_property
+    def rows(self) -> Codes:
+        """Background rows of all draws, of shape (n_draws,)."""
+        return np.concatenate([part.rows for part in self.draws])
+
+    @cached_property
+    def heaviest(self) -> Codes:
+        """The draw of most weight under each mask, of shape (n_masks,)."""
+        within = [part.weights.argmax() for part in self.draws]
+        return self.starts[:-1] + np.array(within, dtype=np.intp)
+
+    def counted(self, answers: Floats) -> tuple[Floats, Floats]:
+        """Predictions (n_draws, n_rows, n_outputs) less that of each mask's heaviest draw, and the latter.
+
+        Equal predictions then average to themselves and have a variance of exactly 0. Shapes of the result:
+        (n_draws, n_rows * n_outputs), a copy, and (n_masks, n_rows * n_outputs).
+        """
+        flat = answers.reshape(self.n_draws, -1)
+        apart, middle = np.empty_like(flat), flat[self.heaviest]
+        for span, reference in zip(self.spans, middle, strict=True):
+            np.subtract(flat[span], reference, out=apart[span])
+        return apart, middle
+
+    @cached_property
+    def averaging(self) -> sparse.csr_array:
+        """Weights of the draws as a matrix (n_masks, n_draws)."""
+        if len(self.draws) == 1:
+            return self.draws[0].averaging
+        # A sparse product adds draw after draw, each column for itself, so that the bits of an average do not
+        # depend on what else is averaged with it.
+        return _averaging(np.concatenate([part.weights for part in self.draws]), self.starts)
+
+    def averaging_by(self, groups: Codes, weights: Floats) -> sparse.csr_array:
+        """Weights of the draws in means over groups (n_background,), shape (n_masks * n_groups, n_draws)."""
+        if id(groups) not in self._averages:
+            self._averages[id(groups)] = self._averaged_by(groups, weights)
+        return self._averages[id(groups)]
+
+    @cached_property
+    def _averages(self) -> dict[int, sparse.csr_array]:
+        """What `averaging_by` has made, for groups that its caller keeps."""
+        return {}
+
+    def _averaged_by(self, groups: Codes, weights: Floats) -> sparse.csr_array:
+        order = np.argsort(groups, kind="stable")
+        share = (weights / np.bincount(groups, weights)[groups])[order]
+        places = [start + part.which[order] for start, part in zip(self.starts, self.draws, strict=False)]
+        ends = np.cumsum(np.tile(np.bincount(groups), len(self.draws)))
+        entries = (np.tile(share, len(self.draws)), np.concatenate(places), np.concatenate([[0], ends]))
+        return sparse.csr_array(entries, shape=(ends.size, self.n_draws))
+
+
+MAX_FEATURES = 20
+
+
+def all_masks(n_features: int) -> Bools:
+    """Every mask (2**n_features, n_features): row j has the binary digits of j, lowest first."""
+    if not 1 <= n_features <= MAX_FEATURES:
+        raise ValueError(
+            f"All masks can be listed for n_features between 1 and {MAX_FEATURES}, got {n_features}; "
+            "sample some instead."
+        )
+    codes = np.arange(2**n_features, dtype=np.int64)
+    return (codes[:, None] >> np.arange(n_features)) & 1 == 1
+
 
 MaskDistribution = Literal["bernoulli", "sizes"]
 """Each feature kept with probability 1/2, or 1 to d features hidden, each number equally likely; a single
 feature is kept with probability 1/2 under both, since nothing could be learned of it otherwise."""
-
 _MASKER = ("background", "draws", "mask_distribution", "merges", "read", "same_features", "weights")
 _MASKED_ROWS = (
     "__getitem__", "__len__", "builder", "compose", "data", "details", "distinct",
@@ -24,77 +250,12 @@ _MASKED_ROWS = (
 
 
 @dataclass(frozen=True)
-class Players:
-    """Columns that are hidden together, for each feature: names and positions (empty if not from a table)."""
-
-    names: tuple[str, ...]
-    columns: tuple[tuple[int, ...], ...]
-
-    @classmethod
-    def from_names(cls, names: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None) -> Players:
-        """A feature for each group, in the place of its first column, and for each column in no group."""
-        place = {name: j for j, name in enumerate(names)}
-        owner: dict[str, str] = {}
-        listed: dict[str, list[str]] = {}
-        for group, members in (groups or {}).items():
-            listed[str(group)] = _members(str(group), members, place, owner)
-            owner |= dict.fromkeys(listed[str(group)], str(group))
-        taken: dict[str, tuple[int, ...]] = {}
-        for name in names:
-            group = owner.get(name, name)
-            if group not in taken:
-                members = listed[group] if name in owner else [name]
-                taken[group] = tuple(place[member] for member in members)
-        return cls(tuple(taken), tuple(taken.values()))
-
-    @classmethod
-    def without_columns(cls, names: Iterable[str]) -> Players:
-        """Features of rows that are not tables."""
-        named = tuple(names)
-        return cls(named, ((),) * len(named))
-
-
-def _members(
-    group: str, members: Sequence[str], place: Mapping[str, int], owner: Mapping[str, str]
-) -> list[str]:
-    """Columns of a group as text, checked."""
-    if isinstance(members, str) or not hasattr(members, "__len__") or len(members) == 0:
-        raise DataError(f"The group {group!r} of feature_groups must be a list of columns, got {members!r}.")
-    columns = [str(member) for member in members]
-    for j, member in enumerate(columns):
-        if member in columns[:j]:
-            raise DataError(f"The group {group!r} of feature_groups names the column {member!r} twice.")
-        if member not in place:
-            raise DataError(
-                f"The group {group!r} of feature_groups names the column {member!r}, which is not there. "
-                f"The columns: {', '.join(place)}."
-            )
-        if member in owner:
-            raise DataError(
-                f"The column {member!r} is in two groups of feature_groups, {owner[member]!r} and {group!r}."
-            )
-    if group in place and group not in columns:
-        raise DataError(f"The group {group!r} of feature_groups has the name of a column that is not in it.")
-    return columns
-
-
-@dataclass(frozen=True)
 class MaskingInputs:
-    """Rows, fills and labels, for a model that composes masked rows itself.
+    """Rows, fills and labels, for a model that composes masked rows itself."""
 
-    Attributes
-    ----------
-    x : ndarray of shape (n_rows, ...)
-        The rows, of any shape.
-    fill : ndarray of shape (n_rows or 1, n_fill, ...)
-        Replacement values: the background rows, of each row or of all.
-    labels : ndarray of int of shape (n_rows or 1, ...)
-        The feature to which each place of a row belongs, or of its leading axes.
-    """
-
-    x: Any
-    fill: Any
-    labels: Codes
+    x: Any  # (n_rows, ...)
+    fill: Any  # (n_rows or 1, n_fill, ...): the background rows, of each row or of all
+    labels: Codes  # (n_rows or 1, ...): the feature of each place of a row, or of its leading axes
 
 
 class Builder(Protocol):
@@ -120,7 +281,7 @@ class MaskedRows(Protocol):
         """Some of the rows, by an array of places."""
 
     @property
-    def features(self) -> Players:
+    def features(self) -> Features:
         """What is hidden together, n_features of them."""
 
     @property
@@ -200,7 +361,7 @@ class MaskerConstraint(HasMethods):
         return f"a masker, such as SegmentMasker() or TextMasker(): an instance that has {_listed(_MASKER)}"
 
 
-def read_rows(masker: Masker, X: Any, features: Players | None = None) -> MaskedRows:
+def read_rows(masker: Masker, X: Any, features: Features | None = None) -> MaskedRows:
     """Masked rows of X, with the features seen in `fit` where all rows have the same."""
     rows = masker.read(X)
     missing = [name for name in _MASKED_ROWS if not hasattr(type(rows), name) and not hasattr(rows, name)]

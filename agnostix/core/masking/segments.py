@@ -1,34 +1,27 @@
-"""Hiding segments of images."""
+"""Hiding segments of images: how they are cut, and what the model sees."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
-from numbers import Integral, Real
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import import_module
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 
-from agnostix.core.masking.background import BackgroundSubset, fill_subsets
-from agnostix.core.masking.fills import (
-    as_type,
-    blur_fill,
-    check_fill,
-    is_fill,
-    is_stack,
-    mean_fill,
-    noise_fills,
-    segment_mean_fill,
+from agnostix.core.explanation import Detail
+from agnostix.core.features import Features
+from agnostix.core.masking.fills import ImageFill, as_pixels, check_number, fill_details
+from agnostix.core.masking.masker import (
+    BackgroundSubset,
+    MaskBlock,
+    MaskDistribution,
+    MaskingInputs,
+    fill_subsets,
 )
-from agnostix.core.masking.inpainting import inpaint_fill
-from agnostix.core.masking.masker import MaskDistribution
-from agnostix.core.masking.pictures import MaskedPictures, as_pixels
-from agnostix.core.masking.segmenters import as_map, grid, numbered, quickshift, slic
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-
-_ROUNDING = 1e-9
-"""How far the weights' sum may be from 1."""
 
 
 @dataclass(frozen=True)
@@ -116,35 +109,27 @@ class SegmentMasker:
     random_state: int = 0
     weights: Any = field(default=None, repr=False)
     _names: Any = field(init=False, repr=False)
+    _image_fill: ImageFill = field(init=False, repr=False)
 
     background: ClassVar[None] = None
     merges: ClassVar[bool] = False
     mask_distribution: ClassVar[MaskDistribution] = "bernoulli"
 
     def __post_init__(self) -> None:
-        _check_number("n_segments", self.n_segments, Integral, "a whole number of at least 1", 1)
-        _check_number("sigma", self.sigma, Real, "a number above 0", np.nextafter(0.0, 1.0))
-        _check_number("n_draws", self.n_draws, Integral, "a whole number of at least 1", 1)
-        _check_number("random_state", self.random_state, Integral, "a whole number of at least 0", 0)
-        if not is_fill(self.fill):
-            is_array = isinstance(self.fill, np.ndarray)
-            got = f"an array of shape {self.fill.shape}" if is_array else repr(self.fill)
-            raise DataError(
-                "The 'fill' of SegmentMasker must be 'mean', 'segment_mean', 'blur', 'inpaint', 'noise', a "
-                "number, one number for each channel, or an array of pictures of shape (n_fill, height, "
-                f"width) or (n_fill, height, width, n_channels), got {got}."
-            )
+        allowed = "a whole number of at least 1"
+        check_number("SegmentMasker", "n_segments", self.n_segments, Integral, allowed, 1)
+        image_fill = ImageFill(self.fill, self.sigma, self.n_draws, self.random_state, self.weights)
         labels = as_map(self.segments)
         if labels is not None:
             object.__setattr__(self, "segments", labels)
         object.__setattr__(self, "_names", None if labels is None else np.unique(labels))
-        n_fill = len(self.fill) if is_stack(self.fill) else self.n_draws if self._is("fill", "noise") else 1
-        object.__setattr__(self, "weights", _checked_weights(self.weights, n_fill))
+        object.__setattr__(self, "_image_fill", image_fill)
+        object.__setattr__(self, "weights", image_fill.weights)
 
     @property
     def same_features(self) -> bool:
         """Whether all images are cut the same way."""
-        return self._names is not None or self._is("segments", "grid")
+        return self._names is not None or self._cuts("grid")
 
     def read(self, X: Any) -> MaskedPictures:
         """Check images, cut them into segments and compute their fills.
@@ -165,10 +150,9 @@ class SegmentMasker:
             cannot hold the fill.
         """
         pixels = as_pixels(X)
-        check_fill(self.fill, pixels)
         labels = self._labels(pixels)
-        n_fill = self.weights.size
-        return MaskedPictures(pixels, labels, self._fills(pixels, labels), n_fill, self._names)
+        fills = self._image_fill.compute(pixels, labels)
+        return MaskedPictures(pixels, labels, fills, self.weights.size, self._names)
 
     def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """All fills of a mask that hides anything.
@@ -185,16 +169,15 @@ class SegmentMasker:
         """
         return fill_subsets(masks, self.weights)
 
-    def _is(self, parameter: str, word: str) -> bool:
-        value = getattr(self, parameter)
-        return isinstance(value, str) and value == word
+    def _cuts(self, word: str) -> bool:
+        return isinstance(self.segments, str) and self.segments == word
 
     def _labels(self, pixels: Any) -> Codes:
         """Segments (n_rows, height, width) of each picture, or (1, height, width) of all."""
         shape = pixels.shape[1:3]
         if self._names is not None:
             return numbered(self.segments, shape, "The 'segments' of SegmentMasker")[None]
-        if self._is("segments", "grid"):
+        if self._cuts("grid"):
             return grid(shape[0], shape[1], self.n_segments)[None]
         where = "What the 'segments' of SegmentMasker gives for row {} of X"
         return np.stack(
@@ -202,44 +185,214 @@ class SegmentMasker:
         )
 
     def _cut(self, picture: Any) -> Any:
-        if self._is("segments", "slic"):
+        if self._cuts("slic"):
             return slic(picture, self.n_segments)
-        return quickshift(picture) if self._is("segments", "quickshift") else self.segments(picture.copy())
-
-    def _fills(self, pixels: Any, labels: Codes) -> Any:
-        """Fills (n_rows or 1, n_fill, ...) of the pictures, or a function of the pixels for noise."""
-        if self._is("fill", "noise"):
-            return partial(noise_fills, n_draws=self.n_draws, seed=self.random_state)
-        if is_stack(self.fill):
-            return as_type(self.fill, pixels.dtype)[None]
-        if not isinstance(self.fill, str):
-            color = as_type(np.asarray(self.fill), pixels.dtype)
-            return np.broadcast_to(color, (1, 1, 1, 1, *pixels.shape[3:]))
-        # Picture by picture, so that the bits of one do not depend on the others.
-        maps = np.broadcast_to(labels, pixels.shape[:3])
-        return np.stack([self._fill_of(*pair)[None] for pair in zip(pixels, maps, strict=True)])
-
-    def _fill_of(self, picture: Any, labels: Codes) -> Any:
-        """Fill of one picture, of its shape or with axes of length 1."""
-        if self.fill == "mean":
-            return mean_fill(picture)
-        if self.fill == "blur":
-            return blur_fill(picture, self.sigma)
-        if self.fill == "inpaint":
-            return inpaint_fill(picture, labels, self.random_state)
-        return segment_mean_fill(picture, labels)
+        return quickshift(picture) if self._cuts("quickshift") else self.segments(picture.copy())
 
 
-def _checked_weights(weights: Any, n_fill: int) -> Floats:
-    checked = np.full(n_fill, 1.0 / n_fill) if weights is None else np.asarray(weights, dtype=float)
-    if checked.shape != (n_fill,) or not (checked > 0).all() or abs(checked.sum() - 1.0) > _ROUNDING:
+def with_owner(masker: SegmentMasker, owner: str) -> SegmentMasker:
+    """A copy of a masker whose messages about the fill name the class that the fill was passed to."""
+    copy = replace(masker)
+    object.__setattr__(copy, "_image_fill", replace(masker._image_fill, owner=owner))
+    return copy
+
+
+@dataclass(frozen=True)
+class MaskedPictures:
+    """Pictures (n_rows, height, width[, n_channels]) cut into segments, and the fills of these."""
+
+    pixels: Any
+    labels: Codes  # (n_rows or 1, height, width), in each picture from 0 without gaps
+    fills: Any  # (n_rows or 1, n_fill, ...), or a function of the pixels where they are too large to keep
+    n_fill: int
+    names: Any  # of the segments, where one map holds for all pictures; else None
+
+    def __len__(self) -> int:
+        return int(self.pixels.shape[0])
+
+    def __getitem__(self, places: Any) -> MaskedPictures:
+        fills = self.fills if callable(self.fills) else _own_part(self.fills, places)
+        labels = _own_part(self.labels, places)
+        return MaskedPictures(self.pixels[places], labels, fills, self.n_fill, self.names)
+
+    @property
+    def features(self) -> Features:
+        """Segments by number, or by name where there is one map for all pictures."""
+        names = range(self.present.shape[1]) if self.names is None else self.names
+        return Features.without_columns(f"segment {name}" for name in names)
+
+    @cached_property
+    def present(self) -> Bools:
+        """Segments that each picture has, (n_rows, n_segments)."""
+        counts = self.labels.max(axis=(1, 2)) + 1
+        present = np.arange(counts.max()) < counts[:, None]
+        return np.broadcast_to(present, (len(self), present.shape[1]))
+
+    @property
+    def varying(self) -> Bools:
+        """Segments that any fill would change, (n_rows, n_segments)."""
+        row, *place = np.nonzero(np.stack([self[[i]]._differing for i in range(len(self))]))
+        varying = np.zeros(self.present.shape, dtype=bool)
+        varying[row, self.labels[(row if self.labels.shape[0] > 1 else 0, *place)]] = True
+        return varying
+
+    @property
+    def _differing(self) -> Bools:
+        """Pixels of a single picture that any fill would change, (height, width)."""
+        apart = (self.fill != self.pixels[:, None])[0]
+        return apart.reshape(*apart.shape[:3], -1).any(axis=(0, 3))
+
+    @cached_property
+    def fill(self) -> Any:
+        """Fills of the pixels' type, (n_rows, n_fill, ...); axes of length 1 hold for all rows or places."""
+        return self.fills(self.pixels) if callable(self.fills) else self.fills
+
+    @property
+    def unmasked(self) -> Any:
+        """The pixels."""
+        return self.pixels
+
+    @property
+    def data(self) -> Any:
+        """The pixels."""
+        return self.pixels
+
+    @property
+    def n_values(self) -> int:
+        """Numbers in a picture."""
+        return int(np.prod(self.pixels.shape[1:]))
+
+    def details(self) -> dict[str, Detail]:
+        """The segment of each pixel, and the fill where there is only one."""
+        labels = np.broadcast_to(self.labels, self.pixels.shape[:3])
+        return {"segments": Detail(labels, ("row", "y", "x"), points_to="feature")} | self.fill_details()
+
+    def fill_details(self) -> dict[str, Detail]:
+        """The fill (n_rows, ...), with axes of length 1 where it is uniform; nothing for several fills."""
+        return {} if self.n_fill > 1 else fill_details(self.fill[:, 0], len(self))
+
+    def distinct(self) -> tuple[Codes, Codes]:
+        """Every picture by itself: equal ones are not looked for."""
+        return np.arange(len(self)), np.arange(len(self))
+
+    def builder(self, rows: Codes, capacity: int) -> SegmentBuilder:
+        """Builds some of the pictures with segments hidden."""
+        return SegmentBuilder(self[rows])
+
+    def compose(self, rows: Codes) -> MaskingInputs:
+        """Some of the pictures, their fills and segments."""
+        own = self[rows]
+        fill = np.broadcast_to(own.fill, (*own.fill.shape[:2], *own.pixels.shape[1:]))
+        return MaskingInputs(own.pixels, fill, own.labels)
+
+    def masked(self, masks: Bools, rows: Codes, draws: Codes) -> Any:
+        """Pictures (n, ...) under masks (n, n_segments), with the rows (n,) and the fills (n,) to take."""
+        own = self[rows]
+        if own.labels.shape[0] == 1:
+            shown = masks[:, own.labels[0]]
+        else:
+            shown = np.take_along_axis(masks, own.labels.reshape(rows.size, -1), axis=1)
+        shown = shown.reshape(*own.pixels.shape[:3], *[1] * (own.pixels.ndim - 3))
+        others = self.fill[rows if self.fill.shape[0] > 1 else 0, draws]
+        return np.where(shown, own.pixels, others)
+
+
+@dataclass(frozen=True)
+class SegmentBuilder:
+    """Builds pictures with segments hidden."""
+
+    own: MaskedPictures
+
+    def distinct(self, block: MaskBlock) -> None:
+        """Nothing is merged."""
+        return
+
+    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
+        """Pictures (n_cells, ...) by draw, then by row."""
+        n_rows = len(self.own)
+        draw, row = np.divmod(np.arange(block.n_draws * n_rows)[cells], n_rows)
+        mask = np.searchsorted(block.starts, draw, side="right") - 1
+        return self.own.masked(block.masks[mask], row, block.rows[draw])
+
+    def is_whole(self, table: Any) -> bool:
+        """True: nothing else holds the pictures."""
+        return True
+
+
+def _own_part(array: Any, places: Any) -> Any:
+    """The rows' own parts, unless one part holds for all rows."""
+    return array[places] if array.shape[0] > 1 else array
+
+
+CUTS = ("grid", "slic", "quickshift")
+
+
+def as_map(segments: Any) -> Codes | None:
+    """The labels (height, width) of all pictures if there is one map; None for a way to cut each."""
+    if callable(segments) or (isinstance(segments, str) and segments in CUTS):
+        return None
+    labels = np.asarray(segments)
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "iu":
+        got = repr(segments) if labels.ndim == 0 else f"{labels.dtype} of shape {labels.shape}"
         raise DataError(
-            f"The 'weights' of SegmentMasker must be None or one number above 0 for each of the {n_fill} "
-            f"fill pictures, adding up to 1; got shape {checked.shape} and a sum of {checked.sum():.6g}."
+            "The 'segments' of SegmentMasker must be 'grid', 'slic', 'quickshift', whole numbers of shape "
+            f"(height, width), or a function from a picture to them, got {got}."
         )
-    return checked
+    return labels
 
 
-def _check_number(name: str, value: Any, kind: Any, allowed: str, least: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value < np.inf:
-        raise DataError(f"The {name!r} of SegmentMasker must be {allowed}, got {value!r}.")
+def grid(height: int, width: int, n_segments: int) -> Codes:
+    """Labels (height, width) of about n_segments nearly square cells."""
+    n_down = int(np.clip(round((n_segments * height / width) ** 0.5), 1, min(height, n_segments)))
+    n_across = int(np.clip(round(n_segments / n_down), 1, width))
+    down, across = np.arange(height) * n_down // height, np.arange(width) * n_across // width
+    return down[:, None] * n_across + across
+
+
+def slic(picture: Any, n_segments: int) -> Any:
+    """Labels (height, width) of about n_segments clusters of near pixels of like color.
+
+    Achanta, R., et al. (2012). SLIC superpixels compared to state-of-the-art superpixel methods.
+    IEEE TPAMI, 34(11). https://doi.org/10.1109/TPAMI.2012.120
+    """
+    return _skimage("slic").slic(_as_rgb(picture), n_segments, compactness=10.0, start_label=0)
+
+
+def quickshift(picture: Any) -> Any:
+    """Labels (height, width) of segments cut at the modes of color and place, with the settings of lime.
+
+    Vedaldi, A., Soatto, S. (2008). Quick shift and kernel methods for mode seeking. ECCV.
+    https://doi.org/10.1007/978-3-540-88693-8_52
+    """
+    settings = {"kernel_size": 4, "max_dist": 200, "ratio": 0.2, "rng": 0}
+    return _skimage("quickshift").quickshift(_as_rgb(picture), **settings)
+
+
+def numbered(labels: Any, shape: tuple[int, ...], where: str) -> Codes:
+    """Labels counted from 0 in ascending order; `where` names their origin in the message."""
+    array = np.asarray(labels)
+    if array.shape != shape or array.dtype.kind not in "iu":
+        raise DataError(
+            f"{where} must be whole numbers of the picture's shape {shape}, got {array.dtype} of shape "
+            f"{array.shape}."
+        )
+    return np.unique(array, return_inverse=True)[1].reshape(shape)
+
+
+def _as_rgb(picture: Any) -> Floats:
+    """The picture in three channels from 0 to 1, so that segments do not depend on its units."""
+    channels = picture.reshape(*picture.shape[:2], -1).astype(float)
+    if channels.shape[2] != 3:
+        channels = channels.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    low, high = channels.min(), channels.max()
+    return (channels - low) / (high - low if high > low else 1.0)
+
+
+def _skimage(name: str) -> Any:
+    try:
+        return import_module("skimage.segmentation")
+    except ImportError as error:
+        raise ImportError(
+            f"SegmentMasker({name!r}) needs scikit-image, which is not installed: "
+            "pip install 'agnostix[images]'. Without it: segments='grid', or a map of your own."
+        ) from error

@@ -7,13 +7,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import as_table, column_at, column_names, is_frame, take_rows
-from agnostix.core.masking.array_builder import ArrayBuilder
-from agnostix.core.masking.background import BackgroundSubset
-from agnostix.core.masking.duplicates import (
+from agnostix.core.features import (
+    Features,
     as_series,
     distinct_rows,
     first_of_each,
@@ -22,35 +19,24 @@ from agnostix.core.masking.duplicates import (
     table_codes,
     value_codes,
 )
-from agnostix.core.masking.frame_builder import FrameBuilder
-from agnostix.core.masking.masker import Builder, MaskDistribution, MaskingInputs, Players
+from agnostix.core.frames import as_table, build_table, check_schema, is_frame, take_rows
+from agnostix.core.masking.masker import BackgroundSubset, Builder, MaskBlock, MaskDistribution, MaskingInputs
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
 AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""
-
 _ROUNDING = 1e-8
 """How far from 1 the sum of weights may be."""
 
 
 @dataclass(frozen=True)
 class TabularMasker:
-    """Replaces columns of a table by those of background rows.
+    """Replaces columns of a table by those of weighted background rows (n_background, n_columns)."""
 
-    Attributes
-    ----------
-    background : DataFrame or ndarray of shape (n_background, n_columns)
-        Observed rows, or one of constants.
-    weights : ndarray of shape (n_background,)
-        Their weights, adding up to 1.
-    features : Players
-        Columns that are hidden together; each column belongs to one feature.
-    """
-
-    background: Any
-    weights: Floats
-    features: Players
+    background: Any  # observed rows, or one of constants
+    weights: Floats  # (n_background,), adding up to 1
+    features: Features  # each column belongs to one
 
     mask_distribution: ClassVar[MaskDistribution] = "bernoulli"
     same_features: ClassVar[bool] = True
@@ -67,7 +53,7 @@ class TabularMasker:
         if places != list(range(n_columns)):
             raise DataError(
                 f"The 'features' of TabularMasker must have each of the background's {n_columns} columns "
-                f"once, got the places {places}. Players.from_names makes them from the columns' names."
+                f"once, got the places {places}. Features.from_names makes them from the columns' names."
             )
 
     def read(self, X: Any) -> MaskedTable:
@@ -132,7 +118,7 @@ class MaskedTable:
         return MaskedTable(take_rows(self.table, places), self.masker)
 
     @property
-    def features(self) -> Players:
+    def features(self) -> Features:
         """The masker's: columns are the same in every row."""
         return self.masker.features
 
@@ -197,41 +183,121 @@ class MaskedTable:
         return MaskingInputs(table[rows], background[None], labels[None])
 
 
-def check_schema(X: Any, seen: Any) -> None:
-    """Raise DataError unless X has the columns and dtypes of a table seen in `fit`."""
-    if is_frame(X) != is_frame(seen):
-        kinds = ("a DataFrame", "an array") if is_frame(seen) else ("an array", "a DataFrame")
-        raise DataError(f"fit saw {kinds[0]} and X is {kinds[1]}. Pass both in the same form.")
-    own, given = column_names(seen), column_names(X)
-    if own != given:
-        missing = [name for name in own if name not in given]
-        extra = [name for name in given if name not in own]
-        what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra)} more"
-        what = what if missing or extra else "has them in another order"
-        raise DataError(f"X must have the columns that fit saw ({', '.join(own)}), but it {what}.")
-    if not is_frame(X):
-        _check_arrays(X, seen)
+_WATCHED = 16
+"""Cells that are looked at again after the model has seen them."""
+
+
+class ArrayBuilder:
+    """Builds arrays in one buffer, of at most `capacity` cells, that the model may read but not write."""
+
+    def __init__(self, own: Any, background: Any, features: Features, capacity: int) -> None:
+        self._own = np.ascontiguousarray(own.T)
+        self._background = np.ascontiguousarray(background.T)
+        self._columns = features.columns
+        self._memory = np.empty(own.shape[1] * capacity, dtype=own.dtype)
+        self._last: MaskBlock | None = None
+        self._watched = b""
+
+    def distinct(self, block: MaskBlock) -> None:
+        """Nothing is merged here."""
         return
-    for position, name in enumerate(own):
-        _check_types(name, *(column_at(table, position).dtype for table in (X, seen)))
+
+    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
+        """All cells of a block, (n_cells, n_columns): read-only, column-major, valid until the next call."""
+        n_columns, n_rows = self._own.shape
+        n_cells = block.n_draws * n_rows
+        store = self._memory[: n_columns * n_cells].reshape(n_columns, block.n_draws, n_rows)
+        for mask, feature in np.argwhere(self._stale(block)):
+            self._write(store, block, mask, feature)
+        self._last = block
+        table = store.reshape(n_columns, n_cells).T
+        self._watched = table[self._places(n_cells)].tobytes()
+        table.flags.writeable = False
+        return table
+
+    def is_whole(self, table: Any) -> bool:
+        """Whether the cells looked at again are unchanged; a buffer written to is built anew."""
+        if table.dtype == object:
+            return True
+        whole = table[self._places(table.shape[0])].tobytes() == self._watched
+        if not whole:
+            self._last = None
+        return whole
+
+    def _places(self, n_cells: int) -> slice:
+        return slice(0, n_cells, -(-n_cells // _WATCHED))
+
+    def _stale(self, block: MaskBlock) -> Bools:
+        """Masks and features whose columns differ from what the buffer holds, (n_masks, n_features)."""
+        last = self._last
+        if last is None or not np.array_equal(last.starts, block.starts):
+            return np.ones_like(block.masks)
+        pairs = zip(last.draws, block.draws, strict=True)
+        moved = np.array([one is not two and not np.array_equal(one.rows, two.rows) for one, two in pairs])
+        return (last.masks != block.masks) | (~block.masks & moved[:, None])
+
+    def _write(self, store: Any, block: MaskBlock, mask: int, feature: int) -> None:
+        span = block.spans[mask]
+        for column in self._columns[feature]:
+            if block.masks[mask, feature]:
+                store[column, span] = self._own[column]
+            else:
+                store[column, span] = self._background[column, block.draws[mask].rows][:, None]
 
 
-def _check_arrays(X: Any, seen: Any) -> None:
-    texts = [part.dtype.kind in "SU" for part in (X, seen)]
-    if texts[0] != texts[1] and object not in (X.dtype, seen.dtype):
-        raise DataError(
-            f"X holds values of type {X.dtype} and what fit saw is of type {seen.dtype}. Convert one of them."
-        )
+class FrameBuilder:
+    """Builds frames of any type, and arrays whose equal perturbed rows are merged."""
 
+    def __init__(self, own: Any, background: Any, features: Features, merges: bool) -> None:
+        self._n_rows = own.shape[0]
+        self._like = background
+        self._is_frame = is_frame(background)
+        self._both = [joined_values(own, background, j) for j in range(own.shape[1])]
+        self._columns = features.columns
+        self._merges = merges
 
-def _check_types(name: str, given: Any, own: Any) -> None:
-    if given == own:
-        return
-    if isinstance(given, pd.CategoricalDtype) and isinstance(own, pd.CategoricalDtype):
-        what = "the categories"
-        shown = [", ".join(map(repr, dtype.categories)) for dtype in (given, own)]
-    else:
-        what, shown = "dtype", [str(given), str(own)]
-    raise DataError(
-        f"Column {name!r} has {what} {shown[0]} in X and {shown[1]} in what fit saw. Convert one of them."
-    )
+    def distinct(self, block: MaskBlock) -> tuple[Codes, Codes] | None:
+        """First cell of each kind and kind of each cell, within rows; None unless cells are merged."""
+        return first_of_each(self._cell_keys(block).ravel()) if self._merges else None
+
+    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
+        """Some cells (draw * n_rows + row), (n_cells, n_columns), of the table's own library and types."""
+        if isinstance(cells, slice):
+            cells = np.arange(*cells.indices(block.n_draws * self._n_rows))
+        draw, row = np.divmod(cells, self._n_rows)
+        mask = np.repeat(np.arange(len(block.draws)), np.diff(block.starts))[draw]
+        other = self._n_rows + block.rows[draw]
+        n_columns = len(self._both)
+        columns = None if self._is_frame else np.empty((n_columns, row.size), dtype=self._both[0].dtype)
+        taken: Any = [None] * n_columns if columns is None else columns
+        for feature, positions in enumerate(self._columns):
+            own = block.masks[:, feature]
+            index = row if own.all() else np.where(own[mask], row, other)
+            for position in positions:
+                taken[position] = self._both[position][index]
+        if columns is not None:
+            return taken.T
+        return build_table(self._like, dict(enumerate(taken)), copy=False)
+
+    def is_whole(self, table: Any) -> bool:
+        """True: nothing else holds the table, which the model may write to."""
+        return True
+
+    def _cell_keys(self, block: MaskBlock) -> Any:
+        """64-bit key of each cell, (n_draws, n_rows): the sum of the keys of its values."""
+        own, other = self._keys[: self._n_rows], self._keys[self._n_rows :]
+        hidden = np.zeros((len(block.draws), own.shape[1]), dtype=np.uint64)
+        for feature, positions in enumerate(self._columns):
+            hidden[:, positions] = ~block.masks[:, [feature]]
+        gone = hidden @ own.T
+        salt = keys_of(np.arange(self._n_rows)[:, None], first_column=0)[:, 0]
+        keys = np.empty((block.n_draws, self._n_rows), dtype=np.uint64)
+        for mask, span in enumerate(block.spans):
+            come = other[block.rows[span]] @ hidden[mask]
+            keys[span] = come[:, None] - gone[mask] + salt
+        return keys
+
+    @cached_property
+    def _keys(self) -> Any:
+        """64-bit key of each value, (n_rows + n_background, n_columns)."""
+        return keys_of(np.column_stack([value_codes(as_series(both)) for both in self._both]))

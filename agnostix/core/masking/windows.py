@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.masking.fills import is_stack
-from agnostix.core.masking.segments import SegmentMasker
+from agnostix.core.masking.fills import ImageFill, is_stack
+from agnostix.core.masking.segments import SegmentMasker, with_owner
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -81,7 +81,8 @@ class SlidingWindow:
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", _as_pair("size", self.size))
         object.__setattr__(self, "stride", _as_pair("stride", self.stride))
-        self.to_masker(np.zeros((1, 1), dtype=np.intp))  # or an error about the fill
+        # Checked before there are images.
+        ImageFill(self.fill, self.sigma, self.n_draws, self.random_state, self.weights, "SlidingWindow")
 
     def __repr__(self) -> str:
         fill = f"{len(self.fill)} images" if is_stack(self.fill) else repr(self.fill)
@@ -93,20 +94,22 @@ class SlidingWindow:
         """Whether each window has a fill of its own."""
         return isinstance(self.fill, str) and self.fill == "inpaint"
 
-    def to_masker(self, cells: Codes) -> SegmentMasker:
+    def to_masker(self, cells: Codes, owner: str = "SlidingWindow") -> SegmentMasker:
         """A masker that hides the cells between the borders of windows.
 
         Parameters
         ----------
         cells : ndarray of int of shape (height, width)
             As `Windows.cells` numbers them.
+        owner : str, default="SlidingWindow"
+            The class that the fill was passed to, for messages.
 
         Returns
         -------
         SegmentMasker
         """
         fill = "mean" if self.inpaints else self.fill  # inpainting depends on the window, not on its cells
-        return SegmentMasker(
+        masker = SegmentMasker(
             cells,
             fill,
             sigma=self.sigma,
@@ -114,25 +117,16 @@ class SlidingWindow:
             random_state=self.random_state,
             weights=self.weights,
         )
+        return with_owner(masker, owner)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Positions of a window on images of one shape, row by row; the last ones are cut at the border.
+    """Positions of a window on images of one shape, row by row; the last ones are cut at the border."""
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Height and width of the images.
-    size : tuple of int
-        Height and width of the window.
-    stride : tuple of int
-        Pixels from one position to the next, down and to the right.
-    """
-
-    shape: tuple[int, int]
-    size: tuple[int, int]
-    stride: tuple[int, int]
+    shape: tuple[int, int]  # height and width of the images
+    size: tuple[int, int]  # of the window
+    stride: tuple[int, int]  # pixels from one position to the next, down and to the right
 
     def __post_init__(self) -> None:
         for axis, name in enumerate(("height", "width")):

@@ -1,15 +1,19 @@
-"""A model of any make as a function from rows to outputs."""
+"""Models of any make as functions from rows to outputs."""
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.frames import (
     as_read_only,
@@ -21,10 +25,259 @@ from agnostix.core.frames import (
     select,
     to_array,
 )
-from agnostix.core.masking.soft_masks import SoftMaskBatch
+from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.capabilities import NEEDS, Configured, MaskComposer
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, ModelOutputError
+
+_RESPONSES = ("predict_proba", "decision_function", "predict")
+
+
+def as_predictor(
+    model: Any,
+    *,
+    task: Task | None = None,
+    output_names: list[str] | tuple[str, ...] | None = None,
+    output: Any = None,
+    activation: str = "auto",
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    layout: str = "HWC",
+    value_range: str = "auto",
+    device: str = "auto",
+    precision: str = "fp32",
+    compiled: bool = False,
+    batch_size: int | None = None,
+) -> Predictor:
+    """Wrap a model for use by every explainer.
+
+    Parameters
+    ----------
+    model : fitted estimator, Pipeline, torch module, callable or Predictor
+        Classifiers predict with ``predict_proba``, regressors with ``predict``. A callable takes a
+        batch of rows and returns an array of shape (n,) or (n, n_outputs). A callable that composes
+        masked rows itself, for example on a GPU, also has a method ``predict_masked(x, masks, fill,
+        segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
+        (n_rows or 1, n_fill, ...), and the segment of each value, of shape (n_rows or 1, ...). It
+        returns an array of shape (n_rows, n_masks, n_fill, n_outputs). From `RiseExplainer` the masks
+        are an `agnostix.maskers.SoftMaskBatch` and segments is None: ``masks.to_array()`` has shape
+        (n_masks, height, width), with values between 0 and 1, and ``masks.compose(x[0], fill[0, 0])``
+        gives the masked images.
+    task : {"classification", "regression"}, default=None
+        Needed only if the model does not say it, as a plain callable, and
+        something depends on it, such as a metric.
+    output_names : list of str, default=None
+        Names of the outputs; by default the classes, "prediction", or
+        "output_0", "output_1", ...
+    output : {"predict_proba", "decision_function", "predict"}, int or str, default=None
+        Method to predict with, if not the default. Of a torch module that
+        returns a tuple or a dict, the entry; or a method of its own by one of
+        these names.
+    activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
+        Applied to the outputs of a torch module. "auto" is softmax if it gives
+        several numbers a row that are not probabilities already, unless `task`
+        is "regression"; the first outputs decide, and later ones that
+        contradict them are an error. One number a row is left as it is: use
+        "sigmoid" for a logit. The ``params`` of explanations report the choice.
+    mean, std : sequence of float, default=None
+        A torch module's own normalization by channel, of images from 0 to 1.
+    layout : {"HWC", "CHW"}, default="HWC"
+        Where the channels of the images are; a torch module gets CHW.
+    value_range : {"auto", "0-1", "0-255"}, default="auto"
+        Of images for a torch module; "auto" is 0-255 for uint8, 0-1 for floats
+        and bool, and an error for other integers.
+    device : str, default="auto"
+        Where a torch module runs, as torch names it; "auto" is where its
+        parameters are. On another device a copy runs, made at the first prediction.
+    precision : {"fp32", "bf16", "fp16"}, default="fp32"
+        Of a torch module's inner arithmetic.
+    compiled : bool, default=False
+        Whether a torch module is compiled first.
+    batch_size : int, default=None
+        Rows per batch for a torch module; None chooses it from their shape.
+
+    Returns
+    -------
+    Predictor
+
+    Raises
+    ------
+    TypeError
+        If the model neither predicts nor can be called.
+    ValueError
+        If a parameter has a value that is not allowed, or the classifier lacks the method.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from agnostix import as_predictor
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> predictor = as_predictor(LogisticRegression(max_iter=1000).fit(X, y))
+    >>> predictor.predict(X.head(2)).shape, predictor.task
+    ((2, 3), 'classification')
+    """
+    if task not in (None, "classification", "regression"):
+        raise ValueError(
+            "The 'task' parameter of as_predictor must be 'classification', 'regression' or None, "
+            f"got {task!r}."
+        )
+    names = _checked_names(output_names)
+    of_torch = {
+        "activation": activation,
+        "mean": mean,
+        "std": std,
+        "layout": layout,
+        "value_range": value_range,
+        "device": device,
+        "precision": precision,
+        "compiled": compiled,
+        "batch_size": batch_size,
+    }
+    if _is_torch_module(model) and not (output in _RESPONSES and hasattr(model, output)):
+        return _from_module(model, task, names, output, of_torch)
+    _check_no_module_is_meant(model, of_torch)
+    if output not in (None, *_RESPONSES):
+        raise ValueError(
+            f"The 'output' parameter of as_predictor must be one of {', '.join(_RESPONSES)} or None, "
+            f"got {output!r}."
+        )
+    if isinstance(model, Predictor):
+        if output not in (None, model.response):
+            raise ValueError(
+                f"The predictor calls {model.response!r} already; wrap the model itself instead."
+            )
+        if task is None and names is None:
+            return model
+        return replace(model, task=task or model.task, output_names=names or model.output_names)
+    if hasattr(model, "predict") or (output is not None and hasattr(model, output)):
+        return _from_estimator(model, task, names, output)
+    owner = getattr(model, "__self__", None)
+    method = getattr(model, "__name__", "")
+    if owner is not None and hasattr(owner, "predict") and method in _RESPONSES:
+        return _from_estimator(owner, task, names, output or method)
+    if callable(model):
+        name = method or type(model).__name__
+        name = "function" if name == "<lambda>" else name
+        return Predictor(model, name=name, task=task, output_names=names)
+    raise TypeError(
+        "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to outputs, "
+        f"got {model!r}."
+    )
+
+
+def _from_module(
+    module: Any, task: Task | None, names: tuple[str, ...] | None, output: Any, params: dict[str, Any]
+) -> Predictor:
+    from agnostix.core.models.torch_model import TorchModel
+
+    if params["activation"] == "auto" and task == "regression":
+        params = params | {"activation": "none"}
+    model = TorchModel(module, output=output, **params)
+    return Predictor(model, name=model.__name__, task=task, output_names=names)
+
+
+def _check_no_module_is_meant(model: Any, of_torch: dict[str, Any]) -> None:
+    """Refuse parameters that only apply to torch modules."""
+    defaults = as_predictor.__kwdefaults__ or {}
+    given = [repr(name) for name, value in of_torch.items() if not _is(value, defaults[name])]
+    if given:
+        raise ValueError(
+            f"as_predictor takes {', '.join(given)} for torch modules alone, and the model is of type "
+            f"{type(model).__name__}. Pass the module itself, or leave "
+            f"{'them' if len(given) > 1 else 'it'} out."
+        )
+
+
+def _is(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and value == default
+
+
+def _checked_names(output_names: Any) -> tuple[str, ...] | None:
+    names = None if output_names is None else tuple(str(name) for name in output_names)
+    if names is not None and (isinstance(output_names, str) or len(set(names)) < len(names)):
+        raise ValueError(
+            "The 'output_names' parameter of as_predictor must be a list of names, none twice, "
+            f"got {output_names!r}."
+        )
+    return names
+
+
+def _is_torch_module(model: Any) -> bool:
+    """Whether the model is a torch module, without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def is_fitted(model: Any) -> bool:
+    """Whether an estimator is fitted; callables and other objects always are."""
+    if not (hasattr(model, "fit") and hasattr(model, "get_params")):
+        return True
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return False
+    return True
+
+
+def _from_estimator(
+    model: Any, task: Task | None, names: tuple[str, ...] | None, output: str | None
+) -> Predictor:
+    name = _name_of(model)
+    if not is_fitted(model):
+        raise NotFittedError(
+            f"The model {name} is not fitted. Call its fit first, or hand it over with (X, y) to be fitted."
+        )
+    task = task or _task_of(model)
+    response = output or ("predict_proba" if task == "classification" else "predict")
+    if not hasattr(model, response):
+        other = next(r for r in ("predict_proba", "decision_function", "predict") if hasattr(model, r))
+        raise ValueError(
+            f"The model {name} has no {response}. The nearest that works: "
+            f"as_predictor(model, output={other!r})."
+        )
+    columns = getattr(model, "feature_names_in_", None)
+    n_features = getattr(model, "n_features_in_", None)
+    return Predictor(
+        getattr(model, response),
+        name=name,
+        task=task,
+        response=response,
+        classes=_classes_of(model, response) if task == "classification" else None,
+        output_names=names,
+        columns=None if columns is None else tuple(str(column) for column in columns),
+        wants_array=columns is None and n_features is not None,
+    )
+
+
+def _task_of(model: Any) -> Task | None:
+    for test, task in ((is_classifier, "classification"), (is_regressor, "regression")):
+        try:
+            if test(model):
+                return cast(Task, task)
+        except (AttributeError, TypeError):  # an object without scikit-learn's tags
+            break
+    if hasattr(model, "predict_proba"):
+        return "classification"
+    return None
+
+
+def _classes_of(model: Any, response: str) -> tuple[Any, ...] | None:
+    classes = getattr(model, "classes_", None)
+    if classes is None or response == "predict" or isinstance(classes, list):  # a list: several targets
+        return None
+    return tuple(getattr(label, "item", lambda label=label: label)() for label in classes)
+
+
+def _name_of(model: Any) -> str:
+    steps = getattr(model, "steps", None)
+    if steps:
+        return " > ".join(type(step).__name__ for _, step in steps if step not in (None, "passthrough"))
+    inner = getattr(model, "estimator", None) if type(model).__name__ == "FrozenEstimator" else None
+    return _name_of(inner) if inner is not None else type(model).__name__
+
 
 Task = Literal["classification", "regression"]
 Capability = TypeVar("Capability")
@@ -37,42 +290,17 @@ def wants_to_write(error: ValueError) -> bool:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model as a function from rows to a matrix of outputs.
+    """A model as a function from rows to a matrix of outputs; `require` gives what else it can do."""
 
-    `supports` and `require` give access to what else the model can do, see
-    `agnostix.core.models.capabilities`.
-
-    Parameters
-    ----------
-    function : callable
-        From a batch of rows to an array of shape (n,) or (n, n_outputs).
-    name : str
-        Name of the model in reports and messages.
-    task : {"classification", "regression"} or None
-        None if unknown.
-    response : str
-        The method that predicts, or "callable".
-    classes : tuple or None
-        Labels in the order of the outputs, for a classifier.
-    output_names : tuple of str or None
-        None: "prediction" for one output, else "output_0", "output_1", ...
-    columns : tuple of str or None
-        Columns the model was fitted on; None if it was fitted on an array, or if unknown.
-    wants_array : bool
-        Whether frames are converted to arrays, since the model was fitted on one.
-    copies : bool
-        Whether the model gets a copy of each table, since it modifies its input.
-    """
-
-    function: Callable[[Any], Any]
-    name: str = "model"
+    function: Callable[[Any], Any]  # from a batch of rows to an array (n,) or (n, n_outputs)
+    name: str = "model"  # in reports and messages
     task: Task | None = None
-    response: str = "callable"
-    classes: tuple[Any, ...] | None = None
+    response: str = "callable"  # or the method that predicts
+    classes: tuple[Any, ...] | None = None  # in the order of the outputs
     output_names: tuple[str, ...] | None = None
-    columns: tuple[str, ...] | None = None
-    wants_array: bool = False
-    copies: bool = False
+    columns: tuple[str, ...] | None = None  # that the model was fitted on; None for an array, or if unknown
+    wants_array: bool = False  # whether frames are converted, since the model was fitted on an array
+    copies: bool = False  # whether each table is copied, since the model modifies its input
 
     @property
     def params(self) -> dict[str, Any]:
@@ -80,66 +308,18 @@ class Predictor:
         return self.function.prediction_params() if isinstance(self.function, Configured) else {}
 
     def supports(self, capability: type) -> bool:
-        """Tell whether the model can do more than predict.
-
-        Parameters
-        ----------
-        capability : type
-            `MaskComposer` or `Differentiable`.
-
-        Returns
-        -------
-        bool
-        """
+        """Whether the model can do more than predict: be a `MaskComposer`, or `Differentiable`."""
         return isinstance(self.function, capability)
 
     def require(self, capability: type[Capability], by: str, *, instead: str = "") -> Capability:
-        """Give the model as one that has a capability.
-
-        Parameters
-        ----------
-        capability : type
-            `MaskComposer` or `Differentiable`.
-        by : str
-            Who needs it, for the message: an explainer, or one of its methods.
-        instead : str, default=""
-            What works without it, for the message: a sentence.
-
-        Returns
-        -------
-        capability
-            The wrapped model.
-
-        Raises
-        ------
-        DataError
-            If the model lacks the capability.
-        """
+        """The model as one with a capability; DataError names who needs it, and what works `instead`."""
         if isinstance(self.function, capability):
             return self.function
         need, remedy = NEEDS[capability]
         raise DataError(f"{by} needs {need}, and the model is {self.name}. {remedy} {instead}".rstrip())
 
     def predict(self, X: Any) -> Floats:
-        """Predict rows, and check the outputs.
-
-        Parameters
-        ----------
-        X : DataFrame or array of shape (n_rows, n_columns), or ndarray of n_rows images
-            The rows; columns that the model was not fitted on are left out.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_outputs)
-            In model output units.
-
-        Raises
-        ------
-        DataError
-            If a column that the model was fitted on is missing.
-        ModelOutputError
-            If the output is not numeric, has the wrong number of rows, or has NaN or infinite values.
-        """
+        """Checked outputs (n_rows, n_outputs) of a table or of images (n_rows, ...)."""
         table = X if isinstance(X, np.ndarray) and X.ndim > 2 else as_table(X)
         try:
             return self.predict_batch(as_read_only(table)).copy()
@@ -149,54 +329,14 @@ class Predictor:
             return self.predict_batch(copy_table(table)).copy()
 
     def predict_batch(self, table: Any) -> Floats:
-        """Predict a table that needs no conversion; it is copied only if `copies`.
-
-        Parameters
-        ----------
-        table : DataFrame or ndarray of n_rows rows
-            The rows.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_outputs)
-            In model output units; may share memory with the model's.
-
-        Raises
-        ------
-        DataError, ModelOutputError
-            As `predict`.
-        """
+        """Outputs (n_rows, n_outputs) of a checked table; they may share memory with the model."""
         outputs = self.function(self.present(copy_table(table) if self.copies else table))
         return self._checked(outputs, table.shape[0])
 
     def predict_masked(
         self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None = None
     ) -> Floats:
-        """Predict masked rows that the model composes itself.
-
-        Parameters
-        ----------
-        x : ndarray of shape (n_rows, ...)
-            The rows, of any shape.
-        masks : ndarray of bool of shape (n_masks, n_segments), or SoftMaskBatch
-            True for the segments that keep the row's own values; a SoftMaskBatch weighs each pixel.
-        fill : ndarray of shape (n_rows or 1, n_fill, ...)
-            What replaces the masked values, for each row or for all.
-        segments : ndarray of int of shape (n_rows or 1, ...), default=None
-            The segment of each value of a row, or of its leading axes; None for a SoftMaskBatch.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_masks, n_fill, n_outputs)
-            In model output units.
-
-        Raises
-        ------
-        DataError
-            If the model is no `MaskComposer`.
-        ModelOutputError
-            As `predict`.
-        """
+        """Outputs (n_rows, n_masks, n_fill, n_outputs) of a `MaskComposer`."""
         composer = self.require(MaskComposer, "predict_masked")
         shape = (x.shape[0], len(masks), fill.shape[1])
         segments = None if segments is None else segments.copy()  # the model may write to its inputs
@@ -211,22 +351,7 @@ class Predictor:
         return self._checked(outputs.reshape(n_rows, *outputs.shape[3:]), n_rows).reshape(*shape, -1)
 
     def trial(self, table: Any) -> tuple[Predictor, Floats]:
-        """Predict a small table twice, to see whether the model modifies it or is random.
-
-        A warning says so where it does.
-
-        Parameters
-        ----------
-        table : DataFrame or ndarray of shape (n_rows, n_columns)
-            The rows; not modified.
-
-        Returns
-        -------
-        predictor : Predictor
-            With `copies` set if the model modifies its input.
-        outputs : ndarray of shape (n_rows, n_outputs)
-            In model output units.
-        """
+        """Predict a small table twice, and warn where the model changes it or is random."""
         given = copy_table(table)
         outputs = np.array(self.predict_batch(given))
         self._check_repeats(outputs, self.predict_batch(copy_table(table)))
@@ -241,17 +366,7 @@ class Predictor:
         return replace(self, copies=True), outputs
 
     def present(self, X: Any) -> Any:
-        """Convert a table to what the model was fitted on: its own columns, in its order.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray
-            The rows; texts may be an array of one dimension.
-
-        Returns
-        -------
-        DataFrame or ndarray
-        """
+        """A table as the model was fitted on one: its own columns in its order, or an array."""
         if self.columns is not None:
             if is_frame(X):
                 return select(X, self._own_columns(column_names(X)))
@@ -265,17 +380,7 @@ class Predictor:
         return to_array(X) if self.wants_array and is_frame(X) else X
 
     def names(self, n_outputs: int) -> tuple[str, ...]:
-        """Names of the outputs.
-
-        Parameters
-        ----------
-        n_outputs : int
-            Number of outputs.
-
-        Returns
-        -------
-        tuple of str
-        """
+        """Names of the outputs."""
         if self.output_names is not None:
             if len(self.output_names) != n_outputs:
                 raise ModelOutputError(

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 
-from agnostix.core.masking.soft_masks import SoftMaskBatch
-from agnostix.core.models.torch_composer import MaskedBatch, hard_weights, soft_weights
-from agnostix.core.models.torch_failures import failures_named, is_out_of_memory, without_memory
-from agnostix.core.models.torch_input import TorchInput
-from agnostix.core.models.torch_outputs import TorchOutputs
-from agnostix.core.models.torch_params import PRECISIONS, check_params, normalization
-from agnostix.core.models.torch_session import TorchSession, evaluating, find_layer, frozen
+from agnostix.core.masking.fills import SoftMaskBatch
+from agnostix.core.models.torch_functional import (
+    MaskedBatch,
+    evaluating,
+    find_layer,
+    frozen,
+    hard_weights,
+    input_gradients,
+    measure_outputs,
+    record_output,
+    soft_weights,
+    to_array,
+    uncompiled,
+)
+from agnostix.core.models.torch_tensors import (
+    TorchInput,
+    TorchOutputs,
+    check_passes_gradients,
+    failures_named,
+    is_out_of_memory,
+    without_memory,
+)
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -38,34 +54,9 @@ _TUNING_ROWS = 256
 
 @dataclass(frozen=True)
 class TorchModel:
-    """A torch module as a function from arrays to arrays.
+    """A torch module as a function from arrays to arrays, a `MaskComposer` and `Differentiable`.
 
-    It composes masked rows on its device (`MaskComposer`) and differentiates
-    its outputs by its inputs (`Differentiable`).
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Run in evaluation mode; its flags are restored afterwards.
-    activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
-        Applied to its outputs. "auto" is softmax if the first outputs are
-        several numbers a row that are not probabilities already.
-    mean, std : sequence of float, default=None
-        The network's own normalization by channel, of images from 0 to 1.
-    layout : {"HWC", "CHW"}, default="HWC"
-        Where the channels of the arrays are; the module gets CHW.
-    value_range : {"auto", "0-1", "0-255"}, default="auto"
-        Of the images; "auto" is 0-255 for uint8, else 0-1.
-    device : str, default="auto"
-        "auto" is where the module's parameters are.
-    precision : {"fp32", "bf16", "fp16"}, default="fp32"
-        Of the network's inner arithmetic.
-    output : int, str or None, default=None
-        Entry of a tuple or dict that the module returns.
-    compiled : bool, default=False
-        Whether the module is compiled by torch first.
-    batch_size : int, default=None
-        None: from the shape of the rows.
+    It has the parameters that `as_predictor` has for torch modules.
     """
 
     module: Any
@@ -166,26 +157,13 @@ class TorchModel:
 
             def compute(part: slice) -> list[Floats]:
                 session.predict(session.tensor(rows[part]))
-                return [_to_array(recorded[layer]) for layer in layers]
+                return [to_array(recorded[layer]) for layer in layers]
 
             parts = self._in_batches(len(rows), size, compute)
         return {layer: np.concatenate([part[i] for part in parts]) for i, layer in enumerate(layers)}
 
     def tune(self, x: Any, sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> TorchModel:
-        """Measure which batch size is the fastest.
-
-        Parameters
-        ----------
-        x : ndarray
-            A row like those that will be predicted.
-        sizes : sequence of int, default=(1, 2, 4, ..., 256)
-            Tried in this order, until one takes twice the best time a row.
-
-        Returns
-        -------
-        TorchModel
-            With `batch_size` set.
-        """
+        """A copy with the fastest batch size for a row x; none is tried after twice the best time."""
         from time import perf_counter
 
         best, best_size = np.inf, 1
@@ -208,14 +186,15 @@ class TorchModel:
 
     def forward(self, batch: Any, eager: bool = False) -> Any:
         """Outputs (n_rows, n_outputs) after the activation, on the device; eager runs it uncompiled."""
-        module = _eager(self._module) if eager else self._runner
+        module = uncompiled(self._module) if eager else self._runner
         with self._autocast(batch), failures_named(self.module, batch):
             given = module(batch.to(self._own_dtype))
         return self._outputs.to_matrix(given, batch.shape[0])
 
     def find_layer(self, layer: Any) -> Any:
         """A layer of the module that runs, by its name or the module itself."""
-        return _eager(self._module).get_submodule(find_layer(_eager(self.module), layer, self.__name__))
+        name = find_layer(uncompiled(self.module), layer, self.__name__)
+        return uncompiled(self._module).get_submodule(name)
 
     @property
     def dtype(self) -> Any:
@@ -233,7 +212,7 @@ class TorchModel:
     def _predict(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
         """Outputs (n_rows, n_outputs) of batches as make builds them."""
         with torch.inference_mode(), evaluating(self._runner):
-            parts = self._in_batches(n_rows, size, lambda part: _to_array(self.forward(make(part))))
+            parts = self._in_batches(n_rows, size, lambda part: to_array(self.forward(make(part))))
         return np.concatenate(parts)
 
     def _in_batches(self, n_rows: int, size: int, compute: Callable[[slice], Any]) -> list[Any]:
@@ -264,11 +243,7 @@ class TorchModel:
                 f"{selected.min()} to {selected.max()}. Number them from 0 to {outputs.shape[1] - 1}."
             )
         columns = torch.as_tensor(selected, dtype=torch.int64, device=outputs.device)
-        # Rows do not interact in evaluation mode, so the gradient of a sum over rows has each row's own.
-        sums = outputs.gather(1, columns).sum(dim=0)
-        last = len(sums) - 1
-        gradients = [torch.autograd.grad(one, leaf, retain_graph=j < last)[0] for j, one in enumerate(sums)]
-        return _to_array(torch.stack(gradients, dim=-1))
+        return to_array(input_gradients(outputs, leaf, columns))
 
     def _autocast(self, batch: Any) -> Any:
         dtype = PRECISIONS[self.precision]
@@ -326,41 +301,8 @@ class TorchModel:
         known = self._cache.setdefault("bytes", {})
         if row.shape not in known:
             with failures_named(self.module, row):
-                known[row.shape] = _measure_outputs(
-                    self._module, row.to(self._own_dtype), self._autocast(row)
-                )
+                known[row.shape] = measure_outputs(self._module, row.to(self._own_dtype), self._autocast(row))
         return known[row.shape]
-
-
-def _measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
-    """Bytes of the largest tensor that a layer makes of a row, and of all of them together."""
-    sizes = [row.nbytes]
-
-    def note(_layer: Any, _inputs: Any, output: Any) -> None:
-        if isinstance(output, torch.Tensor):
-            sizes.append(output.nbytes)
-
-    layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
-    try:
-        with torch.inference_mode(), evaluating(module), autocast:
-            module(row)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return max(sizes), sum(sizes)
-
-
-def _eager(module: Any) -> Any:
-    """The module that torch.compile was given, whose hooks run; others as they are."""
-    return getattr(module, "_orig_mod", module)
-
-
-def _to_array(outputs: Any) -> Floats:
-    return outputs.detach().to(torch.promote_types(outputs.dtype, torch.float32)).cpu().numpy().astype(float)
 
 
 def _select(outputs: Any, n_rows: int) -> Codes:
@@ -373,3 +315,120 @@ def _select(outputs: Any, n_rows: int) -> Codes:
             f"({n_rows}, n_selected) for {n_rows} rows, got {outputs!r}."
         )
     return np.full(n_rows, selected) if selected.ndim == 0 else selected.copy()
+
+
+class TorchSession:
+    """What `TorchModel.session` gives, see `agnostix.core.models.capabilities.Session`."""
+
+    def __init__(self, model: TorchModel, hooks: ExitStack) -> None:
+        self._model = model
+        self._hooks = hooks
+        self._observes = False
+
+    def tensor(self, X: Any, requires_grad: bool = False) -> Any:
+        """Rows as the module's input, on its device; requires_grad makes it a leaf to differentiate by."""
+        return self._model.to_tensor(X, self._model.dtype).requires_grad_(requires_grad)
+
+    def predict(self, inputs: Any) -> Any:
+        """Outputs (n_rows, n_outputs) after the activation, with their graph."""
+        # A clone, so that an in-place operation at the module's start leaves the caller's tensor alone.
+        outputs = self._model.forward(inputs.clone(), eager=self._observes)
+        check_passes_gradients(self._model.module, inputs, outputs)
+        return outputs
+
+    def activations(self, *layers: Any) -> Mapping[Any, Any]:
+        """Outputs of layers, by the names or modules given: those of the latest `predict`, in its graph."""
+        recorded: dict[Any, Any] = {}
+        for layer in layers:
+            hook = record_output(recorded, layer)
+            self._hooks.callback(self._model.find_layer(layer).register_forward_hook(hook).remove)
+            self._observes = True
+        return recorded
+
+
+ACTIVATIONS = ("auto", "softmax", "sigmoid", "none")
+LAYOUTS = ("HWC", "CHW")
+RANGES = ("auto", "0-1", "0-255")
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+_WORDS: dict[str, Sequence[Any]] = {
+    "activation": ACTIVATIONS,
+    "layout": LAYOUTS,
+    "value_range": RANGES,
+    "precision": tuple(PRECISIONS),
+    "compiled": (True, False),
+}
+
+
+def check_params(model: Any) -> None:
+    """Check the parameters of a TorchModel one by one."""
+    for name, words in _WORDS.items():
+        given = getattr(model, name)
+        if not any(type(word) is type(given) and word == given for word in words):
+            raise _refused(name, f"one of {', '.join(map(repr, words))}", given)
+    size = model.batch_size
+    if size is not None and (not isinstance(size, Integral) or isinstance(size, bool) or size < 1):
+        raise _refused("batch_size", "a whole number of at least 1, or None", size)
+    if isinstance(model.output, bool) or not isinstance(model.output, str | int | None):
+        raise _refused(
+            "output", "a place in a tuple, a key of a dict, or None for a torch module", model.output
+        )
+    if model.device != "auto":
+        _check_device(model.device)
+
+
+def normalization(mean: Any, std: Any) -> tuple[Any, Any]:
+    """Mean and std as tuples of floats, or None for both."""
+    if (mean is None) != (std is None):
+        raise DataError("as_predictor needs both mean and std of a network's normalization, or neither.")
+    if mean is None:
+        return None, None
+    means, stds = _numbers("mean", mean), _numbers("std", std)
+    if len(means) != len(stds):
+        raise DataError(
+            "mean and std of as_predictor must have one number for each channel, got "
+            f"{len(means)} and {len(stds)}."
+        )
+    if max(map(abs, means)) > 1:
+        raise DataError(
+            "The 'mean' parameter of as_predictor is that of pictures from 0 to 1, got "
+            f"{mean!r}. Divide mean and std of pictures from 0 to 255 by 255."
+        )
+    if min(stds) <= 0:
+        raise _refused("std", "numbers above 0, one for each channel", std)
+    return means, stds
+
+
+def _numbers(name: str, given: Any) -> tuple[float, ...]:
+    try:
+        numbers = np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if numbers.ndim > 1 or numbers.size == 0 or not np.isfinite(numbers).all():
+        raise _refused(name, "finite numbers, one for each channel", given)
+    return tuple(float(one) for one in numbers.ravel())
+
+
+def _check_device(given: Any) -> None:
+    try:
+        device = torch.device(given)
+    except (RuntimeError, TypeError):
+        raise _refused(
+            "device", "'auto', 'cpu', 'cuda', 'cuda:1' or another device of torch", given
+        ) from None
+    way_out = "Use device='auto' or 'cpu'."
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        raise DataError(
+            f"The 'device' parameter of as_predictor is {given!r}, and torch finds "
+            f"{'only ' + ', '.join(devices) if devices else 'no CUDA'} here. {way_out}"
+        )
+    try:
+        torch.empty(1, device=device).cpu()
+    except (RuntimeError, AssertionError):
+        raise DataError(
+            f"The 'device' parameter of as_predictor is {given!r}, which torch cannot use here. {way_out}"
+        ) from None
+
+
+def _refused(name: str, allowed: str, given: Any) -> DataError:
+    return DataError(f"The {name!r} parameter of as_predictor must be {allowed}, got {given!r}.")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.core.masking import MaskBlock, Players, TabularMasker
+from agnostix.core.masking import Features, MaskBlock, TabularMasker
 from agnostix.exceptions import DataError
 from tests.messages import refuses
 
@@ -18,7 +18,7 @@ def masker_of(background, weights=None, groups=None):
     names = [
         str(name) for name in getattr(background, "columns", [f"x{j}" for j in range(background.shape[1])])
     ]
-    return TabularMasker(background, weights, Players.from_names(names, groups))
+    return TabularMasker(background, weights, Features.from_names(names, groups))
 
 
 def built(masker, X, rows, masks, capacity=10_000):
@@ -331,7 +331,7 @@ def test_weights_refused_if_not_distribution(weights, got):
 
 @pytest.mark.parametrize("columns", [((0,), (1,)), ((0,), (1, 2, 2)), ((0,), (1,), (3,))])
 def test_features_refused_unless_each_column_once(columns):
-    players = Players(tuple("abc"[: len(columns)]), columns)
+    players = Features(tuple("abc"[: len(columns)]), columns)
     places = f"places {sorted(sum(columns, ()))}"
-    with refuses(DataError, "'features' of TabularMasker", "3 columns once", places, "Players.from_names"):
+    with refuses(DataError, "'features' of TabularMasker", "3 columns once", places, "Features.from_names"):
         TabularMasker(np.eye(3), np.full(3, 1 / 3), players)

@@ -6,23 +6,23 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from agnostix.core.models import MaskComposer  # noqa: E402
-from agnostix.testing.asking import takes_tables  # noqa: E402
-from agnostix.testing.checks import checks_for  # noqa: E402
+from agnostix.testing.battery import checks_for  # noqa: E402
+from agnostix.testing.harness import takes_tables  # noqa: E402
 from tests.core.models.hosted import TorchLime, TorchOcclusion, TorchSaliency, TorchShap  # noqa: E402
 
 EXPLAINERS = (TorchOcclusion(None), TorchShap(None), TorchLime(None), TorchSaliency(None))
 NOT_MEANT = {
-    "check_frames_keep_their_types": "modules take arrays of numbers",
+    "check_frame_dtypes_preserved": "modules take arrays of numbers",
     "check_no_feature_name_warning": "a Pipeline is no module",
     "check_input_unchanged": "modules take arrays of numbers",
     "check_pickle_round_trip": "its table holds labels",
     "check_without_model_and_attach": "the model that is attached is not hidden in a module",
     "check_clone_shares_fitted_model": "its model is an estimator",
-    "check_explanation_storage": "its table holds labels",
-    "check_failing_model_is_named": "the module's name is told",
+    "check_save_and_load": "its table holds labels",
+    "check_model_failure_reported": "the message names the module",
 }
 """Checks whose models of tables cannot be wrapped in a module, and why."""
-NOT_MEANT_FOR_IMAGES = ("check_without_model_and_attach", "check_failing_model_is_named")
+NOT_MEANT_FOR_IMAGES = ("check_without_model_and_attach", "check_model_failure_reported")
 """The same of images."""
 
 

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from agnostix import as_predictor  # noqa: E402
-from agnostix.core.models import Differentiable, MaskComposer, torch_session  # noqa: E402
-from agnostix.core.models.torch_input import TorchInput  # noqa: E402
+from agnostix.core.models import Differentiable, MaskComposer, torch_functional  # noqa: E402
+from agnostix.core.models.torch_tensors import TorchInput  # noqa: E402
 from agnostix.exceptions import DataError, ModelOutputError  # noqa: E402
 from tests.messages import refuses  # noqa: E402
 
@@ -306,9 +306,9 @@ def test_session_restores_modes_flags_and_hooks():
         assert not any(flags)
         assert sum(hooks) == 2
     assert state_of(module) == before
-    assert not torch_session._TRAINING._original
-    assert not torch_session._REQUIRES_GRAD._original
-    assert not torch_session._REQUIRES_GRAD._n_holders
+    assert not torch_functional._TRAINING._original
+    assert not torch_functional._REQUIRES_GRAD._original
+    assert not torch_functional._REQUIRES_GRAD._n_holders
 
 
 def _fail_in_session(model, error):

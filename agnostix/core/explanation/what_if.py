@@ -1,0 +1,206 @@
+"""Results of what-if analysis: response curves and scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from agnostix.core.typing import Floats
+
+
+class Histogram(NamedTuple):
+    """Distribution of a feature: fractions (n_bins,) of the base weight in bins of equal width."""
+
+    feature: str
+    group: Any  # None without groups
+    edges: Floats  # (n_bins + 1,) in the column's units
+    fractions: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class WhatIfCurves:
+    """What happens to the outcome when a feature's average is somewhere else.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row for each target and quantity: feature, level, group, tau,
+        target, quantity, output, value, std_error, low, high, slope, kl, ess,
+        max_weight, status, n_rows (those with a value of the feature). Values in
+        model output units, targets in the column's units, slopes in output
+        units per unit of the column.
+    skipped : tuple of (feature, group, reason)
+        Features that were left out.
+    histograms : tuple of Histogram
+        The data's own distribution of each numeric feature.
+    n_model_rows : int
+        Rows the model evaluated, all of them in `fit`.
+    params : dict
+        Parameters of the explainer.
+    """
+
+    frame: pd.DataFrame
+    skipped: tuple[tuple[str, Any, str], ...]
+    histograms: tuple[Histogram, ...]
+    n_model_rows: int
+    params: dict[str, Any]
+
+    kind = "reweighting"
+    method = "EntropicProjection"
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        names = list(dict.fromkeys(self.frame["feature"]))
+        shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+        return f"WhatIfCurves({len(names)} features: {shown}; {len(self.frame)} rows)"
+
+    @cached_property
+    def distributions(self) -> pd.DataFrame:
+        """The histograms as one table: feature, group, left, right, share."""
+        bins = [
+            (h.feature, h.group, h.edges[j], h.edges[j + 1], h.fractions[j])
+            for h in self.histograms
+            for j in range(h.fractions.size)
+        ]
+        names = ["feature", "group", "left", "right", "share"]
+        groups = pd.Series([row[1] for row in bins], dtype=object)
+        return pd.DataFrame(bins, columns=names).assign(group=groups)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The curves as one table.
+
+        Returns
+        -------
+        DataFrame
+            A copy.
+        """
+        return self.frame.copy()
+
+    def sel(
+        self,
+        *,
+        features: str | Sequence[str] | None = None,
+        outputs: Any = None,
+        quantities: str | Sequence[str] | None = None,
+        groups: Any = None,
+    ) -> WhatIfCurves:
+        """Select by name.
+
+        Parameters
+        ----------
+        features, outputs, quantities, groups : scalar or sequence, default=None
+            Which to keep; None keeps all.
+
+        Returns
+        -------
+        WhatIfCurves
+
+        Raises
+        ------
+        KeyError
+            If one of the names does not exist.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from agnostix import EntropicProjection
+        >>> X, y = load_iris(return_X_y=True, as_frame=True)
+        >>> curves = EntropicProjection(n_targets=5).fit(X, y).explain()
+        >>> len(curves.sel(features="petal width (cm)").frame)
+        5
+        """
+        frame, histograms = self.frame, self.histograms
+        wanted = {"feature": features, "output": outputs, "quantity": quantities, "group": groups}
+        for column, names in wanted.items():
+            if names is None:
+                continue
+            keep = list(names) if isinstance(names, list | tuple) else [names]
+            there = set(frame[column])
+            unknown = [name for name in keep if name not in there]
+            if unknown:
+                known = ", ".join(str(name) for name in dict.fromkeys(frame[column]))
+                raise KeyError(f"No {column} {unknown[0]!r} here. There are: {known}.")
+            frame = frame[frame[column].isin(keep)]
+            if column in ("feature", "group"):
+                histograms = tuple(h for h in histograms if getattr(h, column) in keep)
+        return replace(self, frame=frame.reset_index(drop=True), histograms=histograms)
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """A reweighted population and what it says.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_rows,)
+        Weight of each row given to fit, in its order, with mean 1; usable as
+        ``sample_weight``. 0 for rows that lack a value of a constrained column.
+    conditions : DataFrame
+        Constraints and what was reached: feature, level, low, high, before, reached,
+        multiplier (of the standardized statistic, 0 where a range does not bind).
+    outcomes : DataFrame
+        Each quantity: quantity, output, base, value, std_error, low, high,
+        change, change_std_error, change_low, change_high; in model output units.
+    shifts : DataFrame
+        What else moved: feature, level, before, after, shift (in standard
+        deviations), std_error, low, high, stated (whether it was constrained).
+    kl : float
+        Kullback-Leibler divergence from the base weights, in nats.
+    ess, ess_fraction : float
+        Effective rows, and their share of those of the base weights.
+    max_weight : float
+        Largest weight, where the mean over the rows that took part is 1.
+    status : {"ok", "thin", "boundary"}
+        "thin" where few effective rows carry the result; "boundary" where the
+        targets leave only some of the rows any weight.
+    gap : float
+        Largest difference between stated and reached average, in standard deviations.
+    n_rows : int
+        Rows that took part.
+    confidence_level : float
+        Nominal coverage of each interval.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from agnostix import EntropicProjection
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> scenario = EntropicProjection().fit(X, y).what_if({"petal width (cm)": 1.5})
+    >>> scenario.status, round(scenario.kl, 2), round(scenario.ess)
+    ('ok', 0.08, 129)
+    >>> scenario.conditions[["feature", "before", "reached"]].round(2)
+                feature  before  reached
+    0  petal width (cm)     1.2      1.5
+    """
+
+    weights: Floats
+    conditions: pd.DataFrame
+    outcomes: pd.DataFrame
+    shifts: pd.DataFrame
+    kl: float
+    ess: float
+    ess_fraction: float
+    max_weight: float
+    status: str
+    gap: float
+    n_rows: int
+    confidence_level: float
+
+    def __repr__(self) -> str:
+        conditions = ", ".join(_describe_condition(row) for row in self.conditions.to_dict("records"))
+        head = f"Scenario({conditions}; status={self.status!r}, kl={self.kl:.3g}, ess={self.ess:.0f})"
+        shown = self.outcomes[["quantity", "output", "base", "value", "low", "high"]]
+        return f"{head}\n{shown.to_string(index=False)}"
+
+
+def _describe_condition(row: dict) -> str:
+    name = row["feature"] if row["level"] is None else f"{row['feature']}={row['level']}"
+    return (
+        f"{name}: {row['low']:g}" if row["low"] == row["high"] else f"{name}: {row['low']:g}..{row['high']:g}"
+    )

@@ -1,0 +1,281 @@
+"""Features of a table: columns that go together, values and rows that are equal, bins and levels."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from narwhals.stable.v2.dependencies import is_polars_series
+
+from agnostix.core.frames import (
+    column_at,
+    columns,
+    is_float,
+    is_frame,
+    kind_of,
+    to_codes,
+    to_floats,
+    to_numbers,
+    to_ticks,
+)
+from agnostix.core.typing import Codes, Floats
+from agnostix.exceptions import DataError
+
+
+@dataclass(frozen=True)
+class Features:
+    """Columns that are hidden together, for each feature: names and positions (empty if not from a table)."""
+
+    names: tuple[str, ...]
+    columns: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def from_names(cls, names: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None) -> Features:
+        """A feature for each group, in the place of its first column, and for each column in no group."""
+        place = {name: j for j, name in enumerate(names)}
+        owner: dict[str, str] = {}
+        listed: dict[str, list[str]] = {}
+        for group, members in (groups or {}).items():
+            listed[str(group)] = _members(str(group), members, place, owner)
+            owner |= dict.fromkeys(listed[str(group)], str(group))
+        taken: dict[str, tuple[int, ...]] = {}
+        for name in names:
+            group = owner.get(name, name)
+            if group not in taken:
+                members = listed[group] if name in owner else [name]
+                taken[group] = tuple(place[member] for member in members)
+        return cls(tuple(taken), tuple(taken.values()))
+
+    @classmethod
+    def without_columns(cls, names: Iterable[str]) -> Features:
+        """Features of rows that are not tables."""
+        named = tuple(names)
+        return cls(named, ((),) * len(named))
+
+
+def _members(
+    group: str, members: Sequence[str], place: Mapping[str, int], owner: Mapping[str, str]
+) -> list[str]:
+    """Columns of a group as text, checked."""
+    if isinstance(members, str) or not hasattr(members, "__len__") or len(members) == 0:
+        raise DataError(f"The group {group!r} of feature_groups must be a list of columns, got {members!r}.")
+    columns = [str(member) for member in members]
+    for j, member in enumerate(columns):
+        if member in columns[:j]:
+            raise DataError(f"The group {group!r} of feature_groups names the column {member!r} twice.")
+        if member not in place:
+            raise DataError(
+                f"The group {group!r} of feature_groups names the column {member!r}, which is not there. "
+                f"The columns: {', '.join(place)}."
+            )
+        if member in owner:
+            raise DataError(
+                f"The column {member!r} is in two groups of feature_groups, {owner[member]!r} and {group!r}."
+            )
+    if group in place and group not in columns:
+        raise DataError(f"The group {group!r} of feature_groups has the name of a column that is not in it.")
+    return columns
+
+
+def value_codes(column: Any) -> Codes:
+    """Codes of a column's values (n_rows,), equal where the values are."""
+    if str(getattr(column, "dtype", "")) == "object":  # 1, 1.0 and True are equal, yet not the same
+        known: dict[Hashable, int] = {}
+        keys = (_key(value) for value in column)
+        return np.fromiter((known.setdefault(key, len(known)) for key in keys), np.intp, len(column))
+    numbers = _numbers(column)
+    if numbers is None:
+        return to_codes(to_ticks(column))[0]
+    return np.unique(numbers, return_inverse=True)[1].ravel()
+
+
+def _numbers(column: Any) -> Codes | None:
+    """Whole numbers that are equal where the values are; None for what has to be compared as it is."""
+    if kind_of(column) != "numeric":
+        return None
+    if is_float(column):
+        floats = to_floats(column)
+        return np.where(np.isnan(floats), np.nan, floats).view(np.int64)  # which -0.0 and 0.0 do not share
+    numbers = np.asarray(column)
+    return numbers if numbers.dtype.kind in "iu" else None  # with gaps, large ones would be rounded
+
+
+def table_codes(X: Any) -> Codes:
+    """Codes of a table's values (n_rows, n_columns), column by column."""
+    return np.column_stack([value_codes(column) for column in columns(X).values()])
+
+
+def as_series(values: Any) -> Any:
+    """Values of a column as a Series, which knows what it holds."""
+    if isinstance(values, np.ndarray):
+        return pd.Series(values).infer_objects()
+    return values if is_polars_series(values) else pd.Series(values, dtype=values.dtype, copy=False)
+
+
+def joined_values(one: Any, other: Any, position: int) -> Any:
+    """Values of two tables at a column, one after the other, as `column_values` gives them."""
+    if not is_frame(one):
+        return np.concatenate([one[:, position], other[:, position]])
+    first, second = (column_at(table, position) for table in (one, other))
+    if is_polars_series(first):
+        return first.clone().append(second)
+    if isinstance(first.dtype, pd.CategoricalDtype):  # equal, but perhaps in another order
+        first = first.cat.set_categories(second.cat.categories)
+    return pd.concat([first, second], ignore_index=True).array
+
+
+def distinct_rows(X: Any) -> tuple[Codes, Codes]:
+    """First row of each kind (n_distinct,), ascending, and kind of each row (n_rows,)."""
+    plain = not is_frame(X) and X.dtype.kind in "biuf"
+    table = np.ascontiguousarray(X if plain else table_codes(X))
+    keys = table.view(np.dtype((np.void, table.dtype.itemsize * table.shape[1]))).ravel()
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(order.size)
+    return first[order], rank[which.ravel()]
+
+
+def first_of_each(keys: Codes) -> tuple[Codes, Codes]:
+    """Place of the first of each distinct key (n_distinct,), ascending, and kind of each key (n,)."""
+    which, distinct = pd.factorize(keys)
+    first = np.empty(distinct.size, dtype=np.intp)
+    first[which[::-1]] = np.arange(keys.size - 1, -1, -1)
+    return first, which
+
+
+def keys_of(codes: Codes, first_column: int = 1) -> Codes:
+    """64-bit keys (n_rows, n_columns) of codes, whose sums identify sets of values.
+
+    Equal codes of columns with different numbers, counted from `first_column`, have different keys. Two of
+    200,000 sets share a sum with a probability of about 1e-9.
+    """
+    place = np.arange(first_column, first_column + codes.shape[1], dtype=np.uint64) << np.uint64(40)
+    z = codes.astype(np.uint64) + place + np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
+    return z ^ (z >> np.uint64(31))
+
+
+def _key(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and value != value):
+        return type(value)
+    if isinstance(value, float):
+        return type(value), value.hex()  # which -0.0 and 0.0 do not share
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return type(value), value
+
+
+def column_of(X: Any, position: int) -> Any:
+    """A column of a table, by its position, as a Series (n_rows,)."""
+    return column_at(X, position) if is_frame(X) else as_series(X[:, position])
+
+
+class Coding(Protocol):
+    """Codes of a feature's values: which bin or level they are in."""
+
+    @property
+    def n_codes(self) -> int:
+        """How many there are, from 0."""
+
+    def codes(self, X: Any) -> Codes:
+        """The code of each row of X, (n_rows,); -1 for what is none of them."""
+
+    def describe(self, code: int) -> str:
+        """What holds for values with a code, as a condition."""
+
+
+@dataclass(frozen=True)
+class NumberCoding:
+    """Intervals between ascending edges (n_edges,), closed above; missing values have the last code."""
+
+    position: int
+    name: str
+    edges: Floats
+    words: tuple[str, ...]  # the edges as text
+
+    @property
+    def n_codes(self) -> int:
+        """The intervals, and one for missing values."""
+        return self.edges.size + 2
+
+    def codes(self, X: Any) -> Codes:
+        """The interval of each row, (n_rows,)."""
+        numbers = to_numbers(column_of(X, self.position))
+        return np.where(np.isnan(numbers), self.edges.size + 1, np.searchsorted(self.edges, numbers))
+
+    def describe(self, code: int) -> str:
+        """The interval as a condition."""
+        if code == self.n_codes - 1:
+            return f"{self.name} missing"
+        if not self.words:
+            return f"{self.name} any"
+        if code == 0:
+            return f"{self.name} <= {self.words[0]}"
+        if code == len(self.words):
+            return f"{self.name} > {self.words[-1]}"
+        return f"{self.words[code - 1]} < {self.name} <= {self.words[code]}"
+
+
+@dataclass(frozen=True)
+class LevelCoding:
+    """Values that are the same or not: a row of `levels` (n_levels, n_columns) for each."""
+
+    position: int
+    name: str
+    levels: Any
+
+    @property
+    def n_codes(self) -> int:
+        """The levels."""
+        return int(self.levels.shape[0])
+
+    def codes(self, X: Any) -> Codes:
+        """The level of each row, (n_rows,); -1 for one that is none of them."""
+        joined = value_codes(as_series(joined_values(X, self.levels, self.position)))
+        own, known = joined[: X.shape[0]], joined[X.shape[0] :]
+        place = np.full(joined.max() + 2, -1)
+        place[known + 1] = np.arange(known.size)
+        return place[own + 1]
+
+    def describe(self, code: int) -> str:
+        """The level as a condition."""
+        if code < 0:
+            return f"{self.name} not seen in fit"
+        value = column_of(self.levels, self.position).to_list()[code]
+        is_missing = pd.api.types.is_scalar(value) and pd.isna(value)
+        return f"{self.name} missing" if is_missing else f"{self.name} = {value}"
+
+
+@dataclass(frozen=True)
+class JointCoding:
+    """Several columns together: combinations of their codes, `known` (n_codes, n_members)."""
+
+    members: tuple[Coding, ...]
+    known: Codes
+
+    @property
+    def n_codes(self) -> int:
+        """Combinations that occur."""
+        return int(self.known.shape[0])
+
+    def codes(self, X: Any) -> Codes:
+        """The combination in each row, (n_rows,); -1 for one that is not known."""
+        own = np.column_stack([member.codes(X) for member in self.members])
+        _, which = np.unique(np.vstack([self.known, own]), axis=0, return_inverse=True)
+        place = np.full(which.max() + 1, -1)
+        place[which.ravel()[: self.n_codes]] = np.arange(self.n_codes)
+        return place[which.ravel()[self.n_codes :]]
+
+    def describe(self, code: int) -> str:
+        """The combination as a condition."""
+        if code < 0:
+            return "a combination not seen in fit"
+        pairs = zip(self.members, self.known[code], strict=True)
+        return " and ".join(member.describe(int(one)) for member, one in pairs)

@@ -1,0 +1,215 @@
+"""Functions of torch modules and tensors: evaluation mode, hooks, masked batches. They need no TorchModel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+
+from agnostix.core.masking.fills import SoftMaskBatch
+from agnostix.core.models.torch_tensors import is_out_of_memory
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.exceptions import DataError
+
+_N_LAYERS_NAMED = 10
+"""Layers that a message lists."""
+
+
+class _SharedFlags:
+    """A boolean attribute that threads and nested blocks override: the last one to leave restores it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = Lock()
+        self._original: dict[int, bool] = {}
+        self._n_holders: dict[int, int] = {}
+
+    @contextmanager
+    def held(self, owners: Iterable[Any]) -> Iterator[None]:
+        """Remember the attribute of each owner, and restore it on exit where nobody else holds it."""
+        owners = list(owners)
+        with self._lock:
+            for owner in owners:
+                self._original.setdefault(id(owner), getattr(owner, self._name))
+                self._n_holders[id(owner)] = self._n_holders.get(id(owner), 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                for owner in owners:
+                    self._n_holders[id(owner)] -= 1
+                    if self._n_holders[id(owner)] == 0:
+                        del self._n_holders[id(owner)]
+                        setattr(owner, self._name, self._original.pop(id(owner)))
+
+
+# Global, since a module may be wrapped more than once, and two modules may share layers; empty at rest.
+_TRAINING = _SharedFlags("training")
+_REQUIRES_GRAD = _SharedFlags("requires_grad")
+
+
+@contextmanager
+def evaluating(module: Any) -> Iterator[None]:
+    """Put a module in evaluation mode; each layer's own mode is restored on exit."""
+    with _TRAINING.held(module.modules()):
+        module.eval()
+        yield
+
+
+@contextmanager
+def frozen(module: Any) -> Iterator[None]:
+    """Let a module's parameters need no gradients; each one's own flag is restored on exit."""
+    parameters = list(module.parameters())
+    with _REQUIRES_GRAD.held(parameters):
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+
+
+def uncompiled(module: Any) -> Any:
+    """The module that torch.compile was given, whose hooks run; others as they are."""
+    return getattr(module, "_orig_mod", module)
+
+
+def to_array(outputs: Any) -> Floats:
+    """A tensor as an array of float64."""
+    return outputs.detach().to(torch.promote_types(outputs.dtype, torch.float32)).cpu().numpy().astype(float)
+
+
+def input_gradients(outputs: Any, inputs: Any, columns: Any, create_graph: bool = False) -> Any:
+    """Gradients inputs.shape + (n_selected,) of the outputs at columns (n_rows, n_selected).
+
+    With create_graph they can be differentiated themselves, as a term of a loss.
+    """
+    # Rows do not interact in evaluation mode, so the gradient of a sum over rows has each row's own.
+    sums = outputs.gather(1, columns).sum(dim=0)
+    last = len(sums) - 1
+    gradients = [
+        torch.autograd.grad(one, inputs, retain_graph=create_graph or j < last, create_graph=create_graph)[0]
+        for j, one in enumerate(sums)
+    ]
+    return torch.stack(gradients, dim=-1)
+
+
+def record_output(recorded: dict[Any, Any], layer: Any) -> Any:
+    """A forward hook that puts a layer's output into `recorded`, as part of the graph."""
+
+    def record(_module: Any, _inputs: Any, output: Any) -> Any:
+        if not isinstance(output, torch.Tensor):
+            raise DataError(
+                f"Layer {layer!r} gives a {type(output).__name__}, and activations need one tensor. Name a "
+                "layer inside it, or wrap it in a module that returns the tensor."
+            )
+        if torch.is_grad_enabled() and not output.requires_grad and output.is_floating_point():
+            # Nothing before the layer has a graph (an Embedding's input is whole numbers): it starts here.
+            output = output.detach().requires_grad_()
+        recorded[layer] = output
+        return output.clone()  # a later in-place operation (ReLU) must not change what is recorded
+
+    return record
+
+
+def find_layer(module: Any, layer: Any, called: str) -> str:
+    """Name of a layer, given by its name or as the module itself."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise DataError(
+            f"The module {called} is compiled to TorchScript, whose layers cannot be observed. Pass the "
+            "module it was made from."
+        )
+    parts = dict(module.named_modules(remove_duplicate=False))
+    names = [name for name, part in parts.items() if layer in (name, part)]
+    if not names:
+        listed = ", ".join(map(repr, list(parts)[1 : _N_LAYERS_NAMED + 1]))
+        more = ", ..." if len(parts) > _N_LAYERS_NAMED + 1 else ""
+        wanted = layer if isinstance(layer, str) else type(layer).__name__
+        raise DataError(f"The module {called} has no layer {wanted!r}. It has: {listed}{more}.")
+    return names[0]
+
+
+def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
+    """Bytes of the largest tensor that a layer makes of a row, and of all of them together."""
+    sizes = [row.nbytes]
+
+    def note(_layer: Any, _inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            sizes.append(output.nbytes)
+
+    layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    try:
+        with torch.inference_mode(), evaluating(module), autocast:
+            module(row)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(sizes), sum(sizes)
+
+
+@dataclass(frozen=True)
+class MaskedBatch:
+    """Every row under every mask with every fill, in this order."""
+
+    own: Any  # (n_rows, ...), as the module takes them
+    fills: Any  # (n_rows or 1, n_fill, ...)
+    n_masks: int
+    # From masks and rows, each (n,), to a tensor that broadcasts to (n, ...): 1 keeps the row's own value.
+    weights: Callable[[Codes, Codes], Any]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, masks and fills."""
+        return (self.own.shape[0], self.n_masks, self.fills.shape[1])
+
+    def compose(self, part: slice) -> Any:
+        """Some of the masked rows (n, ...)."""
+        row, mask, fill = np.unravel_index(np.arange(part.start, part.stop), self.shape)
+        of_row = row if self.fills.shape[0] > 1 else np.zeros_like(row)
+        own = _take(self.own, row)
+        other = _take(self.fills.flatten(0, 1), of_row * self.shape[2] + fill)
+        return torch.lerp(other, own, self.weights(mask, row))
+
+
+def hard_weights(masks: Bools, segments: Codes, own: Any) -> Callable[[Codes, Codes], Any]:
+    """Weights of masks (n_masks, n_segments) over segments (n_rows or 1, ...) in the module's layout."""
+    kept = torch.as_tensor(np.ascontiguousarray(masks), dtype=torch.float32, device=own.device)
+    places = torch.as_tensor(segments, device=own.device)
+
+    def weights(mask: Codes, row: Codes) -> Any:
+        chosen = kept[torch.as_tensor(mask, device=own.device)]
+        where = _take(places, row if len(places) > 1 else np.zeros_like(row))
+        flat = where.flatten(1)
+        shown = chosen.index_select(1, flat[0]) if len(flat) == 1 else chosen.gather(1, flat)
+        return shown.reshape(len(mask), *where.shape[1:], *[1] * (own.ndim - where.ndim))
+
+    return weights
+
+
+def soft_weights(masks: SoftMaskBatch, own: Any) -> Callable[[Codes, Codes], Any]:
+    """Weights (n, 1, height, width) of soft masks, interpolated on the device."""
+    grids, rows, columns = (
+        torch.as_tensor(part, dtype=torch.float32, device=own.device)
+        for part in (masks.grids, masks.row_weights, masks.column_weights)
+    )
+    offsets = torch.as_tensor(np.ascontiguousarray(masks.offsets), device=own.device)
+
+    def weights(mask: Codes, _row: Codes) -> Any:
+        at = torch.as_tensor(mask, device=own.device)
+        shown = rows[offsets[at, 0]] @ grids[at] @ columns[offsets[at, 1]].transpose(1, 2)
+        return shown[:, None]
+
+    return weights
+
+
+def _take(rows: Any, places: Codes) -> Any:
+    """Rows at some places; a view of one where all are the same."""
+    if (places == places[0]).all():
+        return rows[int(places[0])][None]
+    return rows[torch.as_tensor(places, device=rows.device)]

@@ -1,0 +1,374 @@
+"""From arrays to the input of a torch module, from its outputs to a matrix, and its errors explained."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import Parameter
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from agnostix.core.frames import is_frame, to_array
+from agnostix.core.typing import Codes
+from agnostix.exceptions import DataError, ModelOutputError
+
+_BRIGHTEST = 2.0
+_DARKEST = -1.0
+"""Images from 0 to 1 stay within these, even after cubic resizing or a little noise."""
+CHANNELS_LAST = (
+    "Parts of pictures are hidden with channels last: transpose the pictures to (n_rows, height, width, "
+    "n_channels), and use layout='HWC'."
+)
+
+
+@dataclass(frozen=True)
+class TorchInput:
+    """Layout, range and normalization of a module's input, see `as_predictor`."""
+
+    name: str
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    layout: str
+    value_range: str
+
+    def to_tensor(self, rows: Any, device: Any, dtype: Any = torch.float32) -> Any:
+        """Rows as the module's input, see `load` and `prepare`."""
+        rows = self.read(rows)
+        return self.prepare(self.load(rows, device, dtype), rows.dtype == np.uint8)
+
+    def load(self, rows: Any, device: Any, dtype: Any) -> Any:
+        """Checked rows on the device, in their own layout and range."""
+        is_bytes = rows.dtype == np.uint8  # cross to the device as such, four times smaller
+        host = np.uint8 if is_bytes else np.float64 if dtype == torch.float64 else np.float32
+        return torch.as_tensor(np.array(rows, dtype=host, order="C")).to(device).to(dtype)
+
+    def prepare(self, batch: Any, is_bytes: bool) -> Any:
+        """Loaded images with channels first and normalized; loaded tables as they are. Differentiable."""
+        if batch.ndim < 3:
+            return batch
+        if batch.ndim == 3:
+            batch = batch[:, None]
+        elif self.layout == "HWC":
+            batch = batch.permute(0, 3, 1, 2)
+        if self.value_range == "0-255" or (self.value_range == "auto" and is_bytes):
+            batch = batch / 255.0
+        if self.mean is not None:
+            self._check_range(batch.detach())
+            mean, std = (self._by_channel(values, batch) for values in (self.mean, self.std))
+            batch = (batch - mean) / std
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def to_layout(self, segments: Codes, X: Any) -> Codes:
+        """Segments of rows' values in the layout of the module's input, one channel where they have none."""
+        segments = np.ascontiguousarray(segments)
+        if segments.ndim < X.ndim:
+            self.check_channels_last(X[0])
+        if segments.ndim == 4 and self.layout == "HWC":
+            return np.ascontiguousarray(segments.transpose(0, 3, 1, 2))
+        return segments[:, None] if segments.ndim == 3 else segments
+
+    def check_channels_last(self, x: Any) -> None:
+        """Check that masks over (height, width) fit an image."""
+        if x.ndim == 3 and self.layout == "CHW":
+            raise DataError(CHANNELS_LAST)
+
+    def read(self, X: Any) -> Any:
+        """Rows as a checked array."""
+        rows = to_array(X) if is_frame(X) else np.asarray(X)
+        if rows.dtype == object and all(isinstance(one, Real | np.bool_) for one in rows.flat):
+            rows = rows.astype(float)  # frames of several types come as objects
+        self._check(rows)
+        return rows
+
+    def _check(self, rows: Any) -> None:
+        if rows.dtype.kind not in "biuf":
+            raise DataError(
+                f"The module {self.name} takes numbers, got rows of type {rows.dtype}. Encode other "
+                "columns first, or wrap encoding and module in a function."
+            )
+        if not 2 <= rows.ndim <= 4 or 0 in rows.shape:
+            raise DataError(
+                f"The module {self.name} takes tables, or pictures of shape (n_rows, height, width) or with "
+                f"channels, at least one of each, got shape {rows.shape}."
+            )
+        if (
+            rows.ndim > 2
+            and rows.dtype.kind in "iu"
+            and rows.dtype != np.uint8
+            and self.value_range == "auto"
+        ):
+            raise DataError(
+                f"Pictures of type {rows.dtype} have no known range. Pass X.astype(np.uint8), or "
+                "value_range='0-255', or decimal pictures from 0 to 1."
+            )
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            bad = np.flatnonzero(~np.isfinite(rows.reshape(rows.shape[0], -1)).all(axis=1))[0]
+            raise DataError(
+                f"Row {bad} holds NaN or infinity, for which the outputs of the module {self.name} are "
+                "meaningless. Impute them first."
+            )
+
+    def _check_range(self, batch: Any) -> None:
+        lowest, highest = float(batch.min()), float(batch.max())
+        if highest > _BRIGHTEST:
+            raise DataError(
+                f"The module {self.name} is normalized by mean and std of pictures from 0 to 1, and these "
+                f"reach {highest:.6g}. Decimal pictures from 0 to 255 need value_range='0-255'."
+            )
+        if lowest < _DARKEST:
+            raise DataError(
+                f"The module {self.name} is normalized by mean and std of pictures from 0 to 1, and these "
+                f"go down to {lowest:.6g}. Leave mean and std out if they are normalized already."
+            )
+
+    def _by_channel(self, values: Any, batch: Any) -> Any:
+        given = torch.as_tensor(values, dtype=batch.dtype, device=batch.device).reshape(1, -1, 1, 1)
+        if given.shape[1] not in (1, batch.shape[1]):
+            raise DataError(
+                f"mean and std of as_predictor have {given.shape[1]} channels, and the pictures have "
+                f"{batch.shape[1]}.{channels_hint(given.shape[1], batch)}"
+            )
+        return given
+
+
+_ROUNDING = 1e-3
+"""Deviation from 1 that the sum of probabilities may have, in single precision."""
+
+
+@dataclass(frozen=True)
+class TorchOutputs:
+    """Selects the output tensor and applies the activation."""
+
+    module: Any
+    output: Any
+    activation: str
+    known: dict[str, Any]  # whether the first outputs were probabilities; kept from call to call
+
+    @property
+    def name(self) -> str:
+        """Class of the module."""
+        return type(self.module).__name__
+
+    @property
+    def applied(self) -> str:
+        """The activation in use; "auto" until outputs have been seen that decide it."""
+        if self.activation != "auto" or "are_probabilities" not in self.known:
+            return self.activation
+        return "none" if self.known["are_probabilities"] else "softmax"
+
+    def to_matrix(self, given: Any, n_rows: int) -> Any:
+        """Outputs (n_rows, n_outputs) in single precision, or the module's own if that is finer."""
+        outputs = self._matrix(self._entry(given), n_rows)
+        are_probabilities = self._decide(outputs) if self.activation == "auto" else None
+        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        if self.activation == "softmax" or are_probabilities is False:
+            return torch.softmax(outputs, dim=1)
+        return torch.sigmoid(outputs) if self.activation == "sigmoid" else outputs
+
+    def _entry(self, given: Any) -> Any:
+        """The tensor among what the module returned."""
+        if isinstance(given, torch.Tensor):
+            if self.output is not None:
+                raise ModelOutputError(
+                    f"The 'output' parameter of as_predictor is {self.output!r}, and the module {self.name} "
+                    "returned one tensor. Leave output out."
+                )
+            return given
+        parts = _parts(given)
+        if not parts:
+            raise ModelOutputError(
+                f"The module {self.name} returned {_kind(given)}; a tensor is needed, or a tuple or dict "
+                "with one. Wrap the module in one that returns it."
+            )
+        if self.output not in parts:
+            known = ", ".join(repr(name) for name in parts)
+            raise ModelOutputError(
+                f"The module {self.name} returned a {type(given).__name__} with entries {known}. Choose "
+                f"one: as_predictor(module, output={next(iter(parts))!r})."
+            )
+        if not isinstance(parts[self.output], torch.Tensor):
+            raise ModelOutputError(
+                f"Entry {self.output!r} of the output of module {self.name} is "
+                f"{_kind(parts[self.output])}; a tensor is needed. Wrap the module in one that returns it."
+            )
+        return parts[self.output]
+
+    def _matrix(self, outputs: Any, n_rows: int) -> Any:
+        if n_rows == 1 and outputs.ndim < 2:  # some modules squeeze away the axis of a single row
+            outputs = outputs.reshape(1, -1)
+        shape = tuple(outputs.shape)
+        if outputs.is_complex():
+            raise ModelOutputError(
+                f"The module {self.name} returned complex numbers; return their real part."
+            )
+        if outputs.ndim == 0 or shape[0] != n_rows:
+            raise ModelOutputError(
+                f"The module {self.name} returned a tensor of shape {shape} for {n_rows} rows; "
+                f"({n_rows},) or ({n_rows}, n_outputs) is needed."
+            )
+        if outputs.ndim > 2 and outputs[0].numel() != shape[1]:
+            raise ModelOutputError(
+                f"The module {self.name} returned a tensor of shape {shape}; (n,) or (n, n_outputs) is "
+                "needed. Wrap it in a module that pools or selects."
+            )
+        return outputs.flatten(1) if outputs.ndim > 1 else outputs[:, None]
+
+    def _decide(self, outputs: Any) -> bool | None:
+        """Whether outputs are probabilities, as decided by the first; None if there are none to decide by."""
+        outputs = outputs[outputs.isfinite().all(dim=1)].detach()
+        if outputs.shape[1] < 2 or len(outputs) == 0:
+            return None
+        if self.known.get("are_probabilities") is False:
+            return False
+        are_now = self._are_probabilities(outputs)
+        if self.known.setdefault("are_probabilities", are_now) and not are_now:
+            raise ModelOutputError(
+                f"The module {self.name} returned probabilities at first, and now numbers from "
+                f"{float(outputs.min()):.6g} to {float(outputs.max()):.6g}, which are not probabilities. "
+                "Pass as_predictor(module, activation='softmax') for logits, activation='none' to leave "
+                "them as they are."
+            )
+        return bool(self.known["are_probabilities"])
+
+    def _are_probabilities(self, outputs: Any) -> bool:
+        """Whether rows sum to 1, or the module ends in a sigmoid."""
+        if not bool((outputs >= 0).all() & (outputs <= 1 + _ROUNDING).all()):
+            return False
+        if isinstance(list(self.module.modules())[-1], torch.nn.Sigmoid):
+            return True
+        eps = torch.finfo(outputs.dtype).eps if outputs.is_floating_point() else 0.0
+        apart = (outputs.sum(dim=1, dtype=torch.float32) - 1.0).abs()
+        return bool((apart < max(_ROUNDING, 2.0 * eps)).all())
+
+
+def _parts(given: Any) -> dict[Any, Any]:
+    """Entries of a tuple or dict by name and position; empty for other objects."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    if not isinstance(given, tuple | list):
+        return {}
+    return getattr(given, "_asdict", dict)() | dict(enumerate(given))
+
+
+def _kind(given: Any) -> str:
+    if isinstance(given, tuple | list | Mapping) and len(given) == 0:
+        return f"an empty {type(given).__name__}"
+    return "None" if given is None else f"something of type {type(given).__name__}"
+
+
+_NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+_COMPILERS = ("torch._dynamo", "torch._inductor")
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a module failed for lack of memory."""
+    words = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in words for sign in _NO_MEMORY)
+
+
+def without_memory(name: str) -> ModelOutputError:
+    """The error for a module that runs out of memory with a single row."""
+    return ModelOutputError(
+        f"Memory runs out for the module {name} with a single row. Use smaller "
+        "pictures, precision='bf16', or another device."
+    )
+
+
+@contextmanager
+def failures_named(module: Any, batch: Any) -> Iterator[None]:
+    """Explain the error of a module that cannot take a batch; other errors pass as they are."""
+    try:
+        yield
+    except TypeError as error:
+        inputs = _required_inputs(module)
+        if len(inputs) < 2:
+            raise
+        raise DataError(
+            f"The module {type(module).__name__} takes {len(inputs)} inputs ({', '.join(inputs)}), and rows "
+            "come as one batch. Wrap it in a module whose forward takes the batch and splits it."
+        ) from error
+    except RuntimeError as error:
+        name = type(module).__name__
+        if type(error).__module__.startswith(_COMPILERS):
+            raise ModelOutputError(
+                f"torch cannot compile the module {name}: {_first_line(error)}. Use compiled=False."
+            ) from error
+        misfit = "" if is_out_of_memory(error) else _misfit(module, batch)
+        if not misfit:
+            raise
+        raise DataError(f"The module {name} {misfit}") from error
+
+
+def _required_inputs(module: Any) -> list[str]:
+    """Parameters of a module's forward that have no default."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return []
+    parameters = inspect.signature(module.forward).parameters.values()
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return [one.name for one in parameters if one.kind in positional and one.default is Parameter.empty]
+
+
+def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
+    """Check that outputs can be differentiated by inputs that require gradients."""
+    if not inputs.requires_grad or outputs.requires_grad:
+        return
+    table = next((name for name, part in module.named_modules() if isinstance(part, nn.Embedding)), None)
+    if table is not None:
+        reason = "it looks its input up in a table (Embedding), which is not differentiable by the row"
+        remedy = f"Differentiate by what the table gives, session.activations({table!r}), or use"
+    else:
+        reason = "its forward detaches the input, rounds it, or runs without gradients"
+        remedy = "Return outputs that torch can differentiate by the input, or use"
+    raise DataError(
+        f"No gradients pass through the module {type(module).__name__}: {reason}. {remedy} a method that "
+        "needs predictions alone, as RiseExplainer or OcclusionExplainer."
+    )
+
+
+def _misfit(module: Any, batch: Any) -> str:
+    """What the first layer with a fixed input size takes, and what it got; "" if these agree."""
+    kinds = (nn.Conv2d, nn.Linear, nn.Embedding)
+    first = next((part for part in module.modules() if isinstance(part, kinds)), None)
+    if isinstance(first, nn.Conv2d):
+        return _wrong_picture(first.in_channels, batch)
+    if isinstance(first, nn.Linear) and batch[0].numel() != first.in_features:
+        return (
+            f"takes {first.in_features} numbers a row, by its first linear layer, got rows of "
+            f"{batch[0].numel()}."
+        )
+    if isinstance(first, nn.Embedding):
+        return (
+            "looks numbers up in a table (Embedding), which must be whole, and rows come to it as "
+            f"{str(batch.dtype).removeprefix('torch.')}. Wrap it in a module that calls x.long() on them."
+        )
+    return ""
+
+
+def _wrong_picture(n_channels: int, batch: Any) -> str:
+    if batch.ndim < 4:
+        return f"takes pictures of {n_channels} channels, got a table of {batch.shape[1]} columns."
+    if batch.shape[1] == n_channels:
+        return ""
+    return f"takes pictures of {n_channels} channels, got {batch.shape[1]}.{channels_hint(n_channels, batch)}"
+
+
+def channels_hint(n_channels: int, batch: Any) -> str:
+    """How to make images have n_channels channels: a sentence after a space, or ""."""
+    if batch.shape[2] == n_channels:
+        return " If channels come first, put them last: X.transpose(0, 2, 3, 1)."
+    if batch.shape[1] == 1:
+        return (
+            " Gray pictures can be repeated for a network of colors: "
+            f"np.repeat(X.reshape(*X.shape[:3], 1), {n_channels}, axis=3)."
+        )
+    return ""
+
+
+def _first_line(error: RuntimeError) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,154 @@
+"""A model of images with gradients, made of a model of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from unittest import SkipTest
+
+import numpy as np
+
+from agnostix.core.typing import Floats
+
+_STEP = 1e-4
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """A model of tables as a differentiable model of images, with one column for each pixel.
+
+    Gradients are central differences, pixel by pixel: equal to the bit in any
+    batch, and 0 where a pixel is ignored. The model evaluates each row once
+    for them, as a network does in its forward pass. In `session`, which needs
+    torch, predictions are tensors with those gradients.
+
+    Parameters
+    ----------
+    model : callable
+        Predicts from (n_rows, n_columns).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnostix.testing import AdditiveModel, ImageModel
+    >>> model = ImageModel(AdditiveModel())
+    >>> model(np.ones((1, 2, 2)))
+    array([2.5])
+    >>> model.gradients(np.ones((1, 2, 2)), 0).round(6)
+    array([[[ 1. , -2. ],
+            [ 0.5,  3. ]]])
+    """
+
+    model: Callable[[Any], Any]
+
+    def __call__(self, X: Any) -> Any:
+        return self.model(X.reshape(len(X), -1))
+
+    @property
+    def __name__(self) -> str:
+        """The name of the model in messages."""
+        return type(self.model).__name__
+
+    def gradients(self, X: Any, outputs: Any) -> Floats:
+        """Differentiate outputs by the pixels.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, height, width)
+            The images.
+        outputs : int, or ndarray of int of shape (n_rows,) or (n_rows, n_selected)
+            Which outputs.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, height, width), or with n_selected at its end
+        """
+        self(X.copy())
+        outputs = np.asarray(outputs)
+        indices = np.broadcast_to(outputs, (len(X), *outputs.shape[1:])).reshape(len(X), -1)
+        gradients = np.take_along_axis(self.jacobian(X), indices[:, None, None], axis=-1)
+        return gradients if outputs.ndim == 2 else gradients[..., 0]
+
+    def jacobian(self, X: Any) -> Floats:
+        """Differentiate all outputs; these evaluations are not counted, and do not fail.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, height, width)
+            The images.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, height, width, n_outputs)
+        """
+        model: Any = self.model
+        while hasattr(model, "model"):
+            model = model.model
+        flat = X.reshape(len(X), 1, -1).astype(float)
+        shifts = _STEP * np.eye(flat.shape[-1])
+        low, high = (
+            np.asarray(model(rows.reshape(-1, flat.shape[-1]))) for rows in (flat - shifts, flat + shifts)
+        )
+        return ((high - low) / (2.0 * _STEP)).reshape(*X.shape, -1)
+
+    @contextmanager
+    def session(self) -> Iterator[_Session]:
+        """Give tensors in and out, as `agnostix.core.models.Differentiable` has it.
+
+        Yields
+        ------
+        Session
+
+        Raises
+        ------
+        unittest.SkipTest
+            If torch is not installed.
+        """
+        try:
+            import torch  # noqa: F401
+        except ImportError:
+            raise SkipTest("torch is not installed") from None
+        yield _Session(self)
+
+    def activations(self, X: Any, layers: Sequence[Any]) -> NoReturn:
+        """Refuse: the model has no layers.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, height, width)
+            The images.
+        layers : sequence
+            Any.
+        """
+        raise NotImplementedError("ImageModel has no layers.")
+
+
+@dataclass(frozen=True)
+class _Session:
+    """An `ImageModel` on tensors (n_rows, 1, height, width)."""
+
+    model: ImageModel
+
+    def tensor(self, X: Any, requires_grad: bool = False) -> Any:
+        """Images (n_rows, height, width) with a channel axis, in double precision."""
+        import torch
+
+        return torch.tensor(np.asarray(X, dtype=float)[:, None], requires_grad=requires_grad)
+
+    def predict(self, inputs: Any) -> Any:
+        """Predictions (n_rows, n_outputs); their graph is linear, with the model's Jacobian."""
+        import torch
+
+        X = inputs.detach().double().numpy()[:, 0]
+        predictions = torch.as_tensor(np.asarray(self.model(X.copy())).reshape(len(X), -1)).to(inputs.dtype)
+        if not inputs.requires_grad:
+            return predictions
+        jacobian = torch.as_tensor(self.model.jacobian(X)).to(inputs.dtype)
+        # Adds 0 in the forward pass, and the gradients in the backward pass.
+        return predictions + torch.einsum("nyxk,nyx->nk", jacobian, (inputs - inputs.detach())[:, 0])
+
+    def activations(self, *layers: Any) -> Mapping[Any, Any]:
+        """Refuse: the model has no layers."""
+        raise NotImplementedError("ImageModel has no layers.")
