@@ -1,11 +1,4 @@
-"""KernelSHAP: Shapley values of any model, with standard errors (Lundberg and Lee, 2017).
-
-`fit` chooses background rows, samples pairs of coalitions (`coalitions`) and learns a covariance kernel
-(`kernel_params`). `explain` evaluates the mean prediction of each coalition (`coalition_values`) and turns
-these values into Shapley values by one matrix (`estimation`): exactly from all coalitions (`exact`), or from
-sampled pairs by weighted least squares (`pair_regression`) and kriging of its residuals (`kriging`,
-`odd_kernel`).
-"""
+"""KernelShapExplainer: Shapley values of any model, with standard errors."""
 
 from __future__ import annotations
 
