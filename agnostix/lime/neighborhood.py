@@ -175,9 +175,9 @@ def _fit_rows(
     n_blocks: int,
     progress: WorkerProgress,
     worker: int,
-    share: range,
+    part: range,
 ) -> list[LocalFits]:
-    return [spec.fit(samples, predictions, rows, row, n_blocks) for row in progress.follow(worker, share)]
+    return [spec.fit(samples, predictions, rows, row, n_blocks) for row in progress.follow(worker, part)]
 
 
 class RowSamples(RowSource):
@@ -398,7 +398,7 @@ class TabularNeighborhood:
         return fit_shared(spec, self.samples, self.predictions, rows, self.sampler.points.n_blocks)
 
     def _is_stable(self, fits: LocalFits) -> Bools:
-        """Rows (n_rows,) whose selected features lead the others with the confidence asked for."""
+        """Rows (n_rows,) whose selected features lead the others with the required confidence."""
         n_blocks = fits.n_samples / self.sampler.points.size
         return ~(fits.margin.min(axis=1) < student.ppf(self.stability, n_blocks - 1))
 
