@@ -20,11 +20,24 @@ RENAMED = {
     "frontier_": "pruning_path_",
     "frontier": "pruning_path",
     "price": "ccp_alpha",
+    "n_real": "n_observed",
+    "FrontierDisplay": "PruningPathDisplay",
     "players_": "features_",
     "said": "condition",
+    "identity": "metadata",
+    "levers": "curves",
+    "moved": "correlated_shifts",
+    "nearest": "neighbors",
+    "n_rows_together": "n_rows_explained",
+    "points": "n_points",
+    "question": "description",
+    "says": "class",
+    "start": "observed_index",
+    "truth": "observed",
 }
-"""Parameters, attributes, columns and keys: the name that recordings use, and the one that came after it."""
-_CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share"}
+"""Names of parameters, attributes, columns, keys and Displays: as recordings have them, and as they are."""
+# Keys that were called "share" became others than the parameter.
+_CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share", "in_percent": "share"}
 
 settings: dict[str, Any] = {"n_jobs": None}
 """Passed to every explainer that takes it."""
@@ -44,8 +57,9 @@ def public(name: str) -> Any:
             if not home.startswith(str(error.name)):
                 raise
             continue
-        if hasattr(module, name):
-            return getattr(module, name)
+        for known in (name, RENAMED.get(name, name)):
+            if hasattr(module, known):
+                return getattr(module, known)
     raise AttributeError(f"None of {', '.join(HOMES)} has {name!r}; say in {__name__}.HOMES where it went.")
 
 
