@@ -4,11 +4,11 @@ Where to find what:
 
 - the interpretable representation: `discretizer` (bins and levels learned from a table), `features`
   (also their distributions, and importance sampling of rare levels);
-- perturbed samples: `tabular_samples`, `masked_samples` (images and texts); where they are drawn and how they
-  are weighted: `sampling`;
-- the proximity kernel: `kernel`; the surrogates: `surrogates`, on a `weighted_regression` with standard
-  errors; selection of K features: `selection`;
-- all of it near each row: `neighborhood`, `local_fits`; levels that no sample has: `unseen_levels`;
+- perturbed samples: `tabular_samples`, `masked_samples` (images and texts);
+- where they are drawn, and the proximity kernel that weights them: `sampling`;
+- the surrogates: `surrogates`, on a `weighted_regression` with standard errors; selection of K features:
+  `selection`;
+- all of it near each row: `neighborhood`; levels that no sample has: `unseen_levels`;
 - the limit of infinitely many samples: `exact_limits`; the submodular pick: `sp_lime`.
 """
 

@@ -24,10 +24,9 @@ from agnostix.lime.exact_additive import AdditiveModel
 from agnostix.lime.exact_moments import ModelMoments, row_frequencies, tilt
 from agnostix.lime.exact_trees import tree_moments
 from agnostix.lime.features import BinnedFeature
-from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import TabularNeighborhood
 from agnostix.lime.sampling import TiltedSampling
-from agnostix.lime.surrogates import RIDGE
+from agnostix.lime.surrogates import RIDGE, LocalFits
 
 _TINY = 1e-200
 """Lower bound of a divisor, so that a variance or weight of 0 gives no NaN."""

@@ -29,13 +29,18 @@ from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.discretizer import Discretizer
-from agnostix.lime.kernel import Kernel
-from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.masked_samples import MaskedNeighborhood
 from agnostix.lime.neighborhood import Neighborhood, SurrogateSpec, TabularNeighborhood
 from agnostix.lime.sampling import SAMPLINGS, KernelSampling, LocalSampling, TiltedSampling, resolve_sampling
 from agnostix.lime.selection import SELECTIONS, lasso_path
-from agnostix.lime.surrogates import RIDGE, LinearSurrogate, RegressorSurrogate, Surrogate, TreeSurrogate
+from agnostix.lime.surrogates import (
+    RIDGE,
+    LinearSurrogate,
+    LocalFits,
+    RegressorSurrogate,
+    Surrogate,
+    TreeSurrogate,
+)
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 
 N_SAMPLES, N_MASKS = 5000, 1000
@@ -182,7 +187,7 @@ default="auto"
         "stability": [Interval(Real, 0.5, 1, closed="neither"), None],
         "values": [StrOptions({"coef_x", "coef"})],
         "feature_groups": [dict, None],
-        "masker": [MaskerConstraint(), None],
+        "masker": [None, MaskerConstraint()],
     }
 
     def __init__(
@@ -423,10 +428,9 @@ default="auto"
         return RowSampler(sampler, "tilted", self.kernel_width_)
 
     def _spec(self) -> SurrogateSpec:
-        is_tilted = isinstance(self.sampling_, TiltedSampling)
         return SurrogateSpec(
             surrogate=self._surrogate(),
-            kernel=None if is_tilted else Kernel(self.kernel_width_, type(self.sampling_).__name__),
+            kernel=self.sampling_._kernel(self.kernel_width_),
             radius=self.sampling_.radius if isinstance(self.sampling_, LocalSampling) else None,
             max_features=self.max_features,
             with_margin=self.stability is not None,

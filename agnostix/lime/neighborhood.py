@@ -27,9 +27,8 @@ from agnostix.core.row_sources import RowSource, TableRows
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples
-from agnostix.lime.kernel import AMPLE_VARIATION, MIN_VARIATION, Kernel
-from agnostix.lime.local_fits import LocalFits
-from agnostix.lime.surrogates import Surrogate
+from agnostix.lime.sampling import AMPLE_VARIATION, MIN_VARIATION, Kernel
+from agnostix.lime.surrogates import LocalFits, Surrogate
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SharedSamples, TabularSampler
 from agnostix.lime.unseen_levels import UnseenLevelEffects, count_effect_rows
 from agnostix.lime.weighted_regression import WeightedRegression
@@ -176,9 +175,9 @@ def _fit_rows(
     n_blocks: int,
     progress: WorkerProgress,
     worker: int,
-    share: range,
+    part: range,
 ) -> list[LocalFits]:
-    return [spec.fit(samples, predictions, rows, row, n_blocks) for row in progress.follow(worker, share)]
+    return [spec.fit(samples, predictions, rows, row, n_blocks) for row in progress.follow(worker, part)]
 
 
 class RowSamples(RowSource):
@@ -399,7 +398,7 @@ class TabularNeighborhood:
         return fit_shared(spec, self.samples, self.predictions, rows, self.sampler.points.n_blocks)
 
     def _is_stable(self, fits: LocalFits) -> Bools:
-        """Rows (n_rows,) whose selected features lead the others with the confidence asked for."""
+        """Rows (n_rows,) whose selected features lead the others with the required confidence."""
         n_blocks = fits.n_samples / self.sampler.points.size
         return ~(fits.margin.min(axis=1) < student.ppf(self.stability, n_blocks - 1))
 

@@ -18,7 +18,7 @@ from agnostix.core.row_sources import TableRows
 from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.lime.features import BinnedFeature, Feature, FeatureSamples
-from agnostix.lime.kernel import Kernel
+from agnostix.lime.sampling import Kernel
 
 CHUNK_NUMBERS = 2**20
 """Numbers of shared samples that are drawn and held at once."""

@@ -17,7 +17,7 @@ from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples
-from agnostix.lime.kernel import Kernel
+from agnostix.lime.sampling import Kernel
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, TabularSampler
 from agnostix.lime.weighted_regression import standard_error
 

@@ -14,8 +14,6 @@ from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
-from agnostix.lime.kernel import Kernel
-from agnostix.lime.local_fits import LocalFits
 from agnostix.lime.neighborhood import (
     MAX_DOUBLINGS,
     EncodedRows,
@@ -24,8 +22,9 @@ from agnostix.lime.neighborhood import (
     TabularNeighborhood,
     fit_shared,
 )
+from agnostix.lime.sampling import Kernel
 from agnostix.lime.selection import forward_selection, highest_weights
-from agnostix.lime.surrogates import LinearSurrogate, RegressorSurrogate, TreeSurrogate
+from agnostix.lime.surrogates import LinearSurrogate, LocalFits, RegressorSurrogate, TreeSurrogate
 from agnostix.lime.tabular_samples import RowSampler, SharedSamples, TabularSampler
 from agnostix.lime.unseen_levels import UnseenLevelEffects
 from agnostix.testing import CountingModel

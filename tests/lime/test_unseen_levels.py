@@ -9,7 +9,7 @@ from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
 from agnostix.core.sobol import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
-from agnostix.lime.kernel import Kernel
+from agnostix.lime.sampling import Kernel
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 from agnostix.lime.unseen_levels import UnseenLevelEffects, count_effect_rows
 from tests.lime.regressions import spread
