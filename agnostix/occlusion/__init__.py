@@ -1,17 +1,19 @@
 """Occlusion and RISE: the effect of hiding parts of a row or an image on the prediction.
 
-Where to find what:
+                 Occlusion (Zeiler and Fergus, 2014; for        RISE (Petsiuk, Das and Saenko, 2018)
+                 tables Robnik-Sikonja and Kononenko, 2008)
+Effect           f(x) less the mean of f with one part hidden,  mean of f where a pixel is visible, less the
+                 a difference in output units, not log-odds:    mean of f: `rise.estimate_saliency`
+                 `OcclusionExplainer._attribute`
+Masks            one part at a time: `_masks`                   random, soft: `rise.SoftMaskSampler`
+Solver           none: every mask is evaluated                  none: an average over masks
+Standard error   spread over the background, 0 for one fill:    spread between independent blocks of masks:
+                 `MeanAndVariance`, `_variance_factor`          `rise.estimate_saliency`
+Fill             tables: 100 rows sampled in `fit`; images:     the image's mean color; `fill`, `sigma`
+                 their mean color; `fill`, `masker`
 
-- `explainer`: `OcclusionExplainer` for columns of tables, windows and segments of images, words of texts. The
-  estimator and its error: `OcclusionExplainer._attribute`. The masks: `_masks`, one part hidden at a time.
-- `mean_and_variance`: the weighted mean and variance over background rows or fills.
-- `inpainting`: windows of images interpolated from the pixels around them.
-- `rise`: `RiseExplainer`, saliency from random soft masks.
-- `soft_masks`: how RISE samples its masks (`SoftMaskSampler`), shows them to the model (`SoftMaskRows`) and
-  estimates saliency and standard errors from the predictions (`estimate_saliency`).
-
-Fills and segments are `agnostix.core.masking`: the geometry of windows is `core.masking.windows`, the colors
-that replace hidden pixels `core.masking.fills`, the background rows of tables `core.masking.masker`.
+All of the left column is in `explainer`. `agnostix.core.masking` has the fills of images (`fills`), the
+background rows (`masker`), and the positions of a `SlidingWindow` (`windows`).
 """
 
 from agnostix.occlusion.explainer import OcclusionExplainer

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.artists import write_ticks
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, shorten
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, write_ticks
+from agnostix.plotting.words import shorten
 
 _MOST = 68
 """Characters of a rule."""

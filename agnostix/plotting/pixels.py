@@ -11,11 +11,10 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
-from agnostix.plotting.artists import add_colorbar, color_scale, diverging, sequential
 from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
-from agnostix.plotting.style import ACCENT, MUTED, shorten
-from agnostix.plotting.words import describe_quantity
+from agnostix.plotting.style import ACCENT, MUTED, add_colorbar, color_scale, diverging, sequential
+from agnostix.plotting.words import describe_quantity, shorten
 
 _EDGE = 0.5
 """Level of a mask at which its outline is drawn."""
@@ -213,7 +212,19 @@ def _mask_scores(explanation: Explanation) -> dict[str, str]:
     shown, hidden = (explanation.extras[name].array[0] for name in ("shown", "hidden"))
     scores = zip(explanation.output_names, shown, hidden, strict=True)
     notes = {name: f"shown alone: {shown:.3g}\nhidden: {hidden:.3g}" for name, shown, hidden in scores}
-    return notes | {name: f"no mask found\n{notes[name]}" for name in _failed_masks(explanation)}
+    failed = _failed_masks(explanation)
+    return notes | {name: f"no mask found{_shortfall(explanation, name)}\n{notes[name]}" for name in failed}
+
+
+def _shortfall(explanation: Explanation, output: str) -> str:
+    """The share of the score that the mask of an output reaches and needs, where these are known."""
+    if not {"reached", "needed"} <= explanation.extras.keys():
+        return ""
+    k = explanation.output_names.index(output)
+    reached, needed = (explanation.extras[name].array[0, k] for name in ("reached", "needed"))
+    if not np.isfinite(reached):
+        return "\nthe fill has the same score"
+    return f"\n{100 * reached:.3g} % of the score, {100 * needed:.3g} % needed"
 
 
 def _failed_masks(explanation: Explanation) -> tuple[str, ...]:

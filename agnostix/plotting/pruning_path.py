@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation.statistics import half_widths
-from agnostix.plotting.artists import find_limits, write_ticks
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED
+from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, find_limits, write_ticks
 from agnostix.plotting.tree import LEVEL
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from agnostix.core.explanation.statistics import half_widths
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES, shorten
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES
+from agnostix.plotting.words import shorten
 
 _ROW, _MARGIN = 0.3, 0.9
 """Height of a line, and of what is above and below all, in inches."""
