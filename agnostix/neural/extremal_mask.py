@@ -91,11 +91,10 @@ class ExtremalMaskExplainer(ImageExplainer):
     - "shown" and "hidden": the scores with only the mask visible, and with it hidden;
     - "kept" = (shown - base) / (output - base) and "removed" = (output - hidden)
       / (output - base), shares of the score;
-    - "reached": the share that the objective is about, kept or removed, of "both"
-      the smaller one; "needed": the larger of 0.5 and the mask's share of the pixels;
+    - "reached": the share that the objective is about, of "both" the smaller one;
+      "needed": the larger of 0.5 and the mask's share of the pixels;
     - "succeeded": reached >= 0.5 and reached > the mask's share of the pixels, which
-      a mask reaches if all pixels count alike. A mask that did not succeed is no
-      evidence of where the model looks, and `PixelsDisplay` does not draw it.
+      any mask reaches if all pixels count alike. `PixelsDisplay` draws no other mask.
 
     Unlike in the papers, the mask is 0 or 1 throughout the search, with edges
     softened over a cell, and the area of an extremal mask is exact; see

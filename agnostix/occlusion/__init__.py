@@ -1,19 +1,21 @@
 """Occlusion and RISE: the effect of hiding parts of a row or an image on the prediction.
 
-                 Occlusion (Zeiler and Fergus, 2014; for        RISE (Petsiuk, Das and Saenko, 2018)
-                 tables Robnik-Sikonja and Kononenko, 2008)
-Effect           f(x) less the mean of f with one part hidden,  mean of f where a pixel is visible, less the
-                 a difference in output units, not log-odds:    mean of f: `rise.estimate_saliency`
-                 `OcclusionExplainer._attribute`
-Masks            one part at a time: `_masks`                   random, soft: `rise.SoftMaskSampler`
-Solver           none: every mask is evaluated                  none: an average over masks
-Standard error   spread over the background, 0 for one fill:    spread between independent blocks of masks:
-                 `MeanAndVariance`, `_variance_factor`          `rise.estimate_saliency`
-Fill             tables: 100 rows sampled in `fit`; images:     the image's mean color; `fill`, `sigma`
-                 their mean color; `fill`, `masker`
+Occlusion (Zeiler and Fergus, 2014; for tables Robnik-Sikonja and Kononenko, 2008), all of it in `explainer`:
 
-All of the left column is in `explainer`. `agnostix.core.masking` has the fills of images (`fills`), the
-background rows (`masker`), and the positions of a `SlidingWindow` (`windows`).
+Effect           f(x) less the mean of f with one part hidden; a difference in output units, not in log-odds:
+                 `OcclusionExplainer._attribute`.
+Solver           None: each part is hidden once, `OcclusionExplainer._masks`, against the whole background.
+Standard error   The spread over the background, 0 for a single fill: `MeanAndVariance` and
+                 `OcclusionExplainer._variance_factor`.
+Fill             Tables: 100 rows sampled in `fit`, `core.masking.masker`. Images: the mean color; windows are
+                 `core.masking.windows`, other fills `core.masking.fills`. Parameters `fill`, `masker`.
+
+RISE (Petsiuk, Das and Saenko, 2018), all of it in `rise`:
+
+Effect           The mean of f where a pixel is visible, less the mean of f: `estimate_saliency`.
+Solver           None: an average over random soft masks, `SoftMaskSampler`.
+Standard error   The spread between independent blocks of masks: `estimate_saliency`.
+Fill             The image's mean color: `core.base.images`, `core.masking.fills`. Parameters `fill`, `sigma`.
 """
 
 from agnostix.occlusion.explainer import OcclusionExplainer

@@ -42,27 +42,24 @@ class OcclusionExplainer(BackgroundExplainer):
     """Effect of hiding each feature of a row, or each part of an image, on the prediction.
 
     The effect is the prediction less the mean prediction with the feature taken
-    from background rows, or the part of the image replaced by a fill [1]_: in a
-    table of a classifier, the probability difference of [2]_. For an additive
-    model the effects of a row add up to the prediction less the mean prediction
-    of the background; with interactions every feature of an interaction is
-    credited with all of it.
+    from background rows, or the part of the image replaced by a fill [1]_ [2]_.
+    For an additive model the effects of a row add up to the prediction less the
+    mean one of the background; an interaction is credited to each of its features.
 
     Parameters
     ----------
     model : fitted estimator, Pipeline, torch module or callable
         The model to explain. An unfitted estimator is cloned and fitted on (X, y).
     masker : SlidingWindow, SegmentMasker, TextMasker or other Masker, default=None
-        What is hidden, and its fill. None: the columns of a table, or
-        ``SlidingWindow(16, stride=8)`` for images.
+        What is hidden. None: columns of a table, ``SlidingWindow(16, 8)`` of images.
     fill : "auto", "draws", row of constants, or a fill of images, default="auto"
-        "draws" samples background rows or images from those seen in `fit`. A
-        table also takes one row of constants (or a mapping from columns), images
-        a fill of `SlidingWindow`. "auto" is "draws" for tables, "mean" for
-        images, and a masker's own fill, which only "draws" replaces.
+        "draws": rows or images sampled from those seen in `fit`. Tables also take
+        a row of constants (or a mapping from columns), images a fill of
+        `SlidingWindow`. "auto": "draws" for tables, "mean" for images, and a
+        masker's own fill, which only "draws" replaces.
     background_size : int, default=100
-        Rows or images sampled without replacement, at most all of them; of
-        fill="noise" without a masker, the number of noise images.
+        Rows or images sampled without replacement, at most all; noise images of
+        fill="noise" without a masker.
     feature_groups : mapping from str to list of str, default=None
         Columns of a table that are hidden together.
     outputs : None, "predicted", name, index or list of these, default=None
@@ -91,14 +88,12 @@ class OcclusionExplainer(BackgroundExplainer):
 
     Notes
     -----
-    Values have quantity "effect". Maps of windows have shape (n_rows, height,
-    width, n_outputs); a pixel has the mean effect of the windows that cover it,
-    and ``extras`` hold the "windows" (n_rows, n_windows, n_outputs) and the
-    "fill". ``base_values`` are the predictions with everything hidden.
-
-    Standard errors are those of a mean over the sampled background; 0 for one
-    row of constants or one fill. Those of pixels, the mean over windows, are an
-    upper bound.
+    Values have quantity "effect"; ``base_values`` are the predictions with everything
+    hidden. Standard errors are those of a mean over the background, 0 for one row of
+    constants or one fill. With windows, values have shape (n_rows, height, width,
+    n_outputs): a pixel has the mean effect of the windows that cover it, and their
+    mean error, an upper bound. ``extras`` hold the effects of the "windows" (n_rows,
+    n_windows, n_outputs) and the "fill".
 
     References
     ----------

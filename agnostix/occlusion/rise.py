@@ -39,8 +39,8 @@ class RiseExplainer(ImageExplainer):
         The model to explain. A torch module composes the masked images on its
         own device; `as_predictor` says how it takes images.
     n_masks : int, default=4000
-        Number of masks, at least 32. ``extras["n_masks"]`` says how many are
-        used: as many as fill 16 or more equal blocks of a power of two.
+        Number of masks, at least 32; ``extras["n_masks"]`` are used, which fill 16
+        or more equal blocks of a power of two.
     n_cells : int, default=7
         Cells of the grid along each axis: more give finer maps, need more masks.
     p_keep : float, default=0.5
@@ -71,15 +71,14 @@ class RiseExplainer(ImageExplainer):
     Notes
     -----
     With masks M_i and predictions f_i the saliency is
-    sum_i (f_i - mean f) (M_i - p) / (n p). The paper [1]_ has f_i M_i in the sum;
-    centering leaves the expectation and lowers the variance, since E[M] = p.
+    sum_i (f_i - mean f) (M_i - p) / (n p), of shape (n_rows, height, width,
+    n_outputs). The paper [1]_ has f_i M_i in the sum; centering leaves the
+    expectation and lowers the variance, since E[M] = p. Values have quantity
+    "effect", ``base_values`` are mean f, and ``extras`` hold "n_masks" and the "fill".
 
     Masks are quasi-random within a block, and blocks are independent: standard
-    errors are the spread between blocks, and intervals are Student's with
-    n_blocks - 1 degrees of freedom.
-
-    Values have quantity "effect" and shape (n_rows, height, width, n_outputs).
-    ``base_values`` are mean f. ``extras`` hold "n_masks" and the "fill".
+    errors are the spread between blocks, intervals Student's with n_blocks - 1
+    degrees of freedom.
 
     References
     ----------

@@ -30,7 +30,7 @@ class PixelsDisplay(ImagePanels):
     colors on white. Pixels whose interval contains 0 are hatched: the sign of their
     effect is unknown. Of learned masks, which are 1 where the image counts and 0
     elsewhere, the part that counts is shown in its own colors, outlined; a mask whose
-    search failed is not drawn, and the text below the image says so.
+    search failed is not drawn; the text below the image says what it reaches.
 
     Parameters
     ----------
