@@ -15,7 +15,13 @@ settings.register_profile("default", derandomize=True, max_examples=25, deadline
 settings.register_profile("nightly", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-collect_ignore_glob = [] if find_spec("torch") else ["agnostix/core/models/torch_*.py", "docs/pictures.md"]
+NEEDS_TORCH = [
+    "agnostix/core/models/torch_*.py",
+    "agnostix/neural/*.py",
+    "docs/pictures.md",
+    "tests/core/models/hosted.py",
+]
+collect_ignore_glob = [] if find_spec("torch") else NEEDS_TORCH
 
 SLOW_CHECKS = {"check_n_jobs_and_backend_invariance", "check_no_worker_left"}
 """Of the battery: what starts processes and dask, or breaks off."""

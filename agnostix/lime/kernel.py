@@ -19,9 +19,13 @@ _MAX_WIDTH = 1e6
 
 @dataclass(frozen=True)
 class Kernel:
-    """The kernel exp(-distance**2 / (2 width**2)), `width` in units of the distance."""
+    """The kernel exp(-distance**2 / (2 width**2)), `width` in units of the distance.
+
+    `owner` is whose parameter the width is, for messages.
+    """
 
     width: float
+    owner: str = "KernelSampling"
 
     def weights(self, squared_distances: Floats, log_weights: Floats) -> Floats:
         """Kernel times importance weights exp(log_weights), each (n_samples,)."""
@@ -52,9 +56,9 @@ class Kernel:
         if n_effective >= needed:
             problem = "of which hardly any differs from the row in one of its features"
         raise DataError(
-            f"The 'kernel_width' of LimeExplainer is {self.width:.3g}, which leaves an effective sample size "
-            f"of {n_effective:.3g} of {squared_distances.size} samples around row {row}, {problem}. {remedy} "
-            "Or use sampling='tilted', which samples near the row instead."
+            f"The 'width' of {self.owner} is {self.width:.3g}, which leaves an effective sample size of "
+            f"{n_effective:.3g} of {squared_distances.size} samples around row {row}, {problem}. {remedy} "
+            f"Or use sampling=TiltedSampling({self.width:.3g}), which samples near the row instead."
         )
 
 

@@ -26,7 +26,7 @@ def design(n_features, n_samples=400):
     return np.random.default_rng(1).normal(scale=9.0, size=(n_features, n_samples))
 
 
-def counting(width, squares=SQUARES, logs=LOGS):
+def effective_samples(width, squares=SQUARES, logs=LOGS):
     weights = Kernel(width).weights(squares, logs)
     return min(weights.sum(), weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
 
@@ -36,10 +36,10 @@ def test_kernel_error_states_least_width_that_works(n_features):
     squares = SQUARES + 3.0
     with pytest.raises(DataError) as error:
         Kernel(0.05).check(squares, LOGS, design(n_features), 7)
-    told = float(re.search(r"smallest width that works for it is (\S+)\.", str(error.value))[1])
-    Kernel(told).check(squares, LOGS, design(n_features), 7)
-    assert counting(told, squares) >= n_features + 1
-    assert counting(0.98 * told, squares) < n_features + 1
+    least = float(re.search(r"smallest width that works for it is (\S+)\.", str(error.value))[1])
+    Kernel(least).check(squares, LOGS, design(n_features), 7)
+    assert effective_samples(least, squares) >= n_features + 1
+    assert effective_samples(0.98 * least, squares) < n_features + 1
 
 
 def test_kernel_small_sample_needs_a_quarter():
@@ -73,14 +73,16 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_kernel_refuses_too_few_effective_samples(case):
     squares, width, n_features, facts = CASES[case]
-    with refuses(DataError, "'kernel_width' of LimeExplainer", "row 3", "sampling='tilted'", *facts):
+    with refuses(
+        DataError, "'width' of KernelSampling", "row 3", f"sampling=TiltedSampling({width})", *facts
+    ):
         Kernel(width).check(squares, np.zeros(squares.size), design(n_features, squares.size), 3)
 
 
 def test_kernel_refuses_uneven_importance_weights():
     logs = np.r_[0.0, np.full(399, -80.0)]
     facts = (
-        "'kernel_width' of LimeExplainer is 1",
+        "'width' of KernelSampling is 1",
         "1 of 400 samples",
         "10 features need 11",
         "Raise n_samples",
@@ -92,12 +94,12 @@ def test_kernel_refuses_uneven_importance_weights():
 def test_kernel_error_for_feature_that_hardly_varies():
     flips = np.repeat([0.0, 1.0], [200, 200])
     one = 1.0 - flips[None]
-    facts = ("'kernel_width' of LimeExplainer is 0.2", "200 of 400 samples", "row 3", "one of its features")
+    facts = ("'width' of KernelSampling is 0.2", "200 of 400 samples", "row 3", "one of its features")
     with refuses(DataError, *facts) as error:
         Kernel(0.2).check(flips, np.zeros(400), one, 3)
-    told = float(re.search(r"works for it is (\S+)\.", str(error.value))[1])
-    Kernel(told).check(flips, np.zeros(400), one, 3)
-    outside = 200 * np.exp(-0.5 / told**2)  # and 200 inside: squares about the mean of 1 at least
+    least = float(re.search(r"works for it is (\S+)\.", str(error.value))[1])
+    Kernel(least).check(flips, np.zeros(400), one, 3)
+    outside = 200 * np.exp(-0.5 / least**2)  # and 200 inside: squares about the mean of 1 at least
     assert 1.0 <= outside * 200 / (200 + outside) < 1.1
 
 

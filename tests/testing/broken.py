@@ -269,6 +269,13 @@ class ShiftsFirstOutput(Unbroken):
         return replace(result, frame=result.frame.assign(value=result.frame["value"] + 1e-6 * first))
 
 
+class WithoutBaseValues(Unbroken):
+    """Breaks nothing: base values are not needed."""
+
+    def explain(self, X, *, outputs=None):
+        return replace(super().explain(X, outputs=outputs), base_values=None)
+
+
 class IgnoresGroups(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         groups, self.feature_groups = self.feature_groups, None

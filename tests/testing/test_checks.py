@@ -335,6 +335,12 @@ def test_checks_are_documented_in_testing_page():
     assert documented == [(name, "rows, populations" if name in populations else "rows") for name in names]
 
 
+def test_checks_pass_explainer_without_base_values():
+    explainer = broken.broken(broken.WithoutBaseValues, OcclusionExplainer)(None)
+    for check in (checks_values.check_values_sum_to_zero_over_outputs, checks_values.check_outputs_parameter):
+        check(explainer)
+
+
 def test_checks_pass_unbroken_subclass():
     for base in (OcclusionExplainer, EntropicProjection):
         explainer = broken.broken(broken.Unbroken, base)(None)

@@ -1,0 +1,165 @@
+"""Second formulation of surrogate trees, in plain loops. Nothing here imports the package."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+
+def leaf_of(row, feature, threshold, levels, missing_left, left, right):
+    """Walk down: numbers up to the threshold go left, labels of the set, missing values where sent."""
+    node = 0
+    while left[node] >= 0:
+        value = row[feature[node]]
+        if value != value:
+            goes_left = missing_left[node]
+        elif levels[node]:
+            goes_left = value in levels[node]
+        else:
+            goes_left = value <= threshold[node]
+        node = left[node] if goes_left else right[node]
+    return node
+
+
+def admitted(value, low, high, levels, missing):
+    """Whether a value satisfies a condition."""
+    if value != value:
+        return missing
+    if levels is not None:
+        return value in levels
+    return low < value <= high
+
+
+def best_two_sets(codes, predictions, weights, n_levels):
+    """The least squared error over all divisions of the labels in two sets."""
+    best = math.inf
+    for size in range(1, n_levels):
+        for chosen in combinations(range(n_levels), size):
+            total = 0.0
+            for side in (True, False):
+                rows = [k for k, code in enumerate(codes) if (int(code) in chosen) == side]
+                total += squares(rows, predictions, weights)
+            best = min(best, total)
+    return best
+
+
+def squares(rows, predictions, weights):
+    """Weighted squared distance of rows from their mean, summed over outputs."""
+    total_weight = math.fsum(weights[k] for k in rows)
+    if not total_weight:
+        return 0.0
+    total = 0.0
+    for j in range(len(predictions[0])):
+        mean = math.fsum(weights[k] * predictions[k][j] for k in rows) / total_weight
+        total += math.fsum(weights[k] * (predictions[k][j] - mean) ** 2 for k in rows)
+    return total
+
+
+def leaves_under(node, left, right, cut):
+    if left[node] < 0 or node in cut:
+        return [node]
+    return leaves_under(left[node], left, right, cut) + leaves_under(right[node], left, right, cut)
+
+
+def pruning_path(left, right, loss):
+    """(ccp_alpha, n_leaves) along the cost-complexity path, until the root is left."""
+    cut, path = set(), []
+    while True:
+        inner = [node for node in range(len(left)) if left[node] >= 0 and _alive(node, left, right, cut)]
+        if not inner:
+            return path
+        cost = {}
+        for node in inner:
+            under = leaves_under(node, left, right, cut)
+            cost[node] = (loss[node] - math.fsum(loss[k] for k in under)) / (len(under) - 1)
+        weakest = min(inner, key=lambda node: cost[node])
+        cut.add(weakest)
+        path.append((cost[weakest], len(leaves_under(0, left, right, cut))))
+
+
+def _alive(node, left, right, cut):
+    """Whether a node still splits: neither it nor one above it is cut."""
+    if node in cut:
+        return False
+    for k in range(len(left)):
+        if left[k] >= 0 and node in (left[k], right[k]):
+            return _alive(k, left, right, cut)
+    return True
+
+
+def binomial_tail(hits, n, p):
+    """Probability of at least so many hits."""
+    return math.fsum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(hits, n + 1))
+
+
+def clopper_pearson(hits, n, level=0.95):
+    """Probabilities at which as many hits or more, and as few or fewer, have half of 1 - level."""
+    tail = (1 - level) / 2
+    low = 0.0 if hits == 0 else _root(lambda p: binomial_tail(hits, n, p) - tail)
+    high = 1.0 if hits == n else _root(lambda p: tail - (1 - binomial_tail(hits + 1, n, p)))
+    return low, high
+
+
+def _root(rising):
+    low, high = 0.0, 1.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return (low + high) / 2
+
+
+def r2(predictions, outputs):
+    """1 - residual sum of squares / total sum of squares, over all outputs."""
+    n, n_outputs = len(predictions), len(predictions[0])
+    means = [math.fsum(row[j] for row in predictions) / n for j in range(n_outputs)]
+    residual = math.fsum(
+        (c - a) ** 2
+        for one, other in zip(predictions, outputs, strict=True)
+        for a, c in zip(one, other, strict=True)
+    )
+    spread = math.fsum((row[j] - means[j]) ** 2 for row in predictions for j in range(n_outputs))
+    return 1 - residual / spread
+
+
+def divergence(predictions, outputs, smallest):
+    """Mean of sum p log(p / q), q not below the smallest."""
+    total = 0.0
+    for one, other in zip(predictions, outputs, strict=True):
+        floored = [max(q, smallest) for q in other]
+        total += math.fsum(
+            p * math.log(p / (q / math.fsum(floored))) for p, q in zip(one, floored, strict=True) if p > 0
+        )
+    return total / len(predictions)
+
+
+def path_to(node, left, right):
+    for k in range(len(left)):
+        if left[k] >= 0 and node in (left[k], right[k]):
+            return [*path_to(k, left, right), node]
+    return [node]
+
+
+def contributions(leaf, feature, left, right, means, n_features):
+    """Differences of node means along the path, added up by feature."""
+    path, total = path_to(leaf, left, right), [0.0] * n_features
+    for k in range(len(path) - 1):
+        total[feature[path[k]]] += means[path[k + 1]] - means[path[k]]
+    return total
+
+
+def contribution_error(leaf, position, feature, left, right, leaf_of, targets, weights, cluster):
+    """Root of the summed squared influence of each cluster of rows."""
+    path, nodes = path_to(leaf, left, right), []
+    for k in range(len(path) - 1):
+        if feature[path[k]] == position:
+            nodes += [(path[k], -1.0), (path[k + 1], 1.0)]
+    below = {node: set(leaves_under(node, left, right, set())) for node, _ in nodes}
+    influence = dict.fromkeys(cluster, 0.0)
+    for node, sign in nodes:
+        rows = [k for k in range(len(leaf_of)) if leaf_of[k] in below[node]]
+        total_weight = math.fsum(weights[k] for k in rows)
+        mean = math.fsum(weights[k] * targets[k] for k in rows) / total_weight
+        for k in rows:
+            influence[cluster[k]] += sign * weights[k] * (targets[k] - mean) / total_weight
+    n = len(influence)
+    return math.sqrt(math.fsum(one**2 for one in influence.values()) * n / (n - 1))
