@@ -27,6 +27,14 @@ from agnostix.core.row_sources import MaskedRowSource, ModelCaller, RowSource, T
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, EngineError
 
+R = TypeVar("R")
+DELAY = 3.0
+"""Seconds after which a bar appears, if the work is not done by then."""
+_INTERVAL = 0.1
+"""Seconds between looks at the workers' counts."""
+_FORMAT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+_OPEN_FORMAT = "{desc}{elapsed}{postfix}"
+
 
 @runtime_checkable
 class Reducer(Protocol):
@@ -199,15 +207,6 @@ def _evaluate_chunks(
     if not results:
         raise DataError("There are no rows to evaluate: the source gave no chunks.")
     return (np.concatenate(results) if reduce is None else results), n_model_rows
-
-
-R = TypeVar("R")
-DELAY = 3.0
-"""Seconds after which a bar appears, if the work is not done by then."""
-_INTERVAL = 0.1
-"""Seconds between looks at the workers' counts."""
-_FORMAT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-_OPEN_FORMAT = "{desc}{elapsed}{postfix}"
 
 
 class WorkerProgress:
