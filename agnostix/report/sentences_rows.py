@@ -96,14 +96,16 @@ def _difference(view: ExplanationView) -> str:
     """How far the prediction is from the base value."""
     scale = view.scale
     base, output = scale.value(view.base), scale.value(view.output)
-    difference = f"differs by {scale.change(view.difference)} from {_base_name(view)}, {base}"
+    size = scale.change(abs(view.difference)).removeprefix("+")
+    where = (
+        "equal to" if size == scale.change(0.0) else f"{size} {'above' if view.difference > 0 else 'below'}"
+    )
+    sentence = f"The prediction, {output}, is {where} {_base_name(view)}, {base}"
     if view.in_log_odds:
         probability = float(expit(view.base))
         shown = Scale.from_contributions([probability], view.in_percent).value(probability)
-        return f"In log-odds, the prediction is {output}; it {difference} (a probability of {shown})."
-    if view.in_other_units:
-        return f"In {view.units}, the prediction is {output}; it {difference}."
-    return f"The prediction, {output}, {difference}."
+        return f"{sentence} (log-odds; the latter is a probability of {shown})."
+    return f"{sentence}, in {view.units}." if view.in_other_units else f"{sentence}."
 
 
 def _base_name(view: ExplanationView) -> str:

@@ -285,7 +285,9 @@ def test_explanation_sentences_log_odds_equal_to_probability() -> None:
     )
     assert logit(same) == pytest.approx(same)
     sentence = explanation_sentences(view)[0]
-    assert_states(sentence, "In log-odds", "0.66", "50 background rows", "25.0\u202f%", "\u22121.10", "+1.76")
+    assert_states(
+        sentence, "log-odds", "0.66", "50 background rows", "25.0\u202f%", "\u22121.10", "1.76 above"
+    )
 
 
 @pytest.mark.parametrize(
@@ -331,8 +333,8 @@ def test_explanation_note_exact_values() -> None:
 def test_explanation_sentences_and_remarks_match_numbers() -> None:
     view = _view([0.3, -0.1, 0.08, 0.0001, 0.0], [0.05, 0.02, 0.05, 0.0001, 0.0])
     assert explanation_sentences(view) == [
-        "The prediction, 70.0\u202f%, differs by +50.0 points from the mean prediction of 50 background "
-        "rows, 20.0\u202f%.",
+        "The prediction, 70.0\u202f%, is 50.0 points above the mean prediction of 50 background rows, "
+        "20.0\u202f%.",
         "What raises it most, with 95\u202f% intervals: a = 0 (+30.0 points, +20.2 to +39.8).",
         "What lowers it most: b = 1 (\u221210.0 points, \u221213.9 to \u22126.1).",
     ]
@@ -342,6 +344,14 @@ def test_explanation_sentences_and_remarks_match_numbers() -> None:
         "The effects do not add up: their sum is +28.0 points instead of +50.0 points. Replaced one at a "
         "time, features change less than all at once, as where two carry the same information.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("output", "where"), [(0.1, "10.0 points below"), (0.2, "equal to"), (0.3, "10.0 points above")]
+)
+def test_explanation_sentences_prediction_above_or_below_base_value(output: float, where: str) -> None:
+    sentence = explanation_sentences(_view([0.3, 0.1], [0.1, 0.1], output=output, prediction=output))[0]
+    assert f"is {where} the mean prediction of 50 background rows, 20.0" in sentence
 
 
 def test_explanation_sentences_without_effects() -> None:

@@ -212,8 +212,8 @@ def test_row_sentences_name_other_units(binary: WhatIfReport) -> None:
     report = WhatIfReport(inputs.model, inputs.X, rows=[0], explainers=[Halves(inputs.model, factor=-40.0)])
     (part,) = report.summary["rows"][0]["explanations"]
     assert part["unit"] == "contribution"
-    assert part["sentences"][0].startswith("In the explainer's own units, the prediction is \u2212")
-    assert part["sentences"][0].endswith(" from the base value, 0.0.")
+    assert part["sentences"][0].startswith("The prediction, \u2212")
+    assert part["sentences"][0].endswith(" below the base value, 0.0, in the explainer's own units.")
     (figure,) = re.findall(r"<title>Why row 0.*?</svg>", report.html(), re.DOTALL)
     assert "explainer's own units" in " ".join(html.unescape(re.sub(r"<[^>]*>", " ", figure)).split())
     assert "\u202f%" in report.summary["rows"][0]["sentence"]
@@ -235,7 +235,7 @@ def test_rows_shapley_values_equal_explanation(shapley: WhatIfReport) -> None:
     assert (part["quantity"], part["unit"]) == ("contribution", "points")
     assert part["completeness"] == "outputs - base_values"
     assert part["title"] == "How much does each feature contribute to the prediction?"
-    assert " points from the mean prediction of 40 background rows, " in part["sentences"][0]
+    assert " points above the mean prediction of 40 background rows, " in part["sentences"][0]
     (total,) = part["remarks"][-1:]
     assert total.startswith("The contributions add up to the difference, ")
     assert "an interaction is divided among the features that take part in it." in part["note"]
@@ -264,7 +264,7 @@ def test_rows_log_odds_are_named(binary: WhatIfReport) -> None:
     (part,) = row["explanations"]
     assert part["unit"] == "log-odds"
     assert part["output"] == pytest.approx(logit(row["prediction"]), abs=1e-4)
-    assert part["sentences"][0].startswith("In log-odds, the prediction is ")
+    assert " (log-odds; the latter is a probability of " in part["sentences"][0]
     page = report.html()
     assert "own units" not in page
     (figure,) = re.findall(r"<title>Why row 7.*?</svg>", page, re.DOTALL)
