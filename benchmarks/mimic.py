@@ -1,10 +1,10 @@
-"""Trees that copy a model: fidelity on rows that were not seen, beside peers in one run; cost; coverage.
+"""Surrogate trees: fidelity on test rows, compared with peers in one run; cost; coverage.
 
-- copies: five splits of 70/30. scikit-learn's tree on the model's labels, the same on its probabilities, the
-  peers where they run (`trustee`; `imodels`, which copies one number of two classes), and ours.
-- adult: the same for boosted trees on mixed types, 32 leaves, by both ways to select.
-- cost: what fitting takes beside the model's own time, for 22,000 rows and 40,000 drawn ones.
-- coverage: how often the interval that `fit` reports has the fidelity on 100,000 fresh rows.
+- fidelity: five splits of 70/30. scikit-learn's tree on the model's labels, the same on its probabilities,
+  the peers where they run (`trustee`; `imodels`, which approximates one number of two classes), MimicTree.
+- adult: the same for boosted trees on mixed types, 32 leaves, by both criteria of selection.
+- cost: wall time of fitting besides the model's own, for 22,000 rows and 40,000 synthetic ones.
+- coverage: how often the interval that `fit` reports contains the fidelity on 100,000 new rows.
 
 Nothing is asserted. Peers are left out where they are not installed.
 """
@@ -46,10 +46,10 @@ def main() -> None:
         _TABLES[name](args)
 
 
-# Copies -----------------------------------------------------------------------------------------
+# Fidelity ---------------------------------------------------------------------------------------
 
 
-def copies(args: Namespace) -> None:
+def fidelity(args: Namespace) -> None:
     """Small data, random forests of 100 trees, 16 leaves."""
     for name, load in SMALL.items():
         X, y = load(return_X_y=True)
@@ -57,17 +57,17 @@ def copies(args: Namespace) -> None:
         for seed in range(args.splits):
             train, test, y_train, _ = train_test_split(X, y, test_size=0.3, random_state=seed)
             model = RandomForestClassifier(100, random_state=seed).fit(train, y_train)
-            ways = _peers(model, train, y_train, 16, seed)
-            ways["agnostix"] = lambda m=model, a=train, s=seed: (
+            methods = _peers(model, train, y_train, 16, seed)
+            methods["agnostix"] = lambda m=model, a=train, s=seed: (
                 MimicTree(m, random_state=s).fit(a).predict_proba
             )
-            for way, copy in ways.items():
-                rows.setdefault(way, []).append(_measured(copy, test, model.predict_proba(test)))
-        _print_copies(f"{name}, random forest of 100, 16 leaves, {args.splits} splits", rows)
+            for method, fit in methods.items():
+                rows.setdefault(method, []).append(_measure(fit, test, model.predict_proba(test)))
+        _print_fidelity(f"{name}, random forest of 100, 16 leaves, {args.splits} splits", rows)
 
 
 def _peers(model: Any, X: Any, y: Any, n_leaves: int, seed: int) -> dict[str, Callable[[], Any]]:
-    """What makes a function from rows to probabilities."""
+    """Fits by method; each returns a function from rows to probabilities."""
     classes = np.eye(len(model.classes_))
 
     def hard() -> Any:
@@ -82,9 +82,9 @@ def _peers(model: Any, X: Any, y: Any, n_leaves: int, seed: int) -> dict[str, Ca
     def trustee() -> Any:
         from trustee import ClassificationTrustee
 
-        copier = ClassificationTrustee(expert=model)
-        copier.fit(X, y, num_iter=10, num_stability_iter=5, samples_size=0.7, max_leaf_nodes=n_leaves)
-        tree = copier.explain()[0]
+        approximator = ClassificationTrustee(expert=model)
+        approximator.fit(X, y, num_iter=10, num_stability_iter=5, samples_size=0.7, max_leaf_nodes=n_leaves)
+        tree = approximator.explain()[0]
         return lambda rows: classes[np.searchsorted(model.classes_, tree.predict(rows))]
 
     def imodels() -> Any:
@@ -94,34 +94,34 @@ def _peers(model: Any, X: Any, y: Any, n_leaves: int, seed: int) -> dict[str, Ca
         tree = DistilledRegressor(teacher=model, student=student).fit(X, y)
         return lambda rows: np.column_stack([1.0 - tree.predict(rows), tree.predict(rows)])
 
-    found = {"scikit-learn, labels": hard, "scikit-learn, probabilities": soft, "trustee": trustee}
-    return found | ({"imodels": imodels} if len(classes) == 2 else {})
+    fits = {"scikit-learn, labels": hard, "scikit-learn, probabilities": soft, "trustee": trustee}
+    return fits | ({"imodels": imodels} if len(classes) == 2 else {})
 
 
-def _measured(copy: Callable[[], Any], test: Any, answers: np.ndarray) -> tuple[float, float, float]:
-    """Share of equal labels, R2 of probabilities, seconds."""
-    made: list[Any] = []
+def _measure(fit: Callable[[], Any], test: Any, predictions: np.ndarray) -> tuple[float, float, float]:
+    """Agreement of labels, R2 of probabilities, seconds."""
+    predict: list[Any] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            taken = seconds(lambda: made.append(copy()))
-            told = np.asarray(made[-1](test))
+            duration = seconds(lambda: predict.append(fit()))
+            outputs = np.asarray(predict[-1](test))
     except ImportError:
         return (np.nan,) * 3
-    spread = ((answers - answers.mean(axis=0)) ** 2).sum()
-    same = (told.argmax(axis=1) == answers.argmax(axis=1)).mean()
-    return float(same), float(1.0 - ((told - answers) ** 2).sum() / spread), taken
+    total = ((predictions - predictions.mean(axis=0)) ** 2).sum()
+    agreement = (outputs.argmax(axis=1) == predictions.argmax(axis=1)).mean()
+    return float(agreement), float(1.0 - ((outputs - predictions) ** 2).sum() / total), duration
 
 
-def _print_copies(title: str, rows: dict[str, list[tuple[float, float, float]]]) -> None:
-    means = {name: np.mean(found, axis=0) for name, found in rows.items()}
+def _print_fidelity(title: str, rows: dict[str, list[tuple[float, float, float]]]) -> None:
+    means = {name: np.mean(measures, axis=0) for name, measures in rows.items()}
     first = next(iter(means.values()))
     print_table(
         title,
         ["", "label fidelity", "over labels", "R2 of probabilities", "fit"],
         [
-            [name, f"{same:.3f}", f"{same - first[0]:+.3f}", f"{r2:.3f}", shown(taken)]
-            for name, (same, r2, taken) in means.items()
+            [name, f"{agreement:.3f}", f"{agreement - first[0]:+.3f}", f"{r2:.3f}", shown(duration)]
+            for name, (agreement, r2, duration) in means.items()
         ],
     )
 
@@ -136,7 +136,7 @@ def mixed(args: Namespace) -> None:
     for seed in range(args.splits):
         train, test, y_train, _ = train_test_split(table, income, test_size=0.3, random_state=seed)
         model = _boosted().fit(train, y_train)
-        ways = {
+        methods = {
             "scikit-learn, labels": lambda m=model, a=train: _ordinal(
                 DecisionTreeClassifier, a, m.predict(a)
             ),
@@ -144,15 +144,15 @@ def mixed(args: Namespace) -> None:
                 DecisionTreeRegressor, a, m.predict_proba(a)
             ),
         } | {
-            f"agnostix, selection={how!r}": lambda m=model, a=train, s=seed, by=how: (
+            f"agnostix, selection={criterion!r}": lambda m=model, a=train, s=seed, by=criterion: (
                 MimicTree(m, max_leaf_nodes=32, selection=by, random_state=s).fit(a).predict_proba
             )
-            for how in ("label", "r2")
+            for criterion in ("label", "r2")
         }
-        answers = model.predict_proba(test)
-        for way, copy in ways.items():
-            rows.setdefault(way, []).append(_measured(copy, test, answers))
-    _print_copies(f"{described(args.adult)}, boosted trees, 32 leaves, {args.splits} splits", rows)
+        predictions = model.predict_proba(test)
+        for method, fit in methods.items():
+            rows.setdefault(method, []).append(_measure(fit, test, predictions))
+    _print_fidelity(f"{described(args.adult)}, boosted trees, 32 leaves, {args.splits} splits", rows)
 
 
 def _adult(args: Namespace) -> tuple[pd.DataFrame, np.ndarray]:
@@ -165,24 +165,24 @@ def _boosted() -> Any:
     return HistGradientBoostingClassifier(max_iter=60, categorical_features="from_dtype", random_state=0)
 
 
-def _ordinal(kind: Any, train: pd.DataFrame, wanted: Any) -> Any:
-    """scikit-learn's own tree on codes of labels."""
+def _ordinal(estimator: Any, train: pd.DataFrame, targets: Any) -> Any:
+    """scikit-learn's tree on codes of labels."""
 
     def numbers(rows: pd.DataFrame) -> np.ndarray:
         return np.column_stack(
             [rows[name].cat.codes if rows[name].dtype == "category" else rows[name] for name in rows]
         )
 
-    tree = kind(max_leaf_nodes=32, random_state=0).fit(numbers(train), wanted)
-    tell = tree.predict_proba if hasattr(tree, "predict_proba") else tree.predict
-    return lambda rows: tell(numbers(rows))
+    tree = estimator(max_leaf_nodes=32, random_state=0).fit(numbers(train), targets)
+    predict = tree.predict_proba if hasattr(tree, "predict_proba") else tree.predict
+    return lambda rows: predict(numbers(rows))
 
 
 # Cost -------------------------------------------------------------------------------------------
 
 
 def cost(args: Namespace) -> None:
-    """Fitting beside the model's own time."""
+    """Wall time of fitting, inside and outside the model."""
     table, income = _adult(args)
     train = table.iloc[:22_000]
     model = _boosted().fit(train, income[:22_000])
@@ -194,7 +194,7 @@ def cost(args: Namespace) -> None:
 
     ((name, (walls, inside)),) = interleave_inside({"agnostix": (clock, fit)}, args.repeats).items()
     print_table(
-        f"{described(args.adult)}, 22,000 rows and 40,000 drawn ones, 32 leaves",
+        f"{described(args.adult)}, 22,000 rows and 40,000 synthetic ones, 32 leaves",
         ["", "wall", "in the model", "outside it", "model rows"],
         [
             [
@@ -212,11 +212,11 @@ def cost(args: Namespace) -> None:
 
 
 def coverage(args: Namespace) -> None:
-    """Designs of two and three classes, a fresh model and fresh rows for each seed."""
+    """Designs of two and three classes, a new model and new rows for each seed."""
     rows = []
     for n, make in ((200, _gradient), (1000, _gradient), (500, _forest), (6000, _gradient)):
-        found = np.array([_covered(n, make, seed) for seed in range(args.seeds)])
-        label, r2, width, true = found.mean(axis=0)
+        covered = np.array([_is_covered(n, make, seed) for seed in range(args.seeds)])
+        label, r2, width, true = covered.mean(axis=0)
         rows.append(
             [
                 f"{n:,} rows, {make.__name__.strip('_')}",
@@ -227,7 +227,7 @@ def coverage(args: Namespace) -> None:
             ]
         )
     print_table(
-        f"95 % intervals of the fidelity on 100,000 fresh rows, {args.seeds} seeds each",
+        f"95 % intervals of the fidelity on 100,000 new rows, {args.seeds} seeds each",
         ["", "true label fidelity", "width", "label covered", "R2 covered"],
         rows,
     )
@@ -241,7 +241,7 @@ def _forest() -> Any:
     return RandomForestClassifier(20, random_state=0, max_depth=10)
 
 
-def _covered(n: int, make: Callable[[], Any], seed: int) -> tuple[float, float, float, float]:
+def _is_covered(n: int, make: Callable[[], Any], seed: int) -> tuple[float, float, float, float]:
     X, y = make_classification(
         n + 100_500,
         8,
@@ -254,16 +254,16 @@ def _covered(n: int, make: Callable[[], Any], seed: int) -> tuple[float, float, 
     )
     model = make().fit(X[:500], y[:500])
     mimic = MimicTree(model, random_state=seed).fit(X[500 : n + 500])
-    told, true = mimic.fidelity_, mimic.fidelity(X[n + 500 :])
-    assert told.label_low is not None
-    assert told.label_high is not None
+    reported, true = mimic.fidelity_, mimic.fidelity(X[n + 500 :])
+    assert reported.label_low is not None
+    assert reported.label_high is not None
     assert true.label is not None
-    covers = told.label_low <= true.label <= told.label_high
-    close = abs(told.r2 - true.r2) <= 1.96 * told.r2_std_error
-    return float(covers), float(close), told.label_high - told.label_low, true.label
+    covers = reported.label_low <= true.label <= reported.label_high
+    close = abs(reported.r2 - true.r2) <= 1.96 * reported.r2_std_error
+    return float(covers), float(close), reported.label_high - reported.label_low, true.label
 
 
-_TABLES = {"copies": copies, "adult": mixed, "cost": cost, "coverage": coverage}
+_TABLES = {"fidelity": fidelity, "adult": mixed, "cost": cost, "coverage": coverage}
 
 if __name__ == "__main__":
     main()

@@ -1,16 +1,16 @@
 """
-Which rules does the model follow, and how closely?
-===================================================
+The model as rules: surrogate trees
+===================================
 
-A tree of few leaves that copies a forest, with its fidelity measured on rows
-that it was not grown on: the rules, leaf by leaf, how many leaves it takes,
-what other rows would have made of it; and a model of numbers and labels that
-leaves as SQL.
+A small decision tree approximates a random forest, with its fidelity measured
+on held-out rows: the rules, the fidelity of each leaf, the number of leaves,
+the stability of the tree; and a model of numbers and labels exported to SQL.
 """
 
 # %%
-# Tumours, benign or malignant, by a forest of 100 trees on thirty columns. The
-# half that the forest was not fitted on is what the tree is to be faithful on.
+# A forest of 100 trees classifies tumors by thirty measurements. The surrogate
+# tree is fitted on the half of the rows that the forest has not seen, since the
+# forest's predictions are more extreme on the others.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from agnostix import MimicTree
-from agnostix.plotting import FrontierDisplay, LeavesDisplay, TreeDisplay, WaterfallDisplay
+from agnostix.plotting import LeavesDisplay, PruningPathDisplay, TreeDisplay, WaterfallDisplay
 
 data = load_breast_cancer(as_frame=True)
 X, y = data.data, data.target_names[data.target]
@@ -29,55 +29,55 @@ forest = RandomForestClassifier(100, random_state=0).fit(X[::2], y[::2])
 mimic = MimicTree(forest, max_leaf_nodes=8, random_state=0).fit(X[1::2])
 
 # %%
-# What was chosen, and how faithful it is. The interval takes into account that
-# five trees took turns to tell.
-told = mimic.fidelity_
-print(f"grown on targets {mimic.targets_!r}, with drawn rows {mimic.synthetic_!r}")
-print(f"{told.label:.1%} of labels are the forest's ({told.label_low:.1%} to {told.label_high:.1%})")
-print(f"R² of the probabilities {told.r2:.2f} ± {1.96 * told.r2_std_error:.2f}")
+# What was selected, and the fidelity. It is cross-fitted, and the interval
+# allows for the rows that the five trees share.
+fidelity = mimic.fidelity_
+print(f"targets {mimic.targets_!r}, synthetic rows {mimic.synthetic_!r}")
+print(f"agreement of labels {fidelity.label:.1%} ({fidelity.label_low:.1%} to {fidelity.label_high:.1%})")
+print(f"R² of the probabilities {fidelity.r2:.2f} ± {1.96 * fidelity.r2_std_error:.2f}")
 print(f"{mimic.n_model_rows_:,} model rows")
 
 # %%
-# The tree. Bars are its probabilities; orange marks leaves that cannot be relied on.
+# The tree. Bars are its probabilities; leaves with a fidelity below 0.8 are orange.
 TreeDisplay.from_estimator(mimic).plot()
 
 # %%
-# Most tumours come to leaves on which the tree and the forest agree. What is
-# left over are leaves of few rows between the two, whose intervals are wide.
+# Most tumors reach leaves on which tree and forest agree. The others are leaves of
+# few rows near the boundary, whose intervals are wide.
 LeavesDisplay.from_estimator(mimic).plot()
 
 # %%
-# How many leaves does it take? One growth tells for all sizes. Seven are nearly as
-# good here as twenty; rows drawn nearby, which take part in the choice, still gain.
-FrontierDisplay.from_estimator(MimicTree(forest, max_leaf_nodes=24, random_state=0).fit(X[1::2])).plot()
+# How many leaves does it take? Pruning one large tree gives all sizes. Seven leaves
+# are nearly as good as twenty here; the synthetic rows, which take part in the
+# choice, still gain.
+PruningPathDisplay.from_estimator(MimicTree(forest, max_leaf_nodes=24, random_state=0).fit(X[1::2])).plot()
 
 # %%
-# The forest knows the rows by heart that it was fitted on, and is surer of them: to its
-# answers there, which the tree has not seen either, the same tree is another copy.
-# With the truth, it is seen too how often forest, tree and both are right.
-known = mimic.fidelity(X[::2], y[::2])
-print(f"on rows that the forest was fitted on: {known.label:.1%} of labels, R² {known.r2:.2f}")
-right = known.accuracy_model, known.accuracy_tree, known.accuracy_both
-print("right: forest {:.1%}, tree {:.1%}, both {:.1%}".format(*right))
+# Fidelity to the forest's predictions on the rows that it was fitted on, where they
+# are more extreme. With the true labels, `fidelity` also compares the accuracies.
+seen = mimic.fidelity(X[::2], y[::2])
+print(f"on the forest's training rows: agreement of labels {seen.label:.1%}, R² {seen.r2:.2f}")
+accuracies = seen.accuracy_model, seen.accuracy_tree, seen.accuracy_both
+print("accuracy: forest {:.1%}, tree {:.1%}, both right {:.1%}".format(*accuracies))
 
 # %%
-# Ten trees on rows drawn with replacement: they agree on nearly all labels, and
-# not on the columns, of which many say the same.
+# Ten trees on bootstrap samples: do they agree on the labels, and use the same
+# columns, many of which are correlated?
 refits = mimic.stability(10)
 print(f"labels agree on {refits.agreement:.1%} of rows, columns by {refits.jaccard:.0%}")
 print(refits.used[refits.used > 0].sort_values(ascending=False).to_string())
 
 # %%
-# One tumour on its way through the tree. The way ends at the tree's own answer,
-# the grey dot; the grey bar is the gap to the forest's.
+# The path of one tumor. The waterfall ends at the tree's prediction, the gray dot;
+# the gray bar is the gap to the forest's.
 exp = mimic.explain(X[1::2], outputs="malignant")
-doubtful = int(np.abs(exp.outputs[:, 0] - 0.5).argmin())
-print(exp.extras["rule"].array[doubtful])
-WaterfallDisplay.from_explanation(exp, row=doubtful, max_features=5).plot()
+undecided = int(np.abs(exp.outputs[:, 0] - 0.5).argmin())
+print(exp.extras["rule"].array[undecided])
+WaterfallDisplay.from_explanation(exp, row=undecided, max_features=5).plot()
 
 # %%
-# Numbers, labels and missing values. Who gives a bicycle back late? Rules name
-# labels as sets, and say where missing values go.
+# Numbers, labels and missing values: who returns a bicycle late? Rules have sets of
+# labels, and say where missing values go.
 rng = np.random.default_rng(0)
 n = 3000
 rides = pd.DataFrame(
@@ -106,10 +106,10 @@ TreeDisplay.from_estimator(rules).plot()
 print(rules.to_sql(output="late", table="rides"))
 
 # %%
-# And as a function that needs nothing but Python: the same answer for every row.
-room = {}
-exec(rules.to_python(output="late"), room)
-by_function = [room["predict"](ride) for ride in rides.to_dict("records")]
+# And as a function of plain Python, with the same prediction for every row.
+namespace = {}
+exec(rules.to_python(output="late"), namespace)
+by_function = [namespace["predict"](ride) for ride in rides.to_dict("records")]
 print("differences:", int((rules.predict_proba(rides)[:, 1] != by_function).sum()))
 
 plt.show()

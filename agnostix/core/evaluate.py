@@ -188,18 +188,18 @@ def _predict_block(source: RowSource, block: int, batch_size: int, caller: Model
     predictions = np.empty(0)
     for part in source.parts(block, batch_size):
         try:
-            found = source.predict(block, part, caller)
+            outputs = source.predict(block, part, caller)
         except Exception as error:
             raise EngineError(
                 f"The model {caller.predictor.name} failed on {source.describe(block, part)} "
                 f"({part.stop - part.start} model rows): {type(error).__name__}: {error}"
             ) from error
         n_rows = source.n_rows(block)
-        if len(found) == n_rows:
-            return found
+        if len(outputs) == n_rows:
+            return outputs
         if part.start == 0:
-            predictions = np.empty((n_rows, found.shape[1]))
-        predictions[part] = found
+            predictions = np.empty((n_rows, outputs.shape[1]))
+        predictions[part] = outputs
     return predictions
 
 

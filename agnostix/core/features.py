@@ -141,8 +141,8 @@ def distinct_rows(X: Any) -> tuple[Codes, Codes]:
 
 def first_of_each(keys: Codes) -> tuple[Codes, Codes]:
     """Place of the first of each distinct key (n_distinct,), ascending, and kind of each key (n,)."""
-    which, found = pd.factorize(keys)
-    first = np.empty(found.size, dtype=np.intp)
+    which, distinct = pd.factorize(keys)
+    first = np.empty(distinct.size, dtype=np.intp)
     first[which[::-1]] = np.arange(keys.size - 1, -1, -1)
     return first, which
 

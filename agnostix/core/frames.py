@@ -237,13 +237,13 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     ordered = column.cat.get_categories().to_list() if isinstance(column.dtype, nw.Enum) else []
     is_polars = is_polars_series(series)
     values = np.array(series.to_list(), dtype=object) if is_polars else series.astype(object).to_numpy()
-    codes, found = pd.factorize(values, use_na_sentinel=True)
+    codes, levels = pd.factorize(values, use_na_sentinel=True)
     rank = {level: j for j, level in enumerate(ordered)}
-    order = sorted(range(len(found)), key=lambda j: (rank.get(found[j], 0), str(found[j])))
-    place = np.empty(len(found) + 1, dtype=np.intp)
-    place[order] = np.arange(len(found))
+    order = sorted(range(len(levels)), key=lambda j: (rank.get(levels[j], 0), str(levels[j])))
+    place = np.empty(len(levels) + 1, dtype=np.intp)
+    place[order] = np.arange(len(levels))
     place[-1] = -1
-    return place[codes], tuple(found[j] for j in order)
+    return place[codes], tuple(levels[j] for j in order)
 
 
 def check_schema(X: Any, seen: Any) -> None:

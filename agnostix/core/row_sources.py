@@ -264,7 +264,7 @@ class MaskedRowSource(RowSource):
     def build(self, block: int, part: slice) -> Any:
         item, place = divmod(block, self.n_blocks)
         merged = self._merged_cells(block)
-        return self._opened(item).build(self.blocks[place], part if merged is None else merged[0][part])
+        return self._prepare(item).build(self.blocks[place], part if merged is None else merged[0][part])
 
     def predict(self, block: int, part: slice, caller: ModelCaller) -> Floats:
         return self._compose(block, caller) if self.is_composed else super().predict(block, part, caller)
@@ -311,7 +311,7 @@ class MaskedRowSource(RowSource):
         item, place = divmod(block, self.n_blocks)
         return self.blocks[place].n_draws * self._rows_of(item).size
 
-    def _opened(self, item: int) -> Any:
+    def _prepare(self, item: int) -> Any:
         """The builder of an item, or its composition: kept from block to block."""
         if self._item[0] != item:
             self._item = -1, None  # before another is made, since it holds a batch
@@ -329,23 +329,23 @@ class MaskedRowSource(RowSource):
             return None
         if self._merged[0] != block:
             item, place = divmod(block, self.n_blocks)
-            self._merged = block, self._opened(item).distinct(self.blocks[place])
+            self._merged = block, self._prepare(item).distinct(self.blocks[place])
         return self._merged[1]
 
     def _compose(self, block: int, caller: ModelCaller) -> Floats:
         item, place = divmod(block, self.n_blocks)
-        masks, pieces = self.blocks[place], self._opened(item)
+        masks, pieces = self.blocks[place], self._prepare(item)
         by_fill: dict[bytes, list[int]] = {}
         for mask, draws in enumerate(masks.draws):  # masks with the same fill go in one call
             by_fill.setdefault(draws.rows.tobytes(), []).append(mask)
         predictions: Any = None
         for some in by_fill.values():
             fill = pieces.fill[:, masks.draws[some[0]].rows]
-            found = caller.predict_masked(pieces.x, masks.masks[some], fill, pieces.labels)
+            outputs = caller.predict_masked(pieces.x, masks.masks[some], fill, pieces.labels)
             if predictions is None:
-                predictions = np.empty((masks.n_draws, found.shape[0], found.shape[3]))
+                predictions = np.empty((masks.n_draws, outputs.shape[0], outputs.shape[3]))
             for place, mask in enumerate(some):
-                predictions[masks.spans[mask]] = found[:, place].swapaxes(0, 1)
+                predictions[masks.spans[mask]] = outputs[:, place].swapaxes(0, 1)
         return predictions.reshape(-1, predictions.shape[2])
 
 

@@ -47,10 +47,10 @@ def with_nodes(estimator: Any, nodes: np.ndarray, values: np.ndarray, depth: int
 
 def invalid_values(constraints: list[Any]) -> list[Any]:
     """Values of the right type that are not allowed, one for each parameter constraint that has any."""
-    found = []
+    values = []
     for constraint in constraints:
         try:
-            found.append(generate_invalid_param_val(make_constraint(constraint)))
+            values.append(generate_invalid_param_val(make_constraint(constraint)))
         except NotImplementedError:  # a type, all of whose values are allowed
             continue
-    return found
+    return values

@@ -28,7 +28,7 @@ _SPREAD = (
 
 Chosen one after the other among the first 200, each the one with the least sum over those before it, where
 two columns have 4^-b for each of the first two digits of one beside which b digits of the other are still
-balanced. In blocks that are so short some neighbouring columns are far from even, whatever the scrambling.
+balanced. In blocks that are so short some neighboring columns are far from even, whatever the scrambling.
 """
 
 

@@ -28,8 +28,7 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
-from agnostix.occlusion.inpainting import InpaintedWindows
-from agnostix.occlusion.mean_and_variance import MeanAndVariance
+from agnostix.occlusion.evaluation import InpaintedWindows, MeanAndVariance
 
 
 class OcclusionExplainer(BackgroundExplainer):

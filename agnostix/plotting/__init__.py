@@ -5,11 +5,11 @@ from agnostix.plotting.beeswarm import BeeswarmDisplay
 from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
 from agnostix.plotting.display import Display, ExplanationDisplay
-from agnostix.plotting.frontier import FrontierDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.leaves import LeavesDisplay
 from agnostix.plotting.pixels import PixelsDisplay
+from agnostix.plotting.pruning_path import PruningPathDisplay
 from agnostix.plotting.ranking import WhatIfRankingDisplay
 from agnostix.plotting.scatter import ScatterDisplay
 from agnostix.plotting.segments import SegmentsDisplay
@@ -23,10 +23,10 @@ __all__ = [
     "BeeswarmDisplay",
     "Display",
     "ExplanationDisplay",
-    "FrontierDisplay",
     "HeatmapDisplay",
     "LeavesDisplay",
     "PixelsDisplay",
+    "PruningPathDisplay",
     "ScatterDisplay",
     "SegmentsDisplay",
     "ShiftDisplay",

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.plotting.artists import draw_interval, find_limits, name_rows, write_fidelity, write_ticks
 from agnostix.plotting.attributions import (
     check_same_features,
     column_values,
@@ -22,7 +21,17 @@ from agnostix.plotting.attributions import (
 )
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.fidelity import describe_fidelity, describe_fidelity_over_rows
-from agnostix.plotting.style import CONTRAST, FAINT, MUTED, SERIES, shorten
+from agnostix.plotting.style import (
+    CONTRAST,
+    FAINT,
+    MUTED,
+    SERIES,
+    draw_interval,
+    find_limits,
+    name_rows,
+    write_fidelity,
+    write_ticks,
+)
 from agnostix.plotting.words import (
     MISSING,
     describe_quantity,
@@ -30,6 +39,7 @@ from agnostix.plotting.words import (
     format_value,
     is_missing,
     label_in_row,
+    shorten,
     wrap_lines,
 )
 

@@ -10,7 +10,6 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Floats
-from agnostix.plotting.artists import dodge, find_limits, name_rows, write_ticks
 from agnostix.plotting.attributions import (
     check_any_value,
     check_same_features,
@@ -23,7 +22,7 @@ from agnostix.plotting.attributions import (
     row_labels,
 )
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.style import FAINT, MUTED
+from agnostix.plotting.style import FAINT, MUTED, dodge, find_limits, name_rows, write_ticks
 from agnostix.plotting.words import describe_quantity, format_count, label_feature, wrap_lines
 
 

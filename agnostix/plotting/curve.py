@@ -11,7 +11,8 @@ import pandas as pd
 from agnostix.core.explanation import WhatIfCurves
 from agnostix.core.typing import Bools
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import FAINT, INK, MUTED, SERIES, shorten
+from agnostix.plotting.style import FAINT, INK, MUTED, SERIES
+from agnostix.plotting.words import shorten
 
 _NO_MOVE = 1e-10
 """Nats below which a target is the data's own average."""

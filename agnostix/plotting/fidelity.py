@@ -14,7 +14,7 @@ from agnostix.plotting.words import is_surrogate
 CLOSE, ROUGH = 0.8, 0.5
 """Least R² of a surrogate that follows its model closely, and of one that does so roughly."""
 POOR_LEAF = 0.8
-"""Share of equal labels below which a leaf is drawn as a warning."""
+"""Agreement of labels below which a leaf is drawn as a warning."""
 
 
 @dataclass(frozen=True)

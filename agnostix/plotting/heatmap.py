@@ -10,7 +10,6 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
-from agnostix.plotting.artists import add_colorbar, diverging, find_limits, write_ticks
 from agnostix.plotting.attributions import (
     check_any_value,
     check_same_features,
@@ -19,8 +18,8 @@ from agnostix.plotting.attributions import (
     row_labels,
 )
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.style import INK, MUTED, shorten
-from agnostix.plotting.words import describe_quantity, format_count, label_feature, wrap_lines
+from agnostix.plotting.style import INK, MUTED, add_colorbar, diverging, find_limits, write_ticks
+from agnostix.plotting.words import describe_quantity, format_count, label_feature, shorten, wrap_lines
 
 _ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}
 _MOST_CLUSTERED = 600

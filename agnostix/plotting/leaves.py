@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.plotting.artists import write_ticks
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, shorten
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, write_ticks
+from agnostix.plotting.words import shorten
 
 _MOST = 68
 """Characters of a rule."""
@@ -22,9 +22,9 @@ class LeavesDisplay(Display):
     """The fidelity of each leaf with its interval, the worst at the top.
 
     For regression it is the root mean squared error. Long rules are named by their
-    end. The size of a dot is the share of the training rows in the leaf; the dashed
-    line is the fidelity over all rows. Leaves below 0.8 are orange. Leaves without a
-    test row have no dot.
+    end. The size of a dot is the fraction of the observed training rows in the leaf;
+    the dashed line is the fidelity over all rows. Leaves below 0.8 are orange. Leaves
+    without a held-out row have no dot.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class LeavesDisplay(Display):
         words = [rule + shorten(one, 22) for rule, one in zip(rules, labels, strict=True)]
         self.ax_.set_yticks(range(len(leaves)), words, fontsize=8.5, color=INK, parse_math=False)
         self.ax_.set_ylim(len(leaves) - 0.4, -0.6)
-        what = "share of rows with the model's label" if self._is_classifier else "root mean squared error"
+        what = "fraction of rows with the model's label" if self._is_classifier else "root mean squared error"
         self.ax_.set_xlabel(what)
         highest = np.nanmax(numbers, initial=0.0)
         self.ax_.set_xlim((0, 1.02) if self._is_classifier else (0, 1.05 * highest if highest > 0 else 1.0))

@@ -11,11 +11,10 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
-from agnostix.plotting.artists import add_colorbar, color_scale, diverging, sequential
 from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
-from agnostix.plotting.style import ACCENT, MUTED, shorten
-from agnostix.plotting.words import describe_quantity
+from agnostix.plotting.style import ACCENT, MUTED, add_colorbar, color_scale, diverging, sequential
+from agnostix.plotting.words import describe_quantity, shorten
 
 _EDGE = 0.5
 """Level of a mask at which its outline is drawn."""

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, shorten
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER
+from agnostix.plotting.words import shorten
 
 
 @dataclass(eq=False, repr=False)

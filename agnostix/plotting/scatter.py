@@ -12,7 +12,6 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import kind_of, to_codes, to_floats
 from agnostix.core.typing import Bools, Floats
-from agnostix.plotting.artists import dodge, find_limits, write_ticks
 from agnostix.plotting.attributions import (
     check_same_features,
     column_values,
@@ -23,8 +22,8 @@ from agnostix.plotting.attributions import (
     row_labels,
 )
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.style import ACCENT, FAINT, MUTED, shorten
-from agnostix.plotting.words import MISSING, describe_quantity, format_value, wrap_lines
+from agnostix.plotting.style import ACCENT, FAINT, MUTED, dodge, find_limits, write_ticks
+from agnostix.plotting.words import MISSING, describe_quantity, format_value, shorten, wrap_lines
 
 _MOST_LEVELS = 12
 """Labels that have a place of their own."""

@@ -11,7 +11,6 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Codes, Floats
-from agnostix.plotting.artists import add_colorbar, color_scale, contains_zero, diverging, write_fidelity
 from agnostix.plotting.attributions import (
     check_any_value,
     find_outputs,
@@ -21,8 +20,16 @@ from agnostix.plotting.attributions import (
 )
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.images import UNSURE, ImagePanels, check_segments, hatch, outlines, pale, to_gray
-from agnostix.plotting.style import INK, MUTED, shorten
-from agnostix.plotting.words import describe_quantity, format_count
+from agnostix.plotting.style import (
+    INK,
+    MUTED,
+    add_colorbar,
+    color_scale,
+    contains_zero,
+    diverging,
+    write_fidelity,
+)
+from agnostix.plotting.words import describe_quantity, format_count, shorten
 
 
 @dataclass(eq=False, repr=False)

@@ -9,7 +9,8 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER, shorten
+from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER
+from agnostix.plotting.words import shorten
 
 
 @dataclass(eq=False, repr=False)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
+from html import escape
+from itertools import groupby
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.plotting.artists import (
+from agnostix.core.typing import Codes
+from agnostix.plotting.attributions import conditions_in_row, find_output, find_row, intervals_in_row
+from agnostix.plotting.display import ExplanationDisplay
+from agnostix.plotting.fidelity import describe_fidelity
+from agnostix.plotting.style import (
+    ACCENT,
+    CONTRAST,
+    FAINT,
+    INK,
+    MUTED,
+    PAPER,
     add_colorbar,
     color_scale,
     contains_zero,
@@ -18,13 +31,7 @@ from agnostix.plotting.artists import (
     text_color,
     write_fidelity,
 )
-from agnostix.plotting.attributions import conditions_in_row, find_output, find_row, intervals_in_row
-from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.fidelity import describe_fidelity
-from agnostix.plotting.passage import Token, break_lines, check_texts, replace_unprintable, tokenize
-from agnostix.plotting.style import INK, MUTED
-from agnostix.plotting.text_html import text_html
-from agnostix.plotting.words import describe_quantity, format_count
+from agnostix.plotting.words import describe_quantity, format_count, format_numbers
 
 _FONT = "DejaVu Sans Mono"
 """All letters are 0.602 as wide as the font size; comes with matplotlib."""
@@ -235,3 +242,144 @@ def _words(explanation: Explanation, i: int, k: int, owners: Any, confidence_lev
     table.insert(1, "word", pd.Series([names[j] for j in table["place"]], dtype=object))
     table.insert(2, "n_occurrences", counts[table["place"]])
     return table
+
+
+_LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"
+_CHUNK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]|[^\S\n\r\v\f\x85\u2028\u2029]+|\S+")
+"""The end of a line, spaces, or what stands between spaces."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """Adjacent characters of one feature, given by its place; -1 for characters of none."""
+
+    text: str
+    place: int
+
+
+def check_texts(explanation: Explanation) -> None:
+    """Raise ValueError unless data are texts and the spans have the right shape."""
+    spans: Any = explanation.extras["spans"]
+    owners: Any = explanation.extras.get("span_features")
+    dtype, shape = spans.array.dtype, spans.array.shape
+    if spans.dims != ("row", "token", "end") or shape[2] != 2 or dtype.kind not in "iu":
+        raise ValueError(
+            "extras['spans'] must be integers with dims ('row', 'token', 'end'), a start and an end for "
+            f"each token; got {dtype} of shape {shape} with dims {spans.dims}."
+        )
+    if owners is None or owners.array.shape != shape[:2] or owners.points_to != "feature":
+        raise ValueError(
+            "extras['span_features'] must have the feature of each token: a Detail with dims ('row', "
+            f"'token') that points_to 'feature'; got {owners}."
+        )
+    data: Any = explanation.data
+    if not (isinstance(data, np.ndarray) and data.ndim == 1 and all(isinstance(one, str) for one in data)):
+        got = "None" if data is None else f"a {type(data).__name__} of shape {np.shape(data)}"
+        raise ValueError(
+            f"TextDisplay needs the texts: data must be an array of str of shape (n_rows,), got {got}."
+        )
+
+
+def tokenize(text: str, spans: Codes, owners: Codes) -> list[list[Token]]:
+    """Split a text at spaces, and between them where words begin and end.
+
+    Spans (n_tokens, 2) are start and end of each occurrence of a word, owners (n_tokens,) its feature or -1.
+    """
+    places = np.full(len(text), -1)
+    owned = owners >= 0
+    for (start, end), place in zip(spans[owned].tolist(), owners[owned].tolist(), strict=True):
+        if not 0 <= start <= end <= len(text):
+            raise ValueError(
+                f"extras['spans'] has a word from character {start} to {end}, and the text has {len(text)}: "
+                "they must be those of the texts in data."
+            )
+        places[start:end] = place
+    return [_tokens(text, places, *match.span()) for match in _CHUNK.finditer(text)]
+
+
+def _tokens(text: str, places: Codes, start: int, end: int) -> list[Token]:
+    runs = groupby(range(start, end), key=lambda j: int(places[j]))
+    return [Token("".join(text[j] for j in run), place) for place, run in runs]
+
+
+def break_lines(chunks: list[list[Token]], width: int) -> list[tuple[Token, int, int]]:
+    """Tokens with line and column, in lines of `width` letters, broken at spaces or within longer words."""
+    out: list[tuple[Token, int, int]] = []
+    line = column = 0
+    for chunk in chunks:
+        n_letters = sum(len(token.text) for token in chunk)
+        if chunk[0].text[0] in _LINE_ENDS or (column > 0 and column + n_letters > width):
+            line, column = line + 1, 0
+            if chunk[0].text.isspace():
+                continue
+        for token in chunk:
+            rest = token.text
+            while rest:
+                if column == width:
+                    line, column = line + 1, 0
+                part, rest = rest[: width - column], rest[width - column :]
+                out.append((Token(part, token.place), line, column))
+                column += len(part)
+    return out
+
+
+def replace_unprintable(text: str) -> str:
+    """A text of the same length without characters that have no glyph."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+
+
+_BOX = f"background:{PAPER};color:{INK};font:15px/1.75 system-ui,sans-serif;max-width:46em;padding:10px 14px"
+_TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 10px"
+_SMALL = "font-size:12.5px;line-height:1.4;margin:2px 0"
+_BAR = (
+    f"width:220px;height:8px;border:1px solid {FAINT};"
+    f"background:linear-gradient(to right,{CONTRAST},{PAPER},{ACCENT})"
+)
+_ENDS = "display:flex;justify-content:space-between;width:222px"
+
+
+def text_html(
+    words: pd.DataFrame, chunks: list[list[Token]], note: str, fidelity: str, is_poor: bool, suffix: str
+) -> str:
+    """HTML of a text with its words (as `TextDisplay` draws them) in colors."""
+    marks = _marks(words, suffix)
+    text = "".join(_token(token, marks) for chunk in chunks for token in chunk)
+    above = f'<p style="{_SMALL};color:{CONTRAST if is_poor else MUTED}">{escape(fidelity)}</p>'
+    most = float(words["value"].abs().max()) if len(words) else 0.0
+    ends = "".join(
+        f"<span>{end}{escape(suffix)}</span>" for end in format_numbers([-most, 0.0, most], signed=True)
+    )
+    scale = f'<div style="{_BAR}"></div><div style="{_SMALL};{_ENDS}">{ends}</div>'
+    below = f'{scale}<p style="{_SMALL}">{escape(note)}</p>'
+    return f'<div style="{_BOX}">{above if fidelity else ""}<p style="{_TEXT}">{text}</p>{below}</div>'
+
+
+def _marks(words: pd.DataFrame, suffix: str) -> dict[int, str]:
+    """The attributes of each word's span, by its place."""
+    from matplotlib.colors import to_hex
+
+    colors = color_scale(words["value"], diverging(pale=True))
+    columns = [
+        format_numbers(words[name], signed=True, like=words["value"]) for name in ("value", "low", "high")
+    ]
+    out = {}
+    for word, value, low, high in zip(words.to_dict("records"), *columns, strict=True):
+        fill = colors.to_rgba(word["value"])
+        style = f"background:{to_hex(fill)};color:{text_color(fill)};padding:2px 1px;border-radius:3px"
+        style += f";border-bottom:2px dotted {MUTED}" if word["unsure"] else ""
+        title = f"{word['word']}: {value}{suffix}" + _interval(word, low, high) + _times(word)
+        out[word["place"]] = f'style="{style}" title="{escape(title)}"'
+    return out
+
+
+def _interval(word: dict[Any, Any], low: str, high: str) -> str:
+    return f" ({low} to {high})" if word["high"] > word["low"] else ""
+
+
+def _times(word: dict[Any, Any]) -> str:
+    return f", {word['n_occurrences']} times" if word["n_occurrences"] > 1 else ""
+
+
+def _token(token: Token, marks: dict[int, str]) -> str:
+    text = escape(token.text)
+    return f"<span {marks[token.place]}>{text}</span>" if token.place in marks else text

@@ -12,7 +12,8 @@ import pandas as pd
 from agnostix.core.explanation.statistics import half_widths
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES, shorten
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES
+from agnostix.plotting.words import shorten
 
 _ROW, _MARGIN = 0.3, 0.9
 """Height of a line, and of what is above and below all, in inches."""
@@ -20,7 +21,7 @@ _WIDTH = 10.5
 LEVEL = 0.95
 """Coverage of the intervals of `MimicTree`."""
 _STEP = 0.018
-"""Indentation, as a share of the width."""
+"""Indentation, as a fraction of the width."""
 _BAR = (0.575, 0.70)
 _LABEL, _ROWS = 0.71, 0.865
 _FIDELITY = (0.885, 0.99)
@@ -32,8 +33,9 @@ class TreeDisplay(Display):
 
     Each line is one side of a split. Bars at the leaves are the tree's class
     probabilities, or for regression its prediction on a common scale, beside its
-    label, the share of the training rows in the leaf, and the share of rows with the
-    model's label, with its interval. Leaves whose fidelity is below 0.8 are orange.
+    label, the percentage of the observed training rows in the leaf, and its fidelity
+    (agreement of labels with the model) with its interval. Leaves whose fidelity is
+    below 0.8 are orange.
 
     Parameters
     ----------
@@ -107,8 +109,8 @@ class TreeDisplay(Display):
         DataFrame
             With each output's prediction in a column "value NAME".
         """
-        answers = {f"value {name}": self.values[:, k] for k, name in enumerate(self.output_names)}
-        return self.lines.assign(**answers)
+        predictions = {f"value {name}": self.values[:, k] for k, name in enumerate(self.output_names)}
+        return self.lines.assign(**predictions)
 
     def _figsize(self) -> tuple[float, float]:
         return _WIDTH, _ROW * len(self.lines) + _MARGIN
@@ -133,19 +135,19 @@ class TreeDisplay(Display):
             self.ax_.plot([x, x, x + 0.008], [above + 0.38, place, place], color=FAINT, lw=1.0)
 
     def _draw_leaf(self, place: int, line: Any) -> None:
-        self._draw_shares(place) if self.is_classifier else self._draw_number(place)
+        self._draw_probabilities(place) if self.is_classifier else self._draw_number(place)
         if self.is_classifier:
             self._write(_LABEL, place, shorten(str(line.label), 16), weight="bold")
         self._write(_ROWS, place, f"{100 * line.coverage:.1f} %", ha="right", color=MUTED)
         if np.isfinite(line.fidelity):
             self._draw_fidelity(place, line)
 
-    def _draw_shares(self, place: int) -> None:
+    def _draw_probabilities(self, place: int) -> None:
         start, width = _BAR[0], _BAR[1] - _BAR[0]
-        for k, share in enumerate(np.clip(self.values[place], 0.0, 1.0)):
+        for k, probability in enumerate(np.clip(self.values[place], 0.0, 1.0)):
             color = SERIES[k] if k < len(SERIES) else FAINT
-            self.ax_.barh(place, width * share, left=start, height=0.5, color=color)
-            start += width * share
+            self.ax_.barh(place, width * probability, left=start, height=0.5, color=color)
+            start += width * probability
 
     def _draw_number(self, place: int) -> None:
         """Each output's prediction on a scale common to all leaves."""
@@ -153,8 +155,8 @@ class TreeDisplay(Display):
         low, high = at.min(axis=0), at.max(axis=0)
         where = (self.values[place] - low) / np.where(high > low, high - low, 1.0)
         self.ax_.plot(_BAR, [place, place], color=FAINT, lw=1.0)
-        for k, share in enumerate(where):
-            x = _BAR[0] + (_BAR[1] - _BAR[0]) * share
+        for k, position in enumerate(where):
+            x = _BAR[0] + (_BAR[1] - _BAR[0]) * position
             self.ax_.plot(x, place, "o", color=SERIES[k % len(SERIES)], ms=5)
         self._write(
             _LABEL, place, ", ".join(f"{value:.4g}" for value in self.values[place][:2]), weight="bold"
@@ -166,9 +168,9 @@ class TreeDisplay(Display):
         self.ax_.plot([low, high], [place, place], color=color, lw=1.3)
         self.ax_.plot(dot, place, "o", color=color, ms=4.5)
 
-    def _along(self, share: float) -> float:
+    def _along(self, fidelity: float) -> float:
         """Horizontal position of a fidelity."""
-        return _FIDELITY[0] + (_FIDELITY[1] - _FIDELITY[0]) * share
+        return _FIDELITY[0] + (_FIDELITY[1] - _FIDELITY[0]) * fidelity
 
     def _write(self, x: float, y: float, words: str, **look: Any) -> None:
         style = {"va": "center", "fontsize": 9, "color": INK, "parse_math": False} | look
@@ -176,9 +178,9 @@ class TreeDisplay(Display):
 
     def _write_heads(self) -> None:
         look = {"color": MUTED, "fontsize": 8.5}
-        what = "probabilities" if self.is_classifier else "answer"
-        self._write(_BAR[0], -0.85, what, **look)
-        self._write(_LABEL, -0.85, "says", **look)
+        heading = "probabilities" if self.is_classifier else "prediction"
+        self._write(_BAR[0], -0.85, heading, **look)
+        self._write(_LABEL, -0.85, "label" if self.is_classifier else "value", **look)
         self._write(_ROWS, -0.85, "rows", ha="right", **look)
         if self.lines["fidelity"].notna().any():
             self._write(sum(_FIDELITY) / 2, -0.85, "fidelity, 0 to 1", ha="center", **look)
@@ -208,7 +210,7 @@ def describe_tree(fidelity: Any, n_leaves: int) -> str:
     if fidelity.label is None:
         return leaves + r2
     interval = f"{100 * fidelity.label_low:.1f} to {100 * fidelity.label_high:.1f} %"
-    return f"{leaves}says the model's label for {100 * fidelity.label:.1f} % of rows ({interval}); {r2}"
+    return f"{leaves}predicts the model's label for {100 * fidelity.label:.1f} % of rows ({interval}); {r2}"
 
 
 def _outline(tree: Any, node: int, depth: int, words: str) -> list[tuple[int, int, str, bool]]:
@@ -216,6 +218,7 @@ def _outline(tree: Any, node: int, depth: int, words: str) -> list[tuple[int, in
     is_leaf = bool(tree.left[node] < 0)
     lines = [(node, depth, words, is_leaf)]
     if not is_leaf:
-        for side, condition in zip((tree.left[node], tree.right[node]), tree.sides(node), strict=True):
-            lines += _outline(tree, int(side), depth + 1, condition)
+        children = (tree.left[node], tree.right[node])
+        for child, condition in zip(children, tree.describe_split(node), strict=True):
+            lines += _outline(tree, int(child), depth + 1, condition)
     return lines

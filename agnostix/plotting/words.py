@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.plotting.style import shorten
+
+
+def shorten(name: str, most: int = 34) -> str:
+    """A name cut to `most` characters."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
 
 _QUANTITIES = {
     "contribution": "contribution to {}",

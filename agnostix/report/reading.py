@@ -12,7 +12,7 @@ from agnostix.core.explanation import Explanation
 from agnostix.plotting import WaterfallDisplay
 from agnostix.plotting.attributions import base_and_outputs, surrogate_output
 from agnostix.plotting.fidelity import Fidelity
-from agnostix.plotting.steps import ENDS
+from agnostix.plotting.waterfall import ENDS
 from agnostix.plotting.words import is_surrogate
 from agnostix.report.words import Scale
 

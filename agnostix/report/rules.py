@@ -117,7 +117,7 @@ def _warnings(mimic: MimicTree) -> list[str]:
             f"Do not take these rules for the model: they {missed} more than half of how its answers vary. "
             "More leaves (max_leaf_nodes) may follow it better."
         )
-    plain = mimic.frontier_.iloc[0]
+    plain = mimic.pruning_path_.iloc[0]
     if found.label is not None and "fidelity" in plain and found.label_low <= plain["fidelity"] < 1.0:
         told.append(
             "Saying the commonest label for every row would agree with the model for "

@@ -1,4 +1,4 @@
-"""A tree that mimics a model."""
+"""Surrogate trees: a small decision tree that approximates a model, with its fidelity."""
 
 from agnostix.surrogate_tree.explainer import MimicTree
 

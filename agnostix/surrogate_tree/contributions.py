@@ -1,147 +1,100 @@
-"""What each feature adds along the path to a leaf."""
+"""Path contributions: what each feature adds between the root and a leaf (Saabas, 2014).
+
+At a split, the mean target of the node changes to that of the child; the changes at splits on a feature sum
+to its contribution. The standard error is that of these means, given the splits: an observed row with all
+synthetic rows made from it is one independent cluster.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.typing import Codes, Floats, Numbers
-from agnostix.surrogate_tree.material import Material
 from agnostix.surrogate_tree.rule_tree import RuleTree
+from agnostix.surrogate_tree.training_rows import TrainingRows
 
 
 @dataclass(frozen=True)
-class Contributions:
-    """For each leaf the changes of the node's mean at splits on each feature along its path.
+class PathContributions:
+    """Contributions of the features at each leaf, in the model's units."""
 
-    Attributes
-    ----------
-    leaves : ndarray of int of shape (n_leaves,)
-        Nodes.
-    values, std_errors : ndarray of shape (n_leaves, n_features, n_outputs)
-        In model output units.
-    """
-
-    leaves: Codes
-    values: Floats
-    std_errors: Floats
+    leaves: Codes  # (n_leaves,), nodes
+    values: Floats  # (n_leaves, n_features, n_outputs)
+    std_errors: Floats  # (n_leaves, n_features, n_outputs)
 
     @classmethod
-    def of(cls, tree: RuleTree, material: Material, rows: Codes, wanted: Floats) -> Contributions:
-        """Measure them, and how far they would move with other rows, for the splits that were made.
-
-        A drawn row counts as part of the given row that it was made from.
-
-        Parameters
-        ----------
-        tree : RuleTree
-            The tree.
-        material : Material
-            All rows.
-        rows : ndarray of int of shape (n,)
-            Rows that it was grown on.
-        wanted : ndarray of shape (n, n_outputs)
-            What it is to answer to them.
-
-        Returns
-        -------
-        Contributions
-        """
-        leaves, n_outputs = tree.leaves, tree.values.shape[1]
-        values = np.zeros((leaves.size, len(tree.features), n_outputs))
+    def from_rows(
+        cls, tree: RuleTree, training: TrainingRows, rows: Codes, targets: Floats
+    ) -> PathContributions:
+        """Contributions, with errors from the rows (n,) and targets (n, n_outputs) the tree was grown on."""
+        leaves = tree.leaves
+        values = np.zeros((leaves.size, len(tree.features), tree.values.shape[1]))
         errors = np.zeros_like(values)
-        moments = _Moments.of(tree, material, rows, wanted)
+        sums = _ClusterSums.from_rows(tree, training, rows, targets)
         for k, leaf in enumerate(leaves):
-            for feature, steps in _steps(tree, int(leaf)).items():
-                for above, below in steps:
-                    values[k, feature] += tree.values[below] - tree.values[above]
-                errors[k, feature] = moments.error(steps)
+            for feature, steps in _steps_by_feature(tree, int(leaf)).items():
+                for parent, child in steps:
+                    values[k, feature] += tree.values[child] - tree.values[parent]
+                errors[k, feature] = sums.standard_error(steps)
         return cls(leaves, values, errors)
 
     def at(self, leaves: Codes) -> tuple[Floats, Floats]:
-        """Those of rows.
-
-        Parameters
-        ----------
-        leaves : ndarray of int of shape (n_rows,)
-            To which they come.
-
-        Returns
-        -------
-        tuple of ndarray of shape (n_rows, n_features, n_outputs)
-            Values and standard errors.
-        """
-        place = np.full(int(self.leaves.max()) + 1, -1)
-        place[self.leaves] = np.arange(self.leaves.size)
-        return self.values[place[leaves]], self.std_errors[place[leaves]]
+        """Values and standard errors, each (n_rows, n_features, n_outputs), of rows in leaves (n_rows,)."""
+        index = np.full(int(self.leaves.max()) + 1, -1)
+        index[self.leaves] = np.arange(self.leaves.size)
+        return self.values[index[leaves]], self.std_errors[index[leaves]]
 
 
-def _steps(tree: RuleTree, leaf: int) -> dict[int, list[tuple[int, int]]]:
-    """For each feature on the path to a leaf its splits, as nodes above and below."""
-    path, found = tree.path(leaf), dict[int, list[tuple[int, int]]]()
-    for above, below in itertools.pairwise(path):
-        found.setdefault(int(tree.feature[above]), []).append((above, below))
-    return found
+def _steps_by_feature(tree: RuleTree, leaf: int) -> dict[int, list[tuple[int, int]]]:
+    """Parent and child of the splits on a leaf's path, by feature."""
+    steps: dict[int, list[tuple[int, int]]] = {}
+    for parent, child in itertools.pairwise(tree.path(leaf)):
+        steps.setdefault(int(tree.feature[parent]), []).append((parent, child))
+    return steps
 
 
 @dataclass(frozen=True)
-class _Moments:
-    """Sums by given row and leaf: what each given row, with all that was made from it, moves.
-
-    Attributes
-    ----------
-    inside : ndarray of bool of shape (n_nodes, n_leaves)
-        Which leaves are below each node.
-    held : ndarray of shape (n_clusters, n_leaves)
-        Weights of each given row's kin in each leaf.
-    off : ndarray of shape (n_outputs, n_clusters, n_leaves)
-        The same, times what is to be answered less the leaf's value.
-    """
+class _ClusterSums:
+    """Sums over the rows of each cluster in each leaf, for standard errors of node means."""
 
     tree: RuleTree
-    inside: Floats
-    held: Floats
-    off: Floats
+    is_below: Floats  # (n_nodes, n_leaves), 1 for leaves below a node
+    weights: Floats  # (n_clusters, n_leaves)
+    residuals: Floats  # (n_outputs, n_clusters, n_leaves), weighted targets less the leaf's value
 
     @classmethod
-    def of(cls, tree: RuleTree, material: Material, rows: Codes, wanted: Floats) -> _Moments:
-        leaves, at = tree.leaves, tree.apply_read(material.numbers[rows])
-        place = np.full(tree.n_nodes, -1)
-        place[leaves] = np.arange(leaves.size)
-        alone = material.parent[rows] < 0
-        clusters = np.unique(
-            np.where(alone, material.n_real + rows, material.parent[rows]), return_inverse=True
-        )[1]
-        shape = (int(clusters.max()) + 1, leaves.size)
-        cell = clusters.ravel() * leaves.size + place[at]
-        weights, off = material.weights(rows), wanted - tree.values[at]
+    def from_rows(cls, tree: RuleTree, training: TrainingRows, rows: Codes, targets: Floats) -> _ClusterSums:
+        """Sums over rows (n,) with targets (n, n_outputs)."""
+        leaves, leaf = tree.leaves, tree.apply_encoded(training.encoded[rows])
+        index = np.full(tree.n_nodes, -1)
+        index[leaves] = np.arange(leaves.size)
+        parent = training.parent[rows]
+        cluster = np.unique(np.where(parent < 0, training.n_observed + rows, parent), return_inverse=True)[1]
+        shape = (int(cluster.max()) + 1, leaves.size)
+        cell = cluster.ravel() * leaves.size + index[leaf]
+        weights, residuals = training.weights(rows), targets - tree.values[leaf]
 
-        def summed(parts: Floats) -> Numbers:
+        def sum_cells(parts: Floats) -> Numbers:
             return np.bincount(cell, parts, shape[0] * shape[1]).reshape(shape)
 
-        inside = np.zeros((tree.n_nodes, leaves.size))
-        for leaf in leaves:
-            inside[tree.path(int(leaf)), place[leaf]] = 1.0
-        return cls(tree, inside, summed(weights), np.stack([summed(weights * column) for column in off.T]))
+        is_below = np.zeros((tree.n_nodes, leaves.size))
+        for node in leaves:
+            is_below[tree.path(int(node)), index[node]] = 1.0
+        by_output = np.stack([sum_cells(weights * column) for column in residuals.T])
+        return cls(tree, is_below, sum_cells(weights), by_output)
 
     @one_blas_thread
-    def error(self, steps: list[tuple[int, int]]) -> Floats:
-        """Standard error of the changes at some steps together, of each output."""
-        tree, share, shift = self.tree, 0.0, 0.0
-        for node, sign in _ends(steps):
-            own = sign * self.inside[node] / tree.weight[node]
-            share = share + own
-            shift = shift + own[:, None] * (tree.values[tree.leaves] - tree.values[node])
-        moved = self.off @ share + (self.held @ shift).T
-        n = moved.shape[1]
-        return np.sqrt((moved**2).sum(axis=1) * n / max(n - 1, 1))
-
-
-def _ends(steps: list[tuple[int, int]]) -> Iterator[tuple[int, float]]:
-    for above, below in steps:
-        yield above, -1.0
-        yield below, 1.0
+    def standard_error(self, steps: list[tuple[int, int]]) -> Floats:
+        """Standard error of the summed changes from parent to child, shape (n_outputs,)."""
+        tree, slope, shift = self.tree, 0.0, 0.0
+        for node, sign in [end for parent, child in steps for end in ((parent, -1.0), (child, 1.0))]:
+            fraction = sign * self.is_below[node] / tree.weight[node]
+            slope = slope + fraction
+            shift = shift + fraction[:, None] * (tree.values[tree.leaves] - tree.values[node])
+        influence = self.residuals @ slope + (self.weights @ shift).T  # (n_outputs, n_clusters)
+        n_clusters = influence.shape[1]
+        return np.sqrt((influence**2).sum(axis=1) * n_clusters / max(n_clusters - 1, 1))

@@ -1,4 +1,4 @@
-"""The model written as rules: a tree that copies it, with its fidelity measured on rows that it never saw."""
+"""MimicTree: a surrogate tree of a model, with its fidelity measured on held-out rows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,8 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
-from scipy.sparse import csr_matrix
 from sklearn.base import is_classifier
-from sklearn.metrics import accuracy_score, r2_score
-from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import ClassifierTags, RegressorTags, Tags, assert_all_finite
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
@@ -25,127 +20,113 @@ from agnostix.core.frames import as_table, take_rows
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
-from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.surrogate_tree.contributions import Contributions
-from agnostix.surrogate_tree.copy_plan import CopyPlan
-from agnostix.surrogate_tree.copying import with_truth
-from agnostix.surrogate_tree.exports import RuleExports
-from agnostix.surrogate_tree.fidelity import Fidelity, is_probabilities, measured
-from agnostix.surrogate_tree.ordering import ranked
-from agnostix.surrogate_tree.rule_tree import RuleTree
-from agnostix.surrogate_tree.stability import Stability, stability_of
-from agnostix.surrogate_tree.tables import frontier_frame, leaves_frame
+from agnostix.surrogate_tree.cross_fitting import TreeSearch
+from agnostix.surrogate_tree.estimator import TreeEstimator
+from agnostix.surrogate_tree.export import RuleExports
+from agnostix.surrogate_tree.fidelity import Fidelity, are_probabilities, measure_fidelity
+from agnostix.surrogate_tree.fitted_tree import FittedTree, Stability, measure_stability
 
 
-def _has_probabilities(explainer: Any) -> bool:
-    """Whether the model is a classifier that gives probabilities, as far as can be told."""
-    return explainer._task() == "classification" and getattr(explainer, "_are_probabilities", True)
+class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
+    """A small decision tree that approximates a model, with its fidelity.
 
-
-class MimicTree(RuleExports, AttributionExplainer):
-    """Copy a model with a tree of few rules, and say how faithful the copy is.
-
-    The tree is grown best first on the model's own answers, to the rows given
-    and to rows drawn near them. How it is grown and its size are chosen by
-    rows that the trees in question did not see, and its fidelity is measured
-    by rows that had no part in the choice. It is a classifier if the model is
+    The tree is grown best-first on the model's predictions for the rows of X
+    and for synthetic rows near them. Growth and size are selected by rows that
+    the trees in question were not grown on, and fidelity is measured on rows
+    that had no part in the selection. The tree is a classifier if the model is
     one, else a regressor.
 
     Parameters
     ----------
     model : fitted estimator, Pipeline or callable
-        What is copied. An unfitted estimator is fitted on (X, y).
+        The model to approximate. An unfitted estimator is cloned and fitted on (X, y).
     max_leaf_nodes : int, default=16
-        Leaves at most.
+        Maximum number of leaves.
     targets : {"auto", "soft", "hard"}, default="auto"
-        What the tree is grown to answer: "soft" the model's probabilities, by
-        the Gini index of these (squared error); "hard" its labels, for
-        classifiers. "auto" tries both.
+        "soft" grows the tree on the model's predictions (squared error; the Gini
+        index of its probabilities), "hard" on its labels, for classifiers.
+        "auto" tries both.
     synthetic : {"auto", "none", "bootstrap", "leaf"} or callable, default="auto"
-        Rows to ask the model about beside the given ones. "bootstrap": given
-        rows again, 15 % of the values taken from other rows, and numbers moved
-        by 0.15 standard deviations. "leaf": the same within the leaves of a
-        first tree, most where it has fewest rows. A callable is called as
-        ``synthetic(n, rng)`` and gives a table of n rows. "auto" tries "none"
+        Synthetic rows on which the model is evaluated besides X. "bootstrap"
+        resamples rows, takes 15 % of the values from other rows, and adds noise
+        of 0.15 standard deviations to numbers. "leaf" does so within the leaves
+        of a first tree, most where it has fewest rows. A callable is called as
+        ``synthetic(n, rng)`` and returns a table of n rows. "auto" tries "none"
         and "bootstrap".
     max_queries : int, default=None
-        Rows that `fit` asks the model about at most, given ones included. None: all of X, and as many
-        drawn rows, at least 8000 and at most 20000. Where X has more rows than that, some are drawn.
+        Maximum number of model rows of `fit`. If it is smaller than X, rows are
+        drawn from X. None evaluates all of X and as many synthetic rows, at
+        least 8000 and at most 20000.
     selection : {"label", "r2"}, default="label"
-        What decides between ways to grow: the share of equal labels (and R2
-        between those that differ by no more than two standard errors), or R2 of the answers.
-        Regressors go by R2.
+        Criterion that selects the growth of a classifier: "label" takes the best
+        R2 among those whose agreement of labels is within two standard errors of
+        the best, "r2" the best R2, as for regressors.
     min_samples_leaf : int, default=1
-        Rows in a leaf at least, drawn ones included.
+        Minimum number of rows in a leaf, synthetic ones included.
     outputs : None, "predicted", name, index or list of these, default=None
-        Outputs that `explain` and `transform` explain; None: all up to 20, else the predicted one.
+        Outputs that `explain` and `transform` explain; None for all up to 20,
+        else the predicted one.
     n_jobs : int, default=None
-        Workers for the model, as in joblib.
+        Workers that evaluate the model, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
-        Of all draws; None draws a seed once, in `fit`.
+        Seed of all sampling; None draws one, once, in `fit`.
     verbose : int, default=1
-        1 shows a bar, with a forecast, in terminals and notebooks once work has
-        taken a few seconds; 0 none.
+        1 shows a progress bar in terminals and notebooks after a few seconds, 0 none.
 
     Attributes
     ----------
     rule_tree_ : RuleTree
-        The rules.
+        The tree as arrays and rules.
     estimator_ : DecisionTreeRegressor
-        The same tree in scikit-learn's form, in which labels are ranks and, of a binary classifier,
-        the second class alone is answered.
+        The tree in scikit-learn's form. Labels of columns are ranks; of a binary
+        classifier it predicts the second class alone.
     fidelity_ : Fidelity
-        How faithful the tree is: ``label`` with its interval, ``r2`` with its error, ``kl``.
+        Fidelity of the tree: ``label`` with its interval, ``r2`` and ``kl`` with
+        their standard errors.
     leaves_ : DataFrame
-        For each leaf its rule, the given and drawn rows in it, the fidelity with its interval and the root
-        mean squared error there (on ``n_tested`` rows), its label, and the mean and
-        spread of each of the model's outputs.
-    frontier_ : DataFrame
-        Leaves, the price at which the tree has so many, fidelity and R2 with errors, and which was chosen.
+        One row per leaf: its rule, observed and synthetic rows, fidelity with its
+        interval and root mean squared error (on ``n_tested`` rows), label, and
+        mean and standard deviation of each output of the model.
+    pruning_path_ : DataFrame
+        One row per size: leaves, ccp_alpha, fidelity and R2 with errors, and
+        whether it was chosen.
     targets_, synthetic_ : str
-        What was chosen.
+        The selected growth.
     classes_ : ndarray of shape (n_classes,)
-        Labels, of a classifier.
+        Labels of a classifier.
     n_model_rows_ : int
-        Rows that the model was asked about in `fit`.
-    output_names_ : tuple of str
-        Names of the model's outputs.
-    features_ : Features
-        Names and columns of the features.
-    n_features_in_ : int
-        Columns seen in `fit`.
-    feature_names_in_ : ndarray of str
-        Their names, if all are strings.
+        Model rows of `fit`.
+    output_names_, features_ : tuple of str, Features
+        Names of the model's outputs; names and columns of the features.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number of columns seen in `fit`; their names, if all are strings.
 
     Notes
     -----
-    Up to 5000 given rows, five parts of them take turns: each is tested by a
-    tree that was grown without it and without what was drawn from it, in the
-    way and to the size that the other parts chose; the tree that is kept is
-    grown on all rows. Since these trees share rows, and the tree that is kept
-    is another again, the interval is that of fewer rows: fewer by the
-    corrected variance of [3]_. From 5000 rows on, one fifth is set aside to report and never grown on,
-    and one fifth chooses.
+    Below 5000 rows the fidelity is cross-fitted: each of five folds is predicted
+    by a tree grown without it, by the growth and to the size that the other
+    folds select, and the final tree is grown on all rows. These trees share
+    training rows, so the intervals use the corrected variance of [3]_, which
+    divides the number of rows by 2.25. From 5000 rows on, one fifth is held out
+    to report and another fifth selects.
 
-    Fidelity is to the model, and not to the truth; and it is that of rows like those given. A
-    model that has been fitted on these very rows answers them in another way
-    than new ones, often more sharply, and then fidelity to its answers to new rows is another as
-    well: ``fidelity(X)`` tells it.
+    Fidelity is to the model, not to the truth, on rows like those of X. A model
+    is often more extreme on the rows it was fitted on than on new ones; pass
+    rows that it has not seen, to `fit` or to `fidelity`.
 
-    Given rows weigh a quarter of what drawn rows do, and every leaf has some. Of the
-    cost-complexity path the smallest tree is kept that is as good as the best by labels and by
-    squared error, within one standard error of the difference. Labels of a column are ordered by
-    the first principal component of their mean answers. Missing values go where scikit-learn's
-    trees send them, and so do labels that `fit` did not see.
+    The synthetic rows together weigh four times what the observed ones do, and
+    every leaf holds observed rows. The size is the smallest of the
+    cost-complexity path within one standard error of the best (1-SE rule), by
+    labels and by squared error. Labels of a column are ordered by the first
+    principal component of their mean targets. Missing values, and labels not
+    seen in `fit`, go where scikit-learn's trees send missing values.
 
-    Explanations have completeness "surrogate": ``base_values``, the mean at the root, and the
-    values, what each feature adds along the row's path, sum to the tree's outputs.
-
-    ``extras`` of an explanation has the ``surrogate_outputs``, the ``leaf`` and the whole ``rule`` of
-    each row, its ``conditions`` by feature, and the errors of R2
-    (``r2_std_errors``). Standard errors of values are those of the means in the nodes, for the splits that
-    were made.
+    Explanations have completeness "surrogate": ``base_values``, the means at the
+    root, plus the values, the changes along the row's path by feature, are the
+    tree's outputs. ``extras`` has these ``surrogate_outputs``, the ``leaf``, its
+    ``rule``, the ``conditions`` by feature, and ``r2_std_errors``. Standard errors
+    of the values are those of the means in the nodes, given the splits.
 
     References
     ----------
@@ -155,7 +136,9 @@ class MimicTree(RuleExports, AttributionExplainer):
        via model extraction. https://doi.org/10.48550/arXiv.1705.08504
     .. [3] Nadeau, C., Bengio, Y. (2003). Inference for the generalization
        error. Machine Learning 52, 239-281. https://doi.org/10.1023/A:1024068626366
-    .. [4] Saabas, A. (2014). Interpreting random forests.
+    .. [4] Breiman, L., Friedman, J. H., Olshen, R. A., Stone, C. J. (1984).
+       Classification and regression trees. https://doi.org/10.1201/9781315139470
+    .. [5] Saabas, A. (2014). Interpreting random forests.
 
     Examples
     --------
@@ -172,7 +155,7 @@ class MimicTree(RuleExports, AttributionExplainer):
     ((2, 13, 3), 'surrogate')
     """
 
-    _doc_page = "mimic.md"
+    _doc_page = "surrogate_tree.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
         "max_leaf_nodes": [Interval(Integral, 1, None, closed="left")],
@@ -207,14 +190,14 @@ class MimicTree(RuleExports, AttributionExplainer):
         self.min_samples_leaf = min_samples_leaf
 
     def fit(self, X: Any, y: Any = None) -> MimicTree:  # type: ignore[override]  # rows have no weights
-        """Ask the model, grow the tree, and measure it.
+        """Evaluate the model, grow the tree, and measure its fidelity.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows like those on which the copy is to be faithful, two or more.
+            Rows like those on which the tree is to be faithful, at least two.
         y : array-like of shape (n_rows,), default=None
-            Needed for an unfitted model.
+            Needed to fit an unfitted model.
 
         Returns
         -------
@@ -223,89 +206,43 @@ class MimicTree(RuleExports, AttributionExplainer):
         Raises
         ------
         ValueError
-            If rows or parameters cannot be used.
+            If rows or parameters are invalid.
         EngineError
             If the model fails.
         """
         self._begin_fit()
         table = as_table(X)
-        y = self._checked_truth(table, y)
+        y = self._check_y(table, y)
         predictor = self._fit_predictor(table, y)
         self._learn_columns(table)
         self._examples = take_examples(table)
-        self._check_rows(table.shape[0])
-        self._try_model(predictor, self._choose_trial_rows())
+        if table.shape[0] < 2:
+            raise DataError(
+                "X has a single row (n_samples=1), and MimicTree needs at least two: rows to grow a tree on, "
+                "and others to measure its fidelity."
+            )
+        n_trials = len(self._examples) if self.max_queries is None else max(1, int(self.max_queries) // 20)
+        self._try_model(predictor, take_rows(self._examples, np.arange(min(n_trials, len(self._examples)))))
         self._check_outputs()
-        self._copy, n_asked = self._plan().copied(table)
-        self.n_model_rows_ = 2 * self._n_trial_rows + n_asked
-        self._keep()
+        fitted, n_model_rows = self._make_search().fit(table)
+        self.n_model_rows_ = 2 * self._n_trial_rows + n_model_rows
+        self._set_fitted(fitted)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict labels or numbers, as the model would.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), or (n_rows, n_outputs) where the model answers several numbers
-        """
-        answers = self._answered(X)
-        if self._copied_task == "classification":
-            return self.classes_[answers.argmax(axis=1)]
-        return answers[:, 0] if answers.shape[1] == 1 else answers
-
-    @available_if(_has_probabilities)
-    def predict_proba(self, X: Any) -> Floats:
-        """Predict probabilities, as the model would.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_classes)
-        """
-        return self._answered(X)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Compare the tree with the truth: accuracy of a classifier, R2 of a regressor.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows.
-        y : array-like of shape (n_rows,)
-            The truth.
-        sample_weight : array-like of shape (n_rows,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        float
-        """
-        measure = accuracy_score if self._task() == "classification" else r2_score
-        return float(measure(y, self.predict(X), sample_weight=sample_weight))
-
     def fidelity(self, X: Any, y: Any = None) -> Fidelity:
-        """Compare the tree with the model on rows that neither should have seen.
+        """Compare the tree with the model on new rows.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows.
+            Rows that neither has seen.
         y : array-like of shape (n_rows,), default=None
-            The truth, for accuracies of model, tree and both.
+            True labels or numbers, for the accuracies of model, tree and both.
 
         Returns
         -------
         Fidelity
-            Its ``source`` is "given".
+            With ``source="new rows"``.
 
         Raises
         ------
@@ -314,21 +251,21 @@ class MimicTree(RuleExports, AttributionExplainer):
         """
         table = self._read(X)
         self._check_has_model()
-        answers = self._predict(table)
-        copies = self.rule_tree_.values[self.rule_tree_.apply(table)]
-        found = measured(answers, copies, self._copied_task == "classification", "given")
+        predictions, outputs = self._predict(table), self.rule_tree_.values[self.rule_tree_.apply(table)]
+        is_classification = self._fitted_task == "classification"
+        fidelity = measure_fidelity(predictions, outputs, is_classification, "new rows")
         if y is None:
-            return found
+            return fidelity
         check_consistent_length(table, y)
-        return with_truth(found, self._accuracies(answers, copies, np.asarray(y)))
+        return fidelity.with_accuracies(predictions, outputs, y, self.classes_ if is_classification else None)
 
     def stability(self, n: int = 10) -> Stability:
-        """Grow the tree again on rows drawn with replacement, and compare. The model is not asked.
+        """Compare trees grown on bootstrap samples of the rows; the model is not evaluated.
 
         Parameters
         ----------
         n : int, default=10
-            Trees, 2 or more.
+            Number of trees, at least 2.
 
         Returns
         -------
@@ -336,8 +273,8 @@ class MimicTree(RuleExports, AttributionExplainer):
         """
         check_is_fitted(self)
         if n < 2:
-            raise DataError(f"The 'n' of stability must be 2 or more, since trees are compared; got {n!r}.")
-        return stability_of(self._copy, n, self._seed)
+            raise DataError(f"The 'n' of stability must be 2 or more, because trees are compared; got {n!r}.")
+        return measure_stability(self._fitted, n, self._seed)
 
     @property
     def _quantity(self) -> str:
@@ -351,21 +288,14 @@ class MimicTree(RuleExports, AttributionExplainer):
         first, which = distinct_rows(rows)
         predictions = self._evaluate(TableRows(rows, first))[0][which]
         pick = partial(selection.pick, predictions=predictions)
-        leaf = self.rule_tree_.apply(rows)
-        values, errors = self._contributions.at(leaf)
-        base, r2, r2_error = (
-            pick(np.broadcast_to(one, predictions.shape))
-            for one in (
-                self.rule_tree_.values[0],
-                self.fidelity_.r2_outputs,
-                self.fidelity_.r2_outputs_std_errors,
-            )
+        tree, fidelity = self.rule_tree_, self.fidelity_
+        leaf = tree.apply(rows)
+        values, errors = self._fitted.contributions.at(leaf)
+        base, r2, r2_errors = (
+            pick(np.broadcast_to(by_output, predictions.shape))
+            for by_output in (tree.values[0], fidelity.r2_outputs, fidelity.r2_outputs_std_errors)
         )
-        details = {
-            "surrogate_outputs": Detail(pick(self.rule_tree_.values[leaf]), ("row", "output")),
-            "r2_std_errors": Detail(r2_error, ("row", "output")),
-            "leaf": Detail(leaf, ("row",)),
-        }
+        rules, conditions = tree.describe_leaves()
         return Attribution(
             values=pick(values),
             std_errors=pick(errors),
@@ -373,57 +303,17 @@ class MimicTree(RuleExports, AttributionExplainer):
             predictions=predictions,
             fidelity={"r2": r2},
             n_model_rows=first.size,
-            details=details | self._words(leaf),
+            details={
+                "surrogate_outputs": Detail(pick(tree.values[leaf]), ("row", "output")),
+                "r2_std_errors": Detail(r2_errors, ("row", "output")),
+                "leaf": Detail(leaf, ("row",)),
+                "rule": Detail(rules[leaf].astype(str), ("row",)),
+                "conditions": Detail(conditions[leaf].astype(str), ("row", "feature")),
+            },
         )
 
     def _count_model_rows(self, rows: Any) -> int:
         return int(rows.shape[0])
-
-    def _check_fitted(self) -> None:
-        check_is_fitted(self)
-
-    def apply(self, X: Any) -> np.ndarray:
-        """Find the leaf of each row.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows.
-
-        Returns
-        -------
-        ndarray of int of shape (n_rows,)
-            Nodes of ``tree_`` and ``rule_tree_``, the index of ``leaves_``.
-        """
-        return self.rule_tree_.apply(self._read(X))
-
-    def decision_path(self, X: Any) -> csr_matrix:
-        """Find all nodes that each row passes.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows.
-
-        Returns
-        -------
-        csr_matrix of shape (n_rows, n_nodes)
-            1 where a row passes a node.
-        """
-        read = self.rule_tree_.read(self._read(X))
-        return self.estimator_.decision_path(ranked(read, self._copy.grown.ranks))
-
-    @property
-    def tree_(self) -> Any:
-        """The tree in scikit-learn's arrays, as ``estimator_`` holds it."""
-        check_is_fitted(self)
-        return self.estimator_.tree_
-
-    @property
-    def feature_importances_(self) -> Floats:
-        """Share of the loss that splits on each feature take away, as in scikit-learn's trees."""
-        check_is_fitted(self)
-        return self.estimator_.feature_importances_
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -435,115 +325,75 @@ class MimicTree(RuleExports, AttributionExplainer):
         return tags
 
     def _task(self) -> str:
-        """What the model does, as far as can be told; what it turned out to do once it was asked."""
-        if hasattr(self, "_copied_task"):
-            return self._copied_task
+        """The model's task, as far as is known before `fit`."""
+        if hasattr(self, "_fitted_task"):
+            return self._fitted_task
         if not is_fitted(self.model):
             return "classification" if is_classifier(self.model) else "regression"
         try:
             task = as_predictor(self.model).task
-        except (TypeError, ValueError):  # which fit says
+        except (TypeError, ValueError):  # which fit raises
             task = None
         return task or "regression"
 
-    def _checked_truth(self, table: Any, y: Any) -> Any:
-        """The truth, even where it is not needed; an unfitted model may take one of several columns."""
+    def _check_y(self, table: Any, y: Any) -> Any:
+        """The truth, checked even where it is not needed; an unfitted model may take several columns."""
         if y is None:
             return None
         check_consistent_length(table, y)
         shape = np.asarray(y).shape
         if len(shape) == 2 and shape[1] > 1 and not is_fitted(self.model):
             return y
-        truth = column_or_1d(y, warn=True)
-        if truth.dtype.kind == "f":
-            assert_all_finite(truth, input_name="y")
-        return truth
-
-    def _check_rows(self, n_rows: int) -> None:
-        if n_rows < 2:
-            raise DataError(
-                "X has a single row (n_samples=1), and MimicTree needs at least two: rows to grow a tree on, "
-                "and others to measure it by."
-            )
-
-    def _choose_trial_rows(self) -> Any:
-        """The examples, fewer of them where few queries are allowed."""
-        most = len(self._examples) if self.max_queries is None else max(1, int(self.max_queries) // 20)
-        return take_rows(self._examples, np.arange(min(most, len(self._examples))))
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        return y
 
     def _check_outputs(self) -> None:
-        """See what the model does, and whether it can be copied."""
-        n_outputs = len(self.output_names_)
-        self._copied_task = self._predictor.task or "regression"
-        if self._copied_task == "classification" and n_outputs == 1:
+        """Set the task and the classes; DataError for a model that cannot be approximated."""
+        self._fitted_task = self._predictor.task or "regression"
+        if self._fitted_task == "classification" and len(self.output_names_) == 1:
             raise DataError(
-                f"The model {self._predictor.name} is a classifier that answers with one number a row, and "
-                "MimicTree needs one for each class. Pass its predict_proba, or "
-                "lambda X: np.column_stack([1 - p(X), p(X)]) as a classification model, or say "
-                "as_predictor(model, task='regression') to copy the number itself."
+                f"The model {self._predictor.name} is a classifier that predicts one number per row, and "
+                "MimicTree needs one per class. Pass its predict_proba, or "
+                "lambda X: np.column_stack([1 - p(X), p(X)]) as a classification model, or "
+                "as_predictor(model, task='regression') to approximate the number itself."
             )
-        if self._copied_task == "regression" and self.targets == "hard":
+        if self._fitted_task == "regression" and self.targets == "hard":
             raise DataError(
-                "The 'targets' of MimicTree is 'hard', which is for classifiers, and the model "
+                "The 'targets' of MimicTree is 'hard', which needs a classifier, but the model "
                 f"{self._predictor.name} is none. Use 'soft' or 'auto'."
             )
-        if self._copied_task == "classification":
+        if self._fitted_task == "classification":
             classes = self._predictor.classes
             self.classes_ = np.array(self.output_names_ if classes is None else classes)
 
-    def _plan(self) -> CopyPlan:
-        return CopyPlan(
+    def _make_search(self) -> TreeSearch:
+        n_trials = 2 * self._n_trial_rows
+        return TreeSearch(
             evaluate=self._evaluate,
             targets=self.targets,
             synthetic=self.synthetic,
             selection=self.selection,
             max_leaf_nodes=int(self.max_leaf_nodes),
             min_samples_leaf=int(self.min_samples_leaf),
-            max_queries=None if self.max_queries is None else int(self.max_queries) - 2 * self._n_trial_rows,
+            max_queries=None if self.max_queries is None else int(self.max_queries) - n_trials,
             output_names=self.output_names_,
-            classification=self._copied_task == "classification",
+            is_classifier=self._fitted_task == "classification",
             seed=self._seed,
         )
 
-    def _keep(self) -> None:
-        """What is told of the copy."""
-        copy = self._copy
-        self._are_probabilities = is_probabilities(copy.material.answers)
-        self.rule_tree_: RuleTree = copy.grown.tree
-        self.estimator_: DecisionTreeRegressor = copy.grown.estimator
-        self.targets_, self.synthetic_ = copy.growth.targets, copy.synthetic
-        self.fidelity_ = copy.fidelity
-        labelled = self._copied_task == "classification"
-        self.leaves_: pd.DataFrame = leaves_frame(copy, list(self.classes_) if labelled else None)
-        self.frontier_: pd.DataFrame = frontier_frame(copy, labelled)
-        wanted = copy.growth.wanted(copy.material, copy.rows)
-        self._contributions = Contributions.of(self.rule_tree_, copy.material, copy.rows, wanted)
+    def _set_fitted(self, fitted: FittedTree) -> None:
+        """Set the attributes that the fitted tree determines."""
+        is_classification = self._fitted_task == "classification"
+        self._fitted = fitted
+        self._are_probabilities = are_probabilities(fitted.training.predictions)
+        self.rule_tree_, self.estimator_ = fitted.tree, fitted.grown.estimator
+        self.targets_, self.synthetic_ = fitted.growth.targets, fitted.synthetic
+        self.fidelity_ = fitted.fidelity
+        self.leaves_ = fitted.leaves_frame(list(self.classes_) if is_classification else None)
+        self.pruning_path_ = fitted.pruning_path_frame(is_classification)
 
     def _read(self, X: Any) -> Any:
         check_is_fitted(self)
         return super()._read(X)
-
-    def _answered(self, X: Any) -> Floats:
-        table = self._read(X)
-        return self.rule_tree_.values[self.rule_tree_.apply(table)]
-
-    def _accuracies(self, answers: Floats, copies: Floats, y: Any) -> tuple[float, float, float | None]:
-        if self._copied_task == "regression":
-            truth = y.reshape(answers.shape[0], -1)
-            return float(r2_score(truth, answers)), float(r2_score(truth, copies)), None
-        right = [self.classes_[one.argmax(axis=1)] == column_or_1d(y) for one in (answers, copies)]
-        return float(right[0].mean()), float(right[1].mean()), float((right[0] & right[1]).mean())
-
-    def _words(self, leaf: np.ndarray) -> dict[str, Any]:
-        """The path of each row, whole and by feature."""
-        tree, names = self.rule_tree_, self.features_.names
-        conditions = np.full((tree.n_nodes, len(names)), "", dtype=object)
-        rules = np.full(tree.n_nodes, "", dtype=object)
-        for node in tree.leaves:
-            rules[node] = tree.rule(int(node))
-            for one in tree.conditions(int(node)):
-                conditions[node, one.feature] = one.told(tree.features[one.feature])
-        return {
-            "rule": Detail(rules[leaf].astype(str), ("row",)),
-            "conditions": Detail(conditions[leaf].astype(str), ("row", "feature")),
-        }

@@ -1,255 +1,293 @@
-"""A tree of rules as plain arrays: what is asked at each node, and what is answered at each leaf."""
+"""A decision tree as plain arrays, its columns, and its paths as rules.
+
+A split of numbers sends values up to a threshold to the left, a split of labels sends a set of them there.
+Missing values go where the split says, and so do labels that were not seen in fit.
+"""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from agnostix.core.frames import columns
+from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.surrogate_tree.condition import Condition
-from agnostix.surrogate_tree.rule_feature import RuleFeature
+from agnostix.exceptions import DataError
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest number that a tree can hold, since it compares in single precision."""
 NO_LEVELS: frozenset[int] = frozenset()
 _MOST_LABELS = 3
-"""Labels that are always listed, rather than those of the other side."""
+"""Number of labels that are listed even where the other side has fewer."""
+
+
+@dataclass(frozen=True)
+class RuleFeature:
+    """A column of numbers, dates or labels, as a tree reads and names it."""
+
+    name: str
+    levels: tuple[Any, ...] | None = None  # labels seen in fit, ordered; None for numbers and dates
+    origin: float = 0.0  # subtracted from dates, in ticks, so that single precision resolves them
+    dtype: Any = None  # of dates and durations; None for numbers and labels
+    has_missing: bool = False  # whether values were missing in fit
+
+    @classmethod
+    def from_column(cls, name: str, column: Any) -> RuleFeature:
+        """Learn levels or origin from a Series."""
+        kind = kind_of(column)
+        if kind == "categorical":
+            codes, levels = to_codes(column)
+            return cls(name, levels, has_missing=bool((codes < 0).any()))
+        numbers = to_numbers(column)
+        missing = np.isnan(numbers)
+        if kind == "numeric":
+            return cls(name, has_missing=bool(missing.any()))
+        origin = 0.0 if missing.all() else float(numbers[~missing].min())
+        return cls(name, origin=origin, dtype=column.dtype, has_missing=bool(missing.any()))
+
+    def encode(self, column: Any) -> Floats:
+        """Numbers, ticks since the origin or level codes, shape (n_rows,); NaN for missing and unseen."""
+        if self.levels is not None:
+            codes, labels = to_codes(column)
+            code_of = {level: float(code) for code, level in enumerate(self.levels)}
+            return np.array([*(code_of.get(label, np.nan) for label in labels), np.nan])[codes]
+        numbers = to_numbers(column) - self.origin
+        if (np.abs(numbers) > LARGEST).any():
+            raise DataError(
+                f"Column {self.name!r} holds infinite values, or numbers beyond {LARGEST:.4g}, which single "
+                "precision cannot hold. Replace them, for example with missing values."
+            )
+        return numbers
+
+    def format_number(self, number: float) -> str:
+        """An encoded number as text: a date, or the shortest form that is unique in single precision."""
+        if self.dtype is None:
+            return str(np.float32(number)).removesuffix(".0")
+        return _format_date(number + self.origin, self.dtype)
+
+    def format_levels(self, codes: Iterable[int]) -> str:
+        """Labels as text: "= a" for one, "in {a, b}" for several."""
+        assert self.levels is not None
+        labels = [str(self.levels[code]) for code in sorted(codes)]
+        return f"= {labels[0]}" if len(labels) == 1 else f"in {{{', '.join(labels)}}}"
+
+
+def encode_table(features: tuple[RuleFeature, ...], table: Any) -> Floats:
+    """All columns of a table encoded, shape (n_rows, n_columns)."""
+    pairs = zip(features, columns(table).values(), strict=True)
+    return np.column_stack([feature.encode(column) for feature, column in pairs])
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Values of one column that a path admits."""
+
+    feature: int  # position of the column
+    low: float  # exclusive bound of numbers, -inf for none
+    high: float  # inclusive bound of numbers, inf for none
+    levels: tuple[int, ...] | None  # codes of the admitted labels; None for numbers
+    missing: bool  # whether missing values and unseen labels are admitted
+
+    @classmethod
+    def unrestricted(cls, position: int, feature: RuleFeature) -> Condition:
+        """The condition that admits all values."""
+        levels = None if feature.levels is None else tuple(range(len(feature.levels)))
+        return cls(position, -np.inf, np.inf, levels, True)
+
+    def restrict_range(self, low: float, high: float, missing: bool) -> Condition:
+        """The intersection with low < value <= high."""
+        return replace(
+            self, low=max(self.low, low), high=min(self.high, high), missing=self.missing and missing
+        )
+
+    def restrict_levels(self, levels: frozenset[int], missing: bool) -> Condition:
+        """The intersection with a set of labels."""
+        assert self.levels is not None
+        kept = tuple(level for level in self.levels if level in levels)
+        return replace(self, levels=kept, missing=self.missing and missing)
+
+    @property
+    def only_missing(self) -> bool:
+        """Whether no present value is admitted."""
+        return self.levels == () or self.low >= self.high
+
+    def describe(self, feature: RuleFeature) -> str:
+        """The condition as text."""
+        name = feature.name
+        if self.only_missing:
+            return f"{name} missing"
+        if self._admits_all(feature):
+            return f"{name} any" if self.missing else f"{name} not missing"
+        or_missing = " or missing" if self.missing and feature.has_missing else ""
+        if self.levels is not None:
+            return f"{name} {feature.format_levels(self.levels)}{or_missing}"
+        if np.isinf(self.low):
+            return f"{name} <= {feature.format_number(self.high)}{or_missing}"
+        if np.isinf(self.high):
+            return f"{name} > {feature.format_number(self.low)}{or_missing}"
+        low, high = feature.format_number(self.low), feature.format_number(self.high)
+        return f"{low} < {name} <= {high}{or_missing}"
+
+    def _admits_all(self, feature: RuleFeature) -> bool:
+        if feature.levels is not None and self.levels is not None:
+            return len(self.levels) == len(feature.levels)
+        return bool(np.isinf(self.low) and np.isinf(self.high))
 
 
 @dataclass(frozen=True)
 class RuleTree:
-    """A binary tree whose nodes are counted from the root, parents before their children.
+    """A binary tree whose nodes are numbered from the root, parents before children."""
 
-    Attributes
-    ----------
-    features : tuple of RuleFeature
-        The columns, in the table's order.
-    output_names : tuple of str
-        Names of what is answered.
-    feature : ndarray of int of shape (n_nodes,)
-        Place of the column that is asked about; -1 at leaves.
-    threshold : ndarray of shape (n_nodes,)
-        Numbers up to it go left. Infinite where all go left that are not missing; NaN at leaves and where
-        labels are asked about.
-    levels : tuple of frozenset of int
-        For each node places of the labels that go left; empty at leaves and where numbers are asked about.
-    missing_left : ndarray of bool of shape (n_nodes,)
-        Where missing values go, and labels that were never seen.
-    left, right : ndarray of int of shape (n_nodes,)
-        Children; -1 at leaves.
-    values : ndarray of shape (n_nodes, n_outputs)
-        Mean answers, in model output units.
-    n_real, n_synthetic : ndarray of int of shape (n_nodes,)
-        Rows that it was grown on, given ones and drawn ones.
-    weight : ndarray of shape (n_nodes,)
-        What they weigh together.
-    loss : ndarray of shape (n_nodes,)
-        Their weighted squared distance from `values`, summed over outputs.
-    """
-
-    features: tuple[RuleFeature, ...]
+    features: tuple[RuleFeature, ...]  # the columns, in the table's order
     output_names: tuple[str, ...]
-    feature: Codes
-    threshold: Floats
-    levels: tuple[frozenset[int], ...]
-    missing_left: Bools
-    left: Codes
-    right: Codes
-    values: Floats
-    n_real: Codes
-    n_synthetic: Codes
-    weight: Floats
-    loss: Floats
+    feature: Codes  # (n_nodes,), position of the split's column; -1 at leaves
+    threshold: Floats  # (n_nodes,), inf sends all but missing values left; NaN at leaves and for labels
+    levels: tuple[frozenset[int], ...]  # per node, codes of the labels that go left
+    missing_left: Bools  # (n_nodes,), whether missing values and unseen labels go left
+    left: Codes  # (n_nodes,), child; -1 at leaves
+    right: Codes  # (n_nodes,), child; -1 at leaves
+    values: Floats  # (n_nodes, n_outputs), mean predictions in the model's units
+    n_observed: Codes  # (n_nodes,), observed training rows
+    n_synthetic: Codes  # (n_nodes,), synthetic training rows
+    weight: Floats  # (n_nodes,), weight of the training rows
+    loss: Floats  # (n_nodes,), their weighted squared distance from `values`, summed over outputs
 
     @property
     def n_nodes(self) -> int:
-        """How many nodes there are."""
+        """Number of nodes."""
         return self.left.size
 
     @property
     def leaves(self) -> Codes:
-        """The leaves, from left to right."""
-        found, open_nodes = [], [0]
-        while open_nodes:
-            node = open_nodes.pop()
+        """The leaves from left to right, shape (n_leaves,)."""
+        leaves, stack = [], [0]
+        while stack:
+            node = stack.pop()
             if self.left[node] < 0:
-                found.append(node)
+                leaves.append(node)
             else:
-                open_nodes += [int(self.right[node]), int(self.left[node])]
-        return np.array(found)
+                stack += [int(self.right[node]), int(self.left[node])]
+        return np.array(leaves)
 
     @property
     def depth(self) -> int:
-        """Splits on the longest path."""
+        """Number of splits on the longest path."""
         return max(len(self.path(leaf)) for leaf in self.leaves) - 1
 
     @property
     def parents(self) -> Codes:
-        """The parent of each node; -1 for the root."""
-        found = np.full(self.n_nodes, -1)
+        """Parent of each node, shape (n_nodes,); -1 for the root."""
+        parents = np.full(self.n_nodes, -1)
         inner = np.flatnonzero(self.left >= 0)
-        found[self.left[inner]] = found[self.right[inner]] = inner
-        return found
-
-    def read(self, table: Any) -> Floats:
-        """The numbers and places of labels that the tree compares.
-
-        Parameters
-        ----------
-        table : DataFrame or ndarray of shape (n_rows, n_columns)
-            With the tree's columns, in their order.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_columns)
-            NaN where a value is missing or a label was never seen.
-        """
-        pairs = zip(self.features, columns(table).values(), strict=True)
-        return np.column_stack([feature.read(column) for feature, column in pairs])
+        parents[self.left[inner]] = parents[self.right[inner]] = inner
+        return parents
 
     def apply(self, table: Any) -> Codes:
-        """Find the leaf of each row.
+        """Leaf of each row of a table with the tree's columns, shape (n_rows,)."""
+        return self.apply_encoded(encode_table(self.features, table))
 
-        Parameters
-        ----------
-        table : DataFrame or ndarray of shape (n_rows, n_columns)
-            With the tree's columns, in their order.
-
-        Returns
-        -------
-        ndarray of int of shape (n_rows,)
-            Nodes.
-        """
-        return self.apply_read(self.read(table))
-
-    def apply_read(self, numbers: Floats) -> Codes:
-        """The same for rows that were read already.
-
-        Parameters
-        ----------
-        numbers : ndarray of shape (n_rows, n_columns)
-            What `read` gave.
-
-        Returns
-        -------
-        ndarray of int of shape (n_rows,)
-        """
-        found = np.zeros(numbers.shape[0], dtype=np.intp)
+    def apply_encoded(self, encoded: Floats) -> Codes:
+        """Leaf of each encoded row (n_rows, n_columns), shape (n_rows,)."""
+        nodes = np.zeros(encoded.shape[0], dtype=np.intp)
         for node in np.flatnonzero(self.left >= 0).tolist():
-            rows = np.flatnonzero(found == node)
-            goes_left = self._goes_left(node, numbers[rows, self.feature[node]])
-            found[rows] = np.where(goes_left, self.left[node], self.right[node])
-        return found
+            rows = np.flatnonzero(nodes == node)
+            goes_left = self._goes_left(node, encoded[rows, self.feature[node]])
+            nodes[rows] = np.where(goes_left, self.left[node], self.right[node])
+        return nodes
 
     def path(self, node: int) -> list[int]:
-        """Nodes from the root to one, itself included.
-
-        Parameters
-        ----------
-        node : int
-            Which.
-
-        Returns
-        -------
-        list of int
-        """
-        parents, found = self.parents, [int(node)]
-        while parents[found[0]] >= 0:
-            found.insert(0, int(parents[found[0]]))
-        return found
+        """Nodes from the root to a node, both included."""
+        parents, path = self.parents, [int(node)]
+        while parents[path[0]] >= 0:
+            path.insert(0, int(parents[path[0]]))
+        return path
 
     def conditions(self, node: int) -> list[Condition]:
-        """What must be true of a row that comes to a node, one condition for each column that is asked about.
-
-        Parameters
-        ----------
-        node : int
-            Which.
-
-        Returns
-        -------
-        list of Condition
-            In the order in which columns are first asked about.
-        """
-        path, found = self.path(node), dict[int, Condition]()
-        for one, following in itertools.pairwise(path):
-            place = int(self.feature[one])
-            so_far = found.get(place) or Condition.any_of(place, self.features[place])
-            found[place] = self._narrowed(so_far, one, following == self.left[one])
-        return list(found.values())
+        """Conditions on a node's path, one per column, in the order of the columns' first splits."""
+        conditions: dict[int, Condition] = {}
+        for parent, child in itertools.pairwise(self.path(node)):
+            position = int(self.feature[parent])
+            above = conditions.get(position) or Condition.unrestricted(position, self.features[position])
+            conditions[position] = self._restrict(above, parent, child == self.left[parent])
+        return list(conditions.values())
 
     def rule(self, node: int) -> str:
-        """The path to a node in words.
+        """The conditions on a node's path as text; "any row" for the root."""
+        texts = [one.describe(self.features[one.feature]) for one in self.conditions(node)]
+        texts = [f"({text})" if text.endswith(" or missing") else text for text in texts]
+        return " and ".join(texts) or "any row"
 
-        Parameters
-        ----------
-        node : int
-            Which.
+    def describe_leaves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rules (n_nodes,) and conditions (n_nodes, n_columns) of the leaves as text; empty elsewhere."""
+        rules = np.full(self.n_nodes, "", dtype=object)
+        conditions = np.full((self.n_nodes, len(self.features)), "", dtype=object)
+        for leaf in self.leaves:
+            rules[leaf] = self.rule(int(leaf))
+            for one in self.conditions(int(leaf)):
+                conditions[leaf, one.feature] = one.describe(self.features[one.feature])
+        return rules, conditions
 
-        Returns
-        -------
-        str
-            "any row" for the root.
-        """
-        told = [one.told(self.features[one.feature]) for one in self.conditions(node)]
-        return " and ".join(f"({one})" if one.endswith(" or missing") else one for one in told) or "any row"
-
-    def sides(self, node: int) -> tuple[str, str]:
-        """What a split asks, as said of its two sides.
-
-        Parameters
-        ----------
-        node : int
-            One that splits.
-
-        Returns
-        -------
-        tuple of str
-            Of the left side and of the right one, among what the splits above admit. Many labels are told by
-            those of the other side.
-        """
-        feature, missing = self.features[self.feature[node]], bool(self.missing_left[node])
-        gaps = [" or missing" if feature.gaps and own else "" for own in (missing, not missing)]
+    def describe_split(self, node: int) -> tuple[str, str]:
+        """The two sides of a split as text, with those labels alone that the splits above admit."""
+        feature, missing_left = self.features[self.feature[node]], bool(self.missing_left[node])
+        sides = (missing_left, not missing_left)
+        or_missing = [" or missing" if feature.has_missing and side else "" for side in sides]
         if feature.levels is not None:
-            place = int(self.feature[node])
-            before = [one.levels for one in self.conditions(node) if one.feature == place]
-            admitted = before[0] or () if before else range(len(feature.levels))
-            own = [k for k in admitted if k in self.levels[node]]
-            other = [k for k in admitted if k not in self.levels[node]]
-            return _labels(feature, own, other) + gaps[0], _labels(feature, other, own) + gaps[1]
-        cut = float(self.threshold[node])
-        if np.isinf(cut):
+            position = int(self.feature[node])
+            above = [one.levels for one in self.conditions(node) if one.feature == position]
+            admitted = above[0] or () if above else range(len(feature.levels))
+            left = [level for level in admitted if level in self.levels[node]]
+            right = [level for level in admitted if level not in self.levels[node]]
+            return (
+                _describe_levels(feature, left, right) + or_missing[0],
+                _describe_levels(feature, right, left) + or_missing[1],
+            )
+        threshold = float(self.threshold[node])
+        if np.isinf(threshold):
             return f"{feature.name} not missing", f"{feature.name} missing"
-        said = feature.said(cut)
-        return f"{feature.name} <= {said}{gaps[0]}", f"{feature.name} > {said}{gaps[1]}"
+        text = feature.format_number(threshold)
+        return f"{feature.name} <= {text}{or_missing[0]}", f"{feature.name} > {text}{or_missing[1]}"
 
-    def _goes_left(self, node: int, numbers: Floats) -> Bools:
-        missing = np.isnan(numbers)
+    def _goes_left(self, node: int, encoded: Floats) -> Bools:
         if self.features[self.feature[node]].levels is None:
-            goes = numbers <= self.threshold[node]
+            goes_left = encoded <= self.threshold[node]
         else:
-            goes = np.isin(numbers, np.fromiter(self.levels[node], dtype=float))
-        return np.where(missing, self.missing_left[node], goes)
+            goes_left = np.isin(encoded, np.fromiter(self.levels[node], dtype=float))
+        return np.where(np.isnan(encoded), self.missing_left[node], goes_left)
 
-    def _narrowed(self, condition: Condition, node: int, goes_left: bool) -> Condition:
-        """A condition after a split."""
+    def _restrict(self, condition: Condition, node: int, goes_left: bool) -> Condition:
+        """A condition after one side of a split."""
         missing = bool(self.missing_left[node]) == goes_left
         levels = self.features[condition.feature].levels
         if levels is not None:
             left = self.levels[node]
-            side = left if goes_left else frozenset(range(len(levels))) - left
-            return condition.among(side, missing)
-        cut = float(self.threshold[node])
-        return condition.bounded(*((-np.inf, cut) if goes_left else (cut, np.inf)), missing)
+            return condition.restrict_levels(
+                left if goes_left else frozenset(range(len(levels))) - left, missing
+            )
+        threshold = float(self.threshold[node])
+        bounds = (-np.inf, threshold) if goes_left else (threshold, np.inf)
+        return condition.restrict_range(*bounds, missing)
 
 
-def _labels(feature: RuleFeature, own: list[int], other: list[int]) -> str:
-    """A side by its labels, or by those of the other side where these are fewer."""
+def _describe_levels(feature: RuleFeature, own: list[int], other: list[int]) -> str:
+    """A side of a split by its labels, or by those of the other side if these are fewer."""
     if not own:
         return f"{feature.name} never seen"
     if other and len(own) > max(len(other), _MOST_LABELS):
-        told = feature.told(other)
-        return f"{feature.name} not " + told.removeprefix("= ")
-    return f"{feature.name} {feature.told(own)}"
+        return f"{feature.name} not " + feature.format_levels(other).removeprefix("= ")
+    return f"{feature.name} {feature.format_levels(own)}"
+
+
+def _format_date(ticks: float, dtype: Any) -> str:
+    if isinstance(dtype, np.dtype | pd.api.extensions.ExtensionDtype):  # pandas: always read in nanoseconds
+        is_span = getattr(dtype, "kind", "M") == "m"
+        moment: Any = pd.Timedelta(int(ticks // 1), "ns") if is_span else pd.Timestamp(int(ticks // 1))
+        return str(moment.floor("s")).removesuffix(" 00:00:00")
+    import polars as pl
+
+    dates = pl.Series([int(ticks // 1)]).cast(pl.Int32 if dtype == pl.Date else pl.Int64).cast(dtype)
+    return str(dates[0]).removesuffix(" 00:00:00")

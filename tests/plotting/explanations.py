@@ -155,14 +155,15 @@ def intervals(ax: Any, colour: str) -> dict[float, tuple[float, float]]:
 
 
 @cache
-def copied(task: str = "classification") -> MimicTree:
-    """A tree that copies a model of numbers and labels with signs in their names."""
+def fitted_mimic(task: str = "classification") -> MimicTree:
+    """A surrogate tree of a model, with names and labels that hold markup."""
     rng = np.random.default_rng(1)
     table = pd.DataFrame({WILD: rng.normal(size=200), "town": rng.choice(["<b>", "$a$", "ok", "x_y"], 200)})
 
     def model(X: pd.DataFrame) -> Any:
-        share = 0.1 + 0.5 * (X[WILD].to_numpy() > 0.2) + 0.3 * (X["town"] == "$a$").to_numpy()
-        return share if task == "regression" else np.column_stack([1.0 - share, share])
+        probability = 0.1 + 0.5 * (X[WILD].to_numpy() > 0.2) + 0.3 * (X["town"] == "$a$").to_numpy()
+        is_number = task == "regression"
+        return probability if is_number else np.column_stack([1.0 - probability, probability])
 
     names = ["out_$put$ 0", "out_$put$ 1"] if task == "classification" else None
     predictor = as_predictor(model, task=task, output_names=names)

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 import agnostix.plotting as plotting
 from agnostix import EntropicProjection
 from agnostix.plotting import (
-    FrontierDisplay,
     LeavesDisplay,
     PixelsDisplay,
+    PruningPathDisplay,
     SegmentsDisplay,
     ShiftDisplay,
     TextDisplay,
@@ -26,7 +26,7 @@ from agnostix.plotting import (
     WhatIfMapDisplay,
     WhatIfRankingDisplay,
 )
-from tests.plotting.explanations import copied, picture, pixels, text
+from tests.plotting.explanations import fitted_mimic, picture, pixels, text
 from tests.plotting.test_attribution_displays import DISPLAYS
 
 WILD = "a_b^2 $x$ <script>"
@@ -43,9 +43,9 @@ MAKERS: dict[str, Maker] = {
     "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture()),
     "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels()),
     "TextDisplay": lambda p: TextDisplay.from_explanation(text()),
-    "TreeDisplay": lambda p: TreeDisplay.from_estimator(copied()),
-    "FrontierDisplay": lambda p: FrontierDisplay.from_estimator(copied()),
-    "LeavesDisplay": lambda p: LeavesDisplay.from_estimator(copied()),
+    "TreeDisplay": lambda p: TreeDisplay.from_estimator(fitted_mimic()),
+    "PruningPathDisplay": lambda p: PruningPathDisplay.from_estimator(fitted_mimic()),
+    "LeavesDisplay": lambda p: LeavesDisplay.from_estimator(fitted_mimic()),
 }
 
 
@@ -94,7 +94,7 @@ def test_plot_shows_signs_in_names_as_text(display: Any, own: bool) -> None:
     ]
     wild = [text for text in texts if "$" in text.get_text()]
     assert all(not text.get_parse_math() for text in wild)
-    if not isinstance(display, WeightConcentrationDisplay | FrontierDisplay):
+    if not isinstance(display, WeightConcentrationDisplay | PruningPathDisplay):
         assert any(WILD in " ".join(text.get_text().split()) for text in wild)
 
 

@@ -24,7 +24,7 @@ from agnostix.plotting import (
     TextDisplay,
     WaterfallDisplay,
 )
-from agnostix.plotting.artists import find_limits
+from agnostix.plotting.style import find_limits
 from agnostix.plotting.words import format_numbers, format_value, label_feature
 from tests.plotting.explanations import WILD, make, people, surrogate
 

@@ -14,8 +14,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from agnostix.plotting import BeeswarmDisplay
-from agnostix.plotting.artists import dodge
-from agnostix.plotting.style import MUTED
+from agnostix.plotting.style import MUTED, dodge
 from tests.plotting.explanations import make, people
 
 

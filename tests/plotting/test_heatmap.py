@@ -9,8 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from agnostix.plotting import HeatmapDisplay
-from agnostix.plotting.artists import diverging
-from agnostix.plotting.style import ACCENT, CONTRAST
+from agnostix.plotting.style import ACCENT, CONTRAST, diverging
 from tests.messages import refuses
 from tests.plotting.explanations import make, people
 

@@ -15,9 +15,8 @@ from scipy.stats import norm
 
 from agnostix.core.explanation import Detail
 from agnostix.plotting import PixelsDisplay, SegmentsDisplay
-from agnostix.plotting.artists import diverging
 from agnostix.plotting.images import outlines, to_gray
-from agnostix.plotting.style import ACCENT, CONTRAST, PAPER
+from agnostix.plotting.style import ACCENT, CONTRAST, PAPER, diverging
 from tests.messages import refuses
 from tests.plotting.explanations import make, picture, pixels
 

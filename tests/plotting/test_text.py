@@ -18,9 +18,8 @@ from scipy.stats import norm
 
 from agnostix.core.explanation import Detail
 from agnostix.plotting import TextDisplay
-from agnostix.plotting.artists import diverging, text_color
-from agnostix.plotting.passage import Token, break_lines, tokenize
-from agnostix.plotting.style import CONTRAST, INK, PAPER
+from agnostix.plotting.style import CONTRAST, INK, PAPER, diverging, text_color
+from agnostix.plotting.text import Token, break_lines, tokenize
 from tests.messages import refuses
 from tests.plotting.explanations import TEXT, WILD, make, text
 

@@ -1,4 +1,4 @@
-"""Pictures of trees that copy a model."""
+"""Displays of surrogate trees."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from agnostix.plotting import FrontierDisplay, LeavesDisplay, TreeDisplay
+from agnostix.plotting import LeavesDisplay, PruningPathDisplay, TreeDisplay
 from agnostix.plotting.tree import describe_tree
-from tests.plotting.explanations import copied
+from tests.plotting.explanations import fitted_mimic
 
 TASKS = pytest.mark.parametrize("task", ["classification", "regression"])
 
 
 @TASKS
 def test_tree_frame_has_node_below_parent(task: str) -> None:
-    mimic = copied(task)
+    mimic = fitted_mimic(task)
     tree = mimic.rule_tree_
     frame = TreeDisplay.from_estimator(mimic).frame()
     assert sorted(frame["node"]) == list(range(tree.n_nodes))
     assert frame["words"][0] == "all rows"
-    place = {node: k for k, node in enumerate(frame["node"])}
+    position = {node: k for k, node in enumerate(frame["node"])}
     for node in np.flatnonzero(tree.left >= 0):
         sides = (int(tree.left[node]), int(tree.right[node]))
-        assert place[node] < place[sides[0]] < place[sides[1]]
-        assert tuple(frame["words"][place[side]] for side in sides) == tree.sides(int(node))
-        assert {frame["depth"][place[side]] for side in sides} == {frame["depth"][place[node]] + 1}
-    told = frame.loc[frame["is_leaf"]].set_index("node")
-    np.testing.assert_array_equal(told["coverage"], mimic.leaves_["coverage"].loc[told.index])
+        assert position[node] < position[sides[0]] < position[sides[1]]
+        assert tuple(frame["words"][position[side]] for side in sides) == tree.describe_split(int(node))
+        assert {frame["depth"][position[side]] for side in sides} == {frame["depth"][position[node]] + 1}
+    leaves = frame.loc[frame["is_leaf"]].set_index("node")
+    np.testing.assert_array_equal(leaves["coverage"], mimic.leaves_["coverage"].loc[leaves.index])
     for k, name in enumerate(tree.output_names):
-        np.testing.assert_array_equal(told[f"value {name}"], tree.values[told.index, k])
+        np.testing.assert_array_equal(leaves[f"value {name}"], tree.values[leaves.index, k])
 
 
 @TASKS
 def test_tree_lines_do_not_overlap(task: str) -> None:
-    display = TreeDisplay.from_estimator(copied(task)).plot()
+    display = TreeDisplay.from_estimator(fitted_mimic(task)).plot()
     display.figure_.draw_without_rendering()
     words = set(display.lines["words"])
     boxes = [text.get_window_extent() for text in display.ax_.texts if text.get_text() in words]
@@ -44,39 +44,39 @@ def test_tree_lines_do_not_overlap(task: str) -> None:
     assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
 
 
-def test_tree_bars_are_class_shares() -> None:
-    display = TreeDisplay.from_estimator(copied()).plot()
+def test_tree_bars_are_class_probabilities() -> None:
+    display = TreeDisplay.from_estimator(fitted_mimic()).plot()
     widths = np.array([bar.get_width() for bar in display.ax_.patches]).reshape(-1, 2)
     at = display.values[display.lines["is_leaf"].to_numpy()]
     np.testing.assert_allclose(widths / widths.sum(axis=1, keepdims=True), at, atol=1e-12)
 
 
-def test_frontier_lines_and_chosen_leaves() -> None:
-    mimic = copied()
-    display = FrontierDisplay.from_estimator(mimic).plot()
+def test_pruning_path_lines_and_chosen_leaves() -> None:
+    mimic = fitted_mimic()
+    display = PruningPathDisplay.from_estimator(mimic).plot()
     lines = {line.get_label(): line for line in display.ax_.lines}
-    np.testing.assert_array_equal(lines["share of equal labels"].get_ydata(), mimic.frontier_["fidelity"])
-    np.testing.assert_array_equal(lines["R² of the answers"].get_ydata(), mimic.frontier_["r2"])
-    chosen = mimic.frontier_.loc[mimic.frontier_["chosen"], "leaves"].item()
+    np.testing.assert_array_equal(lines["agreement of labels"].get_ydata(), mimic.pruning_path_["fidelity"])
+    np.testing.assert_array_equal(lines["R² of the predictions"].get_ydata(), mimic.pruning_path_["r2"])
+    chosen = mimic.pruning_path_.loc[mimic.pruning_path_["chosen"], "leaves"].item()
     assert display.ax_.get_title(loc="right") == f"chosen: {chosen}"
-    of_numbers = FrontierDisplay.from_estimator(copied("regression")).plot()
+    of_numbers = PruningPathDisplay.from_estimator(fitted_mimic("regression")).plot()
     assert len(of_numbers.ax_.get_legend().texts) == 1
 
 
 def test_leaves_worst_first() -> None:
-    mimic = copied()
+    mimic = fitted_mimic()
     display = LeavesDisplay.from_estimator(mimic).plot()
     frame = display.frame()
     assert frame["fidelity"].is_monotonic_increasing
     assert sorted(frame.index) == sorted(mimic.leaves_.index)
     labels = [label.get_text() for label in display.ax_.get_yticklabels()]
     assert [label.rsplit("→", 1)[1].strip() for label in labels] == [str(one) for one in frame["label"]]
-    of_numbers = LeavesDisplay.from_estimator(copied("regression")).plot()
+    of_numbers = LeavesDisplay.from_estimator(fitted_mimic("regression")).plot()
     assert of_numbers.frame()["rmse"].is_monotonic_decreasing
     assert of_numbers.ax_.get_xlabel() == "root mean squared error"
 
 
 def test_describe_tree_states_fidelity() -> None:
-    told = describe_tree(copied().fidelity_, 3)
-    assert told.startswith("3 leaves: says the model's label for ")
-    assert describe_tree(copied("regression").fidelity_, 1).startswith("1 leaf: R² ")
+    text = describe_tree(fitted_mimic().fidelity_, 3)
+    assert text.startswith("3 leaves: predicts the model's label for ")
+    assert describe_tree(fitted_mimic("regression").fidelity_, 1).startswith("1 leaf: R² ")

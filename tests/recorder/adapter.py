@@ -20,10 +20,12 @@ RENAMED = {
     "frontier_": "pruning_path_",
     "frontier": "pruning_path",
     "price": "ccp_alpha",
+    "n_real": "n_observed",
+    "FrontierDisplay": "PruningPathDisplay",
     "players_": "features_",
     "said": "condition",
 }
-"""Parameters, attributes, columns and keys: the name that recordings use, and the one that came after it."""
+"""Names of parameters, attributes, columns, keys and Displays: as recordings have them, and as they are."""
 _CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share"}
 
 settings: dict[str, Any] = {"n_jobs": None}
@@ -44,8 +46,9 @@ def public(name: str) -> Any:
             if not home.startswith(str(error.name)):
                 raise
             continue
-        if hasattr(module, name):
-            return getattr(module, name)
+        for known in (name, RENAMED.get(name, name)):
+            if hasattr(module, known):
+                return getattr(module, known)
     raise AttributeError(f"None of {', '.join(HOMES)} has {name!r}; say in {__name__}.HOMES where it went.")
 
 

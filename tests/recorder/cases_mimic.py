@@ -29,9 +29,9 @@ def fitted(model: str, **params: Any) -> Any:
     return make("MimicTree", models[model](), **params).fit(frames.get(model, inputs.people()))
 
 
-def told(mimic: Any, X: Any, y: Any = None) -> dict[str, Any]:
-    """All that a fitted tree has to say."""
-    found = {
+def results(mimic: Any, X: Any, y: Any = None) -> dict[str, Any]:
+    """All results of a fitted tree."""
+    read = {
         "explanation": mimic.explain(X),
         "predict": mimic.predict(X),
         "apply": mimic.apply(X),
@@ -52,12 +52,12 @@ def told(mimic: Any, X: Any, y: Any = None) -> dict[str, Any]:
     }
     if hasattr(mimic, "predict_proba"):
         name = mimic.output_names_[-1]
-        found |= {
+        read |= {
             "predict_proba": mimic.predict_proba(X),
             "to_sql of an output": mimic.to_sql(output=name),
             "to_python of an output": mimic.to_python(output=name, name="probability"),
         }
-    return found
+    return read
 
 
 def _or_error(export: Any, **params: Any) -> str:
@@ -72,14 +72,16 @@ def _trees() -> None:
     for synthetic in ("auto", "none", "bootstrap", "leaf"):
         CASES.add(
             f"approval/{synthetic}",
-            lambda s=synthetic: told(fitted("approval", synthetic=s), people[:40], inputs.approved()[:40]),
+            lambda s=synthetic: results(fitted("approval", synthetic=s), people[:40], inputs.approved()[:40]),
         )
         CASES.add(
             f"spender/{synthetic}",
-            lambda s=synthetic: told(fitted("spender", synthetic=s), people[:40], inputs.spending()[:40]),
+            lambda s=synthetic: results(fitted("spender", synthetic=s), people[:40], inputs.spending()[:40]),
         )
     for targets in ("soft", "hard"):
-        CASES.add(f"approval/{targets}", lambda t=targets: told(fitted("approval", targets=t), people[:30]))
+        CASES.add(
+            f"approval/{targets}", lambda t=targets: results(fitted("approval", targets=t), people[:30])
+        )
     for name, params in {
         "selection": {"selection": "r2"},
         "large leaves": {"min_samples_leaf": 20},
@@ -87,8 +89,8 @@ def _trees() -> None:
         "few queries": {"max_queries": 150},
         "seed": {"random_state": 9},
     }.items():
-        CASES.add(f"classes/{name}", lambda p=params: told(fitted("classes", **p), people[:30]))
-    CASES.add("forest/numbers", lambda: told(fitted("forest"), inputs.frame()[:30]))
+        CASES.add(f"classes/{name}", lambda p=params: results(fitted("classes", **p), people[:30]))
+    CASES.add("forest/numbers", lambda: results(fitted("forest"), inputs.frame()[:30]))
     CASES.add("several/outputs", _several)
     CASES.add("several/own rows", _own_rows)
     CASES.add("unfitted/model", _unfitted)
@@ -100,7 +102,7 @@ def _trees() -> None:
 
 def _several() -> Any:
     X = inputs.numbers()
-    return told(
+    return results(
         make("MimicTree", inputs.several, random_state=0, max_leaf_nodes=6, max_queries=800).fit(X), X[:20]
     )
 
@@ -108,7 +110,7 @@ def _several() -> Any:
 def _own_rows() -> Any:
     X = inputs.numbers()
     params = {"synthetic": _normal_rows, "random_state": 0, "max_leaf_nodes": 6, "max_queries": 600}
-    return told(make("MimicTree", inputs.smooth, **params).fit(X), X[:20])
+    return results(make("MimicTree", inputs.smooth, **params).fit(X), X[:20])
 
 
 def _normal_rows(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -120,13 +122,15 @@ def _unfitted() -> Any:
 
     X, y = inputs.frame(), np.where(inputs.numbers()[:, 0] > 0, "up", "down")
     model = DecisionTreeClassifier(max_depth=3, random_state=0)
-    return told(make("MimicTree", model, random_state=0, max_leaf_nodes=5, max_queries=600).fit(X, y), X[:20])
+    return results(
+        make("MimicTree", model, random_state=0, max_leaf_nodes=5, max_queries=600).fit(X, y), X[:20]
+    )
 
 
 def _held_out() -> Any:
     X = np.random.default_rng(8).normal(size=(5200, 4))
     params = {"random_state": 0, "max_leaf_nodes": 6, "synthetic": "none"}
-    return told(make("MimicTree", inputs.smooth, **params).fit(X), X[:20])
+    return results(make("MimicTree", inputs.smooth, **params).fit(X), X[:20])
 
 
 _trees()

@@ -1,114 +1,86 @@
-"""Cost-complexity pruning against scikit-learn and loops, and the choice of a tree."""
+"""Cost-complexity pruning and the 1-SE rule against scikit-learn and loops."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.tree import DecisionTreeRegressor
 
-from agnostix.surrogate_tree.choice import best_way, price_steps, smallest
-from agnostix.surrogate_tree.growth import Growth
-from agnostix.surrogate_tree.ordering import ranked
-from agnostix.surrogate_tree.pruning import stand_ins, weakest_links
-from agnostix.surrogate_tree.reduction import reduced
-from agnostix.surrogate_tree.scores import Scores
-from agnostix.surrogate_tree.trial import Trial
-from tests.reference import mimic as reference
-from tests.surrogate_tree.materials import TABLES, material
+from agnostix.surrogate_tree.growth import TreeGrowth, rank_levels
+from agnostix.surrogate_tree.pruning import (
+    HeldOutTree,
+    RowScores,
+    alpha_steps,
+    count_leaves,
+    one_se_alpha,
+    prune,
+    pruned_ancestors,
+    weakest_links,
+)
+from agnostix.surrogate_tree.training_rows import TrainingRows
+from tests.reference import surrogate_tree as reference
+from tests.surrogate_tree.training import TABLES, encode, training_rows
 
 
-def grown(seed, leaves=14, n=150):
-    one = material(TABLES["pandas"](n), seed=seed)
-    return Growth("soft", leaves, 1, ("a", "b")).grown(one, np.arange(n)), one
+def grow(seed, max_leaf_nodes=14, n=150):
+    training = training_rows(TABLES["pandas"](n), seed=seed)
+    return TreeGrowth("soft", max_leaf_nodes, 1, ("a", "b")).grow(training, np.arange(n)), training
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_weakest_links_match_sklearn_and_reference(seed):
-    own, one = grown(seed)
-    tree, steps = own.tree, price_steps(weakest_links(own.tree))[0]
+    grown, training = grow(seed)
+    tree = grown.tree
+    alphas = weakest_links(tree)
+    steps = alpha_steps(alphas)[0]
     path = reference.pruning_path(tree.left, tree.right, tree.loss / tree.weight[0])
-    np.testing.assert_allclose(steps[1:], [price for price, _ in path], rtol=1e-9)
-    sizes = [
-        1 + int((np.isfinite(weakest_links(tree)) & (weakest_links(tree) > step)).sum()) for step in steps
-    ]
-    assert sizes == [tree.leaves.size, *(leaves for _, leaves in path)]
+    np.testing.assert_allclose(steps[1:], [alpha for alpha, _ in path], rtol=1e-9)
+    sizes = [count_leaves(alphas, step) for step in steps]
+    assert sizes == [tree.leaves.size, *(n_leaves for _, n_leaves in path)]
     full = DecisionTreeRegressor(max_leaf_nodes=14, random_state=0)
-    theirs = full.cost_complexity_pruning_path(ranked(one.numbers, own.ranks), one.answers).ccp_alphas
-    np.testing.assert_allclose(steps, theirs * 2, rtol=1e-9)  # which are means over two outputs
+    X = rank_levels(training.encoded, grown.ranks)
+    expected = full.cost_complexity_pruning_path(X, training.predictions).ccp_alphas
+    np.testing.assert_allclose(steps, expected * 2, rtol=1e-9)  # which are means over two outputs
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_reduced_tree_matches_ancestors_of_larger(seed):
-    own, one = grown(seed)
-    X, prices = TABLES["pandas"](150), weakest_links(own.tree)
-    for step in price_steps(prices)[0]:
-        splits = (own.tree.left >= 0) & (prices > step)
-        small = own.reduced(splits)
-        found = small.tree.values[small.tree.apply(X)]
-        expected = own.tree.values[stand_ins(own.tree, splits)[own.tree.apply(X)]]
-        np.testing.assert_array_equal(found, expected)
-        np.testing.assert_array_equal(
-            small.tree.apply(X), small.estimator.apply(ranked(one.numbers, small.ranks))
-        )
-        assert small.tree.leaves.size == 1 + splits.sum()
-        np.testing.assert_array_equal(reduced(own.tree, splits)[0].loss[0], own.tree.loss[0])
+def test_pruned_tree_matches_ancestors_of_larger(seed):
+    grown, training = grow(seed)
+    tree, alphas, X = grown.tree, weakest_links(grown.tree), TABLES["pandas"](150)
+    for step in alpha_steps(alphas)[0]:
+        splits = (tree.left >= 0) & (alphas > step)
+        pruned = grown.prune(splits)
+        expected = tree.values[pruned_ancestors(tree, splits)[tree.apply(X)]]
+        np.testing.assert_array_equal(pruned.tree.values[pruned.tree.apply(X)], expected)
+        in_ranks = rank_levels(training.encoded, pruned.ranks)
+        np.testing.assert_array_equal(pruned.tree.apply(X), pruned.estimator.apply(in_ranks))
+        assert pruned.tree.leaves.size == 1 + splits.sum()
+        np.testing.assert_array_equal(prune(tree, splits)[0].loss[0], tree.loss[0])
 
 
-def scores(hits, losses):
-    return Scores(np.array(hits, dtype=float), np.array(losses, dtype=float))
-
-
-class Tried:
-    """A trial whose scores are known."""
-
-    def __init__(self, hits, given, nearby):
-        self._hits, self._given, self._nearby = hits, given, nearby
-
-    def scores(self):
-        return scores(self._hits, [self._given] * len(self._hits))
-
-    def scores_nearby(self, price):
-        return scores(self._hits, [self._nearby] * len(self._hits))
-
-
-def test_best_way_breaks_label_ties_by_r2():
-    first = [Tried([1] * 15 + [0], 0.5, 0.5)]
-    near = [Tried([1] * 13 + [0] * 3, 0.1, 0.1)]  # two labels of sixteen: 1.46 standard errors
-    far = [Tried([1] * 5 + [0] * 11, 0.0, 0.0)]
-    assert best_way([first, near, far], ["none"] * 3, "label") == 1
-    assert best_way([first, near, far], ["none"] * 3, "r2") == 2
-    assert best_way([first, far], ["none"] * 2, "label") == 0
-    assert best_way([near, near], ["none"] * 2, "label") == 0
-    assert near[0].scores().is_as_good(first[0].scores()) == (False, True)
-    assert near[0].scores().is_as_good(first[0].scores(), 2.0) == (True, True)
-
-
-def test_best_way_breaks_ties_by_synthetic_rows():
-    one, other = [Tried([1] * 4, 0.1, 0.5)], [Tried([1] * 4, 0.2, 0.3)]
-    assert best_way([one, other], ["bootstrap"] * 2, "label") == 1
-    assert best_way([one, other], ["none", "bootstrap"], "label") == 0
-    assert best_way([one, one, other], ["none", "bootstrap", "bootstrap"], "r2") == 0
-
-
-def test_pruning_one_standard_error_rule():
+def test_one_se_alpha_selects_single_step_function():
     rng = np.random.default_rng(0)
     x = rng.uniform(size=400)
-    X = pd.DataFrame({"x": x, "noise": rng.normal(size=400)})
-    one = material(X)
-    steep = np.where(x > 0.5, 5.0, 0.0)[:, None] + rng.normal(size=(400, 1))
-    one = type(one)(one.features, one.numbers, steep, one.fold, one.parent, 400, False)
-    growth = Growth("soft", 12, 1, ("y",))
-    whole = growth.grown(one, np.arange(400)).tree
-    trials = []
-    for part in range(5):
-        rows, test = np.flatnonzero(one.fold != part), np.flatnonzero(one.fold == part)
-        trials.append(Trial.of(growth.grown(one, rows).tree, one, test, drawn=True))
-    prices = weakest_links(whole)
-    assert 1 + int((np.isfinite(prices) & (prices > smallest(prices, trials))).sum()) == 2
+    features, encoded = encode(pd.DataFrame({"x": x, "noise": rng.normal(size=400)}))
+    predictions = np.where(x > 0.5, 5.0, 0.0)[:, None] + rng.normal(size=(400, 1))
+    fold = np.arange(400) % 5
+    training = TrainingRows.from_observed(features, encoded, predictions, fold, False)
+    growth = TreeGrowth("soft", 12, 1, ("y",))
+    alphas = weakest_links(growth.grow(training, np.arange(400)).tree)
+    held_out = [
+        HeldOutTree.from_rows(
+            growth.grow(training, np.flatnonzero(fold != k)).tree,
+            training,
+            np.flatnonzero(fold == k),
+            with_synthetic=True,
+        )
+        for k in range(5)
+    ]
+    assert count_leaves(alphas, -1.0) == 12
+    assert count_leaves(alphas, one_se_alpha(alphas, held_out)) == 2
 
 
 def test_scores_average_synthetic_rows_with_parent():
-    found = scores([1, 0, 1, 1], [1.0, 2.0, 3.0, 4.0]).within(
-        np.array([0, 1, 1, 0]), np.array([1.0, 1.0, 2.0, 1.0])
-    )
-    np.testing.assert_allclose(found.hits, [1.0, 2 / 3])
-    np.testing.assert_allclose(found.losses, [2.5, 8 / 3])
+    scores = RowScores(np.array([1.0, 0.0, 1.0, 1.0]), np.array([1.0, 2.0, 3.0, 4.0]))
+    averaged = scores.average_by(np.array([0, 1, 1, 0]), np.array([1.0, 1.0, 2.0, 1.0]))
+    np.testing.assert_allclose(averaged.hits, [1.0, 2 / 3])
+    np.testing.assert_allclose(averaged.losses, [2.5, 8 / 3])

@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agnostix.exceptions import DataError
-from agnostix.surrogate_tree.growth import Growth, _float64_cut
-from agnostix.surrogate_tree.ordering import ranked
-from agnostix.surrogate_tree.rule_feature import RuleFeature
+from agnostix.surrogate_tree.growth import TreeGrowth, _float64_threshold, rank_levels
+from agnostix.surrogate_tree.rule_tree import RuleFeature
 from tests.messages import refuses
-from tests.reference import mimic as reference
-from tests.surrogate_tree.materials import TABLES, material, small_tree
+from tests.reference import surrogate_tree as reference
+from tests.surrogate_tree.training import TABLES, small_tree, training_rows
 
 
-def grown(X, n_real=None, leaves=12, **kw):
-    one = material(X, n_real, **kw)
-    names = tuple(f"out{k}" for k in range(one.answers.shape[1]))
-    return Growth("soft", leaves, 1, names).grown(one, np.arange(one.fold.size)), one
+def grow(X, n_observed=None, max_leaf_nodes=12, **params):
+    training = training_rows(X, n_observed, **params)
+    names = tuple(f"out{k}" for k in range(training.predictions.shape[1]))
+    growth = TreeGrowth("soft", max_leaf_nodes, 1, names)
+    return growth.grow(training, np.arange(training.fold.size)), training
 
 
 def arrays(tree):
@@ -29,74 +29,79 @@ def arrays(tree):
 
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
-@pytest.mark.parametrize(("n_real", "leaves"), [(None, 12), (40, 12), (None, 1), (None, 60), (7, 30)])
-def test_rule_tree_apply_matches_sklearn_and_reference(make, n_real, leaves):
+@pytest.mark.parametrize(
+    ("n_observed", "max_leaf_nodes"), [(None, 12), (40, 12), (None, 1), (None, 60), (7, 30)]
+)
+def test_rule_tree_apply_matches_sklearn_and_reference(make, n_observed, max_leaf_nodes):
     X = make(150)
-    one, own = grown(X, n_real, leaves)
-    found = one.tree.apply(X)
-    in_ranks = ranked(own.numbers, one.ranks)
-    np.testing.assert_array_equal(found, one.estimator.apply(in_ranks))
-    np.testing.assert_array_equal(found, [reference.leaf_of(row, *arrays(one.tree)) for row in own.numbers])
-    np.testing.assert_array_equal(one.tree.values[found], one.estimator.predict(in_ranks).reshape(150, -1))
-    assert 1 <= one.tree.leaves.size <= leaves
-    assert one.tree.leaves.size == one.estimator.get_n_leaves()
-    assert one.tree.depth == one.estimator.get_depth()
+    grown, training = grow(X, n_observed, max_leaf_nodes)
+    tree, estimator = grown.tree, grown.estimator
+    leaf_of = tree.apply(X)
+    in_ranks = rank_levels(training.encoded, grown.ranks)
+    np.testing.assert_array_equal(leaf_of, estimator.apply(in_ranks))
+    np.testing.assert_array_equal(
+        leaf_of, [reference.leaf_of(row, *arrays(tree)) for row in training.encoded]
+    )
+    np.testing.assert_array_equal(tree.values[leaf_of], estimator.predict(in_ranks).reshape(150, -1))
+    assert 1 <= tree.leaves.size <= max_leaf_nodes
+    assert tree.leaves.size == estimator.get_n_leaves()
+    assert tree.depth == estimator.get_depth()
 
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
 def test_rule_tree_conditions_hold_in_own_leaf_only(make):
     X = make(120)
-    one, own = grown(X, 60, 15)
-    tree, found = one.tree, one.tree.apply(X)
+    grown, training = grow(X, 60, 15)
+    tree, leaf_of = grown.tree, grown.tree.apply(X)
     for leaf in tree.leaves:
         conditions = tree.conditions(leaf)
-        meets = [
+        is_admitted = [
             all(reference.admitted(row[c.feature], c.low, c.high, c.levels, c.missing) for c in conditions)
-            for row in own.numbers
+            for row in training.encoded
         ]
-        np.testing.assert_array_equal(meets, found == leaf)
+        np.testing.assert_array_equal(is_admitted, leaf_of == leaf)
 
 
 def test_rule_tree_node_statistics_match_rows():
     X = TABLES["pandas"](150)
-    one, own = grown(X, 50, 10)
-    tree, at, weights = one.tree, one.tree.apply(X), own.weights(np.arange(150))
+    grown, training = grow(X, 50, 10)
+    tree, leaf_of, weights = grown.tree, grown.tree.apply(X), training.weights(np.arange(150))
     for node in range(tree.n_nodes):
-        under = reference.leaves_under(node, tree.left, tree.right, set())
-        rows = [k for k in range(150) if at[k] in under]
-        assert tree.n_real[node] == sum(k < 50 for k in rows) > 0
+        below = reference.leaves_under(node, tree.left, tree.right, set())
+        rows = [k for k in range(150) if leaf_of[k] in below]
+        assert tree.n_observed[node] == sum(k < 50 for k in rows) > 0
         assert tree.n_synthetic[node] == sum(k >= 50 for k in rows)
         np.testing.assert_allclose(tree.weight[node], weights[rows].sum())
-        np.testing.assert_allclose(
-            tree.values[node], np.average(own.answers[rows], axis=0, weights=weights[rows])
-        )
-        np.testing.assert_allclose(tree.loss[node], reference.squares(rows, own.answers, weights), atol=1e-9)
+        mean = np.average(training.predictions[rows], axis=0, weights=weights[rows])
+        np.testing.assert_allclose(tree.values[node], mean)
+        squares = reference.squares(rows, training.predictions, weights)
+        np.testing.assert_allclose(tree.loss[node], squares, atol=1e-9)
 
 
-@given(cut=st.floats(-1e30, 1e30), near=st.integers(-3, 3))
-def test_float64_cut_matches_float32_cut(cut, near):
-    own = _float64_cut(cut)
-    for start in (cut, own):
+@given(threshold=st.floats(-1e30, 1e30), n_steps=st.integers(-3, 3))
+def test_float64_threshold_matches_float32_threshold(threshold, n_steps):
+    exact = _float64_threshold(threshold)
+    for start in (threshold, exact):
         x = start
-        for _ in range(abs(near)):
-            x = np.nextafter(x, np.inf * np.sign(near))
-        assert (x <= own) == (np.float32(x) <= cut)
+        for _ in range(abs(n_steps)):
+            x = np.nextafter(x, np.inf * np.sign(n_steps))
+        assert (x <= exact) == (np.float32(x) <= threshold)
 
 
-def test_float64_cut_infinite():
-    assert _float64_cut(np.inf) == np.inf
+def test_float64_threshold_infinite():
+    assert _float64_threshold(np.inf) == np.inf
 
 
 def test_rule_tree_unseen_label_goes_with_missing():
     X = TABLES["pandas"](100)
-    one, _ = grown(X, leaves=20)
-    strange, gone = X.copy(), X.copy()
-    strange["job"], gone["job"] = "astronaut", None
-    np.testing.assert_array_equal(one.tree.apply(strange), one.tree.apply(gone))
+    grown, _ = grow(X, max_leaf_nodes=20)
+    unseen, missing = X.copy(), X.copy()
+    unseen["job"], missing["job"] = "astronaut", None
+    np.testing.assert_array_equal(grown.tree.apply(unseen), grown.tree.apply(missing))
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "answers", "rules"),
+    ("column", "values", "predictions", "rules"),
     [
         ("age", [1.0, 2.0, 3.0], [0.0, 0.0, 1.0], ["age <= 2.5", "age > 2.5"]),
         ("n", [0.1, 0.3, None], [0.0, 0.0, 1.0], ["n not missing", "n missing"]),
@@ -113,9 +118,9 @@ def test_rule_tree_unseen_label_goes_with_missing():
         ("span", pd.to_timedelta([1, 3], "D"), [0.0, 1.0], ["span <= 2 days", "span > 2 days"]),
     ],
 )
-def test_rule_text(column, values, answers, rules):
+def test_rule_text(column, values, predictions, rules):
     X = pd.DataFrame({column: pd.Series(values)})
-    tree = small_tree(X, answers)
+    tree = small_tree(X, predictions)
     assert [tree.rule(leaf).strip("()") for leaf in tree.leaves] == rules
 
 
@@ -134,14 +139,14 @@ def test_rule_text_merges_two_bounds():
 
 @pytest.mark.parametrize("value", [np.inf, 1e39])
 def test_rule_feature_refuses_infinite_and_beyond_float32(value):
-    feature = RuleFeature.learn("x", pd.Series([1.0, 2.0]))
+    feature = RuleFeature.from_column("x", pd.Series([1.0, 2.0]))
     with refuses(DataError, "'x'", "infinite values", "beyond 3.403e+38"):
-        feature.read(pd.Series([value]))
+        feature.encode(pd.Series([value]))
 
 
 def test_rule_tree_never_splits_on_empty_column():
     X = pd.DataFrame(
-        {"gone": [np.nan] * 20, "x": np.arange(20.0), "none": pd.Series([None] * 20, dtype=object)}
+        {"empty": [np.nan] * 20, "x": np.arange(20.0), "none": pd.Series([None] * 20, dtype=object)}
     )
-    one, _ = grown(X, leaves=8, n_outputs=1)
-    assert set(one.tree.feature) == {-1, 1}
+    grown, _ = grow(X, max_leaf_nodes=8, n_outputs=1)
+    assert set(grown.tree.feature) == {-1, 1}

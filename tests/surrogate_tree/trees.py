@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import columns
-from agnostix.surrogate_tree.rule_feature import RuleFeature
-from agnostix.surrogate_tree.rule_tree import RuleTree
+from agnostix.surrogate_tree.rule_tree import RuleFeature, RuleTree, encode_table
 
 
 def table_of(n_rows: int, seed: int, hostile: bool = False) -> pd.DataFrame:
-    """Numbers, whole numbers, labels, dates and gaps."""
+    """Numbers, integers, labels, dates and missing values."""
     rng = np.random.default_rng(seed)
     names = ['a "b" c', "x'; DROP TABLE t; --", "select", "the day"] if hostile else ["a", "b", "c", "day"]
     labels = np.array(["it's", 'a "q"', "x, y", "", "ok"], dtype=object)
@@ -29,23 +28,22 @@ def table_of(n_rows: int, seed: int, hostile: bool = False) -> pd.DataFrame:
 
 
 def random_tree(table: pd.DataFrame, n_leaves: int, seed: int, n_outputs: int = 2) -> RuleTree:
-    """A tree with random splits."""
+    """A tree with random splits of the table's columns."""
     rng = np.random.default_rng(seed)
-    features = tuple(RuleFeature.learn(str(name), column) for name, column in columns(table).items())
-    numbers = [
-        feature.read(column) for feature, column in zip(features, columns(table).values(), strict=True)
-    ]
+    features = tuple(RuleFeature.from_column(str(name), column) for name, column in columns(table).items())
+    encoded = encode_table(features, table)
     feature, threshold, levels = [-1], [np.nan], [frozenset()]
     missing, left, right = [False], [-1], [-1]
     while left.count(-1) < n_leaves:
         node = int(rng.choice(np.flatnonzero(np.array(left) < 0)))
-        place = int(rng.integers(len(features)))
-        feature[node], missing[node] = place, bool(rng.random() < 0.5)
-        if features[place].levels is not None:
-            n_levels = len(features[place].levels)
+        position = int(rng.integers(len(features)))
+        feature[node], missing[node] = position, bool(rng.random() < 0.5)
+        if features[position].levels is not None:
+            n_levels = len(features[position].levels)
             levels[node] = frozenset(np.flatnonzero(rng.random(n_levels) < 0.5).tolist())
         else:
-            seen = numbers[place][~np.isnan(numbers[place])]
+            column = encoded[:, position]
+            seen = column[~np.isnan(column)]
             threshold[node] = np.inf if rng.random() < 0.1 else float(rng.choice(seen))
         left[node], right[node] = len(left), len(left) + 1
         feature, threshold, levels = feature + [-1] * 2, threshold + [np.nan] * 2, levels + [frozenset()] * 2
@@ -62,7 +60,7 @@ def random_tree(table: pd.DataFrame, n_leaves: int, seed: int, n_outputs: int = 
         left=np.array(left),
         right=np.array(right),
         values=rng.dirichlet(np.ones(n_outputs), n),
-        n_real=counts,
+        n_observed=counts,
         n_synthetic=counts * 2,
         weight=counts * 3.0,
         loss=rng.random(n),

@@ -68,15 +68,15 @@ def data_columns(explanation: Explanation) -> dict[str, Any]:
         names = column_names(data)
         n_columns = Counter(names)  # of two columns with one name, neither is the feature's
         return {name: column_at(data, j) for j, name in enumerate(names) if n_columns[name] == 1}
-    found = columns(data)
-    by_place = len(found) == len(explanation.feature_names)
-    return dict(zip(explanation.feature_names, found.values(), strict=True)) if by_place else {}
+    by_name = columns(data)
+    by_place = len(by_name) == len(explanation.feature_names)
+    return dict(zip(explanation.feature_names, by_name.values(), strict=True)) if by_place else {}
 
 
 def data_values(explanation: Explanation) -> np.ndarray:
     """The features' values (n_rows, n_features): floats where all are numbers, else objects."""
-    found = data_columns(explanation)
-    own = [found.get(name) for name in explanation.feature_names]
+    by_name = data_columns(explanation)
+    own = [by_name.get(name) for name in explanation.feature_names]
     if own and all(column is not None and kind_of(column) == "numeric" for column in own):
         return np.column_stack([to_floats(column) for column in own])
     values = np.full((len(explanation), len(own)), None, dtype=object)

@@ -95,8 +95,8 @@ def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, 
     else:
         _check_no_groups(explanation)
         labels, groups = _groups(explanation, by)
-        found = zip(*(_over_rows(values[rows], how) for rows in groups), strict=True)
-        parts = tuple(np.stack(part) for part in found)
+        aggregates = zip(*(_over_rows(values[rows], how) for rows in groups), strict=True)
+        parts = tuple(np.stack(part) for part in aggregates)
         dims, coords["group"] = ("group", *dims), labels
     means, errors, counts = parts
     extras = {
@@ -152,11 +152,11 @@ def _groups(explanation: Explanation, by: Any) -> tuple[np.ndarray, list[Codes]]
     """Labels of the groups in their order, and the rows of each."""
     labels = by
     if isinstance(by, str):
-        found = data_columns(explanation)
-        if by not in found:
-            known = ", ".join(list(found)[:20]) or "none, since data is no table"
+        by_name = data_columns(explanation)
+        if by not in by_name:
+            known = ", ".join(list(by_name)[:20]) or "none, since data is no table"
             raise ValueError(f"by={by!r} is no column of data. Columns: {known}. Or give an array of labels.")
-        labels = found[by]
+        labels = by_name[by]
     series = _label_series(labels)
     n_rows = len(explanation)
     if series.shape != (n_rows,):

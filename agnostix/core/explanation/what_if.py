@@ -193,13 +193,13 @@ class Scenario:
     confidence_level: float
 
     def __repr__(self) -> str:
-        asked = ", ".join(_asked(row) for row in self.conditions.to_dict("records"))
-        head = f"Scenario({asked}; status={self.status!r}, kl={self.kl:.3g}, ess={self.ess:.0f})"
+        conditions = ", ".join(_describe_condition(row) for row in self.conditions.to_dict("records"))
+        head = f"Scenario({conditions}; status={self.status!r}, kl={self.kl:.3g}, ess={self.ess:.0f})"
         shown = self.outcomes[["quantity", "output", "base", "value", "low", "high"]]
         return f"{head}\n{shown.to_string(index=False)}"
 
 
-def _asked(row: dict) -> str:
+def _describe_condition(row: dict) -> str:
     name = row["feature"] if row["level"] is None else f"{row['feature']}={row['level']}"
     return (
         f"{name}: {row['low']:g}" if row["low"] == row["high"] else f"{name}: {row['low']:g}..{row['high']:g}"

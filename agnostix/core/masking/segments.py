@@ -370,13 +370,13 @@ def quickshift(picture: Any) -> Any:
 
 def numbered(labels: Any, shape: tuple[int, ...], where: str) -> Codes:
     """Labels counted from 0 in ascending order; `where` names their origin in the message."""
-    found = np.asarray(labels)
-    if found.shape != shape or found.dtype.kind not in "iu":
+    array = np.asarray(labels)
+    if array.shape != shape or array.dtype.kind not in "iu":
         raise DataError(
-            f"{where} must be whole numbers of the picture's shape {shape}, got {found.dtype} of shape "
-            f"{found.shape}."
+            f"{where} must be whole numbers of the picture's shape {shape}, got {array.dtype} of shape "
+            f"{array.shape}."
         )
-    return np.unique(found, return_inverse=True)[1].reshape(shape)
+    return np.unique(array, return_inverse=True)[1].reshape(shape)
 
 
 def _as_rgb(picture: Any) -> Floats:

@@ -417,10 +417,10 @@ def _check_device(given: Any) -> None:
         ) from None
     way_out = "Use device='auto' or 'cpu'."
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
         raise DataError(
             f"The 'device' parameter of as_predictor is {given!r}, and torch finds "
-            f"{'only ' + ', '.join(found) if found else 'no CUDA'} here. {way_out}"
+            f"{'only ' + ', '.join(devices) if devices else 'no CUDA'} here. {way_out}"
         )
     try:
         torch.empty(1, device=device).cpu()

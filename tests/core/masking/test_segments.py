@@ -10,7 +10,7 @@ from agnostix.core.masking.fills import noise_fills
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.exceptions import DataError
-from agnostix.occlusion.mean_and_variance import MeanAndVariance
+from agnostix.occlusion.evaluation import MeanAndVariance
 from tests.messages import refuses
 
 RNG = np.random.default_rng(0)

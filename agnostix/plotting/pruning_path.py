@@ -1,4 +1,4 @@
-"""Fidelity of surrogate trees by their size."""
+"""Fidelity along the pruning path of a surrogate tree."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation.statistics import half_widths
-from agnostix.plotting.artists import find_limits, write_ticks
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED
+from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, find_limits, write_ticks
 from agnostix.plotting.tree import LEVEL
 
 
 @dataclass(eq=False, repr=False)
-class FrontierDisplay(Display):
+class PruningPathDisplay(Display):
     """Fidelity against the number of leaves, with 95 % intervals, and the chosen size.
 
     Parameters
@@ -35,11 +34,11 @@ class FrontierDisplay(Display):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> from agnostix import MimicTree
-    >>> from agnostix.plotting import FrontierDisplay
+    >>> from agnostix.plotting import PruningPathDisplay
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> forest = RandomForestClassifier(10, random_state=0).fit(X, y)
     >>> mimic = MimicTree(forest, max_leaf_nodes=4, random_state=0).fit(X)
-    >>> display = FrontierDisplay.from_estimator(mimic).plot()
+    >>> display = PruningPathDisplay.from_estimator(mimic).plot()
     >>> int(display.frame()["leaves"].iloc[0])
     1
     """
@@ -47,7 +46,7 @@ class FrontierDisplay(Display):
     sizes: pd.DataFrame
 
     @classmethod
-    def from_estimator(cls, estimator: Any) -> FrontierDisplay:
+    def from_estimator(cls, estimator: Any) -> PruningPathDisplay:
         """Select the sizes of a fitted `MimicTree`.
 
         Parameters
@@ -57,9 +56,9 @@ class FrontierDisplay(Display):
 
         Returns
         -------
-        FrontierDisplay
+        PruningPathDisplay
         """
-        return cls(estimator.frontier_)
+        return cls(estimator.pruning_path_)
 
     def _figsize(self) -> tuple[float, float]:
         return 6.4, 3.8
@@ -67,12 +66,12 @@ class FrontierDisplay(Display):
     def _draw(self) -> None:
         half = half_widths(self.sizes["r2_std_error"], LEVEL)
         r2 = self.sizes["r2"]
-        self._draw_curve("R² of the answers", r2, r2 - half, r2 + half, CONTRAST)
+        self._draw_curve("R² of the predictions", r2, r2 - half, r2 + half, CONTRAST)
         if "fidelity" in self.sizes:
             ends = (self.sizes["fidelity_low"], self.sizes["fidelity_high"])
-            self._draw_curve("share of equal labels", self.sizes["fidelity"], *ends, ACCENT)
+            self._draw_curve("agreement of labels", self.sizes["fidelity"], *ends, ACCENT)
         self._mark_chosen()
-        self.ax_.set(xlabel="leaves", ylabel="fidelity on rows not grown on", ylim=self._limits())
+        self.ax_.set(xlabel="leaves", ylabel="fidelity on held-out rows", ylim=self._limits())
         self.ax_.grid(axis="y")
         write_ticks(self.ax_.yaxis, "")
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
@@ -86,8 +85,8 @@ class FrontierDisplay(Display):
     def _mark_chosen(self) -> None:
         leaves = float(self.sizes.loc[self.sizes["chosen"], "leaves"].iloc[0])
         self.ax_.axvline(leaves, color=MUTED, lw=1, ls="--", zorder=0)
-        words = f"chosen: {leaves:.0f}"
-        self.ax_.set_title(words, loc="right", fontsize=9, fontweight="normal", color=INK)
+        title = f"chosen: {leaves:.0f}"
+        self.ax_.set_title(title, loc="right", fontsize=9, fontweight="normal", color=INK)
 
     def _limits(self) -> tuple[float, float]:
         shown = self.sizes[[name for name in ("fidelity", "r2") if name in self.sizes]].to_numpy()

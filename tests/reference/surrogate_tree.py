@@ -1,4 +1,4 @@
-"""Trees that copy a model a second time, in plain loops. Nothing here imports the package."""
+"""Second formulation of surrogate trees, in plain loops. Nothing here imports the package."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ def admitted(value, low, high, levels, missing):
     return low < value <= high
 
 
-def best_two_sets(codes, answers, weights, n_levels):
-    """The least squared error over all ways to part labels in two."""
+def best_two_sets(codes, predictions, weights, n_levels):
+    """The least squared error over all divisions of the labels in two sets."""
     best = math.inf
     for size in range(1, n_levels):
         for chosen in combinations(range(n_levels), size):
             total = 0.0
             for side in (True, False):
                 rows = [k for k, code in enumerate(codes) if (int(code) in chosen) == side]
-                total += squares(rows, answers, weights)
+                total += squares(rows, predictions, weights)
             best = min(best, total)
     return best
 
 
-def squares(rows, answers, weights):
+def squares(rows, predictions, weights):
     """Weighted squared distance of rows from their mean, summed over outputs."""
-    held = math.fsum(weights[k] for k in rows)
-    if not held:
+    total_weight = math.fsum(weights[k] for k in rows)
+    if not total_weight:
         return 0.0
     total = 0.0
-    for j in range(len(answers[0])):
-        mean = math.fsum(weights[k] * answers[k][j] for k in rows) / held
-        total += math.fsum(weights[k] * (answers[k][j] - mean) ** 2 for k in rows)
+    for j in range(len(predictions[0])):
+        mean = math.fsum(weights[k] * predictions[k][j] for k in rows) / total_weight
+        total += math.fsum(weights[k] * (predictions[k][j] - mean) ** 2 for k in rows)
     return total
 
 
@@ -62,7 +62,7 @@ def leaves_under(node, left, right, cut):
 
 
 def pruning_path(left, right, loss):
-    """(price, leaves) along the cost-complexity path: the weakest link is cut until the root is left."""
+    """(ccp_alpha, n_leaves) along the cost-complexity path, until the root is left."""
     cut, path = set(), []
     while True:
         inner = [node for node in range(len(left)) if left[node] >= 0 and _alive(node, left, right, cut)]
@@ -87,16 +87,16 @@ def _alive(node, left, right, cut):
     return True
 
 
-def binomial_tail(hits, n, share):
-    """Chance of at least so many hits."""
-    return math.fsum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(hits, n + 1))
+def binomial_tail(hits, n, p):
+    """Probability of at least so many hits."""
+    return math.fsum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(hits, n + 1))
 
 
 def clopper_pearson(hits, n, level=0.95):
-    """Shares at which as many hits or more, and as few or fewer, have a chance of half of what is left."""
+    """Probabilities at which as many hits or more, and as few or fewer, have half of 1 - level."""
     tail = (1 - level) / 2
-    low = 0.0 if hits == 0 else _root(lambda share: binomial_tail(hits, n, share) - tail)
-    high = 1.0 if hits == n else _root(lambda share: tail - (1 - binomial_tail(hits + 1, n, share)))
+    low = 0.0 if hits == 0 else _root(lambda p: binomial_tail(hits, n, p) - tail)
+    high = 1.0 if hits == n else _root(lambda p: tail - (1 - binomial_tail(hits + 1, n, p)))
     return low, high
 
 
@@ -108,28 +108,28 @@ def _root(rising):
     return (low + high) / 2
 
 
-def r2(answers, copies):
-    """One less the squares left over, over those there were, over all outputs."""
-    n, n_outputs = len(answers), len(answers[0])
-    means = [math.fsum(row[j] for row in answers) / n for j in range(n_outputs)]
-    lost = math.fsum(
+def r2(predictions, outputs):
+    """1 - residual sum of squares / total sum of squares, over all outputs."""
+    n, n_outputs = len(predictions), len(predictions[0])
+    means = [math.fsum(row[j] for row in predictions) / n for j in range(n_outputs)]
+    residual = math.fsum(
         (c - a) ** 2
-        for one, other in zip(answers, copies, strict=True)
+        for one, other in zip(predictions, outputs, strict=True)
         for a, c in zip(one, other, strict=True)
     )
-    spread = math.fsum((row[j] - means[j]) ** 2 for row in answers for j in range(n_outputs))
-    return 1 - lost / spread
+    spread = math.fsum((row[j] - means[j]) ** 2 for row in predictions for j in range(n_outputs))
+    return 1 - residual / spread
 
 
-def divergence(answers, copies, smallest):
+def divergence(predictions, outputs, smallest):
     """Mean of sum p log(p / q), q not below the smallest."""
     total = 0.0
-    for one, other in zip(answers, copies, strict=True):
+    for one, other in zip(predictions, outputs, strict=True):
         floored = [max(q, smallest) for q in other]
         total += math.fsum(
             p * math.log(p / (q / math.fsum(floored))) for p, q in zip(one, floored, strict=True) if p > 0
         )
-    return total / len(answers)
+    return total / len(predictions)
 
 
 def path_to(node, left, right):
@@ -141,25 +141,25 @@ def path_to(node, left, right):
 
 def contributions(leaf, feature, left, right, means, n_features):
     """Differences of node means along the path, added up by feature."""
-    path, found = path_to(leaf, left, right), [0.0] * n_features
+    path, total = path_to(leaf, left, right), [0.0] * n_features
     for k in range(len(path) - 1):
-        found[feature[path[k]]] += means[path[k + 1]] - means[path[k]]
-    return found
+        total[feature[path[k]]] += means[path[k + 1]] - means[path[k]]
+    return total
 
 
-def contribution_error(leaf, place, feature, left, right, at, wanted, weights, kin):
-    """Root of the summed squares of what each given row and its kin move, in the linear approximation."""
+def contribution_error(leaf, position, feature, left, right, leaf_of, targets, weights, cluster):
+    """Root of the summed squared influence of each cluster of rows."""
     path, nodes = path_to(leaf, left, right), []
     for k in range(len(path) - 1):
-        if feature[path[k]] == place:
+        if feature[path[k]] == position:
             nodes += [(path[k], -1.0), (path[k + 1], 1.0)]
     below = {node: set(leaves_under(node, left, right, set())) for node, _ in nodes}
-    moved = dict.fromkeys(kin, 0.0)
+    influence = dict.fromkeys(cluster, 0.0)
     for node, sign in nodes:
-        rows = [k for k in range(len(at)) if at[k] in below[node]]
-        held = math.fsum(weights[k] for k in rows)
-        mean = math.fsum(weights[k] * wanted[k] for k in rows) / held
+        rows = [k for k in range(len(leaf_of)) if leaf_of[k] in below[node]]
+        total_weight = math.fsum(weights[k] for k in rows)
+        mean = math.fsum(weights[k] * targets[k] for k in rows) / total_weight
         for k in rows:
-            moved[kin[k]] += sign * weights[k] * (wanted[k] - mean) / held
-    n = len(moved)
-    return math.sqrt(math.fsum(one**2 for one in moved.values()) * n / (n - 1))
+            influence[cluster[k]] += sign * weights[k] * (targets[k] - mean) / total_weight
+    n = len(influence)
+    return math.sqrt(math.fsum(one**2 for one in influence.values()) * n / (n - 1))

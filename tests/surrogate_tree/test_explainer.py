@@ -65,11 +65,11 @@ def test_mimic_regressor_predicts_numbers():
     assert not hasattr(mimic, "classes_")
     assert mimic.fidelity_.label is None
     assert "fidelity" not in mimic.leaves_
-    assert list(mimic.frontier_.columns) == ["leaves", "price", "r2", "r2_std_error", "chosen"]
-    told = mimic.fidelity(X, y)
-    assert told.accuracy_model == r2_score(y, mimic.model.predict(X))
-    assert told.accuracy_tree == mimic.score(X, y)
-    assert told.accuracy_both is None
+    assert list(mimic.pruning_path_.columns) == ["leaves", "ccp_alpha", "r2", "r2_std_error", "chosen"]
+    fidelity = mimic.fidelity(X, y)
+    assert fidelity.accuracy_model == r2_score(y, mimic.model.predict(X))
+    assert fidelity.accuracy_tree == mimic.score(X, y)
+    assert fidelity.accuracy_both is None
 
 
 def test_mimic_of_several_outputs():
@@ -92,13 +92,13 @@ def test_predict_keeps_dtype_of_labels(labels):
 
 def test_fidelity_to_rows_matches_counts():
     mimic, X, y = iris()
-    told = mimic.fidelity(X, y)
+    fidelity = mimic.fidelity(X, y)
     model, tree = mimic.model.predict(X), mimic.predict(X)
-    assert told.label == np.mean(model == tree)
-    assert told.accuracy_model == np.mean(model == y)
-    assert told.accuracy_tree == np.mean(tree == y)
-    assert told.accuracy_both == np.mean((model == y) & (tree == y))
-    assert (told.source, told.n_rows, mimic.fidelity_.source) == ("given", 150, "cross-fitted")
+    assert fidelity.label == np.mean(model == tree)
+    assert fidelity.accuracy_model == np.mean(model == y)
+    assert fidelity.accuracy_tree == np.mean(tree == y)
+    assert fidelity.accuracy_both == np.mean((model == y) & (tree == y))
+    assert (fidelity.source, fidelity.n_rows, mimic.fidelity_.source) == ("new rows", 150, "cross-fitted")
     assert mimic.fidelity(X).accuracy_model is None
 
 
@@ -123,7 +123,7 @@ def test_fidelity_of_many_rows_is_held_out():
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", ["label", "r2"])
 def test_fidelity_intervals_cover_new_rows(selection):
-    held = 0
+    n_covered = 0
     for seed in range(12):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(200, 4))
@@ -131,8 +131,8 @@ def test_fidelity_intervals_cover_new_rows(selection):
         rows, fresh = rng.normal(size=(150, 4)), rng.normal(size=(5000, 4))
         mimic = MimicTree(model, selection=selection, max_queries=1200, random_state=seed).fit(rows)
         true = mimic.fidelity(fresh).label
-        held += mimic.fidelity_.label_low <= true <= mimic.fidelity_.label_high
-    assert held >= 10
+        n_covered += mimic.fidelity_.label_low <= true <= mimic.fidelity_.label_high
+    assert n_covered >= 10
 
 
 def test_synthetic_bootstrap_raises_fidelity_of_few_rows():
@@ -140,11 +140,11 @@ def test_synthetic_bootstrap_raises_fidelity_of_few_rows():
     order = np.random.default_rng(0).permutation(178)
     rows, fresh = X[order[:90]], X[order[90:]]
     model = RandomForestClassifier(50, random_state=0).fit(rows, y[order[:90]])
-    plain, drawn = (
+    without, bootstrap = (
         MimicTree(model, targets="soft", synthetic=kind, random_state=0).fit(rows).fidelity(fresh)
         for kind in ("none", "bootstrap")
     )
-    assert drawn.r2 > plain.r2 + 0.03
+    assert bootstrap.r2 > without.r2 + 0.03
 
 
 @pytest.mark.parametrize(
@@ -165,25 +165,25 @@ def test_max_queries_below_rows_warns_and_uses_a_sample():
     mimic = MimicTree(AdditiveModel(), max_queries=40, random_state=0)
     with pytest.warns(UserWarning, match=states("max_queries", "100 rows", "36 of them", "random")):
         mimic.fit(X)
-    assert mimic.leaves_["n_real"].sum() == 36
+    assert mimic.leaves_["n_observed"].sum() == 36
     assert mimic.synthetic_ == "none"
 
 
 @pytest.mark.parametrize("make", [mixed, mixed_polars, lambda n: mixed(n).to_numpy()])
 def test_tree_same_bits_for_any_row_order_and_n_jobs(make):
     X, order = make(60), np.random.default_rng(0).permutation(60)
-    turned = X.iloc[order] if isinstance(X, pd.DataFrame) else X[order]
+    permuted = X.iloc[order] if isinstance(X, pd.DataFrame) else X[order]
 
     def model(X):
         age = X["age"] if not isinstance(X, np.ndarray) else X[:, 0]
         return np.asarray(age, dtype=float)
 
-    found = [MimicTree(model, random_state=0, n_jobs=jobs).fit(one) for one, jobs in ((X, 1), (turned, 2))]
-    one, other = (own.rule_tree_ for own in found)
-    for name in ("feature", "threshold", "values", "n_real", "left"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    assert found[0].fidelity_.r2 == found[1].fidelity_.r2
-    pd.testing.assert_frame_equal(found[0].leaves_, found[1].leaves_)
+    mimics = [MimicTree(model, random_state=0, n_jobs=n).fit(table) for table, n in ((X, 1), (permuted, 2))]
+    first, second = (mimic.rule_tree_ for mimic in mimics)
+    for name in ("feature", "threshold", "values", "n_observed", "left"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    assert mimics[0].fidelity_.r2 == mimics[1].fidelity_.r2
+    pd.testing.assert_frame_equal(mimics[0].leaves_, mimics[1].leaves_)
 
 
 def test_equal_rows_are_evaluated_once():
@@ -208,8 +208,7 @@ def test_explain_values_follow_path_and_sum_to_tree_output():
     for rule, conditions, values in zip(
         exp.extras["rule"].array, exp.extras["conditions"].array, exp.values, strict=True
     ):
-        told = [one for one in conditions if one]
-        assert sorted(rule.split(" and ")) == sorted(told)
+        assert sorted(rule.split(" and ")) == sorted(text for text in conditions if text)
         assert (values[conditions == ""] == 0).all()
     np.testing.assert_array_equal(exp.fidelity["r2"][0], mimic.fidelity_.r2_outputs)
     one = mimic.explain(X.head(2), outputs="virginica" if "virginica" in mimic.output_names_ else 2)
@@ -223,8 +222,8 @@ def test_tree_splits_labels_and_accepts_unseen_ones():
     model = make_pipeline(encoder, LogisticRegression()).fit(X[["a 'col'"]], y)
     mimic = MimicTree(model, max_leaf_nodes=2, random_state=0).fit(X)
     assert sorted(mimic.leaves_["rule"]) == ["a 'col' in {u, x}", "a 'col' in {v, w}"]
-    strange = pd.DataFrame({"a 'col'": ["z", None], "n": [0.0, 1.0]})
-    assert len(set(mimic.apply(strange))) == 1
+    unseen = pd.DataFrame({"a 'col'": ["z", None], "n": [0.0, 1.0]})
+    assert len(set(mimic.apply(unseen))) == 1
 
 
 def test_tree_same_rules_for_polars_and_pandas():
@@ -243,12 +242,12 @@ def test_pickle_clone_and_stability():
     mimic, X, _ = iris()
     again = pickle.loads(pickle.dumps(mimic))
     np.testing.assert_array_equal(again.predict_proba(X), mimic.predict_proba(X))
-    found = mimic.stability(3)
-    assert (found.n_refits, list(found.used.index)) == (3, list(X.columns))
-    assert found.agreement == again.stability(3).agreement > 0.8
-    twin = clone(mimic)
-    assert twin.model is mimic.model
-    assert not hasattr(twin, "rule_tree_")
+    stability = mimic.stability(3)
+    assert (stability.n_refits, list(stability.used.index)) == (3, list(X.columns))
+    assert stability.agreement == again.stability(3).agreement > 0.8
+    cloned = clone(mimic)
+    assert cloned.model is mimic.model
+    assert not hasattr(cloned, "rule_tree_")
 
 
 def test_without_model_still_predicts():
@@ -292,9 +291,9 @@ def test_tree_ignores_identifier_column():
 
 
 def test_tree_ignores_column_without_values():
-    X = pd.DataFrame({"gone": [np.nan] * 50, "n": np.arange(50.0)})
+    X = pd.DataFrame({"empty": [np.nan] * 50, "n": np.arange(50.0)})
     mimic = MimicTree(lambda X: np.asarray(X["n"], dtype=float), random_state=0).fit(X)
-    assert not mimic.leaves_["rule"].str.contains("gone").any()
+    assert not mimic.leaves_["rule"].str.contains("empty").any()
 
 
 @pytest.mark.parametrize(
@@ -304,7 +303,7 @@ def test_tree_ignores_column_without_values():
         (
             as_predictor(AdditiveModel(), task="classification"),
             {},
-            ["classifier", "one number a row", "predict_proba", "np.column_stack", "task='regression'"],
+            ["classifier", "one number per row", "predict_proba", "np.column_stack", "task='regression'"],
         ),
     ],
 )
@@ -324,7 +323,7 @@ def test_stability_refuses_one_refit():
         mimic.stability(1)
 
 
-def test_mimic_of_decision_function_copies_scores():
+def test_mimic_of_decision_function_approximates_scores():
     X, y = load_iris(return_X_y=True)
     model = as_predictor(LinearSVC(dual=False).fit(X, y), output="decision_function")
     mimic = MimicTree(model, random_state=0).fit(X)

@@ -15,20 +15,25 @@ from sklearn.linear_model import LinearRegression
 
 from agnostix import MimicTree, as_predictor
 from agnostix.exceptions import DataError
-from agnostix.surrogate_tree.export_json import tree_values
-from agnostix.surrogate_tree.export_python import python_function
-from agnostix.surrogate_tree.export_sql import sql_case
-from agnostix.surrogate_tree.export_text import tree_text
-from agnostix.surrogate_tree.literals import plain_value, python_value, sql_name, sql_value
-from agnostix.surrogate_tree.rule_feature import RuleFeature
+from agnostix.surrogate_tree.export import (
+    plain_value,
+    python_value,
+    sql_name,
+    sql_value,
+    to_json_object,
+    to_outline,
+    to_python_function,
+    to_sql_case,
+)
+from agnostix.surrogate_tree.rule_tree import RuleFeature
 from tests.messages import refuses
 from tests.surrogate_tree.trees import random_tree, table_of
 
 cases = given(seed=st.integers(0, 10**6), n_leaves=st.integers(1, 25), hostile=st.booleans())
 
 
-def places(tree):
-    """The number of each node."""
+def node_numbers(tree):
+    """The result of each node is its number."""
     return list(range(tree.n_nodes))
 
 
@@ -42,9 +47,16 @@ def with_unseen(table):
 def by_sql(case, table):
     with sqlite3.connect(":memory:") as base:
         table.to_sql("some table", base, index=False)
-        told = [row[0] for row in base.execute(f'SELECT {case} FROM "some table"')]
+        results = [row[0] for row in base.execute(f'SELECT {case} FROM "some table"')]
     base.close()
-    return told
+    return results
+
+
+def by_python(source, rows, name="predict"):
+    """Results of an exported function for rows as mappings."""
+    namespace = {}
+    exec(source, namespace)
+    return [namespace[name](row) for row in rows]
 
 
 @cases
@@ -52,7 +64,7 @@ def test_sql_case_matches_tree(seed, n_leaves, hostile):
     table = table_of(60, seed, hostile)
     tree = random_tree(table, n_leaves, seed)
     table = with_unseen(table)
-    assert by_sql(sql_case(tree, places(tree)), table) == tree.apply(table).tolist()
+    assert by_sql(to_sql_case(tree, node_numbers(tree)), table) == tree.apply(table).tolist()
 
 
 @cases
@@ -60,16 +72,15 @@ def test_python_function_matches_tree(seed, n_leaves, hostile):
     table = table_of(60, seed, hostile)
     tree = random_tree(table, n_leaves, seed)
     table = with_unseen(table)
-    room = {}
-    exec(python_function(tree, places(tree), "predict", "Made from a tree."), room)
+    source = to_python_function(tree, node_numbers(tree), "predict", "Predict by a tree.")
     rows = table.astype(object).to_dict("records")
-    assert [room["predict"](row) for row in rows] == tree.apply(table).tolist()
+    assert by_python(source, rows) == tree.apply(table).tolist()
 
 
-def walk(told, row):
+def predict_by_json(content, row):
     """Prediction for one row by the JSON export."""
-    types = {feature["name"]: feature for feature in told["features"]}
-    node = told["nodes"][0]
+    types = {feature["name"]: feature for feature in content["features"]}
+    node = content["nodes"][0]
     while "left" in node:
         value, feature = row[node["feature"]], types[node["feature"]]
         missing = value is None or value != value
@@ -80,13 +91,13 @@ def walk(told, row):
         elif "in" in node:
             goes_left = value in node["in"]
         else:
-            cut = (
+            threshold = (
                 pd.Timestamp(node["at_most"])
                 if feature["type"] == "date" and node["at_most"]
                 else node["at_most"]
             )
-            goes_left = cut is None or value <= cut
-        node = told["nodes"][node["left"] if goes_left else node["right"]]
+            goes_left = threshold is None or value <= threshold
+        node = content["nodes"][node["left"] if goes_left else node["right"]]
     return node["answer"]
 
 
@@ -95,10 +106,10 @@ def test_json_matches_tree(seed, n_leaves, hostile):
     table = table_of(60, seed, hostile)
     tree = random_tree(table, n_leaves, seed)
     table = with_unseen(table)
-    told = json.loads(json.dumps(tree_values(tree, places(tree)), allow_nan=False))
+    content = json.loads(json.dumps(to_json_object(tree, node_numbers(tree)), allow_nan=False))
     rows = table.astype(object).to_dict("records")
-    assert [walk(told, row) for row in rows] == tree.apply(table).tolist()
-    assert [node["rule"] for node in told["nodes"]] == [tree.rule(node) for node in range(tree.n_nodes)]
+    assert [predict_by_json(content, row) for row in rows] == tree.apply(table).tolist()
+    assert [node["rule"] for node in content["nodes"]] == [tree.rule(node) for node in range(tree.n_nodes)]
 
 
 def test_sql_and_python_of_deep_tree():
@@ -122,26 +133,24 @@ def test_sql_and_python_of_deep_tree():
         right=right,
         values=np.zeros((size, 2)),
     )
-    told = tree.apply(table).tolist()
-    assert len(set(told)) == 301
-    room = {}
-    exec(python_function(tree, places(tree), "predict", "Deep."), room)
-    assert [room["predict"](row) for row in table.to_dict("records")] == told
-    assert by_sql(sql_case(tree, places(tree)), table) == told
+    expected = tree.apply(table).tolist()
+    assert len(set(expected)) == 301
+    source = to_python_function(tree, node_numbers(tree), "predict", "Deep.")
+    assert by_python(source, table.to_dict("records")) == expected
+    assert by_sql(to_sql_case(tree, node_numbers(tree)), table) == expected
 
 
-def test_tree_text_shows_every_split_and_leaf():
+def test_outline_shows_every_split_and_leaf():
     table = table_of(60, 3)
     tree = random_tree(table, 3, 5)
-    told = [f"says {node}" for node in range(tree.n_nodes)]
-    text = tree_text(tree, told)
+    text = to_outline(tree, [f"leaf {node}" for node in range(tree.n_nodes)])
     assert len(text.splitlines()) == tree.n_nodes - 1
     for leaf in tree.leaves:
-        assert text.count(f": says {leaf}") == 1
-    assert tree_text(random_tree(table, 1, 0), ["says 0"]) == "any row: says 0"
+        assert text.count(f": leaf {leaf}\n") + text.endswith(f": leaf {leaf}") == 1
+    assert to_outline(random_tree(table, 1, 0), ["leaf 0"]) == "any row: leaf 0"
 
 
-def test_tree_text_exact():
+def test_outline_exact():
     table = pd.DataFrame({"a": [1.0, 2.0, np.nan], "c": ["x", "y", "z"]})
     tree = replace(random_tree(table, 3, 2), missing_left=np.array([False, True, False, False, False]))
     tree = replace(
@@ -152,7 +161,7 @@ def test_tree_text_exact():
         left=np.array([1, 3, -1, -1, -1]),
         right=np.array([2, 4, -1, -1, -1]),
     )
-    assert tree_text(tree, list("01234")) == (
+    assert to_outline(tree, list("01234")) == (
         "├─ c in {x, z}\n│  ├─ a <= 1.5 or missing: 3\n│  └─ a > 1.5: 4\n└─ c = y: 2"
     )
 
@@ -190,22 +199,21 @@ def test_python_function_of_polars_dates():
         {"d": [date(2020, 1, 1 + k) for k in range(9)], "m": [datetime(2020, 1, 1, k) for k in range(9)]}
     )
     tree = random_tree(table, 6, 1)
-    room = {}
-    exec(python_function(tree, places(tree), "predict", "Dates."), room)
-    assert [room["predict"](row) for row in table.rows(named=True)] == tree.apply(table).tolist()
+    source = to_python_function(tree, node_numbers(tree), "predict", "Dates.")
+    assert by_python(source, table.rows(named=True)) == tree.apply(table).tolist()
 
 
 def test_rule_feature_records_missing_values():
-    assert RuleFeature.learn("a", pd.Series([1.0, np.nan])).gaps
+    assert RuleFeature.from_column("a", pd.Series([1.0, np.nan])).has_missing
 
 
-def test_tree_text_names_shorter_side_of_labels():
+def test_outline_names_shorter_side_of_labels():
     table = pd.DataFrame({"c": list("abcdef")})
     tree = random_tree(table, 2, 0)
     tree = replace(tree, levels=(frozenset({4}), *tree.levels[1:]), missing_left=np.zeros(3, dtype=bool))
-    assert tree_text(tree, list("012")) == "├─ c = e: 1\n└─ c not e: 2"
+    assert to_outline(tree, list("012")) == "├─ c = e: 1\n└─ c not e: 2"
     tree = replace(tree, levels=(frozenset({0, 1, 2, 3}), *tree.levels[1:]))
-    assert tree_text(tree, list("012")) == "├─ c not in {e, f}: 1\n└─ c in {e, f}: 2"
+    assert to_outline(tree, list("012")) == "├─ c not in {e, f}: 1\n└─ c in {e, f}: 2"
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +222,8 @@ def mimic():
     y = np.where(table["a"].fillna(0) > 0.3, "it's", np.where(table["c"].isna(), 'so "so"', "no"))
 
     def model(X):
-        told = np.where(X["a"].fillna(0) > 0.3, 0, np.where(X["c"].isna(), 1, 2))
-        return np.eye(3)[told] * 0.7 + 0.1
+        labels = np.where(X["a"].fillna(0) > 0.3, 0, np.where(X["c"].isna(), 1, 2))
+        return np.eye(3)[labels] * 0.7 + 0.1
 
     predictor = as_predictor(model, task="classification", output_names=["it's", 'so "so"', "no"])
     fitted = MimicTree(predictor, max_leaf_nodes=6, random_state=0).fit(table)
@@ -225,18 +233,17 @@ def mimic():
 
 def test_mimic_tree_exports_labels(mimic):
     table = with_unseen(table_of(80, 2))
-    told = mimic.predict(table).tolist()
-    assert by_sql(mimic.to_sql(), table) == told
+    expected = mimic.predict(table).tolist()
+    assert by_sql(mimic.to_sql(), table) == expected
     with sqlite3.connect(":memory:") as base:
         table.to_sql("t", base, index=False)
         names = [column[0] for column in base.execute(mimic.to_sql(table="t")).description]
         assert names == [*table.columns, "prediction"]
-        assert [row[-1] for row in base.execute(mimic.to_sql(table="t"))] == told
+        assert [row[-1] for row in base.execute(mimic.to_sql(table="t"))] == expected
     base.close()
-    rows, room = table.astype(object).to_dict("records"), {}
-    exec(mimic.to_python(name="say"), room)
-    assert [room["say"](row) for row in rows] == told
-    assert [walk(json.loads(mimic.to_json()), row) for row in rows] == told
+    rows = table.astype(object).to_dict("records")
+    assert by_python(mimic.to_python(name="classify"), rows, "classify") == expected
+    assert [predict_by_json(json.loads(mimic.to_json()), row) for row in rows] == expected
     assert len(re.findall("fidelity [01]", mimic.to_text())) == len(mimic.leaves_)
 
 
@@ -244,10 +251,8 @@ def test_mimic_tree_exports_probabilities(mimic):
     table = with_unseen(table_of(80, 3))
     for k, name in enumerate(mimic.output_names_):
         assert by_sql(mimic.to_sql(output=name), table) == mimic.predict_proba(table)[:, k].tolist()
-    room = {}
-    exec(mimic.to_python(output="no"), room)
-    told = [room["predict"](row) for row in table.astype(object).to_dict("records")]
-    assert told == mimic.predict_proba(table)[:, 2].tolist()
+    rows = table.astype(object).to_dict("records")
+    assert by_python(mimic.to_python(output="no"), rows) == mimic.predict_proba(table)[:, 2].tolist()
 
 
 def test_mimic_tree_exports_refuse_bad_output_and_name(mimic):
@@ -259,13 +264,13 @@ def test_mimic_tree_exports_refuse_bad_output_and_name(mimic):
         MimicTree(LinearRegression()).to_text()
     X = np.random.default_rng(0).normal(size=(60, 2))
     two = MimicTree(lambda X: X[:, :2], max_leaf_nodes=3, random_state=0).fit(X)
-    with refuses(DataError, "several numbers a row", "output=", "'output_0', 'output_1'"):
+    with refuses(DataError, "several numbers", "output=", "'output_0', 'output_1'"):
         two.to_sql()
     assert json.loads(two.to_json())["nodes"][0]["answer"] == two.rule_tree_.values[0].tolist()
     assert "rmse" in two.to_text()
 
 
-def test_tree_text_lists_labels_left_by_splits_above():
+def test_outline_lists_labels_left_by_splits_above():
     table = pd.DataFrame({"c": list("abcd")})
     tree = replace(
         random_tree(table, 3, 0),
@@ -276,5 +281,5 @@ def test_tree_text_lists_labels_left_by_splits_above():
         right=np.array([2, 4, -1, -1, -1]),
     )
     assert (
-        tree_text(tree, list("01234")) == "├─ c in {a, b}\n│  ├─ c = b: 3\n│  └─ c = a: 4\n└─ c in {c, d}: 2"
+        to_outline(tree, list("01234")) == "├─ c in {a, b}\n│  ├─ c = b: 3\n│  └─ c = a: 4\n└─ c in {c, d}: 2"
     )

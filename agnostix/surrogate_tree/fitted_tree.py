@@ -1,0 +1,181 @@
+"""The fitted surrogate tree: what it was grown on, its fidelity by leaf and by size, and its stability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.typing import Codes, Floats
+from agnostix.surrogate_tree.contributions import PathContributions
+from agnostix.surrogate_tree.fidelity import Fidelity, clopper_pearson, r2_with_error
+from agnostix.surrogate_tree.growth import GrownTree, TreeGrowth
+from agnostix.surrogate_tree.pruning import weakest_links
+from agnostix.surrogate_tree.rule_tree import RuleTree
+from agnostix.surrogate_tree.training_rows import TrainingRows
+
+
+@dataclass(frozen=True)
+class FittedTree:
+    """A pruned tree, the rows it was grown on, and the held-out rows that measure its fidelity."""
+
+    grown: GrownTree  # after pruning
+    growth: TreeGrowth
+    synthetic: str  # name of the query strategy
+    training: TrainingRows
+    rows: Codes  # of `training`, those it was grown on
+    ccp_alpha: float
+    held_out: Codes  # (n_held_out,), observed rows that measure its fidelity
+    outputs: Floats  # (n_held_out, n_outputs), of trees grown without these rows
+    fidelity: Fidelity
+    path: tuple[tuple[int, float, Fidelity], ...]  # leaves, ccp_alpha and fidelity, largest tree first
+    n_synthetic: int  # synthetic rows of all candidates and of this tree, each tree's counted
+
+    @property
+    def tree(self) -> RuleTree:
+        """The rules."""
+        return self.grown.tree
+
+    @cached_property
+    def contributions(self) -> PathContributions:
+        """Contributions of the features at each leaf."""
+        targets = self.growth.target_values(self.training, self.rows)
+        return PathContributions.from_rows(self.tree, self.training, self.rows, targets)
+
+    def regrow(self, rows: Codes) -> RuleTree:
+        """A tree grown on other rows (n,), possibly repeated, and pruned at the same `ccp_alpha`."""
+        grown = self.growth.grow(self.training, rows)
+        return grown.prune(weakest_links(grown.tree) > self.ccp_alpha).tree
+
+    def leaves_frame(self, classes: Sequence[Any] | None) -> pd.DataFrame:
+        """`leaves_` of MimicTree: one row per leaf, left to right; classes are None for regression."""
+        tree, training = self.tree, self.training
+        leaves = tree.leaves
+        observed = tree.apply_encoded(training.encoded[: training.n_observed])
+        n_observed = np.array([(observed == leaf).sum() for leaf in leaves])
+        n_synthetic = tree.n_synthetic[leaves]
+        frame: dict[str, Any] = {
+            "rule": [tree.rule(int(leaf)) for leaf in leaves],
+            "n_observed": n_observed,
+            "coverage": n_observed / training.n_observed,
+            "n_synthetic": n_synthetic,
+            "coverage_synthetic": n_synthetic / max(int(n_synthetic.sum()), 1),
+        }
+        frame |= self._fidelity_by_leaf(leaves, classes is not None)
+        if classes is not None:
+            frame["label"] = [classes[k] for k in tree.values[leaves].argmax(axis=1)]
+        for k, name in enumerate(tree.output_names):
+            parts = [training.predictions[: training.n_observed][observed == leaf, k] for leaf in leaves]
+            frame[f"mean {name}"] = np.array([part.mean() for part in parts])
+            frame[f"sd {name}"] = np.array([part.std() for part in parts])
+        return pd.DataFrame(frame, index=pd.Index(leaves, name="leaf"))
+
+    def pruning_path_frame(self, is_classifier: bool) -> pd.DataFrame:
+        """`pruning_path_` of MimicTree: one row per size, from a single leaf on."""
+        frame = []
+        for n_leaves, ccp_alpha, fidelity in self.path[::-1]:
+            row: dict[str, Any] = {"leaves": n_leaves, "ccp_alpha": ccp_alpha}
+            if is_classifier:
+                row |= {
+                    "fidelity": fidelity.label,
+                    "fidelity_low": fidelity.label_low,
+                    "fidelity_high": fidelity.label_high,
+                }
+            row |= {"r2": fidelity.r2, "r2_std_error": fidelity.r2_std_error}
+            frame.append(row | {"chosen": ccp_alpha == self.ccp_alpha})
+        return pd.DataFrame(frame)
+
+    def _fidelity_by_leaf(self, leaves: Codes, is_classifier: bool) -> dict[str, Any]:
+        """Fidelity on the held-out rows in each leaf."""
+        training, n_nodes = self.training, self.tree.n_nodes
+        leaf = self.tree.apply_encoded(training.encoded[self.held_out])
+        predictions = training.predictions[self.held_out]
+        is_hit = predictions.argmax(axis=1) == self.outputs.argmax(axis=1)
+        losses = ((predictions - self.outputs) ** 2).mean(axis=1)
+        n, hits, total = (
+            np.bincount(leaf, part, n_nodes)[leaves]
+            for part in (np.ones(leaf.size), is_hit.astype(float), losses)
+        )
+        n_or_nan = np.where(n > 0, n, np.nan)
+        columns: dict[str, Any] = {"n_tested": n.astype(int)}
+        if is_classifier:
+            effective = self.fidelity.n_effective / self.fidelity.n_rows
+            pairs = zip(hits * effective, n * effective, strict=True)
+            intervals = [clopper_pearson(leaf_hits, leaf_n) for leaf_hits, leaf_n in pairs]
+            columns["fidelity"] = hits / n_or_nan
+            columns["fidelity_low"], columns["fidelity_high"] = np.array(intervals).T
+        return columns | {"rmse": np.sqrt(total / n_or_nan)}
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Trees grown on bootstrap samples of the observed rows, compared pairwise on all of these.
+
+    Attributes
+    ----------
+    agreement, agreement_sd : float or None
+        Fraction of rows with the same label, mean and standard deviation over pairs; None for regression.
+    r2, r2_sd : float
+        R2 of one tree's outputs against the other's, mean and standard deviation over pairs.
+    jaccard : float
+        Features used by both trees, divided by those used by either, mean over pairs; 1 if none is used.
+    used : pandas.Series
+        For each feature the fraction of trees that use it.
+    leaves : ndarray of int of shape (n_refits,)
+        Number of leaves of each tree.
+    n_refits : int
+        Number of trees.
+    """
+
+    agreement: float | None
+    agreement_sd: float | None
+    r2: float
+    r2_sd: float
+    jaccard: float
+    used: pd.Series
+    leaves: Codes
+    n_refits: int
+
+
+def measure_stability(fitted: FittedTree, n_refits: int, seed: int) -> Stability:
+    """Grow trees on bootstrap samples and compare them; the model is not evaluated."""
+    trees = [fitted.regrow(_resample(fitted, seed, k)) for k in range(n_refits)]
+    training = fitted.training
+    encoded = training.encoded[: training.n_observed]
+    outputs = [tree.values[tree.apply_encoded(encoded)] for tree in trees]
+    used = [{int(feature) for feature in tree.feature if feature >= 0} for tree in trees]
+    pairs = list(combinations(range(n_refits), 2))
+    agreement = [float((outputs[a].argmax(1) == outputs[b].argmax(1)).mean()) for a, b in pairs]
+    r2 = [r2_with_error(outputs[a], outputs[b])[0] for a, b in pairs]
+    names = pd.Index([feature.name for feature in training.features], name="feature")
+    fractions = [float(np.mean([position in own for own in used])) for position in range(len(names))]
+    return Stability(
+        agreement=float(np.mean(agreement)) if training.is_classifier else None,
+        agreement_sd=float(np.std(agreement)) if training.is_classifier else None,
+        r2=float(np.mean(r2)),
+        r2_sd=float(np.std(r2)),
+        jaccard=float(np.mean([_jaccard(used[a], used[b]) for a, b in pairs])),
+        used=pd.Series(fractions, index=names, name="fraction of trees"),
+        leaves=np.array([tree.leaves.size for tree in trees]),
+        n_refits=n_refits,
+    )
+
+
+def _resample(fitted: FittedTree, seed: int, k: int) -> Codes:
+    """Training rows of bootstrap sample k, each as often as its parent is drawn; once without a parent."""
+    rng = np.random.default_rng([seed, 3, k])
+    n_observed = fitted.training.n_observed
+    observed = np.unique(fitted.rows[fitted.rows < n_observed])
+    counts = np.bincount(rng.choice(observed, observed.size), minlength=n_observed + 1)
+    counts[-1] = 1  # where a parent of -1 points to
+    return np.repeat(fitted.rows, counts[fitted.training.parent[fitted.rows]])
+
+
+def _jaccard(one: set[int], other: set[int]) -> float:
+    either = one | other
+    return len(one & other) / len(either) if either else 1.0
