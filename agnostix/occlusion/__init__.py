@@ -4,8 +4,8 @@ Where to find what:
 
 - `explainer`: `OcclusionExplainer` for columns of tables, windows and segments of images, words of texts. The
   estimator and its error: `OcclusionExplainer._attribute`. The masks: `_masks`, one part hidden at a time.
-- `evaluation`: the weighted mean and variance over background rows or fills (`MeanAndVariance`), and images
-  with windows interpolated from the pixels around them (`InpaintedWindows`).
+- `core.evaluate.MeanAndVariance`: the weighted mean and variance over background rows or fills.
+- `inpainted`: images with windows interpolated from the pixels around them (`InpaintedWindows`).
 - `rise`: `RiseExplainer`, saliency from random soft masks.
 - `soft_masks`: how RISE samples its masks (`SoftMaskSampler`), shows them to the model (`SoftMaskRows`) and
   estimates saliency and standard errors from the predictions (`estimate_saliency`).

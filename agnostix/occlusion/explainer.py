@@ -20,7 +20,7 @@ import numpy as np
 
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.base.explainer import check_image_shape, count_axes
-from agnostix.core.evaluate import mask_cost
+from agnostix.core.evaluate import MeanAndVariance, mask_cost
 from agnostix.core.explanation import Detail
 from agnostix.core.masking import Background, MaskerConstraint, SegmentMasker, SlidingWindow, Windows
 from agnostix.core.masking.fills import ImageFill, as_pixels
@@ -28,7 +28,7 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
-from agnostix.occlusion.evaluation import InpaintedWindows, MeanAndVariance
+from agnostix.occlusion.inpainted import InpaintedWindows
 
 
 class OcclusionExplainer(BackgroundExplainer):

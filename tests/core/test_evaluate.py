@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix.core.evaluate import evaluate, evaluate_adaptive, mask_cost
+from agnostix.core.evaluate import MeanAndVariance, evaluate, evaluate_adaptive, mask_cost
 from agnostix.core.masking import Features, TabularMasker
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.exceptions import DataError, EngineError
-from agnostix.occlusion.evaluation import MeanAndVariance
 from tests.messages import assert_states, refuses
 
 RNG = np.random.default_rng(0)
