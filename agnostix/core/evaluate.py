@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -49,6 +50,27 @@ class Reducer(Protocol):
 
     def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
         """From (all masks, n_kept, n_rows, n_outputs) to arrays of n_rows rows, row by row."""
+
+
+@dataclass(frozen=True)
+class MeanAndVariance:
+    """Reducer to means and variances over background rows, each (n_rows, n_masks, n_outputs)."""
+
+    n_kept: ClassVar[int] = 2
+
+    def reduce_block(self, predictions: Floats, block: MaskBlock) -> Floats:
+        """From (n_draws, n_rows, n_outputs) to (n_masks, 2, n_rows, n_outputs)."""
+        apart, middle = block.counted(predictions)
+        mean = block.averaging @ apart
+        np.multiply(apart, apart, out=apart)
+        moments = np.empty((len(block.draws), 2, middle.shape[1]))
+        np.add(mean, middle, out=moments[:, 0])
+        moments[:, 1] = np.maximum(block.averaging @ apart - mean * mean, 0.0)
+        return moments.reshape(len(block.draws), 2, *predictions.shape[1:])
+
+    def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
+        """Means and variances with rows first."""
+        return blocks[:, 0].transpose(1, 0, 2), blocks[:, 1].transpose(1, 0, 2)
 
 
 Reduce = Reducer | Callable[[Any, int, Floats], Any] | None

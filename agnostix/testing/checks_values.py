@@ -226,7 +226,8 @@ def check_feature_groups(explainer: Any) -> None:
     ungrouped = results(fit_clone(explainer, InteractionModel(), X), X)
     assert_identical(explanation_arrays(explain({"only": ["x1"]})), ungrouped, "a group of one column")
     everything = explain({"all": list(X.columns)})
-    if everything.completeness != "surrogate":
+    is_difference = everything.quantity in ("contribution", "effect") and everything.base_values is not None
+    if is_difference and everything.completeness != "surrogate":
         assert_complete(everything.values, everything.outputs, everything.base_values)
     for columns, words in ((["x0", "unknown"], ["'unknown'"]), (["x0", "x0"], ["'x0'", "twice"])):
         with assert_raises(f"the group {columns}", "feature_groups", *words):

@@ -21,7 +21,6 @@ from agnostix.core.masking import Features, TabularMasker
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.exceptions import DataError, EngineError
-from agnostix.occlusion.explainer import MeanAndVariance
 from tests.messages import assert_states, refuses
 
 RNG = np.random.default_rng(0)

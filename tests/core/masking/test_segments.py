@@ -4,13 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from agnostix.core.evaluate import evaluate
+from agnostix.core.evaluate import MeanAndVariance, evaluate
 from agnostix.core.masking import MaskBlock, SegmentMasker
 from agnostix.core.masking.fills import noise_fills
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.exceptions import DataError
-from agnostix.occlusion.explainer import MeanAndVariance
 from tests.messages import refuses
 
 RNG = np.random.default_rng(0)

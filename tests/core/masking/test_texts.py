@@ -5,12 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 
-from agnostix.core.evaluate import evaluate
+from agnostix.core.evaluate import MeanAndVariance, evaluate
 from agnostix.core.masking import MaskBlock, TextMasker
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.exceptions import DataError
-from agnostix.occlusion.explainer import MeanAndVariance
 from tests.messages import refuses
 from tests.reference import texts as ref
 
