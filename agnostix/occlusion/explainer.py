@@ -25,7 +25,6 @@ from agnostix.core.explanation import Detail
 from agnostix.core.masking import (
     Background,
     Inpainter,
-    MaskBlock,
     MaskerConstraint,
     SegmentMasker,
     SlidingWindow,
