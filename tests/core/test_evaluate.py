@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix.core.evaluate import evaluate, mask_cost
+from agnostix.core.evaluate import MeanAndVariance, evaluate, mask_cost
 from agnostix.core.masking import Features, TabularMasker
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
