@@ -41,7 +41,7 @@ print(f"{explainer.n_model_rows_:,} model rows in fit, {exp.n_model_rows} in exp
 WaterfallDisplay.from_explanation(exp, row=7).plot()
 
 # %%
-# All patients: the mean size of the values.
+# All patients: the mean absolute values.
 BarDisplay.from_explanation(exp).plot()
 
 # %%

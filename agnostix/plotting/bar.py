@@ -145,7 +145,7 @@ class BarDisplay(ExplanationDisplay):
         else:
             check_same_features(explanation)
             bars = _bars_overall(explanation.sel(outputs=k).aggregate(by), confidence_level)
-            label = f"mean size of the {label}"
+            label = f"mean absolute {label}"
             fidelity = (describe_fidelity_over_rows(explanation, k, confidence_level), False)
         return cls(bars, max_features, label, *fidelity)
 

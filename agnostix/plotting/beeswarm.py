@@ -143,7 +143,7 @@ class BeeswarmDisplay(ExplanationDisplay):
             self.colorbar_.outline.set_visible(False)
             self.colorbar_.set_ticks([0.0, 1.0], labels=["low", "high"])
             self.colorbar_.ax.tick_params(length=0)
-            self.colorbar_.set_label("own value, by rank", labelpad=-8)
+            self.colorbar_.set_label("feature value, by rank", labelpad=-8)
 
     def _name_axes(self, names: list[str], suffix: str) -> None:
         name_rows(self.ax_, [label_feature(name) for name in names])

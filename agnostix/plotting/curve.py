@@ -12,7 +12,7 @@ from agnostix.core.explanation import WhatIfCurves
 from agnostix.core.typing import Bools
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import FAINT, INK, MUTED, SERIES
-from agnostix.plotting.words import shorten
+from agnostix.plotting.words import describe_metric, shorten
 
 _NO_MOVE = 1e-10
 """Nats below which a target is the data's own average."""
@@ -103,7 +103,7 @@ class WhatIfCurveDisplay(Display):
                 f"{output!r}."
             )
         distribution = chosen.distributions if level is None else None
-        return cls(frame.reset_index(drop=True), distribution, _label(quantity, output))
+        return cls(frame.reset_index(drop=True), distribution, describe_metric(quantity, output))
 
     @classmethod
     def from_explainer(
@@ -189,13 +189,6 @@ class WhatIfCurveDisplay(Display):
         self.ax_.set_yticks([tick for tick in self.ax_.get_yticks() if self._low <= tick <= self._high])
         if suffix:
             self.ax_.yaxis.set_major_formatter(lambda value, _: f"{value:g}{suffix}")
-
-
-def _label(quantity: str, output: str | None) -> str:
-    words = quantity.replace("_", " ")
-    if quantity in ("prediction", "outcome"):
-        words = f"mean {words}"
-    return words if output is None else f"{words} of {output}"
 
 
 def _with_neighbors(part: Bools) -> Bools:

@@ -21,7 +21,7 @@ from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.style import INK, MUTED, add_colorbar, diverging, find_limits, write_ticks
 from agnostix.plotting.words import describe_quantity, format_count, label_feature, shorten, wrap_lines
 
-_ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}
+_ORDERS = {"cluster": "clustered by similarity", "output": "sorted by output"}
 _MOST_CLUSTERED = 600
 """Rows that are clustered; others are placed beside the most similar of these."""
 _MOST_NAMED = 25

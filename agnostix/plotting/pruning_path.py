@@ -71,7 +71,7 @@ class PruningPathDisplay(Display):
             ends = (self.sizes["fidelity_low"], self.sizes["fidelity_high"])
             self._draw_curve("agreement of labels", self.sizes["fidelity"], *ends, ACCENT)
         self._mark_chosen()
-        self.ax_.set(xlabel="leaves", ylabel="fidelity on held-out rows", ylim=self._limits())
+        self.ax_.set(xlabel="number of leaves", ylabel="fidelity on held-out rows", ylim=self._limits())
         self.ax_.grid(axis="y")
         write_ticks(self.ax_.yaxis, "")
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
@@ -85,7 +85,7 @@ class PruningPathDisplay(Display):
     def _mark_chosen(self) -> None:
         leaves = float(self.sizes.loc[self.sizes["chosen"], "leaves"].iloc[0])
         self.ax_.axvline(leaves, color=MUTED, lw=1, ls="--", zorder=0)
-        title = f"chosen: {leaves:.0f}"
+        title = f"chosen: {leaves:.0f} {'leaf' if leaves == 1 else 'leaves'}"
         self.ax_.set_title(title, loc="right", fontsize=9, fontweight="normal", color=INK)
 
     def _limits(self) -> tuple[float, float]:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER
-from agnostix.plotting.words import shorten
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, name_dots
+from agnostix.plotting.words import describe_metric, shorten
 
 
 @dataclass(eq=False, repr=False)
@@ -113,13 +113,18 @@ class WhatIfRankingDisplay(Display):
         self.ax_.axvline(0.0, color=MUTED, lw=1)
         self.ax_.grid(axis="y", color=FAINT)
         self.ax_.tick_params(axis="y", length=0)
-        self.ax_.set_xlabel("change of the outcome")
+        self.ax_.set_xlabel(shorten(f"change of {self._quantity()}", 60), parse_math=False)
         self.ax_.locator_params(axis="x", nbins=6)
         if suffix:
             self.ax_.xaxis.set_major_formatter(lambda value, _: f"{value:+g}{suffix}" if value else "0")
-        for label, face, color in (("shift up", ACCENT, ACCENT), ("shift down", PAPER, CONTRAST)):
-            self.ax_.plot([], [], "o", color=color, mfc=face, ms=5.5, mew=1.5, label=label)
-        self.ax_.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderpad=0)
+        name_dots(self.ax_, {"shift up": (ACCENT, ACCENT), "shift down": (CONTRAST, PAPER)})
+
+    def _quantity(self) -> str:
+        """What changes, such as "mean prediction of yes"."""
+        if self.ranking.empty:
+            return "the outcome"
+        first = self.ranking.iloc[0]
+        return describe_metric(first["quantity"], first["output"])
 
     def _keys(self) -> list[tuple[str, Any]]:
         return list(zip(self.ranking["feature"], self.ranking["level"], strict=True))

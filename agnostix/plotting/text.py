@@ -192,7 +192,8 @@ class TextDisplay(ExplanationDisplay):
         return self.html()
 
     def _figsize(self) -> tuple[float, float]:
-        return 7.2, 0.9 + 0.22 * min(_count_lines(break_lines(self.chunks, _N_COLUMNS)), _MOST_LINES)
+        n_lines = min(_count_lines(break_lines(self.chunks, _N_COLUMNS)), _MOST_LINES)
+        return 7.2, 0.9 + 0.22 * n_lines + (0.3 if self.fidelity else 0.0)
 
     def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
         from matplotlib.patches import Rectangle

@@ -178,12 +178,14 @@ def test_plot_suffix_follows_numbers(display: Any) -> None:
 def test_quantity_label_by_quantity_and_completeness(name: str) -> None:
     for quantity, completeness, words in (
         ("contribution", "outputs - base_values", "contribution to out_$put$"),
-        ("contribution", "surrogate", "contribution to the surrogate of out_$put$"),
-        ("coefficient", None, "coefficient in the surrogate of out_$put$"),
+        ("contribution", "surrogate", "contribution to out_$put$ (surrogate)"),
+        ("coefficient", None, "coefficient for out_$put$"),
         ("effect", None, "effect on out_$put$"),
     ):
         label = MAKERS[name](people(quantity=quantity, completeness=completeness)).quantity_label
-        assert label.removeprefix("mean size of the ") == words
+        assert label.removeprefix("mean absolute ") == words
+    log_odds = MAKERS[name](people(completeness="surrogate", units="log-odds")).quantity_label
+    assert log_odds.endswith("contribution to out_$put$ (surrogate, log-odds)")
 
 
 @pytest.mark.parametrize("name", list(MAKERS))

@@ -159,7 +159,7 @@ def test_bar_of_aggregate_equals_bar_over_rows() -> None:
         assert (
             over_rows.quantity_label
             == aggregate.quantity_label
-            == "mean size of the contribution to out_$put$"
+            == "mean absolute contribution to out_$put$"
         )
 
 

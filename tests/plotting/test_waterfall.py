@@ -115,10 +115,10 @@ def test_waterfall_surrogate_ends_with_gap_to_model() -> None:
     frame = display.frame().set_index("step")
     assert frame.index.tolist() == ["base", *["feature"] * 4, "surrogate", "gap", "output"]
     assert frame["label"].iloc[[0, -3, -2, -1]].tolist() == [
-        "surrogate's base value",
-        "surrogate's answer",
+        "surrogate base value",
+        "surrogate prediction",
         "gap to the model",
-        "model's answer",
+        "model prediction",
     ]
     reached = exp.base_values[1, 1] + exp.values[1, :, 1].sum()
     assert frame.loc["surrogate", "value"] == pytest.approx(reached)

@@ -448,7 +448,7 @@ def test_page_fidelity_first_and_warnings_marked(report: WhatIfReport) -> None:
     assert section.count("lead from the base value (open dot) to the prediction (filled dot).") == 1
     figure = re.findall(r"<title>Why row 7, by Nearby.*?</svg>", page, re.DOTALL)[0]
     seen = html.unescape(re.sub(r"<[^>]*>", " ", figure))
-    for text in ("surrogate's answer", "gap to the model", "model's answer", "age <near> 0", "R² 0.30 ("):
+    for text in ("surrogate prediction", "gap to the model", "model prediction", "age <near> 0", "R² 0.30 ("):
         assert text in seen
 
 
