@@ -15,10 +15,9 @@ from agnostix.plotting.style import ACCENT, FAINT, MUTED, PAPER
 
 @dataclass(eq=False, repr=False)
 class WeightConcentrationDisplay(Display):
-    """Share of the weight against the share of rows that hold it, the heaviest first.
+    """Lorenz curve of the weights: their cumulative share against that of the rows, heaviest first.
 
-    The straight line is equal weights; the marks show how many rows hold half
-    of the weight, and nine tenths of it.
+    The straight line is equal weights; dotted lines mark 50 % and 90 % of the weight.
 
     Parameters
     ----------
@@ -60,7 +59,7 @@ class WeightConcentrationDisplay(Display):
         return cls(scenario.weights)
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture, at most 201 points.
+        """The points of the curve, at most 201.
 
         Returns
         -------

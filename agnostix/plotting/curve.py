@@ -20,11 +20,10 @@ _NO_MOVE = 1e-10
 
 @dataclass(eq=False, repr=False)
 class WhatIfCurveDisplay(Display):
-    """The outcome as a feature's average, or a level's proportion, moves.
+    """The outcome against the average of a feature, or the proportion of a level.
 
-    The line is the outcome, the band its confidence interval; both fade where the
-    effective sample size is small. The dot marks the data as they are, the bars
-    below show the feature's distribution.
+    The band is the confidence interval; both fade where the effective sample size is
+    small. The dot is the observed population, the bars are the feature's histogram.
 
     Parameters
     ----------
@@ -77,7 +76,7 @@ class WhatIfCurveDisplay(Display):
         level : object, default=None
             The level, for a column of labels.
         output, quantity : str, default=None
-            Which outcome; the last output and the first quantity by default.
+            Names of output and quantity; the last output and the first quantity by default.
 
         Returns
         -------
@@ -120,7 +119,7 @@ class WhatIfCurveDisplay(Display):
         level : object, default=None
             The level, for a column of labels.
         output : str, default=None
-            Which output; the last by default.
+            Name of the output; the last by default.
         **explain : dict
             Passed to `explain`: targets, metric, by.
 

@@ -19,12 +19,11 @@ _MOST, _WIDTH = 120, 68
 
 @dataclass(eq=False, repr=False)
 class LeavesDisplay(Display):
-    """The fidelity of each leaf with its interval, the worst at the top.
+    """Fidelity of each leaf (for regression the root mean squared error), the worst at the top.
 
-    For regression it is the root mean squared error. Long rules are named by their
-    end. The size of a dot is the fraction of the observed training rows in the leaf;
-    the dashed line is the fidelity over all rows. Leaves below 0.8 are orange. Leaves
-    without a held-out row have no dot.
+    Lines are confidence intervals, the dashed line is the fidelity over all rows, the
+    size of a dot the fraction of the training rows in the leaf. Leaves below 0.8 are
+    orange; those without a held-out row have no dot.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ class LeavesDisplay(Display):
         return cls(estimator.leaves_, estimator.fidelity_.label)
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture: the leaves, the worst first.
+        """The leaves, the worst first.
 
         Returns
         -------
@@ -104,7 +103,9 @@ class LeavesDisplay(Display):
         if name == "fidelity":
             ends = [leaf["fidelity_low"], leaf["fidelity_high"]]
             self.ax_.plot(ends, [place, place], color=color, lw=1.4)
-        self.ax_.scatter(leaf[name], place, s=14 + 260 * leaf["coverage"], color=color, zorder=3, clip_on=False)
+        self.ax_.scatter(
+            leaf[name], place, s=14 + 260 * leaf["coverage"], color=color, zorder=3, clip_on=False
+        )
 
     def _name_axes(self, leaves: pd.DataFrame, numbers: Any) -> None:
         labels = [f"  →  {label}" for label in leaves["label"]] if self._is_classifier else [""] * len(leaves)

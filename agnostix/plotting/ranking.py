@@ -1,4 +1,4 @@
-"""What-if ranking: the features that move the outcome most."""
+"""What-if ranking: the features that change the outcome most."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from agnostix.plotting.words import describe_metric, shorten
 
 @dataclass(eq=False, repr=False)
 class WhatIfRankingDisplay(Display):
-    """Change of the outcome when each feature is shifted equally far, up and down.
+    """Change of the outcome when each feature's average is shifted equally far, up and down.
 
-    A filled dot is the feature's average (or the level's proportion) shifted
-    up, an open one down; the bar through it is the confidence interval of the change.
+    Shifts are equal in Kullback-Leibler divergence; bars are confidence intervals.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ class WhatIfRankingDisplay(Display):
         explainer : EntropicProjection
             A fitted explainer.
         output : str, default=None
-            Which output; the last by default.
+            Name of the output; the last by default.
         max_features : int, default=12
             Features drawn.
         **rank : dict
@@ -73,7 +72,7 @@ class WhatIfRankingDisplay(Display):
         return cls(ranking[own].reset_index(drop=True), max_features)
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture, the largest change first; of two levels only the second.
+        """The changes, the largest first; of two levels only the second.
 
         Returns
         -------

@@ -15,16 +15,16 @@ from agnostix.plotting.words import shorten
 
 @dataclass(eq=False, repr=False)
 class ShiftDisplay(Display):
-    """How far each average moved in a scenario, in standard deviations.
+    """Shift of each average in a scenario, in standard deviations.
 
-    Filled dots are the scenario's constraints; open ones follow, because features are correlated.
+    Filled dots are the constraints, open ones correlated features; bars are confidence intervals.
 
     Parameters
     ----------
     shifts : DataFrame
         `Scenario.shifts`.
     max_features : int, default=14
-        Averages drawn: those that moved most.
+        Averages drawn: those with the largest shifts.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class ShiftDisplay(Display):
         return cls(scenario.shifts, max_features)
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture: constraints, then what moved most; of two levels one.
+        """Constraints first, then the largest shifts; of two levels one.
 
         Returns
         -------

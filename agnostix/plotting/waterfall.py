@@ -66,12 +66,11 @@ _NO_REMAINDER = 1e-6
 class WaterfallDisplay(ExplanationDisplay):
     """Waterfall of one row, from the base value to the output, largest values first.
 
-    A bar to the right raises the output, one to the left lowers it. The line
-    through its end is the confidence interval of the value, dotted where the error
-    is unknown; the value and half the interval's width stand beside it. Where the
-    values do not sum to the output, the remainder is a bar of its own. A surrogate's
-    waterfall ends at the surrogate's prediction, a gray dot, followed by the gap to
-    the model's; its fidelity is written above.
+    Blue bars raise the output, orange ones lower it. Lines are confidence intervals,
+    dotted where the error is unknown; their half widths are beside the values. If the
+    values do not sum to the output, the remainder is a bar. For a surrogate, the gray
+    dot is its prediction, followed by the gap to the model's, and its fidelity is
+    written above.
 
     Parameters
     ----------

@@ -157,9 +157,7 @@ def test_bar_of_aggregate_equals_bar_over_rows() -> None:
         aggregate = BarDisplay.from_explanation(people().aggregate(by))
         assert over_rows.frame().equals(aggregate.frame())
         assert (
-            over_rows.quantity_label
-            == aggregate.quantity_label
-            == "mean absolute contribution to out_$put$"
+            over_rows.quantity_label == aggregate.quantity_label == "mean absolute contribution to out_$put$"
         )
 
 
