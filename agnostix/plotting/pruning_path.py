@@ -10,7 +10,7 @@ import pandas as pd
 
 from agnostix.core.explanation.statistics import half_widths
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, find_limits, write_ticks
+from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, PAPER, find_limits, write_ticks
 from agnostix.plotting.tree import LEVEL
 
 
@@ -75,7 +75,8 @@ class PruningPathDisplay(Display):
         self.ax_.grid(axis="y")
         write_ticks(self.ax_.yaxis, "")
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        self.ax_.legend(loc="lower right", frameon=False)
+        look = {"facecolor": PAPER, "edgecolor": "none", "framealpha": 1.0}  # the dashed line passes behind
+        self.ax_.legend(loc="lower right", **look)
 
     def _draw_curve(self, name: str, middle: Any, low: Any, high: Any, color: str) -> None:
         leaves = self.sizes["leaves"]

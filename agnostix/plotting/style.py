@@ -137,12 +137,15 @@ def find_limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
     return float(low - room), float(high + room)
 
 
-def write_fidelity(ax: Any, words: str, is_poor: bool, width: int = 48, heading: str = "") -> None:
+def write_fidelity(
+    ax: Any, words: str, is_poor: bool, width: int = 48, heading: str = "", loc: str = "left"
+) -> None:
     """Write a surrogate's fidelity above the axes, in the warning color where it is poor."""
     text = "\n".join(filter(None, [heading, wrap_lines(words, width, 3)]))
     if text:
         color = CONTRAST if is_poor else INK if heading else MUTED
-        ax.set_title(text, loc="left", fontsize=9, fontweight="normal", color=color, parse_math=False)
+        look = {"fontsize": 9, "fontweight": "normal", "color": color, "parse_math": False}
+        ax.set_title(text, loc=loc, multialignment="left", **look)
 
 
 def dodge(

@@ -165,7 +165,8 @@ class WaterfallDisplay(ExplanationDisplay):
         self.ax_.vlines(ends[:-1], places[1:], places[:-1], color=MUTED, lw=0.7, zorder=0.9)
         self._name_axes(drawn, suffix)
         self._write_numbers(drawn)
-        write_fidelity(self.ax_, self.fidelity, self.is_poor)
+        # Narrow axes have room on the left, above the names.
+        write_fidelity(self.ax_, self.fidelity, self.is_poor, loc="right")
 
     def _draw_step(self, step: dict[Any, Any]) -> None:
         """A bar, and through its end the interval of its value."""

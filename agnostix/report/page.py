@@ -119,7 +119,7 @@ def _row_figure(view: ExplanationView) -> Any:
     if isinstance(display, BarDisplay):
         label = describe_quantity(view.explanation, name)
         display.quantity_label = f"{label}, in points" if scale.in_percent else label
-        ax = _axes(5.0, 0.9 + 0.31 * min(len(display.bars), display.max_features))
+        ax = _axes(5.8, 0.9 + 0.31 * min(len(display.bars), display.max_features))
         display.plot(ax, factor=scale.factor)
     else:
         display.output_name = f"{name}, in {view.units}" if view.units else name

@@ -367,6 +367,9 @@ def _detail(view: ExplanationView, name: str, default: float) -> Any:
 def fidelity_sentence(view: ExplanationView) -> str:
     """How closely a surrogate follows the model, and the predictions of both for the row."""
     fidelity, scale = view.fidelity, view.scale
+    if not view.in_output_units:  # the scale is that of coefficients
+        in_percent = view.in_percent and not view.in_other_units
+        scale = Scale.from_contributions([view.end, view.output], in_percent)
     surrogate, model = scale.value(view.end), scale.value(view.output)
     if fidelity is not None and fidelity.is_constant:
         return f"The model predicts {model} everywhere near the row: there is nothing for a surrogate to fit."

@@ -211,11 +211,11 @@ def test_from_explainer_equals_from_explanation(name: str, people: pd.DataFrame)
     "public", [*DISPLAYS, PixelsDisplay, SegmentsDisplay, TextDisplay], ids=lambda public: public.__name__
 )
 def test_display_docstrings_are_complete(public: type) -> None:
-    unasked = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}
+    ignored = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}
     methods = [name for name, _ in inspect.getmembers(public, callable) if not name.startswith("_")]
     for name in ["", *methods]:
-        told = validate(".".join(filter(None, [public.__module__, public.__name__, name])))["errors"]
-        assert [error for error in told if error[0] not in unasked] == []
+        errors = validate(".".join(filter(None, [public.__module__, public.__name__, name])))["errors"]
+        assert [error for error in errors if error[0] not in ignored] == []
 
 
 def test_format_numbers_shares_decimals() -> None:
@@ -228,8 +228,8 @@ def test_format_numbers_shares_decimals() -> None:
 
 
 def test_format_value_and_label_feature() -> None:
-    told = {"39": 39.0, "−0.1235": -0.12346, "1.235e+08": 123456789.0, "7": 7, "True": True, "a b": "a\nb"}
-    for words, value in told.items():
+    texts = {"39": 39.0, "−0.1235": -0.12346, "1.235e+08": 123456789.0, "7": 7, "True": True, "a b": "a\nb"}
+    for words, value in texts.items():
         assert format_value(value) == words
     for nothing in (None, np.nan, pd.NA, pd.NaT):
         assert format_value(nothing) == "missing"

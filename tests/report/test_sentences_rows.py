@@ -76,7 +76,7 @@ class Nearby(AttributionExplainer):
         return self
 
     def explain(self, X: pd.DataFrame, *, outputs: object = None) -> Explanation:
-        answers = as_predictor(self.model).predict(X)[:, [outputs]]
+        predictions = as_predictor(self.model).predict(X)[:, [outputs]]
         values = np.zeros((len(X), len(self.columns_), 1))
         values[:, :3, 0] = [0.3, -0.1, 0.01]
         conditions = np.array([[f"{name} <near> {i}" for name in self.columns_] for i in range(len(X))])
@@ -84,7 +84,7 @@ class Nearby(AttributionExplainer):
             values=values,
             std_errors=np.full(values.shape, 0.02),
             base_values=np.full((len(X), 1), 0.2),
-            outputs=answers,
+            outputs=predictions,
             data=X,
             feature_names=self.columns_,
             output_names=("yes",),
@@ -524,6 +524,9 @@ def test_coefficients_of_surrogate_have_fidelity_and_bars() -> None:
         explanation_sentences(view)[0] == "The values are the coefficient of each feature for the prediction."
     )
     assert "the sampling of rows near this one" in explanation_note(view)
+    assert_states(
+        fidelity_sentence(view), "predicts 41.0\u202f% for the row", "the model predicts 80.0\u202f%"
+    )
     (warning,) = fidelity_warnings(view)  # a gap is not compared with coefficients
     assert_states(warning, "these coefficients")
 
