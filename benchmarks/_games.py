@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from agnostix.core.masking.masker import all_masks
-from agnostix.shapley.shapley_exact import exact_operator
+from agnostix.shapley.exact import exact_weights
 
 MAX_LISTED = 14
 
@@ -26,13 +26,13 @@ class Games:
 
     name: str
     n_players: int
-    worth: Callable[[np.ndarray], np.ndarray]
+    value: Callable[[np.ndarray], np.ndarray]
     truth: np.ndarray
 
-    def asked(self, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def differences(self, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Differences of pairs of complements, and Delta."""
-        ends = self.worth(np.array([[False] * self.n_players, [True] * self.n_players]))
-        return self.worth(masks) - self.worth(~masks), ends[1] - ends[0]
+        ends = self.value(np.array([[False] * self.n_players, [True] * self.n_players]))
+        return self.value(masks) - self.value(~masks), ends[1] - ends[0]
 
 
 def all_games(n_rows: int) -> list[Games]:
@@ -54,7 +54,7 @@ def _boosted(name: str, X: np.ndarray, y: np.ndarray, n_rows: int) -> Games:
     if X.shape[1] <= MAX_LISTED:
         return _listed(name, model.predict, rows, X.mean(0))
     truth = np.stack([_tree_values(model, row, X.mean(0)) for row in rows], 1)
-    return Games(name, X.shape[1], _worth(model.predict, rows, X.mean(0)), truth)
+    return Games(name, X.shape[1], _value_of(model.predict, rows, X.mean(0)), truth)
 
 
 def _network(name: str, n_rows: int) -> Games:
@@ -66,14 +66,14 @@ def _network(name: str, n_rows: int) -> Games:
 
 
 def _listed(name: str, predict: Any, rows: np.ndarray, base: np.ndarray) -> Games:
-    """Every coalition asked once, and the values from all of them."""
+    """Every coalition evaluated once, and the Shapley values from all of them."""
     every = all_masks(rows.shape[1])
-    worths = _worth(predict, rows, base)(every)
+    values = _value_of(predict, rows, base)(every)
     codes = 1 << np.arange(rows.shape[1])
-    return Games(name, rows.shape[1], lambda masks: worths[masks @ codes], exact_operator(every) @ worths)
+    return Games(name, rows.shape[1], lambda masks: values[masks @ codes], exact_weights(every) @ values)
 
 
-def _worth(predict: Any, rows: np.ndarray, base: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def _value_of(predict: Any, rows: np.ndarray, base: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return lambda masks: np.stack([predict(np.where(masks, row, base)) for row in rows], 1)
 
 

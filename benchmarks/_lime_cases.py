@@ -51,12 +51,12 @@ class Case:
         return LimeExplainer(predictor, random_state=seed, **settings).fit(self.table)
 
     def explained(self, seed: int, **settings: Any) -> Explanation:
-        """Ours, fitted and asked."""
+        """Ours, fitted, and its explanation."""
         return self.fitted(seed, **settings).explain(self.rows)
 
 
 def linear(d: int, n_rows: int) -> Case:
-    """A linear model of d normal columns, whose weights are fixed for 5 and drawn for others."""
+    """A linear model of d normal columns, whose weights are fixed for 5 and random for others."""
     rng = np.random.default_rng(0)
     X, slopes = rng.normal(size=(1_000, d)), rng.normal(size=d)
     slopes = SLOPES if d == SLOPES.size else slopes

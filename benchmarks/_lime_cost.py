@@ -29,7 +29,7 @@ from _models import pipeline
 
 from agnostix import LimeExplainer, as_predictor
 
-ASKED = "at most 1/15"
+TARGET = "at most 1/15"
 WIDE, N_OUTPUTS = 784, 10
 
 
@@ -54,12 +54,12 @@ def speed(args: Namespace) -> None:
         name = "all features" if n_features is None else f"K={n_features}"
         lines.append([name, *_compared(theirs, ours), f"{N_SAMPLES * n_rows:,}", f"{clock.rows:,}", "6,000"])
     print_table(
-        f"Speed: {n_rows:,} rows x 30 columns, {N_SAMPLES:,} draws, a logistic function in numpy",
-        ("", "lime, a row", "ours", "ours / lime", "asked", "model rows, lime", "ours", "asked, at most"),
+        f"Speed: {n_rows:,} rows x 30 columns, {N_SAMPLES:,} samples, a logistic function in numpy",
+        ("", "lime, a row", "ours", "ours / lime", "target", "model rows, lime", "ours", "target, at most"),
         lines,
     )
     print(f"\nlime ran on {n_theirs} rows of {n_rows:,}, its time and model rows are scaled; building it is")
-    print("spread over the rows. Ours: fit and explain. Each by its own way to choose features, which is the")
+    print("spread over the rows. Ours: fit and explain. Each by its own way to select features, which is the")
     print("same in both: forward for K=5, the largest effects for K=10.")
 
 
@@ -86,11 +86,11 @@ def adult(args: Namespace) -> None:
         ratio = "1" if name == "lime" else f"1/{np.median(walls['lime'] / walls[name]):.1f}"
         called = "lime.LimeTabularExplainer" if name == "lime" else f"agnostix, sampling={name!r}"
         cells = [shown(np.median(one)) for one in (walls[name], inside / few[name])]
-        asked = ASKED if name == "kernel" else ""
-        lines.append([called, *cells, ratio, asked, f"{clocks[name].rows / few[name]:,.0f}"])
+        target = TARGET if name == "kernel" else ""
+        lines.append([called, *cells, ratio, target, f"{clocks[name].rows / few[name]:,.0f}"])
     print_table(
-        f"{described(args.adult)}: {n_rows:,} rows, boosted trees in a Pipeline, {N_SAMPLES:,} draws, K=10",
-        ("", "a row", "in the model", "x lime", "asked", "model rows a row"),
+        f"{described(args.adult)}: {n_rows:,} rows, boosted trees in a Pipeline, {N_SAMPLES:,} samples, K=10",
+        ("", "a row", "in the model", "x lime", "target", "model rows a row"),
         lines,
     )
     print(f"\nlime ran on {n_theirs} rows, tilted on {few['tilted']}; their times are scaled. lime is given")
@@ -100,7 +100,7 @@ def adult(args: Namespace) -> None:
 
 
 def _outside(args: Namespace, model: Any, table: Any) -> None:
-    """What own draws for each row take beside the model: explain alone."""
+    """What samples of each row's own take beside the model: explain alone."""
     clock = ModelClock(model.predict_proba)
     explainer = _ours(clock, "tilted", table[:20_000])
     lines = []
@@ -111,7 +111,7 @@ def _outside(args: Namespace, model: Any, table: Any) -> None:
         lines.append([f"{n_rows} rows", *cells, f"{np.median(wall / inside) - 1:.1%}", "at most 10%"])
     print_table(
         f"Outside the model: {described(args.adult)}, strings and numbers, sampling='tilted', explain",
-        ("", "a row", "in the model", "outside", "outside / in the model", "asked"),
+        ("", "a row", "in the model", "outside", "outside / in the model", "target"),
         lines,
     )
 
@@ -125,11 +125,11 @@ def memory(args: Namespace) -> None:
         ("lime.LimeTabularExplainer, 1 row, one output", "lime", 1),
     ]:
         traced, resident = (in_a_process(_peaks, side, n, how) for how in (True, False))
-        asked = "256 MB" if side == "ours" else ""
-        lines.append((name, *(f"{size:,.0f} MB" for size in (*traced, *resident)), asked))
+        target = "256 MB" if side == "ours" else ""
+        lines.append((name, *(f"{size:,.0f} MB" for size in (*traced, *resident)), target))
     print_table(
-        f"Memory above the inputs: {WIDE} columns, {N_SAMPLES:,} draws, {N_OUTPUTS} outputs",
-        ("", "fit, tracemalloc", "explain", "fit, resident set", "explain", "asked, below"),
+        f"Memory above the inputs: {WIDE} columns, {N_SAMPLES:,} samples, {N_OUTPUTS} outputs",
+        ("", "fit, tracemalloc", "explain", "fit, resident set", "explain", "target, below"),
         lines,
     )
 
@@ -146,7 +146,7 @@ def _each(call: Callable[[Any], Any], rows: np.ndarray) -> None:
 
 def _compared(theirs: np.ndarray, ours: np.ndarray) -> list[str]:
     ratio = f"1/{np.median(theirs / ours):.1f}"
-    return [shown(np.median(theirs)), shown(np.median(ours)), ratio, ASKED]
+    return [shown(np.median(theirs)), shown(np.median(ours)), ratio, TARGET]
 
 
 def _ours(function: Any, sampling: str, table: Any) -> LimeExplainer:
@@ -159,7 +159,7 @@ def _whole(function: Any, sampling: str, table: Any, rows: Any) -> Any:
 
 
 def _first_columns(X: np.ndarray) -> np.ndarray:
-    """A model that holds nothing itself beyond its answer."""
+    """A model that holds nothing beyond its predictions."""
     return X[:, :N_OUTPUTS]
 
 

@@ -1,4 +1,4 @@
-"""How far surrogates move with the draws, and whether the errors that are stated are those that are made."""
+"""How far surrogates move with the samples, and whether the stated errors are those that are made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from _clock import print_table
 from _lime_cases import N_SAMPLES, SLOPES, Case, adult_rows, cancer, diabetes, linear, logistic
-from _lime_peers import Lime, PlainDraws
+from _lime_peers import Lime, PlainSamples
 from scipy.stats import t as student
 from sklearn.tree import DecisionTreeRegressor
 
@@ -24,19 +24,19 @@ FREEDOM = BLOCKS.n_blocks - 1
 LEVEL = 0.95
 NOTHING = 1e-9
 """Spreads below this share of the largest are left out."""
-N_CHOSEN = 5
+N_SELECTED = 5
 
 
 def spread(args: Namespace) -> None:
-    """Of a linear model's coefficients over seeds, at equal draws."""
+    """Of a linear model's coefficients over seeds, at equal numbers of samples."""
     n_theirs, n_ours = (4, 8) if args.quick else (30, 60)
     lines = []
     for case in (linear(5, 5), linear(30, 5)):
         peers = [Lime(case, seed) for seed in range(n_theirs)]
         theirs = _deviations([_by_row(peer.coefficients, case) for peer in peers])
-        plain_draws = PlainDraws(case)
+        plain_samples = PlainSamples(case)
         plain = _deviations(
-            [_by_row(partial(plain_draws.coefficients, seed=seed), case) for seed in range(n_theirs)]
+            [_by_row(partial(plain_samples.coefficients, seed=seed), case) for seed in range(n_theirs)]
         )
         for sampling in ("kernel", "tilted"):
             runs = [_values(case.explained(seed, sampling=sampling)) for seed in range(n_ours)]
@@ -46,16 +46,16 @@ def spread(args: Namespace) -> None:
             cells = [f"{np.median(sd):.5f}" for sd in (theirs, plain, ours)]
             lines.append([f"{case.name}, sampling={sampling!r}", *cells, ratios[0], worst, "0.5", ratios[1]])
     print_table(
-        f"Spread over seeds: a linear model, {N_SAMPLES:,} draws, 5 rows, median sd of a coefficient",
+        f"Spread over seeds: a linear model, {N_SAMPLES:,} samples, 5 rows, median sd of a coefficient",
         (
-            *("", "lime", "independent draws", "ours", "ours / lime", "worst coefficient"),
-            *("asked, at most", "ours / independent"),
+            *("", "lime", "independent samples", "ours", "ours / lime", "worst coefficient"),
+            *("target, at most", "ours / independent"),
         ),
         lines,
     )
-    print(f"\n{n_theirs} seeds of lime and of independent draws under our least squares, {n_ours} of ours,")
+    print(f"\n{n_theirs} seeds of lime and of independent samples under our least squares, {n_ours} of ours,")
     print(
-        f"with {BLOCKS.n_points:,} draws in {BLOCKS.n_blocks} blocks. Ratios are medians over coefficients."
+        f"with {BLOCKS.n_points:,} samples in {BLOCKS.n_blocks} blocks. Ratios are medians over coefficients."
     )
 
 
@@ -68,12 +68,12 @@ def errors(args: Namespace) -> None:
             found = [case.explained(seed, sampling=sampling) for seed in range(n_seeds)]
             for what, runs in _runs(found).items():
                 name = f"{case.name}, {sampling}, {what}"
-                lines.append([name, *runs.told()])
+                lines.append([name, *runs.cells()])
                 medians[name] = runs.median()
     print_table(
-        f"Stated errors: {N_SAMPLES:,} draws, {n_seeds} seeds, error / sd over seeds",
+        f"Stated errors: {N_SAMPLES:,} samples, {n_seeds} seeds, error / sd over seeds",
         (
-            *("", "values", "median", "asked", "5 %", "95 %"),
+            *("", "values", "median", "target", "5 %", "95 %"),
             *(f"{LEVEL:.0%}, Student", "1.96 errors", "worst value"),
         ),
         lines,
@@ -99,7 +99,7 @@ def exact(args: Namespace) -> None:
             lines.append([f"{case.name}, {sampling}", *_scored(scores)])
     expected = [f"{2.0 * student.sf(bound, FREEDOM):.3f}" for bound in (2.0, 3.0)]
     print_table(
-        f"Limits in closed form: {N_SAMPLES:,} draws, {n_seeds} seeds, distance in stated errors",
+        f"Limits in closed form: {N_SAMPLES:,} samples, {n_seeds} seeds, distance in stated errors",
         ("", "values", "rms", "beyond 2", "beyond 3", "largest", "mean over seeds: rms", "expected"),
         lines,
     )
@@ -107,29 +107,29 @@ def exact(args: Namespace) -> None:
     print(
         f"\nStudent's distribution has rms {root:.2f}, {expected[0]} beyond 2 and {expected[1]} beyond 3. The"
     )
-    print(
-        "limit has the penalty and not the row itself, which is no draw of ours. The mean over seeds, in its"
-    )
-    print("own standard errors, tells a bias.")
+    print("limit has the penalty and not the row itself, which is no sample of ours. The mean over seeds, in")
+    print("its own standard errors, tells a bias.")
 
 
 def stability(args: Namespace) -> None:
-    """Whether the same features are chosen with other draws."""
+    """Whether the same features are selected with other samples."""
     n_seeds, n_rows = args.seeds or (3 if args.quick else 10), 3 if args.quick else 10
     lines = []
     for case in (cancer(n_rows), diabetes(n_rows), logistic(n_rows)):
-        peers = [Lime(case, seed, N_CHOSEN) for seed in range(n_seeds)]
+        peers = [Lime(case, seed, N_SELECTED) for seed in range(n_seeds)]
         theirs = np.array([_by_row(peer.coefficients, case) != 0 for peer in peers])
         lines.append([f"{case.name}, lime", *_agreed(theirs), f"{N_SAMPLES * n_rows:,}", ""])
         for name, confidence in {"ours": None, "ours, stability=0.95": 0.95}.items():
-            settings = {"max_features": N_CHOSEN, "stability": confidence}
+            settings = {"max_features": N_SELECTED, "stability": confidence}
             lines.append([f"{case.name}, {name}", *_agreed_with(case, n_seeds, settings)])
     print_table(
-        f"The same {N_CHOSEN} features over {n_seeds} seeds, {n_rows} rows, {N_SAMPLES:,} draws at first",
+        f"The same {N_SELECTED} features over {n_seeds} seeds, {n_rows} rows, {N_SAMPLES:,} samples at first",
         ("", "rows with one set for all seeds", "shared by two seeds", "model rows", "called stable"),
         lines,
     )
-    print("\nShared by two seeds: of the features chosen, the mean share that both have. Model rows: fit and")
+    print(
+        "\nShared by two seeds: of the features selected, the mean share that both have. Model rows: fit and"
+    )
     print("explain, for all rows together; the mean over seeds.")
 
 
@@ -165,7 +165,7 @@ def _inside(sides: dict[int, tuple[float, float]], Z: np.ndarray) -> np.ndarray:
 
 
 def _limits(case: Case, contrasts: Callable[..., Any], sampling: str) -> np.ndarray:
-    plain = PlainDraws(case)
+    plain = PlainSamples(case)
     r = reference.flip_weight(case.table.shape[1])
     found = []
     for row in case.rows:
@@ -174,7 +174,7 @@ def _limits(case: Case, contrasts: Callable[..., Any], sampling: str) -> np.ndar
     return np.array(found)
 
 
-# How it is told -----------------------------------------------------------------------------------
+# Tables -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class _Runs:
         """Of stated errors, in standard deviations over seeds."""
         return float(np.median(self._ratios(self._moving())))
 
-    def told(self) -> list[str]:
+    def cells(self) -> list[str]:
         """The cells of a line."""
         kept = self._moving()
         values, stated, ratio = self.values[:, kept], self.stated[:, kept], self._ratios(kept)
@@ -219,7 +219,7 @@ def _runs(found: list[Any]) -> dict[str, _Runs]:
 
     return {
         "coefficients": _Runs(over_seeds(lambda e: e.values), over_seeds(lambda e: e.std_errors)),
-        "the surrogate's answers": _Runs(
+        "the surrogate's predictions": _Runs(
             over_seeds(lambda e: e.extras["surrogate_outputs"].array),
             over_seeds(lambda e: e.extras["surrogate_std_errors"].array),
         ),
@@ -251,20 +251,20 @@ def _scored(scores: np.ndarray) -> list[str]:
     return [f"{size.size:,}", rms[0], *shares, f"{size.max():.1f}", rms[1], f"{expected:.2f}"]
 
 
-def _agreed(chosen: np.ndarray) -> list[str]:
+def _agreed(selected: np.ndarray) -> list[str]:
     """Of sets over seeds, of shape (n_seeds, n_rows, n_features)."""
-    same = (chosen == chosen[0]).all(axis=(0, 2)).mean()
-    shared = [(one & other).sum(axis=1).mean() / N_CHOSEN for one, other in combinations(chosen, 2)]
+    same = (selected == selected[0]).all(axis=(0, 2)).mean()
+    shared = [(one & other).sum(axis=1).mean() / N_SELECTED for one, other in combinations(selected, 2)]
     return [f"{same:.0%}", f"{np.mean(shared):.3f}"]
 
 
 def _agreed_with(case: Case, n_seeds: int, settings: dict[str, Any]) -> list[str]:
-    chosen, asked, stable = [], [], []
+    selected, model_rows, stable = [], [], []
     for seed in range(n_seeds):
         explainer = case.fitted(seed, **settings)
         exp = explainer.explain(case.rows)
-        chosen.append(exp.extras["selected"].array[:, :, 0])
-        asked.append(explainer.n_model_rows_ + exp.n_model_rows)
+        selected.append(exp.extras["selected"].array[:, :, 0])
+        model_rows.append(explainer.n_model_rows_ + exp.n_model_rows)
         stable.append(np.mean(exp.extras.get("stable", np.nan)))
     called = "" if settings["stability"] is None else f"{np.mean(stable):.0%}"
-    return [*_agreed(np.array(chosen)), f"{np.mean(asked):,.0f}", called]
+    return [*_agreed(np.array(selected)), f"{np.mean(model_rows):,.0f}", called]

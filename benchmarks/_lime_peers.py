@@ -1,4 +1,4 @@
-"""The lime package as its users would call it, and plain draws under the estimator of ours."""
+"""The lime package as its users would call it, and plain samples under the estimator of ours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Lime:
     case : Case
         The model and its table.
     seed : int
-        Of the draws.
+        Of the samples.
     n_features : int, default=None
         Features of an explanation; None for all.
     """
@@ -33,10 +33,10 @@ class Lime:
         self._explainer = LimeTabularExplainer(case.table, mode="regression", random_state=seed)
 
     def coefficients(self, row: np.ndarray) -> np.ndarray:
-        """Of all features, 0 for those that are not chosen."""
-        told = self._explainer.explain_instance(row, self._function, num_features=self._n_features)
+        """Of all features, 0 for those that are not selected."""
+        exp = self._explainer.explain_instance(row, self._function, num_features=self._n_features)
         found = np.zeros(self._all)
-        for feature, coefficient in told.local_exp[1]:
+        for feature, coefficient in exp.local_exp[1]:
             found[feature] = coefficient
         return found
 
@@ -85,14 +85,14 @@ class EncodedLime:
 
     def explain(self, codes: np.ndarray, n_features: int) -> Any:
         """Explain one row."""
-        return self._explainer.explain_instance(codes, self._answers, num_features=n_features)
+        return self._explainer.explain_instance(codes, self._predict, num_features=n_features)
 
-    def _answers(self, codes: np.ndarray) -> np.ndarray:
+    def _predict(self, codes: np.ndarray) -> np.ndarray:
         return self._predict_proba(self.decoded(codes))
 
 
-class PlainDraws:
-    """Independent draws and the same least squares, written plainly: the row itself is no draw.
+class PlainSamples:
+    """Independent samples and the same least squares, written plainly: the row itself is no sample.
 
     Parameters
     ----------
@@ -116,9 +116,9 @@ class PlainDraws:
         x, z = reference.binned_samples(rng, N_SAMPLES, self.columns, row, self.row_bins(row))
         return reference.ridge(z[1:], self._function(x[1:]), reference.flip_weights(z[1:]))[0]
 
-    def limit(self, contrasts: Any, row: np.ndarray, n_draws: int, weighted: bool) -> np.ndarray:
-        """Coefficients of infinitely many draws, from differences of means, penalised as so many are."""
+    def limit(self, contrasts: Any, row: np.ndarray, n_samples: int, weighted: bool) -> np.ndarray:
+        """Coefficients of infinitely many samples, from differences of means, penalized as so many are."""
         r, bins = reference.flip_weight(len(self.columns)), self.row_bins(row)
         alphas = [reference.tilted(q, r)[0] for q in reference.row_masses(self.columns, bins)]
-        total = n_draws * (reference.mean_weight(self.columns, bins, r) if weighted else 1.0)
+        total = n_samples * (reference.mean_weight(self.columns, bins, r) if weighted else 1.0)
         return np.array(reference.without_row(contrasts, alphas, total, 1.0))

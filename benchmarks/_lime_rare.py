@@ -1,4 +1,4 @@
-"""What is won and lost where rare values are drawn more often."""
+"""What oversampling rare levels gains for them, and costs the others."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from _clock import print_table
 from _lime_cases import Case, adult_rows
 
 from agnostix import LimeExplainer, as_predictor
-from agnostix.lime import learn_features, tempering
+from agnostix.lime import discretizer, features
 
 COLUMNS = ("native-country", "occupation", "workclass")
 BOUNDS = (0.0, 0.001, 0.01, 0.05)
 SETTINGS = (None, 1.15, 1.3, 1.5, 2.0)
-"""Factors by which other variances may grow; None draws all values as often as they are seen."""
+"""Factors by which other variances may grow; None samples all levels as often as they are observed."""
 N_EACH = 12
 """Rows for each column and each range of shares."""
 
@@ -28,35 +28,39 @@ def rare(args: Namespace) -> None:
     """Adult rows with rare labels: their coefficients over seeds, and all others."""
     n_seeds = args.seeds or (4 if args.quick else 30)
     whole = adult_rows(args, 0)
-    case, cells = _picked(whole)
+    case, cells = _pick_rows(whole)
     limits = np.array([_limit(whole, case.rows.iloc[[i]], j) for i, j, _ in cells])
-    found = {most: _runs(case, most, n_seeds) for most in SETTINGS}
+    found = {limit: _runs(case, limit, n_seeds) for limit in SETTINGS}
     plain = found[None][0].std(axis=0, ddof=1)
     others = np.ones(plain.shape, dtype=bool)
     others[tuple(np.array([(i, j) for i, j, _ in cells]).T)] = False
     lines = []
-    for most, (values, effective) in found.items():
-        lines.append([_named(most), *_told(values, plain, others, cells, limits), f"{effective:,.0f}"])
+    for limit, (values, effective) in found.items():
+        lines.append([_name_limit(limit), *_cells(values, plain, others, cells, limits), f"{effective:,.0f}"])
     ranges = [f"to {high:.1%}" for high in BOUNDS[1:]]
     print_table(
         f"Rare labels: {len(case.rows)} rows of {case.name}, {n_seeds} seeds, by share in the table",
         (
             *("", *(f"sd, {one}" for one in ranges), *(f"size, {one}" for one in ranges)),
-            *(*(f"error, {one}" for one in ranges), "others, sd", "effective draws"),
+            *(*(f"error, {one}" for one in ranges), "others, sd", "effective samples"),
         ),
         lines,
     )
     counts = [sum(kind == k for *_, kind in cells) for k in range(len(ranges))]
     print(f"\n{', '.join(map(str, counts))} labels in {', '.join(COLUMNS)}, of 20,000 rows.")
-    print("sd: the median over labels, divided by the median sd of all other coefficients without tempering.")
+    print(
+        "sd: the median over labels, divided by the median sd of all other coefficients without oversampling."
+    )
     print(
         "Size: the slope of mean coefficients against their limits without a penalty, which takes much where"
     )
-    print("hardly a draw has the label. Error: the median over labels of the root mean squared distance from")
-    print("that limit, in the unit of sd. Others, sd: the median of sd / sd without tempering.")
+    print(
+        "hardly a sample has the label. Error: the median over labels of the root mean squared distance from"
+    )
+    print("that limit, in the unit of sd. Others, sd: the median of sd / sd without oversampling.")
 
 
-def _picked(whole: Case) -> tuple[Case, list[tuple[int, int, int]]]:
+def _pick_rows(whole: Case) -> tuple[Case, list[tuple[int, int, int]]]:
     """Rows with rare labels, and (place, column, range) of each label."""
     table, places, cells = whole.table, [], []
     for name in COLUMNS:
@@ -70,33 +74,33 @@ def _picked(whole: Case) -> tuple[Case, list[tuple[int, int, int]]]:
 
 
 def _limit(whole: Case, row: pd.DataFrame, column: int) -> float:
-    """What the row's label changes, by putting it into draws near the row that have another."""
-    drawn: list[pd.DataFrame] = []
+    """What the row's label changes, by putting it into samples near the row that have another."""
+    tables: list[pd.DataFrame] = []
 
-    def noted(X: pd.DataFrame) -> np.ndarray:
-        drawn.append(X)
+    def recording(X: pd.DataFrame) -> np.ndarray:
+        tables.append(X)
         return whole.function(X)
 
     explainer = LimeExplainer(
-        as_predictor(noted, task="regression"), sampling="tilted", n_samples=4_096, random_state=0
+        as_predictor(recording, task="regression"), sampling="tilted", n_samples=4_096, random_state=0
     ).fit(whole.table)
     explainer.explain(row)
     name = whole.table.columns[column]
-    without = drawn[-1][drawn[-1][name] != row[name].iloc[0]]
+    without = tables[-1][tables[-1][name] != row[name].iloc[0]]
     return float(
         (whole.function(without.assign(**{name: row[name].iloc[0]})) - whole.function(without)).mean()
     )
 
 
-def _runs(case: Case, most: float | None, n_seeds: int) -> tuple[np.ndarray, float]:
-    """Values over seeds, and the median of effective draws."""
-    with _tempering(most):
+def _runs(case: Case, limit: float | None, n_seeds: int) -> tuple[np.ndarray, float]:
+    """Values over seeds, and the median of effective samples."""
+    with _oversampling(limit):
         found = [case.explained(seed) for seed in range(n_seeds)]
     values = np.array([one.values[:, :, 0] for one in found])
     return values, float(np.median([one.extras["effective_samples"].array for one in found]))
 
 
-def _told(
+def _cells(
     values: np.ndarray, plain: np.ndarray, others: np.ndarray, cells: list[Any], limits: np.ndarray
 ) -> list[str]:
     unit = np.median(plain[others])
@@ -112,19 +116,20 @@ def _told(
     return [*medians[0], *size, *medians[1], f"{np.median(now):.2f}"]
 
 
-def _named(most: float | None) -> str:
-    if most is None:
-        return "as often as seen"
-    return f"MOST={most:g}" + (", as built" if most == tempering.MOST else "")
+def _name_limit(limit: float | None) -> str:
+    if limit is None:
+        return "as often as observed"
+    built = ", as built" if limit == features.MAX_VARIANCE else ""
+    return f"MAX_VARIANCE={limit:g}{built}"
 
 
 @contextmanager
-def _tempering(most: float | None) -> Iterator[None]:
-    """Another price for rare values, or none drawn more often, for a while."""
-    before = tempering.MOST, learn_features.tempered
-    tempering.MOST = before[0] if most is None else most
-    learn_features.tempered = list if most is None else before[1]
+def _oversampling(limit: float | None) -> Iterator[None]:
+    """Another limit on the variance, or no oversampling, for a while."""
+    before = features.MAX_VARIANCE, discretizer.make_proposals
+    features.MAX_VARIANCE = before[0] if limit is None else limit
+    discretizer.make_proposals = list if limit is None else before[1]
     try:
         yield
     finally:
-        tempering.MOST, learn_features.tempered = before
+        features.MAX_VARIANCE, discretizer.make_proposals = before

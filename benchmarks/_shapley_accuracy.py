@@ -19,14 +19,16 @@ BUDGETS = (140, 512, 2_048)
 
 
 def adult(args: Namespace) -> None:
-    """Adult as numeric codes: mean normalised squared errors, and what shap's are of them."""
+    """Adult as numeric codes: mean normalized squared errors, and what shap's are of them."""
     for setting in adult_settings(args, 2 if args.quick else 6):
         seeds = range(args.seeds or (2 if args.quick else 20))
-        found = {m: _errors(setting, m, seeds, args.kernel) for m in BUDGETS}
-        means = {m: {name: values.mean() for name, values in errors.items()} for m, errors in found.items()}
+        errors_at = {m: _errors(setting, m, seeds, args.kernel) for m in BUDGETS}
+        means = {
+            m: {name: values.mean() for name, values in errors.items()} for m, errors in errors_at.items()
+        }
         size = f"{len(setting.rows)} rows x {len(seeds)} designs"
         print_table(
-            f"{setting.name}: mean normalised squared error over {size}",
+            f"{setting.name}: mean normalized squared error over {size}",
             ("", *(head for m in BUDGETS for head in (f"m={m:,}", "shap / it"))),
             [(name, *_beside(means.values(), name, SHAP)) for name in means[BUDGETS[0]]],
         )
@@ -47,12 +49,12 @@ def baseline(args: Namespace) -> None:
 
 
 def _print_baseline(settings: list[Setting], multiple: int, seeds: range, kernels: list[str]) -> None:
-    found = [_errors(setting, multiple * setting.n_players, seeds, kernels) for setting in settings]
-    medians = [{name: np.median(values) for name, values in errors.items()} for errors in found]
+    errors_at = [_errors(setting, multiple * setting.n_players, seeds, kernels) for setting in settings]
+    medians = [{name: np.median(values) for name, values in errors.items()} for errors in errors_at]
     heads = [f"{setting.name}, m={multiple * setting.n_players}" for setting in settings]
     size = f"{len(settings[0].rows)} rows x {len(seeds)} designs"
     print_table(
-        f"Mean baseline, m={multiple}d: median normalised squared error over {size}",
+        f"Mean baseline, m={multiple}d: median normalized squared error over {size}",
         ("", *(text for head in heads for text in (head, "leverage / it"))),
         [(name, *_beside(medians, name, LEVERAGE)) for name in medians[0]],
     )
@@ -69,7 +71,7 @@ def smallest(args: Namespace) -> None:
             outcomes = [_outcome(name, setting, m, seed) for seed in range(n_seeds)]
             errors = np.array([error for error, _ in outcomes])
             singular = sum(warned for _, warned in outcomes)
-            lines.append((name, *_told(errors), str(singular)))
+            lines.append((name, *_summarize(errors), str(singular)))
         print_table(
             f"{setting.name}, m=2d+2={m}: {n_seeds} designs, each on the next of {len(setting.rows)} rows",
             ("", "median error", "largest", "no number", "worse than zeros", "warned: singular"),
@@ -85,11 +87,11 @@ def _errors(setting: Setting, m: int, seeds: range, kernels: list[str]) -> dict[
 
 def _beside(columns: Iterable[dict[str, float]], name: str, reference: str) -> list[str]:
     """For each column the error, and how many times larger the reference's is."""
-    told = []
+    cells = []
     for errors in columns:
         ratio = errors[reference] / errors[name] if errors[name] > 0 else np.inf
-        told += [f"{errors[name]:.1e}", f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"]
-    return told
+        cells += [f"{errors[name]:.1e}", f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"]
+    return cells
 
 
 def _outcome(name: str, setting: Setting, m: int, seed: int) -> tuple[float, bool]:
@@ -107,7 +109,7 @@ def _outcome(name: str, setting: Setting, m: int, seed: int) -> tuple[float, boo
     return (error if np.isfinite(error) else np.nan), any("singular" in str(w.message) for w in caught)
 
 
-def _told(errors: np.ndarray) -> tuple[str, str, str, str]:
+def _summarize(errors: np.ndarray) -> tuple[str, str, str, str]:
     lost = int(np.isnan(errors).sum())
     return (
         f"{np.nanmedian(errors):.1e}",

@@ -97,11 +97,11 @@ def frame(args: Namespace) -> None:
     for m in (140, 512):
         explainer = KernelShapExplainer(model, budget=m, background_size=100, random_state=0)
         explainer.fit(table[:20_000])
-        asked, most = explainer.explain(rows).n_model_rows, m * 100 * len(rows)
-        lines.append((f"m={m}", f"{most:,}", f"{asked:,}", f"{1 - asked / most:.0%}"))
+        n_rows, most = explainer.explain(rows).n_model_rows, m * 100 * len(rows)
+        lines.append((f"m={m}", f"{most:,}", f"{n_rows:,}", f"{1 - n_rows / most:.0%}"))
     print_table(
         f"Model rows: a Pipeline on {described(args.adult)}, {len(rows)} rows, 100 background rows",
-        ("", "m x background x rows", "asked", "fewer"),
+        ("", "m x background x rows", "evaluated", "fewer"),
         lines,
     )
 

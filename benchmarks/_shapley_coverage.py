@@ -47,12 +47,19 @@ def background(args: Namespace) -> None:
         values.append(exp.values[:, :, 0])
         stated.append(exp.extras["background_std_errors"].array[:, :, 0])
     spread = np.var(values, axis=0, ddof=1)
-    told = np.mean(np.square(stated), axis=0)
-    by_row = np.sqrt(told.sum(axis=1) / spread.sum(axis=1))
+    stated_variance = np.mean(np.square(stated), axis=0)
+    by_row = np.sqrt(stated_variance.sum(axis=1) / spread.sum(axis=1))
     print_table(
         f"Background errors: Adult, m={m}, 100 background rows drawn {n_draws} times, {n_rows} rows",
         ("", "stated / spread, pooled", "lowest row", "highest row"),
-        [("rms", f"{np.sqrt(told.sum() / spread.sum()):.2f}", f"{by_row.min():.2f}", f"{by_row.max():.2f}")],
+        [
+            (
+                "rms",
+                f"{np.sqrt(stated_variance.sum() / spread.sum()):.2f}",
+                f"{by_row.min():.2f}",
+                f"{by_row.max():.2f}",
+            )
+        ],
     )
 
 

@@ -19,14 +19,14 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from xgboost import XGBRegressor
 
 CHUNK = 200_000
-"""Rows a model is asked about at once."""
+"""Rows in one call of the model."""
 MOST_TABLED = 14
-"""Players up to which a game is asked about all its coalitions once, and read from the table after."""
+"""Features up to which all coalitions are evaluated once and kept in a table."""
 
 
 @dataclass(frozen=True)
 class Game:
-    """The mean answer over the background, as a function of the columns that keep the row's values.
+    """The mean prediction over the background, as a function of the columns that keep the row's values.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Game:
     row : ndarray of shape (n_players,)
         What is explained.
     background : ndarray of shape (n_background, n_players)
-        What stands in.
+        Background rows.
     """
 
     predict: Callable[[np.ndarray], np.ndarray]
@@ -52,23 +52,23 @@ class Game:
         masks = np.atleast_2d(masks).astype(bool)
         if self.n_players <= MOST_TABLED:
             return self.table[masks @ (1 << np.arange(self.n_players))]
-        return self.ask(masks)
+        return self.evaluate(masks)
 
     @cached_property
     def table(self) -> np.ndarray:
         """Values of all coalitions; player i is bit i of the index."""
-        return self.ask(_all_coalitions(self.n_players))
+        return self.evaluate(_all_coalitions(self.n_players))
 
-    def ask(self, masks: np.ndarray) -> np.ndarray:
-        """Values of coalitions, by asking the model."""
+    def evaluate(self, masks: np.ndarray) -> np.ndarray:
+        """Values of coalitions, by the model."""
         n = max(1, CHUNK // len(self.background))
         parts = [self._means(masks[start : start + n]) for start in range(0, len(masks), n)]
         return np.concatenate(parts)
 
     def _means(self, masks: np.ndarray) -> np.ndarray:
         rows = np.where(masks[:, None, :], self.row, self.background)
-        answers = self.predict(rows.reshape(-1, self.n_players))
-        return answers.reshape(len(masks), -1).mean(axis=1)
+        predictions = self.predict(rows.reshape(-1, self.n_players))
+        return predictions.reshape(len(masks), -1).mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Setting:
     rows : ndarray of shape (n_rows, n_players)
         Explained.
     background : ndarray of shape (n_background, n_players)
-        What stands in.
+        Background rows.
     others : ndarray of shape (n_others, n_players)
         Rows that an explainer may learn from; none of those that are explained.
     truth : ndarray of shape (n_rows, n_players)
@@ -92,7 +92,7 @@ class Setting:
     games : list of Game
         One a row.
     doubt : float
-        How far a second truth is from it, as a share of the row's largest value.
+        How far a second truth is from it, relative to the row's largest value.
     """
 
     name: str
@@ -119,11 +119,11 @@ def exact_values(table: np.ndarray) -> np.ndarray:
     d = int(np.log2(table.size))
     masks = _all_coalitions(d)
     sizes = masks.sum(axis=1)
-    share = np.array([1.0 / (d * comb(d - 1, size)) for size in range(d)])
+    weights = np.array([1.0 / (d * comb(d - 1, size)) for size in range(d)])
     values = np.empty(d)
     for i in range(d):
         without = np.flatnonzero(~masks[:, i])
-        values[i] = share[sizes[without]] @ (table[without | (1 << i)] - table[without])
+        values[i] = weights[sizes[without]] @ (table[without | (1 << i)] - table[without])
     return values
 
 
@@ -138,8 +138,8 @@ def adult_settings(args: Namespace, n_rows: int) -> list[Setting]:
     """14 columns as numeric codes: 100 background rows, and the row of their means alone."""
     X, predict = adult_model(args)
     rows, others = X[-n_rows:], X[:20_000]
-    drawn = np.random.default_rng(0).permutation(len(others))[:100]
-    backgrounds = {"100 background rows": others[drawn], "mean baseline": others.mean(0, keepdims=True)}
+    chosen = np.random.default_rng(0).permutation(len(others))[:100]
+    backgrounds = {"100 background rows": others[chosen], "mean baseline": others.mean(0, keepdims=True)}
     return [
         _enumerated(f"{described(args.adult)}, {words}", predict, rows, background, others)
         for words, background in backgrounds.items()
@@ -189,13 +189,15 @@ def _with_mean_baseline(name: str, table: Any, y: Any, n_rows: int) -> Setting:
     rows, others = X[order[:n_rows]], X[order[n_rows:]]
     predict = _in_double_precision(model, X[:1])
     games = [Game(predict, row, baseline) for row in rows]
-    told = _tree_shap(model, baseline, rows)
+    tree_shap = _tree_shap(model, baseline, rows)
     if X.shape[1] > MOST_TABLED:
         ends = np.array([[False], [True]]) & np.ones(X.shape[1], dtype=bool)
-        apart = np.array([np.diff(game.ask(ends))[0] for game in games]) - told.sum(axis=1)
-        return Setting(name, predict, rows, baseline, others, told, games, _doubt(apart[:, None], told))
+        apart = np.array([np.diff(game.evaluate(ends))[0] for game in games]) - tree_shap.sum(axis=1)
+        return Setting(
+            name, predict, rows, baseline, others, tree_shap, games, _doubt(apart[:, None], tree_shap)
+        )
     truth = np.array([exact_values(game.table) for game in games])
-    return Setting(name, predict, rows, baseline, others, truth, games, _doubt(told - truth, truth))
+    return Setting(name, predict, rows, baseline, others, truth, games, _doubt(tree_shap - truth, truth))
 
 
 def _doubt(apart: np.ndarray, truth: np.ndarray) -> float:

@@ -44,7 +44,7 @@ def shap_kernel(game: Game, budget: int, seed: int) -> np.ndarray:
     """shap.KernelExplainer without selection of features; it does not count the empty and the full one.
 
     It is shown the game as a model of bits, with one background row of zeros: the same estimator as on
-    the model and its background, which `shap_on_the_model` checks, without asking for them each time.
+    the model and its background, which `shap_on_the_model` checks, without evaluating them each time.
     """
     np.random.seed(seed)  # noqa: NPY002, shap draws from numpy's global state
     explainer = shap.KernelExplainer(game, np.zeros((1, game.n_players)))
@@ -72,8 +72,8 @@ def shapiq_pairs(game: Game, budget: int, seed: int) -> np.ndarray:
 
 
 def _shapiq(game: Game, budget: int, seed: int, *, pairing_trick: bool) -> np.ndarray:
-    found = KernelSHAP(n=game.n_players, pairing_trick=pairing_trick, random_state=seed)
-    return found.approximate(budget=budget, game=game).get_n_order_values(1)
+    estimator = KernelSHAP(n=game.n_players, pairing_trick=pairing_trick, random_state=seed)
+    return estimator.approximate(budget=budget, game=game).get_n_order_values(1)
 
 
 def permutations(game: Game, budget: int, seed: int) -> np.ndarray:
@@ -106,7 +106,7 @@ def leverage_pairs(game: Game, budget: int, seed: int) -> np.ndarray:
     counts = pair_counts(d, (budget - 2) // 2, rng)
     masks = np.concatenate([_draw(d, size, int(n), rng) for size, n in counts.items() if n])
     sizes = masks.sum(axis=1)
-    # each size keeps its kernel weight, spread over what was drawn of it
+    # each size keeps its kernel weight, spread over the sampled pairs
     weights = np.array([1.0 / (s * (d - s) * counts[s] * (2 if 2 * s == d else 1)) for s in sizes])
     empty, full = game(np.array([[False] * d, [True] * d]))
     y = game(masks) - game(~masks)
@@ -125,12 +125,12 @@ def pair_counts(d: int, n_pairs: int, rng: np.random.Generator) -> dict[int, int
     there = [comb(d, int(s)) // (2 if m else 1) for s, m in zip(sizes, middle, strict=True)]
     n_pairs = min(n_pairs, sum(there))
     most = np.array([min(n, n_pairs) for n in there], dtype=float)
-    share = np.where(middle, 0.5, 1.0)
+    rate = np.where(middle, 0.5, 1.0)
     low, high = 0.0, 2.0 * n_pairs
     for _ in range(100):
         level = (low + high) / 2
-        low, high = (level, high) if np.minimum(most, level * share).sum() < n_pairs else (low, level)
-    wanted = np.minimum(most, high * share)
+        low, high = (level, high) if np.minimum(most, level * rate).sum() < n_pairs else (low, level)
+    wanted = np.minimum(most, high * rate)
     counts = np.floor(wanted + 1e-9)
     left = n_pairs - int(counts.sum())
     if left > 0:
@@ -154,11 +154,11 @@ def _draw(d: int, size: int, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _distinct(d: int, size: int, n: int, middle: bool, rng: np.random.Generator) -> np.ndarray:
-    found: dict[tuple[int, ...], None] = {}
-    while len(found) < n:
+    members: dict[tuple[int, ...], None] = {}
+    while len(members) < n:
         rest = 1 + rng.permutation(d - 1)[: size - 1] if middle else rng.permutation(d)[:size]
-        found[tuple(sorted([0, *rest] if middle else rest))] = None
-    return np.array(list(found))
+        members[tuple(sorted([0, *rest] if middle else rest))] = None
+    return np.array(list(members))
 
 
 PEERS: dict[str, Estimator] = {

@@ -2,14 +2,14 @@
 
 The name of this file is not that of the package, which scripts in this folder could not import then.
 
-- speed: 1,000 rows x 30 columns, 5,000 draws, a model that costs next to nothing.
-- adult: a Pipeline on strings and numbers, and what own draws for each row take outside the model.
-- spread: a linear model's coefficients over seeds, beside lime and beside independent draws.
-- errors: stated errors beside the spread over seeds, coverage of intervals; coefficients, answers, R2.
-- rare: labels that few rows have, with the draws tempered more or less.
+- speed: 1,000 rows x 30 columns, 5,000 samples, a model that costs next to nothing.
+- adult: a Pipeline on strings and numbers, and what samples of each row's own take outside the model.
+- spread: a linear model's coefficients over seeds, beside lime and beside independent samples.
+- errors: stated errors beside the spread over seeds, coverage of intervals; coefficients, predictions, R2.
+- rare: labels that few rows have, oversampled more or less.
 - exact: models whose limit is known in closed form: linear, additive, a box, a tree.
 - memory: 784 columns, 100 rows, ten outputs, in fresh processes.
-- stability: whether other draws choose the same five features.
+- stability: whether other samples select the same five features.
 
 One thread; times are medians of rounds in which each side takes its turn; nothing is asserted.
 """

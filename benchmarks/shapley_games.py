@@ -21,11 +21,10 @@ from _clock import print_table, seconds, shown
 from _games import Games, all_games
 from scipy.stats import t as student
 
-from agnostix.shapley.coalitions import Coalitions, leverage_pairs, n_pairs_of_all
+from agnostix.shapley.coalitions import Coalitions, count_pairs, count_pairs_of_size, sample_pairs
+from agnostix.shapley.estimation import PairOperator, build_operator
 from agnostix.shapley.kernel_params import learn_kernel
 from agnostix.shapley.pair_regression import PairRegression
-from agnostix.shapley.same_size import n_pairs_of_size
-from agnostix.shapley.shapley_operator import ShapleyOperator, build_operator
 
 N_PILOTS, N_ROWS = 16, 56
 OWN = range(N_PILOTS, N_ROWS, 5)
@@ -54,7 +53,7 @@ def main() -> None:
         accuracy,
     )
     print_table(
-        "Coverage of nominal 95 %, pooled; worst and best design; share left out as exact to 1e-9",
+        "Coverage of nominal 95 %, pooled; worst and best design; fraction left out as exact to 1e-9",
         ["", "m", "learned kernel", "worst", "best", "left out", "own kernel", "left out"],
         coverage,
     )
@@ -65,14 +64,14 @@ def _measure(games: Games, n_designs: int) -> tuple[Errors, Cover]:
     errors, covered = defaultdict(list), defaultdict(list)
     d = games.n_players
     for seed in range(n_designs):
-        n_all = n_pairs_of_all(d)
-        longest = leverage_pairs(d, min(16 * d - 1, n_all - 1), seed)
-        answers = games.asked(longest.masks)
+        n_all = count_pairs(d)
+        longest = sample_pairs(d, min(16 * d - 1, n_all - 1), seed)
+        data = games.differences(longest.masks)
         for times in TIMES:
             n = times * d // 2 - 1
             if n > min(n_all - 1, longest.n_pairs):
                 continue
-            part = (longest.prefix(n), answers[0][:n], answers[1])
+            part = (longest.prefix(n), data[0][:n], data[1])
             _measure_ours(games, times, part, errors, covered)
             _measure_plain(games, times, n, seed, errors)
     return errors, covered
@@ -83,47 +82,47 @@ def _measure_ours(
 ) -> None:
     design, y, delta = part
     tested = slice(N_PILOTS, None)
-    off = PairRegression.of(design).matrix @ np.vstack([y, delta])
-    errors["pairs", times] += _normalised(off, games.truth, tested)
+    off = PairRegression.from_coalitions(design).matrix @ np.vstack([y, delta])
+    errors["pairs", times] += _normalized(off, games.truth, tested)
     params = learn_kernel(design, y[:, :N_PILOTS], delta[:N_PILOTS])
     operator = build_operator(design, params)
-    errors["learned", times] += _normalised(operator.apply(y, delta), games.truth, tested)
+    errors["learned", times] += _normalized(operator.game_values(y, delta), games.truth, tested)
     covered["learned", times].append(_covered(operator, y[:, tested], delta[tested], games.truth[:, tested]))
     for j in OWN:
         one = (y[:, [j]], delta[[j]])
-        operator = build_operator(design, learn_kernel(design, *one), own=True)
-        errors["own", times] += _normalised(operator.apply(*one), games.truth[:, [j]])
+        operator = build_operator(design, learn_kernel(design, *one), is_own=True)
+        errors["own", times] += _normalized(operator.game_values(*one), games.truth[:, [j]])
         covered["own", times].append(_covered(operator, *one, games.truth[:, [j]]))
 
 
 def _measure_plain(games: Games, times: int, n: int, seed: int, errors: Errors) -> None:
     tested = slice(N_PILOTS, None)
     rng = np.random.default_rng([seed, times])
-    errors["permutations", times] += _normalised(_permutations(games, n, rng), games.truth, tested)
+    errors["permutations", times] += _normalized(_permutations(games, n, rng), games.truth, tested)
     if n >= 2 * games.n_players - 1:
-        found = _by_leverage(games, _plain_leverage(games.n_players, n, rng))
-        errors["leverage", times] += _normalised(found, games.truth, tested)
-        errors["leverage there", times] += _normalised(found, games.truth, slice(OWN.start, None, OWN.step))
+        values = _by_leverage(games, _plain_leverage(games.n_players, n, rng))
+        errors["leverage", times] += _normalized(values, games.truth, tested)
+        errors["leverage there", times] += _normalized(values, games.truth, slice(OWN.start, None, OWN.step))
 
 
 def _by_leverage(games: Games, design: Coalitions) -> np.ndarray:
-    """The regression on plain draws; infinite where they happen not to determine the values."""
+    """The regression on plain samples; infinite where they happen to be singular."""
     try:
-        return PairRegression.of(design).matrix @ np.vstack(games.asked(design.masks))
+        return PairRegression.from_coalitions(design).matrix @ np.vstack(games.differences(design.masks))
     except ValueError:
         return np.full_like(games.truth, np.inf)
 
 
 def _permutations(games: Games, n_pairs: int, rng: np.random.Generator) -> np.ndarray:
-    """Gains along random orders and their reverses, as many as the evaluations allow."""
+    """Marginal contributions along random orderings and their reverses, as many as the evaluations allow."""
     d = games.n_players
     passes = max(1, n_pairs // (d - 1))
     total = np.zeros_like(games.truth)
     for _ in range(passes):
         order = rng.permutation(d)
-        for way in (order, order[::-1]):
-            place = np.argsort(way)
-            total[way] += np.diff(games.worth(place[None, :] < np.arange(d + 1)[:, None]), axis=0)
+        for ordering in (order, order[::-1]):
+            place = np.argsort(ordering)
+            total[ordering] += np.diff(games.value(place[None, :] < np.arange(d + 1)[:, None]), axis=0)
     return total / (2 * passes)
 
 
@@ -134,7 +133,7 @@ def _plain_leverage(d: int, n_pairs: int, rng: np.random.Generator) -> Coalition
     seen: dict[bytes, np.ndarray] = {}
     while len(seen) < n_pairs:
         for size in rng.permutation(sizes):
-            if len(seen) == n_pairs or count[size] == n_pairs_of_size(d, size):
+            if len(seen) == n_pairs or count[size] == count_pairs_of_size(d, size):
                 continue
             count[size] += 1
             mask = None
@@ -146,17 +145,17 @@ def _plain_leverage(d: int, n_pairs: int, rng: np.random.Generator) -> Coalition
     return Coalitions(np.array(list(seen.values())))
 
 
-def _normalised(found: np.ndarray, truth: np.ndarray, part: slice = slice(None)) -> list[float]:
-    off = np.square(found - truth).sum(0) / np.square(truth).sum(0)
+def _normalized(values: np.ndarray, truth: np.ndarray, part: slice = slice(None)) -> list[float]:
+    off = np.square(values - truth).sum(0) / np.square(truth).sum(0)
     return [float(error) for error in off[part]]
 
 
 def _covered(
-    operator: ShapleyOperator, y: np.ndarray, delta: np.ndarray, truth: np.ndarray
+    operator: PairOperator, y: np.ndarray, delta: np.ndarray, truth: np.ndarray
 ) -> tuple[int, int, int]:
     """Values inside their intervals, values that count, and values that are exact."""
-    off = np.abs(operator.apply(y, delta) - truth)
-    half = student.ppf(0.975, operator.dof) * np.sqrt(operator.variances(y, delta))
+    off = np.abs(operator.game_values(y, delta) - truth)
+    half = student.ppf(0.975, operator.dof) * np.sqrt(operator.game_variances(y, delta))
     counts = off > 1e-9 * np.ptp(truth, axis=0)
     return int((off <= half)[counts].sum()), int(counts.sum()), int((~counts).sum())
 
@@ -167,18 +166,18 @@ def _accuracy_rows(games: Games, errors: Errors) -> list[list[str]]:
         median = {method: float(np.median(errors[method, times] or [np.nan])) for method in METHODS}
         against = {"pairs": "leverage", "learned": "leverage", "own": "leverage there"}
         ratios = [median[plain] / median[method] for method, plain in against.items()]
-        shares = ["" if np.isnan(ratio) else f"{ratio:.3g}" for ratio in ratios]
+        shown_ratios = ["" if np.isnan(ratio) else f"{ratio:.3g}" for ratio in ratios]
         levels = ["" if np.isnan(median[method]) else f"{median[method]:.1e}" for method in METHODS]
-        rows.append([games.name, f"{times}d", *levels, *shares])
+        rows.append([games.name, f"{times}d", *levels, *shown_ratios])
     return rows
 
 
 def _coverage_rows(games: Games, covered: Cover) -> list[list[str]]:
     rows = []
     for times in (t for t in TIMES[1:] if covered["learned", t]):
-        shares = [inside / max(1, count) for inside, count, _ in covered["learned", times]]
+        fractions = [inside / max(1, count) for inside, count, _ in covered["learned", times]]
         line = [games.name, f"{times}d", _pooled(covered["learned", times])]
-        line += [f"{min(shares):.3f}", f"{max(shares):.3f}", _left_out(covered["learned", times])]
+        line += [f"{min(fractions):.3f}", f"{max(fractions):.3f}", _left_out(covered["learned", times])]
         rows.append([*line, _pooled(covered["own", times]), _left_out(covered["own", times])])
     return rows
 
@@ -196,17 +195,17 @@ def _left_out(covered: list[tuple[int, int, int]]) -> str:
 def _speed() -> None:
     rows = []
     for d, n in ((20, 250), (60, 479), (20, 1000), (60, 1000)):
-        design, rng = leverage_pairs(d, n, 0), np.random.default_rng(0)
+        design, rng = sample_pairs(d, n, 0), np.random.default_rng(0)
         y, delta = rng.normal(size=(n, 48)), rng.normal(size=48)
         params = learn_kernel(design, y, delta)
         operator = build_operator(design, params)
         many = (rng.normal(size=(n, 3000)), rng.normal(size=3000))
         calls = [
-            lambda d=d, n=n: leverage_pairs(d, n, 0),
+            lambda d=d, n=n: sample_pairs(d, n, 0),
             lambda design=design, y=y, delta=delta: learn_kernel(design, y, delta),
             lambda design=design, params=params: build_operator(design, params),
-            lambda operator=operator, many=many: operator.apply(*many),
-            lambda operator=operator, many=many: operator.variances(*many),
+            lambda operator=operator, many=many: operator.game_values(*many),
+            lambda operator=operator, many=many: operator.game_variances(*many),
         ]
         rows.append([f"{d} players, {n} pairs", *(shown(min(map(seconds, [c] * 3))) for c in calls)])
     heads = ["", "design", "learn from 48 games", "operator", "3,000 values", "3,000 variances"]

@@ -1,6 +1,6 @@
 """How often the intervals of `EntropicProjection` hold the truth.
 
-What is compared: for populations whose answer under the reweighting is known,
+What is compared: for populations whose mean under the reweighting is known,
 the share of simulated tables in which the nominal 90 % and 95 % intervals of a
 curve's value hold it. The target is a fixed number, so many of the
 population's standard deviations from its mean; the truth comes in closed form
@@ -33,7 +33,7 @@ from scipy.special import expit, ndtri
 
 from agnostix import EntropicProjection
 from agnostix.what_if.distinct_values import collapse
-from agnostix.what_if.errors import interval
+from agnostix.what_if.inference import interval
 from agnostix.what_if.sample import standardize
 from agnostix.what_if.tilting import solve_targets
 

@@ -82,10 +82,11 @@ def curves(args: Namespace) -> None:
     """5 columns at 41 targets: agnostix, its solver, BFGS, ethik."""
     X, predictions, _ = _scored(args)
     projection = EntropicProjection().fit(X, predictions=predictions)
-    asked = {name: part["target"].to_numpy() for name, part in projection.explain().frame.groupby("feature")}
+    frame = projection.explain().frame
+    targets = {name: part["target"].to_numpy() for name, part in frame.groupby("feature")}
     base = np.full(N_TEST, 1.0 / N_TEST)
     scaled = {name: standardize(X[name].to_numpy(dtype=float), base) for name in X}
-    problems = [(z, (asked[name] - mean) / scale) for name, (z, mean, scale) in scaled.items()]
+    problems = [(z, (targets[name] - mean) / scale) for name, (z, mean, scale) in scaled.items()]
     calls: dict[str, Callable[[], Any]] = {
         "agnostix, explain": projection.explain,
         "agnostix, solver alone": partial(_solve_curves, problems, predictions),

@@ -2,14 +2,13 @@
 Which features made this prediction?
 ====================================
 
-A Pipeline on a table of numbers and labels, explained in the columns that its
-user knows; rows clustered by why they were predicted so; and a plain function.
+A Pipeline on a table of numbers and labels, explained by the columns of the
+table; rows clustered by the reasons for their predictions; and a plain function.
 """
 
 # %%
-# Let us make the numbers up, so that the
-# truth is known: the price of a flat grows with its size, more so in the
-# centre, and falls with its age.
+# Simulated data, so that the truth is known: the price of a flat grows with its
+# size, more so in the center, and falls with its age.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -27,31 +26,31 @@ flats = pd.DataFrame(
     {
         "size": rng.uniform(25, 140, 600).round(),
         "age": rng.integers(0, 90, 600),
-        "district": rng.choice(["centre", "north", "harbour"], 600),
+        "district": rng.choice(["center", "north", "harbor"], 600),
         "lift": rng.random(600) < 0.5,
     }
 )
 price = (
-    flats["size"] * np.where(flats["district"] == "centre", 6.0, 3.5) - flats["age"] + rng.normal(0, 15, 600)
+    flats["size"] * np.where(flats["district"] == "center", 6.0, 3.5) - flats["age"] + rng.normal(0, 15, 600)
 )
 encode = make_column_transformer((OneHotEncoder(sparse_output=False), ["district"]), remainder="passthrough")
 model = make_pipeline(encode, HistGradientBoostingRegressor(max_iter=80, random_state=0)).fit(flats, price)
 
 # %%
-# The model is asked about the flats with each column hidden behind those of
-# 100 other flats; how many rows that takes is known before.
+# Each column of a flat is replaced by the values of 100 other flats. The number of
+# model rows is known before anything runs.
 explainer = OcclusionExplainer(model, random_state=0).fit(flats)
 print(f"{explainer.cost(flats.head(200)):,} model rows")
 exp = explainer.explain(flats.head(200))
 print(exp)
 
 # %%
-# One flat: from the mean prediction to its own. Size and district work
-# together, so the parts do not add up, and the picture says by how much.
+# One flat: from the mean prediction to its own. Size and district interact, so the
+# effects do not add up; the gray bar is the difference.
 WaterfallDisplay.from_explanation(exp, row=0).plot()
 
 # %%
-# All of them: how much each column matters, in which direction, and how.
+# All flats: how much each column matters, in which direction, and how.
 _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2), layout="constrained")
 BarDisplay.from_explanation(exp).plot(left)
 BeeswarmDisplay.from_explanation(exp).plot(right)
@@ -63,8 +62,8 @@ ScatterDisplay.from_explanation(exp, "size").plot()
 HeatmapDisplay.from_explanation(exp).plot()
 
 # %%
-# An explainer is a transformer: rows that have their price for the same
-# reasons are found by clustering the explanations, inside a Pipeline.
+# An explainer is a transformer. Clustering the explanations, inside a Pipeline,
+# gives groups of flats that have their price for the same reasons.
 reasons = make_pipeline(explainer.set_output(transform="pandas"), StandardScaler(), KMeans(3, random_state=0))
 cluster = reasons.fit_predict(flats.head(200))
 print(exp.aggregate(by=cluster, how="mean").to_frame("wide").round(1).to_string())
@@ -72,7 +71,7 @@ print(exp.aggregate(by=cluster, how="mean").to_frame("wide").round(1).to_string(
 # %%
 # Any function can be explained.
 of_area = as_predictor(lambda X: np.pi * X["radius"] ** 2, output_names=["area"])
-circles = pd.DataFrame({"radius": [1.0, 2.0, 3.0], "colour": ["red", "green", "blue"]})
+circles = pd.DataFrame({"radius": [1.0, 2.0, 3.0], "color": ["red", "green", "blue"]})
 print(OcclusionExplainer(of_area).fit(circles).explain(circles).to_frame().round(2).to_string(index=False))
 
 plt.show()

@@ -1,16 +1,15 @@
 """
-How do the features share a prediction?
-=======================================
+How much does each feature contribute to this prediction?
+=========================================================
 
-Shapley values with intervals: exact on a Pipeline over numbers and labels,
-from few coalitions on a wider table, of segments of pictures; and rows
-clustered by them.
+Shapley values with intervals: exact for a Pipeline on numbers and labels, sampled
+for a wider table, by segments for images. And rows clustered by their values.
 """
 
 # %%
-# Let us make the numbers up, so that the truth is known: what a night in a
-# hotel costs. Near the sea a pool is worth something in summer; a breakfast
-# always; the colour of the door never.
+# The data are made up, so that the truth is known: the price of a night in a hotel.
+# Near the sea a pool adds to it in summer; breakfast always does; the color of the
+# door never.
 import pickle
 
 import matplotlib.pyplot as plt
@@ -48,9 +47,9 @@ encode = make_column_transformer(
 model = make_pipeline(encode, GradientBoostingRegressor(random_state=0)).fit(nights, price)
 
 # %%
-# Six features have 64 coalitions. All of them are asked about, so that the
-# only error left is that of the 100 nights that stand in. Many perturbed
-# nights are alike and put to the model once: the cost is an upper bound.
+# Six features have 64 coalitions. All of them are evaluated, so the only error is
+# that of the 100 sampled background rows. Equal perturbed rows are evaluated once,
+# so the cost is an upper bound.
 explainer = KernelShapExplainer(model, random_state=0).fit(nights)
 tonight = nights.head(100)
 exp = explainer.explain(tonight)
@@ -58,25 +57,26 @@ print(exp)
 print(f"at most {explainer.cost(tonight):,} model rows, in fact {exp.n_model_rows:,}")
 
 # %%
-# A night by the sea in summer: season, pool and the short way share what none
-# of them is worth alone. The lines are 95 % intervals.
+# A summer night near the sea: season, pool and distance split what none of them
+# adds alone. The lines are 95 % intervals.
 WaterfallDisplay.from_explanation(exp, row=int(np.flatnonzero(bathing)[0])).plot()
 
 # %%
+# All nights: the values of each feature, colored by the feature.
 BeeswarmDisplay.from_explanation(exp).plot()
 
 # %%
-# Columns that belong together can be one player. Its value need not be the sum
-# of its members': what they do with others is shared in another way.
+# Columns can be grouped into one feature. Its value need not be the sum of the
+# values of its columns, since interactions with other features are split differently.
 members = ["season", "pool", "km to sea"]
 grouped = KernelShapExplainer(model, feature_groups={"bathing": members}, random_state=0).fit(nights)
-as_one = grouped.explain(tonight).sel(features="bathing").values[:, 0, 0]
-apart = exp.sel(features=members).values[:, :, 0].sum(axis=1)
-print(pd.DataFrame({"as one": as_one, "members": apart})[bathing[:100]].head(3).round(2).to_string())
+as_group = grouped.explain(tonight).sel(features="bathing").values[:, 0, 0]
+as_columns = exp.sel(features=members).values[:, :, 0].sum(axis=1)
+print(pd.DataFrame({"group": as_group, "columns": as_columns})[bathing[:100]].head(3).round(2).to_string())
 
 # %%
-# Nights that cost what they cost for the same reasons, inside a Pipeline. A
-# Pipeline fits its steps again; a frozen one keeps its background.
+# Nights clustered by the reasons for their price, inside a Pipeline. A Pipeline
+# fits its steps again; a frozen explainer keeps its background.
 explainer.set_output(transform="pandas")
 reasons = make_pipeline(FrozenEstimator(explainer), StandardScaler(), KMeans(4, random_state=0))
 cluster = reasons.fit_predict(tonight)
@@ -84,9 +84,9 @@ print(exp.aggregate(by=cluster, how="mean").to_frame("wide").round(1).to_string(
 
 
 # %%
-# Eleven columns have 2,048 coalitions. With 48 of them the values have an
-# error of their own; beside the exact ones, its intervals can be tried. The
-# background rows are all that there are, so that nothing else errs.
+# Eleven features have 2,048 coalitions. With 48 of them the values have an error,
+# whose intervals can be compared with the exact values. The background is taken as
+# the whole population, so it adds no error.
 def risk(X):
     """Any function can be explained."""
     score = (
@@ -96,9 +96,9 @@ def risk(X):
 
 
 X = rng.random((300, 11))
-whole = KernelShapExplainer(risk, background="all", random_state=0).fit(X[:20])
-few = KernelShapExplainer(risk, background="all", budget=48, random_state=0).fit(X[:20])
-exact, sampled = whole.explain(X[20:60]), few.explain(X[20:60])
+all_coalitions = KernelShapExplainer(risk, background="all", random_state=0).fit(X[:20])
+few_coalitions = KernelShapExplainer(risk, background="all", budget=48, random_state=0).fit(X[:20])
+exact, sampled = all_coalitions.explain(X[20:60]), few_coalitions.explain(X[20:60])
 truth, estimate = exact.values[:, :, 0], sampled.values[:, :, 0]
 margin = (sampled.interval()[1] - sampled.values)[:, :, 0]
 print(f"{np.mean(np.abs(estimate - truth) <= margin):.0%} of the intervals contain the exact value")
@@ -110,42 +110,44 @@ left.axline((0, 0), slope=1, color="0.6", linewidth=0.8, zorder=0)
 left.set(xlabel="exact, 2,048 coalitions", ylabel="sampled, 48 coalitions", title="All values of 40 rows")
 right.errorbar((estimate - truth)[0], np.arange(11), xerr=margin[0], **bars)
 right.axvline(0, color="0.6", linewidth=0.8, zorder=0)
-right.set(title="One row", xlabel="sampled less exact, 95 % intervals", yticks=range(11))
+right.set(title="One row", xlabel="sampled minus exact, 95 % intervals", yticks=range(11))
 right.set_yticklabels(exact.feature_names)
 
 # %%
-# Under a tolerance each row stops by its own errors.
-careful = KernelShapExplainer(risk, background="all", budget=1024, tol=0.02, random_state=0).fit(X[:20])
-n, times = np.unique(careful.explain(X[20:120]).extras["evaluations"].array, return_counts=True)
-print({f"{m} evaluations": f"{count} rows" for m, count in zip(n.tolist(), times.tolist(), strict=True)})
+# With a tolerance each row stops by its own errors.
+tolerant = KernelShapExplainer(risk, background="all", budget=1024, tol=0.02, random_state=0).fit(X[:20])
+n, counts = np.unique(tolerant.explain(X[20:120]).extras["evaluations"].array, return_counts=True)
+print({f"{m} evaluations": f"{count} rows" for m, count in zip(n.tolist(), counts.tolist(), strict=True)})
 
 # %%
-# Segments of pictures are features too: hidden ones get the picture's mean
-# grey. Sixteen have 65,536 coalitions, of which 512 are asked about.
-pictures, digits = load_digits(return_X_y=True)
-reader = LogisticRegression(max_iter=2000).fit(pictures[:1500] / 16.0, digits[:1500])
+# Segments of images are features too; hidden ones get the mean gray of the image.
+# Sixteen have 65,536 coalitions, of which 512 are sampled.
+digits, labels = load_digits(return_X_y=True)
+classifier = LogisticRegression(max_iter=2000).fit(digits[:1500] / 16.0, labels[:1500])
 
 
-def read(images):
+def predict(images):
     """Probabilities of the ten digits."""
-    return reader.predict_proba(images.reshape(len(images), -1) / 16.0)
+    return classifier.predict_proba(images.reshape(len(images), -1) / 16.0)
 
 
 squares = np.arange(16).reshape(4, 4).repeat(2, axis=0).repeat(2, axis=1)
-reads = as_predictor(read, task="classification", output_names=[str(digit) for digit in range(10)])
-of_pictures = KernelShapExplainer(
-    reads, masker=SegmentMasker(squares), outputs="predicted", random_state=0
-).fit(pictures[:1500].reshape(-1, 8, 8))
-shown = pictures[[1500, 1501, 1503, 1505]].reshape(-1, 8, 8)
-why = of_pictures.explain(shown)
+predictor = as_predictor(predict, task="classification", output_names=[str(digit) for digit in range(10)])
+by_segment = KernelShapExplainer(
+    predictor, masker=SegmentMasker(squares), outputs="predicted", random_state=0
+).fit(digits[:1500].reshape(-1, 8, 8))
+images = digits[[1500, 1501, 1503, 1505]].reshape(-1, 8, 8)
+contributions = by_segment.explain(images)
 
 _, axes = plt.subplots(2, 4, figsize=(8, 4.6), layout="constrained")
-bound = np.abs(why.values).max()
+bound = np.abs(contributions.values).max()
 for j, (above, below) in enumerate(axes.T):
-    above.imshow(shown[j], cmap="gray_r")
-    above.set_title(f"read as {why.extras['predicted'].array[j]}, {why.outputs[j, 0]:.0%}", fontsize=10)
-    painted = below.imshow(why.values[j, squares, 0], cmap="PuOr", vmin=-bound, vmax=bound)
-    below.set_title(f"± {(why.interval()[1] - why.values)[j].max():.3f} at most", fontsize=10)
+    above.imshow(images[j], cmap="gray_r")
+    digit = contributions.extras["predicted"].array[j]
+    above.set_title(f"P({digit}) = {contributions.outputs[j, 0]:.0%}", fontsize=10)
+    painted = below.imshow(contributions.values[j, squares, 0], cmap="PuOr", vmin=-bound, vmax=bound)
+    half_width = (contributions.interval()[1] - contributions.values)[j].max()
+    below.set_title(f"at most ± {half_width:.3f}", fontsize=10)
     above.set_axis_off()
     below.set_axis_off()
 plt.colorbar(painted, ax=axes[1], label="Shapley value", shrink=0.9)
@@ -154,6 +156,6 @@ plt.colorbar(painted, ax=axes[1], label="Shapley value", shrink=0.9)
 # An explainer can be stored without its model, and given the model again.
 stored = pickle.dumps(explainer.without_model())
 again = pickle.loads(stored).attach(model)
-print(f"{len(stored):,} bytes; the same values: {np.array_equal(again.explain(tonight).values, exp.values)}")
+print(f"{len(stored):,} bytes; equal values: {np.array_equal(again.explain(tonight).values, exp.values)}")
 
 plt.show()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import importlib.util
 import inspect
+import pkgutil
+import re
 from configparser import ConfigParser
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -87,3 +90,41 @@ def test_public_names_cover_methods():
     assert "as_predictor" in PUBLIC
     assert "EntropicProjection.get_metadata_routing" not in PUBLIC
     assert sorted(agnostix.__all__) == list(agnostix.__all__)
+
+
+PACKAGES = ("neural", "occlusion", "what_if")
+"""Packages whose docstring says in which module a reader finds what."""
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_docstring_names_what_exists(package):
+    home = importlib.import_module(f"agnostix.{package}")
+    assert [word for word in re.findall(r"`([\w.]+)`", home.__doc__) if not _is_known(word, home)] == []
+
+
+@pytest.mark.parametrize("word", ["tilting.solve", "Tilts", "core.masking.colors", "price"])
+def test_package_docstring_of_unknown_name_is_noticed(word):
+    assert not _is_known(word, importlib.import_module("agnostix.what_if"))
+
+
+def _is_known(word: str, package: object) -> bool:
+    """Whether a word is a name in a package, its modules or `agnostix`, or a parameter or method there."""
+    if word.startswith("core."):
+        return importlib.util.find_spec(f"agnostix.{word}") is not None
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name == "mask_search":
+            pytest.importorskip("torch")
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    explainers = [getattr(package, name) for name in package.__all__]
+    modules = [value for value in vars(package).values() if inspect.ismodule(value)]
+    if any(_has(home, word) for home in (package, *modules, *explainers)):
+        return True
+    return any(inspect.isclass(one) and word in inspect.signature(one).parameters for one in explainers)
+
+
+def _has(home: object, word: str) -> bool:
+    for name in word.split("."):
+        if not hasattr(home, name):
+            return False
+        home = getattr(home, name)
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from agnostix.cli.arguments import parse_arguments
-from agnostix.cli.errors import MissingExtraError
+from agnostix.cli.loading import MissingExtraError
 from agnostix.exceptions import EngineError
 
 __all__ = ["main"]

@@ -1,4 +1,9 @@
-"""The language of ``--what-if``: what a scenario asks of the population, in one line of text."""
+"""The syntax of ``--what-if``: a scenario in one line of text.
+
+Constraints are separated by commas: ``column=value``, ``column=low..high``, ``column=Level:proportion`` or
+``column=Level:low..high``; several levels of a column are separated by semicolons, and proportions written as
+0.5 or 50%. A name that contains one of ``,=:;`` is in double quotes, a double quote in it doubled.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ Constraints: TypeAlias = dict[str, Bound | dict[str, Bound]]
 _NUMBER = r"[-+]?(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _AMOUNT = re.compile(rf"\s*({_NUMBER})\s*(%?)\s*")
 _SPECIAL = ',=:;"'
-_QUOTES = "; a name that holds one of , = : ; stands in double quotes"
+_QUOTES = "; a name that contains one of , = : ; must be in double quotes"
 
 
 class ConstraintSyntaxError(ValueError):
@@ -25,58 +30,38 @@ class ConstraintSyntaxError(ValueError):
 
 
 def parse_constraints(text: str) -> Constraints:
-    """Read one scenario.
+    """Constraints by column: a number, a pair of bounds, or a dict of these by level.
 
-    Parameters
-    ----------
-    text : str
-        Constraints joined by commas: ``column=value``, ``column=low..high``,
-        ``column=Level:share`` or ``column=Level:low..high``; several levels of
-        a column joined by semicolons; shares as 0.5 or 50%. A name that holds
-        one of ``,=:;`` stands in double quotes, a double quote in it doubled.
-
-    Returns
-    -------
-    dict
-        Column to a number, to a pair of bounds, or to a dict of such by level.
-
-    Raises
-    ------
-    ConstraintSyntaxError
-        If the text cannot be read; the message shows where.
-
-    Examples
-    --------
     >>> parse_constraints("age=50, hours=35..40, sex=Female:0.5")
     {'age': 50.0, 'hours': (35.0, 40.0), 'sex': {'Female': 0.5}}
     >>> parse_constraints('"pay, net"=-1e3, band=25-30:40%..60%;"30:":10%')
     {'pay, net': -1000.0, 'band': {'25-30': (0.4, 0.6), '30:': 0.1}}
     """
-    return _Reader(text).scenario()
+    return _Parser(text).scenario()
 
 
-class _Reader:
-    """A reader of one scenario, at a place in its text."""
+class _Parser:
+    """A recursive-descent parser of one scenario."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
 
     def scenario(self) -> Constraints:
-        found: Constraints = {}
+        constraints: Constraints = {}
         while True:
             start = self._skip_spaces()
             column = self._name("a column's name is expected")
-            if column in found:
+            if column in constraints:
                 self._fail(
                     f"the column {column!r} is stated twice; several levels of one column are joined "
                     "by ';', as in sex=Female:0.5;Male:0.5",
                     start,
                 )
             self._expect("=", f"'=' is expected after the column's name {column!r}")
-            found[column] = self._value(column)
+            constraints[column] = self._value(column)
             if self._at_end():
-                return found
+                return constraints
             self._expect(",", "',' is expected before the next column, ';' before the next level")
 
     def _value(self, column: str) -> Bound | dict[str, Bound]:
@@ -126,10 +111,10 @@ class _Reader:
 
     def _amount(self, share: bool) -> tuple[float, bool]:
         start = self._skip_spaces()
-        found = _AMOUNT.match(self.text, self.at)
-        if not found:
+        match = _AMOUNT.match(self.text, self.at)
+        if not match:
             self._fail("a share between 0 and 1 is expected" if share else "a number is expected", start)
-        number, percent = found.groups()
+        number, percent = match.groups()
         value = float(number) / 100 if percent else float(number)
         if abs(value) == float("inf"):
             self._fail(f"the number {number} is too large", start)
@@ -138,7 +123,7 @@ class _Reader:
         if share and not 0 <= value <= 1:
             hint = f"; for percent write {number}%" if not percent and 1 < value <= 100 else ""
             self._fail(f"a share lies between 0 and 1{hint}", start)
-        self.at = found.end()
+        self.at = match.end()
         self._end_of_number()
         return value, bool(percent)
 
@@ -154,21 +139,21 @@ class _Reader:
         while not self._at_end() and self._peek() not in _SPECIAL:
             self.at += 1
         if self._peek() == '"':
-            self._fail("a double quote stands only around a whole name", self.at)
+            self._fail("a double quote may only enclose a whole name", self.at)
         name = self.text[start : self.at].strip()
         if not name:
             self._fail(expected, self.at)
         return name
 
     def _quoted(self) -> str:
-        found = re.compile(r'"((?:[^"]|"")*)"').match(self.text, self.at)
-        if not found:
+        match = re.compile(r'"((?:[^"]|"")*)"').match(self.text, self.at)
+        if not match:
             self._fail("this double quote is never closed", self.at)
-        if not found[1]:
+        if not match[1]:
             self._fail("the name between the double quotes is empty", self.at)
-        self.at = found.end()
+        self.at = match.end()
         self._skip_spaces()
-        return found[1].replace('""', '"')
+        return match[1].replace('""', '"')
 
     def _expect(self, character: str, message: str) -> None:
         self._skip_spaces()

@@ -60,10 +60,10 @@ def run_report(arguments: argparse.Namespace) -> Any:
     )
     report.save(arguments.output)
     if not arguments.quiet:
-        print(_written(arguments, len(inputs.X), time.perf_counter() - begin))
+        print(_file_line(arguments, len(inputs.X), time.perf_counter() - begin))
         print(*report.summary["findings"][:2], sep="\n")
         for scenario in report.summary["scenarios"]:
-            print(f"What if {scenario['question']}? {scenario['sentence']}")
+            print(f"What if {scenario['description']}? {scenario['sentence']}")
         if report.summary["rules"]:
             print(report.summary["rules"]["sentence"])
         for row in report.summary["rows"]:
@@ -106,7 +106,7 @@ def check_output(path: Path) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"--output {path}: the folder {path.parent} does not exist.")
     try:
-        # Asking for permissions is not enough: root has them all, even where nothing can be written.
+        # To check permissions is not enough: root has them all, even where nothing can be written.
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
@@ -144,11 +144,11 @@ def split_table(table: pd.DataFrame, model: Any, arguments: argparse.Namespace) 
     if arguments.by is not None and arguments.by == arguments.target:
         raise DataError(f"--by {arguments.by!r} is the target too; groups are made by another column.")
     sample_weight = None if arguments.weight is None else _weights(table[arguments.weight], arguments)
-    taken = [arguments.target] if arguments.target is not None else []
+    removed = [arguments.target] if arguments.target is not None else []
     if arguments.weight is not None and arguments.weight not in used | {arguments.by, arguments.target}:
-        taken.append(arguments.weight)
+        removed.append(arguments.weight)
     y = None if arguments.target is None else table[arguments.target]
-    X = table.drop(columns=taken)
+    X = table.drop(columns=removed)
     _check_width(X, model, arguments.data)
     return Inputs(X, y, sample_weight)
 
@@ -157,12 +157,12 @@ def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -
     """Raise ValueError, before the model runs, if a column or level of a scenario is not in the table."""
     from agnostix.what_if import Column
 
-    for name, wanted in (item for scenario in scenarios for item in scenario.items()):
+    for name, target in (item for scenario in scenarios for item in scenario.items()):
         if name not in X.columns:
             raise DataError(f"--what-if: there is no column {name!r} in {path}. {_list_columns(X)}")
         column = Column.from_series(name, X[name])
-        if isinstance(wanted, dict) and column.kind == "categorical":
-            for level in wanted:
+        if isinstance(target, dict) and column.kind == "categorical":
+            for level in target:
                 try:
                     column.level_code(level)
                 except ValueError as error:
@@ -171,13 +171,14 @@ def check_scenarios(scenarios: list[Constraints], X: pd.DataFrame, path: Path) -
 
 def find_rows(texts: list[str], X: pd.DataFrame) -> list[int]:
     """Positions of rows given by label, where the table has labels that are texts, else by position."""
-    from agnostix.report.chosen_rows import ChosenRows, row_labels
+    from agnostix.report.inputs import SelectedRows, row_labels
 
     labels = row_labels(X)
     known = set() if labels is None else set(labels)
-    asked = [text if text in known or not re.fullmatch(r"[+-]?\d+", text) else int(text) for text in texts]
+    keys = [text if text in known or not re.fullmatch(r"[+-]?\d+", text) else int(text) for text in texts]
     try:
-        return [position for position in ChosenRows.read(asked, X).positions if position is not None]
+        selected = SelectedRows.from_selection(keys, X)
+        return [position for position in selected.positions if position is not None]
     except DataError as error:
         raise DataError(f"--row: {error}") from None
 
@@ -232,6 +233,6 @@ def _join_sentences(part: dict[str, Any]) -> str:
     return " ".join([*first, *part["sentences"]])
 
 
-def _written(arguments: argparse.Namespace, n_rows: int, seconds: float) -> str:
+def _file_line(arguments: argparse.Namespace, n_rows: int, seconds: float) -> str:
     size = arguments.output.stat().st_size / 1e6
     return f"{arguments.output}: {arguments.model.name} on {n_rows:,} rows, {size:.2f} MB, {seconds:.1f} s"

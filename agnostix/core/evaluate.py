@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,14 @@ from agnostix.core.models import Predictor
 from agnostix.core.row_sources import MaskedRowSource, ModelCaller, RowSource, TableRows, batch_rows
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, EngineError
+
+R = TypeVar("R")
+DELAY = 3.0
+"""Seconds after which a bar appears, if the work is not done by then."""
+_INTERVAL = 0.1
+"""Seconds between looks at the workers' counts."""
+_FORMAT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+_OPEN_FORMAT = "{desc}{elapsed}{postfix}"
 
 
 @runtime_checkable
@@ -127,41 +135,6 @@ def evaluate(
     return source.collect(results), sum(n for _, n in shares)
 
 
-def evaluate_adaptive(
-    predictor: Predictor,
-    source: MaskedRowSource,
-    stages: tuple[Bools, ...],
-    reducer: Reducer,
-    keep_going: Callable[[int, tuple[Floats, ...]], Bools],
-    *,
-    n_outputs: int,
-    n_jobs: int | None = None,
-    verbose: int | ProgressBar = 1,
-) -> list[tuple[Codes, tuple[Floats, ...], int]]:
-    """Predict rows under stages of masks, each (n_masks_of_the_stage, n_features), until they need no more.
-
-    `keep_going(stage, results)` is a mask of the distinct rows that go on. Returns, for each stage that any
-    row came to, its rows, the reducer's results for them, and the model rows. The source's own masks are not
-    used.
-    """
-    going = np.arange(source.rows.size)
-    which = source.inverse
-    done = []
-    for number, masks in enumerate(stages):
-        stage = replace(source, masks=masks, rows=source.rows[going], inverse=np.arange(going.size))
-        results, n_model_rows = evaluate(
-            predictor, stage, reducer, n_outputs=n_outputs, n_jobs=n_jobs, verbose=verbose
-        )
-        place = np.full(source.rows.size, -1)
-        place[going] = np.arange(going.size)
-        rows = np.flatnonzero(place[which] >= 0)
-        done.append((rows, tuple(array[place[which[rows]]] for array in results), n_model_rows))
-        going = going[keep_going(number, results)]
-        if going.size == 0:
-            break
-    return done
-
-
 def mask_cost(masker: Masker, masks: Bools) -> int:
     """Model rows that masks take at most for each row, before anything runs."""
     return sum(draws.rows.size for draws in masker.draws(masks))
@@ -256,15 +229,6 @@ def _evaluate_chunks(
     if not results:
         raise DataError("There are no rows to evaluate: the source gave no chunks.")
     return (np.concatenate(results) if reduce is None else results), n_model_rows
-
-
-R = TypeVar("R")
-DELAY = 3.0
-"""Seconds after which a bar appears, if the work is not done by then."""
-_INTERVAL = 0.1
-"""Seconds between looks at the workers' counts."""
-_FORMAT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-_OPEN_FORMAT = "{desc}{elapsed}{postfix}"
 
 
 class WorkerProgress:

@@ -7,6 +7,7 @@ as much as the call takes or more; it keeps neither categories that are not text
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from copy import copy as shallow_copy
 from typing import Any
 
@@ -143,6 +144,71 @@ def build_table(like: Any, columns: dict[int, Any], copy: bool = True) -> Any:
     frame = type(like)(dict(enumerate(own)) | texts, copy=False)
     frame.columns = like.columns
     return frame
+
+
+def constant_row(fill: Any, like: Any, owner: str) -> Any:
+    """One row of constants, by column name or in order, in the library and types of `like`."""
+    names = column_names(like)
+    if isinstance(fill, Mapping | pd.Series):
+        given = {str(name): value for name, value in fill.items()}
+    else:
+        values = list(fill) if isinstance(fill, list | tuple) else list(np.ravel(fill))
+        given = dict(zip(names, values, strict=True)) if len(values) == len(names) else {}
+    if set(given) != set(names):
+        raise DataError(
+            f"The 'fill' parameter of {owner} must be 'auto' or have a value for each of the "
+            f"{len(names)} columns ({', '.join(names)}), got {fill!r}."
+        )
+    if not is_frame(like):
+        return _constant_array([given[name] for name in names], like.dtype, owner)
+    make = _pandas_value if isinstance(like, pd.DataFrame) else _polars_value
+    return type(like)({name: _one_value(given[str(name)], like[name], make, owner) for name in like.columns})
+
+
+def _constant_array(values: list[Any], dtype: np.dtype, owner: str) -> Any:
+    """One row of a type, or where that is of whole numbers and cannot hold it, of decimals."""
+    if dtype.kind == "O":
+        row = np.empty((1, len(values)), dtype=object)
+        row[0] = values
+        return row
+    try:
+        row = np.array([values], dtype=dtype if dtype.kind == "f" else None)
+    except (TypeError, ValueError):
+        row = np.array([values], dtype=object)
+    if dtype.kind in "biuf" and row.dtype.kind not in "biuf":
+        raise DataError(
+            f"The 'fill' parameter of {owner} must have numbers for an array of type {dtype}, got {values!r}."
+        )
+    with np.errstate(invalid="ignore"):
+        held = row.astype(dtype) if dtype.kind in "biu" else row
+    return held if np.array_equal(held, row) else row
+
+
+def _one_value(value: Any, column: Any, make: Callable[[Any, Any], Any], owner: str) -> Any:
+    """A constant in a column's own type, which must be able to hold it."""
+    try:
+        return make(value, column)
+    except Exception as error:
+        raise DataError(
+            f"The 'fill' parameter of {owner} has {value!r} for the column {str(column.name)!r}, "
+            f"which its type {column.dtype} cannot hold."
+        ) from error
+
+
+def _pandas_value(value: Any, column: pd.Series) -> pd.Series:
+    labels = getattr(column.dtype, "categories", None)
+    if labels is not None and not (pd.isna(value) or value in labels):
+        raise ValueError("not one of the labels")
+    one = pd.Series([value]).astype(column.dtype)
+    if one.isna()[0] != pd.isna(value):
+        raise ValueError("missing")
+    if not pd.api.types.is_float_dtype(one) and not one.isna()[0] and one[0] != value:
+        raise ValueError("another value")
+    return one
+
+
+def _polars_value(value: Any, column: Any) -> Any:
+    return type(column)([value], dtype=column.dtype)
 
 
 def copy_table(X: Any) -> Any:

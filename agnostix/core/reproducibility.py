@@ -13,6 +13,11 @@ from threadpoolctl import ThreadpoolController
 
 from agnostix.core.typing import Codes, Floats
 
+P = ParamSpec("P")
+R = TypeVar("R")
+WIDTH = 64
+"""Right-hand sides in a product; the last one is padded with zeros."""
+
 
 def seed_of(random_state: Any) -> int:
     """A seed from a random_state, or from the machine's entropy for None; the global state is left alone."""
@@ -34,10 +39,6 @@ def own_order(keys: list[np.ndarray]) -> Codes:
     return np.argsort(mixed, kind="stable")
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
 def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function's matrix products run in one thread, with the same bits on every machine."""
 
@@ -54,10 +55,6 @@ def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
 @lru_cache(maxsize=1)
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()
-
-
-WIDTH = 64
-"""Right-hand sides in a product; the last one is padded with zeros."""
 
 
 @one_blas_thread

@@ -13,12 +13,11 @@ from agnostix.core.frames import build_table, column_values, take_rows
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
-from agnostix.lime.drawing import Resampling, TruncatedNormals
 from agnostix.lime.exact_moments import ModelMoments, additive_moments
-from agnostix.lime.features import BinnedFeature
-from agnostix.lime.neighbourhood import Neighbourhood
+from agnostix.lime.features import BinnedFeature, Resampling, TruncatedNormals
+from agnostix.lime.neighborhood import Evaluate
+from agnostix.lime.tabular_samples import TabularSampler
 from agnostix.lime.truncated_normal import bin_moments
-from agnostix.lime.vicinity import Evaluate
 
 _TOLERANCE = 1e-6
 """Error of the sum of the parts, relative to the largest prediction, that is rounding (also in float32)."""
@@ -42,13 +41,13 @@ class ResampledValues:
 
     @classmethod
     def from_feature(cls, feature: BinnedFeature) -> ResampledValues:
-        drawing = feature.drawing
-        assert isinstance(drawing, Resampling)
-        first, which = distinct_rows(drawing.rows)
-        bins = np.ceil(drawing.ends).astype(np.intp) - 1
-        starts = np.where(np.append(True, bins[1:] != bins[:-1]), bins, np.roll(drawing.ends, 1))
-        weights = np.bincount(which, drawing.ends - starts)
-        kept = take_rows(drawing.rows, first)
+        distribution = feature.distribution
+        assert isinstance(distribution, Resampling)
+        first, which = distinct_rows(distribution.rows)
+        bins = np.ceil(distribution.ends).astype(np.intp) - 1
+        starts = np.where(np.append(True, bins[1:] != bins[:-1]), bins, np.roll(distribution.ends, 1))
+        weights = np.bincount(which, distribution.ends - starts)
+        kept = take_rows(distribution.rows, first)
         return cls([column_values(kept, j) for j in range(kept.shape[1])], bins[first], weights)
 
     def bin_means(self, values: Floats, n_bins: int) -> Floats:
@@ -63,7 +62,7 @@ class AdditiveModel:
 
     evaluate: Evaluate
     model_name: str
-    sampler: Neighbourhood
+    sampler: TabularSampler
 
     def moments(self, bins: Codes, r: float) -> tuple[ModelMoments, int]:
         """Moments near rows with bins (n_rows, n_features), and model rows; DataError if not additive."""
@@ -75,7 +74,7 @@ class AdditiveModel:
             n_model_rows += n_more
             means.append(by_bin[:, 0])
             squares.append(by_bin[:, 1])
-            frequencies.append(feature.seen)
+            frequencies.append(feature.frequencies)
         parts = additive_moments(means, frequencies, bins, r, squares)
         assert parts.square is not None
         mean = parts.mean + base
@@ -87,21 +86,23 @@ class AdditiveModel:
         own = [column_values(take_rows(X, rows), position) for position in feature.positions]
         predictions = self._predict_with(place, own)
         by_bin, n_model_rows = self._bin_moments(place, feature, 0.0)
-        return predictions - feature.seen @ by_bin[:, 0], predictions.shape[0] + n_model_rows
+        return predictions - feature.frequencies @ by_bin[:, 0], predictions.shape[0] + n_model_rows
 
     def _bin_moments(self, place: int, feature: BinnedFeature, base: Floats | float) -> tuple[Floats, int]:
         """Means of f_j and its square in each bin, (n_bins, 2, n_outputs), and model rows."""
-        if isinstance(feature.drawing, TruncatedNormals):
-            observed = np.flatnonzero(feature.seen)
-            return bin_moments(feature.drawing, observed, lambda x: self._predict_with(place, [x]) - base)
+        if isinstance(feature.distribution, TruncatedNormals):
+            observed = np.flatnonzero(feature.frequencies)
+            return bin_moments(
+                feature.distribution, observed, lambda x: self._predict_with(place, [x]) - base
+            )
         values = ResampledValues.from_feature(feature)
         part = self._predict_with(place, values.columns) - base
-        powers = [values.bin_means(power, feature.seen.size) for power in (part, part**2)]
+        powers = [values.bin_means(power, feature.frequencies.size) for power in (part, part**2)]
         return np.stack(powers, axis=1), part.shape[0]
 
     def _check(self) -> tuple[Floats, int]:
         """The prediction c for the first known row, whose parts must add up at the others; and model rows."""
-        known = self.sampler.like
+        known = self.sampler.template
         predictions, _ = self.evaluate(TableRows(known))
         sums = np.broadcast_to(predictions[0], predictions.shape).copy()
         for place, feature in enumerate(self.sampler.features):
@@ -120,7 +121,7 @@ class AdditiveModel:
 
     def _predict_with(self, place: int, columns: Sequence[Any]) -> Floats:
         """Predictions (n, n_outputs) for the first known row with other values (n,) of one feature."""
-        known = self.sampler.like
+        known = self.sampler.template
         first = take_rows(known, np.zeros(len(columns[0]), dtype=np.intp))
         whole = {j: column_values(first, j) for j in range(known.shape[1])}
         whole |= dict(zip(self.sampler.features[place].positions, columns, strict=True))

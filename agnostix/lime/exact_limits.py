@@ -24,9 +24,9 @@ from agnostix.lime.exact_additive import AdditiveModel
 from agnostix.lime.exact_moments import ModelMoments, row_frequencies, tilt
 from agnostix.lime.exact_trees import tree_moments
 from agnostix.lime.features import BinnedFeature
-from agnostix.lime.local_fits import LocalFits
-from agnostix.lime.surrogates import RIDGE
-from agnostix.lime.table_vicinity import TableVicinity
+from agnostix.lime.neighborhood import TabularNeighborhood
+from agnostix.lime.sampling import TiltedSampling
+from agnostix.lime.surrogates import RIDGE, LocalFits
 
 _TINY = 1e-200
 """Lower bound of a divisor, so that a variance or weight of 0 gives no NaN."""
@@ -72,46 +72,46 @@ def exact_ridge(
 
 def explain_exactly(explainer: Any, X: Any, additive: bool = False, outputs: Any = None) -> Explanation:
     """Explain rows as a fitted LimeExplainer would with infinitely many samples."""
-    vicinity = _check(explainer)
-    sampler = vicinity.neighbourhood
-    rows, selection = vicinity.read(X), explainer._select_outputs(outputs)
+    neighborhood = _check(explainer)
+    sampler = neighborhood.sampler
+    rows, selection = neighborhood.read(X), explainer._select_outputs(outputs)
     predictions = explainer._predict(rows)
-    bins = sampler.centres(rows).astype(np.intp)
-    unseen = sampler.unseen(bins)
+    bins = sampler.encode(rows).astype(np.intp)
+    unseen = sampler.is_unseen(bins)
     r = float(np.exp(-0.5 / explainer.kernel_width_**2))
     n_model_rows = rows.shape[0]
     if additive:
         model = AdditiveModel(explainer._evaluate, explainer._predictor.name, sampler)
         moments, n_more = model.moments(bins, r)
-        fits = _fit_limits(explainer, vicinity, bins, r, moments, predictions)
+        fits = _fit_limits(explainer, neighborhood, bins, r, moments, predictions)
         n_model_rows += n_more + _add_unseen_effects(fits, model, rows, unseen)
     else:
         _check_seen(unseen, explainer.features_.names)
         moments = tree_moments(explainer.model_, sampler, bins, r)
-        fits = _fit_limits(explainer, vicinity, bins, r, moments, predictions)
-    attribution = explainer._to_attribution(rows, fits, vicinity.extras(bins), n_model_rows, selection)
+        fits = _fit_limits(explainer, neighborhood, bins, r, moments, predictions)
+    attribution = explainer._to_attribution(rows, fits, neighborhood.describe(bins), n_model_rows, selection)
     exp = explainer._make_explanation(rows, selection, attribution)
-    return replace(exp, method="lime_exact", fidelity=None if moments.square is None else exp.fidelity)
+    return replace(exp, method="explain_exact", fidelity=None if moments.square is None else exp.fidelity)
 
 
-def _check(explainer: Any) -> TableVicinity:
-    """The vicinity of a fitted explainer, if it has a closed form."""
+def _check(explainer: Any) -> TabularNeighborhood:
+    """The neighborhood of a fitted explainer, if it has a closed form."""
     check_is_fitted(explainer)
     explainer._check_has_model()
-    vicinity = explainer._vicinity
+    neighborhood = explainer._neighborhood
     reason = ""
-    if not isinstance(vicinity, TableVicinity):
+    if not isinstance(neighborhood, TabularNeighborhood):
         reason = "a masker"
-    elif not all(isinstance(one, BinnedFeature) for one in vicinity.neighbourhood.features):
-        reason = "numbers without bins; use discretizer='quartile'"
+    elif not all(isinstance(one, BinnedFeature) for one in neighborhood.sampler.features):
+        reason = "numbers without bins; use sampling='kernel'"
     elif not (isinstance(explainer.surrogate, str) and explainer.surrogate in ("ridge", "klasso")):
         reason = f"surrogate={explainer.surrogate!r}; use 'ridge'"
     elif explainer.max_features is not None:
         reason = f"max_features={explainer.max_features}; use None"
     if reason:
         raise DataError(f"explain_exact has no closed form for a LimeExplainer with {reason}.")
-    assert isinstance(vicinity, TableVicinity)
-    return vicinity
+    assert isinstance(neighborhood, TabularNeighborhood)
+    return neighborhood
 
 
 def _check_seen(unseen: Bools, names: tuple[str, ...]) -> None:
@@ -124,18 +124,23 @@ def _check_seen(unseen: Bools, names: tuple[str, ...]) -> None:
 
 
 def _fit_limits(
-    explainer: Any, vicinity: TableVicinity, bins: Codes, r: float, moments: ModelMoments, predictions: Floats
+    explainer: Any,
+    neighborhood: TabularNeighborhood,
+    bins: Codes,
+    r: float,
+    moments: ModelMoments,
+    predictions: Floats,
 ) -> LocalFits:
     """The surrogates of rows with bins (n_rows, n_features)."""
-    frequencies = [one.seen for one in vicinity.neighbourhood.features if isinstance(one, BinnedFeature)]
+    frequencies = [one.frequencies for one in neighborhood.sampler.features if isinstance(one, BinnedFeature)]
     alpha, weight = tilt(row_frequencies(frequencies, bins), r)
-    if explainer.sampling == "tilted":
+    if isinstance(explainer.sampling_, TiltedSampling):
         weight = np.ones_like(weight)
     ridge = RIDGE if explainer.surrogate == "ridge" else 0.0
-    exact = exact_ridge(alpha, weight, vicinity.n_draws, moments, ridge)
+    exact = exact_ridge(alpha, weight, neighborhood.n_samples, moments, ridge)
     # Effects of rare bins are estimated outside of the regression, without its penalty.
-    rare = (vicinity.contrasted(bins) & (alpha > 0))[..., None]
-    free = exact_ridge(alpha, weight, vicinity.n_draws, moments, 0.0).coefficients
+    rare = (neighborhood.is_contrasted(bins) & (alpha > 0))[..., None]
+    free = exact_ridge(alpha, weight, neighborhood.n_samples, moments, 0.0).coefficients
     correction = np.where(rare, free - exact.coefficients, 0.0)
     coefficients, by_output = exact.coefficients + correction, np.zeros_like(predictions)
     return LocalFits(
@@ -150,7 +155,7 @@ def _fit_limits(
         selected=np.ones(coefficients.shape, dtype=bool),
         margin=np.full_like(predictions, np.inf),
         effective_samples=np.full(len(bins), np.inf),
-        n_samples=np.full(len(bins), vicinity.n_draws),
+        n_samples=np.full(len(bins), neighborhood.n_samples),
     )
 
 

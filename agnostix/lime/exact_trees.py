@@ -22,18 +22,17 @@ from agnostix.core.features import NumberCoding
 from agnostix.core.frames import column_names, is_frame
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.lime.drawing import TruncatedNormals
 from agnostix.lime.exact_additive import ResampledValues
 from agnostix.lime.exact_moments import Boxes, ModelMoments, box_moments
-from agnostix.lime.features import BinnedFeature
-from agnostix.lime.neighbourhood import Neighbourhood
+from agnostix.lime.features import BinnedFeature, TruncatedNormals
+from agnostix.lime.tabular_samples import TabularSampler
 from agnostix.lime.truncated_normal import truncnorm_cdf
 
 _TREES = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
 _FORESTS = (RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor)
 
 
-def tree_moments(model: Any, sampler: Neighbourhood, bins: Codes, r: float) -> ModelMoments:
+def tree_moments(model: Any, sampler: TabularSampler, bins: Codes, r: float) -> ModelMoments:
     """Moments of a fitted tree or forest near rows with bins (n_rows, n_features)."""
     if type(model) not in _TREES + _FORESTS:  # a subclass may predict other things than its leaves
         raise DataError(
@@ -51,16 +50,16 @@ def tree_moments(model: Any, sampler: Neighbourhood, bins: Codes, r: float) -> M
         return _interval_probabilities(sampler.features[place], low, high)
 
     boxes = Boxes.from_bounds(lower, upper, values / len(trees), probability)
-    frequencies = [one.seen for one in sampler.features if isinstance(one, BinnedFeature)]
+    frequencies = [one.frequencies for one in sampler.features if isinstance(one, BinnedFeature)]
     return box_moments(boxes, frequencies, bins, r, disjoint=is_tree)
 
 
-def _features_of_columns(model: Any, sampler: Neighbourhood) -> Codes:
+def _features_of_columns(model: Any, sampler: TabularSampler) -> Codes:
     """Feature of each of the model's columns, (n_model_columns,), which may be in another order."""
     names = getattr(model, "feature_names_in_", None)
-    columns = np.arange(sampler.like.shape[1])
-    if names is not None and is_frame(sampler.like):
-        columns = np.array([column_names(sampler.like).index(str(name)) for name in names])
+    columns = np.arange(sampler.template.shape[1])
+    if names is not None and is_frame(sampler.template):
+        columns = np.array([column_names(sampler.template).index(str(name)) for name in names])
     owner = {position: j for j, one in enumerate(sampler.features) for position in one.positions}
     return np.array([owner[column] for column in columns])
 
@@ -94,19 +93,19 @@ def _interval_probabilities(feature: Any, low: Floats, high: Floats) -> Floats:
             "explain_exact reads trees on single columns, and feature_groups joins some. Use "
             "LimeExplainer.explain."
         )
-    if isinstance(feature.coding, NumberCoding) and feature.seen[-1] > 0:
+    if isinstance(feature.coding, NumberCoding) and feature.frequencies[-1] > 0:
         raise DataError(
             f"Column {feature.coding.name!r} has missing values, which explain_exact cannot follow through "
             "trees. Use LimeExplainer.explain."
         )
-    normals = feature.drawing
+    normals = feature.distribution
     if isinstance(normals, TruncatedNormals):
-        bins = range(feature.seen.size)
+        bins = range(feature.frequencies.size)
         return np.stack([_truncnorm_probability(normals, code, low, high) for code in bins], axis=1)
     values = ResampledValues.from_feature(feature)
     numbers = np.asarray(values.columns[0]).astype(np.float32).astype(float)
     inside = (numbers[:, None] > low) & (numbers[:, None] <= high)
-    return values.bin_means(inside.astype(float), feature.seen.size).T
+    return values.bin_means(inside.astype(float), feature.frequencies.size).T
 
 
 def _truncnorm_probability(normals: TruncatedNormals, code: int, low: Floats, high: Floats) -> Floats:
@@ -115,5 +114,5 @@ def _truncnorm_probability(normals: TruncatedNormals, code: int, low: Floats, hi
     if not start < stop:
         inside = (np.float32(start) > low) & (np.float32(start) <= high)
         return inside.astype(float)
-    law = (normals.mean[code], normals.sd[code], start, stop)
-    return truncnorm_cdf(high, *law) - truncnorm_cdf(low, *law)
+    parameters = (normals.mean[code], normals.sd[code], start, stop)
+    return truncnorm_cdf(high, *parameters) - truncnorm_cdf(low, *parameters)

@@ -1,41 +1,119 @@
-"""Features of a table as a neighbourhood draws them."""
+"""Interpretable features of a table, and how their values are sampled.
+
+A number is binned or standardized, a categorical column has its levels. The surrogate sees of a sample
+whether it is in the row's own bin (`BinnedFeature`), or how many standard deviations it is from the mean
+(`ScaledFeature`). Within a bin, values follow a truncated normal distribution or are resampled from
+observed rows.
+
+Rare levels are sampled more often than observed, with importance weights p / q for frequencies p and a
+proposal q. The weights raise the variance of other averages by about their mean square under q, sum p^2 / q,
+which is limited.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from agnostix.core.features import Coding, column_of
-from agnostix.core.frames import to_numbers
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.frames import column_values, take_rows, to_numbers
+from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
-from agnostix.lime.drawing import Drawing
 
 _BELOW_ONE = 1.0 - 1e-9
-"""Shares within a bin stay below 1, also after rounding."""
+"""Quantile levels within a bin stay below 1, also after rounding."""
+_MIN_RELATIVE_SD = 1e-11
+"""Added to the standard deviation within a bin, relative to its width, so that it can be divided by."""
+MAX_VARIANCE_BY_POWER, MAX_VARIANCE = 1.15, 1.3
+"""Largest mean squares of the weights: after the power, and in all."""
+_N_BISECTIONS = 40
+
+
+class BinDistribution(Protocol):
+    """Distribution of a feature's values within each of its bins."""
+
+    def sample(self, codes: Codes, u: Floats) -> list[Any]:
+        """Columns of the feature, (n,) each: quantiles u (n,) of the bins codes (n,)."""
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Values of one feature, drawn n times.
+class TruncatedNormals:
+    """A normal distribution with the bin's mean and spread (n_codes,), truncated at its ends (n_codes,).
 
-    Attributes
-    ----------
-    columns : list of Series or array of shape (n,)
-        One for each column of the feature.
-    trace : ndarray of shape (n,)
-        Codes of bins, or numbers in standard deviations from the mean.
+    A bin whose ends are equal or NaN is a point mass.
     """
 
+    mean: Floats
+    sd: Floats
+    low: Floats
+    high: Floats
+    dtype: Any
+
+    @classmethod
+    def from_values(
+        cls, values: Floats, codes: Codes, weights: Floats, edges: Floats, dtype: Any
+    ) -> TruncatedNormals:
+        """Moments of the bins of values (n_rows,), the bin of missing ones last, between edges (n_edges,)."""
+        n_codes, present = edges.size + 2, values[~np.isnan(values)]
+        ends = (present.min(), present.max()) if present.size else (np.nan, np.nan)
+        low, high = np.array([ends[0], *edges, np.nan]), np.array([*edges, ends[1], np.nan])
+        total = np.maximum(np.bincount(codes, weights, n_codes), np.finfo(float).tiny)
+        mean = np.bincount(codes, weights * values, n_codes) / total
+        variance = np.bincount(codes, weights * (values - mean[codes]) ** 2, n_codes) / total
+        return cls(mean, np.sqrt(variance) + _MIN_RELATIVE_SD * (high - low), low, high, np.dtype(dtype))
+
+    def sample(self, codes: Codes, u: Floats) -> list[Any]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            first, last = ((end - self.mean) / self.sd for end in (self.low, self.high))
+            start, mass = ndtr(first), ndtr(last) - ndtr(first)
+            quantiles = self.mean[codes] + self.sd[codes] * ndtri(start[codes] + u * mass[codes])
+            values = np.clip(quantiles, self.low[codes], self.high[codes])
+        is_point = ~(self.low < self.high)
+        values = np.where(is_point[codes], self.low[codes], values)
+        return [values.astype(self.dtype, copy=False)]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Observed rows (n_kept, n_columns_of_the_feature), so that the columns of a group stay together.
+
+    Rows are sorted by bin; `ends` (n_kept,) ascend: the bin's code plus the cumulative weight within the bin.
+    """
+
+    rows: Any
+    ends: Numbers
+
+    @classmethod
+    def from_rows(cls, rows: Any, codes: Codes, order_by: Numbers, weights: Floats) -> Resampling:
+        """Rows with their bins, their order within a bin and their weights, (n_rows,) each."""
+        order = np.lexsort((order_by, codes))
+        ordered, weight = codes[order], weights[order]
+        total = np.bincount(ordered, weight)
+        before = np.concatenate([[0.0], np.cumsum(total)])[ordered]
+        cumulative = np.clip((np.cumsum(weight) - before) / total[ordered], 0.0, 1.0)
+        is_last = np.append(ordered[1:] != ordered[:-1], True)
+        return cls(take_rows(rows, order), ordered + np.where(is_last, 1.0, cumulative))
+
+    def sample(self, codes: Codes, u: Floats) -> list[Any]:
+        places = np.searchsorted(self.ends, codes + u, side="right")
+        taken = take_rows(self.rows, np.minimum(places, self.ends.size - 1))
+        return [column_values(taken, j) for j in range(self.rows.shape[1])]
+
+
+@dataclass(frozen=True)
+class FeatureSamples:
+    """n samples of one feature: its columns (n,) each, and bin codes or standardized values (n,)."""
+
     columns: list[Any]
-    trace: Any
+    encoded: Any
 
 
 class Feature(Protocol):
-    """One feature of a table: how it is drawn, and what the surrogate sees of it."""
+    """An interpretable feature: how it is sampled, and how values are encoded for the surrogate."""
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -43,216 +121,98 @@ class Feature(Protocol):
 
     @property
     def varies(self) -> bool:
-        """Whether more than one value was seen."""
+        """Whether more than one value was observed."""
 
-    def centres(self, X: Any) -> Any:
-        """Trace of each row of X."""
+    def encode(self, X: Any) -> Any:
+        """Codes or standardized values (n_rows,) of the rows of a table."""
 
-    def told(self, centres: Any) -> list[str]:
-        """What is true of each row, in words; empty where only its value could be said."""
+    def describe(self, encoded: Any) -> list[str]:
+        """The condition that each value meets, such as "x <= 2"; empty for a number without bins."""
 
-    def is_unseen(self, centres: Any) -> Bools:
-        """Whether each row's value is one that is never drawn."""
+    def is_unseen(self, encoded: Any) -> Bools:
+        """Whether a value is never sampled."""
 
-    def drawn(self, u: Floats) -> Drawn:
-        """Values as they were seen in fit."""
+    def sample(self, u: Floats) -> FeatureSamples:
+        """Samples of the proposal, for all rows, from points u (n,) in (0, 1)."""
 
-    def tilted(self, u: Floats, centre: Any, width: float) -> Drawn:
-        """Values nearer to a centre, as a kernel would weight them."""
+    def sample_tilted(self, u: Floats, center: Any, width: float) -> FeatureSamples:
+        """Samples of the observed distribution times the kernel around a center."""
 
-    def around(self, u: Floats, centre: Any, radius: float) -> Drawn:
-        """Values around a centre."""
+    def sample_local(self, u: Floats, center: Any, radius: float) -> FeatureSamples:
+        """Samples around a center."""
 
-    def log_weights(self, trace: Any) -> Floats | float:
-        """Logarithms of the weights that undo that rare values are drawn more often."""
+    def log_weights(self, encoded: Any) -> Floats | float:
+        """Logarithms of the importance weights that correct for the proposal."""
 
 
 @dataclass(frozen=True)
 class BinnedFeature:
-    """A feature that is in the row's bin or not.
+    """A feature with bins or levels: 1 in the row's own one, else 0.
 
-    Attributes
-    ----------
-    positions : tuple of int
-        Of its columns in the table.
-    coding : Coding
-        Its bins or levels.
-    seen : ndarray of shape (n_codes,)
-        Shares in fit, summing to 1.
-    drawing : Drawing
-        Values within the bins.
-    asked : ndarray of shape (n_codes,)
-        Shares with which they are drawn for all rows together.
+    `frequencies` (n_codes,) in fit and the `proposal` (n_codes,) of the shared samples sum to 1;
+    `distribution` is that of the values within the bins.
     """
 
     positions: tuple[int, ...]
     coding: Coding
-    seen: Floats
-    drawing: Drawing
-    asked: Floats
+    frequencies: Floats
+    distribution: BinDistribution
+    proposal: Floats
 
     @property
     def varies(self) -> bool:
-        """Whether more than one bin was seen."""
-        return bool(np.count_nonzero(self.seen) > 1)
+        return bool(np.count_nonzero(self.frequencies) > 1)
 
-    def centres(self, X: Any) -> Codes:
-        """Code of each row.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        ndarray of int of shape (n_rows,)
-        """
+    def encode(self, X: Any) -> Codes:
         return self.coding.codes(X)
 
-    def is_unseen(self, centres: Codes) -> Bools:
-        """Whether each row is in a bin in which none was in fit.
+    def is_unseen(self, encoded: Codes) -> Bools:
+        return self.frequencies_of(encoded) == 0.0
 
-        Parameters
-        ----------
-        centres : ndarray of int of shape (n_rows,)
-            From `centres`.
+    def frequencies_of(self, encoded: Numbers) -> Floats:
+        """Frequencies in fit (n,) of bins, 0 for code -1."""
+        return np.append(self.frequencies, 0.0)[encoded.astype(np.intp)]
 
-        Returns
-        -------
-        ndarray of bool of shape (n_rows,)
-        """
-        return np.append(self.seen, 0.0)[centres.astype(np.intp)] == 0.0
+    def describe(self, encoded: Codes) -> list[str]:
+        conditions = {int(code): self.coding.describe(int(code)) for code in np.unique(encoded)}
+        return [conditions[int(code)] for code in encoded]
 
-    def told(self, centres: Codes) -> list[str]:
-        """The bin of each row in words.
+    def sample(self, u: Floats) -> FeatureSamples:
+        return self._sample(u, self.proposal)
 
-        Parameters
-        ----------
-        centres : ndarray of int of shape (n_rows,)
-            From `centres`.
-
-        Returns
-        -------
-        list of str
-        """
-        words = {int(code): self.coding.describe(int(code)) for code in np.unique(centres)}
-        return [words[int(code)] for code in centres]
-
-    def with_asked(self, shares: Floats) -> BinnedFeature:
-        """The same, drawn with other shares.
-
-        Parameters
-        ----------
-        shares : ndarray of shape (n_codes,)
-            Summing to 1, 0 where `seen` is.
-
-        Returns
-        -------
-        BinnedFeature
-        """
-        return replace(self, asked=shares)
-
-    def drawn(self, u: Floats) -> Drawn:
-        """Values of all bins.
-
-        Parameters
-        ----------
-        u : ndarray of shape (n,)
-            From 0 to 1.
-
-        Returns
-        -------
-        Drawn
-        """
-        return self._drawn(u, self.asked)
-
-    def tilted(self, u: Floats, centre: int, width: float) -> Drawn:
-        """Values of the row's bin more often, as if each other one cost a factor.
-
-        Parameters
-        ----------
-        u : ndarray of shape (n,)
-            From 0 to 1.
-        centre : int
-            The row's code.
-        width : float
-            Of the kernel.
-
-        Returns
-        -------
-        Drawn
-        """
+    def sample_tilted(self, u: Floats, center: int, width: float) -> FeatureSamples:
+        """Samples in which another bin than the row's has exp(-1 / (2 width^2)) times its frequency."""
         factor = np.exp(-0.5 / width**2)
-        shares = np.where(np.arange(self.seen.size) == centre, self.seen, self.seen * factor)
-        if not shares.any():
-            shares = self.seen  # a row outside all bins, under a kernel that leaves nothing else
-        return self._drawn(u, shares / shares.sum())
+        is_own = np.arange(self.frequencies.size) == center
+        tilted = np.where(is_own, self.frequencies, self.frequencies * factor)
+        if not tilted.any():
+            tilted = self.frequencies  # an unseen level, under a kernel so narrow that the factor is 0
+        return self._sample(u, tilted / tilted.sum())
 
-    def around(self, u: Floats, centre: int, radius: float) -> Drawn:
-        """Values as they were seen in fit: bins have no distances.
+    def sample_local(self, u: Floats, center: int, radius: float) -> FeatureSamples:
+        """Samples of the observed distribution, since bins have no distances."""
+        return self._sample(u, self.frequencies)
 
-        Parameters
-        ----------
-        u : ndarray of shape (n,)
-            From 0 to 1.
-        centre : int
-            Not used.
-        radius : float
-            Not used.
-
-        Returns
-        -------
-        Drawn
-        """
-        return self._drawn(u, self.seen)
-
-    def log_weights(self, trace: Codes) -> Floats | float:
-        """How much rarer a bin was in fit than it is drawn.
-
-        Parameters
-        ----------
-        trace : ndarray of int of shape (n,)
-            Codes drawn.
-
-        Returns
-        -------
-        ndarray of shape (n,) or float
-            0 where all is drawn as it was seen.
-        """
-        if self.asked is self.seen:
+    def log_weights(self, encoded: Codes) -> Floats | float:
+        if self.proposal is self.frequencies:
             return 0.0
-        ratio = np.divide(self.seen, self.asked, out=np.ones_like(self.seen), where=self.asked > 0)
-        return np.log(ratio)[trace]
+        ratio = np.ones_like(self.frequencies)
+        np.divide(self.frequencies, self.proposal, out=ratio, where=self.proposal > 0)
+        return np.log(ratio)[encoded]
 
-    def _drawn(self, u: Floats, shares: Floats) -> Drawn:
-        ends = np.cumsum(shares)
+    def _sample(self, u: Floats, probabilities: Floats) -> FeatureSamples:
+        ends = np.cumsum(probabilities)
         ends /= ends[-1]
         codes = np.searchsorted(ends, u, side="right")
         starts = np.concatenate([[0.0], ends])[codes]
         within = np.clip((u - starts) / (ends[codes] - starts), 0.0, _BELOW_ONE)
-        return Drawn(self.drawing.columns(codes, within), codes.astype(self._compact))
-
-    @property
-    def _compact(self) -> Any:
-        return np.int16 if self.seen.size < 2**15 else np.int32
+        compact = np.int16 if self.frequencies.size < 2**15 else np.int32
+        return FeatureSamples(self.distribution.sample(codes, within), codes.astype(compact))
 
 
 @dataclass(frozen=True)
 class ScaledFeature:
-    """A number, counted in standard deviations from its mean.
-
-    Attributes
-    ----------
-    positions : tuple of one int
-        Of its column in the table.
-    name : str
-        Of its column.
-    mean, sd : float
-        In fit; a standard deviation of 0 is that of a constant.
-    dtype : dtype
-        Of the column; whole numbers are rounded to.
-    """
+    """A number, standardized by mean and standard deviation in `fit`; sd = 0 for a constant."""
 
     positions: tuple[int, ...]
     name: str
@@ -262,140 +222,103 @@ class ScaledFeature:
 
     @property
     def varies(self) -> bool:
-        """Whether more than one value was seen."""
         return self.sd > 0
 
-    def centres(self, X: Any) -> Floats:
-        """Each row's number of standard deviations.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_rows, n_columns)
-            The table.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-
-        Raises
-        ------
-        DataError
-            If one is missing or infinite.
-        """
-        numbers = to_numbers(column_of(X, self.positions[0]))
-        bad = np.flatnonzero(~np.isfinite(numbers))
+    def encode(self, X: Any) -> Floats:
+        """Standardized values (n_rows,); DataError if one is missing or infinite."""
+        values = to_numbers(column_of(X, self.positions[0]))
+        bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             raise DataError(
-                f"Column {self.name!r} is {numbers[bad[0]]} in row {bad[0]} of X, which has no distance from "
-                "its mean. Fill it, or use discretizer='quartile', where missing values are a bin."
+                f"Column {self.name!r} is {values[bad[0]]} in row {bad[0]} of X, which cannot be "
+                "standardized. Impute it, or use sampling='kernel', where missing values are a bin."
             )
-        return self._scaled(numbers)
+        return self._standardize(values)
 
-    def is_unseen(self, centres: Floats) -> Bools:
-        """Never, but for a constant that the row has not.
+    def is_unseen(self, encoded: Floats) -> Bools:
+        """Another value of a constant; all other numbers can be sampled."""
+        return (encoded != 0.0) & (self.sd == 0)
 
-        Parameters
-        ----------
-        centres : ndarray of shape (n_rows,)
-            From `centres`.
+    def describe(self, encoded: Floats) -> list[str]:
+        return [""] * len(encoded)
 
-        Returns
-        -------
-        ndarray of bool of shape (n_rows,)
-        """
-        return (centres != 0.0) & (self.sd == 0)
+    def sample(self, u: Floats) -> FeatureSamples:
+        return self._sample(ndtri(u))
 
-    def told(self, centres: Floats) -> list[str]:
-        """Nothing: the value says it all.
+    def sample_tilted(self, u: Floats, center: float, width: float) -> FeatureSamples:
+        """Samples of the product of the normal distribution and the kernel, which is normal."""
+        variance = width**2 / (1.0 + width**2)
+        return self._sample(center * (1.0 - variance) + np.sqrt(variance) * ndtri(u))
 
-        Parameters
-        ----------
-        centres : ndarray of shape (n_rows,)
-            From `centres`.
+    def sample_local(self, u: Floats, center: float, radius: float) -> FeatureSamples:
+        return self._sample(center + radius * ndtri(u))
 
-        Returns
-        -------
-        list of str
-        """
-        return [""] * len(centres)
-
-    def drawn(self, u: Floats) -> Drawn:
-        """Normal values with the mean and spread that were seen.
-
-        Parameters
-        ----------
-        u : ndarray of shape (n,)
-            From 0 to 1.
-
-        Returns
-        -------
-        Drawn
-        """
-        return self._drawn(ndtri(u))
-
-    def tilted(self, u: Floats, centre: float, width: float) -> Drawn:
-        """Normal values times a normal kernel around the row.
-
-        Parameters
-        ----------
-        u : ndarray of shape (n,)
-            From 0 to 1.
-        centre : float
-            The row's.
-        width : float
-            Of the kernel.
-
-        Returns
-        -------
-        Drawn
-        """
-        share = width**2 / (1.0 + width**2)
-        return self._drawn(centre * (1.0 - share) + np.sqrt(share) * ndtri(u))
-
-    def around(self, u: Floats, centre: float, radius: float) -> Drawn:
-        """Normal values around the row.
-
-        Parameters
-        ----------
-        u : ndarray of shape (n,)
-            From 0 to 1.
-        centre : float
-            The row's.
-        radius : float
-            In standard deviations of the column.
-
-        Returns
-        -------
-        Drawn
-        """
-        return self._drawn(centre + radius * ndtri(u))
-
-    def log_weights(self, trace: Floats) -> float:
-        """All is drawn as it was seen.
-
-        Parameters
-        ----------
-        trace : ndarray of shape (n,)
-            Not used.
-
-        Returns
-        -------
-        float
-        """
+    def log_weights(self, encoded: Floats) -> float:
         return 0.0
 
-    def _scaled(self, numbers: Floats) -> Floats:
-        return (numbers - self.mean) / (self.sd or 1.0)
+    def _standardize(self, values: Floats) -> Floats:
+        return (values - self.mean) / (self.sd or 1.0)
 
-    def _drawn(self, z: Floats) -> Drawn:
-        column = _as_dtype(self.mean + self.sd * z, self.dtype)
-        return Drawn([column], z if self.dtype.kind == "f" else self._scaled(column.astype(float)))
+    def _sample(self, z: Floats) -> FeatureSamples:
+        column = _cast(self.mean + self.sd * z, self.dtype)
+        is_exact = self.dtype.kind == "f"  # integers are rounded, so the surrogate sees the rounded ones
+        return FeatureSamples([column], z if is_exact else self._standardize(column.astype(float)))
 
 
-def _as_dtype(numbers: Floats, dtype: Any) -> Any:
-    """Numbers in the type of a column; rounded where it has whole ones, up to its ends."""
+def _cast(values: Floats, dtype: Any) -> Any:
+    """Values in the dtype of a column; for integers rounded, and clipped to its range."""
     if dtype.kind not in "iu":
-        return numbers.astype(dtype, copy=False)
-    ends = np.iinfo(dtype)
-    largest = np.nextafter(float(ends.max) + 1.0, 0.0)  # the type's own may be no float
-    return np.clip(np.rint(numbers), ends.min, np.floor(largest)).astype(dtype)
+        return values.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    largest = np.nextafter(float(limits.max) + 1.0, 0.0)  # the largest integer may be no float
+    return np.clip(np.rint(values), limits.min, np.floor(largest)).astype(dtype)
+
+
+def make_proposals(frequencies: Sequence[Floats]) -> list[Floats]:
+    """A proposal for each feature's frequencies (n_codes,), flatter as far as the weights allow.
+
+    The same objects are returned where nothing changes: even frequencies, as those of quartiles, stay.
+    """
+    # The power serves rare levels, the floor the rarest.
+    flattened = _largest_change(
+        frequencies, lambda t: [_raise_to_power(p, 1.0 - t) for p in frequencies], MAX_VARIANCE_BY_POWER
+    )
+    return _largest_change(frequencies, lambda t: [_raise_to_floor(p, t) for p in flattened], MAX_VARIANCE)
+
+
+def _largest_change(
+    frequencies: Sequence[Floats], change: Callable[[float], list[Floats]], limit: float
+) -> list[Floats]:
+    """The largest change, between 0 and 1, whose weights have a mean square within the limit."""
+    low, high = 0.0, 1.0
+    for _ in range(_N_BISECTIONS):
+        middle = (low + high) / 2.0
+        is_allowed = _mean_square_weight(frequencies, change(middle)) <= limit
+        low, high = (middle, high) if is_allowed else (low, middle)
+    return change(low)
+
+
+def _mean_square_weight(frequencies: Sequence[Floats], proposals: Sequence[Floats]) -> float:
+    """Product over features of sum p^2 / q."""
+    pairs = zip(frequencies, proposals, strict=True)
+    return float(np.prod([(p[p > 0] ** 2 / q[p > 0]).sum() for p, q in pairs]))
+
+
+def _raise_to_power(p: Floats, power: float) -> Floats:
+    occurs = p > 0
+    if _is_even(p[occurs]):
+        return p
+    raised = np.where(occurs, p, 1.0) ** power * occurs
+    return raised / raised.sum()
+
+
+def _raise_to_floor(p: Floats, floor: float) -> Floats:
+    occurs = p > 0
+    if p[occurs].min() >= floor or _is_even(p[occurs]):
+        return p
+    raised = np.maximum(p, floor) * occurs
+    return raised / raised.sum()
+
+
+def _is_even(p: Floats) -> bool:
+    return bool(np.ptp(p) <= 1e-3 * p.max())

@@ -1,4 +1,4 @@
-"""A few rows whose explanations show together what the model does."""
+"""SP-LIME: a few rows whose explanations cover the important features, by submodular pick."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from agnostix.exceptions import DataError
 
 @dataclass(frozen=True)
 class Pick:
-    """Rows in the order in which they were picked.
+    """Picked rows, in the order in which they were picked.
 
     Attributes
     ----------
     rows : ndarray of int of shape (n_picked,)
-        Their places in the explanation.
+        Positions of the rows in the explanation.
     explanation : Explanation
-        Of these rows.
+        Explanation of these rows.
     coverage : ndarray of shape (n_picked,)
-        Share of all importance that is shown by each row and those before it.
+        Share of the total importance that each row covers together with those picked before it.
     importance : DataFrame
-        One row for each feature, or condition on one, the most important first: its name (``feature``),
-        its ``importance``, and the picked row that shows it first (``row``, -1 where none does).
+        Features (or conditions on them) in descending order of importance: ``feature``, ``importance``, and
+        ``row``, the first picked row that shows it, or -1.
     """
 
     rows: Codes
@@ -37,22 +37,23 @@ class Pick:
 
 
 def submodular_pick(explanation: Explanation, n_picks: int = 5, *, max_features: int = 5) -> Pick:
-    """Pick rows that show as much of what matters as so few can.
+    """Pick a few rows whose explanations together cover the important features (SP-LIME).
 
-    Each row shows its `max_features` largest features, over all outputs. A
-    feature matters by the root of the sum of its absolute values over all
-    rows; where numbers have bins, each bin is a feature of its own. Rows are
-    picked one after the other, each the one that adds most importance not yet
-    shown, which is at least 63 % of what the best set would show.
+    Each row shows its `max_features` features with the largest absolute values,
+    summed over outputs. The importance of a feature is the square root of the sum
+    of its absolute values over all rows and outputs; with binned numbers, each bin
+    counts as a feature of its own. Rows are picked greedily, each the one that adds
+    most importance not yet covered, which covers at least 63 % (1 - 1/e) of what
+    the best set of as many rows would.
 
     Parameters
     ----------
     explanation : Explanation
-        Of many rows of a table, by any explainer.
+        Explanation of many rows of a table, by any explainer.
     n_picks : int, default=5
-        Rows at most; fewer where nothing is left to be shown.
+        Maximum number of rows; fewer are picked if nothing is left to cover.
     max_features : int, default=5
-        Features that a row shows.
+        Number of features that each row shows.
 
     Returns
     -------
@@ -61,7 +62,8 @@ def submodular_pick(explanation: Explanation, n_picks: int = 5, *, max_features:
     Raises
     ------
     ValueError
-        If the rows have features of their own (pictures, texts), or a number is below 1.
+        If features differ between rows (images, texts), there are no rows, or a number
+        is below 1.
 
     References
     ----------
@@ -82,66 +84,67 @@ def submodular_pick(explanation: Explanation, n_picks: int = 5, *, max_features:
     """
     _check(explanation, n_picks, max_features)
     sizes = np.nan_to_num(np.abs(explanation.values)).sum(axis=2)
-    names, which = _named(explanation)
-    shown = np.zeros((len(explanation), names.size), dtype=bool)
-    row, place = np.nonzero(_largest(sizes, max_features))
-    shown[row, which[row, place]] = True
-    importance = np.sqrt(np.bincount(which.ravel(), sizes.ravel(), names.size))
-    rows, first = _greedy(shown, importance, n_picks)
+    names, feature_of = _identify_features(explanation)
+    shows = np.zeros((len(explanation), names.size), dtype=bool)
+    row, place = np.nonzero(_top_features(sizes, max_features))
+    shows[row, feature_of[row, place]] = True
+    importance = np.sqrt(np.bincount(feature_of.ravel(), sizes.ravel(), names.size))
+    rows, first = _pick_greedily(shows, importance, n_picks)
     covered = np.array([importance[(first >= 0) & (first <= k)].sum() for k in range(rows.size)])
     order = np.argsort(-importance, kind="stable")
-    by = np.append(rows, -1)[first]
-    table = pd.DataFrame({"feature": names[order], "importance": importance[order], "row": by[order]})
+    shown_by = np.append(rows, -1)[first]
+    table = pd.DataFrame({"feature": names[order], "importance": importance[order], "row": shown_by[order]})
     total = importance.sum()
     return Pick(rows, explanation[rows], covered / total if total > 0 else covered, table)
 
 
 def _check(explanation: Explanation, n_picks: int, max_features: int) -> None:
-    for name, given in (("n_picks", n_picks), ("max_features", max_features)):
-        if not isinstance(given, Integral) or isinstance(given, bool) or given < 1:
-            raise DataError(f"The {name!r} of submodular_pick must be a whole number above 0, got {given!r}.")
-    own = {"segments", "words"} & explanation.extras.keys()
-    if explanation.dims != ("row", "feature", "output") or own:
+    for name, value in (("n_picks", n_picks), ("max_features", max_features)):
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise DataError(
+                f"The {name!r} of submodular_pick must be an integer of at least 1, got {value!r}."
+            )
+    if explanation.dims != ("row", "feature", "output") or {"segments", "words"} & explanation.extras.keys():
         raise DataError(
-            "submodular_pick needs features that are the same in every row, as columns of a table are; the "
-            "segments of a picture and the words of a text are each row's own."
+            "submodular_pick needs features that are the same in every row, such as columns of a table. "
+            "Segments of images and words of texts differ between rows."
         )
     if len(explanation) == 0:
-        raise DataError("The explanation has no rows to pick from.")
+        raise DataError("submodular_pick got an explanation with no rows. Explain at least one.")
 
 
-def _named(explanation: Explanation) -> tuple[np.ndarray, Codes]:
-    """Names of all features or conditions, and which of them each value of each row is."""
+def _identify_features(explanation: Explanation) -> tuple[np.ndarray, Codes]:
+    """Names of features or conditions (n_names,), and which of them each value is, (n_rows, n_features)."""
     n_rows, d = explanation.values.shape[:2]
     features = np.array(explanation.feature_names, dtype=object)
     if "conditions" not in explanation.extras:
         return features, np.tile(np.arange(d), (n_rows, 1))
-    words = explanation.extras["conditions"].array.astype(object)
-    words = np.where(words == "", features, words)
-    # Two groups may be told in the same words, as "a combination not seen in fit".
-    known, _ = pd.factorize(words.ravel())
-    places, _ = pd.factorize(known * d + np.tile(np.arange(d), n_rows))
-    first = np.unique(places, return_index=True)[1]
-    return words.ravel()[first], places.reshape(n_rows, d)
+    conditions = explanation.extras["conditions"].array.astype(object)
+    conditions = np.where(conditions == "", features, conditions)
+    # Conditions of two features may read the same, as "a combination not seen in fit" of two groups.
+    codes, _ = pd.factorize(conditions.ravel())
+    which, _ = pd.factorize(codes * d + np.tile(np.arange(d), n_rows))
+    first = np.unique(which, return_index=True)[1]
+    return conditions.ravel()[first], which.reshape(n_rows, d)
 
 
-def _largest(sizes: Floats, n: int) -> Bools:
-    """The n largest of each row, as far as they are above 0."""
+def _top_features(sizes: Floats, n: int) -> Bools:
+    """The n largest sizes of each row that are above 0, (n_rows, n_features)."""
     order = np.argsort(-sizes, axis=1, kind="stable")
     rank = np.argsort(order, axis=1)
     return (rank < n) & (sizes > 0)
 
 
-def _greedy(shown: Bools, importance: Floats, n_picks: int) -> tuple[Codes, Codes]:
-    """Rows, and for each feature the place among them of the first that shows it, -1 for none."""
+def _pick_greedily(shows: Bools, importance: Floats, n_picks: int) -> tuple[Codes, Codes]:
+    """Picked rows, and for each feature which pick shows it first, -1 for none."""
     first = np.full(importance.size, -1)
     rows: list[int] = []
-    while len(rows) < min(n_picks, shown.shape[0]):
-        # Row by row, and not as a product, whose last bits depend on where a row stands.
-        gain = (shown * np.where(first < 0, importance, 0.0)).sum(axis=1)
+    while len(rows) < min(n_picks, shows.shape[0]):
+        # Row by row: the last bits of a matrix product depend on the position of a row.
+        gain = (shows * np.where(first < 0, importance, 0.0)).sum(axis=1)
         best = int(gain.argmax())
         if gain[best] <= 0:
             break
-        first[shown[best] & (first < 0)] = len(rows)
+        first[shows[best] & (first < 0)] = len(rows)
         rows.append(best)
     return np.array(rows, dtype=np.intp), first

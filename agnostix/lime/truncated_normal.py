@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.special import roots_legendre
 
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.lime.drawing import TruncatedNormals
+from agnostix.lime.features import TruncatedNormals
 
 _LOG_NEGLIGIBLE = 60.0
 """The density is integrated down to exp(-60) of its maximum."""
@@ -31,11 +31,13 @@ _MAX_PANELS = 1024
 def truncnorm_cdf(x: ArrayLike, mean: ArrayLike, sd: ArrayLike, lo: ArrayLike, hi: ArrayLike) -> Floats:
     """P(X <= x) of normals truncated to [lo, hi]; all arguments broadcast."""
     x, mean, sd, lo, hi = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (x, mean, sd, lo, hi)))
-    law = _standardize(mean, sd, lo, hi)
-    until = np.clip((np.clip(x, lo, hi) - mean) / law.scale, law.a, law.b)
-    mass = _quadrature(law.a, until, law.mode, _N_NODES)[1].sum(-1)
-    total = _quadrature(law.a, law.b, law.mode, _N_NODES)[1].sum(-1)
-    return np.where(law.is_point, (x >= law.point).astype(float), mass / np.where(law.is_point, 1.0, total))
+    standard = _standardize(mean, sd, lo, hi)
+    until = np.clip((np.clip(x, lo, hi) - mean) / standard.scale, standard.a, standard.b)
+    mass = _quadrature(standard.a, until, standard.mode, _N_NODES)[1].sum(-1)
+    total = _quadrature(standard.a, standard.b, standard.mode, _N_NODES)[1].sum(-1)
+    return np.where(
+        standard.is_point, (x >= standard.point).astype(float), mass / np.where(standard.is_point, 1.0, total)
+    )
 
 
 def truncnorm_nodes(
@@ -43,12 +45,12 @@ def truncnorm_nodes(
 ) -> tuple[Floats, Floats]:
     """Nodes and weights (..., n_nodes) of the mean of a function; the weights of a distribution sum to 1."""
     mean, sd, lo, hi = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (mean, sd, lo, hi)))
-    law = _standardize(mean, sd, lo, hi)
-    t, masses = _quadrature(law.a, law.b, law.mode, n_nodes)
-    is_point = law.is_point[..., None]
-    nodes = np.clip(mean[..., None] + law.scale[..., None] * t, lo[..., None], hi[..., None])
+    standard = _standardize(mean, sd, lo, hi)
+    t, masses = _quadrature(standard.a, standard.b, standard.mode, n_nodes)
+    is_point = standard.is_point[..., None]
+    nodes = np.clip(mean[..., None] + standard.scale[..., None] * t, lo[..., None], hi[..., None])
     masses = np.where(is_point, 1.0, masses)
-    return np.where(is_point, law.point[..., None], nodes), masses / masses.sum(-1, keepdims=True)
+    return np.where(is_point, standard.point[..., None], nodes), masses / masses.sum(-1, keepdims=True)
 
 
 @dataclass(frozen=True)

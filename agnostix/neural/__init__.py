@@ -1,8 +1,12 @@
 """Methods that look into a torch network, by its gradients.
 
-- `extremal_mask`: `ExtremalMaskExplainer`, a mask of an image that keeps or removes the score.
-- `objectives`: what is minimized (`MaskSearch`).
-- `mask_search`: Adam on a coarse grid, with a hard mask in the forward pass (`learn_mask`). Imports torch.
+Extremal masks (Fong and Vedaldi, 2017; Fong, Patrick and Vedaldi, 2019), `ExtremalMaskExplainer`:
+
+Objective        `objectives.MaskSearch`: what is minimized, `MaskSearch.loss`.
+Kernel           Gaussian, on a grid of cells: `mask_search._smoothing_kernel`.
+Solver           Adam, with a hard mask in the forward pass: `mask_search.learn_mask`. Imports torch.
+Standard error   None: a mask is an optimum, not a mean. Whether it succeeded: `ExtremalMaskExplainer._judge`.
+Fill             The image's mean color: `core.base.images`, `core.masking.fills`. Parameters `fill`, `sigma`.
 """
 
 from agnostix.neural.extremal_mask import ExtremalMaskExplainer

@@ -1,4 +1,4 @@
-"""Masks of images found by gradients (Fong and Vedaldi, 2017; Fong, Patrick and Vedaldi, 2019)."""
+"""Extremal masks of images (Fong and Vedaldi, 2017; Fong, Patrick and Vedaldi, 2019), and whether they do."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.neural.objectives import OBJECTIVES, MaskSearch
 
-_HALF = 0.5
-"""Share of the score that a mask must keep or remove, at least, to succeed."""
+_LEAST_SHARE = 0.5
+"""Of the score, that a mask must keep or remove to succeed."""
 
 
 class ExtremalMaskExplainer(ImageExplainer):
     """The part of an image that keeps the score of a torch network, or without which it falls.
 
-    A mask, 1 where the image counts and 0 elsewhere, is found by gradient
-    descent: the smallest part without which the score falls, the smallest
-    part that keeps it alone, or the best part of a given area. The mask is
-    where a coarse, smooth grid is high, so that it cannot fool the network
-    with single pixels.
+    A mask, 1 where the image counts and 0 elsewhere, is learned by gradient
+    descent: the smallest part without which the score falls, the smallest part
+    that keeps it, or the best part of a given area. It is cut from a coarse,
+    smooth grid, so that single pixels cannot fool the network.
 
     Parameters
     ----------
@@ -37,24 +36,22 @@ class ExtremalMaskExplainer(ImageExplainer):
     objective : {"delete", "preserve", "both", "extremal_preserve", "extremal_delete"}, default="delete"
         "delete": the smallest part without which the score falls. "preserve":
         the smallest part that keeps the score. "both": a part that does both
-        [3]_. "extremal_preserve" and "extremal_delete": the part of a given
-        `area` that keeps, or removes, most of the score [2]_.
+        [3]_. "extremal_preserve", "extremal_delete": the part of a given `area`
+        that keeps, or removes, most of the score [2]_.
     area : float, default=0.3
         Share of the pixels in the mask, for the two extremal objectives.
     area_penalty : float, default=1.0
-        Penalty on the area, for the other objectives: at 1 a pixel is in the
-        mask if the score falls by more, as a share of what hiding the whole
-        image takes, than the pixel is of the image.
+        Penalty on the area, for the others: at 1 a pixel is in the mask if
+        hiding it takes a larger share of the score than it is of the image.
     smoothness : float, default=8.0
-        Penalty on the variation of the grid: the mean of the differences
-        between neighboring cells, to the power of 3.
+        Penalty on the mean cubed difference between neighboring cells.
     n_cells : int, default=28
         Cells of the grid along each axis.
     mask_sigma : float, default=2.0
         Standard deviation of the Gaussian that smooths the grid, in cells. More
         gives fewer and rounder parts.
     jitter : float, default=1.0
-        The image is moved at random by up to as many cells in each step.
+        Cells by which the image is shifted at most, at random in each step.
     noise : float, default=2.0
         Standard deviation of the noise on the cells before smoothing. It falls
         to 0 over the first four fifths of the steps.
@@ -63,10 +60,9 @@ class ExtremalMaskExplainer(ImageExplainer):
     learning_rate : float, default=0.1
         Learning rate of Adam.
     fill : {"mean", "blur", "noise"}, float, sequence of float or array, default="mean"
-        What replaces the hidden part: the mean color of the image, the blurred
-        image, an image of noise, a number or one for each channel in the units
-        of the images, or one image in an array of shape (1, height, width[,
-        n_channels]).
+        What replaces the hidden part: the mean color of the image, the image
+        blurred, noise with the mean and spread of each channel, one number or one
+        a channel in the images' units, or an image (1, height, width[, n_channels]).
     sigma : float, default=10.0
         Standard deviation of "blur", in pixels.
     outputs : None, "predicted", name, index or list of these, default=None
@@ -89,31 +85,20 @@ class ExtremalMaskExplainer(ImageExplainer):
     Notes
     -----
     Values have quantity "mask" and shape (n_rows, height, width, n_outputs).
-    They have no standard errors: another mask may do as well, above all where
-    an image shows a thing twice. ``base_values`` are the predictions of the fill.
+    They have no standard errors: another mask may do as well. ``base_values``
+    are the predictions of the fill. ``extras`` hold, with shape (n_rows, n_outputs),
 
-    ``extras`` hold, each of shape (n_rows, n_outputs), the score with only the
-    mask visible, "shown", and with the mask "hidden", both of the final mask;
-    the "kept" share of the score, (shown - base) / (output - base), and the
-    "removed" one, (output - hidden) / (output - base); and whether the search
-    "succeeded": the shares that the objective is about are at least one half,
-    and larger than the mask's share of the pixels, which is what a mask would
-    reach if all pixels counted alike. A mask that did not succeed is no
-    evidence of where the model looks; `PixelsDisplay` says so instead of
-    drawing it.
+    - "shown" and "hidden": the scores with only the mask visible, and with it hidden;
+    - "kept" = (shown - base) / (output - base) and "removed" = (output - hidden)
+      / (output - base), shares of the score;
+    - "reached": the share that the objective is about, of "both" the smaller one;
+      "needed": the larger of 0.5 and the mask's share of the pixels;
+    - "succeeded": reached >= 0.5 and reached > the mask's share of the pixels, which
+      any mask reaches if all pixels count alike. `PixelsDisplay` draws no other mask.
 
-    What differs from the papers:
-
-    - The mask in the forward pass is hard, with edges softened over a cell;
-      gradients pass as if the edge were a slope. A faint mask of the whole
-      image often keeps its score and loses it once it is made 0 or 1.
-    - The area of an extremal mask is exact: the mask is the highest cells of
-      the grid, from all of them down to that area over the steps, in place of
-      a penalty on sorted values.
-    - Scores are in units of what hiding the whole image changes, so that
-      `area_penalty` means the same for sure and unsure networks, and for a
-      regressor. Below 0.01 the logarithm continues as a line.
-    - The mask of least loss in the last fifth of the steps is returned.
+    Unlike in the papers, the mask is 0 or 1 throughout the search, with edges
+    softened over a cell, and the area of an extremal mask is exact; see
+    docs/pictures.md.
 
     References
     ----------
@@ -230,14 +215,13 @@ class ExtremalMaskExplainer(ImageExplainer):
         """Scores of masks, shares of the score kept and removed, and success, each (n_rows, n_outputs)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             kept, removed = (shown - base) / (outputs - base), (outputs - hidden) / (outputs - base)
-        area = masks.mean(axis=(1, 2))
-        succeeded = np.ones(shown.shape, dtype=bool)
-        # Comparisons with NaN are False: a mask of an output that the fill does not change never succeeds.
-        if self._search.preserves:
-            succeeded &= (kept >= _HALF) & (kept > area)
-        if self._search.deletes:
-            succeeded &= (removed >= _HALF) & (removed > area)
-        return {"shown": shown, "hidden": hidden, "kept": kept, "removed": removed, "succeeded": succeeded}
+        judged = [kept] * self._search.preserves + [removed] * self._search.deletes
+        reached, area = np.min(judged, axis=0), masks.mean(axis=(1, 2))
+        # NaN, of an output that the fill does not change, is never enough.
+        succeeded = (reached >= _LEAST_SHARE) & (reached > area)
+        shares = {"kept": kept, "removed": removed, "reached": reached}
+        needed = np.maximum(area, _LEAST_SHARE)
+        return {"shown": shown, "hidden": hidden} | shares | {"needed": needed, "succeeded": succeeded}
 
     def _search_masks(self, images: Any, fills: Any, outputs: Codes) -> list[list[Any]]:
         """A mask for each image and each of its outputs (n_rows, n_selected)."""

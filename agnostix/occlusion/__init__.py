@@ -1,17 +1,21 @@
 """Occlusion and RISE: the effect of hiding parts of a row or an image on the prediction.
 
-Where to find what:
+Occlusion (Zeiler and Fergus, 2014; for tables Robnik-Sikonja and Kononenko, 2008), all of it in `explainer`:
 
-- `explainer`: `OcclusionExplainer` for columns of tables, windows and segments of images, words of texts. The
-  estimator and its error: `OcclusionExplainer._attribute`. The masks: `_masks`, one part hidden at a time.
-- `core.evaluate.MeanAndVariance`: the weighted mean and variance over background rows or fills.
-- `inpainted`: images with windows interpolated from the pixels around them (`InpaintedWindows`).
-- `rise`: `RiseExplainer`, saliency from random soft masks.
-- `soft_masks`: how RISE samples its masks (`SoftMaskSampler`), shows them to the model (`SoftMaskRows`) and
-  estimates saliency and standard errors from the predictions (`estimate_saliency`).
+Effect           f(x) less the mean of f with one part hidden; a difference in output units, not in log-odds:
+                 `OcclusionExplainer._attribute`.
+Solver           None: each part is hidden once, `OcclusionExplainer._masks`, against the whole background.
+Standard error   The spread over the background, 0 for a single fill: `core.evaluate.MeanAndVariance` and
+                 `OcclusionExplainer._variance_factor`.
+Fill             Tables: 100 rows sampled in `fit`, `core.masking.masker`. Images: the mean color; windows are
+                 `core.masking.windows`, other fills `core.masking.fills`. Parameters `fill`, `masker`.
 
-Fills and segments are `agnostix.core.masking`: the geometry of windows is `core.masking.windows`, the colors
-that replace hidden pixels `core.masking.fills`, the background rows of tables `core.masking.masker`.
+RISE (Petsiuk, Das and Saenko, 2018), all of it in `rise`:
+
+Effect           The mean of f where a pixel is visible, less the mean of f: `estimate_saliency`.
+Solver           None: an average over random soft masks, `SoftMaskSampler`.
+Standard error   The spread between independent blocks of masks: `estimate_saliency`.
+Fill             The image's mean color: `core.base.images`, `core.masking.fills`. Parameters `fill`, `sigma`.
 """
 
 from agnostix.occlusion.explainer import OcclusionExplainer

@@ -1,17 +1,17 @@
-"""Occlusion: the prediction less the mean prediction with a feature hidden (Zeiler and Fergus, 2014).
+"""Occlusion (Zeiler and Fergus, 2014): the prediction less the mean prediction with a feature hidden.
 
-The effect of feature j on row x is
+The effect of feature j on row x, and its standard error, are
 
-    f(x) - sum_b w_b f(x with feature j taken from b)
+    e_j = f(x) - sum_b w_b f(x with feature j taken from b),     SE^2 = v_j s / (1 - s),   s = sum_b w_b^2
 
-over background rows or fill images b with weights w_b; its standard error is the weighted spread over b.
-A pixel's effect is the mean over the windows that cover it.
+over background rows or fill images b with weights w_b; v_j is the weighted variance of f over b
+(`MeanAndVariance`). A pixel has the mean effect and the mean error of the windows that cover it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
@@ -22,44 +22,43 @@ from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.base.explainer import check_image_shape, count_axes
 from agnostix.core.evaluate import MeanAndVariance, mask_cost
 from agnostix.core.explanation import Detail
-from agnostix.core.masking import Background, MaskerConstraint, SegmentMasker, SlidingWindow, Windows
+from agnostix.core.masking import (
+    Background,
+    Inpainter,
+    MaskerConstraint,
+    SegmentMasker,
+    SlidingWindow,
+    Windows,
+)
 from agnostix.core.masking.fills import ImageFill, as_pixels
-from agnostix.core.row_sources import MaskedRowSource
+from agnostix.core.row_sources import MaskedRowSource, RowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
-from agnostix.occlusion.inpainted import InpaintedWindows
 
 
 class OcclusionExplainer(BackgroundExplainer):
     """Effect of hiding each feature of a row, or each part of an image, on the prediction.
 
-    In a table, the value of a feature is the prediction of the row less the
-    mean prediction of the same row with the feature taken from background
-    rows. For an additive model the values are exact and add up to the
-    prediction less the mean prediction of the background; with interactions
-    every feature of an interaction is credited with all of it.
-
-    In an image, a window slides over it, and each pixel has the mean effect of
-    the windows that cover it; or each segment of a `SegmentMasker` has one
-    value. What is hidden gets a fill, such as the mean color.
+    The effect is the prediction less the mean prediction with the feature taken
+    from background rows, or the part of the image replaced by a fill [1]_ [2]_.
+    For an additive model the effects of a row add up to the prediction less the
+    mean one of the background; an interaction is credited to each of its features.
 
     Parameters
     ----------
     model : fitted estimator, Pipeline, torch module or callable
         The model to explain. An unfitted estimator is cloned and fitted on (X, y).
     masker : SlidingWindow, SegmentMasker, TextMasker or other Masker, default=None
-        What is hidden, and what replaces it. None: the columns of a table, or
-        ``SlidingWindow(16, stride=8)`` for images.
+        What is hidden. None: columns of a table, ``SlidingWindow(16, 8)`` of images.
     fill : "auto", "draws", row of constants, or a fill of images, default="auto"
-        What replaces hidden values. Tables: "draws", which is "auto", rows drawn
-        from those seen in `fit`; or one row of constants, for a DataFrame a
-        mapping from its columns. Images: a fill of `SlidingWindow`, of which
-        "auto" is "mean"; or "draws", images drawn from those seen in `fit`. A
-        masker has a fill of its own, which only "draws" replaces.
+        "draws": rows or images sampled from those seen in `fit`. Tables also take
+        a row of constants (or a mapping from columns), images a fill of
+        `SlidingWindow`. "auto": "draws" for tables, "mean" for images, and a
+        masker's own fill, which only "draws" replaces.
     background_size : int, default=100
-        Rows or images drawn in `fit` without replacement; all if there are
-        fewer. Without a masker also the number of images of fill="noise".
+        Rows or images sampled without replacement, at most all; noise images of
+        fill="noise" without a masker.
     feature_groups : mapping from str to list of str, default=None
         Columns of a table that are hidden together.
     outputs : None, "predicted", name, index or list of these, default=None
@@ -67,14 +66,14 @@ class OcclusionExplainer(BackgroundExplainer):
     n_jobs : int, default=None
         Number of workers, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of the draws. None draws a seed once, in `fit`.
+        Seed of the background. None draws a seed once, in `fit`.
     verbose : int, default=1
         1 shows a progress bar once work has taken a few seconds; 0 none.
 
     Attributes
     ----------
     background_ : DataFrame or ndarray of shape (n_background, ...) or None
-        Background rows of a table, or the images drawn by fill="draws".
+        Background rows of a table, or the images sampled by fill="draws".
     base_values_ : ndarray of shape (n_outputs,) or None
         Mean prediction of the background; None for images and texts.
     output_names_ : tuple of str
@@ -88,19 +87,19 @@ class OcclusionExplainer(BackgroundExplainer):
 
     Notes
     -----
-    Values have quantity "effect" and need not sum to anything. Maps of pixels
-    have shape (n_rows, height, width, n_outputs), and ``extras`` hold the effect
-    of each window, "windows" (n_rows, n_windows, n_outputs), and the "fill".
-    ``base_values`` are the predictions with everything hidden.
-
-    Standard errors are the spread over the sampled background, 0 for a single
-    row of constants or a single fill. A pixel's error is the mean of the errors
-    of the windows that cover it, an upper bound.
+    Values have quantity "effect"; ``base_values`` are the predictions with everything
+    hidden. Standard errors are those of a mean over the background, 0 for one row of
+    constants or one fill. With windows, values have shape (n_rows, height, width,
+    n_outputs): a pixel has the mean effect of the windows that cover it, and their
+    mean error, an upper bound. ``extras`` hold the effects of the "windows" (n_rows,
+    n_windows, n_outputs) and the "fill".
 
     References
     ----------
     .. [1] Zeiler, M. D., Fergus, R. (2014). Visualizing and understanding
        convolutional networks. ECCV. https://doi.org/10.1007/978-3-319-10590-1_53
+    .. [2] Robnik-Sikonja, M., Kononenko, I. (2008). Explaining classifications for
+       individual instances. IEEE TKDE 20(5). https://doi.org/10.1109/TKDE.2007.190734
 
     Examples
     --------
@@ -113,14 +112,6 @@ class OcclusionExplainer(BackgroundExplainer):
     >>> expected = model.coef_ * (X.head(3) - X.mean())
     >>> bool(abs(exp.values[:, :, 0] - expected.to_numpy()).max() < 1e-9)
     True
-
-    >>> import numpy as np
-    >>> from agnostix.maskers import SlidingWindow
-    >>> images = np.random.default_rng(0).random((1, 8, 8))
-    >>> explainer = OcclusionExplainer(lambda X: X[:, :4, :4].sum((1, 2)), masker=SlidingWindow(4, 4, fill=0))
-    >>> exp = explainer.fit(images).explain(images)
-    >>> exp.values.shape, bool(exp.values[0, 0, 0, 0] > 1), bool(abs(exp.values[0, 4:]).max() < 1e-12)
-    ((1, 8, 8, 1), True, True)
     """
 
     _doc_page = "occlusion.md"
@@ -151,17 +142,16 @@ class OcclusionExplainer(BackgroundExplainer):
         self.feature_groups = feature_groups
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OcclusionExplainer:
-        """Fit the model if needed, draw the background, and predict it.
+        """Fit the model if needed, sample the background, and predict it.
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns), images or texts
-            Rows to draw the background from; images have shape (n_rows, height,
-            width) or (n_rows, height, width, n_channels).
+        X : DataFrame, array-like (n_rows, n_columns), images (n_rows, height, width[, n_channels]) or texts
+            Rows to sample the background from.
         y : array-like of shape (n_rows,), default=None
             Needed only for an unfitted model.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weights of the rows, which the drawn ones keep.
+            Weights of the rows, which the background keeps.
 
         Returns
         -------
@@ -259,7 +249,7 @@ class OcclusionExplainer(BackgroundExplainer):
                 f"has its own fill, got {self.fill!r}. Pass the fill to the masker."
             )
         if self._is_fill("draws"):
-            masker = self._with_drawn_fill(masker, X, sample_weight)
+            masker = self._with_sampled_fill(masker, X, sample_weight)
         if not isinstance(masker, SlidingWindow):
             return masker
         self._window, self._shape = masker, as_pixels(X).shape[1:]
@@ -267,15 +257,15 @@ class OcclusionExplainer(BackgroundExplainer):
         owner = type(self if self.masker is None else masker).__name__
         return masker.to_masker(self._windows.cells, owner)
 
-    def _with_drawn_fill(self, masker: Any, X: Any, sample_weight: Any) -> Any:
-        """The masker with images drawn from those of `fit` as its fill."""
+    def _with_sampled_fill(self, masker: Any, X: Any, sample_weight: Any) -> Any:
+        """The masker with images sampled from those of `fit` as its fill."""
         if not isinstance(masker, SlidingWindow | SegmentMasker):
             raise DataError(
                 "fill='draws' of OcclusionExplainer needs a table, a SlidingWindow or a SegmentMasker, "
                 f"got {type(masker).__name__}. Pass the fill to the masker."
             )
-        drawn = Background.sample(as_pixels(X), self.background_size, self._seed, sample_weight)
-        return replace(masker, fill=drawn.rows, weights=drawn.weights)
+        sampled = Background.sample(as_pixels(X), self.background_size, self._seed, sample_weight)
+        return replace(masker, fill=sampled.rows, weights=sampled.weights)
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self._is_fill("draws", "auto"):
@@ -301,3 +291,31 @@ class OcclusionExplainer(BackgroundExplainer):
         """From the variance over the background to that of its mean; 0 for a single row."""
         square = float(self._masker.weights @ self._masker.weights)
         return square / (1.0 - square) if square < 1.0 else 0.0
+
+
+@dataclass(frozen=True)
+class InpaintedWindows(RowSource):
+    """Each image with each window interpolated from the pixels around it, and last with all of it hidden."""
+
+    windows: Windows
+    images: Any  # (n_images, height, width[, n_channels])
+    seed: int  # of the noise
+
+    @property
+    def n_items(self) -> int:
+        return int(self.images.shape[0])
+
+    @property
+    def n_columns(self) -> int:
+        return int(np.prod(self.images.shape[1:]))
+
+    def n_rows(self, block: int) -> int:
+        return self.windows.n_windows + 1
+
+    def build(self, block: int, part: slice) -> Any:
+        inpainter = Inpainter(self.images[block], self.seed)
+        return np.stack([inpainter.filled(hidden) for hidden in self.windows.hidden(part)])
+
+    def describe(self, block: int, part: slice | None = None) -> str:
+        first, last = (0, self.windows.n_windows) if part is None else (part.start, part.stop - 1)
+        return f"row {block} under windows {first} to {last}"

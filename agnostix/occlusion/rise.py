@@ -1,7 +1,14 @@
-"""RISE: saliency from randomized input sampling (Petsiuk, Das and Saenko, 2018)."""
+"""RISE: saliency from randomized input sampling (Petsiuk, Das and Saenko, 2018).
+
+Masks are coarse grids of visible and hidden cells, enlarged bilinearly and shifted by a random offset, at
+points of scrambled Sobol sequences (`SoftMaskSampler`). The estimator and its standard error are
+`estimate_saliency`, the formula is in the Notes of `RiseExplainer`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -10,9 +17,12 @@ import numpy as np
 from agnostix.core.base import Attribution, ImageExplainer, OutputSelection
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
-from agnostix.core.masking.fills import fill_details
+from agnostix.core.masking.fills import SoftMaskBatch, fill_details
+from agnostix.core.models import MaskComposer, Predictor
+from agnostix.core.row_sources import ModelCaller, RowSource
 from agnostix.core.sklearn_compat import Interval
-from agnostix.occlusion.soft_masks import SoftMaskRows, SoftMaskSampler
+from agnostix.core.sobol import SobolBlocks
+from agnostix.core.typing import Codes, Floats
 
 
 class RiseExplainer(ImageExplainer):
@@ -21,8 +31,7 @@ class RiseExplainer(ImageExplainer):
     The image is shown to the model under random masks: coarse grids whose
     cells are visible with probability `p_keep`, enlarged bilinearly and shifted
     at random. The value of a pixel is the mean prediction where the pixel is
-    visible, less the mean prediction. Any model will do: only its predictions
-    are needed.
+    visible, less the mean prediction.
 
     Parameters
     ----------
@@ -30,24 +39,21 @@ class RiseExplainer(ImageExplainer):
         The model to explain. A torch module composes the masked images on its
         own device; `as_predictor` says how it takes images.
     n_masks : int, default=4000
-        Number of masks, at least 32. They come in equal blocks of a power of two,
-        of which there are at least 16, so that slightly fewer may be used:
-        see ``extras["n_masks"]``.
+        Number of masks, at least 32; ``extras["n_masks"]`` are used, which fill 16
+        or more equal blocks of a power of two.
     n_cells : int, default=7
-        Cells of the grid along each axis. More cells give finer maps that need
-        more masks.
+        Cells of the grid along each axis: more give finer maps, need more masks.
     p_keep : float, default=0.5
         Probability that a cell is visible.
     fill : {"mean", "blur", "noise"}, float, sequence of float or array, default="mean"
-        What replaces the hidden parts: the mean color of the image, the blurred
-        image, an image of noise with the mean and spread of each channel, a
-        number or one for each channel in the units of the images, or one image
-        in an array of shape (1, height, width[, n_channels]).
+        What replaces hidden parts: the mean color of the image, the image
+        blurred, noise with the mean and spread of each channel, one number or one
+        a channel in the images' units, or an image (1, height, width[, n_channels]).
     sigma : float, default=10.0
         Standard deviation of "blur", in pixels.
     outputs : None, "predicted", name, index or list of these, default=None
-        Outputs to explain. None: all up to 20, else the predicted one. All
-        outputs use the same model evaluations.
+        Outputs to explain, all by the same model evaluations. None: all up to
+        20, else the predicted one.
     n_jobs : int, default=None
         Number of workers, as in joblib.
     random_state : int, RandomState, Generator or None, default=None
@@ -65,16 +71,14 @@ class RiseExplainer(ImageExplainer):
     Notes
     -----
     With masks M_i and predictions f_i the saliency is
-    sum_i (f_i - mean f) (M_i - p) / (n p). The paper [1]_ has f_i M_i in the sum;
-    centering leaves the expectation and lowers the variance.
+    sum_i (f_i - mean f) (M_i - p) / (n p), of shape (n_rows, height, width,
+    n_outputs). The paper [1]_ has f_i M_i in the sum; centering leaves the
+    expectation and lowers the variance, since E[M] = p. Values have quantity
+    "effect", ``base_values`` are mean f, and ``extras`` hold "n_masks" and the "fill".
 
     Masks are quasi-random within a block, and blocks are independent: standard
-    errors are the spread between blocks, and intervals are Student's with
-    n_blocks - 1 degrees of freedom.
-
-    Values have quantity "effect" and shape (n_rows, height, width, n_outputs).
-    ``base_values`` are the mean predictions under the masks. ``extras`` hold
-    "n_masks" and the "fill".
+    errors are the spread between blocks, intervals Student's with n_blocks - 1
+    degrees of freedom.
 
     References
     ----------
@@ -151,3 +155,126 @@ class RiseExplainer(ImageExplainer):
     def _make_sampler(self, images: Any) -> SoftMaskSampler:
         height, width = images.shape[1:3]
         return SoftMaskSampler.from_seed((height, width), self.n_cells, self.p_keep, self.n_masks, self._seed)
+
+
+@dataclass(frozen=True)
+class SoftMaskSampler:
+    """Random soft masks in independent blocks."""
+
+    image_shape: tuple[int, int]  # height and width
+    n_cells: int  # of the grid, along each axis
+    p_keep: float  # probability that a cell is visible
+    points: SobolBlocks  # of n_cells**2 + 2 dimensions: two for the offset, one for each cell
+
+    @classmethod
+    def from_seed(
+        cls, image_shape: tuple[int, int], n_cells: int, p_keep: float, n_masks: int, seed: int
+    ) -> SoftMaskSampler:
+        """At most n_masks masks, as many as fill whole blocks of Sobol points."""
+        return cls(image_shape, n_cells, p_keep, SobolBlocks.from_n_points(n_cells**2 + 2, n_masks, seed))
+
+    def sample(self, masks: slice) -> tuple[Floats, Codes]:
+        """Grids (n, n_cells, n_cells) of 0 and 1, and offsets (n, 2) in pixels."""
+        u = self.points.points(masks)
+        grids = (u[:, 2:] < self.p_keep).astype(float).reshape(-1, self.n_cells, self.n_cells)
+        return grids, (u[:, :2] * self.cell_shape).astype(np.intp)
+
+    def batch(self, masks: slice) -> SoftMaskBatch:
+        """Some of the masks."""
+        return SoftMaskBatch(*self.sample(masks), *self.interpolation)
+
+    def weighted_sum(self, scores: Floats, masks: slice) -> Floats:
+        """sum_i scores_i M_i of shape (height, width, n_outputs), from scores (n, n_outputs)."""
+        # The masks are never built: grids of the same offset share their interpolation, so they are added up
+        # first. With 8,000 masks and 32 x 32 offsets this is about eight times less work.
+        grids, offsets = self.sample(masks)
+        (rows, columns), (height, width) = self.interpolation, self.cell_shape
+        by_offset = np.zeros((height * width, self.n_cells, self.n_cells, scores.shape[1]))
+        np.add.at(by_offset, offsets[:, 0] * width + offsets[:, 1], grids[..., None] * scores[:, None, None])
+        by_offset = by_offset.reshape(height, width, *by_offset.shape[1:])
+        along_rows = np.einsum("abijc,bxj->aixc", by_offset, columns, optimize=True)
+        return np.einsum("ayi,aixc->yxc", rows, along_rows, optimize=True)
+
+    @property
+    def cell_shape(self) -> tuple[int, int]:
+        """Height and width of a cell in pixels, which is also the number of offsets."""
+        height, width = self.image_shape
+        return -(-height // self.n_cells), -(-width // self.n_cells)
+
+    @cached_property
+    def interpolation(self) -> tuple[Floats, Floats]:
+        """Bilinear weights of the grid's rows and columns, each (n_offsets, side, n_cells)."""
+        (height, width), (cell_height, cell_width) = self.image_shape, self.cell_shape
+        return self._interpolate(height, cell_height), self._interpolate(width, cell_width)
+
+    def _interpolate(self, side: int, cell: int) -> Floats:
+        # One cell more than the image has, so that every offset leaves a full image to crop.
+        length = (self.n_cells + 1) * cell
+        centers = np.clip((np.arange(length) + 0.5) * self.n_cells / length - 0.5, 0.0, self.n_cells - 1.0)
+        weights = np.maximum(0.0, 1.0 - np.abs(centers[:, None] - np.arange(self.n_cells)))
+        return np.stack([weights[offset : offset + side] for offset in range(cell)])
+
+
+@dataclass(frozen=True)
+class SoftMaskRows(RowSource):
+    """Each image under all soft masks."""
+
+    sampler: SoftMaskSampler
+    images: Any  # (n_images, height, width[, n_channels])
+    fill: Any  # as many axes, those of length 1 broadcast
+    outputs: Codes  # (n_images, n_selected), those that are explained
+    is_composed: bool = False  # by the model, which gets the masks instead of masked images
+
+    @property
+    def n_items(self) -> int:
+        return int(self.images.shape[0])
+
+    @property
+    def n_columns(self) -> int:
+        n_pixels = 0 if self.is_composed else int(np.prod(self.images.shape[1:]))
+        return n_pixels + self.sampler.points.n_dims
+
+    def plan(self, predictor: Predictor, n_outputs: int, n_workers: int, n_kept: int) -> SoftMaskRows:
+        return replace(self, is_composed=predictor.supports(MaskComposer))
+
+    def n_rows(self, block: int) -> int:
+        return self.sampler.points.n_points
+
+    def build(self, block: int, part: slice) -> Any:
+        return self.sampler.batch(part).compose(self.images[block], self._fill_of(block))
+
+    def predict(self, block: int, part: slice, caller: ModelCaller) -> Floats:
+        if not self.is_composed:
+            return super().predict(block, part, caller)
+        fill = self._fill_of(block)[None, None]
+        return caller.predict_masked(self.images[block][None], self.sampler.batch(part), fill)[0, :, 0]
+
+    def _fill_of(self, block: int) -> Any:
+        return self.fill[0 if self.fill.shape[0] == 1 else block]
+
+    def describe(self, block: int, part: slice | None = None) -> str:
+        first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
+        return f"row {block} under soft masks {first} to {last}"
+
+    def estimate_saliency(self, item: int, predictions: Floats) -> tuple[Floats, Floats, Floats]:
+        """Saliency, standard errors and mean predictions of one image."""
+        return estimate_saliency(self.sampler, predictions[:, self.outputs[item]])
+
+
+def estimate_saliency(sampler: SoftMaskSampler, predictions: Floats) -> tuple[Floats, Floats, Floats]:
+    """Saliency and its standard errors, each (height, width, n_outputs), and the mean predictions."""
+    # Masks of a block are quasi-random and depend on each other, blocks do not: errors are the spread of the
+    # blocks' sums. The mean is counted from the first prediction: then equal ones have saliency exactly 0.
+    mean = predictions[0] + (predictions - predictions[0]).mean(axis=0)
+    scores = (predictions - mean) / (predictions.shape[0] * sampler.p_keep)
+    points = sampler.points
+    total = np.zeros((*sampler.image_shape, mean.size))
+    squares = np.zeros_like(total)
+    for block in range(points.n_blocks):
+        part = slice(block * points.size, (block + 1) * points.size)
+        block_sum = sampler.weighted_sum(scores[part], part) - sampler.p_keep * scores[part].sum(axis=0)
+        total += block_sum
+        squares += block_sum**2
+    n = points.n_blocks
+    errors = np.sqrt(np.maximum(squares - total**2 / n, 0.0) * n / (n - 1))
+    return total, errors, mean

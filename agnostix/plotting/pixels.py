@@ -30,7 +30,7 @@ class PixelsDisplay(ImagePanels):
     colors on white. Pixels whose interval contains 0 are hatched: the sign of their
     effect is unknown. Of learned masks, which are 1 where the image counts and 0
     elsewhere, the part that counts is shown in its own colors, outlined; a mask whose
-    search failed is not drawn, and the text below the image says so.
+    search failed is not drawn; the text below the image says what it reaches.
 
     Parameters
     ----------
@@ -212,7 +212,19 @@ def _mask_scores(explanation: Explanation) -> dict[str, str]:
     shown, hidden = (explanation.extras[name].array[0] for name in ("shown", "hidden"))
     scores = zip(explanation.output_names, shown, hidden, strict=True)
     notes = {name: f"shown alone: {shown:.3g}\nhidden: {hidden:.3g}" for name, shown, hidden in scores}
-    return notes | {name: f"no mask found\n{notes[name]}" for name in _failed_masks(explanation)}
+    failed = _failed_masks(explanation)
+    return notes | {name: f"no mask found{_shortfall(explanation, name)}\n{notes[name]}" for name in failed}
+
+
+def _shortfall(explanation: Explanation, output: str) -> str:
+    """The share of the score that the mask of an output reaches and needs, where these are known."""
+    if not {"reached", "needed"} <= explanation.extras.keys():
+        return ""
+    k = explanation.output_names.index(output)
+    reached, needed = (explanation.extras[name].array[0, k] for name in ("reached", "needed"))
+    if not np.isfinite(reached):
+        return "\nthe fill has the same score"
+    return f"\n{100 * reached:.3g} % of the score, {100 * needed:.3g} % needed"
 
 
 def _failed_masks(explanation: Explanation) -> tuple[str, ...]:

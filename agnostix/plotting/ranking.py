@@ -15,9 +15,9 @@ from agnostix.plotting.words import shorten
 
 @dataclass(eq=False, repr=False)
 class WhatIfRankingDisplay(Display):
-    """Change of the outcome when each feature moves equally far, both ways.
+    """Change of the outcome when each feature is shifted equally far, up and down.
 
-    A filled dot is the feature's average (or the level's proportion) moved
+    A filled dot is the feature's average (or the level's proportion) shifted
     up, an open one down; the bar through it is the confidence interval of the change.
 
     Parameters
@@ -117,7 +117,7 @@ class WhatIfRankingDisplay(Display):
         self.ax_.locator_params(axis="x", nbins=6)
         if suffix:
             self.ax_.xaxis.set_major_formatter(lambda value, _: f"{value:+g}{suffix}" if value else "0")
-        for label, face, color in (("moved up", ACCENT, ACCENT), ("moved down", PAPER, CONTRAST)):
+        for label, face, color in (("shift up", ACCENT, ACCENT), ("shift down", PAPER, CONTRAST)):
             self.ax_.plot([], [], "o", color=color, mfc=face, ms=5.5, mew=1.5, label=label)
         self.ax_.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderpad=0)
 

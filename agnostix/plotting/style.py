@@ -49,6 +49,8 @@ _RC: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "agnostix",
 }
+_LETTERS = ((1e9, "G", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e5))
+"""Size of a unit, its letter, and from where on it is used."""
 
 
 @contextmanager
@@ -68,10 +70,6 @@ def axes_for(ax: Any, width: float, height: float) -> tuple[Any, Any]:
         _, ax = plt.subplots(figsize=(width, height))
     ax.set_axisbelow(True)  # the grid lies below what is drawn
     return ax, ax.figure
-
-
-_LETTERS = ((1e9, "G", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e5))
-"""Size of a unit, its letter, and from where on it is used."""
 
 
 def write_ticks(axis: Any, suffix: str) -> None:

@@ -39,6 +39,17 @@ _N_COLUMNS = 72
 """Letters in a line of the figure."""
 _MOST_LINES = 60
 """Lines of a new figure before letters shrink."""
+_LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"
+_CHUNK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]|[^\S\n\r\v\f\x85\u2028\u2029]+|\S+")
+"""The end of a line, spaces, or what stands between spaces."""
+_BOX = f"background:{PAPER};color:{INK};font:15px/1.75 system-ui,sans-serif;max-width:46em;padding:10px 14px"
+_TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 10px"
+_SMALL = "font-size:12.5px;line-height:1.4;margin:2px 0"
+_BAR = (
+    f"width:220px;height:8px;border:1px solid {FAINT};"
+    f"background:linear-gradient(to right,{CONTRAST},{PAPER},{ACCENT})"
+)
+_ENDS = "display:flex;justify-content:space-between;width:222px"
 
 
 @dataclass(eq=False, repr=False)
@@ -244,11 +255,6 @@ def _words(explanation: Explanation, i: int, k: int, owners: Any, confidence_lev
     return table
 
 
-_LINE_ENDS = "\n\r\v\f\x85\u2028\u2029"
-_CHUNK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]|[^\S\n\r\v\f\x85\u2028\u2029]+|\S+")
-"""The end of a line, spaces, or what stands between spaces."""
-
-
 @dataclass(frozen=True)
 class Token:
     """Adjacent characters of one feature, given by its place; -1 for characters of none."""
@@ -326,16 +332,6 @@ def break_lines(chunks: list[list[Token]], width: int) -> list[tuple[Token, int,
 def replace_unprintable(text: str) -> str:
     """A text of the same length without characters that have no glyph."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
-
-
-_BOX = f"background:{PAPER};color:{INK};font:15px/1.75 system-ui,sans-serif;max-width:46em;padding:10px 14px"
-_TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0 0 10px"
-_SMALL = "font-size:12.5px;line-height:1.4;margin:2px 0"
-_BAR = (
-    f"width:220px;height:8px;border:1px solid {FAINT};"
-    f"background:linear-gradient(to right,{CONTRAST},{PAPER},{ACCENT})"
-)
-_ENDS = "display:flex;justify-content:space-between;width:222px"
 
 
 def text_html(

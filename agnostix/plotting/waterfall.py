@@ -49,6 +49,10 @@ _FILLS = {"base": PAPER, "surrogate": MUTED, "output": INK}
 """What fills the dots."""
 _SUMS = ("others", "remainder")
 """Steps with bounds for errors, which may be so wide that the picture leaves out their ends."""
+ENDS = ("base", "surrogate", "output")
+"""Steps that are predictions and not changes from one to the next."""
+_NO_REMAINDER = 1e-6
+"""Share of the numbers involved below which values do sum to the output."""
 
 
 @dataclass(eq=False, repr=False)
@@ -220,12 +224,6 @@ def _value_texts(drawn: pd.DataFrame, bars: Any) -> list[str]:
     like = values[bars] if np.abs(values[bars]).max(initial=0.0) > 0 else values
     signed, plain = format_numbers(values, signed=True, like=like), format_numbers(values, like=like)
     return [with_sign if bar else text for with_sign, text, bar in zip(signed, plain, bars, strict=True)]
-
-
-ENDS = ("base", "surrogate", "output")
-"""Steps that are predictions and not changes from one to the next."""
-_NO_REMAINDER = 1e-6
-"""Share of the numbers involved below which values do sum to the output."""
 
 
 def steps_of_row(

@@ -10,12 +10,6 @@ import pandas as pd
 
 from agnostix.core.explanation import Explanation
 
-
-def shorten(name: str, most: int = 34) -> str:
-    """A name cut to `most` characters."""
-    return name if len(name) <= most else name[: most - 1] + "…"
-
-
 _QUANTITIES = {
     "contribution": "contribution to {}",
     "effect": "effect on {}",
@@ -26,6 +20,11 @@ _QUANTITIES = {
 }
 _AGGREGATES = {"mean_abs": "mean size of the ", "mean": "mean ", "max_abs": "largest size of the "}
 MISSING = "missing"
+
+
+def shorten(name: str, most: int = 34) -> str:
+    """A name cut to `most` characters."""
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def describe_quantity(explanation: Explanation, output_name: str) -> str:

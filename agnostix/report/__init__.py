@@ -1,4 +1,13 @@
-"""Reports: a summary, then a page."""
+"""The what-if report: data -> summary (with sentences) -> page.
+
+Where to find what:
+
+- parameters and selected rows: `inputs`; results: `data` (population), `single_rows` (explanations of rows)
+  and `neighbors` (Gower's distance);
+- what is stated: `summary` (plain values), `sentences_population`, `sentences_rows`; how numbers are written:
+  `formatting`;
+- how it looks: `page` (figures, templates) and the folder `templates`.
+"""
 
 from agnostix.report.what_if_report import WhatIfReport
 

@@ -1,4 +1,12 @@
-"""The real rows that are most like a row."""
+"""Nearest neighbors in a table of numbers and labels, by Gower's distance.
+
+Gower, J. C. (1971). A general coefficient of similarity and some of its properties. Biometrics 27(4),
+857-871. https://doi.org/10.2307/2528823
+
+Two numbers or dates differ by a proportion of the column's range, at most 1; two labels by 0 or 1. A missing
+value differs by 0 from a missing one and by 1 from any other. The distance of two rows is the mean over the
+columns.
+"""
 
 from __future__ import annotations
 
@@ -11,142 +19,91 @@ import numpy as np
 from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
 from agnostix.core.typing import Codes, Floats
 
-_BLOCK = 1 << 22
-"""Distances that are held at once."""
+_MAX_CELLS = 1 << 22
+"""Distances in memory at once."""
 _UNSEEN = -2
-"""Code of a label that no row of the table has."""
-_DIGITS = 12
-"""Distances that agree in so many decimals are ties, which the rows' order decides."""
+"""Code of a label that is not in the table."""
+_DECIMALS = 12
+"""Distances that agree to so many decimals are ties, resolved by the order of the rows."""
 
 
 @dataclass(frozen=True)
 class Neighbors:
-    """The rows of a table that are nearest to one row, and how near they are.
+    """The nearest neighbors of one row."""
 
-    Attributes
-    ----------
-    positions : ndarray of int of shape (k,)
-        Where they stand in the table, the nearest first.
-    distances : ndarray of shape (k,)
-        Gower's distance: the mean over columns of `parts`.
-    parts : ndarray of shape (k, n_columns)
-        How far each column's values lie apart, from 0 to 1.
-    median : float
-        Half of the rows are at least as far.
-    n_equal : int
-        Rows that are equal in every column.
-    n_compared : int
-        Rows that were compared.
-    """
-
-    positions: Codes
-    distances: Floats
-    parts: Floats
-    median: float
-    n_equal: int
+    positions: Codes  # (k,), in the table, the nearest first
+    distances: Floats  # (k,)
+    parts: Floats  # (k, n_columns), the difference in each column; their mean is the distance
+    median: float  # over all rows compared
+    n_equal: int  # rows at distance 0
     n_compared: int
 
 
 def find_neighbors(
-    X: Any, rows: Any, among: Codes, own: tuple[int | None, ...], n_neighbors: int = 5
+    X: Any, queries: Any, candidates: Codes, own: tuple[int | None, ...], n_neighbors: int = 5
 ) -> list[Neighbors]:
-    """Find the nearest rows by Gower's distance [1]_.
-
-    Of numbers and dates, two values lie apart by their difference as a share of
-    the column's range, at most 1; labels by 0 if they are the same, else 1. A
-    missing value lies 0 from a missing one, 1 from any other. The table is gone
-    through column by column.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_rows, n_columns)
-        The table.
-    rows : DataFrame or ndarray of shape (n_asked, n_columns)
-        The rows whose neighbors are sought, with the same columns.
-    among : ndarray of int
-        Positions in the table that may be neighbors.
-    own : tuple of int or None
-        Where each asked row stands in the table, since no row is its own neighbour; None for a new row.
-    n_neighbors : int, default=5
-        How many; all where there are fewer.
-
-    Returns
-    -------
-    list of Neighbors
-        One for each asked row.
-
-    References
-    ----------
-    .. [1] Gower, J. C. (1971). A general coefficient of similarity and some of
-       its properties. Biometrics 27(4), 857-871. https://doi.org/10.2307/2528823
-    """
-    among = np.sort(among)
-    step = max(1, _BLOCK // among.size)
-    found: list[Neighbors] = []
+    """Neighbors of each query row among candidate positions of X; `own` positions (None if new) excepted."""
+    candidates = np.sort(candidates)
+    step = max(1, _MAX_CELLS // candidates.size)
+    out: list[Neighbors] = []
     for start in range(0, len(own), step):
         block = np.arange(start, min(start + step, len(own)))
-        far = _far(X, rows, block, among, own)
-        nearest = [np.argsort(one.round(_DIGITS), kind="stable")[:n_neighbors] for one in far]
-        nearest = [places[np.isfinite(one[places])] for places, one in zip(nearest, far, strict=True)]
-        parts = _parts(X, rows, block, [among[places] for places in nearest])
-        found += [
-            _neighbors(one, among, places, part)
-            for one, places, part in zip(far, nearest, parts, strict=True)
-        ]
-    return found
+        distances = _distances(X, queries, block, candidates, own)
+        nearest = [np.argsort(one.round(_DECIMALS), kind="stable")[:n_neighbors] for one in distances]
+        nearest = [places[np.isfinite(one[places])] for places, one in zip(nearest, distances, strict=True)]
+        parts = _parts(X, queries, block, [candidates[places] for places in nearest])
+        for one, places, part in zip(distances, nearest, parts, strict=True):
+            others = one[np.isfinite(one)]
+            median = float(np.median(others)) if others.size else np.nan
+            n_equal = int((others == 0.0).sum())
+            out.append(Neighbors(candidates[places], one[places], part, median, n_equal, others.size))
+    return out
 
 
-def _far(X: Any, rows: Any, block: Codes, among: Codes, own: tuple[int | None, ...]) -> Floats:
-    """Distances of some asked rows from all that may be neighbors; infinite from themselves."""
-    total = np.zeros((block.size, among.size))
+def _distances(X: Any, queries: Any, block: Codes, candidates: Codes, own: tuple[int | None, ...]) -> Floats:
+    """Distances (n_queries, n_candidates); infinite from the row itself."""
+    total = np.zeros((block.size, candidates.size))
     n_columns = 0
-    for values, asked, span in _paired(X, rows):
+    for values, query_values, span in _paired_columns(X, queries):
         n_columns += 1
-        for j, row in enumerate(block):
-            total[j] += _apart(values[among], asked[row], span)
-    for j, row in enumerate(block):
-        total[j, among == own[row]] = np.inf
+        for j, query in enumerate(block):
+            total[j] += _difference(values[candidates], query_values[query], span)
+    for j, query in enumerate(block):
+        total[j, candidates == own[query]] = np.inf
     return total / n_columns
 
 
-def _parts(X: Any, rows: Any, block: Codes, positions: list[Codes]) -> list[Floats]:
-    """What the columns add to the distances of the nearest, (k, n_columns) for each asked row."""
+def _parts(X: Any, queries: Any, block: Codes, positions: list[Codes]) -> list[Floats]:
+    """Differences (k, n_columns) of each query from its neighbors."""
     parts: list[list[Floats]] = [[] for _ in block]
-    for values, asked, span in _paired(X, rows):
-        for part, row, places in zip(parts, block, positions, strict=True):
-            part.append(_apart(values[places], asked[row], span))
+    for values, query_values, span in _paired_columns(X, queries):
+        for part, query, places in zip(parts, block, positions, strict=True):
+            part.append(_difference(values[places], query_values[query], span))
     return [np.column_stack(part) for part in parts]
 
 
-def _neighbors(far: Floats, among: Codes, places: Codes, parts: Floats) -> Neighbors:
-    others = far[np.isfinite(far)]
-    median = float(np.median(others)) if others.size else np.nan
-    n_equal = int((others == 0.0).sum())
-    return Neighbors(among[places], far[places], parts, median, n_equal, others.size)
-
-
-def _paired(X: Any, rows: Any) -> Iterator[tuple[np.ndarray, np.ndarray, float | None]]:
-    """Of each column the values of the table and of the asked rows, and the range; None for labels."""
-    for series, given in zip(columns(X).values(), columns(rows).values(), strict=True):
+def _paired_columns(X: Any, queries: Any) -> Iterator[tuple[np.ndarray, np.ndarray, float | None]]:
+    """By column: values of the table and of the queries, and the range; None for labels."""
+    for series, query_series in zip(columns(X).values(), columns(queries).values(), strict=True):
         if kind_of(series) == "categorical":
             values, levels = to_codes(series)
             code = {level: j for j, level in enumerate(levels)}
-            asked, asked_levels = to_codes(given)
-            known = np.array([*(code.get(level, _UNSEEN) for level in asked_levels), -1])
-            yield values, known[asked], None
+            query_codes, query_levels = to_codes(query_series)
+            in_table = np.array([*(code.get(level, _UNSEEN) for level in query_levels), -1])
+            yield values, in_table[query_codes], None
         else:
             numbers = to_numbers(series)
-            there = numbers[~np.isnan(numbers)]
-            yield numbers, to_numbers(given), float(np.ptp(there)) if there.size else 0.0
+            known = numbers[~np.isnan(numbers)]
+            yield numbers, to_numbers(query_series), float(np.ptp(known)) if known.size else 0.0
 
 
-def _apart(values: np.ndarray, one: Any, span: float | None) -> Floats:
-    """How far a column's values lie from one value, from 0 to 1."""
+def _difference(values: np.ndarray, query: Any, span: float | None) -> Floats:
+    """Differences of a column's values from one value, between 0 and 1."""
     if span is None:
-        return (values != one).astype(float)
+        return (values != query).astype(float)
     missing = np.isnan(values)
-    if np.isnan(one):
+    if np.isnan(query):
         return (~missing).astype(float)
-    gap = np.abs(values - one)
-    share = np.minimum(gap / span, 1.0) if span > 0.0 else (gap > 0.0).astype(float)
-    return np.where(missing, 1.0, share)
+    gap = np.abs(values - query)
+    relative = np.minimum(gap / span, 1.0) if span > 0.0 else (gap > 0.0).astype(float)
+    return np.where(missing, 1.0, relative)

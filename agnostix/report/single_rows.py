@@ -1,227 +1,130 @@
-"""Results on single rows: what the model says of each, why, and which real rows are like it."""
+"""Results on single rows: the prediction, its explanations, and the nearest neighbors in the data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from agnostix.core.base import AttributionExplainer
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import as_table, column_names, columns, is_frame, select
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
 from agnostix.occlusion import OcclusionExplainer
-from agnostix.report.chosen_rows import ChosenRows, row_labels
+from agnostix.plotting import WaterfallDisplay
+from agnostix.plotting.attributions import base_and_outputs, surrogate_output
+from agnostix.plotting.fidelity import Fidelity
+from agnostix.plotting.waterfall import ENDS
+from agnostix.plotting.words import is_surrogate
+from agnostix.report.formatting import Scale
+from agnostix.report.inputs import ReportInputs, SelectedRows, row_labels
 from agnostix.report.neighbors import Neighbors, find_neighbors
-from agnostix.report.request import Request
 from agnostix.what_if import EntropicProjection
 
-MAX_ROWS = 20
-"""Rows that one page explains."""
+_ROUNDING = 1e-9
+"""Proportion of base value and prediction below which a contribution is rounding error."""
 
 
 @dataclass(frozen=True)
-class KnownRow:
-    """One row, and what is known of it.
+class RowRecord:
+    """One row with its prediction and observed outcome."""
 
-    Attributes
-    ----------
-    number : int
-        Its position in the data, or its place among the new rows.
-    is_new : bool
-        Whether it was given beside the data.
-    label : object or None
-        Its label, where rows have labels.
-    values : dict of str to object
-        The row itself, by column.
-    prediction : float
-        The model's answer, of the output that the report is about.
-    truth : object or None
-        What is true, where it is known.
-    """
-
-    number: int
+    number: int  # position in the data, or among the new rows
     is_new: bool
-    label: Any
-    values: dict[str, Any]
-    prediction: float
-    truth: Any
+    label: Any  # None where rows have no labels
+    values: dict[str, Any]  # by column
+    prediction: float  # of the output that the report is about
+    observed: Any  # None if unknown
 
 
 @dataclass(frozen=True)
-class SingleRow:
-    """A row that was asked for.
+class ExplainedRow:
+    """A selected row, its explanations and its neighbors."""
 
-    Attributes
-    ----------
-    row : KnownRow
-        The row.
-    explanations : list of Explanation
-        One from each explainer, of this row and output alone; the cost is that of all rows together.
-    neighbors : Neighbors
-        How near the nearest real rows are.
-    nearest : list of KnownRow
-        These rows.
-    compared : tuple of str
-        Columns in which rows were compared: those that the model uses, where it tells.
-    n_learning : int
-        Model rows that fitting the explainers took, as far as they tell; for all rows together.
-    """
-
-    row: KnownRow
-    explanations: list[Explanation]
+    record: RowRecord
+    explanations: list[Explanation]  # one an explainer, of this row and output; the cost is that of all rows
     neighbors: Neighbors
-    nearest: list[KnownRow]
-    compared: tuple[str, ...]
-    n_learning: int
+    neighbor_records: list[RowRecord]
+    compared: tuple[str, ...]  # columns of the distance: those that the model uses, if known
+    n_fit_rows: int  # model rows for fitting the explainers, for all rows together
 
 
-def choose_rows(rows: Any, X: Any) -> ChosenRows | None:
-    """Read which rows are asked for, before anything costs.
-
-    Parameters
-    ----------
-    rows : object
-        As for `WhatIfReport`.
-    X : DataFrame or array-like of shape (n_rows, n_columns)
-        The population.
-
-    Returns
-    -------
-    ChosenRows or None
-        None where no row is asked for.
-
-    Raises
-    ------
-    DataError
-        If there is no such row, it is asked for twice, there are too many, or new rows do not fit.
-    """
-    if rows is None or (np.ndim(rows) > 0 and len(rows) == 0):
-        return None
-    chosen = ChosenRows.read(rows, as_table(X))
-    if len(chosen.positions) > MAX_ROWS:
-        raise DataError(
-            f"rows asks for {len(chosen.positions)} rows, and a page holds at most {MAX_ROWS}. Explain more "
-            "by an explainer itself: OcclusionExplainer(model).fit(X).explain(rows)."
-        )
-    return chosen
-
-
-def check_explainers(explainers: Any) -> list[AttributionExplainer] | None:
-    """Read which explainers speak of single rows.
-
-    Parameters
-    ----------
-    explainers : AttributionExplainer, sequence of them, or None
-        As for `WhatIfReport`.
-
-    Returns
-    -------
-    list of AttributionExplainer or None
-
-    Raises
-    ------
-    TypeError
-        If one is something else.
-    """
-    if explainers is None:
-        return None
-    listed = [explainers] if isinstance(explainers, AttributionExplainer) else list(explainers)
-    for one in listed:
-        if not isinstance(one, AttributionExplainer):
-            raise TypeError(
-                "The 'explainers' parameter of WhatIfReport must be a list of explainers of single rows, "
-                f"such as OcclusionExplainer(model), got {one!r} in it."
-            )
-    return listed
-
-
-def gather_rows(
-    request: Request, chosen: ChosenRows, projection: EntropicProjection, output: str
-) -> list[SingleRow]:
-    """Explain each row, and find the real rows that are like it.
-
-    Parameters
-    ----------
-    request : Request
-        With ``X``, ``y``, ``sample_weight``, ``explainers`` and ``random_state``.
-    chosen : ChosenRows
-        The rows.
-    projection : EntropicProjection
-        Fitted.
-    output : str
-        The output that the report is about.
-
-    Returns
-    -------
-    list of SingleRow
-    """
-    X, predictor = as_table(request.X), as_predictor(projection.model_)
-    place = projection.predictions_.output_names.index(output)
-    predictions = predictor.predict(chosen.table)[:, place]
+def explain_rows(
+    inputs: ReportInputs, selected: SelectedRows, projection: EntropicProjection, output: str
+) -> list[ExplainedRow]:
+    """Explain the selected rows by every explainer, and find their neighbors."""
+    X, predictor = as_table(inputs.X), as_predictor(projection.model_)
+    k = projection.predictions_.output_names.index(output)
+    predictions = predictor.predict(selected.table)[:, k]
     compared = used_columns(X, predictor)
-    explainers, n_learning = _fitted(request, projection, compared)
-    with_weight = projection.table_.order
-    neighbors = find_neighbors(compared, used_columns(chosen.table, predictor), with_weight, chosen.positions)
-    explanations = [_explain(explainer, chosen.table, place) for explainer in explainers]
-    known = _KnownRows(X, request.y, projection, place)
+    explainers, n_fit_rows = _fit_explainers(inputs, projection, compared)
+    neighbors = find_neighbors(
+        compared,
+        used_columns(selected.table, predictor),
+        projection.table_.order,  # only rows with weight
+        selected.positions,
+    )
+    explanations = [_explain(explainer, selected.table, k) for explainer in explainers]
+    records = _Records(X, inputs.y, projection, k)
     return [
-        SingleRow(
-            known.asked(chosen, j, float(predictions[j])),
+        ExplainedRow(
+            records.of_selected(selected, j, float(predictions[j])),
             [explanation[j] for explanation in explanations],
             neighbors[j],
-            known.at(neighbors[j].positions),
+            records.at(neighbors[j].positions),
             tuple(column_names(compared)),
-            n_learning,
+            n_fit_rows,
         )
-        for j in range(len(chosen.positions))
+        for j in range(len(selected.positions))
     ]
 
 
-class _KnownRows:
-    """The data's rows, by position."""
+class _Records:
+    """Records of the data's rows by position."""
 
-    def __init__(self, X: Any, y: Any, projection: EntropicProjection, place: int) -> None:
+    def __init__(self, X: Any, y: Any, projection: EntropicProjection, k: int) -> None:
         self.X = X
-        self.truth = None if y is None else np.asarray(y).reshape(-1)
+        self.observed = None if y is None else np.asarray(y).reshape(-1)
         self.labels = row_labels(X)
-        self.predictions = projection.table_.to_user_order(projection.predictions_.values[:, place])
+        self.predictions = projection.table_.to_user_order(projection.predictions_.values[:, k])
 
-    def at(self, positions: Codes) -> list[KnownRow]:
-        values = _values(_rows(self.X, positions))
+    def at(self, positions: Codes) -> list[RowRecord]:
+        values = _row_values(_take(self.X, positions))
         return [
-            KnownRow(j, False, self._label(j), row, float(self.predictions[j]), self._truth(j))
+            RowRecord(j, False, self._label(j), row, float(self.predictions[j]), self._observed(j))
             for j, row in zip(positions.tolist(), values, strict=True)
         ]
 
-    def asked(self, chosen: ChosenRows, j: int, prediction: float) -> KnownRow:
-        position = chosen.positions[j]
-        (values,) = _values(_rows(chosen.table, [j]))
-        number, truth = (j, None) if position is None else (position, self._truth(position))
-        return KnownRow(number, position is None, chosen.labels[j], values, prediction, truth)
+    def of_selected(self, selected: SelectedRows, j: int, prediction: float) -> RowRecord:
+        position = selected.positions[j]
+        (values,) = _row_values(_take(selected.table, [j]))
+        number, observed = (j, None) if position is None else (position, self._observed(position))
+        return RowRecord(number, position is None, selected.labels[j], values, prediction, observed)
 
     def _label(self, position: int) -> Any:
         return None if self.labels is None else self.labels[position]
 
-    def _truth(self, position: int) -> Any:
-        return None if self.truth is None else self.truth[position]
+    def _observed(self, position: int) -> Any:
+        return None if self.observed is None else self.observed[position]
 
 
-def _fitted(request: Request, projection: EntropicProjection, X: Any) -> tuple[list[Any], int]:
-    """The explainers, those that are not fitted on the columns that the model uses, and what that cost."""
-    explainers: list[Any] | None = check_explainers(request.explainers)
-    if explainers is None:
-        explainers = [OcclusionExplainer(projection.model_, random_state=request.random_state)]
+def _fit_explainers(inputs: ReportInputs, projection: EntropicProjection, X: Any) -> tuple[list[Any], int]:
+    """The explainers, fitted on X unless they are fitted, and the model rows that fitting took."""
+    if inputs.explainers is None:
+        explainers = [OcclusionExplainer(projection.model_, random_state=inputs.random_state)]
+    else:
+        explainers = inputs.explainer_list()
     fitted = [
-        one if is_fitted(one) else _fit(clone(one), X, request.y, request.sample_weight) for one in explainers
+        one if is_fitted(one) else _fit(clone(one), X, inputs.y, inputs.sample_weight) for one in explainers
     ]
-    learned = [now for one, now in zip(explainers, fitted, strict=True) if now is not one]
-    return fitted, sum(getattr(one, "n_model_rows_", 0) for one in learned)
+    fitted_here = [now for one, now in zip(explainers, fitted, strict=True) if now is not one]
+    return fitted, sum(getattr(one, "n_model_rows_", 0) for one in fitted_here)
 
 
 def _fit(explainer: Any, X: Any, y: Any, sample_weight: Any) -> Any:
@@ -229,43 +132,164 @@ def _fit(explainer: Any, X: Any, y: Any, sample_weight: Any) -> Any:
         return explainer.fit(X, y, sample_weight)
     if sample_weight is not None:
         raise DataError(
-            f"{type(explainer).__name__} takes no sample_weight. Leave the weights out, or hand it over "
-            "fitted."
+            f"{type(explainer).__name__} takes no sample_weight. Leave the weights out, or pass a fitted "
+            "explainer."
         )
     return explainer.fit(X, y)
 
 
-def _explain(explainer: Any, rows: Any, place: int) -> Explanation:
+def _explain(explainer: Any, rows: Any, k: int) -> Explanation:
     names = getattr(explainer, "feature_names_in_", None)
     if names is not None and is_frame(rows):
         rows = select(rows, [str(name) for name in names])
-    return explainer.explain(rows, outputs=place)
+    return explainer.explain(rows, outputs=k)
 
 
 def used_columns(X: Any, predictor: Predictor) -> Any:
-    """The columns that a model was fitted on; all where it cannot tell.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_rows, n_columns)
-        A table.
-    predictor : Predictor
-        The model.
-
-    Returns
-    -------
-    DataFrame or ndarray
-    """
+    """The columns of X that the model was fitted on; all if it does not say."""
     if predictor.columns is None or not is_frame(X):
         return X
     return select(X, [name for name in column_names(X) if name in predictor.columns])
 
 
-def _rows(table: Any, rows: Any) -> Any:
+def _take(table: Any, rows: Any) -> Any:
     return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
 
 
-def _values(table: Any) -> list[dict[str, Any]]:
+def _row_values(table: Any) -> list[dict[str, Any]]:
     """Each row's values by column."""
-    found = {name: series.to_list() for name, series in columns(table).items()}
-    return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
+    by_column = {name: series.to_list() for name, series in columns(table).items()}
+    return [dict(zip(by_column, row, strict=True)) for row in zip(*by_column.values(), strict=True)]
+
+
+@dataclass(frozen=True)
+class ExplanationView:
+    """An explanation of one row and output, with the quantities that the report states."""
+
+    explanation: Explanation
+    prediction: float
+    in_percent: bool  # whether the prediction is a probability
+    confidence_level: float
+    n_rows: int  # rows explained together, whose cost is stated as one
+
+    @property
+    def output(self) -> float:
+        """The prediction in explained units."""
+        return float(base_and_outputs(self.explanation)[1][0, 0])
+
+    @property
+    def base(self) -> float:
+        """The base value, in explained units."""
+        return float(base_and_outputs(self.explanation)[0][0, 0])
+
+    @property
+    def is_surrogate(self) -> bool:
+        """Whether the values are those of a surrogate."""
+        return is_surrogate(self.explanation)
+
+    @property
+    def rule(self) -> str | None:
+        """The row's path in a surrogate tree of all rows; None for a surrogate near the row."""
+        rule = self.explanation.extras.get("rule") if self.is_surrogate else None
+        return None if rule is None else str(rule.array[0])
+
+    @property
+    def kind(self) -> str:
+        """The quantity, or "surrogate" (near the row) or "surrogate tree" (of all rows)."""
+        if self.is_surrogate:
+            return "surrogate" if self.rule is None else "surrogate tree"
+        return self.explanation.quantity
+
+    @property
+    def end(self) -> float:
+        """What base value and contributions lead to: the prediction of the surrogate, or of the model."""
+        return surrogate_output(self.explanation, 0, 0) if self.is_surrogate else self.output
+
+    @cached_property
+    def fidelity(self) -> Fidelity | None:
+        """Fidelity of a surrogate, if it states one."""
+        return Fidelity.from_explanation(self.explanation, 0, 0, self.confidence_level)
+
+    @property
+    def not_selected(self) -> list[str]:
+        """Features of the row that a surrogate did not select."""
+        values = self.explanation.values[0, :, 0]
+        used = set(self.values["label"])
+        names = zip(self.explanation.feature_names, values, strict=True)
+        return [name for name, value in names if np.isfinite(value) and name not in used]
+
+    @property
+    def in_other_units(self) -> bool:
+        """Whether it is in other units than the prediction, such as log-odds."""
+        return self.in_log_odds or not np.isclose(self.output, self.prediction, rtol=1e-4, atol=1e-9)
+
+    @property
+    def in_log_odds(self) -> bool:
+        """Whether it is in log-odds."""
+        return self.explanation.units == "log-odds"
+
+    @property
+    def units(self) -> str:
+        """Its units; empty if they are those of the prediction."""
+        if self.in_log_odds:
+            return "log-odds"
+        return "the explainer's own units" if self.in_other_units else ""
+
+    @property
+    def in_points(self) -> bool:
+        """Whether contributions are written in percentage points."""
+        return self.in_percent and not self.in_other_units
+
+    @cached_property
+    def display(self) -> WaterfallDisplay:
+        """The waterfall, with as many features as have room."""
+        return WaterfallDisplay.from_explanation(self.explanation, confidence_level=self.confidence_level)
+
+    @cached_property
+    def values(self) -> pd.DataFrame:
+        """Value and interval of every feature, the largest first."""
+        all_features = WaterfallDisplay.from_explanation(
+            self.explanation,
+            max_features=len(self.explanation.feature_names),
+            confidence_level=self.confidence_level,
+        )
+        steps = all_features.frame()
+        return steps[steps["step"] == "feature"].reset_index(drop=True)
+
+    @cached_property
+    def scale(self) -> Scale:
+        """How its numbers are written: with the digits of the figure."""
+        steps = self.display.frame()
+        values = steps.loc[~steps["step"].isin(ENDS), "value"].to_numpy()
+        rounding = _ROUNDING * max(abs(self.base), abs(self.output))
+        is_zero = np.abs(values).max(initial=0.0) <= rounding
+        return Scale.from_contributions([self.base, self.output] if is_zero else values, self.in_points)
+
+    @property
+    def written(self) -> pd.DataFrame:
+        """Values and intervals rounded as they are written, so that no sentence claims more."""
+        digits, factor = self.scale.decimals, self.scale.factor
+        return self.values.assign(
+            **{name: (self.values[name] * factor).round(digits) for name in ("value", "low", "high")}
+        )
+
+    @property
+    def significant(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The values whose interval, as written, is above 0, and those below."""
+        written = self.written
+        return self.values[written["low"] > 0], self.values[written["high"] < 0]
+
+    @property
+    def difference(self) -> float:
+        """What is explained: from the base value to the prediction."""
+        return self.end - self.base
+
+    @property
+    def total(self) -> float:
+        """Sum of all values."""
+        return float(self.values["value"].sum())
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether the values add up to the difference, as written."""
+        return self.scale.change(self.total - self.difference) == self.scale.change(0.0)

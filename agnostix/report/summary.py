@@ -1,4 +1,4 @@
-"""The report as plain data: what is written into the page, the JSON and the Markdown."""
+"""The report as plain data, which the page, the Markdown and the JSON are written from."""
 
 from __future__ import annotations
 
@@ -11,226 +11,367 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.models import as_predictor
-from agnostix.report.caveats import caveats
-from agnostix.report.findings import (
+from agnostix.plotting.fidelity import POOR_LEAF
+from agnostix.plotting.words import format_value, is_missing
+from agnostix.report.data import EQUAL_KL, MomentCurve, ReportData, ScenarioResult
+from agnostix.report.formatting import (
+    Scale,
+    count,
+    is_known,
+    percent,
+    plain,
+    records,
+    rounded,
+    significant_digits,
+)
+from agnostix.report.sentences_population import (
+    caveats,
     curve_sentence,
+    describe_constraints,
     headline_findings,
     levels_sentence,
-    outcome_name,
-    outcome_scale,
-    quality_scale,
-    question,
+    rules_note,
+    rules_sentence,
+    rules_warnings,
     scenario_sentence,
 )
-from agnostix.report.material import EQUAL_KL, Asked, Lever, Material
-from agnostix.report.plain import digits_of, records, rounded
-from agnostix.report.row_summary import summarise_row
-from agnostix.report.rules import summarise_rules
-from agnostix.report.words import Scale, is_known, percent, whole
+from agnostix.report.sentences_rows import (
+    explanation_note,
+    explanation_remarks,
+    explanation_sentences,
+    explanation_title,
+    fidelity_sentence,
+    fidelity_warnings,
+    neighbor_sentences,
+    prediction_sentence,
+    row_heading,
+)
+from agnostix.report.single_rows import ExplainedRow, ExplanationView, RowRecord
+from agnostix.surrogate_tree import MimicTree
 
-SCHEMA_VERSION = 1
-_N_COMPANIONS = 3
+SCHEMA_VERSION = 2
+_N_SHIFTS = 3
+"""Correlated shifts at each target of a curve: the largest."""
+_LEAST_SHIFT = 0.05
 _METRIC_NAMES = {"brier_score": "Brier score", "roc_auc": "ROC AUC", "r2": "R\u00b2"}
 
 
-def summarise(material: Material) -> dict[str, Any]:
-    """Put everything the report says into one dict of plain values.
-
-    Parameters
-    ----------
-    material : Material
-        Results.
-
-    Returns
-    -------
-    dict
-        Can be written as JSON.
-    """
-    scale = outcome_scale(material)
+def summarize(data: ReportData) -> dict[str, Any]:
+    """Everything the report states, as a dict that JSON can hold."""
+    tree = data.surrogate_tree
     return {
         "schema_version": SCHEMA_VERSION,
         "agnostix_version": version("agnostix"),
-        "title": material.request.title or _title(material),
-        "outcome": {"name": outcome_name(material), "share": scale.share, "decimals": scale.decimals},
-        "identity": _identity(material),
-        "findings": headline_findings(material),
+        "title": data.inputs.title
+        or f"What if the population were different? A report on {_model_name(data).split(' > ')[-1]}",
+        "outcome": {
+            "name": data.outcome_name,
+            "in_percent": data.scale.in_percent,
+            "decimals": data.scale.decimals,
+        },
+        "metadata": _metadata(data),
+        "findings": headline_findings(data),
         "equal_kl": EQUAL_KL,
-        "ranking": records(material.ranking),
-        "features": [_feature(material, feature, scale) for feature in material.features],
-        "levers": [_lever(lever, material) for lever in material.levers],
-        "scenarios": [_scenario(asked, material) for asked in material.asked],
-        "baseline": _baseline(material),
-        "groups": _groups(material),
-        "quality": _quality(material),
-        "rules": summarise_rules(material.mimic, material.request.sample_weight is not None),
-        "rows": [summarise_row(single, material) for single in material.rows],
-        "caveats": caveats(material),
-        "timings": dict(material.timings),
+        "ranking": records(data.ranking),
+        "features": [_feature(data, feature) for feature in data.features],
+        "curves": [_curve(moment, data) for moment in data.moment_curves],
+        "scenarios": [_scenario(result, data) for result in data.scenarios],
+        "baseline": [_result(row, data) for row in records(_of_output(data.baseline, data))],
+        "groups": [_result(row, data) for row in records(data.groups)],
+        "quality": _quality(data),
+        "rules": {} if tree is None else _rules(tree, data.inputs.sample_weight is not None),
+        "rows": [_row(row, data) for row in data.rows],
+        "caveats": caveats(data),
+        "timings": dict(data.timings),
     }
 
 
-def _title(material: Material) -> str:
-    return f"What if the population were different? A report on {_model_name(material).split(' > ')[-1]}"
+def _model_name(data: ReportData) -> str:
+    return as_predictor(data.projection.model_).name
 
 
-def _model_name(material: Material) -> str:
-    return as_predictor(material.projection.model_).name
-
-
-def _identity(material: Material) -> list[tuple[str, str]]:
-    projection, request = material.projection, material.request
-    table = projection.table_
+def _metadata(data: ReportData) -> list[tuple[str, str]]:
+    table, name = data.projection.table_, data.outcome_name
+    has_y = data.projection.predictions_.truth is not None
     lines = [
-        ("Model", _model_name(material)),
-        ("Outcome", _outcome(material)),
+        ("Model", _model_name(data)),
+        (
+            "Outcome",
+            f"{name}, the model's probability averaged over the rows" if data.in_percent else name,
+        ),
         (
             "Data",
-            f"{whole(table.n_given)} rows, {len(table.columns)} columns, "
-            f"fingerprint {_fingerprint(material)}",
+            f"{count(table.n_given)} rows, {len(table.columns)} columns, fingerprint {_fingerprint(data)}",
         ),
-        (
-            "Truth",
-            "known" if projection.predictions_.truth is not None else "not given: nothing is said on quality",
-        ),
-        ("Cost", _cost(material)),
-        ("Confidence", percent(request.confidence_level)),
+        ("Target", "known" if has_y else "not given: no metrics of the model's quality"),
+        ("Cost", _cost(data)),
+        ("Confidence", percent(data.inputs.confidence_level)),
         ("Made", datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")),
     ]
-    if request.sample_weight is not None:
-        lines.insert(3, ("Weights", f"{whole(table.base_ess)} effective rows"))
+    if data.inputs.sample_weight is not None:
+        lines.insert(3, ("Weights", f"{count(table.base_ess)} effective rows"))
     return lines
 
 
-def _outcome(material: Material) -> str:
-    """The outcome's name, for a probability with what it is the mean of."""
-    name = outcome_name(material)
-    return f"{name}, the model's probability averaged over the rows" if material.is_share else name
+def _cost(data: ReportData) -> str:
+    parts = [f"the model was evaluated on {count(data.projection.n_model_rows_)} rows"]
+    if data.surrogate_tree is not None:
+        parts.append(f"{count(data.surrogate_tree.n_model_rows_)} more for the surrogate tree")
+    if data.rows:
+        first = data.rows[0]
+        n_explain = first.n_fit_rows + sum(explanation.n_model_rows for explanation in first.explanations)
+        parts.append(f"{count(len(data.rows) + n_explain)} more to explain single rows")
+    return ", ".join(parts)
 
 
-def _cost(material: Material) -> str:
-    said = f"the model was asked about {whole(material.projection.n_model_rows_)} rows, once"
-    if material.mimic is not None:
-        said += f", about {whole(material.mimic.n_model_rows_)} for a tree that copies it"
-    if not material.rows:
-        return said
-    first = material.rows[0]
-    explaining = first.n_learning + sum(explanation.n_model_rows for explanation in first.explanations)
-    return f"{said}, and about {whole(len(material.rows) + explaining)} more to explain single rows"
-
-
-def _fingerprint(material: Material) -> str:
+def _fingerprint(data: ReportData) -> str:
     digest = hashlib.sha256()
-    table = material.projection.table_
-    for name, column in table.columns.items():
+    for name, column in data.projection.table_.columns.items():
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(column.values).tobytes())
         digest.update("\x1f".join(map(str, column.levels)).encode())
     return digest.hexdigest()[:12]
 
 
-def _feature(material: Material, feature: str, scale: Scale) -> dict[str, Any]:
-    frame = material.curves.frame
-    rows = frame[frame["feature"] == feature]
-    categorical = bool(material.projection.table_.column(feature).levels)
-    if categorical:
-        ranking = material.ranking[material.ranking["feature"] == feature]
-        sentence = levels_sentence(feature, ranking, scale)
+def _feature(data: ReportData, feature: str) -> dict[str, Any]:
+    is_categorical = bool(data.projection.table_.column(feature).levels)
+    name, scale = data.outcome_name, data.scale
+    if is_categorical:
+        ranking = data.ranking[data.ranking["feature"] == feature]
+        sentence = levels_sentence(feature, ranking, name, scale)
     else:
-        sentence = curve_sentence(feature, _whole(material, feature), outcome_name(material), scale)
+        # Over all rows, also where the figure has a curve for each group.
+        curve = next(moment.curve for moment in data.moment_curves if moment.feature == feature)
+        sentence = curve_sentence(feature, curve, name, scale)
     return {
         "name": feature,
-        "kind": "labels" if categorical else "number",
-        "sentence": f"Over all rows: {sentence}" if material.request.by else sentence,
-        "points": len(rows),
+        "kind": "categorical" if is_categorical else "numeric",
+        "sentence": f"Over all rows: {sentence}" if data.inputs.by else sentence,
+        "n_points": int((data.curves.frame["feature"] == feature).sum()),
     }
 
 
-def _whole(material: Material, feature: str) -> pd.DataFrame:
-    """The feature's curve over all rows, also where the picture shows groups."""
-    return next(lever.curve for lever in material.levers if lever.feature == feature)
-
-
-def _lever(lever: Lever, material: Material) -> dict[str, Any]:
-    curve = lever.curve
-    base_ess = material.projection.table_.base_ess
-    others = [name if level is None else f"{name} = {level}" for name, level in lever.others]
-    strongest = np.argsort(-np.abs(lever.shifts), axis=1, kind="stable")[:, :_N_COMPANIONS]
-    moved = [
-        [[others[j], rounded(lever.shifts[i, j], 3)] for j in row if abs(lever.shifts[i, j]) >= 0.05]
-        for i, row in enumerate(strongest)
+def _curve(moment: MomentCurve, data: ReportData) -> dict[str, Any]:
+    curve = moment.curve
+    others = [name if level is None else f"{name} = {level}" for name, level in moment.others]
+    largest = np.argsort(-np.abs(moment.shifts), axis=1, kind="stable")[:, :_N_SHIFTS]
+    shifts = [
+        [[others[j], rounded(row[j], 3)] for j in top if abs(row[j]) >= _LEAST_SHIFT]
+        for row, top in zip(moment.shifts, largest, strict=True)
     ]
     columns = {
-        name: [rounded(v, digits_of(name)) for v in curve[name].to_numpy(dtype=float)]
+        name: [rounded(v, significant_digits(name)) for v in curve[name].to_numpy(dtype=float)]
         for name in ("target", "value", "std_error", "low", "high", "slope", "kl", "max_weight")
     }
-    ess = [rounded(v) for v in curve["ess"].to_numpy(dtype=float) / base_ess]
+    ess_fraction = curve["ess"].to_numpy(dtype=float) / data.projection.table_.base_ess
     return {
-        "feature": lever.feature,
-        "level": None if lever.level is None else str(lever.level),
-        "start": int(np.argmin(np.abs(curve["kl"].to_numpy(dtype=float)))),
+        "feature": moment.feature,
+        "level": None if moment.level is None else str(moment.level),
+        "observed_index": int(np.argmin(np.abs(curve["kl"].to_numpy(dtype=float)))),
         **columns,
-        "ess_fraction": ess,
+        "ess_fraction": [rounded(v) for v in ess_fraction],
         "status": curve["status"].tolist(),
-        "moved": moved,
+        "correlated_shifts": shifts,
     }
 
 
-def _scenario(asked: Asked, material: Material) -> dict[str, Any]:
-    said = {"question": question(asked.constraints), "sentence": scenario_sentence(asked, material)}
-    scenario = asked.scenario
+def _scenario(result: ScenarioResult, data: ReportData) -> dict[str, Any]:
+    scenario = result.scenario
+    summary = {
+        "description": describe_constraints(result.constraints),
+        "sentence": scenario_sentence(result, data),
+        "problem": result.problem,
+    }
     if scenario is None:
-        return said | {"problem": asked.problem, "outcomes": [], "shifts": [], "conditions": []}
-    return said | {
-        "problem": None,
+        return summary | {"outcomes": [], "shifts": [], "conditions": []}
+    return summary | {
         "kl": rounded(scenario.kl),
         "ess_fraction": rounded(scenario.ess_fraction),
         "max_weight": rounded(scenario.max_weight),
         "status": scenario.status,
         "n_rows": scenario.n_rows,
-        "outcomes": [_written(row, material) for row in records(_shown(scenario.outcomes, material))],
+        "outcomes": [_result(row, data) for row in records(_of_output(scenario.outcomes, data))],
         "shifts": records(scenario.shifts),
         "conditions": records(scenario.conditions),
     }
 
 
-def _shown(outcomes: pd.DataFrame, material: Material) -> pd.DataFrame:
-    """Without the outputs that the report is not about."""
-    return outcomes[outcomes["output"].isna() | (outcomes["output"] == material.output)]
+def _of_output(results: pd.DataFrame, data: ReportData) -> pd.DataFrame:
+    """Results without the outputs that the report is not about."""
+    return results[results["output"].isna() | (results["output"] == data.output)]
 
 
-def _baseline(material: Material) -> list[dict[str, Any]]:
-    return [_written(row, material) for row in records(_shown(material.baseline, material))]
-
-
-def _groups(material: Material) -> list[dict[str, Any]]:
-    return [_written(row, material) for row in records(material.groups)] if len(material.groups) else []
-
-
-def _written(row: dict[str, Any], material: Material) -> dict[str, Any]:
+def _result(row: dict[str, Any], data: ReportData) -> dict[str, Any]:
     """A row of results with its numbers as text beside them."""
-    share = row["quantity"] in ("accuracy", "error_rate") or (
-        row["quantity"] == "prediction" and material.is_share
-    )
-    known = is_known(row["low"]) and is_known(row["high"])
-    scale = Scale.fitting([row["value"]], (row["high"] - row["low"]) / 2.0 if known else 0.0, share)
-    name = (
-        outcome_name(material)
-        if row["quantity"] == "prediction"
-        else _METRIC_NAMES.get(row["quantity"], row["quantity"].replace("_", " "))
-    )
+    quantity, low, high = row["quantity"], row["low"], row["high"]
+    in_percent = quantity in ("accuracy", "error_rate") or (quantity == "prediction" and data.in_percent)
+    half_width = (high - low) / 2.0 if is_known(low) and is_known(high) else 0.0
+    scale = Scale.from_interval([row["value"]], half_width, in_percent)
+    name = _METRIC_NAMES.get(quantity, quantity.replace("_", " "))
     text = {
-        "name": name,
+        "name": data.outcome_name if quantity == "prediction" else name,
         "value": scale.value(row["value"]),
-        "interval": scale.interval(row["low"], row["high"]),
+        "interval": scale.interval(low, high),
     }
     if "base" in row:
         text |= {"base": scale.value(row["base"]), "change": scale.change(row["change"])}
     return row | {"text": text}
 
 
-def _quality(material: Material) -> dict[str, Any]:
-    if material.quality.empty:
+def _quality(data: ReportData) -> dict[str, Any]:
+    if data.error_ranking.empty:
         return {}
-    scale = quality_scale(material)
-    metric = str(material.quality["quantity"].iloc[0])
-    return {"metric": metric, "share": scale.share, "ranking": records(material.quality)}
+    return {
+        "metric": str(data.error_ranking["quantity"].iloc[0]),
+        "in_percent": data.error_scale.in_percent,
+        "ranking": records(data.error_ranking),
+    }
+
+
+def _rules(tree: MimicTree, is_weighted: bool) -> dict[str, Any]:
+    return {
+        "sentence": rules_sentence(tree),
+        "warnings": rules_warnings(tree),
+        "leaves": [_leaf(row) for row in records(tree.leaves_.reset_index())],
+        "text": tree.to_text(),
+        "note": rules_note(tree, is_weighted),
+        "is_classifier": "label" in tree.leaves_,
+        "n_model_rows": tree.n_model_rows_,
+    }
+
+
+def _leaf(row: dict[str, Any]) -> dict[str, Any]:
+    """A leaf with its numbers as text beside them."""
+    is_tested = row.get("fidelity") is not None
+    text = {
+        "class": str(row["label"]) if "label" in row else None,
+        "coverage": percent(row["coverage"], 1),
+        "fidelity": percent(row["fidelity"], 1) if is_tested else "not tested",
+        "interval": " to ".join(percent(row[f"fidelity_{end}"], 1) for end in ("low", "high") if is_tested),
+        "is_poor": bool(is_tested and row["fidelity"] < POOR_LEAF),
+    }
+    return row | {"text": text}
+
+
+def explanation_views(row: ExplainedRow, data: ReportData) -> list[ExplanationView]:
+    """A row's explanations with the quantities that the report states."""
+    return [
+        ExplanationView(
+            explanation,
+            row.record.prediction,
+            data.in_percent,
+            data.inputs.confidence_level,
+            len(data.rows),
+        )
+        for explanation in row.explanations
+    ]
+
+
+def _row(row: ExplainedRow, data: ReportData) -> dict[str, Any]:
+    views = explanation_views(row, data)
+    if views and not views[0].in_other_units:
+        scale = views[0].scale  # so that the prediction has the same digits in every sentence
+    else:
+        scale = Scale.from_contributions([row.record.prediction], data.in_percent)
+    near = row.neighbors
+    return {
+        **_record(row.record, scale),
+        "sentence": prediction_sentence(row.record, data, scale),
+        "explanations": [_explanation(view) for view in views],
+        "neighbors": {
+            "sentences": neighbor_sentences(row, data, scale),
+            "n_equal": near.n_equal,
+            "n_compared": near.n_compared,
+            "median_distance": rounded(near.median),
+            "columns": list(row.compared),
+            "rows": [
+                {
+                    **_record(record, scale),
+                    "distance": rounded(float(distance)),
+                    "differs": [name for name, part in zip(row.compared, parts, strict=True) if part > 0.0],
+                }
+                for record, distance, parts in zip(
+                    row.neighbor_records, near.distances, near.parts, strict=True
+                )
+            ],
+        },
+    }
+
+
+def _record(row: RowRecord, scale: Scale) -> dict[str, Any]:
+    return {
+        "name": row_heading(row),
+        "position": None if row.is_new else row.number,
+        "label": _plain_or_none(row.label),
+        "prediction": rounded(row.prediction),
+        "observed": _plain_or_none(row.observed),
+        "values": {name: _plain_or_none(value) for name, value in row.values.items()},
+        "text": {
+            "prediction": scale.value(row.prediction),
+            "observed": None if row.observed is None else format_value(row.observed),
+            "values": {name: format_value(value) for name, value in row.values.items()},
+        },
+    }
+
+
+def _plain_or_none(value: Any) -> Any:
+    return None if is_missing(value) else plain(value)
+
+
+def _explanation(view: ExplanationView) -> dict[str, Any]:
+    explanation = view.explanation
+    row_values = explanation.to_frame().set_index("feature")["data_value"]
+    return {
+        "title": explanation_title(view),
+        "method": explanation.method,
+        "quantity": explanation.quantity,
+        "completeness": explanation.completeness,
+        "fidelity": _fidelity(view),
+        "sentences": explanation_sentences(view),
+        "remarks": explanation_remarks(view),
+        "note": explanation_note(view),
+        "unit": "points" if view.in_points else "log-odds" if view.in_log_odds else explanation.quantity,
+        "output": rounded(view.output),
+        "base_value": rounded(view.base),
+        "sum_of_values": rounded(view.total),
+        "confidence_level": view.confidence_level,
+        "n_model_rows": explanation.n_model_rows,
+        "n_rows_explained": view.n_rows,
+        "background_size": plain(explanation.extras.get("background_size")),
+        "values": [
+            {
+                "feature": step["label"],
+                "condition": step["condition"],
+                "data": _plain_or_none(row_values[step["label"]]),
+                **{name: rounded(step[name]) for name in ("value", "std_error", "low", "high")},
+                "text": _value_text(step, view.scale),
+            }
+            for step in view.values.to_dict("records")
+        ],
+    }
+
+
+def _fidelity(view: ExplanationView) -> dict[str, Any] | None:
+    """Fidelity of a surrogate; None for explanations of the model itself."""
+    if not view.is_surrogate:
+        return None
+    fidelity = view.fidelity
+    r2, low, high = (np.nan,) * 3 if fidelity is None else (fidelity.r2, fidelity.low, fidelity.high)
+    return {
+        "sentence": fidelity_sentence(view),
+        "warnings": fidelity_warnings(view),
+        "surrogate_output": rounded(view.end),
+        "r2": rounded(r2),
+        "low": rounded(low),
+        "high": rounded(high),
+    }
+
+
+def _value_text(step: dict[Any, Any], scale: Scale) -> dict[str, str]:
+    is_exact = step["std_error"] == 0.0
+    return {
+        "name": step["condition"] or step["label"],
+        "data": step["data"] or "",
+        "value": scale.change(step["value"]).removesuffix(" points"),
+        "interval": "exact" if is_exact else scale.change_interval(step["low"], step["high"]),
+    }

@@ -1,4 +1,4 @@
-"""One page that answers: what if the population were different?"""
+"""The public face of the report: one page that answers, what if the population were different?"""
 
 from __future__ import annotations
 
@@ -13,64 +13,67 @@ from pathlib import Path
 from typing import Any
 
 from agnostix.core.base import AttributionExplainer
-from agnostix.report.figures import draw_figures
-from agnostix.report.material import Material, gather
-from agnostix.report.render import render
-from agnostix.report.request import Request
-from agnostix.report.summary import summarise
+from agnostix.report.data import ReportData, compute_report_data
+from agnostix.report.inputs import ReportInputs
+from agnostix.report.page import draw_figures, render
+from agnostix.report.summary import summarize
 
 
 class WhatIfReport:
     """A report on a model and a table, for a reader who must decide something.
 
-    Says what moves the model's mean prediction, by how much and with what
-    certainty, when the population's averages and proportions change; one
-    offline HTML file, or JSON, or Markdown. Nothing is computed before it is
-    first asked for, and then once.
+    It states which shifts of the population's averages and proportions change
+    the mean prediction most, by how much and with what certainty; what happens
+    in the scenarios given; whether the model is still accurate there; and on
+    demand why single rows are predicted as they are, and the model as rules.
+    The result is one offline HTML file, or JSON, or Markdown. Nothing is
+    computed before it is needed, and then once.
 
     Parameters
     ----------
     model : fitted estimator, Pipeline or callable
-        What is reported on; a callable may be wrapped by `as_predictor`.
+        The model; a callable may be wrapped by `as_predictor`.
     X : DataFrame or array-like of shape (n_rows, n_columns)
-        The population. Columns that the model does not use are moved too.
+        The population. Columns that the model does not use are shifted too.
     y : array-like of shape (n_rows,), default=None
-        What is true; without it nothing is said on the model's quality.
+        The observed outcome. Without it, the report states no metric of the
+        model.
     what_if : sequence of mapping, default=()
-        Scenarios, as for `EntropicProjection.what_if`. One that cannot be
-        reached is reported with the reason.
+        Scenarios, as for `EntropicProjection.what_if`. One that no reweighting
+        reaches is reported with the reason.
     by : str, default=None
         Column whose groups get a curve each.
     output : str, default=None
-        Output that the report is about, of a classifier the class as text: by
-        default the last of two, or the one with the largest mean of more.
+        Output that the report is about; for a classifier the class as text.
+        By default the last of two, or the one with the largest mean of more.
     sample_weight : array-like of shape (n_rows,), default=None
         Base weights.
     title : str, default=None
         Heading of the page.
     confidence_level : float, default=0.95
-        Nominal coverage of every interval.
+        Confidence level of every interval.
     rows : int, label, sequence of them, or DataFrame, default=None
         Single rows to explain, at most 20: positions in `X`, counted from 0;
-        labels of a pandas index, which are no whole numbers; or new rows with
-        the columns of `X`.
+        labels of a pandas index that are not integers; or new rows with the
+        columns of `X`.
     explainers : sequence of AttributionExplainer, default=None
-        What explains them, each in a part of its own. One that is not fitted is
-        cloned, and fitted on the columns of `X` that the model uses. By default
-        an `OcclusionExplainer` with 100 background rows.
+        Explainers of the single rows, each with a part of its own. One that is
+        not fitted is cloned and fitted on the columns of `X` that the model
+        uses. By default an `OcclusionExplainer` with 100 background rows.
     random_state : int, RandomState, Generator or None, default=0
-        Of the background that the default explainer draws.
+        For the background sample of the default explainer.
     mimic : MimicTree, default=None
-        A tree whose rules are told, in a part of their own that begins with how
-        far they may be believed. One that is not fitted is cloned, and fitted on
-        the columns of `X` that the model uses.
+        A surrogate tree, whose rules and fidelity are reported. If it is not
+        fitted, it is cloned and fitted on the columns of `X` that the model
+        uses.
 
     Attributes
     ----------
     summary : dict
-        All that the report says, as plain values.
+        Everything that the report states, as plain values.
     timings : dict of str to float
-        Seconds spent on the model, on solving, on single rows if any, and on drawing.
+        Seconds spent on the model, on solving, on rules and single rows if any,
+        and on drawing.
 
     Examples
     --------
@@ -80,14 +83,14 @@ class WhatIfReport:
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> model = LogisticRegression(max_iter=1000).fit(X, y)
     >>> report = WhatIfReport(model, X, y, output="2", what_if=[{"petal width (cm)": 1.5}])
-    >>> report.summary["scenarios"][0]["question"]
+    >>> report.summary["scenarios"][0]["description"]
     'an average petal width (cm) of 1.5'
 
-    Single rows are explained too, and the real rows nearest to them found:
+    Single rows are explained, and compared with their nearest neighbors:
 
     >>> report = WhatIfReport(model, X, y, output="2", rows=[100])
-    >>> report.summary["rows"][0]["nearest"]["sentences"][0]
-    "Row 100 is one of the data's own; no other row is equal to it in all 4 columns."
+    >>> report.summary["rows"][0]["neighbors"]["sentences"][0]
+    'Row 100 is in the data; no other row equals it in all 4 columns.'
     """
 
     def __init__(
@@ -108,14 +111,14 @@ class WhatIfReport:
         mimic: Any = None,
     ) -> None:
         scenarios = [what_if] if isinstance(what_if, Mapping) else list(what_if)
-        self._request = Request(
+        self._inputs = ReportInputs(
             model,
             X,
             y,
-            sample_weight,
             scenarios,
             by,
             output,
+            sample_weight,
             title,
             confidence_level,
             rows,
@@ -126,25 +129,25 @@ class WhatIfReport:
         self._drawing = 0.0
 
     @cached_property
-    def _material(self) -> Material:
-        return gather(self._request)
+    def _data(self) -> ReportData:
+        return compute_report_data(self._inputs)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """All that the report says, as plain values."""
-        return summarise(self._material)
+        """Everything that the report states, as plain values."""
+        return summarize(self._data)
 
     @cached_property
     def _figures(self) -> dict[str, str]:
         start = time.perf_counter()
-        figures = draw_figures(self._material)
+        figures = draw_figures(self._data)
         self._drawing = time.perf_counter() - start
         return figures
 
     @property
     def timings(self) -> dict[str, float]:
-        """Seconds spent on the model, on solving, on single rows if any, and on drawing so far."""
-        return {**self._material.timings, "drawing": self._drawing}
+        """Seconds spent on the model, on solving, on rules and single rows if any, and on drawing so far."""
+        return {**self._data.timings, "drawing": self._drawing}
 
     def html(self) -> str:
         """The page.
@@ -152,7 +155,7 @@ class WhatIfReport:
         Returns
         -------
         str
-            One HTML document that needs nothing else.
+            One HTML document that loads nothing else.
         """
         return render("report.html", self.summary, self._figures)
 
@@ -166,7 +169,7 @@ class WhatIfReport:
         return json.dumps(self.summary, ensure_ascii=False, allow_nan=False, indent=1)
 
     def markdown(self) -> str:
-        """The sentences and the main tables, without pictures.
+        """The sentences and the main tables, without figures.
 
         Returns
         -------
@@ -175,7 +178,7 @@ class WhatIfReport:
         return render("report.md", self.summary, {})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report whole, or not at all.
+        """Write the report to a file, completely or not at all.
 
         Parameters
         ----------
@@ -185,22 +188,22 @@ class WhatIfReport:
         Returns
         -------
         Path
-            Where it is.
+            The file.
 
         Raises
         ------
         ValueError
             If the path has another ending.
         OSError
-            If it cannot be written; what was there before is left as it was.
+            If it cannot be written; an existing file is left as it was.
         """
         target = Path(path)
-        makers = {".html": self.html, ".htm": self.html, ".json": self.json, ".md": self.markdown}
-        if target.suffix.lower() not in makers:
+        writers = {".html": self.html, ".htm": self.html, ".json": self.json, ".md": self.markdown}
+        if target.suffix.lower() not in writers:
             raise ValueError(f"The path must end in .html, .json or .md, got {str(path)!r}.")
         if not target.parent.is_dir():
             raise FileNotFoundError(f"There is no folder {str(target.parent)!r} to write {target.name!r} in.")
-        _write_whole(target, makers[target.suffix.lower()]())
+        _write_atomically(target, writers[target.suffix.lower()]())
         return target
 
     def open(self) -> Path:
@@ -209,7 +212,7 @@ class WhatIfReport:
         Returns
         -------
         Path
-            Of the temporary file.
+            The temporary file.
         """
         folder = Path(tempfile.mkdtemp(prefix="agnostix-"))
         page = self.save(folder / "report.html")
@@ -224,7 +227,7 @@ class WhatIfReport:
         return f'<iframe srcdoc="{page}" style="{style}" title="What-if report"></iframe>'
 
 
-def _write_whole(target: Path, text: str) -> None:
+def _write_atomically(target: Path, text: str) -> None:
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,4 +1,21 @@
-"""Shapley values by coalitions of features: KernelSHAP."""
+"""KernelShapExplainer: Shapley values by KernelSHAP (Lundberg and Lee, 2017), with standard errors.
+
+With the value of a coalition v(S) = h(mean f(x_S, b)) over background rows b and the link h,
+
+    phi = argmin sum_S k(S) (v(S) - v(0) - sum_{i in S} phi_i)**2  such that  sum_i phi_i = v(all) - v(0)
+
+Coalitions       `coalitions`: all of them, or pairs of complements by leverage score sampling
+                 (`sample_pairs`); a `CoalitionPlan` has the masks of the rows in which the same players vary.
+Shapley kernel   k(S): `Coalitions.kernel_weights`.
+Solver           All coalitions: `exact.exact_weights`. Pairs: `pair_regression`, weighted least squares, and
+                 `kriging` of its residuals under a covariance kernel of interactions (`odd_kernel`), whose
+                 parameters maximize the restricted likelihood (`kernel_params`). Each is one matrix.
+Standard error   Coalitions: the variance of kriging (`estimation.PairOperator.game_variances`). Background:
+                 a delete-a-group jackknife (`coalition_values.LinkedValues.jackknife_variances`).
+Fill             Background rows (`medoids`, or sampled in the explainer), or the fill of a masker;
+                 `coalition_values.GroupMeans` averages the predictions over groups of them.
+Stopping         `estimation.estimate_rows`: a row until its errors are within `tol`.
+"""
 
 from agnostix.shapley.explainer import KernelShapExplainer
 

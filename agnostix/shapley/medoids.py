@@ -1,4 +1,4 @@
-"""A few representative rows: those nearest to the centers of clusters."""
+"""Medoids as background rows: the rows nearest to the centers of k-means clusters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from agnostix.core.frames import checked_weights, columns, kind_of, take_rows, t
 from agnostix.core.masking.masker import Background
 from agnostix.core.typing import Floats
 
-_MOST_ROWS = 5_000
-"""Rows that are clustered at most."""
+_MAX_ROWS = 5_000
+"""Most rows that are clustered."""
 
 
 def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
@@ -22,15 +22,15 @@ def medoids(table: Any, size: int, seed: int, sample_weight: Any) -> Background:
     """
     weights = checked_weights(sample_weight, table.shape[0])
     order = np.random.default_rng([seed, 3]).permutation(np.flatnonzero(weights))
-    rows = np.sort(order[:_MOST_ROWS])
+    rows = np.sort(order[:_MAX_ROWS])
     points, weights = _points(take_rows(table, rows)), weights[rows]
     n_distinct = np.unique(points, axis=0).shape[0]
     clusters = KMeans(min(size, n_distinct), n_init=1, random_state=seed % 2**32)
     distances = clusters.fit(points, sample_weight=weights).transform(points)
-    middles, which = np.unique(distances.argmin(axis=0), return_inverse=True)
-    found = np.bincount(clusters.labels_, weights, clusters.n_clusters)
+    medoid, which = np.unique(distances.argmin(axis=0), return_inverse=True)
+    size_of = np.bincount(clusters.labels_, weights, clusters.n_clusters)
     total = np.zeros(table.shape[0])
-    total[rows[middles]] = np.bincount(which, found, middles.size)
+    total[rows[medoid]] = np.bincount(which, size_of, medoid.size)
     return Background.whole(table, total)
 
 
@@ -44,9 +44,9 @@ def _points(table: Any) -> Floats:
             continue
         numbers = to_numbers(column)
         missing = ~np.isfinite(numbers)
-        own = numbers[~missing]
-        scale = own.std() if own.size and own.std() > 0 else 1.0
-        middle = own.mean() if own.size else 0.0
-        placed = np.where(missing, middle, numbers)
-        parts.append(np.stack([(placed - middle) / scale, missing], axis=1))
+        known = numbers[~missing]
+        scale = known.std() if known.size and known.std() > 0 else 1.0
+        center = known.mean() if known.size else 0.0
+        filled = np.where(missing, center, numbers)
+        parts.append(np.stack([(filled - center) / scale, missing], axis=1))
     return np.hstack(parts)

@@ -1,176 +1,107 @@
-"""A random game whose differences between complements covary the more, the more alike the coalitions are.
+"""Covariance kernel of odd games: similar coalitions leave similar residuals.
 
-With importance scales c_i, C their sum and h the sum of those by which S and T differ, differences covary as
-(exp(-h) - exp(-(C - h))) / (1 - exp(-C)): 1 where S = T, -1 where they are complements. With g = C - 2 h
-this is sinh(g / 2) / sinh(C / 2). Its linear part is an additive game, which is fitted freely anyway: it is
-left out here, lest it drown the rest in rounding where the scales are small. What is left are random
-interactions of three players and of five, the more of five the larger the scales, and the more of those
-players whose scales are large.
+(The Shapley kernel weights are `Coalitions.kernel_weights`.) Only the odd part of a game, the differences of
+complementary coalitions, affects Shapley values. Take a random game whose values covary as a product kernel
+k(S, T) = exp(-h), where h sums the scales c_i of the players in one of the two coalitions but not in the
+other. With C = sum(c), the differences of complements then covary as
+
+    (exp(-h) - exp(-(C - h))) / (1 - exp(-C)) = sinh(g / 2) / sinh(C / 2),    g = C - 2 h,
+
+which is 1 for S = T and -1 for complements. The linear part of sinh is an additive game. The regression fits
+that anyway, and for small scales it would drown the rest in rounding, so it is subtracted here. What remains
+are random interactions of three, five and more players; larger scales give more weight to high orders.
+
+The Shapley values of k as a game in S are Owen's integral over [0, 1] of a polynomial of degree d - 1, for
+which Gauss-Legendre quadrature with ceil(d / 2) nodes is exact. All factors are positive, so their products
+are taken by logarithms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from scipy.special import roots_legendre
 
 from agnostix.core.typing import Bools, Floats
-from agnostix.shapley.owen import column_values, prior_variances
-from agnostix.shapley.pair_regression import PairRegression
 
-LARGEST = 1e12
-"""Norm of the kernel in units of the noise, above which rounding would be what is fitted."""
 _SMALL = 0.5
-_ROWS = 128
-"""Rows of a kernel made at once, lest what comes between takes more memory than the kernel."""
+"""Below this, sinh(x) - x is a series."""
+_BLOCK_ROWS = 128
+"""Rows of the kernel that are computed at once, so that temporaries stay smaller than the kernel."""
+_MAX_CELLS = 1_000_000
 
 
-def covariances(signs: Floats, scales: Floats) -> Floats:
-    """Covariances of the differences of pairs, without the linear part.
-
-    Parameters
-    ----------
-    signs : ndarray of shape (n_pairs, n_players)
-        1 for members of the kept side, -1 for all others.
-    scales : ndarray of shape (n_players,)
-        The c_i, at least 0 and not all 0.
-
-    Returns
-    -------
-    ndarray of shape (n_pairs, n_pairs)
-    """
+def pair_covariances(signs: Floats, scales: Floats) -> Floats:
+    """Covariances (n_pairs, n_pairs) of the differences of pairs with signs (n_pairs, n_players)."""
     half = scales.sum() / 2.0
-    result = np.empty((len(signs), len(signs)))
-    for start in range(0, len(signs), _ROWS):
-        rows = slice(start, start + _ROWS)
-        result[rows] = _sinh_less_linear((signs[rows] * scales) @ signs.T / 2.0, half)
-    return result
+    covariances = np.empty((len(signs), len(signs)))
+    for start in range(0, len(signs), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        covariances[rows] = _sinh_minus_linear((signs[rows] * scales) @ signs.T / 2.0, half)
+    return covariances
 
 
-def value_covariances(masks: Bools, scales: Floats) -> Floats:
-    """Covariances of the Shapley values with the differences of pairs, without the linear part.
-
-    Parameters
-    ----------
-    masks : ndarray of bool of shape (n_pairs, n_players)
-        The kept sides.
-    scales : ndarray of shape (n_players,)
-        The c_i, at least 0 and not all 0.
-
-    Returns
-    -------
-    ndarray of shape (n_players, n_pairs)
-    """
-    both = column_values(masks, scales) - column_values(~masks, scales)
+def shapley_covariances(masks: Bools, scales: Floats) -> Floats:
+    """Covariances (n_players, n_pairs) of Shapley values and differences of pairs (n_pairs, n_players)."""
+    odd = owen_values(masks, scales) - owen_values(~masks, scales)
     linear = _slope(scales.sum() / 2.0) * scales * (2.0 * masks - 1.0)
-    return (both * (-0.5 / np.expm1(-scales.sum())) - linear).T
+    return (odd * (-0.5 / np.expm1(-scales.sum())) - linear).T
 
 
-def value_variances(scales: Floats) -> Floats:
-    """Variances of the Shapley values before anything is known, without the linear part.
+def shapley_variances(scales: Floats) -> Floats:
+    """Prior variances (n_players,) of the Shapley values."""
+    variances = owen_variances(scales) * (-0.5 / np.expm1(-scales.sum()))
+    return np.maximum(variances - _slope(scales.sum() / 2.0) * scales, 0.0)
 
-    Parameters
-    ----------
-    scales : ndarray of shape (n_players,)
-        The c_i, at least 0 and not all 0.
 
-    Returns
-    -------
-    ndarray of shape (n_players,)
-    """
-    full = prior_variances(scales) * (-0.5 / np.expm1(-scales.sum()))
-    return np.maximum(full - _slope(scales.sum() / 2.0) * scales, 0.0)
+def owen_values(masks: Bools, scales: Floats) -> Floats:
+    """Shapley values (n_masks, n_players) of the games S -> k(S, T), T by masks (n_masks, n_players)."""
+    u, w = _quadrature(masks.shape[1])
+    gap = -np.expm1(-scales)
+    inside = 1.0 - (1.0 - u)[:, None] * gap
+    outside = 1.0 - u[:, None] * gap
+    members = masks.astype(float)
+    logs = members @ np.log(inside).T + (1.0 - members) @ np.log(outside).T
+    product = w * np.exp(logs)
+    return gap * np.where(masks, product @ (1.0 / inside), -(product @ (1.0 / outside)))
+
+
+def owen_variances(scales: Floats) -> Floats:
+    """Variances (n_players,) of the Shapley values of a random game with covariance k."""
+    u, w = _quadrature(scales.size)
+    gap = -np.expm1(-scales)
+    total = np.zeros(scales.size)
+    step = max(1, _MAX_CELLS // (u.size * scales.size))
+    for start in range(0, u.size, step):
+        v = u[start : start + step]
+        mixed = (v[:, None] + u - 2.0 * v[:, None] * u).ravel()
+        weight = (w[start : start + step, None] * w).ravel()
+        factors = 1.0 - mixed[:, None] * gap
+        total += (weight * np.exp(np.log(factors).sum(1))) @ (1.0 / factors)
+    return 2.0 * gap * total
+
+
+def _quadrature(d: int) -> tuple[Floats, Floats]:
+    """Nodes and weights on [0, 1], exact for polynomials of degree d - 1."""
+    u, w = roots_legendre((d + 1) // 2)
+    return (u + 1.0) / 2.0, w / 2.0
 
 
 def _slope(half: float) -> float:
-    """Of the linear part: 1 / (2 sinh(half))."""
+    """Slope 1 / (2 sinh(half)) of the linear part."""
     return float(-np.exp(-half) / np.expm1(-2.0 * half))
 
 
-def _sinh_less_linear(x: Floats, half: float) -> Floats:
-    """(sinh(x) - x) / sinh(half) for x up to half in size, without overflow or cancellation."""
+def _sinh_minus_linear(x: Floats, half: float) -> Floats:
+    """(sinh(x) - x) / sinh(half) for abs(x) <= half, without overflow or cancellation."""
     size = np.abs(x)
-    wide = np.exp(size - half) * (np.expm1(-2.0 * size) / np.expm1(-2.0 * half)) - 2.0 * size * _slope(half)
-    return np.where(size < _SMALL, 2.0 * _slope(half) * _series(x), np.sign(x) * wide)
+    large = np.exp(size - half) * (np.expm1(-2.0 * size) / np.expm1(-2.0 * half)) - 2.0 * size * _slope(half)
+    return np.where(size < _SMALL, 2.0 * _slope(half) * _sinh_series(x), np.sign(x) * large)
 
 
-def _series(x: Floats) -> Floats:
-    """sinh(x) - x for small x; nothing to rely on elsewhere."""
+def _sinh_series(x: Floats) -> Floats:
+    """sinh(x) - x for abs(x) < 0.5; 0 elsewhere."""
     square = np.square(np.where(np.abs(x) < _SMALL, x, 0.0))
     total = np.ones_like(square)
     for k in (12, 10, 8, 6, 4):
         total = 1.0 + square / (k * (k + 1)) * total
     return x * square / 6.0 * total
-
-
-def projected(regression: PairRegression, kernel: Floats) -> Floats:
-    """The kernel beside what an additive game explains, in units of the noise.
-
-    Parameters
-    ----------
-    regression : PairRegression
-        The design.
-    kernel : ndarray of shape (n_pairs + 1, n_pairs + 1)
-        Covariances, those with the pair of the full and the empty coalition last.
-
-    Returns
-    -------
-    ndarray of shape (dof, dof)
-    """
-    return regression.contrasts.T @ (kernel @ regression.contrasts)
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """The kernel on a design, in independent parts.
-
-    Attributes
-    ----------
-    modes : ndarray of shape (n_pairs + 1, dof)
-        Combinations of the data that are independent of each other, and of variance 1 in the noise.
-    strengths : ndarray of shape (dof,)
-        Variances of the modes under the kernel.
-    """
-
-    modes: Floats
-    strengths: Floats
-
-    @classmethod
-    def of(cls, regression: PairRegression, scales: Floats) -> Spectrum:
-        """Decompose a kernel.
-
-        Parameters
-        ----------
-        regression : PairRegression
-            The design, with at least one degree of freedom.
-        scales : ndarray of shape (n_players,)
-            The c_i, at least 0 and not all 0.
-
-        Returns
-        -------
-        Spectrum
-        """
-        kernel = covariances(regression.signs, scales)
-        strengths, rotation = np.linalg.eigh(projected(regression, kernel))
-        return cls(regression.contrasts @ rotation, np.maximum(strengths, 0.0))
-
-    def likelihoods(self, data: Floats, rhos: Floats) -> Floats:
-        """Restricted log-likelihood of each variance of the kernel.
-
-        Parameters
-        ----------
-        data : ndarray of shape (n_pairs + 1, n_columns)
-            Differences and Delta; each column has a scale of its own, that fits it best.
-        rhos : ndarray of shape (n_rhos,)
-            Variances of the kernel in units of the noise.
-
-        Returns
-        -------
-        ndarray of shape (n_rhos,)
-            Summed over the columns, up to a constant; minus infinity where rounding would decide.
-        """
-        squares = np.square(self.modes.T @ data)
-        spread = 1.0 + rhos[:, None] * self.strengths
-        scale = (1.0 / spread) @ squares
-        fit = -0.5 * (self.strengths.size * np.log(scale).sum(1) + data.shape[1] * np.log(spread).sum(1))
-        return np.where(rhos * np.linalg.norm(self.strengths) <= LARGEST, fit, -np.inf)

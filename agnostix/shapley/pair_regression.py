@@ -1,126 +1,83 @@
-"""Weighted least squares on pairs of complements, with the sum of the values known.
+"""KernelSHAP on pairs: least squares with Shapley kernel weights, subject to efficiency.
 
-A pair j of a coalition and its complement has the difference y_j of their worths and the signs
-x_j = 2 mask_j - 1. The values phi minimise ``sum_j w_j (y_j - x_j phi)**2`` among those that add up to
-Delta, the worth of all minus that of none. The sum is met exactly: what is free is phi's part across the
-vector of ones, and that is solved for by an orthogonal factorisation.
+Pair j of a coalition and its complement has the difference y_j of their values and the signs
+x_j = 2 mask_j - 1. The Shapley values phi minimize ``sum_j w_j (y_j - x_j phi)**2`` subject to
+``sum(phi) == Delta``, the value of the full coalition minus that of the empty one. The constraint holds
+exactly: phi is Delta / d plus a vector that sums to 0, which is found by a QR factorization.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy.linalg import qr, solve_triangular
 
 from agnostix.core.reproducibility import one_blas_thread
-from agnostix.core.typing import Bools, Floats
-
-
-class PairDesign(Protocol):
-    """What is asked of a design; `agnostix.shapley.coalitions.Coalitions` is one."""
-
-    @property
-    def masks(self) -> Bools:
-        """One side of each pair, of shape (n_pairs, n_players)."""
-
-    def weights(self) -> Floats:
-        """Regression weight of each pair."""
-
-    def prefix(self, n_pairs: int) -> PairDesign:
-        """The first pairs."""
+from agnostix.core.typing import Floats
+from agnostix.shapley.coalitions import Coalitions
 
 
 @dataclass(frozen=True)
 class PairRegression:
-    """The regression as an operator, and what it leaves over.
+    """The regression as a linear operator on z = [y; Delta], and its residual contrasts."""
 
-    Data are differences of the pairs with Delta as the last entry, z = [y; Delta].
-
-    Attributes
-    ----------
-    signs : ndarray of shape (n_pairs + 1, n_players)
-        x of each pair, and ones for Delta.
-    noise : ndarray of shape (n_pairs + 1,)
-        Relative variances 1 / w of mean 1 over the pairs; 0 for Delta.
-    matrix : ndarray of shape (n_players, n_pairs + 1)
-        ``phi = matrix @ z``.
-    contrasts : ndarray of shape (n_pairs + 1, n_pairs + 1 - n_players)
-        Combinations ``contrasts.T @ z`` that no additive game moves, orthonormal for the noise.
-    """
-
-    signs: Floats
-    noise: Floats
-    matrix: Floats
-    contrasts: Floats
+    signs: Floats  # (n_pairs + 1, n_players), x of each pair, and ones for Delta
+    noise: Floats  # (n_pairs + 1,), relative variances 1 / w, of mean 1 over the pairs; 0 for Delta
+    matrix: Floats  # (n_players, n_pairs + 1), phi = matrix @ z
+    contrasts: Floats  # (n_pairs + 1, dof), contrasts.T @ z is 0 for additive games, and white for the noise
 
     @classmethod
     @one_blas_thread
-    def of(cls, design: PairDesign) -> PairRegression:
-        """Factorise a design.
-
-        Parameters
-        ----------
-        design : PairDesign
-            With at least n_players - 1 pairs.
-
-        Returns
-        -------
-        PairRegression
-
-        Raises
-        ------
-        ValueError
-            If the pairs do not determine the values.
-        """
-        signs = 2.0 * design.masks - 1.0
+    def from_coalitions(cls, coalitions: Coalitions) -> PairRegression:
+        """Factorize a design of at least n_players - 1 pairs; ValueError if it is singular."""
+        signs = 2.0 * coalitions.masks - 1.0
         n, d = signs.shape
-        noise = 1.0 / design.weights()
+        noise = 1.0 / coalitions.kernel_weights()
         noise /= noise.mean() if n else 1.0
-        across = _across_ones(d)
+        basis = _zero_sum_basis(d)
         root = 1.0 / np.sqrt(noise)
-        q, r = _factorised(root[:, None] * (signs @ across))
+        q, r = _factorize(root[:, None] * (signs @ basis))
         means = signs.mean(1)
-        inner = solve_triangular(r, q[:, : d - 1].T) * root
-        matrix = np.c_[across @ inner, np.full(d, 1.0 / d)]
+        matrix = np.c_[basis @ (solve_triangular(r, q[:, : d - 1].T) * root), np.full(d, 1.0 / d)]
         matrix[:, -1] -= matrix[:, :-1] @ means
-        left = root[:, None] * q[:, d - 1 :]
-        return cls(
-            np.vstack([signs, np.ones(d)]), np.r_[noise, 0.0], matrix, np.vstack([left, -means @ left])
-        )
+        residual = root[:, None] * q[:, d - 1 :]
+        contrasts = np.vstack([residual, -means @ residual])
+        return cls(np.vstack([signs, np.ones(d)]), np.r_[noise, 0.0], matrix, contrasts)
 
     @property
     def n_pairs(self) -> int:
-        """Pairs."""
+        """Number of pairs."""
         return self.signs.shape[0] - 1
 
     @property
     def n_players(self) -> int:
-        """Players."""
+        """Number of players."""
         return self.signs.shape[1]
 
     @property
     def dof(self) -> int:
-        """Degrees of freedom that the values leave over."""
+        """Residual degrees of freedom."""
         return self.contrasts.shape[1]
 
 
-def _across_ones(d: int) -> Floats:
-    """An orthonormal basis of the vectors that add up to 0, by columns (Helmert's)."""
+def _zero_sum_basis(d: int) -> Floats:
+    """Orthonormal basis (d, d - 1) of the vectors that sum to 0 (Helmert's)."""
     k = np.arange(1, d)
     basis = np.triu(np.ones((d, d - 1)))
     basis[k, k - 1] = -k
     return basis / np.sqrt(k * (k + 1.0))
 
 
-def _factorised(rows: Floats) -> tuple[Floats, Floats]:
-    """A complete orthogonal factorisation, checked for rank."""
+def _factorize(rows: Floats) -> tuple[Floats, Floats]:
+    """Full QR factorization, with a check of the rank."""
     n, k = rows.shape
     if n < k:
-        raise ValueError(f"{k} pairs at least are needed for {k + 1} players, got {n}.")
+        raise ValueError(f"At least {k} pairs are needed for {k + 1} players, got {n}.")
     q, r = qr(rows, mode="full")
     diagonal = np.abs(np.diag(r))
     if k and diagonal.min() <= 1e-10 * diagonal.max():
-        raise ValueError("The pairs do not determine the values; begin with those of a permutation.")
+        raise ValueError(
+            "The pairs do not determine the Shapley values. Start with the prefixes of a permutation."
+        )
     return q, r[:k]

@@ -237,7 +237,7 @@ class TreeSearch:
             return order
         warnings.warn(
             f"max_queries is too small for the {order.size} rows of X: MimicTree uses {self.max_queries} of "
-            "them, drawn at random. Raise max_queries, or leave it out.",
+            "them, sampled at random. Raise max_queries, or leave it out.",
             UserWarning,
             stacklevel=4,
         )

@@ -56,7 +56,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         and "bootstrap".
     max_queries : int, default=None
         Maximum number of model rows of `fit`. If it is smaller than X, rows are
-        drawn from X. None evaluates all of X and as many synthetic rows, at
+        sampled from X. None evaluates all of X and as many synthetic rows, at
         least 8000 and at most 20000.
     selection : {"label", "r2"}, default="label"
         Criterion that selects the growth of a classifier: "label" takes the best

@@ -121,7 +121,7 @@ class RuleExports:
         str
             An object of "features" (name and type of each column, with its labels),
             "outputs" (their names) and "nodes", parents before children. Each node
-            has "answer" (a label, a number, or a list of numbers), "values",
+            has "prediction" (a label, a number, or a list of numbers), "values",
             "n_observed", "n_synthetic" and "rule"; a split also "feature", "at_most"
             (a number or a date; null for whatever is not missing) or "in" (labels),
             "missing" ("left" or "right", also for labels not seen in fit), and
@@ -308,7 +308,8 @@ def to_json_object(tree: RuleTree, results: Sequence[Any]) -> dict[str, Any]:
         "features": [_json_feature(feature) for feature in tree.features],
         "outputs": list(tree.output_names),
         "nodes": [
-            _json_node(tree, node) | {"answer": _json_value(results[node])} for node in range(tree.n_nodes)
+            _json_node(tree, node) | {"prediction": _json_value(results[node])}
+            for node in range(tree.n_nodes)
         ],
     }
 

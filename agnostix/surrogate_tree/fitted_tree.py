@@ -167,7 +167,7 @@ def measure_stability(fitted: FittedTree, n_refits: int, seed: int) -> Stability
 
 
 def _resample(fitted: FittedTree, seed: int, k: int) -> Codes:
-    """Training rows of bootstrap sample k, each as often as its parent is drawn; once without a parent."""
+    """Training rows of bootstrap sample k, each as often as its parent is sampled; once without a parent."""
     rng = np.random.default_rng([seed, 3, k])
     n_observed = fitted.training.n_observed
     observed = np.unique(fitted.rows[fitted.rows < n_observed])

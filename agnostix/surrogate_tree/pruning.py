@@ -129,12 +129,12 @@ class RowScores:
 
 @dataclass(frozen=True)
 class HeldOutTree:
-    """A tree with observed rows it was not grown on, and the synthetic rows drawn near these."""
+    """A tree with observed rows it was not grown on, and the synthetic rows sampled near these."""
 
     tree: RuleTree
     predictions: Floats  # (n_rows, n_outputs), the model's, observed rows first
     leaf: Codes  # (n_rows,)
-    parent: Codes  # (n_rows,), index of the observed row each was drawn near, or is
+    parent: Codes  # (n_rows,), index of the observed row each was sampled near, or is
     weights: Floats  # (n_rows,)
     is_classifier: bool
     n_synthetic: int  # synthetic training rows of this tree
@@ -143,7 +143,7 @@ class HeldOutTree:
     def from_rows(
         cls, tree: RuleTree, training: TrainingRows, rows: Codes, with_synthetic: bool
     ) -> HeldOutTree:
-        """Apply a tree to observed rows, and to the synthetic rows drawn near them."""
+        """Apply a tree to observed rows, and to the synthetic rows sampled near them."""
         index = np.full(training.n_observed + 1, -1)  # the last is where a parent of -1 points to
         index[rows] = np.arange(rows.size)
         is_near = ~training.is_observed & (index[training.parent] >= 0)
@@ -182,7 +182,7 @@ class HeldOutTree:
         return RowScores.from_outputs(self.observed_predictions, self.outputs(FULL_TREE), self.is_classifier)
 
     def scores_nearby(self, ccp_alpha: float) -> RowScores:
-        """Scores of the pruned tree, each observed row averaged with the synthetic rows drawn near it."""
+        """Scores of the pruned tree, each observed row averaged with the synthetic rows sampled near it."""
         scores = RowScores.from_outputs(self.predictions, self._all_outputs(ccp_alpha), self.is_classifier)
         return scores.average_by(self.parent, self.weights)
 
@@ -194,7 +194,7 @@ class HeldOutTree:
 def one_se_alpha(alphas: Floats, held_out: Iterable[HeldOutTree]) -> float:
     """`ccp_alpha` of the smallest tree within one standard error of the best (1-SE rule)."""
     # By labels and by squared distance, each against the size that is best by it, with the standard error of
-    # the paired difference. Rows drawn near the held-out ones keep this error small where rows are few.
+    # the paired difference. Rows sampled near the held-out ones keep this error small where rows are few.
     steps, between = alpha_steps(alphas)
     trees = list(held_out)
     scores = [RowScores.concatenate([tree.scores_nearby(alpha) for tree in trees]) for alpha in between]

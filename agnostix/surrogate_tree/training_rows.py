@@ -1,7 +1,7 @@
 """Training rows of a surrogate tree: observed rows, and synthetic ones that the model is evaluated on.
 
 Observed rows come first, synthetic ones (queries) after them. A synthetic row belongs to the fold of the
-observed row that it was drawn near, so that leaving out a fold leaves out all that was made from it.
+observed row that it was sampled near, so that leaving out a fold leaves out all that was made from it.
 
 The smoothed bootstrap resamples observed rows, swaps 15 % of the values with those of other rows, and adds
 normal noise of 0.15 standard deviations to numbers; Bastani, Kim and Bastani (2017) sample queries from a
@@ -55,7 +55,7 @@ class TrainingRows:
     encoded: Floats  # (n_rows, n_columns)
     predictions: Floats  # (n_rows, n_outputs), the model's
     fold: Codes  # (n_rows,), of a synthetic row that of its parent, -1 without one
-    parent: Codes  # (n_rows,), the observed row it was drawn near, or is itself; -1 for none
+    parent: Codes  # (n_rows,), the observed row it was sampled near, or is itself; -1 for none
     n_observed: int
     is_classifier: bool  # whether the largest prediction is the label
 
@@ -73,7 +73,7 @@ class TrainingRows:
         return cls(features, encoded, predictions, fold, np.arange(n_rows), n_rows, is_classifier)
 
     def with_synthetic(self, encoded: Floats, predictions: Floats, parent: Codes) -> TrainingRows:
-        """The rows and n synthetic ones (n, ...), with the observed rows (n,) they were drawn near, or -1."""
+        """The rows and n synthetic ones (n, ...), each sampled near the observed row `parent` (n,), or -1."""
         return TrainingRows(
             self.features,
             np.vstack([self.encoded, encoded]),

@@ -1,18 +1,30 @@
-"""What if the population were different? Minimal reweighting of the observed rows (entropic projection).
+"""EntropicProjection: what if the population were different? Minimal reweighting of the observed rows.
 
-Where to find what:
+Entropy balancing (Hainmueller, 2012), or entropic variable projection (Bachoc et al., 2023). With base
+weights b, statistics phi_i of the rows and targets t, the weights are
 
-- the optimization: `projection` for several moment constraints at once (dual Newton, ranges, conic solver),
-  `tilting` for many targets of one moment;
-- the error: `errors` (delta method with leverage, jackknife);
-- whether enough rows support a result ("thin", "boundary"): `diagnostics`;
-- what is measured: `metrics`; what is shifted: `moments` and `constraints`;
-- the results: `sweeps` (curves and rankings), `scenario`, `joint`, `baseline`.
+    w = argmin sum_i w_i log(w_i / b_i)  such that  sum_i w_i phi_i = t,  so  w_i = b_i exp(xi' phi_i) / Z
+
+Divergence       KL(w || b) in nats: `inference.WeightDiagnostics`, for curves `response_curves._diagnose`.
+Solver           Several moments: `projection.project`, Newton's method on the dual in xi; for ranges
+                 `projection.project_ranges`, an active set, or a conic solver (Clarabel) if that cycles.
+                 One moment, many targets: `tilting.solve_targets` and `solve_kl`, safeguarded Newton steps
+                 over `distinct_values`: equal rows merged, or Chebyshev nodes of a continuous column.
+Standard error   `inference`: the delta method with leverage (`Influence`) for means and for metrics with a
+                 known derivative (`metrics`), a jackknife over blocks of rows for the others, Student's t
+                 (`interval`). For curves the same in sums over distinct values: `response_curves._respond`.
+Fill             None: no value is replaced. A row counts where the shifted column has a value
+                 (`sample.keep_complete_rows`).
+Support          "thin" and "boundary": `inference.classify_support`. Infeasible targets, why and the nearest
+                 feasible ones: `constraints.explain_infeasibility`.
+What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's.
+Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
+Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.
 """
 
-from agnostix.what_if.correlated_shifts import CorrelatedShifts
 from agnostix.what_if.explainer import EntropicProjection
 from agnostix.what_if.metrics import default_metrics
+from agnostix.what_if.response_curves import CorrelatedShifts
 from agnostix.what_if.sample import Sample, movable
 from agnostix.what_if.table import Column
 

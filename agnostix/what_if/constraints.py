@@ -1,4 +1,8 @@
-"""Moment constraints of a scenario: averages, proportions and ranges, of columns and of the outcome."""
+"""Moment constraints of a scenario: averages, proportions and ranges, of columns and of the outcome.
+
+Where no weights meet them, `explain_infeasibility` says why, and which targets on the straight way from the
+observed averages are the nearest feasible ones.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.exceptions import DataError
+from agnostix.core.typing import Floats
+from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.what_if.predictions import Predictions
+from agnostix.what_if.projection import reachable_share
 from agnostix.what_if.sample import Sample, Statistic
 
 _SUM_TOLERANCE = 1e-12
+_SHORT_OF_HULL = 1.0 - 1e-3
 
 
 @dataclass(frozen=True)
@@ -20,9 +27,9 @@ class MomentConstraint:
     """The average of one statistic and the range in which it must lie."""
 
     feature: str  # the column, or "prediction" or "error_rate"
-    level: Any  # A level of the column, or an output
-    low: float  # between which the average should lie
-    high: float  # between which the average should lie
+    level: Any  # a level of the column, or an output
+    low: float
+    high: float
     about: str = "column"  # "column", or "outcome" for predictions and the error rate
 
     @property
@@ -50,7 +57,7 @@ def parse_constraints(
         parsed.extend(_read_prediction_targets(prediction, predictions))
     if error_rate is not None:
         parsed.append(_read_target("error_rate", None, error_rate, "outcome"))
-        _check_share("error_rate", parsed[-1])
+        _check_proportion("error_rate", parsed[-1])
     if not parsed:
         raise ValueError("what_if needs at least one of constraints, prediction and error_rate.")
     return parsed
@@ -60,7 +67,7 @@ def build_statistics(
     constraints: list[MomentConstraint], sample: Sample, predictions: Predictions
 ) -> list[Statistic]:
     """The statistic of each constraint, standardized on the rows of the sample."""
-    _check_whole(constraints, sample)
+    _check_all_levels(constraints, sample)
     return [
         _outcome(constraint, sample, predictions)
         if constraint.about == "outcome"
@@ -70,9 +77,9 @@ def build_statistics(
 
 
 def _read_proportions(feature: str, target: Mapping[Any, Any]) -> list[MomentConstraint]:
-    parsed = [_read_target(feature, level, share) for level, share in target.items()]
+    parsed = [_read_target(feature, level, proportion) for level, proportion in target.items()]
     for constraint in parsed:
-        _check_share(f"{feature} = {constraint.level}", constraint)
+        _check_proportion(f"{feature} = {constraint.level}", constraint)
     total = sum(constraint.low for constraint in parsed)
     if total > 1.0 + _SUM_TOLERANCE:
         raise ValueError(
@@ -83,23 +90,23 @@ def _read_proportions(feature: str, target: Mapping[Any, Any]) -> list[MomentCon
     return parsed
 
 
-def _check_whole(constraints: list[MomentConstraint], sample: Sample) -> None:
+def _check_all_levels(constraints: list[MomentConstraint], sample: Sample) -> None:
     """If all levels of a column have a target, the proportions must sum to 1."""
     by_feature: dict[str, list[MomentConstraint]] = {}
     for constraint in constraints:
         if constraint.level is not None and constraint.about == "column":
             by_feature.setdefault(constraint.feature, []).append(constraint)
-    for feature, given in by_feature.items():
-        total = sum(constraint.high for constraint in given)
-        if len(given) == len(sample.column(feature).levels) and total < 1.0 - _SUM_TOLERANCE:
+    for feature, stated in by_feature.items():
+        total = sum(constraint.high for constraint in stated)
+        if len(stated) == len(sample.column(feature).levels) and total < 1.0 - _SUM_TOLERANCE:
             raise ValueError(
-                f"The proportions of all {len(given)} levels of {feature!r} sum to {total:.12g}, not to 1: "
-                + ", ".join(f"{constraint.level} {constraint.high:g}" for constraint in given)
+                f"The proportions of all {len(stated)} levels of {feature!r} sum to {total:.12g}, not to 1: "
+                + ", ".join(f"{constraint.level} {constraint.high:g}" for constraint in stated)
                 + ". Raise them, or leave one level out: it takes what is left."
             )
 
 
-def _check_share(label: str, constraint: MomentConstraint) -> None:
+def _check_proportion(label: str, constraint: MomentConstraint) -> None:
     if constraint.low < 0.0 or constraint.high > 1.0:
         shown = f"({constraint.low:g}, {constraint.high:g})" if constraint.is_range else f"{constraint.low:g}"
         raise ValueError(f"The proportion of {label} must lie between 0 and 1, got {shown}.")
@@ -172,7 +179,9 @@ def _outcome(constraint: MomentConstraint, sample: Sample, predictions: Predicti
         constraint.feature, constraint.level, sample.restrict(values), sample.base
     )
     if statistic.is_constant:
-        raise DataError(f"The {statistic.label} is {statistic.mean:g} in every row, so it cannot be moved.")
+        raise DataError(
+            f"The {statistic.label} is {statistic.mean:g} in every row, so its average cannot be shifted."
+        )
     return statistic
 
 
@@ -183,3 +192,73 @@ def _errors(predictions: Predictions) -> np.ndarray:
             "For a regression, state prediction instead."
         )
     return (predictions.predicted_class != predictions.truth).astype(float)
+
+
+def explain_infeasibility(
+    constraints: list[MomentConstraint],
+    statistics: list[Statistic],
+    phi: Floats,
+    target: Floats,
+    direction: Floats,
+) -> InfeasibleTargetError:
+    """The error for targets outside the hull: its reason in words, and the nearest feasible targets."""
+    share = reachable_share(phi, np.zeros(target.size), target) * _SHORT_OF_HULL
+    near = [s.from_z(share * t) for s, t in zip(statistics, target, strict=True)]
+    nearest = _as_arguments(constraints, near)
+    message = _reason(statistics, phi, target, direction)
+    reached = ", ".join(f"{s.label} {value:.4g}" for s, value in zip(statistics, near, strict=True))
+    message += (
+        f" The nearest within reach, {100 * share:.3g} % of the way there: {reached}."
+        if share > 1e-6
+        else " No part of the way there is within reach."
+    )
+    return InfeasibleTargetError(message, nearest if share > 1e-6 else {}, share)
+
+
+def _reason(statistics: list[Statistic], phi: Floats, target: Floats, direction: Floats) -> str:
+    heavy = np.abs(direction) > 1e-6
+    if heavy.sum() == 1:
+        j = int(np.flatnonzero(heavy)[0])
+        s = statistics[j]
+        low, high = s.from_z(phi[:, j].min()), s.from_z(phi[:, j].max())
+        if s.level is not None and s.feature not in ("prediction", "error_rate"):
+            return f"The proportion of {s.label} must lie between 0 and 1, got {s.from_z(target[j]):.6g}."
+        side, edge = ("above", high) if direction[j] > 0 else ("below", low)
+        return (
+            f"No row has {s.label} {side} {edge:.6g}, so no reweighting reaches an average of "
+            f"{s.from_z(target[j]):.6g}."
+        )
+    heights = phi @ direction
+    words = " ".join(
+        f"{'-' if d < 0 else '+'} {abs(d):.2f}*({s.label})"
+        for d, s in zip(direction, statistics, strict=True)
+        if abs(d) > 1e-6
+    ).lstrip("+ ")
+    if np.ptp(heights) < 1e-9:
+        return (
+            f"The targets contradict each other: {words} (in standard deviations) is {heights[0]:.4g} in "
+            f"every row, and the targets make it {target @ direction:.4g}."
+        )
+    return (
+        f"No row lies as far as the targets in the direction {words} (in standard deviations): they need "
+        f"{target @ direction:.4g}, and the farthest row has {heights.max():.4g}."
+    )
+
+
+def _as_arguments(constraints: list[MomentConstraint], values: list[float]) -> dict[str, Any]:
+    """Arguments of `what_if` with these values as targets."""
+    arguments: dict[str, Any] = {}
+    for constraint, value in zip(constraints, values, strict=True):
+        if constraint.about == "outcome":
+            continue
+        if constraint.level is None:
+            arguments[constraint.feature] = float(value)
+        else:
+            arguments.setdefault(constraint.feature, {})[constraint.level] = float(value)
+    outcome: dict[str, Any] = {}
+    for constraint, value in zip(constraints, values, strict=True):
+        if constraint.about == "outcome" and constraint.level is None:
+            outcome["error_rate"] = float(value)
+        elif constraint.about == "outcome":
+            outcome.setdefault("prediction", {})[constraint.level] = float(value)
+    return ({"constraints": arguments} if arguments else {}) | outcome

@@ -154,7 +154,7 @@ def _chebyshev(z: Floats, base: Floats, outcomes: Floats) -> DistinctValues:
     moments = np.zeros((N_NODES, 1 + 2 * m, N_BINS))
     for start in range(0, z.size, _CHUNK):
         rows = slice(start, start + _CHUNK)
-        _add_moments(moments, *grid.place(z[rows]), base[rows], outcomes[rows])
+        _add_moments(moments, *grid.locate(z[rows]), base[rows], outcomes[rows])
     angle = np.pi * (np.arange(N_NODES) + 0.5) / N_NODES
     transform = np.cos(np.outer(angle, np.arange(N_NODES))) * (2.0 / N_NODES)
     transform[:, 0] *= 0.5
@@ -189,7 +189,7 @@ class _Bins:
         edges[0], edges[-1] = extremes
         return cls(center, scale, first, (last - first) / N_BINS, edges)
 
-    def place(self, z: Floats) -> tuple[Codes, Floats]:
+    def locate(self, z: Floats) -> tuple[Codes, Floats]:
         """Bin and position within it, from -1 to 1, each (n_rows,)."""
         position = (np.arcsinh((z - self.center) / self.scale) - self.first) / self.step
         bins = np.clip(position.astype(np.intp), 0, N_BINS - 1)

@@ -18,15 +18,12 @@ from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
-from agnostix.what_if.baseline import compute_histograms, measure_baseline
-from agnostix.what_if.config import ProjectionConfig
 from agnostix.what_if.constraints import parse_constraints
-from agnostix.what_if.joint import sweep_joint
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import from_model, from_outcome, from_predictions
-from agnostix.what_if.sample import Sample
-from agnostix.what_if.scenario import solve_scenario
-from agnostix.what_if.sweeps import sweep_curves, sweep_ranking
+from agnostix.what_if.sample import ProjectionConfig, Sample
+from agnostix.what_if.scenario import solve_scenario, sweep_joint
+from agnostix.what_if.sweeps import compute_histograms, measure_baseline, sweep_curves, sweep_ranking
 from agnostix.what_if.table import Table
 
 _LOGGER = logging.getLogger("agnostix")
@@ -90,8 +87,9 @@ class EntropicProjection(BaseExplainer):
     Notes
     -----
     The weights are proportional to ``base * exp(xi @ phi)``, where phi are the
-    statistics whose averages are given and xi solves a convex problem with one
-    unknown per target [1]_. Standard errors are by the delta method with a
+    statistics whose averages are fixed and xi solves a convex problem with one
+    unknown per target: entropic variable projection [1]_, or entropy balancing
+    [2]_. Standard errors are by the delta method with a
     correction for leverage; they describe the sampling of the rows, not the
     training of the model. A scenario changes who is in the population, with
     everything that correlates with it: it is not the effect of an intervention.
@@ -102,6 +100,8 @@ class EntropicProjection(BaseExplainer):
        (2023). Explaining machine learning models using entropic variable
        projection. Information and Inference 12(3), 1686-1715.
        https://doi.org/10.1093/imaiai/iaad010
+    .. [2] Hainmueller, J. (2012). Entropy balancing for causal effects. Political
+       Analysis 20(1), 25-46. https://doi.org/10.1093/pan/mpr025
 
     Examples
     --------
@@ -410,7 +410,7 @@ class EntropicProjection(BaseExplainer):
             )
         sample = Sample.from_table(self.table_, quantities_for(None, self.predictions_))
         frame = sweep_joint(sample, self.config_, first, second, int(n_targets))
-        self._warn_of_missing(place[0] if isinstance(place, tuple) else place for place in (first, second))
+        self._warn_of_missing(one[0] if isinstance(one, tuple) else one for one in (first, second))
         return frame
 
     def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
@@ -446,8 +446,8 @@ class EntropicProjection(BaseExplainer):
             raise ValueError(
                 f"targets must be a mapping from columns, such as {{'age': [30, 40]}}, got {targets!r}."
             )
-        given = [features] if isinstance(features, str | Integral) else features
-        names = None if given is None else [self.table_.column(name).name for name in given]
+        requested = [features] if isinstance(features, str | Integral) else features
+        names = None if requested is None else [self.table_.column(name).name for name in requested]
         shifted = [self.table_.column(name).name for name in targets or ()]
         unused = [name for name in shifted if names is not None and name not in names]
         if unused:

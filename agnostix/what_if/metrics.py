@@ -284,7 +284,7 @@ class _Recorded(BaseEstimator):
         self.predictions = predictions
 
     def fit(self, X: Any, y: Any = None) -> _Recorded:
-        """Do nothing: the predictions are given."""
+        """Do nothing: the predictions are recorded."""
         self.is_fitted_ = True
         return self
 

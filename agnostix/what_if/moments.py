@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.typing import Floats
-from agnostix.what_if.config import Missing
 from agnostix.what_if.distinct_values import DistinctValues, collapse, collapse_levels, is_spread
-from agnostix.what_if.sample import Sample, Statistic, keep_complete_rows
+from agnostix.what_if.sample import Missing, Sample, Statistic, keep_complete_rows
 from agnostix.what_if.tilting import largest_kl, solve_kl
 
 MAX_KL = 0.5

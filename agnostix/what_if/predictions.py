@@ -137,7 +137,7 @@ def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
         raise DataError(f"y must have one value for each of the {n_rows} rows, got shape {values.shape}.")
     lacking = int(pd.isna(values).sum())
     if lacking:
-        raise DataError(f"y misses {lacking} of {n_rows} values. Leave those rows out of X and y.")
+        raise DataError(f"y has no value in {lacking} of {n_rows} rows. Leave those rows out of X and y.")
     return values
 
 
@@ -145,8 +145,8 @@ def _check_scores(predictor: Predictor, labels: Floats) -> None:
     """Refuse predicted labels other than 0 and 1 or -1 and 1, which cannot be used as scores."""
     if not any(np.isin(labels, pair).all() for pair in ((0.0, 1.0), (-1.0, 1.0))):
         raise DataError(
-            f"The model {predictor.name} is asked for labels, which cannot be compared with y unless they "
-            "are 0 and 1. Ask for its predict_proba or its decision_function, or leave y out."
+            f"The model {predictor.name} predicts labels, which cannot be compared with y unless they are "
+            "0 and 1. Use its predict_proba or its decision_function, or leave y out."
         )
 
 
@@ -158,16 +158,16 @@ def _is_distribution(predictions: Floats) -> bool:
 def _codes(values: np.ndarray, classes: tuple[Any, ...], n_classes: int) -> Codes:
     if len(classes) != n_classes:
         raise DataError(
-            f"y has {len(classes)} different labels, and the model tells {n_classes} classes apart: "
+            f"y has {len(classes)} different labels, and the model predicts {n_classes} classes: "
             f"{', '.join(str(label) for label in classes[:10])}."
         )
-    place = {label: j for j, label in enumerate(classes)}
+    codes_of = {label: j for j, label in enumerate(classes)}
     by_text = {str(label): j for j, label in enumerate(classes)}
-    codes = np.array([place.get(v, by_text.get(str(v), -1)) for v in values.tolist()], dtype=np.intp)
+    codes = np.array([codes_of.get(v, by_text.get(str(v), -1)) for v in values.tolist()], dtype=np.intp)
     if (codes < 0).any():
-        strange = values.tolist()[int(np.flatnonzero(codes < 0)[0])]
+        unknown = values.tolist()[int(np.flatnonzero(codes < 0)[0])]
         raise DataError(
-            f"y holds the label {strange!r}, which the model does not know. Its classes: "
+            f"y holds the label {unknown!r}, which the model does not know. Its classes: "
             f"{', '.join(repr(label) for label in classes[:10])}."
         )
     return codes

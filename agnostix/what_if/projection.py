@@ -4,8 +4,8 @@ The primal problem (weights w >= 0 closest to the base weights b in Kullback-Lei
 ``w @ phi == target``) has the dual ``min_xi log(sum_i b_i exp(xi @ (phi_i - target)))``: convex, with as
 many variables as there are constraints, its gradient the gap between reached and target moments. It is
 solved by Newton's method (`project`). Where moments may lie in ranges, an active-set method finds which
-ends bind, and a conic solver where that cycles (`project_ranges`). Linear programs tell whether a target
-lies in the convex hull of the rows.
+ends bind, and a conic solver where that cycles (`project_ranges`). Linear programs decide whether a target
+is in the convex hull of the rows.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def project(phi: Floats, target: Floats, base: Floats, start: Floats | None = No
     side = np.where(high < -EDGE, 1.0, np.where(low > EDGE, -1.0, 0.0))
     if side.any():
         return _infeasible(centered, side * (np.maximum(low, -high) == np.maximum(low, -high).max()))
-    settled = np.maximum(high, -low) <= EDGE
-    if settled.any():
-        return _project_unsettled(centered, base, ~settled)
+    constant = np.maximum(high, -low) <= EDGE
+    if constant.any():
+        return _project_without_constant(centered, base, ~constant)
     touching = (high <= EDGE) | (low >= -EDGE)
     if touching.any():
         face = np.all(np.abs(centered[:, touching]) <= EDGE, axis=1)
-        return _on_face(centered, base, face)
+        return _project_on_face(centered, base, face)
     basis = _basis(centered, base)
     if basis is None:  # the statistics depend on each other, and the targets contradict that
         return _infeasible(centered, _direction_of_contradiction(centered, base))
@@ -63,16 +63,16 @@ def project(phi: Floats, target: Floats, base: Floats, start: Floats | None = No
 def _newton(centered: Floats, base: Floats, basis: Floats, start: Floats | None) -> Projection:
     reduced = centered if basis.shape[0] == basis.shape[1] else centered @ basis
     eta = np.zeros(reduced.shape[1]) if start is None or reduced is not centered else start.copy()
-    state = _State.at(reduced, base, eta)
+    state = _DualState.at(reduced, base, eta)
     n_iter = 0
     for n_iter in range(1, _MAX_ITER + 1):
         if state.exponent.max() < -EDGE * np.linalg.norm(eta):
             return _infeasible(centered, basis @ eta if reduced is not centered else eta, n_iter)
         step = _solve(state.hessian, -state.gradient)
-        moved = _line_search(reduced, base, eta, step, state) or _damped(reduced, base, eta, state)
-        if moved is None:
+        ahead = _line_search(reduced, base, eta, step, state) or _damped(reduced, base, eta, state)
+        if ahead is None:
             break
-        eta, state = moved
+        eta, state = ahead
         if np.abs(state.gradient).max() <= 1e-13:
             break
     xi = eta if reduced is centered else basis @ eta
@@ -80,8 +80,8 @@ def _newton(centered: Floats, base: Floats, basis: Floats, start: Floats | None)
     reached = Projection("ok", state.weights, xi, gap, n_iter)
     if gap <= EDGE and np.ptp(state.exponent) <= _WIDE:
         return reached
-    direction = separate(centered)
-    settled = reached if direction is None else _settle(centered, base, direction, n_iter)
+    direction = separating_direction(centered)
+    settled = reached if direction is None else _boundary_or_infeasible(centered, base, direction, n_iter)
     if settled.status == "infeasible" and gap <= EDGE:  # closer to the hull than a linear program can see
         return reached
     if settled.status != "infeasible" and settled.gap > EDGE:
@@ -93,7 +93,7 @@ def _newton(centered: Floats, base: Floats, basis: Floats, start: Floats | None)
 
 
 @dataclass(frozen=True)
-class _State:
+class _DualState:
     exponent: Floats
     value: float
     weights: Floats
@@ -101,7 +101,7 @@ class _State:
     hessian: Floats
 
     @classmethod
-    def at(cls, centered: Floats, base: Floats, xi: Floats) -> _State:
+    def at(cls, centered: Floats, base: Floats, xi: Floats) -> _DualState:
         exponent = centered @ xi
         top = exponent.max()
         weights = base * np.exp(exponent - top)
@@ -113,13 +113,13 @@ class _State:
 
 
 def _line_search(
-    centered: Floats, base: Floats, xi: Floats, step: Floats, state: _State
-) -> tuple[Floats, _State] | None:
+    centered: Floats, base: Floats, xi: Floats, step: Floats, state: _DualState
+) -> tuple[Floats, _DualState] | None:
     """The first halving that lowers the dual enough, or the gap where the dual is flat to rounding."""
     slope = float(state.gradient @ step)
     size = 1.0
     for _ in range(40):
-        ahead = _State.at(centered, base, xi + size * step)
+        ahead = _DualState.at(centered, base, xi + size * step)
         if ahead.value <= state.value + 1e-4 * size * slope and slope < -1e-14:
             return xi + size * step, ahead
         if np.abs(ahead.gradient).max() < 0.9 * np.abs(state.gradient).max() and slope >= -1e-8:
@@ -128,14 +128,16 @@ def _line_search(
     return None
 
 
-def _damped(centered: Floats, base: Floats, xi: Floats, state: _State) -> tuple[Floats, _State] | None:
+def _damped(
+    centered: Floats, base: Floats, xi: Floats, state: _DualState
+) -> tuple[Floats, _DualState] | None:
     """A Levenberg-Marquardt step, for when one row has all the weight and the dual no curvature."""
     if np.abs(state.gradient).max() <= 1e-12:
         return None
     damping = np.linalg.norm(state.gradient) / (1.0 + np.linalg.norm(xi))
     for _ in range(30):
         step = -np.linalg.lstsq(state.hessian + damping * np.eye(xi.size), state.gradient, rcond=None)[0]
-        ahead = _State.at(centered, base, xi + step)
+        ahead = _DualState.at(centered, base, xi + step)
         if ahead.value < state.value + 1e-4 * (state.gradient @ step):
             return xi + step, ahead
         damping *= 4.0
@@ -179,7 +181,7 @@ def _direction_of_contradiction(centered: Floats, base: Floats) -> Floats:
     return -null.T @ (null @ mean)
 
 
-def _project_unsettled(centered: Floats, base: Floats, open_: Bools) -> Projection:
+def _project_without_constant(centered: Floats, base: Floats, open_: Bools) -> Projection:
     """Projection without the statistics that equal their target in every row."""
     xi = np.zeros(open_.size)
     if not open_.any():
@@ -189,21 +191,23 @@ def _project_unsettled(centered: Floats, base: Floats, open_: Bools) -> Projecti
     return replace(rest, xi=xi)
 
 
-def _settle(centered: Floats, base: Floats, direction: Floats, n_iter: int) -> Projection:
+def _boundary_or_infeasible(centered: Floats, base: Floats, direction: Floats, n_iter: int) -> Projection:
     """Decide between boundary and infeasible, given a direction in which no row exceeds the target."""
     height = centered @ direction
     if height.max() < -EDGE:
         return _infeasible(centered, direction, n_iter)
-    return _on_face(centered, base, height >= -1e-8, direction)
+    return _project_on_face(centered, base, height >= -1e-8, direction)
 
 
-def _on_face(centered: Floats, base: Floats, face: Bools, direction: Floats | None = None) -> Projection:
+def _project_on_face(
+    centered: Floats, base: Floats, face: Bools, direction: Floats | None = None
+) -> Projection:
     """Projection on the rows of a face of the hull; infeasible if there are none."""
     inner = None
     if face.any() and not face.all():
         inner = project(centered[face], np.zeros(centered.shape[1]), base[face] / base[face].sum())
     if inner is None or inner.status == "infeasible":
-        normal = separate(centered) if direction is None else direction
+        normal = separating_direction(centered) if direction is None else direction
         if normal is None:
             normal = -(base @ centered) if inner is None else inner.xi
         return _infeasible(centered, normal)
@@ -233,7 +237,7 @@ def project_ranges(
             if (np.isnan(targets) | (low == high)).all():  # no end of a range is to blame
                 return projection, targets
             break
-        ahead = _next(projection, phi, low, high, targets)
+        ahead = _next_active_set(projection, phi, low, high, targets)
         if ahead is None:
             return projection, targets
         if ahead.tobytes() in seen:
@@ -253,7 +257,9 @@ def _project_some(phi: Floats, targets: Floats, base: Floats) -> Projection:
     return Projection(projection.status, projection.weights, xi, projection.gap, projection.n_iter)
 
 
-def _next(projection: Projection, phi: Floats, low: Floats, high: Floats, targets: Floats) -> Floats | None:
+def _next_active_set(
+    projection: Projection, phi: Floats, low: Floats, high: Floats, targets: Floats
+) -> Floats | None:
     """The next active set, or None if the optimality conditions hold."""
     reached = projection.weights @ phi
     free = np.isnan(targets)
@@ -298,7 +304,7 @@ def nearest_in_ranges(phi: Floats, low: Floats, high: Floats, base: Floats) -> F
     return np.maximum(ratio.value, 0.0) / np.maximum(ratio.value, 0.0).sum()
 
 
-def separate(centered: Floats) -> Floats | None:
+def separating_direction(centered: Floats) -> Floats | None:
     """Unit direction in which no row exceeds the target; None if it is in the relative interior."""
     corners = np.unique(centered, axis=0)
     program = linprog(

@@ -1,33 +1,36 @@
 """Every quantity along the targets of one moment, with standard errors, slopes and weight diagnostics.
 
-Sums run over distinct values, for all targets and outcomes in a few matrix products. The standard error
-is that of the delta method for a given target: with weights w, slope b of the outcome y on the statistic
-z and target t, row i contributes ``w_i r_i / (1 - h_i)``, where ``r_i = (y_i - theta) - b (z_i - t)``
-and the leverage is ``h_i = w_i (1 + (z_i - t)^2 / Var_w z)``. Where the divergence is given, the target
-moves with the rows: row i moves it by ``(w_i - b_i) / xi``, and the change of the outcome by b times
-that.
+Sums run over distinct values, for all targets and outcomes in a few matrix products. The standard errors are
+those of `inference` for one statistic z. If the divergence is fixed instead of the target, the target depends
+on the rows: row i shifts it by (w_i - b_i) / xi, and the outcome by the slope times that.
+
+Where a quantity is the average of another column, the curve says how that column shifts with the first
+(`CorrelatedShifts`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
 from agnostix.core.typing import Bools, Floats
-from agnostix.what_if.config import ProjectionConfig
-from agnostix.what_if.diagnostics import classify_support
 from agnostix.what_if.distinct_values import DistinctValues, collapse
-from agnostix.what_if.errors import (
+from agnostix.what_if.inference import (
     MAX_LEVERAGE,
     MIN_CARRIED_WEIGHT,
     Influence,
     assign_blocks,
+    classify_support,
     interval,
     jackknife,
 )
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
-from agnostix.what_if.moments import MomentStatistic
+from agnostix.what_if.moments import MomentStatistic, iter_moments
+from agnostix.what_if.sample import ProjectionConfig, Sample, movable, standardize
+from agnostix.what_if.table import Table
 from agnostix.what_if.tilting import (
     EDGE,
     ExponentialTilts,
@@ -52,7 +55,7 @@ class Responses:
     kl: Floats  # (n_targets,), divergence in nats
     ess: Floats  # (n_targets,), effective sample size
     max_weight: Floats  # (n_targets,), of weights that sum to 1
-    carriers: Floats  # (n_targets,), effective sample size of the rows that gain weight
+    gain_ess: Floats  # (n_targets,), effective sample size of the rows that gain weight
 
 
 def compute_responses(distinct: DistinctValues, tilts: ExponentialTilts) -> Responses:
@@ -68,19 +71,19 @@ def compute_responses(distinct: DistinctValues, tilts: ExponentialTilts) -> Resp
     return Responses(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Responses)))
 
 
-def _respond(distinct: DistinctValues, targets: Floats, xi: Floats, kl_given: bool) -> Responses:
+def _respond(distinct: DistinctValues, targets: Floats, xi: Floats, kl_is_target: bool) -> Responses:
     ratio = density_ratio(distinct.points, xi, distinct.span, distinct.mass)
     distance = distinct.points - targets[:, None]
     moving = np.isfinite(xi)
     variance = np.where(moving, (ratio * distance * distance) @ distinct.mass, np.inf)
     values = ratio @ distinct.first
     slopes = (ratio * distance) @ distinct.first / variance[:, None]
-    kl, ess, max_weight, carriers = _diagnose(distinct, ratio, xi)
+    kl, ess, max_weight, gain_ess = _diagnose(distinct, ratio, xi)
     leverage = ratio * distinct.row_mass * (1.0 + distance * distance / variance[:, None])
     inflated = ratio / (1.0 - np.minimum(leverage, MAX_LEVERAGE))
     along = inflated * distance
     std_errors = _delta_errors(distinct, inflated, 0.0, values, slopes, along)
-    if kl_given:  # the target follows from the rows, so it has an error of its own
+    if kl_is_target:  # the target follows from the rows, so it has an error of its own
         with np.errstate(divide="ignore", invalid="ignore"):
             drift = np.where(xi[:, None] != 0.0, (ratio - 1.0) / xi[:, None], 0.0)
         along = along - np.where(moving[:, None], drift, 0.0)
@@ -89,7 +92,7 @@ def _respond(distinct: DistinctValues, targets: Floats, xi: Floats, kl_given: bo
     std_errors[dominated] = change_errors[dominated] = np.inf  # one row decides: its spread is unknown
     slopes[~moving] = np.nan
     infeasible = np.isnan(xi)
-    result = Responses(values, std_errors, slopes, change_errors, kl, ess, max_weight, carriers)
+    result = Responses(values, std_errors, slopes, change_errors, kl, ess, max_weight, gain_ess)
     for field in fields(result):
         getattr(result, field.name)[infeasible] = np.nan
     return result
@@ -115,7 +118,7 @@ def _diagnose(distinct: DistinctValues, ratio: Floats, xi: Floats) -> tuple[Floa
     gain = np.maximum(ratio - 1.0, 0.0)
     gained = gain @ distinct.mass
     still = gained <= 0.0
-    carriers = np.where(still, np.inf, gained**2 / np.where(still, 1.0, (gain * gain) @ distinct.mass_sq))
+    gain_ess = np.where(still, np.inf, gained**2 / np.where(still, 1.0, (gain * gain) @ distinct.mass_sq))
     per_row = ratio * distinct.row_top
     if distinct.bin_widths is not None:
         edge = np.where(xi > 0, high, low)
@@ -125,7 +128,7 @@ def _diagnose(distinct: DistinctValues, ratio: Floats, xi: Floats) -> tuple[Floa
     else:
         max_weight = per_row.max(1)
     log_ratio = np.log(ratio, out=np.zeros_like(ratio), where=ratio > 0)
-    return (ratio * log_ratio) @ distinct.mass, ess, max_weight, carriers
+    return (ratio * log_ratio) @ distinct.mass, ess, max_weight, gain_ess
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def measure_curve(
         tilts.infeasible,
         tilts.boundary,
         responses.ess,
-        np.where(moving, responses.carriers, np.inf),
+        np.where(moving, responses.gain_ess, np.inf),
         config.min_ess_fraction * sample.base_ess,
     )
     return ResponseCurve(
@@ -292,7 +295,7 @@ def _measure_blocks(
 def _without_block(
     moment: MomentStatistic, tilts: ExponentialTilts, quantity: BlockQuantity, kept: np.ndarray
 ) -> Floats:
-    """Values (3, n_targets) at the same targets, at the given targets or divergences, and at base."""
+    """Values (3, n_targets) at the same targets, at the requested targets or divergences, and at base."""
     sample, z = moment.sample, moment.statistic.z[kept]
     base = sample.base[kept] / sample.base[kept].sum()
     mean = base @ z
@@ -306,7 +309,58 @@ def _without_block(
         return quantity.measure(sample.expand(weights))
 
     at_targets = [measured(xi) for xi in solve_targets(distinct, tilts.targets - mean).xi]
-    at_given = at_targets
+    at_requested = at_targets
     if tilts.kl is not None:
-        at_given = [measured(xi) for xi in solve_kl(distinct, tilts.kl, np.where(tilts.xi > 0, 1, -1)).xi]
-    return np.array([at_targets, at_given, [measured(0.0)] * tilts.xi.size])
+        at_requested = [measured(xi) for xi in solve_kl(distinct, tilts.kl, np.where(tilts.xi > 0, 1, -1)).xi]
+    return np.array([at_targets, at_requested, [measured(0.0)] * tilts.xi.size])
+
+
+@dataclass(frozen=True)
+class CorrelatedShifts:
+    """Shifts of all columns that come with the shift of one, in standard deviations."""
+
+    names: list[tuple[str, str | None]]  # the other columns, or levels of them
+    sample: Sample  # all rows; its quantities are the means of `names`
+    config: ProjectionConfig  # parameters of the explainer
+
+    @classmethod
+    def from_table(cls, table: Table, config: ProjectionConfig, *, max_levels: int = 12) -> CorrelatedShifts:
+        """All columns of a table, categorical ones by their most frequent levels."""
+        chosen = _choose_quantities(table, max_levels)
+        sample = Sample.from_table(table, [quantity for _, quantity in chosen])
+        return cls([name for name, _ in chosen], sample, config)
+
+    def along(
+        self, feature: str, targets: Mapping[Any, Floats]
+    ) -> Iterator[tuple[Any, list[tuple[str, str | None]], Floats]]:
+        """Per level (None for numbers): the other columns and their shifts (n_targets, n_others)."""
+        # Rows without a value of the other column count as unshifted.
+        other = [j for j, (name, _) in enumerate(self.names) if name != feature]
+        others = [self.names[j] for j in other]
+        levels = None if None in targets else list(targets)
+        for moment in iter_moments(self.sample, feature, self.config.missing, levels):
+            z = moment.statistic.to_z(targets[moment.statistic.level])
+            curves = shift_moment(moment, z, self.config).quantity_curves
+            shifts = np.empty((len(z), len(other)))
+            for k, j in enumerate(other):
+                shifts[:, k] = curves[j].values - curves[j].base
+            yield moment.statistic.level, others, shifts
+
+
+def _choose_quantities(table: Table, max_levels: int) -> list[tuple[tuple[str, str | None], MeanQuantity]]:
+    out: list[tuple[tuple[str, str | None], MeanQuantity]] = []
+    free, _ = movable(Sample.from_table(table, []), None)
+    for name in free:
+        column = table.column(name)
+        if column.kind == "numeric":
+            there = ~column.missing
+            z = np.zeros(table.n_rows)
+            z[there] = standardize(column.values[there], table.base[there] / table.base[there].sum())[0]
+            out.append(((name, None), MeanQuantity("shift", name, z)))
+            continue
+        share = np.bincount(column.values[column.values >= 0], minlength=len(column.levels))
+        for code in np.argsort(-share, kind="stable")[: max_levels if len(share) != 2 else 1]:
+            z = standardize((column.values == code).astype(float), table.base)[0]
+            level = str(column.levels[code])
+            out.append(((name, level), MeanQuantity("shift", f"{name} = {level}", z)))
+    return out

@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
-from agnostix.what_if.config import Missing
 from agnostix.what_if.metrics import MeanQuantity, Quantity
 from agnostix.what_if.table import Column, Table
 
 _MAX_GROUPS = 20
 _FEW_LEVELS = 20
+Missing = Literal["warn", "omit", "raise"]
+"""What to do where a column that is shifted has missing values."""
+
+
+@dataclass(frozen=True)
+class ProjectionConfig:
+    """Parameters that shape every projection."""
+
+    n_targets: int = 41  # targets of a default curve
+    quantiles: tuple[float, float] = (0.05, 0.95)  # where it ends
+    confidence_level: float = 0.95  # of every interval
+    min_ess_fraction: float = 0.2  # share of the effective rows below which support is thin
+    missing: Missing = "warn"
 
 
 @dataclass(frozen=True)
@@ -162,11 +174,11 @@ def keep_complete_rows(sample: Sample, features: Sequence[str], missing: Missing
         column = sample.column(feature)
         reason = column.immovable_reason()
         if reason:
-            raise DataError(f"Column {feature!r} cannot be moved: {reason}.")
+            raise DataError(f"Column {feature!r} cannot be shifted: {reason}.")
         lacking = column.missing
         if lacking.any() and missing == "raise":
             raise DataError(
-                f"Column {feature!r} misses values in {int(lacking.sum())} of {lacking.size} rows. "
+                f"Column {feature!r} has no value in {int(lacking.sum())} of {lacking.size} rows. "
                 "Fill them in, or construct EntropicProjection(missing='omit') to use the rows that have it."
             )
         there &= ~sample.table.column(feature).missing
@@ -179,7 +191,7 @@ def keep_complete_rows(sample: Sample, features: Sequence[str], missing: Missing
         reason = left.column(feature).immovable_reason()
         if reason:
             raise DataError(
-                f"Column {feature!r} cannot be moved in the {n_left} rows with a value of {together}: "
+                f"Column {feature!r} cannot be shifted in the {n_left} rows with a value of {together}: "
                 f"{reason}."
             )
     return left
@@ -212,7 +224,7 @@ def iter_groups(sample: Sample, by: str | None) -> Iterator[tuple[Any, Sample]]:
     values = np.unique(column.values[~column.missing])
     if values.size > _MAX_GROUPS:
         raise ValueError(
-            f"by={by!r} would make {values.size} groups; at most {_MAX_GROUPS} are drawn. "
+            f"by={by!r} would make {values.size} groups; at most {_MAX_GROUPS} are possible. "
             "Bin the column first, for example with pandas.cut."
         )
     for value in values:

@@ -11,19 +11,24 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
-from agnostix.what_if.config import ProjectionConfig
-from agnostix.what_if.constraints import MomentConstraint, build_statistics
-from agnostix.what_if.diagnostics import WeightDiagnostics
-from agnostix.what_if.errors import Influence, assign_blocks, interval, jackknife
-from agnostix.what_if.infeasibility import explain_infeasibility
+from agnostix.what_if.constraints import MomentConstraint, build_statistics, explain_infeasibility
+from agnostix.what_if.inference import (
+    Influence,
+    WeightDiagnostics,
+    assign_blocks,
+    interval,
+    jackknife,
+)
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity
+from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.projection import Projection, project, project_ranges
-from agnostix.what_if.sample import Sample, Statistic, keep_complete_rows
+from agnostix.what_if.sample import ProjectionConfig, Sample, Statistic, keep_complete_rows
 from agnostix.what_if.table import Column
 from agnostix.what_if.tilting import EDGE
 
 _MAX_CELLS = 500_000
+MomentKey = str | tuple[str, Any]
 
 
 def solve_scenario(
@@ -182,8 +187,8 @@ def _block_errors(
             continue
         weights = np.zeros((2, sample.base.size))
         weights[0, kept], weights[1, kept] = projection.weights, base
-        moved, still = (quantity.measure(sample.expand(w)) for w in weights)
-        without[b] = moved, moved - still
+        shifted, at_base = (quantity.measure(sample.expand(w)) for w in weights)
+        without[b] = shifted, shifted - at_base
     error, change_error = jackknife(without)
     return float(error), float(change_error)
 
@@ -257,3 +262,74 @@ def _shifts_of(part: list[tuple[Statistic, Bools | None]], influence: Influence)
     _, errors = influence.errors(psi / known, z / base_share)
     means, scales = (np.array([getattr(s, name) for s, _ in part]) for name in ("mean", "scale"))
     return np.column_stack([means, means + scales * shift, shift, errors])
+
+
+def sweep_joint(
+    sample: Sample, config: ProjectionConfig, first: MomentKey, second: MomentKey, n_targets: int
+) -> pd.DataFrame:
+    """Frame over the grid of default targets of two moments, one row per cell and quantity."""
+    names = [key[0] if isinstance(key, tuple) else key for key in (first, second)]
+    sample = keep_complete_rows(sample, names, config.missing)
+    one, two = (_choose_moment(sample, key, config) for key in (first, second))
+    (_, z_one), (_, z_two) = (
+        default_targets(moment.statistic, moment.distinct, sample.base, n_targets, config.quantiles)
+        for moment in (one, two)
+    )
+    phi = np.column_stack([one.statistic.z, two.statistic.z])
+    frames = []
+    for i, a in enumerate(z_one):
+        start = None
+        for b in z_two if i % 2 == 0 else z_two[::-1]:  # warm start from the neighboring cell
+            target = np.array([a, b])
+            projection = project(phi, target, sample.base, start)
+            start = projection.xi if projection.status == "ok" else None
+            cell = _cell(sample, phi - target, projection, config)
+            frames.append(
+                cell.assign(first_target=one.statistic.from_z(a), second_target=two.statistic.from_z(b))
+            )
+    frame = pd.concat(frames, ignore_index=True).assign(n_rows=sample.base.size)
+    lead = ["first_target", "second_target"]
+    frame = frame[lead + [name for name in frame.columns if name not in lead]]
+    return frame.sort_values(lead, kind="stable", ignore_index=True)
+
+
+def _choose_moment(sample: Sample, key: MomentKey, config: ProjectionConfig) -> MomentStatistic:
+    feature, levels = (key[0], [key[1]]) if isinstance(key, tuple) else (key, None)
+    candidates = list(iter_moments(sample, feature, config.missing, levels))
+    if len(candidates) != 1:
+        options = ", ".join(repr(moment.statistic.level) for moment in candidates[:8])
+        raise ValueError(
+            f"Column {feature!r} holds labels: say which one is shifted, as ({feature!r}, level). "
+            f"Its levels: {options}."
+        )
+    return candidates[0]
+
+
+def _cell(sample: Sample, centered: Floats, projection: Projection, config: ProjectionConfig) -> pd.DataFrame:
+    means = [q for q in sample.quantities if isinstance(q, MeanQuantity)]
+    outputs = pd.Series([q.output for q in means], dtype=object)
+    named = {"quantity": [q.name for q in means], "output": outputs}
+    weights = projection.weights
+    if projection.status == "infeasible":
+        numbers = ("value", "std_error", "low", "high", "kl", "ess", "max_weight")
+        return pd.DataFrame(named | dict.fromkeys(numbers, np.nan) | {"status": "infeasible"})
+    live = weights > 0
+    influence = Influence.from_weights(off_target(centered, live), weights, sample.base)
+    values = sample.centers + sample.scales * (weights @ sample.outcomes)
+    errors = sample.scales * influence.errors(sample.outcomes)[0]
+    on_edge = projection.status == "boundary"
+    diagnostics = WeightDiagnostics.from_weights(
+        weights, sample.base, on_edge, config.min_ess_fraction * sample.base_ess
+    )
+    ess = np.array([diagnostics.ess])
+    bounds = [
+        interval(values[[j]], errors[[j]], ess, config.confidence_level, q.bounds, counts=q.counts)
+        for j, q in enumerate(means)
+    ]
+    return pd.DataFrame(
+        named
+        | {"value": values, "std_error": errors}
+        | {"low": [low[0] for low, _ in bounds], "high": [high[0] for _, high in bounds]}
+        | {"kl": diagnostics.kl, "ess": diagnostics.ess}
+        | {"max_weight": diagnostics.max_weight, "status": diagnostics.status}
+    )

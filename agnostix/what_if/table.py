@@ -102,7 +102,7 @@ class Table:
     columns: dict[str, Column]  # by name, rows in the table's order
     base: Floats  # (n_rows,), base weights, summing to 1
     order: Codes  # (n_rows,), the user's row at each of the table's places
-    n_given: int  # how many rows the user gave
+    n_given: int  # rows of X, those of weight 0 included
 
     @classmethod
     def from_frame(cls, X: Any, sample_weight: Any, others: Iterable[np.ndarray]) -> Table:
@@ -156,7 +156,7 @@ def _checked_weight(sample_weight: Any, n_rows: int) -> Floats:
         )
     lacking = int(np.isnan(weight).sum())
     if lacking:
-        raise DataError(f"sample_weight misses {lacking} of {n_rows} values.")
+        raise DataError(f"sample_weight has no value in {lacking} of {n_rows} rows.")
     if np.isinf(weight).any() or weight.min() < 0.0 or weight.max() <= 0.0:
         raise DataError(
             "sample_weight must be finite, nowhere negative and not zero everywhere, got values from "

@@ -31,7 +31,7 @@ class ExponentialTilts:
 
     targets: Floats  # (n_targets,), means, in standard deviations from the base mean
     xi: Floats  # (n_targets,), multipliers; infinite at an extreme, NaN beyond
-    kl: Floats | None = None  # (n_targets,), divergences, if these were given and the means follow
+    kl: Floats | None = None  # (n_targets,), divergences, if these are fixed and the means follow
 
     @property
     def infeasible(self) -> Bools:
@@ -49,14 +49,14 @@ def solve_targets(distinct: DistinctValues, targets: Floats) -> ExponentialTilts
     targets = np.asarray(targets, dtype=float)
     low, high = distinct.extremes
     above = targets > distinct.mean
-    room = np.where(above, high - targets, targets - low)
-    xi = np.where(room < -EDGE, np.nan, np.inf)
-    inside = np.flatnonzero(room > EDGE)
+    mean_q = np.where(above, high - targets, targets - low)
+    xi = np.where(mean_q < -EDGE, np.nan, np.inf)
+    inside = np.flatnonzero(mean_q > EDGE)
     sides = _Sides.from_distinct(distinct)
     block = max(1, _MAX_CELLS // distinct.points.size)
     for start in range(0, inside.size, block):
         part = inside[start : start + block]
-        xi[part] = _solve_room(sides, above[part].astype(np.intp), room[part])
+        xi[part] = _solve_mean(sides, above[part].astype(np.intp), mean_q[part])
     return ExponentialTilts(targets, np.where(above, xi, -xi))
 
 
@@ -72,9 +72,9 @@ def solve_kl(distinct: DistinctValues, kl: Floats, sign: int | Codes) -> Exponen
     moving = np.flatnonzero((kl > 0.0) & (kl < limit))
     xi[moving] = _solve_kl(sides, side[moving], kl[moving])
     finite = np.isfinite(xi)
-    room = np.where(finite, sides.moments(side, np.where(finite, xi, 0.0))[1], 0.0)
+    mean_q = np.where(finite, sides.moments(side, np.where(finite, xi, 0.0))[1], 0.0)
     low, high = distinct.extremes
-    return ExponentialTilts(np.where(up, high - room, low + room), np.where(up, xi, -xi), kl)
+    return ExponentialTilts(np.where(up, high - mean_q, low + mean_q), np.where(up, xi, -xi), kl)
 
 
 def largest_kl(distinct: DistinctValues, sign: int) -> float:
@@ -157,18 +157,18 @@ class _Bracket:
         return self.x
 
 
-def _solve_room(sides: _Sides, side: Codes, room: Floats) -> Floats:
-    """Multipliers with mean distance `room` to the extreme, solved on the log-odds of the position."""
+def _solve_mean(sides: _Sides, side: Codes, mean_q: Floats) -> Floats:
+    """Multipliers with mean distance mean_q to the extreme, solved on the log-odds of the position."""
     span = sides.span
-    log_odds = np.log(span - room) - np.log(room)
-    enough = _NEAR * np.minimum(1.0, np.minimum(room, span - room))
-    roots = _Bracket(np.zeros(room.size))
+    log_odds = np.log(span - mean_q) - np.log(mean_q)
+    enough = _NEAR * np.minimum(1.0, np.minimum(mean_q, span - mean_q))
+    roots = _Bracket(np.zeros(mean_q.size))
     for _ in range(_MAX_ITER):
         if roots.open.size == 0:
             break
         o = roots.open
         _, mean, variance = sides.moments(side[o], roots.x[o])
-        gap = room[o] - mean
+        gap = mean_q[o] - mean
         rest = span - mean
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             step = (log_odds[o] - np.log(rest / mean)) * mean * rest / (span * variance)

@@ -50,10 +50,10 @@ def model(people: pd.DataFrame):
 
 
 def _write(folder: Path, people: pd.DataFrame, model) -> SimpleNamespace:
-    found = SimpleNamespace(folder=folder, model=folder / "model.skops", data=folder / "people.csv")
-    skops.io.dump(model, found.model)
-    people.to_csv(found.data, index=False)
-    return found
+    files = SimpleNamespace(folder=folder, model=folder / "model.skops", data=folder / "people.csv")
+    skops.io.dump(model, files.model)
+    people.to_csv(files.data, index=False)
+    return files
 
 
 @pytest.fixture
@@ -93,9 +93,11 @@ def without(monkeypatch: pytest.MonkeyPatch):
         from agnostix.cli import demo, loading
 
         for module in (demo, loading):
-            real = module.find_spec
+            find_spec = module.find_spec
             monkeypatch.setattr(
-                module, "find_spec", lambda asked, real=real: None if asked == name else real(asked)
+                module,
+                "find_spec",
+                lambda other, find_spec=find_spec: None if other == name else find_spec(other),
             )
         if name != "pyarrow":  # pandas holds on to it
             monkeypatch.setitem(sys.modules, name, None)

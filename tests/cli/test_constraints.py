@@ -39,7 +39,7 @@ def test_parse_constraints_reads(text: str, expected: dict) -> None:
     assert parse_constraints(text) == expected
 
 
-QUOTES = ", = : ; stands in double quotes"
+QUOTES = ", = : ; must be in double quotes"
 ERRORS = [
     ("", 0, ["column's name is expected"]),
     ("age", 3, ["'='", "after the column's name 'age'"]),
@@ -115,15 +115,15 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _written(wanted) -> str:
-    if isinstance(wanted, dict):
-        return ";".join(f"{_quoted(level)}:{_written(share)}" for level, share in wanted.items())
-    return "..".join(map(repr, wanted)) if isinstance(wanted, tuple) else repr(wanted)
+def _written(target) -> str:
+    if isinstance(target, dict):
+        return ";".join(f"{_quoted(level)}:{_written(share)}" for level, share in target.items())
+    return "..".join(map(repr, target)) if isinstance(target, tuple) else repr(target)
 
 
 @given(_constraints)
 def test_parse_constraints_round_trip(constraints: dict) -> None:
-    text = ",".join(f"{_quoted(column)}={_written(wanted)}" for column, wanted in constraints.items())
+    text = ",".join(f"{_quoted(column)}={_written(target)}" for column, target in constraints.items())
     assert parse_constraints(text) == constraints
 
 

@@ -17,7 +17,7 @@ from agnostix.cli.loading import MissingExtraError, ModelFileError, load_model, 
 from agnostix.exceptions import DataError
 from tests.messages import refuses
 
-MEND = ("comma stands in double quotes", "delete it")
+MEND = ("comma must be in double quotes", "delete it")
 EMPTY = "missing value is an empty place between commas"
 TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 

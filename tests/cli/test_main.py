@@ -64,9 +64,9 @@ def test_report_with_all_options(run_once) -> None:
 def test_report_row_option_prints_sentences(run_once) -> None:
     ran = run_once("report", "--target", "income", "--row", "17", "--row", "3")
     assert (ran.status, ran.err) == (0, "")
-    told = [line for line in ran.out.splitlines() if line.startswith("The model gives row ")]
-    assert [line.split()[4] for line in told] == ["17", "3"]
-    assert all("The mean prediction of 100 background rows is " in line for line in told)
+    lines = [line for line in ran.out.splitlines() if line.startswith("For row ")]
+    assert [line.split()[2] for line in lines] == ["17", "3"]
+    assert all(" the mean prediction of 100 background rows, " in line for line in lines)
     assert '<section id="rows">' in ran.page.read_text(encoding="utf-8")
 
 
@@ -85,11 +85,9 @@ def test_report_explain_option(run_once, explainer: str) -> None:
 
 def test_report_lime_sentence_starts_with_fidelity(run_once) -> None:
     ran = run_once("report", "--row", "17", "--explain", "lime")
-    (line,) = [line for line in ran.out.splitlines() if line.startswith("The model gives row ")]
-    said = "A simpler model, fitted to the model's answers near the row, follows them "
-    assert line.index(said) < line.index(
-        "Its base value, its answer where none of these conditions holds, is "
-    )
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("For row ")]
+    fidelity = "A surrogate fitted to the model's predictions near the row follows them "
+    assert line.index(fidelity) < line.index("The base value of the surrogate, its prediction where none ")
 
 
 def test_report_refuses_unknown_row(report) -> None:
@@ -105,8 +103,8 @@ def test_report_quiet_prints_nothing(run_once) -> None:
 def test_report_positive_option(report, positive: str) -> None:
     ran = report("--target", "income", "--positive", positive, "--row", "17")
     assert (ran.status, ran.err) == (0, "")
-    assert f"the model's mean P(income = {positive}) is " in ran.out
-    assert f"The model gives row 17 P(income = {positive}) = " in ran.out
+    assert f", the mean P(income = {positive}) is " in ran.out
+    assert f"For row 17 the model predicts P(income = {positive}) = " in ran.out
 
 
 def test_report_positive_option_refuses_unknown_class(report) -> None:
@@ -270,6 +268,6 @@ def test_main_as_module_prints_version() -> None:
 def test_report_mimic_option(run_once) -> None:
     ran = run_once("report", "--mimic", "4")
     assert (ran.status, ran.err) == (0, "")
-    assert "\nA tree of " in ran.out
+    assert "\nA surrogate tree of " in ran.out
     assert '<section id="rules">' in ran.page.read_text(encoding="utf-8")
-    assert "A tree of " not in run_once("report", "--row", "17", "--explain", "lime").out
+    assert "A surrogate tree of " not in run_once("report", "--row", "17", "--explain", "lime").out

@@ -6,6 +6,7 @@ from hypothesis import given
 
 import agnostix
 from agnostix import LimeExplainer, MimicTree, OcclusionExplainer, RiseExplainer
+from agnostix.lime import TiltedSampling
 from agnostix.maskers import SlidingWindow
 from agnostix.testing import (
     all_explainers,
@@ -24,7 +25,7 @@ EXPLAINERS = [
     *(explainer(None, **SMALL.get(name, {})) for name, explainer in all_explainers()),
     OcclusionExplainer(None, background_size=7),
     MimicTree(None, synthetic="leaf", max_leaf_nodes=4, max_queries=200),
-    LimeExplainer(None, n_samples=400, sampling="tilted"),
+    LimeExplainer(None, n_samples=400, sampling=TiltedSampling(2.0)),
     LimeExplainer(None, n_samples=300, surrogate="tree"),
 ]
 WINDOWS = OcclusionExplainer(None, masker=SlidingWindow(1, 1, fill=0.1))

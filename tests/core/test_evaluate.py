@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn import config_context
 
-from agnostix.core.evaluate import MeanAndVariance, evaluate, evaluate_adaptive, mask_cost
+from agnostix.core.evaluate import MeanAndVariance, evaluate, mask_cost
 from agnostix.core.masking import Features, TabularMasker
 from agnostix.core.models import as_predictor
 from agnostix.core.row_sources import MaskedRowSource
@@ -202,48 +202,6 @@ def test_evaluate_equal_rows_once():
     whole = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
     np.testing.assert_array_equal(found.means, whole.means[[3, 0, 3, 3, 5, 0]])
     np.testing.assert_array_equal(found.variances, whole.variances[[3, 0, 3, 3, 5, 0]])
-
-
-STAGES = (MASKS[:2], MASKS[2:5], MASKS[5:])
-
-
-def run_stages(X, keep_going, **how):
-    source = MaskedRowSource.from_rows(masker_of(), masker_of().read(X), MASKS)
-    return evaluate_adaptive(PREDICTOR, source, STAGES, MeanAndVariance(), keep_going, n_outputs=2, **how)
-
-
-def test_stages_match_one_stage_if_all_rows_continue():
-    stages = run_stages(X, lambda number, results: np.ones(len(results[0]), dtype=bool))
-    whole = run(PREDICTOR, masker_of(), MASKS, X, n_outputs=2)
-    means, variances = (np.concatenate([one[1][j] for one in stages], axis=1) for j in (0, 1))
-    np.testing.assert_array_equal(means, whole.means)
-    np.testing.assert_array_equal(variances, whole.variances)
-
-
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_stages_evaluate_continuing_rows_only(n_jobs):
-    seen = []
-
-    def large_ones(number, results):
-        seen.append((number, results[0].shape))
-        return results[0][:, 0, 0] > (0.0, 0.5, 9e9)[number]
-
-    again = X[[0, 1, 2, 3, 4, 5, 6, 7, 8, 0]]
-    with parallel_config("threading"):
-        stages = run_stages(again, large_ones, n_jobs=n_jobs)
-    first = answers(again)[:, 0]
-    assert [number for number, _ in seen] == [0, 1, 2][: len(stages)]
-    np.testing.assert_array_equal(stages[0][0], np.arange(10))
-    np.testing.assert_array_equal(stages[1][0], np.flatnonzero(first > 0))
-    assert seen[1][1] == ((answers(X)[:, 0] > 0).sum(), 3, 2)
-    whole = run(PREDICTOR, masker_of(), MASKS, again, n_outputs=2)
-    np.testing.assert_array_equal(stages[1][1][0], whole.means[stages[1][0], 2:5])
-    n_distinct = MaskedRowSource.from_rows(masker_of(), masker_of().read(again), MASKS).rows.size
-    assert stages[0][2] <= cost(STAGES[0], masker_of(), n_distinct)
-
-
-def test_stages_end_if_no_row_continues():
-    assert len(run_stages(X, lambda number, results: np.zeros(len(results[0]), dtype=bool))) == 1
 
 
 class Composes:

@@ -1,4 +1,4 @@
-"""LIME's limit for models that are sums, against closed forms in plain loops and against draws."""
+"""LIME's exact limits of additive models and trees, against closed forms in loops and against samples."""
 
 import math
 import pickle
@@ -26,6 +26,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 from agnostix import Explanation, LimeExplainer
 from agnostix.core.masking import SegmentMasker
 from agnostix.exceptions import DataError
+from agnostix.lime import KernelSampling
 from agnostix.lime.exact_limits import exact_ridge
 from agnostix.lime.exact_moments import ModelMoments, row_frequencies, tilt
 from agnostix.lime.exact_moments import additive_moments as moments_of_sum
@@ -86,12 +87,12 @@ def tree_moments(model, columns, row_bins, r, output):
 
 
 def check(exp, explainer, columns, bins, moments):
-    """All that is told of each row is the reference's."""
+    """Every number of each row is the reference's."""
     r = ref.flip_weight(len(columns), explainer.kernel_width_)
     penalty = 1.0 if explainer.surrogate == "ridge" else 0.0
     for i, row_bins in enumerate(bins):
         n = exp.extras["n_samples"].array[i]
-        if explainer.sampling == "tilted":  # draws of weight 1 each
+        if explainer.sampling == "tilted":  # samples of weight 1
             n = n / ref.mean_weight(columns, row_bins, r)
         for k in range(exp.outputs.shape[1]):
             contrasts, mean, square = moments(row_bins, r, k)
@@ -108,7 +109,13 @@ def check(exp, explainer, columns, bins, moments):
 
 hows = pytest.mark.parametrize(
     "how",
-    [{}, {"sampling": "tilted"}, {"surrogate": "klasso"}, {"kernel_width": 0.4}, {"n_samples": 50}],
+    [
+        {},
+        {"sampling": "tilted"},
+        {"surrogate": "klasso"},
+        {"sampling": KernelSampling(0.4)},
+        {"n_samples": 50},
+    ],
     ids=lambda how: next(iter(how), "plain"),
 )
 
@@ -125,7 +132,7 @@ def test_explain_exact_additive_model_matches_closed_form(how):
         lambda b, r, _: additive_moments(PARTS, COLUMNS, b, r),
     )
     np.testing.assert_allclose(exp.outputs[:, 0], additive(ROWS), rtol=1e-12)
-    assert (exp.quantity, exp.completeness, exp.method) == ("contribution", "surrogate", "lime_exact")
+    assert (exp.quantity, exp.completeness, exp.method) == ("contribution", "surrogate", "explain_exact")
     # The rows; 20 known ones as they are, and with each column's values; 32 nodes in each bin of a smooth
     # column and in both of its halves, and of other columns all values that differ.
     assert exp.n_model_rows == 5 + 20 * 5 + 2 * 4 * 96 + np.unique(X[:, 2]).size + np.unique(X[:, 3]).size
@@ -177,10 +184,10 @@ def test_explain_exact_rough_function_terminates():
 def test_explain_exact_boosted_stumps_match_samples():
     model = HistGradientBoostingRegressor(max_depth=1, max_iter=60, random_state=0).fit(X, Y)
     explainer = LimeExplainer(model, n_samples=200_000, random_state=0).fit(X)
-    drawn = explainer.explain(ROWS)
+    sampled = explainer.explain(ROWS)
     exact = explainer.explain_exact(ROWS, additive=True)
-    assert (np.abs(drawn.values - exact.values) <= 6.0 * drawn.std_errors + 1e-9).all()
-    assert drawn.std_errors.max() < 1e-3
+    assert (np.abs(sampled.values - exact.values) <= 6.0 * sampled.std_errors + 1e-9).all()
+    assert sampled.std_errors.max() < 1e-3
 
 
 def test_explain_exact_linear_model_matches_bin_means():
@@ -241,15 +248,15 @@ def test_explain_exact_constant_column_is_exactly_zero():
     assert (explainer.explain_exact(wide[:9], additive=True).values[:, 4] == 0.0).all()
 
 
-# ---------------------------------------------------------------- every row that can be drawn, by brute force
+# ---------------------------------------------------------------- all possible samples, by brute force
 
 
 def brute(f, columns, row_bins, r, n, penalty, row):
-    """The surrogate on all rows that can be drawn, and not on the row itself."""
-    draws = list(ref.enumerated_draws(columns, row_bins, r))
-    z = np.array([[1.0] * len(columns), *(z for _, z, _ in draws)])
-    y = f(np.array([row, *(x for _, _, x in draws)], dtype=float))
-    weights = np.array([0.0, *(n * w for w, _, _ in draws)])
+    """The surrogate on all possible samples, without the row itself."""
+    samples = list(ref.enumerated_draws(columns, row_bins, r))
+    z = np.array([[1.0] * len(columns), *(z for _, z, _ in samples)])
+    y = f(np.array([row, *(x for _, _, x in samples)], dtype=float))
+    weights = np.array([0.0, *(n * w for w, _, _ in samples)])
     return ref.fit(z, y, weights, penalty), np.ptp(y[1:])
 
 
@@ -274,7 +281,7 @@ def test_explain_exact_tree_matches_brute_force(values, seed, n_leaves, width):
     small = np.array(values)
     y = np.random.default_rng(seed).normal(size=len(small))
     model = DecisionTreeRegressor(max_leaf_nodes=n_leaves, random_state=0).fit(small, y)
-    explainer = LimeExplainer(model, n_samples=64, kernel_width=width, random_state=0).fit(small)
+    explainer = LimeExplainer(model, n_samples=64, sampling=KernelSampling(width), random_state=0).fit(small)
     check_brute(explainer.explain_exact(small), explainer, small, model.predict)
 
 
@@ -286,14 +293,14 @@ def test_explain_exact_additive_model_matches_brute_force(values, seed, width):
     def model(t):
         return np.cos(3.0 * t) @ factors[0] + np.asarray(t) @ factors[1] + 1.0
 
-    explainer = LimeExplainer(model, n_samples=64, kernel_width=width, random_state=0).fit(small)
+    explainer = LimeExplainer(model, n_samples=64, sampling=KernelSampling(width), random_state=0).fit(small)
     check_brute(explainer.explain_exact(small, additive=True), explainer, small, model)
 
 
 def check_brute(exp, explainer, small, f):
     edges = [ref.quartile_edges(column) for column in small.T]
     columns = [ref.seen_bins(column.tolist(), e) for column, e in zip(small.T, edges, strict=True)]
-    r = ref.flip_weight(small.shape[1], explainer.kernel_width)
+    r = ref.flip_weight(small.shape[1], explainer.kernel_width_)
     for row in (0, len(small) - 1):
         row_bins = [ref.bin_of(x, e) for x, e in zip(small[row], edges, strict=True)]
         same_fit(exp, row, *brute(f, columns, row_bins, r, 64, 1.0, small[row]))
@@ -410,10 +417,10 @@ def test_explain_exact_unseen_level_has_its_contrast():
     total = exp.base_values[0, 0] + exp.values[0, :, 0].sum()
     assert exp.extras["surrogate_outputs"].array[0, 0] == pytest.approx(total, abs=1e-10)
     assert exp.extras["unseen"].array.tolist() == [[True] + [False] * 3] + [[False] * 4] * 2
-    drawn = explainer.explain(rows)
-    assert (np.abs(drawn.values - exp.values) <= 5.0 * drawn.std_errors + 1e-9).all()
-    off = np.abs(drawn.extras["surrogate_outputs"].array - exp.extras["surrogate_outputs"].array)
-    assert (off <= 5.0 * drawn.extras["surrogate_std_errors"].array + 1e-9).all()
+    sampled = explainer.explain(rows)
+    assert (np.abs(sampled.values - exp.values) <= 5.0 * sampled.std_errors + 1e-9).all()
+    off = np.abs(sampled.extras["surrogate_outputs"].array - exp.extras["surrogate_outputs"].array)
+    assert (off <= 5.0 * sampled.extras["surrogate_std_errors"].array + 1e-9).all()
 
 
 def test_explain_exact_ignores_extra_columns_and_column_order():
@@ -424,10 +431,10 @@ def test_explain_exact_ignores_extra_columns_and_column_order():
     exp = explainer.explain_exact(t.head(5))
     assert (exp.values[:, 3] == 0.0).all()
     assert (exp.values[:, :3] != 0.0).any(axis=(0, 2)).all()
-    drawn = explainer.explain(t.head(5))
-    assert (np.abs(drawn.values - exp.values) <= 5.0 * drawn.std_errors + 1e-9).all()
+    sampled = explainer.explain(t.head(5))
+    assert (np.abs(sampled.values - exp.values) <= 5.0 * sampled.std_errors + 1e-9).all()
     plain = t[["c", "a", "b"]]
-    alone = LimeExplainer(model, random_state=0, kernel_width=explainer.kernel_width_).fit(plain)
+    alone = LimeExplainer(model, random_state=0, sampling=KernelSampling(explainer.kernel_width_)).fit(plain)
     # A column that is not used changes the weight of all samples, and nothing else.
     again = alone.set_params(surrogate="klasso").explain_exact(plain.head(5))
     both = explainer.set_params(surrogate="klasso").explain_exact(t.head(5))
@@ -476,7 +483,7 @@ def test_explain_exact_integer_weights_equal_repeated_rows():
     np.testing.assert_allclose(one.values, other.values, atol=1e-10)
 
 
-# ---------------------------------------------------------------- beside draws
+# ---------------------------------------------------------------- against samples
 
 
 @pytest.mark.parametrize("surrogate", ["ridge", "klasso"])
@@ -485,14 +492,14 @@ def test_explain_is_within_std_errors_of_explain_exact(sampling, surrogate):
     """All classes of 20 rows: none far off, and on the whole as far as they say."""
     model = DecisionTreeClassifier(max_leaf_nodes=12, random_state=0).fit(X, CLASSES)
     explainer = LimeExplainer(model, sampling=sampling, surrogate=surrogate, random_state=1).fit(X)
-    exact, drawn = explainer.explain_exact(X[:20]), explainer.explain(X[:20])
-    np.testing.assert_array_equal(exact.outputs, drawn.outputs)
+    exact, sampled = explainer.explain_exact(X[:20]), explainer.explain(X[:20])
+    np.testing.assert_array_equal(exact.outputs, sampled.outputs)
     for name in ("n_samples", "conditions", "unseen"):
-        np.testing.assert_array_equal(exact.extras[name], drawn.extras[name])
-    within(drawn.values - exact.values, drawn.std_errors)
-    told, errors = ({k: np.asarray(e.extras[k]) for k in e.extras} for e in (exact, drawn))
-    within(errors["surrogate_outputs"] - told["surrogate_outputs"], errors["surrogate_std_errors"])
-    within(drawn.fidelity["r2"] - exact.fidelity["r2"], errors["r2_std_errors"])
+        np.testing.assert_array_equal(exact.extras[name], sampled.extras[name])
+    within(sampled.values - exact.values, sampled.std_errors)
+    limits, errors = ({k: np.asarray(e.extras[k]) for k in e.extras} for e in (exact, sampled))
+    within(errors["surrogate_outputs"] - limits["surrogate_outputs"], errors["surrogate_std_errors"])
+    within(sampled.fidelity["r2"] - exact.fidelity["r2"], errors["r2_std_errors"])
 
 
 def within(off, errors):
@@ -507,11 +514,11 @@ def test_explain_exact_local_sampling_of_labels():
         return np.array([PRICE[town] for town in t["town"]]) + t["member"].to_numpy()
 
     around = LimeExplainer(model, sampling="local", random_state=0).fit(t)
-    exact, drawn = around.explain_exact(t.head(5), additive=True), around.explain(t.head(5))
-    assert (np.abs(drawn.values - exact.values) <= 5.0 * drawn.std_errors + 1e-9).all()
+    exact, sampled = around.explain_exact(t.head(5), additive=True), around.explain(t.head(5))
+    assert (np.abs(sampled.values - exact.values) <= 5.0 * sampled.std_errors + 1e-9).all()
 
 
-# ---------------------------------------------------------------- what is asked and told
+# ---------------------------------------------------------------- outputs, bits and storage
 
 
 def test_explain_exact_outputs_as_in_explain():
@@ -528,10 +535,10 @@ def test_explain_exact_outputs_as_in_explain():
 
 
 def test_explain_exact_bits_of_row_ignore_other_rows():
-    for model, told in ((additive, True), (DecisionTreeRegressor(max_leaf_nodes=9).fit(X, Y), False)):
+    for model, is_additive in ((additive, True), (DecisionTreeRegressor(max_leaf_nodes=9).fit(X, Y), False)):
         explainer = LimeExplainer(model, random_state=0).fit(X)
-        whole = explainer.explain_exact(X[:70], additive=told)
-        some = explainer.explain_exact(X[[60, 3]], additive=told)
+        whole = explainer.explain_exact(X[:70], additive=is_additive)
+        some = explainer.explain_exact(X[[60, 3]], additive=is_additive)
         np.testing.assert_array_equal(some.values, whole.values[[60, 3]])
         np.testing.assert_array_equal(some.base_values, whole.base_values[[60, 3]])
 
@@ -567,7 +574,7 @@ def test_explain_exact_accepts_float32_additive_model():
     np.testing.assert_allclose(exp.values, exact.values, atol=1e-5)
 
 
-# ---------------------------------------------------------------- no, and why
+# ---------------------------------------------------------------- refusals
 
 
 def product(t):
@@ -581,16 +588,16 @@ def gappy():
     return t
 
 
-def refused(facts, explainer, rows, error=DataError, **told):
+def refused(facts, explainer, rows, error=DataError, **params):
     with refuses(error, *facts):
-        explainer.explain_exact(rows, **told)
+        explainer.explain_exact(rows, **params)
 
 
 @pytest.mark.parametrize(
     ("parameters", "facts"),
     [
-        ({"discretizer": None}, ["numbers without bins", "discretizer='quartile'"]),
-        ({"sampling": "local"}, ["numbers without bins", "discretizer='quartile'"]),
+        ({"sampling": KernelSampling(discretizer=None)}, ["numbers without bins", "sampling='kernel'"]),
+        ({"sampling": "local"}, ["numbers without bins", "sampling='kernel'"]),
         ({"surrogate": "tree"}, ["surrogate='tree'", "use 'ridge'"]),
         ({"surrogate": Ridge()}, ["surrogate=Ridge()", "use 'ridge'"]),
         ({"max_features": 2}, ["max_features=2", "use None"]),
@@ -602,34 +609,34 @@ def test_explain_exact_refuses_parameters_without_closed_form(parameters, facts)
 
 
 def test_explain_exact_refuses_masker():
-    pictures = np.random.default_rng(0).random((2, 4, 4))
+    images = np.random.default_rng(0).random((2, 4, 4))
     masker = SegmentMasker(n_segments=4)
-    explainer = LimeExplainer(lambda x: x.sum((1, 2)), masker=masker).fit(pictures)
-    refused(["explain_exact", "no closed form", "masker"], explainer, pictures)
+    explainer = LimeExplainer(lambda x: x.sum((1, 2)), masker=masker).fit(images)
+    refused(["explain_exact", "no closed form", "masker"], explainer, images)
 
 
 def test_explain_exact_refuses_unfitted_explainer():
     refused(["LimeExplainer", "not fitted", "'fit'"], LimeExplainer(additive), X, NotFittedError)
     bare = LimeExplainer(additive, random_state=0).fit(X).without_model()
-    with refuses(ValueError, "attach") as given:
+    with refuses(ValueError, "attach") as refusal:
         bare.explain(X)
-    refused([str(given.value)], bare, X, type(given.value), additive=True)
+    refused([str(refusal.value)], bare, X, type(refusal.value), additive=True)
 
 
 def test_explain_exact_refuses_model_that_is_not_additive():
     explainer = LimeExplainer(product, random_state=0).fit(X)
-    with pytest.raises(DataError) as given:
+    with pytest.raises(DataError) as refusal:
         explainer.explain_exact(ROWS, additive=True)
     shown = X[:20]
     built = product(np.c_[shown[:, 0], np.full(20, X[0, 1])]) + X[0, 0] * (shown[:, 1] - X[0, 1])
     row = np.abs(built - product(shown)).argmax()
     numbers = f"{built[row]:.6g}", f"{product(shown)[row]:.6g}"
     facts = ["explain_exact", "additive=True", "model product", "LimeExplainer.explain", "feature_groups"]
-    assert_states(str(given.value), *numbers, *facts)
+    assert_states(str(refusal.value), *numbers, *facts)
 
 
 class Doubled(DecisionTreeRegressor):
-    """A tree whose answers are not what its leaves hold."""
+    """A tree whose predictions are not the values of its leaves."""
 
     def predict(self, X, check_input=True):
         return 2.0 * super().predict(X, check_input)
@@ -675,13 +682,18 @@ def test_explain_exact_refuses_groups_missing_values_and_many_targets():
 
 
 def random_moments(rng, alphas, n_outputs=2):
-    """Moments that some answers have: those of answers in each of the cells of z, and the cells."""
+    """Moments of random predictions in the cells of z, and the cells, their probabilities and predictions."""
     cells = np.array(list(np.ndindex(*[2] * len(alphas))), dtype=float)
-    chances = np.prod(np.where(cells == 1.0, alphas, 1.0 - alphas), axis=1)
-    answers = rng.normal(size=(len(cells), n_outputs))
-    mean = chances @ answers
-    kappa = np.einsum("c,cj,ck->jk", chances, cells, answers) - alphas[:, None] * mean
-    return ModelMoments(mean[None], kappa[None], (chances @ answers**2)[None]), cells, chances, answers
+    probabilities = np.prod(np.where(cells == 1.0, alphas, 1.0 - alphas), axis=1)
+    predictions = rng.normal(size=(len(cells), n_outputs))
+    mean = probabilities @ predictions
+    kappa = np.einsum("c,cj,ck->jk", probabilities, cells, predictions) - alphas[:, None] * mean
+    return (
+        ModelMoments(mean[None], kappa[None], (probabilities @ predictions**2)[None]),
+        cells,
+        probabilities,
+        predictions,
+    )
 
 
 @given(
@@ -694,17 +706,17 @@ def random_moments(rng, alphas, n_outputs=2):
 def test_exact_ridge_matches_ridge_on_all_cells(seed, d, n, ridge, weight):
     rng = np.random.default_rng(seed)
     alphas = rng.choice([0.0, 1.0, 0.2, 0.5, 0.9], size=d)
-    moments, cells, chances, answers = random_moments(rng, alphas)
-    found = exact_ridge(alphas[None], np.array([weight]), n, moments, ridge)
-    z, weights = np.vstack([np.ones(d), cells]), np.r_[0.0, n * weight * chances]
+    moments, cells, probabilities, predictions = random_moments(rng, alphas)
+    exact = exact_ridge(alphas[None], np.array([weight]), n, moments, ridge)
+    z, weights = np.vstack([np.ones(d), cells]), np.r_[0.0, n * weight * probabilities]
     varies = ((alphas > 0.0) & (alphas < 1.0)).any()
     for k in range(2):
-        expected = ref.fit(z, np.r_[99.0, answers[:, k]], weights, ridge)
-        np.testing.assert_allclose(found.coefficients[0, :, k], expected.coefficients, atol=1e-9)
-        np.testing.assert_allclose(found.intercept[0, k], expected.intercept, atol=1e-9)
-        np.testing.assert_allclose(found.outputs[0, k], expected.prediction, atol=1e-9)
-        np.testing.assert_allclose(found.r2[0, k], expected.r2 if varies else 1.0, atol=1e-9)
-    assert (found.coefficients[0, (alphas == 0.0) | (alphas == 1.0)] == 0.0).all()
+        expected = ref.fit(z, np.r_[99.0, predictions[:, k]], weights, ridge)
+        np.testing.assert_allclose(exact.coefficients[0, :, k], expected.coefficients, atol=1e-9)
+        np.testing.assert_allclose(exact.intercept[0, k], expected.intercept, atol=1e-9)
+        np.testing.assert_allclose(exact.outputs[0, k], expected.prediction, atol=1e-9)
+        np.testing.assert_allclose(exact.r2[0, k], expected.r2 if varies else 1.0, atol=1e-9)
+    assert (exact.coefficients[0, (alphas == 0.0) | (alphas == 1.0)] == 0.0).all()
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.3, 1.0, 40.0])
@@ -717,14 +729,14 @@ def test_exact_ridge_shrinks_each_coefficient_alone(ridge):
     means = [np.array([[one.mean] for one in column]) for column in columns]
     moments = moments_of_sum(means, p, bins, 0.7)
     alpha, weight = tilt(row_frequencies(p, bins), 0.7)
-    found = exact_ridge(alpha, weight, 50.0, moments, ridge)
+    exact = exact_ridge(alpha, weight, 50.0, moments, ridge)
     contrasts, mean = ref.linear([1.0, 1.0], columns, bins[0], 0.7)
     total = 50.0 * ref.mean_weight(columns, bins[0], 0.7)
     expected = ref.without_row(contrasts, alpha[0], total, ridge)
-    np.testing.assert_allclose(found.coefficients[0, :, 0], expected, atol=1e-12)
-    assert found.intercept[0, 0] == pytest.approx(mean - alpha[0] @ expected, abs=1e-12)
-    assert found.outputs[0, 0] == pytest.approx(found.intercept[0, 0] + math.fsum(expected), abs=1e-12)
-    assert found.r2 is None
+    np.testing.assert_allclose(exact.coefficients[0, :, 0], expected, atol=1e-12)
+    assert exact.intercept[0, 0] == pytest.approx(mean - alpha[0] @ expected, abs=1e-12)
+    assert exact.outputs[0, 0] == pytest.approx(exact.intercept[0, 0] + math.fsum(expected), abs=1e-12)
+    assert exact.r2 is None
 
 
 @pytest.mark.parametrize("ridge", [0.0, 1.0])
@@ -732,17 +744,17 @@ def test_exact_ridge_shrinks_each_coefficient_alone(ridge):
 def test_exact_ridge_zero_weight_predicts_mean(ridge, weight):
     """As where hundreds of columns meet a kernel that leaves nothing but the row's bins."""
     moments = ModelMoments(np.array([[1.0]]), np.full((1, 2, 1), 0.1), np.array([[3.0]]))
-    found = exact_ridge(np.full((1, 2), 0.5), np.array([weight]), 5000.0, moments, ridge)
-    np.testing.assert_allclose(found.coefficients, 0.0 if ridge else 0.4, atol=1e-12)
-    assert found.outputs[0, 0] == pytest.approx(1.0 if ridge else 1.4, abs=1e-12)
+    exact = exact_ridge(np.full((1, 2), 0.5), np.array([weight]), 5000.0, moments, ridge)
+    np.testing.assert_allclose(exact.coefficients, 0.0 if ridge else 0.4, atol=1e-12)
+    assert exact.outputs[0, 0] == pytest.approx(1.0 if ridge else 1.4, abs=1e-12)
 
 
 def test_exact_ridge_constant_model_has_no_coefficients():
     value, alpha = 0.3, np.array([[0.4, 0.9]])
     moments = ModelMoments(np.array([[value]]), np.zeros((1, 2, 1)), np.array([[value**2]]))
-    found = exact_ridge(alpha, np.array([0.5]), 5000.0, moments)
-    assert not found.coefficients.any()
-    assert (found.intercept[0, 0], found.outputs[0, 0], found.r2[0, 0]) == (value, value, 1.0)
+    exact = exact_ridge(alpha, np.array([0.5]), 5000.0, moments)
+    assert not exact.coefficients.any()
+    assert (exact.intercept[0, 0], exact.outputs[0, 0], exact.r2[0, 0]) == (value, value, 1.0)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])

@@ -17,20 +17,20 @@ FACTORS = st.sampled_from([0.0, 1e-12, 0.3, 0.9, 1.0])
 
 
 def a_case(seed, d, n_rows=1):
-    """Columns with 1 to 4 bins, some without a share, and rows of which some have bins that no sample has."""
+    """Columns with 1 to 4 bins, some of frequency 0, and rows of which some have bins that no sample has."""
     rng = np.random.default_rng(seed)
     p, bins = [], []
     for _ in range(d):
-        shares = rng.exponential(size=rng.integers(1, 5)) * (rng.random(1) < 0.9)
-        shares = np.where(rng.random(shares.size) < 0.2, 0.0, shares)
-        shares = shares if shares.sum() else np.ones(1)
-        p.append(shares / shares.sum())
-        bins.append(rng.integers(-1, len(shares), size=n_rows))
+        frequencies = rng.exponential(size=rng.integers(1, 5)) * (rng.random(1) < 0.9)
+        frequencies = np.where(rng.random(frequencies.size) < 0.2, 0.0, frequencies)
+        frequencies = frequencies if frequencies.sum() else np.ones(1)
+        p.append(frequencies / frequencies.sum())
+        bins.append(rng.integers(-1, len(frequencies), size=n_rows))
     return rng, p, np.stack(bins, axis=1)
 
 
 def columns_of(p):
-    return [[ref.Bin(float(share), 0.0, 0.0, 0.0, 0.0) for share in shares] for shares in p]
+    return [[ref.Bin(float(share), 0.0, 0.0, 0.0, 0.0) for share in frequencies] for frequencies in p]
 
 
 def expected_moments(f, p, row_bins, r):
@@ -65,9 +65,9 @@ def test_tilted_frequencies_match_enumeration(seed, d, r):
 def test_additive_moments_match_enumeration(seed, d, r):
     rng, p, bins = a_case(seed, d)
     assume(has_weight(p, bins[0], r))
-    means = [rng.normal(size=(len(shares), 2)) for shares in p]
+    means = [rng.normal(size=(len(frequencies), 2)) for frequencies in p]
     within = [rng.exponential(size=m.shape) for m in means]
-    found = additive_moments(means, p, bins, r, [m**2 + v for m, v in zip(means, within, strict=True)])
+    moments = additive_moments(means, p, bins, r, [m**2 + v for m, v in zip(means, within, strict=True)])
     for k in range(2):
         _, mean, kappa, square, _ = expected_moments(
             lambda c, k=k: math.fsum(m[b, k] for m, b in zip(means, c, strict=True)), p, bins[0], r
@@ -75,14 +75,16 @@ def test_additive_moments_match_enumeration(seed, d, r):
         inside = expected_moments(
             lambda c, k=k: math.fsum(v[b, k] for v, b in zip(within, c, strict=True)), p, bins[0], r
         )[1]
-        np.testing.assert_allclose(found.mean[0, k], mean, atol=1e-12)
-        np.testing.assert_allclose(found.kappa[0, :, k], kappa, atol=1e-12)
-        np.testing.assert_allclose(found.square[0, k], square + inside, atol=1e-11)
+        np.testing.assert_allclose(moments.mean[0, k], mean, atol=1e-12)
+        np.testing.assert_allclose(moments.kappa[0, :, k], kappa, atol=1e-12)
+        np.testing.assert_allclose(moments.square[0, k], square + inside, atol=1e-11)
 
 
 def random_boxes(rng, p, n_boxes, n_outputs):
     """Boxes of random sides, of which some are surely met and some never."""
-    sides = [rng.choice([0.0, 1.0, 0.3, 0.8], size=(rng.integers(0, 4), len(shares))) for shares in p]
+    sides = [
+        rng.choice([0.0, 1.0, 0.3, 0.8], size=(rng.integers(0, 4), len(frequencies))) for frequencies in p
+    ]
     starts = np.cumsum([0, *(len(s) for s in sides)])
     factors = np.full((n_boxes, len(p)), -1)
     for row in factors:
@@ -111,12 +113,12 @@ def test_box_moments_match_enumeration(seed, d, n_boxes, r):
     rng, p, bins = a_case(seed, d)
     assume(has_weight(p, bins[0], r))
     boxes = random_boxes(rng, p, n_boxes, 2)
-    found = box_moments(boxes, p, bins, r)
-    assert found.square is None
+    moments = box_moments(boxes, p, bins, r)
+    assert moments.square is None
     for k in range(2):
         _, mean, kappa, _, _ = expected_moments(box_answers(boxes, k), p, bins[0], r)
-        np.testing.assert_allclose(found.mean[0, k], mean, atol=1e-12)
-        np.testing.assert_allclose(found.kappa[0, :, k], kappa, atol=1e-12)
+        np.testing.assert_allclose(moments.mean[0, k], mean, atol=1e-12)
+        np.testing.assert_allclose(moments.kappa[0, :, k], kappa, atol=1e-12)
 
 
 def a_table(n=300):
@@ -140,26 +142,30 @@ def test_additive_moments_of_linear_model_on_quartile_bins():
     slopes, r = [1.0, -2.0, 0.5, 3.0], ref.flip_weight(4)
     means = []
     for a, column in zip(slopes, columns, strict=True):
-        laws = [np.array([getattr(one, name) for one in column]) for name in ("mean", "sd", "lo", "hi")]
-        means.append(a * truncnorm_expectation(np.asarray, *laws)[:, None])
-    found = additive_moments(means, p, bins, r)
+        parameters = [np.array([getattr(one, name) for one in column]) for name in ("mean", "sd", "lo", "hi")]
+        means.append(a * truncnorm_expectation(np.asarray, *parameters)[:, None])
+    moments = additive_moments(means, p, bins, r)
     alpha, _ = tilt(row_frequencies(p, bins), r)
     for i, row_bins in enumerate(bins):
         contrasts, mean = ref.linear(slopes, columns, row_bins, r)
-        np.testing.assert_allclose(found.mean[i, 0], mean, atol=1e-11)
-        np.testing.assert_allclose(found.kappa[i, :, 0], alpha[i] * (1.0 - alpha[i]) * contrasts, atol=1e-11)
-    assert (found.kappa[:, 3] == 0.0).all()
+        np.testing.assert_allclose(moments.mean[i, 0], mean, atol=1e-11)
+        np.testing.assert_allclose(
+            moments.kappa[i, :, 0], alpha[i] * (1.0 - alpha[i]) * contrasts, atol=1e-11
+        )
+    assert (moments.kappa[:, 3] == 0.0).all()
 
 
-def chances(columns):
+def side_probabilities(columns):
     """Chance of sides within the bins of each column, 0 in bins without a value."""
 
-    def chance(j, lower, upper):
-        laws = [np.array([getattr(one, name) for one in columns[j]]) for name in ("mean", "sd", "lo", "hi")]
-        below = [truncnorm_cdf(ends[:, None], *laws) for ends in (lower, upper)]
+    def side_within_bins(j, lower, upper):
+        parameters = [
+            np.array([getattr(one, name) for one in columns[j]]) for name in ("mean", "sd", "lo", "hi")
+        ]
+        below = [truncnorm_cdf(ends[:, None], *parameters) for ends in (lower, upper)]
         return below[1] - below[0]
 
-    return chance
+    return side_within_bins
 
 
 def ends_of(leaves, d):
@@ -176,20 +182,22 @@ def test_box_moments_of_tree_on_quartile_bins():
     y = np.c_[table[:, 0] * table[:, 2] + (table[:, 1] > 1.0), np.sin(table[:, 0] * table[:, 1])]
     leaves = ref.tree_boxes(DecisionTreeRegressor(max_leaf_nodes=12, random_state=0).fit(table, y).tree_)
     values, r = np.array([value for _, value in leaves]), ref.flip_weight(4)
-    boxes = Boxes.from_bounds(*ends_of(leaves, 4), values, chances(columns))
-    found = box_moments(boxes, p, bins, r, disjoint=True)
+    boxes = Boxes.from_bounds(*ends_of(leaves, 4), values, side_probabilities(columns))
+    moments = box_moments(boxes, p, bins, r, disjoint=True)
     alpha, _ = tilt(row_frequencies(p, bins), r)
     for (i, row_bins), k in product(enumerate(bins), range(2)):
         contrasts, mean = ref.sum_of_boxes([(s, v[k]) for s, v in leaves], columns, row_bins, r)
         _, square = ref.sum_of_boxes([(s, v[k] ** 2) for s, v in leaves], columns, row_bins, r)
-        np.testing.assert_allclose(found.mean[i, k], mean, atol=1e-10)
-        np.testing.assert_allclose(found.square[i, k], square, atol=1e-10)
-        np.testing.assert_allclose(found.kappa[i, :, k], alpha[i] * (1.0 - alpha[i]) * contrasts, atol=1e-10)
+        np.testing.assert_allclose(moments.mean[i, k], mean, atol=1e-10)
+        np.testing.assert_allclose(moments.square[i, k], square, atol=1e-10)
+        np.testing.assert_allclose(
+            moments.kappa[i, :, k], alpha[i] * (1.0 - alpha[i]) * contrasts, atol=1e-10
+        )
 
 
 def test_moments_of_unused_column_are_exactly_zero():
     rng, p, bins = a_case(3, 4, n_rows=20)
-    means = [rng.normal(size=(len(shares), 1)) for shares in p]
+    means = [rng.normal(size=(len(frequencies), 1)) for frequencies in p]
     means[2] = np.full_like(means[2], 0.1)
     assert (additive_moments(means, p, bins, 0.7).kappa[:, 2] == 0.0).all()
     boxes = random_boxes(rng, p, 9, 1)
@@ -201,22 +209,22 @@ def test_additive_moments_keep_digits_in_common_bin():
     share = 1e-9
     p, means = [np.array([1.0 - share, share])], [np.array([[1.0], [1.3]])]
     for b, gap in ((0, -0.3), (1, 0.3)):
-        found = additive_moments(means, p, np.array([[b]]), 1.0).kappa[0, 0, 0]
-        assert found == pytest.approx(share * (1.0 - share) * gap, rel=1e-13)
+        kappa = additive_moments(means, p, np.array([[b]]), 1.0).kappa[0, 0, 0]
+        assert kappa == pytest.approx(share * (1.0 - share) * gap, rel=1e-13)
 
 
 def test_additive_moments_ignore_empty_bins():
     p, bins = [np.array([0.4, 0.0, 0.6])], np.array([[0], [1], [-1]])
-    found = additive_moments([np.array([[1.0], [np.nan], [2.0]])], p, bins, 0.5)
-    assert np.isfinite(found.mean).all()
-    np.testing.assert_allclose(found.mean[1:], 1.6)
-    assert (found.kappa[1:] == 0.0).all()
+    moments = additive_moments([np.array([[1.0], [np.nan], [2.0]])], p, bins, 0.5)
+    assert np.isfinite(moments.mean).all()
+    np.testing.assert_allclose(moments.mean[1:], 1.6)
+    assert (moments.kappa[1:] == 0.0).all()
 
 
 def test_additive_moments_zero_weight_has_mean():
     p, means, bins = [np.array([0.4, 0.6])], [np.array([[1.0], [2.0]])], np.array([[-1]])
-    found = additive_moments(means, p, bins, 0.0)
-    assert (found.mean[0, 0], found.kappa[0, 0, 0]) == (pytest.approx(1.6), 0.0)
+    moments = additive_moments(means, p, bins, 0.0)
+    assert (moments.mean[0, 0], moments.kappa[0, 0, 0]) == (pytest.approx(1.6), 0.0)
     alpha, weight = tilt(row_frequencies(p, bins), 0.0)
     assert (alpha[0, 0], weight[0]) == (0.0, 0.0)
 
@@ -225,7 +233,7 @@ def test_additive_moments_zero_weight_has_mean():
 def test_moments_bits_of_row_ignore_other_rows(n_outputs):
     rng, p, bins = a_case(1, 6, n_rows=150)
     boxes = random_boxes(rng, p, 40, n_outputs)
-    means = [rng.normal(size=(len(shares), n_outputs)) for shares in p]
+    means = [rng.normal(size=(len(frequencies), n_outputs)) for frequencies in p]
     order = rng.permutation(150)
     for moments in (lambda b: box_moments(boxes, p, b, 0.8), lambda b: additive_moments(means, p, b, 0.8)):
         whole, turned, one = moments(bins), moments(bins[order]), moments(bins[70:71])
@@ -248,10 +256,10 @@ def test_box_moments_in_chunks_add_up(monkeypatch):
 def test_box_moments_of_constant_box():
     _, p, bins = a_case(0, 3, n_rows=4)
     boxes = Boxes([np.empty((0, 0))] * 3, np.empty((1, 0), dtype=int), np.array([[2.0, -1.0]]))
-    found = box_moments(boxes, p, bins, 0.7, disjoint=True)
-    assert found.mean.tolist() == [[2.0, -1.0]] * 4
-    assert found.square.tolist() == [[4.0, 1.0]] * 4
-    assert not found.kappa.any()
+    moments = box_moments(boxes, p, bins, 0.7, disjoint=True)
+    assert moments.mean.tolist() == [[2.0, -1.0]] * 4
+    assert moments.square.tolist() == [[4.0, 1.0]] * 4
+    assert not moments.kappa.any()
 
 
 # ---------------------------------------------------------------- boxes
@@ -293,5 +301,5 @@ def test_boxes_factors_match_interval_membership(seed):
         inside = np.append(
             np.concatenate([s[:, b] for s, b in zip(boxes.sides, cell, strict=True) if len(s)]), 1.0
         )
-        found = inside[boxes.factors].prod(1)
-        np.testing.assert_array_equal(found, ((lower < x) & (x <= upper)).all(1))
+        product_of_sides = inside[boxes.factors].prod(1)
+        np.testing.assert_array_equal(product_of_sides, ((lower < x) & (x <= upper)).all(1))

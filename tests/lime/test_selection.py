@@ -25,18 +25,18 @@ class Choice(NamedTuple):
     margin: float
 
 
-def chosen(selection, one, most, tests=False):
+def select(selection, one, most, tests=False):
     return Choice(*selection(one, most, tests))
 
 
-def drawn(one):
-    """Draws as the plain formulations take them: the row first, of no weight."""
+def with_row(one):
+    """Samples as the plain formulations take them: the row first, of no weight."""
     z = np.vstack([one.row_design, one.design.T])
     y = np.r_[one.row_predictions, one.predictions[:, 0]]
     return z, y, np.r_[0.0, one.weights]
 
 
-def a_problem(seed, binary=True, d=7, n=160):
+def one_output(seed, binary=True, d=7, n=160):
     return regression(seed, d=d, n=n, n_outputs=1, binary=binary)
 
 
@@ -44,14 +44,14 @@ def a_problem(seed, binary=True, d=7, n=160):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("most", [1, 2, 4, 6])
 def test_selections_match_reference(seed, most, binary):
-    one = a_problem(seed, binary)
-    z, y, weights = drawn(one)
+    one = one_output(seed, binary)
+    z, y, weights = with_row(one)
     for selection, plain in (
         (forward_selection, ref.forward_selection(z, y, weights, most)),
         (highest_weights, ref.highest_weights(z, y, weights, most)),
         (lasso_path, ref.lasso_path(z, y, weights, most)),
     ):
-        choice = chosen(selection, one, most)
+        choice = select(selection, one, most)
         assert choice.features.tolist() == sorted(plain), selection
         assert choice.margin == np.inf
 
@@ -63,7 +63,7 @@ def test_selections_match_reference(seed, most, binary):
     st.sampled_from([1e-3, 1e3]),
 )
 def test_greedy_selections_ignore_units(seed, most, unit, weight):
-    one = a_problem(seed)
+    one = one_output(seed)
     other = WeightedRegression(
         one.design,
         one.weights * weight,
@@ -73,46 +73,46 @@ def test_greedy_selections_ignore_units(seed, most, unit, weight):
         16,
     )
     for selection in (forward_selection, lasso_path):
-        first, second = chosen(selection, one, most, True), chosen(selection, other, most, True)
+        first, second = select(selection, one, most, True), select(selection, other, most, True)
         assert first.features.tolist() == second.features.tolist(), selection
         assert second.margin == pytest.approx(first.margin, rel=1e-5), selection
 
 
 def test_forward_selection_skips_repeated_column():
-    one = a_problem(0)
+    one = one_output(0)
     twice = np.vstack([one.design[[0, 0, 1, 1, 2]]])
-    answers = (2.0 * one.design[0] + one.design[1] + 0.3 * one.design[2])[:, None]
-    copies = WeightedRegression(twice, one.weights, answers, np.ones(5), one.row_predictions, 16)
-    assert chosen(forward_selection, copies, 3).features.tolist() == [0, 2, 4]
-    assert chosen(forward_selection, copies, 4).features.tolist() == [0, 1, 2, 4]
+    predictions = (2.0 * one.design[0] + one.design[1] + 0.3 * one.design[2])[:, None]
+    copies = WeightedRegression(twice, one.weights, predictions, np.ones(5), one.row_predictions, 16)
+    assert select(forward_selection, copies, 3).features.tolist() == [0, 2, 4]
+    assert select(forward_selection, copies, 4).features.tolist() == [0, 1, 2, 4]
 
 
 def test_selections_take_constant_columns_last():
-    one = a_problem(0, d=3)
+    one = one_output(0, d=3)
     design = np.vstack([np.ones(160), one.design[0], np.zeros(160), one.design[1:]])
-    still = WeightedRegression(design, one.weights, one.predictions, np.ones(5), one.row_predictions, 16)
-    assert chosen(forward_selection, still, 3, True).features.tolist() == [1, 3, 4]
-    assert set(chosen(lasso_path, still, 4, True).features) == {1, 3, 4}
+    constant = WeightedRegression(design, one.weights, one.predictions, np.ones(5), one.row_predictions, 16)
+    assert select(forward_selection, constant, 3, True).features.tolist() == [1, 3, 4]
+    assert set(select(lasso_path, constant, 4, True).features) == {1, 3, 4}
 
 
 def test_lasso_path_of_constant_output_is_empty():
-    one = a_problem(0)
-    still = WeightedRegression(
+    one = one_output(0)
+    constant = WeightedRegression(
         one.design, one.weights, np.full((160, 1), 0.7), one.row_design, np.array([0.1]), 16
     )
-    assert chosen(lasso_path, still, 3, True).features.size == 0
-    assert chosen(forward_selection, still, 3, True).features.size == 3
+    assert select(lasso_path, constant, 3, True).features.size == 0
+    assert select(forward_selection, constant, 3, True).features.size == 3
 
 
 def test_highest_weights_use_values_of_row():
-    one = a_problem(1, binary=False)
+    one = one_output(1, binary=False)
     own = np.array([3.0, 0.1, -2.0, 0.5, 1.0, -0.3, 4.0])
     around = WeightedRegression(
         one.design - own[:, None], one.weights, one.predictions, np.zeros(7), one.row_predictions, 16, own
     )
     at = WeightedRegression(one.design, one.weights, one.predictions, own, one.row_predictions, 16)
     for tests in (False, True):
-        first, second = (chosen(highest_weights, p, 3, tests) for p in (around, at))
+        first, second = (select(highest_weights, p, 3, tests) for p in (around, at))
         assert first.features.tolist() == second.features.tolist()
         assert first.margin == pytest.approx(second.margin)
 
@@ -121,28 +121,28 @@ def test_highest_weights_use_values_of_row():
     ("most", "selection"), [(1, forward_selection), (6, forward_selection), (7, highest_weights)]
 )
 def test_auto_selection_by_number_of_features(most, selection):
-    one = a_problem(2, d=9)
-    found, expected = (chosen(s, one, most, True) for s in (auto_selection, selection))
+    one = one_output(2, d=9)
+    found, expected = (select(s, one, most, True) for s in (auto_selection, selection))
     assert found.features.tolist() == expected.features.tolist()
     assert found.margin == expected.margin
 
 
-# ---------------------------------------------------------------- how sure
+# ---------------------------------------------------------------- margins
 
 
-def centred(one, features):
-    """Answers left over by least squares on some features, and all features around their means."""
+def center(one, features):
+    """Residuals of predictions after least squares on some features, and all features around their means."""
     weights = one.weights
-    apart = one.design.T - np.average(one.design.T, axis=0, weights=weights)
+    centered = one.design.T - np.average(one.design.T, axis=0, weights=weights)
     y = one.predictions[:, 0] - np.average(one.predictions[:, 0], weights=weights)
     root = np.sqrt(weights)[:, None]
     if features:
-        used = apart[:, features]
+        used = centered[:, features]
         y = y - used @ np.linalg.lstsq(root * used, root[:, 0] * y, rcond=None)[0]
-        left = apart - used @ np.linalg.lstsq(root * used, root * apart, rcond=None)[0]
+        left = centered - used @ np.linalg.lstsq(root * used, root * centered, rcond=None)[0]
     else:
-        left = apart
-    return y, apart, left
+        left = centered
+    return y, centered, left
 
 
 def plain_lead(one, features, scaled, final=(), best=None):
@@ -150,26 +150,26 @@ def plain_lead(one, features, scaled, final=(), best=None):
 
     Candidates that are chosen later, as `final` says, are none.
     """
-    y, apart, left = centred(one, features)
+    y, centered, left = center(one, features)
     number = block_of(one)
     sums, sizes = {}, {}
     for j in range(one.design.shape[0]):
         if j in features or (j in final and j != best):
             continue
         scale = 1.0 / np.sqrt((one.weights * left[:, j] ** 2).sum()) if scaled else 1.0
-        parts = [scale * (one.weights * y * apart[:, j])[number == b].sum() for b in range(one.n_blocks)]
+        parts = [scale * (one.weights * y * centered[:, j])[number == b].sum() for b in range(one.n_blocks)]
         sums[j], sizes[j] = parts, abs(sum(parts))
     best, second = sorted(sizes, key=lambda j: -sizes[j])[:2]
     sides = [np.sign(sum(sums[j])) for j in (best, second)]
-    apart = [sides[0] * a - sides[1] * b for a, b in zip(sums[best], sums[second], strict=True)]
-    return best, (sizes[best] - sizes[second]) / spread(apart, one.n_samples, 1)
+    parts = [sides[0] * a - sides[1] * b for a, b in zip(sums[best], sums[second], strict=True)]
+    return best, (sizes[best] - sizes[second]) / spread(parts, one.n_samples, 1)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("most", [1, 2, 4])
 def test_forward_selection_margin_is_least_lead(seed, most):
     """Over the features that are left out in the end: of two that are both chosen, neither is a rival."""
-    one = a_problem(seed)
+    one = one_output(seed)
     features = []
     for _ in range(most):
         features.append(plain_lead(one, features, scaled=True)[0])
@@ -177,34 +177,34 @@ def test_forward_selection_margin_is_least_lead(seed, most):
         plain_lead(one, features[:step], scaled=True, final=features, best=features[step])[1]
         for step in range(most)
     ]
-    choice = chosen(forward_selection, one, most, True)
+    choice = select(forward_selection, one, most, True)
     assert choice.features.tolist() == sorted(features)
     assert choice.margin == pytest.approx(min(leads), rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_lasso_path_first_margin_by_products(seed):
-    one = a_problem(seed)
-    assert chosen(lasso_path, one, 1, True).margin == pytest.approx(
+    one = one_output(seed)
+    assert select(lasso_path, one, 1, True).margin == pytest.approx(
         plain_lead(one, [], scaled=False)[1], rel=1e-6
     )
 
 
 def opposite(seed, n=1024):
-    """Two candidates that go together, one of which raises the answers and one lowers them."""
+    """Two correlated candidates, one of which raises the predictions and one lowers them."""
     rng = np.random.default_rng(seed)
     shared = rng.normal(size=n)
     design = np.stack(
         [shared + 0.7 * rng.normal(size=n), shared + 0.7 * rng.normal(size=n), rng.normal(size=n)]
     )
-    answers = 1.3 * design[0] - 1.2 * design[1] + 4.0 * rng.normal(size=n)
-    return WeightedRegression(design, np.ones(n), answers[:, None], np.ones(3), np.zeros(1), 16)
+    predictions = 1.3 * design[0] - 1.2 * design[1] + 4.0 * rng.normal(size=n)
+    return WeightedRegression(design, np.ones(n), predictions[:, None], np.ones(3), np.zeros(1), 16)
 
 
 @pytest.mark.parametrize("selection", [forward_selection, lasso_path], ids=["forward", "path"])
 def test_margin_compares_signed_candidates(selection):
-    """The lead varies over other draws as the margin says, and not as without signs."""
-    leads, told, unsigned = [], [], []
+    """The lead varies over other samples as the margin says, and not as without signs."""
+    leads, stated, unsigned = [], [], []
     for seed in range(300):
         one = opposite(seed)
         scale = 1.0 / np.sqrt(np.diag(one.gram)) if selection is forward_selection else np.ones(3)
@@ -212,21 +212,21 @@ def test_margin_compares_signed_candidates(selection):
         if abs(total[2]) > min(abs(total[:2])) or total[0] * total[1] >= 0:
             continue
         leads.append(abs(total[0]) - abs(total[1]))
-        margin = chosen(selection, one, 1, True).margin
-        told.append(abs(leads[-1]) / margin)
+        margin = select(selection, one, 1, True).margin
+        stated.append(abs(leads[-1]) / margin)
         parts = one.block_scores(one.targets - one.target_mean)[:, :, 0] * scale
         unsigned.append(spread(list(parts[:, 0] - parts[:, 1]), one.n_samples, 1))
     assert len(leads) > 200
     expected = np.std(leads, ddof=1)
-    assert np.mean(told) == pytest.approx(expected, rel=0.2)
+    assert np.mean(stated) == pytest.approx(expected, rel=0.2)
     assert np.mean(unsigned) < 0.7 * expected
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_highest_weights_margin_matches_block_jackknife(seed):
     one = regression(seed, d=5, n=8192, n_outputs=1, binary=False)
-    choice = chosen(highest_weights, one, 2, True)
-    z, y, weights = drawn(one)
+    choice = select(highest_weights, one, 2, True)
+    z, y, weights = with_row(one)
     number = np.r_[-1, block_of(one)]
     whole = np.abs(ref.ridge(z, y, weights, 0.01)[0] * z[0])
     last, after = np.argsort(-whole)[1:3]
@@ -243,10 +243,10 @@ def test_margin_grows_with_root_of_sample_size(selection):
     def margin(n):
         rng = np.random.default_rng(0)
         design = rng.normal(size=(3, n))
-        answers = 2.0 * design[0] + design[1] + rng.normal(size=n)
-        return chosen(
+        predictions = 2.0 * design[0] + design[1] + rng.normal(size=n)
+        return select(
             selection,
-            WeightedRegression(design, np.ones(n), answers[:, None], np.ones(3), np.zeros(1), 64),
+            WeightedRegression(design, np.ones(n), predictions[:, None], np.ones(3), np.zeros(1), 64),
             1,
             True,
         ).margin
@@ -257,7 +257,7 @@ def test_margin_grows_with_root_of_sample_size(selection):
 def test_margin_without_blocks_is_infinite():
     one = regression(0, n_outputs=1, n_blocks=0)
     for selection in (forward_selection, lasso_path, highest_weights):
-        assert chosen(selection, one, 2, True).margin == np.inf
+        assert select(selection, one, 2, True).margin == np.inf
 
 
 # ---------------------------------------------------------------- several outputs
@@ -268,7 +268,7 @@ def test_select_features_selects_per_output():
     found, margin = select_features(forward_selection, one, 2, True)
     assert found.shape == (6, 3)
     for output in range(3):
-        alone = chosen(forward_selection, only(one, output), 2, True)
+        alone = select(forward_selection, only(one, output), 2, True)
         assert np.flatnonzero(found[:, output]).tolist() == alone.features.tolist()
         assert margin[output] == pytest.approx(alone.margin)
 

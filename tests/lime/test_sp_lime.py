@@ -1,4 +1,4 @@
-"""Rows that show together what matters, against plain loops and against all sets of rows."""
+"""SP-LIME against plain loops, and its coverage against that of all sets of rows."""
 
 import math
 
@@ -14,15 +14,15 @@ from agnostix.core.masking import SegmentMasker, TextMasker
 from agnostix.exceptions import DataError
 from tests.details import details
 from tests.messages import refuses
-from tests.reference import picking as ref
+from tests.reference import sp_lime as ref
 
 
-def make(values, **given):
+def make(values, **fields):
     """An explanation by hand, of values of shape (n_rows, n_features) or more."""
     values = np.asarray(values, dtype=float)
     values = values[:, :, None] if values.ndim == 2 else values
     n_rows, d, n_outputs = values.shape
-    known = {
+    defaults = {
         "base_values": np.zeros((n_rows, n_outputs)),
         "outputs": np.zeros((n_rows, n_outputs)),
         "feature_names": tuple(f"x{j}" for j in range(d)),
@@ -31,30 +31,33 @@ def make(values, **given):
         "completeness": "surrogate",
         "method": "by hand",
     }
-    given["extras"] = details(given.get("extras", {}))
-    return Explanation(values=values, **(known | given))
+    fields["extras"] = details(fields.get("extras", {}))
+    return Explanation(values=values, **(defaults | fields))
 
 
-def told(pick):
+def importance_of(pick):
     """Importance and the row that shows it first, by name."""
     table = pick.importance
     return {name: (size, row) for name, size, row in table.itertuples(index=False)}
 
 
-def check(exp, names, n_picks, most):
-    """All of a pick is as in plain loops."""
-    pick = submodular_pick(exp, n_picks, max_features=most)
-    shown, weight = ref.shown_by(exp.values.tolist(), names, most), ref.importance(exp.values.tolist(), names)
+def check(exp, names, n_picks, n_features):
+    """A pick equals that of plain loops in every part."""
+    pick = submodular_pick(exp, n_picks, max_features=n_features)
+    shown, weight = (
+        ref.shown_features(exp.values.tolist(), names, n_features),
+        ref.importance(exp.values.tolist(), names),
+    )
     rows = ref.greedy(shown, weight, n_picks)
     assert pick.rows.tolist() == rows
     total = math.fsum(weight.values())
-    expected = [ref.worth(rows[: k + 1], shown, weight) / total for k in range(len(rows))]
+    expected = [ref.coverage(rows[: k + 1], shown, weight) / total for k in range(len(rows))]
     np.testing.assert_allclose(pick.coverage, expected, rtol=1e-12)
     np.testing.assert_array_equal(pick.explanation.values, exp.values[rows])
     assert list(pick.importance) == ["feature", "importance", "row"]
     assert pick.importance["importance"].is_monotonic_decreasing
-    assert set(told(pick)) == set(weight)
-    for name, (size, row) in told(pick).items():
+    assert set(importance_of(pick)) == set(weight)
+    for name, (size, row) in importance_of(pick).items():
         assert size == pytest.approx(weight[name], rel=1e-12)
         assert row == next((r for r in rows if name in shown[r]), -1)
     return pick, shown, weight
@@ -68,25 +71,25 @@ numbers = st.sampled_from([-3.0, -1.0, -0.25, 0.0, 0.0, 0.5, 1.0, 2.0, np.nan])
     d=st.integers(1, 6),
     n_outputs=st.integers(1, 2),
     n_picks=st.integers(1, 9),
-    most=st.integers(1, 4),
+    n_features=st.integers(1, 4),
     data=st.data(),
 )
-def test_submodular_pick_matches_loop(n_rows, d, n_outputs, n_picks, most, data):
+def test_submodular_pick_matches_loop(n_rows, d, n_outputs, n_picks, n_features, data):
     size = n_rows * d * n_outputs
     values = np.array(data.draw(st.lists(numbers, min_size=size, max_size=size)))
     exp = make(values.reshape(n_rows, d, n_outputs))
-    check(exp, [exp.feature_names] * n_rows, n_picks, most)
+    check(exp, [exp.feature_names] * n_rows, n_picks, n_features)
 
 
-@given(seed=st.integers(0, 10_000), n_picks=st.integers(1, 4), most=st.integers(1, 3))
-def test_submodular_pick_coverage_within_bound_of_best(seed, n_picks, most):
+@given(seed=st.integers(0, 10_000), n_picks=st.integers(1, 4), n_features=st.integers(1, 3))
+def test_submodular_pick_coverage_within_bound_of_best(seed, n_picks, n_features):
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(7, 9)) * rng.exponential(size=9) * (rng.random((7, 9)) < 0.4)
     exp = make(values)
     assume(values.any())
-    pick, shown, weight = check(exp, [exp.feature_names] * 7, n_picks, most)
-    most_shown = ref.best(shown, weight, n_picks) / math.fsum(weight.values())
-    assert (1.0 - 1.0 / math.e) * most_shown <= pick.coverage[-1] <= most_shown + 1e-12
+    pick, shown, weight = check(exp, [exp.feature_names] * 7, n_picks, n_features)
+    best = ref.best(shown, weight, n_picks) / math.fsum(weight.values())
+    assert (1.0 - 1.0 / math.e) * best <= pick.coverage[-1] <= best + 1e-12
 
 
 def test_submodular_pick_counts_conditions_as_features():
@@ -98,7 +101,7 @@ def test_submodular_pick_counts_conditions_as_features():
     exp = LimeExplainer(model, random_state=0).fit(t).explain(t)
     names = exp.extras["conditions"].array.tolist()
     pick, _, _ = check(exp, names, 6, 1)
-    assert {"b = x", "b = y", "a <= 5.75"} <= set(told(pick))
+    assert {"b = x", "b = y", "a <= 5.75"} <= set(importance_of(pick))
     np.testing.assert_array_equal(
         pick.explanation.extras["conditions"].array, exp.extras["conditions"].array[pick.rows]
     )
@@ -107,12 +110,12 @@ def test_submodular_pick_counts_conditions_as_features():
 def test_submodular_pick_uses_feature_name_without_condition():
     exp = make([[1.0, 2.0], [3.0, 1.0]], extras={"conditions": np.array([["", "b = u"], ["", "b = v"]])})
     pick, _, _ = check(exp, [["x0", "b = u"], ["x0", "b = v"]], 2, 2)
-    assert told(pick) == {"x0": (2.0, 0), "b = u": (math.sqrt(2.0), 0), "b = v": (1.0, 1)}
+    assert importance_of(pick) == {"x0": (2.0, 0), "b = u": (math.sqrt(2.0), 0), "b = v": (1.0, 1)}
 
 
 def test_submodular_pick_keeps_features_of_equal_condition_apart():
-    words = np.array([["a combination not seen in fit"] * 2, ["p = 1", "q = 1"]])
-    pick = submodular_pick(make([[4.0, 9.0], [1.0, 1.0]], extras={"conditions": words}), 2)
+    conditions = np.array([["a combination not seen in fit"] * 2, ["p = 1", "q = 1"]])
+    pick = submodular_pick(make([[4.0, 9.0], [1.0, 1.0]], extras={"conditions": conditions}), 2)
     assert pick.importance["importance"].tolist() == [3.0, 2.0, 1.0, 1.0]
     assert pick.importance["feature"].tolist()[:2] == ["a combination not seen in fit"] * 2
 
@@ -129,7 +132,7 @@ def test_submodular_pick_takes_first_of_equal_rows(n_rows, d):
 def test_submodular_pick_sums_absolute_values_over_outputs():
     values = [[[1.0, -1.0], [1.5, 0.0]], [[0.0, 0.0], [0.0, 0.25]]]
     pick = submodular_pick(make(values), 1, max_features=1)
-    assert told(pick) == {"x0": (math.sqrt(2.0), 0), "x1": (math.sqrt(1.75), -1)}
+    assert importance_of(pick) == {"x0": (math.sqrt(2.0), 0), "x1": (math.sqrt(1.75), -1)}
 
 
 def test_submodular_pick_ends_when_all_is_covered():
@@ -164,31 +167,31 @@ def test_submodular_pick_accepts_numpy_integers():
 @pytest.mark.parametrize("wrong", [0, -1, 2.0, True, "3", None])
 @pytest.mark.parametrize("name", ["n_picks", "max_features"])
 def test_submodular_pick_refuses_bad_counts(name, wrong):
-    with refuses(DataError, f"{name!r} of submodular_pick", "whole number above 0", f"got {wrong!r}"):
+    with refuses(DataError, f"{name!r} of submodular_pick", "integer of at least 1", f"got {wrong!r}"):
         submodular_pick(make(np.eye(2)), **{name: wrong})
 
 
-def of_pictures():
-    pictures = np.random.default_rng(0).random((2, 4, 4))
+def explain_images():
+    images = np.random.default_rng(0).random((2, 4, 4))
     explainer = KernelShapExplainer(lambda x: x.sum((1, 2)), masker=SegmentMasker(n_segments=4))
-    return explainer.fit(pictures).explain(pictures)
+    return explainer.fit(images).explain(images)
 
 
-def of_texts():
+def explain_texts():
     explainer = LimeExplainer(lambda texts: [float(len(text)) for text in texts], masker=TextMasker())
     return explainer.fit(["a b c"]).explain(["a b c"])
 
 
-def of_points():
-    told = {"base_values": [[0.0]], "outputs": [[0.0]], "feature_names": (), "output_names": ("y",)}
-    told["dims"] = ("row", "y", "x", "output")
-    return Explanation(values=np.zeros((1, 2, 2, 1)), quantity="effect", method="by hand", **told)
+def explain_pixels():
+    fields = {"base_values": [[0.0]], "outputs": [[0.0]], "feature_names": (), "output_names": ("y",)}
+    fields["dims"] = ("row", "y", "x", "output")
+    return Explanation(values=np.zeros((1, 2, 2, 1)), quantity="effect", method="by hand", **fields)
 
 
-@pytest.mark.parametrize("made", [of_pictures, of_texts, of_points])
-def test_submodular_pick_refuses_features_per_row(made):
+@pytest.mark.parametrize("explain", [explain_images, explain_texts, explain_pixels])
+def test_submodular_pick_refuses_features_per_row(explain):
     with refuses(DataError, "submodular_pick", "features", "same in every row"):
-        submodular_pick(made())
+        submodular_pick(explain())
 
 
 def test_submodular_pick_refuses_no_rows():

@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from agnostix.exceptions import DataError
 from agnostix.lime.selection import forward_selection, lasso_path
-from agnostix.lime.surrogates import LinearSurrogate, RegressorSurrogate, TreeSurrogate
+from agnostix.lime.surrogates import LinearSurrogate, LocalFits, RegressorSurrogate, TreeSurrogate
 from agnostix.lime.weighted_regression import WeightedRegression
 from tests.lime.regressions import block_of, only, plain_fit, regression, reweighted, spread
 from tests.messages import refuses
@@ -56,33 +56,33 @@ def test_linear_surrogate_std_errors_match_block_jackknife(most):
             plain_fit(reweighted(one, (number != b).astype(float)), features, 1.0, output) for b in range(16)
         ]
         effects = np.array([p.coef_ for p in plain])
-        answers = np.array([p.predict(one.row_design[None, features])[0] for p in plain])
+        predictions = np.array([p.predict(one.row_design[None, features])[0] for p in plain])
         np.testing.assert_allclose(
             fit.std_errors[features, output], np.sqrt(15.0) * effects.std(axis=0), rtol=0.03
         )
-        assert fit.surrogate_std_errors[output] == pytest.approx(np.sqrt(15.0) * answers.std(), rel=0.03)
+        assert fit.surrogate_std_errors[output] == pytest.approx(np.sqrt(15.0) * predictions.std(), rel=0.03)
 
 
 def test_linear_surrogate_std_errors_match_resampling():
     slopes = np.array([1.0, -1.0, 0.5])
 
-    def drawn(seed):
+    def sample(seed):
         rng = np.random.default_rng(seed)
         design = (rng.random((3, 512)) < 0.3).astype(float)
-        answers = slopes @ design + design[0] * design[1] + rng.normal(size=512) * (1.0 + design[2])
+        predictions = slopes @ design + design[0] * design[1] + rng.normal(size=512) * (1.0 + design[2])
         return WeightedRegression(
-            design, rng.exponential(size=512), answers[:, None], np.ones(3), np.zeros(1), 16
+            design, rng.exponential(size=512), predictions[:, None], np.ones(3), np.zeros(1), 16
         )
 
-    fits = [LINEAR[0].fit(drawn(seed), None, False) for seed in range(400)]
+    fits = [LINEAR[0].fit(sample(seed), None, False) for seed in range(400)]
     for value, error in (
         ("coefficients", "std_errors"),
         ("surrogate_outputs", "surrogate_std_errors"),
         ("r2", "r2_std_errors"),
     ):
-        found = np.array([getattr(fit, value) for fit in fits])
-        told = np.array([getattr(fit, error) for fit in fits])
-        np.testing.assert_allclose(np.sqrt((told**2).mean(axis=0)), found.std(axis=0, ddof=1), rtol=0.15)
+        sampled = np.array([getattr(fit, value) for fit in fits])
+        stated = np.array([getattr(fit, error) for fit in fits])
+        np.testing.assert_allclose(np.sqrt((stated**2).mean(axis=0)), sampled.std(axis=0, ddof=1), rtol=0.15)
 
 
 def test_linear_surrogate_of_linear_model_has_no_error():
@@ -100,10 +100,10 @@ def test_linear_surrogate_of_linear_model_has_no_error():
 @pytest.mark.parametrize("surrogate", LINEAR, ids=["ridge", "klasso"])
 def test_linear_surrogate_of_constant_model_has_no_effects(surrogate):
     one = regression()
-    still = WeightedRegression(
+    constant = WeightedRegression(
         one.design, one.weights, np.full((512, 1), 0.1), np.ones(4), np.array([0.1]), 16
     )
-    fit = surrogate.fit(still, None, False)
+    fit = surrogate.fit(constant, None, False)
     assert not fit.coefficients.any()
     assert not fit.std_errors.any()
     assert (fit.surrogate_outputs, fit.r2, fit.r2_std_errors) == (0.1, 1.0, 0.0)
@@ -143,15 +143,15 @@ def test_linear_surrogate_outputs_are_independent():
 @pytest.mark.parametrize("most", [None, 2])
 def test_regressor_surrogate_ridge_matches_linear_surrogate(most):
     one = regression(d=5, n=8192, n_outputs=2)
-    found = RegressorSurrogate(Ridge(1.0, tol=1e-12), forward_selection).fit(one, most, True)
+    fit = RegressorSurrogate(Ridge(1.0, tol=1e-12), forward_selection).fit(one, most, True)
     expected = LinearSurrogate(1.0, forward_selection).fit(one, most, True)
     for name in ("coefficients", "surrogate_outputs", "r2", "r2_std_errors"):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(getattr(fit, name), getattr(expected, name), atol=1e-9, err_msg=name)
     for name in ("std_errors", "surrogate_std_errors"):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=0.03, err_msg=name)
-    np.testing.assert_array_equal(found.selected, expected.selected)
-    np.testing.assert_array_equal(found.margin, expected.margin)
-    np.testing.assert_array_equal(found.row_design, one.row_design)
+        np.testing.assert_allclose(getattr(fit, name), getattr(expected, name), rtol=0.03, err_msg=name)
+    np.testing.assert_array_equal(fit.selected, expected.selected)
+    np.testing.assert_array_equal(fit.margin, expected.margin)
+    np.testing.assert_array_equal(fit.row_design, one.row_design)
 
 
 def test_regressor_surrogate_std_errors_match_block_jackknife():
@@ -198,9 +198,9 @@ class RowCoefficients(RegressorMixin, BaseEstimator):
 
 def test_regressor_surrogate_coef_of_shape_1_n():
     one = regression(d=3, n_outputs=1)
-    found = RegressorSurrogate(RowCoefficients(), forward_selection).fit(one, None, False)
+    rows = RegressorSurrogate(RowCoefficients(), forward_selection).fit(one, None, False)
     plain = RegressorSurrogate(LinearRegression(fit_intercept=False), forward_selection).fit(one, None, False)
-    np.testing.assert_array_equal(found.coefficients, plain.coefficients)
+    np.testing.assert_array_equal(rows.coefficients, plain.coefficients)
 
 
 def test_regressor_surrogate_without_features_is_mean():
@@ -310,20 +310,20 @@ def test_tree_surrogate_std_errors_from_means_along_path():
 
 
 def test_tree_surrogate_std_errors_match_resampling():
-    def drawn(seed):
+    def sample(seed):
         rng = np.random.default_rng(seed)
         design = (rng.random((2, 512)) < 0.4).astype(float)
-        answers = 10.0 * design[0] + 3.0 * design[1] + rng.normal(size=512)
+        predictions = 10.0 * design[0] + 3.0 * design[1] + rng.normal(size=512)
         return WeightedRegression(
-            design, rng.exponential(size=512), answers[:, None], np.ones(2), np.zeros(1), 16
+            design, rng.exponential(size=512), predictions[:, None], np.ones(2), np.zeros(1), 16
         )
 
-    fits = [TREE.fit(drawn(seed), None, False) for seed in range(300)]
-    found, told = (
+    fits = [TREE.fit(sample(seed), None, False) for seed in range(300)]
+    sampled, stated = (
         np.array([getattr(f, name)[:, 0] for f in fits]) for name in ("coefficients", "std_errors")
     )
-    np.testing.assert_allclose(np.sqrt((told**2).mean(axis=0)), found.std(axis=0, ddof=1), rtol=0.2)
-    np.testing.assert_allclose(found.mean(axis=0), [6.0, 1.8], atol=0.1)  # 0.6 of each step
+    np.testing.assert_allclose(np.sqrt((stated**2).mean(axis=0)), sampled.std(axis=0, ddof=1), rtol=0.2)
+    np.testing.assert_allclose(sampled.mean(axis=0), [6.0, 1.8], atol=0.1)  # 0.6 of each step
 
 
 def test_tree_surrogate_outputs_share_tree_in_any_unit():
@@ -349,10 +349,10 @@ def test_tree_surrogate_outputs_share_tree_in_any_unit():
 def test_tree_surrogate_without_split_is_mean(n_features):
     one = regression(n_outputs=1)
     design = np.ones((n_features, one.n_samples))
-    still = WeightedRegression(
+    constant = WeightedRegression(
         design, one.weights, one.predictions, np.ones(n_features), one.row_predictions, 16
     )
-    fit = TREE.fit(still, None, False)
+    fit = TREE.fit(constant, None, False)
     assert not fit.coefficients.any()
     assert fit.surrogate_outputs == pytest.approx(np.average(one.predictions[:, 0], weights=one.weights))
     assert fit.r2 == pytest.approx(0.0, abs=1e-12)
@@ -360,10 +360,10 @@ def test_tree_surrogate_without_split_is_mean(n_features):
 
 def test_tree_surrogate_of_constant_model_has_no_effects():
     one = regression()
-    still = WeightedRegression(
+    constant = WeightedRegression(
         one.design, one.weights, np.full((512, 1), 0.1), np.ones(4), np.array([0.1]), 16
     )
-    fit = TREE.fit(still, None, False)
+    fit = TREE.fit(constant, None, False)
     assert not fit.coefficients.any()
     assert (fit.surrogate_outputs, fit.r2, fit.surrogate_std_errors) == (0.1, 1.0, 0.0)
 
@@ -372,3 +372,47 @@ def test_tree_surrogate_exhaustive_sample_has_no_error():
     fit = TREE.fit(regression(n_blocks=0), None, False)
     for errors in (fit.std_errors, fit.surrogate_std_errors, fit.r2_std_errors):
         assert not errors.any()
+
+
+# ---------------------------------------------------------------- fits of many rows
+
+
+def fit_one(seed=0, d=4):
+    return LINEAR[0].fit(regression(seed, d=d, binary=False), None, False)
+
+
+def contributions(one):
+    return one.coefficients * one.row_design[:, None]
+
+
+def test_stack_take_and_put_keep_rows():
+    single = [fit_one(seed) for seed in range(3)]
+    stacked = LocalFits.stack(single)
+    assert stacked.coefficients.shape == (3, 4, 2)
+    assert stacked.n_samples.tolist() == [512] * 3
+    turned = stacked.take(np.array([2, 0]))
+    for place, row in enumerate((2, 0)):
+        for array, expected in zip(turned, single[row], strict=True):
+            np.testing.assert_array_equal(array[place], expected)
+    stacked.put(np.array([1]), turned.take(np.array([0])))
+    for array, expected in zip(stacked, single[2], strict=True):
+        np.testing.assert_array_equal(array[1], expected)
+
+
+def test_insert_features_adds_features_without_effect():
+    one, is_fitted = fit_one(d=2), np.array([False, True, True, False])
+    whole = one.insert_features(is_fitted)
+    for name in ("coefficients", "std_errors", "selected"):
+        np.testing.assert_array_equal(getattr(whole, name)[is_fitted], getattr(one, name))
+        assert not getattr(whole, name)[~is_fitted].any()
+    assert whole.selected.dtype == bool
+    np.testing.assert_array_equal(whole.row_design[is_fitted], one.row_design)
+    np.testing.assert_array_equal(whole.surrogate_outputs, one.surrogate_outputs)
+    assert one.insert_features(np.ones(2, dtype=bool)) is one
+
+
+def test_rescale_keeps_contributions():
+    one, units = fit_one(), np.array([0.1, 1.0, 2.0, 30.0])
+    scaled = one.rescale(units, one.row_design * units)
+    np.testing.assert_allclose(contributions(scaled), contributions(one), rtol=1e-14)
+    np.testing.assert_allclose(scaled.std_errors * units[:, None], one.std_errors, rtol=1e-14)

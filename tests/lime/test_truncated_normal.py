@@ -10,7 +10,7 @@ from agnostix.lime.truncated_normal import truncnorm_cdf, truncnorm_nodes
 from tests.lime.regressions import truncnorm_expectation
 from tests.reference import lime as ref
 
-LAWS = [
+PARAMETERS = [
     (0.0, 1.0, -1.0, 2.0),
     (3.0, 0.5, 2.9, 9.0),
     (0.0, 1.0, -90.0, 90.0),
@@ -22,20 +22,20 @@ LAWS = [
 ]
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_truncnorm_cdf_is_integral_of_density(law):
-    mean, sd, lo, hi = law
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_truncnorm_cdf_is_integral_of_density(parameters):
+    mean, sd, lo, hi = parameters
     near = np.clip(mean, lo, hi)
     x = np.sort(np.clip(near + sd * np.array([-3.0, -1.0, -0.2, 0.0, 0.01, 0.5, 2.0]), lo, hi))
-    one = ref.Bin(1.0, *law)
+    one = ref.Bin(1.0, *parameters)
     expected = [ref.interval_mass(one, -np.inf, v) for v in x]
-    np.testing.assert_allclose(truncnorm_cdf(x, *law), expected, atol=1e-12)
+    np.testing.assert_allclose(truncnorm_cdf(x, *parameters), expected, atol=1e-12)
 
 
 def test_truncnorm_cdf_keeps_digits_in_tails():
-    # The hazard of the normal law at 40 is 40.02; just above the lower end the density falls like that.
-    found = truncnorm_cdf(40.0 + np.log(2.0) / 40.0, 0.0, 1.0, 40.0, 90.0)
-    assert found == pytest.approx(
+    # The hazard of the normal at 40 is 40.02; just above the lower end the density falls at that rate.
+    cdf = truncnorm_cdf(40.0 + np.log(2.0) / 40.0, 0.0, 1.0, 40.0, 90.0)
+    assert cdf == pytest.approx(
         ref.interval_mass(ref.Bin(1.0, 0.0, 1.0, 40.0, 90.0), 40.0, 40.0 + np.log(2.0) / 40.0)
     )
     assert truncnorm_cdf(-39.9, 0.0, 1.0, -60.0, -39.0) == pytest.approx(
@@ -43,16 +43,16 @@ def test_truncnorm_cdf_keeps_digits_in_tails():
     )
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("parameters", PARAMETERS)
 @pytest.mark.parametrize("f", [np.cos, np.square, np.tanh, lambda x: np.exp(x / 10.0)])
-def test_truncnorm_expectation_to_twelve_digits(law, f):
-    expected = ref.expectation(f, ref.Bin(1.0, *law))
-    assert truncnorm_expectation(f, *law) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+def test_truncnorm_expectation_to_twelve_digits(parameters, f):
+    expected = ref.expectation(f, ref.Bin(1.0, *parameters))
+    assert truncnorm_expectation(f, *parameters) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
 def test_truncnorm_cdf_at_and_beyond_ends():
-    found = truncnorm_cdf([-np.inf, -1.0, 2.0, np.inf], 0.0, 1.0, -1.0, 2.0)
-    assert found.tolist() == [0.0, 0.0, 1.0, 1.0]
+    cdf = truncnorm_cdf([-np.inf, -1.0, 2.0, np.inf], 0.0, 1.0, -1.0, 2.0)
+    assert cdf.tolist() == [0.0, 0.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_truncnorm_unbounded():
 def test_truncnorm_broadcasts():
     lo, hi = np.array([-1.0, 0.0, 2.0]), np.array([0.0, 2.0, 2.0])
     x = np.array([[-0.5], [1.0]])
-    found = truncnorm_cdf(x, 0.0, 1.0, lo, hi)
-    assert found.shape == (2, 3)
+    cdf = truncnorm_cdf(x, 0.0, 1.0, lo, hi)
+    assert cdf.shape == (2, 3)
     for i, j in np.ndindex(2, 3):
-        assert found[i, j] == truncnorm_cdf(x[i, 0], 0.0, 1.0, lo[j], hi[j])
+        assert cdf[i, j] == truncnorm_cdf(x[i, 0], 0.0, 1.0, lo[j], hi[j])
     assert truncnorm_nodes(0.0, 1.0, lo, hi, 5)[0].shape == (3, 5)
     assert truncnorm_expectation(np.ones_like, 0.0, 1.0, lo, hi, 5).tolist() == pytest.approx([1.0] * 3)
 
@@ -100,9 +100,9 @@ def test_truncnorm_cdf_rises_from_0_to_1(mean, sd, lo, width, seed):
     x = np.sort(np.random.default_rng(seed).uniform(lo - 1.0, lo + width + 1.0, size=20))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = truncnorm_cdf(np.r_[lo - 1.0, x, lo + width], mean, sd, lo, lo + width)
-    assert (np.diff(found) >= -1e-12).all()
-    assert (found[0], found[-1]) == (0.0, 1.0)
+        cdf = truncnorm_cdf(np.r_[lo - 1.0, x, lo + width], mean, sd, lo, lo + width)
+    assert (np.diff(cdf) >= -1e-12).all()
+    assert (cdf[0], cdf[-1]) == (0.0, 1.0)
     nodes, weights = truncnorm_nodes(mean, sd, lo, lo + width)
     assert ((nodes >= lo) & (nodes <= lo + width)).all()
     assert weights.sum() == pytest.approx(1.0)

@@ -16,16 +16,16 @@ def test_moments_match_loops(binary):
     one = regression(binary=binary, n=64)
     total = sum(one.weights)
     mean = sum(w * x for w, x in zip(one.weights, one.design.T, strict=True)) / total
-    apart = one.predictions - one.row_predictions
-    level = sum(w * y for w, y in zip(one.weights, apart, strict=True)) / total
-    draws = list(zip(one.weights, one.design.T - mean, apart - level, strict=True))
+    targets = one.predictions - one.row_predictions
+    level = sum(w * y for w, y in zip(one.weights, targets, strict=True)) / total
+    samples = list(zip(one.weights, one.design.T - mean, targets - level, strict=True))
     expected = {
         "total_weight": total,
         "design_mean": mean,
         "target_mean": level,
-        "gram": sum(w * np.outer(x, x) for w, x, _ in draws),
-        "cross": sum(w * np.outer(x, y) for w, x, y in draws),
-        "total_squares": sum(w * y**2 for w, _, y in draws),
+        "gram": sum(w * np.outer(x, x) for w, x, _ in samples),
+        "cross": sum(w * np.outer(x, y) for w, x, y in samples),
+        "total_squares": sum(w * y**2 for w, _, y in samples),
     }
     for name, value in expected.items():
         np.testing.assert_allclose(getattr(one, name), value, rtol=1e-10, atol=1e-10)
@@ -33,11 +33,11 @@ def test_moments_match_loops(binary):
 
 def test_single_output_matches_regression_of_it():
     one = regression(n_outputs=3)
-    found, alone = one.single_output(1), only(one, 1)
+    taken, alone = one.single_output(1), only(one, 1)
     for name in ("total_weight", "design_mean", "target_mean", "gram", "cross", "total_squares"):
-        np.testing.assert_allclose(getattr(found, name), getattr(alone, name), rtol=1e-12)
+        np.testing.assert_allclose(getattr(taken, name), getattr(alone, name), rtol=1e-12)
     for name in ("predictions", "targets", "row_predictions"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
+        np.testing.assert_array_equal(getattr(taken, name), getattr(alone, name))
 
 
 @pytest.mark.parametrize("level", [0.0, 0.7, -1e9])
@@ -62,12 +62,12 @@ def test_effective_sample_size():
 def test_block_scores_matches_loops():
     one = regression(n=64, n_blocks=16)
     errors = np.random.default_rng(1).normal(size=(64, 3))
-    found = one.block_scores(errors)
+    scores = one.block_scores(errors)
     for b in range(16):
         expected = sum(
             np.outer(one.design[:, i] - one.design_mean, errors[i]) for i in range(4 * b, 4 * b + 4)
         )
-        np.testing.assert_allclose(found[b], expected, atol=1e-12)
+        np.testing.assert_allclose(scores[b], expected, atol=1e-12)
 
 
 def fitted(one, features, ridge):

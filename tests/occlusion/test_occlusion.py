@@ -38,7 +38,7 @@ RNG = np.random.default_rng(0)
 
 
 class Curved:
-    """A model with products of columns, whose answer for a row depends on that row alone, to the bit."""
+    """A model with products of columns, whose prediction for a row depends on that row alone, to the bit."""
 
     def __call__(self, X):
         X = np.asarray(X, dtype=float)
@@ -47,7 +47,7 @@ class Curved:
 
 
 class Counting:
-    """A model that counts what it is asked."""
+    """A model that records the sizes of its batches."""
 
     def __init__(self, model):
         self.model, self.sizes = model, []
@@ -79,7 +79,7 @@ def same(one, other):
 
 MODELS = {
     "linear": (LinearRegression().fit(D, P).predict, D),
-    "neighbours": (KNeighborsRegressor(5).fit(D, P).predict, D),
+    "neighbors": (KNeighborsRegressor(5).fit(D, P).predict, D),
     "trees": (HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(D, P).predict, D),
     "logistic": (
         make_pipeline(StandardScaler(), LogisticRegression()).fit(IRIS, SPECIES).predict_proba,
@@ -97,15 +97,15 @@ def test_values_match_loop(model, X, weighted):
     weight = np.random.default_rng(1).uniform(0.1, 5.0, len(X)) if weighted else None
     explainer = explained(model, X, weight=weight, background_size=7)
     exp = explainer.explain(X[::50])
-    drawn = [int(np.flatnonzero((row == X).all(1))[0]) for row in explainer.background_]
+    sampled = [int(np.flatnonzero((row == X).all(1))[0]) for row in explainer.background_]
     values, errors, base, outputs = occlude(
-        model, X[::50], explainer.background_, None if weight is None else weight[drawn]
+        model, X[::50], explainer.background_, None if weight is None else weight[sampled]
     )
     unit = np.abs(outputs).max()
     np.testing.assert_allclose(exp.values, values, rtol=0, atol=1e-12 * unit)
     np.testing.assert_allclose(exp.std_errors, errors, rtol=1e-11, atol=1e-12 * unit)
     np.testing.assert_allclose(exp.base_values, np.tile(base, (len(outputs), 1)), rtol=1e-12, atol=1e-12)
-    # Models of BLAS or of many threads answer a row otherwise in another batch, in the last bit.
+    # Models of BLAS or of many threads predict a row otherwise in another batch, in the last bit.
     np.testing.assert_allclose(exp.outputs, outputs, rtol=0.0 if isinstance(model, Curved) else 1e-12)
 
 
@@ -185,8 +185,8 @@ def test_fill_row_in_any_container(form):
     fill = [5.5, 3.0, 4.0, 1.0]
     frame = pd.DataFrame(IRIS, columns=list("abcd"))
     X = frame if form not in (np.asarray, list, tuple) else IRIS
-    given = form(pd.Series(fill, index=list("abcd"))) if form is pd.Series else form(fill)
-    explainer = explained(Curved(), X, fill=given)
+    constants = form(pd.Series(fill, index=list("abcd"))) if form is pd.Series else form(fill)
+    explainer = explained(Curved(), X, fill=constants)
     exp = explainer.explain(X[:6])
     values, _, base, _ = occlude(Curved(), IRIS[:6], np.array([fill]))
     np.testing.assert_allclose(exp.values, values, atol=1e-13)
@@ -290,8 +290,8 @@ def test_fit_refuses_bad_sample_weight(weight):
 
 
 def test_fit_refuses_background_of_zero_weight():
-    drawn = OcclusionExplainer(Curved(), background_size=1, random_state=0).fit(IRIS).background_
-    weight = (drawn != IRIS).any(axis=1).astype(float)
+    sampled = OcclusionExplainer(Curved(), background_size=1, random_state=0).fit(IRIS).background_
+    weight = (sampled != IRIS).any(axis=1).astype(float)
     with refuses(DataError, "background", "zero weight", "Raise background_size"):
         explained(Curved(), IRIS, weight=weight, background_size=1)
 
@@ -309,9 +309,9 @@ def test_background_size_above_table_takes_table():
 
 def test_background_is_sampled_without_replacement():
     X = np.arange(200.0).reshape(100, 2)
-    drawn = explained(RowSums(), X, background_size=60).background_
-    assert np.unique(drawn, axis=0).shape == (60, 2)
-    assert np.isin(drawn[:, 0], X[:, 0]).all()
+    sampled = explained(RowSums(), X, background_size=60).background_
+    assert np.unique(sampled, axis=0).shape == (60, 2)
+    assert np.isin(sampled[:, 0], X[:, 0]).all()
 
 
 def test_equal_background_rows_are_evaluated_once():
@@ -321,7 +321,9 @@ def test_equal_background_rows_are_evaluated_once():
     model.sizes.clear()
     exp = explainer.explain(X[[0, 15]])
     assert explainer.cost(X[[0, 15]]) == 2 * (1 + 3 + 2 + 1)
-    assert sum(model.sizes) == exp.n_model_rows == 2 * (1 + 2 + 1)  # what stands in may be the row's own
+    assert (
+        sum(model.sizes) == exp.n_model_rows == 2 * (1 + 2 + 1)
+    )  # a background value may equal the row's own
     values, errors, _, _ = occlude(Curved(), X[[0, 15]], explainer.background_)
     np.testing.assert_allclose(exp.values, values, atol=1e-12)
     np.testing.assert_allclose(exp.std_errors, errors, atol=1e-12)
@@ -406,12 +408,12 @@ class Mutating:
     """A model that leaves its input in ruins, after it has answered."""
 
     def __call__(self, X):
-        answer = Curved()(X)
+        predictions = Curved()(X)
         if isinstance(X, pd.DataFrame):
             X.iloc[:, :] = np.nan
         else:
             X[:] = np.nan
-        return answer
+        return predictions
 
 
 @pytest.mark.parametrize("make", [FORMS["numpy"], FORMS["pandas"]], ids=["numpy", "pandas"])
@@ -431,15 +433,15 @@ def test_in_place_model_leaves_fill_and_table(make):
 
 def test_model_fitted_on_array_gets_arrays():
     model = RandomForestClassifier(5, random_state=0).fit(IRIS, SPECIES)
-    found = [
+    result = [
         explained(model, make(IRIS), background_size=9).explain(make(IRIS)[:5]) for make in FORMS.values()
     ]
-    same(found[0], found[1])
-    same(found[0], found[2])
+    same(result[0], result[1])
+    same(result[0], result[2])
 
 
 def mixed(n=120, seed=0):
-    """Every type of column that a real table has, with values missing."""
+    """Every type of column that a table has, with values missing."""
     rng = np.random.default_rng(seed)
     X = pd.DataFrame(
         {
@@ -522,11 +524,11 @@ def test_mixed_frame_keeps_dtypes(memory):
     explainer = explained(model, M, background_size=15)
     with config_context(working_memory=memory):
         exp = explainer.explain(M[:4])
-    drawn, own = explainer.background_, M[:4]
+    sampled, own = explainer.background_, M[:4]
     for i in range(4):
         for j, name in enumerate(M.columns):
             together = pd.concat([own.iloc[[i]]] * 15, ignore_index=True)
-            together[name] = drawn[name]
+            together[name] = sampled[name]
             mean = model.predict_proba(together).mean(0)
             np.testing.assert_allclose(
                 exp.values[i, j], model.predict_proba(own.iloc[[i]])[0] - mean, atol=1e-12, err_msg=name
@@ -633,15 +635,15 @@ def classes():
 )
 def test_outputs_by_name_and_index(outputs, names):
     whole = explained(classes(), IRIS, background_size=9).explain(IRIS[:5])
-    places = [whole.output_names.index(name) for name in names]
+    positions = [whole.output_names.index(name) for name in names]
     at_once = explained(classes(), IRIS, background_size=9).explain(IRIS[:5], outputs=outputs)
     before = explained(classes(), IRIS, background_size=9, outputs=outputs).explain(IRIS[:5])
     for exp in (at_once, before):
         assert exp.output_names == names
-        np.testing.assert_array_equal(exp.values, whole.values[:, :, places])
-        np.testing.assert_array_equal(exp.std_errors, whole.std_errors[:, :, places])
-        np.testing.assert_array_equal(exp.base_values, whole.base_values[:, places])
-        np.testing.assert_array_equal(exp.outputs, whole.outputs[:, places])
+        np.testing.assert_array_equal(exp.values, whole.values[:, :, positions])
+        np.testing.assert_array_equal(exp.std_errors, whole.std_errors[:, :, positions])
+        np.testing.assert_array_equal(exp.base_values, whole.base_values[:, positions])
+        np.testing.assert_array_equal(exp.outputs, whole.outputs[:, positions])
 
 
 def test_outputs_predicted_is_that_of_each_row():

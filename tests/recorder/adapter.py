@@ -24,9 +24,20 @@ RENAMED = {
     "FrontierDisplay": "PruningPathDisplay",
     "players_": "features_",
     "said": "condition",
+    "identity": "metadata",
+    "levers": "curves",
+    "moved": "correlated_shifts",
+    "nearest": "neighbors",
+    "n_rows_together": "n_rows_explained",
+    "points": "n_points",
+    "question": "description",
+    "says": "class",
+    "start": "observed_index",
+    "truth": "observed",
 }
 """Names of parameters, attributes, columns, keys and Displays: as recordings have them, and as they are."""
-_CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share"}
+# Keys that were called "share" became others than the parameter.
+_CANONICAL = {new: old for old, new in RENAMED.items()} | {"fractions": "share", "in_percent": "share"}
 
 settings: dict[str, Any] = {"n_jobs": None}
 """Passed to every explainer that takes it."""
@@ -63,7 +74,9 @@ def make(name: str, *args: Any, **params: Any) -> Any:
 
 
 def _present_form(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Occlusion of images as recordings use it, or by the classes that came after it."""
+    """Occlusion of images and sampling of LIME as recordings use them, or by the classes that came after."""
+    if name == "LimeExplainer" and "kernel_width" not in inspect.signature(public(name)).parameters:
+        return name, _with_sampling(params)
     if name != "OcclusionExplainer" or "method" in inspect.signature(public(name)).parameters:
         if "learned_mask" in params:
             params = params | {"learned_mask": public("LearnedMask")(**params["learned_mask"])}
@@ -89,6 +102,19 @@ def _present_form(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any
     else:
         masker = public("SegmentMasker")("grid", **how)
     return name, params | {"masker": masker} | ({"fill": fill} if is_drawn else {})
+
+
+def _with_sampling(params: dict[str, Any]) -> dict[str, Any]:
+    """LIME's parameters with those of the sampling together, where they are not the defaults."""
+    kept = dict(params)
+    own = {"width": kept.pop("kernel_width", None), "radius": kept.pop("radius", 1.0)}
+    discretizer, sampling = kept.pop("discretizer", "auto"), kept.pop("sampling", "kernel")
+    defaults = {"width": None, "radius": 1.0}
+    own = {key: value for key, value in own.items() if value != defaults[key]}
+    if discretizer != "auto" and sampling != "local":
+        own["discretizer"] = discretizer
+    kind = {"kernel": "KernelSampling", "tilted": "TiltedSampling", "local": "LocalSampling"}[sampling]
+    return kept | {"sampling": public(kind)(**own) if own else sampling}
 
 
 def _extremal(search: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def results(mimic: Any, X: Any, y: Any = None) -> dict[str, Any]:
         "n_model_rows_": mimic.n_model_rows_,
         "importances": mimic.feature_importances_,
         "to_text": mimic.to_text(),
-        "to_json": json.loads(mimic.to_json()),
+        "to_json": json.loads(mimic.to_json(), object_hook=_with_recorded_key),
         "to_sql": _or_error(mimic.to_sql),
         "to_sql of a table": _or_error(mimic.to_sql, table="people"),
         "to_python": _or_error(mimic.to_python),
@@ -58,6 +58,11 @@ def results(mimic: Any, X: Any, y: Any = None) -> dict[str, Any]:
             "to_python of an output": mimic.to_python(output=name, name="probability"),
         }
     return read
+
+
+def _with_recorded_key(entry: dict[str, Any]) -> dict[str, Any]:
+    """An object of the JSON, its prediction under the key that recordings have."""
+    return {"answer" if key == "prediction" else key: value for key, value in entry.items()}
 
 
 def _or_error(export: Any, **params: Any) -> str:

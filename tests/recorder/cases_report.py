@@ -13,11 +13,11 @@ from tests.recorder.registry import Cases
 CASES = Cases("report")
 
 
-def told(report: Any) -> dict[str, Any]:
+def read_report(report: Any) -> dict[str, Any]:
     """The summary, the Markdown and the page, without times and the date."""
     summary = json.loads(report.json())
     summary.pop("timings")
-    summary["identity"] = [line for line in summary["identity"] if line[0] != "Made"]
+    summary["metadata"] = [line for line in summary["metadata"] if line[0] != "Made"]
     markdown = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d [A-Z+\-0-9]+", "DATE", report.markdown())
     markdown = re.sub(r"\d+(\.\d+)? (milli)?seconds?", "SECONDS", markdown)
     page = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d [A-Z+\-0-9]+", "DATE", report.html())
@@ -28,13 +28,14 @@ def told(report: Any) -> dict[str, Any]:
 
 
 def _report(model: Any, y: Any, **params: Any) -> Any:
-    return told(public("WhatIfReport")(model, inputs.people(), y, **params))
+    return read_report(public("WhatIfReport")(model, inputs.people(), y, **params))
 
 
 def _add() -> None:
-    asked = [{"age": 50.0, "town": {"north": 0.5}}, {"age": (52, 60)}, {"age": 200}]
+    scenarios = [{"age": 50.0, "town": {"north": 0.5}}, {"age": (52, 60)}, {"age": 200}]
     CASES.add(
-        "approval", lambda: _report(inputs.approval(), inputs.approved(), what_if=asked, title="Approvals")
+        "approval",
+        lambda: _report(inputs.approval(), inputs.approved(), what_if=scenarios, title="Approvals"),
     )
     CASES.add("approval by groups", lambda: _report(inputs.approval(), inputs.approved(), by="member"))
     CASES.add("approval without truth", lambda: _report(inputs.approval(), None, output="no"))
@@ -92,7 +93,7 @@ def _add() -> None:
 
 def _labelled() -> Any:
     report = public("WhatIfReport")
-    return told(
+    return read_report(
         report(inputs.forest(), inputs.frame(), inputs.smooth(inputs.numbers()), rows=["row 5", "row 99"])
     )
 

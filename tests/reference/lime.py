@@ -2,7 +2,7 @@
 
 Nothing here imports the package. A bin is a `Bin`; a column is a list of bins; `row_bins` are those of the
 explained row, one a column. Under LIME's kernel the columns of the binary design stay independent, each 1
-with chance alpha instead of q, the mass of the row's bin: what is called tilted below.
+with probability alpha instead of q, the mass of the row's bin: what is called tilted below.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Bin = namedtuple("Bin", "p mean sd lo hi")
 Seen = namedtuple("Seen", "p values")
 Fit = namedtuple("Fit", "coefficients intercept r2 prediction")
 
-# ---------------------------------------------------------------- bins and their truncated normal laws
+# ---------------------------------------------------------------- bins and their truncated normals
 
 
 def quartile_edges(column):
@@ -55,7 +55,7 @@ def between_edges(column, edges):
 
 
 def seen_bins(column, edges):
-    """Share and values of each bin, for columns whose values are drawn as they were seen."""
+    """Frequency and values of each bin, for columns whose observed values are resampled."""
     sorted_in = [[x for x in column if bin_of(x, edges) == b] for b in range(len(edges) + 1)]
     return [Seen(len(inside) / len(column), inside) for inside in sorted_in]
 
@@ -67,9 +67,9 @@ def seen_levels(column):
 
 
 def expectation(function, one, breaks=()):
-    """Mean of a function under a bin's truncated normal law, by quadrature; a bin of one value is a point.
+    """Mean of a function under a bin's truncated normal, by quadrature; a bin of one value is a point.
 
-    Of values drawn as they were seen, their mean.
+    Of resampled values, their mean.
 
     The density is scaled by its own largest value in the bin, and left out below exp(-72) of that.
     """
@@ -96,12 +96,12 @@ def expectation(function, one, breaks=()):
 
 
 def interval_mass(one, lo, hi):
-    """Chance of (lo, hi] under a bin's law."""
+    """Probability of (lo, hi] under a bin's distribution."""
     return expectation(lambda x: 1.0 if lo < x <= hi else 0.0, one, breaks=(lo, hi))
 
 
 def normal_draws(rng, one, n):
-    """Draws of a bin's truncated normal law, through the inverse of its distribution function."""
+    """Samples of a bin's truncated normal, through the inverse of its distribution function."""
     if one.lo == one.hi or one.sd == 0.0:
         return np.full(n, min(max(one.mean, one.lo), one.hi))
     a, b = ndtr((one.lo - one.mean) / one.sd), ndtr((one.hi - one.mean) / one.sd)
@@ -155,14 +155,14 @@ def fit(z, y, weights, alpha=1.0):
 
 
 def binned_samples(rng, n, columns, row, row_bins):
-    """The row, then n draws of a bin by its share and a value by its law; and whether it is the row's bin."""
+    """The row, then n samples of a bin by frequency and a value within; and whether it is the row's bin."""
     d = len(columns)
     x, z = np.empty((n + 1, d)), np.empty((n + 1, d))
     for j, bins in enumerate(columns):
-        drawn = rng.choice(len(bins), size=n, p=[one.p for one in bins])
+        sampled = rng.choice(len(bins), size=n, p=[one.p for one in bins])
         x[0, j], z[0, j] = row[j], 1.0
         for b, one in enumerate(bins):
-            here = np.flatnonzero(drawn == b)
+            here = np.flatnonzero(sampled == b)
             if here.size:
                 x[1 + here, j] = normal_draws(rng, one, here.size)
             z[1 + here, j] = float(b == row_bins[j])
@@ -187,13 +187,13 @@ def distance_weights(z, width=None):
 
 
 def lime_gaussian(f, mean, sd, row, n, rng, alpha=1.0, width=None):
-    """Without bins: normal draws about the columns' means, coefficients per standard deviation."""
+    """Without bins: normal samples around the columns' means, coefficients per standard deviation."""
     z = np.vstack([(row - mean) / sd, rng.standard_normal((n, len(row)))])
     return fit(z, f(np.vstack([row, mean + sd * z[1:]])), distance_weights(z, width), alpha)
 
 
 def lime_around(f, sd, radius, row, n, rng, alpha=1.0, width=None):
-    """Normal draws about the row, coefficients per `radius` standard deviations, counted from the row."""
+    """Normal samples around the row, coefficients per `radius` standard deviations, counted from the row."""
     z = np.vstack([np.zeros(len(row)), rng.standard_normal((n, len(row)))])
     return fit(z, f(row + radius * sd * z), distance_weights(z, width), alpha)
 
@@ -202,7 +202,7 @@ def lime_around(f, sd, radius, row, n, rng, alpha=1.0, width=None):
 
 
 def forward_selection(z, y, weights, k):
-    """Add the column that raises the weighted R2 of least squares most, the first of those that are alike."""
+    """Add the column that raises the weighted R2 of least squares most, the first of equal ones."""
     chosen = []
     for _ in range(min(k, z.shape[1])):
         best, top = None, -math.inf
@@ -226,9 +226,9 @@ def lasso_path(z, y, weights, k):
     """Walk the knots of the lasso from least squares back to the first that uses at most k columns."""
     total = math.fsum(weights)
     root = np.sqrt(weights)
-    centred = root[:, None] * (z - (weights[:, None] * z).sum(0) / total)
+    centered = root[:, None] * (z - (weights[:, None] * z).sum(0) / total)
     target = root * (y - math.fsum(weights * y) / total)
-    knots = lasso_knots(centred, target)
+    knots = lasso_knots(centered, target)
     for coefficients in knots[:0:-1]:
         chosen = [j for j, value in enumerate(coefficients) if value != 0.0]
         if len(chosen) <= k:
@@ -278,7 +278,7 @@ def lasso_knots(x, y):
             signs[what[0]] = what[1]
 
 
-# ---------------------------------------------------------------- limits: the tilted law, the (d + 1) system
+# ---------------------------------------------------------------- limits: tilted bins, the (d + 1) system
 
 
 def tilted(q, r):
@@ -331,7 +331,7 @@ def independent_seconds(alphas):
 def binned_ridge(
     columns, row_bins, n, mean_f, contrasts, mean_ff, row_f, alpha=1.0, width=None, counted=True
 ):
-    """The surrogate of n draws in the limit, from E~f and the contrasts E~[f | z_j = 1] - E~[f | z_j = 0]."""
+    """The limit for n samples, from E~f and the contrasts E~[f | z_j = 1] - E~[f | z_j = 0]."""
     r = flip_weight(len(columns), width)
     alphas = [tilted(q, r)[0] for q in row_masses(columns, row_bins)]
     crossed = [a * mean_f + a * (1.0 - a) * c for a, c in zip(alphas, contrasts, strict=True)]
@@ -350,21 +350,23 @@ def without_row(beta, alphas, total, penalty):
 def enumerated(f, columns, row_bins, r):
     """All cells of bins: their weight, their z and the mean of f within, f a function of a tuple of bins."""
     for cell in product(*(range(len(bins)) for bins in columns)):
-        share = math.prod(columns[j][b].p for j, b in enumerate(cell))
-        if share == 0.0:
+        probability = math.prod(columns[j][b].p for j, b in enumerate(cell))
+        if probability == 0.0:
             continue
         z = [1.0 if b == row_bins[j] else 0.0 for j, b in enumerate(cell)]
-        yield share * r ** (len(z) - sum(z)), z, f(cell)
+        yield probability * r ** (len(z) - sum(z)), z, f(cell)
 
 
 def enumerated_draws(columns, row_bins, r):
-    """All rows that can be drawn of columns drawn as they were seen: weight, z and values of each."""
+    """All possible samples of resampled columns: weight, z and values of each."""
     places = [[(b, x) for b, one in enumerate(bins) for x in dict.fromkeys(one.values)] for bins in columns]
     for cell in product(*places):
         parts = zip(columns, cell, strict=True)
-        share = math.prod(bins[b].p * bins[b].values.count(x) / len(bins[b].values) for bins, (b, x) in parts)
+        probability = math.prod(
+            bins[b].p * bins[b].values.count(x) / len(bins[b].values) for bins, (b, x) in parts
+        )
         z = [float(b == own) for (b, _), own in zip(cell, row_bins, strict=True)]
-        yield share * r ** (len(z) - sum(z)), z, [x for _, x in cell]
+        yield probability * r ** (len(z) - sum(z)), z, [x for _, x in cell]
 
 
 def enumerated_moments(f, columns, row_bins, r):
@@ -381,7 +383,7 @@ def enumerated_moments(f, columns, row_bins, r):
 
 
 def inside_outside(values, bins, row_bin):
-    """Mean of what a bin has in the row's bin, and over the other bins by their shares."""
+    """Value in the row's bin, and mean over the other bins by their frequencies."""
     others = math.fsum(one.p for b, one in enumerate(bins) if b != row_bin)
     outside = [one.p * values[b] for b, one in enumerate(bins) if b != row_bin and one.p]
     inside = values[row_bin] if bins[row_bin].p else 0.0
@@ -437,9 +439,9 @@ def sum_of_boxes(boxes, columns, row_bins, r):
     """Of f = sum of v times a box, for (sides, v) of `boxes`: contrasts and E~f."""
     contrasts, mean = np.zeros(len(columns)), 0.0
     for sides, value in boxes:
-        one, share = box(sides, columns, row_bins, r)
+        one, probability = box(sides, columns, row_bins, r)
         contrasts += value * np.array(one)
-        mean += value * share
+        mean += value * probability
     return contrasts, mean
 
 
@@ -455,14 +457,14 @@ def tree_boxes(tree, node=0, sides=None):
 
 
 def gaussian_law(row_z, width):
-    """Without bins: means and variance of the standardised columns under the kernel, and the mean weight.
+    """Without bins: means and variance of the standardized columns under the kernel, and the mean weight.
 
-    `row_z` is the row in standard deviations from the mean, or 0 where draws are made about the row.
+    `row_z` is the row in standard deviations from the mean, or 0 where samples are taken around the row.
     """
-    d, share = len(row_z), width**2 / (1.0 + width**2)
+    d, variance = len(row_z), width**2 / (1.0 + width**2)
     squared = math.fsum(z * z for z in row_z)
-    weight = share ** (d / 2.0) * math.exp(-squared / (2.0 * (1.0 + width**2)))
-    return [z / (1.0 + width**2) for z in row_z], share, weight
+    weight = variance ** (d / 2.0) * math.exp(-squared / (2.0 * (1.0 + width**2)))
+    return [z / (1.0 + width**2) for z in row_z], variance, weight
 
 
 def gaussian_quadratic(slopes, curves, row_z, width):
@@ -477,7 +479,7 @@ def gaussian_quadratic(slopes, curves, row_z, width):
 
 
 def gaussian_ridge(row_z, width, n, beta, mean_f, mean_ff, row_f, alpha=1.0, counted=True):
-    """The surrogate of n normal draws in the limit, from the slopes without penalty and E~f."""
+    """The limit of the surrogate of n normal samples, from the slopes without penalty and E~f."""
     means, variance, weight = gaussian_law(row_z, width)
     d = len(row_z)
     seconds = [[means[i] * means[j] + (variance if i == j else 0.0) for j in range(d)] for i in range(d)]
@@ -487,26 +489,26 @@ def gaussian_ridge(row_z, width, n, beta, mean_f, mean_ff, row_f, alpha=1.0, cou
     )
 
 
-# ---------------------------------------------------------------- pictures and texts
+# ---------------------------------------------------------------- images and texts
 
 
 def mask_kernel(off, d, width=0.25):
-    """Weight of a mask with `off` of d players away: the kernel of the cosine distance to the full mask."""
+    """Weight of a mask with `off` of d features hidden: the kernel of its cosine distance to the full one."""
     return math.exp(-((1.0 - math.sqrt(1.0 - off / d)) ** 2) / (2.0 * width**2))
 
 
-def mask_alphas(d, width=0.25, law="bernoulli", up_to=2):
+def mask_alphas(d, width=0.25, distribution="bernoulli", up_to=2):
     """Mean of the weight times z_1 ... z_p, p = 0, ..., by sums over sizes in whole numbers.
 
-    Pictures: each player is there with chance 1/2. Texts: 1 to d players are away, each number alike likely;
-    but one player alone is there with chance 1/2.
+    Images: each feature is kept with probability 1/2. Texts: 1 to d features are hidden, each number equally
+    likely; but a single feature is kept with probability 1/2.
     """
     alphas = []
     for p in range(up_to + 1):
         terms = []
         for off in range(d + 1):
             ways = math.comb(d - p, off) if p <= d else 0
-            if law == "bernoulli" or d == 1:
+            if distribution == "bernoulli" or d == 1:
                 terms.append(ways / 2**d * mask_kernel(off, d, width))
             elif off:
                 terms.append(ways / math.comb(d, off) / d * mask_kernel(off, d, width))
@@ -514,20 +516,20 @@ def mask_alphas(d, width=0.25, law="bernoulli", up_to=2):
     return alphas
 
 
-def mask_distribution(d, width=0.25, law="bernoulli"):
-    """All masks with their chance times weight, one by one."""
+def mask_distribution(d, width=0.25, distribution="bernoulli"):
+    """All masks with their probability times weight, one by one."""
     for off in range(d + 1):
         for away in combinations(range(d), off):
             z = [0.0 if j in away else 1.0 for j in range(d)]
-            share = 1.0 / d / math.comb(d, off) if off else 0.0
-            if law == "bernoulli" or d == 1:
-                share = 1.0 / 2**d
-            yield share * mask_kernel(off, d, width), z
+            probability = 1.0 / d / math.comb(d, off) if off else 0.0
+            if distribution == "bernoulli" or d == 1:
+                probability = 1.0 / 2**d
+            yield probability * mask_kernel(off, d, width), z
 
 
-def mask_moments(f, d, width=0.25, law="bernoulli"):
+def mask_moments(f, d, width=0.25, distribution="bernoulli"):
     """W, E~f, E~[f z] and E~[f f] over all masks, f a function of a list of 0 and 1."""
-    cells = [(w, z, f(z)) for w, z in mask_distribution(d, width, law)]
+    cells = [(w, z, f(z)) for w, z in mask_distribution(d, width, distribution)]
     total = math.fsum(w for w, _, _ in cells)
     mean = math.fsum(w * y for w, _, y in cells) / total
     square = math.fsum(w * y * y for w, _, y in cells) / total
@@ -535,9 +537,9 @@ def mask_moments(f, d, width=0.25, law="bernoulli"):
     return total, mean, crossed, square
 
 
-def mask_product(members, d, width=0.25, law="bernoulli"):
+def mask_product(members, d, width=0.25, distribution="bernoulli"):
     """Of f = product of z_j over `members`: covariances of f with each z, and E~f."""
-    alphas = mask_alphas(d, width, law, up_to=len(members) + 1)
+    alphas = mask_alphas(d, width, distribution, up_to=len(members) + 1)
     a = [value / alphas[0] for value in alphas]
     p = len(members)
     covariances = [a[p] * (1.0 - a[1]) if j in members else a[p + 1] - a[1] * a[p] for j in range(d)]
@@ -553,9 +555,11 @@ def mask_coefficients(covariances, alphas):
     return [(k - shared) / (a1 - a2) for k in covariances]
 
 
-def mask_ridge(d, n, mean_f, mean_zf, mean_ff, row_f, alpha=1.0, width=0.25, law="bernoulli", counted=True):
-    """The surrogate of n masks in the limit and of the full mask, the row itself, where it is counted."""
-    alphas = mask_alphas(d, width, law)
+def mask_ridge(
+    d, n, mean_f, mean_zf, mean_ff, row_f, alpha=1.0, width=0.25, distribution="bernoulli", counted=True
+):
+    """The limit of the surrogate of n masks and of the full mask, the row itself, where it is counted."""
+    alphas = mask_alphas(d, width, distribution)
     a1, a2 = alphas[1] / alphas[0], alphas[2] / alphas[0]
     seconds = [[a1 if i == j else a2 for j in range(d)] for i in range(d)]
     total = n * alphas[0]

@@ -1,4 +1,4 @@
-"""Windows and soft masks over pictures written a second time: plain loops, pixel by pixel.
+"""Windows and soft masks over images written a second time: plain loops, pixel by pixel.
 
 Nothing here imports the package.
 """
@@ -10,20 +10,20 @@ import math
 import numpy as np
 
 
-def occlude_windows(model, picture, fill, size, stride):
+def occlude_windows(model, image, fill, size, stride):
     """Mean effect of the windows that cover each pixel, and the effect of each window, row by row.
 
-    `model` maps pictures of shape (n, ...) to (n, n_outputs); windows begin at the first corner, and those
+    `model` maps images of shape (n, ...) to (n, n_outputs); windows begin at the first corner, and those
     that reach over the border are cut there; there are as many as it takes to cover all pixels.
     """
-    height, width = picture.shape[:2]
-    own = model(picture[None])[0]
+    height, width = image.shape[:2]
+    own = model(image[None])[0]
     total = np.zeros((height, width, own.size))
     count = np.zeros((height, width, 1))
     effects = []
     for top in starts(height, size[0], stride[0]):
         for left in starts(width, size[1], stride[1]):
-            hidden = picture.copy()
+            hidden = image.copy()
             for y in range(top, min(top + size[0], height)):
                 for x in range(left, min(left + size[1], width)):
                     hidden[y, x] = fill if np.ndim(fill) < 2 else fill[y, x]
@@ -38,17 +38,17 @@ def occlude_windows(model, picture, fill, size, stride):
 
 def starts(length, size, stride):
     """First pixels of the windows along an axis."""
-    found = [0]
-    while found[-1] + size < length:
-        found.append(found[-1] + stride)
-    return found
+    first = [0]
+    while first[-1] + size < length:
+        first.append(first[-1] + stride)
+    return first
 
 
 def soft_mask(grid, shift, height, width):
-    """A grid enlarged by linear interpolation to one cell more than the picture, and cut out at a shift.
+    """A grid enlarged by linear interpolation to one cell more than the image, and cut out at an offset.
 
-    A pixel's value is interpolated between the centres of the four cells around it; beyond the outermost
-    centres that of the outermost cells holds.
+    A pixel's value is interpolated between the centers of the four cells around it; beyond the outermost
+    centers that of the outermost cells holds.
     """
     n = len(grid)
     tall, wide = math.ceil(height / n) * (n + 1), math.ceil(width / n) * (n + 1)
@@ -64,7 +64,7 @@ def soft_mask(grid, shift, height, width):
 
 
 def between(place, n):
-    """Cells around a place, and their weights."""
+    """Cells around a position, and their weights."""
     place = min(max(place, 0.0), n - 1.0)
     low = min(int(place), n - 2)
     return {low: 1.0 - (place - low), low + 1: place - low}
@@ -79,11 +79,11 @@ def rise(scores, masks, share):
     return total / (len(scores) * share)
 
 
-def inpainted(picture, hidden):
-    """Hidden pixels as weighted means of their eight neighbours, by one dense system; without noise."""
+def inpainted(image, hidden):
+    """Hidden pixels as weighted means of their eight neighbors, by one dense system; without noise."""
     height, width = hidden.shape
     own = {tuple(place): k for k, place in enumerate(np.argwhere(hidden))}
-    values = picture.reshape(height, width, -1).astype(float)
+    values = image.reshape(height, width, -1).astype(float)
     left, right = np.zeros((len(own), len(own))), np.zeros((len(own), values.shape[2]))
     for (row, column), k in own.items():
         near = [
@@ -101,11 +101,11 @@ def inpainted(picture, hidden):
             else:
                 right[k] += share * values[place]
     values[hidden] = np.linalg.solve(left, right)
-    return values.reshape(picture.shape)
+    return values.reshape(image.shape)
 
 
 def put_together(X, masks, fill, labels):
-    """Rows under masks with what stands in, of shape (n_rows, n_masks, n_fill, ...)."""
+    """Masked rows with each fill, of shape (n_rows, n_masks, n_fill, ...)."""
     shown = np.moveaxis(masks[:, labels], 0, 1)[:, :, None]
     shown = shown.reshape(*shown.shape, *[1] * (X.ndim + 2 - shown.ndim))
     return np.where(shown, X[:, None, None], fill[:, None])

@@ -17,7 +17,7 @@ def subsets(players):
 
 
 def shapley(game, d):
-    """Average gain by a player's joining, over the coalitions of the others."""
+    """Weighted average of the marginal contributions, over the coalitions of the other players."""
     values = []
     for i in range(d):
         terms = []
@@ -29,53 +29,53 @@ def shapley(game, d):
     return np.array(values)
 
 
-def masked_answers(ask, row, background, groups=None):
-    """What a model answers for each coalition of columns known of a row, the others a background row's.
+def masked_predictions(predict, row, background, groups=None):
+    """Predictions for each coalition: its columns have the row's values, the others a background row's.
 
-    `ask` maps a list of rows, each a list of values, to (n,) or (n, n_outputs); `groups` are lists of the
-    positions of columns that are known together. Gives (n_background, n_outputs) by coalition of groups.
+    `predict` maps a list of rows, each a list of values, to (n,) or (n, n_outputs); `groups` are lists of the
+    positions of columns that form one player. Gives (n_background, n_outputs) by coalition of groups.
     """
     groups = [[j] for j in range(len(row))] if groups is None else groups
-    answers = {}
+    predictions = {}
     for coalition in subsets(range(len(groups))):
-        known = {column for group in coalition for column in groups[group]}
-        mixed = [[row[j] if j in known else other[j] for j in range(len(row))] for other in background]
-        answers[coalition] = np.asarray(ask(mixed), dtype=float).reshape(len(background), -1)
-    return answers
+        own = {column for group in coalition for column in groups[group]}
+        mixed = [[row[j] if j in own else other[j] for j in range(len(row))] for other in background]
+        predictions[coalition] = np.asarray(predict(mixed), dtype=float).reshape(len(background), -1)
+    return predictions
 
 
-def masked_values(answers, weights=None, link=float):
-    """Values of (player, output) from `masked_answers`: a coalition's worth is the link of the mean."""
-    d, (n, n_outputs) = max(map(len, answers)), answers[frozenset()].shape
+def masked_values(predictions, weights=None, link=float):
+    """Values (player, output) of games whose coalitions have the link of their mean prediction."""
+    d, (n, n_outputs) = max(map(len, predictions)), predictions[frozenset()].shape
     weights = np.ones(n) if weights is None else weights
-    worths = {
+    values = {
         coalition: [
-            link(math.fsum(w * a for w, a in zip(weights, column, strict=True)) / math.fsum(weights))
-            for column in told.T
+            link(math.fsum(w * f for w, f in zip(weights, column, strict=True)) / math.fsum(weights))
+            for column in rows.T
         ]
-        for coalition, told in answers.items()
+        for coalition, rows in predictions.items()
     }
-    return np.stack([shapley(lambda s, k=k: worths[s][k], d) for k in range(n_outputs)], axis=1)
+    return np.stack([shapley(lambda s, k=k: values[s][k], d) for k in range(n_outputs)], axis=1)
 
 
-def background_variance(answers, weights=None, link=float):
-    """The jackknife that leaves out one background row after the other, each as its weight's share."""
-    n = len(answers[frozenset()])
+def background_variance(predictions, weights=None, link=float):
+    """The jackknife over background rows, each counted by its weight."""
+    n = len(predictions[frozenset()])
     weights = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
-    whole, variance = masked_values(answers, weights, link), 0.0
+    whole, variance = masked_values(predictions, weights, link), 0.0
     for i in range(n):
         left = np.where(np.arange(n) == i, 0.0, weights)
-        variance += (1.0 - weights[i] / weights.sum()) * (masked_values(answers, left, link) - whole) ** 2
+        variance += (1.0 - weights[i] / weights.sum()) * (masked_values(predictions, left, link) - whole) ** 2
     return variance
 
 
 def table_game(table):
-    """A game by its worths in the order of binary codes, the first player's digit the lowest."""
+    """A game by its values in the order of binary codes, the first player's digit the lowest."""
     return lambda coalition: float(table[sum(1 << i for i in coalition)])
 
 
 def permutation_pass(game, order):
-    """Gains along one order of the players and along its reverse, averaged."""
+    """Marginal contributions along an ordering of the players and along its reverse, averaged."""
     values = np.zeros(len(order))
     for way in (list(order), list(order)[::-1]):
         inside = frozenset()
@@ -86,7 +86,7 @@ def permutation_pass(game, order):
 
 
 def pair_regression(game, coalitions, d):
-    """Least squares over all coalitions of a design one by one, the sum of the values held by Lagrange.
+    """Least squares over the single coalitions of a design, subject to efficiency by a Lagrange multiplier.
 
     Both sides of each pair are rows of their own, weighted 1 / (s (d - s) n_s).
     """
@@ -159,7 +159,7 @@ def restricted_likelihood(signs, covariance, y):
 
 
 def unanimity(carrier):
-    """Worth 1 with all of the carrier, else 0; each of them is due an equal share."""
+    """Value 1 with all of the carrier, else 0; its members get equal values."""
     return lambda coalition: 1.0 if carrier <= coalition else 0.0
 
 
@@ -174,7 +174,7 @@ def airport(costs):
 
 
 def airport_values(costs):
-    """Every piece of the runway is shared by those who need it."""
+    """Every piece of the runway is paid in equal parts by those who need it."""
     n, before, values, total = len(costs), 0.0, [], 0.0
     for k, cost in enumerate(costs):
         total += (cost - before) / (n - k)
@@ -189,7 +189,7 @@ def character(players):
 
 
 def leaf(present, absent):
-    """A leaf of a tree: worth 1 where all of `present` are there and none of `absent`."""
+    """A leaf of a tree: value 1 where all of `present` are there and none of `absent`."""
     return lambda coalition: 1.0 if present <= coalition and not absent & coalition else 0.0
 
 

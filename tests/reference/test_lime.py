@@ -33,8 +33,8 @@ def bins_and_row(table, at=3):
 def discrete(columns):
     """Columns whose bins are single values."""
     return [
-        [ref.Bin(p / math.fsum(shares), float(b), 0.0, float(b), float(b)) for b, p in enumerate(shares)]
-        for shares in columns
+        [ref.Bin(p / math.fsum(masses), float(b), 0.0, float(b), float(b)) for b, p in enumerate(masses)]
+        for masses in columns
     ]
 
 
@@ -42,7 +42,7 @@ THREE = discrete([[2, 3, 5], [1, 4], [3, 3, 1, 1]])
 
 
 def table_of(columns, seed=0):
-    """A model that has its own answer in each cell."""
+    """A model that has its own prediction in each cell."""
     return np.random.default_rng(seed).normal(size=[len(bins) for bins in columns])
 
 
@@ -90,8 +90,8 @@ def test_seen_bins_and_levels():
     assert ref.seen_levels(["b", "a", "b", "b"]) == [ref.Seen(0.75, ["b"]), ref.Seen(0.25, ["a"])]
     assert ref.expectation(lambda x: x**2, second) == 14.5
     assert ref.interval_mass(second, 2.0, 5.0) == 0.5
-    draws = list(ref.enumerated_draws([[first, second], ref.seen_levels([7, 7])], [1, 0], 0.7))
-    assert draws == [
+    samples = list(ref.enumerated_draws([[first, second], ref.seen_levels([7, 7])], [1, 0], 0.7))
+    assert samples == [
         (0.5 * 0.7, [0.0, 1.0], [1.0, 7]),
         (0.25, [1.0, 1.0], [5.0, 7]),
         (0.25, [1.0, 1.0], [2.0, 7]),
@@ -104,21 +104,21 @@ def test_seen_bins_and_levels():
 )
 def test_truncated_moments_match_scipy(mean, sd, lo, hi):
     one = ref.Bin(1.0, mean, sd, lo, hi)
-    law = truncnorm((lo - mean) / sd, (hi - mean) / sd, loc=mean, scale=sd)
-    assert ref.expectation(lambda x: x, one) == pytest.approx(law.mean(), abs=1e-11)
-    assert ref.expectation(lambda x: x * x, one) == pytest.approx(law.var() + law.mean() ** 2, rel=1e-9)
-    assert ref.interval_mass(one, lo, lo + sd) == pytest.approx(law.cdf(lo + sd), abs=1e-11)
+    normal = truncnorm((lo - mean) / sd, (hi - mean) / sd, loc=mean, scale=sd)
+    assert ref.expectation(lambda x: x, one) == pytest.approx(normal.mean(), abs=1e-11)
+    assert ref.expectation(lambda x: x * x, one) == pytest.approx(normal.var() + normal.mean() ** 2, rel=1e-9)
+    assert ref.interval_mass(one, lo, lo + sd) == pytest.approx(normal.cdf(lo + sd), abs=1e-11)
 
 
 def test_normal_draws_follow_distribution():
     one = ref.Bin(1.0, 0.3, 0.8, -0.5, 2.0)
-    draws = ref.normal_draws(np.random.default_rng(0), one, 40_000)
-    assert draws.min() >= one.lo
-    assert draws.max() <= one.hi
+    samples = ref.normal_draws(np.random.default_rng(0), one, 40_000)
+    assert samples.min() >= one.lo
+    assert samples.max() <= one.hi
     for power in (1, 2, 3):
         expected = ref.expectation(lambda x, k=power: x**k, one)
-        error = np.std(draws**power) / math.sqrt(draws.size)
-        assert abs(np.mean(draws**power) - expected) < 4.0 * error
+        error = np.std(samples**power) / math.sqrt(samples.size)
+        assert abs(np.mean(samples**power) - expected) < 4.0 * error
 
 
 # ---------------------------------------------------------------- ridge and selection
@@ -147,10 +147,10 @@ def samples(seed, n=120, d=7):
 @pytest.mark.parametrize("seed", range(6))
 def test_lasso_knots_match_lars_path(seed):
     z, y, weights = samples(seed)
-    centred = np.sqrt(weights)[:, None] * (z - np.average(z, axis=0, weights=weights))
+    centered = np.sqrt(weights)[:, None] * (z - np.average(z, axis=0, weights=weights))
     target = np.sqrt(weights) * (y - np.average(y, weights=weights))
-    _, _, expected = lars_path(centred, target, method="lasso")
-    found = np.array(ref.lasso_knots(centred, target)).T
+    _, _, expected = lars_path(centered, target, method="lasso")
+    found = np.array(ref.lasso_knots(centered, target)).T
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=1e-10)
 
@@ -187,12 +187,12 @@ def test_selections_match_lime(seed, k):
 
 @pytest.mark.parametrize("row_bins", [(0, 0, 0), (2, 1, 3), (1, 0, 2)])
 def test_ridge_coefficients_are_conditional_contrasts(row_bins):
-    answers = table_of(THREE)
-    total, mean, crossed, _ = ref.enumerated_moments(lambda c: answers[c], THREE, row_bins, R)
+    predictions = table_of(THREE)
+    total, mean, crossed, _ = ref.enumerated_moments(lambda c: predictions[c], THREE, row_bins, R)
     assert total == pytest.approx(ref.mean_weight(THREE, row_bins, R), abs=1e-14)
     alphas = [ref.tilted(q, R)[0] for q in ref.row_masses(THREE, row_bins)]
     contrasts = [(c - a * mean) / (a * (1.0 - a)) for a, c in zip(alphas, crossed, strict=True)]
-    coefficients, intercept = brute(lambda c: answers[c], THREE, row_bins)
+    coefficients, intercept = brute(lambda c: predictions[c], THREE, row_bins)
     np.testing.assert_allclose(coefficients, contrasts, atol=1e-10)
     assert intercept == pytest.approx(mean - np.dot(alphas, contrasts), abs=1e-10)
 
@@ -241,7 +241,7 @@ def test_aligned_box_contrasts_match_enumeration(members):
 
 
 def refined(columns, cuts):
-    """Bins cut further at the model's thresholds: pieces with their share, a value inside and their bin."""
+    """Bins cut further at the model's thresholds: pieces with their mass, a value inside and their bin."""
     pieces = []
     for bins, column_cuts in zip(columns, cuts, strict=True):
         here = []
@@ -250,8 +250,8 @@ def refined(columns, cuts):
                 continue
             ends = [one.lo, *sorted(c for c in column_cuts if one.lo < c < one.hi), one.hi]
             for lo, hi in pairwise(ends):
-                share = one.p * ref.interval_mass(one, lo if lo < hi else -math.inf, hi)
-                here.append((share, (lo + hi) / 2.0, b))
+                mass = one.p * ref.interval_mass(one, lo if lo < hi else -math.inf, hi)
+                here.append((mass, (lo + hi) / 2.0, b))
         pieces.append(here)
     return pieces
 
@@ -265,17 +265,17 @@ def test_tree_boxes_contrasts_match_ridge(at):
     tree = model.tree_
     cuts = [tree.threshold[tree.feature == j] for j in range(4)]
     pieces = refined(columns, cuts)
-    fine = [[ref.Bin(share, mid, 0.0, mid, mid) for share, mid, _ in here] for here in pieces]
+    fine = [[ref.Bin(mass, mid, 0.0, mid, mid) for mass, mid, _ in here] for here in pieces]
     shape = [len(here) for here in pieces]
     cells = np.array(list(np.ndindex(*shape)))
     grid = np.array([[fine[j][b].mean for j, b in enumerate(cell)] for cell in cells])
-    shares = np.prod([[fine[j][b].p for j, b in enumerate(cell)] for cell in cells], axis=1)
+    masses = np.prod([[fine[j][b].p for j, b in enumerate(cell)] for cell in cells], axis=1)
     z = np.array([[float(pieces[j][b][2] == row_bins[j]) for j, b in enumerate(cell)] for cell in cells])
-    weights = shares * R ** (1.0 - z).sum(1)
-    answers = model.predict(grid)
+    weights = masses * R ** (1.0 - z).sum(1)
+    predictions = model.predict(grid)
     contrasts, mean = ref.sum_of_boxes(ref.tree_boxes(tree), columns, row_bins, R)
-    assert mean == pytest.approx(np.average(answers, weights=weights), abs=1e-10)
-    np.testing.assert_allclose(ref.ridge(z, answers, 1e9 * weights, 0.0)[0], contrasts, atol=1e-9)
+    assert mean == pytest.approx(np.average(predictions, weights=weights), abs=1e-10)
+    np.testing.assert_allclose(ref.ridge(z, predictions, 1e9 * weights, 0.0)[0], contrasts, atol=1e-9)
 
 
 # ---------------------------------------------------------------- binary design: the row's own sample
@@ -287,12 +287,15 @@ counted_or_not = pytest.mark.parametrize("counted", [True, False])
 @pytest.mark.parametrize("n", [0.5, 20.0, 5000.0])
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 30.0])
 def test_ridge_of_moments_counts_row_as_sample(n, alpha, counted):
-    row_bins, answers, row_answer = (1, 0, 2), table_of(THREE), 3.0
-    cells = list(ref.enumerated(lambda c: answers[c], THREE, row_bins, R))
+    row_bins, predictions, row_prediction = (1, 0, 2), table_of(THREE), 3.0
+    cells = list(ref.enumerated(lambda c: predictions[c], THREE, row_bins, R))
     weights = np.array([float(counted), *(n * w for w, _, _ in cells)])
-    z, y = np.array([[1.0] * 3, *(z for _, z, _ in cells)]), np.array([row_answer, *(y for _, _, y in cells)])
+    z, y = (
+        np.array([[1.0] * 3, *(z for _, z, _ in cells)]),
+        np.array([row_prediction, *(y for _, _, y in cells)]),
+    )
     expected = ref.fit(z, y, weights, alpha)
-    total, mean, crossed, square = ref.enumerated_moments(lambda c: answers[c], THREE, row_bins, R)
+    total, mean, crossed, square = ref.enumerated_moments(lambda c: predictions[c], THREE, row_bins, R)
     alphas = [ref.tilted(q, R)[0] for q in ref.row_masses(THREE, row_bins)]
     found = ref.ridge_of_moments(
         n * total,
@@ -302,7 +305,7 @@ def test_ridge_of_moments_counts_row_as_sample(n, alpha, counted):
         crossed,
         square,
         [1.0] * 3,
-        row_answer,
+        row_prediction,
         alpha,
         counted,
     )
@@ -311,11 +314,11 @@ def test_ridge_of_moments_counts_row_as_sample(n, alpha, counted):
 
 
 def test_without_row_shrinks_each_coefficient_alone():
-    row_bins, answers = (1, 0, 2), table_of(THREE)
-    beta, _ = brute(lambda c: answers[c], THREE, row_bins)
+    row_bins, predictions = (1, 0, 2), table_of(THREE)
+    beta, _ = brute(lambda c: predictions[c], THREE, row_bins)
     alphas = [ref.tilted(q, R)[0] for q in ref.row_masses(THREE, row_bins)]
     total = 40.0 * ref.mean_weight(THREE, row_bins, R)
-    found, _ = brute(lambda c: answers[c], THREE, row_bins, n=40.0, alpha=2.0)
+    found, _ = brute(lambda c: predictions[c], THREE, row_bins, n=40.0, alpha=2.0)
     np.testing.assert_allclose(found, ref.without_row(beta, alphas, total, 2.0), atol=1e-10)
 
 
@@ -350,9 +353,9 @@ def test_lime_package_agrees_with_limit():
     peer = tabular.LimeTabularExplainer(table, mode="regression", random_state=0, feature_selection="none")
     runs, predictions = [], []
     for _ in range(12):
-        told = peer.explain_instance(row, lambda x: x @ slopes, num_samples=5000)
-        runs.append([value for _, value in sorted(told.local_exp[1])])
-        predictions.append(told.local_pred[0])
+        result = peer.explain_instance(row, lambda x: x @ slopes, num_samples=5000)
+        runs.append([value for _, value in sorted(result.local_exp[1])])
+        predictions.append(result.local_pred[0])
     within_error(runs, expected.coefficients, bias=1e-3)
     within_error(predictions, expected.prediction, bias=1e-3)
 
@@ -361,7 +364,7 @@ def test_lime_package_agrees_with_limit():
 
 
 def hermite_cells(d, n=12):
-    """Nodes and weights of the standard normal law of d columns, exact for polynomials of degree 2 n - 1."""
+    """Nodes and weights of the standard normal of d columns, exact for polynomials of degree 2 n - 1."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(n)
     grid = np.array(np.meshgrid(*[nodes] * d)).reshape(d, -1).T
     return grid, np.prod(np.array(np.meshgrid(*[weights / weights.sum()] * d)).reshape(d, -1), axis=0)
@@ -370,8 +373,8 @@ def hermite_cells(d, n=12):
 @pytest.mark.parametrize("row_z", [[0.0, 0.0], [1.5, -0.7]])
 def test_gaussian_quadratic_matches_quadrature(row_z):
     slopes, curves, width = [1.0, -2.0], [0.5, 0.25], 1.1
-    grid, shares = hermite_cells(2, n=80)
-    weights = shares * np.exp(-((grid - row_z) ** 2).sum(1) / (2.0 * width**2))
+    grid, masses = hermite_cells(2, n=80)
+    weights = masses * np.exp(-((grid - row_z) ** 2).sum(1) / (2.0 * width**2))
     y = grid @ slopes + grid**2 @ curves
     beta, mean, square = ref.gaussian_quadratic(slopes, curves, row_z, width)
     means, variance, weight = ref.gaussian_law(row_z, width)
@@ -390,9 +393,9 @@ def test_gaussian_quadratic_matches_quadrature(row_z):
 @pytest.mark.parametrize("n", [3.0, 1000.0])
 def test_gaussian_ridge_counts_row_as_sample(row_z, n, counted):
     slopes, curves, width = [1.0, -2.0], [0.5, 0.25], 1.1
-    grid, shares = hermite_cells(2, n=80)
+    grid, masses = hermite_cells(2, n=80)
     z = np.vstack([row_z, grid])
-    weights = np.r_[float(counted), n * shares * np.exp(-((grid - row_z) ** 2).sum(1) / (2.0 * width**2))]
+    weights = np.r_[float(counted), n * masses * np.exp(-((grid - row_z) ** 2).sum(1) / (2.0 * width**2))]
     y = z @ slopes + z**2 @ curves
     beta, mean, square = ref.gaussian_quadratic(slopes, curves, row_z, width)
     found = ref.gaussian_ridge(row_z, width, n, beta, mean, square, y[0], counted=counted)
@@ -439,55 +442,57 @@ def test_lime_around_runs_agree_with_limit():
     assert expected.prediction == pytest.approx(expected.intercept)
 
 
-# ---------------------------------------------------------------- pictures and texts
+# ---------------------------------------------------------------- images and texts
 
 
-@pytest.mark.parametrize("law", ["bernoulli", "sizes"])
+@pytest.mark.parametrize("distribution", ["bernoulli", "sizes"])
 @pytest.mark.parametrize("d", [2, 3, 6])
-def test_mask_alphas_match_enumeration(d, law):
-    alphas = ref.mask_alphas(d, 0.25, law, up_to=3)
-    cells = list(ref.mask_distribution(d, 0.25, law))
+def test_mask_alphas_match_enumeration(d, distribution):
+    alphas = ref.mask_alphas(d, 0.25, distribution, up_to=3)
+    cells = list(ref.mask_distribution(d, 0.25, distribution))
     for p, alpha in enumerate(alphas):
         expected = math.fsum(w * math.prod(z[:p]) for w, z in cells) if p <= d else 0.0
         assert alpha == pytest.approx(expected, abs=1e-15)
 
 
-@pytest.mark.parametrize("law", ["bernoulli", "sizes"])
+@pytest.mark.parametrize("distribution", ["bernoulli", "sizes"])
 @pytest.mark.parametrize("members", [{0}, {1, 4}, {0, 2, 3}, {0, 1, 2, 3, 4}])
-def test_mask_product_matches_enumeration(members, law):
+def test_mask_product_matches_enumeration(members, distribution):
     d = 5
 
     def f(z):
         return math.prod(z[j] for j in members)
 
-    total, mean, crossed, _ = ref.mask_moments(f, d, law=law)
-    covariances, expected_mean = ref.mask_product(members, d, law=law)
-    assert total == pytest.approx(ref.mask_alphas(d, law=law)[0], abs=1e-15)
+    total, mean, crossed, _ = ref.mask_moments(f, d, distribution=distribution)
+    covariances, expected_mean = ref.mask_product(members, d, distribution=distribution)
+    assert total == pytest.approx(ref.mask_alphas(d, distribution=distribution)[0], abs=1e-15)
     assert expected_mean == pytest.approx(mean, abs=1e-14)
-    a1 = ref.mask_alphas(d, law=law)[1] / total
+    a1 = ref.mask_alphas(d, distribution=distribution)[1] / total
     np.testing.assert_allclose(covariances, np.array(crossed) - a1 * mean, atol=1e-14)
-    cells = list(ref.mask_distribution(d, law=law))
+    cells = list(ref.mask_distribution(d, distribution=distribution))
     z, weights = np.array([z for _, z in cells]), np.array([w for w, _ in cells])
     y = np.array([f(one) for one in z])
     expected, _ = ref.ridge(z, y, 1e9 * weights, 0.0)
     np.testing.assert_allclose(
-        ref.mask_coefficients(covariances, ref.mask_alphas(d, law=law)), expected, atol=1e-9
+        ref.mask_coefficients(covariances, ref.mask_alphas(d, distribution=distribution)), expected, atol=1e-9
     )
 
 
 @counted_or_not
-@pytest.mark.parametrize("law", ["bernoulli", "sizes"])
+@pytest.mark.parametrize("distribution", ["bernoulli", "sizes"])
 @pytest.mark.parametrize("n", [2.0, 1000.0])
-def test_mask_ridge_counts_full_mask_as_sample(law, n, counted):
+def test_mask_ridge_counts_full_mask_as_sample(distribution, n, counted):
     d = 4
 
     def f(z):
         return z[0] * z[1] + 2.0 * z[2] - z[3] * z[0]
 
-    cells = list(ref.mask_distribution(d, law=law))
+    cells = list(ref.mask_distribution(d, distribution=distribution))
     z = np.array([[1.0] * d, *(z for _, z in cells)])
     weights = np.array([float(counted), *(n * w for w, _ in cells)])
-    _, mean, crossed, square = ref.mask_moments(f, d, law=law)
-    found = ref.mask_ridge(d, n, mean, crossed, square, f([1.0] * d), law=law, counted=counted)
+    _, mean, crossed, square = ref.mask_moments(f, d, distribution=distribution)
+    found = ref.mask_ridge(
+        d, n, mean, crossed, square, f([1.0] * d), distribution=distribution, counted=counted
+    )
     for one, other in zip(found, ref.fit(z, np.array([f(one) for one in z]), weights), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-10)

@@ -43,17 +43,17 @@ def test_permutation_pass_exact_for_pairwise_interactions():
 
 
 def test_masked_values_of_linear_model():
-    answers = ref.masked_answers(
+    predictions = ref.masked_predictions(
         lambda rows: np.array(rows) @ [1.0, -2.0, 4.0], [1, 1, 1], [[0, 1, 0], [2, 3, 0]]
     )
-    np.testing.assert_allclose(ref.masked_values(answers, [1.0, 3.0])[:, 0], [-0.5, 3.0, 4.0], atol=1e-15)
+    np.testing.assert_allclose(ref.masked_values(predictions, [1.0, 3.0])[:, 0], [-0.5, 3.0, 4.0], atol=1e-15)
     np.testing.assert_allclose(
-        ref.background_variance(answers)[:, 0], [1.0, 4.0, 0.0], atol=1e-15
+        ref.background_variance(predictions)[:, 0], [1.0, 4.0, 0.0], atol=1e-15
     )  # that of a mean of two
 
 
 def test_masked_values_of_grouped_columns():
-    answers = ref.masked_answers(
+    predictions = ref.masked_predictions(
         lambda rows: [a * b + c for a, b, c in rows], [2, 3, 4], [[0, 0, 0]], [[1, 0], [2]]
     )
-    np.testing.assert_array_equal(ref.masked_values(answers)[:, 0], [6.0, 4.0])
+    np.testing.assert_array_equal(ref.masked_values(predictions)[:, 0], [6.0, 4.0])

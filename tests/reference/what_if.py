@@ -129,7 +129,7 @@ def hull_slack(phi, target):
     corners = np.unique(np.asarray(phi, dtype=float), axis=0)
     n = len(corners)
     equations = np.c_[np.r_[corners.T, np.ones((1, n))], np.zeros(corners.shape[1] + 1)]
-    found = linprog(
+    program = linprog(
         np.r_[np.zeros(n), -1.0],
         A_ub=np.c_[-np.eye(n), np.ones(n)],
         b_ub=np.zeros(n),
@@ -138,7 +138,7 @@ def hull_slack(phi, target):
         bounds=(None, None),
         method="highs",
     )
-    return None if found.status == 2 else -found.fun * n
+    return None if program.status == 2 else -program.fun * n
 
 
 def reachable_share(phi, start, target, steps=40):
@@ -159,10 +159,10 @@ def is_member(phi, target):
     """Whether weights >= 0 that sum to 1 reach the target."""
     corners = np.unique(np.asarray(phi, dtype=float), axis=0)
     equations = np.r_[corners.T, np.ones((1, len(corners)))]
-    found = linprog(
+    program = linprog(
         np.zeros(len(corners)), A_eq=equations, b_eq=np.r_[target, 1.0], bounds=(0.0, None), method="highs"
     )
-    return found.status == 0
+    return program.status == 0
 
 
 def auc(y, score, weights):

@@ -47,8 +47,8 @@ def income(people: pd.DataFrame) -> pd.Series:
 @pytest.fixture(scope="session")
 def binary(people: pd.DataFrame, income: pd.Series) -> WhatIfReport:
     model = pipeline(LogisticRegression(), ["age", "noise"], ["sex"]).fit(people, income)
-    asked = [{"age": 45.0, "sex": {"Female": 0.5}}, {"age": (44, 48)}, {"age": 200}]
-    return WhatIfReport(model, people, income, what_if=asked, by="sex", title="Incomes & <others>")
+    scenarios = [{"age": 45.0, "sex": {"Female": 0.5}}, {"age": (44, 48)}, {"age": 200}]
+    return WhatIfReport(model, people, income, what_if=scenarios, by="sex", title="Incomes & <others>")
 
 
 @pytest.fixture(scope="session")

@@ -55,16 +55,16 @@ def _page(folder: Path, html: str) -> Path:
 
 
 def test_check_page_demo_has_no_problems(checks: ModuleType, tmp_path: Path) -> None:
-    found = checks.check_page(checks.make_demo(tmp_path), tmp_path)
-    assert found.problems == []
-    assert [path.name for path in found.files] == [
+    result = checks.check_page(checks.make_demo(tmp_path), tmp_path)
+    assert result.problems == []
+    assert [path.name for path in result.files] == [
         "wide-light.png",
         "wide-dark.png",
         "narrow-light.png",
         "narrow-dark.png",
         "print.pdf",
     ]
-    assert all(path.stat().st_size > 10_000 for path in found.files)
+    assert all(path.stat().st_size > 10_000 for path in result.files)
 
 
 def test_page_shows_level_with_script_as_text(checks: ModuleType, tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_page_shows_level_with_script_as_text(checks: ModuleType, tmp_path: Path
     ).fit(X, y)
     page = tmp_path / "evil.html"
     WhatIfReport(model, X, y, what_if=[{"group": {evil: 0.5}}], by="group", title=evil).save(page)
-    found = checks.check_page(page, tmp_path)
-    assert found.problems == []
+    result = checks.check_page(page, tmp_path)
+    assert result.problems == []
     with checks.Browser(checks.find_browser()) as browser:
         browser.open(page, width=checks.WIDE)
         assert "<script>alert(1)</script>" in browser.evaluate("document.body.innerText")
@@ -96,7 +96,7 @@ def test_slider_texts_and_numbers_differ_by_target(checks: ModuleType, tmp_path:
     page = WhatIfReport(model, X).save(tmp_path / "page.html")
     with checks.Browser(checks.find_browser()) as browser:
         browser.open(page, width=checks.NARROW)
-        said = browser.evaluate(
+        shown_texts = browser.evaluate(
             """(() => {
                 const slider = document.getElementById("whatif-target");
                 return [0, 20, 21, 40].map((value) => {
@@ -108,12 +108,12 @@ def test_slider_texts_and_numbers_differ_by_target(checks: ModuleType, tmp_path:
                 });
             })()"""
         )
-    assert [words for words, *_ in said] == [shown for _, shown, _ in said]
-    assert len({words for words, *_ in said}) == 4
-    assert all(words.startswith(("1\u202f600\u202f000", "1\u202f599\u202f999")) for words, *_ in said)
-    values = [float(value.replace("\u2212", "-")) for *_, value in said]
+    assert [words for words, *_ in shown_texts] == [shown for _, shown, _ in shown_texts]
+    assert len({words for words, *_ in shown_texts}) == 4
+    assert all(words.startswith(("1\u202f600\u202f000", "1\u202f599\u202f999")) for words, *_ in shown_texts)
+    values = [float(value.replace("\u2212", "-")) for *_, value in shown_texts]
     assert values == sorted(values, reverse=True)
-    assert not any(value == "\u22120" for *_, value in said)
+    assert not any(value == "\u22120" for *_, value in shown_texts)
 
 
 def test_csv_of_rows_and_nearest_matches_summary(checks: ModuleType, tmp_path: Path) -> None:
@@ -132,30 +132,33 @@ def test_csv_of_rows_and_nearest_matches_summary(checks: ModuleType, tmp_path: P
                 const make = URL.createObjectURL;
                 URL.createObjectURL = (blob) => { kept.push(blob.text()); return make(blob); };
                 HTMLAnchorElement.prototype.click = () => {};
-                for (const name of ["rows", "nearest"]) {
+                for (const name of ["rows", "neighbors"]) {
                     document.querySelector(`button[data-table="${name}"]`).click();
                 }
                 return Promise.all(kept);
             })()"""
         )
-    values, nearest = (pd.read_csv(io.StringIO(text)) for text in texts)
-    told = report.summary["rows"]
+    values, neighbors = (pd.read_csv(io.StringIO(text)) for text in texts)
+    rows = report.summary["rows"]
     assert values["row"].tolist() == ["Row 7", "Row 7", "Row 3", "Row 3"]
     assert values["feature"].tolist() == ["age", "town"] * 2
-    expected = [value["std_error"] for row in told for value in row["explanations"][0]["values"]]
+    expected = [value["std_error"] for row in rows for value in row["explanations"][0]["values"]]
     np.testing.assert_allclose(values["std_error"], expected)
     assert {"position", "method", "data", "value", "low", "high", "base_value", "output"} <= set(values)
-    assert nearest["rank"].tolist() == [*range(6)] * 2
-    assert nearest["position"].tolist()[:6] == [7, *(near["position"] for near in told[0]["nearest"]["rows"])]
-    assert set(nearest["town"]) == {"'=1+1", "b, c"}
+    assert neighbors["rank"].tolist() == [*range(6)] * 2
+    assert neighbors["position"].tolist()[:6] == [
+        7,
+        *(near["position"] for near in rows[0]["neighbors"]["rows"]),
+    ]
+    assert set(neighbors["town"]) == {"'=1+1", "b, c"}
 
 
 def test_check_page_good_page_has_no_problems(checks: ModuleType, tmp_path: Path) -> None:
-    found = checks.check_page(_page(tmp_path, GOOD), tmp_path)
-    assert found.problems == []
-    assert found.facts["narrow-dark"]["slider"] == ["0", "6", "12"]
-    assert found.files[0].read_bytes().startswith(b"\x89PNG")
-    assert found.files[-1].read_bytes().startswith(b"%PDF")
+    result = checks.check_page(_page(tmp_path, GOOD), tmp_path)
+    assert result.problems == []
+    assert result.facts["narrow-dark"]["slider"] == ["0", "6", "12"]
+    assert result.files[0].read_bytes().startswith(b"\x89PNG")
+    assert result.files[-1].read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.parametrize(

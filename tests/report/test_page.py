@@ -72,8 +72,8 @@ def evil() -> WhatIfReport:
     X.insert(0, EVIL, rng.choice(NAMES, n))
     y = pd.Series(X[NAMES[2]] + rng.normal(0, 0.1, n), name=EVIL)
     model = as_predictor(lambda X: X[NAMES[2]].to_numpy(), task="regression")
-    asked = [{EVIL: {EVIL: 0.3}}, {NAMES[2]: 99}, {NAMES[4]: 0.2}, {NAMES[4]: 0.2}]
-    return WhatIfReport(model, X, y, what_if=asked, by=EVIL, title="</title>" + EVIL)
+    scenarios = [{EVIL: {EVIL: 0.3}}, {NAMES[2]: 99}, {NAMES[4]: 0.2}, {NAMES[4]: 0.2}]
+    return WhatIfReport(model, X, y, what_if=scenarios, by=EVIL, title="</title>" + EVIL)
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +85,9 @@ def wide() -> WhatIfReport:
 
 
 def _pictures(text: str) -> list[str]:
-    found = re.findall(r"<svg role.*?</svg>", text, re.DOTALL)
-    assert len(found) > 4
-    return found
+    pictures = re.findall(r"<svg role.*?</svg>", text, re.DOTALL)
+    assert len(pictures) > 4
+    return pictures
 
 
 def _pages(request: pytest.FixtureRequest) -> list[str]:
@@ -116,9 +116,9 @@ def test_page_shows_names_as_text(evil: WhatIfReport) -> None:
 
 def test_page_pictures_keep_names(evil: WhatIfReport) -> None:
     for svg in _pictures(evil.html()):
-        said = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
-        assert said
-        assert not any("var(--" in text or "figure-" in text for text in said)
+        labels = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+        assert labels
+        assert not any("var(--" in text or "figure-" in text for text in labels)
 
 
 def test_page_embedded_json_equals_summary(evil: WhatIfReport, binary: WhatIfReport) -> None:
@@ -138,7 +138,7 @@ def test_page_loads_nothing_from_elsewhere(request: pytest.FixtureRequest) -> No
         inside = " ".join(page.values("style", "fill", "clip-path", "filter", "mask")) + " ".join(
             page.scripts[:1]
         )
-        assert all(found.startswith("#") for found in re.findall(r"url\(([^)]*)\)", inside))
+        assert all(link.startswith("#") for link in re.findall(r"url\(([^)]*)\)", inside))
         assert "@import" not in inside
         assert not any(
             "http" in value
@@ -215,7 +215,7 @@ def test_page_of_wide_table_stays_below_2_mb(wide: WhatIfReport) -> None:
     assert len(wide.summary["features"]) == 24
     assert len(wide.summary["ranking"]) == 600
     assert "The first 200 of 600 rows" in text
-    assert "24 of 300 features have a picture of their own" in text
+    assert "24 of 300 features have a figure of their own" in text
 
 
 def test_page_of_wide_table_cuts_single_rows(wide: WhatIfReport) -> None:

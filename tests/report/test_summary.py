@@ -31,7 +31,7 @@ def _walk(value: Any) -> list[Any]:
 def test_summary_is_json(name: str, request: pytest.FixtureRequest) -> None:
     report = request.getfixturevalue(name)
     read = json.loads(report.json(), parse_constant=_no_constant)
-    assert read["schema_version"] == 1
+    assert read["schema_version"] == 2
     assert json.loads(json.dumps(report.summary)) == read
     assert {type(leaf) for leaf in _walk(read)} <= {str, int, float, bool, type(None)}
 
@@ -70,62 +70,62 @@ def test_ranking_equals_explainer(regression: WhatIfReport, people: pd.DataFrame
 
 
 def test_curves_equal_explainer(binary: WhatIfReport, people: pd.DataFrame) -> None:
-    curves = _fitted(binary).explain(features=["age", "sex"]).sel(outputs=">50K").frame
-    levers = [lever for lever in binary.summary["levers"] if lever["feature"] in ("age", "sex")]
-    assert {lever["feature"] for lever in levers} == {"age", "sex"}
-    for lever in levers:
-        own = curves[(curves["feature"] == lever["feature"])]
-        own = own if lever["level"] is None else own[own["level"] == lever["level"]]
+    frame = _fitted(binary).explain(features=["age", "sex"]).sel(outputs=">50K").frame
+    curves = [curve for curve in binary.summary["curves"] if curve["feature"] in ("age", "sex")]
+    assert {curve["feature"] for curve in curves} == {"age", "sex"}
+    for curve in curves:
+        own = frame[frame["feature"] == curve["feature"]]
+        own = own if curve["level"] is None else own[own["level"] == curve["level"]]
         for name in ("target", "value", "std_error", "low", "high", "slope", "kl"):
-            np.testing.assert_allclose(lever[name], own[name].astype(float), rtol=1e-5, atol=1e-12)
-        np.testing.assert_allclose(lever["ess_fraction"], own["ess"] / len(people), rtol=1e-5)
-        assert lever["status"] == own["status"].tolist()
-        mean = people["age"].mean() if lever["level"] is None else (people["sex"] == lever["level"]).mean()
-        assert lever["target"][lever["start"]] == pytest.approx(mean)
-        assert lever["moved"][lever["start"]] == []
+            np.testing.assert_allclose(curve[name], own[name].astype(float), rtol=1e-5, atol=1e-12)
+        np.testing.assert_allclose(curve["ess_fraction"], own["ess"] / len(people), rtol=1e-5)
+        assert curve["status"] == own["status"].tolist()
+        mean = people["age"].mean() if curve["level"] is None else (people["sex"] == curve["level"]).mean()
+        assert curve["target"][curve["observed_index"]] == pytest.approx(mean)
+        assert curve["correlated_shifts"][curve["observed_index"]] == []
 
 
 def test_curves_shifts_equal_scenario(binary: WhatIfReport) -> None:
-    (lever,) = [lever for lever in binary.summary["levers"] if lever["feature"] == "age"]
-    i = len(lever["target"]) - 5
-    shifts = _fitted(binary).what_if({"age": lever["target"][i]}).shifts
+    (curve,) = [curve for curve in binary.summary["curves"] if curve["feature"] == "age"]
+    i = len(curve["target"]) - 5
+    shifts = _fitted(binary).what_if({"age": curve["target"][i]}).shifts
     named = {
         feature if level is None else f"{feature} = {level}": shift
         for feature, level, shift in zip(shifts["feature"], shifts["level"], shifts["shift"], strict=True)
     }
-    assert lever["moved"][i]
-    for name, by in lever["moved"][i]:
+    assert curve["correlated_shifts"][i]
+    for name, by in curve["correlated_shifts"][i]:
         assert by == pytest.approx(named[name], abs=0.006)
 
 
 def test_scenarios_equal_explainer(binary: WhatIfReport) -> None:
-    said = binary.summary["scenarios"]
+    scenarios = binary.summary["scenarios"]
     own = _fitted(binary).what_if({"age": 45.0, "sex": {"Female": 0.5}})
-    assert said[0]["kl"] == pytest.approx(own.kl, rel=1e-5)
-    assert said[0]["ess_fraction"] == pytest.approx(own.ess_fraction, rel=1e-5)
-    assert said[0]["max_weight"] == pytest.approx(own.max_weight, rel=1e-5)
+    assert scenarios[0]["kl"] == pytest.approx(own.kl, rel=1e-5)
+    assert scenarios[0]["ess_fraction"] == pytest.approx(own.ess_fraction, rel=1e-5)
+    assert scenarios[0]["max_weight"] == pytest.approx(own.max_weight, rel=1e-5)
     outcomes = own.outcomes.set_index("quantity")
-    for row in said[0]["outcomes"]:
+    for row in scenarios[0]["outcomes"]:
         for name in ("base", "value", "low", "high", "change"):
             expected = outcomes.loc[row["quantity"], name]
             expected = expected if np.isscalar(expected) else expected.iloc[-1]
             assert row[name] == pytest.approx(expected, rel=1e-5, abs=1e-9)
-    assert {row["quantity"] for row in said[0]["outcomes"]} >= {
+    assert {row["quantity"] for row in scenarios[0]["outcomes"]} >= {
         "prediction",
         "accuracy",
         "roc_auc",
         "log_loss",
     }
-    assert len(said[0]["shifts"]) == len(own.shifts)
-    assert said[0]["problem"] is None
-    assert said[2]["outcomes"] == []
+    assert len(scenarios[0]["shifts"]) == len(own.shifts)
+    assert scenarios[0]["problem"] is None
+    assert scenarios[2]["outcomes"] == []
 
 
 def test_baseline_and_groups_equal_model_scores(
     binary: WhatIfReport, people: pd.DataFrame, income: pd.Series
 ) -> None:
     by_name = {row["quantity"]: row for row in binary.summary["baseline"]}
-    model = binary._request.model
+    model = binary._inputs.model
     assert by_name["prediction"]["value"] == pytest.approx(model.predict_proba(people)[:, 1].mean(), rel=1e-5)
     assert by_name["accuracy"]["value"] == pytest.approx(model.score(people, income), rel=1e-5)
     groups = {(row["group"], row["quantity"]): row for row in binary.summary["groups"]}
@@ -151,11 +151,11 @@ def test_outcome_of_class_is_named_after_column(people: pd.DataFrame) -> None:
     report = WhatIfReport(model, X, default, rows=[0], what_if=[{"age": 41}])
     (row,) = report.summary["rows"]
     assert re.match(
-        r"The model gives row 0 P\(default = 1\) = .*; the truth is default = [01]\.", row["sentence"]
+        r"For row 0 the model predicts P\(default = 1\) = .* \(observed: default = [01]\)\.", row["sentence"]
     )
-    assert re.search(r"; the truth is default = 1 for \d of \d\.", row["nearest"]["sentences"][-1])
-    assert "the model's mean P(default = 1) is " in report.summary["findings"][0]
-    outcome = dict(report.summary["identity"])["Outcome"]
+    assert re.search(r"; default = 1 is observed for \d of \d\.", row["neighbors"]["sentences"][-1])
+    assert ", the mean P(default = 1) is " in report.summary["findings"][0]
+    outcome = dict(report.summary["metadata"])["Outcome"]
     assert outcome.startswith("mean P(default = 1), the model's probability")
     seen = re.findall(r">([^<>]*default = 1[^<>]*)</(?:text|title)>", report.html())
     assert set(seen) >= {
@@ -177,7 +177,7 @@ def test_outcome_of_scores_and_numbers_is_named_after_column(people: pd.DataFram
 
 
 def test_output_selects_and_refuses_unknown(multiclass: WhatIfReport) -> None:
-    request = multiclass._request
+    request = multiclass._inputs
     report = WhatIfReport(request.model, request.X, request.y, output="old")
     assert {row["output"] for row in report.summary["ranking"]} == {"old"}
     with refuses(ValueError, "no output 'ancient'", "mid, new, old"):
@@ -185,17 +185,17 @@ def test_output_selects_and_refuses_unknown(multiclass: WhatIfReport) -> None:
 
 
 def test_identity_model_data_and_cost(binary: WhatIfReport, people: pd.DataFrame) -> None:
-    lines = dict(binary.summary["identity"])
+    lines = dict(binary.summary["metadata"])
     assert lines["Model"] == "ColumnTransformer > LogisticRegression"
     assert lines["Data"].startswith("400 rows, 5 columns, fingerprint ")
-    assert lines["Cost"].startswith("the model was asked about 400 rows")
+    assert lines["Cost"].startswith("the model was evaluated on 400 rows")
     assert "Weights" not in lines
 
 
 def test_fingerprint_ignores_row_order(people: pd.DataFrame) -> None:
     def fingerprint(X: pd.DataFrame) -> str:
         model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
-        return dict(WhatIfReport(model, X).summary["identity"])["Data"].split()[-1]
+        return dict(WhatIfReport(model, X).summary["metadata"])["Data"].split()[-1]
 
     assert fingerprint(people) == fingerprint(people[::-1])
     changed = people.copy()
@@ -207,11 +207,11 @@ def test_curves_targets_far_from_0_keep_digits() -> None:
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"time": 1.6e9 + rng.normal(size=200)})
     report = WhatIfReport(as_predictor(lambda X: X["time"].to_numpy() - 1.6e9, task="regression"), X)
-    targets = report.summary["levers"][0]["target"]
+    targets = report.summary["curves"][0]["target"]
     assert len(set(targets)) == len(targets)
     assert "1\u202f600\u202f000\u202f000" in report.summary["findings"][0]
 
 
 def _fitted(report: WhatIfReport) -> EntropicProjection:
-    request = report._request
+    request = report._inputs
     return EntropicProjection(request.model).fit(request.X, request.y)

@@ -137,7 +137,7 @@ def test_save_keeps_old_file_when_text_cannot_be_encoded(tmp_path: Path) -> None
     path = tmp_path / "a.html"
     path.write_text("before")
     with pytest.raises(UnicodeEncodeError):
-        what_if_report._write_whole(path, "x" * 100_000 + "\ud800")
+        what_if_report._write_atomically(path, "x" * 100_000 + "\ud800")
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["a.html"]
 
@@ -168,12 +168,12 @@ def test_summary_numpy_polars_and_pandas_agree() -> None:
     values = rng.normal(size=(200, 2))
     names = ["x0", "x1"]
     model = as_predictor(lambda X: np.asarray(X)[:, 0] ** 2, task="regression", output_names=["y"])
-    told = []
+    summaries = []
     for X in (values, pl.DataFrame(values, schema=names), pd.DataFrame(values, columns=names)):
         summary = json.loads(WhatIfReport(model, X, values[:, 0], what_if=[{"x1": 0.3}]).json())
-        del summary["timings"], summary["identity"]
-        told.append(summary)
-    assert told[0] == told[1] == told[2]
+        del summary["timings"], summary["metadata"]
+        summaries.append(summary)
+    assert summaries[0] == summaries[1] == summaries[2]
 
 
 def test_summary_of_messy_table(people: pd.DataFrame) -> None:
@@ -187,11 +187,11 @@ def test_summary_of_messy_table(people: pd.DataFrame) -> None:
         empty=np.nan,
     )
     report = WhatIfReport(_age(), X, what_if=[{"holes": 0.2}])
-    told = " ".join(report.summary["caveats"])
+    caveats = " ".join(report.summary["caveats"])
     for left_out in ("day", "same", "key", "empty"):
-        assert f"Left out: {left_out} – " in told
-    assert "holes is missing in 20\u202f% of the rows" in told
-    assert "some is missing in 25\u202f% of the rows" in told
+        assert f"Left out: {left_out} – " in caveats
+    assert "holes is missing in 20\u202f% of the rows" in caveats
+    assert "some is missing in 25\u202f% of the rows" in caveats
     assert "holes" in {feature["name"] for feature in report.summary["features"]}
     assert "Left out: key" in report.html()
     assert report.summary["scenarios"][0]["n_rows"] == n - n // 5
@@ -201,7 +201,7 @@ def test_summary_of_sixty_levels(people: pd.DataFrame) -> None:
     levels = [f"v{j:02}" for j in range(60)]
     X = people[["age"]].assign(many=np.resize(levels, len(people)))
     report = WhatIfReport(_age(), X)
-    followed = [lever["level"] for lever in report.summary["levers"] if lever["feature"] == "many"]
+    followed = [curve["level"] for curve in report.summary["curves"] if curve["feature"] == "many"]
     assert len(followed) == 12
     assert len({row["level"] for row in report.summary["ranking"] if row["feature"] == "many"}) == 60
     assert "v59" in report.html()
@@ -213,7 +213,7 @@ def test_sample_weight_enters_baseline_and_identity(people: pd.DataFrame) -> Non
     mean = np.average(people["age"], weights=weights)
     assert report.summary["baseline"][0]["value"] == pytest.approx(mean, rel=1e-5)
     ess = weights.sum() ** 2 / (weights**2).sum()
-    assert dict(report.summary["identity"])["Weights"] == f"{ess:.0f} effective rows"
+    assert dict(report.summary["metadata"])["Weights"] == f"{ess:.0f} effective rows"
 
 
 def test_what_if_accepts_single_scenario(people: pd.DataFrame) -> None:
@@ -222,7 +222,7 @@ def test_what_if_accepts_single_scenario(people: pd.DataFrame) -> None:
 
 def test_by_gives_groups(binary: WhatIfReport) -> None:
     assert {row["group"] for row in binary.summary["groups"]} == {"Female", "Male"}
-    assert set(binary._material.curves.frame["group"]) == {"Female", "Male"}
+    assert set(binary._data.curves.frame["group"]) == {"Female", "Male"}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.shapley.coalitions import Coalitions, _most_unlike, leverage_pairs, n_pairs_of_all
-from agnostix.shapley.same_size import SameSize, n_pairs_of_size
+from agnostix.shapley.coalitions import (
+    CoalitionPlan,
+    Coalitions,
+    _least_similar,
+    _Pool,
+    count_pairs,
+    count_pairs_of_size,
+    sample_pairs,
+)
 from tests.messages import refuses
 
 
@@ -16,15 +23,15 @@ def as_pairs(masks):
 
 
 @pytest.mark.parametrize("d", range(2, 11))
-def test_leverage_pairs_can_list_all_pairs_once(d):
-    n = n_pairs_of_all(d)
-    masks = leverage_pairs(d, n, seed=3).masks
+def test_sample_pairs_can_list_all_pairs_once(d):
+    n = count_pairs(d)
+    masks = sample_pairs(d, n, seed=3).masks
     assert len(as_pairs(masks)) == n == 2 ** (d - 1) - 1
 
 
 @pytest.mark.parametrize(("d", "n"), [(20, 300), (60, 500), (1000, 1100)])
-def test_leverage_pairs_are_distinct(d, n):
-    masks = leverage_pairs(d, n, seed=0).masks
+def test_sample_pairs_are_distinct(d, n):
+    masks = sample_pairs(d, n, seed=0).masks
     assert len({mask.tobytes() for mask in np.vstack([masks, ~masks])}) == 2 * n
     sizes = masks.sum(1)
     assert sizes.min() == 1
@@ -32,24 +39,24 @@ def test_leverage_pairs_are_distinct(d, n):
 
 
 @given(st.integers(2, 14), st.integers(0, 2**40), st.data())
-def test_leverage_pairs_shorter_is_prefix_of_longer(d, seed, data):
-    n = min(n_pairs_of_all(d), 40)
+def test_sample_pairs_shorter_is_prefix_of_longer(d, seed, data):
+    n = min(count_pairs(d), 40)
     short = data.draw(st.integers(0, n))
-    longer = leverage_pairs(d, n, seed)
-    np.testing.assert_array_equal(leverage_pairs(d, short, seed).masks, longer.prefix(short).masks)
+    longer = sample_pairs(d, n, seed)
+    np.testing.assert_array_equal(sample_pairs(d, short, seed).masks, longer.prefix(short).masks)
 
 
-def test_leverage_pairs_depend_on_seed_only():
+def test_sample_pairs_depend_on_seed_only():
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    one, two = leverage_pairs(12, 60, 7), leverage_pairs(12, 60, 7)
+    one, two = sample_pairs(12, 60, 7), sample_pairs(12, 60, 7)
     np.testing.assert_array_equal(one.masks, two.masks)
-    assert (one.masks != leverage_pairs(12, 60, 8).masks).any()
+    assert (one.masks != sample_pairs(12, 60, 8).masks).any()
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
 @given(st.integers(2, 30), st.integers(0, 1000))
-def test_leverage_pairs_start_with_permutation_prefixes(d, seed):
-    masks = leverage_pairs(d, d - 1, seed).masks
+def test_sample_pairs_start_with_permutation_prefixes(d, seed):
+    masks = sample_pairs(d, d - 1, seed).masks
     sides = [frozenset(np.flatnonzero(side)) for mask in masks for side in (mask, ~mask)]
     current = next(side for side in sides if len(side) == 1)
     for size in range(2, d):
@@ -58,81 +65,81 @@ def test_leverage_pairs_start_with_permutation_prefixes(d, seed):
 
 
 @pytest.mark.parametrize(("d", "n"), [(9, 60), (10, 60), (24, 200), (60, 400)])
-def test_leverage_pairs_sizes_are_balanced(d, n):
-    coalitions = leverage_pairs(d, n, seed=1)
+def test_sample_pairs_sizes_are_balanced(d, n):
+    coalitions = sample_pairs(d, n, seed=1)
     count = np.bincount(coalitions.sizes, minlength=d // 2 + 1)[1:]
     per_size = count / np.where(2 * np.arange(1, d // 2 + 1) == d, 0.5, 1.0)
-    full = count == [n_pairs_of_size(d, s) for s in range(1, d // 2 + 1)]
+    full = count == [count_pairs_of_size(d, s) for s in range(1, d // 2 + 1)]
     assert np.ptp(per_size[~full]) <= 2
     assert (per_size[full] <= per_size[~full].max()).all()
 
 
 def test_coalitions_weights_sum_to_kernel_weight_per_size():
     d = 6
-    coalitions = leverage_pairs(d, 20, seed=0)
+    coalitions = sample_pairs(d, 20, seed=0)
     both = np.vstack([coalitions.masks, ~coalitions.masks]).sum(1)
-    weights = np.r_[coalitions.weights(), coalitions.weights()]
+    weights = np.r_[coalitions.kernel_weights(), coalitions.kernel_weights()]
     for s in range(1, d):
         assert weights[both == s].sum() == pytest.approx(1 / (s * (d - s)))
 
 
 def test_coalitions_n_evaluations_counts_empty_and_full():
-    coalitions = leverage_pairs(5, 7, seed=0)
+    coalitions = sample_pairs(5, 7, seed=0)
     assert (coalitions.n_pairs, coalitions.n_players, coalitions.n_evaluations) == (7, 5, 16)
     assert isinstance(coalitions.prefix(3), Coalitions)
 
 
-def test_most_unlike_minimizes_fourth_power_likeness():
+def test_least_similar_minimizes_sum_of_fourth_powers():
     rng = np.random.default_rng(0)
-    offered, before = rng.random((6, 7)) < 0.4, rng.random((5, 7)) < 0.4
-    likeness = [
+    candidates, before = rng.random((6, 7)) < 0.4, rng.random((5, 7)) < 0.4
+    similarity = [
         sum(sum((1 if a == b else -1) for a, b in zip(one, other, strict=True)) ** 4 for other in before)
-        for one in offered
+        for one in candidates
     ]
-    assert _most_unlike(offered, 2.0 * before - 1.0) == likeness.index(min(likeness))
+    assert _least_similar(candidates, 2.0 * before - 1.0) == similarity.index(min(similarity))
 
 
-def test_likeness_is_sum_of_squared_fourth_moments():
-    x = 2.0 * leverage_pairs(5, 9, seed=0).masks - 1.0
+def test_similarity_is_sum_of_squared_fourth_moments():
+    x = 2.0 * sample_pairs(5, 9, seed=0).masks - 1.0
     moments = np.einsum("ja,jb,jc,jd->abcd", x, x, x, x)
     assert (np.square(moments)).sum() == pytest.approx(((x @ x.T) ** 4).sum())
 
 
-def test_leverage_pairs_spread_more_evenly_than_random():
-    def likeness(masks):
+def test_sample_pairs_spread_more_evenly_than_random():
+    def similarity(masks):
         x = 2.0 * masks - 1.0
         return ((x @ x.T) ** 4).sum()
 
-    chosen, chance = [], []
+    chosen, random = [], []
     for seed in range(5):
-        coalitions = leverage_pairs(12, 80, seed)
+        coalitions = sample_pairs(12, 80, seed)
         rng = np.random.default_rng(seed)
-        drawn = np.array([rng.permutation(mask) for mask in coalitions.masks])
-        chosen.append(likeness(coalitions.masks))
-        chance.append(likeness(drawn))
-    assert max(chosen) < min(chance)
+        shuffled = np.array([rng.permutation(mask) for mask in coalitions.masks])
+        chosen.append(similarity(coalitions.masks))
+        random.append(similarity(shuffled))
+    assert max(chosen) < min(random)
 
 
 @pytest.mark.parametrize(("d", "size"), [(6, 2), (6, 3), (30, 15)])
-def test_same_size_never_offers_taken_coalitions(d, size):
+def test_pool_never_draws_used_coalitions(d, size):
     rng = np.random.default_rng(0)
-    taken = np.zeros((1, d), dtype=bool)
-    taken[0, :size] = True
-    stock, seen = SameSize(d, size, taken), {taken[0].tobytes()}
-    for _ in range(min(9, n_pairs_of_size(d, size) - 1)):
-        offered = stock.offer(3, rng)
-        assert {int(mask.sum()) for mask in offered} == {size}
-        assert not seen & {mask.tobytes() for mask in offered}
+    used = np.zeros((1, d), dtype=bool)
+    used[0, :size] = True
+    pool, seen = _Pool(d, size, used), {used[0].tobytes()}
+    for _ in range(min(9, count_pairs_of_size(d, size) - 1)):
+        candidates = pool.draw(3, rng)
+        assert {int(mask.sum()) for mask in candidates} == {size}
+        assert not seen & {mask.tobytes() for mask in candidates}
         if 2 * size == d:
-            assert offered[:, 0].all()
-        seen.add(stock.take(len(offered) - 1).tobytes())
-    assert len(seen) == min(10, n_pairs_of_size(d, size))
+            assert candidates[:, 0].all()
+        seen.add(pool.remove(len(candidates) - 1).tobytes())
+    assert len(seen) == min(10, count_pairs_of_size(d, size))
 
 
-def test_n_pairs_of_size():
-    assert [n_pairs_of_size(6, s) for s in (1, 2, 3)] == [6, 15, 10]
-    assert sum(n_pairs_of_size(9, s) for s in range(1, 5)) == n_pairs_of_all(9)
-    assert n_pairs_of_size(40, 20) == math.comb(40, 20) // 2
+def test_count_pairs_of_size():
+    assert [count_pairs_of_size(6, s) for s in (1, 2, 3)] == [6, 15, 10]
+    assert sum(count_pairs_of_size(9, s) for s in range(1, 5)) == count_pairs(9)
+    assert count_pairs_of_size(40, 20) == math.comb(40, 20) // 2
 
 
 @pytest.mark.parametrize(
@@ -143,6 +150,68 @@ def test_n_pairs_of_size():
         ((4, -1, 0), ["n_pairs", "between 0 and 7", "4 players", "got -1"]),
     ],
 )
-def test_leverage_pairs_refuses_bad_n_players_and_n_pairs(args, facts):
+def test_sample_pairs_refuses_bad_n_players_and_n_pairs(args, facts):
     with refuses(ValueError, *facts):
-        leverage_pairs(*args)
+        sample_pairs(*args)
+
+
+varying = st.lists(st.booleans(), min_size=1, max_size=7).map(lambda flags: np.array(flags, dtype=bool))
+
+
+def sampled(varies, n_pairs, evaluates_empty=False):
+    return CoalitionPlan(varies, sample_pairs(int(varies.sum()), n_pairs, seed=0), evaluates_empty)
+
+
+@given(varying, st.booleans())
+def test_plan_lists_every_coalition_of_varying_once(varies, evaluates_empty):
+    plan = CoalitionPlan(varies, None, evaluates_empty)
+    masks = plan.masks
+    assert masks[0].all()
+    assert masks[:, ~varies].all()
+    t = int(varies.sum())
+    evaluated = {tuple(mask) for mask in masks[:, varies].tolist()}
+    full, empty = (True,) * t, (False,) * t
+    n_evaluated = max(2**t, 1) if evaluates_empty and t else max(2**t - 1, 1)
+    assert len(evaluated) == n_evaluated
+    assert full in evaluated
+    assert (empty in evaluated) == (evaluates_empty or t == 0)
+    assert plan.n_evaluations == 2**t
+    if evaluates_empty:
+        assert not masks[1, varies].any()
+    codes = [
+        sum(2**i for i, known in enumerate(mask) if known) for mask in masks[1 + evaluates_empty :, varies]
+    ]
+    assert codes == list(range(1, 2**t - 1))
+
+
+@given(st.integers(3, 7), st.booleans(), st.data())
+def test_plan_holds_pairs_side_by_side(t, evaluates_empty, data):
+    varies = np.array([True] * t + [False] * data.draw(st.integers(0, 3)))
+    varies = varies[data.draw(st.permutations(range(varies.size)))]
+    plan = sampled(varies, data.draw(st.integers(t - 1, 2 ** (t - 1) - 1)), evaluates_empty)
+    masks = plan.masks
+    assert masks[:, ~varies].all()
+    assert masks[0].all()
+    rest = masks[1 + evaluates_empty :, varies]
+    np.testing.assert_array_equal(rest[0::2], plan.coalitions.masks)
+    np.testing.assert_array_equal(rest[1::2], ~plan.coalitions.masks)
+    assert plan.n_evaluations == masks.shape[0] + (not evaluates_empty)
+    np.testing.assert_array_equal(plan.players, [j for j, one in enumerate(varies) if one])
+
+
+@pytest.mark.parametrize("evaluates_empty", [False, True])
+@pytest.mark.parametrize(("n_pairs", "ends"), [(31, [6, 12, 24, 31]), (24, [6, 12, 24]), (6, [6]), (5, [5])])
+def test_plan_prefixes_double_up_to_all(n_pairs, ends, evaluates_empty):
+    varies = np.array([True, False, True, True, True, True, True])
+    plan = sampled(varies, n_pairs, evaluates_empty)
+    prefixes = plan.prefixes()
+    assert [prefix.coalitions.n_pairs for prefix in prefixes] == ends
+    assert prefixes[-1] is plan
+    for prefix in prefixes:
+        np.testing.assert_array_equal(prefix.masks, plan.masks[: prefix.masks.shape[0]])
+        assert prefix.evaluates_empty == evaluates_empty
+
+
+def test_plan_prefixes_of_all_coalitions_are_the_plan():
+    plan = CoalitionPlan(np.ones(3, dtype=bool), None, evaluates_empty=True)
+    assert plan.prefixes() == [plan]

@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agnostix.shapley import kernel_params
-from agnostix.shapley.coalitions import leverage_pairs
-from agnostix.shapley.kernel_params import KernelParams, learn_kernel
-from agnostix.shapley.odd_kernel import Spectrum
+from agnostix.shapley.coalitions import sample_pairs
+from agnostix.shapley.kernel_params import KernelParams, Spectrum, learn_kernel
+from agnostix.shapley.kriging import MAX_NORM, project
+from agnostix.shapley.odd_kernel import pair_covariances
 from agnostix.shapley.pair_regression import PairRegression
 from tests.reference import shapley as ref
 
@@ -16,7 +17,7 @@ D = 8
 def games_of(orders, n_games=6, seed=0):
     """Differences of random games: sums of products of signs over groups of so many players."""
     rng = np.random.default_rng(seed)
-    design = leverage_pairs(D, 60, seed=0)
+    design = sample_pairs(D, 60, seed=0)
     signs = 2.0 * design.masks - 1.0
     y, delta = np.zeros((60, n_games)), np.zeros(n_games)
     for order in orders:
@@ -31,10 +32,10 @@ def games_of(orders, n_games=6, seed=0):
 def test_learn_kernel_maximizes_likelihood_on_grid():
     design, y, delta = games_of([1, 3, 5])
     params = learn_kernel(design, y, delta)
-    regression, data = PairRegression.of(design), np.vstack([y, delta])
+    regression, data = PairRegression.from_coalitions(design), np.vstack([y, delta])
 
     def fits(scales):
-        return Spectrum.of(regression, scales).likelihoods(data, kernel_params._RHOS)
+        return Spectrum.from_regression(regression, scales).likelihoods(data, kernel_params._RHOS)
 
     assert params.is_on
     shape = params.scales / params.gamma
@@ -48,7 +49,7 @@ def test_learn_kernel_maximizes_likelihood_on_grid():
 
 def test_learn_kernel_on_noise_is_almost_off():
     design, y, delta = games_of([1], n_games=40)
-    spread = np.sqrt(PairRegression.of(design).noise[:-1])
+    spread = np.sqrt(PairRegression.from_coalitions(design).noise[:-1])
     y = y + spread[:, None] * np.random.default_rng(1).normal(size=y.shape)
     params = learn_kernel(design, y, delta)
     assert params.rho <= 0.1
@@ -84,7 +85,7 @@ def test_learn_kernel_ignores_units_of_games(exponents):
 
 def test_learn_kernel_scales_grow_with_influence():
     rng = np.random.default_rng(0)
-    design = leverage_pairs(D, 60, seed=0)
+    design = sample_pairs(D, 60, seed=0)
     signs = 2.0 * design.masks - 1.0
     weight = rng.normal(size=(4, 5))
     y = signs[:, :4] @ np.abs(weight) + 3.0 * signs[:, :3].prod(1)[:, None] * weight[0]
@@ -94,7 +95,7 @@ def test_learn_kernel_scales_grow_with_influence():
 
 
 def test_learn_kernel_off_without_degrees_of_freedom():
-    design = leverage_pairs(D, D, seed=0)
+    design = sample_pairs(D, D, seed=0)
     rng = np.random.default_rng(0)
     params = learn_kernel(design, rng.normal(size=(D, 3)), rng.normal(size=3))
     assert not params.is_on
@@ -136,3 +137,28 @@ def test_kernel_params_scales_are_read_only():
     params = KernelParams(np.array([0.1, 0.3]), 4.0, 0.2, 1.0, 0.5, 3.0)
     with pytest.raises(ValueError, match="read-only"):
         params.scales[0] = 1.0
+
+
+def test_spectrum_likelihoods_match_reference_up_to_constant():
+    scales, rhos = np.array([0.4, 1.0, 0.2, 0.7]), np.array([0.0, 0.3, 2.0, 50.0])
+    regression = PairRegression.from_coalitions(sample_pairs(4, 7, seed=0))
+    data = np.random.default_rng(0).normal(size=(8, 3))
+    actual = Spectrum.from_regression(regression, scales).likelihoods(data, rhos)
+    kernel = ref.odd_kernel(scales)
+    rows = [frozenset(np.flatnonzero(row > 0).tolist()) for row in regression.signs]
+    expected = []
+    for rho in rhos[1:]:
+        covariance = [[rho * kernel(s, t) for t in rows] for s in rows] + np.diag(regression.noise)
+        logs = [ref.restricted_likelihood(regression.signs, covariance, column) for column in data.T]
+        expected.append(sum(logs))
+    np.testing.assert_allclose(np.diff(actual[1:]), np.diff(expected), atol=1e-9)
+
+
+def test_spectrum_likelihood_is_minus_inf_for_huge_rho():
+    regression = PairRegression.from_coalitions(sample_pairs(6, 20, seed=0))
+    scales = np.ones(6)
+    largest = MAX_NORM / np.linalg.norm(project(regression, pair_covariances(regression.signs, scales)))
+    data = np.random.default_rng(0).normal(size=(21, 2))
+    actual = Spectrum.from_regression(regression, scales).likelihoods(data, np.array([0.5, 2.0]) * largest)
+    assert np.isfinite(actual[0])
+    assert actual[1] == -np.inf

@@ -26,7 +26,7 @@ KERNELS = ["auto", "pooled", "row", "none"]
 
 
 def explained(model, X, seen=None, weight=None, **params):
-    """Fitted on `seen`, by default on X itself, and asked about X."""
+    """Fitted on `seen`, by default on X itself, and explained on X."""
     explainer = KernelShapExplainer(model, random_state=0, **params)
     return explainer.fit(X if seen is None else seen, None, weight).explain(X)
 
@@ -46,7 +46,7 @@ def chances(X):
 
 
 def labelled(age, job, level, member, since):
-    """An answer to columns of every type, with interactions of three."""
+    """Two outputs of columns of every type, with interactions of three."""
     pay = {"clerk": 1.0, "farmer": 2.5, None: -1.0}[job] * (1.0 + member)
     rank = {"low": 0.0, "high": 3.0, None: 0.5}[level]
     year = 0.0 if since is None else since.year - 2020
@@ -78,13 +78,13 @@ def polars_frame(rows):
     return pl.DataFrame(rows, schema=dict(zip(COLUMNS, types, strict=True)), orient="row")
 
 
-def asked_pandas(X):
+def predict_pandas(X):
     pd.testing.assert_series_equal(X.dtypes, pandas_frame(people(3, 0)).dtypes)
     rows = X.astype(object).where(X.notna(), None).to_numpy()
     return [labelled(*row) for row in rows]
 
 
-def asked_polars(X):
+def predict_polars(X):
     assert X.schema == polars_frame([]).schema
     return [labelled(*row) for row in X.rows()]
 
@@ -96,8 +96,8 @@ def test_exact_values_match_loop(weighted, groups):
     exp = explained(curved, ROWS, weight=weight, background="all", feature_groups=groups)
     places = None if groups is None else [[3, 0], [1], [2], [4]]
     for i in range(0, 40, 13):
-        answers = ref.masked_answers(lambda rows: curved(np.array(rows)), ROWS[i], ROWS, places)
-        np.testing.assert_allclose(exp.values[i], ref.masked_values(answers, weight), rtol=0, atol=1e-13)
+        predictions = ref.masked_predictions(lambda rows: curved(np.array(rows)), ROWS[i], ROWS, places)
+        np.testing.assert_allclose(exp.values[i], ref.masked_values(predictions, weight), rtol=0, atol=1e-13)
         np.testing.assert_array_equal(exp.outputs[i], curved(ROWS[[i]])[0])
         base = np.average(curved(ROWS), axis=0, weights=weight)
         np.testing.assert_allclose(exp.base_values[i], base, rtol=0, atol=1e-14)
@@ -108,7 +108,9 @@ def test_exact_values_match_loop(weighted, groups):
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
 @pytest.mark.parametrize("groups", [None, {"person": ["age", "member"]}], ids=["columns", "groups"])
 @pytest.mark.parametrize(
-    ("frame", "model"), [(pandas_frame, asked_pandas), (polars_frame, asked_polars)], ids=["pandas", "polars"]
+    ("frame", "model"),
+    [(pandas_frame, predict_pandas), (polars_frame, predict_polars)],
+    ids=["pandas", "polars"],
 )
 def test_exact_values_of_mixed_frames_match_loop(frame, model, groups, weighted):
     seen, rows = people(12, 1), people(4, 2)
@@ -117,16 +119,18 @@ def test_exact_values_of_mixed_frames_match_loop(frame, model, groups, weighted)
     exp = explainer.fit(frame(seen), None, weight).explain(frame(rows))
     places = None if groups is None else [[0, 3], [1], [2], [4]]
     for i, row in enumerate(rows):
-        answers = ref.masked_answers(lambda mixed: [labelled(*one) for one in mixed], row, seen, places)
-        np.testing.assert_allclose(exp.values[i], ref.masked_values(answers, weight), rtol=0, atol=1e-13)
+        predictions = ref.masked_predictions(
+            lambda mixed: [labelled(*one) for one in mixed], row, seen, places
+        )
+        np.testing.assert_allclose(exp.values[i], ref.masked_values(predictions, weight), rtol=0, atol=1e-13)
     assert exp.n_model_rows < 4 * 2 ** (4 if groups else 5) * 12
 
 
 def test_exact_values_with_sampled_background_match_loop():
     explainer = KernelShapExplainer(curved, background_size=7, random_state=0).fit(ROWS)
     exp = explainer.explain(ROWS[:2])
-    answers = ref.masked_answers(lambda rows: curved(np.array(rows)), ROWS[1], explainer.background_)
-    np.testing.assert_allclose(exp.values[1], ref.masked_values(answers), rtol=0, atol=1e-13)
+    predictions = ref.masked_predictions(lambda rows: curved(np.array(rows)), ROWS[1], explainer.background_)
+    np.testing.assert_allclose(exp.values[1], ref.masked_values(predictions), rtol=0, atol=1e-13)
     assert explainer.background_.shape == (7, 5)
 
 
@@ -150,18 +154,20 @@ def test_exact_values_match_shap_tree_explainer(task):
         model = RandomForestRegressor(8, max_depth=5, random_state=0).fit(X, y)
     else:
         model = RandomForestClassifier(8, max_depth=5, random_state=0).fit(X, np.digitize(y, [0, 8]))
-    told = shap.TreeExplainer(model, data=X[:30], feature_perturbation="interventional").shap_values(X[40:48])
+    reference = shap.TreeExplainer(model, data=X[:30], feature_perturbation="interventional").shap_values(
+        X[40:48]
+    )
     exp = explained(model, X[40:48], seen=X[:30], background="all")
-    np.testing.assert_allclose(exp.values, told.reshape(exp.values.shape), rtol=0, atol=1e-6)
-    assert np.abs(told).max() > 0.05
+    np.testing.assert_allclose(exp.values, reference.reshape(exp.values.shape), rtol=0, atol=1e-6)
+    assert np.abs(reference).max() > 0.05
 
 
 def of_game(game):
-    """A model whose answer to a row of zeros and ones is the worth of the coalition of its ones."""
+    """A model whose prediction for a row of zeros and ones is the value of the coalition of its ones."""
     return lambda X: np.array([game(frozenset(np.flatnonzero(row).tolist())) for row in np.asarray(X)])
 
 
-def shares(game, d, **params):
+def explain_game(game, d, **params):
     """The explanation of the row of ones before that of zeros."""
     return explained(of_game(game), np.ones((1, d)), seen=np.zeros((1, d)), background="all", **params)
 
@@ -185,7 +191,7 @@ GAMES = {
 
 @pytest.mark.parametrize(("game", "values"), GAMES.values(), ids=GAMES)
 def test_exact_values_match_closed_forms(game, values):
-    exp = shares(game, 7)
+    exp = explain_game(game, 7)
     np.testing.assert_allclose(exp.values[0, :, 0], values, rtol=0, atol=1e-14)
     np.testing.assert_array_equal(exp.std_errors, 0.0)
     assert exp.extras["evaluations"].array.tolist() == [128]
@@ -194,7 +200,7 @@ def test_exact_values_match_closed_forms(game, values):
 @pytest.mark.parametrize("kernel", ["row", "none"])
 @pytest.mark.parametrize(("game", "values"), GAMES.values(), ids=GAMES)
 def test_sampled_values_within_std_errors_of_closed_forms(game, values, kernel):
-    exp = shares(game, 7, budget=80, kernel=kernel)
+    exp = explain_game(game, 7, budget=80, kernel=kernel)
     away = np.abs(exp.values[0, :, 0] - values)
     assert away.max() <= 0.25 * np.abs(values).max() + 1e-12
     assert (away <= 5.0 * exp.std_errors[0, :, 0] + 1e-14).all()
@@ -202,7 +208,7 @@ def test_sampled_values_within_std_errors_of_closed_forms(game, values, kernel):
 
 
 def test_sampled_values_of_even_interactions_are_zero():
-    exp = shares(ref.character({0, 2, 3, 5}), 7, budget=16)
+    exp = explain_game(ref.character({0, 2, 3, 5}), 7, budget=16)
     np.testing.assert_allclose(exp.values, 0.0, atol=1e-14)
 
 
@@ -254,8 +260,8 @@ def test_logit_link_of_logistic_regression_is_linear(budget):
 def test_logit_link_is_applied_to_mean_prediction():
     explainer = KernelShapExplainer(chances, background="all", link="logit").fit(ROWS)
     exp = explainer.explain(ROWS[:3])
-    answers = ref.masked_answers(lambda rows: chances(np.array(rows)), ROWS[2], ROWS)
-    np.testing.assert_allclose(exp.values[2], ref.masked_values(answers, None, logit), rtol=0, atol=1e-12)
+    predictions = ref.masked_predictions(lambda rows: chances(np.array(rows)), ROWS[2], ROWS)
+    np.testing.assert_allclose(exp.values[2], ref.masked_values(predictions, None, logit), rtol=0, atol=1e-12)
     np.testing.assert_allclose(exp.base_values[0], logit(chances(ROWS).mean(axis=0)), rtol=1e-13)
     np.testing.assert_allclose(explainer.base_values_, chances(ROWS).mean(axis=0), rtol=1e-13)
 
@@ -267,7 +273,7 @@ def test_identity_link_has_no_raw_outputs():
 def test_logit_link_refuses_mean_prediction_of_1():
     X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     explainer = KernelShapExplainer(lambda X: X[:, 0], link="logit", background="all").fit(X)
-    with refuses(DataError, "link='logit'", "between 0 and 1", "one is 1", "link='identity'"):
+    with refuses(DataError, "link='logit'", "between 0 and 1", "got 1.", "link='identity'"):
         explainer.explain(X[1:2])
 
 
@@ -299,7 +305,7 @@ def test_feature_groups_refused_if_unknown_repeated_or_empty(groups, facts):
 @pytest.mark.parametrize(("n_players", "least"), [(2, 4), (3, 8), (4, 10), (5, 12)])
 def test_budget_too_small_error_states_least_budget(n_players, least):
     X = ROWS[:, :n_players]
-    numbers = f"at least {least}", f"{n_players} players", f"got {least - 1}"
+    numbers = f"at least {least}", f"{n_players} features", f"got {least - 1}"
     with refuses(
         DataError, "'budget' parameter of KernelShapExplainer", "'auto'", *numbers, "feature_groups"
     ):
@@ -336,9 +342,9 @@ def test_fit_refuses_background_of_zero_weight(background):
 def test_explain_and_cost_refuse_missing_column():
     frame = pd.DataFrame(ROWS, columns=list("abcde"))
     explainer = KernelShapExplainer(curved, background_size=5).fit(frame)
-    for ask in (explainer.explain, explainer.cost):
+    for call in (explainer.explain, explainer.cost):
         with refuses(DataError, "X", "columns", "(a, b, c, d, e)", "lacks e"):
-            ask(frame[list("abcd")])
+            call(frame[list("abcd")])
 
 
 def test_unseen_label_is_passed_to_model():
@@ -351,14 +357,14 @@ def test_unseen_label_is_passed_to_model():
 
 
 class Moody:
-    """A model that answers each time a little more."""
+    """A model whose predictions rise with each call."""
 
     def __init__(self):
-        self.n_asked = 0
+        self.n_calls = 0
 
     def __call__(self, X):
-        self.n_asked += 1
-        return X[:, 0] + 0.25 * self.n_asked
+        self.n_calls += 1
+        return X[:, 0] + 0.25 * self.n_calls
 
 
 def test_fit_warns_of_nondeterministic_model():
@@ -402,7 +408,7 @@ def test_fit_refuses_unknown_option(name, allowed):
 
 @st.composite
 def table_games(draw):
-    """A player count, a background and a model that looks up whole-number worths."""
+    """A player count, a background and a model that looks up whole-number values."""
     d = draw(st.integers(2, 5))
     seed, n = draw(st.integers(0, 10_000)), draw(st.integers(1, 4))
     rng = np.random.default_rng(seed)
@@ -429,7 +435,7 @@ def test_values_are_additive_and_linear_in_model(case, budget):
 @given(table_games())
 def test_values_are_symmetric_and_null_players_get_zero(case):
     d, background, table = case
-    background[:, 1] = background[:, 0]  # so that the first two stand in alike
+    background[:, 1] = background[:, 0]  # so that the first two have equal background values
 
     def model(X):
         alike = np.asarray(X).copy()

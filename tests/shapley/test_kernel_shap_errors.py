@@ -5,8 +5,8 @@ import pytest
 from scipy.special import expit, logit
 
 from agnostix import KernelShapExplainer
-from agnostix.shapley.coalitions import leverage_pairs, n_pairs_of_all
-from agnostix.shapley.shapley_operator import build_operator
+from agnostix.shapley.coalitions import count_pairs, sample_pairs
+from agnostix.shapley.estimation import build_operator
 from tests.reference import shapley as ref
 
 RNG = np.random.default_rng(0)
@@ -31,7 +31,7 @@ def chances(X):
 
 
 class Counting:
-    """A model that counts the rows it is asked about."""
+    """A model that counts its rows."""
 
     def __init__(self, model):
         self.model, self.n_rows = model, 0
@@ -58,9 +58,9 @@ def root_mean_square(values):
 def test_coalition_std_errors_are_zero_for_all_coalitions(params):
     exp = fitted(curved, ROWS, **params).explain(ROWS[:3])
     np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array, 0.0)
-    drawn = exp.extras["background_std_errors"].array
-    np.testing.assert_array_equal(exp.std_errors, drawn)
-    assert (drawn > 0).any() == ("background_size" in params)
+    of_background = exp.extras["background_std_errors"].array
+    np.testing.assert_array_equal(exp.std_errors, of_background)
+    assert (of_background > 0).any() == ("background_size" in params)
 
 
 @pytest.mark.parametrize("background", ["all", "medoids"])
@@ -89,8 +89,8 @@ def test_background_std_errors_match_jackknife(link, weighted):
     explainer = KernelShapExplainer(chances, background_size=12, link=link, random_state=0)
     exp = explainer.fit(ROWS[:12], None, weight).explain(ROWS[20:22])
     for i in (0, 1):
-        answers = ref.masked_answers(lambda rows: chances(np.array(rows)), ROWS[20 + i], ROWS[:12])
-        variance = ref.background_variance(answers, weight, logit if link == "logit" else float)
+        predictions = ref.masked_predictions(lambda rows: chances(np.array(rows)), ROWS[20 + i], ROWS[:12])
+        variance = ref.background_variance(predictions, weight, logit if link == "logit" else float)
         np.testing.assert_allclose(
             exp.extras["background_std_errors"].array[i] ** 2, variance, rtol=1e-10, atol=1e-25
         )
@@ -106,25 +106,28 @@ def test_background_std_errors_finite_if_mean_is_0_without_a_row():
 
 def test_std_errors_add_both_variances():
     exp = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
-    sampled, drawn = exp.extras["coalition_std_errors"].array, exp.extras["background_std_errors"].array
-    assert (sampled > 0).all()
-    assert (drawn > 0).any()
-    np.testing.assert_allclose(exp.std_errors**2, sampled**2 + drawn**2, rtol=1e-13)
+    of_coalitions, of_background = (
+        exp.extras["coalition_std_errors"].array,
+        exp.extras["background_std_errors"].array,
+    )
+    assert (of_coalitions > 0).all()
+    assert (of_background > 0).any()
+    np.testing.assert_allclose(exp.std_errors**2, of_coalitions**2 + of_background**2, rtol=1e-13)
 
 
 @pytest.mark.parametrize("link", ["identity", "logit"])
 def test_background_std_errors_match_spread_over_backgrounds(link):
     """Rows in groups, since 40 of them are left out two by two; the bounds are those of a factor of 1.35."""
     truth = fitted(chances, ROWS, background="all", link=link).explain(ROWS[:4]).values
-    found = [
+    actual = [
         fitted(chances, ROWS, background_size=40, link=link, random_state=seed).explain(ROWS[:4])
         for seed in range(60)
     ]
-    spread = np.std([exp.values for exp in found], axis=0)
-    told = np.sqrt(np.mean([exp.std_errors**2 for exp in found], axis=0))
-    told *= np.sqrt(1.0 - 40 / 300)  # drawn without replacement from no more than these
-    assert 1 / 1.35 < np.median(told[spread > 0] / spread[spread > 0]) < 1.35
-    away = [(exp.values - truth)[:, :4] / exp.std_errors[:, :4] for exp in found]
+    spread = np.std([exp.values for exp in actual], axis=0)
+    stated = np.sqrt(np.mean([exp.std_errors**2 for exp in actual], axis=0))
+    stated *= np.sqrt(1.0 - 40 / 300)  # drawn without replacement from no more than these
+    assert 1 / 1.35 < np.median(stated[spread > 0] / spread[spread > 0]) < 1.35
+    away = [(exp.values - truth)[:, :4] / exp.std_errors[:, :4] for exp in actual]
     assert 0.87 < np.mean(np.abs(away) < 1.96) < 0.995
 
 
@@ -143,13 +146,13 @@ def test_coalition_std_errors_match_deviation_from_exact(model, kernel, ratio):
     """Over 12 designs; were errors off by a factor of 2, a bound about what was measured would be passed."""
     rows, seen = WIDE[:5, :8], WIDE[20:26, :8]
     truth = fitted(model, seen, background="all").explain(rows).values
-    away, told = [], []
+    away, stated = [], []
     for seed in range(12):
         exp = fitted(model, seen, background="all", budget=64, kernel=kernel, random_state=seed).explain(rows)
         away.append(exp.values - truth)
-        told.append(exp.std_errors)
-    assert ratio / 1.5 < root_mean_square(away) / root_mean_square(told) < ratio * 1.5
-    assert np.mean(np.abs(away) < 1.96 * np.array(told)) > 0.9
+        stated.append(exp.std_errors)
+    assert ratio / 1.5 < root_mean_square(away) / root_mean_square(stated) < ratio * 1.5
+    assert np.mean(np.abs(away) < 1.96 * np.array(stated)) > 0.9
 
 
 def test_kernel_lowers_deviation_and_std_errors():
@@ -164,16 +167,16 @@ def test_kernel_lowers_deviation_and_std_errors():
         assert away[kernel][1] < 0.7 * away["none"][1]
 
 
-# What is told beside values.
+# Extras.
 
 
-def told_by(exp):
+def shapes_of(exp):
     return {name: np.shape(value) for name, value in exp.extras.items()}
 
 
 def test_extras_shapes_and_row_selection():
     exp = fitted(curved, ROWS, budget=12, background_size=30).explain(ROWS[:4])
-    assert told_by(exp) == {
+    assert shapes_of(exp) == {
         "background_size": (),
         "coalition_std_errors": (4, 5, 3),
         "background_std_errors": (4, 5, 3),
@@ -208,14 +211,18 @@ def test_background_size_to_halve_error_halves_error():
     exact = fitted(curved, ROWS, background_size=30).explain(ROWS[:4])
     np.testing.assert_array_equal(exact.extras["background_size_to_halve_error"].array, 120.0)
     exp = fitted(curved, ROWS, budget=24, background_size=10, kernel="none").explain(ROWS[:9])
-    sampled = np.square(exp.extras["coalition_std_errors"].array).sum(axis=(1, 2))
-    drawn = np.square(exp.extras["background_std_errors"].array).sum(axis=(1, 2))
+    of_coalitions = np.square(exp.extras["coalition_std_errors"].array).sum(axis=(1, 2))
+    of_background = np.square(exp.extras["background_std_errors"].array).sum(axis=(1, 2))
     needed = exp.extras["background_size_to_halve_error"].array
-    can = sampled < (sampled + drawn) / 4.0
+    can = of_coalitions < (of_coalitions + of_background) / 4.0
     np.testing.assert_array_equal(np.isinf(needed), ~can)
     assert can.any()
-    halved = np.sqrt((sampled + drawn * 10.0 / needed)[can] / (sampled + drawn)[can])
-    one_less = np.sqrt((sampled + drawn * 10.0 / (needed - 1.0))[can] / (sampled + drawn)[can])
+    halved = np.sqrt(
+        (of_coalitions + of_background * 10.0 / needed)[can] / (of_coalitions + of_background)[can]
+    )
+    one_less = np.sqrt(
+        (of_coalitions + of_background * 10.0 / (needed - 1.0))[can] / (of_coalitions + of_background)[can]
+    )
     assert (halved <= 0.5 + 1e-12).all()
     assert (one_less > 0.5 - 1e-12).all()
 
@@ -248,8 +255,10 @@ def test_budget_for_all_coalitions_gives_exact_values(budget):
     assert (exp.extras["evaluations"].array == 512).all()
     assert model.n_rows == exp.n_model_rows == 7 * (511 * 4 - 4 + 1)
     np.testing.assert_array_equal(exp.extras["coalition_std_errors"].array, 0.0)
-    answers = ref.masked_answers(lambda rows: tangled(np.array(rows)), WIDE[20], explainer.background_)
-    np.testing.assert_allclose(exp.values[0], ref.masked_values(answers), rtol=0, atol=1e-12)
+    predictions = ref.masked_predictions(
+        lambda rows: tangled(np.array(rows)), WIDE[20], explainer.background_
+    )
+    np.testing.assert_allclose(exp.values[0], ref.masked_values(predictions), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("n_players", "budget"), [(12, 4096), (13, 512), (64, 512), (80, 640)])
@@ -270,8 +279,8 @@ def test_constant_players_are_zero_and_cost_nothing(budget):
     most = 512 if budget == "auto" else budget
     np.testing.assert_array_equal(exp.extras["evaluations"].array, np.minimum(2 ** varies.sum(axis=1), most))
     for i in range(3):
-        answers = ref.masked_answers(lambda rows: tangled(np.array(rows)), X[i], seen)
-        away = np.abs(exp.values[i] - ref.masked_values(answers))
+        predictions = ref.masked_predictions(lambda rows: tangled(np.array(rows)), X[i], seen)
+        away = np.abs(exp.values[i] - ref.masked_values(predictions))
         assert (away <= 5.0 * exp.std_errors[i] + 1e-13).all()
 
 
@@ -292,16 +301,16 @@ def test_pooled_kernel_is_restricted_to_varying_players():
     explainer = fitted(model, seen, budget=64, background="all", kernel="pooled")
     exp = explainer.explain(np.vstack([X, X + (np.arange(9) == 2)]))
     varying = np.arange(9) != 2
-    answers = ref.masked_answers(lambda rows: model(np.array(rows)), X[0], seen)
-    pairs = leverage_pairs(8, 31, 0)
+    predictions = ref.masked_predictions(lambda rows: model(np.array(rows)), X[0], seen)
+    pairs = sample_pairs(8, 31, 0)
     sides = [
         [frozenset(np.flatnonzero(varying)[side]) | {2} for side in (mask, ~mask)] for mask in pairs.masks
     ]
-    worth = {coalition: told.mean() for coalition, told in answers.items()}
-    differences = np.array([[worth[kept] - worth[other]] for kept, other in sides])
-    delta = np.array([worth[frozenset(range(9))] - worth[frozenset()]])
+    value = {coalition: rows.mean() for coalition, rows in predictions.items()}
+    differences = np.array([[value[one] - value[other]] for one, other in sides])
+    delta = np.array([value[frozenset(range(9))] - value[frozenset()]])
     operator = build_operator(pairs, explainer._kernel_params.restrict(varying))
-    expected = operator.apply(differences, delta)[:, 0]
+    expected = operator.game_values(differences, delta)[:, 0]
     np.testing.assert_allclose(exp.values[0, varying, 0], expected, rtol=0, atol=1e-12)
     assert exp.extras["evaluations"].array.tolist() == [64, 64]
 
@@ -352,11 +361,11 @@ def test_tol_stops_rows_below_it_and_forecasts_others(kernel, tol):
     _, exp = at_stages(kernel, tol)
     errors = (exp.extras["coalition_std_errors"].array.max(axis=1) / np.ptp(exp.values, axis=1)).max(axis=1)
     evaluations, forecast = exp.extras["evaluations"].array, exp.extras["forecast"].array
-    kept = errors <= tol
-    assert 0 < kept.sum() < 12
-    assert (evaluations[~kept] == 400).all()
-    np.testing.assert_array_equal(forecast[kept], evaluations[kept])
-    np.testing.assert_array_equal(forecast[~kept], np.ceil(400 * (errors[~kept] / tol) ** 2))
+    within = errors <= tol
+    assert 0 < within.sum() < 12
+    assert (evaluations[~within] == 400).all()
+    np.testing.assert_array_equal(forecast[within], evaluations[within])
+    np.testing.assert_array_equal(forecast[~within], np.ceil(400 * (errors[~within] / tol) ** 2))
 
 
 def test_tol_out_of_reach_takes_budget_and_forecast():
@@ -423,15 +432,15 @@ def test_kernel_parameter_is_used(kernel):
 
 
 def test_kernels_give_different_values():
-    found = [fitted(tangled, WIDE, budget=64, kernel=kernel).explain(WIDE[:3]).values for kernel in
+    actual = [fitted(tangled, WIDE, budget=64, kernel=kernel).explain(WIDE[:3]).values for kernel in
              ("pooled", "row", "none")]  # fmt: skip
-    assert np.abs(found[0] - found[1]).max() > 1e-6
-    assert np.abs(found[1] - found[2]).max() > 1e-6
-    assert np.abs(found[0] - found[2]).max() > 1e-6
+    assert np.abs(actual[0] - actual[1]).max() > 1e-6
+    assert np.abs(actual[1] - actual[2]).max() > 1e-6
+    assert np.abs(actual[0] - actual[2]).max() > 1e-6
 
 
 def test_budget_of_all_pairs_but_one_is_sampled():
-    n = n_pairs_of_all(9)
+    n = count_pairs(9)
     exp = fitted(tangled, WIDE, budget=2 * n + 1, background_size=3).explain(WIDE[:3])
     assert (exp.extras["evaluations"].array == 2 * n).all()
     truth = fitted(tangled, WIDE, budget="auto", background_size=3).explain(WIDE[:3])

@@ -8,9 +8,9 @@ from agnostix.shapley.medoids import medoids
 from tests.messages import refuses
 
 RNG = np.random.default_rng(0)
-MIDDLES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+CENTERS = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 SIZES = [30, 10, 20]
-CLOUDS = np.concatenate([m + 0.3 * RNG.normal(size=(n, 2)) for m, n in zip(MIDDLES, SIZES, strict=True)])
+CLOUDS = np.concatenate([m + 0.3 * RNG.normal(size=(n, 2)) for m, n in zip(CENTERS, SIZES, strict=True)])
 
 
 def mixed(n, seed=0):
@@ -22,7 +22,7 @@ def mixed(n, seed=0):
             "level": pd.Categorical(rng.choice(["low", "high"], n), ["low", "high", "none"]),
             "member": rng.random(n) < 0.5,
             "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n), unit="D"),
-            "alike": np.ones(n),
+            "constant": np.ones(n),
             "gone": np.full(n, np.nan),
         }
     )
@@ -99,9 +99,9 @@ def test_medoids_are_rows_of_table(form, size):
         pd.testing.assert_series_equal(background.rows.dtypes, frame.dtypes)
     as_rows = [pd.DataFrame(part).reset_index(drop=True) for part in (
         np.asarray(background.rows, dtype=object), np.asarray(table, dtype=object))]  # fmt: skip
-    real = [as_rows[1].iloc[i] for i in range(50)]
+    observed = [as_rows[1].iloc[i] for i in range(50)]
     for i in range(background.rows.shape[0]):
-        assert is_row_of(as_rows[0].iloc[i], real)
+        assert is_row_of(as_rows[0].iloc[i], observed)
 
 
 @pytest.mark.parametrize("missing", [np.nan, np.inf])

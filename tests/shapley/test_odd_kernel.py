@@ -5,18 +5,16 @@ from hypothesis import strategies as st
 
 from agnostix.core.masking.masker import all_masks
 from agnostix.shapley import odd_kernel
-from agnostix.shapley.coalitions import leverage_pairs
+from agnostix.shapley.coalitions import sample_pairs
 from agnostix.shapley.odd_kernel import (
     _SMALL,
-    LARGEST,
-    Spectrum,
-    _series,
-    covariances,
-    projected,
-    value_covariances,
-    value_variances,
+    _sinh_series,
+    owen_values,
+    owen_variances,
+    pair_covariances,
+    shapley_covariances,
+    shapley_variances,
 )
-from agnostix.shapley.pair_regression import PairRegression
 from tests.reference import shapley as ref
 
 SCALES = [[0.7, 0.1], [0.5, 0.0, 1.0], [0.05, 0.02, 0.005, 0.03], [1.0, 5.0, 0.2, 0.0, 40.0]]
@@ -33,79 +31,98 @@ def by_definition(scales):
 
 
 @pytest.mark.parametrize("scales", SCALES)
-def test_covariances_are_kernel_without_linear_part(scales):
+def test_pair_covariances_are_kernel_without_linear_part(scales):
     full, linear, _ = by_definition(scales)
-    found = covariances(2.0 * all_masks(len(scales)) - 1.0, np.array(scales))
-    np.testing.assert_allclose(found, full - linear, atol=1e-14)
+    actual = pair_covariances(2.0 * all_masks(len(scales)) - 1.0, np.array(scales))
+    np.testing.assert_allclose(actual, full - linear, atol=1e-14)
     np.testing.assert_allclose(np.diag(full), 1.0)
 
 
 @pytest.mark.parametrize("scales", SCALES)
-def test_value_covariances_match_definition(scales):
+def test_shapley_covariances_match_definition(scales):
     d, kernel = len(scales), ref.odd_kernel(scales)
     _, _, slope = by_definition(scales)
     masks = all_masks(d)
     every = [frozenset(np.flatnonzero(mask).tolist()) for mask in masks]
     full = np.array([0.5 * ref.shapley(lambda s, t=t: kernel(s, t), d) for t in every]).T
     linear = slope * (np.array(scales) * (2.0 * masks - 1.0)).T
-    np.testing.assert_allclose(value_covariances(masks, np.array(scales)), full - linear, atol=1e-14)
+    np.testing.assert_allclose(shapley_covariances(masks, np.array(scales)), full - linear, atol=1e-14)
     variances = np.diag(ref.value_variance(kernel, d)) - slope * np.array(scales)
-    np.testing.assert_allclose(value_variances(np.array(scales)), variances, atol=1e-14)
+    np.testing.assert_allclose(shapley_variances(np.array(scales)), variances, atol=1e-14)
 
 
-def test_covariances_in_chunks_match_whole(monkeypatch):
+def test_pair_covariances_in_chunks_match_whole(monkeypatch):
     signs = 2.0 * all_masks(5) - 1.0
     scales = np.array([0.4, 1.0, 0.2, 0.7, 3.0])
-    whole = covariances(signs, scales)
-    monkeypatch.setattr(odd_kernel, "_ROWS", 7)
-    np.testing.assert_allclose(covariances(signs, scales), whole, atol=1e-15)
+    whole = pair_covariances(signs, scales)
+    monkeypatch.setattr(odd_kernel, "_BLOCK_ROWS", 7)
+    np.testing.assert_allclose(pair_covariances(signs, scales), whole, atol=1e-15)
 
 
-def test_covariances_small_scales_leave_third_order():
+def test_pair_covariances_small_scales_leave_third_order():
     scales = 1e-4 * np.array([1.0, 2.0, 0.5, 3.0, 1.5])
     signs = 2.0 * all_masks(5) - 1.0
     g = (signs * scales) @ signs.T
-    np.testing.assert_allclose(covariances(signs, scales), g**3 / 24.0 / scales.sum(), rtol=1e-7, atol=1e-22)
+    np.testing.assert_allclose(
+        pair_covariances(signs, scales), g**3 / 24.0 / scales.sum(), rtol=1e-7, atol=1e-22
+    )
 
 
 @given(st.integers(2, 60), st.floats(1e-6, 1e5), st.integers(0, 99))
-def test_covariances_are_finite_and_positive_semidefinite(d, size, seed):
+def test_pair_covariances_are_finite_and_positive_semidefinite(d, size, seed):
     rng = np.random.default_rng(seed)
     scales = size * rng.exponential(size=d) * (rng.random(d) < 0.7)
     scales[0] = size
     masks = rng.random((5, d)) < 0.5
-    kernel = covariances(2.0 * masks - 1.0, scales)
+    kernel = pair_covariances(2.0 * masks - 1.0, scales)
     assert (np.abs(kernel) <= 1.0 + 1e-9).all()
     assert np.linalg.eigvalsh(kernel).min() >= -1e-12
-    assert np.isfinite(value_covariances(masks, scales)).all()
-    assert np.isfinite(value_variances(scales)).all()
+    assert np.isfinite(shapley_covariances(masks, scales)).all()
+    assert np.isfinite(shapley_variances(scales)).all()
 
 
 def test_series_of_sinh_matches_formula():
     x = np.array([-_SMALL, 0.3, _SMALL]) * 0.999999
-    np.testing.assert_allclose(_series(x), np.sinh(x) - x, rtol=1e-13)
+    np.testing.assert_allclose(_sinh_series(x), np.sinh(x) - x, rtol=1e-13)
 
 
-def test_spectrum_likelihoods_match_reference_up_to_constant():
-    scales, rhos = np.array([0.4, 1.0, 0.2, 0.7]), np.array([0.0, 0.3, 2.0, 50.0])
-    regression = PairRegression.of(leverage_pairs(4, 7, seed=0))
-    data = np.random.default_rng(0).normal(size=(8, 3))
-    found = Spectrum.of(regression, scales).likelihoods(data, rhos)
-    kernel = ref.odd_kernel(scales)
-    rows = [frozenset(np.flatnonzero(row > 0).tolist()) for row in regression.signs]
-    expected = []
-    for rho in rhos[1:]:
-        covariance = [[rho * kernel(s, t) for t in rows] for s in rows] + np.diag(regression.noise)
-        logs = [ref.restricted_likelihood(regression.signs, covariance, column) for column in data.T]
-        expected.append(sum(logs))
-    np.testing.assert_allclose(np.diff(found[1:]), np.diff(expected), atol=1e-9)
+OWEN_SCALES = [[0.7], [0.3, 2.0], [0.5, 0.0, 1.0], [0.01, 0.02, 0.005, 0.03], [1.0, 5.0, 0.2, 0.0, 40.0, 2.0]]
 
 
-def test_spectrum_likelihood_is_minus_inf_for_huge_rho():
-    regression = PairRegression.of(leverage_pairs(6, 20, seed=0))
-    scales = np.ones(6)
-    largest = LARGEST / np.linalg.norm(projected(regression, covariances(regression.signs, scales)))
-    data = np.random.default_rng(0).normal(size=(21, 2))
-    found = Spectrum.of(regression, scales).likelihoods(data, np.array([0.5, 2.0]) * largest)
-    assert np.isfinite(found[0])
-    assert found[1] == -np.inf
+@pytest.mark.parametrize("scales", OWEN_SCALES)
+def test_owen_values_match_shapley_reference(scales):
+    d, kernel = len(scales), ref.product_kernel(scales)
+    masks = all_masks(d)
+    actual = owen_values(masks, np.array(scales))
+    for mask, values in zip(masks, actual, strict=True):
+        t = frozenset(np.flatnonzero(mask).tolist())
+        np.testing.assert_allclose(values, ref.shapley(lambda s, t=t: kernel(s, t), d), atol=1e-14)
+
+
+@pytest.mark.parametrize("scales", OWEN_SCALES)
+def test_owen_variances_match_reference(scales):
+    d, kernel = len(scales), ref.product_kernel(scales)
+    halved = 4.0 * np.diag(ref.value_variance(kernel, d))
+    np.testing.assert_allclose(owen_variances(np.array(scales)), halved, atol=1e-14)
+
+
+@given(st.integers(1, 300), st.integers(0, 100), st.floats(1e-3, 1e3))
+def test_owen_values_are_efficient(d, seed, size):
+    rng = np.random.default_rng(seed)
+    scales = size * rng.exponential(size=d)
+    masks = rng.random((4, d)) < 0.5
+    actual = owen_values(masks, scales)
+    full = np.exp(-(~masks @ scales)) - np.exp(-(masks @ scales))
+    np.testing.assert_allclose(actual.sum(1), full, atol=1e-12)
+
+
+def test_owen_values_of_zero_scale_are_zero():
+    scales = np.array([0.5, 0.0, 0.3])
+    assert (owen_values(all_masks(3), scales)[:, 1] == 0.0).all()
+    assert owen_variances(scales)[1] == 0.0
+
+
+def test_owen_values_of_1000_players_are_finite():
+    scales = np.random.default_rng(0).exponential(size=1000)
+    assert np.isfinite(owen_values(sample_pairs(1000, 20, 0).masks, scales)).all()
+    assert (owen_variances(scales) > 0.0).all()

@@ -98,7 +98,7 @@ def predict_by_json(content, row):
             )
             goes_left = threshold is None or value <= threshold
         node = content["nodes"][node["left"] if goes_left else node["right"]]
-    return node["answer"]
+    return node["prediction"]
 
 
 @cases
@@ -266,7 +266,7 @@ def test_mimic_tree_exports_refuse_bad_output_and_name(mimic):
     two = MimicTree(lambda X: X[:, :2], max_leaf_nodes=3, random_state=0).fit(X)
     with refuses(DataError, "several numbers", "output=", "'output_0', 'output_1'"):
         two.to_sql()
-    assert json.loads(two.to_json())["nodes"][0]["answer"] == two.rule_tree_.values[0].tolist()
+    assert json.loads(two.to_json())["nodes"][0]["prediction"] == two.rule_tree_.values[0].tolist()
     assert "rmse" in two.to_text()
 
 

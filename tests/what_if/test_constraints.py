@@ -1,10 +1,13 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from agnostix import EntropicProjection
+from agnostix import EntropicProjection, InfeasibleTargetError
 from agnostix.exceptions import DataError
-from tests.messages import refuses
+from tests.messages import assert_states, refuses
+from tests.reference.what_if import is_member, reachable_share
 from tests.what_if.doubles import chance, fit_projection, people, truth
 
 X = people()
@@ -150,7 +153,7 @@ def test_what_if_refuses_constant_prediction_and_error_rate():
 )
 def test_unmovable_column_is_refused_if_named_else_skipped(column, reason):
     projection = fit_projection(X.assign(odd=column), n_targets=3)
-    for ask in (
+    for call in (
         lambda: projection.what_if({"odd": 1.0}),
         lambda: projection.explain(features="odd"),
         lambda: projection.explain(features="odd", by="sex"),
@@ -158,7 +161,7 @@ def test_unmovable_column_is_refused_if_named_else_skipped(column, reason):
         lambda: projection.joint("odd", "age"),
     ):
         with refuses(DataError, "'odd'", reason):
-            ask()
+            call()
     curves = projection.explain()
     assert curves.skipped == (("odd", None, reason),)
     assert "odd" not in set(curves.frame["feature"]) | set(projection.rank()["feature"])
@@ -186,14 +189,14 @@ def test_missing_raise_refuses_column(feature):
         with_gaps(feature), predictions=chance(X)
     )
     target = 45.0 if feature == "age" else {X[feature][0]: 0.4}
-    for ask in (
+    for call in (
         lambda: projection.what_if({feature: target}),
         lambda: projection.explain(),
         lambda: projection.rank(),
         lambda: projection.joint("hours", feature if feature == "age" else (feature, X[feature][0])),
     ):
         with refuses(DataError, f"{feature!r}", "60 of 300 rows", "EntropicProjection(missing='omit')"):
-            ask()
+            call()
     assert projection.what_if({"hours": 42}).n_rows == N
 
 
@@ -205,17 +208,17 @@ def test_missing_warn_names_column_and_rows(feature):
     ]
     assert EntropicProjection().missing == "warn"
     target = 45.0 if feature == "age" else {X[feature][0]: 0.4}
-    place = feature if feature == "age" else (feature, X[feature][0])
-    for ask in (
+    key = feature if feature == "age" else (feature, X[feature][0])
+    for call in (
         lambda projection: projection.explain().frame,
         lambda projection: projection.rank(),
-        lambda projection: projection.joint("hours", place, n_targets=3),
+        lambda projection: projection.joint("hours", key, n_targets=3),
         lambda projection: projection.what_if({feature: target}).outcomes,
     ):
         with pytest.warns(UserWarning, match=f"of 300 rows: '{feature}' 60.*missing='omit'") as caught:
-            warned = ask(projections[0])
+            warned = call(projections[0])
         assert [entry.filename for entry in caught] == [__file__]  # the caller's line, once
-        pd.testing.assert_frame_equal(warned, ask(projections[1]))
+        pd.testing.assert_frame_equal(warned, call(projections[1]))
 
 
 @pytest.mark.filterwarnings("error")
@@ -254,12 +257,12 @@ def test_missing_omit_drops_rows():
     ):
         rows = X_[columns].notna().all(axis=1).to_numpy()
         alone = EntropicProjection(**kwargs).fit(X_[rows], Y[rows], predictions=chance(X)[rows])
-        expected, found = (p.what_if(question) for p in (alone, everything))
-        assert found.n_rows == expected.n_rows == rows.sum()
-        assert (found.weights[~rows] == 0.0).all()
-        np.testing.assert_allclose(found.weights[rows] * rows.sum() / N, expected.weights, rtol=1e-9)
-        pd.testing.assert_frame_equal(found.outcomes, expected.outcomes, rtol=1e-8)
-        pd.testing.assert_frame_equal(found.shifts, expected.shifts, rtol=1e-6, atol=1e-10)
+        expected, result = (p.what_if(question) for p in (alone, everything))
+        assert result.n_rows == expected.n_rows == rows.sum()
+        assert (result.weights[~rows] == 0.0).all()
+        np.testing.assert_allclose(result.weights[rows] * rows.sum() / N, expected.weights, rtol=1e-9)
+        pd.testing.assert_frame_equal(result.outcomes, expected.outcomes, rtol=1e-8)
+        pd.testing.assert_frame_equal(result.shifts, expected.shifts, rtol=1e-6, atol=1e-10)
         if len(columns) == 1:
             left, right = (p.explain(features=columns).frame for p in (alone, everything))
             pd.testing.assert_frame_equal(left, right, rtol=1e-7, atol=1e-12)
@@ -277,7 +280,7 @@ def test_missing_omit_refuses_column_constant_in_known_rows():
     projection = EntropicProjection(missing="omit").fit(X_, predictions=chance(X))
     n_men = int((X["sex"] == "Male").sum())
     with refuses(
-        DataError, f"'sex' cannot be moved in the {n_men} rows", "'age' and 'sex'", "every row has Male"
+        DataError, f"'sex' cannot be shifted in the {n_men} rows", "'age' and 'sex'", "every row has Male"
     ):
         projection.what_if({"age": 40, "sex": {"Male": 0.5}})
 
@@ -317,3 +320,122 @@ def test_unknown_level_message_lists_first_12_levels():
     shown = ", ".join(f"'t{i:02d}'" for i in range(12))
     with refuses(ValueError, "'town'", "no level 'x'", f"{shown}, ... (30 in all)"):
         projection.what_if({"town": {"x": 0.5}})
+
+
+# with a column that is another one in other units
+X2 = X.assign(months=12.0 * X["age"], rest=100.0 - X["age"] - X["hours"])
+
+
+def refused(projection, constraints=None, **stress):
+    with pytest.raises(InfeasibleTargetError) as caught:
+        projection.what_if(constraints, **stress)
+    return caught.value
+
+
+def solve_nearest(projection, error):
+    """Nearest is a mapping for `constraints`, or all arguments where the outcome is among them."""
+    return projection.what_if(**error.nearest)
+
+
+def test_infeasible_error_states_extreme_and_nearest():
+    top, mean = X["age"].max(), X["age"].mean()
+    error = refused(fit_projection(X), {"age": 200})
+    share = (top - mean) / (200 - mean) * 0.999
+    near = mean + share * (200 - mean)
+    facts = (
+        f"No row has age above {top:.6g}",
+        "average of 200",
+        f"{100 * share:.3g} % of the way",
+        f"age {near:.4g}",
+    )
+    assert_states(str(error), *facts)
+    assert error.reachable == pytest.approx(share, rel=1e-6)
+    assert error.nearest == {"constraints": {"age": pytest.approx(near, rel=1e-6)}}
+    below = refused(fit_projection(X), {"age": -5})
+    assert f"No row has age below {X['age'].min():.6g}, so" in str(below)
+
+
+@pytest.mark.parametrize(
+    ("constraints", "stress"),
+    [
+        ({"age": 200}, {}),
+        ({"age": 200, "hours": 41}, {}),
+        ({"age": 60, "hours": 30}, {}),
+        ({"age": (200, 300)}, {}),
+        ({"age": (62, 70), "hours": (20, 31)}, {}),
+        ({"age": 64, "sex": {"Female": 0.5}, "job": {"clerk": 0.1}}, {}),
+        (None, {"prediction": 1.0}),
+        (None, {"prediction": (1.1, 1.2)}),
+        ({"age": 30}, {"prediction": 0.9}),
+        ({"age": 30, "job": {"clerk": 0.6}}, {"error_rate": 0.99, "prediction": 0.6}),
+    ],
+    ids=str,
+)
+def test_infeasible_nearest_is_feasible(constraints, stress):
+    projection = fit_projection(X, Y)
+    error = refused(projection, constraints, **stress)
+    assert 0.0 < error.reachable < 1.0
+    scenario = solve_nearest(projection, error)
+    assert scenario.gap <= 1e-9
+    assert scenario.status in ("ok", "thin")
+
+
+def test_infeasible_matches_linear_program():
+    phi = X[["age", "hours"]].to_numpy()
+    start = phi.mean(0)
+    verdicts = []
+    for target in np.array([[60.0, 30.0], [60.0, 45.0], [25.0, 50.0], [25.0, 35.0], [45.0, 39.0]]):
+        inside = is_member(phi, target)
+        verdicts.append(inside)
+        if inside:
+            assert fit_projection(X).what_if(dict(zip(("age", "hours"), target, strict=True))).gap <= 1e-9
+            continue
+        error = refused(fit_projection(X), dict(zip(("age", "hours"), target, strict=True)))
+        assert_states(str(error), "No row lies as far")
+        assert error.reachable == pytest.approx(0.999 * reachable_share(phi, start, target), rel=1e-6)
+    assert set(verdicts) == {True, False}
+
+
+def test_infeasible_error_names_contradicting_targets():
+    error = refused(fit_projection(X2), {"age": 45, "months": 500})
+    assert_states(str(error), "targets contradict each other", "*(age)", "*(months)", "No part of the way")
+    assert error.nearest == {}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [{"age": 45, "months": 540}, {"age": 45, "hours": 41, "rest": 14}, {"age": 45, "months": (500, 600)}],
+    ids=str,
+)
+def test_what_if_redundant_targets_are_one_target(question):
+    result = fit_projection(X2).what_if(question)
+    expected = fit_projection(X2).what_if({k: question[k] for k in ("age", "hours") if k in question})
+    np.testing.assert_allclose(result.weights, expected.weights, rtol=1e-8)
+    np.testing.assert_allclose(result.outcomes["std_error"], expected.outcomes["std_error"], rtol=1e-6)
+
+
+def test_infeasible_error_pickles():
+    error = refused(fit_projection(X), {"age": 200, "sex": {"Female": 0.5}})
+    again = pickle.loads(pickle.dumps(error))
+    assert isinstance(again, ValueError)
+    assert (str(again), again.nearest, again.reachable) == (str(error), error.nearest, error.reachable)
+    assert set(again.nearest["constraints"]) == {"age", "sex"}
+
+
+def test_infeasible_prediction_states_extreme():
+    error = refused(fit_projection(X), prediction=0.999)
+    top = chance(X).max()
+    assert_states(str(error), f"No row has prediction = prediction above {top:.6g}")
+    assert set(error.nearest) == {"prediction"}
+
+
+def test_infeasible_never_returns_uniform_weights():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        target = {"age": rng.uniform(0, 90), "hours": rng.uniform(20, 70)}
+        if not is_member(X[["age", "hours"]], list(target.values())):
+            assert refused(fit_projection(X), target).reachable < 1.0
+        else:
+            scenario = fit_projection(X).what_if(target)
+            assert scenario.weights @ X["age"] / N == pytest.approx(target["age"], abs=1e-8)
+            assert scenario.weights @ X["hours"] / N == pytest.approx(target["hours"], abs=1e-8)

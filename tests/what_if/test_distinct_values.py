@@ -50,11 +50,11 @@ def test_collapse_levels_matches_indicator_of_each_level(weighted):
     indicators = {j: standardize(codes == j, base)[0] for j in (3, 0, 2)}
     points = {j: np.array([z.min(), z.max()]) for j, z in indicators.items()}
     levels = collapse_levels(codes, points, base, outcomes)
-    for z, found in zip(indicators.values(), levels, strict=True):
+    for z, result in zip(indicators.values(), levels, strict=True):
         expected = collapse(z, base, outcomes, exact=True)
-        assert found.extremes == pytest.approx(expected.extremes)
+        assert result.extremes == pytest.approx(expected.extremes)
         for name in ("points", "mass", "mass_sq", "row_mass", "row_top", *PER_OUTCOME):
-            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-14)
+            np.testing.assert_allclose(getattr(result, name), getattr(expected, name), atol=1e-14)
 
 
 @pytest.mark.parametrize("draw", ["normal", "lognormal", "uniform", "standard_cauchy"])
@@ -101,7 +101,7 @@ def distinct(n):
         (distinct(5_000), {"exact": True}),
         (np.round(distinct(5_000), 1), {}),
     ],
-    ids=["few rows", "asked for", "tied"],
+    ids=["few rows", "exact=True", "tied"],
 )
 def test_collapse_exact_keeps_distinct_values(z, options):
     base = np.full(z.size, 1.0 / z.size)

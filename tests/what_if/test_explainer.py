@@ -185,11 +185,11 @@ def test_explain_slope_of_linear_regression_is_coefficient():
 
 
 def test_fit_verbose_logs_rows(caplog):
-    for verbose, told in ((0, 0), (1, 1)):
+    for verbose, n_records in ((0, 0), (1, 1)):
         caplog.clear()
         with caplog.at_level(logging.INFO, logger="agnostix"):
             EntropicProjection(chance, verbose=verbose).fit(X)
-        assert len(caplog.records) == told
+        assert len(caplog.records) == n_records
     assert "300 rows" in caplog.text
 
 
@@ -197,7 +197,7 @@ def test_fit_verbose_logs_rows(caplog):
 
 
 def results_of(projection, age="age", hours="hours", sex="sex"):
-    """Bits of one answer of each kind."""
+    """Bits of one result of each kind."""
     scenario = projection.what_if({age: 45, hours: (42, 44), sex: {"Female": 0.5}})
     curves = projection.explain(features=[age, sex], metric=["prediction", "roc_auc"])
     parts = [
@@ -228,13 +228,13 @@ def test_projection_same_bits_for_pandas_polars_and_numpy():
     columns = ["age", "hours", "sex"]
     expected = results_of(EntropicProjection(n_targets=5).fit(X[columns], Y, WEIGHT, predictions=chance(X)))
     polars = pl.DataFrame({name: X[name].to_list() for name in columns})
-    found = EntropicProjection(n_targets=5).fit(
+    result = EntropicProjection(n_targets=5).fit(
         polars, pl.Series(Y), pl.Series(WEIGHT), predictions=pl.Series(chance(X))
     )
-    assert_same_bits(results_of(found), expected)
+    assert_same_bits(results_of(result), expected)
     array = X[columns].to_numpy(dtype=object)
-    found = EntropicProjection(n_targets=5).fit(array, Y, WEIGHT, predictions=by_position(array))
-    assert_same_bits(results_of(found, "x0", "x1", "x2"), expected)
+    result = EntropicProjection(n_targets=5).fit(array, Y, WEIGHT, predictions=by_position(array))
+    assert_same_bits(results_of(result, "x0", "x1", "x2"), expected)
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["equal", "weighted"])
@@ -252,10 +252,10 @@ def test_projection_same_bits_for_any_row_order(weight):
 def test_projection_ignores_frame_index():
     expected = results_of(fit_projection(X, Y, WEIGHT, n_targets=5))
     odd = X.set_index(pd.Index(TURNED))
-    found = EntropicProjection(n_targets=5).fit(
+    result = EntropicProjection(n_targets=5).fit(
         odd, pd.Series(Y), pd.Series(WEIGHT, index=TURNED), predictions=pd.Series(chance(X))
     )
-    assert_same_bits(results_of(found), expected)
+    assert_same_bits(results_of(result), expected)
 
 
 def test_unnamed_columns_are_named_by_number():
@@ -329,29 +329,29 @@ def test_shifts_match_weighted_means_in_standard_deviations():
     scenario = fit_projection(X).what_if({"age": 46})
     shifts = scenario.shifts
     for name in ("age", "hours", "gain"):
-        told = select_rows(shifts, feature=name).iloc[0]
+        row = select_rows(shifts, feature=name).iloc[0]
         after = scenario.weights @ X[name] / N
-        assert told["before"] == pytest.approx(X[name].mean())
-        assert told["after"] == pytest.approx(after)
-        assert told["shift"] == pytest.approx((after - X[name].mean()) / X[name].std(ddof=0), abs=1e-12)
-        assert told["low"] <= told["shift"] <= told["high"]
+        assert row["before"] == pytest.approx(X[name].mean())
+        assert row["after"] == pytest.approx(after)
+        assert row["shift"] == pytest.approx((after - X[name].mean()) / X[name].std(ddof=0), abs=1e-12)
+        assert row["low"] <= row["shift"] <= row["high"]
     for name in ("sex", "job", "member"):
-        for _, told in select_rows(shifts, feature=name).iterrows():
-            member = (X[name] == told["level"]).to_numpy(float)
+        for _, row in select_rows(shifts, feature=name).iterrows():
+            member = (X[name] == row["level"]).to_numpy(float)
             after = scenario.weights @ member / N
-            assert told["after"] == pytest.approx(after)
-            assert told["shift"] == pytest.approx((after - member.mean()) / member.std(), abs=1e-12)
+            assert row["after"] == pytest.approx(after)
+            assert row["shift"] == pytest.approx((after - member.mean()) / member.std(), abs=1e-12)
     assert shifts["stated"].tolist() == [True] + [False] * 9
-    assert select_rows(shifts, feature="hours")["low"].iloc[0] > 0.1  # it goes with age
+    assert select_rows(shifts, feature="hours")["low"].iloc[0] > 0.1  # it correlates with age
 
 
 def test_shifts_std_errors_match_outcome_changes():
     as_outcome = EntropicProjection().fit(X, predictions=X["hours"])
     outcome = as_outcome.what_if({"age": 46}).outcomes.iloc[0]
-    told = select_rows(fit_projection(X).what_if({"age": 46}).shifts, feature="hours").iloc[0]
+    row = select_rows(fit_projection(X).what_if({"age": 46}).shifts, feature="hours").iloc[0]
     scale = X["hours"].std(ddof=0)
-    assert told["shift"] == pytest.approx(outcome["change"] / scale, rel=1e-9)
-    assert told["std_error"] == pytest.approx(outcome["change_std_error"] / scale, rel=1e-9)
+    assert row["shift"] == pytest.approx(outcome["change"] / scale, rel=1e-9)
+    assert row["std_error"] == pytest.approx(outcome["change_std_error"] / scale, rel=1e-9)
 
 
 def test_shifts_of_column_with_missing_use_present_rows():
@@ -359,9 +359,9 @@ def test_shifts_of_column_with_missing_use_present_rows():
     X_ = X.assign(hours=X["hours"].where(there), job=X["job"].where(there, None))
     scenario = EntropicProjection().fit(X_, predictions=chance(X)).what_if({"age": 46})
     hours, weights = X["hours"][there], scenario.weights[there]
-    told = select_rows(scenario.shifts, feature="hours").iloc[0]
-    assert told["before"] == pytest.approx(hours.mean())
-    assert told["after"] == pytest.approx(np.average(hours, weights=weights))
+    row = select_rows(scenario.shifts, feature="hours").iloc[0]
+    assert row["before"] == pytest.approx(hours.mean())
+    assert row["after"] == pytest.approx(np.average(hours, weights=weights))
     assert select_rows(scenario.shifts, feature="job")["after"].sum() == pytest.approx(1.0)
 
 
@@ -378,10 +378,10 @@ def test_shifts_std_errors_with_missing_match_jackknife():
 
     without = np.array([change(np.delete(np.arange(90), i)) for i in range(90)])
     expected = np.sqrt(89 / 90 * ((without - without.mean()) ** 2).sum()) / X_["hours"].std(ddof=0)
-    told = select_rows(
+    row = select_rows(
         EntropicProjection().fit(X_, predictions=X_["age"]).what_if({"age": 43}).shifts, feature="hours"
     )
-    assert told["std_error"].iloc[0] == pytest.approx(expected, rel=0.1)
+    assert row["std_error"].iloc[0] == pytest.approx(expected, rel=0.1)
 
 
 def test_shifts_of_stressed_prediction_name_used_features():

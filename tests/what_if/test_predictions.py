@@ -26,18 +26,18 @@ def test_from_outcome_numbers_keep_name():
         (np.array(chance(X).tolist(), dtype=object), "y"),
         (chance(X)[:, None], "y"),
     ):
-        found = from_outcome(y, N)
-        assert found.output_names == (name,)
-        assert found.values[:, 0].tolist() == chance(X).tolist()
-        assert not found.predicted
+        result = from_outcome(y, N)
+        assert result.output_names == (name,)
+        assert result.values[:, 0].tolist() == chance(X).tolist()
+        assert not result.predicted
 
 
 def test_from_outcome_labels_are_indicators():
-    found = from_outcome(X["job"], N)
-    assert found.output_names == ("clerk", "farmer", "teacher")
-    assert (found.values.sum(1) == 1.0).all()
+    result = from_outcome(X["job"], N)
+    assert result.output_names == ("clerk", "farmer", "teacher")
+    assert (result.values.sum(1) == 1.0).all()
     shares = EntropicProjection().fit(X, X["job"]).what_if({"age": 45}).outcomes
-    np.testing.assert_allclose(shares["base"], [(X["job"] == job).mean() for job in found.output_names])
+    np.testing.assert_allclose(shares["base"], [(X["job"] == job).mean() for job in result.output_names])
     assert shares["value"].sum() == pytest.approx(1.0)
     assert from_outcome(Y == 1, N).output_names == ("False", "True")
 
@@ -58,9 +58,9 @@ def test_from_outcome_labels_are_indicators():
     ],
 )
 def test_from_predictions_infers_task_and_names(predictions, y, names, task, probabilities):
-    found = from_predictions(predictions, y, N)
-    assert (found.output_names, found.task, found.probabilities) == (names, task, probabilities)
-    assert (found.truth is not None) == (task is not None)
+    result = from_predictions(predictions, y, N)
+    assert (result.output_names, result.task, result.probabilities) == (names, task, probabilities)
+    assert (result.truth is not None) == (task is not None)
 
 
 @pytest.mark.parametrize(
@@ -86,22 +86,25 @@ def test_fit_refuses_bad_predictions(predictions, facts):
     [
         (Y[:50], ["y", "60 rows", "got shape (50,)"]),
         (np.ones((60, 2)), ["y", "60 rows", "got shape (60, 2)"]),
-        (np.where(np.arange(60) < 3, np.nan, 1.0), ["y misses 3 of 60 values", "Leave those rows out"]),
+        (
+            np.where(np.arange(60) < 3, np.nan, 1.0),
+            ["y has no value in 3 of 60 rows", "Leave those rows out"],
+        ),
         (
             pd.Series(np.where(np.arange(60) < 3, None, "a")),
-            ["y misses 3 of 60 values", "Leave those rows out"],
+            ["y has no value in 3 of 60 rows", "Leave those rows out"],
         ),
     ],
     ids=["length", "columns", "NaN", "None"],
 )
 def test_fit_refuses_bad_y(y, facts):
-    for ask in (
+    for call in (
         lambda: EntropicProjection().fit(X, y),
         lambda: fit_projection(X, y),
         lambda: EntropicProjection(as_predictor(chance, task="regression")).fit(X, y),
     ):
         with refuses(DataError, *facts):
-            ask()
+            call()
 
 
 def test_fit_refuses_labels_for_regression():

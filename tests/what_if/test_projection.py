@@ -3,7 +3,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from agnostix.what_if import projection as hull
 from agnostix.what_if.projection import project
+from tests.reference import what_if as reference
 from tests.reference.what_if import (
     distance_from_tilt,
     divergence,
@@ -26,19 +28,19 @@ def grid(values, k):
     return np.stack(np.meshgrid(*[np.arange(float(values))] * k), -1).reshape(-1, k)
 
 
-def assert_reaches(found, phi, target, status="ok"):
-    assert found.status == status
-    assert found.weights.min() >= 0.0
-    assert found.weights.sum() == pytest.approx(1.0, abs=1e-12)
-    np.testing.assert_allclose(found.weights @ phi, target, atol=1e-9, rtol=0)
-    assert found.gap <= 1e-9
+def assert_reaches(result, phi, target, status="ok"):
+    assert result.status == status
+    assert result.weights.min() >= 0.0
+    assert result.weights.sum() == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_allclose(result.weights @ phi, target, atol=1e-9, rtol=0)
+    assert result.gap <= 1e-9
 
 
-def assert_certified(found, phi, target):
-    assert found.status == "infeasible"
-    assert not found.weights.any()
-    assert np.linalg.norm(found.xi) == pytest.approx(1.0)
-    assert ((phi - target) @ found.xi).max() < 0.0
+def assert_certified(result, phi, target):
+    assert result.status == "infeasible"
+    assert not result.weights.any()
+    assert np.linalg.norm(result.xi) == pytest.approx(1.0)
+    assert ((phi - target) @ result.xi).max() < 0.0
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
@@ -46,10 +48,10 @@ def assert_certified(found, phi, target):
 def test_project_weights_match_cone_program(k, size):
     phi, base = cloud(k)
     target = size * np.cos(np.arange(k)) / np.sqrt(k)
-    found = project(phi, target, base)
-    assert_reaches(found, phi, target)
+    result = project(phi, target, base)
+    assert_reaches(result, phi, target)
     expected = project_by_cone(phi, base, target)
-    np.testing.assert_allclose(found.weights, expected, atol=1e-6 / len(phi), rtol=0)
+    np.testing.assert_allclose(result.weights, expected, atol=1e-6 / len(phi), rtol=0)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
@@ -57,15 +59,15 @@ def test_project_weights_match_cone_program(k, size):
 def test_project_weights_meet_optimality_conditions(k, size):
     phi, base = cloud(k)
     target = size * np.cos(np.arange(k))
-    found = project(phi, target, base)
-    assert_reaches(found, phi, target)
-    assert distance_from_tilt(found.weights, base, phi) <= 1e-9
+    result = project(phi, target, base)
+    assert_reaches(result, phi, target)
+    assert distance_from_tilt(result.weights, base, phi) <= 1e-9
 
 
 def test_project_one_constraint_is_exponential_tilt():
     phi, base = cloud(1)
-    found = project(phi, np.array([0.7]), base)
-    np.testing.assert_allclose(found.weights, tilted(phi[:, 0], base, found.xi[0]), rtol=1e-9)
+    result = project(phi, np.array([0.7]), base)
+    np.testing.assert_allclose(result.weights, tilted(phi[:, 0], base, result.xi[0]), rtol=1e-9)
 
 
 def test_project_multipliers_are_kl_derivatives():
@@ -81,8 +83,8 @@ def test_project_multipliers_are_kl_derivatives():
 
 def test_project_base_mean_keeps_base_weights():
     phi, base = cloud(3)
-    found = project(phi, np.zeros(3), base)
-    np.testing.assert_allclose(found.weights, base, rtol=1e-9)
+    result = project(phi, np.zeros(3), base)
+    np.testing.assert_allclose(result.weights, base, rtol=1e-9)
 
 
 def test_project_start_changes_iterations_only():
@@ -92,8 +94,8 @@ def test_project_start_changes_iterations_only():
     warm = project(phi, target, base, start=cold.xi)
     far = project(phi, target, base, start=np.array([9.0, -9.0, 9.0]))
     assert warm.n_iter <= 2 < cold.n_iter
-    for found in (warm, far):
-        np.testing.assert_allclose(found.weights, cold.weights, atol=1e-10)
+    for result in (warm, far):
+        np.testing.assert_allclose(result.weights, cold.weights, atol=1e-10)
 
 
 def test_project_does_not_modify_start():
@@ -137,9 +139,9 @@ def test_project_target_just_inside_slanted_side(room):
     triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     phi, base = standardize(triangle, [0.5, 0.3, 0.2])
     weights = np.array([room, 0.6 - room, 0.4])
-    found = project(phi, weights @ phi, base)
-    assert_reaches(found, phi, weights @ phi)
-    np.testing.assert_allclose(found.weights, weights, atol=1e-9)
+    result = project(phi, weights @ phi, base)
+    assert_reaches(result, phi, weights @ phi)
+    np.testing.assert_allclose(result.weights, weights, atol=1e-9)
 
 
 def test_project_repeated_statistics_are_one_constraint():
@@ -156,9 +158,9 @@ def test_project_linear_combination_adds_no_constraint():
     scale = mixture.std()
     joined, target = np.c_[phi, mixture / scale], np.array([0.2, 0.3, 0.1])
     full = np.r_[target, target @ [0.5, -1.0, 2.0] / scale]
-    found = project(joined, full, base)
-    assert_reaches(found, joined, full)
-    np.testing.assert_allclose(found.weights, project(phi, target, base).weights, atol=1e-9)
+    result = project(joined, full, base)
+    assert_reaches(result, joined, full)
+    np.testing.assert_allclose(result.weights, project(phi, target, base).weights, atol=1e-9)
 
 
 def test_project_proportions_of_all_levels():
@@ -166,9 +168,9 @@ def test_project_proportions_of_all_levels():
     phi, base = standardize(codes[:, None] == np.arange(3))
     shares = np.array([0.2, 0.5, 0.3])
     p0 = np.array([0.5, 0.3, 0.2])
-    found = project(phi, (shares - p0) / np.sqrt(p0 * (1 - p0)), base)
-    assert found.status == "ok"
-    np.testing.assert_allclose(np.bincount(codes, found.weights), shares, atol=1e-9)
+    result = project(phi, (shares - p0) / np.sqrt(p0 * (1 - p0)), base)
+    assert result.status == "ok"
+    np.testing.assert_allclose(np.bincount(codes, result.weights), shares, atol=1e-9)
 
 
 @pytest.mark.parametrize("error", [1e-6, 1e-3, -0.2])
@@ -193,9 +195,9 @@ def test_project_infeasible_target_gives_direction():
         for sign in (-1.0, 1.0):
             target = np.zeros(3)
             target[j] = sign * (np.abs(phi[:, j]).max() + 0.1)
-            found = project(phi, target, base)
-            assert_certified(found, phi, target)
-            np.testing.assert_array_equal(found.xi, sign * np.eye(3)[j])
+            result = project(phi, target, base)
+            assert_certified(result, phi, target)
+            np.testing.assert_array_equal(result.xi, sign * np.eye(3)[j])
 
 
 @pytest.mark.parametrize("k", [2, 3])
@@ -206,11 +208,11 @@ def test_project_status_matches_linear_program(k):
     members = [is_member(phi, t) for t in targets]
     assert 20 < sum(members) < 130
     for target, member in zip(targets, members, strict=True):
-        found = project(phi, target, base)
+        result = project(phi, target, base)
         if member:
-            assert_reaches(found, phi, target)
+            assert_reaches(result, phi, target)
         else:
-            assert_certified(found, phi, target)
+            assert_certified(result, phi, target)
 
 
 TABLES = {
@@ -233,9 +235,9 @@ def test_project_target_on_face_is_boundary(name):
         if face.all():
             continue
         target = rng.dirichlet(np.ones(face.sum())) @ phi[face]
-        found = project(phi, target, base)
-        assert_reaches(found, phi, target, status="boundary")
-        assert found.weights[~face].sum() <= 1e-9
+        result = project(phi, target, base)
+        assert_reaches(result, phi, target, status="boundary")
+        assert result.weights[~face].sum() <= 1e-9
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -249,10 +251,10 @@ def test_project_status_with_ties_matches_linear_program(name):
         expected = "infeasible"
         if is_member(phi, target):
             expected = "ok" if hull_slack(phi, target) > 1e-7 else "boundary"
-        found = project(phi, target, base)
-        assert found.status == expected, (j, target)
+        result = project(phi, target, base)
+        assert result.status == expected, (j, target)
         if expected != "infeasible":
-            assert_reaches(found, phi, target, status=expected)
+            assert_reaches(result, phi, target, status=expected)
         seen.add(expected)
     assert len(seen) == 3
 
@@ -260,18 +262,18 @@ def test_project_status_with_ties_matches_linear_program(name):
 def test_project_target_at_vertex_weights_only_its_rows():
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     phi, base = standardize(corners, [0.1, 0.2, 0.3, 0.4])
-    found = project(phi, phi[0], base)
-    assert_reaches(found, phi, phi[0], status="boundary")
-    np.testing.assert_allclose(found.weights, [0.2, 0.0, 0.0, 0.8], atol=1e-9)
+    result = project(phi, phi[0], base)
+    assert_reaches(result, phi, phi[0], status="boundary")
+    np.testing.assert_allclose(result.weights, [0.2, 0.0, 0.0, 0.8], atol=1e-9)
 
 
 def test_project_target_on_face_keeps_base_proportions():
     square = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     phi, base = standardize(square, [0.1, 0.2, 0.3, 0.2, 0.2])
     target = 0.4 * phi[0] + 0.6 * phi[2]
-    found = project(phi, target, base)
-    assert_reaches(found, phi, target, status="boundary")
-    np.testing.assert_allclose(found.weights, [0.4 / 3, 0.8 / 3, 0.6, 0.0, 0.0], atol=1e-9)
+    result = project(phi, target, base)
+    assert_reaches(result, phi, target, status="boundary")
+    np.testing.assert_allclose(result.weights, [0.4 / 3, 0.8 / 3, 0.6, 0.0, 0.0], atol=1e-9)
 
 
 @pytest.mark.parametrize("beyond", [1e-6, 0.1, 2.0])
@@ -289,9 +291,9 @@ def test_project_boundary_with_one_row_off_slanted_face(n):
     x = np.r_[np.c_[u, -u], [[-3.0, -3.0]]]
     phi, base = standardize(x[-300:]) if n < 300 else _standardized(x)
     face = phi[-2] * 0.5 + phi[-3] * 0.5
-    found = project(phi, face, base)
-    assert_reaches(found, phi, face, status="boundary")
-    assert found.weights[-1] == 0.0
+    result = project(phi, face, base)
+    assert_reaches(result, phi, face, status="boundary")
+    assert result.weights[-1] == 0.0
 
 
 def _standardized(x):
@@ -329,8 +331,73 @@ def test_project_integer_table_never_misses_target(seed):
     x[:2] = [[0, 0], [3, 1]]
     phi, base = standardize(x)
     target = (rng.dirichlet(np.ones(12)) * 1.6 - 0.05) @ phi
-    found = project(phi, target, base)
-    if found.status == "infeasible":
+    result = project(phi, target, base)
+    if result.status == "infeasible":
         assert not is_member(phi, target)
     else:
-        assert_reaches(found, phi, target, status=found.status)
+        assert_reaches(result, phi, target, status=result.status)
+
+
+SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+
+
+@pytest.mark.parametrize("target", [[0.5, 0.5], [1e-6, 0.5], [0.999999, 0.999999]])
+def test_separating_direction_is_none_for_target_inside(target):
+    assert hull.separating_direction(SQUARE - target) is None
+
+
+@pytest.mark.parametrize("target", [[0.0, 0.5], [1.0, 1.0], [1.5, 0.5], [-1e-6, 0.5], [2.0, -3.0]])
+def test_separating_direction_direction_has_no_row_beyond_target(target):
+    direction = hull.separating_direction(SQUARE - target)
+    height = (SQUARE - target) @ direction
+    assert np.linalg.norm(direction) == pytest.approx(1.0)
+    assert height.max() <= 1e-9
+    assert height.min() < -1e-9
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_separating_direction_agrees_with_linear_program(k):
+    rng = np.random.default_rng(k)
+    phi = rng.normal(size=(40, k))
+    targets = rng.normal(size=(60, k)) * 1.2
+    inside = [reference.is_member(phi, t) for t in targets]
+    assert 5 < sum(inside) < 55
+    assert [hull.separating_direction(phi - t) is None for t in targets] == inside
+
+
+def test_separating_direction_flat_hull():
+    line = np.c_[np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)]
+    assert hull.separating_direction(line - [0.3, 0.3]) is None
+    assert hull.separating_direction(line - [0.3, 0.4]) is not None
+
+
+@pytest.mark.parametrize(("target", "share"), [([1.0, 0.5], 1.0), ([1.5, 0.5], 0.5), ([2.5, 2.5], 0.25)])
+def test_reachable_share_ends_at_side_of_square(target, share):
+    result = hull.reachable_share(SQUARE, np.array([0.5, 0.5]), np.array(target))
+    assert result == pytest.approx(share, abs=1e-9)
+
+
+def test_reachable_share_matches_linear_program():
+    rng = np.random.default_rng(0)
+    phi = rng.normal(size=(50, 3))
+    start = phi.mean(0)
+    for target in rng.normal(size=(8, 3)) * 4.0:
+        expected = reference.reachable_share(phi, start, target)
+        assert hull.reachable_share(phi, start, target) == pytest.approx(expected, abs=1e-6)
+
+
+def test_reachable_share_is_zero_out_of_flat_hull():
+    line = np.c_[np.linspace(-1, 1, 9), np.zeros(9)]
+    assert hull.reachable_share(line, np.zeros(2), np.array([0.0, 1.0])) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_reachable_share_is_one_for_target_inside():
+    rng = np.random.default_rng(1)
+    phi = rng.normal(size=(50, 2))
+    assert hull.reachable_share(phi, phi.mean(0), phi[:5].mean(0)) == pytest.approx(1.0)
+
+
+def test_hull_slack_reference_signs_depth_in_square():
+    assert reference.hull_slack(SQUARE, [0.5, 0.5]) == pytest.approx(1.0)
+    assert reference.hull_slack(SQUARE, [0.0, 0.5]) == pytest.approx(0.0, abs=1e-9)
+    assert reference.hull_slack(SQUARE, [-0.5, 0.5]) < -0.1

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agnostix import EntropicProjection
 from agnostix.what_if import response_curves
 from agnostix.what_if.distinct_values import collapse
-from agnostix.what_if.response_curves import Responses, compute_responses
+from agnostix.what_if.response_curves import CorrelatedShifts, Responses, compute_responses
 from agnostix.what_if.tilting import density_ratio, interpolation_error, solve_targets
 from tests.reference.what_if import (
     delta_method,
@@ -16,6 +17,7 @@ from tests.reference.what_if import (
     standardize,
     tilted,
 )
+from tests.what_if.doubles import fit_projection, people
 
 FIELDS = list(Responses.__dataclass_fields__)
 
@@ -48,16 +50,16 @@ def weights_at(z, base, target):
 @pytest.mark.parametrize("target", [-0.1, 0.0, 0.3, 1.2])
 def test_respond_values_slopes_errors_match_delta_method(kind, weighted, target):
     z, base, outcomes = table(kind, weighted=weighted)
-    found = solved(z, base, outcomes, target)
+    result = solved(z, base, outcomes, target)
     weights = weights_at(z, base, target)
     for j, y in enumerate(outcomes.T):
         expected = delta_method(y, z, target, weights, base)
         shared_leverage = weighted and kind != "normal"
         np.testing.assert_allclose(
-            [found.values[0, j], found.slopes[0, j]], expected[:2], rtol=1e-8, atol=1e-12
+            [result.values[0, j], result.slopes[0, j]], expected[:2], rtol=1e-8, atol=1e-12
         )
         np.testing.assert_allclose(
-            [found.std_errors[0, j], found.change_errors[0, j]],
+            [result.std_errors[0, j], result.change_errors[0, j]],
             expected[2:],
             rtol=5e-3 if shared_leverage else 1e-8,
             atol=1e-4 if shared_leverage else 1e-7,
@@ -69,21 +71,21 @@ def test_respond_values_slopes_errors_match_delta_method(kind, weighted, target)
 @pytest.mark.parametrize("target", [-0.1, 0.3, 1.2])
 def test_respond_kl_ess_max_weight_by_definition(kind, weighted, target):
     z, base, outcomes = table(kind, weighted=weighted)
-    found = solved(z, base, outcomes, target)
+    result = solved(z, base, outcomes, target)
     weights = weights_at(z, base, target)
-    assert found.kl[0] == pytest.approx(divergence(weights, base), abs=1e-10)
-    assert found.ess[0] == pytest.approx(effective_rows(weights), rel=1e-10)
-    assert found.max_weight[0] == pytest.approx(max(weights), rel=1e-10)
-    assert found.carriers[0] == pytest.approx(effective_gainers(weights, base), rel=1e-8)
+    assert result.kl[0] == pytest.approx(divergence(weights, base), abs=1e-10)
+    assert result.ess[0] == pytest.approx(effective_rows(weights), rel=1e-10)
+    assert result.max_weight[0] == pytest.approx(max(weights), rel=1e-10)
+    assert result.gain_ess[0] == pytest.approx(effective_gainers(weights, base), rel=1e-8)
 
 
 @pytest.mark.parametrize("target", [-1.0, -0.1, 0.4, 1.5])
 def test_respond_slopes_are_derivatives(target):
     z, base, outcomes = table()
-    found = solved(z, base, outcomes, target)
+    result = solved(z, base, outcomes, target)
     for j in range(outcomes.shape[1]):
         slope = slope_by_difference(lambda t, j=j: solved(z, base, outcomes, t).values[0, j], target)
-        assert found.slopes[0, j] == pytest.approx(slope, abs=1e-6)
+        assert result.slopes[0, j] == pytest.approx(slope, abs=1e-6)
 
 
 @pytest.mark.parametrize("target", [-1.0, -0.1, 0.4, 1.5])
@@ -98,25 +100,25 @@ def test_respond_multiplier_is_kl_derivative(target):
 
 def test_respond_at_base_mean_changes_nothing():
     z, base, outcomes = table()
-    found = solved(z, base, outcomes, 0.0)
-    np.testing.assert_allclose(found.values, 0.0, atol=1e-12)
-    assert found.kl[0] == pytest.approx(0.0, abs=1e-12)
-    assert found.ess[0] == pytest.approx(effective_rows(base))
+    result = solved(z, base, outcomes, 0.0)
+    np.testing.assert_allclose(result.values, 0.0, atol=1e-12)
+    assert result.kl[0] == pytest.approx(0.0, abs=1e-12)
+    assert result.ess[0] == pytest.approx(effective_rows(base))
 
 
 @pytest.mark.parametrize("side", [-1, 1])
 def test_respond_boundary_averages_rows_at_extreme(side):
     z, base, outcomes = table("tied")
     extreme = side * (side * z).max()
-    found = solved(z, base, outcomes, extreme)
+    result = solved(z, base, outcomes, extreme)
     there = z == extreme
     share = base[there].sum()
-    np.testing.assert_allclose(found.values[0], base[there] @ outcomes[there] / share)
-    assert found.kl[0] == pytest.approx(-np.log(share))
-    assert found.ess[0] == pytest.approx(effective_rows(base[there] / share))
-    assert found.max_weight[0] == pytest.approx(base[there].max() / share)
-    assert np.isnan(found.slopes).all()
-    assert (found.std_errors[0, [0, 2]] > 0).all()
+    np.testing.assert_allclose(result.values[0], base[there] @ outcomes[there] / share)
+    assert result.kl[0] == pytest.approx(-np.log(share))
+    assert result.ess[0] == pytest.approx(effective_rows(base[there] / share))
+    assert result.max_weight[0] == pytest.approx(base[there].max() / share)
+    assert np.isnan(result.slopes).all()
+    assert (result.std_errors[0, [0, 2]] > 0).all()
 
 
 def test_respond_infeasible_targets_are_nan():
@@ -143,25 +145,25 @@ def test_respond_in_blocks_matches_all_at_once(monkeypatch):
 
 def test_respond_constant_outcome_has_no_error_nor_slope():
     z, base, _ = table()
-    found = solved(z, base, np.zeros((z.size, 1)), [-1.0, 0.0, 1.0])
+    result = solved(z, base, np.zeros((z.size, 1)), [-1.0, 0.0, 1.0])
     for field in ("values", "std_errors", "slopes", "change_errors"):
-        np.testing.assert_array_equal(getattr(found, field), 0.0)
+        np.testing.assert_array_equal(getattr(result, field), 0.0)
 
 
 def test_respond_statistic_itself_moves_one_for_one():
     z, base, _ = table()
     targets = np.array([-1.0, 0.0, 0.5, 1.0])
-    found = solved(z, base, z[:, None], targets)
-    np.testing.assert_allclose(found.values[:, 0], targets, atol=1e-9)
-    np.testing.assert_allclose(found.slopes[:, 0], 1.0, rtol=1e-9)
-    np.testing.assert_allclose(found.std_errors[:, 0], 0.0, atol=1e-7)
+    result = solved(z, base, z[:, None], targets)
+    np.testing.assert_allclose(result.values[:, 0], targets, atol=1e-9)
+    np.testing.assert_allclose(result.slopes[:, 0], 1.0, rtol=1e-9)
+    np.testing.assert_allclose(result.std_errors[:, 0], 0.0, atol=1e-7)
 
 
 def test_respond_error_does_not_shrink_towards_extreme():
     z, base, outcomes = table("lognormal", weighted=False)
     targets = z.max() - np.array([1e-1, 1e-2, 1e-3, 1e-5, 1e-7])
-    found = solved(z, base, outcomes, targets)
-    for errors in (found.std_errors[:, 0], found.change_errors[:, 0]):
+    result = solved(z, base, outcomes, targets)
+    for errors in (result.std_errors[:, 0], result.change_errors[:, 0]):
         assert ((errors > 0.5 * errors[0]) | ~np.isfinite(errors)).all()
 
 
@@ -177,7 +179,7 @@ def test_respond_nodes_match_rows(kind):
     nodes = solved(z, base, outcomes, targets)
     rows = solved(z, base, outcomes, targets, exact=True)
     for field in FIELDS:
-        rtol = {"carriers": 1e-5, "std_errors": 1e-6, "change_errors": 1e-6}.get(field, 1e-9)
+        rtol = {"gain_ess": 1e-5, "std_errors": 1e-6, "change_errors": 1e-6}.get(field, 1e-9)
         np.testing.assert_allclose(
             getattr(nodes, field), getattr(rows, field), rtol=rtol, atol=1e-9, err_msg=field
         )
@@ -229,3 +231,51 @@ def test_respond_ignores_row_order_and_outcome_unit(seed, target, unit):
         )
     for field in ("kl", "ess", "max_weight"):
         np.testing.assert_allclose(getattr(other, field), getattr(one, field), rtol=1e-8, atol=1e-12)
+
+
+X = people()
+
+
+@pytest.mark.parametrize(
+    ("feature", "level", "targets"),
+    [("age", None, [36.0, 45.0]), ("job", "farmer", [0.1, 0.4]), ("sex", "Male", [0.5, 0.8])],
+)
+def test_correlated_shifts_match_scenario_shifts(feature, level, targets):
+    projection = fit_projection(X)
+    correlated = CorrelatedShifts.from_table(projection.table_, projection.config_)
+    ((same_level, others, shifts),) = correlated.along(feature, {level: np.array(targets)})
+    assert same_level == level
+    assert {name for name, _ in others} == set(X) - {feature}
+    for target, row in zip(targets, shifts, strict=True):
+        scenario = projection.what_if({feature: target if level is None else {level: target}})
+        for (name, other), shift in zip(others, row, strict=True):
+            shifted = scenario.shifts[scenario.shifts["feature"] == name]
+            shifted = shifted if other is None else shifted[shifted["level"].astype(str) == other]
+            assert shift == pytest.approx(shifted["shift"].iloc[0], abs=1e-9)
+
+
+def test_correlated_shifts_keep_most_frequent_levels():
+    X_ = X.assign(town=[f"t{min(i % 40, 25):02d}" for i in range(len(X))])
+    projection = fit_projection(X_)
+    correlated = CorrelatedShifts.from_table(projection.table_, projection.config_, max_levels=4)
+    towns = [level for name, level in correlated.names if name == "town"]
+    assert len(towns) == 4
+    assert towns[0] == "t25"
+
+
+def test_correlated_shifts_of_single_column_are_empty():
+    projection = EntropicProjection().fit(X[["age"]], predictions=X["age"])
+    correlated = CorrelatedShifts.from_table(projection.table_, projection.config_)
+    ((_, others, shifts),) = correlated.along("age", {None: np.array([40.0, 41.0])})
+    assert (others, shifts.shape) == ([], (2, 0))
+
+
+def test_correlated_shifts_treat_missing_as_unmoved():
+    X_ = X.assign(hours=X["hours"].where(np.arange(len(X)) % 2 == 0))
+    projection = EntropicProjection(missing="omit").fit(X_, predictions=X["age"])
+    correlated = CorrelatedShifts.from_table(projection.table_, projection.config_)
+    ((_, others, shifts),) = correlated.along("age", {None: np.array([45.0])})
+    weights = projection.what_if({"age": 45}).weights
+    hours = X_["hours"].to_numpy()
+    z = np.nan_to_num((hours - np.nanmean(hours)) / np.nanstd(hours))
+    assert shifts[0, others.index(("hours", None))] == pytest.approx(weights @ z / len(X), abs=1e-10)

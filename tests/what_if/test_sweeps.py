@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from agnostix import EntropicProjection, as_predictor
-from tests.reference.what_if import slope_by_difference
+from tests.reference.what_if import effective_rows, slope_by_difference
 from tests.what_if.doubles import chance, fit_projection, people, select_rows, truth
 
 X = people()
@@ -212,9 +212,9 @@ def test_explain_by_group_matches_rows_alone():
     for sex in ("Female", "Male"):
         rows = (X["sex"] == sex).to_numpy()
         alone = fit_projection(X[rows], Y[rows], n_targets=5).explain(metric=["prediction", "accuracy"])
-        found = select_rows(curves.frame, group=sex).drop(columns="group").reset_index(drop=True)
+        result = select_rows(curves.frame, group=sex).drop(columns="group").reset_index(drop=True)
         expected = alone.frame.drop(columns="group")
-        pd.testing.assert_frame_equal(found, expected, rtol=1e-7, check_dtype=False)
+        pd.testing.assert_frame_equal(result, expected, rtol=1e-7, check_dtype=False)
         histogram = curves.distributions[curves.distributions["group"] == sex]
         np.testing.assert_allclose(histogram["share"], alone.distributions["share"])
 
@@ -355,8 +355,8 @@ def test_rank_by_group_matches_rows_alone():
     ranking = fit_projection(X).rank(by="sex", features=["age", "job"], simultaneous=False)
     rows = (X["sex"] == "Male").to_numpy()
     alone = fit_projection(X[rows]).rank(features=["age", "job"], simultaneous=False).drop(columns="group")
-    found = select_rows(ranking, group="Male").drop(columns="group").reset_index(drop=True)
-    pd.testing.assert_frame_equal(found, alone, rtol=1e-7, check_dtype=False)
+    result = select_rows(ranking, group="Male").drop(columns="group").reset_index(drop=True)
+    pd.testing.assert_frame_equal(result, alone, rtol=1e-7, check_dtype=False)
 
 
 def test_curves_frame_has_documented_columns():
@@ -385,3 +385,83 @@ def test_explain_keeps_boolean_levels_of_single_column():
     frame = fit_projection(X, n_targets=3).explain(features="member").frame
     assert {type(level) for level in frame["level"]} == {bool}
     assert frame["n_rows"].dtype.kind == "i"
+
+
+WEIGHT = np.random.default_rng(3).uniform(0.2, 3.0, N)
+
+
+def test_baseline_is_data_mean_with_standard_error():
+    frame = fit_projection(X, Y).baseline()
+    assert frame["value"][0] == pytest.approx(chance(X).mean(), rel=1e-12)
+    assert frame["std_error"][0] == pytest.approx(chance(X).std(ddof=1) / np.sqrt(N), rel=0.01)
+    assert frame["n_rows"][0] == N
+    assert frame["group"][0] is None
+
+
+def test_baseline_std_error_is_weighted():
+    base = WEIGHT / WEIGHT.sum()
+    frame = fit_projection(X, Y, WEIGHT).baseline()
+    mean = base @ chance(X)
+    assert frame["value"][0] == pytest.approx(mean)
+    residual = (chance(X) - mean) * base / (1.0 - base)
+    assert frame["std_error"][0] == pytest.approx(np.sqrt(residual @ residual))
+    assert effective_rows(WEIGHT) < N
+
+
+def test_baseline_of_metrics_has_similar_std_errors():
+    frame = fit_projection(X, Y).baseline(metric=["accuracy", accuracy_score, "roc_auc"])
+    assert frame["quantity"].tolist() == ["accuracy", "accuracy_score", "roc_auc"]
+    assert frame["value"][0] == pytest.approx(frame["value"][1])
+    assert frame["std_error"][1] == pytest.approx(frame["std_error"][0], rel=0.35)
+    assert (frame["low"] < frame["value"]).all()
+    assert (frame["value"] < frame["high"]).all()
+
+
+def test_baseline_matches_scenario_and_group():
+    projection = fit_projection(X, Y, WEIGHT)
+    outcomes = projection.what_if({"age": 45}).outcomes
+    own = projection.baseline(metric=list(outcomes["quantity"]))
+    np.testing.assert_allclose(own["value"], outcomes["base"], rtol=1e-12)
+    groups = projection.baseline(by="sex", metric=["prediction", "roc_auc"])
+    for sex in ("Female", "Male"):
+        rows = (X["sex"] == sex).to_numpy()
+        alone = fit_projection(X[rows], Y[rows], WEIGHT[rows]).baseline(metric=["prediction", "roc_auc"])
+        result = select_rows(groups, group=sex)
+        for name in ("value", "std_error", "low", "high", "n_rows"):
+            np.testing.assert_allclose(result[name], alone[name], rtol=1e-9)
+
+
+def test_distributions_are_shares_of_rows():
+    curves = fit_projection(X, n_targets=3).explain()
+    histograms = curves.distributions
+    assert set(histograms["feature"]) == {"age", "hours", "gain"}
+    for name in ("age", "gain"):
+        bars = select_rows(histograms, feature=name)
+        assert bars["share"].sum() == pytest.approx(1.0)
+        edges = np.append(bars["left"], bars["right"].iloc[-1])
+        counts, _ = np.histogram(X[name], edges)
+        np.testing.assert_allclose(bars["share"], counts / len(X))
+        assert len(bars) <= 41
+
+
+def test_distributions_of_integers_have_bin_per_value():
+    X_ = pd.DataFrame({"n": np.arange(60) % 5, "big": (np.arange(60) % 7) * 1000})
+    bars = EntropicProjection(n_targets=3).fit(X_, predictions=X_["n"]).explain().distributions
+    np.testing.assert_allclose(select_rows(bars, feature="n")["left"], np.arange(5) - 0.5)
+    assert len(select_rows(bars, feature="big")) <= 41
+    assert select_rows(bars, feature="big")["share"].sum() == pytest.approx(1.0)
+
+
+def test_distributions_of_constant_have_one_bin():
+    X_ = X.assign(age=np.where(X["sex"] == "Male", X["age"], 20.25))
+    bars = fit_projection(X_, n_targets=3).explain(by="sex").distributions
+    still = select_rows(bars, feature="age", group="Female")
+    assert still[["left", "right", "share"]].to_numpy().tolist() == [[19.75, 20.75, pytest.approx(1.0)]]
+
+
+def test_distributions_leave_out_missing_values():
+    X_ = X.assign(age=X["age"].where(np.arange(len(X)) % 3 > 0))
+    bars = (
+        EntropicProjection(n_targets=3, missing="omit").fit(X_, predictions=X["age"]).explain().distributions
+    )
+    assert select_rows(bars, feature="age")["share"].sum() == pytest.approx(2 / 3)

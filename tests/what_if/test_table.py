@@ -21,10 +21,10 @@ def test_table_order_ignores_row_order():
     expected = read(X, None, [extra])
     for seed in range(3):
         turned = np.random.default_rng(seed).permutation(len(X))
-        found = read(X.iloc[turned], None, [extra[turned]])
-        np.testing.assert_array_equal(turned[found.order], expected.order)
+        result = read(X.iloc[turned], None, [extra[turned]])
+        np.testing.assert_array_equal(turned[result.order], expected.order)
         for name, column in expected.columns.items():
-            np.testing.assert_array_equal(found.columns[name].values, column.values)
+            np.testing.assert_array_equal(result.columns[name].values, column.values)
 
 
 def test_table_order_breaks_ties_by_other_arrays():
@@ -56,8 +56,8 @@ def test_table_base_weights_in_any_unit():
     ("weight", "facts"),
     [
         (np.ones(39), ["sample_weight", "40 rows", "got 39"]),
-        (np.full(40, np.nan), ["sample_weight", "misses 40 of 40 values"]),
-        (np.r_[np.nan, np.ones(39)], ["sample_weight", "misses 1 of 40 values"]),
+        (np.full(40, np.nan), ["sample_weight", "no value in 40 of 40 rows"]),
+        (np.r_[np.nan, np.ones(39)], ["sample_weight", "no value in 1 of 40 rows"]),
         (np.r_[-1.0, np.ones(39)], ["sample_weight", "nowhere negative", "values from -1 to 1"]),
         (np.r_[np.inf, np.ones(39)], ["sample_weight", "finite", "values from 1 to inf"]),
         (np.zeros(40), ["sample_weight", "not zero everywhere", "values from 0 to 0"]),

@@ -35,10 +35,10 @@ def column(request):
     return standardize(COLUMNS[request.param](rng), rng.uniform(0.5, 1.5, 200))
 
 
-@pytest.mark.parametrize("place", [0.1, 0.3, 0.5])
-def test_solve_targets_weights_match_cone_program(column, place):
+@pytest.mark.parametrize("position", [0.1, 0.3, 0.5])
+def test_solve_targets_weights_match_cone_program(column, position):
     z, base = column
-    for target in (place * np.quantile(z, 0.02), place * np.quantile(z, 0.98)):
+    for target in (position * np.quantile(z, 0.02), position * np.quantile(z, 0.98)):
         xi = solve_targets(distinct_of(z, base), np.array([target])).xi[0]
         expected = project_by_cone(z, base, target)
         np.testing.assert_allclose(tilted(z, base, xi), expected, atol=1e-6 / z.size, rtol=0)
@@ -268,11 +268,11 @@ def test_interpolation_error_flags_kl_beyond_many_zeros():
     st.sampled_from([1e-6, 1.0, 1e7]),
     st.sampled_from([0.0, -3.0, 1e4]),
 )
-def test_solve_targets_ignores_scale_and_shift(values, place, scale, shift):
+def test_solve_targets_ignores_scale_and_shift(values, position, scale, shift):
     x = np.array(values, dtype=float)
     z, base = standardize(x)
     moved, _ = standardize(scale * (x + shift))
-    target = np.array([z.min() + place * np.ptp(z)])
+    target = np.array([z.min() + position * np.ptp(z)])
     one, other = (solve_targets(distinct_of(c, base), target).xi[0] for c in (z, moved))
     np.testing.assert_allclose(tilted(z, base, one), tilted(moved, base, other), atol=1e-6 / x.size, rtol=0)
 
@@ -283,9 +283,9 @@ def test_solve_targets_ignores_scale_and_shift(values, place, scale, shift):
     ),
     st.floats(0.001, 0.999),
 )
-def test_solve_targets_any_weighted_integers(rows, place):
+def test_solve_targets_any_weighted_integers(rows, position):
     x, weight = np.array(rows, dtype=float).T
     z, base = standardize(x, weight)
-    target = z.min() + place * np.ptp(z)
+    target = z.min() + position * np.ptp(z)
     xi = solve_targets(distinct_of(z, base), np.array([target])).xi[0]
     assert tilted(z, base, xi) @ z == pytest.approx(target, abs=1e-9)

@@ -33,6 +33,8 @@ from agnostix.exceptions import DataError
 
 _SAME = 1e-5
 """Relative to the largest prediction: by how much those of one model may differ, as in single precision."""
+_N_TRIAL_ROWS = 2
+"""Rows on which a model is tried where a masker has no background."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -421,10 +423,6 @@ def _to_plain(value: Any) -> Any:
         return [_to_plain(entry) for entry in value]
     value = value.item() if isinstance(value, np.generic) else value
     return value if isinstance(value, str | int | float | None) else repr(value)
-
-
-_N_TRIAL_ROWS = 2
-"""Rows on which a model is tried where a masker has no background."""
 
 
 class BackgroundExplainer(AttributionExplainer):

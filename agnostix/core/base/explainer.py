@@ -21,6 +21,11 @@ from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
+_N_TABLE_ROWS = 20
+_N_IMAGES = 2
+MAX_OUTPUTS = 20
+"""Outputs up to which all are explained by default; beyond, the predicted one."""
+
 
 class BaseExplainer(BaseEstimator):
     """Base of all explainers.
@@ -171,10 +176,6 @@ def page_address(page: str) -> str:
     return ""
 
 
-_N_TABLE_ROWS = 20
-_N_IMAGES = 2
-
-
 def count_axes(X: Any) -> int:
     """Axes of a table (2) or of images (3 or 4), be they arrays, frames or nested lists."""
     if is_frame(X):
@@ -214,10 +215,6 @@ def check_image_shape(pixels: Any, shape: tuple[int, ...], owner: str) -> None:
             f"X has pictures of shape {pixels.shape[1:]}, and {owner} was fitted on pictures of shape "
             f"{shape}. Resize them, or fit again."
         )
-
-
-MAX_OUTPUTS = 20
-"""Outputs up to which all are explained by default; beyond, the predicted one."""
 
 
 @dataclass(frozen=True)

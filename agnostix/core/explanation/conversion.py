@@ -16,6 +16,10 @@ from agnostix.core.typing import Floats
 if TYPE_CHECKING:
     from agnostix.core.explanation.explanation import Explanation
 
+NO_COLUMN = "…"
+"""Shown where a feature is no column of the data: a group of columns has no one value."""
+MISSING = "missing"
+
 
 def long_frame(explanation: Explanation) -> pd.DataFrame:
     """A column for each dim, then value, std_error and, by row and feature, data_value."""
@@ -97,11 +101,6 @@ def _unique(dims: tuple[str, ...]) -> list[str]:
     """Names of the dims, those that repeat an earlier one with a number."""
     counts = [dims[: j + 1].count(dim) for j, dim in enumerate(dims)]
     return [dim if count == 1 else f"{dim}_{count}" for dim, count in zip(dims, counts, strict=True)]
-
-
-NO_COLUMN = "…"
-"""Shown where a feature is no column of the data: a group of columns has no one value."""
-MISSING = "missing"
 
 
 def explanation_to_shap(explanation: Explanation) -> Any:

@@ -11,6 +11,17 @@ import numpy as np
 from agnostix.core.frames import as_read_only, is_frame
 from agnostix.core.typing import Codes, Floats
 
+DEGREES_OF_FREEDOM = "degrees_of_freedom"
+"""Key of the Detail with the degrees of freedom of the standard errors, infinite for normal intervals."""
+INTERVAL_KIND = "interval_kind"
+"""Key of the Detail with the kind of each interval, a key of `INTERVALS`."""
+COMPLETENESS = ("outputs - base_values", "outputs", "surrogate")
+"""What values may sum to."""
+NAMED_DIMS = ("row", "feature", "output")
+"""Dims whose entries have names in fields of their own; others may have coordinates."""
+NUMBER_COLUMNS = ("value", "std_error", "data_value")
+"""Columns of `to_frame` besides the dims, which no dim can be called."""
+
 
 @dataclass(frozen=True, eq=False)
 class Detail:
@@ -94,12 +105,6 @@ def _remap(pointers: np.ndarray, places: Codes) -> np.ndarray:
     return target[np.where(pointers < 0, size, pointers)]
 
 
-DEGREES_OF_FREEDOM = "degrees_of_freedom"
-"""Key of the Detail with the degrees of freedom of the standard errors, infinite for normal intervals."""
-INTERVAL_KIND = "interval_kind"
-"""Key of the Detail with the kind of each interval, a key of `INTERVALS`."""
-
-
 def check_interval_details(extras: dict[str, Any], dims: tuple[str, ...]) -> None:
     """Refuse details of intervals that cannot be matched with the values."""
     for key in (DEGREES_OF_FREEDOM, INTERVAL_KIND):
@@ -113,14 +118,6 @@ def check_interval_details(extras: dict[str, Any], dims: tuple[str, ...]) -> Non
             )
         if key == DEGREES_OF_FREEDOM and detail.array.dtype.kind not in "biuf":
             raise ValueError(f"extras[{key!r}] must hold numbers; got {detail.array.dtype}.")
-
-
-COMPLETENESS = ("outputs - base_values", "outputs", "surrogate")
-"""What values may sum to."""
-NAMED_DIMS = ("row", "feature", "output")
-"""Dims whose entries have names in fields of their own; others may have coordinates."""
-NUMBER_COLUMNS = ("value", "std_error", "data_value")
-"""Columns of `to_frame` besides the dims, which no dim can be called."""
 
 
 def counted(n: int, noun: str) -> str:

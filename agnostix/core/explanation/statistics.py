@@ -20,6 +20,9 @@ from agnostix.core.typing import Codes, Floats
 if TYPE_CHECKING:
     from agnostix.core.explanation.explanation import Explanation
 
+Interval = Callable[[Floats, Floats, Floats, float], tuple[Floats, Floats]]
+AGGREGATES = ("mean_abs", "mean", "max_abs")
+
 
 def half_widths(std_errors: Any, level: float, degrees_of_freedom: Any = np.inf) -> Floats:
     """Half widths of Student's intervals, normal where the degrees of freedom are infinite; 0 for error 0."""
@@ -48,7 +51,6 @@ def _student(values: Floats, errors: Floats, dof: Floats, level: float) -> tuple
     return values - half, values + half
 
 
-Interval = Callable[[Floats, Floats, Floats, float], tuple[Floats, Floats]]
 INTERVALS: dict[str, Interval] = {"normal": _normal, "student": _student}
 """From values, standard errors, degrees of freedom and level to the ends, by the kind of interval."""
 
@@ -76,9 +78,6 @@ def _by_value(explanation: Explanation, key: str, default: Any) -> np.ndarray:
     if detail is None:
         return np.broadcast_to(default, explanation.values.shape)
     return np.broadcast_to(expand(detail, explanation.dims), explanation.values.shape)
-
-
-AGGREGATES = ("mean_abs", "mean", "max_abs")
 
 
 def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, Any]:

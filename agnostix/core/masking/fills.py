@@ -16,6 +16,23 @@ from agnostix.core.frames import conversion_error
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
+_FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
+_ROUNDING = 1e-9
+"""How far the weights' sum may be from 1."""
+NOISE = 0.01
+"""Standard deviation of what is added, as a share of each channel's range."""
+_NEAR = [
+    (-1, 0, 2.0),
+    (1, 0, 2.0),
+    (0, -1, 2.0),
+    (0, 1, 2.0),
+    (-1, -1, 1.0),
+    (-1, 1, 1.0),
+    (1, -1, 1.0),
+    (1, 1, 1.0),
+]
+"""Neighbors down and to the right, with weights: direct ones have twice that of diagonal ones."""
+
 
 def as_pixels(X: Any) -> Any:
     """Pictures as a finite numeric array in C order; DataError if they are not."""
@@ -36,11 +53,6 @@ def as_pixels(X: Any) -> Any:
             f"X must hold finite numbers, but row {row} has NaN or infinity. Fill these in, or leave it out."
         )
     return np.ascontiguousarray(pixels)  # so that no bit of a mean depends on the layout
-
-
-_FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
-_ROUNDING = 1e-9
-"""How far the weights' sum may be from 1."""
 
 
 @dataclass(frozen=True)
@@ -229,21 +241,6 @@ def _is_held(color: Any, dtype: np.dtype) -> bool:
         cast = color.astype(dtype)
         held = np.isfinite(cast) == np.isfinite(color) if dtype.kind == "f" else cast == color
     return bool(np.all(held))
-
-
-NOISE = 0.01
-"""Standard deviation of what is added, as a share of each channel's range."""
-_NEAR = [
-    (-1, 0, 2.0),
-    (1, 0, 2.0),
-    (0, -1, 2.0),
-    (0, 1, 2.0),
-    (-1, -1, 1.0),
-    (-1, 1, 1.0),
-    (1, -1, 1.0),
-    (1, 1, 1.0),
-]
-"""Neighbors down and to the right, with weights: direct ones have twice that of diagonal ones."""
 
 
 class Inpainter:

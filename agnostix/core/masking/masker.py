@@ -2,22 +2,172 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from agnostix.core.explanation import Detail
 from agnostix.core.features import Features
-from agnostix.core.frames import checked_weights, column_names, is_frame, take_rows, without_index
+from agnostix.core.frames import (
+    checked_weights,
+    constant_row,
+    take_rows,
+    without_index,
+)
 from agnostix.core.reproducibility import seed_of
 from agnostix.core.sklearn_compat import HasMethods
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
+
+MAX_FEATURES = 20
+MaskDistribution = Literal["bernoulli", "sizes"]
+"""Each feature kept with probability 1/2, or 1 to d features hidden, each number equally likely; a single
+feature is kept with probability 1/2 under both, since nothing could be learned of it otherwise."""
+_MASKER = ("background", "draws", "mask_distribution", "merges", "read", "same_features", "weights")
+_MASKED_ROWS = (
+    "__getitem__", "__len__", "builder", "compose", "data", "details", "distinct",
+    "features", "n_values", "present", "unmasked", "varying",
+)  # fmt: skip
+
+
+class Masker(Protocol):
+    """Hides features of rows behind background rows or fill values."""
+
+    @property
+    def background(self) -> Any:
+        """Background rows (n_background, ...) that a model can predict, or None."""
+
+    @property
+    def weights(self) -> Floats:
+        """Weights of the background rows or fills, (n_background,), adding up to 1."""
+
+    @property
+    def mask_distribution(self) -> MaskDistribution:
+        """How LIME draws masks."""
+
+    @property
+    def same_features(self) -> bool:
+        """Whether a feature is the same in every row, so that its values can be a column."""
+
+    @property
+    def merges(self) -> bool:
+        """Whether perturbed rows are often equal, so that looking for duplicates pays."""
+
+    def draws(self, masks: Bools) -> list[BackgroundSubset]:
+        """The background rows to average over for each mask (n_masks, n_features)."""
+
+    def read(self, X: Any) -> MaskedRows:
+        """Rows of X, checked, with their features; DataError if X cannot be masked."""
+
+
+class MaskedRows(Protocol):
+    """Rows that a masker has read; each may have features of its own, padded to the most that any has."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def __getitem__(self, places: Any) -> MaskedRows:
+        """Some of the rows, by an array of places."""
+
+    @property
+    def features(self) -> Features:
+        """What is hidden together, n_features of them."""
+
+    @property
+    def present(self) -> Bools:
+        """Features that each row has, (n_rows, n_features)."""
+
+    @property
+    def varying(self) -> Bools:
+        """Features of each row that differ from the background, (n_rows, n_features)."""
+
+    @property
+    def unmasked(self) -> Any:
+        """The model's input with nothing hidden, n_rows rows."""
+
+    @property
+    def data(self) -> Any:
+        """The rows as an Explanation stores them."""
+
+    @property
+    def n_values(self) -> int:
+        """Numbers in a row, for the working memory."""
+
+    def details(self) -> dict[str, Detail]:
+        """What an Explanation keeps of the features besides their names, by name."""
+
+    def distinct(self) -> tuple[Codes, Codes]:
+        """First row of each kind (n_distinct,) and kind of each row (n_rows,)."""
+
+    def builder(self, rows: Codes, capacity: int) -> Builder:
+        """Builder for some rows, of at most `capacity` cells at once; 0 if unknown."""
+
+    def compose(self, rows: Codes) -> MaskingInputs | None:
+        """Some rows for a model that composes masked rows itself; None if they are not numeric arrays."""
+
+
+class Builder(Protocol):
+    """Tables of rows under the masks of a block; cells (perturbed rows) are ordered by draw, then by row."""
+
+    def distinct(self, block: MaskBlock) -> tuple[Codes, Codes] | None:
+        """First cell of each kind (n_distinct,) and kind of each cell (n_cells,); None if none are equal."""
+
+    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
+        """The model's input for some cells, (n_cells, ...)."""
+
+    def is_whole(self, table: Any) -> bool:
+        """Whether the model has left the table as it was."""
+
+
+@dataclass(frozen=True)
+class MaskingInputs:
+    """Rows, fills and labels, for a model that composes masked rows itself."""
+
+    x: Any  # (n_rows, ...)
+    fill: Any  # (n_rows or 1, n_fill, ...): the background rows, of each row or of all
+    labels: Codes  # (n_rows or 1, ...): the feature of each place of a row, or of its leading axes
+
+
+class MaskerConstraint(HasMethods):
+    """Parameter constraint: an instance with all members of `Masker`."""
+
+    def __init__(self) -> None:
+        super().__init__(list(_MASKER))
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether a value can be used as a masker; a class cannot."""
+        return not isinstance(val, type) and all(hasattr(val, name) for name in _MASKER)
+
+    def __str__(self) -> str:
+        return f"a masker, such as SegmentMasker() or TextMasker(): an instance that has {_listed(_MASKER)}"
+
+
+def read_rows(masker: Masker, X: Any, features: Features | None = None) -> MaskedRows:
+    """Masked rows of X, with the features seen in `fit` where all rows have the same."""
+    rows = masker.read(X)
+    missing = [name for name in _MASKED_ROWS if not hasattr(type(rows), name) and not hasattr(rows, name)]
+    if missing:
+        raise DataError(
+            f"{type(masker).__name__}.read must return masked rows, but the {type(rows).__name__} that it "
+            f"returned has no {_listed(missing)}. See agnostix.core.masking.MaskedRows."
+        )
+    if features is None or not masker.same_features:
+        return rows
+    n_given, n_seen = len(rows.features.names), len(features.names)
+    if n_given != n_seen:
+        raise DataError(
+            f"The rows of X have {n_given} features where those seen in fit had {n_seen}. Pass rows of "
+            "their size, or fit again."
+        )
+    return rows
+
+
+def _listed(names: Any) -> str:
+    *first, last = map(repr, names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 @dataclass(frozen=True)
@@ -43,7 +193,7 @@ class Background:
     @classmethod
     def constant(cls, fill: Any, table: Any, owner: str) -> Background:
         """One row of constants, by column name or in order; `owner` names the explainer in messages."""
-        return cls(_constant_row(fill, table, owner), np.ones(1), False)
+        return cls(constant_row(fill, table, owner), np.ones(1), False)
 
     @classmethod
     def _weighted(cls, table: Any, rows: Codes, sample_weight: Any, is_sample: bool) -> Background:
@@ -53,73 +203,6 @@ class Background:
         rows = rows[weights[rows] > 0]
         kept = without_index(take_rows(table, rows))
         return cls(kept, weights[rows] / weights[rows].sum(), is_sample)
-
-
-def _constant_row(fill: Any, table: Any, owner: str) -> Any:
-    """One row of the table's library and dtypes."""
-    names = column_names(table)
-    if isinstance(fill, Mapping | pd.Series):
-        given = {str(name): value for name, value in fill.items()}
-    else:
-        values = list(fill) if isinstance(fill, list | tuple) else list(np.ravel(fill))
-        given = dict(zip(names, values, strict=True)) if len(values) == len(names) else {}
-    if set(given) != set(names):
-        raise DataError(
-            f"The 'fill' parameter of {owner} must be 'auto' or have a value for each of the "
-            f"{len(names)} columns ({', '.join(names)}), got {fill!r}."
-        )
-    if not is_frame(table):
-        return _constant_array([given[name] for name in names], table.dtype, owner)
-    make = _pandas_value if isinstance(table, pd.DataFrame) else _polars_value
-    return type(table)(
-        {name: _one_value(given[str(name)], table[name], make, owner) for name in table.columns}
-    )
-
-
-def _constant_array(values: list[Any], dtype: np.dtype, owner: str) -> Any:
-    """One row of a type, or where that is of whole numbers and cannot hold it, of decimals."""
-    if dtype.kind == "O":
-        row = np.empty((1, len(values)), dtype=object)
-        row[0] = values
-        return row
-    try:
-        row = np.array([values], dtype=dtype if dtype.kind == "f" else None)
-    except (TypeError, ValueError):
-        row = np.array([values], dtype=object)
-    if dtype.kind in "biuf" and row.dtype.kind not in "biuf":
-        raise DataError(
-            f"The 'fill' parameter of {owner} must have numbers for an array of type {dtype}, got {values!r}."
-        )
-    with np.errstate(invalid="ignore"):
-        held = row.astype(dtype) if dtype.kind in "biu" else row
-    return held if np.array_equal(held, row) else row
-
-
-def _one_value(value: Any, column: Any, make: Callable[[Any, Any], Any], owner: str) -> Any:
-    """A constant in a column's own type, which must be able to hold it."""
-    try:
-        return make(value, column)
-    except Exception as error:
-        raise DataError(
-            f"The 'fill' parameter of {owner} has {value!r} for the column {str(column.name)!r}, "
-            f"which its type {column.dtype} cannot hold."
-        ) from error
-
-
-def _pandas_value(value: Any, column: pd.Series) -> pd.Series:
-    labels = getattr(column.dtype, "categories", None)
-    if labels is not None and not (pd.isna(value) or value in labels):
-        raise ValueError("not one of the labels")
-    one = pd.Series([value]).astype(column.dtype)
-    if one.isna()[0] != pd.isna(value):
-        raise ValueError("missing")
-    if not pd.api.types.is_float_dtype(one) and not one.isna()[0] and one[0] != value:
-        raise ValueError("another value")
-    return one
-
-
-def _polars_value(value: Any, column: Any) -> Any:
-    return type(column)([value], dtype=column.dtype)
 
 
 @dataclass(frozen=True)
@@ -170,7 +253,7 @@ class MaskBlock:
 
     @cached_property
     def spans(self) -> tuple[slice, ...]:
-        """Each mask's share of the draws."""
+        """The draws of each mask."""
         return tuple(slice(*pair) for pair in zip(self.starts, self.starts[1:], strict=False))
 
     @cached_property
@@ -184,13 +267,13 @@ class MaskBlock:
         within = [part.weights.argmax() for part in self.draws]
         return self.starts[:-1] + np.array(within, dtype=np.intp)
 
-    def counted(self, answers: Floats) -> tuple[Floats, Floats]:
+    def counted(self, predictions: Floats) -> tuple[Floats, Floats]:
         """Predictions (n_draws, n_rows, n_outputs) less that of each mask's heaviest draw, and the latter.
 
         Equal predictions then average to themselves and have a variance of exactly 0. Shapes of the result:
         (n_draws, n_rows * n_outputs), a copy, and (n_masks, n_rows * n_outputs).
         """
-        flat = answers.reshape(self.n_draws, -1)
+        flat = predictions.reshape(self.n_draws, -1)
         apart, middle = np.empty_like(flat), flat[self.heaviest]
         for span, reference in zip(self.spans, middle, strict=True):
             np.subtract(flat[span], reference, out=apart[span])
@@ -218,14 +301,11 @@ class MaskBlock:
 
     def _averaged_by(self, groups: Codes, weights: Floats) -> sparse.csr_array:
         order = np.argsort(groups, kind="stable")
-        share = (weights / np.bincount(groups, weights)[groups])[order]
+        fractions = (weights / np.bincount(groups, weights)[groups])[order]
         places = [start + part.which[order] for start, part in zip(self.starts, self.draws, strict=False)]
         ends = np.cumsum(np.tile(np.bincount(groups), len(self.draws)))
-        entries = (np.tile(share, len(self.draws)), np.concatenate(places), np.concatenate([[0], ends]))
+        entries = (np.tile(fractions, len(self.draws)), np.concatenate(places), np.concatenate([[0], ends]))
         return sparse.csr_array(entries, shape=(ends.size, self.n_draws))
-
-
-MAX_FEATURES = 20
 
 
 def all_masks(n_features: int) -> Bools:
@@ -237,150 +317,3 @@ def all_masks(n_features: int) -> Bools:
         )
     codes = np.arange(2**n_features, dtype=np.int64)
     return (codes[:, None] >> np.arange(n_features)) & 1 == 1
-
-
-MaskDistribution = Literal["bernoulli", "sizes"]
-"""Each feature kept with probability 1/2, or 1 to d features hidden, each number equally likely; a single
-feature is kept with probability 1/2 under both, since nothing could be learned of it otherwise."""
-_MASKER = ("background", "draws", "mask_distribution", "merges", "read", "same_features", "weights")
-_MASKED_ROWS = (
-    "__getitem__", "__len__", "builder", "compose", "data", "details", "distinct",
-    "features", "n_values", "present", "unmasked", "varying",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class MaskingInputs:
-    """Rows, fills and labels, for a model that composes masked rows itself."""
-
-    x: Any  # (n_rows, ...)
-    fill: Any  # (n_rows or 1, n_fill, ...): the background rows, of each row or of all
-    labels: Codes  # (n_rows or 1, ...): the feature of each place of a row, or of its leading axes
-
-
-class Builder(Protocol):
-    """Tables of rows under the masks of a block; cells (perturbed rows) are ordered by draw, then by row."""
-
-    def distinct(self, block: MaskBlock) -> tuple[Codes, Codes] | None:
-        """First cell of each kind (n_distinct,) and kind of each cell (n_cells,); None if none are equal."""
-
-    def build(self, block: MaskBlock, cells: Codes | slice) -> Any:
-        """The model's input for some cells, (n_cells, ...)."""
-
-    def is_whole(self, table: Any) -> bool:
-        """Whether the model has left the table as it was."""
-
-
-class MaskedRows(Protocol):
-    """Rows that a masker has read; each may have features of its own, padded to the most that any has."""
-
-    def __len__(self) -> int:
-        """Number of rows."""
-
-    def __getitem__(self, places: Any) -> MaskedRows:
-        """Some of the rows, by an array of places."""
-
-    @property
-    def features(self) -> Features:
-        """What is hidden together, n_features of them."""
-
-    @property
-    def present(self) -> Bools:
-        """Features that each row has, (n_rows, n_features)."""
-
-    @property
-    def varying(self) -> Bools:
-        """Features of each row that differ from the background, (n_rows, n_features)."""
-
-    @property
-    def unmasked(self) -> Any:
-        """The model's input with nothing hidden, n_rows rows."""
-
-    @property
-    def data(self) -> Any:
-        """The rows as an Explanation stores them."""
-
-    @property
-    def n_values(self) -> int:
-        """Numbers in a row, for the working memory."""
-
-    def details(self) -> dict[str, Detail]:
-        """What an Explanation keeps of the features besides their names, by name."""
-
-    def distinct(self) -> tuple[Codes, Codes]:
-        """First row of each kind (n_distinct,) and kind of each row (n_rows,)."""
-
-    def builder(self, rows: Codes, capacity: int) -> Builder:
-        """Builder for some rows, of at most `capacity` cells at once; 0 if unknown."""
-
-    def compose(self, rows: Codes) -> MaskingInputs | None:
-        """Some rows for a model that composes masked rows itself; None if they are not numeric arrays."""
-
-
-class Masker(Protocol):
-    """Hides features of rows behind background rows or fill values."""
-
-    @property
-    def background(self) -> Any:
-        """Background rows (n_background, ...) that a model can predict, or None."""
-
-    @property
-    def weights(self) -> Floats:
-        """Weights of the background rows or fills, (n_background,), adding up to 1."""
-
-    @property
-    def mask_distribution(self) -> MaskDistribution:
-        """How LIME draws masks."""
-
-    @property
-    def same_features(self) -> bool:
-        """Whether a feature is the same in every row, so that its values can be a column."""
-
-    @property
-    def merges(self) -> bool:
-        """Whether perturbed rows are often equal, so that looking for duplicates pays."""
-
-    def draws(self, masks: Bools) -> list[BackgroundSubset]:
-        """The background rows to average over for each mask (n_masks, n_features)."""
-
-    def read(self, X: Any) -> MaskedRows:
-        """Rows of X, checked, with their features; DataError if X cannot be masked."""
-
-
-class MaskerConstraint(HasMethods):
-    """Parameter constraint: an instance with all members of `Masker`."""
-
-    def __init__(self) -> None:
-        super().__init__(list(_MASKER))
-
-    def is_satisfied_by(self, val: Any) -> bool:
-        """Whether a value can be used as a masker; a class cannot."""
-        return not isinstance(val, type) and all(hasattr(val, name) for name in _MASKER)
-
-    def __str__(self) -> str:
-        return f"a masker, such as SegmentMasker() or TextMasker(): an instance that has {_listed(_MASKER)}"
-
-
-def read_rows(masker: Masker, X: Any, features: Features | None = None) -> MaskedRows:
-    """Masked rows of X, with the features seen in `fit` where all rows have the same."""
-    rows = masker.read(X)
-    missing = [name for name in _MASKED_ROWS if not hasattr(type(rows), name) and not hasattr(rows, name)]
-    if missing:
-        raise DataError(
-            f"{type(masker).__name__}.read must return masked rows, but the {type(rows).__name__} that it "
-            f"returned has no {_listed(missing)}. See agnostix.core.masking.MaskedRows."
-        )
-    if features is None or not masker.same_features:
-        return rows
-    n_given, n_seen = len(rows.features.names), len(features.names)
-    if n_given != n_seen:
-        raise DataError(
-            f"The rows of X have {n_given} features where those seen in fit had {n_seen}. Pass rows of "
-            "their size, or fit again."
-        )
-    return rows
-
-
-def _listed(names: Any) -> str:
-    *first, last = map(repr, names)
-    return f"{', '.join(first)} and {last}" if first else last

@@ -23,6 +23,8 @@ from agnostix.core.masking.masker import (
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
+CUTS = ("grid", "slic", "quickshift")
+
 
 @dataclass(frozen=True)
 class SegmentMasker:
@@ -322,9 +324,6 @@ class SegmentBuilder:
 def _own_part(array: Any, places: Any) -> Any:
     """The rows' own parts, unless one part holds for all rows."""
     return array[places] if array.shape[0] > 1 else array
-
-
-CUTS = ("grid", "slic", "quickshift")
 
 
 def as_map(segments: Any) -> Codes | None:

@@ -28,6 +28,8 @@ AGREEMENT = 0.05
 """Chance that two background rows agree in a column, from which on equal perturbed rows are looked for."""
 _ROUNDING = 1e-8
 """How far from 1 the sum of weights may be."""
+_WATCHED = 16
+"""Cells that are looked at again after the model has seen them."""
 
 
 @dataclass(frozen=True)
@@ -181,10 +183,6 @@ class MaskedTable:
         for feature, positions in enumerate(self.features.columns):
             labels[list(positions)] = feature
         return MaskingInputs(table[rows], background[None], labels[None])
-
-
-_WATCHED = 16
-"""Cells that are looked at again after the model has seen them."""
 
 
 class ArrayBuilder:

@@ -21,6 +21,8 @@ from agnostix.exceptions import DataError
 
 _UNKNOWN = "UNKWORDZ"
 """Replaces words that keep their places, unless there is a mask token; as in lime."""
+_LEAST_WIDTH = 64
+"""Numbers that a short text takes once a model has made columns of it."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,6 @@ class TextMasker:
             One for each mask.
         """
         return fill_subsets(masks, self.weights)
-
-
-_LEAST_WIDTH = 64
-"""Numbers that a short text takes once a model has made columns of it."""
 
 
 @dataclass(frozen=True)

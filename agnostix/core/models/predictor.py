@@ -31,6 +31,8 @@ from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, ModelOutputError
 
 _RESPONSES = ("predict_proba", "decision_function", "predict")
+Task = Literal["classification", "regression"]
+Capability = TypeVar("Capability")
 
 
 def as_predictor(
@@ -277,10 +279,6 @@ def _name_of(model: Any) -> str:
         return " > ".join(type(step).__name__ for _, step in steps if step not in (None, "passthrough"))
     inner = getattr(model, "estimator", None) if type(model).__name__ == "FrozenEstimator" else None
     return _name_of(inner) if inner is not None else type(model).__name__
-
-
-Task = Literal["classification", "regression"]
-Capability = TypeVar("Capability")
 
 
 def wants_to_write(error: ValueError) -> bool:

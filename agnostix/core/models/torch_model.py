@@ -50,6 +50,17 @@ GPU_BYTES_PER_NUMBER = 600
 GRAPH_BYTES = 128 * 2**20
 """Of all tensors inside a network on a CPU that are kept for gradients: half of the working memory."""
 _TUNING_ROWS = 256
+ACTIVATIONS = ("auto", "softmax", "sigmoid", "none")
+LAYOUTS = ("HWC", "CHW")
+RANGES = ("auto", "0-1", "0-255")
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+_WORDS: dict[str, Sequence[Any]] = {
+    "activation": ACTIVATIONS,
+    "layout": LAYOUTS,
+    "value_range": RANGES,
+    "precision": tuple(PRECISIONS),
+    "compiled": (True, False),
+}
 
 
 @dataclass(frozen=True)
@@ -344,19 +355,6 @@ class TorchSession:
             self._hooks.callback(self._model.find_layer(layer).register_forward_hook(hook).remove)
             self._observes = True
         return recorded
-
-
-ACTIVATIONS = ("auto", "softmax", "sigmoid", "none")
-LAYOUTS = ("HWC", "CHW")
-RANGES = ("auto", "0-1", "0-255")
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-_WORDS: dict[str, Sequence[Any]] = {
-    "activation": ACTIVATIONS,
-    "layout": LAYOUTS,
-    "value_range": RANGES,
-    "precision": tuple(PRECISIONS),
-    "compiled": (True, False),
-}
 
 
 def check_params(model: Any) -> None:

@@ -25,6 +25,10 @@ CHANNELS_LAST = (
     "Parts of pictures are hidden with channels last: transpose the pictures to (n_rows, height, width, "
     "n_channels), and use layout='HWC'."
 )
+_ROUNDING = 1e-3
+"""Deviation from 1 that the sum of probabilities may have, in single precision."""
+_NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+_COMPILERS = ("torch._dynamo", "torch._inductor")
 
 
 @dataclass(frozen=True)
@@ -135,10 +139,6 @@ class TorchInput:
                 f"{batch.shape[1]}.{channels_hint(given.shape[1], batch)}"
             )
         return given
-
-
-_ROUNDING = 1e-3
-"""Deviation from 1 that the sum of probabilities may have, in single precision."""
 
 
 @dataclass(frozen=True)
@@ -260,10 +260,6 @@ def _kind(given: Any) -> str:
     if isinstance(given, tuple | list | Mapping) and len(given) == 0:
         return f"an empty {type(given).__name__}"
     return "None" if given is None else f"something of type {type(given).__name__}"
-
-
-_NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
-_COMPILERS = ("torch._dynamo", "torch._inductor")
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -7,7 +7,7 @@ from agnostix.core.masking import SoftMaskBatch
 from agnostix.core.models import Differentiable, MaskComposer
 from agnostix.exceptions import DataError, EngineError, ModelOutputError
 from tests.messages import refuses
-from tests.occlusion.ways import explainer_of
+from tests.occlusion.explainers import explainer_of
 
 IMAGES = np.random.default_rng(0).random((2, 6, 8))
 WEIGHTS = np.random.default_rng(1).normal(size=(6, 8))

@@ -24,7 +24,7 @@ from agnostix.core.models.torch_tensors import TorchInput  # noqa: E402
 from agnostix.exceptions import DataError, EngineError, ModelOutputError  # noqa: E402
 from agnostix.maskers import SegmentMasker, SlidingWindow  # noqa: E402
 from agnostix.neural import ExtremalMaskExplainer  # noqa: E402
-from agnostix.occlusion.soft_masks import SoftMaskSampler  # noqa: E402
+from agnostix.occlusion.rise import SoftMaskSampler  # noqa: E402
 from tests.messages import refuses  # noqa: E402
 
 RNG = np.random.default_rng(0)

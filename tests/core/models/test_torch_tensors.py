@@ -13,7 +13,7 @@ from agnostix.exceptions import DataError, ModelOutputError  # noqa: E402
 from agnostix.maskers import SegmentMasker, SlidingWindow  # noqa: E402
 from agnostix.neural import ExtremalMaskExplainer  # noqa: E402
 from tests.messages import refuses  # noqa: E402
-from tests.occlusion.ways import explainer_of  # noqa: E402
+from tests.occlusion.explainers import explainer_of  # noqa: E402
 
 X = np.random.default_rng(0).random((4, 3))
 

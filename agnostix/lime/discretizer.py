@@ -1,0 +1,231 @@
+"""Discretizer: from a table to its interpretable features (bins and levels, or standardized numbers)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.multiclass import type_of_target
+
+from agnostix.core.features import (
+    Coding,
+    Features,
+    JointCoding,
+    LevelCoding,
+    NumberCoding,
+    column_of,
+    first_of_each,
+    value_codes,
+)
+from agnostix.core.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
+from agnostix.core.typing import Codes, Floats
+from agnostix.exceptions import DataError
+from agnostix.lime.features import (
+    BinDistribution,
+    BinnedFeature,
+    Feature,
+    Resampling,
+    ScaledFeature,
+    TruncatedNormals,
+    make_proposals,
+)
+
+N_BINS = {"quartile": 4, "decile": 10}
+POINT_MASS = 0.05
+"""Frequency from which on a repeated number is a point mass, which a smooth distribution would miss."""
+_ENTROPY_DEPTH = 3
+
+
+def quantile_edges(values: Floats, weights: Floats, n_bins: int) -> Floats:
+    """Ascending edges between bins of equal weight; ties leave fewer bins.
+
+    Values and weights (n,); a row of weight 2 counts as two of weight 1, interpolated as by np.percentile.
+    """
+    order = np.argsort(values, kind="stable")
+    ends = np.cumsum(weights[order] / weights.min())
+    place = np.arange(1, n_bins) / n_bins * (ends[-1] - 1.0)
+    floor = np.floor(place)
+    below, above = (
+        values[order][np.minimum(np.searchsorted(ends, one, side="right"), order.size - 1)]
+        for one in (floor, floor + 1.0)
+    )
+    return np.unique(below + (above - below) * (place - floor))
+
+
+def entropy_edges(values: Floats, weights: Floats, labels: Codes) -> Floats:
+    """Ascending thresholds of a tree of depth 3 on values (n,) alone; the median where it has no split."""
+    classifier = DecisionTreeClassifier(criterion="entropy", max_depth=_ENTROPY_DEPTH, random_state=0)
+    tree = classifier.fit(values[:, None], labels, sample_weight=weights).tree_
+    edges = np.unique(tree.threshold[tree.feature >= 0])
+    return edges if edges.size else quantile_edges(values, weights, 2)
+
+
+def snap_edges(edges: Floats, values: Floats) -> Floats:
+    """Edges moved down to observed values, which leaves every value in its bin."""
+    observed = np.unique(values)
+    place = np.searchsorted(observed, edges, side="right") - 1
+    return np.unique(observed[place[place >= 0]])
+
+
+@dataclass(frozen=True)
+class Discretizer:
+    """Learns the features of a table (n_rows, n_columns) with weights (n_rows,) above 0.
+
+    `method` is "quartile", "decile", "entropy", which needs labels (n_rows,), or None, which standardizes
+    numbers. `owner` is whose parameter it is, for messages.
+    """
+
+    table: Any
+    weights: Floats
+    method: str | None
+    labels: Any
+    owner: str
+
+    def learn_features(self, features: Features) -> list[Feature]:
+        """All features, rare levels with a proposal; DataError if a column cannot be sampled."""
+        pairs = zip(features.names, features.columns, strict=True)
+        learned = [self._one(p[0]) if len(p) == 1 else self._group(name, p) for name, p in pairs]
+        binned = [one for one in learned if isinstance(one, BinnedFeature)]
+        proposals = iter(make_proposals([one.frequencies for one in binned]))
+        return [
+            replace(one, proposal=next(proposals)) if isinstance(one, BinnedFeature) else one
+            for one in learned
+        ]
+
+    def _one(self, position: int) -> Feature:
+        column = column_of(self.table, position)
+        dtype = self._number_dtype(column)
+        if kind_of(column) == "categorical":
+            return self._binned((position,), self._levels(position), None)
+        if self.method is None:
+            return self._scaled(position, column, dtype)
+        coding = self._intervals(position, column, dtype is not None)
+        return self._binned((position,), coding, dtype)
+
+    def _group(self, name: str, positions: tuple[int, ...]) -> Feature:
+        """Columns that are sampled together, from observed rows."""
+        members = [self._member(name, position) for position in sorted(positions)]
+        codes = np.column_stack([member.codes(self.table) for member in members])
+        coding = JointCoding(tuple(members), np.unique(codes, axis=0))
+        return self._binned(tuple(sorted(positions)), coding, None)
+
+    def _member(self, group: str, position: int) -> Coding:
+        column = column_of(self.table, position)
+        if kind_of(column) == "categorical":
+            return self._levels(position)
+        if self.method is None:
+            raise DataError(
+                f"The group {group!r} of feature_groups has the numbers {self._names[position]!r}, and "
+                "without a discretizer there are no bins in which rows could be equal. Use "
+                "KernelSampling or TiltedSampling with discretizer='quartile'."
+            )
+        return self._intervals(position, column, self._number_dtype(column) is not None)
+
+    def _scaled(self, position: int, column: Any, dtype: Any) -> ScaledFeature:
+        name, values = self._names[position], to_numbers(column)
+        if dtype is None or not np.isfinite(values).all():
+            what = f"is of type {column.dtype}" if dtype is None else "has missing or infinite values"
+            raise DataError(
+                f"Column {name!r} {what}, and without a discretizer only finite numbers can be sampled. Use "
+                "KernelSampling or TiltedSampling with discretizer='quartile': missing values are a bin."
+            )
+        mean = float(np.average(values, weights=self.weights))
+        sd = float(np.sqrt(np.average((values - mean) ** 2, weights=self.weights)))
+        if sd == 0 or np.ptp(values) == 0:  # of a constant, mean and sd may be off by rounding
+            mean, sd = float(values[0]), 0.0
+        return ScaledFeature((position,), name, mean, sd, dtype)
+
+    def _binned(self, positions: tuple[int, ...], coding: Coding, dtype: Any) -> BinnedFeature:
+        codes = coding.codes(self.table)
+        frequencies = np.bincount(codes, self.weights, coding.n_codes) / self.weights.sum()
+        distribution = self._distribution(positions, coding, codes, dtype)
+        return BinnedFeature(positions, coding, frequencies, distribution, frequencies)
+
+    def _distribution(
+        self, positions: tuple[int, ...], coding: Coding, codes: Codes, dtype: Any
+    ) -> BinDistribution:
+        if isinstance(coding, NumberCoding) and dtype is not None and dtype.kind == "f":
+            values = to_numbers(column_of(self.table, positions[0]))
+            if not self._has_point_mass(values):
+                return TruncatedNormals.from_values(values, codes, self.weights, coding.edges, dtype)
+        if isinstance(coding, LevelCoding):
+            places = np.arange(coding.n_codes)
+            levels = _columns(coding.levels, positions)
+            return Resampling.from_rows(levels, places, places, np.ones(places.size))
+        order_by = np.arange(codes.size)
+        if isinstance(coding, NumberCoding):
+            order_by = to_numbers(column_of(self.table, positions[0]))
+        return Resampling.from_rows(_columns(self.table, positions), codes, order_by, self.weights)
+
+    def _has_point_mass(self, values: Floats) -> bool:
+        present = ~np.isnan(values)
+        _, which = np.unique(values[present], return_inverse=True)
+        if which.size == 0:
+            return False
+        masses = np.bincount(which.ravel(), self.weights[present])
+        return bool(masses.max() >= POINT_MASS * masses.sum())
+
+    def _levels(self, position: int) -> LevelCoding:
+        first, _ = first_of_each(value_codes(column_of(self.table, position)))
+        return LevelCoding(position, self._names[position], take_rows(self.table, first))
+
+    def _intervals(self, position: int, column: Any, is_plain: bool) -> NumberCoding:
+        name, values = self._names[position], to_numbers(column)
+        if np.isinf(values).any():
+            raise DataError(
+                f"Column {name!r} has infinite values, which fit into no bin. Replace them, for example with "
+                "missing ones."
+            )
+        present = ~np.isnan(values)
+        edges = self._edges(values[present], present) if present.any() else np.empty(0)
+        if is_plain:
+            return NumberCoding(position, name, edges, tuple(f"{edge:.5g}" for edge in edges))
+        edges = snap_edges(edges, values[present])
+        originals = column.to_list()
+        texts = (str(originals[int(np.flatnonzero(values == edge)[0])]) for edge in edges)
+        return NumberCoding(position, name, edges, tuple(text.removesuffix(" 00:00:00") for text in texts))
+
+    def _edges(self, values: Floats, present: Any) -> Floats:
+        weights = self.weights[present]
+        if self.method == "entropy":
+            return entropy_edges(values, weights, self._classes()[present])
+        assert self.method is not None
+        return quantile_edges(values, weights, N_BINS[self.method])
+
+    def _classes(self) -> Any:
+        if self.labels is None:
+            raise DataError(
+                f"The 'discretizer' of {self.owner} is 'entropy', which needs classes: pass y to fit, or use "
+                "'quartile'."
+            )
+        if type_of_target(self.labels).startswith("continuous"):
+            raise DataError(
+                f"The 'discretizer' of {self.owner} is 'entropy', which needs classes, but y is continuous. "
+                "Pass classes as y, or use 'quartile'."
+            )
+        return self.labels
+
+    def _number_dtype(self, column: Any) -> Any:
+        """The dtype of a column of floats or of integers without missing values; None for any other."""
+        if not is_frame(self.table):
+            return self.table.dtype if self.table.dtype.kind in "fiu" else None
+        if isinstance(column, pd.Series):
+            dtype = column.dtype
+            return dtype if isinstance(dtype, np.dtype) and dtype.kind in "fiu" else None
+        is_number = column.dtype.is_float() or column.dtype.is_integer()
+        return column.to_numpy().dtype if is_number and column.null_count() == 0 else None
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return column_names(self.table)
+
+
+def _columns(table: Any, positions: tuple[int, ...]) -> Any:
+    """Some columns of a table, as a table."""
+    if not is_frame(table):
+        return table[:, list(positions)]
+    return select(table, [table.columns[position] for position in positions])

@@ -1,0 +1,225 @@
+"""Masks of images and texts near a row, and the surrogates that are fitted to them.
+
+Masks are sampled (images: each segment is kept with probability 1/2; texts: 1 to all words are hidden, each
+number with the same probability), or enumerated where there are few. A mask's distance from the row, which
+keeps everything, is 1 - sqrt(fraction kept), the cosine distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from agnostix.core.evaluate import ProgressBar
+from agnostix.core.explanation import Detail
+from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
+from agnostix.core.masking import Features, MaskBlock, MaskedRows, Masker, read_rows
+from agnostix.core.masking.masker import MaskDistribution, all_masks
+from agnostix.core.reproducibility import one_blas_thread
+from agnostix.core.row_sources import MaskedRowSource
+from agnostix.core.sobol import SobolBlocks
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.lime.neighborhood import Evaluate, SurrogateSpec
+from agnostix.lime.sampling import mask_size_probabilities
+from agnostix.lime.surrogates import LocalFits
+from agnostix.lime.weighted_regression import WeightedRegression
+
+
+@dataclass(frozen=True)
+class MaskSamples:
+    """Masks (n, n_features), True where a feature is kept, and their weights (n,) before the kernel.
+
+    Sampled masks have weight 1 and come in `n_blocks` independent blocks of equal length. Enumerated ones
+    have n_blocks = 0, and weights that sum to the number of samples they replace.
+    """
+
+    masks: Bools
+    weights: Floats
+    n_blocks: int
+
+    @classmethod
+    def sample(
+        cls, n_features: int, n_samples: int, distribution: MaskDistribution, seed: int
+    ) -> MaskSamples:
+        """At most n_samples masks of a distribution; all masks if there are no more."""
+        if 2**n_features <= n_samples:
+            masks = all_masks(n_features)
+            return cls(masks, n_samples * _mask_probabilities(masks, distribution), 0)
+        points = SobolBlocks.from_n_points(n_features + (distribution == "sizes"), n_samples, seed)
+        u = points.points(slice(0, points.n_points))
+        if distribution == "bernoulli":
+            masks = u >= 0.5
+        else:
+            masks = keep_smallest(u[:, 1:], np.floor(u[:, 0] * n_features))
+        return cls(masks, np.ones(len(masks)), points.n_blocks)
+
+    @classmethod
+    def sample_sizes(cls, n_features: int, n_samples: int, probabilities: Floats, seed: int) -> MaskSamples:
+        """At most n_samples masks that keep 0, 1, ... features with probabilities (n_features + 1,)."""
+        if 2**n_features <= n_samples:
+            masks = all_masks(n_features)
+            by_size = probabilities / _count_by_size(masks)
+            return cls(masks, n_samples * by_size[masks.sum(axis=1)], 0)
+        points = SobolBlocks.from_n_points(n_features + 1, n_samples, seed)
+        u = points.points(slice(0, points.n_points))
+        n_kept = np.searchsorted(np.cumsum(probabilities) / probabilities.sum(), u[:, 0], side="right")
+        return cls(keep_smallest(u[:, 1:], n_kept), np.ones(len(u)), points.n_blocks)
+
+
+def keep_smallest(u: Floats, n_kept: Codes) -> Bools:
+    """Masks (n, n_features) that keep the n_kept (n,) features with the smallest u (n, n_features)."""
+    return u.argsort(axis=1).argsort(axis=1) < n_kept[:, None]
+
+
+def _count_by_size(masks: Bools) -> Floats:
+    """How many masks keep 0, 1, ... features, (n_features + 1,)."""
+    return np.bincount(masks.sum(axis=1), minlength=masks.shape[1] + 1).astype(float)
+
+
+def _mask_probabilities(masks: Bools, distribution: MaskDistribution) -> Floats:
+    """Probability (n,) of each of all masks."""
+    n_features = masks.shape[1]
+    if distribution == "bernoulli" or n_features == 1:
+        return np.full(masks.shape[0], 0.5**n_features)
+    n_kept = masks.sum(axis=1)
+    return np.where(n_kept < n_features, 1.0 / (n_features * _count_by_size(masks)[n_kept]), 0.0)
+
+
+@dataclass(frozen=True)
+class MaskedNeighborhood:
+    """Masks near rows that a masker reads.
+
+    Attributes
+    ----------
+    masker : Masker
+    features : Features
+        Features of the rows seen in fit.
+    width : float
+        Of the kernel, on cosine distances.
+    n_samples : int
+        Masks of a row at most.
+    is_tilted : bool
+        Whether masks are sampled as the kernel would weight them.
+    seed : int
+    """
+
+    masker: Masker
+    features: Features
+    width: float
+    n_samples: int
+    is_tilted: bool
+    seed: int
+
+    @property
+    def n_shared_rows(self) -> int:
+        return 0
+
+    def read(self, X: Any) -> MaskedRows:
+        return read_rows(self.masker, X, self.features)
+
+    def data(self, rows: MaskedRows) -> Any:
+        return rows.data
+
+    def features_of(self, rows: MaskedRows) -> Features:
+        return rows.features
+
+    def present(self, rows: MaskedRows) -> Bools:
+        return rows.present
+
+    def cost(self, rows: MaskedRows) -> int:
+        return sum(
+            (1 + self._sample_masks(int(varying.sum())).masks.shape[0]) * places.size
+            for varying, places in self._patterns(rows)
+        )
+
+    def fit(
+        self, evaluate: Evaluate, spec: SurrogateSpec, rows: MaskedRows
+    ) -> tuple[LocalFits, dict[str, Detail], int]:
+        """Fits near the rows, together those in which the same features vary; details; model rows."""
+        n_rows, n_features = rows.present.shape
+        patterns = list(self._patterns(rows))
+        n_evaluations = sum(
+            places.size * (1 + min(self.n_samples, 2 ** int(varying.sum()))) for varying, places in patterns
+        )
+        by_pattern: list[LocalFits] = []
+        n_model_rows = 0
+        dof = np.full(n_rows, np.inf)
+        with ProgressBar(n_evaluations, spec.verbose) as bar:
+            for varying, places in patterns:
+                samples = self._sample_masks(int(varying.sum()))
+                masks = np.ones((1 + samples.masks.shape[0], n_features), dtype=bool)
+                masks[1:, varying] = samples.masks
+                reducer = _FitReducer(spec, samples, _weigh(spec, samples, int(places[0])), varying)
+                source = MaskedRowSource.from_rows(self.masker, rows[places], masks, names=places)
+                arrays, n = evaluate(source, reducer, verbose=bar)
+                by_pattern.append(LocalFits(*arrays))
+                n_model_rows += n
+                if samples.n_blocks:  # enumerated masks have no error
+                    dof[places] = samples.n_blocks - 1.0
+        order = np.argsort(np.concatenate([places for _, places in patterns]))
+        fits = LocalFits(*(np.concatenate(arrays)[order] for arrays in zip(*by_pattern, strict=True)))
+        details = rows.details() | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
+        return fits, details, n_model_rows
+
+    def _patterns(self, rows: MaskedRows) -> Iterator[tuple[Bools, Codes]]:
+        """Features that vary together, and the rows in which they do."""
+        patterns, which = np.unique(rows.varying, axis=0, return_inverse=True)
+        for number, varying in enumerate(patterns):
+            yield varying, np.flatnonzero(which.ravel() == number)
+
+    def _sample_masks(self, n_features: int) -> MaskSamples:
+        if n_features == 0:
+            return MaskSamples(np.ones((1, 0), dtype=bool), np.ones(1), 0)
+        distribution = self.masker.mask_distribution
+        if not self.is_tilted:
+            return MaskSamples.sample(n_features, self.n_samples, distribution, self.seed)
+        probabilities = mask_size_probabilities(n_features, self.width, distribution)
+        return MaskSamples.sample_sizes(n_features, self.n_samples, probabilities, self.seed)
+
+
+def _weigh(spec: SurrogateSpec, samples: MaskSamples, place: int) -> Floats:
+    """Weights (n,) of masks under the kernel; DataError if it leaves too few of them."""
+    if spec.kernel is None or samples.masks.shape[1] < 2:  # a single feature needs no kernel
+        return samples.weights
+    squares = (1.0 - np.sqrt(samples.masks.mean(axis=1))) ** 2
+    occurs = samples.weights > 0
+    log_weights = np.log(samples.weights, where=occurs, out=np.full(occurs.size, -np.inf))
+    spec.kernel.check(squares, log_weights, samples.masks.T.astype(float), place)
+    return spec.kernel.weights(squares, log_weights)
+
+
+@dataclass(frozen=True)
+class _FitReducer:
+    """Reducer to a fit near each row, from its predictions under all masks, the unmasked row first."""
+
+    spec: SurrogateSpec
+    samples: MaskSamples
+    weights: Floats
+    varying: Bools
+    n_kept: ClassVar[int] = 1
+
+    def reduce_block(self, predictions: Floats, block: MaskBlock) -> Floats:
+        """Keep every prediction."""
+        return predictions[:, None]
+
+    @one_blas_thread
+    def finalize(self, blocks: Floats) -> LocalFits:
+        """The fits from predictions (n_masks, 1, n_rows, n_outputs)."""
+        own, predictions = blocks[0, 0], blocks[1:, 0]
+        design = self.samples.masks.T.astype(float)
+        fits = []
+        for row in range(own.shape[0]):
+            regression = WeightedRegression(
+                np.ascontiguousarray(design),
+                self.weights,
+                np.ascontiguousarray(predictions[:, row]),
+                np.ones(design.shape[0]),
+                own[row],
+                self.samples.n_blocks,
+            )
+            fit = self.spec.surrogate.fit(regression, self.spec.max_features, with_margin=False)
+            fits.append(fit.insert_features(self.varying))
+        return LocalFits.stack(fits)

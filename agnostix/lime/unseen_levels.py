@@ -1,0 +1,154 @@
+"""Effects of levels that no sample has, or too few for a regression.
+
+Samples are predicted as they are and with the row's value put in; the effect is the weighted mean difference
+over samples that have another value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from agnostix.core.features import joined_values
+from agnostix.core.frames import build_table, take_rows
+from agnostix.core.row_sources import RowSource
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.exceptions import DataError
+from agnostix.lime.features import FeatureSamples
+from agnostix.lime.sampling import Kernel
+from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, TabularSampler
+from agnostix.lime.weighted_regression import standard_error
+
+BLOCK_SIZE = 32
+"""Samples that are taken from the start of each block."""
+
+
+def count_effect_rows(sampler: TabularSampler, n_effects: int) -> int:
+    """Model rows of so many effects, where blocks are cut short."""
+    points = sampler.points
+    return 2 * n_effects * points.n_blocks * min(points.size, BLOCK_SIZE)
+
+
+@dataclass
+class UnseenLevelEffects(RowSource):
+    """Rows that give the effect of one value of one row, an item for each.
+
+    Attributes
+    ----------
+    kernel : Kernel or None
+        None for samples of equal weight.
+    sampler : TabularSampler
+        With blocks cut short.
+    row_sampler : RowSampler or None
+        None where all rows share their samples.
+    X : table (n_rows, n_columns)
+    encoded : (n_rows, n_features)
+    pairs : int (n_effects, 2)
+        Row and feature of each effect.
+    places : int (n_rows,)
+        In the table that is explained, for messages.
+    """
+
+    kernel: Kernel | None
+    sampler: TabularSampler
+    row_sampler: RowSampler | None
+    X: Any
+    encoded: Floats
+    pairs: Codes
+    places: Codes
+    _kept: tuple[int, list[FeatureSamples], Any] = field(default=(-1, [], None), repr=False)
+
+    @classmethod
+    def from_flags(
+        cls,
+        kernel: Kernel | None,
+        sampler: TabularSampler,
+        row_sampler: RowSampler | None,
+        X: Any,
+        encoded: Floats,
+        is_contrasted: Bools,
+        places: Codes,
+    ) -> UnseenLevelEffects:
+        """Effects of the flagged values (n_rows, n_features), with blocks cut short."""
+        points = sampler.points
+        short = replace(sampler, points=replace(points, size=min(points.size, BLOCK_SIZE)))
+        near = None if row_sampler is None else RowSampler(short, row_sampler.method, row_sampler.scale)
+        return cls(kernel, short, near, X, encoded, np.argwhere(is_contrasted), places)
+
+    def for_worker(self) -> UnseenLevelEffects:
+        near = None if self.row_sampler is None else self.row_sampler.for_worker()
+        return replace(self, row_sampler=near)
+
+    @property
+    def n_items(self) -> int:
+        return self.pairs.shape[0]
+
+    @property
+    def n_columns(self) -> int:
+        return self.sampler.n_columns
+
+    def n_rows(self, block: int) -> int:
+        return 2 * self.sampler.points.n_points
+
+    def build(self, block: int, part: slice) -> Any:
+        """Samples, then the same with the row's value."""
+        columns = {position: column[part] for position, column in self._columns(block).items()}
+        return build_table(self.sampler.template, columns)
+
+    def estimate_effect(self, item: int, predictions: Floats) -> tuple[Floats, Floats]:
+        """Weighted mean difference and its standard error, (n_outputs,) each."""
+        row, feature = self.pairs[item]
+        before, after = np.split(predictions, 2)
+        encoded = [one.encoded for one in self._samples(item)]
+        is_shared = self.row_sampler is None
+        samples = InterpretableSamples.from_encoded(self.sampler.features, encoded, weighted=is_shared)
+        center = self.encoded[row]
+        differs = encoded[feature] != center[feature]
+        weights = samples.weigh(self.kernel, samples.design(center)[2]) * differs
+        if weights.sum() == 0:
+            raise DataError(
+                f"The 'width' of LimeExplainer's 'sampling' leaves no sample around row {self.places[row]} "
+                "any weight. Use a larger width."
+            )
+        weights = (weights / weights.sum())[:, None]
+        effect = (weights * (after - before)).sum(axis=0)
+        deviations = weights * (after - before - effect)
+        influences = deviations.reshape(self.sampler.points.n_blocks, -1, effect.size).sum(axis=1)
+        return effect, standard_error(influences, weights.size, 1)
+
+    def describe(self, block: int, part: slice | None = None) -> str:
+        first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
+        return f"samples {first} to {last} around row {self.places[self.pairs[block][0]]}"
+
+    def _samples(self, item: int) -> list[FeatureSamples]:
+        return self._prepared(item)[0]
+
+    def _columns(self, item: int) -> dict[int, Any]:
+        return self._prepared(item)[1]
+
+    def _prepared(self, item: int) -> tuple[list[FeatureSamples], dict[int, Any]]:
+        """Samples of an item and the columns of its rows, kept from batch to batch."""
+        if self._kept[0] != item:
+            row, feature = self.pairs[item]
+            samples = self._sample(row)
+            self._kept = (item, samples, self._replace_feature(samples, row, feature))
+        return self._kept[1:]
+
+    def _sample(self, row: int) -> list[FeatureSamples]:
+        if self.row_sampler is not None:
+            return self.row_sampler.sample(self.encoded[row])
+        return self.sampler.sample(slice(0, self.sampler.points.n_points))
+
+    def _replace_feature(self, samples: list[FeatureSamples], row: int, feature: int) -> dict[int, Any]:
+        """Columns of the samples, and after them of the samples with the row's value."""
+        table, own = self.sampler.build_table(samples), take_rows(self.X, np.array([row]))
+        n = self.sampler.points.n_points
+        twice = np.tile(np.arange(n), 2)
+        replaced = np.where(np.arange(2 * n) < n, twice, n)  # n: the row, joined to the samples
+        positions = self.sampler.features[feature].positions
+        return {
+            position: joined_values(table, own, position)[replaced if position in positions else twice]
+            for position in range(self.n_columns)
+        }

@@ -1,0 +1,160 @@
+"""From results and summary to a page: figures as SVG with the page's colors and fonts, and the templates."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from agnostix.plotting import ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, figure_style
+from agnostix.plotting.words import shorten
+from agnostix.report.data import ReportData
+from agnostix.report.formatting import Scale, count, distinguishing_digits, number, percent
+from agnostix.report.sentences_population import describe_constraints
+from agnostix.report.sentences_rows import row_name
+from agnostix.report.single_rows import ExplanationView
+from agnostix.report.summary import explanation_views
+from agnostix.surrogate_tree import MimicTree
+
+_MAX_VALUES = 20
+"""Contributions in the table of a single row."""
+_MAX_COLUMNS = 40
+"""Columns in the table of a row and its neighbors."""
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    FAINT: "faint",
+    ACCENT: "accent",
+    CONTRAST: "contrast",
+    PAPER: "paper",
+    **{color: f"series-{j}" for j, color in enumerate(SERIES) if j > 1},
+}
+
+
+def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> str:
+    """Fill in "report.html" or "report.md"; figures are SVG by name."""
+    import jinja2
+    from markupsafe import Markup
+
+    folder = files("agnostix.report") / "templates"
+    parts = {name: Markup((folder / name).read_text("utf-8")) for name in ("report.css", "report.js")}
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent, "count": count, "md": _escape_markdown}
+    environment.globals |= {
+        "distinguishing_digits": distinguishing_digits,
+        "max_values": _MAX_VALUES,
+        "max_columns": _MAX_COLUMNS,
+    }
+    scale = Scale(summary["outcome"]["in_percent"], summary["outcome"]["decimals"])
+    svg = {name: Markup(text) for name, text in figures.items()}
+    return environment.get_template(template).render(summary=summary, figures=svg, scale=scale, parts=parts)
+
+
+def _escape_markdown(value: Any) -> str:
+    """A text whose signs mean themselves, on one line, also in a table's cell."""
+    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", " ", str(value))
+    return re.sub(r"([\\`*\[\]<>|#~&]|(?<!\w)_|_(?!\w))", r"\\\1", text)
+
+
+def draw_figures(data: ReportData) -> dict[str, str]:
+    """SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "rules", "row:NUMBER:NUMBER"."""
+    with figure_style():
+        figures = {"ranking": _ranking(data.ranking, data.scale, data.outcome_name, "feature")}
+        if not data.error_ranking.empty:
+            figures["quality"] = _ranking(data.error_ranking, data.error_scale, data.error_name, "feature")
+        for feature in data.features:
+            figures[f"feature:{feature}"] = _feature(data, feature)
+        for j, result in enumerate(data.scenarios):
+            if result.scenario is not None:
+                display = ShiftDisplay.from_explanation(result.scenario, max_features=10)
+                title = f"Shifts of all features: {describe_constraints(result.constraints)}"
+                figures[f"scenario:{j}"] = _svg(display.plot(_axes(5.2, 3.2)), title)
+        if data.surrogate_tree is not None:
+            figures["rules"] = _tree(data.surrogate_tree)
+        for i, row in enumerate(data.rows):
+            for j, view in enumerate(explanation_views(row, data)):
+                title = f"Why {row_name(row.record)}, by {view.explanation.method}"
+                figures[f"row:{i}:{j}"] = _svg(_waterfall(view, data.prediction_name), title)
+    return {name: _unique_ids(svg, f"figure-{j}") for j, (name, svg) in enumerate(figures.items())}
+
+
+def _ranking(ranking: Any, scale: Scale, name: str, by: str) -> str:
+    n = min(12, len(ranking[["feature", "level"]].astype(str).drop_duplicates()))
+    display = WhatIfRankingDisplay(ranking).plot(_axes(5.8, 0.9 + 0.32 * n), factor=scale.factor)
+    label = shorten(f"change of the {name}", 60) + (", in points" if scale.in_percent else "")
+    display.ax_.set_xlabel(label, parse_math=False)
+    return _svg(display, f"Change of the {name} by {by}")
+
+
+def _feature(data: ReportData, feature: str) -> str:
+    scale, name = data.scale, data.outcome_name
+    if not data.projection.table_.column(feature).levels:
+        display = WhatIfCurveDisplay.from_explanation(data.curves, feature, output=data.output)
+        display.quantity_label = name
+        display.plot(_axes(4.6, 2.9), factor=scale.factor, suffix=" %" if scale.in_percent else "")
+        return _svg(display, f"{name} by the average of {feature}")
+    rows = data.ranking[data.ranking["feature"] == feature].reset_index(drop=True)
+    if rows["level"].nunique() > 2:
+        rows = rows.assign(feature=rows["level"].astype(str), level=None)
+    return _ranking(rows, scale, name, f"level of {feature}")
+
+
+def _tree(tree: MimicTree) -> str:
+    display = TreeDisplay.from_estimator(tree)
+    display.title = ""  # the sentence above it says that
+    return _svg(display.plot(_axes(10.5, 0.9 + 0.3 * len(display.lines))), "The model written as rules")
+
+
+def _waterfall(view: ExplanationView, name: str) -> Any:
+    display, scale = view.display, view.scale
+    display.output_name = f"{name}, in {view.units}" if view.units else name
+    ax = _axes(5.0, 0.9 + 0.31 * len(display.steps))
+    display.plot(ax, factor=scale.factor, suffix=" %" if scale.in_percent else "")
+    display.ax_.locator_params(axis="x", nbins=3)
+    return display
+
+
+def _axes(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def _svg(display: Any, title: str) -> str:
+    from markupsafe import escape
+
+    buffer = io.StringIO()
+    display.figure_.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    view = re.search(r'viewBox="([^"]*)"', text)
+    assert view is not None
+    inside = text[text.index(">") + 1 :]
+    text = f'<svg role="img" viewBox="{view[1]}"><title>{escape(title)}</title>{inside}'
+    return re.sub(r">\s+<", "><", _in_tags(text, _with_css_colors))
+
+
+def _with_css_colors(tag: str) -> str:
+    for color, name in _VARIABLES.items():
+        tag = tag.replace(color, f"var(--{name})")
+    return re.sub(r"font: (\d+(?:\.\d+)?)px [^;\"]*", r"font-size: \1px", tag)
+
+
+def _unique_ids(svg: str, prefix: str) -> str:
+    """Prefix the identifiers, which one page must not hold twice."""
+    return _in_tags(svg, lambda tag: re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", tag))
+
+
+def _in_tags(svg: str, change: Callable[[str], str]) -> str:
+    """Change tags alone, never the text between them, which may be anything."""
+    return re.sub(r"<[^>]+>", lambda tag: change(tag[0]), svg)

@@ -1,0 +1,389 @@
+"""Sentences on the population, written from the numbers: shifts, scenarios, rules and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.explanation.statistics import half_widths
+from agnostix.core.models import as_predictor
+from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely
+from agnostix.plotting.tree import LEVEL
+from agnostix.report.data import ReportData, ScenarioResult
+from agnostix.report.formatting import (
+    MINUS,
+    THIN_SPACE,
+    Scale,
+    count,
+    describe_ess,
+    distinguishing_digits,
+    join_words,
+    number,
+    percent,
+)
+from agnostix.surrogate_tree import MimicTree
+
+_N_FINDINGS = 3
+_SMALL = 0.1
+"""Proportion of the largest change below which a feature hardly changes the outcome."""
+_ECHO = 0.33
+"""Correlated shift, in standard deviations, from which the change by one feature is that by another.
+
+An equal shift of a normal column is 0.45 standard deviations."""
+_NOTICEABLE = 0.1
+"""Correlated shift, in standard deviations, from which it is mentioned."""
+
+
+def headline_findings(data: ReportData) -> list[str]:
+    """Three to five sentences for a reader who reads nothing else."""
+    base_ess = data.projection.table_.base_ess
+    sentences = [
+        f"{_shifted(row)}, the {data.outcome_name} is {_instead(row, data.scale)}. "
+        + describe_ess(row["ess"] / base_ess)
+        for row in distinct_changes(data)
+    ]
+    if not sentences:
+        sentences = [
+            f"No feature changes the {data.outcome_name} by more than chance could explain when all are "
+            "shifted equally far."
+        ]
+    return sentences + _error_findings(data) + _small_changes(data)
+
+
+def _instead(row: Mapping[Any, Any], scale: Scale) -> str:
+    interval = scale.interval(row["low"], row["high"])
+    return f"{scale.value(row['value'])} ({interval}) instead of {scale.value(row['base'])}"
+
+
+def _certain_changes(ranking: pd.DataFrame, most: int) -> list[dict[Any, Any]]:
+    """The largest changes whose simultaneous interval excludes 0, one a feature."""
+    certain = ranking[
+        (ranking["status"] == "ok") & ((ranking["change_low"] > 0) | (ranking["change_high"] < 0))
+    ]
+    order = certain["change"].abs().sort_values(ascending=False, kind="stable").index
+    return certain.loc[order].drop_duplicates("feature").head(most).to_dict("records")
+
+
+def distinct_changes(data: ReportData) -> list[dict[Any, Any]]:
+    """The rows of the ranking with the largest certain changes, without features that echo a larger one."""
+    kept: list[dict[Any, Any]] = []
+    for row in _certain_changes(data.ranking, 4 * _N_FINDINGS):
+        if not any(abs(_correlated_shift(data, larger, row)) > _ECHO for larger in kept):
+            kept.append(row)
+    return kept[:_N_FINDINGS]
+
+
+def _correlated_shift(data: ReportData, shifted: Mapping[Any, Any], other: Mapping[Any, Any]) -> float:
+    """Shift of one average, in standard deviations, that comes with another's in the ranking."""
+    level = None if other["level"] is None else str(other["level"])
+    return data.correlated_shifts(shifted).get((other["feature"], level), 0.0)
+
+
+def _shifted(row: Mapping[Any, Any]) -> str:
+    if row["level"] is None:
+        digits = distinguishing_digits([row["start"], row["target"]])
+        start, target = (number(row[name], digits) for name in ("start", "target"))
+        return f"With an average {row['feature']} of {target} instead of {start}"
+    return (
+        f"With {row['feature']} = {row['level']} in {percent(row['target'])} of the rows instead of "
+        f"{percent(row['start'])}"
+    )
+
+
+def _error_findings(data: ReportData) -> list[str]:
+    if data.error_ranking.empty:
+        return []
+    scale, name = data.error_scale, data.error_name
+    largest = _certain_changes(data.error_ranking[data.error_ranking["change"] > 0], 1)
+    if not largest:
+        base = scale.value(float(data.error_ranking["base"].iloc[0]))
+        return [
+            f"No feature raises the model's {name} ({base} in the data) by more than chance could explain "
+            "when all are shifted equally far."
+        ]
+    (row,) = largest
+    return [
+        f"{_shifted(row)}, the model's {name} is {_instead(row, scale)}: the largest increase that is "
+        "certain."
+    ]
+
+
+def _small_changes(data: ReportData) -> list[str]:
+    ranking, scale = data.ranking[np.isfinite(data.ranking["change"].astype(float))], data.scale
+    bound = np.maximum(ranking["change_low"].abs(), ranking["change_high"].abs())
+    by_feature = ranking.assign(bound=bound).groupby("feature", sort=False)["bound"].max()
+    limit = _SMALL * float(ranking["change"].abs().max()) if len(ranking) else 0.0
+    small = by_feature[by_feature < limit]
+    if small.empty:
+        return []
+    written = Scale(scale.in_percent, max(scale.decimals, 1)) if scale.in_percent else scale
+    largest = written.change(float(small.max())).lstrip("+")
+    they = "it changes" if len(small) == 1 else "they change"
+    return [
+        f"Hardly any change: {join_words([str(name) for name in small.index])}; shifted equally far, {they} "
+        f"the {data.outcome_name} by at most {largest}."
+    ]
+
+
+def curve_sentence(feature: str, curve: pd.DataFrame, name: str, scale: Scale) -> str:
+    """The shape of a numeric feature's curve over all rows, and its slope at the observed average."""
+    supported = curve[curve["status"] == "ok"]
+    if len(supported) < 3:
+        return (
+            f"Too few rows support another average of {feature} to describe the curve; read the band, not "
+            "the line."
+        )
+    x, y = supported["target"].to_numpy(dtype=float), supported["value"].to_numpy(dtype=float)
+    observed = int(np.argmin(np.abs(supported["kl"].to_numpy(dtype=float))))
+    slope = float(supported["slope"].iloc[observed])
+    digits = distinguishing_digits(x)
+    step = 10.0 ** np.floor(np.log10(max(np.ptp(x) / 4.0, 1e-300)))
+    change = scale.factor * step * slope
+    signed = f"{'+' if change > 0 else ''}{number(change, 2)}" + (" points" if scale.in_percent else "")
+    shape = _shape(x, y, float(np.nanmax(supported["std_error"])), scale)
+    return (
+        f"As the average shifts from {number(x[0], digits)} to {number(x[-1], digits)}, the {name} {shape}. "
+        f"Near the observed average, {number(x[observed], digits)}, raising it by {number(step, 1)} goes "
+        f"with a change of {signed}."
+    )
+
+
+def _shape(x: np.ndarray, y: np.ndarray, error: float, scale: Scale) -> str:
+    """Where a curve rises and falls by more than two standard errors."""
+    first, last, digits = scale.value(y[0]), scale.value(y[-1]), distinguishing_digits(x)
+    top, bottom = int(y.argmax()), int(y.argmin())
+    ends = (0, y.size - 1)
+    if np.ptp(y) <= 2.0 * error:
+        return f"stays near {scale.value(float(y.mean()))}"
+    if top not in ends and y[top] - max(y[0], y[-1]) > 2.0 * error:
+        peak = f"{scale.value(y[top])} at {number(x[top], digits)}"
+        return f"rises from {first} to {peak} and falls to {last}"
+    if bottom not in ends and min(y[0], y[-1]) - y[bottom] > 2.0 * error:
+        trough = f"{scale.value(y[bottom])} at {number(x[bottom], digits)}"
+        return f"falls from {first} to {trough} and rises to {last}"
+    if abs(y[-1] - y[0]) <= 2.0 * error:
+        return f"stays between {scale.value(y[bottom])} and {scale.value(y[top])}"
+    return f"{'rises' if y[-1] > y[0] else 'falls'} from {first} to {last}"
+
+
+def levels_sentence(feature: str, ranking: pd.DataFrame, name: str, scale: Scale) -> str:
+    """The levels of a column that change the outcome most as they become more frequent."""
+    up = ranking[(ranking["direction"] == "up") & np.isfinite(ranking["change"].astype(float))]
+    if ranking["level"].nunique() == 2:
+        up = up[up["level"] == ranking["level"].iloc[-1]]
+    order = up["change"].abs().sort_values(ascending=False, kind="stable").index
+    certain = [r for r in up.loc[order].to_dict("records") if r["change_low"] > 0 or r["change_high"] < 0][:3]
+    if not certain:
+        return f"No level of {feature} changes the {name} by more than chance could explain."
+    levels = [
+        f"{row['level']} ({scale.change(row['change'])} at {percent(row['target'])} instead of "
+        f"{percent(row['start'])} of the rows)"
+        for row in certain
+    ]
+    these = "this level becomes" if len(levels) == 1 else "these levels become"
+    return f"The {name} changes most as {these} more frequent: {join_words(levels)}."
+
+
+def scenario_sentence(result: ScenarioResult, data: ReportData) -> str:
+    """The outcome in a scenario, or why it cannot be reached."""
+    scenario = result.scenario
+    if scenario is None:
+        return f"This population cannot be reached. {result.problem}"
+    row = scenario.outcomes[scenario.outcomes["output"] == data.output].iloc[0].to_dict()
+    scale = Scale.from_interval([row["value"]], float(row["high"] - row["low"]) / 2.0, data.in_percent)
+    sentences = [f"The {data.outcome_name} is {_instead(row, scale)}.", describe_ess(scenario.ess_fraction)]
+    if scenario.status == "thin":
+        sentences.append("Support is thin: the interval may be too narrow.")
+    if scenario.status == "boundary":
+        sentences.append("The targets are on the boundary of the data: only some rows keep any weight.")
+    return " ".join(sentences)
+
+
+def describe_constraints(constraints: Mapping[str, Any]) -> str:
+    """A scenario in words, as after "What if"."""
+    parts = []
+    for feature, target in constraints.items():
+        if isinstance(target, Mapping):
+            parts += [f"{feature} = {level} in {_proportion(p)} of the rows" for level, p in target.items()]
+        elif isinstance(target, tuple | list):
+            parts.append(f"an average {feature} between {target[0]:.12g} and {target[1]:.12g}")
+        else:
+            parts.append(f"an average {feature} of {target:.12g}")
+    return join_words(parts, most=12)
+
+
+def _proportion(target: Any) -> str:
+    if isinstance(target, tuple | list):
+        return f"{percent(float(target[0]))} to {percent(float(target[1]))}"
+    return percent(float(target))
+
+
+def rules_sentence(tree: MimicTree) -> str:
+    """Fidelity of the surrogate tree."""
+    fidelity, n = tree.fidelity_, len(tree.leaves_)
+    subject = f"A surrogate tree of {count(n)} rule{'' if n == 1 else 's'}"
+    r2, *ends = (percent(max(value, 0.0)) for value in (fidelity.r2, *r2_interval(tree)))
+    variance = f"explains {r2} ({' to '.join(ends)}) of the variance of the model's predictions"
+    follows = f"It follows the model {how_closely(r2_interval(tree)[0])}."
+    if fidelity.label is None:
+        return f"{subject} {variance} on rows that it was not fitted on. {follows}"
+    label, low, high = (percent(p, 1) for p in (fidelity.label, fidelity.label_low, fidelity.label_high))
+    return (
+        f"{subject} predicts the same class as the model for {label} ({low} to {high}) of the rows that it "
+        f"was not fitted on, and {variance}. {follows}"
+    )
+
+
+def r2_interval(tree: MimicTree) -> tuple[float, float]:
+    """Confidence interval of R², at most 1."""
+    half = float(half_widths(tree.fidelity_.r2_std_error, LEVEL))
+    return tree.fidelity_.r2 - half, min(1.0, tree.fidelity_.r2 + half)
+
+
+def rules_warnings(tree: MimicTree) -> list[str]:
+    """Why the rules should not be read as the model, if so."""
+    fidelity, low = tree.fidelity_, r2_interval(tree)[0]
+    warnings = []
+    if low < ROUGH:
+        leave = "leave" if fidelity.r2 < ROUGH else "may leave"
+        warnings.append(
+            f"Do not read these rules as the model: they {leave} more than half of the variance of its "
+            "predictions unexplained. More leaves (max_leaf_nodes) may fit better."
+        )
+    root = tree.pruning_path_.iloc[0]
+    if fidelity.label is not None and "fidelity" in root and fidelity.label_low <= root["fidelity"] < 1.0:
+        warnings.append(
+            f"The most frequent class alone agrees with the model for {percent(root['fidelity'], 1)} of the "
+            "rows; by its interval, the rules may do no better."
+        )
+    return warnings + _poor_leaves(tree)
+
+
+def _poor_leaves(tree: MimicTree) -> list[str]:
+    if "fidelity" not in tree.leaves_:
+        return []
+    poor = tree.leaves_[tree.leaves_["fidelity"] < POOR_LEAF]
+    if not len(poor):
+        return []
+    subject, agree, are = (
+        (f"{count(len(poor))} of the rules", "agree", "They are")
+        if len(poor) > 1
+        else ("One of the rules", "agrees", "It is")
+    )
+    coverage = percent(float(poor["coverage"].sum()), 1)
+    return [
+        f"{subject}, for {coverage} of the rows, {agree} with the model in less than {percent(POOR_LEAF)} of "
+        f"the cases that were tested. {are} marked."
+    ]
+
+
+def rules_note(tree: MimicTree, is_weighted: bool) -> str:
+    """How the fidelity was measured, and what the words for it mean."""
+    measured = {
+        "cross-fitted": "Fidelity is cross-fitted: each row is predicted by a tree that was fitted without "
+        "it; the tree shown was fitted on all of them.",
+        "held out": f"Fidelity is measured on {count(tree.fidelity_.n_rows)} held-out rows.",
+    }
+    sentences = [
+        measured.get(tree.fidelity_.source, ""),
+        "The rules describe the model, not the data: where the model is wrong, so are they.",
+        f"\u201cClosely\u201d is at least {percent(CLOSE)} of the variance, \u201croughly\u201d at least "
+        f"{percent(ROUGH)}, judged by the lower end of the interval.",
+        "The tree counts all rows alike, whatever their weights." if is_weighted else "",
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def caveats(data: ReportData) -> list[str]:
+    """How far the report can be trusted."""
+    by = data.inputs.by
+    # A group with some curves is not left out.
+    with_curves = set(data.curves.frame["group"])
+    left_out_groups = [
+        (group, reason)
+        for feature, group, reason in data.curves.skipped
+        if feature == by and group is not None and group not in with_curves
+    ]
+    return [
+        "Not causal: a reweighted population also differs in everything that is correlated with what was "
+        "shifted. It answers \u201cwhat if more rows were like these\u201d, not \u201cwhat if we changed "
+        "these rows\u201d.",
+        *_correlations(data),
+        *_unused(data),
+        _thin_support(data),
+        f"Intervals have {percent(data.inputs.confidence_level)} confidence. They cover the sampling of the "
+        "rows for this model, not the training of the model on other rows. In the findings and rankings they "
+        "are simultaneous: they hold together for everything compared. On curves and in scenarios each holds "
+        "on its own and takes the stated averages as exact; at the observed average they are therefore "
+        "narrower than in the tables of the observed data.",
+        *(
+            f"Left out: {feature} \u2013 {reason}."
+            for feature, group, reason in data.skipped
+            if group is None
+        ),
+        *(f"Left out: the group {group} of {by} \u2013 {reason}." for group, reason in left_out_groups),
+        *(
+            f"Missing values: {name} is missing in {proportion} of the rows; its results rest on the others."
+            for name, proportion in _missing(data)
+        ),
+        *(
+            f"Not reached: {describe_constraints(result.constraints)}. {result.problem}"
+            for result in data.scenarios
+            if result.problem is not None
+        ),
+    ]
+
+
+def _correlations(data: ReportData) -> list[str]:
+    """The largest correlated shift of each feature in the findings."""
+    parts = []
+    for row in distinct_changes(data):
+        shifts = data.correlated_shifts(row)
+        if not shifts:
+            continue
+        (other, level), by = max(shifts.items(), key=lambda item: abs(item[1]))
+        if abs(by) >= _NOTICEABLE:
+            shifted = str(row["feature"]) if row["level"] is None else f"{row['feature']} = {row['level']}"
+            what = other if level is None else f"the share of {other} = {level}"
+            signed = ("+" if by > 0 else MINUS) + f"{abs(by):.2f}"
+            parts.append(f"the shift of {shifted} also shifts {what}, by {signed} standard deviations")
+    return ["Correlated features: " + "; ".join(parts) + "."] if parts else []
+
+
+def _unused(data: ReportData) -> list[str]:
+    """Columns that the model never sees: their curves show correlation alone."""
+    columns = as_predictor(data.projection.model_).columns
+    if columns is None:
+        return []
+    unused = [name for name in data.features if name not in columns]
+    if not unused:
+        return []
+    they = "it changes" if len(unused) == 1 else "they change"
+    return [
+        f"Not used by the model: {join_words(unused)}; {they} the prediction only through correlated "
+        "features. If one of them is the observed outcome, name it as the target."
+    ]
+
+
+def _thin_support(data: ReportData) -> str:
+    thin = float(data.curves.frame["status"].isin(["thin", "boundary"]).mean())
+    if thin == 0.0:
+        return "Thin support: none; every point on the curves rests on enough effective rows."
+    by = data.inputs.by
+    within = "" if by is None else f" (there is one curve for each group of {by})"
+    return (
+        f"Thin support: {percent(thin)} of the points on the curves{within} rest on few effective rows: "
+        f"fewer than 20{THIN_SPACE}% of the data's, or fewer than 20 among those that gain weight. They are "
+        "drawn faint, and their intervals may be too narrow."
+    )
+
+
+def _missing(data: ReportData) -> list[tuple[str, str]]:
+    """Columns with missing values, and their proportion."""
+    table = data.projection.table_
+    columns = {name: column for name, column in table.columns.items() if not column.immovable_reason()}
+    proportions = {name: float(table.base[column.missing].sum()) for name, column in columns.items()}
+    return [(name, percent(proportion)) for name, proportion in proportions.items() if proportion > 0.0]

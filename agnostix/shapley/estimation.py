@@ -1,0 +1,245 @@
+"""Shapley values and both of their errors, from the mean predictions of the coalitions of some rows.
+
+The error of sampling coalitions is the posterior variance of kriging, scaled by each row's residuals; that of
+the background is a delete-a-group jackknife, with the same operator applied to each replicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from scipy import stats
+
+from agnostix.core.reproducibility import multiply, one_blas_thread, sums_of_squares
+from agnostix.core.row_sources import working_memory
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
+from agnostix.shapley.coalitions import CoalitionPlan, Coalitions
+from agnostix.shapley.kernel_params import KernelParams, learn_kernel
+from agnostix.shapley.kriging import Kriging
+from agnostix.shapley.pair_regression import PairRegression
+
+_LEVEL = 0.975
+"""Quantile at which Student's and the normal distribution agree after scaling."""
+_MEANS_FRACTION = 0.125
+"""Fraction of the working memory for the mean predictions of the rows that are evaluated together."""
+_BLOCK_BYTES = 2**22
+"""Means that are solved at once: they should stay in the processor's caches."""
+
+
+class Operator(Protocol):
+    """From coalition values to Shapley values."""
+
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats]:
+        """Shapley values (n_players, ...) and variances of the sampling of coalitions."""
+
+    def apply(self, values: CoalitionValues) -> Floats:
+        """Shapley values (n_players, ...)."""
+
+
+@dataclass(frozen=True)
+class PairOperator:
+    """Shapley values and variances from sampled pairs, under one kernel for all games.
+
+    The bits of a game do not depend on the games beside it.
+    """
+
+    matrix: Floats  # (n_players, n_pairs + 1), from differences and Delta to Shapley values
+    whitener: Floats  # (dof, n_pairs + 1)
+    factors: Floats  # (n_players,), variances in units of a game's noise variance; 0 with all pairs
+    spread: float  # noise variance relative to the mean squared difference; inf if unknown
+    spent: float = 0.0  # degrees of freedom that learning the kernel from the same games took
+
+    @property
+    def dof(self) -> float:
+        """Degrees of freedom of Student's distribution for intervals, at least 1."""
+        return max(1.0, self.whitener.shape[0] - self.spent)
+
+    def solve(self, values: CoalitionValues) -> tuple[Floats, Floats]:
+        """Shapley values (n_players, ...), and variances of which 1.96 roots are Student's 95 % interval."""
+        differences, delta = values.differences()
+        shape = (-1, *values.full.shape)
+        variances = self.game_variances(differences, delta) * self._student_factor**2
+        return self.game_values(differences, delta).reshape(shape), variances.reshape(shape)
+
+    def apply(self, values: CoalitionValues) -> Floats:
+        """Shapley values (n_players, ...) of games (...)."""
+        return self.game_values(*values.differences()).reshape(-1, *values.full.shape)
+
+    def game_values(self, differences: Floats, delta: Floats) -> Floats:
+        """Shapley values (n_players, n_games) from differences (n_pairs, n_games) and delta (n_games,)."""
+        return multiply(self.matrix, np.vstack([differences, delta]))
+
+    def game_variances(self, differences: Floats, delta: Floats) -> Floats:
+        """Error variances (n_players, n_games), at least those of rounding; inf where nothing is known."""
+        data = np.vstack([differences, delta])
+        rounding = np.finfo(float).eps * multiply(np.abs(self.matrix), np.abs(data))
+        if not self.factors.any():
+            return np.square(rounding)
+        return self.factors[:, None] * self._noise(data) + np.square(rounding)
+
+    @cached_property
+    def _student_factor(self) -> float:
+        return float(stats.t.ppf(_LEVEL, self.dof) / stats.norm.ppf(_LEVEL))
+
+    def _noise(self, data: Floats) -> Floats:
+        """Noise variance (n_games,) of each game."""
+        if self.whitener.shape[0]:
+            return sums_of_squares(multiply(self.whitener, data)) / self.dof
+        # No residual degree of freedom: the games that the kernel was learned from tell.
+        size = sums_of_squares(data[:-1]) / (data.shape[0] - 1)
+        is_known = np.isfinite(self.spread)
+        return self.spread * size if is_known else np.where(size > 0.0, np.inf, 0.0)
+
+
+@one_blas_thread
+def build_operator(coalitions: Coalitions, params: KernelParams, is_own: bool = False) -> PairOperator:
+    """Operator of a design; `is_own` if the kernel was learned from the games that it will solve."""
+    regression = PairRegression.from_coalitions(coalitions)
+    is_complete = regression.n_pairs == 2 ** (regression.n_players - 1) - 1
+    rho = params.rho if params.is_on and not is_complete else 0.0
+    kriging = Kriging.from_regression(regression, params.scales, rho)
+    factors = np.zeros_like(kriging.factors) if is_complete else kriging.factors
+    spent = params.spent if is_own else 0.0
+    return PairOperator(kriging.matrix, kriging.whitener, factors, params.spread, spent)
+
+
+@dataclass
+class ShapleyResult:
+    """Shapley values and errors of some rows, in explained units."""
+
+    values: Floats  # (n_rows, n_players, n_outputs); NaN where a row does not have the player
+    coalition_variances: Floats  # shaped as values
+    background_variances: Floats  # shaped as values
+    outputs: Floats  # (n_rows, n_outputs), values of the full coalition
+    base_values: Floats  # (n_rows, n_outputs), values of the empty coalition
+    predictions: Floats  # (n_rows, n_outputs), in model output units
+    evaluations: Codes  # (n_rows,), coalitions that were evaluated
+    forecast: Floats  # (n_rows,), evaluations that the tolerance takes
+
+    @classmethod
+    def zeros(cls, present: Bools, n_outputs: int) -> ShapleyResult:
+        """Zeros for the players that are present (n_rows, n_players), as if none varied."""
+        n_rows = present.shape[0]
+        values, of_coalitions, of_background = np.zeros((3, *present.shape, n_outputs))
+        values[~present] = np.nan
+        outputs, base, predictions = np.zeros((3, n_rows, n_outputs))
+        counts = np.zeros(n_rows, dtype=np.intp), np.zeros(n_rows)
+        return cls(values, of_coalitions, of_background, outputs, base, predictions, *counts)
+
+    def put(self, rows: Codes, players: Codes, part: ShapleyResult) -> None:
+        """Fill in some rows, in which these players vary."""
+        for name in ("values", "coalition_variances", "background_variances"):
+            getattr(self, name)[rows[:, None], players] = getattr(part, name)
+        for name in ("outputs", "base_values", "predictions", "evaluations", "forecast"):
+            getattr(self, name)[rows] = getattr(part, name)
+
+    def take(self, rows: Codes | Bools) -> ShapleyResult:
+        """Some of the rows."""
+        return ShapleyResult(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def relative_errors(self) -> Floats:
+        """Largest coalition error of each row (n_rows,), relative to the range of its values by output."""
+        if self.values.shape[1] == 0:
+            return np.zeros(self.values.shape[0])
+        largest = np.sqrt(self.coalition_variances.max(axis=1))
+        spread = np.ptp(self.values, axis=1)
+        unknown = np.where(largest > 0.0, np.inf, 0.0)
+        return np.divide(largest, spread, out=unknown, where=spread > 0.0).max(axis=1)
+
+
+Stage = tuple[CoalitionPlan, Operator | None]
+"""Coalitions of a stage and of those before it, and their operator; None for a kernel of each row's own."""
+
+
+Evaluate = Callable[[Bools, Codes], tuple[Floats, int]]
+"""From masks and rows to mean predictions (n_rows, n_masks, n_groups, n_outputs), and model rows."""
+
+
+def estimate_rows(
+    evaluate: Evaluate,
+    stages: Sequence[Stage],
+    linked: LinkedValues,
+    tol: float | None,
+    rows: Codes,
+    result: ShapleyResult,
+) -> int:
+    """Fill in rows, each at the first stage with errors within `tol`, or at the last; gives model rows."""
+    n_masks, n_outputs = len(stages[-1][0].masks), result.outputs.shape[1]
+    n_bytes = 8 * n_masks * linked.group_weights.size * n_outputs
+    n_together = max(1, int(_MEANS_FRACTION * working_memory() / n_bytes))
+    chunks = np.array_split(rows, -(-rows.size // n_together))
+    return sum(_estimate_chunk(evaluate, stages, linked, tol, chunk, result) for chunk in chunks)
+
+
+def _estimate_chunk(
+    evaluate: Evaluate,
+    stages: Sequence[Stage],
+    linked: LinkedValues,
+    tol: float | None,
+    rows: Codes,
+    result: ShapleyResult,
+) -> int:
+    n_model_rows, means = 0, None
+    for plan, operator in stages:
+        new, n = evaluate(plan.masks[0 if means is None else means.shape[1] :], rows)
+        n_model_rows += n
+        means = new if means is None else np.concatenate([means, new], axis=1)
+        part = estimate(plan, operator, linked, means)
+        if tol is None:
+            result.put(rows, plan.players, part)
+            break
+        errors = part.relative_errors()
+        part.forecast = np.ceil(part.evaluations * np.maximum(1.0, errors / tol) ** 2)
+        stops = (errors <= tol) | (plan is stages[-1][0])
+        result.put(rows[stops], plan.players, part.take(stops))
+        rows, means = rows[~stops], means[~stops]
+        if rows.size == 0:
+            break
+    return n_model_rows
+
+
+def estimate(
+    plan: CoalitionPlan, operator: Operator | None, linked: LinkedValues, means: Floats
+) -> ShapleyResult:
+    """Shapley values of rows by means (n_rows, n_masks, n_groups, n_outputs), a few rows at a time."""
+    n_rows = 1
+    if operator is not None:
+        n_rows = max(1, min(_BLOCK_BYTES, working_memory() // 16) * len(means) // means.nbytes)
+    parts = [
+        _estimate_block(plan, operator, linked, means[start : start + n_rows].transpose(1, 2, 0, 3))
+        for start in range(0, len(means), n_rows)
+    ]
+    return ShapleyResult(
+        *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(ShapleyResult))
+    )
+
+
+def _estimate_block(
+    plan: CoalitionPlan, operator: Operator | None, linked: LinkedValues, means: Floats
+) -> ShapleyResult:
+    values = linked.values(means)
+    if operator is None:
+        assert plan.coalitions is not None
+        params = learn_kernel(plan.coalitions, *values.differences())
+        operator = build_operator(plan.coalitions, params, is_own=True)
+    shapley_values, of_coalitions = operator.solve(values)
+    of_background = np.zeros_like(shapley_values)
+    if linked.is_sample:
+        replicates = operator.apply(linked.replicates(means))
+        of_background = linked.jackknife_variances(shapley_values, replicates)
+    n = np.full(means.shape[2], plan.n_evaluations)
+    return ShapleyResult(
+        values=shapley_values.transpose(1, 0, 2),
+        coalition_variances=of_coalitions.transpose(1, 0, 2),
+        background_variances=of_background.transpose(1, 0, 2),
+        outputs=values.full,
+        base_values=values.empty,
+        predictions=means[0, 0],
+        evaluations=n,
+        forecast=n.astype(float),
+    )

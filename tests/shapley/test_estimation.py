@@ -1,0 +1,409 @@
+"""The operator of sampled pairs; estimates of rows, at once and in stages; results."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from agnostix.core.masking.masker import all_masks
+from agnostix.shapley.coalition_values import LinkedValues
+from agnostix.shapley.coalitions import CoalitionPlan, count_pairs, sample_pairs
+from agnostix.shapley.estimation import ShapleyResult, build_operator, estimate, estimate_rows
+from agnostix.shapley.exact import ExactOperator, exact_weights
+from agnostix.shapley.kernel_params import KernelParams, learn_kernel
+from tests.reference import shapley as ref
+
+D = 9
+
+
+def interactions(orders, n_games, seed):
+    """Worths of all coalitions under sums of random unanimity games on so many players."""
+    rng = np.random.default_rng(seed)
+    masks = all_masks(D)
+    games = np.zeros((2**D, n_games))
+    for order in orders:
+        for _ in range(15):
+            weight = rng.normal(size=n_games) / order
+            games += masks[:, rng.choice(D, order, replace=False)].all(1)[:, None] * weight
+    return games
+
+
+def differences_of(games, design):
+    codes = design.masks @ (1 << np.arange(D))
+    return games[codes] - games[len(games) - 1 - codes], games[-1] - games[0]
+
+
+@pytest.mark.parametrize("n", [D - 1, D, 20, 100])
+def test_build_operator_exact_for_pairwise_interactions(n):
+    games = interactions([1, 2], 5, seed=0)
+    design = sample_pairs(D, n, seed=1)
+    data = differences_of(games, design)
+    operator = build_operator(design, learn_kernel(design, *data))
+    np.testing.assert_allclose(operator.game_values(*data), exact_weights(all_masks(D)) @ games, atol=1e-12)
+    if n > D - 1:
+        assert np.sqrt(operator.game_variances(*data)).max() < 1e-12
+    else:
+        assert (operator.game_variances(*data) == np.inf).all()
+
+
+def test_build_operator_exact_with_kernel_of_other_games():
+    design = sample_pairs(D, 40, seed=1)
+    params = learn_kernel(design, *differences_of(interactions([1, 3, 4], 5, seed=0), design))
+    games = interactions([1, 2], 5, seed=2)
+    operator, data = build_operator(design, params), differences_of(games, design)
+    assert params.is_on
+    np.testing.assert_allclose(operator.game_values(*data), exact_weights(all_masks(D)) @ games, atol=1e-8)
+    assert np.sqrt(operator.game_variances(*data)).max() < 1e-8
+
+
+def test_build_operator_saturated_uses_pilot_errors():
+    longer = sample_pairs(D, 40, seed=1)
+    params = learn_kernel(longer, *differences_of(interactions([1, 2, 3], 20, seed=0), longer))
+    games = interactions([1, 2, 3], 200, seed=2)
+    design = longer.prefix(D - 1)
+    operator, data = build_operator(design, params), differences_of(games, design)
+    missed = operator.game_values(*data) - exact_weights(all_masks(D)) @ games
+    errors = np.sqrt(operator.game_variances(*data))
+    assert operator.dof == 1.0
+    assert (np.abs(missed) <= student.ppf(0.975, 1.0) * errors).mean() > 0.95
+    assert 0.5 < np.square(missed).mean() / np.square(errors).mean() < 2.0
+
+
+def test_build_operator_on_all_pairs_is_exact():
+    games = np.random.default_rng(0).normal(size=(2**D, 3))
+    design = sample_pairs(D, count_pairs(D), seed=0)
+    data = differences_of(games, design)
+    params = KernelParams(np.ones(D), 100.0, 1.0, 0.0, 1.0, 3.0)
+    operator = build_operator(design, params)
+    np.testing.assert_allclose(operator.game_values(*data), exact_weights(all_masks(D)) @ games, atol=1e-13)
+    assert np.sqrt(operator.game_variances(*data)).max() < 1e-13
+
+
+def test_build_operator_beats_regression_and_covers():
+    games = interactions([1, 2, 3, 5], 60, seed=0)
+    truth = exact_weights(all_masks(D)) @ games
+    plain, with_kernel, covered = [], [], []
+    for seed in range(20):
+        design = sample_pairs(D, 4 * D, seed)
+        y, delta = differences_of(games, design)
+        params = learn_kernel(design, y[:, :10], delta[:10])
+        off = KernelParams(np.ones(D), 0.0, 1.0, 0.0, 1.0, 0.0)
+        operator = build_operator(design, params)
+        missed = (operator.game_values(y, delta) - truth)[:, 10:]
+        errors = np.sqrt(operator.game_variances(y, delta))[:, 10:]
+        covered.append(np.abs(missed) <= student.ppf(0.975, operator.dof) * errors)
+        with_kernel.append(np.square(missed).sum())
+        plain.append(np.square(build_operator(design, off).game_values(y, delta) - truth)[:, 10:].sum())
+    assert np.sum(with_kernel) < np.sum(plain) / 1.5
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_build_operator_own_kernel_spends_dof():
+    games = interactions([1, 2, 3, 4], 40, seed=0)
+    truth = exact_weights(all_masks(D)) @ games
+    covered = []
+    for seed in range(10):
+        design = sample_pairs(D, 4 * D, seed)
+        for j in range(0, 40, 4):
+            y, delta = (part[..., [j]] for part in differences_of(games, design))
+            params = learn_kernel(design, y, delta)
+            operator = build_operator(design, params, is_own=True)
+            assert operator.dof == 4 * D + 1 - D - 3
+            ratio = operator.game_variances(y, delta) / build_operator(design, params).game_variances(
+                y, delta
+            )
+            np.testing.assert_allclose(ratio, (operator.dof + 3) / operator.dof, rtol=1e-6)
+            errors = student.ppf(0.975, operator.dof) * np.sqrt(operator.game_variances(y, delta)[:, 0])
+            covered.append(np.abs(operator.game_values(y, delta)[:, 0] - truth[:, j]) <= errors)
+    assert 0.90 <= np.mean(covered) <= 0.99
+
+
+@given(st.integers(2, 9), st.integers(0, 40), st.integers(0, 50), st.floats(-100, 100))
+def test_build_operator_is_efficient_and_finite(d, more, seed, size):
+    rng = np.random.default_rng(seed)
+    n = min(d - 1 + more, count_pairs(d))
+    design = sample_pairs(d, n, seed)
+    y, delta = 10.0**size * rng.normal(size=(n, 4)), 10.0**size * rng.normal(size=4)
+    y[:, 0] = delta[0] = 0.0
+    operator = build_operator(design, learn_kernel(design, y, delta))
+    values, variances = operator.game_values(y, delta), operator.game_variances(y, delta)
+    np.testing.assert_allclose(values.sum(0), delta, rtol=0, atol=1e-10 * 10.0**size)
+    assert (values[:, 0] == 0.0).all()
+    assert (variances[:, 0] == 0.0).all()
+    assert not np.isnan(variances).any()
+    assert (variances >= 0.0).all()
+
+
+@given(st.floats(-3, 3), st.floats(-3, 3))
+def test_operator_apply_is_linear(a, b):
+    design = sample_pairs(D, 30, seed=0)
+    one, other = (interactions([1, 2, 3, 5], 2, seed) for seed in (0, 1))
+    operator = build_operator(design, learn_kernel(design, *differences_of(one, design)))
+    mixed = operator.game_values(*differences_of(a * one + b * other, design))
+    apart = a * operator.game_values(*differences_of(one, design)) + b * operator.game_values(
+        *differences_of(other, design)
+    )
+    np.testing.assert_allclose(mixed, apart, atol=1e-10)
+
+
+def test_operator_apply_sums_to_zero_over_classes():
+    logits = interactions([1, 2, 3], 4, seed=0)
+    games = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    design = sample_pairs(D, 30, seed=0)
+    data = differences_of(games, design)
+    values = build_operator(design, learn_kernel(design, *data)).game_values(*data)
+    np.testing.assert_allclose(values.sum(1), 0.0, atol=1e-13)
+
+
+def test_operator_interval_of_dummy_player_holds_zero():
+    rng, masks = np.random.default_rng(0), all_masks(D)
+    games = rng.normal(size=(2 ** (D - 1), 10))[masks[:, : D - 1] @ (1 << np.arange(D - 1))]
+    design = sample_pairs(D, 60, seed=0)
+    data = differences_of(games, design)
+    operator = build_operator(design, learn_kernel(design, *data))
+    values, errors = operator.game_values(*data)[-1], np.sqrt(operator.game_variances(*data)[-1])
+    assert (np.abs(values) <= student.ppf(0.999, operator.dof) * errors).all()
+
+
+def test_operator_bits_of_game_ignore_others():
+    games = interactions([1, 2, 3], 150, seed=0)
+    design = sample_pairs(D, 40, seed=0)
+    y, delta = differences_of(games, design)
+    operator = build_operator(design, learn_kernel(design, y[:, :10], delta[:10]))
+    values, variances = operator.game_values(y, delta), operator.game_variances(y, delta)
+    order = np.random.default_rng(1).permutation(150)
+    np.testing.assert_array_equal(operator.game_values(y[:, order], delta[order]), values[:, order])
+    for j in (0, 63, 64, 149):
+        np.testing.assert_array_equal(operator.game_values(y[:, [j]], delta[[j]])[:, 0], values[:, j])
+        np.testing.assert_array_equal(operator.game_variances(y[:, [j]], delta[[j]])[:, 0], variances[:, j])
+
+
+def test_build_operator_on_prefixes_error_decreases():
+    games = interactions([1, 2, 3], 30, seed=0)
+    truth = exact_weights(all_masks(D)) @ games
+    design = sample_pairs(D, 120, seed=0)
+    params = learn_kernel(design, *differences_of(games, design))
+    off = []
+    for n in (12, 30, 60, 120):
+        prefix = design.prefix(n)
+        off.append(
+            np.square(
+                build_operator(prefix, params).game_values(*differences_of(games, prefix)) - truth
+            ).mean()
+        )
+    assert off == sorted(off, reverse=True)
+
+
+# Estimates of rows.
+
+RNG = np.random.default_rng(0)
+N = 6
+SHAPE = (3, 4, 2)
+"""Groups, rows and outputs."""
+TABLES = RNG.normal(size=(2**N, *SHAPE)) + 3.0 * all_masks(N).sum(axis=1).reshape(-1, 1, 1, 1)
+"""Mean predictions of all coalitions."""
+GROUP_WEIGHTS = np.array([0.2, 0.5, 0.3])
+LINKED = LinkedValues("identity", GROUP_WEIGHTS)
+PLAN = CoalitionPlan(np.ones(N, dtype=bool), sample_pairs(N, 20, seed=1), evaluates_empty=True)
+EVERY = CoalitionPlan(PLAN.varying, None, evaluates_empty=True)
+
+
+def means_of(masks, rows=slice(None)):
+    """Mean predictions (n_rows, n_masks, n_groups, n_outputs)."""
+    return TABLES[masks @ (1 << np.arange(N))][:, :, rows].transpose(2, 0, 1, 3)
+
+
+def learned():
+    """A kernel of all rows and outputs."""
+    return learn_kernel(
+        PLAN.coalitions, *LINKED.values(means_of(PLAN.masks).transpose(1, 2, 0, 3)).differences()
+    )
+
+
+def shapley_of(tables):
+    """Values (n_rows, n_players, n_outputs) by the definition."""
+    games = [
+        [ref.shapley(ref.table_game(tables[:, i, k]), N) for k in range(2)] for i in range(tables.shape[1])
+    ]
+    return np.array(games).transpose(0, 2, 1)
+
+
+def fields_of(result):
+    return {name: getattr(result, name) for name in result.__dataclass_fields__}
+
+
+def test_exact_estimate_matches_definition_and_jackknife():
+    result = estimate(EVERY, ExactOperator(N), LINKED, means_of(EVERY.masks))
+    whole = np.einsum("g,mgrk->mrk", GROUP_WEIGHTS, TABLES)
+    np.testing.assert_allclose(result.values, shapley_of(whole), rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(result.coalition_variances, 0.0)
+    variance = 0.0
+    for group in range(3):
+        left = np.where(np.arange(3) == group, 0.0, GROUP_WEIGHTS)
+        without = shapley_of(np.einsum("g,mgrk->mrk", left / left.sum(), TABLES))
+        variance = variance + left.sum() * (without - result.values) ** 2
+    np.testing.assert_allclose(result.background_variances, variance, rtol=1e-10, atol=1e-25)
+    np.testing.assert_allclose(result.outputs, whole[-1], rtol=1e-14)
+    np.testing.assert_allclose(result.base_values, whole[0], rtol=1e-13)
+    np.testing.assert_array_equal(result.predictions, TABLES[-1, 0])
+    assert result.evaluations.tolist() == result.forecast.tolist() == [64] * 4
+
+
+@pytest.mark.parametrize("kernel", ["shared", "own"])
+def test_estimate_bits_of_row_ignore_other_rows(kernel):
+    operator = build_operator(PLAN.coalitions, learned()) if kernel == "shared" else None
+    means = means_of(PLAN.masks)
+    result = estimate(PLAN, operator, LINKED, means)
+    for row in range(4):
+        alone = fields_of(estimate(PLAN, operator, LINKED, means[[row]]))
+        for name, array in fields_of(result).items():
+            np.testing.assert_array_equal(array[[row]], alone[name], err_msg=name)
+    unsampled = estimate(PLAN, operator, LINKED.without_groups(), means[:, :, [1]])
+    np.testing.assert_array_equal(unsampled.background_variances, 0.0)
+    assert (result.coalition_variances > 0).all()
+    assert (result.background_variances > 0).all()
+
+
+def test_estimate_without_kernel_matches_pair_regression():
+    operator = build_operator(PLAN.coalitions, replace(learned(), rho=0.0))
+    sides = [frozenset(np.flatnonzero(mask).tolist()) for mask in PLAN.coalitions.masks]
+    replicates = operator.apply(LINKED.replicates(means_of(PLAN.masks).transpose(1, 2, 0, 3)))
+    assert replicates.shape == (N, *SHAPE)
+    for place in np.ndindex(SHAPE):
+        expected = ref.pair_regression(ref.table_game(TABLES[(slice(None), *place)]), sides, N)
+        np.testing.assert_allclose(replicates[(slice(None), *place)], expected, rtol=0, atol=1e-11)
+
+
+def test_estimate_variances_give_student_intervals():
+    operator = build_operator(PLAN.coalitions, learned())
+    means = means_of(PLAN.masks)
+    variances = estimate(PLAN, operator, LINKED, means).coalition_variances.transpose(1, 0, 2)
+    values = LINKED.values(means.transpose(1, 2, 0, 3))
+    plain = operator.game_variances(*values.differences()).reshape(N, 4, 2)
+    factor = student.ppf(0.975, operator.dof) / norm.ppf(0.975)
+    np.testing.assert_allclose(np.sqrt(variances), factor * np.sqrt(plain), rtol=1e-12)
+    assert factor > 1.05
+
+
+def test_estimate_learns_kernel_of_each_row():
+    result = estimate(PLAN, None, LINKED, means_of(PLAN.masks))
+    for row in range(4):
+        means = means_of(PLAN.masks, [row])
+        values = LINKED.values(means.transpose(1, 2, 0, 3))
+        params = learn_kernel(PLAN.coalitions, *values.differences())
+        alone = estimate(PLAN, build_operator(PLAN.coalitions, params, is_own=True), LINKED, means)
+        for name, array in fields_of(result.take([row])).items():
+            np.testing.assert_array_equal(array, getattr(alone, name), err_msg=name)
+
+
+# Rows in stages.
+
+
+def evaluate(calls, masks, rows):
+    """Mean predictions of some rows; logs the calls."""
+    calls.append((len(masks), rows.tolist()))
+    return means_of(masks, rows), len(masks) * rows.size
+
+
+def stages_of(plan):
+    params = replace(learned(), rho=0.0)
+    return [(prefix, build_operator(prefix.coalitions, params)) for prefix in plan.prefixes()]
+
+
+def test_estimate_rows_evaluates_selected_rows_only():
+    calls, rows = [], np.array([3, 1])
+    result = ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2)
+    operator = build_operator(PLAN.coalitions, learned())
+    n = estimate_rows(partial(evaluate, calls), [(PLAN, operator)], LINKED, None, rows, result)
+    assert calls == [(42, [3, 1])]
+    assert n == 2 * 42
+    expected = fields_of(estimate(PLAN, operator, LINKED, means_of(PLAN.masks)))
+    for name, array in fields_of(result).items():
+        np.testing.assert_array_equal(array[rows], expected[name][rows], err_msg=name)
+        np.testing.assert_array_equal(array[[0, 2]], 0, err_msg=name)
+
+
+def test_estimate_rows_under_tol_stops_each_row_by_its_own_errors():
+    stages = stages_of(PLAN)
+    each = [estimate(plan, operator, LINKED, means_of(plan.masks)) for plan, operator in stages]
+    errors = np.array([part.relative_errors() for part in each])
+    tol = float(np.sort(errors[0])[1])  # so that two rows stop at the first stage
+    calls, result = [], ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2)
+    n = estimate_rows(partial(evaluate, calls), stages, LINKED, tol, np.arange(4), result)
+    last = np.array([next((s for s in range(2) if errors[s, row] <= tol), 2) for row in range(4)])
+    assert (last == 0).sum() == 2
+    for row, stage in enumerate(last):
+        for name in ("values", "coalition_variances", "evaluations"):
+            np.testing.assert_array_equal(getattr(result, name)[row], getattr(each[stage], name)[row])
+        missed = max(1.0, errors[stage, row] / tol)
+        assert result.forecast[row] == np.ceil(result.evaluations[row] * missed**2)
+    assert result.evaluations.tolist() == [[14, 26, 42][stage] for stage in last]
+    assert calls[:2] == [(14, [0, 1, 2, 3]), (12, np.flatnonzero(last > 0).tolist())]
+    assert n == sum(n_masks * len(rows) for n_masks, rows in calls) == result.evaluations.sum()
+
+
+def test_estimate_rows_in_chunks_same_bits(monkeypatch):
+    results, calls = [], []
+    for memory in (2**20, 1):
+        monkeypatch.setattr("agnostix.shapley.estimation.working_memory", lambda memory=memory: memory)
+        results.append(ShapleyResult.zeros(np.ones((4, N), dtype=bool), 2))
+        estimate_rows(partial(evaluate, calls), stages_of(PLAN), LINKED, 0.1, np.arange(4), results[-1])
+    assert [len(rows) for n_masks, rows in calls if n_masks == 14] == [4, 1, 1, 1, 1]
+    for name, array in fields_of(results[0]).items():
+        np.testing.assert_array_equal(array, getattr(results[1], name), err_msg=name)
+
+
+# Results.
+
+
+def result_of(values, variances):
+    values, variances = np.asarray(values, dtype=float), np.asarray(variances, dtype=float)
+    result = ShapleyResult.zeros(np.ones(values.shape[:2], dtype=bool), values.shape[2])
+    return replace(result, values=values, coalition_variances=variances)
+
+
+def test_relative_errors_are_of_worst_player_and_output():
+    values = [[[1.0, 0.0], [3.0, 10.0]]]
+    np.testing.assert_allclose(result_of(values, [[[0.01, 4.0], [0.04, 1.0]]]).relative_errors(), [0.2])
+    np.testing.assert_allclose(result_of(values, [[[0.36, 4.0], [0.04, 1.0]]]).relative_errors(), [0.3])
+
+
+def test_relative_errors_of_equal_values_are_0_if_exact_else_inf():
+    equal = np.ones((2, 3, 1))
+    variances = np.zeros((2, 3, 1))
+    variances[1, 2] = 1e-9
+    np.testing.assert_array_equal(result_of(equal, variances).relative_errors(), [0.0, np.inf])
+
+
+def test_relative_errors_of_no_players_are_0():
+    empty = np.empty((2, 0, 3))
+    np.testing.assert_array_equal(result_of(empty, empty).relative_errors(), [0, 0])
+
+
+def test_result_put_leaves_other_players_zero():
+    result = ShapleyResult.zeros(np.ones((3, 4), dtype=bool), 1)
+    rows = np.array([2, 0])
+    by_player, by_row = np.arange(1.0, 5.0).reshape(2, 2, 1), np.array([[7.0], [8.0]])
+    by_value = (by_player, 10.0 * by_player, 100.0 * by_player)
+    counts = np.array([6, 6]), np.array([6.0, np.inf])
+    part = ShapleyResult(*by_value, by_row, 2.0 * by_row, 3.0 * by_row, *counts)
+    result.put(rows, np.array([1, 3]), part)
+    assert result.values[..., 0].tolist() == [[0, 3, 0, 4], [0, 0, 0, 0], [0, 1, 0, 2]]
+    np.testing.assert_array_equal(result.coalition_variances, 10.0 * result.values)
+    np.testing.assert_array_equal(result.background_variances, 100.0 * result.values)
+    assert result.outputs[:, 0].tolist() == [8, 0, 7]
+    assert result.base_values[:, 0].tolist() == [16, 0, 14]
+    assert result.predictions[:, 0].tolist() == [24, 0, 21]
+    assert result.evaluations.tolist() == [6, 0, 6]
+    assert result.forecast.tolist() == [np.inf, 0, 6]
+    assert result.take(np.array([2, 2])).outputs[:, 0].tolist() == [7, 7]
+
+
+def test_result_zeros_is_nan_where_a_row_has_no_player():
+    result = ShapleyResult.zeros(np.array([[True, False], [True, True]]), 1)
+    np.testing.assert_array_equal(np.isnan(result.values[..., 0]), [[False, True], [False, False]])
