@@ -182,7 +182,7 @@ default="auto"
         "stability": [Interval(Real, 0.5, 1, closed="neither"), None],
         "values": [StrOptions({"coef_x", "coef"})],
         "feature_groups": [dict, None],
-        "masker": [MaskerConstraint(), None],
+        "masker": [None, MaskerConstraint()],
     }
 
     def __init__(
