@@ -1,7 +1,7 @@
 """What two or more slices share.
 
 - `base`: `BaseExplainer` and `AttributionExplainer`, the bases of all explainers.
-- `models`: `as_predictor`, from a model of any make to a `Predictor`; what else a model can do; torch modules.
+- `models`: `as_predictor`, from a model of any make to a `Predictor`; capabilities; torch modules.
 - `masking`: maskers of tables, images and texts, background rows and fills.
 - `evaluate`: `evaluate`, the one path from rows to predictions, and its workers; `row_sources`: which rows.
 - `explanation`: results, their fields, statistics, tables and files.

@@ -1,8 +1,8 @@
 """What explainers share.
 
 - `explainer`: `BaseExplainer` (parameters, the model), how rows are read, `OutputSelection`.
-- `attribution`: `AttributionExplainer` (`fit`, `explain`, `transform`, `cost`), `BackgroundExplainer` for those that
-  hide features behind background rows.
+- `attribution`: `AttributionExplainer` (`fit`, `explain`, `transform`, `cost`), `BackgroundExplainer`
+  for those that hide features behind background rows.
 - `images`: `ImageExplainer` for those that mix images with one fill.
 """
 

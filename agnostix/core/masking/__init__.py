@@ -1,6 +1,6 @@
 """Maskers hide features of rows, pictures and texts behind background rows or fill values.
 
-- `masker`: the protocols `Masker` and `MaskedRows`; `Background` rows, and a `MaskBlock` with those of each mask.
+- `masker`: the protocols `Masker` and `MaskedRows`; `Background` rows; `MaskBlock`, masks with theirs.
 - `tabular`: columns of tables, and how perturbed rows are built.
 - `segments`: segments of images; `windows`: a window that slides over them; `fills`: what replaces pixels.
 - `texts`: words of texts.

@@ -1,8 +1,8 @@
 """Models of any make behind one interface.
 
 - `predictor`: `as_predictor` and `Predictor`; `capabilities`: what a model can do beyond predicting.
-- `torch_model`: torch modules as functions of arrays; `torch_tensors`: arrays to tensors, outputs to matrices;
-  `torch_functional`: gradients, hooks and masked batches, functions of modules and tensors alone.
+- `torch_model`: torch modules as functions of arrays; `torch_tensors`: arrays to tensors, outputs to
+  matrices; `torch_functional`: gradients, hooks and masked batches, functions of modules and tensors alone.
 """
 
 from agnostix.core.models.capabilities import Differentiable, MaskComposer
