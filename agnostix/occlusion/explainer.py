@@ -117,7 +117,7 @@ class OcclusionExplainer(BackgroundExplainer):
     _doc_page = "occlusion.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BackgroundExplainer._parameter_constraints,
-        "masker": [MaskerConstraint(), SlidingWindow, None],
+        "masker": [None, SlidingWindow, MaskerConstraint()],
         "fill": "no_validation",
         "background_size": [Interval(Integral, 1, None, closed="left")],
     }

@@ -90,7 +90,7 @@ class PairOperator:
         """Noise variance (n_games,) of each game."""
         if self.whitener.shape[0]:
             return sums_of_squares(multiply(self.whitener, data)) / self.dof
-        # No residual degree of freedom: the games that the kernel was learned from tell.
+        # Without residual degrees of freedom, the noise of the games that the kernel was learned from.
         size = sums_of_squares(data[:-1]) / (data.shape[0] - 1)
         is_known = np.isfinite(self.spread)
         return self.spread * size if is_known else np.where(size > 0.0, np.inf, 0.0)

@@ -37,7 +37,7 @@ class KernelParams:
     scales: Floats  # (n_players,), gamma * importance**power
     rho: float  # variance in units of the noise; 0 where the pair regression alone is most likely
     gamma: float  # mean scale; small where interactions are of low order
-    power: float  # 0 where all players interact alike
+    power: float  # 0 where all players interact equally
     spread: float  # mean noise variance relative to the mean squared difference; inf if unknown
     spent: float  # degrees of freedom of each game that the shared gamma, power and rho took
 

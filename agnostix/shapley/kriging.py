@@ -33,7 +33,7 @@ _EPS = np.finfo(float).eps
 _MAX_ROUNDING = 0.1
 """What rounding may add to the matrix that is inverted: less than would make it indefinite."""
 _FLOOR = 1e-14
-"""Share of the prior variance of a Shapley value below which its posterior variance is rounding."""
+"""Posterior variance of a Shapley value, relative to its prior variance, below which it is rounding."""
 
 
 @dataclass(frozen=True)
