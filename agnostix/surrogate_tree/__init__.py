@@ -10,8 +10,8 @@ Queries          Observed and synthetic rows on which the model is evaluated: `t
 Growth           Best-first, with scikit-learn's splits, on soft or hard targets: `growth.TreeGrowth`.
 Cross-fitting    Folds, and the candidate that they select: `cross_fitting.cross_fit`.
 Pruning          Cost-complexity path: `pruning.weakest_links`. 1-SE rule: `pruning.one_se_alpha`.
-Fidelity         Agreement of labels (Clopper-Pearson), R2, Kullback-Leibler: `fidelity.measure_fidelity`. What
-                 cross-fitting adds to the variance: `cross_fitting.CrossFitSplit.variance_inflation`.
+Fidelity         Agreement of labels (Clopper-Pearson), R2, Kullback-Leibler: `fidelity.measure_fidelity`.
+                 What cross-fitting adds to the variance: `cross_fitting.CrossFitSplit.variance_inflation`.
                  Fidelity by leaf and by size, stability: `fitted_tree`.
 Contributions    Of features on a row's path, with standard errors: `contributions`.
 Export           `export`: text, SQL, Python, JSON. `estimator`: predictions, all of them from `rule_tree`.
