@@ -126,13 +126,13 @@ default="auto"
     with no feature in the row's bin, or all numbers at their mean. ``fidelity["r2"]``
     is the weighted R2 of the surrogate on the samples.
 
-    Standard errors are the spread between independent blocks of samples. They include
-    neither the lack of fit, nor the selection of features, nor shrinkage by the ridge
-    penalty, which matters for rare bins: with n effective samples in the bin, a
-    coefficient shrinks by n / (1 + n). Levels for which that would be more than half,
-    or that no sample has, are not in the regression: their effect is the mean
-    difference of predictions with the level put into some of the samples
-    (``extras["contrasted"]``), in addition to `max_features`.
+    Standard errors are the spread between independent blocks of samples. They exclude
+    the lack of fit, the selection of features, and shrinkage by the ridge penalty,
+    which matters for rare bins: with n effective samples in the bin, a coefficient
+    shrinks by n / (1 + n). Levels that would shrink by more than half, and levels that
+    no sample has, are not in the regression (``extras["contrasted"]``). Their effect,
+    in addition to `max_features`, is the mean difference of predictions with the level
+    put into some of the samples.
 
     Other ``extras``: ``surrogate_std_errors``, ``r2_std_errors``, the ``conditions``
     that define the row's bins, ``unseen`` values, ``n_samples``,

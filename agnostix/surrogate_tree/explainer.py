@@ -105,11 +105,11 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     Notes
     -----
     Below 5000 rows the fidelity is cross-fitted: each of five folds is predicted
-    by a tree grown without it, by the growth and to the size that the other
-    folds select, and the final tree is grown on all rows. These trees share
-    training rows, so the intervals use the corrected variance of [3]_, which
-    divides the number of rows by 2.25. From 5000 rows on, one fifth is held out
-    to report and another fifth selects.
+    by a tree grown without it, whose growth and size the other folds select. The
+    final tree is grown on all rows. The five trees share training rows, so the
+    intervals use the corrected variance of [3]_, which divides the number of rows
+    by 2.25. From 5000 rows on, one fifth is held out to report and another fifth
+    selects.
 
     Fidelity is to the model, not to the truth, on rows like those of X. A model
     is often more extreme on the rows it was fitted on than on new ones; pass
