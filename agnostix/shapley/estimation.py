@@ -173,10 +173,10 @@ def estimate_rows(
     n_bytes = 8 * n_masks * linked.group_weights.size * n_outputs
     n_together = max(1, int(_MEANS_FRACTION * working_memory() / n_bytes))
     chunks = np.array_split(rows, -(-rows.size // n_together))
-    return sum(_estimate_chunk(evaluate, stages, linked, tol, chunk, result) for chunk in chunks)
+    return sum(_estimate_in_stages(evaluate, stages, linked, tol, chunk, result) for chunk in chunks)
 
 
-def _estimate_chunk(
+def _estimate_in_stages(
     evaluate: Evaluate,
     stages: Sequence[Stage],
     linked: LinkedValues,
@@ -184,6 +184,7 @@ def _estimate_chunk(
     rows: Codes,
     result: ShapleyResult,
 ) -> int:
+    """The same for rows whose mean predictions fit into memory together."""
     n_model_rows, means = 0, None
     for plan, operator in stages:
         new, n = evaluate(plan.masks[0 if means is None else means.shape[1] :], rows)

@@ -63,8 +63,9 @@ class KernelShapExplainer(BackgroundExplainer):
         Stop sampling coalitions for a row once none of its `coalition_std_errors`
         exceeds this fraction of the range of its values. None spends the budget.
     kernel : {"auto", "pooled", "row", "none"}, default="auto"
-        Kernel of the interactions, which improves on weighted least squares where
-        coalitions are sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
+        Covariance kernel of the interactions (not the Shapley kernel, which weights
+        the regression). It improves on weighted least squares where coalitions are
+        sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
         "row": learned for each row from its own coalition values. "none": least
         squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
         for other input up to 256, else "none".

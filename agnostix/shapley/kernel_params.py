@@ -21,6 +21,7 @@ from agnostix.shapley.pair_regression import PairRegression
 
 MAX_LEARNING_DOF = 128
 """Residual degrees of freedom that suffice to learn a kernel; further pairs are ignored."""
+# The restricted likelihood of gamma, power and rho is maximized over this grid.
 _GAMMAS = (0.01, 0.1, 0.6, 2.0)
 _FIRST_POWERS = (1.0,)
 _POWERS = (0.0, 0.5, 1.0, 1.25)
