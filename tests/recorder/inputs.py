@@ -191,8 +191,8 @@ def additive(X: Any) -> np.ndarray:
 
 
 @cache
-def grey(n: int = 2) -> np.ndarray:
-    """Grey pictures, shape (n, 20, 24)."""
+def gray(n: int = 2) -> np.ndarray:
+    """Gray pictures, shape (n, 20, 24)."""
     rng = np.random.default_rng(5)
     y, x = np.mgrid[:20, :24]
     spots = np.stack([np.exp(-((y - 5 - 4 * i) ** 2 + (x - 8 - 3 * i) ** 2) / 20.0) for i in range(n)])
@@ -200,8 +200,8 @@ def grey(n: int = 2) -> np.ndarray:
 
 
 @cache
-def colour() -> np.ndarray:
-    """Colour pictures of whole numbers, shape (2, 18, 16, 3)."""
+def color() -> np.ndarray:
+    """Color pictures of whole numbers, shape (2, 18, 16, 3)."""
     rng = np.random.default_rng(6)
     coarse = rng.integers(0, 256, (2, 6, 4, 3)).astype(float)
     fine = np.repeat(np.repeat(coarse, 3, axis=1), 4, axis=2) + rng.normal(0, 10, (2, 18, 16, 3))
@@ -209,7 +209,7 @@ def colour() -> np.ndarray:
 
 
 def look(X: Any) -> np.ndarray:
-    """Two outputs of grey or colour pictures."""
+    """Two outputs of gray or color pictures."""
     X = np.asarray(X, dtype=float)
     X = X.reshape(*X.shape[:3], -1).mean(axis=3) / (255.0 if X.ndim == 4 else 1.0)
     left, middle = X[:, 2:10, 3:12].mean(axis=(1, 2)), X[:, 8:14, 6:14].mean(axis=(1, 2))
