@@ -36,8 +36,8 @@ print(exp)
 print(f"{explainer.n_model_rows_:,} model rows in fit, {exp.n_model_rows} in explain")
 
 # %%
-# One patient. The steps lead to the surrogate's prediction, the grey dot; the
-# gap from there to the model's prediction is the grey bar. The title has R².
+# One patient. The steps lead to the surrogate's prediction, the gray dot; the
+# gap from there to the model's prediction is the gray bar. The title has R².
 WaterfallDisplay.from_explanation(exp, row=7).plot()
 
 # %%
@@ -114,14 +114,14 @@ classifier = as_predictor(
 both = np.concatenate([china[:, 20:100], flower[:, 40:120]], axis=1)[None]
 
 # %%
-# The fill of hidden segments is part of the question. The image's mean, a grey, is
+# The fill of hidden segments is part of the question. The image's mean, a gray, is
 # a color of the china photograph, so nearly every segment says "flower" more than
 # it does. Black is common around the flower: against it, the sky and the temple
 # stand out, which speak for china.
 _, axes = plt.subplots(1, 3, figsize=(13, 3.4), layout="constrained")
 axes[0].imshow(both[0])
 axes[0].set_axis_off()
-for ax, fill, name in zip(axes[1:], ("mean", 0), ("mean grey", "black"), strict=True):
+for ax, fill, name in zip(axes[1:], ("mean", 0), ("mean gray", "black"), strict=True):
     masker = SegmentMasker("slic", n_segments=30, fill=fill)
     lime = LimeExplainer(classifier, masker=masker, outputs="flower", random_state=0).fit(both)
     segments = lime.explain(both)

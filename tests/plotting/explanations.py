@@ -143,12 +143,12 @@ def pixels(n_outputs: int = 1, **given: Any) -> Explanation:
     return Explanation(**({"values": values, "dims": ("row", "y", "x", "output")} | known | given))
 
 
-def intervals(ax: Any, colour: str) -> dict[float, tuple[float, float]]:
-    """Horizontal lines of a colour by their height, dotted ones as infinite."""
+def intervals(ax: Any, color: str) -> dict[float, tuple[float, float]]:
+    """Horizontal lines of a color by their height, dotted ones as infinite."""
     found = {}
     for line in ax.lines:
         x, y = line.get_xdata(), line.get_ydata()
-        if len(x) == 2 and y[0] == y[1] and to_hex(line.get_color()) == colour:
+        if len(x) == 2 and y[0] == y[1] and to_hex(line.get_color()) == color:
             dotted = line.get_linestyle() == ":"
             found[round(float(y[0]), 9)] = (-np.inf, np.inf) if dotted else (float(x[0]), float(x[1]))
     return found

@@ -113,7 +113,7 @@ def test_curve_by_group_has_line_each(projection: EntropicProjection) -> None:
     assert bars == {SERIES[0], SERIES[1]}
 
 
-def test_curve_more_groups_than_colours(projection: EntropicProjection) -> None:
+def test_curve_more_groups_than_colors(projection: EntropicProjection) -> None:
     frame = WhatIfCurveDisplay.from_explainer(projection, "age").frame()
     many = pd.concat([frame.assign(group=f"g{j}") for j in range(len(SERIES) + 2)], ignore_index=True)
     ax = _plot(WhatIfCurveDisplay(many))

@@ -129,9 +129,9 @@ def test_fidelity_follows_selected_outputs() -> None:
 def _title(display: Any) -> tuple[str, bool]:
     """What stands above a picture, and whether as a warning."""
     ax = display.plot(Figure().add_subplot()).ax_
-    colour = to_hex(ax._left_title.get_color())
-    assert colour in (MUTED, CONTRAST) or not ax.get_title(loc="left")
-    return ax.get_title(loc="left").replace("\n", " "), colour == CONTRAST
+    color = to_hex(ax._left_title.get_color())
+    assert color in (MUTED, CONTRAST) or not ax.get_title(loc="left")
+    return ax.get_title(loc="left").replace("\n", " "), color == CONTRAST
 
 
 @pytest.mark.parametrize("display", [BarDisplay, WaterfallDisplay])

@@ -15,13 +15,13 @@ def display(projection: EntropicProjection) -> WhatIfMapDisplay:
     return WhatIfMapDisplay.from_explainer(projection, "age", ("sex", "Female"), n_targets=5)
 
 
-def test_joint_map_colours_equal_frame(display: WhatIfMapDisplay) -> None:
+def test_joint_map_colors_equal_frame(display: WhatIfMapDisplay) -> None:
     ax = display.plot(Figure().add_subplot()).ax_
     table = display.frame().pivot(index="second_target", columns="first_target", values="value")
     mesh = ax.collections[0]
     np.testing.assert_array_equal(np.asarray(mesh.get_array()).ravel(), table.to_numpy().ravel())
-    centres = mesh.get_coordinates()
-    assert centres[0, 0, 0] < table.columns[0] < centres[0, 1, 0]
+    centers = mesh.get_coordinates()
+    assert centers[0, 0, 0] < table.columns[0] < centers[0, 1, 0]
 
 
 def test_joint_map_cross_at_data_and_dots_at_thin_support(display: WhatIfMapDisplay) -> None:

@@ -41,10 +41,10 @@ def test_pixels_frame_has_every_pixel_and_output() -> None:
     assert PixelsDisplay.from_explanation(one()).frame()["std_error"].isna().all()
 
 
-def test_pixels_colours_by_value() -> None:
+def test_pixels_colors_by_value() -> None:
     shown = painted(PixelsDisplay.from_explanation(one()).plot())
-    for place, colour in {(0, 0): ACCENT, (1, 2): CONTRAST, (2, 2): PAPER}.items():
-        np.testing.assert_allclose(shown[place], to_rgb(colour), atol=0.01)
+    for place, color in {(0, 0): ACCENT, (1, 2): CONTRAST, (2, 2): PAPER}.items():
+        np.testing.assert_allclose(shown[place], to_rgb(color), atol=0.01)
 
 
 def test_pixels_outputs_share_scale_around_0() -> None:
@@ -62,13 +62,13 @@ def test_pixels_image_shows_through() -> None:
     assert (shown[:, :3] < shown[:, 3:]).all()
 
 
-def test_pixels_masks_keep_colours_and_label_scores() -> None:
+def test_pixels_masks_keep_colors_and_label_scores() -> None:
     rng = np.random.default_rng(0)
     data, mask = rng.random((1, 4, 6, 3)), rng.random((1, 4, 6, 1))
     extras = {"shown": np.array([[0.75]]), "hidden": np.array([[0.123456]])}
     display = PixelsDisplay.from_explanation(one(mask, data=data, quantity="mask", extras=extras)).plot()
-    grey = data[0] @ [0.299, 0.587, 0.114]
-    expected = mask[0] * data[0] + (1 - mask[0]) * (0.72 + 0.28 * grey)[..., None]
+    gray = data[0] @ [0.299, 0.587, 0.114]
+    expected = mask[0] * data[0] + (1 - mask[0]) * (0.72 + 0.28 * gray)[..., None]
     np.testing.assert_allclose(painted(display), expected, atol=1e-12)
     assert display.ax_.get_xlabel() == "shown alone: 0.75\nhidden: 0.123"
     assert display.colorbar_ is None

@@ -28,7 +28,7 @@ def _plot(display: WaterfallDisplay, **plot: Any) -> Axes:
 
 
 def _bars(ax: Axes) -> dict[float, tuple[float, float, str]]:
-    """Left end, right end and colour of each bar by its height."""
+    """Left end, right end and color of each bar by its height."""
     found = {}
     for bar in ax.patches:
         left, right = sorted([bar.get_x(), bar.get_x() + bar.get_width()])
