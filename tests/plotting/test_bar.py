@@ -92,7 +92,7 @@ def test_bar_over_rows_equals_aggregate() -> None:
     ax = _plot(BarDisplay.from_explanation(exp))
     assert [length for _, length, _ in _bars(ax)] == pytest.approx(list(frame["value"]))
     assert ax.get_xlim()[0] == 0.0
-    assert ax.get_xlabel().replace("\n", " ") == "mean size of the contribution to out_$put$"
+    assert ax.get_xlabel().replace("\n", " ") == "mean absolute contribution to out_$put$"
 
 
 def test_bar_of_only_row() -> None:

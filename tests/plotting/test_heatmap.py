@@ -83,7 +83,7 @@ def test_heatmap_ignores_row_order() -> None:
     np.testing.assert_array_equal(one["value"], other["value"])
 
 
-def test_heatmap_palette_is_centred_and_marks_clipping() -> None:
+def test_heatmap_palette_is_centered_and_marks_clipping() -> None:
     values = np.full((200, 1), 0.1)
     values[0] = -5.0
     display = _plot(HeatmapDisplay.from_explanation(make(values)))

@@ -35,9 +35,9 @@ def test_pixels_frame_has_every_pixel_and_output() -> None:
     assert len(frame) == 48
     for k, name in enumerate(exp.output_names):
         own = frame[frame["output"] == name]
-        for told in own.itertuples():
-            assert told.value == exp.values[1, told.row, told.column, k]
-            assert told.std_error == exp.std_errors[1, told.row, told.column, k]
+        for pixel in own.itertuples():
+            assert pixel.value == exp.values[1, pixel.row, pixel.column, k]
+            assert pixel.std_error == exp.std_errors[1, pixel.row, pixel.column, k]
     assert PixelsDisplay.from_explanation(one()).frame()["std_error"].isna().all()
 
 
@@ -147,15 +147,15 @@ def test_pixels_outputs_are_selected() -> None:
 
 
 def test_pixels_from_explainer_explains_one_image() -> None:
-    asked = []
+    calls = []
 
     class Explainer:
         def explain(self, X: Any, outputs: Any = None, **more: Any) -> Any:
-            asked.append((np.shape(X), outputs, more))
+            calls.append((np.shape(X), outputs, more))
             return one()
 
     PixelsDisplay.from_explainer(Explainer(), np.zeros((5, 4, 6)), row=2, outputs="a", batch=3)
-    assert asked == [((1, 4, 6), "a", {"batch": 3})]
+    assert calls == [((1, 4, 6), "a", {"batch": 3})]
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,10 @@ def test_segments_palette_middle_and_ends() -> None:
 
 
 def test_segments_hatched_where_interval_contains_0() -> None:
-    for error, told in ((0.02, True), (0.001, False)):
+    for error, is_hatched in ((0.02, True), (0.001, False)):
         panel = _plot(from_explanation(picture(error=error))).ax_
-        assert _hatched(panel) is told
-        assert (panel.get_xlabel() == "hatched: the interval contains 0") is told
+        assert _hatched(panel) is is_hatched
+        assert (panel.get_xlabel() == "hatched: the interval contains 0") is is_hatched
     unsure = _plot(from_explanation(picture())).ax_
     (found,) = (child for child in unsure.collections if isinstance(child, QuadContourSet))
     box = found.get_paths()[0].get_extents()
@@ -254,17 +254,17 @@ def test_segments_selected_features_keep_pixels() -> None:
 
 
 def test_segments_from_explainer_explains_one_image() -> None:
-    asked = []
+    calls = []
 
     class Explainer:
         def explain(self, X: Any, outputs: Any = None, **more: Any) -> Any:
-            asked.append((np.shape(X), outputs, more))
+            calls.append((np.shape(X), outputs, more))
             return picture(np.ones((len(X), 3, 1 if outputs is None else len(outputs))))
 
     X = np.zeros((5, 4, 6))
     one = SegmentsDisplay.from_explainer(Explainer(), X, row=2, batch=3)
     two = SegmentsDisplay.from_explainer(Explainer(), X.tolist(), outputs=["a", "b"])
-    assert asked == [((1, 4, 6), None, {"batch": 3}), ((1, 4, 6), ["a", "b"], {})]
+    assert calls == [((1, 4, 6), None, {"batch": 3}), ((1, 4, 6), ["a", "b"], {})]
     assert (one.frame()["output"].nunique(), two.frame()["output"].nunique()) == (1, 2)
 
 
