@@ -212,8 +212,16 @@ def _polars_value(value: Any, column: Any) -> Any:
 
 
 def copy_table(X: Any) -> Any:
-    """A copy that may be written to; of a polars frame, whose columns are immutable, a shallow one."""
-    return shallow_copy(X) if is_polars_dataframe(X) else X.copy()
+    """A copy that may be written to, and shares no numbers with X whatever is done to its memory."""
+    # Arrow's columns are immutable and copied by reference, but as tensors they are written to in place.
+    if is_polars_dataframe(X):
+        return X[np.arange(X.shape[0])]
+    copied = X.copy()
+    for position, dtype in enumerate(X.dtypes if is_frame(X) else ()):
+        if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
+            array = X.iloc[:, position].array
+            copied.isetitem(position, array.take(np.arange(len(array))))
+    return copied
 
 
 def as_read_only(X: Any) -> Any:
