@@ -20,6 +20,7 @@ from agnostix.core.frames import (
     column_names,
     copy_table,
     is_frame,
+    missing_as_nan,
     same_table,
     select,
     to_array,
@@ -425,8 +426,9 @@ class Predictor:
             bad = np.flatnonzero(~np.isfinite(values).all(1))
             if bad.size == 0:  # finite, and only their sum is not
                 return values
+            what = "masked values" if np.ma.is_masked(outputs) else "NaN or infinity"
             raise ModelOutputError(
-                f"The model {self.name} returned NaN or infinity for {bad.size} of {n_rows} rows, the first "
+                f"The model {self.name} returned {what} for {bad.size} of {n_rows} rows, the first "
                 f"of them row {bad[0]}. Check the model on these rows, or leave them out."
             )
         return values
@@ -436,7 +438,7 @@ class Predictor:
             outputs = outputs.detach().cpu()
             outputs = outputs.double() if outputs.is_floating_point() else outputs
         try:
-            raw = np.asarray(outputs)
+            raw = np.asarray(missing_as_nan(outputs) if isinstance(outputs, np.ma.MaskedArray) else outputs)
             if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
                 raw = raw.astype(float)
         except (TypeError, ValueError):
