@@ -1,1 +1,11 @@
-"""What two or more slices share: results, models, frames and their types."""
+"""What two or more slices share.
+
+- `base`: `BaseExplainer` and `AttributionExplainer`, the bases of all explainers.
+- `models`: `as_predictor`, from a model of any make to a `Predictor`; capabilities; torch modules.
+- `masking`: maskers of tables, images and texts, background rows and fills.
+- `evaluate`: `evaluate`, the one path from rows to predictions, and its workers; `row_sources`: which rows.
+- `explanation`: results, their fields, statistics, tables and files.
+- `frames`: tables of pandas, polars and numpy; `features`: columns that go together, codes of values.
+- `reproducibility`: seeds, threads, row order, products; `sobol`: quasi-random points in independent blocks.
+- `sklearn_compat`: the one place that reaches into scikit-learn; `typing`: types of arrays.
+"""

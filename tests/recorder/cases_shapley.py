@@ -25,8 +25,8 @@ def explained(
     fitted = {
         name: getattr(explainer, name) for name in ("base_values_", "budget_", "kernel_", "n_model_rows_")
     }
-    found = {"explanation": exp, "cost": explainer.cost(X), "fitted": fitted}
-    return found if exp.n_model_rows > explainer.cost(X) else found | {"within cost": True}
+    result = {"explanation": exp, "cost": explainer.cost(X), "fitted": fitted}
+    return result if exp.n_model_rows > explainer.cost(X) else result | {"within cost": True}
 
 
 def _tables() -> None:

@@ -434,7 +434,7 @@ class BackgroundExplainer(AttributionExplainer):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
         "feature_groups": [dict, None],
-        "masker": [MaskerConstraint(), None],
+        "masker": [None, MaskerConstraint()],
     }
     feature_groups: Any
     masker: Any

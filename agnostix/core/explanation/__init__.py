@@ -1,4 +1,10 @@
-"""Results: what explainers return."""
+"""Results: what explainers return.
+
+- `explanation`: `Explanation`; `fields`: its checks, and `Detail`, an array with named axes.
+- `statistics`: confidence intervals, means over rows, the completeness gap; `selection`: rows, features.
+- `conversion`: tables and shap's objects; `views`: HTML and plots; `storage`, `frame_storage`: files.
+- `what_if`: `WhatIfCurves` and `Scenario`.
+"""
 
 from agnostix.core.explanation.explanation import Explanation
 from agnostix.core.explanation.fields import Detail

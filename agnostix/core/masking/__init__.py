@@ -1,4 +1,10 @@
-"""Maskers hide features of rows, pictures and texts behind background rows or fill values."""
+"""Maskers hide features of rows, pictures and texts behind background rows or fill values.
+
+- `masker`: the protocols `Masker` and `MaskedRows`; `Background` rows; `MaskBlock`, masks with theirs.
+- `tabular`: columns of tables, and how perturbed rows are built.
+- `segments`: segments of images; `windows`: a window that slides over them; `fills`: what replaces pixels.
+- `texts`: words of texts.
+"""
 
 from agnostix.core.features import Features
 from agnostix.core.masking.fills import Inpainter, SoftMaskBatch
