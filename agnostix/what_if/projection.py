@@ -335,14 +335,14 @@ def reachable_share(phi: Floats, start: Floats, target: Floats) -> float:
     return float(np.clip(-program.fun, 0.0, 1.0)) if program.status == 0 else 0.0
 
 
-def nearest_reachable(phi: Floats, target: Floats, price: Floats) -> Floats:
-    """The mean (n_constraints,) of some weights closest to a target, in the priced sum of distances."""
+def nearest_reachable(phi: Floats, target: Floats, costs: Floats) -> Floats:
+    """The mean (n_constraints,) of some weights closest to a target, in the sum of distances by costs."""
     corners = np.unique(phi, axis=0)
     n, k = corners.shape
     equations = np.zeros((k + 1, n + 2 * k))
     equations[:k, :n], equations[k, :n] = corners.T, 1.0
     equations[:k, n : n + k], equations[:k, n + k :] = np.eye(k), -np.eye(k)
-    cost = np.r_[np.zeros(n), price, price]
+    cost = np.r_[np.zeros(n), costs, costs]
     program = linprog(cost, A_eq=equations, b_eq=np.r_[target, 1.0], method="highs", options=_OPTIONS)
     if program.status != 0:
         return np.zeros(k)
