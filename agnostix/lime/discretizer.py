@@ -46,7 +46,8 @@ def quantile_edges(values: Floats, weights: Floats, n_bins: int) -> Floats:
     Values and weights (n,); a row of weight 2 counts as two of weight 1, interpolated as by np.percentile.
     """
     order = np.argsort(values, kind="stable")
-    ends = np.cumsum(weights[order] / weights.min())
+    unit = max(weights.min(), 1e-15 * weights.max())  # of lighter rows a sum holds nothing
+    ends = np.cumsum(weights[order] / unit)
     rank = np.arange(1, n_bins) / n_bins * (ends[-1] - 1.0)
     floor = np.floor(rank)
     below, above = (
@@ -58,10 +59,13 @@ def quantile_edges(values: Floats, weights: Floats, n_bins: int) -> Floats:
 
 def entropy_edges(values: Floats, weights: Floats, labels: Codes) -> Floats:
     """Ascending thresholds of a tree of depth 3 on values (n,) alone; the median where it has no split."""
+    # Grown on ranks: the tree itself rounds to single precision, and merges values less than 1e-7 apart.
+    distinct, ranks = np.unique(values, return_inverse=True)
     classifier = DecisionTreeClassifier(criterion="entropy", max_depth=_ENTROPY_DEPTH, random_state=0)
-    tree = classifier.fit(values[:, None], labels, sample_weight=weights).tree_
-    edges = np.unique(tree.threshold[tree.feature >= 0])
-    return edges if edges.size else quantile_edges(values, weights, 2)
+    tree = classifier.fit(ranks[:, None], labels, sample_weight=weights).tree_
+    below = np.unique(tree.threshold[tree.feature >= 0]).astype(np.intp)
+    edges = distinct[below] + 0.5 * (distinct[below + 1] - distinct[below])
+    return np.unique(edges) if edges.size else quantile_edges(values, weights, 2)
 
 
 def snap_edges(edges: Floats, values: Floats) -> Floats:
