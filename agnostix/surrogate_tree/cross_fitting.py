@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from agnostix.core.frames import columns, take_rows
 from agnostix.core.reproducibility import own_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats
+from agnostix.core.units import Units
 from agnostix.surrogate_tree.fidelity import Fidelity, are_probabilities, measure_fidelity
 from agnostix.surrogate_tree.fitted_tree import FittedTree
 from agnostix.surrogate_tree.growth import TreeGrowth
@@ -39,6 +41,7 @@ from agnostix.surrogate_tree.training_rows import (
     QueryStrategy,
     SmoothedBootstrap,
     TrainingRows,
+    rank_numbers,
 )
 
 N_FOLDS = 5
@@ -159,6 +162,7 @@ def cross_fit(
         held_out=held_out,
         outputs=outputs,
         fidelity=_measure(training.predictions[held_out], outputs, training.is_classifier, split),
+        units=Units.identity(outputs.shape[1]),
         path=tuple(_pruning_path(alphas, reporting, split)),
         n_synthetic=sum(tree.n_synthetic for trees in by_candidate for tree in trees) + final.n_synthetic,
     )
@@ -213,15 +217,16 @@ class TreeSearch:
         features = tuple(RuleFeature.from_column(name, column) for name, column in series.items())
         encoded = encode_table(features, table)
         # Rows are put into an order of their own, so that their order in the table has no effect.
-        order = self._subsample(own_order(list(encoded.T)))
+        order = self._subsample(own_order(list(rank_numbers(features, encoded).T)))
         rows = take_rows(table, order)
         first, which = distinct_rows(rows)
         predictions = self.evaluate(TableRows(rows, first))[0][which]
+        units = self._units(predictions)
         split = CrossFitSplit.from_seed(order.size, self.seed)
         training = TrainingRows.from_observed(
-            features, encoded[order], predictions, split.fold, self.is_classifier
+            features, encoded[order], units.encode(predictions), split.fold, self.is_classifier
         )
-        sampler = QuerySampler(self.evaluate, SmoothedBootstrap(rows), self.seed)
+        sampler = QuerySampler(partial(self._evaluate_in, units), SmoothedBootstrap(rows), self.seed)
         strategies = self._strategies(training, sampler, split, self._count_queries(first.size, order.size))
         candidates = [
             Candidate(name, self._growth(targets), strategy)
@@ -229,7 +234,17 @@ class TreeSearch:
             for targets in self._targets(predictions)
         ]
         fitted = cross_fit(training, candidates, split, self.selection if self.is_classifier else "r2")
-        return fitted, first.size + self._count_synthetic(strategies, fitted)
+        return replace(fitted, units=units), first.size + self._count_synthetic(strategies, fitted)
+
+    def _units(self, predictions: Floats) -> Units:
+        """Units in which trees are grown and compared; labels are the largest prediction in these too."""
+        if self.is_classifier and (self.targets == "hard" or are_probabilities(predictions)):
+            return Units.identity(predictions.shape[1])
+        return Units.from_values(predictions, shared=self.is_classifier)
+
+    def _evaluate_in(self, units: Units, source: Any) -> tuple[Floats, int]:
+        predictions, n_model_rows = self.evaluate(source)
+        return units.encode(predictions), n_model_rows
 
     def _subsample(self, order: Codes) -> Codes:
         """The observed rows that `max_queries` allows to evaluate."""
