@@ -39,6 +39,7 @@ class TreeGrowth:
     max_leaf_nodes: int
     min_samples_leaf: int
     output_names: tuple[str, ...]
+    left_out: frozenset[int] = frozenset()  # positions of columns that are not split on
 
     def grow(self, training: TrainingRows, rows: Codes) -> GrownTree:
         """Grow a tree on some rows (n,), of which one may occur several times."""
@@ -49,9 +50,11 @@ class TreeGrowth:
             for position, feature in enumerate(training.features)
             if feature.levels is not None
         }
+        X = rank_levels(training.ranks[rows], ranks)
+        X[:, list(self.left_out)] = 0.0
         targets = targets[:, 1:] if training.is_binary else targets
         estimator = BestFirstBuilder(
-            X=rank_levels(training.ranks[rows], ranks),
+            X=X,
             values=encoded,
             targets=targets,
             unit_targets=to_common_spread(targets),

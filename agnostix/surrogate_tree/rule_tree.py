@@ -47,9 +47,9 @@ class RuleFeature:
         numbers = to_numbers(column)
         missing = np.isnan(numbers)
         if kind == "numeric":
-            present = numbers[~missing]
-            half = present.max() / 2 - present.min() / 2 if present.size else 0.0
-            return cls(name, has_missing=bool(missing.any()), width=2 * min(float(half), 1e307) or np.inf)
+            present = numbers[np.isfinite(numbers)]
+            half = float(present.max() / 2 - present.min() / 2) if present.size else 0.0
+            return cls(name, has_missing=bool(missing.any()), width=2 * min(half, 1e307) or np.inf)
         origin = 0.0 if missing.all() else float(numbers[~missing].min())
         return cls(name, origin=origin, dtype=column.dtype, has_missing=bool(missing.any()))
 
