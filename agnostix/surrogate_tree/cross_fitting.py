@@ -210,9 +210,9 @@ def _warn_left_out(fitted: FittedTree, n_rows: int) -> None:
     if features:
         columns_ = ", ".join(f"{one.name!r} ({len(one.levels or ())} labels)" for one in features)
         warnings.warn(
-            f"MimicTree has no rules on the columns {columns_}: in {n_rows} rows their labels are too rare, and "
-            "without them the tree is closer to the model on rows that it was not grown on. Pass more rows to "
-            "fit, or put the model behind a function that makes such a column from fewer labels.",
+            f"MimicTree has no rules on the columns {columns_}: in {n_rows} rows their labels are too rare, "
+            "and without them the tree is closer to the model on rows that it was not grown on. Pass more "
+            "rows to fit, or put the model behind a function that makes such a column from fewer labels.",
             UserWarning,
             stacklevel=4,
         )

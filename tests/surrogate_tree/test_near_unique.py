@@ -10,7 +10,7 @@ import pytest
 from agnostix import MimicTree, as_predictor
 from tests.messages import assert_states
 
-WORDS = "good bad fine slow rude cheap dear quick cold warm".split()
+WORDS = ["good", "bad", "fine", "slow", "rude", "cheap", "dear", "quick", "cold", "warm"]
 
 
 def reviews(n=300, n_words=5, seed=0):
