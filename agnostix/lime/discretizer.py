@@ -50,13 +50,13 @@ def quantile_edges(values: Floats, weights: Floats, n_bins: int) -> Floats:
     """
     order = np.argsort(values, kind="stable")
     ends = np.cumsum(weights[order] / weights.min())
-    place = np.arange(1, n_bins) / n_bins * (ends[-1] - 1.0)
-    floor = np.floor(place)
+    rank = np.arange(1, n_bins) / n_bins * (ends[-1] - 1.0)
+    floor = np.floor(rank)
     below, above = (
         values[order][np.minimum(np.searchsorted(ends, one, side="right"), order.size - 1)]
         for one in (floor, floor + 1.0)
     )
-    return np.unique(below + (above - below) * (place - floor))
+    return np.unique(below + (above - below) * (rank - floor))
 
 
 def entropy_edges(values: Floats, weights: Floats, labels: Codes) -> Floats:
@@ -72,8 +72,8 @@ def entropy_edges(values: Floats, weights: Floats, labels: Codes) -> Floats:
 def snap_edges(edges: Floats, values: Floats) -> Floats:
     """Edges moved down to observed values, which leaves every value in its bin."""
     observed = np.unique(values)
-    place = np.searchsorted(observed, edges, side="right") - 1
-    return np.unique(observed[place[place >= 0]])
+    index = np.searchsorted(observed, edges, side="right") - 1
+    return np.unique(observed[index[index >= 0]])
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ class Discretizer:
             if not self._has_point_mass(values):
                 return TruncatedNormals.from_values(values, codes, self.weights, coding.edges, dtype)
         if isinstance(coding, LevelCoding):
-            places = np.arange(coding.n_codes)
+            order = np.arange(coding.n_codes)
             levels = _columns(coding.levels, positions)
-            return Resampling.from_rows(levels, places, places, np.ones(places.size))
+            return Resampling.from_rows(levels, order, order, np.ones(order.size))
         order_by = np.arange(codes.size)
         if isinstance(coding, NumberCoding):
             order_by = to_numbers(column_of(self.table, positions[0]))

@@ -1,7 +1,7 @@
 """Cross-fitting: how a tree is grown and its size are chosen on rows other than those that report fidelity.
 
-Below HOLD_OUT_FROM rows, each of five folds is predicted by a tree grown without it, by the candidate and
-to the size that the other folds select. From there on, one fold reports and one selects.
+Below HOLD_OUT_FROM rows, each of five folds is predicted by a tree grown without it, whose candidate and size
+the other folds select. From there on, one fold reports and one selects.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ HOLD_OUT_FROM = 5000
 """Number of rows from which one fold is held out to report; below, the trees are cross-fitted."""
 LABEL_ERRORS = 2.0
 """Standard errors by which labels must differ for one candidate to be preferred by them."""
-ROWS_PER_LABEL = 5
-"""Mean number of rows with a label below which a column of labels is also left out for a trial."""
+ROWS_PER_LEVEL = 5
+"""Mean number of rows with a level below which a categorical column is also left out for a trial."""
 MIN_QUERIES, MAX_QUERIES = 8000, 20_000
 """Bounds of the default number of synthetic rows, which is the number of observed ones."""
 
@@ -199,20 +199,20 @@ def _measure(predictions: Floats, outputs: Floats, is_classifier: bool, split: C
 
 
 def _near_unique(features: tuple[RuleFeature, ...], n_rows: int) -> frozenset[int]:
-    """Positions of columns whose labels have so few rows each that their order may be noise."""
-    n_labels = [0 if feature.levels is None else len(feature.levels) for feature in features]
-    return frozenset(j for j, n in enumerate(n_labels) if n * ROWS_PER_LABEL > n_rows)
+    """Positions of columns whose levels have so few rows each that their order may be noise."""
+    n_levels = [0 if feature.levels is None else len(feature.levels) for feature in features]
+    return frozenset(j for j, n in enumerate(n_levels) if n * ROWS_PER_LEVEL > n_rows)
 
 
 def _warn_left_out(fitted: FittedTree, n_rows: int) -> None:
     """Say which columns the tree was grown without, since it is closer to the model on held-out rows."""
     features = [fitted.training.features[position] for position in sorted(fitted.growth.left_out)]
     if features:
-        columns_ = ", ".join(f"{one.name!r} ({len(one.levels or ())} labels)" for one in features)
+        columns_ = ", ".join(f"{one.name!r} ({len(one.levels or ())} levels)" for one in features)
         warnings.warn(
-            f"MimicTree has no rules on the columns {columns_}: in {n_rows} rows their labels are too rare, "
+            f"MimicTree has no rules on the columns {columns_}: in {n_rows} rows their levels are too rare, "
             "and without them the tree is closer to the model on rows that it was not grown on. Pass more "
-            "rows to fit, or put the model behind a function that makes such a column from fewer labels.",
+            "rows to fit, or put the model behind a function that makes such a column from fewer levels.",
             UserWarning,
             stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""Columns whose labels have few rows each: they do not empty the tree, and the rules say what is left out."""
+"""Columns whose levels have few rows each: they do not empty the tree, and the rules say what is left out."""
 
 import warnings
 
@@ -49,12 +49,12 @@ def likely(Z):
 @pytest.mark.parametrize(
     "model", [stars, as_predictor(likely, task="classification")], ids=["numbers", "labels"]
 )
-def test_near_unique_labels_leave_the_tree_its_other_rules(kind, synthetic, model):
+def test_near_unique_levels_leave_the_tree_its_other_rules(kind, synthetic, model):
     X = KINDS[kind](reviews())
     mimic = MimicTree(model, synthetic=synthetic, max_queries=3000, random_state=0)
     with pytest.warns(UserWarning, match="no rules on the columns") as caught:
         mimic.fit(X)
-    assert_states(str(caught[0].message), "'text'", "labels", "in 300 rows")
+    assert_states(str(caught[0].message), "'text'", "levels", "in 300 rows")
     assert caught[0].filename == __file__
     assert mimic.n_model_rows_ <= 3000
     assert len(mimic.leaves_) >= 3
@@ -62,7 +62,7 @@ def test_near_unique_labels_leave_the_tree_its_other_rules(kind, synthetic, mode
     assert set(mimic.rule_tree_.feature) == {-1, 1, 2}
 
 
-def test_near_unique_labels_advice_is_followed():
+def test_near_unique_levels_advice_is_followed():
     X = reviews()
     flags = X.assign(text=None, **{word: X["text"].str.contains(word) for word in ("good", "rude")})
 
@@ -76,7 +76,7 @@ def test_near_unique_labels_advice_is_followed():
     assert mimic.fidelity_.r2 > 0.6
 
 
-def test_labels_with_few_rows_are_split_on_where_they_help():
+def test_levels_with_few_rows_are_split_on_where_they_help():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"shop": rng.choice([f"s{k}" for k in range(60)], 240), "age": rng.normal(40, 9, 240)})
     number = X["shop"].str[1:].astype(int)
