@@ -35,6 +35,8 @@ _SAME = 1e-5
 """Relative to the largest prediction: by how much those of one model may differ, as in single precision."""
 _N_TRIAL_ROWS = 2
 """Rows on which a model is tried where a masker has no background."""
+_BACKGROUND_SIZE = 100
+"""Background rows that are sampled where a method does not choose them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -428,7 +430,18 @@ def _to_plain(value: Any) -> Any:
 class BackgroundExplainer(AttributionExplainer):
     """Base of the explainers that predict rows with some features hidden.
 
-    A subclass chooses the background rows in `_choose_background`.
+    A subclass with parameters of its own has an `__init__`. Other background rows than a
+    sample are chosen in `_choose_background`; more is learned in a `fit`, which starts with
+    `_begin_fit` and `_learn_background`.
+
+    Parameters
+    ----------
+    model, outputs, n_jobs, random_state, verbose : object
+        As in `AttributionExplainer`.
+    masker : Masker, default=None
+        What hides parts of rows; None: background rows, for tables.
+    feature_groups : mapping from names to lists of columns, default=None
+        Columns of a table that are hidden together.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -436,11 +449,50 @@ class BackgroundExplainer(AttributionExplainer):
         "feature_groups": [dict, None],
         "masker": [None, MaskerConstraint()],
     }
-    feature_groups: Any
-    masker: Any
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        masker: Any = None,
+        feature_groups: Any = None,
+        outputs: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 1,
+    ) -> None:
+        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
+        self.masker = masker
+        self.feature_groups = feature_groups
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Choose the background among the rows and predict it.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns), or what the masker takes
+            Rows like those to explain.
+        y : array-like of shape (n_rows,), default=None
+            Needed only for an unfitted model.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, for the background and an unfitted model.
+
+        Returns
+        -------
+        self : BackgroundExplainer
+
+        Raises
+        ------
+        ValueError
+            If the rows or the parameters cannot be used.
+        """
+        self._begin_fit()
+        self._learn_background(X, y, sample_weight)
+        return self
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        raise NotImplementedError
+        """Background rows of a table: by default a sample of 100."""
+        return Background.sample(table, _BACKGROUND_SIZE, self._seed, sample_weight)
 
     def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
         """What hides parts of rows that are no tables; None for tables."""
