@@ -16,7 +16,7 @@ from agnostix.core.base import Attribution, AttributionExplainer, OutputSelectio
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail
 from agnostix.core.features import distinct_rows
-from agnostix.core.frames import as_table, take_rows
+from agnostix.core.frames import as_table, missing_as_nan, take_rows
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -79,8 +79,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     rule_tree_ : RuleTree
         The tree as arrays and rules.
     estimator_ : DecisionTreeRegressor
-        The tree in scikit-learn's form. Labels of columns are ranks; of a binary
-        classifier it predicts the second class alone.
+        The tree in scikit-learn's form. Levels of categorical columns are ranks; of a
+        binary classifier it predicts the second class alone.
     fidelity_ : Fidelity
         Fidelity of the tree: ``label`` with its interval, ``r2`` and ``kl`` with
         their standard errors.
@@ -105,11 +105,11 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     Notes
     -----
     Below 5000 rows the fidelity is cross-fitted: each of five folds is predicted
-    by a tree grown without it, by the growth and to the size that the other
-    folds select, and the final tree is grown on all rows. These trees share
-    training rows, so the intervals use the corrected variance of [3]_, which
-    divides the number of rows by 2.25. From 5000 rows on, one fifth is held out
-    to report and another fifth selects.
+    by a tree grown without it, whose growth and size the other folds select. The
+    final tree is grown on all rows. The five trees share training rows, so the
+    intervals use the corrected variance of [3]_, which divides the number of rows
+    by 2.25. From 5000 rows on, one fifth is held out to report and another fifth
+    selects.
 
     Fidelity is to the model, not to the truth, on rows like those of X. A model
     is often more extreme on the rows it was fitted on than on new ones; pass
@@ -118,9 +118,9 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     The synthetic rows together weigh four times what the observed ones do, and
     every leaf holds observed rows. The size is the smallest of the
     cost-complexity path within one standard error of the best (1-SE rule), by
-    labels and by squared error. Labels of a column are ordered by the first
-    principal component of their mean targets. Missing values, and labels not
-    seen in `fit`, go where scikit-learn's trees send missing values.
+    labels and by squared error. The levels of a categorical column are ordered by
+    the first principal component of their mean targets. Missing values, and levels
+    not seen in `fit`, go where scikit-learn's trees send missing values.
 
     Explanations have completeness "surrogate": ``base_values``, the means at the
     root, plus the values, the changes along the row's path by feature, are the
@@ -156,6 +156,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     """
 
     _doc_page = "surrogate_tree.md"
+    _squares_predictions = False  # but in units of their spread
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
         "max_leaf_nodes": [Interval(Integral, 1, None, closed="left")],
@@ -251,13 +252,18 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         """
         table = self._read(X)
         self._check_has_model()
-        predictions, outputs = self._predict(table), self.rule_tree_.values[self.rule_tree_.apply(table)]
+        units, tree = self._fitted.units, self._fitted.tree
+        predictions, outputs = units.encode(self._predict(table)), tree.values[tree.apply(table)]
         is_classification = self._fitted_task == "classification"
         fidelity = measure_fidelity(predictions, outputs, is_classification, "new rows")
         if y is None:
             return fidelity
         check_consistent_length(table, y)
-        return fidelity.with_accuracies(predictions, outputs, y, self.classes_ if is_classification else None)
+        if is_classification:
+            return fidelity.with_accuracies(predictions, outputs, y, self.classes_)
+        truth = np.asarray(y, dtype=float).reshape(predictions.shape[0], -1)
+        truth = units.encode(truth) if truth.shape == predictions.shape else truth
+        return fidelity.with_accuracies(predictions, outputs, truth, None)
 
     def stability(self, n: int = 10) -> Stability:
         """Compare trees grown on bootstrap samples of the rows; the model is not evaluated.
@@ -290,7 +296,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         pick = partial(selection.pick, predictions=predictions)
         tree, fidelity = self.rule_tree_, self.fidelity_
         leaf = tree.apply(rows)
-        values, errors = self._fitted.contributions.at(leaf)
+        values, errors = map(self._fitted.units.decode_differences, self._fitted.contributions.at(leaf))
         base, r2, r2_errors = (
             pick(np.broadcast_to(by_output, predictions.shape))
             for by_output in (tree.values[0], fidelity.r2_outputs, fidelity.r2_outputs_std_errors)
@@ -340,6 +346,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         """The truth, checked even where it is not needed; an unfitted model may take several columns."""
         if y is None:
             return None
+        y = missing_as_nan(y)
         check_consistent_length(table, y)
         shape = np.asarray(y).shape
         if len(shape) == 2 and shape[1] > 1 and not is_fitted(self.model):
@@ -388,7 +395,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         is_classification = self._fitted_task == "classification"
         self._fitted = fitted
         self._are_probabilities = are_probabilities(fitted.training.predictions)
-        self.rule_tree_, self.estimator_ = fitted.tree, fitted.grown.estimator
+        grown = fitted.in_model_units()
+        self.rule_tree_, self.estimator_ = grown.tree, grown.estimator
         self.targets_, self.synthetic_ = fitted.growth.targets, fitted.synthetic
         self.fidelity_ = fitted.fidelity
         self.leaves_ = fitted.leaves_frame(list(self.classes_) if is_classification else None)

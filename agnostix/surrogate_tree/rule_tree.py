@@ -1,7 +1,7 @@
 """A decision tree as plain arrays, its columns, and its paths as rules.
 
-A split of numbers sends values up to a threshold to the left, a split of labels sends a set of them there.
-Missing values go where the split says, and so do labels that were not seen in fit.
+A split of numbers sends values up to a threshold to the left, a split of levels sends a set of them there.
+Missing values go where the split says, and so do levels that were not seen in fit.
 """
 
 from __future__ import annotations
@@ -16,24 +16,26 @@ import pandas as pd
 
 from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.units import format_number
 from agnostix.exceptions import DataError
 
-LARGEST = float(np.finfo(np.float32).max)
-"""Largest number that a tree can hold, since it compares in single precision."""
+RESOLUTION = 1e-6
+"""Precision of the thresholds in rules, relative to the range of the column."""
 NO_LEVELS: frozenset[int] = frozenset()
-_MOST_LABELS = 3
-"""Number of labels that are listed even where the other side has fewer."""
+_MOST_LEVELS = 3
+"""Number of levels that are listed even where the other side has fewer."""
 
 
 @dataclass(frozen=True)
 class RuleFeature:
-    """A column of numbers, dates or labels, as a tree reads and names it."""
+    """A column of numbers, dates or levels, as a tree reads and names it."""
 
     name: str
-    levels: tuple[Any, ...] | None = None  # labels seen in fit, ordered; None for numbers and dates
+    levels: tuple[Any, ...] | None = None  # seen in fit, ordered; None for numbers and dates
     origin: float = 0.0  # subtracted from dates, in ticks, so that single precision resolves them
-    dtype: Any = None  # of dates and durations; None for numbers and labels
+    dtype: Any = None  # of dates and durations; None for numbers and levels
     has_missing: bool = False  # whether values were missing in fit
+    width: float = np.inf  # of the range of numbers in fit, which their text resolves
 
     @classmethod
     def from_column(cls, name: str, column: Any) -> RuleFeature:
@@ -45,35 +47,37 @@ class RuleFeature:
         numbers = to_numbers(column)
         missing = np.isnan(numbers)
         if kind == "numeric":
-            return cls(name, has_missing=bool(missing.any()))
+            present = numbers[np.isfinite(numbers)]
+            half = float(present.max() / 2 - present.min() / 2) if present.size else 0.0
+            return cls(name, has_missing=bool(missing.any()), width=2 * min(half, 1e307) or np.inf)
         origin = 0.0 if missing.all() else float(numbers[~missing].min())
         return cls(name, origin=origin, dtype=column.dtype, has_missing=bool(missing.any()))
 
     def encode(self, column: Any) -> Floats:
         """Numbers, ticks since the origin or level codes, shape (n_rows,); NaN for missing and unseen."""
         if self.levels is not None:
-            codes, labels = to_codes(column)
+            codes, levels = to_codes(column)
             code_of = {level: float(code) for code, level in enumerate(self.levels)}
-            return np.array([*(code_of.get(label, np.nan) for label in labels), np.nan])[codes]
+            return np.array([*(code_of.get(level, np.nan) for level in levels), np.nan])[codes]
         numbers = to_numbers(column) - self.origin
-        if (np.abs(numbers) > LARGEST).any():
+        if np.isinf(numbers).any():
             raise DataError(
-                f"Column {self.name!r} holds infinite values, or numbers beyond {LARGEST:.4g}, which single "
-                "precision cannot hold. Replace them, for example with missing values."
+                f"Column {self.name!r} holds infinite values, which no rule can split. Replace them, for "
+                "example with missing values."
             )
         return numbers
 
     def format_number(self, number: float) -> str:
-        """An encoded number as text: a date, or the shortest form that is unique in single precision."""
+        """An encoded number as text: a date, or the shortest form that the range of the column needs."""
         if self.dtype is None:
-            return str(np.float32(number)).removesuffix(".0")
+            return _format_float(number, RESOLUTION * self.width)
         return _format_date(number + self.origin, self.dtype)
 
     def format_levels(self, codes: Iterable[int]) -> str:
-        """Labels as text: "= a" for one, "in {a, b}" for several."""
+        """Levels as text: "= a" for one, "in {a, b}" for several."""
         assert self.levels is not None
-        labels = [str(self.levels[code]) for code in sorted(codes)]
-        return f"= {labels[0]}" if len(labels) == 1 else f"in {{{', '.join(labels)}}}"
+        levels = [str(self.levels[code]) for code in sorted(codes)]
+        return f"= {levels[0]}" if len(levels) == 1 else f"in {{{', '.join(levels)}}}"
 
 
 def encode_table(features: tuple[RuleFeature, ...], table: Any) -> Floats:
@@ -89,8 +93,8 @@ class Condition:
     feature: int  # position of the column
     low: float  # exclusive bound of numbers, -inf for none
     high: float  # inclusive bound of numbers, inf for none
-    levels: tuple[int, ...] | None  # codes of the admitted labels; None for numbers
-    missing: bool  # whether missing values and unseen labels are admitted
+    levels: tuple[int, ...] | None  # codes of those admitted; None for numbers
+    missing: bool  # whether missing values and unseen levels are admitted
 
     @classmethod
     def unrestricted(cls, position: int, feature: RuleFeature) -> Condition:
@@ -105,7 +109,7 @@ class Condition:
         )
 
     def restrict_levels(self, levels: frozenset[int], missing: bool) -> Condition:
-        """The intersection with a set of labels."""
+        """The intersection with a set of levels."""
         assert self.levels is not None
         kept = tuple(level for level in self.levels if level in levels)
         return replace(self, levels=kept, missing=self.missing and missing)
@@ -145,9 +149,9 @@ class RuleTree:
     features: tuple[RuleFeature, ...]  # the columns, in the table's order
     output_names: tuple[str, ...]
     feature: Codes  # (n_nodes,), position of the split's column; -1 at leaves
-    threshold: Floats  # (n_nodes,), inf sends all but missing values left; NaN at leaves and for labels
-    levels: tuple[frozenset[int], ...]  # per node, codes of the labels that go left
-    missing_left: Bools  # (n_nodes,), whether missing values and unseen labels go left
+    threshold: Floats  # (n_nodes,), inf sends all but missing values left; NaN at leaves and for levels
+    levels: tuple[frozenset[int], ...]  # per node, codes of those that go left
+    missing_left: Bools  # (n_nodes,), whether missing values and unseen levels go left
     left: Codes  # (n_nodes,), child; -1 at leaves
     right: Codes  # (n_nodes,), child; -1 at leaves
     values: Floats  # (n_nodes, n_outputs), mean predictions in the model's units
@@ -232,7 +236,7 @@ class RuleTree:
         return rules, conditions
 
     def describe_split(self, node: int) -> tuple[str, str]:
-        """The two sides of a split as text, with those labels alone that the splits above admit."""
+        """The two sides of a split as text, with those levels alone that the splits above admit."""
         feature, missing_left = self.features[self.feature[node]], bool(self.missing_left[node])
         sides = (missing_left, not missing_left)
         or_missing = [" or missing" if feature.has_missing and side else "" for side in sides]
@@ -273,13 +277,22 @@ class RuleTree:
         return condition.restrict_range(*bounds, missing)
 
 
-def _describe_levels(feature: RuleFeature, own: list[int], other: list[int]) -> str:
-    """A side of a split by its labels, or by those of the other side if these are fewer."""
-    if not own:
+def _describe_levels(feature: RuleFeature, levels: list[int], other: list[int]) -> str:
+    """A side of a split by its levels, or by those of the other side if these are fewer."""
+    if not levels:
         return f"{feature.name} never seen"
-    if other and len(own) > max(len(other), _MOST_LABELS):
+    if other and len(levels) > max(len(other), _MOST_LEVELS):
         return f"{feature.name} not " + feature.format_levels(other).removeprefix("= ")
-    return f"{feature.name} {feature.format_levels(own)}"
+    return f"{feature.name} {feature.format_levels(levels)}"
+
+
+def _format_float(number: float, error: float) -> str:
+    """The shortest text of a number in single precision, or with more digits for an error at most this."""
+    with np.errstate(over="ignore"):
+        single = np.float32(number)
+    if abs(float(single) - number) <= error and float(single) != 0:
+        return str(single).removesuffix(".0")
+    return format_number(number, error, 6)
 
 
 def _format_date(ticks: float, dtype: Any) -> str:

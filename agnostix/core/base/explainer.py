@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 from collections.abc import Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import as_table, check_schema, is_frame, take_rows
+from agnostix.core.frames import as_table, check_schema, copy_table, is_frame, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes, Floats, Numbers
@@ -23,6 +23,8 @@ from agnostix.exceptions import DataError
 
 _N_TABLE_ROWS = 20
 _N_IMAGES = 2
+_SMALLEST, _LARGEST = 1e-150, 1e150
+"""Sizes of predictions whose squares, times weights, are neither 0 nor infinite."""
 MAX_OUTPUTS = 20
 """Outputs up to which all are explained by default; beyond, the predicted one."""
 
@@ -37,6 +39,8 @@ class BaseExplainer(BaseEstimator):
 
     model: Any
     _predictor: Any = None
+    _squares_predictions = True
+    """Whether predictions are squared as they are, which limits their size."""
     _doc_page = ""
     _doc_link_module = "agnostix"
 
@@ -160,10 +164,23 @@ class BaseExplainer(BaseEstimator):
                     "takes no sample_weight. Fit it first, or leave sample_weight out."
                 )
             weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-            model = clone(model).fit(X, y, **weight)
+            # Copies: scikit-learn's copy=False lets a model write into what it is fitted on.
+            model = clone(model).fit(copy_table(X), deepcopy(y), **deepcopy(weight))
         self.model_ = model
         self._predictor = as_predictor(model)
         return self._predictor
+
+    def _check_sizes(self, arrays: list[Any], with_smallest: bool = True) -> None:
+        """DataError if the largest number is so large, or if asked so small, that its square is lost."""
+        sizes = [np.abs(one).max(initial=0.0, where=~np.isnan(one)) for one in arrays if one is not None]
+        largest = float(max(sizes))
+        is_lost = largest > _LARGEST or (with_smallest and 0 < largest < _SMALLEST)
+        if is_lost and self._squares_predictions:
+            raise DataError(
+                f"{type(self).__name__} squares predictions, which must be between {_SMALLEST:g} and "
+                f"{_LARGEST:g} in size, and those of the model {self._predictor.name} reach {largest:.3g}. "
+                f"Pass a function that divides them by 1e{int(np.floor(np.log10(largest)))}."
+            )
 
 
 def page_address(page: str) -> str:

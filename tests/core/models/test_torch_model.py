@@ -118,10 +118,10 @@ def test_layout_chw():
 
 
 def test_predict_gray_images():
-    grey = PICTURES[..., 0]
+    gray = PICTURES[..., 0]
     weights = WEIGHTS[:, :, :1]
     np.testing.assert_allclose(
-        raw(linear(weights)).predict(grey), Linear(weights)(grey[..., None]), atol=1e-5
+        raw(linear(weights)).predict(gray), Linear(weights)(gray[..., None]), atol=1e-5
     )
 
 
@@ -495,10 +495,10 @@ def test_predict_masked_matches_composed_images(X, by_channel):
 
 
 def test_predict_masked_gray_images_and_tables():
-    grey = PICTURES[..., 0]
+    gray = PICTURES[..., 0]
     module = small(n_channels=1)
-    found = TorchModel(module).predict_masked(grey[:1], MASKS, grey[None, 1:2], CELLS[None])[0, :, 0]
-    built = TorchModel(module)(np.where(MASKS[:, CELLS], grey[0], grey[1]))
+    found = TorchModel(module).predict_masked(gray[:1], MASKS, gray[None, 1:2], CELLS[None])[0, :, 0]
+    built = TorchModel(module)(np.where(MASKS[:, CELLS], gray[0], gray[1]))
     np.testing.assert_allclose(found, built, atol=1e-6)
     row, other = RNG.random((2, 4))
     mlp = nn.Linear(4, 2)

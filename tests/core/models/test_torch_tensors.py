@@ -238,8 +238,8 @@ def test_predict_refuses_channels_first_and_names_the_way():
 
 
 def test_predict_gray_image_remedy_works():
-    for grey in (PICTURES[..., 0], PICTURES[..., :1]):
-        X = np.repeat(grey.reshape(*grey.shape[:3], 1), 3, axis=3)
+    for gray in (PICTURES[..., 0], PICTURES[..., :1]):
+        X = np.repeat(gray.reshape(*gray.shape[:3], 1), 3, axis=3)
         assert as_predictor(CONV).predict(X).shape == (2, 2)
 
 
