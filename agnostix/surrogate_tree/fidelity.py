@@ -149,7 +149,8 @@ def kl_divergence(predictions: Floats, outputs: Floats) -> Floats:
 def are_probabilities(predictions: Floats) -> bool:
     """Whether predictions (n_rows, n_outputs) are probabilities of classes."""
     sums = predictions.sum(axis=1)
-    is_simplex = (predictions >= -1e-6).all() and (np.abs(sums - 1.0) < 1e-4).all()
+    # The model's may come in half precision, which rounds by up to 2**-8.
+    is_simplex = (predictions >= -1e-6).all() and (np.abs(sums - 1.0) < 2**-8 + 1e-4).all()
     return predictions.shape[1] > 1 and bool(is_simplex)
 
 
