@@ -139,6 +139,26 @@ def test_curves_far_from_zero_equal_those_at_zero(offset):
             np.testing.assert_allclose(other[name], one[name], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(2.0**-27, 0.0), (2.0**-500, 0.0), (2.0**500, 0.0), (1.0, 1e8), (64.0, 1.7e9)]
+)
+def test_curves_follow_units_of_predictions(scale, offset):
+    X, y = pd.DataFrame({"x": B, "k": np.arange(200) % 3}), np.round(64.0 * np.sin(B)) / 64.0
+    frames = []
+    for unit, origin in ((1.0, 0.0), (scale, offset)):
+        projection = EntropicProjection().fit(X, predictions=unit * y + origin)
+        parts = projection.explain().frame, projection.rank(), projection.what_if({"x": 2.5}).outcomes
+        for part in parts:
+            for name in ("value", "low", "high"):
+                part[name] = (part[name] - origin) / unit
+            part["std_error"] /= unit
+        frames.append(parts)
+    for one, other in zip(*frames, strict=True):
+        for name in ("value", "std_error", "low", "high"):
+            rounding = 4.0 * np.spacing(offset) / scale
+            np.testing.assert_allclose(other[name], one[name], rtol=1e-9, atol=1e-12 + rounding)
+
+
 @pytest.mark.parametrize("explainer", WEIGHTED, ids=str)
 @pytest.mark.parametrize("exponent", [-1020, -540, 540, 1020])
 def test_weights_in_any_units_give_same_results(explainer, exponent):
