@@ -100,6 +100,20 @@ def test_columns_of_few_steps_of_double_precision(value, n_steps):
         assert histogram.fractions.sum() == pytest.approx(1.0)
 
 
+def test_column_that_spans_more_than_a_number_is_skipped_with_remedy():
+    x = np.r_[-1.7e308, 1.7e308, np.linspace(-1.0, 1.0, 58)]
+    X = pd.DataFrame({"x": x, "y": np.arange(60.0)})
+    projection = EntropicProjection().fit(X, predictions=X["y"])
+    assert [entry[0] for entry in projection.explain().skipped] == ["x"]
+    with refuses(DataError, "'x' cannot be shifted", "-1.7e+308 to 1.7e+308", "divide it by a power of ten"):
+        projection.what_if({"x": 1.0})
+    with refuses(DataError, "Predictions", "-1.7e+308 to 1.7e+308", "by a power of ten"):
+        EntropicProjection().fit(X, predictions=x).rank()
+    assert EntropicProjection().fit(X, predictions=x / 10.0).rank()["value"].notna().all()
+    again = EntropicProjection().fit(X.assign(x=x / 10.0), predictions=X["y"])
+    assert again.explain(features="x").frame["value"].notna().all()
+
+
 OFFSETS = [0.0, 1e6, -1.7e9, 1.7e9, 1e12, 1.7e15]
 B = np.round(np.random.default_rng(0).gamma(2.0, size=200) * 4.0) / 4.0  # exact at every offset
 
