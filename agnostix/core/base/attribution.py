@@ -419,7 +419,7 @@ def _to_plain(value: Any) -> Any:
     """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
     if isinstance(value, Mapping | pd.Series):
         return {str(name): _to_plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value  # what is masked is None
+    if isinstance(value, list | tuple):
         return [_to_plain(entry) for entry in value]
-    value = value.item() if isinstance(value, np.generic) else value
     return value if isinstance(value, str | int | float | None) else repr(value)
