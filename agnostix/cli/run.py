@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agnostix.cli.constraints import Constraints, parse_constraints
 from agnostix.cli.loading import load_model, load_table
+from agnostix.core.files import check_writable
 from agnostix.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -101,13 +102,16 @@ def check_output(path: Path) -> None:
             f"--output {path}: a report is written as {', '.join(_FORMATS)}, "
             f"not as {path.suffix or 'no suffix'!r}."
         )
-    if path.is_dir():
-        raise IsADirectoryError(f"--output {path} is a folder, not a file.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"--output {path}: the folder {path.parent} does not exist.")
     try:
+        folder = check_writable(path).parent
+    except OSError as error:
+        message = str(error) if error.strerror is None else f"{path}: {error.strerror}."
+        raise type(error)(f"--output {message}") from None
+    try:
         # To check permissions is not enough: root has them all, even where nothing can be written.
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise type(error)(
