@@ -19,6 +19,7 @@ _KINDS = (
 )
 # Controls, two separators of lines that no editor shows, and marks that turn the direction of the text.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_BREAKS = re.compile(r"\s*[\r\n\v\f\x85\u2028\u2029]+\s*")
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -69,6 +70,11 @@ def check_readable(path: str | os.PathLike[str]) -> None:
 def printable(text: str, keep: str = "") -> str:
     r"""A text with controls as escapes such as \\x1b, so that it cannot move a terminal's cursor or hide."""
     return _UNSEEN.sub(lambda sign: sign[0] if sign[0] in keep else repr(sign[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """A text on one line, its controls as escapes."""
+    return printable(_BREAKS.sub(" ", text))
 
 
 def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
