@@ -95,7 +95,8 @@ KILLED = """
 
     X = np.random.default_rng(0).normal(size=(120, 3))
     explainer = {
-        "occlusion": OcclusionExplainer, "shapley": KernelShapExplainer, "lime": LimeExplainer, "rise": RiseExplainer
+        "occlusion": OcclusionExplainer, "shapley": KernelShapExplainer,
+        "lime": LimeExplainer, "rise": RiseExplainer,
     }[sys.argv[2]](slow, random_state=0, n_jobs=2)
     if sys.argv[2] == "rise":
         X = np.random.default_rng(0).normal(size=(4, 8, 8, 1))
