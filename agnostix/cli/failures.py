@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TextIO
 
 from agnostix.cli.loading import MissingExtraError
 from agnostix.core.files import one_line, printable
@@ -37,7 +37,14 @@ def write_line(text: str, file: TextIO | None = None) -> None:
     print(text, file=file)
 
 
-def show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning on one line, in place of `warnings.showwarning`."""
     write_line(f"agnostix: warning: {one_line(str(message))}", sys.stderr)
 
