@@ -27,7 +27,7 @@ from agnostix.core.masking import Features
 from agnostix.core.models import Predictor
 from agnostix.core.reproducibility import seed_of
 from agnostix.core.row_sources import TableRows
-from agnostix.core.sklearn_compat import validate_data
+from agnostix.core.sklearn_compat import allows_nan, validate_data
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
@@ -246,7 +246,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # it is for the model to accept them or not
+        tags.input_tags.allow_nan = allows_nan(self.model, if_unknown=True)
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         if "y" in self._dims:  # a value for each pixel

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import as_table, check_schema, copy_table, is_frame, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
+from agnostix.core.sklearn_compat import allows_nan
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
@@ -86,6 +88,12 @@ class BaseExplainer(BaseEstimator):
                 "Pass an unfitted one, which fit will fit."
             )
         return super().set_params(**params)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        # A callable that returns NaN for missing values is refused in `fit`, which predicts all rows.
+        tags.input_tags.allow_nan = allows_nan(self.model, if_unknown=False)
+        return tags
 
     def __sklearn_clone__(self) -> BaseExplainer:
         params = {
