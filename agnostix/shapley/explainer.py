@@ -222,7 +222,7 @@ class KernelShapExplainer(BackgroundExplainer):
         self._groups = self._group_background()
         self._kernel_params: KernelParams | None = None
         self._operators: dict[tuple[int, ...], Operator | None] = {}
-        self.n_model_rows_ = 2 * self._n_trial_rows
+        self.n_model_rows_ = self._n_trial_rows
         self.budget_ = self._choose_budget(n_players)
         all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
         self._plan = CoalitionPlan(all_vary, self._sample(n_players), evaluates_empty)

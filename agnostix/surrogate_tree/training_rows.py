@@ -31,6 +31,7 @@ from agnostix.core.frames import (
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
+from agnostix.surrogate_tree.fidelity import are_probabilities
 from agnostix.surrogate_tree.rule_tree import RuleFeature, RuleTree, encode_table
 
 SYNTHETIC_WEIGHT = 4.0
@@ -94,10 +95,11 @@ class TrainingRows:
         """Which rows are observed, shape (n_rows,)."""
         return np.arange(self.fold.size) < self.n_observed
 
-    @property
+    @cached_property
     def is_binary(self) -> bool:
-        """Whether one of two outputs determines the other."""
-        return self.is_classifier and self.predictions.shape[1] == 2
+        """Whether one of two outputs determines the other, as probabilities do."""
+        two = self.is_classifier and self.predictions.shape[1] == 2
+        return two and are_probabilities(self.predictions)
 
     def outside(self, folds: set[int], with_synthetic: bool = True) -> Codes:
         """Rows of the other folds."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +17,7 @@ from agnostix.core.base.explainer import (
     read_rows_like,
     read_rows_or_images,
     take_examples,
+    to_plain,
 )
 from agnostix.core.evaluate import ProgressBar, Reduce, evaluate
 from agnostix.core.explanation import Explanation
@@ -35,6 +34,8 @@ _SAME = 1e-5
 """Relative to the largest prediction: by how much those of one model may differ, as in single precision."""
 _N_TRIAL_ROWS = 2
 """Rows on which a model is tried where a masker has no background."""
+_N_OTHER_ROWS = 4
+"""Rows that show whether predictions are independent, where the background is a single row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,22 +315,25 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         validate_data(self, X=rows, skip_check_array=True)
         self.features_ = Features.from_names(column_names(rows), feature_groups)
 
-    def _try_model(self, predictor: Predictor, rows: Any, remember: bool = True) -> Floats:
+    def _try_model(
+        self, predictor: Predictor, rows: Any, remember: bool = True, others: Any = None
+    ) -> Floats:
         """Predict a few rows, for the names of outputs and for `attach` to recognize the model by."""
-        self._predictor, predictions = predictor.trial(rows)
+        self._predictor, predictions, self._n_trial_rows = predictor.trial(rows, others)
         for capability in self._requires:
             self._predictor.require(capability, by=type(self).__name__)
         self._trial_rows, self._trial_predictions = (rows, predictions) if remember else (None, None)
-        self._n_trial_rows, n_outputs = predictions.shape
+        n_outputs = predictions.shape[1]
         self.output_names_ = self._predictor.names(n_outputs)
         self._select_outputs(None)  # or an error, before more is evaluated
-        self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
+        # Independent labels, and scores that do not sum to 1, do not mirror each other.
+        self.is_binary_ = n_outputs == 2 and self._predictor.exclusive is True
         return predictions
 
     def _check_same_model(self, predictor: Predictor) -> Predictor:
         if self._trial_rows is None:
             return predictor
-        predictor, predictions = predictor.trial(self._trial_rows)
+        predictor, predictions, _ = predictor.trial(self._trial_rows)
         known = self._trial_predictions
         is_like = predictions.shape == known.shape
         apart = np.abs(predictions - known).max(axis=1) if is_like else np.full(len(predictions), np.inf)
@@ -410,19 +414,9 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     def _describe_params(self) -> dict[str, Any]:
         """Parameters as plain values; of the model the settings that it was wrapped with."""
         params = self.get_params(deep=False)
-        described = {name: _to_plain(value) for name, value in params.items() if name != "model"}
+        described = {name: to_plain(value) for name, value in params.items() if name != "model"}
         model_params = self._predictor.params
         return described | ({"model": model_params} if model_params else {})
-
-
-def _to_plain(value: Any) -> Any:
-    """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
-    if isinstance(value, Mapping | pd.Series):
-        return {str(name): _to_plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_to_plain(entry) for entry in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, str | int | float | None) else repr(value)
 
 
 class BackgroundExplainer(AttributionExplainer):
@@ -473,7 +467,8 @@ class BackgroundExplainer(AttributionExplainer):
         self.background_ = self._masker.background
         is_known = self.background_ is not None
         trial_rows = self.background_ if is_known else rows[:_N_TRIAL_ROWS]
-        predictions = self._try_model(predictor, trial_rows, remember=is_known)
+        others = rows[:_N_OTHER_ROWS]
+        predictions = self._try_model(predictor, trial_rows, remember=is_known, others=others)
         self._background_predictions = predictions if is_known else None
         self.base_values_: Any = self._masker.weights @ predictions if is_known else None
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -215,6 +216,16 @@ def check_image_shape(pixels: Any, shape: tuple[int, ...], owner: str) -> None:
             f"X has pictures of shape {pixels.shape[1:]}, and {owner} was fitted on pictures of shape "
             f"{shape}. Resize them, or fit again."
         )
+
+
+def to_plain(value: Any) -> Any:
+    """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
+    if isinstance(value, Mapping | pd.Series):
+        return {str(name): to_plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [to_plain(entry) for entry in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int | float | None) else repr(value)
 
 
 @dataclass(frozen=True)
