@@ -13,6 +13,7 @@ from narwhals.stable.v2.dependencies import is_polars_series
 from agnostix.core.frames import (
     column_at,
     columns,
+    infer_type,
     is_float,
     is_frame,
     kind_of,
@@ -105,7 +106,9 @@ def _numbers(column: Any) -> Codes | None:
 
 def table_codes(X: Any) -> Codes:
     """Codes of a table's values (n_rows, n_columns), column by column."""
-    return np.column_stack([value_codes(column) for column in columns(X).values()])
+    # Objects as they are: 1 and 1.0 are equal numbers, yet not the same to every model.
+    series = columns(X).values() if not is_frame(X) else (X[name] for name in X.columns)
+    return np.column_stack([value_codes(column) for column in series])
 
 
 def as_series(values: Any) -> Any:
@@ -174,7 +177,7 @@ def _key(value: Any) -> Any:
 
 def column_of(X: Any, position: int) -> Any:
     """A column of a table, by its position, as a Series (n_rows,)."""
-    return column_at(X, position) if is_frame(X) else as_series(X[:, position])
+    return infer_type(column_at(X, position) if is_frame(X) else as_series(X[:, position]))
 
 
 class Coding(Protocol):

@@ -22,6 +22,9 @@ from agnostix.exceptions import DataError
 _OTHER_LIBRARIES = ("pyarrow", "modin", "cudf", "dask", "ibis", "duckdb", "pyspark")
 """Their tables are refused: as arrays they would lose names and types."""
 
+_NUMBERS = ("integer", "decimal", "floating", "mixed-integer-float")
+"""What pandas calls numbers in a column of objects."""
+
 
 def is_frame(X: Any) -> bool:
     """Tell a data frame of pandas or polars from anything else."""
@@ -92,10 +95,23 @@ def column_names(X: Any) -> list[str]:
 
 
 def columns(X: Any) -> dict[str, Any]:
-    """Columns as Series by name; an array of objects gets the types of its contents."""
+    """Columns as Series by name, in the types of their contents."""
     if not is_frame(X):
-        X = pd.DataFrame(X, columns=column_names(X)).infer_objects()
-    return {str(name): X[name] for name in X.columns}
+        X = pd.DataFrame(X, columns=column_names(X))
+    return {str(name): infer_type(X[name]) for name in X.columns}
+
+
+def infer_type(series: Any) -> Any:
+    """An object column of numbers or dates as a column of these, missing values NaN; any other as it is."""
+    if is_polars_series(series) or series.dtype != object:
+        return series
+    inferred = series.infer_objects()
+    if inferred.dtype.kind in "fiuMmb":
+        return inferred
+    if pd.api.types.infer_dtype(series, skipna=True) in _NUMBERS:  # which no type holds, such as decimals
+        floats = series.to_numpy(dtype=float, na_value=np.nan)
+        return pd.Series(floats, index=series.index, name=series.name)
+    return series
 
 
 def column_at(X: Any, position: int) -> Any:
@@ -137,13 +153,29 @@ def build_table(like: Any, columns: dict[int, Any], copy: bool = True) -> Any:
             table[:, position] = column
         return table
     if not isinstance(like, pd.DataFrame):
-        return type(like)(dict(zip(like.columns, in_order, strict=True)), schema=like.schema)
-    own = [column.copy() for column in in_order] if copy else in_order
+        own = [_as_polars(column, like, position) for position, column in enumerate(in_order)]
+        return type(like)(dict(zip(like.columns, own, strict=True)), schema=like.schema)
+    own = [_as_pandas(column, dtype) for column, dtype in zip(in_order, like.dtypes.array, strict=True)]
+    own = [column.copy() for column in own] if copy else own
     # pandas would infer a type of text for objects that are not in a Series
     texts = {j: pd.Series(one, dtype=object) for j, one in enumerate(own) if one.dtype.name == "object"}
     frame = type(like)(dict(enumerate(own)) | texts, copy=False)
     frame.columns = like.columns
     return frame
+
+
+def _as_pandas(column: Any, dtype: Any) -> Any:
+    """Values of a column; plain numbers in the type of objects or nullable numbers that they stand for."""
+    if column.dtype.kind not in "fiu" or (isinstance(dtype, np.dtype) and dtype.kind != "O"):
+        return column
+    return column if column.dtype == dtype else pd.Series(column).astype(dtype).array
+
+
+def _as_polars(column: Any, like: Any, position: int) -> Any:
+    """Values of a column; NaN is null where the table has nulls."""
+    if not isinstance(column, np.ndarray) or column.dtype.kind != "f" or not like[:, position].null_count():
+        return column
+    return type(like[:, position])(column).fill_nan(None)
 
 
 def constant_row(fill: Any, like: Any, owner: str) -> Any:
@@ -271,7 +303,12 @@ def to_floats(series: Any) -> np.ndarray:
     if _is_plain(series.dtype):
         return series.to_numpy().astype(float)
     if isinstance(series, pd.Series):
-        return series.to_numpy(dtype=float, na_value=np.nan)
+        try:
+            return series.to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"Column {str(series.name)!r} held numbers in fit, and now something that is none: {error}."
+            ) from error
     return np.asarray(nw.from_native(series, series_only=True).cast(nw.Float64).to_numpy(), dtype=float)
 
 
@@ -280,7 +317,7 @@ def to_numbers(series: Any) -> np.ndarray:
 
     Dates count nanoseconds in pandas and the units of the type in polars, from an origin of its own.
     """
-    if is_polars_series(series) or kind_of(series) == "numeric":
+    if is_polars_series(series) or series.dtype == object or kind_of(series) == "numeric":
         return to_floats(to_ticks(series))
     # pandas converts with a check for dates that nanoseconds cannot hold
     is_span = nw.from_native(series, series_only=True).dtype == nw.Duration
