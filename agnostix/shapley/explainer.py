@@ -434,7 +434,7 @@ class KernelShapExplainer(BackgroundExplainer):
         )
 
     def _lack_log_odds(self, outside: Floats, selection: OutputSelection) -> Bools:
-        """Rows and outputs (n_rows, n_selected) with a mean outside (0, 1); DataError if those are all rows."""
+        """Rows and outputs (n_rows, n_selected) with a mean outside (0, 1); DataError if all rows."""
         lacking = ~np.isnan(outside)
         if not lacking.any():
             return lacking

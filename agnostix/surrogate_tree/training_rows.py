@@ -20,11 +20,10 @@ import pandas as pd
 
 from agnostix.core.features import column_of
 from agnostix.core.frames import (
-    as_table,
     build_table,
-    check_schema,
     column_values,
     kind_of,
+    read_like,
     take_rows,
     to_floats,
 )
@@ -206,8 +205,8 @@ class QuerySampler:
 
     def call(self, training: TrainingRows, n_queries: int, sampler: Callable[..., Any]) -> TrainingRows:
         """The rows with n_queries of the user's `sampler(n, rng)`."""
-        queries = as_table(sampler(n_queries, np.random.default_rng([self.seed, 1])))
-        check_schema(queries, self.bootstrap.table)
+        queries = sampler(n_queries, np.random.default_rng([self.seed, 1]))
+        queries = read_like(queries, self.bootstrap.table, "what the sampler of synthetic rows returned")
         if queries.shape[0] != n_queries:
             raise DataError(
                 f"The 'synthetic' sampler of MimicTree was called for {n_queries} rows and returned "

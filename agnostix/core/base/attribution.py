@@ -21,7 +21,7 @@ from agnostix.core.base.explainer import (
 )
 from agnostix.core.evaluate import ProgressBar, Reduce, evaluate
 from agnostix.core.explanation import Explanation
-from agnostix.core.frames import as_table, column_names
+from agnostix.core.frames import as_table, column_names, row_names
 from agnostix.core.masking import Background, Features, MaskedRows, MaskerConstraint, TabularMasker, read_rows
 from agnostix.core.models import Predictor
 from agnostix.core.reproducibility import seed_of
@@ -378,6 +378,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     ) -> Explanation:
         predictions, outputs = attribution.predictions, attribution.outputs
         by_row = "row" in self._dims
+        data = self._data(rows) if by_row else None
         if by_row and outputs is None:
             outputs = selection.pick(predictions, predictions)
         return Explanation(
@@ -386,7 +387,8 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
             std_errors=attribution.std_errors,
             base_values=attribution.base_values,
             outputs=outputs,
-            data=self._data(rows) if by_row else None,
+            data=data,
+            row_names=row_names(data),
             feature_names=self._feature_names(rows) if "feature" in self._dims else (),
             output_names=selection.names,
             quantity=self._quantity,

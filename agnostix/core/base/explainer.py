@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import as_table, check_schema, is_frame, take_rows
+from agnostix.core.frames import as_table, is_frame, read_like, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes, Floats, Numbers
@@ -201,9 +201,7 @@ def take_examples(rows: Any) -> Any:
 def read_rows_like(X: Any, examples: Any, owner: str) -> Any:
     """X read as `examples` were, a table or images; DataError if columns, types or the size differ."""
     if count_axes(examples) == 2:
-        table = as_table(X)
-        check_schema(table, examples)
-        return table
+        return read_like(X, examples)
     pixels = as_pixels(X)
     check_image_shape(pixels, examples.shape[1:], owner)
     return pixels
