@@ -1,6 +1,8 @@
 """How the tests run: one thread a process, the slow tier, hypothesis' profiles, optional modules."""
 
 import os
+import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 # One worker of pytest-xdist a core: threads of BLAS, OpenMP and torch on top would wait for each other.
@@ -41,3 +43,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         check = getattr(item, "callspec", None) and item.callspec.params.get("check")
         if getattr(check, "__name__", "") in SLOW_CHECKS:
             item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True)
+def close_figures() -> Iterator[None]:
+    """Close what a test or an example of a docstring has drawn: pyplot keeps each figure, and warns at 20."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

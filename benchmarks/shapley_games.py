@@ -90,7 +90,7 @@ def _measure_ours(
     covered["learned", times].append(_covered(operator, y[:, tested], delta[tested], games.truth[:, tested]))
     for j in OWN:
         one = (y[:, [j]], delta[[j]])
-        operator = build_operator(design, learn_kernel(design, *one), is_own=True)
+        operator = build_operator(design, learn_kernel(design, *one), same_games=True)
         errors["own", times] += _normalized(operator.game_values(*one), games.truth[:, [j]])
         covered["own", times].append(_covered(operator, *one, games.truth[:, [j]]))
 

@@ -36,12 +36,12 @@ print(exp)
 print(f"{explainer.n_model_rows_:,} model rows in fit, {exp.n_model_rows} in explain")
 
 # %%
-# One patient. The steps lead to the surrogate's prediction, the grey dot; the
-# gap from there to the model's prediction is the grey bar. The title has R².
+# One patient. The steps lead to the surrogate's prediction, the gray dot; the
+# gap from there to the model's prediction is the gray bar. The title has R².
 WaterfallDisplay.from_explanation(exp, row=7).plot()
 
 # %%
-# All patients: the mean size of the values.
+# All patients: the mean absolute values.
 BarDisplay.from_explanation(exp).plot()
 
 # %%
@@ -56,8 +56,8 @@ for settings in ({}, {"sampling": unbinned}, {"sampling": unbinned, "surrogate":
 # %%
 # For a forest, the limit of infinitely many samples is known, so the intervals can
 # be checked. The default kernel is so wide that all samples have nearly the same
-# weight. With a narrow one few samples have any; tilted sampling draws them
-# where they have.
+# weight. With a narrow one few samples have any; tilted sampling samples where the
+# kernel is large.
 samplings = {
     "default kernel": "kernel",
     "narrow kernel": KernelSampling(width=0.8),
@@ -67,27 +67,27 @@ _, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharex=True, sharey=True, layout
 for ax, (name, sampling) in zip(axes, samplings.items(), strict=True):
     one = LimeExplainer(model, sampling=sampling, random_state=0).fit(X[:300])
     sampled, exact = one.explain(patients[8:9]), one.explain_exact(patients[8:9])
-    places, margin = np.arange(10)[::-1], (sampled.interval()[1] - sampled.values)[0, :, 0]
+    positions, margin = np.arange(10)[::-1], (sampled.interval()[1] - sampled.values)[0, :, 0]
     ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
-    ax.errorbar(sampled.values[0, :, 0], places, xerr=margin, fmt="o", markersize=4, label="sampled, 95 %")
-    ax.plot(exact.values[0, :, 0], places, "|", color="black", markersize=12, label="exact")
+    ax.errorbar(sampled.values[0, :, 0], positions, xerr=margin, fmt="o", markersize=4, label="sampled, 95 %")
+    ax.plot(exact.values[0, :, 0], positions, "|", color="black", markersize=12, label="exact")
     effective = f"{sampled.extras['effective_samples'].array[0]:,.0f} effective samples"
     ax.set_title(f"{name}\n{effective}, R² {sampled.fidelity['r2'][0, 0]:.2f}", fontsize=10)
-axes[0].set_yticks(places, exp.feature_names)
+axes[0].set_yticks(positions, exp.feature_names)
 axes[1].set_xlabel("change of the prediction when the feature enters the patient's bin")
 axes[0].legend(frameon=False, loc="center left", fontsize=8)
 
 # %%
 # A few patients whose explanations cover most of the importance (SP-LIME). Each
-# bin of a column is a feature of its own; four of each patient's are drawn.
+# bin of a column is a feature of its own; four of each patient's are plotted.
 pick = submodular_pick(exp, 4, max_features=4)
 print(f"patients {pick.rows.tolist()} cover {pick.coverage[-1]:.0%} of all importance")
 print(pick.importance.head(6).round(1).to_string(index=False))
 _, axes = plt.subplots(2, 2, figsize=(10, 5), layout="constrained")
-for place, ax in enumerate(axes.flat):
-    BarDisplay.from_explanation(pick.explanation, row=place, max_features=4).plot(ax)
-    prediction = pick.explanation.outputs[place, 0]
-    ax.set(xlim=(-60, 60), xlabel=f"patient {pick.rows[place]}: predicted {prediction:.0f}", ylabel="")
+for row, ax in enumerate(axes.flat):
+    BarDisplay.from_explanation(pick.explanation, row=row, max_features=4).plot(ax)
+    prediction = pick.explanation.outputs[row, 0]
+    ax.set(xlim=(-60, 60), xlabel=f"patient {pick.rows[row]}: predicted {prediction:.0f}", ylabel="")
 
 # %%
 # Images: which of two photographs is a patch from? A regression on 64 colors
@@ -114,14 +114,14 @@ classifier = as_predictor(
 both = np.concatenate([china[:, 20:100], flower[:, 40:120]], axis=1)[None]
 
 # %%
-# The fill of hidden segments is part of the question. The image's mean, a grey, is
+# The fill of hidden segments is part of the question. The image's mean, a gray, is
 # a color of the china photograph, so nearly every segment says "flower" more than
 # it does. Black is common around the flower: against it, the sky and the temple
 # stand out, which speak for china.
 _, axes = plt.subplots(1, 3, figsize=(13, 3.4), layout="constrained")
 axes[0].imshow(both[0])
 axes[0].set_axis_off()
-for ax, fill, name in zip(axes[1:], ("mean", 0), ("mean grey", "black"), strict=True):
+for ax, fill, name in zip(axes[1:], ("mean", 0), ("mean gray", "black"), strict=True):
     masker = SegmentMasker("slic", n_segments=30, fill=fill)
     lime = LimeExplainer(classifier, masker=masker, outputs="flower", random_state=0).fit(both)
     segments = lime.explain(both)

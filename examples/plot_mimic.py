@@ -4,7 +4,8 @@ The model as rules: surrogate trees
 
 A small decision tree approximates a random forest, with its fidelity measured
 on held-out rows: the rules, the fidelity of each leaf, the number of leaves,
-the stability of the tree; and a model of numbers and labels exported to SQL.
+the stability of the tree; and a model of numeric and categorical
+columns exported to SQL.
 """
 
 # %%
@@ -76,8 +77,8 @@ print(exp.extras["rule"].array[undecided])
 WaterfallDisplay.from_explanation(exp, row=undecided, max_features=5).plot()
 
 # %%
-# Numbers, labels and missing values: who returns a bicycle late? Rules have sets of
-# labels, and say where missing values go.
+# Numbers, categories and missing values: who returns a bicycle late? Rules have sets
+# of levels, and say where missing values go.
 rng = np.random.default_rng(0)
 n = 3000
 rides = pd.DataFrame(

@@ -2,8 +2,9 @@
 How much does each feature contribute to this prediction?
 =========================================================
 
-Shapley values with intervals: exact for a Pipeline on numbers and labels, sampled
-for a wider table, by segments for images. And rows clustered by their values.
+Shapley values with intervals: exact for a Pipeline on numeric and categorical
+columns, sampled for a wider table, by segments for images. And rows clustered by
+their values.
 """
 
 # %%

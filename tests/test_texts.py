@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TEXTS = [
     path
-    for pattern in ("README.md", "docs/**/*.md", "benchmarks/*", "examples/*.py", "agnostix/**/*.py")
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*", "examples/*.py", "agnostix/**/*.py")
     for path in sorted(ROOT.glob(pattern))
     if path.suffix in (".md", ".py")
 ]

@@ -7,9 +7,9 @@ as much as the call takes or more; it keeps neither categories that are not text
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy as shallow_copy
-from difflib import get_close_matches
+from numbers import Real
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -43,7 +43,7 @@ def as_table(X: Any) -> Any:
                 f"X names columns twice: {', '.join(repeated)}. Rename or drop the repeated ones."
             )
     else:
-        table = _as_array(X)
+        table = _as_array(missing_as_nan(X))
     if min(table.shape) == 0:
         raise DataError(f"X must have at least one row and one column, got shape {tuple(table.shape)}.")
     return table
@@ -245,8 +245,16 @@ def _polars_value(value: Any, column: Any) -> Any:
 
 
 def copy_table(X: Any) -> Any:
-    """A copy that may be written to; of a polars frame, whose columns are immutable, a shallow one."""
-    return shallow_copy(X) if is_polars_dataframe(X) else X.copy()
+    """A copy that may be written to, and shares no numbers with X whatever is done to its memory."""
+    # Arrow's columns are immutable and copied by reference, but as tensors they are written to in place.
+    if is_polars_dataframe(X):
+        return X[np.arange(X.shape[0])]
+    copied = X.copy()
+    for position, dtype in enumerate(X.dtypes if is_frame(X) else ()):
+        if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
+            array = X.iloc[:, position].array
+            copied.isetitem(position, array.take(np.arange(len(array))))
+    return copied
 
 
 def as_read_only(X: Any) -> Any:
@@ -356,119 +364,71 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     return place[codes], tuple(levels[j] for j in order)
 
 
-def row_names(X: Any) -> tuple[Any, ...] | None:
-    """The labels of a pandas frame's rows; None where they are only numbered, and for other tables."""
-    if not isinstance(X, pd.DataFrame) or X.index.equals(pd.RangeIndex(X.shape[0])):
-        return None
-    return tuple(X.index.tolist())
+def checked_weights(sample_weight: Any, n_rows: int, least_share: float = 0.0) -> Floats:
+    """Weights (n_rows,) of rows, 1 each for None; DataError if negative, not finite or all 0.
 
-
-def did_you_mean(name: Any, known: Iterable[str]) -> str:
-    """A sentence with the known name that is most like one, with a space before; empty if none is."""
-    by_lower = {one.lower(): one for one in map(str, known)}
-    close = get_close_matches(str(name).lower(), by_lower, n=1)
-    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
-
-
-def read_like(X: Any, seen: Any, what: str = "X") -> Any:
-    """A checked table with the columns of one seen in `fit`, in its order and types; others are left out.
-
-    Types are converted where no value changes; decimals and missing values in a column of integers stay as
-    they are. DataError where a column is missing, or its values do not fit its type.
+    Weights above 0 must not be less than `least_share` of the largest one.
     """
-    X = as_table(X)
-    _check_same_library(X, seen, what)
-    own, given = column_names(seen), column_names(X)
-    if not is_frame(X):
-        if own != given:
-            raise DataError(f"{what} has {len(given)} columns, and the array that fit saw has {len(own)}.")
-        _check_arrays(X, seen)
-        return X
-    missing = [name for name in own if name not in given]
-    if missing:
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weights = _weight_numbers(sample_weight)
+    if weights.shape != (n_rows,):
         raise DataError(
-            f"{what} must have the columns that fit saw ({', '.join(own)}), but it lacks "
-            f"{', '.join(missing)}.{did_you_mean(missing[0], [name for name in given if name not in own])}"
+            f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows, got "
+            f"{weights.size}."
         )
-    if own != given:
-        X = X[[X.columns[given.index(name)] for name in own]]
-    pairs = [(column_at(X, position), column_at(seen, position)) for position in range(len(own))]
-    if all(series.dtype == like.dtype for series, like in pairs):
-        return X
-    columns = [_in_type(series, like, what) for series, like in pairs]
-    if not isinstance(X, pd.DataFrame):
-        return type(X)(columns)
-    names = X.columns
-    frame = pd.concat([column.reset_index(drop=True) for column in columns], axis=1, ignore_index=True)
-    frame.columns, frame.index = names, X.index
-    return frame
-
-
-def _check_same_library(X: Any, seen: Any, what: str) -> None:
-    if is_frame(X) != is_frame(seen):
-        kinds = ("a DataFrame", "an array") if is_frame(seen) else ("an array", "a DataFrame")
-        raise DataError(f"fit saw {kinds[0]} and {what} is {kinds[1]}. Pass both in the same form.")
-    if is_polars_dataframe(X) != is_polars_dataframe(seen):
-        libraries, convert = ("polars", "pandas"), "X.to_pandas()"
-        if is_polars_dataframe(seen):
-            libraries, convert = ("pandas", "polars"), "polars.from_pandas(X)"
+    lacking = int(np.isnan(weights).sum())
+    if lacking:
         raise DataError(
-            f"fit saw a DataFrame of {libraries[1]} and {what} is one of {libraries[0]}. Pass {convert}."
+            f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows, but it has "
+            f"no value in {lacking} of {n_rows} rows."
         )
-
-
-def _check_arrays(X: Any, seen: Any) -> None:
-    texts = [part.dtype.kind in "SU" for part in (X, seen)]
-    if texts[0] != texts[1] and object not in (X.dtype, seen.dtype):
+    if np.isinf(weights).any() or (weights < 0).any():
         raise DataError(
-            f"X holds values of type {X.dtype} and what fit saw is of type {seen.dtype}. Convert one of them."
+            f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows, got values "
+            f"from {weights.min():g} to {weights.max():g}."
         )
-
-
-def _in_type(series: Any, like: Any, what: str) -> Any:
-    """A column in the type of another, if that changes no value; DataError names the first that it would."""
-    if series.dtype == like.dtype:
-        return series
-    cast, changed = _cast(series, like.dtype)
-    if cast is None:  # which row it is that cannot be converted
-        ones = (_cast(series[j : j + 1], like.dtype)[1] for j in range(len(series)))
-        changed = [next((j for j, one in enumerate(ones) if one), 0)]
-    if not changed:
-        return cast
-    name, are_numbers = str(like.name), kind_of(series) == kind_of(like) == "numeric"
-    if are_numbers and is_integer(like) and is_float(series) and isinstance(series, pd.Series):
-        return series  # the column of integers that has decimals or missing values now
-    convert = f"Convert it with X.astype({{{name!r}: {str(like.dtype)!r}}})"
-    if is_polars_series(series):
-        convert = f"Convert it with X.cast({{{name!r}: polars.{like.dtype}}})"
-    raise DataError(
-        f"Column {name!r} has dtype {series.dtype} in {what} and {like.dtype} in what fit saw, which cannot "
-        f"hold the {series.to_list()[changed[0]]!r} of row {changed[0]}. "
-        f"{convert if are_numbers else 'Leave such rows out'}, or fit on a table that has it."
-    )
-
-
-def _cast(series: Any, dtype: Any) -> tuple[Any, list[int]]:
-    """A column in another type, None if it has no such values, and the rows whose value changes."""
-    try:
-        cast = series.astype(dtype) if isinstance(series, pd.Series) else series.cast(dtype)
-        pairs = zip(series.to_list(), cast.to_list(), strict=True)
-        return cast, [j for j, (one, other) in enumerate(pairs) if not _same_cell(one, other)]
-    except Exception:  # each library has errors of its own
-        return None, [0]
-
-
-def _same_cell(one: Any, other: Any) -> bool:
-    return bool(one == other) or bool(pd.isna(one) and pd.isna(other))
-
-
-def checked_weights(sample_weight: Any, n_rows: int) -> Floats:
-    """Weights (n_rows,) of rows, 1 each for None; DataError if negative, not finite or all 0."""
-    weights = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=float).ravel()
-    if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < 0).any():
-        raise DataError(
-            f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows."
-        )
-    if not weights.any():
+    largest = weights.max()
+    if largest == 0.0:
         raise DataError(f"sample_weight is zero for all of the {n_rows} rows; at least one must be above it.")
+    n_lost = int(((weights > 0.0) & (weights < least_share * largest)).sum())
+    if n_lost:
+        raise DataError(
+            f"sample_weight spans too much: {n_lost} rows have less than {least_share:g} of the largest "
+            "weight, and no sum holds anything of them. Set these weights to 0, which leaves the rows out."
+        )
+    if not 1e-75 < largest < 1e75:  # sums, and sums of squares, would overflow; a power of 2 rounds nothing
+        weights = np.ldexp(weights, -int(np.frexp(largest)[1]))
     return weights
+
+
+def _weight_numbers(sample_weight: Any) -> Floats:
+    """Weights as float64 (n_rows,), NaN where they are missing."""
+    values = np.asarray(missing_as_nan(sample_weight)).ravel()
+    if values.dtype == object:
+        values = np.where(pd.isna(values), np.nan, values)
+    try:
+        if values.dtype.kind in "cmM":
+            raise TypeError
+        return values.astype(float)
+    except (TypeError, ValueError):
+        wrong = next((one for one in values.tolist() if not isinstance(one, Real)), values[0])
+        raise DataError(
+            "sample_weight must have one finite value, 0 or more, for each row, got values such as "
+            f"{wrong!r}. Convert them to numbers."
+        ) from None
+
+
+def missing_as_nan(X: Any) -> Any:
+    """What is masked in an array, or in a list of arrays, as NaN; anything else as it is."""
+    if isinstance(X, list | tuple) and any(isinstance(one, np.ma.MaskedArray) for one in X):
+        X = np.ma.stack([np.ma.asarray(one) for one in X])
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    if not np.ma.is_masked(X):
+        return X.data
+    if X.dtype.kind in "mM":
+        return X.filled(np.datetime64("NaT") if X.dtype.kind == "M" else np.timedelta64("NaT"))
+    # whole numbers cannot be missing, and text has no value for it
+    types = {"b": float, "i": float, "u": float, "S": object, "U": object}
+    return np.ma.asarray(X, dtype=types.get(X.dtype.kind, X.dtype)).filled(np.nan)

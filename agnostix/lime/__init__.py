@@ -1,15 +1,24 @@
 """LIME: local surrogates with standard errors (Ribeiro, Singh and Guestrin, 2016).
 
-Where to find what:
+The surrogate g of the model f near a row x is fitted to perturbed samples z, weighted by a proximity kernel:
 
-- the interpretable representation: `discretizer` (bins and levels learned from a table), `features`
-  (also their distributions, and importance sampling of rare levels);
-- perturbed samples: `tabular_samples`, `masked_samples` (images and texts);
-- where they are drawn, and the proximity kernel that weights them: `sampling`;
-- the surrogates: `surrogates`, on a `weighted_regression` with standard errors; selection of K features:
-  `selection`;
-- all of it near each row: `neighborhood`; levels that no sample has: `unseen_levels`;
-- the limit of infinitely many samples: `exact_limits`; the submodular pick: `sp_lime`.
+    g = argmin sum_z pi_x(z) (f(z) - g(z'))**2 + ridge |g|**2
+
+The values are the coefficients of g (of a tree, what the splits on a feature add).
+
+Interpretable    z': whether a sample is in the row's bin, or keeps a segment or word. Tables: `features`
+representation   (bins, levels, standardized numbers), learned by `discretizer`. Others: `masked_samples`.
+Samples          z: their distribution is in `sampling`. Tables: `tabular_samples`; rare levels by importance
+                 sampling, `features.make_proposals`. Images and texts: `masked_samples`.
+Kernel           pi_x: `sampling.Kernel`; its width is a parameter of the sampling.
+Surrogate        g: `surrogates` (ridge, a tree, any linear regressor), fitted by `SurrogateSpec.fit` in
+                 `neighborhood` to a `weighted_regression`.
+K features       `max_features`: `selection`, with S-LIME's test of its stability.
+Standard error   The spread between independent blocks of samples: `weighted_regression.standard_error`, of
+                 first-order influences (`WeightedRegression.coefficient_influences`).
+Unseen levels    Levels that no sample has, or too few: `unseen_levels`.
+Exact limits     Infinitely many samples: `exact_limits`, from the moments of additive models and trees.
+SP-LIME          `submodular_pick`.
 """
 
 from agnostix.lime.explainer import LimeExplainer

@@ -46,29 +46,33 @@ def quantile_edges(values: Floats, weights: Floats, n_bins: int) -> Floats:
     Values and weights (n,); a row of weight 2 counts as two of weight 1, interpolated as by np.percentile.
     """
     order = np.argsort(values, kind="stable")
-    ends = np.cumsum(weights[order] / weights.min())
-    place = np.arange(1, n_bins) / n_bins * (ends[-1] - 1.0)
-    floor = np.floor(place)
+    unit = max(weights.min(), 1e-15 * weights.max())  # of lighter rows a sum holds nothing
+    ends = np.cumsum(weights[order] / unit)
+    rank = np.arange(1, n_bins) / n_bins * (ends[-1] - 1.0)
+    floor = np.floor(rank)
     below, above = (
         values[order][np.minimum(np.searchsorted(ends, one, side="right"), order.size - 1)]
         for one in (floor, floor + 1.0)
     )
-    return np.unique(below + (above - below) * (place - floor))
+    return np.unique(below + (above - below) * (rank - floor))
 
 
 def entropy_edges(values: Floats, weights: Floats, labels: Codes) -> Floats:
     """Ascending thresholds of a tree of depth 3 on values (n,) alone; the median where it has no split."""
+    # Grown on ranks: the tree itself rounds to single precision, and merges values less than 1e-7 apart.
+    distinct, ranks = np.unique(values, return_inverse=True)
     classifier = DecisionTreeClassifier(criterion="entropy", max_depth=_ENTROPY_DEPTH, random_state=0)
-    tree = classifier.fit(values[:, None], labels, sample_weight=weights).tree_
-    edges = np.unique(tree.threshold[tree.feature >= 0])
-    return edges if edges.size else quantile_edges(values, weights, 2)
+    tree = classifier.fit(ranks[:, None], labels, sample_weight=weights).tree_
+    below = np.unique(tree.threshold[tree.feature >= 0]).astype(np.intp)
+    edges = distinct[below] + 0.5 * (distinct[below + 1] - distinct[below])
+    return np.unique(edges) if edges.size else quantile_edges(values, weights, 2)
 
 
 def snap_edges(edges: Floats, values: Floats) -> Floats:
     """Edges moved down to observed values, which leaves every value in its bin."""
     observed = np.unique(values)
-    place = np.searchsorted(observed, edges, side="right") - 1
-    return np.unique(observed[place[place >= 0]])
+    index = np.searchsorted(observed, edges, side="right") - 1
+    return np.unique(observed[index[index >= 0]])
 
 
 @dataclass(frozen=True)
@@ -152,9 +156,9 @@ class Discretizer:
             if not self._has_point_mass(values):
                 return TruncatedNormals.from_values(values, codes, self.weights, coding.edges, dtype)
         if isinstance(coding, LevelCoding):
-            places = np.arange(coding.n_codes)
+            order = np.arange(coding.n_codes)
             levels = _columns(coding.levels, positions)
-            return Resampling.from_rows(levels, places, places, np.ones(places.size))
+            return Resampling.from_rows(levels, order, order, np.ones(order.size))
         order_by = np.arange(codes.size)
         if isinstance(coding, NumberCoding):
             order_by = to_numbers(column_of(self.table, positions[0]))

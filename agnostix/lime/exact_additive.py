@@ -1,4 +1,4 @@
-"""Additive models, f(x) = c + sum_j f_j(x_j), taken apart to get their moments under LIME's samples."""
+"""Additive models, f(x) = c + sum_j f_j(x_j), and the moments of their parts under LIME's samples."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ class AdditiveModel:
 
     def moments(self, bins: Codes, r: float) -> tuple[ModelMoments, int]:
         """Moments near rows with bins (n_rows, n_features), and model rows; DataError if not additive."""
-        base, n_model_rows = self._check()
+        base, n_model_rows = self._check_additive()
         means, squares, frequencies = [], [], []
-        for place, feature in enumerate(self.sampler.features):
+        for j, feature in enumerate(self.sampler.features):
             assert isinstance(feature, BinnedFeature)
-            by_bin, n_more = self._bin_moments(place, feature, base)
+            by_bin, n_more = self._bin_moments(j, feature, base)
             n_model_rows += n_more
             means.append(by_bin[:, 0])
             squares.append(by_bin[:, 1])
@@ -80,34 +80,32 @@ class AdditiveModel:
         mean = parts.mean + base
         return ModelMoments(mean, parts.kappa, parts.square - parts.mean**2 + mean**2), n_model_rows
 
-    def unseen_effects(self, X: Any, rows: Codes, place: int) -> tuple[Floats, int]:
+    def unseen_effects(self, X: Any, rows: Codes, j: int) -> tuple[Floats, int]:
         """Effects (n, n_outputs) of a feature in some rows against its observed mean, and model rows."""
-        feature: Any = self.sampler.features[place]
-        own = [column_values(take_rows(X, rows), position) for position in feature.positions]
-        predictions = self._predict_with(place, own)
-        by_bin, n_model_rows = self._bin_moments(place, feature, 0.0)
+        feature: Any = self.sampler.features[j]
+        columns = [column_values(take_rows(X, rows), position) for position in feature.positions]
+        predictions = self._predict_with(j, columns)
+        by_bin, n_model_rows = self._bin_moments(j, feature, 0.0)
         return predictions - feature.frequencies @ by_bin[:, 0], predictions.shape[0] + n_model_rows
 
-    def _bin_moments(self, place: int, feature: BinnedFeature, base: Floats | float) -> tuple[Floats, int]:
+    def _bin_moments(self, j: int, feature: BinnedFeature, base: Floats | float) -> tuple[Floats, int]:
         """Means of f_j and its square in each bin, (n_bins, 2, n_outputs), and model rows."""
         if isinstance(feature.distribution, TruncatedNormals):
             observed = np.flatnonzero(feature.frequencies)
-            return bin_moments(
-                feature.distribution, observed, lambda x: self._predict_with(place, [x]) - base
-            )
+            return bin_moments(feature.distribution, observed, lambda x: self._predict_with(j, [x]) - base)
         values = ResampledValues.from_feature(feature)
-        part = self._predict_with(place, values.columns) - base
+        part = self._predict_with(j, values.columns) - base
         powers = [values.bin_means(power, feature.frequencies.size) for power in (part, part**2)]
         return np.stack(powers, axis=1), part.shape[0]
 
-    def _check(self) -> tuple[Floats, int]:
+    def _check_additive(self) -> tuple[Floats, int]:
         """The prediction c for the first known row, whose parts must add up at the others; and model rows."""
         known = self.sampler.template
         predictions, _ = self.evaluate(TableRows(known))
         sums = np.broadcast_to(predictions[0], predictions.shape).copy()
-        for place, feature in enumerate(self.sampler.features):
-            own = [column_values(known, j) for j in feature.positions]
-            sums += self._predict_with(place, own) - predictions[0]
+        for j, feature in enumerate(self.sampler.features):
+            columns = [column_values(known, position) for position in feature.positions]
+            sums += self._predict_with(j, columns) - predictions[0]
         error = np.abs(predictions - sums).max(axis=1)
         if error.max() > _TOLERANCE * np.abs(predictions).max():
             row = int(error.argmax())
@@ -119,10 +117,10 @@ class AdditiveModel:
             )
         return predictions[0], known.shape[0] * (1 + len(self.sampler.features))
 
-    def _predict_with(self, place: int, columns: Sequence[Any]) -> Floats:
+    def _predict_with(self, j: int, columns: Sequence[Any]) -> Floats:
         """Predictions (n, n_outputs) for the first known row with other values (n,) of one feature."""
         known = self.sampler.template
         first = take_rows(known, np.zeros(len(columns[0]), dtype=np.intp))
-        whole = {j: column_values(first, j) for j in range(known.shape[1])}
-        whole |= dict(zip(self.sampler.features[place].positions, columns, strict=True))
+        whole = {k: column_values(first, k) for k in range(known.shape[1])}
+        whole |= dict(zip(self.sampler.features[j].positions, columns, strict=True))
         return self.evaluate(TableRows(build_table(known, whole)))[0]

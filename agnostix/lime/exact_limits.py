@@ -72,7 +72,7 @@ def exact_ridge(
 
 def explain_exactly(explainer: Any, X: Any, additive: bool = False, outputs: Any = None) -> Explanation:
     """Explain rows as a fitted LimeExplainer would with infinitely many samples."""
-    neighborhood = _check(explainer)
+    neighborhood = _require_closed_form(explainer)
     sampler = neighborhood.sampler
     rows, selection = neighborhood.read(X), explainer._select_outputs(outputs)
     predictions = explainer._predict(rows)
@@ -89,12 +89,12 @@ def explain_exactly(explainer: Any, X: Any, additive: bool = False, outputs: Any
         _check_seen(unseen, explainer.features_.names)
         moments = tree_moments(explainer.model_, sampler, bins, r)
         fits = _fit_limits(explainer, neighborhood, bins, r, moments, predictions)
-    attribution = explainer._to_attribution(rows, fits, neighborhood.describe(bins), n_model_rows, selection)
+    attribution = explainer._to_attribution(rows, fits, neighborhood.details(bins), n_model_rows, selection)
     exp = explainer._make_explanation(rows, selection, attribution)
     return replace(exp, method="explain_exact", fidelity=None if moments.square is None else exp.fidelity)
 
 
-def _check(explainer: Any) -> TabularNeighborhood:
+def _require_closed_form(explainer: Any) -> TabularNeighborhood:
     """The neighborhood of a fitted explainer, if it has a closed form."""
     check_is_fitted(explainer)
     explainer._check_has_model()
@@ -116,9 +116,9 @@ def _check(explainer: Any) -> TabularNeighborhood:
 
 def _check_seen(unseen: Bools, names: tuple[str, ...]) -> None:
     if unseen.any():
-        row, place = np.argwhere(unseen)[0]
+        row, j = np.argwhere(unseen)[0]
         raise DataError(
-            f"Row {row} has a value of {names[place]!r} that was not seen in fit, which explain_exact cannot "
+            f"Row {row} has a value of {names[j]!r} that was not seen in fit, which explain_exact cannot "
             "follow through trees. Use LimeExplainer.explain."
         )
 
@@ -140,8 +140,8 @@ def _fit_limits(
     exact = exact_ridge(alpha, weight, neighborhood.n_samples, moments, ridge)
     # Effects of rare bins are estimated outside of the regression, without its penalty.
     rare = (neighborhood.is_contrasted(bins) & (alpha > 0))[..., None]
-    free = exact_ridge(alpha, weight, neighborhood.n_samples, moments, 0.0).coefficients
-    correction = np.where(rare, free - exact.coefficients, 0.0)
+    unpenalized = exact_ridge(alpha, weight, neighborhood.n_samples, moments, 0.0).coefficients
+    correction = np.where(rare, unpenalized - exact.coefficients, 0.0)
     coefficients, by_output = exact.coefficients + correction, np.zeros_like(predictions)
     return LocalFits(
         coefficients=coefficients,
@@ -162,11 +162,11 @@ def _fit_limits(
 def _add_unseen_effects(fits: LocalFits, model: AdditiveModel, rows: Any, unseen: Bools) -> int:
     """Put in the effects of values not seen in fit, and return the model rows that they took."""
     n_model_rows = 0
-    for place in np.flatnonzero(unseen.any(axis=0)):
-        own = np.flatnonzero(unseen[:, place])
-        effects, n_more = model.unseen_effects(rows, own, int(place))
-        fits.coefficients[own, place] = effects
-        fits.surrogate_outputs[own] += effects
+    for j in np.flatnonzero(unseen.any(axis=0)):
+        row_indices = np.flatnonzero(unseen[:, j])
+        effects, n_more = model.unseen_effects(rows, row_indices, int(j))
+        fits.coefficients[row_indices, j] = effects
+        fits.surrogate_outputs[row_indices] += effects
         n_model_rows += n_more
     return n_model_rows
 

@@ -49,7 +49,7 @@ class ModelMoments(NamedTuple):
 
 def row_frequencies(p: Sequence[Floats], bins: Codes) -> Floats:
     """Frequencies q (n_rows, n_columns) of the rows' own bins."""
-    q = [np.where(own < 0, 0.0, frequencies[own]) for frequencies, own in zip(p, bins.T, strict=True)]
+    q = [np.where(codes < 0, 0.0, frequencies[codes]) for frequencies, codes in zip(p, bins.T, strict=True)]
     return np.stack(q, axis=1)
 
 
@@ -144,12 +144,12 @@ def box_moments(
     for rows in _slices(n_rows, WIDTH):
         probabilities, covariances = _side_moments(boxes, p, bins[rows], q[rows], r)
         for part in _slices(n_boxes, step):
-            inside, turned = _product_moments(boxes.factors[part], probabilities, covariances)
+            inside, side_terms = _product_moments(boxes.factors[part], probabilities, covariances)
             values = boxes.values[part]
             mean[rows] += multiply(values.T, inside).T
             if square is not None:
                 square[rows] += multiply((values**2).T, inside).T
-            _add_by_column(kappa[rows], boxes, part, turned)
+            _add_by_column(kappa[rows], boxes, part, side_terms)
     return ModelMoments(mean, kappa, square)
 
 
@@ -165,15 +165,15 @@ def _tilt_columns(q: Floats, r: float) -> tuple[Floats, Floats]:
     return q / divisor, np.where(positive, r / divisor, 1.0)
 
 
-def _column_moments(values: Floats, p: Floats, own: Codes, q: Floats, r: float) -> tuple[Floats, Floats]:
+def _column_moments(values: Floats, p: Floats, row_bins: Codes, q: Floats, r: float) -> tuple[Floats, Floats]:
     """Means of k functions of a column, covariances with its z, (n_rows, k), from bin means (n_bins, k)."""
     # Relative to the most frequent bin, which may have nearly all of the mass: so no digits cancel.
-    common = values[np.argmax(p)]
-    centered = np.where(p[:, None] > 0.0, values - common, 0.0)
+    reference = values[np.argmax(p)]
+    centered = np.where(p[:, None] > 0.0, values - reference, 0.0)
     everywhere = (p[:, None] * centered).sum(0)
-    inside = np.where(q[:, None] > 0.0, centered[own], 0.0)
+    inside = np.where(q[:, None] > 0.0, centered[row_bins], 0.0)
     alpha, others = (part[:, None] for part in _tilt_columns(q, r))
-    mean = common + alpha * inside + others * (everywhere - q[:, None] * inside)
+    mean = reference + alpha * inside + others * (everywhere - q[:, None] * inside)
     return mean, alpha * others * (inside - everywhere)
 
 
@@ -196,22 +196,22 @@ def _product_moments(factors: Codes, probabilities: Floats, covariances: Floats)
     # The product of the other sides is one of those before and one of those after: no division by a side,
     # whose probability may be 0.
     inside = np.ones((len(factors), probabilities.shape[1]))
-    turned = np.empty((factors.shape[1], *inside.shape))
+    side_terms = np.empty((factors.shape[1], *inside.shape))
     for s, sides in enumerate(factors.T):
-        turned[s] = inside
+        side_terms[s] = inside
         inside = inside * probabilities[sides]
     after = np.ones_like(inside)
     for s, sides in reversed(list(enumerate(factors.T))):
-        turned[s] *= after * covariances[sides]
+        side_terms[s] *= after * covariances[sides]
         after = after * probabilities[sides]
-    return inside, turned
+    return inside, side_terms
 
 
-def _add_by_column(kappa: Floats, boxes: Boxes, part: slice, turned: Floats) -> None:
+def _add_by_column(kappa: Floats, boxes: Boxes, part: slice, side_terms: Floats) -> None:
     """Add the boxes' covariances, values included, to those of their columns."""
     factors = boxes.factors[part].T
     columns = np.where(factors < 0, -1, np.append(boxes.column_of_side, -1)[factors])
     for j in np.unique(columns[columns >= 0]):
         slots = columns == j
         values = boxes.values[part][np.nonzero(slots)[1]]
-        kappa[:, j] += multiply(values.T, turned[slots]).T
+        kappa[:, j] += multiply(values.T, side_terms[slots]).T

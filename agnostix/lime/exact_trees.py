@@ -42,12 +42,12 @@ def tree_moments(model: Any, sampler: TabularSampler, bins: Codes, r: float) -> 
         )
     is_tree = isinstance(model, _TREES)
     trees = [model] if is_tree else model.estimators_
-    places = _features_of_columns(model, sampler)
-    leaves = [_read_leaves(tree.tree_, places, len(sampler.features)) for tree in trees]
+    feature_of_column = _features_of_columns(model, sampler)
+    leaves = [_read_leaves(tree.tree_, feature_of_column, len(sampler.features)) for tree in trees]
     lower, upper, values = (np.concatenate(parts) for parts in zip(*leaves, strict=True))
 
-    def probability(place: int, low: Floats, high: Floats) -> Floats:
-        return _interval_probabilities(sampler.features[place], low, high)
+    def probability(j: int, low: Floats, high: Floats) -> Floats:
+        return _interval_probabilities(sampler.features[j], low, high)
 
     boxes = Boxes.from_bounds(lower, upper, values / len(trees), probability)
     frequencies = [one.frequencies for one in sampler.features if isinstance(one, BinnedFeature)]
@@ -64,7 +64,7 @@ def _features_of_columns(model: Any, sampler: TabularSampler) -> Codes:
     return np.array([owner[column] for column in columns])
 
 
-def _read_leaves(tree: Any, places: Codes, n_features: int) -> tuple[Floats, Floats, Floats]:
+def _read_leaves(tree: Any, feature_of_column: Codes, n_features: int) -> tuple[Floats, Floats, Floats]:
     """Bounds lower < x <= upper (n_leaves, n_features) and values (n_leaves, n_outputs) of the leaves."""
     if tree.n_outputs > 1:
         raise DataError("explain_exact reads trees with one target, and this model has several.")
@@ -78,9 +78,9 @@ def _read_leaves(tree: Any, places: Codes, n_features: int) -> tuple[Floats, Flo
             upper.append(high)
             values.append(tree.value[node, 0])
             continue
-        place, threshold = places[tree.feature[node]], tree.threshold[node]
+        j, threshold = feature_of_column[tree.feature[node]], tree.threshold[node]
         left_high, right_low = high.copy(), low.copy()
-        left_high[place], right_low[place] = min(high[place], threshold), max(low[place], threshold)
+        left_high[j], right_low[j] = min(high[j], threshold), max(low[j], threshold)
         stack += [(left, low, left_high), (right, right_low, high)]
     return np.array(lower), np.array(upper), np.array(values)
 

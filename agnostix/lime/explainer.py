@@ -1,13 +1,4 @@
-"""LIME: local interpretable model-agnostic explanations (Ribeiro, Singh and Guestrin, 2016).
-
-Near a row x a surrogate g is fitted to the model f on perturbed samples z, weighted by a proximity kernel:
-
-    g = argmin over g of  sum_z pi_x(z) (f(z) - g(z'))^2 + ridge |g|^2
-
-where z' is the interpretable representation of z: which bins it shares with x, or which segments or words
-it keeps. The values are the coefficients of g, with standard errors from the spread between independent
-blocks of samples.
-"""
+"""LimeExplainer: a surrogate near each row of a table, image or text, with standard errors."""
 
 from __future__ import annotations
 
@@ -22,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.frames import as_table, checked_weights, take_rows
+from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.sobol import SobolBlocks
@@ -31,24 +22,22 @@ from agnostix.exceptions import DataError
 from agnostix.lime.discretizer import Discretizer
 from agnostix.lime.masked_samples import MaskedNeighborhood
 from agnostix.lime.neighborhood import Neighborhood, SurrogateSpec, TabularNeighborhood
-from agnostix.lime.sampling import SAMPLINGS, KernelSampling, LocalSampling, TiltedSampling, resolve_sampling
-from agnostix.lime.selection import SELECTIONS, lasso_path
-from agnostix.lime.surrogates import (
-    RIDGE,
-    LinearSurrogate,
-    LocalFits,
-    RegressorSurrogate,
-    Surrogate,
-    TreeSurrogate,
+from agnostix.lime.sampling import (
+    MASK_WIDTH,
+    SAMPLINGS,
+    WIDTH_PER_ROOT,
+    KernelSampling,
+    LocalSampling,
+    TiltedSampling,
+    check_no_discretizer,
+    resolve_sampling,
 )
+from agnostix.lime.selection import SELECTIONS
+from agnostix.lime.surrogates import LocalFits, resolve_surrogate
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 
 N_SAMPLES, N_MASKS = 5000, 1000
 """Samples near a row of a table, and masks of an image or text."""
-WIDTH_PER_ROOT, MASK_WIDTH = 0.75, 0.25
-"""Width of the kernel: for a table times the root of the number of features, and for masks."""
-MAX_LEAF_NODES = 8
-"""Leaves of a tree as surrogate."""
 N_TRIAL_ROWS = 2
 """Rows on which a model is tried if a masker reads them, since they may be large."""
 
@@ -73,8 +62,8 @@ class LimeExplainer(AttributionExplainer):
         power of two are taken of which at least 16 fit. "auto": 5000, or 1000 masks.
     sampling : {"kernel", "tilted", "local"}, KernelSampling, TiltedSampling or \
 LocalSampling, default="kernel"
-        Where samples are drawn and how they are weighted; a string is short for an
-        instance with its defaults. "kernel": one set of samples for all rows,
+        Distribution and weights of the samples; a string is short for an instance
+        with its defaults. "kernel": one set of samples for all rows,
         weighted by their distance from each. "tilted": samples near each row, as the
         kernel would weight them. "local": normal samples around each row, without
         bins; a small radius gives the gradient.
@@ -137,13 +126,13 @@ default="auto"
     with no feature in the row's bin, or all numbers at their mean. ``fidelity["r2"]``
     is the weighted R2 of the surrogate on the samples.
 
-    Standard errors are the spread between independent blocks of samples. They include
-    neither the lack of fit, nor the selection of features, nor shrinkage by the ridge
-    penalty, which matters for rare bins: with n effective samples in the bin, a
-    coefficient shrinks by n / (1 + n). Levels for which that would be more than half,
-    or that no sample has, are not in the regression: their effect is the mean
-    difference of predictions with the level put into some of the samples
-    (``extras["contrasted"]``), in addition to `max_features`.
+    Standard errors are the spread between independent blocks of samples. They exclude
+    the lack of fit, the selection of features, and shrinkage by the ridge penalty,
+    which matters for rare bins: with n effective samples in the bin, a coefficient
+    shrinks by n / (1 + n). Levels that would shrink by more than half, and levels that
+    no sample has, are not in the regression (``extras["contrasted"]``). Their effect,
+    in addition to `max_features`, is the mean difference of predictions with the level
+    put into some of the samples.
 
     Other ``extras``: ``surrogate_std_errors``, ``r2_std_errors``, the ``conditions``
     that define the row's bins, ``unseen`` values, ``n_samples``,
@@ -355,11 +344,7 @@ default="auto"
                 "The 'sampling' of LimeExplainer must be 'kernel' or 'tilted' with a masker, got "
                 f"{self.sampling!r}: masks have no radius."
             )
-        if self.sampling_.discretizer != "quartile":
-            raise DataError(
-                f"The 'discretizer' of {type(self.sampling_).__name__} does not apply to a masker, which "
-                f"defines the features, got {self.sampling_.discretizer!r}. Leave it out."
-            )
+        check_no_discretizer(self.sampling_)
         if self.masker.weights.size > 1:
             raise DataError(
                 "The 'masker' of LimeExplainer must have a single fill, and this one has "
@@ -385,9 +370,9 @@ default="auto"
         self.kernel_width_ = float(self.sampling_.width or WIDTH_PER_ROOT * np.sqrt(n_features))
         sampler = self._learn_sampler(table, y, sample_weight)
         self._try_model(predictor, sampler.template)
-        neighborhood = TabularNeighborhood(
-            self.features_, sampler, self._row_sampler(sampler), self.kernel_width_, self.stability
-        )
+        row_sampler = RowSampler.from_sampling(self.sampling_, sampler, self.kernel_width_)
+        width, stability = self.kernel_width_, self.stability
+        neighborhood = TabularNeighborhood(self.features_, sampler, row_sampler, width, stability)
         return neighborhood.evaluate_shared(self._evaluate)
 
     def _learn_masks(self, X: Any, y: Any, sample_weight: Any) -> MaskedNeighborhood:
@@ -410,7 +395,7 @@ default="auto"
         weights = checked_weights(sample_weight, table.shape[0])
         rows = np.flatnonzero(weights > 0)
         observed = table if rows.size == weights.size else take_rows(table, rows)
-        labels = None if y is None else np.asarray(y)[rows]
+        labels = None if y is None else np.asarray(missing_as_nan(y))[rows]
         method, owner = self.sampling_.discretizer, type(self.sampling_).__name__
         discretizer = Discretizer(observed, weights[rows], method, labels, owner)
         features = discretizer.learn_features(self.features_)
@@ -420,16 +405,9 @@ default="auto"
         points = SobolBlocks.from_n_points(len(features), n_samples, self._seed)
         return TabularSampler(take_examples(observed), tuple(features), points)
 
-    def _row_sampler(self, sampler: TabularSampler) -> RowSampler | None:
-        if isinstance(self.sampling_, KernelSampling):
-            return None
-        if isinstance(self.sampling_, LocalSampling):
-            return RowSampler(sampler, "local", self.sampling_.radius)
-        return RowSampler(sampler, "tilted", self.kernel_width_)
-
     def _spec(self) -> SurrogateSpec:
         return SurrogateSpec(
-            surrogate=self._surrogate(),
+            surrogate=resolve_surrogate(self.surrogate, self.feature_selection),
             kernel=self.sampling_._kernel(self.kernel_width_),
             radius=self.sampling_.radius if isinstance(self.sampling_, LocalSampling) else None,
             max_features=self.max_features,
@@ -437,16 +415,6 @@ default="auto"
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-
-    def _surrogate(self) -> Surrogate:
-        selection = SELECTIONS[self.feature_selection]
-        if not isinstance(self.surrogate, str):
-            return RegressorSurrogate(self.surrogate, selection)
-        if self.surrogate == "tree":
-            return TreeSurrogate(MAX_LEAF_NODES, selection)
-        if self.surrogate == "klasso":
-            return LinearSurrogate(0.0, lasso_path)
-        return LinearSurrogate(RIDGE, selection)
 
     def _to_attribution(
         self,

@@ -99,8 +99,8 @@ class Resampling:
         return cls(take_rows(rows, order), ordered + np.where(is_last, 1.0, cumulative))
 
     def sample(self, codes: Codes, u: Floats) -> list[Any]:
-        places = np.searchsorted(self.ends, codes + u, side="right")
-        taken = take_rows(self.rows, np.minimum(places, self.ends.size - 1))
+        indices = np.searchsorted(self.ends, codes + u, side="right")
+        taken = take_rows(self.rows, np.minimum(indices, self.ends.size - 1))
         return [column_values(taken, j) for j in range(self.rows.shape[1])]
 
 
@@ -147,7 +147,7 @@ class Feature(Protocol):
 
 @dataclass(frozen=True)
 class BinnedFeature:
-    """A feature with bins or levels: 1 in the row's own one, else 0.
+    """A feature with bins or levels; its design is 1 in the row's own one, else 0.
 
     `frequencies` (n_codes,) in fit and the `proposal` (n_codes,) of the shared samples sum to 1;
     `distribution` is that of the values within the bins.
@@ -183,8 +183,8 @@ class BinnedFeature:
     def sample_tilted(self, u: Floats, center: int, width: float) -> FeatureSamples:
         """Samples in which another bin than the row's has exp(-1 / (2 width^2)) times its frequency."""
         factor = np.exp(-0.5 / width**2)
-        is_own = np.arange(self.frequencies.size) == center
-        tilted = np.where(is_own, self.frequencies, self.frequencies * factor)
+        is_row_bin = np.arange(self.frequencies.size) == center
+        tilted = np.where(is_row_bin, self.frequencies, self.frequencies * factor)
         if not tilted.any():
             tilted = self.frequencies  # an unseen level, under a kernel so narrow that the factor is 0
         return self._sample(u, tilted / tilted.sum())

@@ -131,8 +131,8 @@ class MaskedNeighborhood:
 
     def cost(self, rows: MaskedRows) -> int:
         return sum(
-            (1 + self._sample_masks(int(varying.sum())).masks.shape[0]) * places.size
-            for varying, places in self._patterns(rows)
+            (1 + self._sample_masks(int(varying.sum())).masks.shape[0]) * row_indices.size
+            for varying, row_indices in self._patterns(rows)
         )
 
     def fit(
@@ -142,24 +142,25 @@ class MaskedNeighborhood:
         n_rows, n_features = rows.present.shape
         patterns = list(self._patterns(rows))
         n_evaluations = sum(
-            places.size * (1 + min(self.n_samples, 2 ** int(varying.sum()))) for varying, places in patterns
+            row_indices.size * (1 + min(self.n_samples, 2 ** int(varying.sum())))
+            for varying, row_indices in patterns
         )
         by_pattern: list[LocalFits] = []
         n_model_rows = 0
         dof = np.full(n_rows, np.inf)
         with ProgressBar(n_evaluations, spec.verbose) as bar:
-            for varying, places in patterns:
+            for varying, row_indices in patterns:
                 samples = self._sample_masks(int(varying.sum()))
                 masks = np.ones((1 + samples.masks.shape[0], n_features), dtype=bool)
                 masks[1:, varying] = samples.masks
-                reducer = _FitReducer(spec, samples, _weigh(spec, samples, int(places[0])), varying)
-                source = MaskedRowSource.from_rows(self.masker, rows[places], masks, names=places)
+                reducer = _FitReducer(spec, samples, _weigh(spec, samples, int(row_indices[0])), varying)
+                source = MaskedRowSource.from_rows(self.masker, rows[row_indices], masks, names=row_indices)
                 arrays, n = evaluate(source, reducer, verbose=bar)
                 by_pattern.append(LocalFits(*arrays))
                 n_model_rows += n
                 if samples.n_blocks:  # enumerated masks have no error
-                    dof[places] = samples.n_blocks - 1.0
-        order = np.argsort(np.concatenate([places for _, places in patterns]))
+                    dof[row_indices] = samples.n_blocks - 1.0
+        order = np.argsort(np.concatenate([row_indices for _, row_indices in patterns]))
         fits = LocalFits(*(np.concatenate(arrays)[order] for arrays in zip(*by_pattern, strict=True)))
         details = rows.details() | {DEGREES_OF_FREEDOM: Detail(dof, ("row",))}
         return fits, details, n_model_rows
@@ -180,14 +181,14 @@ class MaskedNeighborhood:
         return MaskSamples.sample_sizes(n_features, self.n_samples, probabilities, self.seed)
 
 
-def _weigh(spec: SurrogateSpec, samples: MaskSamples, place: int) -> Floats:
+def _weigh(spec: SurrogateSpec, samples: MaskSamples, row: int) -> Floats:
     """Weights (n,) of masks under the kernel; DataError if it leaves too few of them."""
     if spec.kernel is None or samples.masks.shape[1] < 2:  # a single feature needs no kernel
         return samples.weights
     squares = (1.0 - np.sqrt(samples.masks.mean(axis=1))) ** 2
     occurs = samples.weights > 0
     log_weights = np.log(samples.weights, where=occurs, out=np.full(occurs.size, -np.inf))
-    spec.kernel.check(squares, log_weights, samples.masks.T.astype(float), place)
+    spec.kernel.check(squares, log_weights, samples.masks.T.astype(float), row)
     return spec.kernel.weights(squares, log_weights)
 
 
@@ -208,16 +209,16 @@ class _FitReducer:
     @one_blas_thread
     def finalize(self, blocks: Floats) -> LocalFits:
         """The fits from predictions (n_masks, 1, n_rows, n_outputs)."""
-        own, predictions = blocks[0, 0], blocks[1:, 0]
+        row_predictions, predictions = blocks[0, 0], blocks[1:, 0]
         design = self.samples.masks.T.astype(float)
         fits = []
-        for row in range(own.shape[0]):
+        for row in range(row_predictions.shape[0]):
             regression = WeightedRegression(
                 np.ascontiguousarray(design),
                 self.weights,
                 np.ascontiguousarray(predictions[:, row]),
                 np.ones(design.shape[0]),
-                own[row],
+                row_predictions[row],
                 self.samples.n_blocks,
             )
             fit = self.spec.surrogate.fit(regression, self.spec.max_features, with_margin=False)

@@ -20,10 +20,11 @@ from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.features import distinct_rows
-from agnostix.core.frames import read_like, take_rows
+from agnostix.core.frames import take_rows
 from agnostix.core.masking import Features
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource, TableRows
+from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples
@@ -79,19 +80,19 @@ class EncodedRows:
     predictions : (n_rows, n_outputs)
     is_fitted : bool (n_rows, n_features)
         Features in the regression: those in which some samples differ from the row and others do not.
-    places : int (n_rows,)
-        In the table that is explained, for messages.
+    row_indices : int (n_rows,)
+        Of the rows in the table that is explained, for messages.
     """
 
     encoded: Floats
     predictions: Floats
     is_fitted: Bools
-    places: Codes
+    row_indices: Codes
 
     def take(self, rows: Codes) -> EncodedRows:
         """Some rows."""
         return EncodedRows(
-            self.encoded[rows], self.predictions[rows], self.is_fitted[rows], self.places[rows]
+            self.encoded[rows], self.predictions[rows], self.is_fitted[rows], self.row_indices[rows]
         )
 
 
@@ -127,29 +128,29 @@ class SurrogateSpec:
     ) -> LocalFits:
         """The fit near one of the rows, to predictions (n_samples, n_outputs) of samples."""
         center, is_fitted = rows.encoded[row], rows.is_fitted[row]
-        design, own_design, squares = samples.design(center)
+        design, row_design, squares = samples.design(center)
         weights = samples.weigh(self.kernel, squares)
         scale = np.where(samples.is_binned, 1.0, self.radius or 1.0)
-        origin = np.zeros_like(own_design)
+        origin = np.zeros_like(row_design)
         if self.radius is not None:
-            origin = np.where(samples.is_binned, 0.0, own_design)
+            origin = np.where(samples.is_binned, 0.0, row_design)
             design = (design - origin[:, None]) / scale[:, None]
         if not is_fitted.all():
             design = design[is_fitted]
         if self.kernel is not None:
-            self.kernel.check(squares, samples.log_weights, design, int(rows.places[row]))
+            self.kernel.check(squares, samples.log_weights, design, int(rows.row_indices[row]))
         regression = WeightedRegression(
             design,
             weights,
             predictions,
-            ((own_design - origin) / scale)[is_fitted],
+            ((row_design - origin) / scale)[is_fitted],
             rows.predictions[row],
             n_blocks,
             (origin / scale)[is_fitted],
         )
         fit = self.surrogate.fit(regression, self.max_features, self.with_margin)
         whole = fit.insert_features(is_fitted)
-        return whole if self.surrogate.has_contributions else whole.rescale(scale, own_design)
+        return whole if self.surrogate.has_contributions else whole.rescale(scale, row_design)
 
 
 def fit_shared(
@@ -158,9 +159,9 @@ def fit_shared(
     """Fits near all rows to samples that they share; the rows are split among workers."""
     parts = run_in_shares(
         partial(_fit_rows, spec, samples, predictions, rows, n_blocks),
-        rows.places.size,
-        lambda row: f"the surrogate near row {rows.places[row]}",
-        size=rows.places.size,
+        rows.row_indices.size,
+        lambda row: f"the surrogate near row {rows.row_indices[row]}",
+        size=rows.row_indices.size,
         n_jobs=spec.n_jobs,
         verbose=spec.verbose,
     )
@@ -187,7 +188,7 @@ class RowSamples(RowSource):
         self._spec = spec
         self._row_sampler = sampler
         self._rows = rows
-        self._kept: tuple[int, list[FeatureSamples]] = (-1, [])
+        self._cached: tuple[int, list[FeatureSamples]] = (-1, [])
 
     def for_worker(self) -> RowSamples:
         return RowSamples(self._spec, self._row_sampler.for_worker(), self._rows)
@@ -198,7 +199,7 @@ class RowSamples(RowSource):
 
     @property
     def n_items(self) -> int:
-        return self._rows.places.size
+        return self._rows.row_indices.size
 
     @property
     def n_columns(self) -> int:
@@ -212,7 +213,7 @@ class RowSamples(RowSource):
 
     def describe(self, block: int, part: slice | None = None) -> str:
         first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
-        return f"samples {first} to {last} around row {self._rows.places[block]}"
+        return f"samples {first} to {last} around row {self._rows.row_indices[block]}"
 
     def fit_row(self, row: int, predictions: Floats) -> LocalFits:
         """The fit near a row, from predictions (n_samples, n_outputs) of its samples."""
@@ -220,9 +221,9 @@ class RowSamples(RowSource):
         return self._spec.fit(samples, predictions, self._rows, row, self._sampler.points.n_blocks)
 
     def _sample(self, row: int) -> list[FeatureSamples]:
-        if self._kept[0] != row:
-            self._kept = row, self._row_sampler.sample(self._rows.encoded[row])
-        return self._kept[1]
+        if self._cached[0] != row:
+            self._cached = row, self._row_sampler.sample(self._rows.encoded[row])
+        return self._cached[1]
 
 
 @dataclass(frozen=True)
@@ -299,7 +300,7 @@ class TabularNeighborhood:
         predictions, _ = evaluate(TableRows(rows, first))
         encoded = self.sampler.encode(distinct)
         fits, n_sampled = self._fit_distinct(evaluate, spec, distinct, encoded, predictions, first)
-        details = {name: detail.take("row", which) for name, detail in self.describe(encoded).items()}
+        details = {name: detail.take("row", which) for name, detail in self.details(encoded).items()}
         n_blocks = fits.n_samples[which] / self.sampler.points.size
         details[DEGREES_OF_FREEDOM] = Detail(n_blocks - 1.0, ("row",))
         if self.stability is not None:
@@ -316,8 +317,8 @@ class TabularNeighborhood:
         is_rare &= self.n_samples * frequency < AMPLE_VARIATION
         return is_rare | self.sampler.is_unseen(encoded)
 
-    def describe(self, encoded: Numbers) -> dict[str, Detail]:
-        """What is reported of rows (n_rows, n_features) besides their fits."""
+    def details(self, encoded: Numbers) -> dict[str, Detail]:
+        """Details of encoded rows (n_rows, n_features) that do not depend on their fits."""
         pairs = zip(self.sampler.features, encoded.T, strict=True)
         conditions = np.stack([np.array(feature.describe(one)) for feature, one in pairs], axis=1)
         arrays: dict[str, Numbers] = {
@@ -333,7 +334,7 @@ class TabularNeighborhood:
         probability = np.divide(frequency, mean_weight, out=np.zeros_like(mean_weight), where=mean_weight > 0)
         return probability, np.nanprod(mean_weight, axis=1, keepdims=True)
 
-    def _check_tilted(self, encoded: Floats, places: Codes) -> None:
+    def _check_tilted(self, encoded: Floats, row_indices: Codes) -> None:
         """Raise a DataError if tilted samples hardly leave a row's bin that the observed rows leave."""
         frequency = self.sampler.frequencies(encoded)
         probability, _ = self._tilt(frequency)
@@ -343,7 +344,7 @@ class TabularNeighborhood:
             row, feature = np.argwhere(is_stuck)[0]
             raise DataError(
                 f"The 'width' of TiltedSampling is {self.width:.3g}, with which hardly any of "
-                f"{self.n_samples} samples near row {places[row]} leaves its bin of "
+                f"{self.n_samples} samples near row {row_indices[row]} leaves its bin of "
                 f"{self.features.names[feature]!r}. Use a larger width, or a larger n_samples."
             )
 
@@ -354,22 +355,22 @@ class TabularNeighborhood:
         X: Any,
         encoded: Floats,
         predictions: Floats,
-        places: Codes,
+        row_indices: Codes,
     ) -> tuple[LocalFits, int]:
         """Fits near distinct rows, and the model rows that they took."""
         contrasted = self.is_contrasted(encoded)
-        rows = EncodedRows(encoded, predictions, self.sampler.varies & ~contrasted, places)
+        rows = EncodedRows(encoded, predictions, self.sampler.varies & ~contrasted, row_indices)
         if self.row_sampler is None:
             fits, n_model_rows = self._fit_shared(evaluate, spec, rows)
         else:
             if self.row_sampler.method == "tilted":
-                self._check_tilted(encoded, places)
+                self._check_tilted(encoded, row_indices)
             source = RowSamples(spec, self.row_sampler, rows)
             each, n_model_rows = evaluate(source, RowSamples.fit_row)
             fits = LocalFits.stack(each)
         if contrasted.any():
             levels = UnseenLevelEffects.from_flags(
-                spec.kernel, self.sampler, self.row_sampler, X, encoded, contrasted, places
+                spec.kernel, self.sampler, self.row_sampler, X, encoded, contrasted, row_indices
             )
             effects, n_more = evaluate(levels, UnseenLevelEffects.estimate_effect)
             _insert_effects(fits, levels.pairs, effects)
@@ -380,15 +381,15 @@ class TabularNeighborhood:
         self, evaluate: Evaluate, spec: SurrogateSpec, rows: EncodedRows
     ) -> tuple[LocalFits, int]:
         fits = self._fit_samples(spec, rows)
-        wider = self
+        doubled = self
         for _ in range(MAX_DOUBLINGS if self.stability is not None else 0):
-            unstable = np.flatnonzero(~wider._is_stable(fits))
+            unstable = np.flatnonzero(~doubled._is_stable(fits))
             if unstable.size == 0:
                 break
-            points = wider.sampler.points.longer(2)
-            wider = replace(wider, sampler=replace(self.sampler, points=points)).evaluate_shared(evaluate)
-            fits.put(unstable, wider._fit_samples(spec, rows.take(unstable)))
-        return fits, wider.n_samples - self.n_samples
+            points = doubled.sampler.points.longer(2)
+            doubled = replace(doubled, sampler=replace(self.sampler, points=points)).evaluate_shared(evaluate)
+            fits.put(unstable, doubled._fit_samples(spec, rows.take(unstable)))
+        return fits, doubled.n_samples - self.n_samples
 
     def _fit_samples(self, spec: SurrogateSpec, rows: EncodedRows) -> LocalFits:
         assert self.samples is not None
@@ -404,8 +405,8 @@ class TabularNeighborhood:
 def _insert_effects(fits: LocalFits, pairs: Codes, effects: list[tuple[Floats, Floats]]) -> None:
     """Put effects of unseen levels, and their errors, at pairs (n, 2) of row and feature, in place."""
     for (row, feature), (effect, error) in zip(pairs, effects, strict=True):
-        own = fits.row_design[row, feature]
-        fits.coefficients[row, feature], fits.std_errors[row, feature] = effect / own, error / abs(own)
+        design = fits.row_design[row, feature]
+        fits.coefficients[row, feature], fits.std_errors[row, feature] = effect / design, error / abs(design)
         fits.selected[row, feature] = True
         fits.surrogate_outputs[row] += effect
         fits.surrogate_std_errors[row] = np.hypot(fits.surrogate_std_errors[row], error)

@@ -1,7 +1,7 @@
-"""Where LIME draws its samples, and the proximity kernel pi_x that weights them.
+"""The distribution of LIME's perturbed samples, and the proximity kernel pi_x that weights them.
 
-Samples are drawn for all rows (`KernelSampling`), near each row as the kernel would weight them
-(`TiltedSampling`), or around each row (`LocalSampling`).
+All rows share one set of samples (`KernelSampling`), or each row has its own: distributed as the kernel would
+weight them (`TiltedSampling`), or normal around the row (`LocalSampling`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.features import Feature, ScaledFeature
 
+WIDTH_PER_ROOT, MASK_WIDTH = 0.75, 0.25
+"""Default width of the kernel: for a table times the root of the number of features, and for masks."""
 MIN_VARIATION, AMPLE_VARIATION = 1.0, 10.0
 """Weighted sums of squares of a feature at which a penalty of 1 shrinks its coefficient by 1/2 and 1/11."""
 _BISECTIONS = 60
@@ -79,7 +81,7 @@ class KernelSampling(_Sampling):
 
 
 class TiltedSampling(_Sampling):
-    """Samples of each row's own, drawn as the kernel would weight them, all of weight 1 (GLIME).
+    """Samples near each row, distributed as the kernel would weight them, all of weight 1 (GLIME).
 
     The coefficients have the same expectation as those of `KernelSampling` with
     the same width. No sample is wasted on a narrow kernel, but the model predicts
@@ -152,7 +154,7 @@ class LocalSampling(_Sampling):
         self.width = width
 
     def _check_radius(self, features: Sequence[Feature]) -> None:
-        """Raise a DataError if samples of integers would hardly leave the row's own value."""
+        """Raise a DataError if samples of integers would hardly leave the row's value."""
         for feature in features:
             if not isinstance(feature, ScaledFeature) or feature.dtype.kind == "f" or not feature.varies:
                 continue
@@ -178,6 +180,15 @@ def resolve_sampling(sampling: Any) -> Any:
     resolved = SAMPLINGS[sampling]() if isinstance(sampling, str) else clone(sampling)
     resolved._validate_params()
     return resolved
+
+
+def check_no_discretizer(sampling: KernelSampling | TiltedSampling) -> None:
+    """Raise a DataError for a discretizer beside a masker."""
+    if sampling.discretizer != "quartile":
+        raise DataError(
+            f"The 'discretizer' of {type(sampling).__name__} does not apply to a masker, which defines the "
+            f"features, got {sampling.discretizer!r}. Leave it out."
+        )
 
 
 @dataclass(frozen=True)

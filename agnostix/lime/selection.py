@@ -19,7 +19,7 @@ from agnostix.lime.weighted_regression import WeightedRegression, standard_error
 Selection = Callable[[WeightedRegression, int, bool], tuple[Codes, float]]
 
 _COLLINEAR = 1e-10
-"""Share of a feature's variance, given those selected before, below which it is a copy of them."""
+"""Fraction of a feature's variance, given those selected before, below which it is a copy of them."""
 _MAX_FORWARD = 6
 """Most features for which "auto" selects forward, as LIME does."""
 _RIDGE = 0.01

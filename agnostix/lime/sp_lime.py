@@ -24,7 +24,7 @@ class Pick:
     explanation : Explanation
         Explanation of these rows.
     coverage : ndarray of shape (n_picked,)
-        Share of the total importance that each row covers together with those picked before it.
+        Fraction of the total importance that each row covers together with those picked before it.
     importance : DataFrame
         Features (or conditions on them) in descending order of importance: ``feature``, ``importance``, and
         ``row``, the first picked row that shows it, or -1.
@@ -86,8 +86,8 @@ def submodular_pick(explanation: Explanation, n_picks: int = 5, *, max_features:
     sizes = np.nan_to_num(np.abs(explanation.values)).sum(axis=2)
     names, feature_of = _identify_features(explanation)
     shows = np.zeros((len(explanation), names.size), dtype=bool)
-    row, place = np.nonzero(_top_features(sizes, max_features))
-    shows[row, feature_of[row, place]] = True
+    row, feature = np.nonzero(_top_features(sizes, max_features))
+    shows[row, feature_of[row, feature]] = True
     importance = np.sqrt(np.bincount(feature_of.ravel(), sizes.ravel(), names.size))
     rows, first = _pick_greedily(shows, importance, n_picks)
     covered = np.array([importance[(first >= 0) & (first <= k)].sum() for k in range(rows.size)])

@@ -12,11 +12,13 @@ from sklearn.tree import DecisionTreeRegressor
 
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.lime.selection import Selection, group_outputs, select_features
+from agnostix.lime.selection import SELECTIONS, Selection, group_outputs, lasso_path, select_features
 from agnostix.lime.weighted_regression import WeightedRegression, standard_error
 
 RIDGE = 1.0
 """Penalty of the default surrogate, as LIME's."""
+MAX_LEAF_NODES = 8
+"""Leaves of a tree as surrogate."""
 
 
 class LocalFits(NamedTuple):
@@ -125,10 +127,10 @@ class LinearSurrogate:
         for features, outputs in groups if regression.n_blocks else []:
             weighted = regression.weights[:, None] * residuals[:, outputs]
             influences = regression.coefficient_influences(features, self.ridge, weighted)
-            on_row = regression.prediction_influences(features, weighted, influences)
+            row_influences = regression.prediction_influences(features, weighted, influences)
             n_samples, n_fitted = regression.n_samples, features.size + 1
             errors[features[:, None], outputs] = standard_error(influences, n_samples, n_fitted)
-            row_errors[outputs] = standard_error(on_row, n_samples, n_fitted)
+            row_errors[outputs] = standard_error(row_influences, n_samples, n_fitted)
         at_row = regression.target_mean + (regression.row_design - regression.design_mean) @ coefficients
         return _local_fit(
             regression, (selected, margin), (coefficients, errors), (at_row, row_errors), residuals
@@ -239,6 +241,16 @@ class TreeSurrogate:
         inside = tree.decision_path(design).toarray()[:, nodes].astype(bool)
         predicted = tree.predict(design).reshape(targets.shape)
         return _Path(inside, tree.tree_.feature[nodes[:-1]], features.size), targets - predicted * scale
+
+
+def resolve_surrogate(surrogate: Any, feature_selection: str) -> Surrogate:
+    """The surrogate that LimeExplainer's parameters name, or that wraps a regressor."""
+    selection = SELECTIONS[feature_selection]
+    if not isinstance(surrogate, str):
+        return RegressorSurrogate(surrogate, selection)
+    if surrogate == "tree":
+        return TreeSurrogate(MAX_LEAF_NODES, selection)
+    return LinearSurrogate(0.0, lasso_path) if surrogate == "klasso" else LinearSurrogate(RIDGE, selection)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from agnostix.core.row_sources import TableRows
 from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.lime.features import BinnedFeature, Feature, FeatureSamples
-from agnostix.lime.sampling import Kernel
+from agnostix.lime.sampling import Kernel, KernelSampling, LocalSampling, Sampling
 
 CHUNK_NUMBERS = 2**20
-"""Numbers of shared samples that are drawn and held at once."""
+"""Cells of shared samples that are built and held at once."""
 CACHE_BYTES = 64 * 2**20
 """Samples of bins that a `RowSampler` keeps, since many rows share a bin."""
 
@@ -186,7 +186,7 @@ class SharedSamples(TableRows):
 
     @property
     def _chunk(self) -> int:
-        """Samples that are drawn at once: whole blocks."""
+        """Samples that are built at once: whole blocks."""
         size = self._sampler.points.size
         return max(1, CHUNK_NUMBERS // (self.n_columns * size)) * size
 
@@ -208,6 +208,15 @@ class RowSampler:
     scale: float
     _cache: dict[tuple[int, float], FeatureSamples] = field(default_factory=dict, repr=False)
     _points: Any = field(default=None, repr=False)
+
+    @classmethod
+    def from_sampling(cls, sampling: Sampling, sampler: TabularSampler, width: float) -> RowSampler | None:
+        """Sampler for a sampling under the kernel of this width; None if all rows share their samples."""
+        if isinstance(sampling, KernelSampling):
+            return None
+        if isinstance(sampling, LocalSampling):
+            return cls(sampler, "local", sampling.radius)
+        return cls(sampler, "tilted", width)
 
     def for_worker(self) -> RowSampler:
         """A copy for one worker, with a cache of its own."""

@@ -47,8 +47,8 @@ class UnseenLevelEffects(RowSource):
     encoded : (n_rows, n_features)
     pairs : int (n_effects, 2)
         Row and feature of each effect.
-    places : int (n_rows,)
-        In the table that is explained, for messages.
+    row_indices : int (n_rows,)
+        Of the rows in the table that is explained, for messages.
     """
 
     kernel: Kernel | None
@@ -57,8 +57,8 @@ class UnseenLevelEffects(RowSource):
     X: Any
     encoded: Floats
     pairs: Codes
-    places: Codes
-    _kept: tuple[int, list[FeatureSamples], Any] = field(default=(-1, [], None), repr=False)
+    row_indices: Codes
+    _cached: tuple[int, list[FeatureSamples], Any] = field(default=(-1, [], None), repr=False)
 
     @classmethod
     def from_flags(
@@ -69,13 +69,13 @@ class UnseenLevelEffects(RowSource):
         X: Any,
         encoded: Floats,
         is_contrasted: Bools,
-        places: Codes,
+        row_indices: Codes,
     ) -> UnseenLevelEffects:
         """Effects of the flagged values (n_rows, n_features), with blocks cut short."""
         points = sampler.points
         short = replace(sampler, points=replace(points, size=min(points.size, BLOCK_SIZE)))
         near = None if row_sampler is None else RowSampler(short, row_sampler.method, row_sampler.scale)
-        return cls(kernel, short, near, X, encoded, np.argwhere(is_contrasted), places)
+        return cls(kernel, short, near, X, encoded, np.argwhere(is_contrasted), row_indices)
 
     def for_worker(self) -> UnseenLevelEffects:
         near = None if self.row_sampler is None else self.row_sampler.for_worker()
@@ -109,8 +109,8 @@ class UnseenLevelEffects(RowSource):
         weights = samples.weigh(self.kernel, samples.design(center)[2]) * differs
         if weights.sum() == 0:
             raise DataError(
-                f"The 'width' of LimeExplainer's 'sampling' leaves no sample around row {self.places[row]} "
-                "any weight. Use a larger width."
+                f"The 'width' of LimeExplainer's 'sampling' leaves no sample around row "
+                f"{self.row_indices[row]} any weight. Use a larger width."
             )
         weights = (weights / weights.sum())[:, None]
         effect = (weights * (after - before)).sum(axis=0)
@@ -120,7 +120,7 @@ class UnseenLevelEffects(RowSource):
 
     def describe(self, block: int, part: slice | None = None) -> str:
         first, last = (0, self.n_rows(block) - 1) if part is None else (part.start, part.stop - 1)
-        return f"samples {first} to {last} around row {self.places[self.pairs[block][0]]}"
+        return f"samples {first} to {last} around row {self.row_indices[self.pairs[block][0]]}"
 
     def _samples(self, item: int) -> list[FeatureSamples]:
         return self._prepared(item)[0]
@@ -130,11 +130,11 @@ class UnseenLevelEffects(RowSource):
 
     def _prepared(self, item: int) -> tuple[list[FeatureSamples], dict[int, Any]]:
         """Samples of an item and the columns of its rows, kept from batch to batch."""
-        if self._kept[0] != item:
+        if self._cached[0] != item:
             row, feature = self.pairs[item]
             samples = self._sample(row)
-            self._kept = (item, samples, self._replace_feature(samples, row, feature))
-        return self._kept[1:]
+            self._cached = (item, samples, self._replace_feature(samples, row, feature))
+        return self._cached[1:]
 
     def _sample(self, row: int) -> list[FeatureSamples]:
         if self.row_sampler is not None:
@@ -143,12 +143,12 @@ class UnseenLevelEffects(RowSource):
 
     def _replace_feature(self, samples: list[FeatureSamples], row: int, feature: int) -> dict[int, Any]:
         """Columns of the samples, and after them of the samples with the row's value."""
-        table, own = self.sampler.build_table(samples), take_rows(self.X, np.array([row]))
+        table, row_table = self.sampler.build_table(samples), take_rows(self.X, np.array([row]))
         n = self.sampler.points.n_points
         twice = np.tile(np.arange(n), 2)
         replaced = np.where(np.arange(2 * n) < n, twice, n)  # n: the row, joined to the samples
         positions = self.sampler.features[feature].positions
         return {
-            position: joined_values(table, own, position)[replaced if position in positions else twice]
+            position: joined_values(table, row_table, position)[replaced if position in positions else twice]
             for position in range(self.n_columns)
         }

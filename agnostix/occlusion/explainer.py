@@ -4,8 +4,8 @@ The effect of feature j on row x, and its standard error, are
 
     e_j = f(x) - sum_b w_b f(x with feature j taken from b),     SE^2 = v_j s / (1 - s),   s = sum_b w_b^2
 
-over background rows or fill images b with weights w_b; v_j is the weighted variance of f over b
-(`MeanAndVariance`). A pixel has the mean effect and the mean error of the windows that cover it.
+over background rows or fill images b with weights w_b; v_j is the weighted variance of f over b, of
+`core.evaluate.MeanAndVariance`. A pixel has the mean effect and error of the windows that cover it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Displays as in scikit-learn: made from results, drawn by ``plot``, numbers in ``frame``."""
+"""Displays of results, as in scikit-learn: drawn by ``plot``, numbers in ``frame``."""
 
 from agnostix.plotting.bar import BarDisplay
 from agnostix.plotting.beeswarm import BeeswarmDisplay

@@ -134,7 +134,7 @@ def base_and_outputs(explanation: Explanation) -> tuple[Floats, Floats]:
     base, outputs = explanation.base_values, explanation.outputs
     if base is None or outputs is None:
         name = "base_values" if base is None else "outputs"
-        raise ValueError(f"A way from the base value to the output needs both; {name} is None.")
+        raise ValueError(f"A waterfall needs base_values and outputs; {name} is None.")
     return base, outputs
 
 
@@ -223,6 +223,6 @@ def check_same_features(explanation: Explanation) -> None:
         parts: Any = explanation.extras.get(what)
         if parts is not None and (parts.array != parts.array[:1]).any():
             raise ValueError(
-                f"The features are {what}, and differ from row to row, so that rows cannot be put together: "
-                f"draw one row, with {display}, or with row= where there is one."
+                f"The features are {what} that differ from row to row, so rows cannot be drawn together. "
+                f"Draw one row: use {display}, or pass row= where there is such a parameter."
             )

@@ -1,4 +1,4 @@
-"""Bars of the features' values in one row, or of their mean size over rows or groups."""
+"""Bars of the features' values in one row, or of their mean absolute values over rows or groups."""
 
 from __future__ import annotations
 
@@ -46,22 +46,20 @@ from agnostix.plotting.words import (
 
 @dataclass(eq=False, repr=False)
 class BarDisplay(ExplanationDisplay):
-    """The features' values in one row or overall, or their mean size over rows or groups of rows.
+    """The features' values in one row, or their mean absolute values over rows or groups of rows.
 
-    The line through a bar's end is the confidence interval, dotted where the error
-    is unknown. Values of one row have a sign, repeated by the color; sizes have
-    none. Over rows it is the interval of the mean over rows like these, from their
-    spread; see `Explanation.aggregate`. Bars of a surrogate's row are named by the
-    row's conditions, such as "28 < age <= 37", and its fidelity is written above.
+    Lines are confidence intervals, dotted where the error is unknown; over rows, of
+    the population mean (see `Explanation.aggregate`). Orange bars are negative. For a
+    surrogate, labels are the row's conditions, such as "28 < age <= 37", and its
+    fidelity is written above.
 
     Parameters
     ----------
     bars : DataFrame
-        One row per feature, or per feature and group: feature, condition (of the
-        feature in the row, or None), group (None without groups), data (None over
-        rows), value, std_error, low, high; in units of the output.
+        One row per feature and group: feature, condition, group and data (each None
+        where there is none), value, std_error, low, high; in units of the output.
     max_features : int, default=12
-        Features drawn: those with the largest value.
+        Features drawn: those with the largest |value|.
     quantity_label : str, default="value"
         Name of the horizontal axis.
     fidelity : str, default=""
@@ -107,7 +105,7 @@ class BarDisplay(ExplanationDisplay):
         max_features: int = 12,
         confidence_level: float = 0.95,
     ) -> BarDisplay:
-        """Select one row, or the mean size over rows.
+        """Select one row, or the mean absolute values over rows.
 
         Parameters
         ----------
@@ -121,7 +119,7 @@ class BarDisplay(ExplanationDisplay):
         by : str or array-like of shape (n_rows,), default=None
             A column of the data, or labels of the rows: one bar for each of at most 6 groups.
         max_features : int, default=12
-            Features drawn: those with the largest value.
+            Features drawn: those with the largest |value|.
         confidence_level : float, default=0.95
             Coverage of each interval.
 
@@ -145,7 +143,7 @@ class BarDisplay(ExplanationDisplay):
         else:
             check_same_features(explanation)
             bars = _bars_overall(explanation.sel(outputs=k).aggregate(by), confidence_level)
-            label = f"mean size of the {label}"
+            label = f"mean absolute {label}"
             fidelity = (describe_fidelity_over_rows(explanation, k, confidence_level), False)
         return cls(bars, max_features, label, *fidelity)
 
@@ -247,7 +245,7 @@ def _bars_overall(explanation: Explanation, level: float) -> pd.DataFrame:
     )
     if len(groups) > len(SERIES):
         raise ValueError(
-            f"There are {len(groups)} groups and at most {len(SERIES)} can be told apart; pass coarser "
+            f"There are {len(groups)} groups, and at most {len(SERIES)} can be drawn; pass coarser "
             "labels of the rows, for example by=pd.cut(...)."
         )
     values, errors = explanation.values, explanation.std_errors

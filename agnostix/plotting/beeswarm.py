@@ -28,19 +28,17 @@ from agnostix.plotting.words import describe_quantity, format_count, label_featu
 
 @dataclass(eq=False, repr=False)
 class BeeswarmDisplay(ExplanationDisplay):
-    """A dot for each row and feature at its value, colored by the feature's own value.
+    """A dot for each row and feature at its attribution, colored by the feature's value.
 
     Features are ordered by their mean |value|. The color is the rank of the feature's
-    own value among the rows; labels without an order, missing values and groups of
-    columns are gray. Dots that would overlap are stacked, low ranks below, always in
-    the same way.
+    value among the rows; unordered labels, missing values and groups of columns are
+    gray. Dots that would overlap are stacked, low ranks below.
 
     Parameters
     ----------
     dots : DataFrame
         One row per feature and row: feature, row, data, rank (of the data, from 0 to 1,
-        NaN without order), value, std_error; values in units of the output, features in
-        the order of the picture.
+        NaN without order), value, std_error; features in the order of the figure.
     n_features : int, default=None
         Features of the explanation, drawn or not; by default those drawn.
     quantity_label : str, default="value"
@@ -143,7 +141,7 @@ class BeeswarmDisplay(ExplanationDisplay):
             self.colorbar_.outline.set_visible(False)
             self.colorbar_.set_ticks([0.0, 1.0], labels=["low", "high"])
             self.colorbar_.ax.tick_params(length=0)
-            self.colorbar_.set_label("own value, by rank", labelpad=-8)
+            self.colorbar_.set_label("feature value, by rank", labelpad=-8)
 
     def _name_axes(self, names: list[str], suffix: str) -> None:
         name_rows(self.ax_, [label_feature(name) for name in names])

@@ -10,15 +10,14 @@ import pandas as pd
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Floats
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, FAINT, MUTED
+from agnostix.plotting.style import ACCENT, FAINT, MUTED, PAPER
 
 
 @dataclass(eq=False, repr=False)
 class WeightConcentrationDisplay(Display):
-    """Share of the weight against the share of rows that hold it, the heaviest first.
+    """Lorenz curve of the weights: their cumulative share against that of the rows, heaviest first.
 
-    The straight line is equal weights; the marks show how many rows hold half
-    of the weight, and nine tenths of it.
+    The straight line is equal weights; dotted lines mark 50 % and 90 % of the weight.
 
     Parameters
     ----------
@@ -60,7 +59,7 @@ class WeightConcentrationDisplay(Display):
         return cls(scenario.weights)
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture, at most 201 points.
+        """The points of the curve, at most 201.
 
         Returns
         -------
@@ -81,6 +80,8 @@ class WeightConcentrationDisplay(Display):
         for share in (0.5, 0.9):
             rows = float(np.interp(share, curve["share_of_weight"], curve["share_of_rows"]))
             self.ax_.plot([rows, rows, 0], [0, share, share], color=MUTED, lw=0.8, ls=":")
-            text = f"{share:.0%} of the weight:\n{rows:.0%} of the rows"
-            self.ax_.text(0.97, 0.6 * share - 0.24, text, ha="right", fontsize=9)
-        self.ax_.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="share of rows", ylabel="share of weight")
+            text = f"{100 * share:.0f} % of the weight:\n{100 * rows:.0f} % of the rows"
+            look = {"fc": PAPER, "ec": "none", "pad": 1.5}  # the dotted line passes behind
+            self.ax_.text(0.97, 0.6 * share - 0.24, text, ha="right", fontsize=9, bbox=look)
+        self.ax_.set(xlim=(0, 1), ylim=(0, 1.02))
+        self.ax_.set(xlabel="cumulative share of rows", ylabel="cumulative share of weight")

@@ -12,7 +12,7 @@ from agnostix.core.explanation import WhatIfCurves
 from agnostix.core.typing import Bools
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import FAINT, INK, MUTED, SERIES
-from agnostix.plotting.words import shorten
+from agnostix.plotting.words import describe_metric, shorten
 
 _NO_MOVE = 1e-10
 """Nats below which a target is the data's own average."""
@@ -20,11 +20,10 @@ _NO_MOVE = 1e-10
 
 @dataclass(eq=False, repr=False)
 class WhatIfCurveDisplay(Display):
-    """The outcome as a feature's average, or a level's proportion, moves.
+    """The outcome against the average of a feature, or the proportion of a level.
 
-    The line is the outcome, the band its confidence interval; both fade where the
-    effective sample size is small. The dot marks the data as they are, the bars
-    below show the feature's distribution.
+    The band is the confidence interval; both fade where the effective sample size is
+    small. The dot is the observed population, the bars are the feature's histogram.
 
     Parameters
     ----------
@@ -77,7 +76,7 @@ class WhatIfCurveDisplay(Display):
         level : object, default=None
             The level, for a column of labels.
         output, quantity : str, default=None
-            Which outcome; the last output and the first quantity by default.
+            Names of output and quantity; the last output and the first quantity by default.
 
         Returns
         -------
@@ -103,7 +102,7 @@ class WhatIfCurveDisplay(Display):
                 f"{output!r}."
             )
         distribution = chosen.distributions if level is None else None
-        return cls(frame.reset_index(drop=True), distribution, _label(quantity, output))
+        return cls(frame.reset_index(drop=True), distribution, describe_metric(quantity, output))
 
     @classmethod
     def from_explainer(
@@ -120,7 +119,7 @@ class WhatIfCurveDisplay(Display):
         level : object, default=None
             The level, for a column of labels.
         output : str, default=None
-            Which output; the last by default.
+            Name of the output; the last by default.
         **explain : dict
             Passed to `explain`: targets, metric, by.
 
@@ -189,13 +188,6 @@ class WhatIfCurveDisplay(Display):
         self.ax_.set_yticks([tick for tick in self.ax_.get_yticks() if self._low <= tick <= self._high])
         if suffix:
             self.ax_.yaxis.set_major_formatter(lambda value, _: f"{value:g}{suffix}")
-
-
-def _label(quantity: str, output: str | None) -> str:
-    words = quantity.replace("_", " ")
-    if quantity in ("prediction", "outcome"):
-        words = f"mean {words}"
-    return words if output is None else f"{words} of {output}"
 
 
 def _with_neighbors(part: Bools) -> Bools:

@@ -1,4 +1,4 @@
-"""What all Displays share: made from results, drawn by ``plot``, numbers in ``frame``."""
+"""Base classes of the Displays."""
 
 from __future__ import annotations
 
@@ -19,16 +19,14 @@ from agnostix.plotting.style import axes_for, figure_style
 class Display:
     """Base class of all Displays.
 
-    A subclass is a dataclass whose first field is the table behind the picture.
-    It writes `_figsize`, the width and height of a new figure in inches, and
-    `_draw`, whose keyword parameters are those that `plot` passes on.
+    A subclass is a dataclass whose first field is the table that is drawn. It writes
+    `_figsize` (width and height of a new figure in inches) and `_draw`, whose keyword
+    parameters `plot` passes on.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
+    ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    figure_ : matplotlib Figure
-        Its figure.
     """
 
     ax_: Any
@@ -40,14 +38,13 @@ class Display:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure. `PixelsDisplay` and
-            `SegmentsDisplay` take a sequence of Axes, one for each output.
+            None makes a new figure. `PixelsDisplay` and `SegmentsDisplay` take a
+            sequence of Axes, one for each output.
         **style : dict
             Depending on the Display: `factor` (float, default=1.0) multiplies all
-            numbers, for example by 100 for per cent; `suffix` (str, default="") is the
-            unit written after them; `cmap` (str or matplotlib Colormap) replaces the
-            palette; `intervals` (bool) draws the intervals of a `ScatterDisplay`, by
-            default of up to 200 rows.
+            numbers, such as 100 for percent; `suffix` (str, default="") is their unit;
+            `cmap` (str or Colormap); `intervals` (bool) draws the intervals of a
+            `ScatterDisplay`, by default of up to 200 rows.
 
         Returns
         -------
@@ -68,12 +65,12 @@ class Display:
         return self
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture.
+        """The numbers that are drawn.
 
         Returns
         -------
         DataFrame
-            A copy, in the order of the picture.
+            A copy, in the order of the figure.
         """
         table: pd.DataFrame = getattr(self, fields(self)[0].name)  # type: ignore[arg-type]
         return table.copy()
@@ -96,7 +93,7 @@ class ExplanationDisplay(Display):
     name : str
         Its name in ``explanation.plot``.
     dims : tuple of tuples of str
-        The dims of the explanations that it draws.
+        Dims of the explanations that it draws.
     needs : tuple of str
         Fields or details that these must have, such as outputs or segments.
     """
@@ -113,10 +110,8 @@ class ExplanationDisplay(Display):
         ----------
         explanation : Explanation
             The result of `explain`.
-        *args : tuple
-            The Display's own parameters.
-        **parameters : dict
-            The same by name.
+        *args, **parameters : tuple, dict
+            Parameters of the Display.
 
         Returns
         -------
@@ -133,11 +128,9 @@ class ExplanationDisplay(Display):
         explainer : BaseExplainer
             A fitted explainer.
         X : DataFrame or array-like
-            The rows; where `row` is an integer, only that row is explained.
-        *args : tuple
-            Passed to `from_explanation`.
-        **parameters : dict
-            Parameters of `from_explanation`; all others, and `outputs`, are passed to `explain`.
+            The rows; if `row` is an integer, only that row is explained.
+        *args, **parameters : tuple, dict
+            Parameters of `from_explanation`; others, and `outputs`, are passed to `explain`.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""How well a surrogate fits the model, as numbers and in words."""
+"""Fidelity of a surrogate, as numbers and in words."""
 
 from __future__ import annotations
 
@@ -12,37 +12,23 @@ from agnostix.plotting.attributions import surrogate_dof, surrogate_output, valu
 from agnostix.plotting.words import is_surrogate
 
 CLOSE, ROUGH = 0.8, 0.5
-"""Least R² of a surrogate that follows its model closely, and of one that does so roughly."""
+"""Least R² of a surrogate that follows the model closely, and roughly."""
 POOR_LEAF = 0.8
 """Agreement of labels below which a leaf is drawn as a warning."""
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How well one output's surrogate fits the model near one row.
+    """Fidelity of one output's surrogate near one row."""
 
-    Attributes
-    ----------
-    r2 : float
-        Weighted R² of the surrogate near the row; NaN where the model is constant there.
-    low, high : float
-        Its confidence interval, at most 1; both equal r2 where it has no error.
-    surrogate_output, output : float
-        Predictions of surrogate and model for the row, in explained units.
-    largest : float
-        The surrogate's largest |value|.
-    n_used, n_features : int
-        Features selected for the surrogate, and those of the row.
-    """
-
-    r2: float
+    r2: float  # weighted R² near the row; NaN where the model is constant there
     low: float
-    high: float
+    high: float  # its confidence interval, at most 1; both equal r2 where it has no error
     surrogate_output: float
-    output: float
-    largest: float
-    n_used: int
-    n_features: int
+    output: float  # predictions of surrogate and model for the row, in explained units
+    largest: float  # the surrogate's largest |value|
+    n_used: int  # features selected for the surrogate
+    n_features: int  # features of the row
 
     @classmethod
     def from_explanation(

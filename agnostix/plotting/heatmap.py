@@ -21,7 +21,7 @@ from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.style import INK, MUTED, add_colorbar, diverging, find_limits, write_ticks
 from agnostix.plotting.words import describe_quantity, format_count, label_feature, shorten, wrap_lines
 
-_ORDERS = {"cluster": "similar ones side by side", "output": "in the order of the output"}
+_ORDERS = {"cluster": "clustered by similarity", "output": "sorted by output"}
 _MOST_CLUSTERED = 600
 """Rows that are clustered; others are placed beside the most similar of these."""
 _MOST_NAMED = 25
@@ -36,18 +36,17 @@ _CLIPPED = 0.01
 
 @dataclass(eq=False, repr=False)
 class HeatmapDisplay(ExplanationDisplay):
-    """Rows side by side, features below each other, the output as a line on top; or pairs of features.
+    """Values of all rows (columns) and features (rows), with the output above; or of pairs of features.
 
-    Blue raises the output and orange lowers it, with white at 0. The ends of the
-    palette leave out at most one cell in a hundred, marked by a pointed end of the
-    color scale. Beyond 800 rows, neighbors share a cell, which shows their mean.
+    Blue is positive, orange negative, white 0. At most 1 % of the cells lie beyond the
+    ends of the color scale, which are then pointed. With more than 800 rows, each
+    column is the mean of neighboring rows.
 
     Parameters
     ----------
     cells : DataFrame
         One row per feature and row: feature, row, value, output, base (NaN where
-        unknown); or per pair of features: feature, other, value. In units of the
-        output, in the order of the picture.
+        unknown); or per pair of features: feature, other, value.
     n_features : int, default=None
         Features of the explanation, drawn or not; by default those drawn.
     output_name : str, default="output"
@@ -106,9 +105,8 @@ class HeatmapDisplay(ExplanationDisplay):
         output : str or int, default=None
             Name or position of the output; by default the only one, or the second of two.
         order : {"cluster", "output"}, default="cluster"
-            Rows with similar values side by side, by hierarchical clustering of
-            all features' values, or rows in the order of the output. Pairs of
-            features are in the order of their mean |value|.
+            Order of the rows: hierarchical clustering of their values, or the output.
+            Pairs of features are ordered by mean |value|.
         max_features : int, default=12
             Features drawn: those with the largest mean |value|.
 

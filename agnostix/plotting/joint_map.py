@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import INK, MUTED
-from agnostix.plotting.words import shorten
+from agnostix.plotting.style import INK, MUTED, PAPER
+from agnostix.plotting.words import describe_metric, shorten
 
 
 @dataclass(eq=False, repr=False)
 class WhatIfMapDisplay(Display):
     """The outcome over the averages of two features.
 
-    Dots mark pairs with a small effective sample size, blanks pairs that no
-    reweighting of the rows reaches, the cross the data as they are.
+    The cross is the observed population. Dots mark pairs with a small effective
+    sample size, blanks pairs that no reweighting reaches.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ class WhatIfMapDisplay(Display):
         explainer : EntropicProjection
             A fitted explainer.
         first, second : str or tuple of (str, level)
-            The averages that are moved.
+            Features or levels whose averages are shifted.
         output : str, default=None
-            Which output; the last by default.
+            Name of the output; the last by default.
         n_targets : int, default=15
-            Targets of each average.
+            Targets for each average.
 
         Returns
         -------
@@ -84,12 +84,15 @@ class WhatIfMapDisplay(Display):
         image = self.ax_.pcolormesh(x, y, np.ma.masked_invalid(table.to_numpy()), cmap=cmap)
         image.set_rasterized(True)
         thin = self.grid[self.grid["status"].isin(["thin", "boundary"])]
-        self.ax_.plot(thin["first_target"], thin["second_target"], ".", color=INK, ms=2, alpha=0.6)
+        rim = {"mec": INK, "mfc": PAPER, "mew": 0.5}  # seen on dark and on bright cells
+        self.ax_.plot(thin["first_target"], thin["second_target"], "o", ms=2.6, **rim)
         start = self.grid[self.grid["kl"] < 1e-10]
-        self.ax_.plot(start["first_target"], start["second_target"], "+", color=INK, ms=11, mew=2)
+        self.ax_.plot(start["first_target"], start["second_target"], "P", ms=11, **rim)
         self.colorbar_ = self.figure_.colorbar(image, ax=self.ax_)
         self.colorbar_.outline.set_edgecolor(MUTED)
-        self.colorbar_.set_label(shorten(f"mean of {self.grid['output'].iloc[0]}", 50), parse_math=False)
+        self.colorbar_.set_label(
+            shorten(describe_metric("prediction", self.grid["output"].iloc[0]), 50), parse_math=False
+        )
         self.ax_.set_xlabel(shorten(f"average of {self.names[0]}", 60), parse_math=False)
         self.ax_.set_ylabel(shorten(f"average of {self.names[1]}", 50), parse_math=False)
 

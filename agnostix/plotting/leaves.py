@@ -11,20 +11,19 @@ import pandas as pd
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, write_ticks
-from agnostix.plotting.words import shorten
+from agnostix.plotting.words import shorten, wrap_lines
 
-_MOST = 68
-"""Characters of a rule."""
+_MOST, _WIDTH = 120, 68
+"""Characters of a rule, and of each of its lines."""
 
 
 @dataclass(eq=False, repr=False)
 class LeavesDisplay(Display):
-    """The fidelity of each leaf with its interval, the worst at the top.
+    """Fidelity of each leaf (for regression the root mean squared error), the worst at the top.
 
-    For regression it is the root mean squared error. Long rules are named by their
-    end. The size of a dot is the fraction of the observed training rows in the leaf;
-    the dashed line is the fidelity over all rows. Leaves below 0.8 are orange. Leaves
-    without a held-out row have no dot.
+    Lines are confidence intervals, the dashed line is the fidelity over all rows, the
+    size of a dot the fraction of the training rows in the leaf. Leaves below 0.8 are
+    orange; those without a held-out row have no dot.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ class LeavesDisplay(Display):
         return cls(estimator.leaves_, estimator.fidelity_.label)
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture: the leaves, the worst first.
+        """The leaves, the worst first.
 
         Returns
         -------
@@ -104,12 +103,16 @@ class LeavesDisplay(Display):
         if name == "fidelity":
             ends = [leaf["fidelity_low"], leaf["fidelity_high"]]
             self.ax_.plot(ends, [place, place], color=color, lw=1.4)
-        self.ax_.scatter(leaf[name], place, s=14 + 260 * leaf["coverage"], color=color, zorder=3)
+        self.ax_.scatter(
+            leaf[name], place, s=14 + 260 * leaf["coverage"], color=color, zorder=3, clip_on=False
+        )
 
     def _name_axes(self, leaves: pd.DataFrame, numbers: Any) -> None:
         labels = [f"  →  {label}" for label in leaves["label"]] if self._is_classifier else [""] * len(leaves)
-        rules = [rule if len(rule) <= _MOST else "…" + rule[1 - _MOST :] for rule in leaves["rule"]]
-        words = [rule + shorten(one, 22) for rule, one in zip(rules, labels, strict=True)]
+        words = [
+            wrap_lines(_end(rule), _WIDTH) + shorten(one, 22)
+            for rule, one in zip(leaves["rule"], labels, strict=True)
+        ]
         self.ax_.set_yticks(range(len(leaves)), words, fontsize=8.5, color=INK, parse_math=False)
         self.ax_.set_ylim(len(leaves) - 0.4, -0.6)
         what = "fraction of rows with the model's label" if self._is_classifier else "root mean squared error"
@@ -118,3 +121,11 @@ class LeavesDisplay(Display):
         self.ax_.set_xlim((0, 1.02) if self._is_classifier else (0, 1.05 * highest if highest > 0 else 1.0))
         self.ax_.grid(axis="x", color=FAINT)
         write_ticks(self.ax_.xaxis, "")
+
+
+def _end(rule: str) -> str:
+    """The last conditions of a rule that have room; the end of the last one if it is too long."""
+    if len(rule) <= _MOST:
+        return rule
+    start = rule.find(" and ", len(rule) - _MOST + 1)
+    return "…" + (rule[start:] if start >= 0 else rule[1 - _MOST :])

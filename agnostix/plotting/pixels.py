@@ -1,4 +1,4 @@
-"""Images with the value of each pixel laid over them, or with what a mask keeps in its own colors."""
+"""Images in the colors of their pixels' values, or with what a mask keeps in its own colors."""
 
 from __future__ import annotations
 
@@ -22,15 +22,13 @@ _EDGE = 0.5
 
 @dataclass(eq=False, repr=False)
 class PixelsDisplay(ImagePanels):
-    """An image, pale and gray, in the colors of its pixels' values, or with what masks keep of it.
+    """A gray image in the colors of its pixels' values, or with what masks keep in its own colors.
 
-    Blue raises the output and orange lowers it; white, the middle of the scale, is
-    always 0. Sensitivities without a sign have a scale from white to blue. All outputs
-    share one scale. A pixel's shade follows the image below it; the scale shows the
-    colors on white. Pixels whose interval contains 0 are hatched: the sign of their
-    effect is unknown. Of learned masks, which are 1 where the image counts and 0
-    elsewhere, the part that counts is shown in its own colors, outlined; a mask whose
-    search failed is not drawn; the text below the image says what it reaches.
+    Blue is positive, orange negative, white 0; unsigned sensitivities run from white
+    to blue. All outputs have the same scale, which shows the colors on white; a pixel
+    is darker where the image is. Pixels whose interval contains 0 are hatched. The
+    part of the image that a learned mask keeps is outlined, with the predictions for
+    it and for the rest below; a mask whose search failed is not drawn.
 
     Parameters
     ----------
@@ -47,11 +45,11 @@ class PixelsDisplay(ImagePanels):
     are_masks : bool, default=False
         Whether the values are masks.
     failed : sequence of str, default=()
-        Outputs whose mask does not do what was searched for.
+        Outputs whose mask failed.
     notes : dict of str to str, default={}
         Text below each output's image.
     margins : ndarray of shape (height, width, n_outputs), default=None
-        Half the width of each value's interval.
+        Half widths of the intervals.
     is_signed : bool, default=True
         Whether 0 is the middle of the color scale, or its lower end.
 
@@ -140,7 +138,7 @@ class PixelsDisplay(ImagePanels):
         )
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture: all pixels of each output, row by row.
+        """All pixels of each output, row by row.
 
         Returns
         -------
@@ -217,7 +215,7 @@ def _mask_scores(explanation: Explanation) -> dict[str, str]:
 
 
 def _shortfall(explanation: Explanation, output: str) -> str:
-    """The share of the score that the mask of an output reaches and needs, where these are known."""
+    """The percentage of the score that the mask of an output reaches and needs, where these are known."""
     if not {"reached", "needed"} <= explanation.extras.keys():
         return ""
     k = explanation.output_names.index(output)
@@ -228,7 +226,7 @@ def _shortfall(explanation: Explanation, output: str) -> str:
 
 
 def _failed_masks(explanation: Explanation) -> tuple[str, ...]:
-    """Outputs whose mask does not do what was searched for, where that is known."""
+    """Outputs whose mask failed, where that is known."""
     if "succeeded" not in explanation.extras:
         return ()
     succeeded = explanation.extras["succeeded"].array[0]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from agnostix.core.explanation.statistics import half_widths
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, find_limits, write_ticks
+from agnostix.plotting.style import ACCENT, CONTRAST, INK, MUTED, PAPER, find_limits, write_ticks
 from agnostix.plotting.tree import LEVEL
 
 
@@ -71,11 +71,12 @@ class PruningPathDisplay(Display):
             ends = (self.sizes["fidelity_low"], self.sizes["fidelity_high"])
             self._draw_curve("agreement of labels", self.sizes["fidelity"], *ends, ACCENT)
         self._mark_chosen()
-        self.ax_.set(xlabel="leaves", ylabel="fidelity on held-out rows", ylim=self._limits())
+        self.ax_.set(xlabel="number of leaves", ylabel="fidelity on held-out rows", ylim=self._limits())
         self.ax_.grid(axis="y")
         write_ticks(self.ax_.yaxis, "")
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        self.ax_.legend(loc="lower right", frameon=False)
+        look = {"facecolor": PAPER, "edgecolor": "none", "framealpha": 1.0}  # the dashed line passes behind
+        self.ax_.legend(loc="lower right", **look)
 
     def _draw_curve(self, name: str, middle: Any, low: Any, high: Any, color: str) -> None:
         leaves = self.sizes["leaves"]
@@ -85,7 +86,7 @@ class PruningPathDisplay(Display):
     def _mark_chosen(self) -> None:
         leaves = float(self.sizes.loc[self.sizes["chosen"], "leaves"].iloc[0])
         self.ax_.axvline(leaves, color=MUTED, lw=1, ls="--", zorder=0)
-        title = f"chosen: {leaves:.0f}"
+        title = f"chosen: {leaves:.0f} {'leaf' if leaves == 1 else 'leaves'}"
         self.ax_.set_title(title, loc="right", fontsize=9, fontweight="normal", color=INK)
 
     def _limits(self) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What-if ranking: the features that move the outcome most."""
+"""What-if ranking: the features that change the outcome most."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import numpy as np
 import pandas as pd
 
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER
-from agnostix.plotting.words import shorten
+from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, name_dots
+from agnostix.plotting.words import describe_metric, shorten
 
 
 @dataclass(eq=False, repr=False)
 class WhatIfRankingDisplay(Display):
-    """Change of the outcome when each feature is shifted equally far, up and down.
+    """Change of the outcome when each feature's average is shifted equally far, up and down.
 
-    A filled dot is the feature's average (or the level's proportion) shifted
-    up, an open one down; the bar through it is the confidence interval of the change.
+    Shifts are equal in Kullback-Leibler divergence; bars are confidence intervals.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ class WhatIfRankingDisplay(Display):
         explainer : EntropicProjection
             A fitted explainer.
         output : str, default=None
-            Which output; the last by default.
+            Name of the output; the last by default.
         max_features : int, default=12
             Features drawn.
         **rank : dict
@@ -73,7 +72,7 @@ class WhatIfRankingDisplay(Display):
         return cls(ranking[own].reset_index(drop=True), max_features)
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture, the largest change first; of two levels only the second.
+        """The changes, the largest first; of two levels only the second.
 
         Returns
         -------
@@ -113,13 +112,18 @@ class WhatIfRankingDisplay(Display):
         self.ax_.axvline(0.0, color=MUTED, lw=1)
         self.ax_.grid(axis="y", color=FAINT)
         self.ax_.tick_params(axis="y", length=0)
-        self.ax_.set_xlabel("change of the outcome")
+        self.ax_.set_xlabel(shorten(f"change of {self._quantity()}", 60), parse_math=False)
         self.ax_.locator_params(axis="x", nbins=6)
         if suffix:
             self.ax_.xaxis.set_major_formatter(lambda value, _: f"{value:+g}{suffix}" if value else "0")
-        for label, face, color in (("shift up", ACCENT, ACCENT), ("shift down", PAPER, CONTRAST)):
-            self.ax_.plot([], [], "o", color=color, mfc=face, ms=5.5, mew=1.5, label=label)
-        self.ax_.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderpad=0)
+        name_dots(self.ax_, {"shift up": (ACCENT, ACCENT), "shift down": (CONTRAST, PAPER)})
+
+    def _quantity(self) -> str:
+        """What changes, such as "mean prediction of yes"."""
+        if self.ranking.empty:
+            return "the outcome"
+        first = self.ranking.iloc[0]
+        return describe_metric(first["quantity"], first["output"])
 
     def _keys(self) -> list[tuple[str, Any]]:
         return list(zip(self.ranking["feature"], self.ranking["level"], strict=True))

@@ -1,4 +1,4 @@
-"""Scatter: the values of one feature against the feature's own value."""
+"""Scatter: the attribution of one feature against the feature's value."""
 
 from __future__ import annotations
 
@@ -33,11 +33,10 @@ _MOST_INTERVALS = 200
 
 @dataclass(eq=False, repr=False)
 class ScatterDisplay(ExplanationDisplay):
-    """One feature's values against the feature's own value: a dot for each row.
+    """The attribution of one feature against the feature's value: a dot for each row.
 
-    The bars below show the distribution of the rows. Labels have a place each;
-    rows with a missing value have one of their own, to the left. Intervals are
-    confidence intervals, dotted from end to end where the error is unknown.
+    Vertical lines are confidence intervals, dotted where the error is unknown. The
+    bars below are the feature's histogram; missing values are to the left.
 
     Parameters
     ----------
@@ -109,8 +108,7 @@ class ScatterDisplay(ExplanationDisplay):
         name, column = explanation.feature_names[j], data_columns(explanation)[j]
         if column is None:
             raise ValueError(
-                f"The explanation's data has no column {name!r}, so that there is nothing to draw its values "
-                "against."
+                f"The explanation's data has no column {name!r} to draw the values of this feature against."
             )
         data, levels = _own_values(column)
         values, errors = explanation.values[:, j, k], output_errors(explanation, k)[:, j]

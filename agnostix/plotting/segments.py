@@ -34,12 +34,11 @@ from agnostix.plotting.words import describe_quantity, format_count, shorten
 
 @dataclass(eq=False, repr=False)
 class SegmentsDisplay(ImagePanels):
-    """An image, pale and gray, with its segments in the colors of their values.
+    """A gray image with its segments in the colors of their values.
 
-    Blue raises the output and orange lowers it; white, the middle of the scale, is
-    always 0. All outputs share one scale. Segments whose interval contains 0 are
-    hatched: the sign of their effect is unknown. A segment's shade follows the image
-    below it, so that objects stay recognizable; the scale shows the colors on white.
+    Blue is positive, orange negative, white 0. All outputs have the same scale, which
+    shows the colors on white; a segment is darker where the image is. Segments whose
+    interval contains 0 are hatched.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ class SegmentsDisplay(ImagePanels):
         One row per output and segment: output, place (in `labels`), segment, value,
         std_error, low, high, n_pixels; in units of the output, the largest first.
     labels : ndarray of int of shape (height, width)
-        The place of each pixel's segment; pixels with other numbers belong to none.
+        Place of each pixel's segment; other numbers belong to none.
     gray : ndarray of shape (height, width)
         The image, from 0, black, to 1, white.
     max_features : int, default=None
@@ -69,22 +68,16 @@ class SegmentsDisplay(ImagePanels):
     Examples
     --------
     >>> import numpy as np
-    >>> from agnostix import Explanation
-    >>> from agnostix.core.explanation import Detail
+    >>> from agnostix import OcclusionExplainer
+    >>> from agnostix.maskers import SegmentMasker
     >>> from agnostix.plotting import SegmentsDisplay
-    >>> quarters = np.arange(4).reshape(1, 2, 2).repeat(4, axis=1).repeat(4, axis=2)
-    >>> exp = Explanation(
-    ...     values=[[[0.3], [-0.1], [0.02], [0.0]]], std_errors=np.full((1, 4, 1), 0.03),
-    ...     base_values=[[0.5]], outputs=[[0.72]], data=np.random.default_rng(0).random((1, 8, 8)),
-    ...     feature_names=("segment 0", "segment 1", "segment 2", "segment 3"), output_names=("cat",),
-    ...     quantity="contribution", method="by hand",
-    ...     extras={"segments": Detail(quarters, ("row", "y", "x"), points_to="feature")},
-    ... )
-    >>> display = SegmentsDisplay.from_explanation(exp).plot()
-    >>> display.frame()[["segment", "value", "n_pixels"]].head(2)
-         segment  value  n_pixels
-    0  segment 0    0.3        16
-    1  segment 1   -0.1        16
+    >>> images = np.random.default_rng(0).random((1, 8, 8))
+    >>> masker = SegmentMasker("grid", n_segments=4, fill=0.0)
+    >>> explainer = OcclusionExplainer(lambda X: X[:, :4, :4].sum((1, 2)), masker=masker)
+    >>> display = SegmentsDisplay.from_explainer(explainer.fit(images), images).plot()
+    >>> display.frame()[["segment", "n_pixels"]].head(1)
+         segment  n_pixels
+    0  segment 0        16
     """
 
     segments: pd.DataFrame
@@ -149,7 +142,7 @@ class SegmentsDisplay(ImagePanels):
         )
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture: all segments of each output, the largest first.
+        """All segments of each output, the largest first.
 
         Returns
         -------

@@ -9,22 +9,22 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.plotting.display import Display
-from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER
+from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER, name_dots
 from agnostix.plotting.words import shorten
 
 
 @dataclass(eq=False, repr=False)
 class ShiftDisplay(Display):
-    """How far each average moved in a scenario, in standard deviations.
+    """Shift of each average in a scenario, in standard deviations.
 
-    Filled dots are the scenario's constraints; open ones follow, because features are correlated.
+    Filled dots are the constraints, open ones correlated features; bars are confidence intervals.
 
     Parameters
     ----------
     shifts : DataFrame
         `Scenario.shifts`.
     max_features : int, default=14
-        Averages drawn: those that moved most.
+        Averages drawn: those with the largest shifts.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class ShiftDisplay(Display):
         return cls(scenario.shifts, max_features)
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture: constraints, then what moved most; of two levels one.
+        """Constraints first, then the largest shifts; of two levels one.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class ShiftDisplay(Display):
         return self.frame().head(self.max_features)[::-1].reset_index(drop=True)
 
     def _figsize(self) -> tuple[float, float]:
-        return 6.4, 0.8 + 0.28 * len(self._shown())
+        return 6.4, 1.1 + 0.28 * len(self._shown())
 
     def _draw(self) -> None:
         shown = self._shown()
@@ -97,3 +97,4 @@ class ShiftDisplay(Display):
         self.ax_.axvline(0.0, color=MUTED, lw=1)
         self.ax_.tick_params(axis="y", length=0)
         self.ax_.set_xlabel("shift, in standard deviations")
+        name_dots(self.ax_, {"constraint": (ACCENT, ACCENT), "correlated": (ACCENT, PAPER)})

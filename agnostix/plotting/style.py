@@ -96,6 +96,13 @@ def name_rows(ax: Any, names: list[str]) -> None:
     ax.spines["left"].set_visible(False)
 
 
+def name_dots(ax: Any, dots: dict[str, tuple[str, str]]) -> None:
+    """Legend above the axes: a dot with its edge and face color for each name."""
+    for name, (edge, face) in dots.items():
+        ax.plot([], [], "o", color=edge, mfc=face, ms=5.5, mew=1.5, label=name)
+    ax.legend(frameon=False, ncols=len(dots), loc="lower right", bbox_to_anchor=(1.0, 1.0), borderpad=0)
+
+
 def add_colorbar(colors: Any, ax: Any, label: str, suffix: str, width: int = 34, **look: Any) -> Any:
     """Colorbar of one or several axes of a figure, its label in lines of `width` characters."""
     bar = np.ravel(ax)[0].figure.colorbar(colors, ax=ax, fraction=0.06, pad=0.02, **look)
@@ -120,7 +127,7 @@ def draw_interval(ax: Any, place: float, low: float, high: float) -> None:
 
 
 def find_limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
-    """Ends of an axis that leave room around all finite numbers, a share `margin` of their range."""
+    """Ends of an axis that leave room around all finite numbers, `margin` times their range."""
     known = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in marks])
     known = known[np.isfinite(known)]
     low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
@@ -130,12 +137,15 @@ def find_limits(*marks: Any, margin: float = 0.05) -> tuple[float, float]:
     return float(low - room), float(high + room)
 
 
-def write_fidelity(ax: Any, words: str, is_poor: bool, width: int = 48, heading: str = "") -> None:
+def write_fidelity(
+    ax: Any, words: str, is_poor: bool, width: int = 48, heading: str = "", loc: str = "left"
+) -> None:
     """Write a surrogate's fidelity above the axes, in the warning color where it is poor."""
     text = "\n".join(filter(None, [heading, wrap_lines(words, width, 3)]))
     if text:
         color = CONTRAST if is_poor else INK if heading else MUTED
-        ax.set_title(text, loc="left", fontsize=9, fontweight="normal", color=color, parse_math=False)
+        look = {"fontsize": 9, "fontweight": "normal", "color": color, "parse_math": False}
+        ax.set_title(text, loc=loc, multialignment="left", **look)
 
 
 def dodge(

@@ -56,10 +56,9 @@ _ENDS = "display:flex;justify-content:space-between;width:222px"
 class TextDisplay(ExplanationDisplay):
     """A text with its words in the colors of their values.
 
-    Blue raises the output and orange lowers it; white, the middle of the scale, is
-    always 0. Words whose interval contains 0 are underlined with dots: the sign of
-    their effect is unknown. A word's value is that of all its occurrences together.
-    Notebooks show `html`.
+    Blue is positive, orange negative, white 0. Words whose interval contains 0 are
+    underlined with dots. A word has one value for all its occurrences. Notebooks show
+    `html`.
 
     Parameters
     ----------
@@ -80,32 +79,23 @@ class TextDisplay(ExplanationDisplay):
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        Where it was drawn, in lines of 72 letters of equal width. A new figure is as high as
-        the text, up to 60 lines; beyond, and in given Axes, letters shrink until all fits.
+        Where it was drawn, in lines of 72 characters. A new figure is as high as the text
+        up to 60 lines; beyond, and in given Axes, the font shrinks.
     colorbar_ : matplotlib Colorbar
         The color scale.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from agnostix import Explanation
-    >>> from agnostix.core.explanation import Detail
+    >>> from agnostix import OcclusionExplainer
+    >>> from agnostix.maskers import TextMasker
     >>> from agnostix.plotting import TextDisplay
-    >>> exp = Explanation(
-    ...     values=[[[0.3], [-0.1]]], std_errors=[[[0.05], [0.02]]], base_values=[[0.4]], outputs=[[0.6]],
-    ...     data=np.array(["Good, good, but long."]), feature_names=("word 0", "word 1"),
-    ...     output_names=("praise",), quantity="contribution", method="by hand",
-    ...     extras={
-    ...         "words": Detail([["good", "long"]], ("row", "feature")),
-    ...         "spans": Detail([[[0, 4], [6, 10], [16, 20]]], ("row", "token", "end")),
-    ...         "span_features": Detail([[0, 0, 1]], ("row", "token"), points_to="feature"),
-    ...     },
-    ... )
-    >>> display = TextDisplay.from_explanation(exp).plot()
-    >>> display.frame()[["word", "n_occurrences", "value"]]
-       word  n_occurrences  value
-    0  good              2    0.3
-    1  long              1   -0.1
+    >>> texts = np.array(["long, long, but good."])
+    >>> explainer = OcclusionExplainer(np.vectorize(len), masker=TextMasker()).fit(texts)
+    >>> display = TextDisplay.from_explainer(explainer, texts).plot()
+    >>> display.frame()[["word", "n_occurrences"]].head(1)
+       word  n_occurrences
+    0  long              2
     """
 
     words: pd.DataFrame
@@ -161,7 +151,7 @@ class TextDisplay(ExplanationDisplay):
         )
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture: all words, the largest first.
+        """All words, the largest first.
 
         Returns
         -------
@@ -171,19 +161,19 @@ class TextDisplay(ExplanationDisplay):
         return self.words.drop(columns="place")
 
     def html(self, *, factor: float = 1.0, suffix: str = "") -> str:
-        """The text for a page or a notebook, without scripts, everything escaped.
+        """The text as HTML, without scripts, everything escaped.
 
         Parameters
         ----------
         factor : float, default=1.0
-            All numbers are multiplied by it, for example by 100 for per cent.
+            Multiplies all numbers, such as 100 for percent.
         suffix : str, default=""
             Unit after the numbers.
 
         Returns
         -------
         str
-            A `div`; pointing at a word shows its value and interval.
+            A `div`; each word's value and interval are in its tooltip.
         """
         note = "; ".join([self.quantity_label, *self._notes()])
         return text_html(self._drawn(factor), self.chunks, note, self.fidelity, self.is_poor, suffix)
@@ -192,7 +182,8 @@ class TextDisplay(ExplanationDisplay):
         return self.html()
 
     def _figsize(self) -> tuple[float, float]:
-        return 7.2, 0.9 + 0.22 * min(_count_lines(break_lines(self.chunks, _N_COLUMNS)), _MOST_LINES)
+        n_lines = min(_count_lines(break_lines(self.chunks, _N_COLUMNS)), _MOST_LINES)
+        return 7.2, 0.9 + 0.22 * n_lines + (0.3 if self.fidelity else 0.0)
 
     def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
         from matplotlib.patches import Rectangle

@@ -1,4 +1,4 @@
-"""A surrogate tree as an outline: every split in words, and the predictions of each leaf."""
+"""A surrogate tree as an outline: its splits, and the predictions and fidelity of each leaf."""
 
 from __future__ import annotations
 
@@ -29,13 +29,11 @@ _FIDELITY = (0.885, 0.99)
 
 @dataclass(eq=False, repr=False)
 class TreeDisplay(Display):
-    """A surrogate tree, line by line, from all rows at the top.
+    """A surrogate tree as an outline, from all rows at the top; each line is one side of a split.
 
-    Each line is one side of a split. Bars at the leaves are the tree's class
-    probabilities, or for regression its prediction on a common scale, beside its
-    label, the percentage of the observed training rows in the leaf, and its fidelity
-    (agreement of labels with the model) with its interval. Leaves whose fidelity is
-    below 0.8 are orange.
+    Leaves have the tree's class probabilities or prediction, the percentage of the
+    training rows, and the fidelity (agreement of labels with the model) with its
+    interval, orange below 0.8.
 
     Parameters
     ----------
@@ -102,7 +100,7 @@ class TreeDisplay(Display):
         )
 
     def frame(self) -> pd.DataFrame:
-        """The numbers behind the picture: its lines.
+        """The lines of the outline.
 
         Returns
         -------

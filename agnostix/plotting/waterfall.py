@@ -41,7 +41,14 @@ from agnostix.plotting.style import (
     write_fidelity,
     write_ticks,
 )
-from agnostix.plotting.words import format_numbers, format_value, is_surrogate, label_in_row, wrap_lines
+from agnostix.plotting.words import (
+    describe_output,
+    format_numbers,
+    format_value,
+    is_surrogate,
+    label_in_row,
+    wrap_lines,
+)
 
 _DIGIT = 6.6
 """Width of a character among the numbers, in points."""
@@ -59,12 +66,11 @@ _NO_REMAINDER = 1e-6
 class WaterfallDisplay(ExplanationDisplay):
     """Waterfall of one row, from the base value to the output, largest values first.
 
-    A bar to the right raises the output, one to the left lowers it. The line
-    through its end is the confidence interval of the value, dotted where the error
-    is unknown; the value and half the interval's width stand beside it. Where the
-    values do not sum to the output, the remainder is a bar of its own. A surrogate's
-    waterfall ends at the surrogate's prediction, a gray dot, followed by the gap to
-    the model's; its fidelity is written above.
+    Blue bars raise the output, orange ones lower it. Lines are confidence intervals,
+    dotted where the error is unknown; their half widths are beside the values. If the
+    values do not sum to the output, the remainder is a bar. For a surrogate, the gray
+    dot is its prediction, followed by the gap to the model's, and its fidelity is
+    written above.
 
     Parameters
     ----------
@@ -141,7 +147,7 @@ class WaterfallDisplay(ExplanationDisplay):
         k, i = find_output(explanation, output), find_row(explanation, row)
         steps = steps_of_row(explanation, i, k, max_features, confidence_level)
         fidelity = describe_fidelity(explanation, i, k, confidence_level)
-        return cls(steps, explanation.output_names[k], *fidelity)
+        return cls(steps, describe_output(explanation, explanation.output_names[k]), *fidelity)
 
     def _figsize(self) -> tuple[float, float]:
         return 7.2, 0.8 + 0.31 * len(self.steps)
@@ -159,7 +165,8 @@ class WaterfallDisplay(ExplanationDisplay):
         self.ax_.vlines(ends[:-1], places[1:], places[:-1], color=MUTED, lw=0.7, zorder=0.9)
         self._name_axes(drawn, suffix)
         self._write_numbers(drawn)
-        write_fidelity(self.ax_, self.fidelity, self.is_poor)
+        # Narrow axes have room on the left, above the names.
+        write_fidelity(self.ax_, self.fidelity, self.is_poor, loc="right")
 
     def _draw_step(self, step: dict[Any, Any]) -> None:
         """A bar, and through its end the interval of its value."""
@@ -233,7 +240,7 @@ def steps_of_row(
     base, output = (float(array[i, k]) for array in base_and_outputs(explanation))
     names = ("base value", "output")
     if is_surrogate(explanation):
-        names = ("surrogate's base value", "model's answer")
+        names = ("surrogate base value", "model prediction")
     changes = _changes(explanation, i, k, base, output, max_features, confidence_level)
     table = [_step("base", names[0], base, 0.0), *changes, _step("output", names[1], output, 0.0)]
     texts = {name: pd.Series([row[name] for row in table], dtype=object) for name in ("condition", "data")}
@@ -274,7 +281,7 @@ def _changes(
     if is_surrogate(explanation):
         error = surrogate_error(explanation, i, k)
         half = float(half_widths(error, level, surrogate_dof(explanation, i, k)))
-        steps.append(_step("surrogate", "surrogate's answer", end, error, half, half))
+        steps.append(_step("surrogate", "surrogate prediction", end, error, half, half))
         steps.append(_step("gap", "gap to the model", output - end, error, half, half))
     return steps
 

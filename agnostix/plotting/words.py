@@ -13,12 +13,19 @@ from agnostix.core.explanation import Explanation
 _QUANTITIES = {
     "contribution": "contribution to {}",
     "effect": "effect on {}",
-    "coefficient": "coefficient in {}",
+    "coefficient": "coefficient for {}",
     "mask": "mask for {}",
     "relevance": "relevance for {}",
     "sensitivity": "sensitivity of {}",
 }
-_AGGREGATES = {"mean_abs": "mean size of the ", "mean": "mean ", "max_abs": "largest size of the "}
+_AGGREGATES = {"mean_abs": "mean absolute ", "mean": "mean ", "max_abs": "maximum absolute "}
+_METRICS = {
+    "prediction": "mean prediction",
+    "outcome": "mean outcome",
+    "brier_score": "Brier score",
+    "roc_auc": "ROC AUC",
+    "r2": "R²",
+}
 MISSING = "missing"
 
 
@@ -28,19 +35,39 @@ def shorten(name: str, most: int = 34) -> str:
 
 
 def describe_quantity(explanation: Explanation, output_name: str) -> str:
-    """What a value is, as the label of an axis."""
-    target = f"the surrogate of {output_name}" if is_surrogate(explanation) else output_name
+    """What a value is and its units, as the label of an axis: "contribution to yes (log-odds)"."""
     statistic = _AGGREGATES.get(str(explanation.extras.get("aggregate")), "")
-    return statistic + _QUANTITIES.get(explanation.quantity, "attribution to {}").format(target)
+    quantity = _QUANTITIES[explanation.quantity].format(output_name)
+    notes = ["surrogate"] if is_surrogate(explanation) else []
+    return statistic + quantity + _in_parentheses([*notes, *_units(explanation)])
+
+
+def describe_output(explanation: Explanation, output_name: str) -> str:
+    """An output and its units, as the label of an axis."""
+    return output_name + _in_parentheses(_units(explanation))
+
+
+def _units(explanation: Explanation) -> list[str]:
+    return [] if explanation.units == "model output" else [explanation.units]
+
+
+def _in_parentheses(notes: list[str]) -> str:
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def is_surrogate(explanation: Explanation) -> bool:
     """Whether values are those of a simpler model fitted to the explained one."""
-    return explanation.completeness == "surrogate" or explanation.quantity == "coefficient"
+    return explanation.completeness == "surrogate" or "surrogate_outputs" in explanation.extras
+
+
+def describe_metric(metric: str, output: str | None = None) -> str:
+    """A quantity of what-if results, as the label of an axis: "mean prediction of yes"."""
+    name = _METRICS.get(metric, metric.replace("_", " "))
+    return name if is_missing(output) else f"{name} of {output}"
 
 
 def wrap_lines(text: str, width: int = 40, most: int = 2) -> str:
-    """Text wrapped to at most `most` lines of `width` characters, shorten where it is longer."""
+    """Text wrapped to at most `most` lines of `width` characters, shortened where it is longer."""
     lines = wrap(text, width, break_on_hyphens=False)
     if len(lines) > most:
         lines = [*lines[: most - 1], shorten(f"{lines[most - 1]} {lines[most]}", width)]
@@ -69,7 +96,7 @@ def format_value(value: Any) -> str:
 
 
 def label_feature(feature: str, value: Any = None, most: int = 34) -> str:
-    """The text "feature = value" in at most `most` characters; the name is shorten before the value."""
+    """The text "feature = value" in at most `most` characters; the name is shortened before the value."""
     feature = " ".join(feature.split())
     if value is None:
         return shorten(feature, most)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
-from agnostix.plotting import ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
+from agnostix.plotting import BarDisplay, ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, figure_style
-from agnostix.plotting.words import shorten
+from agnostix.plotting.words import describe_quantity, shorten
 from agnostix.report.data import ReportData
 from agnostix.report.formatting import Scale, count, distinguishing_digits, number, percent
 from agnostix.report.sentences_population import describe_constraints
@@ -83,7 +83,7 @@ def draw_figures(data: ReportData) -> dict[str, str]:
         for i, row in enumerate(data.rows):
             for j, view in enumerate(explanation_views(row, data)):
                 title = f"Why {row_name(row.record)}, by {view.explanation.method}"
-                figures[f"row:{i}:{j}"] = _svg(_waterfall(view, data.prediction_name), title)
+                figures[f"row:{i}:{j}"] = _svg(_row_figure(view), title)
     return {name: _unique_ids(svg, f"figure-{j}") for j, (name, svg) in enumerate(figures.items())}
 
 
@@ -114,11 +114,17 @@ def _tree(tree: MimicTree) -> str:
     return _svg(display.plot(_axes(10.5, 0.9 + 0.3 * len(display.lines))), "The model written as rules")
 
 
-def _waterfall(view: ExplanationView, name: str) -> Any:
-    display, scale = view.display, view.scale
-    display.output_name = f"{name}, in {view.units}" if view.units else name
-    ax = _axes(5.0, 0.9 + 0.31 * len(display.steps))
-    display.plot(ax, factor=scale.factor, suffix=" %" if scale.in_percent else "")
+def _row_figure(view: ExplanationView) -> Any:
+    display, scale, name = view.display, view.scale, view.prediction_name
+    if isinstance(display, BarDisplay):
+        label = describe_quantity(view.explanation, name)
+        display.quantity_label = f"{label}, in points" if scale.in_percent else label
+        ax = _axes(5.8, 0.9 + 0.31 * min(len(display.bars), display.max_features))
+        display.plot(ax, factor=scale.factor)
+    else:
+        display.output_name = f"{name}, in {view.units}" if view.units else name
+        ax = _axes(5.0, 0.9 + 0.31 * len(display.steps))
+        display.plot(ax, factor=scale.factor, suffix=" %" if scale.in_percent else "")
     display.ax_.locator_params(axis="x", nbins=3)
     return display
 

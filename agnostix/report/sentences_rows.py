@@ -16,18 +16,45 @@ from agnostix.report.single_rows import ExplainedRow, ExplanationView, RowRecord
 
 _N_NAMED = 3
 _TITLES = {
-    "effect": "How does the prediction change when a feature is replaced by background values?",
+    "effect": "How does the prediction change when a feature is hidden?",
+    "background effect": "How does the prediction change when a feature is replaced by background values?",
     "contribution": "How much does each feature contribute to the prediction?",
+    "additive contribution": "How much does each feature contribute to the prediction?",
+    "sensitivity": "How sensitive is the prediction to each feature?",
+    "relevance": "How relevant is each feature to the prediction?",
+    "coefficient": "What is the coefficient of each feature?",
+    "mask": "Which features does the mask keep?",
     "surrogate": "How does a surrogate model near this row come to its prediction?",
     "surrogate tree": "How does the surrogate tree come to its prediction?",
 }
+_QUANTITIES = {
+    "contribution": ("the contribution of each feature to {}", "contributions"),
+    "effect": ("the effect of each feature on {}", "effects"),
+    "sensitivity": ("the sensitivity of {} to each feature", "sensitivities"),
+    "relevance": ("the relevance of each feature for {}", "relevance scores"),
+    "coefficient": ("the coefficient of each feature for {}", "coefficients"),
+    "mask": ("the mask of each feature for {}", "mask values"),
+}
+"""What the values are, and their plural."""
 _MEANINGS = {
-    "effect": (
+    "effect": "The effect of a feature is how the prediction changes when the feature is hidden.",
+    "contribution": "A contribution is the part of the prediction that is attributed to the feature.",
+    "sensitivity": (
+        "A sensitivity states how strongly the prediction reacts to changes of the feature, not how much of "
+        "the prediction is due to the feature."
+    ),
+    "relevance": "The relevance of a feature is what is propagated back to it from the prediction.",
+    "coefficient": (
+        "A coefficient is the weight of the feature in a linear model. What the feature adds to the "
+        "prediction also depends on its value."
+    ),
+    "mask": "The mask is near 1 where a feature counts for the prediction, and near 0 elsewhere.",
+    "background effect": (
         "The effect of a feature is the prediction less the mean prediction when the feature takes its "
         "values from the background rows and all others keep theirs. It answers \u201cwhat if the model had "
         "not known this value\u201d, not \u201cwhat if this value were different\u201d."
     ),
-    "contribution": (
+    "additive contribution": (
         "The contributions divide the difference between the prediction and the base value among the "
         "features; an interaction is divided among the features that take part in it. A contribution says "
         "what the model relies on here, not \u201cwhat if this value were different\u201d."
@@ -83,13 +110,35 @@ def explanation_sentences(view: ExplanationView) -> list[str]:
     is_sampled = (pd.concat([up, down])["std_error"] > 0).any()
     intervals = f", with {percent(view.confidence_level)} intervals" if is_sampled else ""
     first, second = (intervals, "") if len(up) else ("", intervals)
-    return [
-        _surrogate_difference(view) if view.is_surrogate else _difference(view),
-        _largest(f"raises it most{first}", up, view.scale) if len(up) else "No feature clearly raises it.",
-        _largest(f"lowers it most{second}", down, view.scale)
-        if len(down)
-        else "No feature clearly lowers it.",
+    if view.explanation.quantity in ("contribution", "effect"):
+        raises, lowers = f"What raises it most{first}", f"What lowers it most{second}"
+        no_up, no_down = "No feature clearly raises it.", "No feature clearly lowers it."
+    else:
+        values = _QUANTITIES[view.explanation.quantity][1]
+        raises, lowers = f"The largest {values}{first}", f"Negative {values}{second}"
+        no_up = f"No {values} are clearly above 0."
+        # Masks and absolute gradients have no sign.
+        no_down = f"No {values} are clearly below 0." if (view.written["value"] < 0).any() else ""
+    sentences = [
+        _start(view),
+        _largest(raises, up, view.scale) if len(up) else no_up,
+        _largest(lowers, down, view.scale) if len(down) else no_down,
     ]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _start(view: ExplanationView) -> str:
+    """Where values lead from and to, or what they are."""
+    if view.kind.startswith("surrogate"):
+        return _surrogate_difference(view)
+    return _difference(view) if view.is_waterfall else _stated(view)
+
+
+def _stated(view: ExplanationView) -> str:
+    """What the values are, of which output, and their units."""
+    name = view.prediction_name
+    what = _QUANTITIES[view.explanation.quantity][0].format(name if name.startswith("P(") else f"the {name}")
+    return f"The values are {what}{f', in {view.units}' if view.units else ''}."
 
 
 def _difference(view: ExplanationView) -> str:
@@ -122,7 +171,8 @@ def _surrogate_difference(view: ExplanationView) -> str:
     unit = f" in {view.units}" if view.units else ""
     change = view.scale.change(view.difference)
     if view.is_additive:
-        return f"{base}{unit}; its contributions for the row add up to {change}."
+        values = _QUANTITIES[view.explanation.quantity][1]
+        return f"{base}{unit}; its {values} for the row add up to {change}."
     return f"{base}{unit}; its prediction for the row differs from it by {change}."
 
 
@@ -142,7 +192,7 @@ def _largest(what: str, values: pd.DataFrame, scale: Scale) -> str:
         if step["std_error"] > 0:
             text += f", {scale.change_interval(step['low'], step['high'])}"
         parts.append(f"{_label(step)} ({text})")
-    return f"What {what}: {join_words(parts)}."
+    return f"{what}: {join_words(parts)}."
 
 
 def _label(step: dict[Any, Any]) -> str:
@@ -159,7 +209,7 @@ def explanation_remarks(view: ExplanationView) -> list[str]:
         remarks.append(f"The rule of this row: {view.rule}.")
     elif view.is_surrogate:
         remarks += [*_not_selected(view), *_unseen_values(view)]
-    if not (view.is_surrogate and view.is_additive):
+    if view.target is not None and not (view.is_surrogate and view.is_additive):
         remarks.append(_additivity(view))
     return remarks
 
@@ -175,7 +225,7 @@ def _small(values: pd.DataFrame, scale: Scale) -> list[str]:
     if values.empty:
         return []
     least = Scale(scale.in_percent, scale.decimals + 1).change(0.5 * 10.0**-scale.decimals / scale.factor)
-    return [f"Hardly any effect, below {least.lstrip('+')}: {_names(values)}."]
+    return [f"Near 0, below {least.lstrip('+')}: {_names(values)}."]
 
 
 def _names(values: pd.DataFrame) -> str:
@@ -185,14 +235,18 @@ def _names(values: pd.DataFrame) -> str:
 
 def _additivity(view: ExplanationView) -> str:
     """Whether the values sum to what is explained, and for effects why not."""
-    scale, total, difference = view.scale, view.total, view.difference
-    is_effect = view.explanation.quantity == "effect"
-    values = "effects" if is_effect else "contributions"
+    scale, total, difference = view.scale, view.total, view.target
+    assert difference is not None
+    is_whole = view.explanation.completeness == "outputs"
+    expected = scale.value(difference) if is_whole else scale.change(difference)
+    values = _QUANTITIES[view.explanation.quantity][1]
     if view.is_additive:
-        return f"The {values} add up to the difference, {scale.change(difference)}."
-    sums = f"their sum is {scale.change(total)} instead of {scale.change(difference)}"
-    if not is_effect:
-        return f"The {values} do not add up: {sums}."
+        return f"The {values} add up to the {'prediction' if is_whole else 'difference'}, {expected}."
+    sums = f"their sum is {scale.value(total) if is_whole else scale.change(total)} instead of {expected}"
+    if view.explanation.quantity != "effect":
+        gap = view.explanation.completeness_gap
+        stated = "" if gap is None else f" The explainer reports a gap of {scale.change(float(gap[0, 0]))}."
+        return f"The {values} do not add up: {sums}.{stated}"
     if total * difference >= 0 and abs(total) < abs(difference):
         why = "features change less than all at once, as where two carry the same information"
     elif total * difference >= 0:
@@ -276,6 +330,8 @@ def _evaluated(view: ExplanationView) -> str:
 
 def _interval_note(view: ExplanationView) -> str:
     extras = view.explanation.extras
+    if view.values["std_error"].isna().all():
+        return "The error of the values is unknown."
     is_exact = not (view.values["std_error"] > 0).any()
     if is_exact and view.is_surrogate:
         return "The values have no error: the surrogate fits every prediction near the row."
@@ -293,9 +349,9 @@ def _interval_note(view: ExplanationView) -> str:
 
 
 def _source_of_error(view: ExplanationView) -> str:
-    if view.kind == "effect":
+    if view.kind == "background effect":
         return _SOURCES_OF_ERROR["background_std_errors"]
-    if view.kind == "surrogate":
+    if view.is_surrogate and view.rule is None:
         return "the sampling of rows near this one"
     if view.kind == "surrogate tree":
         return "the sampling of the rows in its nodes"
@@ -311,6 +367,9 @@ def _detail(view: ExplanationView, name: str, default: float) -> Any:
 def fidelity_sentence(view: ExplanationView) -> str:
     """How closely a surrogate follows the model, and the predictions of both for the row."""
     fidelity, scale = view.fidelity, view.scale
+    if not view.in_output_units:  # the scale is that of coefficients
+        in_percent = view.in_percent and not view.in_other_units
+        scale = Scale.from_contributions([view.end, view.output], in_percent)
     surrogate, model = scale.value(view.end), scale.value(view.output)
     if fidelity is not None and fidelity.is_constant:
         return f"The model predicts {model} everywhere near the row: there is nothing for a surrogate to fit."
@@ -337,10 +396,10 @@ def fidelity_warnings(view: ExplanationView) -> list[str]:
     warnings = []
     if fidelity.is_poor:
         warnings.append(
-            "Do not rely on these contributions alone: the surrogate "
+            f"Do not rely on these {_QUANTITIES[view.explanation.quantity][1]} alone: the surrogate "
             f"{_misfit(fidelity, view.rule is None)}. Occlusion and Shapley values explain the model itself."
         )
-    if fidelity.is_off:
+    if fidelity.is_off and view.in_output_units:
         gap = view.scale.change(abs(fidelity.output - fidelity.surrogate_output)).lstrip("+")
         warnings.append(
             f"For the row itself the two predictions differ by {gap}, more than the largest contribution."

@@ -12,13 +12,13 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.frames import as_table, column_names, columns, is_frame, select
+from agnostix.core.frames import as_table, column_names, columns, is_frame, missing_as_nan, select
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
 from agnostix.occlusion import OcclusionExplainer
-from agnostix.plotting import WaterfallDisplay
-from agnostix.plotting.attributions import base_and_outputs, surrogate_output
+from agnostix.plotting import BarDisplay, WaterfallDisplay
+from agnostix.plotting.attributions import surrogate_output
 from agnostix.plotting.fidelity import Fidelity
 from agnostix.plotting.waterfall import ENDS
 from agnostix.plotting.words import is_surrogate
@@ -27,6 +27,8 @@ from agnostix.report.inputs import ReportInputs, SelectedRows, row_labels
 from agnostix.report.neighbors import Neighbors, find_neighbors
 from agnostix.what_if import EntropicProjection
 
+_PARTS = ("contribution", "effect")
+"""Quantities that are parts or changes of a prediction, whatever they add up to."""
 _ROUNDING = 1e-9
 """Proportion of base value and prediction below which a contribution is rounding error."""
 
@@ -90,7 +92,7 @@ class _Records:
 
     def __init__(self, X: Any, y: Any, projection: EntropicProjection, k: int) -> None:
         self.X = X
-        self.observed = None if y is None else np.asarray(y).reshape(-1)
+        self.observed = None if y is None else np.asarray(missing_as_nan(y)).reshape(-1)
         self.labels = row_labels(X)
         self.predictions = projection.table_.to_user_order(projection.predictions_.values[:, k])
 
@@ -171,21 +173,36 @@ class ExplanationView:
     in_percent: bool  # whether the prediction is a probability
     confidence_level: float
     n_rows: int  # rows explained together, whose cost is stated as one
+    prediction_name: str = "prediction"
 
     @property
     def output(self) -> float:
         """The prediction in explained units."""
-        return float(base_and_outputs(self.explanation)[1][0, 0])
+        outputs = self.explanation.outputs
+        return self.prediction if outputs is None else float(outputs[0, 0])
 
     @property
     def base(self) -> float:
-        """The base value, in explained units."""
-        return float(base_and_outputs(self.explanation)[0][0, 0])
+        """The base value, in explained units; NaN without one."""
+        base = self.explanation.base_values
+        return float("nan") if base is None else float(base[0, 0])
 
     @property
     def is_surrogate(self) -> bool:
         """Whether the values are those of a surrogate."""
         return is_surrogate(self.explanation)
+
+    @property
+    def is_waterfall(self) -> bool:
+        """Whether the values lead from the base value to a prediction."""
+        one, completeness = self.explanation, self.explanation.completeness
+        leads = one.quantity in _PARTS if completeness is None else completeness != "outputs"
+        return leads and one.base_values is not None and one.outputs is not None
+
+    @property
+    def in_output_units(self) -> bool:
+        """Whether the values are parts or changes of the prediction, and not slopes, say."""
+        return self.explanation.completeness is not None or self.explanation.quantity in _PARTS
 
     @property
     def rule(self) -> str | None:
@@ -195,10 +212,13 @@ class ExplanationView:
 
     @property
     def kind(self) -> str:
-        """The quantity, or "surrogate" (near the row) or "surrogate tree" (of all rows)."""
-        if self.is_surrogate:
+        """The quantity, or "surrogate", "surrogate tree", "background effect", "additive contribution"."""
+        if self.explanation.completeness == "surrogate":
             return "surrogate" if self.rule is None else "surrogate tree"
-        return self.explanation.quantity
+        quantity = self.explanation.quantity
+        if quantity == "effect" and "background_size" in self.explanation.extras:
+            return "background effect"
+        return "additive contribution" if quantity == "contribution" and self.is_waterfall else quantity
 
     @property
     def end(self) -> float:
@@ -221,7 +241,8 @@ class ExplanationView:
     @property
     def in_other_units(self) -> bool:
         """Whether it is in other units than the prediction, such as log-odds."""
-        return self.in_log_odds or not np.isclose(self.output, self.prediction, rtol=1e-4, atol=1e-9)
+        has_units = self.explanation.units != "model output"
+        return has_units or not np.isclose(self.output, self.prediction, rtol=1e-4, atol=1e-9)
 
     @property
     def in_log_odds(self) -> bool:
@@ -231,35 +252,33 @@ class ExplanationView:
     @property
     def units(self) -> str:
         """Its units; empty if they are those of the prediction."""
-        if self.in_log_odds:
-            return "log-odds"
+        if self.explanation.units != "model output":
+            return self.explanation.units
         return "the explainer's own units" if self.in_other_units else ""
 
     @property
     def in_points(self) -> bool:
-        """Whether contributions are written in percentage points."""
-        return self.in_percent and not self.in_other_units
+        """Whether values are written in percentage points."""
+        return self.in_percent and self.in_output_units and not self.in_other_units
 
     @cached_property
-    def display(self) -> WaterfallDisplay:
-        """The waterfall, with as many features as have room."""
-        return WaterfallDisplay.from_explanation(self.explanation, confidence_level=self.confidence_level)
+    def display(self) -> WaterfallDisplay | BarDisplay:
+        """The waterfall, or bars of other values, with as many features as have room."""
+        display = WaterfallDisplay if self.is_waterfall else BarDisplay
+        return display.from_explanation(self.explanation, row=0, confidence_level=self.confidence_level)
 
     @cached_property
     def values(self) -> pd.DataFrame:
         """Value and interval of every feature, the largest first."""
-        all_features = WaterfallDisplay.from_explanation(
-            self.explanation,
-            max_features=len(self.explanation.feature_names),
-            confidence_level=self.confidence_level,
-        )
-        steps = all_features.frame()
-        return steps[steps["step"] == "feature"].reset_index(drop=True)
+        bars = BarDisplay.from_explanation(self.explanation, row=0, confidence_level=self.confidence_level)
+        return bars.frame().rename(columns={"feature": "label"})
 
     @cached_property
     def scale(self) -> Scale:
         """How its numbers are written: with the digits of the figure."""
         steps = self.display.frame()
+        if not self.is_waterfall:
+            return Scale.from_contributions(steps["value"], self.in_points)
         values = steps.loc[~steps["step"].isin(ENDS), "value"].to_numpy()
         rounding = _ROUNDING * max(abs(self.base), abs(self.output))
         is_zero = np.abs(values).max(initial=0.0) <= rounding
@@ -290,6 +309,15 @@ class ExplanationView:
         return float(self.values["value"].sum())
 
     @property
+    def target(self) -> float | None:
+        """What the values are expected to add up to; None where they need not add up."""
+        if self.explanation.completeness == "outputs":
+            return self.output
+        return self.difference if self.is_waterfall or self.kind.startswith("surrogate") else None
+
+    @property
     def is_additive(self) -> bool:
-        """Whether the values add up to the difference, as written."""
-        return self.scale.change(self.total - self.difference) == self.scale.change(0.0)
+        """Whether the values add up to the target, as written."""
+        return self.target is not None and self.scale.change(self.total - self.target) == self.scale.change(
+            0.0
+        )

@@ -262,6 +262,7 @@ def explanation_views(row: ExplainedRow, data: ReportData) -> list[ExplanationVi
             data.in_percent,
             data.inputs.confidence_level,
             len(data.rows),
+            data.prediction_name,
         )
         for explanation in row.explanations
     ]
@@ -269,7 +270,7 @@ def explanation_views(row: ExplainedRow, data: ReportData) -> list[ExplanationVi
 
 def _row(row: ExplainedRow, data: ReportData) -> dict[str, Any]:
     views = explanation_views(row, data)
-    if views and not views[0].in_other_units:
+    if views and views[0].is_waterfall and not views[0].in_other_units:
         scale = views[0].scale  # so that the prediction has the same digits in every sentence
     else:
         scale = Scale.from_contributions([row.record.prediction], data.in_percent)
@@ -330,7 +331,8 @@ def _explanation(view: ExplanationView) -> dict[str, Any]:
         "sentences": explanation_sentences(view),
         "remarks": explanation_remarks(view),
         "note": explanation_note(view),
-        "unit": "points" if view.in_points else "log-odds" if view.in_log_odds else explanation.quantity,
+        "unit": _unit(view),
+        "figure": "waterfall" if view.is_waterfall else "bars",
         "output": rounded(view.output),
         "base_value": rounded(view.base),
         "sum_of_values": rounded(view.total),
@@ -349,6 +351,13 @@ def _explanation(view: ExplanationView) -> dict[str, Any]:
             for step in view.values.to_dict("records")
         ],
     }
+
+
+def _unit(view: ExplanationView) -> str:
+    """Heading of the column of values."""
+    if view.in_points:
+        return "points"
+    return "log-odds" if view.in_log_odds and view.in_output_units else view.explanation.quantity
 
 
 def _fidelity(view: ExplanationView) -> dict[str, Any] | None:

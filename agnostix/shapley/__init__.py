@@ -5,16 +5,16 @@ With the value of a coalition v(S) = h(mean f(x_S, b)) over background rows b an
     phi = argmin sum_S k(S) (v(S) - v(0) - sum_{i in S} phi_i)**2  such that  sum_i phi_i = v(all) - v(0)
 
 Coalitions       `coalitions`: all of them, or pairs of complements by leverage score sampling
-                 (`sample_pairs`); a `CoalitionPlan` has the masks of the rows in which the same players vary.
+                 (`sample_pairs`). A `CoalitionPlan` has their masks, for rows in which the same players vary.
 Shapley kernel   k(S): `Coalitions.kernel_weights`.
 Solver           All coalitions: `exact.exact_weights`. Pairs: `pair_regression`, weighted least squares, and
                  `kriging` of its residuals under a covariance kernel of interactions (`odd_kernel`), whose
-                 parameters maximize the restricted likelihood (`kernel_params`). Each is one matrix.
+                 parameters maximize the restricted likelihood (`kernel_params`). Each is linear: one matrix.
 Standard error   Coalitions: the variance of kriging (`estimation.PairOperator.game_variances`). Background:
                  a delete-a-group jackknife (`coalition_values.LinkedValues.jackknife_variances`).
-Fill             Background rows (`medoids`, or sampled in the explainer), or the fill of a masker;
-                 `coalition_values.GroupMeans` averages the predictions over groups of them.
-Stopping         `estimation.estimate_rows`: a row until its errors are within `tol`.
+Background       Rows sampled in `fit`, `medoids` or all; with a masker its fill. Predictions are averaged
+                 over groups of them: `coalition_values.GroupMeans`.
+Stopping         A row stops once its errors are within `tol`: `estimation.estimate_rows`.
 """
 
 from agnostix.shapley.explainer import KernelShapExplainer

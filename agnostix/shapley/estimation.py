@@ -45,19 +45,19 @@ class Operator(Protocol):
 class PairOperator:
     """Shapley values and variances from sampled pairs, under one kernel for all games.
 
-    The bits of a game do not depend on the games beside it.
+    A game has the same bits whatever games are beside it.
     """
 
     matrix: Floats  # (n_players, n_pairs + 1), from differences and Delta to Shapley values
     whitener: Floats  # (dof, n_pairs + 1)
-    factors: Floats  # (n_players,), variances in units of a game's noise variance; 0 with all pairs
-    spread: float  # noise variance relative to the mean squared difference; inf if unknown
-    spent: float = 0.0  # degrees of freedom that learning the kernel from the same games took
+    unscaled_variances: Floats  # (n_players,), in units of a game's noise variance; 0 with all pairs
+    relative_noise: float  # noise variance relative to the mean squared difference; inf if unknown
+    lost_dof: float = 0.0  # degrees of freedom that learning the kernel from the same games took
 
     @property
     def dof(self) -> float:
         """Degrees of freedom of Student's distribution for intervals, at least 1."""
-        return max(1.0, self.whitener.shape[0] - self.spent)
+        return max(1.0, self.whitener.shape[0] - self.lost_dof)
 
     def solve(self, values: CoalitionValues) -> tuple[Floats, Floats]:
         """Shapley values (n_players, ...), and variances of which 1.96 roots are Student's 95 % interval."""
@@ -78,9 +78,9 @@ class PairOperator:
         """Error variances (n_players, n_games), at least those of rounding; inf where nothing is known."""
         data = np.vstack([differences, delta])
         rounding = np.finfo(float).eps * multiply(np.abs(self.matrix), np.abs(data))
-        if not self.factors.any():
+        if not self.unscaled_variances.any():
             return np.square(rounding)
-        return self.factors[:, None] * self._noise(data) + np.square(rounding)
+        return self.unscaled_variances[:, None] * self._noise(data) + np.square(rounding)
 
     @cached_property
     def _student_factor(self) -> float:
@@ -92,20 +92,20 @@ class PairOperator:
             return sums_of_squares(multiply(self.whitener, data)) / self.dof
         # Without residual degrees of freedom, the noise of the games that the kernel was learned from.
         size = sums_of_squares(data[:-1]) / (data.shape[0] - 1)
-        is_known = np.isfinite(self.spread)
-        return self.spread * size if is_known else np.where(size > 0.0, np.inf, 0.0)
+        is_known = np.isfinite(self.relative_noise)
+        return self.relative_noise * size if is_known else np.where(size > 0.0, np.inf, 0.0)
 
 
 @one_blas_thread
-def build_operator(coalitions: Coalitions, params: KernelParams, is_own: bool = False) -> PairOperator:
-    """Operator of a design; `is_own` if the kernel was learned from the games that it will solve."""
+def build_operator(coalitions: Coalitions, params: KernelParams, same_games: bool = False) -> PairOperator:
+    """Operator of a design; `same_games` if the kernel was learned from the games that it will solve."""
     regression = PairRegression.from_coalitions(coalitions)
     is_complete = regression.n_pairs == 2 ** (regression.n_players - 1) - 1
-    rho = params.rho if params.is_on and not is_complete else 0.0
+    rho = params.rho if params.is_active and not is_complete else 0.0
     kriging = Kriging.from_regression(regression, params.scales, rho)
-    factors = np.zeros_like(kriging.factors) if is_complete else kriging.factors
-    spent = params.spent if is_own else 0.0
-    return PairOperator(kriging.matrix, kriging.whitener, factors, params.spread, spent)
+    variances = np.zeros_like(kriging.unscaled_variances) if is_complete else kriging.unscaled_variances
+    lost_dof = params.lost_dof if same_games else 0.0
+    return PairOperator(kriging.matrix, kriging.whitener, variances, params.relative_noise, lost_dof)
 
 
 @dataclass
@@ -175,10 +175,10 @@ def estimate_rows(
     n_bytes = 8 * n_masks * linked.group_weights.size * n_outputs
     n_together = max(1, int(_MEANS_FRACTION * working_memory() / n_bytes))
     chunks = np.array_split(rows, -(-rows.size // n_together))
-    return sum(_estimate_chunk(evaluate, stages, linked, tol, chunk, result) for chunk in chunks)
+    return sum(_estimate_in_stages(evaluate, stages, linked, tol, chunk, result) for chunk in chunks)
 
 
-def _estimate_chunk(
+def _estimate_in_stages(
     evaluate: Evaluate,
     stages: Sequence[Stage],
     linked: LinkedValues,
@@ -186,6 +186,7 @@ def _estimate_chunk(
     rows: Codes,
     result: ShapleyResult,
 ) -> int:
+    """The same for rows whose mean predictions fit into memory together."""
     n_model_rows, means = 0, None
     for plan, operator in stages:
         new, n = evaluate(plan.masks[0 if means is None else means.shape[1] :], rows)
@@ -228,7 +229,7 @@ def _estimate_block(
     if operator is None:
         assert plan.coalitions is not None
         params = learn_kernel(plan.coalitions, *values.differences())
-        operator = build_operator(plan.coalitions, params, is_own=True)
+        operator = build_operator(plan.coalitions, params, same_games=True)
     shapley_values, of_coalitions = operator.solve(values)
     of_background = np.zeros_like(shapley_values)
     if linked.is_sample:

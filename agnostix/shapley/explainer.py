@@ -64,8 +64,9 @@ class KernelShapExplainer(BackgroundExplainer):
         Stop sampling coalitions for a row once none of its `coalition_std_errors`
         exceeds this fraction of the range of its values. None spends the budget.
     kernel : {"auto", "pooled", "row", "none"}, default="auto"
-        Kernel of the interactions, which improves on weighted least squares where
-        coalitions are sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
+        Covariance kernel of the interactions (not the Shapley kernel, which weights
+        the regression). It improves on weighted least squares where coalitions are
+        sampled. "pooled": learned once, in `fit`, from 8 pilot rows.
         "row": learned for each row from its own coalition values. "none": least
         squares. "auto": "pooled" for tables up to 2,048 pairs of coalitions, "row"
         for other input up to 256, else "none".
@@ -250,30 +251,35 @@ class KernelShapExplainer(BackgroundExplainer):
         result = ShapleyResult.zeros(rows.present, len(self.output_names_))
         first, which = rows.distinct()
         kernels, plans = np.empty(len(rows), dtype="<U6"), self._plan_by_pattern(rows, first)
-        n_evaluations = sum(places.size * plan.n_evaluations for plan, places in plans())
+        n_evaluations = sum(row_indices.size * plan.n_evaluations for plan, row_indices in plans())
         n_model_rows, linked = 0, self._link_values()
         with ProgressBar(n_evaluations, self.verbose) as bar:
             means = GroupMeans(self._groups, self._masker.weights)
             evaluate = partial(self._evaluate_means, rows, means, bar)
-            for plan, places in plans():
-                kernels[places] = kernel = self._kernel_of(plan)
+            for plan, row_indices in plans():
+                kernels[row_indices] = kernel = self._kernel_of(plan)
                 stages = self._stages(plan, kernel)
-                n_model_rows += estimate_rows(evaluate, stages, linked, self.tol, places, result)
+                n_model_rows += estimate_rows(evaluate, stages, linked, self.tol, row_indices, result)
         if first.size < len(rows):
             result, kernels = result.take(first[which]), kernels[first[which]]
         return self._to_attribution(rows, selection, result, kernels, n_model_rows)
 
     def _evaluate_means(
-        self, rows: MaskedRows, means: GroupMeans, verbose: int | ProgressBar, masks: Bools, places: Codes
+        self,
+        rows: MaskedRows,
+        means: GroupMeans,
+        verbose: int | ProgressBar,
+        masks: Bools,
+        row_indices: Codes,
     ) -> tuple[Floats, int]:
-        """Mean predictions (n_places, n_masks, n_groups, n_outputs) of some rows, and model rows."""
-        source = MaskedRowSource.from_rows(self._masker, rows[places], masks, names=places)
+        """Mean predictions (n_rows, n_masks, n_groups, n_outputs) of some rows, and model rows."""
+        source = MaskedRowSource.from_rows(self._masker, rows[row_indices], masks, names=row_indices)
         (by_row,), n_model_rows = self._evaluate(source, means, verbose)
         return by_row, n_model_rows
 
     def _count_model_rows(self, rows: MaskedRows) -> int:
         plans = self._plan_by_pattern(rows, np.arange(len(rows)))
-        return sum(places.size * mask_cost(self._masker, plan.masks) for plan, places in plans())
+        return sum(row_indices.size * mask_cost(self._masker, plan.masks) for plan, row_indices in plans())
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
         if self.background == "all":
@@ -325,17 +331,17 @@ class KernelShapExplainer(BackgroundExplainer):
         return sample_pairs(n_players, min((budget - 2) // 2, count_pairs(n_players)), self._seed)
 
     def _plan_by_pattern(
-        self, rows: MaskedRows, places: Codes
+        self, rows: MaskedRows, row_indices: Codes
     ) -> Callable[[], Iterator[tuple[CoalitionPlan, Codes]]]:
-        """Iterates over coalition plans, and those of the rows at some places in which these players vary."""
-        patterns, which = np.unique(rows.varying[places], axis=0, return_inverse=True)
+        """Iterates over coalition plans, and the rows among `row_indices` in which their players vary."""
+        patterns, which = np.unique(rows.varying[row_indices], axis=0, return_inverse=True)
         if not self._masker.same_features:
             self._choose_budget(int(patterns.sum(axis=1).max()))  # or an error, before any evaluation
         sampled: dict[int, Coalitions | None] = {}
 
         def plans() -> Iterator[tuple[CoalitionPlan, Codes]]:
             for number, varying in enumerate(patterns):
-                yield self._plan_for(varying, sampled), places[which.ravel() == number]
+                yield self._plan_for(varying, sampled), row_indices[which.ravel() == number]
 
         return plans
 

@@ -21,6 +21,7 @@ from agnostix.shapley.pair_regression import PairRegression
 
 MAX_LEARNING_DOF = 128
 """Residual degrees of freedom that suffice to learn a kernel; further pairs are ignored."""
+# The restricted likelihood of gamma, power and rho is maximized over this grid.
 _GAMMAS = (0.01, 0.1, 0.6, 2.0)
 _FIRST_POWERS = (1.0,)
 _POWERS = (0.0, 0.5, 1.0, 1.25)
@@ -38,8 +39,8 @@ class KernelParams:
     rho: float  # variance in units of the noise; 0 where the pair regression alone is most likely
     gamma: float  # mean scale; small where interactions are of low order
     power: float  # 0 where all players interact equally
-    spread: float  # mean noise variance relative to the mean squared difference; inf if unknown
-    spent: float  # degrees of freedom of each game that the shared gamma, power and rho took
+    relative_noise: float  # mean noise variance relative to the mean squared difference; inf if unknown
+    lost_dof: float  # degrees of freedom of each game that the shared gamma, power and rho took
 
     def __post_init__(self) -> None:
         self.scales.flags.writeable = False
@@ -47,10 +48,10 @@ class KernelParams:
     @classmethod
     def without_kernel(cls, n_players: int) -> KernelParams:
         """No kernel, and nothing learned from other games."""
-        return cls(np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, spread=np.inf, spent=0.0)
+        return cls(np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, relative_noise=np.inf, lost_dof=0.0)
 
     @property
-    def is_on(self) -> bool:
+    def is_active(self) -> bool:
         """Whether the kernel has any effect."""
         return self.rho > 0.0 and bool(self.scales.sum() > 0.0)
 
@@ -75,9 +76,9 @@ def learn_kernel(coalitions: Coalitions, differences: Floats, delta: Floats) -> 
     if regression.dof >= 2 and informative.shape[1]:
         best = _search(regression, informative)
     kriging = Kriging.from_regression(regression, best.scales, best.rho)
-    spread = _relative_noise(regression, kriging, data)
-    spent = _N_LEARNED / max(1, informative.shape[1])
-    return KernelParams(best.scales, best.rho, best.gamma, best.power, spread, spent)
+    relative_noise = _relative_noise(regression, kriging, data)
+    lost_dof = _N_LEARNED / max(1, informative.shape[1])
+    return KernelParams(best.scales, best.rho, best.gamma, best.power, relative_noise, lost_dof)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Kriging:
 
     matrix: Floats  # (n_players, n_pairs + 1), phi = matrix @ z; exact for additive games, efficient
     whitener: Floats  # (dof, n_pairs + 1), the mean square of whitener @ z estimates the noise variance
-    factors: Floats  # (n_players,), error variances of the Shapley values in units of the noise variance
+    unscaled_variances: Floats  # (n_players,), of the errors, in units of the noise variance
 
     @classmethod
     def from_regression(cls, regression: PairRegression, scales: Floats, rho: float) -> Kriging:
@@ -58,8 +58,8 @@ class Kriging:
         loadings = whitener @ (cross - explained).T
         prior = shapley_variances(scales)
         posterior = prior + ((explained - 2.0 * cross) * plain).sum(1) - rho * np.square(loadings).sum(0)
-        factors = rho * np.maximum(posterior, _FLOOR * prior) + noise
-        return cls(_make_efficient(plain + rho * (loadings.T @ whitener)), whitener, factors)
+        variances = rho * np.maximum(posterior, _FLOOR * prior) + noise
+        return cls(_make_efficient(plain + rho * (loadings.T @ whitener)), whitener, variances)
 
 
 def project(regression: PairRegression, kernel: Floats) -> Floats:

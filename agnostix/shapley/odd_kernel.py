@@ -5,7 +5,7 @@ complementary coalitions, affects Shapley values. Take a random game whose value
 k(S, T) = exp(-h), where h sums the scales c_i of the players in one of the two coalitions but not in the
 other. With C = sum(c), the differences of complements then covary as
 
-    (exp(-h) - exp(-(C - h))) / (1 - exp(-C)) = sinh(g / 2) / sinh(C / 2),    g = C - 2 h,
+    (exp(-h) - exp(-(C - h))) / (1 - exp(-C)) = sinh(a / 2) / sinh(C / 2),    a = C - 2 h,
 
 which is 1 for S = T and -1 for complements. The linear part of sinh is an additive game. The regression fits
 that anyway, and for small scales it would drown the rest in rounding, so it is subtracted here. What remains

@@ -1,13 +1,20 @@
 """Surrogate trees: a small decision tree that approximates a model, with its fidelity.
 
-- `training_rows`: observed rows, and synthetic ones (queries) that the model is evaluated on
-- `growth`: best-first growth on soft or hard targets
-- `pruning`: cost-complexity path, and the 1-SE rule
-- `cross_fitting`: candidates, and the folds that select and report
-- `fidelity`: agreement of labels, R2 and Kullback-Leibler divergence, with intervals
-- `contributions`: what each feature adds on the path to a leaf
-- `rule_tree`, `fitted_tree`: the tree as arrays and rules; its leaves, pruning path and stability
-- `estimator`, `export`: predictions; text, SQL, Python and JSON
+Distillation of a model (Craven and Shavlik, 1996; Bastani, Kim and Bastani, 2017) into a tree (CART; Breiman,
+Friedman, Olshen and Stone, 1984) with at most `max_leaf_nodes`. With f_i the model's predictions and w_i the
+weights of the rows, a leaf t predicts the weighted mean m_t at the loss
+
+    L(t) = sum_{i in t} w_i |f_i - m_t|**2
+
+Queries          Observed and synthetic rows on which the model is evaluated: `training_rows`.
+Growth           Best-first, with scikit-learn's splits, on soft or hard targets: `growth.TreeGrowth`.
+Cross-fitting    Folds, and the candidate that they select: `cross_fitting.cross_fit`.
+Pruning          Cost-complexity path: `pruning.weakest_links`. 1-SE rule: `pruning.one_se_alpha`.
+Fidelity         Agreement of labels (Clopper-Pearson), R2, Kullback-Leibler: `fidelity.measure_fidelity`.
+                 What cross-fitting adds to the variance: `cross_fitting.CrossFitSplit.variance_inflation`.
+                 Fidelity by leaf and by size, stability: `fitted_tree`.
+Contributions    Of features on a row's path, with standard errors: `contributions`.
+Export           `export`: text, SQL, Python, JSON. `estimator`: predictions, all of them from `rule_tree`.
 """
 
 from agnostix.surrogate_tree.explainer import MimicTree

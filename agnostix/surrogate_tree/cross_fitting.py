@@ -1,7 +1,7 @@
 """Cross-fitting: how a tree is grown and its size are chosen on rows other than those that report fidelity.
 
-Below HOLD_OUT_FROM rows, each of five folds is predicted by a tree grown without it, by the candidate and
-to the size that the other folds select. From there on, one fold reports and one selects.
+Below HOLD_OUT_FROM rows, each of five folds is predicted by a tree grown without it, whose candidate and size
+the other folds select. From there on, one fold reports and one selects.
 """
 
 from __future__ import annotations

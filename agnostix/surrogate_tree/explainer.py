@@ -16,7 +16,7 @@ from agnostix.core.base import Attribution, AttributionExplainer, OutputSelectio
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail
 from agnostix.core.features import distinct_rows
-from agnostix.core.frames import as_table, take_rows
+from agnostix.core.frames import as_table, missing_as_nan, take_rows
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -79,8 +79,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     rule_tree_ : RuleTree
         The tree as arrays and rules.
     estimator_ : DecisionTreeRegressor
-        The tree in scikit-learn's form. Labels of columns are ranks; of a binary
-        classifier it predicts the second class alone.
+        The tree in scikit-learn's form. Levels of categorical columns are ranks; of a
+        binary classifier it predicts the second class alone.
     fidelity_ : Fidelity
         Fidelity of the tree: ``label`` with its interval, ``r2`` and ``kl`` with
         their standard errors.
@@ -105,11 +105,11 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     Notes
     -----
     Below 5000 rows the fidelity is cross-fitted: each of five folds is predicted
-    by a tree grown without it, by the growth and to the size that the other
-    folds select, and the final tree is grown on all rows. These trees share
-    training rows, so the intervals use the corrected variance of [3]_, which
-    divides the number of rows by 2.25. From 5000 rows on, one fifth is held out
-    to report and another fifth selects.
+    by a tree grown without it, whose growth and size the other folds select. The
+    final tree is grown on all rows. The five trees share training rows, so the
+    intervals use the corrected variance of [3]_, which divides the number of rows
+    by 2.25. From 5000 rows on, one fifth is held out to report and another fifth
+    selects.
 
     Fidelity is to the model, not to the truth, on rows like those of X. A model
     is often more extreme on the rows it was fitted on than on new ones; pass
@@ -118,9 +118,9 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     The synthetic rows together weigh four times what the observed ones do, and
     every leaf holds observed rows. The size is the smallest of the
     cost-complexity path within one standard error of the best (1-SE rule), by
-    labels and by squared error. Labels of a column are ordered by the first
-    principal component of their mean targets. Missing values, and labels not
-    seen in `fit`, go where scikit-learn's trees send missing values.
+    labels and by squared error. The levels of a categorical column are ordered by
+    the first principal component of their mean targets. Missing values, and levels
+    not seen in `fit`, go where scikit-learn's trees send missing values.
 
     Explanations have completeness "surrogate": ``base_values``, the means at the
     root, plus the values, the changes along the row's path by feature, are the
@@ -340,6 +340,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         """The truth, checked even where it is not needed; an unfitted model may take several columns."""
         if y is None:
             return None
+        y = missing_as_nan(y)
         check_consistent_length(table, y)
         shape = np.asarray(y).shape
         if len(shape) == 2 and shape[1] > 1 and not is_fitted(self.model):

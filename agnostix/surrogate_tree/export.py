@@ -119,12 +119,12 @@ class RuleExports:
         Returns
         -------
         str
-            An object of "features" (name and type of each column, with its labels),
+            An object of "features" (name and type of each column, with its levels),
             "outputs" (their names) and "nodes", parents before children. Each node
             has "prediction" (a label, a number, or a list of numbers), "values",
             "n_observed", "n_synthetic" and "rule"; a split also "feature", "at_most"
-            (a number or a date; null for whatever is not missing) or "in" (labels),
-            "missing" ("left" or "right", also for labels not seen in fit), and
+            (a number or a date; null for whatever is not missing) or "in" (levels),
+            "missing" ("left" or "right", also for levels not seen in fit), and
             "left" and "right" (numbers of nodes).
 
         Raises
@@ -218,8 +218,8 @@ def _sql_levels(levels: tuple[int, ...], missing: bool, feature: RuleFeature, na
     assert feature.levels is not None
     if not missing:
         return f"{name} IN ({', '.join(sql_value(feature.levels[level]) for level in levels)})"
-    # NOT IN the other labels, because unseen labels go with missing values.
-    others = [sql_value(label) for level, label in enumerate(feature.levels) if level not in levels]
+    # NOT IN the other levels, because unseen levels go with missing values.
+    others = [sql_value(level) for code, level in enumerate(feature.levels) if code not in levels]
     return f"({name} IS NULL OR {name} NOT IN ({', '.join(others)}))" if others else ""
 
 
@@ -278,9 +278,9 @@ def _python_condition(tree: RuleTree, node: int, goes_left: bool) -> str:
     feature, missing = tree.features[tree.feature[node]], bool(tree.missing_left[node]) == goes_left
     value = f"row[{feature.name!r}]"
     if feature.levels is not None:
-        is_own = [(level in tree.levels[node]) == goes_left for level in range(len(feature.levels))]
-        listed = [label for label, own in zip(feature.levels, is_own, strict=True) if own != missing]
-        text = ", ".join(python_value(label) for label in listed) + ("," if len(listed) == 1 else "")
+        is_here = [(code in tree.levels[node]) == goes_left for code in range(len(feature.levels))]
+        listed = [level for level, here in zip(feature.levels, is_here, strict=True) if here != missing]
+        text = ", ".join(python_value(level) for level in listed) + ("," if len(listed) == 1 else "")
         return f"{value} {'not in' if missing else 'in'} ({text})"
     threshold = float(tree.threshold[node])
     if np.isinf(threshold):
@@ -316,8 +316,8 @@ def to_json_object(tree: RuleTree, results: Sequence[Any]) -> dict[str, Any]:
 
 def _json_feature(feature: RuleFeature) -> dict[str, Any]:
     if feature.levels is not None:
-        labels = [_json_value(label) for label in feature.levels]
-        return {"name": feature.name, "type": "labels", "labels": labels}
+        levels = [_json_value(level) for level in feature.levels]
+        return {"name": feature.name, "type": "labels", "labels": levels}
     return {"name": feature.name, "type": "number" if feature.dtype is None else "date"}
 
 
@@ -335,8 +335,8 @@ def _json_split(tree: RuleTree, node: int) -> dict[str, Any]:
     feature = tree.features[tree.feature[node]]
     threshold = float(tree.threshold[node])
     if feature.levels is not None:
-        labels = [_json_value(feature.levels[level]) for level in sorted(tree.levels[node])]
-        condition: dict[str, Any] = {"in": labels}
+        levels = [_json_value(feature.levels[code]) for code in sorted(tree.levels[node])]
+        condition: dict[str, Any] = {"in": levels}
     else:
         is_finite = np.isfinite(threshold)
         condition = {"at_most": _json_value(threshold_value(feature, threshold)) if is_finite else None}

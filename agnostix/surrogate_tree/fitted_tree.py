@@ -153,7 +153,9 @@ def measure_stability(fitted: FittedTree, n_refits: int, seed: int) -> Stability
     agreement = [float((outputs[a].argmax(1) == outputs[b].argmax(1)).mean()) for a, b in pairs]
     r2 = [r2_with_error(outputs[a], outputs[b])[0] for a, b in pairs]
     names = pd.Index([feature.name for feature in training.features], name="feature")
-    fractions = [float(np.mean([position in own for own in used])) for position in range(len(names))]
+    fractions = [
+        float(np.mean([position in features for features in used])) for position in range(len(names))
+    ]
     return Stability(
         agreement=float(np.mean(agreement)) if training.is_classifier else None,
         agreement_sd=float(np.std(agreement)) if training.is_classifier else None,

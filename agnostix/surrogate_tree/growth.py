@@ -2,7 +2,7 @@
 
 The leaf whose best split reduces the weighted squared error most is split next, until there are
 `max_leaf_nodes`. Squared error on probabilities (soft targets) or on one-hot labels (hard targets) is the
-Gini index of these. Splits are scikit-learn's; both sides of each must hold observed rows. Labels of a
+Gini index of these. Splits are scikit-learn's; both sides of each must hold observed rows. The levels of a
 column are ordered once, by the first principal component of their mean targets, and split in that order
 (Breiman et al., 1984; Coppersmith, Hong and Hosking, 1999, doi 10.1023/A:1009869804967).
 """
@@ -102,8 +102,8 @@ class GrownTree:
     """A tree as rules and in scikit-learn's arrays."""
 
     tree: RuleTree
-    estimator: DecisionTreeRegressor  # labels are ranks; of a binary classifier the second class alone
-    ranks: dict[int, Floats]  # ranks (n_levels,) of the labels, by position of the column
+    estimator: DecisionTreeRegressor  # levels are ranks; of a binary classifier the second class alone
+    ranks: dict[int, Floats]  # ranks (n_levels,) of the levels, by position of the column
 
     def prune(self, splits: Bools) -> GrownTree:
         """The tree with some of its splits (n_nodes,) alone."""
@@ -145,7 +145,7 @@ class BestFirstBuilder:
     # is grown below this node on rows of which the synthetic ones are clipped to the range of the observed:
     # its first split separates these, since their least and largest value are on different sides.
 
-    X: Floats  # (n_rows, n_columns), labels as ranks
+    X: Floats  # (n_rows, n_columns), levels as ranks
     targets: Floats  # (n_rows, n_targets)
     weights: Floats  # (n_rows,)
     is_observed: Bools  # (n_rows,)
@@ -236,7 +236,7 @@ class BestFirstBuilder:
 
 @one_blas_thread
 def level_ranks(codes: Floats, targets: Floats, weights: Floats, n_levels: int) -> Floats:
-    """Ranks (n_levels,) of labels by the first principal component of their mean targets; NaN if absent."""
+    """Ranks (n_levels,) of levels by the first principal component of their mean targets; NaN if absent."""
     present = ~np.isnan(codes)
     levels = codes[present].astype(np.intp)
     level_weights = np.bincount(levels, weights[present], n_levels)
@@ -252,7 +252,7 @@ def level_ranks(codes: Floats, targets: Floats, weights: Floats, n_levels: int) 
 
 
 def rank_levels(encoded: Floats, ranks: dict[int, Floats]) -> Floats:
-    """Encoded rows (n_rows, n_columns) with label codes replaced by ranks; NaN without a rank."""
+    """Encoded rows (n_rows, n_columns) with level codes replaced by ranks; NaN without a rank."""
     ranked = encoded.copy()
     for position, column_ranks in ranks.items():
         codes = np.where(np.isnan(encoded[:, position]), column_ranks.size, encoded[:, position])
@@ -261,12 +261,12 @@ def rank_levels(encoded: Floats, ranks: dict[int, Floats]) -> Floats:
 
 
 def levels_by_rank(ranks: Floats) -> Codes:
-    """Codes of the labels that have a rank, in its order."""
+    """Codes of the levels that have a rank, in its order."""
     return np.argsort(ranks, kind="stable")[: int((~np.isnan(ranks)).sum())]
 
 
 def _levels_up_to(ranks: Floats, threshold: float) -> frozenset[int]:
-    """Labels that a split of ranks sends left."""
+    """Levels that a split of ranks sends left."""
     return frozenset(levels_by_rank(ranks)[: int(np.floor(min(threshold, 1e9))) + 1].tolist())
 
 

@@ -49,7 +49,7 @@ def count_leaves(alphas: Floats, ccp_alpha: float) -> int:
 
 def alpha_steps(alphas: Floats) -> tuple[Floats, Floats]:
     """`ccp_alpha` of each tree of the path, largest tree first, and geometric means with the next step."""
-    # Another tree of the same growth has steps of its own; between two steps it is of like size.
+    # Another tree of the same growth has other steps; between two steps it has about as many leaves.
     steps = np.unique(np.append(alphas[np.isfinite(alphas)], 0.0))
     return steps, np.append(np.sqrt(steps[:-1] * steps[1:]), np.inf)
 

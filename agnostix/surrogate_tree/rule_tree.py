@@ -1,7 +1,7 @@
 """A decision tree as plain arrays, its columns, and its paths as rules.
 
-A split of numbers sends values up to a threshold to the left, a split of labels sends a set of them there.
-Missing values go where the split says, and so do labels that were not seen in fit.
+A split of numbers sends values up to a threshold to the left, a split of levels sends a set of them there.
+Missing values go where the split says, and so do levels that were not seen in fit.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from agnostix.exceptions import DataError
 LARGEST = float(np.finfo(np.float32).max)
 """Largest number that a tree can hold, since it compares in single precision."""
 NO_LEVELS: frozenset[int] = frozenset()
-_MOST_LABELS = 3
-"""Number of labels that are listed even where the other side has fewer."""
+_MOST_LEVELS = 3
+"""Number of levels that are listed even where the other side has fewer."""
 
 
 @dataclass(frozen=True)
 class RuleFeature:
-    """A column of numbers, dates or labels, as a tree reads and names it."""
+    """A column of numbers, dates or levels, as a tree reads and names it."""
 
     name: str
-    levels: tuple[Any, ...] | None = None  # labels seen in fit, ordered; None for numbers and dates
+    levels: tuple[Any, ...] | None = None  # seen in fit, ordered; None for numbers and dates
     origin: float = 0.0  # subtracted from dates, in ticks, so that single precision resolves them
-    dtype: Any = None  # of dates and durations; None for numbers and labels
+    dtype: Any = None  # of dates and durations; None for numbers and levels
     has_missing: bool = False  # whether values were missing in fit
 
     @classmethod
@@ -52,9 +52,9 @@ class RuleFeature:
     def encode(self, column: Any) -> Floats:
         """Numbers, ticks since the origin or level codes, shape (n_rows,); NaN for missing and unseen."""
         if self.levels is not None:
-            codes, labels = to_codes(column)
+            codes, levels = to_codes(column)
             code_of = {level: float(code) for code, level in enumerate(self.levels)}
-            return np.array([*(code_of.get(label, np.nan) for label in labels), np.nan])[codes]
+            return np.array([*(code_of.get(level, np.nan) for level in levels), np.nan])[codes]
         numbers = to_numbers(column) - self.origin
         if (np.abs(numbers) > LARGEST).any():
             raise DataError(
@@ -70,10 +70,10 @@ class RuleFeature:
         return _format_date(number + self.origin, self.dtype)
 
     def format_levels(self, codes: Iterable[int]) -> str:
-        """Labels as text: "= a" for one, "in {a, b}" for several."""
+        """Levels as text: "= a" for one, "in {a, b}" for several."""
         assert self.levels is not None
-        labels = [str(self.levels[code]) for code in sorted(codes)]
-        return f"= {labels[0]}" if len(labels) == 1 else f"in {{{', '.join(labels)}}}"
+        levels = [str(self.levels[code]) for code in sorted(codes)]
+        return f"= {levels[0]}" if len(levels) == 1 else f"in {{{', '.join(levels)}}}"
 
 
 def encode_table(features: tuple[RuleFeature, ...], table: Any) -> Floats:
@@ -89,8 +89,8 @@ class Condition:
     feature: int  # position of the column
     low: float  # exclusive bound of numbers, -inf for none
     high: float  # inclusive bound of numbers, inf for none
-    levels: tuple[int, ...] | None  # codes of the admitted labels; None for numbers
-    missing: bool  # whether missing values and unseen labels are admitted
+    levels: tuple[int, ...] | None  # codes of those admitted; None for numbers
+    missing: bool  # whether missing values and unseen levels are admitted
 
     @classmethod
     def unrestricted(cls, position: int, feature: RuleFeature) -> Condition:
@@ -105,7 +105,7 @@ class Condition:
         )
 
     def restrict_levels(self, levels: frozenset[int], missing: bool) -> Condition:
-        """The intersection with a set of labels."""
+        """The intersection with a set of levels."""
         assert self.levels is not None
         kept = tuple(level for level in self.levels if level in levels)
         return replace(self, levels=kept, missing=self.missing and missing)
@@ -145,9 +145,9 @@ class RuleTree:
     features: tuple[RuleFeature, ...]  # the columns, in the table's order
     output_names: tuple[str, ...]
     feature: Codes  # (n_nodes,), position of the split's column; -1 at leaves
-    threshold: Floats  # (n_nodes,), inf sends all but missing values left; NaN at leaves and for labels
-    levels: tuple[frozenset[int], ...]  # per node, codes of the labels that go left
-    missing_left: Bools  # (n_nodes,), whether missing values and unseen labels go left
+    threshold: Floats  # (n_nodes,), inf sends all but missing values left; NaN at leaves and for levels
+    levels: tuple[frozenset[int], ...]  # per node, codes of those that go left
+    missing_left: Bools  # (n_nodes,), whether missing values and unseen levels go left
     left: Codes  # (n_nodes,), child; -1 at leaves
     right: Codes  # (n_nodes,), child; -1 at leaves
     values: Floats  # (n_nodes, n_outputs), mean predictions in the model's units
@@ -232,7 +232,7 @@ class RuleTree:
         return rules, conditions
 
     def describe_split(self, node: int) -> tuple[str, str]:
-        """The two sides of a split as text, with those labels alone that the splits above admit."""
+        """The two sides of a split as text, with those levels alone that the splits above admit."""
         feature, missing_left = self.features[self.feature[node]], bool(self.missing_left[node])
         sides = (missing_left, not missing_left)
         or_missing = [" or missing" if feature.has_missing and side else "" for side in sides]
@@ -273,13 +273,13 @@ class RuleTree:
         return condition.restrict_range(*bounds, missing)
 
 
-def _describe_levels(feature: RuleFeature, own: list[int], other: list[int]) -> str:
-    """A side of a split by its labels, or by those of the other side if these are fewer."""
-    if not own:
+def _describe_levels(feature: RuleFeature, levels: list[int], other: list[int]) -> str:
+    """A side of a split by its levels, or by those of the other side if these are fewer."""
+    if not levels:
         return f"{feature.name} never seen"
-    if other and len(own) > max(len(other), _MOST_LABELS):
+    if other and len(levels) > max(len(other), _MOST_LEVELS):
         return f"{feature.name} not " + feature.format_levels(other).removeprefix("= ")
-    return f"{feature.name} {feature.format_levels(own)}"
+    return f"{feature.name} {feature.format_levels(levels)}"
 
 
 def _format_date(ticks: float, dtype: Any) -> str:

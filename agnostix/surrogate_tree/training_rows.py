@@ -23,11 +23,11 @@ from agnostix.core.frames import (
     build_table,
     column_values,
     kind_of,
-    read_like,
     take_rows,
     to_floats,
 )
 from agnostix.core.row_sources import TableRows
+from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.fidelity import are_probabilities
@@ -179,11 +179,11 @@ class SmoothedBootstrap:
         """A row near each parent (n,), whose swapped values come from its group; groups are (n_rows,)."""
         sizes = np.bincount(groups)
         starts, by_group = np.cumsum(sizes) - sizes, np.argsort(groups, kind="stable")
-        own = groups[parents]
+        group = groups[parents]
         columns: dict[int, Any] = {}
         for position, column in enumerate(self.columns):
             is_swapped = rng.random(parents.size) < P_SWAP
-            others = by_group[starts[own] + (rng.random(parents.size) * sizes[own]).astype(np.intp)]
+            others = by_group[starts[group] + (rng.random(parents.size) * sizes[group]).astype(np.intp)]
             columns[position] = column.sample(np.where(is_swapped, others, parents), rng)
         return build_table(self.table, columns)
 

@@ -53,6 +53,7 @@ COLUMNS: dict[str, tuple[list[str], list[object]]] = {
 }
 """What is written in the file, and what it is read as; empty: as it is written."""
 
+READ_BY_PANDAS_3 = {"17 digits", "beyond 2^64"}
 CHANGED_BY_PYARROW = {
     "dates",
     "dates and times",
@@ -77,6 +78,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_load_table_csv_keeps_values_and_missing_values(path: Path, name: str) -> None:
+    if name in READ_BY_PANDAS_3 and int(pd.__version__.split(".")[0]) < 3:
+        pytest.skip("as pandas 3 reads it")
     written, read = COLUMNS[name]
     column = load_table(path)[name].tolist()
     expected = read or written[:4]

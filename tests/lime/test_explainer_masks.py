@@ -216,7 +216,7 @@ def test_surrogate_tree_and_regressor_on_masks(kind, surrogate):
 # ---------------------------------------------------------------- how pictures are cut and filled
 
 FACTORS = np.random.default_rng(4).normal(size=(12, 10, 3))
-COLOURED = np.random.default_rng(5).random((2, 12, 10, 3))
+COLORED = np.random.default_rng(5).random((2, 12, 10, 3))
 MAP = np.arange(120).reshape(12, 10) // 35
 
 
@@ -236,23 +236,23 @@ def test_values_of_segments_of_linear_model_match_closed_form(segments, fill):
     if isinstance(segments, str) and segments != "grid":
         pytest.importorskip("skimage", reason="scikit-image is not installed")
     masker = SegmentMasker(segments, fill=fill, n_segments=6, sigma=1.0)
-    rows = masker.read(COLOURED)
+    rows = masker.read(COLORED)
     fills, labels = (
-        np.broadcast_to(rows.fill[:, 0], COLOURED.shape),
+        np.broadcast_to(rows.fill[:, 0], COLORED.shape),
         np.broadcast_to(rows.labels, (2, 12, 10)),
     )
-    explainer = LimeExplainer(linear, masker=masker, surrogate="klasso", random_state=0).fit(COLOURED)
-    exp = explainer.explain(COLOURED)
+    explainer = LimeExplainer(linear, masker=masker, surrogate="klasso", random_state=0).fit(COLORED)
+    exp = explainer.explain(COLORED)
     present = rows.present
     assert exp.values.shape == (2, present.shape[1], 1)
     for i in range(2):
-        gain = (FACTORS * (COLOURED[i] - fills[i])).sum(axis=2)
+        gain = (FACTORS * (COLORED[i] - fills[i])).sum(axis=2)
         expected = [gain[labels[i] == j].sum() for j in range(present[i].sum())]
         np.testing.assert_allclose(exp.values[i, : len(expected), 0], expected, rtol=0, atol=1e-8)
         assert np.isnan(exp.values[i, len(expected) :]).all()
     np.testing.assert_allclose(exp.base_values[:, 0], linear(fills), rtol=0, atol=1e-8)
     np.testing.assert_array_equal(exp.extras["segments"].array, labels)
-    np.testing.assert_array_equal(exp.data, COLOURED)
+    np.testing.assert_array_equal(exp.data, COLORED)
 
 
 class Composing:
@@ -275,7 +275,7 @@ class Composing:
 def test_mask_composer_same_bits(fill, n_segments):
     model, masker = Composing(), SegmentMasker(fill=fill, n_segments=n_segments)
     plain, composed = (
-        LimeExplainer(one, masker=masker, random_state=0).fit(COLOURED).explain(COLOURED)
+        LimeExplainer(one, masker=masker, random_state=0).fit(COLORED).explain(COLORED)
         for one in (linear, model)
     )
     same(composed, plain)
@@ -323,7 +323,7 @@ def bands(picture):
 
 
 def of_bands(*counts):
-    X = COLOURED[[0] * len(counts)].copy()
+    X = COLORED[[0] * len(counts)].copy()
     X += np.random.default_rng(9).random(X.shape)
     X[:, 0, 0, 0] = np.array(counts) / 100
     return X
@@ -521,16 +521,16 @@ def test_images_agree_with_lime_package():
     labels = np.unique(labels, return_inverse=True)[1].reshape(12, 10)
 
     def model(X):
-        probability = 1.0 / (1.0 + np.exp(linear(COLOURED[:1]) - linear(X)))
+        probability = 1.0 / (1.0 + np.exp(linear(COLORED[:1]) - linear(X)))
         return np.c_[1.0 - probability, probability]
 
     masker = SegmentMasker(labels, fill="segment_mean")
-    ours = LimeExplainer(model, masker=masker, n_samples=1000, random_state=0).fit(COLOURED[:1])
-    ours = ours.explain(COLOURED[:1])
+    ours = LimeExplainer(model, masker=masker, n_samples=1000, random_state=0).fit(COLORED[:1])
+    ours = ours.explain(COLORED[:1])
     runs = []
     for seed in range(8):
         peer_exp = lime_image.LimeImageExplainer(random_state=seed).explain_instance(
-            COLOURED[0],
+            COLORED[0],
             model,
             labels=(1,),
             top_labels=None,
@@ -558,14 +558,14 @@ def test_transform_refuses_features_per_row(model, masker, X):
 @pytest.mark.parametrize("segments", ["grid", MAP], ids=["grid", "map"])
 def test_transform_of_shared_segments(segments):
     explainer = LimeExplainer(linear, masker=SegmentMasker(segments, n_segments=4), random_state=0)
-    explainer.fit(COLOURED)
+    explainer.fit(COLORED)
     assert explainer.get_feature_names_out().tolist() == [f"segment {j}" for j in range(4)]
-    np.testing.assert_array_equal(explainer.transform(COLOURED), explainer.explain(COLOURED).values[:, :, 0])
+    np.testing.assert_array_equal(explainer.transform(COLORED), explainer.explain(COLORED).values[:, :, 0])
     assert explainer.n_features_in_ == 360
     assert explainer.kernel_width_ == 0.25
 
 
-def refused(facts, parameters, X=COLOURED, **more):
+def refused(facts, parameters, X=COLORED, **more):
     model = CountingModel(linear)
     explainer = LimeExplainer(model, **({"masker": SegmentMasker(n_segments=4)} | parameters))
     with refuses(DataError, *facts):

@@ -50,10 +50,10 @@ def make_spec(surrogate=LINEAR, width=1.3, radius=None, max_features=None):
     return SurrogateSpec(surrogate, None if width is None else Kernel(width), radius, max_features, False)
 
 
-def encode(sampler, places, is_fitted=None):
-    places = np.array(places)
-    flags = np.ones((places.size, 3), dtype=bool) if is_fitted is None else np.array(is_fitted)
-    return EncodedRows(sampler.encode(X[places]), model(X[places]), flags, places)
+def encode(sampler, row_indices, is_fitted=None):
+    row_indices = np.array(row_indices)
+    flags = np.ones((row_indices.size, 3), dtype=bool) if is_fitted is None else np.array(is_fitted)
+    return EncodedRows(sampler.encode(X[row_indices]), model(X[row_indices]), flags, row_indices)
 
 
 def fit_near(method, spec, place, row_sampling=None):
@@ -211,11 +211,11 @@ def make_neighborhood(method="kernel", stability=None, max_features=None):
     return neighborhood.evaluate_shared(run), run, spec, counting
 
 
-def fit_rows(parts, rows, places=None):
+def fit_rows(parts, rows, row_indices=None):
     neighborhood, run, spec, _ = parts
     encoded = neighborhood.sampler.encode(rows)
-    places = np.arange(len(rows)) if places is None else places
-    return neighborhood._fit_distinct(run, spec, rows, encoded, curved(rows), places)
+    row_indices = np.arange(len(rows)) if row_indices is None else row_indices
+    return neighborhood._fit_distinct(run, spec, rows, encoded, curved(rows), row_indices)
 
 
 def test_shared_samples_are_evaluated_once():

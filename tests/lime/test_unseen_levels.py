@@ -50,8 +50,10 @@ def make_effects(method, n=1024, groups=None):
     kernel = Kernel(1.2) if row_sampler is None else None
     encoded = sampler.encode(ROWS)
     is_unseen = sampler.is_unseen(encoded)
-    places = np.array([5, 8])
-    effects = UnseenLevelEffects.from_flags(kernel, sampler, row_sampler, ROWS, encoded, is_unseen, places)
+    row_indices = np.array([5, 8])
+    effects = UnseenLevelEffects.from_flags(
+        kernel, sampler, row_sampler, ROWS, encoded, is_unseen, row_indices
+    )
     return effects, sampler, is_unseen
 
 

@@ -16,7 +16,7 @@ WILD = "a_b^2 $x$ <script>"
 
 
 def make(values: Any, **given: Any) -> Explanation:
-    """One that adds up unless told otherwise, from values of shape (n_rows, n_features) or more."""
+    """One that adds up by default, from values of shape (n_rows, n_features) or more."""
     values = np.asarray(values, dtype=float)
     values = values[:, :, None] if values.ndim == 2 else values
     base = np.full((values.shape[0], values.shape[2]), 0.5)
@@ -58,7 +58,7 @@ def people(n_rows: int = 60, **given: Any) -> Explanation:
 
 
 def surrogate(r2: float = 0.9, r2_error: float = 0.02, n_rows: int = 2, **given: Any) -> Explanation:
-    """Rows of `people` as a surrogate tells of them: conditions, an answer beside the model's, R²."""
+    """Rows of `people` with a surrogate: conditions, its predictions beside the model's, R²."""
     exp = people(n_rows)
     conditions = [
         ["age > 40.5", "hours missing", f"town = {town}", f"{WILD} <= 0"] for town in exp.data["town"]
@@ -143,12 +143,12 @@ def pixels(n_outputs: int = 1, **given: Any) -> Explanation:
     return Explanation(**({"values": values, "dims": ("row", "y", "x", "output")} | known | given))
 
 
-def intervals(ax: Any, colour: str) -> dict[float, tuple[float, float]]:
-    """Horizontal lines of a colour by their height, dotted ones as infinite."""
+def intervals(ax: Any, color: str) -> dict[float, tuple[float, float]]:
+    """Horizontal lines of a color by their height, dotted ones as infinite."""
     found = {}
     for line in ax.lines:
         x, y = line.get_xdata(), line.get_ydata()
-        if len(x) == 2 and y[0] == y[1] and to_hex(line.get_color()) == colour:
+        if len(x) == 2 and y[0] == y[1] and to_hex(line.get_color()) == color:
             dotted = line.get_linestyle() == ":"
             found[round(float(y[0]), 9)] = (-np.inf, np.inf) if dotted else (float(x[0]), float(x[1]))
     return found

@@ -52,8 +52,8 @@ def test_explanation_plot_splits_options(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_explanation_plot_refuses_unknown_option() -> None:
-    with refuses(TypeError, "'colour'"):
-        people().plot.waterfall(colour="red")
+    with refuses(TypeError, "'color'"):
+        people().plot.waterfall(color="red")
 
 
 def test_explanation_does_not_import_matplotlib() -> None:

@@ -178,12 +178,14 @@ def test_plot_suffix_follows_numbers(display: Any) -> None:
 def test_quantity_label_by_quantity_and_completeness(name: str) -> None:
     for quantity, completeness, words in (
         ("contribution", "outputs - base_values", "contribution to out_$put$"),
-        ("contribution", "surrogate", "contribution to the surrogate of out_$put$"),
-        ("coefficient", None, "coefficient in the surrogate of out_$put$"),
+        ("contribution", "surrogate", "contribution to out_$put$ (surrogate)"),
+        ("coefficient", None, "coefficient for out_$put$"),
         ("effect", None, "effect on out_$put$"),
     ):
         label = MAKERS[name](people(quantity=quantity, completeness=completeness)).quantity_label
-        assert label.removeprefix("mean size of the ") == words
+        assert label.removeprefix("mean absolute ") == words
+    log_odds = MAKERS[name](people(completeness="surrogate", units="log-odds")).quantity_label
+    assert log_odds.endswith("contribution to out_$put$ (surrogate, log-odds)")
 
 
 @pytest.mark.parametrize("name", list(MAKERS))
@@ -209,11 +211,11 @@ def test_from_explainer_equals_from_explanation(name: str, people: pd.DataFrame)
     "public", [*DISPLAYS, PixelsDisplay, SegmentsDisplay, TextDisplay], ids=lambda public: public.__name__
 )
 def test_display_docstrings_are_complete(public: type) -> None:
-    unasked = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}
+    ignored = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}
     methods = [name for name, _ in inspect.getmembers(public, callable) if not name.startswith("_")]
     for name in ["", *methods]:
-        told = validate(".".join(filter(None, [public.__module__, public.__name__, name])))["errors"]
-        assert [error for error in told if error[0] not in unasked] == []
+        errors = validate(".".join(filter(None, [public.__module__, public.__name__, name])))["errors"]
+        assert [error for error in errors if error[0] not in ignored] == []
 
 
 def test_format_numbers_shares_decimals() -> None:
@@ -226,8 +228,8 @@ def test_format_numbers_shares_decimals() -> None:
 
 
 def test_format_value_and_label_feature() -> None:
-    told = {"39": 39.0, "−0.1235": -0.12346, "1.235e+08": 123456789.0, "7": 7, "True": True, "a b": "a\nb"}
-    for words, value in told.items():
+    texts = {"39": 39.0, "−0.1235": -0.12346, "1.235e+08": 123456789.0, "7": 7, "True": True, "a b": "a\nb"}
+    for words, value in texts.items():
         assert format_value(value) == words
     for nothing in (None, np.nan, pd.NA, pd.NaT):
         assert format_value(nothing) == "missing"

@@ -24,7 +24,7 @@ def _plot(display: BarDisplay, **plot: Any) -> Axes:
 
 
 def _bars(ax: Axes) -> list[tuple[float, float, str]]:
-    """Height, length and colour of each bar, from top to bottom."""
+    """Height, length and color of each bar, from top to bottom."""
     bars = [
         (round(bar.get_y() + bar.get_height() / 2, 9), bar.get_width(), to_hex(bar.get_facecolor()))
         for bar in ax.patches
@@ -43,7 +43,7 @@ def test_bar_of_row_has_signs_and_data() -> None:
     ax = _plot(display, factor=100.0)
     bars = _bars(ax)
     assert [length for _, length, _ in bars] == pytest.approx(list(100 * frame["value"]))
-    assert [colour for *_, colour in bars] == [ACCENT if v >= 0 else CONTRAST for v in frame["value"]]
+    assert [color for *_, color in bars] == [ACCENT if v >= 0 else CONTRAST for v in frame["value"]]
     ends = [intervals(ax, INK)[place] for place, *_ in bars]
     np.testing.assert_allclose(ends, 100 * frame[["low", "high"]])
     assert "hours = missing" in [text.get_text() for text in ax.get_yticklabels()]
@@ -92,7 +92,7 @@ def test_bar_over_rows_equals_aggregate() -> None:
     ax = _plot(BarDisplay.from_explanation(exp))
     assert [length for _, length, _ in _bars(ax)] == pytest.approx(list(frame["value"]))
     assert ax.get_xlim()[0] == 0.0
-    assert ax.get_xlabel().replace("\n", " ") == "mean size of the contribution to out_$put$"
+    assert ax.get_xlabel().replace("\n", " ") == "mean absolute contribution to out_$put$"
 
 
 def test_bar_of_only_row() -> None:
@@ -113,7 +113,7 @@ def test_bar_by_column_has_bar_per_group_and_feature(make_table: Any) -> None:
     ax = _plot(display)
     bars = _bars(ax)
     assert [length for _, length, _ in bars] == pytest.approx(list(frame["value"]))
-    assert [colour for *_, colour in bars] == [*SERIES[:3]] * 4
+    assert [color for *_, color in bars] == [*SERIES[:3]] * 4
     legend = ax.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["north", "south", "west"]
 

@@ -1,4 +1,4 @@
-"""The beeswarm: where dots stand, what colour they have, that they do not move."""
+"""The beeswarm: where dots stand, what color they have, that they do not move."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def _plot(display: BeeswarmDisplay, **plot: Any) -> Axes:
 
 
 def _dots(ax: Axes) -> pd.DataFrame:
-    """Position, feature (by height) and colour of every dot."""
+    """Position, feature (by height) and color of every dot."""
     ax.figure.draw_without_rendering()
     names = [text.get_text() for text in ax.get_yticklabels()]
     heights = ax.get_yticks()
     found = []
     for part in ax.collections:
         x, y = part.get_offsets().T
-        colours = part.get_facecolor()
-        colours = np.broadcast_to(colours, (len(x), 4))
-        for one, height, colour in zip(x, y, colours, strict=True):
+        colors = part.get_facecolor()
+        colors = np.broadcast_to(colors, (len(x), 4))
+        for one, height, color in zip(x, y, colors, strict=True):
             name = names[int(np.argmin(np.abs(np.asarray(heights) - height)))]
-            found.append((name, float(one), float(height), to_hex(colour)))
-    return pd.DataFrame(found, columns=["feature", "x", "y", "colour"])
+            found.append((name, float(one), float(height), to_hex(color)))
+    return pd.DataFrame(found, columns=["feature", "x", "y", "color"])
 
 
 def test_beeswarm_dot_per_row_at_value() -> None:
@@ -58,19 +58,19 @@ def test_beeswarm_features_ordered_by_mean_size() -> None:
     assert [ax.get_yticklabels()[j].get_text() for j in order] == expected
 
 
-def test_beeswarm_colours_are_ranks_or_grey() -> None:
+def test_beeswarm_colors_are_ranks_or_gray() -> None:
     exp = people()
     display = BeeswarmDisplay.from_explanation(exp)
     frame = display.frame()
     ages = frame[frame["feature"] == "age"]
     np.testing.assert_allclose(ages["rank"], (ages["data"].astype(float).rank() - 1) / (len(exp) - 1))
     dots = _dots(_plot(display))
-    for name, grey in (("town", 60), ("hours", 12), ("age", 0)):
-        assert (dots.loc[dots["feature"] == name, "colour"] == MUTED).sum() == grey
+    for name, gray in (("town", 60), ("hours", 12), ("age", 0)):
+        assert (dots.loc[dots["feature"] == name, "color"] == MUTED).sum() == gray
     palette = colormaps["cividis"]
     by_value = dict(zip(ages["value"], ages["rank"], strict=True))
     for dot in dots[dots["feature"] == "age"].to_dict("records"):
-        assert dot["colour"] == to_hex(palette(by_value[dot["x"]]))
+        assert dot["color"] == to_hex(palette(by_value[dot["x"]]))
 
 
 def test_beeswarm_colorbar_only_with_ranks() -> None:
@@ -127,7 +127,7 @@ def test_dodge_few_dots_keep_distance() -> None:
 def test_beeswarm_ignores_row_order() -> None:
     exp = people()
     shuffled = exp[np.random.default_rng(1).permutation(len(exp))]
-    columns = ["feature", "x", "y", "colour"]
+    columns = ["feature", "x", "y", "color"]
     one, other = (
         _dots(_plot(BeeswarmDisplay.from_explanation(e))).sort_values(columns, ignore_index=True)
         for e in (exp, shuffled)

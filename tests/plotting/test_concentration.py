@@ -29,7 +29,7 @@ def test_concentration_marks_share_of_rows() -> None:
     weights = np.r_[np.full(10, 9.0), np.full(90, 1.0 / 9.0)]
     ax = WeightConcentrationDisplay(weights).plot(Figure().add_subplot()).ax_
     texts = [text.get_text() for text in ax.texts]
-    assert texts == ["50% of the weight:\n6% of the rows", "90% of the weight:\n10% of the rows"]
+    assert texts == ["50 % of the weight:\n6 % of the rows", "90 % of the weight:\n10 % of the rows"]
 
 
 def test_concentration_equal_weights_on_diagonal() -> None:

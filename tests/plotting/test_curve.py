@@ -113,7 +113,7 @@ def test_curve_by_group_has_line_each(projection: EntropicProjection) -> None:
     assert bars == {SERIES[0], SERIES[1]}
 
 
-def test_curve_more_groups_than_colours(projection: EntropicProjection) -> None:
+def test_curve_more_groups_than_colors(projection: EntropicProjection) -> None:
     frame = WhatIfCurveDisplay.from_explainer(projection, "age").frame()
     many = pd.concat([frame.assign(group=f"g{j}") for j in range(len(SERIES) + 2)], ignore_index=True)
     ax = _plot(WhatIfCurveDisplay(many))
@@ -124,11 +124,11 @@ def test_curve_bars_are_density_of_distribution(projection: EntropicProjection) 
     curves = projection.explain(features="age")
     display = WhatIfCurveDisplay.from_explanation(curves, "age")
     ax = _plot(display)
-    told = curves.distributions
-    assert len(ax.patches) == len(told)
+    bars = curves.distributions
+    assert len(ax.patches) == len(bars)
     area = np.array([bar.get_width() * bar.get_height() for bar in ax.patches])
-    np.testing.assert_allclose(area / area.sum(), told["share"] / told["share"].sum(), atol=1e-12)
-    np.testing.assert_allclose([bar.get_x() for bar in ax.patches], told["left"])
+    np.testing.assert_allclose(area / area.sum(), bars["share"] / bars["share"].sum(), atol=1e-12)
+    np.testing.assert_allclose([bar.get_x() for bar in ax.patches], bars["left"])
     lowest_value = display.frame()["low"].min()
     assert max(bar.get_y() + bar.get_height() for bar in ax.patches) < lowest_value
 

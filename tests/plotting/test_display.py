@@ -126,11 +126,11 @@ def test_display_names_are_unique() -> None:
 
 
 def test_from_explainer_explains_only_row_and_passes_options() -> None:
-    asked = []
+    calls = []
 
     class Explainer:
         def explain(self, X: Any, **more: Any) -> Explanation:
-            asked.append((len(X), more))
+            calls.append((len(X), more))
             return people(len(X))
 
     X = people(20).data
@@ -138,7 +138,7 @@ def test_from_explainer_explains_only_row_and_passes_options() -> None:
     BarDisplay.from_explainer(Explainer(), X, outputs=["no"], output=0)
     ScatterDisplay.from_explainer(Explainer(), X, "age", batch=7)
     WaterfallDisplay.from_explainer(Explainer(), X)
-    assert asked == [(1, {}), (20, {"outputs": ["no"]}), (20, {"batch": 7}), (1, {})]
+    assert calls == [(1, {}), (20, {"outputs": ["no"]}), (20, {"batch": 7}), (1, {})]
 
 
 def test_bar_without_rows_keeps_signs_and_intervals() -> None:
@@ -157,9 +157,7 @@ def test_bar_of_aggregate_equals_bar_over_rows() -> None:
         aggregate = BarDisplay.from_explanation(people().aggregate(by))
         assert over_rows.frame().equals(aggregate.frame())
         assert (
-            over_rows.quantity_label
-            == aggregate.quantity_label
-            == "mean size of the contribution to out_$put$"
+            over_rows.quantity_label == aggregate.quantity_label == "mean absolute contribution to out_$put$"
         )
 
 

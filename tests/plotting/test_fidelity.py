@@ -1,4 +1,4 @@
-"""How far a surrogate may be believed: numbers, thresholds, words, and where they stand in pictures."""
+"""Fidelity of a surrogate: numbers, thresholds, words, and where they are written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.plotting.explanations import make, people, surrogate
 
 
 def _one(r2: float, error: float = 0.0, output: float = 0.75, **given: Any) -> Explanation:
-    """A surrogate that says 0.75 in one row of two features."""
+    """A surrogate that predicts 0.75 for one row of two features."""
     extras = {"r2_std_errors": np.array([[error]])} | given.pop("extras", {})
     return make(
         [[0.5, -0.25]],
@@ -31,18 +31,22 @@ def _one(r2: float, error: float = 0.0, output: float = 0.75, **given: Any) -> E
     )
 
 
-def _of(*asked: float, **given: Any) -> Fidelity:
-    told = Fidelity.from_explanation(_one(*asked, **given), 0, 0)
-    assert told is not None
-    return told
+def _of(*r2: float, **given: Any) -> Fidelity:
+    fidelity = Fidelity.from_explanation(_one(*r2, **given), 0, 0)
+    assert fidelity is not None
+    return fidelity
 
 
 def test_fidelity_interval_is_normal_up_to_1() -> None:
-    told = Fidelity.from_explanation(_one(0.95, 0.04), 0, 0, confidence_level=0.9)
-    assert told is not None
-    assert (told.r2, told.low, told.high) == (0.95, pytest.approx(0.95 - 0.04 * norm.ppf(0.95)), 1.0)
-    assert (told.surrogate_output, told.output, told.largest) == (0.75, 0.75, 0.5)
-    assert (told.n_used, told.n_features) == (2, 2)
+    fidelity = Fidelity.from_explanation(_one(0.95, 0.04), 0, 0, confidence_level=0.9)
+    assert fidelity is not None
+    assert (fidelity.r2, fidelity.low, fidelity.high) == (
+        0.95,
+        pytest.approx(0.95 - 0.04 * norm.ppf(0.95)),
+        1.0,
+    )
+    assert (fidelity.surrogate_output, fidelity.output, fidelity.largest) == (0.75, 0.75, 0.5)
+    assert (fidelity.n_used, fidelity.n_features) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +64,9 @@ def test_fidelity_interval_is_normal_up_to_1() -> None:
     ],
 )
 def test_fidelity_follows_by_lower_end_of_interval(r2: float, error: float, follows: str) -> None:
-    told = _of(r2, error)
-    assert told.follows == follows
-    assert told.is_poor is (follows == "poorly")
+    fidelity = _of(r2, error)
+    assert fidelity.follows == follows
+    assert fidelity.is_poor is (follows == "poorly")
 
 
 @pytest.mark.parametrize(
@@ -81,9 +85,9 @@ def test_fidelity_words_by_r2_and_error(r2: float, error: float, words: str) -> 
 
 
 def test_fidelity_constant_model_is_not_poor() -> None:
-    told = _of(np.nan)
-    assert told.is_constant
-    assert not told.is_poor
+    fidelity = _of(np.nan)
+    assert fidelity.is_constant
+    assert not fidelity.is_poor
 
 
 def test_fidelity_is_off_beyond_largest_value() -> None:
@@ -120,18 +124,18 @@ def test_fidelity_absent_without_r2(exp: Explanation) -> None:
 
 def test_fidelity_follows_selected_outputs() -> None:
     exp = surrogate(fidelity={"r2": np.array([[0.1, 0.9], [0.2, 0.8]])})
-    told = Fidelity.from_explanation(exp.sel(outputs="out_$put$"), 1, 0)
-    assert told is not None
-    assert told.r2 == 0.8
-    assert told.surrogate_output == pytest.approx(exp.extras["surrogate_outputs"].array[1, 1])
+    fidelity = Fidelity.from_explanation(exp.sel(outputs="out_$put$"), 1, 0)
+    assert fidelity is not None
+    assert fidelity.r2 == 0.8
+    assert fidelity.surrogate_output == pytest.approx(exp.extras["surrogate_outputs"].array[1, 1])
 
 
 def _title(display: Any) -> tuple[str, bool]:
     """What stands above a picture, and whether as a warning."""
     ax = display.plot(Figure().add_subplot()).ax_
-    colour = to_hex(ax._left_title.get_color())
-    assert colour in (MUTED, CONTRAST) or not ax.get_title(loc="left")
-    return ax.get_title(loc="left").replace("\n", " "), colour == CONTRAST
+    title = next((one for one in (ax._left_title, ax._right_title) if one.get_text()), ax._left_title)
+    assert to_hex(title.get_color()) in (MUTED, CONTRAST) or not title.get_text()
+    return title.get_text().replace("\n", " "), to_hex(title.get_color()) == CONTRAST
 
 
 @pytest.mark.parametrize("display", [BarDisplay, WaterfallDisplay])
@@ -148,7 +152,7 @@ def test_fidelity_over_rows_is_range_with_poor_count() -> None:
     r2 = np.array([[0.9, 0.9], [0.2, 0.7], [np.nan, np.nan], [0.4, 0.6]])
     exp = surrogate(r2_error=0.0, n_rows=4, fidelity={"r2": r2})
     assert _title(BarDisplay.from_explanation(exp))[0] == "R² 0.60 to 0.90, median 0.70"
-    told = _title(BarDisplay.from_explanation(exp, output="no"))[0]
-    assert told == "R² 0.20 to 0.90, median 0.40; poor for 2 of 4 rows"
+    title = _title(BarDisplay.from_explanation(exp, output="no"))[0]
+    assert title == "R² 0.20 to 0.90, median 0.40; poor for 2 of 4 rows"
     assert describe_fidelity_over_rows(exp[[1, 3]], 0).endswith("; poor for all 2 rows")
     assert describe_fidelity_over_rows(exp[[2]], 0) == "The model is constant near all rows."

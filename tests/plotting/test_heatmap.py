@@ -1,4 +1,4 @@
-"""The heat map: order, colours around 0, the output on top."""
+"""The heat map: order, colors around 0, the output on top."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def _image(display: HeatmapDisplay) -> Any:
 def _blocks(n_each: int = 20) -> np.ndarray:
     """Three kinds of rows, mixed."""
     rng = np.random.default_rng(0)
-    centres = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.5]])
+    centers = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.5]])
     kinds = rng.permutation(np.repeat(np.arange(3), n_each))
-    return centres[kinds] + 0.05 * rng.normal(size=(3 * n_each, 3))
+    return centers[kinds] + 0.05 * rng.normal(size=(3 * n_each, 3))
 
 
 def test_heatmap_cells_equal_frame() -> None:
@@ -83,7 +83,7 @@ def test_heatmap_ignores_row_order() -> None:
     np.testing.assert_array_equal(one["value"], other["value"])
 
 
-def test_heatmap_palette_is_centred_and_marks_clipping() -> None:
+def test_heatmap_palette_is_centered_and_marks_clipping() -> None:
     values = np.full((200, 1), 0.1)
     values[0] = -5.0
     display = _plot(HeatmapDisplay.from_explanation(make(values)))
@@ -94,11 +94,11 @@ def test_heatmap_palette_is_centred_and_marks_clipping() -> None:
     assert display.colorbar_.extend == "neither"
 
 
-def test_diverging_colours_by_sign() -> None:
+def test_diverging_colors_by_sign() -> None:
     palette = diverging()
     np.testing.assert_allclose(palette(0.5)[:3], 1.0, atol=0.02)
-    for place, colour in ((0.8, ACCENT), (0.2, CONTRAST)):
-        expected = [int(colour[j : j + 2], 16) / 255 for j in (1, 3, 5)]
+    for place, color in ((0.8, ACCENT), (0.2, CONTRAST)):
+        expected = [int(color[j : j + 2], 16) / 255 for j in (1, 3, 5)]
         np.testing.assert_allclose(palette(place)[:3], expected, atol=0.03)
     display = _plot(HeatmapDisplay.from_explanation(make([[0.5, -0.2]])), cmap="PuOr")
     assert _image(display).get_cmap().name == "PuOr"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from agnostix import EntropicProjection
 from agnostix.plotting import WhatIfMapDisplay
+from agnostix.plotting.style import PAPER
 
 
 @pytest.fixture(scope="module")
@@ -15,13 +17,13 @@ def display(projection: EntropicProjection) -> WhatIfMapDisplay:
     return WhatIfMapDisplay.from_explainer(projection, "age", ("sex", "Female"), n_targets=5)
 
 
-def test_joint_map_colours_equal_frame(display: WhatIfMapDisplay) -> None:
+def test_joint_map_colors_equal_frame(display: WhatIfMapDisplay) -> None:
     ax = display.plot(Figure().add_subplot()).ax_
     table = display.frame().pivot(index="second_target", columns="first_target", values="value")
     mesh = ax.collections[0]
     np.testing.assert_array_equal(np.asarray(mesh.get_array()).ravel(), table.to_numpy().ravel())
-    centres = mesh.get_coordinates()
-    assert centres[0, 0, 0] < table.columns[0] < centres[0, 1, 0]
+    centers = mesh.get_coordinates()
+    assert centers[0, 0, 0] < table.columns[0] < centers[0, 1, 0]
 
 
 def test_joint_map_cross_at_data_and_dots_at_thin_support(display: WhatIfMapDisplay) -> None:
@@ -29,9 +31,10 @@ def test_joint_map_cross_at_data_and_dots_at_thin_support(display: WhatIfMapDisp
     frame = display.frame()
     dots, cross = ax.lines
     thin = frame[frame["status"].isin(["thin", "boundary"])]
+    assert {to_hex(mark.get_markerfacecolor()) for mark in ax.lines} == {PAPER}  # seen on dark cells too
     np.testing.assert_array_equal(dots.get_xydata(), thin[["first_target", "second_target"]])
     start = frame.loc[frame["kl"].idxmin()]
-    assert cross.get_marker() == "+"
+    assert cross.get_marker() == "P"
     np.testing.assert_array_equal(
         cross.get_xydata(), [start[["first_target", "second_target"]].astype(float)]
     )
@@ -51,7 +54,7 @@ def test_joint_map_names_and_colorbar(display: WhatIfMapDisplay) -> None:
     display.plot(Figure().add_subplot(), cmap="viridis")
     assert display.names == ("age", "sex = Female")
     assert display.ax_.get_xlabel() == "average of age"
-    assert display.colorbar_.ax.get_ylabel() == "mean of out_$put$"
+    assert display.colorbar_.ax.get_ylabel() == "mean prediction of out_$put$"
     assert display.ax_.collections[0].get_cmap().name == "viridis"
 
 

@@ -20,7 +20,7 @@ hows = pytest.mark.parametrize(("kind", "parameters"), HOWS.values(), ids=HOWS)
 
 
 def corners(X: Any) -> np.ndarray:
-    """Two answers that mirror each other, by two corners together."""
+    """Two outputs that mirror each other, by two corners together."""
     bright = np.asarray(X)[:, 1, 1, 0] * np.asarray(X)[:, -1, -1, 2]
     return np.c_[1.0 - bright, bright]
 
@@ -58,10 +58,10 @@ def test_segments_from_masked_explainers_equal_values(kind, parameters, n_segmen
             own = frame[frame["output"] == exp.output_names[place]]
             found = dict(zip(own["segment"], own["value"], strict=True))
             assert found == values_of(exp, row, place, exp.feature_names)
-        told = [panel.get_title(loc="left") for panel in np.ravel(display.axes_)]
-        assert all(("R²" in one) == (kind is LimeExplainer) for one in told)
-    asked = SegmentsDisplay.from_explainer(explainer, PICTURES, row=1, outputs=outputs).frame()
-    np.testing.assert_array_equal(asked["value"], frame["value"])
+        titles = [panel.get_title(loc="left") for panel in np.ravel(display.axes_)]
+        assert all(("R²" in one) == (kind is LimeExplainer) for one in titles)
+    selected = SegmentsDisplay.from_explainer(explainer, PICTURES, row=1, outputs=outputs).frame()
+    np.testing.assert_array_equal(selected["value"], frame["value"])
 
 
 @hows
@@ -86,7 +86,7 @@ def n_dotted(display: TextDisplay) -> int:
 
 
 def test_text_exact_values_are_not_dotted() -> None:
-    """All masks are asked about: errors are 0, and no interval is told."""
+    """All masks are evaluated: errors are 0, and there are no intervals."""
     explainer = LimeExplainer(praise, masker=TextMasker(), random_state=0).fit(TEXTS)
     exp = explainer.explain(["Good food, slow bad service"])
     display = TextDisplay.from_explanation(exp, output=1).plot(Figure(figsize=(6, 3)).add_subplot())

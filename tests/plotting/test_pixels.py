@@ -35,16 +35,16 @@ def test_pixels_frame_has_every_pixel_and_output() -> None:
     assert len(frame) == 48
     for k, name in enumerate(exp.output_names):
         own = frame[frame["output"] == name]
-        for told in own.itertuples():
-            assert told.value == exp.values[1, told.row, told.column, k]
-            assert told.std_error == exp.std_errors[1, told.row, told.column, k]
+        for pixel in own.itertuples():
+            assert pixel.value == exp.values[1, pixel.row, pixel.column, k]
+            assert pixel.std_error == exp.std_errors[1, pixel.row, pixel.column, k]
     assert PixelsDisplay.from_explanation(one()).frame()["std_error"].isna().all()
 
 
-def test_pixels_colours_by_value() -> None:
+def test_pixels_colors_by_value() -> None:
     shown = painted(PixelsDisplay.from_explanation(one()).plot())
-    for place, colour in {(0, 0): ACCENT, (1, 2): CONTRAST, (2, 2): PAPER}.items():
-        np.testing.assert_allclose(shown[place], to_rgb(colour), atol=0.01)
+    for place, color in {(0, 0): ACCENT, (1, 2): CONTRAST, (2, 2): PAPER}.items():
+        np.testing.assert_allclose(shown[place], to_rgb(color), atol=0.01)
 
 
 def test_pixels_outputs_share_scale_around_0() -> None:
@@ -62,13 +62,13 @@ def test_pixels_image_shows_through() -> None:
     assert (shown[:, :3] < shown[:, 3:]).all()
 
 
-def test_pixels_masks_keep_colours_and_label_scores() -> None:
+def test_pixels_masks_keep_colors_and_label_scores() -> None:
     rng = np.random.default_rng(0)
     data, mask = rng.random((1, 4, 6, 3)), rng.random((1, 4, 6, 1))
     extras = {"shown": np.array([[0.75]]), "hidden": np.array([[0.123456]])}
     display = PixelsDisplay.from_explanation(one(mask, data=data, quantity="mask", extras=extras)).plot()
-    grey = data[0] @ [0.299, 0.587, 0.114]
-    expected = mask[0] * data[0] + (1 - mask[0]) * (0.72 + 0.28 * grey)[..., None]
+    gray = data[0] @ [0.299, 0.587, 0.114]
+    expected = mask[0] * data[0] + (1 - mask[0]) * (0.72 + 0.28 * gray)[..., None]
     np.testing.assert_allclose(painted(display), expected, atol=1e-12)
     assert display.ax_.get_xlabel() == "shown alone: 0.75\nhidden: 0.123"
     assert display.colorbar_ is None
@@ -147,15 +147,15 @@ def test_pixels_outputs_are_selected() -> None:
 
 
 def test_pixels_from_explainer_explains_one_image() -> None:
-    asked = []
+    calls = []
 
     class Explainer:
         def explain(self, X: Any, outputs: Any = None, **more: Any) -> Any:
-            asked.append((np.shape(X), outputs, more))
+            calls.append((np.shape(X), outputs, more))
             return one()
 
     PixelsDisplay.from_explainer(Explainer(), np.zeros((5, 4, 6)), row=2, outputs="a", batch=3)
-    assert asked == [((1, 4, 6), "a", {"batch": 3})]
+    assert calls == [((1, 4, 6), "a", {"batch": 3})]
 
 
 @pytest.mark.parametrize(

@@ -90,10 +90,12 @@ def test_ranking_leaves_out_unknown_changes(projection: EntropicProjection) -> N
 
 
 def test_ranking_only_unknown_changes() -> None:
-    row = {"feature": "a", "level": None, "direction": "up", "status": "infeasible"}
+    row = {"feature": "a", "level": None, "quantity": "r2", "output": None}
+    row |= {"direction": "up", "status": "infeasible"}
     unknown = pd.DataFrame([row | dict.fromkeys(["change", "change_low", "change_high"], np.nan)])
     ax = _plot(WhatIfRankingDisplay(unknown))
     assert [text.get_text() for text in ax.get_yticklabels()] == ["a"]
+    assert ax.get_xlabel() == "change of R²"
 
 
 def test_ranking_output_by_name(projection: EntropicProjection) -> None:
@@ -103,6 +105,7 @@ def test_ranking_output_by_name(projection: EntropicProjection) -> None:
         projection, output="out_$put$", metric=["prediction", "mean_absolute_error"]
     )
     assert set(shown.frame()["quantity"]) == {"prediction"}
+    assert _plot(shown).get_xlabel() == "change of mean prediction of out_$put$"
 
 
 def test_ranking_axis_has_signs_and_suffix(projection: EntropicProjection) -> None:

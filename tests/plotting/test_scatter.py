@@ -83,7 +83,7 @@ def test_scatter_bars_count_rows() -> None:
     display = ScatterDisplay.from_explanation(_of([0.0] * 30 + [1.0] * 10, 40), "x0")
     ax = _plot(display)
     bars = dict(_bars(ax))
-    filled = {centre: height for centre, height in bars.items() if height > 0}
+    filled = {center: height for center, height in bars.items() if height > 0}
     low, high = sorted(filled)
     assert filled[low] == pytest.approx(3 * filled[high])
     floor = ax.get_ylim()[0]

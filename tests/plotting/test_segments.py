@@ -1,4 +1,4 @@
-"""Pictures in segments: colours, outlines, what is hatched, and numbers in any range."""
+"""Pictures in segments: colors, outlines, what is hatched, and numbers in any range."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_segments_frame_values_and_n_pixels() -> None:
     np.testing.assert_allclose(frame["high"], frame["value"] + half)
 
 
-def test_segments_colour_by_value_and_image() -> None:
+def test_segments_color_by_value_and_image() -> None:
     exp = picture()
     display = _plot(from_explanation(exp), factor=100.0, suffix=" %")
     palette, painted = diverging(pale=True), _painted(display.ax_)
@@ -73,10 +73,10 @@ def test_segments_palette_middle_and_ends() -> None:
 
 
 def test_segments_hatched_where_interval_contains_0() -> None:
-    for error, told in ((0.02, True), (0.001, False)):
+    for error, is_hatched in ((0.02, True), (0.001, False)):
         panel = _plot(from_explanation(picture(error=error))).ax_
-        assert _hatched(panel) is told
-        assert (panel.get_xlabel() == "hatched: the interval contains 0") is told
+        assert _hatched(panel) is is_hatched
+        assert (panel.get_xlabel() == "hatched: the interval contains 0") is is_hatched
     unsure = _plot(from_explanation(picture())).ax_
     (found,) = (child for child in unsure.collections if isinstance(child, QuadContourSet))
     box = found.get_paths()[0].get_extents()
@@ -112,8 +112,8 @@ def test_segments_max_features_draws_strongest() -> None:
     assert display.ax_.get_xlabel() == "1 of 3 segments"
     assert len(display.frame()) == 3
     painted = _painted(display.ax_)
-    grey = 0.72 + 0.28 * picture().data[0]
-    np.testing.assert_allclose(painted[:2, 3:], grey[:2, 3:, None].repeat(3, axis=2))
+    gray = 0.72 + 0.28 * picture().data[0]
+    np.testing.assert_allclose(painted[:2, 3:], gray[:2, 3:, None].repeat(3, axis=2))
     (lines,) = (child for child in display.ax_.collections if isinstance(child, LineCollection))
     assert {tuple(map(tuple, segment)) for segment in lines.get_segments()} == {
         ((2.5, -0.5), (2.5, 1.5)),
@@ -189,8 +189,8 @@ def test_segments_predicted_output_has_name_of_class() -> None:
 
 
 def test_to_gray_scales_any_range() -> None:
-    grey = np.array([[0, 51], [102, 255]], dtype=np.uint8)
-    np.testing.assert_allclose(to_gray(grey), [[0.0, 0.2], [0.4, 1.0]])
+    gray = np.array([[0, 51], [102, 255]], dtype=np.uint8)
+    np.testing.assert_allclose(to_gray(gray), [[0.0, 0.2], [0.4, 1.0]])
     np.testing.assert_allclose(to_gray(np.array([[0.1, 0.2], [0.4, 0.9]])), [[0.1, 0.2], [0.4, 0.9]])
     np.testing.assert_allclose(to_gray(np.array([[-2.0, 0.0], [1.0, 2.0]])), [[0.0, 0.5], [0.75, 1.0]])
     np.testing.assert_allclose(to_gray(np.array([[0, 4], [8, 16]])), [[0.0, 0.25], [0.5, 1.0]])
@@ -218,10 +218,10 @@ def test_segments_images_of_any_shape_and_dtype(shape: tuple[int, ...], dtype: A
     display = from_explanation(exp).plot()
     display.figure_.canvas.draw()
     low, high = (0, 255) if dtype is np.uint8 else (data.min(), data.max())
-    grey = (data[0].reshape(4, 6, -1) - float(low)) / float(high - low)
-    grey = grey[..., :3] @ [0.299, 0.587, 0.114] if grey.shape[2] >= 3 else grey[..., 0]
+    gray = (data[0].reshape(4, 6, -1) - float(low)) / float(high - low)
+    gray = gray[..., :3] @ [0.299, 0.587, 0.114] if gray.shape[2] >= 3 else gray[..., 0]
     values = np.take(exp.values[0, :, 0], exp.extras["segments"].array[0])
-    expected = diverging(pale=True)(0.5 + 0.5 * values / 0.3)[..., :3] * (0.72 + 0.28 * grey)[..., None]
+    expected = diverging(pale=True)(0.5 + 0.5 * values / 0.3)[..., :3] * (0.72 + 0.28 * gray)[..., None]
     np.testing.assert_allclose(_painted(display.ax_), expected, atol=1e-6)
 
 
@@ -254,17 +254,17 @@ def test_segments_selected_features_keep_pixels() -> None:
 
 
 def test_segments_from_explainer_explains_one_image() -> None:
-    asked = []
+    calls = []
 
     class Explainer:
         def explain(self, X: Any, outputs: Any = None, **more: Any) -> Any:
-            asked.append((np.shape(X), outputs, more))
+            calls.append((np.shape(X), outputs, more))
             return picture(np.ones((len(X), 3, 1 if outputs is None else len(outputs))))
 
     X = np.zeros((5, 4, 6))
     one = SegmentsDisplay.from_explainer(Explainer(), X, row=2, batch=3)
     two = SegmentsDisplay.from_explainer(Explainer(), X.tolist(), outputs=["a", "b"])
-    assert asked == [((1, 4, 6), None, {"batch": 3}), ((1, 4, 6), ["a", "b"], {})]
+    assert calls == [((1, 4, 6), None, {"batch": 3}), ((1, 4, 6), ["a", "b"], {})]
     assert (one.frame()["output"].nunique(), two.frame()["output"].nunique()) == (1, 2)
 
 

@@ -22,9 +22,9 @@ def _fail_in_style() -> None:
         raise ZeroDivisionError
 
 
-def test_style_colours_differ() -> None:
-    colours = {style.INK, style.MUTED, style.FAINT, style.PAPER, *style.SERIES}
-    assert len(colours) == 4 + len(style.SERIES)
+def test_style_colors_differ() -> None:
+    colors = {style.INK, style.MUTED, style.FAINT, style.PAPER, *style.SERIES}
+    assert len(colors) == 4 + len(style.SERIES)
     assert style.SERIES[:2] == (style.ACCENT, style.CONTRAST)
 
 

@@ -1,4 +1,4 @@
-"""Texts in colours: where words stand, what colours say, and nothing of a text is taken for HTML."""
+"""Texts in colors: where words stand, what colors say, and nothing of a text is taken for HTML."""
 
 from __future__ import annotations
 
@@ -163,10 +163,10 @@ def test_text_figure_grows_up_to_60_lines() -> None:
     assert heights[0] < heights[1] == heights[2]
 
 
-# What colours say
+# What colors say
 
 
-def test_text_words_have_colours_of_values() -> None:
+def test_text_words_have_colors_of_values() -> None:
     display = _plot(from_explanation(text()), factor=100.0, suffix=" %")
     palette = diverging(pale=True)
     fills = [to_hex(patch.get_facecolor()) for patch in display.ax_.patches]
@@ -187,7 +187,7 @@ def test_text_dotted_where_interval_contains_0() -> None:
         assert label == f"contribution to praise {WILD}" + ("; dotted: the interval contains 0" if n else "")
 
 
-def test_text_max_features_colours_strongest() -> None:
+def test_text_max_features_colors_strongest() -> None:
     display = _plot(from_explanation(text(), max_features=1))
     assert len(display.ax_.patches) == 2
     assert "; 1 of 4 words" in display.colorbar_.ax.get_xlabel()
@@ -216,8 +216,8 @@ def test_text_title_states_fidelity() -> None:
 def test_text_color_contrast_on_any_fill() -> None:
     palette = diverging(pale=True)
 
-    def luminance(colour: Any) -> float:
-        c = np.array([int(colour[j : j + 2], 16) / 255 for j in (1, 3, 5)])
+    def luminance(color: Any) -> float:
+        c = np.array([int(color[j : j + 2], 16) / 255 for j in (1, 3, 5)])
         return float(
             np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
         )
@@ -259,7 +259,7 @@ def test_html_escapes_text_and_words() -> None:
     assert display._repr_html_() == display.html()
 
 
-def test_html_words_have_colours_values_and_intervals() -> None:
+def test_html_words_have_colors_values_and_intervals() -> None:
     display = from_explanation(text(), confidence_level=0.9)
     page = _Page(display.html(factor=100.0, suffix=" %"))
     words = [attributes for tag, attributes in page.elements if "title" in attributes]

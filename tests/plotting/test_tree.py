@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from agnostix.plotting import LeavesDisplay, PruningPathDisplay, TreeDisplay
@@ -58,7 +59,7 @@ def test_pruning_path_lines_and_chosen_leaves() -> None:
     np.testing.assert_array_equal(lines["agreement of labels"].get_ydata(), mimic.pruning_path_["fidelity"])
     np.testing.assert_array_equal(lines["R² of the predictions"].get_ydata(), mimic.pruning_path_["r2"])
     chosen = mimic.pruning_path_.loc[mimic.pruning_path_["chosen"], "leaves"].item()
-    assert display.ax_.get_title(loc="right") == f"chosen: {chosen}"
+    assert display.ax_.get_title(loc="right") == f"chosen: {chosen} leaves"
     of_numbers = PruningPathDisplay.from_estimator(fitted_mimic("regression")).plot()
     assert len(of_numbers.ax_.get_legend().texts) == 1
 
@@ -74,6 +75,18 @@ def test_leaves_worst_first() -> None:
     of_numbers = LeavesDisplay.from_estimator(fitted_mimic("regression")).plot()
     assert of_numbers.frame()["rmse"].is_monotonic_decreasing
     assert of_numbers.ax_.get_xlabel() == "root mean squared error"
+
+
+def test_leaves_long_rules_keep_their_last_conditions() -> None:
+    row = {"coverage": 0.5, "rmse": 1.0}
+    ends = " and ".join(f"column number {j} <= {j}.25" for j in range(9))
+    leaves = pd.DataFrame([row | {"rule": ends}, row | {"rule": "x" * 300}, row | {"rule": "a <= 1"}])
+    ax = LeavesDisplay(leaves).plot().ax_
+    first, second, third = (label.get_text().replace("\n", " ") for label in ax.get_yticklabels())
+    assert first.startswith("… and column number ")
+    assert ends.endswith(first.removeprefix("…"))
+    assert second.startswith("…x")
+    assert third == "a <= 1"
 
 
 def test_describe_tree_states_fidelity() -> None:

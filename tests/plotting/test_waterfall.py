@@ -28,7 +28,7 @@ def _plot(display: WaterfallDisplay, **plot: Any) -> Axes:
 
 
 def _bars(ax: Axes) -> dict[float, tuple[float, float, str]]:
-    """Left end, right end and colour of each bar by its height."""
+    """Left end, right end and color of each bar by its height."""
     found = {}
     for bar in ax.patches:
         left, right = sorted([bar.get_x(), bar.get_x() + bar.get_width()])
@@ -94,14 +94,14 @@ def test_waterfall_remainder_has_bar() -> None:
 
 
 def test_waterfall_zero_remainder_by_completeness() -> None:
-    for quantity, completeness, told in (
+    for quantity, completeness, has_remainder in (
         ("effect", None, True),
         ("contribution", "surrogate", False),
         ("contribution", "outputs - base_values", False),
     ):
         exp = make([[0.2, -0.1]], quantity=quantity, completeness=completeness)
         steps = WaterfallDisplay.from_explanation(exp).frame()["step"]
-        assert ("remainder" in set(steps)) is told
+        assert ("remainder" in set(steps)) is has_remainder
 
 
 def test_waterfall_broken_completeness_has_remainder() -> None:
@@ -115,10 +115,10 @@ def test_waterfall_surrogate_ends_with_gap_to_model() -> None:
     frame = display.frame().set_index("step")
     assert frame.index.tolist() == ["base", *["feature"] * 4, "surrogate", "gap", "output"]
     assert frame["label"].iloc[[0, -3, -2, -1]].tolist() == [
-        "surrogate's base value",
-        "surrogate's answer",
+        "surrogate base value",
+        "surrogate prediction",
         "gap to the model",
-        "model's answer",
+        "model prediction",
     ]
     reached = exp.base_values[1, 1] + exp.values[1, :, 1].sum()
     assert frame.loc["surrogate", "value"] == pytest.approx(reached)
@@ -173,9 +173,9 @@ def test_waterfall_labels_are_conditions() -> None:
     display = WaterfallDisplay.from_explanation(surrogate())
     frame = display.frame()
     labels = [text.get_text() for text in _plot(display).get_yticklabels()]
-    told = frame.set_index("label")["condition"]
-    assert told["age"] == "age > 40.5"
-    assert told["hours"] == "hours missing"
+    conditions = frame.set_index("label")["condition"]
+    assert conditions["age"] == "age > 40.5"
+    assert conditions["hours"] == "hours missing"
     assert frame.set_index("label")["data"]["age"] == "41.3"
     assert labels[1:5] == frame["condition"].iloc[1:5].tolist()
 
@@ -266,18 +266,18 @@ def test_waterfall_output_by_position_and_name() -> None:
 
 
 def test_waterfall_from_explainer_explains_only_row() -> None:
-    asked = []
+    calls = []
 
     class Explainer:
         def explain(self, X: Any, outputs: Any = None) -> Any:
-            asked.append((len(X), outputs))
+            calls.append((len(X), outputs))
             return make(np.asarray(X, dtype=float)[:, :, None])
 
     X = np.arange(8.0).reshape(4, 2)
     for table in (X, X.tolist(), pd.DataFrame(X, index=[3, 2, 1, 0]), pl.DataFrame(X)):
         display = WaterfallDisplay.from_explainer(Explainer(), table, row=-1, outputs="a")
         assert display.frame()["value"].iloc[1:3].tolist() == [7.0, 6.0]
-    assert asked == [(1, "a")] * 4
+    assert calls == [(1, "a")] * 4
 
 
 def test_waterfall_from_explainer_row_by_name() -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from scipy.special import logit
 from scipy.stats import norm
 
 from agnostix import Explanation, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.core.base import AttributionExplainer
+from agnostix.plotting import BarDisplay, WaterfallDisplay
 from agnostix.report.sentences_rows import (
     explanation_note,
     explanation_remarks,
@@ -74,7 +76,7 @@ class Nearby(AttributionExplainer):
         return self
 
     def explain(self, X: pd.DataFrame, *, outputs: object = None) -> Explanation:
-        answers = as_predictor(self.model).predict(X)[:, [outputs]]
+        predictions = as_predictor(self.model).predict(X)[:, [outputs]]
         values = np.zeros((len(X), len(self.columns_), 1))
         values[:, :3, 0] = [0.3, -0.1, 0.01]
         conditions = np.array([[f"{name} <near> {i}" for name in self.columns_] for i in range(len(X))])
@@ -82,7 +84,7 @@ class Nearby(AttributionExplainer):
             values=values,
             std_errors=np.full(values.shape, 0.02),
             base_values=np.full((len(X), 1), 0.2),
-            outputs=answers,
+            outputs=predictions,
             data=X,
             feature_names=self.columns_,
             output_names=("yes",),
@@ -340,7 +342,7 @@ def test_explanation_sentences_and_remarks_match_numbers() -> None:
     ]
     assert explanation_remarks(view) == [
         "Not distinguishable from 0: c; its interval contains it.",
-        "Hardly any effect, below 0.05 points: d and e.",
+        "Near 0, below 0.05 points: d and e.",
         "The effects do not add up: their sum is +28.0 points instead of +50.0 points. Replaced one at a "
         "time, features change less than all at once, as where two carry the same information.",
     ]
@@ -360,7 +362,7 @@ def test_explanation_sentences_without_effects() -> None:
         "No feature clearly raises it.",
         "No feature clearly lowers it.",
     ]
-    assert explanation_remarks(view)[0].startswith("Hardly any effect, below")
+    assert explanation_remarks(view)[0].startswith("Near 0, below")
     assert explanation_remarks(view)[-1] == "The effects add up to the difference, 0.0 points."
 
 
@@ -402,6 +404,181 @@ def test_scale_writes_numbers_as_picture() -> None:
         assert view.scale.change(value).removesuffix(" points") in texts
         assert f"± {100 * margin * norm.ppf(0.975):.1f}" in texts
     drawn.figure_.clear()
+
+
+# Every quantity, from any explainer
+
+QUANTITIES = ("contribution", "effect", "sensitivity", "relevance", "coefficient", "mask")
+STATED = {
+    "contribution": "the contribution of each feature to P(default = 1)",
+    "effect": "the effect of each feature on P(default = 1)",
+    "sensitivity": "the sensitivity of P(default = 1) to each feature",
+    "relevance": "the relevance of each feature for P(default = 1)",
+    "coefficient": "the coefficient of each feature for P(default = 1)",
+    "mask": "the mask of each feature for P(default = 1)",
+}
+
+
+def _own(
+    quantity: str, completeness: str | None = None, values: Any = (0.4, 0.1), base: Any = None, **more: Any
+) -> ExplanationView:
+    """A view of an explanation as an explainer from elsewhere may give it: nothing but what is required."""
+    explanation = Explanation(
+        values=np.reshape(np.asarray(values, dtype=float), (1, -1, 1)),
+        base_values=None if base is None else [[base]],
+        outputs=[[0.7]],
+        feature_names=("a", "b", "c")[: len(values)],
+        output_names=("1",),
+        quantity=quantity,
+        completeness=completeness,
+        method="ByHand",
+        **more,
+    )
+    return ExplanationView(explanation, 0.7, True, 0.95, 1, "P(default = 1)")
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_sentences_state_quantity_that_leads_nowhere(quantity: str) -> None:
+    view = _own(quantity)
+    assert explanation_sentences(view)[0] == f"The values are {STATED[quantity]}."
+    in_units = _own(quantity, units="log-odds per year")
+    assert explanation_sentences(in_units)[0] == f"The values are {STATED[quantity]}, in log-odds per year."
+    assert explanation_remarks(view) == []
+    assert not view.is_waterfall
+    assert view.in_points is (quantity in ("contribution", "effect"))
+    largest = explanation_sentences(view)[1]
+    assert ("a (+40.0 points)" in largest) is view.in_points
+    assert ("a (+0.400)" in largest) is not view.in_points
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+@pytest.mark.parametrize(
+    ("completeness", "base", "figure", "target"),
+    [
+        (None, None, BarDisplay, None),
+        ("outputs", None, BarDisplay, 0.7),
+        ("outputs", 0.2, BarDisplay, 0.7),
+        ("outputs - base_values", 0.2, WaterfallDisplay, 0.5),
+        ("surrogate", 0.2, WaterfallDisplay, 0.5),
+    ],
+)
+def test_view_of_every_quantity_and_completeness(
+    quantity: str, completeness: str | None, base: float | None, figure: type, target: float | None
+) -> None:
+    view = _own(quantity, completeness, base=base)
+    assert type(view.display) is figure
+    assert view.target == pytest.approx(target)
+    assert view.values["label"].tolist() == ["a", "b"]
+    assert view.in_points is (completeness is not None or quantity in ("contribution", "effect"))
+    texts = [explanation_title(view), *explanation_sentences(view), *explanation_remarks(view)]
+    texts.append(explanation_note(view))
+    assert not re.search(r"\bnan\b|None|\{|\u2013", " ".join(texts))
+    is_sum = any("add up" in text for text in texts)
+    assert is_sum is (target is not None)
+    view.display.plot(Figure().add_subplot()).figure_.draw_without_rendering()
+
+
+def test_titles_and_meanings_differ_by_quantity() -> None:
+    views = [_own(quantity) for quantity in QUANTITIES]
+    assert len({explanation_title(view) for view in views}) == len(QUANTITIES)
+    assert len({explanation_note(view) for view in views}) == len(QUANTITIES)
+
+
+def test_remarks_of_values_that_add_up_to_prediction() -> None:
+    (remark,) = explanation_remarks(_own("relevance", "outputs", (0.5, 0.2)))
+    assert remark == "The relevance scores add up to the prediction, 70.0\u202f%."
+    (remark,) = explanation_remarks(_own("relevance", "outputs", (0.5, 0.1)))
+    assert remark == "The relevance scores do not add up: their sum is 60.0\u202f% instead of 70.0\u202f%."
+
+
+def test_remarks_state_completeness_gap() -> None:
+    view = _own("contribution", "outputs - base_values", (0.3, 0.1), 0.2, completeness_gap=[[0.1]])
+    (remark,) = explanation_remarks(view)
+    assert_states(remark, "+40.0 points instead of +50.0 points", "a gap of +10.0 points")
+
+
+def test_sentences_of_values_without_sign() -> None:
+    view = _own("mask", values=(1.0, 0.9, 0.0), std_errors=np.full((1, 3, 1), 0.01))
+    assert explanation_sentences(view)[1:] == [
+        "The largest mask values, with 95\u202f% intervals: a (+1.00, +0.98 to +1.02) and b (+0.90, +0.88 to "
+        "+0.92)."
+    ]
+    below = _own("sensitivity", values=(-3.0, 0.1), std_errors=np.reshape([0.1, 0.5], (1, 2, 1)))
+    assert explanation_sentences(below)[1:] == [
+        "No sensitivities are clearly above 0.",
+        "Negative sensitivities, with 95\u202f% intervals: a (\u22123.00, \u22123.20 to \u22122.80).",
+    ]
+
+
+def test_note_of_unknown_errors() -> None:
+    note = explanation_note(_own("sensitivity", std_errors=np.full((1, 2, 1), np.nan)))
+    assert "The error of the values is unknown." in note
+    assert "exact" not in note
+
+
+def test_coefficients_of_surrogate_have_fidelity_and_bars() -> None:
+    view = _read(quantity="coefficient", completeness=None, r2=0.1, outputs=[[0.8]])
+    assert view.is_surrogate
+    assert not view.is_waterfall
+    assert (
+        explanation_sentences(view)[0] == "The values are the coefficient of each feature for the prediction."
+    )
+    assert "the sampling of rows near this one" in explanation_note(view)
+    assert_states(
+        fidelity_sentence(view), "predicts 41.0\u202f% for the row", "the model predicts 80.0\u202f%"
+    )
+    (warning,) = fidelity_warnings(view)  # a gap is not compared with coefficients
+    assert_states(warning, "these coefficients")
+
+
+class Slopes(AttributionExplainer):
+    """An explainer from elsewhere: slopes of the log-odds, without a base value."""
+
+    def __init__(self, model: object = None) -> None:
+        self.model = model
+
+    def fit(self, X: pd.DataFrame, y: object = None, sample_weight: object = None) -> Slopes:
+        self.columns_ = tuple(X.columns)
+        return self
+
+    def explain(self, X: pd.DataFrame, *, outputs: object = None) -> Explanation:
+        return Explanation(
+            values=np.arange(float(len(X) * len(self.columns_))).reshape(len(X), -1, 1) - 1.0,
+            outputs=as_predictor(self.model).predict(X)[:, [outputs]],
+            data=X,
+            feature_names=self.columns_,
+            output_names=("selected",),
+            quantity="sensitivity",
+            units="log-odds per unit",
+            method="Slopes",
+            n_model_rows=len(X),
+        )
+
+
+def test_report_with_sensitivities(people: pd.DataFrame, income: pd.Series) -> None:
+    def model(X: pd.DataFrame) -> np.ndarray:
+        p = X["age"].to_numpy() / 200.0
+        return np.column_stack([1.0 - p, p])
+
+    predictor = as_predictor(model, task="classification", output_names=sorted(set(income)))
+    people = people[["age", "noise", "sex"]]
+    report = WhatIfReport(predictor, people, income, rows=[7], explainers=[Slopes(predictor)])
+    (row,) = json.loads(report.json())["rows"]
+    (part,) = row["explanations"]
+    assert part["title"] == "How sensitive is the prediction to each feature?"
+    stated = "The values are the sensitivity of P(income = >50K) to each feature, in log-odds per unit."
+    assert part["sentences"][0] == stated
+    assert (part["quantity"], part["unit"], part["figure"]) == ("sensitivity", "sensitivity", "bars")
+    assert (part["base_value"], part["output"]) == (None, row["prediction"])
+    assert [value["text"]["value"] for value in part["values"]] == ["\u22121.00", "+1.00", "0.00"]
+    assert row["text"]["prediction"].endswith("\u202f%")
+    page = report.html()
+    (figure,) = re.findall(r"<title>Why row 7, by Slopes.*?</svg>", page, re.DOTALL)
+    seen = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", figure)).split())
+    assert "sensitivity of P(income = >50K) (log-odds per unit)" in seen
+    assert "Each bar is the sensitivity of a feature." in page
+    assert "base value (open dot)" not in page
+    assert stated in re.sub(r"\\([^\w\s])", r"\1", report.markdown())
 
 
 # The page
@@ -448,7 +625,7 @@ def test_page_fidelity_first_and_warnings_marked(report: WhatIfReport) -> None:
     assert section.count("lead from the base value (open dot) to the prediction (filled dot).") == 1
     figure = re.findall(r"<title>Why row 7, by Nearby.*?</svg>", page, re.DOTALL)[0]
     seen = html.unescape(re.sub(r"<[^>]*>", " ", figure))
-    for text in ("surrogate's answer", "gap to the model", "model's answer", "age <near> 0", "R² 0.30 ("):
+    for text in ("surrogate prediction", "gap to the model", "model prediction", "age <near> 0", "R² 0.30 ("):
         assert text in seen
 
 

@@ -56,7 +56,7 @@ def test_build_operator_exact_with_kernel_of_other_games():
     params = learn_kernel(design, *differences_of(interactions([1, 3, 4], 5, seed=0), design))
     games = interactions([1, 2], 5, seed=2)
     operator, data = build_operator(design, params), differences_of(games, design)
-    assert params.is_on
+    assert params.is_active
     np.testing.assert_allclose(operator.game_values(*data), exact_weights(all_masks(D)) @ games, atol=1e-8)
     assert np.sqrt(operator.game_variances(*data)).max() < 1e-8
 
@@ -112,7 +112,7 @@ def test_build_operator_own_kernel_spends_dof():
         for j in range(0, 40, 4):
             y, delta = (part[..., [j]] for part in differences_of(games, design))
             params = learn_kernel(design, y, delta)
-            operator = build_operator(design, params, is_own=True)
+            operator = build_operator(design, params, same_games=True)
             assert operator.dof == 4 * D + 1 - D - 3
             ratio = operator.game_variances(y, delta) / build_operator(design, params).game_variances(
                 y, delta
@@ -296,7 +296,7 @@ def test_estimate_learns_kernel_of_each_row():
         means = means_of(PLAN.masks, [row])
         values = LINKED.values(means.transpose(1, 2, 0, 3))
         params = learn_kernel(PLAN.coalitions, *values.differences())
-        alone = estimate(PLAN, build_operator(PLAN.coalitions, params, is_own=True), LINKED, means)
+        alone = estimate(PLAN, build_operator(PLAN.coalitions, params, same_games=True), LINKED, means)
         for name, array in fields_of(result.take([row])).items():
             np.testing.assert_array_equal(array, getattr(alone, name), err_msg=name)
 

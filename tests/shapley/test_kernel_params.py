@@ -37,7 +37,7 @@ def test_learn_kernel_maximizes_likelihood_on_grid():
     def fits(scales):
         return Spectrum.from_regression(regression, scales).likelihoods(data, kernel_params._RHOS)
 
-    assert params.is_on
+    assert params.is_active
     shape = params.scales / params.gamma
     assert shape.mean() == pytest.approx(1.0)
     ours = fits(params.scales)
@@ -53,15 +53,15 @@ def test_learn_kernel_on_noise_is_almost_off():
     y = y + spread[:, None] * np.random.default_rng(1).normal(size=y.shape)
     params = learn_kernel(design, y, delta)
     assert params.rho <= 0.1
-    assert params.spread == pytest.approx((1.0 / np.square(y).mean(0)).mean(), rel=0.1)
+    assert params.relative_noise == pytest.approx((1.0 / np.square(y).mean(0)).mean(), rel=0.1)
 
 
 @pytest.mark.parametrize("orders", [[1], [1, 2], [2], []])
 def test_learn_kernel_off_for_games_of_order_two(orders):
     design, y, delta = games_of(orders)
     params = learn_kernel(design, y, delta)
-    assert (params.rho, params.is_on) == (0.0, False)
-    assert params.spread < 1e-25 or not y.any()
+    assert (params.rho, params.is_active) == (0.0, False)
+    assert params.relative_noise < 1e-25 or not y.any()
 
 
 def test_learn_kernel_ignores_games_without_residual():
@@ -80,7 +80,7 @@ def test_learn_kernel_ignores_units_of_games(exponents):
     one, other = learn_kernel(design, y, delta), learn_kernel(design, y * units, delta * units)
     assert (one.gamma, one.power, one.rho) == (other.gamma, other.power, other.rho)
     np.testing.assert_allclose(one.scales, other.scales, rtol=1e-6)
-    assert one.spread == pytest.approx(other.spread, rel=1e-6)
+    assert one.relative_noise == pytest.approx(other.relative_noise, rel=1e-6)
 
 
 def test_learn_kernel_scales_grow_with_influence():
@@ -98,10 +98,10 @@ def test_learn_kernel_off_without_degrees_of_freedom():
     design = sample_pairs(D, D, seed=0)
     rng = np.random.default_rng(0)
     params = learn_kernel(design, rng.normal(size=(D, 3)), rng.normal(size=3))
-    assert not params.is_on
-    assert np.isfinite(params.spread)
+    assert not params.is_active
+    assert np.isfinite(params.relative_noise)
     saturated = learn_kernel(design.prefix(D - 1), rng.normal(size=(D - 1, 3)), rng.normal(size=3))
-    assert saturated.spread == np.inf
+    assert saturated.relative_noise == np.inf
 
 
 def test_learn_kernel_uses_max_learning_dof_pairs(monkeypatch):
@@ -109,14 +109,19 @@ def test_learn_kernel_uses_max_learning_dof_pairs(monkeypatch):
     monkeypatch.setattr(kernel_params, "MAX_LEARNING_DOF", 20)
     some, n = learn_kernel(design, y, delta), D - 1 + 20
     same = learn_kernel(design.prefix(n), y[:n], delta)
-    assert (some.rho, some.gamma, some.power, some.spread) == (same.rho, same.gamma, same.power, same.spread)
+    assert (some.rho, some.gamma, some.power, some.relative_noise) == (
+        same.rho,
+        same.gamma,
+        same.power,
+        same.relative_noise,
+    )
     np.testing.assert_array_equal(some.scales, same.scales)
 
 
 def test_learn_kernel_spends_three_dof_over_all_games():
     design, y, delta = games_of([1, 3])
-    assert learn_kernel(design, y, delta).spent == pytest.approx(3 / 6)
-    assert learn_kernel(design, y[:, :1], delta[:1]).spent == 3.0
+    assert learn_kernel(design, y, delta).lost_dof == pytest.approx(3 / 6)
+    assert learn_kernel(design, y[:, :1], delta[:1]).lost_dof == 3.0
 
 
 def test_kernel_params_restrict_keeps_scales_and_variance():
@@ -129,8 +134,8 @@ def test_kernel_params_restrict_keeps_scales_and_variance():
     apart, together = ref.product_kernel([0.1, 0.3])(set(), {0}), ref.product_kernel([0.1, 0.3])(set(), {1})
     expected = 4.0 * (apart - together) / full
     assert fewer.rho * own(frozenset(), frozenset({0})) == pytest.approx(expected)
-    assert fewer.is_on
-    assert not params.restrict(np.array([1])).is_on
+    assert fewer.is_active
+    assert not params.restrict(np.array([1])).is_active
 
 
 def test_kernel_params_scales_are_read_only():

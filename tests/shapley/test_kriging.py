@@ -24,7 +24,7 @@ def test_kriging_weights_and_variances_match_reference(scales, n, rho):
     kriging = Kriging.from_regression(regression, np.array(scales), rho)
     weights, variances = ref.kriging(rows_of(regression), scales, rho, regression.noise)
     np.testing.assert_allclose(kriging.matrix, weights, atol=1e-9)
-    np.testing.assert_allclose(kriging.factors, variances, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(kriging.unscaled_variances, variances, rtol=1e-8, atol=1e-10)
 
 
 def test_kriging_without_kernel_is_pair_regression():
@@ -36,7 +36,7 @@ def test_kriging_without_kernel_is_pair_regression():
     inverse = np.linalg.inv(x.T @ (w[:, None] * x))
     ones = inverse.sum(1)
     np.testing.assert_allclose(
-        kriging.factors, np.diag(inverse - np.outer(ones, ones) / ones.sum()), atol=1e-12
+        kriging.unscaled_variances, np.diag(inverse - np.outer(ones, ones) / ones.sum()), atol=1e-12
     )
     data = np.random.default_rng(0).normal(size=15)
     residuals = data[:-1] - x @ (kriging.matrix @ data)
@@ -47,7 +47,7 @@ def test_kriging_small_rho_tends_to_no_kernel():
     regression = PairRegression.from_coalitions(sample_pairs(6, 14, seed=0))
     none, small = (Kriging.from_regression(regression, np.ones(6), rho) for rho in (0.0, 1e-9))
     np.testing.assert_allclose(small.matrix, none.matrix, atol=1e-8)
-    np.testing.assert_allclose(small.factors, none.factors, atol=1e-8)
+    np.testing.assert_allclose(small.unscaled_variances, none.unscaled_variances, atol=1e-8)
 
 
 def test_kriging_variances_match_simulated_errors():
@@ -65,7 +65,7 @@ def test_kriging_variances_match_simulated_errors():
     data = odd[codes] - odd[63 - codes] + noise
     kriging = Kriging.from_regression(regression, scales, rho)
     missed = np.square(kriging.matrix @ data - exact_weights(masks) @ odd).mean(1)
-    np.testing.assert_allclose(missed, kriging.factors, rtol=0.1)
+    np.testing.assert_allclose(missed, kriging.unscaled_variances, rtol=0.1)
     assert np.square(kriging.whitener @ data).mean() == pytest.approx(1.0, rel=0.05)
 
 
@@ -87,7 +87,7 @@ def test_kriging_is_finite_and_efficient(d, more, size, rho, seed):
     kriging = Kriging.from_regression(regression, scales, 10.0**rho)
     assert np.isfinite(kriging.matrix).all()
     assert np.isfinite(kriging.whitener).all()
-    assert (kriging.factors > 0.0).all()
+    assert (kriging.unscaled_variances > 0.0).all()
     rounding = 1e-14 * d * max(1.0, np.abs(kriging.matrix).max())
     np.testing.assert_allclose(kriging.matrix.sum(0), np.r_[np.zeros(n), 1.0], rtol=0, atol=rounding)
     np.testing.assert_allclose(kriging.matrix @ regression.signs, np.eye(d), atol=1e-6)

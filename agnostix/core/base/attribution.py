@@ -21,11 +21,12 @@ from agnostix.core.base.explainer import (
 )
 from agnostix.core.evaluate import ProgressBar, Reduce, evaluate
 from agnostix.core.explanation import Explanation
-from agnostix.core.frames import as_table, column_names, row_names
+from agnostix.core.frames import as_table, column_names
 from agnostix.core.masking import Background, Features, MaskedRows, MaskerConstraint, TabularMasker, read_rows
 from agnostix.core.models import Predictor
 from agnostix.core.reproducibility import seed_of
 from agnostix.core.row_sources import TableRows
+from agnostix.core.schema import row_names
 from agnostix.core.sklearn_compat import validate_data
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError

@@ -187,6 +187,15 @@ def _polars(writer: Any, where: str, frame: Any) -> dict[str, Any]:
     return {"$": "polars", "of": name}
 
 
+def _with_signed_codes(table: Any, pa: Any) -> Any:
+    """An Arrow table with signed codes of categories: older pyarrow takes no unsigned ones to pandas."""
+    for j, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type) and pa.types.is_unsigned_integer(column.type.index_type):
+            signed = pa.dictionary(pa.int64(), column.type.value_type, column.type.ordered)
+            table = table.set_column(j, table.column_names[j], column.cast(signed))
+    return table
+
+
 def _read_arrow(content: bytes) -> Any:
     try:
         import polars as pl
@@ -201,7 +210,7 @@ def _read_arrow(content: bytes) -> Any:
         warnings.warn(message, UserWarning, stacklevel=TO_THE_USER)
         return None
     try:
-        frame = pa.ipc.open_file(content).read_all().to_pandas()
+        frame = _with_signed_codes(pa.ipc.open_file(content).read_all(), pa).to_pandas()
     except pa.ArrowException as error:
         message = (
             f"data was a polars frame, of which pyarrow makes no pandas frame ({error}): it is left out."

@@ -19,8 +19,9 @@ from agnostix.core.features import (
     table_codes,
     value_codes,
 )
-from agnostix.core.frames import build_table, is_frame, read_like, take_rows
+from agnostix.core.frames import build_table, is_frame, take_rows
 from agnostix.core.masking.masker import BackgroundSubset, Builder, MaskBlock, MaskDistribution, MaskingInputs
+from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 

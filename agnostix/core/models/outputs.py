@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
+from agnostix.core.frames import missing_as_nan
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError, ModelOutputError
 
@@ -98,7 +99,7 @@ def as_numbers(outputs: Any, name: str) -> Floats:
         outputs = outputs.detach().cpu()
         outputs = outputs.double() if outputs.is_floating_point() else outputs
     try:
-        raw = np.asarray(outputs)
+        raw = np.asarray(missing_as_nan(outputs) if isinstance(outputs, np.ma.MaskedArray) else outputs)
         if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
             raw = raw.astype(float)
     except (TypeError, ValueError):

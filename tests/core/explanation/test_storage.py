@@ -7,7 +7,6 @@ import json
 import sys
 import warnings
 import zipfile
-import zoneinfo
 from dataclasses import fields, replace
 from decimal import Decimal
 
@@ -18,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agnostix import Explanation
-from agnostix.core.explanation import Detail, storage
+from agnostix.core.explanation import Detail, frame_storage, storage
 from tests.messages import refuses, states
 
 
@@ -89,7 +88,7 @@ def test_load_returns_every_field(tmp_path):
     assert back.data is None
 
 
-BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+BERLIN = "Europe/Berlin"
 COLUMNS = {
     "float": np.array([1.5, np.nan, np.inf, -0.0]),
     "float32": np.array([1.5, np.nan, 3, 4], dtype=np.float32),
@@ -263,6 +262,18 @@ def test_load_polars_without_polars_gives_pandas(tmp_path, monkeypatch):
     assert isinstance(back, pd.DataFrame)
     assert back["level"].cat.categories.tolist() == ["lo", "hi", "never"]
     assert back["text"].tolist()[3] == "ä"
+
+
+def test_unsigned_codes_of_arrow_become_signed():
+    pa = pytest.importorskip("pyarrow")
+    codes = pa.array([0, 1, None, 0], type=pa.uint32())
+    table = pa.table({"level": pa.DictionaryArray.from_arrays(codes, ["lo", "hi"]), "n": [1, 2, 3, 4]})
+    signed = frame_storage._with_signed_codes(table, pa)
+    assert signed.column("level").type.index_type == pa.int64()
+    frame = signed.to_pandas()
+    assert frame["level"].astype(object).fillna("none").tolist() == ["lo", "hi", "none", "lo"]
+    assert frame["level"].cat.categories.tolist() == ["lo", "hi"]
+    assert frame["n"].tolist() == [1, 2, 3, 4]
 
 
 def test_load_polars_without_polars_and_pyarrow_omits_data(tmp_path, monkeypatch):
