@@ -13,6 +13,7 @@ from narwhals.stable.v2.dependencies import is_polars_series
 from agnostix.core.frames import (
     column_at,
     columns,
+    content_of,
     infer_type,
     is_float,
     is_frame,
@@ -22,6 +23,7 @@ from agnostix.core.frames import (
     to_numbers,
     to_ticks,
 )
+from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -70,7 +72,7 @@ def _members(
         if member not in place:
             raise DataError(
                 f"The group {group!r} of feature_groups names the column {member!r}, which is not there. "
-                f"The columns: {', '.join(place)}."
+                f"The columns: {', '.join(place)}.{did_you_mean(member, place)}"
             )
         if member in owner:
             raise DataError(
@@ -100,6 +102,8 @@ def _numbers(column: Any) -> Codes | None:
     if is_float(column):
         floats = to_floats(column)
         return np.where(np.isnan(floats), np.nan, floats).view(np.int64)  # which -0.0 and 0.0 do not share
+    if str(column.dtype) in ("Int128", "UInt128"):  # of polars, which numpy does not know
+        return None
     numbers = np.asarray(column)
     return numbers if numbers.dtype.kind in "iu" else None  # with gaps, large ones would be rounded
 
@@ -171,7 +175,7 @@ def _key(value: Any) -> Any:
     try:
         hash(value)
     except TypeError:
-        return id(value)
+        return content_of(value)
     return type(value), value
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
+from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
@@ -191,6 +192,7 @@ def constant_row(fill: Any, like: Any, owner: str) -> Any:
         raise DataError(
             f"The 'fill' parameter of {owner} must be 'auto' or have a value for each of the "
             f"{len(names)} columns ({', '.join(names)}), got {fill!r}."
+            f"{''.join(did_you_mean(name, set(names) - set(given)) for name in given if name not in names)}"
         )
     if not is_frame(like):
         return _constant_array([given[name] for name in names], like.dtype, owner)
@@ -276,16 +278,31 @@ def same_table(one: Any, other: Any) -> bool:
 
 
 def kind_of(series: Any) -> str:
-    """What a column holds: "numeric", "categorical" or "date"."""
+    """What a column holds: "numeric", "categorical", "date", or "nested": lists, arrays, dicts."""
     dtype = series.dtype
     if _is_plain(dtype):
         return "numeric"
     if isinstance(dtype, pd.SparseDtype):  # which narwhals does not know
         return "numeric" if pd.api.types.is_numeric_dtype(dtype) else "categorical"
-    dtype = nw.from_native(series, series_only=True).dtype
-    if dtype.is_numeric():
+    known = nw.from_native(series, series_only=True).dtype
+    if known.is_numeric():
         return "numeric"
-    return "date" if dtype.is_temporal() else "categorical"
+    if known.is_nested() or (known == nw.Object and not _are_hashable(series)):
+        return "nested"
+    is_time = known == nw.Time and isinstance(series, pd.Series)  # of pyarrow, of which pandas makes no date
+    return "date" if known.is_temporal() and not is_time else "categorical"
+
+
+def _are_hashable(series: Any) -> bool:
+    """Whether a column of objects holds values that can be labels; texts are told apart in one pass."""
+    if isinstance(series, pd.Series) and not pd.api.types.infer_dtype(series, skipna=True).startswith(
+        "mixed"
+    ):
+        return True
+    try:
+        return all(hash(value) is not None for value in series.to_list())
+    except TypeError:
+        return False
 
 
 def is_float(series: Any) -> bool:
@@ -353,15 +370,38 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     """
     column = nw.from_native(series, series_only=True)
     ordered = column.cat.get_categories().to_list() if isinstance(column.dtype, nw.Enum) else []
-    is_polars = is_polars_series(series)
-    values = np.array(series.to_list(), dtype=object) if is_polars else series.astype(object).to_numpy()
-    codes, levels = pd.factorize(values, use_na_sentinel=True)
+    cells = series.to_list() if is_polars_series(series) else series.astype(object).tolist()
+    is_nested = kind_of(series) == "nested"
+    keys = (None if cell is None else content_of(cell) for cell in cells) if is_nested else cells
+    codes, levels = pd.factorize(np.fromiter(keys, dtype=object, count=len(cells)), use_na_sentinel=True)
+    if is_nested:
+        first = dict(zip(codes[::-1].tolist(), cells[::-1], strict=True))
+        levels = [first[code] for code in range(len(levels))]
+        ordered = []
     rank = {level: j for j, level in enumerate(ordered)}
-    order = sorted(range(len(levels)), key=lambda j: (rank.get(levels[j], 0), str(levels[j])))
+    texts = [(str(level), type(level).__name__) for level in levels]  # 1 and "1" have the same text
+    order = sorted(range(len(levels)), key=lambda j: (rank[levels[j]] if rank else 0, texts[j]))
     place = np.empty(len(levels) + 1, dtype=np.intp)
     place[order] = np.arange(len(levels))
     place[-1] = -1
     return place[codes], tuple(levels[j] for j in order)
+
+
+def content_of(cell: Any) -> Any:
+    """What is in a cell, as something that can be compared and hashed."""
+    if isinstance(cell, np.ndarray) and cell.dtype != object:
+        return "array", cell.shape, cell.dtype.str, cell.tobytes()
+    if isinstance(cell, list | tuple | np.ndarray) or is_polars_series(cell):
+        return type(cell).__name__, tuple(content_of(one) for one in cell)
+    if isinstance(cell, set | frozenset):
+        return "set", frozenset(content_of(one) for one in cell)
+    if isinstance(cell, Mapping):
+        return "dict", frozenset((content_of(key), content_of(value)) for key, value in cell.items())
+    try:
+        hash(cell)
+    except TypeError:
+        return "object", id(cell)
+    return type(cell).__name__, cell
 
 
 def checked_weights(sample_weight: Any, n_rows: int, least_share: float = 0.0) -> Floats:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
 from agnostix.core.frames import as_table, column_at, column_names, is_float, is_frame, is_integer, kind_of
+from agnostix.core.names import did_you_mean
 from agnostix.exceptions import DataError
 
 
@@ -18,13 +17,6 @@ def row_names(X: Any) -> tuple[Any, ...] | None:
     if not isinstance(X, pd.DataFrame) or X.index.equals(pd.RangeIndex(X.shape[0])):
         return None
     return tuple(X.index.tolist())
-
-
-def did_you_mean(name: Any, known: Iterable[str]) -> str:
-    """A sentence with the known name that is most like one, with a space before; empty if none is."""
-    by_lower = {one.lower(): one for one in map(str, known)}
-    close = get_close_matches(str(name).lower(), by_lower, n=1)
-    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
 def read_like(X: Any, seen: Any, what: str = "X") -> Any:

@@ -103,7 +103,7 @@ class Discretizer:
     def _one(self, position: int) -> Feature:
         column = column_of(self.table, position)
         dtype = self._number_dtype(column)
-        if kind_of(column) == "categorical":
+        if kind_of(column) in ("categorical", "nested"):
             return self._binned((position,), self._levels(position), None)
         if self.method is None:
             return self._scaled(position, column, dtype)
@@ -118,7 +118,7 @@ class Discretizer:
 
     def _member(self, group: str, position: int) -> Coding:
         column = column_of(self.table, position)
-        if kind_of(column) == "categorical":
+        if kind_of(column) in ("categorical", "nested"):
             return self._levels(position)
         if self.method is None:
             raise DataError(
@@ -220,7 +220,8 @@ class Discretizer:
         if kind_of(column) != "numeric":
             return None
         if not isinstance(column, pd.Series):
-            is_number = dtype.is_float() or (dtype.is_integer() and column.null_count() == 0)
+            is_known = str(dtype) not in ("Int128", "UInt128")  # which numpy does not hold
+            is_number = dtype.is_float() or (dtype.is_integer() and is_known and column.null_count() == 0)
             return column[:0].to_numpy().dtype if is_number else None
         plain = np.dtype(getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", object)))
         return plain if plain.kind == "f" or (plain.kind in "iu" and not column.hasnans) else None

@@ -19,6 +19,7 @@ from agnostix.core.explanation import Detail
 from agnostix.core.frames import as_table, copy_table, is_frame, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
+from agnostix.core.names import did_you_mean
 from agnostix.core.schema import read_like
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
@@ -289,4 +290,6 @@ def _find_output(one: Any, names: tuple[str, ...]) -> int:
         return int(one)
     if str(one) in names:
         return names.index(str(one))
-    raise ValueError(f"There is no output {one!r}. The outputs: {', '.join(names)}.")
+    raise ValueError(
+        f"There is no output {one!r}. The outputs: {', '.join(names)}.{did_you_mean(one, names)}"
+    )

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
 from agnostix.core.frames import missing_as_nan
+from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError, ModelOutputError
 
@@ -237,4 +238,5 @@ def match_columns(own: Sequence[str], given: Sequence[str], name: str) -> list[s
     raise DataError(
         f"X lacks {len(missing)} of the {len(own)} columns that the model {name} was "
         f"fitted on: {', '.join(missing)}. X has: {', '.join(given)}."
+        f"{did_you_mean(missing[0], [column for column in given if column not in own])}"
     )
