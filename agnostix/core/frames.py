@@ -373,11 +373,11 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     cells = series.to_list() if is_polars_series(series) else series.astype(object).tolist()
     is_nested = kind_of(series) == "nested"
     keys = (None if cell is None else content_of(cell) for cell in cells) if is_nested else cells
-    codes, levels = pd.factorize(np.fromiter(keys, dtype=object, count=len(cells)), use_na_sentinel=True)
+    codes, found = pd.factorize(np.fromiter(keys, dtype=object, count=len(cells)), use_na_sentinel=True)
     if is_nested:
         first = dict(zip(codes[::-1].tolist(), cells[::-1], strict=True))
-        levels = [first[code] for code in range(len(levels))]
         ordered = []
+    levels = [first[code] for code in range(len(found))] if is_nested else list(found)
     rank = {level: j for j, level in enumerate(ordered)}
     texts = [(str(level), type(level).__name__) for level in levels]  # 1 and "1" have the same text
     order = sorted(range(len(levels)), key=lambda j: (rank[levels[j]] if rank else 0, texts[j]))

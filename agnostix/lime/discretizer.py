@@ -23,6 +23,7 @@ from agnostix.core.features import (
 )
 from agnostix.core.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
 from agnostix.core.typing import Codes, Floats
+from agnostix.core.units import format_number, halfway, ranks
 from agnostix.exceptions import DataError
 from agnostix.lime.features import (
     BinDistribution,
@@ -38,6 +39,8 @@ N_BINS = {"quartile": 4, "decile": 10}
 POINT_MASS = 0.05
 """Frequency from which on a repeated number is a point mass, which a smooth distribution would miss."""
 _ENTROPY_DEPTH = 3
+_EDGE_ERROR = 1e-3
+"""Precision of edges in the text of bins, relative to the range of the column."""
 
 
 def quantile_edges(values: Floats, weights: Floats, n_bins: int) -> Floats:
@@ -59,13 +62,12 @@ def quantile_edges(values: Floats, weights: Floats, n_bins: int) -> Floats:
 
 def entropy_edges(values: Floats, weights: Floats, labels: Codes) -> Floats:
     """Ascending thresholds of a tree of depth 3 on values (n,) alone; the median where it has no split."""
-    # Grown on ranks: the tree itself rounds to single precision, and merges values less than 1e-7 apart.
-    distinct, ranks = np.unique(values, return_inverse=True)
     classifier = DecisionTreeClassifier(criterion="entropy", max_depth=_ENTROPY_DEPTH, random_state=0)
-    tree = classifier.fit(ranks[:, None], labels, sample_weight=weights).tree_
-    below = np.unique(tree.threshold[tree.feature >= 0]).astype(np.intp)
-    edges = distinct[below] + 0.5 * (distinct[below + 1] - distinct[below])
-    return np.unique(edges) if edges.size else quantile_edges(values, weights, 2)
+    # On ranks, since scikit-learn compares in single precision and does not split numbers 1e-7 apart.
+    tree = classifier.fit(ranks(values)[:, None], labels, sample_weight=weights).tree_
+    distinct, below = np.unique(values), np.unique(tree.threshold[tree.feature >= 0]).astype(np.intp)
+    edges = [halfway(float(distinct[place]), float(distinct[place + 1])) for place in below]
+    return np.array(edges) if edges else quantile_edges(values, weights, 2)
 
 
 def snap_edges(edges: Floats, values: Floats) -> Floats:
@@ -186,11 +188,13 @@ class Discretizer:
         present = ~np.isnan(values)
         edges = self._edges(values[present], present) if present.any() else np.empty(0)
         if kind_of(column) == "numeric":
-            return NumberCoding(position, name, edges, tuple(f"{edge:.5g}" for edge in edges))
+            error = _EDGE_ERROR * float(np.ptp(values[present])) if present.any() else 0.0
+            texts = tuple(format_number(float(edge), error, 5) for edge in edges)
+            return NumberCoding(position, name, edges, texts)
         edges = snap_edges(edges, values[present])
         originals = column.to_list()
-        texts = (str(originals[int(np.flatnonzero(values == edge)[0])]) for edge in edges)
-        return NumberCoding(position, name, edges, tuple(text.removesuffix(" 00:00:00") for text in texts))
+        shown = (str(originals[int(np.flatnonzero(values == edge)[0])]) for edge in edges)
+        return NumberCoding(position, name, edges, tuple(text.removesuffix(" 00:00:00") for text in shown))
 
     def _edges(self, values: Floats, present: Any) -> Floats:
         weights = self.weights[present]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from agnostix.core.frames import columns, take_rows
 from agnostix.core.reproducibility import own_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats
+from agnostix.core.units import Units
 from agnostix.surrogate_tree.fidelity import Fidelity, are_probabilities, measure_fidelity
 from agnostix.surrogate_tree.fitted_tree import FittedTree
 from agnostix.surrogate_tree.growth import TreeGrowth
@@ -39,6 +41,7 @@ from agnostix.surrogate_tree.training_rows import (
     QueryStrategy,
     SmoothedBootstrap,
     TrainingRows,
+    rank_numbers,
 )
 
 N_FOLDS = 5
@@ -46,6 +49,8 @@ HOLD_OUT_FROM = 5000
 """Number of rows from which one fold is held out to report; below, the trees are cross-fitted."""
 LABEL_ERRORS = 2.0
 """Standard errors by which labels must differ for one candidate to be preferred by them."""
+ROWS_PER_LEVEL = 5
+"""Mean number of rows with a level below which a categorical column is also left out for a trial."""
 MIN_QUERIES, MAX_QUERIES = 8000, 20_000
 """Bounds of the default number of synthetic rows, which is the number of observed ones."""
 
@@ -159,6 +164,7 @@ def cross_fit(
         held_out=held_out,
         outputs=outputs,
         fidelity=_measure(training.predictions[held_out], outputs, training.is_classifier, split),
+        units=Units.identity(outputs.shape[1]),
         path=tuple(_pruning_path(alphas, reporting, split)),
         n_synthetic=sum(tree.n_synthetic for trees in by_candidate for tree in trees) + final.n_synthetic,
     )
@@ -192,6 +198,26 @@ def _measure(predictions: Floats, outputs: Floats, is_classifier: bool, split: C
     return measure_fidelity(predictions, outputs, is_classifier, split.source, split.variance_inflation)
 
 
+def _near_unique(features: tuple[RuleFeature, ...], n_rows: int) -> frozenset[int]:
+    """Positions of columns whose levels have so few rows each that their order may be noise."""
+    n_levels = [0 if feature.levels is None else len(feature.levels) for feature in features]
+    return frozenset(j for j, n in enumerate(n_levels) if n * ROWS_PER_LEVEL > n_rows)
+
+
+def _warn_left_out(fitted: FittedTree, n_rows: int) -> None:
+    """Say which columns the tree was grown without, since it is closer to the model on held-out rows."""
+    features = [fitted.training.features[position] for position in sorted(fitted.growth.left_out)]
+    if features:
+        columns_ = ", ".join(f"{one.name!r} ({len(one.levels or ())} levels)" for one in features)
+        warnings.warn(
+            f"MimicTree has no rules on the columns {columns_}: in {n_rows} rows their levels are too rare, "
+            "and without them the tree is closer to the model on rows that it was not grown on. Pass more "
+            "rows to fit, or put the model behind a function that makes such a column from fewer levels.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 @dataclass(frozen=True)
 class TreeSearch:
     """What `fit` evaluates, which candidates it tries, and by what it selects."""
@@ -213,23 +239,40 @@ class TreeSearch:
         features = tuple(RuleFeature.from_column(name, column) for name, column in series.items())
         encoded = encode_table(features, table)
         # Rows are put into an order of their own, so that their order in the table has no effect.
-        order = self._subsample(own_order(list(encoded.T)))
+        order = self._subsample(own_order(list(rank_numbers(features, encoded).T)))
         rows = take_rows(table, order)
         first, which = distinct_rows(rows)
         predictions = self.evaluate(TableRows(rows, first))[0][which]
+        units = self._units(predictions)
         split = CrossFitSplit.from_seed(order.size, self.seed)
         training = TrainingRows.from_observed(
-            features, encoded[order], predictions, split.fold, self.is_classifier
+            features, encoded[order], units.encode(predictions), split.fold, self.is_classifier
         )
-        sampler = QuerySampler(self.evaluate, SmoothedBootstrap(rows), self.seed)
-        strategies = self._strategies(training, sampler, split, self._count_queries(first.size, order.size))
-        candidates = [
-            Candidate(name, self._growth(targets), strategy)
-            for name, strategy in strategies.items()
+        sampler = QuerySampler(partial(self._evaluate_in, units), SmoothedBootstrap(rows), self.seed)
+        left_out = _near_unique(features, order.size)
+        growths = [
+            replace(self._growth(targets), left_out=positions)
             for targets in self._targets(predictions)
+            for positions in ([frozenset[int](), left_out] if left_out else [left_out])
+        ]
+        n_queries = self._count_queries(first.size, order.size)
+        strategies = self._strategies(training, sampler, split, n_queries, growths)
+        candidates = [
+            Candidate(name, growth, strategy) for name, strategy in strategies.items() for growth in growths
         ]
         fitted = cross_fit(training, candidates, split, self.selection if self.is_classifier else "r2")
-        return fitted, first.size + self._count_synthetic(strategies, fitted)
+        _warn_left_out(fitted, order.size)
+        return replace(fitted, units=units), first.size + self._count_synthetic(strategies, fitted)
+
+    def _units(self, predictions: Floats) -> Units:
+        """Units in which trees are grown and compared; labels are the largest prediction in these too."""
+        if self.is_classifier and (self.targets == "hard" or are_probabilities(predictions)):
+            return Units.identity(predictions.shape[1])
+        return Units.from_values(predictions, shared=self.is_classifier)
+
+    def _evaluate_in(self, units: Units, source: Any) -> tuple[Floats, int]:
+        predictions, n_model_rows = self.evaluate(source)
+        return units.encode(predictions), n_model_rows
 
     def _subsample(self, order: Codes) -> Codes:
         """The observed rows that `max_queries` allows to evaluate."""
@@ -260,16 +303,20 @@ class TreeSearch:
         return TreeGrowth(targets, self.max_leaf_nodes, self.min_samples_leaf, self.output_names)
 
     def _strategies(
-        self, training: TrainingRows, sampler: QuerySampler, split: CrossFitSplit, n_queries: int
+        self,
+        training: TrainingRows,
+        sampler: QuerySampler,
+        split: CrossFitSplit,
+        n_queries: int,
+        growths: list[TreeGrowth],
     ) -> dict[str, QueryStrategy]:
         """Query strategies to try by name, the one without queries first."""
         if self.synthetic == "none" or n_queries <= 0:
             return {"none": NoQueries()}
         if self.synthetic == "leaf":
-            targets = self._targets(training.predictions)
-            n_trees = len(split.holdouts) * len(targets) + 1
-            growth = self._growth(targets[0])
-            return {"leaf": LeafQueries(sampler, lambda *rows: growth.grow(*rows).tree, n_queries // n_trees)}
+            n_trees = len(split.holdouts) * len(growths) + 1
+            first = growths[1] if growths[-1].left_out else growths[0]
+            return {"leaf": LeafQueries(sampler, lambda *rows: first.grow(*rows).tree, n_queries // n_trees)}
         if callable(self.synthetic):
             return {"callable": BootstrapQueries(sampler.call(training, n_queries, self.synthetic))}
         without: dict[str, QueryStrategy] = {"none": NoQueries()} if self.synthetic == "auto" else {}

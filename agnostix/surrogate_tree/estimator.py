@@ -15,8 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.frames import missing_as_nan
 from agnostix.core.typing import Floats
 from agnostix.surrogate_tree.fitted_tree import FittedTree
-from agnostix.surrogate_tree.growth import rank_levels
-from agnostix.surrogate_tree.rule_tree import RuleTree, encode_table
+from agnostix.surrogate_tree.rule_tree import RuleTree
 
 
 def _has_probabilities(estimator: TreeEstimator) -> bool:
@@ -116,8 +115,11 @@ class TreeEstimator:
             1 where a row passes a node.
         """
         table = self._read(X)
-        encoded = encode_table(self.rule_tree_.features, table)
-        return self.estimator_.decision_path(rank_levels(encoded, self._fitted.grown.ranks))
+        leaf, tree = self.rule_tree_.apply(table), self.rule_tree_
+        is_above = np.zeros((tree.n_nodes, tree.n_nodes), dtype=np.int64)
+        for node in tree.leaves:
+            is_above[node, tree.path(int(node))] = 1
+        return csr_matrix(csr_matrix(is_above)[leaf])
 
     @property
     def tree_(self) -> Any:
@@ -129,7 +131,7 @@ class TreeEstimator:
     def feature_importances_(self) -> Floats:
         """Fraction of the loss that splits on each feature reduce, as in scikit-learn's trees."""
         check_is_fitted(self)
-        return self.estimator_.feature_importances_
+        return self._fitted.grown.estimator.feature_importances_
 
     def _outputs(self, X: Any) -> Floats:
         """The tree's outputs, shape (n_rows, n_outputs)."""

@@ -156,6 +156,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     """
 
     _doc_page = "surrogate_tree.md"
+    _squares_predictions = False  # but in units of their spread
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
         "max_leaf_nodes": [Interval(Integral, 1, None, closed="left")],
@@ -251,13 +252,18 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         """
         table = self._read(X)
         self._check_has_model()
-        predictions, outputs = self._predict(table), self.rule_tree_.values[self.rule_tree_.apply(table)]
+        units, tree = self._fitted.units, self._fitted.tree
+        predictions, outputs = units.encode(self._predict(table)), tree.values[tree.apply(table)]
         is_classification = self._fitted_task == "classification"
         fidelity = measure_fidelity(predictions, outputs, is_classification, "new rows")
         if y is None:
             return fidelity
         check_consistent_length(table, y)
-        return fidelity.with_accuracies(predictions, outputs, y, self.classes_ if is_classification else None)
+        if is_classification:
+            return fidelity.with_accuracies(predictions, outputs, y, self.classes_)
+        truth = np.asarray(y, dtype=float).reshape(predictions.shape[0], -1)
+        truth = units.encode(truth) if truth.shape == predictions.shape else truth
+        return fidelity.with_accuracies(predictions, outputs, truth, None)
 
     def stability(self, n: int = 10) -> Stability:
         """Compare trees grown on bootstrap samples of the rows; the model is not evaluated.
@@ -290,7 +296,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         pick = partial(selection.pick, predictions=predictions)
         tree, fidelity = self.rule_tree_, self.fidelity_
         leaf = tree.apply(rows)
-        values, errors = self._fitted.contributions.at(leaf)
+        values, errors = map(self._fitted.units.decode_differences, self._fitted.contributions.at(leaf))
         base, r2, r2_errors = (
             pick(np.broadcast_to(by_output, predictions.shape))
             for by_output in (tree.values[0], fidelity.r2_outputs, fidelity.r2_outputs_std_errors)
@@ -390,7 +396,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         is_classification = self._fitted_task == "classification"
         self._fitted = fitted
         self._are_probabilities = are_probabilities(fitted.training.predictions)
-        self.rule_tree_, self.estimator_ = fitted.tree, fitted.grown.estimator
+        grown = fitted.in_model_units()
+        self.rule_tree_, self.estimator_ = grown.tree, grown.estimator
         self.targets_, self.synthetic_ = fitted.growth.targets, fitted.synthetic
         self.fidelity_ = fitted.fidelity
         self.leaves_ = fitted.leaves_frame(list(self.classes_) if is_classification else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.sklearn_compat import with_nodes
 from agnostix.core.typing import Codes, Floats
+from agnostix.core.units import Units
 from agnostix.surrogate_tree.contributions import PathContributions
 from agnostix.surrogate_tree.fidelity import Fidelity, clopper_pearson, r2_with_error
 from agnostix.surrogate_tree.growth import GrownTree, TreeGrowth
@@ -35,15 +37,25 @@ class FittedTree:
     fidelity: Fidelity
     path: tuple[tuple[int, float, Fidelity], ...]  # leaves, ccp_alpha and fidelity, largest tree first
     n_synthetic: int  # synthetic rows of all candidates and of this tree, each tree's counted
+    units: Units  # of all predictions, outputs and losses above
 
     @property
     def tree(self) -> RuleTree:
-        """The rules."""
+        """The rules, in `units`."""
         return self.grown.tree
+
+    def in_model_units(self) -> GrownTree:
+        """The tree in units of the model."""
+        tree, estimator, units = self.tree, self.grown.estimator, self.units
+        tree = replace(tree, values=units.decode(tree.values), loss=units.decode_squares(tree.loss))
+        nodes = estimator.tree_.__getstate__()["nodes"].copy()
+        nodes["impurity"] = units.decode_squares(nodes["impurity"])
+        values = tree.values[:, -estimator.n_outputs_ :]
+        return replace(self.grown, tree=tree, estimator=with_nodes(estimator, nodes, values, tree.depth))
 
     @cached_property
     def contributions(self) -> PathContributions:
-        """Contributions of the features at each leaf."""
+        """Contributions of the features at each leaf, in `units`."""
         targets = self.growth.target_values(self.training, self.rows)
         return PathContributions.from_rows(self.tree, self.training, self.rows, targets)
 
@@ -69,17 +81,19 @@ class FittedTree:
         frame |= self._fidelity_by_leaf(leaves, classes is not None)
         if classes is not None:
             frame["label"] = [classes[k] for k in tree.values[leaves].argmax(axis=1)]
+        parts = [training.predictions[: training.n_observed][observed == leaf] for leaf in leaves]
+        means = self.units.decode(np.array([part.mean(axis=0) for part in parts]))
+        deviations = self.units.decode_differences(np.array([part.std(axis=0) for part in parts]))
         for k, name in enumerate(tree.output_names):
-            parts = [training.predictions[: training.n_observed][observed == leaf, k] for leaf in leaves]
-            frame[f"mean {name}"] = np.array([part.mean() for part in parts])
-            frame[f"sd {name}"] = np.array([part.std() for part in parts])
+            frame[f"mean {name}"], frame[f"sd {name}"] = means[:, k], deviations[:, k]
         return pd.DataFrame(frame, index=pd.Index(leaves, name="leaf"))
 
     def pruning_path_frame(self, is_classifier: bool) -> pd.DataFrame:
         """`pruning_path_` of MimicTree: one row per size, from a single leaf on."""
         frame = []
         for n_leaves, ccp_alpha, fidelity in self.path[::-1]:
-            row: dict[str, Any] = {"leaves": n_leaves, "ccp_alpha": ccp_alpha}
+            decoded = float(self.units.decode_squares(np.array(ccp_alpha)))
+            row: dict[str, Any] = {"leaves": n_leaves, "ccp_alpha": decoded}
             if is_classifier:
                 row |= {
                     "fidelity": fidelity.label,
@@ -96,11 +110,10 @@ class FittedTree:
         leaf = self.tree.apply_encoded(training.encoded[self.held_out])
         predictions = training.predictions[self.held_out]
         is_hit = predictions.argmax(axis=1) == self.outputs.argmax(axis=1)
-        losses = ((predictions - self.outputs) ** 2).mean(axis=1)
-        n, hits, total = (
-            np.bincount(leaf, part, n_nodes)[leaves]
-            for part in (np.ones(leaf.size), is_hit.astype(float), losses)
+        n, hits = (
+            np.bincount(leaf, part, n_nodes)[leaves] for part in (np.ones(leaf.size), is_hit.astype(float))
         )
+        errors = self.units.decode_root_mean_squares(predictions - self.outputs, leaf, n_nodes)
         n_or_nan = np.where(n > 0, n, np.nan)
         columns: dict[str, Any] = {"n_tested": n.astype(int)}
         if is_classifier:
@@ -109,7 +122,7 @@ class FittedTree:
             intervals = [clopper_pearson(leaf_hits, leaf_n) for leaf_hits, leaf_n in pairs]
             columns["fidelity"] = hits / n_or_nan
             columns["fidelity_low"], columns["fidelity_high"] = np.array(intervals).T
-        return columns | {"rmse": np.sqrt(total / n_or_nan)}
+        return columns | {"rmse": errors[leaves]}
 
 
 @dataclass(frozen=True)

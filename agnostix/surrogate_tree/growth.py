@@ -5,6 +5,9 @@ The leaf whose best split reduces the weighted squared error most is split next,
 Gini index of these. Splits are scikit-learn's; both sides of each must hold observed rows. The levels of a
 column are ordered once, by the first principal component of their mean targets, and split in that order
 (Breiman et al., 1984; Coppersmith, Hong and Hosking, 1999, doi 10.1023/A:1009869804967).
+
+scikit-learn sees ranks in place of numbers, and targets of unit spread, so that no unit or offset of a column
+or of the predictions has an effect. Thresholds are halfway between the neighboring values of the node.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from sklearn.tree import DecisionTreeRegressor
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.sklearn_compat import with_nodes
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
+from agnostix.core.units import halfway, to_common_spread
 from agnostix.surrogate_tree.pruning import prune
 from agnostix.surrogate_tree.rule_tree import NO_LEVELS, RuleTree
 from agnostix.surrogate_tree.training_rows import TrainingRows
@@ -35,6 +39,7 @@ class TreeGrowth:
     max_leaf_nodes: int
     min_samples_leaf: int
     output_names: tuple[str, ...]
+    left_out: frozenset[int] = frozenset()  # positions of columns that are not split on
 
     def grow(self, training: TrainingRows, rows: Codes) -> GrownTree:
         """Grow a tree on some rows (n,), of which one may occur several times."""
@@ -45,13 +50,19 @@ class TreeGrowth:
             for position, feature in enumerate(training.features)
             if feature.levels is not None
         }
+        X = rank_levels(training.ranks[rows], ranks)
+        X[:, list(self.left_out)] = 0.0
+        targets = targets[:, 1:] if training.is_binary else targets
         estimator = BestFirstBuilder(
-            X=rank_levels(encoded, ranks),
-            targets=targets[:, 1:] if training.is_binary else targets,
+            X=X,
+            values=encoded,
+            targets=targets,
+            unit_targets=to_common_spread(targets),
             weights=weights,
             is_observed=rows < training.n_observed,
             max_leaf_nodes=self.max_leaf_nodes,
             min_samples_leaf=self.min_samples_leaf,
+            by_rank=frozenset(ranks),
         ).build()
         tree = _count_rows(self._to_rule_tree(training, estimator.tree_, ranks), training, rows)
         return GrownTree(tree, estimator, ranks)
@@ -76,9 +87,7 @@ class TreeGrowth:
             features=training.features,
             output_names=self.output_names,
             feature=feature,
-            threshold=np.where(
-                is_leaf | splits_levels, np.nan, [_float64_threshold(one) for one in nodes["threshold"]]
-            ),
+            threshold=np.where(is_leaf | splits_levels, np.nan, nodes["threshold"]),
             levels=tuple(
                 _levels_up_to(ranks[position], threshold) if by_level else NO_LEVELS
                 for by_level, position, threshold in zip(
@@ -145,12 +154,15 @@ class BestFirstBuilder:
     # is grown below this node on rows of which the synthetic ones are clipped to the range of the observed:
     # its first split separates these, since their least and largest value are on different sides.
 
-    X: Floats  # (n_rows, n_columns), levels as ranks
+    X: Floats  # (n_rows, n_columns), numbers and levels as ranks
+    values: Floats  # (n_rows, n_columns), the numbers
     targets: Floats  # (n_rows, n_targets)
+    unit_targets: Floats  # (n_rows, n_targets), of unit spread
     weights: Floats  # (n_rows,)
     is_observed: Bools  # (n_rows,)
     max_leaf_nodes: int
     min_samples_leaf: int
+    by_rank: frozenset[int]  # positions of columns of levels, whose thresholds stay ranks
 
     def build(self) -> DecisionTreeRegressor:
         """The tree, its nodes in the order of their creation; each leaf holds observed rows."""
@@ -181,7 +193,7 @@ class BestFirstBuilder:
             min_samples_leaf=self.min_samples_leaf,
             random_state=0,
         )
-        return estimator.fit(X, self.targets[rows], sample_weight=self.weights[rows])
+        return estimator.fit(X, self.unit_targets[rows], sample_weight=self.weights[rows])
 
     def _push(self, queue: list[tuple[float, int]], nodes: list[_Node], index: int) -> None:
         """Queue a node if it splits; of equal gains the node created first comes first."""
@@ -219,11 +231,23 @@ class BestFirstBuilder:
         state["feature"][is_leaf], state["threshold"][is_leaf] = -2, -2.0
         values = np.empty((len(nodes), self.targets.shape[1]))
         for index, node in enumerate(nodes):
+            if not is_leaf[index]:
+                sides = (nodes[child].rows for child in children[index])
+                state["threshold"][index] = self._threshold(node, *sides)
             mean, impurity, weight = self._statistics(node.rows)
             values[index], state["impurity"][index] = mean, impurity
             state["weighted_n_node_samples"][index] = weight
             state["n_node_samples"][index] = node.rows.size
         return with_nodes(estimator, state, values, _depth(children))
+
+    def _threshold(self, node: _Node, left: Codes, right: Codes) -> float:
+        """Threshold of a node's split in units of the column, from the rows on both sides."""
+        split = node.nodes[node.index]
+        position, threshold = int(split["feature"]), float(split["threshold"])
+        if position in self.by_rank or np.isinf(threshold):
+            return threshold
+        column = self.values[:, position]
+        return halfway(float(np.nanmax(column[left])), float(np.nanmin(column[right])))
 
     def _statistics(self, rows: Codes) -> tuple[Floats, float, float]:
         """Weighted mean (n_targets,), mean squared distance from it, and weight of some rows."""
@@ -278,20 +302,6 @@ def _first_component(means: Floats, weights: Numbers) -> Floats:
     moments = (centered * weights[:, None]).T @ centered
     direction = np.linalg.eigh(moments)[1][:, -1]
     return centered @ (direction * np.sign(direction[np.abs(direction).argmax()]))
-
-
-def _float64_threshold(threshold: float) -> float:
-    """The largest number that is not above `threshold` once it is rounded to single precision."""
-    below = np.float32(threshold)
-    if below > threshold:
-        below = np.nextafter(below, np.float32(-np.inf))
-    if not np.isfinite(below):
-        return float(threshold)
-    above = np.nextafter(below, np.float32(np.inf))
-    if not np.isfinite(above):
-        return float(below)
-    middle = (float(below) + float(above)) / 2  # which is rounded to the one whose last bit is 0
-    return middle if np.float32(middle) == below else float(np.nextafter(middle, -np.inf))
 
 
 def _count_rows(tree: RuleTree, training: TrainingRows, rows: Codes) -> RuleTree:

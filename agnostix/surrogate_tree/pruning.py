@@ -17,11 +17,12 @@ from functools import cached_property
 import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.units import CONSTANT
 from agnostix.surrogate_tree.rule_tree import NO_LEVELS, RuleTree
 from agnostix.surrogate_tree.training_rows import TrainingRows
 
 ROUNDING = 1e-14
-"""Gain of a split, relative to the mean square of the predictions, below which it is rounding error."""
+"""Gain of a split, relative to the loss at the root, below which it is rounding error."""
 FULL_TREE = -1.0
 """A `ccp_alpha` at which nothing is pruned."""
 
@@ -30,7 +31,7 @@ def weakest_links(tree: RuleTree) -> Floats:
     """`ccp_alpha` at which each split is collapsed, shape (n_nodes,); infinite at leaves."""
     alphas, loss = np.full(tree.n_nodes, np.inf), tree.loss / tree.weight[0]
     splits, alpha = tree.left >= 0, 0.0
-    rounding = ROUNDING * float(loss[0] + (tree.values[0] ** 2).sum())
+    rounding = ROUNDING * float(loss[0]) + CONSTANT**2 * float((tree.values[0] ** 2).sum())
     while splits.any():
         loss_below, n_leaves = _sum_leaves(tree, splits, loss)
         gains = np.where(splits, (loss - loss_below) / np.maximum(n_leaves - 1, 1), np.inf)
@@ -118,11 +119,14 @@ class RowScores:
         total = np.bincount(group, weights)
         return RowScores(*(np.bincount(group, weights * part) / total for part in (self.hits, self.losses)))
 
-    def within_errors_of(self, best: RowScores, n_errors: float = 1.0) -> tuple[bool, bool]:
+    def within_errors_of(
+        self, best: RowScores, n_errors: float = 1.0, loss: float = 1.0
+    ) -> tuple[bool, bool]:
         """Whether labels and distances are within standard errors of the paired difference to the best."""
-        differences = (best.hits - self.hits, self.losses - best.losses)
+        # Up to rounding, which of distances is relative to the loss of a single leaf.
+        differences = ((best.hits - self.hits, 1e-15), (self.losses - best.losses, 1e-15 * min(loss, 1.0)))
         by_label, by_distance = (
-            bool(lost.mean() <= n_errors * _standard_error(lost) + 1e-15) for lost in differences
+            bool(lost.mean() <= n_errors * _standard_error(lost) + rounding) for lost, rounding in differences
         )
         return by_label, by_distance
 
@@ -200,7 +204,11 @@ def one_se_alpha(alphas: Floats, held_out: Iterable[HeldOutTree]) -> float:
     scores = [RowScores.concatenate([tree.scores_nearby(alpha) for tree in trees]) for alpha in between]
     by_label = scores[int(np.argmax([one.hits.mean() for one in scores]))]
     by_distance = scores[int(np.argmin([one.losses.mean() for one in scores]))]
-    is_close = [one.within_errors_of(by_label)[0] and one.within_errors_of(by_distance)[1] for one in scores]
+    loss = float(scores[-1].losses.mean())  # of the root
+    is_close = [
+        one.within_errors_of(by_label)[0] and one.within_errors_of(by_distance, loss=loss)[1]
+        for one in scores
+    ]
     return float(steps[max(np.flatnonzero(is_close), default=0)])
 
 

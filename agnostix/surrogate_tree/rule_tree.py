@@ -16,10 +16,11 @@ import pandas as pd
 
 from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.units import format_number
 from agnostix.exceptions import DataError
 
-LARGEST = float(np.finfo(np.float32).max)
-"""Largest number that a tree can hold, since it compares in single precision."""
+RESOLUTION = 1e-6
+"""Precision of the thresholds in rules, relative to the range of the column."""
 NO_LEVELS: frozenset[int] = frozenset()
 _MOST_LEVELS = 3
 """Number of levels that are listed even where the other side has fewer."""
@@ -34,6 +35,7 @@ class RuleFeature:
     origin: float = 0.0  # subtracted from dates, in ticks, so that single precision resolves them
     dtype: Any = None  # of dates and durations; None for numbers and levels
     has_missing: bool = False  # whether values were missing in fit
+    width: float = np.inf  # of the range of numbers in fit, which their text resolves
 
     @classmethod
     def from_column(cls, name: str, column: Any) -> RuleFeature:
@@ -47,7 +49,9 @@ class RuleFeature:
         numbers = to_numbers(column)
         missing = np.isnan(numbers)
         if kind == "numeric":
-            return cls(name, has_missing=bool(missing.any()))
+            present = numbers[np.isfinite(numbers)]
+            half = float(present.max() / 2 - present.min() / 2) if present.size else 0.0
+            return cls(name, has_missing=bool(missing.any()), width=2 * min(half, 1e307) or np.inf)
         origin = 0.0 if missing.all() else float(numbers[~missing].min())
         return cls(name, origin=origin, dtype=column.dtype, has_missing=bool(missing.any()))
 
@@ -60,17 +64,17 @@ class RuleFeature:
             code_of = {level: float(code) for code, level in enumerate(self.levels)}
             return np.array([*(code_of.get(level, np.nan) for level in levels), np.nan])[codes]
         numbers = to_numbers(column) - self.origin
-        if (np.abs(numbers) > LARGEST).any():
+        if np.isinf(numbers).any():
             raise DataError(
-                f"Column {self.name!r} holds infinite values, or numbers beyond {LARGEST:.4g}, which single "
-                "precision cannot hold. Replace them, for example with missing values."
+                f"Column {self.name!r} holds infinite values, which no rule can split. Replace them, for "
+                "example with missing values."
             )
         return numbers
 
     def format_number(self, number: float) -> str:
-        """An encoded number as text: a date, or the shortest form that is unique in single precision."""
+        """An encoded number as text: a date, or the shortest form that the range of the column needs."""
         if self.dtype is None:
-            return str(np.float32(number)).removesuffix(".0")
+            return _format_float(number, RESOLUTION * self.width)
         return _format_date(number + self.origin, self.dtype)
 
     def format_levels(self, codes: Iterable[int]) -> str:
@@ -284,6 +288,15 @@ def _describe_levels(feature: RuleFeature, levels: list[int], other: list[int]) 
     if other and len(levels) > max(len(other), _MOST_LEVELS):
         return f"{feature.name} not " + feature.format_levels(other).removeprefix("= ")
     return f"{feature.name} {feature.format_levels(levels)}"
+
+
+def _format_float(number: float, error: float) -> str:
+    """The shortest text of a number in single precision, or with more digits for an error at most this."""
+    with np.errstate(over="ignore"):
+        single = np.float32(number)
+    if abs(float(single) - number) <= error and float(single) != 0:
+        return str(single).removesuffix(".0")
+    return format_number(number, error, 6)
 
 
 def _format_date(ticks: float, dtype: Any) -> str:

@@ -29,6 +29,7 @@ from agnostix.core.frames import (
 from agnostix.core.row_sources import TableRows
 from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.units import ranks, spread
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.fidelity import are_probabilities
 from agnostix.surrogate_tree.rule_tree import RuleFeature, RuleTree, encode_table
@@ -84,6 +85,11 @@ class TrainingRows:
             self.is_classifier,
         )
 
+    @cached_property
+    def ranks(self) -> Floats:
+        """`encoded` with numbers replaced by their ranks."""
+        return rank_numbers(self.features, self.encoded)
+
     @property
     def n_synthetic(self) -> int:
         """Number of synthetic rows."""
@@ -96,9 +102,8 @@ class TrainingRows:
 
     @cached_property
     def is_binary(self) -> bool:
-        """Whether one of two outputs determines the other, as probabilities do."""
-        two = self.is_classifier and self.predictions.shape[1] == 2
-        return two and are_probabilities(self.predictions)
+        """Whether one of two outputs determines the other, since they sum to 1."""
+        return self.is_classifier and self.predictions.shape[1] == 2 and are_probabilities(self.predictions)
 
     def outside(self, folds: set[int], with_synthetic: bool = True) -> Codes:
         """Rows of the other folds."""
@@ -110,6 +115,12 @@ class TrainingRows:
         observed = rows < self.n_observed
         n_observed, n_synthetic = int(observed.sum()), int((~observed).sum())
         return np.where(observed, 1.0, SYNTHETIC_WEIGHT * n_observed / max(n_synthetic, 1))
+
+
+def rank_numbers(features: tuple[RuleFeature, ...], encoded: Floats) -> Floats:
+    """Encoded rows (n_rows, n_columns) with numbers replaced by their ranks, codes of labels as they are."""
+    pairs = zip(features, encoded.T, strict=True)
+    return np.column_stack([column if one.levels is not None else ranks(column) for one, column in pairs])
 
 
 @dataclass(frozen=True)
@@ -137,9 +148,7 @@ class ColumnBootstrap:
             return cls(values, None, is_noisy, 0.0, False, column.dtype)
         is_noisy[present] = counts[index.ravel()] < POINT_MASS * present.sum()
         is_integer = bool((distinct == np.rint(distinct)).all())
-        return cls(
-            values, numbers, is_noisy, JITTER * float(numbers[present].std()), is_integer, column.dtype
-        )
+        return cls(values, numbers, is_noisy, JITTER * spread(numbers[present]), is_integer, column.dtype)
 
     def sample(self, rows: Codes, rng: np.random.Generator) -> Any:
         """Values of some rows (n,) with noise, of the column's type and within its range."""

@@ -211,9 +211,6 @@ def test_typos_get_the_column_that_was_meant():
             lambda: fitted.explain(features=["icome"]),
             lambda: OcclusionExplainer(model_of_income, feature_groups={"g": ["incom"]}).fit(table),
             lambda: OcclusionExplainer(model_of_income, fill={"incone": 0, "Region": 0}).fit(table),
-            lambda: (
-                OcclusionExplainer(model_of_income).fit(table).explain(table.rename(columns={"income": "x"}))
-            ),
             lambda: ScatterDisplay.from_explanation(explanation, "income "),
         ],
         "'Region'": [lambda: fitted.what_if({"region": 0.1}), lambda: explanation.aggregate(by="regoin")],

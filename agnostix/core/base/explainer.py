@@ -26,6 +26,8 @@ from agnostix.exceptions import DataError
 
 _N_TABLE_ROWS = 20
 _N_IMAGES = 2
+_SMALLEST, _LARGEST = 1e-150, 1e150
+"""Sizes of predictions whose squares, times weights, are neither 0 nor infinite."""
 MAX_OUTPUTS = 20
 """Outputs up to which all are explained by default; beyond, the predicted one."""
 
@@ -40,6 +42,8 @@ class BaseExplainer(BaseEstimator):
 
     model: Any
     _predictor: Any = None
+    _squares_predictions = True
+    """Whether predictions are squared as they are, which limits their size."""
     _doc_page = ""
     _doc_link_module = "agnostix"
 
@@ -168,6 +172,18 @@ class BaseExplainer(BaseEstimator):
         self.model_ = model
         self._predictor = as_predictor(model)
         return self._predictor
+
+    def _check_sizes(self, arrays: list[Any], with_smallest: bool = True) -> None:
+        """DataError if the largest number is so large, or if asked so small, that its square is lost."""
+        sizes = [np.abs(one).max(initial=0.0, where=~np.isnan(one)) for one in arrays if one is not None]
+        largest = float(max(sizes))
+        is_lost = largest > _LARGEST or (with_smallest and 0 < largest < _SMALLEST)
+        if is_lost and self._squares_predictions:
+            raise DataError(
+                f"{type(self).__name__} squares predictions, which must be between {_SMALLEST:g} and "
+                f"{_LARGEST:g} in size, and those of the model {self._predictor.name} reach {largest:.3g}. "
+                f"Pass a function that divides them by 1e{int(np.floor(np.log10(largest)))}."
+            )
 
 
 def page_address(page: str) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.explanation.fields import Detail
 from agnostix.core.explanation.selection import object_array
+from agnostix.core.explanation.words import by_words, word_labels
 from agnostix.core.frames import column_at, column_names, columns, is_frame, kind_of, to_codes, to_floats
 from agnostix.core.typing import Floats
 
@@ -22,7 +24,7 @@ MISSING = "missing"
 
 
 def long_frame(explanation: Explanation) -> pd.DataFrame:
-    """A column for each dim, then value, std_error and, by row and feature, data_value."""
+    """A column for each dim, then value, std_error and, by row and feature, data_value; texts by word."""
     values, errors, dims = explanation.values, explanation.std_errors, explanation.dims
     places: tuple[np.ndarray, ...] = np.indices(values.shape, sparse=True)
     named = {}
@@ -36,11 +38,16 @@ def long_frame(explanation: Explanation) -> pd.DataFrame:
             np.broadcast_to(places[dims.index(dim)], values.shape).ravel() for dim in ("row", "feature")
         )
         frame["data_value"] = data_values(explanation)[row, feature]
+        words = word_labels(explanation)
+        if words is not None:
+            frame["feature"] = pd.Series(words[row, feature], dtype=frame["feature"].dtype)
+            frame = frame[frame["feature"] != ""].reset_index(drop=True)
     return frame
 
 
 def wide_frame(explanation: Explanation) -> pd.DataFrame:
-    """The first dim as rows, the others as columns, without an output that is the only one."""
+    """The first dim as rows, the others as columns, without an output that is the only one; texts by word."""
+    explanation = by_words(explanation)
     values = explanation.values
     if not explanation.dims:
         return pd.DataFrame({"value": values.ravel()})
@@ -117,18 +124,81 @@ def explanation_to_shap(explanation: Explanation) -> Any:
         raise ImportError(
             "to_shap needs the package shap, which agnostix does not install: pip install shap."
         ) from error
-    data, shown = _data_for_shap(explanation)
     names = explanation.output_names
     drops = len(names) == 1 and dims[-1] == "output"
+    common = {
+        "base_values": _as_shap(explanation.base_values, drops),
+        "output_names": names[0] if drops else list(names) or None,
+    }
+    words = word_labels(explanation) if dims[:2] == ("row", "feature") else None
+    if words is not None:
+        return shap.Explanation(**common, **_texts_for_shap(explanation, words, drops))
+    images = _images_for_shap(explanation)
+    if images is not None:  # whose plots need an axis for outputs, and the names as a list
+        common |= {
+            "base_values": _as_shap(explanation.base_values, False),
+            "output_names": list(names) or None,
+        }
+        return shap.Explanation(**common, **images)
+    data, shown = _data_for_shap(explanation)
     return shap.Explanation(
         values=_as_shap(explanation.values, drops),
-        base_values=_as_shap(explanation.base_values, drops),
         data=data,
         display_data=shown,
         feature_names=list(explanation.feature_names) or None,
-        output_names=names[0] if drops else list(names) or None,
         error_std=_as_shap(explanation.std_errors, drops),
+        **common,
     )
+
+
+def _texts_for_shap(explanation: Explanation, words: np.ndarray, drops: bool) -> dict[str, Any]:
+    """Each text's values, errors and words, without those that it does not have."""
+    values, errors = (_as_shap(one, drops) for one in (explanation.values, explanation.std_errors))
+    exists, tokens = words != "", explanation.extras["words"].array.astype(object) + " "
+
+    def by_text(array: Any) -> Any:
+        return None if array is None else _ragged([row[own] for row, own in zip(array, exists, strict=True)])
+
+    return {"values": by_text(values), "error_std": by_text(errors), "data": by_text(tokens)}
+
+
+def _ragged(parts: list[np.ndarray]) -> np.ndarray:
+    """Arrays in one, an array of arrays where their lengths differ."""
+    return np.stack(parts) if len({len(part) for part in parts}) == 1 else object_array(parts)
+
+
+def _images_for_shap(explanation: Explanation) -> dict[str, Any] | None:
+    """Values and errors of pixels, with an axis for channels; those of a segment divided among its pixels."""
+    dims, data = explanation.dims, explanation.data
+    segments = explanation.extras.get("segments")
+    is_map = dims == ("row", "y", "x", "output")
+    is_segmented = (
+        dims == ("row", "feature", "output")
+        and isinstance(segments, Detail)
+        and (segments.dims, segments.points_to) == (("row", "y", "x"), "feature")
+    )
+    if not isinstance(data, np.ndarray) or not (is_map or is_segmented):
+        return None
+
+    def by_pixel(array: Floats | None) -> Floats | None:
+        if array is None:
+            return None
+        if isinstance(segments, Detail) and is_segmented:
+            array = np.stack([_divide(*pair) for pair in zip(array, segments.array, strict=True)])
+        return np.array(array[:, :, :, None, :])
+
+    return {
+        "values": by_pixel(explanation.values),
+        "error_std": by_pixel(explanation.std_errors),
+        "data": data.copy(),
+    }
+
+
+def _divide(values: Floats, labels: np.ndarray) -> Floats:
+    """Values (n_segments, n_outputs) divided among the pixels (height, width) of each segment; -1 gets 0."""
+    counts = np.bincount(labels[labels >= 0], minlength=len(values))
+    by_segment = np.vstack([values / np.maximum(counts, 1)[:, None], np.zeros(values.shape[1])])
+    return np.asarray(by_segment[labels])
 
 
 def _as_shap(array: Floats | None, drops: bool) -> Floats | None:

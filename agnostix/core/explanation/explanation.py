@@ -401,9 +401,10 @@ class Explanation:
     def to_shap(self, output: str | int | None = None) -> Any:
         """Convert to the object that the plots of the package shap take.
 
-        Numbers go to ``data``; other columns go there as codes, NaN where a
-        value is missing, and to ``display_data`` as text. Of a feature that is no column of
-        `data`, a group for example, all codes are 0 and the text is "…".
+        Numbers go to ``data``; other columns as codes, NaN where a value is missing,
+        and to ``display_data`` as text. Of a feature that is no column, all codes are 0
+        and the text is "…". Texts are words, as many as each has. Images have axes for
+        channels and outputs, and a segment's value is divided among its pixels.
 
         Parameters
         ----------

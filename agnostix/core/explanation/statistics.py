@@ -15,6 +15,7 @@ from scipy.special import ndtri, stdtrit
 from agnostix.core.explanation.conversion import data_columns
 from agnostix.core.explanation.fields import COMPLETENESS, DEGREES_OF_FREEDOM, INTERVAL_KIND, Detail, expand
 from agnostix.core.explanation.selection import object_array
+from agnostix.core.explanation.words import by_words
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Codes, Floats
 
@@ -87,6 +88,7 @@ def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, 
         raise ValueError(f"how must be one of {', '.join(map(repr, AGGREGATES))}; got {how!r}.")
     if len(explanation) == 0:
         raise ValueError("There are no rows to aggregate.")
+    explanation = by_words(explanation)
     values = np.moveaxis(explanation.values, explanation.dims.index("row"), 0)
     dims = tuple(dim for dim in explanation.dims if dim != "row")
     coords = dict(explanation.coords)
@@ -116,6 +118,7 @@ def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, 
         "coords": coords,
         "completeness": None,
         "completeness_gap": None,
+        "feature_names": explanation.feature_names,
         "extras": extras | {"aggregate": how},
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agnostix.core.explanation.fields import NAMED_DIMS, counted
+from agnostix.core.explanation.words import by_words
 from agnostix.core.typing import Floats
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def explanation_html(explanation: Explanation) -> str:
     """The features that matter most, with standard errors: of one row its values, else means over rows."""
     head = f"<p><b>{_text(explanation.method)}</b> ({explanation.quantity}): {describe_shape(explanation)}"
     head += f"; {explanation.n_model_rows:,} model rows</p>"
+    explanation = by_words(explanation)
     dims = explanation.dims
     is_table = dims.count("feature") == 1 and set(dims) <= {"row", "feature", "output"}
     if not is_table or explanation.values.size == 0:

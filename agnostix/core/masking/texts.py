@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +26,18 @@ _UNKNOWN = "UNKWORDZ"
 """Replaces words that keep their places, unless there is a mask token; as in lime."""
 _LEAST_WIDTH = 64
 """Numbers that a short text takes once a model has made columns of it."""
+_JOINERS = "\u00ad\u200c\u200d\u2060"
+"""Soft hyphen, joiners and non-joiners, which occur inside words."""
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Letters of Thai, Lao, Burmese, Khmer, Tai, Japanese and Chinese, which have no spaces between words."""
+_LONG_WORD = 4
+"""Letters of these scripts in a row, on average, beyond which they are hardly single words."""
+
+Places = list[tuple[int, int]]
+"""Start and end of each word of a text."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +46,12 @@ class TextMasker:
 
     Parameters
     ----------
-    pattern : str, default=r"\W+"
-        Regular expression that separates words. Separators are always kept.
+    pattern : str or callable, default=r"\W+"
+        What separates words: a regular expression, or a function from a text to the
+        list of its words in order, or of their (start, end). What is between words is
+        always kept. No expression separates a letter from combining marks on it, such
+        as vowel signs. Pass a function for scripts without spaces between words, or
+        "" for single characters.
     bow : bool, default=True
         Whether all occurrences of a word in a text are one feature, as for
         bag-of-words models; words are case-sensitive. False: each occurrence is
@@ -45,7 +64,8 @@ class TextMasker:
     Raises
     ------
     DataError
-        If the pattern is not a regular expression, or another parameter has the wrong type.
+        If the pattern is neither a regular expression nor a function, or another
+        parameter has the wrong type.
 
     Notes
     -----
@@ -80,7 +100,7 @@ class TextMasker:
            [-1.,  0., nan]])
     """
 
-    pattern: str = r"\W+"
+    pattern: str | Callable[[str], Any] = r"\W+"
     bow: bool = True
     mask_token: str | None = None
     weights: Floats = field(init=False, repr=False)
@@ -95,10 +115,10 @@ class TextMasker:
             raise DataError(f"The 'bow' of TextMasker must be True or False, got {self.bow!r}.")
         if not isinstance(self.mask_token, str | None):
             raise DataError(f"The 'mask_token' of TextMasker must be a str or None, got {self.mask_token!r}.")
-        if not isinstance(self.pattern, str):
-            raise DataError(f"The 'pattern' of TextMasker must be a str, got {self.pattern!r}.")
+        if not (isinstance(self.pattern, str) or callable(self.pattern)):
+            raise DataError(f"The 'pattern' of TextMasker must be a str or a function, got {self.pattern!r}.")
         try:
-            re.compile(self.pattern)
+            re.compile(self.pattern if isinstance(self.pattern, str) else "")
         except re.error as error:
             raise DataError(
                 f"The 'pattern' of TextMasker must be a regular expression, got {self.pattern!r}: {error}."
@@ -125,7 +145,7 @@ class TextMasker:
         replacement = self.mask_token
         if replacement is None:
             replacement = "" if self.bow else _UNKNOWN
-        return MaskedTexts.from_container(X, re.compile(self.pattern), bool(self.bow), replacement)
+        return MaskedTexts.from_container(X, self.pattern, bool(self.bow), replacement)
 
     def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """The one replacement of hidden words, for each mask.
@@ -153,9 +173,8 @@ class Tokens:
     spans: Codes  # (n_tokens, 3): start, end and feature of each word
 
     @classmethod
-    def from_text(cls, text: str, separator: re.Pattern[str], bow: bool) -> Tokens:
-        """Words of a text, none where the pattern leaves none; with bow equal words are one feature."""
-        places = _word_places(text, separator)
+    def from_places(cls, text: str, places: Places, bow: bool) -> Tokens:
+        """Words of a text at their places; with bow equal words are one feature."""
         known: dict[Any, int] = {}
         keys = [text[slice(*place)] if bow else place for place in places]
         features = [known.setdefault(key, len(known)) for key in keys]
@@ -183,16 +202,21 @@ class MaskedTexts:
     replacement: str
 
     @classmethod
-    def from_container(cls, X: Any, separator: re.Pattern[str], bow: bool, replacement: str) -> MaskedTexts:
+    def from_container(
+        cls, X: Any, pattern: str | Callable[[str], Any], bow: bool, replacement: str
+    ) -> MaskedTexts:
         """Texts of a list, Series, 1-d array or one-column DataFrame; DataError if one has no words."""
         texts = _as_texts(X)
-        tokens = tuple(Tokens.from_text(text, separator, bow) for text in texts)
-        for row, one in enumerate(tokens):
-            if not one.words:
+        places = [_find_words(text, row, pattern) for row, text in enumerate(texts)]
+        for row, own in enumerate(places):
+            if not own:
                 raise DataError(
                     f"Row {row} of X has no word that could be hidden: {_shortened(texts[row])}, split at "
-                    f"the pattern {separator.pattern!r} of TextMasker. Leave it out, or pass another pattern."
+                    f"the pattern {pattern!r} of TextMasker. Leave it out, or pass another pattern."
                 )
+        if isinstance(pattern, str):
+            _warn_unspaced(texts, places)
+        tokens = tuple(Tokens.from_places(text, own, bow) for text, own in zip(texts, places, strict=True))
         return cls(texts, tokens, replacement)
 
     def __len__(self) -> int:
@@ -326,11 +350,75 @@ def _shortened(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
-def _word_places(text: str, separator: re.Pattern[str]) -> list[tuple[int, int]]:
+def _find_words(text: str, row: int, pattern: str | Callable[[str], Any]) -> Places:
+    """Starts and ends of the words of a text, by a separator or a function."""
+    if isinstance(pattern, str):
+        return _between_separators(text, re.compile(pattern))
+    places: Places = []
+    stop = 0
+    for word in pattern(text):
+        start, stop = _place_of(word, text, stop, row)
+        if text[start:stop].strip():
+            places.append((start, stop))
+    return places
+
+
+def _place_of(word: Any, text: str, after: int, row: int) -> tuple[int, int]:
+    """Start and end of a word that a function has given, which must not be before `after`."""
+    if isinstance(word, str):
+        start = text.find(word, after)
+        place = (start, start + len(word))
+    else:
+        is_pair = (
+            isinstance(word, tuple | list) and len(word) == 2 and all(isinstance(x, Integral) for x in word)
+        )
+        place = (int(word[0]), int(word[1])) if is_pair else (-1, -1)
+    if not after <= place[0] <= place[1] <= len(text):
+        raise DataError(
+            f"The function 'pattern' of TextMasker gave {word!r} for row {row} of X, which is not in the "
+            f"text after character {after}: {_shortened(text)}. It must return the words as they are in the "
+            "text, in order, or the (start, end) of each."
+        )
+    return place
+
+
+def _between_separators(text: str, separator: re.Pattern[str]) -> Places:
     """Starts and ends of what is between the separators, where anything is."""
     places, start = [], 0
     for match in separator.finditer(text):
-        places.append((start, match.start()))
-        start = match.end()
+        # Marks belong to the letter before them, which no expression of the module re takes into account.
+        stop = _skip_marks(text, match.start())
+        if stop < match.end() or (stop == match.start() and stop == match.end()):
+            places.append((start, stop))
+            start = match.end()
     places.append((start, len(text)))
     return [(start, stop) for start, stop in places if stop > start]
+
+
+def _skip_marks(text: str, place: int) -> int:
+    """First place from this on without a combining mark or joiner, if a character is before it."""
+    if place == 0:
+        return 0
+    while place < len(text) and _is_mark(text[place]):
+        place += 1
+    return place
+
+
+def _is_mark(character: str) -> bool:
+    return character > "\x7f" and (character in _JOINERS or unicodedata.category(character)[0] == "M")
+
+
+def _warn_unspaced(texts: Any, places: list[Places]) -> None:
+    """Warn where words are whole sentences of a script without spaces, or a long text is one word."""
+    for row, (text, own) in enumerate(zip(texts, places, strict=True)):
+        unspaced = [] if text.isascii() else _UNSPACED.findall(text)
+        n_letters = sum(not _is_mark(letter) for letter in unspaced)
+        if n_letters > _LONG_WORD * len(own):
+            warnings.warn(
+                f"Row {row} of X has {len(own)} word{'s' * (len(own) > 1)} to TextMasker, in a script "
+                f"without spaces between words: {_shortened(text)}. Pass pattern='' to hide single "
+                "characters, or as pattern a function from a text to its words.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return

@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agnostix import Explanation
+from agnostix import (
+    Explanation,
+    KernelShapExplainer,
+    LimeExplainer,
+    OcclusionExplainer,
+    RiseExplainer,
+)
+from agnostix.maskers import SegmentMasker, SlidingWindow
 from tests.messages import refuses
 
 
@@ -185,8 +192,59 @@ def test_to_shap_images_keep_pixels(shap):
         quantity="effect",
         method="window",
     )
-    assert exp.to_shap().shape == (2, 4, 6, 3)
-    assert exp.to_shap(output="b").shape == (2, 4, 6)
+    assert exp.to_shap().shape == (2, 4, 6, 1, 3)
+    assert exp.to_shap().output_names == ["a", "b", "c"]
+    one = exp.to_shap(output="b")
+    np.testing.assert_array_equal(one.values, exp.values[:, :, :, None, 1:2])
+    np.testing.assert_array_equal(one.base_values, exp.base_values[:, 1:2])
+
+
+IMAGES = np.random.default_rng(0).random((3, 16, 16, 3))
+WEIGHTS = np.random.default_rng(1).normal(size=(16, 16, 3))
+
+
+def bright(images):
+    return (images.reshape(len(images), 16, 16, -1) * WEIGHTS[..., : images.size // len(images) // 256]).sum(
+        (1, 2, 3)
+    )
+
+
+def contrast(images):
+    return np.stack([bright(images), -bright(images)], axis=1)
+
+
+PICTURES = {
+    "windows": lambda model: OcclusionExplainer(model, masker=SlidingWindow(8, 8, fill=0.0)),
+    "RISE": lambda model: RiseExplainer(model, n_masks=64, random_state=0),
+    "segments": lambda model: OcclusionExplainer(model, masker=SegmentMasker("grid", fill=0.0)),
+    "shapley": lambda model: KernelShapExplainer(
+        model, masker=SegmentMasker("grid", fill=0.0), random_state=0
+    ),
+    "lime": lambda model: LimeExplainer(model, masker=SegmentMasker("grid", fill=0.0), random_state=0),
+}
+
+
+@pytest.mark.filterwarnings("default:::shap", "ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "images", [IMAGES, IMAGES[..., :1], IMAGES[..., 0]], ids=["RGB", "one channel", "gray"]
+)
+@pytest.mark.parametrize("model", [bright, contrast])
+@pytest.mark.parametrize("name", PICTURES)
+def test_to_shap_of_images_is_drawn(shap, plt, name, model, images):
+    exp = PICTURES[name](model).fit(images).explain(images)
+    for one in (exp, exp[:1], exp.sel(outputs=0)):
+        converted = one.to_shap()
+        n_outputs = len(one.output_names)
+        assert converted.values.shape == (len(one), 16, 16, 1, n_outputs)
+        np.testing.assert_array_equal(converted.data, one.data)
+        shap.plots.image(converted, show=False)
+        axes = plt.gcf().axes
+        assert [axis.get_title() for axis in axes[1 : 1 + n_outputs]] == list(one.output_names)
+        if "feature" in one.dims:  # what is divided among pixels sums to the whole
+            totals = one.values.sum(axis=1)
+            np.testing.assert_allclose(converted.values.sum(axis=(1, 2, 3)), totals, atol=1e-9)
+        plt.close("all")
+    shap.plots.image(exp.to_shap()[0], show=False)
 
 
 def test_to_shap_copies_data_without_features(shap):
