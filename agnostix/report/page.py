@@ -9,7 +9,17 @@ from importlib.resources import files
 from typing import Any
 
 from agnostix.plotting import BarDisplay, ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, figure_style
+from agnostix.plotting.style import (
+    ACCENT,
+    CONTRAST,
+    FAINT,
+    INK,
+    MUTED,
+    PAPER,
+    SERIES,
+    figure_style,
+    no_glyph_warnings,
+)
 from agnostix.plotting.words import describe_quantity, shorten
 from agnostix.report.data import ReportData
 from agnostix.report.formatting import Scale, count, distinguishing_digits, number, percent
@@ -139,7 +149,8 @@ def _svg(display: Any, title: str) -> str:
     from markupsafe import escape
 
     buffer = io.StringIO()
-    display.figure_.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with no_glyph_warnings():
+        display.figure_.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
