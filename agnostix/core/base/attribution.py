@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +17,7 @@ from agnostix.core.base.explainer import (
     read_rows_like,
     read_rows_or_images,
     take_examples,
+    to_plain,
 )
 from agnostix.core.evaluate import ProgressBar, Reduce, evaluate
 from agnostix.core.explanation import Explanation
@@ -27,6 +26,7 @@ from agnostix.core.masking import Features
 from agnostix.core.models import Predictor
 from agnostix.core.reproducibility import seed_of
 from agnostix.core.row_sources import TableRows
+from agnostix.core.schema import row_names
 from agnostix.core.sklearn_compat import allows_nan, validate_data
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
@@ -312,23 +312,26 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         validate_data(self, X=rows, skip_check_array=True)
         self.features_ = Features.from_names(column_names(rows), feature_groups)
 
-    def _try_model(self, predictor: Predictor, rows: Any, remember: bool = True) -> Floats:
+    def _try_model(
+        self, predictor: Predictor, rows: Any, remember: bool = True, others: Any = None
+    ) -> Floats:
         """Predict a few rows, for the names of outputs and for `attach` to recognize the model by."""
-        self._predictor, predictions = predictor.trial(rows)
+        self._predictor, predictions, self._n_trial_rows = predictor.trial(rows, others)
         for capability in self._requires:
             self._predictor.require(capability, by=type(self).__name__)
         self._trial_rows, self._trial_predictions = (rows, predictions) if remember else (None, None)
         self._check_sizes([predictions], with_smallest=False)
-        self._n_trial_rows, n_outputs = predictions.shape
+        n_outputs = predictions.shape[1]
         self.output_names_ = self._predictor.names(n_outputs)
         self._select_outputs(None)  # or an error, before more is evaluated
-        self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
+        # Independent labels, and scores that do not sum to 1, do not mirror each other.
+        self.is_binary_ = n_outputs == 2 and self._predictor.exclusive is True
         return predictions
 
     def _check_same_model(self, predictor: Predictor) -> Predictor:
         if self._trial_rows is None:
             return predictor
-        predictor, predictions = predictor.trial(self._trial_rows)
+        predictor, predictions, _ = predictor.trial(self._trial_rows)
         known = self._trial_predictions
         is_like = predictions.shape == known.shape
         apart = np.abs(predictions - known).max(axis=1) if is_like else np.full(len(predictions), np.inf)
@@ -374,6 +377,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         predictions, outputs = attribution.predictions, attribution.outputs
         self._check_sizes([predictions, attribution.values, attribution.base_values])
         by_row = "row" in self._dims
+        data = self._data(rows) if by_row else None
         if by_row and outputs is None:
             outputs = selection.pick(predictions, predictions)
         return Explanation(
@@ -382,7 +386,8 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
             std_errors=attribution.std_errors,
             base_values=attribution.base_values,
             outputs=outputs,
-            data=self._data(rows) if by_row else None,
+            data=data,
+            row_names=row_names(data),
             feature_names=self._feature_names(rows) if "feature" in self._dims else (),
             output_names=selection.names,
             quantity=self._quantity,
@@ -410,16 +415,6 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     def _describe_params(self) -> dict[str, Any]:
         """Parameters as plain values; of the model the settings that it was wrapped with."""
         params = self.get_params(deep=False)
-        described = {name: _to_plain(value) for name, value in params.items() if name != "model"}
+        described = {name: to_plain(value) for name, value in params.items() if name != "model"}
         model_params = self._predictor.params
         return described | ({"model": model_params} if model_params else {})
-
-
-def _to_plain(value: Any) -> Any:
-    """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
-    if isinstance(value, Mapping | pd.Series):
-        return {str(name): _to_plain(entry) for name, entry in value.items()}
-    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value  # what is masked is None
-    if isinstance(value, list | tuple):
-        return [_to_plain(entry) for entry in value]
-    return value if isinstance(value, str | int | float | None) else repr(value)

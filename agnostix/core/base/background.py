@@ -14,6 +14,8 @@ from agnostix.exceptions import DataError
 
 _N_TRIAL_ROWS = 2
 """Rows on which a model is tried where a masker has no background."""
+_N_OTHER_ROWS = 4
+"""Rows that show whether predictions are independent, where the background is a single row."""
 _BACKGROUND_SIZE = 100
 """Background rows that are sampled where a method does not choose them."""
 
@@ -116,7 +118,8 @@ class BackgroundExplainer(AttributionExplainer):
         self.background_ = self._masker.background
         is_known = self.background_ is not None
         trial_rows = self.background_ if is_known else rows[:_N_TRIAL_ROWS]
-        predictions = self._try_model(predictor, trial_rows, remember=is_known)
+        others = rows[:_N_OTHER_ROWS]
+        predictions = self._try_model(predictor, trial_rows, remember=is_known, others=others)
         self._background_predictions = predictions if is_known else None
         self.base_values_: Any = self._masker.weights @ predictions if is_known else None
 
