@@ -34,6 +34,7 @@ from agnostix.surrogate_tree.pruning import (
 )
 from agnostix.surrogate_tree.rule_tree import RuleFeature, encode_table
 from agnostix.surrogate_tree.training_rows import (
+    MAX_LEVELS,
     BootstrapQueries,
     LeafQueries,
     NoQueries,
@@ -212,7 +213,7 @@ def _pruning_path(
 def _near_unique(features: tuple[RuleFeature, ...], n_rows: int) -> frozenset[int]:
     """Positions of columns whose levels have so few rows each that their order may be noise."""
     n_levels = [0 if feature.levels is None else len(feature.levels) for feature in features]
-    return frozenset(j for j, n in enumerate(n_levels) if n * ROWS_PER_LEVEL > n_rows)
+    return frozenset(j for j, n in enumerate(n_levels) if n > MAX_LEVELS and n * ROWS_PER_LEVEL > n_rows)
 
 
 def _warn_left_out(fitted: FittedTree, n_rows: int) -> None:
