@@ -11,20 +11,30 @@ class InfeasibleTargetError(ValueError):
     Attributes
     ----------
     nearest : dict
-        The question moved back, on the straight line from the data's own
-        averages to the stated ones, to where it can be answered: arguments for
-        ``what_if(**error.nearest)``. Empty where no part of the way can be gone.
+        The nearest scenario that is feasible: arguments for ``what_if(**error.nearest)``. All targets are
+        moved back on the straight line to the data's own averages or, where no part of it is feasible since
+        the targets contradict each other, as few of them as possible by as little as possible.
     reachable : float
-        The share of the way that can be gone, between 0 and 1.
+        The share of the straight line that is feasible, between 0 and 1.
+    ranges : dict
+        The same with a range for each target that is moved, from the stated one to as far again beyond the
+        nearest: arguments for ``what_if(**error.ranges)``.
     """
 
-    def __init__(self, message: str, nearest: dict[str, Any] | None = None, reachable: float = 0.0) -> None:
+    def __init__(
+        self,
+        message: str,
+        nearest: dict[str, Any] | None = None,
+        reachable: float = 0.0,
+        ranges: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.nearest = nearest or {}
         self.reachable = reachable
+        self.ranges = ranges or {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.args[0], self.nearest, self.reachable)
+        return type(self), (self.args[0], self.nearest, self.reachable, self.ranges)
 
 
 class ConvergenceError(ArithmeticError):

@@ -53,8 +53,8 @@ def images(n_rows: int = 10_000, side: int = 28) -> tuple[pd.DataFrame, np.ndarr
     x, y = np.meshgrid(np.arange(side), np.arange(side))
     light = np.zeros((n_rows, side * side))
     for _ in range(3):
-        centre = rng.normal(side / 2, side / 7, (n_rows, 2, 1))
-        distance = (x.ravel() - centre[:, 0]) ** 2 + (y.ravel() - centre[:, 1]) ** 2
+        center = rng.normal(side / 2, side / 7, (n_rows, 2, 1))
+        distance = (x.ravel() - center[:, 0]) ** 2 + (y.ravel() - center[:, 1]) ** 2
         light += np.exp(-distance / rng.uniform(3.0, 12.0, (n_rows, 1)))
     noisy = 300.0 * light * rng.uniform(0.5, 1.2, light.shape) - 30.0
     pixels = np.clip(noisy, 0, 255).astype(np.uint8)

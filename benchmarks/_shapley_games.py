@@ -110,7 +110,7 @@ class Setting:
         return self.rows.shape[1]
 
     def errors(self, values: np.ndarray) -> np.ndarray:
-        """Normalised squared error of each row."""
+        """Normalized squared error of each row."""
         return ((values - self.truth) ** 2).sum(axis=1) / (self.truth**2).sum(axis=1)
 
 

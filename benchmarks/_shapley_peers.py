@@ -111,10 +111,10 @@ def leverage_pairs(game: Game, budget: int, seed: int) -> np.ndarray:
     empty, full = game(np.array([[False] * d, [True] * d]))
     y = game(masks) - game(~masks)
     x = 2.0 * masks - 1.0
-    centred = x - x.mean(axis=1, keepdims=True)
+    centered = x - x.mean(axis=1, keepdims=True)
     rest = y - x.sum(axis=1) * (full - empty) / d
     root = np.sqrt(weights)
-    values = np.linalg.lstsq(centred * root[:, None], rest * root, rcond=None)[0]
+    values = np.linalg.lstsq(centered * root[:, None], rest * root, rcond=None)[0]
     return values - values.mean() + (full - empty) / d
 
 

@@ -196,10 +196,10 @@ def errors(args: Namespace) -> None:
     ours = np.std([exp.values[0, ..., 0] for exp in found], axis=0, ddof=1)
     told = np.sqrt(np.mean([exp.std_errors[0, ..., 0] ** 2 for exp in found], axis=0))
     print(f"\nCoverage of 95 % intervals over pixels and draws: {_coverage(found):.3f}")
-    plain, centred = _plain_spreads(predictor, cat, n_masks, args.draws)
+    plain, centered = _plain_spreads(predictor, cat, n_masks, args.draws)
     rows = {
         "plain RISE: independent masks": plain,
-        "the same, scores counted from their mean": centred,
+        "the same, scores counted from their mean": centered,
         "agnostix: Sobol points besides": ours,
         "what agnostix says of itself": told,
     }
@@ -236,8 +236,8 @@ def _plain_spreads(predictor: Predictor, cat: Any, n_masks: int, n_draws: int) -
         masks = batch.to_array()
         for kept, counted in zip(maps, (scores, scores - scores.mean()), strict=True):
             kept.append(np.tensordot(counted, masks, axes=1) / (n_masks * 0.5))
-    plain, centred = (np.std(kept, axis=0, ddof=1) for kept in maps)
-    return plain, centred
+    plain, centered = (np.std(kept, axis=0, ddof=1) for kept in maps)
+    return plain, centered
 
 
 _TABLES = {"windows": windows, "rise": rise, "errors": errors}

@@ -1,7 +1,7 @@
 """Shapley values of any model: errors, costs and stated errors beside peers at equal budgets.
 
 A budget m counts evaluations of coalitions for each row, the empty and the full one included; shap,
-which does not count these two, is given two fewer. Normalised squared error: the sum of squared
+which does not count these two, is given two fewer. Normalized squared error: the sum of squared
 errors over players divided by that of squared true values.
 
 - adult: 14 numeric codes, 100 background rows or one of means; truth by all 16,384 coalitions.

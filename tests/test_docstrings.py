@@ -27,7 +27,10 @@ def _own_methods(thing: type) -> list[str]:
     return [
         name
         for name, value in inspect.getmembers(thing, inspect.isroutine)
-        if not name.startswith("_") and str(getattr(value, "__module__", "")).startswith("agnostix")
+        # From Python 3.13 on a cached_property is a routine too.
+        if callable(value)
+        and not name.startswith("_")
+        and str(getattr(value, "__module__", "")).startswith("agnostix")
     ]
 
 

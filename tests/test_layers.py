@@ -117,6 +117,51 @@ def test_imports_go_downwards_and_lists_are_minimal() -> None:
     assert RULES.violations(PACKAGE) == []
 
 
+def circles(package: Path) -> list[list[str]]:
+    """Groups of modules that import each other when they are loaded, directly or through others."""
+    modules = {".".join(_module_name(path, package)): path for path in package.rglob("*.py")}
+    imported = {name: _loaded(path, package) & modules.keys() for name, path in modules.items()}
+    reached = {name: set(names) for name, names in imported.items()}
+    for middle in modules:
+        for names in reached.values():
+            if middle in names:
+                names |= reached[middle]
+    together = {
+        tuple(sorted({one, *(two for two in reached[one] if one in reached[two])})) for one in modules
+    }
+    return sorted(list(group) for group in together if len(group) > 1)
+
+
+def _loaded(path: Path, package: Path) -> set[str]:
+    """Names of modules that are imported outside functions and `if TYPE_CHECKING`."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            # A name of a package is taken from its __init__, a module of it is not.
+            files = [package.parent / f"{node.module}.{alias.name}".replace(".", "/") for alias in node.names]
+            if not all(_is_module(file) for file in files):
+                names.add(node.module)
+    return names
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(PACKAGE) == []
+
+
+def test_circle_is_found(tmp_path: Path) -> None:
+    files = {
+        "lime/a.py": "from agnostix.lime.b import f",
+        "lime/b.py": "import agnostix.lime.c",
+        "lime/c.py": "from agnostix.lime import a",
+        "lime/d.py": "from agnostix.lime import a\n\ndef g():\n    from agnostix.lime.e import h",
+        "lime/e.py": "from agnostix.lime import d",
+    }
+    assert circles(_package(tmp_path, files)) == [[f"agnostix.lime.{name}" for name in "abc"]]
+
+
 def test_imports_of_every_layer_are_seen() -> None:
     imported = [one.name for path in PACKAGE.rglob("*.py") for one in _imports(path, PACKAGE)]
     seen = {name[1] for name in imported if len(name) > 1}

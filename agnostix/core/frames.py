@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy as shallow_copy
+from numbers import Real
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -39,7 +40,7 @@ def as_table(X: Any) -> Any:
                 f"X names columns twice: {', '.join(repeated)}. Rename or drop the repeated ones."
             )
     else:
-        table = _as_array(X)
+        table = _as_array(missing_as_nan(X))
     if min(table.shape) == 0:
         raise DataError(f"X must have at least one row and one column, got shape {tuple(table.shape)}.")
     return table
@@ -212,8 +213,16 @@ def _polars_value(value: Any, column: Any) -> Any:
 
 
 def copy_table(X: Any) -> Any:
-    """A copy that may be written to; of a polars frame, whose columns are immutable, a shallow one."""
-    return shallow_copy(X) if is_polars_dataframe(X) else X.copy()
+    """A copy that may be written to, and shares no numbers with X whatever is done to its memory."""
+    # Arrow's columns are immutable and copied by reference, but as tensors they are written to in place.
+    if is_polars_dataframe(X):
+        return X[np.arange(X.shape[0])]
+    copied = X.copy()
+    for position, dtype in enumerate(X.dtypes if is_frame(X) else ()):
+        if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
+            array = X.iloc[:, position].array
+            copied.isetitem(position, array.take(np.arange(len(array))))
+    return copied
 
 
 def as_read_only(X: Any) -> Any:
@@ -352,13 +361,71 @@ def _check_types(name: str, given: Any, own: Any) -> None:
     )
 
 
-def checked_weights(sample_weight: Any, n_rows: int) -> Floats:
-    """Weights (n_rows,) of rows, 1 each for None; DataError if negative, not finite or all 0."""
-    weights = np.ones(n_rows) if sample_weight is None else np.asarray(sample_weight, dtype=float).ravel()
-    if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < 0).any():
+def checked_weights(sample_weight: Any, n_rows: int, least_share: float = 0.0) -> Floats:
+    """Weights (n_rows,) of rows, 1 each for None; DataError if negative, not finite or all 0.
+
+    Weights above 0 must not be less than `least_share` of the largest one.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weights = _weight_numbers(sample_weight)
+    if weights.shape != (n_rows,):
         raise DataError(
-            f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows."
+            f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows, got "
+            f"{weights.size}."
         )
-    if not weights.any():
+    lacking = int(np.isnan(weights).sum())
+    if lacking:
+        raise DataError(
+            f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows, but it has "
+            f"no value in {lacking} of {n_rows} rows."
+        )
+    if np.isinf(weights).any() or (weights < 0).any():
+        raise DataError(
+            f"sample_weight must have one finite value, 0 or more, for each of the {n_rows} rows, got values "
+            f"from {weights.min():g} to {weights.max():g}."
+        )
+    largest = weights.max()
+    if largest == 0.0:
         raise DataError(f"sample_weight is zero for all of the {n_rows} rows; at least one must be above it.")
+    n_lost = int(((weights > 0.0) & (weights < least_share * largest)).sum())
+    if n_lost:
+        raise DataError(
+            f"sample_weight spans too much: {n_lost} rows have less than {least_share:g} of the largest "
+            "weight, and no sum holds anything of them. Set these weights to 0, which leaves the rows out."
+        )
+    if not 1e-75 < largest < 1e75:  # sums, and sums of squares, would overflow; a power of 2 rounds nothing
+        weights = np.ldexp(weights, -int(np.frexp(largest)[1]))
     return weights
+
+
+def _weight_numbers(sample_weight: Any) -> Floats:
+    """Weights as float64 (n_rows,), NaN where they are missing."""
+    values = np.asarray(missing_as_nan(sample_weight)).ravel()
+    if values.dtype == object:
+        values = np.where(pd.isna(values), np.nan, values)
+    try:
+        if values.dtype.kind in "cmM":
+            raise TypeError
+        return values.astype(float)
+    except (TypeError, ValueError):
+        wrong = next((one for one in values.tolist() if not isinstance(one, Real)), values[0])
+        raise DataError(
+            "sample_weight must have one finite value, 0 or more, for each row, got values such as "
+            f"{wrong!r}. Convert them to numbers."
+        ) from None
+
+
+def missing_as_nan(X: Any) -> Any:
+    """What is masked in an array, or in a list of arrays, as NaN; anything else as it is."""
+    if isinstance(X, list | tuple) and any(isinstance(one, np.ma.MaskedArray) for one in X):
+        X = np.ma.stack([np.ma.asarray(one) for one in X])
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    if not np.ma.is_masked(X):
+        return X.data
+    if X.dtype.kind in "mM":
+        return X.filled(np.datetime64("NaT") if X.dtype.kind == "M" else np.timedelta64("NaT"))
+    # whole numbers cannot be missing, and text has no value for it
+    types = {"b": float, "i": float, "u": float, "S": object, "U": object}
+    return np.ma.asarray(X, dtype=types.get(X.dtype.kind, X.dtype)).filled(np.nan)

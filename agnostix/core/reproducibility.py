@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -46,15 +48,56 @@ def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
     # costs more than they save.
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _controller().limit(limits=1, user_api="blas"):
+        with _LIMIT:
             return function(*args, **kwargs)
 
     return limited
 
 
+class _OneThread:
+    """The limit to one thread of BLAS: set by the first to enter, and taken off by the last to leave."""
+
+    # The number is the process's: a second thread that restored what it found would leave the limit behind.
+    # threadpoolctl lets one thread alone change it until that thread releases it, and the last to leave may
+    # be another.
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_inside = 0
+        self._n_before: list[tuple[Any, int]] = []  # of each library that had more than one
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._n_inside == 0:
+                libraries = [(one, one.get_num_threads()) for one in _blas_libraries()]
+                self._n_before = [(one, n_threads) for one, n_threads in libraries if n_threads != 1]
+                self._set([(one, 1) for one, _ in self._n_before])
+            self._n_inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside == 0:  # a library that has another number by now had it from somebody else
+                self._set([(one, n) for one, n in self._n_before if one.get_num_threads() == 1])
+
+    def _set(self, libraries: list[tuple[Any, int]]) -> None:
+        for library, n_threads in libraries:
+            library.set_num_threads(n_threads)
+            getattr(library, "clear_controlling_thread", lambda: None)()
+
+    def unlock(self) -> None:
+        """Give a forked process a lock of its own, since another thread may have held this one."""
+        self._lock = threading.Lock()
+
+
+_LIMIT = _OneThread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_LIMIT.unlock)
+
+
 @lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
+def _blas_libraries() -> list[Any]:
+    return [one for one in ThreadpoolController().lib_controllers if one.user_api == "blas"]
 
 
 @one_blas_thread

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 
-from agnostix.core.frames import take_rows
+from agnostix.core.frames import copy_table, take_rows
 from agnostix.core.masking import MaskBlock, MaskedRows, Masker, SoftMaskBatch
 from agnostix.core.models import MaskComposer, Predictor, wants_to_write
 from agnostix.core.typing import Bools, Codes, Floats
@@ -173,7 +173,10 @@ class TableRows(RowSource):
 
     def take(self, part: slice) -> Any:
         """Some of the rows, a copy."""
-        return take_rows(self.table, self.rows[part])
+        rows = self.rows[part]
+        # pandas takes all rows in order as a view
+        is_whole = rows.size == self.table.shape[0] and np.array_equal(rows, np.arange(rows.size))
+        return copy_table(self.table) if is_whole else take_rows(self.table, rows)
 
     def describe(self, block: int, part: slice | None = None) -> str:
         start = block * self._length

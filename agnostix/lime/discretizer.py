@@ -49,7 +49,8 @@ def quantile_edges(values: Floats, weights: Floats, n_bins: int) -> Floats:
     Values and weights (n,); a row of weight 2 counts as two of weight 1, interpolated as by np.percentile.
     """
     order = np.argsort(values, kind="stable")
-    ends = np.cumsum(weights[order] / weights.min())
+    unit = max(weights.min(), 1e-15 * weights.max())  # of lighter rows a sum holds nothing
+    ends = np.cumsum(weights[order] / unit)
     rank = np.arange(1, n_bins) / n_bins * (ends[-1] - 1.0)
     floor = np.floor(rank)
     below, above = (

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail, Explanation
-from agnostix.core.frames import as_table, checked_weights, take_rows
+from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.sobol import SobolBlocks
@@ -395,7 +395,7 @@ default="auto"
         weights = checked_weights(sample_weight, table.shape[0])
         rows = np.flatnonzero(weights > 0)
         observed = table if rows.size == weights.size else take_rows(table, rows)
-        labels = None if y is None else np.asarray(y)[rows]
+        labels = None if y is None else np.asarray(missing_as_nan(y))[rows]
         method, owner = self.sampling_.discretizer, type(self.sampling_).__name__
         discretizer = Discretizer(observed, weights[rows], method, labels, owner)
         features = discretizer.learn_features(self.features_)

@@ -44,7 +44,7 @@ class MaskResult:
 
 def learn_mask(session: Any, x: Any, fill: Any, output: int, search: MaskSearch, seed: int) -> MaskResult:
     """Learn a mask of an image (height, width[, n_channels]) for one output, through a session."""
-    image, filled = (session.tensor(one[None]).float() for one in (x, np.broadcast_to(fill, x.shape)))
+    image, filled = (session.tensor(one[None]) for one in (x, np.broadcast_to(fill, x.shape)))
     if image.shape[-2:] != x.shape[:2]:
         raise DataError(CHANNELS_LAST)
     return _search(lambda batch: session.predict(batch)[:, output], image, filled, search, seed)
@@ -75,14 +75,19 @@ def _minimize(
     score: Callable[[Any], Any], image: Any, fill: Any, search: MaskSearch, random: np.random.Generator
 ) -> Any:
     """The mask (1, 1, height, width) of least loss among those of the last steps."""
-    device = image.device
-    cells = torch.full((1, 1, search.n_cells, search.n_cells), _START, device=device, requires_grad=True)
+    cells = torch.full(
+        (1, 1, search.n_cells, search.n_cells),
+        _START,
+        dtype=image.dtype,
+        device=image.device,
+        requires_grad=True,
+    )
     optimizer = torch.optim.Adam([cells], lr=search.learning_rate)
-    kernel = _smoothing_kernel(search.n_cells, search.mask_sigma, device)
+    kernel = _smoothing_kernel(search.n_cells, search.mask_sigma, image)
     least, best = np.inf, None
     for step in range(search.n_steps):
         progress = (step + 1) / search.n_steps
-        noise = _noise(search, progress, random, device)
+        noise = _noise(search, progress, random, image)
         mask, slope = _mask(kernel @ (cells + noise) @ kernel.T, image, search, progress)
         scores = _scores(score, image, fill, mask, search, _shift(search, image, random))
         loss = search.loss(*scores, mask, kernel @ cells @ kernel.T)
@@ -104,11 +109,11 @@ def _gradient(loss: Any, cells: Any, slope: Any, search: MaskSearch) -> Any:
     return of_loss - of_area * (of_loss.sum() / of_area.sum().clamp(min=_EPS))
 
 
-def _noise(search: MaskSearch, progress: float, random: np.random.Generator, device: Any) -> Any:
+def _noise(search: MaskSearch, progress: float, random: np.random.Generator, image: Any) -> Any:
     """Noise on the cells, less from step to step, so that masks far from the best one are tried."""
     sampled = random.standard_normal((1, 1, search.n_cells, search.n_cells))
     spread = search.noise * max(0.0, 1.0 - progress / _SETTLED)
-    return torch.as_tensor(spread * sampled, dtype=torch.float32, device=device)
+    return torch.as_tensor(spread * sampled, dtype=image.dtype, device=image.device)
 
 
 def _shift(search: MaskSearch, image: Any, random: np.random.Generator) -> tuple[int, ...]:
@@ -124,7 +129,7 @@ def _mask(grid: Any, image: Any, search: MaskSearch, progress: float) -> tuple[A
         _highest(field.detach(), search, progress) if search.is_extremal else (field > _THRESHOLD, _THRESHOLD)
     )
     slope = torch.sigmoid(_STEEPNESS * (field - threshold))
-    return _soften(inside.float(), search.n_cells) + (slope - slope.detach()), slope
+    return _soften(inside.to(field.dtype), search.n_cells) + (slope - slope.detach()), slope
 
 
 def _highest(field: Any, search: MaskSearch, progress: float) -> tuple[Any, Any]:
@@ -157,8 +162,8 @@ def _scores(
     return (scores[0] if search.preserves else None), (scores[-1] if search.deletes else None)
 
 
-def _smoothing_kernel(n_cells: int, sigma: float, device: Any) -> Any:
+def _smoothing_kernel(n_cells: int, sigma: float, image: Any) -> Any:
     """Gaussian weights (n_cells, n_cells) of cells along an axis, rows summing to 1."""
-    positions = torch.arange(n_cells, device=device, dtype=torch.float32)
+    positions = torch.arange(n_cells, device=image.device, dtype=image.dtype)
     weights = torch.exp(-0.5 * ((positions[:, None] - positions) / max(sigma, _EPS)) ** 2)
     return weights / weights.sum(dim=1, keepdim=True)

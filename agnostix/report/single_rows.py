@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.frames import as_table, column_names, columns, is_frame, select
+from agnostix.core.frames import as_table, column_names, columns, is_frame, missing_as_nan, select
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
@@ -92,7 +92,7 @@ class _Records:
 
     def __init__(self, X: Any, y: Any, projection: EntropicProjection, k: int) -> None:
         self.X = X
-        self.observed = None if y is None else np.asarray(y).reshape(-1)
+        self.observed = None if y is None else np.asarray(missing_as_nan(y)).reshape(-1)
         self.labels = row_labels(X)
         self.predictions = projection.table_.to_user_order(projection.predictions_.values[:, k])
 

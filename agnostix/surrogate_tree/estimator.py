@@ -12,6 +12,7 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from agnostix.core.frames import missing_as_nan
 from agnostix.core.typing import Floats
 from agnostix.surrogate_tree.fitted_tree import FittedTree
 from agnostix.surrogate_tree.rule_tree import RuleTree
@@ -82,7 +83,7 @@ class TreeEstimator:
         float
         """
         metric = accuracy_score if self._task() == "classification" else r2_score
-        return float(metric(y, self.predict(X), sample_weight=sample_weight))
+        return float(metric(missing_as_nan(y), self.predict(X), sample_weight=sample_weight))
 
     def apply(self, X: Any) -> np.ndarray:
         """Find the leaf of each row.

@@ -16,7 +16,7 @@ from agnostix.core.base import Attribution, AttributionExplainer, OutputSelectio
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail
 from agnostix.core.features import distinct_rows
-from agnostix.core.frames import as_table, checked_weights, take_rows
+from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -353,6 +353,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         """The truth, checked even where it is not needed; an unfitted model may take several columns."""
         if y is None:
             return None
+        y = missing_as_nan(y)
         check_consistent_length(table, y)
         shape = np.asarray(y).shape
         if len(shape) == 2 and shape[1] > 1 and not is_fitted(self.model):

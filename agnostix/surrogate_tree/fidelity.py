@@ -16,6 +16,7 @@ from scipy.stats import beta
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import column_or_1d
 
+from agnostix.core.frames import missing_as_nan
 from agnostix.core.typing import Floats
 
 LEVEL = 0.95
@@ -71,10 +72,10 @@ class Fidelity:
     def with_accuracies(self, predictions: Floats, outputs: Floats, y: Any, classes: Any) -> Fidelity:
         """With accuracies, or R2 where classes are None, of predictions and outputs (n_rows, n_outputs)."""
         if classes is None:
-            truth = np.asarray(y).reshape(predictions.shape[0], -1)
+            truth = np.asarray(missing_as_nan(y)).reshape(predictions.shape[0], -1)
             model, tree = (float(r2_score(truth, values)) for values in (predictions, outputs))
             return replace(self, accuracy_model=model, accuracy_tree=tree)
-        truth = column_or_1d(np.asarray(y))
+        truth = column_or_1d(np.asarray(missing_as_nan(y)))
         model, tree = (classes[values.argmax(axis=1)] == truth for values in (predictions, outputs))
         return replace(
             self,

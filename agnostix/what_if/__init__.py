@@ -16,7 +16,7 @@ Standard error   `inference`: the delta method with leverage (`Influence`) for m
 Fill             None: no value is replaced. A row counts where the shifted column has a value
                  (`sample.keep_complete_rows`).
 Support          "thin" and "boundary": `inference.classify_support`. Infeasible targets, why and the nearest
-                 feasible ones: `constraints.explain_infeasibility`.
+                 feasible ones: `infeasibility`.
 What is shifted  `moments`: averages and proportions, their default targets. `constraints`: a scenario's.
 Results          `response_curves`, `sweeps`: curves, rankings, the baseline. `scenario`: scenarios, grids.
 Rows             `table` and `predictions` in a canonical order; `sample`: some of them, standardized.

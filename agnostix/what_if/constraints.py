@@ -1,8 +1,4 @@
-"""Moment constraints of a scenario: averages, proportions and ranges, of columns and of the outcome.
-
-Where no weights meet them, `explain_infeasibility` says why, and which targets on the straight way from the
-observed averages are the nearest feasible ones.
-"""
+"""Moment constraints of a scenario: averages, proportions and ranges, of columns and of the outcome."""
 
 from __future__ import annotations
 
@@ -12,14 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.typing import Floats
-from agnostix.exceptions import DataError, InfeasibleTargetError
+from agnostix.exceptions import DataError
 from agnostix.what_if.predictions import Predictions
-from agnostix.what_if.projection import reachable_share
 from agnostix.what_if.sample import Sample, Statistic
 
 _SUM_TOLERANCE = 1e-12
-_SHORT_OF_HULL = 1.0 - 1e-3
 
 
 @dataclass(frozen=True)
@@ -36,6 +29,11 @@ class MomentConstraint:
     def is_range(self) -> bool:
         """Whether it is a range rather than a single target."""
         return self.low < self.high
+
+    def target_at(self, statistic: Statistic, z: float) -> float:
+        """The end of the range that is z in standard deviations, as it was stated; else z in its units."""
+        ends = (self.low, self.high)
+        return next((end for end in ends if statistic.to_z(end) == z), float(statistic.from_z(z)))
 
 
 def parse_constraints(
@@ -192,73 +190,3 @@ def _errors(predictions: Predictions) -> np.ndarray:
             "For a regression, state prediction instead."
         )
     return (predictions.predicted_class != predictions.truth).astype(float)
-
-
-def explain_infeasibility(
-    constraints: list[MomentConstraint],
-    statistics: list[Statistic],
-    phi: Floats,
-    target: Floats,
-    direction: Floats,
-) -> InfeasibleTargetError:
-    """The error for targets outside the hull: its reason in words, and the nearest feasible targets."""
-    share = reachable_share(phi, np.zeros(target.size), target) * _SHORT_OF_HULL
-    near = [s.from_z(share * t) for s, t in zip(statistics, target, strict=True)]
-    nearest = _as_arguments(constraints, near)
-    message = _reason(statistics, phi, target, direction)
-    reached = ", ".join(f"{s.label} {value:.4g}" for s, value in zip(statistics, near, strict=True))
-    message += (
-        f" The nearest within reach, {100 * share:.3g} % of the way there: {reached}."
-        if share > 1e-6
-        else " No part of the way there is within reach."
-    )
-    return InfeasibleTargetError(message, nearest if share > 1e-6 else {}, share)
-
-
-def _reason(statistics: list[Statistic], phi: Floats, target: Floats, direction: Floats) -> str:
-    heavy = np.abs(direction) > 1e-6
-    if heavy.sum() == 1:
-        j = int(np.flatnonzero(heavy)[0])
-        s = statistics[j]
-        low, high = s.from_z(phi[:, j].min()), s.from_z(phi[:, j].max())
-        if s.level is not None and s.feature not in ("prediction", "error_rate"):
-            return f"The proportion of {s.label} must lie between 0 and 1, got {s.from_z(target[j]):.6g}."
-        side, edge = ("above", high) if direction[j] > 0 else ("below", low)
-        return (
-            f"No row has {s.label} {side} {edge:.6g}, so no reweighting reaches an average of "
-            f"{s.from_z(target[j]):.6g}."
-        )
-    heights = phi @ direction
-    words = " ".join(
-        f"{'-' if d < 0 else '+'} {abs(d):.2f}*({s.label})"
-        for d, s in zip(direction, statistics, strict=True)
-        if abs(d) > 1e-6
-    ).lstrip("+ ")
-    if np.ptp(heights) < 1e-9:
-        return (
-            f"The targets contradict each other: {words} (in standard deviations) is {heights[0]:.4g} in "
-            f"every row, and the targets make it {target @ direction:.4g}."
-        )
-    return (
-        f"No row lies as far as the targets in the direction {words} (in standard deviations): they need "
-        f"{target @ direction:.4g}, and the farthest row has {heights.max():.4g}."
-    )
-
-
-def _as_arguments(constraints: list[MomentConstraint], values: list[float]) -> dict[str, Any]:
-    """Arguments of `what_if` with these values as targets."""
-    arguments: dict[str, Any] = {}
-    for constraint, value in zip(constraints, values, strict=True):
-        if constraint.about == "outcome":
-            continue
-        if constraint.level is None:
-            arguments[constraint.feature] = float(value)
-        else:
-            arguments.setdefault(constraint.feature, {})[constraint.level] = float(value)
-    outcome: dict[str, Any] = {}
-    for constraint, value in zip(constraints, values, strict=True):
-        if constraint.about == "outcome" and constraint.level is None:
-            outcome["error_rate"] = float(value)
-        elif constraint.about == "outcome":
-            outcome.setdefault("prediction", {})[constraint.level] = float(value)
-    return ({"constraints": arguments} if arguments else {}) | outcome

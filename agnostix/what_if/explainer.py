@@ -223,7 +223,7 @@ class EntropicProjection(BaseExplainer):
             "accuracy", "error_rate", "log_loss", "brier_score", "roc_auc",
             "mean_absolute_error", "mean_squared_error",
             "root_mean_squared_error", "r2"; the name of any scikit-learn
-            scorer; or a function ``f(y_true, y_pred, sample_weight)``, where
+            scorer that takes sample_weight; or a function ``f(y_true, y_pred, sample_weight)``, where
             y_pred are labels for a classifier.
         by : str, default=None
             Column whose groups get a curve each; only rows of the group are reweighted.

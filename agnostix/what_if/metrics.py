@@ -173,8 +173,8 @@ def _resolve(metric: Metric | None, predictions: Predictions) -> list[Quantity]:
         return [_from_scorer(metric, predictions)]
     own = ", ".join(_CLASSIFICATION + _REGRESSION)
     raise ValueError(
-        f"There is no metric {metric!r}. Known: {own}, every scorer of sklearn.metrics.get_scorer_names(), "
-        "or a function f(y_true, y_pred, sample_weight)."
+        f"There is no metric {metric!r}. Known: {own}, every scorer of sklearn.metrics.get_scorer_names() "
+        "with sample_weight, or a function f(y_true, y_pred, sample_weight)."
     )
 
 
@@ -239,12 +239,13 @@ def _negated(quantity: MeanQuantity | SmoothQuantity) -> Quantity:
 
 def _from_function(metric: Callable[..., float], predictions: Predictions) -> BlockQuantity:
     y_true, y_pred = _labels(predictions)
+    name = getattr(metric, "__name__", type(metric).__name__)
 
     def measure(weights: Floats) -> float:
         live, weight = _live(weights)
-        return float(metric(y_true[live], y_pred[live], sample_weight=weight))
+        return _number(name, predictions, lambda: metric(y_true[live], y_pred[live], sample_weight=weight))
 
-    return BlockQuantity(getattr(metric, "__name__", type(metric).__name__), measure)
+    return BlockQuantity(name, measure)
 
 
 def _from_scorer(name: str, predictions: Predictions) -> BlockQuantity:
@@ -256,9 +257,35 @@ def _from_scorer(name: str, predictions: Predictions) -> BlockQuantity:
 
     def measure(weights: Floats) -> float:
         live, weight = _live(weights)
-        return float(scorer(recorded, index[live], y_true[live], sample_weight=weight))
+        return _number(
+            name, predictions, lambda: scorer(recorded, index[live], y_true[live], sample_weight=weight)
+        )
 
     return BlockQuantity(name, measure)
+
+
+def _number(name: str, predictions: Predictions, metric: Callable[[], Any]) -> float:
+    """What a metric of weighted rows returns; an error that names it where that is no number."""
+    try:
+        value = metric()
+    except Exception as error:
+        if isinstance(error, TypeError) and "sample_weight" in str(error):
+            suited = ", ".join(map(str, default_metrics(predictions)))
+            raise ValueError(
+                f"The metric {name!r} takes no sample_weight, so it cannot be measured in a reweighted "
+                "population. Pass a function f(y_true, y_pred, sample_weight) that counts rows by their "
+                f"weights{f', or one of {suited}' if suited else ''}."
+            ) from error
+        raise ValueError(
+            f"The metric {name!r} failed on y and the predictions: {type(error).__name__}: {error}"
+        ) from error
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"The metric {name!r} returned {type(value).__name__} {value!r}, and one number is needed. Let "
+            "it return a float."
+        ) from None
 
 
 def _live(weights: Floats) -> tuple[Bools, Floats]:

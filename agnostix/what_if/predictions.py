@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from agnostix.core.frames import column_names, is_frame
+from agnostix.core.frames import column_names, is_frame, missing_as_nan
 from agnostix.core.models import Predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
@@ -84,7 +84,7 @@ def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
 def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
     """Predictions that were computed elsewhere."""
     try:
-        values = np.asarray(predictions, dtype=float)
+        values = np.asarray(missing_as_nan(predictions), dtype=float)
     except (TypeError, ValueError):
         raise DataError(
             "predictions must be numbers: probabilities of classes rather than labels, for example."
@@ -130,7 +130,7 @@ def from_outcome(y: Any, n_rows: int) -> Predictions:
 
 def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
     """Ground truth as an array (n_rows,), without missing values."""
-    values = np.asarray(y)
+    values = np.asarray(missing_as_nan(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.shape != (n_rows,):

@@ -228,13 +228,15 @@ def _measure_all(
     for quantity in sample.quantities:
         if isinstance(quantity, MeanQuantity):
             unit, center = sample.scales[j], sample.centers[j]
+            with np.errstate(over="ignore"):  # infinite by units so small that the slope is beyond numbers
+                slopes = unit / scale * responses.slopes[:, j]
             out.append(
                 QuantityCurve(
                     quantity,
                     float(center),
                     center + unit * responses.values[:, j],
                     unit * responses.std_errors[:, j],
-                    unit / scale * responses.slopes[:, j],
+                    slopes,
                     unit * responses.change_errors[:, j],
                 )
             )

@@ -12,7 +12,7 @@ import numpy as np
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.what_if.metrics import MeanQuantity, Quantity
-from agnostix.what_if.table import Column, Table
+from agnostix.what_if.table import Column, Table, is_constant
 
 _MAX_GROUPS = 20
 _FEW_LEVELS = 20
@@ -38,14 +38,15 @@ class Statistic:
     feature: str
     level: Any  # None for a number
     values: Numbers  # (n_rows,), numbers, or the indicator
-    mean: float  # base mean, in the column's units
+    origin: float  # the least value: the mean alone is rounded where a column is far from 0
+    center: float  # base mean less the origin, in the column's units
     scale: float  # base standard deviation, 1 if constant
 
     @classmethod
     def from_numbers(cls, feature: str, level: Any, values: Numbers, base: Floats) -> Statistic:
         """Numbers (n_rows,) of a column or an outcome."""
-        z, mean, scale = standardize(values, base)
-        statistic = cls(feature, level, values, mean, scale)
+        z, origin, center, scale = _standardize_from_least(values, base)
+        statistic = cls(feature, level, values, origin, center, scale)
         statistic.__dict__["z"] = z  # the cached property, computed already
         return statistic
 
@@ -54,7 +55,7 @@ class Statistic:
         """Indicator of a level from its members (n_rows,)."""
         inside, outside = float(base[member].sum()), float(base[~member].sum())
         mean = inside / (inside + outside)
-        return cls(feature, level, member, mean, float(np.sqrt(mean * (1.0 - mean))) or 1.0)
+        return cls(feature, level, member, 0.0, mean, float(np.sqrt(mean * (1.0 - mean))) or 1.0)
 
     @cached_property
     def z(self) -> Floats:
@@ -63,9 +64,14 @@ class Statistic:
         return np.where(self.values, high, low)
 
     @property
+    def mean(self) -> float:
+        """Base mean, in the column's units."""
+        return self.origin + self.center
+
+    @property
     def is_constant(self) -> bool:
-        """Whether all rows have the same value, so that the mean cannot be shifted."""
-        return bool(self.values.min() == self.values.max())
+        """Whether all rows have the same value, but for rounding, so that the mean cannot be shifted."""
+        return is_constant(self.values)
 
     @property
     def label(self) -> str:
@@ -74,28 +80,43 @@ class Statistic:
 
     def to_z(self, target: Any) -> Any:
         """Column units to standard deviations from the mean."""
-        return (target - self.mean) / self.scale
+        return ((target - self.origin) - self.center) / self.scale
 
     def from_z(self, z: Any) -> Any:
         """Standard deviations from the mean to column units."""
-        return self.mean + z * self.scale
+        return self.origin + (self.center + z * self.scale)
+
+    def gap(self, weights: Floats, target: float) -> float:
+        """Distance of the mean under weights (n_rows,) from a target, in standard deviations."""
+        return abs(float(weights @ (self.values - target))) / self.scale
+
+    def text(self, value: float) -> str:
+        """A value for a message, with digits enough to tell 0.1 standard deviations apart."""
+        far = abs(value) / self.scale
+        return f"{value:.{min(max(4, 2 + int(np.ceil(np.log10(far)))), 17) if far > 1.0 else 4}g}"
 
 
 def standardize(values: Numbers, base: Floats) -> tuple[Floats, float, float]:
     """Standardized values (n_rows,) with base mean 0, the mean and the standard deviation."""
+    z, origin, center, scale = _standardize_from_least(values, base)
+    return z, origin + center, scale
+
+
+def _standardize_from_least(values: Numbers, base: Floats) -> tuple[Floats, float, float, float]:
+    """Standardized values (n_rows,), the least value, the mean less that, and the standard deviation."""
     # Scaled to [0, 1] first, and centered twice: columns far from 0 or of tiny spread keep their digits.
     origin = float(values.min())
     z = values - origin
     width = float(z.max())
     if width == 0.0:
-        return z, origin, 1.0
+        return z, origin, 0.0, 1.0
     z /= width
     mean = float(base @ z)
     z -= mean
     scale = float(np.sqrt(base @ (z * z)))
     z /= scale
     z -= base @ z
-    return z, origin + width * mean, width * scale
+    return z, origin, width * mean, width * scale
 
 
 @dataclass(frozen=True)

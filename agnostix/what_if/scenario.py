@@ -11,7 +11,8 @@ import pandas as pd
 
 from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Bools, Floats
-from agnostix.what_if.constraints import MomentConstraint, build_statistics, explain_infeasibility
+from agnostix.what_if.constraints import MomentConstraint, build_statistics
+from agnostix.what_if.infeasibility import explain_infeasibility
 from agnostix.what_if.inference import (
     Influence,
     WeightDiagnostics,
@@ -48,7 +49,7 @@ def solve_scenario(
         target = np.where(np.isfinite(held), held, np.clip(0.0, low, high))
         direction = np.zeros(target.size)
         direction[np.isfinite(held)] = projection.xi[np.isfinite(held)]
-        raise explain_infeasibility(constraints, statistics, phi, target, direction)
+        raise explain_infeasibility(constraints, statistics, phi, target, direction, sample.base)
     return _build_scenario(sample, constraints, statistics, phi, held, projection, config)
 
 
@@ -81,10 +82,22 @@ def _build_scenario(
         ess_fraction=diagnostics.ess / sample.base_ess,
         max_weight=diagnostics.max_weight,
         status=diagnostics.status,
-        gap=projection.gap,
+        gap=_largest_gap(constraints, statistics, held, weights),
         n_rows=base.size,
         confidence_level=config.confidence_level,
     )
+
+
+def _largest_gap(
+    constraints: list[MomentConstraint], statistics: list[Statistic], held: Floats, weights: Floats
+) -> float:
+    """Largest distance of a mean from its target in standard deviations, by the values in their own units."""
+    gaps = [
+        s.gap(weights, c.target_at(s, z))
+        for s, c, z in zip(statistics, constraints, held, strict=True)
+        if np.isfinite(z)
+    ]
+    return max(gaps, default=0.0)
 
 
 def off_target(centered: Floats, live: Bools) -> Floats:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from agnostix.core.explanation import Histogram
 from agnostix.core.typing import Floats, Numbers
-from agnostix.what_if.inference import assign_blocks, interval, jackknife
+from agnostix.what_if.inference import MAX_LEVERAGE, assign_blocks, interval, jackknife
 from agnostix.what_if.metrics import BlockQuantity, MeanQuantity, Quantity, SmoothQuantity
 from agnostix.what_if.moments import MomentStatistic, default_targets, iter_moments
 from agnostix.what_if.response_curves import ResponseCurve, measure_curve, shift_moment
@@ -258,6 +258,8 @@ def _value_and_error(sample: Sample, quantity: Quantity) -> tuple[float, float]:
 
 
 def _mean_error(psi: Floats, base: Floats) -> float:
+    if base.max() > MAX_LEVERAGE:  # one row decides: its spread is unknown
+        return np.inf
     return float(np.sqrt((((psi - base @ psi) * base / (1.0 - base)) ** 2).sum()))
 
 
@@ -285,7 +287,7 @@ def _bin_weights(part: Sample, name: str) -> tuple[Numbers, Numbers]:
     there = ~column.missing
     values, base = (column.values, part.base) if there.all() else (column.values[there], part.base[there])
     edges = _edges(values)
-    bins = ((values - edges[0]) * (1.0 / (edges[1] - edges[0]))).astype(np.intp)
+    bins = ((values - edges[0]) / (edges[1] - edges[0])).astype(np.intp)
     return edges, np.bincount(np.minimum(bins, edges.size - 2), base, edges.size - 1)
 
 
@@ -296,7 +298,8 @@ def _edges(values: np.ndarray) -> np.ndarray:
     low, high = values.min(), values.max()
     if low == high:
         return np.array([low - 0.5, low + 0.5])
-    if (values == np.round(values)).all():
+    finest = 2.0 * np.spacing(max(abs(low), abs(high)))  # narrower bins would have edges that are equal
+    if (values == np.round(values)).all() and finest < 0.5:
         step = max(1.0, np.ceil((high - low + 1.0) / _N_BINS))
         return np.arange(low - 0.5, high + step + 0.5, step)
-    return np.linspace(low, high, _N_BINS + 1)
+    return np.linspace(low, high, int(np.clip((high - low) / finest, 1, _N_BINS)) + 1)

@@ -13,11 +13,25 @@ from typing import Any, Literal
 
 import numpy as np
 
+from agnostix.core.frames import checked_weights, kind_of, to_codes, to_floats
 from agnostix.core.frames import columns as series_of
-from agnostix.core.frames import kind_of, to_codes, to_floats
 from agnostix.core.reproducibility import own_order
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
+
+_LEAST_SHARE = 1e-290
+"""Least weight of a row, of the largest, that double precision still holds."""
+
+_N_ROUNDINGS = 8
+"""Steps of double precision within which values differ by rounding, as sums of shares do."""
+
+
+def is_constant(values: Numbers) -> bool:
+    """Whether numbers, or an indicator, are the same in all rows but for rounding."""
+    low, high = values.min(), values.max()
+    if values.dtype.kind != "f":
+        return bool(low == high)
+    return bool(high - low <= _N_ROUNDINGS * np.spacing(max(abs(low), abs(high))) if high > low else True)
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,8 @@ class Column:
         if there.min() == there.max():
             only = self.levels[int(there[0])] if self.levels else f"{there[0]:g}"
             return f"it is constant: every row has {only}"
+        if not self.levels and is_constant(there):
+            return f"it is constant but for rounding: every row has {there[0]:g} within {np.ptp(there):.1g}"
         return None
 
     def take(self, rows: Codes) -> Column:
@@ -110,7 +126,7 @@ class Table:
         n_rows = X.shape[0]
         if n_rows < 2:
             raise DataError("X has a single row (n_samples=1); a population needs at least two.")
-        weight = _checked_weight(sample_weight, n_rows)
+        weight = checked_weights(sample_weight, n_rows, _LEAST_SHARE)
         if (weight > 0).sum() < 2:
             raise DataError("A single row has a sample_weight above 0; a population needs at least two.")
         columns = {name: Column.from_series(name, series) for name, series in series_of(X).items()}
@@ -144,22 +160,3 @@ class Table:
         out = np.zeros(self.n_given)
         out[self.order] = values
         return out
-
-
-def _checked_weight(sample_weight: Any, n_rows: int) -> Floats:
-    if sample_weight is None:
-        return np.ones(n_rows)
-    weight = np.asarray(sample_weight, dtype=float).ravel()
-    if weight.shape != (n_rows,):
-        raise DataError(
-            f"sample_weight must have one value for each of the {n_rows} rows, got {weight.size}."
-        )
-    lacking = int(np.isnan(weight).sum())
-    if lacking:
-        raise DataError(f"sample_weight has no value in {lacking} of {n_rows} rows.")
-    if np.isinf(weight).any() or weight.min() < 0.0 or weight.max() <= 0.0:
-        raise DataError(
-            "sample_weight must be finite, nowhere negative and not zero everywhere, got values from "
-            f"{weight.min():g} to {weight.max():g}."
-        )
-    return weight

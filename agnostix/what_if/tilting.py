@@ -160,7 +160,8 @@ class _Bracket:
 def _solve_mean(sides: _Sides, side: Codes, mean_q: Floats) -> Floats:
     """Multipliers with mean distance mean_q to the extreme, solved on the log-odds of the position."""
     span = sides.span
-    log_odds = np.log(span - mean_q) - np.log(mean_q)
+    with np.errstate(divide="ignore"):  # 0 where one row has all the weight
+        log_odds = np.log(span - mean_q) - np.log(mean_q)
     enough = _NEAR * np.minimum(1.0, np.minimum(mean_q, span - mean_q))
     roots = _Bracket(np.zeros(mean_q.size))
     for _ in range(_MAX_ITER):

@@ -1,5 +1,7 @@
 """The battery over every explainer of the package, and random cases on each."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,12 +19,17 @@ from agnostix.testing import (
 )
 from tests.common.strategies import cases
 
+NEEDS_TORCH = set() if find_spec("torch") else {"ExtremalMaskExplainer"}
 SMALL = {"ExtremalMaskExplainer": {"n_steps": 3, "n_cells": 4}, "RiseExplainer": {"n_masks": 256}}
 """Parameters of explainers that would take long on the battery's small images with their defaults."""
 
 # Each with its defaults, and some with parameters that take another path through the code.
 EXPLAINERS = [
-    *(explainer(None, **SMALL.get(name, {})) for name, explainer in all_explainers()),
+    *(
+        explainer(None, **SMALL.get(name, {}))
+        for name, explainer in all_explainers()
+        if name not in NEEDS_TORCH
+    ),
     OcclusionExplainer(None, background_size=7),
     MimicTree(None, synthetic="leaf", max_leaf_nodes=4, max_queries=200),
     LimeExplainer(None, n_samples=400, sampling=TiltedSampling(2.0)),

@@ -58,7 +58,7 @@ def test_beeswarm_features_ordered_by_mean_size() -> None:
     assert [ax.get_yticklabels()[j].get_text() for j in order] == expected
 
 
-def test_beeswarm_colors_are_ranks_or_grey() -> None:
+def test_beeswarm_colors_are_ranks_or_gray() -> None:
     exp = people()
     display = BeeswarmDisplay.from_explanation(exp)
     frame = display.frame()

@@ -200,7 +200,7 @@ def errors_by_rows(y, phi, target, weights, base):
     phi through (target, theta), h its leverage ``w_i (1 + d_i' M^-1 d_i)``, d = phi_i - target.
     """
     phi = np.asarray(phi, dtype=float).reshape(len(weights), -1)
-    theta, centre = math.fsum(weights * y), math.fsum(base * y)
+    theta, center = math.fsum(weights * y), math.fsum(base * y)
     moment, cross = np.zeros((phi.shape[1],) * 2), np.zeros(phi.shape[1])
     for value, row, w in zip(y, phi, weights, strict=True):
         distance = row - target
@@ -213,7 +213,7 @@ def errors_by_rows(y, phi, target, weights, base):
         leverage = w * (1.0 + distance @ np.linalg.solve(moment, distance))
         moved = w * (value - theta - slopes @ distance) / (1.0 - leverage)
         own.append(moved**2)
-        change.append((moved - b * (value - centre)) ** 2)
+        change.append((moved - b * (value - center)) ** 2)
     return math.sqrt(math.fsum(own)), math.sqrt(math.fsum(change))
 
 

@@ -176,7 +176,7 @@ def test_page_pictures_have_titles(request: pytest.FixtureRequest) -> None:
         assert re.search(r'<svg id="whatif-picture"[^>]*aria-label="[^"]+"', text)
 
 
-def test_page_pictures_take_colours_from_css(binary: WhatIfReport) -> None:
+def test_page_pictures_take_colors_from_css(binary: WhatIfReport) -> None:
     for svg in _pictures(binary.html()):
         assert "var(--ink)" in svg
         assert not re.findall(r"(?:fill|stroke): #[0-9a-f]{6}", re.sub(r"#000000|#ffffff", "", svg))

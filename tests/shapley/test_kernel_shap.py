@@ -45,7 +45,7 @@ def chances(X):
     return np.stack([1.0 - p, p], axis=1)
 
 
-def labelled(age, job, level, member, since):
+def labeled(age, job, level, member, since):
     """Two outputs of columns of every type, with interactions of three."""
     pay = {"clerk": 1.0, "farmer": 2.5, None: -1.0}[job] * (1.0 + member)
     rank = {"low": 0.0, "high": 3.0, None: 0.5}[level]
@@ -54,7 +54,7 @@ def labelled(age, job, level, member, since):
 
 
 def people(n, seed):
-    """Rows of labelled's arguments, with values missing."""
+    """Rows of labeled's arguments, with values missing."""
     rng = np.random.default_rng(seed)
     choices = ["clerk", "farmer", None], ["low", "high", None], [False, True], [date(2019, 5, 1), None]
     ages = [
@@ -81,12 +81,12 @@ def polars_frame(rows):
 def predict_pandas(X):
     pd.testing.assert_series_equal(X.dtypes, pandas_frame(people(3, 0)).dtypes)
     rows = X.astype(object).where(X.notna(), None).to_numpy()
-    return [labelled(*row) for row in rows]
+    return [labeled(*row) for row in rows]
 
 
 def predict_polars(X):
     assert X.schema == polars_frame([]).schema
-    return [labelled(*row) for row in X.rows()]
+    return [labeled(*row) for row in X.rows()]
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
@@ -120,7 +120,7 @@ def test_exact_values_of_mixed_frames_match_loop(frame, model, groups, weighted)
     places = None if groups is None else [[0, 3], [1], [2], [4]]
     for i, row in enumerate(rows):
         predictions = ref.masked_predictions(
-            lambda mixed: [labelled(*one) for one in mixed], row, seen, places
+            lambda mixed: [labeled(*one) for one in mixed], row, seen, places
         )
         np.testing.assert_allclose(exp.values[i], ref.masked_values(predictions, weight), rtol=0, atol=1e-13)
     assert exp.n_model_rows < 4 * 2 ** (4 if groups else 5) * 12

@@ -240,3 +240,72 @@ def test_metric_refused_with_reason(fitted, metric, facts):
     with refuses(ValueError, *facts) as error:
         fitted().explain(metric=metric)
     assert ("as_predictor" in str(error.value)) == any("as_predictor" in fact for fact in facts)
+
+
+ENTRIES = {
+    "baseline": lambda projection, metric: projection.baseline(metric=metric),
+    "explain": lambda projection, metric: projection.explain(features="age", metric=metric),
+    "rank": lambda projection, metric: projection.rank(features="age", metric=metric),
+    "what_if": lambda projection, metric: projection.what_if({"age": 45}, metric=metric),
+}
+
+
+@pytest.fixture(scope="module")
+def projections():
+    return [fit_projection(X, y, n_targets=3) for y in (Y, NUMBERS)]
+
+
+@pytest.mark.filterwarnings("ignore")  # scorers warn of what is undefined
+@pytest.mark.parametrize("name", sk.get_scorer_names())
+def test_every_scorer_gives_number_or_refusal_with_remedy(projections, name):
+    for projection in projections:
+        value, message = baseline_or_message(projection, name)
+        assert value is not None or name.removeprefix("neg_") in message
+        if "takes no sample_weight" in message:
+            suited = message.split("one of ")[1].rstrip(".").split(", ")
+            assert len(projection.baseline(metric=suited)) == len(suited)
+
+
+def baseline_or_message(projection, name):
+    try:
+        return float(projection.baseline(metric=name)["value"][0]), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def without_weight(y_true, y_pred):
+    return 1.0
+
+
+def nothing(y_true, y_pred, sample_weight):
+    np.average(y_true, weights=sample_weight)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize(
+    ("metric", "facts"),
+    [
+        ("rand_score", ["'rand_score'", "no sample_weight", "f(y_true, y_pred, sample_weight)", "one of"]),
+        (sk.max_error, ["'max_error'", "no sample_weight"]),
+        (without_weight, ["'without_weight'", "no sample_weight"]),
+        (nothing, ["'nothing'", "returned NoneType None", "one number", "float"]),
+        (lambda y_true, y_pred, sample_weight: "good", ["returned str 'good'", "one number"]),
+        (lambda y_true, y_pred, sample_weight: y_pred, ["returned ndarray", "one number"]),
+        (lambda y_true, y_pred, sample_weight: {}["key"], ["failed on y", "KeyError: 'key'"]),
+        ("f1_samples", ["'f1_samples'", "failed on y", "Samplewise"]),
+    ],
+    ids=str,
+)
+def test_metrics_without_weights_or_number_are_refused_by_name(projections, entry, metric, facts):
+    with refuses(ValueError, "metric", *facts):
+        ENTRIES[entry](projections[0], metric)
+
+
+def test_functions_with_weights_are_measured(projections):
+    def share(y_true, y_pred, sample_weight):
+        return np.average(y_true == y_pred, weights=sample_weight)
+
+    for entry in ENTRIES.values():
+        entry(projections[0], share)
+    values = projections[0].baseline(metric=[share, "accuracy"])["value"]
+    assert values[0] == pytest.approx(values[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 from collections.abc import Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import as_table, check_schema, is_frame, take_rows
+from agnostix.core.frames import as_table, check_schema, copy_table, is_frame, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes, Floats, Numbers
@@ -164,7 +164,8 @@ class BaseExplainer(BaseEstimator):
                     "takes no sample_weight. Fit it first, or leave sample_weight out."
                 )
             weight = {} if sample_weight is None else {"sample_weight": sample_weight}
-            model = clone(model).fit(X, y, **weight)
+            # Copies: scikit-learn's copy=False lets a model write into what it is fitted on.
+            model = clone(model).fit(copy_table(X), deepcopy(y), **deepcopy(weight))
         self.model_ = model
         self._predictor = as_predictor(model)
         return self._predictor

@@ -12,7 +12,7 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import conversion_error
+from agnostix.core.frames import conversion_error, missing_as_nan
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -37,7 +37,7 @@ _NEAR = [
 def as_pixels(X: Any) -> Any:
     """Pictures as a finite numeric array in C order; DataError if they are not."""
     try:
-        pixels = np.asarray(X)
+        pixels = np.asarray(missing_as_nan(X))
     except ValueError:
         raise DataError("X must be pictures of one size; pass those of another size by themselves.") from None
     except (RuntimeError, TypeError) as error:
@@ -49,8 +49,9 @@ def as_pixels(X: Any) -> Any:
         )
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         row = np.flatnonzero(~np.isfinite(pixels).reshape(pixels.shape[0], -1).all(axis=1))[0]
+        what = "masked values" if np.ma.is_masked(X) else "NaN or infinity"
         raise DataError(
-            f"X must hold finite numbers, but row {row} has NaN or infinity. Fill these in, or leave it out."
+            f"X must hold finite numbers, but row {row} has {what}. Fill these in, or leave it out."
         )
     return np.ascontiguousarray(pixels)  # so that no bit of a mean depends on the layout
 

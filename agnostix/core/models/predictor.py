@@ -16,11 +16,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.frames import (
-    as_read_only,
     as_table,
     column_names,
     copy_table,
     is_frame,
+    missing_as_nan,
     same_table,
     select,
     to_array,
@@ -319,12 +319,8 @@ class Predictor:
     def predict(self, X: Any) -> Floats:
         """Checked outputs (n_rows, n_outputs) of a table or of images (n_rows, ...)."""
         table = X if isinstance(X, np.ndarray) and X.ndim > 2 else as_table(X)
-        try:
-            return self.predict_batch(as_read_only(table)).copy()
-        except ValueError as error:
-            if not wants_to_write(error):
-                raise
-            return self.predict_batch(copy_table(table)).copy()
+        # A copy: a tensor made of a read-only array, or of a frame's column, can still be written to.
+        return replace(self, copies=True).predict_batch(table).copy()
 
     def predict_batch(self, table: Any) -> Floats:
         """Outputs (n_rows, n_outputs) of a checked table; they may share memory with the model."""
@@ -430,8 +426,9 @@ class Predictor:
             bad = np.flatnonzero(~np.isfinite(values).all(1))
             if bad.size == 0:  # finite, and only their sum is not
                 return values
+            what = "masked values" if np.ma.is_masked(outputs) else "NaN or infinity"
             raise ModelOutputError(
-                f"The model {self.name} returned NaN or infinity for {bad.size} of {n_rows} rows, the first "
+                f"The model {self.name} returned {what} for {bad.size} of {n_rows} rows, the first "
                 f"of them row {bad[0]}. Check the model on these rows, or leave them out."
             )
         return values
@@ -441,7 +438,7 @@ class Predictor:
             outputs = outputs.detach().cpu()
             outputs = outputs.double() if outputs.is_floating_point() else outputs
         try:
-            raw = np.asarray(outputs)
+            raw = np.asarray(missing_as_nan(outputs) if isinstance(outputs, np.ma.MaskedArray) else outputs)
             if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
                 raw = raw.astype(float)
         except (TypeError, ValueError):

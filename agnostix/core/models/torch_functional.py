@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from threading import Lock
 from typing import Any
 
@@ -26,7 +27,7 @@ class _SharedFlags:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = Lock()
-        self._original: dict[int, bool] = {}
+        self._original: dict[int, bool | None] = {}  # None where it has none, as frozen TorchScript
         self._n_holders: dict[int, int] = {}
 
     @contextmanager
@@ -35,7 +36,7 @@ class _SharedFlags:
         owners = list(owners)
         with self._lock:
             for owner in owners:
-                self._original.setdefault(id(owner), getattr(owner, self._name))
+                self._original.setdefault(id(owner), getattr(owner, self._name, None))
                 self._n_holders[id(owner)] = self._n_holders.get(id(owner), 0) + 1
         try:
             yield
@@ -45,7 +46,11 @@ class _SharedFlags:
                     self._n_holders[id(owner)] -= 1
                     if self._n_holders[id(owner)] == 0:
                         del self._n_holders[id(owner)]
-                        setattr(owner, self._name, self._original.pop(id(owner)))
+                        original = self._original.pop(id(owner))
+                        if original is not None:
+                            setattr(owner, self._name, original)
+                        elif hasattr(owner, self._name):
+                            delattr(owner, self._name)
 
 
 # Global, since a module may be wrapped more than once, and two modules may share layers; empty at rest.
@@ -56,8 +61,20 @@ _REQUIRES_GRAD = _SharedFlags("requires_grad")
 @contextmanager
 def evaluating(module: Any) -> Iterator[None]:
     """Put a module in evaluation mode; each layer's own mode is restored on exit."""
-    with _TRAINING.held(module.modules()):
-        module.eval()
+    parts = list(module.modules())
+    with _TRAINING.held(parts):
+        try:
+            module.eval()
+        except NotImplementedError:  # an exported program, which keeps the mode it was exported in
+            for part in parts:
+                part.training = False
+        yield
+
+
+@contextmanager
+def without_gradients() -> Iterator[None]:
+    """Compute no gradients; what a module keeps of its tensors can be trained with afterwards."""
+    with torch.inference_mode(False), torch.no_grad():
         yield
 
 
@@ -131,6 +148,27 @@ def find_layer(module: Any, layer: Any, called: str) -> str:
     return names[0]
 
 
+def widest(dtypes: Iterable[Any]) -> Any:
+    """The type that holds the values of all; double precision for none."""
+    dtypes = list(dtypes)
+    return reduce(torch.promote_types, dtypes) if dtypes else torch.float64
+
+
+def noise_like(image: Any) -> Any:
+    """Noise between the least and the largest value of an image, the same each time."""
+    low, high = image.min(), image.max()
+    noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
+    return low + (high - low if high > low else 1.0) * noise
+
+
+def nearly_equal(one: Any, other: Any) -> bool:
+    """Whether outputs differ by rounding alone, in the order in which sums are added up."""
+    if one.shape != other.shape or not one.is_floating_point():
+        return torch.equal(one, other)
+    tolerance = 1e-2 if one.device.type == "cuda" else torch.finfo(one.dtype).eps ** 0.5  # cuda: TF32
+    return bool((one - other).abs().max() <= tolerance * one.abs().max())
+
+
 def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
     """Bytes of the largest tensor that a layer makes of a row, and of all of them together."""
     sizes = [row.nbytes]
@@ -142,7 +180,7 @@ def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
     layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
     hooks = [layer.register_forward_hook(note) for layer in layers]
     try:
-        with torch.inference_mode(), evaluating(module), autocast:
+        with without_gradients(), evaluating(module), autocast:
             module(row)
     except RuntimeError as error:
         if not is_out_of_memory(error):
@@ -160,7 +198,7 @@ class MaskedBatch:
     own: Any  # (n_rows, ...), as the module takes them
     fills: Any  # (n_rows or 1, n_fill, ...)
     n_masks: int
-    # From masks and rows, each (n,), to a tensor that broadcasts to (n, ...): 1 keeps the row's own value.
+    # From masks and rows, each (n,), to a tensor that broadcasts to (n, ...): 1 or True keeps its own value.
     weights: Callable[[Codes, Codes], Any]
 
     @property
@@ -174,12 +212,13 @@ class MaskedBatch:
         of_row = row if self.fills.shape[0] > 1 else np.zeros_like(row)
         own = _take(self.own, row)
         other = _take(self.fills.flatten(0, 1), of_row * self.shape[2] + fill)
-        return torch.lerp(other, own, self.weights(mask, row))
+        kept = self.weights(mask, row)
+        return torch.where(kept, own, other) if kept.dtype is torch.bool else torch.lerp(other, own, kept)
 
 
 def hard_weights(masks: Bools, segments: Codes, own: Any) -> Callable[[Codes, Codes], Any]:
     """Weights of masks (n_masks, n_segments) over segments (n_rows or 1, ...) in the module's layout."""
-    kept = torch.as_tensor(np.ascontiguousarray(masks), dtype=torch.float32, device=own.device)
+    kept = torch.as_tensor(np.ascontiguousarray(masks), dtype=torch.bool, device=own.device)
     places = torch.as_tensor(segments, device=own.device)
 
     def weights(mask: Codes, row: Codes) -> Any:
@@ -195,7 +234,7 @@ def hard_weights(masks: Bools, segments: Codes, own: Any) -> Callable[[Codes, Co
 def soft_weights(masks: SoftMaskBatch, own: Any) -> Callable[[Codes, Codes], Any]:
     """Weights (n, 1, height, width) of soft masks, interpolated on the device."""
     grids, rows, columns = (
-        torch.as_tensor(part, dtype=torch.float32, device=own.device)
+        torch.as_tensor(part, dtype=own.dtype, device=own.device)
         for part in (masks.grids, masks.row_weights, masks.column_weights)
     )
     offsets = torch.as_tensor(np.ascontiguousarray(masks.offsets), device=own.device)

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -22,15 +21,21 @@ from agnostix.core.models.torch_functional import (
     hard_weights,
     input_gradients,
     measure_outputs,
+    nearly_equal,
+    noise_like,
     record_output,
     soft_weights,
     to_array,
     uncompiled,
+    widest,
+    without_gradients,
 )
+from agnostix.core.models.torch_params import PRECISIONS, check_params, normalization
 from agnostix.core.models.torch_tensors import (
     TorchInput,
     TorchOutputs,
     check_passes_gradients,
+    check_precision,
     failures_named,
     is_out_of_memory,
     without_memory,
@@ -50,17 +55,8 @@ GPU_BYTES_PER_NUMBER = 600
 GRAPH_BYTES = 128 * 2**20
 """Of all tensors inside a network on a CPU that are kept for gradients: half of the working memory."""
 _TUNING_ROWS = 256
-ACTIVATIONS = ("auto", "softmax", "sigmoid", "none")
-LAYOUTS = ("HWC", "CHW")
-RANGES = ("auto", "0-1", "0-255")
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-_WORDS: dict[str, Sequence[Any]] = {
-    "activation": ACTIVATIONS,
-    "layout": LAYOUTS,
-    "value_range": RANGES,
-    "precision": tuple(PRECISIONS),
-    "compiled": (True, False),
-}
+_KEPT = ("are_probabilities", "dtype", "channels_last", "is_precise")
+"""What a pickled model keeps of what it has found out."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ class TorchModel:
             object.__setattr__(self, name, values)
 
     def __getstate__(self) -> dict[str, Any]:
-        known = {name: self._cache[name] for name in ("are_probabilities",) if name in self._cache}
+        known = {name: self._cache[name] for name in _KEPT if name in self._cache}
         return self.__dict__ | {"_cache": known}
 
     @property
@@ -109,6 +105,7 @@ class TorchModel:
         """Predictions (n_rows, n_outputs) of images in the given layout, or of a table of numbers."""
         rows = self._input.read(X)
         size = self.batch_size or self._batch_rows(self.to_tensor(rows[:1]))
+        self._check_precision(rows)
         return self._predict(rows.shape[0], size, lambda part: self.to_tensor(rows[part]))
 
     def predict_masked(
@@ -117,6 +114,8 @@ class TorchModel:
         """Predictions (n_rows, n_masks, n_fill, n_outputs) of rows that are masked on the module's device."""
         own, n_axes = self.to_tensor(x), fill.shape[:2]
         fills = np.broadcast_to(fill, (*n_axes, *x.shape[1:])).reshape(-1, *x.shape[1:])
+        if "is_precise" not in self._cache:
+            self._check_precision(np.concatenate([x, fills]))
         if isinstance(masks, SoftMaskBatch):
             self._input.check_channels_last(x[0])
             weights = soft_weights(masks, own)
@@ -145,8 +144,9 @@ class TorchModel:
                 raise without_memory(self.__name__) from error
 
     def gradients(self, X: Any, outputs: Any) -> Floats:
-        """Gradients as `Differentiable` has them; in double precision for float64 modules, else in single."""
+        """Gradients as `Differentiable` has them; in double precision if the module takes it, else single."""
         rows = self._input.read(X)
+        self._settle(rows[:1])
         selected = _select(outputs, len(rows))
         wanted = selected.reshape(len(rows), -1)
         size = self._graph_rows(self.to_tensor(rows[:1]))
@@ -191,15 +191,17 @@ class TorchModel:
                 break
         return replace(self, batch_size=best_size)
 
-    def to_tensor(self, rows: Any, dtype: Any = torch.float32) -> Any:
+    def to_tensor(self, rows: Any) -> Any:
         """Rows as the module's input, on its device."""
-        return self._input.to_tensor(rows, self._device, dtype)
+        rows = self._input.read(rows)
+        self._settle(rows[:1])
+        return self._prepare(self._input.load(rows, self._device, self.dtype), rows.dtype == np.uint8)
 
     def forward(self, batch: Any, eager: bool = False) -> Any:
         """Outputs (n_rows, n_outputs) after the activation, on the device; eager runs it uncompiled."""
         module = uncompiled(self._module) if eager else self._runner
         with self._autocast(batch), failures_named(self.module, batch):
-            given = module(batch.to(self._own_dtype))
+            given = module(self._arrange(batch.to(self._own_dtype)))
         return self._outputs.to_matrix(given, batch.shape[0])
 
     def find_layer(self, layer: Any) -> Any:
@@ -209,7 +211,7 @@ class TorchModel:
 
     @property
     def dtype(self) -> Any:
-        """Precision of inputs that gradients are computed by: double for float64 modules, else single."""
+        """Precision of rows, masks and gradients before they are the module's own: single or double."""
         return torch.promote_types(self._own_dtype, torch.float32)
 
     @property
@@ -222,7 +224,7 @@ class TorchModel:
 
     def _predict(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
         """Outputs (n_rows, n_outputs) of batches as make builds them."""
-        with torch.inference_mode(), evaluating(self._runner):
+        with without_gradients(), evaluating(self._runner):
             parts = self._in_batches(n_rows, size, lambda part: to_array(self.forward(make(part))))
         return np.concatenate(parts)
 
@@ -247,7 +249,7 @@ class TorchModel:
         """Gradients rows.shape + (n_selected,) of the selected outputs, per unit of the rows as given."""
         # The leaf comes before normalization and the change of layout, so that the chain rule undoes both.
         leaf = self._input.load(rows, self._device, self.dtype).requires_grad_()
-        outputs = session.predict(self._input.prepare(leaf, rows.dtype == np.uint8))
+        outputs = session.predict(self._prepare(leaf, rows.dtype == np.uint8))
         if selected.size and (selected.min() < 0 or selected.max() >= outputs.shape[1]):
             raise DataError(
                 f"The module {self.__name__} has {outputs.shape[1]} outputs, got outputs from "
@@ -262,9 +264,72 @@ class TorchModel:
 
     @property
     def _own_dtype(self) -> Any:
-        """Precision of the module's parameters."""
-        dtypes = (own.dtype for own in self._own_tensors() if own.is_floating_point())
-        return next(dtypes, torch.float32)
+        """Type of the module's input: that of its parameters, or the one `_settle` has found."""
+        first = next(self._own_dtypes(), None)
+        return self._cache.get("dtype", {}).get(first, first or torch.float32)
+
+    def _own_dtypes(self) -> Iterator[Any]:
+        return (own.dtype for own in self._own_tensors() if own.is_floating_point())
+
+    def _settle(self, row: Any) -> None:
+        """Find out, once for each shape of a row (1, ...), the type and memory layout that the module takes.
+
+        The widest of its types comes first: a network in single precision may begin with a standardization
+        in double, and parameters say nothing of one that is frozen to TorchScript or has none.
+        """
+        layouts, shape = self._cache.setdefault("channels_last", {}), self._input.shape_of(row)
+        if shape in layouts:
+            return
+        types, first = self._cache.setdefault("dtype", {}), next(self._own_dtypes(), None)
+        if first not in types:
+            own = first or torch.float32
+            tried = [*dict.fromkeys([widest(self._own_dtypes()), own])]
+            tried += [] if first else [torch.float16, torch.bfloat16]
+            works = (one for one in tried if self._try(self._load_row(row, one)) is not None)
+            types[first] = own if len(tried) == 1 else next(works, own)
+        layouts[shape] = len(shape) > 1 and self._takes_channels_last(row)
+
+    def _check_precision(self, rows: Any) -> None:
+        """Warn, by the first rows, of a column whose differences single precision cannot hold."""
+        if "is_precise" not in self._cache and len(rows) > 1:
+            self._cache["is_precise"] = True
+            check_precision(self.__name__, rows, self.dtype)
+
+    def _takes_channels_last(self, row: Any) -> bool:
+        """Whether the module predicts the same of an image whose channels are last in memory."""
+        image = noise_like(self._load_row(row, self._own_dtype))
+        last = image.contiguous(memory_format=torch.channels_last)
+        if last.is_contiguous():  # of one channel, so that there is no other layout
+            return True
+        one, other = self._try(image), self._try(last)
+        return one is not None and other is not None and nearly_equal(one, other)
+
+    def _load_row(self, row: Any, dtype: Any) -> Any:
+        """A row as the module's input of some type, in the usual memory layout."""
+        loaded = self._input.load(row, self._device, torch.promote_types(dtype, torch.float32))
+        return self._input.prepare(loaded, row.dtype == np.uint8).to(dtype).contiguous()
+
+    def _try(self, row: Any) -> Any:
+        """Outputs (1, n_outputs) of a copy of a row, before the activation; None if the module fails."""
+        module = uncompiled(self._module)
+        with without_gradients(), evaluating(module), self._autocast(row):
+            try:
+                return self._outputs.read(module(row.clone()), 1)
+            except Exception as error:  # it comes up again where it is explained
+                if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                    raise without_memory(self.__name__) from error
+                return None
+
+    def _prepare(self, batch: Any, is_bytes: bool) -> Any:
+        """Loaded rows as the module's input."""
+        return self._arrange(self._input.prepare(batch, is_bytes))
+
+    def _arrange(self, batch: Any) -> Any:
+        """A batch in the memory layout that is fastest for the module, among those that it takes."""
+        if batch.ndim != 4:
+            return batch
+        is_last = self._cache.get("channels_last", {}).get(batch.shape[1:])
+        return batch.contiguous(memory_format=torch.channels_last if is_last else torch.contiguous_format)
 
     def _own_tensors(self) -> Iterator[Any]:
         return chain(self.module.parameters(), self.module.buffers())
@@ -312,7 +377,9 @@ class TorchModel:
         known = self._cache.setdefault("bytes", {})
         if row.shape not in known:
             with failures_named(self.module, row):
-                known[row.shape] = measure_outputs(self._module, row.to(self._own_dtype), self._autocast(row))
+                # A copy, since the module may write into its input, and the row may be part of another.
+                own = self._arrange(row.to(self._own_dtype, copy=True))
+                known[row.shape] = measure_outputs(self._module, own, self._autocast(row))
         return known[row.shape]
 
 
@@ -338,7 +405,7 @@ class TorchSession:
 
     def tensor(self, X: Any, requires_grad: bool = False) -> Any:
         """Rows as the module's input, on its device; requires_grad makes it a leaf to differentiate by."""
-        return self._model.to_tensor(X, self._model.dtype).requires_grad_(requires_grad)
+        return self._model.to_tensor(X).requires_grad_(requires_grad)
 
     def predict(self, inputs: Any) -> Any:
         """Outputs (n_rows, n_outputs) after the activation, with their graph."""
@@ -355,78 +422,3 @@ class TorchSession:
             self._hooks.callback(self._model.find_layer(layer).register_forward_hook(hook).remove)
             self._observes = True
         return recorded
-
-
-def check_params(model: Any) -> None:
-    """Check the parameters of a TorchModel one by one."""
-    for name, words in _WORDS.items():
-        given = getattr(model, name)
-        if not any(type(word) is type(given) and word == given for word in words):
-            raise _refused(name, f"one of {', '.join(map(repr, words))}", given)
-    size = model.batch_size
-    if size is not None and (not isinstance(size, Integral) or isinstance(size, bool) or size < 1):
-        raise _refused("batch_size", "a whole number of at least 1, or None", size)
-    if isinstance(model.output, bool) or not isinstance(model.output, str | int | None):
-        raise _refused(
-            "output", "a place in a tuple, a key of a dict, or None for a torch module", model.output
-        )
-    if model.device != "auto":
-        _check_device(model.device)
-
-
-def normalization(mean: Any, std: Any) -> tuple[Any, Any]:
-    """Mean and std as tuples of floats, or None for both."""
-    if (mean is None) != (std is None):
-        raise DataError("as_predictor needs both mean and std of a network's normalization, or neither.")
-    if mean is None:
-        return None, None
-    means, stds = _numbers("mean", mean), _numbers("std", std)
-    if len(means) != len(stds):
-        raise DataError(
-            "mean and std of as_predictor must have one number for each channel, got "
-            f"{len(means)} and {len(stds)}."
-        )
-    if max(map(abs, means)) > 1:
-        raise DataError(
-            "The 'mean' parameter of as_predictor is that of pictures from 0 to 1, got "
-            f"{mean!r}. Divide mean and std of pictures from 0 to 255 by 255."
-        )
-    if min(stds) <= 0:
-        raise _refused("std", "numbers above 0, one for each channel", std)
-    return means, stds
-
-
-def _numbers(name: str, given: Any) -> tuple[float, ...]:
-    try:
-        numbers = np.asarray(given, dtype=float)
-    except (TypeError, ValueError):
-        numbers = np.empty(0)
-    if numbers.ndim > 1 or numbers.size == 0 or not np.isfinite(numbers).all():
-        raise _refused(name, "finite numbers, one for each channel", given)
-    return tuple(float(one) for one in numbers.ravel())
-
-
-def _check_device(given: Any) -> None:
-    try:
-        device = torch.device(given)
-    except (RuntimeError, TypeError):
-        raise _refused(
-            "device", "'auto', 'cpu', 'cuda', 'cuda:1' or another device of torch", given
-        ) from None
-    way_out = "Use device='auto' or 'cpu'."
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-        raise DataError(
-            f"The 'device' parameter of as_predictor is {given!r}, and torch finds "
-            f"{'only ' + ', '.join(devices) if devices else 'no CUDA'} here. {way_out}"
-        )
-    try:
-        torch.empty(1, device=device).cpu()
-    except (RuntimeError, AssertionError):
-        raise DataError(
-            f"The 'device' parameter of as_predictor is {given!r}, which torch cannot use here. {way_out}"
-        ) from None
-
-
-def _refused(name: str, allowed: str, given: Any) -> DataError:
-    return DataError(f"The {name!r} parameter of as_predictor must be {allowed}, got {given!r}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ CHANNELS_LAST = (
 )
 _ROUNDING = 1e-3
 """Deviation from 1 that the sum of probabilities may have, in single precision."""
+_LOST = 1e-3
+"""Share of a column's spread that rounding to single precision may take."""
 _NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
 _COMPILERS = ("torch._dynamo", "torch._inductor")
 
@@ -40,11 +43,6 @@ class TorchInput:
     std: Sequence[float] | None
     layout: str
     value_range: str
-
-    def to_tensor(self, rows: Any, device: Any, dtype: Any = torch.float32) -> Any:
-        """Rows as the module's input, see `load` and `prepare`."""
-        rows = self.read(rows)
-        return self.prepare(self.load(rows, device, dtype), rows.dtype == np.uint8)
 
     def load(self, rows: Any, device: Any, dtype: Any) -> Any:
         """Checked rows on the device, in their own layout and range."""
@@ -66,7 +64,14 @@ class TorchInput:
             self._check_range(batch.detach())
             mean, std = (self._by_channel(values, batch) for values in (self.mean, self.std))
             batch = (batch - mean) / std
-        return batch.contiguous(memory_format=torch.channels_last)
+        return batch
+
+    def shape_of(self, rows: Any) -> tuple[int, ...]:
+        """Shape of one of the rows as the module takes it."""
+        shape = tuple(rows.shape[1:])
+        if len(shape) == 2:
+            return (1, *shape)
+        return shape[2:] + shape[:2] if len(shape) == 3 and self.layout == "HWC" else shape
 
     def to_layout(self, segments: Codes, X: Any) -> Codes:
         """Segments of rows' values in the layout of the module's input, one channel where they have none."""
@@ -164,12 +169,18 @@ class TorchOutputs:
 
     def to_matrix(self, given: Any, n_rows: int) -> Any:
         """Outputs (n_rows, n_outputs) in single precision, or the module's own if that is finer."""
-        outputs = self._matrix(self._entry(given), n_rows)
+        outputs = self.read(given, n_rows)
         are_probabilities = self._decide(outputs) if self.activation == "auto" else None
-        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        # Whole numbers go to double: single precision holds them up to 2**24 alone.
+        finest = torch.float32 if outputs.is_floating_point() else torch.float64
+        outputs = outputs.to(torch.promote_types(outputs.dtype, finest))
         if self.activation == "softmax" or are_probabilities is False:
             return torch.softmax(outputs, dim=1)
         return torch.sigmoid(outputs) if self.activation == "sigmoid" else outputs
+
+    def read(self, given: Any, n_rows: int) -> Any:
+        """Outputs (n_rows, n_outputs) before the activation."""
+        return self._matrix(self._entry(given), n_rows)
 
     def _entry(self, given: Any) -> Any:
         """The tensor among what the module returned."""
@@ -308,6 +319,27 @@ def _required_inputs(module: Any) -> list[str]:
     parameters = inspect.signature(module.forward).parameters.values()
     positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     return [one.name for one in parameters if one.kind in positional and one.default is Parameter.empty]
+
+
+def check_precision(name: str, rows: Any, dtype: Any) -> None:
+    """Warn of a column of a table (n_rows, n_columns) that a type rounds by more than its spread allows."""
+    if rows.ndim != 2 or rows.dtype.itemsize < 4 or dtype == torch.float64:
+        return
+    values = rows.astype(float)
+    with np.errstate(over="ignore"):
+        rounding = np.abs(values.astype(np.float32) - values).max(axis=0)
+    spread = np.ptp(values, axis=0)
+    column = int((rounding - _LOST * spread).argmax())
+    if rounding[column] <= _LOST * spread[column] or spread[column] == 0:
+        return
+    warnings.warn(
+        f"The module {name} takes single precision, which rounds column {column} by up to "
+        f"{rounding[column]:.3g}, and the values of this column differ by {spread[column]:.3g}. Wrap it in "
+        "double precision, as_predictor(copy.deepcopy(module).double()), or subtract an offset from the "
+        "column.",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:

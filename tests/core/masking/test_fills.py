@@ -21,10 +21,10 @@ def without_noise(picture, hidden):
     return inpainter.filled(hidden)
 
 
-@given(seed=st.integers(0, 10**6), height=st.integers(1, 7), width=st.integers(2, 7), colours=st.booleans())
-def test_inpainter_matches_dense_system(seed, height, width, colours):
+@given(seed=st.integers(0, 10**6), height=st.integers(1, 7), width=st.integers(2, 7), colors=st.booleans())
+def test_inpainter_matches_dense_system(seed, height, width, colors):
     rng = np.random.default_rng(seed)
-    picture = rng.random((height, width, 3) if colours else (height, width))
+    picture = rng.random((height, width, 3) if colors else (height, width))
     hidden = rng.random((height, width)) < 0.6
     hidden[0, 0] = False
     np.testing.assert_allclose(without_noise(picture, hidden), inpainted(picture, hidden), atol=1e-10)

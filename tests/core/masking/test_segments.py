@@ -17,8 +17,8 @@ LABELS = np.array([[4, 4, -1], [4, 9, 9]])
 MASKS = np.array([[1, 1, 1], [0, 0, 0], [1, 0, 1], [0, 1, 0]], dtype=bool)
 """Over the segments -1, 4 and 9."""
 FORMS = {
-    "grey": RNG.random((5, 2, 3)),
-    "colour": RNG.random((5, 2, 3, 4)),
+    "gray": RNG.random((5, 2, 3)),
+    "color": RNG.random((5, 2, 3, 4)),
     "single": RNG.random((5, 2, 3)).astype(np.float32),
     "bytes": RNG.integers(0, 256, (5, 2, 3, 3)).astype(np.uint8),
     "switches": RNG.random((5, 2, 3)) < 0.5,
@@ -30,8 +30,8 @@ fills = pytest.mark.parametrize("fill", FILLS)
 
 def halves(picture):
     """A segment for each shade that is brighter than the one before it, from a picture alone."""
-    grey = picture.reshape(*picture.shape[:2], -1)[..., 0].astype(float)
-    return np.searchsorted(np.quantile(grey, [0.3, 0.6]), grey) * 7
+    gray = picture.reshape(*picture.shape[:2], -1)[..., 0].astype(float)
+    return np.searchsorted(np.quantile(gray, [0.3, 0.6]), gray) * 7
 
 
 def block_of(masker, masks=MASKS):
@@ -80,8 +80,8 @@ def by_hand(picture, labels, mask, fill):
     mixed, names = picture.copy(), np.unique(labels).tolist()
     for place in np.ndindex(labels.shape):
         if not mask[names.index(labels[place])]:
-            colour = stand_in(picture, labels, place, fill)
-            mixed[place] = colour if picture.dtype.kind == "f" else np.rint(colour)
+            color = stand_in(picture, labels, place, fill)
+            mixed[place] = color if picture.dtype.kind == "f" else np.rint(color)
     return mixed
 
 
@@ -108,7 +108,7 @@ def test_builder_matches_loops_over_pixels(X, fill):
     assert builder.distinct(block) is None
 
 
-@pytest.mark.parametrize("X", [FORMS["grey"], FORMS["bytes"]])
+@pytest.mark.parametrize("X", [FORMS["gray"], FORMS["bytes"]])
 @fills
 def test_read_segments_and_fills_each_image_alone(X, fill):
     masker = SegmentMasker(halves, fill=fill, sigma=0.8)
@@ -233,7 +233,7 @@ STACK = np.random.default_rng(4).random((3, 2, 3, 4))
 
 @pytest.mark.parametrize("fill", ["noise", "stack"])
 def test_fill_images_are_each_used(fill):
-    X = FORMS["colour"]
+    X = FORMS["color"]
     masker = SegmentMasker(LABELS, STACK if fill == "stack" else fill, n_draws=3, random_state=2)
     rows = masker.read(X)
     block = block_of(masker)
@@ -275,7 +275,7 @@ def test_weights_refused_if_not_distribution(weights, got):
 
 
 def test_masker_and_rows_contract():
-    masker, X = SegmentMasker(LABELS), FORMS["colour"]
+    masker, X = SegmentMasker(LABELS), FORMS["color"]
     rows = masker.read(np.concatenate([X, X]))
     assert rows.features.names == ("segment -1", "segment 4", "segment 9")
     assert rows.present.tolist() == [[True] * 3] * 10
@@ -339,11 +339,11 @@ def test_segments_function_cannot_change_images():
         return LABELS
 
     masker = SegmentMasker(blots)
-    np.testing.assert_array_equal(masker.read(FORMS["grey"]).pixels, FORMS["grey"])
+    np.testing.assert_array_equal(masker.read(FORMS["gray"]).pixels, FORMS["gray"])
 
 
 def test_read_lists_and_memory_layouts_alike():
-    X = FORMS["colour"]
+    X = FORMS["color"]
     masker = SegmentMasker(LABELS)
     plain = masker.read(X)
     for other in (X.tolist(), np.asfortranarray(X), X[::-1][::-1]):
@@ -433,8 +433,8 @@ def test_fill_refused_beyond_float32():
     ("X", "fill", "facts"),
     [
         (FORMS["bytes"], [0, 1], ["has 2 numbers", "(2, 3, 3)", "3 channels"]),
-        (FORMS["colour"], (0.0,), ["has 1 numbers", "(2, 3, 4)", "4 channels"]),
-        (FORMS["grey"], [0.5], ["has 1 numbers", "(2, 3)", "no channels"]),
+        (FORMS["color"], (0.0,), ["has 1 numbers", "(2, 3, 4)", "4 channels"]),
+        (FORMS["gray"], [0.5], ["has 1 numbers", "(2, 3)", "no channels"]),
     ],
 )
 def test_fill_refused_for_other_channels(X, fill, facts):
@@ -478,7 +478,7 @@ def test_read_refuses_what_is_not_images(X, got):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_read_refuses_nan_and_infinity(bad):
-    X = FORMS["colour"].copy()
+    X = FORMS["color"].copy()
     X[3, 1, 2, 0] = bad
     with refuses(DataError, "finite", "row 3", "NaN or infinity", "Fill these in, or leave it out"):
         SegmentMasker().read(X)
@@ -504,4 +504,4 @@ def test_segments_refused_if_map_of_other_size():
 )
 def test_segments_function_refused_if_bad_map(map_of, got):
     with refuses(DataError, "'segments' of SegmentMasker", "row 0 of X", "shape (2, 3)", f"got {got}"):
-        SegmentMasker(map_of).read(FORMS["grey"])
+        SegmentMasker(map_of).read(FORMS["gray"])

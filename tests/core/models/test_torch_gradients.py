@@ -173,7 +173,7 @@ def test_gradient_batches_follow_from_all_tensors_inside(monkeypatch):
             return x
 
     module = nn.Sequential(Notes(), *[nn.Identity() for _ in range(6)])  # 8 tensors of a row, and the row
-    monkeypatch.setattr("agnostix.core.models.torch_model.GRAPH_BYTES", 9 * 4 * 4 * 3)
+    monkeypatch.setattr("agnostix.core.models.torch_model.GRAPH_BYTES", 9 * 4 * 8 * 3)
     model_of(module).gradients(X, 0)
     assert sizes == [3, 3, 1]
 
@@ -430,12 +430,12 @@ def test_graphs_are_freed_after_gradients():
 @pytest.mark.parametrize(("batch_size", "n_prepared"), [(3, 7), (None, 8)])
 def test_rows_are_prepared_once_where_the_batch_size_is_given(monkeypatch, batch_size, n_prepared):
     prepared = []
-    to_tensor = TorchInput.to_tensor
+    load = TorchInput.load
 
     def counted(self, rows, *args):
         prepared.append(len(rows))
-        return to_tensor(self, rows, *args)
+        return load(self, rows, *args)
 
-    monkeypatch.setattr(TorchInput, "to_tensor", counted)
+    monkeypatch.setattr(TorchInput, "load", counted)
     model_of(mlp(), batch_size=batch_size)(X)
     assert sum(prepared) == n_prepared

@@ -118,10 +118,10 @@ def test_layout_chw():
 
 
 def test_predict_gray_images():
-    grey = PICTURES[..., 0]
+    gray = PICTURES[..., 0]
     weights = WEIGHTS[:, :, :1]
     np.testing.assert_allclose(
-        raw(linear(weights)).predict(grey), Linear(weights)(grey[..., None]), atol=1e-5
+        raw(linear(weights)).predict(gray), Linear(weights)(gray[..., None]), atol=1e-5
     )
 
 
@@ -295,7 +295,7 @@ def test_batch_size_is_halved_when_memory_runs_out(message):
     X = RNG.random((11, 2, 2, 1))
     found = as_predictor(module, batch_size=8).predict(X)
     np.testing.assert_allclose(found[:, 0], X.sum(axis=(1, 2, 3)), rtol=1e-6)
-    assert module.sizes == [8, 4, 2, 2, 2, 2, 2, 1]
+    assert module.sizes == [1, 8, 4, 2, 2, 2, 2, 2, 1]  # a row first, to find out the type
 
 
 def test_memory_error_for_single_row():
@@ -310,7 +310,7 @@ def test_memory_error_for_single_row():
     )
     with refuses(ModelOutputError, *facts):
         TorchModel(module, batch_size=4)(np.zeros((3, 2, 2, 1)))
-    assert module.sizes == [3, 2, 1]
+    assert module.sizes == [1]
 
 
 def test_memory_error_is_not_any_runtime_error():
@@ -326,10 +326,10 @@ def test_batch_size_follows_largest_tensor():
     as_predictor(wide).predict(
         np.zeros((3, 224, 224, 3), dtype=np.uint8)
     )  # 64 x 224 x 224 x 4 bytes: 12.8 MB
-    assert module.sizes == [1, 20, 1, 256, 44]
-    assert wide[2].sizes == [1, 1, 1, 1]
+    assert module.sizes == [1, 1, 20, 1, 1, 256, 44]  # a row for the type, and one for the size
+    assert wide[2].sizes == [1] * 6  # of which two find out the memory layout
     as_predictor(wide, precision="bf16").predict(np.zeros((3, 224, 224, 3), dtype=np.uint8))
-    assert wide[2].sizes[4:] == [1, 3]
+    assert wide[2].sizes[6:] == [1, 1, 1, 3]
 
 
 def test_tune_sets_batch_size_only():
@@ -492,10 +492,10 @@ def test_predict_masked_matches_composed_images(X, by_channel):
 
 
 def test_predict_masked_gray_images_and_tables():
-    grey = PICTURES[..., 0]
+    gray = PICTURES[..., 0]
     module = small(n_channels=1)
-    found = TorchModel(module).predict_masked(grey[:1], MASKS, grey[None, 1:2], CELLS[None])[0, :, 0]
-    built = TorchModel(module)(np.where(MASKS[:, CELLS], grey[0], grey[1]))
+    found = TorchModel(module).predict_masked(gray[:1], MASKS, gray[None, 1:2], CELLS[None])[0, :, 0]
+    built = TorchModel(module)(np.where(MASKS[:, CELLS], gray[0], gray[1]))
     np.testing.assert_allclose(found, built, atol=1e-6)
     row, other = RNG.random((2, 4))
     mlp = nn.Linear(4, 2)
@@ -584,11 +584,11 @@ MANY = np.random.default_rng(1).random((2, 16, 12, 3))
 )
 def test_image_is_transferred_once_for_any_number_of_masks(monkeypatch, explainer, small_plan, large_plan):
     crossed = []
-    to_tensor = TorchInput.to_tensor
+    load = TorchInput.load
 
     def counted(self, rows, *args):
         crossed.append(len(rows))
-        return to_tensor(self, rows, *args)
+        return load(self, rows, *args)
 
     counts = []
     for plan in (small_plan, large_plan):
@@ -598,7 +598,7 @@ def test_image_is_transferred_once_for_any_number_of_masks(monkeypatch, explaine
             else {"masker": SegmentMasker(n_segments=16)}
         )
         own = explainer(small(), random_state=0, **masked, **plan).fit(MANY)
-        monkeypatch.setattr(TorchInput, "to_tensor", counted)
+        monkeypatch.setattr(TorchInput, "load", counted)
         crossed.clear()
         exp = own.explain(MANY)
         monkeypatch.undo()

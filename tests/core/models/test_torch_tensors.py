@@ -232,8 +232,8 @@ def test_module_type_error_of_other_kind_is_not_changed():
 
 
 def test_predict_gray_image_remedy_works():
-    for grey in (PICTURES[..., 0], PICTURES[..., :1]):
-        X = np.repeat(grey.reshape(*grey.shape[:3], 1), 3, axis=3)
+    for gray in (PICTURES[..., 0], PICTURES[..., :1]):
+        X = np.repeat(gray.reshape(*gray.shape[:3], 1), 3, axis=3)
         assert as_predictor(CONV).predict(X).shape == (2, 2)
 
 
