@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.files import one_line
 from agnostix.exceptions import DataError
-from agnostix.surrogate_tree.rule_tree import Condition, RuleFeature, RuleTree
+from agnostix.surrogate_tree.rule_tree import Condition, RuleFeature, RuleTree, is_arrow_date, is_zoned
 
 SCHEMA = 1
 """Version of the JSON; raised when its keys change."""
@@ -23,7 +23,7 @@ _FUNCTION = '''import datetime
 
 
 def is_missing(value):
-    return value is None or value != value
+    return value is None or type(value).__name__ == "NAType" or value != value
 
 
 def {name}(row):
@@ -384,7 +384,8 @@ def threshold_value(feature: RuleFeature, threshold: float) -> Any:
         return _polars_date(ticks, feature.dtype)
     if getattr(feature.dtype, "kind", "M") == "m":
         return plain_value(pd.Timedelta(ticks, "ns"))
-    return plain_value(pd.Timestamp(ticks, tz="UTC" if getattr(feature.dtype, "tz", None) else None))
+    moment = pd.Timestamp(ticks, tz="UTC" if is_zoned(feature.dtype) else None)
+    return moment.date() if is_arrow_date(feature.dtype) else plain_value(moment)
 
 
 def _polars_date(ticks: int, dtype: Any) -> Any:
