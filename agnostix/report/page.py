@@ -19,7 +19,6 @@ from agnostix.plotting.style import (
     PAPER,
     SERIES,
     figure_style,
-    no_glyph_warnings,
 )
 from agnostix.plotting.words import describe_quantity, shorten
 from agnostix.report.data import ReportData
