@@ -198,7 +198,7 @@ class MaskedBatch:
     own: Any  # (n_rows, ...), as the module takes them
     fills: Any  # (n_rows or 1, n_fill, ...)
     n_masks: int
-    # From masks and rows, each (n,), to a tensor that broadcasts to (n, ...): 1 or True keeps its own value.
+    # From masks and rows, each (n,), to a tensor that broadcasts to (n, ...): 1 keeps its own value.
     weights: Callable[[Codes, Codes], Any]
 
     @property
@@ -212,13 +212,12 @@ class MaskedBatch:
         of_row = row if self.fills.shape[0] > 1 else np.zeros_like(row)
         own = _take(self.own, row)
         other = _take(self.fills.flatten(0, 1), of_row * self.shape[2] + fill)
-        kept = self.weights(mask, row)
-        return torch.where(kept, own, other) if kept.dtype is torch.bool else torch.lerp(other, own, kept)
+        return torch.lerp(other, own, self.weights(mask, row))
 
 
 def hard_weights(masks: Bools, segments: Codes, own: Any) -> Callable[[Codes, Codes], Any]:
     """Weights of masks (n_masks, n_segments) over segments (n_rows or 1, ...) in the module's layout."""
-    kept = torch.as_tensor(np.ascontiguousarray(masks), dtype=torch.bool, device=own.device)
+    kept = torch.as_tensor(np.ascontiguousarray(masks), dtype=own.dtype, device=own.device)
     places = torch.as_tensor(segments, device=own.device)
 
     def weights(mask: Codes, row: Codes) -> Any:
