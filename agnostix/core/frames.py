@@ -182,7 +182,7 @@ def _as_polars(column: Any, like: Any, position: int) -> Any:
 
 def constant_row(fill: Any, like: Any, owner: str) -> Any:
     """One row of constants, by column name or in order, in the library and types of `like`."""
-    names = column_names(like)
+    names, fill = column_names(like), missing_as_nan(fill)
     if isinstance(fill, Mapping | pd.Series):
         given = {str(name): value for name, value in fill.items()}
     else:
@@ -462,7 +462,8 @@ def _weight_numbers(sample_weight: Any) -> Floats:
 def missing_as_nan(X: Any) -> Any:
     """What is masked in an array, or in a list of arrays, as NaN; anything else as it is."""
     if isinstance(X, list | tuple) and any(isinstance(one, np.ma.MaskedArray) for one in X):
-        X = np.ma.stack([np.ma.asarray(one) for one in X])
+        is_row = not any(one is np.ma.masked for one in X)
+        X = np.ma.stack(X) if is_row else [np.nan if one is np.ma.masked else one for one in X]
     if not isinstance(X, np.ma.MaskedArray):
         return X
     if not np.ma.is_masked(X):

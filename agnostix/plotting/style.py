@@ -71,6 +71,7 @@ def no_glyph_warnings() -> Iterator[None]:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
         yield
 
 

@@ -368,6 +368,13 @@ class KernelShapExplainer(BackgroundExplainer):
     def _kernel_of(self, plan: CoalitionPlan) -> str:
         return self.kernel_ if self._masker.same_features else self._choose_kernel(plan, n_rows=0)
 
+    @property
+    def _used_kernel(self) -> str:
+        """`kernel_`, but "none" where the pilot rows have no interactions for a pooled kernel to learn."""
+        params = self._kernel_params
+        learned = self.kernel_ != "pooled" or (params is not None and params.is_active)
+        return self.kernel_ if learned else "none"
+
     def _learn_kernel(self, rows: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with kernel="none" only the size of the residuals."""
         assert self._plan.coalitions is not None
@@ -418,7 +425,7 @@ class KernelShapExplainer(BackgroundExplainer):
             "background_std_errors": Detail(np.sqrt(of_background), by_value),
             "evaluations": Detail(result.evaluations, by_row),
             "forecast": Detail(result.forecast, by_row),
-            "kernel": self.kernel_ if self._masker.same_features else Detail(kernels, by_row),
+            "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, by_row),
             "background_size_to_halve_error": Detail(size, by_row),
         }
         details |= rows.details()

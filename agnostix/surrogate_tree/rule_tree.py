@@ -299,10 +299,23 @@ def _format_float(number: float, error: float) -> str:
     return format_number(number, error, 6)
 
 
+def is_arrow_date(dtype: Any) -> bool:
+    """Whether a dtype of pandas is Arrow's date, whose values have no time of day."""
+    return isinstance(dtype, pd.ArrowDtype) and str(dtype.pyarrow_dtype).startswith("date")
+
+
+def is_zoned(dtype: Any) -> bool:
+    """Whether moments of a dtype of pandas have a time zone."""
+    arrow = dtype.pyarrow_dtype if isinstance(dtype, pd.ArrowDtype) else dtype
+    return getattr(arrow, "tz", None) is not None
+
+
 def _format_date(ticks: float, dtype: Any) -> str:
     if isinstance(dtype, np.dtype | pd.api.extensions.ExtensionDtype):  # pandas: always read in nanoseconds
         is_span = getattr(dtype, "kind", "M") == "m"
         moment: Any = pd.Timedelta(int(ticks // 1), "ns") if is_span else pd.Timestamp(int(ticks // 1))
+        if is_arrow_date(dtype):
+            return str(moment.date())
         return str(moment.floor("s")).removesuffix(" 00:00:00")
     import polars as pl
 

@@ -97,6 +97,13 @@ class Column:
         if there.min() == there.max():
             only = self.levels[int(there[0])] if self.levels else f"{there[0]:g}"
             return f"it is constant: every row has {only}"
+        with np.errstate(over="ignore"):
+            is_held = bool(np.isfinite(there.max() - there.min()))
+        if not is_held:
+            return (
+                f"its values span from {there.min():g} to {there.max():g}, more than a number can; divide it "
+                "by a power of ten first"
+            )
         if not self.levels and is_constant(there):
             return f"it is constant but for rounding: every row has {there[0]:g} within {np.ptp(there):.1g}"
         return None

@@ -21,22 +21,18 @@ from agnostix.core.base.explainer import (
 )
 from agnostix.core.evaluate import ProgressBar, Reduce, evaluate
 from agnostix.core.explanation import Explanation
-from agnostix.core.frames import as_table, column_names
-from agnostix.core.masking import Background, Features, MaskedRows, MaskerConstraint, TabularMasker, read_rows
+from agnostix.core.frames import column_names
+from agnostix.core.masking import Features
 from agnostix.core.models import Predictor
 from agnostix.core.reproducibility import seed_of
 from agnostix.core.row_sources import TableRows
 from agnostix.core.schema import row_names
-from agnostix.core.sklearn_compat import validate_data
+from agnostix.core.sklearn_compat import allows_nan, validate_data
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
 _SAME = 1e-5
 """Relative to the largest prediction: by how much those of one model may differ, as in single precision."""
-_N_TRIAL_ROWS = 2
-"""Rows on which a model is tried where a masker has no background."""
-_N_OTHER_ROWS = 4
-"""Rows that show whether predictions are independent, where the background is a single row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +246,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # it is for the model to accept them or not
+        tags.input_tags.allow_nan = allows_nan(self.model, if_unknown=True)
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         if "y" in self._dims:  # a value for each pixel
@@ -422,77 +418,3 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         described = {name: to_plain(value) for name, value in params.items() if name != "model"}
         model_params = self._predictor.params
         return described | ({"model": model_params} if model_params else {})
-
-
-class BackgroundExplainer(AttributionExplainer):
-    """Base of the explainers that predict rows with some features hidden.
-
-    A subclass chooses the background rows in `_choose_background`.
-    """
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **AttributionExplainer._parameter_constraints,
-        "feature_groups": [dict, None],
-        "masker": [None, MaskerConstraint()],
-    }
-    feature_groups: Any
-    masker: Any
-
-    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        raise NotImplementedError
-
-    def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
-        """What hides parts of rows that are no tables; None for tables."""
-        return self.masker
-
-    def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> MaskedRows:
-        """Learn all that does not depend on the method: model, features, background. Gives the rows of X."""
-        masker = self._choose_masker(X, sample_weight)
-        if masker is None:
-            table = as_table(X)
-            predictor = self._fit_predictor(table, y, sample_weight)
-            self._learn_columns(table, self.feature_groups)
-            background = self._choose_background(table, sample_weight)
-            self._masker: Any = TabularMasker(background.rows, background.weights, self.features_)
-            self._is_sample = background.is_sample
-            rows = read_rows(self._masker, table)
-        else:
-            self._check_no_groups()
-            rows = read_rows(masker, X)
-            predictor = self._fit_predictor(rows.unmasked, y, sample_weight)
-            self._masker, self._is_sample = masker, False
-            self.n_features_in_ = int(np.prod(rows.unmasked.shape[1:]))
-        self.features_ = rows.features
-        self._same_features = self._masker.same_features
-        self._predict_background(predictor, rows.unmasked)
-        return rows
-
-    def _predict_background(self, predictor: Predictor, rows: Any) -> None:
-        """Try the model on the background, which gives the base values; without one on a few rows."""
-        self.background_ = self._masker.background
-        is_known = self.background_ is not None
-        trial_rows = self.background_ if is_known else rows[:_N_TRIAL_ROWS]
-        others = rows[:_N_OTHER_ROWS]
-        predictions = self._try_model(predictor, trial_rows, remember=is_known, others=others)
-        self._background_predictions = predictions if is_known else None
-        self.base_values_: Any = self._masker.weights @ predictions if is_known else None
-
-    def _check_no_groups(self) -> None:
-        if self.feature_groups is not None:
-            raise DataError(
-                f"The 'feature_groups' parameter of {type(self).__name__} must be None where a masker says "
-                f"what is hidden together, got {self.feature_groups!r}. Give the groups to the masker."
-            )
-
-    def _read(self, X: Any) -> MaskedRows:
-        """Rows to explain, with the features seen in `fit` where all rows have the same."""
-        return read_rows(self._masker, X, self.features_)
-
-    def _data(self, rows: MaskedRows) -> Any:
-        return rows.data
-
-    def _feature_names(self, rows: MaskedRows) -> tuple[str, ...]:
-        return rows.features.names
-
-    def _describe_fit(self) -> dict[str, Any]:
-        return {"background_size": int(self._masker.weights.size)}

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.core.explanation import Detail
@@ -21,6 +22,7 @@ from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.names import did_you_mean
 from agnostix.core.schema import read_like
+from agnostix.core.sklearn_compat import allows_nan
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
@@ -89,6 +91,12 @@ class BaseExplainer(BaseEstimator):
                 "Pass an unfitted one, which fit will fit."
             )
         return super().set_params(**params)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        # A callable that returns NaN for missing values is refused in `fit`, which predicts all rows.
+        tags.input_tags.allow_nan = allows_nan(self.model, if_unknown=False)
+        return tags
 
     def __sklearn_clone__(self) -> BaseExplainer:
         params = {
@@ -239,9 +247,9 @@ def to_plain(value: Any) -> Any:
     """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
     if isinstance(value, Mapping | pd.Series):
         return {str(name): to_plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value  # what is masked is None
+    if isinstance(value, list | tuple):
         return [to_plain(entry) for entry in value]
-    value = value.item() if isinstance(value, np.generic) else value
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 

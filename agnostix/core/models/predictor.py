@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.frames import (
     as_table,
     column_names,
+    conversion_error,
     copy_table,
     is_frame,
     select,
@@ -101,8 +102,9 @@ def as_predictor(
     layout : {"HWC", "CHW"}, default="HWC"
         Where the channels of the images are; a torch module gets CHW.
     value_range : {"auto", "0-1", "0-255"}, default="auto"
-        Of images for a torch module; "auto" is 0-255 for uint8, 0-1 for floats
-        and bool, and an error for other integers.
+        Of images for a torch module: "0-255" divides by 255, "0-1" leaves them as
+        they are, whatever their type. "auto" divides uint8 alone, warns of decimal
+        images beyond 2, and is an error for other integers.
     device : str, default="auto"
         Where a torch module runs, as torch names it; "auto" is where its
         parameters are. On another device a copy runs, made at the first prediction.
@@ -310,6 +312,14 @@ def _name_of(model: Any) -> str:
     return _name_of(inner) if inner is not None else type(model).__name__
 
 
+def _as_images(X: Any) -> Any:
+    """An array of images, from one or from a tensor."""
+    try:
+        return np.asarray(X)
+    except (RuntimeError, TypeError) as error:
+        raise conversion_error(X, error) from error
+
+
 def wants_to_write(error: ValueError) -> bool:
     """Whether a model failed because its input is read-only."""
     return "read-only" in str(error)
@@ -349,6 +359,7 @@ class Predictor:
 
     def predict(self, X: Any) -> Floats:
         """Checked outputs (n_rows, n_outputs) of a table or of images (n_rows, ...)."""
+        X = _as_images(X) if getattr(X, "ndim", 2) > 2 else X
         table = X if isinstance(X, np.ndarray) and X.ndim > 2 else as_table(X)
         # A copy: a tensor made of a read-only array, or of a frame's column, can still be written to.
         return replace(self, copies=True).predict_batch(table).copy()
