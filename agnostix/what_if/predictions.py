@@ -75,8 +75,6 @@ def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
         if predictor.task == "classification":
             if classes is None:
                 classes = tuple(sorted(set(values.tolist())))
-            if predictor.response == "predict":
-                _check_scores(predictor, outputs)
             truth = _codes(values, classes, max(outputs.shape[1], 2))
         elif predictor.task == "regression":
             truth = _numbers(values)
@@ -141,15 +139,6 @@ def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
     if lacking:
         raise DataError(f"y has no value in {lacking} of {n_rows} rows. Leave those rows out of X and y.")
     return values
-
-
-def _check_scores(predictor: Predictor, labels: Floats) -> None:
-    """Refuse predicted labels other than 0 and 1 or -1 and 1, which cannot be used as scores."""
-    if not any(np.isin(labels, pair).all() for pair in ((0.0, 1.0), (-1.0, 1.0))):
-        raise DataError(
-            f"The model {predictor.name} predicts labels, which cannot be compared with y unless they are "
-            "0 and 1. Use its predict_proba or its decision_function, or leave y out."
-        )
 
 
 def _is_distribution(predictions: Floats) -> bool:

@@ -162,7 +162,7 @@ def test_report_without_rows_has_no_such_part(regression: WhatIfReport) -> None:
 def test_cost_counts_model_rows(rows: WhatIfReport) -> None:
     n = rows.summary["rows"][0]["explanations"][0]["n_model_rows"]
     cost = dict(rows.summary["metadata"])["Cost"]
-    assert_states(cost, "400 rows", f"{n + 2} more", "single rows")
+    assert_states(cost, "440 rows", f"{n + 2} more", "single rows")
     assert f"Cost: {n} model rows for 2 rows together, with 100 background rows" in rows.markdown()
 
 
@@ -375,7 +375,7 @@ def test_rows_polars_equals_pandas(people: pd.DataFrame) -> None:
         (
             {"rows": pd.DataFrame({"age": [1.0]})},
             DataError,
-            ["rows", "columns of X (age, echo, noise, sex, town)", "lacks echo, noise, sex, town"],
+            ["rows", "(age, echo, noise, sex, town)", "lacks echo, noise, sex, town"],
         ),
         (
             {"explainers": [3]},

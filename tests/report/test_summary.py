@@ -188,7 +188,7 @@ def test_identity_model_data_and_cost(binary: WhatIfReport, people: pd.DataFrame
     lines = dict(binary.summary["metadata"])
     assert lines["Model"] == "ColumnTransformer > LogisticRegression"
     assert lines["Data"].startswith("400 rows, 5 columns, fingerprint ")
-    assert lines["Cost"].startswith("the model was evaluated on 400 rows")
+    assert lines["Cost"].startswith("the model was evaluated on 440 rows")
     assert "Weights" not in lines
 
 
