@@ -51,7 +51,7 @@ class Reducer(Protocol):
         """Numbers that are kept of each mask and output."""
 
     def reduce_block(self, predictions: Floats, block: MaskBlock) -> Floats:
-        """From (n_draws, n_rows, n_outputs) to (n_masks, n_kept, n_rows, n_outputs), mask by mask."""
+        """Draws (n_draws, n_rows, n_outputs), mask m at block.spans[m], to (n_masks, n_kept, n_rows, ...)."""
 
     def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
         """From (all masks, n_kept, n_rows, n_outputs) to arrays of n_rows rows, row by row."""
@@ -78,6 +78,7 @@ class MeanAndVariance:
         return blocks[:, 0].transpose(1, 0, 2), blocks[:, 1].transpose(1, 0, 2)
 
 
+_REDUCER = ("n_kept", "reduce_block", "finalize")
 Reduce = Reducer | Callable[[Any, int, Floats], Any] | None
 """A Reducer for masked rows; or reduce(source, item, predictions), called with a worker's source."""
 
@@ -108,9 +109,10 @@ def evaluate(
     if not isinstance(source, RowSource):
         return _evaluate_chunks(predictor, source, reduce, n_outputs, n_jobs, verbose)
     if isinstance(source, MaskedRowSource) and not isinstance(reduce, Reducer):
+        lacking = [repr(name) for name in _REDUCER if not hasattr(reduce, name)]
         raise TypeError(
-            f"reduce must be a Reducer for rows under masks, got {type(reduce).__name__}. Its reduce_block "
-            "averages over the background rows."
+            f"reduce must be a Reducer for rows under masks, got {type(reduce).__name__}, which has no "
+            f"{' and no '.join(lacking)}. Its reduce_block reduces over the background rows."
         )
     n_workers = effective_n_jobs(n_jobs)
     if source.n_items == 0:

@@ -117,6 +117,14 @@ def label_in_row(feature: str, value: str | None, condition: str | None, most: i
     return shorten(condition, most)
 
 
+def format_percent(share: float, decimals: int) -> str:
+    """A share in percent, with more decimals where it would be 0 or 100 and is not."""
+    rare = 100.0 * min(share, 1.0 - share)
+    if 1e-7 < rare < 0.5 * 10.0**-decimals:
+        decimals = 1 - int(np.floor(np.log10(rare)))
+    return f"{100.0 * share:.{decimals}f} %"
+
+
 def format_numbers(numbers: Any, *, signed: bool = False, like: Any = None) -> list[str]:
     """Numbers with equally many decimals, three digits of the largest (of `like`, if given)."""
     numbers = np.asarray(numbers, dtype=float)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
 from agnostix.core.files import one_line, printable
 from agnostix.plotting import BarDisplay, ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, figure_style
+from agnostix.plotting.style import (
+    ACCENT,
+    CONTRAST,
+    FAINT,
+    INK,
+    MUTED,
+    PAPER,
+    SERIES,
+    figure_style,
+    no_glyph_warnings,
+)
 from agnostix.plotting.words import describe_quantity, shorten
 from agnostix.report.data import ReportData
 from agnostix.report.formatting import Scale, count, distinguishing_digits, number, percent
@@ -82,10 +91,7 @@ def _fence(text: str) -> str:
 
 def draw_figures(data: ReportData) -> dict[str, str]:
     """SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "rules", "row:NUMBER:NUMBER"."""
-    with figure_style(), warnings.catch_warnings():
-        # The browser writes the texts, in fonts of its own: what matplotlib's fonts lack does not matter.
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
-        warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
+    with figure_style(), no_glyph_warnings():  # the browser writes the texts, in fonts of its own
         figures = {"ranking": _ranking(data.ranking, data.scale, data.outcome_name, "feature")}
         if not data.error_ranking.empty:
             figures["quality"] = _ranking(data.error_ranking, data.error_scale, data.error_name, "feature")

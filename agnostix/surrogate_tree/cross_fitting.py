@@ -19,7 +19,7 @@ from agnostix.core.frames import columns, take_rows
 from agnostix.core.reproducibility import own_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats
-from agnostix.core.units import Units
+from agnostix.core.units import Units, ranks
 from agnostix.surrogate_tree.fidelity import Fidelity, are_probabilities, measure_fidelity
 from agnostix.surrogate_tree.fitted_tree import FittedTree
 from agnostix.surrogate_tree.growth import TreeGrowth
@@ -34,6 +34,7 @@ from agnostix.surrogate_tree.pruning import (
 )
 from agnostix.surrogate_tree.rule_tree import RuleFeature, encode_table
 from agnostix.surrogate_tree.training_rows import (
+    MAX_LEVELS,
     BootstrapQueries,
     LeafQueries,
     NoQueries,
@@ -111,19 +112,19 @@ def best_candidate(by_candidate: list[list[HeldOutTree]], synthetic: list[str], 
     scores = [RowScores.concatenate([tree.scores() for tree in trees]) for trees in by_candidate]
     candidates = list(range(len(scores)))
     if selection == "label":
-        best = scores[int(np.argmax([one.hits.mean() for one in scores]))]
+        best = scores[int(np.argmax([one.mean_hits for one in scores]))]
         candidates = [k for k in candidates if scores[k].within_errors_of(best, LABEL_ERRORS)[0]]
     # Candidates with the same synthetic rows are compared on these too: a model has often been fitted on the
     # observed rows, and its predictions there are more extreme than elsewhere.
     nearby = [
-        RowScores.concatenate([tree.scores_nearby(FULL_TREE) for tree in trees]).losses.mean()
+        RowScores.concatenate([tree.scores_nearby(FULL_TREE) for tree in trees]).mean_loss
         for trees in by_candidate
     ]
     finalists = [
-        min((k for k in candidates if synthetic[k] == name), key=lambda k: float(nearby[k]))
+        min((k for k in candidates if synthetic[k] == name), key=lambda k: nearby[k])
         for name in dict.fromkeys(synthetic[k] for k in candidates)
     ]
-    return min(finalists, key=lambda k: float(scores[k].losses.mean()))
+    return min(finalists, key=lambda k: scores[k].mean_loss)
 
 
 def cross_fit(
@@ -163,7 +164,14 @@ def cross_fit(
         ccp_alpha=ccp_alpha,
         held_out=held_out,
         outputs=outputs,
-        fidelity=_measure(training.predictions[held_out], outputs, training.is_classifier, split),
+        fidelity=measure_fidelity(
+            training.predictions[held_out],
+            outputs,
+            training.is_classifier,
+            split.source,
+            split.variance_inflation,
+            training.observed_weights(held_out),
+        ),
         units=Units.identity(outputs.shape[1]),
         path=tuple(_pruning_path(alphas, reporting, split)),
         n_synthetic=sum(tree.n_synthetic for trees in by_candidate for tree in trees) + final.n_synthetic,
@@ -186,22 +194,26 @@ def _pruning_path(
     """Leaves, `ccp_alpha` and fidelity of each tree of the path, measured by trees of like size."""
     steps, between = alpha_steps(alphas)
     predictions = np.concatenate([tree.observed_predictions for tree in reporting])
+    weights = [tree.observed_weights for tree in reporting if tree.observed_weights is not None]
     path = []
     for step, ccp_alpha in zip(steps, between if split.is_crossed else steps, strict=True):
         outputs = np.concatenate([tree.outputs(ccp_alpha) for tree in reporting])
-        fidelity = _measure(predictions, outputs, reporting[0].is_classifier, split)
+        fidelity = measure_fidelity(
+            predictions,
+            outputs,
+            reporting[0].is_classifier,
+            split.source,
+            split.variance_inflation,
+            np.concatenate(weights) if weights else None,
+        )
         path.append((count_leaves(alphas, step), float(step), fidelity))
     return path
-
-
-def _measure(predictions: Floats, outputs: Floats, is_classifier: bool, split: CrossFitSplit) -> Fidelity:
-    return measure_fidelity(predictions, outputs, is_classifier, split.source, split.variance_inflation)
 
 
 def _near_unique(features: tuple[RuleFeature, ...], n_rows: int) -> frozenset[int]:
     """Positions of columns whose levels have so few rows each that their order may be noise."""
     n_levels = [0 if feature.levels is None else len(feature.levels) for feature in features]
-    return frozenset(j for j, n in enumerate(n_levels) if n * ROWS_PER_LEVEL > n_rows)
+    return frozenset(j for j, n in enumerate(n_levels) if n > MAX_LEVELS and n * ROWS_PER_LEVEL > n_rows)
 
 
 def _warn_left_out(fitted: FittedTree, n_rows: int) -> None:
@@ -233,20 +245,26 @@ class TreeSearch:
     is_classifier: bool
     seed: int
 
-    def fit(self, table: Any) -> tuple[FittedTree, int]:
-        """Surrogate tree of the model on a table, and the number of model rows."""
+    def fit(self, table: Any, sample_weight: Floats | None) -> tuple[FittedTree, int]:
+        """Surrogate tree of the model on a table with weights (n_rows,), and the number of model rows."""
         series = columns(table)
         features = tuple(RuleFeature.from_column(name, column) for name, column in series.items())
         encoded = encode_table(features, table)
         # Rows are put into an order of their own, so that their order in the table has no effect.
-        order = self._subsample(own_order(list(rank_numbers(features, encoded).T)))
+        keys = list(rank_numbers(features, encoded).T)
+        order = self._subsample(own_order(keys if sample_weight is None else [*keys, ranks(sample_weight)]))
         rows = take_rows(table, order)
         first, which = distinct_rows(rows)
         predictions = self.evaluate(TableRows(rows, first))[0][which]
         units = self._units(predictions)
         split = CrossFitSplit.from_seed(order.size, self.seed)
         training = TrainingRows.from_observed(
-            features, encoded[order], units.encode(predictions), split.fold, self.is_classifier
+            features,
+            encoded[order],
+            units.encode(predictions),
+            split.fold,
+            self.is_classifier,
+            None if sample_weight is None else sample_weight[order] / sample_weight[order].mean(),
         )
         sampler = QuerySampler(partial(self._evaluate_in, units), SmoothedBootstrap(rows), self.seed)
         left_out = _near_unique(features, order.size)

@@ -16,7 +16,7 @@ from agnostix.core.base import Attribution, AttributionExplainer, OutputSelectio
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail
 from agnostix.core.features import distinct_rows
-from agnostix.core.frames import as_table, missing_as_nan, take_rows
+from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.models import as_predictor, is_fitted
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -190,7 +190,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         self.selection = selection
         self.min_samples_leaf = min_samples_leaf
 
-    def fit(self, X: Any, y: Any = None) -> MimicTree:  # type: ignore[override]  # rows have no weights
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> MimicTree:
         """Evaluate the model, grow the tree, and measure its fidelity.
 
         Parameters
@@ -199,6 +199,9 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
             Rows like those on which the tree is to be faithful, at least two.
         y : array-like of shape (n_rows,), default=None
             Needed to fit an unfitted model.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, 0 or more, in the tree and in its fidelity; rows of
+            weight 0 are left out. An unfitted model is fitted with them.
 
         Returns
         -------
@@ -214,7 +217,11 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         self._begin_fit()
         table = as_table(X)
         y = self._check_y(table, y)
-        predictor = self._fit_predictor(table, y)
+        predictor = self._fit_predictor(table, y, sample_weight)
+        weights = None if sample_weight is None else checked_weights(sample_weight, table.shape[0])
+        if weights is not None:
+            table, weights = take_rows(table, np.flatnonzero(weights)), weights[weights > 0]
+            weights = None if (weights == weights[0]).all() else weights
         self._learn_columns(table)
         self._examples = take_examples(table)
         if table.shape[0] < 2:
@@ -225,8 +232,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         n_trials = len(self._examples) if self.max_queries is None else max(1, int(self.max_queries) // 20)
         self._try_model(predictor, take_rows(self._examples, np.arange(min(n_trials, len(self._examples)))))
         self._check_outputs()
-        fitted, n_model_rows = self._make_search().fit(table)
-        self.n_model_rows_ = 2 * self._n_trial_rows + n_model_rows
+        fitted, n_model_rows = self._make_search().fit(table, weights)
+        self.n_model_rows_ = self._n_trial_rows + n_model_rows
         self._set_fitted(fitted)
         return self
 
@@ -358,7 +365,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
 
     def _check_outputs(self) -> None:
         """Set the task and the classes; DataError for a model that cannot be approximated."""
-        self._fitted_task = self._predictor.task or "regression"
+        independent = self._predictor.exclusive is False  # labels, of which a row can have several
+        self._fitted_task = "regression" if independent else self._predictor.task or "regression"
         if self._fitted_task == "classification" and len(self.output_names_) == 1:
             raise DataError(
                 f"The model {self._predictor.name} is a classifier that predicts one number per row, and "
@@ -376,7 +384,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
             self.classes_ = np.array(self.output_names_ if classes is None else classes)
 
     def _make_search(self) -> TreeSearch:
-        n_trials = 2 * self._n_trial_rows
+        n_trials = self._n_trial_rows
         return TreeSearch(
             evaluate=self._evaluate,
             targets=self.targets,

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.files import one_line
 from agnostix.exceptions import DataError
-from agnostix.surrogate_tree.rule_tree import Condition, RuleFeature, RuleTree
+from agnostix.surrogate_tree.rule_tree import Condition, RuleFeature, RuleTree, is_arrow_date, is_zoned
 
 SCHEMA = 1
 """Version of the JSON; raised when its keys change."""
@@ -23,7 +23,7 @@ _FUNCTION = '''import datetime
 
 
 def is_missing(value):
-    return value is None or value != value
+    return value is None or type(value).__name__ == "NAType" or value != value
 
 
 def {name}(row):
@@ -160,9 +160,16 @@ class RuleExports:
         if self._fitted_task == "regression":
             numbers = ", ".join(f"{value:.4g}" for value in values)
             return f"{numbers}; {n_rows}, rmse {row['rmse']:.3g}"
-        interval = f"{row['fidelity_low']:.2f} to {row['fidelity_high']:.2f}"
-        fidelity = "not tested" if row["n_tested"] == 0 else f"fidelity {row['fidelity']:.2f} ({interval})"
-        return f"{one_line(str(row['label']))} {values.max():.2f}; {n_rows}, {fidelity}"
+        fidelity, *ends = (_share(row[name]) for name in ("fidelity", "fidelity_low", "fidelity_high"))
+        tested = "not tested" if row["n_tested"] == 0 else f"fidelity {fidelity} ({' to '.join(ends)})"
+        return f"{one_line(str(row['label']))} {_share(values.max())}; {n_rows}, {tested}"
+
+
+def _share(share: float) -> str:
+    """A share with two decimals or, where that would be 0 or 1 and is not, two digits of the rare side."""
+    rare = min(share, 1.0 - share)
+    decimals = min(1 - int(np.floor(np.log10(rare))), 9) if 1e-9 < rare < 0.005 else 2
+    return f"{share:.{decimals}f}"
 
 
 def to_outline(tree: RuleTree, texts: Sequence[str]) -> str:
@@ -377,7 +384,8 @@ def threshold_value(feature: RuleFeature, threshold: float) -> Any:
         return _polars_date(ticks, feature.dtype)
     if getattr(feature.dtype, "kind", "M") == "m":
         return plain_value(pd.Timedelta(ticks, "ns"))
-    return plain_value(pd.Timestamp(ticks, tz="UTC" if getattr(feature.dtype, "tz", None) else None))
+    moment = pd.Timestamp(ticks, tz="UTC" if is_zoned(feature.dtype) else None)
+    return moment.date() if is_arrow_date(feature.dtype) else plain_value(moment)
 
 
 def _polars_date(ticks: int, dtype: Any) -> Any:

@@ -101,16 +101,22 @@ class Fidelity:
 
 
 def measure_fidelity(
-    predictions: Floats, outputs: Floats, is_classifier: bool, source: str, variance_inflation: float = 1.0
+    predictions: Floats,
+    outputs: Floats,
+    is_classifier: bool,
+    source: str,
+    variance_inflation: float = 1.0,
+    weights: Floats | None = None,
 ) -> Fidelity:
-    """Compare the model's predictions with a tree's outputs, both (n_rows, n_outputs)."""
+    """Compare the model's predictions with a tree's outputs, both (n_rows, n_outputs), weights (n_rows,)."""
     n_rows = predictions.shape[0]
-    n_effective = n_rows / variance_inflation
-    label = float((predictions.argmax(1) == outputs.argmax(1)).mean()) if is_classifier else None
+    n_effective = n_kish(n_rows, weights) / variance_inflation
+    same = (predictions.argmax(1) == outputs.argmax(1)).astype(float)
+    label = weighted_mean(same, weights) if is_classifier else None
     low, high = (None, None) if label is None else clopper_pearson(label * n_effective, n_effective)
-    r2, r2_std_error = r2_with_error(predictions, outputs, variance_inflation)
+    r2, r2_std_error = r2_with_error(predictions, outputs, variance_inflation, weights)
     by_output = [
-        r2_with_error(predictions[:, [k]], outputs[:, [k]], variance_inflation)
+        r2_with_error(predictions[:, [k]], outputs[:, [k]], variance_inflation, weights)
         for k in range(predictions.shape[1])
     ]
     kl = kl_divergence(predictions, outputs) if is_classifier and are_probabilities(predictions) else None
@@ -122,8 +128,8 @@ def measure_fidelity(
         r2_std_error=r2_std_error,
         r2_outputs=np.array([value for value, _ in by_output]),
         r2_outputs_std_errors=np.array([error for _, error in by_output]),
-        kl=None if kl is None else float(kl.mean()),
-        kl_std_error=None if kl is None else _standard_error(kl, variance_inflation),
+        kl=None if kl is None else weighted_mean(kl, weights),
+        kl_std_error=None if kl is None else standard_error(kl, weights, variance_inflation),
         accuracy_model=None,
         accuracy_tree=None,
         accuracy_both=None,
@@ -142,16 +148,17 @@ def clopper_pearson(hits: float, n: float, level: float = LEVEL) -> tuple[float,
 
 
 def r2_with_error(
-    predictions: Floats, outputs: Floats, variance_inflation: float = 1.0
+    predictions: Floats, outputs: Floats, variance_inflation: float = 1.0, weights: Floats | None = None
 ) -> tuple[float, float]:
     """R2 over all outputs and its standard error by the delta method; 1 and 0 if nothing varies."""
     residual = ((outputs - predictions) ** 2).sum(axis=1)
-    total = ((predictions - predictions.mean(axis=0)) ** 2).sum(axis=1)
-    if total.mean() <= 1e-24 * (predictions**2).sum(axis=1).mean() or not total.any():
+    total = ((predictions - np.average(predictions, axis=0, weights=weights)) ** 2).sum(axis=1)
+    mean_total = weighted_mean(total, weights)
+    if mean_total <= 1e-24 * weighted_mean((predictions**2).sum(axis=1), weights) or not total.any():
         return 1.0, 0.0
-    ratio = residual.mean() / total.mean()
-    influence = (residual - ratio * total) / total.mean()
-    return float(1.0 - ratio), _standard_error(influence, variance_inflation)
+    ratio = weighted_mean(residual, weights) / mean_total
+    influence = (residual - ratio * total) / mean_total
+    return float(1.0 - ratio), standard_error(influence, weights, variance_inflation)
 
 
 def kl_divergence(predictions: Floats, outputs: Floats) -> Floats:
@@ -164,10 +171,27 @@ def kl_divergence(predictions: Floats, outputs: Floats) -> Floats:
 def are_probabilities(predictions: Floats) -> bool:
     """Whether predictions (n_rows, n_outputs) are probabilities of classes."""
     sums = predictions.sum(axis=1)
-    is_simplex = (predictions >= -1e-6).all() and (np.abs(sums - 1.0) < 1e-4).all()
+    # The model's may come in half precision, which rounds by up to 2**-8.
+    is_simplex = (predictions >= -1e-6).all() and (np.abs(sums - 1.0) < 2**-8 + 1e-4).all()
     return predictions.shape[1] > 1 and bool(is_simplex)
 
 
-def _standard_error(values: Floats, variance_inflation: float) -> float:
+def weighted_mean(values: Floats, weights: Floats | None) -> float:
+    """Mean of values (n_rows,), weights None for equal ones."""
+    return float(values.mean()) if weights is None else float(np.average(values, weights=weights))
+
+
+def n_kish(n_rows: int, weights: Floats | None) -> float:
+    """Rows of equal weight that weighted rows are worth (Kish)."""
+    return float(n_rows) if weights is None else float(weights.sum() ** 2 / np.square(weights).sum())
+
+
+def standard_error(values: Floats, weights: Floats | None, variance_inflation: float = 1.0) -> float:
+    """Standard error of the weighted mean of values (n_rows,)."""
     n = values.size
-    return float(np.sqrt(variance_inflation * values.var(ddof=1) / n)) if n > 1 else 0.0
+    if n < 2:
+        return 0.0
+    if weights is None:
+        return float(np.sqrt(variance_inflation * values.var(ddof=1) / n))
+    influence = weights * (values - np.average(values, weights=weights)) / weights.sum()
+    return float(np.sqrt(variance_inflation * np.square(influence).sum() * n / (n - 1)))

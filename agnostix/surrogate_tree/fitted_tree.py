@@ -15,7 +15,7 @@ from agnostix.core.sklearn_compat import with_nodes
 from agnostix.core.typing import Codes, Floats
 from agnostix.core.units import Units
 from agnostix.surrogate_tree.contributions import PathContributions
-from agnostix.surrogate_tree.fidelity import Fidelity, clopper_pearson, r2_with_error
+from agnostix.surrogate_tree.fidelity import Fidelity, clopper_pearson, n_kish, r2_with_error
 from agnostix.surrogate_tree.growth import GrownTree, TreeGrowth
 from agnostix.surrogate_tree.pruning import weakest_links
 from agnostix.surrogate_tree.rule_tree import RuleTree
@@ -69,21 +69,25 @@ class FittedTree:
         tree, training = self.tree, self.training
         leaves = tree.leaves
         observed = tree.apply_encoded(training.encoded[: training.n_observed])
-        n_observed = np.array([(observed == leaf).sum() for leaf in leaves])
+        is_inside = [observed == leaf for leaf in leaves]
+        n_observed = np.array([inside.sum() for inside in is_inside])
+        weights = training.weights(np.arange(training.n_observed))
+        coverage = np.array([weights[inside].sum() for inside in is_inside])
         n_synthetic = tree.n_synthetic[leaves]
         frame: dict[str, Any] = {
             "rule": [tree.rule(int(leaf)) for leaf in leaves],
             "n_observed": n_observed,
-            "coverage": n_observed / training.n_observed,
+            "coverage": coverage / weights.sum(),
             "n_synthetic": n_synthetic,
             "coverage_synthetic": n_synthetic / max(int(n_synthetic.sum()), 1),
         }
         frame |= self._fidelity_by_leaf(leaves, classes is not None)
         if classes is not None:
             frame["label"] = [classes[k] for k in tree.values[leaves].argmax(axis=1)]
-        parts = [training.predictions[: training.n_observed][observed == leaf] for leaf in leaves]
-        means = self.units.decode(np.array([part.mean(axis=0) for part in parts]))
-        deviations = self.units.decode_differences(np.array([part.std(axis=0) for part in parts]))
+        parts = [np.flatnonzero(inside) for inside in is_inside]
+        moments = [_moments(training.predictions[part], training.observed_weights(part)) for part in parts]
+        means = self.units.decode(np.array([mean for mean, _ in moments]))
+        deviations = self.units.decode_differences(np.array([deviation for _, deviation in moments]))
         for k, name in enumerate(tree.output_names):
             frame[f"mean {name}"], frame[f"sd {name}"] = means[:, k], deviations[:, k]
         return pd.DataFrame(frame, index=pd.Index(leaves, name="leaf"))
@@ -110,19 +114,29 @@ class FittedTree:
         leaf = self.tree.apply_encoded(training.encoded[self.held_out])
         predictions = training.predictions[self.held_out]
         is_hit = predictions.argmax(axis=1) == self.outputs.argmax(axis=1)
-        n, hits = (
-            np.bincount(leaf, part, n_nodes)[leaves] for part in (np.ones(leaf.size), is_hit.astype(float))
-        )
-        errors = self.units.decode_root_mean_squares(predictions - self.outputs, leaf, n_nodes)
-        n_or_nan = np.where(n > 0, n, np.nan)
-        columns: dict[str, Any] = {"n_tested": n.astype(int)}
+        weights = training.observed_weights(self.held_out)
+        own = np.ones(leaf.size) if weights is None else weights
+        n, squares, hits = (np.bincount(leaf, part, n_nodes)[leaves] for part in (own, own**2, own * is_hit))
+        errors = self.units.decode_root_mean_squares(predictions - self.outputs, leaf, n_nodes, own)
+        columns: dict[str, Any] = {"n_tested": np.bincount(leaf, minlength=n_nodes)[leaves]}
         if is_classifier:
-            effective = self.fidelity.n_effective / self.fidelity.n_rows
-            pairs = zip(hits * effective, n * effective, strict=True)
+            inflation = n_kish(leaf.size, weights) / self.fidelity.n_effective
+            n_or_nan = np.where(n > 0, n, np.nan)
+            fractions = hits / n_or_nan
+            n_effective = np.where(n > 0, n**2 / np.where(n > 0, squares, 1.0), 0.0) / inflation
+            pairs = zip(np.nan_to_num(fractions) * n_effective, n_effective, strict=True)
             intervals = [clopper_pearson(leaf_hits, leaf_n) for leaf_hits, leaf_n in pairs]
-            columns["fidelity"] = hits / n_or_nan
+            columns["fidelity"] = fractions
             columns["fidelity_low"], columns["fidelity_high"] = np.array(intervals).T
         return columns | {"rmse": errors[leaves]}
+
+
+def _moments(predictions: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
+    """Mean and standard deviation (n_outputs,) of predictions (n_rows, n_outputs)."""
+    if weights is None:
+        return predictions.mean(axis=0), predictions.std(axis=0)
+    mean = np.average(predictions, axis=0, weights=weights)
+    return mean, np.sqrt(np.average((predictions - mean) ** 2, axis=0, weights=weights))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.core.units import CONSTANT
+from agnostix.surrogate_tree.fidelity import standard_error, weighted_mean
 from agnostix.surrogate_tree.rule_tree import NO_LEVELS, RuleTree
 from agnostix.surrogate_tree.training_rows import TrainingRows
 
@@ -102,22 +103,41 @@ class RowScores:
 
     hits: Floats  # (n_rows,), 1 for the same label, or without labels; means over several rows
     losses: Floats  # (n_rows,), squared distances of the predictions
+    weights: Floats | None = None  # (n_rows,), None for equal weights
 
     @classmethod
-    def from_outputs(cls, predictions: Floats, outputs: Floats, is_classifier: bool) -> RowScores:
+    def from_outputs(
+        cls, predictions: Floats, outputs: Floats, is_classifier: bool, weights: Floats | None = None
+    ) -> RowScores:
         """Compare the model's predictions with a tree's outputs, both (n_rows, n_outputs)."""
         same = predictions.argmax(1) == outputs.argmax(1) if is_classifier else np.ones(len(predictions))
-        return cls(same.astype(float), ((predictions - outputs) ** 2).sum(axis=1))
+        return cls(same.astype(float), ((predictions - outputs) ** 2).sum(axis=1), weights)
 
     @classmethod
     def concatenate(cls, parts: list[RowScores]) -> RowScores:
         """Scores of several trees, one after the other."""
-        return cls(np.concatenate([one.hits for one in parts]), np.concatenate([one.losses for one in parts]))
+        weights = [one.weights for one in parts if one.weights is not None]
+        return cls(
+            np.concatenate([one.hits for one in parts]),
+            np.concatenate([one.losses for one in parts]),
+            np.concatenate(weights) if weights else None,
+        )
 
-    def average_by(self, group: Codes, weights: Floats) -> RowScores:
+    @property
+    def mean_hits(self) -> float:
+        """Fraction of rows with the same label."""
+        return weighted_mean(self.hits, self.weights)
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean squared distance."""
+        return weighted_mean(self.losses, self.weights)
+
+    def average_by(self, group: Codes, weights: Floats, group_weights: Floats | None = None) -> RowScores:
         """Weighted means over groups (n_rows,) of rows."""
         total = np.bincount(group, weights)
-        return RowScores(*(np.bincount(group, weights * part) / total for part in (self.hits, self.losses)))
+        hits, losses = (np.bincount(group, weights * part) / total for part in (self.hits, self.losses))
+        return RowScores(hits, losses, group_weights)
 
     def within_errors_of(
         self, best: RowScores, n_errors: float = 1.0, loss: float = 1.0
@@ -126,7 +146,8 @@ class RowScores:
         # Up to rounding, which of distances is relative to the loss of a single leaf.
         differences = ((best.hits - self.hits, 1e-15), (self.losses - best.losses, 1e-15 * min(loss, 1.0)))
         by_label, by_distance = (
-            bool(lost.mean() <= n_errors * _standard_error(lost) + rounding) for lost, rounding in differences
+            weighted_mean(lost, self.weights) <= n_errors * standard_error(lost, self.weights) + rounding
+            for lost, rounding in differences
         )
         return by_label, by_distance
 
@@ -142,6 +163,7 @@ class HeldOutTree:
     weights: Floats  # (n_rows,)
     is_classifier: bool
     n_synthetic: int  # synthetic training rows of this tree
+    observed_weights: Floats | None = None  # (n_observed,), None for equal weights
 
     @classmethod
     def from_rows(
@@ -160,6 +182,7 @@ class HeldOutTree:
             weights=training.weights(both),
             is_classifier=training.is_classifier,
             n_synthetic=training.n_synthetic,
+            observed_weights=training.observed_weights(rows),
         )
 
     @property
@@ -183,12 +206,15 @@ class HeldOutTree:
 
     def scores(self) -> RowScores:
         """Scores of the full tree on the observed rows."""
-        return RowScores.from_outputs(self.observed_predictions, self.outputs(FULL_TREE), self.is_classifier)
+        outputs = self.outputs(FULL_TREE)
+        return RowScores.from_outputs(
+            self.observed_predictions, outputs, self.is_classifier, self.observed_weights
+        )
 
     def scores_nearby(self, ccp_alpha: float) -> RowScores:
         """Scores of the pruned tree, each observed row averaged with the synthetic rows sampled near it."""
         scores = RowScores.from_outputs(self.predictions, self._all_outputs(ccp_alpha), self.is_classifier)
-        return scores.average_by(self.parent, self.weights)
+        return scores.average_by(self.parent, self.weights, self.observed_weights)
 
     def _all_outputs(self, ccp_alpha: float) -> Floats:
         splits = (self.tree.left >= 0) & (self.alphas > ccp_alpha)
@@ -202,9 +228,9 @@ def one_se_alpha(alphas: Floats, held_out: Iterable[HeldOutTree]) -> float:
     steps, between = alpha_steps(alphas)
     trees = list(held_out)
     scores = [RowScores.concatenate([tree.scores_nearby(alpha) for tree in trees]) for alpha in between]
-    by_label = scores[int(np.argmax([one.hits.mean() for one in scores]))]
-    by_distance = scores[int(np.argmin([one.losses.mean() for one in scores]))]
-    loss = float(scores[-1].losses.mean())  # of the root
+    by_label = scores[int(np.argmax([one.mean_hits for one in scores]))]
+    by_distance = scores[int(np.argmin([one.mean_loss for one in scores]))]
+    loss = scores[-1].mean_loss  # of the root
     is_close = [
         one.within_errors_of(by_label)[0] and one.within_errors_of(by_distance, loss=loss)[1]
         for one in scores
@@ -229,7 +255,3 @@ def _subtree(tree: RuleTree, top: int) -> Bools:
         if inside[node]:
             inside[[tree.left[node], tree.right[node]]] = True
     return inside
-
-
-def _standard_error(values: Floats) -> float:
-    return float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else 0.0

@@ -41,6 +41,8 @@ class RuleFeature:
     def from_column(cls, name: str, column: Any) -> RuleFeature:
         """Learn levels or origin from a Series."""
         kind = kind_of(column)
+        if kind == "nested":  # never split on
+            return cls(name, ())
         if kind == "categorical":
             codes, levels = to_codes(column)
             return cls(name, levels, has_missing=bool((codes < 0).any()))
@@ -55,6 +57,8 @@ class RuleFeature:
 
     def encode(self, column: Any) -> Floats:
         """Numbers, ticks since the origin or level codes, shape (n_rows,); NaN for missing and unseen."""
+        if self.levels == ():
+            return np.full(len(column), np.nan)
         if self.levels is not None:
             codes, levels = to_codes(column)
             code_of = {level: float(code) for code, level in enumerate(self.levels)}
@@ -295,10 +299,23 @@ def _format_float(number: float, error: float) -> str:
     return format_number(number, error, 6)
 
 
+def is_arrow_date(dtype: Any) -> bool:
+    """Whether a dtype of pandas is Arrow's date, whose values have no time of day."""
+    return isinstance(dtype, pd.ArrowDtype) and str(dtype.pyarrow_dtype).startswith("date")
+
+
+def is_zoned(dtype: Any) -> bool:
+    """Whether moments of a dtype of pandas have a time zone."""
+    arrow = dtype.pyarrow_dtype if isinstance(dtype, pd.ArrowDtype) else dtype
+    return getattr(arrow, "tz", None) is not None
+
+
 def _format_date(ticks: float, dtype: Any) -> str:
     if isinstance(dtype, np.dtype | pd.api.extensions.ExtensionDtype):  # pandas: always read in nanoseconds
         is_span = getattr(dtype, "kind", "M") == "m"
         moment: Any = pd.Timedelta(int(ticks // 1), "ns") if is_span else pd.Timestamp(int(ticks // 1))
+        if is_arrow_date(dtype):
+            return str(moment.date())
         return str(moment.floor("s")).removesuffix(" 00:00:00")
     import polars as pl
 

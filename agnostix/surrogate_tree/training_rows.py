@@ -20,15 +20,14 @@ import pandas as pd
 
 from agnostix.core.features import column_of
 from agnostix.core.frames import (
-    as_table,
     build_table,
-    check_schema,
     column_values,
     kind_of,
     take_rows,
     to_floats,
 )
 from agnostix.core.row_sources import TableRows
+from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.core.units import ranks, spread
 from agnostix.exceptions import DataError
@@ -60,6 +59,7 @@ class TrainingRows:
     parent: Codes  # (n_rows,), the observed row it was sampled near, or is itself; -1 for none
     n_observed: int
     is_classifier: bool  # whether the largest prediction is the label
+    sample_weight: Floats | None = None  # (n_observed,), mean 1; None for equal weights
 
     @classmethod
     def from_observed(
@@ -69,10 +69,12 @@ class TrainingRows:
         predictions: Floats,
         fold: Codes,
         is_classifier: bool,
+        sample_weight: Floats | None = None,
     ) -> TrainingRows:
         """Observed rows alone."""
         n_rows = encoded.shape[0]
-        return cls(features, encoded, predictions, fold, np.arange(n_rows), n_rows, is_classifier)
+        parent = np.arange(n_rows)
+        return cls(features, encoded, predictions, fold, parent, n_rows, is_classifier, sample_weight)
 
     def with_synthetic(self, encoded: Floats, predictions: Floats, parent: Codes) -> TrainingRows:
         """The rows and n synthetic ones (n, ...), each sampled near the observed row `parent` (n,), or -1."""
@@ -84,6 +86,7 @@ class TrainingRows:
             np.concatenate([self.parent, parent]),
             self.n_observed,
             self.is_classifier,
+            self.sample_weight,
         )
 
     @cached_property
@@ -112,10 +115,18 @@ class TrainingRows:
         return np.flatnonzero(kept if with_synthetic else kept & self.is_observed)
 
     def weights(self, rows: Codes) -> Floats:
-        """Weights (n,) of some rows: 1 for observed ones, SYNTHETIC_WEIGHT times that for all synthetic."""
+        """Weights (n,) of some rows: 1 or their own, of all synthetic ones SYNTHETIC_WEIGHT times these."""
         observed = rows < self.n_observed
-        n_observed, n_synthetic = int(observed.sum()), int((~observed).sum())
-        return np.where(observed, 1.0, SYNTHETIC_WEIGHT * n_observed / max(n_synthetic, 1))
+        if self.sample_weight is None:
+            n_observed, n_synthetic = int(observed.sum()), int((~observed).sum())
+            return np.where(observed, 1.0, SYNTHETIC_WEIGHT * n_observed / max(n_synthetic, 1))
+        weights = np.append(self.sample_weight, 1.0)[self.parent[rows]]  # the last for rows without a parent
+        n_observed, n_synthetic = weights[observed].sum(), weights[~observed].sum()
+        return weights * np.where(observed, 1.0, SYNTHETIC_WEIGHT * n_observed / (n_synthetic or 1.0))
+
+    def observed_weights(self, rows: Codes) -> Floats | None:
+        """Weights (n,) of some observed rows; None for equal weights."""
+        return None if self.sample_weight is None else self.sample_weight[rows]
 
 
 def rank_numbers(features: tuple[RuleFeature, ...], encoded: Floats) -> Floats:
@@ -215,8 +226,8 @@ class QuerySampler:
 
     def call(self, training: TrainingRows, n_queries: int, sampler: Callable[..., Any]) -> TrainingRows:
         """The rows with n_queries of the user's `sampler(n, rng)`."""
-        queries = as_table(sampler(n_queries, np.random.default_rng([self.seed, 1])))
-        check_schema(queries, self.bootstrap.table)
+        queries = sampler(n_queries, np.random.default_rng([self.seed, 1]))
+        queries = read_like(queries, self.bootstrap.table, "what the sampler of synthetic rows returned")
         if queries.shape[0] != n_queries:
             raise DataError(
                 f"The 'synthetic' sampler of MimicTree was called for {n_queries} rows and returned "
