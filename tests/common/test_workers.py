@@ -82,7 +82,7 @@ KILLED = """
     import os, sys, time
     import numpy as np
     from sklearn import config_context
-    from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, RiseExplainer
+    from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer
 
     main, log = os.getpid(), sys.argv[1]
 
@@ -95,11 +95,8 @@ KILLED = """
 
     X = np.random.default_rng(0).normal(size=(120, 3))
     explainer = {
-        "occlusion": OcclusionExplainer, "shapley": KernelShapExplainer,
-        "lime": LimeExplainer, "rise": RiseExplainer,
+        "occlusion": OcclusionExplainer, "shapley": KernelShapExplainer, "lime": LimeExplainer
     }[sys.argv[2]](slow, random_state=0, n_jobs=2)
-    if sys.argv[2] == "rise":
-        X = np.random.default_rng(0).normal(size=(4, 8, 8, 1))
     explainer.fit(X)
     with config_context(working_memory=0.001):
         explainer.explain(X)
@@ -110,7 +107,7 @@ KILLED = """
 @pytest.mark.skipif(sys.platform == "win32", reason="processes of POSIX")
 @pytest.mark.parametrize(
     ("name", "end"),
-    [*((name, "SIGKILL") for name in ("occlusion", "shapley", "lime", "rise")), ("occlusion", "SIGTERM")],
+    [*((name, "SIGKILL") for name in ("occlusion", "shapley", "lime")), ("occlusion", "SIGTERM")],
 )
 def test_nothing_is_left_after_the_main_process_was_killed(name, end, tmp_path):
     log, folder = tmp_path / "log", tmp_path / "temporary"
