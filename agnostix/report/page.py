@@ -90,7 +90,7 @@ def _fence(text: str) -> str:
 
 def draw_figures(data: ReportData) -> dict[str, str]:
     """SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "rules", "row:NUMBER:NUMBER"."""
-    with figure_style(), no_glyph_warnings():  # the browser writes the texts, in fonts of its own
+    with figure_style():  # the browser writes the texts, in fonts of its own
         figures = {"ranking": _ranking(data.ranking, data.scale, data.outcome_name, "feature")}
         if not data.error_ranking.empty:
             figures["quality"] = _ranking(data.error_ranking, data.error_scale, data.error_name, "feature")

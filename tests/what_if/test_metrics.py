@@ -294,7 +294,7 @@ def nothing(y_true, y_pred, sample_weight):
         (lambda y_true, y_pred, sample_weight: {}["key"], ["failed on y", "KeyError: 'key'"]),
         ("f1_samples", ["'f1_samples'", "failed on y", "Samplewise"]),
     ],
-    ids=str,
+    ids=["rand_score", "max_error", "without weight", "None", "text", "array", "KeyError", "f1_samples"],
 )
 def test_metrics_without_weights_or_number_are_refused_by_name(projections, entry, metric, facts):
     with refuses(ValueError, "metric", *facts):
