@@ -11,6 +11,7 @@ from agnostix.core.explanation import Scenario
 from agnostix.core.typing import Floats
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import ACCENT, FAINT, MUTED, PAPER
+from agnostix.plotting.words import format_percent
 
 
 @dataclass(eq=False, repr=False)
@@ -80,7 +81,7 @@ class WeightConcentrationDisplay(Display):
         for share in (0.5, 0.9):
             rows = float(np.interp(share, curve["share_of_weight"], curve["share_of_rows"]))
             self.ax_.plot([rows, rows, 0], [0, share, share], color=MUTED, lw=0.8, ls=":")
-            text = f"{100 * share:.0f} % of the weight:\n{100 * rows:.0f} % of the rows"
+            text = f"{format_percent(share, 0)} of the weight:\n{format_percent(rows, 0)} of the rows"
             look = {"fc": PAPER, "ec": "none", "pad": 1.5}  # the dotted line passes behind
             self.ax_.text(0.97, 0.6 * share - 0.24, text, ha="right", fontsize=9, bbox=look)
         self.ax_.set(xlim=(0, 1), ylim=(0, 1.02))

@@ -13,7 +13,7 @@ from agnostix.core.explanation.statistics import half_widths
 from agnostix.plotting.display import Display
 from agnostix.plotting.fidelity import POOR_LEAF
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, SERIES
-from agnostix.plotting.words import shorten
+from agnostix.plotting.words import format_percent, shorten
 
 _ROW, _MARGIN = 0.3, 0.9
 """Height of a line, and of what is above and below all, in inches."""
@@ -136,7 +136,7 @@ class TreeDisplay(Display):
         self._draw_probabilities(place) if self.is_classifier else self._draw_number(place)
         if self.is_classifier:
             self._write(_LABEL, place, shorten(str(line.label), 16), weight="bold")
-        self._write(_ROWS, place, f"{100 * line.coverage:.1f} %", ha="right", color=MUTED)
+        self._write(_ROWS, place, format_percent(line.coverage, 1), ha="right", color=MUTED)
         if np.isfinite(line.fidelity):
             self._draw_fidelity(place, line)
 
@@ -207,8 +207,11 @@ def describe_tree(fidelity: Any, n_leaves: int) -> str:
     r2 = f"R² {fidelity.r2:.2f} ± {half_widths(fidelity.r2_std_error, LEVEL):.2f}"
     if fidelity.label is None:
         return leaves + r2
-    interval = f"{100 * fidelity.label_low:.1f} to {100 * fidelity.label_high:.1f} %"
-    return f"{leaves}predicts the model's label for {100 * fidelity.label:.1f} % of rows ({interval}); {r2}"
+    label, low, high = (
+        format_percent(share, 1) for share in (fidelity.label, fidelity.label_low, fidelity.label_high)
+    )
+    interval = f"{low.removesuffix(' %')} to {high}"
+    return f"{leaves}predicts the model's label for {label} of rows ({interval}); {r2}"
 
 
 def _outline(tree: Any, node: int, depth: int, words: str) -> list[tuple[int, int, str, bool]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.files import one_line
 
 _QUANTITIES = {
     "contribution": "contribution to {}",
@@ -30,7 +31,8 @@ MISSING = "missing"
 
 
 def shorten(name: str, most: int = 34) -> str:
-    """A name cut to `most` characters."""
+    """A name on one line, cut to `most` characters."""
+    name = one_line(name)
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
@@ -113,6 +115,14 @@ def label_in_row(feature: str, value: str | None, condition: str | None, most: i
         kept = max(most - len(condition) + len(feature), most // 3)
         condition = condition.replace(feature, shorten(feature, kept), 1)
     return shorten(condition, most)
+
+
+def format_percent(share: float, decimals: int) -> str:
+    """A share in percent, with more decimals where it would be 0 or 100 and is not."""
+    rare = 100.0 * min(share, 1.0 - share)
+    if 1e-7 < rare < 0.5 * 10.0**-decimals:
+        decimals = 1 - int(np.floor(np.log10(rare)))
+    return f"{100.0 * share:.{decimals}f} %"
 
 
 def format_numbers(numbers: Any, *, signed: bool = False, like: Any = None) -> list[str]:

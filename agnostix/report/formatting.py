@@ -78,7 +78,7 @@ class Scale:
             half = 0.01 * float(known[np.isfinite(known)].max(initial=0.0))
             half *= 100.0 if in_percent else 1.0
         decimals = int(np.clip(np.ceil(-np.log10(half / 3.0)), 0, 6)) if half > 0.0 else 2
-        return cls(in_percent, min(decimals, 2) if in_percent else decimals)
+        return cls(in_percent, min(decimals, _most_decimals(values)) if in_percent else decimals)
 
     @classmethod
     def from_contributions(cls, values: Any, in_percent: bool) -> Scale:
@@ -128,6 +128,14 @@ class Scale:
     def _digits(self, value: float) -> str:
         text = f"{value:,.{self.decimals}f}".replace(",", THIN_SPACE).replace("-", MINUS)
         return text.replace(MINUS, "") if not any(c in "123456789" for c in text) else text
+
+
+def _most_decimals(values: Any) -> int:
+    """Decimals of percentages: two, or more where all would be 0 or 100 with these and are not."""
+    shares = np.asarray(values, dtype=float)
+    shares = shares[np.isfinite(shares)]
+    rare = 100.0 * float(np.minimum(np.abs(shares), np.abs(1.0 - shares)).max(initial=0.0))
+    return int(np.clip(1 - np.floor(np.log10(rare)), 2, 9)) if rare > 0.0 else 2
 
 
 def join_words(words: list[str], most: int = 6) -> str:

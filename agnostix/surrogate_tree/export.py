@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from agnostix.core.files import one_line
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.rule_tree import Condition, RuleFeature, RuleTree, is_arrow_date, is_zoned
 
@@ -159,9 +160,16 @@ class RuleExports:
         if self._fitted_task == "regression":
             numbers = ", ".join(f"{value:.4g}" for value in values)
             return f"{numbers}; {n_rows}, rmse {row['rmse']:.3g}"
-        interval = f"{row['fidelity_low']:.2f} to {row['fidelity_high']:.2f}"
-        fidelity = "not tested" if row["n_tested"] == 0 else f"fidelity {row['fidelity']:.2f} ({interval})"
-        return f"{row['label']} {values.max():.2f}; {n_rows}, {fidelity}"
+        fidelity, *ends = (_share(row[name]) for name in ("fidelity", "fidelity_low", "fidelity_high"))
+        tested = "not tested" if row["n_tested"] == 0 else f"fidelity {fidelity} ({' to '.join(ends)})"
+        return f"{one_line(str(row['label']))} {_share(values.max())}; {n_rows}, {tested}"
+
+
+def _share(share: float) -> str:
+    """A share with two decimals or, where that would be 0 or 1 and is not, two digits of the rare side."""
+    rare = min(share, 1.0 - share)
+    decimals = min(1 - int(np.floor(np.log10(rare))), 9) if 1e-9 < rare < 0.005 else 2
+    return f"{share:.{decimals}f}"
 
 
 def to_outline(tree: RuleTree, texts: Sequence[str]) -> str:
@@ -177,7 +185,7 @@ def _outline_below(tree: RuleTree, texts: Sequence[str], node: int, indent: str)
     marks = ((_BRANCH, _DOWN), (_LAST, _GAP))
     for child, condition, (mark, deeper) in zip(children, tree.describe_split(node), marks, strict=True):
         is_leaf = tree.left[child] < 0
-        lines.append(f"{indent}{mark}{condition}" + (f": {texts[child]}" if is_leaf else ""))
+        lines.append(f"{indent}{mark}{one_line(condition)}" + (f": {texts[child]}" if is_leaf else ""))
         if not is_leaf:
             lines += _outline_below(tree, texts, child, indent + deeper)
     return lines

@@ -106,8 +106,14 @@ def _standardize_from_least(values: Numbers, base: Floats) -> tuple[Floats, floa
     """Standardized values (n_rows,), the least value, the mean less that, and the standard deviation."""
     # Scaled to [0, 1] first, and centered twice: columns far from 0 or of tiny spread keep their digits.
     origin = float(values.min())
-    z = values - origin
+    with np.errstate(over="ignore"):
+        z = values - origin
     width = float(z.max())
+    if width == np.inf:
+        raise DataError(
+            f"Predictions or losses span from {origin:g} to {values.max():g}, more than a number can. Divide "
+            "the predictions, and y, by a power of ten first."
+        )
     if width == 0.0:
         return z, origin, 0.0, 1.0
     z /= width

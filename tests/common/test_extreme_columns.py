@@ -100,6 +100,20 @@ def test_columns_of_few_steps_of_double_precision(value, n_steps):
         assert histogram.fractions.sum() == pytest.approx(1.0)
 
 
+def test_column_that_spans_more_than_a_number_is_skipped_with_remedy():
+    x = np.r_[-1.7e308, 1.7e308, np.linspace(-1.0, 1.0, 58)]
+    X = pd.DataFrame({"x": x, "y": np.arange(60.0)})
+    projection = EntropicProjection().fit(X, predictions=X["y"])
+    assert [entry[0] for entry in projection.explain().skipped] == ["x"]
+    with refuses(DataError, "'x' cannot be shifted", "-1.7e+308 to 1.7e+308", "divide it by a power of ten"):
+        projection.what_if({"x": 1.0})
+    with refuses(DataError, "Predictions", "-1.7e+308 to 1.7e+308", "by a power of ten"):
+        EntropicProjection().fit(X, predictions=x).rank()
+    assert EntropicProjection().fit(X, predictions=x / 10.0).rank()["value"].notna().all()
+    again = EntropicProjection().fit(X.assign(x=x / 10.0), predictions=X["y"])
+    assert again.explain(features="x").frame["value"].notna().all()
+
+
 OFFSETS = [0.0, 1e6, -1.7e9, 1.7e9, 1e12, 1.7e15]
 B = np.round(np.random.default_rng(0).gamma(2.0, size=200) * 4.0) / 4.0  # exact at every offset
 
@@ -137,6 +151,26 @@ def test_curves_far_from_zero_equal_those_at_zero(offset):
     for one, other in zip(*frames, strict=True):
         for name in ("value", "std_error", "low", "high"):
             np.testing.assert_allclose(other[name], one[name], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(2.0**-27, 0.0), (2.0**-500, 0.0), (2.0**500, 0.0), (1.0, 1e8), (64.0, 1.7e9)]
+)
+def test_curves_follow_units_of_predictions(scale, offset):
+    X, y = pd.DataFrame({"x": B, "k": np.arange(200) % 3}), np.round(64.0 * np.sin(B)) / 64.0
+    frames = []
+    for unit, origin in ((1.0, 0.0), (scale, offset)):
+        projection = EntropicProjection().fit(X, predictions=unit * y + origin)
+        parts = projection.explain().frame, projection.rank(), projection.what_if({"x": 2.5}).outcomes
+        for part in parts:
+            for name in ("value", "low", "high"):
+                part[name] = (part[name] - origin) / unit
+            part["std_error"] /= unit
+        frames.append(parts)
+    for one, other in zip(*frames, strict=True):
+        for name in ("value", "std_error", "low", "high"):
+            rounding = 4.0 * np.spacing(offset) / scale
+            np.testing.assert_allclose(other[name], one[name], rtol=1e-9, atol=1e-12 + rounding)
 
 
 @pytest.mark.parametrize("explainer", WEIGHTED, ids=str)

@@ -126,3 +126,10 @@ def test_masked_values_of_other_types_are_missing(dtype):
     assert not isinstance(filled, np.ma.MaskedArray)
     assert filled[0] != filled[0]
     assert filled[1] == array[1]
+
+
+@pytest.mark.parametrize("explainer", [one for one in OF_TABLES if "fill" in one.get_params()], ids=str)
+def test_masked_fill_is_missing(explainer):
+    fills = np.ma.masked_array([1.0, 2.0, 3.0], [0, 1, 0]), [1.0, np.nan, 3.0]
+    values = [fit_clone(explainer, Tolerant(), X, fill=fill).explain(X).values for fill in fills]
+    np.testing.assert_array_equal(values[0], values[1])

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.tree import DecisionTreeClassifier
 
+from agnostix import LimeExplainer, as_predictor
 from agnostix.core.features import JointCoding, LevelCoding, NumberCoding
 from agnostix.core.frames import column_names
 from agnostix.core.masking import Features
 from agnostix.exceptions import DataError
+from agnostix.lime import KernelSampling
 from agnostix.lime.discretizer import N_BINS, Discretizer, entropy_edges, quantile_edges, snap_edges
 from agnostix.lime.features import BinnedFeature, Resampling, ScaledFeature, TruncatedNormals, make_proposals
 from tests.messages import refuses
@@ -83,6 +85,45 @@ def test_entropy_edges_are_tree_thresholds(seed):
     chances = tree.predict_proba(values[:, None])
     for one in np.unique(bins):  # the tree says the same throughout a bin
         assert np.ptp(chances[bins == one], axis=0).max() < 1e-12
+
+
+UNITS = [(1.0, 0.0), (2.0**-30, 0.0), (2.0**-400, 0.0), (2.0**40, 0.0), (1.0, 2.0**31), (-1.0, 0.0)]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("scale", "offset"), UNITS)
+def test_entropy_edges_follow_units_to_the_bit(scale, offset, weighted):
+    rng = np.random.default_rng(5)
+    values = np.round(1024.0 * rng.normal(size=300)) / 1024.0  # exact with the offset
+    labels = (np.abs(values) > 0.5).astype(int)
+    weights = rng.integers(1, 4, 300).astype(float) if weighted else np.ones(300)
+    expected = scale * entropy_edges(values, weights, labels) + offset
+    np.testing.assert_array_equal(entropy_edges(scale * values + offset, weights, labels), np.sort(expected))
+    assert expected.size >= 2
+
+
+@pytest.mark.parametrize(("scale", "offset"), UNITS[:-1])
+def test_explanation_with_entropy_bins_ignores_units(scale, offset):
+    z = np.round(1024.0 * np.random.default_rng(0).normal(size=400)) / 1024.0
+    found = []
+    for unit, origin in ((1.0, 0.0), (scale, offset)):
+        X = pd.DataFrame({"z": z * unit + origin})
+        model = as_predictor(
+            lambda X, unit=unit, origin=origin: (np.asarray(X)[:, 0] > 0.25 * unit + origin) * 1.0
+        )
+        explainer = LimeExplainer(
+            model, sampling=KernelSampling(discretizer="entropy"), n_samples=256, random_state=0
+        )
+        found.append(explainer.fit(X, z > 0.25).explain(X.head(8)).values)
+    np.testing.assert_array_equal(found[1], found[0])
+    assert np.ptp(found[0]) > 0.3
+
+
+@pytest.mark.parametrize("gap", [1e-9, 1e-12])
+def test_entropy_edges_between_near_values(gap):
+    values = 1.0 + gap * np.arange(20.0)
+    edges = entropy_edges(values, np.ones(20), (np.arange(20) > 11).astype(int))
+    np.testing.assert_allclose(edges - 1.0, [11.5 * gap], rtol=1e-3)
 
 
 def test_entropy_edges_separate_classes():
@@ -301,7 +342,10 @@ REFUSED = [
         {"table": frame(x=pd.to_datetime(["2024-01-01"]).as_unit("us")), "method": None},
         ["'x'", "type datetime64[us]", *NO_BINS],
     ),
-    ({"table": pl.DataFrame({"x": [1.5, None]}), "method": None}, ["'x'", "type Float64", *NO_BINS]),
+    (
+        {"table": pl.DataFrame({"x": [1.5, None]}), "method": None},
+        ["'x'", "missing or infinite values", *NO_BINS],
+    ),
     (
         {"table": frame(x=[1.0, 2.0], t=["u", "v"]), "method": None, "groups": {"both": ["t", "x"]}},
         ["group 'both' of feature_groups", "numbers 'x'", "discretizer='quartile'"],
