@@ -122,6 +122,13 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     the first principal component of their mean targets. Missing values, and levels
     not seen in `fit`, go where scikit-learn's trees send missing values.
 
+    Numbers are split by their order, and predictions compared in units of their
+    spread, so that no unit or offset has an effect. Of several numbers that are
+    predicted, each counts in its own standard deviations, and so do ``ccp_alpha``,
+    the losses and ``r2`` over all outputs. Where a categorical column has more than
+    ten levels of fewer than five rows each on average, trees without it are tried
+    too; a warning names it if they are closer to the model on held-out rows.
+
     Explanations have completeness "surrogate": ``base_values``, the means at the
     root, plus the values, the changes along the row's path by feature, are the
     tree's outputs. ``extras`` has these ``surrogate_outputs``, the ``leaf``, its
