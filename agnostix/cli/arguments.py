@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
+from agnostix.core.files import printable
+
 _WHAT_IF = """\
 a scenario, as in "age=50,hours=35..40,sex=Female:0.5": constraints separated by commas, each an average, a
 range for an average, or a level and its share (0.5 or 50%%, or a range); separate several levels of a column
@@ -32,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.format_usage()}agnostix: error: {message}\n")
+        self.exit(2, printable(f"{self.format_usage()}agnostix: error: {message}\n", keep="\n"))
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -109,3 +111,4 @@ def _add_output(parser: argparse.ArgumentParser, name: str) -> None:
         help="where to write: .html, .json or .md (default: %(default)s)",
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--debug", action="store_true", help="print the traceback of an error too")

@@ -53,7 +53,12 @@ def run_demo(arguments: argparse.Namespace) -> Any:
         if arguments.mimic is not None:
             command += ["--mimic", str(arguments.mimic)]
         command += ["--title", "Diabetes: what if the patients were different?"]
-        command += ["--output", str(arguments.output), *["--quiet"][: arguments.quiet]]
+        command += [
+            "--output",
+            str(arguments.output),
+            *["--quiet"][: arguments.quiet],
+            *["--debug"][: arguments.debug],
+        ]
         return run_report(parse_arguments(command))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import pickle
+import re
 import shlex
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agnostix.cli.csv_texts import restore_texts
 from agnostix.exceptions import DataError
 
 if TYPE_CHECKING:  # pandas takes half a second: what can be refused without it is refused before
@@ -55,15 +57,19 @@ def untrusted_types(path: Path) -> list[str]:
     return sorted(_read(lambda: get_untrusted_types(file=path), path, "Save it again with skops.io.dump."))
 
 
-def load_table(path: Path) -> pd.DataFrame:
-    """Load a table from .csv (with a header, in UTF-8) or .parquet; DataError where it is broken or empty."""
+def load_table(path: Path, levels: Mapping[str, Collection[Any]] | None = None) -> pd.DataFrame:
+    """Load a table from .csv (with a header, in UTF-8) or .parquet; DataError where it is broken or empty.
+
+    `levels` has the labels that the model knows by column: where they are texts, a .csv is read as texts,
+    and of other columns it is told what reading has changed.
+    """
     suffix = path.suffix.lower()
     if suffix not in _TABLES:
         raise DataError(
             f"{path}: tables are read from {' and '.join(_TABLES)}, not from {suffix or 'no suffix'!r}."
         )
     _check_exists(path)
-    table = _load_csv(path) if suffix == ".csv" else _load_parquet(path)
+    table = _load_csv(path, levels) if suffix == ".csv" else _load_parquet(path)
     if min(table.shape) == 0:
         raise DataError(
             f"{path} has {table.shape[0]} rows and {table.shape[1]} columns; nothing to report on."
@@ -71,7 +77,7 @@ def load_table(path: Path) -> pd.DataFrame:
     return table
 
 
-def _load_csv(path: Path) -> pd.DataFrame:
+def _load_csv(path: Path, levels: Mapping[str, Collection[Any]] | None) -> pd.DataFrame:
     import pandas as pd
 
     try:
@@ -86,9 +92,9 @@ def _load_csv(path: Path) -> pd.DataFrame:
         check_lines(path)  # finds the line as an editor counts, where pandas counts rows
         raise DataError(f"{path} cannot be read: {error}") from None
     # pandas pads a line that is too short in silence; such a line always lacks the last column.
-    if table.iloc[:, -1].isna().any():
+    if len(table) and table.iloc[:, -1].isna().any():
         check_lines(path)
-    return table
+    return table if levels is None else restore_texts(table, path, levels)
 
 
 def check_header(path: Path) -> None:
@@ -106,13 +112,20 @@ def check_header(path: Path) -> None:
     if separator:
         raise DataError(
             f"{path} separates its columns by {separator!r}; commas are needed. "
-            f"Convert it: pandas.read_csv({path.name!r}, sep={separator!r}).to_csv(..., index=False)."
+            f"Convert it: pandas.read_csv({path.name!r}, sep={separator!r}{_decimal(rows)})"
+            ".to_csv(..., index=False)."
         )
     line, first = next(rows, (0, []))
     if not first:
         raise DataError(f"{path} has a header but no rows.")
     if len(first) > len(header):
         raise _too_many(path, line, len(first), len(header))
+
+
+def _decimal(rows: Iterator[tuple[int, list[str]]]) -> str:
+    """What pandas must be given besides, if the first row has numbers with a decimal comma."""
+    _, first = next(rows, (0, []))
+    return ", decimal=','" if re.search(r"\d,\d", ",".join(first)) else ""
 
 
 def check_lines(path: Path) -> None:

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agnostix.cli.constraints import Constraints, parse_constraints
+from agnostix.cli.csv_texts import class_labels, known_levels
+from agnostix.cli.failures import write_line
 from agnostix.cli.loading import load_model, load_table
+from agnostix.core.files import check_writable, one_line
 from agnostix.exceptions import DataError
 
 if TYPE_CHECKING:
@@ -39,7 +42,10 @@ def run_report(arguments: argparse.Namespace) -> Any:
     scenarios = [parse_constraints(text) for text in arguments.what_if]
     model = load_model(arguments.model, trust_pickle=arguments.trust_pickle, trust_types=arguments.trust_type)
     check_positive(arguments.positive, model)
-    inputs = split_table(load_table(arguments.data), model, arguments)
+    levels = known_levels(model)
+    if arguments.target is not None:
+        levels[arguments.target] = class_labels(model)
+    inputs = split_table(load_table(arguments.data, levels), model, arguments)
     check_scenarios(scenarios, inputs.X, arguments.data)
     rows = find_rows(arguments.row, inputs.X)
 
@@ -60,14 +66,11 @@ def run_report(arguments: argparse.Namespace) -> Any:
     )
     report.save(arguments.output)
     if not arguments.quiet:
-        print(_file_line(arguments, len(inputs.X), time.perf_counter() - begin))
-        print(*report.summary["findings"][:2], sep="\n")
-        for scenario in report.summary["scenarios"]:
-            print(f"What if {scenario['description']}? {scenario['sentence']}")
-        if report.summary["rules"]:
-            print(report.summary["rules"]["sentence"])
-        for row in report.summary["rows"]:
-            print(row["sentence"], *(_join_sentences(part) for part in row["explanations"]))
+        for line in [
+            _file_line(arguments, len(inputs.X), time.perf_counter() - begin),
+            *_lines(report.summary),
+        ]:
+            write_line(one_line(line))
     return report
 
 
@@ -101,13 +104,16 @@ def check_output(path: Path) -> None:
             f"--output {path}: a report is written as {', '.join(_FORMATS)}, "
             f"not as {path.suffix or 'no suffix'!r}."
         )
-    if path.is_dir():
-        raise IsADirectoryError(f"--output {path} is a folder, not a file.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"--output {path}: the folder {path.parent} does not exist.")
     try:
+        folder = check_writable(path).parent
+    except OSError as error:
+        message = str(error) if error.strerror is None else f"{path}: {error.strerror}."
+        raise type(error)(f"--output {message}") from None
+    try:
         # To check permissions is not enough: root has them all, even where nothing can be written.
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise type(error)(
@@ -231,6 +237,16 @@ def _join_sentences(part: dict[str, Any]) -> str:
     fidelity = part["fidelity"]
     first = [] if fidelity is None else [fidelity["sentence"], *fidelity["warnings"]]
     return " ".join([*first, *part["sentences"]])
+
+
+def _lines(summary: dict[str, Any]) -> list[str]:
+    """What is printed of a report, line by line."""
+    scenarios = [f"What if {one['description']}? {one['sentence']}" for one in summary["scenarios"]]
+    rules = [summary["rules"]["sentence"]] if summary["rules"] else []
+    rows = [
+        " ".join([row["sentence"], *map(_join_sentences, row["explanations"])]) for row in summary["rows"]
+    ]
+    return [*summary["findings"][:2], *scenarios, *rules, *rows]
 
 
 def _file_line(arguments: argparse.Namespace, n_rows: int, seconds: float) -> str:

@@ -5,6 +5,7 @@
 - `masking`: maskers of tables, images and texts, background rows and fills.
 - `evaluate`: `evaluate`, the one path from rows to predictions, and its workers; `row_sources`: which rows.
 - `explanation`: results, their fields, statistics, tables and files.
+- `files`: files written completely or not at all, texts for terminals.
 - `frames`: tables of pandas, polars and numpy; `features`: columns that go together, codes of values.
 - `reproducibility`: seeds, threads, row order, products; `sobol`: quasi-random points in independent blocks.
 - `sklearn_compat`: the one place that reaches into scikit-learn; `typing`: types of arrays.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import pickle
+import shutil
 import sys
 import threading
 import time
@@ -18,9 +21,11 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from joblib import effective_n_jobs
+from joblib.externals.loky.backend import reduction, resource_tracker
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.std import tqdm
 
+from agnostix.core.files import one_line
 from agnostix.core.frames import as_table
 from agnostix.core.masking import MaskBlock, Masker
 from agnostix.core.models import Predictor
@@ -46,7 +51,7 @@ class Reducer(Protocol):
         """Numbers that are kept of each mask and output."""
 
     def reduce_block(self, predictions: Floats, block: MaskBlock) -> Floats:
-        """From (n_draws, n_rows, n_outputs) to (n_masks, n_kept, n_rows, n_outputs), mask by mask."""
+        """Draws (n_draws, n_rows, n_outputs), mask m at block.spans[m], to (n_masks, n_kept, n_rows, ...)."""
 
     def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
         """From (all masks, n_kept, n_rows, n_outputs) to arrays of n_rows rows, row by row."""
@@ -73,6 +78,7 @@ class MeanAndVariance:
         return blocks[:, 0].transpose(1, 0, 2), blocks[:, 1].transpose(1, 0, 2)
 
 
+_REDUCER = ("n_kept", "reduce_block", "finalize")
 Reduce = Reducer | Callable[[Any, int, Floats], Any] | None
 """A Reducer for masked rows; or reduce(source, item, predictions), called with a worker's source."""
 
@@ -103,9 +109,10 @@ def evaluate(
     if not isinstance(source, RowSource):
         return _evaluate_chunks(predictor, source, reduce, n_outputs, n_jobs, verbose)
     if isinstance(source, MaskedRowSource) and not isinstance(reduce, Reducer):
+        lacking = [repr(name) for name in _REDUCER if not hasattr(reduce, name)]
         raise TypeError(
-            f"reduce must be a Reducer for rows under masks, got {type(reduce).__name__}. Its reduce_block "
-            "averages over the background rows."
+            f"reduce must be a Reducer for rows under masks, got {type(reduce).__name__}, which has no "
+            f"{' and no '.join(lacking)}. Its reduce_block reduces over the background rows."
         )
     n_workers = effective_n_jobs(n_jobs)
     if source.n_items == 0:
@@ -135,6 +142,12 @@ def evaluate(
     return source.collect(results), sum(n for _, n in shares)
 
 
+def describe_error(error: BaseException) -> str:
+    """Type and message of an error, on one line; the errors of some libraries have no message."""
+    message = one_line(str(error)).strip()
+    return f"{type(error).__name__}: {message}" if message else f"{type(error).__name__} without a message"
+
+
 def mask_cost(masker: Masker, masks: Bools) -> int:
     """Model rows that masks take at most for each row, before anything runs."""
     return sum(draws.rows.size for draws in masker.draws(masks))
@@ -158,7 +171,7 @@ def _evaluate_blocks(
     for block in progress.follow(worker, blocks):
         item = block // source.n_blocks
         first, end = max(blocks.start, item * source.n_blocks), min(blocks.stop, (item + 1) * source.n_blocks)
-        predictions = _predict_block(source, block, batch_size, caller)
+        predictions = _predict_block(source, block, batch_size, caller, progress)
         n_model_rows += len(predictions)
         progress.add_rows(worker, len(predictions))
         if reducer is not None:
@@ -177,16 +190,19 @@ def _evaluate_blocks(
     return outcomes, n_model_rows
 
 
-def _predict_block(source: RowSource, block: int, batch_size: int, caller: ModelCaller) -> Floats:
+def _predict_block(
+    source: RowSource, block: int, batch_size: int, caller: ModelCaller, progress: WorkerProgress
+) -> Floats:
     """Predictions of a block, batch by batch; a single batch's are the model's own array."""
     predictions = np.empty(0)
     for part in source.parts(block, batch_size):
+        progress.check_parent()
         try:
             outputs = source.predict(block, part, caller)
         except Exception as error:
             raise EngineError(
                 f"The model {caller.predictor.name} failed on {source.describe(block, part)} "
-                f"({part.stop - part.start} model rows): {type(error).__name__}: {error}"
+                f"({part.stop - part.start} model rows): {describe_error(error)}"
             ) from error
         n_rows = source.n_rows(block)
         if len(outputs) == n_rows:
@@ -236,6 +252,8 @@ class WorkerProgress:
 
     def __init__(self, n_workers: int, path: str | None = None) -> None:
         self.n_workers = n_workers
+        self._main = os.getpid()
+        self._is_child: bool | None = None  # whether this is a process that the main one has started
         self.path = path  # None for one worker; one on another machine finds no file and counts for itself
         self._counts: Codes | None = None
         if path is not None:
@@ -257,12 +275,21 @@ class WorkerProgress:
             yield task
             self.counts[worker, :2] += (-1, 1)
 
+    def check_parent(self) -> None:
+        """End a worker whose main process was killed: nobody waits for what it does, or tidies up."""
+        if self._is_child is None:
+            self._is_child = os.getppid() == self._main != os.getpid()
+        if self._is_child and os.getppid() != self._main:
+            if self.path is not None:
+                shutil.rmtree(Path(self.path).parent, ignore_errors=True)
+            os._exit(1)  # an error would leave it waiting for tasks for minutes
+
     def add_rows(self, worker: int, n_rows: int) -> None:
         """Count model rows."""
         self.counts[worker, 2] += n_rows
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"n_workers": self.n_workers, "path": self.path, "_counts": None}
+        return vars(self) | {"_counts": None, "_is_child": None}
 
 
 class ProgressBar:
@@ -351,7 +378,7 @@ def run_in_shares(
             progress = WorkerProgress(1)
             with bar.part(progress, n_tasks, size):
                 return [run(progress, 0, shares[0])]
-        with TemporaryDirectory(prefix="agnostix-") as folder:
+        with _tracked_folder() as folder:
             progress = WorkerProgress(len(shares), str(Path(folder) / "counts"))
             with bar.part(progress, n_tasks, size):
                 try:
@@ -359,6 +386,19 @@ def run_in_shares(
                     return Parallel(n_jobs=n_jobs)(jobs)
                 except BrokenExecutor as error:
                     raise EngineError(_describe_death(progress, shares, describe, error)) from error
+                except pickle.PicklingError as error:
+                    raise EngineError(_describe_unpicklable(run, len(shares), error)) from error
+
+
+@contextmanager
+def _tracked_folder() -> Iterator[str]:
+    """A temporary folder, removed by joblib's resource tracker if this process is killed."""
+    with TemporaryDirectory(prefix="agnostix-") as folder:
+        resource_tracker.register(folder, "folder")
+        try:
+            yield folder
+        finally:
+            resource_tracker.unregister(folder, "folder")
 
 
 @contextmanager
@@ -382,6 +422,31 @@ def _describe_death(
         f"{type(error).__name__}: {cause} "
         "If memory ran out, lower n_jobs or scikit-learn's working_memory."
     )
+
+
+def _describe_unpicklable(run: Callable[..., Any], n_workers: int, error: BaseException) -> str:
+    """Which part of a task cannot be sent to other processes, and what works."""
+    remedy = 'Use n_jobs=1, or threads: with joblib.parallel_config(backend="threading").'
+    for part in (*getattr(run, "args", ()), *getattr(run, "keywords", {}).values()):
+        cause, names = _pickling_error(part), [type(part).__name__]
+        own = (
+            vars(part).items()
+            if cause and not isinstance(part, Predictor) and hasattr(part, "__dict__")
+            else ()
+        )
+        names += [name for name, value in own if _pickling_error(value)][:1]
+        if cause is not None:
+            what = f"model {part.name}" if isinstance(part, Predictor) else " of ".join(names[::-1])
+            return f"The {what} cannot be sent to {n_workers} processes: {describe_error(cause)}. {remedy}"
+    return f"A task cannot be sent to {n_workers} processes: {describe_error(error)}. {remedy}"
+
+
+def _pickling_error(value: Any) -> Exception | None:
+    try:
+        reduction.dumps(value)
+    except Exception as error:  # whatever the value's own methods raise
+        return error
+    return None
 
 
 def _in_notebook() -> bool:

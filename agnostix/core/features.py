@@ -13,6 +13,8 @@ from narwhals.stable.v2.dependencies import is_polars_series
 from agnostix.core.frames import (
     column_at,
     columns,
+    content_of,
+    infer_type,
     is_float,
     is_frame,
     kind_of,
@@ -21,6 +23,7 @@ from agnostix.core.frames import (
     to_numbers,
     to_ticks,
 )
+from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -69,7 +72,7 @@ def _members(
         if member not in place:
             raise DataError(
                 f"The group {group!r} of feature_groups names the column {member!r}, which is not there. "
-                f"The columns: {', '.join(place)}."
+                f"The columns: {', '.join(place)}.{did_you_mean(member, place)}"
             )
         if member in owner:
             raise DataError(
@@ -99,13 +102,17 @@ def _numbers(column: Any) -> Codes | None:
     if is_float(column):
         floats = to_floats(column)
         return np.where(np.isnan(floats), np.nan, floats).view(np.int64)  # which -0.0 and 0.0 do not share
+    if str(column.dtype) in ("Int128", "UInt128"):  # of polars, which numpy does not know
+        return None
     numbers = np.asarray(column)
     return numbers if numbers.dtype.kind in "iu" else None  # with gaps, large ones would be rounded
 
 
 def table_codes(X: Any) -> Codes:
     """Codes of a table's values (n_rows, n_columns), column by column."""
-    return np.column_stack([value_codes(column) for column in columns(X).values()])
+    # Objects as they are: 1 and 1.0 are equal numbers, yet not the same to every model.
+    series = columns(X).values() if not is_frame(X) else (X[name] for name in X.columns)
+    return np.column_stack([value_codes(column) for column in series])
 
 
 def as_series(values: Any) -> Any:
@@ -168,13 +175,13 @@ def _key(value: Any) -> Any:
     try:
         hash(value)
     except TypeError:
-        return id(value)
+        return content_of(value)
     return type(value), value
 
 
 def column_of(X: Any, position: int) -> Any:
     """A column of a table, by its position, as a Series (n_rows,)."""
-    return column_at(X, position) if is_frame(X) else as_series(X[:, position])
+    return infer_type(column_at(X, position) if is_frame(X) else as_series(X[:, position]))
 
 
 class Coding(Protocol):

@@ -17,11 +17,15 @@ import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
+from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
 _OTHER_LIBRARIES = ("pyarrow", "modin", "cudf", "dask", "ibis", "duckdb", "pyspark")
 """Their tables are refused: as arrays they would lose names and types."""
+
+_NUMBERS = ("integer", "decimal", "floating", "mixed-integer-float")
+"""What pandas calls numbers in a column of objects."""
 
 
 def is_frame(X: Any) -> bool:
@@ -93,10 +97,23 @@ def column_names(X: Any) -> list[str]:
 
 
 def columns(X: Any) -> dict[str, Any]:
-    """Columns as Series by name; an array of objects gets the types of its contents."""
+    """Columns as Series by name, in the types of their contents."""
     if not is_frame(X):
-        X = pd.DataFrame(X, columns=column_names(X)).infer_objects()
-    return {str(name): X[name] for name in X.columns}
+        X = pd.DataFrame(X, columns=column_names(X))
+    return {str(name): infer_type(X[name]) for name in X.columns}
+
+
+def infer_type(series: Any) -> Any:
+    """An object column of numbers or dates as a column of these, missing values NaN; any other as it is."""
+    if is_polars_series(series) or series.dtype != object:
+        return series
+    inferred = series.infer_objects()
+    if inferred.dtype.kind in "fiuMmb":
+        return inferred
+    if pd.api.types.infer_dtype(series, skipna=True) in _NUMBERS:  # which no type holds, such as decimals
+        floats = series.to_numpy(dtype=float, na_value=np.nan)
+        return pd.Series(floats, index=series.index, name=series.name)
+    return series
 
 
 def column_at(X: Any, position: int) -> Any:
@@ -138,13 +155,29 @@ def build_table(like: Any, columns: dict[int, Any], copy: bool = True) -> Any:
             table[:, position] = column
         return table
     if not isinstance(like, pd.DataFrame):
-        return type(like)(dict(zip(like.columns, in_order, strict=True)), schema=like.schema)
-    own = [column.copy() for column in in_order] if copy else in_order
+        own = [_as_polars(column, like, position) for position, column in enumerate(in_order)]
+        return type(like)(dict(zip(like.columns, own, strict=True)), schema=like.schema)
+    own = [_as_pandas(column, dtype) for column, dtype in zip(in_order, like.dtypes.array, strict=True)]
+    own = [column.copy() for column in own] if copy else own
     # pandas would infer a type of text for objects that are not in a Series
     texts = {j: pd.Series(one, dtype=object) for j, one in enumerate(own) if one.dtype.name == "object"}
     frame = type(like)(dict(enumerate(own)) | texts, copy=False)
     frame.columns = like.columns
     return frame
+
+
+def _as_pandas(column: Any, dtype: Any) -> Any:
+    """Values of a column; plain numbers in the type of objects or nullable numbers that they stand for."""
+    if column.dtype.kind not in "fiu" or (isinstance(dtype, np.dtype) and dtype.kind != "O"):
+        return column
+    return column if column.dtype == dtype else pd.Series(column).astype(dtype).array
+
+
+def _as_polars(column: Any, like: Any, position: int) -> Any:
+    """Values of a column; NaN is null where the table has nulls."""
+    if not isinstance(column, np.ndarray) or column.dtype.kind != "f" or not like[:, position].null_count():
+        return column
+    return type(like[:, position])(column).fill_nan(None)
 
 
 def constant_row(fill: Any, like: Any, owner: str) -> Any:
@@ -159,6 +192,7 @@ def constant_row(fill: Any, like: Any, owner: str) -> Any:
         raise DataError(
             f"The 'fill' parameter of {owner} must be 'auto' or have a value for each of the "
             f"{len(names)} columns ({', '.join(names)}), got {fill!r}."
+            f"{''.join(did_you_mean(name, set(names) - set(given)) for name in given if name not in names)}"
         )
     if not is_frame(like):
         return _constant_array([given[name] for name in names], like.dtype, owner)
@@ -244,22 +278,43 @@ def same_table(one: Any, other: Any) -> bool:
 
 
 def kind_of(series: Any) -> str:
-    """What a column holds: "numeric", "categorical" or "date"."""
+    """What a column holds: "numeric", "categorical", "date", or "nested": lists, arrays, dicts."""
     dtype = series.dtype
     if _is_plain(dtype):
         return "numeric"
     if isinstance(dtype, pd.SparseDtype):  # which narwhals does not know
         return "numeric" if pd.api.types.is_numeric_dtype(dtype) else "categorical"
-    dtype = nw.from_native(series, series_only=True).dtype
-    if dtype.is_numeric():
+    known = nw.from_native(series, series_only=True).dtype
+    if known.is_numeric():
         return "numeric"
-    return "date" if dtype.is_temporal() else "categorical"
+    if known.is_nested() or (known == nw.Object and not _are_hashable(series)):
+        return "nested"
+    is_time = known == nw.Time and isinstance(series, pd.Series)  # of pyarrow, of which pandas makes no date
+    return "date" if known.is_temporal() and not is_time else "categorical"
+
+
+def _are_hashable(series: Any) -> bool:
+    """Whether a column of objects holds values that can be labels; texts are told apart in one pass."""
+    if isinstance(series, pd.Series) and not pd.api.types.infer_dtype(series, skipna=True).startswith(
+        "mixed"
+    ):
+        return True
+    try:
+        return all(hash(value) is not None for value in series.to_list())
+    except TypeError:
+        return False
 
 
 def is_float(series: Any) -> bool:
     """Whether a column holds floating-point numbers."""
     dtype = series.dtype
     return dtype.kind == "f" if hasattr(dtype, "kind") else dtype.is_float()  # pandas has kinds as numpy has
+
+
+def is_integer(series: Any) -> bool:
+    """Whether a column holds whole numbers."""
+    dtype = series.dtype
+    return dtype.kind in "iu" if hasattr(dtype, "kind") else dtype.is_integer()
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -280,7 +335,12 @@ def to_floats(series: Any) -> np.ndarray:
     if _is_plain(series.dtype):
         return series.to_numpy().astype(float)
     if isinstance(series, pd.Series):
-        return series.to_numpy(dtype=float, na_value=np.nan)
+        try:
+            return series.to_numpy(dtype=float, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"Column {str(series.name)!r} held numbers in fit, and now something that is none: {error}."
+            ) from error
     return np.asarray(nw.from_native(series, series_only=True).cast(nw.Float64).to_numpy(), dtype=float)
 
 
@@ -289,7 +349,7 @@ def to_numbers(series: Any) -> np.ndarray:
 
     Dates count nanoseconds in pandas and the units of the type in polars, from an origin of its own.
     """
-    if is_polars_series(series) or kind_of(series) == "numeric":
+    if is_polars_series(series) or series.dtype == object or kind_of(series) == "numeric":
         return to_floats(to_ticks(series))
     # pandas converts with a check for dates that nanoseconds cannot hold
     is_span = nw.from_native(series, series_only=True).dtype == nw.Duration
@@ -310,55 +370,38 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     """
     column = nw.from_native(series, series_only=True)
     ordered = column.cat.get_categories().to_list() if isinstance(column.dtype, nw.Enum) else []
-    is_polars = is_polars_series(series)
-    values = np.array(series.to_list(), dtype=object) if is_polars else series.astype(object).to_numpy()
-    codes, levels = pd.factorize(values, use_na_sentinel=True)
+    cells = series.to_list() if is_polars_series(series) else series.astype(object).tolist()
+    is_nested = kind_of(series) == "nested"
+    keys = (None if cell is None else content_of(cell) for cell in cells) if is_nested else cells
+    codes, found = pd.factorize(np.fromiter(keys, dtype=object, count=len(cells)), use_na_sentinel=True)
+    if is_nested:
+        first = dict(zip(codes[::-1].tolist(), cells[::-1], strict=True))
+        ordered = []
+    levels = [first[code] for code in range(len(found))] if is_nested else list(found)
     rank = {level: j for j, level in enumerate(ordered)}
-    order = sorted(range(len(levels)), key=lambda j: (rank.get(levels[j], 0), str(levels[j])))
+    texts = [(str(level), type(level).__name__) for level in levels]  # 1 and "1" have the same text
+    order = sorted(range(len(levels)), key=lambda j: (rank[levels[j]] if rank else 0, texts[j]))
     place = np.empty(len(levels) + 1, dtype=np.intp)
     place[order] = np.arange(len(levels))
     place[-1] = -1
     return place[codes], tuple(levels[j] for j in order)
 
 
-def check_schema(X: Any, seen: Any) -> None:
-    """Raise DataError unless X has the columns and dtypes of a table seen in `fit`."""
-    if is_frame(X) != is_frame(seen):
-        kinds = ("a DataFrame", "an array") if is_frame(seen) else ("an array", "a DataFrame")
-        raise DataError(f"fit saw {kinds[0]} and X is {kinds[1]}. Pass both in the same form.")
-    own, given = column_names(seen), column_names(X)
-    if own != given:
-        missing = [name for name in own if name not in given]
-        extra = [name for name in given if name not in own]
-        what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra)} more"
-        what = what if missing or extra else "has them in another order"
-        raise DataError(f"X must have the columns that fit saw ({', '.join(own)}), but it {what}.")
-    if not is_frame(X):
-        _check_arrays(X, seen)
-        return
-    for position, name in enumerate(own):
-        _check_types(name, *(column_at(table, position).dtype for table in (X, seen)))
-
-
-def _check_arrays(X: Any, seen: Any) -> None:
-    texts = [part.dtype.kind in "SU" for part in (X, seen)]
-    if texts[0] != texts[1] and object not in (X.dtype, seen.dtype):
-        raise DataError(
-            f"X holds values of type {X.dtype} and what fit saw is of type {seen.dtype}. Convert one of them."
-        )
-
-
-def _check_types(name: str, given: Any, own: Any) -> None:
-    if given == own:
-        return
-    if isinstance(given, pd.CategoricalDtype) and isinstance(own, pd.CategoricalDtype):
-        what = "the categories"
-        shown = [", ".join(map(repr, dtype.categories)) for dtype in (given, own)]
-    else:
-        what, shown = "dtype", [str(given), str(own)]
-    raise DataError(
-        f"Column {name!r} has {what} {shown[0]} in X and {shown[1]} in what fit saw. Convert one of them."
-    )
+def content_of(cell: Any) -> Any:
+    """What is in a cell, as something that can be compared and hashed."""
+    if isinstance(cell, np.ndarray) and cell.dtype != object:
+        return "array", cell.shape, cell.dtype.str, cell.tobytes()
+    if isinstance(cell, list | tuple | np.ndarray) or is_polars_series(cell):
+        return type(cell).__name__, tuple(content_of(one) for one in cell)
+    if isinstance(cell, set | frozenset):
+        return "set", frozenset(content_of(one) for one in cell)
+    if isinstance(cell, Mapping):
+        return "dict", frozenset((content_of(key), content_of(value)) for key, value in cell.items())
+    try:
+        hash(cell)
+    except TypeError:
+        return "object", id(cell)
+    return type(cell).__name__, cell
 
 
 def checked_weights(sample_weight: Any, n_rows: int, least_share: float = 0.0) -> Floats:

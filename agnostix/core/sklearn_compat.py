@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.tree._tree import Tree
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -22,10 +23,24 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "allows_nan",
     "invalid_values",
     "validate_data",
     "with_nodes",
 ]
+
+
+def allows_nan(model: Any, *, if_unknown: bool) -> bool:
+    """Whether a model takes missing values, by its tags, if it has any; no model does not mind them."""
+    if model is None:
+        return True
+    owner = getattr(getattr(model, "function", model), "__self__", model)  # of a Predictor's function
+    for _, step in getattr(owner, "steps", ()):  # a Pipeline's tags do not say that an imputer fills them
+        if type(step).__module__.startswith("sklearn.impute"):
+            return True
+        if hasattr(step, "__sklearn_tags__") and not get_tags(step).input_tags.allow_nan:
+            return False
+    return bool(get_tags(owner).input_tags.allow_nan) if hasattr(owner, "__sklearn_tags__") else if_unknown
 
 
 def with_nodes(estimator: Any, nodes: np.ndarray, values: np.ndarray, depth: int) -> Any:

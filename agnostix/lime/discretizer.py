@@ -105,12 +105,11 @@ class Discretizer:
     def _one(self, position: int) -> Feature:
         column = column_of(self.table, position)
         dtype = self._number_dtype(column)
-        if kind_of(column) == "categorical":
+        if kind_of(column) in ("categorical", "nested"):
             return self._binned((position,), self._levels(position), None)
         if self.method is None:
             return self._scaled(position, column, dtype)
-        coding = self._intervals(position, column, dtype is not None)
-        return self._binned((position,), coding, dtype)
+        return self._binned((position,), self._intervals(position, column), dtype)
 
     def _group(self, name: str, positions: tuple[int, ...]) -> Feature:
         """Columns that are sampled together, from observed rows."""
@@ -121,7 +120,7 @@ class Discretizer:
 
     def _member(self, group: str, position: int) -> Coding:
         column = column_of(self.table, position)
-        if kind_of(column) == "categorical":
+        if kind_of(column) in ("categorical", "nested"):
             return self._levels(position)
         if self.method is None:
             raise DataError(
@@ -129,7 +128,7 @@ class Discretizer:
                 "without a discretizer there are no bins in which rows could be equal. Use "
                 "KernelSampling or TiltedSampling with discretizer='quartile'."
             )
-        return self._intervals(position, column, self._number_dtype(column) is not None)
+        return self._intervals(position, column)
 
     def _scaled(self, position: int, column: Any, dtype: Any) -> ScaledFeature:
         name, values = self._names[position], to_numbers(column)
@@ -179,7 +178,7 @@ class Discretizer:
         first, _ = first_of_each(value_codes(column_of(self.table, position)))
         return LevelCoding(position, self._names[position], take_rows(self.table, first))
 
-    def _intervals(self, position: int, column: Any, is_plain: bool) -> NumberCoding:
+    def _intervals(self, position: int, column: Any) -> NumberCoding:
         name, values = self._names[position], to_numbers(column)
         if np.isinf(values).any():
             raise DataError(
@@ -188,7 +187,7 @@ class Discretizer:
             )
         present = ~np.isnan(values)
         edges = self._edges(values[present], present) if present.any() else np.empty(0)
-        if is_plain:
+        if kind_of(column) == "numeric":
             error = _EDGE_ERROR * float(np.ptp(values[present])) if present.any() else 0.0
             texts = tuple(format_number(float(edge), error, 5) for edge in edges)
             return NumberCoding(position, name, edges, texts)
@@ -218,14 +217,18 @@ class Discretizer:
         return self.labels
 
     def _number_dtype(self, column: Any) -> Any:
-        """The dtype of a column of floats or of integers without missing values; None for any other."""
-        if not is_frame(self.table):
-            return self.table.dtype if self.table.dtype.kind in "fiu" else None
-        if isinstance(column, pd.Series):
-            dtype = column.dtype
-            return dtype if isinstance(dtype, np.dtype) and dtype.kind in "fiu" else None
-        is_number = column.dtype.is_float() or column.dtype.is_integer()
-        return column.to_numpy().dtype if is_number and column.null_count() == 0 else None
+        """Numpy's dtype of a column of floats, or of integers without missing values; None for any other."""
+        dtype = column.dtype
+        if isinstance(dtype, np.dtype):
+            return dtype if dtype.kind in "fiu" else None
+        if kind_of(column) != "numeric":
+            return None
+        if not isinstance(column, pd.Series):
+            is_known = str(dtype) not in ("Int128", "UInt128")  # which numpy does not hold
+            is_number = dtype.is_float() or (dtype.is_integer() and is_known and column.null_count() == 0)
+            return column[:0].to_numpy().dtype if is_number else None
+        plain = np.dtype(getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", object)))
+        return plain if plain.kind == "f" or (plain.kind in "iu" and not column.hasnans) else None
 
     @cached_property
     def _names(self) -> list[str]:

@@ -236,7 +236,7 @@ default="auto"
         self._check_parameters()
         learn = self._learn_table if self.masker is None else self._learn_masks
         self._neighborhood: Neighborhood = learn(X, y, sample_weight)
-        self.n_model_rows_ = 2 * self._n_trial_rows + self._neighborhood.n_shared_rows
+        self.n_model_rows_ = self._n_trial_rows + self._neighborhood.n_shared_rows
         return self
 
     def explain_exact(self, X: Any, additive: bool = False, *, outputs: Any = None) -> Explanation:

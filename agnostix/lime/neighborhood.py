@@ -20,10 +20,11 @@ from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.features import distinct_rows
-from agnostix.core.frames import as_table, check_schema, take_rows
+from agnostix.core.frames import take_rows
 from agnostix.core.masking import Features
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource, TableRows
+from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples
@@ -262,9 +263,7 @@ class TabularNeighborhood:
         return 0 if self.predictions is None else self.predictions.shape[0]
 
     def read(self, X: Any) -> Any:
-        table = as_table(X)
-        check_schema(table, self.sampler.template)
-        return table
+        return read_like(X, self.sampler.template)
 
     def data(self, rows: Any) -> Any:
         return rows

@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 from agnostix.core.explanation import Explanation
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, expand
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
+from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Floats
 
 
@@ -65,7 +66,7 @@ def _find(what: str, key: Any, names: tuple[str, ...]) -> int:
     if not isinstance(key, str):
         return _check_place(key, len(names), what, _listed(names))
     if key not in names:
-        raise ValueError(f"There is no {what} {key!r}; there are {_listed(names)}.")
+        raise ValueError(f"There is no {what} {key!r}; there are {_listed(names)}.{did_you_mean(key, names)}")
     return names.index(key)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import kind_of, to_codes, to_floats
 from agnostix.core.typing import Bools, Floats
+from agnostix.exceptions import DataError
 from agnostix.plotting.attributions import (
     check_same_features,
     column_values,
@@ -241,6 +242,12 @@ def _own_values(column: Any) -> tuple[Any, tuple[Any, ...] | None]:
     dtype = nw.from_native(column, series_only=True).dtype
     if isinstance(dtype, nw.Date | nw.Datetime):
         return pd.to_datetime(column_values(column), utc=True).tz_localize(None), None
+    if kind_of(column) == "nested":
+        name = getattr(column, "name", "")
+        raise DataError(
+            f"Column {str(name)!r} holds lists, arrays or dicts, which have no place on an axis. Show "
+            "another feature, or a column made of it, such as its length."
+        )
     codes, levels = to_codes(column)
     if len(levels) > _MOST_LEVELS + 1:
         counts = np.bincount(codes[codes >= 0], minlength=len(levels))

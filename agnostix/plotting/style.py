@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -58,7 +59,18 @@ def figure_style() -> Iterator[None]:
     """Draw in the package's style; the user's settings stay as they are."""
     import matplotlib as mpl
 
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(_RC), no_glyph_warnings():
+        yield
+
+
+@contextmanager
+def no_glyph_warnings() -> Iterator[None]:
+    """Measure and write text without a warning for each glyph that matplotlib's font lacks.
+
+    An SVG leaves its text to the viewer's fonts, and a figure that is drawn as pixels warns when it is drawn.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font")
         yield
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.files import one_line
 
 _QUANTITIES = {
     "contribution": "contribution to {}",
@@ -30,7 +31,8 @@ MISSING = "missing"
 
 
 def shorten(name: str, most: int = 34) -> str:
-    """A name cut to `most` characters."""
+    """A name on one line, cut to `most` characters."""
+    name = one_line(name)
     return name if len(name) <= most else name[: most - 1] + "…"
 
 

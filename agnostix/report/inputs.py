@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.base import AttributionExplainer
-from agnostix.core.frames import as_table, column_names, is_frame
+from agnostix.core.frames import as_table, is_frame
+from agnostix.core.schema import read_like
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree import MimicTree
 
@@ -90,12 +91,13 @@ class SelectedRows:
                 "rows is a Series, which may be one row or a list of them. Pass one row as a DataFrame, "
                 "X.iloc[[3]], several by a list of positions or labels."
             )
-        if is_frame(rows) or np.ndim(rows) == 2:
-            table = convert_like(rows, X)
+        labels = row_labels(X)
+        are_labels = isinstance(labels, pd.MultiIndex) and isinstance(rows, list)
+        if not are_labels and (is_frame(rows) or np.ndim(rows) == 2):
+            table = read_like(rows, X, "rows")
             n_rows = table.shape[0]
             return cls(table, (None,) * n_rows, _labels_at(row_labels(table), list(range(n_rows))))
         keys = list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | tuple) else [rows]
-        labels = row_labels(X)
         positions = [row_position(key, X.shape[0], labels) for key in keys]
         repeated = [key for j, key in enumerate(keys) if positions[j] in positions[:j]]
         if repeated:
@@ -128,53 +130,6 @@ def row_position(key: Hashable, n_rows: int, labels: pd.Index | None) -> int:
     known = "" if labels is None else f", labels are {', '.join(map(repr, labels[:_N_EXAMPLES].tolist()))}"
     more = " and others" if labels is not None and n_rows > _N_EXAMPLES else ""
     raise DataError(f"There is no row {key!r}: positions run from 0 to {n_rows - 1}{known}{more}.")
-
-
-def convert_like(rows: Any, X: Any) -> Any:
-    """New rows with the columns of X, in its order, and its dtypes if these hold their values."""
-    table: Any = rows if is_frame(rows) else np.asarray(rows)
-    if type(table) is not type(X) and not (isinstance(table, pd.DataFrame) and isinstance(X, pd.DataFrame)):
-        raise DataError(
-            f"rows is a {_library(table)}, but X is a {_library(X)}. New rows must be of the same library; "
-            "convert one of them."
-        )
-    if not is_frame(X):
-        if table.shape[1] != X.shape[1]:
-            raise DataError(f"rows has {table.shape[1]} columns, but X has {X.shape[1]}.")
-        return table
-    _check_columns(column_names(table), column_names(X))
-    parts = {name: _cast(table[name], X[name]) for name in X.columns}
-    return table[list(X.columns)].assign(**parts) if isinstance(X, pd.DataFrame) else type(X)(parts)
-
-
-def _library(table: Any) -> str:
-    return f"{type(table).__module__.split('.')[0]} {type(table).__name__}"
-
-
-def _check_columns(names: list[str], expected: list[str]) -> None:
-    missing = [name for name in expected if name not in names]
-    extra = [name for name in names if name not in expected]
-    if missing or extra:
-        what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(extra)} more"
-        raise DataError(f"rows must have the columns of X ({', '.join(expected)}), but it {what}.")
-
-
-def _cast(series: Any, like: Any) -> Any:
-    """New values in a column's dtype, if it changes none of them."""
-    if series.dtype == like.dtype:
-        return series
-    try:
-        cast = series.astype(like.dtype) if isinstance(series, pd.Series) else series.cast(like.dtype)
-        before, after = series.to_list(), cast.to_list()
-        is_equal = all(a == b or (pd.isna(a) and pd.isna(b)) for a, b in zip(before, after, strict=True))
-    except Exception:  # each library has errors of its own
-        is_equal = False
-    if not is_equal:
-        raise DataError(
-            f"Column {str(like.name)!r} of rows holds {series.to_list()[0]!r} ({series.dtype}), which its "
-            f"type {like.dtype} in X cannot hold."
-        )
-    return cast
 
 
 def _labels_at(labels: pd.Index | None, positions: list[int]) -> tuple[Any, ...]:

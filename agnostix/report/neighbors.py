@@ -85,7 +85,9 @@ def _parts(X: Any, queries: Any, block: Codes, positions: list[Codes]) -> list[F
 def _paired_columns(X: Any, queries: Any) -> Iterator[tuple[np.ndarray, np.ndarray, float | None]]:
     """By column: values of the table and of the queries, and the range; None for labels."""
     for series, query_series in zip(columns(X).values(), columns(queries).values(), strict=True):
-        if kind_of(series) == "categorical":
+        if kind_of(series) == "nested":  # which have no distances
+            yield np.zeros(len(series)), np.zeros(len(query_series)), 0.0
+        elif kind_of(series) == "categorical":
             values, levels = to_codes(series)
             code = {level: j for j, level in enumerate(levels)}
             query_codes, query_levels = to_codes(query_series)

@@ -8,8 +8,19 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
+from agnostix.core.files import one_line, printable
 from agnostix.plotting import BarDisplay, ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
-from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, INK, MUTED, PAPER, SERIES, figure_style
+from agnostix.plotting.style import (
+    ACCENT,
+    CONTRAST,
+    FAINT,
+    INK,
+    MUTED,
+    PAPER,
+    SERIES,
+    figure_style,
+    no_glyph_warnings,
+)
 from agnostix.plotting.words import describe_quantity, shorten
 from agnostix.report.data import ReportData
 from agnostix.report.formatting import Scale, count, distinguishing_digits, number, percent
@@ -48,7 +59,8 @@ def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "count": count, "md": _escape_markdown}
+    environment.filters |= {"number": number, "percent": percent, "count": count}
+    environment.filters |= {"md": _escape_markdown, "fence": _fence}
     environment.globals |= {
         "distinguishing_digits": distinguishing_digits,
         "max_values": _MAX_VALUES,
@@ -60,14 +72,26 @@ def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> s
 
 
 def _escape_markdown(value: Any) -> str:
-    """A text whose signs mean themselves, on one line, also in a table's cell."""
-    text = re.sub(r"\s*[\r\n\u2028\u2029]+\s*", " ", str(value))
-    return re.sub(r"([\\`*\[\]<>|#~&]|(?<!\w)_|_(?!\w))", r"\\\1", text)
+    """A text whose signs mean themselves, on one line, also in a table's cell or at the start of a line."""
+    text = one_line(str(value)).strip()
+    text = re.sub(r"([\\`*\[\]<>|#~&$]|(?<!\w)_|_(?!\w))", r"\\\1", text)
+    # What makes a list, a rule or a heading of a line that it begins.
+    return re.sub(r"^([-+](?=\s|$)|[-=](?=[-=\s]*$)|\d+(?=[.)](?:\s|$)))", _escape_start, text)
+
+
+def _escape_start(match: re.Match[str]) -> str:
+    return match[0] + "\\" if match[0].isdigit() else "\\" + match[0]
+
+
+def _fence(text: str) -> str:
+    """A text as a block of code, fenced by more backticks in a row than it has itself."""
+    ticks = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+    return f"{ticks}\n{printable(text, keep=chr(10))}\n{ticks}"
 
 
 def draw_figures(data: ReportData) -> dict[str, str]:
     """SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "rules", "row:NUMBER:NUMBER"."""
-    with figure_style():
+    with figure_style(), no_glyph_warnings():
         figures = {"ranking": _ranking(data.ranking, data.scale, data.outcome_name, "feature")}
         if not data.error_ranking.empty:
             figures["quality"] = _ranking(data.error_ranking, data.error_scale, data.error_name, "feature")
@@ -140,13 +164,13 @@ def _svg(display: Any, title: str) -> str:
 
     buffer = io.StringIO()
     display.figure_.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
+    text = printable(buffer.getvalue(), keep="\n")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     view = re.search(r'viewBox="([^"]*)"', text)
     assert view is not None
     inside = text[text.index(">") + 1 :]
-    text = f'<svg role="img" viewBox="{view[1]}"><title>{escape(title)}</title>{inside}'
+    text = f'<svg role="img" viewBox="{view[1]}"><title>{escape(one_line(title))}</title>{inside}'
     return re.sub(r">\s+<", "><", _in_tags(text, _with_css_colors))
 
 

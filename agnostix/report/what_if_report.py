@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agnostix.core.base import AttributionExplainer
+from agnostix.core.files import check_writable, replacing
 from agnostix.report.data import ReportData, compute_report_data
 from agnostix.report.inputs import ReportInputs
 from agnostix.report.page import draw_figures, render
@@ -201,9 +202,11 @@ class WhatIfReport:
         writers = {".html": self.html, ".htm": self.html, ".json": self.json, ".md": self.markdown}
         if target.suffix.lower() not in writers:
             raise ValueError(f"The path must end in .html, .json or .md, got {str(path)!r}.")
-        if not target.parent.is_dir():
-            raise FileNotFoundError(f"There is no folder {str(target.parent)!r} to write {target.name!r} in.")
-        _write_atomically(target, writers[target.suffix.lower()]())
+        check_writable(target)  # before the model runs, which may take long
+        text = writers[target.suffix.lower()]()
+        with replacing(target) as part:
+            # Half a surrogate pair, which names may hold, has no UTF-8; as \ud800 it is right in JSON too.
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
         return target
 
     def open(self) -> Path:
@@ -225,17 +228,3 @@ class WhatIfReport:
         page = escape(self.html())
         style = "width:100%;height:720px;border:0"
         return f'<iframe srcdoc="{page}" style="{style}" title="What-if report"></iframe>'
-
-
-def _write_atomically(target: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise

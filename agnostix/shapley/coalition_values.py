@@ -108,8 +108,24 @@ class LinkedValues:
         return CoalitionValues(values[0], np.broadcast_to(empty[..., None, :], values[0].shape), values[1:])
 
     def apply(self, means: Floats) -> Floats:
-        """Link of the overall means, from (n_masks, n_groups, ...) to (n_masks, ...)."""
-        return apply_link(self.link, self._mean(means))
+        """Link of the overall means, from (n_masks, n_groups, ...) to (n_masks, ...); finite everywhere."""
+        whole = self._mean(means)
+        if self.link == "logit" and _are_outside(whole).any():  # `outside` says where
+            whole = np.where(_are_outside(whole), np.clip(whole, _EDGE, 1.0 - _EDGE), whole)
+        return apply_link(self.link, whole)
+
+    def outside(self, means: Floats) -> Floats:
+        """A mean that has no log-odds, (n_rows, n_outputs), from (n_masks, n_groups, ...); NaN for none."""
+        found = np.full(means.shape[2:], np.nan)
+        if self.link == "identity":
+            return found
+        whole = self._mean(means)
+        if self.empty_means is not None:
+            empty = np.broadcast_to(self._mean(self.empty_means[None])[:, None], (1, *whole.shape[1:]))
+            whole = np.concatenate([whole, empty])
+        is_outside = _are_outside(whole)
+        first = np.take_along_axis(whole, is_outside.argmax(axis=0)[None], axis=0)[0]
+        return np.where(is_outside.any(axis=0), first, found)
 
     def apply_without_groups(self, means: Floats) -> Floats:
         """Link of the means without each group, (n_masks, n_groups, ...)."""
@@ -151,11 +167,20 @@ def apply_link(link: str, means: Floats) -> Floats:
     """Mean predictions themselves, or their log-odds; DataError if one is not between 0 and 1."""
     if link == "identity":
         return means
-    outside = (means <= 0.0) | (means >= 1.0)
+    outside = _are_outside(means)
     if outside.any():
-        raise DataError(
-            "link='logit' needs mean predictions between 0 and 1, both excluded, got "
-            f"{means[outside].flat[0]:.6g}. Use link='identity', or a model whose probabilities are never "
-            "exactly 0 or 1, such as a calibrated one."
-        )
+        raise DataError(describe_outside(float(means[outside].flat[0])))
     return np.asarray(logit(means))
+
+
+def describe_outside(mean: float) -> str:
+    """Why a mean prediction has no log-odds, and what to do."""
+    return (
+        "link='logit' needs mean predictions between 0 and 1, both excluded, got "
+        f"{mean:.6g}. Use link='identity', or a model whose probabilities are never "
+        "exactly 0 or 1, such as a calibrated one."
+    )
+
+
+def _are_outside(means: Floats) -> Bools:
+    return (means <= 0.0) | (means >= 1.0)

@@ -118,6 +118,7 @@ class ShapleyResult:
     outputs: Floats  # (n_rows, n_outputs), values of the full coalition
     base_values: Floats  # (n_rows, n_outputs), values of the empty coalition
     predictions: Floats  # (n_rows, n_outputs), in model output units
+    outside: Floats  # (n_rows, n_outputs), a mean prediction without a value of the link; NaN for none
     evaluations: Codes  # (n_rows,), coalitions that were evaluated
     forecast: Floats  # (n_rows,), evaluations that the tolerance takes
 
@@ -127,15 +128,16 @@ class ShapleyResult:
         n_rows = present.shape[0]
         values, of_coalitions, of_background = np.zeros((3, *present.shape, n_outputs))
         values[~present] = np.nan
-        outputs, base, predictions = np.zeros((3, n_rows, n_outputs))
+        outputs, base, predictions, outside = np.zeros((4, n_rows, n_outputs))
+        outside[:] = np.nan
         counts = np.zeros(n_rows, dtype=np.intp), np.zeros(n_rows)
-        return cls(values, of_coalitions, of_background, outputs, base, predictions, *counts)
+        return cls(values, of_coalitions, of_background, outputs, base, predictions, outside, *counts)
 
     def put(self, rows: Codes, players: Codes, part: ShapleyResult) -> None:
         """Fill in some rows, in which these players vary."""
         for name in ("values", "coalition_variances", "background_variances"):
             getattr(self, name)[rows[:, None], players] = getattr(part, name)
-        for name in ("outputs", "base_values", "predictions", "evaluations", "forecast"):
+        for name in ("outputs", "base_values", "predictions", "outside", "evaluations", "forecast"):
             getattr(self, name)[rows] = getattr(part, name)
 
     def take(self, rows: Codes | Bools) -> ShapleyResult:
@@ -241,6 +243,7 @@ def _estimate_block(
         outputs=values.full,
         base_values=values.empty,
         predictions=means[0, 0],
+        outside=linked.outside(means),
         evaluations=n,
         forecast=n.astype(float),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.shapley.coalition_values import GroupMeans, LinkedValues
+from agnostix.shapley.coalition_values import GroupMeans, LinkedValues, describe_outside
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, sample_pairs
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
@@ -223,7 +224,7 @@ class KernelShapExplainer(BackgroundExplainer):
         self._groups = self._group_background()
         self._kernel_params: KernelParams | None = None
         self._operators: dict[tuple[int, ...], Operator | None] = {}
-        self.n_model_rows_ = 2 * self._n_trial_rows
+        self.n_model_rows_ = self._n_trial_rows
         self.budget_ = self._choose_budget(n_players)
         all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
         self._plan = CoalitionPlan(all_vary, self._sample(n_players), evaluates_empty)
@@ -367,6 +368,13 @@ class KernelShapExplainer(BackgroundExplainer):
     def _kernel_of(self, plan: CoalitionPlan) -> str:
         return self.kernel_ if self._masker.same_features else self._choose_kernel(plan, n_rows=0)
 
+    @property
+    def _used_kernel(self) -> str:
+        """`kernel_`, but "none" where the pilot rows have no interactions for a pooled kernel to learn."""
+        params = self._kernel_params
+        learned = self.kernel_ != "pooled" or (params is not None and params.is_active)
+        return self.kernel_ if learned else "none"
+
     def _learn_kernel(self, rows: MaskedRows) -> KernelParams:
         """The kernel of pilot rows; with kernel="none" only the size of the residuals."""
         assert self._plan.coalitions is not None
@@ -417,21 +425,44 @@ class KernelShapExplainer(BackgroundExplainer):
             "background_std_errors": Detail(np.sqrt(of_background), by_value),
             "evaluations": Detail(result.evaluations, by_row),
             "forecast": Detail(result.forecast, by_row),
-            "kernel": self.kernel_ if self._masker.same_features else Detail(kernels, by_row),
+            "kernel": self._used_kernel if self._masker.same_features else Detail(kernels, by_row),
             "background_size_to_halve_error": Detail(size, by_row),
         }
         details |= rows.details()
         if self.link != "identity":
             details["raw_outputs"] = Detail(pick(result.predictions), ("row", "output"))
+        values, errors = pick(result.values), np.sqrt(of_coalitions + of_background)
+        outputs, lacking = pick(result.outputs), self._lack_log_odds(pick(result.outside), selection)
+        if lacking.any():
+            values, errors = (np.where(lacking[:, None], np.nan, array) for array in (values, errors))
+            outputs = np.where(lacking, np.nan, outputs)
         return Attribution(
-            values=pick(result.values),
-            std_errors=np.sqrt(of_coalitions + of_background),
+            values=values,
+            std_errors=errors,
             base_values=pick(result.base_values),
             predictions=result.predictions,
-            outputs=pick(result.outputs),
+            outputs=outputs,
             n_model_rows=n_model_rows,
             details=details,
         )
+
+    def _lack_log_odds(self, outside: Floats, selection: OutputSelection) -> Bools:
+        """Rows and outputs (n_rows, n_selected) with a mean outside (0, 1); DataError if all rows."""
+        lacking = ~np.isnan(outside)
+        if not lacking.any():
+            return lacking
+        rows = np.flatnonzero(lacking.any(axis=1))
+        message = describe_outside(float(outside[lacking][0]))
+        names = ", ".join(np.array(selection.names)[lacking.any(axis=0)])
+        if rows.size == len(outside):
+            raise DataError(f"{message} This is so in every row, for the output {names}.")
+        shown = ", ".join(map(str, rows[:10])) + (", ..." if rows.size > 10 else "")
+        warnings.warn(
+            f"{message} Rows {shown} of X have NaN as values of the output {names}; others are explained.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return lacking
 
     def _size_to_halve_error(self, of_coalitions: Floats, of_background: Floats) -> Floats:
         """Background rows (n_rows,) at which the error of each row is half as large; inf if never."""

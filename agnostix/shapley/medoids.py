@@ -38,6 +38,8 @@ def _points(table: Any) -> Floats:
     """Standardized numbers (missing ones at the mean, with an indicator) and scaled one-hot levels."""
     parts = []
     for column in columns(table).values():
+        if kind_of(column) == "nested":  # which have no distances
+            continue
         if kind_of(column) == "categorical":
             codes, levels = to_codes(column)
             parts.append((codes[:, None] == np.arange(-1, len(levels))) / np.sqrt(2.0))
@@ -49,4 +51,4 @@ def _points(table: Any) -> Floats:
         center = known.mean() if known.size else 0.0
         filled = np.where(missing, center, numbers)
         parts.append(np.stack([(filled - center) / scale, missing], axis=1))
-    return np.hstack(parts)
+    return np.hstack(parts or [np.zeros((table.shape[0], 1))])

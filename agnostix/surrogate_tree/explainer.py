@@ -226,7 +226,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         self._try_model(predictor, take_rows(self._examples, np.arange(min(n_trials, len(self._examples)))))
         self._check_outputs()
         fitted, n_model_rows = self._make_search().fit(table)
-        self.n_model_rows_ = 2 * self._n_trial_rows + n_model_rows
+        self.n_model_rows_ = self._n_trial_rows + n_model_rows
         self._set_fitted(fitted)
         return self
 
@@ -358,7 +358,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
 
     def _check_outputs(self) -> None:
         """Set the task and the classes; DataError for a model that cannot be approximated."""
-        self._fitted_task = self._predictor.task or "regression"
+        independent = self._predictor.exclusive is False  # labels, of which a row can have several
+        self._fitted_task = "regression" if independent else self._predictor.task or "regression"
         if self._fitted_task == "classification" and len(self.output_names_) == 1:
             raise DataError(
                 f"The model {self._predictor.name} is a classifier that predicts one number per row, and "
@@ -376,7 +377,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
             self.classes_ = np.array(self.output_names_ if classes is None else classes)
 
     def _make_search(self) -> TreeSearch:
-        n_trials = 2 * self._n_trial_rows
+        n_trials = self._n_trial_rows
         return TreeSearch(
             evaluate=self._evaluate,
             targets=self.targets,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from agnostix.core.files import one_line
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.rule_tree import Condition, RuleFeature, RuleTree
 
@@ -161,7 +162,7 @@ class RuleExports:
             return f"{numbers}; {n_rows}, rmse {row['rmse']:.3g}"
         interval = f"{row['fidelity_low']:.2f} to {row['fidelity_high']:.2f}"
         fidelity = "not tested" if row["n_tested"] == 0 else f"fidelity {row['fidelity']:.2f} ({interval})"
-        return f"{row['label']} {_probability(values.max())}; {n_rows}, {fidelity}"
+        return f"{one_line(str(row['label']))} {_probability(values.max())}; {n_rows}, {fidelity}"
 
 
 def _probability(probability: float) -> str:
@@ -184,7 +185,7 @@ def _outline_below(tree: RuleTree, texts: Sequence[str], node: int, indent: str)
     marks = ((_BRANCH, _DOWN), (_LAST, _GAP))
     for child, condition, (mark, deeper) in zip(children, tree.describe_split(node), marks, strict=True):
         is_leaf = tree.left[child] < 0
-        lines.append(f"{indent}{mark}{condition}" + (f": {texts[child]}" if is_leaf else ""))
+        lines.append(f"{indent}{mark}{one_line(condition)}" + (f": {texts[child]}" if is_leaf else ""))
         if not is_leaf:
             lines += _outline_below(tree, texts, child, indent + deeper)
     return lines

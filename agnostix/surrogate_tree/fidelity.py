@@ -16,6 +16,7 @@ from scipy.stats import beta
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import column_or_1d
 
+from agnostix.core.explanation.views import table_html
 from agnostix.core.frames import missing_as_nan
 from agnostix.core.typing import Floats
 
@@ -68,6 +69,20 @@ class Fidelity:
     n_rows: int
     n_effective: float
     source: str
+
+    def _repr_html_(self) -> str:
+        """What was measured, line by line."""
+        lines = [
+            ("same label", self.label, None, self.label_low, self.label_high),
+            ("R2", self.r2, self.r2_std_error, None, None),
+            ("Kullback-Leibler divergence", self.kl, self.kl_std_error, None, None),
+            ("accuracy of the model", self.accuracy_model, None, None, None),
+            ("accuracy of the tree", self.accuracy_tree, None, None, None),
+            ("both right", self.accuracy_both, None, None, None),
+        ]
+        names = ["measure", "value", "std error", "low", "high"]
+        title = f"Fidelity, {self.source}: {self.n_rows:,} rows"
+        return table_html(title, names, [line for line in lines if line[1] is not None])
 
     def with_accuracies(self, predictions: Floats, outputs: Floats, y: Any, classes: Any) -> Fidelity:
         """With accuracies, or R2 where classes are None, of predictions and outputs (n_rows, n_outputs)."""
@@ -149,7 +164,8 @@ def kl_divergence(predictions: Floats, outputs: Floats) -> Floats:
 def are_probabilities(predictions: Floats) -> bool:
     """Whether predictions (n_rows, n_outputs) are probabilities of classes."""
     sums = predictions.sum(axis=1)
-    is_simplex = (predictions >= -1e-6).all() and (np.abs(sums - 1.0) < 1e-4).all()
+    # The model's may come in half precision, which rounds by up to 2**-8.
+    is_simplex = (predictions >= -1e-6).all() and (np.abs(sums - 1.0) < 2**-8 + 1e-4).all()
     return predictions.shape[1] > 1 and bool(is_simplex)
 
 

@@ -41,6 +41,8 @@ class RuleFeature:
     def from_column(cls, name: str, column: Any) -> RuleFeature:
         """Learn levels or origin from a Series."""
         kind = kind_of(column)
+        if kind == "nested":  # never split on
+            return cls(name, ())
         if kind == "categorical":
             codes, levels = to_codes(column)
             return cls(name, levels, has_missing=bool((codes < 0).any()))
@@ -55,6 +57,8 @@ class RuleFeature:
 
     def encode(self, column: Any) -> Floats:
         """Numbers, ticks since the origin or level codes, shape (n_rows,); NaN for missing and unseen."""
+        if self.levels == ():
+            return np.full(len(column), np.nan)
         if self.levels is not None:
             codes, levels = to_codes(column)
             code_of = {level: float(code) for code, level in enumerate(self.levels)}

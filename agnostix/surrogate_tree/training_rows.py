@@ -20,15 +20,14 @@ import pandas as pd
 
 from agnostix.core.features import column_of
 from agnostix.core.frames import (
-    as_table,
     build_table,
-    check_schema,
     column_values,
     kind_of,
     take_rows,
     to_floats,
 )
 from agnostix.core.row_sources import TableRows
+from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.core.units import ranks, spread
 from agnostix.exceptions import DataError
@@ -215,8 +214,8 @@ class QuerySampler:
 
     def call(self, training: TrainingRows, n_queries: int, sampler: Callable[..., Any]) -> TrainingRows:
         """The rows with n_queries of the user's `sampler(n, rng)`."""
-        queries = as_table(sampler(n_queries, np.random.default_rng([self.seed, 1])))
-        check_schema(queries, self.bootstrap.table)
+        queries = sampler(n_queries, np.random.default_rng([self.seed, 1]))
+        queries = read_like(queries, self.bootstrap.table, "what the sampler of synthetic rows returned")
         if queries.shape[0] != n_queries:
             raise DataError(
                 f"The 'synthetic' sampler of MimicTree was called for {n_queries} rows and returned "

@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base import BaseExplainer
+from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.reproducibility import one_blas_thread
@@ -420,8 +421,10 @@ class EntropicProjection(BaseExplainer):
             raise ValueError("Pass either a model or predictions, not both.")
         if self.model is not None:
             predictor = self._fit_predictor(table, y, sample_weight)
-            self.n_model_rows_ = n_rows
-            return from_model(predictor, predictor.predict(table), y)
+            outputs = predictor.predict(table)
+            predictor, _, n_trial_rows = predictor.trial(take_examples(table))
+            self.n_model_rows_ = n_rows + n_trial_rows
+            return from_model(predictor, outputs, y)
         if predictions is not None:
             return from_predictions(predictions, y, n_rows)
         if y is None:

@@ -15,6 +15,8 @@ from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
 Task = Literal["classification", "regression"]
+_ROUNDING = 1.1e-5
+"""Of sums of probabilities in single or double precision."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,19 @@ def _check_scores(predictor: Predictor, labels: Floats) -> None:
 
 
 def _is_distribution(predictions: Floats) -> bool:
+    """Whether predictions (n_rows, n_outputs) are probabilities, rounded to whatever type they came in."""
     between = bool((predictions >= 0.0).all() and (predictions <= 1.0).all())
-    return between and (predictions.shape[1] == 1 or bool(np.allclose(predictions.sum(1), 1.0, atol=1e-6)))
+    if not between or predictions.shape[1] == 1:
+        return between
+    return bool((np.abs(predictions.sum(1) - 1.0) <= _ROUNDING + _half_rounding(predictions)).all())
+
+
+def _half_rounding(values: Floats) -> float:
+    """Relative rounding of values between 0 and 1 in the half-precision type that holds them, else 0."""
+    single = np.ascontiguousarray(values, dtype=np.float32)
+    if (single == values).all() and not (single.view(np.uint32) & 0xFFFF).any():
+        return 2.0**-8  # bfloat16
+    return 2.0**-11 if (values.astype(np.float16) == values).all() else 0.0
 
 
 def _codes(values: np.ndarray, classes: tuple[Any, ...], n_classes: int) -> Codes:

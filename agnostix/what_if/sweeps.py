@@ -217,7 +217,8 @@ class _FrameBlocks:
         column: np.ndarray = np.empty(sum(self._sizes), dtype=kind)
         start = 0
         for part, size in zip(parts, self._sizes, strict=True):
-            column[start : start + size] = part
+            # a tuple is a label, not the values of a slice
+            column[start : start + size] = np.fromiter([part] * size, object) if type(part) is tuple else part
             start += size
         return column
 

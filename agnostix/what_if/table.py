@@ -6,21 +6,25 @@ however the table was handed in: results are the same to the last bit for any or
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from agnostix.core.frames import checked_weights, kind_of, to_codes, to_floats
+from agnostix.core.frames import checked_weights, is_integer, kind_of, to_codes, to_floats
 from agnostix.core.frames import columns as series_of
+from agnostix.core.names import did_you_mean
 from agnostix.core.reproducibility import own_order
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
 _LEAST_SHARE = 1e-290
 """Least weight of a row, of the largest, that double precision still holds."""
+
+_EXACT = 2.0**53
+"""Whole numbers up to which double precision holds each."""
 
 _N_ROUNDINGS = 8
 """Steps of double precision within which values differ by rounding, as sums of shares do."""
@@ -39,9 +43,10 @@ class Column:
     """A column in the table's own order of rows."""
 
     name: str  # its name
-    kind: Literal["numeric", "categorical", "date"]  # what it holds
+    kind: Literal["numeric", "categorical", "date", "nested"]  # what it holds
     values: Floats | Codes  # (n_rows,), the numbers, NaN where missing
     levels: tuple[Any, ...] = ()  # the labels
+    is_rounded: bool = False  # whether different whole numbers are one in double precision
 
     @classmethod
     def from_series(cls, name: str, series: Any) -> Column:
@@ -56,9 +61,11 @@ class Column:
                     f"Column {name!r} holds infinite values, which have no average. "
                     "Replace them by missing values or by a bound."
                 )
-            return cls(name, "numeric", values)
+            return cls(name, "numeric", values, is_rounded=_are_rounded(series, values))
         if kind == "date":
             return cls(name, "date", np.zeros(len(series)))
+        if kind == "nested":
+            return cls(name, "nested", np.zeros(len(series)))
         codes, levels = to_codes(series)
         return cls(name, "categorical", codes, levels)
 
@@ -77,6 +84,13 @@ class Column:
         """Why the average of the column cannot be shifted; None if it can."""
         if self.kind == "date":
             return "it holds dates; turn it into a number first, such as days since a day"
+        if self.is_rounded:
+            return (
+                "it holds whole numbers beyond 2**53, which double precision rounds to one another; subtract "
+                f"the least first, X[{self.name!r}] - X[{self.name!r}].min(), or convert identifiers to text"
+            )
+        if self.kind == "nested":
+            return "it holds lists, arrays or dicts; make numbers of it first, such as their length"
         there = self.values[~self.missing]
         if there.size == 0:
             return "all its values are missing"
@@ -96,7 +110,7 @@ class Column:
 
     def take(self, rows: Codes) -> Column:
         """The same column with its rows in another order, or fewer of them."""
-        return Column(self.name, self.kind, self.values[rows], self.levels)
+        return Column(self.name, self.kind, self.values[rows], self.levels, self.is_rounded)
 
     def number(self, value: Any) -> float:
         """Find a value of a numeric column by itself or by its text."""
@@ -110,12 +124,26 @@ class Column:
 
     def level_code(self, level: Any) -> int:
         """Find a level by itself or by its text."""
-        for code, known in enumerate(self.levels):
-            if known == level or str(known) == str(level):
-                return code
+        tests: tuple[Callable[[Any], bool], ...] = (
+            lambda known: type(known) is type(level) and known == level,  # 1 is not "1", nor True
+            lambda known: known == level,
+            lambda known: str(known) == str(level),
+        )
+        for test in tests:
+            codes = [code for code, known in enumerate(self.levels) if test(known)]
+            if len(codes) == 1:
+                return codes[0]
         shown = ", ".join(repr(known) for known in self.levels[:12])
         more = f", ... ({len(self.levels)} in all)" if len(self.levels) > 12 else ""
         raise ValueError(f"Column {self.name!r} has no level {level!r}. Its levels: {shown}{more}.")
+
+
+def _are_rounded(series: Any, values: Floats) -> bool:
+    """Whether there are fewer different values (n_rows,) than different whole numbers in a column."""
+    if not is_integer(series) or not (np.abs(values) >= _EXACT).any():
+        return False
+    known = [cell for cell, value in zip(series.to_list(), values, strict=True) if not np.isnan(value)]
+    return len(set(known)) > np.unique(values[~np.isnan(values)]).size
 
 
 @dataclass(frozen=True)
@@ -159,7 +187,10 @@ class Table:
     def column(self, name: Any) -> Column:
         """A column by name."""
         if str(name) not in self.columns:
-            raise ValueError(f"There is no column {name!r}. The columns: {', '.join(self.columns)}.")
+            raise ValueError(
+                f"There is no column {name!r}. The columns: {', '.join(self.columns)}."
+                f"{did_you_mean(name, self.columns)}"
+            )
         return self.columns[str(name)]
 
     def to_user_order(self, values: Floats) -> Floats:

@@ -208,9 +208,10 @@ def test_report_infeasible_what_if_is_reported(run_once) -> None:
     ("error", "status", "message"),
     [
         (ValueError("no good"), 2, "agnostix: error: no good\n"),
-        (EngineError("the model failed"), 2, "agnostix: error: the model failed\n"),
+        (EngineError("it failed"), 2, "agnostix: error: it failed. Add --debug to see where.\n"),
         (NotFittedError("not fitted"), 2, "agnostix: error: not fitted\n"),
         (FileNotFoundError(2, "No such file", "x"), 2, "agnostix: error: [Errno 2] No such file: 'x'\n"),
+        (OSError(), 2, "agnostix: error: OSError without a message. Add --debug to see where.\n"),
         (KeyboardInterrupt(), 130, "agnostix: interrupted; nothing was written\n"),
     ],
 )
@@ -229,10 +230,16 @@ def test_main_errors_print_no_traceback(
     assert capsys.readouterr() == ("", message)
 
 
-def test_main_internal_error_keeps_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("debug", [True, False])
+def test_main_unexpected_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, debug: bool
+) -> None:
     monkeypatch.setattr("agnostix.cli.run.run_report", lambda _: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        main(["report", "m.skops", "d.csv"])
+    assert main(["report", "m.skops", "d.csv", *["--debug"][:debug]]) == 1
+    *trace, line = capsys.readouterr().err.splitlines()
+    assert_states(line, "ZeroDivisionError", "division by zero", "should not happen", "--debug")
+    assert bool(trace) == debug
+    assert not debug or "lambda _: 1 / 0" in "".join(trace)
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,9 @@ def test_module_that_writes_into_its_input(kind, way):
     params = {"n_jobs": 2} if way == "workers" else {}
     for explainer in [explainers[name] for name in explainers if name in names]:
         found, expected = (
-            as_predictor(one, activation="none", batch_size=7 if way == "batches" else None)
+            as_predictor(
+                one, activation="none", value_range="0-1", batch_size=7 if way == "batches" else None
+            )
             for one in (in_place, plain)
         )
         one = explainer(found, **params).fit(X)
@@ -273,3 +275,42 @@ def test_module_that_writes_into_its_input(kind, way):
         elif way == "fresh":
             one._predictor.function._cache.clear()
         assert_alike(one.explain(X[:2]), explainer(expected).fit(X).explain(X[:2]))
+
+
+class Raw(nn.Module):
+    """Trained on bytes as they are."""
+
+    def forward(self, x):
+        mean = x.mean((1, 2, 3)) / 255.0
+        return torch.stack([mean, 1 - mean], 1)
+
+
+class Unit(nn.Module):
+    """Trained on images from 0 to 1."""
+
+    def forward(self, x):
+        p = torch.sigmoid(4 * (x.mean((1, 2, 3)) - 0.5))
+        return torch.stack([p, 1 - p], 1)
+
+
+BYTES = RNG.integers(0, 256, (3, 9, 8)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", [*OF_IMAGES, "mask"])
+def test_bytes_as_decimal_numbers_are_warned_of_with_remedies_that_work(dtype, name):
+    X = BYTES.astype(dtype)
+    explainer = OF_IMAGES.get(name, lambda model: ExtremalMaskExplainer(model, n_steps=2, n_cells=4, fill=0))
+    facts = ("module Unit", "uint8", "value_range='0-255'", "value_range='0-1'")
+    with pytest.warns(UserWarning, match=states(*facts)):
+        explainer(as_predictor(Unit(), activation="none")).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        as_unit = explainer(as_predictor(Unit(), activation="none", value_range="0-255")).fit(X).explain(X)
+        as_bytes = explainer(as_predictor(Unit(), activation="none")).fit(BYTES).explain(BYTES)
+        raw = explainer(as_predictor(Raw(), activation="none", value_range="0-1")).fit(X).explain(X)
+        raw_bytes = explainer(as_predictor(Raw(), activation="none", value_range="0-1")).fit(BYTES)
+        explainer(as_predictor(Unit(), activation="none")).fit(X / 255)
+    np.testing.assert_allclose(as_unit.outputs, as_bytes.outputs, atol=1e-6)
+    np.testing.assert_allclose(raw.outputs, raw_bytes.explain(BYTES).outputs, atol=1e-6)
+    np.testing.assert_allclose(raw.outputs[:, 0], BYTES.mean((1, 2)) / 255, atol=1e-6)

@@ -441,9 +441,25 @@ def test_evaluate_refuses_rows_without_masks(n_jobs):
         evaluate(PREDICTOR, source, MeanAndVariance(), n_outputs=2, n_jobs=n_jobs)
 
 
-@pytest.mark.parametrize("reduce", [None, lambda source, item, predictions: predictions])
-def test_evaluate_masked_rows_need_a_reducer(reduce):
+class WithoutFinalize:
+    n_kept = 1
+
+    def reduce_block(self, predictions, block):
+        return predictions
+
+
+@pytest.mark.parametrize(
+    ("reduce", "lacking"),
+    [
+        (None, {"n_kept", "reduce_block", "finalize"}),
+        (lambda source, item, predictions: predictions, {"n_kept", "reduce_block", "finalize"}),
+        (WithoutFinalize(), {"finalize"}),
+    ],
+)
+def test_evaluate_masked_rows_need_a_reducer(reduce, lacking):
     masker = masker_of()
     source = MaskedRowSource.from_rows(masker, masker.read(X), MASKS)
-    with refuses(TypeError, "reduce", "Reducer", type(reduce).__name__):
+    with refuses(TypeError, "reduce", "Reducer", type(reduce).__name__) as error:
         evaluate(PREDICTOR, source, reduce, n_outputs=2)
+    named = {name for name in ("n_kept", "reduce_block", "finalize") if repr(name) in str(error.value)}
+    assert named == lacking

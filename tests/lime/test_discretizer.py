@@ -342,7 +342,10 @@ REFUSED = [
         {"table": frame(x=pd.to_datetime(["2024-01-01"]).as_unit("us")), "method": None},
         ["'x'", "type datetime64[us]", *NO_BINS],
     ),
-    ({"table": pl.DataFrame({"x": [1.5, None]}), "method": None}, ["'x'", "type Float64", *NO_BINS]),
+    (
+        {"table": pl.DataFrame({"x": [1.5, None]}), "method": None},
+        ["'x'", "missing or infinite values", *NO_BINS],
+    ),
     (
         {"table": frame(x=[1.0, 2.0], t=["u", "v"]), "method": None, "groups": {"both": ["t", "x"]}},
         ["group 'both' of feature_groups", "numbers 'x'", "discretizer='quartile'"],

@@ -16,15 +16,15 @@ letter. Pictures of Displays are compared pixel by pixel, and those that differ 
 A change that is made on purpose is listed in `exceptions.json`, with what changed and why; `compare` prints
 the exceptions that it applied. An entry has patterns of the case and of the key as they are printed::
 
-    {"case": "mimic/*", "key": "frontier_/*", "change": "has a column more", "why": "..."}
+    {"case": "mimic/*", "key": "pruning_path_/*", "change": "has a column more", "why": "..."}
 
 Recording all cases takes about a minute on one core and 20 megabytes. `--only 'lime/*'` takes a part of
 them, `--no-pictures` leaves out the drawing, `--n-jobs 2` must not change anything. Recordings are not
 committed.
 
-The recorder reaches the package by its public names, and all that depends on how results are built is in
-`adapter.py`: where a name or an attribute moves, that file follows (`HOMES`, `RENAMED`), and both commits
-record under the same keys.
+Cases construct explainers by their public API, and leaves have the names of the results' fields and columns
+(`reading.py`). A field that is renamed is therefore one key missing and one new, which `exceptions.json` says
+until the next recording; `--checkout` needs code of the same public API.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (record, compare):
         command.add_argument("--only", default="*", help="cases to take, such as 'lime/*'")
         command.add_argument("--no-pictures", dest="pictures", action="store_false")
-        command.add_argument("--n-jobs", type=int, default=None, help="passed to every explainer")
+        command.add_argument("--n-jobs", type=int, default=None, help="of every explainer")
         command.add_argument("--checkout", type=Path, default=None, help="root of the code to record")
     return parser
 

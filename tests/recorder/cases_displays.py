@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix import OcclusionExplainer, plotting
 from tests.recorder import cases_lime, cases_mimic, cases_what_if, inputs
-from tests.recorder.adapter import make, public
 from tests.recorder.cases_results import MAPS, TABLES, results
 from tests.recorder.registry import Cases
 
@@ -21,7 +21,7 @@ THREE_OUTPUTS = ("shapley of an array", "lime", "lime without bins", "mimic")
 def _from(display: str, name: str, *args: Any, **params: Any) -> dict[str, Any]:
     if name in THREE_OUTPUTS:
         params.setdefault("output", 2)
-    return {"display": public(display).from_explanation(results()[name], *args, **params)}
+    return {"display": getattr(plotting, display).from_explanation(results()[name], *args, **params)}
 
 
 def _attributions() -> None:
@@ -77,20 +77,20 @@ def _many_labels() -> Any:
     def model(X: Any) -> Any:
         return X["city"].str.len().to_numpy() + X["city"].str[-1].astype(int).to_numpy() * X["x"].to_numpy()
 
-    exp = make("OcclusionExplainer", model, random_state=0, background_size=20).fit(table).explain(table)
-    return {"display": public("ScatterDisplay").from_explanation(exp, "city")}
+    exp = OcclusionExplainer(model, random_state=0, background_size=20).fit(table).explain(table)
+    return {"display": plotting.ScatterDisplay.from_explanation(exp, "city")}
 
 
 def _many() -> Any:
     X = inputs.numbers()
     exp = cases_lime.fitted(inputs.smooth, X, n_samples=256).explain(X[:80])
-    return {"display": public("BeeswarmDisplay").from_explanation(exp)}
+    return {"display": plotting.BeeswarmDisplay.from_explanation(exp)}
 
 
 def _from_explainer(display: str, *args: Any) -> Any:
     people = inputs.people()
-    explainer = make("OcclusionExplainer", inputs.classes(), background_size=10, random_state=0).fit(people)
-    return {"display": public(display).from_explainer(explainer, people[:8], *args, output="rich")}
+    explainer = OcclusionExplainer(inputs.classes(), background_size=10, random_state=0).fit(people)
+    return {"display": getattr(plotting, display).from_explainer(explainer, people[:8], *args, output="rich")}
 
 
 def _pictures_and_texts() -> None:
@@ -114,22 +114,24 @@ def _pictures_and_texts() -> None:
 
 
 def _html(row: int) -> str:
-    return public("TextDisplay").from_explanation(results()["words"], row=row, output=0).html()
+    return plotting.TextDisplay.from_explanation(results()["words"], row=row, output=0).html()
 
 
 def _trees() -> None:
     for model in ("approval", "spender", "classes", "forest"):
-        for display in ("TreeDisplay", "LeavesDisplay", "FrontierDisplay"):
+        for display in ("TreeDisplay", "LeavesDisplay", "PruningPathDisplay"):
             CASES.add(
                 f"{display}/{model}",
-                lambda m=model, d=display: {"display": public(d).from_estimator(cases_mimic.fitted(m))},
+                lambda m=model, d=display: {
+                    "display": getattr(plotting, d).from_estimator(cases_mimic.fitted(m))
+                },
             )
 
 
 def _what_if() -> None:
     def curve(kind: str, feature: str, explain: dict[str, Any] | None = None, **params: Any) -> Any:
         curves = cases_what_if.fitted(kind).explain(**(explain or {}))
-        return {"display": public("WhatIfCurveDisplay").from_explanation(curves, feature, **params)}
+        return {"display": plotting.WhatIfCurveDisplay.from_explanation(curves, feature, **params)}
 
     CASES.add("curve/number", lambda: curve("approval", "age"))
     CASES.add("curve/label", lambda: curve("approval", "town", level="north"))
@@ -140,14 +142,12 @@ def _what_if() -> None:
     for kind in ("approval", "spender", "classes"):
         CASES.add(
             f"ranking/{kind}",
-            lambda k=kind: {
-                "display": public("WhatIfRankingDisplay").from_explainer(cases_what_if.fitted(k))
-            },
+            lambda k=kind: {"display": plotting.WhatIfRankingDisplay.from_explainer(cases_what_if.fitted(k))},
         )
     CASES.add(
         "ranking/metric",
         lambda: {
-            "display": public("WhatIfRankingDisplay").from_explainer(
+            "display": plotting.WhatIfRankingDisplay.from_explainer(
                 cases_what_if.fitted("approval"), metric="accuracy", max_features=4
             )
         },
@@ -155,7 +155,7 @@ def _what_if() -> None:
     CASES.add(
         "map/approval",
         lambda: {
-            "display": public("WhatIfMapDisplay").from_explainer(
+            "display": plotting.WhatIfMapDisplay.from_explainer(
                 cases_what_if.fitted("approval"), "age", "income", n_targets=4
             )
         },
@@ -165,7 +165,9 @@ def _what_if() -> None:
             CASES.add(
                 f"{display}/{name}",
                 lambda d=display, c=constraints: {
-                    "display": public(d).from_explanation(cases_what_if.fitted("approval").what_if(c))
+                    "display": getattr(plotting, d).from_explanation(
+                        cases_what_if.fitted("approval").what_if(c)
+                    )
                 },
             )
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from agnostix import LimeExplainer, OcclusionExplainer, submodular_pick
+from agnostix.lime import KernelSampling, LocalSampling, TiltedSampling
+from agnostix.maskers import SegmentMasker, TextMasker
 from tests.recorder import inputs
-from tests.recorder.adapter import explain_exact, make, public
 from tests.recorder.registry import Cases
 
 CASES = Cases("lime")
@@ -16,9 +18,8 @@ CASES = Cases("lime")
 
 def fitted(model: Any, seen: Any, fit: dict[str, Any] | None = None, **params: Any) -> Any:
     """A fitted explainer with few samples."""
-    return make("LimeExplainer", model, **({"random_state": 0, "n_samples": 1024} | params)).fit(
-        seen, **(fit or {})
-    )
+    params = {"random_state": 0, "n_samples": 1024} | params
+    return LimeExplainer(model, **params).fit(seen, **(fit or {}))
 
 
 def explained(
@@ -38,15 +39,14 @@ def explained(
 def _tables() -> None:
     X, people = inputs.numbers(), inputs.people()
     high = inputs.smooth(X) > 1.0
-    for sampling, discretizer in product(
-        ("kernel", "tilted", "local"), ("auto", "quartile", "decile", "entropy", None)
-    ):
-        if sampling == "local" and discretizer not in ("auto", None):
-            continue
-        params = {"sampling": sampling, "discretizer": discretizer}
+    samplings: dict[str, Any] = {name: name for name in ("kernel", "tilted", "local")}
+    for discretizer in ("quartile", "decile", "entropy", None):
+        samplings[f"kernel, {discretizer}"] = KernelSampling(discretizer=discretizer)
+        samplings[f"tilted, {discretizer}"] = TiltedSampling(discretizer=discretizer)
+    for name, sampling in samplings.items():
         CASES.add(
-            f"numbers/{sampling}, {discretizer}",
-            lambda p=params: explained(inputs.several, X[:4], X, {"y": high}, **p),
+            f"numbers/{name}",
+            lambda s=sampling: explained(inputs.several, X[:4], X, {"y": high}, sampling=s),
         )
     selections = ("auto", "forward_selection", "highest_weights", "lasso_path")
     for sampling, selection in product(("kernel", "tilted", "local"), selections):
@@ -61,9 +61,9 @@ def _tables() -> None:
             f"numbers/{surrogate}, {sampling}", lambda p=params: explained(inputs.smooth, X[:3], X, **p)
         )
     for name, params in {
-        "radius": {"sampling": "local", "radius": 0.05},
-        "width": {"kernel_width": 0.8},
-        "coefficients": {"discretizer": None, "values": "coef"},
+        "radius": {"sampling": LocalSampling(radius=0.05)},
+        "width": {"sampling": KernelSampling(width=0.8)},
+        "coefficients": {"sampling": KernelSampling(discretizer=None), "values": "coef"},
         "stability": {"max_features": 2, "stability": 0.9, "n_samples": 256},
         "stability by weights": {
             "max_features": 2,
@@ -103,7 +103,10 @@ def _tables() -> None:
     )
     CASES.add("people/classes", lambda: explained(inputs.classes(), people[:3], people, n_samples=512))
     whole = inputs.dateless().assign(hours=inputs.people()["hours"].fillna(30.0))
-    for name, params in {"local": {"sampling": "local"}, "no bins": {"discretizer": None}}.items():
+    for name, params in {
+        "local": {"sampling": "local"},
+        "no bins": {"sampling": KernelSampling(discretizer=None)},
+    }.items():
         CASES.add(
             f"people/{name}", lambda p=params: explained(inputs.approval(dates=False), whole[:5], whole, **p)
         )
@@ -139,13 +142,13 @@ def _masks() -> None:
         "samples": ({"n_segments": 12, "fill": "blur"}, {"n_samples": 256}),
         "tilted": ({"n_segments": 12}, {"n_samples": 256, "sampling": "tilted"}),
         "slic": ({"segments": "slic", "n_segments": 10}, {"n_samples": 256, "max_features": 4}),
-        "width": ({"n_segments": 12}, {"n_samples": 256, "kernel_width": 0.6}),
+        "width": ({"n_segments": 12}, {"n_samples": 256, "sampling": KernelSampling(width=0.6)}),
         "tree": ({"n_segments": 12}, {"n_samples": 256, "surrogate": "tree"}),
         "klasso": ({"n_segments": 12}, {"n_samples": 256, "surrogate": "klasso", "max_features": 5}),
     }.items():
         CASES.add(
             f"pictures/{name}",
-            lambda m=masker, p=params: _masked(inputs.look, inputs.colour(), "SegmentMasker", m, **p),
+            lambda m=masker, p=params: _masked(inputs.look, inputs.color(), SegmentMasker(**m), **p),
         )
     for name, (masker, params) in {
         "bag of words": ({}, {}),
@@ -155,12 +158,12 @@ def _masks() -> None:
     }.items():
         CASES.add(
             f"texts/{name}",
-            lambda m=masker, p=params: _masked(inputs.praise, inputs.TEXTS, "TextMasker", m, **p),
+            lambda m=masker, p=params: _masked(inputs.praise, inputs.TEXTS, TextMasker(**m), **p),
         )
 
 
-def _masked(model: Any, X: Any, kind: str, masker: dict[str, Any], **params: Any) -> Any:
-    explainer = make("LimeExplainer", model, masker=public(kind)(**masker), random_state=0, **params).fit(X)
+def _masked(model: Any, X: Any, masker: Any, **params: Any) -> Any:
+    explainer = LimeExplainer(model, masker=masker, random_state=0, **params).fit(X)
     return {"explanation": explainer.explain(X), "cost": explainer.cost(X)}
 
 
@@ -169,16 +172,16 @@ def _limits() -> None:
     for sampling in ("kernel", "tilted"):
         CASES.add(
             f"exact/tree, {sampling}",
-            lambda s=sampling: explain_exact(fitted(inputs.tree(), frame, sampling=s), frame[:4]),
+            lambda s=sampling: fitted(inputs.tree(), frame, sampling=s).explain_exact(frame[:4]),
         )
         CASES.add(
             f"exact/additive, {sampling}",
-            lambda s=sampling: explain_exact(fitted(inputs.additive, X, sampling=s), X[:4], additive=True),
+            lambda s=sampling: fitted(inputs.additive, X, sampling=s).explain_exact(X[:4], additive=True),
         )
-    CASES.add("exact/forest", lambda: explain_exact(fitted(inputs.forest(), frame), frame[:4]))
+    CASES.add("exact/forest", lambda: fitted(inputs.forest(), frame).explain_exact(frame[:4]))
     CASES.add(
         "exact/klasso",
-        lambda: explain_exact(fitted(inputs.tree(), frame, surrogate="klasso"), frame[:4]),
+        lambda: fitted(inputs.tree(), frame, surrogate="klasso").explain_exact(frame[:4]),
     )
     CASES.add("exact/labels not seen", _exact_unseen)
 
@@ -186,7 +189,7 @@ def _limits() -> None:
 def _exact_unseen() -> Any:
     table = inputs.dateless()[["age", "hours", "town"]].fillna({"hours": 30.0, "town": "north"})
     explainer = fitted(_sum_of_columns, table)
-    return explain_exact(explainer, table[:3].assign(town=["east", "west", "north"]), additive=True)
+    return explainer.explain_exact(table[:3].assign(town=["east", "west", "north"]), additive=True)
 
 
 def _sum_of_columns(table: Any) -> np.ndarray:
@@ -199,19 +202,21 @@ def _picks() -> None:
     for name, params in {"default": {}, "two features": {"n_picks": 3, "max_features": 2}}.items():
         CASES.add(
             f"pick/{name}",
-            lambda p=params: public("submodular_pick")(fitted(inputs.smooth, X).explain(X[:40]), **p),
+            lambda p=params: submodular_pick(fitted(inputs.smooth, X).explain(X[:40]), **p),
         )
     CASES.add(
         "pick/no bins",
-        lambda: public("submodular_pick")(fitted(inputs.several, X, discretizer=None).explain(X[:40])),
+        lambda: submodular_pick(
+            fitted(inputs.several, X, sampling=KernelSampling(discretizer=None)).explain(X[:40])
+        ),
     )
     CASES.add("pick/occlusion", _picked_occlusion)
 
 
 def _picked_occlusion() -> Any:
     people = inputs.people()
-    explainer = make("OcclusionExplainer", inputs.approval(), random_state=0, background_size=20).fit(people)
-    return public("submodular_pick")(explainer.explain(people[:60]), 4)
+    explainer = OcclusionExplainer(inputs.approval(), random_state=0, background_size=20).fit(people)
+    return submodular_pick(explainer.explain(people[:60]), 4)
 
 
 _tables()

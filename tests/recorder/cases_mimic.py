@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from agnostix import MimicTree
 from tests.recorder import inputs
-from tests.recorder.adapter import attribute, make
 from tests.recorder.registry import Cases
 
 CASES = Cases("mimic")
@@ -26,7 +26,7 @@ def fitted(model: str, **params: Any) -> Any:
         "forest": inputs.forest,
     }
     params = {"random_state": 0, "max_leaf_nodes": 8, "max_queries": 1200} | params
-    return make("MimicTree", models[model](), **params).fit(frames.get(model, inputs.people()))
+    return MimicTree(models[model](), **params).fit(frames.get(model, inputs.people()))
 
 
 def results(mimic: Any, X: Any, y: Any = None) -> dict[str, Any]:
@@ -39,13 +39,13 @@ def results(mimic: Any, X: Any, y: Any = None) -> dict[str, Any]:
         "fidelity_": mimic.fidelity_,
         "fidelity": mimic.fidelity(X, y),
         "leaves_": mimic.leaves_,
-        "frontier_": attribute(mimic, "frontier_"),
+        "pruning_path_": mimic.pruning_path_,
         "targets_": mimic.targets_,
         "synthetic_": mimic.synthetic_,
         "n_model_rows_": mimic.n_model_rows_,
         "importances": mimic.feature_importances_,
         "to_text": mimic.to_text(),
-        "to_json": json.loads(mimic.to_json(), object_hook=_with_recorded_key),
+        "to_json": json.loads(mimic.to_json()),
         "to_sql": _or_error(mimic.to_sql),
         "to_sql of a table": _or_error(mimic.to_sql, table="people"),
         "to_python": _or_error(mimic.to_python),
@@ -58,11 +58,6 @@ def results(mimic: Any, X: Any, y: Any = None) -> dict[str, Any]:
             "to_python of an output": mimic.to_python(output=name, name="probability"),
         }
     return read
-
-
-def _with_recorded_key(entry: dict[str, Any]) -> dict[str, Any]:
-    """An object of the JSON, its prediction under the key that recordings have."""
-    return {"answer" if key == "prediction" else key: value for key, value in entry.items()}
 
 
 def _or_error(export: Any, **params: Any) -> str:
@@ -108,14 +103,14 @@ def _trees() -> None:
 def _several() -> Any:
     X = inputs.numbers()
     return results(
-        make("MimicTree", inputs.several, random_state=0, max_leaf_nodes=6, max_queries=800).fit(X), X[:20]
+        MimicTree(inputs.several, random_state=0, max_leaf_nodes=6, max_queries=800).fit(X), X[:20]
     )
 
 
 def _own_rows() -> Any:
     X = inputs.numbers()
     params = {"synthetic": _normal_rows, "random_state": 0, "max_leaf_nodes": 6, "max_queries": 600}
-    return results(make("MimicTree", inputs.smooth, **params).fit(X), X[:20])
+    return results(MimicTree(inputs.smooth, **params).fit(X), X[:20])
 
 
 def _normal_rows(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -127,15 +122,13 @@ def _unfitted() -> Any:
 
     X, y = inputs.frame(), np.where(inputs.numbers()[:, 0] > 0, "up", "down")
     model = DecisionTreeClassifier(max_depth=3, random_state=0)
-    return results(
-        make("MimicTree", model, random_state=0, max_leaf_nodes=5, max_queries=600).fit(X, y), X[:20]
-    )
+    return results(MimicTree(model, random_state=0, max_leaf_nodes=5, max_queries=600).fit(X, y), X[:20])
 
 
 def _held_out() -> Any:
     X = np.random.default_rng(8).normal(size=(5200, 4))
     params = {"random_state": 0, "max_leaf_nodes": 6, "synthetic": "none"}
-    return results(make("MimicTree", inputs.smooth, **params).fit(X), X[:20])
+    return results(MimicTree(inputs.smooth, **params).fit(X), X[:20])
 
 
 _trees()

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix import OcclusionExplainer, RiseExplainer, as_predictor
+from agnostix.maskers import SegmentMasker, SlidingWindow, TextMasker
 from tests.recorder import inputs
-from tests.recorder.adapter import make, public
 from tests.recorder.registry import Cases
 
 CASES = Cases("occlusion")
@@ -16,15 +17,22 @@ CASES = Cases("occlusion")
 def explained(
     model: Any, X: Any, seen: Any, fit: dict[str, Any] | None = None, **params: Any
 ) -> dict[str, Any]:
-    """Fit on `seen`, explain X."""
+    """Fit on `seen`, explain X by occlusion."""
     outputs = params.pop("explain_outputs", None)
-    explainer = make("OcclusionExplainer", model, **({"random_state": 0} | params))
-    explainer.fit(seen, **(fit or {}))
+    explainer = OcclusionExplainer(model, **({"random_state": 0} | params))
+    return _explained_by(explainer.fit(seen, **(fit or {})), X, outputs)
+
+
+def _explained_by(explainer: Any, X: Any, outputs: Any = None) -> dict[str, Any]:
     return {
         "explanation": explainer.explain(X, outputs=outputs),
         "cost": explainer.cost(X),
         "fitted": _fitted(explainer),
     }
+
+
+def _by_rise(X: Any, **params: Any) -> dict[str, Any]:
+    return _explained_by(RiseExplainer(inputs.look, random_state=0, **params).fit(X), X)
 
 
 def _fitted(explainer: Any) -> dict[str, Any]:
@@ -79,12 +87,12 @@ def _by_response(output: str) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     X, y = inputs.frame(), inputs.numbers()[:, 0] + inputs.numbers()[:, 1] ** 2 > 0.5
-    model = public("as_predictor")(LogisticRegression().fit(X, y.astype(int)), output=output)
+    model = as_predictor(LogisticRegression().fit(X, y.astype(int)), output=output)
     return explained(model, X[:4], X, background_size=30)
 
 
 def _named() -> Any:
-    return public("as_predictor")(inputs.several, task="regression", output_names=["one", "two", "three"])
+    return as_predictor(inputs.several, task="regression", output_names=["one", "two", "three"])
 
 
 def _objects() -> np.ndarray:
@@ -113,44 +121,47 @@ def _polars() -> Any:
 
 def _transformed() -> Any:
     people = inputs.people()
-    explainer = make("OcclusionExplainer", inputs.approval(), random_state=0, background_size=20).fit(people)
+    explainer = OcclusionExplainer(inputs.approval(), random_state=0, background_size=20).fit(people)
     return {"values": explainer.transform(people[:5]), "names": list(explainer.get_feature_names_out())}
 
 
 def _pictures() -> None:
-    grey, colour = inputs.grey(), inputs.colour()
-    stack = inputs.grey(5)[2:]
-    small = {"window": (6, 5), "stride": (4, 3)}
-    for fill in ("auto", "mean", "blur", "inpaint", "draws", "noise", 0.25, stack):
+    gray, color = inputs.gray(), inputs.color()
+    stack = inputs.gray(5)[2:]
+    for fill in ("mean", "blur", "inpaint", "noise", 0.25, stack):
         name = f"{len(fill)} pictures" if isinstance(fill, np.ndarray) else str(fill)
-        params = small | {"fill": fill, "background_size": 3}
-        CASES.add(f"grey/window/{name}", lambda p=params: explained(inputs.look, grey, inputs.grey(5), **p))
-        if isinstance(fill, str) and fill in ("inpaint", "draws", "blur", "noise"):
-            params = {"method": "segments", "fill": fill, "background_size": 3}
-            CASES.add(
-                f"grey/segments/{name}", lambda p=params: explained(inputs.look, grey, inputs.grey(5), **p)
-            )
+        _add_hidden(f"window/{name}", SlidingWindow((6, 5), (4, 3), fill=fill, n_draws=3))
+        if isinstance(fill, str) and fill != "mean":
+            _add_hidden(f"segments/{name}", SegmentMasker(fill=fill, n_draws=3))
+    # Draws are the explainer's: pictures of the background.
+    _add_hidden("window/draws", SlidingWindow((6, 5), (4, 3)), fill="draws")
+    _add_hidden("segments/draws", SegmentMasker(), fill="draws")
     for fill in ("mean", "blur", "inpaint", "noise", [10, 200, 30]):
-        params = {"window": 5, "stride": 5, "fill": fill, "background_size": 2, "sigma": 2.0}
-        CASES.add(f"colour/window/{fill}", lambda p=params: explained(inputs.look, colour, colour, **p))
+        masker = SlidingWindow(5, 5, fill=fill, sigma=2.0, n_draws=2)
+        CASES.add(
+            f"color/window/{fill}",
+            lambda m=masker: explained(inputs.look, color, color, masker=m, background_size=2),
+        )
     for name, params in {
         "mean": {},
         "blur": {"fill": "blur", "sigma": 3.0},
-        "noise": {"fill": "noise", "background_size": 1},
+        "noise": {"fill": "noise"},
         "number": {"fill": 0.1},
         "picture": {"fill": stack[:1]},
-        "share": {"share": 0.3, "n_cells": 4},
+        "p_keep": {"p_keep": 0.3, "n_cells": 4},
         "one output": {"outputs": [1]},
     }.items():
-        params = {"method": "rise", "n_masks": 256} | params
-        CASES.add(f"grey/rise/{name}", lambda p=params: explained(inputs.look, grey, grey, **p))
-    CASES.add(
-        "colour/rise", lambda: explained(inputs.look, colour, colour, method="rise", n_masks=128, n_cells=5)
-    )
+        CASES.add(f"gray/rise/{name}", lambda p=params: _by_rise(gray, n_masks=256, **p))
+    CASES.add("color/rise", lambda: _by_rise(color, n_masks=128, n_cells=5))
+
+
+def _add_hidden(name: str, masker: Any, **params: Any) -> None:
+    params = {"masker": masker, "background_size": 3} | params
+    CASES.add(f"gray/{name}", lambda: explained(inputs.look, inputs.gray(), inputs.gray(5), **params))
 
 
 def _maskers() -> None:
-    colour, grey = inputs.colour(), inputs.grey()
+    color, gray = inputs.color(), inputs.gray()
     labels = np.arange(20)[:, None] // 7 * 3 + np.arange(24) // 8
     for name, params in {
         "grid": {"n_segments": 12},
@@ -163,8 +174,8 @@ def _maskers() -> None:
         "channels": {"n_segments": 9, "fill": [0.0, 128.0, 255.0]},
         "callable": {"segments": own_segments, "fill": 0},
     }.items():
-        CASES.add(f"colour/masker/{name}", lambda p=params: _masked(colour, **p))
-    CASES.add("grey/masker/map", lambda: _masked(grey, segments=labels))
+        CASES.add(f"color/masker/{name}", lambda p=params: _masked(color, **p))
+    CASES.add("gray/masker/map", lambda: _masked(gray, segments=labels))
     for name, params in {
         "bag of words": {},
         "places": {"bow": False},
@@ -181,11 +192,11 @@ def own_segments(picture: Any) -> np.ndarray:
 
 
 def _masked(X: Any, **params: Any) -> Any:
-    return explained(inputs.look, X, X, masker=public("SegmentMasker")(**params))
+    return explained(inputs.look, X, X, masker=SegmentMasker(**params))
 
 
 def _words(**params: Any) -> Any:
-    return explained(inputs.praise, inputs.TEXTS, inputs.TEXTS, masker=public("TextMasker")(**params))
+    return explained(inputs.praise, inputs.TEXTS, inputs.TEXTS, masker=TextMasker(**params))
 
 
 _tables()

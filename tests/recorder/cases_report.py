@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
+from agnostix import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer, WhatIfReport
 from tests.recorder import inputs
-from tests.recorder.adapter import make, public
 from tests.recorder.registry import Cases
 
 CASES = Cases("report")
@@ -28,7 +28,7 @@ def read_report(report: Any) -> dict[str, Any]:
 
 
 def _report(model: Any, y: Any, **params: Any) -> Any:
-    return read_report(public("WhatIfReport")(model, inputs.people(), y, **params))
+    return read_report(WhatIfReport(model, inputs.people(), y, **params))
 
 
 def _add() -> None:
@@ -38,7 +38,7 @@ def _add() -> None:
         lambda: _report(inputs.approval(), inputs.approved(), what_if=scenarios, title="Approvals"),
     )
     CASES.add("approval by groups", lambda: _report(inputs.approval(), inputs.approved(), by="member"))
-    CASES.add("approval without truth", lambda: _report(inputs.approval(), None, output="no"))
+    CASES.add("approval without y", lambda: _report(inputs.approval(), None, output="no"))
     CASES.add("spender", lambda: _report(inputs.spender(), inputs.spending(), what_if=[{"income": 30_000}]))
     CASES.add(
         "spender, weights",
@@ -52,19 +52,13 @@ def _add() -> None:
     )
     CASES.add("labels of rows", _labelled)
     for name, explainer in {
-        "occlusion": lambda: make(
-            "OcclusionExplainer", inputs.approval(), random_state=0, background_size=30
+        "occlusion": lambda: OcclusionExplainer(inputs.approval(), random_state=0, background_size=30),
+        "shapley": lambda: KernelShapExplainer(inputs.approval(), random_state=0, background_size=20),
+        "shapley sampled": lambda: KernelShapExplainer(
+            inputs.approval(), random_state=0, budget=40, background_size=20
         ),
-        "shapley": lambda: make("KernelShapExplainer", inputs.approval(), random_state=0, background_size=20),
-        "shapley sampled": lambda: make(
-            "KernelShapExplainer", inputs.approval(), random_state=0, budget=40, background_size=20
-        ),
-        "lime": lambda: make(
-            "LimeExplainer", inputs.approval(), random_state=0, n_samples=1024, max_features=4
-        ),
-        "mimic": lambda: make(
-            "MimicTree", inputs.approval(), random_state=0, max_leaf_nodes=6, max_queries=600
-        ),
+        "lime": lambda: LimeExplainer(inputs.approval(), random_state=0, n_samples=1024, max_features=4),
+        "mimic": lambda: MimicTree(inputs.approval(), random_state=0, max_leaf_nodes=6, max_queries=600),
     }.items():
         CASES.add(
             f"approval explained by {name}",
@@ -92,14 +86,15 @@ def _add() -> None:
 
 
 def _labelled() -> Any:
-    report = public("WhatIfReport")
     return read_report(
-        report(inputs.forest(), inputs.frame(), inputs.smooth(inputs.numbers()), rows=["row 5", "row 99"])
+        WhatIfReport(
+            inputs.forest(), inputs.frame(), inputs.smooth(inputs.numbers()), rows=["row 5", "row 99"]
+        )
     )
 
 
 def _tree(model: Any) -> Any:
-    return make("MimicTree", model, random_state=0, max_leaf_nodes=6, max_queries=600)
+    return MimicTree(model, random_state=0, max_leaf_nodes=6, max_queries=600)
 
 
 _add()

@@ -9,8 +9,17 @@ from typing import Any
 
 import pandas as pd
 
+from agnostix import (
+    Explanation,
+    KernelShapExplainer,
+    LimeExplainer,
+    MimicTree,
+    OcclusionExplainer,
+    RiseExplainer,
+)
+from agnostix.lime import KernelSampling
+from agnostix.maskers import SegmentMasker, SlidingWindow, TextMasker
 from tests.recorder import inputs
-from tests.recorder.adapter import make, public, read_aggregate
 from tests.recorder.registry import Cases
 
 CASES = Cases("results")
@@ -20,30 +29,35 @@ CASES = Cases("results")
 def results() -> dict[str, Any]:
     """Explanations of every kind, each of several rows."""
     people, X = inputs.people(), inputs.numbers(15)
-    segments, words = public("SegmentMasker")("slic", n_segments=10), public("TextMasker")(bow=False)
+    segments, words = SegmentMasker("slic", n_segments=10), TextMasker(bow=False)
     shap = {"random_state": 0, "background_size": 15}
     lime = {"random_state": 0, "n_samples": 512}
-    windows = {"window": 6, "stride": 4, "fill": "noise", "background_size": 3, "random_state": 0}
-    rise = {"method": "rise", "n_masks": 64, "random_state": 0}
+    windows = SlidingWindow(6, 4, fill="noise", n_draws=3)
     made = {
-        "occlusion": (make("OcclusionExplainer", inputs.approval(), random_state=0), people),
-        "shapley": (make("KernelShapExplainer", inputs.approval(), budget=40, **shap), people),
-        "shapley of log-odds": (make("KernelShapExplainer", inputs.approval(), link="logit", **shap), people),
-        "shapley of an array": (make("KernelShapExplainer", inputs.several, budget=80, **shap), X),
-        "lime": (make("LimeExplainer", inputs.classes(), max_features=4, **lime), people),
-        "lime without bins": (make("LimeExplainer", inputs.several, discretizer=None, **lime), X),
+        "occlusion": (OcclusionExplainer(inputs.approval(), random_state=0), people),
+        "shapley": (KernelShapExplainer(inputs.approval(), budget=40, **shap), people),
+        "shapley of log-odds": (KernelShapExplainer(inputs.approval(), link="logit", **shap), people),
+        "shapley of an array": (KernelShapExplainer(inputs.several, budget=80, **shap), X),
+        "lime": (LimeExplainer(inputs.classes(), max_features=4, **lime), people),
+        "lime without bins": (
+            LimeExplainer(inputs.several, sampling=KernelSampling(discretizer=None), **lime),
+            X,
+        ),
         "mimic": (
-            make("MimicTree", inputs.classes(), max_leaf_nodes=6, max_queries=500, random_state=0),
+            MimicTree(inputs.classes(), max_leaf_nodes=6, max_queries=500, random_state=0),
             people,
         ),
         "segments": (
-            make("KernelShapExplainer", inputs.look, masker=segments, budget=60, **shap),
-            inputs.colour(),
+            KernelShapExplainer(inputs.look, masker=segments, budget=60, **shap),
+            inputs.color(),
         ),
-        "lime of segments": (make("LimeExplainer", inputs.look, masker=segments, **lime), inputs.colour()),
-        "words": (make("LimeExplainer", inputs.praise, masker=words, **lime), inputs.TEXTS),
-        "windows": (make("OcclusionExplainer", inputs.look, **windows), inputs.grey()),
-        "rise": (make("OcclusionExplainer", inputs.look, **rise), inputs.grey()),
+        "lime of segments": (LimeExplainer(inputs.look, masker=segments, **lime), inputs.color()),
+        "words": (LimeExplainer(inputs.praise, masker=words, **lime), inputs.TEXTS),
+        "windows": (
+            OcclusionExplainer(inputs.look, masker=windows, background_size=3, random_state=0),
+            inputs.gray(),
+        ),
+        "rise": (RiseExplainer(inputs.look, n_masks=64, random_state=0), inputs.gray()),
     }
     return {name: explainer.fit(X).explain(X[:12]) for name, (explainer, X) in made.items()}
 
@@ -74,16 +88,12 @@ def _add() -> None:
             CASES.add(f"{name}/wide frame", lambda n=name: results()[n].to_frame(layout="wide"))
     for name in TABLES:
         for how in ("mean_abs", "mean", "max_abs"):
-            CASES.add(
-                f"{name}/aggregate {how}", lambda n=name, h=how: read_aggregate(results()[n].aggregate(how=h))
-            )
+            CASES.add(f"{name}/aggregate {how}", lambda n=name, h=how: results()[n].aggregate(how=h))
         CASES.add(
             f"{name}/aggregate by labels",
-            lambda n=name: read_aggregate(results()[n].aggregate(by=list("ababababcccc"))),
+            lambda n=name: results()[n].aggregate(by=list("ababababcccc")),
         )
-    CASES.add(
-        "occlusion/aggregate by a column", lambda: read_aggregate(results()["occlusion"].aggregate(by="town"))
-    )
+    CASES.add("occlusion/aggregate by a column", lambda: results()["occlusion"].aggregate(by="town"))
     for name in ("shapley", "shapley of log-odds", "shapley of an array"):
         CASES.add(f"{name}/additivity is small", lambda n=name: bool(results()[n].check_additivity() < 1e-8))
         CASES.add(f"{name}/to_shap", lambda n=name: _shap(results()[n]))
@@ -98,7 +108,7 @@ def _of_polars() -> Any:
     def model(X: Any) -> Any:
         return X["age"].to_numpy() * 0.1 + X["hours"].fill_null(30).fill_nan(30).to_numpy()
 
-    return make("OcclusionExplainer", model, random_state=0, background_size=20).fit(table).explain(table[:5])
+    return OcclusionExplainer(model, random_state=0, background_size=20).fit(table).explain(table[:5])
 
 
 def _of_dtypes() -> Any:
@@ -118,14 +128,14 @@ def _of_dtypes() -> Any:
     def model(X: Any) -> Any:
         return X["small"].to_numpy() * 0.1 + (X["text"] == "north").fillna(False).to_numpy(dtype=float)
 
-    return make("OcclusionExplainer", model, random_state=0, background_size=20).fit(table).explain(table[:5])
+    return OcclusionExplainer(model, random_state=0, background_size=20).fit(table).explain(table[:5])
 
 
 def _stored(exp: Any) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.npz"
         exp.save(path)
-        return public("Explanation").load(path)
+        return Explanation.load(path)
 
 
 def _shap(exp: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Shapley values: exact, sampled, with players of each row."""
+"""Shapley values: exact and sampled, of tables, pictures and texts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from agnostix import KernelShapExplainer
+from agnostix.maskers import SegmentMasker, TextMasker
 from tests.recorder import inputs
-from tests.recorder.adapter import make, public
 from tests.recorder.cases_occlusion import own_segments
 from tests.recorder.registry import Cases
 
@@ -19,7 +20,7 @@ def explained(
 ) -> dict[str, Any]:
     """Fit on `seen`, explain X."""
     outputs = params.pop("explain_outputs", None)
-    explainer = make("KernelShapExplainer", model, **({"random_state": 0, "background_size": 20} | params))
+    explainer = KernelShapExplainer(model, **({"random_state": 0, "background_size": 20} | params))
     explainer.fit(seen, **(fit or {}))
     exp = explainer.explain(X, outputs=outputs)
     fitted = {
@@ -87,8 +88,8 @@ def _first(fit: dict[str, Any], n: int) -> dict[str, Any]:
     return {name: value[:n] for name, value in fit.items()}
 
 
-def _own_players() -> None:
-    colour = inputs.colour()
+def _masks() -> None:
+    color = inputs.color()
     for name, params in {
         "grid": ({"n_segments": 9}, {}),
         "grid, sampled": ({"n_segments": 20, "fill": "blur"}, {"budget": 120}),
@@ -97,7 +98,7 @@ def _own_players() -> None:
         "callable": ({"segments": own_segments, "fill": "segment_mean"}, {}),
     }.items():
         masker, more = params
-        CASES.add(f"pictures/{name}", lambda m=masker, p=more: _masked(colour, m, **p))
+        CASES.add(f"pictures/{name}", lambda m=masker, p=more: _masked(color, m, **p))
     for name, (masker, more) in {
         "exact": ({}, {}),
         "places": ({"bow": False}, {}),
@@ -109,20 +110,16 @@ def _own_players() -> None:
 
 
 def _masked(X: np.ndarray, masker: dict[str, Any], **params: Any) -> Any:
-    explainer = make(
-        "KernelShapExplainer", inputs.look, masker=public("SegmentMasker")(**masker), random_state=0, **params
-    )
+    explainer = KernelShapExplainer(inputs.look, masker=SegmentMasker(**masker), random_state=0, **params)
     explainer.fit(X)
     return {"explanation": explainer.explain(X), "cost": explainer.cost(X), "kernel": explainer.kernel_}
 
 
 def _words(masker: dict[str, Any], **params: Any) -> Any:
-    explainer = make(
-        "KernelShapExplainer", inputs.praise, masker=public("TextMasker")(**masker), random_state=0, **params
-    )
+    explainer = KernelShapExplainer(inputs.praise, masker=TextMasker(**masker), random_state=0, **params)
     explainer.fit(inputs.TEXTS)
     return {"explanation": explainer.explain(inputs.TEXTS), "cost": explainer.cost(inputs.TEXTS)}
 
 
 _tables()
-_own_players()
+_masks()

@@ -7,8 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from agnostix import (
+    EntropicProjection,
+    ExtremalMaskExplainer,
+    KernelShapExplainer,
+    LimeExplainer,
+    OcclusionExplainer,
+    RiseExplainer,
+    as_predictor,
+)
+from agnostix.maskers import SegmentMasker, SlidingWindow
 from tests.recorder import inputs
-from tests.recorder.adapter import make, public, read_explanation
 from tests.recorder.registry import SINGLE, Cases
 
 CASES = Cases("torch", SINGLE)
@@ -42,7 +51,7 @@ def perceptron(n_outputs: int = 1) -> Any:
 
 @cache
 def quarter() -> Any:
-    """Reads the upper left quarter of a grey picture alone."""
+    """Reads the upper left quarter of a gray picture alone."""
     import torch
     from torch import nn
 
@@ -56,50 +65,56 @@ def quarter() -> Any:
 def predictor(double: bool = False, **params: Any) -> Any:
     """The network, normalized."""
     given = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.25, 0.3)} | params
-    return public("as_predictor")(network(double), **given)
+    return as_predictor(network(double), **given)
 
 
-def explained(
-    name: str, model: Any, X: Any, masker: dict[str, Any] | None = None, **params: Any
-) -> dict[str, Any]:
-    """Fit and explain by an explainer's name."""
-    if masker is not None:
-        params["masker"] = public("SegmentMasker")(**masker)
-    explainer = make(name, model, random_state=0, **params).fit(X)
+def explained(kind: type, model: Any, X: Any, **params: Any) -> dict[str, Any]:
+    """Fit and explain by an explainer of a class."""
+    explainer = kind(model, random_state=0, **params).fit(X)
     return {"explanation": explainer.explain(X[:4]), "cost": explainer.cost(X[:4])}
 
 
 def _pictures() -> None:
-    X = inputs.colour()
-    small = {"window": (6, 5), "stride": (4, 3), "background_size": 2}
-    for fill in ("mean", "blur", "inpaint", "noise", "draws", 100):
+    X = inputs.color()
+    windows = {
+        str(fill): {"masker": SlidingWindow((6, 5), (4, 3), fill=fill, n_draws=2)}
+        for fill in ("mean", "blur", "inpaint", "noise", 100)
+    }
+    windows["draws"] = {"masker": SlidingWindow((6, 5), (4, 3)), "fill": "draws"}
+    for name, params in windows.items():
         CASES.add(
-            f"pictures/window, {fill}",
-            lambda f=fill: explained("OcclusionExplainer", predictor(), X, fill=f, **small),
+            f"pictures/window, {name}",
+            lambda p=params: explained(OcclusionExplainer, predictor(), X, background_size=2, **p),
         )
     for precision in (False, True):
         name = "double" if precision else "single"
         CASES.add(
             f"pictures/segments, {name}",
-            lambda d=precision: explained("OcclusionExplainer", predictor(d), X, {"n_segments": 9}),
-        )
-        CASES.add(
-            f"pictures/rise, {name}",
             lambda d=precision: explained(
-                "OcclusionExplainer", predictor(d), X, method="rise", n_masks=64, fill="blur"
+                OcclusionExplainer, predictor(d), X, masker=SegmentMasker(n_segments=9)
             ),
         )
         CASES.add(
+            f"pictures/rise, {name}",
+            lambda d=precision: explained(RiseExplainer, predictor(d), X, n_masks=64, fill="blur"),
+        )
+        CASES.add(
             f"pictures/shapley, {name}",
-            lambda d=precision: explained("KernelShapExplainer", predictor(d), X, {"n_segments": 6}),
+            lambda d=precision: explained(
+                KernelShapExplainer, predictor(d), X, masker=SegmentMasker(n_segments=6)
+            ),
         )
         CASES.add(
             f"pictures/lime, {name}",
-            lambda d=precision: explained("LimeExplainer", predictor(d), X, {"n_segments": 9}, n_samples=128),
+            lambda d=precision: explained(
+                LimeExplainer, predictor(d), X, masker=SegmentMasker(n_segments=9), n_samples=128
+            ),
         )
     CASES.add(
         "pictures/shapley, sampled",
-        lambda: explained("KernelShapExplainer", predictor(), X, {"n_segments": 16}, budget=64),
+        lambda: explained(
+            KernelShapExplainer, predictor(), X, masker=SegmentMasker(n_segments=16), budget=64
+        ),
     )
     for name, params in {
         "logits": {"activation": "none"},
@@ -110,12 +125,12 @@ def _pictures() -> None:
     }.items():
         CASES.add(
             f"pictures/{name}",
-            lambda p=params: explained("OcclusionExplainer", predictor(**p), X, window=6, stride=6),
+            lambda p=params: explained(OcclusionExplainer, predictor(**p), X, masker=SlidingWindow(6, 6)),
         )
     CASES.add("pictures/channels first", _channels_first)
 
     for name, module in {"probabilities": _softmax, "dict": _dict, "pair": _pair}.items():
-        CASES.add(f"answers/{name}", lambda m=module: _answers(m()))
+        CASES.add(f"forms of output/{name}", lambda m=module: _predicted(m()))
 
 
 def _softmax() -> Any:
@@ -144,87 +159,80 @@ def _pair() -> Any:
     return Pair(), 1
 
 
-def _answers(made: Any) -> Any:
+def _predicted(made: Any) -> Any:
     module, output = made
-    known = public("as_predictor")(module, output=output)
-    return {"predict": known.predict(inputs.colour()), "task": known.task, "name": known.name}
+    known = as_predictor(module, output=output)
+    return {"predict": known.predict(inputs.color()), "task": known.task, "name": known.name}
 
 
 def _channels_first() -> Any:
-    X = np.moveaxis(inputs.colour(), 3, 1) / 255.0
+    X = np.moveaxis(inputs.color(), 3, 1) / 255.0
     return {"predict": predictor(layout="CHW").predict(X)}
 
 
 def _tables() -> None:
     X = inputs.numbers()
     for n_outputs in (1, 3):
-        model = lambda n=n_outputs: public("as_predictor")(perceptron(n), activation="none")  # noqa: E731
+        model = lambda n=n_outputs: as_predictor(perceptron(n), activation="none")  # noqa: E731
         CASES.add(
             f"tables/occlusion, {n_outputs}",
-            lambda m=model: explained("OcclusionExplainer", m(), X, background_size=30),
+            lambda m=model: explained(OcclusionExplainer, m(), X, background_size=30),
         )
         CASES.add(
             f"tables/shapley, {n_outputs}",
-            lambda m=model: explained("KernelShapExplainer", m(), X, background_size=10),
+            lambda m=model: explained(KernelShapExplainer, m(), X, background_size=10),
         )
         CASES.add(
-            f"tables/lime, {n_outputs}", lambda m=model: explained("LimeExplainer", m(), X, n_samples=512)
+            f"tables/lime, {n_outputs}", lambda m=model: explained(LimeExplainer, m(), X, n_samples=512)
         )
         CASES.add(
             f"tables/what_if, {n_outputs}",
-            lambda m=model: make("EntropicProjection", m(), n_targets=5).fit(X).explain(),
+            lambda m=model: EntropicProjection(m(), n_targets=5).fit(X).explain(),
         )
-    CASES.add("tables/softmax", lambda: explained("OcclusionExplainer", perceptron(3), X, background_size=30))
+    CASES.add("tables/softmax", lambda: explained(OcclusionExplainer, perceptron(3), X, background_size=30))
     CASES.add(
         "tables/sigmoid",
-        lambda: explained(
-            "OcclusionExplainer", public("as_predictor")(perceptron(), activation="sigmoid"), X
-        ),
+        lambda: explained(OcclusionExplainer, as_predictor(perceptron(), activation="sigmoid"), X),
     )
 
 
 def _learned_masks() -> None:
     for name, params in {
-        "delete": {"objective": "delete", "area": 0.3},
-        "preserve": {"objective": "preserve", "area": 0.3},
-        "area": {"objective": "area", "size": 0.25},
-        "destroy": {"objective": "area", "size": 0.25, "destroy": True},
-        "both": {"objective": "both", "area": 0.3},
+        "delete": {"objective": "delete", "area_penalty": 0.3},
+        "preserve": {"objective": "preserve", "area_penalty": 0.3},
+        "extremal preserve": {"objective": "extremal_preserve", "area": 0.25},
+        "extremal delete": {"objective": "extremal_delete", "area": 0.25},
+        "both": {"objective": "both", "area_penalty": 0.3},
     }.items():
         CASES.add(f"masks/{name}", lambda p=params: _learned(p))
     CASES.add("masks/network", _learned_of_network)
 
 
 def _learned(params: dict[str, Any]) -> Any:
-    search = {"n_cells": 8, "jitter": 0, "n_steps": 120, "sigma": 0.5, "smoothness": 0.0} | params
-    model = public("as_predictor")(quarter(), activation="none")
-    explainer = make(
-        "OcclusionExplainer", model, method="mask", learned_mask=search, fill=0.0, random_state=0
-    )
+    params = {"n_cells": 8, "jitter": 0, "n_steps": 120, "mask_sigma": 0.5, "smoothness": 0.0} | params
+    model = as_predictor(quarter(), activation="none")
+    explainer = ExtremalMaskExplainer(model, fill=0.0, random_state=0, **params)
     X = np.ones((1, 16, 16))
     return reached(explainer.fit(X).explain(X)) | {"cost": explainer.cost(X)}
 
 
 def _learned_of_network() -> Any:
-    search = {"n_cells": 6, "n_steps": 40}
-    explainer = make(
-        "OcclusionExplainer", predictor(), method="mask", learned_mask=search, fill="blur", random_state=0
-    )
-    return reached(explainer.fit(inputs.colour()).explain(inputs.colour()))
+    explainer = ExtremalMaskExplainer(predictor(), n_cells=6, n_steps=40, fill="blur", random_state=0)
+    return reached(explainer.fit(inputs.color()).explain(inputs.color()))
 
 
 def reached(exp: Any) -> dict[str, Any]:
     """Scores that a search reaches, from 0 for the fill to 1 for the picture, and the area of the mask."""
-    read = read_explanation(exp)
-    extras, span = read["extras"], read["outputs"] - read["base_values"]
+    shown, hidden = (exp.extras[name].array for name in ("shown", "hidden"))
+    span = exp.outputs - exp.base_values
     return {
-        "objective of what is shown": (extras["shown"] - read["base_values"]) / span,
-        "objective of what is hidden": (extras["hidden"] - read["base_values"]) / span,
-        "objective of the area": np.asarray(read["values"]).mean(axis=(1, 2)),
-        "outputs": read["outputs"],
-        "base_values": read["base_values"],
-        "shape": list(read["values"].shape),
-        "n_model_rows": read["n_model_rows"],
+        "objective of what is shown": (shown - exp.base_values) / span,
+        "objective of what is hidden": (hidden - exp.base_values) / span,
+        "objective of the area": exp.values.mean(axis=(1, 2)),
+        "outputs": exp.outputs,
+        "base_values": exp.base_values,
+        "shape": list(exp.values.shape),
+        "n_model_rows": exp.n_model_rows,
     }
 
 

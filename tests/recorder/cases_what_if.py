@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix import EntropicProjection, InfeasibleTargetError
 from tests.recorder import inputs
-from tests.recorder.adapter import make, public
 from tests.recorder.registry import Cases
 
 CASES = Cases("what_if")
@@ -17,29 +17,29 @@ CASES = Cases("what_if")
 
 @cache
 def fitted(kind: str, weighted: bool = False, **params: Any) -> Any:
-    """A fitted projection of a model by name, or of recorded answers."""
+    """A fitted projection of a model by name, or of stored predictions."""
     people, weights = inputs.people(), inputs.weights() if weighted else None
     params = {"n_targets": 7, "missing": "omit"} | params
-    if kind == "truth":
-        return make("EntropicProjection", **params).fit(people, inputs.spending(), weights)
+    if kind == "observed":
+        return EntropicProjection(**params).fit(people, inputs.spending(), weights)
     if kind == "predictions":
-        answers = inputs.approval().predict_proba(people)
-        return make("EntropicProjection", **params).fit(people, None, weights, predictions=answers)
+        predictions = inputs.approval().predict_proba(people)
+        return EntropicProjection(**params).fit(people, None, weights, predictions=predictions)
     model, y = {
         "approval": (inputs.approval, inputs.approved()),
         "classes": (inputs.classes, inputs.segments_of_people()),
         "spender": (inputs.spender, inputs.spending()),
     }[kind]
-    return make("EntropicProjection", model(), **params).fit(people, y, weights)
+    return EntropicProjection(model(), **params).fit(people, y, weights)
 
 
 def own_metric(y_true: Any, y_pred: Any, sample_weight: Any) -> float:
-    """A weighted share of agreement, as a user would write it."""
+    """Weighted accuracy, as a user would write it."""
     return float(np.average(y_true == y_pred, weights=sample_weight))
 
 
 def _curves() -> None:
-    for kind in ("approval", "classes", "spender", "truth", "predictions"):
+    for kind in ("approval", "classes", "spender", "observed", "predictions"):
         CASES.add(f"{kind}/explain", lambda k=kind: fitted(k).explain())
         CASES.add(f"{kind}/rank", lambda k=kind: fitted(k).rank())
         CASES.add(f"{kind}/baseline", lambda k=kind: fitted(k).baseline())
@@ -158,12 +158,12 @@ def _edges() -> None:
     )
     CASES.add("labels/explain", lambda: _of_labels().explain(features=["age", "town"]))
     CASES.add("labels/what_if", lambda: _of_labels().what_if({"age": 50}))
-    CASES.add("predictions with labels/what_if", lambda: _recorded(inputs.approved()).what_if({"age": 50}))
+    CASES.add("predictions with labels/what_if", lambda: _stored(inputs.approved()).what_if({"age": 50}))
     CASES.add(
         "predictions with labels/rank",
-        lambda: _recorded(inputs.approved()).rank(metric="log_loss", features=["age"]),
+        lambda: _stored(inputs.approved()).rank(metric="log_loss", features=["age"]),
     )
-    CASES.add("predictions with numbers/what_if", lambda: _recorded_numbers().what_if({"age": 50}))
+    CASES.add("predictions with numbers/what_if", lambda: _stored_numbers().what_if({"age": 50}))
     CASES.add("many rows/explain", lambda: _many().explain())
     CASES.add("many rows/rank", lambda: _many().rank(0.4))
     CASES.add("many rows/what_if", lambda: _many().what_if({"a": 0.5, "b": 1.5}))
@@ -176,38 +176,34 @@ def _many() -> Any:
     X = pd.DataFrame(
         {"a": rng.normal(size=9000), "b": rng.lognormal(size=9000), "c": rng.standard_t(3, 9000)}
     )
-    return make("EntropicProjection", lambda table: inputs.smooth(table.to_numpy()), n_targets=9).fit(X)
+    return EntropicProjection(lambda table: inputs.smooth(table.to_numpy()), n_targets=9).fit(X)
 
 
 @cache
 def _of_labels() -> Any:
-    return make("EntropicProjection", n_targets=5, missing="omit").fit(inputs.people(), inputs.approved())
+    return EntropicProjection(n_targets=5, missing="omit").fit(inputs.people(), inputs.approved())
 
 
-def _recorded(y: Any) -> Any:
-    answers = inputs.approval().predict_proba(inputs.people())
-    return make("EntropicProjection", n_targets=5).fit(inputs.people(), y, predictions=answers)
+def _stored(y: Any) -> Any:
+    predictions = inputs.approval().predict_proba(inputs.people())
+    return EntropicProjection(n_targets=5).fit(inputs.people(), y, predictions=predictions)
 
 
-def _recorded_numbers() -> Any:
-    answers = inputs.spender().predict(inputs.people())
-    return make("EntropicProjection", n_targets=5).fit(
-        inputs.people(), inputs.spending(), predictions=answers
-    )
+def _stored_numbers() -> Any:
+    predictions = inputs.spender().predict(inputs.people())
+    return EntropicProjection(n_targets=5).fit(inputs.people(), inputs.spending(), predictions=predictions)
 
 
 @cache
 def _of_numbers() -> Any:
     X = inputs.frame().assign(copy=inputs.frame()["x0"])
-    return make("EntropicProjection", lambda table: inputs.several(table.to_numpy()[:, :6]), n_targets=5).fit(
-        X
-    )
+    return EntropicProjection(lambda table: inputs.several(table.to_numpy()[:, :6]), n_targets=5).fit(X)
 
 
 def _refused(kind: str = "approval", **params: Any) -> Any:
     try:
         return (_of_numbers() if kind == "numbers" else fitted(kind)).what_if(**params)
-    except public("InfeasibleTargetError") as error:
+    except InfeasibleTargetError as error:
         return {"message": str(error), "nearest": error.nearest}
     except ValueError as error:
         return {"refused": type(error).__name__}
@@ -221,7 +217,7 @@ def _maps() -> None:
     CASES.add("classes/joint", lambda: fitted("classes").joint("age", "income", n_targets=3))
     CASES.add(
         "numbers/explain",
-        lambda: make("EntropicProjection", inputs.several, n_targets=5).fit(inputs.numbers()).explain(),
+        lambda: EntropicProjection(inputs.several, n_targets=5).fit(inputs.numbers()).explain(),
     )
     CASES.add("approval/selected", _selected)
 

@@ -49,8 +49,12 @@ class ExceptionOnPurpose:
 
 
 def load_exceptions(path: Path = EXCEPTIONS) -> list[ExceptionOnPurpose]:
-    """The listed exceptions."""
-    return [ExceptionOnPurpose(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    """The listed exceptions; each says what changed and why."""
+    exceptions = [ExceptionOnPurpose(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    for one in exceptions:
+        if not (one.change and one.why):
+            raise ValueError(f"The exception for {one.case} {one.key} in {path} needs a change and a why.")
+    return exceptions
 
 
 def compare_recordings(

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import parallel_config
 
-from tests.recorder import adapter, registry
+from tests.recorder import reading, registry
 from tests.recorder.registry import Case
 
 
@@ -23,11 +24,11 @@ def record(folder: Path, only: str = "*", pictures: bool = True, n_jobs: int | N
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    adapter.settings.update(n_jobs=n_jobs)
     start, seconds, failed = time.perf_counter(), {}, []
     for case in registry.matching(only):
         begun = time.perf_counter()
-        leaves = run_case(case, folder, pictures)
+        with parallel_config(n_jobs=n_jobs):
+            leaves = run_case(case, folder, pictures)
         seconds[case.name] = time.perf_counter() - begun
         if "error" in leaves:
             failed.append(f"{case.name}: {leaves['error']}")
@@ -53,7 +54,7 @@ def run_case(case: Case, folder: Path, pictures: bool = True) -> dict[str, Any]:
                 result |= {"frame": display.frame()}
                 if pictures:
                     draw(display, picture_path(folder, case.name))
-            return adapter.read(result)
+            return reading.read(result)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}", "where": traceback.format_exc(limit=-3)}
 

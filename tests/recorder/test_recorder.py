@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import effective_n_jobs
 
-from tests.recorder import adapter, registry
+from agnostix import Explanation
+from agnostix.core.explanation import Detail
+from tests.recorder import reading, registry
 from tests.recorder.comparison import (
     ExceptionOnPurpose,
     compare_recordings,
     find_differences,
     load_exceptions,
 )
-from tests.recorder.recording import load, picture_path, run_case, write
+from tests.recorder.recording import load, picture_path, record, run_case, write
 from tests.recorder.registry import SINGLE, Case, Cases
 
 VALUES = np.array([[1.0, -2.0, 3.0], [0.0, np.nan, np.inf]])
@@ -136,8 +138,15 @@ def test_exception_key_brackets_are_literal() -> None:
     assert not exception.covers(Difference("a", "records1/x", ""))
 
 
-def test_load_exceptions_states_change_and_why() -> None:
-    assert all(one.change and one.why for one in load_exceptions())
+def test_load_exceptions_states_change_and_why(tmp_path: Path) -> None:
+    entry = {"case": "mimic/*", "key": "pruning_path_/*", "change": "a column more", "why": "it was missing"}
+    path = tmp_path / "exceptions.json"
+    path.write_text(json.dumps([entry]))
+    assert load_exceptions(path) == [ExceptionOnPurpose(**entry)]
+    path.write_text(json.dumps([entry | {"why": ""}]))
+    with pytest.raises(ValueError, match="pruning_path_"):
+        load_exceptions(path)
+    load_exceptions()
 
 
 class Square:
@@ -195,28 +204,42 @@ def test_picture_missing_is_difference(tmp_path: Path) -> None:
     assert (difference.key, difference.how) == ("picture", "missing")
 
 
-@dataclass(frozen=True)
-class Detail:
-    """An extra that names its axes."""
+def test_reading_takes_every_field_of_an_explanation() -> None:
+    explanation = Explanation(
+        values=[[[0.5], [-0.2]]],
+        feature_names=("age", "hours"),
+        output_names=("income",),
+        row_names=("first",),
+        quantity="contribution",
+        method="by hand",
+        params={"p_keep": 0.5},
+        extras={"kernel": Detail(np.eye(2), ("feature", "feature")), "n": 3},
+    )
+    leaves = reading.read({"row": explanation})
+    np.testing.assert_array_equal(leaves["row/values"], [[[0.5], [-0.2]]])
+    np.testing.assert_array_equal(leaves["row/extras/kernel/array"], np.eye(2))
+    others = {
+        "row/dims": ["row", "feature", "output"],
+        "row/std_errors": None,
+        "row/feature_names": ["age", "hours"],
+        "row/row_names": ["first"],
+        "row/quantity": "contribution",
+        "row/params/p_keep": 0.5,
+        "row/extras/kernel/dims": ["feature", "feature"],
+        "row/extras/n": 3,
+    }
+    assert {key: leaves[key] for key in others} == others
+    paths = {key.split("/")[1] for key in leaves}
+    # Of an empty dict there is nothing to read.
+    assert paths == {one.name for one in fields(Explanation)} - {"coords"}
 
-    array: Any
-    dims: tuple[str, ...]
 
-
-def test_adapter_reads_plain_extras_and_details_alike() -> None:
-    def result(extras: dict[str, Any]) -> SimpleNamespace:
-        arrays = {"values": VALUES, "std_errors": None, "base_values": None, "outputs": None, "data": None}
-        names = {"feature_names": ("a",), "output_names": ("b",), "row_names": None}
-        params = {"n_jobs": 2, "p_keep": 0.5}
-        return SimpleNamespace(**arrays, **names, fidelity=None, n_model_rows=3, params=params, extras=extras)
-
-    plain = adapter.read(result({"kernel": VALUES, "n": 3}))
-    named = adapter.read(result({"kernel": Detail(VALUES, ("row", "feature")), "n": Detail(3, ())}))
-    assert list(plain) == list(named)
-    np.testing.assert_array_equal(plain["extras/kernel"], named["extras/kernel"])
-    assert plain["extras/n"] == named["extras/n"] == 3
-    assert plain["params/share"] == 0.5
-    assert "params/n_jobs" not in plain
+def test_record_n_jobs_reaches_explainers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = {"case": Case("some/case", lambda: effective_n_jobs(None))}
+    monkeypatch.setattr(registry, "all_cases", lambda: used)
+    for n_jobs, expected in ((None, 1), (2, 2)):
+        assert record(tmp_path / "one", n_jobs=n_jobs) == 0
+        assert load(tmp_path / "one", "some/case")[0] == {"": expected}
 
 
 def test_recording_round_trip(tmp_path: Path) -> None:

@@ -37,6 +37,19 @@ def test_selected_rows_read_multiindex_label():
     assert SelectedRows.from_selection(("b", 1), table).positions == (2,)
 
 
+def test_selected_rows_read_several_multiindex_labels():
+    table = X.set_index(pd.MultiIndex.from_product([["a", "b"], [1, 2]]))
+    assert SelectedRows.from_selection([("b", 1), ("a", 2)], table).positions == (2, 1)
+    assert SelectedRows.from_selection([("b", 1)], table).positions == (2,)
+
+
+def test_selected_rows_new_rows_may_have_more_columns_and_decimals():
+    table = X.assign(age=[1, 2, 3, 4])
+    selected = SelectedRows.from_selection(X.head(1).assign(age=1.5, pay=1), table)
+    assert list(selected.table.columns) == ["age", "town"]
+    assert selected.table["age"].tolist() == [1.5]
+
+
 def test_selected_rows_of_numpy_and_polars():
     numbers = np.arange(6.0).reshape(3, 2)
     np.testing.assert_array_equal(SelectedRows.from_selection([1], numbers).table, [[2.0, 3.0]])
@@ -66,29 +79,23 @@ def test_selected_rows_of_numpy_and_polars():
         ([1, 2, 1], X, ["row 1", "twice"]),
         ([0, "ann"], LABELLED, ["row 'ann'", "twice"]),
         (X.iloc[1], X, ["rows is a Series", "X.iloc[[3]]", "list of positions or labels"]),
-        (X[["age"]], X, ["rows", "columns of X (age, town)", "lacks town"]),
-        (X.assign(pay=1, tax=2), X, ["rows", "columns of X (age, town)", "has pay, tax more"]),
+        (X[["age"]], X, ["rows", "(age, town)", "lacks town"]),
         (
             pl.DataFrame({"age": [1.0], "town": ["n"]}),
             X,
-            ["rows is a polars DataFrame", "X is a pandas DataFrame", "convert one of them"],
+            ["rows is one of polars", "fit saw a DataFrame of pandas", "X.to_pandas()"],
         ),
         (
             X.head(1).assign(age="old"),
             X,
-            ["'age' of rows", f"'old' ({pd.Series(['old']).dtype})", "type float64 in X"],
+            ["'age'", "in rows", "'old' of row 0", "float64 in what fit saw"],
         ),
         (
             X.head(1),
             X.assign(age=[1, 2, 3, 4]).assign(town=pd.Categorical(["a", "b", "a", "b"])),
-            ["'town' of rows", f"'n' ({X['town'].dtype})", "type category in X"],
+            ["'town'", "in rows", "'n' of row 0", "category in what fit saw"],
         ),
-        (
-            X.head(1).assign(age=1.5),
-            X.assign(age=[1, 2, 3, 4]),
-            ["'age' of rows", "1.5 (float64)", "type int64 in X"],
-        ),
-        (np.ones((1, 3)), np.ones((4, 2)), ["rows has 3 columns", "X has 2"]),
+        (np.ones((1, 3)), np.ones((4, 2)), ["rows has 3 columns", "has 2"]),
     ],
 )
 def test_selected_rows_refuse_bad_rows(rows, table, facts):
@@ -112,7 +119,7 @@ def test_selected_rows_new_polars_rows_take_dtypes():
     table = pl.DataFrame({"age": [1.0, 2.0], "town": ["n", "s"]})
     selected = SelectedRows.from_selection(pl.DataFrame({"town": ["w"], "age": [3]}), table)
     assert selected.table.schema == table.schema
-    with refuses(DataError, "'age' of rows", "'x' (String)", "type Float64 in X"):
+    with refuses(DataError, "'age'", "String in rows", "'x' of row 0", "Float64 in what fit saw"):
         SelectedRows.from_selection(pl.DataFrame({"town": ["w"], "age": ["x"]}), table)
 
 

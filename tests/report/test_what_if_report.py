@@ -133,13 +133,15 @@ def test_save_keeps_old_file_when_writing_fails(
     assert os.listdir(tmp_path) == ["a.html"]
 
 
-def test_save_keeps_old_file_when_text_cannot_be_encoded(tmp_path: Path) -> None:
-    path = tmp_path / "a.html"
-    path.write_text("before")
-    with pytest.raises(UnicodeEncodeError):
-        what_if_report._write_atomically(path, "x" * 100_000 + "\ud800")
-    assert path.read_text() == "before"
-    assert os.listdir(tmp_path) == ["a.html"]
+@pytest.mark.parametrize("ending", [".html", ".json", ".md"])
+def test_save_writes_half_a_surrogate_pair_as_escape(
+    regression: WhatIfReport, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(regression.summary, "title", "a \ud800 title")
+    text = regression.save(tmp_path / f"a{ending}").read_text("utf-8")
+    assert r"a \ud800 title" in text
+    if ending == ".json":
+        assert json.loads(text)["title"] == "a \ud800 title"
 
 
 def test_save_keeps_old_file_when_model_fails(people: pd.DataFrame, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_apply_of_equal_means_is_exact():
     np.testing.assert_array_equal(LinkedValues("identity", weights).apply(np.full((1, 7, 1), 0.1)), 0.1)
 
 
-def test_logit_refuses_mean_0_and_clips_means_without_group():
+def test_logit_finds_mean_0_and_clips_means_without_group():
     linked = LinkedValues("logit", np.array([0.5, 0.5]))
     low, high = np.array([[[0.0], [0.5]]]), np.array([[[1.0], [0.5]]])
     np.testing.assert_allclose(linked.apply(low)[0, 0], logit(0.25), rtol=1e-12)
@@ -119,8 +119,10 @@ def test_logit_refuses_mean_0_and_clips_means_without_group():
     np.testing.assert_allclose(
         linked.apply_without_groups(high)[0, :, 0], [0.0, logit(1.0 - 1e-15)], rtol=1e-3
     )
-    with refuses(DataError, "link='logit'", "mean predictions", "between 0 and 1"):
-        linked.apply(np.zeros((1, 2, 1)))
+    certain = np.array([[[0.0, 0.5]] * 2, [[0.5, 0.5]] * 2, [[1.0, 0.5]] * 2])
+    assert np.isfinite(linked.apply(certain)).all()
+    np.testing.assert_array_equal(linked.outside(certain), [0.0, np.nan])
+    np.testing.assert_array_equal(LinkedValues("identity", np.ones(1)).outside(certain), [np.nan, np.nan])
 
 
 def variances_of(linked, means):

@@ -325,7 +325,7 @@ def test_estimate_rows_evaluates_selected_rows_only():
     expected = fields_of(estimate(PLAN, operator, LINKED, means_of(PLAN.masks)))
     for name, array in fields_of(result).items():
         np.testing.assert_array_equal(array[rows], expected[name][rows], err_msg=name)
-        np.testing.assert_array_equal(array[[0, 2]], 0, err_msg=name)
+        np.testing.assert_array_equal(array[[0, 2]], np.nan if name == "outside" else 0, err_msg=name)
 
 
 def test_estimate_rows_under_tol_stops_each_row_by_its_own_errors():
@@ -391,7 +391,7 @@ def test_result_put_leaves_other_players_zero():
     by_player, by_row = np.arange(1.0, 5.0).reshape(2, 2, 1), np.array([[7.0], [8.0]])
     by_value = (by_player, 10.0 * by_player, 100.0 * by_player)
     counts = np.array([6, 6]), np.array([6.0, np.inf])
-    part = ShapleyResult(*by_value, by_row, 2.0 * by_row, 3.0 * by_row, *counts)
+    part = ShapleyResult(*by_value, by_row, 2.0 * by_row, 3.0 * by_row, np.full((2, 1), np.nan), *counts)
     result.put(rows, np.array([1, 3]), part)
     assert result.values[..., 0].tolist() == [[0, 3, 0, 4], [0, 0, 0, 0], [0, 1, 0, 2]]
     np.testing.assert_array_equal(result.coalition_variances, 10.0 * result.values)

@@ -368,7 +368,7 @@ class Moody:
 
 
 def test_fit_warns_of_nondeterministic_model():
-    facts = ["model Moody", "not deterministic", "up to 0.25", "standard errors"]
+    facts = ["model Moody", "not deterministic", "up to 0.5", "standard errors"]
     with pytest.warns(UserWarning, match=states(*facts)):
         KernelShapExplainer(Moody(), background_size=5).fit(ROWS)
 

@@ -188,7 +188,7 @@ def test_extras_shapes_and_row_selection():
     some = exp[[2, 0]]
     for name in ("coalition_std_errors", "background_std_errors", "evaluations", "forecast"):
         np.testing.assert_array_equal(some.extras[name], exp.extras[name].array[[2, 0]])
-    assert some.extras["kernel"] == exp.extras["kernel"] == "pooled"
+    assert some.extras["kernel"] == exp.extras["kernel"] == "none"  # pilot rows without interactions
     assert exp.extras["background_size"] == 30
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from agnostix.core.evaluate import evaluate
-from agnostix.core.frames import check_schema, columns, kind_of, to_codes, to_floats
+from agnostix.core.frames import columns, kind_of, to_codes, to_floats
 from agnostix.core.models import as_predictor
+from agnostix.core.schema import read_like
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.growth import TreeGrowth
 from agnostix.surrogate_tree.training_rows import (
@@ -36,7 +37,7 @@ def sample(X, n=2000, seed=0, groups=None):
 def test_bootstrap_queries_keep_types_levels_and_missing(make):
     X = make(60)
     queries, _ = sample(X)
-    check_schema(queries, X)
+    assert read_like(queries, X) is queries
     for (name, observed), synthetic in zip(columns(X).items(), columns(queries).values(), strict=True):
         if kind_of(observed) == "categorical":
             assert set(to_codes(synthetic)[1]) <= set(to_codes(observed)[1])

@@ -10,6 +10,7 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from joblib import effective_n_jobs
 from sklearn import get_config
@@ -405,10 +406,11 @@ class OmitsConstraint(Unbroken):
         return {name: allowed for name, allowed in declared.items() if name != "verbose"}
 
 
-class ReordersColumns(Unbroken):
+class ReadsColumnsByPlace(Unbroken):
     def explain(self, X, *, outputs=None):
         names = list(getattr(self, "feature_names_in_", []))
-        return super().explain(X[names] if names and set(names) <= set(X) else X, outputs=outputs)
+        is_mixed = isinstance(X, pd.DataFrame) and names and sorted(X.columns) == sorted(names)
+        return super().explain(X.set_axis(names, axis=1) if is_mixed else X, outputs=outputs)
 
 
 class ExplainsBeforeFit(Unbroken):

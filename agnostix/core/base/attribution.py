@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -19,22 +17,22 @@ from agnostix.core.base.explainer import (
     read_rows_like,
     read_rows_or_images,
     take_examples,
+    to_plain,
 )
 from agnostix.core.evaluate import ProgressBar, Reduce, evaluate
 from agnostix.core.explanation import Explanation
-from agnostix.core.frames import as_table, column_names
-from agnostix.core.masking import Background, Features, MaskedRows, MaskerConstraint, TabularMasker, read_rows
+from agnostix.core.frames import column_names
+from agnostix.core.masking import Features
 from agnostix.core.models import Predictor
 from agnostix.core.reproducibility import seed_of
 from agnostix.core.row_sources import TableRows
-from agnostix.core.sklearn_compat import validate_data
+from agnostix.core.schema import row_names
+from agnostix.core.sklearn_compat import allows_nan, validate_data
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
 _SAME = 1e-5
 """Relative to the largest prediction: by how much those of one model may differ, as in single precision."""
-_N_TRIAL_ROWS = 2
-"""Rows on which a model is tried where a masker has no background."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +246,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # it is for the model to accept them or not
+        tags.input_tags.allow_nan = allows_nan(self.model, if_unknown=True)
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         if "y" in self._dims:  # a value for each pixel
@@ -314,23 +312,26 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         validate_data(self, X=rows, skip_check_array=True)
         self.features_ = Features.from_names(column_names(rows), feature_groups)
 
-    def _try_model(self, predictor: Predictor, rows: Any, remember: bool = True) -> Floats:
+    def _try_model(
+        self, predictor: Predictor, rows: Any, remember: bool = True, others: Any = None
+    ) -> Floats:
         """Predict a few rows, for the names of outputs and for `attach` to recognize the model by."""
-        self._predictor, predictions = predictor.trial(rows)
+        self._predictor, predictions, self._n_trial_rows = predictor.trial(rows, others)
         for capability in self._requires:
             self._predictor.require(capability, by=type(self).__name__)
         self._trial_rows, self._trial_predictions = (rows, predictions) if remember else (None, None)
         self._check_sizes([predictions], with_smallest=False)
-        self._n_trial_rows, n_outputs = predictions.shape
+        n_outputs = predictions.shape[1]
         self.output_names_ = self._predictor.names(n_outputs)
         self._select_outputs(None)  # or an error, before more is evaluated
-        self.is_binary_ = self._predictor.task == "classification" and n_outputs == 2
+        # Independent labels, and scores that do not sum to 1, do not mirror each other.
+        self.is_binary_ = n_outputs == 2 and self._predictor.exclusive is True
         return predictions
 
     def _check_same_model(self, predictor: Predictor) -> Predictor:
         if self._trial_rows is None:
             return predictor
-        predictor, predictions = predictor.trial(self._trial_rows)
+        predictor, predictions, _ = predictor.trial(self._trial_rows)
         known = self._trial_predictions
         is_like = predictions.shape == known.shape
         apart = np.abs(predictions - known).max(axis=1) if is_like else np.full(len(predictions), np.inf)
@@ -376,6 +377,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         predictions, outputs = attribution.predictions, attribution.outputs
         self._check_sizes([predictions, attribution.values, attribution.base_values])
         by_row = "row" in self._dims
+        data = self._data(rows) if by_row else None
         if by_row and outputs is None:
             outputs = selection.pick(predictions, predictions)
         return Explanation(
@@ -384,7 +386,8 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
             std_errors=attribution.std_errors,
             base_values=attribution.base_values,
             outputs=outputs,
-            data=self._data(rows) if by_row else None,
+            data=data,
+            row_names=row_names(data),
             feature_names=self._feature_names(rows) if "feature" in self._dims else (),
             output_names=selection.names,
             quantity=self._quantity,
@@ -412,89 +415,6 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     def _describe_params(self) -> dict[str, Any]:
         """Parameters as plain values; of the model the settings that it was wrapped with."""
         params = self.get_params(deep=False)
-        described = {name: _to_plain(value) for name, value in params.items() if name != "model"}
+        described = {name: to_plain(value) for name, value in params.items() if name != "model"}
         model_params = self._predictor.params
         return described | ({"model": model_params} if model_params else {})
-
-
-def _to_plain(value: Any) -> Any:
-    """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
-    if isinstance(value, Mapping | pd.Series):
-        return {str(name): _to_plain(entry) for name, entry in value.items()}
-    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value  # what is masked is None
-    if isinstance(value, list | tuple):
-        return [_to_plain(entry) for entry in value]
-    return value if isinstance(value, str | int | float | None) else repr(value)
-
-
-class BackgroundExplainer(AttributionExplainer):
-    """Base of the explainers that predict rows with some features hidden.
-
-    A subclass chooses the background rows in `_choose_background`.
-    """
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **AttributionExplainer._parameter_constraints,
-        "feature_groups": [dict, None],
-        "masker": [None, MaskerConstraint()],
-    }
-    feature_groups: Any
-    masker: Any
-
-    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
-        raise NotImplementedError
-
-    def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
-        """What hides parts of rows that are no tables; None for tables."""
-        return self.masker
-
-    def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> MaskedRows:
-        """Learn all that does not depend on the method: model, features, background. Gives the rows of X."""
-        masker = self._choose_masker(X, sample_weight)
-        if masker is None:
-            table = as_table(X)
-            predictor = self._fit_predictor(table, y, sample_weight)
-            self._learn_columns(table, self.feature_groups)
-            background = self._choose_background(table, sample_weight)
-            self._masker: Any = TabularMasker(background.rows, background.weights, self.features_)
-            self._is_sample = background.is_sample
-            rows = read_rows(self._masker, table)
-        else:
-            self._check_no_groups()
-            rows = read_rows(masker, X)
-            predictor = self._fit_predictor(rows.unmasked, y, sample_weight)
-            self._masker, self._is_sample = masker, False
-            self.n_features_in_ = int(np.prod(rows.unmasked.shape[1:]))
-        self.features_ = rows.features
-        self._same_features = self._masker.same_features
-        self._predict_background(predictor, rows.unmasked)
-        return rows
-
-    def _predict_background(self, predictor: Predictor, rows: Any) -> None:
-        """Try the model on the background, which gives the base values; without one on a few rows."""
-        self.background_ = self._masker.background
-        is_known = self.background_ is not None
-        trial_rows = self.background_ if is_known else rows[:_N_TRIAL_ROWS]
-        predictions = self._try_model(predictor, trial_rows, remember=is_known)
-        self._background_predictions = predictions if is_known else None
-        self.base_values_: Any = self._masker.weights @ predictions if is_known else None
-
-    def _check_no_groups(self) -> None:
-        if self.feature_groups is not None:
-            raise DataError(
-                f"The 'feature_groups' parameter of {type(self).__name__} must be None where a masker says "
-                f"what is hidden together, got {self.feature_groups!r}. Give the groups to the masker."
-            )
-
-    def _read(self, X: Any) -> MaskedRows:
-        """Rows to explain, with the features seen in `fit` where all rows have the same."""
-        return read_rows(self._masker, X, self.features_)
-
-    def _data(self, rows: MaskedRows) -> Any:
-        return rows.data
-
-    def _feature_names(self, rows: MaskedRows) -> tuple[str, ...]:
-        return rows.features.names
-
-    def _describe_fit(self) -> dict[str, Any]:
-        return {"background_size": int(self._masker.weights.size)}

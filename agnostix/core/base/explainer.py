@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import as_table, check_schema, copy_table, is_frame, take_rows
+from agnostix.core.frames import as_table, copy_table, is_frame, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
+from agnostix.core.names import did_you_mean
+from agnostix.core.schema import read_like
+from agnostix.core.sklearn_compat import allows_nan
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
@@ -86,6 +91,12 @@ class BaseExplainer(BaseEstimator):
                 "Pass an unfitted one, which fit will fit."
             )
         return super().set_params(**params)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        # A callable that returns NaN for missing values is refused in `fit`, which predicts all rows.
+        tags.input_tags.allow_nan = allows_nan(self.model, if_unknown=False)
+        return tags
 
     def __sklearn_clone__(self) -> BaseExplainer:
         params = {
@@ -217,9 +228,7 @@ def take_examples(rows: Any) -> Any:
 def read_rows_like(X: Any, examples: Any, owner: str) -> Any:
     """X read as `examples` were, a table or images; DataError if columns, types or the size differ."""
     if count_axes(examples) == 2:
-        table = as_table(X)
-        check_schema(table, examples)
-        return table
+        return read_like(X, examples)
     pixels = as_pixels(X)
     check_image_shape(pixels, examples.shape[1:], owner)
     return pixels
@@ -232,6 +241,16 @@ def check_image_shape(pixels: Any, shape: tuple[int, ...], owner: str) -> None:
             f"X has pictures of shape {pixels.shape[1:]}, and {owner} was fitted on pictures of shape "
             f"{shape}. Resize them, or fit again."
         )
+
+
+def to_plain(value: Any) -> Any:
+    """A parameter as numbers, text, None, and lists and dicts of them; others as their text."""
+    if isinstance(value, Mapping | pd.Series):
+        return {str(name): to_plain(entry) for name, entry in value.items()}
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value  # what is masked is None
+    if isinstance(value, list | tuple):
+        return [to_plain(entry) for entry in value]
+    return value if isinstance(value, str | int | float | None) else repr(value)
 
 
 @dataclass(frozen=True)
@@ -295,4 +314,6 @@ def _find_output(one: Any, names: tuple[str, ...]) -> int:
         return int(one)
     if str(one) in names:
         return names.index(str(one))
-    raise ValueError(f"There is no output {one!r}. The outputs: {', '.join(names)}.")
+    raise ValueError(
+        f"There is no output {one!r}. The outputs: {', '.join(names)}.{did_you_mean(one, names)}"
+    )

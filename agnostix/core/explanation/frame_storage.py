@@ -50,13 +50,14 @@ def decode(reader: Any, node: dict[str, Any]) -> Any:
         return pd.Index(decode(reader, node["of"]), name=reader.value(node["name"]), tupleize_cols=False)
     if node["$"] == "range":
         start, stop, step = node["of"]
+        reader.check_length(len(range(start, stop, step)))
         return pd.RangeIndex(start, stop, step, name=reader.value(node["name"]))
     if node["$"] == "multi":
         return pd.MultiIndex.from_arrays(
             [decode(reader, level) for level in node["of"]], names=reader.value(node["names"])
         )
     if node["$"] == "polars":
-        return _read_arrow(reader.archive.read(node["of"]))
+        return _read_arrow(reader.archive.read(reader.member(node["of"])))
     if node["$"] != "pandas":
         raise ValueError(f"{node['$']!r} is not known here")
     index = decode(reader, node["index"])
@@ -137,7 +138,7 @@ def _array(reader: Any, node: dict[str, Any]) -> Any:
         return _strings(node)
     if kind == "arrow":
         pa: Any = import_module("pyarrow")
-        table = pa.ipc.open_file(reader.archive.read(node["of"])).read_all()
+        table = pa.ipc.open_file(reader.archive.read(reader.member(node["of"]))).read_all()
         return pd.arrays.ArrowExtensionArray(table["column"])
     if kind == "interval":
         left, right = (decode(reader, end) for end in node["of"])

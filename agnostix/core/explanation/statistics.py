@@ -16,6 +16,7 @@ from agnostix.core.explanation.conversion import data_columns
 from agnostix.core.explanation.fields import COMPLETENESS, DEGREES_OF_FREEDOM, INTERVAL_KIND, Detail, expand
 from agnostix.core.explanation.selection import object_array
 from agnostix.core.explanation.words import by_words
+from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Codes, Floats
 
 if TYPE_CHECKING:
@@ -157,7 +158,10 @@ def _groups(explanation: Explanation, by: Any) -> tuple[np.ndarray, list[Codes]]
         by_name = data_columns(explanation)
         if by not in by_name:
             known = ", ".join(list(by_name)[:20]) or "none, since data is no table"
-            raise ValueError(f"by={by!r} is no column of data. Columns: {known}. Or give an array of labels.")
+            raise ValueError(
+                f"by={by!r} is no column of data. Columns: {known}. Or give an array of labels."
+                f"{did_you_mean(by, by_name)}"
+            )
         labels = by_name[by]
     series = _label_series(labels)
     n_rows = len(explanation)

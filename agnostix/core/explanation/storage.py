@@ -12,20 +12,19 @@ import os
 import re
 import reprlib
 import zipfile
+import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import frame_storage
 from agnostix.core.explanation.fields import Detail
+from agnostix.core.files import check_readable, replacing
 
 T = TypeVar("T")
 
@@ -33,35 +32,39 @@ SCHEMA = 2
 """Raised when files change; only files of this schema are read."""
 FORMAT = "agnostix.Explanation"
 TEXT = "explanation.json"
+_LEAST_TEXT, _LEAST_VALUES, _LEAST_NODES = 1 << 25, 1 << 20, 1 << 14
+"""Bytes, values and objects of the JSON that are read from however few compressed bytes."""
+_MOST_SHRUNK = 32
+"""How many times shorter compression makes a longer JSON."""
+_LEAST_LENGTH = 1 << 16
+"""Length of an axis that is read from however short a file; else it takes a byte for each place."""
 
 
 def write(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
     """Write fields (arrays, plain values, frames): the file is there completely or not at all."""
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
-    try:
-        with zipfile.ZipFile(part, "w") as archive:
-            writer = Writer(archive)
-            encoded = {name: writer.node(name, value) for name, value in fields.items()}
-            head = {"format": FORMAT, "schema": SCHEMA, "agnostix": version("agnostix"), "fields": encoded}
-            writer.member(TEXT, json.dumps(head, allow_nan=False).encode(), zipfile.ZIP_DEFLATED)
-        os.replace(part, target)
-    finally:
-        with suppress(FileNotFoundError):
-            part.unlink()
+    with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
+        writer = Writer(archive)
+        encoded = {name: writer.node(name, value) for name, value in fields.items()}
+        head = {"format": FORMAT, "schema": SCHEMA, "agnostix": version("agnostix"), "fields": encoded}
+        text = json.dumps(head, allow_nan=False).encode()
+        # Text that shrinks as much as that of an archive made to fill the memory is left as it is.
+        is_plain = not (_is_bounded(text, 0) or _is_bounded(text, len(zlib.compress(text)) - 6))
+        writer.member(TEXT, text, zipfile.ZIP_STORED if is_plain else zipfile.ZIP_DEFLATED)
 
 
 def read(path: str | os.PathLike[str], build: Callable[..., T]) -> T:
     """What `build` returns for the fields of a file; ValueError if it is damaged, or of another schema."""
+    check_readable(path)
     with open(path, "rb") as file:
         start = file.read(4)
         if start != b"PK\x03\x04":
             what = "is empty" if not start else "is no .npz archive"
             raise ValueError(f"{os.fspath(path)} {what}, so Explanation.save did not write it.")
         file.seek(0)
+        n_bytes = os.fstat(file.fileno()).st_size
         try:
             archive = zipfile.ZipFile(file)
-            broken = archive.testzip()  # one reading more; what is read afterwards is what was written
+            broken = _excess(archive, n_bytes) or archive.testzip()  # what is read afterwards was written
         except Exception as error:  # zipfile meets damage with errors of many kinds
             broken = str(error)
         if broken is not None:
@@ -72,11 +75,43 @@ def read(path: str | os.PathLike[str], build: Callable[..., T]) -> T:
             return _built(archive, path, build)
 
 
+def _excess(archive: zipfile.ZipFile, n_bytes: int) -> str | None:
+    """What makes a file of n_bytes larger when it is read than when `write` made it; looked up, not read."""
+    members = archive.infolist()
+    if sum(member.compress_size for member in members) > n_bytes:
+        return "its parts overlap"
+    for member in members:
+        is_text = member.filename == TEXT and member.compress_type == zipfile.ZIP_DEFLATED
+        most = max(_LEAST_TEXT, _MOST_SHRUNK * member.compress_size) if is_text else member.compress_size
+        if member.file_size > most or not (is_text or member.compress_type == zipfile.ZIP_STORED):
+            return f"{member.filename} is compressed further than Explanation.save does"
+    return None
+
+
+def _is_bounded(text: bytes, n_stored: int) -> bool:
+    """Whether JSON of n_stored compressed bytes holds no more than its values may take of the memory."""
+    n_nodes = text.count(b"{")
+    n_values = text.count(b",") + text.count(b"[") + n_nodes
+    return n_stored == len(text) or (
+        len(text) <= max(_LEAST_TEXT, _MOST_SHRUNK * n_stored)
+        and n_values <= max(_LEAST_VALUES, n_stored)
+        and n_nodes <= max(_LEAST_NODES, n_stored // 2)
+    )
+
+
+def _head(archive: zipfile.ZipFile) -> Any:
+    """The JSON of an archive; None if there is none."""
+    if TEXT not in archive.namelist():
+        return None
+    text = archive.read(TEXT)
+    return json.loads(text) if _is_bounded(text, archive.getinfo(TEXT).compress_size) else None
+
+
 def _built(archive: zipfile.ZipFile, path: str | os.PathLike[str], build: Callable[..., T]) -> T:
     name = os.fspath(path)
     try:
-        head = json.loads(archive.read(TEXT)) if TEXT in archive.namelist() else None
-    except ValueError:
+        head = _head(archive)
+    except (ValueError, RecursionError, MemoryError):
         head = None
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise ValueError(f"{name} is an archive, but not one that Explanation.save wrote.")
@@ -92,7 +127,9 @@ def _built(archive: zipfile.ZipFile, path: str | os.PathLike[str], build: Callab
         for field, node in head["fields"].items():
             fields[field] = reader.value(node)
         return build(**fields)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (KeyboardInterrupt, SystemExit, ImportError):
+        raise
+    except BaseException as error:  # what is damaged fails anywhere, and in polars as no Exception
         raise ValueError(
             f"{name} says that Explanation.save wrote it, but does not hold what it should: {error!r}."
         ) from error
@@ -155,10 +192,21 @@ class Writer:
 
 
 class Reader:
-    """Turns nodes of the JSON back into values."""
+    """Turns nodes of the JSON back into values, each member once and no array longer than its bytes."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
+        self.left = {member.filename: member for member in archive.infolist()}
+        self.longest = max(_LEAST_LENGTH, sum(member.file_size for member in self.left.values()))
+
+    def member(self, name: str) -> zipfile.ZipInfo:
+        """A member that was not read before; KeyError if there is none."""
+        return self.left.pop(name)
+
+    def check_length(self, *lengths: int) -> None:
+        """ValueError if an axis is longer than what the file can have held."""
+        if max(lengths, default=0) > self.longest:
+            raise ValueError(f"an axis of {max(lengths)} in a file of {self.longest} bytes")
 
     def value(self, node: Any) -> Any:
         """The value of a node."""
@@ -170,14 +218,29 @@ class Reader:
             return {key: self.value(entry) for key, entry in node.items()}
         tag = node["$"]
         if tag == "array":
-            with self.archive.open(node["of"]) as file:
-                return np.lib.format.read_array(file, allow_pickle=False)
+            return self.array(self.member(node["of"]))
         if tag == "objects":
             cells = [self.value(entry) for entry in node["of"]]
+            self.check_length(*node["shape"])
             return np.fromiter(cells, dtype=object, count=len(cells)).reshape(node["shape"])
         if tag in _KINDS:
             return _KINDS[tag].decode(self.value(node["of"]))
         return frame_storage.decode(self, node)
+
+    def array(self, member: zipfile.ZipInfo) -> np.ndarray:
+        """The array of a member; ValueError, before any memory is taken, if it states another size."""
+        form = np.lib.format
+        with self.archive.open(member) as file:
+            read_header = (
+                form.read_array_header_1_0 if form.read_magic(file) == (1, 0) else form.read_array_header_2_0
+            )
+            shape, _, dtype = read_header(file)
+            n_bytes = member.file_size - file.tell()
+        self.check_length(*shape)
+        if not dtype.hasobject and math.prod(shape) * dtype.itemsize != n_bytes:
+            raise ValueError(f"{member.filename} has {n_bytes} bytes for shape {shape} of {dtype}")
+        with self.archive.open(member) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
 
 
 class _Kind(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,25 @@ def explanation_html(explanation: Explanation) -> str:
         f'<div>{head}<table style="{_TABLE}"><thead><tr><th style="{_NAME}">feature</th>{header}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table><p>{_caption(explanation)}</p></div>"
     )
+
+
+def table_html(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table under a title, everything escaped: texts to the left, numbers with four digits to the right."""
+    header = "".join(f'<th style="{_NAME}">{_text(name)}</th>' for name in columns)
+    lines = ("".join(map(_cell, row)) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        f'<div><p>{escape(title)}</p><table style="{_TABLE}"><thead><tr>{header}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float | np.floating):
+        return f'<td style="{_NUMBER}">{"–" if np.isnan(value) else f"{value:.4g}"}</td>'
+    if isinstance(value, int | np.integer):
+        return f'<td style="{_NUMBER}">{value:,}</td>'
+    return f'<td style="{_NAME}">{"" if value is None else _text(value)}</td>'
 
 
 def _by_feature(explanation: Explanation) -> tuple[Floats, Floats]:

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from agnostix.core.explanation.views import table_html
 from agnostix.core.typing import Floats
+
+_MOST_CURVES = 12
+"""Curves in the HTML."""
 
 
 class Histogram(NamedTuple):
@@ -59,6 +63,17 @@ class WhatIfCurves:
         names = list(dict.fromkeys(self.frame["feature"]))
         shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
         return f"WhatIfCurves({len(names)} features: {shown}; {len(self.frame)} rows)"
+
+    def _repr_html_(self) -> str:
+        """Ends of the first curves; all numbers are in `frame`."""
+        by = ["feature", "level", "group", "quantity", "output"]
+        curves = list(self.frame.groupby(by, sort=False, dropna=False))
+        rows = [
+            [*map(_none_if_missing, names), *curve[["target", "value"]].iloc[[0, -1]].to_numpy(float).ravel()]
+            for names, curve in curves[:_MOST_CURVES]
+        ]
+        more = f"; the first {_MOST_CURVES} of {len(curves)} curves" if len(curves) > _MOST_CURVES else ""
+        return table_html(repr(self) + more, [*by, "from target", "value", "to target", "value"], rows)
 
     @cached_property
     def distributions(self) -> pd.DataFrame:
@@ -193,10 +208,23 @@ class Scenario:
     confidence_level: float
 
     def __repr__(self) -> str:
-        conditions = ", ".join(_describe_condition(row) for row in self.conditions.to_dict("records"))
-        head = f"Scenario({conditions}; status={self.status!r}, kl={self.kl:.3g}, ess={self.ess:.0f})"
         shown = self.outcomes[["quantity", "output", "base", "value", "low", "high"]]
-        return f"{head}\n{shown.to_string(index=False)}"
+        return f"{self._title}\n{shown.to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        """The outcomes; what else moved is in `shifts`."""
+        names = ["quantity", "output", "base", "value", "low", "high", "change"]
+        rows = self.outcomes[names].itertuples(index=False)
+        return table_html(self._title, names, [[*map(_none_if_missing, row[:2]), *row[2:]] for row in rows])
+
+    @property
+    def _title(self) -> str:
+        conditions = ", ".join(_describe_condition(row) for row in self.conditions.to_dict("records"))
+        return f"Scenario({conditions}; status={self.status!r}, kl={self.kl:.3g}, ess={self.ess:.0f})"
+
+
+def _none_if_missing(name: Any) -> Any:
+    return None if pd.isna(name) else name
 
 
 def _describe_condition(row: dict) -> str:

@@ -17,6 +17,7 @@ from agnostix.core.masking.masker import (
     Masker,
     MaskerConstraint,
     MaskingInputs,
+    fill_subsets,
     read_rows,
 )
 from agnostix.core.masking.segments import SegmentMasker
@@ -41,5 +42,6 @@ __all__ = [
     "TabularMasker",
     "TextMasker",
     "Windows",
+    "fill_subsets",
     "read_rows",
 ]

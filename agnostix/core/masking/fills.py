@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -16,6 +17,11 @@ from agnostix.core.frames import conversion_error, missing_as_nan
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
+MOST_CHANNELS = 4
+"""Of color, with transparency; as height of a picture it is less likely than as their number."""
+TO_CHANNELS_LAST = "X.transpose(0, 2, 3, 1), or X.permute(0, 2, 3, 1) of a tensor"
+_MANY_CHANNELS = 8
+_LONG_SERIES = 16
 _FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
 _ROUNDING = 1e-9
 """How far the weights' sum may be from 1."""
@@ -47,6 +53,7 @@ def as_pixels(X: Any) -> Any:
             "X must be numbers of shape (n_rows, height, width) or (n_rows, height, width, n_channels), "
             f"at least one of each, got {pixels.dtype} of shape {pixels.shape}."
         )
+    _check_layout(pixels.shape)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         row = np.flatnonzero(~np.isfinite(pixels).reshape(pixels.shape[0], -1).all(axis=1))[0]
         what = "masked values" if np.ma.is_masked(X) else "NaN or infinity"
@@ -54,6 +61,47 @@ def as_pixels(X: Any) -> Any:
             f"X must hold finite numbers, but row {row} has {what}. Fill these in, or leave it out."
         )
     return np.ascontiguousarray(pixels)  # so that no bit of a mean depends on the layout
+
+
+def has_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether images of a shape (n_rows, ...) have one to four channels before height and width."""
+    return len(shape) == 4 and shape[1] <= MOST_CHANNELS < min(shape[2:])
+
+
+def _check_layout(shape: tuple[int, ...]) -> None:
+    """Refuse images whose channels come first; warn where a layout other than channels last is likelier."""
+    if has_channels_first(shape):
+        raise DataError(
+            f"X has shape {shape}: pictures of {shape[1]} x {shape[2]} pixels with {shape[3]} channels, "
+            f"unless channels come first. Put them last: {TO_CHANNELS_LAST}. A torch module gets "
+            "them first all the same; a function f puts them back: lambda P: f(P.transpose(0, 3, 1, 2))."
+        )
+    *_, height, width = shape[:3]
+    if len(shape) == 4 and _is_likelier_first(*shape[1:]):
+        warnings.warn(
+            f"X has shape {shape}, which is taken for pictures of {height} x {width} pixels with {shape[3]} "
+            f"channels. If channels come first, put them last: {TO_CHANNELS_LAST}. Volumes "
+            "(n_rows, depth, height, width) need their slices last too: parts of all slices are hidden.",
+            UserWarning,
+            stacklevel=3,
+        )
+    if len(shape) == 3 and 2 <= min(shape[1:]) <= MOST_CHANNELS and max(shape[1:]) >= _LONG_SERIES:
+        first, n_channels = height < width, min(shape[1:])
+        series = f"{'X.transpose(0, 2, 1)' if first else 'X'}[:, :, None, :]"
+        back = f"lambda P: f(P[:, :, 0]{'.transpose(0, 2, 1)' if first else ''})"
+        warnings.warn(
+            f"X has shape {shape}, which is taken for gray pictures of {height} x {width} pixels. A single "
+            f"picture of {n_channels} channels needs an axis of rows: X[None]. Series of {n_channels} "
+            f"channels are pictures one pixel wide, {series}, of the model {back}.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _is_likelier_first(height: int, width: int, n_channels: int) -> bool:
+    """Whether many channels are rather the width of square or less oblong images, or of slices."""
+    is_square = width == n_channels and height <= width
+    return n_channels >= _MANY_CHANNELS and (is_square or min(width, n_channels) >= 2 * height)
 
 
 @dataclass(frozen=True)

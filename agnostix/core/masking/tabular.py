@@ -19,8 +19,9 @@ from agnostix.core.features import (
     table_codes,
     value_codes,
 )
-from agnostix.core.frames import as_table, build_table, check_schema, is_frame, take_rows
+from agnostix.core.frames import build_table, is_frame, take_rows
 from agnostix.core.masking.masker import BackgroundSubset, Builder, MaskBlock, MaskDistribution, MaskingInputs
+from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -60,9 +61,7 @@ class TabularMasker:
 
     def read(self, X: Any) -> MaskedTable:
         """Rows of a table that must have the background's columns and types."""
-        table = as_table(X)
-        check_schema(table, self.background)
-        return MaskedTable(table, self)
+        return MaskedTable(read_like(X, self.background), self)
 
     def draws(self, masks: Bools) -> list[BackgroundSubset]:
         """For each mask (n_masks, n_features), background rows merged where they agree in all it hides."""

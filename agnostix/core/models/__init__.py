@@ -1,6 +1,7 @@
 """Models of any make behind one interface.
 
 - `predictor`: `as_predictor` and `Predictor`; `capabilities`: what a model can do beyond predicting.
+- `outputs`: what outputs mean (labels, probabilities of classes); `trials`: a model tried on a few rows.
 - `torch_model`: torch modules as functions of arrays; `torch_tensors`: arrays to tensors, outputs to
   matrices; `torch_functional`: gradients, hooks and masked batches, functions of modules and tensors alone.
 """

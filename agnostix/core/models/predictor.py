@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar, cast
+from numbers import Integral
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.frames import (
     as_table,
     column_names,
+    conversion_error,
     copy_table,
     is_frame,
-    missing_as_nan,
-    same_table,
     select,
+    take_rows,
     to_array,
 )
 from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.capabilities import NEEDS, Configured, MaskComposer
+from agnostix.core.models.outputs import (
+    RESPONSES,
+    as_indicators,
+    as_numbers,
+    has_independent_labels,
+    join_outputs,
+    kind_of_estimator,
+    labels_of,
+    match_columns,
+)
+from agnostix.core.models.trials import try_model
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, ModelOutputError
 
-_RESPONSES = ("predict_proba", "decision_function", "predict")
 Task = Literal["classification", "regression"]
 Capability = TypeVar("Capability")
+_TASKS: dict[str | None, Task] = {
+    "classifier": "classification",
+    "clusterer": "classification",
+    "regressor": "regression",
+}
 
 
 def as_predictor(
@@ -56,7 +70,8 @@ def as_predictor(
     Parameters
     ----------
     model : fitted estimator, Pipeline, torch module, callable or Predictor
-        Classifiers predict with ``predict_proba``, regressors with ``predict``. A callable takes a
+        Classifiers predict with ``predict_proba``, regressors and clusterers with ``predict``, outlier
+        detectors with ``decision_function``. A callable takes a
         batch of rows and returns an array of shape (n,) or (n, n_outputs). A callable that composes
         masked rows itself, for example on a GPU, also has a method ``predict_masked(x, masks, fill,
         segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
@@ -71,8 +86,9 @@ def as_predictor(
     output_names : list of str, default=None
         Names of the outputs; by default the classes, "prediction", or
         "output_0", "output_1", ...
-    output : {"predict_proba", "decision_function", "predict"}, int or str, default=None
-        Method to predict with, if not the default. Of a torch module that
+    output : {"predict_proba", "decision_function", "score_samples", "predict"}, int or str, default=None
+        Method to predict with, if not the default. Labels of a classifier's or
+        clusterer's ``predict`` become an indicator each. Of a torch module that
         returns a tuple or a dict, the entry; or a method of its own by one of
         these names.
     activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
@@ -86,8 +102,9 @@ def as_predictor(
     layout : {"HWC", "CHW"}, default="HWC"
         Where the channels of the images are; a torch module gets CHW.
     value_range : {"auto", "0-1", "0-255"}, default="auto"
-        Of images for a torch module; "auto" is 0-255 for uint8, 0-1 for floats
-        and bool, and an error for other integers.
+        Of images for a torch module: "0-255" divides by 255, "0-1" leaves them as
+        they are, whatever their type. "auto" divides uint8 alone, warns of decimal
+        images beyond 2, and is an error for other integers.
     device : str, default="auto"
         Where a torch module runs, as torch names it; "auto" is where its
         parameters are. On another device a copy runs, made at the first prediction.
@@ -96,7 +113,8 @@ def as_predictor(
     compiled : bool, default=False
         Whether a torch module is compiled first.
     batch_size : int, default=None
-        Rows per batch for a torch module; None chooses it from their shape.
+        Most rows that the model gets at once; None chooses it from their shape for a torch
+        module, and from the working memory for others.
 
     Returns
     -------
@@ -136,16 +154,22 @@ def as_predictor(
         "device": device,
         "precision": precision,
         "compiled": compiled,
-        "batch_size": batch_size,
     }
-    if _is_torch_module(model) and not (output in _RESPONSES and hasattr(model, output)):
-        return _from_module(model, task, names, output, of_torch)
+    _check_batch_size(batch_size)
+    if _is_torch_module(model) and not (output in RESPONSES and hasattr(model, output)):
+        return _from_module(model, task, names, output, of_torch | {"batch_size": batch_size})
     _check_no_module_is_meant(model, of_torch)
-    if output not in (None, *_RESPONSES):
+    if output not in (None, *RESPONSES):
         raise ValueError(
-            f"The 'output' parameter of as_predictor must be one of {', '.join(_RESPONSES)} or None, "
+            f"The 'output' parameter of as_predictor must be one of {', '.join(RESPONSES)} or None, "
             f"got {output!r}."
         )
+    predictor = _from_model(model, task, names, output)
+    return predictor if batch_size is None else replace(predictor, batch_size=int(batch_size))
+
+
+def _from_model(model: Any, task: Task | None, names: tuple[str, ...] | None, output: Any) -> Predictor:
+    """A Predictor of anything but a torch module."""
     if isinstance(model, Predictor):
         if output not in (None, model.response):
             raise ValueError(
@@ -158,7 +182,7 @@ def as_predictor(
         return _from_estimator(model, task, names, output)
     owner = getattr(model, "__self__", None)
     method = getattr(model, "__name__", "")
-    if owner is not None and hasattr(owner, "predict") and method in _RESPONSES:
+    if owner is not None and hasattr(owner, "predict") and method in RESPONSES:
         return _from_estimator(owner, task, names, output or method)
     if callable(model):
         name = method or type(model).__name__
@@ -179,6 +203,15 @@ def _from_module(
         params = params | {"activation": "none"}
     model = TorchModel(module, output=output, **params)
     return Predictor(model, name=model.__name__, task=task, output_names=names)
+
+
+def _check_batch_size(batch_size: Any) -> None:
+    whole = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
+    if batch_size is not None and not (whole and batch_size > 0):
+        raise DataError(
+            "The 'batch_size' parameter of as_predictor must be a whole number of at least 1, or None, got "
+            f"{batch_size!r}."
+        )
 
 
 def _check_no_module_is_meant(model: Any, of_torch: dict[str, Any]) -> None:
@@ -232,45 +265,43 @@ def _from_estimator(
         raise NotFittedError(
             f"The model {name} is not fitted. Call its fit first, or hand it over with (X, y) to be fitted."
         )
-    task = task or _task_of(model)
-    response = output or ("predict_proba" if task == "classification" else "predict")
+    kind = kind_of_estimator(model)
+    task = task or _TASKS.get(kind)
+    response = output or _default_response(model, kind, task)
     if not hasattr(model, response):
-        other = next(r for r in ("predict_proba", "decision_function", "predict") if hasattr(model, r))
+        other = next(r for r in RESPONSES if hasattr(model, r))
         raise ValueError(
             f"The model {name} has no {response}. The nearest that works: "
             f"as_predictor(model, output={other!r})."
+        )
+    classes = labels_of(model, kind) if task == "classification" or response == "predict" else None
+    if kind == "clusterer" and response == "predict" and classes is None:
+        raise ValueError(
+            f"The model {name} is a clusterer that does not say which clusters it has. Pass an indicator for "
+            "each: lambda X: np.stack([model.predict(X) == label for label in labels], axis=1)."
         )
     columns = getattr(model, "feature_names_in_", None)
     n_features = getattr(model, "n_features_in_", None)
     return Predictor(
         getattr(model, response),
         name=name,
-        task=task,
+        task="classification" if kind == "outlier_detector" and response == "predict" else task,
         response=response,
-        classes=_classes_of(model, response) if task == "classification" else None,
+        classes=None if task == "regression" else classes,
         output_names=names,
         columns=None if columns is None else tuple(str(column) for column in columns),
         wants_array=columns is None and n_features is not None,
+        exclusive=False if has_independent_labels(model) else None,
     )
 
 
-def _task_of(model: Any) -> Task | None:
-    for test, task in ((is_classifier, "classification"), (is_regressor, "regression")):
-        try:
-            if test(model):
-                return cast(Task, task)
-        except (AttributeError, TypeError):  # an object without scikit-learn's tags
-            break
-    if hasattr(model, "predict_proba"):
-        return "classification"
-    return None
-
-
-def _classes_of(model: Any, response: str) -> tuple[Any, ...] | None:
-    classes = getattr(model, "classes_", None)
-    if classes is None or response == "predict" or isinstance(classes, list):  # a list: several targets
-        return None
-    return tuple(getattr(label, "item", lambda label=label: label)() for label in classes)
+def _default_response(model: Any, kind: str | None, task: Task | None) -> str:
+    """The method of an estimator that says most."""
+    if kind == "outlier_detector":
+        return "decision_function" if hasattr(model, "decision_function") else "score_samples"
+    if kind == "clusterer" and not hasattr(model, "predict_proba"):
+        return "predict"
+    return "predict_proba" if task == "classification" else "predict"
 
 
 def _name_of(model: Any) -> str:
@@ -279,6 +310,14 @@ def _name_of(model: Any) -> str:
         return " > ".join(type(step).__name__ for _, step in steps if step not in (None, "passthrough"))
     inner = getattr(model, "estimator", None) if type(model).__name__ == "FrozenEstimator" else None
     return _name_of(inner) if inner is not None else type(model).__name__
+
+
+def _as_images(X: Any) -> Any:
+    """An array of images, from one or from a tensor."""
+    try:
+        return np.asarray(X)
+    except (RuntimeError, TypeError) as error:
+        raise conversion_error(X, error) from error
 
 
 def wants_to_write(error: ValueError) -> bool:
@@ -299,6 +338,8 @@ class Predictor:
     columns: tuple[str, ...] | None = None  # that the model was fitted on; None for an array, or if unknown
     wants_array: bool = False  # whether frames are converted, since the model was fitted on an array
     copies: bool = False  # whether each table is copied, since the model modifies its input
+    batch_size: int | None = None  # most rows in a call; None for no bound
+    exclusive: bool | None = None  # whether outputs of a row sum to 1, False for independent labels
 
     @property
     def params(self) -> dict[str, Any]:
@@ -318,14 +359,23 @@ class Predictor:
 
     def predict(self, X: Any) -> Floats:
         """Checked outputs (n_rows, n_outputs) of a table or of images (n_rows, ...)."""
+        X = _as_images(X) if getattr(X, "ndim", 2) > 2 else X
         table = X if isinstance(X, np.ndarray) and X.ndim > 2 else as_table(X)
         # A copy: a tensor made of a read-only array, or of a frame's column, can still be written to.
         return replace(self, copies=True).predict_batch(table).copy()
 
     def predict_batch(self, table: Any) -> Floats:
         """Outputs (n_rows, n_outputs) of a checked table; they may share memory with the model."""
-        outputs = self.function(self.present(copy_table(table) if self.copies else table))
-        return self._checked(outputs, table.shape[0])
+        return self.checked(self.call(table), table.shape[0])
+
+    def call(self, table: Any) -> Any:
+        """What the model returns for a checked table, as it is."""
+        table, size = copy_table(table) if self.copies else table, self.batch_size
+        if size is None or table.shape[0] <= size:
+            return self.function(self.present(table))
+        starts = range(0, table.shape[0], size)
+        parts = (take_rows(table, slice(start, start + size)) for start in starts)
+        return join_outputs(self.function(self.present(part)) for part in parts)
 
     def predict_masked(
         self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None = None
@@ -342,28 +392,20 @@ class Predictor:
                 f"{shape[2]}, n_outputs) is needed."
             )
         n_rows = int(np.prod(shape))
-        return self._checked(outputs.reshape(n_rows, *outputs.shape[3:]), n_rows).reshape(*shape, -1)
+        return self.checked(outputs.reshape(n_rows, *outputs.shape[3:]), n_rows).reshape(*shape, -1)
 
-    def trial(self, table: Any) -> tuple[Predictor, Floats]:
-        """Predict a small table twice, and warn where the model changes it or is random."""
-        given = copy_table(table)
-        outputs = np.array(self.predict_batch(given))
-        self._check_repeats(outputs, self.predict_batch(copy_table(table)))
-        if self.copies or same_table(given, table):
-            return self, outputs
-        warnings.warn(
-            f"The model {self.name} changes the table it is given. It gets a copy each time, which costs "
-            "time and memory.",
-            UserWarning,
-            stacklevel=2,
-        )
-        return replace(self, copies=True), outputs
+    def trial(self, table: Any, others: Any = None) -> tuple[Predictor, Floats, int]:
+        """The predictor as a trial shows it, outputs (n_rows, n_outputs) of a small table, and model rows.
+
+        `others` are rows that show whether rows are independent where the table has a single one.
+        """
+        return try_model(self, table, others)
 
     def present(self, X: Any) -> Any:
         """A table as the model was fitted on one: its own columns in its order, or an array."""
         if self.columns is not None:
             if is_frame(X):
-                return select(X, self._own_columns(column_names(X)))
+                return select(X, match_columns(self.columns, column_names(X), self.name))
             n_columns = 1 if X.ndim == 1 else X.shape[1]
             if n_columns != len(self.columns):
                 raise DataError(
@@ -386,34 +428,16 @@ class Predictor:
             return tuple(str(label) for label in self.classes)
         return ("prediction",) if n_outputs == 1 else tuple(f"output_{j}" for j in range(n_outputs))
 
-    def _check_repeats(self, first: Floats, again: Floats) -> None:
-        if first.shape == again.shape and np.allclose(first, again, rtol=1e-5, atol=1e-8):
-            return
-        apart = np.abs(first - again).max() if first.shape == again.shape else np.inf
-        warnings.warn(
-            f"The model {self.name} is not deterministic: two predictions of the same rows differ by up to "
-            f"{apart:.3g}. Explanations are not reproducible, and their standard errors leave this out.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-    def _own_columns(self, given: list[str]) -> list[str]:
-        assert self.columns is not None
-        missing = [name for name in self.columns if name not in set(given)]
-        if missing:
-            raise DataError(
-                f"X lacks {len(missing)} of the {len(self.columns)} columns that the model {self.name} was "
-                f"fitted on: {', '.join(missing)}. X has: {', '.join(given)}."
-            )
-        return list(self.columns)
-
-    def _checked(self, outputs: Any, n_rows: int) -> Floats:
+    def checked(self, outputs: Any, n_rows: int) -> Floats:
+        """What the model returned as outputs (n_rows, n_outputs); ModelOutputError if it is none."""
         if isinstance(outputs, list) and outputs and np.ndim(outputs[0]) == 2:
             raise ModelOutputError(
                 f"The model {self.name} returned a list of {len(outputs)} arrays, one for each target. "
                 "Explain one target: pass lambda X: model.predict_proba(X)[0]."
             )
-        raw = self._numbers(outputs)
+        if self.response == "predict" and self.task == "classification":
+            outputs = as_indicators(outputs, self.classes, self.name)
+        raw = as_numbers(outputs, self.name)
         values = raw[:, None] if raw.ndim == 1 else raw
         if values.ndim != 2 or values.shape[0] != n_rows or values.shape[1] == 0:
             raise ModelOutputError(
@@ -432,24 +456,3 @@ class Predictor:
                 f"of them row {bad[0]}. Check the model on these rows, or leave them out."
             )
         return values
-
-    def _numbers(self, outputs: Any) -> Floats:
-        if hasattr(outputs, "detach"):  # a tensor, of a type or from a place that numpy may not know
-            outputs = outputs.detach().cpu()
-            outputs = outputs.double() if outputs.is_floating_point() else outputs
-        try:
-            raw = np.asarray(missing_as_nan(outputs) if isinstance(outputs, np.ma.MaskedArray) else outputs)
-            if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
-                raw = raw.astype(float)
-        except (TypeError, ValueError):
-            raise ModelOutputError(
-                f"The model {self.name} returned a {type(outputs).__name__} that is no array of numbers: its "
-                "entries differ in length or type."
-            ) from None
-        if raw.dtype.kind not in "biuf":
-            example = f", for example {raw.ravel()[0]!r}" if raw.size else ""
-            raise ModelOutputError(
-                f"The model {self.name} returned values of type {raw.dtype}{example}; numbers are needed. "
-                "Pass its predict_proba instead of its predict."
-            )
-        return raw.astype(float, copy=False)

@@ -36,6 +36,7 @@ from agnostix.core.models.torch_tensors import (
     TorchOutputs,
     check_passes_gradients,
     check_precision,
+    check_range,
     failures_named,
     is_out_of_memory,
     without_memory,
@@ -55,7 +56,7 @@ GPU_BYTES_PER_NUMBER = 600
 GRAPH_BYTES = 128 * 2**20
 """Of all tensors inside a network on a CPU that are kept for gradients: half of the working memory."""
 _TUNING_ROWS = 256
-_KEPT = ("are_probabilities", "dtype", "channels_last", "is_precise")
+_KEPT = ("are_probabilities", "dtype", "channels_last", "is_checked")
 """What a pickled model keeps of what it has found out."""
 
 
@@ -105,7 +106,7 @@ class TorchModel:
         """Predictions (n_rows, n_outputs) of images in the given layout, or of a table of numbers."""
         rows = self._input.read(X)
         size = self.batch_size or self._batch_rows(self.to_tensor(rows[:1]))
-        self._check_precision(rows)
+        self._check_values(rows)
         return self._predict(rows.shape[0], size, lambda part: self.to_tensor(rows[part]))
 
     def predict_masked(
@@ -114,8 +115,8 @@ class TorchModel:
         """Predictions (n_rows, n_masks, n_fill, n_outputs) of rows that are masked on the module's device."""
         own, n_axes = self.to_tensor(x), fill.shape[:2]
         fills = np.broadcast_to(fill, (*n_axes, *x.shape[1:])).reshape(-1, *x.shape[1:])
-        if "is_precise" not in self._cache:
-            self._check_precision(np.concatenate([x, fills]))
+        if "is_checked" not in self._cache:
+            self._check_values(np.concatenate([x, fills]))
         if isinstance(masks, SoftMaskBatch):
             self._input.check_channels_last(x[0])
             weights = soft_weights(masks, own)
@@ -289,19 +290,20 @@ class TorchModel:
             types[first] = own if len(tried) == 1 else next(works, own)
         layouts[shape] = len(shape) > 1 and self._takes_channels_last(row)
 
-    def _check_precision(self, rows: Any) -> None:
-        """Warn, by the first rows, of a column whose differences single precision cannot hold."""
-        if "is_precise" not in self._cache and len(rows) > 1:
-            self._cache["is_precise"] = True
+    def _check_values(self, rows: Any) -> None:
+        """Warn, by the first rows, of columns that single precision cannot hold, and of a likely range."""
+        if "is_checked" not in self._cache and (len(rows) > 1 or rows.ndim > 2):
+            self._cache["is_checked"] = True
             check_precision(self.__name__, rows, self.dtype)
+            check_range(self.__name__, rows, self.value_range, self.mean is not None)
 
     def _takes_channels_last(self, row: Any) -> bool:
-        """Whether the module predicts the same of an image whose channels are last in memory."""
-        image = noise_like(self._load_row(row, self._own_dtype))
-        last = image.contiguous(memory_format=torch.channels_last)
+        """Whether the module predicts the same of images whose channels are last in memory."""
+        images = noise_like(self._load_row(row, self._own_dtype).repeat(2, 1, 1, 1))
+        last = images.contiguous(memory_format=torch.channels_last)
         if last.is_contiguous():  # of one channel, so that there is no other layout
             return True
-        one, other = self._try(image), self._try(last)
+        one, other = self._try(images), self._try(last)
         return one is not None and other is not None and nearly_equal(one, other)
 
     def _load_row(self, row: Any, dtype: Any) -> Any:
@@ -309,12 +311,12 @@ class TorchModel:
         loaded = self._input.load(row, self._device, torch.promote_types(dtype, torch.float32))
         return self._input.prepare(loaded, row.dtype == np.uint8).to(dtype).contiguous()
 
-    def _try(self, row: Any) -> Any:
-        """Outputs (1, n_outputs) of a copy of a row, before the activation; None if the module fails."""
+    def _try(self, rows: Any) -> Any:
+        """Outputs (n_rows, n_outputs) of a copy of rows, before the activation; None if the module fails."""
         module = uncompiled(self._module)
-        with without_gradients(), evaluating(module), self._autocast(row):
+        with without_gradients(), evaluating(module), self._autocast(rows):
             try:
-                return self._outputs.read(module(row.clone()), 1)
+                return self._outputs.read(module(rows.clone()), rows.shape[0])
             except Exception as error:  # it comes up again where it is explained
                 if isinstance(error, RuntimeError) and is_out_of_memory(error):
                     raise without_memory(self.__name__) from error

@@ -16,21 +16,24 @@ import torch
 from torch import nn
 
 from agnostix.core.frames import is_frame, to_array
+from agnostix.core.masking.fills import MOST_CHANNELS, TO_CHANNELS_LAST, has_channels_first
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError, ModelOutputError
 
 _BRIGHTEST = 2.0
 _DARKEST = -1.0
+_BYTES = 255.0
 """Images from 0 to 1 stay within these, even after cubic resizing or a little noise."""
 CHANNELS_LAST = (
-    "Parts of pictures are hidden with channels last: transpose the pictures to (n_rows, height, width, "
-    "n_channels), and use layout='HWC'."
+    "Parts of pictures are hidden with channels last: pass them as (n_rows, height, width, n_channels), "
+    f"{TO_CHANNELS_LAST}, and use layout='HWC'."
 )
 _ROUNDING = 1e-3
 """Deviation from 1 that the sum of probabilities may have, in single precision."""
 _LOST = 1e-3
 """Share of a column's spread that rounding to single precision may take."""
 _NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+_GUARD = "Guard failed"
 _COMPILERS = ("torch._dynamo", "torch._inductor")
 
 
@@ -93,7 +96,24 @@ class TorchInput:
         if rows.dtype == object and all(isinstance(one, Real | np.bool_) for one in rows.flat):
             rows = rows.astype(float)  # frames of several types come as objects
         self._check(rows)
+        self._check_layout(rows.shape)
         return rows
+
+    def _check_layout(self, shape: tuple[int, ...]) -> None:
+        """Refuse images whose channels are where the layout has none."""
+        if len(shape) != 4:
+            return
+        if self.layout == "HWC" and has_channels_first(shape):
+            raise DataError(
+                f"The module {self.name} was wrapped for pictures with channels last, layout='HWC', and X "
+                f"has shape {shape}. Pass {TO_CHANNELS_LAST}, or, for predictions alone, use "
+                "layout='CHW'."
+            )
+        if self.layout == "CHW" and shape[3] <= MOST_CHANNELS < min(shape[1:3]):
+            raise DataError(
+                f"The module {self.name} was wrapped for pictures with channels first, layout='CHW', and X "
+                f"has shape {shape}. Use layout='HWC'."
+            )
 
     def _check(self, rows: Any) -> None:
         if rows.dtype.kind not in "biuf":
@@ -290,6 +310,7 @@ def without_memory(name: str) -> ModelOutputError:
 @contextmanager
 def failures_named(module: Any, batch: Any) -> Iterator[None]:
     """Explain the error of a module that cannot take a batch; other errors pass as they are."""
+    name = type(module).__name__
     try:
         yield
     except TypeError as error:
@@ -297,19 +318,26 @@ def failures_named(module: Any, batch: Any) -> Iterator[None]:
         if len(inputs) < 2:
             raise
         raise DataError(
-            f"The module {type(module).__name__} takes {len(inputs)} inputs ({', '.join(inputs)}), and rows "
+            f"The module {name} takes {len(inputs)} inputs ({', '.join(inputs)}), and rows "
             "come as one batch. Wrap it in a module whose forward takes the batch and splits it."
         ) from error
+    except AssertionError as error:
+        if not str(error).startswith(_GUARD):
+            raise
+        raise DataError(
+            f"The exported program {name} takes no batch of shape {tuple(batch.shape)}: "
+            f"{_first_line(error)}. Export it for any number of rows: torch.export.export(module, "
+            "(example,), dynamic_shapes=({0: torch.export.Dim('n')},))."
+        ) from error
     except RuntimeError as error:
-        name = type(module).__name__
         if type(error).__module__.startswith(_COMPILERS):
             raise ModelOutputError(
                 f"torch cannot compile the module {name}: {_first_line(error)}. Use compiled=False."
             ) from error
-        misfit = "" if is_out_of_memory(error) else _misfit(module, batch)
+        misfit = "" if is_out_of_memory(error) else _misfit(module, error, batch)
         if not misfit:
             raise
-        raise DataError(f"The module {name} {misfit}") from error
+        raise DataError(f"The module {name} failed: {_first_line(error)}. It {misfit}") from error
 
 
 def _required_inputs(module: Any) -> list[str]:
@@ -342,6 +370,22 @@ def check_precision(name: str, rows: Any, dtype: Any) -> None:
     )
 
 
+def check_range(name: str, images: Any, value_range: str, normalized: bool) -> None:
+    """Warn of decimal images (n_rows, ...) that look like bytes, where no range was given."""
+    if images.ndim < 3 or value_range != "auto" or normalized or images.dtype.kind != "f":
+        return
+    lowest, highest = float(images.min()), float(images.max())
+    if lowest < 0 or highest <= _BRIGHTEST or highest > _BYTES:
+        return
+    warnings.warn(
+        f"Pictures of type {images.dtype} reach {highest:.6g}, and the module {name} gets them as they are, "
+        "while those of type uint8 are divided by 255. Pass as_predictor(module, value_range='0-255') to "
+        "divide these too, or value_range='0-1' to divide neither.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
 def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
     """Check that outputs can be differentiated by inputs that require gradients."""
     if not inputs.requires_grad or outputs.requires_grad:
@@ -359,23 +403,48 @@ def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
     )
 
 
-def _misfit(module: Any, batch: Any) -> str:
-    """What the first layer with a fixed input size takes, and what it got; "" if these agree."""
-    kinds = (nn.Conv2d, nn.Linear, nn.Embedding)
-    first = next((part for part in module.modules() if isinstance(part, kinds)), None)
-    if isinstance(first, nn.Conv2d):
-        return _wrong_picture(first.in_channels, batch)
-    if isinstance(first, nn.Linear) and batch[0].numel() != first.in_features:
-        return (
-            f"takes {first.in_features} numbers a row, by its first linear layer, got rows of "
-            f"{batch[0].numel()}."
-        )
-    if isinstance(first, nn.Embedding):
+def _misfit(module: Any, error: RuntimeError, batch: Any) -> str:
+    """What the layer that failed takes, if the rows came to it as they are; "" if it is none of these."""
+    layer, given = _failed_layer(error)
+    if isinstance(layer, nn.Embedding) and given.is_floating_point():
         return (
             "looks numbers up in a table (Embedding), which must be whole, and rows come to it as "
-            f"{str(batch.dtype).removeprefix('torch.')}. Wrap it in a module that calls x.long() on them."
+            f"{str(given.dtype).removeprefix('torch.')}. Wrap it in a module that calls x.long() on them."
+        )
+    weighted = (part for part in module.modules() if next(part.parameters(recurse=False), None) is not None)
+    first = next(weighted, None)
+    if isinstance(first, nn.Conv1d) and batch.ndim == 2:
+        return (
+            "begins with a layer Conv1d, which takes series of shape (n, channels, length), and rows come as "
+            f"a table. Wrap it: nn.Sequential(nn.Unflatten(1, ({first.in_channels}, -1)), module)."
+        )
+    if given is None or given.numel() != batch.numel() or not _holds(given, batch):
+        return ""  # the module has computed this, so the failure is its own
+    if isinstance(layer, nn.Conv2d):
+        return _wrong_picture(layer.in_channels, batch)
+    if isinstance(layer, nn.Linear) and batch[0].numel() != layer.in_features:
+        return (
+            f"takes {layer.in_features} numbers a row, by its first linear layer, got rows of "
+            f"{batch[0].numel()}."
         )
     return ""
+
+
+def _failed_layer(error: RuntimeError) -> tuple[Any, Any]:
+    """The innermost of torch's own layers that was running, and its input; None where there was none."""
+    layer, given, trace = None, None, error.__traceback__
+    while trace is not None:
+        running = trace.tb_frame.f_locals.get("self")
+        if isinstance(running, nn.Module):
+            one = trace.tb_frame.f_locals.get("input")
+            layer, given = (running, one) if isinstance(one, torch.Tensor) else (None, None)
+        trace = trace.tb_next
+    return layer, given
+
+
+def _holds(given: Any, batch: Any) -> bool:
+    """Whether a layer's input has the numbers of a batch, in the same order."""
+    return torch.equal(given.reshape(-1).to(batch.dtype), batch.to(given.dtype).to(batch.dtype).reshape(-1))
 
 
 def _wrong_picture(n_channels: int, batch: Any) -> str:
@@ -389,7 +458,7 @@ def _wrong_picture(n_channels: int, batch: Any) -> str:
 def channels_hint(n_channels: int, batch: Any) -> str:
     """How to make images have n_channels channels: a sentence after a space, or ""."""
     if batch.shape[2] == n_channels:
-        return " If channels come first, put them last: X.transpose(0, 2, 3, 1)."
+        return f" If channels come first, put them last: {TO_CHANNELS_LAST}."
     if batch.shape[1] == 1:
         return (
             " Gray pictures can be repeated for a network of colors: "
@@ -398,5 +467,5 @@ def channels_hint(n_channels: int, batch: Any) -> str:
     return ""
 
 
-def _first_line(error: RuntimeError) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

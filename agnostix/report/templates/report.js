@@ -98,6 +98,17 @@
     choose();
   }
 
+  // a Map, which keeps the order of columns named 0, 1, ...; a column named as one of the table's own gets a number
+  const withColumns = (own, values) => {
+    const all = new Map(Object.entries(own));
+    const taken = new Set([...all.keys(), ...Object.keys(values)]);
+    for (const [name, value] of Object.entries(values)) {
+      let free = name;
+      for (let k = 2; all.has(free) || (free !== name && taken.has(free)); k += 1) free = `${name}_${k}`;
+      all.set(free, value);
+    }
+    return all;
+  };
   const flat = (rows) => rows.map(({ text, ...rest }) => rest);
   const tables = {
     ranking: () => summary.ranking,
@@ -113,21 +124,23 @@
     rows: () => summary.rows.flatMap((row) => row.explanations.flatMap((part) => flat(part.values).map((value) => ({
       row: row.name, position: row.position, method: part.method, ...value, base_value: part.base_value, surrogate_output: part.fidelity?.surrogate_output, r2: part.fidelity?.r2, output: part.output, confidence_level: part.confidence_level,
     })))),
-    neighbors: () => summary.rows.flatMap((row) => [{ ...row, distance: 0 }, ...row.neighbors.rows].map((near, rank) => ({
-      row: row.name, rank, position: near.position, label: near.label, distance: near.distance, prediction: near.prediction, observed: near.observed, ...near.values,
-    }))),
+    neighbors: () => summary.rows.flatMap((row) => [{ ...row, distance: 0 }, ...row.neighbors.rows].map((near, rank) => withColumns({
+      row: row.name, rank, position: near.position, label: near.label, distance: near.distance, prediction: near.prediction, observed: near.observed,
+    }, near.values))),
     shifts: () => summary.scenarios.flatMap((s) => s.shifts.map((row) => ({ scenario: s.description, ...row }))),
   };
   const cell = (value) => {
     if (value === null || value === undefined) return "";
     const text = String(value);
-    // a leading =, +, -, @ in a text would be run as a formula by a spreadsheet
-    const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-    return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+    // A spreadsheet runs a text as a formula if it begins with =, +, -, @ in any width, whatever unseen stands before.
+    const start = text.normalize("NFKC").replace(/^[\s\p{C}]+/u, "");
+    const safe = typeof value === "string" && (/^[=+\-@]/.test(start) || /^[\t\r\n]/.test(text)) ? `'${text}` : text;
+    return /[",;\t\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   const csv = (rows) => {
-    const names = rows.length ? Object.keys(rows[0]) : [];
-    return [names.map(cell).join(","), ...rows.map((row) => names.map((name) => cell(row[name])).join(","))].join("\r\n") + "\r\n";
+    const entries = rows.map((row) => (row instanceof Map ? row : new Map(Object.entries(row))));
+    const names = rows.length ? [...entries[0].keys()] : [];
+    return [names.map(cell).join(","), ...entries.map((row) => names.map((name) => cell(row.get(name))).join(","))].join("\r\n") + "\r\n";
   };
   document.querySelectorAll("button[data-table]").forEach((button) => button.addEventListener("click", () => {
     const name = button.dataset.table;

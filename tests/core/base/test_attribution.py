@@ -5,7 +5,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 
-from agnostix.core.base import Attribution, AttributionExplainer
+from agnostix.core.base import Attribution, AttributionExplainer, BackgroundExplainer
+from agnostix.core.evaluate import MeanAndVariance, mask_cost
+from agnostix.core.row_sources import MaskedRowSource
 from tests.messages import refuses
 
 X, Y = load_iris(return_X_y=True)
@@ -23,6 +25,52 @@ class Numbered(AttributionExplainer):
 
     def _count_model_rows(self, rows):
         return len(rows)
+
+
+class LeastSpread(BackgroundExplainer):
+    """The least that an explainer with a background has: the variance as each feature takes its values."""
+
+    _quantity = "sensitivity"
+
+    def _attribute(self, rows, selection):
+        source = MaskedRowSource.from_rows(self._masker, rows, self._masks())
+        (means, variances), n_model_rows = self._evaluate(source, MeanAndVariance())
+        values = selection.pick(variances[:, 1:], means[:, 0])
+        return Attribution(values=values, predictions=means[:, 0], n_model_rows=n_model_rows)
+
+    def _masks(self):
+        n_features = len(self.features_.names)
+        return np.vstack([np.ones(n_features, dtype=bool), ~np.eye(n_features, dtype=bool)])
+
+    def _count_model_rows(self, rows):
+        return len(rows) * mask_cost(self._masker, self._masks())
+
+
+def test_background_is_sample_of_hundred_rows_by_default():
+    explainer = LeastSpread(THREE, random_state=0).fit(X)
+    assert explainer.background_.shape == (100, 4)
+    again = LeastSpread(THREE, random_state=0).fit(X)
+    np.testing.assert_array_equal(explainer.background_, again.background_)
+    assert LeastSpread(THREE).fit(X[:30]).background_.shape == (30, 4)
+    assert explainer.get_params() == {
+        "model": THREE, "masker": None, "feature_groups": None, "outputs": None, "n_jobs": None,
+        "random_state": 0, "verbose": 1,
+    }  # fmt: skip
+
+
+def test_background_has_weights_of_rows_by_default():
+    weights = np.arange(30.0)
+    explainer = LeastSpread(lambda X: X[:, 0], random_state=0).fit(X[:30], sample_weight=weights)
+    assert explainer.background_.shape == (29, 4)  # without the row of weight 0
+    assert explainer.base_values_ == pytest.approx(np.average(X[:30, 0], weights=weights))
+    mean = np.average(X[:30, 0], weights=weights)
+    variance = np.average((X[:30, 0] - mean) ** 2, weights=weights)
+    np.testing.assert_allclose(explainer.explain(X[:2]).values[:, :, 0], [[variance, 0, 0, 0]] * 2)
+
+
+def test_background_explainer_takes_feature_groups_by_default():
+    explainer = LeastSpread(THREE, feature_groups={"sepal": ["x0", "x1"]}).fit(X)
+    assert explainer.explain(X[:2]).feature_names == ("sepal", "x2", "x3")
 
 
 THREE = LogisticRegression(max_iter=1000).fit(X, Y)

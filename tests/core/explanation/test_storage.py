@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import sys
+import time
+import tracemalloc
 import warnings
 import zipfile
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from decimal import Decimal
 
@@ -466,3 +470,146 @@ def test_load_never_unpickles(tmp_path):
             archive.writestr(name, content)
     with refuses(ValueError, "exp.npz", "does not hold what it should", "allow_pickle"):
         Explanation.load(path)
+
+
+# Files made to do harm: one ValueError, soon, and little memory
+
+
+def archive_of(path, head, members=(), compression=zipfile.ZIP_DEFLATED):
+    """A file of this JSON (bytes, or fields) and members by name."""
+    if not isinstance(head, bytes):
+        head = json.dumps({"format": storage.FORMAT, "schema": 2, "agnostix": "1", "fields": head}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in dict(members).items():
+            archive.writestr(name, content)
+        archive.writestr(storage.TEXT, head, compression)
+    return path
+
+
+def header_of(shape, descr="<f8"):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+@contextmanager
+def in_little_memory(most=400):
+    """Fail if what runs takes more than `most` MB, or 20 s."""
+    tracemalloc.start()
+    start = time.process_time()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most * 1e6
+        assert time.process_time() - start < 20.0
+    finally:
+        tracemalloc.stop()
+
+
+ARRAY = {"$": "array", "of": "v.npy"}
+BOMBS = {
+    "nested far": (
+        {"values": 1},
+        b'{"format": "agnostix.Explanation", "schema": 2, "fields": ' + b"[" * 500_000,
+    ),
+    "lists": ({}, b'{"format": "agnostix.Explanation", "schema": 2, "fields": {"a": [' + b"[]," * 20_000_000),
+    "spaces": ({}, b" " * 200_000_000),
+    "huge array": ({"values": ARRAY}, {"v.npy": header_of((1 << 40,))}),
+    "huge empty array": ({"values": ARRAY}, {"v.npy": header_of((0, 1 << 40))}),
+    "array of nothing": ({"values": ARRAY}, {"v.npy": header_of((1 << 40,), "<U0")}),
+    "array read again and again": ({"values": [ARRAY] * 100_000}, {"v.npy": header_of((100,)) + b"0" * 800}),
+    "long range": ({"row_names": {"$": "range", "of": [0, 1 << 60, 1], "name": None}}, {}),
+    "objects of nothing": ({"values": {"$": "objects", "of": [], "shape": [0, 1 << 40]}}, {}),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_load_refuses_bomb(name, tmp_path):
+    fields, rest = BOMBS[name]
+    is_text = isinstance(rest, bytes)
+    path = archive_of(tmp_path / "bomb.npz", rest if is_text else fields, () if is_text else rest)
+    assert path.stat().st_size < 1e6
+    with in_little_memory(), refuses(ValueError, "bomb.npz"):
+        Explanation.load(path)
+
+
+def test_load_refuses_compressed_member(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("v.npy", header_of((10_000_000,)) + bytes(80_000_000))
+        archive.writestr(storage.TEXT, b"{}")
+    with in_little_memory(50), refuses(ValueError, "bomb.npz", "damaged", "v.npy", "compressed"):
+        Explanation.load(path)
+
+
+def test_load_refuses_overlapping_members(tmp_path):
+    path = archive_of(tmp_path / "bomb.npz", {}, {f"{j:03}.npy": bytes(100_000) for j in range(40)})
+    whole = bytearray(path.read_bytes())
+    start = whole.index(b"PK\x01\x02")
+    for _ in range(40):  # every entry of the directory leads to the first member
+        whole[start + 42 : start + 46] = bytes(4)
+        whole[start + 20 : start + 28] = (4_000_000).to_bytes(4, "little") * 2
+        start = whole.index(b"PK\x01\x02", start + 4)
+    path.write_bytes(whole)
+    with in_little_memory(50), refuses(ValueError, "bomb.npz", "damaged", "overlap"):
+        Explanation.load(path)
+
+
+DAMAGED = {
+    "OverflowError": {"$": "timedelta", "of": [10**12, 0, 0]},
+    "InvalidOperation": {"$": "decimal", "of": "one"},
+    "ZeroDivisionError": {"$": "range", "of": [0, 1, 0], "name": None},
+    "RecursionError": None,
+    "polars": {"$": "polars", "of": "v.npy"},
+    "pyarrow": {"$": "series", "as": "arrow", "of": "v.npy"},
+    "TypeError": {"$": "dict", "of": [[[], 1]]},
+    "OutOfBounds": {"$": "timestamp", "of": [1 << 62, "s", "UTC"]},
+    "zone": {"$": "timestamp", "of": [0, "ns", "Nowhere/City"]},
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_load_has_one_error_for_what_is_damaged(name, tmp_path):
+    if name in ("polars", "pyarrow"):
+        pytest.importorskip(name)
+    node = DAMAGED[name]
+    for _ in range(0 if node else 900):
+        node = [node]
+    path = archive_of(tmp_path / "damaged.npz", {"params": {"a": node}}, {"v.npy": b"ARROW1\0\0" * 9})
+    with refuses(ValueError, "damaged.npz", "does not hold what it should"):
+        Explanation.load(path)
+
+
+@pytest.mark.parametrize("error", [MemoryError, BaseException("panic"), RuntimeError])
+def test_load_has_one_error_for_whatever_building_raises(error, tmp_path):
+    made(1).save(tmp_path / "a.npz")
+
+    def build(**fields):
+        raise error
+
+    with refuses(ValueError, "a.npz", "does not hold what it should"):
+        storage.read(tmp_path / "a.npz", build)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ImportError("No module named 'pyarrow'")])
+def test_load_lets_pass_what_says_nothing_of_the_file(error, tmp_path):
+    made(1).save(tmp_path / "a.npz")
+
+    def build(**fields):
+        raise error
+
+    with pytest.raises(type(error) if isinstance(error, Exception) else error):
+        storage.read(tmp_path / "a.npz", build)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.full((400_000, 3), "x", dtype=object),
+        pd.DataFrame({"a": [[]] * 30_000}),
+        pd.DataFrame({"a": pd.array([",[{" * 9_000] * 300, dtype="string")}),
+        pd.DataFrame({"a": [{"k": 1}] * 20_000}),
+    ],
+)
+def test_load_reads_all_that_save_wrote(data, tmp_path):
+    back = round_trip(made(len(data), data=data), tmp_path)
+    np.testing.assert_equal(np.asarray(back.data), np.asarray(data))

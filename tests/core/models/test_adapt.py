@@ -168,14 +168,18 @@ def test_predict_proba_missing_remedy_works(model):
     model.fit(NUMERIC, (ANSWER == "rich").astype(int))
     with refuses(ValueError, "as_predictor(model, output='predict')"):
         as_predictor(model, output="predict_proba")
-    assert as_predictor(model, output="predict").predict(NUMERIC).shape == (N, 1)
+    n_outputs = 2 if isinstance(model, VotingClassifier) else 1
+    assert as_predictor(model, output="predict").predict(NUMERIC).shape == (N, n_outputs)
 
 
-def test_output_predict_of_classifier_is_one_number():
+def test_output_predict_of_classifier_is_an_indicator_of_each_label():
     model = LogisticRegression().fit(NUMERIC, (ANSWER == "rich").astype(int))
     predictor = as_predictor(model, output="predict")
-    assert predictor.classes is None
-    np.testing.assert_array_equal(predictor.predict(NUMERIC)[:, 0], model.predict(NUMERIC))
+    assert predictor.names(2) == ("0", "1")
+    np.testing.assert_array_equal(predictor.predict(NUMERIC)[:, 1], model.predict(NUMERIC))
+    np.testing.assert_array_equal(predictor.predict(NUMERIC).sum(axis=1), 1.0)
+    codes = as_predictor(model, output="predict", task="regression").predict(NUMERIC)
+    np.testing.assert_array_equal(codes[:, 0], model.predict(NUMERIC))
 
 
 def test_classes_are_python_values():
@@ -267,7 +271,7 @@ def test_as_predictor_refuses_unknown_task():
 
 
 def test_as_predictor_refuses_unknown_output():
-    allowed = "predict_proba, decision_function, predict or None"
+    allowed = "predict_proba, decision_function, score_samples, predict or None"
     with refuses(ValueError, "'output' parameter of as_predictor", allowed, "got 'logits'"):
         as_predictor(np.sum, output="logits")
 

@@ -231,59 +231,61 @@ def test_predict_in_place_model_leaves_table(table):
 def test_trial_warns_of_in_place_model(table):
     before = table.copy()
     with pytest.warns(UserWarning, match=states("model doubles_in_place", "changes the table", "a copy")):
-        predictor, answers = as_predictor(doubles_in_place).trial(table)
+        predictor, answers, n_rows = as_predictor(doubles_in_place).trial(table)
+    assert n_rows == 8
     np.testing.assert_array_equal(answers[:, 0], [0, 6, 12, 18])
     assert predictor.copies
     predictor.predict_batch(table)
     assert same_table(table, before)
-    again, _ = predictor.trial(table)  # told once
+    again, *_ = predictor.trial(table)  # told once
     assert again.copies
 
 
 @pytest.mark.parametrize("table", [FRAME, ROWS, pl.from_pandas(FRAME)], ids=["pandas", "numpy", "polars"])
 def test_trial_keeps_other_models(table):
     predictor = as_predictor(lambda X: np.asarray(X)[:, 0])
-    same, answers = predictor.trial(table)
+    same, answers, _ = predictor.trial(table)
     assert same is predictor
     np.testing.assert_array_equal(answers[:, 0], ROWS[:, 0])
 
 
-class Answering:
-    """A model that returns prepared outputs in turn and records its inputs."""
+class Drifting:
+    """A model whose predictions are those of before plus a step, from call to call."""
 
-    def __init__(self, *answers):
-        self.answers, self.asked = list(answers), []
+    def __init__(self, *steps):
+        self.steps, self.seen = list(steps), []
 
     def __call__(self, X):
-        self.asked.append(X)
-        return self.answers[len(self.asked) - 1]
+        self.seen.append(X)
+        step = self.steps[min(len(self.seen), len(self.steps)) - 1]
+        return np.asarray(X)[:, :1] * 1.0 + step if np.ndim(step) == 0 else np.ones((len(X), len(step)))
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "apart"),
-    [
-        ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.5, 4.0], "0.5"),
-        ([1e6, 0.0, 0.0, 0.0], [1e6 + 1234.0, 0.0, 0.0, 0.0], "1.23e+03"),
-        (np.ones((4, 1)), np.ones((4, 2)), "inf"),
-    ],
+    ("steps", "apart"),
+    [([0.0, 0.0, 0.5, 0.1], "0.5"), ([0.0, 1234.0, 1234.0, 0.0], "1.23e+03"), ([[1.0], [1.0, 1.0]], "inf")],
 )
-def test_trial_warns_of_nondeterministic_model(first, second, apart):
-    predictor = as_predictor(Answering(np.array(first), np.array(second)))
+def test_trial_warns_of_nondeterministic_model(steps, apart):
+    predictor = as_predictor(Drifting(*steps))
     with pytest.warns(
-        UserWarning, match=states("model Answering", "not deterministic", f"up to {apart}", "standard errors")
+        UserWarning, match=states("model Drifting", "not deterministic", f"up to {apart}", "standard errors")
     ):
-        same, answers = predictor.trial(ROWS)
+        same, outputs, n_rows = predictor.trial(ROWS)
     assert same is predictor
-    np.testing.assert_array_equal(answers, np.reshape(first, (4, 1)))
+    np.testing.assert_array_equal(outputs, np.ones((4, 1)) if apart == "inf" else ROWS[:, :1])
+    assert n_rows == 10
 
 
 @pytest.mark.parametrize("table", [FRAME, ROWS, pl.from_pandas(FRAME)], ids=["pandas", "numpy", "polars"])
-def test_trial_calls_twice_and_tolerates_rounding(table):
-    model = Answering(np.full(4, 3.0), np.full(4, 3.0 * (1.0 + 1e-6)))
-    _, answers = as_predictor(model).trial(table)
-    np.testing.assert_array_equal(answers, 3.0)
-    assert len(model.asked) == 2
-    assert all(asked is not table and same_table(asked, table) for asked in model.asked)
+def test_trial_predicts_twice_and_tolerates_rounding(table):
+    model = Drifting(0.0, 1e-7)
+    _, outputs, n_rows = as_predictor(model).trial(table)
+    np.testing.assert_array_equal(outputs, ROWS[:, :1])
+    assert n_rows == sum(map(len, model.seen)) == 8
+    assert all(seen is not table for seen in model.seen)
+    parts = [ROWS, ROWS[:1:-1], ROWS[1::-1]]
+    for seen, part in zip(model.seen, parts, strict=True):
+        np.testing.assert_array_equal(np.asarray(seen), part)
 
 
 def test_predict_masked_of_callable_mask_composer():
@@ -335,3 +337,19 @@ def test_predict_masked_checks_output(answer):
         as_predictor(Composes()).predict_masked(
             ROWS[:1], np.ones((2, 1), bool), ROWS[None, 1:], np.zeros((1, 3), int)
         )
+
+
+@pytest.mark.parametrize("table", [FRAME, ROWS, pl.from_pandas(FRAME)], ids=["pandas", "numpy", "polars"])
+def test_batch_size_bounds_what_any_model_gets(table):
+    seen = []
+    predictor = as_predictor(lambda X: seen.append(len(X)) or np.asarray(X)[:, 0], batch_size=3)
+    np.testing.assert_array_equal(predictor.predict(table)[:, 0], ROWS[:, 0])
+    predictor.trial(table)
+    assert max(seen) == 3
+    assert as_predictor(predictor, batch_size=1).batch_size == 1
+
+
+@pytest.mark.parametrize("batch_size", [0, 2.5, True, "all"])
+def test_batch_size_is_a_whole_number(batch_size):
+    with refuses(ValueError, "'batch_size' parameter of as_predictor", "at least 1", f"got {batch_size!r}"):
+        as_predictor(np.sum, batch_size=batch_size)

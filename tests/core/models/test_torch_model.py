@@ -177,7 +177,8 @@ def test_activation_regression_is_none():
 
 
 def test_activation_auto_is_decided_on_first_batch():
-    predictor = as_predictor(Answers(lambda sums: torch.stack([sums, 1.0 - sums], dim=1)), batch_size=1)
+    answers = Answers(lambda sums: torch.stack([sums, 1.0 - sums], dim=1))
+    predictor = as_predictor(answers, batch_size=1, value_range="0-1")
     found = predictor.predict(np.array([7.0, 0.25]).reshape(2, 1, 1, 1))
     np.testing.assert_allclose(found[1], np.exp([0.25, 0.75]) / np.exp([0.25, 0.75]).sum(), atol=1e-6)
 
@@ -327,9 +328,9 @@ def test_batch_size_follows_largest_tensor():
         np.zeros((3, 224, 224, 3), dtype=np.uint8)
     )  # 64 x 224 x 224 x 4 bytes: 12.8 MB
     assert module.sizes == [1, 1, 20, 1, 1, 256, 44]  # a row for the type, and one for the size
-    assert wide[2].sizes == [1] * 6  # of which two find out the memory layout
+    assert wide[2].sizes == [2, 2, 1, 1, 1, 1]  # two find out the memory layout
     as_predictor(wide, precision="bf16").predict(np.zeros((3, 224, 224, 3), dtype=np.uint8))
-    assert wide[2].sizes[6:] == [1, 1, 1, 3]
+    assert wide[2].sizes[6:] == [2, 2, 1, 3]
 
 
 def test_tune_sets_batch_size_only():
@@ -420,7 +421,7 @@ def test_as_predictor_refuses_bad_parameters(params, facts):
         (PICTURES[..., :2], ["mean and std of as_predictor have 3 channels", "have 2"]),
         (
             PICTURES.transpose(0, 3, 1, 2),
-            ["mean and std of as_predictor have 3 channels", "have 8", "X.transpose(0, 2, 3, 1)"],
+            ["module Sequential", "(5, 3, 6, 8)", "X.transpose(0, 2, 3, 1)", "layout='CHW'"],
         ),
         (
             PICTURES[..., 0],
@@ -460,9 +461,11 @@ def test_fit_refuses_images_of_several_sizes():
 def test_layout_chw_refuses_windows():
     first = np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2))
     explainer = OcclusionExplainer(as_predictor(small(), layout="CHW"), masker=SlidingWindow(2, 2))
-    explainer.fit(first)
-    with refuses(EngineError, "channels last", "(n_rows, height, width, n_channels)", "layout='HWC'"):
-        explainer.explain(first[:1])
+    with refuses(DataError, "(5, 3, 6, 8)", "Put them last", "X.transpose(0, 2, 3, 1)"):
+        explainer.fit(first)
+    explainer.fit(first[:, :, :4])  # three channels or three rows of pixels
+    with refuses(EngineError, "channels last", "X.transpose(0, 2, 3, 1)", "layout='HWC'"):
+        explainer.explain(first[:1, :, :4])
 
 
 MASKS = RNG.random((7, 4)) < 0.5

@@ -82,7 +82,6 @@ def test_device_of_module_makes_no_copy():
         ({"device": "cpu"}, "'device'"),
         ({"precision": "bf16"}, "'precision'"),
         ({"compiled": True}, "'compiled'"),
-        ({"batch_size": 3}, "'batch_size'"),
     ],
 )
 @pytest.mark.parametrize("wrapped", [False, True])

@@ -178,7 +178,6 @@ GREY = "np.repeat(X.reshape(*X.shape[:3], 1), 3, axis=3)"
         (CONV, PICTURES[..., 0], ["3 channels", "got 1", GREY]),
         (CONV, PICTURES[..., :1], ["3 channels", "got 1", GREY]),
         (CONV, PICTURES[..., :2], ["3 channels", "got 2"]),
-        (CONV, PICTURES.transpose(0, 3, 1, 2), ["3 channels", "got 8", "X.transpose(0, 2, 3, 1)"]),
         (CONV, PICTURES[:, 0, 0], ["3 channels", "table of 3 columns"]),
         (nn.Sequential(nn.Linear(4, 2)), PICTURES[:, 0, 0], ["4 numbers a row", "linear layer", "rows of 3"]),
         (
@@ -229,6 +228,13 @@ def test_module_of_several_inputs_is_refused_with_remedy(call):
 def test_module_type_error_of_other_kind_is_not_changed():
     with refuses(TypeError, "str"):
         as_predictor(NeedsList(), activation="none").predict(np.ones((2, 3)))
+
+
+def test_predict_refuses_channels_first_and_names_the_way():
+    first = PICTURES.transpose(0, 3, 1, 2)
+    for X, way in ((first, "X.transpose(0, 2, 3, 1)"), (torch.tensor(first), "X.permute(0, 2, 3, 1)")):
+        with refuses(DataError, "(2, 3, 6, 8)", way, "layout='CHW'"):
+            as_predictor(CONV).predict(X)
 
 
 def test_predict_gray_image_remedy_works():

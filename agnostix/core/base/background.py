@@ -1,0 +1,144 @@
+"""What explainers share that predict rows with some features hidden behind background rows."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from agnostix.core.base.attribution import AttributionExplainer
+from agnostix.core.frames import as_table
+from agnostix.core.masking import Background, MaskedRows, MaskerConstraint, TabularMasker, read_rows
+from agnostix.core.models import Predictor
+from agnostix.exceptions import DataError
+
+_N_TRIAL_ROWS = 2
+"""Rows on which a model is tried where a masker has no background."""
+_N_OTHER_ROWS = 4
+"""Rows that show whether predictions are independent, where the background is a single row."""
+_BACKGROUND_SIZE = 100
+"""Background rows that are sampled where a method does not choose them."""
+
+
+class BackgroundExplainer(AttributionExplainer):
+    """Base of the explainers that predict rows with some features hidden.
+
+    A subclass with parameters of its own has an `__init__`. Other background rows than a
+    sample are chosen in `_choose_background`; more is learned in a `fit`, which starts with
+    `_begin_fit` and `_learn_background`.
+
+    Parameters
+    ----------
+    model, outputs, n_jobs, random_state, verbose : object
+        As in `AttributionExplainer`.
+    masker : Masker, default=None
+        What hides parts of rows; None: background rows, for tables.
+    feature_groups : mapping from names to lists of columns, default=None
+        Columns of a table that are hidden together.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **AttributionExplainer._parameter_constraints,
+        "feature_groups": [dict, None],
+        "masker": [None, MaskerConstraint()],
+    }
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        masker: Any = None,
+        feature_groups: Any = None,
+        outputs: Any = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 1,
+    ) -> None:
+        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
+        self.masker = masker
+        self.feature_groups = feature_groups
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Choose the background among the rows and predict it.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns), or what the masker takes
+            Rows like those to explain.
+        y : array-like of shape (n_rows,), default=None
+            Needed only for an unfitted model.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows, for the background and an unfitted model.
+
+        Returns
+        -------
+        self : BackgroundExplainer
+
+        Raises
+        ------
+        ValueError
+            If the rows or the parameters cannot be used.
+        """
+        self._begin_fit()
+        self._learn_background(X, y, sample_weight)
+        return self
+
+    def _choose_background(self, table: Any, sample_weight: Any) -> Background:
+        """Background rows of a table: by default a sample of 100."""
+        return Background.sample(table, _BACKGROUND_SIZE, self._seed, sample_weight)
+
+    def _choose_masker(self, X: Any, sample_weight: Any) -> Any:
+        """What hides parts of rows that are no tables; None for tables."""
+        return self.masker
+
+    def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> MaskedRows:
+        """Learn all that does not depend on the method: model, features, background. Gives the rows of X."""
+        masker = self._choose_masker(X, sample_weight)
+        if masker is None:
+            table = as_table(X)
+            predictor = self._fit_predictor(table, y, sample_weight)
+            self._learn_columns(table, self.feature_groups)
+            background = self._choose_background(table, sample_weight)
+            self._masker: Any = TabularMasker(background.rows, background.weights, self.features_)
+            self._is_sample = background.is_sample
+            rows = read_rows(self._masker, table)
+        else:
+            self._check_no_groups()
+            rows = read_rows(masker, X)
+            predictor = self._fit_predictor(rows.unmasked, y, sample_weight)
+            self._masker, self._is_sample = masker, False
+            self.n_features_in_ = int(np.prod(rows.unmasked.shape[1:]))
+        self.features_ = rows.features
+        self._same_features = self._masker.same_features
+        self._predict_background(predictor, rows.unmasked)
+        return rows
+
+    def _predict_background(self, predictor: Predictor, rows: Any) -> None:
+        """Try the model on the background, which gives the base values; without one on a few rows."""
+        self.background_ = self._masker.background
+        is_known = self.background_ is not None
+        trial_rows = self.background_ if is_known else rows[:_N_TRIAL_ROWS]
+        others = rows[:_N_OTHER_ROWS]
+        predictions = self._try_model(predictor, trial_rows, remember=is_known, others=others)
+        self._background_predictions = predictions if is_known else None
+        self.base_values_: Any = self._masker.weights @ predictions if is_known else None
+
+    def _check_no_groups(self) -> None:
+        if self.feature_groups is not None:
+            raise DataError(
+                f"The 'feature_groups' parameter of {type(self).__name__} must be None where a masker says "
+                f"what is hidden together, got {self.feature_groups!r}. Give the groups to the masker."
+            )
+
+    def _read(self, X: Any) -> MaskedRows:
+        """Rows to explain, with the features seen in `fit` where all rows have the same."""
+        return read_rows(self._masker, X, self.features_)
+
+    def _data(self, rows: MaskedRows) -> Any:
+        return rows.data
+
+    def _feature_names(self, rows: MaskedRows) -> tuple[str, ...]:
+        return rows.features.names
+
+    def _describe_fit(self) -> dict[str, Any]:
+        return {"background_size": int(self._masker.weights.size)}

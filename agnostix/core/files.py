@@ -1,0 +1,88 @@
+"""Files that are written completely or not at all, and texts that a terminal shows but does not obey."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+# Controls, two separators of lines that no editor shows, and marks that turn the direction of the text.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_BREAKS = re.compile(r"\s*[\r\n\v\f\x85\u2028\u2029]+\s*")
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """The file that a path leads to, behind symlinks; OSError if `replacing` cannot write it."""
+    given = os.fspath(path)
+    status = _status(path)
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(f"{given} is a folder. Pass the path of a file.")
+        raise OSError(f"{given} is {_kind(status)}, not a file: write to a file, and copy that there.")
+    if status is not None and not os.access(path, os.W_OK):
+        raise PermissionError(
+            f"{given} is write-protected. Choose another path, or allow writing (chmod u+w)."
+        )
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(target.parent)!r} to write {target.name!r} in.")
+    return target
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A new file to write, which then takes the place, mode and owner of the one at the path."""
+    target = check_writable(path)
+    status = _status(target)
+    part = target.parent / f".{uuid4().hex}.part"  # short, since the target's name may be as long as can be
+    try:
+        yield part
+        if status is not None:
+            with suppress(OSError):  # only root may give files away
+                os.chown(part, status.st_uid, status.st_gid)
+            os.chmod(part, stat.S_IMODE(status.st_mode))
+        os.replace(part, target)
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
+
+
+def check_readable(path: str | os.PathLike[str]) -> None:
+    """ValueError if a path leads to what has no end or waits for a writer; OSError if there is nothing."""
+    status = os.stat(path)
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise ValueError(
+            f"{os.fspath(path)} is {_kind(status)}, not a file. Copy its content to a file first."
+        )
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""A text with controls as escapes such as \\x1b, so that it cannot move a terminal's cursor or hide."""
+    return _UNSEEN.sub(lambda sign: sign[0] if sign[0] in keep else repr(sign[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """A text on one line, its controls as escapes."""
+    return printable(_BREAKS.sub(" ", text))
+
+
+def _status(path: str | os.PathLike[str]) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _kind(status: os.stat_result) -> str:
+    return next((name for holds, name in _KINDS if holds(status.st_mode)), "not a file")
