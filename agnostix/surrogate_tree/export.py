@@ -160,16 +160,16 @@ class RuleExports:
         if self._fitted_task == "regression":
             numbers = ", ".join(f"{value:.4g}" for value in values)
             return f"{numbers}; {n_rows}, rmse {row['rmse']:.3g}"
-        fidelity, *ends = (_share(row[name]) for name in ("fidelity", "fidelity_low", "fidelity_high"))
-        tested = "not tested" if row["n_tested"] == 0 else f"fidelity {fidelity} ({' to '.join(ends)})"
-        return f"{one_line(str(row['label']))} {_share(values.max())}; {n_rows}, {tested}"
+        interval = f"{row['fidelity_low']:.2f} to {row['fidelity_high']:.2f}"
+        fidelity = "not tested" if row["n_tested"] == 0 else f"fidelity {row['fidelity']:.2f} ({interval})"
+        return f"{one_line(str(row['label']))} {_probability(values.max())}; {n_rows}, {fidelity}"
 
 
-def _share(share: float) -> str:
-    """A share with two decimals or, where that would be 0 or 1 and is not, two digits of the rare side."""
-    rare = min(share, 1.0 - share)
-    decimals = min(1 - int(np.floor(np.log10(rare))), 9) if 1e-9 < rare < 0.005 else 2
-    return f"{share:.{decimals}f}"
+def _probability(probability: float) -> str:
+    """With two decimals or, where that would be 1 and is not, two digits of what is missing to 1."""
+    rest = 1.0 - probability
+    decimals = min(1 - int(np.floor(np.log10(rest))), 9) if 1e-9 < rest < 0.005 else 2
+    return f"{probability:.{decimals}f}"
 
 
 def to_outline(tree: RuleTree, texts: Sequence[str]) -> str:
