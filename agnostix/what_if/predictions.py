@@ -11,6 +11,7 @@ import pandas as pd
 
 from agnostix.core.frames import column_names, is_frame, missing_as_nan
 from agnostix.core.models import Predictor
+from agnostix.core.models.outputs import half_rounding
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -146,15 +147,7 @@ def _is_distribution(predictions: Floats) -> bool:
     between = bool((predictions >= 0.0).all() and (predictions <= 1.0).all())
     if not between or predictions.shape[1] == 1:
         return between
-    return bool((np.abs(predictions.sum(1) - 1.0) <= _ROUNDING + _half_rounding(predictions)).all())
-
-
-def _half_rounding(values: Floats) -> float:
-    """Relative rounding of values between 0 and 1 in the half-precision type that holds them, else 0."""
-    single = np.ascontiguousarray(values, dtype=np.float32)
-    if (single == values).all() and not (single.view(np.uint32) & 0xFFFF).any():
-        return 2.0**-8  # bfloat16
-    return 2.0**-11 if (values.astype(np.float16) == values).all() else 0.0
+    return bool((np.abs(predictions.sum(1) - 1.0) <= _ROUNDING + half_rounding(predictions)).all())
 
 
 def _codes(values: np.ndarray, classes: tuple[Any, ...], n_classes: int) -> Codes:

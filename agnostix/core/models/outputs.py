@@ -129,9 +129,19 @@ def precision_of(outputs: Any) -> float:
 
 def sum_to_one(outputs: Floats, precision: float) -> bool:
     """Whether outputs (n_rows, n_outputs) are probabilities of classes that exclude each other."""
-    tolerance = max(_SUM_TOLERANCE, 2.0 * precision * outputs.shape[1])
+    tolerance = max(_SUM_TOLERANCE + half_rounding(outputs), 2.0 * precision * outputs.shape[1])
     between = (outputs >= -tolerance).all() and (outputs <= 1.0 + tolerance).all()
     return outputs.shape[1] > 1 and bool(between and (np.abs(outputs.sum(axis=1) - 1.0) <= tolerance).all())
+
+
+def half_rounding(outputs: Floats) -> float:
+    """Relative rounding of values between 0 and 1 in the half-precision type that holds them, else 0."""
+    with np.errstate(over="ignore"):  # of numbers that are no probabilities
+        single = np.ascontiguousarray(outputs, dtype=np.float32)
+        is_half = bool((outputs.astype(np.float16) == outputs).all())
+    if (single == outputs).all() and not (single.view(np.uint32) & 0xFFFF).any():
+        return 2.0**-8  # bfloat16, which may have come as single precision
+    return 2.0**-11 if is_half else 0.0
 
 
 def between_zero_and_one(outputs: Floats) -> bool:
