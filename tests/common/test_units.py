@@ -181,3 +181,43 @@ def test_predictions_of_any_size_are_explained_or_refused(explainer, scale):
         explain(scale).explain(X[:1])
     followed = explain(scale / float(unit)).explain(X[:1])
     np.testing.assert_allclose(followed.values, expected.values, rtol=1e-9)
+
+
+@pytest.mark.parametrize("explainer", LINEAR, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("value", [1e-200, 1e300])
+@pytest.mark.parametrize("n_rows", [1, 9])
+def test_constant_predictions_of_any_size_are_explained(explainer, value, n_rows):
+    def constant(Z):
+        return np.full(len(Z), value)
+
+    explainer = type(explainer)(**explainer.get_params() | {"model": constant})
+    explanation = explainer.fit(X[:20]).explain(X[:n_rows])
+    np.testing.assert_array_equal(explanation.values, 0.0)
+    np.testing.assert_array_equal(explanation.std_errors, 0.0)
+    np.testing.assert_allclose(explanation.base_values, value, rtol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")  # then refused
+@pytest.mark.parametrize("explainer", LINEAR, ids=lambda one: type(one).__name__)
+def test_large_predictions_of_rows_that_fit_did_not_see_are_refused(explainer):
+    rare = pd.DataFrame({name: [1e3] for name in X.columns})
+
+    def jumps(Z):
+        return np.where(Z["a"] > 100, 3e300, 1e300)
+
+    explainer = type(explainer)(**explainer.get_params() | {"model": jumps}).fit(X[:20])
+    with refuses(DataError, type(explainer).__name__, "3e+300", "divides them by 1e300"):
+        explainer.explain(rare)
+
+
+@pytest.mark.parametrize("explainer", LINEAR, ids=lambda one: type(one).__name__)
+def test_constant_output_of_any_size_leaves_the_others_as_they_are(explainer):
+    def both(Z):
+        return np.column_stack([np.full(len(Z), 1e300), steps(Z)])
+
+    one, other = (
+        type(explainer)(**explainer.get_params() | {"model": model}).fit(X[:20]).explain(X[:3])
+        for model in (both, lambda Z: steps(Z))
+    )
+    np.testing.assert_array_equal(one.values[..., 0], 0.0)
+    np.testing.assert_allclose(one.values[..., 1], other.values.reshape(one.values[..., 1].shape), rtol=1e-9)

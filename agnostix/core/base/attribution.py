@@ -320,7 +320,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         for capability in self._requires:
             self._predictor.require(capability, by=type(self).__name__)
         self._trial_rows, self._trial_predictions = (rows, predictions) if remember else (None, None)
-        self._check_sizes([predictions], with_smallest=False)
+        self._check_sizes(predictions)
         n_outputs = predictions.shape[1]
         self.output_names_ = self._predictor.names(n_outputs)
         self._select_outputs(None)  # or an error, before more is evaluated
@@ -375,7 +375,7 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
         self, rows: Any, selection: OutputSelection, attribution: Attribution
     ) -> Explanation:
         predictions, outputs = attribution.predictions, attribution.outputs
-        self._check_sizes([predictions, attribution.values, attribution.base_values])
+        self._check_sizes(predictions, self._trial_predictions, attribution.values, attribution.base_values)
         by_row = "row" in self._dims
         data = self._data(rows) if by_row else None
         if by_row and outputs is None:

@@ -181,17 +181,34 @@ class BaseExplainer(BaseEstimator):
         self._predictor = as_predictor(model)
         return self._predictor
 
-    def _check_sizes(self, arrays: list[Any], with_smallest: bool = True) -> None:
-        """DataError if the largest number is so large, or if asked so small, that its square is lost."""
-        sizes = [np.abs(one).max(initial=0.0, where=~np.isnan(one)) for one in arrays if one is not None]
-        largest = float(max(sizes))
-        is_lost = largest > _LARGEST or (with_smallest and 0 < largest < _SMALLEST)
-        if is_lost and self._squares_predictions:
+    def _check_sizes(
+        self, predictions: Floats, known: Floats | None = None, values: Any = None, base_values: Any = None
+    ) -> None:
+        """DataError if squares of differences between predictions (n_rows, n_outputs) are infinite or 0.
+
+        Only large ones are refused before there are values. Of an output that is constant, as far as is
+        known, the differences are 0 whatever its size.
+        """
+        if not self._squares_predictions:
+            return
+        largest = max(_size(predictions), _size(values), _size(base_values))
+        is_small = values is not None and 0 < largest < _SMALLEST
+        if not is_small and largest <= _LARGEST:
+            return
+        seen = predictions if known is None else np.concatenate([known, predictions])
+        differing = max(_size(seen[:, (seen != seen[:1]).any(axis=0)]), _size(values))
+        are_lost = values is not None and bool(np.isnan(values).all())
+        if differing > _LARGEST or are_lost or (is_small and (differing > 0 or known is None)):
             raise DataError(
                 f"{type(self).__name__} squares predictions, which must be between {_SMALLEST:g} and "
                 f"{_LARGEST:g} in size, and those of the model {self._predictor.name} reach {largest:.3g}. "
                 f"Pass a function that divides them by 1e{int(np.floor(np.log10(largest)))}."
             )
+
+
+def _size(array: Any) -> float:
+    """The largest absolute number, 0 for None; NaN are features that a row has not got."""
+    return 0.0 if array is None else float(np.abs(array).max(initial=0.0, where=~np.isnan(array)))
 
 
 def page_address(page: str) -> str:
