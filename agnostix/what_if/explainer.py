@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from agnostix.core.base import BaseExplainer
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.reproducibility import one_blas_thread
-from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
+from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.what_if.constraints import parse_constraints
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import from_model, from_outcome, from_predictions
