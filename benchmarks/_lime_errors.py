@@ -16,7 +16,7 @@ from _lime_peers import Lime, PlainSamples
 from scipy.stats import t as student
 from sklearn.tree import DecisionTreeRegressor
 
-from agnostix.core.sobol import SobolBlocks
+from agnostix.core.reproducibility import SobolBlocks
 from tests.reference import lime as reference
 
 BLOCKS = SobolBlocks.from_n_points(1, N_SAMPLES, 0)

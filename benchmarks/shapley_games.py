@@ -23,7 +23,7 @@ from scipy.stats import t as student
 
 from agnostix.shapley.coalitions import Coalitions, count_pairs, count_pairs_of_size, sample_pairs
 from agnostix.shapley.estimation import PairOperator, build_operator
-from agnostix.shapley.kernel_params import learn_kernel
+from agnostix.shapley.kriging import learn_kernel
 from agnostix.shapley.pair_regression import PairRegression
 
 N_PILOTS, N_ROWS = 16, 56

@@ -7,6 +7,6 @@
 - `explanation`: results, their fields, statistics, tables and files.
 - `files`: files written completely or not at all, texts for terminals.
 - `frames`: tables of pandas, polars and numpy; `features`: columns that go together, codes of values.
-- `reproducibility`: seeds, threads, row order, products; `sobol`: quasi-random points in independent blocks.
-- `sklearn_compat`: the one place that reaches into scikit-learn; `typing`: types of arrays.
+- `reproducibility`: seeds, threads, row order, products, quasi-random points in independent blocks.
+- `sklearn_compat`: scikit-learn's parameter constraints; `typing`: types of arrays.
 """

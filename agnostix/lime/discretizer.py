@@ -19,11 +19,13 @@ from agnostix.core.features import (
     NumberCoding,
     column_of,
     first_of_each,
+    format_number,
+    halfway,
+    ranks,
     value_codes,
 )
 from agnostix.core.frames import column_names, is_frame, kind_of, select, take_rows, to_numbers
 from agnostix.core.typing import Codes, Floats
-from agnostix.core.units import format_number, halfway, ranks
 from agnostix.exceptions import DataError
 from agnostix.lime.features import (
     BinDistribution,

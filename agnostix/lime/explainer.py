@@ -15,8 +15,8 @@ from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
+from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
-from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.discretizer import Discretizer

@@ -18,9 +18,8 @@ from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.masking import Features, MaskBlock, MaskedRows, Masker, read_rows
 from agnostix.core.masking.masker import MaskDistribution, all_masks
-from agnostix.core.reproducibility import one_blas_thread
+from agnostix.core.reproducibility import SobolBlocks, one_blas_thread
 from agnostix.core.row_sources import MaskedRowSource
-from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.lime.neighborhood import Evaluate, SurrogateSpec
 from agnostix.lime.sampling import mask_size_probabilities

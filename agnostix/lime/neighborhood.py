@@ -19,12 +19,11 @@ from scipy.stats import t as student
 from agnostix.core.evaluate import WorkerProgress, run_in_shares
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
-from agnostix.core.features import distinct_rows
+from agnostix.core.features import distinct_rows, read_like
 from agnostix.core.frames import take_rows
 from agnostix.core.masking import Features
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_sources import RowSource, TableRows
-from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.lime.features import FeatureSamples

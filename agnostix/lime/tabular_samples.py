@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 
 from agnostix.core.frames import build_table
+from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.row_sources import TableRows
-from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.lime.features import BinnedFeature, Feature, FeatureSamples
 from agnostix.lime.sampling import Kernel, KernelSampling, LocalSampling, Sampling

@@ -19,9 +19,9 @@ from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.masking.fills import SoftMaskBatch, fill_details
 from agnostix.core.models import MaskComposer, Predictor
+from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.row_sources import ModelCaller, RowSource
 from agnostix.core.sklearn_compat import Interval
-from agnostix.core.sobol import SobolBlocks
 from agnostix.core.typing import Codes, Floats
 
 

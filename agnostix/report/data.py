@@ -197,7 +197,7 @@ def _fit_tree(inputs: ReportInputs, projection: EntropicProjection) -> MimicTree
     if is_fitted(tree):
         return tree
     table = used_columns(as_table(inputs.X), as_predictor(projection.model_))
-    fitted: MimicTree = clone(tree).fit(table, inputs.y)
+    fitted: MimicTree = clone(tree).fit(table, inputs.y, inputs.sample_weight)
     return fitted
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.base import AttributionExplainer
+from agnostix.core.features import read_like
 from agnostix.core.frames import as_table, is_frame
-from agnostix.core.schema import read_like
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree import MimicTree
 

@@ -280,7 +280,7 @@ def _poor_leaves(tree: MimicTree) -> list[str]:
     ]
 
 
-def rules_note(tree: MimicTree, is_weighted: bool) -> str:
+def rules_note(tree: MimicTree, is_weighted: bool, is_fitted_here: bool) -> str:
     """How the fidelity was measured, and what the words for it mean."""
     measured = {
         "cross-fitted": "Fidelity is cross-fitted: each row is predicted by a tree that was fitted without "
@@ -292,8 +292,11 @@ def rules_note(tree: MimicTree, is_weighted: bool) -> str:
         "The rules describe the model, not the data: where the model is wrong, so are they.",
         f"\u201cClosely\u201d is at least {percent(CLOSE)} of the variance, \u201croughly\u201d at least "
         f"{percent(ROUGH)}, judged by the lower end of the interval.",
-        "The tree counts all rows alike, whatever their weights." if is_weighted else "",
     ]
+    if is_weighted and is_fitted_here:
+        sentences.append("The tree, its fidelity and its coverage count each row by its weight.")
+    elif is_weighted:
+        sentences.append("The tree was fitted before this report, whose weights it does not use.")
     return " ".join(sentence for sentence in sentences if sentence)
 
 

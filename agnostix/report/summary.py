@@ -79,7 +79,7 @@ def summarize(data: ReportData) -> dict[str, Any]:
         "baseline": [_result(row, data) for row in records(_of_output(data.baseline, data))],
         "groups": [_result(row, data) for row in records(data.groups)],
         "quality": _quality(data),
-        "rules": {} if tree is None else _rules(tree, data.inputs.sample_weight is not None),
+        "rules": {} if tree is None else _rules(tree, data),
         "rows": [_row(row, data) for row in data.rows],
         "caveats": caveats(data),
         "timings": dict(data.timings),
@@ -228,13 +228,14 @@ def _quality(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _rules(tree: MimicTree, is_weighted: bool) -> dict[str, Any]:
+def _rules(tree: MimicTree, data: ReportData) -> dict[str, Any]:
+    is_weighted, is_fitted_here = data.inputs.sample_weight is not None, tree is not data.inputs.mimic
     return {
         "sentence": rules_sentence(tree),
         "warnings": rules_warnings(tree),
         "leaves": [_leaf(row) for row in records(tree.leaves_.reset_index())],
         "text": tree.to_text(),
-        "note": rules_note(tree, is_weighted),
+        "note": rules_note(tree, is_weighted, is_fitted_here),
         "is_classifier": "label" in tree.leaves_,
         "n_model_rows": tree.n_model_rows_,
     }

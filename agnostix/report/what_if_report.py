@@ -66,7 +66,7 @@ class WhatIfReport:
     mimic : MimicTree, default=None
         A surrogate tree, whose rules and fidelity are reported. If it is not
         fitted, it is cloned and fitted on the columns of `X` that the model
-        uses.
+        uses, with `sample_weight`.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ Coalitions       `coalitions`: all of them, or pairs of complements by leverage 
 Shapley kernel   k(S): `Coalitions.kernel_weights`.
 Solver           All coalitions: `exact.exact_weights`. Pairs: `pair_regression`, weighted least squares, and
                  `kriging` of its residuals under a covariance kernel of interactions (`odd_kernel`), whose
-                 parameters maximize the restricted likelihood (`kernel_params`). Each is linear: one matrix.
+                 parameters maximize the restricted likelihood (`kriging.learn_kernel`). Each is one matrix.
 Standard error   Coalitions: the variance of kriging (`estimation.PairOperator.game_variances`). Background:
                  a delete-a-group jackknife (`coalition_values.LinkedValues.jackknife_variances`).
 Background       Rows sampled in `fit`, `medoids` or all; with a masker its fill. Predictions are averaged

@@ -19,8 +19,7 @@ from agnostix.core.row_sources import working_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.shapley.coalition_values import CoalitionValues, LinkedValues
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions
-from agnostix.shapley.kernel_params import KernelParams, learn_kernel
-from agnostix.shapley.kriging import Kriging
+from agnostix.shapley.kriging import KernelParams, Kriging, learn_kernel
 from agnostix.shapley.pair_regression import PairRegression
 
 _LEVEL = 0.975

@@ -23,7 +23,7 @@ from agnostix.shapley.coalition_values import GroupMeans, LinkedValues, describe
 from agnostix.shapley.coalitions import CoalitionPlan, Coalitions, count_pairs, sample_pairs
 from agnostix.shapley.estimation import Operator, ShapleyResult, Stage, build_operator, estimate_rows
 from agnostix.shapley.exact import ExactOperator
-from agnostix.shapley.kernel_params import MAX_LEARNING_DOF, KernelParams, learn_kernel
+from agnostix.shapley.kriging import MAX_LEARNING_DOF, KernelParams, learn_kernel
 from agnostix.shapley.medoids import medoids
 
 MAX_EXACT_PLAYERS = 12

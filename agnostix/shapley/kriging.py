@@ -10,6 +10,11 @@ This is universal kriging [1]_; efficiency stays as exact as in the regression. 
 the identity plus a positive semidefinite one, and rho is limited so that rounding leaves it so: its Cholesky
 factor always exists.
 
+The parameters of K maximize the restricted likelihood. The scales are ``gamma * importance**power`` with mean
+gamma, where the importance of a player is the root mean square of its Shapley values; rho is the variance of
+the kernel in units of the noise. All games share these parameters, but each has a noise variance of its own,
+which is profiled out. The likelihood is that of the residual contrasts, so it does not depend on the trend.
+
 References
 ----------
 .. [1] N. A. C. Cressie, "Statistics for Spatial Data", Wiley, 1993, section 3.4.
@@ -18,12 +23,14 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from agnostix.core.typing import Floats
+from agnostix.core.reproducibility import one_blas_thread
+from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.shapley.coalitions import Coalitions
 from agnostix.shapley.odd_kernel import pair_covariances, shapley_covariances, shapley_variances
 from agnostix.shapley.pair_regression import PairRegression
 
@@ -84,3 +91,135 @@ def _make_efficient(matrix: Floats) -> Floats:
     excess = matrix.sum(0)
     excess[-1] -= 1.0
     return matrix - excess / matrix.shape[0]
+
+
+MAX_LEARNING_DOF = 128
+"""Residual degrees of freedom that suffice to learn a kernel; further pairs are ignored."""
+# The restricted likelihood of gamma, power and rho is maximized over this grid.
+_GAMMAS = (0.01, 0.1, 0.6, 2.0)
+_FIRST_POWERS = (1.0,)
+_POWERS = (0.0, 0.5, 1.0, 1.25)
+_RHOS = np.r_[0.0, 10.0 ** np.arange(-3.0, 14.25, 0.5)]
+_N_LEARNED = 3
+_EXACT = 1e-10
+"""Residual of a game, relative to its size, below which it is rounding and says nothing about the kernel."""
+
+
+@dataclass(frozen=True)
+class KernelParams:
+    """Kernel of the interactions that an additive game leaves over."""
+
+    scales: Floats  # (n_players,), gamma * importance**power
+    rho: float  # variance in units of the noise; 0 where the pair regression alone is most likely
+    gamma: float  # mean scale; small where interactions are of low order
+    power: float  # 0 where all players interact equally
+    relative_noise: float  # mean noise variance relative to the mean squared difference; inf if unknown
+    lost_dof: float  # degrees of freedom of each game that the shared gamma, power and rho took
+
+    def __post_init__(self) -> None:
+        self.scales.flags.writeable = False
+
+    @classmethod
+    def without_kernel(cls, n_players: int) -> KernelParams:
+        """No kernel, and nothing learned from other games."""
+        return cls(np.ones(n_players), rho=0.0, gamma=1.0, power=0.0, relative_noise=np.inf, lost_dof=0.0)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the kernel has any effect."""
+        return self.rho > 0.0 and bool(self.scales.sum() > 0.0)
+
+    def restrict(self, players: Codes | Bools) -> KernelParams:
+        """The kernel of fewer players: their interactions keep their variances."""
+        scales = self.scales[players]
+        # rho is in units of a kernel of diagonal 1, of which fewer players have only a part.
+        part = np.expm1(-scales.sum()) / np.expm1(-self.scales.sum())
+        return replace(self, scales=scales, rho=float(self.rho * part))
+
+
+@one_blas_thread
+def learn_kernel(coalitions: Coalitions, differences: Floats, delta: Floats) -> KernelParams:
+    """Kernel of games in any units by their differences (n_pairs, n_games) and delta (n_games,)."""
+    d = coalitions.n_players
+    n = min(coalitions.n_pairs, d - 1 + MAX_LEARNING_DOF)
+    regression = PairRegression.from_coalitions(coalitions.prefix(n))
+    data = np.vstack([differences[:n], delta])
+    residual = np.square(regression.contrasts.T @ data).sum(0)
+    informative = data[:, residual > _EXACT**2 * np.square(data).sum(0)]
+    best = _Candidate(np.ones(d), 0.0, 1.0, 0.0)
+    if regression.dof >= 2 and informative.shape[1]:
+        best = _search(regression, informative)
+    kriging = Kriging.from_regression(regression, best.scales, best.rho)
+    relative_noise = _relative_noise(regression, kriging, data)
+    lost_dof = _N_LEARNED / max(1, informative.shape[1])
+    return KernelParams(best.scales, best.rho, best.gamma, best.power, relative_noise, lost_dof)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    scales: Floats
+    rho: float
+    gamma: float
+    power: float
+    likelihood: float = -np.inf
+
+
+def _search(regression: PairRegression, data: Floats) -> _Candidate:
+    """The most likely kernel on a grid: first with the importances of the regression, then of that kernel."""
+    matrix = regression.matrix
+    for powers in (_FIRST_POWERS, _POWERS):
+        importances = _importances(matrix @ data)
+        fits = [_fit(regression, data, importances, gamma, power) for gamma in _GAMMAS for power in powers]
+        best = max(fits, key=lambda fit: fit.likelihood)
+        matrix = Kriging.from_regression(regression, best.scales, best.rho).matrix
+    return best
+
+
+def _importances(values: Floats) -> Floats:
+    """Root mean squares (n_players,) of Shapley values (n_players, n_games), each game scaled to 1."""
+    size = np.sqrt(np.square(values).mean(0))
+    return np.sqrt(np.square(values / np.where(size > 0.0, size, 1.0)).mean(1))
+
+
+def _fit(
+    regression: PairRegression, data: Floats, importances: Floats, gamma: float, power: float
+) -> _Candidate:
+    """The most likely rho of the grid."""
+    shape = importances**power
+    scales = gamma * shape / shape.mean() if shape.any() else np.full(shape.size, gamma)
+    likelihoods = Spectrum.from_regression(regression, scales).likelihoods(data, _RHOS)
+    best = int(likelihoods.argmax())
+    return _Candidate(scales, float(_RHOS[best]), gamma, power, float(likelihoods[best]))
+
+
+def _relative_noise(regression: PairRegression, kriging: Kriging, data: Floats) -> float:
+    """Mean over games of the noise variance, in units of the mean squared difference."""
+    size = np.square(data[:-1]).mean(0)
+    if regression.dof == 0 or not size.any():
+        return np.inf
+    noise = np.square(kriging.whitener @ data).mean(0)
+    return float((noise[size > 0.0] / size[size > 0.0]).mean())
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigendecomposition of F' K F: independent contrasts and their variances under the kernel."""
+
+    modes: Floats  # (n_pairs + 1, dof), of variance 1 under the noise
+    eigenvalues: Floats  # (dof,)
+
+    @classmethod
+    def from_regression(cls, regression: PairRegression, scales: Floats) -> Spectrum:
+        """Decompose the kernel with scales (n_players,) on a design with dof >= 1."""
+        kernel = pair_covariances(regression.signs, scales)
+        eigenvalues, rotation = np.linalg.eigh(project(regression, kernel))
+        return cls(regression.contrasts @ rotation, np.maximum(eigenvalues, 0.0))
+
+    def likelihoods(self, data: Floats, rhos: Floats) -> Floats:
+        """Profile log-likelihoods (n_rhos,) of games (n_pairs + 1, n_games), up to a constant."""
+        squares = np.square(self.modes.T @ data)
+        variances = 1.0 + rhos[:, None] * self.eigenvalues
+        noise = (1.0 / variances) @ squares
+        fit = -0.5 * (self.eigenvalues.size * np.log(noise).sum(1) + data.shape[1] * np.log(variances).sum(1))
+        # Above the limit rounding would decide.
+        return np.where(rhos * np.linalg.norm(self.eigenvalues) <= MAX_NORM, fit, -np.inf)

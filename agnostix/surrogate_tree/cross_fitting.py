@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from agnostix.core.features import distinct_rows
+from agnostix.core.features import distinct_rows, ranks
 from agnostix.core.frames import columns, take_rows
 from agnostix.core.reproducibility import own_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats
-from agnostix.core.units import Units, ranks
 from agnostix.surrogate_tree.fidelity import Fidelity, are_probabilities, measure_fidelity
 from agnostix.surrogate_tree.fitted_tree import FittedTree
 from agnostix.surrogate_tree.growth import TreeGrowth
@@ -42,6 +41,7 @@ from agnostix.surrogate_tree.training_rows import (
     QueryStrategy,
     SmoothedBootstrap,
     TrainingRows,
+    Units,
     rank_numbers,
 )
 

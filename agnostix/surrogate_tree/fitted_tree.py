@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agnostix.core.sklearn_compat import with_nodes
 from agnostix.core.typing import Codes, Floats
-from agnostix.core.units import Units
 from agnostix.surrogate_tree.contributions import PathContributions
 from agnostix.surrogate_tree.fidelity import Fidelity, clopper_pearson, n_kish, r2_with_error
-from agnostix.surrogate_tree.growth import GrownTree, TreeGrowth
+from agnostix.surrogate_tree.growth import GrownTree, TreeGrowth, with_nodes
 from agnostix.surrogate_tree.pruning import weakest_links
 from agnostix.surrogate_tree.rule_tree import RuleTree
-from agnostix.surrogate_tree.training_rows import TrainingRows
+from agnostix.surrogate_tree.training_rows import TrainingRows, Units
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,21 @@ or of the predictions has an effect. Thresholds are halfway between the neighbor
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree._tree import Tree
 
+from agnostix.core.features import halfway
 from agnostix.core.reproducibility import one_blas_thread
-from agnostix.core.sklearn_compat import with_nodes
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
-from agnostix.core.units import halfway, to_common_spread
 from agnostix.surrogate_tree.pruning import prune
 from agnostix.surrogate_tree.rule_tree import NO_LEVELS, RuleTree
-from agnostix.surrogate_tree.training_rows import TrainingRows
+from agnostix.surrogate_tree.training_rows import TrainingRows, to_common_spread
 
 SPARE_LEAVES = 2.0
 """Leaves of scikit-learn's first tree relative to those wanted, where some splits may have to be redone."""
@@ -321,3 +322,20 @@ def _depth(children: Codes) -> int:
         if sides[0] >= 0:
             depth[sides] = depth[index] + 1
     return int(depth.max())
+
+
+def with_nodes(estimator: Any, nodes: np.ndarray, values: np.ndarray, depth: int) -> Any:
+    """A copy of a decision tree with other nodes (a Tree's state) and values (n_nodes, n_outputs)."""
+    n_outputs = estimator.n_outputs_
+    tree = Tree(estimator.n_features_in_, np.ones(n_outputs, dtype=np.intp), n_outputs)
+    tree.__setstate__(
+        {
+            "max_depth": depth,
+            "node_count": nodes.size,
+            "nodes": nodes,
+            "values": np.ascontiguousarray(values.reshape(nodes.size, n_outputs, 1)),
+        }
+    )
+    other = copy(estimator)
+    other.tree_ = tree
+    return other

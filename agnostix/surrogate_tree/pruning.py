@@ -17,10 +17,9 @@ from functools import cached_property
 import numpy as np
 
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.core.units import CONSTANT
 from agnostix.surrogate_tree.fidelity import standard_error, weighted_mean
 from agnostix.surrogate_tree.rule_tree import NO_LEVELS, RuleTree
-from agnostix.surrogate_tree.training_rows import TrainingRows
+from agnostix.surrogate_tree.training_rows import CONSTANT, TrainingRows
 
 ROUNDING = 1e-14
 """Gain of a split, relative to the loss at the root, below which it is rounding error."""

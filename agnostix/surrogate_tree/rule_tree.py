@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.features import format_number
 from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
 from agnostix.core.typing import Bools, Codes, Floats
-from agnostix.core.units import format_number
 from agnostix.exceptions import DataError
 
 RESOLUTION = 1e-6

@@ -176,14 +176,18 @@ def _check_population(explainer: Any, case: Case) -> None:
     def explain(X: Any, weights: Any) -> Any:
         return results(fit_clone(explainer, model, X, weights, missing="omit"), X)
 
-    expected = explain(table, weights)
-    assert model.n_rows == len(table), f"the model evaluated {model.n_rows} rows of {len(table)}"
+    fitted = fit_clone(explainer, model, table, weights, missing="omit")
+    n_fit = model.n_rows
+    stated = fitted.explain().n_model_rows
+    assert n_fit == stated, f"the model evaluated {n_fit} rows, n_model_rows is {stated}"
+    assert n_fit <= 3 * len(table), f"the model evaluated {n_fit} rows of {len(table)}"  # a trial included
+    expected = results(fitted, table)
+    assert model.n_rows == n_fit, f"explaining evaluated the model on {model.n_rows - n_fit} rows"
     permuted = expected | ({"weights": expected["weights"][order]} if "weights" in expected else {})
     actual = explain(take(table, order), None if weights is None else weights[order])
     assert_identical(actual, permuted, "rows in another order")
     with config_context(working_memory=case.working_memory):
         assert_identical(explain(table, weights), expected, "another working_memory")
-    fitted = fit_clone(explainer, model, table, weights, missing="omit")
     unpickled = pickle.loads(pickle.dumps(fitted))
     assert_identical(results(unpickled, table), expected, "a round trip through pickle")
     assert_unchanged(table, before)

@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from agnostix.core.base import BaseExplainer
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.reproducibility import one_blas_thread
-from agnostix.core.sklearn_compat import Interval, StrOptions, validate_data
+from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.what_if.constraints import parse_constraints
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import from_model, from_outcome, from_predictions
@@ -37,7 +37,7 @@ class EntropicProjection(BaseExplainer):
     The observed rows are reweighted so that a column's average (or a label's
     proportion, or the average prediction itself) takes a given value. Among all
     weights that do so, the ones closest to the data in Kullback-Leibler
-    divergence are used. The model is evaluated once, in `fit`; everything else
+    divergence are used. The model is evaluated in `fit` alone; everything else
     is a weighted average over the same rows, so no row is invented and
     correlated columns stay correlated.
 
@@ -69,7 +69,8 @@ class EntropicProjection(BaseExplainer):
     model_ : object
         The fitted model, if there is one.
     n_model_rows_ : int
-        Number of rows that the model was evaluated on.
+        Number of rows that the model was evaluated on: those of X once, and the
+        first 20 twice more, to see whether it gives them the same predictions.
     table_ : Table
         The rows in a canonical order, independent of that of X.
     predictions_ : Predictions
@@ -154,7 +155,7 @@ class EntropicProjection(BaseExplainer):
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, *, predictions: Any = None
     ) -> EntropicProjection:
-        """Evaluate the model on the rows, once.
+        """Evaluate the model on the rows.
 
         Parameters
         ----------

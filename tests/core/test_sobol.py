@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from agnostix.core.sobol import MIN_BLOCKS, SobolBlocks
+from agnostix.core.reproducibility import MIN_BLOCKS, SobolBlocks
 
 
 def every(blocks):

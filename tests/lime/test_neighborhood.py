@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
-from agnostix.core.sobol import SobolBlocks
+from agnostix.core.reproducibility import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
 from agnostix.lime.neighborhood import (
     MAX_DOUBLINGS,

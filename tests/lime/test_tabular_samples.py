@@ -10,7 +10,7 @@ from scipy.stats import chi2_contingency
 
 from agnostix.core.frames import column_names
 from agnostix.core.masking import Features
-from agnostix.core.sobol import SobolBlocks
+from agnostix.core.reproducibility import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
 from agnostix.lime.tabular_samples import InterpretableSamples, RowSampler, SharedSamples, TabularSampler
 

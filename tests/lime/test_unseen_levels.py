@@ -7,7 +7,7 @@ import pytest
 from agnostix.core.evaluate import evaluate
 from agnostix.core.masking import Features
 from agnostix.core.models import as_predictor
-from agnostix.core.sobol import SobolBlocks
+from agnostix.core.reproducibility import SobolBlocks
 from agnostix.lime.discretizer import Discretizer
 from agnostix.lime.sampling import Kernel
 from agnostix.lime.tabular_samples import RowSampler, TabularSampler

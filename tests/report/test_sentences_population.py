@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
-from agnostix import MimicTree, WhatIfReport, as_predictor
+from agnostix import MimicTree, OcclusionExplainer, WhatIfReport, as_predictor
 from agnostix.exceptions import DataError
 from agnostix.report.formatting import Scale
 from agnostix.report.sentences_population import curve_sentence, describe_constraints, levels_sentence
@@ -341,13 +342,31 @@ def test_mimic_as_explainer_gives_rule_of_row() -> None:
     assert "its mean prediction for all rows" in text
 
 
-def test_mimic_sample_weight_is_noted_or_refused() -> None:
+def test_mimic_sample_weight_is_used_or_noted() -> None:
     model = as_predictor(follows, task="classification", output_names=["no", "yes"])
-    mimic, weights = MimicTree(model, max_leaf_nodes=4, random_state=0), np.full(300, 2.0)
-    report = WhatIfReport(model, PEOPLE, sample_weight=weights, mimic=mimic)
-    assert report.summary["rules"]["note"].endswith("The tree counts all rows alike, whatever their weights.")
-    with refuses(DataError, "MimicTree", "sample_weight", "Leave the weights out", "fitted"):
-        _ = WhatIfReport(model, PEOPLE, sample_weight=weights, rows=[3], explainers=[mimic]).summary
+    mimic, weights = MimicTree(model, max_leaf_nodes=4, random_state=0), np.linspace(0.2, 3.0, 300)
+    weighted, fitted = clone(mimic).fit(PEOPLE, sample_weight=weights), clone(mimic).fit(PEOPLE)
+    rules = WhatIfReport(model, PEOPLE, sample_weight=weights, mimic=mimic).summary["rules"]
+    assert rules["text"] == weighted.to_text() != fitted.to_text()
+    assert rules["note"].endswith("The tree, its fidelity and its coverage count each row by its weight.")
+    rules = WhatIfReport(model, PEOPLE, sample_weight=weights, mimic=fitted).summary["rules"]
+    assert rules["note"].endswith("The tree was fitted before this report, whose weights it does not use.")
+    assert "weight" not in WhatIfReport(model, PEOPLE, mimic=mimic).summary["rules"]["note"]
+
+
+class WithoutWeights(OcclusionExplainer):
+    def fit(self, X: Any, y: Any = None) -> Any:
+        return super().fit(X, y)
+
+
+def test_weights_that_an_explainer_does_not_take_are_refused() -> None:
+    model, weights = as_predictor(follows, task="classification"), np.linspace(0.2, 3.0, 300)
+    explainer = WithoutWeights(model, random_state=0)
+    with refuses(DataError, "WithoutWeights", "sample_weight", "Leave the weights out", "fitted"):
+        _ = WhatIfReport(model, PEOPLE, sample_weight=weights, rows=[3], explainers=[explainer]).summary
+    fitted = clone(explainer).fit(PEOPLE)
+    assert WhatIfReport(model, PEOPLE, sample_weight=weights, rows=[3], explainers=[fitted]).summary["rows"]
+    assert WhatIfReport(model, PEOPLE, rows=[3], explainers=[explainer]).summary["rows"]
 
 
 def _curve(x: np.ndarray, y: np.ndarray, error: float = 0.01) -> pd.DataFrame:

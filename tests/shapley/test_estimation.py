@@ -15,7 +15,7 @@ from agnostix.shapley.coalition_values import LinkedValues
 from agnostix.shapley.coalitions import CoalitionPlan, count_pairs, sample_pairs
 from agnostix.shapley.estimation import ShapleyResult, build_operator, estimate, estimate_rows
 from agnostix.shapley.exact import ExactOperator, exact_weights
-from agnostix.shapley.kernel_params import KernelParams, learn_kernel
+from agnostix.shapley.kriging import KernelParams, learn_kernel
 from tests.reference import shapley as ref
 
 D = 9

@@ -3,10 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.shapley import kernel_params
+from agnostix.shapley import kriging
 from agnostix.shapley.coalitions import sample_pairs
-from agnostix.shapley.kernel_params import KernelParams, Spectrum, learn_kernel
-from agnostix.shapley.kriging import MAX_NORM, project
+from agnostix.shapley.kriging import MAX_NORM, KernelParams, Spectrum, learn_kernel, project
 from agnostix.shapley.odd_kernel import pair_covariances
 from agnostix.shapley.pair_regression import PairRegression
 from tests.reference import shapley as ref
@@ -35,14 +34,14 @@ def test_learn_kernel_maximizes_likelihood_on_grid():
     regression, data = PairRegression.from_coalitions(design), np.vstack([y, delta])
 
     def fits(scales):
-        return Spectrum.from_regression(regression, scales).likelihoods(data, kernel_params._RHOS)
+        return Spectrum.from_regression(regression, scales).likelihoods(data, kriging._RHOS)
 
     assert params.is_active
     shape = params.scales / params.gamma
     assert shape.mean() == pytest.approx(1.0)
     ours = fits(params.scales)
-    assert params.rho == kernel_params._RHOS[ours.argmax()]
-    for gamma in kernel_params._GAMMAS:
+    assert params.rho == kriging._RHOS[ours.argmax()]
+    for gamma in kriging._GAMMAS:
         assert fits(gamma * shape).max() <= ours.max() + 1e-9
         assert fits(np.full(D, gamma)).max() <= ours.max() + 1e-9
 
@@ -106,7 +105,7 @@ def test_learn_kernel_off_without_degrees_of_freedom():
 
 def test_learn_kernel_uses_max_learning_dof_pairs(monkeypatch):
     design, y, delta = games_of([1, 3])
-    monkeypatch.setattr(kernel_params, "MAX_LEARNING_DOF", 20)
+    monkeypatch.setattr(kriging, "MAX_LEARNING_DOF", 20)
     some, n = learn_kernel(design, y, delta), D - 1 + 20
     same = learn_kernel(design.prefix(n), y[:n], delta)
     assert (some.rho, some.gamma, some.power, some.relative_noise) == (

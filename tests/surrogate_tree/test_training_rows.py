@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from agnostix.core.evaluate import evaluate
+from agnostix.core.features import read_like
 from agnostix.core.frames import columns, kind_of, to_codes, to_floats
 from agnostix.core.models import as_predictor
-from agnostix.core.schema import read_like
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.growth import TreeGrowth
 from agnostix.surrogate_tree.training_rows import (

@@ -206,7 +206,7 @@ POPULATIONS = [
     (
         checks_execution.check_cost_bounds_model_rows,
         broken.MiscountsModelRows,
-        ["model evaluated", "n_model_rows is 23"],
+        ["model evaluated 64 rows", "n_model_rows is 63"],
     ),
     (
         checks_errors.check_model_failure_reported,

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from agnostix import EntropicProjection, WhatIfReport
+from agnostix.core.frames import columns, to_floats
 from agnostix.exceptions import DataError
 from tests.messages import refuses
 
@@ -53,13 +54,18 @@ def test_one_missing_value_leaves_out_its_row_and_warns(form, call):
     np.testing.assert_allclose(values, CALLS[call](complete, "age", "rooms"), rtol=1e-8)
 
 
+def follows_age(X):
+    ages = to_floats(next(iter(columns(X).values())))
+    return np.where(np.isnan(ages), 0.0, np.sin(ages))
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_explain_gives_what_report_gives(form):
     table = FORMS[form]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        curves = EntropicProjection(lambda X: PREDICTIONS.to_numpy()).fit(table).explain()
-        WhatIfReport(lambda X: PREDICTIONS.to_numpy(), table).json()
+        curves = EntropicProjection(follows_age).fit(table).explain()
+        WhatIfReport(follows_age, table).json()
     assert curves.frame["value"].notna().all()
     assert curves.skipped == ()
     assert set(curves.frame["n_rows"]) <= {N, N - 1}

@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from agnostix.core.base.explainer import (
     BaseExplainer,
     OutputSelection,
+    allows_nan,
     read_rows_like,
     read_rows_or_images,
     take_examples,
@@ -21,13 +22,12 @@ from agnostix.core.base.explainer import (
 )
 from agnostix.core.evaluate import ProgressBar, Reduce, evaluate
 from agnostix.core.explanation import Explanation
+from agnostix.core.features import row_names
 from agnostix.core.frames import column_names
 from agnostix.core.masking import Features
 from agnostix.core.models import Predictor
 from agnostix.core.reproducibility import seed_of
 from agnostix.core.row_sources import TableRows
-from agnostix.core.schema import row_names
-from agnostix.core.sklearn_compat import allows_nan, validate_data
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 

@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import Tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.core.explanation import Detail
+from agnostix.core.features import read_like
 from agnostix.core.frames import as_table, copy_table, is_frame, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.names import did_you_mean
-from agnostix.core.schema import read_like
-from agnostix.core.sklearn_compat import allows_nan
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
@@ -334,3 +333,16 @@ def _find_output(one: Any, names: tuple[str, ...]) -> int:
     raise ValueError(
         f"There is no output {one!r}. The outputs: {', '.join(names)}.{did_you_mean(one, names)}"
     )
+
+
+def allows_nan(model: Any, *, if_unknown: bool) -> bool:
+    """Whether a model takes missing values, by its tags, if it has any; no model does not mind them."""
+    if model is None:
+        return True
+    owner = getattr(getattr(model, "function", model), "__self__", model)  # of a Predictor's function
+    for _, step in getattr(owner, "steps", ()):  # a Pipeline's tags do not say that an imputer fills them
+        if type(step).__module__.startswith("sklearn.impute"):
+            return True
+        if hasattr(step, "__sklearn_tags__") and not get_tags(step).input_tags.allow_nan:
+            return False
+    return bool(get_tags(owner).input_tags.allow_nan) if hasattr(owner, "__sklearn_tags__") else if_unknown

@@ -16,12 +16,12 @@ from agnostix.core.features import (
     first_of_each,
     joined_values,
     keys_of,
+    read_like,
     table_codes,
     value_codes,
 )
 from agnostix.core.frames import build_table, is_frame, take_rows
 from agnostix.core.masking.masker import BackgroundSubset, Builder, MaskBlock, MaskDistribution, MaskingInputs
-from agnostix.core.schema import read_like
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 

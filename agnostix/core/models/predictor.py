@@ -35,8 +35,8 @@ from agnostix.core.models.outputs import (
     kind_of_estimator,
     labels_of,
     match_columns,
+    try_model,
 )
-from agnostix.core.models.trials import try_model
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError, ModelOutputError
 
