@@ -6,6 +6,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import EntropicProjection, KernelShapExplainer, MimicTree, as_predictor
+from agnostix.core.models.outputs import sum_to_one
 from agnostix.what_if.predictions import from_model, from_predictions
 
 torch = pytest.importorskip("torch")
@@ -97,3 +98,13 @@ def test_scores_that_do_not_sum_to_one_are_none(dtype, apart):
     scores = (MODELS["iris"].predict_proba(X) * (1 - apart)).astype(dtype)
     predictor = as_predictor(lambda X: scores, task="classification")
     assert not from_model(predictor, predictor.predict(X), None).probabilities
+
+
+@pytest.mark.parametrize("precision", [2.0**-8, 2.0**-11])
+@pytest.mark.parametrize("n_classes", [2, 100])
+def test_sum_to_one_allows_rounding_and_no_more(precision, n_classes):
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(n_classes), 50)
+    rounded = probabilities * (1.0 + precision * rng.uniform(-1.0, 1.0, probabilities.shape))
+    assert sum_to_one(rounded, precision)
+    assert not sum_to_one(rounded * np.where(np.arange(50) == 7, 1.1, 1.0)[:, None], precision)

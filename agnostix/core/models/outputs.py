@@ -134,7 +134,8 @@ def precision_of(outputs: Any) -> float:
 
 def sum_to_one(outputs: Floats, precision: float) -> bool:
     """Whether outputs (n_rows, n_outputs) are probabilities of classes that exclude each other."""
-    tolerance = max(_SUM_TOLERANCE + half_rounding(outputs), 2.0 * precision * outputs.shape[1])
+    # Rounding is relative to each probability, so that it does not grow with the number of classes.
+    tolerance = max(_SUM_TOLERANCE + half_rounding(outputs), 4.0 * precision)
     between = (outputs >= -tolerance).all() and (outputs <= 1.0 + tolerance).all()
     return outputs.shape[1] > 1 and bool(between and (np.abs(outputs.sum(axis=1) - 1.0) <= tolerance).all())
 
