@@ -135,11 +135,17 @@ class OcclusionExplainer(BackgroundExplainer):
         random_state: Any = None,
         verbose: int = 1,
     ) -> None:
-        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
-        self.masker = masker
+        super().__init__(
+            model,
+            masker=masker,
+            feature_groups=feature_groups,
+            outputs=outputs,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
         self.fill = fill
         self.background_size = background_size
-        self.feature_groups = feature_groups
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OcclusionExplainer:
         """Fit the model if needed, sample the background, and predict it.

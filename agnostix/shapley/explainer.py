@@ -186,14 +186,20 @@ class KernelShapExplainer(BackgroundExplainer):
         random_state: Any = None,
         verbose: int = 1,
     ) -> None:
-        super().__init__(model, outputs=outputs, n_jobs=n_jobs, random_state=random_state, verbose=verbose)
+        super().__init__(
+            model,
+            masker=masker,
+            feature_groups=feature_groups,
+            outputs=outputs,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
         self.budget = budget
         self.tol = tol
         self.kernel = kernel
         self.background = background
         self.background_size = background_size
-        self.feature_groups = feature_groups
-        self.masker = masker
         self.link = link
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KernelShapExplainer:

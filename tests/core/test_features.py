@@ -22,6 +22,7 @@ from agnostix.core.features import (
 )
 from agnostix.core.masking import Features
 from agnostix.exceptions import DataError
+from tests.core.tables import forms
 from tests.messages import refuses
 from tests.reference.lime import bin_of
 
@@ -123,16 +124,6 @@ WORDS = ("-1", "0.5", "2")
 
 
 NUMBERS = NumberCoding(1, "x", EDGES, WORDS)
-
-
-FORMS = {
-    "numpy": np.array,
-    "pandas": lambda X: pd.DataFrame(X, columns=["a", "b"], index=range(100, 100 + len(X))),
-    "polars": lambda X: pl.DataFrame(X, schema=["a", "b"]),
-}
-
-
-forms = pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
 
 
 @forms

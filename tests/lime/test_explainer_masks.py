@@ -20,6 +20,7 @@ from agnostix.core.masking import Features, SegmentMasker, TabularMasker, TextMa
 from agnostix.exceptions import DataError
 from agnostix.lime import KernelSampling, TiltedSampling
 from agnostix.testing import CountingModel
+from tests.common.reviews import reviews, train
 from tests.messages import assert_states, refuses
 from tests.reference import lime as ref
 from tests.reference.pictures import put_together
@@ -398,23 +399,9 @@ def test_word_equal_to_mask_token_is_no_feature():
 # ---------------------------------------------------------------- pipelines of texts, storage
 
 
-def reviews():
-    """Short texts in which some words decide, and whether they are good."""
-    rng = np.random.default_rng(8)
-    good, bad = ["great", "lovely", "fresh"], ["awful", "stale", "rude"]
-    plain = ["the", "a", "food", "staff", "was", "and", "our", "table", "very", "place", "with", "again"]
-    texts, is_good = [], []
-    for number in range(120):
-        chosen = [*rng.choice(plain, rng.integers(3, 11)), *rng.choice(good if number % 2 else bad, 2)]
-        texts.append(" ".join(rng.permutation(chosen)) + ".")
-        is_good.append(["bad", "good"][number % 2])
-    return texts, np.array(is_good)
-
-
 @pytest.fixture(scope="module")
 def trained():
-    texts, y = reviews()
-    return make_pipeline(TfidfVectorizer(), LogisticRegression(C=10.0)).fit(texts, y)
+    return train()
 
 
 def test_text_pipeline_is_explained_by_words(trained, tmp_path):

@@ -20,6 +20,7 @@ from agnostix import Explanation, KernelShapExplainer
 from agnostix.core.masking import SegmentMasker, TextMasker
 from agnostix.exceptions import DataError
 from agnostix.testing import CountingModel
+from tests.common.reviews import reviews, train
 from tests.messages import refuses
 from tests.reference import shapley as ref
 from tests.reference import texts as ref_texts
@@ -304,23 +305,9 @@ def test_explain_refuses_grid_of_other_size():
     assert explainer.explain(np.eye(6)[None]).values.shape == (1, 9, 1)
 
 
-def reviews():
-    """Short texts in which some words decide, and whether they are good."""
-    rng = np.random.default_rng(8)
-    good, bad = ["great", "lovely", "fresh"], ["awful", "stale", "rude"]
-    plain = ["the", "a", "food", "staff", "was", "and", "our", "table", "very", "place", "with", "again"]
-    texts, is_good = [], []
-    for number in range(120):
-        chosen = [*rng.choice(plain, rng.integers(3, 11)), *rng.choice(good if number % 2 else bad, 2)]
-        texts.append(" ".join(rng.permutation(chosen)) + ".")
-        is_good.append(["bad", "good"][number % 2])
-    return texts, np.array(is_good)
-
-
 @pytest.fixture(scope="module")
 def trained():
-    texts, y = reviews()
-    return make_pipeline(TfidfVectorizer(), LogisticRegression(C=10.0)).fit(texts, y)
+    return train()
 
 
 def test_text_pipeline_is_explained_by_words(trained, tmp_path):

@@ -1,29 +1,18 @@
 """All masks of a few features."""
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 
 from agnostix.core.masking import Background
 from agnostix.core.masking.masker import all_masks
 from agnostix.exceptions import DataError
+from tests.core.tables import FORMS, forms
 from tests.messages import refuses
 
 TABLE = np.arange(40.0).reshape(20, 2)
 
 
 WEIGHTS = np.arange(20.0)
-
-
-FORMS = {
-    "numpy": np.array,
-    "pandas": lambda X: pd.DataFrame(X, columns=["a", "b"], index=range(100, 100 + len(X))),
-    "polars": lambda X: pl.DataFrame(X, schema=["a", "b"]),
-}
-
-
-forms = pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
 
 
 @forms
