@@ -137,6 +137,30 @@ class _Session:
 
         return torch.tensor(np.asarray(X, dtype=float)[:, None], requires_grad=requires_grad)
 
+    def rows(self, X: Any) -> Any:
+        """Images (n_rows, height, width) in double precision."""
+        return self.tensor(X)[:, 0]
+
+    def prepare(self, rows: Any, dtype: Any) -> Any:
+        """Images as `predict` takes them."""
+        return rows[:, None]
+
+    def score(self, inputs: Any) -> Any:
+        """Predictions: there is no activation."""
+        return self.predict(inputs)
+
+    def activate(self, scores: Any) -> Any:
+        """Predictions, as they are."""
+        return scores
+
+    def in_batches(self, X: Any, compute: Callable[[slice], Any], n_each: int = 1) -> list[Any]:
+        """Results of compute for all rows at once."""
+        return [compute(slice(0, len(X)))]
+
+    def replaced(self, layer: Any, output: Any) -> NoReturn:
+        """Refuse: the model has no layers."""
+        raise NotImplementedError("ImageModel has no layers.")
+
     def predict(self, inputs: Any) -> Any:
         """Predictions (n_rows, n_outputs); their graph is linear, with the model's Jacobian."""
         import torch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
@@ -30,8 +30,29 @@ class Session(Protocol):
     def tensor(self, X: Any, requires_grad: bool = False) -> Any:
         """Rows (n_rows, ...) as the model's input, on its device, and if asked for a leaf of the graph."""
 
+    def rows(self, X: Any) -> Any:
+        """Rows (n_rows, ...) on the model's device, in the layout and units of X."""
+
+    def prepare(self, rows: Any, dtype: Any) -> Any:
+        """Rows as `rows` gives them of an array of some dtype, as the model's input. Differentiable."""
+
     def predict(self, inputs: Any) -> Any:
-        """Outputs (n_rows, n_outputs) for inputs as `tensor` makes them, with their graph."""
+        """Outputs (n_rows, n_outputs) for inputs as `tensor` or `prepare` make them, with their graph."""
+
+    def score(self, inputs: Any) -> Any:
+        """The same before the activation, such as logits."""
+
+    def activate(self, scores: Any) -> Any:
+        """Outputs after the activation, from those before."""
+
+    def in_batches(self, X: Any, compute: Callable[[slice], Any], n_each: int = 1) -> list[Any]:
+        """Results of compute for slices of X that leave memory for the graphs of n_each rows a row.
+
+        When memory runs out, a slice is halved and computed again.
+        """
+
+    def replaced(self, layer: Any, output: Any) -> AbstractContextManager[None]:
+        """Context in which a layer, by its name or the module itself, gives another output."""
 
     def activations(self, *layers: Any) -> Mapping[Any, Any]:
         """Outputs of layers, by the names or modules given: those of the latest `predict`, in its graph."""

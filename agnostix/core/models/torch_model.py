@@ -150,9 +150,9 @@ class TorchModel:
         self._settle(rows[:1])
         selected = _select(outputs, len(rows))
         wanted = selected.reshape(len(rows), -1)
-        size = self._graph_rows(self.to_tensor(rows[:1]))
+        size = self.graph_rows(rows)
         with self.session() as session:
-            parts = self._in_batches(
+            parts = self.in_batches(
                 len(rows), size, lambda part: self._differentiate(session, rows[part], wanted[part])
             )
         gradients = np.concatenate(parts)
@@ -171,7 +171,7 @@ class TorchModel:
                 session.predict(session.tensor(rows[part]))
                 return [to_array(recorded[layer]) for layer in layers]
 
-            parts = self._in_batches(len(rows), size, compute)
+            parts = self.in_batches(len(rows), size, compute)
         return {layer: np.concatenate([part[i] for part in parts]) for i, layer in enumerate(layers)}
 
     def tune(self, x: Any, sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> TorchModel:
@@ -195,15 +195,32 @@ class TorchModel:
     def to_tensor(self, rows: Any) -> Any:
         """Rows as the module's input, on its device."""
         rows = self._input.read(rows)
-        self._settle(rows[:1])
-        return self._prepare(self._input.load(rows, self._device, self.dtype), rows.dtype == np.uint8)
+        return self.prepare(self.load(rows), rows.dtype)
 
-    def forward(self, batch: Any, eager: bool = False) -> Any:
-        """Outputs (n_rows, n_outputs) after the activation, on the device; eager runs it uncompiled."""
+    def load(self, rows: Any) -> Any:
+        """Rows on the module's device, in their own layout and units."""
+        rows = self._input.read(rows)
+        self._settle(rows[:1])
+        return self._input.load(rows, self._device, self.dtype)
+
+    def prepare(self, loaded: Any, dtype: Any) -> Any:
+        """Loaded rows, of an array of some dtype, as the module's input. Differentiable."""
+        return self._arrange(self._input.prepare(loaded, dtype == np.uint8))
+
+    def activate(self, outputs: Any) -> Any:
+        """Outputs (n_rows, n_outputs) of the module after the activation."""
+        return self._outputs.activate(outputs)
+
+    def graph_rows(self, rows: Any) -> int:
+        """Rows in a batch whose inner tensors are all kept for gradients."""
+        return self._graph_rows(self.to_tensor(rows[:1]))
+
+    def forward(self, batch: Any, eager: bool = False, activated: bool = True) -> Any:
+        """Outputs (n_rows, n_outputs), after the activation if `activated`; eager runs it uncompiled."""
         module = uncompiled(self._module) if eager else self._runner
         with self._autocast(batch), failures_named(self.module, batch):
             given = module(self._arrange(batch.to(self._own_dtype)))
-        return self._outputs.to_matrix(given, batch.shape[0])
+        return self._outputs.to_matrix(given, batch.shape[0], activated)
 
     def find_layer(self, layer: Any) -> Any:
         """A layer of the module that runs, by its name or the module itself."""
@@ -226,10 +243,10 @@ class TorchModel:
     def _predict(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
         """Outputs (n_rows, n_outputs) of batches as make builds them."""
         with without_gradients(), evaluating(self._runner):
-            parts = self._in_batches(n_rows, size, lambda part: to_array(self.forward(make(part))))
+            parts = self.in_batches(n_rows, size, lambda part: to_array(self.forward(make(part))))
         return np.concatenate(parts)
 
-    def _in_batches(self, n_rows: int, size: int, compute: Callable[[slice], Any]) -> list[Any]:
+    def in_batches(self, n_rows: int, size: int, compute: Callable[[slice], Any]) -> list[Any]:
         """Results batch by batch; the size is halved when memory runs out."""
         results, start = [], 0
         while start < n_rows:
@@ -249,8 +266,8 @@ class TorchModel:
     def _differentiate(self, session: TorchSession, rows: Any, selected: Codes) -> Floats:
         """Gradients rows.shape + (n_selected,) of the selected outputs, per unit of the rows as given."""
         # The leaf comes before normalization and the change of layout, so that the chain rule undoes both.
-        leaf = self._input.load(rows, self._device, self.dtype).requires_grad_()
-        outputs = session.predict(self._prepare(leaf, rows.dtype == np.uint8))
+        leaf = self.load(rows).requires_grad_()
+        outputs = session.predict(session.prepare(leaf, rows.dtype))
         if selected.size and (selected.min() < 0 or selected.max() >= outputs.shape[1]):
             raise DataError(
                 f"The module {self.__name__} has {outputs.shape[1]} outputs, got outputs from "
@@ -321,10 +338,6 @@ class TorchModel:
                 if isinstance(error, RuntimeError) and is_out_of_memory(error):
                     raise without_memory(self.__name__) from error
                 return None
-
-    def _prepare(self, batch: Any, is_bytes: bool) -> Any:
-        """Loaded rows as the module's input."""
-        return self._arrange(self._input.prepare(batch, is_bytes))
 
     def _arrange(self, batch: Any) -> Any:
         """A batch in the memory layout that is fastest for the module, among those that it takes."""
@@ -409,10 +422,44 @@ class TorchSession:
         """Rows as the module's input, on its device; requires_grad makes it a leaf to differentiate by."""
         return self._model.to_tensor(X).requires_grad_(requires_grad)
 
+    def rows(self, X: Any) -> Any:
+        """Rows on the module's device, in the layout and units of X."""
+        return self._model.load(X)
+
+    def prepare(self, rows: Any, dtype: Any) -> Any:
+        """Rows as `rows` gives them of an array of some dtype, as the module's input. Differentiable."""
+        return self._model.prepare(rows, dtype)
+
     def predict(self, inputs: Any) -> Any:
         """Outputs (n_rows, n_outputs) after the activation, with their graph."""
+        return self._run(inputs, activated=True)
+
+    def score(self, inputs: Any) -> Any:
+        """Outputs (n_rows, n_outputs) before the activation, such as logits, with their graph."""
+        return self._run(inputs, activated=False)
+
+    def activate(self, scores: Any) -> Any:
+        """Outputs after the activation, from those before."""
+        return self._model.activate(scores)
+
+    def in_batches(self, X: Any, compute: Callable[[slice], Any], n_each: int = 1) -> list[Any]:
+        """Results of compute for slices of X that leave memory for the graphs of n_each rows a row."""
+        size = max(1, self._model.graph_rows(X) // n_each)
+        return self._model.in_batches(len(X), size, compute)
+
+    @contextmanager
+    def replaced(self, layer: Any, output: Any) -> Iterator[None]:
+        """Let a layer, by its name or the module itself, give this output instead of its own."""
+        self._observes = True
+        hook = self._model.find_layer(layer).register_forward_hook(lambda *_: output.clone())
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _run(self, inputs: Any, activated: bool) -> Any:
         # A clone, so that an in-place operation at the module's start leaves the caller's tensor alone.
-        outputs = self._model.forward(inputs.clone(), eager=self._observes)
+        outputs = self._model.forward(inputs.clone(), eager=self._observes, activated=activated)
         check_passes_gradients(self._model.module, inputs, outputs)
         return outputs
 

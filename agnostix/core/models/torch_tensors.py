@@ -187,13 +187,15 @@ class TorchOutputs:
             return self.activation
         return "none" if self.known["are_probabilities"] else "softmax"
 
-    def to_matrix(self, given: Any, n_rows: int) -> Any:
+    def to_matrix(self, given: Any, n_rows: int, activated: bool = True) -> Any:
         """Outputs (n_rows, n_outputs) in single precision, or the module's own if that is finer."""
         outputs = self.read(given, n_rows)
+        return self.activate(outputs) if activated else _at_least_single(outputs)
+
+    def activate(self, outputs: Any) -> Any:
+        """Outputs (n_rows, n_outputs) after the activation."""
         are_probabilities = self._decide(outputs) if self.activation == "auto" else None
-        # Whole numbers go to double: single precision holds them up to 2**24 alone.
-        finest = torch.float32 if outputs.is_floating_point() else torch.float64
-        outputs = outputs.to(torch.promote_types(outputs.dtype, finest))
+        outputs = _at_least_single(outputs)
         if self.activation == "softmax" or are_probabilities is False:
             return torch.softmax(outputs, dim=1)
         return torch.sigmoid(outputs) if self.activation == "sigmoid" else outputs
@@ -276,6 +278,13 @@ class TorchOutputs:
         eps = torch.finfo(outputs.dtype).eps if outputs.is_floating_point() else 0.0
         apart = (outputs.sum(dim=1, dtype=torch.float32) - 1.0).abs()
         return bool((apart < max(_ROUNDING, 2.0 * eps)).all())
+
+
+def _at_least_single(outputs: Any) -> Any:
+    """Outputs in single precision, or their own if that is finer."""
+    # Whole numbers go to double: single precision holds them up to 2**24 alone.
+    finest = torch.float32 if outputs.is_floating_point() else torch.float64
+    return outputs.to(torch.promote_types(outputs.dtype, finest))
 
 
 def _parts(given: Any) -> dict[Any, Any]:

@@ -1,0 +1,102 @@
+"""Base of the explainers that differentiate a torch network: what is differentiated, batches, dims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
+from agnostix.core.base.explainer import count_axes
+from agnostix.core.explanation import Detail
+from agnostix.core.frames import is_frame, to_array
+from agnostix.core.models import Differentiable
+from agnostix.core.sklearn_compat import StrOptions
+from agnostix.core.typing import Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchAttribution:
+    """What a method computes for a batch of rows, of the selected outputs."""
+
+    values: Floats  # an axis for each of the explainer's dims
+    scores: Floats  # (n_rows, n_selected), what was differentiated
+    predictions: Floats  # (n_rows, n_outputs), all outputs
+    n_model_rows: int
+    std_errors: Floats | None = None
+    base_values: Floats | None = None  # (n_rows, n_selected)
+    completeness_gap: Floats | None = None  # (n_rows, n_selected)
+    details: dict[str, Detail] = field(default_factory=dict)  # with "row" as their first dim
+
+
+class NetworkExplainer(AttributionExplainer):
+    """Base of explainers that differentiate a torch network.
+
+    A subclass writes `_attribute_batch`; rows come in batches whose graphs fit into memory.
+    """
+
+    _requires = (Differentiable,)
+    _doc_page = "neural.md"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **AttributionExplainer._parameter_constraints,
+        "target": [StrOptions({"logits", "predictions"})],
+    }
+    target: str
+    layer: Any = None
+    _n_graphs_each: int = 1
+    """Rows that are in the network's graph at a time for each row."""
+    _examples: Any = None
+
+    @property
+    def _dims(self) -> tuple[str, ...]:
+        is_table = self._examples is None or count_axes(self._examples) == 2
+        return ("row", "feature", "output") if is_table else ("row", "y", "x", "output")
+
+    @property
+    def _units(self) -> str:
+        """Of what is differentiated: logits, where as_predictor applies an activation to them."""
+        applied = self._predictor.params.get("activation", "none")
+        return "logits" if self.target == "logits" and applied in ("softmax", "sigmoid") else "model output"
+
+    def _attribute_batch(self, network: Any, rows: Any, selection: OutputSelection) -> BatchAttribution:
+        """Attributions of an array of rows (n_rows, ...), by a `Network` inside its session."""
+        raise self._not_written("_attribute_batch")
+
+    def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
+        from agnostix.neural.network import Network  # torch is installed: the model is a module
+
+        array = to_array(rows) if is_frame(rows) else np.asarray(rows)
+        model = self._predictor.require(Differentiable, by=type(self).__name__)
+        with model.session() as session:
+            network = Network(session, array.dtype, self.target, self.layer)
+            parts = session.in_batches(
+                array,
+                lambda part: self._attribute_batch(network, array[part], selection),
+                n_each=self._n_graphs_each,
+            )
+        return join_batches(parts)
+
+
+def join_batches(parts: Sequence[BatchAttribution]) -> Attribution:
+    """Attributions of batches as those of all rows."""
+
+    def join(get: Callable[[BatchAttribution], Any]) -> Any:
+        arrays = [get(part) for part in parts]
+        return None if arrays[0] is None else np.concatenate(arrays)
+
+    details = {
+        name: Detail(np.concatenate([part.details[name].array for part in parts]), detail.dims)
+        for name, detail in parts[0].details.items()
+    }
+    return Attribution(
+        values=join(lambda part: part.values),
+        predictions=join(lambda part: part.predictions),
+        outputs=join(lambda part: part.scores),
+        std_errors=join(lambda part: part.std_errors),
+        base_values=join(lambda part: part.base_values),
+        completeness_gap=join(lambda part: part.completeness_gap),
+        n_model_rows=sum(part.n_model_rows for part in parts),
+        details=details,
+    )

@@ -1,0 +1,57 @@
+"""A torch network inside a session: scores, and gradients at rows or at a layer. Imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from agnostix.core.models.torch_functional import input_gradients
+from agnostix.exceptions import DataError
+
+
+class Network:
+    """Scores of rows, and where their gradients are taken.
+
+    Without a layer, points are the rows in the layout and units of X, so that gradients are per unit of X.
+    With a layer they are its outputs: of an embedding, where rows of token ids have no gradient.
+    """
+
+    def __init__(self, session: Any, dtype: Any, target: str, layer: Any = None) -> None:
+        self.session = session
+        self._dtype = dtype  # of the array of rows: uint8 has a range of its own
+        self._score = session.score if target == "logits" else session.predict
+        self._is_predicted = target == "predictions"
+        self._layer = layer
+        self._recorded: Any = None if layer is None else session.activations(layer)
+
+    def points(self, X: Any) -> Any:
+        """Rows X (n_rows, ...) as a tensor, or what the layer gives for them."""
+        if self._layer is None:
+            return self.session.rows(X)
+        with torch.no_grad():
+            self._score(self.session.tensor(X))
+        return self._recorded[self._layer].detach()
+
+    def scores(self, points: Any, X: Any) -> Any:
+        """Scores (n_rows, n_outputs) of points, with their graph; X are the rows that come to the layer."""
+        if self._layer is None:
+            return self._score(self.session.prepare(points, self._dtype))
+        with self.session.replaced(self._layer, points):
+            scores = self._score(self.session.tensor(X))
+        if points.requires_grad and not scores.requires_grad:
+            raise DataError(
+                f"The scores do not depend on the output of layer {self._layer!r}. Name a layer between the "
+                "input and the output."
+            )
+        return scores
+
+    def predictions(self, scores: Any) -> Any:
+        """Predictions (n_rows, n_outputs) from scores, after the activation."""
+        detached = scores.detach()
+        return detached if self._is_predicted else self.session.activate(detached)
+
+    def gradients(self, scores: Any, points: Any, columns: Any) -> Any:
+        """Gradients points.shape + (n_selected,) of the scores in columns (n_rows, n_selected)."""
+        selected = torch.as_tensor(columns, dtype=torch.int64, device=scores.device)
+        return input_gradients(scores, points, selected)
