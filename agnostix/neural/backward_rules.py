@@ -201,6 +201,7 @@ def _describe(node_name: str) -> tuple[str, str, bool]:
     match = _NODE.match(node_name)
     if match is None:  # a custom function, or what hides operations
         name = node_name.rpartition("::")[2].removesuffix("Backward")
+        name = name.removeprefix("GeneratedBackwardFor_").removesuffix("_default")
         return name, _key(name), False
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", match["name"]).lower()
     return name, _key(name), True
