@@ -10,5 +10,6 @@ Fill             The image's mean color: `core.base.images`, `core.masking.fills
 """
 
 from agnostix.neural.extremal_mask import ExtremalMaskExplainer
+from agnostix.neural.saliency import SaliencyExplainer
 
-__all__ = ["ExtremalMaskExplainer"]
+__all__ = ["ExtremalMaskExplainer", "SaliencyExplainer"]
