@@ -125,7 +125,7 @@ class BackwardRule:
         if on_views:
             raise DataError(
                 f"{self.owner} with method={self.method!r} cannot see what the network {network} runs in "
-                f"place on a part or a view of a tensor: {', '.join(on_views)}, as in x[:, 1:].relu_(). Write "
+                f"place on a part or view of a tensor: {', '.join(on_views)}, as in x[:, 1:].relu_(). Write "
                 "the result to a new tensor, and put parts together by torch.cat or torch.stack."
             )
         if names:

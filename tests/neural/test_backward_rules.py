@@ -552,7 +552,7 @@ def test_scripted_modules_are_refused():
 def test_scripted_functions_are_refused():
     scripted_silu = torch.jit.script(silu_by_hand)
     for _ in range(4):  # the operations of the first runs are in the graph, later they are one node
-        with pytest.raises(DataError, match="mul|TorchScript"):
+        with pytest.raises(DataError, match=r"mul|TorchScript"):
             explain(net(scripted_silu))
 
 

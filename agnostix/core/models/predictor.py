@@ -86,8 +86,9 @@ def as_predictor(
     output_names : list of str, default=None
         Names of the outputs; by default the classes, "prediction", or
         "output_0", "output_1", ...
-    output : {"predict_proba", "decision_function", "score_samples", "predict"}, int, str or callable, default=None
-        Method to predict with, if not the default. Labels of a classifier's or
+    output : str, int or callable, default=None
+        Method to predict with, if not the default: "predict_proba",
+        "decision_function", "score_samples" or "predict". Labels of a classifier's or
         clusterer's ``predict`` become an indicator each. Of a torch module that
         returns a tuple or a dict, the entry; or a method of its own by one of
         these names; or a function from what it returns to a tensor of shape (n,)

@@ -28,8 +28,8 @@ CHANNELS_LAST = (
     "Parts of pictures are hidden with channels last: pass them as (n_rows, height, width, n_channels), "
     f"{TO_CHANNELS_LAST}, and use layout='HWC'."
 )
-SELECT = (
-    "Select by a function, as_predictor(module, output=lambda returned: returned[:, -1]), or wrap it in a module "
+_SELECT = (
+    "Choose a place, as_predictor(module, output=lambda returned: returned[:, -1]), or wrap it in a module "
     "that pools or selects."
 )
 _ROUNDING = 1e-3
@@ -264,7 +264,7 @@ class TorchOutputs:
         if outputs.ndim > 2 and outputs[0].numel() != shape[1]:
             raise ModelOutputError(
                 f"The {maker} returned a tensor of shape {shape}; (n,) or (n, n_outputs) is needed. "
-                + ("Let it pool or select." if is_made else SELECT)
+                + ("Let it pool or select." if is_made else _SELECT)
             )
         return outputs.flatten(1) if outputs.ndim > 1 else outputs[:, None]
 
