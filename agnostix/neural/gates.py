@@ -1,8 +1,9 @@
-"""Gates that the autograd graph does not show: masks made of the input, and written without gradients.
+"""What the autograd graph does not show: masks made of the input, and operations in place on views.
 
 `x * (x > 0)`, `torch.where(x > 0, x, 0)` and `x.masked_fill(x < 0, 0)` are ReLU, but their nodes in the
 graph are those of a product or a choice with a constant. `GateFinder` follows, through one forward pass,
-which tensors depend on the input, and notes operations of one that has a gradient with one that has none.
+which tensors depend on the input, and notes operations of one that has a gradient with one that has none. It
+also notes what is run in place on a part of a tensor, which is one node, `CopySlices`, whatever it runs.
 Imports torch.
 """
 
@@ -21,17 +22,19 @@ _OF_SHAPE = frozenset(
 
 
 class GateFinder(TorchDispatchMode):
-    """Context of a forward pass; `gates` are the names of operations that hide a gate."""
+    """Context of a forward pass; `gates` and `in_place` are the names of operations that it has hidden."""
 
     def __init__(self, points: Any) -> None:
         super().__init__()
         self.gates: dict[str, None] = {}  # in the order of the forward pass
+        self.in_place: dict[str, None] = {}
         # By the addresses of their memory, so that views and operations in place count too. An address that
         # is used again comes back as the result of an operation, and is entered anew.
         self._dependent = {_address(points)}
         self._differentiable = {_address(points)}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        is_view = func._schema.is_mutable and _is_view(args)  # before it is run
         results = func(*args, **(kwargs or {}))
         operands = [one for one in _tensors((args, kwargs or {})) if _address(one) in self._dependent]
         name = func.overloadpacket.__name__
@@ -42,6 +45,8 @@ class GateFinder(TorchDispatchMode):
         is_smooth = has_gradient and any(one.is_floating_point() for one in _tensors(results))
         if (is_smooth and not all(one.requires_grad for one in operands)) or self._is_hidden(func, args):
             self.gates[name.strip("_")] = None
+        if is_smooth and is_view:
+            self.in_place[name.strip("_")] = None
         for one in _tensors(results):
             self._dependent.add(_address(one))
             if is_smooth:
@@ -60,6 +65,10 @@ class GateFinder(TorchDispatchMode):
             return False
         is_seen = torch.is_grad_enabled() and args[0].requires_grad
         return not is_seen and _address(args[0]) in self._differentiable
+
+
+def _is_view(args: Any) -> bool:
+    return bool(args) and isinstance(args[0], torch.Tensor) and args[0]._is_view()
 
 
 def _tensors(arguments: Any) -> Iterator[Any]:
