@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from agnostix.core.names import did_you_mean
 from agnostix.exceptions import DataError
 from agnostix.neural.gates import GateFinder
 from agnostix.neural.network import Network
@@ -135,6 +136,17 @@ class BackwardRule:
                 "Write ReLU as torch.relu(x) or x.clamp(min=0), or say how gradients pass: "
                 f"{_example(names)}."
             )
+
+    def refuse_unknown(self, names: Iterable[str]) -> None:
+        """DataError for rules of operations that are neither torch's own nor among the names of nodes."""
+        known = {_key(name) for name in names} | {_describe(name)[1] for name in names}
+        for name in self.rules:
+            is_known = _ALIASES.get(_key(name), _key(name)) in known or hasattr(torch.ops.aten, name)
+            if not is_known:
+                raise DataError(
+                    f"The 'rules' parameter of {self.owner} names {name!r}, which is no operation of torch, "
+                    f"and the network does not run it.{did_you_mean(name, dir(torch.ops.aten))}"
+                )
 
     @property
     def _allowed(self) -> dict[str, str]:
@@ -315,8 +327,9 @@ class RuledNetwork(Network):
         """DataError if the network rectifies rows X (n_rows, ...) in ways that its graph does not show."""
         points = self.points(X).requires_grad_()
         with interpreted(), GateFinder(points) as finder:
-            super().scores(points, X)
+            scores = super().scores(points, X)
         self._rule.refuse_hidden(finder, self._name)
+        self._rule.refuse_unknown([*finder.gates, *(node.name() for node in graph_nodes(scores.grad_fn))])
 
 
 def interpreted() -> AbstractContextManager[Any]:

@@ -31,7 +31,20 @@ def zeroed_behind_the_graph(x):
     return x
 
 
+def mask_in_a_buffer(x):
+    mask = torch.zeros(2, 6, dtype=x.dtype)
+    mask[:, 2:] = (x[:, 2:] > 0).double()
+    return x * mask
+
+
+def part_of_a_buffer(x):
+    """The other part of the memory does not depend on the input."""
+    one, other = torch.ones(2, 12, dtype=x.dtype).unsafe_chunk(2, dim=1)
+    return x * other + one.mul_(x).sigmoid_()
+
+
 GATES = {
+    "mask in a buffer": (mask_in_a_buffer, ["mul"]),
     "comparison": (lambda x: x * (x > 0), ["mul"]),
     "comparison of a view": (lambda x: x.view(2, 3, 2) * (x.view(2, 3, 2)[..., :1] > 0), ["mul"]),
     "detached": (lambda x: x * x.detach(), ["mul"]),
@@ -46,6 +59,7 @@ GATES = {
     "two of them": (lambda x: torch.where(x > 0, x, 0.0 * x) * (x < 1), ["where", "mul"]),
 }
 NO_GATES = {
+    "part of a buffer": part_of_a_buffer,
     "constant mask": lambda x: x * (torch.arange(6) > 2),
     "mask of the shape": lambda x: x * torch.ones_like(x).tril(),
     "new zeros": lambda x: torch.where(torch.arange(6) > 2, x, x.new_zeros(6)),

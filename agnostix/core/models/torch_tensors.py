@@ -418,7 +418,7 @@ def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
     table = next((name for name, part in module.named_modules() if isinstance(part, nn.Embedding)), None)
     if table is not None:
         reason = "it looks its input up in a table (Embedding), which is not differentiable by the row"
-        remedy = f"Differentiate by what the table gives, session.activations({table!r}), or use"
+        remedy = f"Differentiate by what the table gives, layer={table!r} of SaliencyExplainer, or use"
     else:
         reason = "its forward detaches the input, rounds it, or runs without gradients"
         remedy = "Return outputs that torch can differentiate by the input, or use"
