@@ -211,6 +211,12 @@ class TorchModel:
         """Outputs (n_rows, n_outputs) of the module after the activation."""
         return self._outputs.activate(outputs)
 
+    def before_activation(self) -> TorchModel:
+        """The same model without its activation, which knows what this one has found out."""
+        twin = replace(self, activation="none")
+        twin._cache.update(self._cache)
+        return twin
+
     def graph_rows(self, rows: Any) -> int:
         """Rows in a batch whose inner tensors are all kept for gradients."""
         return self._graph_rows(self.to_tensor(rows[:1]))
@@ -466,8 +472,8 @@ class TorchSession:
     def activations(self, *layers: Any) -> Mapping[Any, Any]:
         """Outputs of layers, by the names or modules given: those of the latest `predict`, in its graph."""
         recorded: dict[Any, Any] = {}
+        self._observes = True  # also without layers: modes see the calls of an uncompiled module alone
         for layer in layers:
             hook = record_output(recorded, layer)
             self._hooks.callback(self._model.find_layer(layer).register_forward_hook(hook).remove)
-            self._observes = True
         return recorded

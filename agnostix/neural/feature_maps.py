@@ -1,0 +1,334 @@
+"""Where feature maps are taken in a network's forward pass, and the head as a function of them. Imports torch.
+
+Torch calls of a forward pass are numbered by a TorchFunctionMode. Feature maps are the result of one call: for
+layer="auto" the last one with a height and a width, for a named layer the copy that a hook makes of its output.
+It is therefore the same for a network of modules, of functions, or with operations in place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from agnostix.exceptions import DataError
+
+_AFFINE = {
+    "AdaptiveAvgPool2DBackward0", "AddBackward0", "AddmmBackward0", "AliasBackward0", "AsStridedBackward0", "AsStridedBackward1",
+    "AvgPool2DBackward0",
+    "BmmBackward0", "CatBackward0", "CloneBackward0", "ConvolutionBackward0", "CopyBackwards", "DivBackward0",
+    "ExpandBackward0", "GatherBackward0", "MeanBackward0", "MeanBackward1", "MmBackward0", "MulBackward0",
+    "MvBackward0", "NativeBatchNormBackward0", "NegBackward0", "PermuteBackward0", "ReshapeAliasBackward0",
+    "SelectBackward0", "SliceBackward0", "SqueezeBackward0", "SqueezeBackward1", "SqueezeBackward2",
+    "SqueezeBackward3", "SubBackward0", "SumBackward0", "SumBackward1", "TBackward0", "ToCopyBackward0",
+    "TransposeBackward0", "UnsafeViewBackward0", "UnsqueezeBackward0", "ViewBackward0",
+}  # fmt: skip
+"""Nodes of the graph that are affine in any one of their operands."""
+_PRODUCTS = {"AddmmBackward0": 1, "BmmBackward0": 0, "DivBackward0": 0, "MmBackward0": 0, "MulBackward0": 0,
+             "MvBackward0": 0, "ConvolutionBackward0": 0, "NativeBatchNormBackward0": 0}  # fmt: skip
+"""Those of them whose operands from this place on must not both depend on the maps."""
+_COPIES = {
+    "AliasBackward0",
+    "CloneBackward0",
+    "CopyBackwards",
+    "ToCopyBackward0",
+    "torch::autograd::AccumulateGrad",
+}
+
+_UNCOUNTED = (torch.Tensor.detach, torch.Tensor.requires_grad_)
+"""Calls that hooks of layers make in some forward passes alone."""
+
+
+@dataclass(frozen=True)
+class MapSource:
+    """The call whose result are the feature maps, as found on one row."""
+
+    name: str  # in results and messages
+    call: int  # number of the call among those that return a tensor of floats
+    function: str  # that is called
+    shape: tuple[int, ...]  # of the result for one row, without the row
+    is_cut: bool  # whether scores depend on the row through the maps alone
+    is_affine: bool  # whether scores are affine in the maps
+
+    def __str__(self) -> str:
+        made_by = f" ({self.function})" if self.name == "auto" else ""
+        return f"{self.name}{made_by}: {self.shape}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a forward pass."""
+
+    function: Any
+    result: Any
+    number: int  # among those that return a tensor of floats
+    node: Any  # of the autograd graph, as it was when the call returned
+
+
+class RecordedCalls(TorchFunctionMode):
+    """Keeps the calls of a forward pass that return a tensor of floats."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func not in _UNCOUNTED and _is_float_tensor(result):
+            self.calls.append(Call(func, result, len(self.calls), result.grad_fn))
+        return result
+
+
+class ChangedCalls(TorchFunctionMode):
+    """Gives other results for calls of some numbers, by functions from the result."""
+
+    def __init__(self, changes: Mapping[int, Callable[[Any, Any], Any]]) -> None:
+        super().__init__()
+        self._changes = changes
+        self._n_tensors = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in _UNCOUNTED or not _is_float_tensor(result):
+            return result
+        change = self._changes.get(self._n_tensors)
+        self._n_tensors += 1
+        return result if change is None else change(func, result)
+
+
+class ReplayedCalls(TorchFunctionMode):
+    """Runs the head alone: until the maps are made, calls give what they gave before, for one row."""
+
+    def __init__(self, calls: list[Call], source: MapSource, maps: Any) -> None:
+        super().__init__()
+        self._calls = calls
+        self._source = source
+        self._maps = maps
+        self._n_tensors = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        call = self._calls[self._n_tensors] if self._n_tensors <= self._source.call else None
+        if call is None or func != call.function:
+            result = func(*args, **(kwargs or {}))
+            if call is not None and func not in _UNCOUNTED and _is_float_tensor(result):
+                raise ReplayError
+            return result
+        self._n_tensors += 1
+        if call.number == self._source.call:
+            return self._maps.clone()
+        result = call.result.detach()
+        # What depends on the row gets as many as there are maps: the head may take the number from it.
+        is_of_row = call.result.requires_grad and result.ndim > 1 and result.shape[0] == 1
+        return result.expand(len(self._maps), *result.shape[1:]) if is_of_row else result
+
+
+class ReplayError(Exception):
+    """The forward pass makes other calls than before."""
+
+
+def is_auto(layer: Any) -> bool:
+    return isinstance(layer, str) and layer == "auto"
+
+
+def describe_layer(layer: Any) -> str:
+    return layer if isinstance(layer, str) else type(layer).__name__
+
+
+def _named_map(calls: list[Call], scores: Any, layer: Any, output: Any) -> MapSource:
+    """The copy of a layer's output that the hook has made."""
+    # The hook clones what it has recorded, so the clone follows the call that made the recorded tensor.
+    node = output.grad_fn
+    copies = [
+        call for call in calls
+        if call.node is not None and call.node.name() == "CloneBackward0"
+        and call.node.next_functions[0][0] is node
+    ]  # fmt: skip
+    name = describe_layer(layer)
+    reached = set(walk(scores.grad_fn))
+    if not copies or node is None or copies[-1].node not in reached:
+        raise DataError(
+            f"The scores do not depend on the output of layer {name!r} through torch's graph, or it does not "
+            "depend on the input. Name a layer between the input and the output."
+        )
+    return _source(name, copies[-1], scores)
+
+
+def _last_map(calls: list[Call], scores: Any, n_axes: int) -> MapSource:
+    """The last result with a height and a width through which alone the scores depend on the row."""
+    reached = set(walk(scores.grad_fn))
+    made = [call for call in calls if call.node in reached and _is_map(call.result.shape, n_axes)]
+    has = "a height and a width" if n_axes == 2 else "a length"
+    if not made or all(node.name() in _COPIES for node in walk(made[-1].node)):
+        raise DataError(
+            f"layer='auto' finds no output with {has} above 1 in this network, only its input. Parts compiled "
+            "to TorchScript do not show theirs. Use another explainer, pass the module that a compiled part was "
+            "made from, or name a layer and pass token_grid, a function from its output to maps."
+        )
+    # One that is no cut may be part of an attention over the places of an earlier one.
+    sources = ((_source("auto", call, scores), call) for call in reversed(made))
+    source, call = next(((one, call) for one, call in sources if one.is_cut), (None, made[-1]))
+    other = None if source is None else _other_map(call, scores, n_axes)
+    if source is not None and other is None:
+        return source
+    if other is None:
+        why = "the scores depend on the input past it, through another branch"
+    else:
+        shapes = [tuple(one) for one in _shapes(other) if _is_map(one, n_axes)]
+        why = f"the operation {other.name()} makes an output {shapes[0]} beside or after it"
+    raise DataError(
+        f"layer='auto' cannot tell the last feature maps: a call of {_name(call.function)} gives {has}, "
+        f"{tuple(call.result.shape[1:])}, and {why}. Name a layer: layer='name', a module, or a list of them."
+    )
+
+
+def _other_map(call: Call, scores: Any, n_axes: int) -> Any:
+    """A node after those maps that makes others, neither copies nor tokens of them; None if there is none."""
+    n_places = math.prod(call.result.shape[2:])
+    later = [node for node in walk(scores.grad_fn, call.node) if node is not call.node]
+    is_map = {node: any(_is_map(one, n_axes) for one in _shapes(node)) for node in later}
+    for node in later:
+        # A copy in another memory layout, as flatten makes one inside, has the same maps.
+        if not is_map[node] or node.name() in _COPIES:
+            continue
+        # Attention has an axis of all places, and comes after a reshape to tokens.
+        are_tokens = all(n_places in one for one in _shapes(node) if _is_map(one, n_axes))
+        if not are_tokens or call.node in walk(node, within=is_map, stop=call.node):
+            return node
+    return None
+
+
+def _source(name: str, call: Call, scores: Any) -> MapSource:
+    nodes = list(walk(scores.grad_fn, call.node))
+    is_cut = not any(node.name() == "torch::autograd::AccumulateGrad" for node in nodes)
+    return MapSource(
+        name=name,
+        call=call.number,
+        function=_name(call.function),
+        shape=tuple(call.result.shape[1:]),
+        is_cut=is_cut,
+        is_affine=is_cut and all(_is_affine(node) for node in nodes if node is not call.node),
+    )
+
+
+def walk(root: Any, stop: Any = None, within: Mapping[Any, bool] | None = None) -> Iterator[Any]:
+    """Nodes of the autograd graph from a root down, not past a node, nor past those that are not `within`."""
+    seen, stack = set(), [root]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if node is not stop and (within is None or within.get(node, False)):
+            stack += [before for before, _ in node.next_functions]
+
+
+def _is_affine(node: Any) -> bool:
+    """Whether what a node computes is affine in the one operand that depends on the maps."""
+    name = node.name()
+    first = _PRODUCTS.get(name)
+    operands = [] if first is None else [before for before, _ in node.next_functions[first:]]
+    if name == "DivBackward0" and len(operands) > 1 and operands[1] is not None:
+        return False
+    return name in _AFFINE and sum(one is not None for one in operands) <= 1
+
+
+def _shapes(node: Any) -> list[Any]:
+    """Shapes of what a node has computed."""
+    return [one.shape for one in getattr(node, "_input_metadata", ())]
+
+
+def _is_map(shape: Any, n_axes: int) -> bool:
+    return len(shape) == n_axes + 2 and math.prod(shape[2:]) > 1
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", "a call")
+
+
+def _is_float_tensor(result: Any) -> bool:
+    return isinstance(result, torch.Tensor) and result.is_floating_point()
+
+
+class MapNetwork:
+    """Forward passes of a network, in which feature maps are found, differentiated by, or replaced."""
+
+    def __init__(self, session: Any, score: Any, layers: list[Any]) -> None:
+        self._session = session
+        self._score = score  # inputs to scores (n, n_outputs)
+        self._layers = layers
+        self._observed = session.activations(*[layer for layer in layers if not is_auto(layer)])
+
+    def record(self, row: Any) -> tuple[Any, list[Call]]:
+        """Scores (1, n_outputs) of a row (1, ...) with the graph from the row on, and all calls."""
+        inputs, record = self._session.tensor(row, requires_grad=True), RecordedCalls()
+        with record:
+            scores = self._score(inputs)
+        return scores, record.calls
+
+    def find(self, scores: Any, calls: list[Call], n_axes: int) -> list[MapSource]:
+        """Where the maps of each layer are made; they have a height and a width (n_axes=2), or a length."""
+        return [
+            _last_map(calls, scores, n_axes)
+            if is_auto(layer)
+            else _named_map(calls, scores, layer, self._observed[layer])
+            for layer in self._layers
+        ]
+
+    def run(self, X: Any, sources: list[MapSource]) -> tuple[Any, list[Any]]:
+        """Scores (n, n_outputs) of rows X with the graph of the head alone, and the maps (n, ...) it begins at."""
+        made: dict[int, Any] = {}
+        inputs = self._session.tensor(X)
+        with ChangedCalls({one.call: _start_graph(one, made) for one in sources}):
+            scores = self._score(inputs)
+        missing = next((one for one in sources if one.call not in made), None)
+        if missing is not None:
+            raise DataError(_moved(missing, None))
+        return scores, [made[one.call] for one in sources]
+
+    def run_with(self, source: MapSource, X: Any, maps: Any) -> Any:
+        """Scores (n, n_outputs) of rows X with other maps, from the whole network."""
+        inputs, change = self._session.tensor(X), {source.call: lambda _, result: substitute(result, maps)}
+        with torch.no_grad(), ChangedCalls(change):
+            return self._score(inputs)
+
+    def run_head(self, source: MapSource, calls: list[Call], row: Any, maps: Any) -> Any:
+        """Scores (n, n_outputs) of maps (n, ...), from the head alone; calls are those of any one row."""
+        inputs = self._session.tensor(row)
+        with torch.no_grad(), ReplayedCalls(calls, source, maps):
+            return self._score(inputs)
+
+
+def _start_graph(source: MapSource, made: dict[int, Any]) -> Callable[[Any, Any], Any]:
+    """Change of a call's result to one whose graph begins there, with an entry in `made`."""
+
+    def start(func: Any, result: Any) -> Any:
+        if tuple(result.shape[1:]) != source.shape or _name(func) != source.function:
+            raise DataError(_moved(source, result))
+        if result.requires_grad:  # by the hook of a named layer, or made of the maps of an earlier layer
+            made[source.call] = result
+            return result.clone()
+        leaf = made[source.call] = result.detach().clone().requires_grad_()
+        return substitute(result, leaf)
+
+    return start
+
+
+def substitute(result: Any, other: Any) -> Any:
+    """The result of a call with other values, in place where it can be: networks ignore what relu_ returns."""
+    try:
+        return result.copy_(other)
+    except RuntimeError:  # an expanded tensor, which has one place for several values
+        return other.clone()
+
+
+def _moved(source: MapSource, result: Any) -> str:
+    got = "did not come" if result is None else f"gave {tuple(result.shape[1:])}"
+    return (
+        f"The forward pass is another one than for the rows of fit: call {source.call}, {source.function} with "
+        f"{source.shape}, {got}. Networks whose operations depend on the values need layer=, the name of a layer."
+    )
