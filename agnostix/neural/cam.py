@@ -1,4 +1,4 @@
-"""Class activation maps (Zhou et al., 2016) and the methods that generalize them, from one pass of a network."""
+"""Class activation maps (Zhou et al., 2016) and methods that generalize them, from one pass of a network."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ class CamExplainer(NetworkExplainer):
     n_features_in_ : int
         Numbers in an image.
     layers_ : list of str
-        For each layer its name and the shape of its output; for "auto" the function
-        that made it.
+        For each layer its name and the shape of its output; for "auto" also the layer,
+        or the function, that made it.
 
     Notes
     -----
@@ -143,12 +143,13 @@ class CamExplainer(NetworkExplainer):
     >>> images = np.random.default_rng(0).random((3, 16, 16))
     >>> explainer = CamExplainer(as_predictor(network), method=["grad_cam", "layer_cam"]).fit(images)
     >>> explainer.layers_
-    ['auto (relu): (4, 14, 14)']
+    ['auto (1): (4, 14, 14)']
     >>> exp = explainer.explain(images)
     >>> exp.dims, exp.values.shape
     (('row', 'method', 'y', 'x', 'output'), (3, 2, 16, 16, 2))
     """
 
+    _squares_predictions = False
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **NetworkExplainer._parameter_constraints,
         "method": [StrOptions(set(METHODS)), list, tuple],
@@ -248,11 +249,15 @@ class CamExplainer(NetworkExplainer):
         unknown = [one for one in self._methods if one not in METHODS]
         if unknown or not self._methods or len(set(self._methods)) < len(self._methods):
             raise DataError(
-                f"The 'method' parameter of CamExplainer must be one or several of {', '.join(METHODS)}, none "
-                f"twice, got {self.method!r}."
+                f"The 'method' parameter of CamExplainer must be one or several of {', '.join(METHODS)}, "
+                f"none twice, got {self.method!r}."
             )
-        if not self._layers:
-            raise DataError("The 'layer' parameter of CamExplainer names no layer. Use layer='auto'.")
+        named = [one if isinstance(one, str) else id(one) for one in self._layers]
+        if not named or len(set(named)) < len(named):
+            raise DataError(
+                f"The 'layer' parameter of CamExplainer must name at least one layer, and none twice, got "
+                f"{self.layer!r}."
+            )
 
     def _config(self, array: Any) -> CamConfig:
         """What the pass needs to know of the parameters, for rows of a shape."""
@@ -267,7 +272,8 @@ class CamExplainer(NetworkExplainer):
         )
         if not (grid is None or callable(grid) or is_pair):
             raise DataError(
-                f"The 'token_grid' parameter of CamExplainer must be (height, width), got {self.token_grid!r}."
+                f"The 'token_grid' parameter of CamExplainer must be (height, width), got "
+                f"{self.token_grid!r}."
             )
         return CamConfig(self._methods, self._layers, self.target, tuple(array.shape[1 : 1 + n_axes]), grid,
                          self.positive, self.normalize)  # fmt: skip
@@ -332,9 +338,8 @@ class CamExplainer(NetworkExplainer):
             )
             n_model_rows += n
             for row, (weight, own) in enumerate(zip(weights, maps, strict=True)):
-                found = torch.from_numpy(np.tensordot(weight, own, axes=1))
-                place = config.methods.index("score_cam")
-                write(found[None], values[row : row + 1, at, place], "score_cam", config)
+                found = torch.from_numpy(np.tensordot(weight, own, axes=1))[None]
+                write({"score_cam": found}, values[row : row + 1, at], config)
         return n_model_rows
 
     def _score_predictor(self) -> Predictor:
@@ -354,15 +359,13 @@ class CamExplainer(NetworkExplainer):
     def _count_model_rows(self, rows: Any) -> int:
         n_rows, n_each = len(rows), 1
         for source in self._sources:
-            n_channels = max(
-                source.shape
-            )  # where a function makes the maps, it is not known which axis has them
+            n_channels = max(source.shape)  # a function that makes maps does not tell which axis has them
             if not callable(self.token_grid):
                 n_channels = source.shape[-1 if len(source.shape) == 2 and "y" in self._dims else 0]
-            n_each += n_channels * (
-                ("score_cam" in self._methods) + ("ablation_cam" in self._methods and not source.is_affine)
-            )
-        return n_rows * n_each + ("ablation_cam" in self._methods)
+            is_ablated = "ablation_cam" in self._methods and not source.is_affine
+            n_each += n_channels * (("score_cam" in self._methods) + is_ablated)
+        n_parts = len(list(self._parts(n_rows)))
+        return n_rows * n_each + n_parts * ("ablation_cam" in self._methods)
 
     def _make_explanation(
         self, rows: Any, selection: OutputSelection, attribution: Attribution

@@ -14,11 +14,11 @@ from agnostix.core.evaluate import describe_error
 from agnostix.core.models import Predictor
 from agnostix.core.models.torch_functional import to_array
 from agnostix.core.models.torch_tensors import is_out_of_memory
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError, EngineError
 from agnostix.neural import cam_weights
 from agnostix.neural.cam_config import CamConfig
-from agnostix.neural.cam_weights import GRADIENT_CAMS
+from agnostix.neural.cam_weights import CAMS
 from agnostix.neural.feature_maps import Call, MapNetwork, MapSource, ReplayError
 from agnostix.neural.token_grid import channel_axis, to_maps
 
@@ -30,24 +30,21 @@ _ABLATED = "ablation_cam"
 
 def find_sources(session: Any, config: CamConfig, row: Any) -> list[MapSource]:
     """Where each layer's maps are made, and whether its head is affine and can be run alone, by one row."""
-    score = session.score if config.target == "logits" else session.predict
-    network = MapNetwork(session, score, config.layers)
-    scores, calls = network.record(row)
-    sources = network.find(scores, calls, config.n_axes)
+    network = MapNetwork(session, _score(session, config), config.layers)
+    sources, calls = network.find(row, config.n_axes)
     scores, outputs = network.run(row, sources)
     column = scores.argmax(dim=1, keepdim=True)
-    gradients = _gradients(scores, outputs, column)
     checked = []
-    for source, output, (gradient,) in zip(sources, outputs, gradients, strict=True):
-        maps, slopes = (_maps(one, source, config) for one in (output.detach(), gradient))
+    for source, output, gradient in zip(sources, outputs, _gradients(scores, outputs, column), strict=True):
+        maps, slopes = _maps(output.detach(), source, config), _slopes(gradient, source, config)
         if config.needs("cam") and not (source.is_affine and cam_weights.is_pooled(slopes)):
             raise DataError(
                 f"method='cam' needs scores that are linear in the pooled maps, and those after layer "
                 f"{source.name} are not: CAM is for a network that ends in global average "
-                "pooling and one linear layer, with target='logits'. Use method='grad_cam', its generalization."
+                "pooling and one linear layer, with target='logits'. Use method='grad_cam'."
             )
         if config.needs(_ABLATED):
-            drops = (slopes * maps).flatten(2).sum(dim=2)
+            drops = cam_weights.affine_drops(maps, slopes)[0]
             source = _checked_head(
                 network, source, calls, row, output.detach(), scores.detach(), column, drops, config
             )
@@ -59,7 +56,7 @@ def _checked_head(
     network: MapNetwork, source: MapSource, calls: list[Call], row: Any, output: Any, scores: Any,
     column: Any, drops: Any, config: CamConfig,
 ) -> MapSource:  # fmt: skip
-    """The source with what the head is like by the graph, where numbers agree: of the maps, and without one."""
+    """The source with what the graph says of the head, where scores with and without a channel agree."""
     axis = _channels(output, source, config)
     channel = int(drops[0].abs().argmax())
     pair = torch.cat([output, _without(output, axis, [channel])])
@@ -80,18 +77,22 @@ class CamPass:
     """Maps of batches of rows inside a session."""
 
     def __init__(
-        self, session: Any, config: CamConfig, sources: list[MapSource], predictor: Predictor, selection: Any
+        self,
+        session: Any,
+        config: CamConfig,
+        sources: list[MapSource],
+        predictor: Predictor,
+        selection: Any,
     ) -> None:
         self._session = session
         self._config = config
         self._sources = sources
         self._predictor = predictor
         self._selection = selection
-        score = session.score if config.target == "logits" else session.predict
-        self._network = MapNetwork(session, score, config.layers)
+        self._network = MapNetwork(session, _score(session, config), config.layers)
         self._calls: list[Call] = []
         self.n_model_rows = 0
-        self.kept: list[dict[int, Floats]] = [{} for _ in sources]
+        self.kept: list[dict[int, Floats]] = [{} for _ in self._sources]
         """Of each layer, by the row, the feature maps (n_channels, ...) where Score-CAM needs them."""
 
     def compute(self, X: Any, values: Floats, first: int) -> list[tuple[Floats, Floats]]:
@@ -135,37 +136,29 @@ class CamPass:
         self.n_model_rows += len(X)
         for at, (source, output, slopes) in enumerate(zip(self._sources, outputs, gradients, strict=True)):
             output = output.detach()
-            maps = _maps(output, source, self._config)
-            slopes = [_maps(slope, source, self._config) for slope in slopes]
-            self._check_finite(source, maps, slopes)
+            maps, slopes = _maps(output, source, self._config), _slopes(slopes, source, self._config)
             if self._config.needs("score_cam"):
                 self.kept[at].update(enumerate(to_array(maps), start))
-            for place, method in enumerate(self._config.methods):
-                if method in GRADIENT_CAMS:
-                    found = [GRADIENT_CAMS[method](maps, slope) for slope in slopes]
-                elif method == _ABLATED:
-                    drops = self._drops(source, X, output, maps, slopes, columns, detached)
-                    found = [
-                        cam_weights.combine(cam_weights.ablation_weights(drop, score), maps)
-                        for drop, score in zip(drops, chosen.T, strict=True)
-                    ]
-                else:
-                    continue
-                write(torch.stack(found, dim=1), values[:, at, place], method, self._config)
+            found = {method: CAMS[method](maps, slopes) for method in self._config.methods if method in CAMS}
+            if self._config.needs(_ABLATED):
+                drops = self._drops(source, X, output, maps, slopes, columns, detached)
+                found[_ABLATED] = cam_weights.ablation_cam(maps, drops, chosen)
+            self._check_finite(source, found, slice(start, start + len(X)))
+            write(found, values[:, at], self._config)
         return to_array(chosen), predictions
 
     def _drops(
-        self, source: MapSource, X: Any, output: Any, maps: Any, slopes: list[Any], columns: Any, scores: Any
-    ) -> list[Any]:
-        """Drops (n, n_channels) of each selected score when a channel's map is 0."""
+        self, source: MapSource, X: Any, output: Any, maps: Any, slopes: Any, columns: Any, scores: Any
+    ) -> Any:
+        """Drops (n, n_selected, n_channels) of the scores when a channel's map is 0."""
         if source.is_affine:
-            return [(slope * maps).flatten(2).sum(dim=2) for slope in slopes]
+            return cam_weights.affine_drops(maps, slopes)
         axis = _channels(output, source, self._config)
-        rows = []
-        for i in range(len(X)):
+        drops = []
+        for i, column in enumerate(columns):
             without = self._scores_without(source, X[i : i + 1], output[i : i + 1], axis)
-            rows.append(scores[i, columns[i]] - without[:, columns[i]])
-        return list(torch.stack(rows).permute(2, 0, 1))
+            drops.append(scores[i, column, None] - without[:, column].T)
+        return torch.stack(drops)
 
     def _scores_without(self, source: MapSource, row: Any, output: Any, axis: int) -> Any:
         """Scores (n_channels, n_outputs) of a row without each channel of a layer's output (1, ...)."""
@@ -185,23 +178,27 @@ class CamPass:
             [self._network.run_head(source, self._calls, row, _without(output, axis, part)) for part in parts]
         )
 
-    def _check_finite(self, source: MapSource, maps: Any, slopes: list[Any]) -> None:
-        for what, tensors in (("output", [maps]), ("gradients", slopes)):
-            if not all(bool(torch.isfinite(one).all()) for one in tensors):
-                raise DataError(
-                    f"The {what} of layer {source.name} have NaN or infinity. In half "
-                    "precision they overflow: use precision='fp32' in as_predictor. Else check the network at "
-                    "these rows."
-                )
+    def _check_finite(self, source: MapSource, maps: dict[str, Any], rows: slice) -> None:
+        if not all(bool(torch.isfinite(one).all()) for one in maps.values()):
+            raise DataError(
+                f"The output of layer {source.name}, or gradients there, have NaN or infinity in rows "
+                f"{rows.start} to {rows.stop - 1}. In half precision they overflow: use precision='fp32' in "
+                "as_predictor. Else check the network at these rows."
+            )
 
 
-def write(maps: Any, values: Floats, method: str, config: CamConfig) -> None:
-    """Maps (n, n_selected, ...) of a layer's size into values of the images' size."""
-    if config.is_positive(method):
-        maps = maps.clamp(min=0.0)
-    for one, value in zip(maps, values, strict=True):  # row by row, so that one row is enlarged at a time
-        large = cam_weights.resize(one[None], config.shape)
-        value[...] = to_array(cam_weights.min_max(large) if config.normalize else large)[0]
+def write(maps: dict[str, Any], values: Floats, config: CamConfig) -> None:
+    """Maps (n, n_selected, ...) of a layer's size, by method, into values (n, n_methods, n_selected, ...)."""
+    if not maps:
+        return
+    places = [config.methods.index(method) for method in maps]
+    small = torch.stack(
+        [one.clamp(min=0.0) if config.is_positive(method) else one for method, one in maps.items()], dim=1
+    )
+    for one, value in zip(small, values, strict=True):  # row by row, so that one row is enlarged at a time
+        large = cam_weights.resize(one.flatten(0, 1), config.shape)
+        large = cam_weights.min_max(large) if config.normalize else large
+        value[places] = large.cpu().numpy().reshape(len(places), *value.shape[1:])
 
 
 def _gradients(scores: Any, outputs: list[Any], columns: Any) -> list[list[Any]]:
@@ -212,6 +209,16 @@ def _gradients(scores: Any, outputs: list[Any], columns: Any) -> list[list[Any]]
         raise DataError("The scores do not depend on the layers' outputs through torch's graph.")
     by_score = [torch.autograd.grad(one, outputs, retain_graph=True) for one in sums]
     return [list(slopes) for slopes in zip(*by_score, strict=True)]
+
+
+def _score(session: Any, config: CamConfig) -> Any:
+    """What is differentiated, a function from inputs to scores (n, n_outputs)."""
+    return session.score if config.target == "logits" else session.predict
+
+
+def _slopes(gradients: list[Any], source: MapSource, config: CamConfig) -> Any:
+    """Gradients (n, ...) of each score as (n, n_selected, n_channels, ...)."""
+    return torch.stack([_maps(one, source, config) for one in gradients], dim=1)
 
 
 def _maps(output: Any, source: MapSource, config: CamConfig) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,10 +82,13 @@ def stretched(grids: Floats, row_weights: Floats, column_weights: Floats) -> Flo
     return (grids - low[:, None, None]) / spans[:, None, None]
 
 
+@lru_cache(maxsize=64)
 def linear_weights(n_cells: int, length: int) -> Floats:
     """Weights (length, n_cells) of linear interpolation between the centers of cells."""
     at = np.clip((np.arange(length) + 0.5) * n_cells / length - 0.5, 0.0, n_cells - 1.0)
-    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(n_cells)))
+    weights = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(n_cells)))
+    weights.flags.writeable = False  # kept for the next call
+    return weights
 
 
 def weigh_channels(outputs: Codes) -> Callable[[Any, int, Floats], Floats]:

@@ -1,15 +1,16 @@
-"""Where feature maps are taken in a network's forward pass, and the head as a function of them. Imports torch.
+"""Where feature maps are made in a forward pass, and the head as a function of them. Imports torch.
 
-Torch calls of a forward pass are numbered by a TorchFunctionMode. Feature maps are the result of one call: for
-layer="auto" the last one with a height and a width, for a named layer the copy that a hook makes of its output.
-It is therefore the same for a network of modules, of functions, or with operations in place.
+Torch calls of a forward pass are numbered by a TorchFunctionMode. Feature maps are the result of one call:
+for layer="auto" the last one with a height and a width, for a named layer the copy that a hook makes of its
+output. They are therefore the same for a network of modules, of functions, or with operations in place.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,8 +19,8 @@ from torch.overrides import TorchFunctionMode
 from agnostix.exceptions import DataError
 
 _AFFINE = {
-    "AdaptiveAvgPool2DBackward0", "AddBackward0", "AddmmBackward0", "AliasBackward0", "AsStridedBackward0", "AsStridedBackward1",
-    "AvgPool2DBackward0",
+    "AdaptiveAvgPool2DBackward0", "AddBackward0", "AddmmBackward0", "AliasBackward0", "AsStridedBackward0",
+    "AsStridedBackward1", "AvgPool2DBackward0",
     "BmmBackward0", "CatBackward0", "CloneBackward0", "ConvolutionBackward0", "CopyBackwards", "DivBackward0",
     "ExpandBackward0", "GatherBackward0", "MeanBackward0", "MeanBackward1", "MmBackward0", "MulBackward0",
     "MvBackward0", "NativeBatchNormBackward0", "NegBackward0", "PermuteBackward0", "ReshapeAliasBackward0",
@@ -31,14 +32,9 @@ _AFFINE = {
 _PRODUCTS = {"AddmmBackward0": 1, "BmmBackward0": 0, "DivBackward0": 0, "MmBackward0": 0, "MulBackward0": 0,
              "MvBackward0": 0, "ConvolutionBackward0": 0, "NativeBatchNormBackward0": 0}  # fmt: skip
 """Those of them whose operands from this place on must not both depend on the maps."""
-_COPIES = {
-    "AliasBackward0",
-    "CloneBackward0",
-    "CopyBackwards",
-    "ToCopyBackward0",
-    "torch::autograd::AccumulateGrad",
-}
-
+_INPUT = "torch::autograd::AccumulateGrad"
+_COPIES = {"AliasBackward0", "CloneBackward0", "CopyBackwards", "ToCopyBackward0", _INPUT}
+"""Nodes that make what they are given, in another place or type."""
 _UNCOUNTED = (torch.Tensor.detach, torch.Tensor.requires_grad_)
 """Calls that hooks of layers make in some forward passes alone."""
 
@@ -48,6 +44,8 @@ class MapSource:
     """The call whose result are the feature maps, as found on one row."""
 
     name: str  # in results and messages
+    layer: str | None  # whose output they are; None where no layer gives them as they are
+    use: int  # of the layer, counted from 0, whose output they are
     call: int  # number of the call among those that return a tensor of floats
     function: str  # that is called
     shape: tuple[int, ...]  # of the result for one row, without the row
@@ -55,7 +53,7 @@ class MapSource:
     is_affine: bool  # whether scores are affine in the maps
 
     def __str__(self) -> str:
-        made_by = f" ({self.function})" if self.name == "auto" else ""
+        made_by = f" ({self.layer or self.function})" if self.name == "auto" else ""
         return f"{self.name}{made_by}: {self.shape}"
 
 
@@ -86,7 +84,7 @@ class RecordedCalls(TorchFunctionMode):
 class ChangedCalls(TorchFunctionMode):
     """Gives other results for calls of some numbers, by functions from the result."""
 
-    def __init__(self, changes: Mapping[int, Callable[[Any, Any], Any]]) -> None:
+    def __init__(self, changes: Mapping[int, Callable[[Any], Any]]) -> None:
         super().__init__()
         self._changes = changes
         self._n_tensors = 0
@@ -97,7 +95,7 @@ class ChangedCalls(TorchFunctionMode):
             return result
         change = self._changes.get(self._n_tensors)
         self._n_tensors += 1
-        return result if change is None else change(func, result)
+        return result if change is None else change(result)
 
 
 class ReplayedCalls(TorchFunctionMode):
@@ -154,7 +152,7 @@ def _named_map(calls: list[Call], scores: Any, layer: Any, output: Any) -> MapSo
             f"The scores do not depend on the output of layer {name!r} through torch's graph, or it does not "
             "depend on the input. Name a layer between the input and the output."
         )
-    return _source(name, copies[-1], scores)
+    return _source(name, (name, 0), copies[-1], scores)
 
 
 def _last_map(calls: list[Call], scores: Any, n_axes: int) -> MapSource:
@@ -164,12 +162,12 @@ def _last_map(calls: list[Call], scores: Any, n_axes: int) -> MapSource:
     has = "a height and a width" if n_axes == 2 else "a length"
     if not made or all(node.name() in _COPIES for node in walk(made[-1].node)):
         raise DataError(
-            f"layer='auto' finds no output with {has} above 1 in this network, only its input. Parts compiled "
-            "to TorchScript do not show theirs. Use another explainer, pass the module that a compiled part was "
-            "made from, or name a layer and pass token_grid, a function from its output to maps."
+            f"layer='auto' finds no output with {has} above 1 in this network, only its input. Parts "
+            "compiled to TorchScript do not show theirs. Use another explainer, pass the module that such "
+            "a part was made from, or name a layer and pass token_grid, a function from its output to maps."
         )
     # One that is no cut may be part of an attention over the places of an earlier one.
-    sources = ((_source("auto", call, scores), call) for call in reversed(made))
+    sources = ((_source("auto", (None, 0), call, scores), call) for call in reversed(made))
     source, call = next(((one, call) for one, call in sources if one.is_cut), (None, made[-1]))
     other = None if source is None else _other_map(call, scores, n_axes)
     if source is not None and other is None:
@@ -201,11 +199,13 @@ def _other_map(call: Call, scores: Any, n_axes: int) -> Any:
     return None
 
 
-def _source(name: str, call: Call, scores: Any) -> MapSource:
+def _source(name: str, made_by: tuple[str | None, int], call: Call, scores: Any) -> MapSource:
     nodes = list(walk(scores.grad_fn, call.node))
-    is_cut = not any(node.name() == "torch::autograd::AccumulateGrad" for node in nodes)
+    is_cut = not any(node.name() == _INPUT for node in nodes)
     return MapSource(
         name=name,
+        layer=made_by[0],
+        use=made_by[1],
         call=call.number,
         function=_name(call.function),
         shape=tuple(call.result.shape[1:]),
@@ -261,38 +261,62 @@ class MapNetwork:
         self._session = session
         self._score = score  # inputs to scores (n, n_outputs)
         self._layers = layers
+        self._parts = session.layers()
         self._observed = session.activations(*[layer for layer in layers if not is_auto(layer)])
 
     def record(self, row: Any) -> tuple[Any, list[Call]]:
         """Scores (1, n_outputs) of a row (1, ...) with the graph from the row on, and all calls."""
-        inputs, record = self._session.tensor(row, requires_grad=True), RecordedCalls()
-        with record:
+        inputs = self._session.tensor(row, requires_grad=True)
+        with RecordedCalls() as record:
             scores = self._score(inputs)
         return scores, record.calls
 
-    def find(self, scores: Any, calls: list[Call], n_axes: int) -> list[MapSource]:
-        """Where the maps of each layer are made; they have a height and a width (n_axes=2), or a length."""
-        return [
-            _last_map(calls, scores, n_axes)
-            if is_auto(layer)
-            else _named_map(calls, scores, layer, self._observed[layer])
-            for layer in self._layers
-        ]
+    def find(self, row: Any, n_axes: int) -> tuple[list[MapSource], list[Call]]:
+        """Where the maps of each layer are made, with height and width (n_axes=2) or a length; all calls."""
+        recorded, uses = RecordedCalls(), dict[int, tuple[str, int]]()
+        inputs = self._session.tensor(row, requires_grad=True)
+        with ExitStack() as hooks, recorded:
+            if any(map(is_auto, self._layers)):
+                for name, part in self._parts.items():
+                    if not isinstance(part, torch.jit.ScriptModule):
+                        note = _UseNote(name, recorded.calls, uses)
+                        hooks.callback(part.register_forward_hook(note).remove)
+            scores = self._score(inputs)
+        found = []
+        for layer in self._layers:
+            if is_auto(layer):
+                source = _last_map(recorded.calls, scores, n_axes)
+                name, use = uses.get(source.call, (None, 0))
+                found.append(replace(source, layer=name, use=use))
+            else:
+                found.append(_named_map(recorded.calls, scores, layer, self._observed[layer]))
+        return found, recorded.calls
 
     def run(self, X: Any, sources: list[MapSource]) -> tuple[Any, list[Any]]:
-        """Scores (n, n_outputs) of rows X with the graph of the head alone, and the maps (n, ...) it begins at."""
-        made: dict[int, Any] = {}
-        inputs = self._session.tensor(X)
-        with ChangedCalls({one.call: _start_graph(one, made) for one in sources}):
+        """Scores (n, n_outputs) of rows X with the graph of the head alone, and the maps it begins at."""
+        inputs, made, changes = self._session.tensor(X), dict[int, Any](), {}
+        with ExitStack() as stack:
+            for source, layer in zip(sources, self._layers, strict=True):
+                start = _start_graph(source, made)
+                if is_auto(layer) and source.layer is not None:  # a hook costs less than a mode
+                    part = self._parts[source.layer]
+                    stack.callback(part.register_forward_hook(_AtUse(source, start)).remove)
+                elif is_auto(layer):
+                    changes[source.call] = start
+            if changes:
+                stack.enter_context(ChangedCalls(changes))
             scores = self._score(inputs)
-        missing = next((one for one in sources if one.call not in made), None)
-        if missing is not None:
-            raise DataError(_moved(missing, None))
-        return scores, [made[one.call] for one in sources]
+        for source, layer in zip(sources, self._layers, strict=True):
+            if not is_auto(layer):
+                made[source.call] = self._observed[layer]  # the session's hook has begun the graph
+            output = made.get(source.call)
+            if output is None or tuple(output.shape[1:]) != source.shape:
+                raise DataError(_moved(source, output))
+        return scores, [made[source.call] for source in sources]
 
     def run_with(self, source: MapSource, X: Any, maps: Any) -> Any:
         """Scores (n, n_outputs) of rows X with other maps, from the whole network."""
-        inputs, change = self._session.tensor(X), {source.call: lambda _, result: substitute(result, maps)}
+        inputs, change = self._session.tensor(X), {source.call: lambda result: substitute(result, maps)}
         with torch.no_grad(), ChangedCalls(change):
             return self._score(inputs)
 
@@ -303,13 +327,13 @@ class MapNetwork:
             return self._score(inputs)
 
 
-def _start_graph(source: MapSource, made: dict[int, Any]) -> Callable[[Any, Any], Any]:
-    """Change of a call's result to one whose graph begins there, with an entry in `made`."""
+def _start_graph(source: MapSource, made: dict[int, Any]) -> Callable[[Any], Any]:
+    """Change of a result to one whose graph begins there, with an entry in `made`."""
 
-    def start(func: Any, result: Any) -> Any:
-        if tuple(result.shape[1:]) != source.shape or _name(func) != source.function:
+    def start(result: Any) -> Any:
+        if tuple(result.shape[1:]) != source.shape:
             raise DataError(_moved(source, result))
-        if result.requires_grad:  # by the hook of a named layer, or made of the maps of an earlier layer
+        if result.requires_grad:  # made of the maps of an earlier layer
             made[source.call] = result
             return result.clone()
         leaf = made[source.call] = result.detach().clone().requires_grad_()
@@ -318,8 +342,32 @@ def _start_graph(source: MapSource, made: dict[int, Any]) -> Callable[[Any, Any]
     return start
 
 
+class _UseNote:
+    """Forward hook that notes which call had made the layer's output, and how often it had been used."""
+
+    def __init__(self, name: str, calls: list[Call], uses: dict[int, tuple[str, int]]) -> None:
+        self._name, self._calls, self._uses, self._n_uses = name, calls, uses, 0
+
+    def __call__(self, _layer: Any, _inputs: Any, output: Any) -> None:
+        # By the latest call, not by the tensor alone: relu_ may later change a batch norm's output.
+        if self._calls and self._calls[-1].result is output:
+            self._uses.setdefault(self._calls[-1].number, (self._name, self._n_uses))
+        self._n_uses += 1
+
+
+class _AtUse:
+    """Forward hook that changes the output of one use of a layer."""
+
+    def __init__(self, source: MapSource, change: Callable[[Any], Any]) -> None:
+        self._left, self._change = source.use, change
+
+    def __call__(self, _layer: Any, _inputs: Any, output: Any) -> Any:
+        self._left -= 1
+        return self._change(output) if self._left == -1 else None
+
+
 def substitute(result: Any, other: Any) -> Any:
-    """The result of a call with other values, in place where it can be: networks ignore what relu_ returns."""
+    """The result of a call with other values: in place, since a network may ignore what relu_ returns."""
     try:
         return result.copy_(other)
     except RuntimeError:  # an expanded tensor, which has one place for several values
@@ -329,6 +377,6 @@ def substitute(result: Any, other: Any) -> Any:
 def _moved(source: MapSource, result: Any) -> str:
     got = "did not come" if result is None else f"gave {tuple(result.shape[1:])}"
     return (
-        f"The forward pass is another one than for the rows of fit: call {source.call}, {source.function} with "
-        f"{source.shape}, {got}. Networks whose operations depend on the values need layer=, the name of a layer."
+        f"The forward pass is another one than for the rows of fit: call {source.call}, {source.function} "
+        f"with {source.shape}, {got}. Explain rows for which the network does the same as for those of fit."
     )

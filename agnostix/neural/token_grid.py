@@ -1,4 +1,4 @@
-"""Outputs of layers as feature maps with channels first: images, series, and tokens of a transformer on a grid."""
+"""Outputs of layers as feature maps with channels first; tokens of a transformer on their grid."""
 
 from __future__ import annotations
 
@@ -32,15 +32,16 @@ def find_grid(n_tokens: int, token_grid: tuple[int, int] | None, layer: str) -> 
         if height * width <= n_tokens:
             return height, width
         raise DataError(
-            f"token_grid={token_grid!r} has {height * width} places, and layer {layer} gives {n_tokens} tokens."
+            f"token_grid={token_grid!r} has {height * width} places, and layer {layer} gives {n_tokens} "
+            "tokens."
         )
     for n_before in (0, 1):
         side = math.isqrt(n_tokens - n_before)
         if side > 1 and side**2 == n_tokens - n_before:
             return side, side
     raise DataError(
-        f"Layer {layer} gives {n_tokens} tokens, which are no square grid with or without a class token before "
-        "it. Pass token_grid=(height, width), or a function from the layer's output to maps (n_rows, "
+        f"Layer {layer} gives {n_tokens} tokens, which are no square grid with or without a class token "
+        "before it. Pass token_grid=(height, width), or a function from the layer's output to maps (n_rows, "
         "n_channels, height, width)."
     )
 
@@ -67,6 +68,6 @@ def _checked(maps: Any, output: Any, n_axes: int, layer: str) -> Any:
 def _no_grid(shape: tuple[int, ...], n_axes: int, layer: str) -> str:
     has = "a height and a width" if n_axes == 2 else "a length"
     return (
-        f"Layer {layer} gives {shape}, which has not got {has} above 1. Name a convolution, or a layer after it "
-        "and before pooling; or pass token_grid, a function from its output to maps."
+        f"Layer {layer} gives {shape}, which has not got {has} above 1. Name a convolution, or a layer "
+        "after it and before pooling; or pass token_grid, a function from its output to maps."
     )

@@ -158,6 +158,10 @@ class _Session:
         """Results of compute for all rows at once."""
         return [compute(slice(0, len(X)))]
 
+    def layers(self) -> Mapping[str, Any]:
+        """None by name."""
+        return {}
+
     def replaced(self, layer: Any, output: Any) -> NoReturn:
         """Refuse: the model has no layers."""
         raise NotImplementedError("ImageModel has no layers.")

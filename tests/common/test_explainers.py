@@ -49,7 +49,7 @@ def expected(explainer):
         reasons = dict.fromkeys(names, "a pixel has the weight of its whole feature map")
         if "score_cam" in explainer.method:
             reasons["check_constant_model_is_zero"] = (
-                "equal predictions give all feature maps the same weight"
+                "equal predictions give all maps the same weight"
             )
         return reasons | {"check_values_sum_to_zero_over_outputs": "negative values become 0"}
     return {}

@@ -51,6 +51,9 @@ class Session(Protocol):
         When memory runs out, a slice is halved and computed again.
         """
 
+    def layers(self) -> Mapping[str, Any]:
+        """Layers by name."""
+
     def replaced(self, layer: Any, output: Any) -> AbstractContextManager[None]:
         """Context in which a layer, by its name or the module itself, gives another output."""
 

@@ -453,6 +453,10 @@ class TorchSession:
         size = max(1, self._model.graph_rows(X) // n_each)
         return self._model.in_batches(len(X), size, compute)
 
+    def layers(self) -> dict[str, Any]:
+        """Layers that run, by name; one that is used under several names has the first."""
+        return dict(uncompiled(self._model._module).named_modules())
+
     @contextmanager
     def replaced(self, layer: Any, output: Any) -> Iterator[None]:
         """Let a layer, by its name or the module itself, give this output instead of its own."""
