@@ -37,6 +37,7 @@ def find_sources(session: Any, config: CamConfig, row: Any) -> list[MapSource]:
     checked = []
     for source, output, gradient in zip(sources, outputs, _gradients(scores, outputs, column), strict=True):
         maps, slopes = _maps(output.detach(), source, config), _slopes(gradient, source, config)
+        _check_layout(source, slopes, config)
         if config.needs("cam") and not (source.is_affine and cam_weights.is_pooled(slopes)):
             raise DataError(
                 f"method='cam' needs scores that are linear in the pooled maps, and those after layer "
@@ -50,6 +51,17 @@ def find_sources(session: Any, config: CamConfig, row: Any) -> list[MapSource]:
             )
         checked.append(source)
     return checked
+
+
+def _check_layout(source: MapSource, slopes: Any, config: CamConfig) -> None:
+    """Refuse maps whose first axes are pooled: their channels are last."""
+    if config.n_axes < 2 or config.token_grid is not None or cam_weights.is_pooled(slopes):
+        return
+    if cam_weights.is_pooled(slopes.movedim(-1, 2)):
+        raise DataError(
+            f"Layer {source} seems to have its channels last: scores depend on sums over its first two axes. "
+            "Name the layer, and pass token_grid=lambda output: output.permute(0, 3, 1, 2)."
+        )
 
 
 def _checked_head(

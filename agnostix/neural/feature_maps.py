@@ -158,9 +158,13 @@ def _named_map(calls: list[Call], scores: Any, layer: Any, output: Any) -> MapSo
 def _last_map(calls: list[Call], scores: Any, n_axes: int) -> MapSource:
     """The last result with a height and a width through which alone the scores depend on the row."""
     reached = set(walk(scores.grad_fn))
-    made = [call for call in calls if call.node in reached and _is_map(call.result.shape, n_axes)]
+    made = [
+        call
+        for call in calls
+        if call.node in reached and _is_map(call.result.shape, n_axes) and not _is_input(call.node)
+    ]
     has = "a height and a width" if n_axes == 2 else "a length"
-    if not made or all(node.name() in _COPIES for node in walk(made[-1].node)):
+    if not made:
         raise DataError(
             f"layer='auto' finds no output with {has} above 1 in this network, only its input. Parts "
             "compiled to TorchScript do not show theirs. Use another explainer, pass the module that such "
@@ -181,6 +185,11 @@ def _last_map(calls: list[Call], scores: Any, n_axes: int) -> MapSource:
         f"layer='auto' cannot tell the last feature maps: a call of {_name(call.function)} gives {has}, "
         f"{tuple(call.result.shape[1:])}, and {why}. Name a layer: layer='name', a module, or a list of them."
     )
+
+
+def _is_input(node: Any) -> bool:
+    """Whether a node makes nothing but a copy of the input."""
+    return all(before.name() in _COPIES for before in walk(node))
 
 
 def _other_map(call: Call, scores: Any, n_axes: int) -> Any:
