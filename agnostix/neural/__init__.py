@@ -18,5 +18,6 @@ Fill             The image's mean color: `core.base.images`, `core.masking.fills
 
 from agnostix.neural.cam import CamExplainer
 from agnostix.neural.extremal_mask import ExtremalMaskExplainer
+from agnostix.neural.saliency import SaliencyExplainer
 
-__all__ = ["CamExplainer", "ExtremalMaskExplainer"]
+__all__ = ["CamExplainer", "ExtremalMaskExplainer", "SaliencyExplainer"]

@@ -271,6 +271,7 @@ class MapNetwork:
         self._score = score  # inputs to scores (n, n_outputs)
         self._layers = layers
         self._parts = session.layers()
+        session.run_eagerly()  # a mode sees no calls of a compiled module
         self._observed = session.activations(*[layer for layer in layers if not is_auto(layer)])
 
     def record(self, row: Any) -> tuple[Any, list[Call]]:

@@ -162,6 +162,9 @@ class _Session:
         """None by name."""
         return {}
 
+    def run_eagerly(self) -> None:
+        """Change nothing: the model is not compiled."""
+
     def replaced(self, layer: Any, output: Any) -> NoReturn:
         """Refuse: the model has no layers."""
         raise NotImplementedError("ImageModel has no layers.")
@@ -178,7 +181,8 @@ class _Session:
         jacobian = torch.as_tensor(self.model.jacobian(X)).to(inputs.dtype).flatten(1, 2)
         pixels = maps.flatten(1)
         # Adds 0 in the forward pass, and the gradients in the backward pass.
-        return predictions + (jacobian * (pixels - pixels.detach())[:, :, None]).sum(dim=1)
+        own = torch.as_tensor(X.reshape(pixels.shape)).to(inputs.dtype)
+        return predictions + (jacobian * (pixels - own)[:, :, None]).sum(dim=1)
 
     def activations(self, *layers: Any) -> Mapping[Any, Any]:
         """Nothing for no layers, and else refuse: layers have no names. The image is the one feature map."""

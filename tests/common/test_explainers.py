@@ -19,7 +19,7 @@ from agnostix.testing import (
 )
 from tests.common.strategies import cases
 
-NEEDS_TORCH = set() if find_spec("torch") else {"CamExplainer", "ExtremalMaskExplainer"}
+NEEDS_TORCH = set() if find_spec("torch") else {"CamExplainer", "ExtremalMaskExplainer", "SaliencyExplainer"}
 SMALL = {"ExtremalMaskExplainer": {"n_steps": 3, "n_cells": 4}, "RiseExplainer": {"n_masks": 256}}
 """Parameters of explainers that would take long on the battery's small images with their defaults."""
 
@@ -36,7 +36,12 @@ EXPLAINERS = [
     LimeExplainer(None, n_samples=300, surrogate="tree"),
 ]
 if not NEEDS_TORCH:
-    EXPLAINERS.append(CamExplainer(None, method=["hires_cam", "score_cam", "ablation_cam"]))
+    EXPLAINERS += [
+        CamExplainer(None, method=["hires_cam", "score_cam", "ablation_cam"]),
+        agnostix.SaliencyExplainer(None, form="absolute", target="predictions", n_samples=3),
+        agnostix.SaliencyExplainer(None, method="gradient_x_input"),
+        agnostix.SaliencyExplainer(None, method="guided", form="squared"),
+    ]
 WINDOWS = OcclusionExplainer(None, masker=SlidingWindow(1, 1, fill=0.1))
 
 
@@ -48,9 +53,7 @@ def expected(explainer):
     if isinstance(explainer, CamExplainer):
         reasons = dict.fromkeys(names, "a pixel has the weight of its whole feature map")
         if "score_cam" in explainer.method:
-            reasons["check_constant_model_is_zero"] = (
-                "equal predictions give all maps the same weight"
-            )
+            reasons["check_constant_model_is_zero"] = "equal predictions give all maps the same weight"
         return reasons | {"check_values_sum_to_zero_over_outputs": "negative values become 0"}
     return {}
 

@@ -54,6 +54,9 @@ class Session(Protocol):
     def layers(self) -> Mapping[str, Any]:
         """Layers by name."""
 
+    def run_eagerly(self) -> None:
+        """Run the model's own operations from now on, as hooks on its graph need, not compiled ones."""
+
     def replaced(self, layer: Any, output: Any) -> AbstractContextManager[None]:
         """Context in which a layer, by its name or the module itself, gives another output."""
 

@@ -28,6 +28,10 @@ CHANNELS_LAST = (
     "Parts of pictures are hidden with channels last: pass them as (n_rows, height, width, n_channels), "
     f"{TO_CHANNELS_LAST}, and use layout='HWC'."
 )
+_SELECT = (
+    "Choose a place, as_predictor(module, output=lambda returned: returned[:, -1]), or wrap it in a module "
+    "that pools or selects."
+)
 _ROUNDING = 1e-3
 """Deviation from 1 that the sum of probabilities may have, in single precision."""
 _LOST = 1e-3
@@ -53,8 +57,11 @@ class TorchInput:
         host = np.uint8 if is_bytes else np.float64 if dtype == torch.float64 else np.float32
         return torch.as_tensor(np.array(rows, dtype=host, order="C")).to(device).to(dtype)
 
-    def prepare(self, batch: Any, is_bytes: bool) -> Any:
-        """Loaded images with channels first and normalized; loaded tables as they are. Differentiable."""
+    def prepare(self, batch: Any, is_bytes: bool, are_rows: bool = True) -> Any:
+        """Loaded images with channels first and normalized; loaded tables as they are. Differentiable.
+
+        Rows are checked to be in the range of images, which their noisy copies may leave.
+        """
         if batch.ndim < 3:
             return batch
         if batch.ndim == 3:
@@ -64,7 +71,8 @@ class TorchInput:
         if self.value_range == "0-255" or (self.value_range == "auto" and is_bytes):
             batch = batch / 255.0
         if self.mean is not None:
-            self._check_range(batch.detach())
+            if are_rows:
+                self._check_range(batch.detach())
             mean, std = (self._by_channel(values, batch) for values in (self.mean, self.std))
             batch = (batch - mean) / std
         return batch
@@ -205,7 +213,15 @@ class TorchOutputs:
         return self._matrix(self._entry(given), n_rows)
 
     def _entry(self, given: Any) -> Any:
-        """The tensor among what the module returned."""
+        """The tensor among what the module returned, or what the function makes of it."""
+        if callable(self.output):
+            made = self.output(given)
+            if not isinstance(made, torch.Tensor):
+                raise ModelOutputError(
+                    f"The function 'output' of as_predictor returned {_kind(made)} for what the module "
+                    f"{self.name} returned, {_kind(given)}. Return a tensor (n,) or (n, n_outputs)."
+                )
+            return made
         if isinstance(given, torch.Tensor):
             if self.output is not None:
                 raise ModelOutputError(
@@ -235,20 +251,20 @@ class TorchOutputs:
     def _matrix(self, outputs: Any, n_rows: int) -> Any:
         if n_rows == 1 and outputs.ndim < 2:  # some modules squeeze away the axis of a single row
             outputs = outputs.reshape(1, -1)
-        shape = tuple(outputs.shape)
+        shape, is_made = tuple(outputs.shape), callable(self.output)
+        maker = f"function 'output' of as_predictor, for the module {self.name}," if is_made else None
+        maker = maker or f"module {self.name}"
         if outputs.is_complex():
-            raise ModelOutputError(
-                f"The module {self.name} returned complex numbers; return their real part."
-            )
+            raise ModelOutputError(f"The {maker} returned complex numbers; return their real part.")
         if outputs.ndim == 0 or shape[0] != n_rows:
             raise ModelOutputError(
-                f"The module {self.name} returned a tensor of shape {shape} for {n_rows} rows; "
-                f"({n_rows},) or ({n_rows}, n_outputs) is needed."
+                f"The {maker} returned a tensor of shape {shape} for {n_rows} rows; ({n_rows},) or "
+                f"({n_rows}, n_outputs) is needed."
             )
         if outputs.ndim > 2 and outputs[0].numel() != shape[1]:
             raise ModelOutputError(
-                f"The module {self.name} returned a tensor of shape {shape}; (n,) or (n, n_outputs) is "
-                "needed. Wrap it in a module that pools or selects."
+                f"The {maker} returned a tensor of shape {shape}; (n,) or (n, n_outputs) is needed. "
+                + ("Let it pool or select." if is_made else _SELECT)
             )
         return outputs.flatten(1) if outputs.ndim > 1 else outputs[:, None]
 
