@@ -19,22 +19,26 @@ from torch.overrides import TorchFunctionMode
 from agnostix.exceptions import DataError
 
 _AFFINE = {
-    "AdaptiveAvgPool2DBackward0", "AddBackward0", "AddmmBackward0", "AliasBackward0", "AsStridedBackward0",
-    "AsStridedBackward1", "AvgPool2DBackward0",
-    "BmmBackward0", "CatBackward0", "CloneBackward0", "ConvolutionBackward0", "CopyBackwards", "DivBackward0",
-    "ExpandBackward0", "GatherBackward0", "MeanBackward0", "MeanBackward1", "MmBackward0", "MulBackward0",
-    "MvBackward0", "NativeBatchNormBackward0", "NegBackward0", "PermuteBackward0", "ReshapeAliasBackward0",
-    "SelectBackward0", "SliceBackward0", "SqueezeBackward0", "SqueezeBackward1", "SqueezeBackward2",
-    "SqueezeBackward3", "SubBackward0", "SumBackward0", "SumBackward1", "TBackward0", "ToCopyBackward0",
-    "TransposeBackward0", "UnsafeViewBackward0", "UnsqueezeBackward0", "ViewBackward0",
+    "AdaptiveAvgPool2D", "Add", "Addmm", "Alias", "AsStrided", "AvgPool2D", "Bmm", "Cat", "Clone",
+    "Convolution", "Copy", "Div", "Expand", "Gather", "Mean", "Mm", "Mul", "Mv", "NativeBatchNorm", "Neg",
+    "Permute", "ReshapeAlias", "Select", "Slice", "Split", "Squeeze", "Stack", "Sub", "Sum", "T", "ToCopy",
+    "Transpose", "UnsafeView", "Unsqueeze", "View",
 }  # fmt: skip
-"""Nodes of the graph that are affine in any one of their operands."""
-_PRODUCTS = {"AddmmBackward0": 1, "BmmBackward0": 0, "DivBackward0": 0, "MmBackward0": 0, "MulBackward0": 0,
-             "MvBackward0": 0, "ConvolutionBackward0": 0, "NativeBatchNormBackward0": 0}  # fmt: skip
+"""Operations of the graph that are affine in any one of their operands."""
+_PRODUCTS = {
+    "Addmm": 1,
+    "Bmm": 0,
+    "Convolution": 0,
+    "Div": 0,
+    "Mm": 0,
+    "Mul": 0,
+    "Mv": 0,
+    "NativeBatchNorm": 0,
+}
 """Those of them whose operands from this place on must not both depend on the maps."""
 _INPUT = "torch::autograd::AccumulateGrad"
-_COPIES = {"AliasBackward0", "CloneBackward0", "CopyBackwards", "ToCopyBackward0", _INPUT}
-"""Nodes that make what they are given, in another place or type."""
+_COPIES = {"Alias", "Clone", "Copy", "ToCopy", _INPUT}
+"""Operations that make what they are given, in another place or type."""
 _UNCOUNTED = (torch.Tensor.detach, torch.Tensor.requires_grad_)
 """Calls that hooks of layers make in some forward passes alone."""
 
@@ -142,7 +146,7 @@ def _named_map(calls: list[Call], scores: Any, layer: Any, output: Any) -> MapSo
     node = output.grad_fn
     copies = [
         call for call in calls
-        if call.node is not None and call.node.name() == "CloneBackward0"
+        if call.node is not None and _operation(call.node) == "Clone"
         and call.node.next_functions[0][0] is node
     ]  # fmt: skip
     name = describe_layer(layer)
@@ -189,7 +193,7 @@ def _last_map(calls: list[Call], scores: Any, n_axes: int) -> MapSource:
 
 def _is_input(node: Any) -> bool:
     """Whether a node makes nothing but a copy of the input."""
-    return all(before.name() in _COPIES for before in walk(node))
+    return all(_operation(before) in _COPIES for before in walk(node))
 
 
 def _other_map(call: Call, scores: Any, n_axes: int) -> Any:
@@ -199,7 +203,7 @@ def _other_map(call: Call, scores: Any, n_axes: int) -> Any:
     is_map = {node: any(_is_map(one, n_axes) for one in _shapes(node)) for node in later}
     for node in later:
         # A copy in another memory layout, as flatten makes one inside, has the same maps.
-        if not is_map[node] or node.name() in _COPIES:
+        if not is_map[node] or _operation(node) in _COPIES:
             continue
         # Attention has an axis of all places, and comes after a reshape to tokens.
         are_tokens = all(n_places in one for one in _shapes(node) if _is_map(one, n_axes))
@@ -236,12 +240,17 @@ def walk(root: Any, stop: Any = None, within: Mapping[Any, bool] | None = None) 
             stack += [before for before, _ in node.next_functions]
 
 
+def _operation(node: Any) -> str:
+    """What a node is the backward pass of, such as "Relu" for ReluBackward0."""
+    return str(node.name().split("Backward")[0])
+
+
 def _is_affine(node: Any) -> bool:
     """Whether what a node computes is affine in the one operand that depends on the maps."""
-    name = node.name()
+    name = _operation(node)
     first = _PRODUCTS.get(name)
     operands = [] if first is None else [before for before, _ in node.next_functions[first:]]
-    if name == "DivBackward0" and len(operands) > 1 and operands[1] is not None:
+    if name == "Div" and len(operands) > 1 and operands[1] is not None:
         return False
     return name in _AFFINE and sum(one is not None for one in operands) <= 1
 

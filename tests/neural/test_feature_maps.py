@@ -285,7 +285,7 @@ class Scripted(Net):
 def test_scripted_parts():
     with refuses(DataError, "TorchScript"):
         maps_of(seeded(Scripted))
-    with refuses(DataError, "'body'", "TorchScript"):
+    with refuses(DataError, "TorchScript", "Pass the module"):
         maps_of(seeded(Scripted), ["body"])
     whole = torch.jit.script(seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1))))
     with refuses(DataError, "TorchScript"):
