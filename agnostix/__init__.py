@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
-    from agnostix.neural import ExtremalMaskExplainer, SaliencyExplainer
+    from agnostix.neural import CamExplainer, ExtremalMaskExplainer, SaliencyExplainer
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "CamExplainer",
     "EntropicProjection",
     "Explanation",
     "ExtremalMaskExplainer",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "CamExplainer": "neural",
     "EntropicProjection": "what_if",
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
