@@ -9,6 +9,7 @@ from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.leaves import LeavesDisplay
 from agnostix.plotting.pixels import PixelsDisplay
+from agnostix.plotting.pixels_grid import PixelsGridDisplay
 from agnostix.plotting.pruning_path import PruningPathDisplay
 from agnostix.plotting.ranking import WhatIfRankingDisplay
 from agnostix.plotting.scatter import ScatterDisplay
@@ -26,6 +27,7 @@ __all__ = [
     "HeatmapDisplay",
     "LeavesDisplay",
     "PixelsDisplay",
+    "PixelsGridDisplay",
     "PruningPathDisplay",
     "ScatterDisplay",
     "SegmentsDisplay",

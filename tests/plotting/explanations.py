@@ -143,6 +143,18 @@ def pixels(n_outputs: int = 1, **given: Any) -> Explanation:
     return Explanation(**({"values": values, "dims": ("row", "y", "x", "output")} | known | given))
 
 
+def layered(n_outputs: int = 2, **given: Any) -> Explanation:
+    """The same pictures with a map for each of three layers."""
+    known = {
+        "values": np.random.default_rng(1).normal(size=(2, 3, 4, 6, n_outputs)),
+        "dims": ("row", "layer", "y", "x", "output"),
+        "coords": {"layer": np.array(["conv1", "conv2", "conv3"])},
+        "std_errors": None,
+        "quantity": "sensitivity",
+    }
+    return pixels(n_outputs, **(known | given))
+
+
 def intervals(ax: Any, color: str) -> dict[float, tuple[float, float]]:
     """Horizontal lines of a color by their height, dotted ones as infinite."""
     found = {}

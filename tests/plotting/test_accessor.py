@@ -11,13 +11,14 @@ import pytest
 
 from agnostix import plotting
 from tests.messages import refuses
-from tests.plotting.explanations import people, picture, pixels, text
+from tests.plotting.explanations import layered, people, picture, pixels, text
 
 MAKERS = {
     "bar": ("BarDisplay", people, {"row": 3}),
     "beeswarm": ("BeeswarmDisplay", people, {"max_features": 2}),
     "heatmap": ("HeatmapDisplay", people, {"order": "output"}),
     "pixels": ("PixelsDisplay", pixels, {"row": 1}),
+    "pixels_grid": ("PixelsGridDisplay", layered, {"rows": [1, 0]}),
     "scatter": ("ScatterDisplay", people, {"feature": "age"}),
     "segments": ("SegmentsDisplay", picture, {}),
     "text": ("TextDisplay", text, {"confidence_level": 0.8}),

@@ -16,6 +16,7 @@ from agnostix import EntropicProjection
 from agnostix.plotting import (
     LeavesDisplay,
     PixelsDisplay,
+    PixelsGridDisplay,
     PruningPathDisplay,
     SegmentsDisplay,
     ShiftDisplay,
@@ -26,7 +27,7 @@ from agnostix.plotting import (
     WhatIfMapDisplay,
     WhatIfRankingDisplay,
 )
-from tests.plotting.explanations import fitted_mimic, picture, pixels, text
+from tests.plotting.explanations import fitted_mimic, layered, picture, pixels, text
 from tests.plotting.test_attribution_displays import DISPLAYS
 
 WILD = "a_b^2 $x$ <script>"
@@ -42,6 +43,7 @@ MAKERS: dict[str, Maker] = {
     ),
     "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture()),
     "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels()),
+    "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(layered()),
     "TextDisplay": lambda p: TextDisplay.from_explanation(text()),
     "TreeDisplay": lambda p: TreeDisplay.from_estimator(fitted_mimic()),
     "PruningPathDisplay": lambda p: PruningPathDisplay.from_estimator(fitted_mimic()),
@@ -51,6 +53,11 @@ MAKERS: dict[str, Maker] = {
 
 @pytest.fixture(params=list(MAKERS))
 def display(request: pytest.FixtureRequest, projection: EntropicProjection) -> Any:
+    return MAKERS[request.param](projection)
+
+
+@pytest.fixture(params=[name for name in MAKERS if name != "PixelsGridDisplay"])  # which needs a grid of axes
+def display_of_one_ax(request: pytest.FixtureRequest, projection: EntropicProjection) -> Any:
     return MAKERS[request.param](projection)
 
 
@@ -65,26 +72,27 @@ def test_plot_makes_new_figure(display: Any) -> None:
     assert plt.get_fignums() == [display.figure_.number]
 
 
-def test_plot_draws_on_given_axes_only(display: Any) -> None:
+def test_plot_draws_on_given_axes_only(display_of_one_ax: Any) -> None:
     figure = Figure()
     ax = figure.add_subplot()
-    assert display.plot(ax=ax).ax_ is ax
-    assert display.figure_ is figure
+    assert display_of_one_ax.plot(ax=ax).ax_ is ax
+    assert display_of_one_ax.figure_ is figure
     assert ax.has_data()
     figure.draw_without_rendering()
     assert plt.get_fignums() == []
 
 
-def test_plot_draws_on_axes_of_shared_figure(display: Any) -> None:
+def test_plot_draws_on_axes_of_shared_figure(display_of_one_ax: Any) -> None:
     figure, (left, right) = plt.subplots(ncols=2)
-    display.plot(right)
-    assert display.figure_ is figure
+    display_of_one_ax.plot(right)
+    assert display_of_one_ax.figure_ is figure
     assert not left.has_data()
 
 
 @pytest.mark.parametrize("own", [False, True])
 def test_plot_shows_signs_in_names_as_text(display: Any, own: bool) -> None:
-    display.plot(None if own else Figure().add_subplot())
+    is_grid = isinstance(display, PixelsGridDisplay)
+    display.plot(None if own else Figure().subplots(2, 4) if is_grid else Figure().add_subplot())
     display.figure_.draw_without_rendering()
     axes = [*display.figure_.axes, *(child for ax in display.figure_.axes for child in ax.child_axes)]
     texts = [
@@ -123,12 +131,17 @@ def test_plot_long_names_leave_room(name: str) -> None:
         ),
         "SegmentsDisplay": lambda p: SegmentsDisplay.from_explanation(picture(output_names=("o" * 200,))),
         "PixelsDisplay": lambda p: PixelsDisplay.from_explanation(pixels(output_names=("o" * 200,))),
+        "PixelsGridDisplay": lambda p: PixelsGridDisplay.from_explanation(
+            layered(
+                1, output_names=("o" * 200,), coords={"layer": np.array(["l" * 200, "m" * 200, "n" * 200])}
+            )
+        ),
         "TextDisplay": lambda p: TextDisplay.from_explanation(text(output_names=("o" * 200,))),
     }
     display = (MAKERS | makers)[name](long).plot()
     display.figure_.draw_without_rendering()
     place = display.ax_.get_position()
-    assert place.width > 0.3
+    assert place.width > (0.2 if name == "PixelsGridDisplay" else 0.3)  # a fourth of the figure at most
     assert place.height > 0.3
 
 

@@ -19,6 +19,7 @@ from agnostix.plotting import (
     BeeswarmDisplay,
     HeatmapDisplay,
     PixelsDisplay,
+    PixelsGridDisplay,
     ScatterDisplay,
     SegmentsDisplay,
     TextDisplay,
@@ -208,7 +209,9 @@ def test_from_explainer_equals_from_explanation(name: str, people: pd.DataFrame)
 
 
 @pytest.mark.parametrize(
-    "public", [*DISPLAYS, PixelsDisplay, SegmentsDisplay, TextDisplay], ids=lambda public: public.__name__
+    "public",
+    [*DISPLAYS, PixelsDisplay, PixelsGridDisplay, SegmentsDisplay, TextDisplay],
+    ids=lambda public: public.__name__,
 )
 def test_display_docstrings_are_complete(public: type) -> None:
     ignored = {"ES01", "EX01", "GL01", "RT02", "SA01", "RT03", "PR07"}

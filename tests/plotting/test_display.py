@@ -23,7 +23,7 @@ from agnostix.plotting import (
 from agnostix.plotting.display import displays_of
 from agnostix.plotting.style import ACCENT, PAPER
 from tests.messages import refuses
-from tests.plotting.explanations import WILD, make, people, picture, pixels, text
+from tests.plotting.explanations import WILD, layered, make, people, picture, pixels, text
 
 NAMES = ("age", "hours", WILD)
 OF_ROWS = {"bar", "beeswarm", "heatmap", "scatter", "waterfall"}
@@ -61,6 +61,7 @@ def sensitivities(values: Any) -> Explanation:
         (text(), OF_ROWS | {"text"}),
         (picture(), OF_ROWS | {"segments"}),
         (pixels(), {"pixels"}),
+        (layered(), {"pixels_grid"}),
         (pixels().aggregate(), {"pixels"}),
         (overall(), {"bar"}),
         (people().aggregate("town"), {"bar"}),
@@ -121,7 +122,7 @@ def test_plot_refuses_unknown_style() -> None:
 def test_display_names_are_unique() -> None:
     public = [getattr(plotting, name) for name in plotting.__all__]
     own = [cls for cls in public if issubclass(cls, ExplanationDisplay) and cls is not ExplanationDisplay]
-    assert len({cls.name for cls in own}) == len(own) == 8
+    assert len({cls.name for cls in own}) == len(own) == 9
     assert not issubclass(ShiftDisplay, ExplanationDisplay)
 
 

@@ -156,6 +156,10 @@ class PlotAccessor:
         """An image with a value for each pixel: `PixelsDisplay`."""
         return self._draw("pixels", options)
 
+    def pixels_grid(self, **options: Any) -> Any:
+        """Maps of several methods or layers, beside the images: `PixelsGridDisplay`."""
+        return self._draw("pixels_grid", options)
+
     def scatter(self, feature: str | int, **options: Any) -> Any:
         """Values of one feature against its own values: `ScatterDisplay`."""
         return self._draw("scatter", options | {"feature": feature})

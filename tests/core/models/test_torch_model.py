@@ -388,14 +388,6 @@ def test_device_cuda_missing():
         as_predictor(small(), device="cuda")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_device_cuda_matches_cpu():
-    module = small()
-    there = as_predictor(module, device="cuda")
-    np.testing.assert_allclose(there.predict(PICTURES), as_predictor(module).predict(PICTURES), atol=1e-4)
-    assert next(module.parameters()).device.type == "cpu"
-
-
 @pytest.mark.parametrize(
     ("params", "facts"),
     [

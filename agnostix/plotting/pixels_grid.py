@@ -1,0 +1,300 @@
+"""Maps of several methods or layers side by side, beside the images that they explain."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.explanation import Explanation
+from agnostix.core.typing import Floats
+from agnostix.plotting.attributions import find_row, name_predicted
+from agnostix.plotting.display import ExplanationDisplay
+from agnostix.plotting.images import pale, to_gray, to_rgb
+from agnostix.plotting.style import FAINT, INK, add_colorbar, color_scale, diverging, sequential
+from agnostix.plotting.words import describe_quantity, shorten
+
+_DIMS = ("row", "y", "x", "output")
+_SIZE = 1.9
+"""Inches of a panel's longer side."""
+_BAR = 0.13
+"""Inches of a color scale's height."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Maps of one method or layer."""
+
+    name: str
+    label: str  # of its color scale
+    maps: Floats  # (n_down, height, width)
+    is_signed: bool
+
+
+@dataclass(eq=False, repr=False)
+class PixelsGridDisplay(ExplanationDisplay):
+    """Maps of several methods or layers, one a column, beside the images that they explain.
+
+    A row of the grid is an image and an output: several outputs of one image, or
+    several images. Each column has one color scale, since methods have units of
+    their own; within a column, colors compare outputs and images. Blue is positive,
+    orange negative, white 0; maps without negative values run from white to blue.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns row, output, method, y, x, value.
+    columns : sequence
+        Maps of each method, with its name, label and sign.
+    images : sequence of ndarray of shape (height, width) or (height, width, n_channels)
+        The image of each row of the grid.
+    names : sequence of str
+        Text at the left of each row of the grid.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes of shape (n_down, n_columns + 1)
+        Where it was drawn; the images come first.
+    ax_, figure_ : matplotlib Axes and Figure
+        The first of them, and their figure.
+    colorbars_ : list of matplotlib Colorbar
+        The color scale of each column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agnostix import OcclusionExplainer
+    >>> from agnostix.maskers import SlidingWindow
+    >>> from agnostix.plotting import PixelsGridDisplay
+    >>> images = np.random.default_rng(0).random((2, 8, 8))
+    >>> def corner(images):
+    ...     return images[:, :4, :4].sum((1, 2))
+    >>> explainers = {f"size {n}": OcclusionExplainer(corner, masker=SlidingWindow(n, n)) for n in (2, 4)}
+    >>> explanations = {name: one.fit(images).explain(images) for name, one in explainers.items()}
+    >>> display = PixelsGridDisplay.from_explanations(explanations, rows=[0, 1]).plot()
+    >>> display.axes_.shape, len(display.frame())
+    ((2, 3), 256)
+    """
+
+    table: pd.DataFrame
+    columns: Sequence[Any]
+    images: Sequence[Any]
+    names: Sequence[str]
+
+    name: ClassVar[str] = "pixels_grid"
+    dims: ClassVar = (("row", "method", "y", "x", "output"), ("row", "layer", "y", "x", "output"))
+
+    @classmethod
+    def from_explanation(
+        cls,
+        explanation: Explanation,
+        *,
+        rows: Hashable | Sequence[Hashable] = 0,
+        outputs: str | int | Sequence[str | int] | None = None,
+    ) -> PixelsGridDisplay:
+        """Select the maps of all methods or layers of an explanation.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            Of images, with a dim "method" or "layer" after "row".
+        rows : int, hashable or sequence of them, default=0
+            Positions of the images, or their names unless these are integers.
+        outputs : str, int or sequence of them, default=None
+            Names or positions of outputs; by default all.
+
+        Returns
+        -------
+        PixelsGridDisplay
+        """
+        cls._check(explanation)
+        return cls.from_explanations(_split(explanation), rows=rows, outputs=outputs)
+
+    @classmethod
+    def from_explanations(
+        cls,
+        explanations: Mapping[str, Explanation],
+        *,
+        rows: Hashable | Sequence[Hashable] = 0,
+        outputs: str | int | Sequence[str | int] | None = None,
+    ) -> PixelsGridDisplay:
+        """Select the maps of several explanations of the same images.
+
+        Parameters
+        ----------
+        explanations : dict of str to Explanation
+            By the names of their columns; each of dims ("row", "y", "x", "output").
+        rows : int, hashable or sequence of them, default=0
+            Positions of the images, or their names unless these are integers.
+        outputs : str, int or sequence of them, default=None
+            Names or positions of outputs; by default all.
+
+        Returns
+        -------
+        PixelsGridDisplay
+
+        Raises
+        ------
+        ValueError
+            If there are none, or they are not of the same images and outputs.
+        """
+        if not explanations:
+            raise ValueError("explanations must have at least one Explanation, by its name.")
+        selected = {
+            name: one if outputs is None else one.sel(outputs=outputs) for name, one in explanations.items()
+        }
+        _check_same(selected)
+        first = next(iter(selected.values()))
+        listed = [rows] if isinstance(rows, str) or not np.iterable(rows) else list(rows)
+        places = [find_row(first, row) for row in listed]
+        columns = [_column(name, one, places) for name, one in selected.items()]
+        names = _name_rows(first, places)
+        images = [
+            np.ones(columns[0].maps.shape[1:]) if first.data is None else first.data[i]
+            for i in np.repeat(places, len(first.output_names))
+        ]
+        return cls(_tabulate(columns, first, places), columns, images, names)
+
+    def _figsize(self) -> tuple[float, float]:
+        _, height, width = self.columns[0].maps.shape
+        scale = _SIZE / max(height, width)
+        across, down = len(self.columns) + 1, len(self.images)
+        return max(across * (scale * width + 0.15) + 0.5, 3.0), down * (scale * height + 0.15) + 1.1
+
+    def _set_axes(self, ax: Any) -> None:
+        import matplotlib.pyplot as plt
+
+        shape, self._bars = (len(self.images), len(self.columns) + 1), [None] * len(self.columns)
+        if ax is None:
+            # The color scales have a row of their own, so that images and maps stay aligned.
+            ratios = [1.0] * shape[0] + [_BAR / _SIZE]
+            _, grid = plt.subplots(
+                shape[0] + 1, shape[1], squeeze=False, figsize=self._figsize(), height_ratios=ratios
+            )
+            grid[-1, 0].set_axis_off()
+            axes, self._bars = grid[:-1], list(grid[-1, 1:])
+        else:
+            axes = np.asarray(ax, dtype=object)
+            if axes.size != shape[0] * shape[1]:
+                raise ValueError(
+                    f"ax must be {shape[0]} x {shape[1]} axes, one for each image and each map, got "
+                    f"{axes.size}."
+                )
+            axes = axes.reshape(shape)
+        self.axes_, self.ax_, self.figure_ = axes, axes[0, 0], axes[0, 0].figure
+        for panel in axes.flat:
+            panel.set_xticks([])
+            panel.set_yticks([])
+            for spine in panel.spines.values():
+                spine.set(visible=True, color=FAINT)
+
+    def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
+        for i, (image, name) in enumerate(zip(self.images, self.names, strict=True)):
+            self.axes_[i, 0].imshow(to_rgb(image), interpolation="nearest")
+            self.axes_[i, 0].set_ylabel(shorten(name), color=INK, fontsize=9, parse_math=False)
+        self.colorbars_ = [
+            self._draw_column(j, column, factor, suffix, cmap) for j, column in enumerate(self.columns)
+        ]
+
+    def _draw_column(self, j: int, column: _Column, factor: float, suffix: str, cmap: Any) -> Any:
+        """The maps of a method over the pale images, and its color scale."""
+        numbers = factor * column.maps
+        palette = cmap or (diverging(pale=True) if column.is_signed else sequential())
+        colors = color_scale(pd.Series(numbers.ravel()), palette, column.is_signed)
+        panels = self.axes_[:, j + 1]
+        for panel, values, image in zip(panels, numbers, self.images, strict=True):
+            panel.imshow(colors.to_rgba(values)[..., :3] * pale(to_gray(image)), interpolation="nearest")
+        panels[0].set_title(shorten(column.name), fontsize=10, parse_math=False)
+        look = {"orientation": "horizontal", "aspect": 14, "cax": self._bars[j]}
+        bar = add_colorbar(colors, list(panels), column.label, suffix, width=22, **look)
+        bar.ax.tick_params(labelsize=8)
+        bar.ax.xaxis.label.set_fontsize(8)
+        return bar
+
+
+def _split(explanation: Explanation) -> dict[str, Explanation]:
+    """Explanations of each method or layer, by its name."""
+    dim = explanation.dims[1]
+    known = explanation.coords.get(dim, np.arange(explanation.values.shape[1]))
+    errors = explanation.std_errors
+    return {
+        str(name): replace(
+            explanation,
+            values=explanation.values[:, k],
+            std_errors=None if errors is None else errors[:, k],
+            dims=_DIMS,
+            coords={key: value for key, value in explanation.coords.items() if key != dim},
+            extras={
+                key: value
+                for key, value in explanation.extras.items()
+                if dim not in getattr(value, "dims", ())
+            },
+        )
+        for k, name in enumerate(known)
+    }
+
+
+def _check_same(explanations: Mapping[str, Explanation]) -> None:
+    """Raise ValueError unless all explain the same outputs of images of one size, pixel by pixel."""
+    (name, first), *others = explanations.items()
+    for label, one in explanations.items():
+        if one.dims != _DIMS:
+            raise ValueError(
+                f"PixelsGridDisplay draws explanations with dims {_DIMS}, and {label!r} has {one.dims}."
+            )
+        if 0 in one.values.shape:
+            raise ValueError(f"The explanation {label!r} has shape {one.values.shape}: nothing to draw.")
+    for label, one in others:
+        if one.values.shape != first.values.shape or one.output_names != first.output_names:
+            raise ValueError(
+                f"Explanations must be of the same images and outputs: {name!r} has shape "
+                f"{first.values.shape} with outputs {', '.join(first.output_names)}, {label!r} "
+                f"{one.values.shape} with {', '.join(one.output_names)}. Explain the same images and "
+                "outputs with both."
+            )
+        if first.data is not None and one.data is not None and not np.array_equal(first.data, one.data):
+            raise ValueError(
+                f"Explanations must be of the same images: {name!r} and {label!r} have different data. "
+                "Explain the same images with both."
+            )
+
+
+def _column(name: str, explanation: Explanation, places: list[int]) -> _Column:
+    maps = explanation.values[places].transpose(0, 3, 1, 2)
+    maps = maps.reshape(-1, *maps.shape[2:])
+    is_signed = explanation.quantity != "sensitivity" or bool((maps < 0).any())
+    return _Column(name, describe_quantity(explanation, "the output"), maps, is_signed)
+
+
+def _name_rows(explanation: Explanation, places: list[int]) -> list[str]:
+    """A name for each image and output: the output, the image, or both where both vary."""
+    names = []
+    for i in places:
+        row = str(i if explanation.row_names is None else explanation.row_names[i])
+        outputs = name_predicted(explanation, i).output_names
+        names += [output if len(places) == 1 else f"{row}: {output}" for output in outputs]
+    return names
+
+
+def _tabulate(columns: Sequence[_Column], explanation: Explanation, places: list[int]) -> pd.DataFrame:
+    """Values pixel by pixel: columns row, output, method, y, x, value."""
+    n_down, height, width = columns[0].maps.shape
+    outputs = [name for i in places for name in name_predicted(explanation, i).output_names]
+    n_pixels, n_methods = height * width, len(columns)
+
+    def each(labels: Sequence[Any]) -> Any:
+        return np.repeat(np.array(labels, dtype=object), n_methods * n_pixels)
+
+    return pd.DataFrame(
+        {
+            "row": each(list(np.repeat(places, len(explanation.output_names)))).astype(int),
+            "output": each(outputs),
+            "method": np.tile(np.repeat([column.name for column in columns], n_pixels), n_down),
+            "y": np.tile(np.repeat(np.arange(height), width), n_down * n_methods),
+            "x": np.tile(np.arange(width), n_down * n_methods * height),
+            "value": np.stack([column.maps for column in columns], axis=1).ravel(),
+        }
+    )

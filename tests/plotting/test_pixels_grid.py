@@ -1,0 +1,112 @@
+"""Maps of several methods or layers side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from agnostix.plotting import PixelsGridDisplay
+from agnostix.plotting.style import ACCENT, CONTRAST
+from tests.messages import refuses
+from tests.plotting.explanations import layered, pixels
+
+
+def methods(n_outputs: int = 2) -> dict[str, Any]:
+    one = pixels(n_outputs, std_errors=None)
+    return {"first": one, "second": replace(one, values=-10.0 * one.values, quantity="contribution")}
+
+
+def test_grid_frame_has_every_map() -> None:
+    explanations = methods()
+    frame = PixelsGridDisplay.from_explanations(explanations, rows=[1, 0]).frame()
+    assert len(frame) == 2 * 2 * 2 * 24
+    assert frame["row"].tolist() == [1] * 96 + [0] * 96
+    names = explanations["first"].output_names
+    for pixel in frame.iloc[::7].itertuples():
+        exp = explanations[pixel.method]
+        assert pixel.value == exp.values[pixel.row, pixel.y, pixel.x, names.index(pixel.output)]
+
+
+def test_grid_has_rows_of_outputs_or_images_and_columns_of_methods() -> None:
+    names = methods()["first"].output_names
+    display = PixelsGridDisplay.from_explanations(methods()).plot()
+    assert display.axes_.shape == (2, 3)
+    assert tuple(display.names) == names
+    assert [panel.get_title("left") or panel.get_title() for panel in display.axes_[0, 1:]] == [
+        "first",
+        "second",
+    ]
+    display = PixelsGridDisplay.from_explanations(methods(), rows=[0, 1], outputs=1)
+    assert display.names == [f"0: {names[1]}", f"1: {names[1]}"]
+
+
+def test_grid_shares_scale_within_method_alone() -> None:
+    explanations = methods()
+    display = PixelsGridDisplay.from_explanations(explanations, rows=[0, 1]).plot(factor=2.0)
+    for bar, exp in zip(display.colorbars_, explanations.values(), strict=True):
+        largest = 2.0 * np.abs(exp.values).max()
+        assert (bar.vmin, bar.vmax) == (-largest, largest)
+
+
+def test_grid_colors_by_value_and_shows_image() -> None:
+    values = np.zeros((2, 4, 6, 1))
+    values[0, 0, 0], values[0, 1, 2] = 2.0, -2.0
+    white = pixels(values=values, std_errors=None, data=np.full((2, 4, 6, 3), 255, dtype=np.uint8))
+    display = PixelsGridDisplay.from_explanations({"one": white}).plot()
+    shown = np.asarray(display.axes_[0, 1].images[0].get_array())
+    np.testing.assert_allclose(shown[0, 0], to_rgb(ACCENT), atol=0.01)
+    np.testing.assert_allclose(shown[1, 2], to_rgb(CONTRAST), atol=0.01)
+    np.testing.assert_array_equal(display.axes_[0, 0].images[0].get_array(), np.ones((4, 6, 3)))
+
+
+def test_grid_unsigned_maps_start_at_0() -> None:
+    one = pixels(1, std_errors=None, quantity="sensitivity")
+    unsigned = replace(one, values=np.abs(one.values))
+    display = PixelsGridDisplay.from_explanations({"signed": one, "unsigned": unsigned}).plot()
+    assert [bar.vmin < 0 for bar in display.colorbars_] == [True, False]
+
+
+def test_grid_of_layers_splits_explanation() -> None:
+    exp = layered()
+    display = PixelsGridDisplay.from_explanation(exp, rows=1)
+    assert [column.name for column in display.columns] == ["conv1", "conv2", "conv3"]
+    for k, column in enumerate(display.columns):
+        np.testing.assert_array_equal(column.maps, exp.values[1, k].transpose(2, 0, 1))
+
+
+def test_grid_names_predicted_output_of_each_image() -> None:
+    one = pixels(
+        1, std_errors=None, output_names=("predicted",), extras={"predicted": np.array(["cat", "dog"])}
+    )
+    display = PixelsGridDisplay.from_explanations({"one": one}, rows=[0, 1])
+    assert display.names == ["0: cat", "1: dog"]
+    assert display.frame()["output"].unique().tolist() == ["cat", "dog"]
+
+
+def test_grid_draws_into_given_axes() -> None:
+    _, axes = plt.subplots(2, 3)
+    display = PixelsGridDisplay.from_explanations(methods()).plot(ax=axes)
+    assert (display.axes_ == axes).all()
+    with refuses(ValueError, "2 x 3 axes", "got 2"):
+        PixelsGridDisplay.from_explanations(methods()).plot(ax=axes[:, 0])
+
+
+def test_grid_refuses_what_is_not_alike() -> None:
+    one = pixels(2, std_errors=None)
+    with refuses(ValueError, "at least one Explanation"):
+        PixelsGridDisplay.from_explanations({})
+    with refuses(ValueError, "'b'", str(one.sel(outputs=[0]).values.shape), "outputs with both"):
+        PixelsGridDisplay.from_explanations({"a": one, "b": one.sel(outputs=[0])})
+    with refuses(ValueError, "'a' and 'b'", "different data"):
+        PixelsGridDisplay.from_explanations({"a": one, "b": replace(one, data=1.0 - one.data)})
+    with refuses(ValueError, "'a'", "('y', 'x', 'output')", "'row'"):
+        PixelsGridDisplay.from_explanations({"a": one.aggregate()})
+    with refuses(ValueError, "'a'", "nothing to draw"):
+        PixelsGridDisplay.from_explanations({"a": one[:0]})
+    with pytest.raises(ValueError, match="no row 5"):
+        PixelsGridDisplay.from_explanations({"a": one}, rows=5)
