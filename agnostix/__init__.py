@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
-    from agnostix.neural import ExtremalMaskExplainer
+    from agnostix.neural import ExtremalMaskExplainer, IntegratedGradientsExplainer
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
@@ -22,6 +22,7 @@ __all__ = [
     "Explanation",
     "ExtremalMaskExplainer",
     "InfeasibleTargetError",
+    "IntegratedGradientsExplainer",
     "KernelShapExplainer",
     "LimeExplainer",
     "MimicTree",
@@ -39,6 +40,7 @@ _MODULES = {
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
     "InfeasibleTargetError": "exceptions",
+    "IntegratedGradientsExplainer": "neural",
     "KernelShapExplainer": "shapley",
     "LimeExplainer": "lime",
     "MimicTree": "surrogate_tree",
