@@ -9,7 +9,7 @@ start, such as a black image, a network of ReLUs may have a gradient that it has
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -33,11 +33,13 @@ _COARSE = (9 * _THREE - _ONE) / 8
 """Weights of cells, exact for cubic integrands."""
 _FINE = (81 * (9 * _NINE - _THREE) / 8 - _COARSE) / 80
 """Weights of cells, exact for integrands of degree 5."""
-_RATIO = 1 / 3
-"""Least ratio of the errors of two rules that is believed: that of an integrand with jumps at random, as the
-gradient of a large network of ReLUs has them."""
+_OF_JUMP = 20.0
+"""Sum of the squared fourth differences of nodes between which the integrand jumps by 1."""
 _NEAR_0 = 0.1
 """Share of the variation along the path below which the difference of its ends counts as near 0."""
+_N_SIGMA = 2.0
+"""Errors of the sum that must be within the tolerance: that of values is the largest of many, that of the sum
+is one number, and its gap is about as often above the estimate as below."""
 _STALLED = 0.25
 """Relative change of a gap below which more nodes do not help."""
 _ROUNDINGS = 8.0
@@ -116,6 +118,22 @@ class _Level:
         # One node after the other, so that the bits of a panel do not depend on how many there are.
         return reduce(add, ((self.width * w) * self.nodes[:, j] for j, w in enumerate(weights.tolist()) if w))
 
+    def fourth_differences(self) -> Iterator[tuple[Any, Bools]]:
+        """Fourth differences (n_panels, ..., n_outputs) of nodes, and whether (n_panels, n_outputs) they are known.
+
+        They reach over two nodes of the neighbors on both sides, where an output has these at the same level.
+        """
+        touches = (self.rows[1:] == self.rows[:-1]) & np.isclose(self.lefts[1:], self.lefts[:-1] + self.width)
+        both = touches[:, None] & self.is_open[1:] & self.is_open[:-1]
+        none = np.zeros((1, both.shape[1]), dtype=bool)
+        has_left, has_right = np.concatenate([none, both]), np.concatenate([both, none])
+        left, right = self.nodes[:, -2:].roll(1, dims=0), self.nodes[:, :2].roll(-1, dims=0)
+        nodes = [*left.unbind(1), *self.nodes.unbind(1), *right.unbind(1)]
+        for first in range(N_CELLS):
+            a, b, c, d, e = nodes[first : first + 5]
+            is_known = has_left if first < 2 else has_right if first > N_CELLS - 3 else np.ones_like(both, shape=has_left.shape)
+            yield (a + e) - 4.0 * (b + d) + 6.0 * c, is_known
+
     def divide(self, integrand: Integrand) -> _Level:
         """Each panel divided into three."""
         rows, third = np.repeat(self.rows, 3), self.width / 3.0
@@ -182,7 +200,7 @@ class _Run:
         among = np.ix_(rows, level.outputs)
         estimates = self._estimates(level, fine, rows, of_panels)
         scales, gaps = _largest(estimates), np.abs((self.ends.end - self.ends.start)[among] - _sums(estimates))
-        errors = self._errors(level, fine, scales[of_panels], self.spans[among][of_panels])
+        errors = self._errors(level, scales[of_panels], self.spans[among][of_panels])
         divided = np.zeros_like(level.is_open)
         for r, row in enumerate(rows):
             for k, output in enumerate(level.outputs):
@@ -200,20 +218,21 @@ class _Run:
         places = torch.as_tensor(of_panels, device=fine.device)
         return estimates.index_add_(0, places, _where(level.is_open, fine))
 
-    def _errors(self, level: _Level, fine: Any, scales: Floats, spans: Floats) -> Floats:
+    def _errors(self, level: _Level, scales: Floats, spans: Floats) -> Floats:
         """Errors (n_panels, n_outputs) of panels, of the largest value or of the sum, in tolerances."""
-        coarse = level.integrals(_COARSE)
-
-        def sizes(difference: Any) -> Floats:
-            parts = (_largest(difference), scales), (np.abs(_sums(difference)), spans)
-            relative = [np.divide(size, of, out=np.zeros_like(size), where=of > 0) for size, of in parts]
-            return np.maximum(*relative) / self.tolerance
-
-        changes, before = sizes(fine - coarse), sizes(coarse - level.integrals(_ONE))
-        ratios = np.divide(changes, before, out=np.ones_like(changes), where=before > 0)
-        # With the whole path as one panel the two may agree by chance.
-        least = 1.0 if level.width == 1.0 else _RATIO
-        return np.where(level.is_open, changes * np.clip(ratios, least, 1.0), 0.0)
+        squares, of_sums = torch.zeros_like(level.nodes[:, 0]), np.zeros(level.is_open.shape)
+        for difference, is_known in level.fourth_differences():
+            known = torch.as_tensor(is_known, device=squares.device)
+            squares += torch.where(_spread(known, squares), difference**2, 0.0)
+            of_sums += np.where(is_known, _sums(difference) ** 2, 0.0)
+        # An integrand that jumps anywhere in a cell has the error of a uniform distribution.
+        factor = level.width / N_CELLS / np.sqrt(12.0 * _OF_JUMP) / self.tolerance
+        of_values = np.sqrt(_largest(squares))
+        relative = [
+            np.divide(factor * size, of, out=np.zeros_like(size), where=of > 0)
+            for size, of in ((of_values, scales), (_N_SIGMA * np.sqrt(of_sums), spans))
+        ]
+        return np.where(level.is_open, np.maximum(*relative), 0.0)
 
     def _choose(self, row: int, output: int, errors: Floats, gap: float) -> Codes:
         """Which of the open panels of a row and output, with these errors, are to be divided."""
@@ -249,9 +268,13 @@ class _Run:
 
 def _where(chosen: Bools, tensor: Any) -> Any:
     """A tensor (n, ..., n_outputs) in double precision, 0 where it is not chosen (n, n_outputs)."""
-    mask = torch.as_tensor(chosen, device=tensor.device)
-    mask = mask.reshape(len(mask), *[1] * (tensor.ndim - 2), -1)
+    mask = _spread(torch.as_tensor(chosen, device=tensor.device), tensor)
     return torch.where(mask, tensor.double(), 0.0)
+
+
+def _spread(mask: Any, tensor: Any) -> Any:
+    """A mask (n, n_outputs) that broadcasts to a tensor (n, ..., n_outputs)."""
+    return mask.reshape(len(mask), *[1] * (tensor.ndim - 2), -1)
 
 
 def _sums(tensor: Any) -> Floats:
