@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
-    from agnostix.neural import ExtremalMaskExplainer, IntegratedGradientsExplainer
+    from agnostix.neural import ExtremalMaskExplainer, IntegratedGradientsExplainer, SaliencyExplainer
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
@@ -28,6 +28,7 @@ __all__ = [
     "MimicTree",
     "OcclusionExplainer",
     "RiseExplainer",
+    "SaliencyExplainer",
     "Scenario",
     "WhatIfCurves",
     "WhatIfReport",
@@ -46,6 +47,7 @@ _MODULES = {
     "MimicTree": "surrogate_tree",
     "OcclusionExplainer": "occlusion",
     "RiseExplainer": "occlusion",
+    "SaliencyExplainer": "neural",
     "Scenario": "core.explanation",
     "WhatIfCurves": "core.explanation",
     "WhatIfReport": "report",

@@ -19,5 +19,6 @@ Standard error   Of draws from data, by independent blocks: `baselines.Draws`. E
 
 from agnostix.neural.extremal_mask import ExtremalMaskExplainer
 from agnostix.neural.integrated_gradients import IntegratedGradientsExplainer
+from agnostix.neural.saliency import SaliencyExplainer
 
-__all__ = ["ExtremalMaskExplainer", "IntegratedGradientsExplainer"]
+__all__ = ["ExtremalMaskExplainer", "IntegratedGradientsExplainer", "SaliencyExplainer"]

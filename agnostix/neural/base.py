@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import count_axes
+from agnostix.core.evaluate import describe_error
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import is_frame, to_array
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import StrOptions
 from agnostix.core.typing import Floats
+from agnostix.exceptions import DataError, EngineError
+
+if TYPE_CHECKING:
+    from agnostix.neural.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,18 +70,77 @@ class NetworkExplainer(AttributionExplainer):
         raise self._not_written("_attribute_batch")
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
-        from agnostix.neural.network import Network  # torch is installed: the model is a module
-
         array = to_array(rows) if is_frame(rows) else np.asarray(rows)
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
-            network = Network(session, array.dtype, self.target, self.layer)
+            network = self._open_network(session, array.dtype)
             parts = session.in_batches(
                 array,
-                lambda part: self._attribute_batch(network, array[part], selection),
+                lambda part: self._attribute_part(network, array, part, selection),
                 n_each=self._n_graphs_each,
             )
         return join_batches(parts)
+
+    def _open_network(self, session: Any, dtype: Any) -> Network:
+        """The network of a session, for rows of some dtype."""
+        from agnostix.neural.network import Network  # torch is installed: the model is a module
+
+        return Network(session, dtype, self.target, self.layer)
+
+    def _attribute_part(
+        self, network: Network, rows: Any, part: slice, selection: OutputSelection
+    ) -> BatchAttribution:
+        """Attributions of some of the rows; EngineError, which names them, where the model fails."""
+        from agnostix.core.models.torch_tensors import is_out_of_memory
+
+        try:
+            result = self._attribute_batch(network, rows[part], selection)
+            self._predictor.checked(result.predictions, part.stop - part.start)
+        except DataError:
+            raise
+        except Exception as error:
+            if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                raise
+            raise EngineError(
+                f"The model {self._predictor.name} failed on rows {part.start} to {part.stop - 1}: "
+                f"{describe_error(error)}"
+            ) from error
+        self._check_values(result, part)
+        return result
+
+    def _summed_axis(self, points: Any, rows: Any) -> int | None:
+        """The axis of points that is put together to one value; DataError if the rest is not as the rows."""
+        n_axes, by_feature = len(self._dims) - 1, "feature" in self._dims
+        if self.layer is None:
+            return None if points.ndim == n_axes else n_axes
+        shape, own = tuple(points.shape), rows.shape[:n_axes]
+        axis = n_axes if by_feature else 1  # tokens come before their dimensions, channels before pixels
+        if shape == own:
+            return None
+        if points.ndim == n_axes + 1 and shape[:axis] + shape[axis + 1 :] == own:
+            return axis
+        wanted = "(n_rows, n_columns, n_dims)" if by_feature else "(n_rows, n_channels, height, width)"
+        raise DataError(
+            f"Layer {self.layer!r} gives tensors of shape {shape} for rows of shape {rows.shape}; {wanted} or "
+            f"{own} is needed, so that there is a value for each {'column' if by_feature else 'pixel'}. Name "
+            "another layer, or use CamExplainer for maps of a layer."
+        )
+
+    def _check_values(self, result: BatchAttribution, part: slice) -> None:
+        """EngineError, which names the row, where gradients of finite predictions are not finite."""
+        bad = np.flatnonzero(~np.isfinite(result.values.reshape(len(result.values), -1)).all(axis=1))
+        if bad.size == 0:
+            return
+        precision = self._predictor.params.get("precision", "fp32")
+        remedy = (
+            "Half precision overflows beyond 65,504: use as_predictor(module, precision='bf16') or 'fp32'."
+            if precision == "fp16"
+            else "Roots and norms have none at 0, nor have quotients by 0: add a small number inside them."
+        )
+        raise EngineError(
+            f"The gradients of the model {self._predictor.name} are NaN or infinite at row "
+            f"{part.start + bad[0]}, whose predictions are finite. {remedy}"
+        )
 
 
 def join_batches(parts: Sequence[BatchAttribution]) -> Attribution:

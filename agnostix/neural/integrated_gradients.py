@@ -16,7 +16,6 @@ from agnostix.core.frames import checked_weights, is_frame, to_array
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Codes, Floats
-from agnostix.exceptions import DataError
 from agnostix.neural.base import BatchAttribution, NetworkExplainer
 from agnostix.neural.baselines import N_BLOCKS, Draws, check_baseline, fixed_baseline, own_baselines
 
@@ -362,24 +361,6 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         params = super()._describe_params()
         shape = np.shape(self.baseline)
         return params | ({"baseline": f"an array of shape {shape}"} if len(shape) > 1 else {})
-
-    def _summed_axis(self, points: Any, rows: Any) -> int | None:
-        """The axis of points that is put together to one value; DataError if the rest is not as the rows."""
-        n_axes, by_feature = len(self._dims) - 1, "feature" in self._dims
-        if self.layer is None:
-            return None if points.ndim == n_axes else n_axes
-        shape, own = tuple(points.shape), rows.shape[:n_axes]
-        axis = n_axes if by_feature else 1  # tokens come before their dimensions, channels before pixels
-        if shape == own:
-            return None
-        if points.ndim == n_axes + 1 and shape[:axis] + shape[axis + 1 :] == own:
-            return axis
-        wanted = "(n_rows, n_columns, n_dims)" if by_feature else "(n_rows, n_channels, height, width)"
-        raise DataError(
-            f"Layer {self.layer!r} gives tensors of shape {shape} for rows of shape {rows.shape}; {wanted} or "
-            f"{own} is needed, so that there is a value for each {'column' if by_feature else 'pixel'}. Name "
-            "another layer, or use CamExplainer for maps of a layer."
-        )
 
 
 def _as_array(rows: Any) -> Any:

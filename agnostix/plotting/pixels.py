@@ -14,7 +14,7 @@ from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
 from agnostix.plotting.style import ACCENT, MUTED, add_colorbar, color_scale, diverging, sequential
-from agnostix.plotting.words import describe_quantity, shorten
+from agnostix.plotting.words import describe_quantity, has_signs, shorten
 
 _EDGE = 0.5
 """Level of a mask at which its outline is drawn."""
@@ -134,7 +134,7 @@ class PixelsDisplay(ImagePanels):
             _failed_masks(explanation),
             _mask_scores(explanation),
             None if errors is None else high - values,
-            explanation.quantity != "sensitivity" or bool((values < 0).any()),
+            has_signs(explanation, values),
         )
 
     def frame(self) -> pd.DataFrame:

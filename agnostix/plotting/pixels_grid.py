@@ -15,7 +15,7 @@ from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.display import ExplanationDisplay
 from agnostix.plotting.images import pale, to_gray, to_rgb
 from agnostix.plotting.style import FAINT, INK, add_colorbar, color_scale, diverging, sequential
-from agnostix.plotting.words import describe_quantity, shorten
+from agnostix.plotting.words import describe_quantity, has_signs, shorten
 
 _DIMS = ("row", "y", "x", "output")
 _SIZE = 1.9
@@ -265,8 +265,8 @@ def _check_same(explanations: Mapping[str, Explanation]) -> None:
 def _column(name: str, explanation: Explanation, places: list[int]) -> _Column:
     maps = explanation.values[places].transpose(0, 3, 1, 2)
     maps = maps.reshape(-1, *maps.shape[2:])
-    is_signed = explanation.quantity != "sensitivity" or bool((maps < 0).any())
-    return _Column(name, describe_quantity(explanation, "the output"), maps, is_signed)
+    label = describe_quantity(explanation, "the output")
+    return _Column(name, label, maps, has_signs(explanation, maps))
 
 
 def _name_rows(explanation: Explanation, places: list[int]) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.fields import IS_SIGNED
 from agnostix.core.files import one_line
 
 _QUANTITIES = {
@@ -60,6 +61,13 @@ def _in_parentheses(notes: list[str]) -> str:
 def is_surrogate(explanation: Explanation) -> bool:
     """Whether values are those of a simpler model fitted to the explained one."""
     return explanation.completeness == "surrogate" or "surrogate_outputs" in explanation.extras
+
+
+def has_signs(explanation: Explanation, values: Any) -> bool:
+    """Whether 0 is the middle of the scale of values, or its lower end, as for sizes of gradients."""
+    if IS_SIGNED in explanation.extras:
+        return bool(explanation.extras[IS_SIGNED])
+    return explanation.quantity != "sensitivity" or bool((values < 0).any())
 
 
 def describe_metric(metric: str, output: str | None = None) -> str:

@@ -144,7 +144,7 @@ def _assert_values(case: Case, exp: Any) -> None:
         return
     if case.model == "constant":
         assert_zero(exp, 1e-13 if exp.completeness == "surrogate" else 0.0, "a constant model")
-    if case.model == "probabilities" and exp.quantity not in ("sensitivity", "mask"):
+    if case.model == "probabilities" and exp.quantity not in ("sensitivity", "relevance", "mask"):
         assert_zero_sum_over_outputs(exp)
     if case.model == "ignoring" and "x0" in exp.feature_names:
         assert_interval_holds_zero(exp.sel(features="x0"))

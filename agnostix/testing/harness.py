@@ -13,6 +13,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from agnostix.core.frames import column_names, columns, kind_of, to_floats
+from agnostix.core.models import Differentiable
 from agnostix.core.typing import Floats
 from agnostix.testing.image_model import ImageModel
 from agnostix.testing.tables import numbers
@@ -26,8 +27,9 @@ def explains_population(explainer: Any) -> bool:
 
 
 def takes_tables(explainer: Any) -> bool:
-    """Whether an explainer takes tables, or images, by its tags."""
-    return bool(get_tags(explainer).input_tags.two_d_array)
+    """Whether an explainer gets tables, by its tags, or images, whose doubles have gradients."""
+    needs_gradients = Differentiable in getattr(explainer, "_requires", ())
+    return bool(get_tags(explainer).input_tags.two_d_array) and not needs_gradients
 
 
 def make_rows(explainer: Any, n_rows: int = 24, n_columns: int = 4) -> Floats:

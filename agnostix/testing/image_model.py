@@ -157,6 +157,9 @@ class _Session:
         """Results of compute for all rows at once."""
         return [compute(slice(0, len(X)))]
 
+    def run_eagerly(self) -> None:
+        """Change nothing: the model is not compiled."""
+
     def replaced(self, layer: Any, output: Any) -> NoReturn:
         """Refuse: the model has no layers."""
         raise NotImplementedError("ImageModel has no layers.")
@@ -171,7 +174,8 @@ class _Session:
             return predictions
         jacobian = torch.as_tensor(self.model.jacobian(X)).to(inputs.dtype)
         # Adds 0 in the forward pass, and the gradients in the backward pass.
-        return predictions + torch.einsum("nyxk,nyx->nk", jacobian, (inputs - inputs.detach())[:, 0])
+        own = torch.as_tensor(X.copy()).to(inputs.dtype)
+        return predictions + torch.einsum("nyxk,nyx->nk", jacobian, inputs[:, 0] - own)
 
     def activations(self, *layers: Any) -> Mapping[Any, Any]:
         """Refuse: the model has no layers."""

@@ -19,7 +19,7 @@ from agnostix.testing import (
 )
 from tests.common.strategies import cases
 
-NEEDS_TORCH = set() if find_spec("torch") else {"ExtremalMaskExplainer"}
+NEEDS_TORCH = set() if find_spec("torch") else {"ExtremalMaskExplainer", "SaliencyExplainer"}
 SMALL = {"ExtremalMaskExplainer": {"n_steps": 3, "n_cells": 4}, "RiseExplainer": {"n_masks": 256}}
 """Parameters of explainers that would take long on the battery's small images with their defaults."""
 
@@ -35,6 +35,12 @@ EXPLAINERS = [
     LimeExplainer(None, n_samples=400, sampling=TiltedSampling(2.0)),
     LimeExplainer(None, n_samples=300, surrogate="tree"),
 ]
+if "SaliencyExplainer" not in NEEDS_TORCH:
+    EXPLAINERS += [
+        agnostix.SaliencyExplainer(None, form="absolute", target="predictions", n_samples=3),
+        agnostix.SaliencyExplainer(None, method="gradient_x_input"),
+        agnostix.SaliencyExplainer(None, method="guided", form="squared"),
+    ]
 WINDOWS = OcclusionExplainer(None, masker=SlidingWindow(1, 1, fill=0.1))
 
 

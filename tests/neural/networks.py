@@ -1,4 +1,4 @@
-"""Small torch networks with random weights: convolutional, residual, one set of weights in several spellings."""
+"""Small torch networks with random weights: convolutional, residual, and the same ones in four spellings."""
 
 from __future__ import annotations
 

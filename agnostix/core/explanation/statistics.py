@@ -13,7 +13,14 @@ from narwhals.stable.v2.dependencies import is_polars_series
 from scipy.special import ndtri, stdtrit
 
 from agnostix.core.explanation.conversion import data_columns
-from agnostix.core.explanation.fields import COMPLETENESS, DEGREES_OF_FREEDOM, INTERVAL_KIND, Detail, expand
+from agnostix.core.explanation.fields import (
+    COMPLETENESS,
+    DEGREES_OF_FREEDOM,
+    INTERVAL_KIND,
+    IS_SIGNED,
+    Detail,
+    expand,
+)
 from agnostix.core.explanation.selection import object_array
 from agnostix.core.explanation.words import by_words
 from agnostix.core.names import did_you_mean
@@ -108,6 +115,8 @@ def aggregated_fields(explanation: Explanation, by: Any, how: str) -> dict[str, 
     }
     extras.pop(DEGREES_OF_FREEDOM, None)
     extras.pop(INTERVAL_KIND, None)
+    if how != "mean":  # of absolute values
+        extras.pop(IS_SIGNED, None)
     if how != "max_abs":
         extras[DEGREES_OF_FREEDOM] = Detail(np.maximum(counts - 1.0, 0.0), dims)
     return {

@@ -51,6 +51,9 @@ class Session(Protocol):
         When memory runs out, a slice is halved and computed again.
         """
 
+    def run_eagerly(self) -> None:
+        """Run the model's own operations from now on, as hooks on its graph need, not compiled ones."""
+
     def replaced(self, layer: Any, output: Any) -> AbstractContextManager[None]:
         """Context in which a layer, by its name or the module itself, gives another output."""
 

@@ -134,10 +134,7 @@ def record_output(recorded: dict[Any, Any], layer: Any) -> Any:
 def find_layer(module: Any, layer: Any, called: str) -> str:
     """Name of a layer, given by its name or as the module itself."""
     if isinstance(module, torch.jit.ScriptModule):
-        raise DataError(
-            f"The module {called} is compiled to TorchScript, whose layers cannot be observed. Pass the "
-            "module it was made from."
-        )
+        check_not_scripted(module, "layers", called)
     parts = dict(module.named_modules(remove_duplicate=False))
     names = [name for name, part in parts.items() if layer in (name, part)]
     if not names:
@@ -146,6 +143,17 @@ def find_layer(module: Any, layer: Any, called: str) -> str:
         wanted = layer if isinstance(layer, str) else type(layer).__name__
         raise DataError(f"The module {called} has no layer {wanted!r}. It has: {listed}{more}.")
     return names[0]
+
+
+def check_not_scripted(module: Any, what: str, called: str | None = None) -> None:
+    """DataError if a module, or a part of it, is compiled to TorchScript."""
+    scripted = next((part for part in module.modules() if isinstance(part, torch.jit.ScriptModule)), None)
+    if scripted is not None:
+        name = called or getattr(scripted, "original_name", type(scripted).__name__)
+        raise DataError(
+            f"The module {name} is compiled to TorchScript, whose {what} cannot be observed. Pass the "
+            "module it was made from."
+        )
 
 
 def widest(dtypes: Iterable[Any]) -> Any:

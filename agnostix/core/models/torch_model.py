@@ -15,6 +15,7 @@ import torch
 from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.torch_functional import (
     MaskedBatch,
+    check_not_scripted,
     evaluating,
     find_layer,
     frozen,
@@ -203,9 +204,9 @@ class TorchModel:
         self._settle(rows[:1])
         return self._input.load(rows, self._device, self.dtype)
 
-    def prepare(self, loaded: Any, dtype: Any) -> Any:
-        """Loaded rows, of an array of some dtype, as the module's input. Differentiable."""
-        return self._arrange(self._input.prepare(loaded, dtype == np.uint8))
+    def prepare(self, loaded: Any, dtype: Any, are_rows: bool = True) -> Any:
+        """Loaded rows, or their noisy copies, of an array of some dtype, as the module's input."""
+        return self._arrange(self._input.prepare(loaded, dtype == np.uint8, are_rows))
 
     def activate(self, outputs: Any) -> Any:
         """Outputs (n_rows, n_outputs) of the module after the activation."""
@@ -424,11 +425,12 @@ class TorchSession:
 
     def rows(self, X: Any) -> Any:
         """Rows on the module's device, in the layout and units of X."""
+        self._model.to_tensor(X)  # or an error, if they are out of range
         return self._model.load(X)
 
     def prepare(self, rows: Any, dtype: Any) -> Any:
-        """Rows as `rows` gives them of an array of some dtype, as the module's input. Differentiable."""
-        return self._model.prepare(rows, dtype)
+        """Rows as `rows` gives them of an array of some dtype, or others, as the module's input."""
+        return self._model.prepare(rows, dtype, are_rows=False)
 
     def predict(self, inputs: Any) -> Any:
         """Outputs (n_rows, n_outputs) after the activation, with their graph."""
@@ -446,6 +448,11 @@ class TorchSession:
         """Results of compute for slices of X that leave memory for the graphs of n_each rows a row."""
         size = max(1, self._model.graph_rows(X) // n_each)
         return self._model.in_batches(len(X), size, compute)
+
+    def run_eagerly(self) -> None:
+        """Run the module's own operations from now on, not compiled ones; DataError if they are not there."""
+        self._observes = True
+        check_not_scripted(self._model.module, "operations")
 
     @contextmanager
     def replaced(self, layer: Any, output: Any) -> Iterator[None]:

@@ -53,8 +53,11 @@ class TorchInput:
         host = np.uint8 if is_bytes else np.float64 if dtype == torch.float64 else np.float32
         return torch.as_tensor(np.array(rows, dtype=host, order="C")).to(device).to(dtype)
 
-    def prepare(self, batch: Any, is_bytes: bool) -> Any:
-        """Loaded images with channels first and normalized; loaded tables as they are. Differentiable."""
+    def prepare(self, batch: Any, is_bytes: bool, are_rows: bool = True) -> Any:
+        """Loaded images with channels first and normalized; loaded tables as they are. Differentiable.
+
+        Rows are checked to be in the range of images, which their noisy copies may leave.
+        """
         if batch.ndim < 3:
             return batch
         if batch.ndim == 3:
@@ -64,7 +67,8 @@ class TorchInput:
         if self.value_range == "0-255" or (self.value_range == "auto" and is_bytes):
             batch = batch / 255.0
         if self.mean is not None:
-            self._check_range(batch.detach())
+            if are_rows:
+                self._check_range(batch.detach())
             mean, std = (self._by_channel(values, batch) for values in (self.mean, self.std))
             batch = (batch - mean) / std
         return batch

@@ -1,0 +1,299 @@
+"""Rules of guided backpropagation and deconvolution: hooks on nodes of the autograd graph. Imports torch.
+
+With g the gradient that comes to a rectifier y = max(x, 0), what it passes on is
+
+    gradient         g (x > 0)
+    guided           max(g, 0) (x > 0)     Springenberg et al. (2015)
+    deconvolution    max(g, 0)             Zeiler and Fergus (2014)
+
+The forward pass stays as it is, and functions, operations in place and modules used twice have the same
+nodes. Every other node is on a list of operations that pass gradients as they are, or is refused by its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from agnostix.exceptions import DataError
+from agnostix.neural.gates import GateFinder
+from agnostix.neural.network import Network
+
+_LINEAR = """
+    add addbmm addcdiv addcmul addmm addmv addr affine_grid_generator baddbmm bmm conv_depthwise2d
+    conv_depthwise3d conv_tbc convolution convolution_overrideable cudnn_affine_grid_generator
+    cudnn_convolution cudnn_convolution_transpose cudnn_grid_sampler cumsum div dot fft_c2c fft_c2r
+    fft_r2c grid_sampler_2d grid_sampler_3d imag lerp linear matmul mean miopen_convolution
+    miopen_convolution_transpose miopen_depthwise_convolution mkldnn_convolution mkldnn_linear mm
+    mps_convolution mul mv nansum neg nnpack_spatial_convolution real rsub slow_conv2d slow_conv3d
+    slow_conv_dilated2d slow_conv_dilated3d slow_conv_transpose2d slow_conv_transpose3d sub sum trace
+    trilinear vdot view_as_complex view_as_real
+"""
+_NORMALIZATION = """
+    batch_norm_no_update batch_norm_with_update cudnn_batch_norm fused_dropout fused_rms_norm
+    linalg_vector_norm miopen_batch_norm native_batch_norm native_batch_norm_legit
+    native_batch_norm_legit_no_training native_dropout native_group_norm native_layer_norm norm pow
+    reciprocal rsqrt sqrt std std_mean var var_mean weight_norm_interface
+"""
+_POOLING = """
+    adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d amax amin avg_pool2d
+    avg_pool3d fractional_max_pool2d fractional_max_pool3d kthvalue logsumexp max max_pool2d
+    max_pool2d_with_indices max_pool3d_with_indices min mkldnn_adaptive_avg_pool2d mkldnn_max_pool2d
+    mkldnn_max_pool3d sort topk
+"""
+_RESHAPING = """
+    alias as_strided as_strided_scatter cat channel_shuffle chunk clone col2im conj constant_pad_nd copy
+    diag_embed diagonal diagonal_scatter expand flip gather im2col index index_add index_copy index_fill
+    index_put index_select lift lift_fresh masked_fill masked_scatter masked_select narrow
+    pack_padded_sequence permute pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d
+    reflection_pad3d repeat replication_pad1d replication_pad2d replication_pad3d reshape_alias roll rot90
+    scatter scatter_add select select_scatter slice slice_scatter split split_with_sizes squeeze stack t
+    take to_copy transpose tril triu unbind unfold unsafe_index unsafe_index_put unsafe_split
+    unsafe_split_with_sizes unsafe_view unsqueeze upsample_bicubic2d upsample_bicubic2d_aa
+    upsample_bilinear2d upsample_bilinear2d_aa upsample_linear1d upsample_nearest1d upsample_nearest2d
+    upsample_nearest3d upsample_nearest_exact1d upsample_nearest_exact2d upsample_nearest_exact3d
+    upsample_trilinear3d view where
+"""
+_GATES = "exp glu hardsigmoid log_sigmoid log_softmax masked_softmax safe_softmax sigmoid softmax tanh"
+_KERNELS = """
+    cudnn_attention_forward cudnn_rnn efficient_attention_forward flash_attention_forward lstm_mps
+    miopen_rnn mkldnn_rnn_layer scaled_dot_product_cudnn_attention scaled_dot_product_efficient_attention
+    scaled_dot_product_flash_attention scaled_dot_product_flash_attention_for_cpu
+    scaled_dot_product_fused_attention_overrideable thnn_fused_gru_cell thnn_fused_lstm_cell
+"""
+
+
+def _key(name: str) -> str:
+    """A name of an operation without case and underscores, as nodes and functions have it alike."""
+    return name.replace("_", "").lower()
+
+
+_PLAIN = frozenset(
+    _key(name)
+    for names in (_LINEAR, _NORMALIZATION, _POOLING, _RESHAPING, _GATES, _KERNELS)
+    for name in names.split()
+)
+"""Operations that pass gradients as they are, whatever the method."""
+_CLAMPS = {"clamp": ("min", "max"), "clampmin": ("min", None), "hardtanh": ("min_val", "max_val")}
+"""Operations that are ReLU or ReLU6 where their lower bound is 0, and what they save their bounds as."""
+_SATURATING = frozenset(["clamp", "erf", "exp", "hardsigmoid", "hardtanh", "sigmoid", "tanh"])
+_ELEMENTWISE = _SATURATING | {"add", "clampmin", "div", "mul", "neg", "pow", "rsub", "softplus", "sub"}
+_MOST_STEPS = 24
+"""Nodes that are followed back from a factor to see whether it is made of the other one."""
+_LEAF = "torch::autograd::AccumulateGrad"
+_NODE = re.compile(r"(?P<name>\w+?)Backward(?:s|\d+)\Z")
+_ALIASES = {"prelu": "prelukernel", "rrelu": "rreluwithnoise", "selu": "elu"}
+_SHOWN = {"prelukernel": "prelu", "rreluwithnoise": "rrelu"}
+
+
+@dataclass(frozen=True)
+class BackwardRule:
+    """How gradients pass the rectifiers of a network, and what else it may run."""
+
+    method: str  # "guided" or "deconvolution"
+    rules: Mapping[str, str] = field(default_factory=dict)  # "gradient" or "rectify" by the operation's name
+    owner: str = "SaliencyExplainer"
+
+    def register(self, scores: Any, network: str) -> None:
+        """Hook the graph of scores; DataError names the operations that have no rule."""
+        allowed, rectifiers = self._allowed, []
+        refused: dict[str, str] = {}  # why and what to do, by name
+        for node in graph_nodes(scores.grad_fn):
+            name = _operation(node)
+            key = _key(name)
+            rule = _own_rule(node, key) or allowed.get(key)
+            if rule == "rectify":
+                rectifiers.append(node)
+            elif rule is None:
+                refused[_SHOWN.get(key, name)] = _explain(key)
+        if refused:
+            raise self._refusal(network, refused)
+        for node in rectifiers:
+            self._rectify(node)
+
+    def refuse_gates(self, gates: Iterable[str], network: str) -> None:
+        """DataError for operations that apply masks made of the input and are not allowed."""
+        allowed = self._allowed
+        names = [name for name in gates if _key(name) not in allowed]
+        if names:
+            raise DataError(
+                f"{self.owner} with method={self.method!r} cannot see all rectifiers of the network "
+                f"{network}: numbers without a gradient, made of the input, come in by {', '.join(names)}. "
+                "Write ReLU as torch.relu(x) or x.clamp(min=0), or say how gradients pass: "
+                f"{_example(names)}."
+            )
+
+    @property
+    def _allowed(self) -> dict[str, str]:
+        return {_ALIASES.get(_key(name), _key(name)): rule for name, rule in self.rules.items()}
+
+    def _refusal(self, network: str, refused: Mapping[str, str]) -> DataError:
+        hints = " ".join(dict.fromkeys(hint for hint in refused.values() if hint))
+        free = [name for name, hint in refused.items() if not hint]
+        ways = "'gradient' (as they are) or 'rectify' (positive ones alone)"
+        remedy = f"Say how gradients pass them, {ways}: {_example(free)}." if free else ""
+        return DataError(
+            f"{self.owner} with method={self.method!r} has rules for ReLU and ReLU6, and the network "
+            f"{network} also runs {', '.join(refused)}. {' '.join(filter(None, (hints, remedy)))}"
+        )
+
+    def _rectify(self, node: Any) -> None:
+        if self.method == "deconvolution":
+            node.register_hook(_pass_positive)
+            return
+        node.register_prehook(_keep_positive)
+        inside = _strictly_inside(node)
+        if inside is not None:
+            node.register_hook(lambda passed, _: (passed[0] * inside, *passed[1:]))
+
+
+def _keep_positive(gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(None if one is None else one.clamp(min=0) for one in gradients)
+
+
+def _pass_positive(passed: tuple[Any, ...], gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The positive gradients themselves, to each operand that has one."""
+    positive = gradients[0].clamp(min=0)
+    return tuple(positive if one is not None and one.shape == positive.shape else one for one in passed)
+
+
+def graph_nodes(root: Any) -> Iterator[Any]:
+    """All nodes of an autograd graph but its leaves."""
+    seen: set[Any] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen or node.name() == _LEAF:
+            continue
+        seen.add(node)
+        stack += [before for before, _ in node.next_functions]
+        yield node
+
+
+def _operation(node: Any) -> str:
+    """Name of a node's operation as torch has it."""
+    name: str = node.name()
+    if isinstance(node, torch.autograd.function.BackwardCFunction):
+        return name.removesuffix("Backward")
+    match = _NODE.match(name)
+    if match is None:
+        return name.rpartition("::")[2].removesuffix("Backward")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", match["name"]).lower()
+
+
+def _own_rule(node: Any, key: str) -> str | None:
+    """The rule of an operation that has one whatever the user says."""
+    if isinstance(node, torch.autograd.function.BackwardCFunction) or _NODE.match(node.name()) is None:
+        return None
+    if key == "relu" or (key == "threshold" and node._saved_threshold == 0):
+        return "rectify"
+    if key in _CLAMPS:
+        return "rectify" if _is_zero(_bound(node, _CLAMPS[key][0])) else None
+    if key in ("mul", "div") and _gates_itself(node):
+        return None
+    if key in ("cudnnrnn", "miopenrnn") and node._saved_mode == 0:  # its units are ReLU
+        return None
+    return "gradient" if key in _PLAIN else None
+
+
+def _bound(node: Any, name: str | None) -> Any:
+    return None if name is None else getattr(node, f"_saved_{name}", None)
+
+
+def _is_zero(bound: Any) -> bool:
+    if isinstance(bound, torch.Tensor):
+        return bound.numel() == 1 and bool(bound == 0)
+    return bound is not None and bound == 0
+
+
+def _strictly_inside(node: Any) -> Any:
+    """Where the operand of a clamp is inside its bounds: at a bound clamp has a gradient, ReLU has none."""
+    key = _key(_operation(node))
+    if key not in ("clamp", "clampmin"):
+        return None
+    try:
+        # Saved tensors of a checkpoint can be unpacked once, which is not ours to do. It has set hooks.
+        node._raw_saved_self.register_hooks(lambda tensor: tensor, lambda tensor: tensor)
+    except RuntimeError:
+        return None
+    operand, highest = node._saved_self, _bound(node, _CLAMPS[key][1])
+    return operand > 0 if highest is None else (operand > 0) & (operand < highest)
+
+
+def _gates_itself(node: Any) -> bool:
+    """Whether a product is an activation by hand, as x * sigmoid(x): a factor is made of the other."""
+    edges = [edge for edge in node.next_functions if edge[0] is not None]
+    if len(edges) != 2:
+        return False
+    (first, is_first_gate), (second, is_second_gate) = map(_elementwise_sources, edges)
+    return (is_first_gate or is_second_gate) and not first.isdisjoint(second)
+
+
+def _elementwise_sources(edge: Any) -> tuple[set[Any], bool]:
+    """Edges from which a tensor is made element by element, itself included; whether it saturates."""
+    sources: set[Any] = set()
+    stack, saturates = [edge], False
+    while stack and len(sources) < _MOST_STEPS:
+        node, place = stack.pop()
+        if node is None or (node, place) in sources:
+            continue
+        sources.add((node, place))
+        key = _key(_operation(node))
+        if key in _ELEMENTWISE:
+            saturates = saturates or key in _SATURATING
+            stack += node.next_functions
+    return sources, saturates
+
+
+def _explain(key: str) -> str:
+    """Why an operation can have no rule at all, and what to do; "" where the user can give one."""
+    if key == "copyslices":
+        return (
+            "CopySlices is an operation in place on a part of a tensor, as x[:, 1:].relu_() or x[:, 0] = y, "
+            "which hides what it runs: put parts together by torch.cat or torch.stack."
+        )
+    if key == "checkpointfunction":
+        return "CheckpointFunction is a reentrant checkpoint: use checkpoint(..., use_reentrant=False)."
+    if key == "differentiablegraph":
+        return (
+            "DifferentiableGraph is a function compiled to TorchScript, whose operations cannot be seen: use "
+            "the function it was made from."
+        )
+    if key == "compiledfunction":
+        return "CompiledFunction is a part that torch.compile made: use the module it was made from."
+    return ""
+
+
+def _example(names: Iterable[str]) -> str:
+    return "rules={" + ", ".join(f"{name!r}: 'gradient'" for name in names) + "}"
+
+
+class RuledNetwork(Network):
+    """A network whose scores are differentiated by a rule."""
+
+    def __init__(
+        self, session: Any, dtype: Any, target: str, layer: Any, rule: BackwardRule, name: str
+    ) -> None:
+        super().__init__(session, dtype, target, layer)
+        self._rule = rule
+        self._name = name
+        self._is_searched = False
+        session.run_eagerly()
+
+    def scores(self, points: Any, X: Any) -> Any:
+        """Scores (n_rows, n_outputs) of points, with their graph hooked; DataError names what has no rule."""
+        if not points.requires_grad:
+            return super().scores(points, X)
+        with ExitStack() as contexts:
+            finder = None if self._is_searched else contexts.enter_context(GateFinder(points))
+            scores = super().scores(points, X)
+        self._rule.register(scores, self._name)
+        if finder is not None:
+            self._rule.refuse_gates(finder.gates, self._name)
+            self._is_searched = True
+        return scores
