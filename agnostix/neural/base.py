@@ -121,9 +121,9 @@ class NetworkExplainer(AttributionExplainer):
             return axis
         wanted = "(n_rows, n_columns, n_dims)" if by_feature else "(n_rows, n_channels, height, width)"
         raise DataError(
-            f"Layer {self.layer!r} gives tensors of shape {shape} for rows of shape {rows.shape}; {wanted} or "
-            f"{own} is needed, so that there is a value for each {'column' if by_feature else 'pixel'}. Name "
-            "another layer, or use CamExplainer for maps of a layer."
+            f"Layer {self.layer!r} gives tensors of shape {shape} for rows of shape {rows.shape}; {wanted} "
+            f"or {own} is needed, one value for each {'column' if by_feature else 'pixel'}. Name another "
+            "layer, or use CamExplainer for maps of a layer."
         )
 
     def _check_values(self, result: BatchAttribution, part: slice) -> None:

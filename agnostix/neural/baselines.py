@@ -1,4 +1,4 @@
-"""Where the paths of integrated gradients start: baselines of tables, images and layers, and draws from data."""
+"""Where paths of integrated gradients start: baselines of tables, images and layers, and draws from data."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def check_baseline(baseline: Any, X: Any, has_layer: bool, owner: str) -> None:
     is_number = values.ndim == 0 and not has_layer
     if not (values.shape == X.shape[1:] or (is_color and not has_layer) or is_number):
         raise _refusal(baseline, kind, X, owner)
-    if not np.isfinite(values).all() or (X.dtype.kind in "iu" and X.ndim > 2 and not _is_held(values, X.dtype)):
+    if not np.isfinite(values).all() or (
+        X.dtype.kind in "iu" and X.ndim > 2 and not _is_held(values, X.dtype)
+    ):
         raise DataError(
             f"The 'baseline' parameter of {owner} holds numbers that rows of type {X.dtype} cannot hold, "
             f"between {np.min(values):.6g} and {np.max(values):.6g}. Use finite numbers in the units of X."

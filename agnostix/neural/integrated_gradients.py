@@ -14,7 +14,7 @@ from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
 from agnostix.core.frames import checked_weights, is_frame, to_array
 from agnostix.core.models import Differentiable
-from agnostix.core.sklearn_compat import Interval, StrOptions
+from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Codes, Floats
 from agnostix.neural.base import BatchAttribution, NetworkExplainer
 from agnostix.neural.baselines import N_BLOCKS, Draws, check_baseline, fixed_baseline, own_baselines
@@ -147,11 +147,15 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         "method": [StrOptions({"adaptive", "gauss-legendre"})],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "tolerance": [Interval(Real, 0, None, closed="neither")],
-        "max_steps": [Interval(Integral, 9, None, closed="left")],
+        "max_steps": [Interval(Integral, 11, None, closed="left")],
         "n_samples": [Interval(Integral, 2 * N_BLOCKS, None, closed="left")],
         "sigma": [Interval(Real, 0, None, closed="neither")],
-        "layer": "no_validation",
+        "layer": [str, HasMethods("forward"), None],
     }
+    _fixed: Any = None
+    """The baseline (1, ...) of all rows; None where each has its own, or draws."""
+    _draws: Draws | None = None
+    _drawn_scores: Any = None
 
     def __init__(
         self,
@@ -218,7 +222,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         weights = None if sample_weight is None else checked_weights(sample_weight, len(rows))
         self._fixed = fixed_baseline(self.baseline, rows, weights)
         self._draws = Draws.sample(rows, weights, self.n_samples, self._seed) if self._is_expected else None
-        self._drawn_scores = self._score_draws() if self._draws else None
+        self._drawn_scores = None if self._draws is None else self._score(self._draws)
         return self
 
     @property
@@ -229,14 +233,14 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     def _is_adaptive(self) -> bool:
         return self.method == "adaptive" and not self._is_expected
 
-    def _score_draws(self) -> Floats:
+    def _score(self, draws: Draws) -> Floats:
         """Mean scores (n_outputs,) of the rows that were drawn."""
         from agnostix.neural.paths import mean_scores  # torch is installed: the model is a module
 
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
-            network = self._open_network(session, self._draws.rows.dtype)
-            return mean_scores(network, self._draws.rows, np.bincount(self._draws.places.ravel()))
+            network = self._open_network(session, draws.rows.dtype)
+            return mean_scores(network, draws.rows, np.bincount(draws.places.ravel()))
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         attribution = super()._attribute(rows, selection)
@@ -248,10 +252,10 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         from agnostix.neural.paths import Paths  # imports torch
 
         paths = Paths(network, rows, selection, self._summed_axis)
-        errors, details = None, {}
-        if self._is_expected:
+        errors, details = None, dict[str, np.ndarray]()
+        if self._draws is not None:
             base = paths.start_at_draws(self._draws.rows, self._drawn_scores)
-            values, errors = self._average_draws(paths)
+            values, errors = self._average_draws(paths, self._draws)
         else:
             base, moved = paths.start_at(self._baselines_of(rows))
             values, details = self._integrate(paths, base, moved)
@@ -302,18 +306,21 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             status[moved] = np.where(result.is_converged, CONVERGED, NOT_REACHED)
         return values, {"status": status, "n_nodes": n_nodes, "value_error": errors, "relative_gap": gaps}
 
-    def _average_draws(self, paths: Paths) -> tuple[Floats, Floats]:
+    def _average_draws(self, paths: Paths, draws: Draws) -> tuple[Floats, Floats]:
         """Means over the draws, and standard errors by the spread of the blocks, each as values."""
-        n_rows, size = len(paths), self._draws.places.shape[1]
+        n_rows, size = len(paths), draws.places.shape[1]
         rows, weights = np.tile(np.arange(n_rows), size), np.full(n_rows * size, 1.0 / size)
-        first = total = squares = None
-        for places, positions in zip(self._draws.places, self._draws.positions, strict=True):
-            block = paths.weighted_sum(np.repeat(places, n_rows), rows, np.repeat(positions, n_rows), weights)
-            # Counted from the first block: then equal ones have an error of exactly 0.
-            first = block if first is None else first
-            apart = block - first
-            total = apart if total is None else total + apart
-            squares = apart**2 if squares is None else squares + apart**2
+
+        def average(block: int) -> Any:
+            places, positions = (np.repeat(one[block], n_rows) for one in (draws.places, draws.positions))
+            return paths.weighted_sum(places, rows, positions, weights)
+
+        # Counted from the first block: then equal ones have an error of exactly 0.
+        first = average(0)
+        total, squares = first - first, first - first
+        for block in range(1, N_BLOCKS):
+            apart = average(block) - first
+            total, squares = total + apart, squares + apart**2
         variance = (squares - total**2 / N_BLOCKS).clamp(min=0.0) / (N_BLOCKS * (N_BLOCKS - 1.0))
         return _floats(first + total / N_BLOCKS), _floats(variance.sqrt())
 
@@ -329,15 +336,16 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         is_stalled = bool((missed & (errors <= self.tolerance)).any())
         remedy = (
             "Gradients do not account for the scores there, and more steps do not help: the network jumps, "
-            "or part of it passes no gradient. Use a method that needs predictions alone, as OcclusionExplainer."
+            "or a part of it passes no gradient. Use a method that needs predictions alone, as "
+            "OcclusionExplainer."
             if is_stalled
             else f"Use a larger max_steps than {self.max_steps}, or a larger tolerance."
         )
         warnings.warn(
             f"Integrated gradients have not reached the tolerance of {self.tolerance:g} in {len(rows)} of "
-            f"{len(missed)} rows: {named}. The worst is row {row}, output {names[k]!r}: the estimated error is "
-            f"{errors[row, k]:.2g} of the largest value, and the sum misses {gaps[row, k]:.2g} of the difference "
-            f"from the baseline. {remedy}",
+            f"{len(missed)} rows: {named}. The worst is row {row}, output {names[k]!r}: the estimated error "
+            f"is {errors[row, k]:.2g} of the largest value, and the sum misses {gaps[row, k]:.2g} of the "
+            f"difference from the baseline. {remedy}",
             ConvergenceWarning,
             stacklevel=4,
         )
@@ -345,14 +353,14 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     def _count_model_rows(self, rows: Any) -> int:
         n_selected = self._select_outputs(None).n_selected
         n_ends = 2 if self.layer is None else 4
-        if self._is_expected:
+        if self._draws is not None:
             per_node = 1 if self.layer is None else 2
             return len(rows) * (n_ends + per_node * self._draws.places.size)
         each = self.max_steps * n_selected if self._is_adaptive else self.n_steps
         return len(rows) * (n_ends + each)
 
     def _describe_fit(self) -> dict[str, Any]:
-        if not self._is_expected:
+        if self._draws is None:
             return {}
         dof = Detail(np.array(N_BLOCKS - 1.0), ())
         return {"n_samples": int(self._draws.places.size), DEGREES_OF_FREEDOM: dof}

@@ -1,4 +1,4 @@
-"""Straight paths from baselines to rows through a torch network, and the gradient along them. Imports torch."""
+"""Straight paths from baselines to rows, and the gradient of a torch network along them. Imports torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ class Paths:
     """
 
     def __init__(
-        self, network: Network, rows: Any, selection: OutputSelection, axis_of: Callable[[Any, Any], int | None]
+        self,
+        network: Network,
+        rows: Any,
+        selection: OutputSelection,
+        axis_of: Callable[[Any, Any], int | None],
     ) -> None:
         self._network = network
         self._rows = rows  # array (n_rows, ...)
@@ -55,17 +59,21 @@ class Paths:
 
     def start_at(self, baselines: Any) -> tuple[Floats, Codes]:
         """Start at baselines (n_rows or 1, ...), or for None at 0: scores there, and rows that differ."""
-        starts = self._ends.new_zeros((1, *self._ends.shape[1:])) if baselines is None else self._points(baselines)
+        starts = (
+            self._ends.new_zeros((1, *self._ends.shape[1:])) if baselines is None else self._points(baselines)
+        )
         # Other parts of the network than a layer see the row itself.
         n_scored = len(starts) if self._network.is_input else len(self)
         scores = self._score(starts.expand(n_scored, *starts.shape[1:]), self._rows[:n_scored])
         starts = starts.expand(self._ends.shape)
         self._starts = lambda rows: starts[torch.as_tensor(rows, device=starts.device)]
-        differs = (starts != self._ends).flatten(1).any(dim=1)
-        return self._pick(scores.expand(len(self), -1)), np.flatnonzero(differs.cpu().numpy())
+        differs = (starts != self._ends).flatten(1).any(dim=1).cpu().numpy()
+        # In batches of other sizes the same row may have scores that differ by rounding.
+        picked = np.where(differs[:, None], self._pick(scores.expand(len(self), -1)), self.outputs)
+        return picked, np.flatnonzero(differs)
 
     def start_at_draws(self, rows: Any, scores: Floats) -> Floats:
-        """Let path number j start at rows[j]; scores (n_rows, n_outputs) from their mean ones (n_outputs,)."""
+        """Let path j start at rows[j]; mean scores (n_rows, n_outputs) from those of all (n_outputs,)."""
         self._starts = lambda paths: self._points(rows[paths])
         return np.take_along_axis(np.broadcast_to(scores, self._scores.shape), self._columns, axis=1)
 
