@@ -168,8 +168,8 @@ def _rise_of(predictor: Predictor, n_masks: int, seed: int) -> RiseExplainer:
 def _bare(module: Any, cat: Any, n_rows: int) -> None:
     """As many pictures in the same batches, none of them masked."""
     asked = _predictor(module).function
-    one = asked._prepared(cat)  # type: ignore[attr-defined]
-    batch = one.repeat(asked._size(one), 1, 1, 1).contiguous(memory_format=torch.channels_last)  # type: ignore[attr-defined]
+    one = asked.to_tensor(cat)  # type: ignore[attr-defined]
+    batch = one.repeat(asked._batch_rows(one), 1, 1, 1).contiguous(memory_format=torch.channels_last)  # type: ignore[attr-defined]
     with torch.inference_mode():
         for start in range(0, n_rows, len(batch)):
             torch.softmax(module(batch[: n_rows - start]), dim=1).cpu()

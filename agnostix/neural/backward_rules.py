@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import torch
 
+from agnostix.core.names import did_you_mean
 from agnostix.exceptions import DataError
 from agnostix.neural.gates import GateFinder
 from agnostix.neural.network import Network
@@ -104,9 +106,8 @@ class BackwardRule:
         allowed, rectifiers = self._allowed, []
         refused: dict[str, str] = {}  # why and what to do, by name
         for node in graph_nodes(scores.grad_fn):
-            name = _operation(node)
-            key = _key(name)
-            rule = _own_rule(node, key) or allowed.get(key)
+            name, key, _ = _describe(node.name())
+            rule = _own_rule(node) or allowed.get(key)
             if rule == "rectify":
                 rectifiers.append(node)
             elif rule is None:
@@ -116,10 +117,18 @@ class BackwardRule:
         for node in rectifiers:
             self._rectify(node)
 
-    def refuse_gates(self, gates: Iterable[str], network: str) -> None:
-        """DataError for operations that apply masks made of the input and are not allowed."""
+    def refuse_hidden(self, finder: GateFinder, network: str) -> None:
+        """DataError for operations that the graph does not show and that are not allowed."""
         allowed = self._allowed
-        names = [name for name in gates if _key(name) not in allowed]
+        names = [name for name in finder.gates if _key(name) not in allowed]
+        plain = _PLAIN.union(key for key, rule in allowed.items() if rule == "gradient")
+        on_views = [name for name in finder.in_place if _key(name) not in plain]
+        if on_views:
+            raise DataError(
+                f"{self.owner} with method={self.method!r} cannot see what the network {network} runs in "
+                f"place on a part or view of a tensor: {', '.join(on_views)}, as in x[:, 1:].relu_(). Write "
+                "the result to a new tensor, and put parts together by torch.cat or torch.stack."
+            )
         if names:
             raise DataError(
                 f"{self.owner} with method={self.method!r} cannot see all rectifiers of the network "
@@ -127,6 +136,17 @@ class BackwardRule:
                 "Write ReLU as torch.relu(x) or x.clamp(min=0), or say how gradients pass: "
                 f"{_example(names)}."
             )
+
+    def refuse_unknown(self, names: Iterable[str]) -> None:
+        """DataError for rules of operations that are neither torch's own nor among the names of nodes."""
+        known = {_key(name) for name in names} | {_describe(name)[1] for name in names}
+        for name in self.rules:
+            is_known = _ALIASES.get(_key(name), _key(name)) in known or hasattr(torch.ops.aten, name)
+            if not is_known:
+                raise DataError(
+                    f"The 'rules' parameter of {self.owner} names {name!r}, which is no operation of torch, "
+                    f"and the network does not run it.{did_you_mean(name, dir(torch.ops.aten))}"
+                )
 
     @property
     def _allowed(self) -> dict[str, str]:
@@ -145,21 +165,33 @@ class BackwardRule:
     def _rectify(self, node: Any) -> None:
         if self.method == "deconvolution":
             node.register_hook(_pass_positive)
-            return
-        node.register_prehook(_keep_positive)
-        inside = _strictly_inside(node)
-        if inside is not None:
-            node.register_hook(lambda passed, _: (passed[0] * inside, *passed[1:]))
+        elif _own_rule(node) is None:  # its slope may be negative
+            node.register_prehook(_keep_positive)
+        else:
+            inside = _strictly_inside(node)
+            node.register_hook(_make_positive if inside is None else partial(_make_positive_inside, inside))
 
 
 def _keep_positive(gradients: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(None if one is None else one.clamp(min=0) for one in gradients)
 
 
+def _make_positive(passed: tuple[Any, ...], _: tuple[Any, ...]) -> tuple[Any, ...]:
+    """max(g, 0) (x > 0) from g (x > 0), in place: it is new memory, which a copy would double."""
+    return tuple(None if one is None else one.clamp_(min=0) for one in passed)
+
+
+def _make_positive_inside(inside: Any, passed: tuple[Any, ...], _: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(None if one is None else one.clamp_(min=0).mul_(inside) for one in passed)
+
+
 def _pass_positive(passed: tuple[Any, ...], gradients: tuple[Any, ...]) -> tuple[Any, ...]:
     """The positive gradients themselves, to each operand that has one."""
-    positive = gradients[0].clamp(min=0)
-    return tuple(positive if one is not None and one.shape == positive.shape else one for one in passed)
+    (gradient,) = gradients
+    return tuple(
+        torch.clamp(gradient, min=0, out=one) if one is not None and one.shape == gradient.shape else one
+        for one in passed
+    )
 
 
 def graph_nodes(root: Any) -> Iterator[Any]:
@@ -175,20 +207,24 @@ def graph_nodes(root: Any) -> Iterator[Any]:
         yield node
 
 
-def _operation(node: Any) -> str:
-    """Name of a node's operation as torch has it."""
-    name: str = node.name()
-    if isinstance(node, torch.autograd.function.BackwardCFunction):
-        return name.removesuffix("Backward")
-    match = _NODE.match(name)
-    if match is None:
-        return name.rpartition("::")[2].removesuffix("Backward")
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", match["name"]).lower()
+@cache
+def _describe(node_name: str) -> tuple[str, str, bool]:
+    """Of a node's name the operation as torch names it, the same as a key, and whether it is torch's own."""
+    match = _NODE.match(node_name)
+    if match is None:  # a custom function, or what hides operations
+        name = node_name.rpartition("::")[2].removesuffix("Backward")
+        name = name.removeprefix("GeneratedBackwardFor_").removesuffix("_default")
+        return name, _key(name), False
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", match["name"]).lower()
+    return name, _key(name), True
 
 
-def _own_rule(node: Any, key: str) -> str | None:
+def _own_rule(node: Any) -> str | None:
     """The rule of an operation that has one whatever the user says."""
-    if isinstance(node, torch.autograd.function.BackwardCFunction) or _NODE.match(node.name()) is None:
+    _, key, is_own = _describe(node.name())
+    if key == "copyslices":  # of operations that `check` has seen
+        return "gradient"
+    if not is_own or isinstance(node, torch.autograd.function.BackwardCFunction):
         return None
     if key == "relu" or (key == "threshold" and node._saved_threshold == 0):
         return "rectify"
@@ -213,7 +249,7 @@ def _is_zero(bound: Any) -> bool:
 
 def _strictly_inside(node: Any) -> Any:
     """Where the operand of a clamp is inside its bounds: at a bound clamp has a gradient, ReLU has none."""
-    key = _key(_operation(node))
+    key = _describe(node.name())[1]
     if key not in ("clamp", "clampmin"):
         return None
     try:
@@ -243,7 +279,7 @@ def _elementwise_sources(edge: Any) -> tuple[set[Any], bool]:
         if node is None or (node, place) in sources:
             continue
         sources.add((node, place))
-        key = _key(_operation(node))
+        key = _describe(node.name())[1]
         if key in _ELEMENTWISE:
             saturates = saturates or key in _SATURATING
             stack += node.next_functions
@@ -252,11 +288,6 @@ def _elementwise_sources(edge: Any) -> tuple[set[Any], bool]:
 
 def _explain(key: str) -> str:
     """Why an operation can have no rule at all, and what to do; "" where the user can give one."""
-    if key == "copyslices":
-        return (
-            "CopySlices is an operation in place on a part of a tensor, as x[:, 1:].relu_() or x[:, 0] = y, "
-            "which hides what it runs: put parts together by torch.cat or torch.stack."
-        )
     if key == "checkpointfunction":
         return "CheckpointFunction is a reentrant checkpoint: use checkpoint(..., use_reentrant=False)."
     if key == "differentiablegraph":
@@ -282,18 +313,27 @@ class RuledNetwork(Network):
         super().__init__(session, dtype, target, layer)
         self._rule = rule
         self._name = name
-        self._is_searched = False
         session.run_eagerly()
 
     def scores(self, points: Any, X: Any) -> Any:
         """Scores (n_rows, n_outputs) of points, with their graph hooked; DataError names what has no rule."""
-        if not points.requires_grad:
-            return super().scores(points, X)
-        with ExitStack() as contexts:
-            finder = None if self._is_searched else contexts.enter_context(GateFinder(points))
+        with interpreted():
             scores = super().scores(points, X)
-        self._rule.register(scores, self._name)
-        if finder is not None:
-            self._rule.refuse_gates(finder.gates, self._name)
-            self._is_searched = True
+        if points.requires_grad:
+            self._rule.register(scores, self._name)
         return scores
+
+    def check(self, X: Any) -> None:
+        """DataError if the network rectifies rows X (n_rows, ...) in ways that its graph does not show."""
+        points = self.points(X).requires_grad_()
+        with interpreted(), GateFinder(points) as finder:
+            scores = super().scores(points, X)
+        self._rule.refuse_hidden(finder, self._name)
+        self._rule.refuse_unknown([*finder.gates, *(node.name() for node in graph_nodes(scores.grad_fn))])
+
+
+def interpreted() -> AbstractContextManager[Any]:
+    """Context in which parts that torch.compile has made run their own operations."""
+    # Before torch 2.6 such a part is one node of the graph, and refused.
+    stance = getattr(torch.compiler, "set_stance", None)
+    return nullcontext() if stance is None else stance("force_eager")

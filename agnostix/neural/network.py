@@ -9,6 +9,14 @@ import torch
 from agnostix.core.models.torch_functional import input_gradients
 from agnostix.exceptions import DataError
 
+_NOT_DIFFERENTIABLE = {
+    "modified by an inplace operation": "it writes over a tensor that its gradients need, as "
+    "y = torch.relu(x); y += z does. Write y = y + z.",
+    "use_reentrant": "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False).",
+    "not compatible with .grad()": "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False).",
+}
+"""What messages of torch say of networks that run and have no gradients."""
+
 
 class Network:
     """Scores of rows, and where their gradients are taken.
@@ -51,6 +59,9 @@ class Network:
             )
         return scores
 
+    def check(self, X: Any) -> None:
+        """Raise an error if rows X (n_rows, ...) cannot be differentiated as the method needs it."""
+
     def predictions(self, scores: Any) -> Any:
         """Predictions (n_rows, n_outputs) from scores, after the activation."""
         detached = scores.detach()
@@ -59,4 +70,10 @@ class Network:
     def gradients(self, scores: Any, points: Any, columns: Any) -> Any:
         """Gradients points.shape + (n_selected,) of the scores in columns (n_rows, n_selected)."""
         selected = torch.as_tensor(columns, dtype=torch.int64, device=scores.device)
-        return input_gradients(scores, points, selected)
+        try:
+            return input_gradients(scores, points, selected)
+        except RuntimeError as error:
+            for sign, explanation in _NOT_DIFFERENTIABLE.items():
+                if sign in str(error):
+                    raise DataError(f"torch cannot differentiate the network: {explanation}") from error
+            raise

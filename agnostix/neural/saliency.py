@@ -13,6 +13,7 @@ from agnostix.core.base.explainer import read_rows_like
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, IS_SIGNED
 from agnostix.core.frames import is_frame, to_array
+from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, Interval, Options, StrOptions
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
@@ -192,7 +193,20 @@ class SaliencyExplainer(NetworkExplainer):
         if "feature" in self._dims and self.layer is None:
             rows = read_rows_like(X, self._examples, type(self).__name__)
             self._ranges = np.ptp((to_array(rows) if is_frame(rows) else rows).astype(float), axis=0)
+        self._try_gradients()
         return self
+
+    def _try_gradients(self) -> None:
+        """Differentiate the first row, or an error, before anything is explained."""
+        row = self._examples[:1]
+        row = to_array(row) if is_frame(row) else np.asarray(row)
+        model = self._predictor.require(Differentiable, by=type(self).__name__)
+        with model.session() as session:
+            network = self._open_network(session, row.dtype)
+            network.check(row)
+            points = network.points(row).requires_grad_()
+            self._summed_axis(points, row)
+            network.gradients(network.scores(points, row), points, np.zeros((1, 1), dtype=int))
 
     def _check_rules(self) -> None:
         """DataError for rules that do not apply, or are none."""

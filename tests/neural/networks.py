@@ -138,11 +138,10 @@ class InPlace(Modules):
 
     def forward(self, x):
         x = self.relu1(self.norm1(self.conv1(x)))
-        inner = self.relu1(self.conv2(x))
-        inner += x
-        tokens = self.pool(inner).flatten(2).transpose(1, 2)
-        tokens = tokens + self.attention(tokens, tokens, tokens)[0]
-        return self.linear2(functional.relu_(self.linear1(tokens.mean(dim=1))))
+        tokens = self.pool(x + self.relu1(self.conv2(x))).flatten(2).transpose(1, 2)
+        attended = self.attention(tokens, tokens, tokens)[0]
+        attended += tokens
+        return self.linear2(functional.relu_(self.linear1(attended.mean(dim=1))))
 
 
 class HandWritten(Modules):

@@ -86,11 +86,15 @@ def as_predictor(
     output_names : list of str, default=None
         Names of the outputs; by default the classes, "prediction", or
         "output_0", "output_1", ...
-    output : {"predict_proba", "decision_function", "score_samples", "predict"}, int or str, default=None
-        Method to predict with, if not the default. Labels of a classifier's or
+    output : str, int or callable, default=None
+        Method to predict with, if not the default: "predict_proba",
+        "decision_function", "score_samples" or "predict". Labels of a classifier's or
         clusterer's ``predict`` become an indicator each. Of a torch module that
         returns a tuple or a dict, the entry; or a method of its own by one of
-        these names.
+        these names; or a function from what it returns to a tensor of shape (n,)
+        or (n, n_outputs), such as the logits of one place of a sequence:
+        ``output=lambda returned: returned.logits[:, -1]``. The `activation` comes
+        after it.
     activation : {"auto", "softmax", "sigmoid", "none"}, default="auto"
         Applied to the outputs of a torch module. "auto" is softmax if it gives
         several numbers a row that are not probabilities already, unless `task`

@@ -88,6 +88,17 @@ def frozen(module: Any) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def recurrent_gradients(module: Any, device: Any) -> Iterator[None]:
+    """Context in which recurrent layers have gradients in evaluation mode: those of cuDNN have none."""
+    is_recurrent = any(isinstance(part, torch.nn.RNNBase) for part in module.modules())
+    if device.type != "cuda" or not is_recurrent:
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=False):
+        yield
+
+
 def uncompiled(module: Any) -> Any:
     """The module that torch.compile was given, whose hooks run; others as they are."""
     return getattr(module, "_orig_mod", module)

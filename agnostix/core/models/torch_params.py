@@ -33,10 +33,10 @@ def check_params(model: Any) -> None:
     size = model.batch_size
     if size is not None and (not isinstance(size, Integral) or isinstance(size, bool) or size < 1):
         raise _refused("batch_size", "a whole number of at least 1, or None", size)
-    if isinstance(model.output, bool) or not isinstance(model.output, str | int | None):
-        raise _refused(
-            "output", "a place in a tuple, a key of a dict, or None for a torch module", model.output
-        )
+    is_place = isinstance(model.output, str | int | None) and not isinstance(model.output, bool)
+    if not is_place and (isinstance(model.output, type) or not callable(model.output)):
+        allowed = "a place in a tuple, a key of a dict, a function, or None for a torch module"
+        raise _refused("output", allowed, model.output)
     if model.device != "auto":
         _check_device(model.device)
 

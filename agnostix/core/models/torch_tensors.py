@@ -28,6 +28,10 @@ CHANNELS_LAST = (
     "Parts of pictures are hidden with channels last: pass them as (n_rows, height, width, n_channels), "
     f"{TO_CHANNELS_LAST}, and use layout='HWC'."
 )
+_SELECT = (
+    "Choose a place, as_predictor(module, output=lambda returned: returned[:, -1]), or wrap it in a module "
+    "that pools or selects."
+)
 _ROUNDING = 1e-3
 """Deviation from 1 that the sum of probabilities may have, in single precision."""
 _LOST = 1e-3
@@ -209,7 +213,15 @@ class TorchOutputs:
         return self._matrix(self._entry(given), n_rows)
 
     def _entry(self, given: Any) -> Any:
-        """The tensor among what the module returned."""
+        """The tensor among what the module returned, or what the function makes of it."""
+        if callable(self.output):
+            made = self.output(given)
+            if not isinstance(made, torch.Tensor):
+                raise ModelOutputError(
+                    f"The function 'output' of as_predictor returned {_kind(made)} for what the module "
+                    f"{self.name} returned, {_kind(given)}. Return a tensor (n,) or (n, n_outputs)."
+                )
+            return made
         if isinstance(given, torch.Tensor):
             if self.output is not None:
                 raise ModelOutputError(
@@ -239,20 +251,20 @@ class TorchOutputs:
     def _matrix(self, outputs: Any, n_rows: int) -> Any:
         if n_rows == 1 and outputs.ndim < 2:  # some modules squeeze away the axis of a single row
             outputs = outputs.reshape(1, -1)
-        shape = tuple(outputs.shape)
+        shape, is_made = tuple(outputs.shape), callable(self.output)
+        maker = f"function 'output' of as_predictor, for the module {self.name}," if is_made else None
+        maker = maker or f"module {self.name}"
         if outputs.is_complex():
-            raise ModelOutputError(
-                f"The module {self.name} returned complex numbers; return their real part."
-            )
+            raise ModelOutputError(f"The {maker} returned complex numbers; return their real part.")
         if outputs.ndim == 0 or shape[0] != n_rows:
             raise ModelOutputError(
-                f"The module {self.name} returned a tensor of shape {shape} for {n_rows} rows; "
-                f"({n_rows},) or ({n_rows}, n_outputs) is needed."
+                f"The {maker} returned a tensor of shape {shape} for {n_rows} rows; ({n_rows},) or "
+                f"({n_rows}, n_outputs) is needed."
             )
         if outputs.ndim > 2 and outputs[0].numel() != shape[1]:
             raise ModelOutputError(
-                f"The module {self.name} returned a tensor of shape {shape}; (n,) or (n, n_outputs) is "
-                "needed. Wrap it in a module that pools or selects."
+                f"The {maker} returned a tensor of shape {shape}; (n,) or (n, n_outputs) is needed. "
+                + ("Let it pool or select." if is_made else _SELECT)
             )
         return outputs.flatten(1) if outputs.ndim > 1 else outputs[:, None]
 
@@ -406,7 +418,7 @@ def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
     table = next((name for name, part in module.named_modules() if isinstance(part, nn.Embedding)), None)
     if table is not None:
         reason = "it looks its input up in a table (Embedding), which is not differentiable by the row"
-        remedy = f"Differentiate by what the table gives, session.activations({table!r}), or use"
+        remedy = f"Differentiate by what the table gives, layer={table!r} of SaliencyExplainer, or use"
     else:
         reason = "its forward detaches the input, rounds it, or runs without gradients"
         remedy = "Return outputs that torch can differentiate by the input, or use"

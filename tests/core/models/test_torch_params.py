@@ -27,7 +27,8 @@ def module():
         ({"batch_size": 0}, ["'batch_size'", "whole number of at least 1", "None", "got 0"]),
         ({"batch_size": 2.5}, ["'batch_size'", "whole number of at least 1", "None", "got 2.5"]),
         ({"batch_size": True}, ["'batch_size'", "whole number of at least 1", "None", "got True"]),
-        ({"output": 1.5}, ["'output'", "tuple", "dict", "None", "got 1.5"]),
+        ({"output": 1.5}, ["'output'", "tuple", "dict", "function", "None", "got 1.5"]),
+        ({"output": dict}, ["'output'", "function", "got <class 'dict'>"]),
         ({"std": [0.2] * 3}, ["both mean and std", "neither"]),
         ({"mean": [0.5] * 3, "std": [0.2] * 2}, ["mean and std", "each channel", "got 3 and 2"]),
         (

@@ -71,6 +71,46 @@ def test_output_refuses_what_is_not_a_tensor(make, output, facts):
         as_predictor(Gives(make), output=output).predict(X)
 
 
+SEQUENCES = lambda x: Answer(x[:, None] + torch.arange(4.0)[:, None], None)  # noqa: E731  (n, 4, 3)
+
+
+def test_output_of_a_function_selects_from_what_the_module_returns():
+    module = Gives(SEQUENCES)
+    last = as_predictor(module, output=lambda returned: returned.logits[:, -1], activation="none")
+    np.testing.assert_allclose(last.predict(X), X + 3, atol=1e-6)
+    one = as_predictor(module, output=lambda returned: returned.logits[:, 2, 1])
+    np.testing.assert_allclose(one.predict(X), X[:, 1:2] + 2, atol=1e-6)
+    probabilities = as_predictor(module, output=lambda returned: returned.logits[:, 0])
+    np.testing.assert_allclose(probabilities.predict(X), softmax(X), atol=1e-6)
+    alone = as_predictor(Gives(lambda x: x), output=lambda returned: 2 * returned, activation="none")
+    np.testing.assert_allclose(alone.predict(X), 2 * X, atol=1e-6)
+    assert last.function.gradients(X, 1).tolist() == np.tile([0.0, 1.0, 0.0], (4, 1)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("output", "facts"),
+    [
+        (lambda returned: None, ["returned None", "type Answer", "Return a tensor (n,) or (n, n_outputs)"]),
+        (lambda returned: returned, ["type Answer", "Return a tensor"]),
+        (lambda returned: returned.logits, ["tensor of shape (4, 4, 3)", "(n,) or (n, n_outputs)", "pool"]),
+        (lambda returned: returned.logits[0], ["tensor of shape (4, 3)", "(1,) or (1, n_outputs)"]),
+        (lambda returned: returned.logits.sum(), ["tensor of shape ()", "(4,) or (4, n_outputs)"]),
+        (lambda returned: returned.logits[:, 0] * 1j, ["complex numbers", "real part"]),
+    ],
+)
+def test_output_of_a_function_that_is_no_matrix_is_refused(output, facts):
+    rows = X[:1] if "(1,) or (1, n_outputs)" in facts else X
+    with refuses(ModelOutputError, "function 'output' of as_predictor", "Gives", *facts):
+        as_predictor(Gives(SEQUENCES), output=output).predict(rows)
+
+
+def test_sequences_are_refused_with_the_function_that_selects():
+    with refuses(ModelOutputError, "module Gives", "(4, 4, 3)", "output=lambda returned: returned[:, -1]"):
+        as_predictor(Gives(lambda x: SEQUENCES(x).logits)).predict(X)
+    remedied = as_predictor(Gives(lambda x: SEQUENCES(x).logits), output=lambda returned: returned[:, -1])
+    assert remedied.predict(X).shape == (4, 3)
+
+
 @pytest.mark.parametrize("output", ["aux", 1])
 def test_output_picks_entry_of_named_tuple(output):
     predictor = as_predictor(Gives(lambda x: Answer(x, x[:, :1])), output=output)
