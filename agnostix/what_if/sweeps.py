@@ -175,7 +175,7 @@ class _FrameBlocks:
             self._add(block, change.size)
 
     def sort_by_rank(self) -> None:
-        """Rank the blocks of each group, quantity and output by their largest change; 1, the largest, first."""
+        """Rank the blocks of each group, quantity and output by their largest change, and sort them."""
         ranked: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for block in self._blocks:
             ranked.setdefault((block["group"], block["quantity"], block["output"]), []).append(block)
@@ -186,7 +186,7 @@ class _FrameBlocks:
             for block, rank in zip(blocks, ranks.tolist(), strict=True):
                 block["rank"] = rank
         order = sorted(range(len(self._blocks)), key=lambda j: self._blocks[j]["rank"])
-        self._blocks, self._sizes = ([part[j] for j in order] for part in (self._blocks, self._sizes))
+        self._blocks, self._sizes = [self._blocks[j] for j in order], [self._sizes[j] for j in order]
 
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         columns = {name: self._column(name) for name in names}

@@ -107,7 +107,8 @@ def test_ranking_is_that_of_the_last_output_whatever_ranks_last() -> None:
     shown = WhatIfRankingDisplay.from_explainer(explainer).frame()
     assert set(shown["output"]) == {explainer.predictions_.output_names[-1]}
     first = WhatIfRankingDisplay.from_explainer(explainer, output=explainer.predictions_.output_names[0])
-    assert first.frame()["feature"].iloc[0] == "a" and shown["feature"].iloc[0] == "b"
+    assert first.frame()["feature"].iloc[0] == "a"
+    assert shown["feature"].iloc[0] == "b"
 
 
 def test_ranking_output_by_name(projection: EntropicProjection) -> None:

@@ -22,6 +22,7 @@ from agnostix.core.frames import as_table, copy_table, is_frame, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.names import did_you_mean
+from agnostix.core.state import with_pandas, without_pandas
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
@@ -90,6 +91,12 @@ class BaseExplainer(BaseEstimator):
                 "Pass an unfitted one, which fit will fit."
             )
         return super().set_params(**params)
+
+    def __getstate__(self) -> Any:
+        return without_pandas(super().__getstate__())
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(with_pandas(state))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
