@@ -17,6 +17,13 @@ import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
+from agnostix.core.inputs import (
+    baselines_error,
+    check_single_input,
+    is_several_inputs,
+    several_inputs_error,
+    sparse_error,
+)
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
@@ -44,6 +51,7 @@ def as_table(X: Any) -> Any:
                 f"X names columns twice: {', '.join(repeated)}. Rename or drop the repeated ones."
             )
     else:
+        check_single_input(X)
         table = _as_array(missing_as_nan(X))
     if min(table.shape) == 0:
         raise DataError(f"X must have at least one row and one column, got shape {tuple(table.shape)}.")
@@ -53,7 +61,7 @@ def as_table(X: Any) -> Any:
 def _as_array(X: Any) -> np.ndarray:
     library = type(X).__module__.split(".")[0]
     if hasattr(X, "toarray"):
-        raise DataError("X is sparse; a table of rows is needed. Pass X.toarray(), or a DataFrame.")
+        raise sparse_error(X)
     if library in _OTHER_LIBRARIES:
         raise DataError(
             f"X is a {library} {type(X).__name__}; pandas and polars frames and arrays are read. "
@@ -64,6 +72,8 @@ def _as_array(X: Any) -> np.ndarray:
     try:
         array = np.asarray(X)
     except ValueError:
+        if is_several_inputs(X):
+            raise several_inputs_error(X) from None
         raise DataError("X must have rows of equal length; some are shorter than others.") from None
     except (RuntimeError, TypeError) as error:
         raise conversion_error(X, error) from error
@@ -183,6 +193,8 @@ def _as_polars(column: Any, like: Any, position: int) -> Any:
 def constant_row(fill: Any, like: Any, owner: str) -> Any:
     """One row of constants, by column name or in order, in the library and types of `like`."""
     names, fill = column_names(like), missing_as_nan(fill)
+    if len(getattr(fill, "shape", ())) == 2 and fill.shape[0] > 1 and fill.shape[1] == len(names):
+        raise baselines_error(fill, owner)
     if isinstance(fill, Mapping | pd.Series):
         given = {str(name): value for name, value in fill.items()}
     else:

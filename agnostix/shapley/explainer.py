@@ -14,6 +14,7 @@ import numpy as np
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
+from agnostix.core.inputs import check_background
 from agnostix.core.masking import Background, MaskedRows
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -223,6 +224,7 @@ class KernelShapExplainer(BackgroundExplainer):
         ValueError
             If the rows, `feature_groups`, `budget` or `link` cannot be used.
         """
+        check_background(self.background, type(self).__name__)
         self._begin_fit()
         self._check_kernel()
         rows = self._learn_background(X, y, sample_weight)

@@ -260,8 +260,9 @@ def read_rows_like(X: Any, examples: Any, owner: str) -> Any:
 def check_image_shape(pixels: Any, shape: tuple[int, ...], owner: str) -> None:
     """Raise DataError unless images have the shape that those seen in `fit` had."""
     if pixels.shape[1:] != shape:
+        what = "pictures" if len(shape) > 1 else "series"
         raise DataError(
-            f"X has pictures of shape {pixels.shape[1:]}, and {owner} was fitted on pictures of shape "
+            f"X has {what} of shape {pixels.shape[1:]}, and {owner} was fitted on {what} of shape "
             f"{shape}. Resize them, or fit again."
         )
 

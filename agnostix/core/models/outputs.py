@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
 from agnostix.core.frames import copy_table, missing_as_nan, same_table, take_rows
@@ -178,6 +181,36 @@ def check_labels(outputs: Floats, integers: bool, task: str | None, name: str) -
             UserWarning,
             stacklevel=4,
         )
+
+
+def finished(outputs: Any, name: str) -> Any:
+    """What a model returned, once it is there: futures waited for, lazy and sparse arrays as arrays."""
+    if isinstance(outputs, np.ndarray):
+        return outputs
+    if sparse.issparse(outputs):
+        return outputs.toarray()
+    if inspect.iscoroutine(outputs) or asyncio.isfuture(outputs):
+        if inspect.iscoroutine(outputs):
+            outputs.close()
+        raise ModelOutputError(
+            f"The model {name} is asynchronous: it returned a {type(outputs).__name__}. Pass a function that "
+            "waits for it: lambda X: asyncio.run(model(X)); where a loop runs already, as in notebooks, "
+            "lambda X: pool.submit(asyncio.run, model(X)), with a ThreadPoolExecutor as the pool."
+        )
+    if isinstance(outputs, list | tuple) and outputs and _waits(outputs[0]) is not None:
+        return [finished(one, name) for one in outputs]
+    wait = _waits(outputs)
+    return outputs if wait is None else finished(wait(), name)
+
+
+def _waits(outputs: Any) -> Callable[[], Any] | None:
+    """What gives the result of a future, or of dask; None for anything else."""
+    if type(outputs).__module__.partition(".")[0] == "dask":
+        return outputs.compute
+    if not callable(getattr(outputs, "done", None)):
+        return None
+    waits = [getattr(outputs, method, None) for method in ("result", "wait")]  # the latter of torch
+    return next((wait for wait in waits if callable(wait)), None)
 
 
 def join_outputs(batches: Iterable[Any]) -> Any:

@@ -24,12 +24,14 @@ from agnostix.core.frames import (
     take_rows,
     to_array,
 )
+from agnostix.core.inputs import check_takes_one_batch
 from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.capabilities import NEEDS, Configured, MaskComposer
 from agnostix.core.models.outputs import (
     RESPONSES,
     as_indicators,
     as_numbers,
+    finished,
     has_independent_labels,
     join_outputs,
     kind_of_estimator,
@@ -187,6 +189,7 @@ def _from_model(model: Any, task: Task | None, names: tuple[str, ...] | None, ou
     if callable(model):
         name = method or type(model).__name__
         name = "function" if name == "<lambda>" else name
+        check_takes_one_batch(model, name)
         return Predictor(model, name=name, task=task, output_names=names)
     raise TypeError(
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to outputs, "
@@ -372,10 +375,10 @@ class Predictor:
         """What the model returns for a checked table, as it is."""
         table, size = copy_table(table) if self.copies else table, self.batch_size
         if size is None or table.shape[0] <= size:
-            return self.function(self.present(table))
+            return finished(self.function(self.present(table)), self.name)
         starts = range(0, table.shape[0], size)
         parts = (take_rows(table, slice(start, start + size)) for start in starts)
-        return join_outputs(self.function(self.present(part)) for part in parts)
+        return join_outputs(finished(self.function(self.present(part)), self.name) for part in parts)
 
     def predict_masked(
         self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None = None
@@ -384,7 +387,8 @@ class Predictor:
         composer = self.require(MaskComposer, "predict_masked")
         shape = (x.shape[0], len(masks), fill.shape[1])
         segments = None if segments is None else segments.copy()  # the model may write to its inputs
-        outputs = np.asarray(composer.predict_masked(x.copy(), deepcopy(masks), fill.copy(), segments))
+        outputs = composer.predict_masked(x.copy(), deepcopy(masks), fill.copy(), segments)
+        outputs = np.asarray(finished(outputs, self.name))
         if outputs.shape[:3] != shape or outputs.ndim > 4:
             raise ModelOutputError(
                 f"The model {self.name} returned an array of shape {outputs.shape} for {shape[0]} rows under "
