@@ -12,26 +12,27 @@ import numpy as np
 from agnostix.exceptions import DataError
 
 _MAX_NAMED = 6
+_MOST_INPUTS = 8
+"""Arrays up to which a tuple is taken for the inputs of a model, and not for images."""
 
 
 def check_single_input(X: Any) -> None:
     """Raise DataError for a tuple or a dict of arrays or frames, as models with several inputs take."""
     if isinstance(X, Mapping):
-        if X and all(_is_input(one) for one in X.values()):
+        if _are_inputs(X.values()):
             raise several_inputs_error(X)
         names = ", ".join(repr(name) for name in list(X)[:_MAX_NAMED])
         raise DataError(
             f"X is a dict with the keys {names}, and a table is needed. Pass pd.DataFrame(X); if the model "
             "takes a dict, lambda X: model({name: X[name].to_numpy() for name in X})."
         )
-    if isinstance(X, tuple) and len(X) > 1 and all(_is_input(one) for one in X):
+    if isinstance(X, tuple) and _are_inputs(X):
         raise several_inputs_error(X)
 
 
 def is_several_inputs(X: Any) -> bool:
     """Whether a list holds arrays of equally many rows."""
-    are_inputs = isinstance(X, list | tuple) and len(X) > 1 and all(_is_input(one) for one in X)
-    return are_inputs and len({one.shape[0] for one in X}) == 1
+    return isinstance(X, list | tuple) and _are_inputs(X) and len({one.shape[0] for one in X}) == 1
 
 
 def several_inputs_error(X: Any) -> DataError:
@@ -113,6 +114,11 @@ def check_background(background: Any, owner: str) -> None:
         f"{tuple(background.shape)}. Pass these rows to fit: {owner}(model, background='all')"
         f".fit(background). For a baseline of each row, explain row by row: [{owner}(model).{each}."
     )
+
+
+def _are_inputs(X: Any) -> bool:
+    """Whether several things are arrays of rows, no more than a model has inputs."""
+    return 1 < len(X) <= _MOST_INPUTS and all(_is_input(one) for one in X)
 
 
 def _is_input(one: Any) -> bool:

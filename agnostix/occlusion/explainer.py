@@ -94,7 +94,8 @@ class OcclusionExplainer(BackgroundExplainer):
     hidden. Standard errors are those of a mean over the background, 0 for one row of
     constants or one fill. With windows, values have shape (n_rows, height, width,
     n_outputs): a pixel has the mean effect of the windows that cover it, and their
-    mean error, an upper bound. ``extras`` hold the effects of the "windows" (n_rows,
+    mean error, an upper bound; over series, volumes and channels, values have the
+    axes of the arrays. ``extras`` hold the effects of the "windows" (n_rows,
     n_windows, n_outputs) and the "fill".
 
     References
@@ -156,7 +157,7 @@ class OcclusionExplainer(BackgroundExplainer):
         Parameters
         ----------
         X : DataFrame, array-like (n_rows, n_columns), images (n_rows, height, width[, n_channels]) or texts
-            Rows to sample the background from.
+            Rows to sample the background from; series and volumes with a `SlidingWindow` over them.
         y : array-like of shape (n_rows,), default=None
             Needed only for an unfitted model.
         sample_weight : array-like of shape (n_rows,), default=None

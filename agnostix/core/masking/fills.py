@@ -51,7 +51,10 @@ def as_pixels(X: Any) -> Any:
     except ValueError:
         if isinstance(X, tuple):
             check_single_input(X)
-        raise DataError("X must be pictures of one size; pass those of another size by themselves.") from None
+        inputs = f" Or else {several_inputs_error(X)}" if is_several_inputs(X) else ""
+        raise DataError(
+            f"X must be pictures of one size; pass those of another size by themselves.{inputs}"
+        ) from None
     except (RuntimeError, TypeError) as error:
         raise conversion_error(X, error) from error
     if pixels.ndim not in (3, 4) or 0 in pixels.shape or pixels.dtype.kind not in "biuf":

@@ -220,8 +220,14 @@ def join_outputs(batches: Iterable[Any]) -> Any:
         if isinstance(outputs, list) and np.ndim(outputs[0]) == 2:  # one for each target, which is refused
             return outputs
         # Copied, since the model may write its next predictions into the same array.
-        parts.append(np.array(outputs.detach().cpu() if hasattr(outputs, "detach") else outputs))
+        parts.append(_from_tensor(outputs) if hasattr(outputs, "detach") else np.array(outputs))
     return np.concatenate(parts)
+
+
+def _from_tensor(outputs: Any) -> Any:
+    """A copy of a tensor as an array; numpy does not know bfloat16."""
+    tensor = outputs.detach().cpu()
+    return np.array((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
 
 
 def warn_of_chance(first: Floats, again: Floats, name: str) -> None:

@@ -74,7 +74,8 @@ def as_predictor(
     model : fitted estimator, Pipeline, torch module, callable or Predictor
         Classifiers predict with ``predict_proba``, regressors and clusterers with ``predict``, outlier
         detectors with ``decision_function``. A callable takes a
-        batch of rows and returns an array of shape (n,) or (n, n_outputs). A callable that composes
+        batch of rows and returns an array of shape (n,) or (n, n_outputs), or a
+        future of one. A callable that composes
         masked rows itself, for example on a GPU, also has a method ``predict_masked(x, masks, fill,
         segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
         (n_rows or 1, n_fill, ...), and the segment of each value, of shape (n_rows or 1, ...). It
