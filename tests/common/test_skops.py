@@ -60,6 +60,7 @@ def score_cell(cell):
 
 
 def upper(pictures):
+    pictures = pictures[:, 0] + pictures[:, 1] if pictures.ndim == 4 else pictures
     return pictures[:, :4].sum(axis=(1, 2)) + pictures[:, 2, 2] * pictures[:, 5, 5]
 
 
@@ -101,6 +102,7 @@ OF_PICTURES = {
     "noise": lambda: OcclusionExplainer(upper, masker=SlidingWindow(4, 2, fill="noise")),
     "inpaint": lambda: OcclusionExplainer(upper, masker=SlidingWindow(4, 2, fill="inpaint")),
     "pictures as fill": lambda: OcclusionExplainer(upper, fill="draws", masker=SegmentMasker(n_segments=4)),
+    "volumes": lambda: OcclusionExplainer(upper, masker=SlidingWindow((1, 4, 4), (1, 2, 2), fill="noise")),
     "segments": lambda: KernelShapExplainer(upper, masker=SegmentMasker(n_segments=4), random_state=0),
     "a map": lambda: LimeExplainer(
         upper, masker=SegmentMasker(np.arange(64).reshape(8, 8) // 16), n_samples=64, random_state=0
@@ -165,9 +167,10 @@ def test_explainers_of_tables_explain_as_before(name, table):
 
 @pytest.mark.parametrize("name", OF_PICTURES)
 def test_explainers_of_pictures_explain_as_before(name):
-    fitted = OF_PICTURES[name]().fit(PICTURES)
-    fitted.explain(PICTURES[:1])  # what this keeps does not get in the way
-    assert_same(fitted, PICTURES)
+    pictures = np.repeat(PICTURES[:, None], 2, axis=1) if name == "volumes" else PICTURES
+    fitted = OF_PICTURES[name]().fit(pictures)
+    fitted.explain(pictures[:1])  # what this keeps does not get in the way
+    assert_same(fitted, pictures)
 
 
 @pytest.mark.parametrize(
