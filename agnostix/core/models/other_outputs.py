@@ -39,7 +39,7 @@ def no_numbers(outputs: Any, raw: Any) -> str:
         choice = _choose(key, "[entry[{!r}] for entry in model(X)]")
         return f"a {type(first).__name__} for each row, the first {shown}; a number is needed.{choice}"
     if isinstance(first, dt.date | np.datetime64):
-        return f"dates, the first {shown}; numbers are needed. Pass days: {_FROM_DATES}."
+        return f"dates, the first {first}; numbers are needed. Pass days: {_FROM_DATES}."
     if raw is not None and raw.dtype.kind in _OTHER_KINDS:
         what, remedy = _OTHER_KINDS[raw.dtype.kind]
         return f"{what}, the first {shown}; numbers are needed. Pass {remedy}."

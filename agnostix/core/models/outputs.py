@@ -191,6 +191,7 @@ def join_outputs(batches: Iterable[Any]) -> Any:
         if isinstance(outputs, list) and np.ndim(outputs[0]) == 2:  # one for each target, which is refused
             return outputs
         # Copied, since the model may write its next predictions into the same array.
+        outputs = outputs.toarray() if hasattr(outputs, "toarray") else outputs
         parts.append(np.array(outputs.detach().cpu() if hasattr(outputs, "detach") else outputs))
     return np.concatenate(parts)
 

@@ -260,7 +260,7 @@ def _is_torch_module(model: Any) -> bool:
 
 def is_fitted(model: Any) -> bool:
     """Whether an estimator is fitted; callables and other objects always are."""
-    if not (hasattr(model, "fit") and hasattr(model, "get_params")):
+    if isinstance(model, type) or not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return True
     try:
         check_is_fitted(model)
