@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import dask.dataframe
 import narwhals as nw
@@ -37,6 +33,7 @@ from agnostix import (
 from agnostix.exceptions import DataError, ModelOutputError
 from agnostix.lime import KernelSampling, LocalSampling, TiltedSampling
 from agnostix.maskers import SegmentMasker, SlidingWindow, TextMasker
+from tests.common.remedies import LEFT_OUT, Case, check, on
 from tests.messages import states
 
 RNG = np.random.default_rng(0)
@@ -65,74 +62,15 @@ def length(texts):
     return [float(len(text)) for text in texts]
 
 
-@dataclass(frozen=True)
-class Case:
-    """A call that is refused with some arguments, and works with those that the message advises."""
-
-    call: Callable[..., Any]
-    given: dict[str, Any]
-    facts: tuple[str, ...]
-    remedy: str = ""  # as the message has it: an expression for the argument `into`, or keyword arguments
-    into: str = ""
-    then: dict[str, Any] = field(
-        default_factory=dict
-    )  # arguments in place of those given, where it has no code
-    names: dict[str, Any] = field(default_factory=dict)  # in the remedy
-    error: type[Exception] = DataError
-    expected: Any = None
-
-    def refuse(self) -> None:
-        facts = states(*self.facts, *([self.remedy] if self.remedy else []))
-        is_warning = issubclass(self.error, Warning)
-        with pytest.warns(self.error, match=facts) if is_warning else pytest.raises(self.error, match=facts):
-            self.call(**copy.deepcopy(self.given))
-
-    def follow(self) -> Any:
-        names = {"np": np, "pandas": pd, "polars": pl, "copy": copy} | self.given | self.names
-        if self.into:
-            changes = {self.into: eval(self.remedy, names)} | self.then
-        else:
-            changes = eval(f"dict({self.remedy})", names) | self.then
-        return self.call(
-            **{name: value for name, value in (self.given | changes).items() if value is not LEFT_OUT}
-        )
-
-
-LEFT_OUT = object()
-"""An argument that is not passed."""
-
-
-def check(case):
-    case.refuse()
-    result = case.follow()
-    if case.expected is not None:
-        expected = case.expected() if callable(case.expected) else case.expected
-        np.testing.assert_allclose(np.asarray(result, dtype=float), expected, rtol=1e-6, atol=1e-9)
-
-
-def on(cases):
-    return pytest.mark.parametrize("case", cases.values(), ids=cases)
-
-
 # Tables
 
 
-def shap(X, row=None, model=linear):
-    explainer = KernelShapExplainer(model, background="all", random_state=0).fit(X)
-    return explainer.explain(X if row is None else row).values[..., 0]
+def shap(X, model=linear):
+    return KernelShapExplainer(model, background="all", random_state=0).fit(X).explain(X).values[..., 0]
 
 
 def exact(rows):
     return np.c_[2.0 * (rows["a"] - X["a"].mean()), rows["b"] - X["b"].mean(), 0.0 * rows["c"]]
-
-
-def first_row(X):
-    return shap(X)[:1]
-
-
-def explain(row, fitted=None):
-    fitted = fitted or KernelShapExplainer(linear, background="all", random_state=0).fit(X)
-    return fitted.explain(row).values[..., 0]
 
 
 WHOLE = KernelShapExplainer(linear, background="all", random_state=0).fit(X)
