@@ -38,7 +38,7 @@ class Case:
         facts = states(*self.facts, *([self.remedy] if self.remedy else []))
         is_warning = issubclass(self.error, Warning)
         with pytest.warns(self.error, match=facts) if is_warning else pytest.raises(self.error, match=facts):
-            self.call(**copy.deepcopy(self.given))
+            self.call(**self.given)
 
     def follow(self) -> Any:
         """What the call gives with the remedy."""
@@ -51,13 +51,13 @@ class Case:
         return self.call(**{name: value for name, value in arguments.items() if value is not LEFT_OUT})
 
 
-def check(case: Case) -> None:
+def check(case: Case, atol: float = 1e-9) -> None:
     """Fail unless the call is refused, and gives with the remedy what is expected."""
     case.refuse()
     result = case.follow()
     if case.expected is not None:
         expected = case.expected() if callable(case.expected) else case.expected
-        np.testing.assert_allclose(np.asarray(result, dtype=float), expected, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(np.asarray(result, dtype=float), expected, rtol=1e-6, atol=atol)
 
 
 def on(cases: dict[str, Case]) -> pytest.MarkDecorator:
