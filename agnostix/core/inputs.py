@@ -85,8 +85,16 @@ def sparse_error(X: Any) -> DataError:
     """The error for a sparse matrix."""
     return DataError(
         f"X is sparse ({type(X).__name__} of shape {X.shape}); a table of rows is needed. Pass X.toarray(), "
-        "or a DataFrame of it; of many rows some: fit(X[:100].toarray()). For a model that takes sparse rows only, pass "
-        "lambda X: model.predict_proba(scipy.sparse.csr_array(X))."
+        "or a DataFrame of it; of many rows some: fit(X[:100].toarray()). For a model that takes sparse rows "
+        "only, pass lambda X: model.predict_proba(scipy.sparse.csr_array(X))."
+    )
+
+
+def conversion_error(X: Any, error: Exception) -> DataError:
+    """The error where numpy cannot convert something, such as a tensor on another device."""
+    return DataError(
+        f"X is a {type(X).__name__} of which numpy makes no array ({str(error).rstrip('.')}). Of a torch "
+        "tensor, pass X.detach().cpu().float().numpy()."
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import conversion_error, missing_as_nan
-from agnostix.core.inputs import check_single_input
+from agnostix.core.frames import missing_as_nan
+from agnostix.core.inputs import check_single_input, conversion_error
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.masking.segments import MaskedPictures, SegmentMasker
 from agnostix.core.typing import Bools, Codes

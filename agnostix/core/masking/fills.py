@@ -14,8 +14,8 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import conversion_error, missing_as_nan
-from agnostix.core.inputs import check_single_input, is_several_inputs, several_inputs_error
+from agnostix.core.frames import missing_as_nan
+from agnostix.core.inputs import check_single_input, conversion_error, is_several_inputs, several_inputs_error
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 

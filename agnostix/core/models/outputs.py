@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-from agnostix.core.frames import copy_table, missing_as_nan, same_table, take_rows
+from agnostix.core.frames import column_names, copy_table, is_frame, missing_as_nan, same_table, take_rows
+from agnostix.core.models.other_outputs import from_tensor, no_numbers
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError, ModelOutputError
@@ -75,6 +73,15 @@ def labels_of(model: Any, kind: str | None) -> tuple[Any, ...] | None:
     return tuple(getattr(label, "item", lambda label=label: label)() for label in classes)
 
 
+def single_class(predictor: Predictor) -> DataError:
+    """The error for a classifier that was fitted on rows of one class, whose predictions are constant."""
+    label = (predictor.classes or ("?",))[0]
+    return DataError(
+        f"The model {predictor.name} knows a single class, {label!r}, and predicts it for every row. Fit it "
+        "on rows of at least two classes."
+    )
+
+
 def has_independent_labels(model: Any) -> bool:
     """Whether a row can have several of a classifier's labels, as far as it says."""
     inner = last_step(model)
@@ -112,17 +119,9 @@ def as_numbers(outputs: Any, name: str) -> Floats:
         if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
             raw = raw.astype(float)
     except (TypeError, ValueError):
-        raise ModelOutputError(
-            f"The model {name} returned a {type(outputs).__name__} that is no array of numbers: its "
-            "entries differ in length or type."
-        ) from None
-    if raw.dtype.kind not in "biuf":
-        example = f", for example {raw.ravel()[0]!r}" if raw.size else ""
-        raise ModelOutputError(
-            f"The model {name} returned values of type {raw.dtype}{example}; numbers are needed. "
-            "Pass its predict_proba instead of its predict, or an indicator for each label: "
-            "lambda X: np.stack([model(X) == label for label in labels], axis=1)."
-        )
+        raw = None
+    if raw is None or raw.dtype.kind not in "biuf":
+        raise ModelOutputError(f"The model {name} returned {no_numbers(outputs, raw)}")
     return raw.astype(float, copy=False)
 
 
@@ -183,36 +182,6 @@ def check_labels(outputs: Floats, integers: bool, task: str | None, name: str) -
         )
 
 
-def finished(outputs: Any, name: str) -> Any:
-    """What a model returned, once it is there: futures waited for, lazy and sparse arrays as arrays."""
-    if isinstance(outputs, np.ndarray):
-        return outputs
-    if sparse.issparse(outputs):
-        return outputs.toarray()
-    if inspect.iscoroutine(outputs) or asyncio.isfuture(outputs):
-        if inspect.iscoroutine(outputs):
-            outputs.close()
-        raise ModelOutputError(
-            f"The model {name} is asynchronous: it returned a {type(outputs).__name__}. Pass a function that "
-            "waits for it: lambda X: asyncio.run(model(X)); where a loop runs already, as in notebooks, "
-            "lambda X: pool.submit(asyncio.run, model(X)), with a ThreadPoolExecutor as the pool."
-        )
-    if isinstance(outputs, list | tuple) and outputs and _waits(outputs[0]) is not None:
-        return [finished(one, name) for one in outputs]
-    wait = _waits(outputs)
-    return outputs if wait is None else finished(wait(), name)
-
-
-def _waits(outputs: Any) -> Callable[[], Any] | None:
-    """What gives the result of a future, or of dask; None for anything else."""
-    if type(outputs).__module__.partition(".")[0] == "dask":
-        return outputs.compute
-    if not callable(getattr(outputs, "done", None)):
-        return None
-    waits = [getattr(outputs, method, None) for method in ("result", "wait")]  # the latter of torch
-    return next((wait for wait in waits if callable(wait)), None)
-
-
 def join_outputs(batches: Iterable[Any]) -> Any:
     """What a model returned for batches, as one array; as it is where that is none."""
     parts = []
@@ -220,14 +189,8 @@ def join_outputs(batches: Iterable[Any]) -> Any:
         if isinstance(outputs, list) and np.ndim(outputs[0]) == 2:  # one for each target, which is refused
             return outputs
         # Copied, since the model may write its next predictions into the same array.
-        parts.append(_from_tensor(outputs) if hasattr(outputs, "detach") else np.array(outputs))
+        parts.append(from_tensor(outputs) if hasattr(outputs, "detach") else np.array(outputs))
     return np.concatenate(parts)
-
-
-def _from_tensor(outputs: Any) -> Any:
-    """A copy of a tensor as an array; numpy does not know bfloat16."""
-    tensor = outputs.detach().cpu()
-    return np.array((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
 
 
 def warn_of_chance(first: Floats, again: Floats, name: str) -> None:
@@ -309,7 +272,9 @@ def try_model(predictor: Predictor, table: Any, others: Any) -> tuple[Predictor,
         n_model_rows += n_more
         known = np.concatenate([outputs, more]) if more.shape[1] == outputs.shape[1] else outputs
     exclusive = _is_exclusive(predictor, known, precision_of(raw))
-    tried = predictor if exclusive is predictor.exclusive else replace(predictor, exclusive=exclusive)
+    names = _own_names(predictor, raw)
+    is_known = exclusive is predictor.exclusive and names is predictor.output_names
+    tried = predictor if is_known else replace(predictor, exclusive=exclusive, output_names=names)
     if predictor.copies or same_table(given, table):
         return tried, outputs, n_model_rows
     warnings.warn(
@@ -319,6 +284,14 @@ def try_model(predictor: Predictor, table: Any, others: Any) -> tuple[Predictor,
         stacklevel=3,
     )
     return replace(tried, copies=True), outputs, n_model_rows
+
+
+def _own_names(predictor: Predictor, raw: Any) -> tuple[str, ...] | None:
+    """Names of the outputs, where a function returns a frame those of its columns."""
+    if predictor.output_names is not None or predictor.classes is not None or not is_frame(raw):
+        return predictor.output_names
+    names = tuple(column_names(raw))
+    return names if len(set(names)) == len(names) else None
 
 
 def _try_again(predictor: Predictor, table: Any, outputs: Floats) -> int:

@@ -17,21 +17,20 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.frames import (
     as_table,
     column_names,
-    conversion_error,
     copy_table,
     is_frame,
     select,
     take_rows,
     to_array,
 )
-from agnostix.core.inputs import check_takes_one_batch
+from agnostix.core.inputs import check_takes_one_batch, conversion_error
 from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.capabilities import NEEDS, Configured, MaskComposer
+from agnostix.core.models.other_outputs import finished
 from agnostix.core.models.outputs import (
     RESPONSES,
     as_indicators,
     as_numbers,
-    finished,
     has_independent_labels,
     join_outputs,
     kind_of_estimator,
@@ -181,6 +180,7 @@ def _from_model(model: Any, task: Task | None, names: tuple[str, ...] | None, ou
         if task is None and names is None:
             return model
         return replace(model, task=task or model.task, output_names=names or model.output_names)
+    _check_takes_tables(model)
     if hasattr(model, "predict") or (output is not None and hasattr(model, output)):
         return _from_estimator(model, task, names, output)
     owner = getattr(model, "__self__", None)
@@ -196,6 +196,17 @@ def _from_model(model: Any, task: Task | None, names: tuple[str, ...] | None, ou
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to outputs, "
         f"got {model!r}."
     )
+
+
+def _check_takes_tables(model: Any) -> None:
+    """Refuse what predicts, but not from a table: a class, and XGBoost's own Booster."""
+    if isinstance(model, type):
+        raise TypeError(f"The 'model' is the class {model.__name__}. Pass an instance of it that is fitted.")
+    if type(model).__module__.split(".")[0] == "xgboost" and type(model).__name__ == "Booster":
+        raise TypeError(
+            "The 'model' is a Booster of xgboost, which predicts from a DMatrix. Pass "
+            "lambda X: model.predict(xgboost.DMatrix(X)), or an XGBRegressor or XGBClassifier."
+        )
 
 
 def _from_module(
@@ -252,7 +263,7 @@ def _is_torch_module(model: Any) -> bool:
 
 def is_fitted(model: Any) -> bool:
     """Whether an estimator is fitted; callables and other objects always are."""
-    if not (hasattr(model, "fit") and hasattr(model, "get_params")):
+    if isinstance(model, type) or not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return True
     try:
         check_is_fitted(model)
