@@ -90,17 +90,15 @@ def _as_array(X: Any) -> np.ndarray:
             "LimeExplainer and KernelShapExplainer."
         )
     if array.ndim != 2:
-        kind = "an array" if isinstance(X, np.ndarray) else f"a {type(X).__name__}"
-        raise DataError(
-            f"X must have two dimensions (rows, columns), got {kind} of shape {array.shape}. "
-            f"{_two_dimensions(X, array.ndim)}"
-        )
+        given = "an array" if isinstance(X, np.ndarray) else f"a {type(X).__name__}"
+        what = f"X must have two dimensions (rows, columns), got {given} of shape {array.shape}."
+        raise DataError(f"{what} {_two_dimensions(X, array.ndim)}")
     return array
 
 
 def _two_dimensions(X: Any, ndim: int) -> str:
     """How to pass a single row or column that came without its other dimension."""
-    if isinstance(X, pd.Series) or is_polars_series(X):
+    if hasattr(X, "to_frame"):
         row = "df.iloc[[i]]" if isinstance(X, pd.Series) else "df[[i]]"
         return f"Pass {row} for row i of a DataFrame df, X.to_frame() for one column."
     if ndim == 0:
@@ -124,7 +122,12 @@ def columns(X: Any) -> dict[str, Any]:
 
 def infer_type(series: Any) -> Any:
     """An object column of numbers or dates as a column of these, missing values NaN; any other as it is."""
-    if is_polars_series(series) or series.dtype != object:
+    if is_polars_series(series):
+        if str(series.dtype) != "Object":
+            return series
+        known = infer_type(pd.Series(series.to_list(), dtype=object))
+        return series if known.dtype == object else type(series)(series.name, known.to_numpy())
+    if series.dtype != object:
         return series
     inferred = series.infer_objects()
     if inferred.dtype.kind in "fiuMmb":
@@ -194,6 +197,9 @@ def _as_pandas(column: Any, dtype: Any) -> Any:
 
 def _as_polars(column: Any, like: Any, position: int) -> Any:
     """Values of a column; NaN is null where the table has nulls."""
+    if str(like.dtypes[position]) == "Object" != str(column.dtype):
+        cells = np.asarray(column, dtype=object)
+        return type(like[:, position])(np.where(pd.isna(cells), np.array(None), cells), dtype=like.dtypes[position])
     if not isinstance(column, np.ndarray) or column.dtype.kind != "f" or not like[:, position].null_count():
         return column
     return type(like[:, position])(column).fill_nan(None)
@@ -291,6 +297,8 @@ def as_read_only(X: Any) -> Any:
 
 def same_table(one: Any, other: Any) -> bool:
     """Whether two tables of one library are equal, missing values included."""
+    if is_polars_dataframe(one) and "Object" in map(str, one.dtypes):  # which are never equal
+        one, other = (pd.DataFrame(part.to_dict(as_series=False), dtype=object) for part in (one, other))
     if not is_frame(one):
         if one.shape != other.shape:
             return False
