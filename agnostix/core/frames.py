@@ -18,14 +18,12 @@ import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
 from agnostix.core.names import did_you_mean
+from agnostix.core.objects import infer_type
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
 _OTHER_LIBRARIES = ("pyarrow", "modin", "cudf", "dask", "ibis", "duckdb", "pyspark")
 """Their tables are refused: as arrays they would lose names and types."""
-
-_NUMBERS = ("integer", "decimal", "floating", "mixed-integer-float")
-"""What pandas calls numbers in a column of objects."""
 
 
 def is_frame(X: Any) -> bool:
@@ -43,11 +41,24 @@ def as_table(X: Any) -> Any:
             raise DataError(
                 f"X names columns twice: {', '.join(repeated)}. Rename or drop the repeated ones."
             )
+        _check_are_text(names)
     else:
         table = _as_array(missing_as_nan(X))
     if min(table.shape) == 0:
         raise DataError(f"X must have at least one row and one column, got shape {tuple(table.shape)}.")
     return table
+
+
+def _check_are_text(names: list[str]) -> None:
+    """Refuse names that have no UTF-8, of which pandas selects no columns."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        broken = next(name for name in names if name.encode(errors="replace").decode() != name)
+        raise DataError(
+            f"X has a column {broken!r}, whose name is no valid text: half a surrogate pair is in it. Rename "
+            "it: X.rename(columns=lambda name: name.encode(errors='replace').decode())."
+        ) from error
 
 
 def _as_array(X: Any) -> np.ndarray:
@@ -67,6 +78,11 @@ def _as_array(X: Any) -> np.ndarray:
         raise DataError("X must have rows of equal length; some are shorter than others.") from None
     except (RuntimeError, TypeError) as error:
         raise conversion_error(X, error) from error
+    if array.dtype.kind == "V":
+        raise DataError(
+            f"X is an array of type {array.dtype}, whose cells are records or raw bytes. Of a structured "
+            "array, pass pandas.DataFrame(X)."
+        )
     if array.dtype.kind == "c":
         raise DataError("Complex data not supported: X holds complex numbers.")
     if array.ndim > 2:
@@ -101,19 +117,6 @@ def columns(X: Any) -> dict[str, Any]:
     if not is_frame(X):
         X = pd.DataFrame(X, columns=column_names(X))
     return {str(name): infer_type(X[name]) for name in X.columns}
-
-
-def infer_type(series: Any) -> Any:
-    """An object column of numbers or dates as a column of these, missing values NaN; any other as it is."""
-    if is_polars_series(series) or series.dtype != object:
-        return series
-    inferred = series.infer_objects()
-    if inferred.dtype.kind in "fiuMmb":
-        return inferred
-    if pd.api.types.infer_dtype(series, skipna=True) in _NUMBERS:  # which no type holds, such as decimals
-        floats = series.to_numpy(dtype=float, na_value=np.nan)
-        return pd.Series(floats, index=series.index, name=series.name)
-    return series
 
 
 def column_at(X: Any, position: int) -> Any:
@@ -208,7 +211,7 @@ def _constant_array(values: list[Any], dtype: np.dtype, owner: str) -> Any:
         return row
     try:
         row = np.array([values], dtype=dtype if dtype.kind == "f" else None)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         row = np.array([values], dtype=object)
     if dtype.kind in "biuf" and row.dtype.kind not in "biuf":
         raise DataError(
@@ -337,7 +340,7 @@ def to_floats(series: Any) -> np.ndarray:
     if isinstance(series, pd.Series):
         try:
             return series.to_numpy(dtype=float, na_value=np.nan)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(
                 f"Column {str(series.name)!r} held numbers in fit, and now something that is none: {error}."
             ) from error
@@ -451,7 +454,7 @@ def _weight_numbers(sample_weight: Any) -> Floats:
         if values.dtype.kind in "cmM":
             raise TypeError
         return values.astype(float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         wrong = next((one for one in values.tolist() if not isinstance(one, Real)), values[0])
         raise DataError(
             "sample_weight must have one finite value, 0 or more, for each row, got values such as "

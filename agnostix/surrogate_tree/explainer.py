@@ -166,7 +166,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     _squares_predictions = False  # but in units of their spread
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
-        "max_leaf_nodes": [Interval(Integral, 1, None, closed="left")],
+        "max_leaf_nodes": [Interval(Integral, 1, 1_000_000, closed="both")],
         "targets": [StrOptions({"auto", "soft", "hard"})],
         "synthetic": [StrOptions({"auto", "none", "bootstrap", "leaf"}), callable],
         "max_queries": [Interval(Integral, 10, None, closed="left"), None],
@@ -374,6 +374,12 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         """Set the task and the classes; DataError for a model that cannot be approximated."""
         independent = self._predictor.exclusive is False  # labels, of which a row can have several
         self._fitted_task = "regression" if independent else self._predictor.task or "regression"
+        classes = self._predictor.classes
+        if self._fitted_task == "classification" and classes is not None and len(classes) == 1:
+            raise DataError(
+                f"The model {self._predictor.name} has a single class, {classes[0]!r}, which it predicts for "
+                "every row: there is nothing for MimicTree to approximate. Fit the model on rows of several."
+            )
         if self._fitted_task == "classification" and len(self.output_names_) == 1:
             raise DataError(
                 f"The model {self._predictor.name} is a classifier that predicts one number per row, and "
@@ -387,7 +393,6 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
                 f"{self._predictor.name} is none. Use 'soft' or 'auto'."
             )
         if self._fitted_task == "classification":
-            classes = self._predictor.classes
             self.classes_ = np.array(self.output_names_ if classes is None else classes)
 
     def _make_search(self) -> TreeSearch:

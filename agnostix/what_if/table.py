@@ -26,6 +26,9 @@ _LEAST_SHARE = 1e-290
 _EXACT = 2.0**53
 """Whole numbers up to which double precision holds each."""
 
+_SMALLEST = 1e-292
+"""Largest number of a column whose every digit double precision holds."""
+
 _N_ROUNDINGS = 8
 """Steps of double precision within which values differ by rounding, as sums of shares do."""
 
@@ -104,6 +107,11 @@ class Column:
                 f"its values span from {there.min():g} to {there.max():g}, more than a number can; divide it "
                 "by a power of ten first"
             )
+        if not self.levels and np.abs(there).max() < _SMALLEST:
+            return (
+                f"its values are at most {np.abs(there).max():.3g} in size, of which double precision holds "
+                "few digits; multiply it by a power of ten first"
+            )
         if not self.levels and is_constant(there):
             return f"it is constant but for rounding: every row has {there[0]:g} within {np.ptp(there):.1g}"
         return None
@@ -116,7 +124,7 @@ class Column:
         """Find a value of a numeric column by itself or by its text."""
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"Column {self.name!r} holds numbers, and {value!r} is none of them.") from None
         if not (self.values == number).any():
             raise ValueError(f"Column {self.name!r} has no row with the value {value!r}.")
