@@ -261,7 +261,5 @@ def _most_frequent(rows: pd.DataFrame, column: Any) -> dict[Any, pd.DataFrame]:
     """Curves of the most frequent levels, by level."""
     counts = np.bincount(column.values[column.values >= 0], minlength=len(column.levels))
     order = [column.levels[code] for code in np.argsort(-counts, kind="stable")]
-    places: dict[Any, list[int]] = {}  # pandas groups no texts without UTF-8
-    for place, level in enumerate(rows["level"].tolist()):
-        places.setdefault(level, []).append(place)
-    return {level: rows.iloc[places[level]] for level in order[:MAX_LEVELS] if level in places}
+    by_level = dict(iter(rows.groupby("level", sort=False)))
+    return {level: by_level[level] for level in order[:MAX_LEVELS] if level in by_level}

@@ -111,7 +111,7 @@ def draw_figures(data: ReportData) -> dict[str, str]:
 
 
 def _ranking(ranking: Any, scale: Scale, name: str, by: str) -> str:
-    n = min(12, len(set(zip(ranking["feature"], map(str, ranking["level"]), strict=True))))
+    n = min(12, len(ranking[["feature", "level"]].astype(str).drop_duplicates()))
     display = WhatIfRankingDisplay(ranking).plot(_axes(5.8, 0.9 + 0.32 * n), factor=scale.factor)
     label = shorten(f"change of the {name}", 60) + (", in points" if scale.in_percent else "")
     display.ax_.set_xlabel(label, parse_math=False)

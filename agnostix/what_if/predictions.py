@@ -69,10 +69,11 @@ _SIZES = 1e-151, 1e151
 
 
 def check_sizes(predictions: Predictions) -> None:
-    """DataError if standard errors, which take squares of predictions that differ, would be infinite or 0."""
+    """DataError if standard errors, which take squares of predictions, would be infinite or falsely 0."""
     for name, values in zip(predictions.output_names, predictions.values.T, strict=True):
         largest = np.abs(values).max()
-        if values.min() < values.max() and not _SIZES[0] < largest < _SIZES[1]:
+        is_small = 0.0 < largest < _SIZES[0] and values.min() < values.max()
+        if is_small or largest > _SIZES[1]:
             what = f"those of output {name!r}" if predictions.predicted else f"the values of {name!r}"
             raise DataError(
                 f"EntropicProjection squares predictions, which must be between {_SIZES[0]:g} and "

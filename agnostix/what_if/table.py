@@ -78,6 +78,14 @@ class Column:
         _, first, code = np.unique(self.values, return_index=True, return_inverse=True)
         return first, code.ravel().astype(np.int32)
 
+    @cached_property
+    def _are_text(self) -> bool:
+        """Whether all labels have UTF-8, without which no table or figure shows them."""
+        try:
+            return "".join(map(str, self.levels)).encode() is not None
+        except UnicodeEncodeError:
+            return False
+
     @property
     def missing(self) -> Bools:
         """Where the column has no value."""
@@ -94,6 +102,11 @@ class Column:
             )
         if self.kind == "nested":
             return "it holds lists, arrays or dicts; make numbers of it first, such as their length"
+        if not self._are_text:
+            return (
+                "it has labels with half a surrogate pair, which are no valid text; read the file again with "
+                "encoding_errors='replace'"
+            )
         there = self.values[~self.missing]
         if there.size == 0:
             return "all its values are missing"
