@@ -178,9 +178,14 @@ def _as_pandas(column: Any, dtype: Any) -> Any:
 
 def _as_polars(column: Any, like: Any, position: int) -> Any:
     """Values of a column; NaN is null where the table has nulls."""
-    if not isinstance(column, np.ndarray) or column.dtype.kind != "f" or not like[:, position].null_count():
+    is_array = isinstance(column, np.ndarray)
+    if not (column.dtype.kind == "f" if is_array else column.dtype.is_float()):
         return column
-    return type(like[:, position])(column).fill_nan(None)
+    own = like[:, position]
+    if str(own.dtype) == "Object":
+        cells = column.tolist() if is_array else column.to_list()
+        return type(own)([None if cell != cell else cell for cell in cells], dtype=own.dtype)
+    return type(own)(column).fill_nan(None) if is_array and own.null_count() else column
 
 
 def constant_row(fill: Any, like: Any, owner: str) -> Any:
