@@ -109,7 +109,7 @@ def test_report_names_rows_that_the_model_cannot_predict():
 @pytest.mark.parametrize("model", [DecisionTreeClassifier(), DummyClassifier()], ids=str)
 def test_tree_of_a_classifier_with_one_class_says_so(model):
     X = np.arange(40.0).reshape(20, 2)
-    with refuses(DataError, "single class, 'no'", "rows of several"):
+    with refuses(DataError, "single class, 'no'", "at least two classes"):
         MimicTree(model.fit(X, ["no"] * 20)).fit(X)
     MimicTree(model.fit(X, ["no", "yes"] * 10), random_state=0).fit(X)
 
