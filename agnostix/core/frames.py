@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
+from agnostix.core.cells import are_changeable, content_of, copy_cells
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
@@ -24,6 +25,7 @@ from agnostix.exceptions import DataError
 _OTHER_LIBRARIES = ("pyarrow", "modin", "cudf", "dask", "ibis", "duckdb", "pyspark")
 """Their tables are refused: as arrays they would lose names and types."""
 
+_OBJECTS = np.dtype(object)
 _NUMBERS = ("integer", "decimal", "floating", "mixed-integer-float")
 """What pandas calls numbers in a column of objects."""
 
@@ -256,7 +258,19 @@ def copy_table(X: Any) -> Any:
         if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
             array = X.iloc[:, position].array
             copied.isetitem(position, array.take(np.arange(len(array))))
+        elif dtype == _OBJECTS and are_changeable(X.iloc[:, position]):
+            copied.isetitem(position, pd.Series(copy_cells(X.iloc[:, position]), X.index, dtype=object))
+    if not is_frame(X) and X.dtype == object and are_changeable(X.ravel()):
+        copied[:] = copy_cells(X.ravel()).reshape(X.shape)
     return copied
+
+
+def has_changeable_cells(X: Any) -> bool:
+    """Whether cells of a table hold lists, arrays or other objects that a model can change in place."""
+    if isinstance(X, pd.DataFrame):
+        pairs = zip(X.dtypes.array, X.columns, strict=True)
+        return any(dtype == _OBJECTS and are_changeable(X[name]) for dtype, name in pairs)
+    return isinstance(X, np.ndarray) and X.dtype == object and are_changeable(X.ravel())
 
 
 def as_read_only(X: Any) -> Any:
@@ -385,23 +399,6 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     place[order] = np.arange(len(levels))
     place[-1] = -1
     return place[codes], tuple(levels[j] for j in order)
-
-
-def content_of(cell: Any) -> Any:
-    """What is in a cell, as something that can be compared and hashed."""
-    if isinstance(cell, np.ndarray) and cell.dtype != object:
-        return "array", cell.shape, cell.dtype.str, cell.tobytes()
-    if isinstance(cell, list | tuple | np.ndarray) or is_polars_series(cell):
-        return type(cell).__name__, tuple(content_of(one) for one in cell)
-    if isinstance(cell, set | frozenset):
-        return "set", frozenset(content_of(one) for one in cell)
-    if isinstance(cell, Mapping):
-        return "dict", frozenset((content_of(key), content_of(value)) for key, value in cell.items())
-    try:
-        hash(cell)
-    except TypeError:
-        return "object", id(cell)
-    return type(cell).__name__, cell
 
 
 def checked_weights(sample_weight: Any, n_rows: int, least_share: float = 0.0) -> Floats:

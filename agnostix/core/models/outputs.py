@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-from agnostix.core.frames import copy_table, missing_as_nan, same_table, take_rows
+from agnostix.core.frames import (
+    copy_table,
+    has_changeable_cells,
+    missing_as_nan,
+    same_table,
+    take_rows,
+)
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError, ModelOutputError
@@ -279,7 +285,8 @@ def try_model(predictor: Predictor, table: Any, others: Any) -> tuple[Predictor,
         n_model_rows += n_more
         known = np.concatenate([outputs, more]) if more.shape[1] == outputs.shape[1] else outputs
     exclusive = _is_exclusive(predictor, known)
-    tried = predictor if exclusive is predictor.exclusive else replace(predictor, exclusive=exclusive)
+    copies = predictor.copies or has_changeable_cells(table)  # which rows of a batch may share
+    tried = replace(predictor, exclusive=exclusive, copies=copies)
     if predictor.copies or same_table(given, table):
         return tried, outputs, n_model_rows
     warnings.warn(
