@@ -33,6 +33,18 @@ def content_of(cell: Any) -> Any:
     return type(cell).__name__, cell
 
 
+def are_hashable(series: Any) -> bool:
+    """Whether a column of objects holds values that can be labels; texts are told apart in one pass."""
+    if isinstance(series, pd.Series) and not pd.api.types.infer_dtype(series, skipna=True).startswith(
+        "mixed"
+    ):
+        return True
+    try:
+        return all(hash(value) is not None for value in series.to_list())
+    except TypeError:
+        return False
+
+
 def are_changeable(cells: Any) -> bool:
     """Whether objects (n_cells,) are more than numbers, texts or dates; texts are told apart in one pass."""
     if not pd.api.types.infer_dtype(cells, skipna=True).startswith("mixed"):

@@ -18,7 +18,9 @@ from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.reproducibility import one_blas_thread
+from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
+from agnostix.exceptions import DataError
 from agnostix.what_if.constraints import parse_constraints
 from agnostix.what_if.infeasibility import light_weights_named
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
@@ -182,6 +184,7 @@ class EntropicProjection(BaseExplainer):
         self._validate_params()
         self._check_quantiles()
         table = as_table(X)
+        check_row_order(table, y=y, sample_weight=sample_weight, predictions=predictions)
         validate_data(self, X=table, skip_check_array=True)
         start = perf_counter()
         outcome = self._predict(table, y, sample_weight, predictions)
@@ -288,13 +291,15 @@ class EntropicProjection(BaseExplainer):
         Returns
         -------
         DataFrame
-            One row for each average or proportion, direction and quantity:
-            feature, level, group, direction, start, target, quantity, output,
-            base, value, low, high, change, std_error, change_low, change_high
-            (standard error and interval of the change), kl, ess, status, rank,
-            n_rows. Rank 1 is the largest change, up or down, of a quantity and
-            output; rows are in the order of the columns of X. Status "boundary"
-            if even the extreme is closer than `kl`.
+            The features by rank, the largest change first. One row for each
+            average or proportion, direction and quantity: rank, feature, level,
+            group, direction, start, target, quantity, output, base, value, low,
+            high, change, std_error, change_low, change_high (standard error and
+            interval of the change), kl, ess, status, n_rows. Rank 1 is the largest
+            change, up or down, of a group, quantity and output; its shifts down
+            and up share it, and so do the two levels of a column. Equal ranks are
+            in the order of the columns of X. Status "boundary" if even the
+            extreme is closer than `kl`.
 
         Raises
         ------
@@ -375,6 +380,7 @@ class EntropicProjection(BaseExplainer):
         """
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
+        self._check_have_averages(constraints)
         moment_constraints = parse_constraints(constraints, prediction, error_rate, predictions)
         chosen = default_metrics(predictions) if metric is None else metric
         more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
@@ -461,6 +467,13 @@ class EntropicProjection(BaseExplainer):
         if unused:
             raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
         return names
+
+    def _check_have_averages(self, constraints: Any) -> None:
+        """DataError for columns of dates or lists, whatever their targets are."""
+        for name in constraints if isinstance(constraints, Mapping) else ():
+            column = self.table_.columns.get(str(name))
+            if column is not None and column.kind in ("date", "nested"):
+                raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
 
     def _warn_of_missing(self, features: Iterable[str]) -> None:
         """Say for which columns rows were left out."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from agnostix.core.frames import column_names, is_frame, missing_as_nan
 from agnostix.core.models import Predictor
-from agnostix.core.models.outputs import are_probabilities, between_zero_and_one
+from agnostix.core.models.outputs import are_probabilities, between_zero_and_one, single_class
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -74,6 +74,7 @@ def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
         if predictor.task == "classification":
             if classes is None:
                 classes = tuple(sorted(set(values.tolist())))
+            _check_several(predictor)
             truth = _codes(values, classes, max(outputs.shape[1], 2))
         elif predictor.task == "regression":
             truth = _numbers(values)
@@ -134,6 +135,13 @@ def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
     values = np.asarray(missing_as_nan(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if values.ndim == 2 and values.shape[0] == n_rows:
+        one = "y.iloc[:, 0]" if isinstance(y, pd.DataFrame) else "y[:, 0]"
+        raise DataError(
+            f"y must have one value for each of the {n_rows} rows, got {values.shape[1]} targets, shape "
+            f"{values.shape}. Pass one of them, {one}, and a function that predicts it alone: "
+            "lambda X: model(X)[:, 0]."
+        )
     if values.shape != (n_rows,):
         raise DataError(f"y must have one value for each of the {n_rows} rows, got shape {values.shape}.")
     lacking = int(pd.isna(values).sum())
@@ -145,6 +153,11 @@ def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
 def _could_be_probabilities(predictions: Floats) -> bool:
     """Whether predictions (n_rows, n_outputs) are probabilities of classes, or of the second of two."""
     return between_zero_and_one(predictions) if predictions.shape[1] == 1 else are_probabilities(predictions)
+
+
+def _check_several(predictor: Predictor) -> None:
+    if predictor.classes is not None and len(predictor.classes) == 1:
+        raise single_class(predictor)
 
 
 def _codes(values: np.ndarray, classes: tuple[Any, ...], n_classes: int) -> Codes:
