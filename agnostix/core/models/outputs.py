@@ -288,7 +288,7 @@ def try_model(predictor: Predictor, table: Any, others: Any) -> tuple[Predictor,
         more, n_more = _try_others(predictor, others)
         n_model_rows += n_more
         known = np.concatenate([outputs, more]) if more.shape[1] == outputs.shape[1] else outputs
-    seen = {
+    seen: dict[str, Any] = {
         "exclusive": _is_exclusive(predictor, known),
         "output_names": _own_names(predictor, raw),
         "copies": predictor.copies or has_changeable_cells(table),  # which rows of a batch may share
