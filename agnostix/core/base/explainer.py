@@ -204,7 +204,7 @@ class BaseExplainer(BaseEstimator):
         seen = predictions if known is None else np.concatenate([known, predictions])
         differing = max(_size(seen[:, (seen != seen[:1]).any(axis=0)]), _size(values))
         are_lost = values is not None and bool(np.isnan(values).all())
-        if differing > _LARGEST or are_lost or (is_small and (differing > 0 or known is None)):
+        if differing > _LARGEST or are_lost or (is_small and differing > 0):
             raise DataError(
                 f"{type(self).__name__} squares predictions, which must be between {_SMALLEST:g} and "
                 f"{_LARGEST:g} in size, and those of the model {self._predictor.name} reach {largest:.3g}. "
