@@ -195,8 +195,8 @@ def _as_pandas(column: Any, dtype: Any) -> Any:
 def _as_polars(column: Any, like: Any, position: int) -> Any:
     """Values of a column; NaN is null where the table has nulls."""
     if str(like.dtypes[position]) == "Object" != str(column.dtype):
-        cells = np.asarray(column, dtype=object)
-        return type(like[:, position])(np.where(pd.isna(cells), np.array(None), cells), dtype=like.dtypes[position])
+        cells = np.where(pd.isna(column), np.array(None), np.asarray(column, dtype=object))
+        return type(like[:, position])(cells, dtype=like.dtypes[position])
     if not isinstance(column, np.ndarray) or column.dtype.kind != "f" or not like[:, position].null_count():
         return column
     return type(like[:, position])(column).fill_nan(None)
