@@ -1,10 +1,12 @@
-"""Texts of names and labels."""
+"""Names of columns and labels: their texts, and the one most like a name that is not known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
+
+from agnostix.exceptions import DataError
 
 
 def did_you_mean(name: Any, known: Iterable[str]) -> str:
@@ -29,3 +31,15 @@ def label_text(label: Any, labels: Iterable[Any]) -> str:
     text = str(label)
     is_shared = any(type(one) is not type(label) and str(one) == text for one in labels)
     return repr(label) if is_shared else text
+
+
+def check_are_text(names: list[str]) -> None:
+    """Refuse names that have no UTF-8, of which pandas selects no columns."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        broken = next(name for name in names if name.encode(errors="replace").decode() != name)
+        raise DataError(
+            f"X has a column {broken!r}, whose name is no valid text: half a surrogate pair is in it. Rename "
+            "it: X.rename(columns=lambda name: name.encode(errors='replace').decode())."
+        ) from error
