@@ -25,7 +25,7 @@ _NAMES = {
 
 
 @dataclass(frozen=True)
-class Draws:
+class BaselineSample:
     """Baseline rows and positions on the path, in independent blocks; the same for all rows.
 
     In a block, places among the rows and positions are a Latin hypercube: each of n equal parts of the
@@ -37,8 +37,8 @@ class Draws:
     positions: Floats  # (n_blocks, n_in_block)
 
     @classmethod
-    def sample(cls, X: Any, weights: Any, n_samples: int, seed: int) -> Draws:
-        """Draws from rows X (n_rows, ...) with weights (n_rows,) or None."""
+    def sample(cls, X: Any, weights: Any, n_samples: int, seed: int) -> BaselineSample:
+        """BaselineSample from rows X (n_rows, ...) with weights (n_rows,) or None."""
         random = np.random.default_rng([seed, _STREAM])
         size = n_samples // N_BLOCKS
 

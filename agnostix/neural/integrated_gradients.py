@@ -17,7 +17,7 @@ from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Codes, Floats
 from agnostix.neural.base import BatchAttribution, NetworkExplainer
-from agnostix.neural.baselines import N_BLOCKS, Draws, check_baseline, fixed_baseline, own_baselines
+from agnostix.neural.baselines import N_BLOCKS, BaselineSample, check_baseline, fixed_baseline, own_baselines
 
 if TYPE_CHECKING:
     from agnostix.neural.network import Network
@@ -60,7 +60,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     max_steps : int, default=1000
         Nodes of "adaptive" at most, for each row and output.
     n_samples : int, default=256
-        Draws of baseline="data", of which multiples of 16 are used.
+        BaselineSample of baseline="data", of which multiples of 16 are used.
     sigma : float, default=10.0
         Standard deviation of "blur", in pixels.
     target : {"logits", "predictions"}, default="logits"
@@ -154,7 +154,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     }
     _fixed: Any = None
     """The baseline (1, ...) of all rows; None where each has its own, or draws."""
-    _draws: Draws | None = None
+    _draws: BaselineSample | None = None
     _drawn_scores: Any = None
 
     def __init__(
@@ -221,7 +221,9 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         check_baseline(self.baseline, rows, self.layer is not None, type(self).__name__)
         weights = None if sample_weight is None else checked_weights(sample_weight, len(rows))
         self._fixed = fixed_baseline(self.baseline, rows, weights)
-        self._draws = Draws.sample(rows, weights, self.n_samples, self._seed) if self._is_expected else None
+        self._draws = (
+            BaselineSample.sample(rows, weights, self.n_samples, self._seed) if self._is_expected else None
+        )
         self._drawn_scores = None if self._draws is None else self._score(self._draws)
         return self
 
@@ -233,7 +235,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     def _is_adaptive(self) -> bool:
         return self.method == "adaptive" and not self._is_expected
 
-    def _score(self, draws: Draws) -> Floats:
+    def _score(self, draws: BaselineSample) -> Floats:
         """Mean scores (n_outputs,) of the rows that were drawn."""
         from agnostix.neural.paths import mean_scores  # torch is installed: the model is a module
 
@@ -306,7 +308,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             status[moved] = np.where(result.is_converged, CONVERGED, NOT_REACHED)
         return values, {"status": status, "n_nodes": n_nodes, "value_error": errors, "relative_gap": gaps}
 
-    def _average_draws(self, paths: Paths, draws: Draws) -> tuple[Floats, Floats]:
+    def _average_draws(self, paths: Paths, draws: BaselineSample) -> tuple[Floats, Floats]:
         """Means over the draws, and standard errors by the spread of the blocks, each as values."""
         n_rows, size = len(paths), draws.places.shape[1]
         rows, weights = np.tile(np.arange(n_rows), size), np.full(n_rows * size, 1.0 / size)

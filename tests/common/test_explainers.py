@@ -19,11 +19,15 @@ from agnostix.testing import (
 )
 from tests.common.strategies import cases
 
-NEEDS_TORCH = set() if find_spec("torch") else {
-    "ExtremalMaskExplainer",
-    "IntegratedGradientsExplainer",
-    "SaliencyExplainer",
-}
+NEEDS_TORCH = (
+    set()
+    if find_spec("torch")
+    else {
+        "ExtremalMaskExplainer",
+        "IntegratedGradientsExplainer",
+        "SaliencyExplainer",
+    }
+)
 SMALL = {"ExtremalMaskExplainer": {"n_steps": 3, "n_cells": 4}, "RiseExplainer": {"n_masks": 256}}
 """Parameters of explainers that would take long on the battery's small images with their defaults."""
 
