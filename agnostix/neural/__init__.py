@@ -20,8 +20,8 @@ Integrated gradients (Sundararajan, Taly and Yan, 2017; Erion et al., 2021), `In
 Integrand        `paths.Paths.integrand`: the gradient along the path, times the difference of its ends.
 Quadrature       `quadrature.integrate`, panels divided where rules differ; `quadrature.gauss_legendre`.
 Baseline         `baselines.fixed_baseline`, `baselines.own_baselines`. Parameter `baseline`.
-Standard error   Of draws from data, by independent blocks: `baselines.BaselineSample`. Else none: errors of the
-                 integral are in the details, and what its sum misses is the completeness gap.
+Standard error   Of draws from data, by independent blocks: `baselines.BaselineSample`. Else none: errors of
+                 the integral are details, and what its sum misses is the completeness gap.
 """
 
 from agnostix.neural.cam import CamExplainer

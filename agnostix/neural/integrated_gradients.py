@@ -60,7 +60,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     max_steps : int, default=1000
         Nodes of "adaptive" at most, for each row and output.
     n_samples : int, default=256
-        Draws of baseline="data", of which multiples of 16 are used.
+        BaselineSample of baseline="data", of which multiples of 16 are used.
     sigma : float, default=10.0
         Standard deviation of "blur", in pixels.
     target : {"logits", "predictions"}, default="logits"
