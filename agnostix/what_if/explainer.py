@@ -294,15 +294,13 @@ class EntropicProjection(BaseExplainer):
         Returns
         -------
         DataFrame
-            The features by rank, the largest change first. One row for each
-            average or proportion, direction and quantity: rank, feature, level,
-            group, direction, start, target, quantity, output, base, value, low,
-            high, change, std_error, change_low, change_high (standard error and
-            interval of the change), kl, ess, status, n_rows. Rank 1 is the largest
-            change, up or down, of a group, quantity and output; its shifts down
-            and up share it, and so do the two levels of a column. Equal ranks are
-            in the order of the columns of X. Status "boundary" if even the
-            extreme is closer than `kl`.
+            By rank, the largest change first; one row for each average or proportion,
+            direction and quantity: rank, feature, level, group, direction, start,
+            target, quantity, output, base, value, low, high, change, std_error,
+            change_low, change_high (standard error and interval of the change), kl,
+            ess, status, n_rows. Each group, quantity and output has ranks of its own,
+            which both directions share, and so do the two levels of a column. Status
+            "boundary" if even the extreme is closer than `kl`.
 
         Raises
         ------
