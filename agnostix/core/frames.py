@@ -17,6 +17,15 @@ import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
+from agnostix.core.cells import are_changeable, are_hashable, content_of, copy_cells
+from agnostix.core.inputs import (
+    baselines_error,
+    check_single_input,
+    conversion_error,
+    is_several_inputs,
+    several_inputs_error,
+    sparse_error,
+)
 from agnostix.core.names import check_are_text, did_you_mean
 from agnostix.core.objects import infer_type
 from agnostix.core.typing import Floats
@@ -25,6 +34,7 @@ from agnostix.exceptions import DataError
 _OTHER_LIBRARIES = ("pyarrow", "modin", "cudf", "dask", "ibis", "duckdb", "pyspark")
 """Their tables are refused: as arrays they would lose names and types."""
 
+_OBJECTS = np.dtype(object)
 _CONVERSIONS = ("compute", "to_pandas", "toPandas", "_to_pandas", "df")
 """Their methods that give a pandas frame, of which each library has one: dask's, then those of the others."""
 
@@ -46,6 +56,7 @@ def as_table(X: Any) -> Any:
             )
         check_are_text(names)
     else:
+        check_single_input(X)
         table = _as_array(missing_as_nan(X))
     if min(table.shape) == 0:
         raise DataError(f"X must have at least one row and one column, got shape {tuple(table.shape)}.")
@@ -55,7 +66,7 @@ def as_table(X: Any) -> Any:
 def _as_array(X: Any) -> np.ndarray:
     library = type(X).__module__.split(".")[0]
     if hasattr(X, "toarray"):
-        raise DataError("X is sparse; a table of rows is needed. Pass X.toarray(), or a DataFrame.")
+        raise sparse_error(X)
     if library in _OTHER_LIBRARIES:
         raise DataError(
             f"X is a {library} {type(X).__name__}; pandas and polars frames and arrays are read. "
@@ -66,6 +77,8 @@ def _as_array(X: Any) -> np.ndarray:
     try:
         array = np.asarray(X)
     except ValueError:
+        if is_several_inputs(X):
+            raise several_inputs_error(X) from None
         raise DataError("X must have rows of equal length; some are shorter than others.") from None
     except (RuntimeError, TypeError) as error:
         raise conversion_error(X, error) from error
@@ -83,17 +96,15 @@ def _as_array(X: Any) -> np.ndarray:
             "LimeExplainer and KernelShapExplainer."
         )
     if array.ndim != 2:
-        kind = "an array" if isinstance(X, np.ndarray) else f"a {type(X).__name__}"
-        raise DataError(
-            f"X must have two dimensions (rows, columns), got {kind} of shape {array.shape}. "
-            f"{_two_dimensions(X, array.ndim)}"
-        )
+        given = "an array" if isinstance(X, np.ndarray) else f"a {type(X).__name__}"
+        what = f"X must have two dimensions (rows, columns), got {given} of shape {array.shape}."
+        raise DataError(f"{what} {_two_dimensions(X, array.ndim)}")
     return array
 
 
 def _two_dimensions(X: Any, ndim: int) -> str:
     """How to pass a single row or column that came without its other dimension."""
-    if isinstance(X, pd.Series) or is_polars_series(X):
+    if hasattr(X, "to_frame"):
         row = "df.iloc[[i]]" if isinstance(X, pd.Series) else "df[[i]]"
         return f"Pass {row} for row i of a DataFrame df, X.to_frame() for one column."
     if ndim == 0:
@@ -101,14 +112,6 @@ def _two_dimensions(X: Any, ndim: int) -> str:
     if hasattr(X, "reshape"):
         return "Pass X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
     return "Pass [X] for one row, [[x] for x in X] for one column."
-
-
-def conversion_error(X: Any, error: Exception) -> DataError:
-    """The error where numpy cannot convert something, such as a tensor on another device."""
-    return DataError(
-        f"X is a {type(X).__name__} of which numpy makes no array ({str(error).rstrip('.')}). Of a torch "
-        "tensor, pass X.detach().cpu().float().numpy()."
-    )
 
 
 def column_names(X: Any) -> list[str]:
@@ -195,6 +198,8 @@ def _as_polars(column: Any, like: Any, position: int) -> Any:
 def constant_row(fill: Any, like: Any, owner: str) -> Any:
     """One row of constants, by column name or in order, in the library and types of `like`."""
     names, fill = column_names(like), missing_as_nan(fill)
+    if len(getattr(fill, "shape", ())) == 2 and fill.shape[0] > 1 and fill.shape[1] == len(names):
+        raise baselines_error(fill, owner)
     if isinstance(fill, Mapping | pd.Series):
         given = {str(name): value for name, value in fill.items()}
     else:
@@ -268,7 +273,19 @@ def copy_table(X: Any) -> Any:
         if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
             array = X.iloc[:, position].array
             copied.isetitem(position, array.take(np.arange(len(array))))
+        elif dtype == _OBJECTS and are_changeable(X.iloc[:, position]):
+            copied.isetitem(position, pd.Series(copy_cells(X.iloc[:, position]), X.index, dtype=object))
+    if not is_frame(X) and X.dtype == object and are_changeable(X.ravel()):
+        copied[:] = copy_cells(X.ravel()).reshape(X.shape)
     return copied
+
+
+def has_changeable_cells(X: Any) -> bool:
+    """Whether cells of a table hold lists, arrays or other objects that a model can change in place."""
+    if isinstance(X, pd.DataFrame):
+        pairs = zip(X.dtypes.array, X.columns, strict=True)
+        return any(dtype == _OBJECTS and are_changeable(X[name]) for dtype, name in pairs)
+    return isinstance(X, np.ndarray) and X.dtype == object and are_changeable(X.ravel())
 
 
 def as_read_only(X: Any) -> Any:
@@ -282,6 +299,8 @@ def as_read_only(X: Any) -> Any:
 
 def same_table(one: Any, other: Any) -> bool:
     """Whether two tables of one library are equal, missing values included."""
+    if is_polars_dataframe(one) and "Object" in map(str, one.dtypes):  # which are never equal
+        one, other = (pd.DataFrame(part.to_dict(as_series=False), dtype=object) for part in (one, other))
     if not is_frame(one):
         if one.shape != other.shape:
             return False
@@ -305,22 +324,10 @@ def kind_of(series: Any) -> str:
     known = nw.from_native(series, series_only=True).dtype
     if known.is_numeric():
         return "numeric"
-    if known.is_nested() or (known == nw.Object and not _are_hashable(series)):
+    if known.is_nested() or (known == nw.Object and not are_hashable(series)):
         return "nested"
     is_time = known == nw.Time and isinstance(series, pd.Series)  # of pyarrow, of which pandas makes no date
     return "date" if known.is_temporal() and not is_time else "categorical"
-
-
-def _are_hashable(series: Any) -> bool:
-    """Whether a column of objects holds values that can be labels; texts are told apart in one pass."""
-    if isinstance(series, pd.Series) and not pd.api.types.infer_dtype(series, skipna=True).startswith(
-        "mixed"
-    ):
-        return True
-    try:
-        return all(hash(value) is not None for value in series.to_list())
-    except TypeError:
-        return False
 
 
 def is_float(series: Any) -> bool:
@@ -403,23 +410,6 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     place[order] = np.arange(len(levels))
     place[-1] = -1
     return place[codes], tuple(levels[j] for j in order)
-
-
-def content_of(cell: Any) -> Any:
-    """What is in a cell, as something that can be compared and hashed."""
-    if isinstance(cell, np.ndarray) and cell.dtype != object:
-        return "array", cell.shape, cell.dtype.str, cell.tobytes()
-    if isinstance(cell, list | tuple | np.ndarray) or is_polars_series(cell):
-        return type(cell).__name__, tuple(content_of(one) for one in cell)
-    if isinstance(cell, set | frozenset):
-        return "set", frozenset(content_of(one) for one in cell)
-    if isinstance(cell, Mapping):
-        return "dict", frozenset((content_of(key), content_of(value)) for key, value in cell.items())
-    try:
-        hash(cell)
-    except TypeError:
-        return "object", id(cell)
-    return type(cell).__name__, cell
 
 
 def checked_weights(sample_weight: Any, n_rows: int, least_share: float = 0.0) -> Floats:

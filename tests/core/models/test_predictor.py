@@ -276,8 +276,8 @@ def test_trial_warns_of_nondeterministic_model(steps, apart):
     assert n_rows == 10
 
 
-def test_trial_refuses_another_number_of_outputs():
-    with refuses(ModelOutputError, "model Drifting", "1 outputs for each of 4 rows", "2", "Return as many"):
+def test_trial_refuses_varying_number_of_outputs():
+    with refuses(ModelOutputError, "model Drifting", "1 outputs for each of 4 rows", "2 where", "2 of them"):
         as_predictor(Drifting([1.0], [1.0, 1.0])).trial(ROWS)
 
 
