@@ -299,10 +299,9 @@ class EntropicProjection(BaseExplainer):
             group, direction, start, target, quantity, output, base, value, low,
             high, change, std_error, change_low, change_high (standard error and
             interval of the change), kl, ess, status, n_rows. Rank 1 is the largest
-            change, up or down, of a group, quantity and output; its shifts down
-            and up share it, and so do the two levels of a column. Equal ranks are
-            in the order of the columns of X. Status "boundary" if even the
-            extreme is closer than `kl`.
+            change of a group, quantity and output; shifts down and up share it, as
+            two levels of a column do. Equal ranks are in the order of X's columns.
+            Status "boundary" if even the extreme is closer than `kl`.
 
         Raises
         ------
@@ -429,8 +428,7 @@ class EntropicProjection(BaseExplainer):
         return frame
 
     def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
-        n_rows = table.shape[0]
-        self.n_model_rows_ = 0
+        n_rows, self.n_model_rows_ = table.shape[0], 0
         if self.model is not None and predictions is not None:
             raise ValueError("Pass either a model or predictions, not both.")
         if self.model is not None:
