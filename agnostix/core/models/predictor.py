@@ -269,11 +269,6 @@ def is_fitted(model: Any) -> bool:
     """Whether an estimator is fitted; callables and other objects always are."""
     if isinstance(model, type) or not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return True
-    if isinstance(model, type):
-        raise TypeError(
-            f"The model is the class {model.__name__}, not an instance of it. Pass a fitted one, such as "
-            f"{model.__name__}().fit(X, y)."
-        )
     try:
         check_is_fitted(model)
     except NotFittedError:
