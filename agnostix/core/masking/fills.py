@@ -243,7 +243,8 @@ def blur_fill(picture: Any, sigma: float) -> Any:
     """The picture smoothed by a Gaussian of `sigma` pixels, mirrored beyond its edges."""
     wide = (sigma, sigma, *[0.0] * (picture.ndim - 2))
     origin = picture[:1, :1].astype(float)  # counted from a pixel, so that what is even stays so to the bit
-    return as_type(origin + ndimage.gaussian_filter(picture - origin, wide), picture.dtype)
+    apart = (picture - origin).astype(float, copy=False)  # scipy takes no long doubles
+    return as_type(origin + ndimage.gaussian_filter(apart, wide), picture.dtype)
 
 
 def noise_fills(pixels: Any, n_draws: int, seed: int) -> Any:

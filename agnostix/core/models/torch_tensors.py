@@ -231,6 +231,13 @@ class TorchOutputs:
         return parts[self.output]
 
     def _matrix(self, outputs: Any, n_rows: int) -> Any:
+        if outputs.is_nested:
+            raise ModelOutputError(
+                f"The module {self.name} returned a nested tensor, whose rows may differ in length. Wrap it "
+                "in a module that pads them: y.to_padded_tensor(0.0)."
+            )
+        if outputs.layout != torch.strided:
+            outputs = outputs.to_dense()
         if n_rows == 1 and outputs.ndim < 2:  # some modules squeeze away the axis of a single row
             outputs = outputs.reshape(1, -1)
         shape = tuple(outputs.shape)
