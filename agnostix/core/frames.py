@@ -208,7 +208,7 @@ def _constant_array(values: list[Any], dtype: np.dtype, owner: str) -> Any:
         return row
     try:
         row = np.array([values], dtype=dtype if dtype.kind == "f" else None)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         row = np.array([values], dtype=object)
     if dtype.kind in "biuf" and row.dtype.kind not in "biuf":
         raise DataError(

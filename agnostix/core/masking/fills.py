@@ -25,6 +25,8 @@ _LONG_SERIES = 16
 _FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
 _ROUNDING = 1e-9
 """How far the weights' sum may be from 1."""
+_EVEN = 8
+"""Sides of a picture that a Gaussian has as sigma, beyond which it leaves nothing but the mean."""
 NOISE = 0.01
 """Standard deviation of what is added, as a share of each channel's range."""
 _NEAR = [
@@ -119,7 +121,7 @@ class ImageFill:
     owner: str = "SegmentMasker"
 
     def __post_init__(self) -> None:
-        check_number(self.owner, "sigma", self.sigma, Real, "a number above 0", np.nextafter(0.0, 1.0))
+        check_number(self.owner, "sigma", self.sigma, Real, "a number above 0", 5e-324)
         for name, least in (("n_draws", 1), ("random_state", 0)):
             allowed = f"a whole number of at least {least}"
             check_number(self.owner, name, getattr(self, name), Integral, allowed, least)
@@ -150,7 +152,7 @@ class ImageFill:
         if is_stack(self.fill):
             return as_type(self.fill, pixels.dtype)[None]
         if not isinstance(self.fill, str):
-            color = as_type(np.asarray(self.fill), pixels.dtype)
+            color = as_type(_as_color(self.fill), pixels.dtype)
             return np.broadcast_to(color, (1, 1, 1, 1, *pixels.shape[3:]))
         # Picture by picture, so that the bits of one do not depend on the others.
         maps = np.broadcast_to(labels, pixels.shape[:3])
@@ -178,7 +180,7 @@ class ImageFill:
         """Raise DataError unless the pictures have the fill's shape or channels, in a dtype that holds it."""
         if isinstance(self.fill, str):
             return
-        color, shape = np.asarray(self.fill), pixels.shape[1:]
+        color, shape = _as_color(self.fill), pixels.shape[1:]
         is_images = is_stack(self.fill)
         if is_images and color.shape[1:] != shape:
             raise DataError(
@@ -241,6 +243,7 @@ def segment_mean_fill(picture: Any, labels: Codes) -> Any:
 
 def blur_fill(picture: Any, sigma: float) -> Any:
     """The picture smoothed by a Gaussian of `sigma` pixels, mirrored beyond its edges."""
+    sigma = min(sigma, _EVEN * max(picture.shape[:2]))  # the filter is 8 sigma long
     wide = (sigma, sigma, *[0.0] * (picture.ndim - 2))
     origin = picture[:1, :1].astype(float)  # counted from a pixel, so that what is even stays so to the bit
     apart = (picture - origin).astype(float, copy=False)  # scipy takes no long doubles
@@ -285,8 +288,21 @@ def _means(picture: Any, labels: Codes) -> Floats:
     return (origin + sums / counts[:, None]).reshape(counts.size, *picture.shape[2:])
 
 
+def _as_color(fill: Any) -> Any:
+    """A fill as an array of numbers; of objects if one of them is beyond double precision."""
+    color = np.asarray(fill)
+    if color.dtype != object:
+        return color
+    try:
+        return color.astype(float)  # of whole numbers beyond 64 bits, or fractions
+    except OverflowError:
+        return color
+
+
 def _is_held(color: Any, dtype: np.dtype) -> bool:
     """Whether a dtype can represent the color; floats may be rounded."""
+    if color.dtype == object:
+        return False
     with np.errstate(invalid="ignore", over="ignore"):
         cast = color.astype(dtype)
         held = np.isfinite(cast) == np.isfinite(color) if dtype.kind == "f" else cast == color
