@@ -25,6 +25,8 @@ _LONG_SERIES = 16
 _FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
 _ROUNDING = 1e-9
 """How far the weights' sum may be from 1."""
+_SMALLEST, LARGEST_PIXEL = 1e-140, 1e150
+"""Sizes of numbers in images between which their squares are precise, and sums of these finite."""
 _EVEN = 8
 """Sides of a picture that a Gaussian has as sigma, beyond which it leaves nothing but the mean."""
 NOISE = 0.01
@@ -56,13 +58,31 @@ def as_pixels(X: Any) -> Any:
             f"at least one of each, got {pixels.dtype} of shape {pixels.shape}."
         )
     _check_layout(pixels.shape)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        row = np.flatnonzero(~np.isfinite(pixels).reshape(pixels.shape[0], -1).all(axis=1))[0]
+    if pixels.dtype.kind == "f" and not are_within(pixels, LARGEST_PIXEL):
+        row, largest = find_extreme(pixels, LARGEST_PIXEL)
+        if np.isfinite(largest):
+            raise DataError(
+                f"X must hold numbers up to {LARGEST_PIXEL:g}, whose squares are finite, but row {row} has "
+                f"{largest:.3g}. Divide them, and let the model multiply: lambda P: f(P * 1e200)."
+            )
         what = "masked values" if np.ma.is_masked(X) else "NaN or infinity"
         raise DataError(
             f"X must hold finite numbers, but row {row} has {what}. Fill these in, or leave it out."
         )
     return np.ascontiguousarray(pixels)  # so that no bit of a mean depends on the layout
+
+
+def are_within(rows: Any, limit: float) -> bool:
+    """Whether all numbers are finite and not beyond a limit; without a copy of them."""
+    # As Python's numbers: a limit of double precision is infinite in single.
+    return -limit <= float(rows.min()) <= float(rows.max()) <= limit
+
+
+def find_extreme(rows: Any, limit: float) -> tuple[int, float]:
+    """The first row (n_rows, ...) with NaN or a number beyond a limit, and its largest or what is none."""
+    sizes = np.abs(rows.reshape(len(rows), -1)).max(axis=1).astype(float)
+    row = int(np.flatnonzero(~(sizes <= limit))[0])
+    return row, float(sizes[row])
 
 
 def has_channels_first(shape: tuple[int, ...]) -> bool:
@@ -274,7 +294,14 @@ def as_type(values: Floats, dtype: np.dtype) -> Any:
 def _span(picture: Any) -> tuple[Floats, ...]:
     """Minimum, maximum, mean and standard deviation of each channel."""
     values = picture.astype(float)
-    return tuple(by_channel(values, one) for one in (np.min, np.max, np.mean, np.std))
+    return tuple(by_channel(values, one) for one in (np.min, np.max, np.mean, _deviation))
+
+
+def _deviation(values: Floats, axis: int) -> Floats:
+    """Standard deviation, also of numbers whose squares are 0."""
+    size = np.abs(values).max(initial=0.0)
+    scale = size if 0.0 < size < _SMALLEST else 1.0
+    return np.asarray(scale * np.std(values / scale, axis=axis))
 
 
 def _means(picture: Any, labels: Codes) -> Floats:
