@@ -139,9 +139,7 @@ def _array(reader: Any, node: dict[str, Any]) -> Any:
     if kind == "arrow":
         pa: Any = import_module("pyarrow")
         table = pa.ipc.open_file(reader.arrow(node["of"])).read_all()
-        table.validate(
-            full=True
-        )  # places in texts and lists, which pyarrow does not check when it reads them
+        table.validate(full=True)  # the places of texts and lists, which reading does not check
         return pd.arrays.ArrowExtensionArray(table["column"])
     if kind == "interval":
         left, right = (decode(reader, end) for end in node["of"])

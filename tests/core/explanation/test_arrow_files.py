@@ -1,4 +1,4 @@
-"""Arrow files in explanations: those that are saved are read, those that take more than their bytes are not."""
+"""Arrow files in explanations: what was saved is read, what takes more than its bytes is not."""
 
 import io
 import struct
@@ -106,10 +106,10 @@ def with_batches_repeated():
 
 def with_buffers_shared():
     """A large column, which all others have for their buffer."""
-    content = bytearray(of_pyarrow(LARGE))
+    content, place = bytearray(of_pyarrow(LARGE)), 0
     for _ in range(400):
         small = struct.pack("<q", 18_750)
-        place = content.index(small, 0 if j == 0 else place + 8)
+        place = content.index(small, place + 8)
         content[place - 8 : place + 8] = struct.pack("<qq", 0, 1_200_000)
     return bytes(content)
 
