@@ -79,6 +79,12 @@ def special(folder, kind, ending):
     path = folder / f"a{ending}"
     if kind == "named pipe":
         os.mkfifo(path)
+    elif kind == "device" and os.geteuid() == 0:
+        # One of its own: what root saves to, where it is not refused, takes the place of the system's.
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o666, os.stat("/dev/null").st_rdev)
+        except PermissionError:
+            pytest.skip("no devices can be made here")
     elif kind == "device":
         path.symlink_to("/dev/null")
     elif kind == "socket":
