@@ -53,6 +53,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
                 os.chown(part, status.st_uid, status.st_gid)
             os.chmod(part, stat.S_IMODE(status.st_mode))
         os.replace(part, target)
+    except OSError as error:
+        if error.filename == os.fspath(part):  # whose name says nothing to the user
+            error.filename, error.filename2 = os.fspath(target), None
+        raise
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
@@ -80,6 +84,8 @@ def one_line(text: str) -> str:
 def _checked(path: str | os.PathLike[str]) -> str:
     """A path as text; ValueError if no file can have it."""
     given = os.fsdecode(path)
+    if not given:
+        raise ValueError("The path is empty. Pass the path of a file.")
     if "\0" in given:
         raise ValueError(f"The path {given!r} has a NUL character, which no file can have. Leave it out.")
     return given

@@ -142,6 +142,24 @@ def test_saving_refuses_protected_file(savers, ending, tmp_path, monkeypatch):
     assert path.stat().st_size > 100
 
 
+@ENDINGS
+def test_error_of_the_system_names_the_file(savers, ending, tmp_path, monkeypatch):
+    def fail(source, target):
+        raise OSError(28, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "replace", fail)
+    with refuses(OSError, "No space left on device", str(tmp_path / f"a{ending}")) as error:
+        savers[ending](tmp_path / f"a{ending}")
+    assert ".part" not in str(error.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_empty_path_is_refused(savers):
+    for use in (savers[".npz"], Explanation.load):
+        with refuses(ValueError, "path is empty"):
+            use("")
+
+
 @pytest.mark.parametrize("kind", ["named pipe", "device", "socket"])
 def test_load_refuses_what_is_no_file(kind, tmp_path):
     with refuses(ValueError, "a.npz", kind, "Copy"):

@@ -260,3 +260,250 @@ def rewritten_archives(archives, folder):
 
 def test_rewritten_archives(archives, tmp_path):
     assert_well(rewritten_archives(archives, tmp_path), 200)
+
+
+def bombs(folder):
+    """Small files that would take much memory or time."""
+    head = {"format": storage.FORMAT, "schema": storage.SCHEMA, "agnostix": "1"}
+    array, plain_head = {"$": "array", "of": "v.npy"}, json.dumps(head | {"fields": {"values": 1}}).encode()
+    zeros = io.BytesIO()
+    np.lib.format.write_array_header_1_0(zeros, {"descr": "<f8", "fortran_order": False, "shape": (10**7,)})
+    deep = b'{"format": "agnostix.Explanation", "schema": 2, "fields": ' + b'{"a":' * 200_000
+    frame = io.BytesIO()
+    pl.DataFrame({"a": np.zeros(10**7)}).write_ipc(frame, compression="zstd")
+    nothing = io.BytesIO()
+    with pa.ipc.new_file(nothing, pa.schema([(f"c{j}", pa.null()) for j in range(500)])) as sink:
+        for _ in range(40):
+            sink.write_batch(pa.record_batch([pa.nulls(65_000)] * 500, schema=sink.schema if hasattr(sink, "schema") else pa.schema([(f"c{j}", pa.null()) for j in range(500)])))
+    made = {
+        "deflated zeros": ({storage.TEXT: plain_head, "v.npy": zeros.getvalue() + bytes(8 * 10**7)}, zipfile.ZIP_DEFLATED),
+        "bzip2": ({storage.TEXT: plain_head + b" " * 10**7}, zipfile.ZIP_BZIP2),
+        "lzma": ({storage.TEXT: plain_head + b" " * 10**7}, zipfile.ZIP_LZMA),
+        "spaces": ({storage.TEXT: plain_head + b" " * 10**8}, zipfile.ZIP_DEFLATED),
+        "deep": ({storage.TEXT: deep}, zipfile.ZIP_DEFLATED),
+        "lists": ({storage.TEXT: b'{"fields": [' + b"[]," * 10**7}, zipfile.ZIP_DEFLATED),
+        "one list many times": ({storage.TEXT: json.dumps(head | {"fields": {"values": [array] * 10**5}}).encode(), "v.npy": zeros.getvalue()}, zipfile.ZIP_DEFLATED),
+        "long name": ({storage.TEXT: json.dumps(head | {"fields": {"x" * 10**6: 1}}).encode()}, zipfile.ZIP_DEFLATED),
+        "huge number": ({storage.TEXT: json.dumps(head)[:-1].encode() + b', "fields": {"values": ' + b"9" * 10**6 + b"}}"}, zipfile.ZIP_DEFLATED),
+        "many members": ({storage.TEXT: plain_head} | {f"{j}.npy": b"" for j in range(30_000)}, zipfile.ZIP_STORED),
+        "compressed frame": ({storage.TEXT: json.dumps(head | {"fields": {"data": {"$": "polars", "of": "v.arrow"}}}).encode(), "v.arrow": frame.getvalue()}, zipfile.ZIP_STORED),
+        "nothing": ({storage.TEXT: json.dumps(head | {"fields": {"data": {"$": "polars", "of": "v.arrow"}}}).encode(), "v.arrow": nothing.getvalue()}, zipfile.ZIP_STORED),
+    }  # fmt: skip
+    for name, (members, compression) in made.items():
+        path = folder / f"{name}.npz"
+        write_members(path, members, compression)
+
+        def refused(found):
+            return None if isinstance(found, ValueError) else "loaded"
+
+        yield Case(name, lambda path=path: load_in_little_memory(path), refused, watched=(path,))
+
+
+def load_in_little_memory(path, most=1 << 30):
+    """Load with a limit on the memory that the process may take beside what it has."""
+    resource = pytest.importorskip("resource")
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + most, limits[1]))
+    try:
+        found = load(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    if isinstance(found, ValueError) and "MemoryError" in str(found):
+        raise MemoryError(str(found))
+    return found
+
+
+def refusal(use, path):
+    """What is wrong with how a path is refused: not the system's own error, which names it, or ours."""
+    try:
+        use(path)
+    except OSError as error:
+        name = os.path.realpath(path) if isinstance(path, str) else os.fspath(path)
+        is_named = error.filename in (name, os.fsdecode(path)) or os.fsdecode(path) in str(error) or "no folder" in str(error)
+        return None if is_named or error.filename == path else repr(error)
+    except TypeError as error:
+        return None if "os.PathLike" in str(error) else repr(error)
+    return "taken"
+
+
+def places(folder):
+    """Paths that are no files, or no place to write to."""
+    explanation = explanations()["occlusion"]
+    (folder / "folder.npz").mkdir()
+    os.mkfifo(folder / "pipe.npz")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(folder / "socket.npz"))
+    (folder / "circle.npz").symlink_to(folder / "circle.npz")
+    (folder / "nothing.npz").symlink_to(folder / "gone" / "a.npz")
+    (folder / "file").write_text("x")
+    if os.geteuid() == 0:
+        os.mknod(folder / "device.npz", stat.S_IFCHR | 0o666, os.stat("/dev/null").st_rdev)
+    paths = [folder / name for name in ("folder.npz", "pipe.npz", "socket.npz", "circle.npz", "nothing.npz", "gone/a.npz", "file/a.npz", "x" * 300, "device.npz")]
+    paths += [str(folder) + "/a\0b.npz", "", "/proc/self/agnostix.npz", b"\xff" * 300]
+    for path in paths:
+        if path == folder / "device.npz" and not path.exists():
+            continue
+        for name, use in {"load": Explanation.load, "save": explanation.save}.items():
+            yield Case(f"{name} {path!r}", lambda path=path, use=use: refusal(use, path), lambda wrong: wrong)
+    for path in (None, 3, 3.5, True, ["a"], object()):
+        for name, use in {"load": Explanation.load, "save": explanation.save}.items():
+            yield Case(f"{name} {path!r}", lambda path=path, use=use: refusal(use, path), lambda wrong: wrong)
+    for name in ("a" * 251 + ".npz", "é.npz", "a\nb.npz", "-o.npz", " .npz", "a.npz.part", "no suffix", "\udcff.npz"):
+        path = folder / name
+
+        def call(path=path):
+            explanation.save(path)
+            return Explanation.load(path)
+
+        yield Case(f"save and load {name!r}", call, lambda found: difference(found, explanation), must_answer=True)
+
+
+def test_bombs(tmp_path):
+    assert_well(bombs(tmp_path), 12)
+
+
+def test_places(tmp_path):
+    assert_well(places(tmp_path), 40)
+
+
+# Tables for the command line
+
+
+def people(n_rows=30):
+    """A table with texts, and one column whose labels look like numbers and missing values."""
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "age": rng.integers(18, 80, n_rows),
+            "hours": rng.normal(40, 8, n_rows).round(1),
+            "sex": rng.choice(["Female", "Male"], n_rows),
+            "code": rng.choice(["01", "NA", "None", "1e5", "true"], n_rows),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A model as .skops and its table, in a folder."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    folder, table = tmp_path_factory.mktemp("command"), people()
+    encode = (OneHotEncoder(handle_unknown="ignore"), ["sex", "code"])
+    columns = make_column_transformer(encode, remainder="passthrough")
+    model = make_pipeline(columns, LinearRegression()).fit(table, table["age"] + table["hours"])
+    skops.dump(model, folder / "model.skops")
+    table.to_csv(folder / "people.csv", index=False)
+    levels = {name: tuple(sorted(set(table[name]))) for name in ("sex", "code")}
+    return SimpleNamespace(folder=folder, model=folder / "model.skops", data=folder / "people.csv", table=table, levels=levels)
+
+
+LEVELS = (
+    "01", "NA", "None", "null", "nan", "NaN", "", "N/A", "True", "1e5", "0x10", "inf", " ", "<script>", "=cmd()", "\u202e", "🙂", "a\nb", 'a"b', "a,b",
+    "x" * 70_000, "\x1b[2J", "\ufeff", "１", "1_000", "-", "#N/A", "é", "e\u0301",
+)  # fmt: skip
+
+
+def random_table(rng):
+    """Bytes of a table, and the texts of its cells if they are as they should be; None if it is broken."""
+    table = people(12).astype(str)
+    for _ in range(int(rng.integers(4))):
+        table.iat[int(rng.integers(12)), int(rng.choice([2, 3]))] = LEVELS[int(rng.integers(len(LEVELS)))]
+    rows = [list(table.columns), *table.to_numpy().tolist()]
+    quoting = [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC][int(rng.integers(3))]
+    newline = ["\n", "\r\n", "\n"][int(rng.integers(3))]
+    file = io.StringIO()
+    csv.writer(file, quoting=quoting, lineterminator=newline).writerows(rows)
+    text, kind, rows_known = file.getvalue(), str(rng.choice(BREAKS)), rows
+    lines = text.split(newline)
+    place = int(rng.integers(1, 8))
+    encoding = "utf-8"
+    if kind in ("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp037"):
+        encoding = kind
+    elif kind == "separator":
+        text = text.replace(",", str(rng.choice([";", "\t", "|", " ", ":"])))
+    elif kind == "long row":
+        lines.insert(place, ",".join(rows[1][:4] + ["1", "2"]).replace("\n", " "))
+    elif kind == "short row":
+        lines.insert(place, "1,2")
+    elif kind == "empty rows":
+        lines.insert(place, "")
+    elif kind == "decimal comma":
+        lines[place] = '30,"40,5",Male,01'
+    elif kind == "open quote":
+        lines[place] = '30,40.5,"Male,01'
+    elif kind == "text for a number":
+        lines[place] = "thirty,40.5,Male,01"
+    elif kind == "nul":
+        lines[place] = "3\x000,40.5,Male,01"
+    elif kind == "huge number":
+        lines[place] = "9" * 400 + ",1e999,Male,01"
+    elif kind == "huge field":
+        lines[place] = f"30,40.5,{'M' * 200_000},01"
+    elif kind == "duplicate column":
+        lines[0] = "age,hours,sex,sex"
+    elif kind == "missing column":
+        lines[0] = "age,hours,gender,code"
+    elif kind == "unnamed column":
+        lines[0] = "age,hours,sex,"
+    elif kind == "empty":
+        lines = []
+    elif kind == "header alone":
+        lines = lines[:1]
+    if kind in ("utf-8-sig", "separator", "utf-16", "utf-16-le", "utf-32", "cp037", "whole"):
+        content = text.encode(encoding, "replace")
+    else:
+        content = newline.join(lines).encode()
+    if kind == "bad byte":
+        middle = int(rng.integers(len(content)))
+        content = content[:middle] + b"\xff" + content[middle:]
+    known = rows_known if kind in ("whole", "utf-8-sig", "empty rows") else None
+    return kind, content, known
+
+
+BREAKS = (
+    "whole", "whole", "whole", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp037", "separator", "long row", "short row", "empty rows",
+    "decimal comma", "open quote", "text for a number", "nul", "huge number", "huge field", "duplicate column", "missing column", "unnamed column", "empty", "header alone",
+    "bad byte",
+)  # fmt: skip
+MUST_FAIL = {
+    "utf-16", "utf-16-le", "utf-32", "cp037", "separator", "long row", "short row", "open quote", "nul", "duplicate column", "empty", "header alone", "bad byte", "decimal comma",
+}  # fmt: skip
+
+
+def tables(files, folder):
+    rng = np.random.default_rng(19)
+    for number in range(150):
+        kind, content, known = random_table(rng)
+        path = folder / f"t{number}.csv"
+        path.write_bytes(content)
+
+        def check(table, known=known):
+            if known is None:
+                return None
+            if list(table.columns) != known[0] or len(table) != len(known) - 1:
+                return f"columns {list(table.columns)} and {len(table)} rows"
+            for j, name in enumerate(known[0]):
+                for cell, text in zip(table[name], (row[j] for row in known[1:]), strict=True):
+                    if name in files.levels:
+                        is_missing = text not in files.levels[name] and isinstance(cell, float)
+                        wrong = cell != text and not (is_missing and text.strip() in MISSING_TEXTS)
+                    else:
+                        wrong = cell != float(text)
+                    if wrong:
+                        return f"{name} is {cell!r}, not {text!r}"
+            return None
+
+        refuse = kind in MUST_FAIL
+        yield Case(f"{kind}, {number}", lambda path=path: load_table(path, files.levels), check, watched=(path,),
+                   must_refuse=refuse, must_answer=known is not None, facts=(path.name,))  # fmt: skip
+
+
+MISSING_TEXTS = {"", "NA", "None", "null", "nan", "NaN", "N/A", "#N/A"}
+
+
+def test_tables(files, tmp_path):
+    assert_well(tables(files, tmp_path), 150)
