@@ -6,11 +6,9 @@ import csv
 import io
 import json
 import os
-import re
 import socket
 import stat
 import struct
-import sys
 import warnings
 import zipfile
 from contextlib import redirect_stderr, redirect_stdout
@@ -52,17 +50,24 @@ def total(X):
     if isinstance(X, pd.DataFrame):
         return X["a"].to_numpy(float)
     X = np.asarray(X)
-    return np.array([len(one) for one in X]) if X.ndim == 1 else X.reshape(len(X), -1).astype(float).sum(axis=1)
+    return (
+        np.array([len(one) for one in X]) if X.ndim == 1 else X.reshape(len(X), -1).astype(float).sum(axis=1)
+    )
 
 
 def explanations():
     """One of every explainer, on what it takes."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({"a": rng.normal(size=30), "b\n": rng.integers(0, 5, 30), "c": ["x", "ü", None] * 10})
+    table = pd.DataFrame(
+        {"a": rng.normal(size=30), "b\n": rng.integers(0, 5, 30), "c": ["x", "ü", None] * 10}
+    )
     table.index = pd.Index([f"person {j}" for j in range(30)], name="who")
     arrow = table.reset_index(drop=True).convert_dtypes(dtype_backend="pyarrow")
     polars = pl.DataFrame({"a": rng.normal(size=30), "c": ["x", None, "y"] * 10})
-    pictures, texts = rng.integers(0, 256, (3, 6, 5, 3)).astype(np.uint8), ["good food", "bad, bad service", "日 本"]
+    pictures, texts = (
+        rng.integers(0, 256, (3, 6, 5, 3)).astype(np.uint8),
+        ["good food", "bad, bad service", "日 本"],
+    )
     made = {
         "occlusion": (OcclusionExplainer(total, random_state=0), table),
         "shapley": (KernelShapExplainer(total, random_state=0), arrow),
@@ -115,7 +120,9 @@ def damage(rng, content):
     """Bytes that were flipped, cut, doubled, moved or written over."""
     content, place = bytearray(content), int(rng.integers(len(content)))
     length = int(rng.choice([1, 2, 8, 64, 1000]))
-    kind = str(rng.choice(["flip", "flip", "flip", "cut", "cut start", "drop", "double", "zeros", "noise", "append"]))
+    kind = str(
+        rng.choice(["flip", "flip", "flip", "cut", "cut start", "drop", "double", "zeros", "noise", "append"])
+    )
     if kind == "flip":
         for one in rng.integers(len(content), size=int(rng.integers(1, 5))):
             content[one] ^= 1 << int(rng.integers(8))
@@ -229,7 +236,9 @@ def rewritten_archives(archives, folder):
         name = names[number % len(names)]
         members = members_of(archives[name][0])
         head = json.loads(members[storage.TEXT])
-        kind = ("node", "node", "node", "swap", "foreign", "header", "schema", "drop")[number // len(names) % 8]
+        kind = ("node", "node", "node", "swap", "foreign", "header", "schema", "drop")[
+            number // len(names) % 8
+        ]
         arrays = [one for one in members if one.endswith(".npy")]
         if kind == "node":
             nodes = list(numbered(head["fields"]))
@@ -243,7 +252,9 @@ def rewritten_archives(archives, folder):
             members |= {key: others[key] for key in others if key != storage.TEXT}
         elif kind == "header":
             one = str(rng.choice(arrays))
-            dtype = str(rng.choice(["<f8", "|O", "<U1000000", "|V0", "<M8[s]", ">c16", "|b1", "nonsense", "<f8, <f8"]))
+            dtype = str(
+                rng.choice(["<f8", "|O", "<U1000000", "|V0", "<M8[s]", ">c16", "|b1", "nonsense", "<f8, <f8"])
+            )
             shape = [(1 << 40,), (-1,), (2, 2), (), (0, 1 << 50), (3, 3, 1)][int(rng.integers(6))]
             text = repr({"descr": dtype, "fortran_order": bool(rng.integers(2)), "shape": shape}).encode()
             members[one] = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text + b"\n" + bytes(24)
@@ -274,7 +285,14 @@ def bombs(folder):
     nothing = io.BytesIO()
     with pa.ipc.new_file(nothing, pa.schema([(f"c{j}", pa.null()) for j in range(500)])) as sink:
         for _ in range(40):
-            sink.write_batch(pa.record_batch([pa.nulls(65_000)] * 500, schema=sink.schema if hasattr(sink, "schema") else pa.schema([(f"c{j}", pa.null()) for j in range(500)])))
+            sink.write_batch(
+                pa.record_batch(
+                    [pa.nulls(65_000)] * 500,
+                    schema=sink.schema
+                    if hasattr(sink, "schema")
+                    else pa.schema([(f"c{j}", pa.null()) for j in range(500)]),
+                )
+            )
     made = {
         "deflated zeros": ({storage.TEXT: plain_head, "v.npy": zeros.getvalue() + bytes(8 * 10**7)}, zipfile.ZIP_DEFLATED),
         "bzip2": ({storage.TEXT: plain_head + b" " * 10**7}, zipfile.ZIP_BZIP2),
@@ -320,7 +338,11 @@ def refusal(use, path):
         use(path)
     except OSError as error:
         name = os.path.realpath(path) if isinstance(path, str) else os.fspath(path)
-        is_named = error.filename in (name, os.fsdecode(path)) or os.fsdecode(path) in str(error) or "no folder" in str(error)
+        is_named = (
+            error.filename in (name, os.fsdecode(path))
+            or os.fsdecode(path) in str(error)
+            or "no folder" in str(error)
+        )
         return None if is_named or error.filename == path else repr(error)
     except TypeError as error:
         return None if "os.PathLike" in str(error) else repr(error)
@@ -339,7 +361,20 @@ def places(folder):
     (folder / "file").write_text("x")
     if os.geteuid() == 0:
         os.mknod(folder / "device.npz", stat.S_IFCHR | 0o666, os.stat("/dev/null").st_rdev)
-    paths = [folder / name for name in ("folder.npz", "pipe.npz", "socket.npz", "circle.npz", "nothing.npz", "gone/a.npz", "file/a.npz", "x" * 300, "device.npz")]
+    paths = [
+        folder / name
+        for name in (
+            "folder.npz",
+            "pipe.npz",
+            "socket.npz",
+            "circle.npz",
+            "nothing.npz",
+            "gone/a.npz",
+            "file/a.npz",
+            "x" * 300,
+            "device.npz",
+        )
+    ]
     paths += [str(folder) + "/a\0b.npz", "", "/proc/self/agnostix.npz", b"\xff" * 300]
     for path in paths:
         if path == folder / "device.npz" and not path.exists():
@@ -349,14 +384,25 @@ def places(folder):
     for path in (None, 3, 3.5, True, ["a"], object()):
         for name, use in {"load": Explanation.load, "save": explanation.save}.items():
             yield Case(f"{name} {path!r}", lambda path=path, use=use: refusal(use, path), lambda wrong: wrong)
-    for name in ("a" * 251 + ".npz", "é.npz", "a\nb.npz", "-o.npz", " .npz", "a.npz.part", "no suffix", "\udcff.npz"):
+    for name in (
+        "a" * 251 + ".npz",
+        "é.npz",
+        "a\nb.npz",
+        "-o.npz",
+        " .npz",
+        "a.npz.part",
+        "no suffix",
+        "\udcff.npz",
+    ):
         path = folder / name
 
         def call(path=path):
             explanation.save(path)
             return Explanation.load(path)
 
-        yield Case(f"save and load {name!r}", call, lambda found: difference(found, explanation), must_answer=True)
+        yield Case(
+            f"save and load {name!r}", call, lambda found: difference(found, explanation), must_answer=True
+        )
 
 
 def test_bombs(tmp_path):
@@ -398,7 +444,9 @@ def files(tmp_path_factory):
     skops.dump(model, folder / "model.skops")
     table.to_csv(folder / "people.csv", index=False)
     levels = {name: tuple(sorted(set(table[name]))) for name in ("sex", "code")}
-    return SimpleNamespace(folder=folder, model=folder / "model.skops", data=folder / "people.csv", table=table, levels=levels)
+    return SimpleNamespace(
+        folder=folder, model=folder / "model.skops", data=folder / "people.csv", table=table, levels=levels
+    )
 
 
 LEVELS = (
@@ -507,3 +555,203 @@ MISSING_TEXTS = {"", "NA", "None", "null", "nan", "NaN", "N/A", "#N/A"}
 
 def test_tables(files, tmp_path):
     assert_well(tables(files, tmp_path), 150)
+
+
+# Options of the command line
+
+WHAT_IF = (
+    "", "age", "age=", "=5", "age=x", "age==5", "age=5,", "age=5;6", "age=50%", "age=1e999", "age=nan", "age=9..1", "age=1...2", "age=5,age=6",
+    "no=5", "sex=Female", "sex=Female:2", "sex=Female:-1", "sex=Female:0.5;Female:0.5", "sex=No:0.5", "sex=Female:0.6;Male:0.6", '"age=5',
+    'a"ge=5', '""=5', "age=5 years", "sex=5", "age=Female:0.5", "\n", "a\nb=5", ",", ";", ":", "=" * 5000, "age=5," * 3000 + "x", "\u202eage=5",
+)  # fmt: skip
+OPTIONS = (
+    ["--target", "no"], ["--target", ""], ["--target", "age"], ["--target", "a\nb"], ["--target"], ["--by", "no"], ["--by", "hours"], ["--weight", "sex"],
+    ["--weight", "no"], ["--positive", "x"], ["--row=x"], ["--row=-1"], ["--row=30"], ["--row=99999999999999999999"], ["--row="], ["--row=1.5"],
+    ["--row=0", "--row=0"], ["--mimic=0"], ["--mimic=-3"], ["--mimic=x"], ["--mimic=1e3"], ["--mimic="], ["--explain", "no"], ["--explain", ""],
+    ["--no"], ["--pos", "x"], ["--\n"], ["--quiet=1"], ["extra"], ["-o", "x.pdf"], ["-o", "x"], ["-o", ""], ["-o", "gone/x.html"],
+    ["-o", "a\0.html"], ["-o", "x" * 300 + ".html"], ["-o", "."], ["-o", "/proc/x.html"], ["-o", "people.csv/x.html"], ["-o", "\ud800/x.html"],
+    ["--trust-type"], ["--title"],
+)  # fmt: skip
+RIGHT_OPTIONS = (
+    ["--row=0"], ["--row=29", "--explain", "shapley"], ["--mimic"], ["--mimic=99999999999999999999"], ["--by", "sex"], ["--what-if", "age=40"],
+    ["--what-if", "age=1e308"], ["--what-if", "sex=Female:50%"], ["--title", "\udcff<b>\n"], ["--trust-type", "os.system"], ["--quiet"], ["--debug"],
+)  # fmt: skip
+INPUTS = {
+    "folder": lambda path: path.mkdir(),
+    "pipe": os.mkfifo,
+    "circle": lambda path: path.symlink_to(path),
+    "empty": lambda path: path.write_bytes(b""),
+    "noise": lambda path: path.write_bytes(np.random.default_rng(0).bytes(3000)),
+    "zip": lambda path: path.write_bytes(b"PK\x03\x04" + bytes(100)),
+    "text": lambda path: path.write_text("hello"),
+    "missing": lambda path: None,
+    "pickle of numbers": lambda path: path.write_bytes(b"\x80\x04K\x01."),
+    "cut pickle": lambda path: path.write_bytes(b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f"),
+    "recursion": lambda path: path.write_bytes(b"(" * 10**6),
+}
+
+
+def run(files, argv):
+    """Status and lines of stderr of the command, in the folder of the files."""
+    out, err, here = io.StringIO(), io.StringIO(), os.getcwd()
+    os.chdir(files.folder)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            status = main(argv)
+    finally:
+        os.chdir(here)
+    return status, err.getvalue().splitlines()
+
+
+def one_error(answer):
+    """What is wrong with a refusal: another status than 2, a traceback, or other lines than those stated."""
+    status, lines = answer
+    errors = [line for line in lines if line.startswith("agnostix: error: ")]
+    others = [line for line in lines if not line.startswith(("agnostix: error: ", "agnostix: warning: "))]
+    is_usage = bool(others) and others[0].startswith("usage: ")
+    is_marked = bool(others) and others[-1].strip() == "^" and len(others) == 2
+    if status != 2 or len(errors) != 1 or (others and not is_usage and not is_marked):
+        return f"status {status}: {lines}"
+    return None if len(errors[0]) > 35 and "should not happen" not in errors[0] else f"says {errors[0]}"
+
+
+def success(answer):
+    return None if answer[0] == 0 else f"status {answer}"
+
+
+def commands(files):
+    report = ["report", "model.skops", "people.csv", "-o", "out.json"]
+    for argv in (
+        [],
+        ["no"],
+        ["report"],
+        ["report", "model.skops"],
+        ["report", "", ""],
+        ["report", "people.csv", "model.skops"],
+        ["demo", "x"],
+        ["demo", "--row", "x"],
+        ["--"],
+    ):
+        yield Case(f"{argv}", lambda argv=argv: run(files, argv), one_error)
+    for options in [*OPTIONS, *(["--what-if", text] for text in WHAT_IF)]:
+        yield Case(f"{options}"[:80], lambda options=options: run(files, [*report, *options]), one_error)
+    for options in RIGHT_OPTIONS:
+        yield Case(f"{options}"[:80], lambda options=options: run(files, [*report, *options]), success)
+    for suffix in (".csv", ".parquet", ".skops", ".pkl", ".joblib"):
+        for kind, make in INPUTS.items():
+            path = files.folder / f"{kind}{suffix}"
+            make(path)
+            inputs = (
+                ["model.skops", path.name] if suffix in (".csv", ".parquet") else [path.name, "people.csv"]
+            )
+            argv = ["report", *inputs, "--trust-pickle", "-o", "out.json"]
+            yield Case(f"{kind}{suffix}", lambda argv=argv: run(files, argv), one_error)
+
+
+def damaged_models(files):
+    rng, whole = np.random.default_rng(20), files.model.read_bytes()
+    expected = load_model(files.model).predict(files.table)
+    for number in range(60):
+        kind, content = damage(rng, whole)
+        path = files.folder / f"damaged{number}.skops"
+        path.write_bytes(content)
+
+        def call(path=path):
+            return load_model(path).predict(files.table)
+
+        def check(found):
+            return None if np.array_equal(found, expected) else "predicts otherwise"
+
+        yield Case(f"{kind} of the model, {number}", call, check, watched=(path,), facts=(path.name,))
+
+
+def test_commands(files):
+    assert_well(commands(files), 140)
+
+
+def test_damaged_models(files):
+    assert_well(damaged_models(files), 60)
+
+
+# Reports
+
+NAMES = (
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</td></table><h1>", "\"><svg onload=alert(1)>", "{{ 7 * 7 }}", "{% include 'x' %}", "&lt;b&gt;", "]]>",
+    "```\n<script>alert(1)</script>", "# heading", "| a | b |", "[x](javascript:alert(1))", "![x](http://x/y.png)", "`code`", "a\nb", "a\r\nb", "a\u2028b", "a\tb",
+    "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\n=1", "＝1", "prediction", "rank", "distance", "weight", "row", "", " ", "\x1b[31m", "\x00", "\u202e",
+    "a" * 3000, "名前", "🙂", "__proto__", "constructor", "</script>", "<!--", "-->", "\\u003c", "%s %d {0}", "'", '"', "\\", "0", "nan", "None", "a, b", "a;b", "a=b:c",
+)  # fmt: skip
+
+
+CONTROLS = set("\x1b\x00\u202e")
+
+
+class Tags(HTMLParser):
+    """Names of the elements of a page, and of their attributes."""
+
+    def __init__(self):
+        super().__init__()
+        self.names, self.attributes = set(), set()
+
+    def handle_starttag(self, tag, attrs):
+        self.names.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def outside(page):
+    """Elements and attributes of a page."""
+    parser = Tags()
+    parser.feed(page)
+    return parser.names, parser.attributes
+
+
+def report_of(names, levels, title):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({names[0]: rng.normal(size=24), names[1]: np.tile(levels, 12)})
+
+    def model(X):
+        return X.iloc[:, 0].to_numpy()
+
+    return WhatIfReport(
+        model, table, title=title, rows=[0], explainers=[OcclusionExplainer(model)], by=names[1]
+    )
+
+
+def hostile_reports(folder):
+    plain_report = report_of(("first", "second"), ("low", "high"), "title")
+    own_page, own_lines = plain_report.html(), plain_report.markdown().splitlines()
+    (own_tags, own_attributes), n_scripts = outside(own_page), own_page.count("</script>")
+    own_starts = {line.lstrip()[:3] for line in own_lines}
+    for number, name in enumerate(NAMES):
+        other = NAMES[(number + 7) % len(NAMES)]
+        which = number % 3
+        names = (name, "second") if which == 0 else ("first", name) if which == 1 else ("first", "second")
+        levels = (name, other) if which == 2 else ("low", "high")
+
+        suffixes = (".json", ".md", ".html")[: 3 if number % 8 == 0 else 2]  # a page takes long to draw
+
+        def call(names=names, levels=levels, name=name, suffixes=suffixes):
+            report = report_of(names, levels, name)
+            for suffix in suffixes:
+                report.save(folder / f"r{suffix}")
+            return [(folder / f"r{suffix}").read_text(encoding="utf-8") for suffix in suffixes]
+
+        def check(texts):
+            summary, markdown, *pages = texts
+            json.loads(summary)
+            starts = {
+                line.lstrip()[:3] for line in markdown.splitlines() if line.lstrip().startswith(("<", "```"))
+            }
+            if starts - own_starts:
+                return f"markdown has lines that begin with {starts}"
+            for page in pages:
+                tags, attributes = outside(page)
+                if tags - own_tags or attributes - own_attributes or page.count("</script>") != n_scripts:
+                    return f"the page has {tags - own_tags} and {attributes - own_attributes}"
+            return "controls reach the text" if CONTROLS & set("".join([markdown, *pages])) else None
+
+        yield Case(f"{number}: {name!r} as {('column', 'group', 'level')[which]}"[:80], call, check)
+
+
+def test_reports(tmp_path):
+    assert_well(hostile_reports(tmp_path), 50)

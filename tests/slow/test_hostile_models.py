@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import traceback
 import warnings
@@ -16,7 +15,6 @@ from joblib import Parallel, delayed
 from sklearn.linear_model import LinearRegression
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, RiseExplainer, as_predictor
-from agnostix.exceptions import ModelOutputError
 from agnostix.maskers import SegmentMasker, SlidingWindow, TextMasker
 from tests.slow.hostile import Case, assert_well, closeness
 
@@ -105,7 +103,9 @@ def mean_color(X):
 def effects_of_pixels(model, X, fill):
     """Effect of each pixel (n_rows, height, width, n_outputs): its weights times the distance from the fill."""
     apart = X.astype(float) - np.broadcast_to(fill, X.shape).astype(float)
-    by_channel = apart.reshape(*X.shape[:3], -1)[..., None] * model.weights.reshape(*X.shape[1:3], -1, model.weights.shape[-1])
+    by_channel = apart.reshape(*X.shape[:3], -1)[..., None] * model.weights.reshape(
+        *X.shape[1:3], -1, model.weights.shape[-1]
+    )
     return by_channel.sum(axis=3)
 
 
@@ -152,13 +152,19 @@ def picture_case(seed):
         explainer = OcclusionExplainer(model, masker=SegmentMasker(labels))
     elif name == "constant":
         fill = X[:1, :1, :1]
-        color = [one.item() for one in fill.ravel()] if X.dtype.kind != "b" else [int(one) for one in fill.ravel()]
+        color = (
+            [one.item() for one in fill.ravel()]
+            if X.dtype.kind != "b"
+            else [int(one) for one in fill.ravel()]
+        )
         masker = SegmentMasker(labels, fill=color if channels else color[0])
         explainer = KernelShapExplainer(model, masker=masker, random_state=0)
     elif name == "shapley":
         explainer = KernelShapExplainer(model, masker=SegmentMasker(labels), random_state=0)
     else:
-        explainer = LimeExplainer(model, masker=SegmentMasker(labels), surrogate=LinearRegression(), random_state=0)
+        explainer = LimeExplainer(
+            model, masker=SegmentMasker(labels), surrogate=LinearRegression(), random_state=0
+        )
 
     def call():
         fitted = explainer.fit(given)
@@ -170,17 +176,23 @@ def picture_case(seed):
         known = of_windows(effects, size, stride) if name == "window" else of_segments(effects, labels)
         outputs = model(X)
         largest = np.abs(outputs).max(initial=0.0)
-        atol = (1e-9 + precision(X)) * max(largest, np.abs(effects).max(initial=0.0), (np.abs(X.astype(float)).max() * np.abs(model.weights).sum()))
+        atol = (1e-9 + precision(X)) * max(
+            largest,
+            np.abs(effects).max(initial=0.0),
+            (np.abs(X.astype(float)).max() * np.abs(model.weights).sum()),
+        )
         return (
             closeness(exp.values, known, atol=atol)
             or closeness(exp.outputs, outputs, atol=1e-12 * largest, what="outputs")
             or closeness(single.values, exp.values[:1], atol=atol, what="values of a row by itself")
-            or (None if name in ("window", "segments", "lime") else closeness(exp.values.sum(axis=1) + exp.base_values, exp.outputs, atol=atol, what="sums"))
+            or (
+                None
+                if name in ("window", "segments", "lime")
+                else closeness(exp.values.sum(axis=1) + exp.base_values, exp.outputs, atol=atol, what="sums")
+            )
         )
 
-    return Case(
-        f"{seed}: {name}, {dtype} {X.shape}, {form}", call, check, watched=(given,), must_answer=True
-    )
+    return Case(f"{seed}: {name}, {dtype} {X.shape}, {form}", call, check, watched=(given,), must_answer=True)
 
 
 def test_pictures():
@@ -195,9 +207,18 @@ def explainers_of_pictures(shape, n_jobs=None):
         "blurred": partial(OcclusionExplainer, masker=SlidingWindow(1, 1, fill="blur"), n_jobs=n_jobs),
         "inpainted": partial(OcclusionExplainer, masker=SlidingWindow(1, 1, fill="inpaint"), n_jobs=n_jobs),
         "noise": partial(OcclusionExplainer, masker=SegmentMasker(labels, fill="noise"), n_jobs=n_jobs),
-        "others": partial(OcclusionExplainer, masker=SegmentMasker(labels), fill="draws", random_state=0, n_jobs=n_jobs),
-        "segment means": partial(KernelShapExplainer, masker=SegmentMasker(labels, fill="segment_mean"), random_state=0, n_jobs=n_jobs),
-        "lime": partial(LimeExplainer, masker=SegmentMasker(labels), n_samples=64, random_state=0, n_jobs=n_jobs),
+        "others": partial(
+            OcclusionExplainer, masker=SegmentMasker(labels), fill="draws", random_state=0, n_jobs=n_jobs
+        ),
+        "segment means": partial(
+            KernelShapExplainer,
+            masker=SegmentMasker(labels, fill="segment_mean"),
+            random_state=0,
+            n_jobs=n_jobs,
+        ),
+        "lime": partial(
+            LimeExplainer, masker=SegmentMasker(labels), n_samples=64, random_state=0, n_jobs=n_jobs
+        ),
         "rise": partial(RiseExplainer, n_masks=64, n_cells=2, random_state=0, n_jobs=n_jobs),
     }
 
@@ -205,7 +226,10 @@ def explainers_of_pictures(shape, n_jobs=None):
 def same_as_plain_case(seed):
     """Pictures in a form: the explanation is that of plain ones, whatever the fill; rows do not depend on others."""
     rng = np.random.default_rng([seed, 18])
-    dtype, form = str(rng.choice(["uint8", "int16", "float16", "float32", "float64", ">f4", "longdouble"])), str(rng.choice(FORMS))
+    dtype, form = (
+        str(rng.choice(["uint8", "int16", "float16", "float32", "float64", ">f4", "longdouble"])),
+        str(rng.choice(FORMS)),
+    )
     X = random_pictures(rng, dtype, [(), (1,), (3,)][int(rng.integers(3))])
     plain = X.astype(float) if X.dtype.kind == "f" else np.ascontiguousarray(X)
     given, model = in_form(X, form), Weighted(X.shape[1:], 2, seed)
@@ -214,18 +238,28 @@ def same_as_plain_case(seed):
     explainer = explainers[name]
 
     def call():
-        return [explainer(model).fit(one).explain(one) for one in (given, plain)] + [explainer(model).fit(given).explain(given[-1:])]
+        return [explainer(model).fit(one).explain(one) for one in (given, plain)] + [
+            explainer(model).fit(given).explain(given[-1:])
+        ]
 
     def check(answer):
         found, expected, single = answer
         scale = np.abs(np.asarray(X, dtype=float)).max() * np.abs(model.weights).sum()
         eps = precision(X) if name != "rise" else precision(X) * 10
-        steps = np.finfo(X.dtype).smallest_subnormal * np.abs(model.weights).sum() if X.dtype.kind == "f" else 0.0
+        steps = (
+            np.finfo(X.dtype).smallest_subnormal * np.abs(model.weights).sum() if X.dtype.kind == "f" else 0.0
+        )
         atol = (1e-9 + 2.0 * eps) * scale + float(steps)
         return (
             closeness(found.values, expected.values, atol=atol)
             or closeness(found.outputs, expected.outputs, atol=1e-10 * scale, what="outputs")
-            or (None if name == "others" else closeness(found.std_errors, expected.std_errors, atol=10 * atol, what="errors") if found.std_errors is not None else None)
+            or (
+                None
+                if name == "others"
+                else closeness(found.std_errors, expected.std_errors, atol=10 * atol, what="errors")
+                if found.std_errors is not None
+                else None
+            )
             or closeness(single.values, found.values[-1:], atol=atol, what="values of a row by itself")
         )
 
@@ -305,8 +339,20 @@ def refused_pictures():
             refuse = kind != "table" or name in ("window", "rise")
             watched = () if kind in ("generator", "meta tensor", "sparse tensor") else (X,)
             if refuse:
-                yield Case(f"fit {kind}, {name}", lambda: explainer(flat_sum).fit(X), watched=watched, must_refuse=True, facts=(fact, "images of shape"))
-                yield Case(f"explain {kind}, {name}", lambda: explainer(flat_sum).fit(ONES).explain(X), watched=watched, must_refuse=True, facts=(fact, "images of shape"))
+                yield Case(
+                    f"fit {kind}, {name}",
+                    lambda: explainer(flat_sum).fit(X),
+                    watched=watched,
+                    must_refuse=True,
+                    facts=(fact, "images of shape"),
+                )
+                yield Case(
+                    f"explain {kind}, {name}",
+                    lambda: explainer(flat_sum).fit(ONES).explain(X),
+                    watched=watched,
+                    must_refuse=True,
+                    facts=(fact, "images of shape"),
+                )
 
 
 def test_refused_pictures():
@@ -499,7 +545,11 @@ def module_case(seed):
     dtype = list(PRECISION)[int(rng.integers(4))]
     n_outputs = int(rng.integers(1, 4))
     is_table = bool(rng.integers(2))
-    shape = (int(rng.integers(1, 6)),) if is_table else (*rng.integers(1, 6, 2).tolist(), *[(), (1,), (3,)][int(rng.integers(3))])
+    shape = (
+        (int(rng.integers(1, 6)),)
+        if is_table
+        else (*rng.integers(1, 6, 2).tolist(), *[(), (1,), (3,)][int(rng.integers(3))])
+    )
     X = rng.integers(0, 9, (4, *shape)) / 8.0
     given_as = str(rng.choice(["float64", "float32", "float16"] + ["int64", "uint8", "bool"] * is_table))
     X = (8 * X if given_as in ("int64", "uint8") else X > 0.5 if given_as == "bool" else X).astype(given_as)
@@ -512,8 +562,14 @@ def module_case(seed):
     module, output = made_module(kind, inner, example)
     model = as_predictor(module, activation="none", output=output)
     n_jobs = 2 if seed % 3 == 0 and kind in ("in place", "view", "inference_mode", "dropout") else None
-    labels = np.unique(rng.integers(0, 4, shape[:2]), return_inverse=True)[1].reshape(shape[:2]) if not is_table else None
-    names = ["occlusion", "shapley", "lime"] + ["rise", "mask"] * (not is_table and kind not in ("no_grad", "inference_mode"))
+    labels = (
+        np.unique(rng.integers(0, 4, shape[:2]), return_inverse=True)[1].reshape(shape[:2])
+        if not is_table
+        else None
+    )
+    names = ["occlusion", "shapley", "lime"] + ["rise", "mask"] * (
+        not is_table and kind not in ("no_grad", "inference_mode")
+    )
     name = str(rng.choice(names))
     background = X[1:]
     if is_table:
@@ -532,7 +588,11 @@ def module_case(seed):
             "mask": ExtremalMaskExplainer(model, n_steps=2, n_cells=2, fill=0.5, random_state=0),
         }[name]
     modes = [(part, part.training) for part in module.modules() if hasattr(part, "training")]
-    hooks = [len(part._forward_hooks) for part in module.modules()] if kind not in ("script", "traced", "frozen script") else []
+    hooks = (
+        [len(part._forward_hooks) for part in module.modules()]
+        if kind not in ("script", "traced", "frozen script")
+        else []
+    )
 
     def call():
         with warnings.catch_warnings():
@@ -563,7 +623,11 @@ def module_case(seed):
         return closeness(exp.values, known, atol=atol)
 
     return Case(
-        f"{seed}: {name}, {kind} of {dtype}, {given_as} {X.shape}, n_jobs={n_jobs}", call, check, watched=(X, module.state_dict() if kind != "counts" else None), must_answer=True
+        f"{seed}: {name}, {kind} of {dtype}, {given_as} {X.shape}, n_jobs={n_jobs}",
+        call,
+        check,
+        watched=(X, module.state_dict() if kind != "counts" else None),
+        must_answer=True,
     )
 
 
@@ -768,8 +832,15 @@ def text_case(seed):
             features = list(dict.fromkeys(own)) if bow else own
             if [one for one in names[row].tolist() if one] != features:
                 return f"words {names[row].tolist()} of {texts[row]!r}, not {features}"
-            known = [(model.known[word] - of_replacement) * (own.count(word) if bow else 1) for word in features]
-            wrong = closeness(exp.values[row, : len(known), 0], known, atol=1e-7 * max(1.0, sum(map(abs, known))), what=f"values of {texts[row]!r}")
+            known = [
+                (model.known[word] - of_replacement) * (own.count(word) if bow else 1) for word in features
+            ]
+            wrong = closeness(
+                exp.values[row, : len(known), 0],
+                known,
+                atol=1e-7 * max(1.0, sum(map(abs, known))),
+                what=f"values of {texts[row]!r}",
+            )
             if wrong:
                 return wrong
             if not np.isnan(exp.values[row, len(known) :]).all():
@@ -777,7 +848,13 @@ def text_case(seed):
         exp.to_frame()
         return closeness(exp.outputs[:, 0], model(texts), atol=1e-9, what="outputs")
 
-    return Case(f"{seed}: {name}, bow={bow}, mask_token={token!r}, {form} of {texts}"[:300], call, check, watched=(X,), must_answer=True)
+    return Case(
+        f"{seed}: {name}, bow={bow}, mask_token={token!r}, {form} of {texts}"[:300],
+        call,
+        check,
+        watched=(X,),
+        must_answer=True,
+    )
 
 
 def test_texts():
@@ -825,7 +902,11 @@ def refused_texts():
         for name, explainer in explainers.items():
             facts = {"must_refuse": True, "facts": (fact,), "watched": () if kind == "generator" else (X,)}
             yield Case(f"fit {kind}, {name}", lambda X=X, make=explainer: make(model).fit(X), **facts)
-            yield Case(f"explain {kind}, {name}", lambda X=X, make=explainer: make(model).fit(["good"]).explain(X), **facts)
+            yield Case(
+                f"explain {kind}, {name}",
+                lambda X=X, make=explainer: make(model).fit(["good"]).explain(X),
+                **facts,
+            )
 
 
 def test_refused_texts():
