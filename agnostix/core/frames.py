@@ -24,6 +24,9 @@ from agnostix.exceptions import DataError
 _OTHER_LIBRARIES = ("pyarrow", "modin", "cudf", "dask", "ibis", "duckdb", "pyspark")
 """Their tables are refused: as arrays they would lose names and types."""
 
+_CONVERSIONS = ("compute", "to_pandas", "toPandas", "_to_pandas", "df")
+"""Their methods that give a pandas frame, of which each library has one: dask's, then those of the others."""
+
 _NUMBERS = ("integer", "decimal", "floating", "mixed-integer-float")
 """What pandas calls numbers in a column of objects."""
 
@@ -57,7 +60,7 @@ def _as_array(X: Any) -> np.ndarray:
     if library in _OTHER_LIBRARIES:
         raise DataError(
             f"X is a {library} {type(X).__name__}; pandas and polars frames and arrays are read. "
-            "Convert it, for example with X.to_pandas()."
+            f"Pass {next((f'X.{name}()' for name in _CONVERSIONS if hasattr(X, name)), 'a DataFrame')}."
         )
     if hasattr(X, "collect"):
         raise DataError(f"X is a {type(X).__name__}, which holds no rows yet. Pass X.collect().")
@@ -76,11 +79,24 @@ def _as_array(X: Any) -> np.ndarray:
             "LimeExplainer and KernelShapExplainer."
         )
     if array.ndim != 2:
+        kind = "an array" if isinstance(X, np.ndarray) else f"a {type(X).__name__}"
         raise DataError(
-            f"X must have two dimensions (rows, columns), got an array of shape {array.shape}. "
-            "Pass X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
+            f"X must have two dimensions (rows, columns), got {kind} of shape {array.shape}. "
+            f"{_two_dimensions(X, array.ndim)}"
         )
     return array
+
+
+def _two_dimensions(X: Any, ndim: int) -> str:
+    """How to pass a single row or column that came without its other dimension."""
+    if isinstance(X, pd.Series) or is_polars_series(X):
+        row = "df.iloc[[i]]" if isinstance(X, pd.Series) else "df[[i]]"
+        return f"Pass {row} for row i of a DataFrame df, X.to_frame() for one column."
+    if ndim == 0:
+        return "Pass a DataFrame, an array, or a list of rows."
+    if hasattr(X, "reshape"):
+        return "Pass X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
+    return "Pass [X] for one row, [[x] for x in X] for one column."
 
 
 def conversion_error(X: Any, error: Exception) -> DataError:

@@ -18,7 +18,9 @@ from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
 from agnostix.core.reproducibility import one_blas_thread
+from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
+from agnostix.exceptions import DataError
 from agnostix.what_if.constraints import parse_constraints
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import from_model, from_outcome, from_predictions
@@ -181,6 +183,7 @@ class EntropicProjection(BaseExplainer):
         self._validate_params()
         self._check_quantiles()
         table = as_table(X)
+        check_row_order(table, y=y, sample_weight=sample_weight, predictions=predictions)
         validate_data(self, X=table, skip_check_array=True)
         start = perf_counter()
         outcome = self._predict(table, y, sample_weight, predictions)
@@ -373,6 +376,7 @@ class EntropicProjection(BaseExplainer):
         """
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
+        self._check_have_averages(constraints)
         moment_constraints = parse_constraints(constraints, prediction, error_rate, predictions)
         chosen = default_metrics(predictions) if metric is None else metric
         more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
@@ -457,6 +461,13 @@ class EntropicProjection(BaseExplainer):
         if unused:
             raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
         return names
+
+    def _check_have_averages(self, constraints: Any) -> None:
+        """DataError for columns of dates or lists, whatever their targets are."""
+        for name in constraints if isinstance(constraints, Mapping) else ():
+            column = self.table_.columns.get(str(name))
+            if column is not None and column.kind in ("date", "nested"):
+                raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
 
     def _warn_of_missing(self, features: Iterable[str]) -> None:
         """Say for which columns rows were left out."""

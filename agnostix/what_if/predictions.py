@@ -11,7 +11,7 @@ import pandas as pd
 
 from agnostix.core.frames import column_names, is_frame, missing_as_nan
 from agnostix.core.models import Predictor
-from agnostix.core.models.outputs import half_rounding
+from agnostix.core.models.outputs import half_rounding, single_class
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -76,6 +76,7 @@ def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
         if predictor.task == "classification":
             if classes is None:
                 classes = tuple(sorted(set(values.tolist())))
+            _check_several(predictor)
             truth = _codes(values, classes, max(outputs.shape[1], 2))
         elif predictor.task == "regression":
             truth = _numbers(values)
@@ -134,6 +135,13 @@ def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
     values = np.asarray(missing_as_nan(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if values.ndim == 2 and values.shape[0] == n_rows:
+        one = "y.iloc[:, 0]" if isinstance(y, pd.DataFrame) else "y[:, 0]"
+        raise DataError(
+            f"y must have one value for each of the {n_rows} rows, got {values.shape[1]} targets, shape "
+            f"{values.shape}. Pass one of them, {one}, and a function that predicts it alone: "
+            "lambda X: model(X)[:, 0]."
+        )
     if values.shape != (n_rows,):
         raise DataError(f"y must have one value for each of the {n_rows} rows, got shape {values.shape}.")
     lacking = int(pd.isna(values).sum())
@@ -148,6 +156,11 @@ def _is_distribution(predictions: Floats) -> bool:
     if not between or predictions.shape[1] == 1:
         return between
     return bool((np.abs(predictions.sum(1) - 1.0) <= _ROUNDING + half_rounding(predictions)).all())
+
+
+def _check_several(predictor: Predictor) -> None:
+    if predictor.classes is not None and len(predictor.classes) == 1:
+        raise single_class(predictor)
 
 
 def _codes(values: np.ndarray, classes: tuple[Any, ...], n_classes: int) -> Codes:

@@ -7,11 +7,13 @@ however the table was handed in: results are the same to the last bit for any or
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 
 from agnostix.core.frames import checked_weights, is_integer, kind_of, to_codes, to_floats
 from agnostix.core.frames import columns as series_of
@@ -47,6 +49,7 @@ class Column:
     values: Floats | Codes  # (n_rows,), the numbers, NaN where missing
     levels: tuple[Any, ...] = ()  # the labels
     is_rounded: bool = False  # whether different whole numbers are one in double precision
+    remedy: str = ""  # of a date, how to make a number of it
 
     @classmethod
     def from_series(cls, name: str, series: Any) -> Column:
@@ -63,7 +66,7 @@ class Column:
                 )
             return cls(name, "numeric", values, is_rounded=_are_rounded(series, values))
         if kind == "date":
-            return cls(name, "date", np.zeros(len(series)))
+            return cls(name, "date", np.zeros(len(series)), remedy=_as_number(name, series))
         if kind == "nested":
             return cls(name, "nested", np.zeros(len(series)))
         codes, levels = to_codes(series)
@@ -83,7 +86,7 @@ class Column:
     def immovable_reason(self) -> str | None:
         """Why the average of the column cannot be shifted; None if it can."""
         if self.kind == "date":
-            return "it holds dates; turn it into a number first, such as days since a day"
+            return f"it holds dates; add a column of numbers to X and shift that, such as {self.remedy}"
         if self.is_rounded:
             return (
                 "it holds whole numbers beyond 2**53, which double precision rounds to one another; subtract "
@@ -110,7 +113,7 @@ class Column:
 
     def take(self, rows: Codes) -> Column:
         """The same column with its rows in another order, or fewer of them."""
-        return Column(self.name, self.kind, self.values[rows], self.levels, self.is_rounded)
+        return replace(self, values=self.values[rows])
 
     def number(self, value: Any) -> float:
         """Find a value of a numeric column by itself or by its text."""
@@ -136,6 +139,15 @@ class Column:
         shown = ", ".join(repr(known) for known in self.levels[:12])
         more = f", ... ({len(self.levels)} in all)" if len(self.levels) > 12 else ""
         raise ValueError(f"Column {self.name!r} has no level {level!r}. Its levels: {shown}{more}.")
+
+
+def _as_number(name: str, series: Any) -> str:
+    """Expression for a column of dates, durations or times as numbers."""
+    if isinstance(series, pd.Series):
+        return f"(X[{name!r}] - X[{name!r}].min()).dt.days"
+    if nw.from_native(series, series_only=True).dtype == nw.Time:
+        return f"X[{name!r}].dt.hour()"
+    return f"(X[{name!r}] - X[{name!r}].min()).dt.total_days()"
 
 
 def _are_rounded(series: Any, values: Floats) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-from agnostix.core.frames import copy_table, missing_as_nan, same_table, take_rows
+from agnostix.core.frames import column_names, copy_table, is_frame, missing_as_nan, same_table, take_rows
+from agnostix.core.models.other_outputs import no_numbers
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError, ModelOutputError
@@ -72,6 +73,15 @@ def labels_of(model: Any, kind: str | None) -> tuple[Any, ...] | None:
     return tuple(getattr(label, "item", lambda label=label: label)() for label in classes)
 
 
+def single_class(predictor: Predictor) -> DataError:
+    """The error for a classifier that was fitted on rows of one class, whose predictions are constant."""
+    label = (predictor.classes or ("?",))[0]
+    return DataError(
+        f"The model {predictor.name} knows a single class, {label!r}, and predicts it for every row. Fit it "
+        "on rows of at least two classes."
+    )
+
+
 def has_independent_labels(model: Any) -> bool:
     """Whether a row can have several of a classifier's labels, as far as it says."""
     inner = last_step(model)
@@ -104,22 +114,16 @@ def as_numbers(outputs: Any, name: str) -> Floats:
     if hasattr(outputs, "detach"):  # a tensor, of a type or from a place that numpy may not know
         outputs = outputs.detach().cpu()
         outputs = outputs.double() if outputs.is_floating_point() else outputs
+    if hasattr(outputs, "toarray"):  # sparse
+        outputs = outputs.toarray()
     try:
         raw = np.asarray(missing_as_nan(outputs) if isinstance(outputs, np.ma.MaskedArray) else outputs)
         if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
             raw = raw.astype(float)
     except (TypeError, ValueError):
-        raise ModelOutputError(
-            f"The model {name} returned a {type(outputs).__name__} that is no array of numbers: its "
-            "entries differ in length or type."
-        ) from None
-    if raw.dtype.kind not in "biuf":
-        example = f", for example {raw.ravel()[0]!r}" if raw.size else ""
-        raise ModelOutputError(
-            f"The model {name} returned values of type {raw.dtype}{example}; numbers are needed. "
-            "Pass its predict_proba instead of its predict, or an indicator for each label: "
-            "lambda X: np.stack([model(X) == label for label in labels], axis=1)."
-        )
+        raw = None
+    if raw is None or raw.dtype.kind not in "biuf":
+        raise ModelOutputError(f"The model {name} returned {no_numbers(outputs, raw)}")
     return raw.astype(float, copy=False)
 
 
@@ -187,6 +191,7 @@ def join_outputs(batches: Iterable[Any]) -> Any:
         if isinstance(outputs, list) and np.ndim(outputs[0]) == 2:  # one for each target, which is refused
             return outputs
         # Copied, since the model may write its next predictions into the same array.
+        outputs = outputs.toarray() if hasattr(outputs, "toarray") else outputs
         parts.append(np.array(outputs.detach().cpu() if hasattr(outputs, "detach") else outputs))
     return np.concatenate(parts)
 
@@ -270,7 +275,9 @@ def try_model(predictor: Predictor, table: Any, others: Any) -> tuple[Predictor,
         n_model_rows += n_more
         known = np.concatenate([outputs, more]) if more.shape[1] == outputs.shape[1] else outputs
     exclusive = _is_exclusive(predictor, known, precision_of(raw))
-    tried = predictor if exclusive is predictor.exclusive else replace(predictor, exclusive=exclusive)
+    names = _own_names(predictor, raw)
+    is_known = exclusive is predictor.exclusive and names is predictor.output_names
+    tried = predictor if is_known else replace(predictor, exclusive=exclusive, output_names=names)
     if predictor.copies or same_table(given, table):
         return tried, outputs, n_model_rows
     warnings.warn(
@@ -280,6 +287,14 @@ def try_model(predictor: Predictor, table: Any, others: Any) -> tuple[Predictor,
         stacklevel=3,
     )
     return replace(tried, copies=True), outputs, n_model_rows
+
+
+def _own_names(predictor: Predictor, raw: Any) -> tuple[str, ...] | None:
+    """Names of the outputs, where a function returns a frame those of its columns."""
+    if predictor.output_names is not None or predictor.classes is not None or not is_frame(raw):
+        return predictor.output_names
+    names = tuple(column_names(raw))
+    return names if len(set(names)) == len(names) else None
 
 
 def _try_again(predictor: Predictor, table: Any, outputs: Floats) -> int:

@@ -178,6 +178,7 @@ def _from_model(model: Any, task: Task | None, names: tuple[str, ...] | None, ou
         if task is None and names is None:
             return model
         return replace(model, task=task or model.task, output_names=names or model.output_names)
+    _check_takes_tables(model)
     if hasattr(model, "predict") or (output is not None and hasattr(model, output)):
         return _from_estimator(model, task, names, output)
     owner = getattr(model, "__self__", None)
@@ -192,6 +193,17 @@ def _from_model(model: Any, task: Task | None, names: tuple[str, ...] | None, ou
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to outputs, "
         f"got {model!r}."
     )
+
+
+def _check_takes_tables(model: Any) -> None:
+    """Refuse what predicts, but not from a table: a class, and XGBoost's own Booster."""
+    if isinstance(model, type):
+        raise TypeError(f"The 'model' is the class {model.__name__}. Pass an instance of it that is fitted.")
+    if type(model).__module__.split(".")[0] == "xgboost" and type(model).__name__ == "Booster":
+        raise TypeError(
+            "The 'model' is a Booster of xgboost, which predicts from a DMatrix. Pass "
+            "lambda X: model.predict(xgboost.DMatrix(X)), or an XGBRegressor or XGBClassifier."
+        )
 
 
 def _from_module(
@@ -248,7 +260,7 @@ def _is_torch_module(model: Any) -> bool:
 
 def is_fitted(model: Any) -> bool:
     """Whether an estimator is fitted; callables and other objects always are."""
-    if not (hasattr(model, "fit") and hasattr(model, "get_params")):
+    if isinstance(model, type) or not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return True
     try:
         check_is_fitted(model)
