@@ -88,7 +88,8 @@ def in_form(X, form):
 
 
 FORMS = (
-    "plain", "by column", "backwards", "read-only", "every second", "channels first in memory", "list", "tensor",
+    "plain", "by column", "backwards", "read-only", "every second", "channels first in memory", "list",
+    "tensor",
 )  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def mean_color(X):
 
 
 def effects_of_pixels(model, X, fill):
-    """Effect of each pixel (n_rows, height, width, n_outputs): its weights times the distance from the fill."""
+    """Effect of each pixel (n_rows, height, width, n_outputs): weights times the distance from the fill."""
     apart = X.astype(float) - np.broadcast_to(fill, X.shape).astype(float)
     by_channel = apart.reshape(*X.shape[:3], -1)[..., None] * model.weights.reshape(
         *X.shape[1:3], -1, model.weights.shape[-1]
@@ -224,7 +225,7 @@ def explainers_of_pictures(shape, n_jobs=None):
 
 
 def same_as_plain_case(seed):
-    """Pictures in a form: the explanation is that of plain ones, whatever the fill; rows do not depend on others."""
+    """Pictures in a form, explained as plain ones with any fill; rows do not depend on others."""
     rng = np.random.default_rng([seed, 18])
     dtype, form = (
         str(rng.choice(["uint8", "int16", "float16", "float32", "float64", ">f4", "longdouble"])),
@@ -341,14 +342,14 @@ def refused_pictures():
             if refuse:
                 yield Case(
                     f"fit {kind}, {name}",
-                    lambda: explainer(flat_sum).fit(X),
+                    lambda X=X, make=explainer: make(flat_sum).fit(X),
                     watched=watched,
                     must_refuse=True,
                     facts=(fact, "images of shape"),
                 )
                 yield Case(
                     f"explain {kind}, {name}",
-                    lambda: explainer(flat_sum).fit(ONES).explain(X),
+                    lambda X=X, make=explainer: make(flat_sum).fit(ONES).explain(X),
                     watched=watched,
                     must_refuse=True,
                     facts=(fact, "images of shape"),
@@ -504,8 +505,9 @@ def made_module(kind, inner, example):
     """The linear module in a make of its own, and the `output` to select."""
     wrappers = {
         "in place": InPlace, "view": Viewing, "no_grad": NoGradients, "inference_mode": Inference,
-        "differentiates": Differentiating, "dropout": Noisy, "draws": Seeding, "counts": Counting, "heads": Heads,
-        "hooks": with_hooks, "sparse": Sparse, "frozen parameters": frozen_parameters, "plain": Around,
+        "differentiates": Differentiating, "dropout": Noisy, "draws": Seeding, "counts": Counting,
+        "heads": Heads, "hooks": with_hooks, "sparse": Sparse, "frozen parameters": frozen_parameters,
+        "plain": Around,
     }  # fmt: skip
     if kind in wrappers:
         return wrappers[kind](inner), None
@@ -531,9 +533,9 @@ def made_module(kind, inner, example):
 
 
 MAKES = (
-    "plain", "in place", "view", "no_grad", "inference_mode", "differentiates", "dropout", "draws", "counts",
-    "heads", "hooks", "frozen parameters", "tuple", "list", "dict", "sequential", "script", "traced",
-    "frozen script", "exported", "sparse",
+    "plain", "in place", "view", "no_grad", "inference_mode", "differentiates", "dropout", "draws",
+    "counts", "heads", "hooks", "frozen parameters", "tuple", "list", "dict", "sequential", "script",
+    "traced", "frozen script", "exported", "sparse",
 )  # fmt: skip
 PRECISION = {torch.float64: 1e-9, torch.float32: 2e-5, torch.float16: 2e-2, torch.bfloat16: 2e-1}
 
@@ -571,7 +573,6 @@ def module_case(seed):
         not is_table and kind not in ("no_grad", "inference_mode")
     )
     name = str(rng.choice(names))
-    background = X[1:]
     if is_table:
         explainer = {
             "occlusion": OcclusionExplainer(model, fill=[0] * shape[0], n_jobs=n_jobs),
@@ -730,15 +731,16 @@ def test_broken_modules():
 # Texts
 
 WORDS = (
-    "good", "bad", "Good", "GOOD", "a", "x" * 300, "naïve", "e\u0301te\u0301", "हिन्दी", "கற்றல்", "ภาษา", "كِتَابٌ", "שָׁלוֹם",
-    "名前", "日本語", "한국어", "1", "007", "1e5", "None", "nan", "UNKWORDZ", "_", "__x__", "ǅ", "ß", "ﬁ", "İ", "ı", "𝔘", "𓀀",
-    "co\u00adop", "می\u200cخواهم", "x²", "½",
+    "good", "bad", "Good", "GOOD", "a", "x" * 300, "naïve", "e\u0301te\u0301", "हिन्दी", "கற்றல்",
+    "ภาษา", "كِتَابٌ", "שָׁלוֹם", "名前", "日本語", "한국어", "1", "007", "1e5", "None", "nan",
+    "UNKWORDZ", "_", "__x__", "ǅ", "ß", "ﬁ", "İ", "ı", "𝔘", "𓀀", "co\u00adop", "می\u200cخواهم", "x²",
+    "½",
 )  # fmt: skip
 SEPARATORS = (
-    " ", " ", " ", "\n", "\r\n", "\t", ", ", ". ", "... ", "!", "\u00a0", "\u2028", "\u3000", " -- ", "<>", "</", "&", "\0",
-    "\x1b[", "|", "`", "```", "**", "$", "=", "@", " 🙂 ", "👩", "\ufeff", "\u202e", "'", '"', "\\", "%", "{}", "\x7f",
+    " ", " ", " ", "\n", "\r\n", "\t", ", ", ". ", "... ", "!", "\u00a0", "\u2028", "\u3000", " -- ",
+    "<>", "</", "&", "\0", "\x1b[", "|", "`", "```", "**", "$", "=", "@", " 🙂 ", "👩", "\ufeff",
+    "\u202e", "'", '"', "\\", "%", "{}", "\x7f",
 )  # fmt: skip
-CUT = re.compile("(" + "|".join(map(re.escape, sorted(set(WORDS), key=len, reverse=True))) + ")")
 
 
 def weight_of(word):
@@ -794,7 +796,8 @@ def container(texts, form):
 
 
 CONTAINERS = (
-    "list", "tuple", "objects", "series", "string", "arrow", "category", "frame", "polars", "polars frame", "str_",
+    "list", "tuple", "objects", "series", "string", "arrow", "category", "frame", "polars",
+    "polars frame", "str_",
 )  # fmt: skip
 
 
