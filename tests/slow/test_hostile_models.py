@@ -563,7 +563,7 @@ def module_case(seed):
     example = torch.zeros(2, *height_first.shape[1:], dtype=dtype)
     module, output = made_module(kind, inner, example)
     model = as_predictor(module, activation="none", output=output)
-    n_jobs = 2 if seed % 3 == 0 and kind in ("in place", "view", "inference_mode", "dropout") else None
+    n_jobs = 2 if seed % 9 == 0 and kind in ("in place", "view", "inference_mode", "dropout") else None
     labels = (
         np.unique(rng.integers(0, 4, shape[:2]), return_inverse=True)[1].reshape(shape[:2])
         if not is_table
@@ -888,7 +888,7 @@ REFUSED_TEXTS = {
     "no axis": (np.array("good"), "shape ()"),
     "dict": ({"a": "good"}, "dict"),
     "generator": ((one for one in ["good"]), "generator"),
-    "None alone": (None, "NoneType"),
+    "None alone": (None, "got None"),
     "date": ([pd.Timestamp("2024-01-01")], "Row 0"),
 }
 
