@@ -27,6 +27,7 @@ from agnostix.core.frames import (
     to_ticks,
 )
 from agnostix.core.names import did_you_mean
+from agnostix.core.state import PandasState
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -234,7 +235,7 @@ class NumberCoding:
 
 
 @dataclass(frozen=True)
-class LevelCoding:
+class LevelCoding(PandasState):
     """Values that are the same or not: a row of `levels` (n_levels, n_columns) for each."""
 
     position: int

@@ -17,6 +17,14 @@ import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
+from agnostix.core.inputs import (
+    baselines_error,
+    check_single_input,
+    conversion_error,
+    is_several_inputs,
+    several_inputs_error,
+    sparse_error,
+)
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
@@ -47,6 +55,7 @@ def as_table(X: Any) -> Any:
                 f"X names columns twice: {', '.join(repeated)}. Rename or drop the repeated ones."
             )
     else:
+        check_single_input(X)
         table = _as_array(missing_as_nan(X))
     if min(table.shape) == 0:
         raise DataError(f"X must have at least one row and one column, got shape {tuple(table.shape)}.")
@@ -56,7 +65,7 @@ def as_table(X: Any) -> Any:
 def _as_array(X: Any) -> np.ndarray:
     library = type(X).__module__.split(".")[0]
     if hasattr(X, "toarray"):
-        raise DataError("X is sparse; a table of rows is needed. Pass X.toarray(), or a DataFrame.")
+        raise sparse_error(X)
     if library in _OTHER_LIBRARIES:
         raise DataError(
             f"X is a {library} {type(X).__name__}; pandas and polars frames and arrays are read. "
@@ -67,6 +76,8 @@ def _as_array(X: Any) -> np.ndarray:
     try:
         array = np.asarray(X)
     except ValueError:
+        if is_several_inputs(X):
+            raise several_inputs_error(X) from None
         raise DataError("X must have rows of equal length; some are shorter than others.") from None
     except (RuntimeError, TypeError) as error:
         raise conversion_error(X, error) from error
@@ -79,17 +90,15 @@ def _as_array(X: Any) -> np.ndarray:
             "LimeExplainer and KernelShapExplainer."
         )
     if array.ndim != 2:
-        kind = "an array" if isinstance(X, np.ndarray) else f"a {type(X).__name__}"
-        raise DataError(
-            f"X must have two dimensions (rows, columns), got {kind} of shape {array.shape}. "
-            f"{_two_dimensions(X, array.ndim)}"
-        )
+        given = "an array" if isinstance(X, np.ndarray) else f"a {type(X).__name__}"
+        what = f"X must have two dimensions (rows, columns), got {given} of shape {array.shape}."
+        raise DataError(f"{what} {_two_dimensions(X, array.ndim)}")
     return array
 
 
 def _two_dimensions(X: Any, ndim: int) -> str:
     """How to pass a single row or column that came without its other dimension."""
-    if isinstance(X, pd.Series) or is_polars_series(X):
+    if hasattr(X, "to_frame"):
         row = "df.iloc[[i]]" if isinstance(X, pd.Series) else "df[[i]]"
         return f"Pass {row} for row i of a DataFrame df, X.to_frame() for one column."
     if ndim == 0:
@@ -97,14 +106,6 @@ def _two_dimensions(X: Any, ndim: int) -> str:
     if hasattr(X, "reshape"):
         return "Pass X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
     return "Pass [X] for one row, [[x] for x in X] for one column."
-
-
-def conversion_error(X: Any, error: Exception) -> DataError:
-    """The error where numpy cannot convert something, such as a tensor on another device."""
-    return DataError(
-        f"X is a {type(X).__name__} of which numpy makes no array ({str(error).rstrip('.')}). Of a torch "
-        "tensor, pass X.detach().cpu().float().numpy()."
-    )
 
 
 def column_names(X: Any) -> list[str]:
@@ -121,7 +122,12 @@ def columns(X: Any) -> dict[str, Any]:
 
 def infer_type(series: Any) -> Any:
     """An object column of numbers or dates as a column of these, missing values NaN; any other as it is."""
-    if is_polars_series(series) or series.dtype != object:
+    if is_polars_series(series):
+        if str(series.dtype) != "Object":
+            return series
+        known = infer_type(pd.Series(series.to_list(), dtype=object))
+        return series if known.dtype == object else type(series)(series.name, known.to_numpy())
+    if series.dtype != object:
         return series
     inferred = series.infer_objects()
     if inferred.dtype.kind in "fiuMmb":
@@ -191,6 +197,11 @@ def _as_pandas(column: Any, dtype: Any) -> Any:
 
 def _as_polars(column: Any, like: Any, position: int) -> Any:
     """Values of a column; NaN is null where the table has nulls."""
+    if str(like.dtypes[position]) == "Object" != str(column.dtype):
+        cells = np.asarray(column, dtype=object)
+        return type(like[:, position])(
+            np.where(pd.isna(cells), np.array(None), cells), dtype=like.dtypes[position]
+        )
     if not isinstance(column, np.ndarray) or column.dtype.kind != "f" or not like[:, position].null_count():
         return column
     return type(like[:, position])(column).fill_nan(None)
@@ -199,6 +210,8 @@ def _as_polars(column: Any, like: Any, position: int) -> Any:
 def constant_row(fill: Any, like: Any, owner: str) -> Any:
     """One row of constants, by column name or in order, in the library and types of `like`."""
     names, fill = column_names(like), missing_as_nan(fill)
+    if len(getattr(fill, "shape", ())) == 2 and fill.shape[0] > 1 and fill.shape[1] == len(names):
+        raise baselines_error(fill, owner)
     if isinstance(fill, Mapping | pd.Series):
         given = {str(name): value for name, value in fill.items()}
     else:
@@ -286,6 +299,8 @@ def as_read_only(X: Any) -> Any:
 
 def same_table(one: Any, other: Any) -> bool:
     """Whether two tables of one library are equal, missing values included."""
+    if is_polars_dataframe(one) and "Object" in map(str, one.dtypes):  # which are never equal
+        one, other = (pd.DataFrame(part.to_dict(as_series=False), dtype=object) for part in (one, other))
     if not is_frame(one):
         if one.shape != other.shape:
             return False

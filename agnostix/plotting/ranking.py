@@ -56,7 +56,7 @@ class WhatIfRankingDisplay(Display):
         explainer : EntropicProjection
             A fitted explainer.
         output : str, default=None
-            Name of the output; the last by default.
+            Name of the output; by default that of a metric over all outputs, else the last.
         max_features : int, default=12
             Features drawn.
         **rank : dict
@@ -67,7 +67,9 @@ class WhatIfRankingDisplay(Display):
         WhatIfRankingDisplay
         """
         ranking = explainer.rank(**rank)
-        output = ranking["output"].iloc[-1] if output is None else output
+        if output is None and ranking["output"].notna().all():  # rows are by rank, not by output
+            names, shown = explainer.predictions_.output_names, set(ranking["output"])
+            output = next((name for name in reversed(names) if name in shown), None)
         own = ranking["output"].isna() if output is None else ranking["output"] == output
         return cls(ranking[own].reset_index(drop=True), max_features)
 

@@ -289,13 +289,15 @@ class EntropicProjection(BaseExplainer):
         Returns
         -------
         DataFrame
-            One row for each average or proportion, direction and quantity:
-            feature, level, group, direction, start, target, quantity, output,
-            base, value, low, high, change, std_error, change_low, change_high
-            (standard error and interval of the change), kl, ess, status, rank,
-            n_rows. Rank 1 is the largest change, up or down, of a quantity and
-            output; rows are in the order of the columns of X. Status "boundary"
-            if even the extreme is closer than `kl`.
+            The features by rank, the largest change first. One row for each
+            average or proportion, direction and quantity: rank, feature, level,
+            group, direction, start, target, quantity, output, base, value, low,
+            high, change, std_error, change_low, change_high (standard error and
+            interval of the change), kl, ess, status, n_rows. Rank 1 is the largest
+            change, up or down, of a group, quantity and output; its shifts down
+            and up share it, and so do the two levels of a column. Equal ranks are
+            in the order of the columns of X. Status "boundary" if even the
+            extreme is closer than `kl`.
 
         Raises
         ------

@@ -47,6 +47,10 @@ STORAGES = {
     "Float64 alone": lambda table: table.astype({"score": "Float64"}),
     "pyarrow": lambda table: table.convert_dtypes(dtype_backend="pyarrow"),
     "polars": lambda table: pl.from_pandas(table),
+    "polars objects": lambda table: pl.from_pandas(table).with_columns(
+        pl.Series(name, [None if pd.isna(cell) else cell for cell in table[name].to_list()], dtype=pl.Object)
+        for name in ("score", "age")
+    ),
 }
 EXPLAINERS = {
     "KernelShap": lambda model: KernelShapExplainer(model, random_state=0),

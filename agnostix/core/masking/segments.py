@@ -232,8 +232,7 @@ class MaskedPictures:
 
     def __getitem__(self, places: Any) -> MaskedPictures:
         fills = self.fills if callable(self.fills) else _own_part(self.fills, places)
-        labels = _own_part(self.labels, places)
-        return MaskedPictures(self.pixels[places], labels, fills, self.n_fill, self.names)
+        return replace(self, pixels=self.pixels[places], labels=_own_part(self.labels, places), fills=fills)
 
     @property
     def features(self) -> Features:
@@ -299,7 +298,7 @@ class MaskedPictures:
         """Builds some of the pictures with segments hidden."""
         return SegmentBuilder(self[rows])
 
-    def compose(self, rows: Codes) -> MaskingInputs:
+    def compose(self, rows: Codes) -> MaskingInputs | None:
         """Some of the pictures, their fills and segments."""
         own = self[rows]
         fill = np.broadcast_to(own.fill, (*own.fill.shape[:2], *own.pixels.shape[1:]))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import inspect
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from agnostix.core.frames import columns, is_frame
+from agnostix.exceptions import ModelOutputError
 
 _FROM_DATES = (
     "lambda X: (pandas.to_datetime(model(X), utc=True) - pandas.Timestamp(0, tz='UTC')) "
@@ -23,6 +27,42 @@ _OTHER_KINDS = {
     "c": ("complex numbers", "lambda X: np.abs(model(X))"),
 }
 """By numpy's kind: what it is, and numbers of it."""
+
+
+def finished(outputs: Any, name: str) -> Any:
+    """What a model returned, once it is there: futures waited for, lazy and sparse arrays as arrays."""
+    if isinstance(outputs, np.ndarray):
+        return outputs
+    if sparse.issparse(outputs):
+        return outputs.toarray()
+    if inspect.iscoroutine(outputs) or asyncio.isfuture(outputs):
+        if inspect.iscoroutine(outputs):
+            outputs.close()
+        raise ModelOutputError(
+            f"The model {name} is asynchronous: it returned a {type(outputs).__name__}. Pass a function that "
+            "waits for it: lambda X: asyncio.run(model(X)); where a loop runs already, as in notebooks, "
+            "lambda X: pool.submit(asyncio.run, model(X)), with a ThreadPoolExecutor as the pool."
+        )
+    if isinstance(outputs, list | tuple) and outputs and _waits(outputs[0]) is not None:
+        return [finished(one, name) for one in outputs]
+    wait = _waits(outputs)
+    return outputs if wait is None else finished(wait(), name)
+
+
+def _waits(outputs: Any) -> Callable[[], Any] | None:
+    """What gives the result of a future, or of dask; None for anything else."""
+    if type(outputs).__module__.partition(".")[0] == "dask":
+        return outputs.compute
+    if not callable(getattr(outputs, "done", None)):
+        return None
+    waits = [getattr(outputs, method, None) for method in ("result", "wait")]  # the latter of torch
+    return next((wait for wait in waits if callable(wait)), None)
+
+
+def from_tensor(outputs: Any) -> Any:
+    """A copy of a tensor as an array; numpy does not know bfloat16."""
+    tensor = outputs.detach().cpu()
+    return np.array((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
 
 
 def no_numbers(outputs: Any, raw: Any) -> str:

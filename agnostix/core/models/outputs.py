@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
 from agnostix.core.frames import column_names, copy_table, is_frame, missing_as_nan, same_table, take_rows
-from agnostix.core.models.other_outputs import no_numbers
+from agnostix.core.models.other_outputs import from_tensor, no_numbers
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError, ModelOutputError
@@ -114,8 +114,6 @@ def as_numbers(outputs: Any, name: str) -> Floats:
     if hasattr(outputs, "detach"):  # a tensor, of a type or from a place that numpy may not know
         outputs = outputs.detach().cpu()
         outputs = outputs.double() if outputs.is_floating_point() else outputs
-    if hasattr(outputs, "toarray"):  # sparse
-        outputs = outputs.toarray()
     try:
         raw = np.asarray(missing_as_nan(outputs) if isinstance(outputs, np.ma.MaskedArray) else outputs)
         if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
@@ -191,8 +189,7 @@ def join_outputs(batches: Iterable[Any]) -> Any:
         if isinstance(outputs, list) and np.ndim(outputs[0]) == 2:  # one for each target, which is refused
             return outputs
         # Copied, since the model may write its next predictions into the same array.
-        outputs = outputs.toarray() if hasattr(outputs, "toarray") else outputs
-        parts.append(np.array(outputs.detach().cpu() if hasattr(outputs, "detach") else outputs))
+        parts.append(from_tensor(outputs) if hasattr(outputs, "detach") else np.array(outputs))
     return np.concatenate(parts)
 
 

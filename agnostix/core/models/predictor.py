@@ -17,15 +17,16 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.frames import (
     as_table,
     column_names,
-    conversion_error,
     copy_table,
     is_frame,
     select,
     take_rows,
     to_array,
 )
+from agnostix.core.inputs import check_takes_one_batch, conversion_error
 from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.capabilities import NEEDS, Configured, MaskComposer
+from agnostix.core.models.other_outputs import finished
 from agnostix.core.models.outputs import (
     RESPONSES,
     as_indicators,
@@ -72,7 +73,8 @@ def as_predictor(
     model : fitted estimator, Pipeline, torch module, callable or Predictor
         Classifiers predict with ``predict_proba``, regressors and clusterers with ``predict``, outlier
         detectors with ``decision_function``. A callable takes a
-        batch of rows and returns an array of shape (n,) or (n, n_outputs). A callable that composes
+        batch of rows and returns an array of shape (n,) or (n, n_outputs), or a
+        future of one. A callable that composes
         masked rows itself, for example on a GPU, also has a method ``predict_masked(x, masks, fill,
         segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
         (n_rows or 1, n_fill, ...), and the segment of each value, of shape (n_rows or 1, ...). It
@@ -188,6 +190,7 @@ def _from_model(model: Any, task: Task | None, names: tuple[str, ...] | None, ou
     if callable(model):
         name = method or type(model).__name__
         name = "function" if name == "<lambda>" else name
+        check_takes_one_batch(model, name)
         return Predictor(model, name=name, task=task, output_names=names)
     raise TypeError(
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to outputs, "
@@ -384,10 +387,10 @@ class Predictor:
         """What the model returns for a checked table, as it is."""
         table, size = copy_table(table) if self.copies else table, self.batch_size
         if size is None or table.shape[0] <= size:
-            return self.function(self.present(table))
+            return finished(self.function(self.present(table)), self.name)
         starts = range(0, table.shape[0], size)
         parts = (take_rows(table, slice(start, start + size)) for start in starts)
-        return join_outputs(self.function(self.present(part)) for part in parts)
+        return join_outputs(finished(self.function(self.present(part)), self.name) for part in parts)
 
     def predict_masked(
         self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None = None
@@ -396,7 +399,8 @@ class Predictor:
         composer = self.require(MaskComposer, "predict_masked")
         shape = (x.shape[0], len(masks), fill.shape[1])
         segments = None if segments is None else segments.copy()  # the model may write to its inputs
-        outputs = np.asarray(composer.predict_masked(x.copy(), deepcopy(masks), fill.copy(), segments))
+        outputs = composer.predict_masked(x.copy(), deepcopy(masks), fill.copy(), segments)
+        outputs = np.asarray(finished(outputs, self.name))
         if outputs.shape[:3] != shape or outputs.ndim > 4:
             raise ModelOutputError(
                 f"The model {self.name} returned an array of shape {outputs.shape} for {shape[0]} rows under "
