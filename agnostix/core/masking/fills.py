@@ -15,7 +15,13 @@ from scipy.sparse.linalg import splu
 
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import missing_as_nan
-from agnostix.core.inputs import check_single_input, conversion_error, is_several_inputs, several_inputs_error
+from agnostix.core.inputs import (
+    check_single_input,
+    check_sizes,
+    conversion_error,
+    is_several_inputs,
+    several_inputs_error,
+)
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -27,8 +33,8 @@ _LONG_SERIES = 16
 _FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
 _ROUNDING = 1e-9
 """How far the weights' sum may be from 1."""
-_SMALLEST, LARGEST_PIXEL = 1e-140, 1e150
-"""Sizes of numbers in images between which their squares are precise, and sums of these finite."""
+_SMALLEST = 1e-140
+"""Size of numbers in images from which on their squares are precise."""
 _EVEN = 8
 """Sides of a picture that a Gaussian has as sigma, beyond which it leaves nothing but the mean."""
 NOISE = 0.01
@@ -69,31 +75,8 @@ def as_pixels(X: Any) -> Any:
             f"at least one of each, got {pixels.dtype} of shape {pixels.shape}.{_other_axes(pixels.shape)}"
         )
     _check_layout(pixels.shape)
-    if pixels.dtype.kind == "f" and not are_within(pixels, LARGEST_PIXEL):
-        row, largest = find_extreme(pixels, LARGEST_PIXEL)
-        if np.isfinite(largest):
-            raise DataError(
-                f"X must hold numbers up to {LARGEST_PIXEL:g}, whose squares are finite, but row {row} has "
-                f"{largest:.3g}. Divide them, and let the model multiply: lambda P: f(P * 1e200)."
-            )
-        what = "masked values" if np.ma.is_masked(X) else "NaN or infinity"
-        raise DataError(
-            f"X must hold finite numbers, but row {row} has {what}. Fill these in, or leave it out."
-        )
+    check_sizes(pixels, X)
     return np.ascontiguousarray(pixels)  # so that no bit of a mean depends on the layout
-
-
-def are_within(rows: Any, limit: float) -> bool:
-    """Whether all numbers are finite and not beyond a limit; without a copy of them."""
-    # As Python's numbers: a limit of double precision is infinite in single.
-    return -limit <= float(rows.min()) <= float(rows.max()) <= limit
-
-
-def find_extreme(rows: Any, limit: float) -> tuple[int, float]:
-    """The first row (n_rows, ...) with NaN or a number beyond a limit, and its largest or what is none."""
-    sizes = np.abs(rows.reshape(len(rows), -1)).max(axis=1).astype(float)
-    row = int(np.flatnonzero(~(sizes <= limit))[0])
-    return row, float(sizes[row])
 
 
 def _other_axes(shape: tuple[int, ...]) -> str:

@@ -17,11 +17,10 @@ import torch
 from torch import nn
 
 from agnostix.core.frames import is_frame, to_array
+from agnostix.core.inputs import are_within, find_extreme
 from agnostix.core.masking.fills import (
     MOST_CHANNELS,
     TO_CHANNELS_LAST,
-    are_within,
-    find_extreme,
     has_channels_first,
 )
 from agnostix.core.typing import Codes
