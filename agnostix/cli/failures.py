@@ -9,7 +9,7 @@ from typing import TextIO
 
 from agnostix.cli.constraints import ConstraintSyntaxError
 from agnostix.cli.loading import MissingExtraError, UntrustedTypesError
-from agnostix.core.files import one_line, printable
+from agnostix.core.files import describe_error, one_line, printable
 from agnostix.exceptions import EngineError
 
 _DEBUG = "Add --debug to see where."
@@ -64,9 +64,8 @@ def _describe(error: BaseException) -> tuple[int, str]:
     if isinstance(error, ConstraintSyntaxError | UntrustedTypesError):
         return 2, str(error)  # on several lines, each of them our own
     if isinstance(error, MissingExtraError) or _is_own(error):
-        return 2, one_line(f"{error}. {_DEBUG}" if isinstance(error, EngineError) else str(error))
-    from agnostix.core.evaluate import describe_error
-
+        text = one_line(str(error))
+        return 2, f"{text.rstrip('.')}. {_DEBUG}" if isinstance(error, EngineError) else text
     cause = describe_error(error).rstrip(".")
     call = _model_call(error.__traceback__)
     if call is not None:

@@ -16,7 +16,6 @@ from agnostix.core.frames import (
     column_names,
     columns,
     content_of,
-    infer_type,
     is_float,
     is_frame,
     is_integer,
@@ -27,6 +26,7 @@ from agnostix.core.frames import (
     to_ticks,
 )
 from agnostix.core.names import did_you_mean
+from agnostix.core.objects import infer_type, inferred_objects
 from agnostix.core.state import PandasState
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
@@ -122,7 +122,7 @@ def table_codes(X: Any) -> Codes:
 def as_series(values: Any) -> Any:
     """Values of a column as a Series, which knows what it holds."""
     if isinstance(values, np.ndarray):
-        return pd.Series(values).infer_objects()
+        return inferred_objects(pd.Series(values))
     return values if is_polars_series(values) else pd.Series(values, dtype=values.dtype, copy=False)
 
 

@@ -40,6 +40,8 @@ from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 
 N_SAMPLES, N_MASKS = 5000, 1000
 """Samples near a row of a table, and masks of an image or text."""
+MAX_SAMPLES = 2**30
+"""Samples of which a Sobol net has no more."""
 N_TRIAL_ROWS = 2
 """Rows on which a model is tried if a masker reads them, since they may be large."""
 
@@ -170,7 +172,7 @@ default="auto"
     _doc_page = "lime.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
-        "n_samples": [StrOptions({"auto"}), Interval(Integral, 32, None, closed="left")],
+        "n_samples": [StrOptions({"auto"}), Interval(Integral, 32, MAX_SAMPLES, closed="both")],
         "sampling": [StrOptions(set(SAMPLINGS)), KernelSampling, TiltedSampling, LocalSampling],
         "surrogate": [StrOptions({"ridge", "klasso", "tree"}), HasMethods(["fit", "predict"])],
         "max_features": [Interval(Integral, 1, None, closed="left"), None],

@@ -77,7 +77,8 @@ class WeightedRegression:
         squares = np.einsum("nc,nc->c", centered, centered)
         if not ((squares >= _SMALLEST_SQUARE) & (squares < np.inf)).all():
             self._check_squares()
-        varies = squares > (_ROUNDING * self.target_mean) ** 2 * self.total_weight
+        with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+            varies = squares > (_ROUNDING * self.target_mean) ** 2 * self.total_weight
         # One symmetric product is the cost of a fit, so the design is not centered but the product is.
         self.gram = scaled @ scaled.T - self.total_weight * np.outer(self.design_mean, self.design_mean)
         cross = scaled @ centered - np.outer(self.design_mean, root @ centered)
@@ -175,4 +176,5 @@ def standard_error(influences: Floats, n_samples: int, n_fitted: int) -> Floats:
     deviations = influences - influences.mean(axis=0)
     # Residuals are smaller than errors by the degrees of freedom that the fit has taken.
     factor = n_blocks / (n_blocks - 1) * n_samples / max(n_samples - n_fitted, 1)
-    return np.sqrt(factor * np.square(deviations).sum(axis=0))
+    with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+        return np.sqrt(factor * np.square(deviations).sum(axis=0))

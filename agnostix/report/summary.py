@@ -129,7 +129,7 @@ def _fingerprint(data: ReportData) -> str:
     for name, column in data.projection.table_.columns.items():
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(column.values).tobytes())
-        digest.update("\x1f".join(map(str, column.levels)).encode())
+        digest.update("\x1f".join(map(str, column.levels)).encode(errors="surrogatepass"))
     return digest.hexdigest()[:12]
 
 

@@ -168,7 +168,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     _squares_predictions = False  # but in units of their spread
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
-        "max_leaf_nodes": [Interval(Integral, 1, None, closed="left")],
+        "max_leaf_nodes": [Interval(Integral, 1, 1_000_000, closed="both")],
         "targets": [StrOptions({"auto", "soft", "hard"})],
         "synthetic": [StrOptions({"auto", "none", "bootstrap", "leaf"}), callable],
         "max_queries": [Interval(Integral, 10, None, closed="left"), None],

@@ -114,7 +114,7 @@ def _read_target(feature: str, level: Any, target: Any, about: str = "column") -
     bounds = tuple(target) if isinstance(target, tuple | list) else (target, target)
     try:
         low, high = (float(bound) for bound in bounds)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         low = high = np.nan
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
         label = feature if level is None else f"{feature} = {level}"

@@ -17,13 +17,15 @@ from agnostix.core.base import BaseExplainer
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
+from agnostix.core.models import NamedFailure
+from agnostix.core.models.outputs import varying_outputs
 from agnostix.core.reproducibility import one_blas_thread
 from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.exceptions import DataError
 from agnostix.what_if.constraints import parse_constraints
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
-from agnostix.what_if.predictions import from_model, from_outcome, from_predictions
+from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions
 from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.scenario import solve_scenario, sweep_joint
 from agnostix.what_if.sweeps import compute_histograms, measure_baseline, sweep_curves, sweep_ranking
@@ -127,7 +129,7 @@ class EntropicProjection(BaseExplainer):
     _doc_page = "what_if.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
-        "n_targets": [Interval(Integral, 3, None, closed="left")],
+        "n_targets": [Interval(Integral, 3, 100_000, closed="both")],
         "quantiles": [tuple, list],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "min_ess_fraction": [Interval(Real, 0, 1, closed="both")],
@@ -190,6 +192,7 @@ class EntropicProjection(BaseExplainer):
         if self.verbose:
             seconds = perf_counter() - start
             _LOGGER.info("evaluated the model on %d rows in %.2f s", self.n_model_rows_, seconds)
+        check_sizes(outcome)
         others = [outcome.values] + ([] if outcome.truth is None else [outcome.truth])
         self.table_ = Table.from_frame(table, sample_weight, others)
         self.predictions_ = outcome.take(self.table_.order)
@@ -428,8 +431,11 @@ class EntropicProjection(BaseExplainer):
             raise ValueError("Pass either a model or predictions, not both.")
         if self.model is not None:
             predictor = self._fit_predictor(table, y, sample_weight)
-            outputs = predictor.predict(table)
-            predictor, _, n_trial_rows = predictor.trial(take_examples(table))
+            with NamedFailure(predictor.name, n_rows):
+                outputs = predictor.predict(table)
+            predictor, tried, n_trial_rows = predictor.trial(take_examples(table))
+            if tried.shape[1] != outputs.shape[1]:
+                raise varying_outputs(predictor.name, outputs.shape, tried.shape)
             self.n_model_rows_ = n_rows + n_trial_rows
             return from_model(predictor, outputs, y)
         if predictions is not None:
@@ -441,7 +447,7 @@ class EntropicProjection(BaseExplainer):
     def _check_quantiles(self) -> None:
         try:
             low, high = (float(q) for q in self.quantiles)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             low, high = np.nan, np.nan
         if not 0.0 <= low < high <= 1.0:
             raise ValueError(

@@ -12,6 +12,7 @@ import pandas as pd
 from agnostix.core.frames import column_names, is_frame, missing_as_nan
 from agnostix.core.models import Predictor
 from agnostix.core.models.outputs import half_rounding, single_class
+from agnostix.core.objects import infer_type
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -63,6 +64,24 @@ class Predictions:
         return np.asarray(self.classes)[codes]
 
 
+_SIZES = 1e-151, 1e151
+"""Sizes of predictions whose squares, and sums of these, double precision holds."""
+
+
+def check_sizes(predictions: Predictions) -> None:
+    """DataError if standard errors, which take squares of predictions, would be infinite or falsely 0."""
+    for name, values in zip(predictions.output_names, predictions.values.T, strict=True):
+        largest = np.abs(values).max()
+        is_small = 0.0 < largest < _SIZES[0] and values.min() < values.max()
+        if is_small or largest > _SIZES[1]:
+            what = f"those of output {name!r}" if predictions.predicted else f"the values of {name!r}"
+            raise DataError(
+                f"EntropicProjection squares predictions, which must be between {_SIZES[0]:g} and "
+                f"{_SIZES[1]:g} in size, and {what} reach {largest:.3g}. Divide them by "
+                f"1e{int(np.floor(np.log10(largest)))} first."
+            )
+
+
 def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
     """Predictions of a model, with the ground truth if y is known."""
     names = list(predictor.names(outputs.shape[1]))
@@ -87,7 +106,7 @@ def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
     """Predictions that were computed elsewhere."""
     try:
         values = np.asarray(missing_as_nan(predictions), dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             "predictions must be numbers: probabilities of classes rather than labels, for example."
         ) from None
@@ -120,7 +139,7 @@ def from_outcome(y: Any, n_rows: int) -> Predictions:
     """The outcome itself instead of predictions: numbers, or one indicator per label."""
     values = check_one_value_per_row(y, n_rows)
     if values.dtype == object:
-        values = pd.Series(values).infer_objects().to_numpy()
+        values = infer_type(pd.Series(values)).to_numpy()
     if values.dtype.kind in "fiu":
         name = str(getattr(y, "name", None) or "y")
         return Predictions(values.astype(float)[:, None], (name,), predicted=False)
@@ -184,7 +203,7 @@ def _codes(values: np.ndarray, classes: tuple[Any, ...], n_classes: int) -> Code
 def _numbers(values: Any) -> Floats:
     try:
         return np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             f"y must hold numbers for a regression, got values such as {values.tolist()[0]!r}."
         ) from None

@@ -139,7 +139,7 @@ def _grids(
 def _numbers(values: Any, label: str) -> Floats:
     try:
         numbers = np.atleast_1d(np.asarray(values, dtype=float))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = np.array([np.nan])
     if numbers.ndim != 1 or numbers.size == 0 or not np.isfinite(numbers).all():
         raise ValueError(f"The targets of {label!r} must be one or more numbers, got {values!r}.")

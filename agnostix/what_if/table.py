@@ -28,6 +28,9 @@ _LEAST_SHARE = 1e-290
 _EXACT = 2.0**53
 """Whole numbers up to which double precision holds each."""
 
+_SMALLEST = 1e-292
+"""Largest number of a column whose every digit double precision holds."""
+
 _N_ROUNDINGS = 8
 """Steps of double precision within which values differ by rounding, as sums of shares do."""
 
@@ -78,6 +81,14 @@ class Column:
         _, first, code = np.unique(self.values, return_index=True, return_inverse=True)
         return first, code.ravel().astype(np.int32)
 
+    @cached_property
+    def _are_text(self) -> bool:
+        """Whether all labels have UTF-8, without which no table or figure shows them."""
+        try:
+            return "".join(map(str, self.levels)).encode() is not None
+        except UnicodeEncodeError:
+            return False
+
     @property
     def missing(self) -> Bools:
         """Where the column has no value."""
@@ -94,6 +105,11 @@ class Column:
             )
         if self.kind == "nested":
             return "it holds lists, arrays or dicts; make numbers of it first, such as their length"
+        if not self._are_text:
+            return (
+                "it has labels with half a surrogate pair, which are no valid text; read the file again with "
+                "encoding_errors='replace'"
+            )
         there = self.values[~self.missing]
         if there.size == 0:
             return "all its values are missing"
@@ -107,6 +123,11 @@ class Column:
                 f"its values span from {there.min():g} to {there.max():g}, more than a number can; divide it "
                 "by a power of ten first"
             )
+        if not self.levels and np.abs(there).max() < _SMALLEST:
+            return (
+                f"its values are at most {np.abs(there).max():.3g} in size, of which double precision holds "
+                "few digits; multiply it by a power of ten first"
+            )
         if not self.levels and is_constant(there):
             return f"it is constant but for rounding: every row has {there[0]:g} within {np.ptp(there):.1g}"
         return None
@@ -119,7 +140,7 @@ class Column:
         """Find a value of a numeric column by itself or by its text."""
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"Column {self.name!r} holds numbers, and {value!r} is none of them.") from None
         if not (self.values == number).any():
             raise ValueError(f"Column {self.name!r} has no row with the value {value!r}.")

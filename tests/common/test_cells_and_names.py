@@ -227,3 +227,37 @@ def test_typos_get_the_column_that_was_meant():
 
 def model_of_income(X):
     return np.asarray(X["income"])
+
+
+HALF_PAIR = "caf\udce9"  # what reading with errors="surrogateescape" makes of another encoding
+
+
+@pytest.mark.parametrize(
+    "explainer", [*EXPLAINERS.values(), EntropicProjection], ids=[*EXPLAINERS, "what if"]
+)
+def test_names_that_are_no_valid_text_are_refused_with_advice(explainer):
+    X = pd.DataFrame({"a": A, "b": A[::-1]})
+    X.columns = pd.Index(["a", HALF_PAIR], dtype=object)
+    advice = "X.rename(columns=lambda name: name.encode(errors='replace').decode())"
+    with pytest.raises(DataError, match="surrogate") as error:
+        explainer(model).fit(X)
+    assert_states(str(error.value), repr(HALF_PAIR), advice)
+    assert explainer(model).fit(eval(advice, {"X": X})).n_features_in_ == 2
+
+
+@pytest.mark.parametrize("explainer", EXPLAINERS.values(), ids=EXPLAINERS)
+def test_cells_that_are_no_valid_text_are_labels(explainer):
+    X = pd.DataFrame({"a": A, "b": A[::-1], "c": pd.Series([HALF_PAIR, "x"] * HALF, dtype=object)})
+    found = explainer(model).fit(X).explain(X[:3])
+    known = explainer(model).fit(X.assign(c=["w", "x"] * HALF)).explain(X.assign(c=["w", "x"] * HALF)[:3])
+    np.testing.assert_allclose(found.values[:, :2], known.values[:, :2], atol=1e-9)
+
+
+def test_what_if_leaves_labels_that_are_no_valid_text_alone():
+    X = pd.DataFrame({"a": A, "c": pd.Series([HALF_PAIR, "x"] * HALF, dtype=object)})
+    projection = EntropicProjection(model).fit(X)
+    assert [entry[0] for entry in projection.explain().skipped] == ["c"]
+    with refuses(DataError, "'c'", "no valid text", "encoding_errors='replace'"):
+        projection.what_if({"c": {"x": 0.4}})
+    report = WhatIfReport(model, X)
+    assert all((report.html(), report.json(), report.markdown()))

@@ -48,8 +48,8 @@ FAULTS = (WRONG, UNCLEAR, REFUSED, NOISE, HANG, CHANGED, LEFT)
 CPU_SECONDS = 8.0
 """Of one call, by the processor's clock; four times as many by the wall's, for those who wait forever."""
 
-ON_PURPOSE = ("_param_validation.py",)
-"""Modules of scikit-learn whose errors name parameter and value."""
+ON_PURPOSE = ("_param_validation.py", "_get_feature_names")
+"""Module and function of scikit-learn whose errors name parameter and value, or names of columns."""
 
 DEPTHS = re.compile(
     r"could not be broadcast|operands could not|ufunc|out of bounds|NoneType|not subscriptable|unhashable"
@@ -129,7 +129,7 @@ def attempt(case: Case, seconds: float = CPU_SECONDS) -> Outcome:
 
 def judge_error(error: Exception, case: Case) -> Outcome:
     """Whether an error was raised on purpose, by the package, with a message that says something."""
-    text = str(error).strip()
+    text = text_of(error)
     line = f"{type(error).__name__}: {text}"
     if case.must_answer:
         return Outcome(REFUSED, f"{line}\n{where(error)}")
@@ -146,10 +146,18 @@ def judge_error(error: Exception, case: Case) -> Outcome:
     return Outcome(CLEAR, line)
 
 
+def text_of(error: BaseException) -> str:
+    """The message, empty where it cannot be made."""
+    try:
+        return str(error).strip()
+    except Exception:
+        return ""
+
+
 def raised_on_purpose(error: BaseException) -> bool:
     """Whether the deepest frame is a `raise` statement of the package's, or scikit-learn's of parameters."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    if os.path.basename(frame.filename) in ON_PURPOSE:
+    if os.path.basename(frame.filename) in ON_PURPOSE or frame.name in ON_PURPOSE:
         return True
     return frame.filename.startswith(PACKAGE) and frame.lineno in lines_of_raise(frame.filename)
 
@@ -160,7 +168,8 @@ def misdiagnosed(error: BaseException) -> bool:
     if not isinstance(error, EngineError) or cause is None or cause.__traceback__ is None:
         return False
     deepest = traceback.extract_tb(cause.__traceback__)[-1]
-    return deepest.filename.startswith(PACKAGE) and not raised_on_purpose(cause)
+    is_call = deepest.name == "call" and "function(" in (deepest.line or "")  # of a model that takes no table
+    return deepest.filename.startswith(PACKAGE) and not is_call and not raised_on_purpose(cause)
 
 
 @functools.cache

@@ -82,6 +82,14 @@ def single_class(predictor: Predictor) -> DataError:
     )
 
 
+def varying_outputs(name: str, shape: tuple[int, ...], other: tuple[int, ...]) -> ModelOutputError:
+    """The error for a model whose number of outputs depends on the rows: two shapes of its predictions."""
+    return ModelOutputError(
+        f"The model {name} returned {shape[1]} outputs for each of {shape[0]} rows, and {other[1]} where it "
+        f"was called for {other[0]} of them. Return as many for any rows, such as one for each class."
+    )
+
+
 def has_independent_labels(model: Any) -> bool:
     """Whether a row can have several of a classifier's labels, as far as it says."""
     inner = last_step(model)
@@ -118,7 +126,7 @@ def as_numbers(outputs: Any, name: str) -> Floats:
         raw = np.asarray(missing_as_nan(outputs) if isinstance(outputs, np.ma.MaskedArray) else outputs)
         if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
             raw = raw.astype(float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raw = None
     if raw is None or raw.dtype.kind not in "biuf":
         raise ModelOutputError(f"The model {name} returned {no_numbers(outputs, raw)}")
@@ -309,13 +317,16 @@ def _try_again(predictor: Predictor, table: Any, outputs: Floats) -> int:
         again.append(np.array(predictor.checked(raw, len(part))))
     precision, are_integers = precision_of(raw), str(getattr(raw, "dtype", "")).startswith(("int", "uint"))
     check_labels(outputs, are_integers, predictor.task, predictor.name)
-    is_like = all(part.shape[1] == outputs.shape[1] for part in again)
-    backward = np.concatenate(again)[::-1] if is_like else again[0]
+    widths = {len(part): part.shape[1] for part in again if part.shape[1] != outputs.shape[1]}
+    if widths:
+        n_rows, width = next(iter(widths.items()))
+        raise varying_outputs(predictor.name, outputs.shape, (n_rows, width))
+    backward = np.concatenate(again)[::-1]
     apart = differ(outputs, backward, precision)
     if not apart.any():
         return len(outputs)
     repeated = predictor.predict_batch(copy_table(take_rows(table, parts[-1])))
-    if len(outputs) == 1 or not is_like or differ(again[-1], repeated, precision).any():
+    if len(outputs) == 1 or differ(again[-1], repeated, precision).any():
         warn_of_chance(outputs, backward, predictor.name)
     else:
         check_neighbors(outputs, backward, np.flatnonzero(apart), predictor.name)

@@ -26,6 +26,7 @@ from agnostix.core.frames import (
 from agnostix.core.inputs import check_takes_one_batch, conversion_error
 from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.capabilities import NEEDS, Configured, MaskComposer
+from agnostix.core.models.failures import NamedFailure
 from agnostix.core.models.other_outputs import finished
 from agnostix.core.models.outputs import (
     RESPONSES,
@@ -265,6 +266,11 @@ def is_fitted(model: Any) -> bool:
     """Whether an estimator is fitted; callables and other objects always are."""
     if isinstance(model, type) or not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return True
+    if isinstance(model, type):
+        raise TypeError(
+            f"The model is the class {model.__name__}, not an instance of it. Pass a fitted one, such as "
+            f"{model.__name__}().fit(X, y)."
+        )
     try:
         check_is_fitted(model)
     except NotFittedError:
@@ -415,7 +421,8 @@ class Predictor:
 
         `others` are rows that show whether rows are independent where the table has a single one.
         """
-        return try_model(self, table, others)
+        with NamedFailure(self.name, table.shape[0], "trial rows"):
+            return try_model(self, table, others)
 
     def present(self, X: Any) -> Any:
         """A table as the model was fitted on one: its own columns in its order, or an array."""
