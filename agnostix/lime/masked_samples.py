@@ -46,7 +46,7 @@ class MaskSamples:
         """At most n_samples masks of a distribution; all masks if there are no more."""
         if 2**n_features <= n_samples:
             masks = all_masks(n_features)
-            return cls(masks, float(min(n_samples, 2**63)) * _mask_probabilities(masks, distribution), 0)
+            return cls(masks, n_samples * _mask_probabilities(masks, distribution), 0)
         points = SobolBlocks.from_n_points(n_features + (distribution == "sizes"), n_samples, seed)
         u = points.points(slice(0, points.n_points))
         if distribution == "bernoulli":
