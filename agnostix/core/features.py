@@ -25,7 +25,7 @@ from agnostix.core.frames import (
     to_numbers,
     to_ticks,
 )
-from agnostix.core.names import did_you_mean
+from agnostix.core.names import did_you_mean, label_text
 from agnostix.core.objects import infer_type, inferred_objects
 from agnostix.core.state import PandasState
 from agnostix.core.typing import Codes, Floats
@@ -259,9 +259,10 @@ class LevelCoding(PandasState):
         """The level as a condition."""
         if code < 0:
             return f"{self.name} not seen in fit"
-        value = column_of(self.levels, self.position).to_list()[code]
+        values = column_of(self.levels, self.position).to_list()
+        value = values[code]
         is_missing = pd.api.types.is_scalar(value) and pd.isna(value)
-        return f"{self.name} missing" if is_missing else f"{self.name} = {value}"
+        return f"{self.name} missing" if is_missing else f"{self.name} = {label_text(value, values)}"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
+from agnostix.core.cells import are_changeable, are_hashable, content_of, copy_cells
 from agnostix.core.inputs import (
     baselines_error,
     check_single_input,
@@ -33,6 +34,7 @@ from agnostix.exceptions import DataError
 _OTHER_LIBRARIES = ("pyarrow", "modin", "cudf", "dask", "ibis", "duckdb", "pyspark")
 """Their tables are refused: as arrays they would lose names and types."""
 
+_OBJECTS = np.dtype(object)
 _CONVERSIONS = ("compute", "to_pandas", "toPandas", "_to_pandas", "df")
 """Their methods that give a pandas frame, of which each library has one: dask's, then those of the others."""
 
@@ -271,7 +273,19 @@ def copy_table(X: Any) -> Any:
         if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
             array = X.iloc[:, position].array
             copied.isetitem(position, array.take(np.arange(len(array))))
+        elif dtype == _OBJECTS and are_changeable(X.iloc[:, position]):
+            copied.isetitem(position, pd.Series(copy_cells(X.iloc[:, position]), X.index, dtype=object))
+    if not is_frame(X) and X.dtype == object and are_changeable(X.ravel()):
+        copied[:] = copy_cells(X.ravel()).reshape(X.shape)
     return copied
+
+
+def has_changeable_cells(X: Any) -> bool:
+    """Whether cells of a table hold lists, arrays or other objects that a model can change in place."""
+    if isinstance(X, pd.DataFrame):
+        pairs = zip(X.dtypes.array, X.columns, strict=True)
+        return any(dtype == _OBJECTS and are_changeable(X[name]) for dtype, name in pairs)
+    return isinstance(X, np.ndarray) and X.dtype == object and are_changeable(X.ravel())
 
 
 def as_read_only(X: Any) -> Any:
@@ -310,22 +324,10 @@ def kind_of(series: Any) -> str:
     known = nw.from_native(series, series_only=True).dtype
     if known.is_numeric():
         return "numeric"
-    if known.is_nested() or (known == nw.Object and not _are_hashable(series)):
+    if known.is_nested() or (known == nw.Object and not are_hashable(series)):
         return "nested"
     is_time = known == nw.Time and isinstance(series, pd.Series)  # of pyarrow, of which pandas makes no date
     return "date" if known.is_temporal() and not is_time else "categorical"
-
-
-def _are_hashable(series: Any) -> bool:
-    """Whether a column of objects holds values that can be labels; texts are told apart in one pass."""
-    if isinstance(series, pd.Series) and not pd.api.types.infer_dtype(series, skipna=True).startswith(
-        "mixed"
-    ):
-        return True
-    try:
-        return all(hash(value) is not None for value in series.to_list())
-    except TypeError:
-        return False
 
 
 def is_float(series: Any) -> bool:
@@ -408,23 +410,6 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     place[order] = np.arange(len(levels))
     place[-1] = -1
     return place[codes], tuple(levels[j] for j in order)
-
-
-def content_of(cell: Any) -> Any:
-    """What is in a cell, as something that can be compared and hashed."""
-    if isinstance(cell, np.ndarray) and cell.dtype != object:
-        return "array", cell.shape, cell.dtype.str, cell.tobytes()
-    if isinstance(cell, list | tuple | np.ndarray) or is_polars_series(cell):
-        return type(cell).__name__, tuple(content_of(one) for one in cell)
-    if isinstance(cell, set | frozenset):
-        return "set", frozenset(content_of(one) for one in cell)
-    if isinstance(cell, Mapping):
-        return "dict", frozenset((content_of(key), content_of(value)) for key, value in cell.items())
-    try:
-        hash(cell)
-    except TypeError:
-        return "object", id(cell)
-    return type(cell).__name__, cell
 
 
 def checked_weights(sample_weight: Any, n_rows: int, least_share: float = 0.0) -> Floats:

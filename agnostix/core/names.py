@@ -1,4 +1,4 @@
-"""Names of columns: those that are text, and the one most like a name that is not known."""
+"""Names of columns and labels: their texts, and the one most like a name that is not known."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
     by_lower = {one.lower(): one for one in map(str, known)}
     close = get_close_matches(str(name).lower(), by_lower, n=1)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def label_texts(labels: Iterable[Any]) -> list[str]:
+    """Labels as texts, in quotes where labels of several types have the same: 1 and '1'."""
+    listed = list(labels)
+    texts = [str(label) for label in listed]
+    types: dict[str, set[type]] = {}
+    for label, text in zip(listed, texts, strict=True):
+        types.setdefault(text, set()).add(type(label))
+    return [repr(label) if len(types[text]) > 1 else text for label, text in zip(listed, texts, strict=True)]
+
+
+def label_text(label: Any, labels: Iterable[Any]) -> str:
+    """One of the labels as `label_texts` has it."""
+    text = str(label)
+    is_shared = any(type(one) is not type(label) and str(one) == text for one in labels)
+    return repr(label) if is_shared else text
 
 
 def check_are_text(names: list[str]) -> None:

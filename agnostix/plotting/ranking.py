@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.names import label_text
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, name_dots
 from agnostix.plotting.words import describe_metric, shorten
@@ -107,7 +108,13 @@ class WhatIfRankingDisplay(Display):
         self.ax_.plot(factor * row["change"], y, "o", color=color, mfc=face, ms=5.5, alpha=faint, mew=1.5)
 
     def _name_axes(self, order: list[tuple[str, Any]], suffix: str) -> None:
-        names = [feature if level is None else f"{feature} = {level}" for feature, level in order]
+        levels_of: dict[str, list[Any]] = {}
+        for feature, level in order:
+            levels_of.setdefault(feature, []).append(level)
+        names = [
+            feature if level is None else f"{feature} = {label_text(level, levels_of[feature])}"
+            for feature, level in order
+        ]
         shown = [shorten(name) for name in reversed(names)]
         self.ax_.set_yticks(range(len(order)), shown, parse_math=False)
         self.ax_.set_ylim(-0.6, len(order) - 0.4)

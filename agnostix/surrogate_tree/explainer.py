@@ -18,7 +18,7 @@ from agnostix.core.explanation import Detail
 from agnostix.core.features import distinct_rows
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.models import as_predictor, is_fitted
-from agnostix.core.models.outputs import single_class
+from agnostix.core.models.outputs import are_probabilities, single_class
 from agnostix.core.row_order import check_row_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -26,7 +26,7 @@ from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.cross_fitting import TreeSearch
 from agnostix.surrogate_tree.estimator import TreeEstimator
 from agnostix.surrogate_tree.export import RuleExports
-from agnostix.surrogate_tree.fidelity import Fidelity, are_probabilities, measure_fidelity
+from agnostix.surrogate_tree.fidelity import Fidelity, measure_fidelity
 from agnostix.surrogate_tree.fitted_tree import FittedTree, Stability, measure_stability
 
 

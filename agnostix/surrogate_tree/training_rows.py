@@ -31,10 +31,10 @@ from agnostix.core.frames import (
     take_rows,
     to_floats,
 )
+from agnostix.core.models.outputs import are_probabilities
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.surrogate_tree.fidelity import are_probabilities
 from agnostix.surrogate_tree.rule_tree import RuleFeature, RuleTree, encode_table
 
 SYNTHETIC_WEIGHT = 4.0

@@ -24,6 +24,7 @@ from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.exceptions import DataError
 from agnostix.what_if.constraints import parse_constraints
+from agnostix.what_if.infeasibility import light_weights_named
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
 from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions
 from agnostix.what_if.sample import ProjectionConfig, Sample
@@ -252,7 +253,8 @@ class EntropicProjection(BaseExplainer):
         sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
         self._check_by(by)
         targets = None if targets is None else {str(name): values for name, values in targets.items()}
-        frame, skipped = sweep_curves(sample, self.config_, names, targets, by)
+        with light_weights_named(self.table_.base):
+            frame, skipped = sweep_curves(sample, self.config_, names, targets, by)
         self._warn_of_missing(dict.fromkeys(frame["feature"]))
         return WhatIfCurves(
             frame,
@@ -297,10 +299,9 @@ class EntropicProjection(BaseExplainer):
             group, direction, start, target, quantity, output, base, value, low,
             high, change, std_error, change_low, change_high (standard error and
             interval of the change), kl, ess, status, n_rows. Rank 1 is the largest
-            change, up or down, of a group, quantity and output; its shifts down
-            and up share it, and so do the two levels of a column. Equal ranks are
-            in the order of the columns of X. Status "boundary" if even the
-            extreme is closer than `kl`.
+            change of a group, quantity and output; shifts down and up share it, as
+            two levels of a column do. Equal ranks are in the order of X's columns.
+            Status "boundary" if even the extreme is closer than `kl`.
 
         Raises
         ------
@@ -312,9 +313,9 @@ class EntropicProjection(BaseExplainer):
             raise ValueError(f"The 'kl' parameter of rank must be a positive number, got {kl!r}.")
         sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
         self._check_by(by)
-        frame, _ = sweep_ranking(
-            sample, self.config_, float(kl), self._names(features, None), by, simultaneous
-        )
+        names = self._names(features, None)
+        with light_weights_named(self.table_.base):
+            frame, _ = sweep_ranking(sample, self.config_, float(kl), names, by, simultaneous)
         self._warn_of_missing(dict.fromkeys(frame["feature"]))
         return frame
 
@@ -387,7 +388,8 @@ class EntropicProjection(BaseExplainer):
         more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
         more = [one for one in more if one not in (None, "prediction", "outcome")]
         sample = Sample.from_table(self.table_, quantities_for(["prediction", *more], predictions))
-        scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
+        with light_weights_named(self.table_.base):
+            scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
         self._warn_of_missing(dict.fromkeys(c.feature for c in moment_constraints if c.about == "column"))
         return scenario
 
@@ -420,13 +422,13 @@ class EntropicProjection(BaseExplainer):
                 f"The 'n_targets' parameter of joint must be an int of 2 or more, got {n_targets!r}."
             )
         sample = Sample.from_table(self.table_, quantities_for(None, self.predictions_))
-        frame = sweep_joint(sample, self.config_, first, second, int(n_targets))
+        with light_weights_named(self.table_.base):
+            frame = sweep_joint(sample, self.config_, first, second, int(n_targets))
         self._warn_of_missing(one[0] if isinstance(one, tuple) else one for one in (first, second))
         return frame
 
     def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
-        n_rows = table.shape[0]
-        self.n_model_rows_ = 0
+        n_rows, self.n_model_rows_ = table.shape[0], 0
         if self.model is not None and predictions is not None:
             raise ValueError("Pass either a model or predictions, not both.")
         if self.model is not None:

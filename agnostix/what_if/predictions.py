@@ -11,14 +11,12 @@ import pandas as pd
 
 from agnostix.core.frames import column_names, is_frame, missing_as_nan
 from agnostix.core.models import Predictor
-from agnostix.core.models.outputs import half_rounding, single_class
+from agnostix.core.models.outputs import are_probabilities, between_zero_and_one, single_class
 from agnostix.core.objects import infer_type
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
 Task = Literal["classification", "regression"]
-_ROUNDING = 1.1e-5
-"""Of sums of probabilities in single or double precision."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
     names = list(predictor.names(outputs.shape[1]))
     if names == ["prediction"] and getattr(y, "name", None) not in (None, ""):
         names = [str(y.name)]
-    probabilities = predictor.task == "classification" and _is_distribution(outputs)
+    probabilities = predictor.task == "classification" and _could_be_probabilities(outputs)
     classes = predictor.classes
     truth: Any = None
     if y is not None:
@@ -118,7 +116,7 @@ def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
         )
     labels = None if y is None else check_one_value_per_row(y, n_rows)
     known_labels = None if labels is None else tuple(sorted(set(labels.tolist())))
-    between = bool((matrix >= 0.0).all() and (matrix <= 1.0).all())
+    between = between_zero_and_one(matrix)
     n_classes = matrix.shape[1] if matrix.shape[1] > 1 else 2
     classifies = known_labels is not None and between and len(known_labels) == n_classes
     names = tuple(column_names(predictions)) if is_frame(predictions) else None
@@ -129,7 +127,9 @@ def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
             str(label) for label in (known_labels if matrix.shape[1] > 1 else known_labels[1:])
         )
         truth = _codes(labels, known_labels, n_classes)
-        return Predictions(matrix, names, "classification", _is_distribution(matrix), known_labels, truth)
+        return Predictions(
+            matrix, names, "classification", _could_be_probabilities(matrix), known_labels, truth
+        )
     names = names or Predictor(lambda X: X).names(matrix.shape[1])
     task: Any = "regression" if labels is not None and matrix.shape[1] == 1 else None
     return Predictions(matrix, names, task, truth=_numbers(labels) if task else None)
@@ -169,12 +169,9 @@ def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
     return values
 
 
-def _is_distribution(predictions: Floats) -> bool:
-    """Whether predictions (n_rows, n_outputs) are probabilities, rounded to whatever type they came in."""
-    between = bool((predictions >= 0.0).all() and (predictions <= 1.0).all())
-    if not between or predictions.shape[1] == 1:
-        return between
-    return bool((np.abs(predictions.sum(1) - 1.0) <= _ROUNDING + half_rounding(predictions)).all())
+def _could_be_probabilities(predictions: Floats) -> bool:
+    """Whether predictions (n_rows, n_outputs) are probabilities of classes, or of the second of two."""
+    return between_zero_and_one(predictions) if predictions.shape[1] == 1 else are_probabilities(predictions)
 
 
 def _check_several(predictor: Predictor) -> None:

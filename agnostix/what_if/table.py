@@ -17,7 +17,7 @@ import pandas as pd
 
 from agnostix.core.frames import checked_weights, is_integer, kind_of, to_codes, to_floats
 from agnostix.core.frames import columns as series_of
-from agnostix.core.names import did_you_mean
+from agnostix.core.names import did_you_mean, label_text
 from agnostix.core.reproducibility import own_order
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
@@ -145,6 +145,10 @@ class Column:
         if not (self.values == number).any():
             raise ValueError(f"Column {self.name!r} has no row with the value {value!r}.")
         return number
+
+    def level_text(self, level: Any) -> str:
+        """A level as text, which tells 1 and "1" apart."""
+        return label_text(level, self.levels)
 
     def level_code(self, level: Any) -> int:
         """Find a level by itself or by its text."""

@@ -14,7 +14,7 @@ from agnostix.exceptions import DataError
 from agnostix.testing import AdditiveModel, InteractionModel, all_explainers
 from agnostix.testing.harness import assert_identical, explains_population, fit_clone, results, takes_tables
 from agnostix.testing.tables import numbers
-from tests.messages import refuses
+from tests.messages import assert_states, refuses
 
 OF_TABLES = [explainer(None) for _, explainer in all_explainers() if takes_tables(explainer(None))]
 WEIGHTED = [one for one in OF_TABLES if has_fit_parameter(one, "sample_weight")]
@@ -267,3 +267,33 @@ def test_neighbors_of_a_column_that_spans_more_than_a_number():
     X = pd.DataFrame({"a": B, "wide": np.resize([1.7e308, -1.7e308, 0.0], 200)})
     report = WhatIfReport(lambda Z: np.asarray(Z["a"]), X, rows=[0])
     assert report.summary["rows"][0]["neighbors"]["sentences"]
+
+
+POPULATION_CALLS = {
+    "average": lambda p, a, b: p.what_if({"x0": a}),
+    "averages": lambda p, a, b: p.what_if({"x0": a, "x1": b}),
+    "range": lambda p, a, b: p.what_if({"x0": (a, a + 0.01)}),
+    "mean prediction": lambda p, a, b: p.what_if(prediction=float(a)),
+    "curve": lambda p, a, b: p.explain(targets={"x0": [a], "x1": [b]}),
+    "ranking": lambda p, a, b: p.rank(),
+    "joint": lambda p, a, b: p.joint("x0", "x1", n_targets=3),
+}
+
+
+@pytest.mark.parametrize("call", POPULATION_CALLS)
+@pytest.mark.parametrize("factor", [1e3, 1e10, 1e26, 1e100])
+@pytest.mark.parametrize("n_rows", [24, 60])
+def test_weights_that_span_too_much_for_targets_are_named(call, factor, n_rows):
+    X, run = numbers(n_rows, 3), POPULATION_CALLS[call]
+    a, b = X[:, 0].mean(), X[:, 1].mean()
+    weight = factor ** -np.minimum(np.arange(n_rows), 289 / np.log10(factor))
+    try:
+        found = run(EntropicProjection().fit(X, predictions=X[:, 0], sample_weight=weight), a, b)
+        assert getattr(found, "gap", 0.0) <= 1e-9
+    except DataError as error:
+        n_light = int((weight < 1e-12 * weight.max()).sum())
+        remedy = "np.maximum(sample_weight, 1e-10 * np.max(sample_weight))"
+        assert_states(str(error), "sample_weight", f"{n_light} of {n_rows} rows", "1e-12", remedy)
+    raised = np.maximum(weight, 1e-10 * np.max(weight))
+    found = run(EntropicProjection().fit(X, predictions=X[:, 0], sample_weight=raised), a, b)
+    assert getattr(found, "gap", 0.0) <= 1e-9

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from agnostix import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer, RiseExplainer
+from agnostix import KernelShapExplainer, MimicTree, OcclusionExplainer, RiseExplainer
 from agnostix.exceptions import DataError
 from agnostix.maskers import SegmentMasker, SlidingWindow
 from tests.messages import refuses

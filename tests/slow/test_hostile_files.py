@@ -582,17 +582,17 @@ OPTIONS = (
     ["--target", "no"], ["--target", ""], ["--target", "age"], ["--target", "a\nb"], ["--target"],
     ["--by", "no"], ["--by", "hours"], ["--weight", "sex"], ["--weight", "no"], ["--positive", "x"],
     ["--row=x"], ["--row=-1"], ["--row=30"], ["--row=99999999999999999999"], ["--row="], ["--row=1.5"],
-    ["--row=0", "--row=0"], ["--mimic=0"], ["--mimic=99999999999999999999"], ["--mimic=-3"], ["--mimic=x"], ["--mimic=1e3"],
-    ["--mimic="], ["--explain", "no"], ["--explain", ""], ["--no"], ["--pos", "x"], ["--\n"],
-    ["--quiet=1"], ["extra"], ["-o", "x.pdf"], ["-o", "x"], ["-o", ""], ["-o", "gone/x.html"],
-    ["-o", "a\0.html"], ["-o", "x" * 300 + ".html"], ["-o", "."], ["-o", "/proc/x.html"],
-    ["-o", "people.csv/x.html"], ["-o", "\ud800/x.html"], ["--trust-type"], ["--title"],
+    ["--row=0", "--row=0"], ["--mimic=0"], ["--mimic=99999999999999999999"], ["--mimic=-3"],
+    ["--mimic=x"], ["--mimic=1e3"], ["--mimic="], ["--explain", "no"], ["--explain", ""], ["--no"],
+    ["--pos", "x"], ["--\n"], ["--quiet=1"], ["extra"], ["-o", "x.pdf"], ["-o", "x"], ["-o", ""],
+    ["-o", "gone/x.html"], ["-o", "a\0.html"], ["-o", "x" * 300 + ".html"], ["-o", "."],
+    ["-o", "/proc/x.html"], ["-o", "people.csv/x.html"], ["-o", "\ud800/x.html"], ["--trust-type"],
+    ["--title"],
 )  # fmt: skip
 RIGHT_OPTIONS = (
-    ["--row=0"], ["--row=29", "--explain", "shapley"], ["--mimic"],
-    ["--by", "sex"], ["--what-if", "age=40"], ["--what-if", "age=1e308"],
-    ["--what-if", "sex=Female:50%"], ["--title", "\udcff<b>\n"], ["--trust-type", "os.system"],
-    ["--quiet"], ["--debug"],
+    ["--row=0"], ["--row=29", "--explain", "shapley"], ["--mimic"], ["--by", "sex"],
+    ["--what-if", "age=40"], ["--what-if", "age=1e308"], ["--what-if", "sex=Female:50%"],
+    ["--title", "\udcff<b>\n"], ["--trust-type", "os.system"], ["--quiet"], ["--debug"],
 )  # fmt: skip
 INPUTS = {
     "folder": lambda path: path.mkdir(),

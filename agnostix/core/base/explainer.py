@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.core.explanation import Detail
 from agnostix.core.features import read_like
-from agnostix.core.frames import as_table, copy_table, is_frame, take_rows
+from agnostix.core.frames import as_table, checked_weights, copy_table, is_frame, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.names import did_you_mean
@@ -168,6 +168,7 @@ class BaseExplainer(BaseEstimator):
 
     def _fit_predictor(self, X: Any, y: Any, sample_weight: Any = None) -> Predictor:
         """The model as a Predictor, fitted first if it is not."""
+        checked_weights(sample_weight, X.shape[0])  # also where nothing uses them
         model = self.model
         if not is_fitted(model):
             if y is None:

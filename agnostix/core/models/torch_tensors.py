@@ -18,11 +18,8 @@ from torch import nn
 
 from agnostix.core.frames import is_frame, to_array
 from agnostix.core.inputs import are_within, find_extreme
-from agnostix.core.masking.fills import (
-    MOST_CHANNELS,
-    TO_CHANNELS_LAST,
-    has_channels_first,
-)
+from agnostix.core.masking.fills import MOST_CHANNELS, TO_CHANNELS_LAST, has_channels_first
+from agnostix.core.models.outputs import are_probabilities
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError, ModelOutputError
 
@@ -303,7 +300,9 @@ class TorchOutputs:
             return True
         eps = torch.finfo(outputs.dtype).eps if outputs.is_floating_point() else 0.0
         apart = (outputs.sum(dim=1, dtype=torch.float32) - 1.0).abs()
-        return bool((apart < max(_ROUNDING, 2.0 * eps)).all())
+        if bool((apart < max(_ROUNDING, 2.0 * eps)).all()):
+            return True
+        return are_probabilities(outputs.double().cpu().numpy())  # computed in half precision, and converted
 
 
 def _parts(given: Any) -> dict[Any, Any]:
