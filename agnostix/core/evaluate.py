@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +38,8 @@ DELAY = 3.0
 """Seconds after which a bar appears, if the work is not done by then."""
 _INTERVAL = 0.1
 """Seconds between looks at the workers' counts."""
+_PARENT_INTERVAL = 2.0
+"""Seconds between an idle worker's looks at its parent."""
 _FORMAT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 _OPEN_FORMAT = "{desc}{elapsed}{postfix}"
 
@@ -274,6 +276,8 @@ class WorkerProgress:
         """End a worker whose main process was killed: nobody waits for what it does, or tidies up."""
         if self._is_child is None:
             self._is_child = os.getppid() == self._main != os.getpid()
+            if self._is_child:
+                _end_with_parent(self._main)
         if self._is_child and os.getppid() != self._main:
             if self.path is not None:
                 shutil.rmtree(Path(self.path).parent, ignore_errors=True)
@@ -285,6 +289,18 @@ class WorkerProgress:
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_counts": None, "_is_child": None}
+
+
+@lru_cache(maxsize=1)
+def _end_with_parent(parent: int) -> None:
+    """Let a thread end this worker, which would else wait minutes for tasks, when its parent is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_INTERVAL)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class ProgressBar:

@@ -1,4 +1,4 @@
-"""Inputs that are not one table or one stack of images, and what to pass in their place."""
+"""Inputs that are not one table or one stack of images, or beyond the numbers that can be explained."""
 
 from __future__ import annotations
 
@@ -11,9 +11,38 @@ import numpy as np
 
 from agnostix.exceptions import DataError
 
+_LARGEST_PIXEL = 1e150
+"""Size of numbers in images up to which sums of their squares are finite."""
 _MAX_NAMED = 6
 _MOST_INPUTS = 8
 """Arrays up to which a tuple is taken for the inputs of a model, and not for images."""
+
+
+def are_within(rows: Any, limit: float) -> bool:
+    """Whether all numbers are finite and not beyond a limit; without a copy of them."""
+    # As Python's numbers: a limit of double precision is infinite in single.
+    return -limit <= float(rows.min()) <= float(rows.max()) <= limit
+
+
+def find_extreme(rows: Any, limit: float) -> tuple[int, float]:
+    """The first row (n_rows, ...) with NaN or a number beyond a limit, and its largest or what is none."""
+    sizes = np.abs(rows.reshape(len(rows), -1)).max(axis=1).astype(float)
+    row = int(np.flatnonzero(~(sizes <= limit))[0])
+    return row, float(sizes[row])
+
+
+def check_sizes(pixels: Any, X: Any) -> None:
+    """Raise DataError for NaN, infinity and numbers of images (n_rows, ...) whose squares are infinite."""
+    if pixels.dtype.kind != "f" or are_within(pixels, _LARGEST_PIXEL):
+        return
+    row, largest = find_extreme(pixels, _LARGEST_PIXEL)
+    if np.isfinite(largest):
+        raise DataError(
+            f"X must hold numbers up to {_LARGEST_PIXEL:g}, whose squares are finite, but row {row} has "
+            f"{largest:.3g}. Divide them, and let the model multiply: lambda P: f(P * 1e200)."
+        )
+    what = "masked values" if np.ma.is_masked(X) else "NaN or infinity"
+    raise DataError(f"X must hold finite numbers, but row {row} has {what}. Fill these in, or leave it out.")
 
 
 def check_single_input(X: Any) -> None:

@@ -154,7 +154,8 @@ class WeightedRegression:
 
     def r2_score(self, residuals: Floats) -> tuple[Floats, Floats]:
         """Weighted R2 and its standard error, each (n_outputs,); 1 and 0 for constant predictions."""
-        squares = residuals**2
+        with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+            squares = residuals**2
         varies = self.total_squares > 0
         total = np.where(varies, self.total_squares, 1.0)
         r2 = np.where(varies, 1.0 - self.weights @ squares / total, 1.0)

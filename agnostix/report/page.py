@@ -54,6 +54,8 @@ def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> s
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
         autoescape=jinja2.select_autoescape(["html"]),
+        # Texts without controls, which no page may have and which turn the direction of what follows.
+        finalize=lambda value: printable(value, keep="\n\t") if type(value) is str else value,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -312,3 +312,22 @@ def test_what_if_leaves_labels_that_are_no_valid_text_alone():
         projection.what_if({"c": {"x": 0.4}})
     report = WhatIfReport(model, X)
     assert all((report.html(), report.json(), report.markdown()))
+
+
+class Incomparable:
+    """A cell that can be neither compared nor hashed."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise RuntimeError("not comparable")
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+@parametrize
+def test_cells_that_cannot_be_compared_are_no_failure_of_the_model(explainer, library):
+    cells = [Incomparable() for _ in range(N)]
+    odd = pl.Series(cells, dtype=pl.Object) if library is pl else pd.Series(cells, dtype=object)
+    table = library.DataFrame({"a": A, "b": A[::-1], "c": odd})
+    found = explainer(model).fit(table).explain(table[:3])
+    np.testing.assert_allclose(found.outputs[:, 0], 2.0 * A[:3])

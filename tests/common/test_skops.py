@@ -234,6 +234,17 @@ def test_explainers_without_their_model_go_through_skops_and_get_it_back(name):
     )
 
 
+def test_explainers_of_torch_modules_go_through_skops_without_them():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    pictures = PICTURES.astype(np.float32)
+    for name in ("windows", "segments", "rise"):
+        fitted = OF_PICTURES[name]().set_params(model=module).fit(pictures)
+        loaded = by_skops(fitted.without_model()).attach(module)
+        assert_equal(results(loaded, pictures), results(fitted, pictures))
+
+
 @pytest.mark.parametrize("table", [FRAME, ARROW, PERIODS], ids=["pandas", "pyarrow", "periods"])
 def test_stored_frames_are_the_same_frames(table):
     fitted = OcclusionExplainer(score, background_size=50, random_state=0).fit(table)

@@ -34,7 +34,7 @@ def fit(observed=TABLE, y=None, **params):
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("n_samples", 31, "a str among {'auto'} or an int in the range [32, inf)"),
+        ("n_samples", 31, "a str among {'auto'} or an int in the range [32, 1073741824]"),
         ("max_features", 0, "an int in the range [1, inf) or None"),
         ("stability", 0.5, "a float in the range (0.5, 1.0) or None"),
         ("feature_groups", ["x0"], "an instance of 'dict' or None"),

@@ -52,7 +52,7 @@ ON_PURPOSE = ("_param_validation.py", "_get_feature_names")
 """Module and function of scikit-learn whose errors name parameter and value, or names of columns."""
 
 DEPTHS = re.compile(
-    r"could not be broadcast|operands could not|ufunc|out of bounds|NoneType|not subscriptable|unhashable"
+    r"could not be broadcast|operands could not|ufunc|out of bounds|not subscriptable|unhashable"
     r"|truth value of|object is not (iterable|callable)|unsupported operand|zero-size array|has no attribute"
     r"|inhomogeneous|cannot unpack|not enough values|singular matrix|SVD did not|unexpected keyword"
     r"|positional argument|maximum recursion|cannot convert float|list index|need at least one array",

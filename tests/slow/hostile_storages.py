@@ -694,7 +694,7 @@ EXTRAS: dict[str, Callable[[int], Any]] = {
     "zones": lambda n: pd.Series(pd.date_range("2024-03-30", periods=n, freq="h", tz="Europe/Berlin")),
     "mixed zones": _series([dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.UTC)]),
     "times": _series([dt.time(1), dt.time(2, 30)]),
-    "timedeltas": _series([pd.Timedelta("1h"), pd.Timedelta("-3d"), pd.NaT], "timedelta64[ns]"),
+    "timedeltas": _series([pd.Timedelta(hours=1), pd.Timedelta(days=-3), pd.NaT], "timedelta64[ns]"),
     "periods": lambda n: pd.Series(_tile(pd.period_range("2024-01", periods=3, freq="M"), n)),
     "intervals": lambda n: pd.Series(pd.cut(np.arange(n) % 5.0, 3)),
     "categories": _series(["x", "y", None], "category"),

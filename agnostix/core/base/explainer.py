@@ -346,7 +346,7 @@ def _find_output(one: Any, names: tuple[str, ...]) -> int:
 
 def allows_nan(model: Any, *, if_unknown: bool) -> bool:
     """Whether a model takes missing values, by its tags, if it has any; no model does not mind them."""
-    if model is None:
+    if model is None or isinstance(model, type):  # a class, which is refused in `fit`
         return True
     owner = getattr(getattr(model, "function", model), "__self__", model)  # of a Predictor's function
     for _, step in getattr(owner, "steps", ()):  # a Pipeline's tags do not say that an imputer fills them

@@ -15,7 +15,13 @@ from scipy.sparse.linalg import splu
 
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import missing_as_nan
-from agnostix.core.inputs import check_single_input, conversion_error, is_several_inputs, several_inputs_error
+from agnostix.core.inputs import (
+    check_single_input,
+    check_sizes,
+    conversion_error,
+    is_several_inputs,
+    several_inputs_error,
+)
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -27,6 +33,10 @@ _LONG_SERIES = 16
 _FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
 _ROUNDING = 1e-9
 """How far the weights' sum may be from 1."""
+_SMALLEST = 1e-140
+"""Size of numbers in images from which on their squares are precise."""
+_EVEN = 8
+"""Sides of a picture that a Gaussian has as sigma, beyond which it leaves nothing but the mean."""
 NOISE = 0.01
 """Standard deviation of what is added, as a share of each channel's range."""
 _NEAR = [
@@ -65,12 +75,7 @@ def as_pixels(X: Any) -> Any:
             f"at least one of each, got {pixels.dtype} of shape {pixels.shape}.{_other_axes(pixels.shape)}"
         )
     _check_layout(pixels.shape)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        row = np.flatnonzero(~np.isfinite(pixels).reshape(pixels.shape[0], -1).all(axis=1))[0]
-        what = "masked values" if np.ma.is_masked(X) else "NaN or infinity"
-        raise DataError(
-            f"X must hold finite numbers, but row {row} has {what}. Fill these in, or leave it out."
-        )
+    check_sizes(pixels, X)
     return np.ascontiguousarray(pixels)  # so that no bit of a mean depends on the layout
 
 
@@ -149,7 +154,7 @@ class ImageFill:
     owner: str = "SegmentMasker"
 
     def __post_init__(self) -> None:
-        check_number(self.owner, "sigma", self.sigma, Real, "a number above 0", np.nextafter(0.0, 1.0))
+        check_number(self.owner, "sigma", self.sigma, Real, "a number above 0", 5e-324)
         for name, least in (("n_draws", 1), ("random_state", 0)):
             allowed = f"a whole number of at least {least}"
             check_number(self.owner, name, getattr(self, name), Integral, allowed, least)
@@ -180,7 +185,7 @@ class ImageFill:
         if is_stack(self.fill):
             return as_type(self.fill, pixels.dtype)[None]
         if not isinstance(self.fill, str):
-            color = as_type(np.asarray(self.fill), pixels.dtype)
+            color = as_type(_as_color(self.fill), pixels.dtype)
             return np.broadcast_to(color, (1, 1, 1, 1, *pixels.shape[3:]))
         # Picture by picture, so that the bits of one do not depend on the others.
         maps = np.broadcast_to(labels, pixels.shape[:3])
@@ -208,7 +213,7 @@ class ImageFill:
         """Raise DataError unless the pictures have the fill's shape or channels, in a dtype that holds it."""
         if isinstance(self.fill, str):
             return
-        color, shape = np.asarray(self.fill), pixels.shape[1:]
+        color, shape = _as_color(self.fill), pixels.shape[1:]
         is_images = is_stack(self.fill)
         if is_images and color.shape[1:] != shape:
             raise DataError(
@@ -271,9 +276,11 @@ def segment_mean_fill(picture: Any, labels: Codes) -> Any:
 
 def blur_fill(picture: Any, sigma: float) -> Any:
     """The picture smoothed by a Gaussian of `sigma` pixels, mirrored beyond its edges."""
+    sigma = min(sigma, _EVEN * max(picture.shape[:2]))  # the filter is 8 sigma long
     wide = (sigma, sigma, *[0.0] * (picture.ndim - 2))
     origin = picture[:1, :1].astype(float)  # counted from a pixel, so that what is even stays so to the bit
-    return as_type(origin + ndimage.gaussian_filter(picture - origin, wide), picture.dtype)
+    apart = (picture - origin).astype(float, copy=False)  # scipy takes no long doubles
+    return as_type(origin + ndimage.gaussian_filter(apart, wide), picture.dtype)
 
 
 def noise_fills(pixels: Any, n_draws: int, seed: int) -> Any:
@@ -300,7 +307,14 @@ def as_type(values: Floats, dtype: np.dtype) -> Any:
 def _span(picture: Any) -> tuple[Floats, ...]:
     """Minimum, maximum, mean and standard deviation of each channel."""
     values = picture.astype(float)
-    return tuple(by_channel(values, one) for one in (np.min, np.max, np.mean, np.std))
+    return tuple(by_channel(values, one) for one in (np.min, np.max, np.mean, _deviation))
+
+
+def _deviation(values: Floats, axis: int) -> Floats:
+    """Standard deviation, also of numbers whose squares are 0."""
+    size = np.abs(values).max(initial=0.0)
+    scale = size if 0.0 < size < _SMALLEST else 1.0
+    return np.asarray(scale * np.std(values / scale, axis=axis))
 
 
 def _means(picture: Any, labels: Codes) -> Floats:
@@ -314,8 +328,21 @@ def _means(picture: Any, labels: Codes) -> Floats:
     return (origin + sums / counts[:, None]).reshape(counts.size, *picture.shape[2:])
 
 
+def _as_color(fill: Any) -> Any:
+    """A fill as an array of numbers; of objects if one of them is beyond double precision."""
+    color = np.asarray(fill)
+    if color.dtype != object:
+        return color
+    try:
+        return color.astype(float)  # of whole numbers beyond 64 bits, or fractions
+    except OverflowError:
+        return color
+
+
 def _is_held(color: Any, dtype: np.dtype) -> bool:
     """Whether a dtype can represent the color; floats may be rounded."""
+    if color.dtype == object:
+        return False
     with np.errstate(invalid="ignore", over="ignore"):
         cast = color.astype(dtype)
         held = np.isfinite(cast) == np.isfinite(color) if dtype.kind == "f" else cast == color

@@ -359,6 +359,7 @@ def as_map(segments: Any) -> Codes | None:
 
 def grid(height: int, width: int, n_segments: int) -> Codes:
     """Labels (height, width) of about n_segments nearly square cells."""
+    n_segments = min(int(n_segments), height * width)
     n_down = int(np.clip(round((n_segments * height / width) ** 0.5), 1, min(height, n_segments)))
     n_across = int(np.clip(round(n_segments / n_down), 1, width))
     down, across = np.arange(height) * n_down // height, np.arange(width) * n_across // width
@@ -371,6 +372,7 @@ def slic(picture: Any, n_segments: int) -> Any:
     Achanta, R., et al. (2012). SLIC superpixels compared to state-of-the-art superpixel methods.
     IEEE TPAMI, 34(11). https://doi.org/10.1109/TPAMI.2012.120
     """
+    n_segments = min(int(n_segments), picture.shape[0] * picture.shape[1])
     return _skimage("slic").slic(_as_rgb(picture), n_segments, compactness=10.0, start_label=0)
 
 

@@ -85,7 +85,10 @@ def as_predictor(
         gives the masked images.
     task : {"classification", "regression"}, default=None
         Needed only if the model does not say it, as a plain callable, and
-        something depends on it, such as a metric.
+        something depends on it, such as a metric. Whole numbers that a callable
+        returns as decimals (0.0, 1.0, 2.0) may be counts or codes of labels, which
+        nothing tells apart: they are averaged as counts, unless the task is
+        "classification".
     output_names : list of str, default=None
         Names of the outputs; by default the classes, "prediction", or
         "output_0", "output_1", ...
@@ -270,11 +273,6 @@ def is_fitted(model: Any) -> bool:
     """Whether an estimator is fitted; callables and other objects always are."""
     if isinstance(model, type) or not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return True
-    if isinstance(model, type):
-        raise TypeError(
-            f"The model is the class {model.__name__}, not an instance of it. Pass a fitted one, such as "
-            f"{model.__name__}().fit(X, y)."
-        )
     try:
         check_is_fitted(model)
     except NotFittedError:

@@ -198,7 +198,8 @@ def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
     sizes = [row.nbytes]
 
     def note(_layer: Any, _inputs: Any, output: Any) -> None:
-        if isinstance(output, torch.Tensor):
+        # Sparse and nested tensors have no such size.
+        if isinstance(output, torch.Tensor) and output.layout == torch.strided and not output.is_nested:
             sizes.append(output.nbytes)
 
     layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
