@@ -8,7 +8,12 @@ if TYPE_CHECKING:
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
-    from agnostix.neural import ExtremalMaskExplainer, SaliencyExplainer
+    from agnostix.neural import (
+        CamExplainer,
+        ExtremalMaskExplainer,
+        IntegratedGradientsExplainer,
+        SaliencyExplainer,
+    )
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
@@ -18,10 +23,12 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "CamExplainer",
     "EntropicProjection",
     "Explanation",
     "ExtremalMaskExplainer",
     "InfeasibleTargetError",
+    "IntegratedGradientsExplainer",
     "KernelShapExplainer",
     "LimeExplainer",
     "MimicTree",
@@ -36,10 +43,12 @@ __all__ = [
 ]
 
 _MODULES = {
+    "CamExplainer": "neural",
     "EntropicProjection": "what_if",
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
     "InfeasibleTargetError": "exceptions",
+    "IntegratedGradientsExplainer": "neural",
     "KernelShapExplainer": "shapley",
     "LimeExplainer": "lime",
     "MimicTree": "surrogate_tree",

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TextIO
 
 from agnostix.cli.loading import MissingExtraError
-from agnostix.core.files import one_line, printable
+from agnostix.core.files import describe_error, one_line, printable
 from agnostix.exceptions import EngineError
 
 _DEBUG = "Add --debug to see where."
@@ -61,9 +61,7 @@ def print_failure(error: BaseException, *, debug: bool) -> int:
 def _describe(error: BaseException) -> tuple[int, str]:
     """Exit status and text: of an error of agnostix, of the model, of the system, or an unexpected one."""
     if isinstance(error, MissingExtraError) or _is_own(error):
-        return 2, f"{error}. {_DEBUG}" if isinstance(error, EngineError) else str(error)
-    from agnostix.core.evaluate import describe_error
-
+        return 2, f"{str(error).rstrip('.')}. {_DEBUG}" if isinstance(error, EngineError) else str(error)
     cause = describe_error(error).rstrip(".")
     call = _model_call(error.__traceback__)
     if call is not None:

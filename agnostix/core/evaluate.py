@@ -25,7 +25,7 @@ from joblib.externals.loky.backend import reduction, resource_tracker
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.std import tqdm
 
-from agnostix.core.files import one_line
+from agnostix.core.files import describe_error
 from agnostix.core.frames import as_table
 from agnostix.core.masking import MaskBlock, Masker
 from agnostix.core.models import Predictor
@@ -67,10 +67,11 @@ class MeanAndVariance:
         """From (n_draws, n_rows, n_outputs) to (n_masks, 2, n_rows, n_outputs)."""
         apart, middle = block.counted(predictions)
         mean = block.averaging @ apart
-        np.multiply(apart, apart, out=apart)
         moments = np.empty((len(block.draws), 2, middle.shape[1]))
-        np.add(mean, middle, out=moments[:, 0])
-        moments[:, 1] = np.maximum(block.averaging @ apart - mean * mean, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
+            np.multiply(apart, apart, out=apart)
+            np.add(mean, middle, out=moments[:, 0])
+            moments[:, 1] = np.maximum(block.averaging @ apart - mean * mean, 0.0)
         return moments.reshape(len(block.draws), 2, *predictions.shape[1:])
 
     def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
@@ -114,7 +115,7 @@ def evaluate(
             f"reduce must be a Reducer for rows under masks, got {type(reduce).__name__}, which has no "
             f"{' and no '.join(lacking)}. Its reduce_block reduces over the background rows."
         )
-    n_workers = effective_n_jobs(n_jobs)
+    n_workers = int(effective_n_jobs(n_jobs))
     if source.n_items == 0:
         raise DataError("There are no rows to evaluate.")
     n_kept = reduce.n_kept if isinstance(reduce, Reducer) else 1
@@ -140,12 +141,6 @@ def evaluate(
             pending = []
         results.append(value)
     return source.collect(results), sum(n for _, n in shares)
-
-
-def describe_error(error: BaseException) -> str:
-    """Type and message of an error, on one line; the errors of some libraries have no message."""
-    message = one_line(str(error)).strip()
-    return f"{type(error).__name__}: {message}" if message else f"{type(error).__name__} without a message"
 
 
 def mask_cost(masker: Masker, masks: Bools) -> int:
@@ -372,7 +367,7 @@ def run_in_shares(
     verbose: int | ProgressBar,
 ) -> list[R]:
     """Results of `run(progress, worker, share)` for shares of n_tasks tasks, `size` evaluations in all."""
-    shares = split_evenly(n_tasks, effective_n_jobs(n_jobs))
+    shares = split_evenly(n_tasks, int(effective_n_jobs(n_jobs)))
     with open_bar(verbose, size) as bar:
         if len(shares) == 1:
             progress = WorkerProgress(1)

@@ -19,6 +19,8 @@ _KINDS = (
 )
 # Controls, two separators of lines that no editor shows, and marks that turn the direction of the text.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_LONGEST_MESSAGE = 2_000
+"""Characters of an error's message that are shown."""
 _BREAKS = re.compile(r"\s*[\r\n\v\f\x85\u2028\u2029]+\s*")
 
 
@@ -75,6 +77,16 @@ def printable(text: str, keep: str = "") -> str:
 def one_line(text: str) -> str:
     """A text on one line, its controls as escapes."""
     return printable(_BREAKS.sub(" ", text))
+
+
+def describe_error(error: BaseException) -> str:
+    """Type and message of an error, on one line; the errors of some libraries have no message."""
+    try:
+        message = one_line(str(error)).strip()
+    except Exception:  # whatever the text of an error of a model's own is made of
+        message = ""
+    message = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}..."
+    return f"{type(error).__name__}: {message}" if message else f"{type(error).__name__} without a message"
 
 
 def _status(path: str | os.PathLike[str]) -> os.stat_result | None:

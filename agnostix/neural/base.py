@@ -108,6 +108,24 @@ class NetworkExplainer(AttributionExplainer):
         self._check_values(result, part)
         return result
 
+    def _summed_axis(self, points: Any, rows: Any) -> int | None:
+        """The axis of points that is put together to one value; DataError if the rest is not as the rows."""
+        n_axes, by_feature = len(self._dims) - 1, "feature" in self._dims
+        if self.layer is None:
+            return None if points.ndim == n_axes else n_axes
+        shape, own = tuple(points.shape), rows.shape[:n_axes]
+        axis = n_axes if by_feature else 1  # tokens come before their dimensions, channels before pixels
+        if shape == own:
+            return None
+        if points.ndim == n_axes + 1 and shape[:axis] + shape[axis + 1 :] == own:
+            return axis
+        wanted = "(n_rows, n_columns, n_dims)" if by_feature else "(n_rows, n_channels, height, width)"
+        raise DataError(
+            f"Layer {self.layer!r} gives tensors of shape {shape} for rows of shape {rows.shape}; {wanted} "
+            f"or {own} is needed, one value for each {'column' if by_feature else 'pixel'}. Name another "
+            "layer, or use CamExplainer for maps of a layer."
+        )
+
     def _check_values(self, result: BatchAttribution, part: slice) -> None:
         """EngineError, which names the row, where gradients of finite predictions are not finite."""
         bad = np.flatnonzero(~np.isfinite(result.values.reshape(len(result.values), -1)).all(axis=1))

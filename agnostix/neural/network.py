@@ -34,6 +34,11 @@ class Network:
         self._layer = layer
         self._recorded: Any = None if layer is None else session.activations(layer)
 
+    @property
+    def is_input(self) -> bool:
+        """Whether points are the rows themselves."""
+        return self._layer is None
+
     def points(self, X: Any) -> Any:
         """Rows X (n_rows, ...) as a tensor, or what the layer gives for them."""
         if self._layer is None:

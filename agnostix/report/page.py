@@ -99,7 +99,7 @@ def draw_figures(data: ReportData) -> dict[str, str]:
         for j, result in enumerate(data.scenarios):
             if result.scenario is not None:
                 display = ShiftDisplay.from_explanation(result.scenario, max_features=10)
-                title = f"Shifts of all features: {describe_constraints(result.constraints)}"
+                title = f"Shifts of all features: {describe_constraints(result.constraints, data)}"
                 figures[f"scenario:{j}"] = _svg(display.plot(_axes(5.2, 3.2)), title)
         if data.surrogate_tree is not None:
             figures["rules"] = _tree(data.surrogate_tree)

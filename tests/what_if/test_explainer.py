@@ -252,9 +252,12 @@ def test_projection_same_bits_for_any_row_order(weight):
 def test_projection_ignores_frame_index():
     expected = results_of(fit_projection(X, Y, WEIGHT, n_targets=5))
     odd = X.set_index(pd.Index(TURNED))
-    result = EntropicProjection(n_targets=5).fit(
-        odd, pd.Series(Y), pd.Series(WEIGHT, index=TURNED), predictions=pd.Series(chance(X))
-    )
+    with pytest.warns(
+        UserWarning, match=r"y\.to_numpy"
+    ):  # their labels number the rows of X in another order
+        result = EntropicProjection(n_targets=5).fit(
+            odd, pd.Series(Y), pd.Series(WEIGHT, index=TURNED), predictions=pd.Series(chance(X), index=TURNED)
+        )
     assert_same_bits(results_of(result), expected)
 
 

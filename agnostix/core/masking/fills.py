@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -13,7 +14,8 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import conversion_error, missing_as_nan
+from agnostix.core.frames import missing_as_nan
+from agnostix.core.inputs import check_single_input, conversion_error, is_several_inputs, several_inputs_error
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -42,16 +44,25 @@ _NEAR = [
 
 def as_pixels(X: Any) -> Any:
     """Pictures as a finite numeric array in C order; DataError if they are not."""
+    if isinstance(X, Mapping):
+        check_single_input(X)
     try:
         pixels = np.asarray(missing_as_nan(X))
     except ValueError:
-        raise DataError("X must be pictures of one size; pass those of another size by themselves.") from None
+        if isinstance(X, tuple):
+            check_single_input(X)
+        inputs = f" Or else {several_inputs_error(X)}" if is_several_inputs(X) else ""
+        raise DataError(
+            f"X must be pictures of one size; pass those of another size by themselves.{inputs}"
+        ) from None
     except (RuntimeError, TypeError) as error:
         raise conversion_error(X, error) from error
     if pixels.ndim not in (3, 4) or 0 in pixels.shape or pixels.dtype.kind not in "biuf":
+        if pixels.ndim == 5 and is_several_inputs(X):
+            raise several_inputs_error(X)
         raise DataError(
             "X must be numbers of shape (n_rows, height, width) or (n_rows, height, width, n_channels), "
-            f"at least one of each, got {pixels.dtype} of shape {pixels.shape}."
+            f"at least one of each, got {pixels.dtype} of shape {pixels.shape}.{_other_axes(pixels.shape)}"
         )
     _check_layout(pixels.shape)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
@@ -61,6 +72,25 @@ def as_pixels(X: Any) -> Any:
             f"X must hold finite numbers, but row {row} has {what}. Fill these in, or leave it out."
         )
     return np.ascontiguousarray(pixels)  # so that no bit of a mean depends on the layout
+
+
+def _other_axes(shape: tuple[int, ...]) -> str:
+    """How series and volumes are explained."""
+    windows = "OcclusionExplainer takes them with windows of their own, masker=SlidingWindow("
+    if len(shape) == 2:
+        return (
+            f" Series: {windows}({min(8, shape[1])},), 1); other explainers as pictures one pixel wide, "
+            "X[:, :, None], of the model lambda P: f(P[:, :, 0])."
+        )
+    if len(shape) == 5:
+        n_rows, depth, height, width, n_channels = shape
+        flat = (n_rows, depth * height, width, n_channels)
+        return (
+            f" Volumes: {windows}{tuple(min(4, length) for length in shape[1:4])}, 1); other explainers as "
+            f"pictures, X.reshape{flat}, of the model lambda P: f(P.reshape(-1, {depth}, {height}, {width}, "
+            f"{n_channels}))."
+        )
+    return ""
 
 
 def has_channels_first(shape: tuple[int, ...]) -> bool:

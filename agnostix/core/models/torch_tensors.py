@@ -17,6 +17,7 @@ from torch import nn
 
 from agnostix.core.frames import is_frame, to_array
 from agnostix.core.masking.fills import MOST_CHANNELS, TO_CHANNELS_LAST, has_channels_first
+from agnostix.core.models.outputs import are_probabilities
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError, ModelOutputError
 
@@ -293,7 +294,9 @@ class TorchOutputs:
             return True
         eps = torch.finfo(outputs.dtype).eps if outputs.is_floating_point() else 0.0
         apart = (outputs.sum(dim=1, dtype=torch.float32) - 1.0).abs()
-        return bool((apart < max(_ROUNDING, 2.0 * eps)).all())
+        if bool((apart < max(_ROUNDING, 2.0 * eps)).all()):
+            return True
+        return are_probabilities(outputs.double().cpu().numpy())  # computed in half precision, and converted
 
 
 def _at_least_single(outputs: Any) -> Any:
