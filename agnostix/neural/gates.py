@@ -36,6 +36,11 @@ class GateFinder(TorchDispatchMode):
         self._results = WeakTensorKeyDictionary()  # that may have a gradient, which is not known at once
         self._differentiable = {_address(points)}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether torch.compile is imported, which takes seconds, to keep it from compiling this class."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         into = args[0] if func._schema.is_mutable and args and isinstance(args[0], torch.Tensor) else None
         given = list(_tensors((args, kwargs or {})))
