@@ -60,7 +60,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     max_steps : int, default=1000
         Nodes of "adaptive" at most, for each row and output.
     n_samples : int, default=256
-        BaselineSample of baseline="data", of which multiples of 16 are used.
+        Draws of baseline="data", of which multiples of 16 are used.
     sigma : float, default=10.0
         Standard deviation of "blur", in pixels.
     target : {"logits", "predictions"}, default="logits"
@@ -242,7 +242,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
             network = self._open_network(session, draws.rows.dtype)
-            return mean_scores(network, draws.rows, np.bincount(draws.places.ravel()))
+            return mean_scores(network, self._predictor.name, draws.rows, np.bincount(draws.places.ravel()))
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         attribution = super()._attribute(rows, selection)
@@ -296,10 +296,9 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         errors, gaps = np.zeros((2, *shape))
         status = np.full(shape, CONVERGED, dtype=f"U{len(NOT_REACHED)}")
         if moved.size:
-            eps = paths.eps(self._predictor.params.get("precision", "fp32"))
             result = integrate(
                 lambda rows, positions, outputs: paths.integrand(moved[rows], positions, outputs),
-                Ends(base[moved], paths.outputs[moved], eps),
+                Ends(base[moved], paths.outputs[moved], paths.eps),
                 self.tolerance,
                 self.max_steps,
             )

@@ -15,6 +15,7 @@ import torch
 from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.torch_functional import (
     MaskedBatch,
+    add_hook,
     check_not_scripted,
     evaluating,
     find_layer,
@@ -36,6 +37,7 @@ from agnostix.core.models.torch_params import PRECISIONS, check_params, normaliz
 from agnostix.core.models.torch_tensors import (
     TorchInput,
     TorchOutputs,
+    check_not_inference,
     check_passes_gradients,
     check_precision,
     check_range,
@@ -132,9 +134,11 @@ class TorchModel:
     @contextmanager
     def session(self) -> Iterator[TorchSession]:
         """Yield a TorchSession; on exit, also after an exception, hooks, modes and flags are as before."""
+        check_not_inference(self._module)
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
+            self._without_autocast(),
             evaluating(self._runner),
             frozen(self._module),
             ExitStack() as hooks,
@@ -241,6 +245,11 @@ class TorchModel:
         return torch.promote_types(self._own_dtype, torch.float32)
 
     @property
+    def computed_in(self) -> Any:
+        """Precision in which the module computes."""
+        return PRECISIONS[self.precision] or self._own_dtype
+
+    @property
     def _input(self) -> TorchInput:
         return TorchInput(self.__name__, self.mean, self.std, self.layout, self.value_range)
 
@@ -250,7 +259,7 @@ class TorchModel:
 
     def _predict(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
         """Outputs (n_rows, n_outputs) of batches as make builds them."""
-        with without_gradients(), evaluating(self._runner):
+        with without_gradients(), evaluating(self._runner), self._without_autocast():
             parts = self.in_batches(n_rows, size, lambda part: to_array(self.forward(make(part))))
         return np.concatenate(parts)
 
@@ -283,6 +292,10 @@ class TorchModel:
             )
         columns = torch.as_tensor(selected, dtype=torch.int64, device=outputs.device)
         return to_array(input_gradients(outputs, leaf, columns))
+
+    def _without_autocast(self) -> Any:
+        """Context in which a caller's autocast does not reach what is computed around the module."""
+        return torch.autocast(self._device.type, enabled=False)
 
     def _autocast(self, batch: Any) -> Any:
         dtype = PRECISIONS[self.precision]
@@ -426,6 +439,11 @@ class TorchSession:
         self._hooks = hooks
         self._observes = False
 
+    @property
+    def dtype(self) -> Any:
+        """Precision in which the module computes."""
+        return self._model.computed_in
+
     def tensor(self, X: Any, requires_grad: bool = False) -> Any:
         """Rows as the module's input, on its device; requires_grad makes it a leaf to differentiate by."""
         return self._model.to_tensor(X).requires_grad_(requires_grad)
@@ -469,11 +487,11 @@ class TorchSession:
     def replaced(self, layer: Any, output: Any) -> Iterator[None]:
         """Let a layer, by its name or the module itself, give this output instead of its own."""
         self._observes = True
-        hook = self._model.find_layer(layer).register_forward_hook(lambda *_: output.clone())
+        remove = add_hook(self._model.find_layer(layer), lambda *_: output.clone())
         try:
             yield
         finally:
-            hook.remove()
+            remove()
 
     def _run(self, inputs: Any, activated: bool) -> Any:
         # A clone, so that an in-place operation at the module's start leaves the caller's tensor alone.
@@ -487,6 +505,6 @@ class TorchSession:
         recorded: dict[Any, Any] = {}
         for layer in layers:
             hook = record_output(recorded, layer)
-            self._hooks.callback(self._model.find_layer(layer).register_forward_hook(hook).remove)
+            self._hooks.callback(add_hook(self._model.find_layer(layer), hook))
             self._observes = True
         return recorded

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter
+from itertools import chain
 from numbers import Real
 from typing import Any
 
@@ -295,7 +296,8 @@ class TorchOutputs:
 
     def _decide(self, outputs: Any) -> bool | None:
         """Whether outputs are probabilities, as decided by the first; None if there are none to decide by."""
-        outputs = outputs[outputs.isfinite().all(dim=1)].detach()
+        outputs = outputs.detach()
+        outputs = outputs[outputs.isfinite().all(dim=1)]
         if outputs.shape[1] < 2 or len(outputs) == 0:
             return None
         if self.known.get("are_probabilities") is False:
@@ -436,6 +438,15 @@ def check_range(name: str, images: Any, value_range: str, normalized: bool) -> N
         UserWarning,
         stacklevel=2,
     )
+
+
+def check_not_inference(module: Any) -> None:
+    """DataError if parameters were made in inference mode, so that nothing can be differentiated."""
+    if any(own.is_inference() for own in chain(module.parameters(), module.buffers())):
+        raise DataError(
+            f"The module {type(module).__name__} was made or loaded inside torch.inference_mode(), and "
+            "has no gradients. Pass copy.deepcopy(module), made outside of it."
+        )
 
 
 def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
