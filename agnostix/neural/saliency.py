@@ -300,4 +300,4 @@ class SaliencyExplainer(NetworkExplainer):
 
 def _floats(tensor: Any) -> Floats:
     """A tensor as an array of float64."""
-    return tensor.detach().double().cpu().numpy()
+    return tensor.detach().cpu().double().numpy()
