@@ -8,7 +8,12 @@ if TYPE_CHECKING:
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
-    from agnostix.neural import ExtremalMaskExplainer, IntegratedGradientsExplainer, SaliencyExplainer
+    from agnostix.neural import (
+        CamExplainer,
+        ExtremalMaskExplainer,
+        IntegratedGradientsExplainer,
+        SaliencyExplainer,
+    )
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "CamExplainer",
     "EntropicProjection",
     "Explanation",
     "ExtremalMaskExplainer",
@@ -37,6 +43,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "CamExplainer": "neural",
     "EntropicProjection": "what_if",
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",

@@ -1,5 +1,12 @@
 """Methods that look into a torch network, by its gradients.
 
+Class activation maps (Zhou et al., 2016; Selvaraju et al., 2017, and others), `CamExplainer`:
+
+Feature maps     the result of a torch call, found by shapes and the graph: `feature_maps`. Imports torch.
+Formulas         `cam_weights`, from maps and gradients of the head: `cam_pass`. Both import torch.
+Tokens           a transformer's, on their grid: `token_grid`.
+Score-CAM        images under their own feature maps: `channel_masks`.
+
 Extremal masks (Fong and Vedaldi, 2017; Fong, Patrick and Vedaldi, 2019), `ExtremalMaskExplainer`:
 
 Objective        `objectives.MaskSearch`: what is minimized, `MaskSearch.loss`.
@@ -17,8 +24,9 @@ Standard error   Of draws from data, by independent blocks: `baselines.BaselineS
                  the integral are details, and what its sum misses is the completeness gap.
 """
 
+from agnostix.neural.cam import CamExplainer
 from agnostix.neural.extremal_mask import ExtremalMaskExplainer
 from agnostix.neural.integrated_gradients import IntegratedGradientsExplainer
 from agnostix.neural.saliency import SaliencyExplainer
 
-__all__ = ["ExtremalMaskExplainer", "IntegratedGradientsExplainer", "SaliencyExplainer"]
+__all__ = ["CamExplainer", "ExtremalMaskExplainer", "IntegratedGradientsExplainer", "SaliencyExplainer"]

@@ -13,6 +13,7 @@ nodes. Every other node is on a list of operations that pass gradients as they a
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -334,6 +335,7 @@ class RuledNetwork(Network):
 
 def interpreted() -> AbstractContextManager[Any]:
     """Context in which parts that torch.compile has made run their own operations."""
-    # Before torch 2.6 such a part is one node of the graph, and refused.
-    stance = getattr(torch.compiler, "set_stance", None)
+    # Its import takes seconds, and nothing was compiled without it. Before torch 2.6 there is no context:
+    # a compiled part is one node of the graph, and refused.
+    stance = getattr(torch.compiler, "set_stance", None) if "torch._dynamo" in sys.modules else None
     return nullcontext() if stance is None else stance("force_eager")

@@ -71,6 +71,7 @@ class NetworkExplainer(AttributionExplainer):
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         array = to_array(rows) if is_frame(rows) else np.asarray(rows)
+        self._check_rows(array)
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
             network = self._open_network(session, array.dtype)
@@ -80,6 +81,16 @@ class NetworkExplainer(AttributionExplainer):
                 n_each=self._n_graphs_each,
             )
         return join_batches(parts)
+
+    def _check_rows(self, array: Any) -> None:
+        """DataError, which names the row, for tables with missing values."""
+        if array.dtype.kind != "f" or np.isfinite(array).all():
+            return
+        row = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0]
+        raise DataError(
+            f"Row {row} holds NaN or infinity, for which the outputs of the model {self._predictor.name} are "
+            "meaningless. Impute them first."
+        )
 
     def _open_network(self, session: Any, dtype: Any) -> Network:
         """The network of a session, for rows of some dtype."""

@@ -38,7 +38,7 @@ class BaselineSample:
 
     @classmethod
     def sample(cls, X: Any, weights: Any, n_samples: int, seed: int) -> BaselineSample:
-        """BaselineSample from rows X (n_rows, ...) with weights (n_rows,) or None."""
+        """Draws from rows X (n_rows, ...) with weights (n_rows,) or None."""
         random = np.random.default_rng([seed, _STREAM])
         size = n_samples // N_BLOCKS
 

@@ -14,6 +14,7 @@ _NOT_DIFFERENTIABLE = {
     "y = torch.relu(x); y += z does. Write y = y + z.",
     "use_reentrant": "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False).",
     "not compatible with .grad()": "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False).",
+    "is not implemented": "one of its operations has no derivative in torch. Write it by others.",
 }
 """What messages of torch say of networks that run and have no gradients."""
 

@@ -80,12 +80,14 @@ def _skip_quantities(exp: Any, **reasons: str) -> None:
 
 
 def _select_feature(exp: Any, feature: int) -> Any:
-    """Values and errors (n_rows, 1, n_outputs) of one feature, or of the pixel at its place."""
+    """Values and errors (n_rows, ..., 1, n_outputs) of one feature, or of the pixel at its place."""
     if "feature" in exp.dims:
         return exp.sel(features=feature)
 
     def select(array: Any) -> Any:
-        return None if array is None else array.reshape(len(exp), -1, array.shape[-1])[:, [feature]]
+        # Methods and layers come before the pixels.
+        flat = None if array is None else array.reshape(*array.shape[:-3], -1, array.shape[-1])
+        return None if flat is None else flat[..., [feature], :]
 
     return SimpleNamespace(values=select(exp.values), std_errors=select(exp.std_errors))
 

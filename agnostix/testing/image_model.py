@@ -24,7 +24,8 @@ class ImageModel:
     Gradients are central differences, pixel by pixel: equal to the bit in any
     batch, and 0 where a pixel is ignored. The model evaluates each row once
     for them, as a network does in its forward pass. In `session`, which needs
-    torch, predictions are tensors with those gradients.
+    torch, predictions are tensors with those gradients, and the image is the one
+    feature map.
 
     Parameters
     ----------
@@ -160,6 +161,10 @@ class _Session:
         size = max(1, _BATCH_ROWS // n_each)
         return [compute(slice(start, min(start + size, len(X)))) for start in range(0, len(X), size)]
 
+    def layers(self) -> Mapping[str, Any]:
+        """None by name."""
+        return {}
+
     def run_eagerly(self) -> None:
         """Change nothing: the model is not compiled."""
 
@@ -171,15 +176,19 @@ class _Session:
         """Predictions (n_rows, n_outputs); their graph is linear, with the model's Jacobian."""
         import torch
 
-        X = inputs.detach().double().numpy()[:, 0]
+        maps = inputs * 1.0  # the one layer with a height and a width
+        X = maps.detach().double().numpy()[:, 0]
         predictions = torch.as_tensor(np.asarray(self.model(X.copy())).reshape(len(X), -1)).to(inputs.dtype)
-        if not inputs.requires_grad:
+        if not maps.requires_grad:
             return predictions
-        jacobian = torch.as_tensor(self.model.jacobian(X)).to(inputs.dtype)
+        jacobian = torch.as_tensor(self.model.jacobian(X)).to(inputs.dtype).flatten(1, 2)
+        pixels = maps.flatten(1)
         # Adds 0 in the forward pass, and the gradients in the backward pass.
-        own = torch.as_tensor(X.copy()).to(inputs.dtype)
-        return predictions + torch.einsum("nyxk,nyx->nk", jacobian, inputs[:, 0] - own)
+        own = torch.as_tensor(X.reshape(pixels.shape)).to(inputs.dtype)
+        return predictions + (jacobian * (pixels - own)[:, :, None]).sum(dim=1)
 
     def activations(self, *layers: Any) -> Mapping[Any, Any]:
-        """Refuse: the model has no layers."""
-        raise NotImplementedError("ImageModel has no layers.")
+        """Nothing for no layers, and else refuse: layers have no names. The image is the one feature map."""
+        if layers:
+            raise ValueError("ImageModel has no layers.")
+        return {}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 import agnostix
-from agnostix import LimeExplainer, MimicTree, OcclusionExplainer, RiseExplainer
+from agnostix import CamExplainer, LimeExplainer, MimicTree, OcclusionExplainer, RiseExplainer
 from agnostix.lime import TiltedSampling
 from agnostix.maskers import SlidingWindow
 from agnostix.testing import (
@@ -19,15 +19,8 @@ from agnostix.testing import (
 )
 from tests.common.strategies import cases
 
-NEEDS_TORCH = (
-    set()
-    if find_spec("torch")
-    else {
-        "ExtremalMaskExplainer",
-        "IntegratedGradientsExplainer",
-        "SaliencyExplainer",
-    }
-)
+OF_NETWORKS = {"CamExplainer", "ExtremalMaskExplainer", "IntegratedGradientsExplainer", "SaliencyExplainer"}
+NEEDS_TORCH = set() if find_spec("torch") else OF_NETWORKS
 SMALL = {"ExtremalMaskExplainer": {"n_steps": 3, "n_cells": 4}, "RiseExplainer": {"n_masks": 256}}
 """Parameters of explainers that would take long on the battery's small images with their defaults."""
 
@@ -43,8 +36,9 @@ EXPLAINERS = [
     LimeExplainer(None, n_samples=400, sampling=TiltedSampling(2.0)),
     LimeExplainer(None, n_samples=300, surrogate="tree"),
 ]
-if "SaliencyExplainer" not in NEEDS_TORCH:
+if not NEEDS_TORCH:
     EXPLAINERS += [
+        CamExplainer(None, method=["hires_cam", "score_cam", "ablation_cam"]),
         agnostix.IntegratedGradientsExplainer(None, method="gauss-legendre", n_steps=7, baseline="mean"),
         agnostix.IntegratedGradientsExplainer(None, baseline="data", n_samples=32),
         agnostix.SaliencyExplainer(None, form="absolute", target="predictions", n_samples=3),
@@ -55,12 +49,17 @@ WINDOWS = OcclusionExplainer(None, masker=SlidingWindow(1, 1, fill=0.1))
 
 
 def expected(explainer):
-    """Masks of RISE are smooth; what is constant in the data may differ from a baseline."""
+    """What RISE's smooth masks, a CAM's feature maps and a baseline do not promise."""
+    names = ("check_ignored_feature", "check_constant_feature_is_zero")
     if isinstance(explainer, RiseExplainer):
-        names = ("check_ignored_feature", "check_constant_feature_is_zero")
         return dict.fromkeys(names, "a pixel has part of its neighbors' saliency")
     if getattr(explainer, "baseline", "data") != "data":
         return {"check_constant_feature_is_zero": "a constant pixel differs from the baseline"}
+    if isinstance(explainer, CamExplainer):
+        reasons = {"check_ignored_feature": "a pixel has the weight of its whole feature map"}
+        if "score_cam" in explainer.method:
+            reasons["check_constant_model_is_zero"] = "equal predictions give all maps the same weight"
+        return reasons
     return {}
 
 

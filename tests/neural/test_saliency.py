@@ -418,6 +418,40 @@ def test_gradients_that_are_not_finite_name_the_row():
     np.testing.assert_allclose(values, rows[:4] / np.linalg.norm(rows[:4], axis=1, keepdims=True))
 
 
+@pytest.mark.parametrize("batch_size", [2, None])
+def test_missing_values_are_refused_with_their_row(batch_size):
+    rows = X.copy()
+    rows[4, 1] = np.nan
+    model = as_predictor(mlp(), activation="none", batch_size=batch_size)
+    with refuses(DataError, "Row 4", "NaN", "Sequential", "Impute"):
+        SaliencyExplainer(model).fit(X).explain(rows)
+
+
+@pytest.mark.parametrize("params", [{}, {"n_samples": 3}, {"layer": "1"}, {"layer": "1", "n_samples": 3}])
+def test_cost_counts_rows_that_the_network_runs(params):
+    module = nn.Sequential(nn.Identity(), nn.Tanh(), nn.Linear(4, 2)).double()
+    n_rows = []
+    explainer = SaliencyExplainer(as_predictor(module, activation="none"), **params).fit(X)
+    module[2].register_forward_hook(lambda _module, _inputs, outputs: n_rows.append(len(outputs)))
+
+    exp = explainer.explain(X)
+    assert exp.n_model_rows == explainer.cost(X) == sum(n_rows)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_are_explained_as_their_arrays(library):
+    frames = pytest.importorskip(library)
+    frame = frames.DataFrame({name: X[:, i] for i, name in enumerate("abcd")})
+    explainer = SaliencyExplainer(as_predictor(mlp(), activation="none"), n_samples=3, random_state=0)
+    exp = explainer.fit(frame).explain(frame)
+    of_array = explain(mlp(), n_samples=3, random_state=0)
+    np.testing.assert_array_equal(exp.values, of_array.values)
+    np.testing.assert_array_equal(exp.std_errors, of_array.std_errors)
+    assert exp.feature_names == tuple("abcd")
+    assert list(explainer.get_feature_names_out()[:2]) == ["output_0: a", "output_0: b"]
+    np.testing.assert_array_equal(explainer.transform(frame)[:, 4:8], exp.values[..., 1])
+
+
 class Detached(nn.Module):
     def forward(self, x):
         return x.detach().sum(dim=1, keepdim=True)

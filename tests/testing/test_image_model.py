@@ -58,7 +58,7 @@ def test_image_model_session_of_weights_needs_no_graph():
 
 def test_image_model_has_no_layers():
     pytest.importorskip("torch")
-    with ImageModel(AdditiveModel()).session() as session, pytest.raises(NotImplementedError):
+    with ImageModel(AdditiveModel()).session() as session, pytest.raises(ValueError, match="no layers"):
         session.activations("conv1")
     with pytest.raises(NotImplementedError):
         ImageModel(AdditiveModel()).activations(IMAGES, ["conv1"])

@@ -51,6 +51,9 @@ class Session(Protocol):
         When memory runs out, a slice is halved and computed again.
         """
 
+    def layers(self) -> Mapping[str, Any]:
+        """Layers by name."""
+
     def run_eagerly(self) -> None:
         """Run the model's own operations from now on, as hooks on its graph need, not compiled ones."""
 

@@ -153,6 +153,11 @@ def find_layer(module: Any, layer: Any, called: str) -> str:
         more = ", ..." if len(parts) > _N_LAYERS_NAMED + 1 else ""
         wanted = layer if isinstance(layer, str) else type(layer).__name__
         raise DataError(f"The module {called} has no layer {wanted!r}. It has: {listed}{more}.")
+    if isinstance(parts[names[0]], torch.jit.ScriptModule):
+        raise DataError(
+            f"Layer {names[0]!r} of the module {called} is compiled to TorchScript, and cannot be observed. "
+            "Pass the module with the layer it was made from, or name another layer."
+        )
     return names[0]
 
 
@@ -193,7 +198,8 @@ def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
     sizes = [row.nbytes]
 
     def note(_layer: Any, _inputs: Any, output: Any) -> None:
-        if isinstance(output, torch.Tensor):
+        # Sparse and nested tensors have no such size.
+        if isinstance(output, torch.Tensor) and output.layout == torch.strided and not output.is_nested:
             sizes.append(output.nbytes)
 
     layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]

@@ -213,6 +213,12 @@ class TorchModel:
         """Outputs (n_rows, n_outputs) of the module after the activation."""
         return self._outputs.activate(outputs)
 
+    def before_activation(self) -> TorchModel:
+        """The same model without its activation, which knows what this one has found out."""
+        twin = replace(self, activation="none")
+        twin._cache.update(self._cache)
+        return twin
+
     def graph_rows(self, rows: Any) -> int:
         """Rows in a batch whose inner tensors are all kept for gradients."""
         return self._graph_rows(self.to_tensor(rows[:1]))
@@ -449,6 +455,10 @@ class TorchSession:
         """Results of compute for slices of X that leave memory for the graphs of n_each rows a row."""
         size = max(1, self._model.graph_rows(X) // n_each)
         return self._model.in_batches(len(X), size, compute)
+
+    def layers(self) -> dict[str, Any]:
+        """Layers that run, by name; one that is used under several names has the first."""
+        return dict(uncompiled(self._model._module).named_modules())
 
     def run_eagerly(self) -> None:
         """Run the module's own operations from now on, not compiled ones; DataError if they are not there."""
