@@ -18,7 +18,7 @@ Fill             The image's mean color: `core.base.images`, `core.masking.fills
 Integrated gradients (Sundararajan, Taly and Yan, 2017; Erion et al., 2021), `IntegratedGradientsExplainer`:
 
 Integrand        `paths.Paths.integrand`: the gradient along the path, times the difference of its ends.
-Quadrature       `quadrature.integrate`, panels divided where rules differ; `quadrature.gauss_legendre`.
+Quadrature       `quadrature.integrate`, refined where gradients jump; `quadrature.gauss_legendre`.
 Baseline         `baselines.fixed_baseline`, `baselines.own_baselines`. Parameter `baseline`.
 Standard error   Of draws from data, by independent blocks: `baselines.BaselineSample`. Else none: errors of
                  the integral are details, and what its sum misses is the completeness gap.
