@@ -8,7 +8,12 @@ if TYPE_CHECKING:
     from agnostix.core.models import as_predictor
     from agnostix.exceptions import InfeasibleTargetError
     from agnostix.lime import LimeExplainer, submodular_pick
-    from agnostix.neural import CamExplainer, ExtremalMaskExplainer, SaliencyExplainer
+    from agnostix.neural import (
+        CamExplainer,
+        ExtremalMaskExplainer,
+        IntegratedGradientsExplainer,
+        SaliencyExplainer,
+    )
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
     from agnostix.shapley import KernelShapExplainer
@@ -23,6 +28,7 @@ __all__ = [
     "Explanation",
     "ExtremalMaskExplainer",
     "InfeasibleTargetError",
+    "IntegratedGradientsExplainer",
     "KernelShapExplainer",
     "LimeExplainer",
     "MimicTree",
@@ -42,6 +48,7 @@ _MODULES = {
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
     "InfeasibleTargetError": "exceptions",
+    "IntegratedGradientsExplainer": "neural",
     "KernelShapExplainer": "shapley",
     "LimeExplainer": "lime",
     "MimicTree": "surrogate_tree",

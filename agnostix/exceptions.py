@@ -46,7 +46,7 @@ class ModelOutputError(ValueError):
 
 
 class EngineError(RuntimeError):
-    """The model failed on perturbed rows; the message names the batch and the cause."""
+    """The model failed; the message names the rows and the cause."""
 
 
 class DataError(ValueError):

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from agnostix.core.files import printable
+from agnostix.core.files import one_line
 
 _WHAT_IF = """\
 a scenario, as in "age=50,hours=35..40,sex=Female:0.5": constraints separated by commas, each an average, a
@@ -34,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, printable(f"{self.format_usage()}agnostix: error: {message}\n", keep="\n"))
+        self.exit(2, f"{self.format_usage()}agnostix: error: {one_line(message)}\n")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

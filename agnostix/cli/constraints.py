@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import NoReturn, TypeAlias
 
+from agnostix.core.files import one_line
+
 Bound: TypeAlias = float | tuple[float, float]
 Constraints: TypeAlias = dict[str, Bound | dict[str, Bound]]
 
@@ -25,7 +27,7 @@ class ConstraintSyntaxError(ValueError):
     def __init__(self, message: str, text: str, position: int) -> None:
         # A tab or newline would move the caret away from the character that it points to.
         line = re.sub(r"\s", " ", text)
-        super().__init__(f"--what-if: {message}\n    {line}\n    {' ' * position}^")
+        super().__init__(f"--what-if: {one_line(message)}\n    {line}\n    {' ' * position}^")
         self.position = position
 
 

@@ -43,19 +43,19 @@ def restore_texts(table: pd.DataFrame, path: Path, levels: Mapping[str, Collecti
         if name in table.columns and any(isinstance(label, str) for label in labels)
     }
     others = [name for name in table.columns if name not in texts]
-    check_decimal_commas(table[others], path)
+    check_decimal_commas(table, path, others)
     raw = _read_texts(path, list(table.columns))
     for name, known in texts.items():
         cells = raw[name]
         # A missing value stays one, unless the model knows its text as a label.
         table[name] = cells.where(table[name].notna() | cells.isin(list(known)))
-    _warn_of_changes(table[others], raw, path, [name for name in others if name not in levels])
+    _warn_of_changes(table, raw, path, [name for name in others if name not in levels])
     return table
 
 
-def check_decimal_commas(table: pd.DataFrame, path: Path) -> None:
+def check_decimal_commas(table: pd.DataFrame, path: Path, names: Collection[Any]) -> None:
     """DataError that names column and line if all texts of a column are numbers, some with a comma."""
-    for name in table.columns:
+    for name in names:
         column = table[name].dropna()
         if column.empty or not all(isinstance(cell, str) for cell in column.head(100)):
             continue
@@ -65,7 +65,7 @@ def check_decimal_commas(table: pd.DataFrame, path: Path) -> None:
             continue
         cell = with_comma[0]
         raise DataError(
-            f"{path}, line {_line_of(path, str(name), cell)}: column {str(name)!r} has {cell!r}, a number "
+            f"{path}, line {_line_of(path, table, name, cell)}: column {str(name)!r} has {cell!r}, a number "
             "with a comma; points are needed. Convert the file: "
             f"pandas.read_csv({path.name!r}, decimal=',').to_csv(..., index=False), or with thousands=',' "
             "if the commas separate thousands."
@@ -85,7 +85,7 @@ def _warn_of_changes(table: pd.DataFrame, raw: pd.DataFrame, path: Path, unknown
         if changed.any():
             cell = cells[changed].iloc[0]
             warnings.warn(
-                f"{path}, line {_line_of(path, str(name), cell)}: {cell!r} in column {str(name)!r} is read "
+                f"{path}, line {_line_of(path, table, name, cell)}: {cell!r} in column {str(name)!r} is read "
                 f"as {becomes}. If it is a label, save the table as .parquet, which keeps texts.",
                 UserWarning,
                 stacklevel=2,
@@ -99,12 +99,12 @@ def _read_texts(path: Path, names: list[Any]) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False, low_memory=False).set_axis(names, axis=1)
 
 
-def _line_of(path: Path, name: str, cell: str) -> int:
+def _line_of(path: Path, table: pd.DataFrame, name: Any, cell: str) -> int:
     """The line of the first row with a cell in a column, as an editor counts."""
     from agnostix.cli.loading import _rows
 
-    rows = _rows(path)
-    place = next(rows)[1].index(name)
+    rows, place = _rows(path), list(table.columns).index(name)  # the file may have no name for it
+    next(rows)
     return next((line for line, row in rows if row[place] == cell), 0)
 
 

@@ -7,8 +7,9 @@ import traceback
 from types import TracebackType
 from typing import TextIO
 
-from agnostix.cli.loading import MissingExtraError
-from agnostix.core.files import one_line, printable
+from agnostix.cli.constraints import ConstraintSyntaxError
+from agnostix.cli.loading import MissingExtraError, UntrustedTypesError
+from agnostix.core.files import describe_error, one_line, printable
 from agnostix.exceptions import EngineError
 
 _DEBUG = "Add --debug to see where."
@@ -60,10 +61,11 @@ def print_failure(error: BaseException, *, debug: bool) -> int:
 
 def _describe(error: BaseException) -> tuple[int, str]:
     """Exit status and text: of an error of agnostix, of the model, of the system, or an unexpected one."""
+    if isinstance(error, ConstraintSyntaxError | UntrustedTypesError):
+        return 2, str(error)  # on several lines, each of them our own
     if isinstance(error, MissingExtraError) or _is_own(error):
-        return 2, f"{error}. {_DEBUG}" if isinstance(error, EngineError) else str(error)
-    from agnostix.core.evaluate import describe_error
-
+        text = one_line(str(error))
+        return 2, f"{text.rstrip('.')}. {_DEBUG}" if isinstance(error, EngineError) else text
     cause = describe_error(error).rstrip(".")
     call = _model_call(error.__traceback__)
     if call is not None:

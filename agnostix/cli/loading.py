@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agnostix.cli.csv_texts import restore_texts
+from agnostix.core.files import check_readable, one_line
 from agnostix.exceptions import DataError
 
 if TYPE_CHECKING:  # pandas takes half a second: what can be refused without it is refused before
@@ -28,6 +29,10 @@ class MissingExtraError(ImportError):
 
 class ModelFileError(ValueError):
     """A file does not hold a model that can be used, or not one that was trusted."""
+
+
+class UntrustedTypesError(ModelFileError):
+    """A .skops file has types that were not trusted; its message lists them, one a line."""
 
 
 def load_model(path: Path, *, trust_pickle: bool = False, trust_types: Collection[str] = ()) -> Any:
@@ -80,6 +85,7 @@ def load_table(path: Path, levels: Mapping[str, Collection[Any]] | None = None) 
 def _load_csv(path: Path, levels: Mapping[str, Collection[Any]] | None) -> pd.DataFrame:
     import pandas as pd
 
+    check_text(path)
     try:
         check_header(path)
         # Not by pyarrow: it reads texts of dates, times and hexadecimals as dates, times and numbers, and
@@ -95,6 +101,21 @@ def _load_csv(path: Path, levels: Mapping[str, Collection[Any]] | None) -> pd.Da
     if len(table) and table.iloc[:, -1].isna().any():
         check_lines(path)
     return table if levels is None else restore_texts(table, path, levels)
+
+
+def check_text(path: Path) -> None:
+    """Raise DataError where a file has a NUL character: binary, or text in UTF-16 without its mark."""
+    n_lines = 0
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            place = part.find(b"\0")
+            if place >= 0:
+                line = n_lines + part.count(b"\n", 0, place) + 1
+                raise DataError(
+                    f"{path}, line {line}: a NUL character, which text in UTF-8 does not have. Save the "
+                    "table as UTF-8 (it may be in UTF-16), or as .parquet."
+                )
+            n_lines += part.count(b"\n")
 
 
 def check_header(path: Path) -> None:
@@ -154,7 +175,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 begin = reader.line_num + 1
         except csv.Error as error:
             raise DataError(
-                f"{path}, line {begin}: {error}. Is a double quote here that is never closed?"
+                f"{path}, line {begin}: {error}. Is a double quote here that is never closed? If not, save "
+                "the table as .parquet."
             ) from None
 
 
@@ -182,7 +204,7 @@ def _load_skops(path: Path, trusted: frozenset[str]) -> Any:
     listed = untrusted_types(path)
     unknown = [name for name in listed if name not in trusted]
     if unknown:
-        raise ModelFileError(_review(path, unknown))
+        raise UntrustedTypesError(_review(path, unknown))
     from skops.io import load
 
     accepted = [name for name in listed if name in trusted]
@@ -196,7 +218,7 @@ def _review(path: Path, unknown: list[str]) -> str:
         ("a type that is", "it") if len(unknown) == 1 else (f"{len(unknown)} types that are", "them")
     )
     return (
-        f"{path} holds {types} not known to be safe. Review {them}:\n{shown}\n"
+        f"{one_line(str(path))} holds {types} not known to be safe. Review {them}:\n{shown}\n"
         f"If you trust {them}, append to the command:\n    {flags}"
     )
 
@@ -237,9 +259,12 @@ def _checked(model: Any, path: Path) -> Any:
 
 
 def _check_exists(path: Path) -> None:
-    if not path.is_file():
-        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(f"{path} {kind}.")
+    if path.is_file():
+        return
+    if path.exists() and not path.is_dir():
+        check_readable(path)
+    leads_nowhere = "is a symbolic link that leads to no file" if path.is_symlink() else "does not exist"
+    raise FileNotFoundError(f"{path} {'is a folder, not a file' if path.is_dir() else leads_nowhere}.")
 
 
 def _need(module: str, path: Path) -> None:

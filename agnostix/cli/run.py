@@ -218,12 +218,15 @@ def _check_width(X: pd.DataFrame, model: Any, path: Path) -> None:
 
 def _weights(column: pd.Series, arguments: argparse.Namespace) -> Floats:
     import numpy as np
+    from pandas import to_numeric
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if not is_numeric_dtype(column) or is_bool_dtype(column):
+        is_text = to_numeric(column.astype(object), errors="coerce").isna() & column.notna()
+        row = int(is_text.to_numpy().argmax())
         raise DataError(
-            f"--weight {arguments.weight!r} is not numeric; {arguments.data} has {column.iloc[0]!r} "
-            "in its first row."
+            f"--weight {arguments.weight!r} is not numeric; {arguments.data} has {column.iloc[row]!r} in row "
+            f"{row}, counted from 0. Correct the cell, or name another column."
         )
     return column.to_numpy(dtype=float, na_value=np.nan)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from joblib.externals.loky.backend import reduction, resource_tracker
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.std import tqdm
 
-from agnostix.core.files import one_line
+from agnostix.core.files import describe_error
 from agnostix.core.frames import as_table
 from agnostix.core.masking import MaskBlock, Masker
 from agnostix.core.models import Predictor
@@ -38,6 +38,8 @@ DELAY = 3.0
 """Seconds after which a bar appears, if the work is not done by then."""
 _INTERVAL = 0.1
 """Seconds between looks at the workers' counts."""
+_PARENT_INTERVAL = 2.0
+"""Seconds between an idle worker's looks at its parent."""
 _FORMAT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 _OPEN_FORMAT = "{desc}{elapsed}{postfix}"
 
@@ -67,10 +69,11 @@ class MeanAndVariance:
         """From (n_draws, n_rows, n_outputs) to (n_masks, 2, n_rows, n_outputs)."""
         apart, middle = block.counted(predictions)
         mean = block.averaging @ apart
-        np.multiply(apart, apart, out=apart)
         moments = np.empty((len(block.draws), 2, middle.shape[1]))
-        np.add(mean, middle, out=moments[:, 0])
-        moments[:, 1] = np.maximum(block.averaging @ apart - mean * mean, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
+            np.multiply(apart, apart, out=apart)
+            np.add(mean, middle, out=moments[:, 0])
+            moments[:, 1] = np.maximum(block.averaging @ apart - mean * mean, 0.0)
         return moments.reshape(len(block.draws), 2, *predictions.shape[1:])
 
     def finalize(self, blocks: Floats) -> tuple[Floats, ...]:
@@ -114,7 +117,7 @@ def evaluate(
             f"reduce must be a Reducer for rows under masks, got {type(reduce).__name__}, which has no "
             f"{' and no '.join(lacking)}. Its reduce_block reduces over the background rows."
         )
-    n_workers = effective_n_jobs(n_jobs)
+    n_workers = int(effective_n_jobs(n_jobs))
     if source.n_items == 0:
         raise DataError("There are no rows to evaluate.")
     n_kept = reduce.n_kept if isinstance(reduce, Reducer) else 1
@@ -140,12 +143,6 @@ def evaluate(
             pending = []
         results.append(value)
     return source.collect(results), sum(n for _, n in shares)
-
-
-def describe_error(error: BaseException) -> str:
-    """Type and message of an error, on one line; the errors of some libraries have no message."""
-    message = one_line(str(error)).strip()
-    return f"{type(error).__name__}: {message}" if message else f"{type(error).__name__} without a message"
 
 
 def mask_cost(masker: Masker, masks: Bools) -> int:
@@ -279,6 +276,8 @@ class WorkerProgress:
         """End a worker whose main process was killed: nobody waits for what it does, or tidies up."""
         if self._is_child is None:
             self._is_child = os.getppid() == self._main != os.getpid()
+            if self._is_child:
+                _end_with_parent(self._main)
         if self._is_child and os.getppid() != self._main:
             if self.path is not None:
                 shutil.rmtree(Path(self.path).parent, ignore_errors=True)
@@ -290,6 +289,18 @@ class WorkerProgress:
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_counts": None, "_is_child": None}
+
+
+@lru_cache(maxsize=1)
+def _end_with_parent(parent: int) -> None:
+    """Let a thread end this worker, which would else wait minutes for tasks, when its parent is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_INTERVAL)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class ProgressBar:
@@ -372,7 +383,7 @@ def run_in_shares(
     verbose: int | ProgressBar,
 ) -> list[R]:
     """Results of `run(progress, worker, share)` for shares of n_tasks tasks, `size` evaluations in all."""
-    shares = split_evenly(n_tasks, effective_n_jobs(n_jobs))
+    shares = split_evenly(n_tasks, int(effective_n_jobs(n_jobs)))
     with open_bar(verbose, size) as bar:
         if len(shares) == 1:
             progress = WorkerProgress(1)

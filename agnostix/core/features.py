@@ -16,7 +16,6 @@ from agnostix.core.frames import (
     column_names,
     columns,
     content_of,
-    infer_type,
     is_float,
     is_frame,
     is_integer,
@@ -26,7 +25,9 @@ from agnostix.core.frames import (
     to_numbers,
     to_ticks,
 )
-from agnostix.core.names import did_you_mean
+from agnostix.core.names import did_you_mean, label_text
+from agnostix.core.objects import infer_type, inferred_objects
+from agnostix.core.state import PandasState
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -121,7 +122,7 @@ def table_codes(X: Any) -> Codes:
 def as_series(values: Any) -> Any:
     """Values of a column as a Series, which knows what it holds."""
     if isinstance(values, np.ndarray):
-        return pd.Series(values).infer_objects()
+        return inferred_objects(pd.Series(values))
     return values if is_polars_series(values) else pd.Series(values, dtype=values.dtype, copy=False)
 
 
@@ -234,7 +235,7 @@ class NumberCoding:
 
 
 @dataclass(frozen=True)
-class LevelCoding:
+class LevelCoding(PandasState):
     """Values that are the same or not: a row of `levels` (n_levels, n_columns) for each."""
 
     position: int
@@ -258,9 +259,10 @@ class LevelCoding:
         """The level as a condition."""
         if code < 0:
             return f"{self.name} not seen in fit"
-        value = column_of(self.levels, self.position).to_list()[code]
+        values = column_of(self.levels, self.position).to_list()
+        value = values[code]
         is_missing = pd.api.types.is_scalar(value) and pd.isna(value)
-        return f"{self.name} missing" if is_missing else f"{self.name} = {value}"
+        return f"{self.name} missing" if is_missing else f"{self.name} = {label_text(value, values)}"
 
 
 @dataclass(frozen=True)

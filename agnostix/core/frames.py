@@ -17,15 +17,26 @@ import numpy as np
 import pandas as pd
 from narwhals.stable.v2.dependencies import is_polars_dataframe, is_polars_series
 
-from agnostix.core.names import did_you_mean
+from agnostix.core.cells import are_changeable, are_hashable, content_of, copy_cells
+from agnostix.core.inputs import (
+    baselines_error,
+    check_single_input,
+    conversion_error,
+    is_several_inputs,
+    several_inputs_error,
+    sparse_error,
+)
+from agnostix.core.names import check_are_text, did_you_mean
+from agnostix.core.objects import infer_type
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
 _OTHER_LIBRARIES = ("pyarrow", "modin", "cudf", "dask", "ibis", "duckdb", "pyspark")
 """Their tables are refused: as arrays they would lose names and types."""
 
-_NUMBERS = ("integer", "decimal", "floating", "mixed-integer-float")
-"""What pandas calls numbers in a column of objects."""
+_OBJECTS = np.dtype(object)
+_CONVERSIONS = ("compute", "to_pandas", "toPandas", "_to_pandas", "df")
+"""Their methods that give a pandas frame, of which each library has one: dask's, then those of the others."""
 
 
 def is_frame(X: Any) -> bool:
@@ -43,7 +54,9 @@ def as_table(X: Any) -> Any:
             raise DataError(
                 f"X names columns twice: {', '.join(repeated)}. Rename or drop the repeated ones."
             )
+        check_are_text(names)
     else:
+        check_single_input(X)
         table = _as_array(missing_as_nan(X))
     if min(table.shape) == 0:
         raise DataError(f"X must have at least one row and one column, got shape {tuple(table.shape)}.")
@@ -53,20 +66,27 @@ def as_table(X: Any) -> Any:
 def _as_array(X: Any) -> np.ndarray:
     library = type(X).__module__.split(".")[0]
     if hasattr(X, "toarray"):
-        raise DataError("X is sparse; a table of rows is needed. Pass X.toarray(), or a DataFrame.")
+        raise sparse_error(X)
     if library in _OTHER_LIBRARIES:
         raise DataError(
             f"X is a {library} {type(X).__name__}; pandas and polars frames and arrays are read. "
-            "Convert it, for example with X.to_pandas()."
+            f"Pass {next((f'X.{name}()' for name in _CONVERSIONS if hasattr(X, name)), 'a DataFrame')}."
         )
     if hasattr(X, "collect"):
         raise DataError(f"X is a {type(X).__name__}, which holds no rows yet. Pass X.collect().")
     try:
         array = np.asarray(X)
     except ValueError:
+        if is_several_inputs(X):
+            raise several_inputs_error(X) from None
         raise DataError("X must have rows of equal length; some are shorter than others.") from None
     except (RuntimeError, TypeError) as error:
         raise conversion_error(X, error) from error
+    if array.dtype.kind == "V":
+        raise DataError(
+            f"X is an array of type {array.dtype}, whose cells are records or raw bytes. Of a structured "
+            "array, pass pandas.DataFrame(X)."
+        )
     if array.dtype.kind == "c":
         raise DataError("Complex data not supported: X holds complex numbers.")
     if array.ndim > 2:
@@ -76,19 +96,22 @@ def _as_array(X: Any) -> np.ndarray:
             "LimeExplainer and KernelShapExplainer."
         )
     if array.ndim != 2:
-        raise DataError(
-            f"X must have two dimensions (rows, columns), got an array of shape {array.shape}. "
-            "Pass X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
-        )
+        given = "an array" if isinstance(X, np.ndarray) else f"a {type(X).__name__}"
+        what = f"X must have two dimensions (rows, columns), got {given} of shape {array.shape}."
+        raise DataError(f"{what} {_two_dimensions(X, array.ndim)}")
     return array
 
 
-def conversion_error(X: Any, error: Exception) -> DataError:
-    """The error where numpy cannot convert something, such as a tensor on another device."""
-    return DataError(
-        f"X is a {type(X).__name__} of which numpy makes no array ({str(error).rstrip('.')}). Of a torch "
-        "tensor, pass X.detach().cpu().float().numpy()."
-    )
+def _two_dimensions(X: Any, ndim: int) -> str:
+    """How to pass a single row or column that came without its other dimension."""
+    if hasattr(X, "to_frame"):
+        row = "df.iloc[[i]]" if isinstance(X, pd.Series) else "df[[i]]"
+        return f"Pass {row} for row i of a DataFrame df, X.to_frame() for one column."
+    if ndim == 0:
+        return "Pass a DataFrame, an array, or a list of rows."
+    if hasattr(X, "reshape"):
+        return "Pass X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
+    return "Pass [X] for one row, [[x] for x in X] for one column."
 
 
 def column_names(X: Any) -> list[str]:
@@ -101,19 +124,6 @@ def columns(X: Any) -> dict[str, Any]:
     if not is_frame(X):
         X = pd.DataFrame(X, columns=column_names(X))
     return {str(name): infer_type(X[name]) for name in X.columns}
-
-
-def infer_type(series: Any) -> Any:
-    """An object column of numbers or dates as a column of these, missing values NaN; any other as it is."""
-    if is_polars_series(series) or series.dtype != object:
-        return series
-    inferred = series.infer_objects()
-    if inferred.dtype.kind in "fiuMmb":
-        return inferred
-    if pd.api.types.infer_dtype(series, skipna=True) in _NUMBERS:  # which no type holds, such as decimals
-        floats = series.to_numpy(dtype=float, na_value=np.nan)
-        return pd.Series(floats, index=series.index, name=series.name)
-    return series
 
 
 def column_at(X: Any, position: int) -> Any:
@@ -175,14 +185,21 @@ def _as_pandas(column: Any, dtype: Any) -> Any:
 
 def _as_polars(column: Any, like: Any, position: int) -> Any:
     """Values of a column; NaN is null where the table has nulls."""
-    if not isinstance(column, np.ndarray) or column.dtype.kind != "f" or not like[:, position].null_count():
+    is_array = isinstance(column, np.ndarray)
+    if not (column.dtype.kind == "f" if is_array else column.dtype.is_float()):
         return column
-    return type(like[:, position])(column).fill_nan(None)
+    own = like[:, position]
+    if str(own.dtype) == "Object":
+        cells = column.tolist() if is_array else column.to_list()
+        return type(own)([None if cell != cell else cell for cell in cells], dtype=own.dtype)
+    return type(own)(column).fill_nan(None) if is_array and own.null_count() else column
 
 
 def constant_row(fill: Any, like: Any, owner: str) -> Any:
     """One row of constants, by column name or in order, in the library and types of `like`."""
     names, fill = column_names(like), missing_as_nan(fill)
+    if len(getattr(fill, "shape", ())) == 2 and fill.shape[0] > 1 and fill.shape[1] == len(names):
+        raise baselines_error(fill, owner)
     if isinstance(fill, Mapping | pd.Series):
         given = {str(name): value for name, value in fill.items()}
     else:
@@ -208,7 +225,7 @@ def _constant_array(values: list[Any], dtype: np.dtype, owner: str) -> Any:
         return row
     try:
         row = np.array([values], dtype=dtype if dtype.kind == "f" else None)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         row = np.array([values], dtype=object)
     if dtype.kind in "biuf" and row.dtype.kind not in "biuf":
         raise DataError(
@@ -256,7 +273,19 @@ def copy_table(X: Any) -> Any:
         if isinstance(dtype, pd.ArrowDtype) and dtype.kind in "biuf":
             array = X.iloc[:, position].array
             copied.isetitem(position, array.take(np.arange(len(array))))
+        elif dtype == _OBJECTS and are_changeable(X.iloc[:, position]):
+            copied.isetitem(position, pd.Series(copy_cells(X.iloc[:, position]), X.index, dtype=object))
+    if not is_frame(X) and X.dtype == object and are_changeable(X.ravel()):
+        copied[:] = copy_cells(X.ravel()).reshape(X.shape)
     return copied
+
+
+def has_changeable_cells(X: Any) -> bool:
+    """Whether cells of a table hold lists, arrays or other objects that a model can change in place."""
+    if isinstance(X, pd.DataFrame):
+        pairs = zip(X.dtypes.array, X.columns, strict=True)
+        return any(dtype == _OBJECTS and are_changeable(X[name]) for dtype, name in pairs)
+    return isinstance(X, np.ndarray) and X.dtype == object and are_changeable(X.ravel())
 
 
 def as_read_only(X: Any) -> Any:
@@ -270,11 +299,16 @@ def as_read_only(X: Any) -> Any:
 
 def same_table(one: Any, other: Any) -> bool:
     """Whether two tables of one library are equal, missing values included."""
+    if is_polars_dataframe(one) and "Object" in map(str, one.dtypes):  # which are never equal
+        one, other = (pd.DataFrame(part.to_dict(as_series=False), dtype=object) for part in (one, other))
     if not is_frame(one):
         if one.shape != other.shape:
             return False
         one, other = (pd.DataFrame(part.reshape(len(part), -1)) for part in (one, other))
-    return bool(one.equals(other))
+    try:
+        return bool(one.equals(other))
+    except Exception:  # of cells that cannot be compared, whatever their own error is
+        return True
 
 
 def kind_of(series: Any) -> str:
@@ -287,22 +321,10 @@ def kind_of(series: Any) -> str:
     known = nw.from_native(series, series_only=True).dtype
     if known.is_numeric():
         return "numeric"
-    if known.is_nested() or (known == nw.Object and not _are_hashable(series)):
+    if known.is_nested() or (known == nw.Object and not are_hashable(series)):
         return "nested"
     is_time = known == nw.Time and isinstance(series, pd.Series)  # of pyarrow, of which pandas makes no date
     return "date" if known.is_temporal() and not is_time else "categorical"
-
-
-def _are_hashable(series: Any) -> bool:
-    """Whether a column of objects holds values that can be labels; texts are told apart in one pass."""
-    if isinstance(series, pd.Series) and not pd.api.types.infer_dtype(series, skipna=True).startswith(
-        "mixed"
-    ):
-        return True
-    try:
-        return all(hash(value) is not None for value in series.to_list())
-    except TypeError:
-        return False
 
 
 def is_float(series: Any) -> bool:
@@ -337,7 +359,7 @@ def to_floats(series: Any) -> np.ndarray:
     if isinstance(series, pd.Series):
         try:
             return series.to_numpy(dtype=float, na_value=np.nan)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(
                 f"Column {str(series.name)!r} held numbers in fit, and now something that is none: {error}."
             ) from error
@@ -387,23 +409,6 @@ def to_codes(series: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
     return place[codes], tuple(levels[j] for j in order)
 
 
-def content_of(cell: Any) -> Any:
-    """What is in a cell, as something that can be compared and hashed."""
-    if isinstance(cell, np.ndarray) and cell.dtype != object:
-        return "array", cell.shape, cell.dtype.str, cell.tobytes()
-    if isinstance(cell, list | tuple | np.ndarray) or is_polars_series(cell):
-        return type(cell).__name__, tuple(content_of(one) for one in cell)
-    if isinstance(cell, set | frozenset):
-        return "set", frozenset(content_of(one) for one in cell)
-    if isinstance(cell, Mapping):
-        return "dict", frozenset((content_of(key), content_of(value)) for key, value in cell.items())
-    try:
-        hash(cell)
-    except TypeError:
-        return "object", id(cell)
-    return type(cell).__name__, cell
-
-
 def checked_weights(sample_weight: Any, n_rows: int, least_share: float = 0.0) -> Floats:
     """Weights (n_rows,) of rows, 1 each for None; DataError if negative, not finite or all 0.
 
@@ -451,7 +456,7 @@ def _weight_numbers(sample_weight: Any) -> Floats:
         if values.dtype.kind in "cmM":
             raise TypeError
         return values.astype(float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         wrong = next((one for one in values.tolist() if not isinstance(one, Real)), values[0])
         raise DataError(
             "sample_weight must have one finite value, 0 or more, for each row, got values such as "

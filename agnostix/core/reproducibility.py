@@ -163,7 +163,7 @@ class SobolBlocks:
     @classmethod
     def from_n_points(cls, n_dims: int, n_points: int, seed: int) -> SobolBlocks:
         """At most n_points points, in as large blocks as leave 16 of them."""
-        size = 2 ** int(np.log2(n_points // MIN_BLOCKS))
+        size = 1 << (int(n_points) // MIN_BLOCKS).bit_length() - 1
         return cls(n_dims, size, n_points // size, seed)
 
     def longer(self, factor: int) -> SobolBlocks:

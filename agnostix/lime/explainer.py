@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
@@ -16,6 +17,7 @@ from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.masking import MaskerConstraint, read_rows
 from agnostix.core.reproducibility import SobolBlocks
+from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Numbers
 from agnostix.exceptions import DataError
@@ -38,6 +40,8 @@ from agnostix.lime.tabular_samples import RowSampler, TabularSampler
 
 N_SAMPLES, N_MASKS = 5000, 1000
 """Samples near a row of a table, and masks of an image or text."""
+MAX_SAMPLES = 2**30
+"""Samples of which a Sobol net has no more."""
 N_TRIAL_ROWS = 2
 """Rows on which a model is tried if a masker reads them, since they may be large."""
 
@@ -168,7 +172,7 @@ default="auto"
     _doc_page = "lime.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
-        "n_samples": [StrOptions({"auto"}), Interval(Integral, 32, None, closed="left")],
+        "n_samples": [StrOptions({"auto"}), Interval(Integral, 32, MAX_SAMPLES, closed="both")],
         "sampling": [StrOptions(set(SAMPLINGS)), KernelSampling, TiltedSampling, LocalSampling],
         "surrogate": [StrOptions({"ridge", "klasso", "tree"}), HasMethods(["fit", "predict"])],
         "max_features": [Interval(Integral, 1, None, closed="left"), None],
@@ -234,6 +238,7 @@ default="auto"
         self._begin_fit()
         self.sampling_ = resolve_sampling(self.sampling)
         self._check_parameters()
+        check_row_order(X, y=y, sample_weight=sample_weight)
         learn = self._learn_table if self.masker is None else self._learn_masks
         self._neighborhood: Neighborhood = learn(X, y, sample_weight)
         self.n_model_rows_ = self._n_trial_rows + self._neighborhood.n_shared_rows
@@ -315,6 +320,12 @@ default="auto"
         """Raise a DataError for parameters that cannot be combined."""
         if self.masker is not None:
             self._check_masker()
+        if not isinstance(self.surrogate, str) and is_classifier(self.surrogate):
+            raise DataError(
+                "The 'surrogate' of LimeExplainer must be a regressor, since predictions are numbers, also "
+                f"those of a classifier; {type(self.surrogate).__name__} is a classifier. Pass 'ridge', "
+                "'klasso', 'tree' or a linear regressor such as sklearn.linear_model.Ridge()."
+            )
         if not isinstance(self.surrogate, str) and not has_fit_parameter(self.surrogate, "sample_weight"):
             raise DataError(
                 "The 'surrogate' of LimeExplainer must take sample_weight in fit, and "

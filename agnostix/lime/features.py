@@ -21,6 +21,7 @@ from scipy.special import ndtr, ndtri
 
 from agnostix.core.features import Coding, column_of
 from agnostix.core.frames import column_values, take_rows, to_numbers
+from agnostix.core.state import PandasState
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
@@ -78,7 +79,7 @@ class TruncatedNormals:
 
 
 @dataclass(frozen=True)
-class Resampling:
+class Resampling(PandasState):
     """Observed rows (n_kept, n_columns_of_the_feature), so that the columns of a group stay together.
 
     Rows are sorted by bin; `ends` (n_kept,) ascend: the bin's code plus the cumulative weight within the bin.

@@ -137,7 +137,8 @@ class SurrogateSpec:
         if not is_fitted.all():
             design = design[is_fitted]
         if self.kernel is not None:
-            self.kernel.check(squares, samples.log_weights, design, int(rows.row_indices[row]))
+            number = int(rows.row_indices[row])
+            self.kernel.check(squares, samples.log_weights, design, number, samples.is_binned[is_fitted])
         regression = WeightedRegression(
             design,
             weights,

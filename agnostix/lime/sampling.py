@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, clone
 
 from agnostix.core.masking.masker import MaskDistribution
 from agnostix.core.sklearn_compat import Interval, StrOptions
-from agnostix.core.typing import Floats
+from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 from agnostix.lime.features import Feature, ScaledFeature
 
@@ -25,6 +25,8 @@ WIDTH_PER_ROOT, MASK_WIDTH = 0.75, 0.25
 MIN_VARIATION, AMPLE_VARIATION = 1.0, 10.0
 """Weighted sums of squares of a feature at which a penalty of 1 shrinks its coefficient by 1/2 and 1/11."""
 _BISECTIONS = 60
+_QUARTILE = 0.28
+"""Frequency of a bin between quartiles, and some more for ties."""
 _MAX_WIDTH = 1e6
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _DISCRETIZERS = [StrOptions({"quartile", "decile", "entropy"}), None]
@@ -205,12 +207,23 @@ class Kernel:
         """Kernel times importance weights exp(log_weights), each (n_samples,)."""
         return np.exp(log_weights - squared_distances / (2.0 * self.width**2))
 
-    def check(self, squared_distances: Floats, log_weights: Floats, design: Floats, row: int) -> None:
-        """Raise a DataError, with the least width that works, if too few samples count for a regression."""
+    def check(
+        self,
+        squared_distances: Floats,
+        log_weights: Floats,
+        design: Floats,
+        row: int,
+        is_binned: Bools | None = None,
+    ) -> None:
+        """Raise a DataError, with the least width that works, if too few samples count for a regression.
+
+        `is_binned` (n_features,) says which features are 1 in the row's own bin and else 0.
+        """
         needed = min(design.shape[0] + 1.0, squared_distances.size / 4.0)
         weights = self.weights(squared_distances, log_weights)
         n_effective = _effective_samples(weights)
         n_features = design.shape[0]
+        bins = design
         # A feature that hardly varies in any sample is not the fault of the kernel.
         design = design[sums_of_squares(design, np.exp(log_weights)) >= AMPLE_VARIATION]
         if n_effective >= needed and (sums_of_squares(design, weights) >= MIN_VARIATION).all():
@@ -229,11 +242,24 @@ class Kernel:
         problem = f"where {n_features} features need {needed:.0f}"
         if n_effective >= needed:
             problem = "of which hardly any differs from the row in one of its features"
+        tilted = self.width
+        if is_binned is not None:
+            shares = np.exp(log_weights) / np.exp(log_weights).sum()
+            tilted = max(tilted, _least_tilted_width(bins[is_binned] @ shares, squared_distances.size))
         raise DataError(
             f"The 'width' of {self.owner} is {self.width:.3g}, which leaves an effective sample size of "
             f"{n_effective:.3g} of {squared_distances.size} samples around row {row}, {problem}. {remedy} "
-            f"Or use sampling=TiltedSampling({self.width:.3g}), which samples near the row instead."
+            f"Or use sampling=TiltedSampling({tilted:.3g}), which samples near the row instead."
         )
+
+
+def _least_tilted_width(frequencies: Floats, n_samples: int) -> float:
+    """Width at which tilted samples leave the bins of a row with frequencies (n_bins,), and its quartiles."""
+    varies = n_samples * frequencies * (1.0 - frequencies) >= AMPLE_VARIATION
+    most = frequencies[varies].max(initial=_QUARTILE)
+    leave = 0.5 - np.sqrt(0.25 - MIN_VARIATION / n_samples)  # share of the samples, at least
+    ratio = min(leave * most / ((1.0 - most) * (1.0 - leave)), 0.9)
+    return 1.02 * float(np.sqrt(-0.5 / np.log(ratio)))  # it is shown with three digits
 
 
 def sums_of_squares(design: Floats, weights: Floats) -> Floats:

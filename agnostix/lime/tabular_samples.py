@@ -16,6 +16,7 @@ import numpy as np
 from agnostix.core.frames import build_table
 from agnostix.core.reproducibility import SobolBlocks
 from agnostix.core.row_sources import TableRows
+from agnostix.core.state import PandasState
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.lime.features import BinnedFeature, Feature, FeatureSamples
 from agnostix.lime.sampling import Kernel, KernelSampling, LocalSampling, Sampling
@@ -90,7 +91,7 @@ class InterpretableSamples:
 
 
 @dataclass(frozen=True)
-class TabularSampler:
+class TabularSampler(PandasState):
     """Features of a table, the points at which they are sampled, and rows that tables are built like."""
 
     template: Any

@@ -17,9 +17,13 @@ from copy import copy
 import numpy as np
 
 from agnostix.core.typing import Codes, Floats
+from agnostix.exceptions import DataError
 
 _ROUNDING = 1e-13
 """Spread of the predictions, relative to their mean, below which they are constant up to rounding."""
+
+
+_SMALLEST_SQUARE, _LARGEST = 1e-300, 1e150
 
 
 class WeightedRegression:
@@ -71,11 +75,26 @@ class WeightedRegression:
         self.target_mean = weights @ self.targets / self.total_weight
         centered = (self.targets - self.target_mean) * root[:, None]
         squares = np.einsum("nc,nc->c", centered, centered)
-        varies = squares > (_ROUNDING * self.target_mean) ** 2 * self.total_weight
+        if not ((squares >= _SMALLEST_SQUARE) & (squares < np.inf)).all():
+            self._check_squares()
+        with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+            varies = squares > (_ROUNDING * self.target_mean) ** 2 * self.total_weight
         # One symmetric product is the cost of a fit, so the design is not centered but the product is.
         self.gram = scaled @ scaled.T - self.total_weight * np.outer(self.design_mean, self.design_mean)
         cross = scaled @ centered - np.outer(self.design_mean, root @ centered)
         self.cross, self.total_squares = np.where(varies, cross, 0.0), np.where(varies, squares, 0.0)
+
+    def _check_squares(self) -> None:
+        """DataError for predictions that differ, beyond rounding, by what has no square."""
+        spread = np.ptp(self.targets, axis=0)
+        is_lost = (spread > _ROUNDING * np.abs(self.row_predictions)) & (spread < np.sqrt(_SMALLEST_SQUARE))
+        if is_lost.any() or spread.max() > _LARGEST:
+            seen = spread.max() if spread.max() > _LARGEST else spread[is_lost].max()
+            raise DataError(
+                "LimeExplainer squares predictions, whose differences must be between 1e-150 and 1e+150, and "
+                f"those near a row reach {seen:.3g}. Pass a function that divides them by "
+                f"1e{int(np.floor(np.log10(seen)))}."
+            )
 
     @property
     def n_samples(self) -> int:
@@ -135,7 +154,8 @@ class WeightedRegression:
 
     def r2_score(self, residuals: Floats) -> tuple[Floats, Floats]:
         """Weighted R2 and its standard error, each (n_outputs,); 1 and 0 for constant predictions."""
-        squares = residuals**2
+        with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+            squares = residuals**2
         varies = self.total_squares > 0
         total = np.where(varies, self.total_squares, 1.0)
         r2 = np.where(varies, 1.0 - self.weights @ squares / total, 1.0)
@@ -157,4 +177,5 @@ def standard_error(influences: Floats, n_samples: int, n_fitted: int) -> Floats:
     deviations = influences - influences.mean(axis=0)
     # Residuals are smaller than errors by the degrees of freedom that the fit has taken.
     factor = n_blocks / (n_blocks - 1) * n_samples / max(n_samples - n_fitted, 1)
-    return np.sqrt(factor * np.square(deviations).sum(axis=0))
+    with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
+        return np.sqrt(factor * np.square(deviations).sum(axis=0))

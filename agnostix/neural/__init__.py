@@ -14,10 +14,19 @@ Kernel           Gaussian, on a grid of cells: `mask_search._smoothing_kernel`.
 Solver           Adam, with a hard mask in the forward pass: `mask_search.learn_mask`. Imports torch.
 Standard error   None: a mask is an optimum, not a mean. Whether it succeeded: `ExtremalMaskExplainer._judge`.
 Fill             The image's mean color: `core.base.images`, `core.masking.fills`. Parameters `fill`, `sigma`.
+
+Integrated gradients (Sundararajan, Taly and Yan, 2017; Erion et al., 2021), `IntegratedGradientsExplainer`:
+
+Integrand        `paths.Paths.integrand`: the gradient along the path, times the difference of its ends.
+Quadrature       `quadrature.integrate`, panels divided where rules differ; `quadrature.gauss_legendre`.
+Baseline         `baselines.fixed_baseline`, `baselines.own_baselines`. Parameter `baseline`.
+Standard error   Of draws from data, by independent blocks: `baselines.BaselineSample`. Else none: errors of
+                 the integral are details, and what its sum misses is the completeness gap.
 """
 
 from agnostix.neural.cam import CamExplainer
 from agnostix.neural.extremal_mask import ExtremalMaskExplainer
+from agnostix.neural.integrated_gradients import IntegratedGradientsExplainer
 from agnostix.neural.saliency import SaliencyExplainer
 
-__all__ = ["CamExplainer", "ExtremalMaskExplainer", "SaliencyExplainer"]
+__all__ = ["CamExplainer", "ExtremalMaskExplainer", "IntegratedGradientsExplainer", "SaliencyExplainer"]

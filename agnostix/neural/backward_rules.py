@@ -13,6 +13,7 @@ nodes. Every other node is on a list of operations that pass gradients as they a
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import Any
 
 import torch
 
+from agnostix.core.names import did_you_mean
 from agnostix.exceptions import DataError
 from agnostix.neural.gates import GateFinder
 from agnostix.neural.network import Network
@@ -135,6 +137,17 @@ class BackwardRule:
                 "Write ReLU as torch.relu(x) or x.clamp(min=0), or say how gradients pass: "
                 f"{_example(names)}."
             )
+
+    def refuse_unknown(self, names: Iterable[str]) -> None:
+        """DataError for rules of operations that are neither torch's own nor among the names of nodes."""
+        known = {_key(name) for name in names} | {_describe(name)[1] for name in names}
+        for name in self.rules:
+            is_known = _ALIASES.get(_key(name), _key(name)) in known or hasattr(torch.ops.aten, name)
+            if not is_known:
+                raise DataError(
+                    f"The 'rules' parameter of {self.owner} names {name!r}, which is no operation of torch, "
+                    f"and the network does not run it.{did_you_mean(name, dir(torch.ops.aten))}"
+                )
 
     @property
     def _allowed(self) -> dict[str, str]:
@@ -315,12 +328,14 @@ class RuledNetwork(Network):
         """DataError if the network rectifies rows X (n_rows, ...) in ways that its graph does not show."""
         points = self.points(X).requires_grad_()
         with interpreted(), GateFinder(points) as finder:
-            super().scores(points, X)
+            scores = super().scores(points, X)
         self._rule.refuse_hidden(finder, self._name)
+        self._rule.refuse_unknown([*finder.gates, *(node.name() for node in graph_nodes(scores.grad_fn))])
 
 
 def interpreted() -> AbstractContextManager[Any]:
     """Context in which parts that torch.compile has made run their own operations."""
-    # Before torch 2.6 such a part is one node of the graph, and refused.
-    stance = getattr(torch.compiler, "set_stance", None)
+    # Its import takes seconds, and nothing was compiled without it. Before torch 2.6 there is no context:
+    # a compiled part is one node of the graph, and refused.
+    stance = getattr(torch.compiler, "set_stance", None) if "torch._dynamo" in sys.modules else None
     return nullcontext() if stance is None else stance("force_eager")

@@ -71,6 +71,7 @@ class NetworkExplainer(AttributionExplainer):
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         array = to_array(rows) if is_frame(rows) else np.asarray(rows)
+        self._check_rows(array)
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
             network = self._open_network(session, array.dtype)
@@ -80,6 +81,16 @@ class NetworkExplainer(AttributionExplainer):
                 n_each=self._n_graphs_each,
             )
         return join_batches(parts)
+
+    def _check_rows(self, array: Any) -> None:
+        """DataError, which names the row, for tables with missing values."""
+        if array.dtype.kind != "f" or np.isfinite(array).all():
+            return
+        row = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0]
+        raise DataError(
+            f"Row {row} holds NaN or infinity, for which the outputs of the model {self._predictor.name} are "
+            "meaningless. Impute them first."
+        )
 
     def _open_network(self, session: Any, dtype: Any) -> Network:
         """The network of a session, for rows of some dtype."""
@@ -107,6 +118,24 @@ class NetworkExplainer(AttributionExplainer):
             ) from error
         self._check_values(result, part)
         return result
+
+    def _summed_axis(self, points: Any, rows: Any) -> int | None:
+        """The axis of points that is put together to one value; DataError if the rest is not as the rows."""
+        n_axes, by_feature = len(self._dims) - 1, "feature" in self._dims
+        if self.layer is None:
+            return None if points.ndim == n_axes else n_axes
+        shape, own = tuple(points.shape), rows.shape[:n_axes]
+        axis = n_axes if by_feature else 1  # tokens come before their dimensions, channels before pixels
+        if shape == own:
+            return None
+        if points.ndim == n_axes + 1 and shape[:axis] + shape[axis + 1 :] == own:
+            return axis
+        wanted = "(n_rows, n_columns, n_dims)" if by_feature else "(n_rows, n_channels, height, width)"
+        raise DataError(
+            f"Layer {self.layer!r} gives tensors of shape {shape} for rows of shape {rows.shape}; {wanted} "
+            f"or {own} is needed, one value for each {'column' if by_feature else 'pixel'}. Name another "
+            "layer, or use CamExplainer for maps of a layer."
+        )
 
     def _check_values(self, result: BatchAttribution, part: slice) -> None:
         """EngineError, which names the row, where gradients of finite predictions are not finite."""

@@ -15,6 +15,7 @@ from agnostix.core.masking.fills import fill_details
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.exceptions import ModelOutputError
 from agnostix.neural.objectives import OBJECTIVES, MaskSearch
 
 _LEAST_SHARE = 0.5
@@ -236,6 +237,11 @@ class ExtremalMaskExplainer(ImageExplainer):
                 result = learn_mask(
                     session, images[row], fills[row], int(outputs[row, k]), search, self._seed
                 )
+                if not result.is_finite:
+                    raise ModelOutputError(
+                        f"The model {self._predictor.name} returned NaN or infinity, or such gradients, for "
+                        f"row {row} mixed with the fill. Check it on (image + fill) / 2, or use another fill."
+                    )
                 progress.add_rows(worker, result.n_rows)
                 learned.append(result)
             return learned

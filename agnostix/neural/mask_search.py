@@ -41,6 +41,11 @@ class MaskResult:
     hidden: float  # score of the image where the mask is replaced by the fill
     n_rows: int  # images that the model was evaluated on
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether mask and scores are numbers, which NaN scores or gradients on the way do not leave."""
+        return bool(np.isfinite([self.shown, self.hidden, self.mask.sum()]).all())
+
 
 def learn_mask(session: Any, x: Any, fill: Any, output: int, search: MaskSearch, seed: int) -> MaskResult:
     """Learn a mask of an image (height, width[, n_channels]) for one output, through a session."""

@@ -14,6 +14,7 @@ _NOT_DIFFERENTIABLE = {
     "y = torch.relu(x); y += z does. Write y = y + z.",
     "use_reentrant": "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False).",
     "not compatible with .grad()": "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False).",
+    "is not implemented": "one of its operations has no derivative in torch. Write it by others.",
 }
 """What messages of torch say of networks that run and have no gradients."""
 
@@ -32,6 +33,11 @@ class Network:
         self._is_predicted = target == "predictions"
         self._layer = layer
         self._recorded: Any = None if layer is None else session.activations(layer)
+
+    @property
+    def is_input(self) -> bool:
+        """Whether points are the rows themselves."""
+        return self._layer is None
 
     def points(self, X: Any) -> Any:
         """Rows X (n_rows, ...) as a tensor, or what the layer gives for them."""

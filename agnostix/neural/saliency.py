@@ -12,7 +12,7 @@ from agnostix.core.base import OutputSelection
 from agnostix.core.base.explainer import read_rows_like
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, IS_SIGNED
-from agnostix.core.frames import is_frame, to_array
+from agnostix.core.frames import is_frame, take_rows, to_array
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, Interval, Options, StrOptions
 from agnostix.core.typing import Codes, Floats
@@ -198,7 +198,7 @@ class SaliencyExplainer(NetworkExplainer):
 
     def _try_gradients(self) -> None:
         """Differentiate the first row, or an error, before anything is explained."""
-        row = self._examples[:1]
+        row = take_rows(self._examples, slice(0, 1))
         row = to_array(row) if is_frame(row) else np.asarray(row)
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
@@ -249,7 +249,7 @@ class SaliencyExplainer(NetworkExplainer):
             std_errors=errors,
             scores=selection.pick(_floats(scores), predictions),
             predictions=predictions,
-            n_model_rows=len(rows) * (1 + self.n_samples),
+            n_model_rows=self._count_model_rows(rows),
         )
 
     def _average(
@@ -286,27 +286,9 @@ class SaliencyExplainer(NetworkExplainer):
         axes = tuple(range(1, points.ndim))
         return points.amax(dim=axes, keepdim=True) - points.amin(dim=axes, keepdim=True)
 
-    def _summed_axis(self, points: Any, rows: Any) -> int | None:
-        """The axis of points that is put together to one value; DataError if the rest is not as the rows."""
-        shape, n_axes = tuple(points.shape), len(self._dims) - 1
-        if self.layer is None:
-            return None if points.ndim == n_axes else n_axes
-        is_table = "feature" in self._dims
-        axis = n_axes if is_table else 1  # tokens come before their dimensions, channels before pixels
-        own = rows.shape[:n_axes]
-        if shape == own:
-            return None
-        if points.ndim == n_axes + 1 and shape[:axis] + shape[axis + 1 :] == own:
-            return axis
-        wanted = "(n_rows, n_columns, n_dims)" if is_table else "(n_rows, n_channels, height, width)"
-        raise DataError(
-            f"Layer {self.layer!r} gives tensors of shape {shape} for rows of shape {rows.shape}; {wanted} "
-            f"or {own} is needed, so that there is a value for each {'column' if is_table else 'pixel'}. "
-            "Name another layer, or use CamExplainer for maps of a layer."
-        )
-
     def _count_model_rows(self, rows: Any) -> int:
-        return len(rows) * (1 + self.n_samples)
+        n_to_the_layer = 0 if self.layer is None else 1
+        return len(rows) * (1 + self.n_samples + n_to_the_layer)
 
     def _describe_fit(self) -> dict[str, Any]:
         keeps_sign = self.form == "signed" or (self.form == "squared" and self.method == "gradient_x_input")

@@ -22,6 +22,7 @@ from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.base.explainer import check_image_shape, count_axes
 from agnostix.core.evaluate import MeanAndVariance, mask_cost
 from agnostix.core.explanation import Detail
+from agnostix.core.inputs import check_single_input
 from agnostix.core.masking import (
     Background,
     Inpainter,
@@ -30,7 +31,9 @@ from agnostix.core.masking import (
     SlidingWindow,
     Windows,
 )
-from agnostix.core.masking.fills import ImageFill, as_pixels
+from agnostix.core.masking.fills import MOST_CHANNELS, ImageFill, as_pixels
+from agnostix.core.models import Predictor, as_predictor, is_fitted
+from agnostix.core.models.capabilities import Configured
 from agnostix.core.row_sources import MaskedRowSource, RowSource
 from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Bools, Floats
@@ -91,7 +94,8 @@ class OcclusionExplainer(BackgroundExplainer):
     hidden. Standard errors are those of a mean over the background, 0 for one row of
     constants or one fill. With windows, values have shape (n_rows, height, width,
     n_outputs): a pixel has the mean effect of the windows that cover it, and their
-    mean error, an upper bound. ``extras`` hold the effects of the "windows" (n_rows,
+    mean error, an upper bound; over series, volumes and channels, values have the
+    axes of the arrays. ``extras`` hold the effects of the "windows" (n_rows,
     n_windows, n_outputs) and the "fill".
 
     References
@@ -153,7 +157,7 @@ class OcclusionExplainer(BackgroundExplainer):
         Parameters
         ----------
         X : DataFrame, array-like (n_rows, n_columns), images (n_rows, height, width[, n_channels]) or texts
-            Rows to sample the background from.
+            Rows to sample the background from; series and volumes with a `SlidingWindow` over them.
         y : array-like of shape (n_rows,), default=None
             Needed only for an unfitted model.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -176,8 +180,9 @@ class OcclusionExplainer(BackgroundExplainer):
 
     @property
     def _dims(self) -> tuple[str, ...]:
-        has_windows = isinstance(getattr(self, "_window", self.masker), SlidingWindow)
-        return ("row", "y", "x", "output") if has_windows else ("row", "feature", "output")
+        window = getattr(self, "_window", self.masker)
+        inner = window.dims if isinstance(window, SlidingWindow) else ("feature",)
+        return ("row", *inner, "output")
 
     @property
     def _quantity(self) -> str:
@@ -246,6 +251,7 @@ class OcclusionExplainer(BackgroundExplainer):
         if masker is None and count_axes(X) <= 2:
             return None
         if masker is None:
+            check_single_input(X)  # a tuple may be several tables
             fill = "mean" if self._is_fill("draws", "auto") else self.fill
             ImageFill(fill, owner=type(self).__name__)  # or an error that names what was called
             masker = SlidingWindow(fill=fill, n_draws=self.background_size, random_state=self._seed)
@@ -258,8 +264,10 @@ class OcclusionExplainer(BackgroundExplainer):
             masker = self._with_sampled_fill(masker, X, sample_weight)
         if not isinstance(masker, SlidingWindow):
             return masker
-        self._window, self._shape = masker, as_pixels(X).shape[1:]
-        self._windows = Windows(self._shape[:2], masker.size, masker.stride)
+        self._window, self._shape = masker, masker.read(X).shape[1:]
+        if len(masker.size) != 2 and is_fitted(self.model):
+            check_layout_of_arrays(as_predictor(self.model), self._shape, len(masker.size))
+        self._windows = Windows(self._shape[: len(masker.size)], masker.size, masker.stride)
         owner = type(self if self.masker is None else masker).__name__
         return masker.to_masker(self._windows.cells, owner)
 
@@ -270,7 +278,8 @@ class OcclusionExplainer(BackgroundExplainer):
                 "fill='draws' of OcclusionExplainer needs a table, a SlidingWindow or a SegmentMasker, "
                 f"got {type(masker).__name__}. Pass the fill to the masker."
             )
-        sampled = Background.sample(as_pixels(X), self.background_size, self._seed, sample_weight)
+        images = masker.read(X) if isinstance(masker, SlidingWindow) else as_pixels(X)
+        sampled = Background.sample(images, self.background_size, self._seed, sample_weight)
         return replace(masker, fill=sampled.rows, weights=sampled.weights)
 
     def _choose_background(self, table: Any, sample_weight: Any) -> Background:
@@ -280,7 +289,7 @@ class OcclusionExplainer(BackgroundExplainer):
 
     def _read(self, X: Any) -> Any:
         if self._windows is not None:
-            check_image_shape(as_pixels(X), self._shape, "OcclusionExplainer")
+            check_image_shape(self._window.read(X), self._shape, "OcclusionExplainer")
         return super()._read(X)
 
     def _describe_params(self) -> dict[str, Any]:
@@ -297,6 +306,19 @@ class OcclusionExplainer(BackgroundExplainer):
         """From the variance over the background to that of its mean; 0 for a single row."""
         square = float(self._masker.weights @ self._masker.weights)
         return square / (1.0 - square) if square < 1.0 else 0.0
+
+
+def check_layout_of_arrays(predictor: Predictor, shape: tuple[int, ...], n_axes: int) -> None:
+    """DataError for a torch module and arrays of a shape that it would get as images, channels first."""
+    is_image = n_axes == 3 and len(shape) == 3 and shape[-1] <= MOST_CHANNELS
+    if not predictor.supports(Configured) or len(shape) == 1 or is_image:
+        return
+    tensor = "torch.from_numpy(X)" + (".movedim(-1, 1)" if len(shape) > n_axes else "[:, None]")
+    raise DataError(
+        f"The module {predictor.name} takes images, and windows over {n_axes} axes of X need a function that "
+        f"takes arrays of shape (n_rows, {', '.join(map(str, shape))}). Pass lambda X: "
+        f"module({tensor}).detach().numpy(), or however the module takes them."
+    )
 
 
 @dataclass(frozen=True)

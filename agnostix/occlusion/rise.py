@@ -154,7 +154,8 @@ class RiseExplainer(ImageExplainer):
 
     def _make_sampler(self, images: Any) -> SoftMaskSampler:
         height, width = images.shape[1:3]
-        return SoftMaskSampler.from_seed((height, width), self.n_cells, self.p_keep, self.n_masks, self._seed)
+        n_cells = int(self.n_cells)  # whose square numpy's own would overflow
+        return SoftMaskSampler.from_seed((height, width), n_cells, self.p_keep, self.n_masks, self._seed)
 
 
 @dataclass(frozen=True)

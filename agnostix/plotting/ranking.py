@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agnostix.core.names import label_text
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import ACCENT, CONTRAST, FAINT, MUTED, PAPER, name_dots
 from agnostix.plotting.words import describe_metric, shorten
@@ -56,7 +57,7 @@ class WhatIfRankingDisplay(Display):
         explainer : EntropicProjection
             A fitted explainer.
         output : str, default=None
-            Name of the output; the last by default.
+            Name of the output; by default that of a metric over all outputs, else the last.
         max_features : int, default=12
             Features drawn.
         **rank : dict
@@ -67,7 +68,9 @@ class WhatIfRankingDisplay(Display):
         WhatIfRankingDisplay
         """
         ranking = explainer.rank(**rank)
-        output = ranking["output"].iloc[-1] if output is None else output
+        if output is None and ranking["output"].notna().all():  # rows are by rank, not by output
+            names, shown = explainer.predictions_.output_names, set(ranking["output"])
+            output = next((name for name in reversed(names) if name in shown), None)
         own = ranking["output"].isna() if output is None else ranking["output"] == output
         return cls(ranking[own].reset_index(drop=True), max_features)
 
@@ -105,7 +108,13 @@ class WhatIfRankingDisplay(Display):
         self.ax_.plot(factor * row["change"], y, "o", color=color, mfc=face, ms=5.5, alpha=faint, mew=1.5)
 
     def _name_axes(self, order: list[tuple[str, Any]], suffix: str) -> None:
-        names = [feature if level is None else f"{feature} = {level}" for feature, level in order]
+        levels_of: dict[str, list[Any]] = {}
+        for feature, level in order:
+            levels_of.setdefault(feature, []).append(level)
+        names = [
+            feature if level is None else f"{feature} = {label_text(level, levels_of[feature])}"
+            for feature, level in order
+        ]
         shown = [shorten(name) for name in reversed(names)]
         self.ax_.set_yticks(range(len(order)), shown, parse_math=False)
         self.ax_.set_ylim(-0.6, len(order) - 0.4)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Scenario
+from agnostix.core.names import label_text
 from agnostix.plotting.display import Display
 from agnostix.plotting.style import ACCENT, INK, MUTED, PAPER, name_dots
 from agnostix.plotting.words import shorten
@@ -89,8 +90,9 @@ class ShiftDisplay(Display):
         self.ax_.hlines(places, 0.0, shown["shift"], color=ACCENT, lw=1)
         for part, face in ((stated, ACCENT), (~stated, PAPER)):
             self.ax_.plot(shown["shift"][part], places[part], "o", color=ACCENT, mfc=face, ms=5.5, mew=1.5)
+        levels_of = dict(iter(self.shifts.groupby("feature")["level"]))
         names = [
-            shorten(f if level is None else f"{f} = {level}")
+            shorten(f if level is None else f"{f} = {label_text(level, levels_of[f])}")
             for f, level in zip(shown["feature"], shown["level"], strict=True)
         ]
         self.ax_.set_yticks(places, names, color=INK, parse_math=False)

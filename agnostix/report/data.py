@@ -130,6 +130,11 @@ class ReportData:
             errors["value"], float(half), bool((errors["quantity"] == "error_rate").all())
         )
 
+    def level_text(self, feature: str, level: Any) -> str:
+        """A level of a column, or its text, as text."""
+        column = self.projection.table_.column(feature)
+        return column.level_text(column.levels[column.level_code(level)] if column.levels else level)
+
     def correlated_shifts(self, row: Mapping[Any, Any]) -> dict[tuple[str, str | None], float]:
         """Shifts of (feature, level) that come with a shift in the ranking; empty if it has no curve."""
         key = (row["feature"], row["level"])

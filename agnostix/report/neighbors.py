@@ -94,9 +94,10 @@ def _paired_columns(X: Any, queries: Any) -> Iterator[tuple[np.ndarray, np.ndarr
             in_table = np.array([*(code.get(level, _UNSEEN) for level in query_levels), -1])
             yield values, in_table[query_codes], None
         else:
-            numbers = to_numbers(series)
+            # Halves: the distance of the largest number from the least one is more than a number can hold.
+            numbers, query_numbers = 0.5 * to_numbers(series), 0.5 * to_numbers(query_series)
             known = numbers[~np.isnan(numbers)]
-            yield numbers, to_numbers(query_series), float(np.ptp(known)) if known.size else 0.0
+            yield numbers, query_numbers, float(np.ptp(known)) if known.size else 0.0
 
 
 def _difference(values: np.ndarray, query: Any, span: float | None) -> Floats:

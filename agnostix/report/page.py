@@ -54,6 +54,8 @@ def render(template: str, summary: dict[str, Any], figures: dict[str, str]) -> s
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text("utf-8")),
         autoescape=jinja2.select_autoescape(["html"]),
+        # Texts without controls, which no page may have and which turn the direction of what follows.
+        finalize=lambda value: printable(value, keep="\n\t") if type(value) is str else value,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -99,7 +101,7 @@ def draw_figures(data: ReportData) -> dict[str, str]:
         for j, result in enumerate(data.scenarios):
             if result.scenario is not None:
                 display = ShiftDisplay.from_explanation(result.scenario, max_features=10)
-                title = f"Shifts of all features: {describe_constraints(result.constraints)}"
+                title = f"Shifts of all features: {describe_constraints(result.constraints, data)}"
                 figures[f"scenario:{j}"] = _svg(display.plot(_axes(5.2, 3.2)), title)
         if data.surrogate_tree is not None:
             figures["rules"] = _tree(data.surrogate_tree)

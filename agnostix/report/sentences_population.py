@@ -10,6 +10,7 @@ import pandas as pd
 
 from agnostix.core.explanation.statistics import half_widths
 from agnostix.core.models import as_predictor
+from agnostix.core.names import label_text
 from agnostix.plotting.fidelity import CLOSE, POOR_LEAF, ROUGH, how_closely
 from agnostix.plotting.tree import LEVEL
 from agnostix.report.data import ReportData, ScenarioResult
@@ -41,7 +42,7 @@ def headline_findings(data: ReportData) -> list[str]:
     """Three to five sentences for a reader who reads nothing else."""
     base_ess = data.projection.table_.base_ess
     sentences = [
-        f"{_shifted(row)}, the {data.outcome_name} is {_instead(row, data.scale)}. "
+        f"{_shifted(row, data)}, the {data.outcome_name} is {_instead(row, data.scale)}. "
         + describe_ess(row["ess"] / base_ess)
         for row in distinct_changes(data)
     ]
@@ -78,19 +79,18 @@ def distinct_changes(data: ReportData) -> list[dict[Any, Any]]:
 
 def _correlated_shift(data: ReportData, shifted: Mapping[Any, Any], other: Mapping[Any, Any]) -> float:
     """Shift of one average, in standard deviations, that comes with another's in the ranking."""
-    level = None if other["level"] is None else str(other["level"])
+    level = None if other["level"] is None else data.level_text(other["feature"], other["level"])
     return data.correlated_shifts(shifted).get((other["feature"], level), 0.0)
 
 
-def _shifted(row: Mapping[Any, Any]) -> str:
+def _shifted(row: Mapping[Any, Any], data: ReportData) -> str:
     if row["level"] is None:
         digits = distinguishing_digits([row["start"], row["target"]])
         start, target = (number(row[name], digits) for name in ("start", "target"))
         return f"With an average {row['feature']} of {target} instead of {start}"
-    return (
-        f"With {row['feature']} = {row['level']} in {percent(row['target'])} of the rows instead of "
-        f"{percent(row['start'])}"
-    )
+    text = data.level_text(row["feature"], row["level"])
+    target, start = (percent(row[name]) for name in ("target", "start"))
+    return f"With {row['feature']} = {text} in {target} of the rows instead of {start}"
 
 
 def _error_findings(data: ReportData) -> list[str]:
@@ -106,7 +106,7 @@ def _error_findings(data: ReportData) -> list[str]:
         ]
     (row,) = largest
     return [
-        f"{_shifted(row)}, the model's {name} is {_instead(row, scale)}: the largest increase that is "
+        f"{_shifted(row, data)}, the model's {name} is {_instead(row, scale)}: the largest increase that is "
         "certain."
     ]
 
@@ -178,10 +178,11 @@ def levels_sentence(feature: str, ranking: pd.DataFrame, name: str, scale: Scale
     certain = [r for r in up.loc[order].to_dict("records") if r["change_low"] > 0 or r["change_high"] < 0][:3]
     if not certain:
         return f"No level of {feature} changes the {name} by more than chance could explain."
+    texts = [label_text(row["level"], ranking["level"]) for row in certain]
     levels = [
-        f"{row['level']} ({scale.change(row['change'])} at {percent(row['target'])} instead of "
+        f"{text} ({scale.change(row['change'])} at {percent(row['target'])} instead of "
         f"{percent(row['start'])} of the rows)"
-        for row in certain
+        for text, row in zip(texts, certain, strict=True)
     ]
     these = "this level becomes" if len(levels) == 1 else "these levels become"
     return f"The {name} changes most as {these} more frequent: {join_words(levels)}."
@@ -202,12 +203,14 @@ def scenario_sentence(result: ScenarioResult, data: ReportData) -> str:
     return " ".join(sentences)
 
 
-def describe_constraints(constraints: Mapping[str, Any]) -> str:
+def describe_constraints(constraints: Mapping[str, Any], data: ReportData | None = None) -> str:
     """A scenario in words, as after "What if"."""
     parts = []
     for feature, target in constraints.items():
         if isinstance(target, Mapping):
-            parts += [f"{feature} = {level} in {_proportion(p)} of the rows" for level, p in target.items()]
+            levels = [str(level) if data is None else data.level_text(feature, level) for level in target]
+            pairs = zip(levels, target.values(), strict=True)
+            parts += [f"{feature} = {level} in {_proportion(share)} of the rows" for level, share in pairs]
         elif isinstance(target, tuple | list):
             parts.append(f"an average {feature} between {target[0]:.12g} and {target[1]:.12g}")
         else:
@@ -333,7 +336,7 @@ def caveats(data: ReportData) -> list[str]:
             for name, proportion in _missing(data)
         ),
         *(
-            f"Not reached: {describe_constraints(result.constraints)}. {result.problem}"
+            f"Not reached: {describe_constraints(result.constraints, data)}. {result.problem}"
             for result in data.scenarios
             if result.problem is not None
         ),
@@ -349,7 +352,9 @@ def _correlations(data: ReportData) -> list[str]:
             continue
         (other, level), by = max(shifts.items(), key=lambda item: abs(item[1]))
         if abs(by) >= _NOTICEABLE:
-            shifted = str(row["feature"]) if row["level"] is None else f"{row['feature']} = {row['level']}"
+            shifted = str(row["feature"])
+            if row["level"] is not None:
+                shifted += f" = {data.level_text(shifted, row['level'])}"
             what = other if level is None else f"the share of {other} = {level}"
             signed = ("+" if by > 0 else MINUS) + f"{abs(by):.2f}"
             parts.append(f"the shift of {shifted} also shifts {what}, by {signed} standard deviations")

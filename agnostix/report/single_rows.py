@@ -13,7 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import as_table, column_names, columns, is_frame, missing_as_nan, select
-from agnostix.core.models import Predictor, as_predictor, is_fitted
+from agnostix.core.models import NamedFailure, Predictor, as_predictor, is_fitted
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
 from agnostix.occlusion import OcclusionExplainer
@@ -63,7 +63,8 @@ def explain_rows(
     """Explain the selected rows by every explainer, and find their neighbors."""
     X, predictor = as_table(inputs.X), as_predictor(projection.model_)
     k = projection.predictions_.output_names.index(output)
-    predictions = predictor.predict(selected.table)[:, k]
+    with NamedFailure(predictor.name, selected.table.shape[0]):
+        predictions = predictor.predict(selected.table)[:, k]
     compared = used_columns(X, predictor)
     explainers, n_fit_rows = _fit_explainers(inputs, projection, compared)
     neighbors = find_neighbors(

@@ -129,7 +129,7 @@ def _fingerprint(data: ReportData) -> str:
     for name, column in data.projection.table_.columns.items():
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(column.values).tobytes())
-        digest.update("\x1f".join(map(str, column.levels)).encode())
+        digest.update("\x1f".join(map(str, column.levels)).encode(errors="surrogatepass"))
     return digest.hexdigest()[:12]
 
 
@@ -166,7 +166,7 @@ def _curve(moment: MomentCurve, data: ReportData) -> dict[str, Any]:
     ess_fraction = curve["ess"].to_numpy(dtype=float) / data.projection.table_.base_ess
     return {
         "feature": moment.feature,
-        "level": None if moment.level is None else str(moment.level),
+        "level": None if moment.level is None else data.level_text(moment.feature, moment.level),
         "observed_index": int(np.argmin(np.abs(curve["kl"].to_numpy(dtype=float)))),
         **columns,
         "ess_fraction": [rounded(v) for v in ess_fraction],
@@ -178,7 +178,7 @@ def _curve(moment: MomentCurve, data: ReportData) -> dict[str, Any]:
 def _scenario(result: ScenarioResult, data: ReportData) -> dict[str, Any]:
     scenario = result.scenario
     summary = {
-        "description": describe_constraints(result.constraints),
+        "description": describe_constraints(result.constraints, data),
         "sentence": scenario_sentence(result, data),
         "problem": result.problem,
     }

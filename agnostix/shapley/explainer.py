@@ -14,6 +14,7 @@ import numpy as np
 from agnostix.core.base import Attribution, BackgroundExplainer, OutputSelection
 from agnostix.core.evaluate import ProgressBar, mask_cost
 from agnostix.core.explanation import Detail
+from agnostix.core.inputs import check_background
 from agnostix.core.masking import Background, MaskedRows
 from agnostix.core.row_sources import MaskedRowSource
 from agnostix.core.sklearn_compat import Interval, StrOptions
@@ -223,13 +224,14 @@ class KernelShapExplainer(BackgroundExplainer):
         ValueError
             If the rows, `feature_groups`, `budget` or `link` cannot be used.
         """
+        check_background(self.background, type(self).__name__)
         self._begin_fit()
         self._check_kernel()
         rows = self._learn_background(X, y, sample_weight)
         n_players = len(rows.features.names)
         self._groups = self._group_background()
         self._kernel_params: KernelParams | None = None
-        self._operators: dict[tuple[int, ...], Operator | None] = {}
+        self._operators: dict[str, Operator | None] = {}  # by the shape of masks, as text for skops
         self.n_model_rows_ = self._n_trial_rows
         self.budget_ = self._choose_budget(n_players)
         all_vary, evaluates_empty = np.ones(n_players, dtype=bool), self.base_values_ is None
@@ -238,7 +240,7 @@ class KernelShapExplainer(BackgroundExplainer):
         if self._masker.same_features and self.kernel_ in ("pooled", "none"):
             self._kernel_params = self._learn_kernel(rows)
         for plan, operator in self._stages(self._plan, self.kernel_):
-            self._operators[plan.masks.shape] = operator
+            self._operators[str(plan.masks.shape)] = operator
         return self
 
     @property
@@ -402,8 +404,8 @@ class KernelShapExplainer(BackgroundExplainer):
         return [(one, self._operator(one, kernel)) for one in plans]
 
     def _operator(self, plan: CoalitionPlan, kernel: str) -> Operator | None:
-        if plan.varying.all() and plan.masks.shape in self._operators:
-            return self._operators[plan.masks.shape]
+        if plan.varying.all() and str(plan.masks.shape) in self._operators:
+            return self._operators[str(plan.masks.shape)]
         if plan.coalitions is None:
             return ExactOperator(plan.players.size)
         if kernel == "row":

@@ -16,10 +16,11 @@ import numpy as np
 
 from agnostix.core.features import distinct_rows, ranks
 from agnostix.core.frames import columns, take_rows
+from agnostix.core.models.outputs import are_probabilities
 from agnostix.core.reproducibility import own_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Codes, Floats
-from agnostix.surrogate_tree.fidelity import Fidelity, are_probabilities, measure_fidelity
+from agnostix.surrogate_tree.fidelity import Fidelity, measure_fidelity
 from agnostix.surrogate_tree.fitted_tree import FittedTree
 from agnostix.surrogate_tree.growth import TreeGrowth
 from agnostix.surrogate_tree.pruning import (

@@ -18,13 +18,15 @@ from agnostix.core.explanation import Detail
 from agnostix.core.features import distinct_rows
 from agnostix.core.frames import as_table, checked_weights, missing_as_nan, take_rows
 from agnostix.core.models import as_predictor, is_fitted
+from agnostix.core.models.outputs import are_probabilities, single_class
+from agnostix.core.row_order import check_row_order
 from agnostix.core.row_sources import TableRows
 from agnostix.core.sklearn_compat import Interval, StrOptions
 from agnostix.exceptions import DataError
 from agnostix.surrogate_tree.cross_fitting import TreeSearch
 from agnostix.surrogate_tree.estimator import TreeEstimator
 from agnostix.surrogate_tree.export import RuleExports
-from agnostix.surrogate_tree.fidelity import Fidelity, are_probabilities, measure_fidelity
+from agnostix.surrogate_tree.fidelity import Fidelity, measure_fidelity
 from agnostix.surrogate_tree.fitted_tree import FittedTree, Stability, measure_stability
 
 
@@ -166,7 +168,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
     _squares_predictions = False  # but in units of their spread
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **AttributionExplainer._parameter_constraints,
-        "max_leaf_nodes": [Interval(Integral, 1, None, closed="left")],
+        "max_leaf_nodes": [Interval(Integral, 1, 1_000_000, closed="both")],
         "targets": [StrOptions({"auto", "soft", "hard"})],
         "synthetic": [StrOptions({"auto", "none", "bootstrap", "leaf"}), callable],
         "max_queries": [Interval(Integral, 10, None, closed="left"), None],
@@ -223,6 +225,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         """
         self._begin_fit()
         table = as_table(X)
+        check_row_order(table, y=None if is_fitted(self.model) else y, sample_weight=sample_weight)
         y = self._check_y(table, y)
         predictor = self._fit_predictor(table, y, sample_weight)
         weights = None if sample_weight is None else checked_weights(sample_weight, table.shape[0])
@@ -265,6 +268,7 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
             If the model fails.
         """
         table = self._read(X)
+        check_row_order(table, y=y)
         self._check_has_model()
         units, tree = self._fitted.units, self._fitted.tree
         predictions, outputs = units.encode(self._predict(table)), tree.values[tree.apply(table)]
@@ -374,6 +378,8 @@ class MimicTree(RuleExports, TreeEstimator, AttributionExplainer):
         """Set the task and the classes; DataError for a model that cannot be approximated."""
         independent = self._predictor.exclusive is False  # labels, of which a row can have several
         self._fitted_task = "regression" if independent else self._predictor.task or "regression"
+        if self._fitted_task == "classification" and len(self._predictor.classes or ()) == 1:
+            raise single_class(self._predictor)
         if self._fitted_task == "classification" and len(self.output_names_) == 1:
             raise DataError(
                 f"The model {self._predictor.name} is a classifier that predicts one number per row, and "

@@ -18,6 +18,7 @@ from sklearn.utils.validation import column_or_1d
 
 from agnostix.core.explanation.views import table_html
 from agnostix.core.frames import missing_as_nan
+from agnostix.core.models.outputs import are_probabilities
 from agnostix.core.typing import Floats
 
 LEVEL = 0.95
@@ -166,14 +167,6 @@ def kl_divergence(predictions: Floats, outputs: Floats) -> Floats:
     floored = np.maximum(outputs, SMALLEST_PROBABILITY)
     normalized = floored / floored.sum(axis=1, keepdims=True)
     return rel_entr(np.maximum(predictions, 0.0), normalized).sum(axis=1)
-
-
-def are_probabilities(predictions: Floats) -> bool:
-    """Whether predictions (n_rows, n_outputs) are probabilities of classes."""
-    sums = predictions.sum(axis=1)
-    # The model's may come in half precision, which rounds by up to 2**-8.
-    is_simplex = (predictions >= -1e-6).all() and (np.abs(sums - 1.0) < 2**-8 + 1e-4).all()
-    return predictions.shape[1] > 1 and bool(is_simplex)
 
 
 def weighted_mean(values: Floats, weights: Floats | None) -> float:

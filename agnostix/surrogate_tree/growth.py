@@ -61,8 +61,8 @@ class TreeGrowth:
             unit_targets=to_common_spread(targets),
             weights=weights,
             is_observed=rows < training.n_observed,
-            max_leaf_nodes=self.max_leaf_nodes,
-            min_samples_leaf=self.min_samples_leaf,
+            max_leaf_nodes=min(self.max_leaf_nodes, len(rows)),  # for which scikit-learn takes memory
+            min_samples_leaf=min(self.min_samples_leaf, len(rows)),
             by_rank=frozenset(ranks),
         ).build()
         tree = _count_rows(self._to_rule_tree(training, estimator.tree_, ranks), training, rows)

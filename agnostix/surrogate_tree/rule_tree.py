@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 
 from agnostix.core.features import format_number
 from agnostix.core.frames import columns, kind_of, to_codes, to_numbers
+from agnostix.core.names import label_texts
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -77,10 +79,14 @@ class RuleFeature:
             return _format_float(number, RESOLUTION * self.width)
         return _format_date(number + self.origin, self.dtype)
 
+    @cached_property
+    def _level_texts(self) -> list[str]:
+        return label_texts(self.levels or ())
+
     def format_levels(self, codes: Iterable[int]) -> str:
         """Levels as text: "= a" for one, "in {a, b}" for several."""
         assert self.levels is not None
-        levels = [str(self.levels[code]) for code in sorted(codes)]
+        levels = [self._level_texts[code] for code in sorted(codes)]
         return f"= {levels[0]}" if len(levels) == 1 else f"in {{{', '.join(levels)}}}"
 
 

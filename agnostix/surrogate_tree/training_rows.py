@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.features import column_of, ranks, read_like
+from agnostix.core.files import describe_error
 from agnostix.core.frames import (
     build_table,
     column_values,
@@ -30,10 +31,10 @@ from agnostix.core.frames import (
     take_rows,
     to_floats,
 )
+from agnostix.core.models.outputs import are_probabilities
 from agnostix.core.row_sources import TableRows
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.surrogate_tree.fidelity import are_probabilities
 from agnostix.surrogate_tree.rule_tree import RuleFeature, RuleTree, encode_table
 
 SYNTHETIC_WEIGHT = 4.0
@@ -228,7 +229,13 @@ class QuerySampler:
 
     def call(self, training: TrainingRows, n_queries: int, sampler: Callable[..., Any]) -> TrainingRows:
         """The rows with n_queries of the user's `sampler(n, rng)`."""
-        queries = sampler(n_queries, np.random.default_rng([self.seed, 1]))
+        try:
+            queries = sampler(n_queries, np.random.default_rng([self.seed, 1]))
+        except Exception as error:
+            raise DataError(
+                f"The 'synthetic' sampler of MimicTree failed when called for {n_queries} rows: "
+                f"{describe_error(error).rstrip('.')}. It is called as sampler(n, rng), for n rows."
+            ) from error
         queries = read_like(queries, self.bootstrap.table, "what the sampler of synthetic rows returned")
         if queries.shape[0] != n_queries:
             raise DataError(

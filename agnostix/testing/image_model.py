@@ -13,6 +13,8 @@ import numpy as np
 from agnostix.core.typing import Floats
 
 _STEP = 1e-4
+_BATCH_ROWS = 64
+"""Rows at a time whose differences are kept."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +157,9 @@ class _Session:
         return scores
 
     def in_batches(self, X: Any, compute: Callable[[slice], Any], n_each: int = 1) -> list[Any]:
-        """Results of compute for all rows at once."""
-        return [compute(slice(0, len(X)))]
+        """Results of compute for slices of few rows."""
+        size = max(1, _BATCH_ROWS // n_each)
+        return [compute(slice(start, min(start + size, len(X)))) for start in range(0, len(X), size)]
 
     def layers(self) -> Mapping[str, Any]:
         """None by name."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.names import label_text
 from agnostix.exceptions import DataError
 from agnostix.what_if.predictions import Predictions
 from agnostix.what_if.sample import Sample, Statistic
@@ -77,12 +78,12 @@ def build_statistics(
 def _read_proportions(feature: str, target: Mapping[Any, Any]) -> list[MomentConstraint]:
     parsed = [_read_target(feature, level, proportion) for level, proportion in target.items()]
     for constraint in parsed:
-        _check_proportion(f"{feature} = {constraint.level}", constraint)
+        _check_proportion(f"{feature} = {label_text(constraint.level, target)}", constraint)
     total = sum(constraint.low for constraint in parsed)
     if total > 1.0 + _SUM_TOLERANCE:
         raise ValueError(
             f"The proportions of {feature!r} sum to {total:.12g}, more than 1: "
-            + ", ".join(f"{constraint.level} {constraint.low:g}" for constraint in parsed)
+            + ", ".join(f"{label_text(one.level, target)} {one.low:g}" for one in parsed)
             + ". Lower them, or leave one level out: the others share what is left."
         )
     return parsed
@@ -95,11 +96,11 @@ def _check_all_levels(constraints: list[MomentConstraint], sample: Sample) -> No
         if constraint.level is not None and constraint.about == "column":
             by_feature.setdefault(constraint.feature, []).append(constraint)
     for feature, stated in by_feature.items():
-        total = sum(constraint.high for constraint in stated)
-        if len(stated) == len(sample.column(feature).levels) and total < 1.0 - _SUM_TOLERANCE:
+        total, levels = sum(constraint.high for constraint in stated), sample.column(feature).levels
+        if len(stated) == len(levels) and total < 1.0 - _SUM_TOLERANCE:
             raise ValueError(
                 f"The proportions of all {len(stated)} levels of {feature!r} sum to {total:.12g}, not to 1: "
-                + ", ".join(f"{constraint.level} {constraint.high:g}" for constraint in stated)
+                + ", ".join(f"{label_text(one.level, levels)} {one.high:g}" for one in stated)
                 + ". Raise them, or leave one level out: it takes what is left."
             )
 
@@ -114,7 +115,7 @@ def _read_target(feature: str, level: Any, target: Any, about: str = "column") -
     bounds = tuple(target) if isinstance(target, tuple | list) else (target, target)
     try:
         low, high = (float(bound) for bound in bounds)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         low = high = np.nan
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
         label = feature if level is None else f"{feature} = {level}"

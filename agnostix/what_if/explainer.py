@@ -17,11 +17,16 @@ from agnostix.core.base import BaseExplainer
 from agnostix.core.base.explainer import take_examples
 from agnostix.core.explanation import Scenario, WhatIfCurves
 from agnostix.core.frames import as_table
+from agnostix.core.models import NamedFailure
+from agnostix.core.models.outputs import varying_outputs
 from agnostix.core.reproducibility import one_blas_thread
+from agnostix.core.row_order import check_row_order
 from agnostix.core.sklearn_compat import Interval, StrOptions
+from agnostix.exceptions import DataError
 from agnostix.what_if.constraints import parse_constraints
+from agnostix.what_if.infeasibility import light_weights_named
 from agnostix.what_if.metrics import Metric, default_metrics, quantities_for
-from agnostix.what_if.predictions import from_model, from_outcome, from_predictions
+from agnostix.what_if.predictions import check_sizes, from_model, from_outcome, from_predictions
 from agnostix.what_if.sample import ProjectionConfig, Sample
 from agnostix.what_if.scenario import solve_scenario, sweep_joint
 from agnostix.what_if.sweeps import compute_histograms, measure_baseline, sweep_curves, sweep_ranking
@@ -125,7 +130,7 @@ class EntropicProjection(BaseExplainer):
     _doc_page = "what_if.md"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
-        "n_targets": [Interval(Integral, 3, None, closed="left")],
+        "n_targets": [Interval(Integral, 3, 100_000, closed="both")],
         "quantiles": [tuple, list],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "min_ess_fraction": [Interval(Real, 0, 1, closed="both")],
@@ -181,12 +186,14 @@ class EntropicProjection(BaseExplainer):
         self._validate_params()
         self._check_quantiles()
         table = as_table(X)
+        check_row_order(table, y=y, sample_weight=sample_weight, predictions=predictions)
         validate_data(self, X=table, skip_check_array=True)
         start = perf_counter()
         outcome = self._predict(table, y, sample_weight, predictions)
         if self.verbose:
             seconds = perf_counter() - start
             _LOGGER.info("evaluated the model on %d rows in %.2f s", self.n_model_rows_, seconds)
+        check_sizes(outcome)
         others = [outcome.values] + ([] if outcome.truth is None else [outcome.truth])
         self.table_ = Table.from_frame(table, sample_weight, others)
         self.predictions_ = outcome.take(self.table_.order)
@@ -246,7 +253,8 @@ class EntropicProjection(BaseExplainer):
         sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
         self._check_by(by)
         targets = None if targets is None else {str(name): values for name, values in targets.items()}
-        frame, skipped = sweep_curves(sample, self.config_, names, targets, by)
+        with light_weights_named(self.table_.base):
+            frame, skipped = sweep_curves(sample, self.config_, names, targets, by)
         self._warn_of_missing(dict.fromkeys(frame["feature"]))
         return WhatIfCurves(
             frame,
@@ -286,13 +294,14 @@ class EntropicProjection(BaseExplainer):
         Returns
         -------
         DataFrame
-            One row for each average or proportion, direction and quantity:
-            feature, level, group, direction, start, target, quantity, output,
-            base, value, low, high, change, std_error, change_low, change_high
-            (standard error and interval of the change), kl, ess, status, rank,
-            n_rows. Rank 1 is the largest change, up or down, of a quantity and
-            output; rows are in the order of the columns of X. Status "boundary"
-            if even the extreme is closer than `kl`.
+            The features by rank, the largest change first. One row for each
+            average or proportion, direction and quantity: rank, feature, level,
+            group, direction, start, target, quantity, output, base, value, low,
+            high, change, std_error, change_low, change_high (standard error and
+            interval of the change), kl, ess, status, n_rows. Rank 1 is the largest
+            change of a group, quantity and output; shifts down and up share it, as
+            two levels of a column do. Equal ranks are in the order of X's columns.
+            Status "boundary" if even the extreme is closer than `kl`.
 
         Raises
         ------
@@ -304,9 +313,9 @@ class EntropicProjection(BaseExplainer):
             raise ValueError(f"The 'kl' parameter of rank must be a positive number, got {kl!r}.")
         sample = Sample.from_table(self.table_, quantities_for(metric, self.predictions_))
         self._check_by(by)
-        frame, _ = sweep_ranking(
-            sample, self.config_, float(kl), self._names(features, None), by, simultaneous
-        )
+        names = self._names(features, None)
+        with light_weights_named(self.table_.base):
+            frame, _ = sweep_ranking(sample, self.config_, float(kl), names, by, simultaneous)
         self._warn_of_missing(dict.fromkeys(frame["feature"]))
         return frame
 
@@ -373,12 +382,14 @@ class EntropicProjection(BaseExplainer):
         """
         check_is_fitted(self, "n_features_in_")
         predictions = self.predictions_
+        self._check_have_averages(constraints)
         moment_constraints = parse_constraints(constraints, prediction, error_rate, predictions)
         chosen = default_metrics(predictions) if metric is None else metric
         more: list[Any] = list(chosen) if isinstance(chosen, list | tuple) else [chosen]
         more = [one for one in more if one not in (None, "prediction", "outcome")]
         sample = Sample.from_table(self.table_, quantities_for(["prediction", *more], predictions))
-        scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
+        with light_weights_named(self.table_.base):
+            scenario = solve_scenario(sample, moment_constraints, predictions, self.config_)
         self._warn_of_missing(dict.fromkeys(c.feature for c in moment_constraints if c.about == "column"))
         return scenario
 
@@ -411,19 +422,22 @@ class EntropicProjection(BaseExplainer):
                 f"The 'n_targets' parameter of joint must be an int of 2 or more, got {n_targets!r}."
             )
         sample = Sample.from_table(self.table_, quantities_for(None, self.predictions_))
-        frame = sweep_joint(sample, self.config_, first, second, int(n_targets))
+        with light_weights_named(self.table_.base):
+            frame = sweep_joint(sample, self.config_, first, second, int(n_targets))
         self._warn_of_missing(one[0] if isinstance(one, tuple) else one for one in (first, second))
         return frame
 
     def _predict(self, table: Any, y: Any, sample_weight: Any, predictions: Any) -> Any:
-        n_rows = table.shape[0]
-        self.n_model_rows_ = 0
+        n_rows, self.n_model_rows_ = table.shape[0], 0
         if self.model is not None and predictions is not None:
             raise ValueError("Pass either a model or predictions, not both.")
         if self.model is not None:
             predictor = self._fit_predictor(table, y, sample_weight)
-            outputs = predictor.predict(table)
-            predictor, _, n_trial_rows = predictor.trial(take_examples(table))
+            with NamedFailure(predictor.name, n_rows):
+                outputs = predictor.predict(table)
+            predictor, tried, n_trial_rows = predictor.trial(take_examples(table))
+            if tried.shape[1] != outputs.shape[1]:
+                raise varying_outputs(predictor.name, outputs.shape, tried.shape)
             self.n_model_rows_ = n_rows + n_trial_rows
             return from_model(predictor, outputs, y)
         if predictions is not None:
@@ -435,7 +449,7 @@ class EntropicProjection(BaseExplainer):
     def _check_quantiles(self) -> None:
         try:
             low, high = (float(q) for q in self.quantiles)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             low, high = np.nan, np.nan
         if not 0.0 <= low < high <= 1.0:
             raise ValueError(
@@ -457,6 +471,13 @@ class EntropicProjection(BaseExplainer):
         if unused:
             raise ValueError(f"targets names {unused[0]!r}, which features leaves out. Add it there.")
         return names
+
+    def _check_have_averages(self, constraints: Any) -> None:
+        """DataError for columns of dates or lists, whatever their targets are."""
+        for name in constraints if isinstance(constraints, Mapping) else ():
+            column = self.table_.columns.get(str(name))
+            if column is not None and column.kind in ("date", "nested"):
+                raise DataError(f"Column {column.name!r} cannot be shifted: {column.immovable_reason()}.")
 
     def _warn_of_missing(self, features: Iterable[str]) -> None:
         """Say for which columns rows were left out."""

@@ -7,12 +7,14 @@ few targets as possible are moved, by as little as possible.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from agnostix.core.typing import Floats
-from agnostix.exceptions import ConvergenceError, InfeasibleTargetError
+from agnostix.exceptions import ConvergenceError, DataError, InfeasibleTargetError
 from agnostix.what_if.constraints import MomentConstraint
 from agnostix.what_if.projection import nearest_reachable, project, reachable_share, sparsest_relation
 from agnostix.what_if.sample import Statistic
@@ -22,6 +24,26 @@ _SOME = 1e-6
 """Share of the way to the targets below which no part of it counts as feasible."""
 _MOVED = 1e-9
 _ROUNDING = 1e-13
+_LIGHT = 1e-12
+"""Weight of the lightest row, of the heaviest, down to which targets are reached whatever the rows."""
+
+
+@contextmanager
+def light_weights_named(base: Floats) -> Iterator[None]:
+    """Raise DataError where targets are not reached and base weights (n_rows,) span too much for that."""
+    n_light = int((base < _LIGHT * base.max()).sum())
+    if n_light == 0:
+        yield
+        return
+    try:
+        with np.errstate(over="raise"):  # of squares of values that are 1e100 standard deviations away
+            yield
+    except (ConvergenceError, FloatingPointError) as error:
+        raise DataError(
+            f"sample_weight spans too much to reach targets: {n_light} of {base.size} rows have less than "
+            f"{_LIGHT:g} of the largest weight, so that the data hardly vary. Raise the least weights, "
+            "np.maximum(sample_weight, 1e-10 * np.max(sample_weight)), or leave those rows out."
+        ) from error
 
 
 def explain_infeasibility(
@@ -33,6 +55,9 @@ def explain_infeasibility(
     base: Floats,
 ) -> InfeasibleTargetError:
     """The error for targets outside the hull: its reason in words, and the nearest feasible targets."""
+    heights = phi @ direction
+    if np.ptp(heights) >= 1e-9 and heights.max() > target @ direction + 1e-6 * np.ptp(heights):
+        raise ConvergenceError("The targets are not beyond the rows, and were not reached.")
     share = reachable_share(phi, np.zeros(target.size), target) * _SHORT_OF_HULL
     is_part = share > _SOME
     z = share * target if is_part else _closest(statistics, phi, target, base)

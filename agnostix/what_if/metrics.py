@@ -281,7 +281,7 @@ def _number(name: str, predictions: Predictions, metric: Callable[[], Any]) -> f
         ) from error
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"The metric {name!r} returned {type(value).__name__} {value!r}, and one number is needed. Let "
             "it return a float."

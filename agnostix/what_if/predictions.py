@@ -11,13 +11,12 @@ import pandas as pd
 
 from agnostix.core.frames import column_names, is_frame, missing_as_nan
 from agnostix.core.models import Predictor
-from agnostix.core.models.outputs import half_rounding
+from agnostix.core.models.outputs import are_probabilities, between_zero_and_one, single_class
+from agnostix.core.objects import infer_type
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 
 Task = Literal["classification", "regression"]
-_ROUNDING = 1.1e-5
-"""Of sums of probabilities in single or double precision."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,30 @@ class Predictions:
         return np.asarray(self.classes)[codes]
 
 
+_SIZES = 1e-151, 1e151
+"""Sizes of predictions whose squares, and sums of these, double precision holds."""
+
+
+def check_sizes(predictions: Predictions) -> None:
+    """DataError if standard errors, which take squares of predictions, would be infinite or falsely 0."""
+    for name, values in zip(predictions.output_names, predictions.values.T, strict=True):
+        largest = np.abs(values).max()
+        is_small = 0.0 < largest < _SIZES[0] and values.min() < values.max()
+        if is_small or largest > _SIZES[1]:
+            what = f"those of output {name!r}" if predictions.predicted else f"the values of {name!r}"
+            raise DataError(
+                f"EntropicProjection squares predictions, which must be between {_SIZES[0]:g} and "
+                f"{_SIZES[1]:g} in size, and {what} reach {largest:.3g}. Divide them by "
+                f"1e{int(np.floor(np.log10(largest)))} first."
+            )
+
+
 def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
     """Predictions of a model, with the ground truth if y is known."""
     names = list(predictor.names(outputs.shape[1]))
     if names == ["prediction"] and getattr(y, "name", None) not in (None, ""):
         names = [str(y.name)]
-    probabilities = predictor.task == "classification" and _is_distribution(outputs)
+    probabilities = predictor.task == "classification" and _could_be_probabilities(outputs)
     classes = predictor.classes
     truth: Any = None
     if y is not None:
@@ -76,6 +93,7 @@ def from_model(predictor: Predictor, outputs: Floats, y: Any) -> Predictions:
         if predictor.task == "classification":
             if classes is None:
                 classes = tuple(sorted(set(values.tolist())))
+            _check_several(predictor)
             truth = _codes(values, classes, max(outputs.shape[1], 2))
         elif predictor.task == "regression":
             truth = _numbers(values)
@@ -86,7 +104,7 @@ def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
     """Predictions that were computed elsewhere."""
     try:
         values = np.asarray(missing_as_nan(predictions), dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             "predictions must be numbers: probabilities of classes rather than labels, for example."
         ) from None
@@ -98,7 +116,7 @@ def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
         )
     labels = None if y is None else check_one_value_per_row(y, n_rows)
     known_labels = None if labels is None else tuple(sorted(set(labels.tolist())))
-    between = bool((matrix >= 0.0).all() and (matrix <= 1.0).all())
+    between = between_zero_and_one(matrix)
     n_classes = matrix.shape[1] if matrix.shape[1] > 1 else 2
     classifies = known_labels is not None and between and len(known_labels) == n_classes
     names = tuple(column_names(predictions)) if is_frame(predictions) else None
@@ -109,7 +127,9 @@ def from_predictions(predictions: Any, y: Any, n_rows: int) -> Predictions:
             str(label) for label in (known_labels if matrix.shape[1] > 1 else known_labels[1:])
         )
         truth = _codes(labels, known_labels, n_classes)
-        return Predictions(matrix, names, "classification", _is_distribution(matrix), known_labels, truth)
+        return Predictions(
+            matrix, names, "classification", _could_be_probabilities(matrix), known_labels, truth
+        )
     names = names or Predictor(lambda X: X).names(matrix.shape[1])
     task: Any = "regression" if labels is not None and matrix.shape[1] == 1 else None
     return Predictions(matrix, names, task, truth=_numbers(labels) if task else None)
@@ -119,7 +139,7 @@ def from_outcome(y: Any, n_rows: int) -> Predictions:
     """The outcome itself instead of predictions: numbers, or one indicator per label."""
     values = check_one_value_per_row(y, n_rows)
     if values.dtype == object:
-        values = pd.Series(values).infer_objects().to_numpy()
+        values = infer_type(pd.Series(values)).to_numpy()
     if values.dtype.kind in "fiu":
         name = str(getattr(y, "name", None) or "y")
         return Predictions(values.astype(float)[:, None], (name,), predicted=False)
@@ -134,6 +154,13 @@ def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
     values = np.asarray(missing_as_nan(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if values.ndim == 2 and values.shape[0] == n_rows:
+        one = "y.iloc[:, 0]" if isinstance(y, pd.DataFrame) else "y[:, 0]"
+        raise DataError(
+            f"y must have one value for each of the {n_rows} rows, got {values.shape[1]} targets, shape "
+            f"{values.shape}. Pass one of them, {one}, and a function that predicts it alone: "
+            "lambda X: model(X)[:, 0]."
+        )
     if values.shape != (n_rows,):
         raise DataError(f"y must have one value for each of the {n_rows} rows, got shape {values.shape}.")
     lacking = int(pd.isna(values).sum())
@@ -142,12 +169,14 @@ def check_one_value_per_row(y: Any, n_rows: int) -> np.ndarray:
     return values
 
 
-def _is_distribution(predictions: Floats) -> bool:
-    """Whether predictions (n_rows, n_outputs) are probabilities, rounded to whatever type they came in."""
-    between = bool((predictions >= 0.0).all() and (predictions <= 1.0).all())
-    if not between or predictions.shape[1] == 1:
-        return between
-    return bool((np.abs(predictions.sum(1) - 1.0) <= _ROUNDING + half_rounding(predictions)).all())
+def _could_be_probabilities(predictions: Floats) -> bool:
+    """Whether predictions (n_rows, n_outputs) are probabilities of classes, or of the second of two."""
+    return between_zero_and_one(predictions) if predictions.shape[1] == 1 else are_probabilities(predictions)
+
+
+def _check_several(predictor: Predictor) -> None:
+    if predictor.classes is not None and len(predictor.classes) == 1:
+        raise single_class(predictor)
 
 
 def _codes(values: np.ndarray, classes: tuple[Any, ...], n_classes: int) -> Codes:
@@ -171,7 +200,7 @@ def _codes(values: np.ndarray, classes: tuple[Any, ...], n_classes: int) -> Code
 def _numbers(values: Any) -> Floats:
     try:
         return np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             f"y must hold numbers for a regression, got values such as {values.tolist()[0]!r}."
         ) from None

@@ -363,6 +363,6 @@ def _choose_quantities(table: Table, max_levels: int) -> list[tuple[tuple[str, s
         share = np.bincount(column.values[column.values >= 0], minlength=len(column.levels))
         for code in np.argsort(-share, kind="stable")[: max_levels if len(share) != 2 else 1]:
             z = standardize((column.values == code).astype(float), table.base)[0]
-            level = str(column.levels[code])
+            level = column.level_text(column.levels[code])
             out.append(((name, level), MeanQuantity("shift", f"{name} = {level}", z)))
     return out

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from agnostix.core.names import label_text
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError
 from agnostix.what_if.metrics import MeanQuantity, Quantity
@@ -41,6 +42,7 @@ class Statistic:
     origin: float  # the least value: the mean alone is rounded where a column is far from 0
     center: float  # base mean less the origin, in the column's units
     scale: float  # base standard deviation, 1 if constant
+    levels: tuple[Any, ...] = ()  # of the column
 
     @classmethod
     def from_numbers(cls, feature: str, level: Any, values: Numbers, base: Floats) -> Statistic:
@@ -51,11 +53,12 @@ class Statistic:
         return statistic
 
     @classmethod
-    def from_level(cls, feature: str, level: Any, member: Bools, base: Floats) -> Statistic:
-        """Indicator of a level from its members (n_rows,)."""
+    def from_level(cls, column: Column, level: Any, member: Bools, base: Floats) -> Statistic:
+        """Indicator of a column's level from its members (n_rows,)."""
         inside, outside = float(base[member].sum()), float(base[~member].sum())
         mean = inside / (inside + outside)
-        return cls(feature, level, member, 0.0, mean, float(np.sqrt(mean * (1.0 - mean))) or 1.0)
+        spread = float(np.sqrt(mean * (1.0 - mean))) or 1.0
+        return cls(column.name, level, member, 0.0, mean, spread, column.levels)
 
     @cached_property
     def z(self) -> Floats:
@@ -76,7 +79,14 @@ class Statistic:
     @property
     def label(self) -> str:
         """Name in messages: "sex = Female"."""
-        return self.feature if self.level is None else f"{self.feature} = {self.level}"
+        if self.level is None:
+            return self.feature
+        return f"{self.feature} = {label_text(self.level, self.levels)}"
+
+    @property
+    def key(self) -> tuple[str, type, Any]:
+        """What tells it from the others, 1 from "1" and from True."""
+        return self.feature, type(self.level), self.level
 
     def to_z(self, target: Any) -> Any:
         """Column units to standard deviations from the mean."""
@@ -165,7 +175,7 @@ class Sample:
             values = np.asarray(column.values, dtype=float)
             return Statistic.from_numbers(column.name, None, values, self.base)
         member = column.values == (column.level_code(level) if column.levels else float(level))
-        return Statistic.from_level(column.name, level, member, self.base)
+        return Statistic.from_level(column, level, member, self.base)
 
     def expand(self, weights: Floats) -> Floats:
         """Weights (n_here,) as weights of all rows of the table, 0 elsewhere, shape (n_rows,)."""

@@ -75,7 +75,11 @@ def _build_scenario(
         conditions=_constraint_frame(constraints, statistics, phi, projection),
         outcomes=_outcomes(sample, phi[:, binding], held[binding], influence, diagnostics.ess, config),
         shifts=compute_shifts(
-            sample, influence, _stated_columns(constraints), diagnostics.ess, config.confidence_level
+            sample,
+            influence,
+            _stated_columns(constraints, statistics),
+            diagnostics.ess,
+            config.confidence_level,
         ),
         kl=diagnostics.kl,
         ess=diagnostics.ess,
@@ -106,8 +110,10 @@ def off_target(centered: Floats, live: Bools) -> Floats:
     return np.where(live[:, None] & (np.abs(centered) > EDGE), centered, 0.0)
 
 
-def _stated_columns(constraints: list[MomentConstraint]) -> set[tuple[str, str]]:
-    return {(c.feature, str(c.level)) for c in constraints if c.about == "column"}
+def _stated_columns(constraints: list[MomentConstraint], statistics: list[Statistic]) -> set[Any]:
+    """Keys of the statistics of columns."""
+    pairs = zip(constraints, statistics, strict=True)
+    return {statistic.key for constraint, statistic in pairs if constraint.about == "column"}
 
 
 def _constraint_frame(
@@ -207,17 +213,19 @@ def _block_errors(
 
 
 def compute_shifts(
-    sample: Sample, influence: Influence, stated: set[tuple[str, str]], ess: float, confidence_level: float
+    sample: Sample, influence: Influence, stated: set[Any], ess: float, confidence_level: float
 ) -> pd.DataFrame:
     """Frame of all averages and proportions before and after the reweighting."""
     moments = _iter_statistics(sample)
     block = max(1, _MAX_CELLS // sample.base.size)
     features: list[str] = []
     levels: list[Any] = []
+    are_stated: list[bool] = []
     numbers: list[Floats] = []
     while part := list(islice(moments, block)):
         features += [statistic.feature for statistic, _ in part]
         levels += [statistic.level for statistic, _ in part]
+        are_stated += [statistic.key in stated for statistic, _ in part]
         numbers.append(_shifts_of(part, influence))
     before, after, shift, error = np.concatenate(numbers or [np.empty((0, 4))]).T
     low, high = interval(shift, error, np.full(shift.size, ess), confidence_level)
@@ -231,7 +239,7 @@ def compute_shifts(
             "std_error": error,
             "low": low,
             "high": high,
-            "stated": [(f, str(level)) in stated for f, level in zip(features, levels, strict=True)],
+            "stated": are_stated,
         }
     )
 
@@ -253,7 +261,7 @@ def _statistic(column: Column, level: Any, there: Bools | None, base: Floats) ->
     values = column.values if there is None else column.values[there]
     if level is None:
         return Statistic.from_numbers(column.name, None, values, base)
-    return Statistic.from_level(column.name, level, values == column.level_code(level), base)
+    return Statistic.from_level(column, level, values == column.level_code(level), base)
 
 
 def _shifts_of(part: list[tuple[Statistic, Bools | None]], influence: Influence) -> Floats:

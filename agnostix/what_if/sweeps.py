@@ -33,9 +33,10 @@ _CURVE_COLUMNS = (
     *("kl", "ess", "max_weight", "status", "n_rows"),
 )
 _RANKING_COLUMNS = (
+    "rank",
     *_NAMED,
     *("direction", "start", "target", "quantity", "output", "base", "value", "low", "high"),
-    *("change", "std_error", "change_low", "change_high", "kl", "ess", "status", "rank", "n_rows"),
+    *("change", "std_error", "change_low", "change_high", "kl", "ess", "status", "n_rows"),
 )
 _N_BINS = 40
 _DIRECTIONS = np.array(["down", "up"], dtype=object)
@@ -66,7 +67,7 @@ def sweep_ranking(
     by: str | None,
     simultaneous: bool,
 ) -> tuple[pd.DataFrame, list[Skipped]]:
-    """Frame of a ranking: every moment shifted by `kl` nats down and up; and the features left out."""
+    """Frame by rank: every moment shifted by `kl` nats down and up; and the features left out."""
     skipped: list[Skipped] = []
     both_ways = np.array([-1, 1])
     curves = [
@@ -82,7 +83,7 @@ def sweep_ranking(
     rows = _FrameBlocks()
     for curve, group in curves:
         rows.add_changes(curve, group, config)
-    rows.add_ranks()
+    rows.sort_by_rank()
     return rows.frame(_RANKING_COLUMNS), skipped
 
 
@@ -138,7 +139,7 @@ def _grids(
 def _numbers(values: Any, label: str) -> Floats:
     try:
         numbers = np.atleast_1d(np.asarray(values, dtype=float))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = np.array([np.nan])
     if numbers.ndim != 1 or numbers.size == 0 or not np.isfinite(numbers).all():
         raise ValueError(f"The targets of {label!r} must be one or more numbers, got {values!r}.")
@@ -173,8 +174,8 @@ class _FrameBlocks:
             block |= {"std_error": part.change_errors, "change_low": change_low, "change_high": change_high}
             self._add(block, change.size)
 
-    def add_ranks(self) -> None:
-        """Rank the blocks of each group, quantity and output by their largest change; 1 is the largest."""
+    def sort_by_rank(self) -> None:
+        """Rank the blocks of each group, quantity and output by their largest change, and sort them."""
         ranked: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for block in self._blocks:
             ranked.setdefault((block["group"], block["quantity"], block["output"]), []).append(block)
@@ -184,6 +185,8 @@ class _FrameBlocks:
             ranks = 1 + np.searchsorted(-np.sort(sizes)[::-1], np.negative(sizes))
             for block, rank in zip(blocks, ranks.tolist(), strict=True):
                 block["rank"] = rank
+        order = sorted(range(len(self._blocks)), key=lambda j: self._blocks[j]["rank"])
+        self._blocks, self._sizes = [self._blocks[j] for j in order], [self._sizes[j] for j in order]
 
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         columns = {name: self._column(name) for name in names}

@@ -7,15 +7,17 @@ however the table was handed in: results are the same to the last bit for any or
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 
 from agnostix.core.frames import checked_weights, is_integer, kind_of, to_codes, to_floats
 from agnostix.core.frames import columns as series_of
-from agnostix.core.names import did_you_mean
+from agnostix.core.names import did_you_mean, label_text
 from agnostix.core.reproducibility import own_order
 from agnostix.core.typing import Bools, Codes, Floats, Numbers
 from agnostix.exceptions import DataError
@@ -25,6 +27,9 @@ _LEAST_SHARE = 1e-290
 
 _EXACT = 2.0**53
 """Whole numbers up to which double precision holds each."""
+
+_SMALLEST = 1e-292
+"""Largest number of a column whose every digit double precision holds."""
 
 _N_ROUNDINGS = 8
 """Steps of double precision within which values differ by rounding, as sums of shares do."""
@@ -47,6 +52,7 @@ class Column:
     values: Floats | Codes  # (n_rows,), the numbers, NaN where missing
     levels: tuple[Any, ...] = ()  # the labels
     is_rounded: bool = False  # whether different whole numbers are one in double precision
+    remedy: str = ""  # of a date, how to make a number of it
 
     @classmethod
     def from_series(cls, name: str, series: Any) -> Column:
@@ -63,7 +69,7 @@ class Column:
                 )
             return cls(name, "numeric", values, is_rounded=_are_rounded(series, values))
         if kind == "date":
-            return cls(name, "date", np.zeros(len(series)))
+            return cls(name, "date", np.zeros(len(series)), remedy=_as_number(name, series))
         if kind == "nested":
             return cls(name, "nested", np.zeros(len(series)))
         codes, levels = to_codes(series)
@@ -75,6 +81,14 @@ class Column:
         _, first, code = np.unique(self.values, return_index=True, return_inverse=True)
         return first, code.ravel().astype(np.int32)
 
+    @cached_property
+    def _are_text(self) -> bool:
+        """Whether all labels have UTF-8, without which no table or figure shows them."""
+        try:
+            return "".join(map(str, self.levels)).encode() is not None
+        except UnicodeEncodeError:
+            return False
+
     @property
     def missing(self) -> Bools:
         """Where the column has no value."""
@@ -83,7 +97,7 @@ class Column:
     def immovable_reason(self) -> str | None:
         """Why the average of the column cannot be shifted; None if it can."""
         if self.kind == "date":
-            return "it holds dates; turn it into a number first, such as days since a day"
+            return f"it holds dates; add a column of numbers to X and shift that, such as {self.remedy}"
         if self.is_rounded:
             return (
                 "it holds whole numbers beyond 2**53, which double precision rounds to one another; subtract "
@@ -91,6 +105,11 @@ class Column:
             )
         if self.kind == "nested":
             return "it holds lists, arrays or dicts; make numbers of it first, such as their length"
+        if not self._are_text:
+            return (
+                "it has labels with half a surrogate pair, which are no valid text; read the file again with "
+                "encoding_errors='replace'"
+            )
         there = self.values[~self.missing]
         if there.size == 0:
             return "all its values are missing"
@@ -104,23 +123,32 @@ class Column:
                 f"its values span from {there.min():g} to {there.max():g}, more than a number can; divide it "
                 "by a power of ten first"
             )
+        if not self.levels and np.abs(there).max() < _SMALLEST:
+            return (
+                f"its values are at most {np.abs(there).max():.3g} in size, of which double precision holds "
+                "few digits; multiply it by a power of ten first"
+            )
         if not self.levels and is_constant(there):
             return f"it is constant but for rounding: every row has {there[0]:g} within {np.ptp(there):.1g}"
         return None
 
     def take(self, rows: Codes) -> Column:
         """The same column with its rows in another order, or fewer of them."""
-        return Column(self.name, self.kind, self.values[rows], self.levels, self.is_rounded)
+        return replace(self, values=self.values[rows])
 
     def number(self, value: Any) -> float:
         """Find a value of a numeric column by itself or by its text."""
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"Column {self.name!r} holds numbers, and {value!r} is none of them.") from None
         if not (self.values == number).any():
             raise ValueError(f"Column {self.name!r} has no row with the value {value!r}.")
         return number
+
+    def level_text(self, level: Any) -> str:
+        """A level as text, which tells 1 and "1" apart."""
+        return label_text(level, self.levels)
 
     def level_code(self, level: Any) -> int:
         """Find a level by itself or by its text."""
@@ -136,6 +164,15 @@ class Column:
         shown = ", ".join(repr(known) for known in self.levels[:12])
         more = f", ... ({len(self.levels)} in all)" if len(self.levels) > 12 else ""
         raise ValueError(f"Column {self.name!r} has no level {level!r}. Its levels: {shown}{more}.")
+
+
+def _as_number(name: str, series: Any) -> str:
+    """Expression for a column of dates, durations or times as numbers."""
+    if isinstance(series, pd.Series):
+        return f"(X[{name!r}] - X[{name!r}].min()).dt.days"
+    if nw.from_native(series, series_only=True).dtype == nw.Time:
+        return f"X[{name!r}].dt.hour()"
+    return f"(X[{name!r}] - X[{name!r}].min()).dt.total_days()"
 
 
 def _are_rounded(series: Any, values: Floats) -> bool:

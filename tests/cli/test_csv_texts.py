@@ -123,6 +123,21 @@ def test_usual_tables_are_read_without_warning(text: str, tmp_path: Path) -> Non
         load_table(tmp_path / "a.csv", {})
 
 
+@pytest.mark.parametrize("header", [",x", "x,", ",", '"",x', "Unnamed: 1,"])
+def test_columns_without_a_name_are_told_by_their_place(header: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    j = 0 if header.startswith((",", '"')) else 1
+    name = "Unnamed: 1.1" if header.startswith("U") else f"Unnamed: {j}"
+    for cells, becomes in ((("1", "01"), "number"), (("u", "NA"), "missing")):
+        path.write_text(f"{header}\n" + "".join(f"{cell},7\n" if j == 0 else f"7,{cell}\n" for cell in cells))
+        with pytest.warns(UserWarning, match="line 3") as caught:
+            load_table(path, {})
+        assert all(fact in str(caught[0].message) for fact in (repr(cells[1]), f"column {name!r}", becomes))
+    path.write_text(f"{header}\n" + ('"1,5",7\n' if j == 0 else '7,"1,5"\n'))
+    with refuses(DataError, "line 2", f"column {name!r}", "'1,5'", "decimal=','"):
+        load_table(path, {})
+
+
 def test_decimal_commas_are_told_by_column_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "a.csv"

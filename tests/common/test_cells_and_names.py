@@ -17,7 +17,7 @@ from agnostix import (
     as_predictor,
 )
 from agnostix.exceptions import DataError
-from agnostix.plotting import ScatterDisplay
+from agnostix.plotting import ScatterDisplay, ShiftDisplay
 from agnostix.report import WhatIfReport
 from tests.messages import assert_states, refuses
 
@@ -227,3 +227,107 @@ def test_typos_get_the_column_that_was_meant():
 
 def model_of_income(X):
     return np.asarray(X["income"])
+
+
+MIXED = pd.DataFrame(
+    {"c": pd.Series([1, "1", 2, "1", 1, 2, "1", 1] * 10, dtype=object), "x": np.arange(80.0)}
+)
+
+
+def of_texts(X):
+    return np.array([3.0 * isinstance(cell, str) for cell in X["c"]]) + 0.01 * np.asarray(X["x"])
+
+
+def test_labels_of_the_same_text_are_told_apart_in_rules_and_conditions():
+    tree = MimicTree(of_texts, random_state=0, max_leaf_nodes=4).fit(MIXED)
+    assert "c = '1'" in tree.to_text()
+    assert "c in {1, 2}" in tree.to_text()
+    assert all("c in {1, 2}" in rule or "c = '1'" in rule for rule in tree.leaves_["rule"])
+    explanation = LimeExplainer(of_texts, n_samples=256, random_state=0).fit(MIXED).explain(MIXED[:3])
+    assert explanation.extras["conditions"].array[:, 0].tolist() == ["c = 1", "c = '1'", "c = 2"]
+
+
+def test_labels_of_the_same_text_are_told_apart_in_what_ifs():
+    fitted = EntropicProjection(of_texts).fit(MIXED)
+    for level, text in ((1, "c=1: 0.5;"), ("1", "c='1': 0.5;"), (2, "c=2: 0.5;")):
+        scenario = fitted.what_if({"c": {level: 0.5}})
+        assert text in repr(scenario)
+        stated = scenario.shifts.loc[scenario.shifts["stated"], "level"].tolist()
+        assert stated == [level]
+        assert type(stated[0]) is type(level)
+        names = [
+            tick.get_text() for tick in ShiftDisplay.from_explanation(scenario).plot().ax_.get_yticklabels()
+        ]
+        assert {"c = 1", "c = '1'", "c = 2"} <= set(names)
+    with refuses(ValueError, "more than 1", "1 0.9, '1' 0.8"):
+        fitted.what_if({"c": {1: 0.9, "1": 0.8}})
+    with refuses(ValueError, "c = 1", "c = '1'"):
+        fitted.what_if({"c": {1: 0.0, "1": 0.5}, "x": 79})
+    report = WhatIfReport(of_texts, MIXED, what_if=[{"c": {"1": 0.5}}])
+    assert "c = '1' in 50" in report.markdown()
+    assert "c = '1'" in report.json()
+
+
+def test_labels_of_texts_of_their_own_have_no_quotes():
+    X = MIXED.assign(c=[str(cell) for cell in MIXED["c"]])
+    tree = MimicTree(lambda X: np.asarray(X["c"] == "1", dtype=float), random_state=0).fit(X)
+    assert "'" not in tree.to_text()
+    fitted = EntropicProjection(lambda X: np.asarray(X["x"])).fit(X)
+    for level in (1, "1"):  # the text of a level, and the level
+        assert "c=1: 0.5;" in repr(fitted.what_if({"c": {level: 0.5}}))
+    numbers = X.assign(c=pd.Categorical([int(cell) for cell in MIXED["c"]]))
+    report = WhatIfReport(lambda X: np.asarray(X["x"]), numbers, what_if=[{"c": {"1": 0.5}}])
+    assert "c = 1 in 50" in report.markdown()
+
+
+HALF_PAIR = "caf\udce9"  # what reading with errors="surrogateescape" makes of another encoding
+
+
+@pytest.mark.parametrize(
+    "explainer", [*EXPLAINERS.values(), EntropicProjection], ids=[*EXPLAINERS, "what if"]
+)
+def test_names_that_are_no_valid_text_are_refused_with_advice(explainer):
+    X = pd.DataFrame({"a": A, "b": A[::-1]})
+    X.columns = pd.Index(["a", HALF_PAIR], dtype=object)
+    advice = "X.rename(columns=lambda name: name.encode(errors='replace').decode())"
+    with pytest.raises(DataError, match="surrogate") as error:
+        explainer(model).fit(X)
+    assert_states(str(error.value), repr(HALF_PAIR), advice)
+    assert explainer(model).fit(eval(advice, {"X": X})).n_features_in_ == 2
+
+
+@pytest.mark.parametrize("explainer", EXPLAINERS.values(), ids=EXPLAINERS)
+def test_cells_that_are_no_valid_text_are_labels(explainer):
+    X = pd.DataFrame({"a": A, "b": A[::-1], "c": pd.Series([HALF_PAIR, "x"] * HALF, dtype=object)})
+    found = explainer(model).fit(X).explain(X[:3])
+    known = explainer(model).fit(X.assign(c=["w", "x"] * HALF)).explain(X.assign(c=["w", "x"] * HALF)[:3])
+    np.testing.assert_allclose(found.values[:, :2], known.values[:, :2], atol=1e-9)
+
+
+def test_what_if_leaves_labels_that_are_no_valid_text_alone():
+    X = pd.DataFrame({"a": A, "c": pd.Series([HALF_PAIR, "x"] * HALF, dtype=object)})
+    projection = EntropicProjection(model).fit(X)
+    assert [entry[0] for entry in projection.explain().skipped] == ["c"]
+    with refuses(DataError, "'c'", "no valid text", "encoding_errors='replace'"):
+        projection.what_if({"c": {"x": 0.4}})
+    report = WhatIfReport(model, X)
+    assert all((report.html(), report.json(), report.markdown()))
+
+
+class Incomparable:
+    """A cell that can be neither compared nor hashed."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise RuntimeError("not comparable")
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+@parametrize
+def test_cells_that_cannot_be_compared_are_no_failure_of_the_model(explainer, library):
+    cells = [Incomparable() for _ in range(N)]
+    odd = pl.Series(cells, dtype=pl.Object) if library is pl else pd.Series(cells, dtype=object)
+    table = library.DataFrame({"a": A, "b": A[::-1], "c": odd})
+    found = explainer(model).fit(table).explain(table[:3])
+    np.testing.assert_allclose(found.outputs[:, 0], 2.0 * A[:3])

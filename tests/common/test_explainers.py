@@ -19,7 +19,8 @@ from agnostix.testing import (
 )
 from tests.common.strategies import cases
 
-NEEDS_TORCH = set() if find_spec("torch") else {"CamExplainer", "ExtremalMaskExplainer", "SaliencyExplainer"}
+OF_NETWORKS = {"CamExplainer", "ExtremalMaskExplainer", "IntegratedGradientsExplainer", "SaliencyExplainer"}
+NEEDS_TORCH = set() if find_spec("torch") else OF_NETWORKS
 SMALL = {"ExtremalMaskExplainer": {"n_steps": 3, "n_cells": 4}, "RiseExplainer": {"n_masks": 256}}
 """Parameters of explainers that would take long on the battery's small images with their defaults."""
 
@@ -38,6 +39,8 @@ EXPLAINERS = [
 if not NEEDS_TORCH:
     EXPLAINERS += [
         CamExplainer(None, method=["hires_cam", "score_cam", "ablation_cam"]),
+        agnostix.IntegratedGradientsExplainer(None, method="gauss-legendre", n_steps=7, baseline="mean"),
+        agnostix.IntegratedGradientsExplainer(None, baseline="data", n_samples=32),
         agnostix.SaliencyExplainer(None, form="absolute", target="predictions", n_samples=3),
         agnostix.SaliencyExplainer(None, method="gradient_x_input"),
         agnostix.SaliencyExplainer(None, method="guided", form="squared"),
@@ -46,10 +49,12 @@ WINDOWS = OcclusionExplainer(None, masker=SlidingWindow(1, 1, fill=0.1))
 
 
 def expected(explainer):
-    """What RISE's smooth masks and a CAM's feature maps do not promise."""
+    """What RISE's smooth masks, a CAM's feature maps and a baseline do not promise."""
     names = ("check_ignored_feature", "check_constant_feature_is_zero")
     if isinstance(explainer, RiseExplainer):
         return dict.fromkeys(names, "a pixel has part of its neighbors' saliency")
+    if getattr(explainer, "baseline", "data") != "data":
+        return {"check_constant_feature_is_zero": "a constant pixel differs from the baseline"}
     if isinstance(explainer, CamExplainer):
         reasons = {"check_ignored_feature": "a pixel has the weight of its whole feature map"}
         if "score_cam" in explainer.method:
@@ -58,11 +63,14 @@ def expected(explainer):
     return {}
 
 
+# Integrated gradients warn of models that jump, as some doubles do.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_explainer_checks([*EXPLAINERS, WINDOWS], expected_failed_checks=expected)
 def test_explainer_passes_battery(explainer, check):
     check(explainer)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("explainer", EXPLAINERS, ids=str)
 @given(case=cases())
 def test_explainer_passes_random_cases(explainer, case):

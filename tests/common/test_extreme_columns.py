@@ -14,7 +14,7 @@ from agnostix.exceptions import DataError
 from agnostix.testing import AdditiveModel, InteractionModel, all_explainers
 from agnostix.testing.harness import assert_identical, explains_population, fit_clone, results, takes_tables
 from agnostix.testing.tables import numbers
-from tests.messages import refuses
+from tests.messages import assert_states, refuses
 
 OF_TABLES = [explainer(None) for _, explainer in all_explainers() if takes_tables(explainer(None))]
 WEIGHTED = [one for one in OF_TABLES if has_fit_parameter(one, "sample_weight")]
@@ -107,9 +107,10 @@ def test_column_that_spans_more_than_a_number_is_skipped_with_remedy():
     assert [entry[0] for entry in projection.explain().skipped] == ["x"]
     with refuses(DataError, "'x' cannot be shifted", "-1.7e+308 to 1.7e+308", "divide it by a power of ten"):
         projection.what_if({"x": 1.0})
-    with refuses(DataError, "Predictions", "-1.7e+308 to 1.7e+308", "by a power of ten"):
-        EntropicProjection().fit(X, predictions=x).rank()
-    assert EntropicProjection().fit(X, predictions=x / 10.0).rank()["value"].notna().all()
+    with refuses(DataError, "squares predictions", "1.7e+308", "Divide them by 1e308"):
+        EntropicProjection().fit(X, predictions=x)
+    ranking = EntropicProjection().fit(X, predictions=x / 1e308).rank()
+    assert np.isfinite(ranking[["value", "std_error"]]).all(axis=None)
     again = EntropicProjection().fit(X.assign(x=x / 10.0), predictions=X["y"])
     assert again.explain(features="x").frame["value"].notna().all()
 
@@ -207,3 +208,92 @@ def test_weights_that_span_double_precision(explainer):
     for name, values in results(fit_clone(explainer, InteractionModel(), X, weight), X).items():
         if name in ("values", "curves.value", "outcomes.value"):
             assert np.isfinite(values).all(), name
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-200, 1e200, 1e300])
+@pytest.mark.parametrize("way", ["model", "predictions", "y"])
+def test_what_if_of_predictions_whose_squares_no_number_holds_is_refused(size, way):
+    X, y = pd.DataFrame({"x": B}), np.sin(B)
+
+    def fit(values):
+        if way == "model":
+            of_x = dict(zip(B.tolist(), values.tolist(), strict=True))
+            return EntropicProjection(lambda Z: np.array([of_x[x] for x in Z["x"]])).fit(X)
+        return EntropicProjection().fit(X, **{way: values})
+
+    unit = int(np.floor(np.log10(np.abs(size * y).max())))
+    with refuses(DataError, "EntropicProjection squares predictions", "1e-151", "1e+151", f"1e{unit}"):
+        fit(size * y)
+    if size > 1e-300:
+        expected, found = (one.what_if({"x": 2.5}).outcomes for one in (fit(y), fit(size * y / 10.0**unit)))
+        np.testing.assert_allclose(found["std_error"] * 10.0**unit / size, expected["std_error"], rtol=1e-9)
+    if size < 1.0:
+        assert fit(np.full(200, size)).baseline()["std_error"][0] == 0.0
+
+
+@pytest.mark.parametrize("scale", [2.0**-1064, 2.0**-1000])
+def test_column_of_few_digits_is_skipped_with_remedy(scale):
+    X = pd.DataFrame({"x": scale * B, "b": B})
+    projection = EntropicProjection().fit(X, predictions=B)
+    assert [entry[0] for entry in projection.explain().skipped] == ["x"]
+    with refuses(DataError, "'x' cannot be shifted", "few digits", "multiply it by a power of ten"):
+        projection.what_if({"x": 2.5 * scale})
+    assert EntropicProjection().fit(X * 1e305, predictions=B).what_if({"x": 2.5 * scale * 1e305}).status
+
+
+@pytest.mark.parametrize("explainer", OF_TABLES, ids=str)
+def test_whole_numbers_beyond_double_precision_are_infinite(explainer):
+    X = pd.DataFrame({"a": B[:40], "odd": pd.Series([10**400, 1] * 20, dtype=object)})
+    name = type(explainer).__name__
+    if name in ("OcclusionExplainer", "KernelShapExplainer"):
+        values = fit_clone(explainer, lambda Z: np.asarray(Z["a"]), X).explain(X[:3]).values
+        np.testing.assert_array_equal(values[:, 1], 0.0)
+        return
+    with refuses(DataError, "'odd'", "infinite values", "Replace them"):
+        fit_clone(explainer, lambda Z: np.asarray(Z["a"]), X)
+
+
+@pytest.mark.parametrize("explainer", OF_TABLES, ids=str)
+def test_records_and_raw_bytes_are_refused(explainer):
+    X = numbers(24, 3)
+    records = np.array([tuple(row) for row in X], dtype=[("a", float), ("b", float), ("c", float)])
+    for table in (records, X.copy().view("V8")):
+        with refuses(DataError, "records or raw bytes", "pandas.DataFrame(X)"):
+            fit_clone(explainer, AdditiveModel(), table)
+    assert fit_clone(explainer, AdditiveModel(), pd.DataFrame(records)).n_features_in_ == 3
+
+
+def test_neighbors_of_a_column_that_spans_more_than_a_number():
+    X = pd.DataFrame({"a": B, "wide": np.resize([1.7e308, -1.7e308, 0.0], 200)})
+    report = WhatIfReport(lambda Z: np.asarray(Z["a"]), X, rows=[0])
+    assert report.summary["rows"][0]["neighbors"]["sentences"]
+
+
+POPULATION_CALLS = {
+    "average": lambda p, a, b: p.what_if({"x0": a}),
+    "averages": lambda p, a, b: p.what_if({"x0": a, "x1": b}),
+    "range": lambda p, a, b: p.what_if({"x0": (a, a + 0.01)}),
+    "mean prediction": lambda p, a, b: p.what_if(prediction=float(a)),
+    "curve": lambda p, a, b: p.explain(targets={"x0": [a], "x1": [b]}),
+    "ranking": lambda p, a, b: p.rank(),
+    "joint": lambda p, a, b: p.joint("x0", "x1", n_targets=3),
+}
+
+
+@pytest.mark.parametrize("call", POPULATION_CALLS)
+@pytest.mark.parametrize("factor", [1e3, 1e10, 1e26, 1e100])
+@pytest.mark.parametrize("n_rows", [24, 60])
+def test_weights_that_span_too_much_for_targets_are_named(call, factor, n_rows):
+    X, run = numbers(n_rows, 3), POPULATION_CALLS[call]
+    a, b = X[:, 0].mean(), X[:, 1].mean()
+    weight = factor ** -np.minimum(np.arange(n_rows), 289 / np.log10(factor))
+    try:
+        found = run(EntropicProjection().fit(X, predictions=X[:, 0], sample_weight=weight), a, b)
+        assert getattr(found, "gap", 0.0) <= 1e-9
+    except DataError as error:
+        n_light = int((weight < 1e-12 * weight.max()).sum())
+        remedy = "np.maximum(sample_weight, 1e-10 * np.max(sample_weight))"
+        assert_states(str(error), "sample_weight", f"{n_light} of {n_rows} rows", "1e-12", remedy)
+    raised = np.maximum(weight, 1e-10 * np.max(weight))
+    found = run(EntropicProjection().fit(X, predictions=X[:, 0], sample_weight=raised), a, b)
+    assert getattr(found, "gap", 0.0) <= 1e-9

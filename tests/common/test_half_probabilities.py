@@ -6,7 +6,8 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from agnostix import EntropicProjection, KernelShapExplainer, MimicTree, as_predictor
-from agnostix.core.models.outputs import sum_to_one
+from agnostix.core.models.outputs import are_probabilities
+from agnostix.surrogate_tree.fidelity import measure_fidelity
 from agnostix.what_if.predictions import from_model, from_predictions
 
 torch = pytest.importorskip("torch")
@@ -100,11 +101,89 @@ def test_scores_that_do_not_sum_to_one_are_none(dtype, apart):
     assert not from_model(predictor, predictor.predict(X), None).probabilities
 
 
-@pytest.mark.parametrize("precision", [2.0**-8, 2.0**-11])
-@pytest.mark.parametrize("n_classes", [2, 100])
-def test_sum_to_one_allows_rounding_and_no_more(precision, n_classes):
+ROUNDED = {
+    "float64": lambda P: P,
+    "float32": lambda P: P.astype(np.float32),
+    "float16": lambda P: P.astype(np.float16),
+    "bfloat16": lambda P: torch.tensor(P).bfloat16().float().numpy(),
+    "softmax in float16": lambda P: softmax(np.log(P).astype(np.float16)),
+    "softmax in bfloat16": lambda P: torch.tensor(P).log().bfloat16().softmax(1).float().numpy(),
+    "four digits": lambda P: P.round(4),
+    "three digits": lambda P: P.round(3),
+    "three digits in float32": lambda P: P.round(3).astype(np.float32),
+    "two digits": lambda P: P.round(2),
+}
+
+
+def softmax(scores):
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_classes"),
+    [
+        (kind, n_classes)
+        for kind in ROUNDED
+        for n_classes in (2, 3, 10, 100, 1000)
+        if "digits" not in kind or n_classes <= 10  # few digits leave nothing of more
+    ],
+)
+def test_probabilities_of_any_type_are_told_from_scores(kind, n_classes):
     rng = np.random.default_rng(0)
-    probabilities = rng.dirichlet(np.ones(n_classes), 50)
-    rounded = probabilities * (1.0 + precision * rng.uniform(-1.0, 1.0, probabilities.shape))
-    assert sum_to_one(rounded, precision)
-    assert not sum_to_one(rounded * np.where(np.arange(50) == 7, 1.1, 1.0)[:, None], precision)
+    probabilities = rng.dirichlet(np.ones(n_classes), 300)
+    outputs = np.asarray(ROUNDED[kind](probabilities), dtype=float)
+    assert are_probabilities(outputs)
+    assert are_probabilities(outputs[:1])
+    if not kind.startswith("softmax"):
+        scores = np.asarray(ROUNDED[kind](0.5 * np.vstack([probabilities, probabilities[:1]])), dtype=float)
+        assert not are_probabilities(scores)
+        assert not are_probabilities(np.vstack([outputs, scores[-1:]]))
+
+
+def other_of_three(outputs):
+    """Scores of two classes, in the first and the third row those of probabilities."""
+    return np.array([[0.25, 0.75], outputs, [1.0, 0.0]])
+
+
+EDGES = {
+    "exact": ([0.0, 1.0], True),
+    "rounding below 0": ([-1e-9, 1.0 + 1e-9], True),
+    "rounding in single precision": ([0.3 + 2e-7, 0.7], True),
+    "within the tolerance": ([0.3, 0.7 + 0.9e-4], True),
+    "beyond the tolerance": ([0.31415926, 0.68584074 + 1.2e-4], False),
+    "below 0": ([-0.01, 1.01], False),
+    "above 1": ([1.1, -0.1], False),
+    "both labels": ([0.9, 0.8], False),
+    "neither label": ([0.1, 0.2], False),
+    "halves of one digit": ([0.5, 0.6], False),
+}
+
+
+@pytest.mark.parametrize(("outputs", "are"), EDGES.values(), ids=EDGES)
+def test_probabilities_at_the_edges(outputs, are):
+    outputs = other_of_three(outputs)
+    assert are_probabilities(outputs) is are
+    predictor = as_predictor(lambda X: outputs[X[:, 0].astype(int)], task="classification")
+    tried, _, _ = predictor.trial(np.arange(3.0)[:, None])
+    assert (tried.exclusive is True) is are
+    assert from_model(predictor, outputs, None).probabilities is are
+    assert from_predictions(outputs, [0, 1, 0], 3).probabilities is are
+    assert (measure_fidelity(outputs, outputs, True, "new rows").kl is not None) is are
+
+
+def test_one_column_is_no_distribution():
+    assert not are_probabilities(np.ones((3, 1)))
+    assert from_predictions(np.array([0.2, 1.0 + 1e-12, 0.0]), [0, 1, 0], 3).probabilities
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_modules_that_end_in_a_softmax_of_any_precision_are_left_as_they_are(dtype):
+    class Ends(torch.nn.Module):
+        def forward(self, x):
+            return (4.0 * x).to(dtype).softmax(dim=1).float()
+
+    X = np.random.default_rng(0).normal(size=(200, 5)).astype(np.float32)
+    with torch.no_grad():
+        expected = Ends()(torch.tensor(X)).numpy()
+    np.testing.assert_array_equal(as_predictor(Ends()).predict(X), expected)

@@ -1,17 +1,20 @@
 """No model writes into the user's tables, whatever it does to the memory that it is given."""
 
+import threading
 import warnings
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
 
 from agnostix import KernelShapExplainer, WhatIfReport
+from agnostix.core.frames import copy_table
 from agnostix.core.models import as_predictor
 from agnostix.testing import InteractionModel, all_explainers
-from agnostix.testing.harness import fit_clone, make_rows, results, takes_tables
+from agnostix.testing.harness import explains_population, fit_clone, make_rows, results, takes_tables
 from agnostix.testing.tables import numbers
 from tests.common.test_explainers import SMALL
 
@@ -122,3 +125,61 @@ def test_fitting_of_model_protects_tables(explainer, form):
     np.testing.assert_array_equal(digest(X), before)
     np.testing.assert_array_equal(y, np.arange(24.0))
     assert fitted.model_.coef_.shape == (3,)
+
+
+def counts_calls(X):
+    """The number of entries of each row's dict, after one that counts calls is added in place."""
+    cells = X[:, 1] if isinstance(X, np.ndarray) else X["tags"]
+    for cell in cells:
+        cell["calls"] = cell.get("calls", 0) + 1
+    return np.array([len(cell) + 10.0 * cell["calls"] for cell in cells])
+
+
+def tagged(shared):
+    """Rows with a dict of 0, 1 or 2 entries in a cell, one for several rows where it is shared."""
+    kinds = [{}, {"a": [1]}, {"a": [1], "b": [2]}]
+    cells = [kinds[j % 3] if shared else dict(kinds[j % 3]) for j in range(24)]
+    return pd.DataFrame({"x": ROWS[:, 0], "tags": pd.Series(cells, dtype=object)})
+
+
+OBJECTS = {"pandas": lambda X: X, "array of objects": lambda X: X.to_numpy(dtype=object)}
+
+
+@pytest.mark.parametrize("explainer", [one for one in EXPLAINERS if takes_tables(one)], ids=str)
+@pytest.mark.parametrize("form", OBJECTS)
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])
+def test_objects_in_cells_are_protected(explainer, form, shared):
+    X, rows = (OBJECTS[form](tagged(shared)) for _ in range(2))
+    fitted = fit_clone(explainer, counts_calls, X)
+    if explains_population(fitted):
+        np.testing.assert_allclose(fitted.baseline()["value"], 12.0)
+    else:
+        np.testing.assert_array_equal(fitted.explain(rows).outputs[:, 0], 11.0 + np.arange(24) % 3)
+    for table in (X, rows):
+        assert not any("calls" in cell for cell in np.asarray(table, dtype=object)[:, 1])
+
+
+@pytest.mark.parametrize("form", OBJECTS)
+def test_predictor_and_fitting_protect_objects_in_cells(form):
+    X = OBJECTS[form](tagged(True))
+    np.testing.assert_array_equal(as_predictor(counts_calls).predict(X)[:, 0], 11.0 + np.arange(24) % 3)
+    KernelShapExplainer(CountingRegression(), random_state=0).fit(X, np.arange(24.0))
+    assert not any("calls" in cell for cell in np.asarray(X, dtype=object)[:, 1])
+
+
+class CountingRegression(RegressorMixin, BaseEstimator):
+    """Writes into the cells of the table that it is fitted on."""
+
+    def fit(self, X, y):
+        self.mean_ = counts_calls(X).mean()
+        return self
+
+    def predict(self, X):
+        return counts_calls(X)
+
+
+def test_cells_that_cannot_be_copied_are_shared():
+    table = pd.DataFrame({"c": pd.Series([threading.Lock(), [1]], dtype=object)})
+    copied = copy_table(table)
+    assert copied["c"][0] is table["c"][0]
+    assert copied["c"][1] is not table["c"][1]

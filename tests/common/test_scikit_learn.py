@@ -20,7 +20,10 @@ class FirstColumn:
         return np.asarray(X)[:, 0].real.astype(float)
 
 
-REWORDED = {"check_estimators_empty_data_messages": "the message names rows and columns, not features"}
+REWORDED = {
+    "check_estimators_empty_data_messages": "the message names rows and columns, not features",
+}
+REWORDED_FOR_POPULATIONS = REWORDED | {"check_dtype_object": "the error names the model that failed and rows"}
 REWORDED_FOR_ROWS = REWORDED | {
     "check_n_features_in_after_fitting": "the message names the columns that are missing",
     "check_fit2d_predict1d": "the message says which X.reshape to call",
@@ -43,7 +46,7 @@ def explainer_of(kind):
 def expected(explainer):
     if isinstance(explainer, MimicTree):
         return REWORDED_FOR_MODELS
-    return REWORDED_FOR_ROWS if hasattr(explainer, "transform") else REWORDED
+    return REWORDED_FOR_ROWS if hasattr(explainer, "transform") else REWORDED_FOR_POPULATIONS
 
 
 @parametrize_with_checks(

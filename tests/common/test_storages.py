@@ -1,6 +1,7 @@
 """The same numbers in another storage have the same explanations, from every explainer of tables."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,22 @@ def with_decimals(table):
     return table.assign(score=pd.Series(cells, dtype=object))
 
 
+def with_fractions(table):
+    cells = [None if np.isnan(value) else Fraction(str(value)) for value in table["score"]]
+    return table.assign(score=pd.Series(cells, dtype=object))
+
+
+def with_decimals_and_floats(table):
+    cells = [None if np.isnan(value) else value for value in table["score"]]
+    mixed = [Decimal(str(cell)) if j % 2 and cell is not None else cell for j, cell in enumerate(cells)]
+    return table.assign(score=pd.Series(mixed, dtype=object))
+
+
+def with_polars_objects(table):
+    cells = [None if np.isnan(value) else Fraction(str(value)) for value in table["score"]]
+    return pl.from_pandas(table).with_columns(pl.Series("score", cells, dtype=pl.Object))
+
+
 def with_none(table):
     return table.astype(object).where(table.notna(), None)
 
@@ -43,10 +60,17 @@ STORAGES = {
     "objects": lambda table: table.astype(object),
     "objects with None": with_none,
     "decimals": with_decimals,
+    "fractions": with_fractions,
+    "decimals and floats": with_decimals_and_floats,
+    "polars objects": with_polars_objects,
     "nullable": lambda table: table.convert_dtypes(),
     "Float64 alone": lambda table: table.astype({"score": "Float64"}),
     "pyarrow": lambda table: table.convert_dtypes(dtype_backend="pyarrow"),
     "polars": lambda table: pl.from_pandas(table),
+    "polars objects of two columns": lambda table: pl.from_pandas(table).with_columns(
+        pl.Series(name, [None if pd.isna(cell) else cell for cell in table[name].to_list()], dtype=pl.Object)
+        for name in ("score", "age")
+    ),
 }
 EXPLAINERS = {
     "KernelShap": lambda model: KernelShapExplainer(model, random_state=0),

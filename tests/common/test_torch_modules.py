@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from agnostix import KernelShapExplainer, LimeExplainer, OcclusionExplainer, RiseExplainer, as_predictor  # noqa: E402
-from agnostix.exceptions import DataError  # noqa: E402
+from agnostix.exceptions import DataError, ModelOutputError  # noqa: E402
 from agnostix.maskers import SegmentMasker, SlidingWindow  # noqa: E402
 from agnostix.neural import ExtremalMaskExplainer  # noqa: E402
 from tests.messages import refuses  # noqa: E402
@@ -114,6 +114,34 @@ class Slope(Network):
         return out + 0.0 * slope.sum()
 
 
+class Sparse(Network):
+    """Its head is of sparse tensors, inside and at the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.sparsify = ToSparse()
+
+    def head(self, x):
+        return self.sparsify(super().head(self.sparsify(x).to_dense()))
+
+
+class ToSparse(nn.Module):
+    def forward(self, x):
+        return x.to_sparse()
+
+
+class Nested(Network):
+    """Rows of lengths that may differ."""
+
+    def head(self, x):
+        return torch.nested.as_nested_tensor(list(super().head(x)), layout=torch.jagged)
+
+
+class Padded(Nested):
+    def head(self, x):
+        return super().head(x).to_padded_tensor(0.0)
+
+
 def quiet(make):
     """Make without the warnings that TorchScript is deprecated."""
     with warnings.catch_warnings():
@@ -135,6 +163,8 @@ MAKES = {
     "cached": Cached,
     "lazy": Lazy,
     "differentiates": Slope,
+    "sparse": Sparse,
+    "nested": Padded,
     "script": lambda: quiet(lambda: torch.jit.script(Network())),
     "traced": lambda: quiet(lambda: torch.jit.trace(Views().eval(), torch.zeros(2, 3, 8, 8))),
     "frozen": lambda: quiet(lambda: torch.jit.freeze(torch.jit.script(Network().eval()))),
@@ -202,6 +232,12 @@ def test_program_exported_for_one_size_of_batch_is_refused_with_a_remedy():
     ):
         as_predictor(exported(dynamic=False)).predict(PICTURES)
     assert as_predictor(exported(dynamic=True)).predict(PICTURES).shape == (3, 2)
+
+
+def test_nested_outputs_are_refused_with_a_remedy():
+    with refuses(ModelOutputError, "module Nested", "nested", "y.to_padded_tensor(0.0)"):
+        as_predictor(Nested()).predict(PICTURES)
+    assert as_predictor(Padded()).predict(PICTURES).shape == (3, 2)
 
 
 class OwnError(nn.Module):

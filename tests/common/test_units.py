@@ -4,10 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agnostix import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer, as_predictor
+from agnostix import (
+    KernelShapExplainer,
+    LimeExplainer,
+    MimicTree,
+    OcclusionExplainer,
+    RiseExplainer,
+    as_predictor,
+)
 from agnostix.exceptions import DataError
 from agnostix.lime import KernelSampling
-from tests.messages import refuses
+from agnostix.maskers import SegmentMasker, SlidingWindow, TextMasker
+from tests.messages import assert_states, refuses
 
 POWERS_OF_2 = [(2.0**-26, 0.0), (2.0**30, 0.0)]
 UNITS = [*POWERS_OF_2, (1e-7, 0.0), (1e-12, 0.0), (1e9, 0.0), (1.0, 1e8), (60.0, 1.7e9), (1e-3, -50.0)]
@@ -195,6 +203,45 @@ def test_constant_predictions_of_any_size_are_explained(explainer, value, n_rows
     np.testing.assert_array_equal(explanation.values, 0.0)
     np.testing.assert_array_equal(explanation.std_errors, 0.0)
     np.testing.assert_allclose(explanation.base_values, value, rtol=1e-14)
+
+
+PICTURES = np.random.default_rng(0).random((2, 8, 8))
+TEXTS = ["good food and rude staff", "good"]
+HIDING = {
+    "KernelShap, texts": (lambda model: KernelShapExplainer(model, masker=TextMasker()), TEXTS),
+    "Occlusion, texts": (lambda model: OcclusionExplainer(model, masker=TextMasker()), TEXTS),
+    "LIME, texts": (lambda model: LimeExplainer(model, masker=TextMasker(), random_state=0), TEXTS),
+    "KernelShap": (lambda model: KernelShapExplainer(model, masker=SegmentMasker(n_segments=4)), PICTURES),
+    "Occlusion": (lambda model: OcclusionExplainer(model, masker=SegmentMasker(n_segments=4)), PICTURES),
+    "windows": (lambda model: OcclusionExplainer(model, masker=SlidingWindow(4, 4)), PICTURES),
+    "RISE": (lambda model: RiseExplainer(model, n_masks=64, random_state=0), PICTURES),
+}
+hiding = pytest.mark.parametrize(("make", "rows"), HIDING.values(), ids=HIDING)
+
+
+def varied(rows):
+    return np.array([float("good" in row) if isinstance(row, str) else row[:4, :4].sum() for row in rows])
+
+
+@hiding
+@pytest.mark.parametrize("value", [1e-200, 1e-160, 1e160, 1e300])
+def test_constant_predictions_under_masks_of_any_size_are_explained(make, rows, value):
+    explanation = make(lambda rows: np.full(len(rows), value)).fit(rows).explain(rows)
+    assert not np.nan_to_num(explanation.values).any()
+    np.testing.assert_allclose(explanation.outputs, value, rtol=1e-14)
+
+
+@hiding
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e160])
+def test_predictions_under_masks_of_any_size_are_explained_or_refused(make, rows, scale):
+    expected = make(varied).fit(rows).explain(rows)
+    try:
+        explanation = make(lambda rows: scale * varied(rows)).fit(rows).explain(rows)
+    except DataError as error:
+        assert_states(str(error), "squares predictions", "1e+150", "divides them by")
+    else:
+        np.testing.assert_allclose(explanation.values / scale, expected.values, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(explanation.std_errors / scale, expected.std_errors, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")  # then refused

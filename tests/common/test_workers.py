@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ KILLED = """
     def slow(X):
         if os.getpid() != main:
             with open(log, "a") as file:
-                file.write("asked\\n")
+                file.write(f"{os.getpid()}\\n")
             time.sleep(0.1)
         return X.reshape(len(X), -1)[:, 0].copy()
 
@@ -99,7 +100,9 @@ KILLED = """
     }[sys.argv[2]](slow, random_state=0, n_jobs=2)
     explainer.fit(X)
     with config_context(working_memory=0.001):
-        explainer.explain(X)
+        explainer.explain(X[: int(sys.argv[3])])
+    print("idle", flush=True)
+    time.sleep(60)
 """
 
 
@@ -112,7 +115,7 @@ KILLED = """
 def test_nothing_is_left_after_the_main_process_was_killed(name, end, tmp_path):
     log, folder = tmp_path / "log", tmp_path / "temporary"
     folder.mkdir()
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(log), name]
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(log), name, "120"]
     with subprocess.Popen(
         command, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(folder)}
     ) as process:
@@ -125,6 +128,50 @@ def test_nothing_is_left_after_the_main_process_was_killed(name, end, tmp_path):
     wait_until(lambda: not list(folder.glob("agnostix-*")))
     time.sleep(0.5)
     assert len(log.read_text().split()) <= n_before + 4  # each worker ends what it is at
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="processes of POSIX")
+def test_idle_workers_end_with_the_main_process(tmp_path):
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(log), "occlusion", "4"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout.readline().strip() == "idle"
+        workers = {int(line) for line in log.read_text().split()}
+        assert workers
+        assert all(is_running(one) for one in workers)
+        process.kill()
+        process.stdout.close()
+        process.wait()
+    wait_until(lambda: not any(is_running(one) for one in workers))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="processes of POSIX")
+def test_no_folder_is_left_where_workers_were_killed_too(tmp_path):
+    log, folder = tmp_path / "log", tmp_path / "temporary"
+    folder.mkdir()
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(log), "occlusion", "120"]
+    with subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(folder)}
+    ) as process:
+        wait_until(lambda: log.exists() and len(set(log.read_text().split())) == 2)
+        assert list(folder.glob("agnostix-*"))
+        process.kill()
+        for one in set(log.read_text().split()):
+            os.kill(int(one), signal.SIGKILL)
+        process.wait()
+    wait_until(lambda: not list(folder.glob("agnostix-*")))
+
+
+def is_running(pid):
+    """Whether a process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until(holds):

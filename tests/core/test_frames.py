@@ -85,16 +85,25 @@ def test_as_table_refuses_unreadable_array():
         as_table(Elsewhere())
 
 
-@pytest.mark.parametrize("shape", [(3,), ()])
-def test_as_table_refuses_other_dimensions(shape):
-    facts = ("X must have two dimensions", f"array of shape {shape}", "X.reshape(-1, 1)", "X.reshape(1, -1)")
-    with refuses(DataError, *facts):
-        as_table(np.zeros(shape))
+@pytest.mark.parametrize(
+    ("X", "facts"),
+    [
+        (np.zeros(3), ("an array of shape (3,)", "X.reshape(-1, 1)", "X.reshape(1, -1)")),
+        ([0.0, 1.0], ("a list of shape (2,)", "[X]", "[[x] for x in X]")),
+        (np.zeros(()), ("an array of shape ()", "a DataFrame, an array, or a list of rows")),
+        ("table.csv", ("a str of shape ()", "a DataFrame, an array, or a list of rows")),
+    ],
+    ids=["array", "list", "number", "path"],
+)
+def test_as_table_refuses_other_dimensions(X, facts):
+    with refuses(DataError, "X must have two dimensions", *facts):
+        as_table(X)
 
 
 def test_as_table_refuses_series():
-    with refuses(DataError, "array of shape (3,)"):
-        as_table(pd.Series([1, 2, 3]))
+    for series, row in ((pd.Series([1, 2, 3]), "df.iloc[[i]]"), (pl.Series([1, 2, 3]), "df[[i]]")):
+        with refuses(DataError, "a Series of shape (3,)", row, "X.to_frame()"):
+            as_table(series)
 
 
 @pytest.mark.parametrize("make", [scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array])

@@ -34,7 +34,7 @@ def fit(observed=TABLE, y=None, **params):
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("n_samples", 31, "a str among {'auto'} or an int in the range [32, inf)"),
+        ("n_samples", 31, "a str among {'auto'} or an int in the range [32, 1073741824]"),
         ("max_features", 0, "an int in the range [1, inf) or None"),
         ("stability", 0.5, "a float in the range (0.5, 1.0) or None"),
         ("feature_groups", ["x0"], "an instance of 'dict' or None"),
@@ -126,8 +126,10 @@ def test_kernel_width_too_small_error_names_row_and_least_width(sampling):
         f"'width' of {type(sampling).__name__} is 0.01",
         "row 0",
         "3 features need 4",
-        "TiltedSampling(0.01)",
+        "sampling=TiltedSampling(",
     )
+    tilted = TiltedSampling(float(re.search(r"TiltedSampling\((\S+)\)", message)[1]))
+    assert np.isfinite(fit(sampling=tilted).explain(TABLE).values).all()
     assert float(re.search(r"(\S+) of 512 samples", message)[1]) < 12
     least = float(re.search(r"smallest width that works for it is (\S+)\.", message)[1])
     fit(sampling=clone(sampling).set_params(width=least)).explain(TABLE[5:6])

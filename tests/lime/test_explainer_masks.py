@@ -25,6 +25,10 @@ from tests.messages import assert_states, refuses
 from tests.reference import lime as ref
 from tests.reference.pictures import put_together
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.* is a single segment to:UserWarning"
+)  # of which one is tested
+
 DISTRIBUTION = {"picture": "bernoulli", "text": "sizes"}
 SAMPLINGS = {"kernel": KernelSampling, "tilted": TiltedSampling}
 PICTURES = 1.0 + np.random.default_rng(0).random((3, 8, 8))  # nowhere 0, which is the fill

@@ -531,6 +531,8 @@ def relu_on_a_part(x):
 def test_plain_gradient_names_reentrant_checkpoints_and_writing_over_what_is_needed():
     with refuses(DataError, "reentrant", "use_reentrant=False"):
         explain(net(lambda x: checkpoint(torch.relu, x, use_reentrant=True)), method="gradient")
+    with refuses(DataError, "no derivative"):
+        explain(net(lambda x: x * torch.heaviside(x, torch.zeros(8, dtype=x.dtype))), method="gradient")
     with refuses(DataError, "writes over", "y = y + z"):
         explain(net(lambda x: torch.relu(x).add_(x)), method="gradient")
     values = explain(net(lambda x: torch.relu(x) + x), method="gradient")

@@ -223,7 +223,8 @@ def test_parameters_of_each_class():
     [
         ({"size": 8, "stride": 2}, ("'size'", "height of 8", "images have 7", "7 or less")),
         ({"size": 3}, ("'stride'", "8 pixels", "height 3", "stride of 3 or less")),
-        ({"size": (3, 2, 1)}, ("'size'", "whole number of pixels", "(3, 2, 1)")),
+        ({"size": (3, 2, 1), "stride": 1}, ("'size'", "3 lengths", "(n_rows, depth, height, width)")),
+        ({"size": (3, 2, 1, 1, 1)}, ("'size'", "whole number of pixels", "(3, 2, 1, 1, 1)")),
         ({"size": 3, "stride": (2, 0.5)}, ("'stride'", "whole number of pixels", "(2, 0.5)")),
         ({"size": 3, "stride": 1, "fill": "gray"}, ("'fill' of SlidingWindow", "'blur'", "'gray'")),
         (

@@ -98,6 +98,19 @@ def test_ranking_only_unknown_changes() -> None:
     assert ax.get_xlabel() == "change of R²"
 
 
+def test_ranking_is_that_of_the_last_output_whatever_ranks_last() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.random((60, 2)), columns=["a", "b"])
+    # the second output ranks b, the last feature to be listed, first
+    outputs = np.column_stack([X["a"] + 0.1 * X["b"], X["b"] + 0.1 * X["a"]])
+    explainer = EntropicProjection().fit(X, predictions=outputs)
+    shown = WhatIfRankingDisplay.from_explainer(explainer).frame()
+    assert set(shown["output"]) == {explainer.predictions_.output_names[-1]}
+    first = WhatIfRankingDisplay.from_explainer(explainer, output=explainer.predictions_.output_names[0])
+    assert first.frame()["feature"].iloc[0] == "a"
+    assert shown["feature"].iloc[0] == "b"
+
+
 def test_ranking_output_by_name(projection: EntropicProjection) -> None:
     shown = WhatIfRankingDisplay.from_explainer(projection, metric=["prediction", "mean_absolute_error"])
     assert set(shown.frame()["quantity"]) == {"mean_absolute_error"}

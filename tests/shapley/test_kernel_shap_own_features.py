@@ -418,6 +418,7 @@ def test_segments_ignore_units_and_other_images(segments):
         assert n_segments > 1
 
 
+@pytest.mark.filterwarnings("ignore:.* is a single segment to:UserWarning")
 @pytest.mark.parametrize("segments", ["slic", "quickshift"])
 @pytest.mark.parametrize(
     "shape", [(20, 16), (20, 16, 1), (20, 16, 2), (20, 16, 4), (1, 1), (1, 9, 3), (2, 2, 3)]

@@ -5,7 +5,6 @@ import pytest
 
 from agnostix.surrogate_tree.fidelity import (
     SMALLEST_PROBABILITY,
-    are_probabilities,
     clopper_pearson,
     kl_divergence,
     measure_fidelity,
@@ -75,14 +74,6 @@ def test_measure_fidelity_regression_has_no_label_and_kl():
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.0])
 def test_r2_of_constant_output_is_one(value):
     assert r2_with_error(np.full((9, 1), value), np.full((9, 1), value * (1 + 1e-16))) == (1.0, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("predictions", "are"),
-    [([[0.2, 0.8]], True), ([[0.2, 0.7]], False), ([[-0.5, 1.5]], False), ([[1.0]], False)],
-)
-def test_are_probabilities(predictions, are):
-    assert are_probabilities(np.array(predictions)) is are
 
 
 def test_measure_fidelity_scores_have_no_kl():

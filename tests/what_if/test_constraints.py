@@ -147,7 +147,11 @@ def test_what_if_refuses_constant_prediction_and_error_rate():
         (np.full(N, "same", dtype=object), "it is constant: every row has same"),
         (np.full(N, np.nan), "all its values are missing"),
         (np.full(N, None), "all its values are missing"),
-        (DAYS, "it holds dates; turn it into a number first, such as days since a day"),
+        (
+            DAYS,
+            "it holds dates; add a column of numbers to X and shift that, such as "
+            "(X['odd'] - X['odd'].min()).dt.days",
+        ),
     ],
     ids=["constant number", "constant label", "all NaN", "all None", "dates"],
 )

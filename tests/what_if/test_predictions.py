@@ -85,7 +85,7 @@ def test_fit_refuses_bad_predictions(predictions, facts):
     ("y", "facts"),
     [
         (Y[:50], ["y", "60 rows", "got shape (50,)"]),
-        (np.ones((60, 2)), ["y", "60 rows", "got shape (60, 2)"]),
+        (np.ones((60, 2)), ["y", "60 rows", "2 targets", "shape (60, 2)", "y[:, 0]"]),
         (
             np.where(np.arange(60) < 3, np.nan, 1.0),
             ["y has no value in 3 of 60 rows", "Leave those rows out"],

@@ -345,6 +345,17 @@ def test_rank_orders_features_by_largest_change(by):
     assert ranking["rank"].dtype.kind == "i"
 
 
+@pytest.mark.parametrize("by", [None, "sex"])
+def test_rank_gives_the_largest_change_first(by):
+    ranking = fit_projection(X, Y).rank(metric=["prediction", "accuracy"], by=by)
+    assert ranking.columns[0] == "rank"
+    assert ranking["rank"].is_monotonic_increasing
+    for _, part in ranking.groupby(["quantity", "group"], dropna=False):
+        largest = part["change"].abs().to_numpy().reshape(-1, 2).max(axis=1)
+        assert (np.diff(largest) < 1e-9 * largest[0]).all()
+        assert part["direction"].tolist() == ["down", "up"] * largest.size
+
+
 def test_rank_is_shared_by_mirrored_levels():
     ranking = select_rows(fit_projection(X).rank(), feature="sex")
     assert ranking["level"].nunique() == 2

@@ -28,6 +28,7 @@ from agnostix.core.masking import Features
 from agnostix.core.models import Predictor
 from agnostix.core.reproducibility import seed_of
 from agnostix.core.row_sources import TableRows
+from agnostix.core.sklearn_compat import Interval
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 
@@ -90,7 +91,11 @@ class AttributionExplainer(TransformerMixin, BaseExplainer):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model": "no_validation",
         "outputs": "no_validation",
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
         "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }

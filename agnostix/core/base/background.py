@@ -9,7 +9,8 @@ import numpy as np
 from agnostix.core.base.attribution import AttributionExplainer
 from agnostix.core.frames import as_table
 from agnostix.core.masking import Background, MaskedRows, MaskerConstraint, TabularMasker, read_rows
-from agnostix.core.models import Predictor
+from agnostix.core.models import Predictor, is_fitted
+from agnostix.core.row_order import check_row_order
 from agnostix.exceptions import DataError
 
 _N_TRIAL_ROWS = 2
@@ -93,6 +94,7 @@ class BackgroundExplainer(AttributionExplainer):
 
     def _learn_background(self, X: Any, y: Any, sample_weight: Any) -> MaskedRows:
         """Learn all that does not depend on the method: model, features, background. Gives the rows of X."""
+        check_row_order(X, y=None if is_fitted(self.model) else y, sample_weight=sample_weight)
         masker = self._choose_masker(X, sample_weight)
         if masker is None:
             table = as_table(X)

@@ -18,10 +18,11 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from agnostix.core.explanation import Detail
 from agnostix.core.features import read_like
-from agnostix.core.frames import as_table, copy_table, is_frame, take_rows
+from agnostix.core.frames import as_table, checked_weights, copy_table, is_frame, take_rows
 from agnostix.core.masking.fills import as_pixels
 from agnostix.core.models import Predictor, as_predictor, is_fitted
 from agnostix.core.names import did_you_mean
+from agnostix.core.state import with_pandas, without_pandas
 from agnostix.core.typing import Codes, Floats, Numbers
 from agnostix.exceptions import DataError
 
@@ -90,6 +91,12 @@ class BaseExplainer(BaseEstimator):
                 "Pass an unfitted one, which fit will fit."
             )
         return super().set_params(**params)
+
+    def __getstate__(self) -> Any:
+        return without_pandas(super().__getstate__())
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(with_pandas(state))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -161,6 +168,7 @@ class BaseExplainer(BaseEstimator):
 
     def _fit_predictor(self, X: Any, y: Any, sample_weight: Any = None) -> Predictor:
         """The model as a Predictor, fitted first if it is not."""
+        checked_weights(sample_weight, X.shape[0])  # also where nothing uses them
         model = self.model
         if not is_fitted(model):
             if y is None:
@@ -197,7 +205,7 @@ class BaseExplainer(BaseEstimator):
         seen = predictions if known is None else np.concatenate([known, predictions])
         differing = max(_size(seen[:, (seen != seen[:1]).any(axis=0)]), _size(values))
         are_lost = values is not None and bool(np.isnan(values).all())
-        if differing > _LARGEST or are_lost or (is_small and (differing > 0 or known is None)):
+        if differing > _LARGEST or are_lost or (is_small and differing > 0):
             raise DataError(
                 f"{type(self).__name__} squares predictions, which must be between {_SMALLEST:g} and "
                 f"{_LARGEST:g} in size, and those of the model {self._predictor.name} reach {largest:.3g}. "
@@ -253,8 +261,9 @@ def read_rows_like(X: Any, examples: Any, owner: str) -> Any:
 def check_image_shape(pixels: Any, shape: tuple[int, ...], owner: str) -> None:
     """Raise DataError unless images have the shape that those seen in `fit` had."""
     if pixels.shape[1:] != shape:
+        what = "pictures" if len(shape) > 1 else "series"
         raise DataError(
-            f"X has pictures of shape {pixels.shape[1:]}, and {owner} was fitted on pictures of shape "
+            f"X has {what} of shape {pixels.shape[1:]}, and {owner} was fitted on {what} of shape "
             f"{shape}. Resize them, or fit again."
         )
 
@@ -337,7 +346,7 @@ def _find_output(one: Any, names: tuple[str, ...]) -> int:
 
 def allows_nan(model: Any, *, if_unknown: bool) -> bool:
     """Whether a model takes missing values, by its tags, if it has any; no model does not mind them."""
-    if model is None:
+    if model is None or isinstance(model, type):  # a class, which is refused in `fit`
         return True
     owner = getattr(getattr(model, "function", model), "__self__", model)  # of a Predictor's function
     for _, step in getattr(owner, "steps", ()):  # a Pipeline's tags do not say that an imputer fills them

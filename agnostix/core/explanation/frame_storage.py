@@ -57,7 +57,7 @@ def decode(reader: Any, node: dict[str, Any]) -> Any:
             [decode(reader, level) for level in node["of"]], names=reader.value(node["names"])
         )
     if node["$"] == "polars":
-        return _read_arrow(reader.archive.read(reader.member(node["of"])))
+        return _read_arrow(reader.arrow(node["of"]))
     if node["$"] != "pandas":
         raise ValueError(f"{node['$']!r} is not known here")
     index = decode(reader, node["index"])
@@ -138,7 +138,8 @@ def _array(reader: Any, node: dict[str, Any]) -> Any:
         return _strings(node)
     if kind == "arrow":
         pa: Any = import_module("pyarrow")
-        table = pa.ipc.open_file(reader.archive.read(reader.member(node["of"]))).read_all()
+        table = pa.ipc.open_file(reader.arrow(node["of"])).read_all()
+        table.validate(full=True)  # the places of texts and lists, which reading does not check
         return pd.arrays.ArrowExtensionArray(table["column"])
     if kind == "interval":
         left, right = (decode(reader, end) for end in node["of"])
@@ -211,7 +212,9 @@ def _read_arrow(content: bytes) -> Any:
         warnings.warn(message, UserWarning, stacklevel=TO_THE_USER)
         return None
     try:
-        frame = _with_signed_codes(pa.ipc.open_file(content).read_all(), pa).to_pandas()
+        table = pa.ipc.open_file(content).read_all()
+        table.validate(full=True)
+        frame = _with_signed_codes(table, pa).to_pandas()
     except pa.ArrowException as error:
         message = (
             f"data was a polars frame, of which pyarrow makes no pandas frame ({error}): it is left out."

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from agnostix.core.explanation import frame_storage
+from agnostix.core.explanation import arrow_files, frame_storage
 from agnostix.core.explanation.fields import Detail
 from agnostix.core.files import check_readable, replacing
 
@@ -36,6 +36,8 @@ _LEAST_TEXT, _LEAST_VALUES, _LEAST_NODES = 1 << 25, 1 << 20, 1 << 14
 """Bytes, values and objects of the JSON that are read from however few compressed bytes."""
 _MOST_SHRUNK = 32
 """How many times shorter compression makes a longer JSON."""
+_LEAST_BITS = 16
+"""Values in a byte of an Arrow file, of columns that are true or false, or missing throughout."""
 _LEAST_LENGTH = 1 << 16
 """Length of an axis that is read from however short a file; else it takes a byte for each place."""
 
@@ -207,6 +209,13 @@ class Reader:
         """ValueError if an axis is longer than what the file can have held."""
         if max(lengths, default=0) > self.longest:
             raise ValueError(f"an axis of {max(lengths)} in a file of {self.longest} bytes")
+
+    def arrow(self, name: str) -> bytes:
+        """The content of an Arrow file; ValueError if reading it would take more than the file can hold."""
+        content = self.archive.read(self.member(name))
+        n_rows, n_values = arrow_files.measure(content)
+        self.check_length(n_rows, n_values // _LEAST_BITS)
+        return content
 
     def value(self, node: Any) -> Any:
         """The value of a node."""

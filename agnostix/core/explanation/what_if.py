@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from agnostix.core.explanation.views import table_html
+from agnostix.core.names import label_text
 from agnostix.core.typing import Floats
 
 _MOST_CURVES = 12
@@ -219,7 +220,8 @@ class Scenario:
 
     @property
     def _title(self) -> str:
-        conditions = ", ".join(_describe_condition(row) for row in self.conditions.to_dict("records"))
+        stated = self.conditions.to_dict("records")
+        conditions = ", ".join(_describe_condition(row, self.shifts) for row in stated)
         return f"Scenario({conditions}; status={self.status!r}, kl={self.kl:.3g}, ess={self.ess:.0f})"
 
 
@@ -227,8 +229,10 @@ def _none_if_missing(name: Any) -> Any:
     return None if pd.isna(name) else name
 
 
-def _describe_condition(row: dict) -> str:
-    name = row["feature"] if row["level"] is None else f"{row['feature']}={row['level']}"
+def _describe_condition(row: dict, shifts: pd.DataFrame) -> str:
+    levels = shifts.loc[shifts["feature"] == row["feature"], "level"]
+    text = label_text(row["level"], levels)
+    name = row["feature"] if row["level"] is None else f"{row['feature']}={text}"
     return (
         f"{name}: {row['low']:g}" if row["low"] == row["high"] else f"{name}: {row['low']:g}..{row['high']:g}"
     )

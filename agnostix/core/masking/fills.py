@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -13,7 +14,14 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
 from agnostix.core.explanation import Detail
-from agnostix.core.frames import conversion_error, missing_as_nan
+from agnostix.core.frames import missing_as_nan
+from agnostix.core.inputs import (
+    check_single_input,
+    check_sizes,
+    conversion_error,
+    is_several_inputs,
+    several_inputs_error,
+)
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -25,6 +33,10 @@ _LONG_SERIES = 16
 _FILLS = ("mean", "segment_mean", "blur", "inpaint", "noise")
 _ROUNDING = 1e-9
 """How far the weights' sum may be from 1."""
+_SMALLEST = 1e-140
+"""Size of numbers in images from which on their squares are precise."""
+_EVEN = 8
+"""Sides of a picture that a Gaussian has as sigma, beyond which it leaves nothing but the mean."""
 NOISE = 0.01
 """Standard deviation of what is added, as a share of each channel's range."""
 _NEAR = [
@@ -42,25 +54,48 @@ _NEAR = [
 
 def as_pixels(X: Any) -> Any:
     """Pictures as a finite numeric array in C order; DataError if they are not."""
+    if isinstance(X, Mapping):
+        check_single_input(X)
     try:
         pixels = np.asarray(missing_as_nan(X))
     except ValueError:
-        raise DataError("X must be pictures of one size; pass those of another size by themselves.") from None
+        if isinstance(X, tuple):
+            check_single_input(X)
+        inputs = f" Or else {several_inputs_error(X)}" if is_several_inputs(X) else ""
+        raise DataError(
+            f"X must be pictures of one size; pass those of another size by themselves.{inputs}"
+        ) from None
     except (RuntimeError, TypeError) as error:
         raise conversion_error(X, error) from error
     if pixels.ndim not in (3, 4) or 0 in pixels.shape or pixels.dtype.kind not in "biuf":
+        if pixels.ndim == 5 and is_several_inputs(X):
+            raise several_inputs_error(X)
         raise DataError(
             "X must be numbers of shape (n_rows, height, width) or (n_rows, height, width, n_channels), "
-            f"at least one of each, got {pixels.dtype} of shape {pixels.shape}."
+            f"at least one of each, got {pixels.dtype} of shape {pixels.shape}.{_other_axes(pixels.shape)}"
         )
     _check_layout(pixels.shape)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        row = np.flatnonzero(~np.isfinite(pixels).reshape(pixels.shape[0], -1).all(axis=1))[0]
-        what = "masked values" if np.ma.is_masked(X) else "NaN or infinity"
-        raise DataError(
-            f"X must hold finite numbers, but row {row} has {what}. Fill these in, or leave it out."
-        )
+    check_sizes(pixels, X)
     return np.ascontiguousarray(pixels)  # so that no bit of a mean depends on the layout
+
+
+def _other_axes(shape: tuple[int, ...]) -> str:
+    """How series and volumes are explained."""
+    windows = "OcclusionExplainer takes them with windows of their own, masker=SlidingWindow("
+    if len(shape) == 2:
+        return (
+            f" Series: {windows}({min(8, shape[1])},), 1); other explainers as pictures one pixel wide, "
+            "X[:, :, None], of the model lambda P: f(P[:, :, 0])."
+        )
+    if len(shape) == 5:
+        n_rows, depth, height, width, n_channels = shape
+        flat = (n_rows, depth * height, width, n_channels)
+        return (
+            f" Volumes: {windows}{tuple(min(4, length) for length in shape[1:4])}, 1); other explainers as "
+            f"pictures, X.reshape{flat}, of the model lambda P: f(P.reshape(-1, {depth}, {height}, {width}, "
+            f"{n_channels}))."
+        )
+    return ""
 
 
 def has_channels_first(shape: tuple[int, ...]) -> bool:
@@ -119,7 +154,7 @@ class ImageFill:
     owner: str = "SegmentMasker"
 
     def __post_init__(self) -> None:
-        check_number(self.owner, "sigma", self.sigma, Real, "a number above 0", np.nextafter(0.0, 1.0))
+        check_number(self.owner, "sigma", self.sigma, Real, "a number above 0", 5e-324)
         for name, least in (("n_draws", 1), ("random_state", 0)):
             allowed = f"a whole number of at least {least}"
             check_number(self.owner, name, getattr(self, name), Integral, allowed, least)
@@ -150,7 +185,7 @@ class ImageFill:
         if is_stack(self.fill):
             return as_type(self.fill, pixels.dtype)[None]
         if not isinstance(self.fill, str):
-            color = as_type(np.asarray(self.fill), pixels.dtype)
+            color = as_type(_as_color(self.fill), pixels.dtype)
             return np.broadcast_to(color, (1, 1, 1, 1, *pixels.shape[3:]))
         # Picture by picture, so that the bits of one do not depend on the others.
         maps = np.broadcast_to(labels, pixels.shape[:3])
@@ -178,7 +213,7 @@ class ImageFill:
         """Raise DataError unless the pictures have the fill's shape or channels, in a dtype that holds it."""
         if isinstance(self.fill, str):
             return
-        color, shape = np.asarray(self.fill), pixels.shape[1:]
+        color, shape = _as_color(self.fill), pixels.shape[1:]
         is_images = is_stack(self.fill)
         if is_images and color.shape[1:] != shape:
             raise DataError(
@@ -241,9 +276,11 @@ def segment_mean_fill(picture: Any, labels: Codes) -> Any:
 
 def blur_fill(picture: Any, sigma: float) -> Any:
     """The picture smoothed by a Gaussian of `sigma` pixels, mirrored beyond its edges."""
+    sigma = min(sigma, _EVEN * max(picture.shape[:2]))  # the filter is 8 sigma long
     wide = (sigma, sigma, *[0.0] * (picture.ndim - 2))
     origin = picture[:1, :1].astype(float)  # counted from a pixel, so that what is even stays so to the bit
-    return as_type(origin + ndimage.gaussian_filter(picture - origin, wide), picture.dtype)
+    apart = (picture - origin).astype(float, copy=False)  # scipy takes no long doubles
+    return as_type(origin + ndimage.gaussian_filter(apart, wide), picture.dtype)
 
 
 def noise_fills(pixels: Any, n_draws: int, seed: int) -> Any:
@@ -270,7 +307,14 @@ def as_type(values: Floats, dtype: np.dtype) -> Any:
 def _span(picture: Any) -> tuple[Floats, ...]:
     """Minimum, maximum, mean and standard deviation of each channel."""
     values = picture.astype(float)
-    return tuple(by_channel(values, one) for one in (np.min, np.max, np.mean, np.std))
+    return tuple(by_channel(values, one) for one in (np.min, np.max, np.mean, _deviation))
+
+
+def _deviation(values: Floats, axis: int) -> Floats:
+    """Standard deviation, also of numbers whose squares are 0."""
+    size = np.abs(values).max(initial=0.0)
+    scale = size if 0.0 < size < _SMALLEST else 1.0
+    return np.asarray(scale * np.std(values / scale, axis=axis))
 
 
 def _means(picture: Any, labels: Codes) -> Floats:
@@ -284,8 +328,21 @@ def _means(picture: Any, labels: Codes) -> Floats:
     return (origin + sums / counts[:, None]).reshape(counts.size, *picture.shape[2:])
 
 
+def _as_color(fill: Any) -> Any:
+    """A fill as an array of numbers; of objects if one of them is beyond double precision."""
+    color = np.asarray(fill)
+    if color.dtype != object:
+        return color
+    try:
+        return color.astype(float)  # of whole numbers beyond 64 bits, or fractions
+    except OverflowError:
+        return color
+
+
 def _is_held(color: Any, dtype: np.dtype) -> bool:
     """Whether a dtype can represent the color; floats may be rounded."""
+    if color.dtype == object:
+        return False
     with np.errstate(invalid="ignore", over="ignore"):
         cast = color.astype(dtype)
         held = np.isfinite(cast) == np.isfinite(color) if dtype.kind == "f" else cast == color

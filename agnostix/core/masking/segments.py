@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -153,6 +154,8 @@ class SegmentMasker:
         """
         pixels = as_pixels(X)
         labels = self._labels(pixels)
+        if self._names is None and not self._cuts("grid"):
+            _warn_uncut(labels, self.segments, pixels.shape[1:3])
         fills = self._image_fill.compute(pixels, labels)
         return MaskedPictures(pixels, labels, fills, self.weights.size, self._names)
 
@@ -192,6 +195,21 @@ class SegmentMasker:
         return quickshift(picture) if self._cuts("quickshift") else self.segments(picture.copy())
 
 
+def _warn_uncut(labels: Codes, segments: Any, shape: tuple[int, ...]) -> None:
+    """Warn of pictures that a segmentation leaves in one piece, labels (n_rows, height, width)."""
+    whole = np.flatnonzero(labels.max(axis=(1, 2)) == 0)
+    if whole.size:
+        how = repr(segments) if isinstance(segments, str) else "the function 'segments'"
+        more = "" if whole.size == 1 else f", as are {whole.size} of {len(labels)} rows"
+        warnings.warn(
+            f"Row {whole[0]} of X, a picture of {shape[0]} x {shape[1]} pixels, is a single segment to {how} "
+            f"of SegmentMasker{more}, so nothing tells its parts apart. Pass segments='grid' with "
+            "n_segments, or a map of your own.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def with_owner(masker: SegmentMasker, owner: str) -> SegmentMasker:
     """A copy of a masker whose messages about the fill name the class that the fill was passed to."""
     copy = replace(masker)
@@ -214,8 +232,7 @@ class MaskedPictures:
 
     def __getitem__(self, places: Any) -> MaskedPictures:
         fills = self.fills if callable(self.fills) else _own_part(self.fills, places)
-        labels = _own_part(self.labels, places)
-        return MaskedPictures(self.pixels[places], labels, fills, self.n_fill, self.names)
+        return replace(self, pixels=self.pixels[places], labels=_own_part(self.labels, places), fills=fills)
 
     @property
     def features(self) -> Features:
@@ -281,7 +298,7 @@ class MaskedPictures:
         """Builds some of the pictures with segments hidden."""
         return SegmentBuilder(self[rows])
 
-    def compose(self, rows: Codes) -> MaskingInputs:
+    def compose(self, rows: Codes) -> MaskingInputs | None:
         """Some of the pictures, their fills and segments."""
         own = self[rows]
         fill = np.broadcast_to(own.fill, (*own.fill.shape[:2], *own.pixels.shape[1:]))
@@ -342,6 +359,7 @@ def as_map(segments: Any) -> Codes | None:
 
 def grid(height: int, width: int, n_segments: int) -> Codes:
     """Labels (height, width) of about n_segments nearly square cells."""
+    n_segments = min(int(n_segments), height * width)
     n_down = int(np.clip(round((n_segments * height / width) ** 0.5), 1, min(height, n_segments)))
     n_across = int(np.clip(round(n_segments / n_down), 1, width))
     down, across = np.arange(height) * n_down // height, np.arange(width) * n_across // width
@@ -354,6 +372,7 @@ def slic(picture: Any, n_segments: int) -> Any:
     Achanta, R., et al. (2012). SLIC superpixels compared to state-of-the-art superpixel methods.
     IEEE TPAMI, 34(11). https://doi.org/10.1109/TPAMI.2012.120
     """
+    n_segments = min(int(n_segments), picture.shape[0] * picture.shape[1])
     return _skimage("slic").slic(_as_rgb(picture), n_segments, compactness=10.0, start_label=0)
 
 

@@ -22,6 +22,7 @@ from agnostix.core.features import (
 )
 from agnostix.core.frames import build_table, is_frame, take_rows
 from agnostix.core.masking.masker import BackgroundSubset, Builder, MaskBlock, MaskDistribution, MaskingInputs
+from agnostix.core.state import PandasState
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
@@ -34,7 +35,7 @@ _WATCHED = 16
 
 
 @dataclass(frozen=True)
-class TabularMasker:
+class TabularMasker(PandasState):
     """Replaces columns of a table by those of weighted background rows (n_background, n_columns)."""
 
     background: Any  # observed rows, or one of constants

@@ -329,18 +329,17 @@ def _as_texts(X: Any) -> Any:
     is_flat = isinstance(column, list | tuple) or len(getattr(column, "shape", ())) == 1
     if not is_flat or len(column) == 0:
         shape = getattr(X, "shape", None)
-        got = f"{type(X).__name__}" + ("" if shape is None else f" of shape {tuple(shape)}")
+        got = "None" if X is None else f"a{'n empty' * (is_flat and shape is None)} {type(X).__name__}"
+        got += "" if shape is None else f" of shape {tuple(shape)}"
         raise DataError(
             "X must be texts: at least one, in a list, an array of one dimension, a Series, or a DataFrame "
-            f"of one column; got {'an empty ' if is_flat and shape is None else 'a '}{got}."
+            f"of one column; got {got}."
         )
     for row, text in enumerate(column):
         if not isinstance(text, str):
-            what = "a missing value" if pd.api.types.is_scalar(text) and pd.isna(text) else repr(text)
-            raise DataError(
-                f"Row {row} of X is no text but {what}, of type {type(text).__name__}. Convert it, or leave "
-                "it out."
-            )
+            is_missing = pd.api.types.is_scalar(text) and pd.isna(text)
+            what = "a missing value" if is_missing else f"{text!r}, of type {type(text).__name__}"
+            raise DataError(f"Row {row} of X is no text but {what}. Convert it, or leave it out.")
     texts = np.empty(len(column), dtype=object)
     texts[:] = [str(text) for text in column]
     return texts

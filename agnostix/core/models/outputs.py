@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-from agnostix.core.frames import copy_table, missing_as_nan, same_table, take_rows
+from agnostix.core.frames import (
+    column_names,
+    copy_table,
+    has_changeable_cells,
+    is_frame,
+    missing_as_nan,
+    same_table,
+    take_rows,
+)
+from agnostix.core.models.other_outputs import from_tensor, no_numbers
 from agnostix.core.names import did_you_mean
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.exceptions import DataError, ModelOutputError
@@ -23,7 +32,11 @@ if TYPE_CHECKING:
 RESPONSES = ("predict_proba", "decision_function", "score_samples", "predict")
 """Methods that a model may predict with."""
 _SUM_TOLERANCE = 1e-4
-"""How far from 1 the probabilities of a row may sum to, in single precision or better."""
+"""How far from 1 the probabilities of a row may sum to, and how far outside 0 to 1 each may be."""
+_HALF_ROUNDINGS = 2.0
+"""Roundings of half precision that are allowed besides: sums of a softmax in it are off by up to 1.5."""
+_DIGITS = (2, 3, 4)
+"""Digits that published probabilities are rounded to, each by itself."""
 _SAME, _SAME_IN_HALF = 1e-5, 0.03
 """By how much predictions of a row may differ, relative to the largest, in single and in half precision."""
 _MOST_LABELS = 20
@@ -72,6 +85,23 @@ def labels_of(model: Any, kind: str | None) -> tuple[Any, ...] | None:
     return tuple(getattr(label, "item", lambda label=label: label)() for label in classes)
 
 
+def single_class(predictor: Predictor) -> DataError:
+    """The error for a classifier that was fitted on rows of one class, whose predictions are constant."""
+    label = (predictor.classes or ("?",))[0]
+    return DataError(
+        f"The model {predictor.name} knows a single class, {label!r}, and predicts it for every row. Fit it "
+        "on rows of at least two classes."
+    )
+
+
+def varying_outputs(name: str, shape: tuple[int, ...], other: tuple[int, ...]) -> ModelOutputError:
+    """The error for a model whose number of outputs depends on the rows: two shapes of its predictions."""
+    return ModelOutputError(
+        f"The model {name} returned {shape[1]} outputs for each of {shape[0]} rows, and {other[1]} where it "
+        f"was called for {other[0]} of them. Return as many for any rows, such as one for each class."
+    )
+
+
 def has_independent_labels(model: Any) -> bool:
     """Whether a row can have several of a classifier's labels, as far as it says."""
     inner = last_step(model)
@@ -108,18 +138,10 @@ def as_numbers(outputs: Any, name: str) -> Floats:
         raw = np.asarray(missing_as_nan(outputs) if isinstance(outputs, np.ma.MaskedArray) else outputs)
         if raw.dtype == object and not any(isinstance(value, str) for value in raw.ravel()):
             raw = raw.astype(float)
-    except (TypeError, ValueError):
-        raise ModelOutputError(
-            f"The model {name} returned a {type(outputs).__name__} that is no array of numbers: its "
-            "entries differ in length or type."
-        ) from None
-    if raw.dtype.kind not in "biuf":
-        example = f", for example {raw.ravel()[0]!r}" if raw.size else ""
-        raise ModelOutputError(
-            f"The model {name} returned values of type {raw.dtype}{example}; numbers are needed. "
-            "Pass its predict_proba instead of its predict, or an indicator for each label: "
-            "lambda X: np.stack([model(X) == label for label in labels], axis=1)."
-        )
+    except (TypeError, ValueError, OverflowError):
+        raw = None
+    if raw is None or raw.dtype.kind not in "biuf":
+        raise ModelOutputError(f"The model {name} returned {no_numbers(outputs, raw)}")
     return raw.astype(float, copy=False)
 
 
@@ -132,27 +154,32 @@ def precision_of(outputs: Any) -> float:
     return {"16": 2.0**-11, "32": 2.0**-24}[found[1]] if found else float(np.finfo(float).eps)
 
 
-def sum_to_one(outputs: Floats, precision: float) -> bool:
+def are_probabilities(outputs: Floats) -> bool:
     """Whether outputs (n_rows, n_outputs) are probabilities of classes that exclude each other."""
-    # Rounding is relative to each probability, so that it does not grow with the number of classes.
-    tolerance = max(_SUM_TOLERANCE + half_rounding(outputs), 4.0 * precision)
-    between = (outputs >= -tolerance).all() and (outputs <= 1.0 + tolerance).all()
-    return outputs.shape[1] > 1 and bool(between and (np.abs(outputs.sum(axis=1) - 1.0) <= tolerance).all())
-
-
-def half_rounding(outputs: Floats) -> float:
-    """Relative rounding of values between 0 and 1 in the half-precision type that holds them, else 0."""
-    with np.errstate(over="ignore"):  # of numbers that are no probabilities
-        single = np.ascontiguousarray(outputs, dtype=np.float32)
-        is_half = bool((outputs.astype(np.float16) == outputs).all())
-    if (single == outputs).all() and not (single.view(np.uint32) & 0xFFFF).any():
-        return 2.0**-8  # bfloat16, which may have come as single precision
-    return 2.0**-11 if is_half else 0.0
+    if outputs.shape[1] < 2 or not between_zero_and_one(outputs):
+        return False
+    apart = float(np.abs(outputs.sum(axis=1) - 1.0).max(initial=0.0))
+    # Rounding is read from the values: the type they have need not be the one that they were computed in.
+    return apart <= _SUM_TOLERANCE or apart <= _SUM_TOLERANCE + _rounding_of_sums(outputs)
 
 
 def between_zero_and_one(outputs: Floats) -> bool:
-    """Whether all outputs could be probabilities."""
-    return bool((outputs >= 0.0).all() and (outputs <= 1.0).all())
+    """Whether all outputs could be probabilities, up to rounding."""
+    return bool((outputs >= -_SUM_TOLERANCE).all() and (outputs <= 1.0 + _SUM_TOLERANCE).all())
+
+
+def _rounding_of_sums(outputs: Floats) -> float:
+    """How far off 1 rounding puts sums of probabilities (n_rows, n_outputs) in half precision or decimals."""
+    # Half precision rounds relative to each probability, so that its part does not grow with their number.
+    single = np.ascontiguousarray(outputs, dtype=np.float32)
+    if (single == outputs).all() and not (single.view(np.uint32) & 0xFFFF).any():
+        return _HALF_ROUNDINGS * 2.0**-8  # bfloat16, which may have come as single precision
+    if (outputs.astype(np.float16) == outputs).all():
+        return _HALF_ROUNDINGS * 2.0**-11
+    for digits in _DIGITS:
+        if np.allclose(outputs, outputs.round(digits), rtol=0.0, atol=1e-7):  # as single precision has them
+            return min(0.5 * outputs.shape[1], 3.0) * 10.0**-digits  # of many, most errors cancel out
+    return 0.0
 
 
 def check_labels(outputs: Floats, integers: bool, task: str | None, name: str) -> None:
@@ -187,7 +214,7 @@ def join_outputs(batches: Iterable[Any]) -> Any:
         if isinstance(outputs, list) and np.ndim(outputs[0]) == 2:  # one for each target, which is refused
             return outputs
         # Copied, since the model may write its next predictions into the same array.
-        parts.append(np.array(outputs.detach().cpu() if hasattr(outputs, "detach") else outputs))
+        parts.append(from_tensor(outputs) if hasattr(outputs, "detach") else np.array(outputs))
     return np.concatenate(parts)
 
 
@@ -269,8 +296,13 @@ def try_model(predictor: Predictor, table: Any, others: Any) -> tuple[Predictor,
         more, n_more = _try_others(predictor, others)
         n_model_rows += n_more
         known = np.concatenate([outputs, more]) if more.shape[1] == outputs.shape[1] else outputs
-    exclusive = _is_exclusive(predictor, known, precision_of(raw))
-    tried = predictor if exclusive is predictor.exclusive else replace(predictor, exclusive=exclusive)
+    seen: dict[str, Any] = {
+        "exclusive": _is_exclusive(predictor, known),
+        "output_names": _own_names(predictor, raw),
+        "copies": predictor.copies or has_changeable_cells(table),  # which rows of a batch may share
+    }
+    is_known = all(getattr(predictor, name) == value for name, value in seen.items())
+    tried = predictor if is_known else replace(predictor, **seen)
     if predictor.copies or same_table(given, table):
         return tried, outputs, n_model_rows
     warnings.warn(
@@ -280,6 +312,14 @@ def try_model(predictor: Predictor, table: Any, others: Any) -> tuple[Predictor,
         stacklevel=3,
     )
     return replace(tried, copies=True), outputs, n_model_rows
+
+
+def _own_names(predictor: Predictor, raw: Any) -> tuple[str, ...] | None:
+    """Names of the outputs, where a function returns a frame those of its columns."""
+    if predictor.output_names is not None or predictor.classes is not None or not is_frame(raw):
+        return predictor.output_names
+    names = tuple(column_names(raw))
+    return names if len(set(names)) == len(names) else None
 
 
 def _try_again(predictor: Predictor, table: Any, outputs: Floats) -> int:
@@ -297,13 +337,16 @@ def _try_again(predictor: Predictor, table: Any, outputs: Floats) -> int:
         again.append(np.array(predictor.checked(raw, len(part))))
     precision, are_integers = precision_of(raw), str(getattr(raw, "dtype", "")).startswith(("int", "uint"))
     check_labels(outputs, are_integers, predictor.task, predictor.name)
-    is_like = all(part.shape[1] == outputs.shape[1] for part in again)
-    backward = np.concatenate(again)[::-1] if is_like else again[0]
+    widths = {len(part): part.shape[1] for part in again if part.shape[1] != outputs.shape[1]}
+    if widths:
+        n_rows, width = next(iter(widths.items()))
+        raise varying_outputs(predictor.name, outputs.shape, (n_rows, width))
+    backward = np.concatenate(again)[::-1]
     apart = differ(outputs, backward, precision)
     if not apart.any():
         return len(outputs)
     repeated = predictor.predict_batch(copy_table(take_rows(table, parts[-1])))
-    if len(outputs) == 1 or not is_like or differ(again[-1], repeated, precision).any():
+    if len(outputs) == 1 or differ(again[-1], repeated, precision).any():
         warn_of_chance(outputs, backward, predictor.name)
     else:
         check_neighbors(outputs, backward, np.flatnonzero(apart), predictor.name)
@@ -319,11 +362,11 @@ def _try_others(predictor: Predictor, others: Any) -> tuple[Floats, int]:
     return outputs, len(outputs) + _try_again(predictor, others, outputs)
 
 
-def _is_exclusive(predictor: Predictor, outputs: Floats, precision: float) -> bool | None:
+def _is_exclusive(predictor: Predictor, outputs: Floats) -> bool | None:
     """Whether the outputs of a classifier are those of classes that exclude each other; None for scores."""
     if predictor.task != "classification" or predictor.exclusive is False or outputs.shape[1] == 1:
         return predictor.exclusive
-    if sum_to_one(outputs, precision):
+    if are_probabilities(outputs):
         return True
     are_scores = predictor.response == "decision_function" or not between_zero_and_one(outputs)
     return None if are_scores else False

@@ -17,15 +17,17 @@ from sklearn.utils.validation import check_is_fitted
 from agnostix.core.frames import (
     as_table,
     column_names,
-    conversion_error,
     copy_table,
     is_frame,
     select,
     take_rows,
     to_array,
 )
+from agnostix.core.inputs import check_takes_one_batch, conversion_error
 from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.capabilities import NEEDS, Configured, MaskComposer
+from agnostix.core.models.failures import NamedFailure
+from agnostix.core.models.other_outputs import finished
 from agnostix.core.models.outputs import (
     RESPONSES,
     as_indicators,
@@ -72,7 +74,8 @@ def as_predictor(
     model : fitted estimator, Pipeline, torch module, callable or Predictor
         Classifiers predict with ``predict_proba``, regressors and clusterers with ``predict``, outlier
         detectors with ``decision_function``. A callable takes a
-        batch of rows and returns an array of shape (n,) or (n, n_outputs). A callable that composes
+        batch of rows and returns an array of shape (n,) or (n, n_outputs), or a
+        future of one. A callable that composes
         masked rows itself, for example on a GPU, also has a method ``predict_masked(x, masks, fill,
         segments)``: rows of shape (n_rows, ...), masks of shape (n_masks, n_segments), fill of shape
         (n_rows or 1, n_fill, ...), and the segment of each value, of shape (n_rows or 1, ...). It
@@ -82,7 +85,10 @@ def as_predictor(
         gives the masked images.
     task : {"classification", "regression"}, default=None
         Needed only if the model does not say it, as a plain callable, and
-        something depends on it, such as a metric.
+        something depends on it, such as a metric. Whole numbers that a callable
+        returns as decimals (0.0, 1.0, 2.0) may be counts or codes of labels, which
+        nothing tells apart: they are averaged as counts, unless the task is
+        "classification".
     output_names : list of str, default=None
         Names of the outputs; by default the classes, "prediction", or
         "output_0", "output_1", ...
@@ -182,6 +188,7 @@ def _from_model(model: Any, task: Task | None, names: tuple[str, ...] | None, ou
         if task is None and names is None:
             return model
         return replace(model, task=task or model.task, output_names=names or model.output_names)
+    _check_takes_tables(model)
     if hasattr(model, "predict") or (output is not None and hasattr(model, output)):
         return _from_estimator(model, task, names, output)
     owner = getattr(model, "__self__", None)
@@ -191,11 +198,23 @@ def _from_model(model: Any, task: Task | None, names: tuple[str, ...] | None, ou
     if callable(model):
         name = method or type(model).__name__
         name = "function" if name == "<lambda>" else name
+        check_takes_one_batch(model, name)
         return Predictor(model, name=name, task=task, output_names=names)
     raise TypeError(
         "The 'model' must be a fitted estimator, a Pipeline, or a callable from a batch of rows to outputs, "
         f"got {model!r}."
     )
+
+
+def _check_takes_tables(model: Any) -> None:
+    """Refuse what predicts, but not from a table: a class, and XGBoost's own Booster."""
+    if isinstance(model, type):
+        raise TypeError(f"The 'model' is the class {model.__name__}. Pass an instance of it that is fitted.")
+    if type(model).__module__.split(".")[0] == "xgboost" and type(model).__name__ == "Booster":
+        raise TypeError(
+            "The 'model' is a Booster of xgboost, which predicts from a DMatrix. Pass "
+            "lambda X: model.predict(xgboost.DMatrix(X)), or an XGBRegressor or XGBClassifier."
+        )
 
 
 def _from_module(
@@ -252,7 +271,7 @@ def _is_torch_module(model: Any) -> bool:
 
 def is_fitted(model: Any) -> bool:
     """Whether an estimator is fitted; callables and other objects always are."""
-    if not (hasattr(model, "fit") and hasattr(model, "get_params")):
+    if isinstance(model, type) or not (hasattr(model, "fit") and hasattr(model, "get_params")):
         return True
     try:
         check_is_fitted(model)
@@ -376,10 +395,10 @@ class Predictor:
         """What the model returns for a checked table, as it is."""
         table, size = copy_table(table) if self.copies else table, self.batch_size
         if size is None or table.shape[0] <= size:
-            return self.function(self.present(table))
+            return finished(self.function(self.present(table)), self.name)
         starts = range(0, table.shape[0], size)
         parts = (take_rows(table, slice(start, start + size)) for start in starts)
-        return join_outputs(self.function(self.present(part)) for part in parts)
+        return join_outputs(finished(self.function(self.present(part)), self.name) for part in parts)
 
     def predict_masked(
         self, x: Any, masks: Bools | SoftMaskBatch, fill: Any, segments: Codes | None = None
@@ -388,7 +407,8 @@ class Predictor:
         composer = self.require(MaskComposer, "predict_masked")
         shape = (x.shape[0], len(masks), fill.shape[1])
         segments = None if segments is None else segments.copy()  # the model may write to its inputs
-        outputs = np.asarray(composer.predict_masked(x.copy(), deepcopy(masks), fill.copy(), segments))
+        outputs = composer.predict_masked(x.copy(), deepcopy(masks), fill.copy(), segments)
+        outputs = np.asarray(finished(outputs, self.name))
         if outputs.shape[:3] != shape or outputs.ndim > 4:
             raise ModelOutputError(
                 f"The model {self.name} returned an array of shape {outputs.shape} for {shape[0]} rows under "
@@ -403,7 +423,8 @@ class Predictor:
 
         `others` are rows that show whether rows are independent where the table has a single one.
         """
-        return try_model(self, table, others)
+        with NamedFailure(self.name, table.shape[0], "trial rows"):
+            return try_model(self, table, others)
 
     def present(self, X: Any) -> Any:
         """A table as the model was fitted on one: its own columns in its order, or an array."""

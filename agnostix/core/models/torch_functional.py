@@ -88,6 +88,17 @@ def frozen(module: Any) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def recurrent_gradients(module: Any, device: Any) -> Iterator[None]:
+    """Context in which recurrent layers have gradients in evaluation mode: those of cuDNN have none."""
+    is_recurrent = any(isinstance(part, torch.nn.RNNBase) for part in module.modules())
+    if device.type != "cuda" or not is_recurrent:
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=False):
+        yield
+
+
 def uncompiled(module: Any) -> Any:
     """The module that torch.compile was given, whose hooks run; others as they are."""
     return getattr(module, "_orig_mod", module)
@@ -187,7 +198,8 @@ def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
     sizes = [row.nbytes]
 
     def note(_layer: Any, _inputs: Any, output: Any) -> None:
-        if isinstance(output, torch.Tensor):
+        # Sparse and nested tensors have no such size.
+        if isinstance(output, torch.Tensor) and output.layout == torch.strided and not output.is_nested:
             sizes.append(output.nbytes)
 
     layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]

@@ -25,6 +25,7 @@ from agnostix.core.models.torch_functional import (
     nearly_equal,
     noise_like,
     record_output,
+    recurrent_gradients,
     soft_weights,
     to_array,
     uncompiled,
@@ -476,7 +477,8 @@ class TorchSession:
 
     def _run(self, inputs: Any, activated: bool) -> Any:
         # A clone, so that an in-place operation at the module's start leaves the caller's tensor alone.
-        outputs = self._model.forward(inputs.clone(), eager=self._observes, activated=activated)
+        with recurrent_gradients(self._model.module, inputs.device):
+            outputs = self._model.forward(inputs.clone(), eager=self._observes, activated=activated)
         check_passes_gradients(self._model.module, inputs, outputs)
         return outputs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ import torch
 from torch import nn
 
 from agnostix.core.frames import is_frame, to_array
+from agnostix.core.inputs import are_within, find_extreme
 from agnostix.core.masking.fills import MOST_CHANNELS, TO_CHANNELS_LAST, has_channels_first
+from agnostix.core.models.outputs import are_probabilities
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError, ModelOutputError
 
@@ -55,6 +58,8 @@ class TorchInput:
         """Checked rows on the device, in their own layout and range."""
         is_bytes = rows.dtype == np.uint8  # cross to the device as such, four times smaller
         host = np.uint8 if is_bytes else np.float64 if dtype == torch.float64 else np.float32
+        if rows.dtype.kind == "f" and rows.dtype.itemsize >= 4:
+            self._check_sizes(rows, host)
         return torch.as_tensor(np.array(rows, dtype=host, order="C")).to(device).to(dtype)
 
     def prepare(self, batch: Any, is_bytes: bool, are_rows: bool = True) -> Any:
@@ -144,12 +149,25 @@ class TorchInput:
                 f"Pictures of type {rows.dtype} have no known range. Pass X.astype(np.uint8), or "
                 "value_range='0-255', or decimal pictures from 0 to 1."
             )
-        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+        if rows.dtype.kind == "f" and not are_within(rows, sys.float_info.max):
             bad = np.flatnonzero(~np.isfinite(rows.reshape(rows.shape[0], -1)).all(axis=1))[0]
             raise DataError(
                 f"Row {bad} holds NaN or infinity, for which the outputs of the module {self.name} are "
                 "meaningless. Impute them first."
             )
+
+    def _check_sizes(self, rows: Any, dtype: Any) -> None:
+        """Refuse numbers so large that mixtures of rows are infinite in a type."""
+        limit = float(np.finfo(dtype).max) / 4.0
+        if are_within(rows, limit):
+            return
+        bad, largest = find_extreme(rows, limit)
+        doubled = "as_predictor(copy.deepcopy(module).double())"
+        remedy = f"Wrap it in double precision, {doubled}, or divide" if dtype == np.float32 else "Divide"
+        raise DataError(
+            f"The module {self.name} gets rows as {np.dtype(dtype)}, in which numbers must be below "
+            f"{limit:.2g}, and row {bad} has {largest:.3g}. {remedy} the numbers."
+        )
 
     def _check_range(self, batch: Any) -> None:
         lowest, highest = float(batch.min()), float(batch.max())
@@ -249,6 +267,13 @@ class TorchOutputs:
         return parts[self.output]
 
     def _matrix(self, outputs: Any, n_rows: int) -> Any:
+        if outputs.is_nested:
+            raise ModelOutputError(
+                f"The module {self.name} returned a nested tensor, whose rows may differ in length. Wrap it "
+                "in a module that pads them: y.to_padded_tensor(0.0)."
+            )
+        if outputs.layout != torch.strided:
+            outputs = outputs.to_dense()
         if n_rows == 1 and outputs.ndim < 2:  # some modules squeeze away the axis of a single row
             outputs = outputs.reshape(1, -1)
         shape, is_made = tuple(outputs.shape), callable(self.output)
@@ -293,7 +318,9 @@ class TorchOutputs:
             return True
         eps = torch.finfo(outputs.dtype).eps if outputs.is_floating_point() else 0.0
         apart = (outputs.sum(dim=1, dtype=torch.float32) - 1.0).abs()
-        return bool((apart < max(_ROUNDING, 2.0 * eps)).all())
+        if bool((apart < max(_ROUNDING, 2.0 * eps)).all()):
+            return True
+        return are_probabilities(outputs.double().cpu().numpy())  # computed in half precision, and converted
 
 
 def _at_least_single(outputs: Any) -> Any:
@@ -418,7 +445,7 @@ def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:
     table = next((name for name, part in module.named_modules() if isinstance(part, nn.Embedding)), None)
     if table is not None:
         reason = "it looks its input up in a table (Embedding), which is not differentiable by the row"
-        remedy = f"Differentiate by what the table gives, session.activations({table!r}), or use"
+        remedy = f"Differentiate by what the table gives, layer={table!r} of SaliencyExplainer, or use"
     else:
         reason = "its forward detaches the input, rounds it, or runs without gradients"
         remedy = "Return outputs that torch can differentiate by the input, or use"

@@ -512,12 +512,21 @@ BOMBS = {
         b'{"format": "agnostix.Explanation", "schema": 2, "fields": ' + b"[" * 500_000,
     ),
     "lists": ({}, b'{"format": "agnostix.Explanation", "schema": 2, "fields": {"a": [' + b"[]," * 20_000_000),
+    "lists in a shorter text": (
+        {},
+        b'{"format": "agnostix.Explanation", "schema": 2, "fields": {"a": [' + b"[]," * 10_000_000 + b"0]}}",
+    ),
     "spaces": ({}, b" " * 200_000_000),
     "huge array": ({"values": ARRAY}, {"v.npy": header_of((1 << 40,))}),
+    "huge array of short axes": ({"values": ARRAY}, {"v.npy": header_of((60_000, 4_000))}),
     "huge empty array": ({"values": ARRAY}, {"v.npy": header_of((0, 1 << 40))}),
     "array of nothing": ({"values": ARRAY}, {"v.npy": header_of((1 << 40,), "<U0")}),
     "array read again and again": ({"values": [ARRAY] * 100_000}, {"v.npy": header_of((100,)) + b"0" * 800}),
     "long range": ({"row_names": {"$": "range", "of": [0, 1 << 60, 1], "name": None}}, {}),
+    "range that fits the memory": (
+        {"row_names": {"$": "range", "of": [0, 1 << 26, 1], "name": None}},
+        {},
+    ),
     "objects of nothing": ({"values": {"$": "objects", "of": [], "shape": [0, 1 << 40]}}, {}),
 }
 

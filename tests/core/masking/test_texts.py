@@ -228,8 +228,8 @@ def test_read_refuses_what_is_not_texts(X, got):
     [
         (3, "3, of type int"),
         (b"abc", "b'abc', of type bytes"),
-        (None, "a missing value, of type NoneType"),
-        (np.nan, "a missing value, of type float"),
+        (None, "a missing value"),
+        (np.nan, "a missing value"),
         (["a"], "['a'], of type list"),
     ],
 )

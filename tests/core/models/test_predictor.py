@@ -263,7 +263,7 @@ class Drifting:
 
 @pytest.mark.parametrize(
     ("steps", "apart"),
-    [([0.0, 0.0, 0.5, 0.1], "0.5"), ([0.0, 1234.0, 1234.0, 0.0], "1.23e+03"), ([[1.0], [1.0, 1.0]], "inf")],
+    [([0.0, 0.0, 0.5, 0.1], "0.5"), ([0.0, 1234.0, 1234.0, 0.0], "1.23e+03")],
 )
 def test_trial_warns_of_nondeterministic_model(steps, apart):
     predictor = as_predictor(Drifting(*steps))
@@ -272,8 +272,13 @@ def test_trial_warns_of_nondeterministic_model(steps, apart):
     ):
         same, outputs, n_rows = predictor.trial(ROWS)
     assert same is predictor
-    np.testing.assert_array_equal(outputs, np.ones((4, 1)) if apart == "inf" else ROWS[:, :1])
+    np.testing.assert_array_equal(outputs, ROWS[:, :1])
     assert n_rows == 10
+
+
+def test_trial_refuses_varying_number_of_outputs():
+    with refuses(ModelOutputError, "model Drifting", "1 outputs for each of 4 rows", "2 where", "2 of them"):
+        as_predictor(Drifting([1.0], [1.0, 1.0])).trial(ROWS)
 
 
 @pytest.mark.parametrize("table", [FRAME, ROWS, pl.from_pandas(FRAME)], ids=["pandas", "numpy", "polars"])

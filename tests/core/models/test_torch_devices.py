@@ -15,6 +15,7 @@ from agnostix import (  # noqa: E402
     LimeExplainer,
     OcclusionExplainer,
     RiseExplainer,
+    SaliencyExplainer,
     as_predictor,
 )
 from agnostix.maskers import SegmentMasker, SlidingWindow  # noqa: E402
@@ -47,6 +48,16 @@ def mlp():
     return nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3))
 
 
+class Last(nn.Module):
+    def forward(self, outputs):
+        return outputs[0][:, -1]
+
+
+def recurrent():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Unflatten(1, (4, 1)), nn.LSTM(1, 5, batch_first=True), Last(), nn.Linear(5, 3))
+
+
 def explained(explainer, X):
     exp = explainer.fit(X).explain(X)
     return np.concatenate([exp.values.ravel(), exp.outputs.ravel()])
@@ -71,6 +82,13 @@ PATHS = {
     "occlusion of a table": (
         mlp,
         lambda p: explained(OcclusionExplainer(p, background_size=5, random_state=0), TABLE),
+    ),
+    "guided backpropagation": (cnn, lambda p: explained(SaliencyExplainer(p, method="guided"), BYTES)),
+    "deconvolution": (cnn, lambda p: explained(SaliencyExplainer(p, method="deconvolution"), IMAGES)),
+    "noisy gradients": (mlp, lambda p: explained(SaliencyExplainer(p, n_samples=3, random_state=0), TABLE)),
+    "noisy gradients of recurrent layers": (
+        recurrent,
+        lambda p: explained(SaliencyExplainer(p, layer="0", n_samples=3, random_state=0), TABLE),
     ),
     "windows": (cnn, lambda p: explained(OcclusionExplainer(p, masker=SlidingWindow(4, 2)), BYTES)),
     "segments": (

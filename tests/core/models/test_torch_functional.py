@@ -98,3 +98,15 @@ def test_gradients_can_be_part_of_a_loss():
     assert torch.equal(gradients[..., 1], torch.ones_like(x))
     (gradients[..., 0] ** 2).sum().backward()
     torch.testing.assert_close(weights.grad, (8 * weights * x**2).sum(dim=0))
+
+
+@pytest.mark.parametrize("module", [nn.Sequential(nn.Linear(2, 2), nn.GRU(2, 2)), nn.Linear(2, 2)])
+def test_recurrent_layers_on_a_gpu_are_differentiated_without_cudnn(module):
+    is_recurrent = not isinstance(module, nn.Linear)
+    with torch_functional.recurrent_gradients(module, torch.device("cuda")):
+        assert torch.backends.cudnn.enabled != is_recurrent
+    with torch_functional.recurrent_gradients(module, torch.device("cpu")):
+        assert torch.backends.cudnn.enabled
+    with pytest.raises(ArithmeticError), torch_functional.recurrent_gradients(module, torch.device("cuda")):
+        raise ArithmeticError
+    assert torch.backends.cudnn.enabled

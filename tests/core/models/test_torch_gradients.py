@@ -239,7 +239,7 @@ class Looks(nn.Module):
     ("module", "facts"),
     [
         (Detached(), ["No gradients", "Detached", "detaches", "RiseExplainer or OcclusionExplainer"]),
-        (Looks(), ["No gradients", "Looks", "Embedding", "session.activations('table')"]),
+        (Looks(), ["No gradients", "Looks", "Embedding", "layer='table'"]),
     ],
 )
 def test_gradients_that_do_not_pass_are_refused_with_a_remedy(module, facts):
