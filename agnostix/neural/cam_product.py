@@ -96,6 +96,7 @@ def _check_same(saliency: Explanation, cam: Explanation) -> None:
             f"{cam.output_names}. Give both explainers the same `outputs`."
         )
     is_same = saliency.data is None or cam.data is None or np.array_equal(saliency.data, cam.data)
-    predicted = [exp.extras.get("predicted") for exp in (saliency, cam)]
-    if not is_same or (None not in predicted and not np.array_equal(*map(np.asarray, predicted))):
+    one, other = (exp.extras.get("predicted") for exp in (saliency, cam))
+    is_same = is_same and (one is None or other is None or np.array_equal(np.asarray(one), np.asarray(other)))
+    if not is_same:
         raise DataError("guided_grad_cam needs two maps of the same images, got others, or in another order.")
