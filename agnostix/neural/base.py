@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
-from agnostix.core.base.explainer import count_axes
+from agnostix.core.base.explainer import BaseExplainer, count_axes
 from agnostix.core.evaluate import describe_error
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import is_frame, to_array
@@ -53,6 +53,13 @@ class NetworkExplainer(AttributionExplainer):
     _n_graphs_each: int = 1
     """Rows that are in the network's graph at a time for each row."""
     _examples: Any = None
+
+    def __sklearn_clone__(self) -> BaseExplainer:
+        # A layer given as the module itself is part of the model, which clones share.
+        twin = super().__sklearn_clone__()
+        if "layer" in self.get_params(deep=False):
+            twin.set_params(layer=self.layer)
+        return twin
 
     @property
     def _dims(self) -> tuple[str, ...]:
