@@ -102,7 +102,7 @@ class NetworkExplainer(AttributionExplainer):
         self, network: Network, rows: Any, part: slice, selection: OutputSelection
     ) -> BatchAttribution:
         """Attributions of some of the rows; EngineError, which names them, where the model fails."""
-        from agnostix.core.models.torch_tensors import is_out_of_memory
+        from agnostix.core.models.torch_failures import is_out_of_memory
 
         try:
             result = self._attribute_batch(network, rows[part], selection)
