@@ -96,20 +96,21 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     "contribution"; ``outputs`` are f(x), ``base_values`` f(x'). What is missing from
     their sum is ``completeness_gap``; it is not spread over the features.
 
-    "adaptive" divides the path into cells with nodes at their centers, and compares
-    nested rules of degree 3 and 5 on each panel of nine cells; those with large
-    errors are divided into three, and all nodes are kept. A row has converged if
-    the estimated error of its values is within the tolerance, and the gap too,
-    which by itself may be small by chance. Where f(x) - f(x') is less than a tenth
-    of the mean of abs(df/da), the gap is measured by that tenth. ``extras`` hold, with shape
-    (n_rows, n_outputs), "status" ("converged" or "not reached"), "n_nodes",
-    "value_error" and "relative_gap", the two that are compared with the tolerance.
-    A gap that more nodes do not close, of a score that jumps or a network that
-    detaches a part, ends the search.
+    "adaptive" divides the path into panels of nine cells with nodes at their
+    centers, integrates each by a rule that is exact up to degree 5, and estimates
+    its error from the differences of its nodes, as that of a gradient that jumps
+    anywhere in a cell. Panels with large errors are divided into three, and all
+    nodes are kept. A row has converged if the error of its values, as two
+    standard deviations, is within the tolerance, and the gap too, which alone may
+    be small by chance. A value or f(x) - f(x') is near 0 if it is less than a tenth
+    of its variation along the path, by which errors are measured then. ``extras``
+    hold, with shape (n_rows, n_outputs), "status" ("converged" or "not reached"),
+    "n_nodes", "value_error" and "relative_gap", the two that are compared with the
+    tolerance. A gap that more nodes do not close, of a score that jumps or a
+    network that detaches a part, ends the search.
 
-    The gradient of a large network of ReLUs jumps at random along the path, and
-    the error of any rule falls with the number of nodes and no faster: see
-    docs/neural.md for the nodes that a tolerance takes.
+    The gradient of a large network of ReLUs jumps all along the path, and the
+    error of any rule falls with the number of nodes and no faster.
 
     Expected gradients have standard errors from the spread of 16 independent
     blocks of draws, Student's with 15 degrees of freedom. Rows and positions in a
