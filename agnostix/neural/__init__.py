@@ -23,6 +23,14 @@ Quadrature       `quadrature.integrate`, refined where gradients jump; `quadratu
 Baseline         `baselines.fixed_baseline`, `baselines.own_baselines`. Parameter `baseline`.
 Standard error   Of draws from data, by independent blocks: `baselines.BaselineSample`. Else none: errors of
                  the integral are details, and what its sum misses is the completeness gap.
+
+Gradients, guided backpropagation, deconvolution (Simonyan, Vedaldi and Zisserman, 2014; Springenberg et al.,
+2015; Zeiler and Fergus, 2014), `SaliencyExplainer`:
+
+Rules            Hooks on nodes of the autograd graph, lists of operations: `backward_rules`. Imports torch.
+Gates            What the graph does not show, by a forward pass in `fit`: `gates.GateFinder`. Imports torch.
+SmoothGrad       `noise.Noise`, the same for all rows (Smilkov et al., 2017). Parameters `n_samples`, `noise`.
+Standard error   The spread of noisy copies: `noise.RunningMoments`.
 """
 
 from agnostix.neural.cam import CamExplainer

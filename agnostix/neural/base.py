@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
-from agnostix.core.base.explainer import BaseExplainer, count_axes
+from agnostix.core.base.explainer import count_axes
 from agnostix.core.evaluate import describe_error
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import is_frame, to_array
@@ -54,11 +54,10 @@ class NetworkExplainer(AttributionExplainer):
     """Rows that are in the network's graph at a time for each row."""
     _examples: Any = None
 
-    def __sklearn_clone__(self) -> BaseExplainer:
-        # A layer given as the module itself is part of the model, which clones share.
+    def __sklearn_clone__(self) -> NetworkExplainer:
         twin = super().__sklearn_clone__()
         if "layer" in self.get_params(deep=False):
-            twin.set_params(layer=self.layer)
+            twin.layer = self.layer  # modules of the network, of which a copy is none
         return twin
 
     @property
@@ -109,7 +108,7 @@ class NetworkExplainer(AttributionExplainer):
         self, network: Network, rows: Any, part: slice, selection: OutputSelection
     ) -> BatchAttribution:
         """Attributions of some of the rows; EngineError, which names them, where the model fails."""
-        from agnostix.core.models.torch_tensors import is_out_of_memory
+        from agnostix.core.models.torch_failures import is_out_of_memory
 
         try:
             result = self._attribute_batch(network, rows[part], selection)
