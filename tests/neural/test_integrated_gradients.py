@@ -17,6 +17,7 @@ from torch import nn  # noqa: E402
 from agnostix import IntegratedGradientsExplainer, OcclusionExplainer, as_predictor  # noqa: E402
 from agnostix.core.models import torch_model  # noqa: E402
 from agnostix.exceptions import DataError, EngineError  # noqa: E402
+from agnostix.neural import quadrature  # noqa: E402
 from agnostix.plotting import PixelsDisplay  # noqa: E402
 from tests.messages import refuses, states  # noqa: E402
 from tests.neural.networks import (  # noqa: E402
@@ -337,6 +338,14 @@ def test_one_forward_pass_serves_all_outputs():
         assert sum(calls) == exp.n_model_rows == 2 + 1 + 18
         assert explainer.cost(X) >= exp.n_model_rows
     hook.remove()
+
+
+def test_rows_are_integrated_in_groups_that_memory_holds(monkeypatch):
+    expected = explained(seeded(mlp))
+    monkeypatch.setattr(quadrature, "_STATE_BYTES", 11 * 8 * 15 * 5)
+    actual = explained(seeded(mlp))
+    np.testing.assert_allclose(actual.values, expected.values, rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(actual.extras["n_nodes"].array, expected.extras["n_nodes"].array)
 
 
 def test_memory_that_runs_out_halves_batches(monkeypatch):
