@@ -78,7 +78,7 @@ class Paths:
         return np.take_along_axis(np.broadcast_to(scores, self._scores.shape), self._columns, axis=1)
 
     def integrand(self, among: Codes, places: Codes, positions: Floats, outputs: Codes) -> Any:
-        """Tensor (n, ..., n_outputs) at positions (n,) on the paths to rows among[places], of some outputs."""
+        """Tensor (n, ..., n_outputs) at positions (n,) on paths to rows among[places], of some outputs."""
         rows = among[places]
         return torch.cat(
             self._in_batches(

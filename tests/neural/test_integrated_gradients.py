@@ -648,6 +648,29 @@ def test_expected_gradients_draw_weighted_rows():
     np.testing.assert_allclose(exp.base_values, TABLE[3] @ MATRIX @ TABLE[3])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
+def test_intervals_of_expected_gradients_cover(activation):
+    """Over seeds, the share of 95 % intervals that hold the mean over all rows, in each place."""
+    module = seeded(lambda: nn.Sequential(nn.Linear(5, 16), activation(), nn.Linear(16, 2)))
+    rows, baselines = TABLE[:2], RNG.normal(size=(30, 5))
+    truth = np.mean(
+        [
+            explained(module, rows, baseline=one, method="gauss-legendre", n_steps=500).values
+            for one in baselines
+        ],
+        axis=0,
+    )
+    model = as_predictor(module, activation="none", batch_size=1024)
+    inside = np.zeros(truth.shape)
+    for seed in range(1000):
+        explainer = IntegratedGradientsExplainer(model, baseline="data", random_state=seed)
+        low, high = explainer.fit(baselines).explain(rows).interval()
+        inside += (low <= truth) & (truth <= high)
+    assert inside.min() / 1000 >= 0.92
+    assert inside.max() / 1000 <= 0.98
+
+
 def test_expected_gradients_repeat_with_their_seed_alone():
     one, same = (explained(seeded(mlp), baseline="data", n_samples=32) for _ in range(2))
     np.testing.assert_array_equal(one.values, same.values)
