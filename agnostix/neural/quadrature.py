@@ -86,6 +86,11 @@ class PathIntegrals:
     is_converged: Bools  # (n_rows, n_outputs)
 
 
+def rows_at_a_time(shape: tuple[int, ...]) -> int:
+    """Rows whose first nodes are held at a time, of integrals of a shape (n_rows, ..., n_outputs)."""
+    return max(1, _STATE_BYTES // (N_FIRST * 8 * int(np.prod(shape[1:]))))
+
+
 def integrate(integrand: Integrand, ends: Ends, tolerance: float, max_nodes: int) -> PathIntegrals:
     """Integrals by panels that are divided until values and their sum are within a relative tolerance.
 

@@ -17,6 +17,7 @@ from torch import nn  # noqa: E402
 from agnostix import IntegratedGradientsExplainer, OcclusionExplainer, as_predictor  # noqa: E402
 from agnostix.core.models import torch_model  # noqa: E402
 from agnostix.exceptions import DataError, EngineError  # noqa: E402
+from agnostix.neural import quadrature  # noqa: E402
 from agnostix.plotting import PixelsDisplay  # noqa: E402
 from tests.messages import refuses, states  # noqa: E402
 from tests.neural.networks import (  # noqa: E402
@@ -339,6 +340,14 @@ def test_one_forward_pass_serves_all_outputs():
     hook.remove()
 
 
+def test_rows_are_integrated_in_groups_that_memory_holds(monkeypatch):
+    expected = explained(seeded(mlp))
+    monkeypatch.setattr(quadrature, "_STATE_BYTES", 11 * 8 * 15 * 5)
+    actual = explained(seeded(mlp))
+    np.testing.assert_allclose(actual.values, expected.values, rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(actual.extras["n_nodes"].array, expected.extras["n_nodes"].array)
+
+
 def test_memory_that_runs_out_halves_batches(monkeypatch):
     X, module = TABLE[:5], seeded(mlp)
     expected = explained(module, X, tolerance=0.2)
@@ -637,6 +646,29 @@ def test_expected_gradients_draw_weighted_rows():
     expected = [quadratic_integrated_gradients(MATRIX, x, TABLE[3]) for x in TABLE]
     np.testing.assert_allclose(exp.values[..., 0], expected, atol=6 * exp.std_errors.max() + 1e-9)
     np.testing.assert_allclose(exp.base_values, TABLE[3] @ MATRIX @ TABLE[3])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
+def test_intervals_of_expected_gradients_cover(activation):
+    """Over seeds, the share of 95 % intervals that hold the mean over all rows, in each place."""
+    module = seeded(lambda: nn.Sequential(nn.Linear(5, 16), activation(), nn.Linear(16, 2)))
+    rows, baselines = TABLE[:2], RNG.normal(size=(30, 5))
+    truth = np.mean(
+        [
+            explained(module, rows, baseline=one, method="gauss-legendre", n_steps=500).values
+            for one in baselines
+        ],
+        axis=0,
+    )
+    model = as_predictor(module, activation="none", batch_size=1024)
+    inside = np.zeros(truth.shape)
+    for seed in range(1000):
+        explainer = IntegratedGradientsExplainer(model, baseline="data", random_state=seed)
+        low, high = explainer.fit(baselines).explain(rows).interval()
+        inside += (low <= truth) & (truth <= high)
+    assert inside.min() / 1000 >= 0.92
+    assert inside.max() / 1000 <= 0.98
 
 
 def test_expected_gradients_repeat_with_their_seed_alone():
