@@ -54,6 +54,12 @@ class NetworkExplainer(AttributionExplainer):
     """Rows that are in the network's graph at a time for each row."""
     _examples: Any = None
 
+    def __sklearn_clone__(self) -> NetworkExplainer:
+        twin = super().__sklearn_clone__()
+        if "layer" in self.get_params(deep=False):
+            twin.layer = self.layer  # modules of the network, of which a copy is none
+        return twin
+
     @property
     def _dims(self) -> tuple[str, ...]:
         is_table = self._examples is None or count_axes(self._examples) == 2
@@ -102,7 +108,7 @@ class NetworkExplainer(AttributionExplainer):
         self, network: Network, rows: Any, part: slice, selection: OutputSelection
     ) -> BatchAttribution:
         """Attributions of some of the rows; EngineError, which names them, where the model fails."""
-        from agnostix.core.models.torch_tensors import is_out_of_memory
+        from agnostix.core.models.torch_failures import is_out_of_memory
 
         try:
             result = self._attribute_batch(network, rows[part], selection)

@@ -12,8 +12,8 @@ import torch
 
 from agnostix.core.evaluate import describe_error
 from agnostix.core.models import Predictor
+from agnostix.core.models.torch_failures import is_out_of_memory
 from agnostix.core.models.torch_functional import to_array
-from agnostix.core.models.torch_tensors import is_out_of_memory
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError, EngineError
 from agnostix.neural import cam_weights

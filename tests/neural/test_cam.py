@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from sklearn.base import clone  # noqa: E402
 from torch import nn  # noqa: E402
 
 from agnostix import CamExplainer, Explanation, as_predictor  # noqa: E402
@@ -382,6 +383,15 @@ def test_explanation_is_stored_and_pickled(tmp_path):
     assert loaded.extras["layers"] == explainer.layers_ == ["auto (9): (16, 4, 4)", "2: (8, 16, 16)"]
     again = pickle.loads(pickle.dumps(explainer))
     np.testing.assert_array_equal(again.explain(X).values, exp.values)
+
+
+def test_clones_share_layers_given_as_modules():
+    net = seeded(ResNet)
+    explainer = CamExplainer(as_predictor(net), layer=[net.stages[0], "auto"])
+    expected = explainer.fit(X).explain(X)
+    assert expected.coords["layer"].tolist() == ["ResidualBlock", "auto"]
+    assert expected.params["layer"] == ["ResidualBlock", "auto"]
+    np.testing.assert_array_equal(clone(explainer).fit(X).explain(X).values, expected.values)
 
 
 def test_rows_do_not_depend_on_each_other():

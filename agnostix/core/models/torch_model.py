@@ -13,6 +13,12 @@ import numpy as np
 import torch
 
 from agnostix.core.masking.fills import SoftMaskBatch
+from agnostix.core.models.torch_failures import (
+    check_passes_gradients,
+    failures_named,
+    is_out_of_memory,
+    without_memory,
+)
 from agnostix.core.models.torch_functional import (
     MaskedBatch,
     check_not_scripted,
@@ -33,16 +39,7 @@ from agnostix.core.models.torch_functional import (
     without_gradients,
 )
 from agnostix.core.models.torch_params import PRECISIONS, check_params, normalization
-from agnostix.core.models.torch_tensors import (
-    TorchInput,
-    TorchOutputs,
-    check_passes_gradients,
-    check_precision,
-    check_range,
-    failures_named,
-    is_out_of_memory,
-    without_memory,
-)
+from agnostix.core.models.torch_tensors import TorchInput, TorchOutputs, check_precision, check_range
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 
