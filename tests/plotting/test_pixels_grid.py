@@ -9,7 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
+from agnostix.core.explanation import Detail
 from agnostix.plotting import PixelsGridDisplay
 from agnostix.plotting.style import ACCENT, CONTRAST
 from tests.messages import refuses
@@ -110,3 +112,71 @@ def test_grid_refuses_what_is_not_alike() -> None:
         PixelsGridDisplay.from_explanations({"a": one[:0]})
     with pytest.raises(ValueError, match="no row 5"):
         PixelsGridDisplay.from_explanations({"a": one}, rows=5)
+
+
+def masked(succeeded: Any = ((True, False), (True, True)), **given: Any) -> Any:
+    values = np.zeros((2, 4, 6, 2))
+    values[:, 1:3, 2:5] = 1.0
+    known = {"values": values, "std_errors": None, "quantity": "mask", "units": "visibility"}
+    extras = {"succeeded": Detail(np.array(succeeded), ("row", "output"))}
+    return pixels(2, **(known | {"extras": extras} | given))
+
+
+def test_grid_masks_keep_image_and_outline_it() -> None:
+    exp = masked()
+    display = PixelsGridDisplay.from_explanations({"mask": exp, "effect": methods()["first"]}).plot()
+    assert display.colorbars_[0] is None
+    shown = np.asarray(display.axes_[0, 1].images[0].get_array())
+    np.testing.assert_allclose(shown[1:3, 2:5], exp.data[0, 1:3, 2:5])
+    assert np.ptp(shown[0], axis=-1).max() == 0.0  # gray
+    (lines,) = display.axes_[0, 1].collections
+    assert {tuple(point) for line in lines.get_segments() for point in line} == {
+        (1.5, 0.5), (4.5, 0.5), (1.5, 2.5), (4.5, 2.5)
+    }  # fmt: skip
+    assert any("outlined" in text.get_text() for ax in display.figure_.axes for text in ax.texts)
+
+
+def test_grid_failed_masks_are_not_drawn() -> None:
+    display = PixelsGridDisplay.from_explanations({"mask": masked()}).plot()
+    found, failed = display.axes_[:, 1]
+    assert len(found.collections) == 1
+    assert found.get_xlabel() == ""
+    assert len(failed.collections) == 0
+    assert failed.get_xlabel() == "no mask found"
+    assert np.ptp(np.asarray(failed.images[0].get_array()), axis=-1).max() == 0.0
+    other = PixelsGridDisplay.from_explanations({"mask": masked()}, rows=1, outputs=1).plot()
+    assert other.axes_[0, 1].get_xlabel() == ""
+    unknown = PixelsGridDisplay.from_explanations({"mask": masked(extras={})}, rows=[0, 1]).plot(
+        ax=Figure().subplots(4, 2)
+    )
+    assert [len(panel.collections) for panel in unknown.axes_[:, 1]] == [1] * 4
+
+
+def test_grid_draws_on_empty_figure() -> None:
+    figure = Figure(layout="constrained")
+    display = PixelsGridDisplay.from_explanations(methods()).plot(ax=figure)
+    assert display.figure_ is figure
+    assert plt.get_fignums() == []
+    figure.draw_without_rendering()
+    own = PixelsGridDisplay.from_explanations(methods()).plot()
+    assert len(own.figure_.axes) == len(figure.axes) == 9
+
+
+def test_grid_long_names_stay_beside_their_panels() -> None:
+    long = {"the first of two methods " * 4: methods()["first"], "the second " * 8: methods()["second"]}
+    display = PixelsGridDisplay.from_explanations(long).plot()
+    display.figure_.draw_without_rendering()
+    panels = display.axes_[0, 1:]
+    boxes = [ax._left_title.get_window_extent() for ax in panels]
+    assert boxes[0].x1 < boxes[1].x0
+    assert all("first of" in ax.get_title("left") for ax in panels[:1])
+
+
+def test_grid_takes_images_with_unknown_pixels_as_the_same() -> None:
+    one = methods()["first"]
+    data = np.array(one.data)
+    data[0, 1, 2] = np.nan
+    both = {"a": replace(one, data=data), "b": replace(one, data=data.copy())}
+    assert len(PixelsGridDisplay.from_explanations(both).columns) == 2
+    with refuses(ValueError, "'a'", "4 x 6", "(2, 2, 6, 3)"):
+        PixelsGridDisplay.from_explanations({"a": replace(one, data=data[:, :2])})
