@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         ExtremalMaskExplainer,
         IntegratedGradientsExplainer,
         SaliencyExplainer,
+        guided_grad_cam,
     )
     from agnostix.occlusion import OcclusionExplainer, RiseExplainer
     from agnostix.report import WhatIfReport
@@ -39,6 +40,7 @@ __all__ = [
     "WhatIfCurves",
     "WhatIfReport",
     "as_predictor",
+    "guided_grad_cam",
     "submodular_pick",
 ]
 
@@ -59,6 +61,7 @@ _MODULES = {
     "WhatIfCurves": "core.explanation",
     "WhatIfReport": "report",
     "as_predictor": "core.models",
+    "guided_grad_cam": "neural",
     "submodular_pick": "lime",
 }
 _SUBPACKAGES = ("maskers", "neural", "plotting", "report", "testing")

@@ -43,6 +43,7 @@ GRAD_CAM = {
     "ablation_cam": peer.AblationCAM,
     "score_cam": peer.ScoreCAM,
 }
+_BLOCK, _CHANNELS = "_blocks.10", 112
 OF_GRADIENTS = list(GRAD_CAM)[:5]
 TORCHCAM = {
     "cam": torchcam.CAM,
@@ -176,25 +177,25 @@ def gradients(args: Namespace) -> None:
 
 
 def score(args: Namespace) -> None:
-    """Score-CAM of one picture with 1,280 channels."""
+    """Score-CAM of one picture at a block of 112 channels."""
     module, images, inputs = _efficientnet(1)
     batch = 16
     explainer = CamExplainer(
         as_predictor(module, mean=[MEAN] * 3, std=[STD] * 3, activation="none", batch_size=batch),
         method="score_cam",
+        layer=_BLOCK,
         outputs=0,
         fill=[MEAN] * 3,
     ).fit(images)
-    masked = torch.rand(batch, *inputs.shape[1:])
-    n_channels = 1280
+    masked = torch.rand(batch, *inputs.shape[1:]).contiguous(memory_format=torch.channels_last)
     calls = {
         "agnostix": partial(explainer.explain, images),
-        "bare forward passes": partial(_repeat, module, masked, n_channels // batch),
+        "bare forward passes": partial(_repeat, module, masked, _CHANNELS // batch),
         "torchcam": partial(_score_by_torchcam, module, inputs, batch),
     }
     times = interleave(calls, args.repeats)
     print_table(
-        f"Score-CAM, EfficientNet-Lite0, one picture, {n_channels} channels, batches of {batch}",
+        f"Score-CAM, EfficientNet-Lite0, one picture, {_CHANNELS} channels, batches of {batch}",
         ["", "wall", "x bare"],
         [
             [name, shown(float(np.median(taken))), _ratio(taken, times["bare forward passes"])]
@@ -260,7 +261,7 @@ def _repeat(module: Any, batch: Any, n: int) -> None:
 
 
 def _score_by_torchcam(module: Any, inputs: Any, batch: int) -> None:
-    with torchcam.ScoreCAM(module, "_bn1", batch_size=batch) as cam:
+    with torchcam.ScoreCAM(module, _BLOCK, batch_size=batch) as cam:
         module(inputs)
         cam(0)
 

@@ -6,6 +6,7 @@ Feature maps     the result of a torch call, found by shapes and the graph: `fea
 Formulas         `cam_weights`, from maps and gradients of the head: `cam_pass`. Both import torch.
 Tokens           a transformer's, on their grid: `token_grid`.
 Score-CAM        images under their own feature maps: `channel_masks`.
+Guided Grad-CAM  the product of two explanations: `cam_product`.
 
 Extremal masks (Fong and Vedaldi, 2017; Fong, Patrick and Vedaldi, 2019), `ExtremalMaskExplainer`:
 
@@ -18,15 +19,30 @@ Fill             The image's mean color: `core.base.images`, `core.masking.fills
 Integrated gradients (Sundararajan, Taly and Yan, 2017; Erion et al., 2021), `IntegratedGradientsExplainer`:
 
 Integrand        `paths.Paths.integrand`: the gradient along the path, times the difference of its ends.
-Quadrature       `quadrature.integrate`, panels divided where rules differ; `quadrature.gauss_legendre`.
+Quadrature       `quadrature.integrate`, refined where gradients jump; `quadrature.gauss_legendre`.
 Baseline         `baselines.fixed_baseline`, `baselines.own_baselines`. Parameter `baseline`.
 Standard error   Of draws from data, by independent blocks: `baselines.BaselineSample`. Else none: errors of
                  the integral are details, and what its sum misses is the completeness gap.
+
+Gradients, guided backpropagation, deconvolution (Simonyan, Vedaldi and Zisserman, 2014; Springenberg et al.,
+2015; Zeiler and Fergus, 2014), `SaliencyExplainer`:
+
+Rules            Hooks on nodes of the autograd graph, lists of operations: `backward_rules`. Imports torch.
+Gates            What the graph does not show, by a forward pass in `fit`: `gates.GateFinder`. Imports torch.
+SmoothGrad       `noise.Noise`, the same for all rows (Smilkov et al., 2017). Parameters `n_samples`, `noise`.
+Standard error   The spread of noisy copies: `noise.RunningMoments`.
 """
 
 from agnostix.neural.cam import CamExplainer
+from agnostix.neural.cam_product import guided_grad_cam
 from agnostix.neural.extremal_mask import ExtremalMaskExplainer
 from agnostix.neural.integrated_gradients import IntegratedGradientsExplainer
 from agnostix.neural.saliency import SaliencyExplainer
 
-__all__ = ["CamExplainer", "ExtremalMaskExplainer", "IntegratedGradientsExplainer", "SaliencyExplainer"]
+__all__ = [
+    "CamExplainer",
+    "ExtremalMaskExplainer",
+    "IntegratedGradientsExplainer",
+    "SaliencyExplainer",
+    "guided_grad_cam",
+]

@@ -108,7 +108,8 @@ class BackwardRule:
         refused: dict[str, str] = {}  # why and what to do, by name
         for node in graph_nodes(scores.grad_fn):
             name, key, _ = _describe(node.name())
-            rule = _own_rule(node) or allowed.get(key)
+            rule = _own_rule(node)
+            rule = rule if rule == "rectify" else allowed.get(key, rule)
             if rule == "rectify":
                 rectifiers.append(node)
             elif rule is None:
@@ -122,7 +123,7 @@ class BackwardRule:
         """DataError for operations that the graph does not show and that are not allowed."""
         allowed = self._allowed
         names = [name for name in finder.gates if _key(name) not in allowed]
-        plain = _PLAIN.union(key for key, rule in allowed.items() if rule == "gradient")
+        plain = {key for key in (*_PLAIN, *allowed) if allowed.get(key, "gradient") == "gradient"}
         on_views = [name for name in finder.in_place if _key(name) not in plain]
         if on_views:
             raise DataError(
@@ -142,6 +143,11 @@ class BackwardRule:
         """DataError for rules of operations that are neither torch's own nor among the names of nodes."""
         known = {_key(name) for name in names} | {_describe(name)[1] for name in names}
         for name in self.rules:
+            if _key(name) == "relu":
+                raise DataError(
+                    f"The 'rules' parameter of {self.owner} is for operations other than ReLU, whose rule is "
+                    f"method={self.method!r}. Use method='gradient' to differentiate the network as it is."
+                )
             is_known = _ALIASES.get(_key(name), _key(name)) in known or hasattr(torch.ops.aten, name)
             if not is_known:
                 raise DataError(

@@ -57,6 +57,12 @@ class NetworkExplainer(AttributionExplainer):
     """Rows that are in the network's graph at a time for each row."""
     _examples: Any = None
 
+    def __sklearn_clone__(self) -> NetworkExplainer:
+        twin = super().__sklearn_clone__()
+        if "layer" in self.get_params(deep=False):
+            twin.layer = self.layer  # modules of the network, of which a copy is none
+        return twin
+
     @property
     def _dims(self) -> tuple[str, ...]:
         is_table = self._examples is None or count_axes(self._examples) == 2

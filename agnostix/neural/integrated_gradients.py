@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -58,7 +59,8 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         Of "adaptive": error that values may have, as a share of the largest one,
         and the gap of their sum, as a share of the difference of the scores.
     max_steps : int, default=1000
-        Nodes of "adaptive" at most, for each row and output.
+        Nodes of "adaptive" at most, for each row and output. As many maps are held
+        in memory, of a single row if it must be.
     n_samples : int, default=256
         Draws of baseline="data", of which multiples of 16 are used.
     sigma : float, default=10.0
@@ -96,25 +98,28 @@ class IntegratedGradientsExplainer(NetworkExplainer):
     "contribution"; ``outputs`` are f(x), ``base_values`` f(x'). What is missing from
     their sum is ``completeness_gap``; it is not spread over the features.
 
-    "adaptive" divides the path into cells with nodes at their centers, and compares
-    nested rules of degree 3 and 5 on each panel of nine cells; those with large
-    errors are divided into three, and all nodes are kept. A row has converged if
-    the estimated error of its values is within the tolerance, and the gap too,
-    which by itself may be small by chance. Where f(x) - f(x') is less than a tenth
-    of the mean of abs(df/da), the gap is measured by that tenth. ``extras`` hold, with shape
-    (n_rows, n_outputs), "status" ("converged" or "not reached"), "n_nodes",
-    "value_error" and "relative_gap", the two that are compared with the tolerance.
-    A gap that more nodes do not close, of a score that jumps or a network that
-    detaches a part, ends the search.
+    "adaptive" divides the path into panels of nine cells with nodes at their
+    centers, integrates each by a rule that is exact up to degree 5, and estimates
+    its error from the differences of its nodes, as that of a gradient that jumps
+    anywhere in a cell. Panels with large errors are divided into three, and all
+    nodes are kept. A row has converged if the error of its values, as two
+    standard deviations, is within the tolerance, and the gap too, which alone may
+    be small by chance. A value or f(x) - f(x') is near 0 if it is less than a tenth
+    of its variation along the path, by which errors are measured then. ``extras``
+    hold, with shape (n_rows, n_outputs), "status" ("converged" or "not reached"),
+    "n_nodes", "value_error" and "relative_gap", the two that are compared with the
+    tolerance. A gap that more nodes do not close, of a score that jumps or a
+    network that detaches a part, ends the search.
 
-    The gradient of a large network of ReLUs jumps at random along the path, and
-    the error of any rule falls with the number of nodes and no faster: see
-    docs/neural.md for the nodes that a tolerance takes.
+    The gradient of a large network of ReLUs jumps all along the path, and the
+    error of any rule falls with the number of nodes and no faster.
 
     Expected gradients have standard errors from the spread of 16 independent
     blocks of draws, Student's with 15 degrees of freedom. Rows and positions in a
     block are a Latin hypercube, the same for all explained rows. ``base_values``
-    are the mean score of the baselines that were drawn.
+    are the mean score of the baselines that were drawn. On small networks 93 to
+    96 % of the 95 % intervals hold the mean over all rows; with fewer draws than
+    the default those of rare, large contributions are too short.
 
     References
     ----------
@@ -282,7 +287,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
 
     def _integrate(self, paths: Paths, base: Floats, moved: Codes) -> tuple[Floats, dict[str, np.ndarray]]:
         """Values of rows, 0 for those that have not moved from their baseline, and details of them."""
-        from agnostix.neural.quadrature import Ends, gauss_legendre, integrate  # imports torch
+        from agnostix.neural.quadrature import Ends, gauss_legendre, integrate, rows_at_a_time
 
         values, shape = np.zeros(paths.shape), base.shape
         n_nodes = np.zeros(shape, dtype=np.intp)
@@ -295,16 +300,17 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             return values, {"n_nodes": n_nodes}
         errors, gaps = np.zeros((2, *shape))
         status = np.full(shape, CONVERGED, dtype=f"U{len(NOT_REACHED)}")
-        if moved.size:
+        size = rows_at_a_time(paths.shape)
+        for part in (moved[start : start + size] for start in range(0, len(moved), size)):
             result = integrate(
-                lambda rows, positions, outputs: paths.integrand(moved[rows], positions, outputs),
-                Ends(base[moved], paths.outputs[moved], paths.eps),
+                partial(paths.integrand, part),
+                Ends(base[part], paths.outputs[part], paths.eps),
                 self.tolerance,
                 self.max_steps,
             )
-            values[moved], n_nodes[moved] = _floats(result.values), result.n_nodes
-            errors[moved], gaps[moved] = result.errors, result.gaps
-            status[moved] = np.where(result.is_converged, CONVERGED, NOT_REACHED)
+            values[part], n_nodes[part] = _floats(result.values), result.n_nodes
+            errors[part], gaps[part] = result.errors, result.gaps
+            status[part] = np.where(result.is_converged, CONVERGED, NOT_REACHED)
         return values, {"status": status, "n_nodes": n_nodes, "value_error": errors, "relative_gap": gaps}
 
     def _average_draws(self, paths: Paths, draws: BaselineSample) -> tuple[Floats, Floats]:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from agnostix.core.evaluate import describe_error
+from agnostix.core.models.torch_failures import is_out_of_memory
 from agnostix.core.models.torch_functional import input_gradients
-from agnostix.core.models.torch_tensors import is_out_of_memory
 from agnostix.exceptions import DataError, EngineError, ModelOutputError
 
 REENTRANT = "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False)."

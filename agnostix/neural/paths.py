@@ -75,8 +75,9 @@ class Paths:
         self._starts = lambda paths: self._points(rows[paths])
         return np.take_along_axis(np.broadcast_to(scores, self._scores.shape), self._columns, axis=1)
 
-    def integrand(self, rows: Codes, positions: Floats, outputs: Codes) -> Any:
-        """Tensor (n, ..., n_outputs) at positions (n,) on the paths to rows (n,), for some of the outputs."""
+    def integrand(self, among: Codes, places: Codes, positions: Floats, outputs: Codes) -> Any:
+        """Tensor (n, ..., n_outputs) at positions (n,) on paths to rows among[places], of some outputs."""
+        rows = among[places]
         return torch.cat(
             self._in_batches(
                 len(rows), lambda part: self._at(rows[part], rows[part], positions[part], outputs)

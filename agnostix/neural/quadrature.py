@@ -53,8 +53,8 @@ _ROUNDINGS = 8.0
 """Roundings of the ends that a gap may have."""
 _TIP = 1e-3
 """Distance from the ends, at most, of what shows jumps near them."""
-_STATE_BYTES = 64 * 2**20
-"""Of the integrand at the nodes of open panels: a quarter of the working memory."""
+_STATE_BYTES = 32 * 2**20
+"""Of the integrand at the nodes of open panels, where there are several rows or outputs."""
 
 Integrand = Callable[[Codes, Floats, Codes], Any]
 """From rows (n,), positions on the path (n,) and outputs (n_outputs,) to a tensor (n, ..., n_outputs)."""
@@ -84,6 +84,11 @@ class PathIntegrals:
     gaps: Floats  # (n_rows, n_outputs), sizes, relative to the difference of the ends
     n_nodes: Codes  # (n_rows, n_outputs)
     is_converged: Bools  # (n_rows, n_outputs)
+
+
+def rows_at_a_time(shape: tuple[int, ...]) -> int:
+    """Rows whose first nodes are held at a time, of integrals of a shape (n_rows, ..., n_outputs)."""
+    return max(1, _STATE_BYTES // (N_FIRST * 8 * int(np.prod(shape[1:]))))
 
 
 def integrate(integrand: Integrand, ends: Ends, tolerance: float, max_nodes: int) -> PathIntegrals:
@@ -142,23 +147,23 @@ class _Level:
         left, right = self.nodes[:, -2:].roll(1, dims=0), self.nodes[:, :2].roll(-1, dims=0)
         own = self.nodes.unbind(1)
         nodes = [*left.unbind(1), *own, *right.unbind(1)]
-        fourth = [
-            (a + e) - 4.0 * (b + d) + 6.0 * c
-            for a, b, c, d, e in zip(*(nodes[k : k + N_CELLS] for k in range(5)), strict=True)
-        ]
-        yield from fourth[2:-2]
+
+        def fourth(first: int) -> Any:
+            a, b, c, d, e = nodes[first : first + 5]
+            return (a + e) - 4.0 * (b + d) + 6.0 * c
+
+        yield from map(fourth, range(2, N_CELLS - 2))
         starts, ends = np.isclose(self.lefts, 0.0), np.isclose(self.lefts + self.width, 1.0)
-        for has, is_end, tip, (inner, outer), (a, b, c, d) in (
-            (np.concatenate([none, both]), starts, 0, fourth[1::-1], own[:4]),
-            (np.concatenate([both, none]), ends, 1, fourth[-2:], own[:-5:-1]),
+        for has, is_end, tip, inner, outer, (a, b, c, d) in (
+            (np.concatenate([none, both]), starts, 0, 1, 0, own[:4]),
+            (np.concatenate([both, none]), ends, 1, N_CELLS - 2, N_CELLS - 1, own[:-5:-1]),
         ):
             known, last = (
                 _spread(torch.as_tensor(one, device=a.device), a) for one in (has, is_end[:, None])
             )
-            yield torch.where(known, inner, 0.0)
+            yield torch.where(known, fourth(inner), 0.0)
+            yield torch.where(known, fourth(outer), _AT_BORDER * ((d - a) + 3.0 * (b - c)))
             beyond = tips[self.rows, tip][..., self.outputs] - (15.0 * a - 10.0 * b + 3.0 * c) / 8.0
-            third = _AT_BORDER * ((d - a) + 3.0 * (b - c))
-            yield torch.where(known, outer, third)
             yield torch.where(last, _OF_JUMP**0.5 * beyond, 0.0)
 
     def divide(self, integrand: Integrand) -> _Level:

@@ -53,7 +53,8 @@ class SaliencyExplainer(NetworkExplainer):
     rules : dict of str to {"gradient", "rectify"}, default=None
         For "guided" and "deconvolution": how gradients pass operations that
         have no rule, by the operation's name, such as {"gelu": "gradient"}: as
-        they are, or the positive ones alone. The error names them.
+        they are, or the positive ones alone. `fit` names them in its error;
+        custom autograd functions have the name of their class.
     n_samples : int, default=0
         Number of noisy copies of each row, over which values are averaged [4]_;
         0 uses the row alone. The paper has 50.
@@ -86,15 +87,17 @@ class SaliencyExplainer(NetworkExplainer):
     "gradient", else "relevance", and ``outputs`` are what is differentiated.
 
     Values under noise are the mean of the form, not the form of the mean:
-    "squared" is SmoothGrad squared. Gradients are multiplied by the row itself,
+    "squared" is SmoothGrad squared [5]_. Gradients are multiplied by the row itself,
     not by its noisy copies. All rows have the same noise, up to its size, so
     that a row has the same values in any batch. Standard errors are the spread
     of the copies over sqrt(n_samples), intervals Student's with n_samples - 1
-    degrees of freedom.
+    degrees of freedom. They are too narrow where only rare copies differ, at kinks
+    of ReLU that few of them reach.
 
     Rules go by operation: ReLU, ReLU6, threshold, and clamp from 0 up, in whatever
-    way they are called. Linear operations, normalization, pooling, reshaping,
-    softmax, sigmoid and tanh as gates, and attention pass gradients as they are.
+    way they are called, also in place and inside composites. Linear operations,
+    normalization, pooling, reshaping, softmax, sigmoid and tanh as gates, and
+    attention pass gradients as they are.
     Everything else is refused by its name, see docs/neural.md.
 
     References
@@ -303,4 +306,4 @@ class SaliencyExplainer(NetworkExplainer):
 
 def _floats(tensor: Any) -> Floats:
     """A tensor as an array of float64."""
-    return tensor.detach().double().cpu().numpy()
+    return tensor.detach().cpu().double().numpy()

@@ -39,7 +39,8 @@ class Display:
         ----------
         ax : matplotlib Axes, default=None
             None makes a new figure. `PixelsDisplay` and `SegmentsDisplay` take a
-            sequence of Axes, one for each output.
+            sequence of Axes, one for each output; `PixelsGridDisplay` an array of
+            them, or an empty Figure.
         **style : dict
             Depending on the Display: `factor` (float, default=1.0) multiplies all
             numbers, such as 100 for percent; `suffix` (str, default="") is their unit;

@@ -9,7 +9,7 @@ import numpy as np
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats, Numbers
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.style import FAINT, INK
+from agnostix.plotting.style import ACCENT, FAINT, INK
 
 UNSURE = "hatched: the interval contains 0"
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -20,6 +20,8 @@ _FINE = 600
 """Points along a mask's longer side from which its corners look sharp."""
 _N_ABREAST = 4
 """Panels side by side at most."""
+_EDGE = 0.5
+"""Level of a mask at which its outline is drawn."""
 
 Line = tuple[tuple[float, float], tuple[float, float]]
 
@@ -129,6 +131,21 @@ def _stretches(flags: Bools) -> list[tuple[float, float, float]]:
     turns = np.diff(padded, axis=1)
     (row, begin), (_, end) = np.nonzero(turns == 1), np.nonzero(turns == -1)
     return list(zip(row + 0.5, begin - 0.5, end - 0.5, strict=True))
+
+
+def cut_out(ax: Any, mask: Floats, image: Any) -> None:
+    """What a mask (height, width) keeps of an image, in its own colors and outlined, on the pale image."""
+    from matplotlib.collections import LineCollection
+
+    shown, shade = mask[..., None], pale(to_gray(image))
+    ax.imshow(shown * to_rgb(image) + (1.0 - shown) * shade, interpolation="nearest")
+    ax.add_collection(LineCollection(outlines(mask > _EDGE), colors=ACCENT, linewidths=1.2))
+
+
+def show_pale(ax: Any, image: Any) -> None:
+    """The pale image alone."""
+    shade = pale(to_gray(image))
+    ax.imshow(np.broadcast_to(shade, (*shade.shape[:2], 3)), interpolation="nearest")
 
 
 def hatch(ax: Any, mask: Bools) -> None:

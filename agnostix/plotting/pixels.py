@@ -12,12 +12,9 @@ import pandas as pd
 from agnostix.core.explanation import Explanation
 from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import find_row, name_predicted
-from agnostix.plotting.images import UNSURE, ImagePanels, hatch, outlines, pale, to_gray, to_rgb
-from agnostix.plotting.style import ACCENT, MUTED, add_colorbar, color_scale, diverging, sequential
+from agnostix.plotting.images import UNSURE, ImagePanels, cut_out, hatch, pale, show_pale, to_gray
+from agnostix.plotting.style import MUTED, add_colorbar, color_scale, diverging, sequential
 from agnostix.plotting.words import describe_quantity, has_signs, shorten
-
-_EDGE = 0.5
-"""Level of a mask at which its outline is drawn."""
 
 
 @dataclass(eq=False, repr=False)
@@ -167,9 +164,9 @@ class PixelsDisplay(ImagePanels):
         shade = pale(to_gray(self.image))
         for k, panel in enumerate(self.axes_):
             if self.are_masks and self.output_names[k] in self.failed:
-                panel.imshow(np.broadcast_to(shade, (*shade.shape[:2], 3)), interpolation="nearest")
+                show_pale(panel, self.image)
             elif self.are_masks:
-                self._cut_out(panel, self.values[..., k], shade)
+                cut_out(panel, self.values[..., k], self.image)
             else:
                 panel.imshow(colors.to_rgba(numbers[..., k])[..., :3] * shade, interpolation="nearest")
                 hatch(panel, self._unsure(k))
@@ -179,14 +176,6 @@ class PixelsDisplay(ImagePanels):
             self.colorbar_ = add_colorbar(
                 colors, self.axes_, self.quantity_label, suffix, aspect=28, shrink=0.8
             )
-
-    def _cut_out(self, panel: Any, mask: Floats, shade: Floats) -> None:
-        """What the mask keeps, in its own colors and outlined, on the pale image."""
-        from matplotlib.collections import LineCollection
-
-        shown = mask[..., None]
-        panel.imshow(shown * to_rgb(self.image) + (1.0 - shown) * shade, interpolation="nearest")
-        panel.add_collection(LineCollection(outlines(mask > _EDGE), colors=ACCENT, linewidths=1.2))
 
     def _unsure(self, k: int) -> Bools:
         """Pixels (height, width) with an interval that contains 0."""

@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.explanation import Explanation
-from agnostix.core.typing import Floats
+from agnostix.core.files import one_line
+from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.images import pale, to_gray, to_rgb
-from agnostix.plotting.style import FAINT, INK, add_colorbar, color_scale, diverging, sequential
-from agnostix.plotting.words import describe_quantity, has_signs, shorten
+from agnostix.plotting.images import cut_out, pale, show_pale, to_gray, to_rgb
+from agnostix.plotting.style import FAINT, INK, MUTED, add_colorbar, color_scale, diverging, sequential
+from agnostix.plotting.words import describe_quantity, has_signs, wrap_lines
 
 _DIMS = ("row", "y", "x", "output")
 _SIZE = 1.9
 """Inches of a panel's longer side."""
 _BAR = 0.13
 """Inches of a color scale's height."""
+_PER_INCH = 12
+"""Characters of a heading or a name to an inch."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class _Column:
     label: str  # of its color scale
     maps: Floats  # (n_down, height, width)
     is_signed: bool
+    are_masks: bool = False
+    failed: Bools | None = None  # (n_down,), masks that were not found; None is as all False
 
 
 @dataclass(eq=False, repr=False)
@@ -42,6 +47,8 @@ class PixelsGridDisplay(ExplanationDisplay):
     several images. Each column has one color scale, since methods have units of
     their own; within a column, colors compare outputs and images. Blue is positive,
     orange negative, white 0; maps without negative values run from white to blue.
+    Learned masks have no color scale: the part of the image that one keeps is
+    outlined and has its own colors; a mask whose search failed is not drawn.
 
     Parameters
     ----------
@@ -53,6 +60,9 @@ class PixelsGridDisplay(ExplanationDisplay):
         The image of each row of the grid.
     names : sequence of str
         Text at the left of each row of the grid.
+    saturation : float, default=0.005
+        Share of a column's values that are beyond its color scale, whose ends are
+        then pointed: single pixels of a gradient would leave the others white.
 
     Attributes
     ----------
@@ -61,7 +71,7 @@ class PixelsGridDisplay(ExplanationDisplay):
     ax_, figure_ : matplotlib Axes and Figure
         The first of them, and their figure.
     colorbars_ : list of matplotlib Colorbar
-        The color scale of each column.
+        The color scale of each column; None for masks.
 
     Examples
     --------
@@ -83,9 +93,12 @@ class PixelsGridDisplay(ExplanationDisplay):
     columns: Sequence[Any]
     images: Sequence[Any]
     names: Sequence[str]
+    saturation: float = 0.005
 
     name: ClassVar[str] = "pixels_grid"
-    dims: ClassVar = (("row", "method", "y", "x", "output"), ("row", "layer", "y", "x", "output"))
+    dims: ClassVar = tuple(
+        ("row", *between, "y", "x", "output") for between in (("method",), ("layer",), ("layer", "method"))
+    )
 
     @classmethod
     def from_explanation(
@@ -94,6 +107,7 @@ class PixelsGridDisplay(ExplanationDisplay):
         *,
         rows: Hashable | Sequence[Hashable] = 0,
         outputs: str | int | Sequence[str | int] | None = None,
+        saturation: float = 0.005,
     ) -> PixelsGridDisplay:
         """Select the maps of all methods or layers of an explanation.
 
@@ -105,13 +119,16 @@ class PixelsGridDisplay(ExplanationDisplay):
             Positions of the images, or their names unless these are integers.
         outputs : str, int or sequence of them, default=None
             Names or positions of outputs; by default all.
+        saturation : float, default=0.005
+            Share of a method's values that are beyond its color scale; 0 for none.
 
         Returns
         -------
         PixelsGridDisplay
         """
         cls._check(explanation)
-        return cls.from_explanations(_split(explanation), rows=rows, outputs=outputs)
+        parts = _split(explanation)
+        return cls.from_explanations(parts, rows=rows, outputs=outputs, saturation=saturation)
 
     @classmethod
     def from_explanations(
@@ -120,6 +137,7 @@ class PixelsGridDisplay(ExplanationDisplay):
         *,
         rows: Hashable | Sequence[Hashable] = 0,
         outputs: str | int | Sequence[str | int] | None = None,
+        saturation: float = 0.005,
     ) -> PixelsGridDisplay:
         """Select the maps of several explanations of the same images.
 
@@ -131,6 +149,8 @@ class PixelsGridDisplay(ExplanationDisplay):
             Positions of the images, or their names unless these are integers.
         outputs : str, int or sequence of them, default=None
             Names or positions of outputs; by default all.
+        saturation : float, default=0.005
+            Share of a method's values that are beyond its color scale; 0 for none.
 
         Returns
         -------
@@ -139,14 +159,17 @@ class PixelsGridDisplay(ExplanationDisplay):
         Raises
         ------
         ValueError
-            If there are none, or they are not of the same images and outputs.
+            If there are none, they are not of the same images and outputs, or
+            saturation is no share.
         """
         if not explanations:
             raise ValueError("explanations must have at least one Explanation, by its name.")
+        if not 0.0 <= saturation < 1.0:
+            raise ValueError(f"saturation must be at least 0 and less than 1, got {saturation!r}.")
         selected = {
             name: one if outputs is None else one.sel(outputs=outputs) for name, one in explanations.items()
         }
-        _check_same(selected)
+        check_same_images(selected)
         first = next(iter(selected.values()))
         listed = [rows] if isinstance(rows, str) or not np.iterable(rows) else list(rows)
         places = [find_row(first, row) for row in listed]
@@ -156,7 +179,7 @@ class PixelsGridDisplay(ExplanationDisplay):
             np.ones(columns[0].maps.shape[1:]) if first.data is None else first.data[i]
             for i in np.repeat(places, len(first.output_names))
         ]
-        return cls(_tabulate(columns, first, places), columns, images, names)
+        return cls(_tabulate(columns, first, places), columns, images, names, saturation)
 
     def _figsize(self) -> tuple[float, float]:
         _, height, width = self.columns[0].maps.shape
@@ -165,15 +188,18 @@ class PixelsGridDisplay(ExplanationDisplay):
         return max(across * (scale * width + 0.15) + 0.5, 3.0), down * (scale * height + 0.15) + 1.1
 
     def _set_axes(self, ax: Any) -> None:
-        import matplotlib.pyplot as plt
+        from matplotlib.figure import FigureBase
 
-        shape, self._bars = (len(self.images), len(self.columns) + 1), [None] * len(self.columns)
+        shape = (len(self.images), len(self.columns) + 1)
+        self._bars: list[Any] = [None] * len(self.columns)
         if ax is None:
+            import matplotlib.pyplot as plt
+
+            ax = plt.figure(figsize=self._figsize())
+        if isinstance(ax, FigureBase):
             # The color scales have a row of their own, so that images and maps stay aligned.
             ratios = [1.0] * shape[0] + [_BAR / _SIZE]
-            _, grid = plt.subplots(
-                shape[0] + 1, shape[1], squeeze=False, figsize=self._figsize(), height_ratios=ratios
-            )
+            grid = ax.subplots(shape[0] + 1, shape[1], squeeze=False, height_ratios=ratios)
             grid[-1, 0].set_axis_off()
             axes, self._bars = grid[:-1], list(grid[-1, 1:])
         else:
@@ -194,50 +220,93 @@ class PixelsGridDisplay(ExplanationDisplay):
     def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
         for i, (image, name) in enumerate(zip(self.images, self.names, strict=True)):
             self.axes_[i, 0].imshow(to_rgb(image), interpolation="nearest")
-            self.axes_[i, 0].set_ylabel(shorten(name), color=INK, fontsize=9, parse_math=False)
-        self.colorbars_ = [
-            self._draw_column(j, column, factor, suffix, cmap) for j, column in enumerate(self.columns)
-        ]
+            words = self._fit_words(name, self.columns[0].maps.shape[1])
+            self.axes_[i, 0].set_ylabel(words, color=INK, fontsize=9, parse_math=False)
+        self.colorbars_: list[Any] = []
+        for j, column in enumerate(self.columns):
+            if column.are_masks:
+                self._draw_masks(j, column)
+                self.colorbars_.append(None)
+            else:
+                self.colorbars_.append(self._draw_column(j, column, factor, suffix, cmap))
+        for panel, column in zip(self.axes_[0, 1:], self.columns, strict=True):
+            words = self._fit_words(column.name, column.maps.shape[2])
+            panel.set_title(words, fontsize=10, parse_math=False)
+
+    def _fit_words(self, name: str, n_pixels: int) -> str:
+        """A name in up to two lines, as long as a side of a panel that is so many pixels."""
+        inches = _SIZE * n_pixels / max(self.columns[0].maps.shape[1:])
+        return wrap_lines(one_line(name), max(int(_PER_INCH * inches), 8))
+
+    def _draw_masks(self, j: int, column: _Column) -> None:
+        """What the masks of a method keep of the images, and what the outline means."""
+        n_down = len(self.images)
+        failed = np.zeros(n_down, dtype=bool) if column.failed is None else column.failed
+        for i, panel in enumerate(self.axes_[:, j + 1]):
+            if failed[i]:
+                show_pale(panel, self.images[i])
+                panel.set_xlabel("no mask found", color=MUTED, fontsize=8)
+            else:
+                cut_out(panel, column.maps[i], self.images[i])
+        if self._bars[j] is not None:
+            self._bars[j].set_axis_off()
+            note = wrap_lines("outlined: what the mask keeps", 22)
+            look = {"transform": self._bars[j].transAxes, "va": "top", "fontsize": 8, "color": INK}
+            self._bars[j].text(0.0, 1.0, note, **look)
 
     def _draw_column(self, j: int, column: _Column, factor: float, suffix: str, cmap: Any) -> Any:
         """The maps of a method over the pale images, and its color scale."""
         numbers = factor * column.maps
         palette = cmap or (diverging(pale=True) if column.is_signed else sequential())
-        colors = color_scale(pd.Series(numbers.ravel()), palette, column.is_signed)
+        sizes = np.abs(numbers)
+        limit = np.quantile(sizes, 1.0 - self.saturation, method="higher") or sizes.max()  # most may be 0
+        colors = color_scale(pd.Series([limit]), palette, column.is_signed)
         panels = self.axes_[:, j + 1]
         for panel, values, image in zip(panels, numbers, self.images, strict=True):
             panel.imshow(colors.to_rgba(values)[..., :3] * pale(to_gray(image)), interpolation="nearest")
-        panels[0].set_title(shorten(column.name), fontsize=10, parse_math=False)
-        look = {"orientation": "horizontal", "aspect": 14, "cax": self._bars[j]}
+        beyond = ("both" if column.is_signed else "max") if sizes.max() > limit else "neither"
+        look = {"orientation": "horizontal", "aspect": 14, "cax": self._bars[j], "extend": beyond}
         bar = add_colorbar(colors, list(panels), column.label, suffix, width=22, **look)
         bar.ax.tick_params(labelsize=8)
+        bar.locator.set_params(nbins=2)  # that numbers of neighbors have room
         bar.ax.xaxis.label.set_fontsize(8)
         return bar
 
 
 def _split(explanation: Explanation) -> dict[str, Explanation]:
-    """Explanations of each method or layer, by its name."""
-    dim = explanation.dims[1]
+    """Explanations of each method and layer, by its name."""
+    between = explanation.dims[1:-3]
+    if not between:
+        return {"": explanation}
+    dim, errors = between[0], explanation.std_errors
     known = explanation.coords.get(dim, np.arange(explanation.values.shape[1]))
-    errors = explanation.std_errors
-    return {
-        str(name): replace(
+    parts: dict[str, Explanation] = {}
+    for k, name in enumerate(known):
+        one = replace(
             explanation,
             values=explanation.values[:, k],
             std_errors=None if errors is None else errors[:, k],
-            dims=_DIMS,
+            dims=("row", *explanation.dims[2:]),
             coords={key: value for key, value in explanation.coords.items() if key != dim},
-            extras={
-                key: value
-                for key, value in explanation.extras.items()
-                if dim not in getattr(value, "dims", ())
-            },
+            extras=_extras_of(explanation, dim, k),
         )
-        for k, name in enumerate(known)
-    }
+        parts |= {", ".join(filter(None, (str(name), inner))): part for inner, part in _split(one).items()}
+    return parts
 
 
-def _check_same(explanations: Mapping[str, Explanation]) -> None:
+def _extras_of(explanation: Explanation, dim: str, k: int) -> dict[str, Any]:
+    """Extras of one method or layer: those that all share, and its own plain values."""
+    extras: dict[str, Any] = {}
+    for key, value in explanation.extras.items():
+        dims = getattr(value, "dims", ())
+        if dims == (dim,):
+            extras[key] = value.array[k].item()
+        elif dim not in dims:
+            extras[key] = value
+    return extras
+
+
+def check_same_images(explanations: Mapping[str, Explanation]) -> None:
     """Raise ValueError unless all explain the same outputs of images of one size, pixel by pixel."""
     (name, first), *others = explanations.items()
     for label, one in explanations.items():
@@ -247,6 +316,12 @@ def _check_same(explanations: Mapping[str, Explanation]) -> None:
             )
         if 0 in one.values.shape:
             raise ValueError(f"The explanation {label!r} has shape {one.values.shape}: nothing to draw.")
+        shape, sides = np.shape(one.data), one.values.shape[1:3]
+        if one.data is not None and (len(shape) not in (3, 4) or shape[1:3] != sides):
+            raise ValueError(
+                f"The explanation {label!r} has maps of {sides[0]} x {sides[1]} pixels and data of shape "
+                f"{shape}: data must be images of that height and width, with channels as a last axis."
+            )
     for label, one in others:
         if one.values.shape != first.values.shape or one.output_names != first.output_names:
             raise ValueError(
@@ -255,18 +330,33 @@ def _check_same(explanations: Mapping[str, Explanation]) -> None:
                 f"{one.values.shape} with {', '.join(one.output_names)}. Explain the same images and "
                 "outputs with both."
             )
-        if first.data is not None and one.data is not None and not np.array_equal(first.data, one.data):
+        if first.data is not None and one.data is not None and not _are_equal(first.data, one.data):
             raise ValueError(
                 f"Explanations must be of the same images: {name!r} and {label!r} have different data. "
                 "Explain the same images with both."
             )
 
 
+def _are_equal(images: Any, others: Any) -> bool:
+    """Whether images have the same pixels; one that is NaN in both is the same."""
+    numeric = all(np.issubdtype(one.dtype, np.number) for one in (images, others))
+    return np.array_equal(images, others, equal_nan=numeric)
+
+
+def failed_maps(explanation: Explanation) -> Bools:
+    """Masks (n_rows, n_outputs) whose search failed, where that is known; False for other maps."""
+    succeeded: Any = explanation.extras.get("succeeded")
+    if explanation.quantity != "mask" or getattr(succeeded, "dims", None) != ("row", "output"):
+        return np.zeros((len(explanation), len(explanation.output_names)), dtype=bool)
+    return ~np.asarray(succeeded.array, dtype=bool)
+
+
 def _column(name: str, explanation: Explanation, places: list[int]) -> _Column:
     maps = explanation.values[places].transpose(0, 3, 1, 2)
     maps = maps.reshape(-1, *maps.shape[2:])
     label = describe_quantity(explanation, "the output")
-    return _Column(name, label, maps, has_signs(explanation, maps))
+    failed = failed_maps(explanation)[places].ravel()
+    return _Column(name, label, maps, has_signs(explanation, maps), explanation.quantity == "mask", failed)
 
 
 def _name_rows(explanation: Explanation, places: list[int]) -> list[str]:

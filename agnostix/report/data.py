@@ -20,6 +20,7 @@ from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError, InfeasibleTargetError
 from agnostix.report.formatting import Scale
 from agnostix.report.inputs import ReportInputs
+from agnostix.report.pictures import MethodMaps, check_pictures, method_maps
 from agnostix.report.single_rows import ExplainedRow, explain_rows, used_columns
 from agnostix.surrogate_tree import MimicTree
 from agnostix.what_if import CorrelatedShifts, EntropicProjection, Sample, default_metrics, movable
@@ -71,6 +72,11 @@ class ReportData:
     timings: dict[str, float] = field(default_factory=dict)  # seconds by stage
     rows: list[ExplainedRow] = field(default_factory=list)
     surrogate_tree: MimicTree | None = None  # fitted
+
+    @cached_property
+    def pictures(self) -> list[MethodMaps]:
+        """The maps of images by method."""
+        return method_maps(check_pictures(self.inputs.pictures), self.inputs.confidence_level)
 
     @property
     def in_percent(self) -> bool:

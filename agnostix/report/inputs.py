@@ -14,6 +14,7 @@ from agnostix.core.base import AttributionExplainer
 from agnostix.core.features import read_like
 from agnostix.core.frames import as_table, is_frame
 from agnostix.exceptions import DataError
+from agnostix.report.pictures import check_pictures
 from agnostix.surrogate_tree import MimicTree
 
 MAX_ROWS = 20
@@ -38,10 +39,12 @@ class ReportInputs:
     explainers: Any = None
     random_state: Any = 0
     mimic: Any = None
+    pictures: Any = None
 
     def check(self) -> SelectedRows | None:
-        """Refuse bad rows, explainers or trees; the selected rows, None if there are none."""
+        """Refuse bad rows, explainers, trees or pictures; the selected rows, None if there are none."""
         selected = self._select_rows()
+        check_pictures(self.pictures)
         if self.explainers is not None:
             self.explainer_list()
         if self.mimic is not None and not isinstance(self.mimic, MimicTree):

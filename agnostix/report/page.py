@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
 from agnostix.core.files import one_line, printable
-from agnostix.plotting import BarDisplay, ShiftDisplay, TreeDisplay, WhatIfCurveDisplay, WhatIfRankingDisplay
+from agnostix.plotting import (
+    BarDisplay,
+    PixelsGridDisplay,
+    ShiftDisplay,
+    TreeDisplay,
+    WhatIfCurveDisplay,
+    WhatIfRankingDisplay,
+)
 from agnostix.plotting.style import (
     ACCENT,
     CONTRAST,
@@ -23,6 +30,8 @@ from agnostix.plotting.style import (
 from agnostix.plotting.words import describe_quantity, shorten
 from agnostix.report.data import ReportData
 from agnostix.report.formatting import Scale, count, distinguishing_digits, number, percent
+from agnostix.report.pictures import MethodMaps
+from agnostix.report.sentences_pictures import figure_title
 from agnostix.report.sentences_population import describe_constraints
 from agnostix.report.sentences_rows import row_name
 from agnostix.report.single_rows import ExplanationView
@@ -33,6 +42,10 @@ _MAX_VALUES = 20
 """Contributions in the table of a single row."""
 _MAX_COLUMNS = 40
 """Columns in the table of a row and its neighbors."""
+_PICTURE_DPI = 150
+"""Pixels to an inch of maps, which a page holds as pixels."""
+_PER_INCH = (76, 110)
+"""Least and most width of a figure of maps on the page, in pixels to an inch."""
 _VARIABLES = {
     INK: "ink",
     MUTED: "muted",
@@ -91,7 +104,10 @@ def _fence(text: str) -> str:
 
 
 def draw_figures(data: ReportData) -> dict[str, str]:
-    """SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "rules", "row:NUMBER:NUMBER"."""
+    """SVG by name: "ranking", "quality", "feature:NAME", "scenario:NUMBER", "rules", "row:NUMBER:NUMBER", ...
+
+    The last are "picture:NUMBER", one for each image.
+    """
     with figure_style():  # the browser writes the texts, in fonts of its own
         figures = {"ranking": _ranking(data.ranking, data.scale, data.outcome_name, "feature")}
         if not data.error_ranking.empty:
@@ -109,6 +125,8 @@ def draw_figures(data: ReportData) -> dict[str, str]:
             for j, view in enumerate(explanation_views(row, data)):
                 title = f"Why {row_name(row.record)}, by {view.explanation.method}"
                 figures[f"row:{i}:{j}"] = _svg(_row_figure(view), title)
+        for i in range(len(data.pictures[0].explanation) if data.pictures else 0):
+            figures[f"picture:{i}"] = _picture(data.pictures, i)
     return {name: _unique_ids(svg, f"figure-{j}") for j, (name, svg) in enumerate(figures.items())}
 
 
@@ -154,17 +172,28 @@ def _row_figure(view: ExplanationView) -> Any:
     return display
 
 
+def _picture(methods: Sequence[MethodMaps], i: int) -> str:
+    """Maps of an image, as wide as the page and no wider than they are sharp, on phones to be scrolled."""
+    from matplotlib.figure import Figure
+
+    display = PixelsGridDisplay.from_explanations({one.name: one.explanation for one in methods}, rows=i)
+    figure = Figure(figsize=display._figsize(), layout="constrained")
+    svg = _svg(display.plot(figure), figure_title(methods, i), dpi=_PICTURE_DPI)
+    least, most = (round(per_inch * figure.get_figwidth()) for per_inch in _PER_INCH)
+    return svg.replace("<svg ", f'<svg style="min-width: {least}px; max-width: {most}px" ', 1)
+
+
 def _axes(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
-def _svg(display: Any, title: str) -> str:
+def _svg(display: Any, title: str, dpi: float = 100.0) -> str:
     from markupsafe import escape
 
     buffer = io.StringIO()
-    display.figure_.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    display.figure_.savefig(buffer, format="svg", transparent=True, metadata={"Date": None}, dpi=dpi)
     text = printable(buffer.getvalue(), keep="\n")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -183,6 +212,8 @@ def _with_css_colors(tag: str) -> str:
 
 def _unique_ids(svg: str, prefix: str) -> str:
     """Prefix the identifiers, which one page must not hold twice."""
+    # Nothing refers to a picture, whose identifier comes from its content, which may be there twice.
+    svg = re.sub(r'(<image\b[^>]*?) id="[^"]*"', r"\1", svg)
     return _in_tags(svg, lambda tag: re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", tag))
 
 

@@ -24,6 +24,7 @@ from agnostix.report.formatting import (
     rounded,
     significant_digits,
 )
+from agnostix.report.pictures_summary import summarize_pictures
 from agnostix.report.sentences_population import (
     caveats,
     curve_sentence,
@@ -81,6 +82,7 @@ def summarize(data: ReportData) -> dict[str, Any]:
         "quality": _quality(data),
         "rules": {} if tree is None else _rules(tree, data),
         "rows": [_row(row, data) for row in data.rows],
+        "pictures": summarize_pictures(data.pictures),
         "caveats": caveats(data),
         "timings": dict(data.timings),
     }

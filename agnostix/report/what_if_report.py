@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agnostix.core.base import AttributionExplainer
+from agnostix.core.explanation import Explanation
 from agnostix.core.files import check_writable, replacing
 from agnostix.report.data import ReportData, compute_report_data
 from agnostix.report.inputs import ReportInputs
@@ -26,7 +27,8 @@ class WhatIfReport:
     It states which shifts of the population's averages and proportions change
     the mean prediction most, by how much and with what certainty; what happens
     in the scenarios given; whether the model is still accurate there; and on
-    demand why single rows are predicted as they are, and the model as rules.
+    demand why single rows are predicted as they are, the model as rules, and where
+    in images a model looks.
     The result is one offline HTML file, or JSON, or Markdown. Nothing is
     computed before it is needed, and then once.
 
@@ -67,6 +69,11 @@ class WhatIfReport:
         A surrogate tree, whose rules and fidelity are reported. If it is not
         fitted, it is cloned and fitted on the columns of `X` that the model
         uses, with `sample_weight`.
+    pictures : dict of str to Explanation, default=None
+        Explanations of the same images and outputs by the names of their methods,
+        each of dims ("row", "y", "x", "output"), such as those of `CamExplainer`,
+        `RiseExplainer` or windows; at most 20 maps. They are drawn as they are,
+        and need not be of `model`.
 
     Attributes
     ----------
@@ -110,6 +117,7 @@ class WhatIfReport:
         explainers: Sequence[AttributionExplainer] | None = None,
         random_state: Any = 0,
         mimic: Any = None,
+        pictures: Mapping[str, Explanation] | None = None,
     ) -> None:
         scenarios = [what_if] if isinstance(what_if, Mapping) else list(what_if)
         self._inputs = ReportInputs(
@@ -126,6 +134,7 @@ class WhatIfReport:
             explainers,
             random_state,
             mimic,
+            pictures,
         )
         self._drawing = 0.0
 

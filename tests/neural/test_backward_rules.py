@@ -494,6 +494,24 @@ def test_rectify_keeps_positive_gradients_alone():
     np.testing.assert_allclose(deconvolved, expected.detach().numpy(), atol=1e-12)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["where", "masked_fill"])
+def test_hidden_relu_with_the_rule_of_relu(name, method):
+    operation, shown = HIDDEN[name]
+    values = explain(net(operation), method=method, rules={shown: "rectify"})
+    np.testing.assert_allclose(values, gradients(net(relu_with_rule(method))), atol=1e-12)
+
+
+def test_operations_that_pass_gradients_can_be_given_another_rule():
+    values = explain(net(torch.tanh), rules={"tanh": "rectify"})
+    module = net(torch.tanh)
+    slope = 1 - torch.tanh(module.linear1(torch.tensor(X))) ** 2
+    expected = torch.einsum("kh,nh,hd->ndk", module.linear2.weight.clamp(min=0), slope, module.linear1.weight)
+    np.testing.assert_allclose(values, expected.detach().numpy(), atol=1e-12)
+    with refuses(DataError, "ReLU", "method='guided'", "method='gradient'"):
+        explain(net(torch.relu), rules={"relu": "gradient"})
+
+
 def test_rules_leave_relu_alone():
     module = net(lambda x: functional.normalize(torch.relu(x), dim=1).clamp_min(0))
     with refuses(DataError, "clamp_min"):

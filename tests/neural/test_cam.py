@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from sklearn.base import clone  # noqa: E402
 from torch import nn  # noqa: E402
 
 from agnostix import CamExplainer, Explanation, as_predictor  # noqa: E402
@@ -384,6 +385,15 @@ def test_explanation_is_stored_and_pickled(tmp_path):
     np.testing.assert_array_equal(again.explain(X).values, exp.values)
 
 
+def test_clones_share_layers_given_as_modules():
+    net = seeded(ResNet)
+    explainer = CamExplainer(as_predictor(net), layer=[net.stages[0], "auto"])
+    expected = explainer.fit(X).explain(X)
+    assert expected.coords["layer"].tolist() == ["ResidualBlock", "auto"]
+    assert expected.params["layer"] == ["ResidualBlock", "auto"]
+    np.testing.assert_array_equal(clone(explainer).fit(X).explain(X).values, expected.values)
+
+
 def test_rows_do_not_depend_on_each_other():
     net = seeded(vgg)
     exp = explained(net, method=NO_CAM)
@@ -449,7 +459,7 @@ def test_failures_name_rows():
             return super().forward(x)
 
     explainer = CamExplainer(as_predictor(seeded(Fails), activation="none", batch_size=1)).fit(X)
-    with refuses(EngineError, "Fails", "rows 1 to 1", "too bright"):
+    with refuses(EngineError, "Fails", "row 1", "too bright"):
         explainer.explain(X * np.array([1, 1000, 1])[:, None, None, None])
 
 

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from sklearn.base import clone  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
@@ -522,6 +523,16 @@ def test_function_of_the_output_that_is_no_matrix_is_refused():
     predictor = as_predictor(seeded(Reader), output=lambda returned: returned["logits"])
     with refuses(ModelOutputError, "'output'", "(3, 5, 2)", "(n,) or (n, n_outputs)"):
         explain(predictor, IDS, layer="table")
+
+
+def test_clone_keeps_layers_that_are_modules():
+    module = nn.Sequential(nn.Identity(), nn.Linear(4, 2)).double()
+    explainer = SaliencyExplainer(as_predictor(module, activation="none"), layer=module[0])
+    again = clone(explainer)
+    assert again.layer is module[0]
+    np.testing.assert_array_equal(again.fit(X).explain(X).values, explain(module).values)
+    unpickled = pickle.loads(pickle.dumps(explainer.fit(X)))
+    np.testing.assert_array_equal(unpickled.explain(X).values, explain(module).values)
 
 
 def test_pickled_explainer_explains_equally():

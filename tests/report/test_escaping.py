@@ -187,6 +187,7 @@ def downloads(report: WhatIfReport) -> dict[str, str]:
         pytest.skip("node runs the page's script")
     script = (Path(page_module.__file__).parent / "templates" / "report.js").read_text("utf-8")
     tables = [*TABLES, *(name for name in ("quality", "rules") if report.summary[name])]
+    tables += ["maps"] if report.summary["pictures"] else []
     run = [node, "-e", NODE.replace("SCRIPT", script), json.dumps(tables)]
     done = subprocess.run(run, input=report.json(), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

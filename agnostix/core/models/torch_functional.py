@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from agnostix.core.masking.fills import SoftMaskBatch
-from agnostix.core.models.torch_tensors import is_out_of_memory
+from agnostix.core.models.torch_failures import is_out_of_memory
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
 

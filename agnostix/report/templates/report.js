@@ -127,6 +127,7 @@
     neighbors: () => summary.rows.flatMap((row) => [{ ...row, distance: 0 }, ...row.neighbors.rows].map((near, rank) => withColumns({
       row: row.name, rank, position: near.position, label: near.label, distance: near.distance, prediction: near.prediction, observed: near.observed,
     }, near.values))),
+    maps: () => summary.pictures.images.flatMap((image) => flat(image.maps).map((map) => ({ image: image.name, position: image.position, ...map }))),
     shifts: () => summary.scenarios.flatMap((s) => s.shifts.map((row) => ({ scenario: s.description, ...row }))),
   };
   const cell = (value) => {
