@@ -93,7 +93,7 @@ class NetworkExplainer(AttributionExplainer):
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         self._check_unchanged()
-        array = to_array(rows) if is_frame(rows) else np.asarray(rows)
+        array = as_array(rows)
         self._check_rows(array)
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
@@ -102,6 +102,7 @@ class NetworkExplainer(AttributionExplainer):
                 array,
                 lambda part: self._attribute_part(network, array, part, selection),
                 n_each=self._n_graphs_each,
+                n_numbers=array[0].size * selection.n_selected,
             )
         return join_batches(parts)
 
@@ -196,3 +197,13 @@ def _is_same(one: Any, other: Any) -> bool:
         return one is other or bool(np.all(one == other))
     except ValueError:  # arrays of other shapes
         return False
+
+
+def as_array(rows: Any) -> Any:
+    """Rows of a table, or images, as an array."""
+    return to_array(rows) if is_frame(rows) else np.asarray(rows)
+
+
+def as_floats(tensor: Any) -> Floats:
+    """A tensor as an array of float64."""
+    return np.asarray(tensor.detach().cpu().double().numpy())

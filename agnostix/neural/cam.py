@@ -13,13 +13,12 @@ from agnostix.core.base.explainer import count_axes
 from agnostix.core.evaluate import evaluate
 from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.explanation.fields import IS_SIGNED
-from agnostix.core.frames import is_frame, to_array
 from agnostix.core.masking.fills import ImageFill
 from agnostix.core.models import Differentiable, Predictor
 from agnostix.core.sklearn_compat import StrOptions
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.neural.base import NetworkExplainer
+from agnostix.neural.base import NetworkExplainer, as_array
 from agnostix.neural.cam_config import METHODS, OF_ACTIVATIONS, CamConfig
 from agnostix.neural.channel_masks import ChannelMaskRows, weigh_channels
 from agnostix.neural.token_grid import TokenGrid
@@ -235,7 +234,7 @@ class CamExplainer(NetworkExplainer):
             and width, or "auto" cannot tell the last one that has.
         """
         super().fit(X, y, sample_weight)
-        examples = to_array(self._examples) if is_frame(self._examples) else self._examples
+        examples = as_array(self._examples)
         if "y" in self._dims:
             self._compute_fill(examples)  # or an error, before anything is explained
         from agnostix.neural.cam_pass import find_sources  # torch is installed: the model is a module
@@ -294,7 +293,7 @@ class CamExplainer(NetworkExplainer):
         self._check_unchanged()
         from agnostix.neural.cam_pass import CamPass
 
-        array = to_array(rows) if is_frame(rows) else np.asarray(rows)
+        array = as_array(rows)
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         config = self._config(array)
         values = config.empty(len(array), selection.n_selected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -121,7 +122,8 @@ class CamPass:
             with failures_named(self._predictor.name, first + part.start, first + part.stop - 1):
                 return self._compute(X[part], values[part], part.start)
 
-        return self._session.in_batches(X, compute)
+        n_numbers = sum(math.prod(one.shape) for one in self._sources) * self._selection.n_selected
+        return self._session.in_batches(X, compute, n_numbers=n_numbers)
 
     def _compute(self, X: Any, values: Floats, start: int) -> tuple[Floats, Floats]:
         scores, outputs = self._network.run(X, self._sources)

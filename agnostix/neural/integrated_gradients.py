@@ -13,11 +13,11 @@ from sklearn.exceptions import ConvergenceWarning
 from agnostix.core.base import Attribution, OutputSelection
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM
-from agnostix.core.frames import checked_weights, is_frame, to_array
+from agnostix.core.frames import checked_weights
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Codes, Floats
-from agnostix.neural.base import BatchAttribution, NetworkExplainer
+from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats
 from agnostix.neural.baselines import N_BLOCKS, BaselineSample, check_baseline, fixed_baseline, own_baselines
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             If the rows or the parameters cannot be used.
         """
         super().fit(X, y, sample_weight)
-        rows = _as_array(self._read(X))
+        rows = as_array(self._read(X))
         check_baseline(self.baseline, rows, self.layer is not None, type(self).__name__)
         weights = None if sample_weight is None else checked_weights(sample_weight, len(rows))
         self._fixed = fixed_baseline(self.baseline, rows, weights)
@@ -295,7 +295,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             nodes, weights = gauss_legendre(self.n_steps)
             rows, n = np.tile(moved, self.n_steps), len(moved)
             if n:
-                values = _floats(paths.weighted_sum(rows, rows, np.repeat(nodes, n), np.repeat(weights, n)))
+                values = as_floats(paths.weighted_sum(rows, rows, np.repeat(nodes, n), np.repeat(weights, n)))
             n_nodes[moved] = self.n_steps
             return values, {"n_nodes": n_nodes}
         errors, gaps = np.zeros((2, *shape))
@@ -308,7 +308,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
                 self.tolerance,
                 self.max_steps,
             )
-            values[part], n_nodes[part] = _floats(result.values), result.n_nodes
+            values[part], n_nodes[part] = as_floats(result.values), result.n_nodes
             errors[part], gaps[part] = result.errors, result.gaps
             status[part] = np.where(result.is_converged, CONVERGED, NOT_REACHED)
         return values, {"status": status, "n_nodes": n_nodes, "value_error": errors, "relative_gap": gaps}
@@ -329,7 +329,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             apart = average(block) - first
             total, squares = total + apart, squares + apart**2
         variance = (squares - total**2 / N_BLOCKS).clamp(min=0.0) / (N_BLOCKS * (N_BLOCKS - 1.0))
-        return _floats(first + total / N_BLOCKS), _floats(variance.sqrt())
+        return as_floats(first + total / N_BLOCKS), as_floats(variance.sqrt())
 
     def _warn_not_reached(self, details: dict[str, Detail], names: tuple[str, ...]) -> None:
         """Warn of rows and outputs that have not converged: which, how far, and what to do."""
@@ -376,12 +376,3 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         params = super()._describe_params()
         shape = np.shape(self.baseline)
         return params | ({"baseline": f"an array of shape {shape}"} if len(shape) > 1 else {})
-
-
-def _as_array(rows: Any) -> Any:
-    return to_array(rows) if is_frame(rows) else np.asarray(rows)
-
-
-def _floats(tensor: Any) -> Floats:
-    """A tensor as an array of float64."""
-    return np.asarray(tensor.double().cpu().numpy())

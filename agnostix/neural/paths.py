@@ -80,7 +80,9 @@ class Paths:
         rows = among[places]
         return torch.cat(
             self._in_batches(
-                len(rows), lambda part: self._at(rows[part], rows[part], positions[part], outputs)
+                len(rows),
+                len(outputs),
+                lambda part: self._at(rows[part], rows[part], positions[part], outputs),
             )
         )
 
@@ -94,7 +96,7 @@ class Paths:
             factors = _column(weights[part], values)
             total.index_add_(0, torch.as_tensor(rows[part], device=total.device), factors * values)
 
-        self._in_batches(len(rows), compute)
+        self._in_batches(len(rows), len(outputs), compute)
         return total
 
     def _at(self, paths: Codes, rows: Codes, positions: Floats, outputs: Codes) -> Any:
@@ -108,10 +110,11 @@ class Paths:
         values = gradients * differences[..., None]
         return values if self._axis is None else values.sum(dim=self._axis)
 
-    def _in_batches(self, n: int, compute: Callable[[slice], Any]) -> list[Any]:
+    def _in_batches(self, n: int, n_outputs: int, compute: Callable[[slice], Any]) -> list[Any]:
         """Results for slices of n copies of a row whose graphs fit into memory."""
         copies = np.broadcast_to(self._rows[:1], (n, *self._rows.shape[1:]))
-        return list(self._network.session.in_batches(copies, compute))
+        n_numbers = self._ends[0].numel() * n_outputs
+        return list(self._network.session.in_batches(copies, compute, n_numbers=n_numbers))
 
     def _points(self, rows: Any) -> Any:
         self.n_model_rows += 0 if self._network.is_input else len(rows)

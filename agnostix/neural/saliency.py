@@ -12,12 +12,12 @@ from agnostix.core.base import OutputSelection
 from agnostix.core.base.explainer import read_rows_like
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, IS_SIGNED
-from agnostix.core.frames import is_frame, take_rows, to_array
+from agnostix.core.frames import take_rows
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, Interval, Options, StrOptions
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.neural.base import BatchAttribution, NetworkExplainer
+from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats
 from agnostix.neural.noise import Noise, RunningMoments
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class SaliencyExplainer(NetworkExplainer):
         self._check_rules()
         if "feature" in self._dims and self.layer is None:
             rows = read_rows_like(X, self._examples, type(self).__name__)
-            self._ranges = np.ptp((to_array(rows) if is_frame(rows) else rows).astype(float), axis=0)
+            self._ranges = np.ptp(as_array(rows).astype(float), axis=0)
         self._try_gradients()
         return self
 
@@ -204,7 +204,7 @@ class SaliencyExplainer(NetworkExplainer):
         from agnostix.neural.network import failures_named  # torch is installed: the model is a module
 
         row = take_rows(self._examples, slice(0, 1))
-        row = to_array(row) if is_frame(row) else np.asarray(row)
+        row = as_array(row)
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
             network = self._open_network(session, row.dtype)
@@ -242,18 +242,18 @@ class SaliencyExplainer(NetworkExplainer):
         points = network.points(rows)
         axis = self._summed_axis(points, rows)
         scores = network.scores(points if self.n_samples else points.requires_grad_(), rows)
-        predictions = _floats(network.predictions(scores))
+        predictions = as_floats(network.predictions(scores))
         columns = selection.indices(predictions)
         errors = None
         if self.n_samples:
             noise = Noise(self._seed, self.noise * self._ranges_of(points))
             values, errors = self._average(network, rows, points, columns, noise, axis)
         else:
-            values = _floats(self._values(network.gradients(scores, points, columns), points, axis))
+            values = as_floats(self._values(network.gradients(scores, points, columns), points, axis))
         return BatchAttribution(
             values=values,
             std_errors=errors,
-            scores=selection.pick(_floats(scores), predictions),
+            scores=selection.pick(as_floats(scores), predictions),
             predictions=predictions,
             n_model_rows=self._count_model_rows(rows),
         )
@@ -268,16 +268,19 @@ class SaliencyExplainer(NetworkExplainer):
             sample, row = np.divmod(np.arange(part.start, part.stop), n_rows)
             noisy = noise.add_to(points, sample, row).requires_grad_()
             gradients = network.gradients(network.scores(noisy, rows[row]), noisy, columns[row])
-            moments.add(_floats(self._values(gradients, points[row], axis)), sample, row, n_rows)
+            moments.add(as_floats(self._values(gradients, points[row], axis)), sample, row, n_rows)
 
         # All rows with the first noise, all with the second, and so on: one batch may hold some of each.
         copies = np.broadcast_to(rows[:1], (n_rows * self.n_samples, *rows.shape[1:]))
-        network.session.in_batches(copies, add)
+        n_numbers = points[0].numel() * columns.shape[1]
+        network.session.in_batches(copies, add, n_numbers=n_numbers)
         return moments.mean, moments.std_error(self.n_samples)
 
     def _values(self, gradients: Any, points: Any, axis: int | None) -> Any:
         """From gradients points.shape + (n_selected,) to values, their channels put together."""
-        values = {"signed": gradients, "absolute": gradients.abs(), "squared": gradients**2}[self.form]
+        values = gradients
+        if self.form != "signed":
+            values = gradients.abs() if self.form == "absolute" else gradients**2
         if self.method == "gradient_x_input":
             own = points.detach()[..., None]
             values = values * (own.abs() if self.form == "absolute" else own)
@@ -302,8 +305,3 @@ class SaliencyExplainer(NetworkExplainer):
         return known | (
             {DEGREES_OF_FREEDOM: Detail(np.array(self.n_samples - 1.0), ())} if self.n_samples else {}
         )
-
-
-def _floats(tensor: Any) -> Floats:
-    """A tensor as an array of float64."""
-    return tensor.detach().cpu().double().numpy()

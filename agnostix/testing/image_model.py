@@ -11,6 +11,7 @@ from unittest import SkipTest
 import numpy as np
 
 from agnostix.core.typing import Floats
+from agnostix.exceptions import DataError
 
 _STEP = 1e-4
 _BATCH_ROWS = 64
@@ -163,7 +164,9 @@ class _Session:
         """Predictions, as they are."""
         return scores
 
-    def in_batches(self, X: Any, compute: Callable[[slice], Any], n_each: int = 1) -> list[Any]:
+    def in_batches(
+        self, X: Any, compute: Callable[[slice], Any], n_each: int = 1, n_numbers: int = 0
+    ) -> list[Any]:
         """Results of compute for slices of few rows."""
         size = max(1, _BATCH_ROWS // n_each)
         return [compute(slice(start, min(start + size, len(X)))) for start in range(0, len(X), size)]
@@ -197,5 +200,5 @@ class _Session:
     def activations(self, *layers: Any) -> Mapping[Any, Any]:
         """Nothing for no layers, and else refuse: layers have no names. The image is the one feature map."""
         if layers:
-            raise ValueError("ImageModel has no layers.")
+            raise DataError("ImageModel has no layers.")
         return {}

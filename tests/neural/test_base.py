@@ -20,6 +20,7 @@ from agnostix import (  # noqa: E402
     SaliencyExplainer,
     as_predictor,
 )
+from agnostix.core.models import torch_model  # noqa: E402
 from agnostix.exceptions import DataError, EngineError  # noqa: E402
 from tests.messages import refuses  # noqa: E402
 from tests.neural.networks import ResNet, pictures, seeded  # noqa: E402
@@ -170,3 +171,23 @@ def test_threads_share_a_module():
         results = [one for part in pool.map(work, range(4)) for one in part]
     for k, values in results:
         np.testing.assert_allclose(values, expected[k], atol=1e-6)
+
+
+@pytest.mark.parametrize(("explainer", "params"), EXPLAINERS)
+def test_batches_leave_memory_for_the_gradients_of_many_outputs(explainer, params, monkeypatch):
+    class Wide(ResNet):
+        def forward(self, x):
+            sizes.append(len(x))
+            return super().forward(x)
+
+    rows, sizes, largest = np.repeat(IMAGES, 4, axis=0), [], []
+    monkeypatch.setattr(torch_model, "GRAPH_BYTES", 2**21)
+    module = seeded(Wide, n_classes=200, dtype=torch.float32)
+    if "score_cam" in params.get("method", ()):
+        params = {"method": ["grad_cam", "cam"]}
+    for outputs in ([0], list(range(200))):
+        fitted = explainer(module, **params, outputs=outputs).fit(rows)
+        sizes.clear()
+        assert fitted.explain(rows).values.shape[-1] == len(outputs)
+        largest.append(max(sizes))
+    assert largest[1] < largest[0]

@@ -49,8 +49,12 @@ class Session(Protocol):
     def activate(self, scores: Any) -> Any:
         """Outputs after the activation, from those before."""
 
-    def in_batches(self, X: Any, compute: Callable[[slice], Any], n_each: int = 1) -> list[Any]:
+    def in_batches(
+        self, X: Any, compute: Callable[[slice], Any], n_each: int = 1, n_numbers: int = 0
+    ) -> list[Any]:
         """Results of compute for slices of X that leave memory for the graphs of n_each rows a row.
+
+        n_numbers are those of a row's gradients, which come beside the graph.
 
         When memory runs out, a slice is halved and computed again.
         """

@@ -216,9 +216,9 @@ class TorchModel:
         twin._cache.update(self._cache)
         return twin
 
-    def graph_rows(self, rows: Any) -> int:
-        """Rows in a batch whose inner tensors are all kept for gradients."""
-        return self._graph_rows(self.to_tensor(rows[:1]))
+    def graph_rows(self, rows: Any, n_numbers: int = 0) -> int:
+        """Rows in a batch whose inner tensors are all kept for gradients, of n_numbers a row."""
+        return self._graph_rows(self.to_tensor(rows[:1]), n_numbers)
 
     def forward(self, batch: Any, eager: bool = False, activated: bool = True) -> Any:
         """Outputs (n_rows, n_outputs), after the activation if `activated`; eager runs it uncompiled."""
@@ -399,12 +399,13 @@ class TorchModel:
         free = torch.cuda.mem_get_info(self._device)[0]
         return max(1, min(GPU_NUMBERS, free // GPU_BYTES_PER_NUMBER) // row[0].numel())
 
-    def _graph_rows(self, row: Any) -> int:
-        """Rows in a batch whose inner tensors are all kept for gradients."""
+    def _graph_rows(self, row: Any, n_numbers: int) -> int:
         if self.batch_size is not None:
             return self.batch_size
         room = GRAPH_BYTES if row.device.type != "cuda" else torch.cuda.mem_get_info(self._device)[0] // 2
-        return max(1, min(self._batch_rows(row), room // self._bytes_inside(row)[1]))
+        # A list of gradients, and the tensor that is made of it.
+        bytes_each = self._bytes_inside(row)[1] + 2 * n_numbers * self.dtype.itemsize
+        return max(1, min(self._batch_rows(row), room // bytes_each))
 
     def _bytes_inside(self, row: Any) -> tuple[int, int]:
         """Bytes of the largest tensor that a layer makes of a row, and of all of them together."""

@@ -56,9 +56,11 @@ class TorchSession:
         """Outputs after the activation, from those before."""
         return self._model.activate(scores)
 
-    def in_batches(self, X: Any, compute: Callable[[slice], Any], n_each: int = 1) -> list[Any]:
-        """Results of compute for slices of X that leave memory for the graphs of n_each rows a row."""
-        size = max(1, self._model.graph_rows(X) // n_each)
+    def in_batches(
+        self, X: Any, compute: Callable[[slice], Any], n_each: int = 1, n_numbers: int = 0
+    ) -> list[Any]:
+        """Results of compute for slices that leave memory for n_each graphs and n_numbers of gradients."""
+        size = max(1, self._model.graph_rows(X, n_numbers) // n_each)
         return self._model.in_batches(len(X), size, compute)
 
     def layers(self) -> dict[str, Any]:
