@@ -79,7 +79,8 @@ print(pd.DataFrame(rows).to_string(index=False, float_format="%.1e"))
 # A digit between 4 and 9, and both logits of the network. Columns have scales of
 # their own; within one, blue ink raises the logit, orange ink lowers it. The gradient
 # also colors paper: ink *there* would change the score. Products with the input
-# color the ink alone.
+# color the ink alone. Grad-CAM would average gradients over places, and the last
+# layer of this network has a weight for each place, so HiRes-CAM is the map to take.
 pair = ["4", "9"]
 ambiguous = test[network.predict(test)[:, [4, 9]].min(axis=1).argmax()][None]
 print(pd.Series(network.predict(ambiguous)[0, [4, 9]], index=pair, name="probability").round(2).to_string())
@@ -89,7 +90,7 @@ explainers = {
     "guided": SaliencyExplainer(network, method="guided", outputs=pair),
     "deconvolution": SaliencyExplainer(network, method="deconvolution", outputs=pair),
     "integrated gradients": IntegratedGradientsExplainer(network, baseline=0.0, outputs=pair),
-    "Grad-CAM": CamExplainer(network, outputs=pair),
+    "HiRes-CAM": CamExplainer(network, method="hires_cam", outputs=pair),
 }
 results = {name: explainer.fit(ambiguous).explain(ambiguous) for name, explainer in explainers.items()}
 print(pd.Series({name: exp.n_model_rows for name, exp in results.items()}, name="model rows").to_string())

@@ -12,6 +12,7 @@ from agnostix.core.base import Attribution, OutputSelection
 from agnostix.core.base.explainer import count_axes
 from agnostix.core.evaluate import evaluate
 from agnostix.core.explanation import Detail, Explanation
+from agnostix.core.explanation.fields import IS_SIGNED
 from agnostix.core.frames import is_frame, to_array
 from agnostix.core.masking.fills import ImageFill
 from agnostix.core.models import Differentiable, Predictor
@@ -305,7 +306,11 @@ class CamExplainer(NetworkExplainer):
                 columns = selection.indices(predictions)
                 n_model_rows += self._compute_score_cam(array[part], cams.kept, columns, values[part], config)
         scores, predictions = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        details = {}
+        signed = [not config.is_positive(method) and not self.normalize for method in config.methods]
+        lists_methods = "method" in self._dims
+        details: dict[str, Any] = {
+            IS_SIGNED: Detail(np.array(signed), ("method",)) if lists_methods else signed[0]
+        }
         if "ablation_cam" in self._methods:
             details["negative_score"] = Detail(scores <= 0, ("row", "output"))
         dropped = tuple(axis for axis, dim in ((1, "layer"), (2, "method")) if dim not in self._dims)

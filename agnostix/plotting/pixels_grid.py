@@ -60,6 +60,9 @@ class PixelsGridDisplay(ExplanationDisplay):
         The image of each row of the grid.
     names : sequence of str
         Text at the left of each row of the grid.
+    saturation : float, default=0.005
+        Share of a column's values that are beyond its color scale, whose ends are
+        then pointed: single pixels of a gradient would leave the others white.
 
     Attributes
     ----------
@@ -90,9 +93,12 @@ class PixelsGridDisplay(ExplanationDisplay):
     columns: Sequence[Any]
     images: Sequence[Any]
     names: Sequence[str]
+    saturation: float = 0.005
 
     name: ClassVar[str] = "pixels_grid"
-    dims: ClassVar = (("row", "method", "y", "x", "output"), ("row", "layer", "y", "x", "output"))
+    dims: ClassVar = tuple(
+        ("row", *between, "y", "x", "output") for between in (("method",), ("layer",), ("layer", "method"))
+    )
 
     @classmethod
     def from_explanation(
@@ -101,6 +107,7 @@ class PixelsGridDisplay(ExplanationDisplay):
         *,
         rows: Hashable | Sequence[Hashable] = 0,
         outputs: str | int | Sequence[str | int] | None = None,
+        saturation: float = 0.005,
     ) -> PixelsGridDisplay:
         """Select the maps of all methods or layers of an explanation.
 
@@ -112,13 +119,16 @@ class PixelsGridDisplay(ExplanationDisplay):
             Positions of the images, or their names unless these are integers.
         outputs : str, int or sequence of them, default=None
             Names or positions of outputs; by default all.
+        saturation : float, default=0.005
+            Share of a method's values that are beyond its color scale; 0 for none.
 
         Returns
         -------
         PixelsGridDisplay
         """
         cls._check(explanation)
-        return cls.from_explanations(_split(explanation), rows=rows, outputs=outputs)
+        parts = _split(explanation)
+        return cls.from_explanations(parts, rows=rows, outputs=outputs, saturation=saturation)
 
     @classmethod
     def from_explanations(
@@ -127,6 +137,7 @@ class PixelsGridDisplay(ExplanationDisplay):
         *,
         rows: Hashable | Sequence[Hashable] = 0,
         outputs: str | int | Sequence[str | int] | None = None,
+        saturation: float = 0.005,
     ) -> PixelsGridDisplay:
         """Select the maps of several explanations of the same images.
 
@@ -138,6 +149,8 @@ class PixelsGridDisplay(ExplanationDisplay):
             Positions of the images, or their names unless these are integers.
         outputs : str, int or sequence of them, default=None
             Names or positions of outputs; by default all.
+        saturation : float, default=0.005
+            Share of a method's values that are beyond its color scale; 0 for none.
 
         Returns
         -------
@@ -146,10 +159,13 @@ class PixelsGridDisplay(ExplanationDisplay):
         Raises
         ------
         ValueError
-            If there are none, or they are not of the same images and outputs.
+            If there are none, they are not of the same images and outputs, or
+            saturation is no share.
         """
         if not explanations:
             raise ValueError("explanations must have at least one Explanation, by its name.")
+        if not 0.0 <= saturation < 1.0:
+            raise ValueError(f"saturation must be at least 0 and less than 1, got {saturation!r}.")
         selected = {
             name: one if outputs is None else one.sel(outputs=outputs) for name, one in explanations.items()
         }
@@ -163,7 +179,7 @@ class PixelsGridDisplay(ExplanationDisplay):
             np.ones(columns[0].maps.shape[1:]) if first.data is None else first.data[i]
             for i in np.repeat(places, len(first.output_names))
         ]
-        return cls(_tabulate(columns, first, places), columns, images, names)
+        return cls(_tabulate(columns, first, places), columns, images, names, saturation)
 
     def _figsize(self) -> tuple[float, float]:
         _, height, width = self.columns[0].maps.shape
@@ -242,11 +258,14 @@ class PixelsGridDisplay(ExplanationDisplay):
         """The maps of a method over the pale images, and its color scale."""
         numbers = factor * column.maps
         palette = cmap or (diverging(pale=True) if column.is_signed else sequential())
-        colors = color_scale(pd.Series(numbers.ravel()), palette, column.is_signed)
+        sizes = np.abs(numbers)
+        limit = np.quantile(sizes, 1.0 - self.saturation, method="higher") or sizes.max()  # most may be 0
+        colors = color_scale(pd.Series([limit]), palette, column.is_signed)
         panels = self.axes_[:, j + 1]
         for panel, values, image in zip(panels, numbers, self.images, strict=True):
             panel.imshow(colors.to_rgba(values)[..., :3] * pale(to_gray(image)), interpolation="nearest")
-        look = {"orientation": "horizontal", "aspect": 14, "cax": self._bars[j]}
+        beyond = ("both" if column.is_signed else "max") if sizes.max() > limit else "neither"
+        look = {"orientation": "horizontal", "aspect": 14, "cax": self._bars[j], "extend": beyond}
         bar = add_colorbar(colors, list(panels), column.label, suffix, width=22, **look)
         bar.ax.tick_params(labelsize=8)
         bar.locator.set_params(nbins=2)  # that numbers of neighbors have room
@@ -255,25 +274,36 @@ class PixelsGridDisplay(ExplanationDisplay):
 
 
 def _split(explanation: Explanation) -> dict[str, Explanation]:
-    """Explanations of each method or layer, by its name."""
-    dim = explanation.dims[1]
+    """Explanations of each method and layer, by its name."""
+    between = explanation.dims[1:-3]
+    if not between:
+        return {"": explanation}
+    dim, errors = between[0], explanation.std_errors
     known = explanation.coords.get(dim, np.arange(explanation.values.shape[1]))
-    errors = explanation.std_errors
-    return {
-        str(name): replace(
+    parts: dict[str, Explanation] = {}
+    for k, name in enumerate(known):
+        one = replace(
             explanation,
             values=explanation.values[:, k],
             std_errors=None if errors is None else errors[:, k],
-            dims=_DIMS,
+            dims=("row", *explanation.dims[2:]),
             coords={key: value for key, value in explanation.coords.items() if key != dim},
-            extras={
-                key: value
-                for key, value in explanation.extras.items()
-                if dim not in getattr(value, "dims", ())
-            },
+            extras=_extras_of(explanation, dim, k),
         )
-        for k, name in enumerate(known)
-    }
+        parts |= {", ".join(filter(None, (str(name), inner))): part for inner, part in _split(one).items()}
+    return parts
+
+
+def _extras_of(explanation: Explanation, dim: str, k: int) -> dict[str, Any]:
+    """Extras of one method or layer: those that all share, and its own plain values."""
+    extras: dict[str, Any] = {}
+    for key, value in explanation.extras.items():
+        dims = getattr(value, "dims", ())
+        if dims == (dim,):
+            extras[key] = value.array[k].item()
+        elif dim not in dims:
+            extras[key] = value
+    return extras
 
 
 def check_same_images(explanations: Mapping[str, Explanation]) -> None:

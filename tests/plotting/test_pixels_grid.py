@@ -180,3 +180,37 @@ def test_grid_takes_images_with_unknown_pixels_as_the_same() -> None:
     assert len(PixelsGridDisplay.from_explanations(both).columns) == 2
     with refuses(ValueError, "'a'", "4 x 6", "(2, 2, 6, 3)"):
         PixelsGridDisplay.from_explanations({"a": replace(one, data=data[:, :2])})
+
+
+def test_grid_of_layers_and_methods_has_a_column_for_each_pair() -> None:
+    values = np.random.default_rng(1).normal(size=(2, 2, 3, 4, 6, 1))
+    exp = pixels(
+        values=values,
+        dims=("row", "layer", "method", "y", "x", "output"),
+        coords={"layer": np.array(["conv1", "conv2"]), "method": np.array(["a", "b", "c"])},
+        std_errors=None,
+    )
+    display = PixelsGridDisplay.from_explanation(exp)
+    assert [column.name for column in display.columns] == [f"conv{i}, {m}" for i in (1, 2) for m in "abc"]
+    np.testing.assert_array_equal(display.columns[4].maps[0], values[0, 1, 1, ..., 0])
+
+
+def test_grid_scale_leaves_out_few_values_and_says_so() -> None:
+    values = np.full((1, 40, 40, 1), 0.5)
+    values[0, 0, 0], values[0, 1, 1] = 100.0, -2.0
+    exp = pixels(values=values, std_errors=None, data=np.ones((1, 40, 40)), base_values=None, outputs=None)
+    bar = PixelsGridDisplay.from_explanations({"a": exp}).plot().colorbars_[0]
+    assert (bar.vmin, bar.vmax, bar.extend) == (-0.5, 0.5, "both")
+    bar = PixelsGridDisplay.from_explanations({"a": exp}, saturation=0).plot().colorbars_[0]
+    assert (bar.vmax, bar.extend) == (100.0, "neither")
+    sparse = replace(exp, values=np.where(values == 0.5, 0.0, values))
+    assert PixelsGridDisplay.from_explanations({"a": sparse}).plot().colorbars_[0].vmax == 100.0
+    with refuses(ValueError, "saturation", "less than 1", "got 1.0"):
+        PixelsGridDisplay.from_explanations({"a": exp}, saturation=1.0)
+
+
+def test_grid_takes_signs_of_each_method_from_the_explanation() -> None:
+    exp = layered(1, quantity="relevance", extras={"is_signed": False})
+    by_layer = replace(exp, extras={"is_signed": Detail(np.array([True, False, True]), ("layer",))})
+    for one, signed in ((exp, [False] * 3), (by_layer, [True, False, True])):
+        assert [column.is_signed for column in PixelsGridDisplay.from_explanation(one).columns] == signed
