@@ -129,5 +129,6 @@ def test_torch_needed_for_learned_masks_only() -> None:
         "(2, 16, 1)",
         "(2, 4, 4, 1)",
         "ExtremalMaskExplainer needs gradients, and the model is function. Pass a torch module, or wrap one "
-        "with as_predictor(module).",
+        "with as_predictor(module). OcclusionExplainer, KernelShapExplainer and LimeExplainer need "
+        "predictions alone.",
     ]

@@ -10,7 +10,6 @@ import numpy as np
 
 from agnostix.core.base import Attribution, AttributionExplainer, OutputSelection
 from agnostix.core.base.explainer import count_axes
-from agnostix.core.evaluate import describe_error
 from agnostix.core.explanation import Detail
 from agnostix.core.frames import is_frame, to_array
 from agnostix.core.models import Differentiable
@@ -20,6 +19,10 @@ from agnostix.exceptions import DataError, EngineError
 
 if TYPE_CHECKING:
     from agnostix.neural.network import Network
+
+
+_USED_IN_FIT = ("baseline", "layer", "method", "n_samples", "rules", "target", "token_grid")
+"""Parameters of one method or the other on which what `fit` has learned and checked depends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,21 @@ class NetworkExplainer(AttributionExplainer):
         """Attributions of an array of rows (n_rows, ...), by a `Network` inside its session."""
         raise self._not_written("_attribute_batch")
 
+    def _begin_fit(self) -> None:
+        super()._begin_fit()
+        self._used = {name: getattr(self, name) for name in _USED_IN_FIT if hasattr(self, name)}
+
+    def _check_unchanged(self) -> None:
+        """DataError for parameters that `fit` has used and that were changed since."""
+        changed = [name for name, used in self._used.items() if not _is_same(used, getattr(self, name))]
+        if changed:
+            raise DataError(
+                f"{type(self).__name__} was fitted with another value of {', '.join(changed)}. Call fit "
+                "again."
+            )
+
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
+        self._check_unchanged()
         array = to_array(rows) if is_frame(rows) else np.asarray(rows)
         self._check_rows(array)
         model = self._predictor.require(Differentiable, by=type(self).__name__)
@@ -108,21 +125,12 @@ class NetworkExplainer(AttributionExplainer):
         self, network: Network, rows: Any, part: slice, selection: OutputSelection
     ) -> BatchAttribution:
         """Attributions of some of the rows; EngineError, which names them, where the model fails."""
-        from agnostix.core.models.torch_failures import is_out_of_memory
+        from agnostix.neural.network import failures_named
 
-        try:
+        with failures_named(self._predictor.name, part.start, part.stop - 1):
             result = self._attribute_batch(network, rows[part], selection)
             self._predictor.checked(result.predictions, part.stop - part.start)
-        except DataError:
-            raise
-        except Exception as error:
-            if isinstance(error, RuntimeError) and is_out_of_memory(error):
-                raise
-            raise EngineError(
-                f"The model {self._predictor.name} failed on rows {part.start} to {part.stop - 1}: "
-                f"{describe_error(error)}"
-            ) from error
-        self._check_values(result, part)
+        self._check_values(result, part, network)
         return result
 
     def _summed_axis(self, points: Any, rows: Any) -> int | None:
@@ -143,17 +151,16 @@ class NetworkExplainer(AttributionExplainer):
             "layer, or use CamExplainer for maps of a layer."
         )
 
-    def _check_values(self, result: BatchAttribution, part: slice) -> None:
+    def _check_values(self, result: BatchAttribution, part: slice, network: Network) -> None:
         """EngineError, which names the row, where gradients of finite predictions are not finite."""
         bad = np.flatnonzero(~np.isfinite(result.values.reshape(len(result.values), -1)).all(axis=1))
         if bad.size == 0:
             return
-        precision = self._predictor.params.get("precision", "fp32")
-        remedy = (
-            "Half precision overflows beyond 65,504: use as_predictor(module, precision='bf16') or 'fp32'."
-            if precision == "fp16"
-            else "Roots and norms have none at 0, nor have quotients by 0: add a small number inside them."
-        )
+        remedy = "Roots and norms have none at 0, nor have quotients by 0: add a small number inside them."
+        if str(network.session.dtype) == "torch.float16":
+            is_own = self._predictor.params.get("precision", "fp32") == "fp32"
+            way = "(copy.deepcopy(module).float())" if is_own else "(module, precision='bf16') or 'fp32'"
+            remedy = f"Half precision overflows beyond 65,504: use as_predictor{way}."
         raise EngineError(
             f"The gradients of the model {self._predictor.name} are NaN or infinite at row "
             f"{part.start + bad[0]}, whose predictions are finite. {remedy}"
@@ -181,3 +188,11 @@ def join_batches(parts: Sequence[BatchAttribution]) -> Attribution:
         n_model_rows=sum(part.n_model_rows for part in parts),
         details=details,
     )
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values of a parameter are equal; arrays may be among them."""
+    try:
+        return one is other or bool(np.all(one == other))
+    except ValueError:  # arrays of other shapes
+        return False

@@ -239,8 +239,10 @@ class CamExplainer(NetworkExplainer):
         if "y" in self._dims:
             self._compute_fill(examples)  # or an error, before anything is explained
         from agnostix.neural.cam_pass import find_sources  # torch is installed: the model is a module
+        from agnostix.neural.network import failures_named
 
-        with self._predictor.require(Differentiable, by=type(self).__name__).session() as session:
+        model = self._predictor.require(Differentiable, by=type(self).__name__)
+        with model.session() as session, failures_named(self._predictor.name, 0, 0):
             self._sources = find_sources(session, self._config(examples), examples[:1])
         self.layers_ = [str(source) for source in self._sources]
         return self
@@ -289,6 +291,7 @@ class CamExplainer(NetworkExplainer):
         return fill.compute(images, np.zeros((1, *images.shape[1:3]), dtype=np.intp))[:, 0]
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
+        self._check_unchanged()
         from agnostix.neural.cam_pass import CamPass
 
         array = to_array(rows) if is_frame(rows) else np.asarray(rows)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from agnostix.core.evaluate import describe_error
 from agnostix.core.models import Predictor
-from agnostix.core.models.torch_failures import is_out_of_memory
 from agnostix.core.models.torch_functional import to_array
 from agnostix.core.typing import Floats
-from agnostix.exceptions import DataError, EngineError
+from agnostix.exceptions import DataError
 from agnostix.neural import cam_weights
 from agnostix.neural.cam_config import CamConfig
 from agnostix.neural.cam_weights import CAMS
 from agnostix.neural.feature_maps import Call, MapNetwork, MapSource, ReplayError
+from agnostix.neural.network import failures_explained, failures_named
 from agnostix.neural.token_grid import channel_axis, to_maps
 
 _HEAD_BYTES = 20_000_000
@@ -103,6 +100,7 @@ class CamPass:
         self._selection = selection
         self._network = MapNetwork(session, _score(session, config), config.layers)
         self._calls: list[Call] = []
+        self._first = 0
         self.n_model_rows = 0
         self.kept: list[dict[int, Floats]] = [{} for _ in self._sources]
         """Of each layer, by the row, the feature maps (n_channels, ...) where Score-CAM needs them."""
@@ -113,28 +111,17 @@ class CamPass:
         `first` is the number of the first row, for messages.
         """
         if any(self._config.needs(_ABLATED) and one.is_cut and not one.is_affine for one in self._sources):
-            with self._failures_named(first, first):
+            with failures_named(self._predictor.name, first, first):
                 self._calls = self._network.record(X[:1])[1]
             self.n_model_rows += 1
 
+        self._first = first
+
         def compute(part: slice) -> tuple[Floats, Floats]:
-            with self._failures_named(first + part.start, first + part.stop - 1):
+            with failures_named(self._predictor.name, first + part.start, first + part.stop - 1):
                 return self._compute(X[part], values[part], part.start)
 
         return self._session.in_batches(X, compute)
-
-    @contextmanager
-    def _failures_named(self, first: int, last: int) -> Iterator[None]:
-        try:
-            yield
-        except DataError:
-            raise
-        except Exception as error:
-            if isinstance(error, RuntimeError) and is_out_of_memory(error):
-                raise
-            raise EngineError(
-                f"The model {self._predictor.name} failed on rows {first} to {last}: {describe_error(error)}"
-            ) from error
 
     def _compute(self, X: Any, values: Floats, start: int) -> tuple[Floats, Floats]:
         scores, outputs = self._network.run(X, self._sources)
@@ -192,10 +179,12 @@ class CamPass:
 
     def _check_finite(self, source: MapSource, maps: dict[str, Any], rows: slice) -> None:
         if not all(bool(torch.isfinite(one).all()) for one in maps.values()):
+            first, last = self._first + rows.start, self._first + rows.stop - 1
             raise DataError(
                 f"The output of layer {source.name}, or gradients there, have NaN or infinity in rows "
-                f"{rows.start} to {rows.stop - 1}. In half precision they overflow: use precision='fp32' in "
-                "as_predictor. Else check the network at these rows."
+                f"{first} to {last}. In half precision they overflow: use precision='fp32' in "
+                "as_predictor, and copy.deepcopy(module).float() if its own parameters are half. Else check "
+                "the network at these rows."
             )
 
 
@@ -219,7 +208,8 @@ def _gradients(scores: Any, outputs: list[Any], columns: Any) -> list[list[Any]]
     sums = scores.gather(1, columns).sum(dim=0)
     if not scores.requires_grad:
         raise DataError("The scores do not depend on the layers' outputs through torch's graph.")
-    by_score = [torch.autograd.grad(one, outputs, retain_graph=True) for one in sums]
+    with failures_explained():
+        by_score = [torch.autograd.grad(one, outputs, retain_graph=True) for one in sums]
     return [list(slopes) for slopes in zip(*by_score, strict=True)]
 
 

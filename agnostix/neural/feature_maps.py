@@ -16,13 +16,15 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from agnostix.core.models.torch_functional import add_hook
 from agnostix.exceptions import DataError
+from agnostix.neural.network import REENTRANT, not_differentiable
 
 _AFFINE = {
     "AdaptiveAvgPool2D", "Add", "Addmm", "Alias", "AsStrided", "AvgPool2D", "Bmm", "Cat", "Clone",
     "Convolution", "Copy", "Div", "Expand", "Gather", "Mean", "Mm", "Mul", "Mv", "NativeBatchNorm", "Neg",
     "Permute", "ReshapeAlias", "Select", "Slice", "Split", "Squeeze", "Stack", "Sub", "Sum", "T", "ToCopy",
-    "Transpose", "UnsafeView", "Unsqueeze", "View",
+    "Transpose", "UnsafeView", "Unsqueeze", "View", "BackwardHookFunction",
 }  # fmt: skip
 """Operations of the graph that are affine in any one of their operands."""
 _PRODUCTS = {
@@ -37,8 +39,12 @@ _PRODUCTS = {
 }
 """Those of them whose operands from this place on must not both depend on the maps."""
 _INPUT = "torch::autograd::AccumulateGrad"
-_COPIES = {"Alias", "Clone", "Copy", "ToCopy", _INPUT}
+_HOOK = "BackwardHookFunction"
+"""Of a full backward hook, around the layer that has it."""
+_COPIES = {"Alias", "Clone", "Copy", "ToCopy", _HOOK, _INPUT}
 """Operations that make what they are given, in another place or type."""
+_CHECKPOINT = "CheckpointFunction"
+"""Of a reentrant checkpoint, which has no gradients by a tensor inside."""
 _UNCOUNTED = (torch.Tensor.detach, torch.Tensor.requires_grad_)
 """Calls that hooks of layers make in some forward passes alone."""
 
@@ -80,7 +86,7 @@ class RecordedCalls(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if func not in _UNCOUNTED and _is_float_tensor(result):
+        if _is_counted(func, args, result):
             self.calls.append(Call(func, result, len(self.calls), result.grad_fn))
         return result
 
@@ -95,7 +101,7 @@ class ChangedCalls(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if func in _UNCOUNTED or not _is_float_tensor(result):
+        if not _is_counted(func, args, result):
             return result
         change = self._changes.get(self._n_tensors)
         self._n_tensors += 1
@@ -116,7 +122,7 @@ class ReplayedCalls(TorchFunctionMode):
         call = self._calls[self._n_tensors] if self._n_tensors <= self._source.call else None
         if call is None or func != call.function:
             result = func(*args, **(kwargs or {}))
-            if call is not None and func not in _UNCOUNTED and _is_float_tensor(result):
+            if call is not None and _is_counted(func, args, result):
                 raise ReplayError
             return result
         self._n_tensors += 1
@@ -242,7 +248,8 @@ def walk(root: Any, stop: Any = None, within: Mapping[Any, bool] | None = None) 
 
 def _operation(node: Any) -> str:
     """What a node is the backward pass of, such as "Relu" for ReluBackward0."""
-    return str(node.name().split("Backward")[0])
+    name, is_backward, _ = node.name().rpartition("Backward")
+    return str(name) if is_backward else str(node.name())
 
 
 def _is_affine(node: Any) -> bool:
@@ -268,8 +275,12 @@ def _name(function: Any) -> str:
     return getattr(function, "__name__", "a call")
 
 
-def _is_float_tensor(result: Any) -> bool:
-    return isinstance(result, torch.Tensor) and result.is_floating_point()
+def _is_counted(function: Any, args: Any, result: Any) -> bool:
+    """Whether a call returns a tensor of floats, and is made in all forward passes alike."""
+    if function in _UNCOUNTED or not (isinstance(result, torch.Tensor) and result.is_floating_point()):
+        return False
+    # Around a layer with a full backward hook there are such calls where something has a gradient.
+    return function is not torch.Tensor.view_as or result.shape != args[0].shape
 
 
 class MapNetwork:
@@ -299,17 +310,28 @@ class MapNetwork:
                 for name, part in self._parts.items():
                     if not isinstance(part, torch.jit.ScriptModule):
                         note = _UseNote(name, recorded.calls, uses)
-                        hooks.callback(part.register_forward_hook(note).remove)
+                        hooks.callback(add_hook(part, note))
             scores = self._score(inputs)
+        try:
+            return self._sources(recorded.calls, uses, scores, n_axes), recorded.calls
+        except DataError as error:
+            if any(_operation(node) == _CHECKPOINT for node in walk(scores.grad_fn)):
+                raise not_differentiable(REENTRANT) from error
+            raise
+
+    def _sources(
+        self, calls: list[Call], uses: Mapping[int, tuple[str, int]], scores: Any, n_axes: int
+    ) -> list[MapSource]:
+        """Where the maps of each layer are made."""
         found = []
         for layer in self._layers:
             if is_auto(layer):
-                source = _last_map(recorded.calls, scores, n_axes)
+                source = _last_map(calls, scores, n_axes)
                 name, use = uses.get(source.call, (None, 0))
                 found.append(replace(source, layer=name, use=use))
             else:
-                found.append(_named_map(recorded.calls, scores, layer, self._observed[layer]))
-        return found, recorded.calls
+                found.append(_named_map(calls, scores, layer, self._observed[layer]))
+        return found
 
     def run(self, X: Any, sources: list[MapSource]) -> tuple[Any, list[Any]]:
         """Scores (n, n_outputs) of rows X with the graph of the head alone, and the maps it begins at."""
@@ -319,7 +341,7 @@ class MapNetwork:
                 start = _start_graph(source, made)
                 if is_auto(layer) and source.layer is not None:  # a hook costs less than a mode
                     part = self._parts[source.layer]
-                    stack.callback(part.register_forward_hook(_AtUse(source, start)).remove)
+                    stack.callback(add_hook(part, _AtUse(source, start)))
                 elif is_auto(layer):
                     changes[source.call] = start
             if changes:

@@ -62,7 +62,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         Nodes of "adaptive" at most, for each row and output. As many maps are held
         in memory, of a single row if it must be.
     n_samples : int, default=256
-        BaselineSample of baseline="data", of which multiples of 16 are used.
+        Draws of baseline="data", of which multiples of 16 are used.
     sigma : float, default=10.0
         Standard deviation of "blur", in pixels.
     target : {"logits", "predictions"}, default="logits"
@@ -247,7 +247,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
             network = self._open_network(session, draws.rows.dtype)
-            return mean_scores(network, draws.rows, np.bincount(draws.places.ravel()))
+            return mean_scores(network, self._predictor.name, draws.rows, np.bincount(draws.places.ravel()))
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         attribution = super()._attribute(rows, selection)
@@ -300,12 +300,11 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             return values, {"n_nodes": n_nodes}
         errors, gaps = np.zeros((2, *shape))
         status = np.full(shape, CONVERGED, dtype=f"U{len(NOT_REACHED)}")
-        eps = paths.eps(self._predictor.params.get("precision", "fp32"))
         size = rows_at_a_time(paths.shape)
         for part in (moved[start : start + size] for start in range(0, len(moved), size)):
             result = integrate(
                 partial(paths.integrand, part),
-                Ends(base[part], paths.outputs[part], eps),
+                Ends(base[part], paths.outputs[part], paths.eps),
                 self.tolerance,
                 self.max_steps,
             )

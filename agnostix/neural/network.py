@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from agnostix.core.evaluate import describe_error
+from agnostix.core.models.torch_failures import is_out_of_memory
 from agnostix.core.models.torch_functional import input_gradients
-from agnostix.exceptions import DataError
+from agnostix.exceptions import DataError, EngineError, ModelOutputError
 
+REENTRANT = "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False)."
 _NOT_DIFFERENTIABLE = {
     "modified by an inplace operation": "it writes over a tensor that its gradients need, as "
     "y = torch.relu(x); y += z does. Write y = y + z.",
-    "use_reentrant": "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False).",
-    "not compatible with .grad()": "it has a reentrant checkpoint. Use checkpoint(..., use_reentrant=False).",
+    "use_reentrant": REENTRANT,
+    "not compatible with .grad()": REENTRANT,
+    "recomputation": "a checkpoint runs a part of it again, in which layer='auto' does not find feature "
+    "maps. Name their layer: layer='name', or a module.",
     "is not implemented": "one of its operations has no derivative in torch. Write it by others.",
 }
 """What messages of torch say of networks that run and have no gradients."""
@@ -71,10 +78,36 @@ class Network:
     def gradients(self, scores: Any, points: Any, columns: Any) -> Any:
         """Gradients points.shape + (n_selected,) of the scores in columns (n_rows, n_selected)."""
         selected = torch.as_tensor(columns, dtype=torch.int64, device=scores.device)
-        try:
+        with failures_explained():
             return input_gradients(scores, points, selected)
-        except RuntimeError as error:
-            for sign, explanation in _NOT_DIFFERENTIABLE.items():
-                if sign in str(error):
-                    raise DataError(f"torch cannot differentiate the network: {explanation}") from error
+
+
+@contextmanager
+def failures_named(model: str, first: int, last: int) -> Iterator[None]:
+    """Context in which the model runs: EngineError names the rows where it fails, unless memory runs out."""
+    try:
+        yield
+    except (DataError, EngineError, ModelOutputError):
+        raise
+    except Exception as error:
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
+        rows = f"rows {first} to {last}" if last > first else f"row {first}"
+        raise EngineError(f"The model {model} failed on {rows}: {describe_error(error)}") from error
+
+
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """Context in which gradients are computed: DataError says why a network has none."""
+    try:
+        yield
+    except RuntimeError as error:
+        for sign, explanation in _NOT_DIFFERENTIABLE.items():
+            if sign in str(error):
+                raise not_differentiable(explanation) from error
+        raise
+
+
+def not_differentiable(explanation: str) -> DataError:
+    """DataError that says why a network has no gradients."""
+    return DataError(f"torch cannot differentiate the network: {explanation}")

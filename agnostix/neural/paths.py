@@ -11,10 +11,7 @@ import torch
 from agnostix.core.base import OutputSelection
 from agnostix.core.models.torch_functional import to_array
 from agnostix.core.typing import Codes, Floats
-from agnostix.neural.network import Network
-
-_EPS = {"bf16": 2.0**-8, "fp16": 2.0**-11}
-"""Relative rounding of scores that are computed in half precision."""
+from agnostix.neural.network import Network, failures_named
 
 
 class Paths:
@@ -53,9 +50,10 @@ class Paths:
             del places[self._axis - 1]
         return (len(self), *places, self._columns.shape[1])
 
-    def eps(self, precision: str) -> float:
+    @property
+    def eps(self) -> float:
         """Relative rounding of scores."""
-        return _EPS.get(precision, torch.finfo(self._scores.dtype).eps)
+        return torch.finfo(self._network.session.dtype).eps
 
     def start_at(self, baselines: Any) -> tuple[Floats, Codes]:
         """Start at baselines (n_rows or 1, ...), or for None at 0: scores there, and rows that differ."""
@@ -128,12 +126,15 @@ class Paths:
         return np.take_along_axis(to_array(scores), self._columns, axis=1)
 
 
-def mean_scores(network: Network, rows: Any, counts: Codes) -> Floats:
+def mean_scores(network: Network, model: str, rows: Any, counts: Codes) -> Floats:
     """Mean scores (n_outputs,) of rows (n_rows, ...) that count several times."""
+
+    def score(part: slice) -> Floats:
+        with failures_named(model, part.start, part.stop - 1):
+            return to_array(network.scores(network.points(rows[part]), rows[part]))
+
     with torch.no_grad():
-        parts = network.session.in_batches(
-            rows, lambda part: to_array(network.scores(network.points(rows[part]), rows[part]))
-        )
+        parts = network.session.in_batches(rows, score)
     return np.asarray(np.average(np.concatenate(parts), axis=0, weights=counts))
 
 

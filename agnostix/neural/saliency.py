@@ -201,15 +201,18 @@ class SaliencyExplainer(NetworkExplainer):
 
     def _try_gradients(self) -> None:
         """Differentiate the first row, or an error, before anything is explained."""
+        from agnostix.neural.network import failures_named  # torch is installed: the model is a module
+
         row = take_rows(self._examples, slice(0, 1))
         row = to_array(row) if is_frame(row) else np.asarray(row)
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
             network = self._open_network(session, row.dtype)
-            network.check(row)
-            points = network.points(row).requires_grad_()
-            self._summed_axis(points, row)
-            network.gradients(network.scores(points, row), points, np.zeros((1, 1), dtype=int))
+            with failures_named(self._predictor.name, 0, 0):
+                network.check(row)
+                points = network.points(row).requires_grad_()
+                self._summed_axis(points, row)
+                network.gradients(network.scores(points, row), points, np.zeros((1, 1), dtype=int))
 
     def _check_rules(self) -> None:
         """DataError for rules that do not apply, or are none."""

@@ -140,6 +140,13 @@ class _Session:
 
         return torch.tensor(np.asarray(X, dtype=float)[:, None], requires_grad=requires_grad)
 
+    @property
+    def dtype(self) -> Any:
+        """Double precision."""
+        import torch
+
+        return torch.float64
+
     def rows(self, X: Any) -> Any:
         """Images (n_rows, height, width) in double precision."""
         return self.tensor(X)[:, 0]

@@ -459,7 +459,7 @@ def test_failures_name_rows():
             return super().forward(x)
 
     explainer = CamExplainer(as_predictor(seeded(Fails), activation="none", batch_size=1)).fit(X)
-    with refuses(EngineError, "Fails", "rows 1 to 1", "too bright"):
+    with refuses(EngineError, "Fails", "row 1", "too bright"):
         explainer.explain(X * np.array([1, 1000, 1])[:, None, None, None])
 
 

@@ -7,8 +7,9 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
 
-from agnostix import as_predictor  # noqa: E402
+from agnostix import CamExplainer, as_predictor  # noqa: E402
 from agnostix.core.models import Differentiable  # noqa: E402
 from agnostix.exceptions import DataError  # noqa: E402
 from agnostix.neural.feature_maps import MapNetwork, ReplayError  # noqa: E402
@@ -326,3 +327,59 @@ def test_module_is_as_before(relu):
     assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
     assert not any(part._forward_hooks for part in net.modules())
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+@pytest.mark.parametrize("hooked", ["conv1", "stages.0.relu1", "stages.1", "pool", "linear"])
+@pytest.mark.parametrize("layer", ["auto", "stages.0", "conv1"])
+def test_full_backward_hooks_on_a_layer_change_nothing(hooked, layer):
+    rows = pictures(2, 8)
+    plain, other = seeded(ResNet), seeded(ResNet)
+    other.get_submodule(hooked).register_full_backward_hook(lambda *_: None)
+    explainers = (
+        CamExplainer(module, layer=layer, method=["grad_cam", "ablation_cam"]) for module in (plain, other)
+    )
+    expected, values = (one.fit(rows).explain(rows).values for one in explainers)
+    np.testing.assert_allclose(values, expected, atol=1e-12)
+
+
+class Checkpointed(nn.Module):
+    """A ResNet inside a checkpoint, or its head alone."""
+
+    def __init__(self, reentrant, whole=True):
+        super().__init__()
+        self.net, self.reentrant, self.whole = ResNet(), reentrant, whole
+
+    def forward(self, x):
+        net = self.net
+        if self.whole:
+            return checkpoint(net, x, use_reentrant=self.reentrant)
+        maps = checkpoint(net.conv1, x, use_reentrant=self.reentrant)
+        return net.linear(net.pool(net.stages(net.relu1(net.norm1(maps)))).flatten(1))
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+@pytest.mark.parametrize("layer", ["auto", "net.stages.1"])
+def test_maps_inside_a_reentrant_checkpoint_are_refused_by_its_name(layer):
+    with refuses(DataError, "reentrant checkpoint", "use_reentrant=False"):
+        CamExplainer(seeded(Checkpointed, True), layer=layer).fit(pictures(2, 8))
+    CamExplainer(seeded(Checkpointed, False), layer="net.stages.1").fit(pictures(2, 8))
+
+
+def test_maps_inside_a_checkpoint_have_to_be_named():
+    rows = pictures(2, 8)
+    module = seeded(Checkpointed, False)
+    with refuses(DataError, "checkpoint", "layer='name'"):
+        CamExplainer(module).fit(rows)
+    values = CamExplainer(module, layer="net.stages.1").fit(rows).explain(rows).values
+    expected = CamExplainer(seeded(ResNet), layer="stages.1").fit(rows).explain(rows).values
+    np.testing.assert_allclose(values, expected, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+def test_checkpoints_before_the_maps_do_not_matter():
+    rows = pictures(2, 8)
+    expected = CamExplainer(seeded(ResNet)).fit(rows).explain(rows).values
+    for reentrant in (False, True):
+        values = CamExplainer(seeded(Checkpointed, reentrant, False)).fit(rows).explain(rows).values
+        np.testing.assert_allclose(values, expected, atol=1e-12)

@@ -27,6 +27,10 @@ class MaskComposer(Protocol):
 class Session(Protocol):
     """A differentiable model that is ready for work on tensors, inside `Differentiable.session`."""
 
+    @property
+    def dtype(self) -> Any:
+        """Precision in which the model computes."""
+
     def tensor(self, X: Any, requires_grad: bool = False) -> Any:
         """Rows (n_rows, ...) as the model's input, on its device, and if asked for a leaf of the graph."""
 
@@ -96,6 +100,10 @@ NEEDS: dict[type, tuple[str, str]] = {
         "Wrap a torch module with as_predictor(module), or give the callable a method "
         "predict_masked(x, masks, fill, segments).",
     ),
-    Differentiable: ("gradients", "Pass a torch module, or wrap one with as_predictor(module)."),
+    Differentiable: (
+        "gradients",
+        "Pass a torch module, or wrap one with as_predictor(module). OcclusionExplainer, KernelShapExplainer "
+        "and LimeExplainer need predictions alone.",
+    ),
 }
 """What each capability is called in messages, and how to get it."""

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import Parameter
+from itertools import chain
 from typing import Any
 
 import torch
@@ -73,6 +74,15 @@ def _required_inputs(module: Any) -> list[str]:
     parameters = inspect.signature(module.forward).parameters.values()
     positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     return [one.name for one in parameters if one.kind in positional and one.default is Parameter.empty]
+
+
+def check_not_inference(module: Any) -> None:
+    """DataError if parameters were made in inference mode, so that nothing can be differentiated."""
+    if any(own.is_inference() for own in chain(module.parameters(), module.buffers())):
+        raise DataError(
+            f"The module {type(module).__name__} was made or loaded inside torch.inference_mode(), and "
+            "has no gradients. Pass copy.deepcopy(module), made outside of it."
+        )
 
 
 def check_passes_gradients(module: Any, inputs: Any, outputs: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 
 import numpy as np
@@ -142,6 +142,19 @@ def record_output(recorded: dict[Any, Any], layer: Any) -> Any:
     return record
 
 
+def add_hook(layer: Any, hook: Callable[[Any, Any, Any], Any]) -> Callable[[], None]:
+    """Register a forward hook for calls of this thread: others may run the layer too. Returns its removal."""
+    own = get_ident()
+
+    def run(module: Any, inputs: Any, output: Any) -> Any:
+        # What torch.compile compiles cannot ask for the thread.
+        is_own = torch.compiler.is_compiling() or get_ident() == own
+        return hook(module, inputs, output) if is_own else None
+
+    remove: Callable[[], None] = layer.register_forward_hook(run).remove
+    return remove
+
+
 def find_layer(module: Any, layer: Any, called: str) -> str:
     """Name of a layer, given by its name or as the module itself."""
     if isinstance(module, torch.jit.ScriptModule):
@@ -203,7 +216,7 @@ def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
             sizes.append(output.nbytes)
 
     layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
+    removals = [add_hook(layer, note) for layer in layers]
     try:
         with without_gradients(), evaluating(module), autocast:
             module(row)
@@ -211,8 +224,8 @@ def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
         if not is_out_of_memory(error):
             raise
     finally:
-        for hook in hooks:
-            hook.remove()
+        for remove in removals:
+            remove()
     return max(sizes), sum(sizes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -14,14 +14,13 @@ import torch
 
 from agnostix.core.masking.fills import SoftMaskBatch
 from agnostix.core.models.torch_failures import (
-    check_passes_gradients,
+    check_not_inference,
     failures_named,
     is_out_of_memory,
     without_memory,
 )
 from agnostix.core.models.torch_functional import (
     MaskedBatch,
-    check_not_scripted,
     evaluating,
     find_layer,
     frozen,
@@ -30,8 +29,6 @@ from agnostix.core.models.torch_functional import (
     measure_outputs,
     nearly_equal,
     noise_like,
-    record_output,
-    recurrent_gradients,
     soft_weights,
     to_array,
     uncompiled,
@@ -39,6 +36,7 @@ from agnostix.core.models.torch_functional import (
     without_gradients,
 )
 from agnostix.core.models.torch_params import PRECISIONS, check_params, normalization
+from agnostix.core.models.torch_session import TorchSession
 from agnostix.core.models.torch_tensors import TorchInput, TorchOutputs, check_precision, check_range
 from agnostix.core.typing import Bools, Codes, Floats
 from agnostix.exceptions import DataError
@@ -129,9 +127,11 @@ class TorchModel:
     @contextmanager
     def session(self) -> Iterator[TorchSession]:
         """Yield a TorchSession; on exit, also after an exception, hooks, modes and flags are as before."""
+        check_not_inference(self._module)
         with (
             torch.inference_mode(False),
             torch.enable_grad(),
+            self._without_autocast(),
             evaluating(self._runner),
             frozen(self._module),
             ExitStack() as hooks,
@@ -222,7 +222,7 @@ class TorchModel:
 
     def forward(self, batch: Any, eager: bool = False, activated: bool = True) -> Any:
         """Outputs (n_rows, n_outputs), after the activation if `activated`; eager runs it uncompiled."""
-        module = uncompiled(self._module) if eager else self._runner
+        module = self.observed if eager else self._runner
         with self._autocast(batch), failures_named(self.module, batch):
             given = module(self._arrange(batch.to(self._own_dtype)))
         return self._outputs.to_matrix(given, batch.shape[0], activated)
@@ -230,12 +230,22 @@ class TorchModel:
     def find_layer(self, layer: Any) -> Any:
         """A layer of the module that runs, by its name or the module itself."""
         name = find_layer(uncompiled(self.module), layer, self.__name__)
-        return uncompiled(self._module).get_submodule(name)
+        return self.observed.get_submodule(name)
+
+    @property
+    def observed(self) -> Any:
+        """The module that runs in a session whose hooks have to see it."""
+        return uncompiled(self._module)
 
     @property
     def dtype(self) -> Any:
         """Precision of rows, masks and gradients before they are the module's own: single or double."""
         return torch.promote_types(self._own_dtype, torch.float32)
+
+    @property
+    def computed_in(self) -> Any:
+        """Precision in which the module computes."""
+        return PRECISIONS[self.precision] or self._own_dtype
 
     @property
     def _input(self) -> TorchInput:
@@ -247,7 +257,7 @@ class TorchModel:
 
     def _predict(self, n_rows: int, size: int, make: Callable[[slice], Any]) -> Floats:
         """Outputs (n_rows, n_outputs) of batches as make builds them."""
-        with without_gradients(), evaluating(self._runner):
+        with without_gradients(), evaluating(self._runner), self._without_autocast():
             parts = self.in_batches(n_rows, size, lambda part: to_array(self.forward(make(part))))
         return np.concatenate(parts)
 
@@ -280,6 +290,10 @@ class TorchModel:
             )
         columns = torch.as_tensor(selected, dtype=torch.int64, device=outputs.device)
         return to_array(input_gradients(outputs, leaf, columns))
+
+    def _without_autocast(self) -> Any:
+        """Context in which a caller's autocast does not reach what is computed around the module."""
+        return torch.autocast(self._device.type, enabled=False)
 
     def _autocast(self, batch: Any) -> Any:
         dtype = PRECISIONS[self.precision]
@@ -413,77 +427,3 @@ def _select(outputs: Any, n_rows: int) -> Codes:
             f"({n_rows}, n_selected) for {n_rows} rows, got {outputs!r}."
         )
     return np.full(n_rows, selected) if selected.ndim == 0 else selected.copy()
-
-
-class TorchSession:
-    """What `TorchModel.session` gives, see `agnostix.core.models.capabilities.Session`."""
-
-    def __init__(self, model: TorchModel, hooks: ExitStack) -> None:
-        self._model = model
-        self._hooks = hooks
-        self._observes = False
-
-    def tensor(self, X: Any, requires_grad: bool = False) -> Any:
-        """Rows as the module's input, on its device; requires_grad makes it a leaf to differentiate by."""
-        return self._model.to_tensor(X).requires_grad_(requires_grad)
-
-    def rows(self, X: Any) -> Any:
-        """Rows on the module's device, in the layout and units of X."""
-        self._model.to_tensor(X)  # or an error, if they are out of range
-        return self._model.load(X)
-
-    def prepare(self, rows: Any, dtype: Any) -> Any:
-        """Rows as `rows` gives them of an array of some dtype, or others, as the module's input."""
-        return self._model.prepare(rows, dtype, are_rows=False)
-
-    def predict(self, inputs: Any) -> Any:
-        """Outputs (n_rows, n_outputs) after the activation, with their graph."""
-        return self._run(inputs, activated=True)
-
-    def score(self, inputs: Any) -> Any:
-        """Outputs (n_rows, n_outputs) before the activation, such as logits, with their graph."""
-        return self._run(inputs, activated=False)
-
-    def activate(self, scores: Any) -> Any:
-        """Outputs after the activation, from those before."""
-        return self._model.activate(scores)
-
-    def in_batches(self, X: Any, compute: Callable[[slice], Any], n_each: int = 1) -> list[Any]:
-        """Results of compute for slices of X that leave memory for the graphs of n_each rows a row."""
-        size = max(1, self._model.graph_rows(X) // n_each)
-        return self._model.in_batches(len(X), size, compute)
-
-    def layers(self) -> dict[str, Any]:
-        """Layers that run, by name; one that is used under several names has the first."""
-        return dict(uncompiled(self._model._module).named_modules())
-
-    def run_eagerly(self) -> None:
-        """Run the module's own operations from now on, not compiled ones; DataError if they are not there."""
-        self._observes = True
-        check_not_scripted(self._model.module, "operations")
-
-    @contextmanager
-    def replaced(self, layer: Any, output: Any) -> Iterator[None]:
-        """Let a layer, by its name or the module itself, give this output instead of its own."""
-        self._observes = True
-        hook = self._model.find_layer(layer).register_forward_hook(lambda *_: output.clone())
-        try:
-            yield
-        finally:
-            hook.remove()
-
-    def _run(self, inputs: Any, activated: bool) -> Any:
-        # A clone, so that an in-place operation at the module's start leaves the caller's tensor alone.
-        with recurrent_gradients(self._model.module, inputs.device):
-            outputs = self._model.forward(inputs.clone(), eager=self._observes, activated=activated)
-        check_passes_gradients(self._model.module, inputs, outputs)
-        return outputs
-
-    def activations(self, *layers: Any) -> Mapping[Any, Any]:
-        """Outputs of layers, by the names or modules given: those of the latest `predict`, in its graph."""
-        recorded: dict[Any, Any] = {}
-        for layer in layers:
-            hook = record_output(recorded, layer)
-            self._hooks.callback(self._model.find_layer(layer).register_forward_hook(hook).remove)
-            self._observes = True
-        return recorded

@@ -289,7 +289,8 @@ class TorchOutputs:
 
     def _decide(self, outputs: Any) -> bool | None:
         """Whether outputs are probabilities, as decided by the first; None if there are none to decide by."""
-        outputs = outputs[outputs.isfinite().all(dim=1)].detach()
+        outputs = outputs.detach()
+        outputs = outputs[outputs.isfinite().all(dim=1)]
         if outputs.shape[1] < 2 or len(outputs) == 0:
             return None
         if self.known.get("are_probabilities") is False:
