@@ -154,16 +154,15 @@ class WeightedRegression:
 
     def r2_score(self, residuals: Floats) -> tuple[Floats, Floats]:
         """Weighted R2 and its standard error, each (n_outputs,); 1 and 0 for constant predictions."""
-        with np.errstate(over="ignore"):  # `explain` refuses predictions of such a size
-            squares = residuals**2
-        varies = self.total_squares > 0
-        total = np.where(varies, self.total_squares, 1.0)
-        r2 = np.where(varies, 1.0 - self.weights @ squares / total, 1.0)
-        if not self.n_blocks:
-            return r2, np.zeros_like(r2)
-        deviations = (self.targets - self.target_mean) ** 2
-        influences = self._block_sums(self.weights, squares - (1.0 - r2) * deviations) / total
-        return r2, np.where(varies, standard_error(influences, self.n_samples, 1), 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # `explain` refuses predictions of such a size
+            squares, deviations = residuals**2, (self.targets - self.target_mean) ** 2
+            varies = self.total_squares > 0
+            total = np.where(varies, self.total_squares, 1.0)
+            r2 = np.where(varies, 1.0 - self.weights @ squares / total, 1.0)
+            if not self.n_blocks:
+                return r2, np.zeros_like(r2)
+            influences = self._block_sums(self.weights, squares - (1.0 - r2) * deviations) / total
+            return r2, np.where(varies, standard_error(influences, self.n_samples, 1), 0.0)
 
     def _block_sums(self, weights: Floats, columns: Floats) -> Floats:
         """Weighted sums of each block, (n_blocks, n_columns)."""

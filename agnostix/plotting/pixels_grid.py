@@ -195,7 +195,7 @@ class PixelsGridDisplay(ExplanationDisplay):
         if ax is None:
             import matplotlib.pyplot as plt
 
-            ax = plt.figure(figsize=self._figsize())
+            ax = plt.figure(figsize=self._figsize(), layout="compressed")  # for images, whose shape is fixed
         if isinstance(ax, FigureBase):
             # The color scales have a row of their own, so that images and maps stay aligned.
             ratios = [1.0] * shape[0] + [_BAR / _SIZE]

@@ -177,7 +177,7 @@ def _picture(methods: Sequence[MethodMaps], i: int) -> str:
     from matplotlib.figure import Figure
 
     display = PixelsGridDisplay.from_explanations({one.name: one.explanation for one in methods}, rows=i)
-    figure = Figure(figsize=display._figsize(), layout="constrained")
+    figure = Figure(figsize=display._figsize(), layout="compressed")
     svg = _svg(display.plot(figure), figure_title(methods, i), dpi=_PICTURE_DPI)
     least, most = (round(per_inch * figure.get_figwidth()) for per_inch in _PER_INCH)
     return svg.replace("<svg ", f'<svg style="min-width: {least}px; max-width: {most}px" ', 1)

@@ -11,15 +11,17 @@ from agnostix.plotting.words import shorten
 from agnostix.report.formatting import LABEL_WIDTH, count, is_known, join_words, number, percent
 from agnostix.report.pictures import TOP, MapFacts, MethodMaps
 
+_N_OUTPUTS = 6
+"""Outputs whose largest values are put into words."""
 _MEANINGS = {
-    "contribution": "parts of the output, attributed to the pixels",
-    "effect": "the change of the output when a pixel is hidden with what is around it",
-    "sensitivity": "how strongly the output reacts to a small change of a pixel",
-    "relevance": "how much a pixel counts for the output, on the method's own scale",
-    "coefficient": "the weight of a pixel in a linear model of the output",
-    "mask": "how visible the learned mask leaves a pixel, from 0 to 1",
+    "contribution": "the part of the output that is attributed to the pixel",
+    "effect": "the change of the output when the pixel is hidden with what is around it",
+    "sensitivity": "how strongly the output reacts to a small change of the pixel",
+    "relevance": "how much the pixel counts for the output, on the method's own scale",
+    "coefficient": "the weight of the pixel in a linear model of the output",
+    "mask": "how visible the learned mask leaves the pixel, from 0 to 1",
 }
-_PARTS = "parts of the difference between the output and its base value, attributed to the pixels"
+_PART = "the part of the difference between the output and its base value that is attributed to the pixel"
 _REGIONS = (
     ("at the upper left", "at the top", "at the upper right"),
     ("at the left", "in the center", "at the right"),
@@ -49,11 +51,11 @@ def outputs_sentence(methods: Sequence[MethodMaps], i: int) -> str:
     one = (plain or known)[0]
     outputs = np.asarray(one.explanation.outputs)[i]
     named = [
-        f"{_label(name)} {number(float(value))}"
+        f"{_label(name)} = {number(float(value))}"
         for name, value in zip(one.output_names(i), outputs, strict=True)
     ]
     units = "" if plain else f", in {one.explanation.units}"
-    return f"The model's output{_s(named)} for {image_name(i)}{units}: {join_words(named, len(named))}."
+    return f"The model's output{_s(named)} for {image_name(i)}{units}: {join_words(named)}."
 
 
 def figure_sentence(methods: Sequence[MethodMaps], i: int) -> str:
@@ -95,7 +97,12 @@ def figure_title(methods: Sequence[MethodMaps], i: int) -> str:
 
 def place_sentences(methods: Sequence[MethodMaps], i: int) -> list[str]:
     """For each output, in which part of the image the methods have their largest values."""
-    return [_places(methods, i, k, name) for k, name in enumerate(methods[0].output_names(i))]
+    names = methods[0].output_names(i)
+    sentences = [_places(methods, i, k, name) for k, name in enumerate(names[:_N_OUTPUTS])]
+    n_more = len(names) - _N_OUTPUTS
+    if n_more > 0:
+        sentences.append(f"The table below has {n_more} output{'' if n_more == 1 else 's'} more.")
+    return sentences
 
 
 def _places(methods: Sequence[MethodMaps], i: int, k: int, output: str) -> str:
@@ -138,13 +145,13 @@ def method_sentences(one: MethodMaps) -> list[str]:
     explanation = one.explanation
     meaning = _MEANINGS[explanation.quantity]
     if explanation.completeness == "outputs - base_values":
-        meaning = _PARTS
+        meaning = _PART
     units = "" if one.is_mask else f", in units of the {explanation.units}"
     if explanation.units != "model output" and not one.is_mask:
         units = f", in {explanation.units}"
     n = explanation.n_model_rows
     return [
-        f"Values are {meaning} ({explanation.quantity}{units}).",
+        f"Each value is {meaning} ({explanation.quantity}{units}).",
         *_sums(one),
         *_errors(one),
         *_problems(one),
@@ -160,8 +167,8 @@ def _sums(one: MethodMaps) -> list[str]:
     target = "the output" if one.explanation.completeness == "outputs" else "that difference"
     largest = float(known.max())
     if largest == 0.0:
-        return [f"Those of a map sum to {target}."]
-    return [f"Those of a map sum to {target} up to a completeness gap of at most {number(largest, 2)}."]
+        return [f"The values of a map sum to {target}."]
+    return [f"The values of a map sum to {target} up to a completeness gap of at most {number(largest, 2)}."]
 
 
 def _errors(one: MethodMaps) -> list[str]:
@@ -208,8 +215,7 @@ def pictures_note(methods: Sequence[MethodMaps]) -> str:
 
 
 def _names(names: Iterable[str]) -> str:
-    listed = [_label(name) for name in names]
-    return join_words(listed, most=max(len(listed), 1))
+    return join_words([_label(name) for name in names])
 
 
 def _label(name: str) -> str:

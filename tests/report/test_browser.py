@@ -153,6 +153,24 @@ def test_csv_of_rows_and_nearest_matches_summary(checks: ModuleType, tmp_path: P
     assert set(neighbors["town"]) == {"'=1+1", "b, c"}
 
 
+def test_page_of_images_scrolls_figures_alone(checks: ModuleType, tmp_path: Path) -> None:
+    from agnostix import WhatIfReport, as_predictor
+    from tests.plotting.explanations import pixels
+
+    model = as_predictor(lambda X: X["age"].to_numpy(), task="regression")
+    maps = {f"a method with a long name {j}": pixels(2, row_names=("x" * 200, "y")) for j in range(5)}
+    report = WhatIfReport(model, pd.DataFrame({"age": np.linspace(0.0, 1.0, 50)}), pictures=maps)
+    page = report.save(tmp_path / "page.html")
+    result = checks.check_page(page, tmp_path)
+    assert result.problems == []
+    with checks.Browser(checks.find_browser()) as browser:
+        browser.open(page, width=checks.NARROW)
+        least = browser.evaluate("""Math.min(...[...document.querySelectorAll("#pictures svg")].map(
+            (svg) => svg.getBoundingClientRect().width))""")
+        assert least > checks.NARROW
+        assert browser.evaluate("document.documentElement.scrollWidth") == checks.NARROW
+
+
 def test_check_page_good_page_has_no_problems(checks: ModuleType, tmp_path: Path) -> None:
     result = checks.check_page(_page(tmp_path, GOOD), tmp_path)
     assert result.problems == []

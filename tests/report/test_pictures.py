@@ -155,20 +155,33 @@ def test_maps_of_zeros_and_unknown_values_are_said() -> None:
     json.dumps(second, allow_nan=False)
 
 
+def test_many_outputs_and_methods_are_counted() -> None:
+    exp = pixels(10, output_names=tuple(f"out{j}" for j in range(10)))[:1]
+    image = summarize_pictures(method_maps({"one": exp}, 0.95))["images"][0]
+    assert len(image["maps"]) == 10
+    assert len(image["places"]) == 7
+    assert_states(image["places"][-1], "table", "4 outputs more")
+    assert_states(image["caption"], "out5", "4 more")
+    many = method_maps({f"map{j}": exp.sel(outputs=[0]) for j in range(20)}, 0.95)
+    assert_states(summarize_pictures(many)["images"][0]["places"][0], "out0", "more")
+
+
 def test_outputs_of_image_are_said(report: WhatIfReport, windows: dict[str, Explanation]) -> None:
     outputs = windows["size 1"].outputs
     assert outputs is not None
     for i, image in enumerate(report.summary["pictures"]["images"]):
-        assert_states(image["sentence"], f"image {i}", f"cat {outputs[i, 0]:.3g}", f"dog {outputs[i, 1]:.3g}")
+        assert_states(
+            image["sentence"], f"image {i}", f"cat = {outputs[i, 0]:#.3g}", f"dog = {outputs[i, 1]:#.3g}"
+        )
 
 
 def test_outputs_of_image_are_those_of_the_model_before_logits() -> None:
     logits = pixels(1, units="logits", outputs=np.array([[3.5], [4.5]]), output_names=("a",))
     plain = pixels(1, outputs=np.array([[0.25], [0.75]]), output_names=("a",))
     first = summarize_pictures(method_maps({"x": logits, "y": plain}, 0.95))["images"][0]
-    assert_states(first["sentence"], "a 0.250")
+    assert_states(first["sentence"], "a = 0.250")
     alone = summarize_pictures(method_maps({"x": logits}, 0.95))["images"][0]
-    assert_states(alone["sentence"], "a 3.50", "in logits")
+    assert_states(alone["sentence"], "a = 3.50", "in logits")
     none = pixels(1, outputs=None)
     assert summarize_pictures(method_maps({"x": none}, 0.95))["images"][0]["sentence"] == ""
 

@@ -368,7 +368,7 @@ class LeavesWorker(Unbroken):
     def fit(self, X, y=None, sample_weight=None):
         try:
             return super().fit(X, y, sample_weight)
-        except ArithmeticError:
+        except RuntimeError:
             self._start()
             raise
 
