@@ -302,6 +302,8 @@ def _explain(key: str) -> str:
             "DifferentiableGraph is a function compiled to TorchScript, whose operations cannot be seen: use "
             "the function it was made from."
         )
+    if key == "notimplemented":
+        return "NotImplemented is an operation that has no derivative in torch: write it by others."
     if key == "compiledfunction":
         return "CompiledFunction is a part that torch.compile made: use the module it was made from."
     return ""

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from agnostix.core.models.torch_functional import add_hook
 from agnostix.exceptions import DataError
-from agnostix.neural.network import REENTRANT, not_differentiable
+from agnostix.neural.network import REENTRANT, not_differentiable, unused
 
 _AFFINE = {
     "AdaptiveAvgPool2D", "Add", "Addmm", "Alias", "AsStrided", "AvgPool2D", "Bmm", "Cat", "Clone",
@@ -330,6 +330,8 @@ class MapNetwork:
                 name, use = uses.get(source.call, (None, 0))
                 found.append(replace(source, layer=name, use=use))
             else:
+                if layer not in self._observed:
+                    raise DataError(unused(layer))
                 found.append(_named_map(calls, scores, layer, self._observed[layer]))
         return found
 

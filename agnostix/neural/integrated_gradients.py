@@ -17,6 +17,7 @@ from agnostix.core.frames import checked_weights
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Codes, Floats
+from agnostix.exceptions import DataError
 from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats
 from agnostix.neural.baselines import N_BLOCKS, BaselineSample, check_baseline, fixed_baseline, own_baselines
 
@@ -230,6 +231,8 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             BaselineSample.sample(rows, weights, self.n_samples, self._seed) if self._is_expected else None
         )
         self._drawn_scores = None if self._draws is None else self._score(self._draws)
+        if self._drawn_scores is not None:
+            self._check_start(self._drawn_scores)
         return self
 
     @property
@@ -265,6 +268,7 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             values, errors = self._average_draws(paths, self._draws)
         else:
             base, moved = paths.start_at(self._baselines_of(rows))
+            self._check_start(base)
             values, details = self._integrate(paths, base, moved)
         # Row by row, so that the bits of a sum do not depend on how many rows there are.
         sums = np.stack([one.reshape(-1, one.shape[-1]).sum(axis=0) for one in values])
@@ -278,6 +282,14 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             n_model_rows=paths.n_model_rows,
             details={name: Detail(array, ("row", "output")) for name, array in details.items()},
         )
+
+    def _check_start(self, scores: Floats) -> None:
+        """DataError if scores of baselines are not finite, to which nothing adds up."""
+        if not np.isfinite(scores).all():
+            raise DataError(
+                f"The model {self._predictor.name} returns NaN or infinity for the baseline, so that there "
+                "is no difference from it to explain. Use another baseline, for which it has finite outputs."
+            )
 
     def _baselines_of(self, rows: Any) -> Any:
         """Baselines (n_rows or 1, ...) of rows; None for 0 at a layer."""

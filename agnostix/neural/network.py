@@ -51,19 +51,31 @@ class Network:
         if self._layer is None:
             return self.session.rows(X)
         with torch.no_grad():
-            self._score(self.session.tensor(X))
+            self._score_through(None, X)
         return self._recorded[self._layer].detach()
 
     def scores(self, points: Any, X: Any) -> Any:
         """Scores (n_rows, n_outputs) of points, with their graph; X are the rows that come to the layer."""
         if self._layer is None:
             return self._score(self.session.prepare(points, self._dtype))
-        with self.session.replaced(self._layer, points):
-            scores = self._score(self.session.tensor(X))
+        scores = self._score_through(points, X)
         if points.requires_grad and not scores.requires_grad:
             raise DataError(
                 f"The scores do not depend on the output of layer {self._layer!r}. Name a layer between the "
                 "input and the output."
+            )
+        return scores
+
+    def _score_through(self, points: Any, X: Any) -> Any:
+        """Scores of rows X where the layer gives points, or its own output for None."""
+        count = self.session.replace(self._layer, points)
+        scores = self._score(self.session.tensor(X))
+        if count() == 0:
+            raise DataError(unused(self._layer))
+        if count() > 1:
+            raise DataError(
+                f"Layer {self._layer!r} is used {count()} times in a forward pass, and has as many outputs. "
+                "Name a layer that is used once, or give each use a module of its own."
             )
         return scores
 
@@ -106,6 +118,12 @@ def failures_explained() -> Iterator[None]:
             if sign in str(error):
                 raise not_differentiable(explanation) from error
         raise
+
+
+def unused(layer: Any) -> str:
+    """Message for a layer of which there is no output."""
+    name = layer if isinstance(layer, str) else type(layer).__name__
+    return f"Layer {name!r} is not called in a forward pass. Name another layer."
 
 
 def not_differentiable(explanation: str) -> DataError:

@@ -178,7 +178,7 @@ class _Session:
     def run_eagerly(self) -> None:
         """Change nothing: the model is not compiled."""
 
-    def replaced(self, layer: Any, output: Any) -> NoReturn:
+    def replace(self, layer: Any, output: Any) -> NoReturn:
         """Refuse: the model has no layers."""
         raise NotImplementedError("ImageModel has no layers.")
 

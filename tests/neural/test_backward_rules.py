@@ -612,3 +612,8 @@ def test_efficientnet_lite0_has_rules_for_all_its_operations(method):
     values = explainer.fit(images).explain(images).values
     assert np.isfinite(values).all()
     assert np.abs(values).max() > 0
+
+
+def test_an_operation_without_a_derivative_is_refused_with_the_way_out():
+    with refuses(DataError, "NotImplemented", "no derivative in torch", "write it by others"):
+        explain(net(lambda x: x * torch.heaviside(x, torch.zeros_like(x))))

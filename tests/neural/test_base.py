@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from agnostix import (  # noqa: E402
     CamExplainer,
@@ -191,3 +192,53 @@ def test_batches_leave_memory_for_the_gradients_of_many_outputs(explainer, param
         assert fitted.explain(rows).values.shape[-1] == len(outputs)
         largest.append(max(sizes))
     assert largest[1] < largest[0]
+
+
+class Lookups(nn.Module):
+    """The product of two embeddings, by one table or by two with the same numbers."""
+
+    def __init__(self, is_shared):
+        super().__init__()
+        self.first, self.linear = nn.Embedding(9, 3), nn.Linear(3, 2)
+        self.second = self.first if is_shared else copy.deepcopy(self.first)
+
+    def forward(self, x):
+        return self.linear((self.first(x.long()) * self.second((x.long() + 1) % 9)).mean(dim=1))
+
+
+@pytest.mark.parametrize(("explainer", "params"), EXPLAINERS[:-1])
+def test_layers_that_are_used_twice_are_refused_with_the_way_out(explainer, params):
+    words = np.random.default_rng(0).integers(0, 9, size=(5, 4))
+    params = params | {"layer": "first"}
+    with refuses(DataError, "Layer 'first'", "2 times", "a module of its own"):
+        explain(explainer, params, seeded(Lookups, True), words)
+    module = as_predictor(seeded(Lookups, False))
+    exp = explain(explainer, params, module, words)
+    model = module.function.before_activation() if exp.units == "logits" else module.function
+    np.testing.assert_allclose(exp.outputs, model(words)[:, :2], atol=1e-12)
+
+
+class Recomputed(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return checkpoint(self.net, x, use_reentrant=False)
+
+
+@pytest.mark.parametrize(("explainer", "params"), [*EXPLAINERS[:-1], (CamExplainer, {})])
+def test_layers_inside_a_checkpoint_keep_what_they_were_given(explainer, params):
+    expected = explain(explainer, params | {"layer": "conv1"}, resnet()).values
+    module = Recomputed(resnet())
+    values = explain(explainer, params | {"layer": "net.conv1"}, module).values
+    np.testing.assert_allclose(values, expected, atol=1e-6 * np.abs(expected).max())
+    assert not any(part._forward_hooks for part in module.modules())
+
+
+@pytest.mark.parametrize("explainer", [SaliencyExplainer, IntegratedGradientsExplainer, CamExplainer])
+def test_layers_that_are_not_called_are_refused(explainer):
+    module = resnet()
+    module.spare = nn.Conv2d(3, 3, 1)
+    with refuses(DataError, "Layer 'spare'", "not called"):
+        explain(explainer, {"layer": "spare"}, module)

@@ -731,3 +731,21 @@ def test_values_are_linear_in_the_network(seed, scale, memory):
         both = explained(ByFunction(lambda x: scale * (one(x) + 2 * two(x))), X.astype(np.float64), **params)
         parts = [explained(ByFunction(lambda x, m=m: m(x)), X, **params).values for m in (one, two)]
     np.testing.assert_allclose(both.values, scale * (parts[0] + 2 * parts[1]), rtol=1e-4, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("method", ["adaptive", "gauss-legendre"])
+def test_baselines_without_a_finite_score_are_refused(method):
+    module = ByFunction(lambda x: torch.log(x)[:, :2])
+    rows = np.abs(TABLE) + 0.1
+    with refuses(DataError, "ByFunction", "baseline", "NaN or infinity", "another baseline"):
+        explained(module, rows, method=method)
+    assert np.abs(explained(module, rows, method=method, baseline="mean").completeness_gap).max() < 0.1
+
+
+def test_draws_without_a_finite_score_are_refused_in_fit():
+    module = ByFunction(lambda x: torch.log(x)[:, :2])
+    rows = np.random.default_rng(0).uniform(0.5, 1.0, (300, 5))
+    rows[150, 0] = -1.0  # not among the rows that fit predicts
+    explainer = IntegratedGradientsExplainer(as_predictor(module, activation="none"), baseline="data")
+    with refuses(DataError, "ByFunction", "baseline", "NaN or infinity"):
+        explainer.fit(rows, sample_weight=np.isin(np.arange(300), (150, 151)).astype(float))

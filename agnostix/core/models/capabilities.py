@@ -65,8 +65,12 @@ class Session(Protocol):
     def run_eagerly(self) -> None:
         """Run the model's own operations from now on, as hooks on its graph need, not compiled ones."""
 
-    def replaced(self, layer: Any, output: Any) -> AbstractContextManager[None]:
-        """Context in which a layer, by its name or the module itself, gives another output."""
+    def replace(self, layer: Any, output: Any) -> Callable[[], int]:
+        """Let a layer, by its name or the module itself, give another output, or None for its own again.
+
+        It does so until the session ends, since checkpoints run again for gradients. The result counts its
+        uses so far.
+        """
 
     def activations(self, *layers: Any) -> Mapping[Any, Any]:
         """Outputs of layers, by the names or modules given: those of the latest `predict`, in its graph."""

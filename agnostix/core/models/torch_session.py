@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from agnostix.core.models.torch_failures import check_passes_gradients
@@ -25,6 +25,7 @@ class TorchSession:
         self._model = model
         self._hooks = hooks
         self._observes = False
+        self._replacements: dict[Any, _Replacement] = {}
 
     @property
     def dtype(self) -> Any:
@@ -72,15 +73,15 @@ class TorchSession:
         self._observes = True
         check_not_scripted(self._model.module, "operations")
 
-    @contextmanager
-    def replaced(self, layer: Any, output: Any) -> Iterator[None]:
-        """Let a layer, by its name or the module itself, give this output instead of its own."""
+    def replace(self, layer: Any, output: Any) -> Callable[[], int]:
+        """Let a layer give this output from now on, or its own for None; a function that counts its uses."""
         self._observes = True
-        remove = add_hook(self._model.find_layer(layer), lambda *_: output.clone())
-        try:
-            yield
-        finally:
-            remove()
+        if layer not in self._replacements:
+            self._replacements[layer] = _Replacement()
+            self._hooks.callback(add_hook(self._model.find_layer(layer), self._replacements[layer]))
+        replacement = self._replacements[layer]
+        replacement.output, replacement.n_uses = output, 0
+        return lambda: replacement.n_uses
 
     def _run(self, inputs: Any, activated: bool) -> Any:
         # A clone, so that an in-place operation at the module's start leaves the caller's tensor alone.
@@ -97,3 +98,15 @@ class TorchSession:
             self._hooks.callback(add_hook(self._model.find_layer(layer), hook))
             self._observes = True
         return recorded
+
+
+class _Replacement:
+    """Forward hook that gives another output, if it has one, and counts the uses of its layer."""
+
+    def __init__(self) -> None:
+        self.output: Any = None
+        self.n_uses = 0
+
+    def __call__(self, _layer: Any, _inputs: Any, _output: Any) -> Any:
+        self.n_uses += 1
+        return None if self.output is None else self.output.clone()
