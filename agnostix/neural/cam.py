@@ -50,8 +50,9 @@ class CamExplainer(NetworkExplainer):
         A list gives maps of each, with a dim "method".
     layer : "auto", name, module or list of these, default="auto"
         Where feature maps are taken. "auto": the last output with a height and a
-        width, which must be all that the scores depend on. A list gives maps of
-        each layer, with a dim "layer".
+        width, which must be all that the scores depend on. A layer that is used
+        several times counts with its last output. A list gives maps of each layer,
+        with a dim "layer".
     target : {"logits", "predictions"}, default="logits"
         Whether the score is the output before or after the activation of
         `as_predictor`.
