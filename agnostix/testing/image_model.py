@@ -126,7 +126,7 @@ class ImageModel:
         layers : sequence
             Any.
         """
-        raise NotImplementedError("ImageModel has no layers.")
+        raise DataError("ImageModel has no layers.")
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class _Session:
 
     def replace(self, layer: Any, output: Any) -> NoReturn:
         """Refuse: the model has no layers."""
-        raise NotImplementedError("ImageModel has no layers.")
+        raise DataError("ImageModel has no layers.")
 
     def predict(self, inputs: Any) -> Any:
         """Predictions (n_rows, n_outputs); their graph is linear, with the model's Jacobian."""
