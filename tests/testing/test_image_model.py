@@ -60,5 +60,5 @@ def test_image_model_has_no_layers():
     pytest.importorskip("torch")
     with ImageModel(AdditiveModel()).session() as session, pytest.raises(ValueError, match="no layers"):
         session.activations("conv1")
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(ValueError, match="no layers"):
         ImageModel(AdditiveModel()).activations(IMAGES, ["conv1"])
