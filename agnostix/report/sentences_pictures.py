@@ -80,7 +80,7 @@ def _colors(methods: Sequence[MethodMaps], i: int) -> str:
         words.append("blue is positive, orange negative and white 0")
     if False in signs:
         which = "in maps without a sign, " if True in signs else ""
-        words.append(f"{which}white is 0 and the bluest the largest value")
+        words.append(f"{which}white is 0 and the bluest are the largest values")
     if len(maps) < len(methods):
         words.append("what a mask keeps is outlined, in its own colors")
     return "; ".join(words)
