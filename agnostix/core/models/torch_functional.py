@@ -208,12 +208,15 @@ def nearly_equal(one: Any, other: Any) -> bool:
 
 def measure_outputs(module: Any, row: Any, autocast: Any) -> tuple[int, int]:
     """Bytes of the largest tensor that a layer makes of a row, and of all of them together."""
-    sizes = [row.nbytes]
+    sizes, latest = [row.nbytes], row
 
     def note(_layer: Any, _inputs: Any, output: Any) -> None:
-        # Sparse and nested tensors have no such size.
-        if isinstance(output, torch.Tensor) and output.layout == torch.strided and not output.is_nested:
+        nonlocal latest
+        # Sparse and nested tensors have no such size; a container gives what its last layer gave.
+        is_dense = isinstance(output, torch.Tensor) and output.layout == torch.strided
+        if is_dense and not output.is_nested and output is not latest:
             sizes.append(output.nbytes)
+            latest = output
 
     layers = [layer for layer in module.modules() if not isinstance(layer, torch.jit.ScriptModule)]
     removals = [add_hook(layer, note) for layer in layers]

@@ -50,8 +50,8 @@ GPU_NUMBERS = 256 * 3 * 224 * 224
 """Numbers in a batch on a GPU, if its memory allows."""
 GPU_BYTES_PER_NUMBER = 600
 """Estimate of what a network holds on a GPU for each number of its input."""
-GRAPH_BYTES = 128 * 2**20
-"""Of all tensors inside a network on a CPU that are kept for gradients: half of the working memory."""
+GRAPH_BYTES = 192 * 2**20
+"""Of all tensors inside a network on a CPU that are kept for gradients, within the working memory."""
 _TUNING_ROWS = 256
 _KEPT = ("are_probabilities", "dtype", "channels_last", "is_checked")
 """What a pickled model keeps of what it has found out."""
