@@ -157,7 +157,7 @@ def _or_refused(call: Callable[[], float]) -> str:
 def relu6(args: Namespace) -> None:
     """Gradients and integrated gradients of EfficientNet-Lite0 along a line, against differences."""
     module = networks.efficientnet_lite0().double()
-    image = networks.pictures(1, size=64)
+    image = networks.pictures(1, size=32)
     inputs = _inputs(image, torch.float64)
     direction = np.random.default_rng(1).normal(size=image.shape)
     along = _inputs(direction, torch.float64)
@@ -167,7 +167,7 @@ def relu6(args: Namespace) -> None:
         outputs, base = module(inputs)[0, 1], module(0 * inputs)[0, 1]
     model = as_predictor(module, activation="none")
     gradient = model.function.gradients(image, 1)  # type: ignore[attr-defined]
-    integrated = _integrated(module, image)
+    integrated = _integrated(module, image, tolerance=5e-3, max_steps=3000)
     print_table(
         "EfficientNet-Lite0 (ReLU6), double precision",
         ["", "agnostix", "differences", "apart"],
