@@ -206,4 +206,6 @@ def as_array(rows: Any) -> Any:
 
 def as_floats(tensor: Any) -> Floats:
     """A tensor as an array of float64."""
-    return np.asarray(tensor.detach().cpu().double().numpy())
+    from agnostix.core.models import torch_functional  # torch is installed: the model is a module
+
+    return torch_functional.to_array(tensor)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from agnostix.core.base import fill_whole
 from agnostix.core.frames import is_frame, to_array
 from agnostix.core.masking.fills import ImageFill, as_type
 from agnostix.core.typing import Codes, Floats
@@ -97,9 +98,7 @@ def fixed_baseline(baseline: Any, X: Any, weights: Any) -> Any:
 
 def own_baselines(baseline: str, sigma: float, X: Any) -> Any:
     """Baselines (n_rows, ...) of images that each have their own: the mean color, or the image blurred."""
-    labels = np.zeros((1, *X.shape[1:3]), dtype=np.intp)
-    fills = ImageFill(baseline, sigma).compute(X, labels)[:, 0]
-    return np.broadcast_to(fills, X.shape)
+    return np.broadcast_to(fill_whole(ImageFill(baseline, sigma), X), X.shape)
 
 
 def _medians(X: Floats, weights: Any) -> Floats:

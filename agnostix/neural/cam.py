@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from agnostix.core.base import Attribution, OutputSelection
+from agnostix.core.base import Attribution, OutputSelection, fill_whole
 from agnostix.core.base.explainer import count_axes
 from agnostix.core.evaluate import evaluate
 from agnostix.core.explanation import Detail, Explanation
@@ -288,7 +288,7 @@ class CamExplainer(NetworkExplainer):
             raise DataError(
                 f"The 'fill' of CamExplainer must be one fill, got {self.fill!r}. Use 0, 'mean' or 'blur'."
             )
-        return fill.compute(images, np.zeros((1, *images.shape[1:3]), dtype=np.intp))[:, 0]
+        return fill_whole(fill, images)
 
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         self._check_unchanged()

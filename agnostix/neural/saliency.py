@@ -12,7 +12,6 @@ from agnostix.core.base import OutputSelection
 from agnostix.core.base.explainer import read_rows_like
 from agnostix.core.explanation import Detail
 from agnostix.core.explanation.fields import DEGREES_OF_FREEDOM, IS_SIGNED
-from agnostix.core.frames import take_rows
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, Interval, Options, StrOptions
 from agnostix.core.typing import Codes, Floats
@@ -203,8 +202,7 @@ class SaliencyExplainer(NetworkExplainer):
         """Differentiate the first row, or an error, before anything is explained."""
         from agnostix.neural.network import failures_named  # torch is installed: the model is a module
 
-        row = take_rows(self._examples, slice(0, 1))
-        row = as_array(row)
+        row = as_array(self._examples)[:1]
         model = self._predictor.require(Differentiable, by=type(self).__name__)
         with model.session() as session:
             network = self._open_network(session, row.dtype)

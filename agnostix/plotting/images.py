@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,16 @@ class ImagePanels(ExplanationDisplay):
         if len(self.axes_) != n:
             raise ValueError(f"ax must be {n} axes, one for each output, got {len(self.axes_)}.")
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        for panel in self.axes_:
-            panel.set_xticks([])
-            panel.set_yticks([])
-            for spine in panel.spines.values():
-                spine.set(visible=True, color=FAINT)
+        frame_panels(self.axes_)
+
+
+def frame_panels(panels: Iterable[Any]) -> None:
+    """Give panels of images a faint frame, and no ticks."""
+    for panel in panels:
+        panel.set_xticks([])
+        panel.set_yticks([])
+        for spine in panel.spines.values():
+            spine.set(visible=True, color=FAINT)
 
 
 def _new_panels(n: int, shape: tuple[int, ...]) -> list[Any]:

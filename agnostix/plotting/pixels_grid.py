@@ -14,8 +14,8 @@ from agnostix.core.files import one_line
 from agnostix.core.typing import Bools, Floats
 from agnostix.plotting.attributions import find_row, name_predicted
 from agnostix.plotting.display import ExplanationDisplay
-from agnostix.plotting.images import cut_out, pale, show_pale, to_gray, to_rgb
-from agnostix.plotting.style import FAINT, INK, MUTED, add_colorbar, color_scale, diverging, sequential
+from agnostix.plotting.images import cut_out, frame_panels, pale, show_pale, to_gray, to_rgb
+from agnostix.plotting.style import INK, MUTED, add_colorbar, color_scale, diverging, sequential
 from agnostix.plotting.words import describe_quantity, has_signs, wrap_lines
 
 _DIMS = ("row", "y", "x", "output")
@@ -211,11 +211,7 @@ class PixelsGridDisplay(ExplanationDisplay):
                 )
             axes = axes.reshape(shape)
         self.axes_, self.ax_, self.figure_ = axes, axes[0, 0], axes[0, 0].figure
-        for panel in axes.flat:
-            panel.set_xticks([])
-            panel.set_yticks([])
-            for spine in panel.spines.values():
-                spine.set(visible=True, color=FAINT)
+        frame_panels(axes.flat)
 
     def _draw(self, factor: float = 1.0, suffix: str = "", cmap: Any = None) -> None:
         for i, (image, name) in enumerate(zip(self.images, self.names, strict=True)):

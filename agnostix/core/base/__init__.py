@@ -9,7 +9,7 @@
 from agnostix.core.base.attribution import Attribution, AttributionExplainer
 from agnostix.core.base.background import BackgroundExplainer
 from agnostix.core.base.explainer import BaseExplainer, OutputSelection
-from agnostix.core.base.images import ImageExplainer
+from agnostix.core.base.images import ImageExplainer, fill_whole
 
 __all__ = [
     "Attribution",
@@ -18,4 +18,5 @@ __all__ = [
     "BaseExplainer",
     "ImageExplainer",
     "OutputSelection",
+    "fill_whole",
 ]

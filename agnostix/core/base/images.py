@@ -16,6 +16,12 @@ from agnostix.exceptions import DataError
 _FILLS = ("mean", "blur", "noise")
 
 
+def fill_whole(image_fill: ImageFill, images: Any) -> Any:
+    """The one fill of each whole image, (n_rows or 1, ...), with axes of length 1 where it is uniform."""
+    fills = image_fill.compute(images, np.zeros((1, *images.shape[1:3]), dtype=np.intp))
+    return (fills(images) if callable(fills) else fills)[:, 0]
+
+
 class ImageExplainer(AttributionExplainer):
     """Base of explainers of images with soft masks m, which show the model m x + (1 - m) fill.
 
@@ -79,8 +85,7 @@ class ImageExplainer(AttributionExplainer):
                 f"{name} needs one fill image, got {image_fill.weights.size}. Use fill='blur', 'mean' or "
                 "'noise', or one of the images: fill=images[:1]."
             )
-        fills = image_fill.compute(images, np.zeros((1, *images.shape[1:3]), dtype=np.intp))
-        return (fills(images) if callable(fills) else fills)[:, 0]
+        return fill_whole(image_fill, images)
 
     def _describe_params(self) -> dict[str, Any]:
         params = super()._describe_params()
