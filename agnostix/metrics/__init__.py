@@ -1,10 +1,27 @@
 """Metrics of explanations: faithfulness, stability and sanity, each with an interval and its cost.
 
-`MetricResult` is what every metric returns (`result`, `intervals`). How an explanation is read and checked
-against rows and model is `read`; what is hidden together, `units`; orders and ties, `orders`; perturbed rows
-and their predictions, `perturbation`.
+Each is a function of a model, rows and an `Explanation` of them, and returns a `MetricResult`.
+
+Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `curves`; `road`: `imputation`.
+Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
+
+How an explanation is read and checked against rows and model is in `read`; what is hidden together in
+`units`; orders and ties in `orders` and `ordered`; perturbed rows and their predictions in `perturbation`;
+intervals in `intervals`.
 """
 
+from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
+from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
 from agnostix.metrics.result import MetricCurve, MetricResult
 
-__all__ = ["MetricCurve", "MetricResult"]
+__all__ = [
+    "MetricCurve",
+    "MetricResult",
+    "average_drop",
+    "average_gain",
+    "average_increase",
+    "comprehensiveness",
+    "deletion",
+    "insertion",
+    "sufficiency",
+]

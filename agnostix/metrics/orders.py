@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agnostix.core.frames import column_at, is_frame
-from agnostix.core.typing import Codes, Floats
+from agnostix.core.typing import Bools, Codes, Floats
 
 TIES, RANDOM = 11, 12
 """Streams of a row's seed: what breaks ties, and random orders."""
@@ -45,17 +45,28 @@ def ranked(values: Floats, seed: Any, draw: int = 0, *, descending: bool = True)
     return shuffled[order]
 
 
-def groups_of(order: Codes, n_groups: int, size: int) -> Codes:
-    """Group of each unit, `size` of them together in the order given; the last has what is left."""
-    groups = np.empty(order.size, dtype=np.intp)
-    groups[order] = np.minimum(np.arange(order.size) // size, n_groups - 1)
+def groups_of(order: Codes, counts: Codes, n_units: int) -> Codes:
+    """Group of each unit (n_units,): the first g whose counts[g], of (n_points,), units include it.
+
+    Units that are not in the order are in the last group, n_points + 1.
+    """
+    groups = np.full(n_units, counts.size + 1, dtype=np.intp)
+    groups[order] = np.searchsorted(counts, np.arange(order.size), side="right")
     return groups
 
 
-def ties_matter(values: Floats, size: int) -> bool:
-    """Whether units of equal value (n_units,) would be hidden in different steps of `size`."""
+def masks_of(n_points: int, *, reveals: bool) -> Bools:
+    """Masks (n_points, n_points + 2) that hide the groups up to each point, or all others."""
+    groups, points = np.arange(n_points + 2), np.arange(n_points)[:, None]
+    masks = groups <= points if reveals else groups > points
+    masks[:, -1] = True
+    return masks
+
+
+def ties_matter(values: Floats, counts: Codes) -> bool:
+    """Whether units of equal value (n_units,) are on both sides of any of the counts."""
     ordered = np.sort(values)[::-1]
-    edges = np.arange(size, values.size, size)
+    edges = counts[(counts > 0) & (counts < values.size)]
     return bool((ordered[edges - 1] == ordered[edges]).any())
 
 

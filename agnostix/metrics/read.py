@@ -90,14 +90,20 @@ def read_explanation(
     random_state: int = 0,
     n_jobs: int | None = None,
     verbose: Any = 1,
+    predictions: Floats | None = None,
 ) -> ExplainedRows:
-    """Check an explanation against rows and model; DataError says what does not fit. `by`: the metric."""
+    """Check an explanation against rows and model; DataError says what does not fit. `by`: the metric.
+
+    `predictions` (n_rows, n_outputs) of the rows spare evaluating them where they are known.
+    """
     check_explanation(explanation, by)
     notes = check_quantity(explanation, by, made_for, by_size)
     units = make_units(X, explanation, masker, fill, by, random_state)
     check_same_rows(explanation, units.rows.data, by)
     predictor = as_predictor(model)
-    predictions, n_model_rows = predict_rows(predictor, units.rows.unmasked, n_jobs, verbose)
+    n_model_rows = 0
+    if predictions is None:
+        predictions, n_model_rows = predict_rows(predictor, units.rows.unmasked, n_jobs, verbose)
     notes += check_same_model(explanation, predictor, predictions, by)
     selected = select_outputs(explanation, predictor, predictions, outputs, by)
     values = _unit_values(explanation, units, selected.explained)
@@ -190,8 +196,8 @@ def _first_difference(data: Any, rows: Any) -> tuple[int | None, str]:
         if name not in names:
             continue
         try:
-            same = [table[[_column(table, name)]] for table in (data, rows)]
-            codes = value_codes(as_series(joined_values(*same, 0)))
+            pair = (table[[_column(table, name)]] for table in (data, rows))
+            codes = value_codes(as_series(joined_values(next(pair), next(pair), 0)))
         except Exception:  # columns of other types or libraries, which predictions tell apart
             continue
         differ = np.flatnonzero(codes[: len(codes) // 2] != codes[len(codes) // 2 :])

@@ -201,7 +201,7 @@ def _describe_fill(fill: Any) -> str:
     if isinstance(fill, str):
         return fill
     if callable(fill):
-        return str(getattr(fill, "__name__", type(fill).__name__))
+        return str(getattr(fill, "__name__", fill))
     size = np.shape(fill)
     if len(size) > 2:
         return f"{size[0]} picture{'s' * (size[0] != 1)}"
