@@ -2,7 +2,7 @@
 
 Each is a function of a model, rows and an `Explanation` of them, and returns a `MetricResult`.
 
-Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `curves`; `road`: `imputation`.
+Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `curves`; `road`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
@@ -13,6 +13,7 @@ intervals in `intervals`.
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
 from agnostix.metrics.result import MetricCurve, MetricResult
+from agnostix.metrics.road import road
 
 __all__ = [
     "MetricCurve",
@@ -23,5 +24,6 @@ __all__ = [
     "comprehensiveness",
     "deletion",
     "insertion",
+    "road",
     "sufficiency",
 ]

@@ -17,9 +17,10 @@ from agnostix.core.masking.fills import as_type
 from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.read import ATTRIBUTIONS, ExplainedRows, read_explanation
+from agnostix.metrics.read import ATTRIBUTIONS, ExplainedRows, check_pictures, read_explanation
 from agnostix.metrics.result import MetricResult
 
+INSTEAD = "For tables and texts: sufficiency, which shows the most relevant ones alone."
 MASKS = ("relu-max", "min-max", "none")
 DENOMINATORS = ("remaining", "lecture")
 NAMES = ("average_drop", "average_gain", "average_increase")
@@ -223,6 +224,7 @@ def _masked_score(
     verbose: Any,
     denominator: str = "remaining",
 ) -> MetricResult:
+    check_pictures(explanation, name, INSTEAD)
     explained = read_explanation(
         model, X, explanation, by=name, fill=fill, outputs=outputs, n_jobs=n_jobs, verbose=verbose
     )
@@ -239,7 +241,7 @@ def masked_results(
 ) -> dict[str, MetricResult]:
     """Several of the scores by name, each masked picture evaluated once."""
     by = " and ".join(names)
-    _check_pictures(explained, by)
+    _check_single_fill(explained, by)
     masks, notes = masks_of_maps(explained, mask, by)
     masked, n = predict_masked_pictures(explained, masks, n_jobs, verbose)
     whole = explained.scores
@@ -347,15 +349,10 @@ def predict_masked_pictures(
     return np.concatenate(picked, axis=1), n
 
 
-def _check_pictures(explained: ExplainedRows, by: str) -> None:
-    kind, fill = explained.units.kind, getattr(explained.units.masker, "weights", np.ones(1))
-    if kind not in ("pixel", "segment"):
-        raise DataError(
-            f"{by} is of pictures seen through a map, and the explanation is of {kind}s. For tables and texts: "
-            "sufficiency, which shows the most relevant ones alone."
-        )
-    if np.size(fill) != 1:
-        raise DataError(f"The 'fill' of {by} must be a single picture, got {np.size(fill)}. Use fill=0.")
+def _check_single_fill(explained: ExplainedRows, by: str) -> None:
+    n_fill = np.size(explained.units.masker.weights)
+    if n_fill != 1:
+        raise DataError(f"The 'fill' of {by} must be a single picture, got {n_fill}. Use fill=0.")
 
 
 def _check_probabilities(whole: Floats, masked: Floats, by: str, name: str) -> None:

@@ -11,10 +11,13 @@ import numpy as np
 
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
-from agnostix.metrics.orders import RANDOM, generator, groups_of, masks_of, ranked, ties_matter
+from agnostix.metrics.orders import RANDOM, comparable, generator, groups_of, masks_of, ranked, ties_matter
 from agnostix.metrics.perturbation import MaskJob, predict_jobs
 from agnostix.metrics.read import ATTRIBUTIONS, ExplainedRows
 from agnostix.metrics.result import MetricCurve, MetricResult
+
+_ROUNDING = 1e-9
+"""Of a proportion times a number of units."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def orders_of_rows(explained: ExplainedRows, spec: OrderSpec, counts: list[Codes
     for row, own in enumerate(counts):
         for selected in range(explained.n_selected):
             _, values = explained.present_values(row, selected)
-            n_own = spec.n_ties if ties_matter(values, own) else 1
+            n_own = spec.n_ties if ties_matter(comparable(values), own) else 1
             draws = [("explanation", n_own), ("least", int(spec.least)), ("random", spec.n_random)]
             orders += [RowOrder(row, selected, name, draw, own) for name, n in draws for draw in range(n)]
     return orders
@@ -68,12 +71,26 @@ def order_of_units(explained: ExplainedRows, one: RowOrder) -> Codes:
     seed = explained.row_keys[one.row]
     if one.name == "random":
         return units[generator(seed, RANDOM, one.draw).permutation(units.size)]
-    return units[ranked(values, seed, one.draw, descending=one.name == "explanation")]
+    return units[ranked(comparable(values), seed, one.draw, descending=one.name == "explanation")]
 
 
 def groups_in_order(explained: ExplainedRows, one: RowOrder) -> Codes:
     """Group of each unit (n_units,) by the counts of an order."""
     return groups_of(order_of_units(explained, one), one.counts, explained.units.n_units)
+
+
+def unit_ranks(explained: ExplainedRows, one: RowOrder) -> Codes:
+    """Place of each unit (n_units,) in an order; that of units that a row has not is the last."""
+    ranks = np.full(explained.units.n_units, explained.units.n_units)
+    order = order_of_units(explained, one)
+    ranks[order] = np.arange(order.size)
+    return ranks
+
+
+def counts_of(explained: ExplainedRows, proportions: Floats) -> list[Codes]:
+    """Units (n_points,) of each row that proportions are, rounded up."""
+    present = explained.units.present.sum(axis=1)
+    return [np.maximum(np.ceil(proportions * n - _ROUNDING), 1).astype(np.intp) for n in present]
 
 
 @dataclass(frozen=True)

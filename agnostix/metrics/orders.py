@@ -14,6 +14,9 @@ from agnostix.core.typing import Bools, Codes, Floats
 TIES, RANDOM = 11, 12
 """Streams of a row's seed: what breaks ties, and random orders."""
 
+_DIGITS = 10
+"""That are compared of values, relative to the largest of a row."""
+
 
 def row_seeds(rows: Any, random_state: int = 0) -> Codes:
     """A seed (n_rows,) for each row, by what it holds: draws do not depend on the rows beside it."""
@@ -36,6 +39,12 @@ def row_seeds(rows: Any, random_state: int = 0) -> Codes:
 def generator(seed: Any, stream: int, draw: int = 0) -> np.random.Generator:
     """Random numbers of a row's seed; streams and draws are independent."""
     return np.random.default_rng([int(seed), stream, draw])
+
+
+def comparable(values: Floats) -> Floats:
+    """Values (n_units,) over the largest, without the digits that may be rounding."""
+    largest = np.abs(values).max(initial=0.0)
+    return np.round(values / largest, _DIGITS) if largest > 0 else values
 
 
 def ranked(values: Floats, seed: Any, draw: int = 0, *, descending: bool = True) -> Codes:

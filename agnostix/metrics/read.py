@@ -139,6 +139,14 @@ def check_explanation(explanation: Any, by: str) -> None:
         raise DataError(f"{by} needs at least one row, and the explanation has none.")
 
 
+def check_pictures(explanation: Any, by: str, instead: str) -> None:
+    """DataError, with what to use instead, unless an explanation is of pixels or segments."""
+    check_explanation(explanation, by)
+    if "y" not in explanation.dims and "segments" not in explanation.extras:
+        kind = "words" if "words" in explanation.extras else "columns"
+        raise DataError(f"{by} is of pictures, and the explanation is of {kind}. {instead}")
+
+
 def check_quantity(
     explanation: Explanation, by: str, made_for: Sequence[str], by_size: Mapping[str, str]
 ) -> tuple[str, ...]:
@@ -196,8 +204,8 @@ def _first_difference(data: Any, rows: Any) -> tuple[int | None, str]:
         if name not in names:
             continue
         try:
-            pair = (table[[_column(table, name)]] for table in (data, rows))
-            codes = value_codes(as_series(joined_values(next(pair), next(pair), 0)))
+            both = (table[[_column(table, name)]] for table in (data, rows))
+            codes = value_codes(as_series(joined_values(*both, position=0)))
         except Exception:  # columns of other types or libraries, which predictions tell apart
             continue
         differ = np.flatnonzero(codes[: len(codes) // 2] != codes[len(codes) // 2 :])

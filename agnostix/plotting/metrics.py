@@ -149,7 +149,8 @@ class MetricScoresDisplay(Display):
             self.ax_.plot(own, np.full(own.size, j), "|", color=FAINT, ms=12)
             self.ax_.plot([low, high], [j, j], color=SERIES[0], lw=3)
             self.ax_.plot(mean, j, "o", color=SERIES[0], ms=6)
-        self.ax_.set_yticks(range(len(self.means)), [shorten(str(name)) for name in self.means["output"]])
+        names = [shorten(str(name)) for name in self.means["output"]]
+        self.ax_.set_yticks(range(len(names)), names, parse_math=False)
         self.ax_.set_ylim(len(self.means) - 0.5, -0.5)
         self.ax_.set_xlabel(shorten(self.label, 60), color=INK, parse_math=False)
         self.ax_.grid(axis="x")
