@@ -2,7 +2,8 @@
 
 Each is a function of a model, rows and an `Explanation` of them, and returns a `MetricResult`.
 
-Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `curves`; `road`.
+Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `curves`; `road`, whose
+                 pixels are interpolated in `imputation`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in

@@ -204,8 +204,8 @@ def _first_difference(data: Any, rows: Any) -> tuple[int | None, str]:
         if name not in names:
             continue
         try:
-            both = (table[[_column(table, name)]] for table in (data, rows))
-            codes = value_codes(as_series(joined_values(*both, position=0)))
+            known, own = (table[[_column(table, name)]] for table in (data, rows))
+            codes = value_codes(as_series(joined_values(known, own, 0)))
         except Exception:  # columns of other types or libraries, which predictions tell apart
             continue
         differ = np.flatnonzero(codes[: len(codes) // 2] != codes[len(codes) // 2 :])

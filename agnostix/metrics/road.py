@@ -1,25 +1,20 @@
-"""ROAD: remove and debias. Pixels are hidden behind what their neighbors say of them.
-
-Each hidden pixel is the weighted mean of its eight neighbors, 1/6 for direct and 1/12 for diagonal ones,
-hidden neighbors included, plus a little noise: a sparse linear system for each picture and hole, solved for
-all channels together.
-"""
+"""ROAD: remove and debias. Pixels are hidden behind what their neighbors say of them, see `imputation`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from agnostix.core.evaluate import evaluate
-from agnostix.core.masking.fills import Inpainter
 from agnostix.core.row_sources import RowSource
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.curves import checked_proportions
+from agnostix.metrics.imputation import Imputer
 from agnostix.metrics.ordered import (
     OrderSpec,
     RowOrder,
@@ -164,13 +159,14 @@ def road_result(
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class ImputedRows(RowSource):
     """Pictures whose units are imputed up to each point of an order. An item is an order of a row."""
 
     explained: ExplainedRows
     orders: tuple[RowOrder, ...]
     noise: float
+    _imputed: tuple[int, Any] = field(default=(-1, None), init=False, repr=False)
 
     @classmethod
     def from_orders(cls, explained: ExplainedRows, orders: list[RowOrder], noise: float) -> ImputedRows:
@@ -188,15 +184,23 @@ class ImputedRows(RowSource):
     def n_rows(self, block: int) -> int:
         return int(self.orders[block].counts.size)
 
+    def for_worker(self) -> ImputedRows:
+        return replace(self)
+
     def build(self, block: int, part: slice) -> Any:
-        one = self.orders[block]
+        # All holes of an order are imputed together, so that no bit depends on the batches.
+        if self._imputed[0] != block:
+            self._imputed = -1, None  # before others are made
+            self._imputed = block, self._impute(self.orders[block])
+        return self._imputed[1][part].copy()
+
+    def _impute(self, one: RowOrder) -> Any:
+        """The picture at each point of an order, (n_points, ...)."""
         rows: Any = self.explained.units.rows
         own = rows[np.array([one.row])]
         ranks = unit_ranks(self.explained, one)[own.labels[0]]
-        seed = int(self.explained.row_keys[one.row])
-        return np.stack(
-            [impute(own.pixels[0], ranks < count, seed, self.noise) for count in one.counts[part]]
-        )
+        imputer = Imputer(own.pixels[0], self.noise, self.explained.row_keys[one.row], one.draw)
+        return np.stack(list(imputer.fill(ranks < one.counts[:, None, None])))
 
     def describe(self, block: int, part: slice | None = None) -> str:
         return f"row {self.orders[block].row} with {self.explained.units.kind}s imputed"
@@ -205,8 +209,3 @@ class ImputedRows(RowSource):
         """Predictions (n_points,) of the order's output."""
         one = self.orders[item]
         return predictions[:, self.explained.outputs[one.row, one.selected]].copy()
-
-
-def impute(picture: Any, hidden: Bools, seed: int, noise: float) -> Any:
-    """The picture with hidden pixels (height, width) imputed; the mean color if all are hidden."""
-    return Inpainter(picture, seed, noise).filled(hidden)

@@ -356,12 +356,12 @@ class Inpainter:
     linear system. The noise is the same for all pictures of a shape, scaled to the range of each channel.
     """
 
-    def __init__(self, picture: Any, seed: int, noise: float = NOISE) -> None:
+    def __init__(self, picture: Any, seed: int) -> None:
         self.picture = picture
         self._values = picture.reshape(*picture.shape[:2], -1).astype(float)
         low, high = by_channel(self._values, np.min), by_channel(self._values, np.max)
-        drawn = np.random.default_rng([seed, 7]).standard_normal(picture.shape)
-        self._noise = noise * (high - low) * drawn.reshape(self._values.shape)
+        noise = np.random.default_rng([seed, 7]).standard_normal(picture.shape)
+        self._noise = NOISE * (high - low) * noise.reshape(self._values.shape)
         self._bounds = (low, high)
         self._solvers: dict[tuple[Any, ...], Any] = {}
 
