@@ -26,7 +26,15 @@ from agnostix import (
     SaliencyExplainer,
     as_predictor,
 )
-from agnostix.metrics import average_drop, average_gain, average_increase, deletion, insertion, road
+from agnostix.metrics import (
+    average_drop,
+    average_gain,
+    average_increase,
+    deletion,
+    insertion,
+    rank_by_fill,
+    road,
+)
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 train, rows, background = X[:400], X[400:440], X[:400:8]
@@ -89,11 +97,10 @@ maps = {name: explainer.fit(test).explain(test) for name, explainer in maps.item
 # %%
 # Hidden pixels have to be replaced by something. Behind zeros, which is paper here,
 # a digit loses ink; a blurred digit is still a digit; and ROAD interpolates pixels from
-# those around them. The results store what it was, and the ranking may change with it.
+# those around them. The results store what it was.
 table = {
     name: {
-        "deletion, zeros": deletion(predictor, test, exp),
-        "deletion, blur": deletion(predictor, test, exp, fill="blur"),
+        "deletion": deletion(predictor, test, exp),
         "insertion": insertion(predictor, test, exp),
         "ROAD": road(predictor, test, exp),
     }
@@ -102,8 +109,12 @@ table = {
 print(pd.DataFrame({name: {key: r.score for key, r in own.items()} for name, own in table.items()}).round(3))
 
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-table["RISE"]["deletion, zeros"].plot(axes[0])
+table["RISE"]["deletion"].plot(axes[0])
 table["RISE"]["ROAD"].plot(axes[1])
+
+# %%
+# Does the ranking change with the fill, by more than the intervals allow?
+print(rank_by_fill(deletion, predictor, test, maps, fills=[0.0, "mean", "blur"]))
 
 # %%
 # Seen through the map, how much of its probability does a digit keep or gain? How a map

@@ -4,6 +4,7 @@ Each is a function of a model, rows and an `Explanation` of them, and returns a 
 
 Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `curves`; `road`, whose
                  pixels are interpolated in `imputation`.
+Fills            `rank_by_fill`: `fill_rankings`; those of the literature: `fills`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
@@ -12,11 +13,13 @@ intervals in `intervals`.
 """
 
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
+from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
 from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.road import road
 
 __all__ = [
+    "FillRankings",
     "MetricCurve",
     "MetricResult",
     "average_drop",
@@ -25,6 +28,7 @@ __all__ = [
     "comprehensiveness",
     "deletion",
     "insertion",
+    "rank_by_fill",
     "road",
     "sufficiency",
 ]
