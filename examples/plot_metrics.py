@@ -3,8 +3,8 @@ Can this explanation be trusted?
 ================================
 
 Metrics hide what an explanation calls relevant and look at the prediction. First a
-table of tumors, where two explainers cannot be told apart; then digits, where the
-ranking of maps depends on what hidden pixels are replaced by.
+table of tumors, where two explainers cannot be told apart; then digits, whose maps
+are ranked by several fills, by ROAD, and by how much is left of a prediction under them.
 """
 
 # %%
