@@ -186,27 +186,31 @@ def check_same_rows(explanation: Explanation, rows: Any, by: str) -> None:
 
 
 def _first_difference(data: Any, rows: Any) -> tuple[int | None, str]:
-    """The first row in which two tables differ, and where."""
-    if not is_frame(data):
-        one, other = np.asarray(data), np.asarray(rows)
-        if one.dtype.kind in "biuf" and other.dtype.kind in "biuf":
-            apart = ~np.isclose(one, other, rtol=1e-6, atol=1e-12, equal_nan=True)
-        else:
-            apart = np.asarray(one != other)
-        places = np.argwhere(apart.reshape(len(one), -1))
-        if not len(places):
-            return None, ""
-        row, place = places[0]
-        pair = one.reshape(len(one), -1)[row, place], other.reshape(len(one), -1)[row, place]
-        return int(row), f", where it has {pair[0]!s} and X has {pair[1]!s}"
+    """The first row in which two tables or arrays differ, and where."""
+    if is_frame(data):
+        return _first_difference_of_frames(data, rows)
+    one, other = np.asarray(data), np.asarray(rows)
+    if one.dtype.kind in "biuf" and other.dtype.kind in "biuf":
+        apart = ~np.isclose(one, other, rtol=1e-6, atol=1e-12, equal_nan=True)
+    else:
+        apart = np.asarray(one != other)
+    places = np.argwhere(apart.reshape(len(one), -1))
+    if not len(places):
+        return None, ""
+    row, place = places[0]
+    pair = one.reshape(len(one), -1)[row, place], other.reshape(len(one), -1)[row, place]
+    return int(row), f", where it has {pair[0]!s} and X has {pair[1]!s}"
+
+
+def _first_difference_of_frames(data: Any, rows: Any) -> tuple[int | None, str]:
     names = [str(name) for name in data.columns]
     for name in (str(column) for column in rows.columns):
         if name not in names:
             continue
+        one, other = (table[[_column(table, name)]] for table in (data, rows))
         try:
-            both = (table[[_column(table, name)]] for table in (data, rows))
-            codes = value_codes(as_series(joined_values(*both, position=0)))
-        except Exception:  # columns of other types or libraries, which predictions tell apart
+            codes = value_codes(as_series(joined_values(one, other, 0)))
+        except Exception:  # columns of other types, which predictions tell apart
             continue
         differ = np.flatnonzero(codes[: len(codes) // 2] != codes[len(codes) // 2 :])
         if differ.size:
