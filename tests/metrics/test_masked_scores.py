@@ -164,3 +164,36 @@ def test_bad_denominator_and_tables():
     exp = of_table(RNG.normal(size=(5, 3, 1)), table)
     with refuses(DataError, "average_drop", "columns", "sufficiency"):
         average_drop(lambda X: X[:, 0], table, exp)
+
+
+def test_gain_of_a_softmax_is_largest_at_the_solution_of_a_convex_programme():
+    cvxpy = pytest.importorskip("cvxpy")
+    weights, pictures = RNG.normal(size=(4, 4, 3)), RNG.random((6, 4, 4))
+
+    def model(X):
+        scores = np.exp(np.einsum("nyx,yxc->nc", X, weights))
+        return scores / scores.sum(axis=1, keepdims=True)
+
+    predicted = model(pictures)
+    best = np.empty((6, 4, 4, 1))
+    for row, picture in enumerate(pictures):
+        mask = cvxpy.Variable(16)
+        scores = (weights * picture[..., None]).reshape(16, 3).T @ mask
+        log_probability = scores[int(predicted[row].argmax())] - cvxpy.log_sum_exp(scores)
+        cvxpy.Problem(cvxpy.Maximize(log_probability), [mask >= 0, mask <= 1]).solve(solver="CLARABEL")
+        best[row, ..., 0] = np.clip(mask.value, 0.0, 1.0).reshape(4, 4)
+    names = ("a", "b", "c")
+
+    def gain(masks):
+        repeated = np.repeat(masks, 3, axis=-1)
+        return average_gain(model, pictures, of_maps(repeated, predicted, names), mask="none")
+
+    own = gain(best)
+    for seed in range(20):
+        other = gain((np.random.default_rng(seed).random((6, 4, 4, 1)) < 0.5).astype(float))
+        assert (own.scores >= other.scores - 1e-8).all()
+        assert own.difference(other).interval()[0] > 0
+    # The positive parts of the contributions to the class's own score are no optimum here.
+    classes = predicted.argmax(axis=1)
+    parts = np.stack([weights[..., c] * one for c, one in zip(classes, pictures, strict=True)])
+    assert own.difference(gain((parts > 0).astype(float)[..., None])).score > 1e-4
