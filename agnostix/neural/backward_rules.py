@@ -12,12 +12,11 @@ nodes. Every other node is on a list of operations that pass gradients as they a
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ import torch
 from agnostix.core.names import did_you_mean
 from agnostix.exceptions import DataError
 from agnostix.neural.gates import GateFinder
+from agnostix.neural.graph import describe_node, graph_nodes, key_of
 from agnostix.neural.network import Network
 
 _LINEAR = """
@@ -71,13 +71,8 @@ _KERNELS = """
 """
 
 
-def _key(name: str) -> str:
-    """A name of an operation without case and underscores, as nodes and functions have it alike."""
-    return name.replace("_", "").lower()
-
-
 _PLAIN = frozenset(
-    _key(name)
+    key_of(name)
     for names in (_LINEAR, _NORMALIZATION, _POOLING, _RESHAPING, _GATES, _KERNELS)
     for name in names.split()
 )
@@ -88,8 +83,6 @@ _SATURATING = frozenset(["clamp", "erf", "exp", "hardsigmoid", "hardtanh", "sigm
 _ELEMENTWISE = _SATURATING | {"add", "clampmin", "div", "mul", "neg", "pow", "rsub", "softplus", "sub"}
 _MOST_STEPS = 24
 """Nodes that are followed back from a factor to see whether it is made of the other one."""
-_LEAF = "torch::autograd::AccumulateGrad"
-_NODE = re.compile(r"(?P<name>\w+?)Backward(?:s|\d+)\Z")
 _ALIASES = {"prelu": "prelukernel", "rrelu": "rreluwithnoise", "selu": "elu"}
 _SHOWN = {"prelukernel": "prelu", "rreluwithnoise": "rrelu"}
 
@@ -107,7 +100,7 @@ class BackwardRule:
         allowed, rectifiers = self._allowed, []
         refused: dict[str, str] = {}  # why and what to do, by name
         for node in graph_nodes(scores.grad_fn):
-            name, key, _ = _describe(node.name())
+            name, key, _ = describe_node(node.name())
             rule = _own_rule(node)
             rule = rule if rule == "rectify" else allowed.get(key, rule)
             if rule == "rectify":
@@ -122,9 +115,9 @@ class BackwardRule:
     def refuse_hidden(self, finder: GateFinder, network: str) -> None:
         """DataError for operations that the graph does not show and that are not allowed."""
         allowed = self._allowed
-        names = [name for name in finder.gates if _key(name) not in allowed]
+        names = [name for name in finder.gates if key_of(name) not in allowed]
         plain = {key for key in (*_PLAIN, *allowed) if allowed.get(key, "gradient") == "gradient"}
-        on_views = [name for name in finder.in_place if _key(name) not in plain]
+        on_views = [name for name in finder.in_place if key_of(name) not in plain]
         if on_views:
             raise DataError(
                 f"{self.owner} with method={self.method!r} cannot see what the network {network} runs in "
@@ -141,14 +134,14 @@ class BackwardRule:
 
     def refuse_unknown(self, names: Iterable[str]) -> None:
         """DataError for rules of operations that are neither torch's own nor among the names of nodes."""
-        known = {_key(name) for name in names} | {_describe(name)[1] for name in names}
+        known = {key_of(name) for name in names} | {describe_node(name)[1] for name in names}
         for name in self.rules:
-            if _key(name) == "relu":
+            if key_of(name) == "relu":
                 raise DataError(
                     f"The 'rules' parameter of {self.owner} is for operations other than ReLU, whose rule is "
                     f"method={self.method!r}. Use method='gradient' to differentiate the network as it is."
                 )
-            is_known = _ALIASES.get(_key(name), _key(name)) in known or hasattr(torch.ops.aten, name)
+            is_known = _ALIASES.get(key_of(name), key_of(name)) in known or hasattr(torch.ops.aten, name)
             if not is_known:
                 raise DataError(
                     f"The 'rules' parameter of {self.owner} names {name!r}, which is no operation of torch, "
@@ -157,7 +150,7 @@ class BackwardRule:
 
     @property
     def _allowed(self) -> dict[str, str]:
-        return {_ALIASES.get(_key(name), _key(name)): rule for name, rule in self.rules.items()}
+        return {_ALIASES.get(key_of(name), key_of(name)): rule for name, rule in self.rules.items()}
 
     def _refusal(self, network: str, refused: Mapping[str, str]) -> DataError:
         hints = " ".join(dict.fromkeys(hint for hint in refused.values() if hint))
@@ -201,34 +194,9 @@ def _pass_positive(passed: tuple[Any, ...], gradients: tuple[Any, ...]) -> tuple
     )
 
 
-def graph_nodes(root: Any) -> Iterator[Any]:
-    """All nodes of an autograd graph but its leaves."""
-    seen: set[Any] = set()
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen or node.name() == _LEAF:
-            continue
-        seen.add(node)
-        stack += [before for before, _ in node.next_functions]
-        yield node
-
-
-@cache
-def _describe(node_name: str) -> tuple[str, str, bool]:
-    """Of a node's name the operation as torch names it, the same as a key, and whether it is torch's own."""
-    match = _NODE.match(node_name)
-    if match is None:  # a custom function, or what hides operations
-        name = node_name.rpartition("::")[2].removesuffix("Backward")
-        name = name.removeprefix("GeneratedBackwardFor_").removesuffix("_default")
-        return name, _key(name), False
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", match["name"]).lower()
-    return name, _key(name), True
-
-
 def _own_rule(node: Any) -> str | None:
     """The rule of an operation that has one whatever the user says."""
-    _, key, is_own = _describe(node.name())
+    _, key, is_own = describe_node(node.name())
     if key == "copyslices":  # of operations that `check` has seen
         return "gradient"
     if not is_own or isinstance(node, torch.autograd.function.BackwardCFunction):
@@ -256,7 +224,7 @@ def _is_zero(bound: Any) -> bool:
 
 def _strictly_inside(node: Any) -> Any:
     """Where the operand of a clamp is inside its bounds: at a bound clamp has a gradient, ReLU has none."""
-    key = _describe(node.name())[1]
+    key = describe_node(node.name())[1]
     if key not in ("clamp", "clampmin"):
         return None
     try:
@@ -286,7 +254,7 @@ def _elementwise_sources(edge: Any) -> tuple[set[Any], bool]:
         if node is None or (node, place) in sources:
             continue
         sources.add((node, place))
-        key = _describe(node.name())[1]
+        key = describe_node(node.name())[1]
         if key in _ELEMENTWISE:
             saturates = saturates or key in _SATURATING
             stack += node.next_functions
