@@ -24,7 +24,7 @@ import torch
 from agnostix.core.names import did_you_mean
 from agnostix.exceptions import DataError
 from agnostix.neural.gates import GateFinder
-from agnostix.neural.graph import describe_node, graph_nodes, key_of
+from agnostix.neural.graph import POOLING, RESHAPING, describe_node, graph_nodes, key_of
 from agnostix.neural.network import Network
 
 _LINEAR = """
@@ -43,25 +43,6 @@ _NORMALIZATION = """
     native_batch_norm_legit_no_training native_dropout native_group_norm native_layer_norm norm pow
     reciprocal rsqrt sqrt std std_mean var var_mean weight_norm_interface
 """
-_POOLING = """
-    adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d amax amin avg_pool2d
-    avg_pool3d fractional_max_pool2d fractional_max_pool3d kthvalue logsumexp max max_pool2d
-    max_pool2d_with_indices max_pool3d_with_indices min mkldnn_adaptive_avg_pool2d mkldnn_max_pool2d
-    mkldnn_max_pool3d sort topk
-"""
-_RESHAPING = """
-    alias as_strided as_strided_scatter cat channel_shuffle chunk clone col2im conj constant_pad_nd copy
-    diag_embed diagonal diagonal_scatter expand flip gather im2col index index_add index_copy index_fill
-    index_put index_select lift lift_fresh masked_fill masked_scatter masked_select narrow
-    pack_padded_sequence permute pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d
-    reflection_pad3d repeat replication_pad1d replication_pad2d replication_pad3d reshape_alias roll rot90
-    scatter scatter_add select select_scatter slice slice_scatter split split_with_sizes squeeze stack t
-    take to_copy transpose tril triu unbind unfold unsafe_index unsafe_index_put unsafe_split
-    unsafe_split_with_sizes unsafe_view unsqueeze upsample_bicubic2d upsample_bicubic2d_aa
-    upsample_bilinear2d upsample_bilinear2d_aa upsample_linear1d upsample_nearest1d upsample_nearest2d
-    upsample_nearest3d upsample_nearest_exact1d upsample_nearest_exact2d upsample_nearest_exact3d
-    upsample_trilinear3d view where
-"""
 _GATES = "exp glu hardsigmoid log_sigmoid log_softmax masked_softmax safe_softmax sigmoid softmax tanh"
 _KERNELS = """
     cudnn_attention_forward cudnn_rnn efficient_attention_forward flash_attention_forward lstm_mps
@@ -73,7 +54,7 @@ _KERNELS = """
 
 _PLAIN = frozenset(
     key_of(name)
-    for names in (_LINEAR, _NORMALIZATION, _POOLING, _RESHAPING, _GATES, _KERNELS)
+    for names in (_LINEAR, _NORMALIZATION, POOLING, RESHAPING, _GATES, _KERNELS)
     for name in names.split()
 )
 """Operations that pass gradients as they are, whatever the method."""
