@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agnostix.neural.operations.row_axis import RowAxis, RowsMixed
+from agnostix.neural.operations.row_axis import RowAxis, RowsMixedError
 
 BIAS, EPSILON, OFFSET, SOFTMAX = CAUSES = ("bias", "epsilon", "offset", "softmax")
 
@@ -42,7 +42,7 @@ class Conservation:
         place = len(self.accounts)
         axis = self._row_axes[place] if place < len(self._row_axes) else None
         if axis is None or axis.axis >= len(shape) or shape[axis.axis] % self.n_rows:
-            raise RowsMixed
+            raise RowsMixedError
         return axis
 
 

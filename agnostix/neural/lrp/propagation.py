@@ -21,14 +21,14 @@ from typing import Any
 import torch
 
 from agnostix.neural.graph import LEAF
-from agnostix.neural.lrp.composites import Place
+from agnostix.neural.lrp.composites import Composite, Place
 from agnostix.neural.lrp.conservation import OFFSET, SOFTMAX, Account, Conservation
+from agnostix.neural.lrp.direct import DirectOperations
 from agnostix.neural.lrp.gates import find_gate, is_softmax
-from agnostix.neural.lrp.rules import DirectRule, Epsilon, Rule
+from agnostix.neural.lrp.rules import DirectRule, Rule
 from agnostix.neural.operations import composites
 from agnostix.neural.operations.catalog import ZERO_AT_ZERO
 from agnostix.neural.operations.linear import (
-    CONVOLUTION,
     LinearOperation,
     read_linear,
     read_matrix_product,
@@ -53,15 +53,17 @@ class RelevanceMode(OperationMode):
 
     def __init__(
         self,
-        rule_of: Callable[[Place], Rule | None],
+        composite: Composite,
         attention: str,
         conservation: Conservation,
+        direct: DirectOperations,
         layer_of: Callable[[], str] = lambda: "",
     ) -> None:
         super().__init__()
-        self._rule_of = rule_of
+        self._composite = composite
         self._holds_attention = attention == "cp_lrp"
         self._conservation = conservation
+        self.direct = direct
         self._layer_of = layer_of
 
     def _rule_linear(self, operation: Operation) -> Any:
@@ -86,9 +88,9 @@ class RelevanceMode(OperationMode):
     def _pass_linear(self, linear: LinearOperation, output: Any) -> Any:
         """The output of a linear operation with the graph of its rule."""
         place = self._place_of(linear)
-        rule = self._rule_of(place)
-        if rule is None:
-            raise composites.refuse(f"no rule for {place}", "")
+        rule = self._composite.rule_of(place)
+        if isinstance(rule, DirectRule):
+            linear.bounds = self.direct.enter(linear)
         note = Note(linear.kind, operation=linear, rule=rule, place=place)
         return self._ruled_linear(note, output)
 
@@ -132,7 +134,7 @@ class RelevanceMode(OperationMode):
         """The linear operation whose output x is, if what comes next can and must be merged into it."""
         note = note_of(x.grad_fn)
         is_linear = isinstance(note, Note) and note.operation is not None
-        needs = is_linear and not isinstance(note.rule, Epsilon) and note.operation.can_merge
+        needs = is_linear and note.rule.splits_products and note.operation.can_merge
         return note if needs else None
 
     def _rule_sum(self, operation: Operation) -> Any:
@@ -221,7 +223,9 @@ class RelevanceMode(OperationMode):
         with torch.no_grad():
             output = operation.compute(x)
             zero = None if operation.name in ZERO_AT_ZERO else operation.compute(torch.zeros_like(x))
-        if zero is not None and not torch.isfinite(zero).all():
+        if self._composite.passes(Place(operation.name, self._layer_of(), 0, False)):
+            zero = None
+        elif zero is not None and not torch.isfinite(zero).all():
             return operation.run()
         account = self._conservation.enter(output.shape)
         kept = self.kept.keep(x), self.kept.keep(output)

@@ -40,7 +40,7 @@ def gate_linear_unit(operation: Operation) -> Any:
 
 
 def add_products(operation: Operation) -> Any:
-    """addmm and its like, as a product and a sum."""
+    """Addmm and its like, as a product and a sum."""
     alpha, beta = operation.kwargs.get("alpha", 1), operation.kwargs.get("beta", 1)
     value = operation.kwargs.get("value", 1)
     start, first, second = operation.args[:3]

@@ -13,7 +13,21 @@ HOMOGENEOUS = frozenset(
     for name in [
         *POOLING.split(),
         *RESHAPING.split(),
-        *"add cumsum fused_dropout maximum mean minimum nansum native_dropout neg relu rsub sub sum".split(),
+        *[
+            "add",
+            "cumsum",
+            "fused_dropout",
+            "maximum",
+            "mean",
+            "minimum",
+            "nansum",
+            "native_dropout",
+            "neg",
+            "relu",
+            "rsub",
+            "sub",
+            "sum",
+        ],
     ]
 ) - {"kthvalue", "logsumexp", "sort", "topk"}
 """Operations whose values are sums of the gradient times the operands: of degree 1."""

@@ -38,7 +38,10 @@ class LinearOperation:
         self.scale: Any = None  # broadcasts to y
         self.input: Kept = kept.keep(source)
         self.output: Kept | None = None
+        self.bounds: Any = None  # tensors (1, ...) between which the input lies, for rules that need them
         self._kept = kept
+        self._is_nonnegative: bool | None = None
+        self._weights: dict[str, Any] = {}  # of maps
         self._maps: dict[str, tuple[Any, Any]] = {}  # leaf and result of linear maps of the input
 
     def run(self, compute: Callable[[Any], Any]) -> Any:
@@ -59,7 +62,7 @@ class LinearOperation:
     def merged(self, scale: Any, offset: Any, output: Any) -> LinearOperation:
         """The operation followed by output = scale y + offset."""
         twin = LinearOperation(self.kind, self.multiply, self.source, self.weight, None, self._kept)
-        twin.input, twin._maps = self.input, dict(self._maps)
+        twin.input, twin.bounds, twin._maps = self.input, self.bounds, dict(self._maps)
         twin.scale = scale if self.scale is None else self.scale * scale
         twin.bias = offset if self.bias is None else self.bias * scale + offset
         twin.output = self._kept.keep(output)
@@ -88,6 +91,34 @@ class LinearOperation:
         scaled = gradient if self.scale is None else gradient * self.scale.abs()
         return self._gradient("magnitudes", scaled) * self.input.value.sign()
 
+    @property
+    def is_nonnegative(self) -> bool:
+        """Whether no input is below 0."""
+        if self._is_nonnegative is None:
+            self._is_nonnegative = bool(self.input.value.min() >= 0)
+        return self._is_nonnegative
+
+    @property
+    def scaled_weight(self) -> Any:
+        """The weight, with the scale of a batch norm."""
+        return self.weight if self.scale is None else self.weight * self._by_output(self.scale)
+
+    def positive_weight(self) -> Any:
+        """w+, new memory."""
+        return self.scaled_weight.clamp(min=0)
+
+    def negative_weight(self) -> Any:
+        """w-, new memory."""
+        return self.scaled_weight.clamp(max=0)
+
+    def squared_weight(self) -> Any:
+        """w^2."""
+        return self.scaled_weight.square()
+
+    def unit_weight(self) -> Any:
+        """1 for each weight."""
+        return torch.ones_like(self.weight)
+
     def map(self, name: str, x: Callable[[], Any], weight: Callable[[], Any]) -> Any:
         """Another linear map of the same shape, x w for other x and w, computed once for each name."""
         return self._map(name, x, weight)[1].detach()
@@ -96,11 +127,26 @@ class LinearOperation:
         """Gradient by the input of a map that was computed."""
         return self._gradient(name, gradient)
 
+    def transpose_like(self, name: str, gradient: Any) -> Any:
+        """The same for a map that was computed for one row, and rows of gradients."""
+        leaf, result = self._maps[name]
+        if leaf.shape == self.input.value.shape:
+            return self._gradient(name, gradient)
+        many = f"{name} of rows"
+        weight = self._weights[name]
+        self._map(many, lambda: leaf.detach().expand_as(self.input.value), lambda: weight)
+        return self._gradient(many, gradient)
+
+    def _by_output(self, scale: Any) -> Any:
+        """A scale that broadcasts to outputs as one that broadcasts to weights, whose outputs come first."""
+        return scale.reshape(-1, *[1] * (self.weight.ndim - 1))
+
     def _map(self, name: str, x: Callable[[], Any], weight: Callable[[], Any]) -> tuple[Any, Any]:
         if name not in self._maps:
             leaf = x().detach().requires_grad_()
+            self._weights[name] = weight()
             with torch.enable_grad():
-                self._maps[name] = leaf, self.multiply(leaf, weight())
+                self._maps[name] = leaf, self.multiply(leaf, self._weights[name])
         return self._maps[name]
 
     def _gradient(self, name: str, gradient: Any) -> Any:

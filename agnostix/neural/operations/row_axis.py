@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class RowsMixed(Exception):
+class RowsMixedError(Exception):
     """The rows of an inner tensor cannot be told apart, so that rows have to be passed one at a time."""
 
 
@@ -23,7 +23,7 @@ class RowAxis:
         if n_rows == 1:
             return tensor.reshape(1, -1)
         if tensor.ndim <= self.axis or tensor.shape[self.axis] % n_rows:
-            raise RowsMixed
+            raise RowsMixedError
         tensor = tensor.movedim(self.axis, 0)
         if self.is_inner:
             return tensor.reshape(-1, n_rows, tensor[0].numel()).transpose(0, 1).flatten(1)
