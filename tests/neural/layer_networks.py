@@ -128,8 +128,21 @@ def convolutional(rng):
     return [conv(rng, 1, 4, 2, 2), relu, conv(rng, 4, 3, 1, 1), batch_norm(rng, 3), relu, *ends]
 
 
+def residual(rng):
+    """MLP with a shortcut, on 4 numbers."""
+    relu = Layer("relu")
+    return [
+        linear(rng, 4, 6),
+        relu,
+        Layer("sum", branches=[[linear(rng, 6, 6), relu], []]),
+        linear(rng, 6, 3),
+    ]
+
+
 NETWORKS = {
     "mlp": (mlp, (5,)),
+    "residual": (residual, (4,)),
+    "convolutional": (convolutional, (1, 5, 5)),
     "piecewise_linear": (piecewise_linear, (2, 6, 6)),
     "gated": (gated, (2, 8)),
     "encoder": (encoder, (3, 4)),

@@ -8,7 +8,6 @@ import pytest
 from tests.neural.layer_networks import (
     NETWORKS,
     attention,
-    convolutional,
     encoder,
     linear,
     mlp,
@@ -238,10 +237,33 @@ def test_relevance_without_feedback_is_by_what_a_step_adds_to_the_state(kind):
     np.testing.assert_allclose(found.values[0], wanted)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_relevance_through_time_is_gradient_times_input_with_gates_and_slopes_held(kind):
+    rng = np.random.default_rng(6)
+    layer, x = recurrent(rng, kind, n_layers=1, both=False), rng.normal(size=(4, 2))
+    steps = layer.steps(0, "", x)
+
+    def last(one):
+        h, c = np.zeros(3), np.zeros(3)
+        for row, step in zip(one, steps, strict=True):
+            signal = step["w"] @ row + step["u"] @ h + step["b"]
+            added = step["added"] / step["signal"] * signal
+            if kind == "lstm":
+                c = step["f"] * c + added
+                h = step["h"] / step["c"] * c
+            else:
+                h = step["z"] * h + added
+        return h[1]
+
+    found = relevances([layer, Layer("select", index=-1)], x[None], 1, {"recurrent": EXACT})
+    np.testing.assert_allclose(found.outputs, last(x))
+    np.testing.assert_allclose(found.values[0], x * central_differences(last, x), rtol=0, atol=1e-8)
+
+
 # DeepLIFT.
 
 
-@pytest.mark.parametrize("name", ["mlp", "piecewise_linear", "gated", "encoder"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_contributions_add_up_to_the_difference_of_the_output(name):
     layers, X = network(name)
     layers = [*layers, Layer("softmax")]
@@ -252,7 +274,7 @@ def test_contributions_add_up_to_the_difference_of_the_output(name):
     np.testing.assert_allclose(found.reshape(2, -1).sum(axis=1), differences, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["mlp", "piecewise_linear", "gated", "encoder"])
+@pytest.mark.parametrize("name", NETWORKS)
 def test_multipliers_at_the_baseline_are_the_gradient(name):
     layers, X = network(name)
     layers = [*layers, Layer("softmax")]
@@ -307,10 +329,10 @@ def test_reveal_cancel_divides_a_minimum_in_half(x):
         np.testing.assert_allclose(found, [[x[0], 0.0] if x[0] < x[1] else [0.0, x[1]]], atol=1e-12)
 
 
-@pytest.mark.parametrize(("make", "shape"), [(mlp, (5,)), (convolutional, (1, 5, 5))])
-def test_reveal_cancel_adds_up_and_is_no_rescale(make, shape):
-    rng = np.random.default_rng(0)
-    layers, X, baselines = make(rng), rng.normal(size=(2, *shape)), rng.normal(size=(2, *shape))
+@pytest.mark.parametrize("name", ["mlp", "residual", "convolutional"])
+def test_reveal_cancel_adds_up_and_is_no_rescale(name):
+    layers, X = network(name)
+    baselines = network(name, seed=9)[1]
     found, differences = contributions(layers, X, baselines, 1, rule="reveal_cancel")
     np.testing.assert_allclose(found.reshape(2, -1).sum(axis=1), differences, rtol=1e-10)
     assert np.abs(found - contributions(layers, X, baselines, 1)[0]).max() > 1e-3
@@ -371,6 +393,43 @@ def test_layers_are_those_of_torch():
         X = rng.normal(size=(2, *shape))
         wanted = module(torch.as_tensor(X)).detach().numpy()
         np.testing.assert_allclose(predict(layers_of(module), X), wanted, rtol=0, atol=1e-12)
+
+
+def test_graphs_are_those_of_torch():
+    torch = pytest.importorskip("torch")
+    from torch import nn
+
+    from tests.neural import networks
+    from tests.neural.as_layers import layers_of
+
+    rng = np.random.default_rng(0)
+    makers = [
+        (networks.vgg, (), {"size": 8}, (3, 8, 8)),
+        (networks.ResNet, (), {"n_blocks": 2}, (3, 6, 6)),
+        (networks.DigitCnn, (), {"size": 8}, (1, 8, 8)),
+        (networks.Modules, (), {}, (3, 6, 6)),
+        (nn.TransformerEncoderLayer, (6, 2, 8), {"batch_first": True}, (4, 6)),
+        (
+            nn.TransformerEncoderLayer,
+            (6, 2, 8, 0.0, "gelu"),
+            {"batch_first": True, "norm_first": True},
+            (4, 6),
+        ),
+    ]
+    for make, args, kwargs, shape in makers:
+        module = networks.seeded(make, *args, **kwargs)
+        X = rng.normal(size=(2, *shape))
+        wanted = module(torch.as_tensor(X)).detach().numpy()
+        np.testing.assert_allclose(predict(layers_of(module), X), wanted, rtol=0, atol=1e-12)
+
+
+def test_module_without_a_layer_is_refused():
+    torch = pytest.importorskip("torch")
+    from tests.neural.as_layers import layers_of
+
+    for module in (torch.nn.PReLU(), torch.nn.GELU("tanh"), torch.nn.Conv1d(1, 1, 3, padding="same")):
+        with pytest.raises(TypeError, match=type(module).__name__):
+            layers_of(module)
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])

@@ -100,15 +100,17 @@ def multipliers(layers: list, x: np.ndarray, x0: np.ndarray, m: np.ndarray) -> n
     return m
 
 
-def layer_multipliers(layer: Layer, x: np.ndarray, x0: np.ndarray, m: np.ndarray) -> np.ndarray:
+def layer_multipliers(layer: Any, x: np.ndarray, x0: np.ndarray, m: np.ndarray) -> np.ndarray:
     """Multipliers of the input of one layer from those of its output."""
+    if not isinstance(layer, Layer):
+        return layer.multipliers(x, x0, m)
     if layer.kind in ("layer_norm", "rms_norm"):
         return _norm(layer, x, x0, m)
     if layer.kind in AFFINE:
         return _affine(affine(layer, x).matrix, m).reshape(x.shape)
     if layer.kind in FUNCTIONS:
         y, y0 = elementwise(layer.kind, x), elementwise(layer.kind, x0)
-        return _slope(x, x0, y, y0, elementwise(layer.kind, x, derivative=True)) * m
+        return slope(x, x0, y, y0, elementwise(layer.kind, x, derivative=True)) * m
     return LAYERS[layer.kind](layer, x, x0, m)
 
 
@@ -119,9 +121,8 @@ def _affine(matrix: np.ndarray, m: np.ndarray) -> np.ndarray:
     return found
 
 
-def _slope(
-    x: np.ndarray, x0: np.ndarray, y: np.ndarray, y0: np.ndarray, derivative: np.ndarray
-) -> np.ndarray:
+def slope(x: np.ndarray, x0: np.ndarray, y: np.ndarray, y0: np.ndarray, derivative: np.ndarray) -> np.ndarray:
+    """Differences of y over those of x, the derivative where x and x0 are close."""
     slopes = np.zeros(np.shape(x))
     for at in np.ndindex(*slopes.shape):
         is_close = abs(x[at] - x0[at]) < CLOSE
@@ -140,7 +141,7 @@ def _norm(layer: Layer, x: np.ndarray, x0: np.ndarray, m: np.ndarray) -> np.ndar
         r, r0 = v**-0.5, v0**-0.5
         above = layer["weight"] * m[row]
         to_r = sum(above[i] * (d[i] + d0[i]) / 2 for i in range(n))
-        to_v = float(_slope(v, v0, r, r0, -0.5 * v**-1.5)) * to_r
+        to_v = float(slope(v, v0, r, r0, -0.5 * v**-1.5)) * to_r
         to_d = above * (r + r0) / 2 + (d + d0) * to_v / n
         found[row] = to_d - (to_d.sum() / n if is_centered else 0.0)
     return found
@@ -158,8 +159,8 @@ def _softmax(layer: Any, x: np.ndarray, x0: np.ndarray, m: np.ndarray) -> np.nda
         r, r0 = 1.0 / total, 1.0 / total0
         above = m[row][seen]
         to_r = sum(above[i] * (e[i] + e0[i]) / 2 for i in range(len(seen)))
-        to_total = float(_slope(total, total0, r, r0, -1.0 / total**2)) * to_r
-        found[row][seen] = _slope(z, z0, e, e0, e) * (above * (r + r0) / 2 + to_total)
+        to_total = float(slope(total, total0, r, r0, -1.0 / total**2)) * to_r
+        found[row][seen] = slope(z, z0, e, e0, e) * (above * (r + r0) / 2 + to_total)
     return found
 
 
@@ -271,7 +272,9 @@ def part_run(layers: list, x: np.ndarray, x0: np.ndarray, p: np.ndarray, n: np.n
 def _part_forward(layer: Layer, x: np.ndarray, x0: np.ndarray, p: np.ndarray, n: np.ndarray) -> tuple:
     y, y0 = forward([layer], x), forward([layer], x0)
     if layer.kind == "flatten":
-        return y, y0, p.ravel(), n.ravel()
+        return y, y0, p.reshape(y.shape), n.reshape(y.shape)
+    if layer.kind == "sum":
+        return y, y0, *_part_sum(layer, x, x0, p, n)
     if layer.kind in FUNCTIONS:
         f = [elementwise(layer.kind, x0 + change) for change in (0 * p, p, n, p + n)]
         return y, y0, (f[1] - f[0] + f[3] - f[2]) / 2, (f[2] - f[0] + f[3] - f[1]) / 2
@@ -280,6 +283,32 @@ def _part_forward(layer: Layer, x: np.ndarray, x0: np.ndarray, p: np.ndarray, n:
         to_p[k] = (w_p * (p + n).ravel()).sum()
         to_n[k] = (w_n * (p + n).ravel()).sum()
     return y, y0, to_p.reshape(y.shape), to_n.reshape(y.shape)
+
+
+def _part_sum(layer: Layer, x: np.ndarray, x0: np.ndarray, p: np.ndarray, n: np.ndarray) -> tuple:
+    """A sum is affine with weights of 1."""
+    to_p, to_n = 0.0, 0.0
+    for branch in layer["branches"]:
+        y, y0, own_p, own_n = part_run(branch, x, x0, p, n)[-1]
+        positive = _positive(y - y0)
+        to_p, to_n = to_p + positive * (own_p + own_n), to_n + (1.0 - positive) * (own_p + own_n)
+    return to_p, to_n
+
+
+def _part_sum_multipliers(layer: Layer, before: tuple, m_p: np.ndarray, m_n: np.ndarray) -> tuple:
+    to_p, to_n = 0.0, 0.0
+    for branch in layer["branches"]:
+        seen = part_run(branch, *before)
+        positive = _positive(seen[-1][0] - seen[-1][1])
+        own = positive * m_p + (1.0 - positive) * m_n
+        own_p, own_n = part_multipliers(branch, seen, own, own)
+        to_p, to_n = to_p + own_p, to_n + own_n
+    return to_p, to_n
+
+
+def _positive(difference: np.ndarray) -> np.ndarray:
+    """Share of the parts of a unit that counts as positive."""
+    return np.where(np.abs(difference) < CLOSE, 0.5, np.where(difference > 0, 1.0, 0.0))
 
 
 def _split_weights(layer: Layer, x: np.ndarray, x0: np.ndarray) -> list:
@@ -305,9 +334,11 @@ def part_multipliers(
         x, x0, p, n = before
         if layer.kind == "flatten":
             m_p, m_n = m_p.reshape(x.shape), m_n.reshape(x.shape)
+        elif layer.kind == "sum":
+            m_p, m_n = _part_sum_multipliers(layer, before, m_p, m_n)
         elif layer.kind in FUNCTIONS:
-            slope = elementwise(layer.kind, x, derivative=True)
-            m_p, m_n = _ratio(after[2], p, slope) * m_p, _ratio(after[3], n, slope) * m_n
+            derivative = elementwise(layer.kind, x, derivative=True)
+            m_p, m_n = _ratio(after[2], p, derivative) * m_p, _ratio(after[3], n, derivative) * m_n
         else:
             below = np.zeros(x.size)
             for k, (w_p, w_n) in enumerate(_split_weights(layer, x, x0)):
@@ -316,8 +347,8 @@ def part_multipliers(
     return m_p, m_n
 
 
-def _ratio(after: np.ndarray, before: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    found = np.array(slope)
+def _ratio(after: np.ndarray, before: np.ndarray, derivative: np.ndarray) -> np.ndarray:
+    found = np.array(derivative)
     for at in np.ndindex(*before.shape):
         if abs(before[at]) >= CLOSE:
             found[at] = after[at] / before[at]

@@ -19,7 +19,7 @@ kind                    params, in torch's layout and with its defaults
 elementwise             the names in `FUNCTIONS`, as "relu", "tanh", "silu"
 "softmax"               along the last axis
 "max_pool"              kernel, stride=kernel, padding=0
-"flatten"               in the order of torch
+"flatten"               start=0: the first axis that is flattened
 "permute"               axes
 "select"                index: x[index]
 "embedding"             weight (n_tokens, n_dims); x holds whole numbers
@@ -30,7 +30,7 @@ elementwise             the names in `FUNCTIONS`, as "relu", "tanh", "silu"
                         that are allowed; self-attention of nn.MultiheadAttention on x (T, d)
 ======================  =====================================================================================
 
-A layer that is no `Layer` needs methods `forward(x)` and `relevance(x, R, rules, absorbed)`, as those of
+A layer that is no `Layer` has methods `forward`, `relevance` and `multipliers`, as those of
 `recurrent_relevance`.
 """
 
@@ -411,7 +411,7 @@ def _attention(layer: Layer, x: np.ndarray) -> np.ndarray:
 FORWARDS = {
     "softmax": lambda layer, x: softmax(x),
     "max_pool": _max_pool,
-    "flatten": lambda layer, x: np.ravel(x),
+    "flatten": lambda layer, x: x.reshape(*x.shape[: layer.get("start", 0)], -1),
     "permute": lambda layer, x: np.transpose(x, layer["axes"]),
     "select": lambda layer, x: x[layer["index"]],
     "embedding": lambda layer, x: layer["weight"][x],
