@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -37,7 +37,7 @@ class LinearOperation:
         self.bias = None if bias is None else bias.detach()  # broadcasts to y
         self.scale: Any = None  # broadcasts to y
         self.input: Kept = kept.keep(source)
-        self.output: Kept | None = None
+        self.output: Kept
         self.bounds: Any = None  # tensors (1, ...) between which the input lies, for rules that need them
         self._kept = kept
         self._is_nonnegative: bool | None = None
@@ -47,7 +47,7 @@ class LinearOperation:
     def run(self, compute: Callable[[Any], Any]) -> Any:
         """y, by what torch computes for x, and keep the map for its transpose."""
         leaf = self.source.detach().requires_grad_()
-        with torch.enable_grad():
+        with torch.enable_grad(), self._kept.saving():
             result = compute(leaf)
         self._maps["own"] = leaf, result
         output = result.detach()
@@ -145,7 +145,7 @@ class LinearOperation:
         if name not in self._maps:
             leaf = x().detach().requires_grad_()
             self._weights[name] = weight()
-            with torch.enable_grad():
+            with torch.enable_grad(), self._kept.saving():
                 self._maps[name] = leaf, self.multiply(leaf, self._weights[name])
         return self._maps[name]
 
@@ -183,3 +183,11 @@ def read_matrix_product(operation: Operation, kept: KeptValues) -> LinearOperati
     if varies(first):
         return LinearOperation(LINEAR, function, first, second, None, kept)
     return LinearOperation(LINEAR, lambda x, w: function(w, x), second, first, None, kept)
+
+
+def read_einsum(equation: str, operands: Sequence[Any], kept: KeptValues) -> LinearOperation:
+    """A sum of products of two operands, one of which is constant."""
+    first, second = operands
+    if varies(first):
+        return LinearOperation(LINEAR, lambda x, w: torch.einsum(equation, x, w), first, second, None, kept)
+    return LinearOperation(LINEAR, lambda x, w: torch.einsum(equation, w, x), second, first, None, kept)
