@@ -20,7 +20,7 @@ class Conservation:
     """
 
     def __init__(self, n_rows: int, row_axes: Sequence[RowAxis | None] | None, absorbs_bias: bool) -> None:
-        self.n_rows = n_rows
+        self.n_rows = 1 if row_axes is None else n_rows  # a trial knows no rows
         self.absorbs_bias = absorbs_bias
         self.accounts: list[Account] = []
         self.absorbed: dict[str, Any] = {}
