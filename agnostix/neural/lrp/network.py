@@ -127,33 +127,40 @@ def find_row_axes(network: RelevanceNetwork, rows: Any) -> list[RowAxis | None]:
     for n in (1, 2):
         pair = np.concatenate([rows[:1]] * n)
         points = network.points(pair).requires_grad_()
-        scores = network.scores(points, pair)
+        network.scores(points, pair)
         shapes.append([account.shape for account in network.conservation.accounts])
     if len(shapes[0]) != len(shapes[1]):
         return [None] * len(shapes[1])
     axes = [find_row_axis(one, two) for one, two in zip(*shapes, strict=True)]
-    merged = [
-        place for place, axis in enumerate(axes) if axis is not None and shapes[0][place][axis.axis] > 1
-    ]
+    merged = {
+        place: axis.axis
+        for place, axis in enumerate(axes)
+        if axis is not None and shapes[0][place][axis.axis] > 1
+    }
     if merged:
-        _settle_merged(network, scores, axes, merged)
+        _settle_merged(network, points, pair, axes, merged)
     return axes
 
 
 def _settle_merged(
-    network: RelevanceNetwork, scores: Any, axes: list[RowAxis | None], places: Sequence[int]
+    network: RelevanceNetwork, points: Any, pair: Any, axes: list[RowAxis | None], merged: dict[int, int]
 ) -> None:
-    """Find whether rows are before or after what is merged into their axis, by gradients of the first row."""
-    outputs = [network.conservation.accounts[place].output for place in places]
-    gradients = torch.autograd.grad(scores[0].sum(), outputs, retain_graph=True, allow_unused=True)
-    for place, gradient in zip(places, gradients, strict=True):
-        axis = axes[place]
-        if gradient is None or axis is None:
+    """Find whether rows are before or after what is merged into their axis: the second row is changed."""
+    before = [network.conservation.accounts[place].output.detach().clone() for place in merged]
+    changed = points.detach().clone()
+    changed[1] = 0.9 * changed[1] + 0.1 * changed[1].roll(1) + 0.01
+    network.scores(changed.requires_grad_(), pair)
+    if len(network.conservation.accounts) != len(axes):
+        axes[:] = [None] * len(axes)
+        return
+    for (place, axis), own in zip(merged.items(), before, strict=True):
+        output = network.conservation.accounts[place].output.detach()
+        if output.shape != own.shape:
+            axes[place] = None
             continue
-        moved = gradient.movedim(axis.axis, 0).flatten(1).any(dim=1)
-        if not moved[len(moved) // 2 :].any():
-            continue
-        axes[place] = None if moved[1::2].any() else RowAxis(axis.axis, is_inner=True)
+        moves = (output != own).movedim(axis, 0).flatten(1).any(dim=1)
+        if moves[: len(moves) // 2].any():
+            axes[place] = None if moves[::2].any() else RowAxis(axis, is_inner=True)
 
 
 def refusal(owner: str, model: str, unseen: Any) -> str:
