@@ -21,7 +21,7 @@ class Box:
     high: Any
 
     @classmethod
-    def of(cls, rule: ZBox | None, rows: Any, has_layer: bool, owner: str) -> Box | None:
+    def from_rule(cls, rule: ZBox | None, rows: Any, has_layer: bool, owner: str) -> Box | None:
         """The box of a rule for rows like these (n_rows, ...); None without a rule."""
         if rule is None:
             return None

@@ -193,7 +193,7 @@ class LrpExplainer(NetworkExplainer):
         rows = as_array(read_rows_like(X, self._examples, type(self).__name__))
         self._row_axes = None
         composite = self._read_composite()
-        self._box = Box.of(composite.box, rows, self.layer is not None, type(self).__name__)
+        self._box = Box.from_rule(composite.box, rows, self.layer is not None, type(self).__name__)
         self._try_rules(rows[:1])
         return self
 

@@ -72,6 +72,7 @@ class RelevanceNetwork(PreparedNetwork):
             raise DataError(refusal(self.owner, self.name, unseen))
         if self._direct.operations:
             self._direct.check(scores)
+            self.conservation.ignore(self._direct.nodes_before)  # what comes to them is not times a gradient
         return scores
 
     def _run(self, points: Any, X: Any) -> Any:
@@ -106,7 +107,7 @@ class RelevanceNetwork(PreparedNetwork):
             gradients = torch.autograd.grad(scores.gather(1, chosen).sum(), points, retain_graph=True)[0]
         if self._direct.operations:
             scale = self._direct.scales(points)
-            values = gradients if scale is None else gradients / torch.where(scale == 0, 1.0, scale)
+            values = gradients / torch.where(scale == 0, 1.0, scale)
         else:
             values = gradients * points
         zeros = torch.zeros(len(points), dtype=torch.float64, device=scores.device)
