@@ -19,7 +19,7 @@ from agnostix import (
 )
 from agnostix.lime import TiltedSampling
 from agnostix.maskers import SlidingWindow
-from agnostix.neural import Epsilon, Flat, Gamma, WSquare, ZBox
+from agnostix.neural import Epsilon, WSquare, ZBox
 from agnostix.testing import (
     all_explainers,
     check_case,

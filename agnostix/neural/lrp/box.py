@@ -57,8 +57,8 @@ class Box:
         value = rows[row][leaves[row]].ravel()[0]
         raise DataError(
             f"Row {row} leaves the box of the rule ZBox: it holds {value:.6g}, and the box is from "
-            f"{np.min(self.low):.6g} to {np.max(self.high):.6g}. Give ZBox(low, high) the bounds of {owner}'s "
-            "rows, in the units of X."
+            f"{np.min(self.low):.6g} to {np.max(self.high):.6g}. Give {owner} the rule ZBox(low, high) with "
+            "the least and the largest values of X."
         )
 
 

@@ -19,8 +19,8 @@ _SCALING = frozenset(["add", "div", "mul", "rsub", "sub"])
 class DirectOperations:
     """Operations with direct rules in one forward pass, and what their inputs are at the corners of a box.
 
-    The gradient by the points is then relevance, once it is free of the scales, as of a normalization, between
-    points and operations.
+    The gradient by the points is then relevance, once it is free of the scales between points and operations,
+    as those of a normalization.
     """
 
     def __init__(self, bounds: list[tuple[Any, Any]] | None = None) -> None:
@@ -60,8 +60,8 @@ class DirectOperations:
             scale = _scale_of(one, points)
             if ((scale != found) & (scale != 0) & (found != 0)).any():
                 raise DataError(
-                    "The input enters several first operations with different factors, so that ZBox, WSquare and "
-                    "Flat have no common unit. Use composite='epsilon_plus'."
+                    "The input enters several first operations with different factors, so that ZBox, WSquare "
+                    "and Flat have no common unit. Use composite='epsilon_plus'."
                 )
             found = torch.where(scale == 0, found, scale)
         return found

@@ -318,8 +318,8 @@ class LrpExplainer(NetworkExplainer):
         if (outputs == 0).any():
             rows = np.flatnonzero((outputs == 0).any(axis=1))
             warnings.warn(
-                f"The score is exactly 0 in {_named(rows)}, so that {owner} has no relevance to distribute: all "
-                "values are 0. Explain another output, or target='predictions'.",
+                f"The score is exactly 0 in {_named(rows)}, so that {owner} has no relevance to distribute: "
+                "all values are 0. Explain another output.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -330,8 +330,9 @@ class LrpExplainer(NetworkExplainer):
             row, k = np.unravel_index(np.argmax(ratio), ratio.shape)
             warnings.warn(
                 f"Relevance nearly cancels in {_named(rows)}: its absolute sum in a layer is up to "
-                f"{ratio[row, k]:.3g} times the output (row {row}, output {names[k]!r}). Use a larger epsilon, or "
-                "composite='epsilon_plus', whose shares are positive.",
+                f"{ratio[row, k]:.3g} times the output (row {row}, output {names[k]!r}). Shares of "
+                "positive products do not cancel, composite={'default': ZPlus()}, and a larger epsilon passes "
+                "on less, such as Epsilon(0.25, relative=True).",
                 ConvergenceWarning,
                 stacklevel=4,
             )

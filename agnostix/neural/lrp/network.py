@@ -1,4 +1,4 @@
-"""A network whose gradients are relevance over input: one forward pass, and relevance of outputs. Imports torch."""
+"""A network whose gradients are relevance over input: forward pass, and relevance of outputs. Imports torch."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RelevanceNetwork(PreparedNetwork):
         self._row_axes = row_axes
         self._box = box
         self.n_model_rows = 0  # that operations were run on
-        self._has_direct = has_direct  # whether an operation is known to have a rule that gives relevance itself
+        self._has_direct = has_direct  # whether that is known from an earlier pass
         self._bounds: list[tuple[Any, Any]] | None = None
         self._names = LayerNames(session) if composite.needs_layers else None
         self.conservation: Conservation
@@ -175,8 +175,8 @@ def refusal(owner: str, model: str, unseen: Any) -> str:
     way = ""
     if free:
         way = (
-            "Write them by operations that have rules: linear ones, functions of one number that are finite at 0, "
-            "products, softmax, normalization, pooling and changes of shape. SaliencyExplainer and "
+            "Write them by operations that have rules: linear ones, functions of one number that are finite "
+            "at 0, products, softmax, normalization, pooling and changes of shape. SaliencyExplainer and "
             "IntegratedGradientsExplainer need no rules."
         )
     return (
