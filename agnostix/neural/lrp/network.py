@@ -1,4 +1,4 @@
-"""A network whose gradients are relevance over input: one forward pass, and relevance of outputs. Imports torch."""
+"""A network whose gradients are relevance over input: forward pass, and relevance of outputs. Imports torch."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class RelevanceNetwork(PreparedNetwork):
         absorbs_bias: bool,
         row_axes: Sequence[RowAxis | None] | None = None,
         box: Box | None = None,
+        has_direct: bool = False,
     ) -> None:
         super().__init__(session, dtype, target, layer, name, owner)
         self.composite = composite
@@ -55,6 +56,8 @@ class RelevanceNetwork(PreparedNetwork):
         self._absorbs_bias = absorbs_bias
         self._row_axes = row_axes
         self._box = box
+        self.n_model_rows = 0  # that operations were run on
+        self._has_direct = has_direct  # whether that is known from an earlier pass
         self._bounds: list[tuple[Any, Any]] | None = None
         self._names = LayerNames(session) if composite.needs_layers else None
         self.conservation: Conservation
@@ -62,20 +65,29 @@ class RelevanceNetwork(PreparedNetwork):
 
     def scores(self, points: Any, X: Any) -> Any:
         """Scores (n_rows, n_outputs) of points with the graph of the rules; DataError names what has none."""
+        if self._has_direct and self._bounds is None:
+            self._bounds = self._find_bounds(points, X)
         self._direct = DirectOperations(self._bounds)
         scores = self._run(points, X)
-        if self._direct.operations and self._bounds is None:
+        if self.has_direct and self._bounds is None:
             self._bounds = self._find_bounds(points, X)
             self._direct = DirectOperations(self._bounds)
             scores = self._run(points, X)
         unseen = find_unseen(scores.grad_fn)
         if unseen:
             raise DataError(refusal(self.owner, self.name, unseen))
-        if self._direct.operations:
+        if self.has_direct:
             self._direct.check(scores)
+            self.conservation.ignore(self._direct.nodes_before)  # what comes to them is not times a gradient
         return scores
 
+    @property
+    def has_direct(self) -> bool:
+        """Whether an operation of the last forward pass had a rule that gives relevance itself."""
+        return bool(self._direct.operations)
+
     def _run(self, points: Any, X: Any) -> Any:
+        self.n_model_rows += len(X)
         self.conservation = Conservation(len(points), self._row_axes, self._absorbs_bias)
         names = self._names
         mode = RelevanceMode(
@@ -107,9 +119,9 @@ class RelevanceNetwork(PreparedNetwork):
         self.conservation.begin()
         with failures_explained():
             gradients = torch.autograd.grad(scores.gather(1, chosen).sum(), points, retain_graph=True)[0]
-        if self._direct.operations:
+        if self.has_direct:
             scale = self._direct.scales(points)
-            values = gradients if scale is None else gradients / torch.where(scale == 0, 1.0, scale)
+            values = gradients / torch.where(scale == 0, 1.0, scale)
         else:
             values = gradients * points
         zeros = torch.zeros(len(points), dtype=torch.float64, device=scores.device)
@@ -170,8 +182,8 @@ def refusal(owner: str, model: str, unseen: Any) -> str:
     way = ""
     if free:
         way = (
-            "Write them by operations that have rules: linear ones, functions of one number that are finite at 0, "
-            "products, softmax, normalization, pooling and changes of shape. SaliencyExplainer and "
+            "Write them by operations that have rules: linear ones, functions of one number that are finite "
+            "at 0, products, softmax, normalization, pooling and changes of shape. SaliencyExplainer and "
             "IntegratedGradientsExplainer need no rules."
         )
     return (
