@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         CamExplainer,
         ExtremalMaskExplainer,
         IntegratedGradientsExplainer,
+        LrpExplainer,
         SaliencyExplainer,
         guided_grad_cam,
     )
@@ -32,6 +33,7 @@ __all__ = [
     "IntegratedGradientsExplainer",
     "KernelShapExplainer",
     "LimeExplainer",
+    "LrpExplainer",
     "MimicTree",
     "OcclusionExplainer",
     "RiseExplainer",
@@ -53,6 +55,7 @@ _MODULES = {
     "IntegratedGradientsExplainer": "neural",
     "KernelShapExplainer": "shapley",
     "LimeExplainer": "lime",
+    "LrpExplainer": "neural",
     "MimicTree": "surrogate_tree",
     "OcclusionExplainer": "occlusion",
     "RiseExplainer": "occlusion",

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from agnostix.neural.network import Network
 
 
-_USED_IN_FIT = ("baseline", "layer", "method", "n_samples", "rules", "target", "token_grid")
+_USED_IN_FIT = (
+    "attention",
+    "baseline",
+    "bias",
+    "composite",
+    "layer",
+    "method",
+    "n_samples",
+    "rule",
+    "rules",
+    "target",
+    "token_grid",
+)
 """Parameters of one method or the other on which what `fit` has learned and checked depends."""
 
 
@@ -170,24 +182,38 @@ class NetworkExplainer(AttributionExplainer):
 
 def join_batches(parts: Sequence[BatchAttribution]) -> Attribution:
     """Attributions of batches as those of all rows."""
+    whole = join_parts(parts)
+    return Attribution(
+        values=whole.values,
+        predictions=whole.predictions,
+        outputs=whole.scores,
+        std_errors=whole.std_errors,
+        base_values=whole.base_values,
+        completeness_gap=whole.completeness_gap,
+        n_model_rows=whole.n_model_rows,
+        details=whole.details,
+    )
+
+
+def join_parts(parts: Sequence[BatchAttribution]) -> BatchAttribution:
+    """Attributions of parts of a batch as those of all of it."""
 
     def join(get: Callable[[BatchAttribution], Any]) -> Any:
         arrays = [get(part) for part in parts]
         return None if arrays[0] is None else np.concatenate(arrays)
 
-    details = {
-        name: Detail(np.concatenate([part.details[name].array for part in parts]), detail.dims)
-        for name, detail in parts[0].details.items()
-    }
-    return Attribution(
+    return BatchAttribution(
         values=join(lambda part: part.values),
+        scores=join(lambda part: part.scores),
         predictions=join(lambda part: part.predictions),
-        outputs=join(lambda part: part.scores),
+        n_model_rows=sum(part.n_model_rows for part in parts),
         std_errors=join(lambda part: part.std_errors),
         base_values=join(lambda part: part.base_values),
         completeness_gap=join(lambda part: part.completeness_gap),
-        n_model_rows=sum(part.n_model_rows for part in parts),
-        details=details,
+        details={
+            name: Detail(np.concatenate([part.details[name].array for part in parts]), detail.dims)
+            for name, detail in parts[0].details.items()
+        },
     )
 
 

@@ -1,0 +1,65 @@
+"""What the graph of a forward pass shows that no rule has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agnostix.neural.graph import POOLING, RESHAPING, describe_node, graph_nodes, key_of
+from agnostix.neural.operations.ruled import is_ruled
+
+HOMOGENEOUS = frozenset(
+    key_of(name)
+    for name in [
+        *POOLING.split(),
+        *RESHAPING.split(),
+        *[
+            "add",
+            "cumsum",
+            "fused_dropout",
+            "maximum",
+            "mean",
+            "minimum",
+            "nansum",
+            "native_dropout",
+            "neg",
+            "relu",
+            "rsub",
+            "sub",
+            "sum",
+        ],
+    ]
+) - {"kthvalue", "logsumexp", "sort", "topk"}
+"""Operations whose values are sums of the gradient times the operands: of degree 1."""
+_SCALES = frozenset(["mul", "div", "lerp"])
+"""The same if the other factor is constant."""
+_REMEDIES = {
+    "checkpointfunction": "CheckpointFunction is a reentrant checkpoint: use checkpoint(..., "
+    "use_reentrant=False).",
+    "differentiablegraph": "DifferentiableGraph is a function compiled to TorchScript, whose operations "
+    "cannot be seen: use the function it was made from.",
+    "notimplemented": "NotImplemented is an operation that has no derivative in torch: write it by others.",
+    "compiledfunction": "CompiledFunction is a part that torch.compile made: use the module it was made from.",
+}
+
+
+def find_unseen(root: Any, is_known: Callable[[Any], bool] = lambda node: False) -> Mapping[str, str]:
+    """Operations of a graph that have no rule, by name, with what to do about them, "" where nothing special.
+
+    is_known says of other nodes of torch that a method lets them pass.
+    """
+    unseen: dict[str, str] = {}
+    for node in graph_nodes(root):
+        if is_ruled(node) or is_known(node):
+            continue
+        name, key, is_own = describe_node(node.name())
+        n_varying = sum(before is not None for before, _ in node.next_functions)
+        passes = key in HOMOGENEOUS or (key in _SCALES and n_varying == 1 and _is_numerator(node, key))
+        if key == "copyslices" or (is_own and passes):
+            continue
+        unseen[name] = _REMEDIES.get(key, "")
+    return unseen
+
+
+def _is_numerator(node: Any, key: str) -> bool:
+    return key != "div" or node.next_functions[0][0] is not None

@@ -1,0 +1,140 @@
+"""Every operation of a forward pass on tensors that vary with the input, handed to the rule of its kind.
+
+A function mode of torch sees functions as they are called: `nn.ReLU`, `F.relu` and `x.relu_()` alike.
+Functions of torch that are written in Python, such as multi-head attention, are opened: their own operations
+come one by one. What a mode cannot see, as inside TorchScript, `guard` finds in the graph. Imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from agnostix.neural.operations.catalog import IN_PLACE, KINDS, WHOLE
+from agnostix.neural.operations.kept import KeptValues
+
+
+@dataclass
+class Operation:
+    """A call of a function of torch, at least one of whose operands varies with the input."""
+
+    name: str  # without the underscores of methods and operations in place
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    is_in_place: bool = False
+
+    def run(self) -> Any:
+        """What torch computes, with its own derivative."""
+        return self.function(*self.args, **self.kwargs)
+
+    def compute(self, *args: Any) -> Any:
+        """The function of other operands in the place of the first ones, which are left as they are."""
+        if self.is_in_place:
+            args = (args[0].clone(), *args[1:])
+        kwargs = {name: value for name, value in self.kwargs.items() if name not in ("inplace", "out")}
+        return self.function(*args, *self.args[len(args) :], **kwargs)
+
+    def operand(self, place: int, name: str, default: Any = None) -> Any:
+        """An operand by its place or its name."""
+        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
+
+
+class OperationMode(TorchFunctionMode):
+    """Context of a forward pass; a method writes a rule for each kind of operation, `_rule_<kind>`.
+
+    A rule takes an `Operation` and returns its result, with a graph that passes what the method passes. Kinds
+    without a rule, and operations of no kind, have torch's own derivative.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = KeptValues()
+        self._opened: list[Any] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        is_in_place = _is_in_place(name) or kwargs.get("inplace") is True
+        if is_in_place and args and isinstance(args[0], torch.Tensor):
+            self.kept.before_writing(args[0])
+        if isinstance(kwargs.get("out"), torch.Tensor):
+            self.kept.before_writing(kwargs["out"])
+        if name == "__get__" or not torch.is_grad_enabled() or not any(map(varies, tensors((args, kwargs)))):
+            return func(*args, **kwargs)
+        is_python = isinstance(func, FunctionType)
+        if is_python and name not in WHOLE and func not in self._opened:
+            return self._open(func, args, kwargs)
+        operation = Operation(_strip(name), func, tuple(args), kwargs, is_in_place)
+        rule = getattr(self, f"_rule_{KINDS.get(operation.name, '')}", None)
+        result = operation.run() if rule is None else rule(operation)
+        if rule is not None and is_in_place and result is not args[0]:
+            return args[0].copy_(result)
+        return result
+
+    def _open(self, function: Any, args: Any, kwargs: Any) -> Any:
+        """The result of a function written in Python, whose own operations come to this mode."""
+        self._opened.append(function)
+        try:
+            with self:
+                return _opened(function)(*args, **kwargs)
+        finally:
+            self._opened.pop()
+
+
+def varies(tensor: Any) -> bool:
+    """Whether a tensor varies with the input: parameters need no gradient here."""
+    return isinstance(tensor, torch.Tensor) and tensor.requires_grad
+
+
+def tensors(arguments: Any) -> Iterator[Any]:
+    """All tensors in nested lists, tuples and dicts."""
+    if isinstance(arguments, torch.Tensor):
+        yield arguments
+    elif isinstance(arguments, list | tuple):
+        for one in arguments:
+            yield from tensors(one)
+    elif isinstance(arguments, dict):
+        yield from tensors(list(arguments.values()))
+
+
+def replace_tensors(arguments: Any, change: Any) -> Any:
+    """The same nested lists, tuples and dicts with each tensor changed."""
+    if isinstance(arguments, torch.Tensor):
+        return change(arguments)
+    if isinstance(arguments, list | tuple):
+        return type(arguments)(replace_tensors(one, change) for one in arguments)
+    if isinstance(arguments, dict):
+        return {name: replace_tensors(one, change) for name, one in arguments.items()}
+    return arguments
+
+
+def _is_in_place(name: str) -> bool:
+    return name in IN_PLACE or (name.endswith("_") and not name.endswith("__"))
+
+
+def _strip(name: str) -> str:
+    return name.strip("_")
+
+
+@cache
+def _opened(function: FunctionType) -> FunctionType:
+    """A function of torch that does not hand itself to function modes, which it does first."""
+    closed = dict.fromkeys(
+        ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"), lambda *_: False
+    )
+    twin = FunctionType(
+        function.__code__,
+        {**function.__globals__, **closed},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    twin.__kwdefaults__ = function.__kwdefaults__
+    return twin
