@@ -11,6 +11,7 @@ import lxt.explicit.functional as lxt
 import torch
 from captum.attr import DeepLift
 from lxt.explicit.rules import epsilon_lrp, identity
+from torch import nn
 from zennit import composites as zennit
 from zennit import rules
 from zennit.attribution import Gradient
@@ -23,6 +24,8 @@ from tests.neural.larger_networks import InvertedResidual
 TINY = 1e-9
 """The stabilizer of rules other than epsilon in agnostix."""
 _NO_STABILIZER = 1e-30
+SMALLER = 1e-12
+"""Of sums and norms too, which have none in agnostix."""
 
 RULES: dict[str, Callable[..., Any]] = {
     "epsilon": lambda **params: rules.Epsilon(TINY, **params),
@@ -101,8 +104,34 @@ _FORWARDS: dict[type, Callable[[Any, Any], Any]] = {
 
 
 def captum_deep_lift(module: Any, inputs: Any, output: int) -> Any:
-    """Contributions, as the inputs, of one output against zeros."""
+    """Contributions, as the inputs, of one output against zeros.
+
+    A copy stands between ReLU and max pooling: right after another nonlinear module, captum's rule of max
+    pooling goes astray, by up to half of the largest contribution.
+    """
+    return plain_deep_lift(with_copies(module), inputs, output)
+
+
+def plain_deep_lift(module: Any, inputs: Any, output: int) -> Any:
+    """The same of the network as it is."""
     return DeepLift(module).attribute(inputs.clone(), baselines=0.0 * inputs, target=output).detach()
+
+
+class _Copy(nn.Module):
+    """Its input, as another tensor."""
+
+    def forward(self, x: Any) -> Any:
+        return x.clone()
+
+
+def with_copies(module: Any) -> Any:
+    """A copy of a network with a copy of values before each max pooling."""
+    twin = copy.deepcopy(module)
+    for name, part in list(twin.named_modules()):
+        if isinstance(part, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
+            parent, _, last = name.rpartition(".")
+            setattr(twin.get_submodule(parent), last, nn.Sequential(_Copy(), part))
+    return twin
 
 
 # lxt has rules as functions, of which a network is written anew. Gradients are relevance itself.
@@ -118,51 +147,51 @@ def lxt_relevance(module: Any, inputs: Any, output: int, attention: str) -> Any:
 def lxt_token_relevance(module: Any, tokens: Any, output: int, attention: str) -> Any:
     """Relevance (n_rows, n_tokens) of embeddings in nn.TransformerEncoderLayer."""
     embedded = module.embedding(tokens).detach().requires_grad_()
-    x = lxt.add2(embedded, module.positions.detach().expand_as(embedded), False, TINY)
+    x = lxt.add2(embedded, module.positions.detach().expand_as(embedded), False, SMALLER)
     x = _encoder_layer(module.encoder, x, attention)
-    scores = _linear(module.head, lxt.mean(x, 1, False, TINY))
+    scores = _linear(module.head, lxt.mean(x, 1, False, SMALLER))
     return torch.autograd.grad(scores, embedded, _only(scores, output))[0].sum(dim=2)
 
 
 def _vision_transformer(module: Any, x: Any, attention: str) -> Any:
-    x = epsilon_lrp(module.patches, TINY, x).flatten(2).transpose(1, 2)
+    x = epsilon_lrp(module.patches, SMALLER, x).flatten(2).transpose(1, 2)
     tokens = torch.cat([module.class_token.detach().expand(len(x), -1, -1), x], dim=1)
-    tokens = lxt.add2(tokens, module.positions.detach().expand_as(tokens), False, TINY)
+    tokens = lxt.add2(tokens, module.positions.detach().expand_as(tokens), False, SMALLER)
     for block in module.blocks:
         inner = _norm(block.norm1, tokens)
-        tokens = lxt.add2(tokens, _attend(block.attention, inner, attention), False, TINY)
+        tokens = lxt.add2(tokens, _attend(block.attention, inner, attention), False, SMALLER)
         inner = identity(block.mlp[1], _linear(block.mlp[0], _norm(block.norm2, tokens)))
-        tokens = lxt.add2(tokens, _linear(block.mlp[3], inner), False, TINY)
+        tokens = lxt.add2(tokens, _linear(block.mlp[3], inner), False, SMALLER)
     return _linear(module.head, _norm(module.norm, tokens)[:, 0])
 
 
 def _encoder_layer(layer: Any, x: Any, attention: str) -> Any:
-    x = _norm(layer.norm1, lxt.add2(x, _attend(layer.self_attn, x, attention), False, TINY))
+    x = _norm(layer.norm1, lxt.add2(x, _attend(layer.self_attn, x, attention), False, SMALLER))
     inner = identity(layer.activation, _linear(layer.linear1, x))
-    return _norm(layer.norm2, lxt.add2(x, _linear(layer.linear2, inner), False, TINY))
+    return _norm(layer.norm2, lxt.add2(x, _linear(layer.linear2, inner), False, SMALLER))
 
 
 def _linear(layer: Any, x: Any) -> Any:
     bias = None if layer.bias is None else layer.bias.detach()
-    return lxt.linear_epsilon(x, layer.weight.detach(), bias, TINY)
+    return lxt.linear_epsilon(x, layer.weight.detach(), bias, SMALLER)
 
 
 def _norm(layer: Any, x: Any) -> Any:
-    return lxt.layer_norm_grad_fn.apply(x, layer.weight.detach(), layer.bias.detach(), layer.eps, TINY)
+    return lxt.layer_norm_grad_fn.apply(x, layer.weight.detach(), layer.bias.detach(), layer.eps, SMALLER)
 
 
 def _attend(layer: Any, x: Any, attention: str) -> Any:
     """Self-attention of tokens (n, T, width)."""
     weights, biases = layer.in_proj_weight.detach().chunk(3), layer.in_proj_bias.detach().chunk(3)
     query, key, value = (
-        lxt.linear_epsilon(x, weight, bias, TINY).unflatten(2, (layer.num_heads, -1)).transpose(1, 2)
+        lxt.linear_epsilon(x, weight, bias, SMALLER).unflatten(2, (layer.num_heads, -1)).transpose(1, 2)
         for weight, bias in zip(weights, biases, strict=True)
     )
     factor = layer.head_dim**-0.5
     if attention == "cp_lrp":
         weights = (query @ key.mT * factor).softmax(dim=3).detach()
-        mixed = epsilon_lrp(lambda v: weights @ v, TINY, value)
+        mixed = epsilon_lrp(lambda v: weights @ v, SMALLER, value)
     else:
-        scores = lxt.mul2(lxt.matmul(query, key.mT, False, TINY), factor)
-        mixed = lxt.matmul(lxt.softmax(scores, -1), value, False, TINY)
+        scores = lxt.mul2(lxt.matmul(query, key.mT, False, SMALLER), factor)
+        mixed = lxt.matmul(lxt.softmax(scores, -1), value, False, SMALLER)
     return _linear(layer.out_proj, mixed.transpose(1, 2).flatten(2))

@@ -5,8 +5,9 @@
   relevance of 1e10 times the output cancels, the last column says how far zennit's own values move if the
   inputs change in their last digit.
 - loops: the same to loops over the units of small networks, with average and max pooling, shortcuts, batch
-  norm and attention; by the rules of all operations, and DeepLIFT.
-- deep_lift: DeepLIFT, rescale, to captum, and its completeness.
+  norm, overlaps and attention; by the rules of all operations, and DeepLIFT.
+- deep_lift: DeepLIFT, rescale, to captum, and its completeness. Where windows of max pooling overlap, as in
+  ResNet-18, captum's contributions do not add up; loops says who is right.
 - spellings: the same weights as modules, as functions, in place and reused, and by matrix products: how far
   maps are from those of the modules, ours and the peers'.
 - conservation: what is left of the output once relevance and what biases, stabilizers and offsets absorb are
@@ -143,10 +144,11 @@ def loops(args: Namespace) -> None:
         baseline = np.zeros((1, *X.shape[1:]))
         loop = partial(deep_lift_by_loops.contributions, layers, X, baseline, OUTPUT)
         ours = or_refused(lambda m=module, x=images, f=loop: apart(_lifted(m, x), f()[0].sum(axis=1)))
-        rows.append([f"{name}: DeepLIFT, rescale", "", ours, ""])
+        theirs = or_refused(lambda m=module, x=images, f=loop: apart(_captum(m, x), f()[0].sum(axis=1)))
+        rows.append([f"{name}: DeepLIFT, rescale", "", ours, theirs])
     print_table(
         "Largest difference to loops over units, of the largest value, double precision",
-        ["", "biases", "agnostix", "zennit"],
+        ["", "biases", "agnostix", "zennit; captum"],
         rows,
     )
 
@@ -158,6 +160,7 @@ def _small_networks() -> dict[str, tuple[Any, Any]]:
         "residual, batch norm": (networks.seeded(networks.ResNet, (4, 6)), images),
         "residual, batch norm, attention": (networks.seeded(networks.Modules), images),
         "average pooling": (networks.seeded(_with_average_pooling), images),
+        "overlapping max pooling": (networks.seeded(_with_overlaps), images),
     }
 
 
@@ -165,6 +168,12 @@ def _with_average_pooling() -> Any:
     nn = torch.nn
     maps = [nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(6, 6, 3)]
     return nn.Sequential(*maps, nn.ReLU(), nn.Flatten(), nn.Linear(24, 8), nn.ReLU(), nn.Linear(8, 4))
+
+
+def _with_overlaps() -> Any:
+    nn = torch.nn
+    maps = [nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1), nn.Conv2d(6, 6, 3)]
+    return nn.Sequential(*maps, nn.ReLU(), nn.Flatten(), nn.Linear(24, 4))
 
 
 def _by_loop(layers: list[Any], X: Any, rule: str, bias: str) -> Any:
@@ -200,12 +209,12 @@ def deep_lifts(args: Namespace) -> None:
             "VGG-like": (networks.seeded(networks.vgg, dtype=dtype), signed_pictures(2, 16)),
             "VGG-11": (NETWORKS["VGG-11"].network(dtype), signed_pictures(2)),
             "ResNet-18": (NETWORKS["ResNet-18"].network(dtype), signed_pictures(2)),
+            "ResNet-18, pooling windows apart": (_pooled_apart(dtype), signed_pictures(2)),
             "MLP": (NETWORKS["MLP"].network(dtype), NETWORKS["MLP"].rows(2)),
         }
         for name, (module, X) in cases.items():
             inputs = inputs_of(X, dtype)
-            theirs = peers.captum_deep_lift(module, inputs, OUTPUT).double().numpy()
-            theirs = theirs.sum(axis=1) if theirs.ndim == 4 else theirs
+            theirs = _captum(module, X, dtype)
             difference = _scores(module, inputs) - _scores(module, 0 * inputs)
             left = np.abs(theirs.reshape(len(X), -1).sum(axis=1) - difference.numpy())
             rows.append(
@@ -221,6 +230,17 @@ def deep_lifts(args: Namespace) -> None:
         ["", "to captum", "completeness", "captum's"],
         rows,
     )
+
+
+def _pooled_apart(dtype: Any) -> Any:
+    module = NETWORKS["ResNet-18"].network(dtype)
+    module.pool1 = torch.nn.MaxPool2d(2)
+    return module
+
+
+def _captum(module: Any, X: Any, dtype: Any = torch.float64) -> Any:
+    theirs = peers.captum_deep_lift(module, inputs_of(X, dtype), OUTPUT).double().numpy()
+    return theirs.sum(axis=1) if theirs.ndim == 4 else theirs
 
 
 def _lifted(module: Any, X: Any, dtype: Any = torch.float64) -> Any:
@@ -292,7 +312,8 @@ _BOXED = ("epsilon_gamma_box", "deep_taylor")
 
 
 def _left_over(module: Any, X: Any, composite: str, dtype: Any, layer: Any) -> float:
-    X = (X + 1) / 2 if X.ndim == 4 and composite in _BOXED else X  # into the default box
+    if X.ndim > 2 and composite in _BOXED:
+        X = X.clip(-1, 1) / 2 + 0.5  # into the default box of images
     exp = relevance(module, X, [0, OUTPUT], dtype=dtype, composite=composite, layer=layer)
     kept = exp.values.reshape(len(X), -1, 2).sum(axis=1)
     absorbed = exp.extras["absorbed"].array.sum(axis=1)
@@ -318,12 +339,10 @@ def attention(args: Namespace) -> None:
 
 
 def _to_lxt(module: Any, X: Any, method: str, dtype: Any, layer: Any, theirs: Any) -> str:
+    params = {"composite": tight(peers.SMALLER), "attention": method, "layer": layer}
     return or_refused(
         lambda: apart(
-            relevance(
-                module, X, OUTPUT, dtype=dtype, composite=tight("epsilon"), attention=method, layer=layer
-            ).values[..., 0],
-            theirs.detach().double().numpy(),
+            relevance(module, X, OUTPUT, dtype, **params).values[..., 0], theirs.detach().double().numpy()
         )
     )
 
@@ -338,10 +357,7 @@ def recurrent(args: Namespace) -> None:
     """The largest difference to the published loops over time, as a share of the largest value."""
     rows = []
     for kind in (torch.nn.LSTM, torch.nn.GRU):
-        for name, params in {
-            "": {},
-            ", two layers, both ways": {"num_layers": 2, "bidirectional": True},
-        }.items():
+        for name, params in _RECURRENT.items():
             cells = [_to_recurrent_loops(kind, params, words) for words in (False, True)]
             rows.append([kind.__name__ + name, *cells])
     print_table(
@@ -361,9 +377,7 @@ def _to_recurrent_loops(kind: Any, params: dict[str, Any], has_words: bool) -> s
     loop = by_loops.relevances(layers, X, OUTPUT, {"linear": rule, "recurrent": rule}).values
     layer = "embedding" if has_words else None
     return or_refused(
-        lambda: apart(
-            relevance(module, X, OUTPUT, composite=tight("epsilon"), layer=layer).values[..., 0], loop
-        )
+        lambda: apart(relevance(module, X, OUTPUT, composite=tight(), layer=layer).values[..., 0], loop)
     )
 
 
