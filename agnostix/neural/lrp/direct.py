@@ -15,7 +15,7 @@ _SCALING = frozenset(["add", "div", "mul", "rsub", "sub"])
 
 
 class DirectOperations:
-    """Operations with direct rules in one forward pass, and what their inputs are at the box's corners.
+    """Operations with direct rules in one forward pass, and what their inputs are at the corners of a box.
 
     The gradient by the points is then relevance, once it is free of the scales, as of a normalization, between
     points and operations.
@@ -25,10 +25,15 @@ class DirectOperations:
         self.operations: list[LinearOperation] = []
         self._bounds = bounds
 
-    def enter(self, linear: LinearOperation) -> tuple[Any, Any] | None:
-        """Note an operation; the bounds of its input, if they are known."""
+    def enter(self, linear: LinearOperation) -> None:
+        """Note an operation; give it the bounds of its input, and what of its input is constant."""
+        place = len(self.operations)
         self.operations.append(linear)
-        return None if self._bounds is None else self._bounds[len(self.operations) - 1]
+        if self._bounds is None:
+            return
+        low, high = linear.bounds = self._bounds[place]
+        if (low == high).any():  # padding: relevance that falls on it is absorbed
+            linear.hidden = (low == high).to(linear.source).expand_as(linear.source)
 
     def check(self, scores: Any) -> None:
         """DataError if the input reaches the scores past these operations."""

@@ -56,17 +56,18 @@ class RelevanceNetwork(PreparedNetwork):
         self._row_axes = row_axes
         self._box = box
         self._bounds: list[tuple[Any, Any]] | None = None
-        self.n_extra_rows = 0
         self._names = LayerNames(session) if composite.needs_layers else None
         self.conservation: Conservation
         self._direct: DirectOperations
 
     def scores(self, points: Any, X: Any) -> Any:
         """Scores (n_rows, n_outputs) of points with the graph of the rules; DataError names what has none."""
-        if self._box is not None and self._bounds is None:
-            self._bounds = self._find_bounds(X)
         self._direct = DirectOperations(self._bounds)
         scores = self._run(points, X)
+        if self._direct.operations and self._bounds is None:
+            self._bounds = self._find_bounds(points, X)
+            self._direct = DirectOperations(self._bounds)
+            scores = self._run(points, X)
         unseen = find_unseen(scores.grad_fn)
         if unseen:
             raise DataError(refusal(self.owner, self.name, unseen))
@@ -87,14 +88,16 @@ class RelevanceNetwork(PreparedNetwork):
         with interpreted(), nullcontext() if names is None else names.watched(), mode:
             return self._score_points(points, X)
 
-    def _find_bounds(self, X: Any) -> list[tuple[Any, Any]]:
-        """What the inputs of operations with direct rules are for the corners of the box."""
+    def _find_bounds(self, points: Any, X: Any) -> list[tuple[Any, Any]]:
+        """What the inputs of operations with direct rules are at the corners of the box, or at 0 and 1."""
+        some = points.detach()[:1]
+        corners = torch.zeros_like(some), torch.ones_like(some)
+        if self._box is not None:
+            corners = self.points(self._box.low), self.points(self._box.high)
         found = []
-        for corner in () if self._box is None else (self._box.low, self._box.high):
+        for corner in corners:
             self._direct = DirectOperations()
-            points = self.points(corner).requires_grad_()
-            self._run(points, X[:1])
-            self.n_extra_rows += 1
+            self._run(corner.requires_grad_(), X[:1])
             found.append([one.input.value for one in self._direct.operations])
         return [(low.minimum(high), high.maximum(low)) for low, high in zip(*found, strict=True)]
 

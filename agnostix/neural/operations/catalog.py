@@ -37,7 +37,7 @@ MAX_POOLING = _names(
     adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices"""
 )
 MAXIMA = _names("amax amin max min maximum minimum fmax fmin")
-RECURRENT = _names("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell quantized_lstm")
+RECURRENT = _names("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell")
 ATTENTION = _names("scaled_dot_product_attention")
 GLU = _names("glu")
 EINSUM = _names("einsum")

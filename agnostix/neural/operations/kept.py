@@ -1,9 +1,12 @@
-"""Values of tensors that a rule needs in the backward pass, also where the network writes over them."""
+"""Values that rules need in the backward pass, also of tensors that are written over. Imports torch."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 from weakref import WeakSet
+
+from torch.autograd.graph import saved_tensors_hooks
 
 
 class Kept:
@@ -29,6 +32,10 @@ class KeptValues:
         """Copy what is kept of the memory of a tensor."""
         for kept in self._by_storage.pop(_address(tensor), ()):
             kept.value = kept.value.clone()
+
+    def saving(self) -> AbstractContextManager[None]:
+        """Context in which graphs that are made save kept values."""
+        return saved_tensors_hooks(self.keep, lambda kept: kept.value)
 
 
 def _address(tensor: Any) -> int:

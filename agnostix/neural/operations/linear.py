@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,8 +16,8 @@ CONVOLUTION, LINEAR = "convolution", "linear"
 class LinearOperation:
     """y = a (x w) + b: of an input x and a weight w; a is the scale of a batch norm merged into it, or 1.
 
-    Products x w can be split: lin = a (x w), mag = |a| (|x| |w|); then (lin + mag) / 2 are the sums of the
-    positive products and (lin - mag) / 2 those of the negative ones, for inputs of either sign.
+    Rules count products x w by their sign: lin = a (x w) are sums of all, mag = |a| (|x| |w|) of their sizes,
+    z+ and z- of the positive and of the negative ones, for inputs of either sign.
     """
 
     def __init__(
@@ -37,8 +37,9 @@ class LinearOperation:
         self.bias = None if bias is None else bias.detach()  # broadcasts to y
         self.scale: Any = None  # broadcasts to y
         self.input: Kept = kept.keep(source)
-        self.output: Kept | None = None
+        self.output: Kept
         self.bounds: Any = None  # tensors (1, ...) between which the input lies, for rules that need them
+        self.hidden: Any = None  # in the shape of the input: 1 where it does not depend on the network's
         self._kept = kept
         self._is_nonnegative: bool | None = None
         self._weights: dict[str, Any] = {}  # of maps
@@ -47,7 +48,7 @@ class LinearOperation:
     def run(self, compute: Callable[[Any], Any]) -> Any:
         """y, by what torch computes for x, and keep the map for its transpose."""
         leaf = self.source.detach().requires_grad_()
-        with torch.enable_grad():
+        with torch.enable_grad(), self._kept.saving():
             result = compute(leaf)
         self._maps["own"] = leaf, result
         output = result.detach()
@@ -77,7 +78,7 @@ class LinearOperation:
     @property
     def magnitudes(self) -> Any:
         """mag, sums of the absolute products."""
-        result = self._map("magnitudes", lambda: self.input.value.abs(), lambda: self.weight.abs())[1]
+        result = self._map("magnitudes", self._input_size, lambda: self.weight.abs())[1]
         return result.detach() if self.scale is None else result.detach() * self.scale.abs()
 
     def transpose(self, gradient: Any) -> Any:
@@ -89,7 +90,11 @@ class LinearOperation:
         """Gradient by x of mag, with |x| as x times its sign."""
         self.magnitudes  # noqa: B018  its map
         scaled = gradient if self.scale is None else gradient * self.scale.abs()
-        return self._gradient("magnitudes", scaled) * self.input.value.sign()
+        gradient = self._gradient("magnitudes", scaled)
+        return gradient if self.is_nonnegative else gradient.mul_(self.input.value.sign())
+
+    def _input_size(self) -> Any:
+        return self.input.value if self.is_nonnegative else self.input.value.abs()
 
     @property
     def is_nonnegative(self) -> bool:
@@ -102,6 +107,25 @@ class LinearOperation:
     def scaled_weight(self) -> Any:
         """The weight, with the scale of a batch norm."""
         return self.weight if self.scale is None else self.weight * self._by_output(self.scale)
+
+    def split_products(self, is_positive: bool) -> Any:
+        """z+ or z-, the sums of products of one sign, each from weights of one sign so that nothing cancels."""
+        own, other = self.positive_weight, self.negative_weight
+        if not is_positive:
+            own, other = other, own
+        name = "plus" if is_positive else "minus"
+        if self.is_nonnegative:
+            return self.map(name, lambda: self.input.value, own)
+        up = self.map(f"{name} up", lambda: self.input.value.clamp(min=0), own)
+        return up + self.map(f"{name} down", lambda: self.input.value.clamp(max=0), other)
+
+    def transpose_split(self, is_positive: bool, gradient: Any) -> Any:
+        """Gradient by x of z+ or z-, after they were computed."""
+        name = "plus" if is_positive else "minus"
+        if self.is_nonnegative:
+            return self._gradient(name, gradient)
+        up = self._gradient(f"{name} up", gradient)
+        return up.where(self.input.value > 0, self._gradient(f"{name} down", gradient))
 
     def positive_weight(self) -> Any:
         """w+, new memory."""
@@ -145,7 +169,7 @@ class LinearOperation:
         if name not in self._maps:
             leaf = x().detach().requires_grad_()
             self._weights[name] = weight()
-            with torch.enable_grad():
+            with torch.enable_grad(), self._kept.saving():
                 self._maps[name] = leaf, self.multiply(leaf, self._weights[name])
         return self._maps[name]
 
@@ -183,3 +207,11 @@ def read_matrix_product(operation: Operation, kept: KeptValues) -> LinearOperati
     if varies(first):
         return LinearOperation(LINEAR, function, first, second, None, kept)
     return LinearOperation(LINEAR, lambda x, w: function(w, x), second, first, None, kept)
+
+
+def read_einsum(equation: str, operands: Sequence[Any], kept: KeptValues) -> LinearOperation:
+    """A sum of products of two operands, one of which is constant."""
+    first, second = operands
+    if varies(first):
+        return LinearOperation(LINEAR, lambda x, w: torch.einsum(equation, x, w), first, second, None, kept)
+    return LinearOperation(LINEAR, lambda x, w: torch.einsum(equation, w, x), second, first, None, kept)

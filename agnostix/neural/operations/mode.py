@@ -8,6 +8,7 @@ come one by one. What a mode cannot see, as inside TorchScript, `guard` finds in
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from types import FunctionType
@@ -32,14 +33,19 @@ class Operation:
 
     def run(self) -> Any:
         """What torch computes, with its own derivative."""
-        return self.function(*self.args, **self.kwargs)
+        if self.is_in_place and self.args[0]._is_view():
+            # In the graph, what is done in place on a part of a tensor cannot be seen.
+            return self.compute(self.args[0])
+        result = self.function(*self.args, **self.kwargs)
+        return self.args[0] if self.is_in_place else result
 
     def compute(self, *args: Any) -> Any:
         """The function of other operands in the place of the first ones, which are left as they are."""
         if self.is_in_place:
             args = (args[0].clone(), *args[1:])
         kwargs = {name: value for name, value in self.kwargs.items() if name not in ("inplace", "out")}
-        return self.function(*args, *self.args[len(args) :], **kwargs)
+        result = self.function(*args, *self.args[len(args) :], **kwargs)
+        return args[0] if result is None else result
 
     def operand(self, place: int, name: str, default: Any = None) -> Any:
         """An operand by its place or its name."""
@@ -57,9 +63,12 @@ class OperationMode(TorchFunctionMode):
         super().__init__()
         self.kept = KeptValues()
         self._opened: list[Any] = []
+        self._is_paused = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self._is_paused:
+            return func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         is_in_place = _is_in_place(name) or kwargs.get("inplace") is True
         if is_in_place and args and isinstance(args[0], torch.Tensor):
@@ -74,9 +83,20 @@ class OperationMode(TorchFunctionMode):
         operation = Operation(_strip(name), func, tuple(args), kwargs, is_in_place)
         rule = getattr(self, f"_rule_{KINDS.get(operation.name, '')}", None)
         result = operation.run() if rule is None else rule(operation)
-        if rule is not None and is_in_place and result is not args[0]:
-            return args[0].copy_(result)
+        if is_in_place and result is not args[0]:
+            self.kept.before_writing(args[0])  # what the rule has kept
+            args[0].copy_(result)
+            return args[0]
         return result
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Context in which operations run as torch has them."""
+        before, self._is_paused = self._is_paused, True
+        try:
+            yield
+        finally:
+            self._is_paused = before
 
     def _open(self, function: Any, args: Any, kwargs: Any) -> Any:
         """The result of a function written in Python, whose own operations come to this mode."""

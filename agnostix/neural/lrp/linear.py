@@ -1,0 +1,116 @@
+"""Relevance through linear operations, by the rules of the composite, and batch norms. Imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from agnostix.neural.graph import LEAF
+from agnostix.neural.lrp.composites import Place
+from agnostix.neural.lrp.conservation import OFFSET
+from agnostix.neural.lrp.mode import Note, RelevanceRules
+from agnostix.neural.lrp.rules import DirectRule
+from agnostix.neural.operations.composites import refuse
+from agnostix.neural.operations.linear import LinearOperation, read_linear
+from agnostix.neural.operations.mode import Operation
+from agnostix.neural.operations.normalization import scale_and_offset
+from agnostix.neural.operations.ruled import note_of, ruled
+
+
+class LinearRules(RelevanceRules):
+    """Operations on one input with a constant weight."""
+
+    _own_place: Place | None = None  # of the steps of a recurrent layer, which is one place
+
+    def _rule_linear(self, operation: Operation) -> Any:
+        linear = read_linear(operation, self.kept)
+        if linear is None:
+            raise refuse(
+                f"{operation.name} with a weight or a bias that depends on the input",
+                "Write it by matrix products.",
+            )
+        weight, bias = operation.operand(1, "weight"), operation.operand(2, "bias")
+        names = ("input", "weight", "bias")
+        rest = {name: value for name, value in operation.kwargs.items() if name not in names}
+        output = linear.run(lambda x: operation.function(x, weight, bias, *operation.args[3:], **rest))
+        return self._pass_linear(linear, output)
+
+    def _pass_linear(self, linear: LinearOperation, output: Any) -> Any:
+        """The output of a linear operation with the graph of its rule."""
+        place = self._own_place or self._place_of(linear)
+        rule = self._composite.rule_of(place)
+        if isinstance(rule, DirectRule):
+            self.direct.enter(linear)
+        note = Note(linear.kind, operation=linear, rule=rule, place=place)
+        return self._ruled_linear(note, output)
+
+    def _ruled_linear(self, note: Note, output: Any) -> Any:
+        account = self._conservation.enter(output.shape)
+        linear, rule = note.operation, note.rule
+        assert linear is not None
+        assert rule is not None
+        hidden = None if linear.hidden is None else self._conservation.enter(linear.hidden.shape)
+
+        def pass_back(gradient: Any) -> tuple[Any]:
+            passed = rule.pass_back(linear, gradient, account)
+            if hidden is not None:
+                hidden.absorb(OFFSET, passed * linear.hidden)
+            return (passed,)
+
+        return self._entered(account, ruled(output, pass_back, linear.source, note=note))
+
+    def _rule_batch_norm(self, operation: Operation) -> Any:
+        names = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps")
+        x, weight, bias, mean, variance, uses_batch, _, eps = (
+            operation.operand(i, name) for i, name in enumerate(names)
+        )
+        if uses_batch or mean is None:
+            raise refuse(
+                "batch_norm with statistics of the batch, in which the rows depend on each other",
+                "Call eval() on the module, and give its batch norms track_running_stats=True.",
+            )
+        scale, offset = scale_and_offset((mean, variance), weight, bias, eps, x.ndim)
+        note = self._mergeable(x)
+        with torch.no_grad():
+            output = operation.run()
+        if note is None or note.operation is None:
+            return self._scaled(x, output, scale, offset)
+        merged = note.operation.merged(scale, offset, output)
+        return self._ruled_linear(Note(note.name, operation=merged, rule=note.rule, place=note.place), output)
+
+    def _scaled(self, x: Any, output: Any, scale: Any, offset: Any) -> Any:
+        """An output scale x + offset, whose offset absorbs its share."""
+        account = self._conservation.enter(output.shape)
+
+        def pass_back(gradient: Any) -> tuple[Any]:
+            account.absorb(OFFSET, gradient * offset)
+            return (gradient * scale,)
+
+        return self._entered(account, ruled(output, pass_back, x))
+
+    def _mergeable(self, x: Any) -> Note | None:
+        """The linear operation whose output x is, if a batch norm can be merged into it."""
+        note = note_of(x.grad_fn)
+        is_linear = isinstance(note, Note) and note.operation is not None
+        return note if is_linear and note.operation.can_merge else None
+
+    def _place_of(self, linear: LinearOperation) -> Place:
+        """Where a linear operation is in the network."""
+        before = self._depth_of(linear.source)
+        return Place(linear.kind, self._layer_of(), before + 1, before == 0)
+
+    def _depth_of(self, tensor: Any) -> int:
+        """Linear operations before a tensor, at most: nodes are followed back to the last ones."""
+        depth, seen, stack = 0, set(), [tensor.grad_fn]
+        while stack:
+            node = stack.pop()
+            if node is None or node in seen or node.name() == LEAF:
+                continue
+            seen.add(node)
+            note = note_of(node)
+            if isinstance(note, Note) and note.place is not None:
+                depth = max(depth, note.place.depth)
+            else:
+                stack += [before for before, _ in node.next_functions]
+        return depth
