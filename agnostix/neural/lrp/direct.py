@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -71,19 +72,28 @@ def _is_direct(node: Any) -> bool:
     return isinstance(getattr(note_of(node), "rule", None), DirectRule)
 
 
+def _describe(node: Any) -> tuple[str, str]:
+    """Key and name of the operation that a node is of."""
+    note = note_of(node)
+    name, key, _ = describe_node(node.name())
+    name = re.sub(r"(?<=\d)_d\Z", "d", name)  # avg_pool2d
+    return (key, name) if note is None else (note.name, note.name)
+
+
 def _scale_of(operation: LinearOperation, points: Any) -> Any:
     """Factor (as points) of the points in the input of an operation; 0 for those that do not enter it."""
     source = operation.source
     if source.grad_fn is None:
         return torch.ones_like(points)
-    keys = {describe_node(node.name())[1] for node in graph_nodes(source.grad_fn)}
-    is_reshaped = keys <= _RESHAPING
-    if not is_reshaped and (not keys <= _RESHAPING | _SCALING or source.numel() != points.numel()):
-        names = ", ".join(sorted(keys - _RESHAPING - _SCALING)) or "overlapping parts"
+    names = dict(map(_describe, graph_nodes(source.grad_fn)))
+    is_reshaped = names.keys() <= _RESHAPING
+    if not is_reshaped and (not names.keys() <= _RESHAPING | _SCALING or source.numel() != points.numel()):
+        between = {name for key, name in names.items() if key not in _RESHAPING | _SCALING}
         raise DataError(
-            f"Between the input and its first linear operation comes {names}. Rules for the input, ZBox, "
-            "WSquare and Flat, allow a change of shape and constant shifts and factors there. Use "
-            "composite='epsilon_plus'."
+            f"Between the input and its first linear operation comes {', '.join(sorted(between)) or 'copy'}. "
+            "Rules for the input, ZBox, WSquare and Flat, allow a change of shape and constant shifts and "
+            "factors there. Use composite='epsilon_plus', or with layer name the one right before the linear "
+            "operation."
         )
     scale = torch.autograd.grad(source.sum(), points, retain_graph=True)[0]
     return (scale != 0).to(scale) if is_reshaped else scale

@@ -1,4 +1,4 @@
-"""A network whose gradients are relevance over input: forward pass, and relevance of outputs. Imports torch."""
+"""A network whose gradients are relevance over input: forward pass, relevance of outputs. Imports torch."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ class RelevanceNetwork(PreparedNetwork):
         self._names = LayerNames(session) if composite.needs_layers else None
         self.conservation: Conservation
         self._direct: DirectOperations
+        self._scale: Any = None  # of the gradient by points, with direct rules
 
     def scores(self, points: Any, X: Any) -> Any:
         """Scores (n_rows, n_outputs) of points with the graph of the rules; DataError names what has none."""
@@ -78,6 +79,7 @@ class RelevanceNetwork(PreparedNetwork):
             raise DataError(refusal(self.owner, self.name, unseen))
         if self.has_direct:
             self._direct.check(scores)
+            self._scale = self._direct.scales(points)
             self.conservation.ignore(self._direct.nodes_before)  # what comes to them is not times a gradient
         return scores
 
@@ -120,8 +122,7 @@ class RelevanceNetwork(PreparedNetwork):
         with failures_explained():
             gradients = torch.autograd.grad(scores.gather(1, chosen).sum(), points, retain_graph=True)[0]
         if self.has_direct:
-            scale = self._direct.scales(points)
-            values = gradients / torch.where(scale == 0, 1.0, scale)
+            values = gradients / torch.where(self._scale == 0, 1.0, self._scale)
         else:
             values = gradients * points
         zeros = torch.zeros(len(points), dtype=torch.float64, device=scores.device)
@@ -129,7 +130,7 @@ class RelevanceNetwork(PreparedNetwork):
         return Relevance(
             values.detach(),
             torch.stack([absorbed.get(cause, zeros) for cause in CAUSES], dim=1).detach(),
-            zeros + self.conservation.largest_size,
+            zeros if self.conservation.largest_size is None else self.conservation.largest_size,
         )
 
 

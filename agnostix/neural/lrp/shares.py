@@ -45,6 +45,8 @@ def distribute(
     split gets blocks of the output and of the others. A tensor epsilon broadcasts to the output.
     """
 
+    is_exact = isinstance(epsilon, float | int) and epsilon == 0
+
     def kernel(bias: Any, output: Any, passed: Any, *rest: Any) -> tuple[Sequence[Any], dict[str, Any]]:
         relevance = output * passed
         amounts = {SIZE: relevance.abs()}
@@ -56,6 +58,10 @@ def distribute(
                 denominator = share.whole
             offset = epsilon * (2 * (denominator >= 0).to(denominator) - 1)
             ratio = relevance / (denominator + offset)
+            if is_exact:  # nothing to distribute to where the denominator is 0
+                is_zero = denominator == 0
+                ratio = ratio.masked_fill_(is_zero, 0.0)
+                _count(amounts, EPSILON, relevance * is_zero)
             if share.factor != 1.0:
                 ratio *= share.factor
             _count(amounts, EPSILON, ratio * offset)
