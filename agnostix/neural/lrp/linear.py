@@ -41,7 +41,7 @@ class LinearRules(RelevanceRules):
         place = self._own_place or self._place_of(linear)
         rule = self._composite.rule_of(place)
         if isinstance(rule, DirectRule):
-            linear.bounds = self.direct.enter(linear)
+            self.direct.enter(linear)
         note = Note(linear.kind, operation=linear, rule=rule, place=place)
         return self._ruled_linear(note, output)
 
@@ -50,9 +50,13 @@ class LinearRules(RelevanceRules):
         linear, rule = note.operation, note.rule
         assert linear is not None
         assert rule is not None
+        hidden = None if linear.hidden is None else self._conservation.enter(linear.hidden.shape)
 
         def pass_back(gradient: Any) -> tuple[Any]:
-            return (rule.pass_back(linear, gradient, account),)
+            passed = rule.pass_back(linear, gradient, account)
+            if hidden is not None:
+                hidden.absorb(OFFSET, passed * linear.hidden)
+            return (passed,)
 
         return self._entered(account, ruled(output, pass_back, linear.source, note=note))
 
@@ -86,11 +90,10 @@ class LinearRules(RelevanceRules):
         return self._entered(account, ruled(output, pass_back, x))
 
     def _mergeable(self, x: Any) -> Note | None:
-        """The linear operation whose output x is, if what comes next can and must be merged into it."""
+        """The linear operation whose output x is, if a batch norm can be merged into it."""
         note = note_of(x.grad_fn)
         is_linear = isinstance(note, Note) and note.operation is not None
-        needs = is_linear and note.rule.splits_products and note.operation.can_merge
-        return note if needs else None
+        return note if is_linear and note.operation.can_merge else None
 
     def _place_of(self, linear: LinearOperation) -> Place:
         """Where a linear operation is in the network."""
