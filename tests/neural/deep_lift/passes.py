@@ -11,7 +11,7 @@ from agnostix.neural.operations.guard import find_unseen
 
 
 class Pass(NamedTuple):
-    """Multipliers of rows for a weighted sum of the outputs, its difference from the baseline, what differs."""
+    """Multipliers for a weighted sum of the outputs, its difference from the baseline, what differs."""
 
     multipliers: torch.Tensor
     change: torch.Tensor
