@@ -88,7 +88,7 @@ class Account:
             self._in_rows.setdefault(cause, [0.0] * self._whole.n_rows)[row] += total
         if place == n_places - 1:
             for cause, totals in self._in_rows.items():
-                self._add(cause, like.double().new_tensor(totals))
+                self._add(cause, like.new_zeros(()).double().new_tensor(totals))
             self._in_rows = {}
 
     def _add(self, cause: str, totals: Any) -> None:
