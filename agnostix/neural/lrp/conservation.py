@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from agnostix.neural.operations.row_axis import RowAxis, RowsMixedError
@@ -38,6 +38,12 @@ class Conservation:
         self.accounts.append(account)
         return account
 
+    def ignore(self, nodes: Container[Any]) -> None:
+        """Count nothing of the operations whose outputs are nodes of the graph."""
+        for account in self.accounts:
+            if account.output is not None and account.output.grad_fn in nodes:
+                account.is_ignored = True
+
     def _axis_of(self, shape: Sequence[int]) -> RowAxis:
         if self.n_rows == 1 or self._row_axes is None:
             return RowAxis()
@@ -54,6 +60,7 @@ class Account:
     def __init__(self, whole: Conservation, shape: tuple[int, ...], row_axis: RowAxis) -> None:
         self.shape = shape
         self.output: Any = None  # with its graph, in a trial
+        self.is_ignored = False
         self._whole = whole
         self._row_axis = row_axis
         self._in_rows: dict[str, list[float]] = {}
@@ -70,6 +77,8 @@ class Account:
 
     def absorb(self, cause: str, amounts: Any) -> None:
         """Add amounts, in the shape of the output, to what a cause absorbs."""
+        if self.is_ignored:
+            return
         self._add(cause, self._sum(amounts))
 
     def absorb_in_row(self, place: int, n_places: int, sums: dict[str, float], like: Any) -> None:
