@@ -101,8 +101,8 @@ class Composite:
         if not isinstance(rule, Rule) or isinstance(rule, Pass):
             given = "no rule" if rule is None else f"the rule {rule!r}"
             raise DataError(
-                f"The 'composite' parameter of {self._owner} gives {_describe(place)} {given}. Give it one for "
-                f"its layer, {place.kind!r} or 'default', such as Epsilon()."
+                f"The 'composite' parameter of {self._owner} gives {_describe(place)} {given}. Give it one "
+                f"for its layer, {place.kind!r} or 'default', such as Epsilon()."
             )
         if isinstance(rule, DirectRule) and not place.is_first:
             raise DataError(
@@ -136,8 +136,8 @@ class Composite:
         if len({repr(one) for one in self._boxes}) > 1:
             raise DataError(
                 f"The 'composite' parameter of {self._owner} has several boxes, "
-                f"{', '.join(map(repr, self._boxes))}, and the input lies in one. Give all its operations the "
-                "same ZBox."
+                f"{', '.join(map(repr, self._boxes))}, and the input lies in one. Give all its operations "
+                "the same ZBox."
             )
 
     def check_used(self) -> None:
@@ -152,12 +152,12 @@ class Composite:
         if idle[0] in kinds or idle[0] in layers:
             raise DataError(
                 f"The 'composite' parameter of {self._owner} gives {idle[0]!r} the rule "
-                f"{self._rules[idle[0]]!r}, and no operation there can have it. Linear operations have rules, "
-                "functions of one number Pass() or none."
+                f"{self._rules[idle[0]]!r}, and no operation there can have it. Linear operations have "
+                "rules, functions of one number Pass() or none."
             )
         raise DataError(
-            f"The 'composite' parameter of {self._owner} has a rule for {idle[0]!r}, which names no operation "
-            f"of the network.{did_you_mean(idle[0], [*layers, *kinds])} It runs "
+            f"The 'composite' parameter of {self._owner} has a rule for {idle[0]!r}, which names no "
+            f"operation of the network.{did_you_mean(idle[0], [*layers, *kinds])} It runs "
             f"{', '.join(map(repr, kinds))}{' in the layers ' if layers else ''}{listed}."
         )
 
@@ -174,8 +174,8 @@ def check_composite(composite: Any, owner: str) -> None:
         return
     if isinstance(composite, Rule) or (isinstance(composite, type) and issubclass(composite, Rule)):
         raise DataError(
-            f"The 'composite' parameter of {owner} is a rule, {composite!r}, and must say which operations have "
-            "it: {'default': rule} for all linear ones."
+            f"The 'composite' parameter of {owner} is a rule, {composite!r}, and must say which operations "
+            "have it: {'default': rule} for all linear ones."
         )
     if callable(composite):
         return

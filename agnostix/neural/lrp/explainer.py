@@ -337,8 +337,8 @@ class LrpExplainer(NetworkExplainer):
             warnings.warn(
                 f"Relevance nearly cancels in {_named(rows)}: its absolute sum in a layer is up to "
                 f"{ratio[row, k]:.3g} times the output (row {row}, output {names[k]!r}). Shares of "
-                "positive products do not cancel, composite={'default': ZPlus()}, and a larger epsilon passes "
-                "on less, such as Epsilon(0.25, relative=True).",
+                "positive products do not cancel, composite={'default': ZPlus()}, and a larger epsilon "
+                "passes on less, such as Epsilon(0.25, relative=True).",
                 ConvergenceWarning,
                 stacklevel=4,
             )
