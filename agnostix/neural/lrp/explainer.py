@@ -132,7 +132,7 @@ class LrpExplainer(NetworkExplainer):
         "attention": [StrOptions({"cp_lrp", "attn_lrp"})],
         "layer": [str, HasMethods("forward"), None],
     }
-    _n_graphs_each = 2
+    _n_graphs_each = 1
     _row_axes: Any = None
     """Where rows are in the outputs of operations."""
     _box: Box | None = None
