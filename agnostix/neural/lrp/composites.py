@@ -35,13 +35,22 @@ class Place:
     ----------
     kind : str
         "convolution", "linear", which matrix products with constants are too, or
-        the name of a nonlinear function.
+        the name of a nonlinear function, for which `Pass` counts alone.
     layer : str
         Name of the innermost module that runs the operation; "" for the network.
     depth : int
-        Linear operations from the input to this one, at most, itself included.
+        Linear operations from the input to this one, at most, itself included; 0 for
+        nonlinear functions.
     is_first : bool
-        Whether no linear operation comes before it.
+        Whether no linear operation comes before it; False for nonlinear functions.
+
+    Examples
+    --------
+    >>> from agnostix.neural import Epsilon, Place, ZPlus
+    >>> def choose(place):
+    ...     return ZPlus() if place.depth < 3 else Epsilon()
+    >>> choose(Place("linear", layer="fc1", depth=1, is_first=True))
+    ZPlus()
     """
 
     kind: str

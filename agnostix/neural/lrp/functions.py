@@ -21,13 +21,13 @@ class FunctionRules(LinearRules):
 
     def _rule_function(self, operation: Operation) -> Any:
         x, others = operation.operand(0, "input"), tensors((operation.args[1:], operation.kwargs))
+        is_passed = self._composite.passes(Place(operation.name, self._layer_of(), 0, False))
         if operation.name == "relu" or not varies(x) or any(one is not x and varies(one) for one in others):
             return operation.run()
         with torch.no_grad():
             output = operation.compute(x)
             start = None if operation.name in ZERO_AT_ZERO else operation.compute(torch.zeros_like(x))
-        place = Place(operation.name, self._layer_of(), 0, False)
-        is_passed = start is not None and self._composite.passes(place)
+        is_passed = is_passed and start is not None
         if start is not None and not is_passed and not torch.isfinite(start).all():
             return operation.run()
         if start is not None and (is_passed or not start.any()):

@@ -12,6 +12,7 @@ from agnostix.neural.lrp.conservation import OFFSET
 from agnostix.neural.lrp.mode import Note, RelevanceRules
 from agnostix.neural.lrp.rules import DirectRule
 from agnostix.neural.operations.composites import refuse
+from agnostix.neural.operations.guard import refuse_checkpoint
 from agnostix.neural.operations.linear import LinearOperation, read_linear
 from agnostix.neural.operations.mode import Operation
 from agnostix.neural.operations.normalization import scale_and_offset
@@ -38,6 +39,7 @@ class LinearRules(RelevanceRules):
 
     def _pass_linear(self, linear: LinearOperation, output: Any) -> Any:
         """The output of a linear operation with the graph of its rule."""
+        refuse_checkpoint()
         place = self._own_place or self._place_of(linear)
         rule = self._composite.rule_of(place)
         if isinstance(rule, DirectRule):

@@ -1,10 +1,13 @@
-"""What the graph of a forward pass shows that no rule has seen."""
+"""What the graph of a forward pass shows that no rule has seen. Imports torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
+import torch
+
+from agnostix.exceptions import DataError
 from agnostix.neural.graph import POOLING, RESHAPING, describe_node, graph_nodes, key_of
 from agnostix.neural.operations.ruled import is_ruled
 
@@ -35,14 +38,26 @@ _SCALES = frozenset(["mul", "div", "lerp"])
 """The same if the other factor is constant."""
 _COPIES = frozenset(["copyslices", "copybackwards"])
 _REMEDIES = {
-    "checkpointfunction": "CheckpointFunction is a reentrant checkpoint: use checkpoint(..., "
-    "use_reentrant=False).",
+    "checkpointfunction": "CheckpointFunction is a checkpoint, whose operations cannot be seen: turn "
+    "checkpointing off, as model.gradient_checkpointing_disable() does.",
     "differentiablegraph": "DifferentiableGraph is a function compiled to TorchScript, whose operations "
     "cannot be seen: use the function it was made from.",
     "notimplemented": "NotImplemented is an operation that has no derivative in torch: write it by others.",
+    "warnnotimplemented": "WarnNotImplemented is an operation that has no derivative in torch, as those of a "
+    "quantized module: use the module before it was quantized.",
     "compiledfunction": "CompiledFunction is a part that torch.compile made: use the module it was made "
     "from.",
 }
+
+
+def refuse_checkpoint() -> None:
+    """DataError inside a checkpoint, whose part runs again in the backward pass, without rules."""
+    top = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    if top is not None and top(False) is not None:
+        raise DataError(
+            "The network runs a part of it in a checkpoint, which runs again in the backward pass, without "
+            "rules. Turn checkpointing off, as model.gradient_checkpointing_disable() does."
+        )
 
 
 def find_unseen(
