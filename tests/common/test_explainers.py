@@ -31,11 +31,14 @@ from tests.common.strategies import cases
 
 OF_NETWORKS = {
     "CamExplainer",
+    "DeepLiftExplainer",
     "ExtremalMaskExplainer",
     "IntegratedGradientsExplainer",
     "LrpExplainer",
     "SaliencyExplainer",
 }
+NEEDS_OPERATIONS = {"DeepLiftExplainer"}
+"""Explainers that compare operations on two inputs, which doubles do not have: see `test_networks`."""
 NEEDS_TORCH = set() if find_spec("torch") else OF_NETWORKS
 SMALL = {"ExtremalMaskExplainer": {"n_steps": 3, "n_cells": 4}, "RiseExplainer": {"n_masks": 256}}
 """Parameters of explainers that would take long on the battery's small images with their defaults."""
@@ -45,7 +48,7 @@ EXPLAINERS = [
     *(
         explainer(None, **SMALL.get(name, {}))
         for name, explainer in all_explainers()
-        if name not in NEEDS_TORCH
+        if name not in NEEDS_TORCH | NEEDS_OPERATIONS
     ),
     OcclusionExplainer(None, background_size=7),
     MimicTree(None, synthetic="leaf", max_leaf_nodes=4, max_queries=200),

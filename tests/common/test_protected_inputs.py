@@ -17,9 +17,13 @@ from agnostix.core.models import as_predictor
 from agnostix.testing import InteractionModel, all_explainers
 from agnostix.testing.harness import explains_population, fit_clone, make_rows, results, takes_tables
 from agnostix.testing.tables import numbers
-from tests.common.test_explainers import SMALL
+from tests.common.test_explainers import NEEDS_OPERATIONS, SMALL
 
-EXPLAINERS = [explainer(None, **SMALL.get(name, {})) for name, explainer in all_explainers()]
+EXPLAINERS = [
+    explainer(None, **SMALL.get(name, {}))
+    for name, explainer in all_explainers()
+    if name not in NEEDS_OPERATIONS
+]
 ROWS = numbers(24, 3)
 NAMES = ["x0", "x1", "x2"]
 FORMS = {
