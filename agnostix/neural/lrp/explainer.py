@@ -44,8 +44,9 @@ class LrpExplainer(NetworkExplainer):
         Which linear operation has which rule [2]_: "epsilon", "epsilon_plus",
         "epsilon_plus_flat", "epsilon_gamma_box", "epsilon_alpha2_beta1" or
         "deep_taylor"; a dict of rules from `agnostix.neural` by the name of a
-        layer, "first", "convolution", "linear" and "default", in this order; or a
-        function from a `agnostix.neural.Place` to a rule. See docs/relevance.md.
+        layer, "first", "convolution", "linear" and "default", in this order, and
+        `Pass` by the name of a function such as "sigmoid"; or a function from a
+        `agnostix.neural.Place` to a rule. See docs/relevance.md.
     bias : {"absorbed", "distributed"}, default="absorbed"
         Whether biases keep their share of relevance, or leave it to the inputs.
     attention : {"cp_lrp", "attn_lrp"}, default="cp_lrp"
@@ -57,7 +58,8 @@ class LrpExplainer(NetworkExplainer):
         that `as_predictor` applies. They are the same where it applies none.
     layer : None, str or module, default=None
         None: relevance of the input. Else of the output of this layer, such as the
-        embedding of token ids, whose dimensions are summed.
+        embedding of token ids, whose dimensions are summed. It has one value for
+        each column or pixel of the rows.
     outputs : None, "predicted", name, index or list of these, default=None
         Outputs to explain. None: all up to 20, else the predicted one.
     n_jobs : int, default=None
@@ -80,7 +82,7 @@ class LrpExplainer(NetworkExplainer):
     -----
     Values are in model output units, have quantity "relevance" and are those of
     the network's own input, after layout, range and normalization: an input of 0
-    there has none, but with the rules "ZBox", "WSquare" and "Flat". Channels are
+    there has none, but with the rules `ZBox`, `WSquare` and `Flat`. Channels are
     summed. ``completeness_gap`` is the part of the output that the input does not
     get; ``extras["absorbed"]`` says what "bias", "epsilon", "offset" and "softmax"
     took of it, with shape (n_rows, 4, n_outputs), each computed at the operations
@@ -88,9 +90,8 @@ class LrpExplainer(NetworkExplainer):
     ``extras["largest_size"]`` is the largest sum of absolute relevance of an
     operation's outputs; a warning says where it is over 100 times the output.
 
-    Rules go by operation, in whatever way it is called. Batch norm is merged into the
-    linear operation before it where its rule counts signs of products. Gates are
-    held: sigmoid and its like in a product, the softmax of attention, divisors; at
+    Rules go by operation, in whatever way it is called. Batch norm is merged into a
+    linear operation right before it. Gates are held: sigmoid and its like in a product, the softmax of attention, divisors; at
     other products of two factors each gets half. Functions of one number pass
     (f(x) - f(0)) / x. Normalization holds its standard deviation. What has no
     rule is refused by its name.
