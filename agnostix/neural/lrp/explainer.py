@@ -91,10 +91,10 @@ class LrpExplainer(NetworkExplainer):
     operation's outputs; a warning says where it is over 100 times the output.
 
     Rules go by operation, in whatever way it is called. Batch norm is merged into a
-    linear operation right before it. Gates are held: sigmoid and its like in a product, the softmax of attention, divisors; at
-    other products of two factors each gets half. Functions of one number pass
-    (f(x) - f(0)) / x. Normalization holds its standard deviation. What has no
-    rule is refused by its name.
+    linear operation right before it. Gates are held: sigmoid and its like in a
+    product, the softmax of attention, divisors; at other products of two factors
+    each gets half. Functions of one number pass (f(x) - f(0)) / x. Normalization
+    holds its standard deviation. What has no rule is refused by its name.
 
     References
     ----------
