@@ -16,6 +16,9 @@ HOMOGENEOUS = frozenset(
         *[
             "add",
             "cumsum",
+            "fill",
+            "fmax",
+            "fmin",
             "fused_dropout",
             "maximum",
             "mean",
@@ -27,6 +30,7 @@ HOMOGENEOUS = frozenset(
             "rsub",
             "sub",
             "sum",
+            "zero",
         ],
     ]
 ) - {"kthvalue", "logsumexp", "sort", "topk"}

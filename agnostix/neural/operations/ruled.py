@@ -28,7 +28,7 @@ def ruled(value: Any, pass_back: Callable[[Any], Sequence[Any]], *operands: Any,
     """
     # In a list, since a tensor that is given and returned would become a view.
     return _Ruled.apply(  # type: ignore[no-untyped-call]
-        [value], pass_back, note, *operands
+        [value.detach()], pass_back, note, *operands
     )
 
 
