@@ -8,6 +8,8 @@ from typing import Any
 from agnostix.neural.operations.row_axis import RowAxis, RowsMixedError
 
 BIAS, EPSILON, OFFSET, SOFTMAX = CAUSES = ("bias", "epsilon", "offset", "softmax")
+SIZE = "size"
+"""Of relevance, its absolute sum: not absorbed, but counted like it."""
 
 
 class Conservation:
@@ -22,13 +24,13 @@ class Conservation:
         self.absorbs_bias = absorbs_bias
         self.accounts: list[Account] = []
         self.absorbed: dict[str, Any] = {}
-        self.largest_size: Any = 0.0  # (n_rows,), of the sums of absolute relevance over operations
+        self.largest_size: Any = None  # (n_rows,), of the sums of absolute relevance over operations
         self._row_axes = row_axes
 
     def begin(self) -> None:
         """Start a backward pass."""
         self.absorbed = {}
-        self.largest_size = 0.0
+        self.largest_size = None
 
     def enter(self, shape: Sequence[int]) -> Account:
         """The account of the next operation in the forward pass, with output of some shape."""
@@ -54,23 +56,39 @@ class Account:
         self.output: Any = None  # with its graph, in a trial
         self._whole = whole
         self._row_axis = row_axis
+        self._in_rows: dict[str, list[float]] = {}
 
     @property
     def absorbs_bias(self) -> bool:
         """Whether biases keep their share, or leave it to the inputs."""
         return self._whole.absorbs_bias
 
+    @property
+    def has_rows_first(self) -> bool:
+        """Whether the first axis of the output has the rows, each before the next."""
+        return self._row_axis == RowAxis() and len(self.shape) > 0 and self.shape[0] % self._whole.n_rows == 0
+
     def absorb(self, cause: str, amounts: Any) -> None:
         """Add amounts, in the shape of the output, to what a cause absorbs."""
-        total = self._sum(amounts)
-        absorbed = self._whole.absorbed
-        absorbed[cause] = absorbed[cause] + total if cause in absorbed else total
+        self._add(cause, self._sum(amounts))
 
-    def note_size(self, relevance: Any) -> None:
-        """Let the size of relevance at the output, its absolute sum, count."""
-        size = self._sum(relevance.abs())
-        largest = self._whole.largest_size
-        self._whole.largest_size = size if isinstance(largest, float) else largest.maximum(size)
+    def absorb_in_row(self, place: int, n_places: int, sums: dict[str, float], like: Any) -> None:
+        """Add sums by cause of one place of n_places on the first axis, of a tensor like another one."""
+        row = place * self._whole.n_rows // n_places
+        for cause, total in sums.items():
+            self._in_rows.setdefault(cause, [0.0] * self._whole.n_rows)[row] += total
+        if place == n_places - 1:
+            for cause, totals in self._in_rows.items():
+                self._add(cause, like.double().new_tensor(totals))
+            self._in_rows = {}
+
+    def _add(self, cause: str, totals: Any) -> None:
+        whole = self._whole
+        if cause == SIZE:
+            whole.largest_size = totals if whole.largest_size is None else whole.largest_size.maximum(totals)
+        else:
+            known = whole.absorbed.get(cause)
+            whole.absorbed[cause] = totals if known is None else known + totals
 
     def root_mean_square(self, output: Any) -> Any:
         """Of the output of each row, to broadcast to it."""
@@ -79,5 +97,8 @@ class Account:
 
     def _sum(self, amounts: Any) -> Any:
         """Sums (n_rows,) in double precision."""
-        values = self._row_axis.rows_first(amounts.expand(self.shape), self._whole.n_rows)
-        return values.sum(dim=1).double()
+        amounts = amounts.expand(self.shape)
+        if self.has_rows_first and self.shape[0] == self._whole.n_rows:
+            axes = tuple(range(1, len(self.shape)))
+            return (amounts.sum(dim=axes) if axes else amounts).double()
+        return self._row_axis.rows_first(amounts, self._whole.n_rows).sum(dim=1).double()

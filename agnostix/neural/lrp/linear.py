@@ -89,8 +89,7 @@ class LinearRules(RelevanceRules):
         """The linear operation whose output x is, if what comes next can and must be merged into it."""
         note = note_of(x.grad_fn)
         is_linear = isinstance(note, Note) and note.operation is not None
-        needs = is_linear and note.rule.splits_products and note.operation.can_merge
-        return note if needs else None
+        return note if is_linear and note.operation.can_merge else None
 
     def _place_of(self, linear: LinearOperation) -> Place:
         """Where a linear operation is in the network."""

@@ -9,7 +9,7 @@ bias and R the relevance of an output y, an input receives
     Gamma        (x w + gamma (x w)+) / (y + gamma (z+ + b+)) R    where y > 0; with (..)- where y < 0
     ZBox         (x w - l w+ - h w-) / (sum of these) R            for inputs from l to h
     WSquare      w^2 / (sum w^2 + b^2) R
-    Flat         1 / (n + 1) R                                     for n inputs and a bias
+    Flat         1 / n R                                           for n inputs
 
 The first four are x times a gradient, R being y times the gradient that comes to it; the last three are
 relevance itself, which inputs of 0 have too.
@@ -18,25 +18,19 @@ relevance itself, which inputs of 0 have too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from agnostix.exceptions import DataError
-from agnostix.neural.lrp.conservation import BIAS, EPSILON
+from agnostix.neural.lrp.shares import Share, distribute
 
 if TYPE_CHECKING:
     from agnostix.neural.lrp.conservation import Account
     from agnostix.neural.operations.linear import LinearOperation
 
-STABILIZER = 1e-9
-"""Of denominators that have no epsilon of their own."""
-
 
 @dataclass(frozen=True)
 class Rule:
     """How relevance passes a linear operation: from a gradient of its output to one of its input."""
-
-    splits_products: ClassVar[bool] = True
-    """Whether the signs of products count, so that a batch norm must be merged into the operation first."""
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Gradient by the input, of which the input times it is its relevance."""
@@ -61,7 +55,6 @@ class Epsilon(Rule):
         operation, instead of the units of each output.
     """
 
-    splits_products: ClassVar[bool] = False
     epsilon: float = 1e-6
     relative: bool = False
 
@@ -70,11 +63,10 @@ class Epsilon(Rule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Gradient by the input."""
-        output = operation.output.value
-        epsilon = self.epsilon * account.root_mean_square(output) if self.relative else self.epsilon
-        share = output if account.absorbs_bias else operation.products
-        ratio = distribute(output * gradient, share, operation.bias, account, epsilon)
-        account.note_size(output * gradient)
+        epsilon: Any = self.epsilon
+        if self.relative:
+            epsilon = self.epsilon * account.root_mean_square(operation.output.value)
+        (ratio,) = distribute(account, operation, gradient, _split_none, epsilon=epsilon)
         return operation.transpose(ratio)
 
 
@@ -84,16 +76,12 @@ class ZPlus(Rule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Gradient by the input."""
-        relevance = operation.output.value * gradient
-        account.note_size(relevance)
-        bias = None if operation.bias is None else operation.bias.clamp(min=0)
         if operation.is_nonnegative:
             positive = operation.map("plus", lambda: operation.input.value, operation.positive_weight)
-            ratio = distribute(relevance, _with(positive, bias, account), bias, account)
+            (ratio,) = distribute(account, operation, gradient, _keep_positive, (positive,))
             return operation.transpose_map("plus", ratio)
-        positive = _half(operation.products + operation.magnitudes)
-        ratio = distribute(relevance, _with(positive, bias, account), bias, account) / 2
-        return operation.transpose(ratio) + operation.transpose_magnitudes(ratio)
+        (half,) = distribute(account, operation, gradient, _split_positive, (operation.magnitudes,), _halve)
+        return operation.transpose(half) + operation.transpose_magnitudes(half)
 
 
 @dataclass(frozen=True)
@@ -115,28 +103,33 @@ class Gamma(Rule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Gradient by the input."""
-        output = operation.output.value
-        relevance = output * gradient
-        account.note_size(relevance)
-        is_up = output >= 0
-        bias = operation.bias
-        if bias is not None:
-            bias = bias + self.gamma * bias.clamp(min=0).where(is_up, bias.clamp(max=0))
-        if operation.is_nonnegative and not ((relevance != 0) & ~is_up).any():
-            numerator = operation.map("gamma", lambda: operation.input.value, self._weight_of(operation))
-            ratio = distribute(relevance, _with(numerator, bias, account), bias, account)
+        is_up = operation.is_nonnegative and not (gradient * (operation.output.value < 0)).any()
+        if is_up:  # as before ReLU: one set of weights, w + gamma w+, is enough
+            sums = operation.map("gamma", lambda: operation.input.value, lambda: self._weigh(operation))
+            (ratio,) = distribute(account, operation, gradient, self._keep, (sums,))
             return operation.transpose_map("gamma", ratio)
-        own, other = 1 + self.gamma / 2, self.gamma / 2 * (2 * is_up.to(output) - 1)
-        numerator = own * operation.products + other * operation.magnitudes
-        ratio = distribute(relevance, _with(numerator, bias, account), bias, account)
-        return operation.transpose(own * ratio) + operation.transpose_magnitudes(other * ratio)
+        own, other = distribute(
+            account, operation, gradient, self._split, (operation.magnitudes,), self._spread
+        )
+        return operation.transpose(own) + operation.transpose_magnitudes(other)
 
-    def _weight_of(self, operation: LinearOperation) -> Any:
-        def weigh() -> Any:
-            positive = operation.positive_weight()
-            return positive.mul_(self.gamma).add_(operation.scaled_weight)
+    def _weigh(self, operation: LinearOperation) -> Any:
+        return operation.positive_weight().mul_(self.gamma).add_(operation.scaled_weight)
 
-        return weigh
+    def _keep(self, output: Any, bias: Any, sums: Any) -> list[Share]:
+        return [Share(sums, self._weigh_bias(output, bias))]
+
+    def _split(self, output: Any, bias: Any, magnitudes: Any) -> list[Share]:
+        agreeing = (self.gamma / 2) * (_products(output, bias) + _signs(output) * magnitudes)
+        return [Share(_products(output, bias) + agreeing, self._weigh_bias(output, bias))]
+
+    def _spread(self, output: Any, ratio: Any) -> list[Any]:
+        return [(1 + self.gamma / 2) * ratio, (self.gamma / 2) * _signs(output) * ratio]
+
+    def _weigh_bias(self, output: Any, bias: Any) -> Any:
+        if bias is None:
+            return None
+        return bias + self.gamma * bias.clamp(min=0).where(output >= 0, bias.clamp(max=0))
 
 
 @dataclass(frozen=True)
@@ -162,18 +155,18 @@ class AlphaBeta(Rule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Gradient by the input."""
-        relevance = operation.output.value * gradient
-        account.note_size(relevance)
-        products, magnitudes, bias = operation.products, operation.magnitudes, operation.bias
+        own, other = distribute(
+            account, operation, gradient, self._split, (operation.magnitudes,), _half_sum_and_difference
+        )
+        return operation.transpose(own) + operation.transpose_magnitudes(other)
+
+    def _split(self, output: Any, bias: Any, magnitudes: Any) -> list[Share]:
+        products = _products(output, bias)
         up, down = (None, None) if bias is None else (bias.clamp(min=0), bias.clamp(max=0))
-        positive = distribute(
-            self.alpha * relevance, _with(_half(products + magnitudes), up, account), up, account
-        )
-        negative = distribute(
-            -self.beta * relevance, _with(_half(products - magnitudes), down, account), down, account
-        )
-        own = operation.transpose(_half(positive + negative))
-        return own + operation.transpose_magnitudes(_half(positive - negative))
+        return [
+            Share((products + magnitudes) / 2, up, self.alpha),
+            Share((products - magnitudes) / 2, down, -self.beta),
+        ]
 
 
 @dataclass(frozen=True)
@@ -193,15 +186,13 @@ class ZBox(DirectRule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Relevance of the input."""
-        relevance = operation.output.value * gradient
-        account.note_size(relevance)
         low, high = operation.bounds
-        lowest = operation.map("low", lambda: low, operation.positive_weight)
-        highest = operation.map("high", lambda: high, operation.negative_weight)
-        ratio = distribute(relevance, operation.products - lowest - highest, None, account)
-        whole = operation.transpose(ratio) * operation.input.value
+        corners = operation.map("low", lambda: low, operation.positive_weight)
+        corners = corners + operation.map("high", lambda: high, operation.negative_weight)
+        corners = corners.expand_as(operation.output.value)
+        (ratio,) = distribute(account, operation, gradient, _from_corners, (corners,))
         return (
-            whole
+            operation.transpose(ratio) * operation.input.value
             - low * operation.transpose_like("low", ratio)
             - high * operation.transpose_like("high", ratio)
         )
@@ -213,8 +204,11 @@ class WSquare(DirectRule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Relevance of the input."""
-        bias = None if operation.bias is None else operation.bias.square()
-        return _pass_constant("square", operation, gradient, account, bias, operation.squared_weight)
+
+        def split(_output: Any, bias: Any, sums: Any) -> list[Share]:
+            return [Share(sums, None if bias is None else bias.square())]
+
+        return _pass_constant(operation, gradient, account, split, operation.squared_weight)
 
 
 @dataclass(frozen=True)
@@ -223,8 +217,11 @@ class Flat(DirectRule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Relevance of the input."""
-        bias = None if operation.bias is None else operation.bias.new_ones(())
-        return _pass_constant("flat", operation, gradient, account, bias, operation.unit_weight)
+
+        def split(_output: Any, _bias: Any, sums: Any) -> list[Share]:
+            return [Share(sums)]
+
+        return _pass_constant(operation, gradient, account, split, operation.unit_weight)
 
 
 @dataclass(frozen=True)
@@ -232,41 +229,48 @@ class Pass(Rule):
     """For a function of one number: its relevance is that of its operand, whatever its value at 0."""
 
 
-def stabilized(share: Any, epsilon: Any) -> Any:
-    """A denominator that stays away from 0."""
-    return share + epsilon * (2 * (share >= 0).to(share) - 1)
-
-
-def distribute(
-    relevance: Any, denominator: Any, bias: Any, account: Account, epsilon: Any = STABILIZER
-) -> Any:
-    """Relevance over its denominator; what the bias and the stabilizer absorb is counted."""
-    stable = stabilized(denominator, epsilon)
-    ratio = relevance / stable
-    account.absorb(EPSILON, ratio * (stable - denominator))
-    if bias is not None and account.absorbs_bias:
-        account.absorb(BIAS, ratio * bias)
-    return ratio
-
-
 def _pass_constant(
-    name: str, operation: LinearOperation, gradient: Any, account: Account, bias: Any, weight: Any
+    operation: LinearOperation, gradient: Any, account: Account, split: Any, weight: Any
 ) -> Any:
     """Relevance by shares that do not depend on the input."""
-    relevance = operation.output.value * gradient
-    account.note_size(relevance)
-    shares = operation.map(name, lambda: operation.input.value[:1] * 0 + 1, weight)
-    ratio = distribute(relevance, _with(shares, bias, account), bias, account)
-    return operation.transpose_like(name, ratio)
+    sums = operation.map("constant", lambda: operation.input.value[:1] * 0 + 1, weight)
+    sums = sums.expand_as(operation.output.value)
+    (ratio,) = distribute(account, operation, gradient, split, (sums,))
+    return operation.transpose_like("constant", ratio)
 
 
-def _with(share: Any, bias: Any, account: Account) -> Any:
-    """A denominator with the share of the bias, if it keeps one."""
-    return share if bias is None or not account.absorbs_bias else share + bias
+def _products(output: Any, bias: Any) -> Any:
+    """Sums of products, which are the output without its bias."""
+    return output if bias is None else output - bias
 
 
-def _half(tensor: Any) -> Any:
-    return tensor / 2
+def _signs(output: Any) -> Any:
+    """1 for outputs from 0 up, else -1."""
+    return 2 * (output >= 0).to(output) - 1
+
+
+def _split_none(output: Any, bias: Any) -> list[Share]:
+    return [Share(_products(output, bias), bias, whole=output)]
+
+
+def _keep_positive(_output: Any, bias: Any, positive: Any) -> list[Share]:
+    return [Share(positive, None if bias is None else bias.clamp(min=0))]
+
+
+def _split_positive(output: Any, bias: Any, magnitudes: Any) -> list[Share]:
+    return _keep_positive(output, bias, (_products(output, bias) + magnitudes) / 2)
+
+
+def _from_corners(output: Any, bias: Any, corners: Any) -> list[Share]:
+    return [Share(_products(output, bias) - corners)]
+
+
+def _halve(_output: Any, ratio: Any) -> list[Any]:
+    return [ratio / 2]
+
+
+def _half_sum_and_difference(_output: Any, first: Any, second: Any) -> list[Any]:
+    return [(first + second) / 2, (first - second) / 2]
 
 
 def _check_not_negative(rule: Rule, name: str, value: float) -> None:

@@ -77,7 +77,7 @@ class LinearOperation:
     @property
     def magnitudes(self) -> Any:
         """mag, sums of the absolute products."""
-        result = self._map("magnitudes", lambda: self.input.value.abs(), lambda: self.weight.abs())[1]
+        result = self._map("magnitudes", self._input_size, lambda: self.weight.abs())[1]
         return result.detach() if self.scale is None else result.detach() * self.scale.abs()
 
     def transpose(self, gradient: Any) -> Any:
@@ -89,7 +89,11 @@ class LinearOperation:
         """Gradient by x of mag, with |x| as x times its sign."""
         self.magnitudes  # noqa: B018  its map
         scaled = gradient if self.scale is None else gradient * self.scale.abs()
-        return self._gradient("magnitudes", scaled) * self.input.value.sign()
+        gradient = self._gradient("magnitudes", scaled)
+        return gradient if self.is_nonnegative else gradient.mul_(self.input.value.sign())
+
+    def _input_size(self) -> Any:
+        return self.input.value if self.is_nonnegative else self.input.value.abs()
 
     @property
     def is_nonnegative(self) -> bool:
