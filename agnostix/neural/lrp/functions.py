@@ -118,7 +118,9 @@ def _read_function(operation: Operation) -> tuple[Any, Callable[[Any], Any]] | N
     if place is None:
         return None
     if not operation.args:
-        rest = {name: one for name, one in operation.kwargs.items() if name not in ("input", "inplace", "out")}
+        rest = {
+            name: one for name, one in operation.kwargs.items() if name not in ("input", "inplace", "out")
+        }
         return args[0], lambda x: operation.function(x, **rest)
     return args[place], lambda x: operation.compute(*args[:place], x)
 

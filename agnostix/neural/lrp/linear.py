@@ -8,7 +8,7 @@ import torch
 
 from agnostix.neural.graph import LEAF
 from agnostix.neural.lrp.composites import Place
-from agnostix.neural.lrp.conservation import OFFSET
+from agnostix.neural.lrp.conservation import OFFSET, Account
 from agnostix.neural.lrp.mode import Note, RelevanceRules
 from agnostix.neural.lrp.rules import DirectRule
 from agnostix.neural.operations.composites import refuse
@@ -47,14 +47,27 @@ class LinearRules(RelevanceRules):
 
     def _ruled_linear(self, note: Note, output: Any) -> Any:
         account = self._conservation.enter(output.shape)
-        linear, rule = note.operation, note.rule
-        assert linear is not None
-        assert rule is not None
 
         def pass_back(gradient: Any) -> tuple[Any]:
-            return (rule.pass_back(linear, gradient, account),)
+            passed = _passed(note, gradient, account)
+            while note.passed:
+                passed = passed + note.passed.pop()
+            return (passed,)
 
+        linear = note.operation
+        assert linear is not None
         return self._entered(account, ruled(output, pass_back, linear.source, note=note))
+
+    def _ruled_late(self, note: Note, x: Any, output: Any, before: Note) -> Any:
+        """The same for an operation merged into the one before, whose output x is and whose input has changed."""
+        account = self._conservation.enter(output.shape)
+
+        def pass_back(gradient: Any) -> tuple[Any]:
+            before.passed += [_passed(note, gradient, account), *note.passed]
+            note.passed.clear()
+            return (torch.zeros_like(gradient),)
+
+        return self._entered(account, ruled(output, pass_back, x, note=note))
 
     def _rule_batch_norm(self, operation: Operation) -> Any:
         names = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps")
@@ -67,13 +80,16 @@ class LinearRules(RelevanceRules):
                 "Call eval() on the module, and give its batch norms track_running_stats=True.",
             )
         scale, offset = scale_and_offset((mean, variance), weight, bias, eps, x.ndim)
-        note = self._mergeable(x)
         with torch.no_grad():
             output = operation.run()
-        if note is None or note.operation is None:
+        before = note_of(x.grad_fn)
+        if not isinstance(before, Note) or before.operation is None:
             return self._scaled(x, output, scale, offset)
-        merged = note.operation.merged(scale, offset, output)
-        return self._ruled_linear(Note(note.name, operation=merged, rule=note.rule, place=note.place), output)
+        merged = before.operation.merged(scale, offset, output)
+        note = Note(before.name, operation=merged, rule=before.rule, place=before.place)
+        if before.operation.can_merge:
+            return self._ruled_linear(note, output)
+        return self._ruled_late(note, x, output, before)
 
     def _scaled(self, x: Any, output: Any, scale: Any, offset: Any) -> Any:
         """An output scale x + offset, whose offset absorbs its share."""
@@ -84,12 +100,6 @@ class LinearRules(RelevanceRules):
             return (gradient * scale,)
 
         return self._entered(account, ruled(output, pass_back, x))
-
-    def _mergeable(self, x: Any) -> Note | None:
-        """The linear operation whose output x is, if what comes next can and must be merged into it."""
-        note = note_of(x.grad_fn)
-        is_linear = isinstance(note, Note) and note.operation is not None
-        return note if is_linear and note.operation.can_merge else None
 
     def _place_of(self, linear: LinearOperation) -> Place:
         """Where a linear operation is in the network."""
@@ -110,3 +120,11 @@ class LinearRules(RelevanceRules):
             else:
                 stack += [before for before, _ in node.next_functions]
         return depth
+
+
+def _passed(note: Note, gradient: Any, account: Account) -> Any:
+    """Gradient by the input of a linear operation, by its rule."""
+    linear, rule = note.operation, note.rule
+    assert linear is not None
+    assert rule is not None
+    return rule.pass_back(linear, gradient, account)

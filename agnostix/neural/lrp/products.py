@@ -86,4 +86,3 @@ class ProductRules(LinearRules):
         if varies(first) and varies(second):
             return operation.compute(first, second.detach())
         return operation.run()
-
