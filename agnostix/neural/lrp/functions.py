@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -118,10 +119,8 @@ def _read_function(operation: Operation) -> tuple[Any, Callable[[Any], Any]] | N
     if place is None:
         return None
     if not operation.args:
-        rest = {
-            name: one for name, one in operation.kwargs.items() if name not in ("input", "inplace", "out")
-        }
-        return args[0], lambda x: operation.function(x, **rest)
+        rest = {name: one for name, one in operation.kwargs.items() if name != "input"}
+        return args[0], replace(operation, kwargs=rest).compute
     return args[place], lambda x: operation.compute(*args[:place], x)
 
 

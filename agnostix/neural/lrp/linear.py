@@ -11,7 +11,7 @@ from agnostix.neural.lrp.composites import Place
 from agnostix.neural.lrp.conservation import OFFSET, Account
 from agnostix.neural.lrp.mode import Note, RelevanceRules
 from agnostix.neural.lrp.rules import DirectRule
-from agnostix.neural.operations.composites import refuse
+from agnostix.neural.operations.composites import multiply_linear, refuse
 from agnostix.neural.operations.linear import LinearOperation, read_linear
 from agnostix.neural.operations.mode import Operation
 from agnostix.neural.operations.normalization import scale_and_offset
@@ -25,10 +25,13 @@ class LinearRules(RelevanceRules):
 
     def _rule_linear(self, operation: Operation) -> Any:
         linear = read_linear(operation, self.kept)
+        if linear is None and operation.name == "linear":
+            with self:
+                return multiply_linear(operation)
         if linear is None:
             raise refuse(
                 f"{operation.name} with a weight or a bias that depends on the input",
-                "Write it by matrix products.",
+                "Write it by torch.nn.functional.unfold and matrix products.",
             )
         weight, bias = operation.operand(1, "weight"), operation.operand(2, "bias")
         names = ("input", "weight", "bias")
@@ -59,7 +62,7 @@ class LinearRules(RelevanceRules):
         return self._entered(account, ruled(output, pass_back, linear.source, note=note))
 
     def _ruled_late(self, note: Note, x: Any, output: Any, before: Note) -> Any:
-        """The same for an operation merged into the one before, whose output x is and whose input has changed."""
+        """The same for what is merged into the operation before, whose output is x and whose input has changed."""
         account = self._conservation.enter(output.shape)
 
         def pass_back(gradient: Any) -> tuple[Any]:

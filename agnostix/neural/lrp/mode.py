@@ -24,7 +24,7 @@ class Note:
     rule: Rule | None = None
     place: Place | None = None
     passed: list[Any] = field(default_factory=list)
-    """Gradients of the operation's input that come from operations merged into it after the input has changed."""
+    """Gradients of its input, of operations that are merged into it and came after the input had changed."""
 
 
 class RelevanceRules(OperationMode):
