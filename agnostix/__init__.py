@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from agnostix.lime import LimeExplainer, submodular_pick
     from agnostix.neural import (
         CamExplainer,
+        DeepLiftExplainer,
         ExtremalMaskExplainer,
         IntegratedGradientsExplainer,
         LrpExplainer,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CamExplainer",
+    "DeepLiftExplainer",
     "EntropicProjection",
     "Explanation",
     "ExtremalMaskExplainer",
@@ -48,6 +50,7 @@ __all__ = [
 
 _MODULES = {
     "CamExplainer": "neural",
+    "DeepLiftExplainer": "neural",
     "EntropicProjection": "what_if",
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",

@@ -38,10 +38,19 @@ Rules            `lrp.rules`, by the names of the papers; `lrp.composites` assig
 Operations       A function mode hands each to its rule: `operations`, `lrp.propagation`. Imports torch.
 Conservation     What biases, stabilizers and offsets absorb: `lrp.conservation`.
 Standard error   None: nothing is drawn.
+
+DeepLIFT (Shrikumar, Greenside and Kundaje, 2017), `DeepLiftExplainer`:
+
+Rules            `deep_lift.slopes`, of values at the row and the baseline; `deep_lift.reveal_cancel`.
+Operations       A function mode runs both in lockstep: `deep_lift.multipliers`, `deep_lift.tape`. All import
+                 torch.
+Baselines        `deep_lift.baselines`. Parameter `baseline`.
+Standard error   Of several baselines, by their spread: `deep_lift.baselines.WeightedMoments`.
 """
 
 from agnostix.neural.cam import CamExplainer
 from agnostix.neural.cam_product import guided_grad_cam
+from agnostix.neural.deep_lift.explainer import DeepLiftExplainer
 from agnostix.neural.extremal_mask import ExtremalMaskExplainer
 from agnostix.neural.integrated_gradients import IntegratedGradientsExplainer
 from agnostix.neural.lrp.composites import Place
@@ -52,6 +61,7 @@ from agnostix.neural.saliency import SaliencyExplainer
 __all__ = [
     "AlphaBeta",
     "CamExplainer",
+    "DeepLiftExplainer",
     "Epsilon",
     "ExtremalMaskExplainer",
     "Flat",

@@ -11,6 +11,7 @@ from agnostix import (
     CamExplainer,
     IntegratedGradientsExplainer,
     LimeExplainer,
+    LrpExplainer,
     MimicTree,
     OcclusionExplainer,
     RiseExplainer,
@@ -18,6 +19,7 @@ from agnostix import (
 )
 from agnostix.lime import TiltedSampling
 from agnostix.maskers import SlidingWindow
+from agnostix.neural import Epsilon, WSquare, ZBox
 from agnostix.testing import (
     all_explainers,
     check_case,
@@ -27,7 +29,13 @@ from agnostix.testing import (
 )
 from tests.common.strategies import cases
 
-OF_NETWORKS = {"CamExplainer", "ExtremalMaskExplainer", "IntegratedGradientsExplainer", "SaliencyExplainer"}
+OF_NETWORKS = {
+    "CamExplainer",
+    "ExtremalMaskExplainer",
+    "IntegratedGradientsExplainer",
+    "LrpExplainer",
+    "SaliencyExplainer",
+}
 NEEDS_TORCH = set() if find_spec("torch") else OF_NETWORKS
 SMALL = {"ExtremalMaskExplainer": {"n_steps": 3, "n_cells": 4}, "RiseExplainer": {"n_masks": 256}}
 """Parameters of explainers that would take long on the battery's small images with their defaults."""
@@ -49,6 +57,11 @@ if not NEEDS_TORCH:
         CamExplainer(None, method=["hires_cam", "score_cam", "ablation_cam"]),
         IntegratedGradientsExplainer(None, method="gauss-legendre", n_steps=7, baseline="mean"),
         IntegratedGradientsExplainer(None, baseline="data", n_samples=32),
+        LrpExplainer(None, composite="epsilon"),
+        LrpExplainer(None, composite="epsilon_alpha2_beta1", bias="distributed"),
+        LrpExplainer(None, composite={"default": Epsilon(0.1, relative=True)}, target="predictions"),
+        LrpExplainer(None, composite={"first": ZBox(-1e4, 1e4)}),
+        LrpExplainer(None, composite={"first": WSquare()}),
         SaliencyExplainer(None, form="absolute", target="predictions", n_samples=3),
         SaliencyExplainer(None, method="gradient_x_input"),
         SaliencyExplainer(None, method="guided", form="squared"),

@@ -25,6 +25,8 @@ def test_no_jobs_are_refused_by_name(explainer):
         fit_clone(explainer, AdditiveModel(), make_rows(explainer), n_jobs=0)
 
 
+# Relevance of the double nearly cancels.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("explainer", WITH_JOBS, ids=str)
 def test_jobs_of_a_small_type_are_those_of_an_int(explainer):
     rows = make_rows(explainer)

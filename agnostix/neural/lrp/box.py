@@ -21,7 +21,7 @@ class Box:
     high: Any
 
     @classmethod
-    def of(cls, rule: ZBox | None, rows: Any, has_layer: bool, owner: str) -> Box | None:
+    def from_rule(cls, rule: ZBox | None, rows: Any, has_layer: bool, owner: str) -> Box | None:
         """The box of a rule for rows like these (n_rows, ...); None without a rule."""
         if rule is None:
             return None
@@ -57,8 +57,8 @@ class Box:
         value = rows[row][leaves[row]].ravel()[0]
         raise DataError(
             f"Row {row} leaves the box of the rule ZBox: it holds {value:.6g}, and the box is from "
-            f"{np.min(self.low):.6g} to {np.max(self.high):.6g}. Give ZBox(low, high) the bounds of {owner}'s "
-            "rows, in the units of X."
+            f"{np.min(self.low):.6g} to {np.max(self.high):.6g}. Give {owner} the rule ZBox(low, high) with "
+            "the least and the largest values of X."
         )
 
 

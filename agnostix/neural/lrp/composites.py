@@ -23,6 +23,8 @@ from agnostix.neural.lrp.rules import (
 
 FIRST, DEFAULT = "first", "default"
 CONVOLUTION, LINEAR = "convolution", "linear"
+_N_NAMED = 10
+"""Layers that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,14 @@ class Composite:
         rule = self._find(place, (FIRST,) if place.is_first else (), (place.kind, DEFAULT))
         if not isinstance(rule, Rule) or isinstance(rule, Pass):
             raise DataError(
-                f"The 'composite' parameter of {self._owner} gives {_describe(place)} the rule {rule!r}. Give it "
-                f"one for its layer, {place.kind!r} or 'default', such as Epsilon()."
+                f"The 'composite' parameter of {self._owner} gives {_describe(place)} the rule {rule!r}. "
+                f"Give it one for its layer, {place.kind!r} or 'default', such as Epsilon()."
             )
         if isinstance(rule, DirectRule) and not place.is_first:
             raise DataError(
-                f"The 'composite' parameter of {self._owner} gives {_describe(place)} the rule {rule!r}, which is "
-                "for operations on the input, since inputs of 0 have relevance too. Give it to 'first'."
+                f"The 'composite' parameter of {self._owner} gives {_describe(place)} the rule {rule!r}, "
+                "which is for operations on the input, since inputs of 0 have relevance too. Give it to "
+                "'first'."
             )
         return rule
 
@@ -109,8 +112,8 @@ class Composite:
         rule = self._find(place, (), (place.kind,))
         if rule is not None and not isinstance(rule, Pass):
             raise DataError(
-                f"The 'composite' parameter of {self._owner} gives {_describe(place)} the rule {rule!r}, which is "
-                "for linear operations. Functions of one number have Pass(), or no rule of yours."
+                f"The 'composite' parameter of {self._owner} gives {_describe(place)} the rule {rule!r}, "
+                "which is for linear operations. Functions of one number have Pass(), or no rule of yours."
             )
         return rule is not None
 
@@ -130,15 +133,11 @@ class Composite:
         if idle:
             layers = list(dict.fromkeys(place.layer for place in self._places if place.layer))
             kinds = list(dict.fromkeys(place.kind for place in self._places))
+            listed = ", ".join(map(repr, layers[:_N_NAMED])) + (", ..." if len(layers) > _N_NAMED else "")
             raise DataError(
-                f"The 'composite' parameter of {self._owner} has a rule for {idle[0]!r}, which names no operation "
-                f"of the network.{did_you_mean(idle[0], [*layers, *kinds])} It runs {', '.join(kinds)}"
-                + (
-                    f" in the layers {', '.join(layers[:10])}" + (", ..." if len(layers) > 10 else "")
-                    if layers
-                    else ""
-                )
-                + "."
+                f"The 'composite' parameter of {self._owner} has a rule for {idle[0]!r}, which names no "
+                f"operation of the network.{did_you_mean(idle[0], [*layers, *kinds])} It runs "
+                f"{', '.join(map(repr, kinds))}{' in the layers ' if layers else ''}{listed}."
             )
 
 
@@ -148,16 +147,16 @@ def check_composite(composite: Any, owner: str) -> None:
     if isinstance(composite, str):
         if composite not in COMPOSITES:
             raise DataError(
-                f"The 'composite' parameter of {owner} must be one of {names}, a dict of rules, or a function, "
-                f"got {composite!r}.{did_you_mean(composite, COMPOSITES)}"
+                f"The 'composite' parameter of {owner} must be one of {names}, a dict of rules, or a "
+                f"function, got {composite!r}.{did_you_mean(composite, COMPOSITES)}"
             )
         return
     if callable(composite):
         return
     if not isinstance(composite, Mapping) or not composite:
         raise DataError(
-            f"The 'composite' parameter of {owner} must be one of {names}, a dict of rules, or a function, got "
-            f"{composite!r}."
+            f"The 'composite' parameter of {owner} must be one of {names}, a dict of rules, or a function, "
+            f"got {composite!r}."
         )
     for key, rule in composite.items():
         if not isinstance(rule, Rule):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from agnostix.neural.operations.row_axis import RowAxis, RowsMixedError
@@ -20,7 +20,7 @@ class Conservation:
     """
 
     def __init__(self, n_rows: int, row_axes: Sequence[RowAxis | None] | None, absorbs_bias: bool) -> None:
-        self.n_rows = n_rows
+        self.n_rows = 1 if row_axes is None else n_rows  # a trial knows no rows
         self.absorbs_bias = absorbs_bias
         self.accounts: list[Account] = []
         self.absorbed: dict[str, Any] = {}
@@ -38,6 +38,12 @@ class Conservation:
         self.accounts.append(account)
         return account
 
+    def ignore(self, nodes: Container[Any]) -> None:
+        """Count nothing of the operations whose outputs are nodes of the graph."""
+        for account in self.accounts:
+            if account.output is not None and account.output.grad_fn in nodes:
+                account.is_ignored = True
+
     def _axis_of(self, shape: Sequence[int]) -> RowAxis:
         if self.n_rows == 1 or self._row_axes is None:
             return RowAxis()
@@ -54,6 +60,7 @@ class Account:
     def __init__(self, whole: Conservation, shape: tuple[int, ...], row_axis: RowAxis) -> None:
         self.shape = shape
         self.output: Any = None  # with its graph, in a trial
+        self.is_ignored = False
         self._whole = whole
         self._row_axis = row_axis
         self._in_rows: dict[str, list[float]] = {}
@@ -70,6 +77,8 @@ class Account:
 
     def absorb(self, cause: str, amounts: Any) -> None:
         """Add amounts, in the shape of the output, to what a cause absorbs."""
+        if self.is_ignored:
+            return
         self._add(cause, self._sum(amounts))
 
     def absorb_in_row(self, place: int, n_places: int, sums: dict[str, float], like: Any) -> None:
@@ -79,7 +88,7 @@ class Account:
             self._in_rows.setdefault(cause, [0.0] * self._whole.n_rows)[row] += total
         if place == n_places - 1:
             for cause, totals in self._in_rows.items():
-                self._add(cause, like.double().new_tensor(totals))
+                self._add(cause, like.new_zeros(()).double().new_tensor(totals))
             self._in_rows = {}
 
     def _add(self, cause: str, totals: Any) -> None:

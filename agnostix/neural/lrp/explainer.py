@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from agnostix.core.explanation import Detail
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, StrOptions
 from agnostix.core.typing import Codes, Floats
-from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats
+from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats, join_parts
 from agnostix.neural.lrp.box import Box
 from agnostix.neural.lrp.composites import Composite, check_composite
 from agnostix.neural.lrp.conservation import CAUSES
@@ -136,6 +137,8 @@ class LrpExplainer(NetworkExplainer):
     """Where rows are in the outputs of operations."""
     _box: Box | None = None
     """Bounds of the input, for rules that need them."""
+    _has_direct = False
+    """Whether operations on the input have rules that give relevance itself."""
 
     def __init__(
         self,
@@ -191,9 +194,9 @@ class LrpExplainer(NetworkExplainer):
         check_composite(self.composite, type(self).__name__)
         super().fit(X, y, sample_weight)
         rows = as_array(read_rows_like(X, self._examples, type(self).__name__))
-        self._row_axes = None
+        self._row_axes, self._has_direct = None, False
         composite = self._read_composite()
-        self._box = Box.of(composite.box, rows, self.layer is not None, type(self).__name__)
+        self._box = Box.from_rule(composite.box, rows, self.layer is not None, type(self).__name__)
         self._try_rules(rows[:1])
         return self
 
@@ -210,6 +213,7 @@ class LrpExplainer(NetworkExplainer):
             network = self._open_network(session, row.dtype)
             with failures_named(self._predictor.name, 0, 0):
                 self._row_axes = find_row_axes(network, row)
+                self._has_direct = network.has_direct
                 network.composite.check_used()
                 self._channel_axis(network.points(row), row)
 
@@ -228,6 +232,7 @@ class LrpExplainer(NetworkExplainer):
             absorbs_bias=self.bias == "absorbed",
             row_axes=self._row_axes,
             box=self._box,
+            has_direct=self._has_direct,
         )
 
     def _check_rows(self, array: Any) -> None:
@@ -249,15 +254,16 @@ class LrpExplainer(NetworkExplainer):
     def _attribute_batch(
         self, network: RelevanceNetwork, rows: Any, selection: OutputSelection
     ) -> BatchAttribution:
-        from agnostix.neural.base import join_parts
         from agnostix.neural.operations.row_axis import RowsMixedError
 
+        n_before = network.n_model_rows
         try:
-            return self._propagate(network, rows, selection)
+            result = self._propagate(network, rows, selection)
         except RowsMixedError:
-            return join_parts(
-                [self._propagate(network, rows[i : i + 1], selection) for i in range(len(rows))]
-            )
+            each = [self._propagate(network, rows[i : i + 1], selection) for i in range(len(rows))]
+            result = join_parts(each)
+        n_to_the_layer = 0 if self.layer is None else len(rows)
+        return replace(result, n_model_rows=network.n_model_rows - n_before + n_to_the_layer)
 
     def _propagate(
         self, network: RelevanceNetwork, rows: Any, selection: OutputSelection
@@ -282,7 +288,7 @@ class LrpExplainer(NetworkExplainer):
             scores=outputs,
             predictions=predictions,
             completeness_gap=outputs - sums,
-            n_model_rows=self._count_model_rows(rows),
+            n_model_rows=len(rows),
             details=details,
         )
 
@@ -292,8 +298,9 @@ class LrpExplainer(NetworkExplainer):
         )
 
     def _count_model_rows(self, rows: Any) -> int:
-        n_to_the_layer = 0 if self.layer is None else 1
-        return len(rows) * (1 + n_to_the_layer)
+        n_passes = 1 if self.layer is None else 2
+        n_corners = 2 if self._has_direct else 0
+        return len(rows) * n_passes + n_corners
 
     def _describe_fit(self) -> dict[str, Any]:
         return {"causes": CAUSES}
@@ -311,8 +318,8 @@ class LrpExplainer(NetworkExplainer):
         if (outputs == 0).any():
             rows = np.flatnonzero((outputs == 0).any(axis=1))
             warnings.warn(
-                f"The score is exactly 0 in {_named(rows)}, so that {owner} has no relevance to distribute: all "
-                "values are 0. Explain another output, or target='predictions'.",
+                f"The score is exactly 0 in {_named(rows)}, so that {owner} has no relevance to distribute: "
+                "all values are 0. Explain another output.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -323,8 +330,9 @@ class LrpExplainer(NetworkExplainer):
             row, k = np.unravel_index(np.argmax(ratio), ratio.shape)
             warnings.warn(
                 f"Relevance nearly cancels in {_named(rows)}: its absolute sum in a layer is up to "
-                f"{ratio[row, k]:.3g} times the output (row {row}, output {names[k]!r}). Use a larger epsilon, or "
-                "composite='epsilon_plus', whose shares are positive.",
+                f"{ratio[row, k]:.3g} times the output (row {row}, output {names[k]!r}). Shares of "
+                "positive products do not cancel, composite={'default': ZPlus()}, and a larger epsilon passes "
+                "on less, such as Epsilon(0.25, relative=True).",
                 ConvergenceWarning,
                 stacklevel=4,
             )

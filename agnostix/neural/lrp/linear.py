@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -44,15 +45,16 @@ class LinearRules(RelevanceRules):
         place = self._own_place or self._place_of(linear)
         rule = self._composite.rule_of(place)
         if isinstance(rule, DirectRule):
-            linear.bounds = self.direct.enter(linear)
+            self.direct.enter(linear)
         note = Note(linear.kind, operation=linear, rule=rule, place=place)
         return self._ruled_linear(note, output)
 
     def _ruled_linear(self, note: Note, output: Any) -> Any:
         account = self._conservation.enter(output.shape)
+        transpose = self._transpose_of(note, account)
 
         def pass_back(gradient: Any) -> tuple[Any]:
-            passed = _passed(note, gradient, account)
+            passed = transpose(gradient)
             while note.passed:
                 passed = passed + note.passed.pop()
             return (passed,)
@@ -62,15 +64,31 @@ class LinearRules(RelevanceRules):
         return self._entered(account, ruled(output, pass_back, linear.source, note=note))
 
     def _ruled_late(self, note: Note, x: Any, output: Any, before: Note) -> Any:
-        """The same for what is merged into the operation before, whose output is x and whose input has changed."""
+        """The same for what is merged into the operation before, with output x, whose input has changed."""
         account = self._conservation.enter(output.shape)
+        transpose = self._transpose_of(note, account)
 
         def pass_back(gradient: Any) -> tuple[Any]:
-            before.passed += [_passed(note, gradient, account), *note.passed]
+            before.passed += [transpose(gradient), *note.passed]
             note.passed.clear()
             return (torch.zeros_like(gradient),)
 
         return self._entered(account, ruled(output, pass_back, x, note=note))
+
+    def _transpose_of(self, note: Note, account: Account) -> Callable[[Any], Any]:
+        """From a gradient by the output of a linear operation to one by its input, by its rule."""
+        linear, rule = note.operation, note.rule
+        assert linear is not None
+        assert rule is not None
+        hidden = None if linear.hidden is None else self._conservation.enter(linear.hidden.shape)
+
+        def transpose(gradient: Any) -> Any:
+            passed = rule.pass_back(linear, gradient, account)
+            if hidden is not None:
+                hidden.absorb(OFFSET, passed * linear.hidden)
+            return passed
+
+        return transpose
 
     def _rule_batch_norm(self, operation: Operation) -> Any:
         names = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps")
@@ -123,11 +141,3 @@ class LinearRules(RelevanceRules):
             else:
                 stack += [before for before, _ in node.next_functions]
         return depth
-
-
-def _passed(note: Note, gradient: Any, account: Account) -> Any:
-    """Gradient by the input of a linear operation, by its rule."""
-    linear, rule = note.operation, note.rule
-    assert linear is not None
-    assert rule is not None
-    return rule.pass_back(linear, gradient, account)

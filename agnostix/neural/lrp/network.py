@@ -1,4 +1,4 @@
-"""A network whose gradients are relevance over input: one forward pass, and relevance of outputs. Imports torch."""
+"""A network whose gradients are relevance over input: forward pass, and relevance of outputs. Imports torch."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class RelevanceNetwork(PreparedNetwork):
         absorbs_bias: bool,
         row_axes: Sequence[RowAxis | None] | None = None,
         box: Box | None = None,
+        has_direct: bool = False,
     ) -> None:
         super().__init__(session, dtype, target, layer, name, owner)
         self.composite = composite
@@ -55,26 +56,38 @@ class RelevanceNetwork(PreparedNetwork):
         self._absorbs_bias = absorbs_bias
         self._row_axes = row_axes
         self._box = box
+        self.n_model_rows = 0  # that operations were run on
+        self._has_direct = has_direct  # whether that is known from an earlier pass
         self._bounds: list[tuple[Any, Any]] | None = None
-        self.n_extra_rows = 0
         self._names = LayerNames(session) if composite.needs_layers else None
         self.conservation: Conservation
         self._direct: DirectOperations
 
     def scores(self, points: Any, X: Any) -> Any:
         """Scores (n_rows, n_outputs) of points with the graph of the rules; DataError names what has none."""
-        if self._box is not None and self._bounds is None:
-            self._bounds = self._find_bounds(X)
+        if self._has_direct and self._bounds is None:
+            self._bounds = self._find_bounds(points, X)
         self._direct = DirectOperations(self._bounds)
         scores = self._run(points, X)
+        if self.has_direct and self._bounds is None:
+            self._bounds = self._find_bounds(points, X)
+            self._direct = DirectOperations(self._bounds)
+            scores = self._run(points, X)
         unseen = find_unseen(scores.grad_fn)
         if unseen:
             raise DataError(refusal(self.owner, self.name, unseen))
-        if self._direct.operations:
+        if self.has_direct:
             self._direct.check(scores)
+            self.conservation.ignore(self._direct.nodes_before)  # what comes to them is not times a gradient
         return scores
 
+    @property
+    def has_direct(self) -> bool:
+        """Whether an operation of the last forward pass had a rule that gives relevance itself."""
+        return bool(self._direct.operations)
+
     def _run(self, points: Any, X: Any) -> Any:
+        self.n_model_rows += len(X)
         self.conservation = Conservation(len(points), self._row_axes, self._absorbs_bias)
         names = self._names
         mode = RelevanceMode(
@@ -87,14 +100,16 @@ class RelevanceNetwork(PreparedNetwork):
         with interpreted(), nullcontext() if names is None else names.watched(), mode:
             return self._score_points(points, X)
 
-    def _find_bounds(self, X: Any) -> list[tuple[Any, Any]]:
-        """What the inputs of operations with direct rules are for the corners of the box."""
+    def _find_bounds(self, points: Any, X: Any) -> list[tuple[Any, Any]]:
+        """What the inputs of operations with direct rules are at the corners of the box, or at 0 and 1."""
+        some = points.detach()[:1]
+        corners = torch.zeros_like(some), torch.ones_like(some)
+        if self._box is not None:
+            corners = self.points(self._box.low), self.points(self._box.high)
         found = []
-        for corner in () if self._box is None else (self._box.low, self._box.high):
+        for corner in corners:
             self._direct = DirectOperations()
-            points = self.points(corner).requires_grad_()
-            self._run(points, X[:1])
-            self.n_extra_rows += 1
+            self._run(corner.requires_grad_(), X[:1])
             found.append([one.input.value for one in self._direct.operations])
         return [(low.minimum(high), high.maximum(low)) for low, high in zip(*found, strict=True)]
 
@@ -104,9 +119,9 @@ class RelevanceNetwork(PreparedNetwork):
         self.conservation.begin()
         with failures_explained():
             gradients = torch.autograd.grad(scores.gather(1, chosen).sum(), points, retain_graph=True)[0]
-        if self._direct.operations:
+        if self.has_direct:
             scale = self._direct.scales(points)
-            values = gradients if scale is None else gradients / torch.where(scale == 0, 1.0, scale)
+            values = gradients / torch.where(scale == 0, 1.0, scale)
         else:
             values = gradients * points
         zeros = torch.zeros(len(points), dtype=torch.float64, device=scores.device)
@@ -124,33 +139,40 @@ def find_row_axes(network: RelevanceNetwork, rows: Any) -> list[RowAxis | None]:
     for n in (1, 2):
         pair = np.concatenate([rows[:1]] * n)
         points = network.points(pair).requires_grad_()
-        scores = network.scores(points, pair)
+        network.scores(points, pair)
         shapes.append([account.shape for account in network.conservation.accounts])
     if len(shapes[0]) != len(shapes[1]):
         return [None] * len(shapes[1])
     axes = [find_row_axis(one, two) for one, two in zip(*shapes, strict=True)]
-    merged = [
-        place for place, axis in enumerate(axes) if axis is not None and shapes[0][place][axis.axis] > 1
-    ]
+    merged = {
+        place: axis.axis
+        for place, axis in enumerate(axes)
+        if axis is not None and shapes[0][place][axis.axis] > 1
+    }
     if merged:
-        _settle_merged(network, scores, axes, merged)
+        _settle_merged(network, points, pair, axes, merged)
     return axes
 
 
 def _settle_merged(
-    network: RelevanceNetwork, scores: Any, axes: list[RowAxis | None], places: Sequence[int]
+    network: RelevanceNetwork, points: Any, pair: Any, axes: list[RowAxis | None], merged: dict[int, int]
 ) -> None:
-    """Find whether rows are before or after what is merged into their axis, by gradients of the first row."""
-    outputs = [network.conservation.accounts[place].output for place in places]
-    gradients = torch.autograd.grad(scores[0].sum(), outputs, retain_graph=True, allow_unused=True)
-    for place, gradient in zip(places, gradients, strict=True):
-        axis = axes[place]
-        if gradient is None or axis is None:
+    """Find whether rows are before or after what is merged into their axis: the second row is changed."""
+    before = [network.conservation.accounts[place].output.detach().clone() for place in merged]
+    changed = points.detach().clone()
+    changed[1] = 0.9 * changed[1] + 0.1 * changed[1].roll(1) + 0.01
+    network.scores(changed.requires_grad_(), pair)
+    if len(network.conservation.accounts) != len(axes):
+        axes[:] = [None] * len(axes)
+        return
+    for (place, axis), own in zip(merged.items(), before, strict=True):
+        output = network.conservation.accounts[place].output.detach()
+        if output.shape != own.shape:
+            axes[place] = None
             continue
-        moved = gradient.movedim(axis.axis, 0).flatten(1).any(dim=1)
-        if not moved[len(moved) // 2 :].any():
-            continue
-        axes[place] = None if moved[1::2].any() else RowAxis(axis.axis, is_inner=True)
+        moves = (output != own).movedim(axis, 0).flatten(1).any(dim=1)
+        if moves[: len(moves) // 2].any():
+            axes[place] = None if moves[::2].any() else RowAxis(axis, is_inner=True)
 
 
 def refusal(owner: str, model: str, unseen: Any) -> str:
@@ -160,8 +182,8 @@ def refusal(owner: str, model: str, unseen: Any) -> str:
     way = ""
     if free:
         way = (
-            "Write them by operations that have rules: linear ones, functions of one number that are finite at 0, "
-            "products, softmax, normalization, pooling and changes of shape. SaliencyExplainer and "
+            "Write them by operations that have rules: linear ones, functions of one number that are finite "
+            "at 0, products, softmax, normalization, pooling and changes of shape. SaliencyExplainer and "
             "IntegratedGradientsExplainer need no rules."
         )
     return (

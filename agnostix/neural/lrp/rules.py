@@ -66,7 +66,8 @@ class Epsilon(Rule):
         epsilon: Any = self.epsilon
         if self.relative:
             epsilon = self.epsilon * account.root_mean_square(operation.output.value)
-        (ratio,) = distribute(account, operation, gradient, _split_none, epsilon=epsilon)
+        split = _split_whole if account.absorbs_bias else _split_none
+        (ratio,) = distribute(account, operation, gradient, split, epsilon=epsilon)
         return operation.transpose(ratio)
 
 
@@ -76,12 +77,9 @@ class ZPlus(Rule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Gradient by the input."""
-        if operation.is_nonnegative:
-            positive = operation.map("plus", lambda: operation.input.value, operation.positive_weight)
-            (ratio,) = distribute(account, operation, gradient, _keep_positive, (positive,))
-            return operation.transpose_map("plus", ratio)
-        (half,) = distribute(account, operation, gradient, _split_positive, (operation.magnitudes,), _halve)
-        return operation.transpose(half) + operation.transpose_magnitudes(half)
+        positive = operation.split_products(True)
+        (ratio,) = distribute(account, operation, gradient, _keep_positive, (positive,))
+        return operation.transpose_split(True, ratio)
 
 
 @dataclass(frozen=True)
@@ -155,18 +153,14 @@ class AlphaBeta(Rule):
 
     def pass_back(self, operation: LinearOperation, gradient: Any, account: Account) -> Any:
         """Gradient by the input."""
-        own, other = distribute(
-            account, operation, gradient, self._split, (operation.magnitudes,), _half_sum_and_difference
-        )
-        return operation.transpose(own) + operation.transpose_magnitudes(other)
+        sums = operation.split_products(True), operation.split_products(False)
+        positive, negative = distribute(account, operation, gradient, self._split, sums)
+        own = operation.transpose_split(True, positive)
+        return own.add_(operation.transpose_split(False, negative))
 
-    def _split(self, output: Any, bias: Any, magnitudes: Any) -> list[Share]:
-        products = _products(output, bias)
+    def _split(self, _output: Any, bias: Any, positive: Any, negative: Any) -> list[Share]:
         up, down = (None, None) if bias is None else (bias.clamp(min=0), bias.clamp(max=0))
-        return [
-            Share((products + magnitudes) / 2, up, self.alpha),
-            Share((products - magnitudes) / 2, down, -self.beta),
-        ]
+        return [Share(positive, up, self.alpha), Share(negative, down, -self.beta)]
 
 
 @dataclass(frozen=True)
@@ -250,27 +244,19 @@ def _signs(output: Any) -> Any:
 
 
 def _split_none(output: Any, bias: Any) -> list[Share]:
-    return [Share(_products(output, bias), bias, whole=output)]
+    return [Share(_products(output, bias), bias)]
+
+
+def _split_whole(output: Any, bias: Any) -> list[Share]:
+    return [Share(output, bias, whole=output)]
 
 
 def _keep_positive(_output: Any, bias: Any, positive: Any) -> list[Share]:
     return [Share(positive, None if bias is None else bias.clamp(min=0))]
 
 
-def _split_positive(output: Any, bias: Any, magnitudes: Any) -> list[Share]:
-    return _keep_positive(output, bias, (_products(output, bias) + magnitudes) / 2)
-
-
 def _from_corners(output: Any, bias: Any, corners: Any) -> list[Share]:
     return [Share(_products(output, bias) - corners)]
-
-
-def _halve(_output: Any, ratio: Any) -> list[Any]:
-    return [ratio / 2]
-
-
-def _half_sum_and_difference(_output: Any, first: Any, second: Any) -> list[Any]:
-    return [(first + second) / 2, (first - second) / 2]
 
 
 def _check_not_negative(rule: Rule, name: str, value: float) -> None:

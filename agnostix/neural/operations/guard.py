@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from agnostix.neural.graph import POOLING, RESHAPING, describe_node, graph_nodes, key_of
@@ -37,6 +37,7 @@ HOMOGENEOUS = frozenset(
 """Operations whose values are sums of the gradient times the operands: of degree 1."""
 _SCALES = frozenset(["mul", "div", "lerp"])
 """The same if the other factor is constant."""
+_COPIES = frozenset(["copyslices", "copybackwards"])
 _REMEDIES = {
     "checkpointfunction": "CheckpointFunction is a reentrant checkpoint: use checkpoint(..., "
     "use_reentrant=False).",
@@ -47,10 +48,16 @@ _REMEDIES = {
 }
 
 
-def find_unseen(root: Any, is_known: Callable[[Any], bool] = lambda node: False) -> Mapping[str, str]:
+def find_unseen(
+    root: Any,
+    is_known: Callable[[Any], bool] = lambda node: False,
+    passing: Set[str] = HOMOGENEOUS,
+    scales: Set[str] = _SCALES,
+) -> Mapping[str, str]:
     """Operations of a graph that have no rule, by name, with what to do about them, "" where nothing special.
 
-    is_known says of other nodes of torch that a method lets them pass.
+    is_known says of other nodes of torch that a method lets them pass; keys of those that have their own
+    derivative are `passing`, or `scales` if all operands but one are constant.
     """
     unseen: dict[str, str] = {}
     for node in graph_nodes(root):
@@ -58,8 +65,8 @@ def find_unseen(root: Any, is_known: Callable[[Any], bool] = lambda node: False)
             continue
         name, key, is_own = describe_node(node.name())
         n_varying = sum(before is not None for before, _ in node.next_functions)
-        passes = key in HOMOGENEOUS or (key in _SCALES and n_varying == 1 and _is_numerator(node, key))
-        if key == "copyslices" or (is_own and passes):
+        passes = key in passing or (key in scales and n_varying == 1 and _is_numerator(node, key))
+        if key in _COPIES or (is_own and passes):
             continue
         unseen[name] = _REMEDIES.get(key, "")
     return unseen

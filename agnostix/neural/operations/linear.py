@@ -16,8 +16,8 @@ CONVOLUTION, LINEAR = "convolution", "linear"
 class LinearOperation:
     """y = a (x w) + b: of an input x and a weight w; a is the scale of a batch norm merged into it, or 1.
 
-    Products x w can be split: lin = a (x w), mag = |a| (|x| |w|); then (lin + mag) / 2 are the sums of the
-    positive products and (lin - mag) / 2 those of the negative ones, for inputs of either sign.
+    Rules count products x w by their sign: lin = a (x w) are sums of all, mag = |a| (|x| |w|) of their sizes,
+    z+ and z- of the positive and of the negative ones, for inputs of either sign.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class LinearOperation:
         self.input: Kept = kept.keep(source)
         self.output: Kept
         self.bounds: Any = None  # tensors (1, ...) between which the input lies, for rules that need them
+        self.hidden: Any = None  # in the shape of the input: 1 where it does not depend on the network's
         self._kept = kept
         self._is_nonnegative: bool | None = None
         self._weights: dict[str, Any] = {}  # of maps
@@ -106,6 +107,25 @@ class LinearOperation:
     def scaled_weight(self) -> Any:
         """The weight, with the scale of a batch norm."""
         return self.weight if self.scale is None else self.weight * self._by_output(self.scale)
+
+    def split_products(self, is_positive: bool) -> Any:
+        """z+ or z-, the sums of products of one sign, each from weights of one sign so that nothing cancels."""
+        own, other = self.positive_weight, self.negative_weight
+        if not is_positive:
+            own, other = other, own
+        name = "plus" if is_positive else "minus"
+        if self.is_nonnegative:
+            return self.map(name, lambda: self.input.value, own)
+        up = self.map(f"{name} up", lambda: self.input.value.clamp(min=0), own)
+        return up + self.map(f"{name} down", lambda: self.input.value.clamp(max=0), other)
+
+    def transpose_split(self, is_positive: bool, gradient: Any) -> Any:
+        """Gradient by x of z+ or z-, after they were computed."""
+        name = "plus" if is_positive else "minus"
+        if self.is_nonnegative:
+            return self._gradient(name, gradient)
+        up = self._gradient(f"{name} up", gradient)
+        return up.where(self.input.value > 0, self._gradient(f"{name} down", gradient))
 
     def positive_weight(self) -> Any:
         """w+, new memory."""

@@ -82,6 +82,7 @@ class OperationMode(TorchFunctionMode):
         if is_python and name not in WHOLE and func not in self._opened:
             return self._open(func, args, kwargs)
         operation = Operation(_strip(name), func, tuple(args), kwargs, is_in_place)
+        self._begin(operation)
         rule = getattr(self, f"_rule_{KINDS.get(operation.name, '')}", None)
         result = operation.run() if rule is None else rule(operation)
         if is_in_place and result is not args[0]:
@@ -89,6 +90,9 @@ class OperationMode(TorchFunctionMode):
             args[0].copy_(result)
             return args[0]
         return result
+
+    def _begin(self, operation: Operation) -> None:
+        """An operation is about to run."""
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -26,6 +26,10 @@ class Normalization:
     weight: Any  # broadcasts to x, or None
     bias: Any  # broadcasts to x, or None
     eps: float
+
+    def without_graph(self) -> Normalization:
+        """The same without what is normalized."""
+        return replace(self, x=None)
 
     def center(self, values: Any) -> Any:
         """Values like x less their means, if it has means: a linear map that is its own transpose."""

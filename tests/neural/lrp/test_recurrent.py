@@ -119,9 +119,7 @@ def test_an_lstm_written_by_hand_is_torchs():
         h, c = x.new_zeros(len(x), 4), x.new_zeros(len(x), 4)
         weight = torch.cat([layer.weight_ih_l0, layer.weight_hh_l0], dim=1)
         for t in range(x.shape[1]):
-            z = functional.linear(
-                torch.cat([x[:, t], h], dim=1), weight, layer.bias_ih_l0 + layer.bias_hh_l0
-            )
+            z = functional.linear(torch.cat([x[:, t], h], dim=1), weight, layer.bias_ih_l0 + layer.bias_hh_l0)
             i, f, g, o = z.chunk(4, dim=1)
             c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
             h = torch.sigmoid(o) * torch.tanh(c)

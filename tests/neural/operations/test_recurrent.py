@@ -120,7 +120,9 @@ def test_packed_sequences_with_states(both):
         return layer(rnn.pack_padded_sequence(x, torch.tensor([4, 2, 1])), (h, c))
 
     n = 1 + both
-    assert_as_torch(run, drawn_numbers(5, 3, 3), drawn_numbers(n, 3, 4, seed=1), drawn_numbers(n, 3, 4, seed=2))
+    assert_as_torch(
+        run, drawn_numbers(5, 3, 3), drawn_numbers(n, 3, 4, seed=1), drawn_numbers(n, 3, 4, seed=2)
+    )
 
 
 @pytest.mark.parametrize("kind", CELLS)
