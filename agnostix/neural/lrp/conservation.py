@@ -15,8 +15,8 @@ SIZE = "size"
 class Conservation:
     """What the operations of a forward pass absorb in one backward pass: relevance (n_rows,) by cause.
 
-    `row_axes` says where the rows are in the outputs of the operations, in their order; None in a trial, which
-    records the shapes.
+    `row_axes` says where the rows are in the outputs of the operations, in their order; None in a trial,
+    which records the shapes.
     """
 
     def __init__(self, n_rows: int, row_axes: Sequence[RowAxis | None] | None, absorbs_bias: bool) -> None:

@@ -1,4 +1,4 @@
-"""Relevance of outputs over their denominators, and what biases and stabilizers absorb of it. Imports nothing."""
+"""Relevance over its denominators, and what biases and stabilizers absorb of it. Imports nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ def distribute(
 
     split gets blocks of the output and of the others. A tensor epsilon broadcasts to the output.
     """
-
     is_number = isinstance(epsilon, float | int)
 
     def kernel(bias: Any, output: Any, passed: Any, *rest: Any) -> tuple[Sequence[Any], dict[str, Any]]:
