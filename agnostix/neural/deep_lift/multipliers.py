@@ -305,8 +305,8 @@ def refuse_difference(kind: str, name: str, owner: str, model: str) -> DataError
     if kind == "constants":
         return DataError(
             f"{whose}: its operation {name} takes a tensor or number that was computed from the input "
-            "without a gradient, as by a comparison, argmax or detach, and that is not the same for the row and "
-            "for the baseline. Write torch.relu(x) for x * (x > 0) and for torch.where(x > 0, x, 0), and "
+            "without a gradient, as by a comparison, argmax or detach, and that is not the same for the row "
+            "and the baseline. Write torch.relu(x) for x * (x > 0) and for torch.where(x > 0, x, 0), and "
             "torch.amax(x, dim) for x at an argmax."
         )
     return DataError(
