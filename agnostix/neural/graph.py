@@ -53,7 +53,7 @@ def graph_nodes(root: Any, is_end: Callable[[Any], bool] = lambda node: False) -
 @cache
 def describe_node(node_name: str) -> tuple[str, str, bool]:
     """Of a node's name the operation as torch names it, the same as a key, and whether it is torch's own."""
-    match = _NODE.match(node_name)
+    match = _NODE.match(node_name.removeprefix("torch::autograd::"))
     if match is None:  # a custom function, or what hides operations
         name = node_name.rpartition("::")[2].removesuffix("Backward")
         name = name.removeprefix("GeneratedBackwardFor_").removesuffix("_default")

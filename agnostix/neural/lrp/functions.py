@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,13 +22,14 @@ class FunctionRules(LinearRules):
     """Nonlinear operations of one operand that varies."""
 
     def _rule_function(self, operation: Operation) -> Any:
-        x, others = operation.operand(0, "input"), tensors((operation.args[1:], operation.kwargs))
         is_passed = self._composite.passes(Place(operation.name, self._layer_of(), 0, False))
-        if operation.name == "relu" or not varies(x) or any(one is not x and varies(one) for one in others):
+        function = _read_function(operation)
+        if operation.name == "relu" or function is None:
             return operation.run()
+        x, compute = function
         with torch.no_grad():
-            output = operation.compute(x)
-            start = None if operation.name in ZERO_AT_ZERO else operation.compute(torch.zeros_like(x))
+            output = compute(x)
+            start = None if operation.name in ZERO_AT_ZERO else compute(torch.zeros_like(x))
         is_passed = is_passed and start is not None
         if start is not None and not is_passed and not torch.isfinite(start).all():
             return operation.run()
@@ -41,9 +44,9 @@ class FunctionRules(LinearRules):
                 account.absorb(OFFSET, gradient * start)
             elif is_passed:  # an operand of 0 cannot have relevance
                 account.absorb(OFFSET, torch.where(value == 0, gradient * result, 0.0))
-            return (gradient * _secant(operation, value, result, start),)
+            return (gradient * _secant(compute, value, result, start),)
 
-        note = Note(operation.name, is_elementwise=True)
+        note = Note(_gate_name(operation), is_elementwise=True)
         return self._entered(account, ruled(output, pass_back, x, note=note))
 
     def _rule_softmax(self, operation: Operation) -> Any:
@@ -55,7 +58,7 @@ class FunctionRules(LinearRules):
 
         def pass_back(gradient: Any) -> tuple[Any]:
             value, result = (one.value for one in kept)
-            passed = _gradient(operation, value, gradient)
+            passed = _gradient(operation.compute, value, gradient)
             account.absorb(SOFTMAX, result * gradient - torch.where(passed == 0, 0.0, value * passed))
             return (passed,)
 
@@ -107,7 +110,28 @@ class FunctionRules(LinearRules):
         return self._entered(account, ruled(output, pass_back, norm.x, note=Note(operation.name)))
 
 
-def _secant(operation: Operation, value: Any, result: Any, start: Any) -> Any:
+def _read_function(operation: Operation) -> tuple[Any, Callable[[Any], Any]] | None:
+    """The operand that varies and the function of it; None if there are several."""
+    args = operation.args or (operation.kwargs["input"],)
+    if sum(map(varies, tensors((args, {**operation.kwargs, "input": None})))) != 1:
+        return None
+    place = next((i for i, one in enumerate(args) if varies(one)), None)
+    if place is None:
+        return None
+    if not operation.args:
+        rest = {name: one for name, one in operation.kwargs.items() if name != "input"}
+        return args[0], replace(operation, kwargs=rest).compute
+    return args[place], lambda x: operation.compute(*args[:place], x)
+
+
+def _gate_name(operation: Operation) -> str:
+    """The name of a function; what is bounded on both sides is a hard tanh, whatever it is called."""
+    bounds = (operation.operand(1, "min"), operation.operand(2, "max"))
+    is_bounded = operation.name == "relu6" or (operation.name in ("clamp", "clip") and None not in bounds)
+    return "hardtanh" if is_bounded else operation.name
+
+
+def _secant(compute: Callable[[Any], Any], value: Any, result: Any, start: Any) -> Any:
     """(f(x) - f(0)) / x, and the derivative where x is so small that rounding would count."""
     near = 0.0 if start is None else torch.finfo(value.dtype).eps ** 0.5
     is_near = value.abs() <= near
@@ -115,12 +139,12 @@ def _secant(operation: Operation, value: Any, result: Any, start: Any) -> Any:
     slope = rise / torch.where(is_near, 1.0, value)
     if not is_near.any():
         return slope
-    derivative = _gradient(operation, value, torch.ones_like(value))
+    derivative = _gradient(compute, value, torch.ones_like(value))
     return torch.where(is_near, derivative.nan_to_num(0.0, 0.0, 0.0), slope)
 
 
-def _gradient(operation: Operation, value: Any, gradient: Any) -> Any:
-    """Gradient by the first operand, at a value."""
+def _gradient(compute: Callable[[Any], Any], value: Any, gradient: Any) -> Any:
+    """Gradient of a function at a value."""
     leaf = value.detach().requires_grad_()
     with torch.enable_grad():
-        return torch.autograd.grad(operation.compute(leaf), leaf, gradient)[0]
+        return torch.autograd.grad(compute(leaf), leaf, gradient)[0]

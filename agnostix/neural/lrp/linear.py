@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from agnostix.neural.graph import LEAF
 from agnostix.neural.lrp.composites import Place
-from agnostix.neural.lrp.conservation import OFFSET
+from agnostix.neural.lrp.conservation import OFFSET, Account
 from agnostix.neural.lrp.mode import Note, RelevanceRules
 from agnostix.neural.lrp.rules import DirectRule
-from agnostix.neural.operations.composites import refuse
+from agnostix.neural.operations.composites import multiply_linear, refuse
 from agnostix.neural.operations.guard import refuse_checkpoint
 from agnostix.neural.operations.linear import LinearOperation, read_linear
 from agnostix.neural.operations.mode import Operation
@@ -26,10 +27,13 @@ class LinearRules(RelevanceRules):
 
     def _rule_linear(self, operation: Operation) -> Any:
         linear = read_linear(operation, self.kept)
+        if linear is None and operation.name == "linear":
+            with self:
+                return multiply_linear(operation)
         if linear is None:
             raise refuse(
                 f"{operation.name} with a weight or a bias that depends on the input",
-                "Write it by matrix products.",
+                "Write it by torch.nn.functional.unfold and matrix products.",
             )
         weight, bias = operation.operand(1, "weight"), operation.operand(2, "bias")
         names = ("input", "weight", "bias")
@@ -49,18 +53,44 @@ class LinearRules(RelevanceRules):
 
     def _ruled_linear(self, note: Note, output: Any) -> Any:
         account = self._conservation.enter(output.shape)
+        transpose = self._transpose_of(note, account)
+
+        def pass_back(gradient: Any) -> tuple[Any]:
+            passed = transpose(gradient)
+            while note.passed:
+                passed = passed + note.passed.pop()
+            return (passed,)
+
+        linear = note.operation
+        assert linear is not None
+        return self._entered(account, ruled(output, pass_back, linear.source, note=note))
+
+    def _ruled_late(self, note: Note, x: Any, output: Any, before: Note) -> Any:
+        """The same for what is merged into the operation before, with output x, whose input has changed."""
+        account = self._conservation.enter(output.shape)
+        transpose = self._transpose_of(note, account)
+
+        def pass_back(gradient: Any) -> tuple[Any]:
+            before.passed += [transpose(gradient), *note.passed]
+            note.passed.clear()
+            return (torch.zeros_like(gradient),)
+
+        return self._entered(account, ruled(output, pass_back, x, note=note))
+
+    def _transpose_of(self, note: Note, account: Account) -> Callable[[Any], Any]:
+        """From a gradient by the output of a linear operation to one by its input, by its rule."""
         linear, rule = note.operation, note.rule
         assert linear is not None
         assert rule is not None
         hidden = None if linear.hidden is None else self._conservation.enter(linear.hidden.shape)
 
-        def pass_back(gradient: Any) -> tuple[Any]:
+        def transpose(gradient: Any) -> Any:
             passed = rule.pass_back(linear, gradient, account)
             if hidden is not None:
                 hidden.absorb(OFFSET, passed * linear.hidden)
-            return (passed,)
+            return passed
 
-        return self._entered(account, ruled(output, pass_back, linear.source, note=note))
+        return transpose
 
     def _rule_batch_norm(self, operation: Operation) -> Any:
         names = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps")
@@ -73,13 +103,16 @@ class LinearRules(RelevanceRules):
                 "Call eval() on the module, and give its batch norms track_running_stats=True.",
             )
         scale, offset = scale_and_offset((mean, variance), weight, bias, eps, x.ndim)
-        note = self._mergeable(x)
         with torch.no_grad():
             output = operation.run()
-        if note is None or note.operation is None:
+        before = note_of(x.grad_fn)
+        if not isinstance(before, Note) or before.operation is None:
             return self._scaled(x, output, scale, offset)
-        merged = note.operation.merged(scale, offset, output)
-        return self._ruled_linear(Note(note.name, operation=merged, rule=note.rule, place=note.place), output)
+        merged = before.operation.merged(scale, offset, output)
+        note = Note(before.name, operation=merged, rule=before.rule, place=before.place)
+        if before.operation.can_merge:
+            return self._ruled_linear(note, output)
+        return self._ruled_late(note, x, output, before)
 
     def _scaled(self, x: Any, output: Any, scale: Any, offset: Any) -> Any:
         """An output scale x + offset, whose offset absorbs its share."""
@@ -90,12 +123,6 @@ class LinearRules(RelevanceRules):
             return (gradient * scale,)
 
         return self._entered(account, ruled(output, pass_back, x))
-
-    def _mergeable(self, x: Any) -> Note | None:
-        """The linear operation whose output x is, if a batch norm can be merged into it."""
-        note = note_of(x.grad_fn)
-        is_linear = isinstance(note, Note) and note.operation is not None
-        return note if is_linear and note.operation.can_merge else None
 
     def _place_of(self, linear: LinearOperation) -> Place:
         """Where a linear operation is in the network."""

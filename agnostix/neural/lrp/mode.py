@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agnostix.neural.lrp.composites import Composite, Place
@@ -23,6 +23,8 @@ class Note:
     operation: LinearOperation | None = None
     rule: Rule | None = None
     place: Place | None = None
+    passed: list[Any] = field(default_factory=list)
+    """Gradients of its input, of operations that are merged into it and came after the input had changed."""
 
 
 class RelevanceRules(OperationMode):

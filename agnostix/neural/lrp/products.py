@@ -15,7 +15,7 @@ from agnostix.neural.lrp.gates import find_gate, is_softmax
 from agnostix.neural.lrp.linear import LinearRules
 from agnostix.neural.lrp.mode import Note
 from agnostix.neural.operations.composites import contract
-from agnostix.neural.operations.linear import read_einsum, read_matrix_product
+from agnostix.neural.operations.linear import read_einsum, read_factors, read_matrix_product
 from agnostix.neural.operations.mode import Operation, varies
 from agnostix.neural.operations.ruled import ruled
 
@@ -27,11 +27,11 @@ class ProductRules(LinearRules):
         linear = read_matrix_product(operation, self.kept)
         if linear is not None:
             return self._pass_linear(linear, linear.run(lambda x: linear.multiply(x, linear.weight)))
-        first, second = _factors(operation)
-        return self._multiply(first, second, operation.function)
+        first, second = read_factors(operation)
+        return self._multiply(first, second, operation.compute)
 
     def _rule_product(self, operation: Operation) -> Any:
-        first, second = _factors(operation)
+        first, second = read_factors(operation)
         if not (varies(first) and varies(second)):
             return operation.run()
         return self._multiply(first, second, operation.compute)
@@ -86,10 +86,3 @@ class ProductRules(LinearRules):
         if varies(first) and varies(second):
             return operation.compute(first, second.detach())
         return operation.run()
-
-
-def _factors(operation: Operation) -> tuple[Any, Any]:
-    """Both factors, whatever the name of the second one is."""
-    first, second = operation.operand(0, "input"), operation.operand(1, "other")
-    names = ("mat2", "vec2", "vec", "tensor")
-    return first, next((operation.kwargs[one] for one in names if one in operation.kwargs), second)

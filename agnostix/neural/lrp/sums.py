@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from agnostix.neural.lrp.conservation import OFFSET
+from agnostix.neural.lrp.gates import SHIFTED
 from agnostix.neural.lrp.mode import RelevanceRules
 from agnostix.neural.operations.composites import interpolate
 from agnostix.neural.operations.mode import Operation, replace_tensors, varies
@@ -28,6 +29,8 @@ class SumRules(RelevanceRules):
         output = operation.run()
         if offset is None:
             return output
+        if operation.name in _ADDITIONS and _has_number(operation):
+            output.grad_fn.metadata[SHIFTED] = True
         account = self._conservation.enter(output.shape)
         # Scores of -inf, as masks add them, have no relevance.
         output.register_hook(
@@ -50,6 +53,12 @@ def _has_constant(operation: Operation) -> bool:
         value = operation.operand(*_FILLS[name])
         return not (value is None or (isinstance(value, int | float) and value == 0)) or not varies(args[0])
     return name not in ("tril", "triu", "zero")
+
+
+def _has_number(operation: Operation) -> bool:
+    """Whether one of two operands is a number."""
+    operands = (operation.operand(0, "input"), operation.operand(1, "other"))
+    return any(getattr(one, "ndim", 0) == 0 for one in operands)
 
 
 def _value_at_zero(operation: Operation) -> Any:

@@ -9,9 +9,9 @@ def _names(text: str) -> frozenset[str]:
 
 LINEAR = _names("linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d")
 """Of an input, a weight and a bias."""
-MATRIX_PRODUCTS = _names("matmul mm bmm mv dot vdot inner rmatmul")
+MATRIX_PRODUCTS = _names("matmul mm bmm mv dot vdot inner rmatmul tensordot")
 ADDED_PRODUCTS = _names("addmm addmv baddbmm addbmm addcmul addcdiv")
-PRODUCTS = _names("mul multiply rmul imul")
+PRODUCTS = _names("mul multiply rmul imul outer ger kron")
 QUOTIENTS = _names("div divide true_divide truediv rtruediv rdiv idiv itruediv")
 ACTIVATIONS = _names(
     """celu clamp clamp_max clamp_min clip elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu

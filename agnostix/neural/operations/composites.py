@@ -52,6 +52,13 @@ def gate_linear_unit(operation: Operation) -> Any:
     return signal * torch.sigmoid(gate)
 
 
+def multiply_linear(operation: Operation) -> Any:
+    """A linear operation whose weight or bias varies, as a product and a sum."""
+    x, weight, bias = (operation.operand(i, name) for i, name in enumerate(("input", "weight", "bias")))
+    product = x @ weight.mT
+    return product if bias is None else product + bias
+
+
 def interpolate(operation: Operation) -> Any:
     """Linear interpolation by a weight that varies, a gate or a factor of its own."""
     start, end, weight = (operation.operand(i, name) for i, name in enumerate(("input", "end", "weight")))

@@ -19,6 +19,9 @@ HOMOGENEOUS = frozenset(
         *[
             "add",
             "cumsum",
+            "fill",
+            "fmax",
+            "fmin",
             "fused_dropout",
             "maximum",
             "mean",
@@ -30,6 +33,7 @@ HOMOGENEOUS = frozenset(
             "rsub",
             "sub",
             "sum",
+            "zero",
         ],
     ]
 ) - {"kthvalue", "logsumexp", "sort", "topk"}

@@ -65,6 +65,7 @@ class LinearOperation:
         twin = LinearOperation(self.kind, self.multiply, self.source, self.weight, None, self._kept)
         twin.input, twin._maps = self.input, dict(self._maps)
         twin.bounds, twin.hidden = self.bounds, self.hidden
+        twin._version = self._version
         twin.scale = scale if self.scale is None else self.scale * scale
         twin.bias = offset if self.bias is None else self.bias * scale + offset
         twin.output = self._kept.keep(output)
@@ -200,14 +201,24 @@ def read_linear(operation: Operation, kept: KeptValues) -> LinearOperation | Non
 
 def read_matrix_product(operation: Operation, kept: KeptValues) -> LinearOperation | None:
     """A product with a constant matrix; None if both factors vary."""
-    first, second = operation.operand(0, "input"), operation.operand(1, "other")
-    second = operation.kwargs.get("mat2", operation.kwargs.get("vec", second)) if second is None else second
+    first, second = read_factors(operation)
     if varies(first) and varies(second):
         return None
-    function = operation.function
+    rest = operation.args[2:]  # of tensordot
+
+    def multiply(a: Any, b: Any) -> Any:
+        return operation.function(a, b, *rest)
+
     if varies(first):
-        return LinearOperation(LINEAR, function, first, second, None, kept)
-    return LinearOperation(LINEAR, lambda x, w: function(w, x), second, first, None, kept)
+        return LinearOperation(LINEAR, multiply, first, second, None, kept)
+    return LinearOperation(LINEAR, lambda x, w: multiply(w, x), second, first, None, kept)
+
+
+def read_factors(operation: Operation) -> tuple[Any, Any]:
+    """Both factors of a product, whatever the second one is called."""
+    first, second = operation.operand(0, "input"), operation.operand(1, "other")
+    names = ("mat2", "vec2", "vec", "tensor")
+    return first, next((operation.kwargs[one] for one in names if one in operation.kwargs), second)
 
 
 def read_einsum(equation: str, operands: Sequence[Any], kept: KeptValues) -> LinearOperation:

@@ -71,7 +71,8 @@ class OperationMode(TorchFunctionMode):
             return func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         is_in_place = _is_in_place(name) or kwargs.get("inplace") is True
-        if is_in_place and args and isinstance(args[0], torch.Tensor):
+        is_in_place = is_in_place and bool(args) and isinstance(args[0], torch.Tensor)
+        if is_in_place:
             self.kept.before_writing(args[0])
         if isinstance(kwargs.get("out"), torch.Tensor):
             self.kept.before_writing(kwargs["out"])

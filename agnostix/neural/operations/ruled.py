@@ -27,7 +27,7 @@ def ruled(value: Any, pass_back: Callable[[Any], Sequence[Any]], *operands: Any,
     `note` can be read from the node by `note_of`.
     """
     # In a list, since a tensor that is given and returned would become a view.
-    return _Ruled.apply([value], pass_back, note, *operands)
+    return _Ruled.apply([value.detach()], pass_back, note, *operands)
 
 
 def is_ruled(node: Any) -> bool:
