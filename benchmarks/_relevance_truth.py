@@ -78,30 +78,29 @@ def _ground(rng: np.random.Generator) -> Any:
     return ground.clip(0, 1)
 
 
-def _convolution(before: int, after: int, has_norm: bool) -> list[nn.Module]:
-    norm = [nn.BatchNorm2d(after)] if has_norm else []
-    return [nn.Conv2d(before, after, 3, padding=1), *norm, nn.ReLU()]
+def _convolution(before: int, after: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
 
 
-def _plain() -> nn.Module:
-    maps = [*_convolution(1, 12, False), nn.MaxPool2d(2), *_convolution(12, 24, False), nn.MaxPool2d(2)]
-    maps += [*_convolution(24, 32, False), nn.MaxPool2d(2), nn.Flatten()]
-    return nn.Sequential(*maps, nn.Linear(32 * 25, 64), nn.ReLU(), nn.Linear(64, 10))
+def _flattened() -> nn.Module:
+    maps = [*_convolution(1, 12), nn.MaxPool2d(2), *_convolution(12, 24), nn.MaxPool2d(2)]
+    maps += [*_convolution(24, 32), nn.MaxPool2d(2), *_convolution(32, 48), nn.MaxPool2d(2), nn.Flatten()]
+    return nn.Sequential(*maps, nn.Linear(48 * 4, 64), nn.ReLU(), nn.Linear(64, 10))
 
 
-def _normed() -> nn.Module:
-    maps = [*_convolution(1, 8, True), nn.MaxPool2d(2), *_convolution(8, 24, True), nn.MaxPool2d(2)]
-    maps += [*_convolution(24, 32, True), *_convolution(32, 48, True)]
+def _largest() -> nn.Module:
+    maps = [*_convolution(1, 8), nn.MaxPool2d(2), *_convolution(8, 24), nn.MaxPool2d(2)]
+    maps += [*_convolution(24, 32), *_convolution(32, 48)]
     return nn.Sequential(*maps, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(48, 10))
 
 
 def _averaged() -> nn.Module:
-    maps = [*_convolution(1, 8, True), nn.AvgPool2d(2), *_convolution(8, 24, True), nn.AvgPool2d(2)]
-    maps += [*_convolution(24, 32, True), *_convolution(32, 64, True)]
+    maps = [*_convolution(1, 8), nn.AvgPool2d(2), *_convolution(8, 24), nn.AvgPool2d(2)]
+    maps += [*_convolution(24, 32), *_convolution(32, 64)]
     return nn.Sequential(*maps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-_NETWORKS = {"plain": _plain, "batch norm": _normed, "average pooling": _averaged}
+_NETWORKS = {"flattened": _flattened, "largest value": _largest, "average": _averaged}
 
 
 def _train(make: Callable[[], nn.Module], pictures: Any, labels: Any, n_steps: int, seed: int) -> nn.Module:
@@ -109,9 +108,6 @@ def _train(make: Callable[[], nn.Module], pictures: Any, labels: Any, n_steps: i
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     network = make()
-    for part in network.modules():
-        if isinstance(part, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
     optimizer = torch.optim.Adam(network.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=n_steps)
     for _ in range(n_steps):
