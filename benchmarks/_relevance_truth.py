@@ -29,11 +29,15 @@ from agnostix import (
 )
 
 SIZE, SIDE = 40, 16
-_N_TEST, _N_EXPLAINED, _N_DRAWS = 300, 200, 2000
+_N_TEST, _N_EXPLAINED, _N_DRAWS = 300, 150, 2000
+_N_COPIES, _N_STEPS = 8, 800
 _METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gradient": (SaliencyExplainer, {}),
     "gradient x input": (SaliencyExplainer, {"method": "gradient_x_input"}),
-    "integrated gradients": (IntegratedGradientsExplainer, {"baseline": 0.0}),
+    "integrated gradients": (
+        IntegratedGradientsExplainer,
+        {"baseline": 0.0, "method": "gauss-legendre", "n_steps": 32},
+    ),
     "Grad-CAM": (CamExplainer, {"method": "grad_cam"}),
     "LRP, epsilon": (LrpExplainer, {"composite": "epsilon"}),
     "LRP, epsilon_plus": (LrpExplainer, {"composite": "epsilon_plus"}),
@@ -74,44 +78,42 @@ def _ground(rng: np.random.Generator) -> Any:
     return ground.clip(0, 1)
 
 
-def _convolution(before: int, after: int, has_norm: bool) -> list[nn.Module]:
-    norm = [nn.BatchNorm2d(after)] if has_norm else []
-    return [nn.Conv2d(before, after, 3, padding=1), *norm, nn.ReLU()]
+def _convolution(before: int, after: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
 
 
-def _plain() -> nn.Module:
-    maps = [*_convolution(1, 16, False), nn.MaxPool2d(2), *_convolution(16, 32, False), nn.MaxPool2d(2)]
-    maps += [*_convolution(32, 32, False), nn.MaxPool2d(2), nn.Flatten()]
-    return nn.Sequential(*maps, nn.Linear(32 * 25, 64), nn.ReLU(), nn.Linear(64, 10))
+def _flattened() -> nn.Module:
+    maps = [*_convolution(1, 12), nn.MaxPool2d(2), *_convolution(12, 24), nn.MaxPool2d(2)]
+    maps += [*_convolution(24, 32), nn.MaxPool2d(2), *_convolution(32, 48), nn.MaxPool2d(2), nn.Flatten()]
+    return nn.Sequential(*maps, nn.Linear(48 * 4, 64), nn.ReLU(), nn.Linear(64, 10))
 
 
-def _normed() -> nn.Module:
-    maps = [*_convolution(1, 16, True), *_convolution(16, 16, True), nn.MaxPool2d(2)]
-    maps += [*_convolution(16, 32, True), *_convolution(32, 32, True), nn.MaxPool2d(2)]
-    maps += [*_convolution(32, 48, True), *_convolution(48, 48, True), nn.MaxPool2d(2)]
+def _largest() -> nn.Module:
+    maps = [*_convolution(1, 8), nn.MaxPool2d(2), *_convolution(8, 24), nn.MaxPool2d(2)]
+    maps += [*_convolution(24, 32), *_convolution(32, 48)]
     return nn.Sequential(*maps, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(48, 10))
 
 
 def _averaged() -> nn.Module:
-    maps = [*_convolution(1, 16, True), nn.AvgPool2d(2), *_convolution(16, 32, True), nn.AvgPool2d(2)]
-    maps += [*_convolution(32, 64, True), *_convolution(64, 64, True)]
+    maps = [*_convolution(1, 8), nn.AvgPool2d(2), *_convolution(8, 24), nn.AvgPool2d(2)]
+    maps += [*_convolution(24, 32), *_convolution(32, 64)]
     return nn.Sequential(*maps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-_NETWORKS = {"plain": _plain, "batch norm": _normed, "average pooling": _averaged}
+_NETWORKS = {"flattened": _flattened, "largest value": _largest, "average": _averaged}
 
 
-def _train(make: Callable[[], nn.Module], digits: Any, labels: Any, n_steps: int, seed: int) -> nn.Module:
-    """A network trained on pictures that are made anew."""
+def _train(make: Callable[[], nn.Module], pictures: Any, labels: Any, n_steps: int, seed: int) -> nn.Module:
+    """A network trained on pictures (n, SIZE, SIZE)."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     network = make()
-    optimizer = torch.optim.Adam(network.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, total_steps=n_steps)
+    optimizer = torch.optim.Adam(network.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=n_steps)
     for _ in range(n_steps):
-        chosen = rng.integers(0, len(digits), 64)
-        pictures = torch.as_tensor(cluttered(digits[chosen], rng)[0])[:, None]
-        loss = nn.functional.cross_entropy(network(pictures), torch.as_tensor(labels[chosen]))
+        chosen = rng.integers(0, len(pictures), 48)
+        scores = network(torch.as_tensor(pictures[chosen])[:, None])
+        loss = nn.functional.cross_entropy(scores, torch.as_tensor(labels[chosen]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -129,10 +131,12 @@ def truth(args: Namespace) -> None:
     order = np.random.default_rng(0).permutation(len(digits))
     test, train = order[:_N_TEST], order[_N_TEST:]
     pictures, regions = cluttered(digits[test], np.random.default_rng(1))
+    train = np.tile(train, 1 if args.quick else _N_COPIES)
+    examples = cluttered(digits[train], np.random.default_rng(2))[0]
     found: dict[str, list[Any]] = {}
     refused: dict[str, str] = {}
     for seed, (name, make) in enumerate(_NETWORKS.items()):
-        network = _train(make, digits[train], labels[train], 30 if args.quick else 1500, seed)
+        network = _train(make, examples, labels[train], 30 if args.quick else _N_STEPS, seed)
         with torch.no_grad():
             predicted = network(torch.as_tensor(pictures)[:, None]).argmax(dim=1).numpy()
         right = np.flatnonzero(predicted == labels[test])[: 20 if args.quick else _N_EXPLAINED]

@@ -45,6 +45,7 @@ from tests.neural.larger_networks import (
     WordClassifier,
     merge_batch_norm,
     series,
+    settle_batch_norm,
     signed_pictures,
     token_ids,
 )
@@ -211,7 +212,7 @@ def deep_lifts(args: Namespace) -> None:
         cases = {
             "VGG-like": (networks.seeded(networks.vgg, dtype=dtype), signed_pictures(2, 16)),
             "VGG-11": (NETWORKS["VGG-11"].network(dtype), signed_pictures(2)),
-            "ResNet-18": (networks.seeded(networks.resnet18, dtype=dtype), signed_pictures(2)),
+            "ResNet-18": (_settled_resnet(dtype), signed_pictures(2)),
             "ResNet-18, overlapping max pooling": (NETWORKS["ResNet-18"].network(dtype), signed_pictures(2)),
             "MLP": (NETWORKS["MLP"].network(dtype), NETWORKS["MLP"].rows(2)),
         }
@@ -234,6 +235,10 @@ def deep_lifts(args: Namespace) -> None:
         ["", "to captum with copies", "completeness", "captum's, copies before max pooling", "captum's"],
         rows,
     )
+
+
+def _settled_resnet(dtype: Any) -> Any:
+    return settle_batch_norm(networks.seeded(networks.resnet18, dtype=dtype), signed_pictures(16, seed=1))
 
 
 def _gap(contributions: Any, difference: Any) -> float:

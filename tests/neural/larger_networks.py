@@ -235,7 +235,10 @@ def table(n_rows=3, n_in=8, seed=0):
 
 
 class Case(NamedTuple):
-    """A network: how it is made, rows for it, and the layer to explain where the rows are token ids."""
+    """A network: how it is made, rows for it, and the layer to explain where the rows are token ids.
+
+    Batch norms have statistics of rows, without which biases drown the input of deep networks.
+    """
 
     make: Callable[[], Any]
     rows: Callable[..., np.ndarray]
@@ -245,7 +248,8 @@ class Case(NamedTuple):
         """The network with weights of a seed, or trained ones, in evaluation mode."""
         if self.make is efficientnet_lite0:
             return self.make().to(dtype)
-        return seeded(self.make, seed=seed, dtype=dtype)
+        network = seeded(self.make, seed=seed, dtype=dtype)
+        return settle_batch_norm(network, self.rows(16, seed=seed + 1))
 
 
 NETWORKS = {
@@ -269,19 +273,23 @@ _FULL_SIZE = {"VGG-11": vgg11_bn, "ResNet-18": ResNet18, "ViT-B/16": VisionTrans
 
 def full_size(name, dtype=torch.float32):
     """VGG-11, ResNet-18 or ViT-B/16 as published; batch norms have the statistics of random pictures."""
-    network = seeded(_FULL_SIZE[name], dtype=dtype)
-    norms = [part for part in network.modules() if isinstance(part, BATCH_NORMS)]
-    if norms:
-        with torch.no_grad():
-            for part in norms:
-                part.momentum, part.training = 1.0, True
-            pictures = signed_pictures(2, 224).transpose(0, 3, 1, 2)
-            network(torch.as_tensor(pictures, dtype=dtype))
-            network.eval()
-    return network
+    return settle_batch_norm(seeded(_FULL_SIZE[name], dtype=dtype), signed_pictures(2, 224))
 
 
 # Batch norm -------------------------------------------------------------------------------------
+
+
+def settle_batch_norm(network, rows):
+    """The network, whose batch norms have the statistics of rows from now on."""
+    norms = [part for part in network.modules() if isinstance(part, BATCH_NORMS)]
+    if norms:
+        for part in norms:
+            part.momentum = 1.0
+            part.train()
+        x = torch.as_tensor(rows, dtype=next(network.parameters()).dtype)
+        with torch.no_grad():
+            network(x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
+    return network.eval()
 
 
 def merge_batch_norm(module):
