@@ -63,7 +63,8 @@ class LinearOperation:
     def merged(self, scale: Any, offset: Any, output: Any) -> LinearOperation:
         """The operation followed by output = scale y + offset."""
         twin = LinearOperation(self.kind, self.multiply, self.source, self.weight, None, self._kept)
-        twin.input, twin.bounds, twin._maps = self.input, self.bounds, dict(self._maps)
+        twin.input, twin._maps = self.input, dict(self._maps)
+        twin.bounds, twin.hidden = self.bounds, self.hidden
         twin.scale = scale if self.scale is None else self.scale * scale
         twin.bias = offset if self.bias is None else self.bias * scale + offset
         twin.output = self._kept.keep(output)
