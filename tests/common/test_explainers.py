@@ -9,6 +9,7 @@ from hypothesis import given
 import agnostix
 from agnostix import (
     CamExplainer,
+    DeepLiftExplainer,
     IntegratedGradientsExplainer,
     LimeExplainer,
     LrpExplainer,
@@ -58,6 +59,8 @@ EXPLAINERS = [
 if not NEEDS_TORCH:
     EXPLAINERS += [
         CamExplainer(None, method=["hires_cam", "score_cam", "ablation_cam"]),
+        DeepLiftExplainer(None, rule="reveal_cancel", baseline="mean", target="predictions"),
+        DeepLiftExplainer(None, baseline="data", n_samples=5),
         IntegratedGradientsExplainer(None, method="gauss-legendre", n_steps=7, baseline="mean"),
         IntegratedGradientsExplainer(None, baseline="data", n_samples=32),
         LrpExplainer(None, composite="epsilon"),
@@ -77,7 +80,8 @@ def expected(explainer):
     names = ("check_ignored_feature", "check_constant_feature_is_zero")
     if isinstance(explainer, RiseExplainer):
         return dict.fromkeys(names, "a pixel has part of its neighbors' saliency")
-    if isinstance(explainer, IntegratedGradientsExplainer) and explainer.baseline != "data":
+    of_baselines = (DeepLiftExplainer, IntegratedGradientsExplainer)
+    if isinstance(explainer, of_baselines) and explainer.baseline != "data":
         return {"check_constant_feature_is_zero": "a constant pixel differs from the baseline"}
     if isinstance(explainer, CamExplainer):
         reasons = {"check_ignored_feature": "a pixel has the weight of its whole feature map"}

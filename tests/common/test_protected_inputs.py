@@ -49,8 +49,10 @@ class _Memory:
 class Trespasser:
     """A model that subtracts 1 in place from all numbers it is given, read-only or not."""
 
+    model = InteractionModel()
+
     def __call__(self, X):
-        outputs = np.array(InteractionModel()(X))
+        outputs = np.array(self.model(X))
         for part in (X,) if isinstance(X, np.ndarray) else (X[name].to_numpy() for name in X.columns):
             writable = np.asarray(_Memory(part))
             writable -= 1.0

@@ -136,6 +136,8 @@ class DeepLiftExplainer(NetworkExplainer):
         "layer": [str, HasMethods("forward"), None],
     }
     _n_graphs_each = 4
+    _compares_operations = True
+    """Doubles in `agnostix.testing` are made of operations."""
     _fixed: Baselines | None = None
     """Baselines of all rows; None where each has its own, or 0 at a layer."""
 
@@ -257,6 +259,7 @@ class DeepLiftExplainer(NetworkExplainer):
         axis = self._channel_axis(points, rows)
         scores = network.scores(points, rows)
         predictions = as_floats(network.predictions(scores))
+        self._predictor.checked(predictions, len(rows))
         columns = selection.indices(predictions)
         values, base_values = WeightedMoments(), WeightedMoments()
         for base, weight in self._baseline_points(network, rows, points):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from agnostix.neural.backward_rules import interpreted
 from agnostix.neural.deep_lift.multipliers import MultiplierMode, refuse_difference
 from agnostix.neural.deep_lift.tape import Difference, find_difference
 from agnostix.neural.graph import RESHAPING, key_of
-from agnostix.neural.network import failures_explained
+from agnostix.neural.network import failures_explained, not_differentiable
 from agnostix.neural.operations.guard import find_unseen
 from agnostix.neural.operations.network import PreparedNetwork
 
@@ -88,8 +90,22 @@ class DeepLiftNetwork(PreparedNetwork):
     def multipliers(self, scores: Any, points: Any, column: Any) -> Any:
         """Multipliers of points for the scores in a column (n_rows,), against the latest baseline."""
         chosen = torch.as_tensor(column, dtype=torch.int64, device=scores.device)[:, None]
-        with failures_explained():
+        with failures_explained(), _checkpoints_explained():
             return torch.autograd.grad(scores.gather(1, chosen).sum(), points, retain_graph=True)[0]
+
+
+@contextmanager
+def _checkpoints_explained() -> Iterator[None]:
+    """Context in which multipliers are passed back, through parts that checkpoints would run again."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "recomputation" not in str(error):
+            raise
+        raise not_differentiable(
+            "a checkpoint runs a part of it again, without the rules. Call the part itself in evaluation: "
+            "checkpoints save memory in training."
+        ) from error
 
 
 def refusal(owner: str, model: str, unseen: Any) -> str:

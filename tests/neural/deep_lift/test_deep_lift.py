@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from agnostix import DeepLiftExplainer, IntegratedGradientsExplainer, as_predictor  # noqa: E402
 from agnostix.exceptions import DataError  # noqa: E402
@@ -275,7 +276,7 @@ def test_operations_are_refused_by_name(name):
 @pytest.mark.parametrize(
     ("function", "facts"),
     [
-        (lambda x: x.tanh() if x.detach().square().sum() > 1 else x.sigmoid(), ("other operations", "tanh")),
+        (lambda x: x.tanh() if x.detach().square().sum() > 5 else x.sigmoid(), ("other operations", "tanh")),
         (lambda x: functional.dropout(x, 0.5, training=True), ("dropout", "random")),
         (
             lambda x: functional.batch_norm(x, None, None, training=True) if len(x) > 1 else x,
@@ -287,6 +288,19 @@ def test_networks_that_are_not_functions_of_a_row_are_refused(function, facts):
     explainer = DeepLiftExplainer(network_of(function))
     with refuses(DataError, *facts):
         explainer.fit(TABLE).explain(TABLE)
+
+
+def test_checkpoints_are_refused():
+    class Checkpointed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.part, self.last = nn.Sequential(nn.Linear(5, 8), nn.GELU(), nn.Linear(8, 6)), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.last(checkpoint(self.part, x, use_reentrant=False))
+
+    with refuses(DataError, "checkpoint", "Call the part itself"):
+        explain(seeded(Checkpointed), TABLE)
 
 
 def test_gate_that_is_the_same_for_row_and_baseline_is_none():
