@@ -153,6 +153,10 @@ def loops(args: Namespace) -> None:
     )
 
 
+def _captum(module: Any, images: Any) -> Any:
+    return peers.captum_deep_lift(module, inputs_of(images), OUTPUT).sum(dim=1).numpy()
+
+
 def _small_networks() -> dict[str, tuple[Any, Any]]:
     images = signed_pictures(2, 8)
     return {
@@ -179,8 +183,7 @@ def _with_overlaps() -> Any:
 def _by_loop(layers: list[Any], X: Any, rule: str, bias: str) -> Any:
     params = {"epsilon": peers.TINY, "bias": bias == "absorbed"}
     own, rest = _LOOP_RULES[rule](**params), by_loops.Epsilon(**params)
-    if rule != "epsilon":
-        layers = merge_batch_norms(layers)
+    layers = merge_batch_norms(layers)
     if rule in FIRST_RULES:
         layers = [Layer(layers[0].kind, own, **layers[0].params), *layers[1:]]
         own = rest

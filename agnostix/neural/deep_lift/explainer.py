@@ -263,8 +263,11 @@ class DeepLiftExplainer(NetworkExplainer):
             base_scores = as_floats(network.against(base, rows))
             self._check_start(base_scores)
             parts = [network.multipliers(scores, points, column) for column in columns.T]
-            values.add(self._contributions(parts, points.detach() - base, axis), weight)
-            base_values.add(np.broadcast_to(base_scores, predictions.shape), weight)
+            differences = points.detach() - base
+            values.add(self._contributions(parts, differences, axis), weight)
+            # In batches of other sizes the same row may have scores that differ by rounding.
+            differs = as_floats(differences.flatten(1).any(dim=1))[:, None]
+            base_values.add(np.where(differs, base_scores, as_floats(scores)), weight)
         outputs, base_outputs = (
             np.take_along_axis(one, columns, axis=1) for one in (as_floats(scores), base_values.mean)
         )

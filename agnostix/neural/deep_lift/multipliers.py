@@ -2,8 +2,8 @@
 
 The pass of the rows comes first; then each baseline has one of its own, whose operations are paired with
 those of the rows in their order. Rules take what both have kept when multipliers are passed back, so that
-several baselines need one forward pass of the rows. Linear operations, sums and changes of shape have torch's own
-derivative, which is their multiplier.
+several baselines need one forward pass of the rows. Linear operations, sums and changes of shape have torch's
+own derivative, which is their multiplier.
 """
 
 from __future__ import annotations
@@ -301,15 +301,15 @@ def _name_function(operation: Operation) -> str:
 
 def refuse_difference(kind: str, name: str, owner: str, model: str) -> DataError:
     """DataError for a network that computes the row in another way than the baseline."""
+    whose = f"{owner} cannot explain the network {model}"
     if kind == "constants":
         return DataError(
-            f"{owner} cannot explain the network {model}: its operation {name} takes a tensor or number that was "
-            "computed from the input without a gradient, as by a comparison, argmax or detach, and that the row "
-            "and the baseline do not share. Write torch.relu(x) for x * (x > 0) and torch.where(x > 0, x, 0), "
+            f"{whose}: its operation {name} takes a tensor or number that was computed from the input "
+            "without a gradient, as by a comparison, argmax or detach, and that is not the same for the row "
+            "and the baseline. Write torch.relu(x) for x * (x > 0) and for torch.where(x > 0, x, 0), and "
             "torch.amax(x, dim) for x at an argmax."
         )
     return DataError(
-        f"{owner} cannot explain the network {model}: from {name} on, it runs other operations for the row than "
-        "for the baseline. Leave branches that depend on values of the input out of its forward, or use "
-        "IntegratedGradientsExplainer."
+        f"{whose}: from {name} on, it runs other operations for the row than for the baseline. Leave "
+        "branches that depend on values of the input out of its forward, or use IntegratedGradientsExplainer."
     )

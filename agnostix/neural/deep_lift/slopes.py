@@ -75,8 +75,12 @@ def divide_back(gradient: Any, a: Any, a0: Any, b: Any, b0: Any) -> tuple[Any, A
 def softmax_back(gradient: Any, x: Any, x0: Any, axis: int) -> Any:
     """Multiplier of x in softmax(x)."""
     e, e0, total, total0, slope = _exponentials(x, x0, axis)
-    to_total = (gradient * (e + e0)).sum(dim=axis, keepdim=True) / (2 * total * total0)
-    return slope * (gradient * (1 / total + 1 / total0) / 2 - to_total)
+    # The mean of the gradient is subtracted first, since one of the sums may be far smaller than the other.
+    apart, apart0 = (
+        gradient - (gradient * weights).sum(dim=axis, keepdim=True) / weights.sum(dim=axis, keepdim=True)
+        for weights in (e, e0)
+    )
+    return slope * (apart / total0 + apart0 / total) / 2
 
 
 def log_softmax_back(gradient: Any, x: Any, x0: Any, axis: int) -> Any:

@@ -1,7 +1,7 @@
 """Elementwise arithmetic in blocks that fit the cache, with sums by row. Imports nothing.
 
-Tensors of inner layers are larger than any cache, and a rule is a dozen passes over them: in blocks it takes a
-fraction of the time, and no memory but for its results.
+Tensors of inner layers are larger than any cache, and a rule is a dozen passes over them: in blocks it takes
+a fraction of the time, and no memory but for its results.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Kernel = Callable[..., tuple[Sequence[Any], dict[str, Any]]]
 
 
 def in_blocks(kernel: Kernel, account: Account, tensors: Sequence[Any], bias: Any) -> list[Any]:
-    """Results of a kernel for tensors in the shape of an operation's output; its amounts go to the account."""
+    """Results of a kernel for tensors in the shape of an output; its amounts go to the account."""
     output = tensors[0]
     view = _layout(output, bias) if account.has_rows_first and output.device.type == "cpu" else None
     if view is None or output.numel() <= BLOCK:
@@ -62,7 +62,7 @@ def _empty_like(tensor: Any) -> Any:
 
 
 def _layout(output: Any, bias: Any) -> Callable[[Any], Any] | None:
-    """How an output (n, ...) is (n, a, b) in memory, a or b being the axis of the bias; None for otherwise."""
+    """How an output (n, ...) is (n, a, b) in memory, a or b being the bias's axis; None if it is not."""
     if output.ndim < 2:
         return None
     n_biases = 1 if bias is None else bias.numel()

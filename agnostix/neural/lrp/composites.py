@@ -77,6 +77,10 @@ class Composite:
             self._rules = dict(composite)
         self._is_own = not isinstance(composite, str) and self._function is None
         self._used: set[str] = set()
+        self._boxes: list[ZBox] = []
+        for rule in self._rules.values():
+            if isinstance(rule, ZBox):
+                self._add_box(rule)
         self._places: dict[Place, None] = {}
 
     @property
@@ -86,17 +90,19 @@ class Composite:
 
     @property
     def box(self) -> ZBox | None:
-        """The rule that needs a box, if one is named; a function's rules have their own bounds."""
-        return next((rule for rule in self._rules.values() if isinstance(rule, ZBox)), None)
+        """The rule that needs a box: one that is named, or that a function has given."""
+        return self._boxes[0] if self._boxes else None
 
     def rule_of(self, place: Place) -> Rule:
         """The rule of a linear operation; DataError if it has none, or one that does not fit."""
         self._places[place] = None
-        rule = self._find(place, (FIRST,) if place.is_first else (), (place.kind, DEFAULT))
+        first = (FIRST,) if place.is_first else ()
+        rule = self._find(place, (place.layer, *first, place.kind, DEFAULT), is_pass=False)
         if not isinstance(rule, Rule) or isinstance(rule, Pass):
+            given = "no rule" if rule is None else f"the rule {rule!r}"
             raise DataError(
-                f"The 'composite' parameter of {self._owner} gives {_describe(place)} the rule {rule!r}. "
-                f"Give it one for its layer, {place.kind!r} or 'default', such as Epsilon()."
+                f"The 'composite' parameter of {self._owner} gives {_describe(place)} {given}. Give it one "
+                f"for its layer, {place.kind!r} or 'default', such as Epsilon()."
             )
         if isinstance(rule, DirectRule) and not place.is_first:
             raise DataError(
@@ -104,41 +110,56 @@ class Composite:
                 "which is for operations on the input, since inputs of 0 have relevance too. Give it to "
                 "'first'."
             )
+        if isinstance(rule, ZBox):
+            self._add_box(rule)
         return rule
 
     def passes(self, place: Place) -> bool:
         """Whether a nonlinear function has the rule Pass."""
         self._places[place] = None
-        rule = self._find(place, (), (place.kind,))
-        if rule is not None and not isinstance(rule, Pass):
-            raise DataError(
-                f"The 'composite' parameter of {self._owner} gives {_describe(place)} the rule {rule!r}, "
-                "which is for linear operations. Functions of one number have Pass(), or no rule of yours."
-            )
-        return rule is not None
+        return isinstance(self._find(place, (place.layer, place.kind), is_pass=True), Pass)
 
-    def _find(self, place: Place, before: Sequence[str], after: Sequence[str]) -> Any:
+    def _find(self, place: Place, keys: Sequence[str], is_pass: bool) -> Any:
+        """The rule of the first key that has one, Pass or another; what a function gives, whatever it is."""
         if self._function is not None:
             return self._function(place)
-        for key in (place.layer, *before, *after):
-            if key and key in self._rules:
+        for key in filter(None, keys):
+            rule = self._rules.get(key)
+            if rule is not None and isinstance(rule, Pass) == is_pass:
                 self._used.add(key)
-                return self._rules[key]
+                return rule
         return None
+
+    def _add_box(self, rule: ZBox) -> None:
+        if all(rule is not one for one in self._boxes):
+            self._boxes.append(rule)
+        if len({repr(one) for one in self._boxes}) > 1:
+            raise DataError(
+                f"The 'composite' parameter of {self._owner} has several boxes, "
+                f"{', '.join(map(repr, self._boxes))}, and the input lies in one. Give all its operations "
+                "the same ZBox."
+            )
 
     def check_used(self) -> None:
         """DataError for keys that name no operation that has run."""
         idle = [key for key in self._rules if key not in self._used] if self._is_own else []
         idle = [key for key in idle if key not in (FIRST, DEFAULT, CONVOLUTION, LINEAR)]
-        if idle:
-            layers = list(dict.fromkeys(place.layer for place in self._places if place.layer))
-            kinds = list(dict.fromkeys(place.kind for place in self._places))
-            listed = ", ".join(map(repr, layers[:_N_NAMED])) + (", ..." if len(layers) > _N_NAMED else "")
+        if not idle:
+            return
+        layers = list(dict.fromkeys(place.layer for place in self._places if place.layer))
+        kinds = list(dict.fromkeys(place.kind for place in self._places))
+        listed = ", ".join(map(repr, layers[:_N_NAMED])) + (", ..." if len(layers) > _N_NAMED else "")
+        if idle[0] in kinds or idle[0] in layers:
             raise DataError(
-                f"The 'composite' parameter of {self._owner} has a rule for {idle[0]!r}, which names no "
-                f"operation of the network.{did_you_mean(idle[0], [*layers, *kinds])} It runs "
-                f"{', '.join(map(repr, kinds))}{' in the layers ' if layers else ''}{listed}."
+                f"The 'composite' parameter of {self._owner} gives {idle[0]!r} the rule "
+                f"{self._rules[idle[0]]!r}, and no operation there can have it. Linear operations have "
+                "rules, functions of one number Pass() or none."
             )
+        raise DataError(
+            f"The 'composite' parameter of {self._owner} has a rule for {idle[0]!r}, which names no "
+            f"operation of the network.{did_you_mean(idle[0], [*layers, *kinds])} It runs "
+            f"{', '.join(map(repr, kinds))}{' in the layers ' if layers else ''}{listed}."
+        )
 
 
 def check_composite(composite: Any, owner: str) -> None:
@@ -151,6 +172,11 @@ def check_composite(composite: Any, owner: str) -> None:
                 f"function, got {composite!r}.{did_you_mean(composite, COMPOSITES)}"
             )
         return
+    if isinstance(composite, Rule) or (isinstance(composite, type) and issubclass(composite, Rule)):
+        raise DataError(
+            f"The 'composite' parameter of {owner} is a rule, {composite!r}, and must say which operations "
+            "have it: {'default': rule} for all linear ones."
+        )
     if callable(composite):
         return
     if not isinstance(composite, Mapping) or not composite:

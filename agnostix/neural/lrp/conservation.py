@@ -15,8 +15,8 @@ SIZE = "size"
 class Conservation:
     """What the operations of a forward pass absorb in one backward pass: relevance (n_rows,) by cause.
 
-    `row_axes` says where the rows are in the outputs of the operations, in their order; None in a trial, which
-    records the shapes.
+    `row_axes` says where the rows are in the outputs of the operations, in their order; None in a trial,
+    which records the shapes.
     """
 
     def __init__(self, n_rows: int, row_axes: Sequence[RowAxis | None] | None, absorbs_bias: bool) -> None:
@@ -88,7 +88,7 @@ class Account:
             self._in_rows.setdefault(cause, [0.0] * self._whole.n_rows)[row] += total
         if place == n_places - 1:
             for cause, totals in self._in_rows.items():
-                self._add(cause, like.double().new_tensor(totals))
+                self._add(cause, like.new_zeros(()).double().new_tensor(totals))
             self._in_rows = {}
 
     def _add(self, cause: str, totals: Any) -> None:

@@ -132,7 +132,7 @@ class LrpExplainer(NetworkExplainer):
         "attention": [StrOptions({"cp_lrp", "attn_lrp"})],
         "layer": [str, HasMethods("forward"), None],
     }
-    _n_graphs_each = 2
+    _n_graphs_each = 1
     _row_axes: Any = None
     """Where rows are in the outputs of operations."""
     _box: Box | None = None
@@ -195,15 +195,20 @@ class LrpExplainer(NetworkExplainer):
         super().fit(X, y, sample_weight)
         rows = as_array(read_rows_like(X, self._examples, type(self).__name__))
         self._row_axes, self._has_direct = None, False
-        composite = self._read_composite()
-        self._box = Box.from_rule(composite.box, rows, self.layer is not None, type(self).__name__)
-        self._try_rules(rows[:1])
+        self._box = self._find_box(self._read_composite(), rows)
+        used = self._try_rules(rows[:1])
+        if self._box is None and used.box is not None:  # given by a function
+            self._box = self._find_box(used, rows)
+            self._try_rules(rows[:1])
         return self
+
+    def _find_box(self, composite: Composite, rows: Any) -> Box | None:
+        return Box.from_rule(composite.box, rows, self.layer is not None, type(self).__name__)
 
     def _read_composite(self) -> Composite:
         return Composite(self.composite, type(self).__name__, self.layer is None)
 
-    def _try_rules(self, row: Any) -> None:
+    def _try_rules(self, row: Any) -> Composite:
         """Learn where rows are in inner tensors, from one row; DataError for what has no rule."""
         from agnostix.neural.lrp.network import find_row_axes  # torch is installed: the model is a module
         from agnostix.neural.network import failures_named
@@ -216,6 +221,7 @@ class LrpExplainer(NetworkExplainer):
                 self._has_direct = network.has_direct
                 network.composite.check_used()
                 self._channel_axis(network.points(row), row)
+            return network.composite
 
     def _open_network(self, session: Any, dtype: Any) -> RelevanceNetwork:
         from agnostix.neural.lrp.network import RelevanceNetwork  # torch is installed: the model is a module
@@ -331,8 +337,8 @@ class LrpExplainer(NetworkExplainer):
             warnings.warn(
                 f"Relevance nearly cancels in {_named(rows)}: its absolute sum in a layer is up to "
                 f"{ratio[row, k]:.3g} times the output (row {row}, output {names[k]!r}). Shares of "
-                "positive products do not cancel, composite={'default': ZPlus()}, and a larger epsilon passes "
-                "on less, such as Epsilon(0.25, relative=True).",
+                "positive products do not cancel, composite={'default': ZPlus()}, and a larger epsilon "
+                "passes on less, such as Epsilon(0.25, relative=True).",
                 ConvergenceWarning,
                 stacklevel=4,
             )

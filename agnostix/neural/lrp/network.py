@@ -1,4 +1,4 @@
-"""A network whose gradients are relevance over input: forward pass, and relevance of outputs. Imports torch."""
+"""A network whose gradients are relevance over input, and relevance of its outputs. Imports torch."""
 
 from __future__ import annotations
 

@@ -66,7 +66,8 @@ class Epsilon(Rule):
         epsilon: Any = self.epsilon
         if self.relative:
             epsilon = self.epsilon * account.root_mean_square(operation.output.value)
-        (ratio,) = distribute(account, operation, gradient, _split_none, epsilon=epsilon)
+        split = _split_whole if account.absorbs_bias else _split_none
+        (ratio,) = distribute(account, operation, gradient, split, epsilon=epsilon)
         return operation.transpose(ratio)
 
 
@@ -243,7 +244,11 @@ def _signs(output: Any) -> Any:
 
 
 def _split_none(output: Any, bias: Any) -> list[Share]:
-    return [Share(_products(output, bias), bias, whole=output)]
+    return [Share(_products(output, bias), bias)]
+
+
+def _split_whole(output: Any, bias: Any) -> list[Share]:
+    return [Share(output, bias, whole=output)]
 
 
 def _keep_positive(_output: Any, bias: Any, positive: Any) -> list[Share]:

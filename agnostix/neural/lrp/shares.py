@@ -1,4 +1,4 @@
-"""Relevance of outputs over their denominators, and what biases and stabilizers absorb of it. Imports nothing."""
+"""Relevance over its denominators, and what biases and stabilizers absorb of it. Imports nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STABILIZER = 1e-9
 class Share:
     """A part of an output: its relevance is divided in proportion to the products that make it up."""
 
-    products: Any  # sums of products, without the bias
+    products: Any  # sums of products, without the bias; not used with the whole
     bias: Any = None
     factor: float = 1.0  # part of the relevance
     whole: Any = None  # products and bias, where they are known
@@ -44,6 +44,7 @@ def distribute(
 
     split gets blocks of the output and of the others. A tensor epsilon broadcasts to the output.
     """
+    is_number = isinstance(epsilon, float | int)
 
     def kernel(bias: Any, output: Any, passed: Any, *rest: Any) -> tuple[Sequence[Any], dict[str, Any]]:
         relevance = output * passed
@@ -51,10 +52,14 @@ def distribute(
         ratios = []
         for share in split(output, bias, *rest):
             own = share.bias if account.absorbs_bias else None
-            denominator = share.products if own is None else share.products + own
-            if share.whole is not None and account.absorbs_bias:
-                denominator = share.whole
-            offset = epsilon * (2 * (denominator >= 0).to(denominator) - 1)
+            denominator = share.products
+            if own is not None:
+                denominator = share.products + own if share.whole is None else share.whole
+            offset = (
+                output.new_tensor(epsilon).copysign(denominator)
+                if is_number
+                else epsilon.copysign(denominator)
+            )
             ratio = relevance / (denominator + offset)
             if share.factor != 1.0:
                 ratio *= share.factor
@@ -65,7 +70,7 @@ def distribute(
         return combine(output, *ratios), amounts
 
     tensors = [operation.output.value, gradient, *others]
-    if isinstance(epsilon, float | int):
+    if is_number:
         return in_blocks(kernel, account, tensors, operation.bias)
     results, amounts = kernel(operation.bias, *tensors)
     for name, amount in amounts.items():

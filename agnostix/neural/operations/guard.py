@@ -40,7 +40,8 @@ _REMEDIES = {
     "differentiablegraph": "DifferentiableGraph is a function compiled to TorchScript, whose operations "
     "cannot be seen: use the function it was made from.",
     "notimplemented": "NotImplemented is an operation that has no derivative in torch: write it by others.",
-    "compiledfunction": "CompiledFunction is a part that torch.compile made: use the module it was made from.",
+    "compiledfunction": "CompiledFunction is a part that torch.compile made: use the module it was made "
+    "from.",
 }
 
 

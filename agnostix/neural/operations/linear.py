@@ -63,7 +63,8 @@ class LinearOperation:
     def merged(self, scale: Any, offset: Any, output: Any) -> LinearOperation:
         """The operation followed by output = scale y + offset."""
         twin = LinearOperation(self.kind, self.multiply, self.source, self.weight, None, self._kept)
-        twin.input, twin.bounds, twin._maps = self.input, self.bounds, dict(self._maps)
+        twin.input, twin._maps = self.input, dict(self._maps)
+        twin.bounds, twin.hidden = self.bounds, self.hidden
         twin.scale = scale if self.scale is None else self.scale * scale
         twin.bias = offset if self.bias is None else self.bias * scale + offset
         twin.output = self._kept.keep(output)
@@ -109,7 +110,7 @@ class LinearOperation:
         return self.weight if self.scale is None else self.weight * self._by_output(self.scale)
 
     def split_products(self, is_positive: bool) -> Any:
-        """z+ or z-, the sums of products of one sign, each from weights of one sign so that nothing cancels."""
+        """z+ or z-, sums of products of one sign, from weights of one sign, so that nothing cancels."""
         own, other = self.positive_weight, self.negative_weight
         if not is_positive:
             own, other = other, own
@@ -153,7 +154,7 @@ class LinearOperation:
 
     def transpose_like(self, name: str, gradient: Any) -> Any:
         """The same for a map that was computed for one row, and rows of gradients."""
-        leaf, result = self._maps[name]
+        leaf, _ = self._maps[name]
         if leaf.shape == self.input.value.shape:
             return self._gradient(name, gradient)
         many = f"{name} of rows"

@@ -23,8 +23,8 @@ class PreparedNetwork(Network):
         session.run_eagerly()
         if str(session.dtype) in ("torch.float16", "torch.bfloat16"):
             raise DataError(
-                f"{owner} needs single or double precision, and the model {name} computes in {session.dtype}: "
-                "shares of sums that nearly cancel are lost. Use as_predictor(copy.deepcopy(module).float())."
+                f"{owner} needs single or double precision, and the model {name} computes in "
+                f"{session.dtype}: shares of sums that nearly cancel are lost. Use as_predictor(copy.deepcopy(module).float())."
             )
 
     def points(self, X: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Values with a graph of our own: what a rule passes back takes the place of the derivative. Imports torch."""
+"""Values with a graph of our own, in which a rule takes the place of the derivative. Imports torch."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def ruled(value: Any, pass_back: Callable[[Any], Sequence[Any]], *operands: Any,
     `note` can be read from the node by `note_of`.
     """
     # In a list, since a tensor that is given and returned would become a view.
-    return _Ruled.apply(  # type: ignore[no-untyped-call]
-        [value], pass_back, note, *operands
-    )
+    return _Ruled.apply([value], pass_back, note, *operands)
 
 
 def is_ruled(node: Any) -> bool:

@@ -12,7 +12,7 @@ from agnostix.neural.operations.guard import find_unseen
 
 
 class Pass(NamedTuple):
-    """Relevance (n_rows, ...) of the points, absorbed relevance of all rows by cause, and outputs (n_rows, ...)."""
+    """Relevance (n_rows, ...) of points, what all rows absorb by cause, and outputs (n_rows, ...)."""
 
     relevance: torch.Tensor
     absorbed: dict[str, float]
