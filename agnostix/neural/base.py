@@ -86,6 +86,11 @@ class NetworkExplainer(AttributionExplainer):
         applied = self._predictor.params.get("activation", "none")
         return "logits" if self.target == "logits" and applied in ("softmax", "sigmoid") else "model output"
 
+    @property
+    def _remedy_of_infinity(self) -> str:
+        """What to do about values that are not finite, for a message."""
+        return "Roots and norms have none at 0, nor have quotients by 0: add a small number inside them."
+
     def _attribute_batch(self, network: Any, rows: Any, selection: OutputSelection) -> BatchAttribution:
         """Attributions of an array of rows (n_rows, ...), by a `Network` inside its session."""
         raise self._not_written("_attribute_batch")
@@ -169,7 +174,7 @@ class NetworkExplainer(AttributionExplainer):
         bad = np.flatnonzero(~np.isfinite(result.values.reshape(len(result.values), -1)).all(axis=1))
         if bad.size == 0:
             return
-        remedy = "Roots and norms have none at 0, nor have quotients by 0: add a small number inside them."
+        remedy = self._remedy_of_infinity
         if str(network.session.dtype) == "torch.float16":
             is_own = self._predictor.params.get("precision", "fp32") == "fp32"
             way = "(copy.deepcopy(module).float())" if is_own else "(module, precision='bf16') or 'fp32'"

@@ -88,7 +88,7 @@ class LrpExplainer(NetworkExplainer):
     took of it, with shape (n_rows, 4, n_outputs), each computed at the operations
     that absorb it, so that values and they sum to the output, to rounding.
     ``extras["largest_size"]`` is the largest sum of absolute relevance of an
-    operation's outputs; a warning says where it is over 100 times the output.
+    operation's outputs or of the input; a warning says where it is over 100 times the output.
 
     Rules go by operation, in whatever way it is called. Batch norm is merged into a
     linear operation right before it. Gates are held: sigmoid and its like in a
@@ -240,6 +240,15 @@ class LrpExplainer(NetworkExplainer):
             row_axes=self._row_axes,
             box=self._box,
             has_direct=self._has_direct,
+        )
+
+    @property
+    def _remedy_of_infinity(self) -> str:
+        if self.bias == "absorbed":
+            return super()._remedy_of_infinity
+        return (
+            "Without its bias, an output may be a sum of nearly 0 whose shares are of any size: use "
+            "bias='absorbed', or composite={'default': ZPlus()}."
         )
 
     def _check_rows(self, array: Any) -> None:

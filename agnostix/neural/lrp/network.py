@@ -126,11 +126,12 @@ class RelevanceNetwork(PreparedNetwork):
         else:
             values = gradients * points
         zeros = torch.zeros(len(points), dtype=torch.float64, device=scores.device)
-        absorbed = self.conservation.absorbed
+        absorbed, largest = self.conservation.absorbed, self.conservation.largest_size
+        own = values.detach().abs().flatten(1).sum(dim=1).double()
         return Relevance(
             values.detach(),
             torch.stack([absorbed.get(cause, zeros) for cause in CAUSES], dim=1).detach(),
-            zeros if self.conservation.largest_size is None else self.conservation.largest_size,
+            own if largest is None else own.maximum(largest),
         )
 
 

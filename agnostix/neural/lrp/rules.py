@@ -66,8 +66,11 @@ class Epsilon(Rule):
         epsilon: Any = self.epsilon
         if self.relative:
             epsilon = self.epsilon * account.root_mean_square(operation.output.value)
-        split = _split_whole if account.absorbs_bias else _split_none
-        (ratio,) = distribute(account, operation, gradient, split, epsilon=epsilon)
+        if account.absorbs_bias:
+            (ratio,) = distribute(account, operation, gradient, _split_whole, epsilon=epsilon)
+        else:
+            products = (operation.products,)
+            (ratio,) = distribute(account, operation, gradient, _split_none, products, epsilon=epsilon)
         return operation.transpose(ratio)
 
 
@@ -106,9 +109,8 @@ class Gamma(Rule):
             sums = operation.map("gamma", lambda: operation.input.value, lambda: self._weigh(operation))
             (ratio,) = distribute(account, operation, gradient, self._keep, (sums,))
             return operation.transpose_map("gamma", ratio)
-        own, other = distribute(
-            account, operation, gradient, self._split, (operation.magnitudes,), self._spread
-        )
+        sums = operation.products, operation.magnitudes
+        own, other = distribute(account, operation, gradient, self._split, sums, self._spread)
         return operation.transpose(own) + operation.transpose_magnitudes(other)
 
     def _weigh(self, operation: LinearOperation) -> Any:
@@ -117,9 +119,9 @@ class Gamma(Rule):
     def _keep(self, output: Any, bias: Any, sums: Any) -> list[Share]:
         return [Share(sums, self._weigh_bias(output, bias))]
 
-    def _split(self, output: Any, bias: Any, magnitudes: Any) -> list[Share]:
-        agreeing = (self.gamma / 2) * (_products(output, bias) + _signs(output) * magnitudes)
-        return [Share(_products(output, bias) + agreeing, self._weigh_bias(output, bias))]
+    def _split(self, output: Any, bias: Any, products: Any, magnitudes: Any) -> list[Share]:
+        agreeing = (self.gamma / 2) * (products + _signs(output) * magnitudes)
+        return [Share(products + agreeing, self._weigh_bias(output, bias))]
 
     def _spread(self, output: Any, ratio: Any) -> list[Any]:
         return [(1 + self.gamma / 2) * ratio, (self.gamma / 2) * _signs(output) * ratio]
@@ -184,7 +186,8 @@ class ZBox(DirectRule):
         corners = operation.map("low", lambda: low, operation.positive_weight)
         corners = corners + operation.map("high", lambda: high, operation.negative_weight)
         corners = corners.expand_as(operation.output.value)
-        (ratio,) = distribute(account, operation, gradient, _from_corners, (corners,))
+        sums = operation.products, corners
+        (ratio,) = distribute(account, operation, gradient, _from_corners, sums)
         return (
             operation.transpose(ratio) * operation.input.value
             - low * operation.transpose_like("low", ratio)
@@ -233,18 +236,13 @@ def _pass_constant(
     return operation.transpose_like("constant", ratio)
 
 
-def _products(output: Any, bias: Any) -> Any:
-    """Sums of products, which are the output without its bias."""
-    return output if bias is None else output - bias
-
-
 def _signs(output: Any) -> Any:
     """1 for outputs from 0 up, else -1."""
     return 2 * (output >= 0).to(output) - 1
 
 
-def _split_none(output: Any, bias: Any) -> list[Share]:
-    return [Share(_products(output, bias), bias)]
+def _split_none(_output: Any, bias: Any, products: Any) -> list[Share]:
+    return [Share(products, bias)]
 
 
 def _split_whole(output: Any, bias: Any) -> list[Share]:
@@ -255,8 +253,8 @@ def _keep_positive(_output: Any, bias: Any, positive: Any) -> list[Share]:
     return [Share(positive, None if bias is None else bias.clamp(min=0))]
 
 
-def _from_corners(output: Any, bias: Any, corners: Any) -> list[Share]:
-    return [Share(_products(output, bias) - corners)]
+def _from_corners(_output: Any, _bias: Any, products: Any, corners: Any) -> list[Share]:
+    return [Share(products - corners)]
 
 
 def _check_not_negative(rule: Rule, name: str, value: float) -> None:

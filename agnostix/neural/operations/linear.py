@@ -41,6 +41,8 @@ class LinearOperation:
         self.bounds: Any = None  # tensors (1, ...) between which the input lies, for rules that need them
         self.hidden: Any = None  # in the shape of the input: 1 where it does not depend on the network's
         self._kept = kept
+        self._before: LinearOperation | None = None  # of a batch norm that is merged
+        self._last_scale: Any = None
         self._is_nonnegative: bool | None = None
         self._weights: dict[str, Any] = {}  # of maps
         self._maps: dict[str, tuple[Any, Any]] = {}  # leaf and result of linear maps of the input
@@ -69,11 +71,14 @@ class LinearOperation:
         twin.scale = scale if self.scale is None else self.scale * scale
         twin.bias = offset if self.bias is None else self.bias * scale + offset
         twin.output = self._kept.keep(output)
+        twin._before, twin._last_scale = self, scale
         return twin
 
     @property
     def products(self) -> Any:
-        """lin, the output without its bias."""
+        """lin, the output without its bias: exactly 0 where all inputs are, also before a batch norm."""
+        if self._before is not None:
+            return self._before.products * self._last_scale
         output = self.output.value
         return output if self.bias is None else output - self.bias
 
