@@ -174,7 +174,13 @@ class TextDisplay(ExplanationDisplay):
         spans : array-like of shape (n_rows, n_tokens, 2)
             First character of each token, and the one after its last, as a tokenizer's
             offsets. Tokens without characters, such as padding, have twice the same number.
-        row, output, max_features, confidence_level
+        row : label, default=0
+            As in `from_explanation`.
+        output : str or int, default=None
+            As in `from_explanation`.
+        max_features : int, default=None
+            As in `from_explanation`.
+        confidence_level : float, default=0.95
             As in `from_explanation`.
 
         Returns
