@@ -24,7 +24,7 @@ import torch
 from agnostix.core.names import did_you_mean
 from agnostix.exceptions import DataError
 from agnostix.neural.gates import GateFinder
-from agnostix.neural.graph import POOLING, RESHAPING, describe_node, graph_nodes, key_of
+from agnostix.neural.graph import POOLING, RESHAPING, UNSEEN, describe_node, graph_nodes, key_of
 from agnostix.neural.network import Network
 
 _LINEAR = """
@@ -246,16 +246,7 @@ def _explain(key: str) -> str:
     """Why an operation can have no rule at all, and what to do; "" where the user can give one."""
     if key == "checkpointfunction":
         return "CheckpointFunction is a reentrant checkpoint: use checkpoint(..., use_reentrant=False)."
-    if key == "differentiablegraph":
-        return (
-            "DifferentiableGraph is a function compiled to TorchScript, whose operations cannot be seen: use "
-            "the function it was made from."
-        )
-    if key == "notimplemented":
-        return "NotImplemented is an operation that has no derivative in torch: write it by others."
-    if key == "compiledfunction":
-        return "CompiledFunction is a part that torch.compile made: use the module it was made from."
-    return ""
+    return UNSEEN.get(key, "")
 
 
 def _example(names: Iterable[str]) -> str:

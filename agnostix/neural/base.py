@@ -169,6 +169,20 @@ class NetworkExplainer(AttributionExplainer):
             "layer, or use CamExplainer for maps of a layer."
         )
 
+    def _channel_axis(self, points: Any, rows: Any) -> int | None:
+        """The axis of points that is summed to one value; channels of the network's input come first."""
+        if self.layer is None:
+            return 1 if points.ndim == 4 else None
+        return self._summed_axis(points, rows)
+
+    def _check_start(self, scores: Floats) -> None:
+        """DataError if scores of baselines are not finite, to which nothing adds up."""
+        if not np.isfinite(scores).all():
+            raise DataError(
+                f"The model {self._predictor.name} returns NaN or infinity for the baseline, so that there "
+                "is no difference from it to explain. Use another baseline, for which it has finite outputs."
+            )
+
     def _check_values(self, result: BatchAttribution, part: slice, network: Network) -> None:
         """EngineError, which names the row, where gradients of finite predictions are not finite."""
         bad = np.flatnonzero(~np.isfinite(result.values.reshape(len(result.values), -1)).all(axis=1))

@@ -27,6 +27,14 @@ RESHAPING = """
     upsample_trilinear3d view where
 """
 """Names of operations, for lists of those that a method knows."""
+UNSEEN = {
+    "differentiablegraph": "DifferentiableGraph is a function compiled to TorchScript, whose operations "
+    "cannot be seen: use the function it was made from.",
+    "notimplemented": "NotImplemented is an operation that has no derivative in torch: write it by others.",
+    "compiledfunction": "CompiledFunction is a part that torch.compile made: use the module it was made "
+    "from.",
+}
+"""Nodes that hide operations, by key, and what to do about them."""
 LEAF = "torch::autograd::AccumulateGrad"
 _NODE = re.compile(r"(?P<name>\w+?)Backward(?:s|\d+)\Z")
 

@@ -14,7 +14,6 @@ from agnostix.core.frames import checked_weights
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Floats
-from agnostix.exceptions import DataError
 from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats
 from agnostix.neural.baselines import own_baselines
 from agnostix.neural.deep_lift.baselines import Baselines, WeightedMoments, read_baselines
@@ -235,12 +234,6 @@ class DeepLiftExplainer(NetworkExplainer):
             rule=self.rule,
         )
 
-    def _channel_axis(self, points: Any, rows: Any) -> int | None:
-        """The axis of points that is summed to one value; channels of the network's input come first."""
-        if self.layer is None:
-            return 1 if points.ndim == 4 else None
-        return self._summed_axis(points, rows)
-
     def _baseline_points(self, network: Any, rows: Any, points: Any) -> Iterator[tuple[Any, float]]:
         """Baselines (n_rows or 1, ...) as points, with their weights."""
         if self._fixed is not None:
@@ -292,14 +285,6 @@ class DeepLiftExplainer(NetworkExplainer):
         """Values (n_rows, ..., n_outputs) from multipliers of each output."""
         products = [one.double() * differences for one in multipliers]
         return np.stack([as_floats(one if axis is None else one.sum(dim=axis)) for one in products], axis=-1)
-
-    def _check_start(self, scores: Floats) -> None:
-        """DataError if scores of baselines are not finite, to which nothing adds up."""
-        if not np.isfinite(scores).all():
-            raise DataError(
-                f"The model {self._predictor.name} returns NaN or infinity for the baseline, so that there "
-                "is no difference from it to explain. Use another baseline, for which it has finite outputs."
-            )
 
     def _count_model_rows(self, rows: Any) -> int:
         n_baselines = 1 if self._fixed is None else len(self._fixed)

@@ -28,7 +28,8 @@ from agnostix.neural.deep_lift.operands import (
 from agnostix.neural.deep_lift.reveal_cancel import Feeds, pass_back_parts
 from agnostix.neural.deep_lift.tape import Tape
 from agnostix.neural.operations import composites
-from agnostix.neural.operations.mode import Operation, OperationMode, varies
+from agnostix.neural.operations.composites import CompositeRules
+from agnostix.neural.operations.mode import Operation, varies
 from agnostix.neural.operations.normalization import read_normalization
 from agnostix.neural.operations.recurrent import StepRules, Weights, run_cell, run_layers
 from agnostix.neural.operations.ruled import ruled
@@ -38,7 +39,7 @@ _DROPOUTS = frozenset(
 )
 
 
-class MultiplierMode(OperationMode):
+class MultiplierMode(CompositeRules):
     """Context of the forward passes, by "rescale" or "reveal_cancel"."""
 
     def __init__(self, rule: str) -> None:
@@ -251,18 +252,6 @@ class MultiplierMode(OperationMode):
             with self:
                 return composites.interpolate(operation)
         return self._fed(operation)
-
-    def _rule_attention(self, operation: Operation) -> Any:
-        with self:
-            return composites.attend(operation)
-
-    def _rule_glu(self, operation: Operation) -> Any:
-        with self:
-            return composites.gate_linear_unit(operation)
-
-    def _rule_added_product(self, operation: Operation) -> Any:
-        with self:
-            return composites.add_products(operation)
 
     def _rule_recurrent(self, operation: Operation) -> Any:
         run = run_cell if operation.name.endswith("_cell") else run_layers

@@ -256,12 +256,6 @@ class LrpExplainer(NetworkExplainer):
         if self._box is not None:
             self._box.check(array, type(self).__name__)
 
-    def _channel_axis(self, points: Any, rows: Any) -> int | None:
-        """The axis of points that is summed to one value; channels of the network's input come first."""
-        if self.layer is None:
-            return 1 if points.ndim == 4 else None
-        return self._summed_axis(points, rows)
-
     def _attribute(self, rows: Any, selection: OutputSelection) -> Attribution:
         attribution = super()._attribute(rows, selection)
         self._warn_of_size(attribution, selection.names)

@@ -19,27 +19,12 @@ Rules are in modules by kinds: `linear`, `products`, `functions`, `sums`, `recur
 
 from __future__ import annotations
 
-from typing import Any
-
 from agnostix.neural.lrp.functions import FunctionRules
 from agnostix.neural.lrp.products import ProductRules
 from agnostix.neural.lrp.recurrent import RecurrentRules
 from agnostix.neural.lrp.sums import SumRules
-from agnostix.neural.operations import composites
-from agnostix.neural.operations.mode import Operation
+from agnostix.neural.operations.composites import CompositeRules
 
 
-class RelevanceMode(ProductRules, FunctionRules, SumRules, RecurrentRules):
+class RelevanceMode(ProductRules, FunctionRules, SumRules, RecurrentRules, CompositeRules):
     """Context of a forward pass whose gradients are relevance over input."""
-
-    def _rule_attention(self, operation: Operation) -> Any:
-        with self:
-            return composites.attend(operation)
-
-    def _rule_glu(self, operation: Operation) -> Any:
-        with self:
-            return composites.gate_linear_unit(operation)
-
-    def _rule_added_product(self, operation: Operation) -> Any:
-        with self:
-            return composites.add_products(operation)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from agnostix.exceptions import DataError
-from agnostix.neural.operations.mode import Operation
+from agnostix.neural.operations.mode import Operation, OperationMode
 
 
 def attend(operation: Operation) -> Any:
@@ -111,3 +111,19 @@ def _labels(term: str) -> list[str]:
 def refuse(what: str, way: str) -> DataError:
     """DataError for an operation that the network runs and that has no rule, with the way out."""
     return DataError(f"The network runs {what}: no rule passes it. {way}")
+
+
+class CompositeRules(OperationMode):
+    """Operations whose parts come to the mode one by one, whatever the method."""
+
+    def _rule_attention(self, operation: Operation) -> Any:
+        with self:
+            return attend(operation)
+
+    def _rule_glu(self, operation: Operation) -> Any:
+        with self:
+            return gate_linear_unit(operation)
+
+    def _rule_added_product(self, operation: Operation) -> Any:
+        with self:
+            return add_products(operation)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from agnostix.exceptions import DataError
-from agnostix.neural.graph import POOLING, RESHAPING, describe_node, graph_nodes, key_of
+from agnostix.neural.graph import POOLING, RESHAPING, UNSEEN, describe_node, graph_nodes, key_of
 from agnostix.neural.operations.ruled import is_ruled
 
 HOMOGENEOUS = frozenset(
@@ -41,16 +41,11 @@ HOMOGENEOUS = frozenset(
 _SCALES = frozenset(["mul", "div", "lerp"])
 """The same if the other factor is constant."""
 _COPIES = frozenset(["copyslices", "copybackwards"])
-_REMEDIES = {
+_REMEDIES = UNSEEN | {
     "checkpointfunction": "CheckpointFunction is a checkpoint, whose operations cannot be seen: turn "
     "checkpointing off, as model.gradient_checkpointing_disable() does.",
-    "differentiablegraph": "DifferentiableGraph is a function compiled to TorchScript, whose operations "
-    "cannot be seen: use the function it was made from.",
-    "notimplemented": "NotImplemented is an operation that has no derivative in torch: write it by others.",
     "warnnotimplemented": "WarnNotImplemented is an operation that has no derivative in torch, as those of a "
     "quantized module: use the module before it was quantized.",
-    "compiledfunction": "CompiledFunction is a part that torch.compile made: use the module it was made "
-    "from.",
 }
 
 
