@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from agnostix.lime import LimeExplainer, submodular_pick
     from agnostix.neural import (
         CamExplainer,
+        DeepLiftExplainer,
         ExtremalMaskExplainer,
         IntegratedGradientsExplainer,
+        LrpExplainer,
         SaliencyExplainer,
         guided_grad_cam,
     )
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CamExplainer",
+    "DeepLiftExplainer",
     "EntropicProjection",
     "Explanation",
     "ExtremalMaskExplainer",
@@ -32,6 +35,7 @@ __all__ = [
     "IntegratedGradientsExplainer",
     "KernelShapExplainer",
     "LimeExplainer",
+    "LrpExplainer",
     "MimicTree",
     "OcclusionExplainer",
     "RiseExplainer",
@@ -46,6 +50,7 @@ __all__ = [
 
 _MODULES = {
     "CamExplainer": "neural",
+    "DeepLiftExplainer": "neural",
     "EntropicProjection": "what_if",
     "Explanation": "core.explanation",
     "ExtremalMaskExplainer": "neural",
@@ -53,6 +58,7 @@ _MODULES = {
     "IntegratedGradientsExplainer": "neural",
     "KernelShapExplainer": "shapley",
     "LimeExplainer": "lime",
+    "LrpExplainer": "neural",
     "MimicTree": "surrogate_tree",
     "OcclusionExplainer": "occlusion",
     "RiseExplainer": "occlusion",

@@ -117,6 +117,8 @@ def _is_known(word: str, package: object) -> bool:
     if word.startswith("core."):
         module, _, name = f"agnostix.{word}".rpartition(".")
         return _has(importlib.import_module(module), name) or _is_module(f"agnostix.{word}")
+    if _is_module(f"{package.__name__}.{word}"):
+        return True
     for module in pkgutil.iter_modules(package.__path__):
         if module.name == "mask_search":
             pytest.importorskip("torch")

@@ -31,18 +31,49 @@ Rules            Hooks on nodes of the autograd graph, lists of operations: `bac
 Gates            What the graph does not show, by a forward pass in `fit`: `gates.GateFinder`. Imports torch.
 SmoothGrad       `noise.Noise`, the same for all rows (Smilkov et al., 2017). Parameters `n_samples`, `noise`.
 Standard error   The spread of noisy copies: `noise.RunningMoments`.
+
+Layer-wise relevance propagation (Bach et al., 2015; Montavon et al., 2019), `LrpExplainer`:
+
+Rules            `lrp.rules`, by the names of the papers; `lrp.composites` assigns them to operations.
+Operations       A function mode hands each to its rule: `operations`, `lrp.propagation`. Imports torch.
+Conservation     What biases, stabilizers and offsets absorb: `lrp.conservation`.
+Standard error   None: nothing is drawn.
+
+DeepLIFT (Shrikumar, Greenside and Kundaje, 2017), `DeepLiftExplainer`:
+
+Rules            `deep_lift.slopes`, of values at the row and the baseline; `deep_lift.reveal_cancel`.
+Operations       A function mode runs both in lockstep: `deep_lift.multipliers`, `deep_lift.tape`. All import
+                 torch.
+Baselines        `deep_lift.baselines`. Parameter `baseline`.
+Standard error   Of several baselines, by their spread: `deep_lift.baselines.WeightedMoments`.
 """
 
 from agnostix.neural.cam import CamExplainer
 from agnostix.neural.cam_product import guided_grad_cam
+from agnostix.neural.deep_lift.explainer import DeepLiftExplainer
 from agnostix.neural.extremal_mask import ExtremalMaskExplainer
 from agnostix.neural.integrated_gradients import IntegratedGradientsExplainer
+from agnostix.neural.lrp.composites import Place
+from agnostix.neural.lrp.explainer import LrpExplainer
+from agnostix.neural.lrp.rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
 from agnostix.neural.saliency import SaliencyExplainer
 
 __all__ = [
+    "AlphaBeta",
     "CamExplainer",
+    "DeepLiftExplainer",
+    "Epsilon",
     "ExtremalMaskExplainer",
+    "Flat",
+    "Gamma",
     "IntegratedGradientsExplainer",
+    "LrpExplainer",
+    "Pass",
+    "Place",
+    "Rule",
     "SaliencyExplainer",
+    "WSquare",
+    "ZBox",
+    "ZPlus",
     "guided_grad_cam",
 ]

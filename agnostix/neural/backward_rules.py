@@ -12,12 +12,11 @@ nodes. Every other node is on a list of operations that pass gradients as they a
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ import torch
 from agnostix.core.names import did_you_mean
 from agnostix.exceptions import DataError
 from agnostix.neural.gates import GateFinder
+from agnostix.neural.graph import POOLING, RESHAPING, UNSEEN, describe_node, graph_nodes, key_of
 from agnostix.neural.network import Network
 
 _LINEAR = """
@@ -43,25 +43,6 @@ _NORMALIZATION = """
     native_batch_norm_legit_no_training native_dropout native_group_norm native_layer_norm norm pow
     reciprocal rsqrt sqrt std std_mean var var_mean weight_norm_interface
 """
-_POOLING = """
-    adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d amax amin avg_pool2d
-    avg_pool3d fractional_max_pool2d fractional_max_pool3d kthvalue logsumexp max max_pool2d
-    max_pool2d_with_indices max_pool3d_with_indices min mkldnn_adaptive_avg_pool2d mkldnn_max_pool2d
-    mkldnn_max_pool3d sort topk
-"""
-_RESHAPING = """
-    alias as_strided as_strided_scatter cat channel_shuffle chunk clone col2im conj constant_pad_nd copy
-    diag_embed diagonal diagonal_scatter expand flip gather im2col index index_add index_copy index_fill
-    index_put index_select lift lift_fresh masked_fill masked_scatter masked_select narrow
-    pack_padded_sequence permute pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d
-    reflection_pad3d repeat replication_pad1d replication_pad2d replication_pad3d reshape_alias roll rot90
-    scatter scatter_add select select_scatter slice slice_scatter split split_with_sizes squeeze stack t
-    take to_copy transpose tril triu unbind unfold unsafe_index unsafe_index_put unsafe_split
-    unsafe_split_with_sizes unsafe_view unsqueeze upsample_bicubic2d upsample_bicubic2d_aa
-    upsample_bilinear2d upsample_bilinear2d_aa upsample_linear1d upsample_nearest1d upsample_nearest2d
-    upsample_nearest3d upsample_nearest_exact1d upsample_nearest_exact2d upsample_nearest_exact3d
-    upsample_trilinear3d view where
-"""
 _GATES = "exp glu hardsigmoid log_sigmoid log_softmax masked_softmax safe_softmax sigmoid softmax tanh"
 _KERNELS = """
     cudnn_attention_forward cudnn_rnn efficient_attention_forward flash_attention_forward lstm_mps
@@ -71,14 +52,9 @@ _KERNELS = """
 """
 
 
-def _key(name: str) -> str:
-    """A name of an operation without case and underscores, as nodes and functions have it alike."""
-    return name.replace("_", "").lower()
-
-
 _PLAIN = frozenset(
-    _key(name)
-    for names in (_LINEAR, _NORMALIZATION, _POOLING, _RESHAPING, _GATES, _KERNELS)
+    key_of(name)
+    for names in (_LINEAR, _NORMALIZATION, POOLING, RESHAPING, _GATES, _KERNELS)
     for name in names.split()
 )
 """Operations that pass gradients as they are, whatever the method."""
@@ -88,8 +64,6 @@ _SATURATING = frozenset(["clamp", "erf", "exp", "hardsigmoid", "hardtanh", "sigm
 _ELEMENTWISE = _SATURATING | {"add", "clampmin", "div", "mul", "neg", "pow", "rsub", "softplus", "sub"}
 _MOST_STEPS = 24
 """Nodes that are followed back from a factor to see whether it is made of the other one."""
-_LEAF = "torch::autograd::AccumulateGrad"
-_NODE = re.compile(r"(?P<name>\w+?)Backward(?:s|\d+)\Z")
 _ALIASES = {"prelu": "prelukernel", "rrelu": "rreluwithnoise", "selu": "elu"}
 _SHOWN = {"prelukernel": "prelu", "rreluwithnoise": "rrelu"}
 
@@ -107,7 +81,7 @@ class BackwardRule:
         allowed, rectifiers = self._allowed, []
         refused: dict[str, str] = {}  # why and what to do, by name
         for node in graph_nodes(scores.grad_fn):
-            name, key, _ = _describe(node.name())
+            name, key, _ = describe_node(node.name())
             rule = _own_rule(node)
             rule = rule if rule == "rectify" else allowed.get(key, rule)
             if rule == "rectify":
@@ -122,9 +96,9 @@ class BackwardRule:
     def refuse_hidden(self, finder: GateFinder, network: str) -> None:
         """DataError for operations that the graph does not show and that are not allowed."""
         allowed = self._allowed
-        names = [name for name in finder.gates if _key(name) not in allowed]
+        names = [name for name in finder.gates if key_of(name) not in allowed]
         plain = {key for key in (*_PLAIN, *allowed) if allowed.get(key, "gradient") == "gradient"}
-        on_views = [name for name in finder.in_place if _key(name) not in plain]
+        on_views = [name for name in finder.in_place if key_of(name) not in plain]
         if on_views:
             raise DataError(
                 f"{self.owner} with method={self.method!r} cannot see what the network {network} runs in "
@@ -141,14 +115,14 @@ class BackwardRule:
 
     def refuse_unknown(self, names: Iterable[str]) -> None:
         """DataError for rules of operations that are neither torch's own nor among the names of nodes."""
-        known = {_key(name) for name in names} | {_describe(name)[1] for name in names}
+        known = {key_of(name) for name in names} | {describe_node(name)[1] for name in names}
         for name in self.rules:
-            if _key(name) == "relu":
+            if key_of(name) == "relu":
                 raise DataError(
                     f"The 'rules' parameter of {self.owner} is for operations other than ReLU, whose rule is "
                     f"method={self.method!r}. Use method='gradient' to differentiate the network as it is."
                 )
-            is_known = _ALIASES.get(_key(name), _key(name)) in known or hasattr(torch.ops.aten, name)
+            is_known = _ALIASES.get(key_of(name), key_of(name)) in known or hasattr(torch.ops.aten, name)
             if not is_known:
                 raise DataError(
                     f"The 'rules' parameter of {self.owner} names {name!r}, which is no operation of torch, "
@@ -157,7 +131,7 @@ class BackwardRule:
 
     @property
     def _allowed(self) -> dict[str, str]:
-        return {_ALIASES.get(_key(name), _key(name)): rule for name, rule in self.rules.items()}
+        return {_ALIASES.get(key_of(name), key_of(name)): rule for name, rule in self.rules.items()}
 
     def _refusal(self, network: str, refused: Mapping[str, str]) -> DataError:
         hints = " ".join(dict.fromkeys(hint for hint in refused.values() if hint))
@@ -201,34 +175,9 @@ def _pass_positive(passed: tuple[Any, ...], gradients: tuple[Any, ...]) -> tuple
     )
 
 
-def graph_nodes(root: Any) -> Iterator[Any]:
-    """All nodes of an autograd graph but its leaves."""
-    seen: set[Any] = set()
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen or node.name() == _LEAF:
-            continue
-        seen.add(node)
-        stack += [before for before, _ in node.next_functions]
-        yield node
-
-
-@cache
-def _describe(node_name: str) -> tuple[str, str, bool]:
-    """Of a node's name the operation as torch names it, the same as a key, and whether it is torch's own."""
-    match = _NODE.match(node_name)
-    if match is None:  # a custom function, or what hides operations
-        name = node_name.rpartition("::")[2].removesuffix("Backward")
-        name = name.removeprefix("GeneratedBackwardFor_").removesuffix("_default")
-        return name, _key(name), False
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", match["name"]).lower()
-    return name, _key(name), True
-
-
 def _own_rule(node: Any) -> str | None:
     """The rule of an operation that has one whatever the user says."""
-    _, key, is_own = _describe(node.name())
+    _, key, is_own = describe_node(node.name())
     if key == "copyslices":  # of operations that `check` has seen
         return "gradient"
     if not is_own or isinstance(node, torch.autograd.function.BackwardCFunction):
@@ -256,7 +205,7 @@ def _is_zero(bound: Any) -> bool:
 
 def _strictly_inside(node: Any) -> Any:
     """Where the operand of a clamp is inside its bounds: at a bound clamp has a gradient, ReLU has none."""
-    key = _describe(node.name())[1]
+    key = describe_node(node.name())[1]
     if key not in ("clamp", "clampmin"):
         return None
     try:
@@ -286,7 +235,7 @@ def _elementwise_sources(edge: Any) -> tuple[set[Any], bool]:
         if node is None or (node, place) in sources:
             continue
         sources.add((node, place))
-        key = _describe(node.name())[1]
+        key = describe_node(node.name())[1]
         if key in _ELEMENTWISE:
             saturates = saturates or key in _SATURATING
             stack += node.next_functions
@@ -297,16 +246,7 @@ def _explain(key: str) -> str:
     """Why an operation can have no rule at all, and what to do; "" where the user can give one."""
     if key == "checkpointfunction":
         return "CheckpointFunction is a reentrant checkpoint: use checkpoint(..., use_reentrant=False)."
-    if key == "differentiablegraph":
-        return (
-            "DifferentiableGraph is a function compiled to TorchScript, whose operations cannot be seen: use "
-            "the function it was made from."
-        )
-    if key == "notimplemented":
-        return "NotImplemented is an operation that has no derivative in torch: write it by others."
-    if key == "compiledfunction":
-        return "CompiledFunction is a part that torch.compile made: use the module it was made from."
-    return ""
+    return UNSEEN.get(key, "")
 
 
 def _example(names: Iterable[str]) -> str:

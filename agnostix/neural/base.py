@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from agnostix.neural.network import Network
 
 
-_USED_IN_FIT = ("baseline", "layer", "method", "n_samples", "rules", "target", "token_grid")
+_USED_IN_FIT = (
+    "attention",
+    "baseline",
+    "bias",
+    "composite",
+    "layer",
+    "method",
+    "n_samples",
+    "rule",
+    "rules",
+    "target",
+    "token_grid",
+)
 """Parameters of one method or the other on which what `fit` has learned and checked depends."""
 
 
@@ -73,6 +85,11 @@ class NetworkExplainer(AttributionExplainer):
         """Of what is differentiated: logits, where as_predictor applies an activation to them."""
         applied = self._predictor.params.get("activation", "none")
         return "logits" if self.target == "logits" and applied in ("softmax", "sigmoid") else "model output"
+
+    @property
+    def _remedy_of_infinity(self) -> str:
+        """What to do about values that are not finite, for a message."""
+        return "Roots and norms have none at 0, nor have quotients by 0: add a small number inside them."
 
     def _attribute_batch(self, network: Any, rows: Any, selection: OutputSelection) -> BatchAttribution:
         """Attributions of an array of rows (n_rows, ...), by a `Network` inside its session."""
@@ -152,12 +169,26 @@ class NetworkExplainer(AttributionExplainer):
             "layer, or use CamExplainer for maps of a layer."
         )
 
+    def _channel_axis(self, points: Any, rows: Any) -> int | None:
+        """The axis of points that is summed to one value; channels of the network's input come first."""
+        if self.layer is None:
+            return 1 if points.ndim == 4 else None
+        return self._summed_axis(points, rows)
+
+    def _check_start(self, scores: Floats) -> None:
+        """DataError if scores of baselines are not finite, to which nothing adds up."""
+        if not np.isfinite(scores).all():
+            raise DataError(
+                f"The model {self._predictor.name} returns NaN or infinity for the baseline, so that there "
+                "is no difference from it to explain. Use another baseline, for which it has finite outputs."
+            )
+
     def _check_values(self, result: BatchAttribution, part: slice, network: Network) -> None:
         """EngineError, which names the row, where gradients of finite predictions are not finite."""
         bad = np.flatnonzero(~np.isfinite(result.values.reshape(len(result.values), -1)).all(axis=1))
         if bad.size == 0:
             return
-        remedy = "Roots and norms have none at 0, nor have quotients by 0: add a small number inside them."
+        remedy = self._remedy_of_infinity
         if str(network.session.dtype) == "torch.float16":
             is_own = self._predictor.params.get("precision", "fp32") == "fp32"
             way = "(copy.deepcopy(module).float())" if is_own else "(module, precision='bf16') or 'fp32'"
@@ -170,24 +201,38 @@ class NetworkExplainer(AttributionExplainer):
 
 def join_batches(parts: Sequence[BatchAttribution]) -> Attribution:
     """Attributions of batches as those of all rows."""
+    whole = join_parts(parts)
+    return Attribution(
+        values=whole.values,
+        predictions=whole.predictions,
+        outputs=whole.scores,
+        std_errors=whole.std_errors,
+        base_values=whole.base_values,
+        completeness_gap=whole.completeness_gap,
+        n_model_rows=whole.n_model_rows,
+        details=whole.details,
+    )
+
+
+def join_parts(parts: Sequence[BatchAttribution]) -> BatchAttribution:
+    """Attributions of parts of a batch as those of all of it."""
 
     def join(get: Callable[[BatchAttribution], Any]) -> Any:
         arrays = [get(part) for part in parts]
         return None if arrays[0] is None else np.concatenate(arrays)
 
-    details = {
-        name: Detail(np.concatenate([part.details[name].array for part in parts]), detail.dims)
-        for name, detail in parts[0].details.items()
-    }
-    return Attribution(
+    return BatchAttribution(
         values=join(lambda part: part.values),
+        scores=join(lambda part: part.scores),
         predictions=join(lambda part: part.predictions),
-        outputs=join(lambda part: part.scores),
+        n_model_rows=sum(part.n_model_rows for part in parts),
         std_errors=join(lambda part: part.std_errors),
         base_values=join(lambda part: part.base_values),
         completeness_gap=join(lambda part: part.completeness_gap),
-        n_model_rows=sum(part.n_model_rows for part in parts),
-        details=details,
+        details={
+            name: Detail(np.concatenate([part.details[name].array for part in parts]), detail.dims)
+            for name, detail in parts[0].details.items()
+        },
     )
 
 

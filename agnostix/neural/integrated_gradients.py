@@ -17,7 +17,6 @@ from agnostix.core.frames import checked_weights
 from agnostix.core.models import Differentiable
 from agnostix.core.sklearn_compat import HasMethods, Interval, StrOptions
 from agnostix.core.typing import Codes, Floats
-from agnostix.exceptions import DataError
 from agnostix.neural.base import BatchAttribution, NetworkExplainer, as_array, as_floats
 from agnostix.neural.baselines import N_BLOCKS, BaselineSample, check_baseline, fixed_baseline, own_baselines
 
@@ -282,14 +281,6 @@ class IntegratedGradientsExplainer(NetworkExplainer):
             n_model_rows=paths.n_model_rows,
             details={name: Detail(array, ("row", "output")) for name, array in details.items()},
         )
-
-    def _check_start(self, scores: Floats) -> None:
-        """DataError if scores of baselines are not finite, to which nothing adds up."""
-        if not np.isfinite(scores).all():
-            raise DataError(
-                f"The model {self._predictor.name} returns NaN or infinity for the baseline, so that there "
-                "is no difference from it to explain. Use another baseline, for which it has finite outputs."
-            )
 
     def _baselines_of(self, rows: Any) -> Any:
         """Baselines (n_rows or 1, ...) of rows; None for 0 at a layer."""

@@ -95,7 +95,7 @@ def _tick_words(value: float, ticks: Floats) -> str:
     size, letter = next(((size, letter) for size, letter, start in _LETTERS if largest >= start), (1.0, ""))
     value, ticks = value / size, ticks / size
     step = float(np.diff(ticks).min()) if len(ticks) > 1 else abs(value)
-    if not step >= 1e-6 or abs(value) >= 1e7:
+    if not step >= 1e-4 or abs(value) >= 1e7:
         return f"{value:.4g}{letter}".replace("-", "−")
     exact = (d for d in range(9) if abs(round(step, d) - step) < 1e-6 * step)
     return format_number(value, f",.{next(exact, 9)}f") + (letter if value else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from agnostix.core.explanation import Explanation
+from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.typing import Codes
 from agnostix.plotting.attributions import conditions_in_row, find_output, find_row, intervals_in_row
 from agnostix.plotting.display import ExplanationDisplay
@@ -148,6 +148,97 @@ class TextDisplay(ExplanationDisplay):
             max_features,
             describe_quantity(explanation, explanation.output_names[k]),
             *describe_fidelity(explanation, i, k, confidence_level),
+        )
+
+    @classmethod
+    def from_tokens(
+        cls,
+        explanation: Explanation,
+        texts: Any,
+        spans: Any,
+        *,
+        row: Hashable = 0,
+        output: str | int | None = None,
+        max_features: int | None = None,
+        confidence_level: float = 0.95,
+    ) -> TextDisplay:
+        """Select one text of an explanation of token ids, by where the tokens stand in the text.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            Of token ids, with a value for each token, as by `LrpExplainer` with `layer=` the
+            embedding.
+        texts : sequence of str of length n_rows
+            What the ids were made from.
+        spans : array-like of shape (n_rows, n_tokens, 2)
+            First character of each token, and the one after its last, as a tokenizer's
+            offsets. Tokens without characters, such as padding, have twice the same number.
+        row : label, default=0
+            As in `from_explanation`.
+        output : str or int, default=None
+            As in `from_explanation`.
+        max_features : int, default=None
+            As in `from_explanation`.
+        confidence_level : float, default=0.95
+            As in `from_explanation`.
+
+        Returns
+        -------
+        TextDisplay
+
+        Raises
+        ------
+        ValueError
+            If texts or spans are not those of the rows and tokens.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import torch
+        >>> from agnostix import SaliencyExplainer
+        >>> from agnostix.plotting import TextDisplay
+        >>> class Reader(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[0.0], [2.0], [-1.0]]))
+        ...     def forward(self, ids):
+        ...         return self.embedding(ids.long()).sum(dim=1)
+        >>> ids = np.array([[1, 2, 0]])
+        >>> explainer = SaliencyExplainer(Reader(), method="gradient_x_input", layer="embedding")
+        >>> exp = explainer.fit(ids).explain(ids)
+        >>> display = TextDisplay.from_tokens(exp, ["good, bad"], [[(0, 4), (6, 9), (0, 0)]])
+        >>> display.frame()[["word", "value"]]
+           word  value
+        0  good    2.0
+        1   bad   -1.0
+        """
+        places, shape = np.asarray(spans), explanation.values.shape
+        if len(texts) != shape[0] or places.shape != (*shape[:2], 2) or places.dtype.kind not in "iu":
+            raise ValueError(
+                f"texts and spans must be those of the explanation's {shape[0]} rows of {shape[1]} tokens: "
+                f"spans are integers of shape {(*shape[:2], 2)}; got {len(texts)} texts and spans of "
+                f"{places.dtype} and shape {places.shape}."
+            )
+        owners = np.where(places[..., 0] < places[..., 1], np.arange(shape[1]), -1)
+        words = [
+            [text[start:end] for start, end in ends]
+            for text, ends in zip(texts, places.tolist(), strict=True)
+        ]
+        details = {
+            "words": Detail(np.array(words, dtype=str), ("row", "feature")),
+            "spans": Detail(places, ("row", "token", "end")),
+            "span_features": Detail(owners, ("row", "token"), points_to="feature"),
+        }
+        values = np.where((owners >= 0)[..., None], explanation.values, np.nan)
+        read = replace(
+            explanation,
+            values=values,
+            data=np.array(texts, dtype=object),
+            extras={**explanation.extras, **details},
+        )
+        return cls.from_explanation(
+            read, row=row, output=output, max_features=max_features, confidence_level=confidence_level
         )
 
     def frame(self) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 from agnostix.plotting.words import shorten
 from agnostix.report.formatting import LABEL_WIDTH, count, is_known, join_words, number, percent
 from agnostix.report.pictures import TOP, MapFacts, MethodMaps
+from agnostix.report.sentences_absorbed import absorption_sentences
 
 _N_OUTPUTS = 6
 """Outputs whose largest values are put into words."""
@@ -22,6 +23,7 @@ _MEANINGS = {
     "mask": "how visible the learned mask leaves the pixel, from 0 to 1",
 }
 _PART = "the part of the difference between the output and its base value that is attributed to the pixel"
+_PROPAGATED = "the part of the output that is propagated back to the pixel"
 _REGIONS = (
     ("at the upper left", "at the top", "at the upper right"),
     ("at the left", "in the center", "at the right"),
@@ -146,13 +148,15 @@ def method_sentences(one: MethodMaps) -> list[str]:
     meaning = _MEANINGS[explanation.quantity]
     if explanation.completeness == "outputs - base_values":
         meaning = _PART
+    elif explanation.completeness == "outputs" and explanation.quantity == "relevance":
+        meaning = _PROPAGATED
     units = "" if one.is_mask else f", in units of the {explanation.units}"
     if explanation.units != "model output" and not one.is_mask:
         units = f", in {explanation.units}"
     n = explanation.n_model_rows
     return [
         f"Each value is {meaning} ({explanation.quantity}{units}).",
-        *_sums(one),
+        *(absorption_sentences(explanation, "pixels") or _sums(one)),
         *_errors(one),
         *_problems(one),
         f"Cost: {count(n)} model row{'' if n == 1 else 's'}, by {explanation.method}.",

@@ -12,6 +12,7 @@ from agnostix.plotting.fidelity import CLOSE, ROUGH, Fidelity
 from agnostix.plotting.words import format_value, label_feature, label_in_row
 from agnostix.report.data import ReportData
 from agnostix.report.formatting import LABEL_WIDTH, Scale, count, join_words, number, percent
+from agnostix.report.sentences_absorbed import absorption_sentences
 from agnostix.report.single_rows import ExplainedRow, ExplanationView, RowRecord
 
 _N_NAMED = 3
@@ -210,7 +211,7 @@ def explanation_remarks(view: ExplanationView) -> list[str]:
     elif view.is_surrogate:
         remarks += [*_not_selected(view), *_unseen_values(view)]
     if view.target is not None and not (view.is_surrogate and view.is_additive):
-        remarks.append(_additivity(view))
+        remarks += absorption_sentences(view.explanation, "features") or [_additivity(view)]
     return remarks
 
 

@@ -32,6 +32,11 @@ def takes_tables(explainer: Any) -> bool:
     return bool(get_tags(explainer).input_tags.two_d_array) and not needs_gradients
 
 
+def _compares_operations(explainer: Any) -> bool:
+    """Whether an explainer compares operations of a row with those of another, beyond their gradients."""
+    return bool(getattr(explainer, "_compares_operations", False))
+
+
 def make_rows(explainer: Any, n_rows: int = 24, n_columns: int = 4) -> Floats:
     """Numbers as a table (n_rows, n_columns), or as images (n_rows, 2, n_columns / 2)."""
     X = numbers(n_rows, n_columns)
@@ -44,7 +49,7 @@ def clone_with_model(explainer: Any, model: Any, **params: Any) -> Any:
     known = own.get_params(deep=False)
     if known.get("random_state", 0) is None:
         params = {"random_state": 0} | params
-    model = model if takes_tables(explainer) else ImageModel(model)
+    model = model if takes_tables(explainer) else ImageModel(model, _compares_operations(explainer))
     return own.set_params(model=model, **{name: params[name] for name in params if name in known})
 
 

@@ -32,6 +32,9 @@ class ImageModel:
     ----------
     model : callable
         Predicts from (n_rows, n_columns).
+    has_operations : bool, default=False
+        Whether predictions in `session` are made of operations of torch, for
+        explainers that compare those of two rows; a double of this package.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class ImageModel:
     """
 
     model: Callable[[Any], Any]
+    has_operations: bool = False
 
     def __call__(self, X: Any) -> Any:
         return self.model(X.reshape(len(X), -1))
@@ -186,11 +190,15 @@ class _Session:
         """Predictions (n_rows, n_outputs); their graph is linear, with the model's Jacobian."""
         import torch
 
-        maps = inputs * 1.0  # the one layer with a height and a width
+        maps = torch.conv2d(inputs, torch.ones_like(inputs[:1, :, :1, :1]))  # the one layer, of weight 1
         X = maps.detach().double().numpy()[:, 0]
         predictions = torch.as_tensor(np.asarray(self.model(X.copy())).reshape(len(X), -1)).to(inputs.dtype)
         if not maps.requires_grad:
             return predictions
+        if self.model.has_operations and predictions.isfinite().all():
+            from agnostix.testing.image_operations import evaluate
+
+            return evaluate(self.model, maps.flatten(1).unbind(dim=1))
         jacobian = torch.as_tensor(self.model.jacobian(X)).to(inputs.dtype).flatten(1, 2)
         pixels = maps.flatten(1)
         # Adds 0 in the forward pass, and the gradients in the backward pass.

@@ -9,8 +9,10 @@ from hypothesis import given
 import agnostix
 from agnostix import (
     CamExplainer,
+    DeepLiftExplainer,
     IntegratedGradientsExplainer,
     LimeExplainer,
+    LrpExplainer,
     MimicTree,
     OcclusionExplainer,
     RiseExplainer,
@@ -18,6 +20,7 @@ from agnostix import (
 )
 from agnostix.lime import TiltedSampling
 from agnostix.maskers import SlidingWindow
+from agnostix.neural import Epsilon, WSquare, ZBox
 from agnostix.testing import (
     all_explainers,
     check_case,
@@ -27,7 +30,16 @@ from agnostix.testing import (
 )
 from tests.common.strategies import cases
 
-OF_NETWORKS = {"CamExplainer", "ExtremalMaskExplainer", "IntegratedGradientsExplainer", "SaliencyExplainer"}
+OF_NETWORKS = {
+    "CamExplainer",
+    "DeepLiftExplainer",
+    "ExtremalMaskExplainer",
+    "IntegratedGradientsExplainer",
+    "LrpExplainer",
+    "SaliencyExplainer",
+}
+NEEDS_OPERATIONS = {"DeepLiftExplainer"}
+"""Explainers that compare operations on two inputs, which doubles do not have: see `test_networks`."""
 NEEDS_TORCH = set() if find_spec("torch") else OF_NETWORKS
 SMALL = {"ExtremalMaskExplainer": {"n_steps": 3, "n_cells": 4}, "RiseExplainer": {"n_masks": 256}}
 """Parameters of explainers that would take long on the battery's small images with their defaults."""
@@ -37,7 +49,7 @@ EXPLAINERS = [
     *(
         explainer(None, **SMALL.get(name, {}))
         for name, explainer in all_explainers()
-        if name not in NEEDS_TORCH
+        if name not in NEEDS_TORCH | NEEDS_OPERATIONS
     ),
     OcclusionExplainer(None, background_size=7),
     MimicTree(None, synthetic="leaf", max_leaf_nodes=4, max_queries=200),
@@ -47,8 +59,15 @@ EXPLAINERS = [
 if not NEEDS_TORCH:
     EXPLAINERS += [
         CamExplainer(None, method=["hires_cam", "score_cam", "ablation_cam"]),
+        DeepLiftExplainer(None, rule="reveal_cancel", baseline="mean", target="predictions"),
+        DeepLiftExplainer(None, baseline="data", n_samples=5),
         IntegratedGradientsExplainer(None, method="gauss-legendre", n_steps=7, baseline="mean"),
         IntegratedGradientsExplainer(None, baseline="data", n_samples=32),
+        LrpExplainer(None, composite="epsilon"),
+        LrpExplainer(None, composite="epsilon_alpha2_beta1", bias="distributed"),
+        LrpExplainer(None, composite={"default": Epsilon(0.1, relative=True)}, target="predictions"),
+        LrpExplainer(None, composite={"first": ZBox(-1e4, 1e4)}),
+        LrpExplainer(None, composite={"first": WSquare()}),
         SaliencyExplainer(None, form="absolute", target="predictions", n_samples=3),
         SaliencyExplainer(None, method="gradient_x_input"),
         SaliencyExplainer(None, method="guided", form="squared"),
@@ -61,7 +80,8 @@ def expected(explainer):
     names = ("check_ignored_feature", "check_constant_feature_is_zero")
     if isinstance(explainer, RiseExplainer):
         return dict.fromkeys(names, "a pixel has part of its neighbors' saliency")
-    if isinstance(explainer, IntegratedGradientsExplainer) and explainer.baseline != "data":
+    of_baselines = (DeepLiftExplainer, IntegratedGradientsExplainer)
+    if isinstance(explainer, of_baselines) and explainer.baseline != "data":
         return {"check_constant_feature_is_zero": "a constant pixel differs from the baseline"}
     if isinstance(explainer, CamExplainer):
         reasons = {"check_ignored_feature": "a pixel has the weight of its whole feature map"}

@@ -49,6 +49,40 @@ def test_text_frame_absent_and_unnamed_words() -> None:
     assert from_explanation(unnamed).frame()["word"].tolist() == ["x0", "x3", "x2", "x1"]
 
 
+def _tokens(**change: Any) -> Any:
+    values = np.array([[[0.5], [-0.2], [0.1]], [[0.3], [9.0], [0.0]]])
+    exp = make(values)
+    spans = [[(0, 4), (5, 8), (8, 10)], [(0, 3), (3, 3), (0, 0)]]
+    given = {"explanation": exp, "texts": ["good script", "bad"], "spans": spans, **change}
+    return TextDisplay.from_tokens(given.pop("explanation"), given.pop("texts"), **given)
+
+
+def test_tokens_have_values_where_they_stand() -> None:
+    frame = _tokens().frame()
+    assert dict(zip(frame["word"], frame["value"], strict=True)) == {"good": 0.5, "scr": -0.2, "ip": 0.1}
+    chunks = _tokens().chunks
+    assert chunks[2] == [Token("scr", 1), Token("ip", 2), Token("t", -1)]
+
+
+def test_tokens_without_characters_are_not_shown() -> None:
+    frame = _tokens(row=1).frame()
+    assert frame["word"].tolist() == ["bad"]
+    assert frame["value"].tolist() == [0.3]
+
+
+@pytest.mark.parametrize(
+    ("change", "facts"),
+    [
+        ({"texts": ["good"]}, ["1 texts", "2 rows of 3 tokens"]),
+        ({"spans": [[(0, 4)], [(0, 3)]]}, ["(2, 3, 2)", "(2, 1, 2)"]),
+        ({"spans": np.zeros((2, 3, 2))}, ["integers", "float64"]),
+    ],
+)
+def test_tokens_of_other_rows_are_refused(change: dict[str, Any], facts: list[str]) -> None:
+    with refuses(ValueError, *facts):
+        _tokens(**change)
+
+
 # Where words stand
 
 
