@@ -70,7 +70,7 @@ _MODULES = {
     "guided_grad_cam": "neural",
     "submodular_pick": "lime",
 }
-_SUBPACKAGES = ("maskers", "neural", "plotting", "report", "testing")
+_SUBPACKAGES = ("maskers", "metrics", "neural", "plotting", "report", "testing")
 
 
 if not TYPE_CHECKING:  # with a module's __getattr__, a type checker would accept any name

@@ -95,7 +95,7 @@ def test_public_names_cover_methods():
     assert sorted(agnostix.__all__) == list(agnostix.__all__)
 
 
-PACKAGES = ("lime", "neural", "occlusion", "shapley", "surrogate_tree", "what_if")
+PACKAGES = ("lime", "metrics", "neural", "occlusion", "shapley", "surrogate_tree", "what_if")
 """Packages whose docstring says in which module a reader finds what."""
 
 

@@ -11,12 +11,13 @@ import pytest
 
 import agnostix
 import agnostix.maskers
+import agnostix.metrics
 import agnostix.plotting
 import agnostix.report
 import agnostix.testing
 from tests.messages import refuses
 
-HOUSES = [agnostix, agnostix.maskers, agnostix.plotting, agnostix.report, agnostix.testing]
+HOUSES = [agnostix, agnostix.maskers, agnostix.metrics, agnostix.plotting, agnostix.report, agnostix.testing]
 NAMED = [(house, name) for house in HOUSES for name in house.__all__]
 MADE_BY_USERS = [(house, name) for house, name in NAMED if not name.endswith("Error")]
 

@@ -8,6 +8,7 @@ from agnostix.plotting.display import Display, ExplanationDisplay
 from agnostix.plotting.heatmap import HeatmapDisplay
 from agnostix.plotting.joint_map import WhatIfMapDisplay
 from agnostix.plotting.leaves import LeavesDisplay
+from agnostix.plotting.metrics import MetricCurveDisplay, MetricScoresDisplay
 from agnostix.plotting.pixels import PixelsDisplay
 from agnostix.plotting.pixels_grid import PixelsGridDisplay
 from agnostix.plotting.pruning_path import PruningPathDisplay
@@ -26,6 +27,8 @@ __all__ = [
     "ExplanationDisplay",
     "HeatmapDisplay",
     "LeavesDisplay",
+    "MetricCurveDisplay",
+    "MetricScoresDisplay",
     "PixelsDisplay",
     "PixelsGridDisplay",
     "PruningPathDisplay",

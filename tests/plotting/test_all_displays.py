@@ -13,8 +13,11 @@ from matplotlib.figure import Figure
 
 import agnostix.plotting as plotting
 from agnostix import EntropicProjection
+from agnostix.metrics import MetricCurve, MetricResult
 from agnostix.plotting import (
     LeavesDisplay,
+    MetricCurveDisplay,
+    MetricScoresDisplay,
     PixelsDisplay,
     PixelsGridDisplay,
     PruningPathDisplay,
@@ -48,7 +51,22 @@ MAKERS: dict[str, Maker] = {
     "TreeDisplay": lambda p: TreeDisplay.from_estimator(fitted_mimic()),
     "PruningPathDisplay": lambda p: PruningPathDisplay.from_estimator(fitted_mimic()),
     "LeavesDisplay": lambda p: LeavesDisplay.from_estimator(fitted_mimic()),
+    "MetricCurveDisplay": lambda p: MetricCurveDisplay.from_result(_metric()),
+    "MetricScoresDisplay": lambda p: MetricScoresDisplay.from_result(_metric()),
 }
+
+
+def _metric() -> MetricResult:
+    values = np.random.default_rng(0).random((6, 4))
+    return MetricResult(
+        name=WILD,
+        scores=values.mean(axis=1),
+        greater_is_better=False,
+        made_for=("contribution",),
+        quantity="contribution",
+        output_names=(WILD,),
+        curve=MetricCurve(np.linspace(0.0, 1.0, 4), values, {"random": values[::-1]}),
+    )
 
 
 @pytest.fixture(params=list(MAKERS))
