@@ -128,7 +128,9 @@ def pairs(args: Namespace) -> None:
         ["", "two random ones told apart", "planted, in standard errors", "found"],
         rows,
     )
-    print(f"\nAllowed: at most {limit:.1%} told apart, 5 % and two errors of {n_redraws} redraws; at least 90 % found.")
+    print(
+        f"\nAllowed: at most {limit:.1%} told apart, 5 % and two errors of {n_redraws} redraws; at least 90 % found."
+    )
 
 
 def _mixed(measure: Measure, X: Any, noise: Any, share: float) -> Any:

@@ -82,7 +82,11 @@ def exact(args: Namespace) -> None:
             apart = [_apart(ours[name], looped[name]) for name in looped]
             rows.append([case.name, precision, *apart])
     header = ["", "", "deletion", "insertion", "ROAD", "average drop", "gain", "gain, over Y", "increase"]
-    print_table("Largest difference to loops by the published definitions, of a row's score where above 1", header, rows)
+    print_table(
+        "Largest difference to loops by the published definitions, of a row's score where above 1",
+        header,
+        rows,
+    )
     _beside_grad_cam(args)
     _beside_quantus(args)
 
@@ -140,9 +144,7 @@ def _by_us(case: Case, dtype: Any) -> dict[str, Any]:
         "gain, over Y": partial(average_gain, denominator="lecture", **_QUIET),
         "increase": partial(average_increase, **_QUIET),
     }
-    return {
-        name: metric(predictor, pictures, exp).scores for name, metric in (of_curves | of_masks).items()
-    }
+    return {name: metric(predictor, pictures, exp).scores for name, metric in (of_curves | of_masks).items()}
 
 
 def _by_loops(case: Case, dtype: Any) -> dict[str, Any]:
@@ -237,8 +239,12 @@ def _beside_grad_cam(args: Namespace) -> None:
             own = own * y if "times" in name else own
             theirs = peer(inputs, maps.astype("float32"), targets, module)
             rows.append([f"{case.name}: {name}", f"{np.abs(own - theirs).max():.0e}"])
-    print_table("Largest difference to pytorch-grad-cam, single precision, ROAD without noise", ["", ""], rows)
-    print("\nIts maps multiply the normalized input, which is the picture here; its drop is not divided by Y.")
+    print_table(
+        "Largest difference to pytorch-grad-cam, single precision, ROAD without noise", ["", ""], rows
+    )
+    print(
+        "\nIts maps multiply the normalized input, which is the picture here; its drop is not divided by Y."
+    )
 
 
 def _single(case: Case) -> tuple[Any, Any, list[Any]]:
@@ -271,7 +277,9 @@ def _removed(removal: Any, case: Case, module: Any, inputs: Any, targets: Any, s
 def _road_at(case: Case, module: Any, inputs: Any) -> dict[str, Any]:
     """Our scores (n_rows,) with as many pixels as a percentile takes."""
     n = case.maps[0].size
-    counts = [int((case.maps[0] >= np.percentile(case.maps[0], 100.0 * (1.0 - share))).sum()) for share in SHARES]
+    counts = [
+        int((case.maps[0] >= np.percentile(case.maps[0], 100.0 * (1.0 - share))).sum()) for share in SHARES
+    ]
     predictor = as_predictor(module, activation="softmax")
     pictures = np.moveaxis(inputs.numpy(), 1, -1)
     exp = case.explanation(predictor, case.maps.astype("float32"))
@@ -295,7 +303,13 @@ def _beside_quantus(args: Namespace) -> None:
     predictor, exp = as_predictor(module, activation="softmax"), explanation_of(maps)
     with torch.no_grad():
         classes = module(torch.as_tensor(inputs)).argmax(dim=1).numpy()
-    given = {"model": module, "x_batch": inputs, "y_batch": classes, "a_batch": maps[:, None], "softmax": True}
+    given = {
+        "model": module,
+        "x_batch": inputs,
+        "y_batch": classes,
+        "a_batch": maps[:, None],
+        "softmax": True,
+    }
     plain = {"disable_warnings": True, "normalise": False, "abs": False}
     flips = quantus.PixelFlipping(features_in_step=side, perturb_baseline=0.0, **plain)
     theirs = np.array(flips(**given))
@@ -307,8 +321,12 @@ def _beside_quantus(args: Namespace) -> None:
     accuracy = np.array(list(removal(**given).values()))
     shares = [int(side * side * percent / 100) / side**2 for percent in percents]
     curve = road(predictor, pictures, exp, noise=0.0, proportions=shares, **_ALONE).curve.values
-    rows.append(["ROAD, its accuracy", f"{np.abs((curve > 0.5).mean(axis=0) - accuracy).max():.0e}", "of 12 rows"])
-    print_table(f"Largest difference to Quantus {quantus.__version__}, single precision", ["", "", "of"], rows)
+    rows.append(
+        ["ROAD, its accuracy", f"{np.abs((curve > 0.5).mean(axis=0) - accuracy).max():.0e}", "of 12 rows"]
+    )
+    print_table(
+        f"Largest difference to Quantus {quantus.__version__}, single precision", ["", "", "of"], rows
+    )
     print(
         "\nIts pixel flipping has no point before the first step, and its area, which needs NumPy below 2.4, is "
         "not divided by the number of steps. Its ROAD gives the share of rows still classified alike, and fails "

@@ -183,14 +183,18 @@ def _softmax_gain(rng: np.random.Generator, pictures: Any) -> Optimum:
     best, probabilities = [], []
     for own in parts:
         options = {"ftol": 1e-15, "gtol": 1e-12, "maxiter": 2000}
-        found = minimize(loss, np.full(36, 0.5), (own,), "L-BFGS-B", True, bounds=[(0, 1)] * 36, options=options)
+        found = minimize(
+            loss, np.full(36, 0.5), (own,), "L-BFGS-B", True, bounds=[(0, 1)] * 36, options=options
+        )
         best.append(found.x.reshape(6, 6))
         probabilities.append(np.exp(-found.fun))
     y = predict(pictures)
     truth = np.mean((np.array(probabilities) - y) / (1 - y))
     measure = partial(_of_masks, average_gain, predict, pictures)
     draw = partial(_draw_masks, pictures.shape)
-    return Optimum("average_gain, softmax", "by a convex program", measure, np.stack(best), float(truth), draw)
+    return Optimum(
+        "average_gain, softmax", "by a convex program", measure, np.stack(best), float(truth), draw
+    )
 
 
 # ROAD: what a pixel adds beyond its neighbors ---------------------------------------------------

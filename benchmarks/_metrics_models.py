@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from typing import Any
 
 import numpy as np
@@ -34,10 +36,24 @@ def photographs(side: int = SIDE) -> Any:
     return np.stack(shown).astype(np.float32)
 
 
-def efficientnet(dtype: Any = torch.float32) -> tuple[Any, Any]:
+class _Gray(nn.Module):
+    """A network for pictures of one channel, which it gets three times."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Any) -> Any:
+        return self.inner(x.expand(-1, 3, -1, -1))
+
+
+def efficientnet(dtype: Any = torch.float32, gray: bool = False, **params: Any) -> tuple[Any, Any]:
     """EfficientNet-Lite0 with weights of ImageNet: module, and predictor of probabilities."""
-    module = networks.efficientnet_lite0().to(dtype)
-    return module, as_predictor(module, mean=[MEAN] * 3, std=[STD] * 3, activation="softmax")
+    with contextlib.redirect_stdout(io.StringIO()):
+        module = networks.efficientnet_lite0().to(dtype)
+    module, n_channels = (_Gray(module), 1) if gray else (module, 3)
+    scale = {"mean": [MEAN] * n_channels, "std": [STD] * n_channels}
+    return module.eval(), as_predictor(module, activation="softmax", **scale, **params)
 
 
 def with_spread_outputs(module: Any, inputs: Any, spread: float = 1.5) -> Any:
@@ -57,7 +73,9 @@ def with_spread_outputs(module: Any, inputs: Any, spread: float = 1.5) -> Any:
     return module
 
 
-def explanation_of(values: Any, outputs: Any = None, names: Any = ("predicted",), **fields: Any) -> Explanation:
+def explanation_of(
+    values: Any, outputs: Any = None, names: Any = ("predicted",), **fields: Any
+) -> Explanation:
     """An explanation of pictures from maps (n_rows, height, width[, n_outputs])."""
     values = values[..., None] if values.ndim == 3 else values
     return Explanation(

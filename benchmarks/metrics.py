@@ -37,8 +37,11 @@ def main() -> None:
     """Run all tables, or those named."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="rounds of cost (default: 3)")
-    parser.add_argument("--pictures", type=int, default=32, help="of cost (default: 32)")
-    parser.add_argument("--small", action="store_true", help="a trial: small networks, few pictures and redraws")
+    parser.add_argument("--pictures", type=int, default=32, help="of cost, counted (default: 32)")
+    parser.add_argument("--timed", type=int, default=32, help="of cost, timed (default: 32)")
+    parser.add_argument(
+        "--small", action="store_true", help="a trial: small networks, few pictures and redraws"
+    )
     parser.add_argument("--only", choices=_TABLES, action="append", help="leave out the other tables")
     add_adult_argument(parser)
     args = parser.parse_args()
