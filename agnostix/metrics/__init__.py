@@ -12,6 +12,8 @@ How an explanation is read and checked against rows and model is in `read`; what
 intervals in `intervals`.
 """
 
+from agnostix.metrics.comparison import compare_explainers
+from agnostix.metrics.comparison_result import Agreement, ComparisonResult
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
@@ -19,12 +21,15 @@ from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.road import road
 
 __all__ = [
+    "Agreement",
+    "ComparisonResult",
     "FillRankings",
     "MetricCurve",
     "MetricResult",
     "average_drop",
     "average_gain",
     "average_increase",
+    "compare_explainers",
     "comprehensiveness",
     "deletion",
     "insertion",

@@ -2,6 +2,7 @@
 
 from agnostix.plotting.bar import BarDisplay
 from agnostix.plotting.beeswarm import BeeswarmDisplay
+from agnostix.plotting.comparison import ComparisonDisplay
 from agnostix.plotting.concentration import WeightConcentrationDisplay
 from agnostix.plotting.curve import WhatIfCurveDisplay
 from agnostix.plotting.display import Display, ExplanationDisplay
@@ -23,6 +24,7 @@ from agnostix.plotting.waterfall import WaterfallDisplay
 __all__ = [
     "BarDisplay",
     "BeeswarmDisplay",
+    "ComparisonDisplay",
     "Display",
     "ExplanationDisplay",
     "HeatmapDisplay",

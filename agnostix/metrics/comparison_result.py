@@ -1,0 +1,249 @@
+"""What a comparison of explainers found: scores, paired differences, agreement, cost, and verdicts in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agnostix.core.explanation import Explanation
+from agnostix.core.explanation.views import table_html
+from agnostix.core.typing import Floats
+from agnostix.metrics.intervals import MeanInterval
+from agnostix.metrics.multiple import best_intervals, holm, paired_p_value, student_p_value
+from agnostix.metrics.result import MetricResult
+
+TABLES = ("scores", "pairs", "best", "agreement", "cost")
+SAME = "cannot be told apart"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two explanations of the same rows agree, by one measure."""
+
+    one: str
+    other: str
+    measure: str  # "top", "signs", "ranks" or "Spearman"
+    rows: Floats  # (n_rows,), NaN where it is not defined
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ComparisonResult:
+    """Explainers of one model compared on the same rows.
+
+    Attributes
+    ----------
+    results : dict of str to dict of str to MetricResult
+        By metric, then by explainer. Reference "random" of a curve is that of random orders.
+    explanations : dict of str to Explanation
+        That the metrics shared, in the same units.
+    agreement : tuple of Agreement
+        Of each pair of explanations, row by row.
+    seconds : dict of str to float
+        That each `explain` took; NaN for an explanation that was given.
+    level : float
+        Of the intervals; 1 - level is that of Holm's tests over all metrics and pairs.
+    notes : tuple of str
+        What a reader should know: conversions, metrics that were left out.
+    """
+
+    results: dict[str, dict[str, MetricResult]]
+    explanations: dict[str, Explanation]
+    agreement: tuple[Agreement, ...]
+    seconds: dict[str, float] = field(default_factory=dict)
+    level: float = 0.95
+    notes: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return tuple(self.results)
+
+    @property
+    def explainers(self) -> tuple[str, ...]:
+        """Names of the explainers."""
+        return tuple(self.explanations)
+
+    @property
+    def n_model_rows(self) -> int:
+        """Rows that the model evaluated, for explanations and metrics."""
+        own = sum(one.n_model_rows for one in self.explanations.values())
+        return own + sum(one.n_model_rows for by_name in self.results.values() for one in by_name.values())
+
+    def to_frame(self, table: str = "scores") -> pd.DataFrame:
+        """Give one of the tables.
+
+        Parameters
+        ----------
+        table : {"scores", "pairs", "best", "agreement", "cost"}, default="scores"
+            "scores": metric, explainer, score, low, high, rank (1 is the best), random (the mean
+            score of random orders) and p_random (that of no difference from them, after Holm's
+            correction over metrics and explainers). "pairs": metric, one, other, difference, low,
+            high, p, p_holm, better (the name of the better one, None where they cannot be told
+            apart). "best": metric, explainer, low, high, may_be_best: Hsu's intervals of the
+            advantage over the best of the others, simultaneous within a metric. "agreement": one,
+            other, measure, mean, low, high. "cost": explainer, model_rows, seconds, fit_model_rows.
+
+        Returns
+        -------
+        DataFrame
+
+        Raises
+        ------
+        ValueError
+            If there is no such table.
+        """
+        if table not in TABLES:
+            raise ValueError(f"table must be one of {', '.join(map(repr, TABLES))}; got {table!r}.")
+        made: pd.DataFrame = getattr(self, f"_{table}")
+        return made.copy()
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """A sentence for each metric: who is better than whom, and who cannot be told apart."""
+        return tuple(self._verdict(metric) for metric in self.results)
+
+    def plot(self, ax: Any = None, **style: Any) -> Any:
+        """Draw scores and intervals of all metrics side by side.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        **style : dict
+            Passed to the Display.
+
+        Returns
+        -------
+        ComparisonDisplay
+        """
+        from agnostix.plotting import ComparisonDisplay
+
+        return ComparisonDisplay.from_result(self).plot(ax=ax, **style)
+
+    def __repr__(self) -> str:
+        n_rows = len(next(iter(self.explanations.values())))
+        plural = "s" * (n_rows != 1)
+        head = (
+            f"ComparisonResult({len(self.explanations)} explainers, {len(self.results)} metric"
+            f"{'s' * (len(self.results) != 1)}, {n_rows:,} row{plural}, {self.n_model_rows:,} model rows)"
+        )
+        return "\n  ".join([head, *self.verdicts, *self.notes])
+
+    def _repr_html_(self) -> str:
+        table = self._scores
+        lines = [tuple(row) for row in table.itertuples(index=False)]
+        return table_html(" ".join([*self.verdicts, *self.notes]), list(table.columns), lines)
+
+    def _each(self) -> Iterator[tuple[str, str, MetricResult]]:
+        for metric, by_name in self.results.items():
+            for name, result in by_name.items():
+                yield metric, name, result
+
+    @cached_property
+    def _scores(self) -> pd.DataFrame:
+        lines, p_random = [], []
+        for metric, name, result in self._each():
+            low, high = result.interval(self.level)
+            sign = -1.0 if result.greater_is_better is False else 1.0
+            others = [sign * one.score for one in self.results[metric].values()]
+            rank = 1 + sum(other > sign * result.score for other in others)
+            random, p = np.nan, np.nan
+            if "random" in result.references:
+                random = float(np.mean(result.references["random"]))
+                p = student_p_value(result.against("random"))
+            lines.append((metric, name, result.score, low, high, rank, random))
+            p_random.append(p)
+        columns = ["metric", "explainer", "score", "low", "high", "rank", "random"]
+        return pd.DataFrame(lines, columns=columns).assign(p_random=holm(np.array(p_random)))
+
+    @cached_property
+    def _pairs(self) -> pd.DataFrame:
+        lines = []
+        for metric, by_name in self.results.items():
+            for one, other in combinations(by_name, 2):
+                difference = by_name[one].difference(by_name[other])
+                low, high = difference.interval(self.level)
+                p = paired_p_value(by_name[one], by_name[other])
+                lines.append((metric, one, other, difference.score, low, high, p))
+        columns = ["metric", "one", "other", "difference", "low", "high", "p"]
+        table = pd.DataFrame(lines, columns=columns)
+        table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
+        return table.assign(better=pd.Series([self._better(row) for row in table.to_dict("records")], dtype=object))
+
+    def _better(self, pair: dict[Any, Any]) -> str | None:
+        """Who is better, or has the larger score where neither is; None where they cannot be told apart."""
+        if not pair["p_holm"] < 1.0 - self.level:
+            return None
+        less_is_better = self.results[pair["metric"]][pair["one"]].greater_is_better is False
+        return str(pair["one"] if (pair["difference"] < 0) == less_is_better else pair["other"])
+
+    @cached_property
+    def _best(self) -> pd.DataFrame:
+        lines = []
+        for metric, by_name in self.results.items():
+            for name, (low, high) in best_intervals(by_name, self.level).items():
+                lines.append((metric, name, low, high, not (low < 0 and high == 0)))
+        return pd.DataFrame(lines, columns=["metric", "explainer", "low", "high", "may_be_best"])
+
+    @cached_property
+    def _agreement(self) -> pd.DataFrame:
+        lines = []
+        for one in self.agreement:
+            interval = MeanInterval.from_scores(one.rows[:, None])
+            (low,), (high,) = interval.ends(self.level)
+            lines.append((one.one, one.other, one.measure, interval.mean[0], low, high))
+        return pd.DataFrame(lines, columns=["one", "other", "measure", "mean", "low", "high"])
+
+    @cached_property
+    def _cost(self) -> pd.DataFrame:
+        lines = [
+            (name, one.n_model_rows, one.n_model_rows / len(one), self.seconds.get(name, np.nan))
+            for name, one in self.explanations.items()
+        ]
+        return pd.DataFrame(lines, columns=["explainer", "model_rows", "model_rows_a_row", "seconds"])
+
+    def _verdict(self, metric: str) -> str:
+        by_name = self.results[metric]
+        direction = next(iter(by_name.values())).greater_is_better
+        words = {True: " (greater is better)", False: " (less is better)", None: ""}[direction]
+        pairs = self._pairs[self._pairs["metric"] == metric]
+        if pairs["p"].isna().all():
+            return f"{metric}{words}: too few rows to compare."
+        than = "larger than" if direction is None else "better than"
+        parts = []
+        order = sorted(by_name, key=lambda name: (-1.0 if direction is False else 1.0) * -by_name[name].score)
+        for name in order:
+            losers = [one for one in order if self._wins(pairs, name, one)]
+            if losers:
+                parts.append(f"{name} is {than} {_and(losers)}")
+        alike = [(one, other) for one, other in combinations(order, 2) if not self._decided(pairs, one, other)]
+        if len(alike) == len(pairs):
+            who = f"the {len(order)} explainers" if len(order) > 2 else _and(order)
+            parts = [f"{who} {SAME}"]
+        elif alike:
+            parts.append(f"{SAME}: {', '.join(_and(pair) for pair in alike)}")
+        scores = self._scores[self._scores["metric"] == metric]
+        chance = [one for one, p in zip(scores["explainer"], scores["p_random"], strict=True) if p >= 1 - self.level]
+        if chance:
+            parts.append(f"not told from random orders: {_and(chance)}")
+        return f"{metric}{words}: {'; '.join(parts)}."
+
+    @staticmethod
+    def _wins(pairs: pd.DataFrame, one: str, other: str) -> bool:
+        own = pairs[pairs["one"].isin([one, other]) & pairs["other"].isin([one, other])]
+        return one != other and bool((own["better"] == one).any())
+
+    @classmethod
+    def _decided(cls, pairs: pd.DataFrame, one: str, other: str) -> bool:
+        return cls._wins(pairs, one, other) or cls._wins(pairs, other, one)
+
+
+def _and(names: Any) -> str:
+    listed = list(names)
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
