@@ -9,7 +9,7 @@ Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_sco
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
 `units`; orders and ties in `orders` and `ordered`; perturbed rows and their predictions in `perturbation`;
-intervals in `intervals`.
+intervals in `intervals`; how alike explanations are in `similarity`.
 """
 
 from agnostix.metrics.comparison import compare_explainers
