@@ -141,6 +141,7 @@ def compare_explainers(
         explanations={one.name: one.explanation for one in compared.parts},
         agreement=_agree(compared, n_top),
         seconds={one.name: one.seconds for one in parts},
+        fit_model_rows={one.name: getattr(one.explainer, "n_model_rows_", None) for one in parts},
         level=level,
         notes=notes + compared.notes + more,
     )

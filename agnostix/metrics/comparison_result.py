@@ -46,6 +46,8 @@ class ComparisonResult:
         Of each pair of explanations, row by row.
     seconds : dict of str to float
         That each `explain` took; NaN for an explanation that was given.
+    fit_model_rows : dict of str to int or None
+        Rows that the model evaluated for `fit`, where the explainer says so.
     level : float
         Of the intervals; 1 - level is that of Holm's tests over all metrics and pairs.
     notes : tuple of str
@@ -56,6 +58,7 @@ class ComparisonResult:
     explanations: dict[str, Explanation]
     agreement: tuple[Agreement, ...]
     seconds: dict[str, float] = field(default_factory=dict)
+    fit_model_rows: dict[str, int | None] = field(default_factory=dict)
     level: float = 0.95
     notes: tuple[str, ...] = ()
 
@@ -87,7 +90,8 @@ class ComparisonResult:
             high, p, p_holm, better (the name of the better one, None where they cannot be told
             apart). "best": metric, explainer, low, high, may_be_best: Hsu's intervals of the
             advantage over the best of the others, simultaneous within a metric. "agreement": one,
-            other, measure, mean, low, high. "cost": explainer, model_rows, seconds, fit_model_rows.
+            other, measure, mean, low, high. "cost": explainer, fit_model_rows (NaN where unknown),
+            model_rows and seconds of `explain`.
 
         Returns
         -------
@@ -203,10 +207,11 @@ class ComparisonResult:
     @cached_property
     def _cost(self) -> pd.DataFrame:
         lines = [
-            (name, one.n_model_rows, one.n_model_rows / len(one), self.seconds.get(name, np.nan))
+            (name, self.fit_model_rows.get(name), one.n_model_rows, self.seconds.get(name, np.nan))
             for name, one in self.explanations.items()
         ]
-        return pd.DataFrame(lines, columns=["explainer", "model_rows", "model_rows_a_row", "seconds"])
+        table = pd.DataFrame(lines, columns=["explainer", "fit_model_rows", "model_rows", "seconds"])
+        return table.astype({"fit_model_rows": float})
 
     def _verdict(self, metric: str) -> str:
         by_name = self.results[metric]

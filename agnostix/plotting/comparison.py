@@ -101,8 +101,7 @@ class ComparisonDisplay(Display):
 
     def _draw_column(self, place: int, own: pd.DataFrame, factor: float, suffix: str) -> None:
         """Scores of one metric, scaled to the width of its column."""
-        ends = own[["low", "high"]].where(own[["low", "high"]].notna(), own[["score"]].to_numpy())
-        low, high = find_limits(ends, own["random"], margin=0.0)
+        low, high = find_limits(own[["low", "score", "high", "random"]], margin=0.0)
         is_less = own["greater_is_better"].iloc[0] is False
 
         def at(value: Any) -> Any:
