@@ -19,6 +19,8 @@ from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
 from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.road import road
+from agnostix.metrics.unreliable import unreliable
+from agnostix.metrics.unreliable_result import UnreliableResult
 
 __all__ = [
     "Agreement",
@@ -26,6 +28,7 @@ __all__ = [
     "FillRankings",
     "MetricCurve",
     "MetricResult",
+    "UnreliableResult",
     "average_drop",
     "average_gain",
     "average_increase",
@@ -36,4 +39,5 @@ __all__ = [
     "rank_by_fill",
     "road",
     "sufficiency",
+    "unreliable",
 ]

@@ -12,6 +12,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.explanation import Detail, Explanation
+from agnostix.core.frames import as_table
+from agnostix.core.masking import TextMasker
+from agnostix.core.masking.fills import as_pixels
 from agnostix.core.typing import Bools, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.read import BY_SIZE, ExplainedRows, check_explanation, read_explanation
@@ -103,6 +106,14 @@ def kind_of(explanation: Explanation) -> str:
     return "word" if "words" in extras else "segment" if "segments" in extras else "column"
 
 
+def plain_rows(X: Any, explanation: Explanation) -> Any:
+    """Rows as the model gets them: a table, pictures or an array of texts."""
+    kind = kind_of(explanation)
+    if kind == "word":
+        return TextMasker().read(X).unmasked
+    return as_table(X) if kind == "column" else as_pixels(X)
+
+
 def compare_explanations(
     predictor: RememberingPredictor,
     X: Any,
@@ -129,9 +140,7 @@ def compare_explanations(
         if one.explanation.quantity in BY_SIZE:
             notes += (f"{one.name}: {BY_SIZE[one.explanation.quantity]}.",)
         notes += tuple(f"{one.name}: {note}" for note in explained.notes if note.startswith("Whether"))
-    values = tuple(
-        np.where(explained.units.present, explained.values[..., 0], np.nan) for explained in read
-    )
+    values = tuple(np.where(explained.units.present, explained.values[..., 0], np.nan) for explained in read)
     return ComparedExplanations(read[0].units.kind, parts, values, notes)
 
 
@@ -168,7 +177,9 @@ def in_common_units(parts: tuple[Explained, ...], by: str) -> tuple[tuple[Explai
         return _of_same_shape(parts, by), notes
     if len(found) > 1:
         listed = ", ".join(f"{name!r} of {kind}s" for name, kind in kinds.items())
-        raise DataError(f"{by} needs explanations of the same units, got {listed}. Explain the same features.")
+        raise DataError(
+            f"{by} needs explanations of the same units, got {listed}. Explain the same features."
+        )
     return _of_same_shape(parts, by), ()
 
 

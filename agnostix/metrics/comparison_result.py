@@ -178,7 +178,9 @@ class ComparisonResult:
         columns = ["metric", "one", "other", "difference", "low", "high", "p"]
         table = pd.DataFrame(lines, columns=columns)
         table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
-        return table.assign(better=pd.Series([self._better(row) for row in table.to_dict("records")], dtype=object))
+        return table.assign(
+            better=pd.Series([self._better(row) for row in table.to_dict("records")], dtype=object)
+        )
 
     def _better(self, pair: dict[Any, Any]) -> str | None:
         """Who is better, or has the larger score where neither is; None where they cannot be told apart."""
@@ -227,14 +229,18 @@ class ComparisonResult:
             losers = [one for one in order if self._wins(pairs, name, one)]
             if losers:
                 parts.append(f"{name} is {than} {_and(losers)}")
-        alike = [(one, other) for one, other in combinations(order, 2) if not self._decided(pairs, one, other)]
+        alike = [
+            (one, other) for one, other in combinations(order, 2) if not self._decided(pairs, one, other)
+        ]
         if len(alike) == len(pairs):
             who = f"the {len(order)} explainers" if len(order) > 2 else _and(order)
             parts = [f"{who} {SAME}"]
         elif alike:
             parts.append(f"{SAME}: {', '.join(_and(pair) for pair in alike)}")
         scores = self._scores[self._scores["metric"] == metric]
-        chance = [one for one, p in zip(scores["explainer"], scores["p_random"], strict=True) if p >= 1 - self.level]
+        chance = [
+            one for one, p in zip(scores["explainer"], scores["p_random"], strict=True) if p >= 1 - self.level
+        ]
         if chance:
             parts.append(f"not told from random orders: {_and(chance)}")
         return f"{metric}{words}: {'; '.join(parts)}."

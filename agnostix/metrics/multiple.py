@@ -67,7 +67,9 @@ def best_intervals(results: Mapping[str, MetricResult], level: float) -> dict[st
     for one in names:
         for other in names:
             if one != other:
-                lower[one, other], upper[one, other] = _one_sided(results[one], results[other], level, len(names))
+                lower[one, other], upper[one, other] = _one_sided(
+                    results[one], results[other], level, len(names)
+                )
     high = {one: min(upper[one, other] for other in names if other != one) for one in names}
     may_be = [one for one in names if not high[one] < 0]  # NaN: unknown
     ends = {}

@@ -40,7 +40,9 @@ class NamedMetric:
         """Whether it is one of this package, which takes a Predictor."""
         return str(getattr(_inner(self.function), "__module__", "")).startswith(PACKAGE)
 
-    def measure(self, model: Any, X: Any, one: Explained, options: Mapping[str, Any], by: str) -> MetricResult:
+    def measure(
+        self, model: Any, X: Any, one: Explained, options: Mapping[str, Any], by: str
+    ) -> MetricResult:
         """The result for one explanation; options go to a function of this package that has such parameters."""
         takes = _parameters(self.function)
         known = {"model": model, "X": X, "explanation": one.explanation, "explainer": one.explainer}
@@ -61,7 +63,9 @@ class NamedMetric:
 
     def _checked(self, result: Any, n_rows: int, name: str) -> MetricResult:
         if not isinstance(result, MetricResult):
-            raise TypeError(f"The metric {self.name} must return a MetricResult, got {type(result).__name__}.")
+            raise TypeError(
+                f"The metric {self.name} must return a MetricResult, got {type(result).__name__}."
+            )
         if result.scores.shape != (n_rows,):
             raise DataError(
                 f"The metric {self.name} must give one score for each of {n_rows} rows, got scores of shape "
@@ -129,7 +133,9 @@ def _name_of(one: Any) -> str:
         return one
     name = str(getattr(_inner(one), "__name__", type(one).__name__))
     preset = getattr(one, "keywords", {}) if isinstance(one, partial) else {}
-    shown = [f"{key}={value!r}" for key, value in preset.items() if np.ndim(value) == 0 and len(repr(value)) < 20]
+    shown = [
+        f"{key}={value!r}" for key, value in preset.items() if np.ndim(value) == 0 and len(repr(value)) < 20
+    ]
     return ", ".join([name, *shown])
 
 

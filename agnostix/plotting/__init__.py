@@ -14,6 +14,7 @@ from agnostix.plotting.pixels import PixelsDisplay
 from agnostix.plotting.pixels_grid import PixelsGridDisplay
 from agnostix.plotting.pruning_path import PruningPathDisplay
 from agnostix.plotting.ranking import WhatIfRankingDisplay
+from agnostix.plotting.roc import RocDisplay
 from agnostix.plotting.scatter import ScatterDisplay
 from agnostix.plotting.segments import SegmentsDisplay
 from agnostix.plotting.shifts import ShiftDisplay
@@ -34,6 +35,7 @@ __all__ = [
     "PixelsDisplay",
     "PixelsGridDisplay",
     "PruningPathDisplay",
+    "RocDisplay",
     "ScatterDisplay",
     "SegmentsDisplay",
     "ShiftDisplay",

@@ -80,7 +80,9 @@ class ComparisonDisplay(Display):
         self.ax_.set_ylim(len(explainers) - 0.4, -0.6)
         names = [shorten(name, 24) for name in explainers]
         self.ax_.set_yticks(range(len(explainers)), names, color=INK, parse_math=False)
-        self.ax_.set_xticks(np.arange(len(metrics)) + 0.5, [self._label(one) for one in metrics], parse_math=False)
+        self.ax_.set_xticks(
+            np.arange(len(metrics)) + 0.5, [self._label(one) for one in metrics], parse_math=False
+        )
         self.ax_.tick_params(length=0)
         self.ax_.xaxis.tick_top()
         for side in ("left", "bottom"):
