@@ -13,7 +13,7 @@ intervals in `intervals`; how alike explanations are in `similarity`.
 """
 
 from agnostix.metrics.comparison import compare_explainers
-from agnostix.metrics.comparison_result import Agreement, ComparisonResult
+from agnostix.metrics.comparison_result import ComparisonResult
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
@@ -23,7 +23,6 @@ from agnostix.metrics.unreliable import unreliable
 from agnostix.metrics.unreliable_result import UnreliableResult
 
 __all__ = [
-    "Agreement",
     "ComparisonResult",
     "FillRankings",
     "MetricCurve",

@@ -150,15 +150,15 @@ def _check_outputs(parts: tuple[Explained, ...], read: list[ExplainedRows], by: 
     if first.n_selected > 1:
         names = ", ".join(first.output_names[:8])
         raise DataError(
-            f"{by} compares explanations of one output at a time, and {first.n_selected} are chosen: {names}. "
-            "Choose one, or 'predicted'."
+            f"{by} compares explanations of one output at a time, and {first.n_selected} are chosen: "
+            f"{names}. Choose one, or 'predicted'."
         )
     for one, explained in zip(parts[1:], read[1:], strict=True):
         apart = np.flatnonzero((explained.outputs != first.outputs).any(axis=1))
         if apart.size:
             row = apart[0]
-            names = first.predictor.names(first.predictions.shape[1])
-            own, others = (names[each.outputs[row, 0]] for each in (explained, first))
+            known = first.predictor.names(first.predictions.shape[1])
+            own, others = (known[each.outputs[row, 0]] for each in (explained, first))
             raise DataError(
                 f"{by} needs explanations of the same output: for row {row}, {one.name!r} is of {own!r} and "
                 f"{parts[0].name!r} of {others!r}. Choose outputs, or explain all with the same."

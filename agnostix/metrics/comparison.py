@@ -1,9 +1,10 @@
-"""Explainers of one model compared: faithfulness, stability, agreement and cost, and who can be told apart."""
+"""Explainers of one model compared: faithfulness, stability, agreement, cost, and who can be told apart."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from agnostix.metrics.compared import (
     compare_explanations,
     explain_all,
 )
-from agnostix.metrics.comparison_result import Agreement, ComparisonResult
+from agnostix.metrics.comparison_result import ComparisonResult
 from agnostix.metrics.named import NamedMetric, default_metrics, read_metrics
 from agnostix.metrics.ordered import check_whole
 from agnostix.metrics.remembered import RememberingPredictor
@@ -159,7 +160,8 @@ def _measure(
     by_default = chosen is None
     can_explain = all(one.explainer is not None for one in compared.parts)
     metrics = default_metrics(compared.kind, can_explain) if chosen is None else chosen
-    results, notes = {}, ()
+    results: dict[str, dict[str, MetricResult]] = {}
+    notes: tuple[str, ...] = ()
     for metric in metrics:
         try:
             results[metric.name] = _measure_all(metric, model, predictor, X, compared.parts, options)
@@ -193,19 +195,16 @@ def _measure_all(
     return results
 
 
-def _agree(compared: ComparedExplanations, n_top: int) -> tuple[Agreement, ...]:
+def _agree(compared: ComparedExplanations, n_top: int) -> dict[tuple[str, str], dict[str, Floats]]:
     """Agreement (n_rows,) of all pairs by measure."""
-    names, signed = compared.names, compared.are_signed
-    measures = []
-    for i in range(len(names)):
-        for j in range(i + 1, len(names)):
-            one, other = compared.values[i], compared.values[j]
-            has_signs = bool(signed[i] and signed[j])
-            by_measure: dict[str, Floats] = {
-                "top": top_k_agreement(one, other, n_top),
-                "signs": sign_agreement(one, other, n_top) if has_signs else np.full(len(one), np.nan),
-                "ranks": rank_agreement(one, other, n_top),
-                "Spearman": spearman(one, other, absolute=not has_signs),
-            }
-            measures += [Agreement(names[i], names[j], key, rows) for key, rows in by_measure.items()]
-    return tuple(measures)
+    agreement = {}
+    for i, j in combinations(range(len(compared.parts)), 2):
+        one, other = compared.values[i], compared.values[j]
+        has_signs = bool(compared.are_signed[[i, j]].all())
+        agreement[compared.names[i], compared.names[j]] = {
+            "top": top_k_agreement(one, other, n_top),
+            "signs": sign_agreement(one, other, n_top) if has_signs else np.full(len(one), np.nan),
+            "ranks": rank_agreement(one, other, n_top),
+            "Spearman": spearman(one, other, absolute=not has_signs),
+        }
+    return agreement

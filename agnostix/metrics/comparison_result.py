@@ -1,4 +1,4 @@
-"""What a comparison of explainers found: scores, paired differences, agreement, cost, and verdicts in words."""
+"""What a comparison of explainers found: scores, paired differences, agreement, cost, verdicts in words."""
 
 from __future__ import annotations
 
@@ -22,16 +22,6 @@ TABLES = ("scores", "pairs", "best", "agreement", "cost")
 SAME = "cannot be told apart"
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How far two explanations of the same rows agree, by one measure."""
-
-    one: str
-    other: str
-    measure: str  # "top", "signs", "ranks" or "Spearman"
-    rows: Floats  # (n_rows,), NaN where it is not defined
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ComparisonResult:
     """Explainers of one model compared on the same rows.
@@ -42,8 +32,9 @@ class ComparisonResult:
         By metric, then by explainer. Reference "random" of a curve is that of random orders.
     explanations : dict of str to Explanation
         That the metrics shared, in the same units.
-    agreement : tuple of Agreement
-        Of each pair of explanations, row by row.
+    agreement : dict of (str, str) to dict of str to ndarray of shape (n_rows,)
+        By pair of explainers, then by measure: "top", "signs", "ranks", "Spearman"; NaN where it
+        is not defined.
     seconds : dict of str to float
         That each `explain` took; NaN for an explanation that was given.
     fit_model_rows : dict of str to int or None
@@ -56,7 +47,7 @@ class ComparisonResult:
 
     results: dict[str, dict[str, MetricResult]]
     explanations: dict[str, Explanation]
-    agreement: tuple[Agreement, ...]
+    agreement: dict[tuple[str, str], dict[str, Floats]]
     seconds: dict[str, float] = field(default_factory=dict)
     fit_model_rows: dict[str, int | None] = field(default_factory=dict)
     level: float = 0.95
@@ -200,10 +191,11 @@ class ComparisonResult:
     @cached_property
     def _agreement(self) -> pd.DataFrame:
         lines = []
-        for one in self.agreement:
-            interval = MeanInterval.from_scores(one.rows[:, None])
-            (low,), (high,) = interval.ends(self.level)
-            lines.append((one.one, one.other, one.measure, interval.mean[0], low, high))
+        for pair, by_measure in self.agreement.items():
+            for measure, rows in by_measure.items():
+                interval = MeanInterval.from_scores(rows[:, None])
+                (low,), (high,) = interval.ends(self.level)
+                lines.append((*pair, measure, interval.mean[0], low, high))
         return pd.DataFrame(lines, columns=["one", "other", "measure", "mean", "low", "high"])
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import permutations
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -64,12 +65,8 @@ def best_intervals(results: Mapping[str, MetricResult], level: float) -> dict[st
     """
     names = list(results)
     lower, upper = {}, {}
-    for one in names:
-        for other in names:
-            if one != other:
-                lower[one, other], upper[one, other] = _one_sided(
-                    results[one], results[other], level, len(names)
-                )
+    for one, other in permutations(names, 2):
+        lower[one, other], upper[one, other] = _one_sided(results[one], results[other], level, len(names))
     high = {one: min(upper[one, other] for other in names if other != one) for one in names}
     may_be = [one for one in names if not high[one] < 0]  # NaN: unknown
     ends = {}

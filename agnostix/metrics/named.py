@@ -43,7 +43,7 @@ class NamedMetric:
     def measure(
         self, model: Any, X: Any, one: Explained, options: Mapping[str, Any], by: str
     ) -> MetricResult:
-        """The result for one explanation; options go to a function of this package that has such parameters."""
+        """The result for one explanation; a function of this package gets the options that it has."""
         takes = _parameters(self.function)
         known = {"model": model, "X": X, "explanation": one.explanation, "explainer": one.explainer}
         if "explainer" in takes and one.explainer is None:
@@ -82,7 +82,7 @@ def default_metrics(kind: str, can_explain: bool) -> tuple[NamedMetric, ...]:
 
 
 def metric_functions() -> dict[str, Callable[..., Any]]:
-    """Functions of this package that give a `MetricResult` of an explanation or a fitted explainer, by name."""
+    """Functions of this package that give a `MetricResult` of an explanation or explainer, by name."""
     package = import_module(PACKAGE)
     functions = {name: getattr(package, name) for name in package.__all__}
     return {
@@ -111,7 +111,8 @@ def read_metrics(metrics: Any, by: str) -> tuple[NamedMetric, ...]:
     for name in names:
         if names.count(name) > 1:
             raise DataError(
-                f"The 'metrics' of {by} have {name!r} {names.count(name)} times. Pass a dict, with a name for each."
+                f"The 'metrics' of {by} have {name!r} {names.count(name)} times. Pass a dict, with a "
+                "name for each."
             )
     return tuple(named)
 

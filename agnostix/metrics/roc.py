@@ -31,7 +31,7 @@ class Areas:
         positive, negative = signals[:, is_positive], signals[:, ~is_positive]
         m, n = positive.shape[1], negative.shape[1]
         ranks = rankdata(signals, axis=1)
-        # Of each row the proportion of rows of the other kind that it is on the right side of, ties counted half.
+        # Of each row the proportion of rows of the other kind on whose right side it is, ties counted half.
         of_positive = (ranks[:, is_positive] - rankdata(positive, axis=1)) / n
         of_negative = 1.0 - (ranks[:, ~is_positive] - rankdata(negative, axis=1)) / m
         covariance = np.cov(of_positive) / m + np.cov(of_negative) / n
@@ -50,7 +50,7 @@ class Areas:
             return float(expit(logit(area) - half)), float(expit(logit(area) + half))
         if area not in (0.0, 1.0):  # the same signal in all rows
             return area, area
-        limit = brentq(lambda at: 1.0 - at - z * np.sqrt(self._variance_of_separated(at)), 0.5, 1.0 - 1e-12)
+        limit = brentq(lambda at: 1.0 - at - z * np.sqrt(self._variance_of_separated(at)), 0.0, 1.0 - 1e-12)
         return (limit, 1.0) if area == 1 else (0.0, 1.0 - limit)
 
     def _variance_of_separated(self, area: float) -> float:
@@ -81,7 +81,7 @@ class Areas:
 
 
 def roc_curve(signal: Floats, is_positive: Bools) -> tuple[Floats, Floats]:
-    """Proportions of negative and of positive rows (n_points,) whose signal is at least each of its values."""
+    """Proportions of negative and positive rows (n_points,) whose signal is at least each of its values."""
     order = np.argsort(-signal, kind="stable")
     last = np.append(np.flatnonzero(np.diff(signal[order])), signal.size - 1)
     hits = np.cumsum(is_positive[order])[last]

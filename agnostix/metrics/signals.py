@@ -18,6 +18,8 @@ SIGNALS = {
     "neighbors": "distance to the explanations of the nearest rows, relative to the values' size",
 }
 """Name and meaning; all are greater where there is more doubt."""
+_ROUNDING = 1e-9
+"""Of sums, relative to the largest output."""
 
 
 def signals_of(explanation: Explanation, explained: Codes, rows: Any, n_neighbors: int) -> dict[str, Floats]:
@@ -36,10 +38,14 @@ def signals_of(explanation: Explanation, explained: Codes, rows: Any, n_neighbor
     if explanation.fidelity and "r2" in explanation.fidelity:
         signals["misfit"] = 1.0 - _pick(explanation.fidelity["r2"], explained)
     surrogate = explanation.extras.get("surrogate_outputs")
+    largest = 0.0 if explanation.outputs is None else float(np.abs(explanation.outputs).max(initial=0.0))
     if isinstance(surrogate, Detail) and explanation.outputs is not None:
         signals["surrogate_gap"] = np.abs(_pick(surrogate.array - explanation.outputs, explained))
     if explanation.completeness_gap is not None:
         signals["completeness_gap"] = np.abs(_pick(explanation.completeness_gap, explained))
+    for name in ("surrogate_gap", "completeness_gap"):
+        if name in signals and np.nanmax(signals[name]) <= _ROUNDING * largest:
+            del signals[name]  # what rounding leaves
     if n_neighbors and n_rows > 2 and getattr(rows, "ndim", 0) == 2 and _have_equal_features(explanation):
         signals["neighbors"] = distances_to_neighbors(values, rows, n_neighbors) / size
     return {name: one for name, one in signals.items() if _tells(one)}

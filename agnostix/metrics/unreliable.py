@@ -142,9 +142,8 @@ def _check_signals(signals: Any) -> None:
     listed = [] if signals is None else signals
     unknown = [one for one in listed if one not in SIGNALS] if not isinstance(listed, str) else [listed]
     if unknown:
-        raise DataError(
-            f"The 'signals' of {_BY} must be a list of {', '.join(map(repr, SIGNALS))}, or None; got {unknown[0]!r}."
-        )
+        known = ", ".join(map(repr, SIGNALS))
+        raise DataError(f"The 'signals' of {_BY} must be a list of {known}, or None; got {unknown[0]!r}.")
 
 
 def _choose(
@@ -152,7 +151,8 @@ def _choose(
 ) -> tuple[dict[str, Floats], tuple[str, ...]]:
     """The signals wanted that have two rows of each kind, and notes on those left out."""
     wanted = list(SIGNALS) if signals is None else list(signals)
-    own, notes = {}, ()
+    own: dict[str, Floats] = {}
+    notes: tuple[str, ...] = ()
     for name in wanted:
         if name not in offered:
             if signals is not None:
@@ -168,7 +168,7 @@ def _choose(
     if not own:
         meanings = "; ".join(f"{name}, {SIGNALS[name]}" for name in wanted)
         raise DataError(
-            f"The explanation by {method} gives {_BY} no signal that differs between rows. Looked for: {meanings}. "
-            "KernelShapExplainer and LimeExplainer give some, and tables have neighbors."
+            f"The explanation by {method} gives {_BY} no signal that differs between rows. Looked for: "
+            f"{meanings}. KernelShapExplainer and LimeExplainer give some, and tables have neighbors."
         )
     return own, notes

@@ -83,7 +83,7 @@ class UnreliableResult:
 
     @property
     def verdicts(self) -> tuple[str, ...]:
-        """A sentence for each signal: whether it singles out wrong predictions, and how it does beside the margin."""
+        """A sentence for each signal: whether it singles out wrong predictions, also beside the margin."""
         return tuple(self._verdict(row) for row in self._table.to_dict("records"))
 
     def plot(self, ax: Any = None, **style: Any) -> Any:
@@ -105,10 +105,8 @@ class UnreliableResult:
         return RocDisplay.from_result(self).plot(ax=ax, **style)
 
     def __repr__(self) -> str:
-        head = (
-            f"UnreliableResult({self.method!r}: {int(self.is_wrong.sum()):,} of {self.is_wrong.size:,} predictions "
-            f"are wrong; {self.n_model_rows:,} model rows)"
-        )
+        wrong = f"{int(self.is_wrong.sum()):,} of {self.is_wrong.size:,} predictions are wrong"
+        head = f"UnreliableResult({self.method!r}: {wrong}; {self.n_model_rows:,} model rows)"
         return "\n  ".join([head, *self.verdicts, *self.notes])
 
     def _repr_html_(self) -> str:
@@ -135,7 +133,8 @@ class UnreliableResult:
         areas = Areas.from_signals(np.array(together), wrong)
         low, high = areas.interval(0, self.level)
         has_other = margin is not None and name != MARGIN
-        difference = areas.difference(0, 1, self.level) if has_other else (np.nan,) * 4
+        ends = areas.difference(0, 1, self.level) if has_other else (np.nan,) * 4
+        names = ("difference", "difference_low", "difference_high", "difference_p")
         return {
             "signal": name,
             "n_wrong": areas.n_positive,
@@ -144,31 +143,23 @@ class UnreliableResult:
             "low": low,
             "high": high,
             "p": areas.p_value(0),
-            **dict(
-                zip(
-                    ("difference", "difference_low", "difference_high", "difference_p"),
-                    difference,
-                    strict=True,
-                )
-            ),
+            **dict(zip(names, ends, strict=True)),
         }
 
     def _verdict(self, row: dict[Any, Any]) -> str:
         area = f"AUC {row['auc']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
         if row["signal"] == MARGIN:
             return f"{MARGIN}, the model's own: {area}."
-        found = row["p_holm"] < 1.0 - self.level
         words = "does not single out wrong predictions"
-        if found:
+        if row["p_holm"] < 1.0 - self.level:
+            is_greater = row["auc"] > 0.5
             words = (
-                "singles out wrong predictions"
-                if row["auc"] > 0.5
-                else "is smaller where predictions are wrong"
+                "singles out wrong predictions" if is_greater else "is smaller where predictions are wrong"
             )
         if np.isnan(row["difference"]):
             return f"{row['signal']} {words}: {area}."
-        beside = "cannot be told apart from the margin"
+        beside = "not told apart from the margin's"
         if row["difference_p_holm"] < 1.0 - self.level:
-            beside = f"{'better' if row['difference'] > 0 else 'worse'} than the margin"
-        ends = f"{row['difference_low']:.2f} to {row['difference_high']:.2f}"
-        return f"{row['signal']} {words}: {area}, {beside} by {row['difference']:.2f} ({ends})."
+            beside = f"{'above' if row['difference'] > 0 else 'below'} the margin's"
+        ends = f"{row['difference_low']:+.2f} to {row['difference_high']:+.2f}"
+        return f"{row['signal']} {words}: {area}, {beside} ({row['difference']:+.2f}, {ends})."

@@ -16,11 +16,12 @@ _BY = "unreliable"
 
 
 def wrong_predictions(predictor: Predictor, predictions: Floats, y: Any, tolerance: Any = None) -> Bools:
-    """Which predictions (n_rows, n_outputs) are wrong (n_rows,); DataError unless some are, and some are not."""
+    """Which predictions (n_rows, n_outputs) are wrong, (n_rows,); DataError unless there are both kinds."""
     truth = np.asarray(y)
     if truth.shape not in ((len(predictions),), (len(predictions), 1)):
         raise DataError(
-            f"The 'y' of {_BY} must have one entry for each of {len(predictions)} rows, got shape {truth.shape}."
+            f"The 'y' of {_BY} must have one entry for each of {len(predictions)} rows, got shape "
+            f"{truth.shape}."
         )
     truth = truth.reshape(-1)
     if tolerance is not None or predictions.shape[1] == 1 or predictor.task == "regression":
@@ -38,10 +39,10 @@ def wrong_predictions(predictor: Predictor, predictions: Floats, y: Any, toleran
 
 
 def _wrong_numbers(predictions: Floats, truth: Any, tolerance: Any) -> Bools:
-    if not isinstance(tolerance, Real) or not tolerance >= 0:
+    if not isinstance(tolerance, Real) or not float(tolerance) >= 0:
         raise DataError(
-            f"{_BY} needs tolerance=, how far from the truth the number that a model predicts is wrong: at least 0, "
-            f"got {tolerance!r}. Of a classifier pass a column for each class."
+            f"{_BY} needs tolerance=, a number of at least 0: predicted numbers further from the truth are "
+            f"wrong; got {tolerance!r}. A classifier has an output for each class."
         )
     if predictions.shape[1] > 1:
         raise DataError(

@@ -92,10 +92,9 @@ class ComparisonDisplay(Display):
         self.ax_.plot([], [], mfc=PAPER, label="is not the best", **look)
         if self.scores["random"].notna().any():
             self.ax_.plot([], [], color=MUTED, ls="--", lw=1, label="random order")
-        self.ax_.legend(
-            frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.0), fontsize=9, title_fontsize=9,
-            title="better to the right", handletextpad=0.4,
-        )  # fmt: skip
+        legend = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "ncols": 3, "handletextpad": 0.4}
+        sizes = {"fontsize": 9, "title_fontsize": 9}
+        self.ax_.legend(frameon=False, title="better to the right", **legend, **sizes)
 
     def _label(self, metric: str) -> str:
         direction = self.scores.loc[self.scores["metric"] == metric, "greater_is_better"].iloc[0]
