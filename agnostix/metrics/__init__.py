@@ -6,6 +6,8 @@ Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `c
                  pixels are interpolated in `imputation`.
 Fills            `rank_by_fill`: `fill_rankings`; those of the literature: `fills`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
+Stability        `max_sensitivity`, `avg_sensitivity`, `local_lipschitz`: `stability`; neighbors in
+                 `neighbors`, explained anew in `explaining`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
 `units`; orders and ties in `orders` and `ordered`; perturbed rows and their predictions in `perturbation`;
@@ -17,6 +19,7 @@ from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
 from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.road import road
+from agnostix.metrics.stability import avg_sensitivity, local_lipschitz, max_sensitivity
 
 __all__ = [
     "FillRankings",
@@ -25,9 +28,12 @@ __all__ = [
     "average_drop",
     "average_gain",
     "average_increase",
+    "avg_sensitivity",
     "comprehensiveness",
     "deletion",
     "insertion",
+    "local_lipschitz",
+    "max_sensitivity",
     "rank_by_fill",
     "road",
     "sufficiency",
