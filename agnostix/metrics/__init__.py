@@ -6,14 +6,17 @@ Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `c
                  pixels are interpolated in `imputation`.
 Fills            `rank_by_fill`: `fill_rankings`; those of the literature: `fills`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
-Stability        `max_sensitivity`, `avg_sensitivity`, `local_lipschitz`: `stability`; neighbors in
-                 `neighbors`, explained anew in `explaining`.
+Stability        `max_sensitivity`, `avg_sensitivity`, `local_lipschitz`: `stability`;
+                 `explanation_adversary`: `adversary`; `agreement`: `agreement`. Neighbors are in
+                 `neighbors`, and rows are explained anew in `explaining`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
 `units`; orders and ties in `orders` and `ordered`; perturbed rows and their predictions in `perturbation`;
 intervals in `intervals`; how alike explanations are in `similarity`.
 """
 
+from agnostix.metrics.adversary import AdversaryResult, explanation_adversary
+from agnostix.metrics.agreement import agreement
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
@@ -22,15 +25,18 @@ from agnostix.metrics.road import road
 from agnostix.metrics.stability import avg_sensitivity, local_lipschitz, max_sensitivity
 
 __all__ = [
+    "AdversaryResult",
     "FillRankings",
     "MetricCurve",
     "MetricResult",
+    "agreement",
     "average_drop",
     "average_gain",
     "average_increase",
     "avg_sensitivity",
     "comprehensiveness",
     "deletion",
+    "explanation_adversary",
     "insertion",
     "local_lipschitz",
     "max_sensitivity",

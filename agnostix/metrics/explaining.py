@@ -14,7 +14,7 @@ from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import is_frame, take_rows
 from agnostix.core.masking import TextMasker
 from agnostix.core.models import as_predictor
-from agnostix.core.typing import Bools, Codes, Floats
+from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.neighbors import Neighborhood, NeighborOptions
 from agnostix.metrics.read import ATTRIBUTIONS, check_explanation
@@ -145,7 +145,7 @@ def read_values(explanation: Explanation, by: str, by_pixel: bool) -> Floats:
     if by_pixel and isinstance(segments, Detail) and "y" not in explanation.dims:
         labels = np.broadcast_to(segments.array, (len(explanation), *segments.array.shape[1:]))
         values = np.take_along_axis(values, labels.reshape(len(explanation), -1, 1), axis=1)
-    lacking: Bools = np.isnan(values).all(axis=1)
+    lacking = np.asarray(np.isnan(values).all(axis=1))
     bad = np.asarray(np.isinf(values).any(axis=(1, 2)) | lacking.any(axis=1))
     if bad.any():
         raise DataError(

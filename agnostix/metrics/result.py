@@ -349,7 +349,9 @@ class MetricResult:
         return display.from_result(self).plot(ax=ax, **style)
 
     def __repr__(self) -> str:
-        lines = [f"MetricResult({self.name!r}: {self._describe_scores()}{self._describe_direction()}"]
+        lines = [
+            f"{type(self).__name__}({self.name!r}: {self._describe_scores()}{self._describe_direction()}"
+        ]
         lines[0] += f"; {len(self):,} row{'s' * (len(self) != 1)}, {self.n_model_rows:,} model rows)"
         return "\n  ".join([*lines, *self.notes])
 
