@@ -18,6 +18,7 @@ from agnostix.metrics.compared import (
     choose_masker,
     compare_explanations,
     explain_all,
+    kind_of,
 )
 from agnostix.metrics.comparison_result import ComparisonResult
 from agnostix.metrics.named import NamedMetric, default_metrics, read_metrics
@@ -25,6 +26,7 @@ from agnostix.metrics.ordered import check_whole
 from agnostix.metrics.remembered import RememberingPredictor
 from agnostix.metrics.result import MetricResult
 from agnostix.metrics.similarity import rank_agreement, sign_agreement, spearman, top_k_agreement
+from agnostix.metrics.units import background_masker, is_table
 
 _BY = "compare_explainers"
 
@@ -132,6 +134,8 @@ def compare_explainers(
     notes: tuple[str, ...] = ()
     if masker is None:
         masker, notes = choose_masker(parts)
+    elif not isinstance(masker, str) and is_table(masker) and kind_of(parts[0].explanation) == "column":
+        masker = background_masker(masker, parts[0].explanation)
     predictor = RememberingPredictor.from_model(model)
     shared = {"masker": masker, "fill": fill, "outputs": outputs, "n_jobs": n_jobs, "verbose": verbose}
     compared = compare_explanations(predictor, X, parts, by=_BY, **shared)
@@ -141,6 +145,7 @@ def compare_explainers(
         results=results,
         explanations={one.name: one.explanation for one in compared.parts},
         agreement=_agree(compared, n_top),
+        n_top=n_top,
         seconds={one.name: one.seconds for one in parts},
         fit_model_rows={one.name: getattr(one.explainer, "n_model_rows_", None) for one in parts},
         level=level,
@@ -188,11 +193,26 @@ def _measure_all(
     for one in parts:
         extra = {"least": False, "n_random": 0 if results else 1}
         results[one.name] = metric.measure(own_model, X, one, options | extra, _BY)
+    _check_alike(metric.name, results)
     first = next(iter(results.values()))
     if "random" in first.references:
         random = {"random": first.references["random"]}
         results = {name: replace(one, references=random | one.references) for name, one in results.items()}
     return results
+
+
+def _check_alike(metric: str, results: dict[str, MetricResult]) -> None:
+    """DataError where a metric, which chose its parameters by the explanation, is not the same for all."""
+    (first, one), *others = results.items()
+    for name, other in others:
+        pairs = {"fill": (one.fill, other.fill), "mask": (one.mask, other.mask)}
+        pairs |= {key: (one.params.get(key), other.params.get(key)) for key in one.params | other.params}
+        for key, (own, another) in pairs.items():
+            if key != "n_random" and own != another:
+                raise DataError(
+                    f"{metric} has {key}={own!r} for {first!r} and {key}={another!r} for {name!r}, which are not "
+                    f"comparable. Set it with functools.partial, if both explanations allow it."
+                )
 
 
 def _agree(compared: ComparedExplanations, n_top: int) -> dict[tuple[str, str], dict[str, Floats]]:

@@ -39,6 +39,8 @@ class ComparisonResult:
         That each `explain` took; NaN for an explanation that was given.
     fit_model_rows : dict of str to int or None
         Rows that the model evaluated for `fit`, where the explainer says so.
+    n_top : int
+        Units that count as the most relevant in `agreement`.
     level : float
         Of the intervals; 1 - level is that of Holm's tests over all metrics and pairs.
     notes : tuple of str
@@ -50,6 +52,7 @@ class ComparisonResult:
     agreement: dict[tuple[str, str], dict[str, Floats]]
     seconds: dict[str, float] = field(default_factory=dict)
     fit_model_rows: dict[str, int | None] = field(default_factory=dict)
+    n_top: int = 5
     level: float = 0.95
     notes: tuple[str, ...] = ()
 
@@ -128,7 +131,9 @@ class ComparisonResult:
             f"ComparisonResult({len(self.explanations)} explainers, {len(self.results)} metric"
             f"{'s' * (len(self.results) != 1)}, {n_rows:,} row{plural}, {self.n_model_rows:,} model rows)"
         )
-        return "\n  ".join([head, *self.verdicts, *self.notes])
+        return "\n  ".join(
+            [head, *self.verdicts, self._describe_agreement(), self._describe_cost(), *self.notes]
+        )
 
     def _repr_html_(self) -> str:
         table = self._scores
@@ -206,6 +211,16 @@ class ComparisonResult:
         ]
         table = pd.DataFrame(lines, columns=["explainer", "fit_model_rows", "model_rows", "seconds"])
         return table.astype({"fit_model_rows": float})
+
+    def _describe_agreement(self) -> str:
+        table = self._agreement[self._agreement["measure"] == "top"].sort_values("mean", kind="stable")
+        ends = [f"{row['mean']:.0%} ({row['one']} and {row['other']})" for row in table.to_dict("records")]
+        between = ends[0] if len(ends) == 1 else f"{ends[0]} to {ends[-1]}"
+        return f"agreement: of the {self.n_top} most relevant, two explanations share {between}."
+
+    def _describe_cost(self) -> str:
+        parts = [f"{row['explainer']} {row['model_rows']:,}" for row in self._cost.to_dict("records")]
+        return f"model rows to explain: {', '.join(parts)}."
 
     def _verdict(self, metric: str) -> str:
         by_name = self.results[metric]

@@ -24,8 +24,10 @@ DEFAULTS = {
     "word": ("deletion", "insertion", "comprehensiveness", "sufficiency"),
 }
 """Measures of faithfulness by kind of unit."""
-STABILITY = {"column": ("local_lipschitz",), "pixel": (), "segment": (), "word": ()}
-"""Those of stability, which explain anew: of tables alone, where that is cheap."""
+STABILITY = {"column": ("avg_sensitivity",), "pixel": (), "segment": (), "word": ()}
+"""Those of stability, which explain neighbors: of tables, where real ones are at hand."""
+_KNOWN = {"model", "X", "explanation", "explainer"}
+"""Parameters that a comparison gives to a metric; all others need a default."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def metric_functions() -> dict[str, Callable[..., Any]]:
     return {
         name: one
         for name, one in functions.items()
-        if inspect.isfunction(one) and _gives_result(one) and {"explanation", "explainer"} & _parameters(one)
+        if inspect.isfunction(one) and _gives_result(one) and _required(one) <= _KNOWN
     }
 
 
@@ -151,6 +153,11 @@ def _parameters(function: Any) -> set[str]:
         return set(inspect.signature(function).parameters)
     except (TypeError, ValueError):  # of builtins
         return set()
+
+
+def _required(function: Any) -> set[str]:
+    every = inspect.signature(function).parameters.items()
+    return {name for name, one in every if one.default is one.empty}
 
 
 def _gives_result(function: Any) -> bool:
