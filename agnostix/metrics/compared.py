@@ -41,6 +41,7 @@ class ComparedExplanations:
     kind: str  # of units: "column", "pixel", "segment" or "word"
     parts: tuple[Explained, ...]
     values: tuple[Floats, ...]  # (n_rows, n_units) of each, NaN where a row has fewer
+    n_model_rows: int
     notes: tuple[str, ...]
 
     @property
@@ -141,7 +142,8 @@ def compare_explanations(
             notes += (f"{one.name}: {BY_SIZE[one.explanation.quantity]}.",)
         notes += tuple(f"{one.name}: {note}" for note in explained.notes if note.startswith("Whether"))
     values = tuple(np.where(explained.units.present, explained.values[..., 0], np.nan) for explained in read)
-    return ComparedExplanations(read[0].units.kind, parts, values, notes)
+    n_model_rows = sum(explained.n_model_rows for explained in read)
+    return ComparedExplanations(read[0].units.kind, parts, values, n_model_rows, notes)
 
 
 def _check_outputs(parts: tuple[Explained, ...], read: list[ExplainedRows], by: str) -> None:

@@ -146,6 +146,7 @@ def compare_explainers(
         explanations={one.name: one.explanation for one in compared.parts},
         agreement=_agree(compared, n_top),
         n_top=n_top,
+        n_shared_rows=compared.n_model_rows,
         seconds={one.name: one.seconds for one in parts},
         fit_model_rows={one.name: getattr(one.explainer, "n_model_rows_", None) for one in parts},
         level=level,
@@ -210,8 +211,8 @@ def _check_alike(metric: str, results: dict[str, MetricResult]) -> None:
         for key, (own, another) in pairs.items():
             if key != "n_random" and own != another:
                 raise DataError(
-                    f"{metric} has {key}={own!r} for {first!r} and {key}={another!r} for {name!r}, which are not "
-                    f"comparable. Set it with functools.partial, if both explanations allow it."
+                    f"{metric} has {key}={own!r} for {first!r} and {key}={another!r} for {name!r}: these are "
+                    "not comparable. Set it with functools.partial, if both explanations allow it."
                 )
 
 

@@ -39,6 +39,8 @@ class ComparisonResult:
         That each `explain` took; NaN for an explanation that was given.
     fit_model_rows : dict of str to int or None
         Rows that the model evaluated for `fit`, where the explainer says so.
+    n_shared_rows : int
+        Rows that the model evaluated for all metrics together: those explained, as they are.
     n_top : int
         Units that count as the most relevant in `agreement`.
     level : float
@@ -52,6 +54,7 @@ class ComparisonResult:
     agreement: dict[tuple[str, str], dict[str, Floats]]
     seconds: dict[str, float] = field(default_factory=dict)
     fit_model_rows: dict[str, int | None] = field(default_factory=dict)
+    n_shared_rows: int = 0
     n_top: int = 5
     level: float = 0.95
     notes: tuple[str, ...] = ()
@@ -68,9 +71,12 @@ class ComparisonResult:
 
     @property
     def n_model_rows(self) -> int:
-        """Rows that the model evaluated, for explanations and metrics."""
-        own = sum(one.n_model_rows for one in self.explanations.values())
-        return own + sum(one.n_model_rows for by_name in self.results.values() for one in by_name.values())
+        """Rows that the model evaluated, for explanations that were made and for metrics."""
+        own = sum(
+            one.n_model_rows for name, one in self.explanations.items() if self.seconds.get(name, 0) > 0
+        )
+        measured = sum(result.n_model_rows for _, _, result in self._each())
+        return own + self.n_shared_rows + measured
 
     def to_frame(self, table: str = "scores") -> pd.DataFrame:
         """Give one of the tables.
