@@ -72,9 +72,8 @@ class ComparisonResult:
     @property
     def n_model_rows(self) -> int:
         """Rows that the model evaluated, for explanations that were made and for metrics."""
-        own = sum(
-            one.n_model_rows for name, one in self.explanations.items() if self.seconds.get(name, 0) > 0
-        )
+        made = [one for name, one in self.explanations.items() if np.isfinite(self.seconds.get(name, np.nan))]
+        own = sum(one.n_model_rows for one in made)
         measured = sum(result.n_model_rows for _, _, result in self._each())
         return own + self.n_shared_rows + measured
 
@@ -255,7 +254,7 @@ class ComparisonResult:
             one for one, p in zip(scores["explainer"], scores["p_random"], strict=True) if p >= 1 - self.level
         ]
         if chance:
-            parts.append(f"not told from random orders: {_and(chance)}")
+            parts.append(f"cannot be told from random orders: {_and(chance)}")
         return f"{metric}{words}: {'; '.join(parts)}."
 
     @staticmethod

@@ -46,7 +46,8 @@ def _wrong_numbers(predictions: Floats, truth: Any, tolerance: Any) -> Bools:
         )
     if predictions.shape[1] > 1:
         raise DataError(
-            f"{_BY} takes a tolerance for one predicted number, and the model has {predictions.shape[1]}."
+            f"{_BY} takes a tolerance for one predicted number, and the model has {predictions.shape[1]} "
+            "outputs. Leave it out for a classifier."
         )
     try:
         numbers = truth.astype(float)

@@ -110,7 +110,7 @@ def test_agreement_is_that_of_the_definition(result):
 
 def test_verdicts_say_who_is_better_and_who_is_not(result):
     first = result.verdicts[0]
-    assert_states(first, "deletion", "less is better", "true is better than random")
+    assert_states(first, "deletion", "less is better", "true is better than noisy and random")
     assert_states(first, "cannot be told from random orders: random")
     alike = compare_explainers(
         model, TABLE, {"a": TRUE, "b": TRUE, "c": TRUE}, metrics=["deletion"], masker=BACKGROUND
@@ -267,7 +267,7 @@ def test_one_row_has_no_verdict():
 
 
 def test_random_maps_are_told_apart_in_5_percent_and_a_planted_difference_is_found():
-    apart, found, n = 0, 0, 120
+    apart, found, n, n_planted = 0, 0, 80, 20
     for seed in range(n):
         rng = np.random.default_rng(seed)
         rows = rng.normal(size=(16, 6))
@@ -281,8 +281,10 @@ def test_random_maps_are_told_apart_in_5_percent_and_a_planted_difference_is_fou
         apart += bool(
             (compare_explainers(model, rows, two, **options).to_frame("pairs")["p_holm"] < 0.05).any()
         )
+        if seed >= n_planted:
+            continue
         planted = {name: maps[name] for name in ("one", "true")}
         better = compare_explainers(model, rows, planted, **options).to_frame("pairs")["better"]
         found += bool((better == "true").all())
     assert apart / n <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / n)
-    assert found / n >= 0.9
+    assert found / n_planted >= 0.9
