@@ -145,6 +145,7 @@ def compare_explainers(
         results=results,
         explanations={one.name: one.explanation for one in compared.parts},
         agreement=_agree(compared, n_top),
+        chance=_agree_by_chance(compared.values[0], n_top),
         n_top=n_top,
         n_shared_rows=compared.n_model_rows,
         seconds={one.name: one.seconds for one in parts},
@@ -200,6 +201,13 @@ def _measure_all(
         random = {"random": first.references["random"]}
         results = {name: replace(one, references=random | one.references) for name, one in results.items()}
     return results
+
+
+def _agree_by_chance(values: Floats, n_top: int) -> dict[str, float]:
+    """Agreement by measure that random explanations of the units of values (n_rows, n_units) would have."""
+    n_units = (~np.isnan(values)).sum(axis=1)
+    top = float((np.minimum(n_top, n_units) / n_units).mean())
+    return {"top": top, "signs": top / 2.0, "ranks": float((1.0 / n_units).mean()), "Spearman": 0.0}
 
 
 def _check_alike(metric: str, results: dict[str, MetricResult]) -> None:

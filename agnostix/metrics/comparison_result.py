@@ -35,6 +35,8 @@ class ComparisonResult:
     agreement : dict of (str, str) to dict of str to ndarray of shape (n_rows,)
         By pair of explainers, then by measure: "top", "signs", "ranks", "Spearman"; NaN where it
         is not defined.
+    chance : dict of str to float
+        Agreement that random explanations would have, by measure.
     seconds : dict of str to float
         That each `explain` took; NaN for an explanation that was given.
     fit_model_rows : dict of str to int or None
@@ -52,6 +54,7 @@ class ComparisonResult:
     results: dict[str, dict[str, MetricResult]]
     explanations: dict[str, Explanation]
     agreement: dict[tuple[str, str], dict[str, Floats]]
+    chance: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     fit_model_rows: dict[str, int | None] = field(default_factory=dict)
     n_shared_rows: int = 0
@@ -89,8 +92,8 @@ class ComparisonResult:
             high, p, p_holm, better (the name of the better one, None where they cannot be told
             apart). "best": metric, explainer, low, high, may_be_best: Hsu's intervals of the
             advantage over the best of the others, simultaneous within a metric. "agreement": one,
-            other, measure, mean, low, high. "cost": explainer, fit_model_rows (NaN where unknown),
-            model_rows and seconds of `explain`.
+            other, measure, mean, low, high, chance (what random ones would have). "cost":
+            explainer, fit_model_rows (NaN where unknown), model_rows and seconds of `explain`.
 
         Returns
         -------
@@ -205,8 +208,9 @@ class ComparisonResult:
             for measure, rows in by_measure.items():
                 interval = MeanInterval.from_scores(rows[:, None])
                 (low,), (high,) = interval.ends(self.level)
-                lines.append((*pair, measure, interval.mean[0], low, high))
-        return pd.DataFrame(lines, columns=["one", "other", "measure", "mean", "low", "high"])
+                chance = self.chance.get(measure, np.nan)
+                lines.append((*pair, measure, interval.mean[0], low, high, chance))
+        return pd.DataFrame(lines, columns=["one", "other", "measure", "mean", "low", "high", "chance"])
 
     @cached_property
     def _cost(self) -> pd.DataFrame:
@@ -221,7 +225,8 @@ class ComparisonResult:
         table = self._agreement[self._agreement["measure"] == "top"].sort_values("mean", kind="stable")
         ends = [f"{row['mean']:.0%} ({row['one']} and {row['other']})" for row in table.to_dict("records")]
         between = ends[0] if len(ends) == 1 else f"{ends[0]} to {ends[-1]}"
-        return f"agreement: of the {self.n_top} most relevant, two explanations share {between}."
+        chance = f", and random ones {self.chance['top']:.0%}" if "top" in self.chance else ""
+        return f"agreement: of the {self.n_top} most relevant, two explanations share {between}{chance}."
 
     def _describe_cost(self) -> str:
         parts = [f"{row['explainer']} {row['model_rows']:,}" for row in self._cost.to_dict("records")]

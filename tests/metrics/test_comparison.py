@@ -105,7 +105,23 @@ def test_agreement_is_that_of_the_definition(result):
             pd.Series(a).corr(pd.Series(b), method="spearman") for a, b in zip(first, second, strict=True)
         ]
         assert frame.loc[(*pair, "Spearman")]["mean"] == pytest.approx(np.mean(ranks))
+    one, other = (RNG.normal(size=(2000, 6)) for _ in range(2))
+    chance = (
+        of_table(one[..., None], one, model(one)[:, None]),
+        of_table(other[..., None], one, model(one)[:, None]),
+    )
+    drawn = compare_explainers(
+        model, one, dict(zip("ab", chance, strict=True)), metrics=[_constant], masker=BACKGROUND, n_top=3
+    ).to_frame("agreement")
+    assert (drawn["low"] - 0.02 < drawn["chance"]).all()
+    assert (drawn["chance"] < drawn["high"] + 0.02).all()
     assert frame.loc[("true", "noisy", "top")]["mean"] > frame.loc[("true", "random", "top")]["mean"]
+
+
+def _constant(model, X, explanation):
+    return MetricResult(
+        name="constant", scores=np.zeros(len(X)), greater_is_better=True, made_for=(), quantity="contribution"
+    )
 
 
 def test_verdicts_say_who_is_better_and_who_is_not(result):
