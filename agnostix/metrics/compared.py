@@ -50,9 +50,9 @@ class ComparedExplanations:
         return tuple(one.name for one in self.parts)
 
     @property
-    def are_signed(self) -> Bools:
-        """Whether the values of each, (n_explanations,), have a sign that means something."""
-        return np.array([one.explanation.quantity not in UNSIGNED for one in self.parts])
+    def are_signed(self) -> list[bool]:
+        """Whether the values of each have a sign that means something."""
+        return [one.explanation.quantity not in UNSIGNED for one in self.parts]
 
 
 def explain_all(X: Any, explainers: Mapping[str, Any], outputs: Any, by: str) -> tuple[Explained, ...]:

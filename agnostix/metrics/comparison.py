@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from agnostix.metrics.named import NamedMetric, default_metrics, read_metrics
 from agnostix.metrics.ordered import check_whole
 from agnostix.metrics.remembered import RememberingPredictor
 from agnostix.metrics.result import MetricResult
-from agnostix.metrics.similarity import rank_agreement, sign_agreement, spearman, top_k_agreement
+from agnostix.metrics.similarity import agreement_of_pairs
 from agnostix.metrics.units import background_masker, is_table
 
 _BY = "compare_explainers"
@@ -226,14 +225,5 @@ def _check_alike(metric: str, results: dict[str, MetricResult]) -> None:
 
 def _agree(compared: ComparedExplanations, n_top: int) -> dict[tuple[str, str], dict[str, Floats]]:
     """Agreement (n_rows,) of all pairs by measure."""
-    agreement = {}
-    for i, j in combinations(range(len(compared.parts)), 2):
-        one, other = compared.values[i], compared.values[j]
-        has_signs = bool(compared.are_signed[[i, j]].all())
-        agreement[compared.names[i], compared.names[j]] = {
-            "top": top_k_agreement(one, other, n_top),
-            "signs": sign_agreement(one, other, n_top) if has_signs else np.full(len(one), np.nan),
-            "ranks": rank_agreement(one, other, n_top),
-            "Spearman": spearman(one, other, absolute=not has_signs),
-        }
-    return agreement
+    names, pairs = compared.names, agreement_of_pairs(compared.values, n_top, compared.are_signed)
+    return {(names[i], names[j]): by_measure for (i, j), by_measure in pairs.items()}

@@ -18,7 +18,7 @@ from agnostix.core.row_sources import RowSource
 from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.read import ATTRIBUTIONS, ExplainedRows, check_pictures, read_explanation
-from agnostix.metrics.remembered import RememberingPredictor, digest, keys_of_units
+from agnostix.metrics.remembered import RememberingPredictor, hash_of, keys_of_units
 from agnostix.metrics.result import MetricResult
 
 INSTEAD = "For tables and texts: sufficiency, which shows the most relevant ones alone."
@@ -346,7 +346,7 @@ def predict_masked_pictures(
     if not isinstance(predictor, RememberingPredictor):
         return _evaluate_masked_pictures(explained, masks, n_jobs, verbose)
     pictures = keys_of_units(predictor, explained.units)
-    key = digest(*pictures, explained.outputs.tobytes(), masks.tobytes())
+    key = hash_of(*pictures, explained.outputs.tobytes(), masks.tobytes())
     if key in predictor.known:
         return predictor.known[key], 0
     predictor.known[key], n_model_rows = _evaluate_masked_pictures(explained, masks, n_jobs, verbose)

@@ -248,7 +248,7 @@ def predict_jobs(
     rows = keys_of_units(predictor, units)
     kind = str(options.get("squared", False)).encode()
     keys = [
-        keys_of_masks(rows[job.row], outputs[job.row], kind, job.masks[:, job.read_groups()]) for job in jobs
+        keys_of_masks(rows[job.row], outputs[job.row], kind, job.read_groups(), job.masks) for job in jobs
     ]
     fresh = new_masks(predictor.known, keys)
     new_jobs = [replace(job, masks=job.masks[own]) for job, own in zip(jobs, fresh, strict=True) if own]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,18 +57,30 @@ def keys_of_units(predictor: RememberingPredictor, units: Units) -> list[bytes]:
     fills, labels = (np.broadcast_to(one, (len(seeds), *one.shape[1:])) for one in (rows.fill, rows.labels))
     weights = units.masker.weights.tobytes()
     return [
-        seed + digest(fill.tobytes(), label.tobytes(), weights)
+        seed + hash_of(fill.tobytes(), label.tobytes(), weights)
         for seed, fill, label in zip(seeds, fills, labels, strict=True)
     ]
 
 
-def keys_of_masks(row: bytes, outputs: Codes, kind: bytes, masks: Bools) -> list[bytes]:
-    """Of each mask (n_masks, n_units) of a row: what is hidden, and which outputs are predicted."""
-    packed = np.packbits(masks, axis=1)
-    return [digest(row, outputs.tobytes(), kind, mask.tobytes()) for mask in packed]
+def keys_of_masks(row: bytes, outputs: Codes, kind: bytes, groups: Codes, masks: Bools) -> list[bytes]:
+    """Of each mask (n_masks, n_groups) of a row: what is hidden, and which outputs are predicted.
+
+    A set of hidden units is told from others by the sum of their codes, which needs no list of its units.
+    """
+    codes = np.zeros((masks.shape[1], 2), dtype=np.uint64)
+    np.add.at(codes, groups, codes_of_units(groups.size))
+    sums = (~masks).astype(np.uint64) @ codes
+    start = hash_of(row, outputs.tobytes(), kind)
+    return [start + one.tobytes() for one in sums]
 
 
-def digest(*parts: bytes) -> bytes:
+@lru_cache(maxsize=4)
+def codes_of_units(n_units: int) -> Codes:
+    """Random codes (n_units, 2) of 128 bits: sums of different sets are equal with a chance of 2 ** -128."""
+    return np.random.default_rng(n_units).integers(0, 2**64, (n_units, 2), dtype=np.uint64)
+
+
+def hash_of(*parts: bytes) -> bytes:
     """What tells some parts from others."""
     whole = hashlib.blake2b(digest_size=16)
     for part in parts:
