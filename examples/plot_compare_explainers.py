@@ -10,13 +10,15 @@ predictions that are wrong.
 
 # %%
 # A boosted classifier of 569 tumors, and four explainers of it.
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from agnostix import KernelShapExplainer, LimeExplainer, MimicTree, OcclusionExplainer
-from agnostix.metrics import compare_explainers, unreliable
+from agnostix.metrics import avg_sensitivity, compare_explainers, unreliable
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 columns = ["mean radius", "mean texture", "mean smoothness", "mean concavity", "mean symmetry", "mean area"]
@@ -34,9 +36,12 @@ explainers = {name: explainer.fit(train) for name, explainer in explainers.items
 
 # %%
 # Each explains the forty rows once. Differences are taken row by row, and corrected by Holm's
-# method for their number: "cannot be told apart" is an answer too.
+# method for their number: "cannot be told apart" is an answer too. Three metrics are of
+# faithfulness; the average sensitivity, how much the explanations of the nearest tumors differ,
+# is of stability, where explanations that are the same everywhere would be the best.
 background = X[:400:8]
-metrics = ["deletion", "insertion", "comprehensiveness", "sufficiency"]
+stability = partial(avg_sensitivity, data=train, n_neighbors=5)
+metrics = ["deletion", "insertion", "comprehensiveness", stability]
 result = compare_explainers(model, rows, explainers, metrics=metrics, masker=background)
 print(result)
 

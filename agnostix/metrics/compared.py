@@ -15,7 +15,7 @@ from agnostix.core.explanation import Detail, Explanation
 from agnostix.core.frames import as_table
 from agnostix.core.masking import TextMasker
 from agnostix.core.masking.fills import as_pixels
-from agnostix.core.typing import Bools, Floats
+from agnostix.core.typing import Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.read import BY_SIZE, ExplainedRows, check_explanation, read_explanation
 from agnostix.metrics.remembered import RememberingPredictor

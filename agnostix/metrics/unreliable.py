@@ -17,6 +17,7 @@ from agnostix.metrics.read import (
     check_explanation,
     check_same_model,
     check_same_rows,
+    explained_outputs,
     predict_rows,
     select_outputs,
 )
@@ -59,8 +60,8 @@ def unreliable(
         Which to look at. "std_error": standard errors of the values, relative to the values' size;
         "misfit": 1 - R2 of a local surrogate; "surrogate_gap": distance of its output from the
         model's; "completeness_gap": what is missing from the sum of the values; "neighbors": mean
-        distance to the explanations of the nearest rows of X, relative to the values' size. None:
-        all that the explanation offers.
+        distance to the explanations of the same output of the nearest rows of X, relative to the
+        values' size. None: all that the explanation offers.
     outputs : str or int, default=None
         Which explained output to look at; None: the only one, or each row's predicted one.
     n_neighbors : int, default=5
@@ -123,7 +124,8 @@ def unreliable(
     selected = select_outputs(explanation, predictor, predictions, outputs, _BY)
     if selected.explained.shape[1] > 1:
         raise DataError(f"{_BY} looks at one output at a time, got {', '.join(selected.names[:8])}.")
-    offered = signals_of(explanation, selected.explained[:, 0], rows, n_neighbors)
+    places = explained_outputs(explanation, predictor, predictions, _BY)
+    offered = signals_of(explanation, selected, places, rows, n_neighbors)
     own, more = _choose(offered, signals, is_wrong, explanation.method)
     if predictions.shape[1] > 1 and tolerance is None:
         two = np.sort(predictions, axis=1)[:, -2:]

@@ -59,8 +59,23 @@ def test_neighbors_are_those_of_gower(result):
         apart = np.minimum(np.abs(numbers - numbers[row]) / spans, 1.0).mean(axis=1)
         apart[row] = np.inf
         nearest = np.argsort(apart.round(12), kind="stable")[:5]
-        expected.append(np.mean([np.linalg.norm(values[j] - values[row]) for j in nearest]))
+        same = EXP.values[..., PLACE[row]]
+        expected.append(np.mean([np.linalg.norm(same[j] - same[row]) for j in nearest]))
     np.testing.assert_allclose(result.signals["neighbors"], expected / np.linalg.norm(values, axis=1))
+
+
+def test_neighbors_with_another_predicted_output_are_not_compared():
+    own = LIME.explain(ROWS, outputs="predicted")
+    found = unreliable(FOREST, ROWS, TRUTH, own, signals=["neighbors"]).signals["neighbors"]
+    both = unreliable(FOREST, ROWS, TRUTH, EXP, signals=["neighbors"]).signals["neighbors"]
+    numbers, values = ROWS.to_numpy(), own.values[..., 0]
+    row = int(np.flatnonzero(~np.isclose(found, both))[0])  # which has neighbors of both kinds
+    apart = np.minimum(np.abs(numbers - numbers[row]) / np.ptp(numbers, axis=0), 1.0).mean(axis=1)
+    apart[row] = np.inf
+    nearest = [j for j in np.argsort(apart.round(12), kind="stable")[:5] if PLACE[j] == PLACE[row]]
+    assert 0 < len(nearest) < 5
+    expected = np.mean([np.linalg.norm(values[j] - values[row]) for j in nearest])
+    assert found[row] == pytest.approx(expected / np.linalg.norm(values[row]))
 
 
 def test_areas_are_those_of_counted_pairs(result):
