@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -190,15 +189,9 @@ def _measure_all(
 ) -> dict[str, MetricResult]:
     """Results of one metric by explainer; random orders are those of the rows, and evaluated once."""
     own_model = predictor if metric.is_own else model
-    results: dict[str, MetricResult] = {}
-    for one in parts:
-        extra = {"least": False, "n_random": 0 if results else 1}
-        results[one.name] = metric.measure(own_model, X, one, options | extra, _BY)
+    options = options | {"least": False}
+    results = {one.name: metric.measure(own_model, X, one, options, _BY) for one in parts}
     _check_alike(metric.name, results)
-    first = next(iter(results.values()))
-    if "random" in first.references:
-        random = {"random": first.references["random"]}
-        results = {name: replace(one, references=random | one.references) for name, one in results.items()}
     return results
 
 
@@ -216,7 +209,7 @@ def _check_alike(metric: str, results: dict[str, MetricResult]) -> None:
         pairs = {"fill": (one.fill, other.fill), "mask": (one.mask, other.mask)}
         pairs |= {key: (one.params.get(key), other.params.get(key)) for key in one.params | other.params}
         for key, (own, another) in pairs.items():
-            if key != "n_random" and own != another:
+            if own != another:
                 raise DataError(
                     f"{metric} has {key}={own!r} for {first!r} and {key}={another!r} for {name!r}: these are "
                     "not comparable. Set it with functools.partial, if both explanations allow it."

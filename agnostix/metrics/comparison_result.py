@@ -29,7 +29,7 @@ class ComparisonResult:
     Attributes
     ----------
     results : dict of str to dict of str to MetricResult
-        By metric, then by explainer. Reference "random" of a curve is that of random orders.
+        By metric, then by explainer.
     explanations : dict of str to Explanation
         That the metrics shared, in the same units.
     agreement : dict of (str, str) to dict of str to ndarray of shape (n_rows,)
@@ -87,8 +87,8 @@ class ComparisonResult:
         ----------
         table : {"scores", "pairs", "best", "agreement", "cost"}, default="scores"
             "scores": metric, explainer, score, low, high, rank (1 is the best), random (the mean
-            score of random orders) and p_random (that of no difference from them, after Holm's
-            correction over metrics and explainers). "pairs": metric, one, other, difference, low,
+            score of random orders, or of the values shuffled) and p_random (that of no difference
+            from it, after Holm's correction over metrics and explainers). "pairs": metric, one, other, difference, low,
             high, p, p_holm, better (the name of the better one, None where they cannot be told
             apart). "best": metric, explainer, low, high, may_be_best: Hsu's intervals of the
             advantage over the best of the others, simultaneous within a metric. "agreement": one,
@@ -254,13 +254,21 @@ class ComparisonResult:
             parts = [f"{who} {SAME}"]
         elif alike:
             parts.append(f"{SAME}: {', '.join(_and(pair) for pair in alike)}")
-        scores = self._scores[self._scores["metric"] == metric]
-        chance = [
-            one for one, p in zip(scores["explainer"], scores["p_random"], strict=True) if p >= 1 - self.level
-        ]
-        if chance:
-            parts.append(f"cannot be told from random orders: {_and(chance)}")
+        parts += self._beside_chance(metric)
         return f"{metric}{words}: {'; '.join(parts)}."
+
+    def _beside_chance(self, metric: str) -> list[str]:
+        """Who is no better than random values are."""
+        own = self._scores[self._scores["metric"] == metric]
+        less_is_better = next(iter(self.results[metric].values())).greater_is_better is False
+        is_worse = (own["score"] > own["random"]) == less_is_better
+        is_told = own["p_random"] < 1.0 - self.level
+        groups = {
+            "cannot be told from chance": own["p_random"].notna() & ~is_told,
+            "worse than chance": is_told & is_worse,
+        }
+        named = {words: own.loc[those, "explainer"] for words, those in groups.items()}
+        return [f"{words}: {_and(names)}" for words, names in named.items() if len(names)]
 
     @staticmethod
     def _wins(pairs: pd.DataFrame, one: str, other: str) -> bool:

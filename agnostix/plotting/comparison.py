@@ -35,8 +35,8 @@ class ComparisonDisplay(Display):
     Notes
     -----
     Every column has its own scale, on which better is to the right. Full dots may be the best
-    (Hsu's comparison, of each metric by itself), hollow ones are not. The dashed line is the mean
-    score of random orders.
+    (Hsu's comparison, of each metric by itself), hollow ones are not. Dashed lines are the mean
+    scores of random orders, or of values shuffled.
     """
 
     scores: pd.DataFrame
@@ -91,7 +91,7 @@ class ComparisonDisplay(Display):
         self.ax_.plot([], [], mfc=ACCENT, label="may be the best", **look)
         self.ax_.plot([], [], mfc=PAPER, label="is not the best", **look)
         if self.scores["random"].notna().any():
-            self.ax_.plot([], [], color=MUTED, ls="--", lw=1, label="random order")
+            self.ax_.plot([], [], color=MUTED, ls="--", lw=1, label="by chance")
         legend = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "ncols": 3, "handletextpad": 0.4}
         sizes = {"fontsize": 9, "title_fontsize": 9}
         self.ax_.legend(frameon=False, title="better to the right", **legend, **sizes)
@@ -117,9 +117,8 @@ class ComparisonDisplay(Display):
             text = f"{factor * row['score']:.3g}{suffix}"
             look = {"ha": "center", "va": "bottom", "fontsize": 8, "color": MUTED}
             self.ax_.annotate(text, (at(row["score"]), y), (0, 5), textcoords="offset points", **look)
-        random = own["random"].iloc[0]
-        if np.isfinite(random):
-            self.ax_.plot([at(random)] * 2, [-0.5, len(own) - 0.5], color=MUTED, ls="--", lw=1)
+            if np.isfinite(row["random"]):
+                self.ax_.plot([at(row["random"])] * 2, [y - 0.4, y + 0.4], color=MUTED, ls="--", lw=1)
 
 
 def _pairs(scores: pd.DataFrame) -> list[tuple[str, str]]:

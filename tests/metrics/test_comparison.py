@@ -127,7 +127,7 @@ def _constant(model, X, explanation):
 def test_verdicts_say_who_is_better_and_who_is_not(result):
     first = result.verdicts[0]
     assert_states(first, "deletion", "less is better", "true is better than noisy and random")
-    assert_states(first, "cannot be told from random orders: random")
+    assert_states(first, "cannot be told from chance: random")
     alike = compare_explainers(
         model, TABLE, {"a": TRUE, "b": TRUE, "c": TRUE}, metrics=["deletion"], masker=BACKGROUND
     )
@@ -304,3 +304,16 @@ def test_random_maps_are_told_apart_in_5_percent_and_a_planted_difference_is_fou
         found += bool((better == "true").all())
     assert apart / n <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / n)
     assert found / n_planted >= 0.9
+
+
+def test_worse_than_chance_is_said():
+    turned = of_table(-TRUE.values, TABLE, PREDICTED)
+    found = compare_explainers(
+        model, TABLE, {"true": TRUE, "turned": turned}, metrics=["deletion"], masker=BACKGROUND
+    )
+    assert_states(found.verdicts[0], "true is better than turned", "worse than chance: turned")
+    for name, result in found.results["deletion"].items():
+        alone = deletion(model, TABLE, {"true": TRUE, "turned": turned}[name], masker=BACKGROUND)
+        np.testing.assert_allclose(result.references["random"], alone.references["random"])
+    randoms = [one.references["random"] for one in found.results["deletion"].values()]
+    np.testing.assert_array_equal(*randoms)
