@@ -88,12 +88,13 @@ class ComparisonResult:
         table : {"scores", "pairs", "best", "agreement", "cost"}, default="scores"
             "scores": metric, explainer, score, low, high, rank (1 is the best), random (the mean
             score of random orders, or of the values shuffled) and p_random (that of no difference
-            from it, after Holm's correction over metrics and explainers). "pairs": metric, one, other, difference, low,
-            high, p, p_holm, better (the name of the better one, None where they cannot be told
-            apart). "best": metric, explainer, low, high, may_be_best: Hsu's intervals of the
-            advantage over the best of the others, simultaneous within a metric. "agreement": one,
-            other, measure, mean, low, high, chance (what random ones would have). "cost":
-            explainer, fit_model_rows (NaN where unknown), model_rows and seconds of `explain`.
+            from it, after Holm's correction over metrics and explainers).
+            "pairs": metric, one, other, difference, low, high, p, p_holm, better (the name of the
+            better one, None where they cannot be told apart).
+            "best": metric, explainer, low, high, may_be_best: Hsu's intervals of the advantage over
+            the best of the others, simultaneous within a metric.
+            "agreement": one, other, measure, mean, low, high, chance (what random ones would have).
+            "cost": explainer, fit_model_rows (NaN where unknown), model_rows and seconds of `explain`.
 
         Returns
         -------
