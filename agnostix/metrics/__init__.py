@@ -6,29 +6,53 @@ Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `c
                  pixels are interpolated in `imputation`.
 Fills            `rank_by_fill`: `fill_rankings`; those of the literature: `fills`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
+Stability        `max_sensitivity`, `avg_sensitivity`, `local_lipschitz`: `stability`;
+                 `explanation_adversary`: `adversary`; `agreement`: `agreement`. Neighbors are in
+                 `neighbors`, and rows are explained anew in `explaining`.
+
+Comparison       `compare_explainers`: `comparison`, whose results are in `comparison_result`; metrics by name
+                 in `named`, explanations in the same units in `compared`, tests of many pairs in `multiple`.
+Wrong rows       `unreliable`: `unreliable`, with `signals`, `wrong_predictions` and ROC curves in `roc`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
 `units`; orders and ties in `orders` and `ordered`; perturbed rows and their predictions in `perturbation`;
-intervals in `intervals`.
+intervals in `intervals`; how alike explanations are in `similarity`.
 """
 
+from agnostix.metrics.adversary import AdversaryResult, explanation_adversary
+from agnostix.metrics.agreement import agreement
+from agnostix.metrics.comparison import compare_explainers
+from agnostix.metrics.comparison_result import ComparisonResult
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
 from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.road import road
+from agnostix.metrics.stability import avg_sensitivity, local_lipschitz, max_sensitivity
+from agnostix.metrics.unreliable import unreliable
+from agnostix.metrics.unreliable_result import UnreliableResult
 
 __all__ = [
+    "AdversaryResult",
+    "ComparisonResult",
     "FillRankings",
     "MetricCurve",
     "MetricResult",
+    "UnreliableResult",
+    "agreement",
     "average_drop",
     "average_gain",
     "average_increase",
+    "avg_sensitivity",
+    "compare_explainers",
     "comprehensiveness",
     "deletion",
+    "explanation_adversary",
     "insertion",
+    "local_lipschitz",
+    "max_sensitivity",
     "rank_by_fill",
     "road",
     "sufficiency",
+    "unreliable",
 ]

@@ -18,8 +18,9 @@ KINDS = ("student", "wilson")
 class MeanInterval:
     """Mean (n_outputs,) of scores over rows, its standard error and degrees of freedom.
 
-    Draws are independent between rows, so that the spread over rows has that of the draws inside. Of a single
-    row only the error of its draws is known, and the interval speaks of that row alone.
+    Draws are independent between rows, so that the spread over rows has that of the draws inside; the error
+    of those that all rows share is added, with Satterthwaite's degrees of freedom. Of a single row only the
+    error of its draws is known, and the interval speaks of that row alone.
     """
 
     mean: Floats
@@ -31,9 +32,17 @@ class MeanInterval:
 
     @classmethod
     def from_scores(
-        cls, scores: Floats, draw_errors: Floats | None = None, n_draws: int = 0, kind: str = "student"
+        cls,
+        scores: Floats,
+        draw_errors: Floats | None = None,
+        n_draws: int = 0,
+        kind: str = "student",
+        shared_errors: Floats | None = None,
     ) -> MeanInterval:
-        """From scores (n_rows, n_outputs), NaN where undefined, and their errors over n_draws draws each."""
+        """From scores (n_rows, n_outputs), NaN where undefined, and their errors over n_draws draws each.
+
+        `shared_errors` (n_outputs,) are those of the mean over draws that all rows share.
+        """
         known = ~np.isnan(scores)
         n_used = known.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -42,6 +51,8 @@ class MeanInterval:
             error = np.sqrt(squares.sum(axis=0) / (n_used - 1.0) / n_used)
         dof = np.maximum(n_used - 1.0, 0.0)
         if scores.shape[0] > 1:
+            if shared_errors is not None:
+                error, dof = with_shared_draws(error, dof, shared_errors, n_draws - 1.0)
             return cls(mean, error, dof, n_used, "rows", kind)
         if draw_errors is None:
             return cls(mean, np.zeros_like(mean), dof, n_used, "none")
@@ -54,6 +65,31 @@ class MeanInterval:
             return wilson_ends(self.mean, self.n_used, level)
         half = half_widths(self.std_error, level, self.degrees_of_freedom)
         return self.mean - half, self.mean + half
+
+
+def with_shared_draws(error: Floats, dof: Floats, shared: Floats, shared_dof: float) -> tuple[Floats, Floats]:
+    """Errors and degrees of freedom (n_outputs,) of a mean over rows and draws that all rows share.
+
+    Satterthwaite, F. E. (1946). An approximate distribution of estimates of variance components. Biometrics
+    Bulletin, 2. https://doi.org/10.2307/3002019
+    """
+    total = error**2 + shared**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        joint = total**2 / (error**4 / dof + shared**4 / max(shared_dof, 1.0))
+    return np.sqrt(total), np.where(total > 0, joint, dof)
+
+
+def shared_draw_errors(by_draw: Floats) -> Floats:
+    """Errors (n_outputs,) of means of scores (n_rows, n_draws, n_outputs), from draws that all rows share.
+
+    Less what the spread over rows has already: the variance of the means of draws, less the remainder's.
+    """
+    n_rows, n_draws = by_draw.shape[:2]
+    means = by_draw.mean(axis=0)
+    rest = by_draw - means - by_draw.mean(axis=1, keepdims=True) + means.mean(axis=0)
+    of_draws = np.square(means - means.mean(axis=0)).sum(axis=0) / (n_draws - 1.0)
+    of_rest = np.square(rest).sum(axis=(0, 1)) / (max(n_rows - 1.0, 1.0) * (n_draws - 1.0) * n_rows)
+    return np.asarray(np.sqrt(np.maximum(of_draws - of_rest, 0.0) / n_draws))
 
 
 def wilson_ends(proportion: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:

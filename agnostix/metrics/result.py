@@ -75,6 +75,9 @@ class MetricResult:
     draw_errors : ndarray shaped as scores, or None
         Standard error of each row's score over the metric's own draws, which are
         independent between rows; None where nothing was drawn.
+    shared_errors : ndarray of shape (n_outputs,), or None
+        Standard error of `score` from draws that all rows share, such as seeds, besides
+        what the spread over rows has; None where there are none.
     n_draws : int
         Draws for each row; 0 for none.
     interval_kind : {"student", "wilson"}
@@ -109,6 +112,7 @@ class MetricResult:
     made_for: tuple[str, ...]
     quantity: str
     draw_errors: Floats | None = None
+    shared_errors: Floats | None = None
     n_draws: int = 0
     interval_kind: str = "student"
     curve: MetricCurve | None = None
@@ -136,8 +140,12 @@ class MetricResult:
             raise ValueError(f"interval_kind must be one of {known}; got {self.interval_kind!r}.")
         errors = self.draw_errors
         references = self.references.items()
+        shared = self.shared_errors
+        if shared is not None:
+            shared = checked_floats("shared_errors", shared, (n_outputs,), "(n_outputs,)")
         checked: dict[str, Any] = {
             "scores": scores,
+            "shared_errors": shared,
             "draw_errors": None if errors is None else self._shaped("draw_errors", errors, scores),
             "references": {key: self._shaped(f"references[{key!r}]", one, scores) for key, one in references},
             "row_keys": None if self.row_keys is None else read_only(np.asarray(self.row_keys)),
@@ -158,7 +166,7 @@ class MetricResult:
         n_rows = len(self)
         errors = None if self.draw_errors is None else self.draw_errors.reshape(n_rows, -1)
         return MeanInterval.from_scores(
-            self.scores.reshape(n_rows, -1), errors, self.n_draws, self.interval_kind
+            self.scores.reshape(n_rows, -1), errors, self.n_draws, self.interval_kind, self.shared_errors
         )
 
     def _by_output(self, values: Floats) -> Any:
@@ -228,11 +236,13 @@ class MetricResult:
         """
         self._check_like(other)
         errors = [one.draw_errors for one in (self, other) if one.draw_errors is not None]
+        shared = [one.shared_errors for one in (self, other) if one.shared_errors is not None]
         return replace(
             self,
             name=f"{self.name}, difference",
             scores=self.scores - other.scores,
             draw_errors=np.sqrt(sum(np.square(one) for one in errors)) if errors else None,
+            shared_errors=np.sqrt(sum(np.square(one) for one in shared)) if shared else None,
             n_draws=min((one.n_draws for one in (self, other) if one.n_draws), default=0),
             interval_kind="student",
             curve=None,
@@ -270,6 +280,7 @@ class MetricResult:
             scores=sign * (self.scores - self.references[reference]),
             greater_is_better=True,
             draw_errors=None,
+            shared_errors=None,
             n_draws=0,
             interval_kind="student",
             curve=None,
@@ -338,7 +349,9 @@ class MetricResult:
         return display.from_result(self).plot(ax=ax, **style)
 
     def __repr__(self) -> str:
-        lines = [f"MetricResult({self.name!r}: {self._describe_scores()}{self._describe_direction()}"]
+        lines = [
+            f"{type(self).__name__}({self.name!r}: {self._describe_scores()}{self._describe_direction()}"
+        ]
         lines[0] += f"; {len(self):,} row{'s' * (len(self) != 1)}, {self.n_model_rows:,} model rows)"
         return "\n  ".join([*lines, *self.notes])
 
