@@ -138,8 +138,8 @@ class LrpExplainer(NetworkExplainer):
     """Where rows are in the outputs of operations."""
     _box: Box | None = None
     """Bounds of the input, for rules that need them."""
-    _has_direct = False
-    """Whether operations on the input have rules that give relevance itself."""
+    _n_direct = 0
+    """Operations on the input with rules that give relevance itself."""
 
     def __init__(
         self,
@@ -195,7 +195,7 @@ class LrpExplainer(NetworkExplainer):
         check_composite(self.composite, type(self).__name__)
         super().fit(X, y, sample_weight)
         rows = as_array(read_rows_like(X, self._examples, type(self).__name__))
-        self._row_axes, self._has_direct = None, False
+        self._row_axes, self._n_direct = None, 0
         self._box = self._find_box(self._read_composite(), rows)
         used = self._try_rules(rows[:1])
         if self._box is None and used.box is not None:  # given by a function
@@ -219,7 +219,7 @@ class LrpExplainer(NetworkExplainer):
             network = self._open_network(session, row.dtype)
             with failures_named(self._predictor.name, 0, 0):
                 self._row_axes = find_row_axes(network, row)
-                self._has_direct = network.has_direct
+                self._n_direct = network.n_direct
                 network.composite.check_used()
                 self._channel_axis(network.points(row), row)
             return network.composite
@@ -239,7 +239,7 @@ class LrpExplainer(NetworkExplainer):
             absorbs_bias=self.bias == "absorbed",
             row_axes=self._row_axes,
             box=self._box,
-            has_direct=self._has_direct,
+            n_direct=self._n_direct,
         )
 
     @property
@@ -309,7 +309,7 @@ class LrpExplainer(NetworkExplainer):
 
     def _count_model_rows(self, rows: Any) -> int:
         n_passes = 1 if self.layer is None else 2
-        n_corners = 2 if self._has_direct else 0
+        n_corners = 2 if self._n_direct else 0
         return len(rows) * n_passes + n_corners
 
     def _describe_fit(self) -> dict[str, Any]:
