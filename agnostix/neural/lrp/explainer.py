@@ -88,7 +88,7 @@ class LrpExplainer(LayerExplainer):
     Values are in model output units, have quantity "relevance" and are those of
     the network's own input, after layout, range and normalization: an input of 0
     there has none, but with the rules `ZBox`, `WSquare` and `Flat`. Channels are
-    summed. Those of a layer have dims ("row", "y", "x", "output") for maps, else
+    summed. Values of a layer have dims ("row", "y", "x", "output") for maps, else
     ("row", "feature", "output"); units have names such as "fc1[3]", but where there is
     one for each column. ``completeness_gap`` is the part of the output that the input does not
     get; ``extras["absorbed"]`` says what "bias", "epsilon", "offset" and "softmax"
