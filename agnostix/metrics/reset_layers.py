@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agnostix.core.frames import take_rows
+from agnostix.core.frames import is_frame, take_rows
 from agnostix.core.models import Predictor
 from agnostix.exceptions import DataError
 
@@ -31,7 +31,7 @@ def find_layers(predictor: Predictor, X: Any, by: str) -> tuple[LayerGroup, ...]
         for name, part in module.named_modules()
     ]
     try:
-        twin.predict(take_rows(X, np.arange(1)))
+        twin.predict(take_rows(X if is_frame(X) else np.asarray(X), np.arange(1)))
     finally:
         for hook in hooks:
             hook.remove()

@@ -32,12 +32,15 @@ class MetricCurve:
         The same in another order, by its name: "least", "random".
     x_label : str
         What x counts.
+    y_label : str or None
+        What the values are; None: the predicted output.
     """
 
     x: Floats
     values: Floats
     references: dict[str, Floats] = field(default_factory=dict)
     x_label: str = "proportion hidden"
+    y_label: str | None = None
 
     def __post_init__(self) -> None:
         values = checked_floats("values of a MetricCurve", self.values)

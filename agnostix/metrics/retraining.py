@@ -285,7 +285,13 @@ def _roar_result(
         greater_is_better=is_error,
         made_for=ATTRIBUTIONS,
         quantity=explanation.quantity,
-        curve=MetricCurve(np.array([0.0, *shares]), own, others, f"proportion of {units.kind}s removed"),
+        curve=MetricCurve(
+            np.array([0.0, *shares]),
+            own,
+            others,
+            f"proportion of {units.kind}s removed",
+            "squared error" if is_error else "accuracy",
+        ),
         references={name: one[:, 1:].mean(axis=1) for name, one in others.items()},
         fill=units.fill,
         n_model_rows=sum(part.explanation.n_model_rows for part in parts)

@@ -168,6 +168,8 @@ def stage_result(
         notes += ("One draw: the interval is over rows, for this model that was changed.",)
     start = np.ones((len(first), 1))
     curves = {key: np.hstack([start, *_means(stages, key)]) for key in similarities_of(first)}
+    before = similarity_to_others(first, first.values, similarity, fields["params"]["random_state"])
+    beside = [before[:, None], *(mean_known(one.others, 1)[:, None] for one in stages)]
     details = {key: Detail(curve, ("row", "point")) for key, curve in curves.items()}
     names = np.array(["nothing", *(one.stage.name for one in stages)])
     known = {"points": Detail(names, ("point",)), "draws": Detail(own, ("row", "draw"))}
@@ -179,7 +181,13 @@ def stage_result(
         draw_errors=errors if own.shape[1] > 1 else None,
         shared_error=shared if own.shape[1] > 1 else None,
         n_draws=own.shape[1] if own.shape[1] > 1 else 0,
-        curve=MetricCurve(np.array([0.0, *(one.stage.x for one in stages)]), curves[similarity], {}, x_label),
+        curve=MetricCurve(
+            np.array([0.0, *(one.stage.x for one in stages)]),
+            curves[similarity],
+            {"other rows": np.hstack(beside)},
+            x_label,
+            WORDS[similarity],
+        ),
         references={"other rows": mean_known(others, 1)},
         n_model_rows=first.n_model_rows + sum(one.n_model_rows for one in stages),
         details=details | known,
