@@ -21,6 +21,8 @@ from agnostix.metrics.read import check_explanation
 from agnostix.metrics.similarity import spearman, ssim
 
 SIMILARITIES = ("absolute-spearman", "spearman", "ssim")
+WITHOUT_DIRECTION = ("sensitivity", "mask")
+"""Quantities of which sizes are compared unless something else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -165,13 +167,16 @@ def similarities_of(maps: ChosenMaps) -> tuple[str, ...]:
     return SIMILARITIES if maps.shape else SIMILARITIES[:2]
 
 
-def check_similarity(by: str, similarity: str, maps: ChosenMaps) -> None:
-    """DataError for a similarity of maps where there are none."""
+def choose_similarity(by: str, similarity: str, maps: ChosenMaps) -> str:
+    """The similarity, by the quantity for "auto"; DataError for that of maps where there are none."""
+    if similarity == "auto":
+        return "absolute-spearman" if maps.quantity in WITHOUT_DIRECTION else "spearman"
     if similarity not in similarities_of(maps):
         raise DataError(
             f"similarity='ssim' of {by} compares maps of pixels, and the explanation has none. Use "
-            "similarity='absolute-spearman'."
+            "similarity='auto'."
         )
+    return similarity
 
 
 def _sizes(values: Floats, shape: tuple[int, ...]) -> Floats:

@@ -17,7 +17,7 @@ from agnostix.metrics.explain_again import (
     background_of,
     check_explainer,
     check_one_of,
-    check_similarity,
+    choose_similarity,
     compare_maps,
     copy_for,
     explain_first,
@@ -53,7 +53,7 @@ def model_randomization(
     how: str = "cascading",
     n_steps: int | None = None,
     n_draws: int = 5,
-    similarity: str = "absolute-spearman",
+    similarity: str = "auto",
     background: Any = None,
     train: Any = None,
     outputs: Any = None,
@@ -83,9 +83,10 @@ def model_randomization(
     n_draws : int, default=5
         Networks drawn with all layers reset, over which the score is averaged; other points of the
         cascade have the first of them. With "independent", of each layer.
-    similarity : {"absolute-spearman", "spearman", "ssim"}, default="absolute-spearman"
+    similarity : {"auto", "absolute-spearman", "spearman", "ssim"}, default="auto"
         Which one the score is: Spearman's correlation of sizes, of values, or the structural
-        similarity of sizes over their largest, for maps. `details` has the curves of all.
+        similarity of sizes over their largest, for maps. "auto" is that of sizes for sensitivities
+        and masks, which have no direction, else that of values. `details` has the curves of all.
     background : rows, default=None
         On which clones are fitted; None: the explainer's own background where it keeps one, else X.
     train : tuple (X, y), default=None
@@ -122,8 +123,8 @@ def model_randomization(
     learned. Insensitive, too, are maps with similarity beyond 0.5 at any rate, such as one that is
     the same for all rows. The interval is over rows and networks.
 
-    Sizes of contributions, such as x df/dx, follow those of the inputs whatever the weights: of these
-    similarity="spearman" says more.
+    Sizes of contributions, such as x df/dx, follow those of the inputs whatever the weights, which
+    is no fault of theirs: [1]_ has found them to be insensitive by sizes and sensitive by values.
 
     References
     ----------
@@ -145,7 +146,7 @@ def model_randomization(
     by = "model_randomization"
     check_explainer(explainer, by)
     check_one_of(by, "how", how, ORDERS)
-    check_one_of(by, "similarity", similarity, SIMILARITIES)
+    check_one_of(by, "similarity", similarity, ("auto", *SIMILARITIES))
     check_whole(by, "n_draws", n_draws, 1)
     check_whole(by, "random_state", random_state, 0)
     if n_steps is not None:
@@ -159,7 +160,7 @@ def model_randomization(
     predictor = network_of(model, by)
     rows = background_of(explainer, background, X)
     first = explain_first(copy_for(explainer, model, *rows), X, outputs, predictor, by)
-    check_similarity(by, similarity, first)
+    similarity = choose_similarity(by, similarity, first)
     stages = _reset_stages(predictor, X, how, n_steps, n_draws, random_state)
     measured = [measure_stage(stage, explainer, rows, X, first, similarity, random_state) for stage in stages]
     cascading = how == "cascading"
@@ -250,7 +251,7 @@ def random_logit(
     explainer: Any,
     *,
     n_draws: int = 1,
-    similarity: str = "absolute-spearman",
+    similarity: str = "auto",
     outputs: Any = None,
     level: float = 0.95,
     random_state: int = 0,
@@ -267,7 +268,7 @@ def random_logit(
         Of this model. It explains the rows again, and is left as it is.
     n_draws : int, default=1
         Other outputs drawn for each row, with replacement.
-    similarity : {"absolute-spearman", "spearman", "ssim"}, default="absolute-spearman"
+    similarity : {"auto", "absolute-spearman", "spearman", "ssim"}, default="auto"
         As in `model_randomization`.
     outputs : str or int, default=None
         Whose maps are compared with others; None: each row's predicted output.
@@ -291,7 +292,7 @@ def random_logit(
     Notes
     -----
     Of two outputs that sum to 1 explanations mirror each other, so that their sizes are the same
-    whatever the method: `notes` says so. Explain logits, or use similarity="spearman".
+    whatever the method: `notes` says so where sizes are compared.
 
     References
     ----------
@@ -313,7 +314,7 @@ def random_logit(
     """
     by = "random_logit"
     check_explainer(explainer, by)
-    check_one_of(by, "similarity", similarity, SIMILARITIES)
+    check_one_of(by, "similarity", similarity, ("auto", *SIMILARITIES))
     check_whole(by, "n_draws", n_draws, 1)
     check_whole(by, "random_state", random_state, 0)
     check_level(level)
@@ -324,7 +325,7 @@ def random_logit(
             "model_randomization for a torch module, or data_randomization for other models."
         )
     first = explain_first(explainer, X, outputs, as_predictor(model), by)
-    check_similarity(by, similarity, first)
+    similarity = choose_similarity(by, similarity, first)
     own, others, n_model_rows = [], [], first.n_model_rows
     for draw in range(n_draws):
         drawn = tuple(
@@ -337,8 +338,8 @@ def random_logit(
         others.append(similarity_to_others(first, again, similarity, random_state))
     values, beside = np.stack(own, axis=1), np.stack(others, axis=1)
     notes: tuple[str, ...] = ()
-    if getattr(explainer, "is_binary_", False):
-        notes = ("Two outputs that sum to 1: their explanations mirror each other where they are of these.",)
+    if getattr(explainer, "is_binary_", False) and similarity != "spearman":
+        notes = ("Two outputs that sum to 1: sizes of their explanations are the same.",)
     result = MetricResult(
         name=by,
         scores=mean_known(values, 1),

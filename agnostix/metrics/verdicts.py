@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from agnostix.core.explanation import Detail
 from agnostix.core.typing import Codes, Floats
@@ -50,6 +52,7 @@ class StageSimilarities:
     own: dict[str, Floats]
     others: Floats  # to the original maps of other rows, of the chosen similarity
     n_model_rows: int
+    warned: tuple[str, ...]  # of the changed models' explanations
 
 
 def measure_stage(
@@ -63,16 +66,33 @@ def measure_stage(
 ) -> StageSimilarities:
     """Explain by each of a stage's models, and compare; `rows` are those to fit on, and their weights."""
     own: dict[str, list[Floats]] = {name: [] for name in similarities_of(first)}
-    others, n_model_rows = [], 0
+    others, n_model_rows, warned = [], 0, []
     for make in stage.models:
         model, memo = make()
-        again, n = explain_outputs(copy_for(explainer, model, *rows, memo), X, first.outputs)
+        (again, n), messages = _without_warnings(
+            lambda twin: explain_outputs(twin, X, first.outputs), copy_for(explainer, model, *rows, memo)
+        )
+        warned += messages
         n_model_rows += n
         for name, found in own.items():
             found.append(compare_maps(name, first.values, again, first.shape))
         others.append(similarity_to_others(first, again, similarity, random_state))
     stacked = {name: np.stack(found, axis=1) for name, found in own.items()}
-    return StageSimilarities(stage, stacked, np.stack(others, axis=1), n_model_rows)
+    return StageSimilarities(stage, stacked, np.stack(others, axis=1), n_model_rows, tuple(warned))
+
+
+def _without_warnings(explain: Callable[[Any], Any], explainer: Any) -> tuple[Any, list[str]]:
+    """What an explainer gives, and what it warns of convergence, which of a changed model is no concern."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        result = explain(explainer)
+    messages = []
+    for one in caught:
+        if issubclass(one.category, ConvergenceWarning):
+            messages.append(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return result, messages
 
 
 def similarity_to_others(first: ChosenMaps, again: Floats, similarity: str, random_state: int) -> Floats:
@@ -168,6 +188,9 @@ def stage_result(
         notes += ("One draw: the interval is over rows, for this model that was changed.",)
     start = np.ones((len(first), 1))
     curves = {key: np.hstack([start, *_means(stages, key)]) for key in similarities_of(first)}
+    warned = [message for one in stages for message in one.warned]
+    if warned:
+        notes += (f"Explanations of changed models have warned {len(warned)} times, first: {warned[0]}",)
     before = similarity_to_others(first, first.values, similarity, fields["params"]["random_state"])
     beside = [before[:, None], *(mean_known(one.others, 1)[:, None] for one in stages)]
     details = {key: Detail(curve, ("row", "point")) for key, curve in curves.items()}

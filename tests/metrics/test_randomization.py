@@ -1,5 +1,7 @@
 """Model randomization and random logits: which layers are reset, loops by hand, verdicts, bad input."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -13,14 +15,22 @@ from torch import nn  # noqa: E402
 from agnostix import (  # noqa: E402
     CamExplainer,
     KernelShapExplainer,
+    LrpExplainer,
     OcclusionExplainer,
     SaliencyExplainer,
     as_predictor,
 )
 from agnostix.exceptions import DataError  # noqa: E402
+from agnostix.maskers import SegmentMasker  # noqa: E402
 from agnostix.metrics import data_randomization, model_randomization, random_logit  # noqa: E402
+from agnostix.metrics.explain_again import (  # noqa: E402
+    ChosenMaps,
+    background_of,
+    compare_maps,
+    copy_for,
+)
 from agnostix.metrics.reset_layers import find_layers, reset_copy, reset_layer  # noqa: E402
-from agnostix.metrics.verdicts import seeds_of  # noqa: E402
+from agnostix.metrics.verdicts import judge, seeds_of, similarity_to_others  # noqa: E402
 from tests.messages import assert_states, refuses  # noqa: E402
 from tests.metrics.sanity_networks import (  # noqa: E402
     Attention,
@@ -199,6 +209,39 @@ def test_guided_backpropagation_of_digits_does_not_show_what_was_learned(method,
     assert _is_same(before, network.state_dict())
 
 
+def test_exact_contributions_are_not_flagged_for_the_sizes_of_their_inputs():
+    network, X, _ = trained_on_digits()
+    masker = SegmentMasker("grid", n_segments=9, fill=0.0)
+    explainer = KernelShapExplainer(network, masker=masker, random_state=0).fit(X[:4])
+    result = model_randomization(network, X[:20], explainer, n_steps=1, n_draws=20)
+    assert result.verdict.split()[0] == "sensitive"
+    options = {"n_steps": 1, "n_draws": 20, "similarity": "absolute-spearman"}
+    sizes = model_randomization(network, X[:20], explainer, **options)
+    assert sizes.verdict.split()[0] == "insensitive"
+    np.testing.assert_array_equal(sizes.details["spearman"].array, result.curve.values)
+
+
+def test_verdicts_of_unrelated_maps_are_wrong_as_rarely_as_they_say():
+    rng, n_wrong = np.random.default_rng(0), 0
+    for _ in range(200):
+        values = rng.normal(size=(12, 10))
+        first = ChosenMaps(values, (), ("a",) * 12, ("a",), "relevance", None, np.arange(12), 0)
+        again = [rng.normal(size=(12, 10)) for _ in range(4)]
+        own = np.stack([compare_maps("spearman", values, one, ()) for one in again], axis=1)
+        others = np.stack([similarity_to_others(first, one, "spearman", 0) for one in again], axis=1)
+        n_wrong += judge(own, others, "it", "spearman", 0.0, 0.95).startswith("insensitive")
+    assert n_wrong <= 10 + 2 * np.sqrt(200 * 0.05 * 0.95)
+
+
+def test_warnings_of_changed_models_are_told_once():
+    network, X, _ = trained_on_digits()
+    explainer = LrpExplainer(network).fit(X[:4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = model_randomization(network, X[:10], explainer, n_steps=1, n_draws=3)
+    assert_states(" ".join(result.notes), "changed models", "warned")
+
+
 def test_maps_that_are_the_same_for_all_rows_are_flagged():
     network, X, _ = trained_on_digits()
     explainer = SameMap(network).fit(X[:4])
@@ -234,8 +277,6 @@ def test_copies_of_an_explainer_have_its_background():
         ROWS
     )
     own = explainer.explain(ROWS[:3]).values
-    from agnostix.metrics.explain_again import background_of, copy_for
-
     twin = copy_for(explainer, network, *background_of(explainer, None, ROWS[:3]))
     np.testing.assert_allclose(twin.explain(ROWS[:3]).values, own, atol=1e-6)
     other = copy_for(explainer, network, *background_of(explainer, ROWS[6:], ROWS[:3]))
@@ -264,7 +305,7 @@ def test_random_logit_compares_with_another_output():
     for row in range(20):
         own = exp.outputs[row].argmax()
         candidates = [
-            reference.spearman(abs(exp.values[row, :, own]), abs(exp.values[row, :, other]))
+            reference.spearman(exp.values[row, :, own], exp.values[row, :, other])
             for other in range(3)
             if other != own
         ]
@@ -288,9 +329,10 @@ def test_two_outputs_that_mirror_each_other_are_told():
     X, y = load_breast_cancer(return_X_y=True)
     model = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y)
     explainer = OcclusionExplainer(model, random_state=0).fit(X)
-    result = random_logit(model, X[:8], explainer)
+    result = random_logit(model, X[:8], explainer, similarity="absolute-spearman")
     np.testing.assert_allclose(result.scores, 1.0)
-    assert_states(" ".join(result.notes), "mirror")
+    assert_states(" ".join(result.notes), "sum to 1", "sizes")
+    np.testing.assert_allclose(random_logit(model, X[:8], explainer).scores, -1.0)
 
 
 def test_one_row_has_no_others():
@@ -361,7 +403,7 @@ def test_parameters_are_checked(name, value):
 def test_other_bad_input_is_refused():
     network = _seeded(lambda: nn.Linear(6, 2))
     explainer = SaliencyExplainer(network).fit(ROWS)
-    with refuses(DataError, "'ssim'", "pixels", "'absolute-spearman'"):
+    with refuses(DataError, "'ssim'", "pixels", "'auto'"):
         model_randomization(network, ROWS, explainer, similarity="ssim")
     with refuses(TypeError, "'explainer'", "random_logit", "Explanation"):
         random_logit(network, ROWS, explainer.explain(ROWS))
