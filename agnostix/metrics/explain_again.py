@@ -12,12 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from agnostix.core.base import OutputSelection
 from agnostix.core.explanation import Explanation
-from agnostix.core.frames import is_frame, take_rows
+from agnostix.core.frames import is_frame
 from agnostix.core.models import Predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
+from agnostix.metrics.maps import check_finite
 from agnostix.metrics.orders import row_seeds
 from agnostix.metrics.read import check_explanation
+from agnostix.metrics.refits import rows_at
 from agnostix.metrics.similarity import spearman, ssim
 
 SIMILARITIES = ("absolute-spearman", "spearman", "ssim")
@@ -114,6 +116,8 @@ def explain_first(explainer: Any, X: Any, outputs: Any, predictor: Predictor, by
         raise DataError(f"{by} compares maps of one output; choose: outputs={selection.names[0]!r}.")
     explanation = explainer.explain(X, outputs="predicted" if selection.places is None else selection.names)
     check_explanation(explanation, by)
+    values = _flat(explanation)
+    _check_maps(values, explanation, by)
     n_rows = len(explanation)
     if selection.places is None:
         of_rows = tuple(str(name) for name in explanation.extras["predicted"].array)
@@ -123,7 +127,7 @@ def explain_first(explainer: Any, X: Any, outputs: Any, predictor: Predictor, by
         selection = OutputSelection(names, (0,))
     rows = X if is_frame(X) else np.asarray(X)
     return ChosenMaps(
-        _flat(explanation),
+        values,
         explanation.values.shape[1:3] if "y" in explanation.dims else (),
         of_rows,
         selection.names,
@@ -134,13 +138,24 @@ def explain_first(explainer: Any, X: Any, outputs: Any, predictor: Predictor, by
     )
 
 
+def _check_maps(values: Floats, explanation: Explanation, by: str) -> None:
+    """DataError where values (n_rows, n_units) are not finite, or rank nothing in any row."""
+    check_finite(values[..., None], explanation, by)
+    shown = np.where(np.isnan(values), values[:, :1], values)
+    if (shown == shown[:, :1]).all():
+        raise DataError(
+            f"The explanations of {by} have one value for every unit of a row, in all {len(values)} rows, and "
+            "are like any others. Is the prediction constant? Explain with another method, or more samples."
+        )
+
+
 def explain_outputs(explainer: Any, X: Any, outputs: tuple[str, ...]) -> tuple[Floats, int]:
     """Values (n_rows, n_units) of an output by row, and model rows; rows of one output go together."""
     names = np.array(outputs)
     parts, places, n_model_rows = [], [], 0
     for name in dict.fromkeys(outputs):
         own = np.flatnonzero(names == name)
-        explanation = explainer.explain(_take(X, own), outputs=[name])
+        explanation = explainer.explain(rows_at(X, own), outputs=[name])
         parts.append(_flat(explanation))
         places.append(own)
         n_model_rows += explanation.n_model_rows
@@ -189,8 +204,3 @@ def _sizes(values: Floats, shape: tuple[int, ...]) -> Floats:
 def _flat(explanation: Explanation) -> Floats:
     """Values (n_rows, n_units) of the only output."""
     return explanation.values[..., 0].reshape(len(explanation), -1)
-
-
-def _take(X: Any, rows: Codes) -> Any:
-    """Rows of a table, of pictures or of a list of texts."""
-    return [X[row] for row in rows] if isinstance(X, list | tuple) else take_rows(X, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,15 @@ from agnostix.metrics.read import ATTRIBUTIONS, BY_SIZE, check_explanation, chec
 from agnostix.metrics.refits import check_labels, refit_of, rows_at
 from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.units import Units, is_table, make_units
-from agnostix.metrics.verdicts import Stage, check_margin, judge, measure_stage, seeds_of, stage_result
+from agnostix.metrics.verdicts import (
+    Stage,
+    check_margin,
+    judge,
+    judge_order,
+    measure_stage,
+    seeds_of,
+    stage_result,
+)
 
 PROPORTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
@@ -171,6 +179,7 @@ def roar(
     masker: Any = None,
     outputs: Any = None,
     n_random: int = 1,
+    level: float = 0.95,
     random_state: int = 0,
 ) -> MetricResult:
     """ROAR, remove and retrain: accuracy of models trained without the most relevant units; less is better.
@@ -201,6 +210,8 @@ def roar(
         Whose values order the units; None: each row's predicted output.
     n_random : int, default=1
         Random orders to average over, with models of their own: reference "random".
+    level : float, default=0.95
+        Of the interval that the verdict is read from.
     random_state : int, default=0
         Of ties, random orders and the rows to measure on.
 
@@ -210,7 +221,7 @@ def roar(
         Scores are of rows to measure on: the proportion of models that are right, or for a regression their
         mean squared error (then greater is better), over all proportions removed. The curve starts
         with a model trained on whole rows. ``against("random")`` is positive where the explanation
-        finds what the labels depend on.
+        finds what the labels depend on, and `verdict` says whether it is beyond the interval.
 
     Raises
     ------
@@ -246,6 +257,7 @@ def roar(
     check_explainer(explainer, by)
     check_whole(by, "n_random", n_random, 0)
     check_whole(by, "random_state", random_state, 0)
+    check_level(level)
     shares = checked_proportions(by, proportions)
     train = refit_of(model, refit, by, "deletion hides units without training, and needs predictions alone.")
     split = _split(X, y, test, random_state, by)
@@ -265,7 +277,8 @@ def roar(
             points.append(_measure(train(rows, split.y), rows_test, split.y_test, by)[0])
         curves.setdefault(name, []).append(np.stack(points, axis=1))
     means = {name: np.mean(found, axis=0) for name, found in curves.items()}
-    return _roar_result(parts, means, shares, is_error, n_random, random_state)
+    result = _roar_result(parts, means, shares, is_error, n_random, random_state)
+    return replace(result, verdict=judge_order(result, level)) if n_random else result
 
 
 def _roar_result(

@@ -130,10 +130,10 @@ def judge(own: Floats, others: Floats, what: str, similarity: str, margin: float
     mean, low, high = mean_ends(own, level)
     beyond, beyond_low, beyond_high = mean_ends(own - others, level)
     other = float(mean_known(mean_known(others, 1)))
-    apart = f"{beyond:.2g} ({beyond_low:.2g} to {beyond_high:.2g})"
+    apart = f"{_short(beyond)} ({_short(beyond_low)} to {_short(beyond_high)})"
     seen = (
-        f"{WORDS[similarity]} of a row's maps before and after is {mean:.3g} ({low:.3g} to {high:.3g}, "
-        f"{level:.0%}), with other rows' maps {other:.3g}, a difference of {apart}"
+        f"{WORDS[similarity]} of a row's maps before and after is {mean:.3g} ({max(low, -1.0):.3g} to "
+        f"{min(high, 1.0):.3g}, {level:.0%}), with other rows' maps {other:.3g}, a difference of {apart}"
     )
     if beyond_low > margin:
         return (
@@ -150,6 +150,11 @@ def judge(own: Floats, others: Floats, what: str, similarity: str, margin: float
     )
 
 
+def _short(number: float) -> str:
+    """A number with two digits; what may be rounding is 0."""
+    return f"{round(number, 6) + 0.0:.2g}"
+
+
 def judge_output(own: MetricResult, similarity: str, level: float) -> str:
     """Whether explanations are insensitive to the output, in words, from a result of similarities."""
     low, high = own.interval(level)
@@ -162,6 +167,23 @@ def judge_output(own: MetricResult, similarity: str, level: float) -> str:
     if high < ALIKE:
         return f"sensitive to the output: {seen}, below {ALIKE:g}."
     return f"undecided whether insensitive to the output: {seen}, about {ALIKE:g}. More rows or draws tell."
+
+
+def judge_order(own: MetricResult, level: float) -> str:
+    """Whether an order of units is better than a random one, in words, from a result."""
+    advantage = own.against("random")
+    low, high = advantage.interval(level)
+    what = own.curve.y_label if own.curve is not None else "score"
+    by_chance = own.references["random"].mean()
+    seen = (
+        f"{what} without the first units is {own.score:.3g}, in random order {by_chance:.3g}, "
+        f"an advantage of {_short(advantage.score)} ({_short(low)} to {_short(high)}, {level:.0%})"
+    )
+    if low > 0:
+        return f"better than a random order: {seen}."
+    if high < 0:
+        return f"worse than a random order: {seen}."
+    return f"cannot be told apart from a random order: {seen}."
 
 
 def stage_result(

@@ -344,6 +344,15 @@ def test_one_row_has_no_others():
     assert_states(result.verdict, "undecided")
 
 
+def test_explanations_of_constant_predictions_are_refused():
+    def constant(X):
+        return np.ones((len(X), 2)) / 2
+
+    explainer = OcclusionExplainer(constant).fit(ROWS)
+    with refuses(DataError, "random_logit", "one value", "12 rows", "constant"):
+        random_logit(constant, ROWS, explainer)
+
+
 def test_networks_that_die_when_reset_have_no_similarity():
     class Flat(nn.Module):
         def __init__(self):

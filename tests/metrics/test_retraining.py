@@ -108,8 +108,12 @@ def test_roar_finds_what_labels_depend_on():
             return np.abs(X[:, 0])
 
     explainer = OcclusionExplainer(Sizes(), random_state=0, masker=None).fit(rows * 0.01)
-    found = roar(model, rows, labels, explainer, proportions=[0.1], n_random=3).against("random")
-    assert found.interval()[0] > 0.1
+    result = roar(model, rows, labels, explainer, proportions=[0.1], n_random=3)
+    assert result.against("random").interval()[0] > 0.1
+    assert_states(result.verdict, "better than a random order", "accuracy", "95%")
+    again = roar(model, rows, labels, explainer, proportions=[0.1], n_random=0)
+    assert again.verdict is None
+    np.testing.assert_array_equal(again.scores, result.scores)
 
 
 def test_roar_of_a_regression_is_an_error():
