@@ -144,8 +144,8 @@ def _check_maps(values: Floats, explanation: Explanation, by: str) -> None:
     shown = np.where(np.isnan(values), values[:, :1], values)
     if (shown == shown[:, :1]).all():
         raise DataError(
-            f"The explanations of {by} have one value for every unit of a row, in all {len(values)} rows, and "
-            "are like any others. Is the prediction constant? Explain with another method, or more samples."
+            f"The explanations of {by} have one value for every unit of a row, in all {len(values)} rows, "
+            "and are like any others. Is the prediction constant? Use another method, or more samples."
         )
 
 
