@@ -15,7 +15,7 @@ from agnostix.core.models import as_predictor
 from agnostix.core.typing import Codes, Floats
 from agnostix.exceptions import DataError
 from agnostix.metrics.explaining import RowExplainer, check_explainer, take
-from agnostix.metrics.intervals import shared_draw_errors
+from agnostix.metrics.intervals import crossed
 from agnostix.metrics.neighbors import check_choice
 from agnostix.metrics.ordered import check_whole
 from agnostix.metrics.orders import row_seeds
@@ -144,7 +144,7 @@ def _result(
         scores=explained.squeeze(scores),
         greater_is_better=True,
         draw_errors=explained.squeeze(by_draw.std(axis=1, ddof=1) / np.sqrt(n_draws)),
-        shared_errors=shared_draw_errors(known),
+        shared_error=explained.squeeze(np.array([crossed(own)[2] for own in np.moveaxis(known, 2, 0)])),
         n_draws=n_draws,
         n_model_rows=n_model_rows,
         row_keys=row_seeds(explained.own.data),

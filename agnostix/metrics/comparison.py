@@ -188,7 +188,7 @@ def _measure_all(
     options: dict[str, Any],
 ) -> dict[str, MetricResult]:
     """Results of one metric by explainer; random orders are those of the rows, and evaluated once."""
-    own_model = predictor if metric.is_own else model
+    own_model = predictor if metric.shares_model else model
     options = options | {"least": False}
     results = {one.name: metric.measure(own_model, X, one, options, _BY) for one in parts}
     _check_alike(metric.name, results)

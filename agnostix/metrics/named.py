@@ -38,6 +38,11 @@ class NamedMetric:
     function: Callable[..., Any]
 
     @property
+    def shares_model(self) -> bool:
+        """Whether it takes a Predictor that remembers: those that reset or refit a model need the model."""
+        return self.is_own and "explainer" not in _parameters(self.function)
+
+    @property
     def is_own(self) -> bool:
         """Whether it is one of this package, which takes a Predictor."""
         return str(getattr(_inner(self.function), "__module__", "")).startswith(PACKAGE)

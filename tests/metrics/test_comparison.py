@@ -16,8 +16,10 @@ from agnostix.metrics import (
     comprehensiveness,
     deletion,
     insertion,
+    pointing_game,
     sufficiency,
 )
+from agnostix.metrics.named import metric_functions
 from tests.messages import assert_states, refuses
 from tests.metrics.explanations import Counted, of_maps, of_table, softmax_model
 from tests.reference import metrics_comparison as reference
@@ -317,3 +319,31 @@ def test_worse_than_chance_is_said():
         np.testing.assert_allclose(result.references["random"], alone.references["random"])
     randoms = [one.references["random"] for one in found.results["deletion"].values()]
     np.testing.assert_array_equal(*randoms)
+
+
+def test_every_metric_by_name_fits_in():
+    X = pd.DataFrame(RNG.normal(size=(9, 4)), columns=list("abcd"))
+
+    def classes(rows):
+        scores = np.exp(np.asarray(rows)[:, :3])
+        return scores / scores.sum(axis=1, keepdims=True)
+
+    explainers = {
+        "Shapley": KernelShapExplainer(classes, random_state=0).fit(X),
+        "occlusion": OcclusionExplainer(classes, random_state=0).fit(X),
+    }
+    refused = {"average_drop", "average_gain", "average_increase", "road", "model_randomization"}
+    names = [name for name in metric_functions() if name not in refused]
+    found = compare_explainers(classes, X, explainers, metrics=names)
+    assert {"deletion", "avg_sensitivity", "random_logit", "sparseness"} <= set(found.metrics)
+    assert found.to_frame()["score"].notna().all()
+    maps = {str(j): of_maps(RNG.normal(size=(5, 6, 6, 3)), CLASSES(PICTURES), NAMES) for j in range(2)}
+    inside = np.zeros((5, 6, 6), dtype=bool)
+    inside[:, :3] = True
+    pointing = compare_explainers(
+        as_predictor(CLASSES, output_names=list(NAMES)),
+        PICTURES,
+        maps,
+        metrics=[partial(pointing_game, regions=inside)],
+    )
+    assert pointing.metrics == ("pointing_game",)

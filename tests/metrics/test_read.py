@@ -219,3 +219,9 @@ def test_maps_whose_outputs_are_logits_are_read(params):
     explained = read_explanation(model, images, exp, by="average_drop")
     assert_states(" ".join(explained.notes), "outputs in logits")
     np.testing.assert_allclose(explained.scores[:, 0], model.predict(images).max(axis=1))
+
+
+def test_units_of_a_layer_are_refused():
+    extras = EXP.extras | {"layer": "fc1: (4,)"}
+    with refuses(DataError, "deletion", "units of layer fc1: (4,)", "layer=None"):
+        _read(exp=replace(EXP, extras=extras))
