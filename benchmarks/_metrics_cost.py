@@ -15,7 +15,7 @@ import torch
 from _clock import print_table, shown
 from _metrics_models import MEAN, SIDE, STD, efficientnet, explanation_of
 
-from agnostix.metrics import average_drop, average_gain, deletion, insertion, road
+from agnostix.metrics import average_drop, average_gain, compare_explainers, deletion, insertion, road
 
 N_EXPLANATIONS, N_SHARES = 4, 9
 BATCH = 4
@@ -38,6 +38,7 @@ def cost(args: Namespace) -> None:
     few = 1 if args.small else 2
     for convention in _STEP_ROWS:
         count(pictures[: 4 if args.small else None], maps, convention)
+    count_together(pictures[: 4 if args.small else None], maps)
     _time(args, pictures[:few], maps[:1, :few], "rise")
     n = 1 if args.small else args.timed
     _time(args, pictures[:n], maps[:, :n], "lecture")
@@ -83,8 +84,21 @@ def count(pictures: Any, maps: Any, convention: str) -> None:
     print_table(f"Forwards: {len(maps)} explanations of {len(pictures)} pictures, {convention}", header, rows)
 
 
+def count_together(pictures: Any, maps: Any) -> None:
+    """Forwards of a comparison, which evaluates once what explanations and metrics have in common."""
+    model = Counted()
+    explanations = {str(k): explanation_of(one[: len(pictures)]) for k, one in enumerate(maps)}
+    compare_explainers(model, pictures, explanations, metrics=list(METRICS), verbose=0)
+    n, n_distinct = len(model.seen), len(set(model.seen))
+    print(
+        f"\ncompare_explainers, random orders once and none of the least relevant first: {n:,} forwards, ",
+        end="",
+    )
+    print(f"{n_distinct:,} of distinct pictures.")
+
+
 def expected_forwards(name: str, n_pictures: int, n_explanations: int, convention: str) -> int:
-    """The picture as it is, and what is hidden of it at the points of three orders, which share their ends."""
+    """The picture as it is, and hidden up to the points of three orders, which share their ends."""
     n_steps = -(-SIDE // _STEP_ROWS[convention])
     of_curve = 1 + 3 * (n_steps - 1) + 1
     each = {"deletion": of_curve, "insertion": of_curve, "road": 1 + 3 * N_SHARES}

@@ -1,7 +1,7 @@
 """How often intervals and paired comparisons are right: cheap models, rows and explanations drawn anew.
 
-The score of a row does not depend on the rows beside it, so that many rows are scored at once, and redraws are
-results of as many of them as a user would have.
+The score of a row does not depend on the rows beside it, so that many rows are scored at once, and redraws
+are results of as many of them as a user would have.
 """
 
 from __future__ import annotations
@@ -124,13 +124,11 @@ def pairs(args: Namespace) -> None:
         rows.append([measure.name, f"{alike:.1%}", f"{size:.2f}", f"{found:.1%}"])
     limit = 0.05 + 2 * np.sqrt(0.05 * 0.95 / n_redraws)
     print_table(
-        f"Two explanations of {n_rows} rows compared by 95% intervals of paired differences, {n_redraws} times",
+        f"Two explanations of {n_rows} rows, 95% intervals of paired differences, {n_redraws} times",
         ["", "two random ones told apart", "planted, in standard errors", "found"],
         rows,
     )
-    print(
-        f"\nAllowed: at most {limit:.1%} told apart, 5 % and two errors of {n_redraws} redraws; at least 90 % found."
-    )
+    print(f"\nAllowed: {limit:.1%} told apart, 5 % and two errors of {n_redraws} redraws; 90 % found.")
 
 
 def _mixed(measure: Measure, X: Any, noise: Any, share: float) -> Any:

@@ -35,7 +35,7 @@ _ALONE: dict[str, Any] = {"least": False, "n_random": 0, "verbose": 0}
 
 @dataclass(frozen=True)
 class Case:
-    """Pictures (n_rows, height, width, n_channels) from 0 to 1, one map each, and a network in two precisions."""
+    """Pictures (n_rows, height, width, n_channels) from 0 to 1, one map each, and a network."""
 
     name: str
     pictures: Any
@@ -179,7 +179,7 @@ def _by_loops(case: Case, dtype: Any) -> dict[str, Any]:
 
 
 def _road_by_loops(class_of: Any, picture: Any, order: Any) -> float:
-    """Mean prediction over the shares; of large pictures by the sparse system, which `_solved` writes again."""
+    """Mean prediction over the shares; holes of large pictures by `_solved`, others by a dense system."""
     impute = by_loops.imputed if order.size <= 1024 else _solved
     predictions = []
     for share in SHARES:
@@ -328,10 +328,10 @@ def _beside_quantus(args: Namespace) -> None:
         f"Largest difference to Quantus {quantus.__version__}, single precision", ["", "", "of"], rows
     )
     print(
-        "\nIts pixel flipping has no point before the first step, and its area, which needs NumPy below 2.4, is "
-        "not divided by the number of steps. Its ROAD gives the share of rows still classified alike, and fails "
-        "for pictures in color; pixel flipping ranks channels one by one there. It has no insertion, average "
-        "drop, gain or increase."
+        "\nIts pixel flipping has no point before the first step, and its area, which needs NumPy below 2.4, "
+        "is not divided by the number of steps. Its ROAD gives the share of rows still classified alike, and "
+        "fails for pictures in color; pixel flipping ranks channels one by one there. It has no insertion, "
+        "average drop, gain or increase."
     )
 
 

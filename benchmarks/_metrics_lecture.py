@@ -118,6 +118,7 @@ def _scored_best(results: dict[str, dict[str, MetricResult]]) -> str:
         is_worse = high < 0 if sign > 0 else low > 0
         verdict = "best" if is_best else "not best" if is_worse else "not told apart from the best other"
         sentences.append(
-            f"{name}: {verdict}, {100.0 * difference.score:+.1f} ({low:+.1f} to {high:+.1f}) from {METHODS[best]}"
+            f"{name}: {verdict}, {100.0 * difference.score:+.1f} ({low:+.1f} to {high:+.1f}) from "
+            f"{METHODS[best]}"
         )
     return "Score-CAM, in percentage points: " + "; ".join(sentences) + "."

