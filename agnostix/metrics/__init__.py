@@ -10,12 +10,17 @@ Sanity           `model_randomization`, `random_logit`: `randomization`, verdict
                  `reset_layers`; `data_randomization`, `roar`: `retraining`.
 Shape            `sparseness`, `complexity`, `effective_features`: `shape`; `pointing_game`,
                  `energy_inside`: `localization`.
+Stability        `max_sensitivity`, `avg_sensitivity`, `local_lipschitz`: `stability`;
+                 `explanation_adversary`: `adversary`; `agreement`: `agreement`. Neighbors are in
+                 `neighbors`, and rows are explained anew in `explaining`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
 `units`; orders and ties in `orders` and `ordered`; perturbed rows and their predictions in `perturbation`;
 intervals in `intervals`; how alike explanations are in `similarity`.
 """
 
+from agnostix.metrics.adversary import AdversaryResult, explanation_adversary
+from agnostix.metrics.agreement import agreement
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
 from agnostix.metrics.localization import energy_inside, pointing_game
@@ -25,21 +30,28 @@ from agnostix.metrics.result import MetricCurve, MetricResult
 from agnostix.metrics.retraining import data_randomization, roar
 from agnostix.metrics.road import road
 from agnostix.metrics.shape import complexity, effective_features, sparseness
+from agnostix.metrics.stability import avg_sensitivity, local_lipschitz, max_sensitivity
 
 __all__ = [
+    "AdversaryResult",
     "FillRankings",
     "MetricCurve",
     "MetricResult",
+    "agreement",
     "average_drop",
     "average_gain",
     "average_increase",
+    "avg_sensitivity",
     "complexity",
     "comprehensiveness",
     "data_randomization",
     "deletion",
     "effective_features",
     "energy_inside",
+    "explanation_adversary",
     "insertion",
+    "local_lipschitz",
+    "max_sensitivity",
     "model_randomization",
     "pointing_game",
     "random_logit",

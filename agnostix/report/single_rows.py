@@ -14,6 +14,7 @@ from sklearn.utils.validation import has_fit_parameter
 from agnostix.core.explanation import Explanation
 from agnostix.core.frames import as_table, column_names, columns, is_frame, missing_as_nan, select
 from agnostix.core.models import NamedFailure, Predictor, as_predictor, is_fitted
+from agnostix.core.neighbors import Neighbors, find_neighbors
 from agnostix.core.typing import Codes
 from agnostix.exceptions import DataError
 from agnostix.occlusion import OcclusionExplainer
@@ -24,7 +25,6 @@ from agnostix.plotting.waterfall import ENDS
 from agnostix.plotting.words import is_surrogate
 from agnostix.report.formatting import Scale
 from agnostix.report.inputs import ReportInputs, SelectedRows, row_labels
-from agnostix.report.neighbors import Neighbors, find_neighbors
 from agnostix.what_if import EntropicProjection
 
 _PARTS = ("contribution", "effect")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnostix.report import neighbors
-from agnostix.report.neighbors import find_neighbors
+from agnostix.core import neighbors
+from agnostix.core.neighbors import find_neighbors
 from tests.reference import gower
 
 
