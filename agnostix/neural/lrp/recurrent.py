@@ -17,7 +17,13 @@ from agnostix.neural.operations.composites import refuse
 from agnostix.neural.operations.guard import refuse_checkpoint
 from agnostix.neural.operations.linear import LINEAR, LinearOperation
 from agnostix.neural.operations.mode import Operation, tensors, varies
-from agnostix.neural.operations.recurrent import Cell, WholeLayerRules, run_cell, run_layers
+from agnostix.neural.operations.recurrent import (
+    Cell,
+    WholeLayerRules,
+    has_varying_weights,
+    run_cell,
+    run_layers,
+)
 from agnostix.neural.operations.recurrent_steps import Steps, run_steps
 from agnostix.neural.operations.ruled import ruled
 
@@ -28,7 +34,7 @@ class RecurrentRules(LinearRules):
     def _rule_recurrent(self, operation: Operation) -> Any:
         refuse_checkpoint()
         is_cell = operation.name.endswith("_cell")
-        if any(map(varies, tensors(operation.args[2:] if is_cell else _weights_of(operation)))):
+        if has_varying_weights(operation):
             raise refuse(f"{operation.name} with weights that depend on the input", "Make them parameters.")
         # All steps are one place, and inputs of 0 have no relevance: the rule is none for first operations.
         depth = max(self._depth_of(one) for one in tensors(operation.args) if varies(one))
@@ -46,7 +52,7 @@ class RecurrentRules(LinearRules):
         layer = LayerPass(cell.kind, steps, signal, rule, account)
         if cell.projection is not None:
             layer.project(self._read_projection(cell, steps), self._conservation)
-        value = steps.h if steps.c is None else torch.cat([steps.h, steps.c], dim=2)
+        value = steps.h.clone() if steps.c is None else torch.cat([steps.h, steps.c], dim=2)
         for one, output in zip(account.steps, steps.h, strict=True):
             one.output = output[: one.shape[0]]
         are_varying = [varies(one) for one in (x, *start)]
@@ -93,9 +99,3 @@ class _HeldGates(WholeLayerRules):
 
     def pass_direction(self, cell: Cell, x: Any, start: tuple[Any, ...], sizes: Sequence[int]) -> Any:
         return self._mode.pass_layer(cell, x, start, sizes, self._place)
-
-
-def _weights_of(operation: Operation) -> Any:
-    """Weights of a layer; of packed sequences, the sizes of the steps come before the states."""
-    args = operation.args
-    return args[3] if isinstance(args[3], list | tuple) else args[2]

@@ -3,8 +3,8 @@
 With g the gradient that comes to a value, gates held and rho(g) what the rule of the signal z passes to the
 state before, a step from h, c to h', c' passes
 
-    lstm    g_c' += o tanh(c') / c' g_h';    g_z = i tanh(z) / z g_c';          g_c = f g_c',    g_h = rho(g_z)
-    gru     g_z = (1 - k) tanh(z) / z g_h';  g_h = k g_h' + rho(g_z),           k being the gate that keeps
+    lstm    g_c' += o tanh(c') / c' g_h';    g_z = i tanh(z) / z g_c';        g_c = f g_c',    g_h = rho(g_z)
+    gru     g_z = (1 - k) tanh(z) / z g_h';  g_h = k g_h' + rho(g_z),         k being the gate that keeps
     rnn     g_z = tanh(z) / z g_h';          g_h = rho(g_z)
 
 A rule is linear in g, so that rho is found once for all steps, as a sum of matrix products. Inputs, and what
@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ from agnostix.neural.lrp.conservation import OFFSET, Conservation, StepsAccount
 from agnostix.neural.lrp.rules import Rule
 from agnostix.neural.operations.linear import LinearOperation
 from agnostix.neural.operations.recurrent_steps import ACTIVATIONS, Steps
+
+_StepPart = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,20 @@ class _Term:
         """The same of a gradient that is to be multiplied by a factor (n_steps, n, n_units) first."""
         return _Term(self.before * factor, self.weight, self.after)
 
-    def by_step(self) -> list[Callable[[Any], Any]]:
-        """The part of each step, from its gradient (n, n_units)."""
+    def by_step(self) -> list[_StepPart]:
+        """The part of each step, from its gradient (n, n_units), added to others."""
         if self.after is None:
-            return [lambda g, one=one: torch.mm(g * one, self.weight) for one in self.before]
+            return [partial(_add_product, self.weight, one) for one in self.before]
         pairs = zip(self.before, self.after, strict=True)
-        return [lambda g, one=one, two=two: torch.mm(g * one, self.weight) * two for one, two in pairs]
+        return [partial(_add_masked, self.weight, *pair) for pair in pairs]
+
+
+def _add_product(weight: Any, before: Any, gradient: Any, rest: Any) -> Any:
+    return torch.addmm(rest, gradient * before, weight)
+
+
+def _add_masked(weight: Any, before: Any, after: Any, gradient: Any, rest: Any) -> Any:
+    return torch.addcmul(rest, (gradient * before) @ weight, after)
 
 
 class _StateSide:
@@ -115,8 +126,9 @@ class LayerPass:
             one.output = output[: one.shape[0]]
 
     def pass_back(self, gradient: Any, are_varying: Sequence[bool]) -> tuple[Any, ...]:
-        """Gradients by the inputs and the states at the start; what those that do not vary have is absorbed."""
+        """Gradients by inputs and states at the start; what those that do not vary have is absorbed."""
         with torch.no_grad():
+            starts: tuple[Any, ...]
             entering, keep, leave, to_state, to_cell = self._coefficients()
             n_states = self._steps.h.shape[2]
             of_states, of_cells = gradient[..., :n_states], gradient[..., n_states:]
@@ -128,8 +140,10 @@ class LayerPass:
             passed = self._rule.pass_back(self._signal, (found * entering).flatten(0, 1), self._account)
             if self._projection is not None and above is not None:
                 self._rule.pass_back(self._projection, above.flatten(0, 1), self._projection_account)
-            passed = passed[:, : self._steps.x.shape[2]].unflatten(0, found.shape[:2])
-        values = (self._steps.x, self._steps.h_before[0], *self._first_cells())
+            n_inputs, shape = self._steps.x.shape[2], found.shape[:2]
+            passed = passed[:, :n_inputs].unflatten(0, shape)
+        x = self._signal.input.value[:, :n_inputs].unflatten(0, shape)
+        values = (x, self._steps.h_before[0], *self._first_cells())
         for is_varying, one, value in zip(are_varying, (passed, *starts), values, strict=True):
             if not is_varying:
                 self._account.absorb_sums(OFFSET, (one * value).sum(dim=-1).flatten())
@@ -141,31 +155,30 @@ class LayerPass:
     def _run_lstm(
         self, of_states: Any, of_cells: Any, keep: Any, leave: Any, to_state: Any, to_cell: Any
     ) -> tuple[Any, Any, tuple[Any, Any]]:
-        """Gradients by cells (n_steps, n, n_units) and by states after each step, and by those at the start."""
-        state, cell = torch.zeros_like(of_states[0]), torch.zeros_like(of_cells[0])
+        """Gradients by cells and by states after each step (n_steps, n, ...), and by those at the start."""
+        cell, before = torch.zeros_like(of_cells[0]), [torch.zeros_like(of_states[0]), *of_states]
+        has_cells = bool(of_cells.any())
+        state, none = before[-1], cell.new_zeros(())
         found, above = [], []
-        steps = zip(of_states, of_cells, keep, leave, to_state, to_cell, strict=True)
-        for of_state, of_cell, kept, left, back, project in reversed(list(steps)):
-            state = state + of_state
+        steps = list(enumerate(zip(of_cells, keep, leave, to_state, to_cell, strict=True)))
+        for t, (of_cell, kept, left, back, project) in reversed(steps):
             above.append(state)
             if project:
-                state = _sum_of(project, state)
-            cell = torch.addcmul(cell + of_cell, state, left)
+                state = _fold(project, state, none)
+            cell = torch.addcmul(cell + of_cell if has_cells else cell, state, left)
             found.append(cell)
-            state = _sum_of(back, cell)
+            state = _fold(back, cell, before[t])
             cell = cell * kept
         return torch.stack(found[::-1]), torch.stack(above[::-1]), (state, cell)
 
     def _run_simple(self, of_states: Any, keep: Any, to_state: Any) -> tuple[Any, tuple[Any]]:
         """Gradients by states after each step (n_steps, n, n_units), and by those at the start."""
-        state = torch.zeros_like(of_states[0])
-        found = []
-        for of_state, kept, back in reversed(list(zip(of_states, keep, to_state, strict=True))):
-            above = state + of_state
-            found.append(above)
-            state = _sum_of(back, above)
-            if kept is not None:
-                state = torch.addcmul(state, above, kept)
+        before = [torch.zeros_like(of_states[0]), *of_states]
+        state, found = before[-1], []
+        for t, (kept, back) in reversed(list(enumerate(zip(keep, to_state, strict=True)))):
+            found.append(state)
+            rest = before[t] if kept is None else torch.addcmul(before[t], state, kept)
+            state = _fold(back, state, rest)
         return torch.stack(found[::-1]), (state,)
 
     def _coefficients(self) -> tuple[Any, Any, Any, Any, Any]:
@@ -190,9 +203,7 @@ class LayerPass:
         to_cell: list[Any] = [()] * n_steps
         if self._projection is not None:
             account = self._projection_account
-            to_cell = _by_step(
-                _find_terms(self._rule, self._projection, account, signal.shape[:2], 0, None)
-            )
+            to_cell = _by_step(_find_terms(self._rule, self._projection, account, signal.shape[:2], 0, None))
         self._known = entering, keep, leave, to_state, to_cell
         return self._known
 
@@ -213,16 +224,15 @@ def _find_terms(
     return side.terms
 
 
-def _by_step(terms: Sequence[_Term]) -> list[tuple[Callable[[Any], Any], ...]]:
+def _by_step(terms: Sequence[_Term]) -> list[tuple[_StepPart, ...]]:
     return list(zip(*(one.by_step() for one in terms), strict=True))
 
 
-def _sum_of(parts: Sequence[Callable[[Any], Any]], gradient: Any) -> Any:
-    first, *rest = parts
-    total = first(gradient)
-    for one in rest:
-        total = total + one(gradient)
-    return total
+def _fold(parts: Sequence[_StepPart], gradient: Any, rest: Any) -> Any:
+    """The sum of a step's parts and the rest."""
+    for one in parts:
+        rest = one(gradient, rest)
+    return rest
 
 
 def _secant(result: Any, value: Any) -> Any:

@@ -6,8 +6,8 @@ With gates i, f, o, r, z = sigmoid(W x + U h + b), and a signal g or n, a step f
     gru     n = tanh(W x + b + r (U h + b'));                h' = (1 - z) n + z h
     rnn     h' = tanh(W x + U h + b), or ReLU
 
-`run_layers` and `run_cell` hand each layer and direction to a method's `StepRules`: by operations that come to
-its mode one by one, or by `run_steps`, which notes what each step has had for a rule of the whole layer.
+`run_layers` and `run_cell` hand each layer and direction to a method's `StepRules`: operations of each step
+come to its mode one by one, or, by `WholeLayerRules`, all steps have one rule.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from agnostix.neural.operations.mode import Operation
+from agnostix.neural.operations.mode import Operation, varies
 
 _N_GATES = {"lstm": 3, "gru": 2, "rnn_tanh": 0, "rnn_relu": 0}
 
@@ -58,7 +58,7 @@ class StepRules:
     def run_direction(
         self, cell: Cell, data: Any, sizes: Sequence[int], start: tuple[Any, ...], is_reverse: bool
     ) -> tuple[Any, tuple[Any, ...]]:
-        """Outputs (sum of sizes, n_outputs) and the last state of each row; sizes are the rows of each step."""
+        """Outputs (sum of sizes, n_outputs) and each row's last state; sizes are the rows of each step."""
         inputs, from_inputs = data.split(list(sizes)), cell.gates_of(data).split(list(sizes))
         order = range(len(sizes) - 1, -1, -1) if is_reverse else range(len(sizes))
         outputs: list[Any] = [None] * len(sizes)
@@ -93,7 +93,7 @@ class WholeLayerRules(StepRules):
     def run_direction(
         self, cell: Cell, data: Any, sizes: Sequence[int], start: tuple[Any, ...], is_reverse: bool
     ) -> tuple[Any, tuple[Any, ...]]:
-        """Outputs (sum of sizes, n_outputs) and the last state of each row; sizes are the rows of each step."""
+        """Outputs (sum of sizes, n_outputs) and each row's last state; sizes are the rows of each step."""
         n_steps, n = len(sizes), sizes[0]
         if sizes[-1] == n:
             x = data.unflatten(0, (n_steps, n))
@@ -112,7 +112,7 @@ class WholeLayerRules(StepRules):
 
 
 def _find_places(sizes: Sequence[int], is_reverse: bool, device: Any) -> tuple[Any, Any]:
-    """Places of packed inputs, and of the ends (n,) of sequences, among n_steps times n in order of the steps."""
+    """Places of packed inputs, and of the ends (n,) of sequences, among n_steps times n."""
     counts = torch.tensor(sizes)
     n = sizes[0]
     lengths = (counts[:, None] > torch.arange(n)).sum(dim=0)
@@ -160,6 +160,14 @@ class Cell:
         return (h if self.projection is None else functional.linear(h, self.projection)), c
 
 
+def has_varying_weights(operation: Operation) -> bool:
+    """Whether weights depend on the input; of packed sequences, the sizes of steps come before the states."""
+    args = operation.args
+    if operation.name.endswith("_cell"):
+        return any(map(varies, args[2:]))
+    return any(map(varies, args[3] if isinstance(args[3], list | tuple) else args[2]))
+
+
 def run_cell(operation: Operation, rules: StepRules) -> Any:
     """One step of `nn.LSTMCell` and its like."""
     names = ("input", "hx", "w_ih", "w_hh", "b_ih", "b_hh")
@@ -196,9 +204,7 @@ def run_layers(operation: Operation, rules: StepRules) -> tuple[Any, ...]:
         outputs = []
         for place in range(layer * n_directions, (layer + 1) * n_directions):
             start = tuple(one[place] for one in states)
-            output, final = rules.run_direction(
-                cells[place], data, sizes, start, place % n_directions == 1
-            )
+            output, final = rules.run_direction(cells[place], data, sizes, start, place % n_directions == 1)
             outputs.append(output)
             finals.append(final)
         data = outputs[0] if n_directions == 1 else torch.cat(outputs, dim=1)

@@ -1,4 +1,4 @@
-"""What each step of a recurrent layer has had and made, computed in a few operations a step. Imports torch."""
+"""What each step of a recurrent layer has had and made, by a few operations a step. Imports torch."""
 
 from __future__ import annotations
 
@@ -51,66 +51,68 @@ def _run_lstm(cell: Cell, x: Any, start: tuple[Any, ...]) -> Steps:
     by_input, by_state = all_weights(cell)
     bias = None if cell.signal.bias is None else torch.cat([cell.gates.bias, cell.signal.bias])
     h, c = start
-    made: list[list[Any]] = [[] for _ in range(4)]
-    sizes = [3 * cell.n_units, cell.n_units]
+    n, of_state = 3 * cell.n_units, by_state.T
+    sums, cells, states = [], [], []
     for from_x in functional.linear(x, by_input, bias):
-        sums = torch.addmm(from_x, h, by_state.T)
-        to_gates, signal = sums.split(sizes, dim=1)
-        gates = torch.sigmoid(to_gates)
-        enter, keep, leave = gates.chunk(3, dim=1)
-        c = torch.addcmul(enter * torch.tanh(signal), keep, c)
+        both = torch.addmm(from_x, h, of_state)
+        enter, keep, leave = torch.sigmoid(both.narrow(1, 0, n)).chunk(3, dim=1)
+        c = torch.addcmul(enter * torch.tanh(both.narrow(1, n, cell.n_units)), keep, c)
         h = leave * torch.tanh(c)
         if cell.projection is not None:
             h = functional.linear(h, cell.projection)
-        for listed, one in zip(made, (sums, gates, c, h), strict=True):
-            listed.append(one)
-    sums, gates, cells, states = map(torch.stack, made)
-    to_gates, signal = sums.split(sizes, dim=2)
-    h_before, c_before = _before(states, start[0]), _before(cells, start[1])
-    return Steps(x, states, h_before, signal, to_gates, gates, cells, c_before)
+        sums.append(both)
+        cells.append(c)
+        states.append(h)
+    before = [_before(made, first) for made, first in ((states, start[0]), (cells, start[1]))]
+    made = torch.stack(sums)
+    to_gates, signal = made.narrow(2, 0, n), made.narrow(2, n, cell.n_units)
+    return Steps(
+        x, before[0][1:], before[0][:-1], signal, to_gates, to_gates.sigmoid(), before[1][1:], before[1][:-1]
+    )
 
 
 def _run_gru(cell: Cell, x: Any, start: tuple[Any, ...]) -> Steps:
     by_input, by_state = all_weights(cell)
     own, signals = cell.gates, cell.signal
-    biases = [None, None]
+    biases: list[Any] = [None, None]
     if own.bias is not None:
         biases = [
             torch.cat([gates, signal])
             for gates, signal in ((own.input_bias, signals.input_bias), (own.state_bias, signals.state_bias))
         ]
     (h,) = start
-    made: list[list[Any]] = [[] for _ in range(5)]
-    sizes = [2 * cell.n_units, cell.n_units]
+    n, of_state, n_gates = cell.n_units, by_state.T, 2 * cell.n_units
+    made: list[list[Any]] = [[] for _ in range(4)]
     for from_x in functional.linear(x, by_input, biases[0]):
-        gates_of_x, signal_of_x = from_x.split(sizes, dim=1)
-        gates_of_h, inner = functional.linear(h, by_state, biases[1]).split(sizes, dim=1)
-        to_gates = gates_of_x + gates_of_h
-        gates = torch.sigmoid(to_gates)
-        reset, keep = gates.chunk(2, dim=1)
-        signal = torch.addcmul(signal_of_x, reset, inner)
+        from_h = h @ of_state if biases[1] is None else torch.addmm(biases[1], h, of_state)
+        to_gates = from_x.narrow(1, 0, n_gates) + from_h.narrow(1, 0, n_gates)
+        inner = from_h.narrow(1, n_gates, n)
+        reset, keep = torch.sigmoid(to_gates).chunk(2, dim=1)
+        signal = torch.addcmul(from_x.narrow(1, n_gates, n), reset, inner)
         h = torch.lerp(torch.tanh(signal), h, keep)
-        for listed, one in zip(made, (to_gates, gates, inner, signal, h), strict=True):
+        for listed, one in zip(made, (to_gates, inner, signal, h), strict=True):
             listed.append(one)
-    to_gates, gates, inner, signal, states = map(torch.stack, made)
-    return Steps(x, states, _before(states, start[0]), signal, to_gates, gates, inner=inner)
+    states = _before(made.pop(), start[0])
+    to_gates, inner, signal = map(torch.stack, made)
+    return Steps(x, states[1:], states[:-1], signal, to_gates, to_gates.sigmoid(), inner=inner)
 
 
 def _run_simple(cell: Cell, x: Any, start: tuple[Any, ...]) -> Steps:
     activate, weights = ACTIVATIONS[cell.kind], cell.signal
     (h,) = start
+    of_state = weights.by_state.T
     signals, states = [], []
     for from_x in functional.linear(x, weights.by_input, weights.bias):
-        signals.append(torch.addmm(from_x, h, weights.by_state.T))
+        signals.append(torch.addmm(from_x, h, of_state))
         h = activate(signals[-1])
         states.append(h)
-    made = torch.stack(states)
-    return Steps(x, made, _before(made, start[0]), torch.stack(signals))
+    made = _before(states, start[0])
+    return Steps(x, made[1:], made[:-1], torch.stack(signals))
 
 
-def _before(states: Any, start: Any) -> Any:
-    """States before each step from those after each."""
-    return torch.cat([start[None], states[:-1]])
+def _before(states: list[Any], start: Any) -> Any:
+    """The state at the start and after each step (1 + n_steps, n, ...)."""
+    return torch.stack([start, *states])
 
 
 _RUNS = {"lstm": _run_lstm, "gru": _run_gru}
