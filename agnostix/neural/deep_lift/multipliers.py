@@ -25,6 +25,7 @@ from agnostix.neural.deep_lift.operands import (
     varying_operands,
 )
 from agnostix.neural.deep_lift.recurrent import JoinedOnce, WholeLayers
+from agnostix.neural.deep_lift.reductions import reduce
 from agnostix.neural.deep_lift.reveal_cancel import Feeds, pass_back_parts
 from agnostix.neural.deep_lift.tape import Tape
 from agnostix.neural.operations import composites
@@ -176,6 +177,25 @@ class MultiplierMode(CompositeRules):
         def pass_back(gradient: Any) -> tuple[Any]:
             (x,), (x0,) = self.pair(place)
             return (back(gradient, x.to(dtype), x0.to(dtype), axis).to(x.dtype),)
+
+        return ruled(y, pass_back, x)
+
+    def _rule_reduction(self, operation: Operation) -> Any:
+        with self:
+            found = reduce(operation)
+        if found is not None:
+            return found
+        if not operation.name.endswith("logsumexp"):
+            return operation.run()
+        x, keeps = operation.operand(0, "input"), operation.operand(2, "keepdim", False)
+        (axis,) = reduced_axes(operation.operand(1, "dim"), x.ndim)
+        with torch.no_grad():
+            y = operation.run()
+        place = self._tape.keep(x)
+
+        def pass_back(gradient: Any) -> tuple[Any]:
+            (x,), (x0,) = self.pair(place)
+            return (slopes.logsumexp_back(gradient if keeps else gradient.unsqueeze(axis), x, x0, axis),)
 
         return ruled(y, pass_back, x)
 
