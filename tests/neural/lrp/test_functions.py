@@ -35,6 +35,14 @@ def rooted(x, eps=1e-6):
     return torch.sqrt(x.square().mean(-1, keepdim=True) + eps)
 
 
+def exponentials(x):
+    return torch.exp(x - x.amax(-1, keepdim=True))
+
+
+def over_its_sum(x, eps=0.0):
+    return x / (x.sum(-1, keepdim=True) + eps)
+
+
 def zeros_like(x):
     return torch.zeros(6, dtype=x.dtype)
 
@@ -115,7 +123,28 @@ SPELLINGS = {
         lambda x: (1 - torch.sigmoid(channel_gate(x))) * x + torch.sigmoid(channel_gate(x)) * up(x),
     ],
     "exp": [torch.exp, lambda x: (x * 1).exp_(), lambda x: math.e**x, lambda x: torch.pow(math.e, x)],
-    "softmax": [lambda x: x.softmax(-1), lambda x: functional.softmax(x, -1), torch.nn.Softmax(dim=1)],
+    "softmax": [
+        lambda x: x.softmax(-1),
+        lambda x: functional.softmax(x, -1),
+        torch.nn.Softmax(dim=1),
+        lambda x: x.exp() / x.exp().sum(-1, keepdim=True),
+        lambda x: exponentials(x) / exponentials(x).sum(1, keepdim=True),
+        lambda x: over_its_sum(torch.exp(x)),
+        lambda x: over_its_sum(exponentials(x)),
+        lambda x: over_its_sum((x * 1).exp_()),
+        lambda x: (x * 1).exp_().div_(x.exp().sum(-1)[:, None]),
+        lambda x: exponentials(x).div_(exponentials(x).sum(-1, keepdim=True).clamp(min=1e-30)),
+        lambda x: over_its_sum(exponentials(x), 1e-300),
+    ],
+    "softmax with hidden places": [
+        lambda x: x.masked_fill(FIRST[0] > 0, -torch.inf).softmax(-1),
+        lambda x: over_its_sum(exponentials(x).masked_fill(FIRST[0] > 0, 0.0)),
+        lambda x: over_its_sum(torch.exp(x) * (FIRST[0] <= 0)),
+    ],
+    "softmax as a gate": [
+        lambda x: up(x) * x.softmax(-1),
+        lambda x: up(x) * over_its_sum(exponentials(x)),
+    ],
     "layer norm": [
         lambda x: functional.layer_norm(x, (6,), SCALE, BIAS),
         lambda x: functional.group_norm(x[:, None], 1)[:, 0] * SCALE + BIAS,
