@@ -39,6 +39,14 @@ def is_softmax(factor: Any) -> bool:
     return bool(_path(factor.grad_fn)) and _path(factor.grad_fn)[-1] == "softmax"
 
 
+def note_before_copies(tensor: Any) -> Any:
+    """The note of what a tensor is, also if that was done in place."""
+    node = tensor.grad_fn
+    while node is not None and _name(node) == "copy" and len(_sources(node)) == 1:
+        node = _sources(node)[0][0]
+    return note_of(node)
+
+
 def find_exponential(numerator: Any, divisor: Any) -> tuple[Any, list[int]] | None:
     """Of a softmax by hand, e / sum(e), the note of e = exp(x) and the axes of the sum; None of others.
 
@@ -68,9 +76,9 @@ def find_exponential(numerator: Any, divisor: Any) -> tuple[Any, list[int]] | No
 def _is_alike(note: Any, other: Any) -> bool:
     """Whether two exponentials are of the same numbers."""
     one, two = (getattr(each, "operand", None) for each in (note, other))
-    return (
-        None not in (one, two) and one.value.shape == two.value.shape and bool((one.value == two.value).all())
-    )
+    if one is None or two is None or one.value.shape != two.value.shape:
+        return False
+    return bool((one.value == two.value).all())
 
 
 def _is_gate(node: Any) -> bool:

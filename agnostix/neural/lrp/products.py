@@ -34,7 +34,8 @@ class ProductRules(LinearRules):
     def _rule_product(self, operation: Operation) -> Any:
         first, second = read_factors(operation)
         if not (varies(first) and varies(second)):
-            return operation.run()
+            merged = self._merge_constant(operation)
+            return operation.run() if merged is None else merged
         return self._multiply(first, second, operation.compute)
 
     def _rule_einsum(self, operation: Operation) -> Any:
@@ -85,7 +86,8 @@ class ProductRules(LinearRules):
     def _rule_quotient(self, operation: Operation) -> Any:
         first, second = operation.args[0], operation.operand(1, "other")
         if not (varies(first) and varies(second)):
-            return operation.run()
+            merged = self._merge_constant(operation)
+            return operation.run() if merged is None else merged
         found = find_exponential(first, second)
         if found is not None:
             return self._divide_by_sum(operation, *found)

@@ -36,6 +36,10 @@ class LinearOperation:
         self.weight = weight.detach()
         self.bias = None if bias is None else bias.detach()  # broadcasts to y
         self.scale: Any = None  # broadcasts to y
+        self.outputs = (
+            ""  # where the weight has them: "first", "last", in "groups" of a transposed convolution
+        )
+        self.n_groups = 1
         self.input: Kept = kept.keep(source)
         self.output: Kept
         self.bounds: Any = None  # tensors (1, ...) between which the input lies, for rules that need them
@@ -67,7 +71,7 @@ class LinearOperation:
         twin = LinearOperation(self.kind, self.multiply, self.source, self.weight, None, self._kept)
         twin.input, twin._maps = self.input, dict(self._maps)
         twin.bounds, twin.hidden = self.bounds, self.hidden
-        twin._version = self._version
+        twin._version, twin.outputs, twin.n_groups = self._version, self.outputs, self.n_groups
         twin.scale = scale if self.scale is None else self.scale * scale
         twin.bias = offset if self.bias is None else self.bias * scale + offset
         twin.output = self._kept.keep(output)
@@ -169,7 +173,16 @@ class LinearOperation:
         return self._gradient(many, gradient)
 
     def _by_output(self, scale: Any) -> Any:
-        """A scale that broadcasts to outputs as one that broadcasts to weights, whose outputs come first."""
+        """A scale that broadcasts to outputs as one that broadcasts to weights."""
+        if self.outputs == "last":
+            return scale.reshape(1, -1)
+        if self.outputs == "groups":
+            n_inputs, n_outputs = self.weight.shape[:2]
+            by_group = scale.expand(n_outputs * self.n_groups, *[1] * (self.weight.ndim - 2))
+            by_group = by_group.reshape(self.n_groups, n_outputs).repeat_interleave(
+                n_inputs // self.n_groups, 0
+            )
+            return by_group.reshape(n_inputs, n_outputs, *[1] * (self.weight.ndim - 2))
         return scale.reshape(-1, *[1] * (self.weight.ndim - 1))
 
     def _map(self, name: str, x: Callable[[], Any], weight: Callable[[], Any]) -> tuple[Any, Any]:
@@ -201,7 +214,11 @@ def read_linear(operation: Operation, kept: KeptValues) -> LinearOperation | Non
 
     if bias is not None and is_convolution:
         bias = bias.reshape(-1, *[1] * (weight.ndim - 2))
-    return LinearOperation(CONVOLUTION if is_convolution else LINEAR, multiply, x, weight, bias, kept)
+    linear = LinearOperation(CONVOLUTION if is_convolution else LINEAR, multiply, x, weight, bias, kept)
+    linear.outputs = "groups" if "transpose" in operation.name else "first"
+    if linear.outputs == "groups":
+        linear.n_groups = operation.operand(6, "groups", 1)
+    return linear
 
 
 def read_matrix_product(operation: Operation, kept: KeptValues) -> LinearOperation | None:
@@ -215,7 +232,9 @@ def read_matrix_product(operation: Operation, kept: KeptValues) -> LinearOperati
         return operation.function(a, b, *rest)
 
     if varies(first):
-        return LinearOperation(LINEAR, multiply, first, second, None, kept)
+        linear = LinearOperation(LINEAR, multiply, first, second, None, kept)
+        linear.outputs = "last" if second.ndim == 2 else ""
+        return linear
     return LinearOperation(LINEAR, lambda x, w: multiply(w, x), second, first, None, kept)
 
 
