@@ -132,9 +132,8 @@ class LinearRules(RelevanceRules):
         before = note_before_copies(x) if is_pair and name else None
         if not isinstance(before, Note) or before.operation is None:
             return None
-        if not operation.kwargs.keys() <= {"input", "other"} or not _is_by_channel(
-            other, x, before.operation
-        ):
+        has_options = not operation.kwargs.keys() <= {"input", "other"}
+        if has_options or not _is_by_channel(other, x, before.operation):
             return None
         with torch.no_grad():
             output = operation.compute(*operation.args)
@@ -186,7 +185,9 @@ class LinearRules(RelevanceRules):
 def _is_by_channel(constant: Any, x: Any, linear: LinearOperation) -> bool:
     """Whether a constant has one number for each output of a linear operation, and broadcasts to them."""
     axis = 1 - (linear.weight.ndim - x.ndim) if linear.kind == CONVOLUTION else -1
+    if not linear.outputs or linear.output.value.shape != x.shape:
+        return False
     shape = [1] * x.ndim
     shape[axis] = x.shape[axis]
     n = constant.ndim
-    return bool(linear.outputs) and 0 < n <= x.ndim and list(constant.shape) == shape[x.ndim - n :]
+    return 0 < n <= x.ndim and list(constant.shape) == shape[x.ndim - n :]
