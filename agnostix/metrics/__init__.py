@@ -6,17 +6,25 @@ Curves           `deletion`, `insertion`, `sufficiency`, `comprehensiveness`: `c
                  pixels are interpolated in `imputation`.
 Fills            `rank_by_fill`: `fill_rankings`; those of the literature: `fills`.
 Masked inputs    `average_drop`, `average_gain`, `average_increase`: `masked_scores`.
+Sanity           `model_randomization`, `random_logit`: `randomization`, verdicts in `verdicts`, layers in
+                 `reset_layers`; `data_randomization`, `roar`: `retraining`.
+Shape            `sparseness`, `complexity`, `effective_features`: `shape`; `pointing_game`,
+                 `energy_inside`: `localization`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
 `units`; orders and ties in `orders` and `ordered`; perturbed rows and their predictions in `perturbation`;
-intervals in `intervals`.
+intervals in `intervals`; how alike explanations are in `similarity`.
 """
 
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
+from agnostix.metrics.localization import energy_inside, pointing_game
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
+from agnostix.metrics.randomization import model_randomization, random_logit
 from agnostix.metrics.result import MetricCurve, MetricResult
+from agnostix.metrics.retraining import data_randomization, roar
 from agnostix.metrics.road import road
+from agnostix.metrics.shape import complexity, effective_features, sparseness
 
 __all__ = [
     "FillRankings",
@@ -25,10 +33,19 @@ __all__ = [
     "average_drop",
     "average_gain",
     "average_increase",
+    "complexity",
     "comprehensiveness",
+    "data_randomization",
     "deletion",
+    "effective_features",
+    "energy_inside",
     "insertion",
+    "model_randomization",
+    "pointing_game",
+    "random_logit",
     "rank_by_fill",
     "road",
+    "roar",
+    "sparseness",
     "sufficiency",
 ]

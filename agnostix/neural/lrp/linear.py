@@ -54,6 +54,7 @@ class LinearRules(RelevanceRules):
     def _pass_linear(self, linear: LinearOperation, output: Any) -> Any:
         """The output of a linear operation with the graph of its rule."""
         refuse_checkpoint()
+        linear.derived = self.derived
         place = self._own_place or self._place_of(linear)
         rule = self._composite.rule_of(place)
         if isinstance(rule, DirectRule):
@@ -116,7 +117,7 @@ class LinearRules(RelevanceRules):
         with torch.no_grad():
             output = operation.run()
         before = note_of(x.grad_fn)
-        if not isinstance(before, Note) or before.operation is None or not before.operation.outputs:
+        if not isinstance(before, Note) or before.operation is None:
             return self._scaled(x, output, scale, offset)
         return self._merge(before, x, output, scale, offset)
 
@@ -185,7 +186,7 @@ class LinearRules(RelevanceRules):
 def _is_by_channel(constant: Any, x: Any, linear: LinearOperation) -> bool:
     """Whether a constant has one number for each output of a linear operation, and broadcasts to them."""
     axis = 1 - (linear.weight.ndim - x.ndim) if linear.kind == CONVOLUTION else -1
-    if not linear.outputs or linear.output.value.shape != x.shape:
+    if not linear.has_output_axis or linear.output.value.shape != x.shape:
         return False
     shape = [1] * x.ndim
     shape[axis] = x.shape[axis]

@@ -82,6 +82,7 @@ class RecurrentRules(LinearRules):
         source = torch.cat([steps.x, steps.h_before], dim=2).flatten(0, 1)
         weight = torch.cat([weights.by_input, weights.by_state], dim=1)
         linear = LinearOperation(LINEAR, multiply, source, weight, bias, self.kept)
+        linear.derived = self.derived
         linear.run(lambda x: multiply(x, weight) if bias is None else multiply(x, weight) + bias)
         return linear
 
@@ -89,6 +90,7 @@ class RecurrentRules(LinearRules):
         leave = steps.gates[..., 2 * cell.n_units :]
         source = (leave * torch.tanh(steps.c)).flatten(0, 1)
         linear = LinearOperation(LINEAR, functional.linear, source, cell.projection, None, self.kept)
+        linear.derived = self.derived
         linear.run(lambda x: functional.linear(x, cell.projection))
         return linear
 

@@ -23,6 +23,7 @@ import torch
 
 from agnostix.neural.lrp.conservation import OFFSET, Conservation, StepsAccount
 from agnostix.neural.lrp.rules import Rule
+from agnostix.neural.operations.derived import Derivation, negative, positive
 from agnostix.neural.operations.linear import LinearOperation
 from agnostix.neural.operations.recurrent_steps import ACTIVATIONS, Steps
 
@@ -70,10 +71,10 @@ class _StateSide:
             raise AttributeError(f"No transpose named {name!r} is known of the steps of a recurrent layer.")
         return getattr(self._linear, name)
 
-    def map(self, name: str, x: Callable[[], Any], weight: Callable[[], Any]) -> Any:
+    def map(self, name: str, x: Callable[[], Any], derivation: Derivation) -> Any:
         """As of the operation itself."""
-        found = self._weights[name] = weight()
-        return self._linear.map(name, x, lambda: found)
+        self._weights[name] = derivation(self._linear.weight.clone())
+        return self._linear.map(name, x, derivation)
 
     def transpose(self, ratio: Any) -> Any:
         """Note products with the weight."""
@@ -85,7 +86,7 @@ class _StateSide:
 
     def transpose_split(self, is_positive: bool, ratio: Any) -> Any:
         """Note products of one sign."""
-        own, other = self._linear.positive_weight(), self._linear.negative_weight()
+        own, other = (change(self._linear.weight.clone()) for change in (positive, negative))
         if not is_positive:
             own, other = other, own
         is_up = (self._linear.input.value > 0).to(ratio)

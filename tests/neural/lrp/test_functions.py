@@ -233,10 +233,6 @@ LINEAR = {
         lambda x: functional.conv_transpose1d(x.view(2, 2, 3), numbers(2, 4, 2, seed=5)),
         nn.BatchNorm1d,
     ),
-    "conv_transpose2d of groups": (
-        lambda x: functional.conv_transpose2d(x.view(2, 6, 1, 1), numbers(6, 2, 2, 2, seed=5), groups=2),
-        nn.BatchNorm2d,
-    ),
 }
 
 
