@@ -76,15 +76,15 @@ def test_drawn_subsets_estimate_the_expectation():
                 n_samples=12,
                 random_state=seed,
             )
-            for seed in range(200)
+            for seed in range(120)
         ]
         scores = np.array([one.scores for one in drawn])
         errors = np.array([one.draw_errors for one in drawn])
         spread = scores.std(axis=0, ddof=1)
         if not scale:  # the best multiple is fitted to the draws themselves
-            assert (np.abs(scores.mean(axis=0) - exact) < 5 * spread / np.sqrt(200)).all()
+            assert (np.abs(scores.mean(axis=0) - exact) < 5 * spread / np.sqrt(120)).all()
             ratio = np.sqrt((errors**2).mean(axis=0)) / spread
-            assert (np.abs(ratio - 1.0) < 0.15).all()
+            assert (np.abs(ratio - 1.0) < 0.25).all()
         else:
             assert (scores.mean(axis=0) < exact).all()
 
