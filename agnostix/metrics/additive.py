@@ -33,17 +33,25 @@ class Noise:
     scales: Floats  # (n_rows, n_units), standard deviations
     seeds: Any  # (n_rows,)
     n_samples: int
+    is_of_pixels: bool
+
+    def sizes(self, row: int) -> Floats:
+        """Noise of each unit of a row, (n_samples, n_units)."""
+        normal = generator(self.seeds[row], ADDITIVE).standard_normal((self.n_samples, self.scales.shape[1]))
+        normal *= self.scales[row]
+        return normal
 
     def perturbed(self, row: int) -> Floats:
         """Numbers of a row less its noise, (n_samples, n_units, n_channels), in the table's precision."""
-        normal = generator(self.seeds[row], ADDITIVE).standard_normal((self.n_samples, self.scales.shape[1]))
-        moved = self.numbers[row] - (normal * self.scales[row])[..., None]
-        return moved if is_frame(self.table) else moved.astype(self.table.dtype)
+        moved = self.numbers[row] - self.sizes(row).astype(self.numbers.dtype)[..., None]
+        return moved if is_frame(self.table) else moved.astype(self.table.dtype, copy=False)
 
     def taken_away(self, row: int) -> Floats:
         """What the model saw taken from each unit of a row, (n_samples, n_units); 0 where it is missing."""
-        apart = self.numbers[row] - self.perturbed(row).astype(float)
-        return np.asarray(np.nan_to_num(apart).mean(axis=2))
+        if self.is_of_pixels:
+            return self.sizes(row)
+        # Numbers of columns may be so large that the noise is rounded.
+        return np.nan_to_num(self.numbers[row] - self.perturbed(row).astype(float))[..., 0]
 
     def as_rows(self, moved: Floats) -> Any:
         """Perturbed numbers (n, n_units, n_channels) as the model takes them."""
@@ -64,13 +72,13 @@ def make_noise(explained: ExplainedRows, noise: Any, n_samples: int, by: str) ->
         )
     if kind == "pixel":
         table, scales = rows.unmasked, _scales_of_pictures(rows.pixels, noise, by)
-        numbers = rows.pixels.astype(float).reshape(*scales.shape, -1)
+        numbers = rows.pixels.reshape(*scales.shape, -1)
     else:
         check_single_columns(explained, by)
         numbers = numbers_of(rows.unmasked, by)
         scales = np.broadcast_to(_scales_of_columns(explained, noise, by), numbers.shape)
         table, numbers = _as_floats(rows.unmasked), numbers[..., None]
-    return Noise(table, numbers, scales, explained.row_keys, n_samples)
+    return Noise(table, numbers, scales, explained.row_keys, n_samples, kind == "pixel")
 
 
 def _scales_of_pictures(pixels: Any, noise: Any, by: str) -> Floats:
