@@ -10,20 +10,28 @@ Differences      `infidelity`, under subsets or under noise, `additive`; `faithf
                  `sensitivity_n`: `correlations`, computed in `sized`; `monotonicity`. Subsets and what
                  hiding them changes: `subsets`; pixels hidden together: `patches`; sensitivities as
                  contributions and back: `quantities`; correlations and their errors: `association`.
+Sanity           `model_randomization`, `random_logit`: `randomization`, verdicts in `verdicts`, layers in
+                 `reset_layers`; `data_randomization`, `roar`: `retraining`.
+Shape            `sparseness`, `complexity`, `effective_features`: `shape`; `pointing_game`,
+                 `energy_inside`: `localization`.
 
 How an explanation is read and checked against rows and model is in `read`; what is hidden together in
 `units`; orders and ties in `orders` and `ordered`; perturbed rows and their predictions in `perturbation`;
-intervals in `intervals`.
+intervals in `intervals`; how alike explanations are in `similarity`.
 """
 
 from agnostix.metrics.correlations import faithfulness_correlation, sensitivity_n
 from agnostix.metrics.curves import comprehensiveness, deletion, insertion, sufficiency
 from agnostix.metrics.fill_rankings import FillRankings, rank_by_fill
 from agnostix.metrics.infidelity import infidelity
+from agnostix.metrics.localization import energy_inside, pointing_game
 from agnostix.metrics.masked_scores import average_drop, average_gain, average_increase
 from agnostix.metrics.monotonicity import monotonicity
+from agnostix.metrics.randomization import model_randomization, random_logit
 from agnostix.metrics.result import MetricCurve, MetricResult
+from agnostix.metrics.retraining import data_randomization, roar
 from agnostix.metrics.road import road
+from agnostix.metrics.shape import complexity, effective_features, sparseness
 
 __all__ = [
     "FillRankings",
@@ -32,14 +40,23 @@ __all__ = [
     "average_drop",
     "average_gain",
     "average_increase",
+    "complexity",
     "comprehensiveness",
+    "data_randomization",
     "deletion",
+    "effective_features",
+    "energy_inside",
     "faithfulness_correlation",
     "infidelity",
     "insertion",
+    "model_randomization",
     "monotonicity",
+    "pointing_game",
+    "random_logit",
     "rank_by_fill",
     "road",
+    "roar",
     "sensitivity_n",
+    "sparseness",
     "sufficiency",
 ]

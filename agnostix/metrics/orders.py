@@ -42,9 +42,9 @@ def generator(seed: Any, stream: int, draw: int = 0) -> np.random.Generator:
 
 
 def comparable(values: Floats) -> Floats:
-    """Values (n_units,) over the largest, without the digits that may be rounding."""
-    largest = np.abs(values).max(initial=0.0)
-    return np.round(values / largest, _DIGITS) if largest > 0 else values
+    """Values (..., n_units) over the largest of each row, without the digits that may be rounding."""
+    largest = np.fmax.reduce(np.abs(values), axis=-1, keepdims=True, initial=0.0)
+    return np.round(values / np.where(largest > 0, largest, 1.0), _DIGITS)
 
 
 def ranked(values: Floats, seed: Any, draw: int = 0, *, descending: bool = True) -> Codes:
